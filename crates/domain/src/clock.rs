@@ -1,0 +1,40 @@
+//! Time, as a parameter: the domain never asks the machine.
+
+use jiff::{SignedDuration, Timestamp};
+use std::time::Duration;
+
+/// Where the time comes from.
+pub trait Clock: Send + Sync {
+    /// The current moment, in UTC, to the millisecond (what both engines can keep).
+    fn now(&self) -> Timestamp;
+}
+
+/// `moment` without what is finer than a millisecond.
+#[must_use]
+pub fn to_millisecond(moment: Timestamp) -> Timestamp {
+    Timestamp::from_millisecond(moment.as_millisecond()).unwrap_or(moment)
+}
+
+/// `moment` plus `span`, or the end of time.
+#[must_use]
+pub fn after(moment: Timestamp, span: Duration) -> Timestamp {
+    SignedDuration::try_from(span)
+        .ok()
+        .and_then(|span| moment.checked_add(span).ok())
+        .unwrap_or(Timestamp::MAX)
+}
+
+/// `moment` minus `span`, or the beginning of time.
+#[must_use]
+pub fn before(moment: Timestamp, span: Duration) -> Timestamp {
+    SignedDuration::try_from(span)
+        .ok()
+        .and_then(|span| moment.checked_sub(span).ok())
+        .unwrap_or(Timestamp::MIN)
+}
+
+/// How long it is from `from` to `to`; nothing if `to` is not later.
+#[must_use]
+pub fn between(from: Timestamp, to: Timestamp) -> Duration {
+    Duration::try_from(to.duration_since(from)).unwrap_or_default()
+}

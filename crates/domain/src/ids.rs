@@ -1,0 +1,139 @@
+//! Identifiers of records: 12 bytes, printed as 24 hex digits, as a MongoDB ObjectId.
+//!
+//! Their first four bytes are the second they were made in, so they sort by age.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// Where randomness comes from.
+pub trait Entropy: Send + Sync {
+    /// Fills `bytes` with what nobody can guess.
+    fn fill(&self, bytes: &mut [u8]);
+}
+
+/// `N` unguessable bytes.
+#[must_use]
+pub fn random<const N: usize>(entropy: &dyn Entropy) -> [u8; N] {
+    let mut bytes = [0; N];
+    entropy.fill(&mut bytes);
+    bytes
+}
+
+/// A text that is not 24 hex digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be 24 hex digits")]
+pub struct NotAnId;
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name([u8; 12]);
+
+        impl $name {
+            /// A new one, made at `now`.
+            #[must_use]
+            pub fn new(now: Timestamp, entropy: &dyn Entropy) -> Self {
+                let mut bytes = random::<12>(entropy);
+                // Seconds since 1970 fit in 32 bits until 2106, as in an ObjectId.
+                let seconds = u32::try_from(now.as_second()).unwrap_or(0);
+                bytes[..4].copy_from_slice(&seconds.to_be_bytes());
+                Self(bytes)
+            }
+
+            /// The one with these bytes.
+            #[must_use]
+            pub const fn from_bytes(bytes: [u8; 12]) -> Self {
+                Self(bytes)
+            }
+
+            /// Its bytes.
+            #[must_use]
+            pub const fn as_bytes(&self) -> &[u8; 12] {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                let mut digits = [0; 24];
+                hex::encode_to_slice(self.0, &mut digits).map_err(|_| fmt::Error)?;
+                f.write_str(std::str::from_utf8(&digits).map_err(|_| fmt::Error)?)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({self})", stringify!($name))
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = NotAnId;
+
+            fn from_str(text: &str) -> Result<Self, NotAnId> {
+                let mut bytes = [0; 12];
+                hex::decode_to_slice(text, &mut bytes).map_err(|_| NotAnId)?;
+                Ok(Self(bytes))
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+id!(
+    /// Names an organization for ever, whatever it is called.
+    OrganizationId
+);
+id!(
+    /// Names an account for ever, whatever its e-mail address.
+    AccountId
+);
+id!(
+    /// Names one sign-in and all tokens that come of it.
+    SessionId
+);
+id!(
+    /// Names one recorded multi-step change.
+    OperationId
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Sevens;
+    impl Entropy for Sevens {
+        fn fill(&self, bytes: &mut [u8]) {
+            bytes.fill(7);
+        }
+    }
+
+    #[test]
+    fn an_id_prints_as_24_hex_digits_that_begin_with_its_second() {
+        let id = OrganizationId::new(Timestamp::from_second(0x6790_0000).unwrap(), &Sevens);
+        assert_eq!(id.to_string(), "679000000707070707070707");
+        assert_eq!(id.to_string().parse(), Ok(id));
+    }
+
+    #[test]
+    fn what_is_not_24_hex_digits_is_no_id() {
+        for text in ["", "67", "679000000707070707070707aa", "zz9000000707070707070707", "67900000070707070707070é"] {
+            assert_eq!(text.parse::<AccountId>(), Err(NotAnId), "{text}");
+        }
+    }
+}

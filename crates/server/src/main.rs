@@ -1,0 +1,2 @@
+//! Tenantry.
+fn main() {}
