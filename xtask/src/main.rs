@@ -1,2 +1,71 @@
-//! The only automation.
-fn main() {}
+//! The only automation of the project: what CI runs, what a newcomer runs, what writes the generated pages.
+//!
+//! Each command is a module with one entry function. It needs nothing but a Rust toolchain to start; whatever
+//! else a check needs, [`tools`] installs. What a newcomer gets wrong: a check that is not a step of [`ci`]
+//! does not exist, so add it there and not to a workflow file.
+#![expect(
+    clippy::print_stdout,
+    reason = "this is a command line program, and its progress is what it prints"
+)]
+
+mod ci;
+mod generate;
+mod licences;
+mod shell;
+mod tidy;
+mod tools;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// The project's automation.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", disable_help_subcommand = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Installs what the tests need and runs every check in order, up to the first that fails
+    ///
+    /// This is what CI runs. With names of steps it runs those alone, in the usual order.
+    Ci {
+        /// The steps to run; all of them if none is named
+        #[arg(value_enum)]
+        steps: Vec<ci::Step>,
+    },
+    /// Installs what the tests need and this machine lacks: a browser with its driver, curl, Python packages
+    ///
+    /// Debian packages are installed with apt-get, through sudo where the caller is not root. Python packages
+    /// go below target/tools and touch nothing else. Quick, and without network, when all is there.
+    Tools,
+    /// Writes the pages that come out of the code: docs/errors.md, docs/settings.md, docs/openapi.json
+    Generate {
+        /// Write nothing; fail if a page is not what the code says
+        #[arg(long)]
+        check: bool,
+    },
+    /// Checks that the licence of every dependency is one of those we accept
+    Licences,
+    /// Checks what neither rustfmt nor clippy looks at: long files, missing module heads, left-over notes
+    Tidy,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Ci { steps } => ci::run(&steps),
+        Command::Tools => tools::install(),
+        Command::Generate { check } => generate::run(check),
+        Command::Licences => licences::check(),
+        Command::Tidy => tidy::check(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            println!("\nFAILED: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Every check, in order, each with its heading and its time; the first failure ends the run.
+//!
+//! All steps that compile build the whole workspace with all features in the one dev profile, so that what
+//! clippy, the tests and the binary share is compiled once. The quick checks come first.
+
+use crate::shell::{command, run as sh, succeeds};
+use crate::{generate, licences, tidy, tools};
+use anyhow::{Context, Result};
+use clap::ValueEnum;
+use std::time::{Duration, Instant};
+
+/// A check. They run in this order.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Step {
+    /// Long files, missing module heads, left-over notes
+    Tidy,
+    /// rustfmt
+    Fmt,
+    /// The licences of the dependencies
+    Licences,
+    /// Installs what the tests need
+    Tools,
+    /// clippy on everything, warnings denied
+    Clippy,
+    /// All tests but the doc tests
+    Tests,
+    /// The examples in the documentation of the code
+    DocTests,
+    /// The generated pages are what the code says
+    Generate,
+}
+
+impl Step {
+    fn name(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+
+    fn run(self) -> Result<()> {
+        match self {
+            Self::Tidy => tidy::check(),
+            Self::Fmt => sh(cargo("fmt --all --check")),
+            Self::Licences => licences::check(),
+            Self::Tools => tools::install(),
+            Self::Clippy => {
+                sh(cargo("clippy --locked --workspace --all-targets --all-features -- -D warnings"))
+            }
+            Self::Tests => tests(),
+            Self::DocTests => sh(cargo("test --locked --workspace --all-features --doc")),
+            Self::Generate => generate::run(true),
+        }
+    }
+}
+
+/// Runs `chosen` steps, or all of them if none is chosen.
+pub fn run(chosen: &[Step]) -> Result<()> {
+    let steps: Vec<Step> = Step::value_variants()
+        .iter()
+        .copied()
+        .filter(|step| chosen.is_empty() || chosen.contains(step))
+        .collect();
+    let start = Instant::now();
+    for (number, step) in (1..).zip(&steps) {
+        println!("\n== {number}/{} {} ==", steps.len(), step.name());
+        let step_start = Instant::now();
+        step.run().with_context(|| {
+            format!("step {number}/{} `{}` after {}", steps.len(), step.name(), seconds(step_start.elapsed()))
+        })?;
+        println!("-- {} passed in {}", step.name(), seconds(step_start.elapsed()));
+    }
+    println!("\nAll {} steps passed in {}.", steps.len(), seconds(start.elapsed()));
+    Ok(())
+}
+
+fn tests() -> Result<()> {
+    if succeeds(cargo("nextest --version")) {
+        sh(cargo("nextest run --locked --workspace --all-features"))
+    } else {
+        println!("cargo-nextest is not installed; `cargo test` does the same, more slowly.");
+        sh(cargo("test --locked --workspace --all-features --lib --bins --tests"))
+    }
+}
+
+fn cargo(arguments: &str) -> std::process::Command {
+    command("cargo", &arguments.split(' ').collect::<Vec<_>>())
+}
+
+fn seconds(elapsed: Duration) -> String {
+    format!("{:.1} s", elapsed.as_secs_f64())
+}

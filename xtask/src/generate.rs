@@ -1,0 +1,43 @@
+//! The pages that come out of the code: written here, and checked to be fresh in CI.
+//!
+//! The service's own binary prints them (`tenantry docs <page>`), because only it can read the tables they
+//! show. Whoever changes an error, a setting or a route runs `cargo xtask generate` and commits the result.
+
+use crate::shell::{command, output, root};
+use anyhow::{Context, Result, bail};
+use std::fs;
+
+/// What `tenantry docs` calls the page, and the file that keeps it.
+const PAGES: [(&str, &str); 3] =
+    [("errors", "docs/errors.md"), ("settings", "docs/settings.md"), ("openapi", "docs/openapi.json")];
+
+/// Writes every page or, with `check`, fails and names each that is stale.
+pub fn run(check: bool) -> Result<()> {
+    let mut stale = Vec::new();
+    for (page, file) in PAGES {
+        let path = root().join(file);
+        let fresh = render(page)?;
+        if fs::read_to_string(&path).is_ok_and(|kept| kept == fresh) {
+            println!("{file}: fresh");
+        } else if check {
+            println!("{file}: STALE");
+            stale.push(file);
+        } else {
+            fs::create_dir_all(root().join("docs"))?;
+            fs::write(&path, fresh).with_context(|| format!("cannot write {file}"))?;
+            println!("{file}: written");
+        }
+    }
+    if !stale.is_empty() {
+        bail!("{} not what the code says: run `cargo xtask generate` and commit", stale.join(", "));
+    }
+    Ok(())
+}
+
+fn render(page: &str) -> Result<String> {
+    // With all features, as the tests: the dependencies are then compiled already.
+    let arguments =
+        ["run", "--quiet", "--locked", "--all-features", "--package", "tenantry", "--", "docs", page];
+    let text = output(command("cargo", &arguments))?;
+    String::from_utf8(text).with_context(|| format!("the {page} page is not text"))
+}

@@ -1,0 +1,59 @@
+//! Running other programs, always from the root of the workspace, and saying so.
+
+use anyhow::{Context, Result, ensure};
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// The root of the workspace.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
+}
+
+/// Where the tools of the tests live that are not installed on the whole machine.
+pub fn tools_directory() -> PathBuf {
+    root().join("target/tools")
+}
+
+/// `program` with `arguments`, to be run from the root of the workspace.
+pub fn command<A: AsRef<OsStr>>(program: impl AsRef<OsStr>, arguments: &[A]) -> Command {
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(root());
+    command
+}
+
+/// Prints the command, runs it with its output shown, and fails if it fails.
+pub fn run(mut command: Command) -> Result<()> {
+    println!("$ {}", line(&command));
+    let status = command.status().with_context(|| format!("cannot start `{}`", line(&command)))?;
+    ensure!(status.success(), "`{}` ended with {status}", line(&command));
+    Ok(())
+}
+
+/// What the command prints; its complaints are shown.
+pub fn output(mut command: Command) -> Result<Vec<u8>> {
+    let output = command
+        .stderr(Stdio::inherit())
+        .output()
+        .with_context(|| format!("cannot start `{}`", line(&command)))?;
+    ensure!(output.status.success(), "`{}` ended with {}", line(&command), output.status);
+    Ok(output.stdout)
+}
+
+/// Whether the command starts and succeeds; nothing is shown.
+pub fn succeeds(mut command: Command) -> bool {
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}
+
+fn line(command: &Command) -> String {
+    let program = Path::new(command.get_program());
+    let program = program.strip_prefix(root()).unwrap_or(program);
+    let mut words = vec![program.to_string_lossy()];
+    words.extend(command.get_args().map(OsStr::to_string_lossy));
+    words.join(" ")
+}

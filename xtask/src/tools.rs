@@ -1,0 +1,132 @@
+//! Installs what the tests need beyond a Rust toolchain: Chromium with its WebDriver, curl, and a Python that
+//! has our test packages.
+//!
+//! The conventions the tests rely on:
+//! - `chromium` (or `google-chrome`), `chromedriver` and `curl` are found in `PATH`;
+//! - **`target/tools/python` is a Python 3 that can import every one of [`PYTHON_PACKAGES`]**, whichever way
+//!   they were installed. Tests run that file and nothing else.
+//!
+//! A test whose tool is missing fails with the sentence to run `cargo xtask tools`; it never skips.
+
+use crate::shell::{command, output, root, run, succeeds, tools_directory};
+use anyhow::{Context, Result, ensure};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+/// What pip installs, and the module that proves it is there.
+const PYTHON_PACKAGES: [(&str, &str); 1] = [("requests>=2.31,<3", "requests")];
+
+/// Programs, by any of their names, and the Debian packages that bring them.
+const PROGRAMS: [(&[&str], &[&str]); 3] = [
+    // Without a font the screenshots show boxes.
+    (&["chromium", "google-chrome"], &["chromium", "fonts-liberation"]),
+    (&["chromedriver"], &["chromium-driver"]),
+    (&["curl"], &["curl"]),
+];
+
+/// Installs whatever is missing.
+pub fn install() -> Result<()> {
+    programs()?;
+    python()
+}
+
+fn programs() -> Result<()> {
+    let mut packages = Vec::new();
+    for (names, bring) in PROGRAMS {
+        match names.iter().find(|name| starts(name)) {
+            Some(name) => println!("{name}: there"),
+            None => packages.extend(bring),
+        }
+    }
+    if !has_ensurepip() && !has_pip() {
+        packages.push("python3-venv");
+    }
+    if packages.is_empty() { Ok(()) } else { apt_install(&packages) }
+}
+
+fn starts(program: &str) -> bool {
+    succeeds(command(program, &["--version"]))
+}
+
+/// The lists of packages may be missing or stale on a fresh machine; they are fetched only then.
+fn apt_install(packages: &[&str]) -> Result<()> {
+    println!("installing Debian packages: {}", packages.join(" "));
+    if run(apt_get(&install_arguments(packages))?).is_ok() {
+        return Ok(());
+    }
+    println!("apt-get found not all of them; fetching its lists and trying once more");
+    run(apt_get(&["update"])?)?;
+    run(apt_get(&install_arguments(packages))?).context(
+        "install Chromium or Google Chrome, its chromedriver and curl by hand, so that they are in PATH",
+    )
+}
+
+fn install_arguments<'a>(packages: &[&'a str]) -> Vec<&'a str> {
+    [["install", "--yes", "--no-install-recommends"].as_slice(), packages].concat()
+}
+
+fn apt_get(arguments: &[&str]) -> Result<Command> {
+    let mut words = vec!["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq", "-o=Dpkg::Use-Pty=0"];
+    words.extend(arguments);
+    let is_root = output(command("id", &["-u"]))?.trim_ascii() == b"0";
+    Ok(if is_root { command(words[0], &words[1..]) } else { command("sudo", &words) })
+}
+
+fn python() -> Result<()> {
+    let python = tools_directory().join("python");
+    if !imports_packages(&python) {
+        println!(
+            "installing Python packages: {}",
+            PYTHON_PACKAGES.map(|(requirement, _)| requirement).join(" ")
+        );
+        fs::create_dir_all(tools_directory())?;
+        let launcher = if has_ensurepip() { virtual_environment()? } else { package_directory()? };
+        fs::write(&python, launcher).with_context(|| format!("cannot write {}", python.display()))?;
+        fs::set_permissions(&python, fs::Permissions::from_mode(0o755))?;
+        ensure!(imports_packages(&python), "{} cannot import what was just installed", python.display());
+    }
+    println!("{}: there", python.strip_prefix(root()).unwrap_or(&python).display());
+    Ok(())
+}
+
+fn imports_packages(python: &Path) -> bool {
+    let imports = PYTHON_PACKAGES.map(|(_, module)| format!("import {module}")).join("\n");
+    succeeds(command(python, &["-c", &imports]))
+}
+
+fn has_ensurepip() -> bool {
+    succeeds(command("python3", &["-c", "import ensurepip"]))
+}
+
+fn has_pip() -> bool {
+    succeeds(command("python3", &["-m", "pip", "--version"]))
+}
+
+/// Makes a virtual environment with the packages; gives the script that starts its Python.
+fn virtual_environment() -> Result<String> {
+    let directory = tools_directory().join("venv");
+    let mut make = command("python3", &["-m", "venv", "--clear"]);
+    make.arg(&directory);
+    run(make)?;
+    let interpreter = directory.join("bin/python");
+    run(command(&interpreter, &pip_install()))?;
+    Ok(format!("#!/bin/sh\nexec '{}' \"$@\"\n", interpreter.display()))
+}
+
+/// Installs the packages into a directory, for a Python that cannot make virtual environments; gives the
+/// script that starts it with them.
+fn package_directory() -> Result<String> {
+    let directory = tools_directory().join("python-packages");
+    let mut install = command("python3", &pip_install());
+    install.arg("--upgrade").arg("--target").arg(&directory);
+    run(install)?;
+    Ok(format!("#!/bin/sh\nPYTHONPATH='{}' exec python3 \"$@\"\n", directory.display()))
+}
+
+fn pip_install() -> Vec<&'static str> {
+    let mut arguments = vec!["-m", "pip", "install", "--disable-pip-version-check", "--quiet"];
+    arguments.extend(PYTHON_PACKAGES.map(|(requirement, _)| requirement));
+    arguments
+}
