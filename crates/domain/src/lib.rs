@@ -5,8 +5,10 @@
 //! belongs into an operation ([`operation`]), never into a store method.
 
 pub mod clock;
+pub mod email;
 pub mod error;
 pub mod ids;
 pub mod limits;
+pub mod name;
 
 pub use error::{Error, ErrorCode, FieldError, Kind, Result};
