@@ -152,6 +152,7 @@ pub struct Error {
     fields: Vec<FieldError>,
     retry_after: Option<Duration>,
     max_age: Option<Duration>,
+    remaining: Option<u32>,
     cause: Option<String>,
 }
 
@@ -159,7 +160,7 @@ impl Error {
     /// An occurrence of `code` with nothing to add.
     #[must_use]
     pub const fn new(code: ErrorCode) -> Self {
-        Self { code, detail: None, fields: Vec::new(), retry_after: None, max_age: None, cause: None }
+        Self { code, detail: None, fields: Vec::new(), retry_after: None, max_age: None, remaining: None, cause: None }
     }
 
     /// `invalid_input` with the fields that are wrong.
@@ -208,6 +209,13 @@ impl Error {
         self
     }
 
+    /// Adds how many more attempts are allowed at once.
+    #[must_use]
+    pub const fn remaining(mut self, attempts: Option<u32>) -> Self {
+        self.remaining = attempts;
+        self
+    }
+
     /// The row of the table.
     #[must_use]
     pub const fn code(&self) -> ErrorCode {
@@ -239,6 +247,12 @@ impl Error {
     #[must_use]
     pub const fn allowed_age(&self) -> Option<Duration> {
         self.max_age
+    }
+
+    /// How many more attempts are allowed at once, where attempts are counted.
+    #[must_use]
+    pub const fn attempts_left(&self) -> Option<u32> {
+        self.remaining
     }
 
     /// What happened, for the log alone.

@@ -4,11 +4,21 @@
 //! [`clock::Clock`] and [`ids::Entropy`]. What a newcomer gets wrong: a rule that spans several records
 //! belongs into an operation ([`operation`]), never into a store method.
 
+pub mod account;
 pub mod clock;
+pub mod crash;
 pub mod email;
 pub mod error;
+pub mod idempotency;
 pub mod ids;
 pub mod limits;
 pub mod name;
+pub mod operation;
+pub mod organization;
+pub mod page;
+pub mod refresh;
+pub mod session;
+pub mod store;
+pub mod throttle;
 
 pub use error::{Error, ErrorCode, FieldError, Kind, Result};

@@ -1,0 +1,131 @@
+//! An account: a person who can sign in, and the organizations they belong to.
+
+use crate::email::{EmailAddress, EmailKey};
+use crate::ids::{AccountId, OperationId, OrganizationId, SessionId};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// What a member may do inside one organization.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Reads.
+    Viewer,
+    /// Reads and writes data.
+    Member,
+    /// Also changes the organization itself.
+    Admin,
+    /// Also decides who is admin; an organization has at least one.
+    Owner,
+}
+
+impl Role {
+    /// Its name on the wire and in claims.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Member => "member",
+            Self::Admin => "admin",
+            Self::Owner => "owner",
+        }
+    }
+
+    /// Whether it may change the organization itself.
+    #[must_use]
+    pub fn is_admin(self) -> bool {
+        self >= Self::Admin
+    }
+}
+
+/// An account inside one organization.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Membership {
+    /// Which organization.
+    pub organization_id: OrganizationId,
+    /// What the account may do there.
+    pub role: Role,
+    /// Sessions begun under an earlier epoch of this membership are dead.
+    pub epoch: u32,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// A stored password hash, in the PHC or modular crypt format. Its `Debug` shows nothing.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PasswordHash(pub String);
+
+impl std::fmt::Debug for PasswordHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PasswordHash(..)")
+    }
+}
+
+/// The record of an account. One compare-and-set on `version` changes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// For ever.
+    pub id: AccountId,
+    /// As it was given.
+    pub email: EmailAddress,
+    /// The form that is unique; none while every organization of the account is deleted.
+    pub email_key: Option<EmailKey>,
+    /// The password, hashed.
+    pub password_hash: PasswordHash,
+    /// Sessions begun in an earlier epoch are dead, but for `kept_session`.
+    pub credential_epoch: u32,
+    /// The session that made the last change of credentials and outlives it.
+    pub kept_session: Option<SessionId>,
+    /// Where it belongs.
+    pub memberships: Vec<Membership>,
+    /// The operation that last changed it, so that a repeated step sees its own work.
+    pub last_operation: Option<OperationId>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub modified_at: Timestamp,
+    /// Counts the changes of this record.
+    pub version: u64,
+}
+
+/// New credentials for an account; what is absent stays.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CredentialChange {
+    /// The new e-mail address.
+    pub email: Option<EmailAddress>,
+    /// The new password, hashed.
+    pub password_hash: Option<PasswordHash>,
+    /// The session that asks for it.
+    pub kept_session: Option<SessionId>,
+}
+
+impl Account {
+    /// Its membership in that organization.
+    #[must_use]
+    pub fn membership(&self, organization_id: OrganizationId) -> Option<&Membership> {
+        self.memberships.iter().find(|m| m.organization_id == organization_id)
+    }
+
+    /// The next version of this record, changed at `now`, to be saved against the current version.
+    #[must_use]
+    pub fn successor(&self, now: Timestamp) -> Self {
+        Self { version: self.version + 1, modified_at: now, ..self.clone() }
+    }
+
+    /// This account with new credentials: every session but the one that asked is dead.
+    #[must_use]
+    pub fn with_credentials(&self, change: &CredentialChange, now: Timestamp) -> Self {
+        let mut account = self.successor(now);
+        if let Some(email) = &change.email {
+            account.email_key = Some(email.key());
+            account.email = email.clone();
+        }
+        if let Some(hash) = &change.password_hash {
+            account.password_hash = hash.clone();
+        }
+        account.credential_epoch += 1;
+        account.kept_session = change.kept_session;
+        account
+    }
+}

@@ -1,0 +1,223 @@
+//! Who is asking, and the values that prove what they may do. Nobody else can make such a value.
+
+use super::{App, SignupPolicy};
+use crate::account::{Account, Role};
+use crate::error::{Error, ErrorCode, Result};
+use crate::ids::{AccountId, OrganizationId, SessionId};
+use crate::name::Identifier;
+use crate::operation::Actor;
+use crate::organization::Organization;
+use crate::session::Session;
+use crate::{clock, token::Claims};
+use aws_lc_rs::digest::{SHA256, digest};
+use std::sync::Arc;
+use subtle::ConstantTimeEq;
+
+/// Proof of the operator key.
+#[derive(Debug, Clone, Copy)]
+pub struct Operator(());
+
+/// Proof of a good access token: the account, in the organization it signed in to, as both are now.
+#[derive(Debug, Clone)]
+pub struct SignedIn {
+    pub(super) account: Arc<Account>,
+    pub(super) organization: Arc<Organization>,
+    pub(super) session: Arc<Session>,
+    pub(super) role: Role,
+}
+
+impl SignedIn {
+    /// The account.
+    #[must_use]
+    pub fn account(&self) -> &Account {
+        &self.account
+    }
+
+    /// The organization it signed in to.
+    #[must_use]
+    pub fn organization(&self) -> &Arc<Organization> {
+        &self.organization
+    }
+
+    /// Whether the account's role there may change the organization.
+    ///
+    /// # Errors
+    /// `role_insufficient`.
+    pub fn require_admin(&self) -> Result<()> {
+        if self.role.is_admin() { Ok(()) } else { Err(ErrorCode::RoleInsufficient.into()) }
+    }
+}
+
+/// Whoever a credential proves.
+#[derive(Debug, Clone)]
+pub enum Caller {
+    /// The operator.
+    Operator(Operator),
+    /// An account.
+    Member(Box<SignedIn>),
+}
+
+/// Proof that the caller may change this organization.
+#[derive(Debug, Clone)]
+pub struct Managed {
+    pub(super) organization: Arc<Organization>,
+    pub(super) actor: Actor,
+}
+
+impl Managed {
+    /// The organization as it was when the right was proven.
+    #[must_use]
+    pub fn organization(&self) -> &Organization {
+        &self.organization
+    }
+}
+
+/// Proof that the caller may make an organization.
+#[derive(Debug, Clone, Copy)]
+pub struct Signup {
+    pub(super) actor: Actor,
+}
+
+impl Signup {
+    /// Tells those who may make organizations apart, where they choose names of their own for requests.
+    #[must_use]
+    pub const fn scope(&self) -> &'static str {
+        match self.actor {
+            Actor::Operator => "operator",
+            _ => "anonymous",
+        }
+    }
+}
+
+/// How a path names an organization.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OrganizationRef {
+    /// By its id.
+    Id(OrganizationId),
+    /// By what it is called now.
+    Identifier(Identifier),
+}
+
+impl OrganizationRef {
+    /// The id or identifier that `text` is; anything else names no organization.
+    ///
+    /// # Errors
+    /// `organization_not_found`.
+    pub fn parse(text: &str) -> Result<Self> {
+        if let Ok(id) = text.parse() {
+            return Ok(Self::Id(id));
+        }
+        text.parse().map(Self::Identifier).map_err(|_| ErrorCode::OrganizationNotFound.into())
+    }
+}
+
+impl App {
+    /// Who the access token proves, checked against the records as they are now.
+    ///
+    /// # Errors
+    /// `token_invalid`, `token_expired`, `token_revoked`.
+    pub async fn authenticate(&self, token: &str) -> Result<SignedIn> {
+        let now = self.now();
+        let claims = self.tokens.verify(token, now)?;
+        let (session_id, account_id, organization_id) = named_by(&claims)?;
+        let (session, account, organization) = tokio::try_join!(
+            self.store.sessions.get_session(session_id),
+            self.store.accounts.get_account(account_id),
+            self.store.organizations.get_organization(organization_id),
+        )?;
+        let (Some(session), Some(account), Some(organization)) = (session, account, organization) else {
+            return Err(ErrorCode::TokenRevoked.into());
+        };
+        let role = account.membership(organization_id).map(|membership| membership.role);
+        match role.filter(|_| session.is_good(&account, &organization, now)) {
+            Some(role) => Ok(SignedIn { account, organization, session, role }),
+            None => Err(ErrorCode::TokenRevoked.into()),
+        }
+    }
+
+    /// Proves the operator key.
+    ///
+    /// # Errors
+    /// `operator_key_invalid`.
+    pub fn authenticate_operator(&self, key: &str) -> Result<Operator> {
+        let hash = digest(&SHA256, key.as_bytes());
+        if bool::from(hash.as_ref().ct_eq(&self.operator_key_hash)) {
+            Ok(Operator(()))
+        } else {
+            Err(ErrorCode::OperatorKeyInvalid.into())
+        }
+    }
+
+    /// The right to make an organization, for the operator or, where anybody may, for anybody.
+    ///
+    /// # Errors
+    /// `operator_key_required`.
+    pub fn allow_signup(&self, operator: Option<Operator>) -> Result<Signup> {
+        match (operator, self.policy.signup) {
+            (Some(_), _) => Ok(Signup { actor: Actor::Operator }),
+            (None, SignupPolicy::Open) => Ok(Signup { actor: Actor::Anonymous }),
+            (None, SignupPolicy::Operator) => Err(ErrorCode::OperatorKeyRequired.into()),
+        }
+    }
+
+    /// The right to change that organization: the operator's for any, an admin's for their own.
+    ///
+    /// # Errors
+    /// `organization_not_found` also for one that is not the caller's; `role_insufficient`.
+    pub async fn manage(&self, caller: &Caller, which: &OrganizationRef) -> Result<Managed> {
+        let organization = self.visible(caller, which).await?;
+        let actor = match caller {
+            Caller::Operator(_) => Actor::Operator,
+            Caller::Member(member) => {
+                member.require_admin()?;
+                Actor::Account(member.account.id)
+            }
+        };
+        Ok(Managed { organization, actor })
+    }
+
+    /// The right of an admin to change the organization they are signed in to.
+    ///
+    /// # Errors
+    /// `role_insufficient`.
+    pub fn manage_own(&self, member: &SignedIn) -> Result<Managed> {
+        member.require_admin()?;
+        let actor = Actor::Account(member.account.id);
+        Ok(Managed { organization: Arc::clone(&member.organization), actor })
+    }
+
+    /// That organization, if the caller may know of it.
+    pub(super) async fn visible(&self, caller: &Caller, which: &OrganizationRef) -> Result<Arc<Organization>> {
+        let found = match which {
+            OrganizationRef::Id(id) => self.store.organizations.get_organization(*id).await?,
+            OrganizationRef::Identifier(name) => self.store.organizations.find_organization(name).await?,
+        };
+        let seen = found.filter(|organization| match caller {
+            Caller::Operator(_) => true,
+            Caller::Member(member) => organization.id == member.organization.id,
+        });
+        seen.ok_or_else(|| ErrorCode::OrganizationNotFound.into())
+    }
+
+    /// Refuses a sign-in that is too old to change credentials with.
+    ///
+    /// # Errors
+    /// `reauthentication_required`.
+    pub fn require_recent(&self, member: &SignedIn) -> Result<()> {
+        let age = clock::between(member.session.signed_in_at, self.now());
+        if age <= self.policy.reauth_max_age {
+            return Ok(());
+        }
+        Err(Error::new(ErrorCode::ReauthenticationRequired).max_age(self.policy.reauth_max_age))
+    }
+}
+
+/// The records a token names. The token is ours, so an unreadable id in it is a dead token, not a defect.
+fn named_by(claims: &Claims) -> Result<(SessionId, AccountId, OrganizationId)> {
+    let dead = |_| Error::new(ErrorCode::TokenInvalid);
+    Ok((
+        claims.sid.parse().map_err(dead)?,
+        claims.sub.parse().map_err(dead)?,
+        claims.org_id.parse().map_err(dead)?,
+    ))
+}

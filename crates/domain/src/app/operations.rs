@@ -1,0 +1,289 @@
+//! Carrying out operations: begin one, drive it to its end, take over what another process left.
+//!
+//! The only place that runs steps. A request begins an operation and waits for it, but the driving goes on
+//! in its own task: a client that hangs up changes nothing.
+
+use super::App;
+use super::OrganizationView;
+use super::caller::{Caller, Operator};
+use crate::crash;
+use crate::error::{Error, ErrorCode, Result};
+use crate::ids::{OperationId, OrganizationId};
+use crate::limits::{OPERATION_WAIT, PAGE_MAX_ITEMS};
+use crate::operation::{
+    Actor, Arguments, Observed, Operation, OperationRecord, OperationState, Save, next_save,
+};
+use crate::organization::Organization;
+use crate::page::{Page, PageLimit};
+use crate::store::{Inserted, Written};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+mod steps;
+
+/// How a change that a request began ended, as far as the request waited.
+#[derive(Debug, Clone)]
+pub enum Outcome {
+    /// It is done.
+    Done {
+        /// Its record in the log.
+        record: OperationRecord,
+        /// The organization afterwards; none if it is gone.
+        view: Option<OrganizationView>,
+    },
+    /// It goes on; it can be watched.
+    Running(OperationRecord),
+}
+
+impl Outcome {
+    /// The operation, wherever it is.
+    #[must_use]
+    pub const fn record(&self) -> &OperationRecord {
+        match self {
+            Self::Done { record, .. } | Self::Running(record) => record,
+        }
+    }
+}
+
+/// How a task that drove an operation came to its end.
+enum Driven {
+    /// The operation is finished and logged so.
+    Finished(OperationRecord),
+    /// Another instance has it now.
+    Lost,
+}
+
+impl App {
+    /// Begins an operation on an organization that has none: `prepare` changes the record as the intent
+    /// should and says what is to be done, or refuses. Intent, lock and reservation are one compare-and-set.
+    pub(super) async fn begin(
+        self: &Arc<Self>,
+        id: OrganizationId,
+        actor: Actor,
+        prepare: impl Fn(&mut Organization) -> Result<Arguments> + Send,
+    ) -> Result<Outcome> {
+        loop {
+            let current = self.idle(id).await?;
+            let mut next = current.successor(self.now());
+            let arguments = prepare(&mut next)?;
+            next.operation = Some(Box::new(self.operation(actor, arguments)));
+            let kind = next.operation.as_ref().map_or("", |operation| operation.kind().as_str());
+            crash::point(kind, "intent", "before");
+            match self.store.organizations.update_organization(&next).await? {
+                Written::Stale => {}
+                Written::Done => {
+                    crash::point(kind, "intent", "saved");
+                    return self.carry(next).await;
+                }
+            }
+        }
+    }
+
+    /// Begins the operation that a new record carries. A record of this id that is there already is the same
+    /// request come again: its outcome is this one's.
+    pub(super) async fn begin_new(self: &Arc<Self>, organization: Organization) -> Result<Outcome> {
+        crash::point("create", "intent", "before");
+        match self.store.organizations.insert_organization(&organization).await? {
+            Inserted::New => {
+                crash::point("create", "intent", "saved");
+                self.carry(organization).await
+            }
+            Inserted::Exists => self.outcome_of_earlier(organization.id).await,
+        }
+    }
+
+    /// A new operation, owned by this process.
+    pub(super) fn operation(&self, actor: Actor, arguments: Arguments) -> Operation {
+        let now = self.now();
+        Operation {
+            id: OperationId::new(now, &*self.entropy),
+            actor,
+            arguments,
+            done: 0,
+            fence: 1,
+            owner: self.instance.clone(),
+            refused: None,
+            documents: None,
+            started_at: now,
+        }
+    }
+
+    /// The operation of that id, for the operator or an admin of its organization.
+    ///
+    /// # Errors
+    /// `operation_not_found`, also for one of another organization.
+    pub async fn find_operation(&self, caller: &Caller, id: OperationId) -> Result<OperationRecord> {
+        let record = self.look_up(id).await?.filter(|record| match caller {
+            Caller::Operator(_) => true,
+            Caller::Member(member) => {
+                member.role.is_admin() && record.organization_id == member.organization.id
+            }
+        });
+        record.ok_or_else(|| ErrorCode::OperationNotFound.into())
+    }
+
+    /// The finished operations of an organization (which may be gone), the newest first.
+    ///
+    /// # Errors
+    /// `store_unavailable`.
+    pub async fn list_operations(
+        &self,
+        _: &Operator,
+        organization_id: OrganizationId,
+        before: Option<OperationId>,
+        limit: PageLimit,
+    ) -> Result<Page<OperationRecord, OperationId>> {
+        let found =
+            self.store.operations.list_operations_of(organization_id, before, limit.items() + 1).await?;
+        Ok(Page::of(found, limit, |record| record.id))
+    }
+
+    /// Takes over the operations that nobody works on any more, and finishes them. How many it was.
+    ///
+    /// # Errors
+    /// `store_unavailable`.
+    pub async fn recover(self: &Arc<Self>) -> Result<usize> {
+        let claimed = self.store.organizations.claim_operations(&self.instance, PAGE_MAX_ITEMS).await?;
+        let count = claimed.len();
+        for organization in claimed {
+            let kind = organization.operation.as_ref().map_or("", |operation| operation.kind().as_str());
+            tracing::info!(organization = %organization.id, operation = kind, "taking over an operation");
+            // One that fails keeps its lease until it runs out, and is then tried again.
+            if let Err(error) = self.drive((*organization).clone()).await {
+                tracing::error!(organization = %organization.id, operation = kind, %error, "recovery stopped");
+            }
+        }
+        Ok(count)
+    }
+
+    async fn look_up(&self, id: OperationId) -> Result<Option<OperationRecord>> {
+        if let Some(record) = self.store.operations.get_operation(id).await? {
+            return Ok(Some(record));
+        }
+        let holder = self.store.organizations.find_organization_of_operation(id).await?;
+        let running = holder.as_ref().and_then(|organization| {
+            let operation = organization.operation.as_deref().filter(|operation| operation.id == id)?;
+            Some(OperationRecord::running(organization, operation))
+        });
+        // Between the two looks it may have finished and moved from the one place to the other.
+        match running {
+            Some(record) => Ok(Some(record)),
+            None => self.store.operations.get_operation(id).await,
+        }
+    }
+
+    /// The organization, once no operation is under way in it.
+    async fn idle(&self, id: OrganizationId) -> Result<Arc<Organization>> {
+        let deadline = Instant::now() + OPERATION_WAIT;
+        let mut pause = Duration::from_millis(1);
+        loop {
+            let found = self.store.organizations.get_organization(id).await?;
+            let organization = found.ok_or(ErrorCode::OrganizationNotFound)?;
+            if organization.operation.is_none() {
+                return Ok(organization);
+            }
+            if Instant::now() >= deadline {
+                return Err(Error::new(ErrorCode::OperationInProgress).retry_after(OPERATION_WAIT));
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_millis(50));
+        }
+    }
+
+    /// Drives the operation in a task of its own and waits for its outcome, within bounds.
+    async fn carry(self: &Arc<Self>, organization: Organization) -> Result<Outcome> {
+        let running = organization
+            .operation
+            .as_deref()
+            .map(|operation| OperationRecord::running(&organization, operation))
+            .ok_or_else(|| Error::internal("an operation was begun without its record"))?;
+        let app = Arc::clone(self);
+        let task = tokio::spawn(async move { app.drive(organization).await });
+        match tokio::time::timeout(OPERATION_WAIT, task).await {
+            Err(_) => Ok(Outcome::Running(running)),
+            Ok(Err(panic)) => Err(Error::internal(panic)),
+            Ok(Ok(Err(error))) => Err(error),
+            Ok(Ok(Ok(Driven::Finished(record)))) => self.outcome(record).await,
+            Ok(Ok(Ok(Driven::Lost))) => self.watch(running).await,
+        }
+    }
+
+    /// Waits, within bounds, for an operation that is driven elsewhere.
+    async fn watch(&self, mut record: OperationRecord) -> Result<Outcome> {
+        let deadline = Instant::now() + OPERATION_WAIT;
+        while record.state == OperationState::Running {
+            if Instant::now() >= deadline {
+                return Ok(Outcome::Running(record));
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            record = self.look_up(record.id).await?.unwrap_or(record);
+        }
+        self.outcome(record).await
+    }
+
+    /// The outcome of a create whose record was there already.
+    pub(super) async fn outcome_of_earlier(&self, id: OrganizationId) -> Result<Outcome> {
+        match self.idle(id).await {
+            // Refused meanwhile, so that no record remains: the log says why.
+            Err(error) if error.code() != ErrorCode::OrganizationNotFound => return Err(error),
+            _ => {}
+        }
+        let log = self.store.operations.list_operations_of(id, None, PAGE_MAX_ITEMS).await?;
+        match log.into_iter().last() {
+            Some(record) => self.outcome(record).await,
+            None => Err(Error::internal("an organization without its create in the log")),
+        }
+    }
+
+    async fn outcome(&self, record: OperationRecord) -> Result<Outcome> {
+        if let Some(refusal) = record.refused {
+            return Err(refusal.code().into());
+        }
+        let found = self.store.organizations.get_organization(record.organization_id).await?;
+        let view = match found {
+            Some(organization) => Some(self.view(organization).await?),
+            None => None,
+        };
+        Ok(Outcome::Done { record, view })
+    }
+
+    /// Carries out step after step until the operation is finished or somebody else has it.
+    async fn drive(&self, mut organization: Organization) -> Result<Driven> {
+        while let Some(operation) = organization.operation.clone() {
+            let (kind, step) = (operation.kind().as_str(), operation.current_step());
+            crash::point(kind, step.as_str(), "before");
+            let observed = self.carry_out(step, &organization, &operation).await?;
+            crash::point(kind, step.as_str(), "done");
+            let Some(save) = next_save(&organization, observed, self.now()) else { break };
+            let store = &self.store.organizations;
+            let (written, next) = match save {
+                Save::Update(next) => (store.update_organization(&next).await?, Some(*next)),
+                Save::Delete => (store.delete_organization(organization.id, organization.version).await?, None),
+            };
+            if written == Written::Stale {
+                return Ok(Driven::Lost);
+            }
+            crash::point(kind, step.as_str(), "saved");
+            match next {
+                Some(next) if next.operation.is_some() => organization = next,
+                _ => {
+                    let record = OperationRecord::finished(&organization, &operation, self.now());
+                    return Ok(Driven::Finished(record));
+                }
+            }
+        }
+        Ok(Driven::Lost)
+    }
+}
+
+/// What the effect of a step that a caller may be refused for came to.
+fn refusable(result: Result<()>) -> Result<Observed> {
+    match result {
+        Ok(()) => Ok(Observed::Done),
+        Err(error) if error.code() == ErrorCode::EmailTaken => {
+            Ok(Observed::Refused(crate::operation::Refusal::EmailTaken))
+        }
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,201 @@
+//! The effects of the steps. Each may be carried out any number of times, by any instance, and comes to the
+//! same: what it makes has its id from the arguments, what it changes it marks with the operation's id.
+
+use super::refusable;
+use crate::account::{Account, CredentialChange};
+use crate::app::App;
+use crate::email::EmailAddress;
+use crate::error::{Error, ErrorCode, Result};
+use crate::ids::{AccountId, OperationId, OrganizationId};
+use crate::limits::PAGE_MAX_ITEMS;
+use crate::operation::{Arguments, Observed, Operation, OperationRecord, Step};
+use crate::organization::{Organization, State};
+use crate::store::{NewContainer, Written};
+use std::sync::Arc;
+
+impl App {
+    /// Carries out one step of the operation under way in `organization`.
+    pub(super) async fn carry_out(
+        &self,
+        step: Step,
+        organization: &Organization,
+        operation: &Operation,
+    ) -> Result<Observed> {
+        let containers = &self.store.containers;
+        match (step, &operation.arguments) {
+            (Step::InsertOwner, Arguments::Create { owner }) => {
+                refusable(self.store.accounts.insert_account(owner).await.map(|_| ()))
+            }
+            (Step::CreateContainer, _) => {
+                containers.create_container(&new_container(organization, operation)).await?;
+                Ok(Observed::Done)
+            }
+            (Step::ChangeCredentials, Arguments::Rename { credentials, .. }) => match credentials {
+                Some((account, change)) => {
+                    refusable(self.change_credentials_as(operation.id, *account, change).await)
+                }
+                None => Ok(Observed::Done),
+            },
+            (Step::MoveContainer, Arguments::Rename { to, .. }) => {
+                containers.move_container(organization, &to.namespace).await?;
+                Ok(Observed::Counted(containers.count_documents(organization.id).await?))
+            }
+            (Step::HideContainer, _) => {
+                containers.move_container(organization, &organization.trash_namespace()).await?;
+                Ok(Observed::Done)
+            }
+            (Step::ShowContainer, Arguments::Restore { to, .. }) => {
+                containers.move_container(organization, &to.namespace).await?;
+                Ok(Observed::Done)
+            }
+            (Step::DropContainer, _) => {
+                containers.drop_container(organization).await?;
+                Ok(Observed::Done)
+            }
+            (Step::ReleaseEmails, _) => self.release_emails(organization.id, operation.id).await,
+            (Step::ReserveEmails, Arguments::Restore { owner_email, .. }) => {
+                refusable(self.reserve_emails(organization, operation.id, owner_email.as_ref()).await)
+            }
+            (Step::RemoveMembers, _) => self.remove_members(organization.id, operation.id).await,
+            (Step::Record, _) => {
+                let record = OperationRecord::finished(organization, operation, self.now());
+                self.store.operations.insert_operation(&record).await.map(|_| Observed::Done)
+            }
+            (step, arguments) => {
+                Err(Error::internal(format!("{step:?} is not a step of {:?}", arguments.kind())))
+            }
+        }
+    }
+
+    async fn change_credentials_as(
+        &self,
+        operation: OperationId,
+        id: AccountId,
+        change: &CredentialChange,
+    ) -> Result<()> {
+        self.edit_account(id, operation, |account| Some(account.with_credentials(change, self.now()))).await
+    }
+
+    /// Frees the addresses of accounts whose every organization is deleted now.
+    async fn release_emails(&self, organization: OrganizationId, operation: OperationId) -> Result<Observed> {
+        for account in self.members_of(organization).await? {
+            if self.belongs_elsewhere(&account, organization).await? {
+                continue;
+            }
+            self.edit_account(account.id, operation, |account| {
+                account.email_key.as_ref()?;
+                let mut next = account.successor(self.now());
+                next.email_key = None;
+                Some(next)
+            })
+            .await?;
+        }
+        Ok(Observed::Done)
+    }
+
+    /// Takes the addresses back. The owner must get one; another member whose address is taken meanwhile
+    /// comes back without, and is given a new one by an admin.
+    async fn reserve_emails(
+        &self,
+        organization: &Organization,
+        operation: OperationId,
+        owner_email: Option<&EmailAddress>,
+    ) -> Result<()> {
+        self.edit_account(organization.owner_id, operation, |account| {
+            if account.email_key.is_some() && owner_email.is_none() {
+                return None;
+            }
+            let mut next = account.successor(self.now());
+            next.email = owner_email.unwrap_or(&account.email).clone();
+            next.email_key = Some(next.email.key());
+            Some(next)
+        })
+        .await?;
+        for member in self.members_of(organization.id).await? {
+            let reserved = self.edit_account(member.id, operation, |account| {
+                if account.email_key.is_some() {
+                    return None;
+                }
+                let mut next = account.successor(self.now());
+                next.email_key = Some(account.email.key());
+                Some(next)
+            });
+            match reserved.await {
+                Err(error) if error.code() != ErrorCode::EmailTaken => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    async fn remove_members(&self, organization: OrganizationId, operation: OperationId) -> Result<Observed> {
+        while !self.store.sessions.delete_sessions_of(organization, PAGE_MAX_ITEMS).await?.is_empty() {}
+        for member in self.members_of(organization).await? {
+            if member.memberships.iter().any(|m| m.organization_id != organization) {
+                self.edit_account(member.id, operation, |account| {
+                    account.membership(organization)?;
+                    let mut next = account.successor(self.now());
+                    next.memberships.retain(|m| m.organization_id != organization);
+                    Some(next)
+                })
+                .await?;
+            } else if self.store.accounts.delete_account(member.id, member.version).await? == Written::Stale {
+                return Err(Error::unavailable("an account changed while it was removed"));
+            }
+        }
+        Ok(Observed::Done)
+    }
+
+    async fn belongs_elsewhere(&self, account: &Account, organization: OrganizationId) -> Result<bool> {
+        for membership in account.memberships.iter().filter(|m| m.organization_id != organization) {
+            let other = self.store.organizations.get_organization(membership.organization_id).await?;
+            if other.is_some_and(|o| matches!(o.state, State::Provisioning | State::Active)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    async fn members_of(&self, organization: OrganizationId) -> Result<Vec<Arc<Account>>> {
+        let mut members: Vec<Arc<Account>> = Vec::new();
+        loop {
+            let after = members.last().map(|account| account.id);
+            let page = self.store.accounts.list_accounts_of(organization, after, PAGE_MAX_ITEMS).await?;
+            if page.is_empty() {
+                return Ok(members);
+            }
+            members.extend(page);
+        }
+    }
+
+    /// Changes an account once for this operation: `edit` gives its next version, or nothing to leave it.
+    /// An account that is gone, or already carries this operation's mark, is left as it is.
+    async fn edit_account(
+        &self,
+        id: AccountId,
+        operation: OperationId,
+        edit: impl Fn(&Account) -> Option<Account> + Send,
+    ) -> Result<()> {
+        loop {
+            let Some(account) = self.store.accounts.get_account(id).await? else { return Ok(()) };
+            if account.last_operation == Some(operation) {
+                return Ok(());
+            }
+            let Some(mut next) = edit(&account) else { return Ok(()) };
+            next.last_operation = Some(operation);
+            if self.store.accounts.update_account(&next).await? == Written::Done {
+                return Ok(());
+            }
+        }
+    }
+}
+
+fn new_container(organization: &Organization, operation: &Operation) -> NewContainer {
+    NewContainer {
+        organization_id: organization.id,
+        fence: operation.fence,
+        namespace: organization.naming.namespace.clone(),
+        placement: organization.placement,
+        created_at: organization.created_at,
+    }
+}

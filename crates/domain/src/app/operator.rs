@@ -1,0 +1,47 @@
+//! The operator key: opaque, 256 bits, known to the service only as its hash.
+
+use crate::error::Result;
+use crate::ids::{Entropy, random};
+use crate::store::Store;
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+/// What an operator key begins with, so that people and scanners recognize one.
+pub const OPERATOR_KEY_PREFIX: &str = "tenantry_operator_";
+
+/// The name of the value that holds the hash.
+const HASH: &str = "operator_key_hash";
+
+/// A new operator key.
+#[must_use]
+pub fn generate(entropy: &dyn Entropy) -> String {
+    format!("{OPERATOR_KEY_PREFIX}{}", URL_SAFE_NO_PAD.encode(random::<32>(entropy)))
+}
+
+/// What the service keeps of a key.
+#[must_use]
+pub fn hash(key: &str) -> [u8; 32] {
+    let mut out = [0; 32];
+    out.copy_from_slice(digest(&SHA256, key.as_bytes()).as_ref());
+    out
+}
+
+/// The hash the installation knows, if a key was ever made.
+///
+/// # Errors
+/// `store_unavailable`.
+pub async fn stored_hash(store: &Store) -> Result<Option<[u8; 32]>> {
+    let value = store.installation.get_value(HASH).await?;
+    Ok(value.and_then(|bytes| bytes.try_into().ok()))
+}
+
+/// Makes `key` the operator key of the installation, in place of any before it.
+///
+/// # Errors
+/// `store_unavailable`.
+pub async fn store_hash(store: &Store, key: &str) -> Result<[u8; 32]> {
+    let hash = hash(key);
+    store.installation.put_value(HASH, &hash).await?;
+    Ok(hash)
+}

@@ -1,0 +1,353 @@
+//! Organizations: making, finding, changing, ending them.
+//!
+//! Each change says here what its intent does to the record and when it is refused; the steps that follow
+//! are in [`crate::operation`].
+
+use super::caller::{Caller, Managed, Operator, OrganizationRef, Signup};
+use super::operations::Outcome;
+use super::{App, EntityTag, OrganizationView};
+use crate::account::{Account, CredentialChange, Membership, Role};
+use crate::clock;
+use crate::email::EmailAddress;
+use crate::error::{Error, ErrorCode, Result};
+use crate::ids::{AccountId, OrganizationId};
+use crate::name::{Identifier, OrganizationName};
+use crate::operation::{Actor, Arguments};
+use crate::organization::{Naming, Organization, ReservedKey, State};
+use crate::page::{Page, PageLimit};
+use crate::password::policy::NewPassword;
+use crate::store::{OrganizationCursor, OrganizationQuery};
+use std::sync::Arc;
+
+/// What a new organization is made from.
+pub struct NewOrganization {
+    /// Its id, where a repeated request must not make another.
+    pub id: Option<OrganizationId>,
+    /// Its name.
+    pub name: OrganizationName,
+    /// The address of its first admin.
+    pub email: EmailAddress,
+    /// The password of its first admin.
+    pub password: NewPassword,
+}
+
+/// What to change about an organization; what is absent stays.
+#[derive(Default)]
+pub struct OrganizationChange {
+    /// Another name, or another spelling.
+    pub name: Option<OrganizationName>,
+    /// New credentials of an account of it.
+    pub credentials: Option<(AccountId, CredentialChange)>,
+    /// Whether a delete is refused.
+    pub delete_protection: Option<bool>,
+    /// Whether a purge is refused; the operator's alone.
+    pub legal_hold: Option<bool>,
+}
+
+impl App {
+    /// Makes an organization, its owner and its container.
+    ///
+    /// # Errors
+    /// `name_taken`, `email_taken`, `sign_in_busy`, `store_unavailable`.
+    pub async fn create_organization(self: &Arc<Self>, by: Signup, new: NewOrganization) -> Result<Outcome> {
+        if let Some(id) = new.id
+            && self.store.organizations.get_organization(id).await?.is_some()
+        {
+            return self.outcome_of_earlier(id).await;
+        }
+        let naming = Naming::new(new.name, &self.policy.tenant_prefix);
+        // The database decides; these looks only spare the hash and the undoing in the common case.
+        if self.store.organizations.find_organization(&naming.identifier).await?.is_some() {
+            return Err(ErrorCode::NameTaken.into());
+        }
+        if self.store.accounts.find_account(&new.email.key()).await?.is_some() {
+            return Err(ErrorCode::EmailTaken.into());
+        }
+        let password_hash = self.hash(new.password).await?;
+        let now = self.now();
+        let id = new.id.unwrap_or_else(|| OrganizationId::new(now, &*self.entropy));
+        let owner = Account {
+            id: AccountId::new(now, &*self.entropy),
+            email_key: Some(new.email.key()),
+            email: new.email,
+            password_hash,
+            credential_epoch: 0,
+            kept_session: None,
+            memberships: vec![Membership { organization_id: id, role: Role::Owner, epoch: 0, since: now }],
+            last_operation: None,
+            created_at: now,
+            modified_at: now,
+            version: 1,
+        };
+        self.begin_new(Organization {
+            id,
+            reserved: naming.reserved(),
+            naming,
+            state: State::Provisioning,
+            suspended: false,
+            placement: self.store.containers.default_placement(),
+            owner_id: owner.id,
+            token_epoch: 0,
+            delete_protection: false,
+            legal_hold: false,
+            created_at: now,
+            modified_at: now,
+            deleted_at: None,
+            purge_at: None,
+            version: 1,
+            operation: Some(Box::new(
+                self.operation(by.actor, Arguments::Create { owner: Box::new(owner) }),
+            )),
+        })
+        .await
+    }
+
+    /// The live organization of that name, whatever its case, spaces and punctuation.
+    ///
+    /// # Errors
+    /// `organization_not_found`.
+    pub async fn find_organization_by_name(&self, name: &OrganizationName) -> Result<OrganizationView> {
+        let found = self.store.organizations.find_organization(&name.identifier()).await?;
+        self.view(found.ok_or(ErrorCode::OrganizationNotFound)?).await
+    }
+
+    /// That organization, for the operator (deleted ones too, by id) or one of its members.
+    ///
+    /// # Errors
+    /// `organization_not_found`, also for one that is not the caller's.
+    pub async fn get_organization(&self, caller: &Caller, which: &OrganizationRef) -> Result<OrganizationView> {
+        self.view(self.visible(caller, which).await?).await
+    }
+
+    /// A page of organizations, in the order of their identifiers.
+    ///
+    /// # Errors
+    /// `store_unavailable`.
+    pub async fn list_organizations(
+        &self,
+        _: &Operator,
+        query: &OrganizationQuery,
+        limit: PageLimit,
+    ) -> Result<Page<OrganizationView, OrganizationCursor>> {
+        let found = self.store.organizations.list_organizations(query, limit.items() + 1).await?;
+        let page = Page::of(found, limit, |organization| OrganizationCursor {
+            identifier: organization.naming.identifier.clone(),
+            id: organization.id,
+        });
+        let mut items = Vec::with_capacity(page.items.len());
+        for organization in page.items {
+            items.push(self.view(organization).await?);
+        }
+        Ok(Page { items, next: page.next })
+    }
+
+    /// Renames an organization or changes its settings, or both at once. `expected` is the version the
+    /// caller has seen, if it matters to them.
+    ///
+    /// # Errors
+    /// `name_taken`, `email_taken`, `operation_in_progress`, `organization_not_active`, `version_mismatch`.
+    pub async fn change_organization(
+        self: &Arc<Self>,
+        managed: &Managed,
+        expected: Option<EntityTag>,
+        change: OrganizationChange,
+    ) -> Result<Outcome> {
+        let to = change.name.map(|name| Naming::new(name, &self.policy.tenant_prefix));
+        self.check_admin_version(managed, expected).await?;
+        self.begin(managed.organization.id, managed.actor, |next| {
+            check_version(next, expected)?;
+            require(next.state == State::Active, ErrorCode::OrganizationNotActive)?;
+            next.delete_protection = change.delete_protection.unwrap_or(next.delete_protection);
+            next.legal_hold = change.legal_hold.unwrap_or(next.legal_hold);
+            match (&to, &change.credentials) {
+                (None, None) => Ok(Arguments::Update),
+                (to, credentials) => {
+                    let to = to.clone().unwrap_or_else(|| next.naming.clone());
+                    reserve_also(&mut next.reserved, to.reserved());
+                    Ok(Arguments::Rename {
+                        to,
+                        credentials: credentials.clone(),
+                        previous_namespace: next.naming.namespace.clone(),
+                    })
+                }
+            }
+        })
+        .await
+    }
+
+    /// Hides an organization and keeps it until its retention ends, or purges it at once.
+    ///
+    /// # Errors
+    /// `delete_protected`, `legal_hold` (with `purge`), `organization_not_active`, `operation_in_progress`,
+    /// `version_mismatch`.
+    pub async fn delete_organization(
+        self: &Arc<Self>,
+        managed: &Managed,
+        expected: Option<EntityTag>,
+        purge: bool,
+    ) -> Result<Outcome> {
+        self.check_admin_version(managed, expected).await?;
+        let retention = if purge { std::time::Duration::ZERO } else { self.policy.retention };
+        let outcome = self
+            .begin(managed.organization.id, managed.actor, |next| {
+                check_version(next, expected)?;
+                require(next.state == State::Active, ErrorCode::OrganizationNotActive)?;
+                require(!next.delete_protection, ErrorCode::DeleteProtected)?;
+                require(!(purge && next.legal_hold), ErrorCode::LegalHold)?;
+                let now = next.modified_at;
+                next.state = State::Deleted;
+                next.token_epoch += 1;
+                next.deleted_at = Some(now);
+                next.purge_at = Some(clock::after(now, retention));
+                // The name is free at once; the container's visible name only when it has left it.
+                next.reserved = vec![ReservedKey::namespace(&next.naming.namespace)];
+                Ok(Arguments::Delete)
+            })
+            .await?;
+        if retention.is_zero() && matches!(outcome, Outcome::Done { .. }) {
+            self.purge_if_free(managed.organization.id, managed.actor).await?;
+        }
+        Ok(outcome)
+    }
+
+    /// Brings a deleted organization back, under another name or with another address of its owner if asked.
+    ///
+    /// # Errors
+    /// `organization_not_deleted`, `name_taken`, `email_taken`, `operation_in_progress`, `version_mismatch`.
+    pub async fn restore_organization(
+        self: &Arc<Self>,
+        _: &Operator,
+        organization: &OrganizationView,
+        expected: Option<EntityTag>,
+        name: Option<OrganizationName>,
+        owner_email: Option<EmailAddress>,
+    ) -> Result<Outcome> {
+        self.begin(organization.organization.id, Actor::Operator, |next| {
+            check_version(next, expected)?;
+            require(next.state == State::Deleted, ErrorCode::OrganizationNotDeleted)?;
+            let name = name.clone().unwrap_or_else(|| next.naming.name.clone());
+            let to = Naming::new(name, &self.policy.tenant_prefix);
+            next.reserved = to.reserved();
+            Ok(Arguments::Restore { to, owner_email: owner_email.clone() })
+        })
+        .await
+    }
+
+    /// Lets nobody of the organization sign in or reach its data until it is reactivated.
+    ///
+    /// # Errors
+    /// `organization_not_active`, `operation_in_progress`, `version_mismatch`.
+    pub async fn suspend_organization(
+        self: &Arc<Self>,
+        _: &Operator,
+        organization: &OrganizationView,
+        expected: Option<EntityTag>,
+    ) -> Result<Outcome> {
+        self.begin(organization.organization.id, Actor::Operator, |next| {
+            check_version(next, expected)?;
+            require(next.is_usable(), ErrorCode::OrganizationNotActive)?;
+            next.suspended = true;
+            next.token_epoch += 1;
+            Ok(Arguments::Suspend)
+        })
+        .await
+    }
+
+    /// Ends a suspension.
+    ///
+    /// # Errors
+    /// `organization_not_suspended`, `operation_in_progress`, `version_mismatch`.
+    pub async fn reactivate_organization(
+        self: &Arc<Self>,
+        _: &Operator,
+        organization: &OrganizationView,
+        expected: Option<EntityTag>,
+    ) -> Result<Outcome> {
+        self.begin(organization.organization.id, Actor::Operator, |next| {
+            check_version(next, expected)?;
+            require(next.state == State::Active && next.suspended, ErrorCode::OrganizationNotSuspended)?;
+            next.suspended = false;
+            Ok(Arguments::Reactivate)
+        })
+        .await
+    }
+
+    /// Removes a deleted organization for ever, before its retention ends.
+    ///
+    /// # Errors
+    /// `organization_not_deleted`, `legal_hold`, `operation_in_progress`, `version_mismatch`.
+    pub async fn purge_organization(
+        self: &Arc<Self>,
+        _: &Operator,
+        organization: &OrganizationView,
+        expected: Option<EntityTag>,
+    ) -> Result<Outcome> {
+        self.begin_purge(organization.organization.id, Actor::Operator, expected).await
+    }
+
+    /// Purges, unless something stands against it by now; then the janitor comes back to it.
+    pub(super) async fn purge_if_free(self: &Arc<Self>, id: OrganizationId, actor: Actor) -> Result<()> {
+        match self.begin_purge(id, actor, None).await {
+            Ok(_) => Ok(()),
+            Err(error) => match error.code() {
+                ErrorCode::OrganizationNotFound
+                | ErrorCode::OrganizationNotDeleted
+                | ErrorCode::LegalHold
+                | ErrorCode::OperationInProgress => Ok(()),
+                _ => Err(error),
+            },
+        }
+    }
+
+    async fn begin_purge(
+        self: &Arc<Self>,
+        id: OrganizationId,
+        actor: Actor,
+        expected: Option<EntityTag>,
+    ) -> Result<Outcome> {
+        self.begin(id, actor, |next| {
+            check_version(next, expected)?;
+            require(next.state == State::Deleted, ErrorCode::OrganizationNotDeleted)?;
+            require(!next.legal_hold, ErrorCode::LegalHold)?;
+            next.state = State::Purging;
+            Ok(Arguments::Purge)
+        })
+        .await
+    }
+
+    async fn check_admin_version(&self, managed: &Managed, expected: Option<EntityTag>) -> Result<()> {
+        let Some(expected) = expected else { return Ok(()) };
+        let admin = self.store.accounts.get_account(managed.organization.owner_id).await?;
+        require(admin.is_none_or(|admin| admin.version == expected.admin), ErrorCode::VersionMismatch)
+    }
+}
+
+impl OrganizationQuery {
+    /// Those whose name begins like `text`, whatever its case, spaces and punctuation.
+    ///
+    /// # Errors
+    /// `invalid_input` at `?name_prefix` if nothing of it is left in an identifier.
+    pub fn name_prefix(self, text: &str) -> Result<Self> {
+        let prefix = Identifier::prefix_of(text)
+            .ok_or_else(|| Error::invalid_field("?name_prefix", "must contain a letter or a digit"))?;
+        Ok(Self { identifier_prefix: Some(prefix), ..self })
+    }
+}
+
+/// Refuses unless `next` was made from the version the caller has seen.
+fn check_version(next: &Organization, expected: Option<EntityTag>) -> Result<()> {
+    let same = expected.is_none_or(|expected| next.version == expected.organization + 1);
+    require(same, ErrorCode::VersionMismatch)
+}
+
+fn require(holds: bool, otherwise: ErrorCode) -> Result<()> {
+    if holds { Ok(()) } else { Err(otherwise.into()) }
+}
+
+fn reserve_also(reserved: &mut Vec<ReservedKey>, more: Vec<ReservedKey>) {
+    for key in more {
+        if !reserved.contains(&key) {
+            reserved.push(key);
+        }
+    }
+}

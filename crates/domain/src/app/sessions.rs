@@ -1,0 +1,253 @@
+//! Signing in, staying signed in, signing out.
+
+use super::App;
+use super::caller::SignedIn;
+use crate::account::{Account, Membership, PasswordHash};
+use crate::clock;
+use crate::email::{EmailAddress, EmailKey};
+use crate::error::{Error, ErrorCode, Result};
+use crate::ids::{SessionId, random};
+use crate::limits::REFRESH_GRACE;
+use crate::organization::Organization;
+use crate::password::hash::Verdict;
+use crate::password::policy::PresentedPassword;
+use crate::refresh::RefreshToken;
+use crate::session::{Session, UsedToken};
+use crate::store::Written;
+use crate::throttle::ClientNetwork;
+use crate::token::Claims;
+use jiff::Timestamp;
+use std::sync::Arc;
+use std::time::Duration;
+use subtle::ConstantTimeEq;
+
+/// What a client gets for its credentials. Its `Debug` shows no token.
+pub struct Grant {
+    /// Good for requests.
+    pub access_token: String,
+    /// How long it is.
+    pub expires_in: Duration,
+    /// Good for one exchange.
+    pub refresh_token: String,
+    /// Who signed in.
+    pub account: Arc<Account>,
+    /// Where.
+    pub organization: Arc<Organization>,
+    /// How many wrong passwords are allowed at once, where anybody counts.
+    pub remaining: Option<u32>,
+}
+
+impl std::fmt::Debug for Grant {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Grant").field("account", &self.account.id).finish_non_exhaustive()
+    }
+}
+
+impl App {
+    /// Signs in with an e-mail address and a password. Whether the address is unknown or the password wrong,
+    /// the answer is the same and takes the same time.
+    ///
+    /// # Errors
+    /// `invalid_credentials`, `organization_suspended` (to who knows the password), `too_many_attempts`,
+    /// `sign_in_busy`.
+    pub async fn sign_in(
+        &self,
+        email: &str,
+        password: PresentedPassword,
+        network: ClientNetwork,
+    ) -> Result<Grant> {
+        // An address nobody can have is treated as one that nobody has.
+        let key = EmailAddress::parse(email).map_or_else(|_| EmailKey::impossible(email), |email| email.key());
+        let account = self.store.accounts.find_account(&key).await?;
+        let remaining = self.check_password(&key, account.as_deref(), password, network).await?;
+        let Some(account) = account else { return Err(ErrorCode::InvalidCredentials.into()) };
+        let (membership, organization) = self.place_of(&account).await?;
+        let session_secret = random(&*self.entropy);
+        let session = self.new_session(&account, &membership, &organization, session_secret);
+        self.store.sessions.insert_session(&session).await?;
+        let token = RefreshToken::first(session.id, session_secret);
+        Ok(Grant { remaining, ..self.grant(&session, &token, account, organization)? })
+    }
+
+    /// Exchanges a refresh token for a new one and an access token. One that was used before ends its whole
+    /// session, unless it was used a moment ago: then it gets the same successor again.
+    ///
+    /// # Errors
+    /// `refresh_token_invalid`.
+    pub async fn refresh(&self, token: &str) -> Result<Grant> {
+        let token = RefreshToken::parse(token, &self.mac_key).ok_or(ErrorCode::RefreshTokenInvalid)?;
+        loop {
+            let (session, account, organization) = self.good_session(token.session_id).await?;
+            let now = self.now();
+            if bool::from(session.token_hash.ct_eq(&token.hash())) {
+                let (next, successor) = self.exchange(&session, &token, now);
+                match self.store.sessions.update_session(&next).await? {
+                    Written::Done => return self.grant(&next, &successor, account, organization),
+                    // Another request used this token meanwhile; the next look sees what it got.
+                    Written::Stale => continue,
+                }
+            }
+            let again = session.used.as_ref().filter(|used| {
+                bool::from(used.hash.ct_eq(&token.hash()))
+                    && clock::between(used.used_at, now) <= REFRESH_GRACE
+            });
+            if let Some(used) = again {
+                return self.grant(&session, &token.successor(&used.salt), account, organization);
+            }
+            tracing::warn!(session = %session.id, "a used refresh token came again: the session is ended");
+            self.store.sessions.delete_session(session.id).await?;
+            return Err(ErrorCode::RefreshTokenInvalid.into());
+        }
+    }
+
+    /// Ends the caller's session: its access and refresh tokens are worthless from now on.
+    ///
+    /// # Errors
+    /// `store_unavailable`.
+    pub async fn sign_out(&self, member: &SignedIn) -> Result<()> {
+        self.store.sessions.delete_session(member.session.id).await
+    }
+
+    /// Refuses what is not the account's password. Counts the attempt; takes as long without an account.
+    pub(super) async fn check_password(
+        &self,
+        key: &EmailKey,
+        account: Option<&Account>,
+        password: PresentedPassword,
+        network: ClientNetwork,
+    ) -> Result<Option<u32>> {
+        let attempt = self.count_attempt(key, network).await?;
+        let stored = account.map(|account| account.password_hash.0.clone());
+        match (self.hashes.verify(password.clone(), stored).await?, account) {
+            (Verdict::Match { rehash }, Some(account)) => {
+                self.reward(&attempt).await?;
+                if rehash {
+                    self.rehash(account, password).await?;
+                }
+                // The attempt was taken back.
+                Ok(attempt.remaining.map(|left| left + 1))
+            }
+            _ => Err(Error::new(ErrorCode::InvalidCredentials).remaining(attempt.remaining)),
+        }
+    }
+
+    /// Replaces a hash of other parameters, made elsewhere or earlier. If the account changed meanwhile, the
+    /// next sign-in does it.
+    async fn rehash(&self, account: &Account, password: PresentedPassword) -> Result<()> {
+        let hash = self.hashes.hash(password.into_verified(), random(&*self.entropy)).await?;
+        let mut next = account.successor(self.now());
+        next.password_hash = PasswordHash(hash);
+        if self.store.accounts.update_account(&next).await? == Written::Stale {
+            tracing::debug!(account = %account.id, "the account changed while its password was rehashed");
+        }
+        Ok(())
+    }
+
+    /// Where an account signs in to: the first of its organizations that is in use.
+    async fn place_of(&self, account: &Account) -> Result<(Membership, Arc<Organization>)> {
+        let mut suspended = false;
+        for membership in &account.memberships {
+            let found = self.store.organizations.get_organization(membership.organization_id).await?;
+            match found {
+                Some(organization) if organization.is_usable() => return Ok((membership.clone(), organization)),
+                Some(organization) => suspended |= organization.is_live(),
+                None => {}
+            }
+        }
+        Err(if suspended { ErrorCode::OrganizationSuspended } else { ErrorCode::InvalidCredentials }.into())
+    }
+
+    fn new_session(
+        &self,
+        account: &Account,
+        membership: &Membership,
+        organization: &Organization,
+        secret: [u8; 32],
+    ) -> Session {
+        let now = self.now();
+        let id = SessionId::new(now, &*self.entropy);
+        Session {
+            id,
+            account_id: account.id,
+            organization_id: organization.id,
+            credential_epoch: account.credential_epoch,
+            membership_epoch: membership.epoch,
+            organization_epoch: organization.token_epoch,
+            signed_in_at: now,
+            expires_at: clock::after(now, self.policy.refresh_absolute_lifetime),
+            idle_expires_at: clock::after(now, self.policy.refresh_idle_lifetime),
+            generation: 0,
+            token_hash: RefreshToken::first(id, secret).hash(),
+            used: None,
+            version: 1,
+        }
+    }
+
+    /// The session, if a refresh token of it may be good, with what it belongs to.
+    async fn good_session(&self, id: SessionId) -> Result<(Arc<Session>, Arc<Account>, Arc<Organization>)> {
+        let session = self.store.sessions.get_session(id).await?.ok_or(ErrorCode::RefreshTokenInvalid)?;
+        let (account, organization) = tokio::try_join!(
+            self.store.accounts.get_account(session.account_id),
+            self.store.organizations.get_organization(session.organization_id),
+        )?;
+        let now = self.now();
+        match (account, organization) {
+            (Some(account), Some(organization))
+                if now < session.idle_expires_at && session.is_good(&account, &organization, now) =>
+            {
+                Ok((session, account, organization))
+            }
+            _ => Err(ErrorCode::RefreshTokenInvalid.into()),
+        }
+    }
+
+    /// The session after its token was used at `now`, and the token that takes its place.
+    fn exchange(&self, session: &Session, token: &RefreshToken, now: Timestamp) -> (Session, RefreshToken) {
+        let salt = random(&*self.entropy);
+        let successor = token.successor(&salt);
+        let idle = clock::after(now, self.policy.refresh_idle_lifetime);
+        let next = Session {
+            idle_expires_at: idle.min(session.expires_at),
+            generation: successor.generation,
+            token_hash: successor.hash(),
+            used: Some(UsedToken { hash: session.token_hash, salt, used_at: now }),
+            version: session.version + 1,
+            ..session.clone()
+        };
+        (next, successor)
+    }
+
+    fn grant(
+        &self,
+        session: &Session,
+        token: &RefreshToken,
+        account: Arc<Account>,
+        organization: Arc<Organization>,
+    ) -> Result<Grant> {
+        let now = self.now();
+        let lifetime = self.policy.access_lifetime.min(clock::between(now, session.expires_at));
+        let role = account.membership(organization.id).map_or("", |membership| membership.role.as_str());
+        let claims = Claims {
+            iss: self.tokens.issuer().to_owned(),
+            sub: account.id.to_string(),
+            aud: self.tokens.audience().to_owned(),
+            exp: clock::after(now, lifetime).as_second(),
+            iat: now.as_second(),
+            jti: hex::encode(random::<16>(&*self.entropy)),
+            auth_time: session.signed_in_at.as_second(),
+            admin_id: account.id.to_string(),
+            org_id: organization.id.to_string(),
+            email: account.email.as_str().to_owned(),
+            role: role.to_owned(),
+            sid: session.id.to_string(),
+        };
+        Ok(Grant {
+            access_token: self.tokens.issue(&claims)?,
+            expires_in: lifetime,
+            refresh_token: token.text(&self.mac_key),
+            account,
+            organization,
+            remaining: None,
+        })
+    }
+}

@@ -1,0 +1,94 @@
+//! Who may try a password how often.
+//!
+//! Every attempt is counted before it is evaluated, against the account together with the network it comes
+//! from, and against the network. From a network the account never signed in from, it also counts against all
+//! such strangers together: so guessing from many networks at once is slow too, and never locks the owner out
+//! of a network they use. A right password takes its attempts back.
+
+use super::App;
+use crate::email::EmailKey;
+use crate::error::{Error, ErrorCode, Result};
+use crate::throttle::{
+    CREATE_NETWORK, ClientNetwork, FAMILIAR, Limit, SIGN_IN_NETWORK, SIGN_IN_PAIR, SIGN_IN_STRANGERS, Taken,
+    ThrottleKey,
+};
+use jiff::Timestamp;
+use std::time::Duration;
+
+/// An attempt that has been counted.
+pub(super) struct Attempt {
+    counted: Vec<(ThrottleKey, Limit)>,
+    familiar: ThrottleKey,
+    at: Timestamp,
+    /// How many more this account may be tried at once from this network; none where nobody counts.
+    pub(super) remaining: Option<u32>,
+}
+
+impl App {
+    /// Counts an attempt to sign in, or refuses it.
+    pub(super) async fn count_attempt(&self, account: &EmailKey, network: ClientNetwork) -> Result<Attempt> {
+        let (account, network) = (account.as_str(), network.text());
+        let familiar = ThrottleKey::new("familiar", &[account, &network]);
+        let mut attempt = Attempt { counted: Vec::new(), familiar, at: self.now(), remaining: None };
+        if !self.policy.throttle {
+            return Ok(attempt);
+        }
+        let mut counters = vec![
+            (ThrottleKey::new("pair", &[account, &network]), SIGN_IN_PAIR),
+            (ThrottleKey::new("network", &[&network]), SIGN_IN_NETWORK),
+        ];
+        if !self.store.throttles.is_counted(&familiar, attempt.at).await? {
+            counters.push((ThrottleKey::new("strangers", &[account]), SIGN_IN_STRANGERS));
+        }
+        for (key, limit) in counters {
+            match self.store.throttles.take(&key, limit, attempt.at).await? {
+                Taken::Allowed { remaining } => {
+                    attempt.counted.push((key, limit));
+                    attempt.remaining = Some(attempt.remaining.map_or(remaining, |left| left.min(remaining)));
+                }
+                Taken::Refused { wait } => {
+                    self.take_back(&attempt).await?;
+                    return Err(refusal(wait));
+                }
+            }
+        }
+        Ok(attempt)
+    }
+
+    /// The attempt was a good one: takes it back, and remembers the network.
+    pub(super) async fn reward(&self, attempt: &Attempt) -> Result<()> {
+        if !self.policy.throttle {
+            return Ok(());
+        }
+        self.take_back(attempt).await?;
+        // Refused only says that the network was familiar already.
+        self.store.throttles.take(&attempt.familiar, FAMILIAR, attempt.at).await.map(|_| ())
+    }
+
+    /// Counts the making of an organization, or refuses it. How many more are allowed at once, where anybody
+    /// counts.
+    ///
+    /// # Errors
+    /// `too_many_attempts`.
+    pub async fn count_create(&self, network: ClientNetwork) -> Result<Option<u32>> {
+        if !self.policy.throttle {
+            return Ok(None);
+        }
+        let key = ThrottleKey::new("create", &[&network.text()]);
+        match self.store.throttles.take(&key, CREATE_NETWORK, self.now()).await? {
+            Taken::Allowed { remaining } => Ok(Some(remaining)),
+            Taken::Refused { wait } => Err(refusal(wait)),
+        }
+    }
+
+    async fn take_back(&self, attempt: &Attempt) -> Result<()> {
+        for (key, limit) in &attempt.counted {
+            self.store.throttles.give_back(key, *limit, attempt.at).await?;
+        }
+        Ok(())
+    }
+}
+
+fn refusal(wait: Duration) -> Error {
+    Error::new(ErrorCode::TooManyAttempts).retry_after(wait).remaining(Some(0))
+}

@@ -1,0 +1,210 @@
+//! An organization: the one record that says what it is called, what state it is in, where its data is,
+//! and which change is under way.
+//!
+//! What a newcomer gets wrong: `identifier` and `namespace` are what it is called *now*; `reserved` is what
+//! nobody else may take. They differ while an operation runs.
+
+use crate::ids::{AccountId, OrganizationId};
+use crate::name::{Identifier, OrganizationName};
+use crate::operation::Operation;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// The life of an organization, apart from suspension.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Being made; not visible to anybody.
+    Provisioning,
+    /// In use (or suspended).
+    Active,
+    /// Soft-deleted: hidden, kept until `purge_at`.
+    Deleted,
+    /// Past the point of no return of a purge.
+    Purging,
+}
+
+/// What an organization looks like from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Being made.
+    Provisioning,
+    /// In use.
+    Active,
+    /// Nobody may sign in or reach its data until it is reactivated.
+    Suspended,
+    /// Soft-deleted: hidden, kept until `purge_at`.
+    Deleted,
+    /// Being removed for ever.
+    Purging,
+}
+
+impl Status {
+    /// Every status, in the order of a life.
+    pub const ALL: [Self; 5] =
+        [Self::Provisioning, Self::Active, Self::Suspended, Self::Deleted, Self::Purging];
+
+    /// Its name on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Provisioning => "provisioning",
+            Self::Active => "active",
+            Self::Suspended => "suspended",
+            Self::Deleted => "deleted",
+            Self::Purging => "purging",
+        }
+    }
+}
+
+/// Where an organization's data lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Placement {
+    /// A collection of its own, beside those of others.
+    Collection,
+    /// A database of its own; on the embedded engine, a file.
+    Database,
+    /// Among others, told apart by the organization's id.
+    Shared,
+}
+
+impl Placement {
+    /// Its name on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Collection => "collection",
+            Self::Database => "database",
+            Self::Shared => "shared",
+        }
+    }
+}
+
+/// A key that at most one organization may hold at a time; the database decides who.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ReservedKey(String);
+
+impl ReservedKey {
+    /// Keeps an identifier, and so all names that come down to it.
+    #[must_use]
+    pub fn name(identifier: &Identifier) -> Self {
+        Self(format!("name:{}", identifier.as_str()))
+    }
+
+    /// Keeps the visible name of a container.
+    #[must_use]
+    pub fn namespace(namespace: &str) -> Self {
+        Self(format!("namespace:{namespace}"))
+    }
+
+    /// The key as it is stored.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What an organization is called: its name, what follows from it, and the visible name of its container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Naming {
+    /// As people write it.
+    pub name: OrganizationName,
+    /// The slug that makes it unique.
+    pub identifier: Identifier,
+    /// `tenant_collection` on the wire.
+    pub namespace: String,
+}
+
+impl Naming {
+    /// What an organization called `name` is called where containers begin with `prefix`.
+    #[must_use]
+    pub fn new(name: OrganizationName, prefix: &str) -> Self {
+        let identifier = name.identifier();
+        let namespace = identifier.tenant_collection(prefix);
+        Self { name, identifier, namespace }
+    }
+
+    /// The keys that keep it from others.
+    #[must_use]
+    pub fn reserved(&self) -> Vec<ReservedKey> {
+        vec![ReservedKey::name(&self.identifier), ReservedKey::namespace(&self.namespace)]
+    }
+}
+
+/// The record of an organization. One compare-and-set on `version` changes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Organization {
+    /// For ever.
+    pub id: OrganizationId,
+    /// What it is called now.
+    #[serde(flatten)]
+    pub naming: Naming,
+    /// What nobody else may take now.
+    pub reserved: Vec<ReservedKey>,
+    /// Where in its life it is.
+    pub state: State,
+    /// Whether it is suspended; outlives a delete and a restore.
+    pub suspended: bool,
+    /// Where its data lives.
+    pub placement: Placement,
+    /// The account it was made with; `admin_id` on the wire.
+    pub owner_id: AccountId,
+    /// Sessions begun in an earlier epoch are dead.
+    pub token_epoch: u32,
+    /// Whether a delete is refused.
+    pub delete_protection: bool,
+    /// Whether a purge is refused.
+    pub legal_hold: bool,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub modified_at: Timestamp,
+    /// When it was soft-deleted.
+    pub deleted_at: Option<Timestamp>,
+    /// When it may be purged.
+    pub purge_at: Option<Timestamp>,
+    /// Counts the changes of this record; the ETag.
+    pub version: u64,
+    /// The multi-step change under way.
+    pub operation: Option<Box<Operation>>,
+}
+
+impl Organization {
+    /// What it looks like from outside.
+    #[must_use]
+    pub const fn status(&self) -> Status {
+        match self.state {
+            State::Provisioning => Status::Provisioning,
+            State::Active if self.suspended => Status::Suspended,
+            State::Active => Status::Active,
+            State::Deleted => Status::Deleted,
+            State::Purging => Status::Purging,
+        }
+    }
+
+    /// Whether it answers to its name.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.state == State::Active
+    }
+
+    /// Whether its people may sign in and reach its data.
+    #[must_use]
+    pub fn is_usable(&self) -> bool {
+        self.state == State::Active && !self.suspended
+    }
+
+    /// The visible name its container has in the trash.
+    #[must_use]
+    pub fn trash_namespace(&self) -> String {
+        format!("deleted_{}", self.id)
+    }
+
+    /// The next version of this record, changed at `now`, to be saved against the current version.
+    #[must_use]
+    pub fn successor(&self, now: Timestamp) -> Self {
+        Self { version: self.version + 1, modified_at: now, ..self.clone() }
+    }
+}

@@ -1,0 +1,70 @@
+//! A session: one sign-in and everything that comes of it (the family of its refresh tokens).
+//!
+//! Access tokens name their session; a session that is gone, or began in a dead epoch of its account,
+//! membership or organization, makes every token of it worthless at once.
+
+use crate::account::Account;
+use crate::ids::{AccountId, OrganizationId, SessionId};
+use crate::organization::Organization;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// The SHA-256 of a refresh token.
+pub type TokenHash = [u8; 32];
+
+/// The refresh token before the current one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsedToken {
+    /// Its hash.
+    pub hash: TokenHash,
+    /// With the used token itself this makes its successor again, and without it nothing.
+    pub salt: [u8; 32],
+    /// When it was used.
+    pub used_at: Timestamp,
+}
+
+/// The record of a session. One compare-and-set on `version` changes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session {
+    /// For ever.
+    pub id: SessionId,
+    /// Who signed in.
+    pub account_id: AccountId,
+    /// Where.
+    pub organization_id: OrganizationId,
+    /// The account's epoch at the sign-in.
+    pub credential_epoch: u32,
+    /// The membership's epoch at the sign-in.
+    pub membership_epoch: u32,
+    /// The organization's epoch at the sign-in.
+    pub organization_epoch: u32,
+    /// When the password was given (`auth_time`).
+    pub signed_in_at: Timestamp,
+    /// When it ends, used or not.
+    pub expires_at: Timestamp,
+    /// When it ends unless used.
+    pub idle_expires_at: Timestamp,
+    /// How often the refresh token was exchanged.
+    pub generation: u32,
+    /// The hash of the refresh token that is good now.
+    pub token_hash: TokenHash,
+    /// The one before it.
+    pub used: Option<UsedToken>,
+    /// Counts the changes of this record.
+    pub version: u64,
+}
+
+impl Session {
+    /// Whether its tokens are good, given what its account and organization are now.
+    #[must_use]
+    pub fn is_good(&self, account: &Account, organization: &Organization, now: Timestamp) -> bool {
+        let credentials =
+            self.credential_epoch == account.credential_epoch || account.kept_session == Some(self.id);
+        let membership =
+            account.membership(self.organization_id).is_some_and(|m| m.epoch == self.membership_epoch);
+        let organization = organization.id == self.organization_id
+            && organization.is_usable()
+            && organization.token_epoch == self.organization_epoch;
+        self.account_id == account.id && credentials && membership && organization && now < self.expires_at
+    }
+}

@@ -1,0 +1,276 @@
+//! The port: what the domain asks of whatever keeps its records. One trait per noun; each method's doc
+//! comment is its contract, and `store/tests/conformance` holds every engine to it.
+//!
+//! Rules that hold for all of them:
+//! - One method is one atomic unit on one record. What spans records is an operation, above.
+//! - What a method acknowledged survives `kill -9` and power loss.
+//! - `Err` is `store_unavailable` when the engine cannot be reached or written (disk full, deadline passed);
+//!   the change may or may not have happened then. A refusal by uniqueness is `name_taken` or `email_taken`,
+//!   and nothing has changed.
+//! - An update is refused ([`Written::Stale`]) unless the stored version is the one before the given record's.
+
+use crate::account::Account;
+use crate::email::EmailKey;
+use crate::error::Result;
+use crate::idempotency::{Claim, RequestKey, RequestRecord, SavedAnswer};
+use crate::ids::{AccountId, OperationId, OrganizationId, SessionId};
+use crate::name::Identifier;
+use crate::operation::OperationRecord;
+use crate::organization::{Organization, Placement, Status};
+use crate::session::Session;
+use crate::throttle::{Limit, Taken, ThrottleKey};
+use async_trait::async_trait;
+use jiff::Timestamp;
+use std::sync::Arc;
+
+/// Whether an insert was the first of its id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Inserted {
+    /// It was; the record is there now.
+    New,
+    /// A record of this id was there already and is unchanged.
+    Exists,
+}
+
+/// Whether a compare-and-set met the version it expected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Written {
+    /// It did; the record is changed.
+    Done,
+    /// The record has another version, or is gone; nothing changed.
+    Stale,
+}
+
+/// Where a page of organizations begins: after this one, in the order of identifier, then id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrganizationCursor {
+    /// The last identifier seen.
+    pub identifier: Identifier,
+    /// The last id seen.
+    pub id: OrganizationId,
+}
+
+/// Which organizations to list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OrganizationQuery {
+    /// Only those whose identifier begins so.
+    pub identifier_prefix: Option<String>,
+    /// Only those of this status; none: all but deleted ones and those being purged.
+    pub status: Option<Status>,
+    /// Also deleted ones and those being purged, where no status is asked for.
+    pub show_deleted: bool,
+    /// Only those after it.
+    pub after: Option<OrganizationCursor>,
+}
+
+/// Records of organizations, each with at most one operation under way.
+#[async_trait]
+pub trait Organizations: Send + Sync {
+    /// Adds a record. `name_taken` if another one holds one of its reserved keys; an id that is there
+    /// already is not an error.
+    async fn insert_organization(&self, organization: &Organization) -> Result<Inserted>;
+
+    /// The record of that id, in whatever state.
+    async fn get_organization(&self, id: OrganizationId) -> Result<Option<Arc<Organization>>>;
+
+    /// The live organization (active or suspended) that is called so now.
+    async fn find_organization(&self, identifier: &Identifier) -> Result<Option<Arc<Organization>>>;
+
+    /// The organization in which that operation is under way.
+    async fn find_organization_of_operation(&self, id: OperationId) -> Result<Option<Arc<Organization>>>;
+
+    /// Up to `limit` records in the order of identifier, then id.
+    async fn list_organizations(&self, query: &OrganizationQuery, limit: u32) -> Result<Vec<Arc<Organization>>>;
+
+    /// Up to `limit` deleted ones without a legal hold and without an operation whose `purge_at` is not after
+    /// `now`, the longest due first.
+    async fn list_organizations_to_purge(&self, now: Timestamp, limit: u32) -> Result<Vec<Arc<Organization>>>;
+
+    /// Puts `organization` in place of the version before it. `name_taken` if another record holds one of its
+    /// reserved keys. A record that carries an operation has its lease renewed by the engine's own clock.
+    async fn update_organization(&self, organization: &Organization) -> Result<Written>;
+
+    /// Removes the record if it still has that version.
+    async fn delete_organization(&self, id: OrganizationId, version: u64) -> Result<Written>;
+
+    /// Takes over up to `limit` operations whose lease has run out: each gets `owner`, a fence one higher, a
+    /// new lease and the next version, one record at a time. An engine that is one process by construction
+    /// also takes those of every other owner at once. The records as they are now.
+    async fn claim_operations(&self, owner: &str, limit: u32) -> Result<Vec<Arc<Organization>>>;
+}
+
+/// Records of accounts.
+#[async_trait]
+pub trait Accounts: Send + Sync {
+    /// Adds a record. `email_taken` if another one holds its e-mail key; an id that is there already is not
+    /// an error.
+    async fn insert_account(&self, account: &Account) -> Result<Inserted>;
+
+    /// The record of that id.
+    async fn get_account(&self, id: AccountId) -> Result<Option<Arc<Account>>>;
+
+    /// The account that signs in with that address.
+    async fn find_account(&self, email: &EmailKey) -> Result<Option<Arc<Account>>>;
+
+    /// Up to `limit` accounts that are members of that organization, in the order of their ids, after `after`.
+    async fn list_accounts_of(
+        &self,
+        organization_id: OrganizationId,
+        after: Option<AccountId>,
+        limit: u32,
+    ) -> Result<Vec<Arc<Account>>>;
+
+    /// Puts `account` in place of the version before it. `email_taken` if another one holds its e-mail key.
+    async fn update_account(&self, account: &Account) -> Result<Written>;
+
+    /// Removes the record if it still has that version.
+    async fn delete_account(&self, id: AccountId, version: u64) -> Result<Written>;
+}
+
+/// Records of sessions.
+#[async_trait]
+pub trait Sessions: Send + Sync {
+    /// Adds a record.
+    async fn insert_session(&self, session: &Session) -> Result<()>;
+
+    /// The record of that id, expired or not.
+    async fn get_session(&self, id: SessionId) -> Result<Option<Arc<Session>>>;
+
+    /// Puts `session` in place of the version before it.
+    async fn update_session(&self, session: &Session) -> Result<Written>;
+
+    /// Removes the record; one that is not there is not an error.
+    async fn delete_session(&self, id: SessionId) -> Result<()>;
+
+    /// Removes up to `limit` sessions of that organization; which ones it was.
+    async fn delete_sessions_of(&self, organization_id: OrganizationId, limit: u32)
+    -> Result<Vec<SessionId>>;
+
+    /// Removes up to `limit` sessions that ended before `now`, idle or absolutely; which ones it was.
+    async fn delete_expired_sessions(&self, now: Timestamp, limit: u32) -> Result<Vec<SessionId>>;
+}
+
+/// The log of finished operations.
+#[async_trait]
+pub trait Operations: Send + Sync {
+    /// Adds a record; an id that is there already is not an error and nothing changes.
+    async fn insert_operation(&self, record: &OperationRecord) -> Result<Inserted>;
+
+    /// The record of that id.
+    async fn get_operation(&self, id: OperationId) -> Result<Option<OperationRecord>>;
+
+    /// Up to `limit` records of that organization, the newest first (by id), before `before`.
+    async fn list_operations_of(
+        &self,
+        organization_id: OrganizationId,
+        before: Option<OperationId>,
+        limit: u32,
+    ) -> Result<Vec<OperationRecord>>;
+}
+
+/// What a new container is made from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewContainer {
+    /// Whose it is.
+    pub organization_id: OrganizationId,
+    /// The fence of the operation that makes it; what is half made carries it in its name.
+    pub fence: u32,
+    /// The visible name.
+    pub namespace: String,
+    /// Where it goes.
+    pub placement: Placement,
+    /// When it is made (`metadata.created_at`).
+    pub created_at: Timestamp,
+}
+
+/// The places of the organizations' own data. Every method names the organization by id, so nothing reaches
+/// a container by a name that another may hold by now.
+#[async_trait]
+pub trait Containers: Send + Sync {
+    /// The placement new organizations get.
+    fn default_placement(&self) -> Placement;
+
+    /// Makes an empty container; one of this organization that is there already stays as it is.
+    async fn create_container(&self, container: &NewContainer) -> Result<()>;
+
+    /// Brings the container under another visible name, where the placement has one.
+    async fn move_container(&self, organization: &Organization, namespace: &str) -> Result<()>;
+
+    /// How many documents are in it, exactly.
+    async fn count_documents(&self, organization_id: OrganizationId) -> Result<u64>;
+
+    /// Removes it with all that is in it; one that is not there is not an error.
+    async fn drop_container(&self, organization: &Organization) -> Result<()>;
+}
+
+/// Answers kept for their `Idempotency-Key`.
+#[async_trait]
+pub trait Requests: Send + Sync {
+    /// Claims `record.key` for a request: a new key, or one whose holder let its lease run out without an
+    /// answer and whose body is the same (then with the `organization_id` of the first holder).
+    async fn claim_request(&self, record: &RequestRecord, now: Timestamp) -> Result<Claim>;
+
+    /// Keeps the answer of a claimed key.
+    async fn save_answer(&self, key: &RequestKey, answer: &SavedAnswer) -> Result<()>;
+
+    /// Lets a claimed key go, as if it had not been used; for requests that were refused before any change.
+    async fn release_request(&self, key: &RequestKey) -> Result<()>;
+
+    /// Removes up to `limit` records that expired before `now`; how many it was.
+    async fn delete_expired_requests(&self, now: Timestamp, limit: u32) -> Result<u32>;
+}
+
+/// Counters of attempts, kept across restarts.
+#[async_trait]
+pub trait Throttles: Send + Sync {
+    /// Counts one attempt against `key`, or says how long to wait. Exact under any number of callers.
+    async fn take(&self, key: &ThrottleKey, limit: Limit, now: Timestamp) -> Result<Taken>;
+
+    /// Takes one attempt back, because it turned out to be a good one.
+    async fn give_back(&self, key: &ThrottleKey, limit: Limit, now: Timestamp) -> Result<()>;
+
+    /// Whether the counter of `key` is above zero.
+    async fn is_counted(&self, key: &ThrottleKey, now: Timestamp) -> Result<bool>;
+
+    /// Removes up to `limit` counters that are back at zero at `now`; how many it was.
+    async fn delete_idle_throttles(&self, now: Timestamp, limit: u32) -> Result<u32>;
+}
+
+/// Single values that belong to the installation as a whole.
+#[async_trait]
+pub trait Installation: Send + Sync {
+    /// The value of that name.
+    async fn get_value(&self, name: &str) -> Result<Option<Vec<u8>>>;
+
+    /// Sets a value that is not there yet; the value that is there afterwards.
+    async fn init_value(&self, name: &str, value: &[u8]) -> Result<Vec<u8>>;
+
+    /// Sets a value, whatever is there.
+    async fn put_value(&self, name: &str, value: &[u8]) -> Result<()>;
+
+    /// Does nothing, durably: succeeds if and only if a write would.
+    async fn check_writable(&self) -> Result<()>;
+}
+
+/// Every port of one engine. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    /// See [`Organizations`].
+    pub organizations: Arc<dyn Organizations>,
+    /// See [`Accounts`].
+    pub accounts: Arc<dyn Accounts>,
+    /// See [`Sessions`].
+    pub sessions: Arc<dyn Sessions>,
+    /// See [`Operations`].
+    pub operations: Arc<dyn Operations>,
+    /// See [`Containers`].
+    pub containers: Arc<dyn Containers>,
+    /// See [`Requests`].
+    pub requests: Arc<dyn Requests>,
+    /// See [`Throttles`].
+    pub throttles: Arc<dyn Throttles>,
+    /// See [`Installation`].
+    pub installation: Arc<dyn Installation>,
+}
