@@ -1,1 +1,4 @@
 //! Tenantry.
+
+pub mod config;
+pub mod telemetry;

@@ -1,0 +1,122 @@
+//! What an operator may set, read once at the start: flags, environment, `.env`, defaults.
+//!
+//! `table.rs` lists the settings and is the only place that does. Nothing else in the service reads the environment.
+//! What a newcomer gets wrong: a loaded `Config` is right as a whole, so nobody checks a setting again.
+
+mod choices;
+mod env_file;
+mod layers;
+mod network;
+mod reference;
+mod secret;
+mod table;
+mod value;
+
+pub use choices::{LogFormat, LogLevel, LookupPolicy, MetricsPolicy, SignupPolicy, TokenAlgorithm};
+pub use network::Network;
+pub use reference::{client_flags, flags, markdown};
+pub use secret::{SECRET_MIN_BYTES, Secret, SigningSecret};
+pub use table::{Config, SETTINGS, Setting};
+pub use value::{DatabaseName, Origin, TenantPrefix};
+
+use clap::ArgMatches;
+use layers::Layers;
+use std::fmt;
+use std::path::Path;
+use std::thread::available_parallelism;
+use table::Draft;
+
+/// Everything that is wrong with the settings: sentences that say what and what to do, none of them with a secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigErrors(Vec<String>);
+
+impl ConfigErrors {
+    /// The sentences.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+}
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join("\n"))
+    }
+}
+
+impl std::error::Error for ConfigErrors {}
+
+/// The environment of this process. What is not UTF-8 in it is marked, and refused where it is a setting.
+pub fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
+}
+
+impl Config {
+    /// Reads the settings from `flags` (those of [`flags`], or some of them), `env`, and the file `dotenv` if it exists.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong, at once.
+    pub fn load(
+        flags: &ArgMatches,
+        env: impl Iterator<Item = (String, String)>,
+        dotenv: Option<&Path>,
+    ) -> Result<Self, ConfigErrors> {
+        let mut layers = Layers::new(flags, env, dotenv);
+        let draft = Draft::read(&mut layers);
+        let mut errors = layers.into_errors();
+        errors.extend(refusals(&draft));
+        draft.finish().filter(|_| errors.is_empty()).ok_or(ConfigErrors(errors))
+    }
+
+    /// How many threads hash passwords.
+    #[must_use]
+    pub fn hash_workers(&self) -> usize {
+        match self.hash_threads {
+            0 => available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1)),
+            threads => threads,
+        }
+    }
+}
+
+/// What is wrong with settings that are right one by one.
+fn refusals(draft: &Draft) -> Vec<String> {
+    [no_such_engine(draft), secret_too_short(draft), idle_longer_than_absolute(draft)]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+fn no_such_engine(draft: &Draft) -> Option<String> {
+    let given = draft.mongo_uri.as_ref()?.is_some();
+    given.then(|| {
+        "MONGO_URI is set, and this version of Tenantry runs on its embedded engine only: \
+         unset it, and the data will be kept in DATA_DIR."
+            .to_owned()
+    })
+}
+
+fn secret_too_short(draft: &Draft) -> Option<String> {
+    let secret = draft.jwt_secret.as_ref()?.as_ref()?;
+    let algorithm = draft.jwt_algorithm?;
+    let needed = algorithm.secret_min_bytes();
+    (secret.expose().len() < needed).then(|| {
+        let name = algorithm.as_str();
+        format!(
+            "JWT_ALGORITHM {name} needs a JWT_SECRET of at least {needed} bytes: \
+             make one with `openssl rand -base64 {needed}`, or use HS256."
+        )
+    })
+}
+
+fn idle_longer_than_absolute(draft: &Draft) -> Option<String> {
+    let (idle, absolute) = (draft.refresh_idle_lifetime?, draft.refresh_absolute_lifetime?);
+    (idle > absolute).then(|| {
+        "REFRESH_IDLE_LIFETIME is longer than REFRESH_ABSOLUTE_LIFETIME and could never run out: \
+         make it at most as long."
+            .to_owned()
+    })
+}
+
+#[cfg(test)]
+mod tests;

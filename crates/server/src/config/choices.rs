@@ -1,0 +1,117 @@
+//! The settings that are one of a few words.
+
+use super::secret::SECRET_MIN_BYTES;
+use super::value::{Limits, Value};
+
+macro_rules! choices {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $first:literal $(| $other:literal)*,)* })*) => { $(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum $name { $($(#[$variant_doc])* $variant,)* }
+
+        impl $name {
+            /// Its name in settings.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $first,)* }
+            }
+        }
+
+        impl Value for $name {
+            const SHAPE: &'static str = concat!($("|", $first),*).split_at(1).1;
+
+            fn parse(text: &str, _: &Limits) -> Option<Self> {
+                $(if [$first $(, $other)*].iter().any(|word| word.eq_ignore_ascii_case(text)) {
+                    return Some(Self::$variant);
+                })*
+                None
+            }
+
+            fn rule(_: &Limits) -> String {
+                one_of(&[$($first $(, $other)*),*])
+            }
+        }
+    )* };
+}
+
+fn one_of(words: &[&str]) -> String {
+    let quoted: Vec<_> = words.iter().map(|word| format!("`{word}`")).collect();
+    format!("one of {}", quoted.join(", "))
+}
+
+choices! {
+    /// Who may create an organization.
+    SignupPolicy {
+        /// Anybody.
+        Open = "open",
+        /// Whoever has the operator key.
+        Operator = "operator",
+    }
+
+    /// What a caller without a token learns about an organization.
+    LookupPolicy {
+        /// All of it, as the reference services answer.
+        Full = "full",
+        /// Neither the admin's e-mail address nor the container.
+        Card = "card",
+        /// Nothing: a token of that organization is needed.
+        Off = "off",
+    }
+
+    /// Who may read `/metrics`.
+    MetricsPolicy {
+        /// Anybody.
+        Open = "open",
+        /// Whoever has the operator key.
+        Operator = "operator",
+        /// Nobody: the path does not exist.
+        Off = "off",
+    }
+
+    /// What access tokens are signed with.
+    TokenAlgorithm {
+        /// HMAC with SHA-256.
+        Hs256 = "HS256",
+        /// HMAC with SHA-384.
+        Hs384 = "HS384",
+        /// HMAC with SHA-512.
+        Hs512 = "HS512",
+        /// Ed25519; the public key is at `/.well-known/jwks.json`.
+        EdDsa = "EdDSA",
+    }
+
+    /// The least important events that are logged. Python's names are taken too.
+    LogLevel {
+        /// What failed on our side.
+        Error = "error" | "critical",
+        /// What an operator should look at.
+        Warn = "warn" | "warning",
+        /// What happened.
+        Info = "info",
+        /// Why it happened.
+        Debug = "debug",
+        /// Everything.
+        Trace = "trace",
+    }
+
+    /// How log lines look.
+    LogFormat {
+        /// For eyes.
+        Text = "text",
+        /// One JSON object per line.
+        Json = "json",
+    }
+}
+
+impl TokenAlgorithm {
+    /// The least bytes a secret for it may have (RFC 7518, 3.2: the size of the hash); 0 if it takes none.
+    #[must_use]
+    pub const fn secret_min_bytes(self) -> usize {
+        match self {
+            Self::Hs256 => SECRET_MIN_BYTES,
+            Self::Hs384 => 48,
+            Self::Hs512 => 64,
+            Self::EdDsa => 0,
+        }
+    }
+}

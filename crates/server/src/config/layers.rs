@@ -1,0 +1,163 @@
+//! Where settings come from, and which place wins: flags, then the environment, then `.env`, then the default.
+//!
+//! What a newcomer gets wrong: only names *within* one place can disagree; a higher place simply overrides a lower one.
+
+use super::env_file::EnvFile;
+use super::table::{SETTINGS, Setting};
+use super::value::{Limits, Value};
+use clap::ArgMatches;
+use std::fmt;
+use std::io::ErrorKind;
+use std::path::Path;
+
+/// Characters of a refused text that an error repeats.
+const SHOWN_CHARS: usize = 60;
+
+/// What stands for bytes that are not UTF-8 (see `environment`).
+const NOT_UTF8: char = char::REPLACEMENT_CHARACTER;
+
+/// The places, the one that wins first, and what was wrong with them.
+pub struct Layers {
+    layers: Vec<Layer>,
+    errors: Vec<String>,
+}
+
+struct Layer {
+    place: Place,
+    values: Vec<(String, String)>,
+}
+
+enum Place {
+    Flags,
+    Environment,
+    File(String),
+}
+
+impl Layers {
+    /// The places of this process.
+    pub fn new(
+        flags: &ArgMatches,
+        env: impl Iterator<Item = (String, String)>,
+        dotenv: Option<&Path>,
+    ) -> Self {
+        let mut errors = Vec::new();
+        let mut layers = vec![Layer::flags(flags), Layer::new(Place::Environment, env)];
+        layers.extend(dotenv.map(|path| Layer::file(path, &mut errors)));
+        Self { layers, errors }
+    }
+
+    /// The value of a setting in the highest place that has one, else its default; nothing if it is wrong there.
+    pub fn read<T: Value>(&mut self, setting: &Setting) -> Option<T> {
+        let value = match self.layers.iter().find(|layer| layer.given(setting).next().is_some()) {
+            Some(layer) => layer.read(setting),
+            None => parse("The default", setting.default, &setting.limits).map_err(|error| vec![error]),
+        };
+        value.map_err(|errors| self.errors.extend(errors)).ok()
+    }
+
+    /// Everything that was wrong.
+    pub fn into_errors(self) -> Vec<String> {
+        self.errors
+    }
+}
+
+impl Layer {
+    fn new(place: Place, values: impl Iterator<Item = (String, String)>) -> Self {
+        // The environment is full of what is not ours; an empty value is none.
+        let ours = |name: &str| SETTINGS.iter().any(|setting| setting.limits_of(name).is_some());
+        Self { place, values: values.filter(|(name, text)| ours(name) && !text.trim().is_empty()).collect() }
+    }
+
+    fn flags(flags: &ArgMatches) -> Self {
+        // A command may take some of the flags only: one it does not know is not given.
+        let text = |setting: &Setting| flags.try_get_one::<String>(setting.name).ok().flatten().cloned();
+        let values = SETTINGS.iter().filter_map(|setting| Some((setting.name.to_owned(), text(setting)?)));
+        Self::new(Place::Flags, values)
+    }
+
+    fn file(path: &Path, errors: &mut Vec<String>) -> Self {
+        let place = path.display();
+        let text = std::fs::read_to_string(path).unwrap_or_else(|error| {
+            // A directory called `.env` is a Python environment.
+            if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::IsADirectory) {
+                errors
+                    .push(format!("{place} cannot be read ({error}): make it readable UTF-8, or remove it."));
+            }
+            String::new()
+        });
+        let file = EnvFile::parse(&text);
+        errors.extend(file.bad_lines.iter().map(|line| {
+            format!("Line {line} of {place} is no setting: write NAME=value with every quote closed, or put # before it.")
+        }));
+        Self::new(Place::File(place.to_string()), file.entries.into_iter())
+    }
+
+    /// The texts given for a setting: the name each was given under, and its limits.
+    fn given(&self, setting: &Setting) -> impl Iterator<Item = (&str, &str, Limits)> {
+        self.values
+            .iter()
+            .filter_map(|(name, text)| Some((name.as_str(), text.as_str(), setting.limits_of(name)?)))
+    }
+
+    /// The value all texts for a setting agree on, or everything that is wrong with them.
+    fn read<T: Value>(&self, setting: &Setting) -> Result<T, Vec<String>> {
+        let mut first = None;
+        let mut errors = Vec::new();
+        for (name, text, limits) in self.given(setting) {
+            match (parse::<T>(&self.label(setting, name), text, &limits), &first) {
+                (Err(error), _) => errors.push(error),
+                (Ok(value), None) => first = Some((name, value)),
+                (Ok(value), Some((first_name, agreed))) if value != *agreed => {
+                    errors.push(self.disagreement(first_name, name));
+                }
+                (Ok(_), Some(_)) => {}
+            }
+        }
+        first.map(|(_, value)| value).filter(|_| errors.is_empty()).ok_or(errors)
+    }
+
+    fn label(&self, setting: &Setting, name: &str) -> String {
+        match &self.place {
+            Place::Flags => format!("--{}", setting.flag),
+            place => format!("{name}{place}"),
+        }
+    }
+
+    fn disagreement(&self, one: &str, other: &str) -> String {
+        let place = &self.place;
+        if one == other {
+            format!("{one} stands twice{place}, with different values: keep one of them.")
+        } else {
+            format!("{one} and {other}{place} are names of one setting and disagree: keep one of them.")
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flags => f.write_str(" on the command line"),
+            Self::Environment => f.write_str(" in the environment"),
+            Self::File(path) => write!(f, " in {path}"),
+        }
+    }
+}
+
+fn parse<T: Value>(label: &str, text: &str, limits: &Limits) -> Result<T, String> {
+    if text.contains(NOT_UTF8) {
+        return Err(format!("{label} must be text in UTF-8: write it anew."));
+    }
+    // White space around a secret may be part of it.
+    let text = if T::SECRET { text } else { text.trim() };
+    T::parse(text, limits).ok_or_else(|| format!("{label} must be {}{}.", T::rule(limits), but_is::<T>(text)))
+}
+
+/// Repeats a refused text, unless it may hold a password.
+fn but_is<T: Value>(text: &str) -> String {
+    if T::SECRET || text.contains('@') {
+        return String::new();
+    }
+    let shown: String = text.chars().take(SHOWN_CHARS).flat_map(char::escape_debug).collect();
+    let more = if text.chars().count() > SHOWN_CHARS { "…" } else { "" };
+    format!("; it is `{shown}{more}`")
+}

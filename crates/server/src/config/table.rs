@@ -1,0 +1,303 @@
+//! THE table of settings: one row is the name, the flag, the default, the limits, the page and the field of `Config`.
+//!
+//! A new setting is a new row and nothing else; the type of its field says how its text is read (`value.rs`).
+
+use super::choices::{LogFormat, LogLevel, LookupPolicy, MetricsPolicy, SignupPolicy, TokenAlgorithm};
+use super::layers::Layers;
+use super::network::Network;
+use super::secret::{Secret, SigningSecret};
+use super::value::{DatabaseName, Limits, Origin, TenantPrefix, Unit, Value};
+use reqwest::Url;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A row of the table.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting {
+    /// Its name in the environment and in `.env`.
+    pub name: &'static str,
+    /// Other names for it, mostly those of the reference services.
+    pub aliases: &'static [Alias],
+    /// Its flag on the command line, without the dashes.
+    pub flag: &'static str,
+    /// The text it has when nobody gives one; empty for a setting that may be absent.
+    pub default: &'static str,
+    /// What a number or the length of a text must keep to, and the unit of the number.
+    pub limits: Limits,
+    /// What it is for, in sentences.
+    pub help: &'static str,
+    /// The heading it stands under.
+    pub group: &'static str,
+    /// Whether its text must never be shown.
+    pub secret: bool,
+    /// What stands for its value in `--help`.
+    pub shape: &'static str,
+    rule: fn(&Limits) -> String,
+}
+
+/// Another name of a setting.
+#[derive(Debug, Clone, Copy)]
+pub struct Alias {
+    /// The name.
+    pub name: &'static str,
+    /// The unit of a number under this name, if it is another.
+    pub unit: Option<Unit>,
+}
+
+impl Setting {
+    /// What every row has unless it says otherwise.
+    const ROW: Self = Self {
+        name: "",
+        aliases: &[],
+        flag: "",
+        default: "",
+        limits: Limits::new(0, 0, Unit::One),
+        help: "",
+        group: "",
+        secret: false,
+        shape: "",
+        rule: |_| String::new(),
+    };
+
+    /// What its value must be, in words.
+    #[must_use]
+    pub fn rule(&self) -> String {
+        (self.rule)(&self.limits)
+    }
+
+    /// The limits of a text that is given under `name`; nothing if that is no name of this setting.
+    #[must_use]
+    pub fn limits_of(&self, name: &str) -> Option<Limits> {
+        if name == self.name {
+            return Some(self.limits);
+        }
+        let alias = self.aliases.iter().find(|alias| alias.name == name)?;
+        Some(alias.unit.map_or(self.limits, |unit| self.limits.in_unit(unit)))
+    }
+}
+
+const fn alias(name: &'static str) -> Alias {
+    Alias { name, unit: None }
+}
+
+const fn minutes(name: &'static str) -> Alias {
+    Alias { name, unit: Some(Unit::Minutes) }
+}
+
+/// The heading of the settings that the commands which talk to a running server take.
+pub const COMMAND_LINE: &str = "Command line";
+
+macro_rules! settings {
+    ($($group:ident { $(
+        $(#[doc = $help:literal])+
+        $field:ident: $type:ty = { $($column:ident: $value:expr),+ $(,)? };
+    )+ })+) => {
+        mod rows {
+            #![expect(non_upper_case_globals, reason = "a row is named as the field it fills")]
+            #![expect(clippy::needless_update, reason = "some row fills every column")]
+            use super::*;
+            $($(pub const $field: Setting = Setting {
+                $($column: $value,)+
+                help: concat!($($help),+).trim_ascii(),
+                group: $group,
+                secret: <$type as Value>::SECRET,
+                shape: <$type as Value>::SHAPE,
+                rule: <$type as Value>::rule,
+                ..Setting::ROW
+            };)+)+
+        }
+
+        /// Every setting, in the order of the page.
+        pub const SETTINGS: &[Setting] = &[$($(rows::$field),+),+];
+
+        /// The settings of one process. Printing it shows no secret.
+        #[derive(Debug, Clone)]
+        pub struct Config { $($($(#[doc = $help])+ pub $field: $type,)+)+ }
+
+        /// What has been read so far: a setting that could not be read is missing.
+        pub struct Draft { $($(pub $field: Option<$type>,)+)+ }
+
+        impl Draft {
+            /// Reads every setting; what is wrong stays in `layers`.
+            pub fn read(layers: &mut Layers) -> Self {
+                Self { $($($field: layers.read(&rows::$field),)+)+ }
+            }
+
+            /// The settings, if none is missing.
+            pub fn finish(self) -> Option<Config> {
+                Some(Config { $($($field: self.$field?,)+)+ })
+            }
+        }
+    };
+}
+
+const LISTENING: &str = "Listening";
+const STORAGE: &str = "Storage";
+const TOKENS: &str = "Tokens";
+const POLICY: &str = "Policy";
+const CAPACITY: &str = "Capacity";
+const LOGS: &str = "Logs and metrics";
+
+settings! {
+    LISTENING {
+        /// The address to listen on: `0.0.0.0` or `::` for every interface.
+        host: IpAddr = { name: "HOST", flag: "host", default: "127.0.0.1" };
+        /// The port to listen on; 0 takes any free one.
+        port: u16 = { name: "PORT", flag: "port", default: "8000", limits: Limits::new(0, 65_535, Unit::One) };
+        /// What the service calls itself at `/` and in the API document.
+        app_name: String = {
+            name: "APP_NAME", flag: "app-name", default: "Tenantry", limits: Limits::new(1, 120, Unit::One),
+        };
+        /// The proxies whose `X-Forwarded-For` is believed.
+        trusted_proxies: Vec<Network> = { name: "TRUSTED_PROXIES", flag: "trusted-proxies" };
+        /// The origins whose pages may call the service from a browser.
+        cors_origins: Vec<Origin> = { name: "CORS_ORIGINS", flag: "cors-origins" };
+        /// How long the head of a request may take to arrive.
+        header_timeout: Duration = {
+            name: "HEADER_TIMEOUT", flag: "header-timeout", default: "10", limits: Limits::new(1, 300, Unit::Seconds),
+        };
+        /// How long a request may take from its head to its answer.
+        request_timeout: Duration = {
+            name: "REQUEST_TIMEOUT", flag: "request-timeout", default: "10",
+            limits: Limits::new(1, 300, Unit::Seconds),
+        };
+        /// How long running requests may finish after SIGTERM or SIGINT.
+        drain_timeout: Duration = {
+            name: "DRAIN_TIMEOUT", flag: "drain-timeout", default: "20", limits: Limits::new(0, 3600, Unit::Seconds),
+        };
+    }
+    STORAGE {
+        /// The directory of everything the service keeps: the data, the keys it made. It is made if it is not there.
+        data_dir: PathBuf = { name: "DATA_DIR", flag: "data-dir", default: "./data" };
+        /// The URL of a MongoDB server. This version has the embedded engine only and refuses to start if it is set.
+        mongo_uri: Option<Secret> = { name: "MONGO_URI", flag: "mongo-uri" };
+        /// The MongoDB database of the service's own records. It has no effect on the embedded engine.
+        master_db: Option<DatabaseName> = { name: "MASTER_DB", aliases: &[alias("PRIMARY_DB")], flag: "master-db" };
+        /// What `tenant_collection` begins with.
+        tenant_prefix: TenantPrefix = { name: "TENANT_PREFIX", flag: "tenant-prefix", default: "tenant_" };
+    }
+    TOKENS {
+        /// The secret that signs access tokens. Without one the service makes one and keeps it in `DATA_DIR`.
+        jwt_secret: Option<SigningSecret> = {
+            name: "JWT_SECRET", aliases: &[alias("SECRET_KEY")], flag: "jwt-secret",
+        };
+        /// What access tokens are signed with. HS384 needs a secret of 48 bytes, HS512 one of 64, EdDSA none.
+        jwt_algorithm: TokenAlgorithm = {
+            name: "JWT_ALGORITHM", aliases: &[alias("JWT_ALGO"), alias("ALGORITHM")], flag: "jwt-algorithm",
+            default: "HS256",
+        };
+        /// How long an access token is good.
+        access_token_lifetime: Duration = {
+            name: "JWT_EXP_SECONDS", aliases: &[minutes("JWT_EXPIRE_MINUTES"), minutes("TOKEN_LIFETIME")],
+            flag: "jwt-exp-seconds", default: "3600", limits: Limits::new(60, 30 * 24 * 3600, Unit::Seconds),
+        };
+        /// The `iss` of access tokens.
+        jwt_issuer: String = {
+            name: "JWT_ISSUER", flag: "jwt-issuer", default: "tenantry", limits: Limits::new(1, 255, Unit::One),
+        };
+        /// The `aud` of access tokens.
+        jwt_audience: String = {
+            name: "JWT_AUDIENCE", flag: "jwt-audience", default: "tenantry", limits: Limits::new(1, 255, Unit::One),
+        };
+        /// How long a refresh token is good without being used (14 days).
+        refresh_idle_lifetime: Duration = {
+            name: "REFRESH_IDLE_LIFETIME", flag: "refresh-idle-lifetime", default: "1209600",
+            limits: Limits::new(60, 365 * 24 * 3600, Unit::Seconds),
+        };
+        /// How long refresh tokens carry one sign-in on, however often they are used (90 days).
+        refresh_absolute_lifetime: Duration = {
+            name: "REFRESH_ABSOLUTE_LIFETIME", flag: "refresh-absolute-lifetime", default: "7776000",
+            limits: Limits::new(60, 3650 * 24 * 3600, Unit::Seconds),
+        };
+        /// How old the sign-in of a token may be that changes credentials.
+        reauth_max_age: Duration = {
+            name: "REAUTH_MAX_AGE", flag: "reauth-max-age", default: "900", limits: Limits::new(1, 86_400, Unit::Seconds),
+        };
+    }
+    POLICY {
+        /// Who may create organizations: `open` to anybody, or only with the `operator` key.
+        signup: SignupPolicy = { name: "SIGNUP", flag: "signup", default: "open" };
+        /// What a caller without a token sees of an organization: `full`, a `card` without e-mail address
+        /// and container, or nothing (`off`: it needs a token of that organization).
+        public_lookup: LookupPolicy = { name: "PUBLIC_LOOKUP", flag: "public-lookup", default: "full" };
+        /// How long a deleted organization can be restored; 0 purges at once.
+        retention: Duration = {
+            name: "RETENTION_DAYS", flag: "retention-days", default: "30", limits: Limits::new(0, 3650, Unit::Days),
+        };
+        /// The least characters of a password.
+        password_min_length: usize = {
+            name: "PASSWORD_MIN_LENGTH", flag: "password-min-length", default: "8", limits: Limits::new(8, 64, Unit::One),
+        };
+        /// Whether sign-ins and creates are limited per account and network. `off` is for tests.
+        rate_limit: bool = { name: "RATE_LIMIT", flag: "rate-limit", default: "on" };
+    }
+    CAPACITY {
+        /// Threads that hash passwords; 0 is half of the cores, at least one.
+        hash_threads: usize = {
+            name: "HASH_THREADS", flag: "hash-threads", default: "0", limits: Limits::new(0, 1024, Unit::One),
+        };
+        /// Passwords that may wait for a thread; one more is answered 503.
+        hash_queue: usize = {
+            name: "HASH_QUEUE", flag: "hash-queue", default: "512", limits: Limits::new(1, 100_000, Unit::One),
+        };
+        /// Memory for records read before.
+        cache_bytes: u64 = {
+            name: "CACHE_MIB", flag: "cache-mib", default: "32", limits: Limits::new(1, 65_536, Unit::Mebibytes),
+        };
+        /// Connections that read the embedded engine at the same time.
+        readers: usize = { name: "READERS", flag: "readers", default: "4", limits: Limits::new(1, 256, Unit::One) };
+        /// Connections of clients that are open at the same time.
+        max_connections: usize = {
+            name: "MAX_CONNECTIONS", flag: "max-connections", default: "10000",
+            limits: Limits::new(1, 1_000_000, Unit::One),
+        };
+        /// The largest body of a request.
+        max_body_bytes: usize = {
+            name: "MAX_BODY_KIB", flag: "max-body-kib", default: "64", limits: Limits::new(1, 16_384, Unit::Kibibytes),
+        };
+    }
+    LOGS {
+        /// The least important events that are logged.
+        log_level: LogLevel = { name: "LOG_LEVEL", flag: "log-level", default: "info" };
+        /// How log lines look: `text` for eyes, `json` for collectors.
+        log_format: LogFormat = { name: "LOG_FORMAT", flag: "log-format", default: "text" };
+        /// Who may read `/metrics`: `open` to anybody, only with the `operator` key, or `off`.
+        metrics: MetricsPolicy = { name: "METRICS", flag: "metrics", default: "open" };
+    }
+    COMMAND_LINE {
+        /// The running server that `tenantry org` talks to.
+        server_url: Url = { name: "SERVER_URL", flag: "server-url", default: "http://127.0.0.1:8000" };
+        /// The operator key that `tenantry org` sends; the server says at start where it keeps it.
+        operator_key: Option<Secret> = { name: "OPERATOR_KEY", flag: "operator-key" };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_name_and_flag_belongs_to_one_setting() {
+        let mut names = BTreeSet::new();
+        for setting in SETTINGS {
+            for name in setting.aliases.iter().map(|alias| alias.name).chain([setting.name]) {
+                assert!(names.insert(name), "{name} stands twice");
+            }
+            assert_eq!(setting.flag, setting.name.to_lowercase().replace('_', "-"));
+        }
+    }
+
+    #[test]
+    fn every_help_is_sentences() {
+        for setting in SETTINGS {
+            assert!(setting.help.ends_with(['.', ')']), "{}", setting.name);
+            assert!(
+                !setting.help.contains(['|', '\n']),
+                "{} would break the table of the page",
+                setting.name
+            );
+        }
+    }
+}

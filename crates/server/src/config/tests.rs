@@ -1,0 +1,325 @@
+use super::*;
+use clap::Command;
+use std::net::IpAddr;
+use std::time::Duration;
+
+const SECRET: &str = "3q2+7w8bTZp0m1xYcVQhJ5n6RkLsUeAf";
+
+/// The places of one start, each as it is written.
+#[derive(Default)]
+struct Start<'a> {
+    flags: &'a [&'a str],
+    env: &'a [(&'a str, &'a str)],
+    dotenv: &'a str,
+}
+
+impl Start<'_> {
+    fn load(&self) -> Result<Config, ConfigErrors> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(".env");
+        std::fs::write(&path, self.dotenv).unwrap();
+        let args = ["tenantry"].iter().chain(self.flags);
+        let flags = flags(Command::new("tenantry")).try_get_matches_from(args).unwrap();
+        let env = self.env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Config::load(&flags, env, Some(&path))
+    }
+}
+
+fn env(env: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
+    Start { env, ..Start::default() }.load()
+}
+
+fn refused(env_values: &[(&str, &str)]) -> Vec<String> {
+    env(env_values).unwrap_err().0
+}
+
+#[test]
+fn nothing_needs_to_be_set() {
+    let config = env(&[]).unwrap();
+    assert_eq!(config.host, IpAddr::from([127, 0, 0, 1]));
+    assert_eq!((config.port, config.data_dir.to_str()), (8000, Some("./data")));
+    assert_eq!(config.jwt_secret, None);
+    assert_eq!(config.access_token_lifetime, Duration::from_secs(3600));
+    assert_eq!(config.retention, Duration::from_secs(30 * 86_400));
+    assert_eq!((config.cache_bytes, config.max_body_bytes), (32 << 20, 64 << 10));
+    assert!(config.trusted_proxies.is_empty() && config.cors_origins.is_empty());
+    assert!(config.rate_limit);
+    assert!(config.hash_workers() >= 1);
+}
+
+#[test]
+fn a_missing_env_file_and_a_python_environment_of_that_name_are_fine() {
+    let directory = tempfile::tempdir().unwrap();
+    let flags = flags(Command::new("tenantry")).get_matches_from(["tenantry"]);
+    for path in [directory.path().join("missing"), directory.path().to_owned()] {
+        assert!(Config::load(&flags, std::iter::empty(), Some(&path)).is_ok(), "{}", path.display());
+    }
+}
+
+#[test]
+fn every_setting_takes_what_it_should() {
+    for (name, text, field) in [
+        ("HOST", "::1", "host: ::1"),
+        ("HOST", "[::]", "host: ::"),
+        ("PORT", "0", "port: 0"),
+        ("PORT", " 65535 ", "port: 65535"),
+        ("APP_NAME", "Org Management Service", "app_name: \"Org Management Service\""),
+        ("TRUSTED_PROXIES", "10.0.0.0/8, ::1,", "trusted_proxies: [10.0.0.0/8, ::1/128]"),
+        ("CORS_ORIGINS", "https://App.example", "cors_origins: [Origin(\"https://app.example\")]"),
+        ("JWT_ALGO", "hs384", "jwt_algorithm: Hs384"),
+        ("ALGORITHM", "EdDSA", "jwt_algorithm: EdDsa"),
+        ("JWT_EXP_SECONDS", "60", "access_token_lifetime: 60s"),
+        ("JWT_EXPIRE_MINUTES", "1440", "access_token_lifetime: 86400s"),
+        ("TOKEN_LIFETIME", "43200", "access_token_lifetime: 2592000s"),
+        ("PRIMARY_DB", "enterprise_db", "master_db: Some(DatabaseName(\"enterprise_db\"))"),
+        ("TENANT_PREFIX", "org_", "tenant_prefix: TenantPrefix(\"org_\")"),
+        ("SIGNUP", "operator", "signup: Operator"),
+        ("PUBLIC_LOOKUP", "card", "public_lookup: Card"),
+        ("METRICS", "off", "metrics: Off"),
+        ("RETENTION_DAYS", "0", "retention: 0ns"),
+        ("RATE_LIMIT", "off", "rate_limit: false"),
+        ("DRAIN_TIMEOUT", "0", "drain_timeout: 0ns"),
+        ("LOG_LEVEL", "INFO", "log_level: Info"),
+        ("LOG_LEVEL", "WARNING", "log_level: Warn"),
+        ("LOG_LEVEL", "CRITICAL", "log_level: Error"),
+        ("LOG_FORMAT", "json", "log_format: Json"),
+        ("HASH_THREADS", "3", "hash_threads: 3"),
+        ("PORT", "", "port: 8000"),
+        ("JWT_SECRET", "  ", "jwt_secret: None"),
+    ] {
+        let shown = format!("{:?}", env(&[(name, text)]).unwrap());
+        assert!(shown.contains(&format!("{field},")), "{name}={text} gives {shown}");
+    }
+}
+
+#[test]
+fn what_a_setting_cannot_be_is_refused() {
+    for (name, texts) in [
+        ("HOST", &["localhost", "127.0.0.1:80", "300.0.0.1"][..]),
+        ("PORT", &["-1", "65536", "80a", "8 0"]),
+        ("APP_NAME", &["two\nlines"]),
+        ("TRUSTED_PROXIES", &["10.0.0.0/33", "10.0.0.1;10.0.0.2"]),
+        ("CORS_ORIGINS", &["*", "https://app.example/path"]),
+        ("DATA_DIR", &["~/data"]),
+        ("MASTER_DB", &["a.b", "admin"]),
+        ("TENANT_PREFIX", &["Tenant_", "tenant-", "t123456789012345678901234567890123"]),
+        ("JWT_SECRET", &["short", "your-super-secret-jwt-key-change-in-production"]),
+        ("JWT_ALGORITHM", &["none", "RS256"]),
+        ("JWT_EXP_SECONDS", &["59", "2592001", "1.5"]),
+        ("JWT_EXPIRE_MINUTES", &["0", "43201"]),
+        ("RETENTION_DAYS", &["3651"]),
+        ("PASSWORD_MIN_LENGTH", &["7", "65"]),
+        ("SIGNUP", &["closed"]),
+        ("RATE_LIMIT", &["maybe"]),
+        ("LOG_LEVEL", &["loud"]),
+        ("HASH_QUEUE", &["0"]),
+        (
+            "SERVER_URL",
+            &["localhost:8000", "ftp://localhost", "http://key@localhost", "http://localhost/?a=b"],
+        ),
+    ] {
+        for text in texts {
+            let errors = refused(&[(name, text)]);
+            let begin = format!("{name} in the environment must be ");
+            assert!(errors.len() == 1 && errors[0].starts_with(&begin), "{name}={text} gives {errors:?}");
+        }
+    }
+}
+
+#[test]
+fn a_refusal_says_what_is_wrong_and_what_to_do() {
+    for (given, sentence) in [
+        (("PORT", "80a"), "PORT in the environment must be a whole number from 0 to 65535; it is `80a`."),
+        (
+            ("TOKEN_LIFETIME", "0"),
+            "TOKEN_LIFETIME in the environment must be a whole number of minutes from 1 to 43200; it is `0`.",
+        ),
+        (
+            ("SECRET_KEY", "changeme"),
+            "SECRET_KEY in the environment must be a random text of at least 32 bytes, not a placeholder: \
+             make one with `openssl rand -base64 32`.",
+        ),
+        (("PORT", "8\u{FFFD}"), "PORT in the environment must be text in UTF-8: write it anew."),
+        (
+            ("MONGO_URI", "mongodb://localhost:27017"),
+            "MONGO_URI is set, and this version of Tenantry runs on its embedded engine only: \
+             unset it, and the data will be kept in DATA_DIR.",
+        ),
+    ] {
+        assert_eq!(refused(&[given]), [sentence]);
+    }
+}
+
+#[test]
+fn everything_wrong_is_said_at_once() {
+    let start = Start {
+        flags: &["--signup", "closed"],
+        env: &[("PORT", "x"), ("MONGO_URI", "mongodb://localhost"), ("SECRET_KEY", "secret")],
+        dotenv: "LOG_LEVEL=loud\nnonsense\n",
+    };
+    let errors = start.load().unwrap_err().to_string();
+    for begin in
+        ["Line 2 of ", "PORT in", "SECRET_KEY in", "--signup must be", "LOG_LEVEL in ", "MONGO_URI is set"]
+    {
+        assert!(errors.lines().any(|line| line.starts_with(begin)), "{begin} is missing in {errors}");
+    }
+    assert_eq!(errors.lines().count(), 6, "{errors}");
+}
+
+#[test]
+fn flags_win_over_the_environment_and_that_over_the_env_file() {
+    let environment = [("PORT", "2"), ("TOKEN_LIFETIME", "2")];
+    let dotenv = "PORT=3\nJWT_EXP_SECONDS=180\nREADERS=3\n";
+    let config = Start { flags: &["--port", "1"], env: &environment, dotenv }.load().unwrap();
+    assert_eq!((config.port, config.readers), (1, 3));
+    assert_eq!(
+        config.access_token_lifetime,
+        Duration::from_secs(120),
+        "another name in a lower place is no conflict"
+    );
+}
+
+#[test]
+fn an_empty_or_overridden_value_is_not_looked_at() {
+    let start = Start { flags: &["--port", "1", "--host", ""], env: &[("PORT", "x")], dotenv: "HOST=::1" };
+    let config = start.load().unwrap();
+    assert_eq!((config.port, config.host.to_string().as_str()), (1, "::1"));
+}
+
+#[test]
+fn names_of_one_setting_must_agree_within_one_place() {
+    for agreeing in [
+        &[("JWT_EXPIRE_MINUTES", "60"), ("JWT_EXP_SECONDS", "3600"), ("TOKEN_LIFETIME", "60")][..],
+        &[("JWT_ALGO", "HS256"), ("ALGORITHM", "hs256")],
+        &[("JWT_SECRET", SECRET), ("SECRET_KEY", SECRET)],
+        &[("MASTER_DB", "a"), ("PRIMARY_DB", "")],
+    ] {
+        assert!(env(agreeing).is_ok(), "{agreeing:?}");
+    }
+    for (one, other) in [
+        (("JWT_EXPIRE_MINUTES", "60"), ("JWT_EXP_SECONDS", "60")),
+        (("JWT_ALGORITHM", "HS256"), ("JWT_ALGO", "EdDSA")),
+        (("JWT_SECRET", SECRET), ("SECRET_KEY", "fAeUsLkR6n5JhQVcYx1m0pZTb8w7+2q3")),
+        (("MASTER_DB", "a"), ("PRIMARY_DB", "b")),
+    ] {
+        let sentence = format!(
+            "{} and {} in the environment are names of one setting and disagree: keep one of them.",
+            one.0, other.0
+        );
+        assert_eq!(refused(&[one, other]), [sentence]);
+    }
+}
+
+#[test]
+fn one_name_twice_in_a_file_must_agree() {
+    assert!(Start { dotenv: "PORT=1\nPORT=1", ..Start::default() }.load().is_ok());
+    let error = Start { dotenv: "PORT=1\nPORT=2", ..Start::default() }.load().unwrap_err().to_string();
+    assert!(error.starts_with("PORT stands twice in ") && error.contains("different values"), "{error}");
+}
+
+#[test]
+fn a_larger_hash_needs_a_longer_secret() {
+    assert!(env(&[("JWT_SECRET", SECRET), ("JWT_ALGORITHM", "HS256")]).is_ok());
+    assert!(env(&[("JWT_SECRET", SECRET), ("JWT_ALGORITHM", "EdDSA")]).is_ok());
+    let errors = refused(&[("JWT_SECRET", SECRET), ("JWT_ALGORITHM", "HS512")]);
+    assert!(
+        errors[0].contains("at least 64 bytes") && errors[0].contains("openssl rand -base64 64"),
+        "{errors:?}"
+    );
+}
+
+#[test]
+fn a_refresh_token_cannot_idle_longer_than_it_lives() {
+    let errors = refused(&[("REFRESH_IDLE_LIFETIME", "7200"), ("REFRESH_ABSOLUTE_LIFETIME", "3600")]);
+    assert!(
+        errors[0].starts_with("REFRESH_IDLE_LIFETIME is longer than REFRESH_ABSOLUTE_LIFETIME"),
+        "{errors:?}"
+    );
+}
+
+#[test]
+fn the_settings_files_of_the_references_load() {
+    let a = format!(
+        "APP_NAME=Org Management Service\nJWT_SECRET={SECRET}\nJWT_ALGO=HS256\nJWT_EXPIRE_MINUTES=1440\nMASTER_DB=master_db\n"
+    );
+    let b = format!("MASTER_DB=master_db\nJWT_SECRET={SECRET}\n");
+    let c = format!("MASTER_DB=master_db\nJWT_SECRET={SECRET}\nJWT_ALGORITHM=HS256\nJWT_EXP_SECONDS=3600\n");
+    let d = format!(
+        "PRIMARY_DB=enterprise_db\nSECRET_KEY={SECRET}\nALGORITHM=HS256\nTOKEN_LIFETIME=60\nLOG_LEVEL=INFO\n"
+    );
+    for (dotenv, app_name, database, hours) in [
+        (&a, "Org Management Service", "master_db", 24),
+        (&b, "Tenantry", "master_db", 1),
+        (&c, "Tenantry", "master_db", 1),
+        (&d, "Tenantry", "enterprise_db", 1),
+    ] {
+        let config = Start { dotenv, ..Start::default() }.load().unwrap();
+        assert_eq!(config.app_name, app_name);
+        assert_eq!(config.master_db.as_ref().map(DatabaseName::as_str), Some(database));
+        assert_eq!(config.jwt_secret.as_ref().map(SigningSecret::expose), Some(SECRET));
+        assert_eq!(config.jwt_algorithm, TokenAlgorithm::Hs256);
+        assert_eq!(config.access_token_lifetime, Duration::from_secs(hours * 3600));
+        assert_eq!(config.log_level, LogLevel::Info);
+
+        let with_mongo = format!("MONGO_URI=mongodb://localhost:27017\n{dotenv}");
+        let errors = Start { dotenv: &with_mongo, ..Start::default() }.load().unwrap_err();
+        assert!(errors.iter().eq([refused(&[("MONGO_URI", "x")])[0].as_str()]), "{errors}");
+    }
+}
+
+#[test]
+fn no_secret_is_ever_printed() {
+    let operator_key = "operator-key-of-this-test";
+    let config = env(&[("JWT_SECRET", SECRET), ("OPERATOR_KEY", operator_key)]).unwrap();
+    let shown = format!("{config:?} {config:#?}");
+    assert!(shown.contains("[secret]"));
+    assert!(!shown.contains(SECRET) && !shown.contains(operator_key), "{shown}");
+
+    let password = "hunter2hunter2";
+    let mongo_uri = format!("mongodb://root:{password}@localhost");
+    let server_url = format!("http://root:{password}@localhost");
+    let dotenv = format!("SECRET_KEY=\"{password}\nJWT_ISSUER\u{7}={password}\n");
+    let errors = Start {
+        flags: &["--server-url", &server_url],
+        env: &[("JWT_SECRET", password), ("SECRET_KEY", SECRET), ("MONGO_URI", &mongo_uri)],
+        dotenv: &dotenv,
+    };
+    let errors = errors.load().unwrap_err();
+    assert!(errors.iter().count() >= 5, "{errors}");
+    assert!(!format!("{errors} {errors:?}").contains(password), "{errors}");
+}
+
+#[test]
+fn a_command_may_take_the_client_flags_alone() {
+    let command = client_flags(Command::new("org"));
+    let flags = command.try_get_matches_from(["org", "--server-url", "http://10.0.0.1:9000"]).unwrap();
+    let config = Config::load(&flags, std::iter::empty(), None).unwrap();
+    assert_eq!(config.server_url.as_str(), "http://10.0.0.1:9000/");
+    assert!(client_flags(Command::new("org")).try_get_matches_from(["org", "--port", "1"]).is_err());
+}
+
+#[test]
+fn the_help_shows_every_setting_with_its_names_and_default() {
+    let mut command = flags(Command::new("tenantry")).term_width(0);
+    command.clone().debug_assert();
+    let help = command.render_long_help().to_string();
+    for setting in SETTINGS {
+        assert!(help.contains(&format!("--{} <", setting.flag)), "{}", setting.flag);
+        assert!(help.contains(&format!("[env: {}", setting.name)), "{}", setting.name);
+        assert!(help.contains(&format!("{}:\n", setting.group)), "{}", setting.group);
+    }
+    assert!(
+        help.contains("[env: JWT_EXP_SECONDS, JWT_EXPIRE_MINUTES in minutes, TOKEN_LIFETIME in minutes]"),
+        "{help}"
+    );
+}
+
+#[test]
+fn the_page_of_settings_is_fresh() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/settings.md");
+    let page = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(
+        page == markdown(),
+        "docs/settings.md is not what the table of settings says: run `cargo xtask generate`"
+    );
+}
