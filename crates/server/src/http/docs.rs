@@ -1,0 +1,124 @@
+//! The documentation of the API: the OpenAPI document, and Swagger UI and ReDoc to read it with.
+//!
+//! Everything comes from the binary, and each page says so to the browser in its Content-Security-Policy:
+//! scripts, styles and requests from this service alone, nothing inline. What a newcomer gets wrong: a script
+//! or style inside a page's HTML does not run; it is a file of its own here.
+
+use aws_lc_rs::digest;
+use axum::Router;
+use axum::body::Bytes;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use std::sync::{Arc, OnceLock};
+
+/// What Swagger UI needs: besides itself, the pictures in its style sheet and requests to this service.
+const SWAGGER_UI_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
+    img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// What ReDoc needs: its search runs in a worker made from a blob. Of the style elements it makes, one has
+/// fixed rules, allowed by their hash; the others are empty, allowed by the hash of the empty text, and get
+/// their rules through the object model, which is not inline.
+const REDOC_POLICY: &str = "default-src 'none'; script-src 'self'; \
+    style-src 'self' 'sha256-DLDPR1ic47WIdK2WyeLkblb/tm2mQH+Jt/NNhZWu1k0=' \
+    'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='; img-src 'self' data:; \
+    connect-src 'self'; worker-src blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+const HTML: &str = "text/html; charset=utf-8";
+const CSS: &str = "text/css; charset=utf-8";
+const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
+
+/// The routes of the documentation; `openapi_json` is the OpenAPI document as it is sent.
+pub fn routes<S>(openapi_json: Bytes) -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    let document = File::new("/openapi.json", "application/json", openapi_json);
+    files().into_iter().chain([document]).fold(Router::new(), |router, file| {
+        let path = file.path;
+        let file = Arc::new(file);
+        router.route(path, get(async move |headers: HeaderMap| file.answer(&headers)))
+    })
+}
+
+fn files() -> [File; 8] {
+    macro_rules! ours {
+        ($name:literal) => {
+            Bytes::from_static(include_bytes!(concat!("docs/", $name)))
+        };
+    }
+    macro_rules! theirs {
+        ($name:literal) => {
+            Bytes::from_static(include_bytes!(concat!(env!("OUT_DIR"), "/", $name)))
+        };
+    }
+    [
+        File::new("/docs", HTML, ours!("swagger-ui.html")).with_policy(SWAGGER_UI_POLICY),
+        File::new("/docs/start.js", JAVASCRIPT, ours!("swagger-ui.js")),
+        File::new("/docs/page.css", CSS, ours!("page.css")),
+        File::new("/docs/swagger-ui.css", CSS, theirs!("swagger-ui.css")),
+        File::new("/docs/swagger-ui-bundle.js", JAVASCRIPT, theirs!("swagger-ui-bundle.js")),
+        File::new("/redoc", HTML, ours!("redoc.html")).with_policy(REDOC_POLICY),
+        File::new("/redoc/page.css", CSS, ours!("page.css")),
+        File::new("/redoc/redoc.standalone.js", JAVASCRIPT, theirs!("redoc.standalone.js")),
+    ]
+}
+
+/// A file that is sent as it is.
+struct File {
+    path: &'static str,
+    media_type: &'static str,
+    policy: Option<&'static str>,
+    bytes: Bytes,
+    /// Made when first asked for: hashing all of them would be a part of every start.
+    etag: OnceLock<HeaderValue>,
+}
+
+impl File {
+    fn new(path: &'static str, media_type: &'static str, bytes: Bytes) -> Self {
+        Self { path, media_type, policy: None, bytes, etag: OnceLock::new() }
+    }
+
+    fn with_policy(self, policy: &'static str) -> Self {
+        Self { policy: Some(policy), ..self }
+    }
+
+    /// The file, or that the caller already has it.
+    fn answer(&self, request: &HeaderMap) -> Response {
+        let etag = self.etag();
+        let mut response = if has_this(request, etag) {
+            StatusCode::NOT_MODIFIED.into_response()
+        } else {
+            let media_type = [(header::CONTENT_TYPE, HeaderValue::from_static(self.media_type))];
+            (media_type, self.bytes.clone()).into_response()
+        };
+        let headers = response.headers_mut();
+        headers.insert(header::ETAG, etag.clone());
+        // Kept, but asked for again each time: the next version of the service has the same paths.
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        if let Some(policy) = self.policy {
+            headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+        }
+        response
+    }
+
+    fn etag(&self) -> &HeaderValue {
+        self.etag.get_or_init(|| {
+            let hash = digest::digest(&digest::SHA256, &self.bytes);
+            let digits: String = hash.as_ref()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+            HeaderValue::from_str(&format!("\"{digits}\"")).expect("hex digits in quotes are a header value")
+        })
+    }
+}
+
+/// Whether `If-None-Match` names `etag` (RFC 9110, 13.1.2: compared weakly).
+fn has_this(request: &HeaderMap, etag: &HeaderValue) -> bool {
+    let Ok(etag) = etag.to_str() else { return false };
+    request
+        .get_all(header::IF_NONE_MATCH)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .any(|known| known == "*" || known.trim_start_matches("W/") == etag)
+}
