@@ -1,0 +1,73 @@
+//! Accounts in memory, by id and by e-mail address.
+
+use super::{Bounded, Records, bounded};
+use async_trait::async_trait;
+use std::sync::Arc;
+use tenantry_domain::Result;
+use tenantry_domain::account::Account;
+use tenantry_domain::email::EmailKey;
+use tenantry_domain::ids::{AccountId, OrganizationId};
+use tenantry_domain::store::{Accounts, Inserted, Written};
+
+/// See [`super`].
+pub(super) struct Cached {
+    inner: Arc<dyn Accounts>,
+    records: Arc<Records<AccountId, Account>>,
+    /// Who had the address when it was last asked. Only a hint, as for organizations.
+    by_email: Bounded<EmailKey, AccountId>,
+}
+
+impl Cached {
+    pub(super) fn new(inner: Arc<dyn Accounts>, record_bytes: u64, email_bytes: u64) -> Self {
+        Self { inner, records: Records::new(record_bytes), by_email: bounded(email_bytes) }
+    }
+
+    /// The account that had this address when last asked, if it still has.
+    async fn find_remembered(&self, email: &EmailKey) -> Result<Option<Arc<Account>>> {
+        let Some(id) = self.by_email.get(email) else { return Ok(None) };
+        let found = self.get_account(id).await?;
+        Ok(found.filter(|found| found.email_key.as_ref() == Some(email)))
+    }
+}
+
+#[async_trait]
+impl Accounts for Cached {
+    async fn insert_account(&self, account: &Account) -> Result<Inserted> {
+        self.inner.insert_account(account).await
+    }
+
+    async fn get_account(&self, id: AccountId) -> Result<Option<Arc<Account>>> {
+        self.records.get(id, self.inner.get_account(id)).await
+    }
+
+    async fn find_account(&self, email: &EmailKey) -> Result<Option<Arc<Account>>> {
+        if let Some(found) = self.find_remembered(email).await? {
+            return Ok(Some(found));
+        }
+        let found = self.inner.find_account(email).await?;
+        if let Some(found) = &found {
+            self.by_email.insert(email.clone(), found.id);
+        }
+        Ok(found)
+    }
+
+    async fn list_accounts_of(
+        &self,
+        organization_id: OrganizationId,
+        after: Option<AccountId>,
+        limit: u32,
+    ) -> Result<Vec<Arc<Account>>> {
+        self.inner.list_accounts_of(organization_id, after, limit).await
+    }
+
+    async fn update_account(&self, account: &Account) -> Result<Written> {
+        let (inner, account) = (self.inner.clone(), account.clone());
+        let id = account.id;
+        self.records.write_one(id, async move { inner.update_account(&account).await }).await
+    }
+
+    async fn delete_account(&self, id: AccountId, version: u64) -> Result<Written> {
+        let inner = self.inner.clone();
+        self.records.write_one(id, async move { inner.delete_account(id, version).await }).await
+    }
+}

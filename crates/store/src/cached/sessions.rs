@@ -1,0 +1,60 @@
+//! Sessions in memory, by id.
+
+use super::Records;
+use async_trait::async_trait;
+use jiff::Timestamp;
+use std::sync::Arc;
+use tenantry_domain::Result;
+use tenantry_domain::ids::{OrganizationId, SessionId};
+use tenantry_domain::session::Session;
+use tenantry_domain::store::{Sessions, Written};
+
+/// See [`super`].
+pub(super) struct Cached {
+    inner: Arc<dyn Sessions>,
+    records: Arc<Records<SessionId, Session>>,
+}
+
+impl Cached {
+    pub(super) fn new(inner: Arc<dyn Sessions>, bytes: u64) -> Self {
+        Self { inner, records: Records::new(bytes) }
+    }
+}
+
+#[async_trait]
+impl Sessions for Cached {
+    async fn insert_session(&self, session: &Session) -> Result<()> {
+        self.inner.insert_session(session).await
+    }
+
+    async fn get_session(&self, id: SessionId) -> Result<Option<Arc<Session>>> {
+        self.records.get(id, self.inner.get_session(id)).await
+    }
+
+    async fn update_session(&self, session: &Session) -> Result<Written> {
+        let (inner, session) = (self.inner.clone(), session.clone());
+        let id = session.id;
+        self.records.write_one(id, async move { inner.update_session(&session).await }).await
+    }
+
+    async fn delete_session(&self, id: SessionId) -> Result<()> {
+        let inner = self.inner.clone();
+        self.records.write_one(id, async move { inner.delete_session(id).await }).await
+    }
+
+    async fn delete_sessions_of(
+        &self,
+        organization_id: OrganizationId,
+        limit: u32,
+    ) -> Result<Vec<SessionId>> {
+        let inner = self.inner.clone();
+        let delete = async move { inner.delete_sessions_of(organization_id, limit).await };
+        self.records.write_some(delete, Vec::clone).await
+    }
+
+    async fn delete_expired_sessions(&self, now: Timestamp, limit: u32) -> Result<Vec<SessionId>> {
+        let inner = self.inner.clone();
+        let delete = async move { inner.delete_expired_sessions(now, limit).await };
+        self.records.write_some(delete, Vec::clone).await
+    }
+}

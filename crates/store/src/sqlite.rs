@@ -1,0 +1,107 @@
+//! The embedded engine: a control database for the records, and a file per organization for its data.
+//!
+//! One thread writes the control database, in groups ([`writer`]); reads have connections of their own
+//! ([`readers`]). What a newcomer gets wrong: no file of a database is ever opened but by SQLite. Its locks
+//! belong to the process, and closing any other descriptor of the same file lets them go.
+
+mod accounts;
+mod connection;
+pub(crate) mod containers;
+pub(crate) mod directory;
+mod failure;
+mod installation;
+mod operations;
+mod organizations;
+mod readers;
+mod requests;
+mod schema;
+mod sessions;
+mod statement;
+mod throttles;
+pub(crate) mod writer;
+
+use crate::error::OpenError;
+use crate::{EmbeddedOptions, WriterCounts};
+use containers::Files;
+use directory::Directory;
+use failure::Attempt;
+use readers::Readers;
+use rusqlite::Connection;
+use std::sync::Arc;
+use tenantry_domain::Result;
+use tenantry_domain::clock::Clock;
+use tenantry_domain::store::Store;
+use writer::Writer;
+
+/// The engine; every port is implemented by it, one file per noun.
+pub(crate) struct Sqlite {
+    writer: Writer,
+    readers: Readers,
+    files: Arc<Files>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Sqlite {
+    /// Opens the data directory; see [`crate::open`].
+    pub(crate) async fn open(options: &EmbeddedOptions) -> Result<Self, OpenError> {
+        let options = options.clone();
+        let directory = options.data_dir.clone();
+        tokio::task::spawn_blocking(move || Self::open_blocking(&options))
+            .await
+            .map_err(|error| OpenError::NotWritable { directory, cause: error.to_string() })?
+    }
+
+    fn open_blocking(options: &EmbeddedOptions) -> Result<Self, OpenError> {
+        let (directory, lock) = Directory::take(&options.data_dir)?;
+        let file = directory.control_database();
+        let refused = |error: rusqlite::Error| schema::refused(&file, &error);
+
+        let mut connection = connection::open_untouched(&file).map_err(refused)?;
+        schema::upgrade(&mut connection, &file)?;
+        connection::configure_writer(&connection).map_err(refused)?;
+        installation::beat(&connection).map_err(refused)?;
+        let readers = Readers::open(&file, options.readers).map_err(refused)?;
+        let files = Files::open(directory).map_err(refused)?;
+        let writer = Writer::start(file.clone(), connection, lock).map_err(|error| {
+            OpenError::NotWritable { directory: options.data_dir.clone(), cause: error.to_string() }
+        })?;
+        Ok(Self { writer, readers, files: Arc::new(files), clock: options.clock.clone() })
+    }
+
+    /// The ports of `engine`, without a cache.
+    pub(crate) fn store(engine: &Arc<Self>) -> Store {
+        Store {
+            organizations: engine.clone(),
+            accounts: engine.clone(),
+            sessions: engine.clone(),
+            operations: engine.clone(),
+            containers: engine.clone(),
+            requests: engine.clone(),
+            throttles: engine.clone(),
+            installation: engine.clone(),
+        }
+    }
+
+    async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Attempt<T> + Send + 'static,
+    ) -> Result<T> {
+        self.writer.write(work).await
+    }
+
+    pub(crate) fn writer_counts(&self) -> WriterCounts {
+        self.writer.counts()
+    }
+
+    /// See [`crate::Opened::close`].
+    pub(crate) async fn close(self: Arc<Self>) {
+        // The readers first: the last connection that closes removes the write-ahead log.
+        let closing = tokio::task::spawn_blocking(move || {
+            self.readers.close();
+            self.writer.close();
+        });
+        if closing.await.is_err() {
+            tracing::error!("the store could not be closed in order");
+        }
+    }
+}

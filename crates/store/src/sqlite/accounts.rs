@@ -1,0 +1,124 @@
+//! Accounts, and which organizations each is a member of.
+
+use super::Sqlite;
+use super::failure::Attempt;
+use super::organizations::written;
+use super::statement::{Statement, encode, integer, statements};
+use async_trait::async_trait;
+use rusqlite::{Connection, named_params, params};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use tenantry_domain::Result;
+use tenantry_domain::account::Account;
+use tenantry_domain::email::EmailKey;
+use tenantry_domain::ids::{AccountId, OrganizationId};
+use tenantry_domain::store::{Accounts, Inserted, Written};
+
+statements! {
+    EXISTS = "SELECT 1 FROM accounts WHERE id = ?1";
+    INSERT = "INSERT INTO accounts (id, version, email_key, record) \
+        VALUES (:id, :version, :email_key, :record)";
+    UPDATE = "UPDATE accounts SET version = :version, email_key = :email_key, record = :record \
+        WHERE id = :id AND version = :version - 1";
+    DELETE = "DELETE FROM accounts WHERE id = ?1 AND version = ?2";
+    MEMBERSHIPS = "SELECT organization_id FROM memberships WHERE account_id = ?1";
+    JOIN = "INSERT INTO memberships (organization_id, account_id) VALUES (?1, ?2)";
+    LEAVE = "DELETE FROM memberships WHERE organization_id = ?1 AND account_id = ?2";
+    GET = "SELECT record FROM accounts WHERE id = ?1";
+    FIND = "SELECT record FROM accounts WHERE email_key = ?1";
+    // CROSS JOIN: the members first, then the account of each.
+    LIST_OF = "SELECT accounts.record FROM memberships \
+        CROSS JOIN accounts ON accounts.id = memberships.account_id \
+        WHERE memberships.organization_id = ?1 AND memberships.account_id > ?2 \
+        ORDER BY memberships.account_id LIMIT ?3";
+}
+
+#[async_trait]
+impl Accounts for Sqlite {
+    async fn insert_account(&self, account: &Account) -> Result<Inserted> {
+        let account = account.clone();
+        self.write(move |connection| insert(connection, &account)).await
+    }
+
+    async fn get_account(&self, id: AccountId) -> Result<Option<Arc<Account>>> {
+        self.readers.point(move |connection| GET.record(connection, [id.as_bytes()])).await
+    }
+
+    async fn find_account(&self, email: &EmailKey) -> Result<Option<Arc<Account>>> {
+        let email = email.clone();
+        self.readers.point(move |connection| FIND.record(connection, [email.as_str()])).await
+    }
+
+    async fn list_accounts_of(
+        &self,
+        organization_id: OrganizationId,
+        after: Option<AccountId>,
+        limit: u32,
+    ) -> Result<Vec<Arc<Account>>> {
+        self.readers
+            .scan(move |connection| {
+                // No id is empty, so nothing is before the first one.
+                let after = after.as_ref().map_or(&[][..], |id| id.as_bytes());
+                LIST_OF.records(connection, params![organization_id.as_bytes(), after, limit])
+            })
+            .await
+    }
+
+    async fn update_account(&self, account: &Account) -> Result<Written> {
+        let account = account.clone();
+        self.write(move |connection| update(connection, &account)).await
+    }
+
+    async fn delete_account(&self, id: AccountId, version: u64) -> Result<Written> {
+        self.write(move |connection| {
+            // Its memberships go with it, by their foreign key.
+            written(DELETE.execute(connection, params![id.as_bytes(), integer(version)])?)
+        })
+        .await
+    }
+}
+
+fn insert(connection: &Connection, account: &Account) -> Attempt<Inserted> {
+    if EXISTS.finds(connection, [account.id.as_bytes()])? {
+        return Ok(Inserted::Exists);
+    }
+    save(connection, INSERT, account)?;
+    join(connection, account)?;
+    Ok(Inserted::New)
+}
+
+fn update(connection: &Connection, account: &Account) -> Attempt<Written> {
+    let changed = save(connection, UPDATE, account)?;
+    if changed > 0 {
+        join(connection, account)?;
+    }
+    written(changed)
+}
+
+fn save(connection: &Connection, statement: Statement, account: &Account) -> Attempt<usize> {
+    let changed = statement.execute(
+        connection,
+        named_params! {
+            ":id": account.id.as_bytes(),
+            ":version": integer(account.version),
+            ":email_key": account.email_key.as_ref().map(EmailKey::as_str),
+            ":record": encode(account)?,
+        },
+    )?;
+    Ok(changed)
+}
+
+/// Makes the memberships of `account` those of its record; most updates change none of them.
+fn join(connection: &Connection, account: &Account) -> Attempt<()> {
+    let id = account.id.as_bytes();
+    let held: BTreeSet<[u8; 12]> = MEMBERSHIPS.all(connection, [id], |row| row.get(0))?.into_iter().collect();
+    let wanted: BTreeSet<[u8; 12]> =
+        account.memberships.iter().map(|membership| *membership.organization_id.as_bytes()).collect();
+    for organization in held.difference(&wanted) {
+        LEAVE.execute(connection, params![organization, id])?;
+    }
+    for organization in wanted.difference(&held) {
+        JOIN.execute(connection, params![organization, id])?;
+    }
+    Ok(())
+}

@@ -1,0 +1,56 @@
+//! How connections to the control database are set up.
+
+use rusqlite::{Connection, OpenFlags};
+use std::path::Path;
+use std::time::Duration;
+
+/// How long a writer waits for a lock; nobody but a backup tool can hold one.
+const WRITER_BUSY: Duration = Duration::from_secs(5);
+/// How long a reader waits for a lock. Readers of a write-ahead log hardly ever meet one.
+const READER_BUSY: Duration = Duration::from_millis(500);
+/// Statements each connection keeps prepared; more than there are.
+const STATEMENTS: usize = 64;
+/// Size that the write-ahead log is cut to after a burst, in bytes.
+const LOG_BYTES: i64 = 16 << 20;
+
+/// Opens `file`, which exists, for writing, and changes nothing in it.
+pub(super) fn open_untouched(file: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(file, flags)?;
+    connection.busy_timeout(WRITER_BUSY)?;
+    connection.pragma_update(None, "trusted_schema", false)?;
+    Ok(connection)
+}
+
+/// Makes `connection` the writer: a write-ahead log, an fsync with every commit, foreign keys.
+pub(super) fn configure_writer(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
+    // FULL fsyncs the log at every commit: what is acknowledged survives power loss. NORMAL would not.
+    connection.pragma_update(None, "synchronous", "full")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "journal_size_limit", LOG_BYTES)
+}
+
+/// The writer again, after an error that was fatal for the connection before.
+pub(super) fn reopen_writer(file: &Path) -> rusqlite::Result<Connection> {
+    let connection = open_untouched(file)?;
+    configure_writer(&connection)?;
+    tracing::warn!(file = %file.display(), "the control database has been opened again after an error");
+    Ok(connection)
+}
+
+/// Opens `file` for reading. No memory map: an I/O error under one is a signal that kills the process.
+pub(super) fn open_reader(file: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(file, flags)?;
+    connection.busy_timeout(READER_BUSY)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    connection.pragma_update(None, "trusted_schema", false)?;
+    Ok(connection)
+}
+
+/// Copies the whole write-ahead log into the database and cuts it to nothing.
+pub(super) fn fold_log(connection: &Connection) -> rusqlite::Result<()> {
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+}

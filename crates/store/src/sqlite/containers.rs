@@ -1,0 +1,259 @@
+//! Containers: a SQLite file per organization, named by the immutable id.
+//!
+//! A container is written whole under a temporary name that carries the fence of its operation, made durable,
+//! and only then given its name, never over another file. So whatever has the name is complete. What a
+//! newcomer gets wrong: a container that should be there and is not is `store_unavailable`, never "empty".
+
+mod template;
+
+use super::Sqlite;
+use super::directory::{Directory, private_file, sync_directory};
+use async_trait::async_trait;
+use rusqlite::{Connection, OpenFlags};
+use std::fs::{self, DirEntry};
+use std::io::{self, ErrorKind, Write};
+use std::path::Path;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
+use template::Template;
+use tenantry_domain::ids::OrganizationId;
+use tenantry_domain::organization::{Organization, Placement};
+use tenantry_domain::store::{Containers, NewContainer};
+use tenantry_domain::{Error, Result};
+
+/// Locks over all containers; one that is used keeps few others waiting.
+const GUARDS: usize = 64;
+/// How long an open waits for a lock that another program holds on a container.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// What [`crate::Opened::tidy`] has done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tidied {
+    /// Half-made containers that were removed.
+    pub removed: u32,
+    /// Files of organizations that nobody knows, which are now under `containers/quarantine`.
+    pub quarantined: u32,
+}
+
+/// The container files.
+pub(super) struct Files {
+    directory: Directory,
+    template: Template,
+    /// Who looks into a container shares its lock; who makes or removes files has it alone. So no file is
+    /// removed while it is open, and whoever has the lock knows that nobody is making that container.
+    guards: [RwLock<()>; GUARDS],
+}
+
+#[async_trait]
+impl Containers for Sqlite {
+    fn default_placement(&self) -> Placement {
+        Placement::Database
+    }
+
+    async fn create_container(&self, container: &NewContainer) -> Result<()> {
+        let container = container.clone();
+        self.on_files(move |files| files.create(&container)).await
+    }
+
+    /// Nothing moves: the file is named by the id, which no rename changes, and the visible name is in the
+    /// organization's record alone.
+    async fn move_container(&self, _organization: &Organization, _namespace: &str) -> Result<()> {
+        Ok(())
+    }
+
+    async fn count_documents(&self, organization_id: OrganizationId) -> Result<u64> {
+        self.on_files(move |files| files.count(organization_id)).await
+    }
+
+    async fn drop_container(&self, organization: &Organization) -> Result<()> {
+        let id = organization.id;
+        self.on_files(move |files| files.remove(id)).await
+    }
+}
+
+impl Sqlite {
+    /// Works on files, on a blocking thread; the work goes on when nobody waits for it any more.
+    async fn on_files<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Files) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let files = self.files.clone();
+        tokio::task::spawn_blocking(move || work(&files))
+            .await
+            .map_err(|_| Error::unavailable("the runtime is shutting down"))?
+    }
+
+    /// See [`crate::Opened::tidy`]. One directory of files after the other, so that it holds nobody up.
+    pub(crate) async fn tidy(&self) -> Result<Tidied> {
+        let mut tidied = Tidied::default();
+        for shard in self.files.directory.shards() {
+            let listed = self.on_files(move |_| list(&shard)).await?;
+            for file in listed {
+                self.tidy_file(file, &mut tidied).await?;
+            }
+        }
+        Ok(tidied)
+    }
+
+    async fn tidy_file(&self, file: Listed, tidied: &mut Tidied) -> Result<()> {
+        if file.is_unfinished {
+            if self.on_files(move |files| files.remove_unfinished(&file)).await? {
+                tidied.removed += 1;
+            }
+        } else if !self.knows(file.id).await? {
+            let id = file.id;
+            if self.on_files(move |files| files.quarantine(&file)).await? {
+                tracing::warn!(organization = %id, "set aside a file that no organization refers to");
+                tidied.quarantined += 1;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Files {
+    pub(super) fn open(directory: Directory) -> rusqlite::Result<Self> {
+        Ok(Self { directory, template: Template::new()?, guards: std::array::from_fn(|_| RwLock::new(())) })
+    }
+
+    fn guard(&self, id: OrganizationId) -> &RwLock<()> {
+        &self.guards[usize::from(id.as_bytes()[11]) % GUARDS]
+    }
+
+    fn shared(&self, id: OrganizationId) -> RwLockReadGuard<'_, ()> {
+        self.guard(id).read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn alone(&self, id: OrganizationId) -> RwLockWriteGuard<'_, ()> {
+        self.guard(id).write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn create(&self, container: &NewContainer) -> Result<()> {
+        let id = container.organization_id;
+        let file = self.directory.container(id);
+        let _guard = self.alone(id);
+        if file.try_exists().map_err(|e| failed("look for", id, &e))? {
+            self.check_identity(id)?;
+        } else {
+            let unfinished = self.directory.unfinished_container(id, container.fence);
+            let content = self.template.fill(id, container.created_at).map_err(Error::unavailable)?;
+            write_durably(&unfinished, &content)
+                .and_then(|()| name_once(&unfinished, &file))
+                .map_err(|e| failed("make", id, &e))?;
+        }
+        // Also when it was there: the crash may have come before the name was durable.
+        sync_directory(&self.directory.shard_of(id)).map_err(|e| failed("make", id, &e))
+    }
+
+    /// Refuses a file that has the name of this organization's container and is not that.
+    fn check_identity(&self, id: OrganizationId) -> Result<()> {
+        let owner = self.with(id, template::owner)?;
+        if owner == id.to_string() {
+            return Ok(());
+        }
+        Err(Error::unavailable(format!("the file of the container of {id} says that it belongs to {owner}")))
+    }
+
+    fn count(&self, id: OrganizationId) -> Result<u64> {
+        let _guard = self.shared(id);
+        let documents = self.with(id, template::count)?;
+        u64::try_from(documents).map_err(Error::internal)
+    }
+
+    /// Opens the container for one look. For reading and writing, because a reader alone leaves the files of
+    /// the write-ahead log behind when it closes.
+    fn with<T>(
+        &self,
+        id: OrganizationId,
+        look: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let looked =
+            Connection::open_with_flags(self.directory.container(id), flags).and_then(|connection| {
+                connection.busy_timeout(BUSY)?;
+                look(&connection)
+            });
+        looked.map_err(|e| Error::unavailable(format!("the container of {id} cannot be opened: {e}")))
+    }
+
+    /// Removes every file of that container: the database, its log, and what was never finished.
+    fn remove(&self, id: OrganizationId) -> Result<()> {
+        let shard = self.directory.shard_of(id);
+        let _guard = self.alone(id);
+        for file in list(&shard)?.into_iter().filter(|file| file.id == id) {
+            remove_if_there(&file.entry.path()).map_err(|e| failed("remove", id, &e))?;
+        }
+        sync_directory(&shard).map_err(|e| failed("remove", id, &e))
+    }
+
+    fn remove_unfinished(&self, file: &Listed) -> Result<bool> {
+        let _guard = self.alone(file.id);
+        remove_if_there(&file.entry.path()).map_err(|e| failed("tidy", file.id, &e))
+    }
+
+    fn quarantine(&self, file: &Listed) -> Result<bool> {
+        let target = self.directory.quarantine().join(file.entry.file_name());
+        let _guard = self.alone(file.id);
+        match name_once(&file.entry.path(), &target) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                tracing::warn!(file = %target.display(), "is there already: its namesake stays where it is");
+                Ok(false)
+            }
+            Err(error) => Err(failed("set aside", file.id, &error)),
+        }
+    }
+}
+
+/// A file of a container.
+struct Listed {
+    id: OrganizationId,
+    is_unfinished: bool,
+    entry: DirEntry,
+}
+
+impl Listed {
+    /// `entry`, if it is named as `<id>.…`; other files are not ours to touch.
+    fn of(entry: DirEntry) -> Option<Self> {
+        let name = entry.file_name();
+        let (id, rest) = name.to_str()?.split_once('.')?;
+        let (id, is_unfinished) = (id.parse().ok()?, rest.ends_with(".tmp"));
+        Some(Self { id, is_unfinished, entry })
+    }
+}
+
+/// The files of containers in `shard`. A log comes before its database: it must not stay behind alone when
+/// the two are moved one after the other.
+fn list(shard: &Path) -> Result<Vec<Listed>> {
+    let entries = fs::read_dir(shard).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+    let entries = entries.map_err(|e| Error::unavailable(format!("{}: {e}", shard.display())))?;
+    let mut files: Vec<Listed> = entries.into_iter().filter_map(Listed::of).collect();
+    files.sort_by_key(|file| std::cmp::Reverse(file.entry.file_name()));
+    Ok(files)
+}
+
+fn write_durably(file: &Path, content: &[u8]) -> io::Result<()> {
+    // Truncated: what an attempt under the same fence has left is of no use.
+    let mut file = private_file().create(true).truncate(true).open(file)?;
+    file.write_all(content)?;
+    file.sync_all()
+}
+
+/// Gives a file another name, unless that is taken. A link, because a rename would replace what is there.
+fn name_once(from: &Path, to: &Path) -> io::Result<()> {
+    fs::hard_link(from, to)?;
+    fs::remove_file(from)
+}
+
+fn remove_if_there(file: &Path) -> io::Result<bool> {
+    match fs::remove_file(file) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn failed(what: &str, id: OrganizationId, error: &io::Error) -> Error {
+    Error::unavailable(format!("could not {what} the container of {id}: {error}"))
+}

@@ -1,0 +1,89 @@
+//! What is in a container: its schema, and the bytes of an empty one.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, MAIN_DB};
+use std::sync::{Mutex, PoisonError};
+use tenantry_domain::ids::OrganizationId;
+
+/// The version of the schema below, in each container's metadata.
+const SCHEMA_VERSION: &str = "1.0";
+
+/// "TNTC" in the file's header says what it is.
+const APPLICATION_ID: i64 = 0x544e_5443;
+
+/// The triggers keep the number of documents exact in every transaction, so that counting a million takes as
+/// long as counting none. `INSERT OR REPLACE` would get past them (it deletes without a trigger unless
+/// `recursive_triggers` is on): documents are written with `ON CONFLICT .. DO UPDATE`.
+const SCHEMA: &str = "
+CREATE TABLE metadata (
+    name TEXT PRIMARY KEY NOT NULL,
+    value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE collections (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE
+) STRICT;
+
+CREATE TABLE documents (
+    collection INTEGER NOT NULL REFERENCES collections (id),
+    id TEXT NOT NULL,
+    revision INTEGER NOT NULL,
+    body TEXT NOT NULL CHECK (json_valid(body)),
+    PRIMARY KEY (collection, id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE document_count (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    documents INTEGER NOT NULL
+) STRICT;
+INSERT INTO document_count (id, documents) VALUES (1, 0);
+
+CREATE TRIGGER document_added AFTER INSERT ON documents BEGIN
+    UPDATE document_count SET documents = documents + 1 WHERE id = 1;
+END;
+CREATE TRIGGER document_removed AFTER DELETE ON documents BEGIN
+    UPDATE document_count SET documents = documents - 1 WHERE id = 1;
+END;
+";
+
+const SET_METADATA: &str = "INSERT INTO metadata (name, value) VALUES (?1, ?2) \
+    ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+
+/// Where the file's header says how it is written, and the value for a write-ahead log (SQLite's file format,
+/// 1.3.3). A database in memory cannot have one, so the bytes are set afterwards.
+const JOURNAL_VERSIONS: std::ops::Range<usize> = 18..20;
+const WRITE_AHEAD_LOG: u8 = 2;
+
+/// An empty container in memory. Copying its bytes is some fifty times quicker than running the schema.
+pub(super) struct Template(Mutex<Connection>);
+
+impl Template {
+    pub(super) fn new() -> rusqlite::Result<Self> {
+        let connection = Connection::open_in_memory()?;
+        connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+        connection.execute_batch(SCHEMA)?;
+        connection.execute(SET_METADATA, ["schema_version", SCHEMA_VERSION])?;
+        Ok(Self(Mutex::new(connection)))
+    }
+
+    /// The bytes of an empty container of that organization.
+    pub(super) fn fill(&self, id: OrganizationId, created_at: Timestamp) -> rusqlite::Result<Vec<u8>> {
+        let mut connection = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        connection.execute(SET_METADATA, ["organization_id", &id.to_string()])?;
+        connection.execute(SET_METADATA, ["created_at", &created_at.to_string()])?;
+        let mut bytes = connection.serialize(MAIN_DB)?.to_vec();
+        bytes[JOURNAL_VERSIONS].fill(WRITE_AHEAD_LOG);
+        Ok(bytes)
+    }
+}
+
+/// Whose container it says it is.
+pub(super) fn owner(container: &Connection) -> rusqlite::Result<String> {
+    container.query_row("SELECT value FROM metadata WHERE name = 'organization_id'", [], |row| row.get(0))
+}
+
+/// How many documents are in it.
+pub(super) fn count(container: &Connection) -> rusqlite::Result<i64> {
+    container.query_row("SELECT documents FROM document_count WHERE id = 1", [], |row| row.get(0))
+}

@@ -1,0 +1,117 @@
+//! The data directory: what is where in it, who may read it, and that one process at a time has it.
+
+use crate::error::OpenError;
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use tenantry_domain::ids::OrganizationId;
+
+/// Paths inside a data directory.
+#[derive(Debug, Clone)]
+pub(super) struct Directory(PathBuf);
+
+impl Directory {
+    /// Makes the directory and what belongs into it, where missing, readable by its owner alone; and takes it
+    /// for this process, for as long as the file that comes with it is open.
+    pub(super) fn take(path: &Path) -> Result<(Self, File), OpenError> {
+        let directory = Self(path.to_path_buf());
+        make_directory(path).map_err(|error| directory.not_writable(&error))?;
+        let lock = directory.lock()?;
+        directory.fill().map_err(|error| directory.not_writable(&error))?;
+        Ok((directory, lock))
+    }
+
+    fn lock(&self) -> Result<File, OpenError> {
+        let file = private_file()
+            .create(true)
+            .truncate(false)
+            .open(self.0.join("tenantry.lock"))
+            .map_err(|error| self.not_writable(&error))?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(TryLockError::WouldBlock) => Err(OpenError::InUse { directory: self.0.clone() }),
+            Err(TryLockError::Error(error)) => Err(self.not_writable(&error)),
+        }
+    }
+
+    fn fill(&self) -> io::Result<()> {
+        make_directory(&self.containers())?;
+        make_directory(&self.quarantine())?;
+        for shard in self.shards() {
+            make_directory(&shard)?;
+        }
+        // An empty file is an empty database. Its log and shared memory get the mode that it has.
+        private_file().create(true).truncate(false).open(self.control_database())?;
+        sync_directory(&self.containers())?;
+        sync_directory(&self.0)
+    }
+
+    /// Where the control database is.
+    pub(super) fn control_database(&self) -> PathBuf {
+        self.0.join("control.db")
+    }
+
+    fn containers(&self) -> PathBuf {
+        self.0.join("containers")
+    }
+
+    /// Where files go that no organization owns up to.
+    pub(super) fn quarantine(&self) -> PathBuf {
+        self.containers().join("quarantine")
+    }
+
+    /// The 256 directories that containers are spread over.
+    pub(super) fn shards(&self) -> impl Iterator<Item = PathBuf> {
+        let containers = self.containers();
+        (0..=u8::MAX).map(move |last| containers.join(format!("{last:02x}")))
+    }
+
+    /// The directory of that organization's container. The last byte of an id is random, so they fill evenly.
+    pub(super) fn shard_of(&self, id: OrganizationId) -> PathBuf {
+        self.containers().join(&id.to_string()[22..])
+    }
+
+    /// The container of that organization.
+    pub(super) fn container(&self, id: OrganizationId) -> PathBuf {
+        self.shard_of(id).join(format!("{id}.db"))
+    }
+
+    /// The container of that organization while it is made under `fence`.
+    pub(super) fn unfinished_container(&self, id: OrganizationId, fence: u32) -> PathBuf {
+        self.shard_of(id).join(format!("{id}.{fence}.tmp"))
+    }
+
+    fn not_writable(&self, error: &io::Error) -> OpenError {
+        OpenError::NotWritable { directory: self.0.clone(), cause: error.to_string() }
+    }
+}
+
+/// Where the embedded engine keeps the container of an organization, under the data directory.
+#[must_use]
+pub fn container_file(data_dir: &Path, id: OrganizationId) -> PathBuf {
+    Directory(data_dir.to_path_buf()).container(id)
+}
+
+/// How to open a file for writing that its owner alone may read.
+pub(super) fn private_file() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true).mode(0o600);
+    options
+}
+
+/// Makes what was done in the directory survive power loss.
+pub(super) fn sync_directory(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+/// Makes `path` and its parents, for the owner alone, where they are missing.
+fn make_directory(path: &Path) -> io::Result<()> {
+    match DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            DirBuilder::new().mode(0o700).recursive(true).create(path)
+        }
+        other => other,
+    }
+}

@@ -1,0 +1,84 @@
+//! What can go wrong with a statement, and the one place that turns it into a row of the error table.
+
+use rusqlite::ffi::{self, ErrorCode as SqliteCode};
+use tenantry_domain::{Error, ErrorCode};
+
+/// Why a read or a write came to nothing.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// SQLite says so.
+    Engine(rusqlite::Error),
+    /// We say so: what was read makes no sense.
+    Refused(Error),
+}
+
+impl From<rusqlite::Error> for Failure {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Engine(error)
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Refused(error) => error,
+            Failure::Engine(error) => taken(&error).map_or_else(|| refusal(&error), Self::new),
+        }
+    }
+}
+
+/// The result of work on a connection.
+pub(super) type Attempt<T> = Result<T, Failure>;
+
+/// The uniqueness rule that was broken, if one was.
+fn taken(error: &rusqlite::Error) -> Option<ErrorCode> {
+    let rusqlite::Error::SqliteFailure(sqlite, Some(message)) = error else { return None };
+    let unique = [ffi::SQLITE_CONSTRAINT_PRIMARYKEY, ffi::SQLITE_CONSTRAINT_UNIQUE];
+    if !unique.contains(&sqlite.extended_code) {
+        return None;
+    }
+    match message.rsplit(' ').next()? {
+        "reserved_keys.key" => Some(ErrorCode::NameTaken),
+        "accounts.email_key" => Some(ErrorCode::EmailTaken),
+        _ => None,
+    }
+}
+
+/// `store_unavailable` for what may pass (a full disk, a lock, an unreadable file), `internal` for defects.
+fn refusal(error: &rusqlite::Error) -> Error {
+    match error.sqlite_error_code() {
+        Some(SqliteCode::ConstraintViolation | SqliteCode::ApiMisuse | SqliteCode::Unknown) | None => {
+            Error::internal(error)
+        }
+        Some(_) => Error::unavailable(error),
+    }
+}
+
+/// Whether the connection that met this error must not be used again: after a failed read, write or fsync
+/// nobody knows what its caches hold.
+pub(super) fn is_fatal(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(
+            SqliteCode::SystemIoFailure
+                | SqliteCode::DatabaseCorrupt
+                | SqliteCode::NotADatabase
+                | SqliteCode::CannotOpen
+                | SqliteCode::OutOfMemory
+                | SqliteCode::FileLockingProtocolFailed
+                // A connection that was opened while the disk was read-only stays so.
+                | SqliteCode::ReadOnly
+        )
+    )
+}
+
+/// Whether only the statement that met this error is lost, and the transaction around it can go on.
+pub(super) fn is_of_statement(error: &rusqlite::Error) -> bool {
+    !is_fatal(error) && error.sqlite_error_code() != Some(SqliteCode::DiskFull)
+}

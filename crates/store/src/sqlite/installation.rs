@@ -1,0 +1,49 @@
+//! Single values that belong to the installation as a whole.
+
+use super::Sqlite;
+use super::statement::statements;
+use async_trait::async_trait;
+use rusqlite::{Connection, params};
+use tenantry_domain::store::Installation;
+use tenantry_domain::{Error, Result};
+
+statements! {
+    GET = "SELECT value FROM installation WHERE name = ?1";
+    INIT = "INSERT INTO installation (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO NOTHING";
+    PUT = "INSERT INTO installation (name, value) VALUES (?1, ?2) \
+        ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+    BEAT = "INSERT INTO heartbeat (id, beats) VALUES (1, 1) \
+        ON CONFLICT (id) DO UPDATE SET beats = beats + 1";
+}
+
+#[async_trait]
+impl Installation for Sqlite {
+    async fn get_value(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        let name = name.to_owned();
+        self.readers.point(move |connection| Ok(GET.first(connection, [name], |row| row.get(0))?)).await
+    }
+
+    async fn init_value(&self, name: &str, value: &[u8]) -> Result<Vec<u8>> {
+        let (name, value) = (name.to_owned(), value.to_vec());
+        self.write(move |connection| {
+            INIT.execute(connection, params![name, value])?;
+            let kept = GET.first(connection, [name], |row| row.get(0))?;
+            Ok(kept.ok_or_else(|| Error::internal("a value that was just set is not there"))?)
+        })
+        .await
+    }
+
+    async fn put_value(&self, name: &str, value: &[u8]) -> Result<()> {
+        let (name, value) = (name.to_owned(), value.to_vec());
+        self.write(move |connection| Ok(PUT.execute(connection, params![name, value]).map(|_| ())?)).await
+    }
+
+    async fn check_writable(&self) -> Result<()> {
+        self.write(|connection| Ok(beat(connection)?)).await
+    }
+}
+
+/// A write that changes nothing anybody reads.
+pub(super) fn beat(connection: &Connection) -> rusqlite::Result<()> {
+    BEAT.execute(connection, []).map(|_| ())
+}

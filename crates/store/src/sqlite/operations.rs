@@ -1,0 +1,52 @@
+//! The log of finished operations.
+
+use super::Sqlite;
+use super::statement::{encode, statements};
+use async_trait::async_trait;
+use rusqlite::params;
+use tenantry_domain::Result;
+use tenantry_domain::ids::{OperationId, OrganizationId};
+use tenantry_domain::operation::OperationRecord;
+use tenantry_domain::store::{Inserted, Operations};
+
+statements! {
+    INSERT = "INSERT INTO operations (id, organization_id, record) VALUES (?1, ?2, ?3) \
+        ON CONFLICT (id) DO NOTHING";
+    GET = "SELECT record FROM operations WHERE id = ?1";
+    LIST_OF = "SELECT record FROM operations WHERE organization_id = ?1 AND id < ?2 \
+        ORDER BY id DESC LIMIT ?3";
+}
+
+/// Above every id, which has 12 bytes.
+const HIGHEST: &[u8] = &[0xff; 13];
+
+#[async_trait]
+impl Operations for Sqlite {
+    async fn insert_operation(&self, record: &OperationRecord) -> Result<Inserted> {
+        let record = record.clone();
+        self.write(move |connection| {
+            let row = params![record.id.as_bytes(), record.organization_id.as_bytes(), encode(&record)?];
+            let inserted = INSERT.execute(connection, row)?;
+            Ok(if inserted == 0 { Inserted::Exists } else { Inserted::New })
+        })
+        .await
+    }
+
+    async fn get_operation(&self, id: OperationId) -> Result<Option<OperationRecord>> {
+        self.readers.point(move |connection| GET.record(connection, [id.as_bytes()])).await
+    }
+
+    async fn list_operations_of(
+        &self,
+        organization_id: OrganizationId,
+        before: Option<OperationId>,
+        limit: u32,
+    ) -> Result<Vec<OperationRecord>> {
+        self.readers
+            .scan(move |connection| {
+                let before = before.as_ref().map_or(HIGHEST, |id| id.as_bytes());
+                LIST_OF.records(connection, params![organization_id.as_bytes(), before, limit])
+            })
+            .await
+    }
+}

@@ -1,0 +1,92 @@
+//! The readers: a few read-only connections, each used by one read at a time.
+//!
+//! A point read runs on the calling thread: it takes some microseconds, several times less than handing it to
+//! another thread and back. Whatever may take longer (lists, and a read that finds every connection in use)
+//! runs on tokio's blocking threads, so an async thread never waits for a lock or goes through many rows.
+
+use super::connection;
+use super::failure::Attempt;
+use rusqlite::Connection;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use tenantry_domain::{Error, Result};
+
+/// The connections; none of them is there any more once the store is closed.
+#[derive(Clone)]
+pub(super) struct Readers(Arc<Pool>);
+
+struct Pool {
+    slots: Box<[Mutex<Option<Connection>>]>,
+    next: AtomicUsize,
+}
+
+impl Readers {
+    /// Opens `count` connections to `file`, but at least one.
+    pub(super) fn open(file: &Path, count: usize) -> rusqlite::Result<Self> {
+        let slots = (0..count.max(1))
+            .map(|_| Ok(Mutex::new(Some(connection::open_reader(file)?))))
+            .collect::<rusqlite::Result<_>>()?;
+        Ok(Self(Arc::new(Pool { slots, next: AtomicUsize::new(0) })))
+    }
+
+    /// Reads little, by an index: at once and on this thread, if a connection is free.
+    pub(super) async fn point<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Connection) -> Attempt<T> + Send + 'static,
+    ) -> Result<T> {
+        // In a block of its own: what guards a connection must not live across an await.
+        let read = match self.0.free() {
+            Some(slot) => return with(&slot, read),
+            None => read,
+        };
+        self.scan(read).await
+    }
+
+    /// Reads what may take longer, on a blocking thread.
+    pub(super) async fn scan<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Connection) -> Attempt<T> + Send + 'static,
+    ) -> Result<T> {
+        let pool = self.0.clone();
+        tokio::task::spawn_blocking(move || with(&pool.any(), read))
+            .await
+            .map_err(|_| Error::unavailable("the runtime is shutting down"))?
+    }
+
+    /// Closes the connections as they become free. Blocks.
+    pub(super) fn close(&self) {
+        for slot in &self.0.slots {
+            drop(slot.lock().unwrap_or_else(PoisonError::into_inner).take());
+        }
+    }
+}
+
+type Slot<'a> = MutexGuard<'a, Option<Connection>>;
+
+impl Pool {
+    /// A connection that nobody uses now.
+    fn free(&self) -> Option<Slot<'_>> {
+        let start = self.next.fetch_add(1, Ordering::Relaxed);
+        (0..self.slots.len()).find_map(|i| {
+            match self.slots[start.wrapping_add(i) % self.slots.len()].try_lock() {
+                Ok(slot) => Some(slot),
+                Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+                Err(TryLockError::WouldBlock) => None,
+            }
+        })
+    }
+
+    /// A connection, perhaps after waiting for it.
+    fn any(&self) -> Slot<'_> {
+        self.free().unwrap_or_else(|| {
+            let start = self.next.fetch_add(1, Ordering::Relaxed);
+            self.slots[start % self.slots.len()].lock().unwrap_or_else(PoisonError::into_inner)
+        })
+    }
+}
+
+fn with<T>(slot: &Slot<'_>, read: impl FnOnce(&Connection) -> Attempt<T>) -> Result<T> {
+    let connection = slot.as_ref().ok_or_else(|| Error::unavailable("the store is closed"))?;
+    Ok(read(connection)?)
+}

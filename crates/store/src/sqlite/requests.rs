@@ -1,0 +1,120 @@
+//! Answers kept for their `Idempotency-Key`.
+
+use super::Sqlite;
+use super::failure::Attempt;
+use super::statement::{encode, statements};
+use async_trait::async_trait;
+use jiff::Timestamp;
+use rusqlite::{Connection, Row, params};
+use tenantry_domain::idempotency::{Claim, RequestKey, RequestRecord, SavedAnswer};
+use tenantry_domain::ids::OrganizationId;
+use tenantry_domain::store::Requests;
+use tenantry_domain::{Error, Result};
+
+statements! {
+    GET = "SELECT fingerprint, organization_id, lease_until, expires_at, status, headers, body \
+        FROM requests WHERE key = ?1";
+    INSERT = "INSERT INTO requests (key, fingerprint, organization_id, lease_until, expires_at) \
+        VALUES (?1, ?2, ?3, ?4, ?5)";
+    RENEW = "UPDATE requests SET lease_until = ?2, expires_at = ?3 WHERE key = ?1";
+    ANSWER = "UPDATE requests SET status = ?2, headers = ?3, body = ?4 WHERE key = ?1";
+    RELEASE = "DELETE FROM requests WHERE key = ?1 AND status IS NULL";
+    FORGET = "DELETE FROM requests WHERE key = ?1";
+    DELETE_EXPIRED = "DELETE FROM requests WHERE rowid IN \
+        (SELECT rowid FROM requests WHERE expires_at < ?1 ORDER BY expires_at LIMIT ?2)";
+}
+
+#[async_trait]
+impl Requests for Sqlite {
+    async fn claim_request(&self, record: &RequestRecord, now: Timestamp) -> Result<Claim> {
+        let record = record.clone();
+        self.write(move |connection| claim(connection, &record, now.as_millisecond())).await
+    }
+
+    async fn save_answer(&self, key: &RequestKey, answer: &SavedAnswer) -> Result<()> {
+        let (key, answer) = (key.clone(), answer.clone());
+        self.write(move |connection| {
+            let headers = encode(&answer.headers)?;
+            ANSWER.execute(connection, params![key.0, answer.status, headers, answer.body])?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn release_request(&self, key: &RequestKey) -> Result<()> {
+        let key = key.clone();
+        self.write(move |connection| Ok(RELEASE.execute(connection, [key.0]).map(|_| ())?)).await
+    }
+
+    async fn delete_expired_requests(&self, now: Timestamp, limit: u32) -> Result<u32> {
+        let now = now.as_millisecond();
+        self.write(move |connection| count(DELETE_EXPIRED.execute(connection, params![now, limit])?)).await
+    }
+}
+
+/// A number of rows, which is at most a limit that was a `u32`.
+pub(super) fn count(rows: usize) -> Attempt<u32> {
+    Ok(u32::try_from(rows).map_err(Error::internal)?)
+}
+
+/// What is known of a key that was claimed before.
+struct Known {
+    fingerprint: [u8; 32],
+    organization_id: OrganizationId,
+    lease_until: i64,
+    expires_at: i64,
+    /// Status, headers as JSON, body.
+    answer: Option<(u16, String, Vec<u8>)>,
+}
+
+impl Known {
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        let status: Option<u16> = row.get(4)?;
+        Ok(Self {
+            fingerprint: row.get(0)?,
+            organization_id: OrganizationId::from_bytes(row.get(1)?),
+            lease_until: row.get(2)?,
+            expires_at: row.get(3)?,
+            answer: status
+                .map(|status| Ok::<_, rusqlite::Error>((status, row.get(5)?, row.get(6)?)))
+                .transpose()?,
+        })
+    }
+}
+
+fn claim(connection: &Connection, record: &RequestRecord, now: i64) -> Attempt<Claim> {
+    let key = record.key.0;
+    let known = GET.first(connection, [key], Known::read)?;
+    let Some(known) = known.filter(|known| known.expires_at >= now) else {
+        return claim_anew(connection, record);
+    };
+    if known.fingerprint != record.fingerprint {
+        return Ok(Claim::OtherRequest);
+    }
+    if let Some((status, headers, body)) = known.answer {
+        let headers = serde_json::from_str(&headers).map_err(Error::internal)?;
+        return Ok(Claim::Answered(SavedAnswer { status, headers, body }));
+    }
+    if known.lease_until > now {
+        return Ok(Claim::InProgress);
+    }
+    let (lease_until, expires_at) = moments(record);
+    RENEW.execute(connection, params![key, lease_until, expires_at])?;
+    Ok(Claim::Granted(known.organization_id))
+}
+
+/// Claims a key that is new, or forgotten and not yet removed.
+fn claim_anew(connection: &Connection, record: &RequestRecord) -> Attempt<Claim> {
+    let (lease_until, expires_at) = moments(record);
+    let (key, organization_id) = (record.key.0, record.organization_id);
+    FORGET.execute(connection, [key])?;
+    INSERT.execute(
+        connection,
+        params![key, record.fingerprint, organization_id.as_bytes(), lease_until, expires_at],
+    )?;
+    Ok(Claim::Granted(organization_id))
+}
+
+fn moments(record: &RequestRecord) -> (i64, i64) {
+    (record.lease_until.as_millisecond(), record.expires_at.as_millisecond())
+}

@@ -1,0 +1,88 @@
+//! Sessions.
+
+use super::Sqlite;
+use super::failure::Attempt;
+use super::organizations::written;
+use super::statement::{Statement, encode, integer, statements};
+use async_trait::async_trait;
+use jiff::Timestamp;
+use rusqlite::{Connection, named_params, params};
+use std::sync::Arc;
+use tenantry_domain::Result;
+use tenantry_domain::ids::{OrganizationId, SessionId};
+use tenantry_domain::session::Session;
+use tenantry_domain::store::{Sessions, Written};
+
+statements! {
+    INSERT = "INSERT INTO sessions (id, version, organization_id, ends_at, record) \
+        VALUES (:id, :version, :organization_id, :ends_at, :record)";
+    UPDATE = "UPDATE sessions SET version = :version, organization_id = :organization_id, \
+        ends_at = :ends_at, record = :record WHERE id = :id AND version = :version - 1";
+    GET = "SELECT record FROM sessions WHERE id = ?1";
+    DELETE = "DELETE FROM sessions WHERE id = ?1";
+    DELETE_OF = "DELETE FROM sessions WHERE rowid IN \
+        (SELECT rowid FROM sessions WHERE organization_id = ?1 LIMIT ?2) RETURNING id";
+    DELETE_ENDED = "DELETE FROM sessions WHERE rowid IN \
+        (SELECT rowid FROM sessions WHERE ends_at < ?1 ORDER BY ends_at LIMIT ?2) RETURNING id";
+}
+
+#[async_trait]
+impl Sessions for Sqlite {
+    async fn insert_session(&self, session: &Session) -> Result<()> {
+        let session = session.clone();
+        self.write(move |connection| save(connection, INSERT, &session).map(|_| ())).await
+    }
+
+    async fn get_session(&self, id: SessionId) -> Result<Option<Arc<Session>>> {
+        self.readers.point(move |connection| GET.record(connection, [id.as_bytes()])).await
+    }
+
+    async fn update_session(&self, session: &Session) -> Result<Written> {
+        let session = session.clone();
+        self.write(move |connection| written(save(connection, UPDATE, &session)?)).await
+    }
+
+    async fn delete_session(&self, id: SessionId) -> Result<()> {
+        self.write(move |connection| Ok(DELETE.execute(connection, [id.as_bytes()]).map(|_| ())?)).await
+    }
+
+    async fn delete_sessions_of(
+        &self,
+        organization_id: OrganizationId,
+        limit: u32,
+    ) -> Result<Vec<SessionId>> {
+        self.write(move |connection| {
+            removed(connection, DELETE_OF, params![organization_id.as_bytes(), limit])
+        })
+        .await
+    }
+
+    async fn delete_expired_sessions(&self, now: Timestamp, limit: u32) -> Result<Vec<SessionId>> {
+        let now = now.as_millisecond();
+        self.write(move |connection| removed(connection, DELETE_ENDED, params![now, limit])).await
+    }
+}
+
+fn save(connection: &Connection, statement: Statement, session: &Session) -> Attempt<usize> {
+    let ends_at = session.expires_at.min(session.idle_expires_at);
+    let changed = statement.execute(
+        connection,
+        named_params! {
+            ":id": session.id.as_bytes(),
+            ":version": integer(session.version),
+            ":organization_id": session.organization_id.as_bytes(),
+            ":ends_at": ends_at.as_millisecond(),
+            ":record": encode(session)?,
+        },
+    )?;
+    Ok(changed)
+}
+
+/// Runs a statement that deletes and returns ids.
+fn removed(
+    connection: &Connection,
+    statement: Statement,
+    params: impl rusqlite::Params,
+) -> Attempt<Vec<SessionId>> {
+    Ok(statement.all(connection, params, |row| Ok(SessionId::from_bytes(row.get(0)?)))?)
+}
