@@ -16,6 +16,7 @@ pub mod name;
 pub mod operation;
 pub mod organization;
 pub mod page;
+pub mod password;
 pub mod refresh;
 pub mod session;
 pub mod store;

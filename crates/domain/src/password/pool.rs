@@ -1,0 +1,394 @@
+//! Where password hashing is done: a few threads of its own, behind a bounded queue.
+//!
+//! A hash takes a core for milliseconds and 19 MiB of memory. On the threads that serve requests it would stop
+//! everything else; in as many threads as there are requests it would take all memory. What a newcomer gets
+//! wrong: a longer queue makes nobody's sign-in faster. When it is full, the caller is told when to come back.
+
+use super::hash::{self, Memory, SALT_BYTES, Verdict};
+use super::policy::{NewPassword, PresentedPassword};
+use crate::error::{Error, ErrorCode, Result};
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
+
+/// How long a thread without work keeps its memory.
+const IDLE: Duration = Duration::from_secs(1);
+/// What one job is thought to cost before the first one is measured.
+const FIRST_GUESS: Duration = Duration::from_millis(20);
+/// The newest job's share in the moving average of the cost: one part in this many.
+const AVERAGE_OVER: u32 = 8;
+
+/// Threads that hash passwords, oldest request first. Dropping it ends them.
+pub struct HashPool {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl HashPool {
+    /// Starts `threads` threads that let at most `queue` requests wait.
+    ///
+    /// # Panics
+    /// If the operating system starts no thread.
+    #[must_use]
+    pub fn start(threads: usize, queue: usize) -> Self {
+        let shared = Arc::new(Shared::new(threads, queue));
+        let threads = (0..threads)
+            .map(|number| {
+                let shared = Arc::clone(&shared);
+                thread::Builder::new()
+                    .name(format!("hash-{number}"))
+                    .spawn(move || shared.work())
+                    .expect("the operating system starts a thread when the service starts")
+            })
+            .collect();
+        Self { shared, threads }
+    }
+
+    /// The hash to store for a new password.
+    ///
+    /// # Errors
+    /// `sign_in_busy`, with the time after which a place in the queue is likely.
+    pub async fn hash(&self, password: NewPassword, salt: [u8; SALT_BYTES]) -> Result<String> {
+        let (reply, answer) = oneshot::channel();
+        self.shared.submit(Job::Hash { password, salt, reply })?;
+        answer.await.map_err(|_| lost())
+    }
+
+    /// Whether `password` is the one that `stored` was made from. Without a stored hash (there is no such
+    /// account) the answer is no, after as long.
+    ///
+    /// # Errors
+    /// `sign_in_busy`, with the time after which a place in the queue is likely.
+    pub async fn verify(&self, password: PresentedPassword, stored: Option<String>) -> Result<Verdict> {
+        let (reply, answer) = oneshot::channel();
+        self.shared.submit(Job::Verify { password, stored, reply })?;
+        answer.await.map_err(|_| lost())?
+    }
+
+    /// How many requests wait for a thread.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        self.shared.lock().jobs.len()
+    }
+}
+
+impl Drop for HashPool {
+    fn drop(&mut self) {
+        let mut queue = self.shared.lock();
+        queue.closed = true;
+        queue.jobs.clear();
+        drop(queue);
+        self.shared.changed.notify_all();
+        for thread in self.threads.drain(..) {
+            // A thread that panicked has said so already.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn lost() -> Error {
+    Error::internal("a password job ended without an answer")
+}
+
+enum Job {
+    Hash { password: NewPassword, salt: [u8; SALT_BYTES], reply: oneshot::Sender<String> },
+    Verify { password: PresentedPassword, stored: Option<String>, reply: oneshot::Sender<Result<Verdict>> },
+}
+
+impl Job {
+    /// Whether nobody waits for the answer any more.
+    fn is_abandoned(&self) -> bool {
+        match self {
+            Self::Hash { reply, .. } => reply.is_closed(),
+            Self::Verify { reply, .. } => reply.is_closed(),
+        }
+    }
+
+    fn run(self, memory: &mut Memory) {
+        // Whoever asked may be gone by now; then nobody needs the answer.
+        match self {
+            Self::Hash { password, salt, reply } => drop(reply.send(hash::hash(&password, salt, memory))),
+            Self::Verify { password, stored, reply } => {
+                let verdict = hash::verify(&password, stored.as_deref().unwrap_or(hash::decoy()), memory);
+                // The decoy matches nothing; that it cannot let anybody in must not rest on luck.
+                let verdict = if stored.is_some() { verdict } else { verdict.map(|_| Verdict::NoMatch) };
+                drop(reply.send(verdict));
+            }
+        }
+    }
+}
+
+/// What the threads and the callers share.
+struct Shared {
+    queue: Mutex<Queue>,
+    /// A job came, or the queue was closed.
+    changed: Condvar,
+    capacity: usize,
+    threads: usize,
+    idle: Duration,
+}
+
+struct Queue {
+    jobs: VecDeque<Job>,
+    /// What a job costs, as a moving average.
+    cost: Duration,
+    closed: bool,
+}
+
+impl Shared {
+    fn new(threads: usize, capacity: usize) -> Self {
+        let queue = Queue { jobs: VecDeque::new(), cost: FIRST_GUESS, closed: false };
+        Self { queue: Mutex::new(queue), changed: Condvar::new(), capacity, threads, idle: IDLE }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        // Nothing that can panic runs under this lock.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn submit(&self, job: Job) -> Result<()> {
+        let mut queue = self.lock();
+        if queue.jobs.len() >= self.capacity {
+            queue.jobs.retain(|job| !job.is_abandoned());
+        }
+        if queue.jobs.len() >= self.capacity {
+            return Err(Error::new(ErrorCode::SignInBusy).retry_after(self.time_to_drain(&queue)));
+        }
+        queue.jobs.push_back(job);
+        drop(queue);
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    /// How long the jobs that wait will take, in whole seconds, at least one.
+    fn time_to_drain(&self, queue: &Queue) -> Duration {
+        let jobs = u32::try_from(queue.jobs.len()).unwrap_or(u32::MAX);
+        let threads = u32::try_from(self.threads).unwrap_or(u32::MAX).max(1);
+        let seconds = (queue.cost.saturating_mul(jobs) / threads).as_secs_f64().ceil();
+        Duration::from_secs_f64(seconds.max(1.0))
+    }
+
+    /// A thread's life.
+    fn work(&self) {
+        let mut memory = Memory::default();
+        while let Some(job) = self.next(&mut memory) {
+            let began = Instant::now();
+            // A defect must cost one answer, not a thread.
+            if catch_unwind(AssertUnwindSafe(|| job.run(&mut memory))).is_err() {
+                memory = Memory::default();
+            }
+            self.record(began.elapsed());
+        }
+    }
+
+    /// The oldest job that somebody waits for, when there is one; `None` when the pool ends.
+    fn next(&self, memory: &mut Memory) -> Option<Job> {
+        let mut queue = self.lock();
+        loop {
+            if queue.closed {
+                return None;
+            }
+            match queue.jobs.pop_front() {
+                Some(job) if job.is_abandoned() => {}
+                Some(job) => return Some(job),
+                None => queue = self.wait(queue, memory),
+            }
+        }
+    }
+
+    /// Waits for a job, and gives the memory back if none comes for long enough.
+    fn wait<'a>(&'a self, queue: MutexGuard<'a, Queue>, memory: &mut Memory) -> MutexGuard<'a, Queue> {
+        if !memory.is_held() {
+            return self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+        let (queue, waited) =
+            self.changed.wait_timeout(queue, self.idle).unwrap_or_else(PoisonError::into_inner);
+        if !waited.timed_out() {
+            return queue;
+        }
+        drop(queue);
+        memory.release();
+        self.lock()
+    }
+
+    fn record(&self, cost: Duration) {
+        let mut queue = self.lock();
+        queue.cost = (queue.cost * (AVERAGE_OVER - 1) + cost) / AVERAGE_OVER;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::pin::{Pin, pin};
+    use std::task::{Context, Poll, Waker};
+
+    const RIGHT: &str = "securepassword123";
+
+    fn new_password() -> NewPassword {
+        NewPassword::parse(RIGHT, 8).unwrap()
+    }
+
+    fn presented(text: &str) -> PresentedPassword {
+        PresentedPassword::new(text)
+    }
+
+    /// Takes a request as far as it gets without waiting: into the queue, or to its refusal.
+    fn begin<T>(request: Pin<&mut impl Future<Output = T>>) -> Poll<T> {
+        request.poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    /// A pool whose queue nobody empties.
+    fn stalled(queue: usize) -> HashPool {
+        HashPool::start(0, queue)
+    }
+
+    #[tokio::test]
+    async fn a_password_is_hashed_and_recognized() {
+        let pool = HashPool::start(2, 8);
+        let stored = pool.hash(new_password(), [7; SALT_BYTES]).await.unwrap();
+        let right = pool.verify(presented(RIGHT), Some(stored.clone())).await.unwrap();
+        assert_eq!(right, Verdict::Match { rehash: false });
+        let wrong = pool.verify(presented("wrong"), Some(stored)).await.unwrap();
+        assert_eq!(wrong, Verdict::NoMatch);
+        assert_eq!(pool.depth(), 0);
+    }
+
+    #[tokio::test]
+    async fn nobody_signs_in_to_an_account_that_does_not_exist() {
+        let pool = HashPool::start(1, 8);
+        assert_eq!(pool.verify(presented(RIGHT), None).await.unwrap(), Verdict::NoMatch);
+        assert_eq!(pool.verify(presented(""), None).await.unwrap(), Verdict::NoMatch);
+    }
+
+    #[tokio::test]
+    async fn every_request_of_a_crowd_gets_its_own_answer() {
+        let pool = Arc::new(HashPool::start(2, 32));
+        let stored = pool.hash(new_password(), [7; SALT_BYTES]).await.unwrap();
+        let requests: Vec<_> = (0..16)
+            .map(|number| {
+                let (pool, stored) = (Arc::clone(&pool), stored.clone());
+                let text = if number % 2 == 0 { RIGHT } else { "wrong" };
+                tokio::spawn(async move { pool.verify(presented(text), Some(stored)).await })
+            })
+            .collect();
+        for (number, request) in requests.into_iter().enumerate() {
+            let expected = if number % 2 == 0 { Verdict::Match { rehash: false } } else { Verdict::NoMatch };
+            assert_eq!(request.await.unwrap().unwrap(), expected, "request {number}");
+        }
+    }
+
+    #[test]
+    fn a_full_queue_refuses_and_says_when_to_come_back() {
+        let pool = stalled(2);
+        let mut first = pin!(pool.hash(new_password(), [0; SALT_BYTES]));
+        let mut second = pin!(pool.verify(presented(RIGHT), None));
+        let mut third = pin!(pool.verify(presented(RIGHT), None));
+        assert!(begin(first.as_mut()).is_pending() && begin(second.as_mut()).is_pending());
+        assert_eq!(pool.depth(), 2);
+        let Poll::Ready(Err(refusal)) = begin(third.as_mut()) else { panic!("the third is not refused") };
+        assert_eq!(refusal.code(), ErrorCode::SignInBusy);
+        assert_eq!(refusal.wait(), Some(Duration::from_secs(1)));
+        assert_eq!(pool.depth(), 2);
+    }
+
+    #[test]
+    fn the_time_to_come_back_follows_queue_cost_and_threads() {
+        let shared = Shared::new(2, 1000);
+        let seconds = |jobs: usize, cost: Duration| {
+            let (reply, _) = oneshot::channel();
+            let job = Job::Hash { password: new_password(), salt: [0; SALT_BYTES], reply };
+            let mut queue = Queue { jobs: VecDeque::from([job]), cost, closed: false };
+            queue.jobs.resize_with(jobs, || {
+                let (reply, _) = oneshot::channel();
+                Job::Hash {
+                    password: PresentedPassword::new("").into_verified(),
+                    salt: [0; SALT_BYTES],
+                    reply,
+                }
+            });
+            shared.time_to_drain(&queue).as_secs()
+        };
+        assert_eq!(seconds(1, Duration::from_millis(15)), 1);
+        assert_eq!(seconds(400, Duration::from_millis(15)), 3);
+        assert_eq!(seconds(401, Duration::from_millis(15)), 4);
+        assert_eq!(seconds(100, Duration::from_millis(300)), 15);
+    }
+
+    #[test]
+    fn the_cost_of_a_job_is_a_moving_average() {
+        let shared = Shared::new(1, 1);
+        for _ in 0..100 {
+            shared.record(Duration::from_millis(240));
+        }
+        let cost = shared.lock().cost;
+        assert!((Duration::from_millis(239)..=Duration::from_millis(240)).contains(&cost), "{cost:?}");
+        shared.record(Duration::ZERO);
+        assert!(shared.lock().cost < Duration::from_millis(211));
+    }
+
+    #[test]
+    fn who_has_gone_gives_the_place_in_the_queue_to_others() {
+        let pool = stalled(1);
+        {
+            let mut gone = Box::pin(pool.verify(presented(RIGHT), None));
+            assert!(begin(gone.as_mut()).is_pending());
+        }
+        assert_eq!(pool.depth(), 1);
+        let mut next = pin!(pool.verify(presented(RIGHT), None));
+        assert!(begin(next.as_mut()).is_pending());
+        assert_eq!(pool.depth(), 1);
+    }
+
+    #[test]
+    fn nothing_is_hashed_for_who_has_gone() {
+        let pool = stalled(8);
+        let mut gone = Box::pin(pool.hash(new_password(), [0; SALT_BYTES]));
+        let mut waiting = pin!(pool.verify(presented("wrong"), None));
+        let mut gone_too = Box::pin(pool.hash(new_password(), [0; SALT_BYTES]));
+        assert!(begin(gone.as_mut()).is_pending());
+        assert!(begin(waiting.as_mut()).is_pending());
+        assert!(begin(gone_too.as_mut()).is_pending());
+        drop((gone, gone_too));
+        let mut memory = Memory::default();
+        let job = pool.shared.next(&mut memory).expect("somebody waits");
+        assert!(!memory.is_held());
+        job.run(&mut memory);
+        assert!(matches!(begin(waiting), Poll::Ready(Ok(Verdict::NoMatch))));
+        pool.shared.lock().closed = true;
+        assert!(pool.shared.next(&mut memory).is_none());
+    }
+
+    #[test]
+    fn requests_are_served_in_the_order_they_came() {
+        let pool = stalled(8);
+        let mut first = pin!(pool.verify(presented("first"), None));
+        let mut second = pin!(pool.verify(presented("second"), None));
+        assert!(begin(first.as_mut()).is_pending() && begin(second.as_mut()).is_pending());
+        let mut memory = Memory::default();
+        pool.shared.next(&mut memory).unwrap().run(&mut memory);
+        assert!(begin(first).is_ready() && begin(second).is_pending());
+    }
+
+    #[test]
+    fn memory_is_given_back_when_no_work_comes() {
+        let shared = Shared { idle: Duration::from_millis(1), ..Shared::new(1, 1) };
+        let mut memory = Memory::default();
+        let (reply, _) = oneshot::channel();
+        Job::Hash { password: new_password(), salt: [0; SALT_BYTES], reply }.run(&mut memory);
+        assert!(memory.is_held());
+        drop(shared.wait(shared.lock(), &mut memory));
+        assert!(!memory.is_held());
+    }
+
+    #[test]
+    fn dropping_the_pool_ends_its_threads() {
+        let pool = HashPool::start(3, 8);
+        let shared = Arc::downgrade(&pool.shared);
+        drop(pool);
+        assert!(shared.upgrade().is_none());
+    }
+}
