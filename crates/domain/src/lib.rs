@@ -5,6 +5,7 @@
 //! belongs into an operation ([`operation`]), never into a store method.
 
 pub mod account;
+pub mod app;
 pub mod clock;
 pub mod crash;
 pub mod email;
@@ -21,5 +22,6 @@ pub mod refresh;
 pub mod session;
 pub mod store;
 pub mod throttle;
+pub mod token;
 
 pub use error::{Error, ErrorCode, FieldError, Kind, Result};

@@ -416,3 +416,6 @@ impl OperationRecord {
         Self { state, done, finished_at: Some(now), ..running }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,7 +20,7 @@ impl PageLimit {
     pub fn parse(text: &str) -> Result<Self, String> {
         match text.parse::<u32>() {
             Ok(items) if (1..=PAGE_MAX_ITEMS).contains(&items) => Ok(Self(items)),
-            _ => Err(format!("must be a whole number from 1 to {PAGE_MAX_ITEMS}")),
+            _ => Err(format!("Must be a whole number from 1 to {PAGE_MAX_ITEMS}.")),
         }
     }
 

@@ -329,7 +329,7 @@ impl OrganizationQuery {
     /// `invalid_input` at `?name_prefix` if nothing of it is left in an identifier.
     pub fn name_prefix(self, text: &str) -> Result<Self> {
         let prefix = Identifier::prefix_of(text)
-            .ok_or_else(|| Error::invalid_field("?name_prefix", "must contain a letter or a digit"))?;
+            .ok_or_else(|| Error::invalid_field("?name_prefix", "Must contain a letter or a digit."))?;
         Ok(Self { identifier_prefix: Some(prefix), ..self })
     }
 }

@@ -1,0 +1,215 @@
+//! The planner as a table: every operation, step by step, with and without a refusal.
+
+use super::*;
+use crate::account::{Membership, PasswordHash, Role};
+use crate::name::OrganizationName;
+use crate::organization::{Placement, Status};
+
+const KINDS: [OperationKind; 8] = [
+    OperationKind::Create,
+    OperationKind::Rename,
+    OperationKind::Update,
+    OperationKind::Suspend,
+    OperationKind::Reactivate,
+    OperationKind::Delete,
+    OperationKind::Restore,
+    OperationKind::Purge,
+];
+
+fn naming(name: &str) -> Naming {
+    Naming::new(OrganizationName::parse(name).unwrap(), "tenant_")
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn owner() -> Account {
+    let email = EmailAddress::parse("a@example.com").unwrap();
+    Account {
+        id: AccountId::from_bytes([2; 12]),
+        email_key: Some(email.key()),
+        email,
+        password_hash: PasswordHash(String::new()),
+        credential_epoch: 0,
+        kept_session: None,
+        memberships: vec![Membership {
+            organization_id: OrganizationId::from_bytes([1; 12]),
+            role: Role::Owner,
+            epoch: 0,
+            since: at(1),
+        }],
+        last_operation: None,
+        created_at: at(1),
+        modified_at: at(1),
+        version: 1,
+    }
+}
+
+fn arguments(kind: OperationKind) -> Arguments {
+    match kind {
+        OperationKind::Create => Arguments::Create { owner: Box::new(owner()) },
+        OperationKind::Rename => Arguments::Rename {
+            to: naming("New"),
+            credentials: None,
+            previous_namespace: "tenant_old".into(),
+        },
+        OperationKind::Update => Arguments::Update,
+        OperationKind::Suspend => Arguments::Suspend,
+        OperationKind::Reactivate => Arguments::Reactivate,
+        OperationKind::Delete => Arguments::Delete,
+        OperationKind::Restore => Arguments::Restore { to: naming("New"), owner_email: None },
+        OperationKind::Purge => Arguments::Purge,
+    }
+}
+
+/// The record right after the intent of that operation.
+fn begun(kind: OperationKind) -> Organization {
+    let old = naming("Old");
+    let state = match kind {
+        OperationKind::Create => State::Provisioning,
+        OperationKind::Delete | OperationKind::Restore => State::Deleted,
+        OperationKind::Purge => State::Purging,
+        _ => State::Active,
+    };
+    let reserved = match kind {
+        OperationKind::Rename => [old.reserved(), naming("New").reserved()].concat(),
+        OperationKind::Restore => naming("New").reserved(),
+        OperationKind::Delete => old.reserved()[1..].to_vec(),
+        OperationKind::Purge => Vec::new(),
+        _ => old.reserved(),
+    };
+    Organization {
+        id: OrganizationId::from_bytes([1; 12]),
+        naming: old,
+        reserved,
+        state,
+        suspended: kind == OperationKind::Suspend,
+        placement: Placement::Database,
+        owner_id: AccountId::from_bytes([2; 12]),
+        token_epoch: 3,
+        delete_protection: false,
+        legal_hold: false,
+        created_at: at(1),
+        modified_at: at(2),
+        deleted_at: None,
+        purge_at: None,
+        version: 7,
+        operation: Some(Box::new(Operation {
+            id: OperationId::from_bytes([3; 12]),
+            actor: Actor::Operator,
+            arguments: arguments(kind),
+            done: 0,
+            fence: 1,
+            owner: "one".into(),
+            refused: None,
+            documents: None,
+            started_at: at(2),
+        })),
+    }
+}
+
+/// Runs the operation to its end, refusing at `refuse` if given; the steps taken, and the last save.
+fn run(kind: OperationKind, refuse: Option<Step>) -> (Vec<Step>, Save) {
+    let mut record = begun(kind);
+    let mut steps = Vec::new();
+    loop {
+        let step = record.operation.as_ref().unwrap().current_step();
+        steps.push(step);
+        let observed = if refuse == Some(step) {
+            Observed::Refused(Refusal::EmailTaken)
+        } else if step == Step::MoveContainer {
+            Observed::Counted(5)
+        } else {
+            Observed::Done
+        };
+        match next_save(&record, observed, at(9)).unwrap() {
+            Save::Update(next) if next.operation.is_some() => {
+                assert_eq!(next.version, record.version + 1, "each save is one version");
+                record = *next;
+            }
+            last => return (steps, last),
+        }
+    }
+}
+
+fn settled(kind: OperationKind, refuse: Option<Step>) -> Organization {
+    match run(kind, refuse).1 {
+        Save::Update(record) => *record,
+        Save::Delete => panic!("the record of {kind:?} is gone"),
+    }
+}
+
+#[test]
+fn every_operation_takes_its_steps_in_order_and_records_itself_last() {
+    for kind in KINDS {
+        let (steps, _) = run(kind, None);
+        assert_eq!(steps, kind.steps(), "{kind:?}");
+        assert_eq!(steps.last(), Some(&Step::Record), "{kind:?}");
+    }
+}
+
+#[test]
+fn a_step_that_may_refuse_comes_before_all_that_cannot_be_undone() {
+    for kind in KINDS {
+        let last = kind.steps().iter().rposition(|step| step.may_refuse());
+        assert!(last.is_none_or(|at| at == 0), "{kind:?} refuses after its first step");
+    }
+}
+
+#[test]
+fn what_an_operation_leaves_behind() {
+    let created = settled(OperationKind::Create, None);
+    assert_eq!(created.status(), Status::Active);
+    assert_eq!(created.reserved, naming("Old").reserved());
+
+    let renamed = settled(OperationKind::Rename, None);
+    assert_eq!((renamed.naming, renamed.reserved), (naming("New"), naming("New").reserved()));
+
+    let deleted = settled(OperationKind::Delete, None);
+    assert_eq!(deleted.naming.namespace, "deleted_010101010101010101010101");
+    assert_eq!(deleted.reserved, []);
+    assert_eq!(deleted.status(), Status::Deleted);
+
+    let restored = settled(OperationKind::Restore, None);
+    assert_eq!((&restored.naming, restored.token_epoch), (&naming("New"), 4));
+    assert_eq!(restored.status(), Status::Active);
+    assert_eq!(restored.reserved, naming("New").reserved());
+
+    assert_eq!(settled(OperationKind::Suspend, None).status(), Status::Suspended);
+    assert_eq!(run(OperationKind::Purge, None).1, Save::Delete);
+}
+
+#[test]
+fn a_refused_operation_leaves_what_was() {
+    assert_eq!(run(OperationKind::Create, Some(Step::InsertOwner)).1, Save::Delete);
+
+    let unchanged = settled(OperationKind::Rename, Some(Step::ChangeCredentials));
+    assert_eq!((unchanged.naming, unchanged.reserved), (naming("Old"), naming("Old").reserved()));
+
+    let still_deleted = settled(OperationKind::Restore, Some(Step::ReserveEmails));
+    assert_eq!((still_deleted.status(), still_deleted.reserved), (Status::Deleted, Vec::new()));
+}
+
+#[test]
+fn a_refused_operation_only_records_that_it_was() {
+    let (steps, _) = run(OperationKind::Rename, Some(Step::ChangeCredentials));
+    assert_eq!(steps, [Step::ChangeCredentials, Step::Record]);
+    let mut record = begun(OperationKind::Rename);
+    record.operation.as_mut().unwrap().refused = Some(Refusal::EmailTaken);
+    let logged = OperationRecord::finished(&record, record.operation.as_ref().unwrap(), at(9));
+    assert_eq!((logged.state, logged.done), (OperationState::Failed, 0));
+}
+
+#[test]
+fn what_was_counted_is_in_the_log() {
+    let mut record = begun(OperationKind::Rename);
+    for observed in [Observed::Done, Observed::Counted(5)] {
+        match next_save(&record, observed, at(9)) {
+            Some(Save::Update(next)) => record = *next,
+            other => panic!("{other:?}"),
+        }
+    }
+    let logged = OperationRecord::finished(&record, record.operation.as_ref().unwrap(), at(9));
+    assert_eq!((logged.documents, logged.state, logged.done), (Some(5), OperationState::Succeeded, 3));
+}

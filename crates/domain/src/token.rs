@@ -1,0 +1,240 @@
+//! Access tokens: JWTs of the type `at+jwt` (RFC 9068), signed and checked with one key and one algorithm.
+//!
+//! A token that is checked here is ours and unexpired, and no more: whether its account, membership, session
+//! and organization are still good is for the caller to look up. What a newcomer gets wrong: the header of a
+//! token is written by whoever sends it. Nothing in it chooses the algorithm or the key.
+
+use crate::error::{Error, ErrorCode, Result};
+use crate::ids::{Entropy, random};
+use aws_lc_rs::digest;
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::Timestamp;
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::fmt;
+use zeroize::Zeroizing;
+
+/// The media type of an access token, without `application/`.
+const TYPE: &str = "at+jwt";
+/// Bytes of a token that is worth looking at; ours have some 600.
+const TOKEN_MAX_BYTES: usize = 8 * 1024;
+/// How far ahead of ours the clock of another instance may be, in seconds.
+const CLOCK_SKEW_SECONDS: i64 = 60;
+
+/// What a token says. Times are whole seconds since 1970.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claims {
+    /// Who issued it: this service.
+    pub iss: String,
+    /// The id of the account.
+    pub sub: String,
+    /// Whom it is for.
+    pub aud: String,
+    /// From when on it is worthless.
+    pub exp: i64,
+    /// When it was issued.
+    pub iat: i64,
+    /// Its own id.
+    pub jti: String,
+    /// When the account gave its password.
+    pub auth_time: i64,
+    /// The id of the account, under the name the classic API gives it.
+    pub admin_id: String,
+    /// The id of the organization.
+    pub org_id: String,
+    /// The e-mail address of the account, as given.
+    pub email: String,
+    /// What the account may do in the organization.
+    pub role: String,
+    /// The id of the session.
+    pub sid: String,
+}
+
+impl fmt::Debug for Claims {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Claims")
+            .field("sub", &self.sub)
+            .field("org_id", &self.org_id)
+            .field("exp", &self.exp)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What tokens are signed with.
+pub enum SigningKey {
+    /// HMAC with SHA-256.
+    Hs256(Zeroizing<Vec<u8>>),
+    /// HMAC with SHA-384.
+    Hs384(Zeroizing<Vec<u8>>),
+    /// HMAC with SHA-512.
+    Hs512(Zeroizing<Vec<u8>>),
+    /// Ed25519, from a PKCS#8 document such as [`generate_ed25519`] makes. Others can check the tokens with the
+    /// public key.
+    EdDsa(Zeroizing<Vec<u8>>),
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Hs256(_) => "Hs256(..)",
+            Self::Hs384(_) => "Hs384(..)",
+            Self::Hs512(_) => "Hs512(..)",
+            Self::EdDsa(_) => "EdDsa(..)",
+        })
+    }
+}
+
+/// A new Ed25519 key, as a PKCS#8 document.
+#[must_use]
+pub fn generate_ed25519(entropy: &dyn Entropy) -> Zeroizing<Vec<u8>> {
+    let seed = Zeroizing::new(random::<32>(entropy));
+    let document = Ed25519KeyPair::from_seed_unchecked(&*seed).and_then(|key| Ok(key.to_pkcs8v1()?));
+    Zeroizing::new(document.expect("every 32 bytes are an Ed25519 key").as_ref().to_vec())
+}
+
+/// Issues and checks access tokens.
+pub struct TokenKeys {
+    issuer: String,
+    audience: String,
+    header: Header,
+    encoding: EncodingKey,
+    decoding: DecodingKey,
+    validation: Validation,
+    /// The public key, for a key that has one.
+    jwk: Option<serde_json::Value>,
+}
+
+impl TokenKeys {
+    /// Tokens of `issuer` for `audience`, signed with `key`.
+    ///
+    /// # Errors
+    /// `internal` if an Ed25519 key is not a PKCS#8 document.
+    pub fn new(key: &SigningKey, issuer: impl Into<String>, audience: impl Into<String>) -> Result<Self> {
+        let (algorithm, encoding, decoding, jwk) = match key {
+            SigningKey::Hs256(secret) => hmac_keys(Algorithm::HS256, secret),
+            SigningKey::Hs384(secret) => hmac_keys(Algorithm::HS384, secret),
+            SigningKey::Hs512(secret) => hmac_keys(Algorithm::HS512, secret),
+            SigningKey::EdDsa(pkcs8) => ed25519_keys(pkcs8)?,
+        };
+        let mut header = Header::new(algorithm);
+        header.typ = Some(TYPE.to_owned());
+        header.kid = jwk.as_ref().and_then(|jwk| jwk["kid"].as_str()).map(str::to_owned);
+        Ok(Self {
+            issuer: issuer.into(),
+            audience: audience.into(),
+            header,
+            encoding,
+            decoding,
+            validation: signature_alone(algorithm),
+            jwk,
+        })
+    }
+
+    /// The `iss` of the tokens.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// The `aud` of the tokens.
+    #[must_use]
+    pub fn audience(&self) -> &str {
+        &self.audience
+    }
+
+    /// Signs `claims`.
+    ///
+    /// # Errors
+    /// `internal`, if the cryptography refuses.
+    pub fn issue(&self, claims: &Claims) -> Result<String> {
+        jsonwebtoken::encode(&self.header, claims, &self.encoding).map_err(Error::internal)
+    }
+
+    /// What `token` says, if it is one of ours and good at `now`.
+    ///
+    /// # Errors
+    /// `token_invalid`, `token_expired`.
+    pub fn verify(&self, token: &str, now: Timestamp) -> Result<Claims> {
+        if token.len() > TOKEN_MAX_BYTES {
+            return Err(ErrorCode::TokenInvalid.into());
+        }
+        let token = jsonwebtoken::decode::<Received>(token, &self.decoding, &self.validation)
+            .map_err(|_| ErrorCode::TokenInvalid)?;
+        let Received { claims, nbf } = token.claims;
+        let latest = now.as_second().saturating_add(CLOCK_SKEW_SECONDS);
+        let is_ours =
+            is_access_token(&token.header) && claims.iss == self.issuer && claims.aud == self.audience;
+        if !is_ours || claims.iat > latest || nbf.is_some_and(|nbf| nbf > latest) {
+            return Err(ErrorCode::TokenInvalid.into());
+        }
+        if claims.exp <= now.as_second() {
+            return Err(ErrorCode::TokenExpired.into());
+        }
+        Ok(claims)
+    }
+
+    /// The public keys that others can check the tokens with (RFC 7517); none for an HMAC secret.
+    #[must_use]
+    pub fn jwks(&self) -> serde_json::Value {
+        json!({ "keys": self.jwk.as_slice() })
+    }
+}
+
+impl fmt::Debug for TokenKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenKeys").field("algorithm", &self.header.alg).finish_non_exhaustive()
+    }
+}
+
+/// The claims of somebody else's making: they may have an `nbf`, which ours never do.
+#[derive(Deserialize)]
+struct Received {
+    #[serde(flatten)]
+    claims: Claims,
+    nbf: Option<i64>,
+}
+
+type Keys = (Algorithm, EncodingKey, DecodingKey, Option<serde_json::Value>);
+
+fn hmac_keys(algorithm: Algorithm, secret: &[u8]) -> Keys {
+    (algorithm, EncodingKey::from_secret(secret), DecodingKey::from_secret(secret), None)
+}
+
+fn ed25519_keys(pkcs8: &[u8]) -> Result<Keys> {
+    let pair = Ed25519KeyPair::from_pkcs8(pkcs8).map_err(|cause| {
+        Error::internal(format!("the signing key is not an Ed25519 key in PKCS#8: {cause}"))
+    })?;
+    let public = pair.public_key().as_ref();
+    let x = URL_SAFE_NO_PAD.encode(public);
+    let jwk = json!({
+        "kty": "OKP", "crv": "Ed25519", "x": x, "kid": thumbprint(&x), "alg": "EdDSA", "use": "sig",
+    });
+    Ok((Algorithm::EdDSA, EncodingKey::from_ed_der(pkcs8), DecodingKey::from_ed_der(public), Some(jwk)))
+}
+
+/// The name of an Ed25519 key: RFC 7638, with the members that RFC 8037 names.
+fn thumbprint(x: &str) -> String {
+    let members = format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}"#);
+    URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, members.as_bytes()))
+}
+
+/// Lets the library check algorithm and signature. It would ask the machine for the time, take fractions and
+/// strings for it, and lists for `iss` and `aud`: those are checked here.
+fn signature_alone(algorithm: Algorithm) -> Validation {
+    let mut validation = Validation::new(algorithm);
+    validation.required_spec_claims.clear();
+    validation.validate_exp = false;
+    validation.validate_aud = false;
+    validation
+}
+
+/// Whether the header is that of an access token (RFC 9068, 4), with no extension that has to be understood
+/// (RFC 7515, 4.1.11).
+fn is_access_token(header: &Header) -> bool {
+    let named = header.typ.as_deref().unwrap_or_default();
+    let named = named.strip_prefix("application/").unwrap_or(named);
+    named.eq_ignore_ascii_case(TYPE) && header.crit.is_none()
+}
