@@ -1,4 +1,15 @@
-//! Tenantry.
+//! How Tenantry is reached: HTTP, the command line, the settings. The only crate that knows any of them.
+//!
+//! What a newcomer gets wrong: rules belong into `tenantry-domain`; this crate reads input, calls the
+//! application, and writes answers.
 
+pub mod cli;
 pub mod config;
+#[cfg(feature = "crash-points")]
+mod crash;
+pub mod http;
+mod keys;
+pub mod listen;
+pub mod service;
+pub mod system;
 pub mod telemetry;

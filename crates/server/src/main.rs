@@ -1,2 +1,10 @@
-//! Tenantry.
-fn main() {}
+//! The binary: everything is in the library, so that tests reach it.
+
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    tenantry::cli::run(std::env::args_os())
+}

@@ -1,0 +1,80 @@
+//! The command line: one binary, its commands, and what they print.
+
+mod docs;
+mod doctor;
+mod operator_key;
+mod org;
+mod serve;
+
+use crate::config::{self, Config};
+use anyhow::Result;
+use clap::{Arg, ArgAction, ArgMatches, Command};
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::ExitCode;
+
+const ABOUT: &str = "Keeps the organizations of a SaaS product and the isolated data of each";
+const AFTER: &str = "Without a command, `tenantry` is `tenantry serve`. Every flag is also an environment variable and a line \
+    of `.env`; see docs/settings.md.";
+
+/// The command line, whole.
+#[must_use]
+pub fn command() -> Command {
+    config::flags(Command::new("tenantry"))
+        .version(env!("CARGO_PKG_VERSION"))
+        .about(ABOUT)
+        .after_help(AFTER)
+        .args_conflicts_with_subcommands(true)
+        .subcommand(config::flags(Command::new("serve")).about("Run the service (the default)"))
+        .subcommand(config::client_flags(org::command()))
+        .subcommand(
+            config::flags(Command::new("doctor"))
+                .about("Check settings, data directory, keys, schema and clock, and say what to do"),
+        )
+        .subcommand(operator_key::command())
+        .subcommand(Command::new("openapi").about("Print the OpenAPI document"))
+        .subcommand(docs::command())
+}
+
+/// Runs the command of `arguments`.
+pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let matches = command().get_matches_from(arguments);
+    let result = match matches.subcommand() {
+        None => with_config(&matches, serve::run),
+        Some(("serve", matches)) => with_config(matches, serve::run),
+        Some(("org", matches)) => with_config(matches, |config| org::run(config, matches)),
+        Some(("doctor", matches)) => return doctor::run(matches),
+        Some(("operator-key", matches)) => with_config(matches, |config| operator_key::run(&config)),
+        Some(("openapi", _)) => docs::openapi(),
+        Some((_, matches)) => docs::run(matches),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&format!("tenantry: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn with_config(matches: &ArgMatches, run: impl FnOnce(Config) -> Result<()>) -> Result<()> {
+    let config = Config::load(matches, config::environment(), Some(Path::new(".env")))?;
+    run(config)
+}
+
+/// A flag that needs no value.
+fn switch(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).help(help).action(ArgAction::SetTrue)
+}
+
+/// Prints a line of output.
+#[expect(clippy::print_stdout, reason = "the command line prints")]
+fn say(line: &str) {
+    println!("{line}");
+}
+
+/// Prints a line about what went wrong.
+#[expect(clippy::print_stderr, reason = "the command line prints")]
+fn complain(line: &str) {
+    eprintln!("{line}");
+}

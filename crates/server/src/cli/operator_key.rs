@@ -1,0 +1,33 @@
+//! `tenantry operator-key`: a new operator key, for when the old one is lost or known to somebody.
+
+use super::say;
+use crate::config::{self, Config};
+use crate::keys;
+use crate::system::{SystemClock, SystemEntropy};
+use anyhow::Result;
+use clap::Command;
+use std::sync::Arc;
+use tenantry_store::EmbeddedOptions;
+
+/// The command.
+pub fn command() -> Command {
+    config::flags(Command::new("operator-key")).about(
+        "Make a new operator key in place of the old one (stop the service first), and say where it was written",
+    )
+}
+
+/// Makes the key.
+///
+/// # Errors
+/// A sentence: usually that the service still runs.
+pub fn run(config: &Config) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let opened =
+            tenantry_store::open(&EmbeddedOptions::new(&config.data_dir, Arc::new(SystemClock))).await?;
+        let path = keys::replace_operator_key(&opened.store, &config.data_dir, &SystemEntropy).await?;
+        opened.close().await;
+        say(&format!("The new operator key is in {}. The old one is worthless.", path.display()));
+        Ok(())
+    })
+}

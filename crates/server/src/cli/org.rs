@@ -1,0 +1,10 @@
+//! `tenantry org`.
+use crate::config::Config;
+use anyhow::Result;
+use clap::{ArgMatches, Command};
+pub fn command() -> Command {
+    Command::new("org")
+}
+pub fn run(_: Config, _: &ArgMatches) -> Result<()> {
+    Ok(())
+}

@@ -1,0 +1,70 @@
+//! `tenantry serve`: the service itself, from its first line of output to its last connection.
+
+use super::say;
+use crate::config::Config;
+use crate::listen::{self, Limits};
+use crate::service::Service;
+use crate::system::{SystemClock, SystemEntropy};
+use crate::telemetry;
+use anyhow::{Context, Result};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use tenantry_domain::clock::Clock;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Runs the service until it is told to stop.
+///
+/// # Errors
+/// A sentence: what is in the way and what to do.
+pub fn run(config: Config) -> Result<()> {
+    #[cfg(feature = "crash-points")]
+    crate::crash::arm();
+    telemetry::init(&config);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(serve(&config))
+}
+
+async fn serve(config: &Config) -> Result<()> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    telemetry::record_start(clock.now());
+    // The port before the data: who starts a second one by mistake hears of the port, and nothing was touched.
+    let listener = TcpListener::bind((config.host, config.port)).await.with_context(|| {
+        format!("{}:{} cannot be listened on (another port: --port)", config.host, config.port)
+    })?;
+    let service = Service::start(config, clock, Arc::new(SystemEntropy)).await?;
+    announce(listener.local_addr()?, &config.data_dir, service.operator_key_file.as_deref());
+    let limits = Limits {
+        max_connections: config.max_connections,
+        header_timeout: config.header_timeout,
+        drain_timeout: config.drain_timeout,
+    };
+    let stop = stop_signal()?;
+    tokio::join!(listen::serve(listener, service.router.clone(), limits, stop), service.tidy());
+    tracing::info!("stopping");
+    service.stop().await;
+    Ok(())
+}
+
+fn announce(address: SocketAddr, data_dir: &Path, operator_key: Option<&Path>) {
+    say(&format!("Tenantry {} listens on http://{address}", env!("CARGO_PKG_VERSION")));
+    say(&format!("  docs          http://{address}/docs"));
+    say(&format!("  data          {}", data_dir.display()));
+    match operator_key {
+        Some(path) => say(&format!("  operator key  {}", path.display())),
+        None => say("  operator key  as it was given out (its file is gone; `tenantry operator-key` makes a new one)"),
+    }
+}
+
+/// Done when the process is asked to end, by the service manager or by Ctrl-C.
+fn stop_signal() -> Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}

@@ -1,0 +1,160 @@
+//! THE list of routes and layers, readable from top to bottom.
+//!
+//! A handler takes what proves its caller's right, calls the application, converts, answers. What a newcomer
+//! gets wrong: a route that is added here also needs its rule in [`openapi`], and gets its tests from it.
+
+pub mod caller;
+pub mod classic;
+mod conditional;
+mod cursor;
+pub mod docs;
+mod extract;
+mod fields;
+mod frame;
+pub mod health;
+mod idempotency;
+mod observe;
+pub mod openapi;
+pub mod operations;
+pub mod organizations;
+pub mod problem;
+mod rate_limit;
+mod readiness;
+pub mod representation;
+mod request_id;
+pub mod sessions;
+
+use crate::config::{Config, LookupPolicy, MetricsPolicy, Network};
+use axum::Router;
+use axum::body::Bytes;
+use axum::middleware;
+use std::sync::Arc;
+use std::time::Duration;
+use tenantry_domain::app::App;
+use tenantry_domain::ids::Entropy;
+use tenantry_domain::password::policy::NewPassword;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::cors::{AllowOrigin, Any, CorsLayer};
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// What the settings say about HTTP.
+pub struct HttpSettings {
+    app_name: String,
+    public_lookup: LookupPolicy,
+    metrics: MetricsPolicy,
+    max_body_bytes: usize,
+    /// For the body to arrive.
+    request_timeout: Duration,
+    /// For the answer to begin, with the body's time in it.
+    answer_timeout: Duration,
+    trusted_proxies: Vec<Network>,
+}
+
+/// What handlers share.
+pub struct Http {
+    app: Arc<App>,
+    entropy: Arc<dyn Entropy>,
+    settings: HttpSettings,
+    metrics: observe::RequestMetrics,
+    readiness: readiness::Readiness,
+}
+
+impl Http {
+    /// A new password under the rules of the settings.
+    fn new_password(&self, text: &str) -> Result<NewPassword, String> {
+        NewPassword::parse(text, self.app.policy().password_min_chars)
+    }
+}
+
+/// The service over HTTP.
+pub fn router(app: Arc<App>, entropy: Arc<dyn Entropy>, config: &Config) -> Router {
+    let (routes, document) = api().split_for_parts();
+    let document = openapi::document(document, &config.app_name);
+    let settings = HttpSettings {
+        app_name: config.app_name.clone(),
+        public_lookup: config.public_lookup,
+        metrics: config.metrics,
+        max_body_bytes: config.max_body_bytes,
+        request_timeout: config.request_timeout,
+        answer_timeout: config.request_timeout * 2,
+        trusted_proxies: config.trusted_proxies.clone(),
+    };
+    let http = Arc::new(Http {
+        app,
+        entropy,
+        settings,
+        metrics: observe::RequestMetrics::default(),
+        readiness: readiness::Readiness::default(),
+    });
+    let router = routes
+        .merge(docs::routes(Bytes::from(document.to_string())))
+        .fallback(async || problem::Refusal::from(tenantry_domain::ErrorCode::RouteNotFound))
+        .layer(CatchPanicLayer::custom(frame::on_panic))
+        .layer(middleware::from_fn_with_state(Arc::clone(&http), frame::frame))
+        .with_state(http);
+    if config.cors_origins.is_empty() { router } else { router.layer(cors(config)) }
+}
+
+/// The OpenAPI document.
+#[must_use]
+pub fn openapi_document(app_name: &str) -> serde_json::Value {
+    openapi::document(api().split_for_parts().1, app_name)
+}
+
+/// Every route of the API; those of its documentation are in [`docs`].
+fn api() -> OpenApiRouter<Arc<Http>> {
+    OpenApiRouter::with_openapi(openapi::Base::openapi())
+        // Classic
+        .routes(routes!(classic::create))
+        .routes(routes!(classic::get))
+        .routes(routes!(classic::update))
+        .routes(routes!(classic::delete))
+        .routes(routes!(sessions::login))
+        .routes(routes!(health::health))
+        // Sign-in
+        .routes(routes!(sessions::refresh))
+        .routes(routes!(sessions::logout))
+        .routes(routes!(health::jwks))
+        // Organizations
+        .routes(routes!(organizations::list_organizations, organizations::create_organization))
+        .routes(routes!(
+            organizations::get_organization,
+            organizations::change_organization,
+            organizations::delete_organization
+        ))
+        .routes(routes!(organizations::restore_organization))
+        .routes(routes!(organizations::suspend_organization))
+        .routes(routes!(organizations::reactivate_organization))
+        .routes(routes!(organizations::purge_organization))
+        // Operations
+        .routes(routes!(operations::list_operations))
+        .routes(routes!(operations::get_operation))
+        // Service
+        .routes(routes!(health::root))
+        .routes(routes!(health::livez))
+        .routes(routes!(health::readyz))
+        .routes(routes!(health::metrics))
+        .routes(routes!(health::problem))
+}
+
+fn cors(config: &Config) -> CorsLayer {
+    let origins = config.cors_origins.iter().filter_map(|origin| origin.as_str().parse().ok());
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::list(origins))
+        .allow_methods(Any)
+        .allow_headers([
+            axum::http::header::AUTHORIZATION,
+            axum::http::header::CONTENT_TYPE,
+            axum::http::header::IF_MATCH,
+            "idempotency-key".parse().unwrap_or(axum::http::header::ACCEPT),
+        ])
+        .expose_headers([
+            axum::http::header::ETAG,
+            axum::http::header::LOCATION,
+            axum::http::header::RETRY_AFTER,
+            request_id::X_REQUEST_ID,
+        ])
+        .max_age(Duration::from_secs(600))
+}

@@ -1,0 +1,109 @@
+//! Who is asking: extractors that prove it. A handler that takes one cannot run without.
+
+use super::Http;
+use super::problem::Refusal;
+use axum::extract::{FromRequestParts, OptionalFromRequestParts};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use std::sync::Arc;
+use tenantry_domain::app::caller::{Caller, Operator, SignedIn};
+use tenantry_domain::app::operator::OPERATOR_KEY_PREFIX;
+use tenantry_domain::{ErrorCode, Result};
+
+/// The credential of a request.
+enum Credential<'a> {
+    None,
+    Key(&'a str),
+    Token(&'a str),
+}
+
+fn credential(headers: &HeaderMap) -> Credential<'_> {
+    let Some(Ok(value)) = headers.get(header::AUTHORIZATION).map(|value| value.to_str()) else {
+        return Credential::None;
+    };
+    match value.split_once(' ') {
+        Some((scheme, text)) if scheme.eq_ignore_ascii_case("bearer") => match text.trim() {
+            key if key.starts_with(OPERATOR_KEY_PREFIX) => Credential::Key(key),
+            token => Credential::Token(token),
+        },
+        _ => Credential::None,
+    }
+}
+
+/// An account with a good access token.
+pub struct Member(pub SignedIn);
+
+impl FromRequestParts<Arc<Http>> for Member {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, http: &Arc<Http>) -> Result<Self, Refusal> {
+        match credential(&parts.headers) {
+            Credential::None => Err(ErrorCode::TokenMissing.into()),
+            Credential::Key(_) => Err(ErrorCode::TokenInvalid.into()),
+            Credential::Token(token) => Ok(Self(http.app.authenticate(token).await?)),
+        }
+    }
+}
+
+/// The operator.
+pub struct OperatorCaller(pub Operator);
+
+impl FromRequestParts<Arc<Http>> for OperatorCaller {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, http: &Arc<Http>) -> Result<Self, Refusal> {
+        match credential(&parts.headers) {
+            Credential::None => Err(ErrorCode::OperatorKeyRequired.into()),
+            Credential::Key(key) => Ok(Self(http.app.authenticate_operator(key)?)),
+            // A good token may know that it is not enough; a bad one learns only that it is bad.
+            Credential::Token(token) => {
+                http.app.authenticate(token).await?;
+                Err(ErrorCode::OperatorOnly.into())
+            }
+        }
+    }
+}
+
+/// The operator, or an account with a good access token.
+pub struct AnyCaller(pub Caller);
+
+impl FromRequestParts<Arc<Http>> for AnyCaller {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, http: &Arc<Http>) -> Result<Self, Refusal> {
+        let caller = optional(http, &parts.headers).await?;
+        Ok(Self(caller.ok_or(ErrorCode::TokenMissing)?))
+    }
+}
+
+impl OptionalFromRequestParts<Arc<Http>> for AnyCaller {
+    type Rejection = Refusal;
+
+    /// Nobody, where there is no credential; a bad one is refused all the same.
+    async fn from_request_parts(parts: &mut Parts, http: &Arc<Http>) -> Result<Option<Self>, Refusal> {
+        Ok(optional(http, &parts.headers).await?.map(Self))
+    }
+}
+
+/// Whoever the credential of a request proves, where that makes a difference to a route that is open to all.
+///
+/// # Errors
+/// As the extractors: a credential that is there must be good.
+pub async fn optional(http: &Http, headers: &HeaderMap) -> Result<Option<Caller>> {
+    match credential(headers) {
+        Credential::None => Ok(None),
+        Credential::Key(key) => Ok(Some(Caller::Operator(http.app.authenticate_operator(key)?))),
+        Credential::Token(token) => Ok(Some(Caller::Member(Box::new(http.app.authenticate(token).await?)))),
+    }
+}
+
+/// The operator, where that depends on a setting.
+///
+/// # Errors
+/// `operator_key_invalid`.
+pub fn optional_operator(http: &Http, headers: &HeaderMap) -> Result<Option<Operator>> {
+    match credential(headers) {
+        Credential::None => Ok(None),
+        Credential::Key(key) | Credential::Token(key) => http.app.authenticate_operator(key).map(Some),
+    }
+}

@@ -1,0 +1,85 @@
+//! Cursors: where a list goes on, opaque to clients. A cursor names a position and grants nothing, so a
+//! made-up one can only ask for another position of the same list.
+
+use std::fmt;
+use tenantry_domain::ids::OperationId;
+use tenantry_domain::store::OrganizationCursor;
+
+/// A position in a list.
+pub struct Cursor(String);
+
+/// What a bad cursor is told.
+const NOT_A_CURSOR: &str = "Is not a cursor of this list.";
+
+impl Cursor {
+    /// After that organization.
+    #[must_use]
+    pub fn of_organization(cursor: &OrganizationCursor) -> Self {
+        Self(format!("o:{}:{}", cursor.identifier.as_str(), cursor.id))
+    }
+
+    /// Before that operation.
+    #[must_use]
+    pub fn of_operation(id: OperationId) -> Self {
+        Self(format!("p:{id}"))
+    }
+
+    /// Reads what a client sent back.
+    ///
+    /// # Errors
+    /// The sentence for the field.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let bytes = (text.len() % 2 == 0 && text.len() <= 512)
+            .then(|| {
+                (0..text.len())
+                    .step_by(2)
+                    .map(|i| text.get(i..i + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok()))
+                    .collect::<Option<Vec<u8>>>()
+            })
+            .flatten();
+        bytes.and_then(|bytes| String::from_utf8(bytes).ok()).map(Self).ok_or_else(|| NOT_A_CURSOR.to_owned())
+    }
+
+    /// The position in the list of organizations.
+    ///
+    /// # Errors
+    /// The sentence for the field.
+    pub fn organization(&self) -> Result<OrganizationCursor, String> {
+        let parts = self.0.strip_prefix("o:").and_then(|rest| rest.split_once(':'));
+        parts
+            .and_then(|(identifier, id)| {
+                Some(OrganizationCursor { identifier: identifier.parse().ok()?, id: id.parse().ok()? })
+            })
+            .ok_or_else(|| NOT_A_CURSOR.to_owned())
+    }
+
+    /// The position in the log of operations.
+    ///
+    /// # Errors
+    /// The sentence for the field.
+    pub fn operation(&self) -> Result<OperationId, String> {
+        self.0.strip_prefix("p:").and_then(|id| id.parse().ok()).ok_or_else(|| NOT_A_CURSOR.to_owned())
+    }
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.bytes().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_reads_back_and_nothing_else_is_one() {
+        let id: OperationId = "0123456789abcdef01234567".parse().unwrap();
+        let text = Cursor::of_operation(id).to_string();
+        assert_eq!(Cursor::parse(&text).unwrap().operation(), Ok(id));
+        assert!(Cursor::parse(&text).unwrap().organization().is_err());
+        for text in ["", "zz", "0", "6f3a", "é", &"00".repeat(300)] {
+            assert!(Cursor::parse(text).and_then(|cursor| cursor.organization()).is_err(), "{text}");
+        }
+    }
+}

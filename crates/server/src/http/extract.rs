@@ -1,0 +1,173 @@
+//! What handlers take from a request: its body, its query, where it comes from.
+
+use super::fields::Fields;
+use super::problem::Refusal;
+use super::Http;
+use axum::body::Bytes;
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use tenantry_domain::throttle::ClientNetwork;
+use tenantry_domain::{Error, ErrorCode, Result};
+
+/// A body, whole and within the limit, that says it is JSON (or, where it may be, is absent).
+pub struct JsonBody(pub Bytes);
+
+impl JsonBody {
+    /// Its members.
+    ///
+    /// # Errors
+    /// `invalid_json`.
+    pub fn fields(&self) -> Result<Fields> {
+        Fields::of_json(&self.0)
+    }
+
+    /// Its members; none if it is absent.
+    ///
+    /// # Errors
+    /// `invalid_json`.
+    pub fn optional_fields(&self) -> Result<Fields> {
+        Fields::of_optional_json(&self.0)
+    }
+}
+
+impl FromRequest<Arc<Http>> for JsonBody {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, http: &Arc<Http>) -> Result<Self, Refusal> {
+        let (parts, body) = request.into_parts();
+        let limit = http.settings.max_body_bytes;
+        if declared_length(&parts.headers).is_some_and(|bytes| bytes > limit as u64) {
+            return Err(too_large(limit));
+        }
+        let arriving = axum::body::to_bytes(body, limit);
+        let bytes = match tokio::time::timeout(http.settings.request_timeout, arriving).await {
+            Err(_) => return Err(ErrorCode::RequestTimeout.into()),
+            Ok(Ok(bytes)) => bytes,
+            Ok(Err(error)) => return Err(broken(&error, limit)),
+        };
+        if !bytes.is_empty() && !is_json(&parts.headers) {
+            return Err(Error::new(ErrorCode::UnsupportedMediaType)
+                .detail("The body must be JSON: send `Content-Type: application/json`.")
+                .into());
+        }
+        Ok(Self(bytes))
+    }
+}
+
+fn declared_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// A body that did not arrive whole: too long, or cut off.
+fn broken(error: &axum::Error, limit: usize) -> Refusal {
+    let mut source: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = source {
+        if error.is::<http_body_util::LengthLimitError>() {
+            return too_large(limit);
+        }
+        source = error.source();
+    }
+    Error::new(ErrorCode::InvalidJson).detail("The body did not arrive whole.").into()
+}
+
+fn too_large(limit: usize) -> Refusal {
+    Error::new(ErrorCode::BodyTooLarge).detail(format!("The body may have at most {limit} bytes.")).into()
+}
+
+/// `application/json`, a `+json` type, or a merge patch, with whatever parameters.
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(Ok(value)) = headers.get(header::CONTENT_TYPE).map(|value| value.to_str()) else { return false };
+    let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+}
+
+/// The parameters of a query string.
+pub struct QueryFields(pub Fields);
+
+impl FromRequestParts<Arc<Http>> for QueryFields {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, Refusal> {
+        let Query(parameters) = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri)
+            .map_err(|_| Error::invalid_field("?", "Is not a query string."))?;
+        Ok(Self(Fields::of_query(parameters)?))
+    }
+}
+
+/// The one variable segment of a path, as text; handlers say what it must be.
+pub struct Segment(pub String);
+
+impl FromRequestParts<Arc<Http>> for Segment {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, http: &Arc<Http>) -> Result<Self, Refusal> {
+        // What is not UTF-8 once decoded names nothing we have.
+        let Path(text) =
+            Path::<String>::from_request_parts(parts, http).await.map_err(|_| ErrorCode::RouteNotFound)?;
+        Ok(Self(text))
+    }
+}
+
+/// Where a request comes from, as far as throttling cares.
+pub struct Client(pub ClientNetwork);
+
+impl FromRequestParts<Arc<Http>> for Client {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, http: &Arc<Http>) -> Result<Self, Refusal> {
+        let peer = parts.extensions.get::<SocketAddr>().map(SocketAddr::ip);
+        let peer = peer.ok_or_else(|| Error::internal("a request without a peer address"))?;
+        let trusted = |address| http.settings.trusted_proxies.iter().any(|proxy| proxy.contains(address));
+        Ok(Self(ClientNetwork::of(client_address(peer, &parts.headers, trusted))))
+    }
+}
+
+/// The last address that no trusted proxy vouches for: what stands left of it anybody may have written.
+fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: impl Fn(IpAddr) -> bool) -> IpAddr {
+    let lines: Vec<&str> =
+        headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok()).collect();
+    let hops = lines.iter().rev().flat_map(|line| line.split(',').rev().map(str::trim));
+    let mut address = peer;
+    for hop in hops {
+        if !trusted(address) {
+            break;
+        }
+        let Some(next) = parse_hop(hop) else { break };
+        address = next;
+    }
+    address
+}
+
+/// An address as proxies write it: bare, with a port, in brackets.
+fn parse_hop(hop: &str) -> Option<IpAddr> {
+    let bare = hop.trim_start_matches('[').trim_end_matches(']');
+    bare.parse().ok().or_else(|| hop.parse::<SocketAddr>().ok().map(|address| address.ip()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(peer: &str, forwarded: &[&str]) -> String {
+        let mut headers = HeaderMap::new();
+        for line in forwarded {
+            headers.append("x-forwarded-for", line.parse().unwrap());
+        }
+        let trusted = |address: IpAddr| address.to_string().starts_with("10.");
+        client_address(peer.parse().unwrap(), &headers, trusted).to_string()
+    }
+
+    #[test]
+    fn only_what_a_trusted_proxy_wrote_counts() {
+        assert_eq!(client("192.0.2.1", &["198.51.100.7"]), "192.0.2.1");
+        assert_eq!(client("10.0.0.1", &["198.51.100.7"]), "198.51.100.7");
+        assert_eq!(client("10.0.0.1", &["1.1.1.1, 198.51.100.7, 10.0.0.2"]), "198.51.100.7");
+        assert_eq!(client("10.0.0.1", &["1.1.1.1", "198.51.100.7"]), "198.51.100.7");
+        assert_eq!(client("10.0.0.1", &["[2001:db8::1]:443"]), "2001:db8::1");
+        assert_eq!(client("10.0.0.1", &["nonsense"]), "10.0.0.1");
+        assert_eq!(client("10.0.0.1", &[]), "10.0.0.1");
+    }
+}

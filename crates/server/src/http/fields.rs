@@ -1,0 +1,255 @@
+//! Reading a request's input: JSON bodies and query strings, every bad field at once.
+//!
+//! What a newcomer gets wrong: a getter that returns `None` may have recorded an error; only [`Fields::finish`]
+//! says whether the input is good.
+
+use serde::Deserialize;
+use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
+use std::fmt;
+use tenantry_domain::{Error, ErrorCode, FieldError, Result};
+
+/// The members of a JSON object, or the parameters of a query, while they are being read.
+pub struct Fields {
+    members: Map<String, Value>,
+    /// `/` for the pointers into a body, `?` for those into a query.
+    mark: char,
+    errors: Vec<FieldError>,
+}
+
+impl Fields {
+    /// Those of a JSON body.
+    ///
+    /// # Errors
+    /// `invalid_json` unless it is one JSON object without duplicate keys.
+    pub fn of_json(body: &[u8]) -> Result<Self> {
+        let invalid = |detail: String| Error::new(ErrorCode::InvalidJson).detail(detail);
+        let value: Strict = serde_json::from_slice(body)
+            .map_err(|error| invalid(format!("The body is not the JSON object this request takes: {error}.")))?;
+        match value.0 {
+            Value::Object(members) => Ok(Self { members, mark: '/', errors: Vec::new() }),
+            _ => Err(invalid("The body must be a JSON object.".to_owned())),
+        }
+    }
+
+    /// Those of a body that may be absent.
+    ///
+    /// # Errors
+    /// As [`Fields::of_json`].
+    pub fn of_optional_json(body: &[u8]) -> Result<Self> {
+        if body.is_empty() {
+            return Ok(Self { members: Map::new(), mark: '/', errors: Vec::new() });
+        }
+        Self::of_json(body)
+    }
+
+    /// Those of a query string.
+    ///
+    /// # Errors
+    /// `invalid_input` for a parameter that stands twice.
+    pub fn of_query(parameters: Vec<(String, String)>) -> Result<Self> {
+        let mut members = Map::new();
+        let mut errors = Vec::new();
+        for (name, value) in parameters {
+            if members.contains_key(&name) {
+                errors.push(FieldError { pointer: format!("?{name}"), detail: "Stands twice.".to_owned() });
+            }
+            members.insert(name, Value::String(value));
+        }
+        if errors.is_empty() { Ok(Self { members, mark: '?', errors }) } else { Err(Error::invalid(errors)) }
+    }
+
+    /// A text that must be there.
+    pub fn text(&mut self, name: &str) -> Option<String> {
+        self.required(name, |text| Ok::<_, String>(text.to_owned()))
+    }
+
+    /// A value that must be there, read from its text.
+    pub fn required<T, E: fmt::Display>(
+        &mut self,
+        name: &str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        if self.members.get(name).is_none_or(Value::is_null) {
+            self.members.remove(name);
+            self.refuse(name, "Is required.");
+            return None;
+        }
+        self.optional(name, parse)
+    }
+
+    /// A value that may be absent or null, read from its text.
+    pub fn optional<T, E: fmt::Display>(
+        &mut self,
+        name: &str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        match self.members.remove(name)? {
+            Value::Null => None,
+            Value::String(text) => match parse(&text) {
+                Ok(value) => Some(value),
+                Err(detail) => {
+                    self.refuse(name, detail);
+                    None
+                }
+            },
+            _ => {
+                self.refuse(name, "Must be a string.");
+                None
+            }
+        }
+    }
+
+    /// Whether the member is there and null; in a merge patch that asks for its removal.
+    pub fn refuse_null(&mut self, name: &str) {
+        if self.members.get(name).is_some_and(Value::is_null) {
+            self.members.remove(name);
+            self.refuse(name, "Must not be null.");
+        }
+    }
+
+    /// A boolean that may be absent; a query spells it `true` or `false`.
+    pub fn flag(&mut self, name: &str) -> Option<bool> {
+        match self.members.remove(name)? {
+            Value::Bool(value) => Some(value),
+            Value::String(text) if self.mark == '?' && text == "true" => Some(true),
+            Value::String(text) if self.mark == '?' && text == "false" => Some(false),
+            _ => {
+                self.refuse(name, "Must be true or false.");
+                None
+            }
+        }
+    }
+
+    /// Records that `name` is bad.
+    pub fn refuse(&mut self, name: &str, detail: impl fmt::Display) {
+        let name = match self.mark {
+            '/' => name.replace('~', "~0").replace('/', "~1"),
+            _ => name.to_owned(),
+        };
+        self.errors.push(FieldError { pointer: format!("{}{name}", self.mark), detail: detail.to_string() });
+    }
+
+    /// Refuses what has not been read.
+    pub fn refuse_unknown(&mut self) {
+        for name in std::mem::take(&mut self.members).into_iter().map(|(name, _)| name) {
+            // The name is the caller's and may be anything; a long one says nothing more.
+            let shown: String = name.chars().take(100).collect();
+            self.refuse(&shown, "Is not a field of this request.");
+        }
+    }
+
+    /// Whether all that was read is good.
+    ///
+    /// # Errors
+    /// `invalid_input` with every bad field.
+    pub fn finish(self) -> Result<()> {
+        if self.errors.is_empty() { Ok(()) } else { Err(Error::invalid(self.errors)) }
+    }
+}
+
+/// A JSON value in which no object has a key twice: of two values for one key, two readers may take
+/// different ones.
+struct Strict(Value);
+
+impl<'de> Deserialize<'de> for Strict {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(StrictVisitor).map(Strict)
+    }
+}
+
+struct StrictVisitor;
+
+impl<'de> Visitor<'de> for StrictVisitor {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut values = Vec::new();
+        while let Some(Strict(value)) = items.next_element()? {
+            values.push(value);
+        }
+        Ok(values.into())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
+        let mut map = Map::new();
+        while let Some(name) = members.next_key::<String>()? {
+            let Strict(value) = members.next_value()?;
+            if map.insert(name, value).is_some() {
+                return Err(A::Error::custom("a key stands twice"));
+            }
+        }
+        Ok(map.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code(body: &str) -> ErrorCode {
+        match Fields::of_json(body.as_bytes()) {
+            Ok(_) => panic!("{body} was taken"),
+            Err(error) => error.code(),
+        }
+    }
+
+    #[test]
+    fn what_is_not_one_object_without_duplicate_keys_is_refused() {
+        let deep = "[".repeat(1_000_000);
+        for body in [
+            "", "null", "[]", "1", "\"a\"", "{", "{}{}", "{\"a\":1,\"a\":2}", "{\"a\":{\"b\":1,\"b\":1}}",
+            "{\"a\":\"\\ud800\"}", "{'a':1}", "{\"a\":NaN}", &format!("{{\"a\":{deep}"),
+        ] {
+            assert_eq!(code(body), ErrorCode::InvalidJson);
+        }
+    }
+
+    #[test]
+    fn every_bad_field_is_named_at_once() {
+        let mut fields = Fields::of_json(br#"{"a":1,"b":"x","~/":0}"#).unwrap();
+        assert_eq!(fields.text("a"), None);
+        assert_eq!(fields.required("b", |_| Err::<(), _>("Is bad.")), None);
+        assert_eq!(fields.text("c"), None);
+        fields.refuse_unknown();
+        let error = fields.finish().unwrap_err();
+        let named: Vec<_> = error.fields().iter().map(|f| (f.pointer.as_str(), f.detail.as_str())).collect();
+        assert_eq!(
+            named,
+            [
+                ("/a", "Must be a string."),
+                ("/b", "Is bad."),
+                ("/c", "Is required."),
+                ("/~0~1", "Is not a field of this request."),
+            ]
+        );
+    }
+}

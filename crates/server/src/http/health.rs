@@ -1,0 +1,131 @@
+//! Whether the service lives, whether it can work, what it counts; and what it is.
+
+use super::Http;
+use super::caller::optional_operator;
+use super::extract::Segment;
+use super::problem::Refusal;
+use super::representation::json;
+use crate::config::MetricsPolicy;
+use crate::telemetry::{PASSWORD_HASH_QUEUE_DEPTH, render_metrics};
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use std::sync::Arc;
+use tenantry_domain::ErrorCode;
+use utoipa::ToSchema;
+
+/// What the service is and where to read on.
+#[derive(Serialize, ToSchema)]
+pub struct Root<'a> {
+    /// The setting `APP_NAME`.
+    #[schema(example = "Tenantry")]
+    pub name: &'a str,
+    /// The version of the service.
+    #[schema(example = "0.1.0")]
+    pub version: &'static str,
+    /// The API with a form for each request.
+    pub docs: &'static str,
+    /// The API to read.
+    pub redoc: &'static str,
+    /// The API as an OpenAPI document.
+    pub openapi: &'static str,
+    /// Whether the service is up.
+    pub health: &'static str,
+}
+
+/// What this is.
+#[utoipa::path(get, path = "/", operation_id = "root", tag = "Service",
+    responses((status = 200, description = "Name, version and links.", body = inline(Root<'static>))))]
+pub async fn root(State(http): State<Arc<Http>>) -> Response {
+    let body = Root {
+        name: &http.settings.app_name,
+        version: env!("CARGO_PKG_VERSION"),
+        docs: "/docs",
+        redoc: "/redoc",
+        openapi: "/openapi.json",
+        health: "/health",
+    };
+    json(StatusCode::OK, &body)
+}
+
+/// That the service is up.
+#[derive(Serialize, ToSchema)]
+pub struct Health {
+    /// Always `operational`.
+    #[schema(example = "operational")]
+    pub status: &'static str,
+    /// Always the same.
+    #[schema(example = "Organization Management API")]
+    pub service: &'static str,
+}
+
+/// Whether the service is up, as the reference services say it.
+#[utoipa::path(get, path = "/health", operation_id = "health", tag = "Classic",
+    responses((status = 200, description = "It is.", body = Health)))]
+pub async fn health() -> Response {
+    json(StatusCode::OK, &Health { status: "operational", service: "Organization Management API" })
+}
+
+/// A probe's answer.
+#[derive(Serialize, ToSchema)]
+pub struct Probe {
+    /// Always `ok`.
+    #[schema(example = "ok")]
+    pub status: &'static str,
+}
+
+/// Whether the process answers. If not, restart it.
+#[utoipa::path(get, path = "/livez", operation_id = "livez", tag = "Service",
+    responses((status = 200, description = "It does.", body = Probe)))]
+pub async fn livez() -> Response {
+    json(StatusCode::OK, &Probe { status: "ok" })
+}
+
+/// Whether it can do its work: succeeds if a write would. If not, send it no requests.
+#[utoipa::path(get, path = "/readyz", operation_id = "readyz", tag = "Service",
+    responses((status = 200, description = "It can.", body = Probe)))]
+pub async fn readyz(State(http): State<Arc<Http>>) -> Result<Response, Refusal> {
+    http.readiness.check(&http.app).await?;
+    Ok(json(StatusCode::OK, &Probe { status: "ok" }))
+}
+
+/// What the service counts, for Prometheus (setting `METRICS`: `open`, `operator`, `off`).
+#[utoipa::path(get, path = "/metrics", operation_id = "metrics", tag = "Service",
+    responses((status = 200, description = "The Prometheus text format.", body = String, content_type = "text/plain")))]
+pub async fn metrics(State(http): State<Arc<Http>>, headers: HeaderMap) -> Result<Response, Refusal> {
+    match http.settings.metrics {
+        MetricsPolicy::Off => return Err(ErrorCode::RouteNotFound.into()),
+        MetricsPolicy::Operator => {
+            optional_operator(&http, &headers)?.ok_or(ErrorCode::OperatorKeyRequired)?;
+        }
+        MetricsPolicy::Open => {}
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a queue is far shorter than 2^52")]
+    metrics::gauge!(PASSWORD_HASH_QUEUE_DEPTH).set(http.app.waiting_hashes() as f64);
+    let text = render_metrics();
+    let prometheus = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    Ok(([(header::CONTENT_TYPE, prometheus)], text).into_response())
+}
+
+/// The keys to check access tokens with, where they are signed with EdDSA (RFC 7517).
+#[utoipa::path(get, path = "/.well-known/jwks.json", operation_id = "jwks", tag = "Sign-in",
+    responses((status = 200, description = "A JSON Web Key Set; empty where tokens are signed with a shared secret.",
+        body = serde_json::Value, content_type = "application/jwk-set+json")))]
+pub async fn jwks(State(http): State<Arc<Http>>) -> Response {
+    let mut response = json(StatusCode::OK, &http.app.public_keys());
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/jwk-set+json"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
+    response
+}
+
+/// Explain a problem: what a `type` of an error body points to.
+#[utoipa::path(get, path = "/problems/{code}", operation_id = "problem", tag = "Service",
+    params(("code" = String, Path, description = "The `code` of a problem.", example = "name_taken")),
+    responses((status = 200, description = "What it means and what to do.", body = String, content_type = "text/plain")))]
+pub async fn problem(Segment(code): Segment) -> Result<Response, Refusal> {
+    let row = ErrorCode::ALL.iter().find(|row| row.code() == code).ok_or(ErrorCode::RouteNotFound)?;
+    let status = super::problem::status_of(row.kind());
+    Ok(format!("{code} ({status})\n\n{}\n{}\n", row.title(), row.advice()).into_response())
+}

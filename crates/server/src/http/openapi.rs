@@ -1,0 +1,311 @@
+//! The OpenAPI document: what the handlers say of themselves, and for each operation who may call it and every
+//! error code it can answer.
+//!
+//! What a newcomer gets wrong: a new route needs a rule in [`RULES`]; without one the service does not start.
+
+use super::problem::{FieldProblem, Problem, status_of};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use tenantry_domain::ErrorCode;
+use tenantry_domain::ErrorCode as E;
+use utoipa::OpenApi;
+
+/// Who may call an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Anybody.
+    Public,
+    /// Anybody, or fewer, as a setting says; a credential that is sent must be good.
+    Setting,
+    /// An account with an access token.
+    Member,
+    /// The operator, or an account for its own organization.
+    OperatorOrMember,
+    /// The operator.
+    Operator,
+}
+
+impl Access {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Setting => "setting",
+            Self::Member => "member",
+            Self::OperatorOrMember => "operator_or_member",
+            Self::Operator => "operator",
+        }
+    }
+
+    const fn codes(self) -> &'static [ErrorCode] {
+        match self {
+            Self::Public => &[],
+            Self::Setting => &[
+                E::TokenMissing,
+                E::TokenInvalid,
+                E::TokenExpired,
+                E::TokenRevoked,
+                E::OperatorKeyRequired,
+                E::OperatorKeyInvalid,
+            ],
+            Self::Member => &[E::TokenMissing, E::TokenInvalid, E::TokenExpired, E::TokenRevoked],
+            Self::OperatorOrMember => {
+                &[E::TokenMissing, E::TokenInvalid, E::TokenExpired, E::TokenRevoked, E::OperatorKeyInvalid]
+            }
+            Self::Operator => &[
+                E::OperatorKeyRequired,
+                E::OperatorKeyInvalid,
+                E::TokenInvalid,
+                E::TokenExpired,
+                E::TokenRevoked,
+                E::OperatorOnly,
+            ],
+        }
+    }
+
+    fn security(self) -> Value {
+        match self {
+            Self::Public => json!([]),
+            Self::Setting => json!([{}, { "token": [] }, { "operatorKey": [] }]),
+            Self::Member => json!([{ "token": [] }]),
+            Self::OperatorOrMember => json!([{ "token": [] }, { "operatorKey": [] }]),
+            Self::Operator => json!([{ "operatorKey": [] }]),
+        }
+    }
+}
+
+/// Who may call an operation, and what it may answer beside what every operation may.
+struct Rule {
+    operation: &'static str,
+    access: Access,
+    codes: &'static [ErrorCode],
+}
+
+/// What any operation may answer.
+const ALWAYS: &[ErrorCode] = &[E::Internal, E::StoreUnavailable, E::Overloaded];
+/// What an operation that reads a body may answer.
+const BODY: &[ErrorCode] =
+    &[E::InvalidInput, E::InvalidJson, E::RequestTimeout, E::BodyTooLarge, E::UnsupportedMediaType];
+/// What an operation that hashes passwords on its way may answer.
+const HASHING: ErrorCode = E::SignInBusy;
+/// What a change of an organization may answer.
+const VERSIONED: [ErrorCode; 3] = [E::InvalidHeader, E::OperationInProgress, E::VersionMismatch];
+
+const fn rule(operation: &'static str, access: Access, codes: &'static [ErrorCode]) -> Rule {
+    Rule { operation, access, codes }
+}
+
+/// Every operation of the service.
+const RULES: &[Rule] = &[
+    rule("root", Access::Public, &[]),
+    rule("health", Access::Public, &[]),
+    rule("livez", Access::Public, &[]),
+    rule("readyz", Access::Public, &[]),
+    rule("metrics", Access::Setting, &[E::RouteNotFound]),
+    rule("jwks", Access::Public, &[]),
+    rule("problem", Access::Public, &[E::RouteNotFound]),
+    rule(
+        "create",
+        Access::Setting,
+        &[
+            E::NameTaken,
+            E::EmailTaken,
+            E::TooManyAttempts,
+            HASHING,
+            E::InvalidHeader,
+            E::IdempotencyInProgress,
+            E::IdempotencyKeyReused,
+        ],
+    ),
+    rule("get", Access::Setting, &[E::InvalidInput, E::OrganizationNotFound]),
+    rule(
+        "login",
+        Access::Public,
+        &[E::InvalidCredentials, E::OrganizationSuspended, E::TooManyAttempts, HASHING],
+    ),
+    rule(
+        "update",
+        Access::Member,
+        &[
+            E::InvalidCredentials,
+            E::ReauthenticationRequired,
+            E::NotYourOrganization,
+            E::RoleInsufficient,
+            E::OrganizationNotFound,
+            E::NameTaken,
+            E::EmailTaken,
+            E::OrganizationNotActive,
+            E::OperationInProgress,
+            E::TooManyAttempts,
+            HASHING,
+        ],
+    ),
+    rule(
+        "delete",
+        Access::Member,
+        &[
+            E::NotYourOrganization,
+            E::RoleInsufficient,
+            E::OrganizationNotFound,
+            E::DeleteProtected,
+            E::LegalHold,
+            E::OrganizationNotActive,
+            E::OperationInProgress,
+        ],
+    ),
+    rule("refresh", Access::Public, &[E::RefreshTokenInvalid]),
+    rule("logout", Access::Member, &[]),
+    rule("list_organizations", Access::Operator, &[E::InvalidInput]),
+    rule(
+        "create_organization",
+        Access::Operator,
+        &[
+            E::NameTaken,
+            E::EmailTaken,
+            HASHING,
+            E::InvalidHeader,
+            E::IdempotencyInProgress,
+            E::IdempotencyKeyReused,
+        ],
+    ),
+    rule("get_organization", Access::OperatorOrMember, &[E::OrganizationNotFound]),
+    rule(
+        "change_organization",
+        Access::OperatorOrMember,
+        &[
+            E::RoleInsufficient,
+            E::OperatorOnly,
+            E::OrganizationNotFound,
+            E::NameTaken,
+            E::OrganizationNotActive,
+            VERSIONED[0],
+            VERSIONED[1],
+            VERSIONED[2],
+        ],
+    ),
+    rule(
+        "delete_organization",
+        Access::OperatorOrMember,
+        &[
+            E::InvalidInput,
+            E::RoleInsufficient,
+            E::OrganizationNotFound,
+            E::DeleteProtected,
+            E::LegalHold,
+            E::OrganizationNotActive,
+            VERSIONED[0],
+            VERSIONED[1],
+            VERSIONED[2],
+        ],
+    ),
+    rule(
+        "restore_organization",
+        Access::Operator,
+        &[
+            E::OrganizationNotFound,
+            E::OrganizationNotDeleted,
+            E::NameTaken,
+            E::EmailTaken,
+            VERSIONED[0],
+            VERSIONED[1],
+            VERSIONED[2],
+        ],
+    ),
+    rule(
+        "suspend_organization",
+        Access::Operator,
+        &[E::OrganizationNotFound, E::OrganizationNotActive, VERSIONED[0], VERSIONED[1], VERSIONED[2]],
+    ),
+    rule(
+        "reactivate_organization",
+        Access::Operator,
+        &[E::OrganizationNotFound, E::OrganizationNotSuspended, VERSIONED[0], VERSIONED[1], VERSIONED[2]],
+    ),
+    rule(
+        "purge_organization",
+        Access::Operator,
+        &[
+            E::OrganizationNotFound,
+            E::OrganizationNotDeleted,
+            E::LegalHold,
+            VERSIONED[0],
+            VERSIONED[1],
+            VERSIONED[2],
+        ],
+    ),
+    rule("list_operations", Access::Operator, &[E::InvalidInput, E::OrganizationNotFound]),
+    rule("get_operation", Access::OperatorOrMember, &[E::OperationNotFound]),
+];
+
+/// The parts of the document that no handler says.
+#[derive(OpenApi)]
+#[openapi(
+    components(schemas(Problem, FieldProblem)),
+    tags(
+        (name = "Classic", description = "The API of the reference services, exactly as their clients know it."),
+        (name = "Sign-in", description = "Tokens beyond the first sign-in (which is `POST /admin/login`)."),
+        (name = "Organizations", description = "The life of organizations: all of them for the operator, their own for admins."),
+        (name = "Operations", description = "Multi-step changes, and the log of them."),
+        (name = "Service", description = "Health, numbers, explanations."),
+    )
+)]
+pub struct Base;
+
+/// Finishes the document that the routes made: title, security, access, and every refusal.
+///
+/// # Panics
+/// If an operation has no rule, or a rule no operation: the table above is wrong.
+#[must_use]
+pub fn document(routes: utoipa::openapi::OpenApi, app_name: &str) -> Value {
+    let mut document = serde_json::to_value(routes).expect("the document is made of plain maps and lists");
+    document["info"] = json!({
+        "title": app_name,
+        "version": env!("CARGO_PKG_VERSION"),
+        "description": "Keeps the organizations of a SaaS product and the isolated data of each.\n\nEvery refusal \
+            is a problem (RFC 9457) with a stable `code`; each response lists the codes it may carry.",
+        "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
+    });
+    document["components"]["securitySchemes"] = json!({
+        "token": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT",
+            "description": "The `access_token` of `POST /admin/login`, bare." },
+        "operatorKey": { "type": "http", "scheme": "bearer",
+            "description": "The operator key, bare. The service prints at start where it is kept." },
+    });
+    let mut ruled = 0;
+    for path in document["paths"].as_object_mut().into_iter().flat_map(Map::values_mut) {
+        for operation in path.as_object_mut().into_iter().flat_map(Map::values_mut) {
+            let Some(id) = operation["operationId"].as_str() else { continue };
+            let rule = RULES.iter().find(|rule| rule.operation == id);
+            apply(operation, rule.unwrap_or_else(|| panic!("the operation `{id}` has no rule")));
+            ruled += 1;
+        }
+    }
+    assert_eq!(ruled, RULES.len(), "a rule has no operation");
+    document
+}
+
+fn apply(operation: &mut Value, rule: &Rule) {
+    operation["security"] = rule.access.security();
+    operation["x-access"] = rule.access.as_str().into();
+    let reads_body = operation.get("requestBody").is_some();
+    let body = if reads_body { BODY } else { &[] };
+    let mut by_status: BTreeMap<u16, Vec<ErrorCode>> = BTreeMap::new();
+    for code in rule.codes.iter().chain(rule.access.codes()).chain(ALWAYS).chain(body) {
+        let codes = by_status.entry(status_of(code.kind()).as_u16()).or_default();
+        if !codes.contains(code) {
+            codes.push(*code);
+        }
+    }
+    for (status, codes) in by_status {
+        operation["responses"][status.to_string()] = response(&codes);
+    }
+}
+
+fn response(codes: &[ErrorCode]) -> Value {
+    let lines: Vec<String> = codes.iter().map(|code| format!("- `{}`: {}", code.code(), code.title())).collect();
+    let names: Vec<&str> = codes.iter().map(|code| code.code()).collect();
+    json!({
+        "description": lines.join("\n"),
+        "x-codes": names,
+        "content": { "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } },
+    })
+}

@@ -1,0 +1,55 @@
+//! Operations: watching a multi-step change, and the log of them.
+
+use super::caller::{AnyCaller, OperatorCaller};
+use super::cursor::Cursor;
+use super::extract::{QueryFields, Segment};
+use super::problem::Refusal;
+use super::representation::{OperationBody, OperationPage, json};
+use super::Http;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use std::sync::Arc;
+use tenantry_domain::page::PageLimit;
+use tenantry_domain::{ErrorCode, Result};
+
+/// Look at a multi-step change, under way or finished.
+#[utoipa::path(get, path = "/v1/operations/{operation}", operation_id = "get_operation", tag = "Operations",
+    params(("operation" = String, Path, description = "Its id, from `Operation-Location` or `Location`.")),
+    responses((status = 200, description = "The operation.", body = OperationBody)))]
+pub async fn get_operation(
+    State(http): State<Arc<Http>>,
+    AnyCaller(caller): AnyCaller,
+    Segment(id): Segment,
+) -> Result<Response, Refusal> {
+    let id = id.parse().map_err(|_| ErrorCode::OperationNotFound)?;
+    let record = http.app.find_operation(&caller, id).await?;
+    Ok(json(StatusCode::OK, &OperationBody::from(&record)))
+}
+
+/// The finished changes of an organization, the newest first: its audit trail. Outlives the organization.
+#[utoipa::path(get, path = "/v1/organizations/{organization}/operations", operation_id = "list_operations",
+    tag = "Operations",
+    params(
+        ("organization" = String, Path, description = "Its id."),
+        ("limit" = Option<u32>, Query, description = "Items of a page, 1 to 200; 50 by default."),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before.")),
+    responses((status = 200, description = "A page of operations.", body = OperationPage)))]
+pub async fn list_operations(
+    State(http): State<Arc<Http>>,
+    OperatorCaller(operator): OperatorCaller,
+    Segment(id): Segment,
+    QueryFields(mut query): QueryFields,
+) -> Result<Response, Refusal> {
+    let limit = query.optional("limit", PageLimit::parse).unwrap_or_default();
+    let before = query.optional("cursor", |text| Cursor::parse(text)?.operation());
+    query.refuse_unknown();
+    query.finish()?;
+    let id = id.parse().map_err(|_| ErrorCode::OrganizationNotFound)?;
+    let page = http.app.list_operations(&operator, id, before, limit).await?;
+    let body = OperationPage {
+        items: page.items.iter().map(OperationBody::from).collect(),
+        next_cursor: page.next.map(|id| Cursor::of_operation(id).to_string()),
+    };
+    Ok(json(StatusCode::OK, &body))
+}

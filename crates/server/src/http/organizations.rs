@@ -1,0 +1,328 @@
+//! Organizations in the v1 API: for the operator, and for admins their own.
+
+use super::caller::{AnyCaller, OperatorCaller};
+use super::conditional::IfMatch;
+use super::cursor::Cursor;
+use super::extract::{JsonBody, QueryFields, Segment};
+use super::idempotency;
+use super::problem::Refusal;
+use super::representation::{
+    OperationBody, OrganizationDetails, OrganizationPage, accepted, json, organization, with_operation,
+};
+use super::Http;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::Response;
+use std::sync::Arc;
+use tenantry_domain::app::caller::{Caller, Operator, OrganizationRef};
+use tenantry_domain::app::operations::Outcome;
+use tenantry_domain::app::organizations::{NewOrganization, OrganizationChange};
+use tenantry_domain::app::OrganizationView;
+use tenantry_domain::email::EmailAddress;
+use tenantry_domain::name::OrganizationName;
+use tenantry_domain::organization::Status;
+use tenantry_domain::page::PageLimit;
+use tenantry_domain::store::OrganizationQuery;
+use tenantry_domain::{Error, ErrorCode, Result};
+use utoipa::ToSchema;
+
+/// List organizations, in the order of their identifiers.
+#[utoipa::path(get, path = "/v1/organizations", operation_id = "list_organizations", tag = "Organizations",
+    params(
+        ("limit" = Option<u32>, Query, description = "Items of a page, 1 to 200; 50 by default."),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before."),
+        ("name_prefix" = Option<String>, Query,
+            description = "Only those whose name begins so, whatever its case, spaces and punctuation."),
+        ("status" = Option<String>, Query,
+            description = "Only those of this status: `provisioning`, `active`, `suspended`, `deleted` or `purging`."),
+        ("show_deleted" = Option<bool>, Query, description = "`true`: also those that are deleted.")),
+    responses((status = 200, description = "A page of organizations.", body = inline(OrganizationPage<'static>))))]
+pub async fn list_organizations(
+    State(http): State<Arc<Http>>,
+    OperatorCaller(operator): OperatorCaller,
+    QueryFields(mut query): QueryFields,
+) -> Result<Response, Refusal> {
+    let limit = query.optional("limit", PageLimit::parse).unwrap_or_default();
+    let after = query.optional("cursor", |text| Cursor::parse(text)?.organization());
+    let status = query.optional("status", parse_status);
+    let show_deleted = query.flag("show_deleted").unwrap_or(false);
+    let prefix = query.optional("name_prefix", |text| Ok::<_, String>(text.to_owned()));
+    query.refuse_unknown();
+    query.finish()?;
+    let mut wanted = OrganizationQuery { after, status, show_deleted, identifier_prefix: None };
+    if let Some(prefix) = prefix {
+        wanted = wanted.name_prefix(&prefix)?;
+    }
+    let page = http.app.list_organizations(&operator, &wanted, limit).await?;
+    let body = OrganizationPage {
+        items: page.items.iter().map(OrganizationDetails::of).collect(),
+        next_cursor: page.next.map(|cursor| Cursor::of_organization(&cursor).to_string()),
+    };
+    Ok(json(StatusCode::OK, &body))
+}
+
+fn parse_status(text: &str) -> Result<Status, String> {
+    let found = Status::ALL.into_iter().find(|status| status.as_str() == text);
+    found.ok_or_else(|| {
+        let names: Vec<&str> = Status::ALL.iter().map(|status| status.as_str()).collect();
+        format!("Must be one of {}.", names.join(", "))
+    })
+}
+
+/// What makes an organization.
+#[derive(Debug, ToSchema)]
+pub struct NewOrganizationBody {
+    /// 2 to 120 characters. Names are compared without case, spaces and punctuation.
+    #[schema(example = "Tech Innovations Corp")]
+    pub organization_name: String,
+    /// The address its owner signs in with.
+    #[schema(example = "admin@techcorp.com")]
+    pub email: String,
+    /// At least 8 characters (setting `PASSWORD_MIN_LENGTH`), at most 256; not one of the most common.
+    #[schema(example = "SecurePassword123")]
+    pub password: String,
+}
+
+/// Create an organization, its owner and its container.
+#[utoipa::path(post, path = "/v1/organizations", operation_id = "create_organization", tag = "Organizations",
+    params(("Idempotency-Key" = Option<String>, Header,
+        description = "Send the same key to get the same answer, and no second organization.")),
+    request_body = NewOrganizationBody,
+    responses(
+        (status = 201, description = "The organization.", body = inline(OrganizationDetails<'static>)),
+        (status = 202, description = "It is still being made; `Location` says where to watch.", body = OperationBody)))]
+pub async fn create_organization(
+    State(http): State<Arc<Http>>,
+    OperatorCaller(operator): OperatorCaller,
+    headers: HeaderMap,
+    body: JsonBody,
+) -> Result<Response, Refusal> {
+    let signup = http.app.allow_signup(Some(operator))?;
+    let work = Arc::clone(&http);
+    let request = [b"POST /v1/organizations\n", &body.0[..]].concat();
+    idempotency::once(&http, &headers, signup.scope(), &request, move |id| async move {
+        let new = read_new_organization(&work, &body)?;
+        let outcome = work.app.create_organization(signup, NewOrganization { id, ..new }).await?;
+        let location = format!("/v1/organizations/{}", outcome.record().organization_id);
+        let mut response = answer(StatusCode::CREATED, &outcome);
+        if response.status() == StatusCode::CREATED
+            && let Ok(location) = HeaderValue::from_str(&location)
+        {
+            response.headers_mut().insert(header::LOCATION, location);
+        }
+        Ok(response)
+    })
+    .await
+}
+
+fn read_new_organization(http: &Http, body: &JsonBody) -> Result<NewOrganization> {
+    let mut fields = body.fields()?;
+    let name = fields.required("organization_name", OrganizationName::parse);
+    let email = fields.required("email", EmailAddress::parse);
+    let password = fields.required("password", |text| http.new_password(text));
+    fields.refuse_unknown();
+    fields.finish()?;
+    match (name, email, password) {
+        (Some(name), Some(email), Some(password)) => Ok(NewOrganization { id: None, name, email, password }),
+        _ => Err(Error::internal("a field was neither read nor refused")),
+    }
+}
+
+/// Get an organization: the operator any, also a deleted one by its id; an account its own.
+#[utoipa::path(get, path = "/v1/organizations/{organization}", operation_id = "get_organization",
+    tag = "Organizations",
+    params(("organization" = String, Path, description = "Its id or identifier.")),
+    responses((status = 200, description = "The organization.", body = inline(OrganizationDetails<'static>))))]
+pub async fn get_organization(
+    State(http): State<Arc<Http>>,
+    AnyCaller(caller): AnyCaller,
+    Segment(which): Segment,
+) -> Result<Response, Refusal> {
+    let view = http.app.get_organization(&caller, &OrganizationRef::parse(&which)?).await?;
+    Ok(organization(StatusCode::OK, &view))
+}
+
+/// What to change; what is absent stays.
+#[derive(Debug, ToSchema)]
+pub struct OrganizationPatch {
+    /// Another name, or another spelling. The data follows.
+    #[schema(required = false)]
+    pub organization_name: Option<String>,
+    /// Whether a delete is refused.
+    #[schema(required = false)]
+    pub delete_protection: Option<bool>,
+    /// Whether a purge is refused. The operator's alone.
+    #[schema(required = false)]
+    pub legal_hold: Option<bool>,
+}
+
+/// Rename an organization or change its settings (a JSON merge patch): the operator any, an admin their own.
+#[utoipa::path(patch, path = "/v1/organizations/{organization}", operation_id = "change_organization",
+    tag = "Organizations",
+    params(
+        ("organization" = String, Path, description = "Its id or identifier."),
+        ("If-Match" = Option<String>, Header, description = "Its `ETag`, to change no later version.")),
+    request_body = OrganizationPatch,
+    responses(
+        (status = 200, description = "The organization.", body = inline(OrganizationDetails<'static>)),
+        (status = 202, description = "The change goes on; `Location` says where to watch.", body = OperationBody)))]
+pub async fn change_organization(
+    State(http): State<Arc<Http>>,
+    AnyCaller(caller): AnyCaller,
+    Segment(which): Segment,
+    IfMatch(expected): IfMatch,
+    body: JsonBody,
+) -> Result<Response, Refusal> {
+    let managed = http.app.manage(&caller, &OrganizationRef::parse(&which)?).await?;
+    let mut fields = body.fields()?;
+    for name in ["organization_name", "delete_protection", "legal_hold"] {
+        fields.refuse_null(name);
+    }
+    let change = OrganizationChange {
+        name: fields.optional("organization_name", OrganizationName::parse),
+        delete_protection: fields.flag("delete_protection"),
+        legal_hold: fields.flag("legal_hold"),
+        credentials: None,
+    };
+    fields.refuse_unknown();
+    fields.finish()?;
+    if change.legal_hold.is_some() && !matches!(caller, Caller::Operator(_)) {
+        return Err(Error::new(ErrorCode::OperatorOnly).detail("Only the operator sets a legal hold.").into());
+    }
+    let outcome = http.app.change_organization(&managed, expected, change).await?;
+    Ok(answer(StatusCode::OK, &outcome))
+}
+
+/// Delete an organization: the operator any, an admin their own. It is kept until `purge_at`.
+#[utoipa::path(delete, path = "/v1/organizations/{organization}", operation_id = "delete_organization",
+    tag = "Organizations",
+    params(
+        ("organization" = String, Path, description = "Its id or identifier."),
+        ("purge" = Option<bool>, Query, description = "`true`: do not keep it."),
+        ("If-Match" = Option<String>, Header, description = "Its `ETag`, to delete no later version.")),
+    responses(
+        (status = 200, description = "The organization, deleted.", body = inline(OrganizationDetails<'static>)),
+        (status = 202, description = "The change goes on; `Location` says where to watch.", body = OperationBody)))]
+pub async fn delete_organization(
+    State(http): State<Arc<Http>>,
+    AnyCaller(caller): AnyCaller,
+    Segment(which): Segment,
+    IfMatch(expected): IfMatch,
+    QueryFields(mut query): QueryFields,
+) -> Result<Response, Refusal> {
+    let managed = http.app.manage(&caller, &OrganizationRef::parse(&which)?).await?;
+    let purge = query.flag("purge").unwrap_or(false);
+    query.refuse_unknown();
+    query.finish()?;
+    let outcome = http.app.delete_organization(&managed, expected, purge).await?;
+    Ok(answer(StatusCode::OK, &outcome))
+}
+
+/// What a restored organization is called.
+#[derive(Debug, ToSchema)]
+pub struct RestoreOrganization {
+    /// Another name, where the old one is taken by now.
+    #[schema(required = false)]
+    pub organization_name: Option<String>,
+    /// Another address for its owner, where the old one is taken by now.
+    #[schema(required = false)]
+    pub admin_email: Option<String>,
+}
+
+/// Bring a deleted organization back, with its members and data.
+#[utoipa::path(post, path = "/v1/organizations/{organization}/restore", operation_id = "restore_organization",
+    tag = "Organizations",
+    params(
+        ("organization" = String, Path, description = "Its id."),
+        ("If-Match" = Option<String>, Header, description = "Its `ETag`, to restore no later version.")),
+    request_body = Option<RestoreOrganization>,
+    responses(
+        (status = 200, description = "The organization.", body = inline(OrganizationDetails<'static>)),
+        (status = 202, description = "The change goes on; `Location` says where to watch.", body = OperationBody)))]
+pub async fn restore_organization(
+    State(http): State<Arc<Http>>,
+    OperatorCaller(operator): OperatorCaller,
+    Segment(which): Segment,
+    IfMatch(expected): IfMatch,
+    body: JsonBody,
+) -> Result<Response, Refusal> {
+    let view = find(&http, operator, &which).await?;
+    let mut fields = body.optional_fields()?;
+    let name = fields.optional("organization_name", OrganizationName::parse);
+    let email = fields.optional("admin_email", EmailAddress::parse);
+    fields.refuse_unknown();
+    fields.finish()?;
+    let outcome = http.app.restore_organization(&operator, &view, expected, name, email).await?;
+    Ok(answer(StatusCode::OK, &outcome))
+}
+
+/// Let nobody of an organization sign in or reach its data until it is reactivated. Its tokens die.
+#[utoipa::path(post, path = "/v1/organizations/{organization}/suspend", operation_id = "suspend_organization",
+    tag = "Organizations",
+    params(
+        ("organization" = String, Path, description = "Its id or identifier."),
+        ("If-Match" = Option<String>, Header, description = "Its `ETag`, to suspend no later version.")),
+    responses(
+        (status = 200, description = "The organization.", body = inline(OrganizationDetails<'static>)),
+        (status = 202, description = "The change goes on; `Location` says where to watch.", body = OperationBody)))]
+pub async fn suspend_organization(
+    State(http): State<Arc<Http>>,
+    OperatorCaller(operator): OperatorCaller,
+    Segment(which): Segment,
+    IfMatch(expected): IfMatch,
+) -> Result<Response, Refusal> {
+    let view = find(&http, operator, &which).await?;
+    let outcome = http.app.suspend_organization(&operator, &view, expected).await?;
+    Ok(answer(StatusCode::OK, &outcome))
+}
+
+/// End a suspension. Everybody signs in again.
+#[utoipa::path(post, path = "/v1/organizations/{organization}/reactivate",
+    operation_id = "reactivate_organization", tag = "Organizations",
+    params(
+        ("organization" = String, Path, description = "Its id or identifier."),
+        ("If-Match" = Option<String>, Header, description = "Its `ETag`, to reactivate no later version.")),
+    responses(
+        (status = 200, description = "The organization.", body = inline(OrganizationDetails<'static>)),
+        (status = 202, description = "The change goes on; `Location` says where to watch.", body = OperationBody)))]
+pub async fn reactivate_organization(
+    State(http): State<Arc<Http>>,
+    OperatorCaller(operator): OperatorCaller,
+    Segment(which): Segment,
+    IfMatch(expected): IfMatch,
+) -> Result<Response, Refusal> {
+    let view = find(&http, operator, &which).await?;
+    let outcome = http.app.reactivate_organization(&operator, &view, expected).await?;
+    Ok(answer(StatusCode::OK, &outcome))
+}
+
+/// Remove a deleted organization and all its data for ever, before its retention ends.
+#[utoipa::path(post, path = "/v1/organizations/{organization}/purge", operation_id = "purge_organization",
+    tag = "Organizations",
+    params(
+        ("organization" = String, Path, description = "Its id."),
+        ("If-Match" = Option<String>, Header, description = "Its `ETag`, to purge no later version.")),
+    responses((status = 202, description = "`Location` says where to watch, and remains when all else is gone.",
+        body = OperationBody)))]
+pub async fn purge_organization(
+    State(http): State<Arc<Http>>,
+    OperatorCaller(operator): OperatorCaller,
+    Segment(which): Segment,
+    IfMatch(expected): IfMatch,
+) -> Result<Response, Refusal> {
+    let view = find(&http, operator, &which).await?;
+    let outcome = http.app.purge_organization(&operator, &view, expected).await?;
+    Ok(accepted(outcome.record()))
+}
+
+async fn find(http: &Http, operator: Operator, which: &str) -> Result<OrganizationView> {
+    http.app.get_organization(&Caller::Operator(operator), &OrganizationRef::parse(which)?).await
+}
+
+/// The answer to a change: the organization, or, while it goes on, where to watch.
+fn answer(status: StatusCode, outcome: &Outcome) -> Response {
+    match outcome {
+        Outcome::Done { record, view: Some(view) } => with_operation(organization(status, view), record),
+        Outcome::Done { record, view: None } | Outcome::Running(record) => accepted(record),
+    }
+}

@@ -1,0 +1,183 @@
+//! Problems: how a refusal of the domain, or of the framework, becomes an answer (RFC 9457).
+//!
+//! A handler answers with [`Refusal`], which only carries the error along; [`render`] turns it, and every other
+//! answer of 400 and above that the framework makes, into a problem body with the request's id.
+
+use super::request_id::RequestId;
+use axum::body::Body;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use tenantry_domain::{Error, ErrorCode, Kind};
+use utoipa::ToSchema;
+
+/// The media type of a problem.
+pub const PROBLEM_JSON: &str = "application/problem+json";
+
+/// What every refusal looks like.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Problem {
+    /// Where this sort of problem is explained.
+    #[serde(rename = "type")]
+    #[schema(example = "/problems/name_taken")]
+    pub kind: String,
+    /// The sentence that is the same for every occurrence.
+    pub title: String,
+    /// The HTTP status.
+    #[schema(example = 409)]
+    pub status: u16,
+    /// What happened this time, and what to do.
+    pub detail: String,
+    /// The stable name of the problem.
+    #[schema(example = "name_taken")]
+    pub code: String,
+    /// Names this request in the service's log.
+    pub request_id: String,
+    /// Every bad field.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    pub errors: Vec<FieldProblem>,
+}
+
+/// A bad field.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct FieldProblem {
+    /// JSON pointer into the body, or `?name` for a query parameter.
+    #[schema(example = "/email")]
+    pub pointer: String,
+    /// What is wrong with it.
+    pub detail: String,
+}
+
+/// A refusal on its way out; the frame renders it.
+#[derive(Debug, Clone)]
+pub struct Refusal(pub Error);
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self(error)
+    }
+}
+
+impl From<ErrorCode> for Refusal {
+    fn from(code: ErrorCode) -> Self {
+        Self(code.into())
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let mut response = status_of(self.0.code().kind()).into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// The HTTP status of a sort of refusal.
+#[must_use]
+pub const fn status_of(kind: Kind) -> StatusCode {
+    match kind {
+        Kind::Invalid => StatusCode::BAD_REQUEST,
+        Kind::Unauthenticated => StatusCode::UNAUTHORIZED,
+        Kind::Forbidden => StatusCode::FORBIDDEN,
+        Kind::NotFound => StatusCode::NOT_FOUND,
+        Kind::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+        Kind::Timeout => StatusCode::REQUEST_TIMEOUT,
+        Kind::Conflict => StatusCode::CONFLICT,
+        Kind::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
+        Kind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Kind::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        Kind::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,
+        Kind::TooMany => StatusCode::TOO_MANY_REQUESTS,
+        Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}
+
+/// Makes a problem of an answer that is a refusal; leaves any other as it is.
+pub fn render(mut response: Response, id: &RequestId) -> Response {
+    let status = response.status();
+    if !status.is_client_error() && !status.is_server_error() {
+        return response;
+    }
+    let error = match response.extensions_mut().remove::<Refusal>() {
+        Some(Refusal(error)) => error,
+        None => match of_framework(status) {
+            Some(code) => code.into(),
+            // A problem that was rendered before, kept for its Idempotency-Key.
+            None => return response,
+        },
+    };
+    if let Some(cause) = error.cause() {
+        tracing::error!(request_id = id.as_str(), code = error.code().code(), cause, "a request failed");
+    }
+    let body = serde_json::to_vec(&problem(&error, id)).unwrap_or_default();
+    let (mut parts, _) = response.into_parts();
+    parts.status = status_of(error.code().kind());
+    parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+    parts.headers.remove(header::CONTENT_LENGTH);
+    add_headers(&mut parts.headers, &error);
+    Response::from_parts(parts, Body::from(body))
+}
+
+fn problem(error: &Error, id: &RequestId) -> Problem {
+    let code = error.code();
+    Problem {
+        kind: format!("/problems/{}", code.code()),
+        title: code.title().to_owned(),
+        status: status_of(code.kind()).as_u16(),
+        detail: error.sentence(),
+        code: code.code().to_owned(),
+        request_id: id.as_str().to_owned(),
+        errors: error
+            .fields()
+            .iter()
+            .map(|field| FieldProblem { pointer: field.pointer.clone(), detail: field.detail.clone() })
+            .collect(),
+    }
+}
+
+/// What a refusal of the framework is called; it makes no other.
+fn of_framework(status: StatusCode) -> Option<ErrorCode> {
+    Some(match status {
+        StatusCode::NOT_FOUND => ErrorCode::RouteNotFound,
+        StatusCode::METHOD_NOT_ALLOWED => ErrorCode::MethodNotAllowed,
+        StatusCode::PAYLOAD_TOO_LARGE => ErrorCode::BodyTooLarge,
+        StatusCode::INTERNAL_SERVER_ERROR => ErrorCode::Internal,
+        _ => return None,
+    })
+}
+
+fn add_headers(headers: &mut axum::http::HeaderMap, error: &Error) {
+    if error.code().kind() == Kind::Unauthenticated
+        && let Ok(value) = HeaderValue::from_str(&challenge(error))
+    {
+        headers.insert(header::WWW_AUTHENTICATE, value);
+    }
+    let wait = error.wait().or(match error.code().kind() {
+        Kind::TooMany | Kind::Unavailable => Some(std::time::Duration::from_secs(1)),
+        _ => None,
+    });
+    if let Some(wait) = wait {
+        // Whole seconds, rounded up: coming back a moment too early would be refused again.
+        let seconds = wait.as_millis().div_ceil(1000).max(1);
+        if let Ok(value) = HeaderValue::from_str(&seconds.to_string()) {
+            headers.insert(header::RETRY_AFTER, value);
+        }
+    }
+}
+
+/// The challenge of a 401 (RFC 6750; RFC 9470 for a sign-in that is too old).
+fn challenge(error: &Error) -> String {
+    const REALM: &str = "Bearer realm=\"tenantry\"";
+    match error.code() {
+        ErrorCode::TokenInvalid | ErrorCode::TokenExpired | ErrorCode::TokenRevoked => {
+            format!("{REALM}, error=\"invalid_token\", error_description=\"{}\"", error.code().title())
+        }
+        ErrorCode::ReauthenticationRequired => {
+            let max_age = error.allowed_age().unwrap_or_default().as_secs();
+            format!("{REALM}, error=\"insufficient_user_authentication\", max_age={max_age}")
+        }
+        _ => REALM.to_owned(),
+    }
+}

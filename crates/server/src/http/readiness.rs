@@ -1,0 +1,31 @@
+//! Readiness, asked often and answered cheaply: a real write is tried at most once a second, whoever asks.
+
+use std::time::{Duration, Instant};
+use tenantry_domain::Result;
+use tenantry_domain::app::App;
+use tokio::sync::Mutex;
+
+/// How long an answer is good.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// The last answer.
+#[derive(Default)]
+pub struct Readiness(Mutex<Option<(Instant, Result<()>)>>);
+
+impl Readiness {
+    /// Whether the service can do its work.
+    ///
+    /// # Errors
+    /// `store_unavailable`.
+    pub async fn check(&self, app: &App) -> Result<()> {
+        let mut last = self.0.lock().await;
+        if let Some((at, answer)) = &*last
+            && at.elapsed() < FRESH
+        {
+            return answer.clone();
+        }
+        let answer = app.ready().await;
+        *last = Some((Instant::now(), answer.clone()));
+        answer
+    }
+}

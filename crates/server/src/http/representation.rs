@@ -1,0 +1,269 @@
+//! How organizations and operations look in JSON.
+
+use super::conditional::etag;
+use axum::body::Body;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
+use serde::Serialize;
+use tenantry_domain::app::OrganizationView;
+use tenantry_domain::operation::{Actor, OperationRecord};
+use utoipa::ToSchema;
+
+/// Where the operation that a request began can be watched.
+pub const OPERATION_LOCATION: HeaderName = HeaderName::from_static("operation-location");
+
+/// An organization, as every response of the classic API shows it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Organization)]
+pub struct OrganizationBody<'a> {
+    /// 24 hex digits; never changes.
+    #[schema(value_type = String, example = "674f1c2e9b1d4a0c5e8f7a6b")]
+    pub id: tenantry_domain::ids::OrganizationId,
+    /// The name as it was given.
+    #[schema(example = "Tech Innovations Corp")]
+    pub organization_name: &'a str,
+    /// What the name comes down to: unique among organizations that are not deleted.
+    #[schema(example = "tech-innovations-corp")]
+    pub organization_identifier: &'a str,
+    /// The visible name of its container. Not shown to anonymous callers under `PUBLIC_LOOKUP=card`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "tenant_tech_innovations_corp")]
+    pub tenant_collection: Option<&'a str>,
+    /// The address of its first admin. Not shown to anonymous callers under `PUBLIC_LOOKUP=card`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "admin@techcorp.com")]
+    pub admin_email: Option<&'a str>,
+    /// The account of its first admin: 24 hex digits.
+    #[schema(value_type = String, example = "674f1c2e9b1d4a0c5e8f7a6c")]
+    pub admin_id: tenantry_domain::ids::AccountId,
+    /// Where its data lives: `database`, `collection` or `shared`.
+    #[schema(example = "database")]
+    pub placement: &'static str,
+    /// `active`, `suspended`, `deleted`, `provisioning` or `purging`.
+    #[schema(example = "active")]
+    pub status: &'static str,
+    /// When it was created, RFC 3339 in UTC.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+    /// When it last changed, RFC 3339 in UTC.
+    #[schema(value_type = String, format = DateTime)]
+    pub modified_at: Timestamp,
+}
+
+impl<'a> OrganizationBody<'a> {
+    /// Everything.
+    #[must_use]
+    pub fn full(view: &'a OrganizationView) -> Self {
+        let organization = &*view.organization;
+        Self {
+            id: organization.id,
+            organization_name: organization.naming.name.as_str(),
+            organization_identifier: organization.naming.identifier.as_str(),
+            tenant_collection: Some(&organization.naming.namespace),
+            admin_email: view.admin_email().map(|email| email.as_str()),
+            admin_id: organization.owner_id,
+            placement: organization.placement.as_str(),
+            status: organization.status().as_str(),
+            created_at: organization.created_at,
+            modified_at: organization.modified_at,
+        }
+    }
+
+    /// What anonymous callers see under `PUBLIC_LOOKUP=card`.
+    #[must_use]
+    pub fn card(view: &'a OrganizationView) -> Self {
+        Self { tenant_collection: None, admin_email: None, ..Self::full(view) }
+    }
+}
+
+/// An organization, as the v1 API shows it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OrganizationDetails)]
+pub struct OrganizationDetails<'a> {
+    /// What the classic API shows too.
+    #[serde(flatten)]
+    pub organization: OrganizationBody<'a>,
+    /// Whether a delete is refused.
+    pub delete_protection: bool,
+    /// Whether a purge is refused.
+    pub legal_hold: bool,
+    /// When it was deleted, if it is.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub deleted_at: Option<Timestamp>,
+    /// When it will be purged, if it is deleted.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub purge_at: Option<Timestamp>,
+}
+
+impl<'a> OrganizationDetails<'a> {
+    /// Everything.
+    #[must_use]
+    pub fn of(view: &'a OrganizationView) -> Self {
+        Self {
+            organization: OrganizationBody::full(view),
+            delete_protection: view.organization.delete_protection,
+            legal_hold: view.organization.legal_hold,
+            deleted_at: view.organization.deleted_at,
+            purge_at: view.organization.purge_at,
+        }
+    }
+}
+
+/// A slice of the list of organizations.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OrganizationPage)]
+pub struct OrganizationPage<'a> {
+    /// In the order of their identifiers.
+    pub items: Vec<OrganizationDetails<'a>>,
+    /// Pass it as `cursor` for the next page; null on the last.
+    pub next_cursor: Option<String>,
+}
+
+/// A multi-step change, under way or finished.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Operation)]
+pub struct OperationBody {
+    /// 24 hex digits.
+    #[schema(value_type = String)]
+    pub id: tenantry_domain::ids::OperationId,
+    /// What it changes; the organization itself may be gone.
+    #[schema(value_type = String)]
+    pub organization_id: tenantry_domain::ids::OrganizationId,
+    /// `create`, `rename`, `update`, `suspend`, `reactivate`, `delete`, `restore` or `purge`.
+    pub kind: &'static str,
+    /// `running`, `succeeded` or `failed`.
+    pub state: &'static str,
+    /// How far it is.
+    pub progress: Progress,
+    /// Why it undid itself, if it did.
+    pub error: Option<OperationError>,
+    /// Who asked for it.
+    pub actor: ActorBody,
+    /// Documents in the container, where it followed a new name.
+    pub documents_migrated: Option<u64>,
+    /// When it began, RFC 3339 in UTC.
+    #[schema(value_type = String, format = DateTime)]
+    pub started_at: Timestamp,
+    /// When it finished, RFC 3339 in UTC.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub finished_at: Option<Timestamp>,
+}
+
+/// How far an operation is.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Progress {
+    /// Steps done.
+    pub done: u32,
+    /// Steps in all.
+    pub total: u32,
+}
+
+/// Why an operation undid itself.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct OperationError {
+    /// The stable name of the problem.
+    pub code: &'static str,
+    /// What it means.
+    pub detail: &'static str,
+}
+
+/// Who asked for an operation.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ActorBody {
+    /// `anonymous`, `account`, `operator` or `system`.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// The account, if it was one.
+    #[schema(value_type = Option<String>)]
+    pub id: Option<tenantry_domain::ids::AccountId>,
+}
+
+impl From<Actor> for ActorBody {
+    fn from(actor: Actor) -> Self {
+        let (kind, id) = match actor {
+            Actor::Anonymous => ("anonymous", None),
+            Actor::Account(id) => ("account", Some(id)),
+            Actor::Operator => ("operator", None),
+            Actor::System => ("system", None),
+        };
+        Self { kind, id }
+    }
+}
+
+impl From<&OperationRecord> for OperationBody {
+    fn from(record: &OperationRecord) -> Self {
+        Self {
+            id: record.id,
+            organization_id: record.organization_id,
+            kind: record.kind.as_str(),
+            state: record.state.as_str(),
+            progress: Progress { done: record.done, total: record.steps },
+            error: record.refused.map(|refusal| OperationError {
+                code: refusal.code().code(),
+                detail: refusal.code().title(),
+            }),
+            actor: record.actor.into(),
+            documents_migrated: record.documents,
+            started_at: record.started_at,
+            finished_at: record.finished_at,
+        }
+    }
+}
+
+/// A slice of the log of operations.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct OperationPage {
+    /// The newest first.
+    pub items: Vec<OperationBody>,
+    /// Pass it as `cursor` for the next page; null on the last.
+    pub next_cursor: Option<String>,
+}
+
+/// An answer with a JSON body.
+pub fn json<T: Serialize>(status: StatusCode, body: &T) -> Response {
+    // Longer than an organization, so that one allocation is enough for most answers.
+    let mut bytes = Vec::with_capacity(512);
+    match serde_json::to_writer(&mut bytes, body) {
+        Ok(()) => {
+            let mut response = Response::new(Body::from(bytes));
+            *response.status_mut() = status;
+            let json = HeaderValue::from_static("application/json");
+            response.headers_mut().insert(header::CONTENT_TYPE, json);
+            response
+        }
+        Err(error) => {
+            super::problem::Refusal(tenantry_domain::Error::internal(error)).into_response()
+        }
+    }
+}
+
+/// An organization as an answer, with its `ETag`.
+pub fn organization(status: StatusCode, view: &OrganizationView) -> Response {
+    with_etag(json(status, &OrganizationDetails::of(view)), view)
+}
+
+/// `response` with the `ETag` of what it shows.
+pub fn with_etag(mut response: Response, view: &OrganizationView) -> Response {
+    if let Some(tag) = etag(view.tag()) {
+        response.headers_mut().insert(header::ETAG, tag);
+    }
+    response
+}
+
+/// `response` with the place where the operation behind it can be looked at.
+pub fn with_operation(mut response: Response, record: &OperationRecord) -> Response {
+    if let Ok(value) = HeaderValue::from_str(&format!("/v1/operations/{}", record.id)) {
+        response.headers_mut().insert(OPERATION_LOCATION, value);
+    }
+    response
+}
+
+/// The answer to a change that goes on: 202, and where to watch it.
+pub fn accepted(record: &OperationRecord) -> Response {
+    let mut response = with_operation(json(StatusCode::ACCEPTED, &OperationBody::from(record)), record);
+    if let Some(location) = response.headers().get(OPERATION_LOCATION).cloned() {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    response
+}

@@ -1,0 +1,136 @@
+//! The keys the service makes for itself on its first start, and keeps in its data directory, readable by its
+//! owner alone: what signs tokens, and the operator key.
+
+use crate::config::{Config, TokenAlgorithm};
+use anyhow::{Context, Result};
+use aws_lc_rs::hmac;
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use tenantry_domain::app::operator;
+use tenantry_domain::ids::{Entropy, random};
+use tenantry_domain::store::Store;
+use tenantry_domain::token::{SigningKey, generate_ed25519};
+
+/// What signs tokens with a shared secret, where no setting gives one.
+pub const SECRET_FILE: &str = "jwt-secret";
+/// What signs tokens with EdDSA: a PKCS#8 document.
+pub const ED25519_FILE: &str = "jwt-ed25519.pk8";
+/// The operator key as it was written once.
+pub const OPERATOR_KEY_FILE: &str = "operator.key";
+
+/// The keys that come of the signing secret.
+pub struct Keys {
+    /// What signs access tokens.
+    pub signing: SigningKey,
+    /// What authenticates refresh tokens and fingerprints requests.
+    pub mac: [u8; 32],
+}
+
+/// The signing keys of the settings or, without any, of the data directory.
+///
+/// # Errors
+/// A sentence, if a key file can neither be read nor made.
+pub fn load(config: &Config, entropy: &dyn Entropy) -> Result<Keys> {
+    let dir = &config.data_dir;
+    if config.jwt_algorithm == TokenAlgorithm::EdDsa {
+        let document = read_or_make(&dir.join(ED25519_FILE), || generate_ed25519(entropy).to_vec())?;
+        return Ok(Keys { mac: derive(&document), signing: SigningKey::EdDsa(document.into()) });
+    }
+    let secret = match &config.jwt_secret {
+        Some(secret) => secret.expose().as_bytes().to_vec(),
+        None => read_or_make(&dir.join(SECRET_FILE), || hex(&random::<64>(entropy)))?,
+    };
+    let mac = derive(&secret);
+    let signing = match config.jwt_algorithm {
+        TokenAlgorithm::Hs384 => SigningKey::Hs384(secret.into()),
+        TokenAlgorithm::Hs512 => SigningKey::Hs512(secret.into()),
+        _ => SigningKey::Hs256(secret.into()),
+    };
+    Ok(Keys { signing, mac })
+}
+
+/// Another key from `secret`, so that no two uses share one.
+fn derive(secret: &[u8]) -> [u8; 32] {
+    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), b"tenantry mac key v1");
+    let mut key = [0; 32];
+    key.copy_from_slice(tag.as_ref());
+    key
+}
+
+/// What is known of the operator key after a start.
+pub struct OperatorKey {
+    /// The hash the service compares with.
+    pub hash: [u8; 32],
+    /// The file, if the key is in it.
+    pub file: Option<PathBuf>,
+}
+
+/// The operator key: made and written at the first start, afterwards known by its hash alone. Somebody who
+/// keeps it elsewhere may remove the file.
+///
+/// # Errors
+/// A sentence, if the file cannot be written, or the store not be reached.
+pub async fn operator_key(store: &Store, data_dir: &Path, entropy: &dyn Entropy) -> Result<OperatorKey> {
+    let path = data_dir.join(OPERATOR_KEY_FILE);
+    if let Some(hash) = operator::stored_hash(store).await? {
+        return Ok(OperatorKey { hash, file: path.exists().then_some(path) });
+    }
+    // The file first: a crash in between must not leave a hash whose key nobody has.
+    let key = read_or_make(&path, || format!("{}\n", operator::generate(entropy)).into_bytes())?;
+    let key = String::from_utf8(key).context("the operator key file is not text")?;
+    let hash = operator::store_hash(store, key.trim()).await?;
+    Ok(OperatorKey { hash, file: Some(path) })
+}
+
+/// A new operator key in place of the old one.
+///
+/// # Errors
+/// A sentence, if the file cannot be written, or the store not be reached.
+pub async fn replace_operator_key(store: &Store, data_dir: &Path, entropy: &dyn Entropy) -> Result<PathBuf> {
+    let path = data_dir.join(OPERATOR_KEY_FILE);
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            return Err(error).with_context(|| format!("{} cannot be removed", path.display()));
+        }
+        _ => {}
+    }
+    let key = operator::generate(entropy);
+    write_new(&path, format!("{key}\n").as_bytes())?;
+    operator::store_hash(store, &key).await?;
+    Ok(path)
+}
+
+fn read_or_make(path: &Path, make: impl FnOnce() -> Vec<u8>) -> Result<Vec<u8>> {
+    match std::fs::read(path) {
+        Ok(bytes) => Ok(bytes),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let bytes = make();
+            write_new(path, &bytes)?;
+            Ok(bytes)
+        }
+        Err(error) => Err(error).with_context(|| format!("{} cannot be read", path.display())),
+    }
+}
+
+/// Writes a file that is not there yet, whole or not at all, readable by its owner alone.
+fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
+    let unfinished = path.with_extension("tmp");
+    let write = || -> std::io::Result<()> {
+        let mut file =
+            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        std::fs::rename(&unfinished, path)?;
+        match path.parent() {
+            Some(directory) => File::open(directory)?.sync_all(),
+            None => Ok(()),
+        }
+    };
+    write().with_context(|| format!("{} cannot be written", path.display()))
+}
+
+fn hex(bytes: &[u8]) -> Vec<u8> {
+    bytes.iter().flat_map(|byte| format!("{byte:02x}").into_bytes()).collect()
+}

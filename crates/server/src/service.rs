@@ -1,0 +1,116 @@
+//! The service put together: engine, keys, application, and what it does by itself at intervals.
+
+use crate::config::{Config, SignupPolicy};
+use crate::{http, keys};
+use anyhow::Result;
+use axum::Router;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tenantry_domain::app::{App, Parts, Policy, SignupPolicy as DomainSignup};
+use tenantry_domain::clock::Clock;
+use tenantry_domain::ids::Entropy;
+use tenantry_domain::limits::{JANITOR_INTERVAL, RECOVERY_INTERVAL};
+use tenantry_domain::password::pool::HashPool;
+use tenantry_domain::token::TokenKeys;
+use tenantry_store::{EmbeddedOptions, Opened};
+use tokio::task::JoinSet;
+
+/// A running service, apart from its listener.
+pub struct Service {
+    /// The use cases.
+    pub app: Arc<App>,
+    /// The use cases over HTTP.
+    pub router: Router,
+    /// Where the operator key is, if its file is still there.
+    pub operator_key_file: Option<PathBuf>,
+    opened: Opened,
+    background: JoinSet<()>,
+}
+
+impl Service {
+    /// Opens the data directory and starts everything but the listener.
+    ///
+    /// # Errors
+    /// A sentence for the operator.
+    pub async fn start(config: &Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<Self> {
+        let opened = tenantry_store::open(&EmbeddedOptions {
+            data_dir: config.data_dir.clone(),
+            clock: Arc::clone(&clock),
+            readers: config.readers,
+            cache_bytes: config.cache_bytes,
+        })
+        .await?;
+        let keys = keys::load(config, &*entropy)?;
+        let operator_key = keys::operator_key(&opened.store, &config.data_dir, &*entropy).await?;
+        let app = App::new(Parts {
+            store: opened.store.clone(),
+            clock,
+            entropy: Arc::clone(&entropy),
+            hashes: HashPool::start(config.hash_workers(), config.hash_queue),
+            tokens: TokenKeys::new(&keys.signing, config.jwt_issuer.as_str(), config.jwt_audience.as_str())?,
+            mac_key: keys.mac,
+            operator_key_hash: operator_key.hash,
+            policy: policy(config),
+        });
+        let router = http::router(Arc::clone(&app), entropy, config);
+        let mut background = JoinSet::new();
+        background.spawn(recover(Arc::clone(&app)));
+        background.spawn(keep_house(Arc::clone(&app)));
+        Ok(Self { app, router, operator_key_file: operator_key.file, opened, background })
+    }
+
+    /// Sets aside what a crash has left in the data directory.
+    pub async fn tidy(&self) {
+        if let Err(error) = self.opened.tidy().await {
+            tracing::warn!(%error, "the data directory could not be tidied");
+        }
+    }
+
+    /// Stops what runs by itself and closes the engine; every acknowledged write is in it.
+    pub async fn stop(mut self) {
+        self.background.shutdown().await;
+        self.opened.close().await;
+    }
+}
+
+fn policy(config: &Config) -> Policy {
+    Policy {
+        tenant_prefix: config.tenant_prefix.as_str().to_owned(),
+        signup: match config.signup {
+            SignupPolicy::Open => DomainSignup::Open,
+            SignupPolicy::Operator => DomainSignup::Operator,
+        },
+        retention: config.retention,
+        password_min_chars: config.password_min_length,
+        reauth_max_age: config.reauth_max_age,
+        access_lifetime: config.access_token_lifetime,
+        refresh_idle_lifetime: config.refresh_idle_lifetime,
+        refresh_absolute_lifetime: config.refresh_absolute_lifetime,
+        throttle: config.rate_limit,
+    }
+}
+
+/// Finishes what another or an earlier process left, at once and then at intervals.
+async fn recover(app: Arc<App>) {
+    loop {
+        match app.recover().await {
+            Ok(0) => {}
+            Ok(count) => metrics::counter!(crate::telemetry::OPERATION_RECOVERIES).increment(count as u64),
+            Err(error) => tracing::warn!(%error, "operations could not be looked for"),
+        }
+        tokio::time::sleep(RECOVERY_INTERVAL).await;
+    }
+}
+
+async fn keep_house(app: Arc<App>) {
+    // Not at once: the first requests come first.
+    let mut pause = Duration::from_secs(1);
+    loop {
+        tokio::time::sleep(pause).await;
+        if let Err(error) = app.keep_house().await {
+            tracing::warn!(%error, "a round of housekeeping did not finish");
+        }
+        pause = JANITOR_INTERVAL;
+    }
+}

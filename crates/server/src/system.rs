@@ -1,0 +1,26 @@
+//! The machine's clock and randomness: the one place that asks for either.
+
+use aws_lc_rs::rand;
+use jiff::Timestamp;
+use tenantry_domain::clock::{Clock, to_millisecond};
+use tenantry_domain::ids::Entropy;
+
+/// The machine's clock.
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "this is the real clock")]
+    fn now(&self) -> Timestamp {
+        to_millisecond(Timestamp::now())
+    }
+}
+
+/// The operating system's randomness, through a generator in user space.
+pub struct SystemEntropy;
+
+impl Entropy for SystemEntropy {
+    #[expect(clippy::expect_used, reason = "without randomness no key and no token is safe: better no answer")]
+    fn fill(&self, bytes: &mut [u8]) {
+        rand::fill(bytes).expect("the operating system gives randomness");
+    }
+}

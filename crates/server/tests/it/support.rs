@@ -1,0 +1,6 @@
+//! What the tests stand on.
+
+pub mod app;
+pub mod browser;
+pub mod client;
+pub mod given;

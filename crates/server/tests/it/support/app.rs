@@ -1,0 +1,139 @@
+//! A whole service for one test: its own data directory, its own clock, a real socket.
+
+use super::client::Client;
+use jiff::Timestamp;
+use serde_json::Value;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+use tempfile::TempDir;
+use tenantry::config::{Config, flags};
+use tenantry::listen::{self, Limits};
+use tenantry::service::Service;
+use tenantry::system::SystemEntropy;
+use tenantry_domain::app::operator;
+use tenantry_domain::clock::Clock;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+/// A clock that only tests move.
+pub struct TestClock(AtomicI64);
+
+impl TestClock {
+    /// Moves on.
+    pub fn advance(&self, span: Duration) {
+        self.0.fetch_add(i64::try_from(span.as_millis()).unwrap(), Ordering::SeqCst);
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millisecond(self.0.load(Ordering::SeqCst)).unwrap()
+    }
+}
+
+/// How to run the service: flags beside the data directory and the port.
+#[derive(Default)]
+pub struct Setup {
+    flags: Vec<String>,
+}
+
+impl Setup {
+    /// With this flag, as `--name=value`.
+    pub fn with(mut self, flag: &str) -> Self {
+        self.flags.push(flag.to_owned());
+        self
+    }
+
+    /// Starts the service.
+    pub async fn start(self) -> App {
+        let directory = TempDir::new().unwrap();
+        App::open(directory, self.flags, Arc::new(TestClock(AtomicI64::new(1_800_000_000_000)))).await
+    }
+}
+
+/// A running service.
+pub struct App {
+    /// Moves when a test says so.
+    pub clock: Arc<TestClock>,
+    address: SocketAddr,
+    directory: TempDir,
+    flags: Vec<String>,
+    document: Arc<Value>,
+    stop: oneshot::Sender<()>,
+    running: JoinHandle<()>,
+}
+
+impl App {
+    /// With throttling off and everything else as it comes.
+    pub async fn start() -> Self {
+        Setup::default().with("--rate-limit=off").start().await
+    }
+
+    async fn open(directory: TempDir, flags: Vec<String>, clock: Arc<TestClock>) -> Self {
+        let config = config(directory.path().join("data"), &flags);
+        let service =
+            Service::start(&config, Arc::clone(&clock) as Arc<dyn Clock>, Arc::new(SystemEntropy)).await.unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let limits = Limits {
+            max_connections: config.max_connections,
+            header_timeout: config.header_timeout,
+            drain_timeout: config.drain_timeout,
+        };
+        let (stop, stopped) = oneshot::channel();
+        let running = tokio::spawn(async move {
+            let stopped = async {
+                let _ = stopped.await;
+            };
+            listen::serve(listener, service.router.clone(), limits, stopped).await;
+            service.stop().await;
+        });
+        let document = Arc::new(tenantry::http::openapi_document("Tenantry"));
+        Self { clock, address, directory, flags, document, stop, running }
+    }
+
+    /// Stops it cleanly and starts it again on the same data.
+    pub async fn restart(self) -> Self {
+        let Self { clock, directory, flags, stop, running, .. } = self;
+        stop.send(()).unwrap();
+        running.await.unwrap();
+        Self::open(directory, flags, clock).await
+    }
+
+    /// A client without a credential.
+    pub fn client(&self) -> Client {
+        Client::new(format!("http://{}", self.address), Arc::clone(&self.document))
+    }
+
+    /// A client with the operator key.
+    pub fn operator(&self) -> Client {
+        let key = std::fs::read_to_string(self.data_dir().join("operator.key")).unwrap();
+        assert!(key.starts_with(operator::OPERATOR_KEY_PREFIX));
+        self.client().with_token(key.trim())
+    }
+
+    /// Where the service keeps everything.
+    pub fn data_dir(&self) -> PathBuf {
+        self.directory.path().join("data")
+    }
+
+    /// `host:port`.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Moves the clock on.
+    pub fn advance_days(&self, days: u64) {
+        self.clock.advance(Duration::from_secs(days * 24 * 3600));
+    }
+}
+
+fn config(data_dir: PathBuf, more: &[String]) -> Config {
+    let fixed = ["tenantry".to_owned(), format!("--data-dir={}", data_dir.display())];
+    let matches = flags(clap::Command::new("tenantry")).get_matches_from(fixed.iter().chain(more));
+    Config::load(&matches, std::iter::empty(), None).unwrap()
+}

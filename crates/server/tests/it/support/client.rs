@@ -1,0 +1,198 @@
+//! A client that holds the service to its own OpenAPI document: a status or code that the document does not
+//! list for an operation fails the test, whatever the test was about.
+
+use reqwest::{Method, StatusCode, header::HeaderMap};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// Sends requests, with or without a credential.
+#[derive(Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    base: String,
+    document: Arc<Value>,
+    headers: HeaderMap,
+}
+
+impl Client {
+    /// A client of the service at `base`, which promises what `document` says.
+    pub fn new(base: String, document: Arc<Value>) -> Self {
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        Self { http, base, document, headers: HeaderMap::new() }
+    }
+
+    /// The same, with this bearer token or operator key.
+    pub fn with_token(&self, token: &str) -> Self {
+        self.with_header("authorization", &format!("Bearer {token}"))
+    }
+
+    /// The same, with this header on every request.
+    pub fn with_header(&self, name: &'static str, value: &str) -> Self {
+        let mut client = self.clone();
+        client.headers.insert(name, value.parse().unwrap());
+        client
+    }
+
+    /// `GET`.
+    pub async fn get(&self, path: &str) -> Answer {
+        self.send(Method::GET, path, None).await
+    }
+
+    /// `POST` with a JSON body.
+    pub async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.send(Method::POST, path, Some(("application/json", body.to_string().into_bytes()))).await
+    }
+
+    /// `POST` without a body.
+    pub async fn post_empty(&self, path: &str) -> Answer {
+        self.send(Method::POST, path, None).await
+    }
+
+    /// `PUT` with a JSON body.
+    pub async fn put(&self, path: &str, body: &Value) -> Answer {
+        self.send(Method::PUT, path, Some(("application/json", body.to_string().into_bytes()))).await
+    }
+
+    /// `PATCH` with a JSON merge patch.
+    pub async fn patch(&self, path: &str, body: &Value) -> Answer {
+        let body = Some(("application/merge-patch+json", body.to_string().into_bytes()));
+        self.send(Method::PATCH, path, body).await
+    }
+
+    /// `DELETE` without a body.
+    pub async fn delete(&self, path: &str) -> Answer {
+        self.send(Method::DELETE, path, None).await
+    }
+
+    /// `DELETE` with a JSON body.
+    pub async fn delete_with(&self, path: &str, body: &Value) -> Answer {
+        self.send(Method::DELETE, path, Some(("application/json", body.to_string().into_bytes()))).await
+    }
+
+    /// Any request, with a body of any type.
+    pub async fn send(&self, method: Method, path: &str, body: Option<(&str, Vec<u8>)>) -> Answer {
+        let url = format!("{}{path}", self.base);
+        let mut request = self.http.request(method.clone(), url).headers(self.headers.clone());
+        if let Some((media_type, bytes)) = body {
+            request = request.header("content-type", media_type).body(bytes);
+        }
+        let response = request.send().await.unwrap();
+        let (status, headers) = (response.status(), response.headers().clone());
+        let text = response.text().await.unwrap();
+        let answer = Answer { call: format!("{method} {path}"), status, headers, text };
+        self.check(&method, path, &answer);
+        answer
+    }
+
+    /// Holds an answer to the document.
+    fn check(&self, method: &Method, path: &str, answer: &Answer) {
+        assert!(answer.headers.contains_key("x-request-id"), "{answer}: no request id");
+        if answer.status.is_client_error() || answer.status.is_server_error() {
+            answer.check_problem();
+        }
+        let path = path.split('?').next().unwrap();
+        let Some(operation) = self.operation(method, path) else { return };
+        let listed = &operation["responses"][answer.status.as_str()];
+        assert!(!listed.is_null(), "{answer}: the document does not list this status");
+        if answer.status.is_client_error() || answer.status.is_server_error() {
+            let codes = listed["x-codes"].as_array().unwrap_or_else(|| panic!("{answer}: no codes listed"));
+            assert!(codes.contains(&answer.json()["code"]), "{answer}: the document does not list this code");
+        }
+    }
+
+    fn operation(&self, method: &Method, path: &str) -> Option<&Value> {
+        let paths = self.document["paths"].as_object().unwrap();
+        // A path without variables comes before one that has some.
+        let mut found: Vec<_> = paths.iter().filter(|(template, _)| matches(template, path)).collect();
+        found.sort_by_key(|(template, _)| template.matches('{').count());
+        let operation = &found.first()?.1[method.as_str().to_lowercase()];
+        (!operation.is_null()).then_some(operation)
+    }
+}
+
+fn matches(template: &str, path: &str) -> bool {
+    let (template, path) = (template.split('/'), path.split('/'));
+    template.clone().count() == path.clone().count()
+        && template.zip(path).all(|(part, given)| part == given || (part.starts_with('{') && !given.is_empty()))
+}
+
+/// What came back.
+pub struct Answer {
+    call: String,
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub text: String,
+}
+
+impl Answer {
+    /// The body as JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("{self}: the body is not JSON"))
+    }
+
+    /// The header of that name.
+    pub fn header(&self, name: &str) -> &str {
+        let value = self.headers.get(name).unwrap_or_else(|| panic!("{self}: no {name}"));
+        value.to_str().unwrap()
+    }
+
+    /// Expects that status; the body.
+    #[track_caller]
+    pub fn expect(self, status: u16) -> Value {
+        assert_eq!(self.status.as_u16(), status, "{self}");
+        self.json()
+    }
+
+    /// Expects 200; the body.
+    #[track_caller]
+    pub fn ok(self) -> Value {
+        self.expect(200)
+    }
+
+    /// Expects 201; the body.
+    #[track_caller]
+    pub fn created(self) -> Value {
+        self.expect(201)
+    }
+
+    /// Expects a refusal with that code; the problem.
+    #[track_caller]
+    pub fn refused(self, code: &str) -> Value {
+        assert!(self.status.as_u16() >= 400, "{self}: expected {code}");
+        let problem = self.json();
+        assert_eq!(problem["code"], code, "{self}");
+        problem
+    }
+
+    /// Expects `invalid_input` and these pointers, in this order.
+    #[track_caller]
+    pub fn refused_fields(self, pointers: &[&str]) {
+        let shown = self.to_string();
+        let problem = self.refused("invalid_input");
+        let named: Vec<&str> =
+            problem["errors"].as_array().unwrap().iter().map(|e| e["pointer"].as_str().unwrap()).collect();
+        assert_eq!(named, pointers, "{shown}");
+    }
+
+    fn check_problem(&self) {
+        assert_eq!(self.header("content-type"), "application/problem+json", "{self}");
+        let problem = self.json();
+        for member in ["type", "title", "status", "detail", "code", "request_id"] {
+            assert!(!problem[member].is_null(), "{self}: no {member}");
+        }
+        assert_eq!(problem["status"], self.status.as_u16(), "{self}");
+        assert_eq!(problem["request_id"], self.header("x-request-id"), "{self}");
+        if self.status == StatusCode::UNAUTHORIZED {
+            assert!(self.header("www-authenticate").starts_with("Bearer "), "{self}");
+        }
+        if matches!(self.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+            assert!(self.header("retry-after").parse::<u64>().unwrap() > 0, "{self}");
+        }
+    }
+}
+
+impl std::fmt::Display for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} -> {} {}", self.call, self.status, self.text)
+    }
+}
