@@ -13,6 +13,7 @@ pub mod error;
 pub mod idempotency;
 pub mod ids;
 pub mod limits;
+pub mod measure;
 pub mod name;
 pub mod operation;
 pub mod organization;

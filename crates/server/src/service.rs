@@ -1,7 +1,7 @@
 //! The service put together: engine, keys, application, and what it does by itself at intervals.
 
 use crate::config::{Config, SignupPolicy};
-use crate::{http, keys};
+use crate::{http, keys, telemetry};
 use anyhow::Result;
 use axum::Router;
 use std::path::PathBuf;
@@ -34,6 +34,9 @@ impl Service {
     /// # Errors
     /// A sentence for the operator.
     pub async fn start(config: &Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<Self> {
+        // Before anything counts: what is counted earlier is lost.
+        telemetry::metrics_handle();
+        telemetry::record_start(clock.now());
         let opened = tenantry_store::open(&EmbeddedOptions {
             data_dir: config.data_dir.clone(),
             clock: Arc::clone(&clock),
@@ -55,6 +58,7 @@ impl Service {
         });
         let router = http::router(Arc::clone(&app), entropy, config);
         let mut background = JoinSet::new();
+        background.spawn(telemetry::metrics_upkeep());
         background.spawn(recover(Arc::clone(&app)));
         background.spawn(keep_house(Arc::clone(&app)));
         Ok(Self { app, router, operator_key_file: operator_key.file, opened, background })
@@ -96,7 +100,7 @@ async fn recover(app: Arc<App>) {
     loop {
         match app.recover().await {
             Ok(0) => {}
-            Ok(count) => metrics::counter!(crate::telemetry::OPERATION_RECOVERIES).increment(count as u64),
+            Ok(count) => metrics::counter!(telemetry::OPERATION_RECOVERIES).increment(count as u64),
             Err(error) => tracing::warn!(%error, "operations could not be looked for"),
         }
         tokio::time::sleep(RECOVERY_INTERVAL).await;

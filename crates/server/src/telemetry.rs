@@ -3,6 +3,10 @@
 //! It must never tell an e-mail address, a password, a token or a secret. What a newcomer gets wrong: a label has few
 //! values, fixed by the code. The path a client asked for is not one, its route is; an organization never is.
 
+pub use tenantry_domain::measure::{
+    OPERATION_RECOVERIES, OPERATIONS, PASSWORD_HASH_DURATION, STORE_WRITE_BATCH_SIZE,
+};
+
 use crate::config::{Config, LogFormat, LogLevel};
 use jiff::Timestamp;
 use metrics::{Unit, describe_counter, describe_gauge, describe_histogram, gauge};
@@ -24,14 +28,6 @@ pub const HTTP_REQUEST_DURATION: &str = "http_request_duration_seconds";
 pub const HTTP_CONNECTIONS: &str = "http_connections";
 /// Passwords that wait for a thread.
 pub const PASSWORD_HASH_QUEUE_DEPTH: &str = "password_hash_queue_depth";
-/// Seconds a thread worked on one password.
-pub const PASSWORD_HASH_DURATION: &str = "password_hash_seconds";
-/// Recorded multi-step changes that ended, by `kind` and `outcome`.
-pub const OPERATIONS: &str = "operations_total";
-/// Operations taken over from an instance that did not finish them.
-pub const OPERATION_RECOVERIES: &str = "operation_recoveries_total";
-/// Writes that were made durable together.
-pub const STORE_WRITE_BATCH_SIZE: &str = "store_write_batch_size";
 /// Memory of the process that is in use.
 pub const PROCESS_RESIDENT_MEMORY: &str = "process_resident_memory_bytes";
 /// When the process started.

@@ -10,6 +10,7 @@ use crate::crash;
 use crate::error::{Error, ErrorCode, Result};
 use crate::ids::{OperationId, OrganizationId};
 use crate::limits::{OPERATION_WAIT, PAGE_MAX_ITEMS};
+use crate::measure::OPERATIONS;
 use crate::operation::{
     Actor, Arguments, Observed, Operation, OperationRecord, OperationState, Save, next_save,
 };
@@ -259,7 +260,9 @@ impl App {
             let store = &self.store.organizations;
             let (written, next) = match save {
                 Save::Update(next) => (store.update_organization(&next).await?, Some(*next)),
-                Save::Delete => (store.delete_organization(organization.id, organization.version).await?, None),
+                Save::Delete => {
+                    (store.delete_organization(organization.id, organization.version).await?, None)
+                }
             };
             if written == Written::Stale {
                 return Ok(Driven::Lost);
@@ -269,6 +272,8 @@ impl App {
                 Some(next) if next.operation.is_some() => organization = next,
                 _ => {
                     let record = OperationRecord::finished(&organization, &operation, self.now());
+                    metrics::counter!(OPERATIONS, "kind" => kind, "outcome" => record.state.as_str())
+                        .increment(1);
                     return Ok(Driven::Finished(record));
                 }
             }

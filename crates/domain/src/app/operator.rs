@@ -10,8 +10,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 /// What an operator key begins with, so that people and scanners recognize one.
 pub const OPERATOR_KEY_PREFIX: &str = "tenantry_operator_";
 
-/// The name of the value that holds the hash.
-const HASH: &str = "operator_key_hash";
+/// The name of the installation's value that holds the hash.
+pub const HASH: &str = "operator_key_hash";
 
 /// A new operator key.
 #[must_use]

@@ -1,8 +1,10 @@
 //! Making and checking password hashes: pure functions, each call costs milliseconds of one core.
 //!
 //! New hashes are Argon2id (RFC 9106) with the parameters below. Hashes that came from other software are
-//! checked as that software made them: Argon2 of any kind, bcrypt, and passlib's bcrypt over SHA-256. What a
-//! newcomer gets wrong: calling this on a thread that serves requests. Only [`super::pool`] calls it.
+//! checked as that software made them: Argon2 of any kind, bcrypt, and passlib's bcrypt over SHA-256. Such a
+//! check costs what that software chose, so until its owner signs in once and it is replaced, the time it takes
+//! tells that the account exists. What a newcomer gets wrong: calling this on a thread that serves requests.
+//! Only [`super::pool`] calls it.
 
 use super::policy::{NewPassword, PresentedPassword};
 use crate::error::{Error, ErrorCode, Result};

@@ -7,6 +7,7 @@
 use super::hash::{self, Memory, SALT_BYTES, Verdict};
 use super::policy::{NewPassword, PresentedPassword};
 use crate::error::{Error, ErrorCode, Result};
+use crate::measure::PASSWORD_HASH_DURATION;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -215,6 +216,7 @@ impl Shared {
     }
 
     fn record(&self, cost: Duration) {
+        metrics::histogram!(PASSWORD_HASH_DURATION).record(cost.as_secs_f64());
         let mut queue = self.lock();
         queue.cost = (queue.cost * (AVERAGE_OVER - 1) + cost) / AVERAGE_OVER;
     }

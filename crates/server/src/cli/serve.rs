@@ -28,7 +28,6 @@ pub fn run(config: Config) -> Result<()> {
 
 async fn serve(config: &Config) -> Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    telemetry::record_start(clock.now());
     // The port before the data: who starts a second one by mistake hears of the port, and nothing was touched.
     let listener = TcpListener::bind((config.host, config.port)).await.with_context(|| {
         format!("{}:{} cannot be listened on (another port: --port)", config.host, config.port)

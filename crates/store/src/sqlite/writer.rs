@@ -18,6 +18,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
+use tenantry_domain::measure::STORE_WRITE_BATCH_SIZE;
 use tenantry_domain::{Error, Result};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
@@ -207,6 +208,8 @@ impl Body {
     fn serve(&mut self, mut jobs: Vec<Box<dyn Job>>) {
         self.counters.jobs.fetch_add(jobs.len() as u64, Ordering::Relaxed);
         self.counters.batches.fetch_add(1, Ordering::Relaxed);
+        #[expect(clippy::cast_precision_loss, reason = "a batch is far smaller than 2^52")]
+        metrics::histogram!(STORE_WRITE_BATCH_SIZE).record(jobs.len() as f64);
         self.dirty = true;
         let outcome = self.attempt(&mut jobs);
         if let Err(error) = &outcome {

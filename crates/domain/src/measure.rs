@@ -1,0 +1,11 @@
+//! The names of the numbers that the domain and the store count. Where they go is the server's business;
+//! without a recorder they go nowhere.
+
+/// Recorded multi-step changes that ended, by `kind` and `outcome`.
+pub const OPERATIONS: &str = "operations_total";
+/// Operations taken over from an instance that did not finish them.
+pub const OPERATION_RECOVERIES: &str = "operation_recoveries_total";
+/// Seconds a thread worked on one password.
+pub const PASSWORD_HASH_DURATION: &str = "password_hash_seconds";
+/// Writes that were made durable together.
+pub const STORE_WRITE_BATCH_SIZE: &str = "store_write_batch_size";
