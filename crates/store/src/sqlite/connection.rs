@@ -10,6 +10,8 @@ const WRITER_BUSY: Duration = Duration::from_secs(5);
 const READER_BUSY: Duration = Duration::from_millis(500);
 /// Statements each connection keeps prepared; more than there are.
 const STATEMENTS: usize = 64;
+/// Pages the writer keeps in memory, in KiB: its indexes are written all over.
+const WRITER_CACHE_KIB: i64 = 8 << 10;
 /// Size that the write-ahead log is cut to after a burst, in bytes.
 const LOG_BYTES: i64 = 16 << 20;
 
@@ -29,6 +31,9 @@ pub(super) fn configure_writer(connection: &Connection) -> rusqlite::Result<()> 
     // FULL fsyncs the log at every commit: what is acknowledged survives power loss. NORMAL would not.
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "foreign_keys", true)?;
+    // What a savepoint needs for its rollback stays in memory; in files it took half of a write's time.
+    connection.pragma_update(None, "temp_store", "memory")?;
+    connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
     connection.pragma_update(None, "journal_size_limit", LOG_BYTES)
 }
 

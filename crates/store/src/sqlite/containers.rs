@@ -148,16 +148,19 @@ impl Files {
     /// Refuses a file that has the name of this organization's container and is not that.
     fn check_identity(&self, id: OrganizationId) -> Result<()> {
         let owner = self.with(id, template::owner)?;
-        if owner == id.to_string() {
+        if owner == Some(id.to_string()) {
             return Ok(());
         }
-        Err(Error::unavailable(format!("the file of the container of {id} says that it belongs to {owner}")))
+        Err(Error::unavailable(format!(
+            "the file of the container of {id} says that it belongs to {owner:?}"
+        )))
     }
 
     fn count(&self, id: OrganizationId) -> Result<u64> {
         let _guard = self.shared(id);
         let documents = self.with(id, template::count)?;
-        u64::try_from(documents).map_err(Error::internal)
+        let documents = documents.and_then(|documents| u64::try_from(documents).ok());
+        documents.ok_or_else(|| Error::unavailable(format!("the container of {id} has lost its count")))
     }
 
     /// Opens the container for one look. For reading and writing, because a reader alone leaves the files of

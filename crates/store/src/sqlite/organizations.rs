@@ -19,12 +19,12 @@ use tenantry_domain::store::{Inserted, OrganizationQuery, Organizations, Written
 
 statements! {
     EXISTS = "SELECT 1 FROM organizations WHERE id = ?1";
-    INSERT = "INSERT INTO organizations (id, version, identifier, status, hidden, live, purge_due, \
+    INSERT = "INSERT INTO organizations (id, version, identifier, status, hidden, purge_due, \
         operation_id, lease_owner, lease_until, record) \
-        VALUES (:id, :version, :identifier, :status, :hidden, :live, :purge_due, \
+        VALUES (:id, :version, :identifier, :status, :hidden, :purge_due, \
         :operation_id, :lease_owner, :lease_until, :record)";
     UPDATE = "UPDATE organizations SET version = :version, identifier = :identifier, status = :status, \
-        hidden = :hidden, live = :live, purge_due = :purge_due, operation_id = :operation_id, \
+        hidden = :hidden, purge_due = :purge_due, operation_id = :operation_id, \
         lease_owner = :lease_owner, lease_until = :lease_until, record = :record \
         WHERE id = :id AND version = :version - 1";
     DELETE = "DELETE FROM organizations WHERE id = ?1 AND version = ?2";
@@ -32,7 +32,9 @@ statements! {
     RESERVE = "INSERT INTO reserved_keys (key, organization_id) VALUES (?1, ?2)";
     RELEASE = "DELETE FROM reserved_keys WHERE key = ?1";
     GET = "SELECT record FROM organizations WHERE id = ?1";
-    FIND = "SELECT record FROM organizations WHERE identifier = ?1 AND live = 1";
+    // Of those that are not hidden, at most one has the identifier reserved.
+    FIND = "SELECT record FROM organizations \
+        WHERE hidden = 0 AND identifier = ?1 AND status <> 'provisioning'";
     FIND_OF_OPERATION = "SELECT record FROM organizations WHERE operation_id = ?1";
     LIST_SHOWN = "SELECT record FROM organizations \
         WHERE hidden = 0 AND (identifier, id) > (?1, ?2) AND identifier < ?3 \
@@ -158,7 +160,6 @@ fn save(
             ":identifier": organization.naming.identifier.as_str(),
             ":status": status.as_str(),
             ":hidden": matches!(status, Status::Deleted | Status::Purging),
-            ":live": organization.is_live(),
             ":purge_due": purge_due(organization).map(Timestamp::as_millisecond),
             ":operation_id": operation.map(|operation| operation.id.as_bytes()),
             ":lease_owner": operation.map(|operation| &operation.owner),

@@ -16,16 +16,15 @@ const APPLICATION_ID: i64 = 0x544e_5459;
 const STEPS: &[&str] = &[STEP_1];
 
 const STEP_1: &str = "
--- `status` is the wire name. `hidden` is 1 for what lists show only when asked (deleted, purging), `live` is 1
--- for what answers to its identifier. `purge_due` is set while it may be purged, `operation_id` and the lease
--- while an operation is under way. Moments are milliseconds since 1970.
+-- `status` is the wire name. `hidden` is 1 for what lists show only when asked (deleted, purging). `purge_due`
+-- is set while it may be purged, `operation_id` and the lease while an operation is under way. Moments are
+-- milliseconds since 1970.
 CREATE TABLE organizations (
     id BLOB PRIMARY KEY NOT NULL,
     version INTEGER NOT NULL,
     identifier TEXT NOT NULL,
     status TEXT NOT NULL,
     hidden INTEGER NOT NULL,
-    live INTEGER NOT NULL,
     purge_due INTEGER,
     operation_id BLOB,
     lease_owner TEXT,
@@ -35,7 +34,6 @@ CREATE TABLE organizations (
 CREATE INDEX organizations_by_name ON organizations (identifier, id);
 CREATE INDEX organizations_shown ON organizations (identifier, id) WHERE hidden = 0;
 CREATE INDEX organizations_by_status ON organizations (status, identifier, id);
-CREATE INDEX organizations_live ON organizations (identifier) WHERE live = 1;
 CREATE INDEX organizations_due ON organizations (purge_due) WHERE purge_due IS NOT NULL;
 CREATE UNIQUE INDEX organizations_by_operation ON organizations (operation_id) WHERE operation_id IS NOT NULL;
 CREATE INDEX organizations_leased ON organizations (lease_owner, lease_until) WHERE lease_owner IS NOT NULL;
@@ -125,7 +123,7 @@ pub(super) fn upgrade(connection: &mut Connection, file: &Path) -> Result<(), Op
 }
 
 /// The schema version; 0 for an empty file.
-fn inspect(connection: &Connection, file: &Path) -> Result<i64, OpenError> {
+pub(super) fn inspect(connection: &Connection, file: &Path) -> Result<i64, OpenError> {
     let (application, version, objects) = header(connection).map_err(|error| refused(file, &error))?;
     let is_empty = application == 0 && version == 0 && objects == 0;
     if application != APPLICATION_ID && !is_empty {
@@ -164,5 +162,48 @@ pub(super) fn refused(file: &Path, error: &rusqlite::Error) -> OpenError {
             directory: file.parent().unwrap_or(file).into(),
             cause: error.to_string(),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sqlite::statement::tests::check_plans;
+    use crate::sqlite::{accounts, installation, operations, organizations, requests, sessions, throttles};
+
+    fn upgraded() -> Connection {
+        let mut connection = Connection::open_in_memory().unwrap();
+        upgrade(&mut connection, Path::new("control.db")).unwrap();
+        connection
+    }
+
+    #[test]
+    fn every_statement_uses_an_index() {
+        let lists = [
+            organizations::STATEMENTS,
+            accounts::STATEMENTS,
+            sessions::STATEMENTS,
+            operations::STATEMENTS,
+            requests::STATEMENTS,
+            throttles::STATEMENTS,
+            installation::STATEMENTS,
+        ];
+        lists.iter().for_each(|list| check_plans(&upgraded(), list));
+
+        // The containers have a schema of their own, and check theirs there.
+        let sources = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/sqlite")).unwrap();
+        let declaring = sources
+            .filter_map(|source| std::fs::read_to_string(source.unwrap().path()).ok())
+            .filter(|source| source.contains("\nstatements! {"));
+        assert_eq!(declaring.count(), lists.len(), "a file declares statements and is not in the list");
+    }
+
+    #[test]
+    fn an_upgrade_that_has_been_done_changes_nothing() {
+        let mut connection = upgraded();
+        let before = connection.total_changes();
+        upgrade(&mut connection, Path::new("control.db")).unwrap();
+        assert_eq!(connection.total_changes(), before);
+        assert_eq!(header(&connection).unwrap().1, KNOWN);
     }
 }

@@ -103,3 +103,36 @@ pub(super) fn encode(record: &impl serde::Serialize) -> Attempt<String> {
 pub(super) fn integer(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::Statement;
+    use rusqlite::Connection;
+
+    /// Refuses a statement that goes through a table or sorts: on a large installation it would take for ever.
+    pub(in crate::sqlite) fn check_plans(connection: &Connection, statements: &[Statement]) {
+        for Statement { sql } in statements {
+            let mut explain = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+            let plan: Vec<String> =
+                explain.raw_query().mapped(|row| row.get("detail")).collect::<Result<_, _>>().unwrap();
+            let slow = |line: &String| line.starts_with("SCAN") || line.contains("TEMP B-TREE");
+            assert!(!plan.iter().any(slow), "{sql}\n{plan:#?}");
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "SCAN")]
+    fn a_scan_is_noticed() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch("CREATE TABLE t (a)").unwrap();
+        check_plans(&connection, &[Statement { sql: "SELECT a FROM t" }]);
+    }
+
+    #[test]
+    #[should_panic(expected = "TEMP B-TREE")]
+    fn a_sort_is_noticed() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch("CREATE TABLE t (a INTEGER PRIMARY KEY, b)").unwrap();
+        check_plans(&connection, &[Statement { sql: "SELECT b FROM t WHERE a > 1 ORDER BY b" }]);
+    }
+}

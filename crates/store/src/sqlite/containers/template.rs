@@ -1,5 +1,6 @@
 //! What is in a container: its schema, and the bytes of an empty one.
 
+use crate::sqlite::statement::statements;
 use jiff::Timestamp;
 use rusqlite::{Connection, MAIN_DB};
 use std::sync::{Mutex, PoisonError};
@@ -47,8 +48,12 @@ CREATE TRIGGER document_removed AFTER DELETE ON documents BEGIN
 END;
 ";
 
-const SET_METADATA: &str = "INSERT INTO metadata (name, value) VALUES (?1, ?2) \
-    ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+statements! {
+    SET_METADATA = "INSERT INTO metadata (name, value) VALUES (?1, ?2) \
+        ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+    OWNER = "SELECT value FROM metadata WHERE name = 'organization_id'";
+    COUNT = "SELECT documents FROM document_count WHERE id = 1";
+}
 
 /// Where the file's header says how it is written, and the value for a write-ahead log (SQLite's file format,
 /// 1.3.3). A database in memory cannot have one, so the bytes are set afterwards.
@@ -63,27 +68,64 @@ impl Template {
         let connection = Connection::open_in_memory()?;
         connection.pragma_update(None, "application_id", APPLICATION_ID)?;
         connection.execute_batch(SCHEMA)?;
-        connection.execute(SET_METADATA, ["schema_version", SCHEMA_VERSION])?;
+        SET_METADATA.execute(&connection, ["schema_version", SCHEMA_VERSION])?;
         Ok(Self(Mutex::new(connection)))
     }
 
     /// The bytes of an empty container of that organization.
     pub(super) fn fill(&self, id: OrganizationId, created_at: Timestamp) -> rusqlite::Result<Vec<u8>> {
         let mut connection = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        connection.execute(SET_METADATA, ["organization_id", &id.to_string()])?;
-        connection.execute(SET_METADATA, ["created_at", &created_at.to_string()])?;
+        SET_METADATA.execute(&connection, ["organization_id", &id.to_string()])?;
+        SET_METADATA.execute(&connection, ["created_at", &created_at.to_string()])?;
         let mut bytes = connection.serialize(MAIN_DB)?.to_vec();
         bytes[JOURNAL_VERSIONS].fill(WRITE_AHEAD_LOG);
         Ok(bytes)
     }
 }
 
-/// Whose container it says it is.
-pub(super) fn owner(container: &Connection) -> rusqlite::Result<String> {
-    container.query_row("SELECT value FROM metadata WHERE name = 'organization_id'", [], |row| row.get(0))
+/// Whose container it says it is, if it says.
+pub(super) fn owner(container: &Connection) -> rusqlite::Result<Option<String>> {
+    OWNER.first(container, [], |row| row.get(0))
 }
 
-/// How many documents are in it.
-pub(super) fn count(container: &Connection) -> rusqlite::Result<i64> {
-    container.query_row("SELECT documents FROM document_count WHERE id = 1", [], |row| row.get(0))
+/// How many documents are in it, if it is a container at all.
+pub(super) fn count(container: &Connection) -> rusqlite::Result<Option<i64>> {
+    COUNT.first(container, [], |row| row.get(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sqlite::statement::tests::check_plans;
+
+    fn container() -> Connection {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(SCHEMA).unwrap();
+        connection.execute_batch("INSERT INTO collections (id, name) VALUES (1, 'notes')").unwrap();
+        connection
+    }
+
+    #[test]
+    fn counting_reads_one_row_whatever_the_size() {
+        check_plans(&container(), STATEMENTS);
+    }
+
+    #[test]
+    fn the_count_is_exact_through_every_kind_of_change() {
+        let container = container();
+        let steps = [
+            ("INSERT INTO documents VALUES (1, 'a', 1, '{}'), (1, 'b', 1, '{}'), (1, 'c', 1, '{}')", 3),
+            ("INSERT INTO documents VALUES (1, 'a', 1, '{}') ON CONFLICT DO UPDATE SET revision = 2", 3),
+            ("UPDATE documents SET body = '[]'", 3),
+            ("BEGIN; DELETE FROM documents WHERE id = 'a'; ROLLBACK", 3),
+            ("DELETE FROM documents WHERE id = 'a'", 2),
+            ("DELETE FROM documents WHERE id = 'a'", 2),
+            ("DELETE FROM documents", 0),
+        ];
+        for (sql, documents) in steps {
+            container.execute_batch(sql).unwrap();
+            assert_eq!(count(&container).unwrap(), Some(documents), "{sql}");
+        }
+        assert_eq!(owner(&container).unwrap(), None, "metadata is not a document, and there is none");
+    }
 }
