@@ -18,7 +18,8 @@ use std::time::Duration;
 /// An attempt that has been counted.
 pub(super) struct Attempt {
     counted: Vec<(ThrottleKey, Limit)>,
-    familiar: ThrottleKey,
+    /// What remembers the network as one the account signs in from, if it is none yet.
+    stranger: Option<ThrottleKey>,
     at: Timestamp,
     /// How many more this account may be tried at once from this network; none where nobody counts.
     pub(super) remaining: Option<u32>,
@@ -29,7 +30,7 @@ impl App {
     pub(super) async fn count_attempt(&self, account: &EmailKey, network: ClientNetwork) -> Result<Attempt> {
         let (account, network) = (account.as_str(), network.text());
         let familiar = ThrottleKey::new("familiar", &[account, &network]);
-        let mut attempt = Attempt { counted: Vec::new(), familiar, at: self.now(), remaining: None };
+        let mut attempt = Attempt { counted: Vec::new(), stranger: None, at: self.now(), remaining: None };
         if !self.policy.throttle {
             return Ok(attempt);
         }
@@ -39,6 +40,7 @@ impl App {
         ];
         if !self.store.throttles.is_counted(&familiar, attempt.at).await? {
             counters.push((ThrottleKey::new("strangers", &[account]), SIGN_IN_STRANGERS));
+            attempt.stranger = Some(familiar);
         }
         for (key, limit) in counters {
             match self.store.throttles.take(&key, limit, attempt.at).await? {
@@ -57,12 +59,12 @@ impl App {
 
     /// The attempt was a good one: takes it back, and remembers the network.
     pub(super) async fn reward(&self, attempt: &Attempt) -> Result<()> {
-        if !self.policy.throttle {
-            return Ok(());
-        }
         self.take_back(attempt).await?;
-        // Refused only says that the network was familiar already.
-        self.store.throttles.take(&attempt.familiar, FAMILIAR, attempt.at).await.map(|_| ())
+        match &attempt.stranger {
+            // Refused only says that another sign-in was quicker to make the network familiar.
+            Some(network) => self.store.throttles.take(network, FAMILIAR, attempt.at).await.map(|_| ()),
+            None => Ok(()),
+        }
     }
 
     /// Counts the making of an organization, or refuses it. How many more are allowed at once, where anybody
