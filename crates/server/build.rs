@@ -3,7 +3,6 @@
 //!
 //! Why at build time: a Content-Security-Policy without inline scripts needs the scripts as files, the crates
 //! bring them inside a page or an archive, and nothing of this third-party code belongs into our repository.
-#![expect(clippy::print_stdout, reason = "this is how a build script speaks to cargo")]
 #![expect(clippy::disallowed_methods, reason = "this is how cargo speaks to a build script")]
 
 use aide::redoc::Redoc;

@@ -1,7 +1,7 @@
 //! A real Chromium without a window, driven through WebDriver as a person would drive it.
 //!
-//! It notes everything its pages write to the console and every request they make. No name but that of this
-//! machine resolves in it, so that a page which needs another host fails here as it would behind a firewall.
+//! It notes every error on its pages and every request they make. No name resolves in it, so that a page which
+//! needs another host fails here as it would behind a firewall.
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde_json::{Value, json};
@@ -10,8 +10,8 @@ use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use tempfile::TempDir;
 
-/// How long a page may take until it shows what is awaited.
-const PATIENCE_MS: u64 = 30_000;
+/// How long a page may take until it shows what is awaited; long, because other tests run beside.
+const PATIENCE_MS: u64 = 60_000;
 
 /// The key under which WebDriver names an element (W3C WebDriver, 12.2).
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
@@ -56,7 +56,7 @@ impl Browser {
     async fn leave_the_start_page(&self) {
         self.open("about:blank").await;
         self.requests().await;
-        self.console().await;
+        self.errors().await;
     }
 
     /// Opens `url` and waits until it is loaded.
@@ -67,6 +67,11 @@ impl Browser {
     /// Loads the page again.
     pub async fn reload(&self) {
         self.post("refresh", json!({})).await;
+    }
+
+    /// Runs JavaScript on the page.
+    pub async fn run(&self, script: &str) {
+        self.post("execute/sync", json!({ "script": script, "args": [] })).await;
     }
 
     /// Waits until a JavaScript expression is true.
@@ -83,11 +88,8 @@ impl Browser {
         let holds = self.post("execute/async", json!({ "script": script, "args": [] })).await;
         if holds != true {
             let picture = self.screenshot(&format!("failed-{}", std::process::id())).await;
-            let console = self.console().await.join("\n");
-            panic!(
-                "not true in time: {expression}\nthe page: {}\nits console:\n{console}",
-                picture.display()
-            );
+            let errors = self.errors().await.join("\n");
+            panic!("not true in time: {expression}\nthe page: {}\nits errors:\n{errors}", picture.display());
         }
     }
 
@@ -103,9 +105,11 @@ impl Browser {
         self.post(&format!("element/{element}/value"), json!({ "text": text })).await;
     }
 
-    /// Everything written to the console since the last call, and what the browser itself complained of.
-    pub async fn console(&self) -> Vec<String> {
-        self.log("browser").await.iter().map(ToString::to_string).collect()
+    /// The errors since the last call: the pages' own and the browser's, such as what a policy refused. What
+    /// the pages' libraries merely warn of is between them and their authors.
+    pub async fn errors(&self) -> Vec<String> {
+        let entries = self.log("browser").await;
+        entries.iter().filter(|entry| entry["level"] == "SEVERE").map(ToString::to_string).collect()
     }
 
     /// Every request made since the last call.
