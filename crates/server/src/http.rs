@@ -45,10 +45,8 @@ pub struct HttpSettings {
     public_lookup: LookupPolicy,
     metrics: MetricsPolicy,
     max_body_bytes: usize,
-    /// For the body to arrive.
+    /// From the head of a request to the head of its answer.
     request_timeout: Duration,
-    /// For the answer to begin, with the body's time in it.
-    answer_timeout: Duration,
     trusted_proxies: Vec<Network>,
 }
 
@@ -78,7 +76,6 @@ pub fn router(app: Arc<App>, entropy: Arc<dyn Entropy>, config: &Config) -> Rout
         metrics: config.metrics,
         max_body_bytes: config.max_body_bytes,
         request_timeout: config.request_timeout,
-        answer_timeout: config.request_timeout * 2,
         trusted_proxies: config.trusted_proxies.clone(),
     };
     let http = Arc::new(Http {

@@ -43,7 +43,8 @@ impl FromRequest<Arc<Http>> for JsonBody {
             return Err(too_large(limit));
         }
         let arriving = axum::body::to_bytes(body, limit);
-        let bytes = match tokio::time::timeout(http.settings.request_timeout, arriving).await {
+        // Half of the time, so that a slow client hears of its own slowness and not of ours.
+        let bytes = match tokio::time::timeout(http.settings.request_timeout / 2, arriving).await {
             Err(_) => return Err(ErrorCode::RequestTimeout.into()),
             Ok(Ok(bytes)) => bytes,
             Ok(Err(error)) => return Err(broken(&error, limit)),

@@ -31,7 +31,7 @@ pub async fn frame(State(http): State<Arc<Http>>, request: Request, next: Next) 
     let id = RequestId::of(request.headers(), &*http.entropy);
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let answer = tokio::time::timeout(http.settings.answer_timeout, next.run(request)).await;
+    let answer = tokio::time::timeout(http.settings.request_timeout, next.run(request)).await;
     let mut response = render(answer.unwrap_or_else(|_| too_slow()), &id);
     add_headers(response.headers_mut(), &id);
     let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
