@@ -2,7 +2,7 @@
 
 use super::Http;
 use super::problem::Refusal;
-use axum::extract::{FromRequestParts, OptionalFromRequestParts};
+use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use std::sync::Arc;
@@ -76,15 +76,6 @@ impl FromRequestParts<Arc<Http>> for AnyCaller {
     }
 }
 
-impl OptionalFromRequestParts<Arc<Http>> for AnyCaller {
-    type Rejection = Refusal;
-
-    /// Nobody, where there is no credential; a bad one is refused all the same.
-    async fn from_request_parts(parts: &mut Parts, http: &Arc<Http>) -> Result<Option<Self>, Refusal> {
-        Ok(optional(http, &parts.headers).await?.map(Self))
-    }
-}
-
 /// Whoever the credential of a request proves, where that makes a difference to a route that is open to all.
 ///
 /// # Errors
@@ -97,13 +88,13 @@ pub async fn optional(http: &Http, headers: &HeaderMap) -> Result<Option<Caller>
     }
 }
 
-/// The operator, where that depends on a setting.
+/// The operator, if the request carries an operator key.
 ///
 /// # Errors
 /// `operator_key_invalid`.
-pub fn optional_operator(http: &Http, headers: &HeaderMap) -> Result<Option<Operator>> {
+pub fn operator_key(http: &Http, headers: &HeaderMap) -> Result<Option<Operator>> {
     match credential(headers) {
-        Credential::None => Ok(None),
-        Credential::Key(key) | Credential::Token(key) => http.app.authenticate_operator(key).map(Some),
+        Credential::Key(key) => http.app.authenticate_operator(key).map(Some),
+        Credential::None | Credential::Token(_) => Ok(None),
     }
 }

@@ -4,14 +4,14 @@
 //! unknown fields are ignored here, as the references do, and the three dialects of `PUT /org/update` are told
 //! apart in [`Dialect`] alone.
 
-use super::caller::{AnyCaller, Member};
+use super::Http;
+use super::caller::Member;
 use super::extract::{Client, JsonBody, QueryFields};
 use super::fields::Fields;
 use super::idempotency;
 use super::problem::Refusal;
 use super::rate_limit::announce;
 use super::representation::{OrganizationBody, json, with_etag, with_operation};
-use super::Http;
 use crate::config::LookupPolicy;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -21,7 +21,7 @@ use serde::Serialize;
 use std::sync::Arc;
 use tenantry_domain::account::CredentialChange;
 use tenantry_domain::app::OrganizationView;
-use tenantry_domain::app::caller::{Caller, SignedIn, Signup};
+use tenantry_domain::app::caller::{Caller, SignedIn};
 use tenantry_domain::app::operations::Outcome;
 use tenantry_domain::app::organizations::{NewOrganization, OrganizationChange};
 use tenantry_domain::email::EmailAddress;
@@ -53,11 +53,11 @@ pub struct CreateOrganization {
 pub async fn create(
     State(http): State<Arc<Http>>,
     Client(network): Client,
-    caller: Option<AnyCaller>,
     headers: HeaderMap,
     body: JsonBody,
 ) -> Result<Response, Refusal> {
-    let signup = signup(&http, caller)?;
+    // An operator key must be good; an access token, perhaps an old one, makes no difference and is not looked at.
+    let signup = http.app.allow_signup(super::caller::operator_key(&http, &headers)?)?;
     // Checked before anything is counted or claimed: bad input costs its sender nothing.
     read_new_organization(&http, body.fields()?)?;
     let work = Arc::clone(&http);
@@ -65,7 +65,8 @@ pub async fn create(
     idempotency::once(&http, &headers, signup.scope(), &request, move |id| async move {
         let new = read_new_organization(&work, body.fields()?)?;
         let remaining = work.app.count_create(network).await?;
-        let (record, view) = done(work.app.create_organization(signup, NewOrganization { id, ..new }).await?)?;
+        let (record, view) =
+            done(work.app.create_organization(signup, NewOrganization { id, ..new }).await?)?;
         let mut response = json(StatusCode::CREATED, &OrganizationBody::full(&view));
         if let Ok(location) = HeaderValue::from_str(&format!("/v1/organizations/{}", view.organization.id)) {
             response.headers_mut().insert(header::LOCATION, location);
@@ -74,13 +75,6 @@ pub async fn create(
         Ok(with_operation(with_etag(response, &view), &record))
     })
     .await
-}
-
-fn signup(http: &Http, caller: Option<AnyCaller>) -> Result<Signup> {
-    match caller {
-        Some(AnyCaller(Caller::Operator(operator))) => http.app.allow_signup(Some(operator)),
-        _ => http.app.allow_signup(None),
-    }
 }
 
 fn read_new_organization(http: &Http, mut fields: Fields) -> Result<NewOrganization> {

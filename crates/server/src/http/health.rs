@@ -1,7 +1,7 @@
 //! Whether the service lives, whether it can work, what it counts; and what it is.
 
 use super::Http;
-use super::caller::optional_operator;
+use super::caller::operator_key;
 use super::extract::Segment;
 use super::problem::Refusal;
 use super::representation::json;
@@ -97,7 +97,7 @@ pub async fn metrics(State(http): State<Arc<Http>>, headers: HeaderMap) -> Resul
     match http.settings.metrics {
         MetricsPolicy::Off => return Err(ErrorCode::RouteNotFound.into()),
         MetricsPolicy::Operator => {
-            optional_operator(&http, &headers)?.ok_or(ErrorCode::OperatorKeyRequired)?;
+            operator_key(&http, &headers)?.ok_or(ErrorCode::OperatorKeyRequired)?;
         }
         MetricsPolicy::Open => {}
     }

@@ -15,7 +15,9 @@ use utoipa::OpenApi;
 pub enum Access {
     /// Anybody.
     Public,
-    /// Anybody, or fewer, as a setting says; a credential that is sent must be good.
+    /// Anybody, or fewer, as a setting says; an operator key that is sent must be good.
+    SettingOperator,
+    /// Anybody, or fewer, as a setting says; then a credential that is sent must be good.
     Setting,
     /// An account with an access token.
     Member,
@@ -29,6 +31,7 @@ impl Access {
     const fn as_str(self) -> &'static str {
         match self {
             Self::Public => "public",
+            Self::SettingOperator => "setting_operator",
             Self::Setting => "setting",
             Self::Member => "member",
             Self::OperatorOrMember => "operator_or_member",
@@ -39,14 +42,10 @@ impl Access {
     const fn codes(self) -> &'static [ErrorCode] {
         match self {
             Self::Public => &[],
-            Self::Setting => &[
-                E::TokenMissing,
-                E::TokenInvalid,
-                E::TokenExpired,
-                E::TokenRevoked,
-                E::OperatorKeyRequired,
-                E::OperatorKeyInvalid,
-            ],
+            Self::SettingOperator => &[E::OperatorKeyRequired, E::OperatorKeyInvalid],
+            Self::Setting => {
+                &[E::TokenMissing, E::TokenInvalid, E::TokenExpired, E::TokenRevoked, E::OperatorKeyInvalid]
+            }
             Self::Member => &[E::TokenMissing, E::TokenInvalid, E::TokenExpired, E::TokenRevoked],
             Self::OperatorOrMember => {
                 &[E::TokenMissing, E::TokenInvalid, E::TokenExpired, E::TokenRevoked, E::OperatorKeyInvalid]
@@ -65,6 +64,7 @@ impl Access {
     fn security(self) -> Value {
         match self {
             Self::Public => json!([]),
+            Self::SettingOperator => json!([{}, { "operatorKey": [] }]),
             Self::Setting => json!([{}, { "token": [] }, { "operatorKey": [] }]),
             Self::Member => json!([{ "token": [] }]),
             Self::OperatorOrMember => json!([{ "token": [] }, { "operatorKey": [] }]),
@@ -100,12 +100,12 @@ const RULES: &[Rule] = &[
     rule("health", Access::Public, &[]),
     rule("livez", Access::Public, &[]),
     rule("readyz", Access::Public, &[]),
-    rule("metrics", Access::Setting, &[E::RouteNotFound]),
+    rule("metrics", Access::SettingOperator, &[E::RouteNotFound]),
     rule("jwks", Access::Public, &[]),
     rule("problem", Access::Public, &[E::RouteNotFound]),
     rule(
         "create",
-        Access::Setting,
+        Access::SettingOperator,
         &[
             E::NameTaken,
             E::EmailTaken,
@@ -301,7 +301,8 @@ fn apply(operation: &mut Value, rule: &Rule) {
 }
 
 fn response(codes: &[ErrorCode]) -> Value {
-    let lines: Vec<String> = codes.iter().map(|code| format!("- `{}`: {}", code.code(), code.title())).collect();
+    let lines: Vec<String> =
+        codes.iter().map(|code| format!("- `{}`: {}", code.code(), code.title())).collect();
     let names: Vec<&str> = codes.iter().map(|code| code.code()).collect();
     json!({
         "description": lines.join("\n"),
