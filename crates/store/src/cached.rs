@@ -128,3 +128,6 @@ where
 async fn whole<T: Send + 'static>(write: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
     tokio::spawn(write).await.map_err(|_| Error::unavailable("a write was cut off"))?
 }
+
+#[cfg(test)]
+mod tests;

@@ -275,3 +275,6 @@ fn in_savepoint(connection: &Connection, job: &mut dyn Job) -> rusqlite::Result<
 fn run(connection: &Connection, sql: &'static str) -> rusqlite::Result<()> {
     connection.prepare_cached(sql)?.execute([]).map(|_| ())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,196 @@
+//! No stale read after an acknowledged write, in every order that a reader and a writer can come in.
+
+use super::*;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use tenantry_domain::ids::AccountId;
+use tokio::sync::oneshot;
+
+/// A record that is nothing but its version.
+#[derive(Debug, PartialEq, Eq)]
+struct Version(u64);
+
+impl Weigh for Version {
+    fn bytes(&self) -> usize {
+        size_of::<Self>()
+    }
+}
+
+fn key(number: u8) -> AccountId {
+    AccountId::from_bytes([number; 12])
+}
+
+/// An engine with one version per key, which counts how often it is asked.
+struct Engine {
+    versions: Vec<AtomicU64>,
+    loads: AtomicU32,
+}
+
+impl Engine {
+    fn new(keys: usize) -> Arc<Self> {
+        Arc::new(Self { versions: (0..keys).map(|_| AtomicU64::new(0)).collect(), loads: AtomicU32::new(0) })
+    }
+
+    /// Reads, and takes its time until the reader hears of it.
+    async fn load(&self, number: usize) -> Result<Option<Arc<Version>>> {
+        self.loads.fetch_add(1, Ordering::Relaxed);
+        let version = self.versions[number].load(Ordering::SeqCst);
+        tokio::task::yield_now().await;
+        Ok(Some(Arc::new(Version(version))))
+    }
+
+    async fn increment(self: Arc<Self>, number: usize) -> Result<u64> {
+        tokio::task::yield_now().await;
+        let version = self.versions[number].fetch_add(1, Ordering::SeqCst) + 1;
+        tokio::task::yield_now().await;
+        Ok(version)
+    }
+}
+
+async fn read(records: &Records<AccountId, Version>, engine: &Engine) -> u64 {
+    records.get(key(0), engine.load(0)).await.unwrap().unwrap().0
+}
+
+#[tokio::test]
+async fn what_was_read_once_is_not_asked_for_again() {
+    let (records, engine) = (Records::new(1 << 20), Engine::new(1));
+    for _ in 0..10 {
+        assert_eq!(read(&records, &engine).await, 0);
+    }
+    assert_eq!(engine.loads.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_asked_for_every_time() {
+    let records: Arc<Records<AccountId, Version>> = Records::new(1 << 20);
+    assert_eq!(records.get(key(0), async { Ok(None) }).await.unwrap(), None);
+    let error = records.get(key(0), async { Err(Error::unavailable("away")) }).await.unwrap_err();
+    assert_eq!(error.cause(), Some("away"));
+    assert_eq!(read(&records, &Engine::new(1)).await, 0);
+}
+
+/// The reader has the old record in its hand while the write goes through from beginning to end.
+#[tokio::test]
+async fn a_reader_that_was_overtaken_by_a_write_leaves_nothing_old_behind() {
+    for several in [false, true] {
+        let (records, engine) = (Records::new(1 << 20), Engine::new(1));
+        let (go_on, waiting) = oneshot::channel::<()>();
+        let (has_read, reading) = oneshot::channel::<()>();
+        let reader = {
+            let (records, engine) = (records.clone(), engine.clone());
+            tokio::spawn(async move {
+                let load = async {
+                    let found = engine.load(0).await;
+                    has_read.send(()).unwrap();
+                    waiting.await.unwrap();
+                    found
+                };
+                records.get(key(0), load).await.unwrap().unwrap().0
+            })
+        };
+        reading.await.unwrap();
+        let write = engine.clone().increment(0);
+        if several {
+            records.write_some(write, |_| vec![key(1), key(0)]).await.unwrap();
+        } else {
+            records.write_one(key(0), write).await.unwrap();
+        }
+        // Also before the first reader is done, the next one sees the new record.
+        assert_eq!(read(&records, &engine).await, 1);
+        go_on.send(()).unwrap();
+        assert_eq!(reader.await.unwrap(), 0, "it began before the write, so it may see what was before");
+        assert_eq!(read(&records, &engine).await, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_failed_write_is_forgotten_as_if_it_had_been_done() {
+    for several in [false, true] {
+        let (records, engine) = (Records::new(1 << 20), Engine::new(1));
+        assert_eq!(read(&records, &engine).await, 0);
+        let engine_of_write = engine.clone();
+        let write = async move {
+            engine_of_write.increment(0).await?;
+            Err::<(), _>(Error::unavailable("the answer was lost"))
+        };
+        if several {
+            records.write_some(write, |()| vec![]).await.unwrap_err();
+        } else {
+            records.write_one(key(0), write).await.unwrap_err();
+        }
+        assert_eq!(read(&records, &engine).await, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_write_forgets_its_record_even_if_nobody_waits_for_it() {
+    let (records, engine) = (Records::new(1 << 20), Engine::new(1));
+    assert_eq!(read(&records, &engine).await, 0);
+    let (go_on, waiting) = oneshot::channel::<()>();
+    let (started, starting) = oneshot::channel::<()>();
+    let (done, finished) = oneshot::channel::<()>();
+    let writer = {
+        let (records, engine) = (records.clone(), engine.clone());
+        let write = async move {
+            started.send(()).unwrap();
+            waiting.await.unwrap();
+            let version = engine.increment(0).await;
+            done.send(()).unwrap();
+            version
+        };
+        tokio::spawn(async move { records.write_one(key(0), write).await })
+    };
+    starting.await.unwrap();
+    writer.abort();
+    assert!(writer.await.unwrap_err().is_cancelled());
+    go_on.send(()).unwrap();
+    finished.await.unwrap();
+    // The write's own task has a few instructions left to go.
+    while read(&records, &engine).await != 1 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn memory_is_bounded_by_weight() {
+    let records: Arc<Records<AccountId, Version>> = Records::new(100_000);
+    for number in 0..10_000_u32 {
+        let mut bytes = [0; 12];
+        bytes[..4].copy_from_slice(&number.to_be_bytes());
+        let load = async { Ok(Some(Arc::new(Version(0)))) };
+        records.get(AccountId::from_bytes(bytes), load).await.unwrap();
+    }
+    assert!(records.cache.weight() <= 100_000);
+    assert!(records.cache.len() > 100, "and it is used");
+}
+
+/// Many threads, few keys and a cache so small that records are also pushed out: after a write was
+/// acknowledged, nobody ever reads less than it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+async fn nobody_reads_what_was_before_an_acknowledged_write() {
+    const KEYS: usize = 16;
+    const ROUNDS: usize = 4_000;
+    let acknowledged: Arc<Vec<AtomicU64>> = Arc::new((0..KEYS).map(|_| AtomicU64::new(0)).collect());
+    let (records, engine) = (Records::<AccountId, Version>::new(2_000), Engine::new(KEYS));
+    let mut tasks = Vec::new();
+    for task in 0..32 {
+        let (records, engine, acknowledged) = (records.clone(), engine.clone(), acknowledged.clone());
+        tasks.push(tokio::spawn(async move {
+            for round in 0..ROUNDS {
+                let number = (round * 7 + task * 5) % KEYS;
+                let id = key(u8::try_from(number).unwrap());
+                if (round + task) % 8 == 0 {
+                    let version = records.write_one(id, engine.clone().increment(number)).await.unwrap();
+                    acknowledged[number].fetch_max(version, Ordering::SeqCst);
+                }
+                let floor = acknowledged[number].load(Ordering::SeqCst);
+                let seen = records.get(id, engine.load(number)).await.unwrap().unwrap().0;
+                assert!(seen >= floor, "read version {seen} after {floor} was acknowledged");
+            }
+        }));
+    }
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let loads = engine.loads.load(Ordering::Relaxed) as usize;
+    assert!(loads < 32 * ROUNDS, "some reads came from memory");
+}
