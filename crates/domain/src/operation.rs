@@ -12,7 +12,7 @@ use crate::account::{Account, CredentialChange};
 use crate::email::EmailAddress;
 use crate::error::ErrorCode;
 use crate::ids::{AccountId, OperationId, OrganizationId};
-use crate::organization::{Naming, Organization, State};
+use crate::organization::{ContainerId, Naming, Organization, State};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -255,6 +255,8 @@ impl Operation {
 pub enum Observed {
     /// It is done (now or before).
     Done,
+    /// It is done, and the container is this one.
+    Made(Option<ContainerId>),
     /// It is done, and the container holds this many documents.
     Counted(u64),
     /// It cannot be, for a reason that is the caller's.
@@ -291,6 +293,9 @@ pub fn next_save(record: &Organization, observed: Observed, now: Timestamp) -> O
         _ => operation.documents,
     };
     let progressed = Operation { done: operation.done + 1, documents, ..operation.clone() };
+    if let Observed::Made(container) = observed {
+        next.container = container;
+    }
     change_record(&mut next, step, &operation.arguments, now);
     next.operation = Some(Box::new(progressed));
     Some(Save::Update(Box::new(next)))

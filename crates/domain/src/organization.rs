@@ -106,6 +106,11 @@ impl ReservedKey {
     }
 }
 
+/// Tells a container from any other that has its visible name at another time: on MongoDB the UUID of the
+/// collection. Effects carry it, so that a late one never meets another's container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ContainerId(#[serde(with = "hex::serde")] pub [u8; 16]);
+
 /// What an organization is called: its name, what follows from it, and the visible name of its container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Naming {
@@ -149,6 +154,9 @@ pub struct Organization {
     pub suspended: bool,
     /// Where its data lives.
     pub placement: Placement,
+    /// Which container it is, where the engine tells them apart by more than the organization's id.
+    #[serde(default)]
+    pub container: Option<ContainerId>,
     /// The account it was made with; `admin_id` on the wire.
     pub owner_id: AccountId,
     /// Sessions begun in an earlier epoch are dead.

@@ -16,7 +16,7 @@ use crate::idempotency::{Claim, RequestKey, RequestRecord, SavedAnswer};
 use crate::ids::{AccountId, OperationId, OrganizationId, SessionId};
 use crate::name::Identifier;
 use crate::operation::OperationRecord;
-use crate::organization::{Organization, Placement, Status};
+use crate::organization::{ContainerId, Organization, Placement, Status};
 use crate::session::Session;
 use crate::throttle::{Limit, Taken, ThrottleKey};
 use async_trait::async_trait;
@@ -192,8 +192,9 @@ pub trait Containers: Send + Sync {
     /// The placement new organizations get.
     fn default_placement(&self) -> Placement;
 
-    /// Makes an empty container; one of this organization that is there already stays as it is.
-    async fn create_container(&self, container: &NewContainer) -> Result<()>;
+    /// Makes an empty container; one of this organization that is there already stays as it is. What tells it
+    /// from others, where ids do not.
+    async fn create_container(&self, container: &NewContainer) -> Result<Option<ContainerId>>;
 
     /// Brings the container under another visible name, where the placement has one.
     async fn move_container(&self, organization: &Organization, namespace: &str) -> Result<()>;

@@ -86,6 +86,7 @@ impl App {
             state: State::Provisioning,
             suspended: false,
             placement: self.store.containers.default_placement(),
+            container: None,
             owner_id: owner.id,
             token_epoch: 0,
             delete_protection: false,

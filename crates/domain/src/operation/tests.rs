@@ -86,6 +86,7 @@ fn begun(kind: OperationKind) -> Organization {
         state,
         suspended: kind == OperationKind::Suspend,
         placement: Placement::Database,
+        container: None,
         owner_id: AccountId::from_bytes([2; 12]),
         token_epoch: 3,
         delete_protection: false,
@@ -118,6 +119,8 @@ fn run(kind: OperationKind, refuse: Option<Step>) -> (Vec<Step>, Save) {
         steps.push(step);
         let observed = if refuse == Some(step) {
             Observed::Refused(Refusal::EmailTaken)
+        } else if step == Step::CreateContainer {
+            Observed::Made(Some(ContainerId([9; 16])))
         } else if step == Step::MoveContainer {
             Observed::Counted(5)
         } else {
@@ -162,6 +165,7 @@ fn what_an_operation_leaves_behind() {
     let created = settled(OperationKind::Create, None);
     assert_eq!(created.status(), Status::Active);
     assert_eq!(created.reserved, naming("Old").reserved());
+    assert_eq!(created.container, Some(ContainerId([9; 16])));
 
     let renamed = settled(OperationKind::Rename, None);
     assert_eq!((renamed.naming, renamed.reserved), (naming("New"), naming("New").reserved()));

@@ -17,7 +17,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 use template::Template;
 use tenantry_domain::ids::OrganizationId;
-use tenantry_domain::organization::{Organization, Placement};
+use tenantry_domain::organization::{ContainerId, Organization, Placement};
 use tenantry_domain::store::{Containers, NewContainer};
 use tenantry_domain::{Error, Result};
 
@@ -50,9 +50,10 @@ impl Containers for Sqlite {
         Placement::Database
     }
 
-    async fn create_container(&self, container: &NewContainer) -> Result<()> {
+    /// The id in the file's name tells it from all others.
+    async fn create_container(&self, container: &NewContainer) -> Result<Option<ContainerId>> {
         let container = container.clone();
-        self.on_files(move |files| files.create(&container)).await
+        self.on_files(move |files| files.create(&container)).await.map(|()| None)
     }
 
     /// Nothing moves: the file is named by the id, which no rename changes, and the visible name is in the

@@ -27,8 +27,8 @@ impl App {
                 refusable(self.store.accounts.insert_account(owner).await.map(|_| ()))
             }
             (Step::CreateContainer, _) => {
-                containers.create_container(&new_container(organization, operation)).await?;
-                Ok(Observed::Done)
+                let made = containers.create_container(&new_container(organization, operation)).await?;
+                Ok(Observed::Made(made))
             }
             (Step::ChangeCredentials, Arguments::Rename { credentials, .. }) => match credentials {
                 Some((account, change)) => {
