@@ -120,7 +120,7 @@ pub async fn get(
         LookupPolicy::Card if !insider => OrganizationBody::card(&view),
         _ => OrganizationBody::full(&view),
     };
-    Ok(json(StatusCode::OK, &body))
+    Ok(with_etag(json(StatusCode::OK, &body), &view))
 }
 
 /// New names and credentials, in any of the references' dialects.

@@ -7,7 +7,7 @@ use super::problem::Refusal;
 use super::representation::{OperationBody, OperationPage, json};
 use super::Http;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use std::sync::Arc;
 use tenantry_domain::page::PageLimit;
@@ -24,7 +24,12 @@ pub async fn get_operation(
 ) -> Result<Response, Refusal> {
     let id = id.parse().map_err(|_| ErrorCode::OperationNotFound)?;
     let record = http.app.find_operation(&caller, id).await?;
-    Ok(json(StatusCode::OK, &OperationBody::from(&record)))
+    let mut response = json(StatusCode::OK, &OperationBody::from(&record));
+    // What changes about an operation is how far it is, and then nothing.
+    if let Ok(tag) = HeaderValue::from_str(&format!("\"{}-{}\"", record.state.as_str(), record.done)) {
+        response.headers_mut().insert(header::ETAG, tag);
+    }
+    Ok(response)
 }
 
 /// The finished changes of an organization, the newest first: its audit trail. Outlives the organization.
