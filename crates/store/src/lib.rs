@@ -11,6 +11,9 @@ mod sqlite;
 pub use error::OpenError;
 pub use sqlite::containers::Tidied;
 pub use sqlite::directory::container_file;
+pub use sqlite::inspect::{
+    ContainerFiles, Contents, ControlDatabase, ControlState, Inspection, QuickCheck, inspect,
+};
 pub use sqlite::writer::WriterCounts;
 
 use sqlite::Sqlite;

@@ -9,6 +9,7 @@ mod connection;
 pub(crate) mod containers;
 pub(crate) mod directory;
 mod failure;
+pub(crate) mod inspect;
 mod installation;
 mod operations;
 mod organizations;

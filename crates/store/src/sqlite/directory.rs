@@ -12,10 +12,15 @@ use tenantry_domain::ids::OrganizationId;
 pub(super) struct Directory(PathBuf);
 
 impl Directory {
+    /// The paths below `path`, whether there is anything or not.
+    pub(super) fn at(path: &Path) -> Self {
+        Self(path.to_path_buf())
+    }
+
     /// Makes the directory and what belongs into it, where missing, readable by its owner alone; and takes it
     /// for this process, for as long as the file that comes with it is open.
     pub(super) fn take(path: &Path) -> Result<(Self, File), OpenError> {
-        let directory = Self(path.to_path_buf());
+        let directory = Self::at(path);
         make_directory(path).map_err(|error| directory.not_writable(&error))?;
         let lock = directory.lock()?;
         directory.fill().map_err(|error| directory.not_writable(&error))?;
@@ -26,7 +31,7 @@ impl Directory {
         let file = private_file()
             .create(true)
             .truncate(false)
-            .open(self.0.join("tenantry.lock"))
+            .open(self.lock_file())
             .map_err(|error| self.not_writable(&error))?;
         match file.try_lock() {
             Ok(()) => Ok(file),
@@ -45,6 +50,11 @@ impl Directory {
         private_file().create(true).truncate(false).open(self.control_database())?;
         sync_directory(&self.containers())?;
         sync_directory(&self.0)
+    }
+
+    /// The file that is locked by the process that has the directory.
+    pub(super) fn lock_file(&self) -> PathBuf {
+        self.0.join("tenantry.lock")
     }
 
     /// Where the control database is.
@@ -90,7 +100,7 @@ impl Directory {
 /// Where the embedded engine keeps the container of an organization, under the data directory.
 #[must_use]
 pub fn container_file(data_dir: &Path, id: OrganizationId) -> PathBuf {
-    Directory(data_dir.to_path_buf()).container(id)
+    Directory::at(data_dir).container(id)
 }
 
 /// How to open a file for writing that its owner alone may read.
