@@ -1,15 +1,18 @@
 //! The command line: one binary, its commands, and what they print.
 
+mod client;
 mod docs;
 mod doctor;
 mod operator_key;
 mod org;
 mod serve;
+mod terminal;
 
 use crate::config::{self, Config};
 use anyhow::Result;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use std::ffi::OsString;
+use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -26,11 +29,8 @@ pub fn command() -> Command {
         .after_help(AFTER)
         .args_conflicts_with_subcommands(true)
         .subcommand(config::flags(Command::new("serve")).about("Run the service (the default)"))
-        .subcommand(config::client_flags(org::command()))
-        .subcommand(
-            config::flags(Command::new("doctor"))
-                .about("Check settings, data directory, keys, schema and clock, and say what to do"),
-        )
+        .subcommand(org::command())
+        .subcommand(doctor::command())
         .subcommand(operator_key::command())
         .subcommand(Command::new("openapi").about("Print the OpenAPI document"))
         .subcommand(docs::command())
@@ -42,7 +42,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let result = match matches.subcommand() {
         None => with_config(&matches, serve::run),
         Some(("serve", matches)) => with_config(matches, serve::run),
-        Some(("org", matches)) => with_config(matches, |config| org::run(config, matches)),
+        Some(("org", matches)) => return org::run(matches),
         Some(("doctor", matches)) => return doctor::run(matches),
         Some(("operator-key", matches)) => with_config(matches, |config| operator_key::run(&config)),
         Some(("openapi", _)) => docs::openapi(),
@@ -68,9 +68,14 @@ fn switch(name: &'static str, help: &'static str) -> Arg {
 }
 
 /// Prints a line of output.
-#[expect(clippy::print_stdout, reason = "the command line prints")]
 fn say(line: &str) {
-    println!("{line}");
+    // Not `println!`, which panics when nobody reads on, as in `tenantry org list | head`.
+    match writeln!(io::stdout(), "{line}") {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            complain(&format!("tenantry: the output cannot be written: {error}"));
+        }
+        _ => {}
+    }
 }
 
 /// Prints a line about what went wrong.

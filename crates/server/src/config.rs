@@ -16,7 +16,7 @@ pub use choices::{LogFormat, LogLevel, LookupPolicy, MetricsPolicy, SignupPolicy
 pub use network::Network;
 pub use reference::{client_flags, flags, markdown};
 pub use secret::{SECRET_MIN_BYTES, Secret, SigningSecret};
-pub use table::{Config, SETTINGS, Setting};
+pub use table::{ClientConfig, Config, SETTINGS, Setting};
 pub use value::{DatabaseName, Origin, TenantPrefix};
 
 use clap::ArgMatches;
@@ -76,6 +76,25 @@ impl Config {
             0 => available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1)),
             threads => threads,
         }
+    }
+}
+
+impl ClientConfig {
+    /// Reads its settings as [`Config::load`] does, and looks at no other: what only the service minds does not
+    /// stop a command that talks to it.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with them, at once.
+    pub fn load(
+        flags: &ArgMatches,
+        env: impl Iterator<Item = (String, String)>,
+        dotenv: Option<&Path>,
+    ) -> Result<Self, ConfigErrors> {
+        let mut layers = Layers::new(flags, env, dotenv);
+        let config = Self::read(&mut layers);
+        let errors = layers.into_errors();
+        config.filter(|_| errors.is_empty()).ok_or(ConfigErrors(errors))
     }
 }
 

@@ -1,6 +1,79 @@
-//! `tenantry doctor`.
-use clap::ArgMatches;
+//! `tenantry doctor`: looks at everything the service needs, and says what to do about what is not right.
+//!
+//! It changes and makes nothing, so it may run at any time, beside a running service too. What a newcomer gets
+//! wrong: a check that finds nothing to say about a machine where the service never ran is a good check.
+
+mod data_dir;
+mod keys;
+mod records;
+mod report;
+mod server;
+
+use super::{complain, say, switch};
+use crate::config::{self, ClientConfig, Config, ConfigErrors};
+use crate::system::SystemClock;
+use clap::{ArgMatches, Command};
+use report::Report;
+use std::path::Path;
 use std::process::ExitCode;
-pub fn run(_: &ArgMatches) -> ExitCode {
-    ExitCode::SUCCESS
+use tenantry_domain::clock::Clock;
+
+const AFTER: &str = "\
+Each line is a check: `ok`, `warn` or `FAIL`, what was found, and what to do about it. Nothing is changed or made, so \
+it may run at any time, also beside the running service; best as the user of the service and with its settings. The \
+exit code is 1 if a check failed.
+
+Examples:
+  tenantry doctor
+  sudo -u tenantry tenantry doctor --data-dir /var/lib/tenantry --json";
+
+/// The command.
+pub fn command() -> Command {
+    config::flags(Command::new("doctor"))
+        .about("Check settings, data directory, keys, schema and clock, and say what to do")
+        .after_help(AFTER)
+        .arg(switch("json", "Print the checks as JSON"))
+}
+
+/// Runs the command.
+pub fn run(matches: &ArgMatches) -> ExitCode {
+    let mut report = Report::default();
+    examine(&mut report, matches);
+    if matches.get_flag("json") {
+        match report.to_json() {
+            Ok(json) => say(&json),
+            Err(error) => complain(&format!("tenantry: {error}")),
+        }
+    } else {
+        say(&report.to_string());
+    }
+    if report.has_failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+fn examine(report: &mut Report, matches: &ArgMatches) {
+    let dotenv = Some(Path::new(".env"));
+    let config = Config::load(matches, config::environment(), dotenv);
+    settings(report, &config);
+    let Ok(client) = ClientConfig::load(matches, config::environment(), dotenv) else {
+        report.warn("data directory", "where it is is not known", "correct the settings");
+        return;
+    };
+    data_dir::examine(report, &client.data_dir);
+    let inspection = tenantry_store::inspect(&client.data_dir);
+    records::examine(report, &inspection, SystemClock.now());
+    let Ok(config) = config else { return };
+    keys::examine(report, &config, &inspection);
+    server::examine(report, &config, &client, &inspection);
+}
+
+fn settings(report: &mut Report, config: &Result<Config, ConfigErrors>) {
+    match config {
+        Err(errors) => errors.iter().for_each(|sentence| report.fail("settings", sentence, "")),
+        Ok(config) if !config.rate_limit => report.warn(
+            "settings",
+            "RATE_LIMIT is off, so that passwords can be guessed without limit",
+            "remove it, unless this is a test",
+        ),
+        Ok(_) => report.ok("settings", "all are valid"),
+    }
 }

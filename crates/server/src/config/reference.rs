@@ -1,6 +1,6 @@
 //! What people read about the settings: the flags of `--help` and the page `docs/settings.md`.
 
-use super::table::{Alias, COMMAND_LINE, SETTINGS, Setting};
+use super::table::{Alias, ClientConfig, SETTINGS, Setting};
 use super::value::Unit;
 use clap::{Arg, Command};
 use std::fmt::Write;
@@ -11,10 +11,10 @@ pub fn flags(cmd: Command) -> Command {
     cmd.args(SETTINGS.iter().map(flag))
 }
 
-/// `cmd` with the flags that a command needs to talk to a running server.
+/// `cmd`, and every command below it, with the flags that are needed to talk to a running server.
 #[must_use]
 pub fn client_flags(cmd: Command) -> Command {
-    cmd.args(SETTINGS.iter().filter(|setting| setting.group == COMMAND_LINE).map(flag))
+    cmd.args(ClientConfig::SETTINGS.iter().map(|setting| flag(setting).global(true).help_heading("Server")))
 }
 
 fn flag(setting: &Setting) -> Arg {

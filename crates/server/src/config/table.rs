@@ -85,9 +85,6 @@ const fn minutes(name: &'static str) -> Alias {
     Alias { name, unit: Some(Unit::Minutes) }
 }
 
-/// The heading of the settings that the commands which talk to a running server take.
-pub const COMMAND_LINE: &str = "Command line";
-
 macro_rules! settings {
     ($($group:ident { $(
         $(#[doc = $help:literal])+
@@ -138,6 +135,7 @@ const TOKENS: &str = "Tokens";
 const POLICY: &str = "Policy";
 const CAPACITY: &str = "Capacity";
 const LOGS: &str = "Logs and metrics";
+const COMMAND_LINE: &str = "Command line";
 
 settings! {
     LISTENING {
@@ -157,7 +155,7 @@ settings! {
         header_timeout: Duration = {
             name: "HEADER_TIMEOUT", flag: "header-timeout", default: "10", limits: Limits::new(1, 300, Unit::Seconds),
         };
-        /// How long a request may take from its head to its answer.
+        /// How long a request may take from its head to its answer; its body has half of that to arrive.
         request_timeout: Duration = {
             name: "REQUEST_TIMEOUT", flag: "request-timeout", default: "10",
             limits: Limits::new(1, 300, Unit::Seconds),
@@ -268,8 +266,40 @@ settings! {
     COMMAND_LINE {
         /// The running server that `tenantry org` talks to.
         server_url: Url = { name: "SERVER_URL", flag: "server-url", default: "http://127.0.0.1:8000" };
-        /// The operator key that `tenantry org` sends; the server says at start where it keeps it.
+        /// The operator key that `tenantry org` sends. Without one it is read from `operator.key` in `DATA_DIR`.
         operator_key: Option<Secret> = { name: "OPERATOR_KEY", flag: "operator-key" };
+    }
+}
+
+/// The settings of a command that talks to a running server, under the same names.
+#[derive(Debug, Clone)]
+pub struct ClientConfig {
+    /// The server.
+    pub server_url: Url,
+    /// The operator key, if it is set.
+    pub operator_key: Option<Secret>,
+    /// Where a server on this machine keeps the operator key.
+    pub data_dir: PathBuf,
+}
+
+impl ClientConfig {
+    /// The rows it is read from.
+    pub const SETTINGS: [Setting; 3] = [
+        rows::server_url,
+        rows::operator_key,
+        Setting {
+            help: "Where a server on this machine keeps its data and the operator key.",
+            ..rows::data_dir
+        },
+    ];
+
+    /// Reads those rows alone; what is wrong stays in `layers`.
+    pub fn read(layers: &mut Layers) -> Option<Self> {
+        // All of them before any is missed: everything wrong is said at once.
+        let server_url = layers.read(&rows::server_url);
+        let operator_key = layers.read(&rows::operator_key);
+        let data_dir = layers.read(&rows::data_dir);
+        Some(Self { server_url: server_url?, operator_key: operator_key?, data_dir: data_dir? })
     }
 }
 

@@ -299,6 +299,25 @@ fn a_command_may_take_the_client_flags_alone() {
 }
 
 #[test]
+fn what_only_the_service_minds_does_not_stop_a_client() {
+    let flags = client_flags(Command::new("org")).get_matches_from(["org", "--data-dir", "/srv"]);
+    let env = |pairs: &[(&str, &str)]| {
+        let owned = |(name, text): &(&str, &str)| ((*name).to_owned(), (*text).to_owned());
+        pairs.iter().map(owned).collect::<Vec<_>>().into_iter()
+    };
+    let service_only = env(&[("MONGO_URI", "mongodb://localhost"), ("PORT", "x"), ("OPERATOR_KEY", "key")]);
+    let config = ClientConfig::load(&flags, service_only, None).unwrap();
+    assert_eq!(config.server_url.as_str(), "http://127.0.0.1:8000/");
+    assert_eq!(config.operator_key.unwrap().expose(), "key");
+    assert_eq!(config.data_dir.to_str(), Some("/srv"));
+
+    let wrong = env(&[("SERVER_URL", "localhost"), ("PORT", "x")]);
+    let errors = ClientConfig::load(&flags, wrong, None).unwrap_err();
+    assert_eq!(errors.iter().count(), 1);
+    assert!(errors.to_string().starts_with("SERVER_URL in the environment must be "), "{errors}");
+}
+
+#[test]
 fn the_help_shows_every_setting_with_its_names_and_default() {
     let mut command = flags(Command::new("tenantry")).term_width(0);
     command.clone().debug_assert();

@@ -1,0 +1,282 @@
+//! Talking to a running server, for the commands that do, and how it is told when that fails.
+//!
+//! What a newcomer gets wrong: an answer of 400 and above is a [`Failure`]; an [`Answer`] is always a success.
+
+use crate::config::ClientConfig;
+use crate::keys::OPERATOR_KEY_FILE;
+use reqwest::redirect::Policy;
+use reqwest::{Method, RequestBuilder, StatusCode, Url};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use std::error::Error;
+use std::fmt;
+use std::net::IpAddr;
+use std::time::Duration;
+use tenantry_domain::app::operator::OPERATOR_KEY_PREFIX;
+
+/// For a server to take the connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// For a server to answer; its own deadlines are shorter unless its operator has moved them.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Why a command came to nothing.
+#[derive(Debug)]
+pub enum Failure {
+    /// The command line asks for what cannot be.
+    Usage(String),
+    /// The server refuses.
+    Refused(Problem),
+    /// There is no server.
+    Unreachable(String),
+    /// The connection broke after the request, so that what was asked may have happened.
+    Broken(String),
+    /// Anything else, in sentences.
+    Other(String),
+}
+
+/// What a server says when it refuses.
+#[derive(Debug, Deserialize)]
+pub struct Problem {
+    /// The sentence.
+    pub detail: String,
+    /// Its stable name.
+    pub code: String,
+    /// Names the request in the server's log.
+    pub request_id: String,
+    /// Every bad field.
+    #[serde(default)]
+    pub errors: Vec<FieldProblem>,
+}
+
+/// A bad field.
+#[derive(Debug, Deserialize)]
+pub struct FieldProblem {
+    /// Where it is.
+    pub pointer: String,
+    /// What is wrong with it.
+    pub detail: String,
+}
+
+impl Failure {
+    /// The exit code of the process.
+    pub const fn exit_code(&self) -> u8 {
+        match self {
+            Self::Usage(_) => 2,
+            _ => 1,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(problem) => problem.fmt(f),
+            Self::Usage(text) | Self::Unreachable(text) | Self::Broken(text) | Self::Other(text) => {
+                f.write_str(text)
+            }
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.detail)?;
+        for field in &self.errors {
+            writeln!(f, "  {}: {}", field.pointer.trim_start_matches(['/', '?']), field.detail)?;
+        }
+        write!(f, "code: {}\nrequest id: {}", self.code, self.request_id)
+    }
+}
+
+/// A success.
+pub struct Answer {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its body.
+    pub body: String,
+    /// Who gave it.
+    url: Url,
+}
+
+impl Answer {
+    /// What the body says.
+    ///
+    /// # Errors
+    /// A sentence, if it is not what a Tenantry says.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, Failure> {
+        serde_json::from_str(&self.body).map_err(|_| strange(&self.url, self.status))
+    }
+}
+
+/// A client of one server.
+pub struct Client {
+    http: reqwest::Client,
+    base: Url,
+    key: Option<String>,
+}
+
+impl Client {
+    /// A client of the server at `base`, which is shown `key`.
+    ///
+    /// # Errors
+    /// A sentence, if this machine has no means to.
+    pub fn new(base: Url, key: Option<String>) -> Result<Self, Failure> {
+        // Elsewhere a redirect would take the key.
+        let mut http = reqwest::Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(ANSWER_TIMEOUT)
+            .redirect(Policy::none());
+        if is_this_machine(&base) {
+            http = http.no_proxy();
+        }
+        let http =
+            http.build().map_err(|error| Failure::Other(format!("No HTTP client: {}", cause(&error))))?;
+        Ok(Self { http, base, key })
+    }
+
+    /// A request for the path of those segments.
+    pub fn request(&self, method: Method, path: &[&str], query: &[(&str, &str)]) -> RequestBuilder {
+        let mut url = self.base.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(path);
+        }
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        let request = self.http.request(method, url);
+        match &self.key {
+            Some(key) => request.bearer_auth(key),
+            None => request,
+        }
+    }
+
+    /// Sends it and takes the whole answer.
+    ///
+    /// # Errors
+    /// What the server refuses, or why there is no answer.
+    pub async fn send(&self, request: RequestBuilder) -> Result<Answer, Failure> {
+        let response = request.send().await.map_err(|error| self.unanswered(&error))?;
+        let status = response.status();
+        let body = response.text().await.map_err(|error| self.unanswered(&error))?;
+        if status.is_success() {
+            return Ok(Answer { status, body, url: self.base.clone() });
+        }
+        Err(serde_json::from_str(&body).map_or_else(|_| strange(&self.base, status), Failure::Refused))
+    }
+
+    fn unanswered(&self, error: &reqwest::Error) -> Failure {
+        let (base, cause) = (&self.base, cause(error));
+        if error.is_connect() {
+            return Failure::Unreachable(format!(
+                "No server answers at {base} ({cause}).\n\
+                 Start one with `tenantry serve`, or say where it is with --server-url or SERVER_URL."
+            ));
+        }
+        if error.is_builder() {
+            return Failure::Other(format!("The request cannot be sent: {cause}."));
+        }
+        Failure::Broken(format!(
+            "The connection to {base} broke before the answer ({cause}).\n\
+             What was asked may have happened: look first, then repeat it."
+        ))
+    }
+}
+
+fn is_this_machine(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+fn strange(url: &Url, status: StatusCode) -> Failure {
+    Failure::Other(format!("{url} answered {status}, and not as Tenantry does. Is that its URL?"))
+}
+
+/// The innermost reason, which is the one that says something.
+fn cause(error: &reqwest::Error) -> String {
+    let mut innermost: &dyn Error = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
+}
+
+/// The operator key: of the settings or, without one, of the server's data directory.
+///
+/// # Errors
+/// A sentence that says where to find it.
+pub fn operator_key(config: &ClientConfig) -> Result<String, Failure> {
+    let key = match &config.operator_key {
+        Some(key) => key.expose().to_owned(),
+        None => operator_key_file(config)?,
+    };
+    let key = key.trim();
+    if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(Failure::Other(
+            "The operator key is not one: it has letters, digits, - and _ only.".into(),
+        ));
+    }
+    Ok(key.to_owned())
+}
+
+fn operator_key_file(config: &ClientConfig) -> Result<String, Failure> {
+    let path = config.data_dir.join(OPERATOR_KEY_FILE);
+    std::fs::read_to_string(&path).map_err(|error| {
+        Failure::Other(format!(
+            "There is no operator key: OPERATOR_KEY is not set, and {} cannot be read ({error}).\n\
+             The server says at its start where the key is. Set OPERATOR_KEY to it, or give the server's data \
+             directory with --data-dir.",
+            path.display()
+        ))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(base: &str) -> Client {
+        Client::new(base.parse().unwrap(), Some("key".into())).unwrap()
+    }
+
+    fn url(base: &str, path: &[&str], query: &[(&str, &str)]) -> String {
+        client(base).request(Method::GET, path, query).build().unwrap().url().to_string()
+    }
+
+    #[test]
+    fn a_path_goes_below_the_url_of_the_server() {
+        assert_eq!(
+            url("http://a.example", &["v1", "organizations"], &[]),
+            "http://a.example/v1/organizations"
+        );
+        assert_eq!(url("http://a.example/t/", &["v1"], &[]), "http://a.example/t/v1");
+        assert_eq!(
+            url("http://a.example/t", &["a/b?c"], &[("name_prefix", "a&b c")]),
+            "http://a.example/t/a%2Fb%3Fc?name_prefix=a%26b+c"
+        );
+    }
+
+    #[test]
+    fn a_refusal_is_told_field_by_field_with_its_code_at_the_end() {
+        let problem = r#"{"type": "/problems/invalid_input", "title": "t", "status": 400, "detail": "Bad fields.",
+            "code": "invalid_input", "request_id": "r1",
+            "errors": [{"pointer": "/email", "detail": "is required"}, {"pointer": "?limit", "detail": "is 0"}]}"#;
+        let problem: Problem = serde_json::from_str(problem).unwrap();
+        assert_eq!(
+            Failure::Refused(problem).to_string(),
+            "Bad fields.\n  email: is required\n  limit: is 0\ncode: invalid_input\nrequest id: r1"
+        );
+    }
+
+    #[test]
+    fn this_machine_is_known_by_its_addresses() {
+        for (url, expected) in [
+            ("http://127.0.0.1:8000", true),
+            ("http://[::1]", true),
+            ("http://localhost", true),
+            ("https://tenantry.example", false),
+            ("http://10.0.0.1", false),
+        ] {
+            assert_eq!(is_this_machine(&url.parse().unwrap()), expected, "{url}");
+        }
+    }
+}

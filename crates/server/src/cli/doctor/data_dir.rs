@@ -1,0 +1,192 @@
+//! The data directory as a directory: there, private, ours to write, with room.
+
+use super::report::Report;
+use rustix::fs::{Access, StatVfs, access, statvfs};
+use std::fs::{self, Metadata};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+const CHECK: &str = "data directory";
+const SPACE: &str = "disk space";
+
+/// Free bytes below which somebody should look.
+const LITTLE_BYTES: u64 = 1 << 30;
+/// Free bytes below which writes are about to fail.
+const NO_BYTES: u64 = 64 << 20;
+/// Free inodes below which somebody should look: every organization is a file, every open one three.
+const FEW_INODES: u64 = 10_000;
+
+/// Looks at `path`.
+pub fn examine(report: &mut Report, path: &Path) {
+    let shown = path.display();
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.is_dir() => {
+            existing(report, path, &metadata);
+            space(report, path);
+        }
+        Ok(_) => report.fail(CHECK, format!("{shown} is no directory"), "choose another with DATA_DIR"),
+        Err(error) if error.kind() == ErrorKind::NotFound => missing(report, path),
+        Err(error) => report.fail(
+            CHECK,
+            format!("{shown} cannot be looked at ({error})"),
+            "run this as the user of the service",
+        ),
+    }
+}
+
+fn missing(report: &mut Report, path: &Path) {
+    let (shown, parent) = (path.display(), nearest(path));
+    match may_write(&parent) {
+        Ok(()) => {
+            report.ok(CHECK, format!("{shown} is not there yet; the first start makes it"));
+            space(report, &parent);
+        }
+        Err(error) => report.fail(
+            CHECK,
+            format!("{shown} is not there, and cannot be made in {} ({error})", parent.display()),
+            "make it and give it to the user of the service, or choose another with DATA_DIR",
+        ),
+    }
+}
+
+/// The first directory above `path` that exists.
+fn nearest(path: &Path) -> PathBuf {
+    let above = path.ancestors().skip(1).find(|above| above.is_dir());
+    // A relative path has the working directory above its first part.
+    above.filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned()
+}
+
+fn existing(report: &mut Report, path: &Path, metadata: &Metadata) {
+    let shown = path.display();
+    let mode = metadata.mode() & 0o777;
+    let private = format!("run `chmod 700 {shown}`");
+    if let Err(error) = may_write(path) {
+        report.fail(
+            CHECK,
+            format!("{shown} cannot be written ({error})"),
+            "run this and the service as its owner, and mount the disk for writing",
+        );
+    } else if let Some(file) = foreign_file(path, metadata.uid()) {
+        report.fail(
+            CHECK,
+            format!("{} belongs to another user than {shown}", file.display()),
+            &format!("run `chown -R {}:{} {shown}`", metadata.uid(), metadata.gid()),
+        );
+    } else if mode & 0o022 != 0 {
+        report.fail(CHECK, format!("{shown} can be written by other users (mode {mode:04o})"), &private);
+    } else if mode & 0o077 != 0 {
+        report.warn(CHECK, format!("{shown} can be looked into by other users (mode {mode:04o})"), &private);
+    } else {
+        report.ok(CHECK, format!("{shown} is private and can be written"));
+    }
+}
+
+fn may_write(path: &Path) -> io::Result<()> {
+    Ok(access(path, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK)?)
+}
+
+/// A file of another user, as a command leaves it that was run as root: the service cannot open it.
+fn foreign_file(path: &Path, owner: u32) -> Option<PathBuf> {
+    let entries = fs::read_dir(path).ok()?.flatten();
+    let mut foreign = entries.filter(|entry| entry.metadata().is_ok_and(|metadata| metadata.uid() != owner));
+    foreign.next().map(|entry| entry.path())
+}
+
+fn space(report: &mut Report, path: &Path) {
+    match statvfs(path) {
+        Ok(disk) => judge_space(report, &disk),
+        Err(error) => report.warn(SPACE, format!("it is not known ({error})"), "look with `df`"),
+    }
+}
+
+fn judge_space(report: &mut Report, disk: &StatVfs) {
+    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    let found = format!("{} free", size(free));
+    // A file system that makes inodes as it needs them says that it has none at all.
+    if disk.f_files > 0 && disk.f_favail < FEW_INODES {
+        let found = format!("{} inodes free, and every organization needs one", disk.f_favail);
+        report.warn(SPACE, found, "remove files, or move the data directory to another disk");
+    } else if free < NO_BYTES {
+        report.fail(SPACE, found, "make room: writes are refused on a full disk");
+    } else if free < LITTLE_BYTES {
+        report.warn(SPACE, found, "make room soon");
+    } else {
+        report.ok(SPACE, found);
+    }
+}
+
+/// A size as people read it.
+pub fn size(bytes: u64) -> String {
+    match bytes {
+        ..0x10_0000 => format!("{} KiB", bytes >> 10),
+        ..0x2_8000_0000 => format!("{} MiB", bytes >> 20),
+        _ => format!("{} GiB", bytes >> 30),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn line(path: &Path) -> String {
+        let mut report = Report::default();
+        examine(&mut report, path);
+        report.to_string().lines().next().unwrap_or_default().to_owned()
+    }
+
+    #[test]
+    fn who_else_may_look_or_write_decides() {
+        let temp = tempfile::tempdir().unwrap();
+        for (mode, begin) in
+            [(0o700, "ok "), (0o750, "warn"), (0o705, "warn"), (0o770, "FAIL"), (0o702, "FAIL")]
+        {
+            fs::set_permissions(temp.path(), PermissionsExt::from_mode(mode)).unwrap();
+            assert!(line(temp.path()).starts_with(begin), "{mode:o}: {}", line(temp.path()));
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_is_fine_and_what_is_a_file_is_not() {
+        let temp = tempfile::tempdir().unwrap();
+        assert!(line(&temp.path().join("a/b")).contains("is not there yet"));
+        assert!(!temp.path().join("a").exists());
+        let file = temp.path().join("file");
+        fs::write(&file, "").unwrap();
+        assert!(line(&file).starts_with("FAIL"));
+        assert!(line(&file.join("below")).starts_with("FAIL"));
+    }
+
+    #[test]
+    fn a_size_has_a_unit_it_can_be_read_in() {
+        for (bytes, text) in
+            [(4096, "4 KiB"), (3 << 20, "3 MiB"), (9 << 30, "9216 MiB"), (10 << 30, "10 GiB")]
+        {
+            assert_eq!(size(bytes), text);
+        }
+    }
+
+    #[test]
+    fn the_nearest_directory_of_a_relative_path_is_the_working_directory() {
+        assert_eq!(nearest(Path::new("no-such-directory/data")), Path::new("."));
+        assert_eq!(nearest(Path::new("/no-such-directory/data")), Path::new("/"));
+    }
+
+    #[test]
+    fn little_room_is_a_warning_and_none_a_failure() {
+        let mut disk = statvfs("/").unwrap();
+        (disk.f_frsize, disk.f_files, disk.f_favail) = (4096, 1 << 20, 1 << 20);
+        for (free, inodes, begin) in [
+            (LITTLE_BYTES, 1 << 20, "ok "),
+            (LITTLE_BYTES - 4096, 1 << 20, "warn"),
+            (NO_BYTES - 4096, 1 << 20, "FAIL"),
+            (LITTLE_BYTES, FEW_INODES - 1, "warn"),
+        ] {
+            (disk.f_bavail, disk.f_favail) = (free / 4096, inodes);
+            let mut report = Report::default();
+            judge_space(&mut report, &disk);
+            assert!(report.to_string().starts_with(begin), "{free} bytes, {inodes} inodes: {report}");
+        }
+    }
+}

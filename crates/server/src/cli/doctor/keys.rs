@@ -1,0 +1,107 @@
+//! The key files: there where they are needed, private, and what they should be.
+
+use super::report::Report;
+use crate::config::{Config, TokenAlgorithm};
+use crate::keys::{ED25519_FILE, OPERATOR_KEY_FILE, SECRET_FILE};
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use tenantry_domain::app::operator;
+use tenantry_domain::token::{SigningKey, TokenKeys};
+use tenantry_store::{Contents, ControlState, Inspection};
+
+/// Looks at the keys that `config` needs and at those that are there.
+pub fn examine(report: &mut Report, config: &Config, inspection: &Inspection) {
+    let contents = match &inspection.control {
+        ControlState::Readable(database) => database.contents.as_ref(),
+        _ => None,
+    };
+    let directory = &config.data_dir;
+    let (was_started, algorithm) = (contents.is_some(), config.jwt_algorithm);
+    let is_ed25519 = algorithm == TokenAlgorithm::EdDsa;
+    let needs_secret = !is_ed25519 && config.jwt_secret.is_none();
+    signing(report, &directory.join(SECRET_FILE), was_started && needs_secret, |secret| {
+        secret.len() >= algorithm.secret_min_bytes()
+    });
+    signing(report, &directory.join(ED25519_FILE), was_started && is_ed25519, |document| {
+        TokenKeys::new(&SigningKey::EdDsa(document.to_vec().into()), "", "").is_ok()
+    });
+    operator_key(report, &directory.join(OPERATOR_KEY_FILE), contents);
+}
+
+/// A key that signs tokens; `is_needed` if the service has used one before.
+fn signing(report: &mut Report, path: &Path, is_needed: bool, is_sound: impl FnOnce(&[u8]) -> bool) {
+    let shown = path.display();
+    match read_private(report, path) {
+        Found::Nothing if is_needed => report.warn(
+            "keys",
+            format!("{shown} is gone; the next start makes another, and everybody has to sign in again"),
+            "put it back from a backup, if you have one",
+        ),
+        Found::Key(key) if is_sound(&key) => report.ok("keys", format!("{shown} is private and sound")),
+        Found::Key(_) => report.fail(
+            "keys",
+            format!("{shown} is damaged"),
+            "put it back from a backup, or remove it, and the next start makes another",
+        ),
+        Found::Nothing | Found::Refused => {}
+    }
+}
+
+fn operator_key(report: &mut Report, path: &Path, contents: Option<&Contents>) {
+    let shown = path.display();
+    let known = contents.and_then(|contents| contents.installation.get(operator::HASH));
+    match read_private(report, path) {
+        Found::Nothing if known.is_some() => report.ok(
+            "keys",
+            format!(
+                "{shown} is not there: the operator key was put elsewhere (lost: `tenantry operator-key`)"
+            ),
+        ),
+        Found::Key(key) if known.is_none_or(|hash| is_key_of(&key, hash)) => {
+            report.ok("keys", format!("{shown} is private and sound"));
+        }
+        Found::Key(_) => report.fail(
+            "keys",
+            format!("{shown} is not the operator key of these records"),
+            "stop the service and make another with `tenantry operator-key`",
+        ),
+        Found::Nothing | Found::Refused => {}
+    }
+}
+
+fn is_key_of(key: &[u8], hash: &[u8]) -> bool {
+    operator::hash(String::from_utf8_lossy(key).trim()) == *hash
+}
+
+enum Found {
+    Nothing,
+    Key(Vec<u8>),
+    /// Something that is in the report by now.
+    Refused,
+}
+
+fn read_private(report: &mut Report, path: &Path) -> Found {
+    let shown = path.display();
+    let mode = match fs::metadata(path) {
+        Ok(metadata) => metadata.mode() & 0o777,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Found::Nothing,
+        Err(error) => return unreadable(report, path, &error),
+    };
+    if mode & 0o077 != 0 {
+        report.fail(
+            "keys",
+            format!("{shown} can be read by other users (mode {mode:04o})"),
+            &format!("run `chmod 600 {shown}`; whoever may have read it knows it, so make another"),
+        );
+        return Found::Refused;
+    }
+    fs::read(path).map_or_else(|error| unreadable(report, path, &error), Found::Key)
+}
+
+fn unreadable(report: &mut Report, path: &Path, error: &std::io::Error) -> Found {
+    let found = format!("{} cannot be read ({error})", path.display());
+    report.fail("keys", found, "run this and the service as its owner");
+    Found::Refused
+}

@@ -1,0 +1,148 @@
+//! The address to listen on: free, or answered by a Tenantry that takes the operator key.
+
+use super::report::Report;
+use crate::cli::client::{Client, Failure, operator_key};
+use crate::config::{ClientConfig, Config};
+use reqwest::{Method, Url};
+use serde::Deserialize;
+use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::time::Duration;
+use tenantry_store::Inspection;
+
+const CHECK: &str = "address";
+/// For a server on this machine to answer a question.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Looks who has the address of the settings.
+pub fn examine(report: &mut Report, config: &Config, client: &ClientConfig, inspection: &Inspection) {
+    let address = SocketAddr::new(config.host, config.port);
+    let in_use = matches!(inspection.in_use, Ok(true));
+    if config.port == 0 {
+        report.ok(CHECK, "the service takes any free port");
+        return;
+    }
+    // Let go at once: nobody gets to connect.
+    match TcpListener::bind(address) {
+        Ok(_) if in_use => report.warn(
+            CHECK,
+            format!("{address} is free, and yet a process has the data directory"),
+            "look what it is; a Tenantry with other settings, probably",
+        ),
+        Ok(_) => report.ok(CHECK, format!("{address} is free")),
+        Err(error) if error.kind() == ErrorKind::AddrInUse => occupied(report, address, client, in_use),
+        Err(error) => report.fail(
+            CHECK,
+            format!("{address} cannot be listened on ({error})"),
+            "choose another with HOST and PORT",
+        ),
+    }
+}
+
+fn occupied(report: &mut Report, address: SocketAddr, config: &ClientConfig, in_use: bool) {
+    let asked = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::Other(error.to_string()))
+        .and_then(|runtime| runtime.block_on(ask(address, config)));
+    match asked {
+        Ok(answers) => answered(report, address, &answers, in_use),
+        Err(_) => report.fail(
+            CHECK,
+            format!("another program has {address}"),
+            "stop it, or choose another port with PORT",
+        ),
+    }
+}
+
+/// What a Tenantry says.
+struct Answers {
+    version: String,
+    /// Whether it takes the operator key; nothing if there is none at hand.
+    accepts_key: Option<Result<(), Failure>>,
+}
+
+#[derive(Deserialize)]
+struct Health {
+    service: String,
+}
+
+#[derive(Deserialize)]
+struct Root {
+    version: String,
+}
+
+/// Asks whoever listens; fails if that is no Tenantry.
+async fn ask(address: SocketAddr, config: &ClientConfig) -> Result<Answers, Failure> {
+    let key = operator_key(config).ok();
+    let anonymous = Client::new(url_of(address)?, None)?;
+    let health: Health = get(&anonymous, &["health"]).await?;
+    if health.service != "Organization Management API" {
+        return Err(Failure::Other("another service".into()));
+    }
+    let root: Root = get(&anonymous, &[]).await?;
+    let accepts_key = match key {
+        Some(key) => {
+            let operator = Client::new(url_of(address)?, Some(key))?;
+            Some(get::<serde_json::Value>(&operator, &["v1", "organizations"]).await.map(|_| ()))
+        }
+        None => None,
+    };
+    Ok(Answers { version: root.version, accepts_key })
+}
+
+async fn get<T: serde::de::DeserializeOwned>(client: &Client, path: &[&str]) -> Result<T, Failure> {
+    let asking = client.send(client.request(Method::GET, path, &[]));
+    let late = |_| Failure::Other(format!("no answer within {} seconds", PATIENCE.as_secs()));
+    tokio::time::timeout(PATIENCE, asking).await.map_err(late)??.read()
+}
+
+fn answered(report: &mut Report, address: SocketAddr, answers: &Answers, in_use: bool) {
+    let version = &answers.version;
+    if in_use {
+        report.ok(CHECK, format!("Tenantry {version} answers at {address}"));
+    } else {
+        report.warn(
+            CHECK,
+            format!("Tenantry {version} answers at {address}, and has another data directory than this one"),
+            "give each its own PORT and DATA_DIR",
+        );
+    }
+    match &answers.accepts_key {
+        Some(Ok(())) => report.ok("operator key", "the running server takes it"),
+        Some(Err(Failure::Refused(problem))) => report.fail(
+            "operator key",
+            format!("the running server refuses it ({})", problem.code),
+            "use the key of that server, or stop it and make another with `tenantry operator-key`",
+        ),
+        Some(Err(failure)) => report.warn("operator key", failure.to_string(), "look at the server's log"),
+        None => report.ok("operator key", "none is at hand to try on the running server"),
+    }
+}
+
+/// Where a server that listens on `address` is asked from this machine.
+fn url_of(address: SocketAddr) -> Result<Url, Failure> {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    let url = format!("http://{}", SocketAddr::new(ip, address.port()));
+    url.parse().map_err(|_| Failure::Other(format!("{url} is no URL")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_on_every_interface_is_asked_on_this_machine() {
+        for (address, url) in [
+            ("0.0.0.0:8000", "http://127.0.0.1:8000/"),
+            ("[::]:8000", "http://[::1]:8000/"),
+            ("10.0.0.1:80", "http://10.0.0.1/"),
+        ] {
+            assert_eq!(url_of(address.parse().unwrap()).unwrap().as_str(), url);
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! The commands of `tenantry org`, their arguments and their help.
+
+use crate::cli::switch;
+use crate::config;
+use clap::builder::PossibleValuesParser;
+use clap::{Arg, ArgGroup, ArgMatches, Command, value_parser};
+use tenantry_domain::ids::OrganizationId;
+use tenantry_domain::name::{Identifier, OrganizationName};
+use tenantry_domain::organization::Status;
+
+const AFTER: &str = "\
+These commands talk to a running server (SERVER_URL) with its operator key. On the machine of the server the key is \
+read from DATA_DIR; elsewhere set OPERATOR_KEY.
+
+Answers go to standard output, all else to standard error. The exit code is 1 if the server refuses or cannot be \
+reached, and 2 if the command line is wrong.
+
+Examples:
+  tenantry org list --json | jq -r '.[].admin_email'
+  tenantry org create --name 'Tech Innovations Corp' --email admin@techcorp.com
+  tenantry org delete tech-innovations-corp";
+
+/// `tenantry org`.
+pub fn command() -> Command {
+    let command = Command::new("org")
+        .about("Look after the organizations of a running server")
+        .after_help(AFTER)
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .arg(switch("json", "Print the JSON of the server's answer").global(true))
+        .subcommands([list(), show(), create(), rename(), set(), suspend(), reactivate()])
+        .subcommands([delete(), restore(), purge()]);
+    config::client_flags(command)
+}
+
+fn list() -> Command {
+    let statuses = PossibleValuesParser::new(Status::ALL.map(Status::as_str));
+    Command::new("list")
+        .about("List organizations, in the order of their identifiers")
+        .after_help(
+            "Goes through all pages of the server's list. With --json, prints one array.\n\n\
+             Examples:\n  tenantry org list --name-prefix tech\n  tenantry org list --status deleted",
+        )
+        .arg(
+            Arg::new("status")
+                .long("status")
+                .value_name("STATUS")
+                .value_parser(statuses)
+                .help("Only those of this status"),
+        )
+        .arg(
+            Arg::new("name-prefix")
+                .long("name-prefix")
+                .value_name("TEXT")
+                .help("Only those whose name begins so, whatever its case, spaces and punctuation"),
+        )
+        .arg(switch("deleted", "Also those that are deleted or being purged"))
+        .arg(
+            Arg::new("limit")
+                .long("limit")
+                .value_name("N")
+                .value_parser(value_parser!(u64).range(1..))
+                .help("Stop after so many; without it, all are listed"),
+        )
+}
+
+fn show() -> Command {
+    Command::new("show")
+        .about("Show an organization")
+        .after_help(
+            "Examples:\n  tenantry org show tech-innovations-corp\n  \
+             tenantry org show 'Tech Innovations Corp'\n  tenantry org show 674f1c2e9b1d4a0c5e8f7a6b --json",
+        )
+        .arg(organization_argument("Its id, identifier or name; a deleted one has its id only"))
+}
+
+fn create() -> Command {
+    Command::new("create")
+        .about("Create an organization, its first admin and its container")
+        .after_help(
+            "Asks for the password of the admin, twice, without showing it. It is never a flag: other users of the \
+             machine can read flags.\n\n\
+             Examples:\n  tenantry org create --name 'Acme Corp' --email admin@acme.com\n  \
+             pass show acme | tenantry org create --name 'Acme Corp' --email admin@acme.com --password-stdin",
+        )
+        .arg(text("name", "NAME", "Its name, 2 to 120 characters").required(true))
+        .arg(text("email", "ADDRESS", "The address its first admin signs in with").required(true))
+        .arg(switch("password-stdin", "Read the password from standard input, up to its end"))
+}
+
+fn rename() -> Command {
+    Command::new("rename")
+        .about("Rename an organization; its data follows")
+        .after_help("Examples:\n  tenantry org rename acme-corp 'Acme Global Inc'")
+        .arg(organization_argument("Its id, identifier or name"))
+        .arg(Arg::new("name").value_name("NEW NAME").required(true).help("Its new name, 2 to 120 characters"))
+}
+
+fn set() -> Command {
+    Command::new("set")
+        .about("Protect an organization from deletion, or its data from purges")
+        .after_help(
+            "Examples:\n  tenantry org set acme-corp --delete-protection on\n  \
+             tenantry org set acme-corp --legal-hold off",
+        )
+        .arg(organization_argument("Its id, identifier or name"))
+        .arg(on_or_off("delete-protection", "Whether deleting it is refused"))
+        .arg(on_or_off("legal-hold", "Whether purging it is refused, also at the end of its retention"))
+        .group(
+            ArgGroup::new("settings").args(["delete-protection", "legal-hold"]).multiple(true).required(true),
+        )
+}
+
+fn suspend() -> Command {
+    Command::new("suspend")
+        .about("Let nobody of an organization sign in or reach its data; its tokens die")
+        .after_help("Examples:\n  tenantry org suspend acme-corp")
+        .arg(organization_argument("Its id, identifier or name"))
+}
+
+fn reactivate() -> Command {
+    Command::new("reactivate")
+        .about("End a suspension; everybody signs in again")
+        .after_help("Examples:\n  tenantry org reactivate acme-corp")
+        .arg(organization_argument("Its id, identifier or name"))
+}
+
+fn delete() -> Command {
+    Command::new("delete")
+        .about("Delete an organization; it can be restored until its retention ends")
+        .after_help(
+            "Asks before it does so. Its name and its people's addresses are free at once.\n\n\
+             Examples:\n  tenantry org delete acme-corp\n  tenantry org delete acme-corp --purge --yes",
+        )
+        .arg(organization_argument("Its id, identifier or name"))
+        .arg(switch("purge", "Do not keep it: remove it with all its data, for ever"))
+        .arg(yes())
+}
+
+fn restore() -> Command {
+    Command::new("restore")
+        .about("Bring a deleted organization back, with its members and data")
+        .after_help(
+            "Examples:\n  tenantry org restore 674f1c2e9b1d4a0c5e8f7a6b\n  \
+             tenantry org restore 674f1c2e9b1d4a0c5e8f7a6b --name 'Acme Corp (old)'",
+        )
+        .arg(id_argument())
+        .arg(text("name", "NAME", "Another name, where the old one is taken by now"))
+        .arg(text("email", "ADDRESS", "Another address for its owner, where the old one is taken by now"))
+}
+
+fn purge() -> Command {
+    Command::new("purge")
+        .about("Remove a deleted organization and all its data for ever, before its retention ends")
+        .after_help("Asks before it does so.\n\nExamples:\n  tenantry org purge 674f1c2e9b1d4a0c5e8f7a6b")
+        .arg(id_argument())
+        .arg(yes())
+}
+
+fn text(name: &'static str, shape: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).value_name(shape).help(help)
+}
+
+fn on_or_off(name: &'static str, help: &'static str) -> Arg {
+    text(name, "on|off", help).value_parser(parse_on_or_off)
+}
+
+fn yes() -> Arg {
+    switch("yes", "Do not ask").short('y')
+}
+
+fn organization_argument(help: &'static str) -> Arg {
+    Arg::new("organization").value_name("ORG").required(true).help(help).value_parser(parse_organization)
+}
+
+fn id_argument() -> Arg {
+    Arg::new("organization")
+        .value_name("ID")
+        .required(true)
+        .help("Its id, as `tenantry org list --status deleted` shows it")
+        .value_parser(parse_id)
+}
+
+/// The organization a command is about, as it stands in a path: an id or an identifier.
+pub fn organization(arguments: &ArgMatches) -> String {
+    arguments.get_one::<String>("organization").cloned().unwrap_or_default()
+}
+
+fn parse_organization(text: &str) -> Result<String, String> {
+    if let Ok(id) = text.parse::<OrganizationId>() {
+        return Ok(id.to_string());
+    }
+    if let Ok(identifier) = Identifier::parse(text) {
+        return Ok(identifier.to_string());
+    }
+    let name = OrganizationName::parse(text)
+        .map_err(|rule| format!("it is neither an id nor an identifier, nor a name: {rule}"))?;
+    Ok(name.identifier().to_string())
+}
+
+fn parse_id(text: &str) -> Result<String, String> {
+    let id = text.parse::<OrganizationId>().map_err(|_| {
+        "a deleted organization has no name any more, so give its id: 24 hex digits, as \
+         `tenantry org list --status deleted` shows it"
+    })?;
+    Ok(id.to_string())
+}
+
+fn parse_on_or_off(text: &str) -> Result<bool, String> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("it is `on` or `off`".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_organization_is_named_by_id_identifier_or_name() {
+        for (text, segment) in [
+            ("674F1C2E9B1D4A0C5E8F7A6B", "674f1c2e9b1d4a0c5e8f7a6b"),
+            ("tech-innovations-corp-2-0", "tech-innovations-corp-2-0"),
+            ("Tech  Innovations Corp 2.0", "tech-innovations-corp-2-0"),
+            ("ACME", "acme"),
+        ] {
+            assert_eq!(parse_organization(text).as_deref(), Ok(segment));
+        }
+        assert!(parse_organization("").is_err());
+        assert!(parse_id("acme").unwrap_err().contains("list --status deleted"));
+    }
+
+    #[test]
+    fn every_command_has_examples_in_its_help() {
+        let mut org = command();
+        org.build();
+        org.clone().debug_assert();
+        for command in org.get_subcommands_mut().filter(|command| command.get_name() != "help") {
+            let help = command.render_long_help().to_string();
+            for part in
+                ["Examples:\n  tenantry org ", "--server-url", "--operator-key", "--data-dir", "--json"]
+            {
+                assert!(help.contains(part), "{part} is missing in\n{help}");
+            }
+        }
+    }
+}

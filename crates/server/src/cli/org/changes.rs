@@ -1,0 +1,211 @@
+//! The commands of `tenantry org` that change something.
+
+use super::arguments::organization;
+use super::view::{Organization, utc};
+use super::{Answer, Failure, Session, operation, say};
+use crate::cli::terminal::{self, Progress};
+use crate::system::SystemEntropy;
+use clap::ArgMatches;
+use reqwest::{Method, RequestBuilder, StatusCode};
+use serde_json::{Map, Value, json};
+use std::io::Read;
+use std::time::Duration;
+use tenantry_domain::ids::random;
+
+/// How long to wait for a purge that began with a delete; the server's own rounds are shorter.
+const PURGE_WAIT: Duration = Duration::from_secs(60);
+/// The pause between two looks at it.
+const PURGE_PAUSE: Duration = Duration::from_millis(500);
+
+/// What becomes of an organization that is purged.
+const FOR_EVER: &str = "will be removed with all its data, for ever";
+
+/// Runs the command of that name.
+pub async fn run(session: &Session, name: &str, arguments: &ArgMatches) -> Result<(), Failure> {
+    match name {
+        "create" => create(session, arguments).await,
+        "rename" => rename(session, arguments).await,
+        "set" => set(session, arguments).await,
+        "suspend" => suspend(session, arguments).await,
+        "reactivate" => reactivate(session, arguments).await,
+        "delete" => delete(session, arguments).await,
+        "restore" => restore(session, arguments).await,
+        _ => purge(session, arguments).await,
+    }
+}
+
+async fn create(session: &Session, arguments: &ArgMatches) -> Result<(), Failure> {
+    let password = password(arguments.get_flag("password-stdin"))?;
+    let body = json!({
+        "organization_name": text(arguments, "name"),
+        "email": text(arguments, "email"),
+        "password": password,
+    });
+    let key = random::<16>(&SystemEntropy).map(|byte| format!("{byte:02x}")).concat();
+    let request = || {
+        let request = session.client.request(Method::POST, &["v1", "organizations"], &[]);
+        session.change(request.header("Idempotency-Key", &key).json(&body))
+    };
+    let answer = match request().await {
+        // The same key makes no second one.
+        Err(Failure::Broken(_)) => request().await?,
+        result => result?,
+    };
+    session.tell(&answer, |made| format!("Created {}.", made.organization_name))
+}
+
+/// The password of the new admin, from a person or a pipe.
+fn password(from_pipe: bool) -> Result<String, Failure> {
+    let unreadable = |error| Failure::Other(format!("The password cannot be read: {error}."));
+    if from_pipe {
+        let mut password = String::new();
+        std::io::stdin().read_to_string(&mut password).map_err(unreadable)?;
+        let line = password.strip_suffix('\n').unwrap_or(&password);
+        return Ok(line.strip_suffix('\r').unwrap_or(line).to_owned());
+    }
+    if !terminal::is_attended() {
+        return Err(Failure::Usage(
+            "Nobody can be asked for the password: give it on standard input, with --password-stdin.".into(),
+        ));
+    }
+    let password = terminal::ask_hidden("Password of the admin: ").map_err(unreadable)?;
+    if terminal::ask_hidden("The same again: ").map_err(unreadable)? != password {
+        return Err(Failure::Other("The two passwords differ. Nothing was changed.".into()));
+    }
+    Ok(password)
+}
+
+async fn rename(session: &Session, arguments: &ArgMatches) -> Result<(), Failure> {
+    let answer = patch(session, arguments, json!({ "organization_name": text(arguments, "name") })).await?;
+    session.tell(&answer, |renamed| format!("It is called {} now.", renamed.organization_name))
+}
+
+async fn set(session: &Session, arguments: &ArgMatches) -> Result<(), Failure> {
+    let setting = |flag: &str| arguments.get_one::<bool>(flag).map(|on| (flag.replace('-', "_"), json!(on)));
+    let body: Map<_, _> = ["delete-protection", "legal-hold"].into_iter().filter_map(setting).collect();
+    let answer = patch(session, arguments, Value::Object(body)).await?;
+    session.tell(&answer, |changed| format!("Changed {}.", changed.organization_name))
+}
+
+async fn patch(session: &Session, arguments: &ArgMatches, body: Value) -> Result<Answer, Failure> {
+    let request = session.about(Method::PATCH, &organization(arguments), &[]);
+    session.change(request.json(&body)).await
+}
+
+async fn suspend(session: &Session, arguments: &ArgMatches) -> Result<(), Failure> {
+    let answer = session.change(post(session, arguments, "suspend")).await?;
+    session.tell(&answer, |suspended| format!("Suspended {}.", suspended.organization_name))
+}
+
+async fn reactivate(session: &Session, arguments: &ArgMatches) -> Result<(), Failure> {
+    let answer = session.change(post(session, arguments, "reactivate")).await?;
+    session.tell(&answer, |active| format!("{} is active again.", active.organization_name))
+}
+
+async fn restore(session: &Session, arguments: &ArgMatches) -> Result<(), Failure> {
+    let given = |argument, field: &str| {
+        arguments.get_one::<String>(argument).map(|text| (field.to_owned(), json!(text)))
+    };
+    let fields = [given("name", "organization_name"), given("email", "admin_email")];
+    let body: Map<_, _> = fields.into_iter().flatten().collect();
+    let answer = session.change(post(session, arguments, "restore").json(&body)).await?;
+    session.tell(&answer, |restored| format!("Restored {}.", restored.organization_name))
+}
+
+async fn delete(session: &Session, arguments: &ArgMatches) -> Result<(), Failure> {
+    if arguments.get_flag("purge") {
+        return delete_for_ever(session, arguments).await;
+    }
+    let which = confirmed(session, arguments, "will be deleted, with its data").await?;
+    let answer = session.change(session.about(Method::DELETE, &which, &[])).await?;
+    session.tell(&answer, |deleted| match deleted.purge_at {
+        Some(moment) => format!(
+            "Deleted {}. Until {}, `tenantry org restore {}` brings it back.",
+            deleted.organization_name,
+            utc(moment),
+            deleted.id
+        ),
+        None => format!("Deleted {}.", deleted.organization_name),
+    })
+}
+
+async fn delete_for_ever(session: &Session, arguments: &ArgMatches) -> Result<(), Failure> {
+    let which = confirmed(session, arguments, FOR_EVER).await?;
+    let path = ["v1", "organizations", &which];
+    let request = session.client.request(Method::DELETE, &path, &[("purge", "true")]);
+    let answer = session.client.send(request).await?;
+    let (id, answer) = if answer.status == StatusCode::ACCEPTED {
+        let finished = operation::follow(&session.client, answer).await?;
+        (finished.organization_id, finished.answer)
+    } else {
+        (answer.read::<Organization>()?.id, answer)
+    };
+    if !is_purged(session, &id).await? {
+        return Err(Failure::Other(format!(
+            "It is deleted. Its data is still being removed; `tenantry org show {id}` finds nothing once that is done."
+        )));
+    }
+    session.tell_purged(&answer);
+    Ok(())
+}
+
+/// Waits until nothing is left of it; false if that takes too long.
+async fn is_purged(session: &Session, id: &str) -> Result<bool, Failure> {
+    let progress = Progress::new();
+    let looking = async {
+        loop {
+            match session.get(id).await {
+                Err(failure) if is_gone(&failure) => return Ok(true),
+                Err(failure) => return Err(failure),
+                Ok(_) => progress.show("purge"),
+            }
+            tokio::time::sleep(PURGE_PAUSE).await;
+        }
+    };
+    tokio::time::timeout(PURGE_WAIT, looking).await.unwrap_or(Ok(false))
+}
+
+fn is_gone(failure: &Failure) -> bool {
+    matches!(failure, Failure::Refused(problem) if problem.code == "organization_not_found")
+}
+
+async fn purge(session: &Session, arguments: &ArgMatches) -> Result<(), Failure> {
+    let which = confirmed(session, arguments, FOR_EVER).await?;
+    let answer = session.client.send(session.about(Method::POST, &which, &["purge"])).await?;
+    let finished = operation::follow(&session.client, answer).await?;
+    session.tell_purged(&finished.answer);
+    Ok(())
+}
+
+impl Session {
+    fn tell_purged(&self, answer: &Answer) {
+        say(if self.json { &answer.body } else { "Purged: nothing of it is left." });
+    }
+}
+
+/// The organization, once somebody has typed its identifier or the command line says that nobody needs to.
+async fn confirmed(session: &Session, arguments: &ArgMatches, fate: &str) -> Result<String, Failure> {
+    let organization = organization(arguments);
+    if arguments.get_flag("yes") {
+        return Ok(organization);
+    }
+    if !terminal::is_attended() {
+        return Err(Failure::Usage("Nobody can be asked whether to do so: give --yes.".into()));
+    }
+    let found: Organization = session.get(&organization).await?.read()?;
+    let (name, identifier) = (&found.organization_name, &found.organization_identifier);
+    let question = format!("{name} ({}) {fate}.\nType {identifier} to go on: ", found.id);
+    match terminal::ask(&question) {
+        // By its id from now on: somebody else may take the identifier meanwhile.
+        Ok(typed) if typed.trim() == identifier => Ok(found.id),
+        _ => Err(Failure::Other("Nothing was changed.".into())),
+    }
+}
+
+fn post(session: &Session, arguments: &ArgMatches, what: &str) -> RequestBuilder {
+    session.about(Method::POST, &organization(arguments), &[what])
+}
+
+fn text<'a>(arguments: &'a ArgMatches, name: &str) -> &'a str {
+    arguments.get_one::<String>(name).map_or("", String::as_str)
+}
