@@ -199,10 +199,12 @@ enum Dialect {
 impl Dialect {
     fn read(http: &Http, member: &SignedIn, mut fields: Fields) -> Result<Self> {
         let named = fields.required("organization_name", OrganizationName::parse);
+        // A new name decides by being there, right or wrong: the other fields are checked for what they mean then.
+        let has_new_name = fields.has("new_organization_name");
         let new_name = fields.optional("new_organization_name", OrganizationName::parse);
         let current = &member.organization().naming.identifier;
         let is_own = named.as_ref().is_some_and(|name| name.identifier() == *current);
-        if new_name.is_some() || is_own || named.is_none() {
+        if has_new_name || is_own || named.is_none() {
             let email = fields.optional("email", EmailAddress::parse);
             let password = fields.optional("password", |text| http.new_password(text));
             fields.finish()?;
@@ -280,21 +282,22 @@ pub async fn delete(
     QueryFields(mut query): QueryFields,
     body: JsonBody,
 ) -> Result<Response, Refusal> {
+    let is_in_query = query.has("organization_name");
     let in_query = query.optional("organization_name", OrganizationName::parse);
     let purge = query.flag("purge").unwrap_or(false);
-    query.finish()?;
-    let mut fields = body.optional_fields()?;
-    let in_body = fields.optional("organization_name", OrganizationName::parse);
-    let name = match (in_query, in_body) {
-        (Some(one), Some(other)) if one.identifier() != other.identifier() => {
-            fields.refuse("organization_name", "Is another name than the one in the query.");
-            None
-        }
-        (None, None) => fields.required("organization_name", OrganizationName::parse),
-        (one, other) => one.or(other),
+    let mut fields = body.optional_fields()?.after(query);
+    let in_body = if is_in_query {
+        fields.optional("organization_name", OrganizationName::parse)
+    } else {
+        fields.required("organization_name", OrganizationName::parse)
     };
+    if let (Some(one), Some(other)) = (&in_query, &in_body)
+        && one.identifier() != other.identifier()
+    {
+        fields.refuse("organization_name", "Is another name than the one in the query.");
+    }
     fields.finish()?;
-    let name = name.ok_or_else(|| Error::internal("a name was neither read nor refused"))?;
+    let name = in_query.or(in_body).ok_or_else(|| Error::internal("a name was neither read nor refused"))?;
     require_own(&http, &member, &name).await?;
     let managed = http.app.manage_own(&member)?;
     let (record, view) = done(http.app.delete_organization(&managed, None, purge).await?)?;

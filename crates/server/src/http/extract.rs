@@ -98,17 +98,16 @@ impl FromRequestParts<Arc<Http>> for QueryFields {
     }
 }
 
-/// The one variable segment of a path, as text; handlers say what it must be.
+/// The one variable segment of a path, as text; handlers say what it must be. What is not UTF-8 once decoded
+/// names nothing, so it is as good as empty.
 pub struct Segment(pub String);
 
 impl FromRequestParts<Arc<Http>> for Segment {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, http: &Arc<Http>) -> Result<Self, Refusal> {
-        // What is not UTF-8 once decoded names nothing we have.
-        let Path(text) =
-            Path::<String>::from_request_parts(parts, http).await.map_err(|_| ErrorCode::RouteNotFound)?;
-        Ok(Self(text))
+        let text = Path::<String>::from_request_parts(parts, http).await.map(|Path(text)| text);
+        Ok(Self(text.unwrap_or_default()))
     }
 }
 

@@ -59,6 +59,17 @@ impl Fields {
         if errors.is_empty() { Ok(Self { members, mark: '?', errors }) } else { Err(Error::invalid(errors)) }
     }
 
+    /// Goes on after `earlier`, another part of the same request: what is wrong with that is named first.
+    #[must_use]
+    pub fn after(self, earlier: Self) -> Self {
+        Self { errors: [earlier.errors, self.errors].concat(), ..self }
+    }
+
+    /// Whether `name` is there, right or wrong, and has not been read yet.
+    pub fn has(&self, name: &str) -> bool {
+        self.members.get(name).is_some_and(|value| !value.is_null())
+    }
+
     /// A text that must be there.
     pub fn text(&mut self, name: &str) -> Option<String> {
         self.required(name, |text| Ok::<_, String>(text.to_owned()))

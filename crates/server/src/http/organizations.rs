@@ -19,7 +19,7 @@ use tenantry_domain::app::operations::Outcome;
 use tenantry_domain::app::organizations::{NewOrganization, OrganizationChange};
 use tenantry_domain::app::OrganizationView;
 use tenantry_domain::email::EmailAddress;
-use tenantry_domain::name::OrganizationName;
+use tenantry_domain::name::{Identifier, OrganizationName};
 use tenantry_domain::organization::Status;
 use tenantry_domain::page::PageLimit;
 use tenantry_domain::store::OrganizationQuery;
@@ -46,13 +46,12 @@ pub async fn list_organizations(
     let after = query.optional("cursor", |text| Cursor::parse(text)?.organization());
     let status = query.optional("status", parse_status);
     let show_deleted = query.flag("show_deleted").unwrap_or(false);
-    let prefix = query.optional("name_prefix", |text| Ok::<_, String>(text.to_owned()));
+    let identifier_prefix = query.optional("name_prefix", |text| {
+        Identifier::prefix_of(text).ok_or("Must contain a letter or a digit.")
+    });
     query.refuse_unknown();
     query.finish()?;
-    let mut wanted = OrganizationQuery { after, status, show_deleted, identifier_prefix: None };
-    if let Some(prefix) = prefix {
-        wanted = wanted.name_prefix(&prefix)?;
-    }
+    let wanted = OrganizationQuery { after, status, show_deleted, identifier_prefix };
     let page = http.app.list_organizations(&operator, &wanted, limit).await?;
     let body = OrganizationPage {
         items: page.items.iter().map(OrganizationDetails::of).collect(),
