@@ -1,5 +1,9 @@
 //! The service as its callers see it: one binary, so that it links once.
 
+mod bad_input;
+mod classic;
+mod lost_data;
+mod names;
 mod pages;
 mod reference_calls;
 mod support;

@@ -4,3 +4,5 @@ pub mod app;
 pub mod browser;
 pub mod client;
 pub mod given;
+pub mod raw;
+pub mod records;

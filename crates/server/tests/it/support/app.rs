@@ -4,7 +4,7 @@ use super::client::Client;
 use jiff::Timestamp;
 use serde_json::Value;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use tenantry::config::{Config, flags};
 use tenantry::listen::{self, Limits};
 use tenantry::service::Service;
 use tenantry::system::SystemEntropy;
-use tenantry_domain::app::operator;
+use tenantry_domain::app::{App as UseCases, operator};
 use tenantry_domain::clock::Clock;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -48,6 +48,11 @@ impl Setup {
         self
     }
 
+    /// With throttling off.
+    pub fn unlimited() -> Self {
+        Self::default().with("--rate-limit=off")
+    }
+
     /// Starts the service.
     pub async fn start(self) -> App {
         let directory = TempDir::new().unwrap();
@@ -63,6 +68,8 @@ pub struct App {
     directory: TempDir,
     flags: Vec<String>,
     document: Arc<Value>,
+    http: reqwest::Client,
+    use_cases: Arc<UseCases>,
     stop: oneshot::Sender<()>,
     running: JoinHandle<()>,
 }
@@ -70,13 +77,14 @@ pub struct App {
 impl App {
     /// With throttling off and everything else as it comes.
     pub async fn start() -> Self {
-        Setup::default().with("--rate-limit=off").start().await
+        Setup::unlimited().start().await
     }
 
     async fn open(directory: TempDir, flags: Vec<String>, clock: Arc<TestClock>) -> Self {
         let config = config(directory.path().join("data"), &flags);
-        let service =
-            Service::start(&config, Arc::clone(&clock) as Arc<dyn Clock>, Arc::new(SystemEntropy)).await.unwrap();
+        let service = Service::start(&config, Arc::clone(&clock) as Arc<dyn Clock>, Arc::new(SystemEntropy))
+            .await
+            .unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let limits = Limits {
@@ -84,6 +92,7 @@ impl App {
             header_timeout: config.header_timeout,
             drain_timeout: config.drain_timeout,
         };
+        let use_cases = Arc::clone(&service.app);
         let (stop, stopped) = oneshot::channel();
         let running = tokio::spawn(async move {
             let stopped = async {
@@ -93,20 +102,29 @@ impl App {
             service.stop().await;
         });
         let document = Arc::new(tenantry::http::openapi_document("Tenantry"));
-        Self { clock, address, directory, flags, document, stop, running }
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        Self { clock, address, directory, flags, document, http, use_cases, stop, running }
     }
 
     /// Stops it cleanly and starts it again on the same data.
     pub async fn restart(self) -> Self {
-        let Self { clock, directory, flags, stop, running, .. } = self;
+        self.restart_after(|_| {}).await
+    }
+
+    /// Stops it cleanly, lets `edit` have the data directory, and starts it again.
+    pub async fn restart_after(self, edit: impl FnOnce(&Path)) -> Self {
+        let Self { clock, directory, flags, http, use_cases, stop, running, .. } = self;
+        // An open connection and a reference to the application would each outlive the stop.
+        drop((http, use_cases));
         stop.send(()).unwrap();
         running.await.unwrap();
+        edit(&directory.path().join("data"));
         Self::open(directory, flags, clock).await
     }
 
     /// A client without a credential.
     pub fn client(&self) -> Client {
-        Client::new(format!("http://{}", self.address), Arc::clone(&self.document))
+        Client::new(self.http.clone(), format!("http://{}", self.address), Arc::clone(&self.document))
     }
 
     /// A client with the operator key.
@@ -114,6 +132,11 @@ impl App {
         let key = std::fs::read_to_string(self.data_dir().join("operator.key")).unwrap();
         assert!(key.starts_with(operator::OPERATOR_KEY_PREFIX));
         self.client().with_token(key.trim())
+    }
+
+    /// The OpenAPI document of the service.
+    pub fn document(&self) -> &Value {
+        &self.document
     }
 
     /// Where the service keeps everything.
@@ -129,6 +152,16 @@ impl App {
     /// Moves the clock on.
     pub fn advance_days(&self, days: u64) {
         self.clock.advance(Duration::from_secs(days * 24 * 3600));
+    }
+
+    /// One round of what the service does by itself at intervals.
+    pub async fn keep_house(&self) {
+        self.use_cases.keep_house().await.unwrap();
+    }
+
+    /// Passwords that wait for a thread to hash them.
+    pub fn waiting_hashes(&self) -> usize {
+        self.use_cases.waiting_hashes()
     }
 }
 

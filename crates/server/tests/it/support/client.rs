@@ -4,6 +4,7 @@
 use reqwest::{Method, StatusCode, header::HeaderMap};
 use serde_json::Value;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// Sends requests, with or without a credential.
 #[derive(Clone)]
@@ -16,8 +17,7 @@ pub struct Client {
 
 impl Client {
     /// A client of the service at `base`, which promises what `document` says.
-    pub fn new(base: String, document: Arc<Value>) -> Self {
-        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    pub fn new(http: reqwest::Client, base: String, document: Arc<Value>) -> Self {
         Self { http, base, document, headers: HeaderMap::new() }
     }
 
@@ -31,6 +31,11 @@ impl Client {
         let mut client = self.clone();
         client.headers.insert(name, value.parse().unwrap());
         client
+    }
+
+    /// The header that every request carries, if it is one of them.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
     }
 
     /// `GET`.
@@ -71,17 +76,30 @@ impl Client {
 
     /// Any request, with a body of any type.
     pub async fn send(&self, method: Method, path: &str, body: Option<(&str, Vec<u8>)>) -> Answer {
+        self.try_send(method, path, body).await.unwrap()
+    }
+
+    /// Any request, where the service may die before it answers.
+    pub async fn try_send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<(&str, Vec<u8>)>,
+    ) -> reqwest::Result<Answer> {
         let url = format!("{}{path}", self.base);
         let mut request = self.http.request(method.clone(), url).headers(self.headers.clone());
         if let Some((media_type, bytes)) = body {
             request = request.header("content-type", media_type).body(bytes);
         }
-        let response = request.send().await.unwrap();
+        let began = Instant::now();
+        let response = request.send().await?;
         let (status, headers) = (response.status(), response.headers().clone());
-        let text = response.text().await.unwrap();
-        let answer = Answer { call: format!("{method} {path}"), status, headers, text };
+        let text = response.text().await?;
+        let took = began.elapsed();
+        let shown: String = path.chars().take(200).collect();
+        let answer = Answer { call: format!("{method} {shown}"), status, headers, text, took };
         self.check(&method, path, &answer);
-        answer
+        Ok(answer)
     }
 
     /// Holds an answer to the document.
@@ -113,7 +131,9 @@ impl Client {
 fn matches(template: &str, path: &str) -> bool {
     let (template, path) = (template.split('/'), path.split('/'));
     template.clone().count() == path.clone().count()
-        && template.zip(path).all(|(part, given)| part == given || (part.starts_with('{') && !given.is_empty()))
+        && template
+            .zip(path)
+            .all(|(part, given)| part == given || (part.starts_with('{') && !given.is_empty()))
 }
 
 /// What came back.
@@ -122,6 +142,8 @@ pub struct Answer {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub text: String,
+    /// From the first byte that was sent to the last that came.
+    pub took: Duration,
 }
 
 impl Answer {
@@ -155,6 +177,19 @@ impl Answer {
         self.expect(201)
     }
 
+    /// Expects 202; the body, which is an operation.
+    #[track_caller]
+    pub fn accepted(self) -> Value {
+        assert_eq!(self.header("location"), self.header("operation-location"), "{self}");
+        self.expect(202)
+    }
+
+    /// Expects 204.
+    #[track_caller]
+    pub fn done(self) {
+        assert_eq!((self.status.as_u16(), self.text.as_str()), (204, ""), "{self}");
+    }
+
     /// Expects a refusal with that code; the problem.
     #[track_caller]
     pub fn refused(self, code: &str) -> Value {
@@ -167,11 +202,21 @@ impl Answer {
     /// Expects `invalid_input` and these pointers, in this order.
     #[track_caller]
     pub fn refused_fields(self, pointers: &[&str]) {
-        let shown = self.to_string();
-        let problem = self.refused("invalid_input");
-        let named: Vec<&str> =
-            problem["errors"].as_array().unwrap().iter().map(|e| e["pointer"].as_str().unwrap()).collect();
-        assert_eq!(named, pointers, "{shown}");
+        assert_eq!(self.outcome(), pointers.join(" "), "{self}");
+    }
+
+    /// What a table of refusals says of it: the code, or, for `invalid_input`, the pointers of its fields.
+    pub fn outcome(&self) -> String {
+        let problem = self.json();
+        match (&problem["code"], problem["errors"].as_array()) {
+            (Value::String(code), None) => code.clone(),
+            (Value::String(code), Some(errors)) => {
+                assert_eq!(code, "invalid_input", "{self}");
+                let pointers = errors.iter().map(|error| error["pointer"].as_str().unwrap());
+                pointers.collect::<Vec<_>>().join(" ")
+            }
+            _ => panic!("{self}: not a refusal"),
+        }
     }
 
     fn check_problem(&self) {
@@ -193,6 +238,7 @@ impl Answer {
 
 impl std::fmt::Display for Answer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} -> {} {}", self.call, self.status, self.text)
+        let shown: String = self.text.chars().take(2000).collect();
+        write!(f, "{} -> {} {shown}", self.call, self.status)
     }
 }

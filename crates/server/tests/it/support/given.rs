@@ -22,25 +22,68 @@ impl Organization {
     pub fn id(&self) -> &str {
         self.body["id"].as_str().unwrap()
     }
+
+    /// Its name as it was created.
+    pub fn name(&self) -> &str {
+        self.body["organization_name"].as_str().unwrap()
+    }
+
+    /// The address of its owner as it was created.
+    pub fn email(&self) -> &str {
+        self.body["admin_email"].as_str().unwrap()
+    }
+
+    /// Its path in the v1 API.
+    pub fn path(&self) -> String {
+        format!("/v1/organizations/{}", self.id())
+    }
 }
 
 /// An organization of that name, whose owner is `owner@<identifier>.example`.
 pub async fn organization(app: &App, name: &str) -> Organization {
     let email = email_for(name);
-    let new = json!({ "organization_name": name, "email": email, "password": PASSWORD });
-    let body = app.client().post("/org/create", &new).await.created();
+    let body = app.client().post("/org/create", &new_organization(name, &email)).await.created();
     let tokens = sign_in(app, &email).await;
-    let owner = app.client().with_token(tokens["access_token"].as_str().unwrap());
+    let owner = with_access(app, &tokens);
     Organization { body, owner, tokens }
+}
+
+/// The body that makes an organization.
+pub fn new_organization(name: &str, email: &str) -> Value {
+    json!({ "organization_name": name, "email": email, "password": PASSWORD })
 }
 
 /// The tokens of a sign-in with the usual password.
 pub async fn sign_in(app: &App, email: &str) -> Value {
-    app.client().post("/admin/login", &json!({ "email": email, "password": PASSWORD })).await.ok()
+    app.client().post("/admin/login", &credentials(email, PASSWORD)).await.ok()
+}
+
+/// The body of a sign-in.
+pub fn credentials(email: &str, password: &str) -> Value {
+    json!({ "email": email, "password": password })
+}
+
+/// A client with the access token among `tokens`.
+pub fn with_access(app: &App, tokens: &Value) -> Client {
+    app.client().with_token(tokens["access_token"].as_str().unwrap())
+}
+
+/// Finds an organization by its name, as anybody may.
+pub async fn find(app: &App, name: &str) -> super::client::Answer {
+    app.client().get(&format!("/org/get?organization_name={}", encoded(name))).await
+}
+
+/// `text` as a part of a query or path.
+pub fn encoded(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    text.bytes()
+        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
 }
 
 /// The address of the owner of the organization of that name.
 pub fn email_for(name: &str) -> String {
-    let slug: String = name.to_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
-    format!("owner@{slug}.example")
+    let name = name.to_lowercase();
+    let words = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    format!("owner@{}.example", words.collect::<Vec<_>>().join("-"))
 }

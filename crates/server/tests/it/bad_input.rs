@@ -1,0 +1,515 @@
+//! What bad input gets: a problem that names every bad field, in milliseconds, and nothing changes.
+
+use crate::support::app::{App, Setup};
+use crate::support::client::{Answer, Client};
+use crate::support::given::{Organization, PASSWORD, organization};
+use crate::support::raw::{chunked, exchange, head};
+use reqwest::Method;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// How long a refusal may take; the machine is busy with other tests.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
+/// An operation that reads a body.
+struct Route {
+    operation: &'static str,
+    method: Method,
+    path: String,
+    caller: Client,
+    /// The fields it reads; each is a text unless it is in `flags`.
+    fields: &'static [&'static str],
+    flags: &'static [&'static str],
+    /// The ones that must be there.
+    required: &'static [&'static str],
+    /// Whether there must be a body.
+    needs_body: bool,
+}
+
+impl Route {
+    async fn send(&self, content_type: &str, body: impl Into<Vec<u8>>) -> Answer {
+        self.caller.send(self.method.clone(), &self.path, Some((content_type, body.into()))).await
+    }
+
+    async fn send_json(&self, body: &Value) -> Answer {
+        self.send("application/json", body.to_string()).await
+    }
+
+    fn is_v1(&self) -> bool {
+        self.path.starts_with("/v1/")
+    }
+}
+
+/// A service with two organizations, one of them deleted, and every route that reads a body.
+struct Scene {
+    app: App,
+    acme: Organization,
+    routes: Vec<Route>,
+    /// How everything looked before.
+    before: String,
+}
+
+impl Scene {
+    async fn start(setup: Setup) -> Self {
+        let app = setup.start().await;
+        let acme = organization(&app, "Acme").await;
+        let gone = organization(&app, "Gone").await;
+        app.operator().delete(&gone.path()).await.ok();
+        let routes = routes(&app, &acme, &gone);
+        let before = everything(&app).await;
+        Self { app, acme, routes, before }
+    }
+
+    /// That nothing has changed, and that the service still works.
+    async fn assert_unchanged(&self) {
+        assert_eq!(everything(&self.app).await, self.before);
+        self.acme.owner.get(&self.acme.path()).await.ok();
+    }
+}
+
+fn routes(app: &App, acme: &Organization, gone: &Organization) -> Vec<Route> {
+    let new: &[&str] = &["organization_name", "email", "password"];
+    let route = |operation, method, path: &str, caller: Client| Route {
+        operation,
+        method,
+        path: path.to_owned(),
+        caller,
+        fields: new,
+        flags: &[],
+        required: new,
+        needs_body: true,
+    };
+    vec![
+        route("create", Method::POST, "/org/create", app.client()),
+        Route {
+            fields: &["email", "password"],
+            required: &["email", "password"],
+            ..route("login", Method::POST, "/admin/login", app.client())
+        },
+        Route {
+            fields: &["organization_name", "new_organization_name", "email", "password"],
+            required: &["organization_name"],
+            ..route("update", Method::PUT, "/org/update", acme.owner.clone())
+        },
+        Route {
+            fields: &["organization_name"],
+            required: &["organization_name"],
+            needs_body: false,
+            ..route("delete", Method::DELETE, "/org/delete", acme.owner.clone())
+        },
+        Route {
+            fields: &["refresh_token"],
+            required: &["refresh_token"],
+            ..route("refresh", Method::POST, "/v1/auth/refresh", app.client())
+        },
+        route("create_organization", Method::POST, "/v1/organizations", app.operator()),
+        Route {
+            fields: &["organization_name"],
+            flags: &["delete_protection", "legal_hold"],
+            required: &[],
+            ..route("change_organization", Method::PATCH, &acme.path(), app.operator())
+        },
+        Route {
+            fields: &["organization_name", "admin_email"],
+            required: &[],
+            needs_body: false,
+            ..route("restore_organization", Method::POST, &format!("{}/restore", gone.path()), app.operator())
+        },
+    ]
+}
+
+/// Every organization and every operation.
+async fn everything(app: &App) -> String {
+    let list = app.operator().get("/v1/organizations?show_deleted=true").await;
+    let mut text = list.text.clone();
+    for organization in list.json()["items"].as_array().unwrap() {
+        let path = format!("/v1/organizations/{}/operations", organization["id"].as_str().unwrap());
+        text.push_str(&app.operator().get(&path).await.text);
+    }
+    text
+}
+
+#[track_caller]
+fn assert_refused(answer: &Answer, outcome: &str, what: &str) {
+    assert_eq!(answer.outcome(), outcome, "{what}: {answer}");
+    assert!(answer.took < AT_ONCE, "{what}: {answer} took {:?}", answer.took);
+}
+
+#[tokio::test]
+async fn every_route_that_reads_a_body_is_in_these_tests() {
+    let scene = Scene::start(Setup::unlimited()).await;
+    let tested: BTreeSet<&str> = scene.routes.iter().map(|route| route.operation).collect();
+    let operations = scene.app.document()["paths"].as_object().unwrap().values();
+    let operations = operations.flat_map(|path| path.as_object().unwrap().values());
+    let reading = operations.filter(|operation| operation.get("requestBody").is_some());
+    let documented: BTreeSet<&str> =
+        reading.map(|operation| operation["operationId"].as_str().unwrap()).collect();
+    assert_eq!(tested, documented);
+}
+
+#[tokio::test]
+async fn a_body_of_another_type_is_not_read() {
+    let scene = Scene::start(Setup::unlimited()).await;
+    for route in &scene.routes {
+        for content_type in [
+            "text/plain",
+            "application/x-www-form-urlencoded",
+            "multipart/form-data",
+            "application/jsonp",
+            "json",
+            "",
+        ] {
+            let answer = route.send(content_type, "{}").await;
+            assert_refused(&answer, "unsupported_media_type", content_type);
+        }
+        for content_type in [
+            "application/json",
+            "application/json; charset=utf-8",
+            "APPLICATION/JSON",
+            "application/merge-patch+json",
+        ] {
+            let answer = route.send(content_type, "[]").await;
+            assert_refused(&answer, "invalid_json", content_type);
+        }
+        let untyped = format!(
+            "{} {} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{}content-length: 2\r\n\r\n{{}}",
+            route.method,
+            route.path,
+            authorization(&route.caller),
+        );
+        assert_eq!(exchange(&scene.app, untyped.as_bytes()).await.code(), "unsupported_media_type");
+    }
+    scene.assert_unchanged().await;
+}
+
+fn authorization(caller: &Client) -> String {
+    caller.header("authorization").map(|value| format!("authorization: {value}\r\n")).unwrap_or_default()
+}
+
+#[tokio::test]
+async fn what_is_not_one_json_object_without_duplicate_keys_is_refused() {
+    let scene = Scene::start(Setup::unlimited()).await;
+    let bodies: [&[u8]; 19] = [
+        b" ",
+        b"null",
+        b"true",
+        b"1",
+        b"\"text\"",
+        b"[]",
+        b"[{}]",
+        b"{",
+        b"}",
+        b"{}{}",
+        b"{} x",
+        b"{\"a\":1,}",
+        b"{'a':1}",
+        b"{\"a\":NaN}",
+        b"{\"organization_name\":\"Aa\",\"organization_name\":\"Bb\"}",
+        b"{\"a\":{\"b\":1,\"b\":2}}",
+        b"\xef\xbb\xbf{}",
+        b"{\"a\":\"\xff\"}",
+        b"{\0\"\0a\0\"\0:\01\0}\0",
+    ];
+    for route in &scene.routes {
+        for body in bodies {
+            let shown = String::from_utf8_lossy(body);
+            assert_refused(&route.send("application/json", body).await, "invalid_json", &shown);
+        }
+        if route.needs_body {
+            assert_refused(&route.send("application/json", "").await, "invalid_json", "no body");
+            let none = route.caller.send(route.method.clone(), &route.path, None).await;
+            assert_refused(&none, "invalid_json", "no body, no type");
+        }
+    }
+    scene.assert_unchanged().await;
+}
+
+#[tokio::test]
+async fn json_a_million_levels_deep_is_refused_at_once() {
+    let scene = Scene::start(Setup::unlimited().with("--max-body-kib=16384")).await;
+    let levels = 1_000_000;
+    let bodies = [
+        "[".repeat(levels),
+        format!("{}{}", "[".repeat(levels), "]".repeat(levels)),
+        format!("{{\"organization_name\":{}", "[".repeat(levels)),
+        "{\"a\":".repeat(levels),
+        format!("{}1{}", "{\"a\":".repeat(levels), "}".repeat(levels)),
+    ];
+    for route in &scene.routes {
+        for body in &bodies {
+            assert_refused(&route.send("application/json", body.clone()).await, "invalid_json", &body[..20]);
+        }
+    }
+    scene.assert_unchanged().await;
+}
+
+#[tokio::test]
+async fn a_body_over_the_limit_is_refused_before_it_has_arrived() {
+    const LIMIT: usize = 64 * 1024;
+    let scene = Scene::start(Setup::unlimited()).await;
+    for route in &scene.routes {
+        let line = format!("{} {}", route.method, route.path);
+        let credential = authorization(&route.caller);
+        // Announced, and never sent.
+        let announced = head(&line, &format!("{credential}content-length: 1000000000000"));
+        let answer = exchange(&scene.app, announced.as_bytes()).await;
+        assert_eq!((answer.status, answer.code().as_str()), (413, "body_too_large"), "{line}");
+        assert!(answer.took < AT_ONCE, "{line} {:?}", answer.took);
+
+        // Not announced.
+        let mut streamed = head(&line, &format!("{credential}transfer-encoding: chunked")).into_bytes();
+        streamed.extend(chunked(&padded(LIMIT + 1)));
+        let answer = exchange(&scene.app, &streamed).await;
+        assert_eq!((answer.status, answer.code().as_str()), (413, "body_too_large"), "{line}");
+        assert!(answer.took < AT_ONCE, "{line} {:?}", answer.took);
+
+        // As long as it may be: what is wrong with it is something else.
+        for (framing, body) in [
+            (format!("content-length: {LIMIT}"), padded(LIMIT)),
+            ("transfer-encoding: chunked".to_owned(), chunked(&padded(LIMIT))),
+        ] {
+            let mut request = head(&line, &format!("{credential}{framing}")).into_bytes();
+            request.extend(body);
+            assert_eq!(exchange(&scene.app, &request).await.code(), "invalid_json", "{line} {framing}");
+        }
+    }
+    scene.assert_unchanged().await;
+}
+
+/// An empty array and white space.
+fn padded(length: usize) -> Vec<u8> {
+    let mut body = b"[]".to_vec();
+    body.resize(length, b' ');
+    body
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_is_refused() {
+    let scene = Scene::start(Setup::unlimited()).await;
+    for route in scene.routes.iter().filter(|route| route.needs_body) {
+        let line = format!("{} {}", route.method, route.path);
+        for framing in ["content-length: 1000", "transfer-encoding: chunked"] {
+            let begun = head(&line, &format!("{}{framing}", authorization(&route.caller))) + "2\r\n{}";
+            let answer = crate::support::raw::exchange_and_hang_up(&scene.app, begun.as_bytes()).await;
+            // Nobody may be there any more to read an answer; if there is one, it is a refusal.
+            assert!(answer.is_none_or(|answer| answer.status >= 400), "{line}");
+        }
+    }
+    scene.assert_unchanged().await;
+}
+
+#[tokio::test]
+async fn every_field_of_a_wrong_type_is_named_at_once() {
+    let scene = Scene::start(Setup::unlimited()).await;
+    for route in &scene.routes {
+        let all: Vec<String> =
+            route.fields.iter().chain(route.flags).map(|field| format!("/{field}")).collect();
+        for wrong in [json!(1), json!(1.5e300), json!([]), json!(["text"]), json!({}), json!({ "a": 1 })] {
+            let fields = route.fields.iter().chain(route.flags);
+            let body: Value = fields.map(|field| ((*field).to_owned(), wrong.clone())).collect();
+            assert_refused(&route.send_json(&body).await, &all.join(" "), route.operation);
+        }
+        for field in route.fields {
+            let mut body = good(route);
+            body[*field] = json!(true);
+            assert_refused(&route.send_json(&body).await, &format!("/{field}"), route.operation);
+        }
+        for flag in route.flags {
+            for wrong in [json!("true"), json!(0), json!(null)] {
+                let answer = route.send_json(&json!({ *flag: wrong })).await;
+                assert_refused(&answer, &format!("/{flag}"), route.operation);
+            }
+        }
+    }
+    scene.assert_unchanged().await;
+}
+
+#[tokio::test]
+async fn every_missing_field_is_named_at_once() {
+    let scene = Scene::start(Setup::unlimited()).await;
+    for route in scene.routes.iter().filter(|route| !route.required.is_empty()) {
+        let all: Vec<String> = route.required.iter().map(|field| format!("/{field}")).collect();
+        assert_refused(&route.send_json(&json!({})).await, &all.join(" "), route.operation);
+        for field in route.required {
+            let mut body = good(route);
+            body[*field] = Value::Null;
+            assert_refused(&route.send_json(&body).await, &format!("/{field}"), route.operation);
+            body.as_object_mut().unwrap().remove(*field);
+            assert_refused(&route.send_json(&body).await, &format!("/{field}"), route.operation);
+        }
+    }
+    scene.assert_unchanged().await;
+}
+
+/// A value for each field that has to be there; they are right, each by itself.
+fn good(route: &Route) -> Value {
+    let value = |field: &str| match field {
+        "email" => "owner@acme.example",
+        "organization_name" => "Acme",
+        _ => PASSWORD,
+    };
+    route.required.iter().map(|field| ((*field).to_owned(), Value::from(value(field)))).collect()
+}
+
+#[tokio::test]
+async fn fields_nobody_asked_for_are_refused_in_v1_and_ignored_in_the_classic_api() {
+    let scene = Scene::start(Setup::unlimited()).await;
+    for route in &scene.routes {
+        let mut body = json!({ "surprise": 1, "an/odd~one": null });
+        for field in route.required {
+            body[*field] = json!(1);
+        }
+        let mut pointers: Vec<String> = route.required.iter().map(|field| format!("/{field}")).collect();
+        if route.is_v1() {
+            pointers.extend(["/an~1odd~0one".to_owned(), "/surprise".to_owned()]);
+        }
+        assert_refused(&route.send_json(&body).await, &pointers.join(" "), route.operation);
+    }
+    // The name of an unknown field does not come back whole.
+    let long = json!({ "x".repeat(10_000): 1 });
+    let create = scene.routes.iter().find(|route| route.operation == "create_organization").unwrap();
+    assert!(create.send_json(&long).await.text.len() < 2000);
+    scene.assert_unchanged().await;
+}
+
+#[tokio::test]
+async fn every_bad_parameter_of_a_query_is_named_at_once() {
+    let scene = Scene::start(Setup::unlimited()).await;
+    let operator = scene.app.operator();
+    let log = format!("{}/operations", scene.acme.path());
+    let all = "limit=0&cursor=zz&status=nope&show_deleted=maybe&name_prefix=%21&surprise=1";
+    let of_list = "?limit ?cursor ?status ?show_deleted ?name_prefix ?surprise";
+    let cases = [
+        ("/v1/organizations", all, of_list),
+        ("/v1/organizations", "limit=1&limit=2", "?limit"),
+        ("/v1/organizations", "limit=201", "?limit"),
+        ("/v1/organizations", "limit=-1", "?limit"),
+        ("/v1/organizations", "limit=ten", "?limit"),
+        ("/v1/organizations", "limit=%FF", "?limit"),
+        ("/v1/organizations", "limit=", "?limit"),
+        ("/v1/organizations", "cursor=", "?cursor"),
+        ("/v1/organizations", "cursor=6f3a", "?cursor"),
+        ("/v1/organizations", "status=Active", "?status"),
+        (&log, "limit=0&cursor=zz&surprise=1", "?limit ?cursor ?surprise"),
+        // A cursor of another list.
+        (&log, "cursor=6f3a6163653a303132333435363738396162636465663031323334353637", "?cursor"),
+        ("/org/get", "organization_name=A", "?organization_name"),
+        ("/org/get", "organization_name=Aa&organization_name=Bb", "?organization_name"),
+    ];
+    for (path, query, outcome) in cases {
+        assert_refused(&operator.get(&format!("{path}?{query}")).await, outcome, query);
+    }
+    for (query, outcome) in
+        [("purge=maybe&surprise=1", "?purge ?surprise"), ("purge=true&purge=true", "?purge")]
+    {
+        assert_refused(&operator.delete(&format!("{}?{query}", scene.acme.path())).await, outcome, query);
+    }
+    scene.assert_unchanged().await;
+}
+
+#[tokio::test]
+async fn a_header_that_cannot_be_read_is_named() {
+    let scene = Scene::start(Setup::unlimited()).await;
+    let operator = scene.app.operator();
+    let path = scene.acme.path();
+    for tag in ["1-1", "\"1-1", "", "\"1-1\", \"1-2\"x"] {
+        let operator = operator.with_header("if-match", tag);
+        let answers = [
+            operator.patch(&path, &json!({ "delete_protection": true })).await,
+            operator.delete(&path).await,
+            operator.post_empty(&format!("{path}/suspend")).await,
+            operator.post_empty(&format!("{path}/reactivate")).await,
+            operator.post_empty(&format!("{path}/restore")).await,
+            operator.post_empty(&format!("{path}/purge")).await,
+        ];
+        for answer in answers {
+            assert_refused(&answer, "invalid_header", tag);
+        }
+    }
+    for key in ["", "a b", "é", &"x".repeat(256)] {
+        let new = json!({ "organization_name": "New", "email": "owner@new.example", "password": PASSWORD });
+        for (client, path) in [(scene.app.client(), "/org/create"), (operator.clone(), "/v1/organizations")] {
+            let answer = client.with_header("idempotency-key", key).post(path, &new).await;
+            assert_refused(&answer, "invalid_header", key);
+        }
+    }
+    scene.assert_unchanged().await;
+}
+
+#[tokio::test]
+async fn a_path_or_method_that_is_not_there_is_a_problem_too() {
+    let scene = Scene::start(Setup::unlimited()).await;
+    let client = scene.app.client();
+    for path in [
+        "/nothing",
+        "/org",
+        "/org/create/",
+        "/v1",
+        "/v1/organizations/",
+        "/v1/auth",
+        "//",
+        "/%00",
+        "/docs/../x",
+    ] {
+        assert_refused(&client.get(path).await, "route_not_found", path);
+    }
+    for (template, operations) in scene.app.document()["paths"].as_object().unwrap() {
+        let path = template.replace("{organization}", scene.acme.id()).replace(['{', '}'], "");
+        for method in [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::TRACE] {
+            if operations.get(method.as_str().to_lowercase()).is_some() {
+                continue;
+            }
+            let answer = scene.app.operator().send(method.clone(), &path, None).await;
+            assert_refused(&answer, "method_not_allowed", &path);
+            let mut allowed: Vec<_> =
+                answer.header("allow").split(',').map(|name| name.trim().to_lowercase()).collect();
+            allowed.retain(|name| name != "head");
+            allowed.sort();
+            let mut documented: Vec<_> = operations.as_object().unwrap().keys().cloned().collect();
+            documented.retain(|name| name != "parameters");
+            documented.sort();
+            assert_eq!(allowed, documented, "{path}");
+        }
+    }
+    scene.assert_unchanged().await;
+}
+
+#[tokio::test]
+async fn a_segment_of_a_path_that_is_no_id_names_nothing() {
+    let scene = Scene::start(Setup::unlimited()).await;
+    let operator = scene.app.operator();
+    let long = "x".repeat(5000);
+    for segment in [
+        "0123456789abcdef01234567",
+        "nobody",
+        "ACME",
+        "%FF%FE",
+        "%00",
+        "..%2f..",
+        "acme%20",
+        "a_b",
+        "é",
+        &long,
+    ] {
+        let path = format!("/v1/organizations/{segment}");
+        assert_refused(&operator.get(&path).await, "organization_not_found", segment);
+        assert_refused(&operator.delete(&path).await, "organization_not_found", segment);
+        assert_refused(&operator.patch(&path, &json!({})).await, "organization_not_found", segment);
+        for action in ["suspend", "reactivate", "restore", "purge"] {
+            assert_refused(
+                &operator.post_empty(&format!("{path}/{action}")).await,
+                "organization_not_found",
+                segment,
+            );
+        }
+        assert_refused(&operator.get(&format!("{path}/operations")).await, "organization_not_found", segment);
+        assert_refused(
+            &operator.get(&format!("/v1/operations/{segment}")).await,
+            "operation_not_found",
+            segment,
+        );
+        assert_refused(&operator.get(&format!("/problems/{segment}")).await, "route_not_found", segment);
+    }
+    scene.assert_unchanged().await;
+}

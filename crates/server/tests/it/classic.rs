@@ -1,0 +1,492 @@
+//! The classic API, outcome by outcome: create, find, update in its three dialects, delete, and the settings
+//! that change who may do what.
+
+use crate::support::app::{App, Setup};
+use crate::support::client::Client;
+use crate::support::given::{
+    PASSWORD, credentials, find, new_organization, organization, sign_in, with_access,
+};
+use crate::support::records::container_file;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// A password that is nobody's in the tests until somebody takes it.
+const OTHER_PASSWORD: &str = "another horse, same stable";
+
+#[tokio::test]
+async fn creating_makes_an_organization_its_admin_and_its_container() {
+    let app = App::start().await;
+    let new = new_organization("Tech Innovations Corp", "Admin@TechCorp.com");
+    let answer = app.client().post("/org/create", &new).await;
+    assert_eq!(
+        answer.header("location"),
+        format!("/v1/organizations/{}", answer.json()["id"].as_str().unwrap())
+    );
+    let created = answer.created();
+    insta::assert_json_snapshot!(created, { ".id" => "[id]", ".admin_id" => "[id]" }, @r#"
+    {
+      "admin_email": "Admin@TechCorp.com",
+      "admin_id": "[id]",
+      "created_at": "2027-01-15T08:00:00Z",
+      "id": "[id]",
+      "modified_at": "2027-01-15T08:00:00Z",
+      "organization_identifier": "tech-innovations-corp",
+      "organization_name": "Tech Innovations Corp",
+      "placement": "database",
+      "status": "active",
+      "tenant_collection": "tenant_tech_innovations_corp"
+    }
+    "#);
+    assert!(container_file(&app, created["id"].as_str().unwrap()).exists());
+    assert_eq!(find(&app, "Tech Innovations Corp").await.ok(), created);
+    sign_in(&app, "admin@techcorp.com").await;
+}
+
+#[tokio::test]
+async fn a_create_is_refused_with_every_reason() {
+    let app = App::start().await;
+    organization(&app, "Acme").await;
+    let good = || new_organization("Other", "owner@other.example");
+    let cases = [
+        (json!({}), "/organization_name /email /password"),
+        (
+            json!({ "organization_name": 1, "email": [], "password": {} }),
+            "/organization_name /email /password",
+        ),
+        (
+            json!({ "organization_name": null, "email": null, "password": null }),
+            "/organization_name /email /password",
+        ),
+        (changed(good(), "organization_name", "A"), "/organization_name"),
+        (changed(good(), "email", "not an address"), "/email"),
+        (changed(good(), "password", "short"), "/password"),
+        (changed(good(), "password", "password"), "/password"),
+        (changed(good(), "password", &"x".repeat(257)), "/password"),
+        (changed(good(), "organization_name", "ACME!"), "name_taken"),
+        (changed(good(), "email", "OWNER@acme.EXAMPLE"), "email_taken"),
+    ];
+    for (body, outcome) in cases {
+        let answer = app.client().post("/org/create", &body).await;
+        assert_eq!(answer.outcome(), outcome, "{body} {answer}");
+    }
+    find(&app, "Other").await.refused("organization_not_found");
+    let listed = app.operator().get("/v1/organizations?show_deleted=true").await.ok();
+    assert_eq!(listed["items"].as_array().unwrap().len(), 1);
+}
+
+fn changed(mut body: Value, field: &str, value: &str) -> Value {
+    body[field] = value.into();
+    body
+}
+
+#[tokio::test]
+async fn fields_that_are_not_asked_for_are_ignored_and_never_taken() {
+    let app = App::start().await;
+    let mut new = new_organization("Acme", "owner@acme.example");
+    let foreign = json!({
+        "id": "0123456789abcdef01234567", "admin_id": "0123456789abcdef01234567", "status": "suspended",
+        "placement": "shared", "tenant_collection": "system.users", "organization_identifier": "root",
+        "delete_protection": true, "role": "operator", "created_at": "1970-01-01T00:00:00Z",
+        "password_hash": "$2b$04$abcdefghijklmnopqrstuuaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+    });
+    new.as_object_mut().unwrap().extend(foreign.as_object().unwrap().clone());
+    let created = app.client().post("/org/create", &new).await.created();
+    let plain =
+        app.client().post("/org/create", &new_organization("Plain", "owner@plain.example")).await.created();
+    for field in ["placement", "status", "created_at"] {
+        assert_eq!(created[field], plain[field], "{field}");
+    }
+    for (field, value) in foreign.as_object().unwrap() {
+        assert_ne!(&created[field], value, "{field}");
+    }
+
+    let mut login = credentials("owner@acme.example", PASSWORD);
+    login.as_object_mut().unwrap().extend(foreign.as_object().unwrap().clone());
+    let tokens = app.client().post("/admin/login", &login).await.ok();
+    assert_eq!(tokens["admin_id"], created["admin_id"]);
+
+    let mut update = json!({ "organization_name": "Acme" });
+    update.as_object_mut().unwrap().extend(foreign.as_object().unwrap().clone());
+    let updated = with_access(&app, &tokens).put("/org/update", &update).await.ok();
+    for field in ["id", "admin_id", "status", "placement", "tenant_collection", "organization_identifier"] {
+        assert_eq!(updated[field], created[field], "{field}");
+    }
+}
+
+#[tokio::test]
+async fn where_only_the_operator_signs_customers_up_a_create_needs_the_operator_key() {
+    let app = Setup::unlimited().with("--signup=operator").start().await;
+    let new = new_organization("Acme", "owner@acme.example");
+    app.client().post("/org/create", &new).await.refused("operator_key_required");
+    app.client().with_token("garbage").post("/org/create", &new).await.refused("operator_key_required");
+    app.client()
+        .with_token("tenantry_operator_x")
+        .post("/org/create", &new)
+        .await
+        .refused("operator_key_invalid");
+    app.operator().post("/org/create", &new).await.created();
+    let owner = with_access(&app, &sign_in(&app, "owner@acme.example").await);
+    let second = new_organization("Second", "owner@second.example");
+    owner.post("/org/create", &second).await.refused("operator_key_required");
+}
+
+#[tokio::test]
+async fn an_organization_is_found_whatever_case_spaces_and_punctuation() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme Corp").await;
+    for name in ["Acme Corp", "acme corp", "ACME   CORP", " acme\tcorp ", "acme-corp", "Ａｃｍｅ　Ｃｏｒｐ"]
+    {
+        assert_eq!(find(&app, name).await.ok(), acme.body, "{name}");
+    }
+    find(&app, "Acme").await.refused("organization_not_found");
+    find(&app, "A").await.refused_fields(&["?organization_name"]);
+    let client = app.client();
+    client.get("/org/get").await.refused_fields(&["?organization_name"]);
+    client.get("/org/get?organization_name=").await.refused_fields(&["?organization_name"]);
+    client
+        .get("/org/get?organization_name=a1&organization_name=a2")
+        .await
+        .refused_fields(&["?organization_name"]);
+}
+
+#[tokio::test]
+async fn who_sees_what_of_an_organization_is_a_setting() {
+    let table = [
+        // anonymous, garbage, another organization's token, its own token, the operator key
+        ("full", ["everything"; 5]),
+        ("card", ["card", "token_invalid", "card", "everything", "everything"]),
+        ("off", ["token_missing", "token_invalid", "organization_not_found", "everything", "everything"]),
+    ];
+    for (setting, expected) in table {
+        let app = Setup::unlimited().with(&format!("--public-lookup={setting}")).start().await;
+        let acme = organization(&app, "Acme").await;
+        let other = organization(&app, "Other").await;
+        let callers = [
+            app.client(),
+            app.client().with_token("garbage"),
+            other.owner,
+            acme.owner.clone(),
+            app.operator(),
+        ];
+        for (caller, expected) in callers.iter().zip(expected) {
+            let seen = seen(caller, &acme.body).await;
+            assert_eq!(seen, expected, "{setting}");
+        }
+    }
+}
+
+/// What `caller` sees of that organization: `everything`, a `card` without e-mail address and container, or a refusal.
+async fn seen(caller: &Client, organization: &Value) -> String {
+    let answer = caller.get("/org/get?organization_name=acme").await;
+    if answer.status.is_client_error() {
+        return answer.outcome();
+    }
+    let mut card = organization.clone();
+    for hidden in ["admin_email", "tenant_collection"] {
+        card.as_object_mut().unwrap().remove(hidden);
+    }
+    let body = answer.ok();
+    match body {
+        body if body == *organization => "everything".to_owned(),
+        body if body == card => "card".to_owned(),
+        body => panic!("{body}"),
+    }
+}
+
+#[tokio::test]
+async fn a_sign_in_answers_with_tokens_and_whose_they_are() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    assert_eq!(acme.tokens["org_id"], acme.body["id"]);
+    assert_eq!(acme.tokens["admin_id"], acme.body["admin_id"]);
+    insta::assert_json_snapshot!(acme.tokens, {
+        ".access_token" => "[token]", ".refresh_token" => "[token]", ".admin_id" => "[id]", ".org_id" => "[id]",
+    }, @r#"
+    {
+      "access_token": "[token]",
+      "admin_id": "[id]",
+      "expires_in": 3600,
+      "org_id": "[id]",
+      "organization_name": "Acme",
+      "refresh_token": "[token]",
+      "token_type": "bearer"
+    }
+    "#);
+}
+
+#[tokio::test]
+async fn with_a_new_name_beside_the_current_one_the_credentials_are_new_ones() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    let body = json!({
+        "organization_name": "ACME", "new_organization_name": "Acme Global",
+        "email": "New@acme.example", "password": OTHER_PASSWORD,
+    });
+    let updated = acme.owner.put("/org/update", &body).await.ok();
+    insta::assert_json_snapshot!(updated, { ".id" => "[id]", ".admin_id" => "[id]" }, @r#"
+    {
+      "admin_email": "New@acme.example",
+      "admin_id": "[id]",
+      "created_at": "2027-01-15T08:00:00Z",
+      "current_collection": "tenant_acme_global",
+      "documents_migrated": 0,
+      "id": "[id]",
+      "message": "Organization updated successfully",
+      "modified_at": "2027-01-15T08:00:00Z",
+      "organization_identifier": "acme-global",
+      "organization_name": "Acme Global",
+      "placement": "database",
+      "previous_collection": "tenant_acme",
+      "status": "active",
+      "tenant_collection": "tenant_acme_global"
+    }
+    "#);
+    assert_eq!((&updated["id"], &updated["admin_id"]), (&acme.body["id"], &acme.body["admin_id"]));
+    find(&app, "Acme").await.refused("organization_not_found");
+    assert_eq!(find(&app, "Acme Global").await.ok()["admin_email"], "New@acme.example");
+    let client = app.client();
+    client.post("/admin/login", &credentials("new@acme.example", OTHER_PASSWORD)).await.ok();
+    client.post("/admin/login", &credentials(acme.email(), PASSWORD)).await.refused("invalid_credentials");
+}
+
+#[tokio::test]
+async fn with_the_current_name_alone_only_its_spelling_and_the_credentials_change() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme Corp").await;
+    let body = json!({ "organization_name": "ACME-CORP", "password": OTHER_PASSWORD });
+    let updated = acme.owner.put("/org/update", &body).await.ok();
+    assert_eq!(updated["organization_name"], "ACME-CORP");
+    assert_eq!(updated["organization_identifier"], "acme-corp");
+    assert_eq!(updated["previous_collection"], updated["current_collection"]);
+    assert_eq!(updated["admin_email"], acme.body["admin_email"]);
+    let client = app.client();
+    client.post("/admin/login", &credentials(acme.email(), OTHER_PASSWORD)).await.ok();
+    client.post("/admin/login", &credentials(acme.email(), PASSWORD)).await.refused("invalid_credentials");
+}
+
+#[tokio::test]
+async fn with_another_name_alone_the_credentials_are_the_current_ones_and_change_nothing() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    let bodies = [
+        json!({ "organization_name": "Second" }),
+        json!({ "organization_name": "Third", "email": "OWNER@acme.example" }),
+        json!({ "organization_name": "Fourth", "password": PASSWORD }),
+        json!({ "organization_name": "Fifth", "email": acme.email(), "password": PASSWORD }),
+        json!({ "organization_name": "Sixth", "email": null, "password": null, "new_organization_name": null }),
+    ];
+    for body in bodies {
+        let updated = acme.owner.put("/org/update", &body).await.ok();
+        assert_eq!(updated["organization_name"], body["organization_name"]);
+        assert_eq!(updated["admin_email"], acme.body["admin_email"]);
+    }
+    // A rename needs no recent sign-in.
+    app.clock.advance(Duration::from_secs(3000));
+    acme.owner.put("/org/update", &json!({ "organization_name": "Last" })).await.ok();
+    sign_in(&app, acme.email()).await;
+}
+
+#[tokio::test]
+async fn an_update_is_refused_with_every_reason_and_then_nothing_has_changed() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    organization(&app, "Other").await;
+    let cases = [
+        (json!({}), "/organization_name"),
+        (
+            json!({ "organization_name": "A", "email": "x", "password": "short" }),
+            "/organization_name /email /password",
+        ),
+        (json!({ "organization_name": "Acme", "email": 1, "password": [] }), "/email /password"),
+        // A new name beside the current one: the rest is new, and has to be fit for it.
+        (
+            json!({ "organization_name": "Acme", "new_organization_name": "A", "email": "x", "password": "short" }),
+            "/new_organization_name /email /password",
+        ),
+        (
+            json!({ "organization_name": "Other", "new_organization_name": "A", "email": "x", "password": "short" }),
+            "/new_organization_name /email /password",
+        ),
+        (json!({ "organization_name": "Other", "new_organization_name": "New" }), "not_your_organization"),
+        (json!({ "organization_name": "Nobody", "new_organization_name": "New" }), "not_your_organization"),
+        (json!({ "organization_name": "Acme", "new_organization_name": "OTHER" }), "name_taken"),
+        (
+            json!({ "organization_name": "Acme", "new_organization_name": "New", "email": "owner@other.example" }),
+            "email_taken",
+        ),
+        (json!({ "organization_name": "Acme", "email": "Owner@Other.example" }), "email_taken"),
+        // Another name alone: the rest is current, and has to be right.
+        (json!({ "organization_name": "Other" }), "name_taken"),
+        (json!({ "organization_name": "Other", "password": PASSWORD }), "name_taken"),
+        (json!({ "organization_name": "New", "email": "owner@other.example" }), "invalid_credentials"),
+        (json!({ "organization_name": "New", "email": "nonsense" }), "invalid_credentials"),
+        (json!({ "organization_name": "New", "password": OTHER_PASSWORD }), "invalid_credentials"),
+        (
+            json!({ "organization_name": "New", "email": "a@b.example", "password": PASSWORD }),
+            "invalid_credentials",
+        ),
+        (json!({ "organization_name": "New", "email": [], "password": 1 }), "/email /password"),
+    ];
+    for (body, outcome) in cases {
+        app.clock.advance(Duration::from_secs(1));
+        let answer = acme.owner.put("/org/update", &body).await;
+        assert_eq!(answer.outcome(), outcome, "{body} {answer}");
+        assert_eq!(find(&app, "Acme").await.ok(), acme.body, "{body}");
+    }
+    find(&app, "New").await.refused("organization_not_found");
+    acme.owner.put("/org/update", &json!({ "organization_name": "New" })).await.ok();
+    sign_in(&app, acme.email()).await;
+}
+
+#[tokio::test]
+async fn new_credentials_need_a_recent_sign_in() {
+    let app = Setup::unlimited().with("--reauth-max-age=60").start().await;
+    let acme = organization(&app, "Acme").await;
+    let bodies = [
+        json!({ "organization_name": "Acme", "email": "new@acme.example" }),
+        json!({ "organization_name": "Acme", "password": OTHER_PASSWORD }),
+        json!({ "organization_name": "Acme", "new_organization_name": "Other", "password": OTHER_PASSWORD }),
+    ];
+    app.clock.advance(Duration::from_secs(61));
+    // New tokens of the old sign-in do not make it a recent one.
+    let refresh = json!({ "refresh_token": acme.tokens["refresh_token"] });
+    let refreshed = with_access(&app, &app.client().post("/v1/auth/refresh", &refresh).await.ok());
+    for client in [&acme.owner, &refreshed] {
+        for body in &bodies {
+            let answer = client.put("/org/update", body).await;
+            let challenge = answer.header("www-authenticate").to_owned();
+            answer.refused("reauthentication_required");
+            assert_eq!(
+                challenge,
+                "Bearer realm=\"tenantry\", error=\"insufficient_user_authentication\", max_age=60"
+            );
+        }
+    }
+    assert_eq!(find(&app, "Acme").await.ok(), acme.body);
+    let again = with_access(&app, &sign_in(&app, acme.email()).await);
+    app.clock.advance(Duration::from_secs(60));
+    again.put("/org/update", &bodies[1]).await.ok();
+}
+
+#[tokio::test]
+async fn new_credentials_end_every_session_but_the_one_that_set_them() {
+    let app = App::start().await;
+    for credentials in [json!({ "email": "new@acme.example" }), json!({ "password": OTHER_PASSWORD })] {
+        let acme = organization(&app, "Acme").await;
+        let elsewhere = sign_in(&app, acme.email()).await;
+        let mut body = json!({ "organization_name": "Acme" });
+        body.as_object_mut().unwrap().extend(credentials.as_object().unwrap().clone());
+        acme.owner.put("/org/update", &body).await.ok();
+
+        with_access(&app, &elsewhere).get(&acme.path()).await.refused("token_revoked");
+        let refresh = json!({ "refresh_token": elsewhere["refresh_token"] });
+        app.client().post("/v1/auth/refresh", &refresh).await.refused("refresh_token_invalid");
+        acme.owner.get(&acme.path()).await.ok();
+        let refresh = json!({ "refresh_token": acme.tokens["refresh_token"] });
+        let tokens = app.client().post("/v1/auth/refresh", &refresh).await.ok();
+        with_access(&app, &tokens).delete("/org/delete?organization_name=Acme&purge=true").await.ok();
+    }
+}
+
+#[tokio::test]
+async fn an_organization_is_deleted_by_its_name_in_the_query_the_body_or_both() {
+    let app = App::start().await;
+    let body = json!({ "organization_name": "acme" });
+    for place in ["query", "body", "both"] {
+        let acme = organization(&app, "Acme").await;
+        let deleted = match place {
+            "query" => acme.owner.delete("/org/delete?organization_name=ACME").await,
+            "body" => acme.owner.delete_with("/org/delete", &body).await,
+            _ => acme.owner.delete_with("/org/delete?organization_name=ACME", &body).await,
+        };
+        assert_eq!(
+            deleted.ok(),
+            json!({ "message": "Organization deleted successfully", "purge_at": "2027-02-14T08:00:00Z" })
+        );
+        find(&app, "Acme").await.refused("organization_not_found");
+        let kept = app.operator().get(&acme.path()).await.ok();
+        assert_eq!((&kept["status"], &kept["purge_at"]), (&json!("deleted"), &json!("2027-02-14T08:00:00Z")));
+        assert!(container_file(&app, acme.id()).exists());
+    }
+}
+
+#[tokio::test]
+async fn a_delete_with_purge_keeps_nothing() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    let deleted = acme.owner.delete("/org/delete?organization_name=Acme&purge=true").await.ok();
+    assert_eq!(deleted["purge_at"], "2027-01-15T08:00:00Z");
+    app.operator().get(&acme.path()).await.refused("organization_not_found");
+    assert!(!container_file(&app, acme.id()).exists());
+    organization(&app, "Acme").await;
+}
+
+#[tokio::test]
+async fn a_delete_is_refused_with_every_reason_and_then_nothing_has_changed() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    let other = organization(&app, "Other").await;
+    let name = |name: Value| json!({ "organization_name": name });
+    let cases = [
+        ("", None, "/organization_name"),
+        ("", Some(json!({})), "/organization_name"),
+        ("", Some(name(Value::Null)), "/organization_name"),
+        ("", Some(name(json!(5))), "/organization_name"),
+        ("", Some(name(json!("A"))), "/organization_name"),
+        ("?organization_name=A", None, "?organization_name"),
+        ("?organization_name=Acme", Some(name(json!(5))), "/organization_name"),
+        ("?organization_name=Acme", Some(name(json!("Other"))), "/organization_name"),
+        ("?organization_name=Other", Some(name(json!("Acme"))), "/organization_name"),
+        ("?organization_name=Acme&purge=perhaps", None, "?purge"),
+        (
+            "?organization_name=A&purge=perhaps",
+            Some(name(json!("B"))),
+            "?organization_name ?purge /organization_name",
+        ),
+        ("?organization_name=Other", None, "not_your_organization"),
+        ("?organization_name=Other&purge=true", None, "not_your_organization"),
+        ("", Some(name(json!("Other"))), "not_your_organization"),
+        ("?organization_name=Nobody", None, "organization_not_found"),
+    ];
+    for (query, body, outcome) in cases {
+        let path = format!("/org/delete{query}");
+        let answer = match &body {
+            Some(body) => acme.owner.delete_with(&path, body).await,
+            None => acme.owner.delete(&path).await,
+        };
+        assert_eq!(answer.outcome(), outcome, "{body:?} {answer}");
+    }
+    for organization in [&acme, &other] {
+        assert_eq!(find(&app, organization.name()).await.ok(), organization.body);
+    }
+}
+
+#[tokio::test]
+async fn where_names_are_not_public_deleting_says_nothing_of_others() {
+    let app = Setup::unlimited().with("--public-lookup=off").start().await;
+    let acme = organization(&app, "Acme").await;
+    organization(&app, "Other").await;
+    for name in ["Other", "Nobody"] {
+        let path = format!("/org/delete?organization_name={name}");
+        acme.owner.delete(&path).await.refused("organization_not_found");
+    }
+}
+
+#[tokio::test]
+async fn the_service_says_what_it_is_and_that_it_is_up() {
+    let app = Setup::unlimited().with("--app-name=Org Management Service").start().await;
+    assert_eq!(
+        app.client().get("/health").await.ok(),
+        json!({ "status": "operational", "service": "Organization Management API" })
+    );
+    insta::assert_json_snapshot!(app.client().get("/").await.ok(), { ".version" => "[version]" }, @r#"
+    {
+      "docs": "/docs",
+      "health": "/health",
+      "name": "Org Management Service",
+      "openapi": "/openapi.json",
+      "redoc": "/redoc",
+      "version": "[version]"
+    }
+    "#);
+}
