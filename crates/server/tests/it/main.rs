@@ -2,6 +2,8 @@
 
 mod bad_input;
 mod classic;
+#[cfg(feature = "crash-points")]
+mod crash;
 mod lost_data;
 mod names;
 mod pages;

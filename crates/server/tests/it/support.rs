@@ -2,7 +2,9 @@
 
 pub mod app;
 pub mod browser;
+pub mod checker;
 pub mod client;
 pub mod given;
+pub mod process;
 pub mod raw;
 pub mod records;

@@ -1,0 +1,564 @@
+//! The service is killed at every named point of every operation, and what it finds when it starts again must be
+//! the old or the new, whole. The real binary does it to itself, by signal 9; the checker reads what is left.
+//!
+//! What a newcomer gets wrong: a point that is never reached proves nothing. So each run first expects the
+//! process to have died there, and [`every_crash_point_belongs_to_a_case`] expects each point to be run.
+
+use crate::support::checker::{Snapshot, put_documents, running_operations};
+use crate::support::client::{Answer, Client};
+use crate::support::given::{PASSWORD, encoded, new_organization};
+use crate::support::process::{Launch, Server};
+use reqwest::Method;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+use tenantry_domain::crash::every_point;
+
+/// A start, with everything that was under way finished.
+const RECOVERY: Duration = Duration::from_secs(5);
+/// What the tests change, and what it may become.
+const SUBJECT: &str = "Subject Org";
+const RENAMED: &str = "Renamed Org";
+const SUBJECT_EMAIL: &str = "owner@subject.example";
+const OTHER_EMAIL: &str = "other@subject.example";
+const OTHER_PASSWORD: &str = "another horse battery";
+/// Those that nobody changes: in use, suspended, deleted.
+const NEIGHBOURS: [&str; 3] = ["Neighbour One", "Neighbour Two", "Neighbour Three"];
+
+/// A change that is killed, and what must come of it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Case {
+    Create,
+    CreateWithKey,
+    Rename,
+    RenameWithCredentials,
+    /// To a name that is free, with an address that is not: undone after its intent.
+    RenameRefused,
+    Update,
+    Suspend,
+    Reactivate,
+    Delete,
+    Restore,
+    /// With an address that is taken meanwhile: undone after its intent.
+    RestoreRefused,
+    Purge,
+}
+
+/// What a change came to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Came {
+    /// To nothing: everything is as it was.
+    Undone,
+    /// To its end.
+    Done,
+}
+
+/// What must be found.
+#[derive(Clone, Copy)]
+struct Expected {
+    came: Came,
+    /// How many entries the log has of it.
+    logged: usize,
+}
+
+impl Case {
+    const ALL: [Self; 12] = [
+        Self::Create,
+        Self::CreateWithKey,
+        Self::Rename,
+        Self::RenameWithCredentials,
+        Self::RenameRefused,
+        Self::Update,
+        Self::Suspend,
+        Self::Reactivate,
+        Self::Delete,
+        Self::Restore,
+        Self::RestoreRefused,
+        Self::Purge,
+    ];
+
+    /// The name of its operation in crash points and in the log.
+    fn operation(self) -> &'static str {
+        match self {
+            Self::Create | Self::CreateWithKey => "create",
+            Self::Rename | Self::RenameWithCredentials | Self::RenameRefused => "rename",
+            Self::Update => "update",
+            Self::Suspend => "suspend",
+            Self::Reactivate => "reactivate",
+            Self::Delete => "delete",
+            Self::Restore | Self::RestoreRefused => "restore",
+            Self::Purge => "purge",
+        }
+    }
+
+    fn is_refused(self) -> bool {
+        matches!(self, Self::RenameRefused | Self::RestoreRefused)
+    }
+
+    /// The crash points on its way. A refused change skips the steps between its refusal and its record.
+    fn points(self) -> Vec<String> {
+        let operation = format!("{}.", self.operation());
+        let skipped = ["move_container", "show_container"];
+        let mut points: Vec<String> =
+            every_point().into_iter().filter(|point| point.starts_with(&operation)).collect();
+        points.retain(|point| !self.is_refused() || !skipped.iter().any(|step| point.contains(step)));
+        points
+    }
+
+    /// What must be found after a crash at `point`: once the intent is saved, it is carried to its end.
+    fn after(self, point: &str) -> Expected {
+        let began = !point.ends_with(".intent.before");
+        let came = if began && !self.is_refused() { Came::Done } else { Came::Undone };
+        Expected { came, logged: usize::from(began) }
+    }
+
+    /// What must be found when the same request has come once more.
+    fn after_asking_again(self, found: Expected) -> Expected {
+        let is_begun_again = found.came == Came::Undone || matches!(self, Self::Rename | Self::Update);
+        let came = if self.is_refused() { Came::Undone } else { Came::Done };
+        Expected { came, logged: found.logged + usize::from(is_begun_again) }
+    }
+
+    /// The request that begins it.
+    fn request(self, world: &World) -> Request {
+        let subject = world.subject();
+        let operators = |method, path: &str, body| Request {
+            method,
+            path: path.to_owned(),
+            body,
+            ..Request::OF_OPERATOR
+        };
+        let owners = |body| Request {
+            method: Method::PUT,
+            path: "/org/update".to_owned(),
+            body: Some(body),
+            token: Some(world.tokens.asking.clone()),
+            ..Request::OF_OPERATOR
+        };
+        match self {
+            Self::Create => Request {
+                token: Some(String::new()),
+                ..operators(Method::POST, "/org/create", Some(new_organization(SUBJECT, SUBJECT_EMAIL)))
+            },
+            Self::CreateWithKey => Request { key: Some("the-only-one"), ..Self::Create.request(world) },
+            Self::Rename => operators(Method::PATCH, &subject, Some(json!({ "organization_name": RENAMED }))),
+            Self::RenameWithCredentials => owners(json!({
+                "organization_name": SUBJECT, "new_organization_name": RENAMED,
+                "email": OTHER_EMAIL, "password": OTHER_PASSWORD,
+            })),
+            Self::RenameRefused => owners(json!({
+                "organization_name": SUBJECT, "new_organization_name": RENAMED, "email": email_of(NEIGHBOURS[0]),
+            })),
+            Self::Update => operators(Method::PATCH, &subject, Some(json!({ "delete_protection": true }))),
+            Self::Suspend => operators(Method::POST, &format!("{subject}/suspend"), None),
+            Self::Reactivate => operators(Method::POST, &format!("{subject}/reactivate"), None),
+            Self::Delete => operators(Method::DELETE, &subject, None),
+            Self::Restore => operators(Method::POST, &format!("{subject}/restore"), None),
+            Self::RestoreRefused => {
+                let taken = json!({ "organization_name": RENAMED, "admin_email": email_of(NEIGHBOURS[0]) });
+                operators(Method::POST, &format!("{subject}/restore"), Some(taken))
+            }
+            Self::Purge => operators(Method::POST, &format!("{subject}/purge"), None),
+        }
+    }
+
+    /// The answer to the same request once more, after the first came to that: a status and a code.
+    fn answer_again(self, came: Came) -> (u16, Option<&'static str>) {
+        match (self, came) {
+            (Self::RenameRefused | Self::RestoreRefused, _) => (409, Some("email_taken")),
+            (Self::CreateWithKey, _) | (Self::Create, Came::Undone) => (201, None),
+            (Self::Purge, Came::Undone) => (202, None),
+            (Self::Rename | Self::Update, _) | (_, Came::Undone) => (200, None),
+            (Self::Create, _) => (409, Some("name_taken")),
+            // It names the organization by a name that is gone.
+            (Self::RenameWithCredentials, _) => (403, Some("not_your_organization")),
+            (Self::Suspend | Self::Delete, _) => (409, Some("organization_not_active")),
+            (Self::Reactivate, _) => (409, Some("organization_not_suspended")),
+            (Self::Restore, _) => (409, Some("organization_not_deleted")),
+            (Self::Purge, _) => (404, Some("organization_not_found")),
+        }
+    }
+
+    /// What the record must show afterwards, if there is one.
+    fn record(self, came: Came) -> Option<Value> {
+        let active =
+            json!({ "name": SUBJECT, "state": "active", "suspended": false, "delete_protection": false });
+        let with = |changes: Value| {
+            let mut record = active.clone();
+            record.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+            Some(record)
+        };
+        match (self, came) {
+            (Self::Create | Self::CreateWithKey, Came::Undone) | (Self::Purge, Came::Done) => None,
+            (Self::Rename | Self::RenameWithCredentials, Came::Done) => with(json!({ "name": RENAMED })),
+            (Self::Update, Came::Done) => with(json!({ "delete_protection": true })),
+            (Self::Suspend, Came::Done) | (Self::Reactivate, Came::Undone) => {
+                with(json!({ "suspended": true }))
+            }
+            (Self::Delete, Came::Done)
+            | (Self::Restore | Self::RestoreRefused | Self::Purge, Came::Undone) => {
+                with(json!({ "state": "deleted" }))
+            }
+            _ => Some(active),
+        }
+    }
+
+    /// What a token of the owner that was given out before it all gets.
+    fn token_status(self, came: Came) -> Option<u16> {
+        match (self, came) {
+            (Self::Create | Self::CreateWithKey, _) => None,
+            (Self::Rename | Self::RenameRefused | Self::Update, _) => Some(200),
+            (Self::RenameWithCredentials | Self::Suspend | Self::Delete, Came::Undone) => Some(200),
+            _ => Some(401),
+        }
+    }
+
+    /// What the owner gets who signs in with the first password, and with the second.
+    fn sign_in_statuses(self, came: Came) -> (u16, u16) {
+        match (self, came) {
+            (Self::RenameWithCredentials, Came::Done) => (401, 200),
+            (Self::Suspend, Came::Done) | (Self::Reactivate, Came::Undone) => (403, 401),
+            (Self::Create | Self::CreateWithKey | Self::Restore, Came::Undone) => (401, 401),
+            (Self::Delete, Came::Done) | (Self::Purge | Self::RestoreRefused, _) => (401, 401),
+            _ => (200, 401),
+        }
+    }
+}
+
+/// A request as data, so that it can be sent again.
+#[derive(Clone)]
+struct Request {
+    method: Method,
+    path: String,
+    body: Option<Value>,
+    /// None: with the operator key; empty: without a credential.
+    token: Option<String>,
+    /// `Idempotency-Key`.
+    key: Option<&'static str>,
+}
+
+impl Request {
+    const OF_OPERATOR: Self =
+        Self { method: Method::GET, path: String::new(), body: None, token: None, key: None };
+
+    async fn send(&self, server: &Server) -> reqwest::Result<Answer> {
+        let mut client = match self.token.as_deref() {
+            None => server.operator(),
+            Some("") => server.client(),
+            Some(token) => server.client().with_token(token),
+        };
+        if let Some(key) = self.key {
+            client = client.with_header("idempotency-key", key);
+        }
+        let body = self.body.as_ref().map(|body| ("application/json", body.to_string().into_bytes()));
+        client.try_send(self.method.clone(), &self.path, body).await
+    }
+}
+
+/// Tokens of the subject's owner, from two sign-ins.
+#[derive(Clone, Default)]
+struct Tokens {
+    asking: String,
+    other: String,
+}
+
+/// A data directory with a subject and its neighbours, each with documents.
+struct World {
+    directory: TempDir,
+    /// By name, as they were created.
+    ids: BTreeMap<String, String>,
+    documents: BTreeMap<String, BTreeSet<String>>,
+    tokens: Tokens,
+}
+
+impl World {
+    /// The neighbours, and the subject in the state that `case` begins from.
+    async fn before(case: Case) -> Self {
+        let directory = TempDir::new().unwrap();
+        let empty =
+            Self { directory, ids: BTreeMap::new(), documents: BTreeMap::new(), tokens: Tokens::default() };
+        let mut world = empty;
+        let server = Launch::on(&world.data_dir()).start();
+        for name in NEIGHBOURS {
+            world.create(&server, name, &email_of(name)).await;
+        }
+        operate(&server, Method::POST, &format!("{}/suspend", world.path_of(NEIGHBOURS[1]))).await;
+        operate(&server, Method::DELETE, &world.path_of(NEIGHBOURS[2])).await;
+        if !matches!(case, Case::Create | Case::CreateWithKey) {
+            world.create(&server, SUBJECT, SUBJECT_EMAIL).await;
+            world.tokens =
+                Tokens { asking: token(&server.client()).await, other: token(&server.client()).await };
+        }
+        match case {
+            Case::Reactivate => operate(&server, Method::POST, &format!("{}/suspend", world.subject())).await,
+            Case::Restore | Case::RestoreRefused | Case::Purge => {
+                operate(&server, Method::DELETE, &world.subject()).await;
+            }
+            _ => {}
+        }
+        server.stop().await;
+        for id in world.ids.values() {
+            world.documents.insert(id.clone(), put_documents(&world.data_dir(), id, "notes", 7));
+        }
+        Snapshot::sound(&world.data_dir());
+        world
+    }
+
+    /// Another one, the same to the byte.
+    fn copy(&self) -> Self {
+        let directory = TempDir::new().unwrap();
+        copy_directory(&self.data_dir(), &directory.path().join("data"));
+        let (ids, documents) = (self.ids.clone(), self.documents.clone());
+        Self { directory, ids, documents, tokens: self.tokens.clone() }
+    }
+
+    async fn create(&mut self, server: &Server, name: &str, email: &str) {
+        let body = server.client().post("/org/create", &new_organization(name, email)).await.created();
+        self.ids.insert(name.to_owned(), body["id"].as_str().unwrap().to_owned());
+    }
+
+    fn data_dir(&self) -> PathBuf {
+        self.directory.path().join("data")
+    }
+
+    fn path_of(&self, name: &str) -> String {
+        format!("/v1/organizations/{}", self.ids[name])
+    }
+
+    /// The path of the subject, if it was created.
+    fn subject(&self) -> String {
+        self.ids.get(SUBJECT).map(|id| format!("/v1/organizations/{id}")).unwrap_or_default()
+    }
+
+    /// Sends the request that begins `case`, at a service that dies at `point`.
+    async fn crash(&self, case: Case, point: &str) {
+        let server = Launch::on(&self.data_dir()).env("TENANTRY_CRASH_AT", point).start();
+        let answer = case.request(self).send(&server).await;
+        assert!(answer.is_err(), "{point}: it was answered {}", answer.unwrap());
+        server.crashed().await;
+    }
+
+    /// Starts the service after a crash and waits until nothing is under way any more.
+    async fn recover(&self) -> Server {
+        let began = Instant::now();
+        let server = Launch::on(&self.data_dir()).start();
+        while running_operations(&self.data_dir()) > 0 {
+            assert!(
+                began.elapsed() < RECOVERY,
+                "not recovered after {:?}: {}",
+                began.elapsed(),
+                server.log()
+            );
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert!(began.elapsed() < RECOVERY, "recovered only after {:?}", began.elapsed());
+        server
+    }
+
+    /// Starts a service that dies at `point` of what it finds half done.
+    async fn crash_in_recovery(&self, point: &str) {
+        Launch::on(&self.data_dir()).env("TENANTRY_CRASH_AT", point).spawn().crashed().await;
+    }
+
+    /// Starts the service, at last undisturbed, and expects what must be found after a crash at `point`.
+    async fn expect_after_recovery(&self, case: Case, point: &str, before: &Snapshot) {
+        let server = self.recover().await;
+        self.expect(case, case.after(point), before, &server).await;
+        server.stop().await;
+        Snapshot::sound(&self.data_dir());
+    }
+
+    /// Expects everything to be as it must be after `case`, begun from `before`.
+    async fn expect(&self, case: Case, expected: Expected, before: &Snapshot, server: &Server) {
+        let came = expected.came;
+        let after = Snapshot::sound(&self.data_dir());
+        for name in NEIGHBOURS {
+            let id = &self.ids[name];
+            assert_eq!(before.belongings(id), after.belongings(id), "{name} has changed");
+        }
+        let subject = after.named(SUBJECT).or(after.named(RENAMED)).map(id_of);
+        let subject = self.ids.get(SUBJECT).cloned().or(subject).unwrap_or_default();
+        let record = after.organization(&subject);
+        assert_eq!(record.is_some(), case.record(came).is_some(), "{record:?}");
+        for (member, wanted) in case.record(came).iter().flat_map(|record| record.as_object().unwrap()) {
+            assert_eq!(record.unwrap()[member], *wanted, "{member}");
+        }
+        let kept = record.and_then(|_| self.documents.get(&subject)).cloned().unwrap_or_default();
+        assert_eq!(after.documents(&subject), kept, "documents are lost or there twice");
+        let entry =
+            format!("{} {}", case.operation(), if case.is_refused() { "failed" } else { "succeeded" });
+        let mut log = before.log_of(&subject);
+        log.extend(std::iter::repeat_n(entry, expected.logged));
+        assert_eq!(after.log_of(&subject), log);
+        self.expect_answers(case, came, server, &after).await;
+    }
+
+    /// Names, tokens and passwords are answered as the records are.
+    async fn expect_answers(&self, case: Case, came: Came, server: &Server, after: &Snapshot) {
+        for name in NEIGHBOURS.into_iter().chain([SUBJECT, RENAMED]) {
+            let answer = server.client().get(&format!("/org/get?organization_name={}", encoded(name))).await;
+            match after.named(name) {
+                Some(record) => assert_eq!(answer.ok()["id"], record["id"], "{name} is another's"),
+                None => drop(answer.refused("organization_not_found")),
+            }
+        }
+        if let Some(status) = case.token_status(came) {
+            let answer = server.client().with_token(&self.tokens.other).get(&self.subject()).await;
+            assert_eq!(answer.status.as_u16(), status, "{answer}");
+        }
+    }
+
+    async fn expect_sign_ins(&self, case: Case, came: Came, server: &Server) {
+        let (first, second) = case.sign_in_statuses(came);
+        for (email, password, status) in
+            [(SUBJECT_EMAIL, PASSWORD, first), (OTHER_EMAIL, OTHER_PASSWORD, second)]
+        {
+            let body = json!({ "email": email, "password": password });
+            let answer = server.client().post("/admin/login", &body).await;
+            assert_eq!(answer.status.as_u16(), status, "{answer}");
+        }
+    }
+
+    /// Sends the request once more, as a client does that got no answer.
+    async fn ask_again(&self, case: Case, found: Expected, server: &Server) -> Expected {
+        let answer = case.request(self).send(server).await.unwrap();
+        let (status, code) = case.answer_again(found.came);
+        assert_eq!(answer.status.as_u16(), status, "{answer}");
+        if let Some(code) = code {
+            answer.refused(code);
+        }
+        case.after_asking_again(found)
+    }
+}
+
+/// Kills the service at each point of `case`.
+async fn kill_everywhere(case: Case) {
+    let template = World::before(case).await;
+    let before = Snapshot::sound(&template.data_dir());
+    for point in case.points() {
+        println!("{case:?} at {point}");
+        let world = template.copy();
+        world.crash(case, &point).await;
+
+        let server = world.recover().await;
+        let expected = case.after(&point);
+        world.expect(case, expected, &before, &server).await;
+        server.stop().await;
+        let settled = Snapshot::sound(&world.data_dir());
+
+        let server = world.recover().await;
+        settled.assert_unchanged(&Snapshot::sound(&world.data_dir()));
+        let expected = world.ask_again(case, expected, &server).await;
+        world.expect(case, expected, &before, &server).await;
+        world.expect_sign_ins(case, expected.came, &server).await;
+        server.stop().await;
+        Snapshot::sound(&world.data_dir());
+    }
+}
+
+/// Kills the service at each point of `case`, and then three times more at the same point of its recovery.
+async fn kill_recoveries(case: Case) {
+    let template = World::before(case).await;
+    let before = Snapshot::sound(&template.data_dir());
+    // What is saved is behind a recovery: it passes only the points around the effect that it repeats.
+    let repeated = |point: &String| !point.contains(".intent.") && !point.ends_with(".saved");
+    for point in case.points().into_iter().filter(repeated) {
+        println!("{case:?} at {point}, and again");
+        let world = template.copy();
+        world.crash(case, &point).await;
+        for _ in 0..3 {
+            world.crash_in_recovery(&point).await;
+        }
+        world.expect_after_recovery(case, &point, &before).await;
+    }
+}
+
+/// Kills one operation at each of its points in turn: first in the request, then in recovery after recovery.
+async fn kill_at_each_point_in_turn(case: Case) {
+    let world = World::before(case).await;
+    let before = Snapshot::sound(&world.data_dir());
+    let points = case.points();
+    let (first, others) = points[1..].split_first().unwrap();
+    world.crash(case, first).await;
+    for point in others {
+        println!("{case:?} goes on to {point}");
+        world.crash_in_recovery(point).await;
+    }
+    world.expect_after_recovery(case, first, &before).await;
+}
+
+macro_rules! cases {
+    ($($module:ident: $case:ident;)*) => {$(
+        mod $module {
+            use super::*;
+
+            #[tokio::test]
+            async fn is_whole_wherever_the_service_is_killed() {
+                kill_everywhere(Case::$case).await;
+            }
+
+            #[tokio::test]
+            async fn is_whole_when_its_recovery_is_killed_three_times() {
+                kill_recoveries(Case::$case).await;
+            }
+
+            #[tokio::test]
+            async fn is_whole_when_it_is_killed_at_each_of_its_points_in_turn() {
+                kill_at_each_point_in_turn(Case::$case).await;
+            }
+        }
+    )*};
+}
+
+cases! {
+    a_create: Create;
+    a_create_with_an_idempotency_key: CreateWithKey;
+    a_rename: Rename;
+    a_rename_with_new_credentials: RenameWithCredentials;
+    a_rename_that_is_refused: RenameRefused;
+    an_update: Update;
+    a_suspension: Suspend;
+    a_reactivation: Reactivate;
+    a_delete: Delete;
+    a_restore: Restore;
+    a_restore_that_is_refused: RestoreRefused;
+    a_purge: Purge;
+}
+
+#[test]
+fn every_crash_point_belongs_to_a_case() {
+    let run: BTreeSet<String> = Case::ALL.into_iter().flat_map(Case::points).collect();
+    assert_eq!(run, every_point().into_iter().collect());
+}
+
+async fn token(client: &Client) -> String {
+    let body = json!({ "email": SUBJECT_EMAIL, "password": PASSWORD });
+    client.post("/admin/login", &body).await.ok()["access_token"].as_str().unwrap().to_owned()
+}
+
+async fn operate(server: &Server, method: Method, path: &str) {
+    server.operator().send(method, path, None).await.ok();
+}
+
+fn email_of(name: &str) -> String {
+    format!("owner@{}.example", name.to_lowercase().replace(' ', "-"))
+}
+
+fn id_of(record: &Value) -> String {
+    record["id"].as_str().unwrap().to_owned()
+}
+
+fn copy_directory(from: &Path, to: &Path) {
+    std::fs::create_dir(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy_directory(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
