@@ -98,6 +98,8 @@ pub struct CredentialChange {
     pub password_hash: Option<PasswordHash>,
     /// The session that asks for it.
     pub kept_session: Option<SessionId>,
+    /// The account's epoch when that session was last found good: a change that comes later is refused.
+    pub credential_epoch: u32,
 }
 
 impl Account {

@@ -178,6 +178,16 @@ impl OrganizationView {
     }
 }
 
+/// The versions a change may meet; whatever is there, if the caller names none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Expected(pub Option<Vec<EntityTag>>);
+
+impl Expected {
+    fn allows(&self, tag: EntityTag) -> bool {
+        self.0.as_ref().is_none_or(|tags| tags.contains(&tag))
+    }
+}
+
 /// The version of an organization as responses show it: its own record's, and its admin's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EntityTag {

@@ -1,11 +1,16 @@
 //! Identifiers of records: 12 bytes, printed as 24 hex digits, as a MongoDB ObjectId.
 //!
-//! Their first four bytes are the second they were made in, so they sort by age.
+//! They sort by age: the second they were made in (as in an ObjectId), the millisecond of it, a counter of this
+//! process, and then what tells processes apart. They are names, not secrets.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
+use std::sync::atomic::{AtomicU16, Ordering};
+
+/// Tells apart what is made in one millisecond, in the order it is made (until it wraps).
+static MADE: AtomicU16 = AtomicU16::new(0);
 
 /// Where randomness comes from.
 pub trait Entropy: Send + Sync {
@@ -39,7 +44,10 @@ macro_rules! id {
                 let mut bytes = random::<12>(entropy);
                 // Seconds since 1970 fit in 32 bits until 2106, as in an ObjectId.
                 let seconds = u32::try_from(now.as_second()).unwrap_or(0);
+                let milliseconds = u16::try_from(now.subsec_millisecond()).unwrap_or(0);
                 bytes[..4].copy_from_slice(&seconds.to_be_bytes());
+                bytes[4..6].copy_from_slice(&milliseconds.to_be_bytes());
+                bytes[6..8].copy_from_slice(&MADE.fetch_add(1, Ordering::Relaxed).to_be_bytes());
                 Self(bytes)
             }
 
@@ -124,15 +132,27 @@ mod tests {
     }
 
     #[test]
+    fn ids_sort_in_the_order_they_were_made() {
+        let now = Timestamp::from_second(1_800_000_000).unwrap();
+        let made: Vec<OperationId> = (0..100).map(|_| OperationId::new(now, &Sevens)).collect();
+        // The counter may wrap once within a hundred.
+        assert!(made.windows(2).filter(|pair| pair[0] > pair[1]).count() <= 1);
+    }
+
+    #[test]
     fn an_id_prints_as_24_hex_digits_that_begin_with_its_second() {
-        let id = OrganizationId::new(Timestamp::from_second(0x6790_0000).unwrap(), &Sevens);
-        assert_eq!(id.to_string(), "679000000707070707070707");
+        let id =
+            OrganizationId::new(Timestamp::from_millisecond(0x6790_0000 * 1000 + 0x0102).unwrap(), &Sevens);
+        let text = id.to_string();
+        assert!(text.starts_with("679000000102") && text.ends_with("07070707"), "{text}");
         assert_eq!(id.to_string().parse(), Ok(id));
     }
 
     #[test]
     fn what_is_not_24_hex_digits_is_no_id() {
-        for text in ["", "67", "679000000707070707070707aa", "zz9000000707070707070707", "67900000070707070707070é"] {
+        for text in
+            ["", "67", "679000000707070707070707aa", "zz9000000707070707070707", "67900000070707070707070é"]
+        {
             assert_eq!(text.parse::<AccountId>(), Err(NotAnId), "{text}");
         }
     }

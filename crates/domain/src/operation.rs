@@ -53,6 +53,12 @@ pub enum OperationKind {
 }
 
 impl OperationKind {
+    /// Whether its intent only announces it. What the caller asked for then shows with a later step, or never.
+    #[must_use]
+    pub const fn shows_later(self) -> bool {
+        matches!(self, Self::Create | Self::Rename | Self::Restore)
+    }
+
     /// Its name on the wire and in crash points.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -136,6 +142,15 @@ impl Step {
     }
 }
 
+/// What may be set about an organization.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settings {
+    /// Whether a delete is refused.
+    pub delete_protection: bool,
+    /// Whether a purge is refused.
+    pub legal_hold: bool,
+}
+
 /// What an operation was asked to do, fixed at its intent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -151,8 +166,8 @@ pub enum Arguments {
         to: Naming,
         /// New credentials for that account, if asked.
         credentials: Option<(AccountId, CredentialChange)>,
-        /// The container's visible name before.
-        previous_namespace: String,
+        /// The settings of the organization from then on.
+        settings: Settings,
     },
     /// See [`OperationKind::Update`].
     Update,
@@ -220,6 +235,8 @@ pub struct Operation {
 pub enum Refusal {
     /// The e-mail address was taken meanwhile.
     EmailTaken,
+    /// The account's credentials were changed meanwhile, which ended the session that asked.
+    SessionEnded,
 }
 
 impl Refusal {
@@ -228,6 +245,7 @@ impl Refusal {
     pub const fn code(self) -> ErrorCode {
         match self {
             Self::EmailTaken => ErrorCode::EmailTaken,
+            Self::SessionEnded => ErrorCode::TokenRevoked,
         }
     }
 }
@@ -305,8 +323,10 @@ pub fn next_save(record: &Organization, observed: Observed, now: Timestamp) -> O
 fn change_record(next: &mut Organization, step: Step, arguments: &Arguments, now: Timestamp) {
     match (step, arguments) {
         (Step::CreateContainer, _) => next.state = State::Active,
-        (Step::MoveContainer, Arguments::Rename { to, .. }) => {
+        (Step::MoveContainer, Arguments::Rename { to, settings, .. }) => {
             next.naming = to.clone();
+            next.delete_protection = settings.delete_protection;
+            next.legal_hold = settings.legal_hold;
             next.reserved = to.reserved();
             next.modified_at = now;
         }

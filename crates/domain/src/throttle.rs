@@ -91,9 +91,10 @@ pub enum Taken {
 /// the moment to keep. Engines call this inside their atomic unit.
 #[must_use]
 pub fn attempt(arrival: Option<Timestamp>, limit: Limit, now: Timestamp) -> (Taken, Timestamp) {
-    let from = arrival.map_or(now, |arrival| arrival.max(now));
-    let next = clock::after(from, limit.period);
     let horizon = clock::after(now, limit.period * limit.burst);
+    // Never beyond the horizon by more than rounding, unless the clock went back: then the wait must not grow.
+    let from = arrival.map_or(now, |arrival| arrival.clamp(now, horizon));
+    let next = clock::after(from, limit.period);
     if next > horizon {
         return (Taken::Refused { wait: clock::between(horizon, next) }, from);
     }
@@ -135,6 +136,13 @@ mod tests {
     fn a_forgiven_attempt_is_as_if_it_had_not_been() {
         let (_, one) = attempt(None, LIMIT, at(1000));
         assert_eq!(attempt(Some(forgive(one, LIMIT)), LIMIT, at(1000)), attempt(None, LIMIT, at(1000)));
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_locks_nobody_out() {
+        let (_, arrival) = attempt(None, LIMIT, at(100_000));
+        let (taken, _) = attempt(Some(arrival), LIMIT, at(1000));
+        assert_eq!(taken, Taken::Refused { wait: LIMIT.period });
     }
 
     #[test]

@@ -25,7 +25,12 @@ impl App {
             Some(password) => Some(self.hash(password).await?),
             None => None,
         };
-        Ok(CredentialChange { email, password_hash, kept_session: Some(member.session.id) })
+        Ok(CredentialChange {
+            email,
+            password_hash,
+            kept_session: Some(member.session.id),
+            credential_epoch: member.account.credential_epoch,
+        })
     }
 
     /// Whether these are the caller's own current credentials; what is absent is not asked.

@@ -57,11 +57,30 @@ pub enum Caller {
     Member(Box<SignedIn>),
 }
 
+/// On whose behalf something is changed. A member's right is looked at again when the change begins: until
+/// then the request may have waited for its body, a hash or another change, and the right may have ended.
+#[derive(Debug, Clone)]
+pub(super) enum Authority {
+    Operator,
+    System,
+    Member(Box<SignedIn>),
+}
+
+impl Authority {
+    pub(super) fn actor(&self) -> Actor {
+        match self {
+            Self::Operator => Actor::Operator,
+            Self::System => Actor::System,
+            Self::Member(member) => Actor::Account(member.account.id),
+        }
+    }
+}
+
 /// Proof that the caller may change this organization.
 #[derive(Debug, Clone)]
 pub struct Managed {
     pub(super) organization: Arc<Organization>,
-    pub(super) actor: Actor,
+    pub(super) authority: Authority,
 }
 
 impl Managed {
@@ -166,14 +185,14 @@ impl App {
     /// `organization_not_found` also for one that is not the caller's; `role_insufficient`.
     pub async fn manage(&self, caller: &Caller, which: &OrganizationRef) -> Result<Managed> {
         let organization = self.visible(caller, which).await?;
-        let actor = match caller {
-            Caller::Operator(_) => Actor::Operator,
+        let authority = match caller {
+            Caller::Operator(_) => Authority::Operator,
             Caller::Member(member) => {
                 member.require_admin()?;
-                Actor::Account(member.account.id)
+                Authority::Member(member.clone())
             }
         };
-        Ok(Managed { organization, actor })
+        Ok(Managed { organization, authority })
     }
 
     /// The right of an admin to change the organization they are signed in to.
@@ -182,12 +201,16 @@ impl App {
     /// `role_insufficient`.
     pub fn manage_own(&self, member: &SignedIn) -> Result<Managed> {
         member.require_admin()?;
-        let actor = Actor::Account(member.account.id);
-        Ok(Managed { organization: Arc::clone(&member.organization), actor })
+        let authority = Authority::Member(Box::new(member.clone()));
+        Ok(Managed { organization: Arc::clone(&member.organization), authority })
     }
 
     /// That organization, if the caller may know of it.
-    pub(super) async fn visible(&self, caller: &Caller, which: &OrganizationRef) -> Result<Arc<Organization>> {
+    pub(super) async fn visible(
+        &self,
+        caller: &Caller,
+        which: &OrganizationRef,
+    ) -> Result<Arc<Organization>> {
         let found = match which {
             OrganizationRef::Id(id) => self.store.organizations.get_organization(*id).await?,
             OrganizationRef::Identifier(name) => self.store.organizations.find_organization(name).await?,
@@ -197,6 +220,23 @@ impl App {
             Caller::Member(member) => organization.id == member.organization.id,
         });
         seen.ok_or_else(|| ErrorCode::OrganizationNotFound.into())
+    }
+
+    /// Refuses a right that has ended since it was proven, against `organization` as it is about to be changed.
+    pub(super) async fn confirm(&self, authority: &Authority, organization: &Organization) -> Result<()> {
+        let Authority::Member(member) = authority else { return Ok(()) };
+        let (session, account) = tokio::try_join!(
+            self.store.sessions.get_session(member.session.id),
+            self.store.accounts.get_account(member.account.id),
+        )?;
+        let (Some(session), Some(account)) = (session, account) else {
+            return Err(ErrorCode::TokenRevoked.into());
+        };
+        if !session.is_good(&account, organization, self.now()) {
+            return Err(ErrorCode::TokenRevoked.into());
+        }
+        let admin = account.membership(organization.id).is_some_and(|membership| membership.role.is_admin());
+        if admin { Ok(()) } else { Err(ErrorCode::RoleInsufficient.into()) }
     }
 
     /// Refuses a sign-in that is too old to change credentials with.

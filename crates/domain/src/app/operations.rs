@@ -4,15 +4,15 @@
 //! in its own task: a client that hangs up changes nothing.
 
 use super::App;
-use super::OrganizationView;
-use super::caller::{Caller, Operator};
+use super::caller::{Authority, Caller, Operator};
+use super::{Expected, OrganizationView};
 use crate::crash;
 use crate::error::{Error, ErrorCode, Result};
 use crate::ids::{OperationId, OrganizationId};
 use crate::limits::{OPERATION_WAIT, PAGE_MAX_ITEMS};
 use crate::measure::OPERATIONS;
 use crate::operation::{
-    Actor, Arguments, Observed, Operation, OperationRecord, OperationState, Save, next_save,
+    Actor, Arguments, Observed, Operation, OperationRecord, OperationState, Refusal, Save, next_save,
 };
 use crate::organization::Organization;
 use crate::page::{Page, PageLimit};
@@ -47,58 +47,69 @@ impl Outcome {
     }
 }
 
-/// How a task that drove an operation came to its end.
+/// What puts an operation into its organization's record.
+enum Intent {
+    Insert(Organization),
+    Update(Organization),
+}
+
+/// How a task that began and drove an operation came to its end.
 enum Driven {
     /// The operation is finished and logged so.
     Finished(OperationRecord),
     /// Another instance has it now.
     Lost,
+    /// The record was not what the intent expected: nothing has begun.
+    NotBegun,
 }
 
 impl App {
     /// Begins an operation on an organization that has none: `prepare` changes the record as the intent
-    /// should and says what is to be done, or refuses. Intent, lock and reservation are one compare-and-set.
+    /// should and says what is to be done, or refuses. Intent, lock and reservation are one compare-and-set
+    /// on the version that everything was checked against.
     pub(super) async fn begin(
         self: &Arc<Self>,
         id: OrganizationId,
-        actor: Actor,
+        authority: &Authority,
+        expected: &Expected,
         prepare: impl Fn(&mut Organization) -> Result<Arguments> + Send,
     ) -> Result<Outcome> {
         loop {
             let current = self.idle(id).await?;
+            self.confirm(authority, &current).await?;
+            self.check_version(&current, expected).await?;
             let mut next = current.successor(self.now());
             let arguments = prepare(&mut next)?;
-            next.operation = Some(Box::new(self.operation(actor, arguments)));
-            let kind = next.operation.as_ref().map_or("", |operation| operation.kind().as_str());
-            crash::point(kind, "intent", "before");
-            match self.store.organizations.update_organization(&next).await? {
-                Written::Stale => {}
-                Written::Done => {
-                    crash::point(kind, "intent", "saved");
-                    return self.carry(next).await;
-                }
+            if arguments.kind().shows_later() {
+                next.modified_at = current.modified_at;
+            }
+            let id = OperationId::new(self.now(), &*self.entropy);
+            next.operation = Some(Box::new(self.operation(id, authority.actor(), arguments)));
+            if let Some(outcome) = self.carry(Intent::Update(next)).await? {
+                return Ok(outcome);
             }
         }
     }
 
-    /// Begins the operation that a new record carries. A record of this id that is there already is the same
+    /// Begins the create that a new record carries. A record of this id that is there already is the same
     /// request come again: its outcome is this one's.
     pub(super) async fn begin_new(self: &Arc<Self>, organization: Organization) -> Result<Outcome> {
-        crash::point("create", "intent", "before");
-        match self.store.organizations.insert_organization(&organization).await? {
-            Inserted::New => {
-                crash::point("create", "intent", "saved");
-                self.carry(organization).await
-            }
-            Inserted::Exists => self.outcome_of_earlier(organization.id).await,
+        let id = organization.id;
+        match self.carry(Intent::Insert(organization)).await? {
+            Some(outcome) => Ok(outcome),
+            None => self.outcome_of_create(id).await,
         }
+    }
+
+    /// The id of the operation that makes that organization: its own, so that it is found by it.
+    pub(super) const fn create_operation(id: OrganizationId) -> OperationId {
+        OperationId::from_bytes(*id.as_bytes())
     }
 
     /// A new operation, owned by this process.
-    pub(super) fn operation(&self, actor: Actor, arguments: Arguments) -> Operation {
-        let now = self.now();
+    pub(super) fn operation(&self, id: OperationId, actor: Actor, arguments: Arguments) -> Operation {
         Operation {
-            id: OperationId::new(now, &*self.entropy),
+            id,
             actor,
             arguments,
             done: 0,
@@ -106,7 +117,7 @@ impl App {
             owner: self.instance.clone(),
             refused: None,
             documents: None,
-            started_at: now,
+            started_at: self.now(),
         }
     }
 
@@ -192,22 +203,43 @@ impl App {
         }
     }
 
-    /// Drives the operation in a task of its own and waits for its outcome, within bounds.
-    async fn carry(self: &Arc<Self>, organization: Organization) -> Result<Outcome> {
+    /// Begins and drives an operation in a task of its own and waits for its outcome, within bounds: from the
+    /// intent on, it makes no difference whether anybody waits. None if it could not begin.
+    async fn carry(self: &Arc<Self>, intent: Intent) -> Result<Option<Outcome>> {
+        let (Intent::Insert(organization) | Intent::Update(organization)) = &intent;
         let running = organization
             .operation
             .as_deref()
-            .map(|operation| OperationRecord::running(&organization, operation))
+            .map(|operation| OperationRecord::running(organization, operation))
             .ok_or_else(|| Error::internal("an operation was begun without its record"))?;
         let app = Arc::clone(self);
-        let task = tokio::spawn(async move { app.drive(organization).await });
+        let task = tokio::spawn(async move { app.begin_and_drive(intent).await });
         match tokio::time::timeout(OPERATION_WAIT, task).await {
-            Err(_) => Ok(Outcome::Running(running)),
+            Err(_) => Ok(Some(Outcome::Running(running))),
             Ok(Err(panic)) => Err(Error::internal(panic)),
-            Ok(Ok(Err(error))) => Err(error),
-            Ok(Ok(Ok(Driven::Finished(record)))) => self.outcome(record).await,
-            Ok(Ok(Ok(Driven::Lost))) => self.watch(running).await,
+            Ok(Ok(driven)) => match driven? {
+                Driven::NotBegun => Ok(None),
+                Driven::Finished(record) => self.outcome(record).await.map(Some),
+                Driven::Lost => self.watch(running).await.map(Some),
+            },
         }
+    }
+
+    async fn begin_and_drive(&self, intent: Intent) -> Result<Driven> {
+        let store = &self.store.organizations;
+        let (Intent::Insert(organization) | Intent::Update(organization)) = &intent;
+        let kind = organization.operation.as_ref().map_or("", |operation| operation.kind().as_str());
+        crash::point(kind, "intent", "before");
+        let begun = match &intent {
+            Intent::Insert(new) => store.insert_organization(new).await? == Inserted::New,
+            Intent::Update(next) => store.update_organization(next).await? == Written::Done,
+        };
+        if !begun {
+            return Ok(Driven::NotBegun);
+        }
+        crash::point(kind, "intent", "saved");
+        let (Intent::Insert(organization) | Intent::Update(organization)) = intent;
+        self.drive(organization).await
     }
 
     /// Waits, within bounds, for an operation that is driven elsewhere.
@@ -223,16 +255,10 @@ impl App {
         self.outcome(record).await
     }
 
-    /// The outcome of a create whose record was there already.
-    pub(super) async fn outcome_of_earlier(&self, id: OrganizationId) -> Result<Outcome> {
-        match self.idle(id).await {
-            // Refused meanwhile, so that no record remains: the log says why.
-            Err(error) if error.code() != ErrorCode::OrganizationNotFound => return Err(error),
-            _ => {}
-        }
-        let log = self.store.operations.list_operations_of(id, None, PAGE_MAX_ITEMS).await?;
-        match log.into_iter().last() {
-            Some(record) => self.outcome(record).await,
+    /// The outcome of a create that began before.
+    pub(super) async fn outcome_of_create(&self, id: OrganizationId) -> Result<Outcome> {
+        match self.look_up(Self::create_operation(id)).await? {
+            Some(record) => self.watch(record).await,
             None => Err(Error::internal("an organization without its create in the log")),
         }
     }
@@ -286,9 +312,10 @@ impl App {
 fn refusable(result: Result<()>) -> Result<Observed> {
     match result {
         Ok(()) => Ok(Observed::Done),
-        Err(error) if error.code() == ErrorCode::EmailTaken => {
-            Ok(Observed::Refused(crate::operation::Refusal::EmailTaken))
-        }
-        Err(error) => Err(error),
+        Err(error) => match error.code() {
+            ErrorCode::EmailTaken => Ok(Observed::Refused(Refusal::EmailTaken)),
+            ErrorCode::TokenRevoked => Ok(Observed::Refused(Refusal::SessionEnded)),
+            _ => Err(error),
+        },
     }
 }

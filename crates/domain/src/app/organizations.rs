@@ -3,21 +3,22 @@
 //! Each change says here what its intent does to the record and when it is refused; the steps that follow
 //! are in [`crate::operation`].
 
-use super::caller::{Caller, Managed, Operator, OrganizationRef, Signup};
+use super::caller::{Authority, Caller, Managed, Operator, OrganizationRef, Signup};
 use super::operations::Outcome;
-use super::{App, EntityTag, OrganizationView};
+use super::{App, EntityTag, Expected, OrganizationView};
 use crate::account::{Account, CredentialChange, Membership, Role};
 use crate::clock;
 use crate::email::EmailAddress;
 use crate::error::{Error, ErrorCode, Result};
 use crate::ids::{AccountId, OrganizationId};
 use crate::name::{Identifier, OrganizationName};
-use crate::operation::{Actor, Arguments};
+use crate::operation::{Arguments, Settings};
 use crate::organization::{Naming, Organization, ReservedKey, State};
 use crate::page::{Page, PageLimit};
 use crate::password::policy::NewPassword;
 use crate::store::{OrganizationCursor, OrganizationQuery};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What a new organization is made from.
 pub struct NewOrganization {
@@ -53,7 +54,7 @@ impl App {
         if let Some(id) = new.id
             && self.store.organizations.get_organization(id).await?.is_some()
         {
-            return self.outcome_of_earlier(id).await;
+            return self.outcome_of_create(id).await;
         }
         let naming = Naming::new(new.name, &self.policy.tenant_prefix);
         // The database decides; these looks only spare the hash and the undoing in the common case.
@@ -96,9 +97,11 @@ impl App {
             deleted_at: None,
             purge_at: None,
             version: 1,
-            operation: Some(Box::new(
-                self.operation(by.actor, Arguments::Create { owner: Box::new(owner) }),
-            )),
+            operation: Some(Box::new(self.operation(
+                Self::create_operation(id),
+                by.actor,
+                Arguments::Create { owner: Box::new(owner) },
+            ))),
         })
         .await
     }
@@ -116,7 +119,11 @@ impl App {
     ///
     /// # Errors
     /// `organization_not_found`, also for one that is not the caller's.
-    pub async fn get_organization(&self, caller: &Caller, which: &OrganizationRef) -> Result<OrganizationView> {
+    pub async fn get_organization(
+        &self,
+        caller: &Caller,
+        which: &OrganizationRef,
+    ) -> Result<OrganizationView> {
         self.view(self.visible(caller, which).await?).await
     }
 
@@ -142,36 +149,35 @@ impl App {
         Ok(Page { items, next: page.next })
     }
 
-    /// Renames an organization or changes its settings, or both at once. `expected` is the version the
-    /// caller has seen, if it matters to them.
+    /// Renames an organization or changes its settings, or both at once. A legal hold can also be set and lifted
+    /// while the organization is deleted.
     ///
     /// # Errors
-    /// `name_taken`, `email_taken`, `operation_in_progress`, `organization_not_active`, `version_mismatch`.
+    /// `name_taken`, `email_taken`, `operation_in_progress`, `organization_not_active`, `version_mismatch`,
+    /// `token_revoked`.
     pub async fn change_organization(
         self: &Arc<Self>,
         managed: &Managed,
-        expected: Option<EntityTag>,
+        expected: &Expected,
         change: OrganizationChange,
     ) -> Result<Outcome> {
         let to = change.name.map(|name| Naming::new(name, &self.policy.tenant_prefix));
-        self.check_admin_version(managed, expected).await?;
-        self.begin(managed.organization.id, managed.actor, |next| {
-            check_version(next, expected)?;
-            require(next.state == State::Active, ErrorCode::OrganizationNotActive)?;
-            next.delete_protection = change.delete_protection.unwrap_or(next.delete_protection);
-            next.legal_hold = change.legal_hold.unwrap_or(next.legal_hold);
-            match (&to, &change.credentials) {
-                (None, None) => Ok(Arguments::Update),
-                (to, credentials) => {
-                    let to = to.clone().unwrap_or_else(|| next.naming.clone());
-                    reserve_also(&mut next.reserved, to.reserved());
-                    Ok(Arguments::Rename {
-                        to,
-                        credentials: credentials.clone(),
-                        previous_namespace: next.naming.namespace.clone(),
-                    })
-                }
+        let only_hold = to.is_none() && change.credentials.is_none() && change.delete_protection.is_none();
+        self.begin(managed.organization.id, &managed.authority, expected, |next| {
+            let possible = next.state == State::Active || (next.state == State::Deleted && only_hold);
+            require(possible, ErrorCode::OrganizationNotActive)?;
+            let settings = Settings {
+                delete_protection: change.delete_protection.unwrap_or(next.delete_protection),
+                legal_hold: change.legal_hold.unwrap_or(next.legal_hold),
+            };
+            if to.is_none() && change.credentials.is_none() {
+                next.delete_protection = settings.delete_protection;
+                next.legal_hold = settings.legal_hold;
+                return Ok(Arguments::Update);
             }
+            let to = to.clone().unwrap_or_else(|| next.naming.clone());
+            reserve_also(&mut next.reserved, to.reserved());
+            Ok(Arguments::Rename { to, credentials: change.credentials.clone(), settings })
         })
         .await
     }
@@ -180,18 +186,17 @@ impl App {
     ///
     /// # Errors
     /// `delete_protected`, `legal_hold` (with `purge`), `organization_not_active`, `operation_in_progress`,
-    /// `version_mismatch`.
+    /// `version_mismatch`, `token_revoked`.
     pub async fn delete_organization(
         self: &Arc<Self>,
         managed: &Managed,
-        expected: Option<EntityTag>,
+        expected: &Expected,
         purge: bool,
     ) -> Result<Outcome> {
-        self.check_admin_version(managed, expected).await?;
-        let retention = if purge { std::time::Duration::ZERO } else { self.policy.retention };
+        let retention = if purge { Duration::ZERO } else { self.policy.retention };
+        let id = managed.organization.id;
         let outcome = self
-            .begin(managed.organization.id, managed.actor, |next| {
-                check_version(next, expected)?;
+            .begin(id, &managed.authority, expected, |next| {
                 require(next.state == State::Active, ErrorCode::OrganizationNotActive)?;
                 require(!next.delete_protection, ErrorCode::DeleteProtected)?;
                 require(!(purge && next.legal_hold), ErrorCode::LegalHold)?;
@@ -205,8 +210,12 @@ impl App {
                 Ok(Arguments::Delete)
             })
             .await?;
-        if retention.is_zero() && matches!(outcome, Outcome::Done { .. }) {
-            self.purge_if_free(managed.organization.id, managed.actor).await?;
+        if retention.is_zero()
+            && matches!(outcome, Outcome::Done { .. })
+            // The delete is done and due; if the purge cannot be done now, the janitor comes back to it.
+            && let Err(error) = self.purge_if_free(id).await
+        {
+            tracing::warn!(organization = %id, %error, "the purge after a delete is left to the janitor");
         }
         Ok(outcome)
     }
@@ -219,12 +228,11 @@ impl App {
         self: &Arc<Self>,
         _: &Operator,
         organization: &OrganizationView,
-        expected: Option<EntityTag>,
+        expected: &Expected,
         name: Option<OrganizationName>,
         owner_email: Option<EmailAddress>,
     ) -> Result<Outcome> {
-        self.begin(organization.organization.id, Actor::Operator, |next| {
-            check_version(next, expected)?;
+        self.begin(organization.organization.id, &Authority::Operator, expected, |next| {
             require(next.state == State::Deleted, ErrorCode::OrganizationNotDeleted)?;
             let name = name.clone().unwrap_or_else(|| next.naming.name.clone());
             let to = Naming::new(name, &self.policy.tenant_prefix);
@@ -242,10 +250,9 @@ impl App {
         self: &Arc<Self>,
         _: &Operator,
         organization: &OrganizationView,
-        expected: Option<EntityTag>,
+        expected: &Expected,
     ) -> Result<Outcome> {
-        self.begin(organization.organization.id, Actor::Operator, |next| {
-            check_version(next, expected)?;
+        self.begin(organization.organization.id, &Authority::Operator, expected, |next| {
             require(next.is_usable(), ErrorCode::OrganizationNotActive)?;
             next.suspended = true;
             next.token_epoch += 1;
@@ -262,10 +269,9 @@ impl App {
         self: &Arc<Self>,
         _: &Operator,
         organization: &OrganizationView,
-        expected: Option<EntityTag>,
+        expected: &Expected,
     ) -> Result<Outcome> {
-        self.begin(organization.organization.id, Actor::Operator, |next| {
-            check_version(next, expected)?;
+        self.begin(organization.organization.id, &Authority::Operator, expected, |next| {
             require(next.state == State::Active && next.suspended, ErrorCode::OrganizationNotSuspended)?;
             next.suspended = false;
             Ok(Arguments::Reactivate)
@@ -281,14 +287,14 @@ impl App {
         self: &Arc<Self>,
         _: &Operator,
         organization: &OrganizationView,
-        expected: Option<EntityTag>,
+        expected: &Expected,
     ) -> Result<Outcome> {
-        self.begin_purge(organization.organization.id, Actor::Operator, expected).await
+        self.begin_purge(organization.organization.id, &Authority::Operator, expected).await
     }
 
     /// Purges, unless something stands against it by now; then the janitor comes back to it.
-    pub(super) async fn purge_if_free(self: &Arc<Self>, id: OrganizationId, actor: Actor) -> Result<()> {
-        match self.begin_purge(id, actor, None).await {
+    pub(super) async fn purge_if_free(self: &Arc<Self>, id: OrganizationId) -> Result<()> {
+        match self.begin_purge(id, &Authority::System, &Expected::default()).await {
             Ok(_) => Ok(()),
             Err(error) => match error.code() {
                 ErrorCode::OrganizationNotFound
@@ -303,11 +309,10 @@ impl App {
     async fn begin_purge(
         self: &Arc<Self>,
         id: OrganizationId,
-        actor: Actor,
-        expected: Option<EntityTag>,
+        authority: &Authority,
+        expected: &Expected,
     ) -> Result<Outcome> {
-        self.begin(id, actor, |next| {
-            check_version(next, expected)?;
+        self.begin(id, authority, expected, |next| {
             require(next.state == State::Deleted, ErrorCode::OrganizationNotDeleted)?;
             require(!next.legal_hold, ErrorCode::LegalHold)?;
             next.state = State::Purging;
@@ -316,10 +321,15 @@ impl App {
         .await
     }
 
-    async fn check_admin_version(&self, managed: &Managed, expected: Option<EntityTag>) -> Result<()> {
-        let Some(expected) = expected else { return Ok(()) };
-        let admin = self.store.accounts.get_account(managed.organization.owner_id).await?;
-        require(admin.is_none_or(|admin| admin.version == expected.admin), ErrorCode::VersionMismatch)
+    /// Refuses to change another version than those the caller has seen.
+    pub(super) async fn check_version(&self, current: &Organization, expected: &Expected) -> Result<()> {
+        if expected.0.is_none() {
+            return Ok(());
+        }
+        let admin = self.store.accounts.get_account(current.owner_id).await?;
+        let admin = admin.map_or(0, |admin| admin.version);
+        let tag = EntityTag { organization: current.version, admin };
+        require(expected.allows(tag), ErrorCode::VersionMismatch)
     }
 }
 
@@ -333,12 +343,6 @@ impl OrganizationQuery {
             .ok_or_else(|| Error::invalid_field("?name_prefix", "Must contain a letter or a digit."))?;
         Ok(Self { identifier_prefix: Some(prefix), ..self })
     }
-}
-
-/// Refuses unless `next` was made from the version the caller has seen.
-fn check_version(next: &Organization, expected: Option<EntityTag>) -> Result<()> {
-    let same = expected.is_none_or(|expected| next.version == expected.organization + 1);
-    require(same, ErrorCode::VersionMismatch)
 }
 
 fn require(holds: bool, otherwise: ErrorCode) -> Result<()> {

@@ -57,7 +57,8 @@ impl App {
         network: ClientNetwork,
     ) -> Result<Grant> {
         // An address nobody can have is treated as one that nobody has.
-        let key = EmailAddress::parse(email).map_or_else(|_| EmailKey::impossible(email), |email| email.key());
+        let key =
+            EmailAddress::parse(email).map_or_else(|_| EmailKey::impossible(email), |email| email.key());
         let account = self.store.accounts.find_account(&key).await?;
         let remaining = self.check_password(&key, account.as_deref(), password, network).await?;
         let Some(account) = account else { return Err(ErrorCode::InvalidCredentials.into()) };
@@ -121,8 +122,9 @@ impl App {
         match (self.hashes.verify(password.clone(), stored).await?, account) {
             (Verdict::Match { rehash }, Some(account)) => {
                 self.reward(&attempt).await?;
-                if rehash {
-                    self.rehash(account, password).await?;
+                // The password was right; if its hash cannot be renewed now, the next sign-in does it.
+                if rehash && let Err(error) = self.rehash(account, password).await {
+                    tracing::warn!(account = %account.id, %error, "a password could not be rehashed");
                 }
                 // The attempt was taken back.
                 Ok(attempt.remaining.map(|left| left + 1))
@@ -131,8 +133,7 @@ impl App {
         }
     }
 
-    /// Replaces a hash of other parameters, made elsewhere or earlier. If the account changed meanwhile, the
-    /// next sign-in does it.
+    /// Replaces a hash of other parameters, made elsewhere or earlier.
     async fn rehash(&self, account: &Account, password: PresentedPassword) -> Result<()> {
         let hash = self.hashes.hash(password.into_verified(), random(&*self.entropy)).await?;
         let mut next = account.successor(self.now());
@@ -149,7 +150,9 @@ impl App {
         for membership in &account.memberships {
             let found = self.store.organizations.get_organization(membership.organization_id).await?;
             match found {
-                Some(organization) if organization.is_usable() => return Ok((membership.clone(), organization)),
+                Some(organization) if organization.is_usable() => {
+                    return Ok((membership.clone(), organization));
+                }
                 Some(organization) => suspended |= organization.is_live(),
                 None => {}
             }

@@ -12,6 +12,7 @@ use crate::throttle::{
     CREATE_NETWORK, ClientNetwork, FAMILIAR, Limit, SIGN_IN_NETWORK, SIGN_IN_PAIR, SIGN_IN_STRANGERS, Taken,
     ThrottleKey,
 };
+use futures_util::future::join_all;
 use jiff::Timestamp;
 use std::time::Duration;
 
@@ -29,7 +30,7 @@ impl App {
     /// Counts an attempt to sign in, or refuses it.
     pub(super) async fn count_attempt(&self, account: &EmailKey, network: ClientNetwork) -> Result<Attempt> {
         let (account, network) = (account.as_str(), network.text());
-        let familiar = ThrottleKey::new("familiar", &[account, &network]);
+        let familiar = familiar(account, &network);
         let mut attempt = Attempt { counted: Vec::new(), stranger: None, at: self.now(), remaining: None };
         if !self.policy.throttle {
             return Ok(attempt);
@@ -42,17 +43,23 @@ impl App {
             counters.push((ThrottleKey::new("strangers", &[account]), SIGN_IN_STRANGERS));
             attempt.stranger = Some(familiar);
         }
-        for (key, limit) in counters {
-            match self.store.throttles.take(&key, limit, attempt.at).await? {
+        // All at once, so that an attempt takes one write's time however many counters it has: how many would
+        // tell whether the account knows this network.
+        let taken =
+            join_all(counters.iter().map(|(key, limit)| self.store.throttles.take(key, *limit, attempt.at)));
+        let mut longest = None;
+        for (counter, taken) in counters.iter().zip(taken.await) {
+            match taken? {
                 Taken::Allowed { remaining } => {
-                    attempt.counted.push((key, limit));
+                    attempt.counted.push(*counter);
                     attempt.remaining = Some(attempt.remaining.map_or(remaining, |left| left.min(remaining)));
                 }
-                Taken::Refused { wait } => {
-                    self.take_back(&attempt).await?;
-                    return Err(refusal(wait));
-                }
+                Taken::Refused { wait } => longest = longest.max(Some(wait)),
             }
+        }
+        if let Some(wait) = longest {
+            self.take_back(&attempt).await?;
+            return Err(refusal(wait));
         }
         Ok(attempt)
     }
@@ -61,10 +68,25 @@ impl App {
     pub(super) async fn reward(&self, attempt: &Attempt) -> Result<()> {
         self.take_back(attempt).await?;
         match &attempt.stranger {
-            // Refused only says that another sign-in was quicker to make the network familiar.
-            Some(network) => self.store.throttles.take(network, FAMILIAR, attempt.at).await.map(|_| ()),
+            Some(network) => self.make_familiar(network, attempt.at).await,
             None => Ok(()),
         }
+    }
+
+    /// Remembers that the account belongs to somebody in that network, who made it from there.
+    ///
+    /// # Errors
+    /// `store_unavailable`.
+    pub async fn remember_network(&self, account: &EmailKey, network: ClientNetwork) -> Result<()> {
+        if !self.policy.throttle {
+            return Ok(());
+        }
+        self.make_familiar(&familiar(account.as_str(), &network.text()), self.now()).await
+    }
+
+    async fn make_familiar(&self, network: &ThrottleKey, at: Timestamp) -> Result<()> {
+        // Refused only says that it is familiar already.
+        self.store.throttles.take(network, FAMILIAR, at).await.map(|_| ())
     }
 
     /// Counts the making of an organization, or refuses it. How many more are allowed at once, where anybody
@@ -84,11 +106,17 @@ impl App {
     }
 
     async fn take_back(&self, attempt: &Attempt) -> Result<()> {
-        for (key, limit) in &attempt.counted {
-            self.store.throttles.give_back(key, *limit, attempt.at).await?;
-        }
-        Ok(())
+        let back = attempt
+            .counted
+            .iter()
+            .map(|(key, limit)| self.store.throttles.give_back(key, *limit, attempt.at));
+        join_all(back).await.into_iter().collect()
     }
+}
+
+/// What remembers that the account is used from that network.
+fn familiar(account: &str, network: &str) -> ThrottleKey {
+    ThrottleKey::new("familiar", &[account, network])
 }
 
 fn refusal(wait: Duration) -> Error {

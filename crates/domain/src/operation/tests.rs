@@ -52,7 +52,7 @@ fn arguments(kind: OperationKind) -> Arguments {
         OperationKind::Rename => Arguments::Rename {
             to: naming("New"),
             credentials: None,
-            previous_namespace: "tenant_old".into(),
+            settings: Settings { delete_protection: true, legal_hold: false },
         },
         OperationKind::Update => Arguments::Update,
         OperationKind::Suspend => Arguments::Suspend,
@@ -168,6 +168,7 @@ fn what_an_operation_leaves_behind() {
     assert_eq!(created.container, Some(ContainerId([9; 16])));
 
     let renamed = settled(OperationKind::Rename, None);
+    assert!(renamed.delete_protection);
     assert_eq!((renamed.naming, renamed.reserved), (naming("New"), naming("New").reserved()));
 
     let deleted = settled(OperationKind::Delete, None);
@@ -189,6 +190,8 @@ fn a_refused_operation_leaves_what_was() {
     assert_eq!(run(OperationKind::Create, Some(Step::InsertOwner)).1, Save::Delete);
 
     let unchanged = settled(OperationKind::Rename, Some(Step::ChangeCredentials));
+    assert!(!unchanged.delete_protection);
+    assert_eq!(unchanged.modified_at, begun(OperationKind::Rename).modified_at);
     assert_eq!((unchanged.naming, unchanged.reserved), (naming("Old"), naming("Old").reserved()));
 
     let still_deleted = settled(OperationKind::Restore, Some(Step::ReserveEmails));

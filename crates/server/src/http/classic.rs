@@ -6,6 +6,7 @@
 
 use super::Http;
 use super::caller::Member;
+use super::conditional::IfMatch;
 use super::extract::{Client, JsonBody, QueryFields};
 use super::fields::Fields;
 use super::idempotency;
@@ -65,8 +66,10 @@ pub async fn create(
     idempotency::once(&http, &headers, signup.scope(), &request, move |id| async move {
         let new = read_new_organization(&work, body.fields()?)?;
         let remaining = work.app.count_create(network).await?;
+        let account = new.email.key();
         let (record, view) =
             done(work.app.create_organization(signup, NewOrganization { id, ..new }).await?)?;
+        work.app.remember_network(&account, network).await?;
         let mut response = json(StatusCode::CREATED, &OrganizationBody::full(&view));
         if let Ok(location) = HeaderValue::from_str(&format!("/v1/organizations/{}", view.organization.id)) {
             response.headers_mut().insert(header::LOCATION, location);
@@ -171,13 +174,14 @@ pub async fn update(
     State(http): State<Arc<Http>>,
     Client(network): Client,
     Member(member): Member,
+    IfMatch(expected): IfMatch,
     body: JsonBody,
 ) -> Result<Response, Refusal> {
     let dialect = Dialect::read(&http, &member, body.fields()?)?;
     let managed = http.app.manage_own(&member)?;
     let previous = managed.organization().naming.namespace.clone();
     let change = change(&http, &member, network, dialect).await?;
-    let (record, view) = done(http.app.change_organization(&managed, None, change).await?)?;
+    let (record, view) = done(http.app.change_organization(&managed, &expected, change).await?)?;
     let body = UpdatedOrganization {
         organization: OrganizationBody::full(&view),
         message: "Organization updated successfully",
@@ -279,6 +283,7 @@ pub struct DeletedOrganization {
 pub async fn delete(
     State(http): State<Arc<Http>>,
     Member(member): Member,
+    IfMatch(expected): IfMatch,
     QueryFields(mut query): QueryFields,
     body: JsonBody,
 ) -> Result<Response, Refusal> {
@@ -300,12 +305,14 @@ pub async fn delete(
     let name = in_query.or(in_body).ok_or_else(|| Error::internal("a name was neither read nor refused"))?;
     require_own(&http, &member, &name).await?;
     let managed = http.app.manage_own(&member)?;
-    let (record, view) = done(http.app.delete_organization(&managed, None, purge).await?)?;
-    let body = DeletedOrganization {
-        message: "Organization deleted successfully",
-        purge_at: view.organization.purge_at,
+    let outcome = http.app.delete_organization(&managed, &expected, purge).await?;
+    let purge_at = match &outcome {
+        // What is gone already was due.
+        Outcome::Done { view, .. } => view.as_ref().and_then(|view| view.organization.purge_at),
+        Outcome::Running(record) => return Err(goes_on(record).into()),
     };
-    Ok(with_operation(json(StatusCode::OK, &body), &record))
+    let body = DeletedOrganization { message: "Organization deleted successfully", purge_at };
+    Ok(with_operation(json(StatusCode::OK, &body), outcome.record()))
 }
 
 /// Refuses a name that is not the caller's organization's: as another's where names are public, else as unknown.
@@ -325,8 +332,12 @@ fn done(outcome: Outcome) -> Result<(OperationRecord, OrganizationView)> {
     match outcome {
         Outcome::Done { record, view: Some(view) } => Ok((record, view)),
         Outcome::Done { view: None, .. } => Err(ErrorCode::OrganizationNotFound.into()),
-        Outcome::Running(record) => Err(Error::new(ErrorCode::Overloaded)
-            .retry_after(std::time::Duration::from_secs(5))
-            .detail(format!("The change goes on: look at /v1/operations/{}.", record.id))),
+        Outcome::Running(record) => Err(goes_on(&record)),
     }
+}
+
+fn goes_on(record: &OperationRecord) -> Error {
+    Error::new(ErrorCode::Overloaded)
+        .retry_after(std::time::Duration::from_secs(5))
+        .detail(format!("The change goes on as operation {}.", record.id))
 }

@@ -6,7 +6,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, header};
 use std::sync::Arc;
-use tenantry_domain::app::EntityTag;
+use tenantry_domain::app::{EntityTag, Expected};
 use tenantry_domain::{Error, ErrorCode, Result};
 
 /// The `ETag` of an organization.
@@ -15,36 +15,39 @@ pub fn etag(tag: EntityTag) -> Option<HeaderValue> {
     HeaderValue::from_str(&format!("\"{}-{}\"", tag.organization, tag.admin)).ok()
 }
 
-/// The version the caller has seen, if the change depends on one.
-pub struct IfMatch(pub Option<EntityTag>);
+/// The versions the caller has seen, if the change depends on one.
+pub struct IfMatch(pub Expected);
 
 impl FromRequestParts<Arc<Http>> for IfMatch {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, Refusal> {
-        let Some(value) = parts.headers.get(header::IF_MATCH) else { return Ok(Self(None)) };
-        Ok(Self(parse(value.to_str().unwrap_or_default())?))
+        let mut lines = parts.headers.get_all(header::IF_MATCH).iter().peekable();
+        if lines.peek().is_none() {
+            return Ok(Self(Expected::default()));
+        }
+        let lines: Vec<&str> = lines.map(|line| line.to_str().unwrap_or_default()).collect();
+        Ok(Self(parse(&lines.join(","))?))
     }
 }
 
-/// One of our tags, or `*` for whatever is there. Any other tag, a weak one too, matches no version.
-fn parse(value: &str) -> Result<Option<EntityTag>> {
-    let value = value.trim();
-    if value == "*" {
-        return Ok(None);
+/// Any of these tags, or `*` for whatever is there. A tag that is not ours, a weak one too, matches no version.
+fn parse(value: &str) -> Result<Expected> {
+    if value.trim() == "*" {
+        return Ok(Expected::default());
     }
-    let quoted = value.strip_prefix("W/").unwrap_or(value);
-    let Some(text) = quoted.strip_prefix('"').and_then(|text| text.strip_suffix('"')) else {
-        return Err(Error::new(ErrorCode::InvalidHeader)
-            .detail("`If-Match` must be one entity tag in double quotes, as `ETag` gives it, or `*`."));
-    };
-    let tag = text.split_once('-').and_then(|(organization, admin)| {
-        Some(EntityTag { organization: organization.parse().ok()?, admin: admin.parse().ok()? })
-    });
-    match tag.filter(|_| quoted == value) {
-        Some(tag) => Ok(Some(tag)),
-        None => Err(ErrorCode::VersionMismatch.into()),
+    let mut tags = Vec::new();
+    for tag in value.split(',').map(str::trim) {
+        let quoted = tag.strip_prefix("W/").unwrap_or(tag);
+        let Some(text) = quoted.strip_prefix('"').and_then(|text| text.strip_suffix('"')) else {
+            return Err(Error::new(ErrorCode::InvalidHeader)
+                .detail("`If-Match` must be entity tags in double quotes, as `ETag` gives them, or `*`."));
+        };
+        tags.extend(text.split_once('-').filter(|_| quoted == tag).and_then(|(organization, admin)| {
+            Some(EntityTag { organization: organization.parse().ok()?, admin: admin.parse().ok()? })
+        }));
     }
+    Ok(Expected(Some(tags)))
 }
 
 #[cfg(test)]
@@ -52,17 +55,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tag_reads_back_and_nothing_else_is_one() {
+    fn tags_read_back_and_nothing_else_is_one() {
         let tag = EntityTag { organization: 7, admin: 2 };
-        assert_eq!(parse(etag(tag).unwrap().to_str().unwrap()).unwrap(), Some(tag));
-        assert_eq!(parse("*").unwrap(), None);
-        for (value, code) in [
-            ("7-2", ErrorCode::InvalidHeader),
-            ("W/\"7-2\"", ErrorCode::VersionMismatch),
-            ("\"7\"", ErrorCode::VersionMismatch),
-            ("\"abc\"", ErrorCode::VersionMismatch),
-        ] {
-            assert_eq!(parse(value).unwrap_err().code(), code, "{value}");
+        assert_eq!(parse(etag(tag).unwrap().to_str().unwrap()).unwrap(), Expected(Some(vec![tag])));
+        let other = EntityTag { organization: 8, admin: 2 };
+        assert_eq!(parse("\"7-2\", W/\"9-9\" ,\"8-2\"").unwrap(), Expected(Some(vec![tag, other])));
+        assert_eq!(parse("*").unwrap(), Expected(None));
+        for value in ["W/\"7-2\"", "\"7\"", "\"abc\""] {
+            assert_eq!(parse(value).unwrap(), Expected(Some(Vec::new())), "{value}");
+        }
+        for value in ["7-2", "", "\"7-2", "*, \"7-2\""] {
+            assert_eq!(parse(value).unwrap_err().code(), ErrorCode::InvalidHeader, "{value}");
         }
     }
 }

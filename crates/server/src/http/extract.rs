@@ -1,8 +1,8 @@
 //! What handlers take from a request: its body, its query, where it comes from.
 
+use super::Http;
 use super::fields::Fields;
 use super::problem::Refusal;
-use super::Http;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;

@@ -24,8 +24,9 @@ impl Fields {
     /// `invalid_json` unless it is one JSON object without duplicate keys.
     pub fn of_json(body: &[u8]) -> Result<Self> {
         let invalid = |detail: String| Error::new(ErrorCode::InvalidJson).detail(detail);
-        let value: Strict = serde_json::from_slice(body)
-            .map_err(|error| invalid(format!("The body is not the JSON object this request takes: {error}.")))?;
+        let value: Strict = serde_json::from_slice(body).map_err(|error| {
+            invalid(format!("The body is not the JSON object this request takes: {error}."))
+        })?;
         match value.0 {
             Value::Object(members) => Ok(Self { members, mark: '/', errors: Vec::new() }),
             _ => Err(invalid("The body must be a JSON object.".to_owned())),
@@ -237,8 +238,19 @@ mod tests {
     fn what_is_not_one_object_without_duplicate_keys_is_refused() {
         let deep = "[".repeat(1_000_000);
         for body in [
-            "", "null", "[]", "1", "\"a\"", "{", "{}{}", "{\"a\":1,\"a\":2}", "{\"a\":{\"b\":1,\"b\":1}}",
-            "{\"a\":\"\\ud800\"}", "{'a':1}", "{\"a\":NaN}", &format!("{{\"a\":{deep}"),
+            "",
+            "null",
+            "[]",
+            "1",
+            "\"a\"",
+            "{",
+            "{}{}",
+            "{\"a\":1,\"a\":2}",
+            "{\"a\":{\"b\":1,\"b\":1}}",
+            "{\"a\":\"\\ud800\"}",
+            "{'a':1}",
+            "{\"a\":NaN}",
+            &format!("{{\"a\":{deep}"),
         ] {
             assert_eq!(code(body), ErrorCode::InvalidJson);
         }

@@ -1,11 +1,11 @@
 //! Operations: watching a multi-step change, and the log of them.
 
+use super::Http;
 use super::caller::{AnyCaller, OperatorCaller};
 use super::cursor::Cursor;
 use super::extract::{QueryFields, Segment};
 use super::problem::Refusal;
 use super::representation::{OperationBody, OperationPage, json};
-use super::Http;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;

@@ -1,5 +1,6 @@
 //! Organizations in the v1 API: for the operator, and for admins their own.
 
+use super::Http;
 use super::caller::{AnyCaller, OperatorCaller};
 use super::conditional::IfMatch;
 use super::cursor::Cursor;
@@ -9,15 +10,14 @@ use super::problem::Refusal;
 use super::representation::{
     OperationBody, OrganizationDetails, OrganizationPage, accepted, json, organization, with_operation,
 };
-use super::Http;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use std::sync::Arc;
+use tenantry_domain::app::OrganizationView;
 use tenantry_domain::app::caller::{Caller, Operator, OrganizationRef};
 use tenantry_domain::app::operations::Outcome;
 use tenantry_domain::app::organizations::{NewOrganization, OrganizationChange};
-use tenantry_domain::app::OrganizationView;
 use tenantry_domain::email::EmailAddress;
 use tenantry_domain::name::{Identifier, OrganizationName};
 use tenantry_domain::organization::Status;
@@ -186,9 +186,11 @@ pub async fn change_organization(
     fields.refuse_unknown();
     fields.finish()?;
     if change.legal_hold.is_some() && !matches!(caller, Caller::Operator(_)) {
-        return Err(Error::new(ErrorCode::OperatorOnly).detail("Only the operator sets a legal hold.").into());
+        return Err(Error::new(ErrorCode::OperatorOnly)
+            .detail("Only the operator sets a legal hold.")
+            .into());
     }
-    let outcome = http.app.change_organization(&managed, expected, change).await?;
+    let outcome = http.app.change_organization(&managed, &expected, change).await?;
     Ok(answer(StatusCode::OK, &outcome))
 }
 
@@ -213,7 +215,7 @@ pub async fn delete_organization(
     let purge = query.flag("purge").unwrap_or(false);
     query.refuse_unknown();
     query.finish()?;
-    let outcome = http.app.delete_organization(&managed, expected, purge).await?;
+    let outcome = http.app.delete_organization(&managed, &expected, purge).await?;
     Ok(answer(StatusCode::OK, &outcome))
 }
 
@@ -251,7 +253,7 @@ pub async fn restore_organization(
     let email = fields.optional("admin_email", EmailAddress::parse);
     fields.refuse_unknown();
     fields.finish()?;
-    let outcome = http.app.restore_organization(&operator, &view, expected, name, email).await?;
+    let outcome = http.app.restore_organization(&operator, &view, &expected, name, email).await?;
     Ok(answer(StatusCode::OK, &outcome))
 }
 
@@ -271,7 +273,7 @@ pub async fn suspend_organization(
     IfMatch(expected): IfMatch,
 ) -> Result<Response, Refusal> {
     let view = find(&http, operator, &which).await?;
-    let outcome = http.app.suspend_organization(&operator, &view, expected).await?;
+    let outcome = http.app.suspend_organization(&operator, &view, &expected).await?;
     Ok(answer(StatusCode::OK, &outcome))
 }
 
@@ -291,7 +293,7 @@ pub async fn reactivate_organization(
     IfMatch(expected): IfMatch,
 ) -> Result<Response, Refusal> {
     let view = find(&http, operator, &which).await?;
-    let outcome = http.app.reactivate_organization(&operator, &view, expected).await?;
+    let outcome = http.app.reactivate_organization(&operator, &view, &expected).await?;
     Ok(answer(StatusCode::OK, &outcome))
 }
 
@@ -310,7 +312,7 @@ pub async fn purge_organization(
     IfMatch(expected): IfMatch,
 ) -> Result<Response, Refusal> {
     let view = find(&http, operator, &which).await?;
-    let outcome = http.app.purge_organization(&operator, &view, expected).await?;
+    let outcome = http.app.purge_organization(&operator, &view, &expected).await?;
     Ok(accepted(outcome.record()))
 }
 

@@ -232,9 +232,7 @@ pub fn json<T: Serialize>(status: StatusCode, body: &T) -> Response {
             response.headers_mut().insert(header::CONTENT_TYPE, json);
             response
         }
-        Err(error) => {
-            super::problem::Refusal(tenantry_domain::Error::internal(error)).into_response()
-        }
+        Err(error) => super::problem::Refusal(tenantry_domain::Error::internal(error)).into_response(),
     }
 }
 

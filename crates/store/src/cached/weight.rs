@@ -85,11 +85,10 @@ fn text_bytes(naming: &Naming) -> usize {
 fn operation_bytes(operation: &Operation) -> usize {
     let arguments = match &operation.arguments {
         Arguments::Create { owner } => owner.bytes(),
-        Arguments::Rename { to, previous_namespace, credentials } => {
+        Arguments::Rename { to, credentials, .. } => {
             let hash = credentials.as_ref().and_then(|(_, change)| change.password_hash.as_ref());
             let email = credentials.as_ref().and_then(|(_, change)| change.email.as_ref());
             text_bytes(to)
-                + previous_namespace.len()
                 + hash.map_or(0, |hash| hash.0.len())
                 + email.map_or(0, |email| email.as_str().len())
         }

@@ -73,7 +73,13 @@ impl App {
         id: AccountId,
         change: &CredentialChange,
     ) -> Result<()> {
-        self.edit_account(id, operation, |account| Some(account.with_credentials(change, self.now()))).await
+        self.edit_account(id, operation, |account| {
+            if account.credential_epoch != change.credential_epoch {
+                return Err(ErrorCode::TokenRevoked.into());
+            }
+            Ok(Some(account.with_credentials(change, self.now())))
+        })
+        .await
     }
 
     /// Frees the addresses of accounts whose every organization is deleted now.
@@ -83,10 +89,9 @@ impl App {
                 continue;
             }
             self.edit_account(account.id, operation, |account| {
-                account.email_key.as_ref()?;
                 let mut next = account.successor(self.now());
                 next.email_key = None;
-                Some(next)
+                Ok(account.email_key.is_some().then_some(next))
             })
             .await?;
         }
@@ -103,22 +108,19 @@ impl App {
     ) -> Result<()> {
         self.edit_account(organization.owner_id, operation, |account| {
             if account.email_key.is_some() && owner_email.is_none() {
-                return None;
+                return Ok(None);
             }
             let mut next = account.successor(self.now());
             next.email = owner_email.unwrap_or(&account.email).clone();
             next.email_key = Some(next.email.key());
-            Some(next)
+            Ok(Some(next))
         })
         .await?;
         for member in self.members_of(organization.id).await? {
             let reserved = self.edit_account(member.id, operation, |account| {
-                if account.email_key.is_some() {
-                    return None;
-                }
                 let mut next = account.successor(self.now());
                 next.email_key = Some(account.email.key());
-                Some(next)
+                Ok(account.email_key.is_none().then_some(next))
             });
             match reserved.await {
                 Err(error) if error.code() != ErrorCode::EmailTaken => return Err(error),
@@ -133,10 +135,9 @@ impl App {
         for member in self.members_of(organization).await? {
             if member.memberships.iter().any(|m| m.organization_id != organization) {
                 self.edit_account(member.id, operation, |account| {
-                    account.membership(organization)?;
                     let mut next = account.successor(self.now());
                     next.memberships.retain(|m| m.organization_id != organization);
-                    Some(next)
+                    Ok(Some(next))
                 })
                 .await?;
             } else if self.store.accounts.delete_account(member.id, member.version).await? == Written::Stale {
@@ -174,14 +175,14 @@ impl App {
         &self,
         id: AccountId,
         operation: OperationId,
-        edit: impl Fn(&Account) -> Option<Account> + Send,
+        edit: impl Fn(&Account) -> Result<Option<Account>> + Send,
     ) -> Result<()> {
         loop {
             let Some(account) = self.store.accounts.get_account(id).await? else { return Ok(()) };
             if account.last_operation == Some(operation) {
                 return Ok(());
             }
-            let Some(mut next) = edit(&account) else { return Ok(()) };
+            let Some(mut next) = edit(&account)? else { return Ok(()) };
             next.last_operation = Some(operation);
             if self.store.accounts.update_account(&next).await? == Written::Done {
                 return Ok(());
