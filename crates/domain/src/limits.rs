@@ -27,7 +27,7 @@ pub const IDEMPOTENCY_KEY_MAX_BYTES: usize = 255;
 /// How long the answer to an `Idempotency-Key` is kept.
 pub const IDEMPOTENCY_KEEP: Duration = Duration::from_secs(24 * 3600);
 /// How long a request may hold its `Idempotency-Key` before another may take it up.
-pub const IDEMPOTENCY_LEASE: Duration = Duration::from_secs(30);
+pub const IDEMPOTENCY_LEASE: Duration = Duration::from_secs(15);
 
 /// How long an instance owns an operation without renewing; then any instance may go on with it.
 pub const OPERATION_LEASE: Duration = Duration::from_secs(10);

@@ -216,6 +216,10 @@ pub trait Requests: Send + Sync {
     /// Keeps the answer of a claimed key.
     async fn save_answer(&self, key: &RequestKey, answer: &SavedAnswer) -> Result<()>;
 
+    /// Ends the lease of a claimed key that has no answer yet: whoever claims it next gets the same
+    /// `organization_id`.
+    async fn yield_request(&self, key: &RequestKey) -> Result<()>;
+
     /// Lets a claimed key go, as if it had not been used; for requests that were refused before any change.
     async fn release_request(&self, key: &RequestKey) -> Result<()>;
 

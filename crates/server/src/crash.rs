@@ -1,8 +1,8 @@
 //! Dying at a named crash point, for the tests. Not in any build without the feature `crash-points`.
 
 use rustix::process::{Signal, getpid, kill_process};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Where to die, and how many times to pass it before.
 const VARIABLE: &str = "TENANTRY_CRASH_AT";

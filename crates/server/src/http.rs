@@ -27,6 +27,7 @@ pub mod sessions;
 use crate::config::{Config, LookupPolicy, MetricsPolicy, Network};
 use axum::Router;
 use axum::body::Bytes;
+use axum::http::{Method, header};
 use axum::middleware;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,7 +35,7 @@ use tenantry_domain::app::App;
 use tenantry_domain::ids::Entropy;
 use tenantry_domain::password::policy::NewPassword;
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::cors::{AllowOrigin, Any, CorsLayer};
+use tower_http::cors::{AllowOrigin, CorsLayer};
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -85,13 +86,12 @@ pub fn router(app: Arc<App>, entropy: Arc<dyn Entropy>, config: &Config) -> Rout
         metrics: observe::RequestMetrics::default(),
         readiness: readiness::Readiness::default(),
     });
-    let router = routes
+    let routes = routes
         .merge(docs::routes(Bytes::from(document.to_string())))
         .fallback(async || problem::Refusal::from(tenantry_domain::ErrorCode::RouteNotFound))
-        .layer(CatchPanicLayer::custom(frame::on_panic))
-        .layer(middleware::from_fn_with_state(Arc::clone(&http), frame::frame))
-        .with_state(http);
-    if config.cors_origins.is_empty() { router } else { router.layer(cors(config)) }
+        .layer(CatchPanicLayer::custom(frame::on_panic));
+    let routes = if config.cors_origins.is_empty() { routes } else { routes.layer(cors(config)) };
+    routes.layer(middleware::from_fn_with_state(Arc::clone(&http), frame::frame)).with_state(http)
 }
 
 /// The OpenAPI document.
@@ -140,17 +140,23 @@ fn cors(config: &Config) -> CorsLayer {
     let origins = config.cors_origins.iter().filter_map(|origin| origin.as_str().parse().ok());
     CorsLayer::new()
         .allow_origin(AllowOrigin::list(origins))
-        .allow_methods(Any)
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
         .allow_headers([
-            axum::http::header::AUTHORIZATION,
-            axum::http::header::CONTENT_TYPE,
-            axum::http::header::IF_MATCH,
-            "idempotency-key".parse().unwrap_or(axum::http::header::ACCEPT),
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            header::IF_MATCH,
+            idempotency::IDEMPOTENCY_KEY,
+            request_id::X_REQUEST_ID,
         ])
         .expose_headers([
-            axum::http::header::ETAG,
-            axum::http::header::LOCATION,
-            axum::http::header::RETRY_AFTER,
+            header::ETAG,
+            header::LOCATION,
+            header::RETRY_AFTER,
+            header::WWW_AUTHENTICATE,
+            idempotency::IDEMPOTENCY_REPLAYED,
+            rate_limit::RATE_LIMIT,
+            rate_limit::RATE_LIMIT_POLICY,
+            representation::OPERATION_LOCATION,
             request_id::X_REQUEST_ID,
         ])
         .max_age(Duration::from_secs(600))

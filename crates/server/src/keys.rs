@@ -2,7 +2,7 @@
 //! owner alone: what signs tokens, and the operator key.
 
 use crate::config::{Config, TokenAlgorithm};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use aws_lc_rs::hmac;
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write};
@@ -40,7 +40,18 @@ pub fn load(config: &Config, entropy: &dyn Entropy) -> Result<Keys> {
     }
     let secret = match &config.jwt_secret {
         Some(secret) => secret.expose().as_bytes().to_vec(),
-        None => read_or_make(&dir.join(SECRET_FILE), || hex(&random::<64>(entropy)))?,
+        None => {
+            let path = dir.join(SECRET_FILE);
+            let secret = read_or_make(&path, || hex(&random::<64>(entropy)))?;
+            let needed = config.jwt_algorithm.secret_min_bytes();
+            ensure!(
+                secret.len() >= needed,
+                "{} holds fewer than {needed} bytes, so anybody could make tokens: remove it, and a new one is \
+                 made at the next start (everybody signs in again)",
+                path.display()
+            );
+            secret
+        }
     };
     let mac = derive(&secret);
     let signing = match config.jwt_algorithm {
@@ -75,13 +86,32 @@ pub struct OperatorKey {
 pub async fn operator_key(store: &Store, data_dir: &Path, entropy: &dyn Entropy) -> Result<OperatorKey> {
     let path = data_dir.join(OPERATOR_KEY_FILE);
     if let Some(hash) = operator::stored_hash(store).await? {
-        return Ok(OperatorKey { hash, file: path.exists().then_some(path) });
+        let held = read_key(&path)?;
+        if held.as_deref().is_some_and(|key| operator::hash(key) != hash) {
+            tracing::warn!(file = %path.display(), "this is not the operator key; `tenantry operator-key` makes a new one");
+        }
+        let file = held.is_some_and(|key| operator::hash(&key) == hash).then_some(path);
+        return Ok(OperatorKey { hash, file });
     }
     // The file first: a crash in between must not leave a hash whose key nobody has.
-    let key = read_or_make(&path, || format!("{}\n", operator::generate(entropy)).into_bytes())?;
-    let key = String::from_utf8(key).context("the operator key file is not text")?;
-    let hash = operator::store_hash(store, key.trim()).await?;
-    Ok(OperatorKey { hash, file: Some(path) })
+    read_or_make(&path, || format!("{}\n", operator::generate(entropy)).into_bytes())?;
+    let key = read_key(&path)?.unwrap_or_default();
+    ensure!(
+        key.starts_with(operator::OPERATOR_KEY_PREFIX),
+        "{} holds no operator key: remove it, and one is made at the next start",
+        path.display()
+    );
+    let hash = operator::init_hash(store, &key).await?;
+    Ok(OperatorKey { hash, file: (hash == operator::hash(&key)).then_some(path) })
+}
+
+/// The key in that file, if there is one.
+fn read_key(path: &Path) -> Result<Option<String>> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text.trim().to_owned())),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("{} cannot be read", path.display())),
+    }
 }
 
 /// A new operator key in place of the old one.

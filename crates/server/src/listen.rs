@@ -15,10 +15,11 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio_io_timeout::TimeoutStream;
 use tower::Service;
 
-/// Bytes of a request's head at most; longer ones are answered 431.
-const HEAD_MAX_BYTES: usize = 64 << 10;
+/// Bytes that are read ahead of a connection at most. A head that does not fit is answered 431.
+const READ_AHEAD_BYTES: usize = 16 << 10;
 /// How long to wait after an accept that failed, for instance because no descriptor is left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -29,6 +30,8 @@ pub struct Limits {
     pub max_connections: usize,
     /// For the head of a request to arrive.
     pub header_timeout: Duration,
+    /// For a client to take in what is sent; one that reads nothing for so long is cut off.
+    pub write_timeout: Duration,
     /// For running requests to finish once `stop` is done.
     pub drain_timeout: Duration,
 }
@@ -54,8 +57,8 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: 
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(limits.header_timeout)
-            .max_buf_size(HEAD_MAX_BYTES)
-            .serve_connection(TokioIo::new(stream), service);
+            .max_buf_size(READ_AHEAD_BYTES)
+            .serve_connection(TokioIo::new(Box::pin(patient(stream, limits.write_timeout))), service);
         let connection = connections.watch(connection);
         tokio::spawn(async move {
             let _place = place;
@@ -71,6 +74,13 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: 
     if tokio::time::timeout(limits.drain_timeout, connections.shutdown()).await.is_err() {
         tracing::warn!("some requests did not finish in time and were cut off");
     }
+}
+
+/// A stream whose other side must go on reading.
+fn patient(stream: TcpStream, write_timeout: Duration) -> TimeoutStream<TcpStream> {
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(write_timeout));
+    stream
 }
 
 async fn accept(

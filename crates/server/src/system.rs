@@ -19,7 +19,10 @@ impl Clock for SystemClock {
 pub struct SystemEntropy;
 
 impl Entropy for SystemEntropy {
-    #[expect(clippy::expect_used, reason = "without randomness no key and no token is safe: better no answer")]
+    #[expect(
+        clippy::expect_used,
+        reason = "without randomness no key and no token is safe: better no answer"
+    )]
     fn fill(&self, bytes: &mut [u8]) {
         rand::fill(bytes).expect("the operating system gives randomness");
     }

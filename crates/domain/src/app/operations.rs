@@ -138,7 +138,7 @@ impl App {
     /// The finished operations of an organization (which may be gone), the newest first.
     ///
     /// # Errors
-    /// `store_unavailable`.
+    /// `organization_not_found` if there never was one.
     pub async fn list_operations(
         &self,
         _: &Operator,
@@ -148,6 +148,14 @@ impl App {
     ) -> Result<Page<OperationRecord, OperationId>> {
         let found =
             self.store.operations.list_operations_of(organization_id, before, limit.items() + 1).await?;
+        // Every organization that ever was has at least its create in the log.
+        if found.is_empty() && before.is_none() {
+            self.store
+                .organizations
+                .get_organization(organization_id)
+                .await?
+                .ok_or(ErrorCode::OrganizationNotFound)?;
+        }
         Ok(Page::of(found, limit, |record| record.id))
     }
 

@@ -1,6 +1,6 @@
 //! The operator key: opaque, 256 bits, known to the service only as its hash.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ids::{Entropy, random};
 use crate::store::Store;
 use aws_lc_rs::digest::{SHA256, digest};
@@ -34,6 +34,15 @@ pub fn hash(key: &str) -> [u8; 32] {
 pub async fn stored_hash(store: &Store) -> Result<Option<[u8; 32]>> {
     let value = store.installation.get_value(HASH).await?;
     Ok(value.and_then(|bytes| bytes.try_into().ok()))
+}
+
+/// Makes `key` the operator key of an installation that has none; the hash of the one it has afterwards.
+///
+/// # Errors
+/// `store_unavailable`.
+pub async fn init_hash(store: &Store, key: &str) -> Result<[u8; 32]> {
+    let stored = store.installation.init_value(HASH, &hash(key)).await?;
+    stored.try_into().map_err(|_| Error::internal("the stored hash of the operator key is not 32 bytes"))
 }
 
 /// Makes `key` the operator key of the installation, in place of any before it.

@@ -50,6 +50,14 @@ impl App {
         self.store.requests.save_answer(key, answer).await
     }
 
+    /// Lets others take up a claimed request whose outcome is not known.
+    ///
+    /// # Errors
+    /// `store_unavailable`.
+    pub async fn yield_request(&self, key: &RequestKey) -> Result<()> {
+        self.store.requests.yield_request(key).await
+    }
+
     /// Forgets a claimed request that changed nothing.
     ///
     /// # Errors

@@ -210,10 +210,11 @@ pub fn operator_key(config: &ClientConfig) -> Result<String, Failure> {
         None => operator_key_file(config)?,
     };
     let key = key.trim();
-    if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(Failure::Other(
-            "The operator key is not one: it has letters, digits, - and _ only.".into(),
-        ));
+    if !key.starts_with(OPERATOR_KEY_PREFIX) || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(Failure::Other(format!(
+            "What is given as the operator key is none: one begins with {OPERATOR_KEY_PREFIX} and has letters, \
+             digits, - and _ after that."
+        )));
     }
     Ok(key.to_owned())
 }

@@ -2,6 +2,7 @@
 
 use super::say;
 use crate::config::Config;
+use crate::descriptors;
 use crate::listen::{self, Limits};
 use crate::service::Service;
 use crate::system::{SystemClock, SystemEntropy};
@@ -27,6 +28,8 @@ pub fn run(config: Config) -> Result<()> {
 }
 
 async fn serve(config: &Config) -> Result<()> {
+    // First of all: whoever stops a service that is still starting wants it to end well, too.
+    let stop = stop_signal()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     // The port before the data: who starts a second one by mistake hears of the port, and nothing was touched.
     let listener = TcpListener::bind((config.host, config.port)).await.with_context(|| {
@@ -35,12 +38,17 @@ async fn serve(config: &Config) -> Result<()> {
     let service = Service::start(config, clock, Arc::new(SystemEntropy)).await?;
     announce(listener.local_addr()?, &config.data_dir, service.operator_key_file.as_deref());
     let limits = Limits {
-        max_connections: config.max_connections,
+        max_connections: descriptors::connections(config.max_connections),
         header_timeout: config.header_timeout,
+        write_timeout: config.request_timeout,
         drain_timeout: config.drain_timeout,
     };
-    let stop = stop_signal()?;
-    tokio::join!(listen::serve(listener, service.router.clone(), limits, stop), service.tidy());
+    let listening = listen::serve(listener, service.router.clone(), limits, stop);
+    tokio::select! {
+        () = listening => {}
+        // Only a tidy that is done is waited on no more.
+        () = async { service.tidy().await; std::future::pending().await } => {}
+    }
     tracing::info!("stopping");
     service.stop().await;
     Ok(())
@@ -52,7 +60,9 @@ fn announce(address: SocketAddr, data_dir: &Path, operator_key: Option<&Path>) {
     say(&format!("  data          {}", data_dir.display()));
     match operator_key {
         Some(path) => say(&format!("  operator key  {}", path.display())),
-        None => say("  operator key  as it was given out (its file is gone; `tenantry operator-key` makes a new one)"),
+        None => say(
+            "  operator key  as it was given out (its file is gone; `tenantry operator-key` makes a new one)",
+        ),
     }
 }
 

@@ -247,7 +247,7 @@ settings! {
         readers: usize = { name: "READERS", flag: "readers", default: "4", limits: Limits::new(1, 256, Unit::One) };
         /// Connections of clients that are open at the same time.
         max_connections: usize = {
-            name: "MAX_CONNECTIONS", flag: "max-connections", default: "10000",
+            name: "MAX_CONNECTIONS", flag: "max-connections", default: "4096",
             limits: Limits::new(1, 1_000_000, Unit::One),
         };
         /// The largest body of a request.

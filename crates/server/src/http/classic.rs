@@ -16,7 +16,7 @@ use super::representation::{OrganizationBody, json, with_etag, with_operation};
 use crate::config::LookupPolicy;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use serde::Serialize;
 use std::sync::Arc;
@@ -63,7 +63,7 @@ pub async fn create(
     read_new_organization(&http, body.fields()?)?;
     let work = Arc::clone(&http);
     let request = [b"POST /org/create\n", &body.0[..]].concat();
-    idempotency::once(&http, &headers, signup.scope(), &request, move |id| async move {
+    let answer = idempotency::once(&http, &headers, signup.scope(), &request, move |id| async move {
         let new = read_new_organization(&work, body.fields()?)?;
         let remaining = work.app.count_create(network).await?;
         let account = new.email.key();
@@ -76,8 +76,13 @@ pub async fn create(
         }
         announce(response.headers_mut(), "create", CREATE_NETWORK, remaining);
         Ok(with_operation(with_etag(response, &view), &record))
+    });
+    answer.await.or_else(|refusal| {
+        let left = refusal.0.attempts_left();
+        let mut response = refusal.into_response();
+        announce(response.headers_mut(), "create", CREATE_NETWORK, left);
+        Ok(response)
     })
-    .await
 }
 
 fn read_new_organization(http: &Http, mut fields: Fields) -> Result<NewOrganization> {

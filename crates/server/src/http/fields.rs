@@ -9,6 +9,11 @@ use serde_json::{Map, Value};
 use std::fmt;
 use tenantry_domain::{Error, ErrorCode, FieldError, Result};
 
+/// Bad fields named at most: an answer must not be many times its request.
+const NAMED_MAX: usize = 50;
+/// Characters of a bad field's own name that are given back.
+const NAME_MAX_CHARS: usize = 100;
+
 /// The members of a JSON object, or the parameters of a query, while they are being read.
 pub struct Fields {
     members: Map<String, Value>,
@@ -47,17 +52,19 @@ impl Fields {
     /// Those of a query string.
     ///
     /// # Errors
-    /// `invalid_input` for a parameter that stands twice.
+    /// `invalid_input` for a parameter that stands twice, or is not UTF-8.
     pub fn of_query(parameters: Vec<(String, String)>) -> Result<Self> {
-        let mut members = Map::new();
-        let mut errors = Vec::new();
+        let mut fields = Self { members: Map::new(), mark: '?', errors: Vec::new() };
         for (name, value) in parameters {
-            if members.contains_key(&name) {
-                errors.push(FieldError { pointer: format!("?{name}"), detail: "Stands twice.".to_owned() });
+            // What stands in the place of what could not be decoded. Nobody's name has it.
+            if name.contains('\u{FFFD}') || value.contains('\u{FFFD}') {
+                fields.refuse(&name, "Is not UTF-8.");
+            } else if fields.members.contains_key(&name) {
+                fields.refuse(&name, "Stands twice.");
             }
-            members.insert(name, Value::String(value));
+            fields.members.insert(name, Value::String(value));
         }
-        if errors.is_empty() { Ok(Self { members, mark: '?', errors }) } else { Err(Error::invalid(errors)) }
+        if fields.errors.is_empty() { Ok(fields) } else { Err(Error::invalid(fields.errors)) }
     }
 
     /// Goes on after `earlier`, another part of the same request: what is wrong with that is named first.
@@ -135,19 +142,19 @@ impl Fields {
 
     /// Records that `name` is bad.
     pub fn refuse(&mut self, name: &str, detail: impl fmt::Display) {
-        let name = match self.mark {
-            '/' => name.replace('~', "~0").replace('/', "~1"),
-            _ => name.to_owned(),
-        };
+        if self.errors.len() == NAMED_MAX {
+            return;
+        }
+        // The name may be the caller's and anything; a long one says nothing more.
+        let name: String = name.chars().take(NAME_MAX_CHARS).collect();
+        let name = if self.mark == '/' { name.replace('~', "~0").replace('/', "~1") } else { name };
         self.errors.push(FieldError { pointer: format!("{}{name}", self.mark), detail: detail.to_string() });
     }
 
     /// Refuses what has not been read.
     pub fn refuse_unknown(&mut self) {
         for name in std::mem::take(&mut self.members).into_iter().map(|(name, _)| name) {
-            // The name is the caller's and may be anything; a long one says nothing more.
-            let shown: String = name.chars().take(100).collect();
-            self.refuse(&shown, "Is not a field of this request.");
+            self.refuse(&name, "Is not a field of this request.");
         }
     }
 

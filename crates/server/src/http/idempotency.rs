@@ -9,10 +9,12 @@ use std::sync::Arc;
 use tenantry_domain::app::requests::Permit;
 use tenantry_domain::idempotency::{RequestKey, SavedAnswer};
 use tenantry_domain::ids::OrganizationId;
-use tenantry_domain::{Error, Kind};
+use tenantry_domain::{Error, ErrorCode};
 
 /// Where a client puts its key.
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// Says that an answer is a repeated one.
+pub const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 /// Bytes of an answer that is kept; those of the routes that keep one are far smaller.
 const ANSWER_MAX_BYTES: usize = 1 << 20;
 /// The headers of an answer that are kept with it.
@@ -65,10 +67,16 @@ async fn keep(http: &Http, key: &RequestKey, result: Result<Response, Refusal>) 
             Ok(Response::from_parts(parts, Body::from(bytes)))
         }
         Err(refusal) => {
-            // After a failure of ours the change may have happened: the key stays, so that its next holder
-            // makes the same thing and no second one.
-            if !matches!(refusal.0.code().kind(), Kind::Internal | Kind::Unavailable) {
-                http.app.release_request(key).await?;
+            let released = match refusal.0.code() {
+                // The change may have happened: the key stays, so that its next holder makes the same thing and
+                // no second one, and may come at once.
+                ErrorCode::Internal | ErrorCode::StoreUnavailable | ErrorCode::Overloaded => {
+                    http.app.yield_request(key).await
+                }
+                _ => http.app.release_request(key).await,
+            };
+            if let Err(error) = released {
+                tracing::warn!(%error, "an Idempotency-Key stays held until its lease ends");
             }
             Err(refusal)
         }
@@ -83,6 +91,6 @@ fn repeat(answer: SavedAnswer) -> Response {
             response.headers_mut().insert(name, value);
         }
     }
-    response.headers_mut().insert("idempotency-replayed", HeaderValue::from_static("true"));
+    response.headers_mut().insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
     response
 }

@@ -5,9 +5,9 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use tenantry_domain::throttle::Limit;
 
 /// Where the allowance stands.
-const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+pub const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 /// Where the rule stands.
-const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+pub const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
 /// Says that `remaining` attempts of `limit` are left; nothing where nobody counts.
 pub fn announce(headers: &mut HeaderMap, name: &str, limit: Limit, remaining: Option<u32>) {

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod classic;
+mod command_line;
 #[cfg(feature = "crash-points")]
 mod crash;
 mod lost_data;

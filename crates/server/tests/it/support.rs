@@ -8,3 +8,4 @@ pub mod given;
 pub mod process;
 pub mod raw;
 pub mod records;
+pub mod terminal;

@@ -18,6 +18,7 @@ statements! {
         VALUES (?1, ?2, ?3, ?4, ?5)";
     RENEW = "UPDATE requests SET lease_until = ?2, expires_at = ?3 WHERE key = ?1";
     ANSWER = "UPDATE requests SET status = ?2, headers = ?3, body = ?4 WHERE key = ?1";
+    YIELD = "UPDATE requests SET lease_until = 0 WHERE key = ?1 AND status IS NULL";
     RELEASE = "DELETE FROM requests WHERE key = ?1 AND status IS NULL";
     FORGET = "DELETE FROM requests WHERE key = ?1";
     DELETE_EXPIRED = "DELETE FROM requests WHERE rowid IN \
@@ -39,6 +40,11 @@ impl Requests for Sqlite {
             Ok(())
         })
         .await
+    }
+
+    async fn yield_request(&self, key: &RequestKey) -> Result<()> {
+        let key = key.clone();
+        self.write(move |connection| Ok(YIELD.execute(connection, [key.0]).map(|_| ())?)).await
     }
 
     async fn release_request(&self, key: &RequestKey) -> Result<()> {

@@ -90,6 +90,7 @@ impl App {
         let limits = Limits {
             max_connections: config.max_connections,
             header_timeout: config.header_timeout,
+            write_timeout: config.request_timeout,
             drain_timeout: config.drain_timeout,
         };
         let use_cases = Arc::clone(&service.app);

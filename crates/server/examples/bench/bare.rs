@@ -1,0 +1,32 @@
+//! The least that can answer: one axum route, the same bytes for every request, on the service's own runtime
+//! and accept loop.
+
+use anyhow::Result;
+use axum::Router;
+use axum::body::Bytes;
+use axum::http::header;
+use axum::routing::get;
+use std::time::Duration;
+use tenantry::listen::{self, Limits};
+use tokio::net::TcpListener;
+
+/// Serves `body` at `/org/get` until the process is killed.
+pub fn serve(body: String) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(listen(Bytes::from(body)))
+}
+
+#[expect(clippy::print_stdout, reason = "the benchmark reads the address from here")]
+async fn listen(body: Bytes) -> Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    println!("listens on http://{}", listener.local_addr()?);
+    let answer = move || std::future::ready(([(header::CONTENT_TYPE, "application/json")], body.clone()));
+    let router = Router::new().route("/org/get", get(answer));
+    let limits = Limits {
+        max_connections: 10_000,
+        header_timeout: Duration::from_secs(10),
+        drain_timeout: Duration::from_secs(1),
+    };
+    listen::serve(listener, router, limits, std::future::pending()).await;
+    Ok(())
+}

@@ -1,0 +1,46 @@
+//! What `cargo xtask bench` compares the service with, and what it prepares its data with.
+//!
+//! An example, so that it is built as the service is, by the same profile and on the same library, and is in no
+//! release. Not for use by hand: `cargo xtask bench` knows the order.
+
+mod bare;
+mod fill;
+mod hashes;
+mod seed;
+
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+use tenantry_domain::ids::OrganizationId;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+#[derive(Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serves one body from memory, on a port that it prints
+    Bare { body: String },
+    /// Checks passwords on so many threads for so long, and prints how many it was per second
+    Hashes { threads: usize, milliseconds: u64 },
+    /// Makes organizations, numbered from zero, in a data directory
+    Seed { data_dir: PathBuf, organizations: u32 },
+    /// Puts documents into the container of an organization of a stopped service
+    Fill { data_dir: PathBuf, organization: OrganizationId, documents: u32 },
+}
+
+fn main() -> anyhow::Result<()> {
+    match Arguments::parse().command {
+        Command::Bare { body } => bare::serve(body),
+        Command::Hashes { threads, milliseconds } => {
+            hashes::count(threads, std::time::Duration::from_millis(milliseconds));
+            Ok(())
+        }
+        Command::Seed { data_dir, organizations } => seed::run(&data_dir, organizations),
+        Command::Fill { data_dir, organization, documents } => fill::run(&data_dir, organization, documents),
+    }
+}

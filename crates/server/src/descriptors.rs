@@ -1,0 +1,21 @@
+//! File descriptors: the process takes as many as it may, and keeps some back from its clients.
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// Kept back for the engine's files, the listener and the log: two for each reader and container that is open.
+const RESERVED: u64 = 256;
+
+/// How many of `wanted` connections there can be, once the limit of the process is raised as far as it goes.
+#[must_use]
+pub fn connections(wanted: usize) -> usize {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    // If the system refuses, what it said before still holds.
+    let current = if setrlimit(Resource::Nofile, raised).is_ok() { limit.maximum } else { limit.current };
+    let Some(current) = current else { return wanted };
+    let possible = usize::try_from(current.saturating_sub(RESERVED).max(current / 2)).unwrap_or(usize::MAX);
+    if possible < wanted {
+        tracing::warn!(wanted, possible, "the limit of open files (`ulimit -n`) allows fewer connections");
+    }
+    possible.min(wanted)
+}

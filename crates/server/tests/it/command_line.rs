@@ -1,0 +1,107 @@
+//! The command line, as a person and a script use it: the real binary, what it prints, and its exit codes.
+
+mod doctor;
+mod org;
+
+use serde_json::Value;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use tempfile::TempDir;
+
+/// A directory to run commands in, and the environment they have. Nothing of the machine's own settings is in it.
+struct Shell {
+    home: TempDir,
+    environment: Vec<(&'static str, String)>,
+}
+
+impl Shell {
+    /// An empty one. The data directory is named and not made.
+    fn new() -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let data_dir = home.path().join("data").display().to_string();
+        Self { home, environment: vec![("DATA_DIR", data_dir)] }
+    }
+
+    /// With this variable in the environment.
+    fn with(mut self, name: &'static str, value: &str) -> Self {
+        self.environment.push((name, value.to_owned()));
+        self
+    }
+
+    fn data_dir(&self) -> PathBuf {
+        self.home.path().join("data")
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tenantry"));
+        command
+            .args(arguments)
+            .env_clear()
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .current_dir(self.home.path());
+        command
+    }
+
+    /// Runs a command with nobody at a terminal.
+    fn run(&self, arguments: &[&str]) -> Ran {
+        self.run_with(arguments, "")
+    }
+
+    /// The same, with something on standard input.
+    fn run_with(&self, arguments: &[&str], input: &str) -> Ran {
+        let mut child = self
+            .command(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // A command that reads nothing may have ended by now.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        let output = child.wait_with_output().unwrap();
+        Ran {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+/// A command that has ended.
+#[derive(Debug)]
+struct Ran {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+impl Ran {
+    /// What it printed, if it did its work and complained of nothing.
+    #[track_caller]
+    fn done(self) -> String {
+        assert_eq!((self.code, self.stderr.as_str()), (Some(0), ""), "{self:?}");
+        self.stdout
+    }
+
+    /// The same as JSON.
+    #[track_caller]
+    fn json(self) -> Value {
+        let stdout = self.done();
+        serde_json::from_str(&stdout).unwrap_or_else(|error| panic!("{error}: {stdout}"))
+    }
+
+    /// What it complained of, if it was refused and printed nothing.
+    #[track_caller]
+    fn refused(self) -> String {
+        assert_eq!((self.code, self.stdout.as_str()), (Some(1), ""), "{self:?}");
+        self.stderr
+    }
+
+    /// What it complained of, if it was called wrongly and printed nothing.
+    #[track_caller]
+    fn misused(self) -> String {
+        assert_eq!((self.code, self.stdout.as_str()), (Some(2), ""), "{self:?}");
+        self.stderr
+    }
+}

@@ -1,0 +1,255 @@
+//! `tenantry doctor`.
+
+use super::{Ran, Shell};
+use crate::support::process::Launch;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+impl Ran {
+    /// The lines of the checks, if none of them failed.
+    #[track_caller]
+    fn healthy(self) -> String {
+        let text = self.done();
+        assert!(!text.contains("FAIL"), "{text}");
+        text
+    }
+
+    /// The lines of the checks, if one of them failed.
+    #[track_caller]
+    fn unhealthy(self) -> String {
+        assert_eq!((self.code, self.stderr.as_str()), (Some(1), ""), "{self:?}");
+        assert!(self.stdout.contains("FAIL"), "{self:?}");
+        self.stdout
+    }
+}
+
+/// Whether a line begins so (white space aside) and contains that.
+fn has(text: &str, begin: &str, part: &str) -> bool {
+    let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+    text.lines().any(|line| words(line).starts_with(begin) && line.contains(part))
+}
+
+#[track_caller]
+fn assert_has(text: &str, begin: &str, part: &str) {
+    assert!(has(text, begin, part), "no line begins with `{begin}` and has `{part}`:\n{text}");
+}
+
+/// Every file with its bytes, and when it was last changed.
+fn snapshot(directory: &Path) -> BTreeMap<PathBuf, (Vec<u8>, i64, i64)> {
+    let mut files = BTreeMap::new();
+    for entry in fs::read_dir(directory).unwrap().map(Result::unwrap) {
+        let metadata = entry.metadata().unwrap();
+        let bytes = if metadata.is_dir() {
+            files.extend(snapshot(&entry.path()));
+            Vec::new()
+        } else {
+            fs::read(entry.path()).unwrap()
+        };
+        files.insert(entry.path(), (bytes, metadata.mtime(), metadata.mtime_nsec()));
+    }
+    files
+}
+
+/// A shell where the service will take any free port.
+fn shell() -> Shell {
+    Shell::new().with("PORT", "0")
+}
+
+/// A shell with a data directory in which a service made one organization and was stopped.
+async fn after_a_run() -> Shell {
+    let shell = shell();
+    let server = Launch::on(&shell.data_dir()).start();
+    let body = serde_json::json!({
+        "organization_name": "Acme Corp", "email": "admin@acme.com", "password": "correct horse battery",
+    });
+    server.client().post("/org/create", &body).await.created();
+    server.stop().await;
+    shell
+}
+
+#[test]
+fn a_machine_where_it_never_ran_is_healthy_and_stays_as_it_is() {
+    let shell = shell();
+    let text = shell.run(&["doctor"]).healthy();
+    assert_has(&text, "ok data directory", "is not there yet; the first start makes it");
+    assert_has(&text, "ok schema", "no records yet");
+    assert!(text.ends_with("\nAll is well.\n"), "{text}");
+    assert_eq!(fs::read_dir(shell.home.path()).unwrap().count(), 0, "nothing is made");
+}
+
+#[tokio::test]
+async fn a_good_directory_is_healthy_and_stays_as_it_is() {
+    let shell = after_a_run().await;
+    let before = snapshot(&shell.data_dir());
+    let text = shell.run(&["doctor"]).healthy();
+    for (check, part) in [
+        ("settings", ""),
+        ("data directory", "private"),
+        ("disk space", "free"),
+        ("lock", "no process"),
+        ("schema", "the newest"),
+        ("integrity", "is sound"),
+        ("organizations", "1 active"),
+        ("containers", "1 files"),
+        ("clock", "UTC"),
+        ("keys", "jwt-secret"),
+        ("keys", "operator.key"),
+    ] {
+        assert_has(&text, &format!("ok {check}"), part);
+    }
+    assert_eq!(snapshot(&shell.data_dir()), before);
+}
+
+#[tokio::test]
+async fn what_a_crash_has_left_is_read_and_stays_as_it_is() {
+    let shell = after_a_run().await;
+    let server = Launch::on(&shell.data_dir()).start();
+    let body = serde_json::json!({
+        "organization_name": "Other", "email": "admin@other.com", "password": "correct horse battery",
+    });
+    server.client().post("/org/create", &body).await.created();
+    server.kill().await;
+    let before = snapshot(&shell.data_dir());
+    assert!(before.iter().any(|(path, (bytes, ..))| path.ends_with("control.db-wal") && !bytes.is_empty()));
+    let text = shell.run(&["doctor"]).healthy();
+    assert_has(&text, "ok organizations", "2 active");
+    assert_eq!(snapshot(&shell.data_dir()), before);
+}
+
+#[tokio::test]
+async fn a_running_server_answers_and_takes_the_key() {
+    let shell = Shell::new();
+    let server = Launch::on(&shell.data_dir()).start();
+    let shell = shell.with("PORT", &server.address().port().to_string());
+    let text = shell.run(&["doctor"]).healthy();
+    assert_has(&text, "ok lock", "a running process");
+    assert_has(&text, "ok address", concat!("Tenantry ", env!("CARGO_PKG_VERSION"), " answers"));
+    assert_has(&text, "ok operator key", "takes it");
+
+    let wrong = "tenantry_operator_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    let text = shell.run(&["doctor", "--operator-key", wrong]).unhealthy();
+    assert_has(&text, "FAIL operator key", "operator_key_invalid");
+    let elsewhere = shell.home.path().join("elsewhere").display().to_string();
+    let text = shell.run(&["doctor", "--data-dir", &elsewhere]).healthy();
+    assert_has(&text, "warn address", "another data directory");
+    server.stop().await;
+}
+
+#[test]
+fn an_address_that_another_program_has_is_a_failure() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    std::thread::spawn(move || listener.incoming().for_each(drop));
+    let text = Shell::new().with("PORT", &port).run(&["doctor"]).unhealthy();
+    assert_has(&text, "FAIL address", "another program has 127.0.0.1:");
+    let text = Shell::new().with("HOST", "192.0.2.1").run(&["doctor"]).unhealthy();
+    assert_has(&text, "FAIL address", "192.0.2.1:8000 cannot be listened on");
+}
+
+#[tokio::test]
+async fn a_key_that_others_can_read_is_a_failure() {
+    let shell = after_a_run().await;
+    for file in ["operator.key", "jwt-secret"] {
+        let path = shell.data_dir().join(file);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        let text = shell.run(&["doctor"]).unhealthy();
+        assert_has(&text, "FAIL keys", &format!("{} can be read by other users (mode 0644)", path.display()));
+        assert_has(&text, "FAIL keys", "chmod 600");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    shell.run(&["doctor"]).healthy();
+}
+
+#[tokio::test]
+async fn a_key_that_is_not_what_it_was_is_noticed() {
+    let shell = after_a_run().await;
+    let path = |file: &str| shell.data_dir().join(file);
+    fs::write(path("jwt-secret"), "short").unwrap();
+    fs::write(path("operator.key"), "tenantry_operator_another").unwrap();
+    let text = shell.run(&["doctor"]).unhealthy();
+    assert_has(&text, "FAIL keys", "jwt-secret is damaged");
+    assert_has(&text, "FAIL keys", "is not the operator key of these records");
+    fs::remove_file(path("jwt-secret")).unwrap();
+    fs::remove_file(path("operator.key")).unwrap();
+    let text = shell.run(&["doctor"]).healthy();
+    assert_has(&text, "warn keys", "jwt-secret is gone");
+    assert_has(&text, "ok keys", "operator.key is not there");
+
+    let ed25519 = shell.with("JWT_ALGORITHM", "EdDSA");
+    assert_has(&ed25519.run(&["doctor"]).healthy(), "warn keys", "jwt-ed25519.pk8 is gone");
+    Launch::on(&ed25519.data_dir()).env("JWT_ALGORITHM", "EdDSA").start().stop().await;
+    assert_has(&ed25519.run(&["doctor"]).healthy(), "ok keys", "jwt-ed25519.pk8 is private and sound");
+    fs::write(ed25519.data_dir().join("jwt-ed25519.pk8"), "no key").unwrap();
+    assert_has(&ed25519.run(&["doctor"]).unhealthy(), "FAIL keys", "jwt-ed25519.pk8 is damaged");
+}
+
+#[tokio::test]
+async fn records_of_a_newer_version_are_a_failure_and_stay_as_they_are() {
+    let shell = after_a_run().await;
+    let file = shell.data_dir().join("control.db");
+    let connection = rusqlite::Connection::open(&file).unwrap();
+    connection.pragma_update(None, "user_version", 99).unwrap();
+    connection.close().unwrap();
+    let before = snapshot(&shell.data_dir());
+    let text = shell.run(&["doctor"]).unhealthy();
+    assert_has(&text, "FAIL schema", "was written by a newer version (schema 99;");
+    assert_has(&text, "FAIL schema", "Run that newer version");
+    assert_eq!(snapshot(&shell.data_dir()), before);
+}
+
+#[tokio::test]
+async fn a_container_that_is_gone_is_a_failure() {
+    let shell = after_a_run().await;
+    let containers = shell.data_dir().join("containers");
+    let (path, _) = snapshot(&containers)
+        .into_iter()
+        .find(|(path, _)| path.extension().is_some_and(|end| end == "db"))
+        .unwrap();
+    let id = path.file_stem().unwrap().to_str().unwrap();
+    fs::rename(&path, path.with_file_name(format!("{}.db", "0".repeat(24)))).unwrap();
+    let text = shell.run(&["doctor"]).unhealthy();
+    assert_has(&text, "FAIL containers", &format!("1 are missing, of the organizations {id}"));
+}
+
+#[test]
+fn everything_wrong_with_the_settings_is_said_and_the_rest_is_looked_at() {
+    let shell = Shell::new().with("PORT", "x").with("MONGO_URI", "mongodb://localhost");
+    let text = shell.run(&["doctor"]).unhealthy();
+    assert_has(&text, "FAIL settings PORT in the environment must be", "");
+    assert_has(&text, "FAIL settings MONGO_URI is set", "");
+    assert_has(&text, "ok data directory", "is not there yet");
+    let text = shell.with("DATA_DIR", "~/data").run(&["doctor"]).unhealthy();
+    assert_has(&text, "FAIL settings DATA_DIR in the environment must be", "");
+    assert_has(&text, "warn data directory", "not known");
+}
+
+#[tokio::test]
+async fn json_has_every_check_with_its_verdict() {
+    let shell = after_a_run().await;
+    let report = shell.run(&["doctor", "--json"]).json();
+    assert_eq!(report["ok"], true);
+    fs::set_permissions(shell.data_dir(), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(shell.data_dir().join("operator.key"), fs::Permissions::from_mode(0o604)).unwrap();
+    let ran = shell.run(&["doctor", "--json"]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    let report: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(report["ok"], false);
+    let verdicts = |wanted: &str| {
+        let checks = report["checks"].as_array().unwrap().iter();
+        checks
+            .filter(|check| check["verdict"] == wanted)
+            .map(|check| check["check"].clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!((verdicts("fail"), verdicts("warn")), (vec!["keys".into()], vec!["data directory".into()]));
+    for check in report["checks"].as_array().unwrap() {
+        assert!(
+            check["found"].is_string() && (check["verdict"] == "ok" || check["advice"].is_string()),
+            "{check}"
+        );
+    }
+}

@@ -1,0 +1,449 @@
+//! `tenantry org`.
+
+use super::Shell;
+use crate::support::process::{Launch, Server};
+use crate::support::terminal::Terminal;
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::Stdio;
+use std::thread::JoinHandle;
+
+const PASSWORD: &str = "correct horse battery";
+
+/// A shell on the machine of a running server.
+fn beside_a_server() -> (Shell, Server) {
+    let shell = Shell::new();
+    let server = Launch::on(&shell.data_dir()).start();
+    let url = format!("http://{}", server.address());
+    (shell.with("SERVER_URL", &url), server)
+}
+
+/// A shell whose commands talk to `url`, with a key that looks like one.
+fn talking_to(url: &str) -> Shell {
+    Shell::new().with("SERVER_URL", url).with("OPERATOR_KEY", "tenantry_operator_key-of-a-test")
+}
+
+/// Creates an organization; its id.
+fn create(shell: &Shell, name: &str, email: &str) -> String {
+    let arguments = ["org", "create", "--name", name, "--email", email, "--password-stdin", "--json"];
+    let made = shell.run_with(&arguments, &format!("{PASSWORD}\n")).json();
+    made["id"].as_str().unwrap().to_owned()
+}
+
+/// The value beside `label` in a list of details.
+#[track_caller]
+fn detail<'a>(text: &'a str, label: &str) -> &'a str {
+    let line = text.lines().find_map(|line| line.strip_prefix(label)?.strip_prefix("  "));
+    line.unwrap_or_else(|| panic!("there is no {label} in\n{text}")).trim_start()
+}
+
+#[test]
+fn an_organization_lives_from_create_to_purge() {
+    let (shell, _server) = beside_a_server();
+    let arguments = ["org", "create", "--name", "Acme Corp", "--email", "admin@acme.com", "--password-stdin"];
+    let made = shell.run_with(&arguments, &format!("{PASSWORD}\n")).done();
+    assert!(made.starts_with("Created Acme Corp.\n\n"), "{made}");
+    assert_eq!(detail(&made, "identifier"), "acme-corp");
+    assert_eq!(detail(&made, "admin"), "admin@acme.com");
+    assert!(detail(&made, "created").ends_with(" UTC"));
+    let id = detail(&made, "id").to_owned();
+
+    for name in [id.as_str(), "acme-corp", "Acme Corp", "  ACME   corp!"] {
+        assert_eq!(detail(&shell.run(&["org", "show", name]).done(), "id"), id, "{name}");
+    }
+    let renamed = shell.run(&["org", "rename", "Acme Corp", "Acme Global Inc"]).done();
+    assert_eq!(detail(&renamed, "container"), "tenant_acme_global_inc");
+
+    assert_eq!(detail(&shell.run(&["org", "suspend", &id]).done(), "status"), "suspended");
+    assert_eq!(detail(&shell.run(&["org", "reactivate", &id]).done(), "status"), "active");
+
+    let protected = shell.run(&["org", "set", &id, "--delete-protection", "on"]).done();
+    assert_eq!(detail(&protected, "delete protection"), "on");
+    let refused = shell.run(&["org", "delete", &id, "--yes"]).refused();
+    assert!(refused.contains("\ncode: delete_protected\nrequest id: "), "{refused}");
+    shell.run(&["org", "set", &id, "--delete-protection", "off", "--legal-hold", "on"]).done();
+
+    let deleted = shell.run(&["org", "delete", "acme-global-inc", "--yes"]).done();
+    assert!(deleted.contains(&format!("`tenantry org restore {id}` brings it back")), "{deleted}");
+    assert!(shell.run(&["org", "show", "acme-global-inc"]).refused().contains("organization_not_found"));
+    assert!(shell.run(&["org", "purge", &id, "--yes"]).refused().contains("code: legal_hold"));
+    let restored =
+        shell.run(&["org", "restore", &id, "--name", "Acme Again", "--email", "a@acme.com"]).done();
+    assert_eq!((detail(&restored, "name"), detail(&restored, "admin")), ("Acme Again", "a@acme.com"));
+
+    shell.run(&["org", "set", &id, "--legal-hold", "off"]).done();
+    shell.run(&["org", "delete", &id, "--yes"]).done();
+    assert_eq!(shell.run(&["org", "purge", &id, "--yes"]).done(), "Purged: nothing of it is left.\n");
+    assert!(shell.run(&["org", "show", &id]).refused().contains("organization_not_found"));
+}
+
+#[test]
+fn a_delete_for_ever_ends_when_nothing_is_left() {
+    let (shell, _server) = beside_a_server();
+    let id = create(&shell, "Acme", "admin@acme.com");
+    let purged = shell.run(&["org", "delete", "Acme", "--purge", "--yes"]).done();
+    assert_eq!(purged, "Purged: nothing of it is left.\n");
+    assert!(shell.run(&["org", "show", &id]).refused().contains("organization_not_found"));
+    assert_eq!(shell.run(&["org", "list", "--deleted"]).done(), "No organizations.\n");
+}
+
+#[test]
+fn a_list_is_a_table_or_one_array_of_what_is_asked_for() {
+    let (shell, _server) = beside_a_server();
+    assert_eq!(shell.run(&["org", "list"]).done(), "No organizations.\n");
+    assert_eq!(shell.run(&["org", "list", "--json"]).json(), json!([]));
+    let techs = ["Tech B", "tech a"]
+        .map(|name| create(&shell, name, &format!("{}@x.example", name.len() + name.find('B').unwrap_or(9))));
+    let other = create(&shell, "株式会社", "z@x.example");
+    shell.run(&["org", "delete", &other, "--yes"]).done();
+
+    let table = shell.run(&["org", "list"]).done();
+    let lines: Vec<&str> = table.lines().collect();
+    assert_eq!(lines.len(), 3, "{table}");
+    assert!(lines[0].starts_with("ID  ") && lines[0].ends_with("NAME"), "{table}");
+    assert!(lines[1].starts_with(&techs[1]) && lines[1].ends_with("tech a"), "{table}");
+    let name_at = lines[0].find("NAME").unwrap();
+    assert!(lines[1..].iter().all(|line| line[name_at..].to_lowercase().starts_with("tech")), "{table}");
+
+    let names = |arguments: &[&str]| {
+        let list = shell.run(&[&["org", "list", "--json"], arguments].concat()).json();
+        let names = list.as_array().unwrap().iter().map(|item| item["organization_name"].clone());
+        Value::Array(names.collect())
+    };
+    assert_eq!(names(&[]), json!(["tech a", "Tech B"]));
+    assert_eq!(names(&["--name-prefix", "TECH  b"]), json!(["Tech B"]));
+    assert_eq!(names(&["--status", "deleted"]), json!(["株式会社"]));
+    assert_eq!(names(&["--deleted"]).as_array().unwrap().len(), 3);
+    assert_eq!(names(&["--status", "suspended"]), json!([]));
+}
+
+#[test]
+fn json_is_what_the_server_answered() {
+    let (shell, _server) = beside_a_server();
+    let id = create(&shell, "Acme", "admin@acme.com");
+    let shown = shell.run(&["org", "show", &id, "--json"]).json();
+    assert_eq!((&shown["id"], &shown["legal_hold"]), (&json!(id), &json!(false)));
+    let changed = shell.run(&["org", "--json", "rename", &id, "Acme B"]).json();
+    assert_eq!(changed["organization_identifier"], "acme-b");
+    let deleted = shell.run(&["org", "delete", &id, "--yes", "--json"]).json();
+    assert_eq!(deleted["status"], "deleted");
+    let purged = shell.run(&["org", "purge", &id, "--yes", "--json"]).json();
+    assert_eq!((&purged["kind"], &purged["state"]), (&json!("purge"), &json!("succeeded")));
+}
+
+#[test]
+fn what_the_server_refuses_is_told_field_by_field() {
+    let (shell, _server) = beside_a_server();
+    let arguments = ["org", "create", "--name", "x", "--email", "nobody", "--password-stdin"];
+    let told = shell.run_with(&arguments, "short\r\n").refused();
+    let lines: Vec<&str> = told.lines().collect();
+    assert!(lines[0].starts_with("tenantry: The request has invalid fields."), "{told}");
+    for (line, field) in lines[1..4].iter().zip(["organization_name", "email", "password"]) {
+        assert!(line.starts_with(&format!("  {field}: ")), "{told}");
+    }
+    assert_eq!(lines[4], "code: invalid_input");
+    assert!(lines[5].starts_with("request id: ") && lines.len() == 6, "{told}");
+    assert!(!told.contains("short\r"), "{told}");
+}
+
+#[test]
+fn a_password_from_a_pipe_signs_in() {
+    let (shell, server) = beside_a_server();
+    for (number, input) in
+        [PASSWORD.to_owned(), format!("{PASSWORD}\n"), format!("{PASSWORD}\r\n")].iter().enumerate()
+    {
+        let (name, email) = (format!("Acme {number}"), format!("admin{number}@acme.com"));
+        let arguments = ["org", "create", "--name", &name, "--email", &email, "--password-stdin"];
+        shell.run_with(&arguments, input).done();
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let credentials = json!({ "email": email, "password": PASSWORD });
+        runtime.block_on(async { server.client().post("/admin/login", &credentials).await.ok() });
+    }
+}
+
+#[test]
+fn a_wrong_key_is_refused_and_what_is_no_key_is_not_sent() {
+    let (shell, _server) = beside_a_server();
+    let shell = shell.with("OPERATOR_KEY", "tenantry_operator_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
+    assert!(shell.run(&["org", "list"]).refused().contains("\ncode: operator_key_invalid\n"));
+    let token = shell.run(&["org", "list", "--operator-key", "eyJ.a.token"]).refused();
+    assert!(token.contains("one begins with tenantry_operator_") && !token.contains("eyJ"), "{token}");
+}
+
+#[test]
+fn without_a_key_it_is_said_where_to_find_one() {
+    let shell = Shell::new();
+    let told = shell.run(&["org", "list"]).refused();
+    assert!(told.contains("OPERATOR_KEY") && told.contains("data/operator.key cannot be read"), "{told}");
+}
+
+#[test]
+fn without_a_server_it_is_said_how_to_start_one() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let told = talking_to(&url).run(&["org", "list"]).refused();
+    assert!(told.contains(&format!("No server answers at {url}/")), "{told}");
+    assert!(told.contains("`tenantry serve`") && told.contains("SERVER_URL"), "{told}");
+}
+
+#[test]
+fn settings_of_the_service_do_not_stop_a_client() {
+    let (shell, _server) = beside_a_server();
+    std::fs::write(shell.home.path().join(".env"), "MONGO_URI=mongodb://localhost\nPORT=x\n").unwrap();
+    shell.run(&["org", "list"]).done();
+    let told = shell.with("SERVER_URL", "localhost").run(&["org", "list"]).refused();
+    assert!(told.starts_with("tenantry: SERVER_URL in the environment must be "), "{told}");
+}
+
+#[test]
+fn a_command_that_cannot_be_meant_ends_with_2() {
+    let shell = talking_to("http://127.0.0.1:1");
+    let create = ["org", "create", "--name", "Acme", "--email", "a@acme.com"];
+    assert!(shell.run(&create).misused().contains("--password-stdin"));
+    for (arguments, part) in [
+        (&["org", "delete", "acme"][..], "--yes"),
+        (&["org", "purge", "674f1c2e9b1d4a0c5e8f7a6b"], "--yes"),
+        (&["org", "purge", "acme", "--yes"], "24 hex digits"),
+        (&["org", "restore", "acme"], "24 hex digits"),
+        (&["org", "show", "!"], "2 to 120 characters"),
+        (&["org", "set", "acme"], "--legal-hold"),
+        (&["org", "set", "acme", "--legal-hold", "yes"], "`on` or `off`"),
+        (&["org", "list", "--status", "gone"], "suspended"),
+        (&["org", "list", "--limit", "0"], "--limit"),
+        (&["org", "create", "--password", "secret"], "--password"),
+        (&["org"], "Usage: tenantry org"),
+    ] {
+        let told = shell.run(arguments).misused();
+        assert!(told.contains(part), "{arguments:?}: {told}");
+    }
+}
+
+#[test]
+fn nobody_reading_on_is_no_error() {
+    let (shell, _server) = beside_a_server();
+    let mut child =
+        shell.command(&["org", "list"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0), "{output:?}");
+}
+
+#[test]
+fn a_person_is_asked_for_the_password_twice_and_it_is_not_shown() {
+    let (shell, _server) = beside_a_server();
+    let create = ["org", "create", "--name", "Acme", "--email", "admin@acme.com"];
+
+    let mut terminal = Terminal::start(shell.command(&create));
+    terminal.expect("Password of the admin: ");
+    terminal.type_line(PASSWORD);
+    terminal.expect("The same again: ");
+    terminal.type_line("another one");
+    let (status, shown) = terminal.ended();
+    assert_eq!(status.code(), Some(1), "{shown}");
+    assert!(shown.contains("The two passwords differ.") && !shown.contains("horse"), "{shown}");
+
+    let mut terminal = Terminal::start(shell.command(&create));
+    terminal.expect("Password of the admin: ");
+    terminal.press("half of it\x03");
+    let (status, shown) = terminal.ended();
+    assert_eq!(status.code(), Some(1), "{shown}");
+    assert!(shown.contains("cancelled") && !shown.contains("half"), "{shown}");
+
+    let mut terminal = Terminal::start(shell.command(&create));
+    for question in ["Password of the admin: ", "The same again: "] {
+        terminal.expect(question);
+        terminal.type_line(PASSWORD);
+    }
+    terminal.expect("Created Acme.");
+    let (status, shown) = terminal.ended();
+    assert!(status.success() && !shown.contains(PASSWORD), "{shown}");
+}
+
+#[test]
+fn a_person_types_the_identifier_before_anything_is_deleted() {
+    let (shell, _server) = beside_a_server();
+    let id = create(&shell, "Acme Corp", "admin@acme.com");
+    let delete = ["org", "delete", "Acme Corp"];
+    for typed in ["yes", "", "acme"] {
+        let mut terminal = Terminal::start(shell.command(&delete));
+        terminal.expect("Type acme-corp to go on: ");
+        terminal.type_line(typed);
+        let (status, shown) = terminal.ended();
+        assert!(status.code() == Some(1) && shown.contains("Nothing was changed."), "{shown}");
+    }
+    assert_eq!(shell.run(&["org", "show", &id, "--json"]).json()["status"], "active");
+
+    for command in ["delete", "purge"] {
+        let mut terminal = Terminal::start(shell.command(&["org", command, &id]));
+        terminal.expect("Type acme-corp to go on: ");
+        terminal.type_line("acme-corp");
+        let (status, shown) = terminal.ended();
+        assert!(status.success(), "{shown}");
+    }
+    assert!(shell.run(&["org", "show", &id]).refused().contains("organization_not_found"));
+}
+
+/// An answer of a [`Script`]; none is a connection that breaks.
+type Line = Option<(u16, Value)>;
+
+/// A server that answers one request after the other as it is told, and keeps what it was asked.
+struct Script {
+    url: String,
+    requests: JoinHandle<Vec<String>>,
+}
+
+impl Script {
+    fn of(lines: Vec<Line>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let requests = std::thread::spawn(move || {
+            lines.into_iter().map(|line| answer(listener.accept().unwrap().0, line)).collect()
+        });
+        Self { url, requests }
+    }
+
+    fn requests(self) -> Vec<String> {
+        self.requests.join().unwrap()
+    }
+}
+
+/// Answers the request of a connection; the request.
+fn answer(mut connection: TcpStream, line: Line) -> String {
+    let mut reader = BufReader::new(connection.try_clone().unwrap());
+    let mut request = String::new();
+    while !request.ends_with("\r\n\r\n") {
+        assert!(reader.read_line(&mut request).unwrap() > 0, "the request ends in its head: {request}");
+    }
+    let length = request
+        .to_lowercase()
+        .split_once("content-length: ")
+        .map_or(0, |(_, rest)| rest.lines().next().unwrap().parse().unwrap());
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).unwrap();
+    request.push_str(&String::from_utf8(body).unwrap());
+    if let Some((status, body)) = line {
+        let body = body.to_string();
+        let head =
+            format!("HTTP/1.1 {status} x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
+        connection.write_all((head + &body).as_bytes()).unwrap();
+    }
+    request
+}
+
+fn organization(name: &str) -> Value {
+    json!({
+        "id": "674f1c2e9b1d4a0c5e8f7a6b", "organization_name": name, "organization_identifier": name.to_lowercase(),
+        "tenant_collection": "tenant_x", "admin_email": "a@x.example", "admin_id": "674f1c2e9b1d4a0c5e8f7a6c",
+        "placement": "database", "status": "active", "created_at": "2026-01-02T03:04:05Z",
+        "modified_at": "2026-01-02T03:04:05Z", "delete_protection": false, "legal_hold": false,
+        "deleted_at": null, "purge_at": null,
+    })
+}
+
+fn operation(state: &str, error: Value) -> Value {
+    json!({
+        "id": "674f1c2e9b1d4a0c5e8f7a6d", "organization_id": "674f1c2e9b1d4a0c5e8f7a6b", "kind": "suspend",
+        "state": state, "progress": { "done": 1, "total": 2 }, "error": error,
+    })
+}
+
+fn page(names: &[&str], next_cursor: Value) -> Line {
+    let items: Vec<Value> = names.iter().map(|name| organization(name)).collect();
+    Some((200, json!({ "items": items, "next_cursor": next_cursor })))
+}
+
+#[test]
+fn a_list_goes_through_every_page() {
+    let script = Script::of(vec![page(&["A", "B"], json!("c&1")), page(&["C"], Value::Null)]);
+    let list = talking_to(&script.url).run(&["org", "list", "--json", "--status", "active"]).json();
+    assert_eq!(list, json!([organization("A"), organization("B"), organization("C")]));
+    let requests = script.requests();
+    assert!(requests[0].starts_with("GET /v1/organizations?limit=200&status=active HTTP"), "{}", requests[0]);
+    assert!(
+        requests[0].contains("authorization: Bearer tenantry_operator_key-of-a-test\r\n"),
+        "{}",
+        requests[0]
+    );
+    let second = "GET /v1/organizations?limit=200&status=active&cursor=c%261 HTTP";
+    assert!(requests[1].starts_with(second), "{}", requests[1]);
+}
+
+#[test]
+fn a_list_that_stops_early_says_so() {
+    let script = Script::of(vec![page(&["A", "B"], json!("c1")), page(&["C"], json!("c2"))]);
+    let ran = talking_to(&script.url).run(&["org", "list", "--limit", "3"]);
+    assert_eq!((ran.code, ran.stdout.lines().count()), (Some(0), 4), "{ran:?}");
+    assert_eq!(ran.stderr, "Stopped after 3; there are more.\n");
+    let requests = script.requests();
+    assert!(requests[0].contains("?limit=3 ") && requests[1].contains("?limit=1&cursor=c1 "), "{requests:?}");
+}
+
+#[test]
+fn a_change_that_takes_longer_is_followed_to_its_end() {
+    let script = Script::of(vec![
+        Some((202, operation("running", Value::Null))),
+        Some((200, operation("running", Value::Null))),
+        Some((200, operation("succeeded", Value::Null))),
+        Some((200, organization("Acme"))),
+    ]);
+    let told = talking_to(&script.url).run(&["org", "suspend", "acme"]).done();
+    assert!(told.starts_with("Suspended Acme.\n"), "{told}");
+    let requests = script.requests();
+    assert!(requests[0].starts_with("POST /v1/organizations/acme/suspend "), "{requests:?}");
+    assert!(requests[2].starts_with("GET /v1/operations/674f1c2e9b1d4a0c5e8f7a6d "), "{requests:?}");
+    assert!(requests[3].starts_with("GET /v1/organizations/674f1c2e9b1d4a0c5e8f7a6b "), "{requests:?}");
+}
+
+#[test]
+fn a_change_that_undid_itself_or_is_lost_from_sight_is_no_success() {
+    let error = json!({ "code": "email_taken", "detail": "This e-mail address is in use." });
+    let script = Script::of(vec![
+        Some((202, operation("running", Value::Null))),
+        Some((200, operation("failed", error))),
+    ]);
+    let told = talking_to(&script.url).run(&["org", "suspend", "acme"]).refused();
+    assert!(told.starts_with("tenantry: This e-mail address is in use.\ncode: email_taken\n"), "{told}");
+
+    let script = Script::of(vec![Some((202, operation("running", Value::Null))), None]);
+    let told = talking_to(&script.url).run(&["org", "suspend", "acme"]).refused();
+    assert!(told.contains("goes on without being watched"), "{told}");
+}
+
+#[test]
+fn a_create_whose_connection_breaks_is_sent_once_more_under_the_same_key() {
+    let arguments = ["org", "create", "--name", "Acme", "--email", "a@x.example", "--password-stdin"];
+    let script = Script::of(vec![None, Some((201, organization("Acme")))]);
+    let told = talking_to(&script.url).run_with(&arguments, PASSWORD).done();
+    assert!(told.starts_with("Created Acme.\n"), "{told}");
+    let requests = script.requests();
+    let key = |request: &str| {
+        let (_, rest) = request.split_once("idempotency-key: ").unwrap();
+        rest.lines().next().unwrap().to_owned()
+    };
+    assert_eq!((key(&requests[0]), key(&requests[0]).len()), (key(&requests[1]), 32));
+
+    let script = Script::of(vec![None, None]);
+    let told = talking_to(&script.url).run_with(&arguments, PASSWORD).refused();
+    assert!(told.contains("broke before the answer") && told.contains("may have happened"), "{told}");
+    let requests = script.requests();
+    assert_ne!(key(&requests[0]), key("idempotency-key: \r\n"));
+}
+
+#[test]
+fn no_other_change_is_sent_twice() {
+    let script = Script::of(vec![None]);
+    let told = talking_to(&script.url).run(&["org", "suspend", "acme"]).refused();
+    assert!(told.contains("broke before the answer"), "{told}");
+    assert_eq!(script.requests().len(), 1);
+}
+
+#[test]
+fn a_server_of_another_kind_is_recognized() {
+    for line in [(200, json!("hello")), (502, json!("bad gateway")), (301, json!(""))] {
+        let script = Script::of(vec![Some(line.clone())]);
+        let told = talking_to(&script.url).run(&["org", "show", "acme"]).refused();
+        assert!(told.contains("not as Tenantry does"), "{line:?}: {told}");
+    }
+}

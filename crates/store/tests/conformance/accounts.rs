@@ -1,0 +1,232 @@
+use crate::engines::{Subject, in_parallel, on_every_engine};
+use crate::given::{self, Next, account, member, refusal};
+use std::sync::Arc;
+use tenantry_domain::account::{Account, PasswordHash};
+use tenantry_domain::email::{EmailAddress, EmailKey};
+use tenantry_domain::error::ErrorCode;
+use tenantry_domain::ids::{AccountId, OrganizationId};
+use tenantry_domain::store::Inserted::{Exists, New};
+use tenantry_domain::store::Written::{Done, Stale};
+
+impl Subject {
+    async fn insert_account(&self, account: &Account) -> Account {
+        assert_eq!(self.store.accounts.insert_account(account).await.unwrap(), New);
+        account.clone()
+    }
+
+    async fn change_account(&self, account: &Account, change: impl FnOnce(&mut Account)) -> Account {
+        let mut next = account.next();
+        change(&mut next);
+        assert_eq!(self.store.accounts.update_account(&next).await.unwrap(), Done);
+        next
+    }
+
+    async fn account(&self, id: AccountId) -> Option<Account> {
+        self.store.accounts.get_account(id).await.unwrap().map(Arc::unwrap_or_clone)
+    }
+
+    async fn account_of(&self, email: &str) -> Option<AccountId> {
+        self.store.accounts.find_account(&key(email)).await.unwrap().map(|found| found.id)
+    }
+
+    async fn members(&self, id: OrganizationId, after: Option<AccountId>, limit: u32) -> Vec<AccountId> {
+        let found = self.store.accounts.list_accounts_of(id, after, limit).await.unwrap();
+        found.iter().map(|account| account.id).collect()
+    }
+}
+
+fn key(email: &str) -> EmailKey {
+    EmailAddress::parse(email).unwrap().key()
+}
+
+fn organization_id() -> OrganizationId {
+    OrganizationId::from_bytes(given::id())
+}
+
+#[test]
+fn a_record_comes_back_as_it_was_given() {
+    on_every_engine(|subject| async move {
+        let mut bare = account("bare@example.com");
+        (bare.email_key, bare.kept_session, bare.last_operation) = (None, None, None);
+        let full = member(account("Full.Name@Example.com"), &[organization_id(), organization_id()]);
+        for record in [bare, full] {
+            subject.insert_account(&record).await;
+            for _ in 0..2 {
+                assert_eq!(subject.account(record.id).await, Some(record.clone()));
+            }
+        }
+        assert_eq!(subject.account(account("nobody@example.com").id).await, None);
+        assert_eq!(subject.account_of("nobody@example.com").await, None);
+    });
+}
+
+#[test]
+fn an_id_that_is_there_already_stays_as_it_is() {
+    on_every_engine(|subject| async move {
+        let first = subject.insert_account(&account("first@example.com")).await;
+        let again = Account { id: first.id, ..account("second@example.com") };
+        for record in [&first, &again] {
+            assert_eq!(subject.store.accounts.insert_account(record).await.unwrap(), Exists);
+        }
+        assert_eq!(subject.account(first.id).await, Some(first));
+        assert_eq!(subject.account_of("second@example.com").await, None);
+    });
+}
+
+#[test]
+fn an_address_that_another_one_has_is_refused_and_nothing_changes() {
+    on_every_engine(|subject| async move {
+        let here = organization_id();
+        let holder = subject.insert_account(&account("ada@example.com")).await;
+        let late = member(account("ADA@example.COM"), &[here]);
+        let inserted = subject.store.accounts.insert_account(&late).await;
+        assert_eq!(refusal(inserted), ErrorCode::EmailTaken);
+        assert_eq!(subject.account(late.id).await, None);
+
+        let other = subject.insert_account(&account("other@example.com")).await;
+        let mut next = member(other.next(), &[here]);
+        next.email_key = holder.email_key.clone();
+        let updated = subject.store.accounts.update_account(&next).await;
+        assert_eq!(refusal(updated), ErrorCode::EmailTaken);
+        assert_eq!(subject.account(other.id).await, Some(other));
+        assert_eq!(subject.members(here, None, 10).await, []);
+        assert_eq!(subject.account_of("ada@example.com").await, Some(holder.id));
+    });
+}
+
+#[test]
+fn any_number_of_accounts_may_have_no_key() {
+    on_every_engine(|subject| async move {
+        for _ in 0..3 {
+            let record = Account { email_key: None, ..account("ada@example.com") };
+            subject.insert_account(&record).await;
+        }
+        assert_eq!(subject.account_of("ada@example.com").await, None);
+    });
+}
+
+#[test]
+fn of_fifty_parallel_inserts_of_one_address_one_succeeds() {
+    on_every_engine(|subject| async move {
+        let outcomes = in_parallel(50, |_| {
+            let subject = subject.clone();
+            async move {
+                let record = account("ada@example.com");
+                (record.id, subject.store.accounts.insert_account(&record).await)
+            }
+        })
+        .await;
+        let (won, lost): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(|(_, outcome)| outcome.is_ok());
+        assert_eq!((won.len(), lost.len()), (1, 49));
+        assert_eq!(subject.account_of("ada@example.com").await, Some(won[0].0));
+        for (id, outcome) in lost {
+            assert_eq!(refusal(outcome), ErrorCode::EmailTaken);
+            assert_eq!(subject.account(id).await, None);
+        }
+    });
+}
+
+#[test]
+fn an_address_leads_to_whoever_has_it_now() {
+    on_every_engine(|subject| async move {
+        let first = subject.insert_account(&account("ada@example.com")).await;
+        assert_eq!(subject.account_of("ada@example.com").await, Some(first.id));
+        let freed = subject.change_account(&first, |next| next.email_key = None).await;
+        assert_eq!(subject.account_of("ada@example.com").await, None);
+        let second = subject.insert_account(&account("ada@example.com")).await;
+        assert_eq!(subject.account_of("ada@example.com").await, Some(second.id));
+
+        subject.change_account(&freed, |next| next.email_key = Some(key("new@example.com"))).await;
+        assert_eq!(subject.account_of("new@example.com").await, Some(first.id));
+        assert_eq!(subject.account_of("ada@example.com").await, Some(second.id));
+    });
+}
+
+#[test]
+fn an_update_needs_the_version_before_it() {
+    on_every_engine(|subject| async move {
+        let record = subject.insert_account(&Account { version: 5, ..account("ada@example.com") }).await;
+        for version in [0, 1, 4, 5, 7] {
+            let mut wrong = Account { version, ..record.clone() };
+            wrong.email_key = Some(key("stale@example.com"));
+            assert_eq!(subject.store.accounts.update_account(&wrong).await.unwrap(), Stale);
+            assert_eq!(subject.account(record.id).await, Some(record.clone()));
+        }
+        assert_eq!(subject.account_of("stale@example.com").await, None);
+        let unknown = account("unknown@example.com").next();
+        assert_eq!(subject.store.accounts.update_account(&unknown).await.unwrap(), Stale);
+        assert_eq!(subject.account(unknown.id).await, None);
+    });
+}
+
+#[test]
+fn of_fifty_parallel_updates_of_one_version_one_succeeds() {
+    on_every_engine(|subject| async move {
+        let record = subject.insert_account(&account("ada@example.com")).await;
+        let outcomes = in_parallel(50, |number| {
+            let (subject, mut next) = (subject.clone(), record.next());
+            async move {
+                next.password_hash = PasswordHash(number.to_string());
+                (next.password_hash.0.clone(), subject.store.accounts.update_account(&next).await.unwrap())
+            }
+        })
+        .await;
+        let done: Vec<_> = outcomes.into_iter().filter(|(_, written)| *written == Done).collect();
+        assert_eq!(done.len(), 1);
+        assert_eq!(subject.account(record.id).await.unwrap().password_hash.0, done[0].0);
+    });
+}
+
+#[test]
+fn the_accounts_of_an_organization_come_in_pages_in_the_order_of_their_ids() {
+    on_every_engine(|subject| async move {
+        let (here, there) = (organization_id(), organization_id());
+        let mut expected = Vec::new();
+        for number in 0..5 {
+            let record = member(account(&format!("both{number}@example.com")), &[there, here]);
+            expected.push(subject.insert_account(&record).await.id);
+            let elsewhere = member(account(&format!("there{number}@example.com")), &[there]);
+            subject.insert_account(&elsewhere).await;
+        }
+        assert_eq!(subject.members(here, None, 100).await, expected);
+        assert_eq!(subject.members(here, None, 2).await, expected[..2]);
+        assert_eq!(subject.members(here, Some(expected[1]), 2).await, expected[2..4]);
+        assert_eq!(subject.members(here, Some(expected[4]), 2).await, []);
+        assert_eq!(subject.members(there, None, 100).await.len(), 10);
+        assert_eq!(subject.members(organization_id(), None, 100).await, []);
+    });
+}
+
+#[test]
+fn a_change_of_memberships_shows_in_the_lists() {
+    on_every_engine(|subject| async move {
+        let (old, kept, new) = (organization_id(), organization_id(), organization_id());
+        let record = subject.insert_account(&member(account("ada@example.com"), &[old, kept])).await;
+        let record = subject.change_account(&record, |next| *next = member(next.clone(), &[kept, new])).await;
+        assert_eq!(subject.members(old, None, 10).await, []);
+        assert_eq!(subject.members(kept, None, 10).await, [record.id]);
+        assert_eq!(subject.members(new, None, 10).await, [record.id]);
+        let stored = subject.store.accounts.list_accounts_of(new, None, 10).await.unwrap();
+        assert_eq!(*stored[0], record, "the lists have the whole record");
+    });
+}
+
+#[test]
+fn a_delete_needs_the_current_version_and_takes_everything_along() {
+    on_every_engine(|subject| async move {
+        let here = organization_id();
+        let first = subject.insert_account(&member(account("ada@example.com"), &[here])).await;
+        assert_eq!(subject.account_of("ada@example.com").await, Some(first.id));
+        let second = subject.change_account(&first, |_| ()).await;
+        for version in [0, 1, 3] {
+            assert_eq!(subject.store.accounts.delete_account(first.id, version).await.unwrap(), Stale);
+        }
+        assert_eq!(subject.account(first.id).await, Some(second));
+        assert_eq!(subject.store.accounts.delete_account(first.id, 2).await.unwrap(), Done);
+        assert_eq!(subject.store.accounts.delete_account(first.id, 2).await.unwrap(), Stale);
+        assert_eq!(subject.account(first.id).await, None);
+        assert_eq!(subject.account_of("ada@example.com").await, None);
+        assert_eq!(subject.members(here, None, 10).await, []);
+        subject.insert_account(&account("ada@example.com")).await;
+    });
+}

@@ -1,0 +1,189 @@
+//! Records to begin with. Each is new: it shares no id and no name with another one.
+
+use jiff::Timestamp;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tenantry_domain::account::{Account, CredentialChange, Membership, PasswordHash, Role};
+use tenantry_domain::clock;
+use tenantry_domain::email::EmailAddress;
+use tenantry_domain::error::{ErrorCode, Result};
+use tenantry_domain::ids::{AccountId, OperationId, OrganizationId, SessionId};
+use tenantry_domain::name::OrganizationName;
+use tenantry_domain::operation::{Actor, Arguments, Operation, OperationRecord, Settings};
+use tenantry_domain::organization::{Naming, Organization, Placement, State};
+use tenantry_domain::session::{Session, UsedToken};
+
+/// The moment at which all records were made.
+pub const START: Timestamp = Timestamp::constant(1_750_000_000, 123_000_000);
+
+/// So long after the start.
+pub fn at(seconds: u64) -> Timestamp {
+    clock::after(START, Duration::from_secs(seconds))
+}
+
+/// The bytes of a new id; later ones sort after earlier ones.
+pub fn id() -> [u8; 12] {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    let mut bytes = [0; 12];
+    bytes[4..].copy_from_slice(&NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes());
+    bytes
+}
+
+pub fn naming(name: &str) -> Naming {
+    Naming::new(OrganizationName::parse(name).unwrap(), "tenant_")
+}
+
+/// An active organization that is called so.
+pub fn organization(name: &str) -> Organization {
+    let naming = naming(name);
+    Organization {
+        id: OrganizationId::from_bytes(id()),
+        reserved: naming.reserved(),
+        naming,
+        state: State::Active,
+        suspended: false,
+        placement: Placement::Database,
+        container: None,
+        owner_id: AccountId::from_bytes(id()),
+        token_epoch: 0,
+        delete_protection: false,
+        legal_hold: false,
+        created_at: START,
+        modified_at: START,
+        deleted_at: None,
+        purge_at: None,
+        version: 1,
+        operation: None,
+    }
+}
+
+/// One in that state.
+pub fn organization_in(state: State, name: &str) -> Organization {
+    let mut organization = Organization { state, ..organization(name) };
+    if state == State::Deleted || state == State::Purging {
+        organization.reserved.clear();
+        organization.deleted_at = Some(START);
+        organization.purge_at = Some(START);
+    }
+    organization
+}
+
+/// An operation of `owner` that has just begun.
+pub fn operation(owner: &str, arguments: Arguments) -> Box<Operation> {
+    Box::new(Operation {
+        id: OperationId::from_bytes(id()),
+        actor: Actor::Account(AccountId::from_bytes(id())),
+        arguments,
+        done: 0,
+        fence: 0,
+        owner: owner.to_owned(),
+        refused: None,
+        documents: None,
+        started_at: START,
+    })
+}
+
+/// Arguments of every shape.
+pub fn every_arguments() -> Vec<Arguments> {
+    let credentials = CredentialChange {
+        email: Some(EmailAddress::parse("new@example.com").unwrap()),
+        password_hash: Some(PasswordHash("$argon2id$new".into())),
+        kept_session: Some(SessionId::from_bytes(id())),
+        credential_epoch: 7,
+    };
+    vec![
+        Arguments::Create { owner: Box::new(account("owner@example.com")) },
+        Arguments::Rename {
+            to: naming("Another Name"),
+            credentials: Some((AccountId::from_bytes(id()), credentials)),
+            settings: Settings { delete_protection: true, legal_hold: false },
+        },
+        Arguments::Update,
+        Arguments::Suspend,
+        Arguments::Reactivate,
+        Arguments::Delete,
+        Arguments::Restore {
+            to: naming("Back Again"),
+            owner_email: Some(EmailAddress::parse("back@example.com").unwrap()),
+        },
+        Arguments::Purge,
+    ]
+}
+
+/// An account with that address that belongs nowhere.
+pub fn account(email: &str) -> Account {
+    let email = EmailAddress::parse(email).unwrap();
+    Account {
+        id: AccountId::from_bytes(id()),
+        email_key: Some(email.key()),
+        email,
+        password_hash: PasswordHash("$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA".into()),
+        credential_epoch: 3,
+        kept_session: Some(SessionId::from_bytes(id())),
+        memberships: Vec::new(),
+        last_operation: Some(OperationId::from_bytes(id())),
+        created_at: START,
+        modified_at: START,
+        version: 1,
+    }
+}
+
+/// The same account as a member of these organizations.
+pub fn member(account: Account, organizations: &[OrganizationId]) -> Account {
+    let membership =
+        |id: &OrganizationId| Membership { organization_id: *id, role: Role::Owner, epoch: 2, since: START };
+    Account { memberships: organizations.iter().map(membership).collect(), ..account }
+}
+
+/// A session of that organization that ends then, unused.
+pub fn session(organization_id: OrganizationId, ends: Timestamp) -> Session {
+    Session {
+        id: SessionId::from_bytes(id()),
+        account_id: AccountId::from_bytes(id()),
+        organization_id,
+        credential_epoch: 1,
+        membership_epoch: 2,
+        organization_epoch: 3,
+        signed_in_at: START,
+        expires_at: at(1_000_000),
+        idle_expires_at: ends,
+        generation: 4,
+        token_hash: [5; 32],
+        used: Some(UsedToken { hash: [6; 32], salt: [7; 32], used_at: START }),
+        version: 1,
+    }
+}
+
+/// A finished operation of that organization.
+pub fn finished(organization: &Organization) -> OperationRecord {
+    OperationRecord::finished(organization, &operation("somebody", Arguments::Delete), at(1))
+}
+
+/// The next version of a record, to be saved.
+pub trait Next {
+    #[must_use]
+    fn next(&self) -> Self;
+}
+
+impl Next for Organization {
+    fn next(&self) -> Self {
+        self.successor(at(1))
+    }
+}
+
+impl Next for Account {
+    fn next(&self) -> Self {
+        self.successor(at(1))
+    }
+}
+
+impl Next for Session {
+    fn next(&self) -> Self {
+        Self { version: self.version + 1, generation: self.generation + 1, ..self.clone() }
+    }
+}
+
+/// The refusal that a call came to.
+pub fn refusal<T: std::fmt::Debug>(outcome: Result<T>) -> ErrorCode {
+    outcome.unwrap_err().code()
+}

@@ -1,0 +1,48 @@
+use crate::engines::{in_parallel, on_every_engine};
+use std::collections::BTreeSet;
+
+#[test]
+fn a_value_is_set_once_and_stays() {
+    on_every_engine(|subject| async move {
+        let installation = &subject.store.installation;
+        assert_eq!(installation.get_value("key").await.unwrap(), None);
+        assert_eq!(installation.init_value("key", b"first").await.unwrap(), b"first");
+        assert_eq!(installation.init_value("key", b"second").await.unwrap(), b"first");
+        assert_eq!(installation.get_value("key").await.unwrap().unwrap(), b"first");
+        assert_eq!(installation.get_value("Key").await.unwrap(), None);
+        assert_eq!(installation.init_value("empty", b"").await.unwrap(), b"");
+        assert_eq!(installation.get_value("empty").await.unwrap().unwrap(), b"");
+    });
+}
+
+#[test]
+fn a_value_can_be_put_over_another_one() {
+    on_every_engine(|subject| async move {
+        let installation = &subject.store.installation;
+        for value in [&[0_u8, 255, 10][..], b"", b"third"] {
+            installation.put_value("key", value).await.unwrap();
+            assert_eq!(installation.get_value("key").await.unwrap().unwrap(), value);
+        }
+    });
+}
+
+#[test]
+fn all_who_set_a_value_at_the_same_time_get_the_same_one() {
+    on_every_engine(|subject| async move {
+        let values = in_parallel(50, |number| {
+            let subject = subject.clone();
+            async move { subject.store.installation.init_value("key", &number.to_be_bytes()).await.unwrap() }
+        })
+        .await;
+        assert_eq!(values.into_iter().collect::<BTreeSet<_>>().len(), 1);
+    });
+}
+
+#[test]
+fn a_store_that_works_is_writable() {
+    on_every_engine(|subject| async move {
+        for _ in 0..3 {
+            subject.store.installation.check_writable().await.unwrap();
+        }
+    });
+}

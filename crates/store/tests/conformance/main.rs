@@ -1,0 +1,25 @@
+//! Every sentence of the contracts in `tenantry_domain::store`, held against every engine in the same run.
+//!
+//! What a newcomer gets wrong: a test here may use the ports alone. What an engine does beside them (files,
+//! locks, faults of its disk) has tests of its own.
+
+#[cfg(test)]
+mod accounts;
+#[cfg(test)]
+mod containers;
+#[cfg(test)]
+mod engines;
+#[cfg(test)]
+mod given;
+#[cfg(test)]
+mod installation;
+#[cfg(test)]
+mod operations;
+#[cfg(test)]
+mod organizations;
+#[cfg(test)]
+mod requests;
+#[cfg(test)]
+mod sessions;
+#[cfg(test)]
+mod throttles;

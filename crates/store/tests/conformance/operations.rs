@@ -1,0 +1,50 @@
+use crate::engines::on_every_engine;
+use crate::given::{at, finished, operation, organization};
+use tenantry_domain::operation::{Actor, Arguments, OperationRecord, OperationState, Refusal};
+use tenantry_domain::store::Inserted::{Exists, New};
+
+#[test]
+fn a_record_comes_back_as_it_was_given_and_stays_so() {
+    on_every_engine(|subject| async move {
+        let organization = organization("Acme");
+        let operations = &subject.store.operations;
+        let refused = OperationRecord {
+            state: OperationState::Failed,
+            actor: Actor::System,
+            refused: Some(Refusal::EmailTaken),
+            documents: Some(1 << 40),
+            finished_at: None,
+            ..finished(&organization)
+        };
+        for record in [finished(&organization), refused] {
+            assert_eq!(operations.insert_operation(&record).await.unwrap(), New);
+            let again = OperationRecord { done: 99, ..record.clone() };
+            assert_eq!(operations.insert_operation(&again).await.unwrap(), Exists);
+            assert_eq!(operations.get_operation(record.id).await.unwrap(), Some(record));
+        }
+        let unknown = operation("me", Arguments::Purge).id;
+        assert_eq!(operations.get_operation(unknown).await.unwrap(), None);
+    });
+}
+
+#[test]
+fn the_operations_of_an_organization_come_newest_first_in_pages() {
+    on_every_engine(|subject| async move {
+        let operations = &subject.store.operations;
+        let (here, there) = (organization("Here"), organization("There"));
+        let mut expected = Vec::new();
+        for second in 0..5 {
+            let record = OperationRecord { started_at: at(second), ..finished(&here) };
+            assert_eq!(operations.insert_operation(&record).await.unwrap(), New);
+            assert_eq!(operations.insert_operation(&finished(&there)).await.unwrap(), New);
+            expected.insert(0, record);
+        }
+        let page = async |before, limit| operations.list_operations_of(here.id, before, limit).await.unwrap();
+        assert_eq!(page(None, 100).await, expected);
+        assert_eq!(page(None, 2).await, expected[..2]);
+        assert_eq!(page(Some(expected[1].id), 2).await, expected[2..4]);
+        assert_eq!(page(Some(expected[4].id), 2).await, []);
+        let unknown = organization("Unknown").id;
+        assert_eq!(operations.list_operations_of(unknown, None, 10).await.unwrap(), []);
+    });
+}

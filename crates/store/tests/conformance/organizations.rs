@@ -1,0 +1,584 @@
+use crate::engines::{Subject, in_parallel, on_every_engine};
+use crate::given::{self, Next, at, organization, organization_in, refusal};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+use tenantry_domain::error::{ErrorCode, Result};
+use tenantry_domain::ids::OrganizationId;
+use tenantry_domain::limits::OPERATION_LEASE;
+use tenantry_domain::name::Identifier;
+use tenantry_domain::operation::Arguments;
+use tenantry_domain::organization::{ContainerId, Organization, ReservedKey, State, Status};
+use tenantry_domain::store::Inserted::{Exists, New};
+use tenantry_domain::store::Written::{Done, Stale};
+use tenantry_domain::store::{OrganizationCursor, OrganizationQuery};
+
+impl Subject {
+    async fn insert(&self, organization: &Organization) -> Organization {
+        assert_eq!(self.store.organizations.insert_organization(organization).await.unwrap(), New);
+        organization.clone()
+    }
+
+    /// Saves the next version, changed so.
+    async fn change(&self, record: &Organization, change: impl FnOnce(&mut Organization)) -> Organization {
+        let mut next = record.next();
+        change(&mut next);
+        assert_eq!(self.store.organizations.update_organization(&next).await.unwrap(), Done);
+        next
+    }
+
+    async fn get(&self, id: OrganizationId) -> Option<Organization> {
+        self.store.organizations.get_organization(id).await.unwrap().map(Arc::unwrap_or_clone)
+    }
+
+    async fn find(&self, identifier: &Identifier) -> Option<OrganizationId> {
+        self.store.organizations.find_organization(identifier).await.unwrap().map(|found| found.id)
+    }
+
+    async fn list(&self, query: &OrganizationQuery, limit: u32) -> Vec<String> {
+        let found = self.store.organizations.list_organizations(query, limit).await.unwrap();
+        found.iter().map(|o| o.naming.identifier.as_str().to_owned()).collect()
+    }
+
+    async fn claim(&self, owner: &str, limit: u32) -> Vec<Organization> {
+        let claimed = self.store.organizations.claim_operations(owner, limit).await.unwrap();
+        claimed.iter().map(|record| Organization::clone(record)).collect()
+    }
+}
+
+fn identifier(text: &str) -> Identifier {
+    Identifier::parse(text).unwrap()
+}
+
+#[test]
+fn a_record_comes_back_as_it_was_given() {
+    on_every_engine(|subject| async move {
+        let mut records = vec![organization("Plain")];
+        for (number, arguments) in given::every_arguments().into_iter().enumerate() {
+            let mut record = organization_in(State::Deleted, &format!("株式会社 {number} & Søns"));
+            record.operation = Some(given::operation("me", arguments));
+            record.suspended = true;
+            record.delete_protection = true;
+            record.legal_hold = true;
+            record.token_epoch = u32::MAX;
+            record.version = 1 << 53;
+            record.container = Some(ContainerId([0xc0; 16]));
+            records.push(record);
+        }
+        for record in records {
+            subject.insert(&record).await;
+            for _ in 0..2 {
+                assert_eq!(subject.get(record.id).await, Some(record.clone()));
+            }
+        }
+    });
+}
+
+#[test]
+fn what_was_never_there_is_not_found() {
+    on_every_engine(|subject| async move {
+        assert_eq!(subject.get(organization("X-Ray").id).await, None);
+        assert_eq!(subject.find(&identifier("x-ray")).await, None);
+        let operation = given::operation("me", Arguments::Update).id;
+        let found = subject.store.organizations.find_organization_of_operation(operation).await;
+        assert_eq!(found.unwrap(), None);
+        let gone = organization("Gone").next();
+        assert_eq!(subject.store.organizations.update_organization(&gone).await.unwrap(), Stale);
+        assert_eq!(subject.get(gone.id).await, None);
+        assert_eq!(subject.find(&gone.naming.identifier).await, None, "and nothing is reserved for it");
+        subject.insert(&organization("Gone")).await;
+    });
+}
+
+#[test]
+fn an_id_that_is_there_already_stays_as_it_is() {
+    on_every_engine(|subject| async move {
+        let first = subject.insert(&organization("First")).await;
+        let again = Organization { id: first.id, ..organization("Second") };
+        for record in [&first, &again] {
+            let inserted = subject.store.organizations.insert_organization(record).await;
+            assert_eq!(inserted.unwrap(), Exists);
+        }
+        assert_eq!(subject.get(first.id).await, Some(first));
+        subject.insert(&organization("Second")).await;
+    });
+}
+
+#[test]
+fn a_key_that_another_one_holds_is_refused_and_nothing_changes() {
+    on_every_engine(|subject| async move {
+        let holder = subject.insert(&organization("Acme Corp")).await;
+        let other = subject.insert(&organization("Other")).await;
+        let organizations = &subject.store.organizations;
+
+        // Each key alone refuses, also after one that is free.
+        for taken in &holder.reserved {
+            let mut late = organization("Late");
+            late.reserved.push(taken.clone());
+            assert_eq!(refusal(organizations.insert_organization(&late).await), ErrorCode::NameTaken);
+            assert_eq!(subject.get(late.id).await, None);
+
+            let mut renamed = other.next();
+            renamed.naming = given::naming("Late");
+            renamed.reserved.extend(renamed.naming.reserved());
+            renamed.reserved.push(taken.clone());
+            assert_eq!(refusal(organizations.update_organization(&renamed).await), ErrorCode::NameTaken);
+            assert_eq!(subject.get(other.id).await, Some(other.clone()));
+        }
+        assert_eq!(subject.find(&identifier("late")).await, None);
+        subject.insert(&organization("Late")).await;
+    });
+}
+
+#[test]
+fn a_key_is_free_again_once_its_record_lets_it_go() {
+    on_every_engine(|subject| async move {
+        let first = subject.insert(&organization("Acme")).await;
+        let renamed = subject
+            .change(&first, |next| {
+                next.naming = given::naming("Zenith");
+                next.reserved.extend(next.naming.reserved());
+            })
+            .await;
+        let twin = organization("Acme");
+        let organizations = &subject.store.organizations;
+        assert_eq!(refusal(organizations.insert_organization(&twin).await), ErrorCode::NameTaken);
+
+        subject.change(&renamed, |next| next.reserved = next.naming.reserved()).await;
+        let twin = subject.insert(&twin).await;
+        assert_eq!(organizations.delete_organization(twin.id, twin.version).await.unwrap(), Done);
+        subject.insert(&organization("Acme")).await;
+    });
+}
+
+#[test]
+fn of_fifty_parallel_inserts_of_one_key_one_succeeds() {
+    on_every_engine(|subject| async move {
+        let key = ReservedKey::namespace("wanted");
+        let outcomes: Vec<(OrganizationId, Result<_>)> = in_parallel(50, |number| {
+            let (subject, key) = (subject.clone(), key.clone());
+            async move {
+                let mut record = organization(&format!("Racer {number}"));
+                record.reserved.push(key);
+                (record.id, subject.store.organizations.insert_organization(&record).await)
+            }
+        })
+        .await;
+        let mut winners = 0;
+        for (number, (id, outcome)) in outcomes.into_iter().enumerate() {
+            let racer = identifier(&format!("racer-{number}"));
+            match outcome {
+                Ok(inserted) => {
+                    assert_eq!(inserted, New);
+                    winners += 1;
+                    assert_eq!(subject.find(&racer).await, Some(id));
+                }
+                Err(error) => {
+                    assert_eq!(error.code(), ErrorCode::NameTaken);
+                    assert_eq!(subject.get(id).await, None);
+                    subject.insert(&organization(&format!("Racer {number}"))).await;
+                }
+            }
+        }
+        assert_eq!(winners, 1);
+    });
+}
+
+#[test]
+fn of_fifty_parallel_updates_of_one_version_one_succeeds() {
+    on_every_engine(|subject| async move {
+        let record = subject.insert(&organization("Acme")).await;
+        let outcomes = in_parallel(50, |number| {
+            let (subject, mut next) = (subject.clone(), record.next());
+            async move {
+                next.token_epoch = u32::try_from(number).unwrap();
+                (next.token_epoch, subject.store.organizations.update_organization(&next).await.unwrap())
+            }
+        })
+        .await;
+        let done: Vec<u32> =
+            outcomes.iter().filter(|(_, written)| *written == Done).map(|(e, _)| *e).collect();
+        assert_eq!(done.len(), 1);
+        let stored = subject.get(record.id).await.unwrap();
+        assert_eq!((stored.version, stored.token_epoch), (2, done[0]));
+    });
+}
+
+#[test]
+fn an_update_against_another_version_is_stale_and_changes_nothing() {
+    on_every_engine(|subject| async move {
+        let record = Organization { version: 5, ..organization("Acme") };
+        subject.insert(&record).await;
+        for version in [0, 1, 4, 5, 7] {
+            let mut wrong = Organization { version, suspended: true, ..record.clone() };
+            wrong.reserved.push(ReservedKey::namespace("wanted"));
+            let written = subject.store.organizations.update_organization(&wrong).await;
+            assert_eq!(written.unwrap(), Stale, "version {version}");
+            assert_eq!(subject.get(record.id).await, Some(record.clone()));
+        }
+        let mut holder = organization("Holder");
+        holder.reserved.push(ReservedKey::namespace("wanted"));
+        subject.insert(&holder).await;
+    });
+}
+
+#[test]
+fn only_a_live_organization_answers_to_its_identifier() {
+    on_every_engine(|subject| async move {
+        let id = identifier("acme");
+        for state in [State::Deleted, State::Purging, State::Provisioning] {
+            subject.insert(&organization_in(state, "Acme")).await;
+            assert_eq!(subject.find(&id).await, None, "{state:?}");
+        }
+        // The one that is being made holds the name; it becomes the live one.
+        let query = OrganizationQuery { status: Some(Status::Provisioning), ..Default::default() };
+        let made = subject.store.organizations.list_organizations(&query, 10).await.unwrap();
+        let live = subject.change(&made[0], |next| next.state = State::Active).await;
+        assert_eq!(subject.find(&id).await, Some(live.id));
+        let suspended = subject.change(&live, |next| next.suspended = true).await;
+        assert_eq!(subject.find(&id).await, Some(live.id));
+        subject.change(&suspended, |next| next.state = State::Deleted).await;
+        assert_eq!(subject.find(&id).await, None);
+    });
+}
+
+#[test]
+fn a_name_leads_to_whoever_has_it_now() {
+    on_every_engine(|subject| async move {
+        let (acme, zenith) = (identifier("acme"), identifier("zenith"));
+        let first = subject.insert(&organization("Acme")).await;
+        assert_eq!(subject.find(&acme).await, Some(first.id));
+        let first = subject
+            .change(&first, |next| {
+                next.naming = given::naming("Zenith");
+                next.reserved = next.naming.reserved();
+            })
+            .await;
+        assert_eq!(subject.find(&acme).await, None);
+        assert_eq!(subject.find(&zenith).await, Some(first.id));
+        let second = subject.insert(&organization("Acme")).await;
+        assert_eq!(subject.find(&acme).await, Some(second.id));
+        assert_eq!(subject.get(second.id).await, Some(second));
+    });
+}
+
+#[test]
+fn an_organization_is_found_by_its_operation_while_that_is_under_way() {
+    on_every_engine(|subject| async move {
+        let find = |id| {
+            let organizations = subject.store.organizations.clone();
+            async move { organizations.find_organization_of_operation(id).await.unwrap().map(|found| found.id) }
+        };
+        for state in [State::Provisioning, State::Active, State::Deleted, State::Purging] {
+            let mut record = organization_in(state, &format!("In {state:?}"));
+            let operation = given::operation("me", Arguments::Update);
+            let id = operation.id;
+            record.operation = Some(operation);
+            subject.insert(&record).await;
+            assert_eq!(find(id).await, Some(record.id), "{state:?}");
+            subject.change(&record, |next| next.operation = None).await;
+            assert_eq!(find(id).await, None, "{state:?}");
+        }
+    });
+}
+
+#[test]
+fn lists_are_filtered_and_in_the_order_of_identifier_then_id() {
+    on_every_engine(|subject| async move {
+        for name in ["b", "a-1", "a", "c", "aa", "a-2"] {
+            subject.insert(&organization(&format!("{name} x"))).await;
+        }
+        for state in [State::Provisioning, State::Deleted, State::Purging] {
+            subject.insert(&organization_in(state, &format!("b {state:?}"))).await;
+        }
+        let suspended = Organization { suspended: true, ..organization("b suspended") };
+        subject.insert(&suspended).await;
+        let hidden = Organization { suspended: true, ..organization_in(State::Deleted, "b twice") };
+        subject.insert(&hidden).await;
+
+        let prefix = |text: &str| Some(text.to_owned());
+        let shown = ["a-1-x", "a-2-x", "a-x", "aa-x", "b-provisioning", "b-suspended", "b-x", "c-x"];
+        let with_b = ["b-provisioning", "b-suspended", "b-x"];
+        let all_b = ["b-deleted", "b-provisioning", "b-purging", "b-suspended", "b-twice", "b-x"];
+        let none = OrganizationQuery::default();
+        let status = |status| OrganizationQuery { status: Some(status), ..none.clone() };
+        let cases: Vec<(OrganizationQuery, &[&str])> = vec![
+            (none.clone(), &shown),
+            (OrganizationQuery { identifier_prefix: prefix("b"), ..none.clone() }, &with_b),
+            (
+                OrganizationQuery { identifier_prefix: prefix("b-"), show_deleted: true, ..none.clone() },
+                &all_b,
+            ),
+            (
+                OrganizationQuery { identifier_prefix: prefix("a-"), ..none.clone() },
+                &["a-1-x", "a-2-x", "a-x"],
+            ),
+            (OrganizationQuery { identifier_prefix: prefix("a%"), ..none.clone() }, &[]),
+            (OrganizationQuery { identifier_prefix: prefix("\u{10ffff}"), ..none.clone() }, &[]),
+            (status(Status::Provisioning), &["b-provisioning"]),
+            (status(Status::Active), &["a-1-x", "a-2-x", "a-x", "aa-x", "b-x", "c-x"]),
+            (status(Status::Suspended), &["b-suspended"]),
+            (status(Status::Deleted), &["b-deleted", "b-twice"]),
+            (status(Status::Purging), &["b-purging"]),
+            (OrganizationQuery { show_deleted: true, ..status(Status::Suspended) }, &["b-suspended"]),
+            (OrganizationQuery { identifier_prefix: prefix("b"), ..status(Status::Active) }, &["b-x"]),
+        ];
+        for (query, expected) in cases {
+            assert_eq!(subject.list(&query, 100).await, expected, "{query:?}");
+            let first: Vec<_> = expected.iter().take(2).copied().collect();
+            assert_eq!(subject.list(&query, 2).await, first, "{query:?}");
+            assert_eq!(subject.list(&query, 0).await, [""; 0], "{query:?}");
+        }
+    });
+}
+
+#[test]
+fn pages_show_each_once_also_while_others_are_added() {
+    on_every_engine(|subject| async move {
+        // Two with one identifier are told apart by their ids.
+        let mut expected: Vec<(String, OrganizationId)> = Vec::new();
+        for number in 0..10 {
+            for _ in 0..2 {
+                let record = organization_in(State::Deleted, &format!("Page {number}"));
+                subject.insert(&record).await;
+                expected.push((record.naming.identifier.as_str().to_owned(), record.id));
+            }
+        }
+        expected.sort();
+        for prefix in [None, Some("page-".to_owned())] {
+            for status in [None, Some(Status::Deleted)] {
+                let mut query = OrganizationQuery {
+                    identifier_prefix: prefix.clone(),
+                    status,
+                    show_deleted: true,
+                    after: None,
+                };
+                let mut seen = Vec::new();
+                loop {
+                    let page = subject.store.organizations.list_organizations(&query, 3).await.unwrap();
+                    let Some(last) = page.last() else { break };
+                    query.after =
+                        Some(OrganizationCursor { identifier: last.naming.identifier.clone(), id: last.id });
+                    seen.extend(page.iter().map(|o| (o.naming.identifier.as_str().to_owned(), o.id)));
+                    // Before and after where the list is now; not for ever, or it would have no end.
+                    for name in ["Aardvark", "Page 5 a", "Zebra"] {
+                        if seen.len() < expected.len() {
+                            subject.insert(&organization_in(State::Deleted, name)).await;
+                        }
+                    }
+                }
+                let given: BTreeSet<_> = expected.iter().cloned().collect();
+                seen.retain(|found| given.contains(found));
+                assert_eq!(seen, expected);
+            }
+        }
+    });
+}
+
+#[test]
+fn a_cursor_before_the_prefix_begins_at_the_prefix() {
+    on_every_engine(|subject| async move {
+        for name in ["Alpha", "Beta", "Gamma"] {
+            subject.insert(&organization(name)).await;
+        }
+        for (after, expected) in [("alpha", vec!["beta"]), ("beta-2", vec![]), ("gamma", vec![])] {
+            let id = OrganizationId::from_bytes([0xff; 12]);
+            let query = OrganizationQuery {
+                identifier_prefix: Some("be".to_owned()),
+                after: Some(OrganizationCursor { identifier: identifier(after), id }),
+                ..Default::default()
+            };
+            assert_eq!(subject.list(&query, 10).await, expected, "after {after}");
+        }
+    });
+}
+
+#[test]
+fn what_is_due_for_purging_comes_longest_due_first() {
+    on_every_engine(|subject| async move {
+        let deleted = |name: &str, second| Organization {
+            purge_at: Some(at(second)),
+            ..organization_in(State::Deleted, name)
+        };
+        let held = Organization { legal_hold: true, ..deleted("Held", 1) };
+        let mut busy = deleted("Busy", 1);
+        busy.operation =
+            Some(given::operation("me", Arguments::Restore { to: given::naming("Busy"), owner_email: None }));
+        let purging = Organization { state: State::Purging, ..deleted("Purging", 1) };
+        let active = Organization { purge_at: Some(at(1)), ..organization("Active") };
+        let kept = Organization { purge_at: None, ..deleted("Kept", 1) };
+        for record in [&held, &busy, &purging, &active, &kept] {
+            subject.insert(record).await;
+        }
+        for (name, second) in [("Third", 30), ("First", 10), ("Second", 20)] {
+            subject.insert(&deleted(name, second)).await;
+        }
+        let due = async |now, limit| -> Vec<String> {
+            let due = subject.store.organizations.list_organizations_to_purge(now, limit).await.unwrap();
+            due.iter().map(|o| o.naming.name.as_str().to_owned()).collect()
+        };
+        assert_eq!(due(at(9), 10).await, [""; 0]);
+        assert_eq!(due(at(10), 10).await, ["First"]);
+        assert_eq!(due(at(100), 10).await, ["First", "Second", "Third"]);
+        assert_eq!(due(at(100), 2).await, ["First", "Second"]);
+
+        // What was in the way goes away.
+        subject.change(&held, |next| next.legal_hold = false).await;
+        subject.change(&busy, |next| next.operation = None).await;
+        assert_eq!(due(at(9), 10).await.len(), 2);
+    });
+}
+
+#[test]
+fn a_delete_needs_the_current_version() {
+    on_every_engine(|subject| async move {
+        let first = subject.insert(&organization("Acme")).await;
+        let second = subject.change(&first, |_| ()).await;
+        let organizations = &subject.store.organizations;
+        for version in [0, 1, 3] {
+            assert_eq!(organizations.delete_organization(first.id, version).await.unwrap(), Stale);
+        }
+        assert_eq!(subject.get(first.id).await, Some(second));
+        assert_eq!(organizations.delete_organization(first.id, 2).await.unwrap(), Done);
+        assert_eq!(subject.get(first.id).await, None);
+        assert_eq!(subject.find(&first.naming.identifier).await, None);
+        assert_eq!(organizations.delete_organization(first.id, 2).await.unwrap(), Stale);
+        subject.insert(&first).await;
+    });
+}
+
+#[test]
+fn an_operation_is_taken_over_when_its_lease_has_run_out() {
+    on_every_engine(|subject| async move {
+        let mut record = organization("Acme");
+        record.operation = Some(given::operation("me", Arguments::Delete));
+        subject.insert(&record).await;
+        subject.insert(&organization("Idle")).await;
+        assert_eq!(subject.claim("me", 10).await, []);
+        subject.clock.advance(OPERATION_LEASE - Duration::from_millis(1));
+        assert_eq!(subject.claim("me", 10).await, []);
+        subject.clock.advance(Duration::from_millis(1));
+
+        let mut expected = record.clone();
+        expected.version += 1;
+        expected.operation.as_mut().unwrap().fence += 1;
+        assert_eq!(subject.claim("me", 10).await, [expected.clone()]);
+        assert_eq!(subject.get(record.id).await, Some(expected), "and that is what is stored");
+        assert_eq!(subject.claim("me", 10).await, [], "it has a new lease");
+
+        // Whoever had it before has lost it.
+        let saved = subject.store.organizations.update_organization(&record.next()).await;
+        assert_eq!(saved.unwrap(), Stale);
+    });
+}
+
+#[test]
+fn every_save_renews_the_lease_by_the_engines_own_clock() {
+    on_every_engine(|subject| async move {
+        let mut record = organization("Acme");
+        record.operation = Some(given::operation("me", Arguments::Delete));
+        let mut record = subject.insert(&record).await;
+        for _ in 0..3 {
+            subject.clock.advance(OPERATION_LEASE - Duration::from_secs(1));
+            assert_eq!(subject.claim("me", 10).await, []);
+            record = subject.change(&record, |_| ()).await;
+        }
+        let record = subject.change(&record, |next| next.operation = None).await;
+        subject.clock.advance(2 * OPERATION_LEASE);
+        assert_eq!(subject.claim("me", 10).await, [], "nothing is under way any more");
+
+        subject
+            .change(&record, |next| next.operation = Some(given::operation("me", Arguments::Delete)))
+            .await;
+        subject.clock.advance(OPERATION_LEASE - Duration::from_secs(1));
+        assert_eq!(subject.claim("me", 10).await, [], "a lease begins with the intent");
+        subject.clock.advance(Duration::from_secs(1));
+        assert_eq!(subject.claim("me", 10).await.len(), 1);
+    });
+}
+
+#[test]
+fn an_engine_of_one_process_takes_what_others_have_left_at_once() {
+    on_every_engine(|subject| async move {
+        if !subject.engine.is_one_process() {
+            return;
+        }
+        for (number, owner) in ["aa", "mm", "zz", "mm"].into_iter().enumerate() {
+            let mut record = organization(&format!("Number {number}"));
+            record.operation = Some(given::operation(owner, Arguments::Delete));
+            subject.insert(&record).await;
+        }
+        let claimed = subject.claim("mm", 10).await;
+        let owners = claimed.iter().map(|record| record.operation.as_ref().unwrap().owner.as_str());
+        assert_eq!(owners.collect::<Vec<_>>(), ["mm", "mm"], "of those of others, and none of its own");
+        assert_eq!(subject.claim("mm", 10).await, []);
+    });
+}
+
+#[test]
+fn no_more_operations_are_taken_than_asked_for_and_each_is_taken_once() {
+    on_every_engine(|subject| async move {
+        for number in 0..25 {
+            let mut record = organization(&format!("Number {number}"));
+            record.operation = Some(given::operation("me", Arguments::Delete));
+            subject.insert(&record).await;
+        }
+        subject.clock.advance(OPERATION_LEASE);
+        assert_eq!(subject.claim("me", 3).await.len(), 3);
+        let rounds = in_parallel(8, |_| {
+            let subject = subject.clone();
+            async move { subject.claim("me", 4).await }
+        })
+        .await;
+        let claimed: Vec<_> = rounds.into_iter().flatten().collect();
+        let distinct: BTreeSet<_> = claimed.iter().map(|record| record.id).collect();
+        assert_eq!((claimed.len(), distinct.len()), (22, 22));
+        assert!(claimed.iter().all(|record| record.operation.as_ref().unwrap().fence == 1));
+    });
+}
+
+/// Many readers by id and by name while every record is changed and renamed: nobody reads less than what was
+/// acknowledged before, and a name never leads to an organization that has another one.
+#[test]
+fn no_read_is_older_than_what_was_acknowledged_before_it() {
+    on_every_engine(|subject| async move {
+        let record = subject.insert(&organization("Name 0")).await;
+        let acknowledged = Arc::new(std::sync::Mutex::new((1, 0)));
+        let writer = {
+            let (subject, acknowledged) = (subject.clone(), acknowledged.clone());
+            let mut record = record.clone();
+            tokio::spawn(async move {
+                for number in 1..=150 {
+                    record = subject
+                        .change(&record, |next| {
+                            next.naming = given::naming(&format!("Name {number}"));
+                            next.reserved = next.naming.reserved();
+                        })
+                        .await;
+                    *acknowledged.lock().unwrap() = (record.version, number);
+                }
+            })
+        };
+        let readers = in_parallel(6, |_| {
+            let (subject, acknowledged, id) = (subject.clone(), acknowledged.clone(), record.id);
+            async move {
+                loop {
+                    let (version, number) = *acknowledged.lock().unwrap();
+                    assert!(subject.get(id).await.unwrap().version >= version);
+                    let name = identifier(&format!("name-{number}"));
+                    let found = subject.store.organizations.find_organization(&name).await.unwrap();
+                    assert!(found.is_none_or(|found| found.naming.identifier == name));
+                    if number > 0 {
+                        let before = identifier(&format!("name-{}", number - 1));
+                        assert_eq!(subject.find(&before).await, None, "that name is given up");
+                    }
+                    if number == 150 {
+                        break;
+                    }
+                }
+            }
+        });
+        readers.await;
+        writer.await.unwrap();
+    });
+}

@@ -1,0 +1,167 @@
+use crate::engines::{Subject, in_parallel, on_every_engine};
+use crate::given::{self, at};
+use jiff::Timestamp;
+use tenantry_domain::idempotency::{Claim, RequestKey, RequestRecord, SavedAnswer};
+use tenantry_domain::ids::OrganizationId;
+
+/// A request whose lease ends after 30 and whose key is kept for 1,000 seconds.
+fn request(key: u8, fingerprint: u8) -> RequestRecord {
+    RequestRecord {
+        key: RequestKey([key; 32]),
+        fingerprint: [fingerprint; 32],
+        organization_id: OrganizationId::from_bytes(given::id()),
+        lease_until: at(30),
+        expires_at: at(1000),
+        answer: None,
+    }
+}
+
+fn answer() -> SavedAnswer {
+    SavedAnswer {
+        status: 201,
+        headers: vec![("content-type".into(), "application/json".into()), ("etag".into(), "\"1\"".into())],
+        body: (0..=u8::MAX).collect(),
+    }
+}
+
+impl Subject {
+    async fn claim_request(&self, record: &RequestRecord, now: Timestamp) -> Claim {
+        self.store.requests.claim_request(record, now).await.unwrap()
+    }
+}
+
+#[test]
+fn a_new_key_is_granted_and_held_until_its_lease_runs_out() {
+    on_every_engine(|subject| async move {
+        let first = request(1, 1);
+        assert_eq!(subject.claim_request(&first, at(0)).await, Claim::Granted(first.organization_id));
+        assert_eq!(subject.claim_request(&first, at(0)).await, Claim::InProgress);
+        let second = RequestRecord { lease_until: at(60), ..request(1, 1) };
+        assert_eq!(subject.claim_request(&second, at(29)).await, Claim::InProgress);
+        let granted = subject.claim_request(&second, at(30)).await;
+        assert_eq!(
+            granted,
+            Claim::Granted(first.organization_id),
+            "what the first one may have made already"
+        );
+        assert_eq!(subject.claim_request(&request(1, 1), at(59)).await, Claim::InProgress, "a new lease");
+        let other = request(2, 1);
+        assert_eq!(subject.claim_request(&other, at(0)).await, Claim::Granted(other.organization_id));
+    });
+}
+
+#[test]
+fn another_request_with_the_same_key_is_refused_whatever_became_of_the_first() {
+    on_every_engine(|subject| async move {
+        let record = request(1, 1);
+        assert_eq!(subject.claim_request(&record, at(0)).await, Claim::Granted(record.organization_id));
+        assert_eq!(subject.claim_request(&request(1, 2), at(1)).await, Claim::OtherRequest);
+        assert_eq!(subject.claim_request(&request(1, 2), at(100)).await, Claim::OtherRequest);
+        subject.store.requests.save_answer(&record.key, &answer()).await.unwrap();
+        assert_eq!(subject.claim_request(&request(1, 2), at(100)).await, Claim::OtherRequest);
+    });
+}
+
+#[test]
+fn an_answer_is_given_again_to_the_byte() {
+    on_every_engine(|subject| async move {
+        let bodiless = SavedAnswer { status: 204, headers: vec![], body: vec![] };
+        for (key, answer) in [(1, answer()), (2, bodiless)] {
+            let record = request(key, 1);
+            assert_eq!(subject.claim_request(&record, at(0)).await, Claim::Granted(record.organization_id));
+            subject.store.requests.save_answer(&record.key, &answer).await.unwrap();
+            for second in [1, 500, 1000] {
+                let again = subject.claim_request(&request(key, 1), at(second)).await;
+                assert_eq!(again, Claim::Answered(answer.clone()));
+            }
+        }
+    });
+}
+
+#[test]
+fn a_released_key_is_as_if_it_had_not_been_used() {
+    on_every_engine(|subject| async move {
+        let first = request(1, 1);
+        assert_eq!(subject.claim_request(&first, at(0)).await, Claim::Granted(first.organization_id));
+        for _ in 0..2 {
+            subject.store.requests.release_request(&first.key).await.unwrap();
+        }
+        let other = request(1, 2);
+        assert_eq!(subject.claim_request(&other, at(0)).await, Claim::Granted(other.organization_id));
+
+        // A key that has its answer keeps it: whoever lets it go late has been overtaken.
+        subject.store.requests.save_answer(&other.key, &answer()).await.unwrap();
+        subject.store.requests.release_request(&other.key).await.unwrap();
+        assert_eq!(subject.claim_request(&other, at(1)).await, Claim::Answered(answer()));
+    });
+}
+
+#[test]
+fn an_answer_to_a_key_that_nobody_holds_is_not_kept() {
+    on_every_engine(|subject| async move {
+        let record = request(1, 1);
+        subject.store.requests.save_answer(&record.key, &answer()).await.unwrap();
+        assert_eq!(subject.claim_request(&record, at(0)).await, Claim::Granted(record.organization_id));
+    });
+}
+
+#[test]
+fn of_fifty_parallel_claims_of_one_key_one_is_granted() {
+    on_every_engine(|subject| async move {
+        for round in 0..2 {
+            let claims = in_parallel(50, |_| {
+                let subject = subject.clone();
+                async move { subject.claim_request(&request(1, 1), at(30 * round)).await }
+            })
+            .await;
+            let granted = claims.iter().filter(|claim| matches!(claim, Claim::Granted(_))).count();
+            let running = claims.iter().filter(|claim| **claim == Claim::InProgress).count();
+            // The second time all find a lease that has run out, and renew it to a moment that has passed.
+            let expected = if round == 0 { (1, 49) } else { (50, 0) };
+            assert_eq!((granted, running), expected, "round {round}");
+        }
+    });
+}
+
+#[test]
+fn of_fifty_parallel_claims_of_an_abandoned_key_one_is_granted() {
+    on_every_engine(|subject| async move {
+        let first = request(1, 1);
+        assert_eq!(subject.claim_request(&first, at(0)).await, Claim::Granted(first.organization_id));
+        let claims = in_parallel(50, |_| {
+            let subject = subject.clone();
+            let again = RequestRecord { lease_until: at(90), ..request(1, 1) };
+            async move { subject.claim_request(&again, at(60)).await }
+        })
+        .await;
+        let granted = claims.iter().filter(|claim| **claim == Claim::Granted(first.organization_id)).count();
+        let running = claims.iter().filter(|claim| **claim == Claim::InProgress).count();
+        assert_eq!((granted, running), (1, 49));
+    });
+}
+
+#[test]
+fn keys_are_forgotten_once_they_have_expired() {
+    on_every_engine(|subject| async move {
+        let requests = &subject.store.requests;
+        for key in 1..=3 {
+            let record = RequestRecord { expires_at: at(10 * u64::from(key)), ..request(key, 1) };
+            assert_eq!(subject.claim_request(&record, at(0)).await, Claim::Granted(record.organization_id));
+            requests.save_answer(&record.key, &answer()).await.unwrap();
+        }
+        // Also one that has not been removed yet.
+        let anew = request(1, 2);
+        assert_eq!(subject.claim_request(&anew, at(10)).await, Claim::OtherRequest);
+        assert_eq!(subject.claim_request(&anew, at(11)).await, Claim::Granted(anew.organization_id));
+
+        assert_eq!(
+            requests.delete_expired_requests(at(20), 10).await.unwrap(),
+            0,
+            "not before, but just now"
+        );
+        assert_eq!(requests.delete_expired_requests(at(99), 1).await.unwrap(), 1, "not more than asked");
+        assert_eq!(requests.delete_expired_requests(at(99), 10).await.unwrap(), 1);
+        assert_eq!(requests.delete_expired_requests(at(99), 10).await.unwrap(), 0);
+        assert_eq!(subject.claim_request(&anew, at(12)).await, Claim::InProgress, "others stay");
+    });
+}
