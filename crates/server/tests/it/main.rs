@@ -5,6 +5,7 @@ mod classic;
 mod command_line;
 #[cfg(feature = "crash-points")]
 mod crash;
+mod ended_rights;
 mod lost_data;
 mod names;
 mod pages;
