@@ -266,7 +266,7 @@ pub fn document(routes: utoipa::openapi::OpenApi, app_name: &str) -> Value {
         "version": env!("CARGO_PKG_VERSION"),
         "description": "Keeps the organizations of a SaaS product and the isolated data of each.\n\nEvery refusal \
             is a problem (RFC 9457) with a stable `code`; each response lists the codes it may carry.",
-        "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
+        "license": { "name": "MIT OR Apache-2.0" },
     });
     document["components"]["securitySchemes"] = json!({
         "token": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT",
