@@ -118,11 +118,11 @@ fn judge_space(report: &mut Report, disk: &StatVfs) {
 
 /// A size as people read it.
 pub fn size(bytes: u64) -> String {
-    match bytes {
-        ..0x10_0000 => format!("{} KiB", bytes >> 10),
-        ..0x2_8000_0000 => format!("{} MiB", bytes >> 20),
-        _ => format!("{} GiB", bytes >> 30),
-    }
+    const UNITS: [(u32, &str); 3] = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
+    // Two digits at least, so that rounding down does not take much away.
+    let unit = UNITS.into_iter().find(|(shift, _)| bytes >> shift >= 10);
+    let (shift, name) = unit.unwrap_or(UNITS[2]);
+    format!("{} {name}", bytes >> shift)
 }
 
 #[cfg(test)]
@@ -160,9 +160,13 @@ mod tests {
 
     #[test]
     fn a_size_has_a_unit_it_can_be_read_in() {
-        for (bytes, text) in
-            [(4096, "4 KiB"), (3 << 20, "3 MiB"), (9 << 30, "9216 MiB"), (10 << 30, "10 GiB")]
-        {
+        for (bytes, text) in [
+            (0, "0 KiB"),
+            (4096, "4 KiB"),
+            (9 << 20, "9216 KiB"),
+            (9 << 30, "9216 MiB"),
+            (10 << 30, "10 GiB"),
+        ] {
             assert_eq!(size(bytes), text);
         }
     }
