@@ -575,6 +575,8 @@ fn no_read_is_older_than_what_was_acknowledged_before_it() {
                     if number == 150 {
                         break;
                     }
+                    // A read from memory never waits, and the writer needs a thread too.
+                    tokio::task::yield_now().await;
                 }
             }
         });
