@@ -35,32 +35,32 @@ impl App {
         if !self.policy.throttle {
             return Ok(attempt);
         }
-        let mut counters = vec![
+        let is_familiar = self.store.throttles.is_counted(&familiar, attempt.at).await?;
+        // One after the other, the narrowest first: what its own limit refuses must not use up what others share,
+        // not even for a moment. And always three: how many there are would tell whether the account knows this
+        // network.
+        let counters = [
             (ThrottleKey::new("pair", &[account, &network]), SIGN_IN_PAIR),
             (ThrottleKey::new("network", &[&network]), SIGN_IN_NETWORK),
+            if is_familiar {
+                (ThrottleKey::new("familiar pair", &[account, &network]), SIGN_IN_PAIR)
+            } else {
+                (ThrottleKey::new("strangers", &[account]), SIGN_IN_STRANGERS)
+            },
         ];
-        if !self.store.throttles.is_counted(&familiar, attempt.at).await? {
-            counters.push((ThrottleKey::new("strangers", &[account]), SIGN_IN_STRANGERS));
-            attempt.stranger = Some(familiar);
-        }
-        // All at once, so that an attempt takes one write's time however many counters it has: how many would
-        // tell whether the account knows this network.
-        let taken =
-            join_all(counters.iter().map(|(key, limit)| self.store.throttles.take(key, *limit, attempt.at)));
-        let mut longest = None;
-        for (counter, taken) in counters.iter().zip(taken.await) {
-            match taken? {
+        for counter in counters {
+            match self.store.throttles.take(&counter.0, counter.1, attempt.at).await? {
                 Taken::Allowed { remaining } => {
-                    attempt.counted.push(*counter);
+                    attempt.counted.push(counter);
                     attempt.remaining = Some(attempt.remaining.map_or(remaining, |left| left.min(remaining)));
                 }
-                Taken::Refused { wait } => longest = longest.max(Some(wait)),
+                Taken::Refused { wait } => {
+                    self.take_back(&attempt).await?;
+                    return Err(refusal(wait));
+                }
             }
         }
-        if let Some(wait) = longest {
-            self.take_back(&attempt).await?;
-            return Err(refusal(wait));
-        }
+        attempt.stranger = (!is_familiar).then_some(familiar);
         Ok(attempt)
     }
 
