@@ -10,4 +10,6 @@ mod lost_data;
 mod names;
 mod pages;
 mod reference_calls;
+mod sign_in;
 mod support;
+mod throttling;
