@@ -58,7 +58,9 @@ fn examine(report: &mut Report, matches: &ArgMatches) {
         report.warn("data directory", "where it is is not known", "correct the settings");
         return;
     };
-    data_dir::examine(report, &client.data_dir);
+    if !data_dir::examine(report, &client.data_dir) {
+        return;
+    }
     let inspection = tenantry_store::inspect(&client.data_dir);
     records::examine(report, &inspection, SystemClock.now());
     let Ok(config) = config else { return };

@@ -92,7 +92,7 @@ impl Directory {
         self.shard_of(id).join(format!("{id}.{fence}.tmp"))
     }
 
-    fn not_writable(&self, error: &io::Error) -> OpenError {
+    pub(super) fn not_writable(&self, error: &io::Error) -> OpenError {
         OpenError::NotWritable { directory: self.0.clone(), cause: error.to_string() }
     }
 }

@@ -132,7 +132,11 @@ fn in_use(directory: &Directory) -> io::Result<bool> {
 
 fn control(directory: &Directory, in_use: bool) -> ControlState {
     let file = directory.control_database();
-    let bytes = size(&file);
+    let bytes = match fs::metadata(&file) {
+        Ok(metadata) => metadata.len(),
+        Err(error) if error.kind() == ErrorKind::NotFound => 0,
+        Err(error) => return ControlState::Refused(directory.not_writable(&error)),
+    };
     if bytes == 0 {
         return ControlState::Empty;
     }

@@ -17,22 +17,32 @@ const NO_BYTES: u64 = 64 << 20;
 /// Free inodes below which somebody should look: every organization is a file, every open one three.
 const FEW_INODES: u64 = 10_000;
 
-/// Looks at `path`.
-pub fn examine(report: &mut Report, path: &Path) {
+/// Looks at `path`; whether what is in it, if anything, can be looked at too.
+pub fn examine(report: &mut Report, path: &Path) -> bool {
     let shown = path.display();
-    match fs::metadata(path) {
+    match may_look(path) {
         Ok(metadata) if metadata.is_dir() => {
             existing(report, path, &metadata);
             space(report, path);
         }
-        Ok(_) => report.fail(CHECK, format!("{shown} is no directory"), "choose another with DATA_DIR"),
+        Ok(_) => {
+            report.fail(CHECK, format!("{shown} is no directory"), "choose another with DATA_DIR");
+            return false;
+        }
         Err(error) if error.kind() == ErrorKind::NotFound => missing(report, path),
-        Err(error) => report.fail(
-            CHECK,
-            format!("{shown} cannot be looked at ({error})"),
-            "run this as the user of the service",
-        ),
+        Err(error) => {
+            let found = format!("{shown} cannot be looked into ({error})");
+            report.fail(CHECK, found, "run this as the user of the service");
+            return false;
+        }
     }
+    true
+}
+
+fn may_look(path: &Path) -> io::Result<Metadata> {
+    let metadata = fs::metadata(path)?;
+    access(path, Access::READ_OK | Access::EXEC_OK)?;
+    Ok(metadata)
 }
 
 fn missing(report: &mut Report, path: &Path) {
@@ -83,7 +93,7 @@ fn existing(report: &mut Report, path: &Path, metadata: &Metadata) {
 }
 
 fn may_write(path: &Path) -> io::Result<()> {
-    Ok(access(path, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK)?)
+    Ok(access(path, Access::WRITE_OK | Access::EXEC_OK)?)
 }
 
 /// A file of another user, as a command leaves it that was run as root: the service cannot open it.

@@ -17,14 +17,14 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Looks who has the address of the settings.
 pub fn examine(report: &mut Report, config: &Config, client: &ClientConfig, inspection: &Inspection) {
     let address = SocketAddr::new(config.host, config.port);
-    let in_use = matches!(inspection.in_use, Ok(true));
+    let in_use = inspection.in_use.as_ref().ok().copied();
     if config.port == 0 {
         report.ok(CHECK, "the service takes any free port");
         return;
     }
     // Let go at once: nobody gets to connect.
     match TcpListener::bind(address) {
-        Ok(_) if in_use => report.warn(
+        Ok(_) if in_use == Some(true) => report.warn(
             CHECK,
             format!("{address} is free, and yet a process has the data directory"),
             "look what it is; a Tenantry with other settings, probably",
@@ -39,7 +39,7 @@ pub fn examine(report: &mut Report, config: &Config, client: &ClientConfig, insp
     }
 }
 
-fn occupied(report: &mut Report, address: SocketAddr, config: &ClientConfig, in_use: bool) {
+fn occupied(report: &mut Report, address: SocketAddr, config: &ClientConfig, in_use: Option<bool>) {
     let asked = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -97,16 +97,16 @@ async fn get<T: serde::de::DeserializeOwned>(client: &Client, path: &[&str]) -> 
     tokio::time::timeout(PATIENCE, asking).await.map_err(late)??.read()
 }
 
-fn answered(report: &mut Report, address: SocketAddr, answers: &Answers, in_use: bool) {
+fn answered(report: &mut Report, address: SocketAddr, answers: &Answers, in_use: Option<bool>) {
     let version = &answers.version;
-    if in_use {
-        report.ok(CHECK, format!("Tenantry {version} answers at {address}"));
-    } else {
+    if in_use == Some(false) {
         report.warn(
             CHECK,
             format!("Tenantry {version} answers at {address}, and has another data directory than this one"),
             "give each its own PORT and DATA_DIR",
         );
+    } else {
+        report.ok(CHECK, format!("Tenantry {version} answers at {address}"));
     }
     match &answers.accepts_key {
         Some(Ok(())) => report.ok("operator key", "the running server takes it"),
