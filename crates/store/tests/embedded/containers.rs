@@ -1,0 +1,134 @@
+//! The files of containers.
+
+use crate::given::{id, new_container, open, organization};
+use rusqlite::Connection;
+use std::fs;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+use tenantry_domain::error::ErrorCode;
+use tenantry_domain::organization::State;
+use tenantry_store::{Tidied, container_file};
+
+/// Every file below the directory of containers, as paths relative to it.
+fn files(data_dir: &Path) -> Vec<String> {
+    let containers = data_dir.join("containers");
+    let mut files = Vec::new();
+    for shard in fs::read_dir(&containers).unwrap() {
+        for file in fs::read_dir(shard.unwrap().path()).unwrap() {
+            let path = file.unwrap().path();
+            files.push(path.strip_prefix(&containers).unwrap().display().to_string());
+        }
+    }
+    files.sort();
+    files
+}
+
+/// The path of a file beside the container of that organization.
+fn beside(data_dir: &Path, number: u8, suffix: &str) -> PathBuf {
+    container_file(data_dir, id(number)).with_file_name(format!("{}{suffix}", id(number)))
+}
+
+#[tokio::test]
+async fn a_container_is_a_whole_database_named_by_the_id() {
+    let directory = TempDir::new().unwrap();
+    let opened = open(directory.path()).await.unwrap();
+    organization(&opened.store, 0xab, State::Active).await;
+    let name = "abababababababababababab";
+    assert_eq!(files(directory.path()), [format!("ab/{name}.db")]);
+
+    let container = Connection::open(container_file(directory.path(), id(0xab))).unwrap();
+    let text = |sql: &str| container.query_row(sql, [], |row| row.get::<_, String>(0)).unwrap();
+    assert_eq!(text("PRAGMA integrity_check"), "ok");
+    assert_eq!(text("PRAGMA journal_mode"), "wal");
+    let metadata = |name: &str| text(&format!("SELECT value FROM metadata WHERE name = '{name}'"));
+    assert_eq!(metadata("organization_id"), name);
+    assert_eq!(metadata("created_at"), "1970-01-01T00:00:00Z");
+    assert_eq!(metadata("schema_version"), "1.0");
+    container.execute_batch("INSERT INTO collections VALUES (1, 'notes')").unwrap();
+    container.execute_batch("INSERT INTO documents VALUES (1, 'a', 1, '{\"a\": 1}')").unwrap();
+    container.close().unwrap();
+    assert_eq!(opened.store.containers.count_documents(id(0xab)).await.unwrap(), 1);
+    assert_eq!(files(directory.path()), [format!("ab/{name}.db")], "a look leaves nothing behind");
+    opened.close().await;
+}
+
+#[tokio::test]
+async fn what_was_never_finished_is_in_nobodys_way() {
+    let directory = TempDir::new().unwrap();
+    let opened = open(directory.path()).await.unwrap();
+    // Cut off while it was written, and after it got its name but before the other one went.
+    fs::write(beside(directory.path(), 1, ".7.tmp"), "half").unwrap();
+    organization(&opened.store, 1, State::Active).await;
+    fs::copy(container_file(directory.path(), id(1)), beside(directory.path(), 1, ".7.tmp")).unwrap();
+    opened.store.containers.create_container(&new_container(1)).await.unwrap();
+    assert_eq!(opened.store.containers.count_documents(id(1)).await.unwrap(), 0);
+    opened.close().await;
+}
+
+#[tokio::test]
+async fn a_file_that_is_not_the_organizations_own_is_never_taken_for_it() {
+    let directory = TempDir::new().unwrap();
+    let opened = open(directory.path()).await.unwrap();
+    organization(&opened.store, 1, State::Active).await;
+    let contents: [Vec<u8>; 3] =
+        [fs::read(container_file(directory.path(), id(1))).unwrap(), b"not a database".to_vec(), Vec::new()];
+    for content in contents {
+        let file = container_file(directory.path(), id(2));
+        fs::write(&file, &content).unwrap();
+        let created = opened.store.containers.create_container(&new_container(2)).await;
+        assert_eq!(created.unwrap_err().code(), ErrorCode::StoreUnavailable);
+        assert_eq!(fs::read(&file).unwrap(), content, "and it is not touched");
+    }
+    opened.close().await;
+}
+
+#[tokio::test]
+async fn a_drop_removes_every_file_of_the_container() {
+    let directory = TempDir::new().unwrap();
+    let opened = open(directory.path()).await.unwrap();
+    let organization = organization(&opened.store, 1, State::Purging).await;
+    for suffix in [".db-wal", ".db-shm", ".3.tmp"] {
+        fs::write(beside(directory.path(), 1, suffix), "").unwrap();
+    }
+    opened.store.containers.drop_container(&organization).await.unwrap();
+    assert_eq!(files(directory.path()), [""; 0]);
+    opened.close().await;
+}
+
+#[tokio::test]
+async fn tidying_removes_what_is_half_made_and_sets_aside_what_nobody_knows() {
+    let directory = TempDir::new().unwrap();
+    let opened = open(directory.path()).await.unwrap();
+    let states = [State::Provisioning, State::Active, State::Deleted, State::Purging];
+    for (number, state) in (1..).zip(states) {
+        organization(&opened.store, number, state).await;
+    }
+    opened.store.containers.create_container(&new_container(9)).await.unwrap();
+    fs::write(beside(directory.path(), 9, ".db-wal"), "log").unwrap();
+    fs::write(beside(directory.path(), 1, ".3.tmp"), "half").unwrap();
+    fs::write(beside(directory.path(), 8, ".0.tmp"), "half").unwrap();
+    let theirs = beside(directory.path(), 1, ".db").with_file_name("notes.txt");
+    fs::write(&theirs, "somebody's own").unwrap();
+
+    assert_eq!(opened.tidy().await.unwrap(), Tidied { removed: 2, quarantined: 2 });
+    let unknown = id(9);
+    let expected = [
+        format!("01/{}.db", id(1)),
+        "01/notes.txt".to_owned(),
+        format!("02/{}.db", id(2)),
+        format!("03/{}.db", id(3)),
+        format!("04/{}.db", id(4)),
+        format!("quarantine/{unknown}.db"),
+        format!("quarantine/{unknown}.db-wal"),
+    ];
+    assert_eq!(files(directory.path()), expected);
+    assert_eq!(opened.tidy().await.unwrap(), Tidied::default(), "a second time there is nothing to do");
+
+    // One that is in quarantine is not replaced by another of its name.
+    let before = fs::read(directory.path().join("containers").join(&expected[5])).unwrap();
+    fs::write(beside(directory.path(), 9, ".db"), "another").unwrap();
+    assert_eq!(opened.tidy().await.unwrap(), Tidied::default());
+    assert_eq!(fs::read(directory.path().join("containers").join(&expected[5])).unwrap(), before);
+    assert_eq!(fs::read(beside(directory.path(), 9, ".db")).unwrap(), b"another");
+    opened.close().await;
+}

@@ -1,0 +1,10 @@
+//! What the embedded engine does beside its ports: its directory, its files, and faults of the disk.
+
+#[cfg(test)]
+mod containers;
+#[cfg(test)]
+mod disk;
+#[cfg(test)]
+mod given;
+#[cfg(test)]
+mod opening;
