@@ -211,6 +211,7 @@ pub trait Containers: Send + Sync {
 pub trait Requests: Send + Sync {
     /// Claims `record.key` for a request: a new key, or one whose holder let its lease run out without an
     /// answer and whose body is the same (then with the `organization_id` of the first holder).
+    /// An engine that is one process by construction ends the leases of earlier processes when it is opened.
     async fn claim_request(&self, record: &RequestRecord, now: Timestamp) -> Result<Claim>;
 
     /// Keeps the answer of a claimed key.

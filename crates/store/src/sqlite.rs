@@ -61,6 +61,7 @@ impl Sqlite {
         schema::upgrade(&mut connection, &file)?;
         connection::configure_writer(&connection).map_err(refused)?;
         installation::beat(&connection).map_err(refused)?;
+        requests::end_leases(&connection).map_err(refused)?;
         let readers = Readers::open(&file, options.readers).map_err(refused)?;
         let files = Files::open(directory).map_err(refused)?;
         let writer = Writer::start(file.clone(), connection, lock).map_err(|error| {

@@ -18,7 +18,11 @@ statements! {
         VALUES (?1, ?2, ?3, ?4, ?5)";
     RENEW = "UPDATE requests SET lease_until = ?2, expires_at = ?3 WHERE key = ?1";
     ANSWER = "UPDATE requests SET status = ?2, headers = ?3, body = ?4 WHERE key = ?1";
+<<<<<<< Updated upstream
     YIELD = "UPDATE requests SET lease_until = 0 WHERE key = ?1 AND status IS NULL";
+=======
+    END_LEASES = "UPDATE requests SET lease_until = 0 WHERE status IS NULL";
+>>>>>>> Stashed changes
     RELEASE = "DELETE FROM requests WHERE key = ?1 AND status IS NULL";
     FORGET = "DELETE FROM requests WHERE key = ?1";
     DELETE_EXPIRED = "DELETE FROM requests WHERE rowid IN \
@@ -56,6 +60,12 @@ impl Requests for Sqlite {
         let now = now.as_millisecond();
         self.write(move |connection| count(DELETE_EXPIRED.execute(connection, params![now, limit])?)).await
     }
+}
+
+/// Ends the leases of requests that were never answered. Before this process did anything, nobody can be at
+/// work on them any more: whoever sends one again need not wait.
+pub(super) fn end_leases(connection: &Connection) -> rusqlite::Result<()> {
+    END_LEASES.execute(connection, []).map(|_| ())
 }
 
 /// A number of rows, which is at most a limit that was a `u32`.

@@ -89,6 +89,7 @@ CREATE TABLE requests (
     body BLOB
 ) STRICT;
 CREATE INDEX requests_expiring ON requests (expires_at);
+CREATE INDEX requests_unanswered ON requests (lease_until) WHERE status IS NULL;
 
 CREATE TABLE throttles (
     key BLOB PRIMARY KEY NOT NULL,
