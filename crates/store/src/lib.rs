@@ -78,8 +78,8 @@ impl Opened {
         self.engine.writer_counts()
     }
 
-    /// Finishes the writes that are queued, refuses others, and lets the data directory go. Afterwards every
-    /// method of the store answers `store_unavailable`.
+    /// Finishes the writes that are queued, refuses others, and lets the data directory go. Afterwards the
+    /// store answers `store_unavailable` to all that is not in memory.
     pub async fn close(self) {
         self.engine.close().await;
     }
