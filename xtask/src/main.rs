@@ -8,6 +8,7 @@
     reason = "this is a command line program, and its progress is what it prints"
 )]
 
+mod bench;
 mod ci;
 mod generate;
 mod licences;
@@ -51,6 +52,17 @@ enum Command {
     Licences,
     /// Checks what neither rustfmt nor clippy looks at: long files, missing module heads, left-over notes
     Tidy,
+    /// Measures how fast the service is, against what bounds it, and writes target/bench.json
+    ///
+    /// Builds the release binary first. Takes some minutes and wants the machine for itself.
+    Bench {
+        /// Measure this alone; may stand several times
+        #[arg(long, value_name = "MEASURE", value_enum)]
+        only: Vec<bench::Measure>,
+        /// Fewer and shorter rounds on smaller data: to see that it works, not for figures
+        #[arg(long)]
+        quick: bool,
+    },
 }
 
 fn main() -> ExitCode {
@@ -60,6 +72,7 @@ fn main() -> ExitCode {
         Command::Generate { check } => generate::run(check),
         Command::Licences => licences::check(),
         Command::Tidy => tidy::check(),
+        Command::Bench { only, quick } => bench::run(&only, quick),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

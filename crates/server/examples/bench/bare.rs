@@ -25,6 +25,7 @@ async fn listen(body: Bytes) -> Result<()> {
     let limits = Limits {
         max_connections: 10_000,
         header_timeout: Duration::from_secs(10),
+        write_timeout: Duration::from_secs(10),
         drain_timeout: Duration::from_secs(1),
     };
     listen::serve(listener, router, limits, std::future::pending()).await;

@@ -1,0 +1,103 @@
+//! A client that costs next to nothing: HTTP/1.1 over one kept connection, one request at a time, blocking.
+//!
+//! It understands what the servers here send: answers with `Content-Length`, all of which arrive whole.
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+/// For one answer to arrive.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A request, ready to be written.
+#[derive(Clone)]
+pub struct Request(Vec<u8>);
+
+impl Request {
+    /// `GET path`.
+    pub fn get(path: &str) -> Self {
+        Self(format!("GET {path} HTTP/1.1\r\nhost: localhost\r\naccept: */*\r\n\r\n").into_bytes())
+    }
+
+    /// `method path` with a JSON body, by whoever has `token`.
+    pub fn json(method: &str, path: &str, token: Option<&str>, body: &Value) -> Self {
+        let credential = token.map(|token| format!("authorization: Bearer {token}\r\n")).unwrap_or_default();
+        let body = body.to_string();
+        let length = body.len();
+        Self(
+            format!(
+                "{method} {path} HTTP/1.1\r\nhost: localhost\r\naccept: */*\r\n{credential}\
+                 content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+            )
+            .into_bytes(),
+        )
+    }
+}
+
+/// A kept connection.
+pub struct Connection {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+impl Connection {
+    /// Connects.
+    pub fn open(address: SocketAddr) -> Result<Self> {
+        let stream = TcpStream::connect(address)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        Ok(Self { stream, buffer: vec![0; 16 << 10] })
+    }
+
+    /// Sends a request whose answer is received later.
+    pub fn send(&mut self, request: &Request) -> Result<()> {
+        Ok(self.stream.write_all(&request.0)?)
+    }
+
+    /// The body of the answer to the request that was sent; anything but a success is an error.
+    pub fn receive(&mut self) -> Result<&[u8]> {
+        let mut filled = 0;
+        loop {
+            let read = self.stream.read(&mut self.buffer[filled..])?;
+            ensure!(read > 0, "the server closed the connection");
+            filled += read;
+            let Some((head, body)) = split(&self.buffer[..filled])? else { continue };
+            match filled - head {
+                arrived if arrived < body => {}
+                arrived if arrived == body => break self.checked(head, filled),
+                _ => bail!("more arrived than was asked for"),
+            }
+        }
+    }
+
+    fn checked(&self, head: usize, filled: usize) -> Result<&[u8]> {
+        let answer = &self.buffer[..filled];
+        ensure!(answer.starts_with(b"HTTP/1.1 2"), "refused: {}", String::from_utf8_lossy(answer));
+        Ok(&answer[head..])
+    }
+
+    /// Sends a request and waits for its answer.
+    pub fn call(&mut self, request: &Request) -> Result<&[u8]> {
+        self.send(request)?;
+        self.receive()
+    }
+
+    /// The body at `path`.
+    pub fn get(&mut self, path: &str) -> Result<&[u8]> {
+        self.call(&Request::get(path))
+    }
+}
+
+/// The bytes of the head and of the body of an answer, once its head has arrived.
+fn split(bytes: &[u8]) -> Result<Option<(usize, usize)>> {
+    let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else {
+        ensure!(bytes.len() < 8 << 10, "an answer with an endless head");
+        return Ok(None);
+    };
+    let head = bytes[..end].split(|byte| *byte == b'\n');
+    let length = head.filter_map(|line| line.strip_prefix(b"content-length: ")).next();
+    let length = str::from_utf8(length.context("an answer without content-length")?)?;
+    Ok(Some((end + 4, length.trim_end().parse()?)))
+}

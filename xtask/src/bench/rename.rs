@@ -1,0 +1,97 @@
+//! Renames of an organization with few documents and of one with many.
+
+use super::Bench;
+use super::client::{Connection, Request};
+use super::programs::PASSWORD;
+use super::report::{Aim, Finding};
+use super::server::Server;
+use super::statistics::{Pairs, median};
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+use std::time::Instant;
+
+const FEW: u32 = 1_000;
+const MANY: u32 = 1_000_000;
+/// Renames of each in a round.
+const RENAMES: u32 = 15;
+
+/// The containers are filled while the service is stopped.
+pub fn measure(bench: &Bench) -> Result<Vec<Finding>> {
+    let many = MANY / bench.shrink;
+    let data_dir = bench.directory.path().join("rename");
+    bench.programs.seed(&data_dir, 2)?;
+    let ids = organization_ids(bench, &data_dir)?;
+    bench.programs.fill(&data_dir, &ids[0], FEW)?;
+    bench.programs.fill(&data_dir, &ids[1], many)?;
+
+    let server = Server::service(bench, &data_dir, &[])?;
+    server.rest()?;
+    let mut large = Renamed::sign_in(&server, 1, many)?;
+    let mut small = Renamed::sign_in(&server, 0, FEW)?;
+    let mut times = Pairs::default();
+    for _ in 0..bench.rounds {
+        let mut round = Vec::new();
+        for _ in 0..RENAMES {
+            round.push((large.rename()?, small.rename()?));
+        }
+        let (large, small): (Vec<f64>, Vec<f64>) = round.into_iter().unzip();
+        times.push(median(large)?, median(small)?);
+    }
+    server.stop()?;
+    Ok(vec![Finding {
+        name: "rename",
+        what: format!("rename: time with {many} documents, to that with {FEW}"),
+        measured: times.ratio()?,
+        unit: "",
+        aim: Aim::AtMost(1.3),
+        detail: format!("{:.2} ms, {:.2} ms", times.first()?, times.second()?),
+    }])
+}
+
+fn organization_ids(bench: &Bench, data_dir: &std::path::Path) -> Result<Vec<String>> {
+    let server = Server::service(bench, data_dir, &[])?;
+    let mut connection = Connection::open(server.address)?;
+    let mut id = |number: u32| {
+        let body = connection.get(&format!("/org/get?organization_name=Organization%20{number}"))?;
+        text(&serde_json::from_slice(body)?, "id")
+    };
+    let ids = vec![id(0)?, id(1)?];
+    server.stop()?;
+    Ok(ids)
+}
+
+/// An organization that is renamed again and again.
+struct Renamed {
+    connection: Connection,
+    token: String,
+    number: u32,
+    documents: u32,
+    renames: u32,
+}
+
+impl Renamed {
+    fn sign_in(server: &Server, number: u32, documents: u32) -> Result<Self> {
+        let mut connection = Connection::open(server.address)?;
+        let login = json!({ "email": format!("admin{number}@example.com"), "password": PASSWORD });
+        let grant = connection.call(&Request::json("POST", "/admin/login", None, &login))?;
+        let token = text(&serde_json::from_slice(grant)?, "access_token")?;
+        Ok(Self { connection, token, number, documents, renames: 0 })
+    }
+
+    /// Gives it another name; how long that took, in milliseconds.
+    fn rename(&mut self) -> Result<f64> {
+        self.renames += 1;
+        let name = json!({ "organization_name": format!("Renamed {} {}", self.number, self.renames) });
+        let request = Request::json("PUT", "/org/update", Some(&self.token), &name);
+        let began = Instant::now();
+        let answer = self.connection.call(&request)?;
+        let took = began.elapsed().as_secs_f64() * 1e3;
+        let migrated = &serde_json::from_slice::<Value>(answer)?["documents_migrated"];
+        ensure!(*migrated == self.documents, "{migrated} documents instead of {}", self.documents);
+        Ok(took)
+    }
+}
+
+fn text(answer: &Value, field: &str) -> Result<String> {
+    Ok(answer[field].as_str().with_context(|| format!("an answer without {field}"))?.to_owned())
+}
