@@ -18,11 +18,8 @@ statements! {
         VALUES (?1, ?2, ?3, ?4, ?5)";
     RENEW = "UPDATE requests SET lease_until = ?2, expires_at = ?3 WHERE key = ?1";
     ANSWER = "UPDATE requests SET status = ?2, headers = ?3, body = ?4 WHERE key = ?1";
-<<<<<<< Updated upstream
     YIELD = "UPDATE requests SET lease_until = 0 WHERE key = ?1 AND status IS NULL";
-=======
-    END_LEASES = "UPDATE requests SET lease_until = 0 WHERE status IS NULL";
->>>>>>> Stashed changes
+    END_LEASES = "UPDATE requests SET lease_until = 0 WHERE status IS NULL AND lease_until > 0";
     RELEASE = "DELETE FROM requests WHERE key = ?1 AND status IS NULL";
     FORGET = "DELETE FROM requests WHERE key = ?1";
     DELETE_EXPIRED = "DELETE FROM requests WHERE rowid IN \
