@@ -160,7 +160,15 @@ impl Error {
     /// An occurrence of `code` with nothing to add.
     #[must_use]
     pub const fn new(code: ErrorCode) -> Self {
-        Self { code, detail: None, fields: Vec::new(), retry_after: None, max_age: None, remaining: None, cause: None }
+        Self {
+            code,
+            detail: None,
+            fields: Vec::new(),
+            retry_after: None,
+            max_age: None,
+            remaining: None,
+            cause: None,
+        }
     }
 
     /// `invalid_input` with the fields that are wrong.

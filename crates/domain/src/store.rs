@@ -82,11 +82,16 @@ pub trait Organizations: Send + Sync {
     async fn find_organization_of_operation(&self, id: OperationId) -> Result<Option<Arc<Organization>>>;
 
     /// Up to `limit` records in the order of identifier, then id.
-    async fn list_organizations(&self, query: &OrganizationQuery, limit: u32) -> Result<Vec<Arc<Organization>>>;
+    async fn list_organizations(
+        &self,
+        query: &OrganizationQuery,
+        limit: u32,
+    ) -> Result<Vec<Arc<Organization>>>;
 
     /// Up to `limit` deleted ones without a legal hold and without an operation whose `purge_at` is not after
     /// `now`, the longest due first.
-    async fn list_organizations_to_purge(&self, now: Timestamp, limit: u32) -> Result<Vec<Arc<Organization>>>;
+    async fn list_organizations_to_purge(&self, now: Timestamp, limit: u32)
+    -> Result<Vec<Arc<Organization>>>;
 
     /// Puts `organization` in place of the version before it. `name_taken` if another record holds one of its
     /// reserved keys. A record that carries an operation has its lease renewed by the engine's own clock.
@@ -196,11 +201,12 @@ pub trait Containers: Send + Sync {
     /// from others, where ids do not.
     async fn create_container(&self, container: &NewContainer) -> Result<Option<ContainerId>>;
 
-    /// Brings the container under another visible name, where the placement has one.
+    /// Brings the container from the visible name in `organization` under another one, where the placement has
+    /// one; one that is there already is not an error. `store_unavailable` if it is under neither.
     async fn move_container(&self, organization: &Organization, namespace: &str) -> Result<()>;
 
     /// How many documents are in it, exactly.
-    async fn count_documents(&self, organization_id: OrganizationId) -> Result<u64>;
+    async fn count_documents(&self, organization: &Organization) -> Result<u64>;
 
     /// Removes it with all that is in it; one that is not there is not an error.
     async fn drop_container(&self, organization: &Organization) -> Result<()>;

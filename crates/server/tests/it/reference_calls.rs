@@ -156,7 +156,10 @@ fn curl(base: &str, method: &str, path: &str, token: Option<&str>, body: Option<
     if let Some(body) = body {
         command.args(["-H", "Content-Type: application/json", "-d", body]);
     }
-    let output = command.arg(format!("{base}{path}")).output().expect("curl is there: `cargo xtask tools` installs it");
+    let output = command
+        .arg(format!("{base}{path}"))
+        .output()
+        .expect("curl is there: `cargo xtask tools` installs it");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).unwrap();
     let (body, status) = text.rsplit_once('\n').unwrap();
@@ -182,7 +185,8 @@ async fn the_calls_of_reference_d_work_from_python_requests() {
     tokio::task::spawn_blocking(move || {
         let mut python = python(&base);
         let (mut input, output) = (python.stdin.take().unwrap(), python.stdout.take().unwrap());
-        let lines = std::cell::RefCell::new((&mut input, std::io::BufRead::lines(std::io::BufReader::new(output))));
+        let lines =
+            std::cell::RefCell::new((&mut input, std::io::BufRead::lines(std::io::BufReader::new(output))));
         for flow in &FLOWS {
             run_flow(flow, &|method, path, token, body| {
                 let mut both = lines.borrow_mut();
