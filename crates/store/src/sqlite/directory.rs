@@ -44,7 +44,7 @@ impl Directory {
         make_directory(&self.containers())?;
         make_directory(&self.quarantine())?;
         for shard in self.shards() {
-            make_directory(&shard)?;
+            make_one(&shard)?;
         }
         // An empty file is an empty database. Its log and shared memory get the mode that it has.
         private_file().create(true).truncate(false).open(self.control_database())?;
@@ -115,13 +115,29 @@ pub(super) fn sync_directory(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 
-/// Makes `path` and its parents, for the owner alone, where they are missing.
+/// Makes `path` and its parents, where they are missing; durably, because what is in a directory is lost with
+/// its name.
 fn make_directory(path: &Path) -> io::Result<()> {
-    match DirBuilder::new().mode(0o700).create(path) {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+    // The parent of a relative path of one name is the current directory.
+    let parent = match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    let made = match make_one(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            DirBuilder::new().mode(0o700).recursive(true).create(path)
+            make_directory(parent)?;
+            make_one(path)
         }
         other => other,
+    };
+    if made? { sync_directory(parent) } else { Ok(()) }
+}
+
+/// Makes the directory `path` for its owner alone; whether it was missing.
+fn make_one(path: &Path) -> io::Result<bool> {
+    match DirBuilder::new().mode(0o700).create(path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists && path.is_dir() => Ok(false),
+        Err(error) => Err(error),
     }
 }
