@@ -8,6 +8,7 @@ mod crash;
 mod ended_rights;
 mod lost_data;
 mod names;
+mod organizations;
 mod pages;
 mod reference_calls;
 mod sign_in;
