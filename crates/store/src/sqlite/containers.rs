@@ -62,8 +62,9 @@ impl Containers for Sqlite {
         Ok(())
     }
 
-    async fn count_documents(&self, organization_id: OrganizationId) -> Result<u64> {
-        self.on_files(move |files| files.count(organization_id)).await
+    async fn count_documents(&self, organization: &Organization) -> Result<u64> {
+        let id = organization.id;
+        self.on_files(move |files| files.count(id)).await
     }
 
     async fn drop_container(&self, organization: &Organization) -> Result<()> {

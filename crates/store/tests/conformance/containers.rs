@@ -24,7 +24,7 @@ impl Subject {
     }
 
     async fn count(&self, organization: &Organization) -> u64 {
-        self.store.containers.count_documents(organization.id).await.unwrap()
+        self.store.containers.count_documents(organization).await.unwrap()
     }
 }
 
@@ -79,9 +79,9 @@ fn two_that_make_one_container_make_one() {
 #[test]
 fn a_container_that_is_not_there_is_unavailable_and_not_empty() {
     on_every_engine(|subject| async move {
-        let counted = subject.store.containers.count_documents(organization("Nowhere").id).await;
+        let counted = subject.store.containers.count_documents(&organization("Nowhere")).await;
         assert_eq!(refusal(counted), ErrorCode::StoreUnavailable);
-        let again = subject.store.containers.count_documents(organization("Nowhere").id).await;
+        let again = subject.store.containers.count_documents(&organization("Nowhere")).await;
         assert_eq!(refusal(again), ErrorCode::StoreUnavailable, "asking makes none");
     });
 }
@@ -106,7 +106,7 @@ fn a_dropped_container_is_gone_with_all_that_was_in_it() {
         let neighbour = subject.container_with("Neighbour", 2).await;
         for _ in 0..2 {
             subject.store.containers.drop_container(&acme).await.unwrap();
-            let counted = subject.store.containers.count_documents(acme.id).await;
+            let counted = subject.store.containers.count_documents(&acme).await;
             assert_eq!(refusal(counted), ErrorCode::StoreUnavailable);
         }
         assert_eq!(subject.count(&neighbour).await, 2);

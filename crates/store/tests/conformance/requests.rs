@@ -97,6 +97,23 @@ fn a_released_key_is_as_if_it_had_not_been_used() {
 }
 
 #[test]
+fn a_yielded_key_is_granted_to_whoever_comes_next() {
+    on_every_engine(|subject| async move {
+        let first = request(1, 1);
+        subject.store.requests.yield_request(&first.key).await.unwrap();
+        assert_eq!(subject.claim_request(&first, at(0)).await, Claim::Granted(first.organization_id));
+        subject.store.requests.yield_request(&first.key).await.unwrap();
+        let granted = subject.claim_request(&request(1, 1), at(1)).await;
+        assert_eq!(granted, Claim::Granted(first.organization_id), "what the first one may have made already");
+        assert_eq!(subject.claim_request(&request(1, 1), at(1)).await, Claim::InProgress);
+
+        subject.store.requests.save_answer(&first.key, &answer()).await.unwrap();
+        subject.store.requests.yield_request(&first.key).await.unwrap();
+        assert_eq!(subject.claim_request(&request(1, 1), at(1)).await, Claim::Answered(answer()));
+    });
+}
+
+#[test]
 fn an_answer_to_a_key_that_nobody_holds_is_not_kept() {
     on_every_engine(|subject| async move {
         let record = request(1, 1);

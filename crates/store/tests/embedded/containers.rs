@@ -32,7 +32,7 @@ fn beside(data_dir: &Path, number: u8, suffix: &str) -> PathBuf {
 async fn a_container_is_a_whole_database_named_by_the_id() {
     let directory = TempDir::new().unwrap();
     let opened = open(directory.path()).await.unwrap();
-    organization(&opened.store, 0xab, State::Active).await;
+    let organization = organization(&opened.store, 0xab, State::Active).await;
     let name = "abababababababababababab";
     assert_eq!(files(directory.path()), [format!("ab/{name}.db")]);
 
@@ -47,7 +47,7 @@ async fn a_container_is_a_whole_database_named_by_the_id() {
     container.execute_batch("INSERT INTO collections VALUES (1, 'notes')").unwrap();
     container.execute_batch("INSERT INTO documents VALUES (1, 'a', 1, '{\"a\": 1}')").unwrap();
     container.close().unwrap();
-    assert_eq!(opened.store.containers.count_documents(id(0xab)).await.unwrap(), 1);
+    assert_eq!(opened.store.containers.count_documents(&organization).await.unwrap(), 1);
     assert_eq!(files(directory.path()), [format!("ab/{name}.db")], "a look leaves nothing behind");
     opened.close().await;
 }
@@ -58,10 +58,10 @@ async fn what_was_never_finished_is_in_nobodys_way() {
     let opened = open(directory.path()).await.unwrap();
     // Cut off while it was written, and after it got its name but before the other one went.
     fs::write(beside(directory.path(), 1, ".7.tmp"), "half").unwrap();
-    organization(&opened.store, 1, State::Active).await;
+    let organization = organization(&opened.store, 1, State::Active).await;
     fs::copy(container_file(directory.path(), id(1)), beside(directory.path(), 1, ".7.tmp")).unwrap();
     opened.store.containers.create_container(&new_container(1)).await.unwrap();
-    assert_eq!(opened.store.containers.count_documents(id(1)).await.unwrap(), 0);
+    assert_eq!(opened.store.containers.count_documents(&organization).await.unwrap(), 0);
     opened.close().await;
 }
 

@@ -77,8 +77,8 @@ async fn a_container_that_cannot_be_opened_is_unavailable_and_a_good_one_beside_
     let good = organization(&opened.store, 1, State::Active).await;
     let bad = organization(&opened.store, 2, State::Active).await;
     fs::write(tenantry_store::container_file(directory.path(), bad.id), vec![b'x'; 4096]).unwrap();
-    let error = opened.store.containers.count_documents(bad.id).await.unwrap_err();
+    let error = opened.store.containers.count_documents(&bad).await.unwrap_err();
     assert_eq!(error.code(), ErrorCode::StoreUnavailable);
-    assert_eq!(opened.store.containers.count_documents(good.id).await.unwrap(), 0);
+    assert_eq!(opened.store.containers.count_documents(&good).await.unwrap(), 0);
     opened.close().await;
 }

@@ -1,12 +1,14 @@
 //! Opening a data directory, in whatever condition it is.
 
 use crate::given::{Disk, id, open, organization, refused};
+use jiff::Timestamp;
 use rusqlite::Connection;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 use tenantry_domain::error::ErrorCode;
+use tenantry_domain::idempotency::{Claim, RequestKey, RequestRecord};
 use tenantry_domain::organization::State;
 use tenantry_store::{OpenError, container_file};
 
@@ -129,6 +131,30 @@ async fn only_its_owner_can_read_what_is_made() {
     opened.close().await;
 }
 
+#[tokio::test]
+async fn the_leases_of_an_earlier_process_end_with_it() {
+    let directory = TempDir::new().unwrap();
+    let request = RequestRecord {
+        key: RequestKey([1; 32]),
+        fingerprint: [2; 32],
+        organization_id: id(3),
+        lease_until: Timestamp::MAX,
+        expires_at: Timestamp::MAX,
+        answer: None,
+    };
+    let first = open(directory.path()).await.unwrap();
+    for claim in [Claim::Granted(id(3)), Claim::InProgress] {
+        let claimed = first.store.requests.claim_request(&request, Timestamp::UNIX_EPOCH).await;
+        assert_eq!(claimed.unwrap(), claim);
+    }
+    first.close().await;
+    let second = open(directory.path()).await.unwrap();
+    let again = RequestRecord { organization_id: id(4), ..request };
+    let claimed = second.store.requests.claim_request(&again, Timestamp::UNIX_EPOCH).await;
+    assert_eq!(claimed.unwrap(), Claim::Granted(id(3)));
+    second.close().await;
+}
+
 /// What is in the files at any moment is what a crash at that moment leaves.
 #[tokio::test]
 async fn what_was_acknowledged_is_there_after_a_crash() {
@@ -148,7 +174,7 @@ async fn what_was_acknowledged_is_there_after_a_crash() {
     for writer in writers {
         writer.await.unwrap();
     }
-    organization(&opened.store, 1, State::Active).await;
+    let organization = organization(&opened.store, 1, State::Active).await;
 
     let after_crash = TempDir::new().unwrap();
     let container = container_file(after_crash.path(), id(1));
@@ -167,7 +193,7 @@ async fn what_was_acknowledged_is_there_after_a_crash() {
         }
     }
     assert!(recovered.store.organizations.get_organization(id(1)).await.unwrap().is_some());
-    assert_eq!(recovered.store.containers.count_documents(id(1)).await.unwrap(), 0);
+    assert_eq!(recovered.store.containers.count_documents(&organization).await.unwrap(), 0);
     recovered.close().await;
     opened.close().await;
 }
