@@ -44,7 +44,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Some(("serve", matches)) => with_config(matches, serve::run),
         Some(("org", matches)) => return org::run(matches),
         Some(("doctor", matches)) => return doctor::run(matches),
-        Some(("operator-key", matches)) => with_config(matches, |config| operator_key::run(&config)),
+        Some(("operator-key", matches)) => with_config(matches, operator_key::run),
         Some(("openapi", _)) => docs::openapi(),
         Some((_, matches)) => docs::run(matches),
     };
@@ -57,9 +57,9 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     }
 }
 
-fn with_config(matches: &ArgMatches, run: impl FnOnce(Config) -> Result<()>) -> Result<()> {
+fn with_config(matches: &ArgMatches, run: impl FnOnce(&Config) -> Result<()>) -> Result<()> {
     let config = Config::load(matches, config::environment(), Some(Path::new(".env")))?;
-    run(config)
+    run(&config)
 }
 
 /// A flag that needs no value.

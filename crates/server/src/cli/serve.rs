@@ -19,12 +19,12 @@ use tokio::signal::unix::{SignalKind, signal};
 ///
 /// # Errors
 /// A sentence: what is in the way and what to do.
-pub fn run(config: Config) -> Result<()> {
+pub fn run(config: &Config) -> Result<()> {
     #[cfg(feature = "crash-points")]
     crate::crash::arm();
-    telemetry::init(&config);
+    telemetry::init(config);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve(&config))
+    runtime.block_on(serve(config))
 }
 
 async fn serve(config: &Config) -> Result<()> {

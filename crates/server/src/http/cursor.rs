@@ -29,7 +29,7 @@ impl Cursor {
     /// # Errors
     /// The sentence for the field.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let bytes = (text.len() % 2 == 0 && text.len() <= 512)
+        let bytes = (text.len().is_multiple_of(2) && text.len() <= 512)
             .then(|| {
                 (0..text.len())
                     .step_by(2)

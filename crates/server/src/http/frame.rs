@@ -66,6 +66,7 @@ fn log(id: &RequestId, seen: &Observed<'_>) {
 }
 
 /// The answer where a handler panicked: a defect, told to the log and not to the client.
+#[expect(clippy::needless_pass_by_value, reason = "the layer that calls it gives the panic away")]
 pub fn on_panic(panic: Box<dyn Any + Send>) -> Response {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("of unknown kind");

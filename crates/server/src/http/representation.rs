@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use serde::Serialize;
 use tenantry_domain::app::OrganizationView;
+use tenantry_domain::email::EmailAddress;
 use tenantry_domain::operation::{Actor, OperationRecord};
 use utoipa::ToSchema;
 
@@ -61,7 +62,7 @@ impl<'a> OrganizationBody<'a> {
             organization_name: organization.naming.name.as_str(),
             organization_identifier: organization.naming.identifier.as_str(),
             tenant_collection: Some(&organization.naming.namespace),
-            admin_email: view.admin_email().map(|email| email.as_str()),
+            admin_email: view.admin_email().map(EmailAddress::as_str),
             admin_id: organization.owner_id,
             placement: organization.placement.as_str(),
             status: organization.status().as_str(),

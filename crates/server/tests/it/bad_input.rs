@@ -209,7 +209,7 @@ async fn what_is_not_one_json_object_without_duplicate_keys_is_refused() {
         b"{\"a\":{\"b\":1,\"b\":2}}",
         b"\xef\xbb\xbf{}",
         b"{\"a\":\"\xff\"}",
-        b"{\0\"\0a\0\"\0:\01\0}\0",
+        b"{\x00\"\x00a\x00\"\x00:\x001\x00}\x00",
     ];
     for route in &scene.routes {
         for body in bodies {

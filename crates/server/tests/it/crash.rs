@@ -4,6 +4,8 @@
 //! What a newcomer gets wrong: a point that is never reached proves nothing. So each run first expects the
 //! process to have died there, and [`every_crash_point_belongs_to_a_case`] expects each point to be run.
 
+#![expect(clippy::print_stdout, reason = "a run says how much it killed and checked")]
+
 use crate::support::checker::{Snapshot, put_documents, running_operations};
 use crate::support::client::{Answer, Client};
 use crate::support::given::{PASSWORD, encoded, new_organization};

@@ -251,7 +251,7 @@ async fn health_answers_and_memory_stays_while_a_hundred_people_sign_in() {
         sign_ins.spawn(async move { client.post("/admin/login", &body).await.ok() });
     }
     let (mut asked, mut most) = (0, 0);
-    while sign_ins.len() > 0 {
+    while !sign_ins.is_empty() {
         let began = Instant::now();
         app.client().get("/health").await.ok();
         assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());

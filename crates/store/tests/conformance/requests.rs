@@ -104,7 +104,11 @@ fn a_yielded_key_is_granted_to_whoever_comes_next() {
         assert_eq!(subject.claim_request(&first, at(0)).await, Claim::Granted(first.organization_id));
         subject.store.requests.yield_request(&first.key).await.unwrap();
         let granted = subject.claim_request(&request(1, 1), at(1)).await;
-        assert_eq!(granted, Claim::Granted(first.organization_id), "what the first one may have made already");
+        assert_eq!(
+            granted,
+            Claim::Granted(first.organization_id),
+            "what the first one may have made already"
+        );
         assert_eq!(subject.claim_request(&request(1, 1), at(1)).await, Claim::InProgress);
 
         subject.store.requests.save_answer(&first.key, &answer()).await.unwrap();

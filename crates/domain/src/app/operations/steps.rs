@@ -38,7 +38,7 @@ impl App {
             },
             (Step::MoveContainer, Arguments::Rename { to, .. }) => {
                 containers.move_container(organization, &to.namespace).await?;
-                Ok(Observed::Counted(containers.count_documents(organization.id).await?))
+                Ok(Observed::Counted(containers.count_documents(organization).await?))
             }
             (Step::HideContainer, _) => {
                 containers.move_container(organization, &organization.trash_namespace()).await?;

@@ -81,7 +81,7 @@ impl App {
     }
 
     async fn open(directory: TempDir, flags: Vec<String>, clock: Arc<TestClock>) -> Self {
-        let config = config(directory.path().join("data"), &flags);
+        let config = config(&directory.path().join("data"), &flags);
         let service = Service::start(&config, Arc::clone(&clock) as Arc<dyn Clock>, Arc::new(SystemEntropy))
             .await
             .unwrap();
@@ -166,7 +166,7 @@ impl App {
     }
 }
 
-fn config(data_dir: PathBuf, more: &[String]) -> Config {
+fn config(data_dir: &Path, more: &[String]) -> Config {
     let fixed = ["tenantry".to_owned(), format!("--data-dir={}", data_dir.display())];
     let matches = flags(clap::Command::new("tenantry")).get_matches_from(fixed.iter().chain(more));
     Config::load(&matches, std::iter::empty(), None).unwrap()
