@@ -49,6 +49,8 @@ pub struct CreateOrganization {
 
 /// Create an organization, its first admin and its container.
 #[utoipa::path(post, path = "/org/create", operation_id = "create", tag = "Classic",
+    params(("Idempotency-Key" = Option<String>, Header,
+        description = "Send the same key to get the same answer, and no second organization.")),
     request_body = CreateOrganization,
     responses((status = 201, description = "The organization.", body = inline(OrganizationBody<'static>))))]
 pub async fn create(
@@ -172,6 +174,7 @@ pub struct UpdatedOrganization<'a> {
 
 /// Rename your organization, change its admin's credentials, or both.
 #[utoipa::path(put, path = "/org/update", operation_id = "update", tag = "Classic",
+    params(("If-Match" = Option<String>, Header, description = "Its `ETag`, to change no later version.")),
     request_body = UpdateOrganization,
     responses((status = 200, description = "The organization, and what became of its data.",
         body = inline(UpdatedOrganization<'static>))))]
@@ -282,7 +285,8 @@ pub struct DeletedOrganization {
 #[utoipa::path(delete, path = "/org/delete", operation_id = "delete", tag = "Classic",
     params(
         ("organization_name" = Option<String>, Query, description = "Its name; here or in the body."),
-        ("purge" = Option<bool>, Query, description = "`true`: do not keep it.")),
+        ("purge" = Option<bool>, Query, description = "`true`: do not keep it."),
+        ("If-Match" = Option<String>, Header, description = "Its `ETag`, to delete no later version.")),
     request_body(content = Option<DeleteOrganization>, description = "Its name, where it is not in the query."),
     responses((status = 200, description = "It is deleted.", body = DeletedOrganization)))]
 pub async fn delete(

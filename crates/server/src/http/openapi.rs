@@ -291,6 +291,9 @@ fn apply(operation: &mut Value, rule: &Rule) {
     operation["security"] = rule.access.security();
     operation["x-access"] = rule.access.as_str().into();
     let reads_body = operation.get("requestBody").is_some();
+    if let Some(body) = operation.get_mut("requestBody") {
+        say_absent_not_null(body);
+    }
     let body = if reads_body { BODY } else { &[] };
     let mut by_status: BTreeMap<u16, Vec<ErrorCode>> = BTreeMap::new();
     for code in rule.codes.iter().chain(rule.access.codes()).chain(ALWAYS).chain(body) {
@@ -301,6 +304,17 @@ fn apply(operation: &mut Value, rule: &Rule) {
     }
     for (status, codes) in by_status {
         operation["responses"][status.to_string()] = response(&codes);
+    }
+}
+
+/// A body that may be absent is written as an `Option`, which the document would call one that may be `null`.
+fn say_absent_not_null(body: &mut Value) {
+    for media in body["content"].as_object_mut().into_iter().flat_map(Map::values_mut) {
+        let choices = media["schema"]["oneOf"].as_array();
+        let other = choices.and_then(|choices| choices.iter().find(|schema| schema["type"] != "null"));
+        if let Some(schema) = other.cloned() {
+            media["schema"] = schema;
+        }
     }
 }
 

@@ -161,7 +161,8 @@ pub struct OrganizationPatch {
     params(
         ("organization" = String, Path, description = "Its id or identifier."),
         ("If-Match" = Option<String>, Header, description = "Its `ETag`, to change no later version.")),
-    request_body = OrganizationPatch,
+    request_body(content(
+        (OrganizationPatch = "application/merge-patch+json"), (OrganizationPatch = "application/json"))),
     responses(
         (status = 200, description = "The organization.", body = inline(OrganizationDetails<'static>)),
         (status = 202, description = "The change goes on; `Location` says where to watch.", body = OperationBody)))]

@@ -462,6 +462,23 @@ async fn a_delete_is_refused_with_every_reason_and_then_nothing_has_changed() {
 }
 
 #[tokio::test]
+async fn an_update_and_a_delete_with_if_match_meet_the_version_they_name_or_none() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    let old = find(&app, "Acme").await.header("etag").to_owned();
+    let update = json!({ "organization_name": "Acme Global" });
+    let updated = acme.owner.with_header("if-match", &old).put("/org/update", &update).await;
+    let current = updated.header("etag").to_owned();
+    updated.ok();
+    let path = "/org/delete?organization_name=Acme%20Global";
+    let late = acme.owner.with_header("if-match", &old);
+    late.put("/org/update", &json!({ "organization_name": "Late" })).await.refused("version_mismatch");
+    late.delete(path).await.refused("version_mismatch");
+    assert_eq!(find(&app, "Acme Global").await.header("etag"), current);
+    acme.owner.with_header("if-match", &current).delete(path).await.ok();
+}
+
+#[tokio::test]
 async fn where_names_are_not_public_deleting_says_nothing_of_others() {
     let app = Setup::unlimited().with("--public-lookup=off").start().await;
     let acme = organization(&app, "Acme").await;

@@ -8,6 +8,7 @@ mod command_line;
 #[cfg(feature = "crash-points")]
 mod crash;
 mod ended_rights;
+mod every_operation;
 mod lost_data;
 mod names;
 mod organizations;

@@ -8,4 +8,5 @@ pub mod given;
 pub mod process;
 pub mod raw;
 pub mod records;
+pub mod schema;
 pub mod terminal;

@@ -1,6 +1,7 @@
 //! A client that holds the service to its own OpenAPI document: a status or code that the document does not
 //! list for an operation fails the test, whatever the test was about.
 
+use super::schema::mismatches;
 use reqwest::{Method, StatusCode, header::HeaderMap};
 use serde_json::Value;
 use std::sync::Arc;
@@ -112,6 +113,7 @@ impl Client {
         let Some(operation) = self.operation(method, path) else { return };
         let listed = &operation["responses"][answer.status.as_str()];
         assert!(!listed.is_null(), "{answer}: the document does not list this status");
+        answer.check_body(&self.document, listed);
         if answer.status.is_client_error() || answer.status.is_server_error() {
             let codes = listed["x-codes"].as_array().unwrap_or_else(|| panic!("{answer}: no codes listed"));
             assert!(codes.contains(&answer.json()["code"]), "{answer}: the document does not list this code");
@@ -216,6 +218,21 @@ impl Answer {
                 pointers.collect::<Vec<_>>().join(" ")
             }
             _ => panic!("{self}: not a refusal"),
+        }
+    }
+
+    /// Holds the body to what the document says of this status.
+    fn check_body(&self, document: &Value, listed: &Value) {
+        let Some(content) = listed["content"].as_object() else {
+            assert!(self.text.is_empty(), "{self}: the document lists no body");
+            return;
+        };
+        let content_type = self.header("content-type").split(';').next().unwrap();
+        let media = content.get(content_type);
+        let media = media.unwrap_or_else(|| panic!("{self}: the document does not list {content_type}"));
+        if content_type.ends_with("json") {
+            let wrong = mismatches(document, &media["schema"], &self.json());
+            assert!(wrong.is_empty(), "{self}: {wrong:?}");
         }
     }
 
