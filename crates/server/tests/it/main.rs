@@ -5,6 +5,7 @@
 mod bad_input;
 mod classic;
 mod command_line;
+mod concurrency;
 #[cfg(feature = "crash-points")]
 mod crash;
 mod ended_rights;

@@ -88,7 +88,7 @@ impl Snapshot {
             problems.extend(self.container_of(id).into_iter().map(told));
         }
         problems.extend(self.orphans());
-        problems.extend(self.accounts());
+        problems.extend(self.misplaced_accounts());
         problems.extend(self.log());
         problems
     }
@@ -109,12 +109,12 @@ impl Snapshot {
     }
 
     /// How many accounts there are.
-    pub fn account_count(&self) -> usize {
+    pub fn accounts(&self) -> usize {
         self.accounts.len()
     }
 
     /// How many containers there are.
-    pub fn container_count(&self) -> usize {
+    pub fn containers(&self) -> usize {
         self.containers.len()
     }
 
@@ -224,7 +224,7 @@ impl Snapshot {
     }
 
     /// An account belongs somewhere, and holds its address while one of its organizations is in use.
-    fn accounts(&self) -> Vec<String> {
+    fn misplaced_accounts(&self) -> Vec<String> {
         let mut problems = Vec::new();
         let mut memberships = BTreeSet::new();
         for (id, account) in &self.accounts {
