@@ -57,7 +57,6 @@ pub enum OpenError {
     },
 }
 
-/// The sentences name paths as they are, without quotes.
 #[cfg(test)]
 mod tests {
     use super::*;
