@@ -7,7 +7,7 @@ pub mod cli;
 pub mod config;
 #[cfg(feature = "crash-points")]
 mod crash;
-mod descriptors;
+pub mod descriptors;
 pub mod http;
 mod keys;
 pub mod listen;

@@ -217,7 +217,7 @@ impl Scene {
                 }
             }
             ("setting", _) if is_open => Heard,
-            ("setting", "nobody") | ("member" | "operator_or_member", "nobody") => Refused("token_missing"),
+            ("setting" | "member" | "operator_or_member", "nobody") => Refused("token_missing"),
             ("operator", "nobody") => Refused("operator_key_required"),
             ("member", "a wrong operator key" | "the operator") => Refused("token_invalid"),
             ("setting" | "operator_or_member" | "operator", "a wrong operator key") => {

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 use tempfile::TempDir;
 use tenantry::config::{Config, flags};
+use tenantry::descriptors;
 use tenantry::listen::{self, Limits};
 use tenantry::service::Service;
 use tenantry::system::SystemEntropy;
@@ -88,7 +89,7 @@ impl App {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let limits = Limits {
-            max_connections: config.max_connections,
+            max_connections: descriptors::connections(config.max_connections),
             header_timeout: config.header_timeout,
             write_timeout: config.request_timeout,
             drain_timeout: config.drain_timeout,
