@@ -71,13 +71,17 @@ pub fn run(chosen: &[Step]) -> Result<()> {
     Ok(())
 }
 
+/// Runs the tests, with one `mongod` for all their processes: one for each would take longer than the tests.
 fn tests() -> Result<()> {
-    if succeeds(cargo("nextest --version")) {
-        sh(cargo("nextest run --locked --workspace --all-features"))
+    let mongod = tenantry_mongod::Mongod::start();
+    let mut tests = if succeeds(cargo("nextest --version")) {
+        cargo("nextest run --locked --workspace --all-features")
     } else {
         println!("cargo-nextest is not installed; `cargo test` does the same, more slowly.");
-        sh(cargo("test --locked --workspace --all-features --lib --bins --tests"))
-    }
+        cargo("test --locked --workspace --all-features --lib --bins --tests")
+    };
+    tests.env(tenantry_mongod::SHARED_URI_VARIABLE, mongod.uri());
+    sh(tests)
 }
 
 fn cargo(arguments: &str) -> std::process::Command {

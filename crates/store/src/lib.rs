@@ -6,9 +6,13 @@
 
 mod cached;
 mod error;
+#[cfg(feature = "mongodb")]
+mod mongodb;
 mod sqlite;
 
 pub use error::OpenError;
+#[cfg(feature = "mongodb")]
+pub use mongodb::MongoOptions;
 pub use sqlite::containers::Tidied;
 pub use sqlite::directory::container_file;
 pub use sqlite::inspect::{
@@ -16,6 +20,8 @@ pub use sqlite::inspect::{
 };
 pub use sqlite::writer::WriterCounts;
 
+#[cfg(feature = "mongodb")]
+use mongodb::MongoDb;
 use sqlite::Sqlite;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -48,7 +54,14 @@ impl EmbeddedOptions {
 pub struct Opened {
     /// The ports.
     pub store: Store,
-    engine: Arc<Sqlite>,
+    engine: Engine,
+}
+
+/// What is behind the ports.
+enum Engine {
+    Embedded(Arc<Sqlite>),
+    #[cfg(feature = "mongodb")]
+    MongoDb(Arc<MongoDb>),
 }
 
 /// Opens the embedded engine: takes the data directory for this process alone, brings its schema up to date
@@ -59,28 +72,52 @@ pub struct Opened {
 pub async fn open(options: &EmbeddedOptions) -> Result<Opened, OpenError> {
     let engine = Arc::new(Sqlite::open(options).await?);
     let store = cached::decorate(Sqlite::store(&engine), options.cache_bytes);
-    Ok(Opened { store, engine })
+    Ok(Opened { store, engine: Engine::Embedded(engine) })
+}
+
+/// Opens a database of a MongoDB server, beside any number of other processes, and brings its schema up to date.
+/// A server that cannot be reached now is waited for in the background: until then every method of the store
+/// answers `store_unavailable`.
+///
+/// # Errors
+/// A sentence for the operator; nothing has been changed then.
+#[cfg(feature = "mongodb")]
+pub async fn open_mongodb(options: &MongoOptions) -> Result<Opened, OpenError> {
+    let engine = MongoDb::open(options).await?;
+    Ok(Opened { store: MongoDb::store(&engine), engine: Engine::MongoDb(engine) })
 }
 
 impl Opened {
     /// Removes what a crash has left half made and sets aside containers that no organization refers to. Goes
-    /// through all files, so it is for the background, once after start.
+    /// through all containers, so it is for the background, once after start.
     ///
     /// # Errors
     /// `store_unavailable`.
     pub async fn tidy(&self) -> Result<Tidied> {
-        self.engine.tidy().await
+        match &self.engine {
+            Engine::Embedded(engine) => engine.tidy().await,
+            #[cfg(feature = "mongodb")]
+            Engine::MongoDb(engine) => engine.tidy().await,
+        }
     }
 
-    /// What the writer has done so far.
+    /// What the embedded engine's writer has done so far.
     #[must_use]
-    pub fn writer_counts(&self) -> WriterCounts {
-        self.engine.writer_counts()
+    pub fn writer_counts(&self) -> Option<WriterCounts> {
+        match &self.engine {
+            Engine::Embedded(engine) => Some(engine.writer_counts()),
+            #[cfg(feature = "mongodb")]
+            Engine::MongoDb(_) => None,
+        }
     }
 
-    /// Finishes the writes that are queued, refuses others, and lets the data directory go. Afterwards the
+    /// Finishes the writes that are queued, refuses others, and lets the database go. Afterwards the
     /// store answers `store_unavailable` to all that is not in memory.
     pub async fn close(self) {
-        self.engine.close().await;
+        match self.engine {
+            Engine::Embedded(engine) => engine.close().await,
+            #[cfg(feature = "mongodb")]
+            Engine::MongoDb(engine) => engine.close().await,
+        }
     }
 }

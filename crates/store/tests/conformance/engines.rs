@@ -43,18 +43,18 @@ pub trait Running: Send + Sync {
 /// All of them; MongoDB's records are the same in each placement, so one of them is enough for all but
 /// containers.
 fn engines() -> Vec<Box<dyn Engine>> {
-    let mut engines = embedded::engines();
     #[cfg(feature = "mongodb")]
-    engines.push(mongodb::engine());
-    engines
+    return embedded::engines().into_iter().chain([mongodb::engine()]).collect();
+    #[cfg(not(feature = "mongodb"))]
+    embedded::engines()
 }
 
 /// All of them, in every placement they have.
 fn placements() -> Vec<Box<dyn Engine>> {
-    let mut engines = embedded::engines();
     #[cfg(feature = "mongodb")]
-    engines.extend(mongodb::placements());
-    engines
+    return embedded::engines().into_iter().chain(mongodb::placements()).collect();
+    #[cfg(not(feature = "mongodb"))]
+    embedded::engines()
 }
 
 /// A started engine.

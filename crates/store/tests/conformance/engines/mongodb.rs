@@ -4,6 +4,7 @@ use super::{Engine, Running};
 use async_trait::async_trait;
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Document, doc};
+use mongodb::options::ClientOptions;
 use mongodb::{Client, Collection};
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
@@ -42,24 +43,56 @@ impl Engine for MongoDb {
     }
 
     async fn start(&self) -> Box<dyn Running> {
+        Box::new(RunningMongoDb::start(self.placement).await)
+    }
+}
+
+/// The collections of records. Containers have others.
+const RECORDS: [&str; 7] =
+    ["organizations", "accounts", "sessions", "operations", "requests", "throttles", "installation"];
+/// What the store calls itself to the server.
+const STORE: &str = "tenantry";
+
+impl RunningMongoDb {
+    async fn start(placement: Placement) -> Self {
         let uri = tenantry_mongod::shared_uri();
         let client = Client::with_uri_str(&uri).await.unwrap();
-        let database = format!("test_{:016x}", RandomState::new().hash_one(self.name));
+        let database = format!("test_{:016x}", RandomState::new().hash_one(()));
         let options = MongoOptions {
             tenant_prefix: format!("{database}_"),
-            placement: self.placement,
+            placement,
             // A thousand calls at the same moment wait for one another.
             deadline: Duration::from_secs(30),
             ..MongoOptions::new(uri, &database)
         };
         let opened = open_mongodb(&options).await.unwrap();
-        Box::new(RunningMongoDb { opened, client, database })
+        client.database(&database).run_command(doc! { "profile": 2 }).await.unwrap();
+        Self { opened, client, database }
     }
-}
 
-impl RunningMongoDb {
     fn collection(&self, name: &str) -> Collection<Document> {
         self.client.database(&self.database).collection(name)
+    }
+
+    /// Ends the store and removes all that it has made.
+    async fn remove(self) {
+        self.opened.close().await;
+        self.client.database(&self.database).run_command(doc! { "profile": 0 }).await.unwrap();
+        let names = doc! { "name": { "$regex": format!("^{}", self.database) } };
+        for name in self.client.list_database_names().filter(names).await.unwrap() {
+            self.client.database(&name).drop().await.unwrap();
+        }
+    }
+
+    /// A search of the store for records that went through a collection or sorted: on a large installation it
+    /// would take for ever. The server's profiler has written down how it carried out all that the test did.
+    async fn slow_search(&self) -> Option<Document> {
+        let records = RECORDS.map(|name| format!("{}.{name}", self.database));
+        let slow = doc! { "$or": [{ "planSummary": { "$regex": "COLLSCAN" } }, { "hasSortStage": true }] };
+        let of_the_store =
+            doc! { "appName": STORE, "ns": { "$in": &records[..] }, "op": { "$ne": "insert" } };
+        let profile = self.collection("system.profile");
+        profile.find_one(doc! { "$and": [of_the_store, slow] }).await.unwrap()
     }
 }
 
@@ -98,10 +131,24 @@ impl Running for RunningMongoDb {
     }
 
     async fn stop(self: Box<Self>) {
-        self.opened.close().await;
-        let names = doc! { "name": { "$regex": format!("^{}", self.database) } };
-        for name in self.client.list_database_names().filter(names).await.unwrap() {
-            self.client.database(&name).drop().await.unwrap();
-        }
+        assert_eq!(self.slow_search().await, None);
+        self.remove().await;
+    }
+}
+
+#[tokio::test]
+async fn a_search_that_scans_or_sorts_is_noticed() {
+    for (filter, order) in
+        [(doc! { "nothing": 1 }, doc! {}), (doc! { "hidden": true }, doc! { "version": 1 })]
+    {
+        let running = RunningMongoDb::start(Placement::Shared).await;
+        let mut options = ClientOptions::parse(tenantry_mongod::shared_uri()).await.unwrap();
+        options.app_name = Some(STORE.to_owned());
+        let as_the_store = Client::with_options(options).unwrap().database(&running.database);
+        let search = doc! { "find": "organizations", "filter": filter, "sort": order };
+        as_the_store.run_command(search.clone()).await.unwrap();
+        let noticed = running.slow_search().await.unwrap();
+        assert_eq!(noticed.get_document("command").unwrap().get("filter"), search.get("filter"));
+        running.remove().await;
     }
 }

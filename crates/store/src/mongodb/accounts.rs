@@ -1,0 +1,48 @@
+//! Accounts, and which organizations each is a member of.
+
+use super::MongoDb;
+use super::document::{encode, object_id};
+use async_trait::async_trait;
+use mongodb::bson::doc;
+use std::sync::Arc;
+use tenantry_domain::Result;
+use tenantry_domain::account::Account;
+use tenantry_domain::email::EmailKey;
+use tenantry_domain::ids::{AccountId, OrganizationId};
+use tenantry_domain::store::{Accounts, Inserted, Written};
+
+#[async_trait]
+impl Accounts for MongoDb {
+    async fn insert_account(&self, account: &Account) -> Result<Inserted> {
+        Ok(self.insert(&self.accounts, encode(account)?).await?)
+    }
+
+    async fn get_account(&self, id: AccountId) -> Result<Option<Arc<Account>>> {
+        Ok(self.find_one(&self.accounts, doc! { "_id": object_id(id.as_bytes()) }).await?)
+    }
+
+    async fn find_account(&self, email: &EmailKey) -> Result<Option<Arc<Account>>> {
+        Ok(self.find_one(&self.accounts, doc! { "email_key": email.as_str() }).await?)
+    }
+
+    async fn list_accounts_of(
+        &self,
+        organization_id: OrganizationId,
+        after: Option<AccountId>,
+        limit: u32,
+    ) -> Result<Vec<Arc<Account>>> {
+        let mut filter = doc! { "memberships.organization_id": object_id(organization_id.as_bytes()) };
+        if let Some(after) = after {
+            filter.insert("_id", doc! { "$gt": object_id(after.as_bytes()) });
+        }
+        Ok(self.list(self.accounts.find(filter).sort(doc! { "_id": 1 }), limit).await?)
+    }
+
+    async fn update_account(&self, account: &Account) -> Result<Written> {
+        Ok(self.replace(&self.accounts, account.version, encode(account)?).await?)
+    }
+
+    async fn delete_account(&self, id: AccountId, version: u64) -> Result<Written> {
+        Ok(self.delete(&self.accounts, object_id(id.as_bytes()), version).await?)
+    }
+}

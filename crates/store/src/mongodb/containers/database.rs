@@ -1,0 +1,54 @@
+//! A database for each organization, named by a prefix and the organization's id, so that a rename moves
+//! nothing and no name is ever another's.
+
+use super::look::Place;
+use super::metadata;
+use crate::mongodb::MongoDb;
+use crate::mongodb::document::object_id;
+use crate::mongodb::failure::Attempt;
+use mongodb::Database;
+use mongodb::bson::{Document, doc};
+use tenantry_domain::Error;
+use tenantry_domain::ids::OrganizationId;
+use tenantry_domain::store::NewContainer;
+
+/// The collection with the container's first document. No user's collection is called so.
+const METADATA: &str = "_metadata";
+
+impl MongoDb {
+    pub(super) fn database_of(&self, id: OrganizationId) -> Database {
+        self.server.other_database(&format!("{}{id}", self.tenant_prefix))
+    }
+
+    /// One insert makes the database and all that belongs into it.
+    pub(super) async fn create_database(&self, container: &NewContainer) -> Attempt<()> {
+        let first = metadata(container.organization_id, container.created_at);
+        let collection = self.database_of(container.organization_id).collection(METADATA);
+        self.insert(&collection, first).await.map(|_| ())
+    }
+
+    pub(super) async fn count_database(&self, id: OrganizationId) -> Attempt<u64> {
+        let database = self.database_of(id);
+        let first = database.collection::<Document>(METADATA);
+        if self.call(first.find_one(doc! { "_id": object_id(id.as_bytes()) })).await?.is_none() {
+            return Err(Error::unavailable("the organization's database is not there").into());
+        }
+        self.documents_in(&database).await
+    }
+
+    /// How many documents there are in all collections of users.
+    pub(super) async fn documents_in(&self, database: &Database) -> Attempt<u64> {
+        let mut documents = 0;
+        for name in self.call(database.list_collection_names()).await? {
+            if name != METADATA && !name.starts_with("system.") {
+                let place = Place { database, namespace: &name, id: None };
+                documents += self.count_at(place, None).await?;
+            }
+        }
+        Ok(documents)
+    }
+
+    pub(super) async fn drop_database(&self, id: OrganizationId) -> Attempt<()> {
+        self.call(self.database_of(id).drop()).await
+    }
+}

@@ -1,0 +1,157 @@
+//! What can go wrong with a call to the server, and the one place that turns it into a row of the error table.
+//!
+//! What a newcomer gets wrong: after an error nobody knows whether a write has happened. Only a broken
+//! uniqueness rule says that it has not; everything else that may pass is `store_unavailable`.
+
+use super::schema::{ACCOUNTS_BY_EMAIL, ORGANIZATIONS_RESERVED};
+use mongodb::error::{Error as DriverError, ErrorKind, WriteFailure};
+use tenantry_domain::{Error, ErrorCode};
+
+/// Why a call came to nothing.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// Another document has in this unique index what was to be written. Nothing has changed.
+    Duplicate {
+        /// The name of the index.
+        index: String,
+    },
+    /// The collection of that UUID does not have that name. Nothing has changed.
+    Elsewhere {
+        /// The name it has; none if there is no such collection (any more).
+        actual: Option<String>,
+    },
+    /// There is a collection of the name that another was to get. Nothing has changed.
+    NamespaceExists,
+    /// The server knows us and does not let us, or it is too old for the driver: waiting alone will not help.
+    Forbidden {
+        /// What the server or the driver says.
+        cause: String,
+    },
+    /// Anything else, as a row of the error table.
+    Refused(Error),
+}
+
+/// The result of a call.
+pub(super) type Attempt<T> = Result<T, Failure>;
+
+/// The unique index that every collection has.
+pub(super) const PRIMARY_INDEX: &str = "_id_";
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl From<mongodb::bson::error::Error> for Failure {
+    fn from(error: mongodb::bson::error::Error) -> Self {
+        Self::Refused(Error::internal(format!("a record cannot be read or written: {error}")))
+    }
+}
+
+impl From<DriverError> for Failure {
+    fn from(error: DriverError) -> Self {
+        let code = answer(&error).map(|(code, _)| code);
+        if let Some(index) = duplicate(&error) {
+            Self::Duplicate { index: index.to_owned() }
+        } else if code == Some(COLLECTION_UUID_MISMATCH) {
+            Self::Elsewhere { actual: actual_collection(&error) }
+        } else if code == Some(NAMESPACE_EXISTS) {
+            Self::NamespaceExists
+        } else if is_forbidden(&error) {
+            Self::Forbidden { cause: describe(&error) }
+        } else {
+            Self::Refused(refusal(&error))
+        }
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Refused(error) => error,
+            Failure::Forbidden { cause } => Self::unavailable(cause),
+            Failure::Elsewhere { actual } => {
+                Self::unavailable(format!("a container is not where its record says, but at {actual:?}"))
+            }
+            Failure::NamespaceExists => Self::unavailable("there is a collection of that name"),
+            Failure::Duplicate { index } => match index.as_str() {
+                ORGANIZATIONS_RESERVED => ErrorCode::NameTaken.into(),
+                ACCOUNTS_BY_EMAIL => ErrorCode::EmailTaken.into(),
+                _ => Self::internal(format!("something else has the same key in the index {index}")),
+            },
+        }
+    }
+}
+
+impl Failure {
+    /// Whether a document of the same `_id` is there already.
+    pub(super) fn is_same_id(&self) -> bool {
+        matches!(self, Self::Duplicate { index } if index == PRIMARY_INDEX)
+    }
+}
+
+/// "DuplicateKey" among the server's codes.
+const DUPLICATE_KEY: i32 = 11000;
+
+/// "CollectionUUIDMismatch".
+const COLLECTION_UUID_MISMATCH: i32 = 361;
+/// "NamespaceExists".
+const NAMESPACE_EXISTS: i32 = 48;
+
+/// Codes that say that our command makes no sense: defects, which no waiting mends. BadValue, FailedToParse,
+/// TypeMismatch, CommandNotFound, ImmutableField, InvalidOptions, and a field that is not known.
+const DEFECTS: [i32; 7] = [2, 9, 14, 59, 66, 72, 40415];
+
+/// Codes that say that this user may not do it: Unauthorized, AuthenticationFailed.
+const FORBIDDEN: [i32; 2] = [13, 18];
+
+/// The unique index that was in the way, if one was. The answer names it in its message alone:
+/// `E11000 duplicate key error collection: db.accounts index: accounts_by_email dup key: { .. }`. No name of a
+/// database or collection has a space in it, so nothing that a user wrote comes before the index.
+fn duplicate(error: &DriverError) -> Option<&str> {
+    let (code, message) = answer(error)?;
+    if code != DUPLICATE_KEY {
+        return None;
+    }
+    let (_, rest) = message.split_once(" index: ")?;
+    rest.split(' ').next()
+}
+
+/// The name that the collection has whose UUID was given.
+fn actual_collection(error: &DriverError) -> Option<String> {
+    error.server_response()?.get_str("actualCollection").ok().map(str::to_owned)
+}
+
+/// Code and message of what the server has answered, if it did.
+fn answer(error: &DriverError) -> Option<(i32, &str)> {
+    match error.kind.as_ref() {
+        ErrorKind::Command(error) => Some((error.code, &error.message)),
+        ErrorKind::Write(WriteFailure::WriteError(error)) => Some((error.code, &error.message)),
+        ErrorKind::Write(WriteFailure::WriteConcernError(error)) => Some((error.code, &error.message)),
+        _ => None,
+    }
+}
+
+/// `internal` for defects, `store_unavailable` for what may pass.
+fn refusal(error: &DriverError) -> Error {
+    let defect = match error.kind.as_ref() {
+        ErrorKind::InvalidArgument { .. } | ErrorKind::Bson(_) | ErrorKind::InvalidResponse { .. } => true,
+        _ => answer(error).is_some_and(|(code, _)| DEFECTS.contains(&code)),
+    };
+    if defect { Error::internal(describe(error)) } else { Error::unavailable(describe(error)) }
+}
+
+/// What happened, for the log: without the server's whole answer, which repeats what was to be written.
+pub(super) fn describe(error: &DriverError) -> String {
+    match answer(error) {
+        Some((code, message)) => format!("MongoDB answers {code}: {message}"),
+        None => error.kind.to_string(),
+    }
+}
+
+fn is_forbidden(error: &DriverError) -> bool {
+    let kind = error.kind.as_ref();
+    matches!(kind, ErrorKind::Authentication { .. } | ErrorKind::IncompatibleServer { .. })
+        || answer(error).is_some_and(|(code, _)| FORBIDDEN.contains(&code))
+}

@@ -1,0 +1,54 @@
+//! Single values that belong to the installation as a whole; `_id` is the name.
+
+use super::MongoDb;
+use super::document::binary;
+use super::failure::Attempt;
+use async_trait::async_trait;
+use mongodb::bson::spec::BinarySubtype;
+use mongodb::bson::{Binary, Bson, Document, doc};
+use tenantry_domain::store::{Inserted, Installation};
+use tenantry_domain::{Error, Result};
+
+/// Which document is written to see whether writing works. It has no value.
+const HEARTBEAT_ID: &str = "heartbeat";
+
+#[async_trait]
+impl Installation for MongoDb {
+    async fn get_value(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        Ok(self.value(name).await?)
+    }
+
+    async fn init_value(&self, name: &str, value: &[u8]) -> Result<Vec<u8>> {
+        let document = doc! { "_id": name, "value": binary(value) };
+        if self.insert(&self.installation, document).await? == Inserted::New {
+            return Ok(value.to_vec());
+        }
+        let kept = self.value(name).await?;
+        kept.ok_or_else(|| Error::internal(format!("`{name}` is there and has no value")))
+    }
+
+    async fn put_value(&self, name: &str, value: &[u8]) -> Result<()> {
+        let set = doc! { "$set": { "value": binary(value) } };
+        self.upsert(name, set).await.map_err(Error::from)
+    }
+
+    async fn check_writable(&self) -> Result<()> {
+        self.upsert(HEARTBEAT_ID, doc! { "$inc": { "beats": 1_i64 } }).await.map_err(Error::from)
+    }
+}
+
+impl MongoDb {
+    async fn value(&self, name: &str) -> Attempt<Option<Vec<u8>>> {
+        let found = self.call(self.installation.find_one(doc! { "_id": name })).await?;
+        Ok(found.and_then(|mut document| match document.remove("value") {
+            Some(Bson::Binary(Binary { subtype: BinarySubtype::Generic, bytes })) => Some(bytes),
+            _ => None,
+        }))
+    }
+
+    async fn upsert(&self, name: &str, update: Document) -> Attempt<()> {
+        let update = self.installation.update_one(doc! { "_id": name }, update).upsert(true);
+        self.call(update).await?;
+        Ok(())
+    }
+}

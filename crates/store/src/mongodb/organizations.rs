@@ -1,0 +1,175 @@
+//! Organizations, their reserved keys, and the leases of their operations.
+//!
+//! Beside the record a document has `status` (the wire name), `hidden` (for what lists show only when asked),
+//! `purge_due` (while it may be purged) and `lease_until` (while an operation is under way). Leases begin and end
+//! by the server's clock, which all instances share: a moment is never sent to it, only how long.
+
+use super::document::{decode, encode, integer, moment, object_id};
+use super::failure::{Attempt, Failure};
+use super::{MongoDb, written};
+use async_trait::async_trait;
+use jiff::Timestamp;
+use mongodb::bson::{Document, doc};
+use mongodb::options::{Hint, ReturnDocument};
+use std::sync::Arc;
+use tenantry_domain::Result;
+use tenantry_domain::ids::{OperationId, OrganizationId};
+use tenantry_domain::limits::OPERATION_LEASE;
+use tenantry_domain::name::Identifier;
+use tenantry_domain::organization::{Organization, State, Status};
+use tenantry_domain::store::{Inserted, OrganizationQuery, Organizations, Written};
+
+/// Above every identifier, which is ASCII.
+const HIGHEST: &str = "\u{10ffff}";
+/// No record has it.
+const NO_VERSION: i64 = -1;
+
+#[async_trait]
+impl Organizations for MongoDb {
+    /// An update that meets nothing and so inserts: an insert proper could not ask for the server's clock.
+    async fn insert_organization(&self, organization: &Organization) -> Result<Inserted> {
+        let filter = doc! { "_id": object_id(organization.id.as_bytes()), "version": NO_VERSION };
+        let insert = self.organizations.update_one(filter, replacement(organization)?).upsert(true);
+        match self.call(insert).await {
+            Ok(_) => Ok(Inserted::New),
+            Err(Failure::Duplicate { .. }) if self.has(organization.id).await? => Ok(Inserted::Exists),
+            Err(failure) => Err(failure.into()),
+        }
+    }
+
+    async fn get_organization(&self, id: OrganizationId) -> Result<Option<Arc<Organization>>> {
+        let filter = doc! { "_id": object_id(id.as_bytes()) };
+        Ok(self.find_one(&self.organizations, filter).await?)
+    }
+
+    /// Of those that are not hidden, at most one has the identifier reserved.
+    async fn find_organization(&self, identifier: &Identifier) -> Result<Option<Arc<Organization>>> {
+        let filter = doc! {
+            "hidden": false,
+            "identifier": identifier.as_str(),
+            "status": { "$ne": Status::Provisioning.as_str() },
+        };
+        Ok(self.find_one(&self.organizations, filter).await?)
+    }
+
+    async fn find_organization_of_operation(&self, id: OperationId) -> Result<Option<Arc<Organization>>> {
+        let filter = doc! { "operation.id": object_id(id.as_bytes()) };
+        Ok(self.find_one(&self.organizations, filter).await?)
+    }
+
+    async fn list_organizations(
+        &self,
+        query: &OrganizationQuery,
+        limit: u32,
+    ) -> Result<Vec<Arc<Organization>>> {
+        let (index, filter) = selection(query);
+        let find = self.organizations.find(filter);
+        let find = find.sort(doc! { "identifier": 1, "_id": 1 }).hint(Hint::Name(index.to_owned()));
+        Ok(self.list(find, limit).await?)
+    }
+
+    async fn list_organizations_to_purge(
+        &self,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Arc<Organization>>> {
+        let find = self.organizations.find(doc! { "purge_due": { "$lte": moment(now) } });
+        Ok(self.list(find.sort(doc! { "purge_due": 1 }), limit).await?)
+    }
+
+    async fn update_organization(&self, organization: &Organization) -> Result<Written> {
+        let expected = integer(organization.version) - 1;
+        let filter = doc! { "_id": object_id(organization.id.as_bytes()), "version": expected };
+        let update = self.organizations.update_one(filter, replacement(organization)?);
+        Ok(written(self.call(update).await?.matched_count))
+    }
+
+    async fn delete_organization(&self, id: OrganizationId, version: u64) -> Result<Written> {
+        Ok(self.delete(&self.organizations, object_id(id.as_bytes()), version).await?)
+    }
+
+    async fn claim_operations(&self, owner: &str, limit: u32) -> Result<Vec<Arc<Organization>>> {
+        let mut claimed = Vec::new();
+        while claimed.len() < limit as usize {
+            match self.claim_one(owner).await? {
+                Some(organization) => claimed.push(organization),
+                None => break,
+            }
+        }
+        Ok(claimed)
+    }
+}
+
+impl MongoDb {
+    /// Whether there is a record of that organization, in whatever state.
+    pub(super) async fn has(&self, id: OrganizationId) -> Attempt<bool> {
+        let find = self.organizations.find_one(doc! { "_id": object_id(id.as_bytes()) });
+        Ok(self.call(find.projection(doc! { "_id": 1 })).await?.is_some())
+    }
+
+    /// Takes over the operation whose lease ran out first, if any has run out.
+    async fn claim_one(&self, owner: &str) -> Attempt<Option<Arc<Organization>>> {
+        let has_run_out = doc! {
+            "lease_until": { "$exists": true },
+            "$expr": { "$lte": ["$lease_until", "$$NOW"] },
+        };
+        let taken = doc! { "$set": {
+            "version": { "$add": ["$version", 1] },
+            "lease_until": lease_end(),
+            "operation.owner": { "$literal": owner },
+            "operation.fence": { "$add": ["$operation.fence", 1] },
+        } };
+        let claim = self.organizations.find_one_and_update(has_run_out, vec![taken]);
+        let claim = claim.sort(doc! { "lease_until": 1 }).return_document(ReturnDocument::After);
+        self.call(claim).await?.map(decode).transpose()
+    }
+}
+
+/// What puts the record, and what follows from it, in place of whatever is there; a lease begins now.
+fn replacement(organization: &Organization) -> Attempt<Vec<Document>> {
+    let status = organization.status();
+    let mut document = encode(organization)?;
+    document.insert("status", status.as_str());
+    document.insert("hidden", matches!(status, Status::Deleted | Status::Purging));
+    if let Some(purge_due) = purge_due(organization) {
+        document.insert("purge_due", moment(purge_due));
+    }
+    // Literally: a name may begin with a dollar sign.
+    let mut parts = vec![doc! { "$literal": document }];
+    if organization.operation.is_some() {
+        parts.push(doc! { "lease_until": lease_end() });
+    }
+    Ok(vec![doc! { "$replaceWith": { "$mergeObjects": parts } }])
+}
+
+/// When a lease ends that begins now, by the server's clock.
+fn lease_end() -> Document {
+    let milliseconds = i64::try_from(OPERATION_LEASE.as_millis()).unwrap_or(i64::MAX);
+    doc! { "$add": ["$$NOW", milliseconds] }
+}
+
+/// When it may be purged, if nothing is in the way of that.
+fn purge_due(organization: &Organization) -> Option<Timestamp> {
+    let free =
+        organization.state == State::Deleted && !organization.legal_hold && organization.operation.is_none();
+    organization.purge_at.filter(|_| free)
+}
+
+/// The index to go through, and what to take from it.
+fn selection(query: &OrganizationQuery) -> (&'static str, Document) {
+    let prefix = query.identifier_prefix.as_deref().unwrap_or_default();
+    let after = query.after.as_ref();
+    let first = after.map_or(prefix, |after| after.identifier.as_str().max(prefix));
+    let (index, mut filter) = match query.status {
+        Some(status) => ("organizations_by_status", doc! { "status": status.as_str() }),
+        None if query.show_deleted => ("organizations_by_name", doc! {}),
+        None => ("organizations_shown", doc! { "hidden": false }),
+    };
+    filter.insert("identifier", doc! { "$gte": first, "$lt": format!("{prefix}{HIGHEST}") });
+    if let Some(after) = after {
+        let others = doc! { "identifier": { "$ne": after.identifier.as_str() } };
+        let later = doc! { "_id": { "$gt": object_id(after.id.as_bytes()) } };
+        filter.insert("$or", vec![others, later]);
+    }
+    (index, filter)
+}

@@ -1,0 +1,62 @@
+//! Sessions. Beside the record a document has `ends_at`: when it ends, idle or absolutely, whichever is first.
+
+use super::MongoDb;
+use super::document::{encode, moment, object_id};
+use super::failure::Attempt;
+use async_trait::async_trait;
+use jiff::Timestamp;
+use mongodb::bson::{Bson, Document, doc};
+use std::sync::Arc;
+use tenantry_domain::Result;
+use tenantry_domain::ids::{OrganizationId, SessionId};
+use tenantry_domain::session::Session;
+use tenantry_domain::store::{Sessions, Written};
+
+#[async_trait]
+impl Sessions for MongoDb {
+    async fn insert_session(&self, session: &Session) -> Result<()> {
+        self.call(self.sessions.insert_one(document(session)?)).await?;
+        Ok(())
+    }
+
+    async fn get_session(&self, id: SessionId) -> Result<Option<Arc<Session>>> {
+        Ok(self.find_one(&self.sessions, doc! { "_id": object_id(id.as_bytes()) }).await?)
+    }
+
+    async fn update_session(&self, session: &Session) -> Result<Written> {
+        Ok(self.replace(&self.sessions, session.version, document(session)?).await?)
+    }
+
+    async fn delete_session(&self, id: SessionId) -> Result<()> {
+        self.call(self.sessions.delete_one(doc! { "_id": object_id(id.as_bytes()) })).await?;
+        Ok(())
+    }
+
+    async fn delete_sessions_of(
+        &self,
+        organization_id: OrganizationId,
+        limit: u32,
+    ) -> Result<Vec<SessionId>> {
+        let filter = doc! { "organization_id": object_id(organization_id.as_bytes()) };
+        Ok(self.removed(filter, limit).await?)
+    }
+
+    async fn delete_expired_sessions(&self, now: Timestamp, limit: u32) -> Result<Vec<SessionId>> {
+        Ok(self.removed(doc! { "ends_at": { "$lt": moment(now) } }, limit).await?)
+    }
+}
+
+impl MongoDb {
+    /// Removes up to `limit` sessions that `filter` finds; which ones were found.
+    async fn removed(&self, filter: Document, limit: u32) -> Attempt<Vec<SessionId>> {
+        let (_, ids) = self.delete_some(&self.sessions, filter, limit).await?;
+        let bytes = ids.iter().filter_map(Bson::as_object_id).map(|id| id.bytes());
+        Ok(bytes.map(SessionId::from_bytes).collect())
+    }
+}
+
+fn document(session: &Session) -> Attempt<Document> {
+    let mut document = encode(session)?;
+    document.insert("ends_at", moment(session.expires_at.min(session.idle_expires_at)));
+    Ok(document)
+}

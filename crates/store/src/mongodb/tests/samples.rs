@@ -1,0 +1,134 @@
+//! Records in which every field has something.
+
+use jiff::Timestamp;
+use tenantry_domain::account::{Account, CredentialChange, Membership, PasswordHash, Role};
+use tenantry_domain::email::EmailAddress;
+use tenantry_domain::ids::{AccountId, OperationId, OrganizationId, SessionId};
+use tenantry_domain::name::OrganizationName;
+use tenantry_domain::operation::{Actor, Arguments, Operation, OperationRecord, Refusal, Settings};
+use tenantry_domain::organization::{ContainerId, Naming, Organization, Placement, State};
+use tenantry_domain::session::{Session, UsedToken};
+
+pub const NOW: Timestamp = Timestamp::constant(1_750_000_000, 123_000_000);
+
+pub fn naming(name: &str) -> Naming {
+    Naming::new(OrganizationName::parse(name).unwrap(), "tenant_")
+}
+
+/// A plain organization, told from others by its number.
+pub fn organization(number: u8) -> Organization {
+    let naming = naming(&format!("$Number {number}"));
+    Organization {
+        id: OrganizationId::from_bytes([number; 12]),
+        reserved: naming.reserved(),
+        naming,
+        state: State::Active,
+        suspended: false,
+        placement: Placement::Collection,
+        container: None,
+        owner_id: AccountId::from_bytes([number; 12]),
+        token_epoch: 1,
+        delete_protection: false,
+        legal_hold: false,
+        created_at: NOW,
+        modified_at: NOW,
+        deleted_at: None,
+        purge_at: None,
+        version: 1,
+        operation: None,
+    }
+}
+
+/// A plain organization in which `owner` does that.
+pub fn busy(number: u8, owner: &str, arguments: Arguments) -> Organization {
+    let operation = Operation {
+        id: OperationId::from_bytes([number; 12]),
+        actor: Actor::Account(AccountId::from_bytes([2; 12])),
+        arguments,
+        done: 1,
+        fence: 3,
+        owner: owner.to_owned(),
+        refused: Some(Refusal::EmailTaken),
+        documents: Some(1 << 40),
+        started_at: NOW,
+    };
+    Organization { operation: Some(Box::new(operation)), ..organization(number) }
+}
+
+/// One for each shape of an operation's arguments.
+pub fn organizations() -> Vec<Organization> {
+    let email = || EmailAddress::parse("new@example.com").unwrap();
+    let credentials = CredentialChange {
+        email: Some(email()),
+        password_hash: Some(PasswordHash("$argon2id$new".into())),
+        kept_session: Some(SessionId::from_bytes([4; 12])),
+        credential_epoch: 5,
+    };
+    let rename = Arguments::Rename {
+        to: naming("Another"),
+        credentials: Some((AccountId::from_bytes([6; 12]), credentials)),
+        settings: Settings { delete_protection: true, legal_hold: true },
+    };
+    [
+        Arguments::Create { owner: Box::new(account()) },
+        rename,
+        Arguments::Delete,
+        Arguments::Restore { to: naming("Back"), owner_email: Some(email()) },
+    ]
+    .into_iter()
+    .zip(1..)
+    .map(|(arguments, number)| Organization {
+        container: Some(ContainerId([0xc0; 16])),
+        deleted_at: Some(NOW),
+        purge_at: Some(Timestamp::from_second(1_800_000_000).unwrap()),
+        ..busy(number, "somebody", arguments)
+    })
+    .collect()
+}
+
+pub fn account() -> Account {
+    let email = EmailAddress::parse("Owner@Example.com").unwrap();
+    let membership = |number| Membership {
+        organization_id: OrganizationId::from_bytes([number; 12]),
+        role: Role::Owner,
+        epoch: 2,
+        since: NOW,
+    };
+    Account {
+        id: AccountId::from_bytes([1; 12]),
+        email_key: Some(email.key()),
+        email,
+        password_hash: PasswordHash("$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA".into()),
+        credential_epoch: 3,
+        kept_session: Some(SessionId::from_bytes([2; 12])),
+        memberships: vec![membership(1), membership(2)],
+        last_operation: Some(OperationId::from_bytes([3; 12])),
+        created_at: NOW,
+        modified_at: NOW,
+        version: 1,
+    }
+}
+
+pub fn session() -> Session {
+    Session {
+        id: SessionId::from_bytes([1; 12]),
+        account_id: AccountId::from_bytes([2; 12]),
+        organization_id: OrganizationId::from_bytes([3; 12]),
+        credential_epoch: 1,
+        membership_epoch: 2,
+        organization_epoch: u32::MAX,
+        signed_in_at: NOW,
+        expires_at: NOW,
+        idle_expires_at: NOW,
+        generation: 4,
+        token_hash: [5; 32],
+        used: Some(UsedToken { hash: [6; 32], salt: [0xff; 32], used_at: NOW }),
+        version: 1,
+    }
+}
+
+pub fn operation_record() -> OperationRecord {
+    let organization = busy(1, "somebody", Arguments::Delete);
+    let operation = organization.operation.as_deref().unwrap();
+    OperationRecord::finished(&organization, operation, NOW)
+}

@@ -1,0 +1,73 @@
+//! Making and refusing databases.
+
+use super::{Fixture, samples};
+use crate::error::OpenError;
+use crate::mongodb::schema::{KNOWN, ORGANIZATIONS, VERSION_ID};
+use crate::mongodb::{MongoDb, MongoOptions};
+use mongodb::bson::doc;
+use tenantry_domain::store::{Inserted, Organizations};
+use tenantry_mongod::Mongod;
+use tokio::task::JoinSet;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn instances_that_start_at_once_make_one_schema() {
+    let fixture = Fixture::new().await;
+    let mut starts = JoinSet::new();
+    for number in 1..=8 {
+        let options = fixture.options.clone();
+        starts.spawn(async move {
+            let engine = MongoDb::open(&options).await.unwrap();
+            // Those that are still starting must not take this for another program's.
+            assert_eq!(
+                engine.insert_organization(&samples::organization(number)).await.unwrap(),
+                Inserted::New
+            );
+        });
+    }
+    starts.join_all().await;
+    let version = fixture.collection("installation").find_one(doc! { "_id": VERSION_ID }).await.unwrap();
+    assert_eq!(version.unwrap().get_i64("version").unwrap(), KNOWN);
+    let mut indexes = fixture.collection(ORGANIZATIONS).list_index_names().await.unwrap();
+    indexes.sort();
+    assert!(indexes.iter().any(|name| name == "organizations_reserved"), "{indexes:?}");
+    indexes.dedup();
+    assert_eq!(indexes.len(), 9, "{indexes:?}");
+    fixture.remove().await;
+}
+
+#[tokio::test]
+async fn a_database_from_the_future_is_refused_and_left_alone() {
+    let fixture = Fixture::new().await;
+    let future = doc! { "_id": VERSION_ID, "version": KNOWN + 1 };
+    fixture.collection("installation").insert_one(future.clone()).await.unwrap();
+    let refusal = MongoDb::open(&fixture.options).await.err().unwrap();
+    assert!(matches!(refusal, OpenError::MongoNewerSchema { found, .. } if found == KNOWN + 1), "{refusal}");
+    assert_eq!(fixture.database().list_collection_names().await.unwrap(), ["installation"]);
+    assert_eq!(fixture.collection("installation").find_one(doc! {}).await.unwrap().unwrap(), future);
+    fixture.remove().await;
+}
+
+#[tokio::test]
+async fn a_database_of_another_program_is_refused_and_left_alone() {
+    let fixture = Fixture::new().await;
+    let foreign = doc! { "_id": 1, "organization_name": "Acme" };
+    fixture.collection(ORGANIZATIONS).insert_one(foreign).await.unwrap();
+    let refusal = MongoDb::open(&fixture.options).await.err().unwrap();
+    assert!(matches!(refusal, OpenError::MongoForeign { .. }), "{refusal}");
+    assert_eq!(fixture.database().list_collection_names().await.unwrap(), [ORGANIZATIONS]);
+    assert_eq!(fixture.collection(ORGANIZATIONS).list_index_names().await.unwrap(), ["_id_"]);
+    fixture.remove().await;
+}
+
+#[tokio::test]
+async fn a_user_whom_the_server_does_not_let_in_is_told_at_start() {
+    let mongod = Mongod::start_with(&["--auth"]);
+    let refused = async |uri: String| {
+        let refusal = MongoDb::open(&MongoOptions::new(uri, "tenantry")).await.err().unwrap();
+        assert!(matches!(refusal, OpenError::MongoForbidden { .. }), "{refusal}");
+        refusal.to_string()
+    };
+    refused(mongod.uri()).await;
+    let refusal = refused(mongod.uri().replace("://", "://somebody:hunter2@")).await;
+    assert!(!refusal.contains("hunter2"), "{refusal}");
+}
