@@ -133,4 +133,21 @@ mod tests {
             assert!(text.ends_with('.') && text.matches(". ").count() >= 1, "{text}");
         }
     }
+
+    #[test]
+    fn every_sentence_about_mongodb_says_what_to_do() {
+        let database = "master".to_owned();
+        let all = [
+            OpenError::MongoUri { cause: "it is empty".into() },
+            OpenError::MongoDatabaseName { name: "a b".into() },
+            OpenError::MongoForbidden { cause: "authentication failed".into() },
+            OpenError::MongoWithoutFence,
+            OpenError::MongoNewerSchema { database: database.clone(), found: 9, known: 1 },
+            OpenError::MongoForeign { database },
+        ];
+        for error in all {
+            let text = error.to_string();
+            assert!(text.ends_with('.') && text.contains(". "), "{text}");
+        }
+    }
 }
