@@ -1,3 +1,5 @@
+//! Every way to give a setting, and every way to give a wrong one.
+
 use super::*;
 use clap::Command;
 use std::net::IpAddr;

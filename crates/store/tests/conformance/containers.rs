@@ -1,3 +1,5 @@
+//! What a store owes the places of the organizations' own data.
+
 use crate::engines::{Subject, in_every_placement, in_parallel};
 use crate::given::{START, organization, refusal};
 use tenantry_domain::error::ErrorCode;

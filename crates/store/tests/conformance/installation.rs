@@ -1,3 +1,5 @@
+//! What a store owes the values of the installation as a whole.
+
 use crate::engines::{in_parallel, on_every_engine};
 use std::collections::BTreeSet;
 

@@ -1,3 +1,5 @@
+//! What a store owes the log of finished operations.
+
 use crate::engines::on_every_engine;
 use crate::given::{at, finished, operation, organization};
 use tenantry_domain::operation::{Actor, Arguments, OperationRecord, OperationState, Refusal};

@@ -1,3 +1,5 @@
+//! What a store owes the records of organizations, and the operations in them.
+
 use crate::engines::{Subject, in_parallel, on_every_engine};
 use crate::given::{self, Next, at, organization, organization_in, refusal};
 use std::collections::BTreeSet;

@@ -1,3 +1,5 @@
+//! What a store owes requests that carry a key.
+
 use crate::engines::{Subject, in_parallel, on_every_engine};
 use crate::given::{self, at};
 use jiff::Timestamp;

@@ -1,3 +1,5 @@
+//! What a store owes the records of sessions.
+
 use crate::engines::{Subject, in_parallel, on_every_engine};
 use crate::given::{self, Next, at, session};
 use std::collections::BTreeSet;

@@ -1,3 +1,5 @@
+//! What a store owes the counters of attempts.
+
 use crate::engines::{Subject, in_parallel, on_every_engine};
 use crate::given::at;
 use jiff::Timestamp;
