@@ -11,7 +11,6 @@ use crate::support::given::{PASSWORD, find, new_organization, organization, sign
 use crate::support::records::container_file;
 use serde_json::json;
 use std::time::Duration;
-use tokio::task::JoinSet;
 
 #[tokio::test]
 async fn the_operator_creates_an_organization_with_its_owner_and_container() {
@@ -256,29 +255,5 @@ async fn the_owners_new_address_is_another_version() {
     assert_eq!(seen.ok()["admin_email"], "new@acme.example");
     for answer in change_if_match(&app, &acme.path(), &old).await {
         answer.refused("version_mismatch");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_parallel_changes_of_one_version_one_wins() {
-    let app = App::start().await;
-    let acme = organization(&app, "Acme").await;
-    for round in 0..5 {
-        let tag = app.operator().get(&acme.path()).await.header("etag").to_owned();
-        let mut patches = JoinSet::new();
-        for number in 0..20 {
-            let (client, path) = (app.operator().with_header("if-match", &tag), acme.path());
-            let patch = json!({ "organization_name": format!("Acme {round} {number}") });
-            patches.spawn(async move { client.patch(&path, &patch).await });
-        }
-        let mut winner = None;
-        for answer in patches.join_all().await {
-            if answer.status == 200 {
-                assert!(winner.replace(answer.ok()).is_none(), "two changes of one version");
-            } else {
-                answer.refused("version_mismatch");
-            }
-        }
-        assert_eq!(app.operator().get(&acme.path()).await.ok(), winner.expect("one of them wins"));
     }
 }

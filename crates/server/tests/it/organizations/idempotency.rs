@@ -124,7 +124,7 @@ async fn of_two_at_once_one_is_told_that_the_other_is_at_work() {
                 sign_ins.try_join_next().is_none() || sign_ins.len() > 60,
                 "the sign-ins were over too soon"
             );
-            tokio::task::yield_now().await;
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
         let email = format!("owner@new-{number}.example");
         let new = new_organization(&format!("New {number}"), &email);
