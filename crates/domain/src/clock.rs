@@ -38,3 +38,9 @@ pub fn before(moment: Timestamp, span: Duration) -> Timestamp {
 pub fn between(from: Timestamp, to: Timestamp) -> Duration {
     Duration::try_from(to.duration_since(from)).unwrap_or_default()
 }
+
+/// How far apart two moments are, whichever is the later.
+#[must_use]
+pub fn apart(one: Timestamp, other: Timestamp) -> Duration {
+    one.duration_since(other).unsigned_abs()
+}

@@ -88,7 +88,8 @@ pub enum Taken {
 }
 
 /// The rule itself: given the counter's moment (`None`: at rest), what becomes of an attempt at `now`, and
-/// the moment to keep. Engines call this inside their atomic unit.
+/// the moment to keep. Engines call this inside their atomic unit. A refused attempt keeps the moment as it is,
+/// unless the clock went back: then it must be kept too, or whoever waits as told is refused again.
 #[must_use]
 pub fn attempt(arrival: Option<Timestamp>, limit: Limit, now: Timestamp) -> (Taken, Timestamp) {
     let horizon = clock::after(now, limit.period * limit.burst);

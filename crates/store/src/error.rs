@@ -44,6 +44,15 @@ pub enum OpenError {
         /// What SQLite says.
         cause: String,
     },
+    /// It is not there, and what it tells of is.
+    #[error(
+        "{file} is missing or empty, but there are containers beside it. \
+         Restore it from the same backup as the containers, or choose an empty directory (DATA_DIR)."
+    )]
+    ControlMissing {
+        /// The control database.
+        file: PathBuf,
+    },
     /// It cannot be written.
     #[error(
         "The data directory {directory} cannot be written ({cause}). \
@@ -125,6 +134,7 @@ mod tests {
             OpenError::NewerSchema { file: place.clone(), found: 9, known: 1 },
             OpenError::Foreign { file: place.clone() },
             OpenError::Corrupt { file: place.clone(), cause: "malformed".into() },
+            OpenError::ControlMissing { file: place.clone() },
             OpenError::NotWritable { directory: place, cause: "read-only".into() },
         ];
         for error in all {

@@ -18,6 +18,8 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tenantry_domain::crash::every_point;
 
+mod load;
+
 /// A start, with everything that was under way finished.
 const RECOVERY: Duration = Duration::from_secs(5);
 /// What the tests change, and what it may become.

@@ -10,6 +10,7 @@ mod concurrency;
 mod crash;
 mod ended_rights;
 mod every_operation;
+mod faults;
 mod lost_data;
 mod names;
 mod organizations;

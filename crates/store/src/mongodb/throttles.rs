@@ -28,8 +28,12 @@ impl Throttles for MongoDb {
                 Err(failure) if failure.is_same_id() => {}
                 Err(failure) => return Err(failure.into()),
             }
-            let (taken, _) = attempt(self.arrival(key).await?, limit, now);
+            let found = self.arrival(key).await?;
+            let (taken, kept) = attempt(found, limit, now);
             if matches!(taken, Taken::Refused { .. }) {
+                if let Some(ahead) = found.filter(|found| *found != kept) {
+                    self.set_back(key, ahead, kept).await?;
+                }
                 return Ok(taken);
             }
         }
@@ -66,6 +70,13 @@ impl MongoDb {
         let take = self.throttles.find_one_and_update(filter, update);
         let previous = self.call(take.upsert(true).return_document(ReturnDocument::Before)).await?;
         previous.as_ref().map(arrival).transpose()
+    }
+
+    /// Takes a counter back to `to` that was moved on by a clock that was ahead, unless somebody else has.
+    async fn set_back(&self, key: &ThrottleKey, from: Timestamp, to: Timestamp) -> Attempt<()> {
+        let filter = doc! { "_id": binary(&key.0), "arrival": moment(from) };
+        let update = doc! { "$set": { "arrival": moment(to) } };
+        self.call(self.throttles.update_one(filter, update)).await.map(|_| ())
     }
 
     /// The counter's moment, if there is one.

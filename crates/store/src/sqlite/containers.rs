@@ -139,9 +139,12 @@ impl Files {
         } else {
             let unfinished = self.directory.unfinished_container(id, container.fence);
             let content = self.template.fill(id, container.created_at).map_err(Error::unavailable)?;
-            write_durably(&unfinished, &content)
-                .and_then(|()| name_once(&unfinished, &file))
-                .map_err(|e| failed("make", id, &e))?;
+            let made = write_durably(&unfinished, &content).and_then(|()| name_once(&unfinished, &file));
+            if let Err(error) = made {
+                // The disk may be full: what is of no use must not take room until the next start.
+                let _ = remove_if_there(&unfinished);
+                return Err(failed("make", id, &error));
+            }
         }
         // Also when it was there: the crash may have come before the name was durable.
         sync_directory(&self.directory.shard_of(id)).map_err(|e| failed("make", id, &e))

@@ -1,7 +1,7 @@
 //! The data directory: what is where in it, who may read it, and that one process at a time has it.
 
 use crate::error::OpenError;
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -23,6 +23,7 @@ impl Directory {
         let directory = Self::at(path);
         make_directory(path).map_err(|error| directory.not_writable(&error))?;
         let lock = directory.lock()?;
+        directory.refuse_orphans()?;
         directory.fill().map_err(|error| directory.not_writable(&error))?;
         Ok((directory, lock))
     }
@@ -38,6 +39,23 @@ impl Directory {
             Err(TryLockError::WouldBlock) => Err(OpenError::InUse { directory: self.0.clone() }),
             Err(TryLockError::Error(error)) => Err(self.not_writable(&error)),
         }
+    }
+
+    /// Refuses containers without the records that say whose they are: a fresh control database would know none
+    /// of them, and all would be set aside.
+    pub(super) fn refuse_orphans(&self) -> Result<(), OpenError> {
+        let file = self.control_database();
+        let is_empty = match fs::metadata(&file) {
+            Ok(metadata) => metadata.len() == 0,
+            Err(error) if error.kind() == ErrorKind::NotFound => true,
+            Err(error) => return Err(self.not_writable(&error)),
+        };
+        if is_empty && self.has_containers() { Err(OpenError::ControlMissing { file }) } else { Ok(()) }
+    }
+
+    fn has_containers(&self) -> bool {
+        let files = self.shards().filter_map(|shard| fs::read_dir(shard).ok()).flatten().flatten();
+        files.into_iter().any(|entry| entry.path().extension().is_some_and(|extension| extension == "db"))
     }
 
     fn fill(&self) -> io::Result<()> {

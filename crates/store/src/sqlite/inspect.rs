@@ -138,7 +138,7 @@ fn control(directory: &Directory, in_use: bool) -> ControlState {
         Err(error) => return ControlState::Refused(directory.not_writable(&error)),
     };
     if bytes == 0 {
-        return ControlState::Empty;
+        return directory.refuse_orphans().map_or_else(ControlState::Refused, |()| ControlState::Empty);
     }
     if !in_use && size(&beside(&file, "-journal")) > 0 {
         return ControlState::Interrupted;

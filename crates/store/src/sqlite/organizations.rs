@@ -46,11 +46,13 @@ statements! {
         WHERE status = ?5 AND (identifier, id) > (?1, ?2) AND identifier < ?3 \
         ORDER BY identifier, id LIMIT ?4";
     LIST_DUE = "SELECT record FROM organizations WHERE purge_due <= ?1 ORDER BY purge_due LIMIT ?2";
-    // Of other owners all, of this one those whose lease has run out.
+    // Of other owners all; of this one those whose lease has run out, or ends later than any lease can: it was
+    // given before the clock was set back.
     LIST_CLAIMABLE = "SELECT record FROM organizations WHERE lease_owner < ?1 \
         UNION ALL SELECT record FROM organizations WHERE lease_owner > ?1 \
         UNION ALL SELECT record FROM organizations WHERE lease_owner = ?1 AND lease_until <= ?2 \
-        LIMIT ?3";
+        UNION ALL SELECT record FROM organizations WHERE lease_owner = ?1 AND lease_until > ?3 \
+        LIMIT ?4";
 }
 
 /// Above every identifier, which is ASCII.
@@ -216,8 +218,9 @@ fn claim(
     limit: u32,
     now: Timestamp,
 ) -> Attempt<Vec<Arc<Organization>>> {
+    let latest = after(now, OPERATION_LEASE).as_millisecond();
     let claimable: Vec<Organization> =
-        LIST_CLAIMABLE.records(connection, params![owner, now.as_millisecond(), limit])?;
+        LIST_CLAIMABLE.records(connection, params![owner, now.as_millisecond(), latest, limit])?;
     let mut claimed = Vec::with_capacity(claimable.len());
     for mut organization in claimable {
         let Some(operation) = organization.operation.take() else { continue };

@@ -47,9 +47,10 @@ impl Throttles for Sqlite {
 }
 
 fn take(connection: &Connection, key: ThrottleKey, limit: Limit, now: Timestamp) -> Attempt<Taken> {
-    let (taken, arrival) = attempt(arrival(connection, key)?, limit, now);
+    let before = arrival(connection, key)?;
+    let (taken, arrival) = attempt(before, limit, now);
     // A refused attempt leaves the counter as it is, so a flood of them writes nothing.
-    if matches!(taken, Taken::Allowed { .. }) {
+    if before != Some(arrival) {
         SET.execute(connection, params![key.0, arrival.as_millisecond()])?;
     }
     Ok(taken)

@@ -81,6 +81,18 @@ fn an_attempt_that_is_given_back_is_as_if_it_had_not_been() {
 }
 
 #[test]
+fn a_clock_that_was_set_back_makes_nobody_wait_longer_than_they_are_told() {
+    on_every_engine(|subject| async move {
+        for remaining in [2, 1, 0] {
+            assert_eq!(subject.take("a", at(4000)).await, allowed(remaining));
+        }
+        assert_eq!(subject.take("a", at(400)).await, refused(10));
+        assert_eq!(subject.take("a", at(404)).await, refused(6));
+        assert_eq!(subject.take("a", at(410)).await, allowed(0));
+    });
+}
+
+#[test]
 fn a_counter_is_above_zero_until_all_its_attempts_are_forgotten() {
     on_every_engine(|subject| async move {
         let throttles = &subject.store.throttles;

@@ -24,6 +24,11 @@ use tokio::task::JoinHandle;
 pub struct TestClock(AtomicI64);
 
 impl TestClock {
+    /// Moves back, as a clock does that is corrected.
+    pub fn set_back(&self, span: Duration) {
+        self.0.fetch_sub(i64::try_from(span.as_millis()).unwrap(), Ordering::SeqCst);
+    }
+
     /// Moves on.
     pub fn advance(&self, span: Duration) {
         self.0.fetch_add(i64::try_from(span.as_millis()).unwrap(), Ordering::SeqCst);

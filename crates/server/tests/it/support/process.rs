@@ -118,6 +118,12 @@ impl Process {
         }
     }
 
+    /// Ends it as a power cut would, and waits until it has gone.
+    pub async fn kill(self) {
+        self.signal(Signal::KILL);
+        self.crashed().await;
+    }
+
     /// Waits until it has been killed by signal 9, as it does to itself at a crash point.
     pub async fn crashed(self) {
         let ended = self.ended().await;
@@ -174,8 +180,7 @@ impl Server {
 
     /// Ends it as a power cut would, and waits until it has gone.
     pub async fn kill(self) {
-        self.process.signal(Signal::KILL);
-        self.process.crashed().await;
+        self.process.kill().await;
     }
 
     /// Waits until it has killed itself at a crash point.

@@ -1,0 +1,440 @@
+//! The service is killed at moments that nobody chose, under a load of everything at once, again and again on the
+//! same data. Each worker changes organizations that only it knows, so it can say what each of them must be: what
+//! was answered, or that and the one change it got no answer to.
+//!
+//! A failed run is repeated with the seed it has printed: `TENANTRY_TEST_SEED=…`.
+
+use super::RECOVERY;
+use crate::support::checker::{Snapshot, put_documents, running_operations};
+use crate::support::client::{Answer, Client};
+use crate::support::given::{PASSWORD, credentials, encoded, new_organization};
+use crate::support::process::{Launch, Server};
+use reqwest::Method;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::hash::{BuildHasher, RandomState};
+use std::path::Path;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+use tokio::task::JoinSet;
+
+const ROUNDS: u32 = 6;
+const WORKERS: usize = 8;
+const READERS: usize = 2;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_answered_before_a_kill_is_there_after_it() {
+    let mut chance = Chance::of_this_run();
+    let directory = TempDir::new().unwrap();
+    let data_dir = directory.path().join("data");
+    let mut workers: Vec<Worker> = (0..WORKERS).map(|number| Worker::new(number, chance.next())).collect();
+    let mut kills = 0;
+    for round in 0..ROUNDS {
+        workers = load_and_kill(&data_dir, workers, chance.between(150, 1200)).await;
+        kills += 1 + kill_starts(&data_dir, &mut chance).await;
+        let server = recovered(&data_dir).await;
+        let found = Snapshot::sound(&data_dir);
+        for worker in &mut workers {
+            worker.resolve(&found);
+            worker.check(&found, &server).await;
+        }
+        server.stop().await;
+        recover_once_more(&data_dir).await;
+        workers.iter_mut().for_each(|worker| worker.put_documents(&data_dir));
+        let answered: usize = workers.iter().map(|worker| worker.answered).sum();
+        println!("round {round}: {kills} kills, {answered} answered changes checked");
+    }
+    assert!(workers.iter().all(|worker| worker.answered > 0), "a worker never got an answer");
+    assert!(workers.iter().any(|worker| worker.cut_off > 0), "no change was ever cut off");
+}
+
+/// Runs the workers, and readers beside them, until the service is killed `after` so many milliseconds.
+async fn load_and_kill(data_dir: &Path, workers: Vec<Worker>, after: u64) -> Vec<Worker> {
+    let server = Launch::on(data_dir).start();
+    let mut running = JoinSet::new();
+    for mut worker in workers {
+        let (client, operator) = (server.client(), server.operator());
+        running.spawn(async move {
+            while worker.change(&client, &operator).await {}
+            worker
+        });
+    }
+    let mut reading = JoinSet::new();
+    for number in 0..READERS {
+        reading.spawn(read(server.client(), Chance(number as u64 + 1)));
+    }
+    tokio::time::sleep(Duration::from_millis(after)).await;
+    server.kill().await;
+    reading.join_all().await;
+    let mut workers = running.join_all().await;
+    workers.sort_by_key(|worker| worker.number);
+    workers
+}
+
+/// Looks organizations up until the service is gone: what is found is whole, and is what was asked for.
+async fn read(client: Client, mut chance: Chance) {
+    loop {
+        let (worker, number) = (chance.below(WORKERS as u64), chance.below(40));
+        let path = format!("/org/get?organization_name={}", encoded(&name(worker as usize, number as usize)));
+        let Ok(answer) = client.try_send(Method::GET, &path, None).await else { return };
+        if answer.status.is_success() {
+            let body = answer.json();
+            assert_eq!(body["organization_identifier"], format!("load-{worker}-{number}"));
+            assert_eq!(body["tenant_collection"], format!("tenant_load_{worker}_{number}"));
+            assert!(["active", "suspended"].contains(&body["status"].as_str().unwrap()), "{body}");
+        } else {
+            answer.refused("organization_not_found");
+        }
+    }
+}
+
+/// Perhaps starts the service a few times and kills it in the middle of its start; how often.
+async fn kill_starts(data_dir: &Path, chance: &mut Chance) -> u32 {
+    let times = chance.below(3) as u32;
+    for _ in 0..times {
+        let process = Launch::on(data_dir).spawn();
+        tokio::time::sleep(Duration::from_millis(chance.below(60))).await;
+        process.kill().await;
+    }
+    times
+}
+
+async fn recovered(data_dir: &Path) -> Server {
+    let began = Instant::now();
+    let server = Launch::on(data_dir).start();
+    while running_operations(data_dir) > 0 {
+        assert!(began.elapsed() < RECOVERY, "not recovered after {:?}: {}", began.elapsed(), server.log());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    server
+}
+
+/// A further start finds nothing left to do.
+async fn recover_once_more(data_dir: &Path) {
+    let before = Snapshot::sound(data_dir);
+    recovered(data_dir).await.stop().await;
+    before.assert_unchanged(&Snapshot::sound(data_dir));
+}
+
+/// What a worker knows of an organization it has made.
+#[derive(Clone, Debug, PartialEq)]
+struct Known {
+    id: String,
+    name: String,
+    email: String,
+    password: String,
+    state: &'static str,
+    suspended: bool,
+    protected: bool,
+    /// The kinds of its changes, in their order.
+    log: Vec<String>,
+    /// Access tokens, and whether each is good.
+    tokens: Vec<(String, bool)>,
+    documents: BTreeSet<String>,
+}
+
+impl Known {
+    fn new(name: String, email: String) -> Self {
+        Self {
+            id: String::new(),
+            name,
+            email,
+            password: PASSWORD.to_owned(),
+            state: "active",
+            suspended: false,
+            protected: false,
+            log: vec!["create succeeded".to_owned()],
+            tokens: Vec::new(),
+            documents: BTreeSet::new(),
+        }
+    }
+
+    /// After a change of that kind that went well.
+    fn after(&self, kind: &str) -> Self {
+        let mut next = self.clone();
+        next.log.push(format!("{kind} succeeded"));
+        next
+    }
+
+    fn end_tokens(&mut self) {
+        self.tokens.iter_mut().for_each(|(_, good)| *good = false);
+    }
+
+    fn path(&self) -> String {
+        format!("/v1/organizations/{}", self.id)
+    }
+
+    /// Whether this is what the data directory holds.
+    fn is(&self, found: &Snapshot) -> bool {
+        found.log_of(&self.id) == self.log
+    }
+
+    /// Expects the data directory and the service to agree.
+    async fn check(&self, found: &Snapshot, server: &Server) {
+        assert_eq!(found.log_of(&self.id), self.log, "{self:?}");
+        assert_eq!(found.documents(&self.id), self.documents, "{self:?}");
+        let record = found.organization(&self.id);
+        assert_eq!(record.is_some(), self.state != "gone", "{self:?}");
+        if let Some(record) = record {
+            assert_eq!(record["name"], self.name, "{self:?}");
+            assert_eq!(record["state"], self.state, "{self:?}");
+            assert_eq!(record["suspended"], self.suspended, "{self:?}");
+            assert_eq!(record["delete_protection"], self.protected, "{self:?}");
+        }
+        for (token, good) in &self.tokens {
+            let answer = server.client().with_token(token).get(&self.path()).await;
+            assert_eq!(answer.status.is_success(), *good, "{answer}: {self:?}");
+        }
+    }
+}
+
+/// A request that was sent, and what the organization is if it was carried out.
+struct Sent {
+    next: Known,
+    method: Method,
+    path: String,
+    body: Option<Value>,
+    token: Option<String>,
+}
+
+/// Somebody who makes organizations of their own and changes them, one request after the other.
+struct Worker {
+    number: usize,
+    chance: Chance,
+    /// The one that is being changed; then those that were left deleted or are gone.
+    current: Option<Known>,
+    left: Vec<Known>,
+    /// What was asked for last, until it is answered.
+    pending: Option<Known>,
+    made: usize,
+    answered: usize,
+    cut_off: usize,
+}
+
+impl Worker {
+    fn new(number: usize, seed: u64) -> Self {
+        let chance = Chance(seed);
+        Self {
+            number,
+            chance,
+            current: None,
+            left: Vec::new(),
+            pending: None,
+            made: 0,
+            answered: 0,
+            cut_off: 0,
+        }
+    }
+
+    /// One change; whether it was answered.
+    async fn change(&mut self, client: &Client, operator: &Client) -> bool {
+        let sent = self.choose();
+        self.pending = Some(sent.next.clone());
+        let client = match &sent.token {
+            Some(token) => &client.with_token(token),
+            None if sent.path == "/org/create" || sent.path == "/admin/login" => client,
+            None => operator,
+        };
+        let body = sent.body.map(|body| ("application/json", body.to_string().into_bytes()));
+        let Ok(answer) = client.try_send(sent.method, &sent.path, body).await else { return false };
+        assert!(answer.status.is_success(), "{answer}: {:?}", self.current);
+        self.pending = None;
+        self.take_over(sent.next, &answer);
+        self.answered += 1;
+        true
+    }
+
+    /// What was asked for has become so.
+    fn take_over(&mut self, mut next: Known, answer: &Answer) {
+        match self.current.as_ref() {
+            None => next.id = answer.json()["id"].as_str().unwrap().to_owned(),
+            Some(current) if current.log == next.log => {
+                next.tokens.push((answer.json()["access_token"].as_str().unwrap().to_owned(), true));
+            }
+            Some(_) => {}
+        }
+        self.settle(next);
+    }
+
+    fn settle(&mut self, next: Known) {
+        self.current = Some(next);
+        // One that is gone is left alone; of the deleted some are, so that their names are taken by others.
+        let is_left = self.current.as_ref().is_some_and(|known| match known.state {
+            "gone" => true,
+            "deleted" => self.chance.below(4) == 0,
+            _ => false,
+        });
+        if is_left {
+            self.left.extend(self.current.take());
+        }
+    }
+
+    /// The next request: one that cannot be refused.
+    fn choose(&mut self) -> Sent {
+        let Some(known) = self.current.clone() else { return self.create() };
+        if known.state == "deleted" {
+            return if self.chance.below(3) == 0 { purge(&known) } else { restore(&known) };
+        }
+        match self.chance.below(9) {
+            _ if known.suspended => operate(&known, "reactivate", |next| next.suspended = false),
+            0 => operate(&known, "suspend", |next| {
+                next.suspended = true;
+                next.end_tokens();
+            }),
+            1 if !known.protected => delete(&known),
+            2 => protect(&known),
+            3 | 4 => sign_in(&known),
+            5 => self.change_password(&known),
+            _ => self.rename(&known),
+        }
+    }
+
+    fn create(&mut self) -> Sent {
+        // Sometimes the name and the address of one that was deleted: both are free.
+        let freed = self.left.last().filter(|left| left.state == "deleted").cloned();
+        let (name, email) = match freed.filter(|_| self.chance.below(2) == 0) {
+            Some(left) if self.left.iter().all(|other| other.name != left.name || other == &left) => {
+                (left.name, left.email)
+            }
+            _ => {
+                self.made += 1;
+                let name = name(self.number, self.made);
+                (name.clone(), format!("owner@{}.example", name.to_lowercase().replace(' ', "-")))
+            }
+        };
+        let body = new_organization(&name, &email);
+        request(Known::new(name, email), Method::POST, "/org/create".to_owned(), Some(body))
+    }
+
+    fn rename(&mut self, known: &Known) -> Sent {
+        self.made += 1;
+        let mut next = known.after("rename");
+        next.name = name(self.number, self.made);
+        let body = json!({ "organization_name": next.name });
+        request(next, Method::PATCH, known.path(), Some(body))
+    }
+
+    fn change_password(&mut self, known: &Known) -> Sent {
+        let Some((token, _)) = known.tokens.iter().rev().find(|(_, good)| *good).cloned() else {
+            return sign_in(known);
+        };
+        let mut next = known.after("rename");
+        next.end_tokens();
+        next.tokens.iter_mut().filter(|(kept, _)| *kept == token).for_each(|(_, good)| *good = true);
+        next.password = format!("horse battery {}", self.chance.next());
+        let body = json!({ "organization_name": known.name, "password": next.password });
+        Sent { token: Some(token), ..request(next, Method::PUT, "/org/update".to_owned(), Some(body)) }
+    }
+
+    /// Decides, from what the data directory holds, whether the change without an answer has happened.
+    fn resolve(&mut self, found: &Snapshot) {
+        let Some(mut pending) = self.pending.take() else { return };
+        self.cut_off += 1;
+        if pending.id.is_empty() {
+            let Some(record) = found.named(&pending.name) else { return };
+            record["id"].as_str().unwrap().clone_into(&mut pending.id);
+        }
+        let is_sign_in = self.current.as_ref().is_some_and(|current| current.log == pending.log);
+        if !is_sign_in && pending.is(found) {
+            self.settle(pending);
+        }
+    }
+
+    async fn check(&self, found: &Snapshot, server: &Server) {
+        for known in self.current.iter().chain(&self.left) {
+            known.check(found, server).await;
+        }
+        let Some(known) = &self.current else { return };
+        let sign_in = server.client().post("/admin/login", &credentials(&known.email, &known.password)).await;
+        let status = match (known.state, known.suspended) {
+            ("active", false) => 200,
+            ("active", true) => 403,
+            _ => 401,
+        };
+        assert_eq!(sign_in.status.as_u16(), status, "{sign_in}: {known:?}");
+    }
+
+    /// Writes into the containers that have no documents yet.
+    fn put_documents(&mut self, data_dir: &Path) {
+        for known in self.current.iter_mut().chain(&mut self.left) {
+            if known.documents.is_empty() && known.state != "gone" {
+                known.documents = put_documents(data_dir, &known.id, "notes", 5);
+            }
+        }
+    }
+}
+
+fn request(next: Known, method: Method, path: String, body: Option<Value>) -> Sent {
+    Sent { next, method, path, body, token: None }
+}
+
+fn operate(known: &Known, kind: &str, change: impl FnOnce(&mut Known)) -> Sent {
+    let mut next = known.after(kind);
+    change(&mut next);
+    request(next, Method::POST, format!("{}/{kind}", known.path()), None)
+}
+
+fn restore(known: &Known) -> Sent {
+    operate(known, "restore", |next| next.state = "active")
+}
+
+fn purge(known: &Known) -> Sent {
+    operate(known, "purge", |next| {
+        next.state = "gone";
+        next.suspended = false;
+        next.documents.clear();
+    })
+}
+
+fn delete(known: &Known) -> Sent {
+    let mut next = known.after("delete");
+    next.state = "deleted";
+    next.end_tokens();
+    request(next, Method::DELETE, known.path(), None)
+}
+
+fn protect(known: &Known) -> Sent {
+    let mut next = known.after("update");
+    next.protected = !known.protected;
+    let body = json!({ "delete_protection": next.protected });
+    request(next, Method::PATCH, known.path(), Some(body))
+}
+
+fn sign_in(known: &Known) -> Sent {
+    let body = credentials(&known.email, &known.password);
+    request(known.clone(), Method::POST, "/admin/login".to_owned(), Some(body))
+}
+
+fn name(worker: usize, number: usize) -> String {
+    format!("Load {worker} {number}")
+}
+
+/// Numbers that look random and come again with the same seed (SplitMix64).
+struct Chance(u64);
+
+impl Chance {
+    /// Seeded by `TENANTRY_TEST_SEED` or, without it, by nobody knows what; either is printed.
+    fn of_this_run() -> Self {
+        #[expect(clippy::disallowed_methods, reason = "no setting: it repeats a test")]
+        let given = std::env::var("TENANTRY_TEST_SEED").ok();
+        let seed = given.map_or_else(|| RandomState::new().hash_one(0), |text| text.parse().unwrap());
+        println!("TENANTRY_TEST_SEED={seed}");
+        Self(seed)
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, end: u64) -> u64 {
+        self.next() % end
+    }
+
+    fn between(&mut self, start: u64, end: u64) -> u64 {
+        start + self.below(end - start)
+    }
+}
