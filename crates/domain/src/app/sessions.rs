@@ -89,8 +89,7 @@ impl App {
                 }
             }
             let again = session.used.as_ref().filter(|used| {
-                bool::from(used.hash.ct_eq(&token.hash()))
-                    && clock::apart(used.used_at, now) <= REFRESH_GRACE
+                bool::from(used.hash.ct_eq(&token.hash())) && clock::apart(used.used_at, now) <= REFRESH_GRACE
             });
             if let Some(used) = again {
                 return self.grant(&session, &token.successor(&used.salt), account, organization);
