@@ -383,11 +383,10 @@ async fn a_clock_that_is_set_back_an_hour_keeps_nobody_out() {
     again.put("/org/update", &json!({ "organization_name": "Acme Two" })).await.ok();
     with_access(&app, &tokens).get(&acme.path()).await.ok();
 
-    // And when it is right again, all is as before.
+    // And when it is right again, all is as before; what was given out meanwhile has lived its hour.
     app.clock.advance(HOUR);
-    for owner in [&acme.owner, &again, &with_access(&app, &tokens)] {
-        owner.get(&acme.path()).await.ok();
-    }
+    acme.owner.get(&acme.path()).await.ok();
+    again.get(&acme.path()).await.refused("token_expired");
     Snapshot::sound(&app.data_dir());
 }
 
@@ -400,16 +399,22 @@ async fn a_clock_that_is_set_back_an_hour_neither_forgives_guesses_nor_keeps_cou
         app.client().post("/admin/login", &guess).await.refused("invalid_credentials");
     }
     app.clock.set_back(HOUR);
-    for _ in 0..3 {
-        let told = app.client().post("/admin/login", &guess).await;
-        let wait: u64 = told.header("retry-after").parse().unwrap();
-        told.refused("too_many_attempts");
-        assert!(wait <= 60, "{wait} s");
-        app.clock.advance(Duration::from_secs(wait));
-        app.client().post("/admin/login", &guess).await.refused("invalid_credentials");
+    for body in [guess.clone(), guess, credentials(acme.email(), PASSWORD)] {
+        // Each of the counters may ask for patience once.
+        let mut waited = 0;
+        let answer = loop {
+            let answer = app.client().post("/admin/login", &body).await;
+            if answer.status.as_u16() != 429 {
+                break answer;
+            }
+            let told: u64 = answer.header("retry-after").parse().unwrap();
+            waited += told;
+            app.clock.advance(Duration::from_secs(told));
+        };
+        assert!((1..=150).contains(&waited), "{waited} s: {answer}");
+        let right = body["password"] == PASSWORD;
+        assert_eq!(answer.status.as_u16(), if right { 200 } else { 401 }, "{answer}");
     }
-    app.clock.advance(Duration::from_secs(60));
-    sign_in(&app, acme.email()).await;
 }
 
 #[tokio::test]
