@@ -122,10 +122,16 @@ fn a_token_is_good_until_the_second_it_expires_in() {
 }
 
 #[test]
-fn a_token_from_the_future_is_refused_but_for_a_minute_of_skew() {
-    let token = hs256().issue(&claims()).unwrap();
+fn a_token_that_is_not_good_yet_is_refused_but_for_a_minute_of_skew() {
+    let token = forged(&good_header(), &changed(json!({ "nbf": NOW })), SECRET);
     assert!(outcome(&hs256(), &token, NOW - 60).is_ok());
     assert_eq!(outcome(&hs256(), &token, NOW - 61), Err(ErrorCode::TokenInvalid));
+}
+
+#[test]
+fn a_clock_that_was_set_back_makes_no_token_bad() {
+    let token = hs256().issue(&claims()).unwrap();
+    assert!(outcome(&hs256(), &token, NOW - 3600).is_ok());
 }
 
 #[test]
