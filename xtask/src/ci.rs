@@ -22,10 +22,10 @@ pub enum Step {
     Tools,
     /// clippy on everything, warnings denied
     Clippy,
-    /// All tests but the doc tests
-    Tests,
     /// The examples in the documentation of the code
     DocTests,
+    /// All tests but the doc tests
+    Tests,
     /// The generated pages are what the code says
     Generate,
 }
