@@ -12,25 +12,21 @@
 //! | delete during a rename: the next organization of that name inherits the documents | [`a_delete_during_a_rename_leaves_nothing_to_the_next_of_that_name`] |
 //! | an old token after a delete: drops the container again, by then another tenant's | [`a_token_from_before_a_delete_harms_nobody_of_the_same_name`] |
 //! | a token after a password change: works for 24 hours | `classic.rs`, `new_credentials_end_every_session_but_the_one_that_set_them` |
-//! | the database killed: acknowledged writes lost | [`what_was_acknowledged_is_there_after_a_kill`] |
+//! | the database killed: acknowledged writes lost | `crash/load.rs`, `what_was_answered_before_a_kill_is_there_after_it` |
 //! | 50 sign-ins at once: `/health` blocked for 51 s, 2.4 GiB of memory | [`health_answers_and_memory_stays_while_a_hundred_people_sign_in`] |
 //! | login timing: 212 ms for a known address, 1 ms for an unknown one | `sign_in.rs`, `a_sign_in_takes_as_long_for_an_address_that_nobody_has` |
 
 use crate::support::app::App;
-use crate::support::client::Client;
 use crate::support::given::{
     PASSWORD, credentials, find, new_organization, organization, sign_in, with_access,
 };
-use crate::support::process::Launch;
 use crate::support::records::{
     container, container_file, contents, documents, put_collection, put_document, put_documents,
 };
-use reqwest::Method;
 use serde_json::json;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use tempfile::TempDir;
 use tokio::task::JoinSet;
 
 #[tokio::test]
@@ -240,74 +236,6 @@ async fn a_name_and_an_address_freed_by_a_rename_or_a_delete_are_free() {
     assert_ne!(third.id(), second.id());
     assert_eq!(third.body["tenant_collection"], "tenant_acme");
     assert_eq!(documents(&app, acme.id()).len(), 5);
-}
-
-/// What one writer has been told so far: the version of its organization's name, as the last answer said.
-type Acknowledged = Arc<AtomicU32>;
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_acknowledged_is_there_after_a_kill() {
-    const WRITERS: usize = 4;
-    let directory = TempDir::new().unwrap();
-    let launch = Launch::on(&directory.path().join("data"));
-    let mut server = launch.start();
-    let mut writers: Vec<(String, Acknowledged)> = Vec::new();
-    for number in 0..WRITERS {
-        let new = new_organization(&name(number, 0), &format!("owner-{number}@acme.example"));
-        let made = server.operator().post("/v1/organizations", &new).await.created();
-        writers
-            .push((format!("/v1/organizations/{}", made["id"].as_str().unwrap()), Acknowledged::default()));
-    }
-    for round in 1..=4 {
-        let mut writing = JoinSet::new();
-        for (number, (path, acknowledged)) in writers.iter().enumerate() {
-            writing.spawn(rename_on_and_on(
-                server.operator(),
-                number,
-                path.clone(),
-                Arc::clone(acknowledged),
-            ));
-        }
-        while writers.iter().map(|(_, acknowledged)| acknowledged.load(Ordering::SeqCst)).sum::<u32>()
-            < 60 * round
-        {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-        server.kill().await;
-        writing.join_all().await;
-
-        server = launch.start();
-        for (number, (path, acknowledged)) in writers.iter().enumerate() {
-            let told = acknowledged.load(Ordering::SeqCst);
-            let found = server.operator().get(path).await.ok()["organization_name"].clone();
-            // The change that was under way may have come through, too.
-            assert!(
-                [told, told + 1]
-                    .map(|version| name(number, version))
-                    .contains(&found.as_str().unwrap().into()),
-                "{found} after {told}"
-            );
-            let version = if found == name(number, told) { told } else { told + 1 };
-            acknowledged.store(version, Ordering::SeqCst);
-        }
-    }
-    server.stop().await;
-}
-
-fn name(writer: usize, version: u32) -> String {
-    format!("Acme {writer} version {version}")
-}
-
-/// Renames an organization until the service is gone, and notes each change that it was told is made.
-async fn rename_on_and_on(client: Client, writer: usize, path: String, acknowledged: Acknowledged) {
-    loop {
-        let next = acknowledged.load(Ordering::SeqCst) + 1;
-        let patch = json!({ "organization_name": name(writer, next) }).to_string().into_bytes();
-        let body = Some(("application/merge-patch+json", patch));
-        let Ok(answer) = client.try_send(Method::PATCH, &path, body).await else { return };
-        answer.ok();
-        acknowledged.store(next, Ordering::SeqCst);
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
