@@ -100,7 +100,11 @@ async fn recover(app: Arc<App>) {
     loop {
         match app.recover().await {
             Ok(0) => {}
-            Ok(count) => metrics::counter!(telemetry::OPERATION_RECOVERIES).increment(count as u64),
+            Ok(count) => {
+                metrics::counter!(telemetry::OPERATION_RECOVERIES).increment(count as u64);
+                // There may be more than it takes at once.
+                continue;
+            }
             Err(error) => tracing::warn!(%error, "operations could not be looked for"),
         }
         tokio::time::sleep(RECOVERY_INTERVAL).await;

@@ -17,6 +17,7 @@ use crate::operation::{
 use crate::organization::Organization;
 use crate::page::{Page, PageLimit};
 use crate::store::{Inserted, Written};
+use futures_util::future::join_all;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -159,22 +160,27 @@ impl App {
         Ok(Page::of(found, limit, |record| record.id))
     }
 
-    /// Takes over the operations that nobody works on any more, and finishes them. How many it was.
+    /// Takes over operations that nobody works on any more, up to a limit, and finishes them. How many it was;
+    /// unless it was none, there may be more.
     ///
     /// # Errors
     /// `store_unavailable`.
     pub async fn recover(self: &Arc<Self>) -> Result<usize> {
         let claimed = self.store.organizations.claim_operations(&self.instance, PAGE_MAX_ITEMS).await?;
+        // All at once, so that their writes share what makes them durable.
         let count = claimed.len();
-        for organization in claimed {
-            let kind = organization.operation.as_ref().map_or("", |operation| operation.kind().as_str());
-            tracing::info!(organization = %organization.id, operation = kind, "taking over an operation");
-            // One that fails keeps its lease until it runs out, and is then tried again.
-            if let Err(error) = self.drive((*organization).clone()).await {
-                tracing::error!(organization = %organization.id, operation = kind, %error, "recovery stopped");
-            }
-        }
+        join_all(claimed.iter().map(|organization| self.take_over(organization))).await;
         Ok(count)
+    }
+
+    /// Finishes an operation that has been claimed. One that fails keeps its lease until that runs out, and is
+    /// then tried again.
+    async fn take_over(&self, organization: &Organization) {
+        let kind = organization.operation.as_ref().map_or("", |operation| operation.kind().as_str());
+        tracing::info!(organization = %organization.id, operation = kind, "taking over an operation");
+        if let Err(error) = self.drive(organization.clone()).await {
+            tracing::error!(organization = %organization.id, operation = kind, %error, "recovery stopped");
+        }
     }
 
     async fn look_up(&self, id: OperationId) -> Result<Option<OperationRecord>> {

@@ -19,6 +19,7 @@ use tempfile::TempDir;
 use tenantry_domain::crash::every_point;
 
 mod load;
+mod several;
 
 /// A start, with everything that was under way finished.
 const RECOVERY: Duration = Duration::from_secs(5);
@@ -344,21 +345,8 @@ impl World {
         server.crashed().await;
     }
 
-    /// Starts the service after a crash and waits until nothing is under way any more.
     async fn recover(&self) -> Server {
-        let began = Instant::now();
-        let server = Launch::on(&self.data_dir()).start();
-        while running_operations(&self.data_dir()) > 0 {
-            assert!(
-                began.elapsed() < RECOVERY,
-                "not recovered after {:?}: {}",
-                began.elapsed(),
-                server.log()
-            );
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        assert!(began.elapsed() < RECOVERY, "recovered only after {:?}", began.elapsed());
-        server
+        recovered(&self.data_dir()).await
     }
 
     /// Starts a service that dies at `point` of what it finds half done.
@@ -535,6 +523,20 @@ cases! {
 fn every_crash_point_belongs_to_a_case() {
     let run: BTreeSet<String> = Case::ALL.into_iter().flat_map(Case::points).collect();
     assert_eq!(run, every_point().into_iter().collect());
+}
+
+/// Starts the service after a crash and waits until nothing is under way any more.
+async fn recovered(data_dir: &Path) -> Server {
+    let began = Instant::now();
+    let server = Launch::on(data_dir).start();
+    loop {
+        let (running, took) = (running_operations(data_dir), began.elapsed());
+        assert!(took < RECOVERY, "{running} are not recovered after {took:?}: {}", server.log());
+        if running == 0 {
+            return server;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 async fn token(client: &Client) -> String {

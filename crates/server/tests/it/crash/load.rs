@@ -4,8 +4,8 @@
 //!
 //! A failed run is repeated with the seed it has printed: `TENANTRY_TEST_SEED=…`.
 
-use super::RECOVERY;
-use crate::support::checker::{Snapshot, put_documents, running_operations};
+use super::recovered;
+use crate::support::checker::{Snapshot, put_documents};
 use crate::support::client::{Answer, Client};
 use crate::support::given::{PASSWORD, credentials, encoded, new_organization};
 use crate::support::process::{Launch, Server};
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
@@ -97,16 +97,6 @@ async fn kill_starts(data_dir: &Path, chance: &mut Chance) -> u32 {
         process.kill().await;
     }
     times
-}
-
-async fn recovered(data_dir: &Path) -> Server {
-    let began = Instant::now();
-    let server = Launch::on(data_dir).start();
-    while running_operations(data_dir) > 0 {
-        assert!(began.elapsed() < RECOVERY, "not recovered after {:?}: {}", began.elapsed(), server.log());
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    server
 }
 
 /// A further start finds nothing left to do.

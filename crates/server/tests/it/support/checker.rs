@@ -89,7 +89,7 @@ impl Snapshot {
         }
         problems.extend(self.orphans());
         problems.extend(self.misplaced_accounts());
-        problems.extend(self.log());
+        problems.extend(self.contradictions());
         problems
     }
 
@@ -127,7 +127,12 @@ impl Snapshot {
     /// The finished operations of an organization, as `kind state`, in their order.
     pub fn log_of(&self, id: &str) -> Vec<String> {
         let of_it = self.operations.iter().filter(|record| record["organization_id"] == id);
-        of_it.map(|record| format!("{} {}", text(&record["kind"]), text(&record["state"]))).collect()
+        of_it.map(entry).collect()
+    }
+
+    /// Every finished operation, as `kind state`, in their order.
+    pub fn log(&self) -> Vec<String> {
+        self.operations.iter().map(entry).collect()
     }
 
     /// All that belongs to an organization, to see whether somebody has touched it.
@@ -253,7 +258,7 @@ impl Snapshot {
     }
 
     /// Told from its log, each organization is what it is: every committed change stands there once.
-    fn log(&self) -> Vec<String> {
+    fn contradictions(&self) -> Vec<String> {
         let mut told: BTreeMap<&str, Told> = BTreeMap::new();
         let mut problems = Vec::new();
         for record in &self.operations {
@@ -270,6 +275,10 @@ impl Snapshot {
         }
         problems
     }
+}
+
+fn entry(record: &Value) -> String {
+    format!("{} {}", text(&record["kind"]), text(&record["state"]))
 }
 
 /// What an organization must be after the part of the log that was read.

@@ -155,6 +155,11 @@ impl Server {
         self.address
     }
 
+    /// Where it keeps everything.
+    pub fn data_dir(&self) -> &Path {
+        &self.process.data_dir
+    }
+
     /// A client without a credential.
     pub fn client(&self) -> Client {
         let http = reqwest::Client::builder().no_proxy().build().unwrap();

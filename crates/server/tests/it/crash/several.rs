@@ -1,0 +1,166 @@
+//! Crashes that meet more than one operation: creates that compete for an address, a delete that goes on to
+//! purge, and so many changes under way that recovery has to be quick about each.
+
+use super::{Case, NEIGHBOURS, RECOVERY, SUBJECT, World, id_of, recovered};
+use crate::support::checker::Snapshot;
+use crate::support::client::Answer;
+use crate::support::given::{email_for, new_organization};
+use crate::support::process::{Launch, Server};
+use reqwest::Method;
+use rusqlite::{Connection, params};
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+use tokio::task::JoinSet;
+
+const COMPETITORS: usize = 6;
+const CONTESTED: &str = "owner@competitors.example";
+
+/// Several creates with one address begin before the first of them has it. The others are refused after their
+/// intents, and the service is killed in the middle of that.
+#[tokio::test]
+async fn creates_that_compete_for_an_address_are_whole_wherever_the_service_is_killed() {
+    let template = World::before(Case::Create).await;
+    let before = Snapshot::sound(&template.data_dir());
+    let moments = ["before", "done", "saved"];
+    let steps = ["insert_owner", "record"];
+    for point in steps.iter().flat_map(|step| moments.map(|moment| format!("create.{step}.{moment}:1"))) {
+        println!("creates with one address at {point}");
+        let world = template.copy();
+        let server = Launch::on(&world.data_dir()).env("TENANTRY_CRASH_AT", &point).start();
+        let competing: JoinSet<_> = (0..COMPETITORS).map(|number| compete(&server, number)).collect();
+        let answers: Vec<Answer> = competing.join_all().await.into_iter().flatten().collect();
+        server.crashed().await;
+
+        let server = world.recover().await;
+        let found = Snapshot::sound(&world.data_dir());
+        let made: Vec<&Value> =
+            (0..COMPETITORS).filter_map(|number| found.named(&competitor(number))).collect();
+        assert_eq!(made.len(), 1, "{point}: {made:?} have the address");
+        assert!(
+            answers
+                .iter()
+                .all(|answer| answer.status.as_u16() == 409 || answer.json()["id"] == made[0]["id"])
+        );
+        let refused = found.log().into_iter().filter(|entry| entry == "create failed").count();
+        assert!((1..COMPETITORS).contains(&refused), "{point}: {:?}", found.log());
+        for name in NEIGHBOURS {
+            assert_eq!(before.belongings(&world.ids[name]), found.belongings(&world.ids[name]), "{name}");
+        }
+        compete_again(&server, made[0]).await;
+        server.stop().await;
+        Snapshot::sound(&world.data_dir());
+    }
+}
+
+fn competitor(number: usize) -> String {
+    format!("Competitor {number}")
+}
+
+/// A create for the contested address, with an `Idempotency-Key` of its own.
+fn compete(server: &Server, number: usize) -> impl Future<Output = Option<Answer>> + use<> {
+    let client = server.client().with_header("idempotency-key", &format!("key-{number}"));
+    let body = new_organization(&competitor(number), CONTESTED).to_string().into_bytes();
+    async move { client.try_send(Method::POST, "/org/create", Some(("application/json", body))).await.ok() }
+}
+
+/// The same requests once more, when the address is free again: a refusal that was not answered is answered
+/// now, and one of those that never began gets the address.
+async fn compete_again(server: &Server, winner: &Value) {
+    server.operator().delete(&format!("/v1/organizations/{}", id_of(winner))).await.ok();
+    let mut owners = 0;
+    for number in (0..COMPETITORS).filter(|number| competitor(*number) != winner["name"]) {
+        let mut answer = compete(server, number).await.unwrap();
+        if owners == 0 && answer.status.as_u16() == 409 {
+            answer.refused("email_taken");
+            answer = compete(server, number).await.unwrap();
+        }
+        if owners == 0 {
+            answer.created();
+        } else {
+            answer.refused("email_taken");
+        }
+        owners = 1;
+    }
+    // No name was left behind.
+    for name in (0..COMPETITORS).map(competitor) {
+        let answer = server.client().post("/org/create", &new_organization(&name, &email_for(&name))).await;
+        assert!([201, 409].contains(&answer.status.as_u16()), "{answer}");
+    }
+    assert_eq!(Snapshot::sound(server.data_dir()).organizations(), NEIGHBOURS.len() + 1 + COMPETITORS);
+}
+
+#[tokio::test]
+async fn a_delete_that_goes_on_to_purge_ends_there_wherever_the_service_is_killed() {
+    let template = World::before(Case::Delete).await;
+    let before = Snapshot::sound(&template.data_dir());
+    let subject = template.ids[SUBJECT].clone();
+    let points = Case::Delete.points().into_iter().chain(Case::Purge.points()).skip(1);
+    for point in points {
+        println!("a delete that purges at {point}");
+        let world = template.copy();
+        let server = Launch::on(&world.data_dir()).env("TENANTRY_CRASH_AT", &point).start();
+        let path = format!("{}?purge=true", world.subject());
+        assert!(server.operator().try_send(Method::DELETE, &path, None).await.is_err(), "{point}");
+        server.crashed().await;
+
+        let began = Instant::now();
+        let server = world.recover().await;
+        while Snapshot::read(&world.data_dir()).organization(&subject).is_some() {
+            assert!(began.elapsed() < RECOVERY, "{point}: not purged after {:?}", began.elapsed());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        server.stop().await;
+        let found = Snapshot::sound(&world.data_dir());
+        assert_eq!(
+            found.log_of(&subject),
+            ["create succeeded", "delete succeeded", "purge succeeded"],
+            "{point}"
+        );
+        for name in NEIGHBOURS {
+            assert_eq!(before.belongings(&world.ids[name]), found.belongings(&world.ids[name]), "{name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_thousand_changes_under_way_are_finished_within_five_seconds() {
+    const CHANGES: usize = 1000;
+    let directory = TempDir::new().unwrap();
+    let data_dir = directory.path().join("data");
+    let server = Launch::on(&data_dir).start();
+    let made =
+        server.client().post("/org/create", &new_organization("Acme", &email_for("Acme"))).await.created();
+    server.stop().await;
+    let mut control = Connection::open(data_dir.join("control.db")).unwrap();
+    leave_changes(&mut control, &id_of(&made), CHANGES);
+    control.close().unwrap();
+
+    recovered(&data_dir).await.stop().await;
+    assert_eq!(Snapshot::read(&data_dir).log().len(), 1 + CHANGES);
+}
+
+/// Makes copies of an organization's record, each with a change under way that a process which is gone has
+/// begun. They have no accounts and no containers; this change needs neither.
+fn leave_changes(control: &mut Connection, model: &str, count: usize) {
+    let transaction = control.transaction().unwrap();
+    let record: String = transaction
+        .query_row("SELECT record FROM organizations WHERE lower(hex(id)) = ?1", [model], |row| row.get(0))
+        .unwrap();
+    let mut record: Value = serde_json::from_str(&record).unwrap();
+    for number in 0..count {
+        let (id, name) = (format!("{number:024x}"), format!("copy-{number}"));
+        record["id"] = json!(id);
+        record["identifier"] = json!(name);
+        record["reserved"] = json!([]);
+        record["operation"] = json!({
+            "id": id, "actor": { "type": "operator" }, "arguments": { "kind": "suspend" }, "done": 0,
+            "fence": 1, "owner": "gone", "refused": null, "started_at": record["created_at"],
+        });
+        let insert = "INSERT INTO organizations (id, version, identifier, status, hidden, operation_id, lease_owner, \
+            lease_until, record) VALUES (unhex(?1), ?2, ?3, 'active', 0, unhex(?1), 'gone', 0, ?4)";
+        let version = record["version"].as_i64().unwrap();
+        transaction.execute(insert, params![id, version, name, record.to_string()]).unwrap();
+    }
+    transaction.commit().unwrap();
+}
