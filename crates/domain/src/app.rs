@@ -18,7 +18,7 @@ use crate::clock::Clock;
 use crate::email::EmailAddress;
 use crate::error::Result;
 use crate::ids::{Entropy, random};
-use crate::organization::Organization;
+use crate::organization::{Location, Organization};
 use crate::password::policy::NewPassword;
 use crate::password::pool::HashPool;
 use crate::store::Store;
@@ -73,8 +73,6 @@ pub struct Parts {
     pub tokens: TokenKeys,
     /// What authenticates refresh tokens and fingerprints requests.
     pub mac_key: [u8; 32],
-    /// The SHA-256 of the operator key.
-    pub operator_key_hash: [u8; 32],
     /// The rules.
     pub policy: Policy,
 }
@@ -87,7 +85,6 @@ pub struct App {
     hashes: HashPool,
     tokens: TokenKeys,
     mac_key: [u8; 32],
-    operator_key_hash: [u8; 32],
     policy: Policy,
     /// Tells this process's operations from those of another or an earlier one.
     instance: String,
@@ -105,7 +102,6 @@ impl App {
             hashes: parts.hashes,
             tokens: parts.tokens,
             mac_key: parts.mac_key,
-            operator_key_hash: parts.operator_key_hash,
             policy: parts.policy,
             instance,
         })
@@ -148,7 +144,8 @@ impl App {
     /// `organization` with what its responses show beside its own record.
     async fn view(&self, organization: Arc<Organization>) -> Result<OrganizationView> {
         let admin = self.store.accounts.get_account(organization.owner_id).await?;
-        Ok(OrganizationView { organization, admin })
+        let location = self.store.containers.locate(&organization);
+        Ok(OrganizationView { organization, admin, location })
     }
 }
 
@@ -159,6 +156,8 @@ pub struct OrganizationView {
     pub organization: Arc<Organization>,
     /// The account it was made with; gone only in the middle of a purge.
     pub admin: Option<Arc<Account>>,
+    /// Where its data is.
+    pub location: Location,
 }
 
 impl OrganizationView {

@@ -40,6 +40,8 @@ pub enum Kind {
     Internal,
     /// Not now; the error says when to come back (503).
     Unavailable,
+    /// There is no room for what is to be made (507).
+    NoRoom,
 }
 
 macro_rules! error_table {
@@ -129,6 +131,8 @@ error_table! {
     TooManyAttempts, "too_many_attempts", TooMany, "Too many attempts.", "Wait as long as `Retry-After` says.";
     // 500
     Internal, "internal", Internal, "Something went wrong on our side.", "Report the `request_id` to whoever runs the service.";
+    // 507
+    CapacityReached, "capacity_reached", NoRoom, "The server bears no more containers of their own.", "Ask for the placement `shared`, or have the operator raise MAX_NAMESPACES or add a server.";
     // 503
     SignInBusy, "sign_in_busy", Unavailable, "Too many sign-ins are waiting.", "Try again after as long as `Retry-After` says.";
     StoreUnavailable, "store_unavailable", Unavailable, "The data cannot be reached or written right now.", "Try again after as long as `Retry-After` says.";

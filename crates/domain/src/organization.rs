@@ -9,6 +9,7 @@ use crate::name::{Identifier, OrganizationName};
 use crate::operation::Operation;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::str::FromStr;
 
 /// The life of an organization, apart from suspension.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -71,6 +72,9 @@ pub enum Placement {
 }
 
 impl Placement {
+    /// Every placement.
+    pub const ALL: [Self; 3] = [Self::Collection, Self::Database, Self::Shared];
+
     /// Its name on the wire.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -80,6 +84,24 @@ impl Placement {
             Self::Shared => "shared",
         }
     }
+}
+
+impl FromStr for Placement {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|placement| placement.as_str() == text);
+        found.ok_or_else(|| format!("Must be one of {}.", Self::ALL.map(Self::as_str).join(", ")))
+    }
+}
+
+/// Where an organization's data is, for those who read it with programs of their own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Location {
+    /// `tenant_database` on the wire.
+    pub database: String,
+    /// `tenant_collection` on the wire.
+    pub collection: String,
 }
 
 /// A key that at most one organization may hold at a time; the database decides who.

@@ -16,7 +16,7 @@ use crate::idempotency::{Claim, RequestKey, RequestRecord, SavedAnswer};
 use crate::ids::{AccountId, OperationId, OrganizationId, SessionId};
 use crate::name::Identifier;
 use crate::operation::OperationRecord;
-use crate::organization::{ContainerId, Organization, Placement, Status};
+use crate::organization::{ContainerId, Location, Organization, Placement, Status};
 use crate::session::Session;
 use crate::throttle::{Limit, Taken, ThrottleKey};
 use async_trait::async_trait;
@@ -194,8 +194,12 @@ pub struct NewContainer {
 /// a container by a name that another may hold by now.
 #[async_trait]
 pub trait Containers: Send + Sync {
-    /// The placement new organizations get.
-    fn default_placement(&self) -> Placement;
+    /// Where a new organization's data goes: as asked, or where the settings say. `invalid_input` at
+    /// `/placement` if the engine has no such place; `capacity_reached` if there is no room for another one.
+    async fn choose_placement(&self, asked: Option<Placement>) -> Result<Placement>;
+
+    /// Where the container is now.
+    fn locate(&self, organization: &Organization) -> Location;
 
     /// Makes an empty container; one of this organization that is there already stays as it is. What tells it
     /// from others, where ids do not.

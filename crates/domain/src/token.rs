@@ -90,8 +90,13 @@ impl fmt::Debug for SigningKey {
 /// A new Ed25519 key, as a PKCS#8 document.
 #[must_use]
 pub fn generate_ed25519(entropy: &dyn Entropy) -> Zeroizing<Vec<u8>> {
-    let seed = Zeroizing::new(random::<32>(entropy));
-    let document = Ed25519KeyPair::from_seed_unchecked(&*seed).and_then(|key| Ok(key.to_pkcs8v1()?));
+    ed25519_of(&Zeroizing::new(random::<32>(entropy)))
+}
+
+/// The signing key that `seed` stands for, as a PKCS#8 document.
+#[must_use]
+pub fn ed25519_of(seed: &[u8; 32]) -> Zeroizing<Vec<u8>> {
+    let document = Ed25519KeyPair::from_seed_unchecked(seed).and_then(|key| Ok(key.to_pkcs8v1()?));
     Zeroizing::new(document.expect("every 32 bytes are an Ed25519 key").as_ref().to_vec())
 }
 

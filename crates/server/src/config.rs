@@ -12,7 +12,9 @@ mod secret;
 mod table;
 mod value;
 
-pub use choices::{LogFormat, LogLevel, LookupPolicy, MetricsPolicy, SignupPolicy, TokenAlgorithm};
+pub use choices::{
+    CapacityPolicy, LogFormat, LogLevel, LookupPolicy, MetricsPolicy, SignupPolicy, TokenAlgorithm,
+};
 pub use network::Network;
 pub use reference::{client_flags, flags, markdown};
 pub use secret::{SECRET_MIN_BYTES, Secret, SigningSecret};
@@ -25,6 +27,7 @@ use std::fmt;
 use std::path::Path;
 use std::thread::available_parallelism;
 use table::Draft;
+use tenantry_domain::organization::Placement;
 
 /// Everything that is wrong with the settings: sentences that say what and what to do, none of them with a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,18 +103,35 @@ impl ClientConfig {
 
 /// What is wrong with settings that are right one by one.
 fn refusals(draft: &Draft) -> Vec<String> {
-    [no_such_engine(draft), secret_too_short(draft), idle_longer_than_absolute(draft)]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        no_shared_secret(draft),
+        no_such_placement(draft),
+        secret_too_short(draft),
+        idle_longer_than_absolute(draft),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
-fn no_such_engine(draft: &Draft) -> Option<String> {
-    let given = draft.mongo_uri.as_ref()?.is_some();
-    given.then(|| {
-        "MONGO_URI is set, and this version of Tenantry runs on its embedded engine only: \
-         unset it, and the data will be kept in DATA_DIR."
+/// Instances must agree on what they sign with, so none may make a secret of its own.
+fn no_shared_secret(draft: &Draft) -> Option<String> {
+    let missing = draft.mongo_uri.as_ref()?.is_some() && draft.jwt_secret.as_ref()?.is_none();
+    missing.then(|| {
+        "MONGO_URI is set and JWT_SECRET is not: every instance must sign tokens with the same secret. \
+         Make one with `openssl rand -base64 32` and give it to all of them."
             .to_owned()
+    })
+}
+
+fn no_such_placement(draft: &Draft) -> Option<String> {
+    let (placement, mongo_uri) = ((*draft.placement.as_ref()?)?, draft.mongo_uri.as_ref()?);
+    (mongo_uri.is_none() && placement != Placement::Database).then(|| {
+        format!(
+            "PLACEMENT is {} and MONGO_URI is not set: the embedded engine keeps each organization in a file of \
+             its own (database). Remove PLACEMENT, or set MONGO_URI.",
+            placement.as_str()
+        )
     })
 }
 

@@ -4,14 +4,14 @@
 use crate::config::{Config, TokenAlgorithm};
 use anyhow::{Context, Result, ensure};
 use aws_lc_rs::hmac;
-use std::fs::{File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use tenantry_domain::app::operator;
 use tenantry_domain::ids::{Entropy, random};
 use tenantry_domain::store::Store;
-use tenantry_domain::token::{SigningKey, generate_ed25519};
+use tenantry_domain::token::{SigningKey, ed25519_of, generate_ed25519};
 
 /// What signs tokens with a shared secret, where no setting gives one.
 pub const SECRET_FILE: &str = "jwt-secret";
@@ -35,6 +35,9 @@ pub struct Keys {
 pub fn load(config: &Config, entropy: &dyn Entropy) -> Result<Keys> {
     let dir = &config.data_dir;
     if config.jwt_algorithm == TokenAlgorithm::EdDsa {
+        if let (Some(_), Some(secret)) = (&config.mongo_uri, &config.jwt_secret) {
+            return Ok(shared_ed25519(secret.expose().as_bytes()));
+        }
         let document = read_or_make(&dir.join(ED25519_FILE), || generate_ed25519(entropy).to_vec())?;
         return Ok(Keys { mac: derive(&document), signing: SigningKey::EdDsa(document.into()) });
     }
@@ -62,38 +65,41 @@ pub fn load(config: &Config, entropy: &dyn Entropy) -> Result<Keys> {
     Ok(Keys { signing, mac })
 }
 
-/// Another key from `secret`, so that no two uses share one.
+/// The key that several instances have without a file that they share.
+fn shared_ed25519(secret: &[u8]) -> Keys {
+    let document = ed25519_of(&derive_for(secret, b"tenantry ed25519 seed v1"));
+    Keys { mac: derive(secret), signing: SigningKey::EdDsa(document) }
+}
+
+/// What authenticates, from what signs.
 fn derive(secret: &[u8]) -> [u8; 32] {
-    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), b"tenantry mac key v1");
+    derive_for(secret, b"tenantry mac key v1")
+}
+
+/// Another key from `secret`, so that no two uses share one.
+fn derive_for(secret: &[u8], purpose: &[u8]) -> [u8; 32] {
+    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), purpose);
     let mut key = [0; 32];
     key.copy_from_slice(tag.as_ref());
     key
 }
 
-/// What is known of the operator key after a start.
-pub struct OperatorKey {
-    /// The hash the service compares with.
-    pub hash: [u8; 32],
-    /// The file, if the key is in it.
-    pub file: Option<PathBuf>,
-}
-
 /// The operator key: made and written at the first start, afterwards known by its hash alone. Somebody who
-/// keeps it elsewhere may remove the file.
+/// keeps it elsewhere may remove the file. Where it is, if it is in the file.
 ///
 /// # Errors
 /// A sentence, if the file cannot be written, or the store not be reached.
-pub async fn operator_key(store: &Store, data_dir: &Path, entropy: &dyn Entropy) -> Result<OperatorKey> {
+pub async fn operator_key(store: &Store, data_dir: &Path, entropy: &dyn Entropy) -> Result<Option<PathBuf>> {
     let path = data_dir.join(OPERATOR_KEY_FILE);
     if let Some(hash) = operator::stored_hash(store).await? {
         let held = read_key(&path)?;
         if held.as_deref().is_some_and(|key| operator::hash(key) != hash) {
             tracing::warn!(file = %path.display(), "this is not the operator key; `tenantry operator-key` makes a new one");
         }
-        let file = held.is_some_and(|key| operator::hash(&key) == hash).then_some(path);
-        return Ok(OperatorKey { hash, file });
+        return Ok(held.is_some_and(|key| operator::hash(&key) == hash).then_some(path));
     }
     // The file first: a crash in between must not leave a hash whose key nobody has.
+    make_directory(data_dir)?;
     read_or_make(&path, || format!("{}\n", operator::generate(entropy)).into_bytes())?;
     let key = read_key(&path)?.unwrap_or_default();
     ensure!(
@@ -101,8 +107,18 @@ pub async fn operator_key(store: &Store, data_dir: &Path, entropy: &dyn Entropy)
         "{} holds no operator key: remove it, and one is made at the next start",
         path.display()
     );
-    let hash = operator::init_hash(store, &key).await?;
-    Ok(OperatorKey { hash, file: (hash == operator::hash(&key)).then_some(path) })
+    if operator::init_hash(store, &key).await? == operator::hash(&key) {
+        return Ok(Some(path));
+    }
+    // Another instance was first, and nobody has seen this key.
+    std::fs::remove_file(&path).with_context(|| format!("{} cannot be removed", path.display()))?;
+    Ok(None)
+}
+
+/// The data directory, where the engine has not made it for itself.
+fn make_directory(path: &Path) -> Result<()> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.with_context(|| format!("{} cannot be made (DATA_DIR)", path.display()))
 }
 
 /// The key in that file, if there is one.
@@ -127,6 +143,7 @@ pub async fn replace_operator_key(store: &Store, data_dir: &Path, entropy: &dyn 
         _ => {}
     }
     let key = operator::generate(entropy);
+    make_directory(data_dir)?;
     write_new(&path, format!("{key}\n").as_bytes())?;
     operator::store_hash(store, &key).await?;
     Ok(path)

@@ -8,6 +8,7 @@ pub mod config;
 #[cfg(feature = "crash-points")]
 mod crash;
 pub mod descriptors;
+pub mod engine;
 pub mod http;
 mod keys;
 pub mod listen;

@@ -1,7 +1,7 @@
 //! The service put together: engine, keys, application, and what it does by itself at intervals.
 
 use crate::config::{Config, SignupPolicy};
-use crate::{http, keys, telemetry};
+use crate::{engine, http, keys, telemetry};
 use anyhow::Result;
 use axum::Router;
 use std::path::PathBuf;
@@ -12,8 +12,10 @@ use tenantry_domain::clock::Clock;
 use tenantry_domain::ids::Entropy;
 use tenantry_domain::limits::{JANITOR_INTERVAL, RECOVERY_INTERVAL};
 use tenantry_domain::password::pool::HashPool;
+use tenantry_domain::store::Store;
 use tenantry_domain::token::TokenKeys;
-use tenantry_store::{EmbeddedOptions, Opened};
+use tenantry_domain::{Error, ErrorCode};
+use tenantry_store::Opened;
 use tokio::task::JoinSet;
 
 /// A running service, apart from its listener.
@@ -22,8 +24,8 @@ pub struct Service {
     pub app: Arc<App>,
     /// The use cases over HTTP.
     pub router: Router,
-    /// Where the operator key is, if its file is still there.
-    pub operator_key_file: Option<PathBuf>,
+    /// What is known of the operator key.
+    pub operator_key: OperatorKey,
     opened: Opened,
     background: JoinSet<()>,
 }
@@ -37,15 +39,10 @@ impl Service {
         // Before anything counts: what is counted earlier is lost.
         telemetry::metrics_handle();
         telemetry::record_start(clock.now());
-        let opened = tenantry_store::open(&EmbeddedOptions {
-            data_dir: config.data_dir.clone(),
-            clock: Arc::clone(&clock),
-            readers: config.readers,
-            cache_bytes: config.cache_bytes,
-        })
-        .await?;
+        let opened = engine::open(config, Arc::clone(&clock)).await?;
         let keys = keys::load(config, &*entropy)?;
-        let operator_key = keys::operator_key(&opened.store, &config.data_dir, &*entropy).await?;
+        let mut background = JoinSet::new();
+        let operator_key = operator_key(&mut background, &opened.store, config, &entropy).await?;
         let app = App::new(Parts {
             store: opened.store.clone(),
             clock,
@@ -53,15 +50,13 @@ impl Service {
             hashes: HashPool::start(config.hash_workers(), config.hash_queue),
             tokens: TokenKeys::new(&keys.signing, config.jwt_issuer.as_str(), config.jwt_audience.as_str())?,
             mac_key: keys.mac,
-            operator_key_hash: operator_key.hash,
             policy: policy(config),
         });
         let router = http::router(Arc::clone(&app), entropy, config);
-        let mut background = JoinSet::new();
         background.spawn(telemetry::metrics_upkeep());
         background.spawn(recover(Arc::clone(&app)));
         background.spawn(keep_house(Arc::clone(&app)));
-        Ok(Self { app, router, operator_key_file: operator_key.file, opened, background })
+        Ok(Self { app, router, operator_key, opened, background })
     }
 
     /// Sets aside what a crash has left in the data directory.
@@ -76,6 +71,47 @@ impl Service {
         self.background.shutdown().await;
         self.opened.close().await;
     }
+}
+
+/// What is known of the operator key after a start.
+pub enum OperatorKey {
+    /// It is in that file.
+    In(PathBuf),
+    /// Somebody keeps it elsewhere.
+    Elsewhere,
+    /// The store cannot be reached; the key will be made, if there is none, as soon as it can.
+    Unknown,
+}
+
+/// Makes the operator key where there is none. A store that may come back is waited for in the background, as
+/// everything else waits for it.
+async fn operator_key(
+    background: &mut JoinSet<()>,
+    store: &Store,
+    config: &Config,
+    entropy: &Arc<dyn Entropy>,
+) -> Result<OperatorKey> {
+    match keys::operator_key(store, &config.data_dir, &**entropy).await {
+        Ok(Some(file)) => Ok(OperatorKey::In(file)),
+        Ok(None) => Ok(OperatorKey::Elsewhere),
+        Err(error) if config.mongo_uri.is_some() && is_passing(&error) => {
+            let (store, data_dir, entropy) = (store.clone(), config.data_dir.clone(), Arc::clone(entropy));
+            background.spawn(async move {
+                while let Err(error) = keys::operator_key(&store, &data_dir, &*entropy).await {
+                    if !is_passing(&error) {
+                        tracing::error!(%error, "there is no operator key");
+                    }
+                    tokio::time::sleep(RECOVERY_INTERVAL).await;
+                }
+            });
+            Ok(OperatorKey::Unknown)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn is_passing(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<Error>().is_some_and(|error| error.code() == ErrorCode::StoreUnavailable)
 }
 
 fn policy(config: &Config) -> Policy {

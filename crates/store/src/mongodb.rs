@@ -56,6 +56,8 @@ pub(crate) struct MongoDb {
     shared_documents: Collection<Document>,
     tenant_prefix: String,
     placement: Placement,
+    max_namespaces: Option<u64>,
+    share_when_full: bool,
 }
 
 impl MongoDb {
@@ -76,6 +78,8 @@ impl MongoDb {
             shared_documents: server.collection(schema::SHARED_DOCUMENTS),
             tenant_prefix: options.tenant_prefix.clone(),
             placement: options.placement,
+            max_namespaces: options.max_namespaces,
+            share_when_full: options.share_when_full,
             server,
         });
         match engine.get_ready().await {

@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::ids::{AccountId, OrganizationId};
 use crate::name::{Identifier, OrganizationName};
 use crate::operation::{Arguments, Settings};
-use crate::organization::{Naming, Organization, ReservedKey, State};
+use crate::organization::{Location, Naming, Organization, Placement, ReservedKey, State};
 use crate::page::{Page, PageLimit};
 use crate::password::policy::NewPassword;
 use crate::store::{OrganizationCursor, OrganizationQuery};
@@ -30,6 +30,8 @@ pub struct NewOrganization {
     pub email: EmailAddress,
     /// The password of its first admin.
     pub password: NewPassword,
+    /// Where its data goes, if not where the settings say.
+    pub placement: Option<Placement>,
 }
 
 /// What to change about an organization; what is absent stays.
@@ -49,7 +51,7 @@ impl App {
     /// Makes an organization, its owner and its container.
     ///
     /// # Errors
-    /// `name_taken`, `email_taken`, `sign_in_busy`, `store_unavailable`.
+    /// `name_taken`, `email_taken`, `capacity_reached`, `sign_in_busy`, `store_unavailable`.
     pub async fn create_organization(self: &Arc<Self>, by: Signup, new: NewOrganization) -> Result<Outcome> {
         if let Some(id) = new.id
             && self.store.organizations.get_organization(id).await?.is_some()
@@ -64,6 +66,7 @@ impl App {
         if self.store.accounts.find_account(&new.email.key()).await?.is_some() {
             return Err(ErrorCode::EmailTaken.into());
         }
+        let placement = self.store.containers.choose_placement(new.placement).await?;
         let password_hash = self.hash(new.password).await?;
         let now = self.now();
         let id = new.id.unwrap_or_else(|| OrganizationId::new(now, &*self.entropy));
@@ -86,7 +89,7 @@ impl App {
             naming,
             state: State::Provisioning,
             suspended: false,
-            placement: self.store.containers.default_placement(),
+            placement,
             container: None,
             owner_id: owner.id,
             token_epoch: 0,
@@ -125,6 +128,12 @@ impl App {
         which: &OrganizationRef,
     ) -> Result<OrganizationView> {
         self.view(self.visible(caller, which).await?).await
+    }
+
+    /// Where the data of an organization is that the caller manages.
+    #[must_use]
+    pub fn locate(&self, managed: &Managed) -> Location {
+        self.store.containers.locate(&managed.organization)
     }
 
     /// A page of organizations, in the order of their identifiers.

@@ -12,7 +12,7 @@ use tenantry_domain::email::EmailAddress;
 use tenantry_domain::ids::{AccountId, OperationId, OrganizationId, random};
 use tenantry_domain::name::OrganizationName;
 use tenantry_domain::operation::{Actor, OperationKind, OperationRecord, OperationState};
-use tenantry_domain::organization::{Naming, Organization, State};
+use tenantry_domain::organization::{Naming, Organization, Placement, State};
 use tenantry_domain::password::hash::{self, Memory};
 use tenantry_domain::password::policy::NewPassword;
 use tenantry_domain::store::{NewContainer, Store};
@@ -59,7 +59,7 @@ async fn make(store: Store, number: u32, password_hash: PasswordHash) -> Result<
         organization_id: id,
         fence: 1,
         namespace: naming.namespace.clone(),
-        placement: store.containers.default_placement(),
+        placement: Placement::Database,
         created_at: now,
     };
     let organization = Organization {

@@ -2,17 +2,16 @@
 
 use super::say;
 use crate::config::{self, Config};
-use crate::keys;
 use crate::system::{SystemClock, SystemEntropy};
+use crate::{engine, keys};
 use anyhow::Result;
 use clap::Command;
 use std::sync::Arc;
-use tenantry_store::EmbeddedOptions;
 
 /// The command.
 pub fn command() -> Command {
     config::flags(Command::new("operator-key")).about(
-        "Make a new operator key in place of the old one (stop the service first), and say where it was written",
+        "Make a new operator key in place of the old one (on the embedded engine, stop the service first), and say where it was written",
     )
 }
 
@@ -23,8 +22,7 @@ pub fn command() -> Command {
 pub fn run(config: &Config) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let opened =
-            tenantry_store::open(&EmbeddedOptions::new(&config.data_dir, Arc::new(SystemClock))).await?;
+        let opened = engine::open(config, Arc::new(SystemClock)).await?;
         let path = keys::replace_operator_key(&opened.store, &config.data_dir, &SystemEntropy).await?;
         opened.close().await;
         say(&format!("The new operator key is in {}. The old one is worthless.", path.display()));

@@ -4,12 +4,11 @@ use super::say;
 use crate::config::Config;
 use crate::descriptors;
 use crate::listen::{self, Limits};
-use crate::service::Service;
+use crate::service::{OperatorKey, Service};
 use crate::system::{SystemClock, SystemEntropy};
 use crate::telemetry;
 use anyhow::{Context, Result};
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use tenantry_domain::clock::Clock;
 use tokio::net::TcpListener;
@@ -36,7 +35,7 @@ async fn serve(config: &Config) -> Result<()> {
         format!("{}:{} cannot be listened on (another port: --port)", config.host, config.port)
     })?;
     let service = Service::start(config, clock, Arc::new(SystemEntropy)).await?;
-    announce(listener.local_addr()?, &config.data_dir, service.operator_key_file.as_deref());
+    announce(listener.local_addr()?, config, &service.operator_key);
     let limits = Limits {
         max_connections: descriptors::connections(config.max_connections),
         header_timeout: config.header_timeout,
@@ -54,16 +53,24 @@ async fn serve(config: &Config) -> Result<()> {
     Ok(())
 }
 
-fn announce(address: SocketAddr, data_dir: &Path, operator_key: Option<&Path>) {
+fn announce(address: SocketAddr, config: &Config, operator_key: &OperatorKey) {
     say(&format!("Tenantry {} listens on http://{address}", env!("CARGO_PKG_VERSION")));
     say(&format!("  docs          http://{address}/docs"));
-    say(&format!("  data          {}", data_dir.display()));
-    match operator_key {
-        Some(path) => say(&format!("  operator key  {}", path.display())),
-        None => say(
-            "  operator key  as it was given out (its file is gone; `tenantry operator-key` makes a new one)",
-        ),
+    if config.mongo_uri.is_some() {
+        say(&format!("  data          MongoDB, database {}", config.master_db.as_str()));
+    } else {
+        say(&format!("  data          {}", config.data_dir.display()));
     }
+    let key = match operator_key {
+        OperatorKey::In(path) => path.display().to_string(),
+        OperatorKey::Elsewhere => {
+            "as it was given out (not in DATA_DIR; `tenantry operator-key` makes a new one)".to_owned()
+        }
+        OperatorKey::Unknown => {
+            format!("in {} once MongoDB answers, if there is none yet", config.data_dir.display())
+        }
+    };
+    say(&format!("  operator key  {key}"));
 }
 
 /// Done when the process is asked to end, by the service manager or by Ctrl-C.

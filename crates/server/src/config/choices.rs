@@ -2,6 +2,7 @@
 
 use super::secret::SECRET_MIN_BYTES;
 use super::value::{Limits, Value};
+use tenantry_domain::organization::Placement;
 
 macro_rules! choices {
     ($($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $first:literal $(| $other:literal)*,)* })*) => { $(
@@ -68,6 +69,14 @@ choices! {
         Off = "off",
     }
 
+    /// What becomes of a new organization when the server bears no more containers.
+    CapacityPolicy {
+        /// It is refused.
+        Refuse = "refuse",
+        /// It shares, if nobody named a placement for it.
+        Shared = "shared",
+    }
+
     /// What access tokens are signed with.
     TokenAlgorithm {
         /// HMAC with SHA-256.
@@ -100,6 +109,18 @@ choices! {
         Text = "text",
         /// One JSON object per line.
         Json = "json",
+    }
+}
+
+impl Value for Placement {
+    const SHAPE: &'static str = "collection|database|shared";
+
+    fn parse(text: &str, _: &Limits) -> Option<Self> {
+        text.to_ascii_lowercase().parse().ok()
+    }
+
+    fn rule(_: &Limits) -> String {
+        one_of(&Self::ALL.map(Self::as_str))
     }
 }
 

@@ -2,7 +2,9 @@
 //!
 //! A new setting is a new row and nothing else; the type of its field says how its text is read (`value.rs`).
 
-use super::choices::{LogFormat, LogLevel, LookupPolicy, MetricsPolicy, SignupPolicy, TokenAlgorithm};
+use super::choices::{
+    CapacityPolicy, LogFormat, LogLevel, LookupPolicy, MetricsPolicy, SignupPolicy, TokenAlgorithm,
+};
 use super::layers::Layers;
 use super::network::Network;
 use super::secret::{Secret, SigningSecret};
@@ -11,6 +13,7 @@ use reqwest::Url;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
+use tenantry_domain::organization::Placement;
 
 /// A row of the table.
 #[derive(Debug, Clone, Copy)]
@@ -131,6 +134,7 @@ macro_rules! settings {
 
 const LISTENING: &str = "Listening";
 const STORAGE: &str = "Storage";
+const MONGODB: &str = "MongoDB";
 const TOKENS: &str = "Tokens";
 const POLICY: &str = "Policy";
 const CAPACITY: &str = "Capacity";
@@ -167,20 +171,44 @@ settings! {
     }
     STORAGE {
         /// The directory of everything the service keeps: the data, the keys it made. It is made if it is not there.
+        /// With MongoDB it holds the operator key alone.
         data_dir: PathBuf = { name: "DATA_DIR", flag: "data-dir", default: "./data" };
-        /// The URL of a MongoDB server. This version has the embedded engine only and refuses to start if it is set.
-        mongo_uri: Option<Secret> = { name: "MONGO_URI", flag: "mongo-uri" };
-        /// The MongoDB database of the service's own records. It has no effect on the embedded engine.
-        master_db: Option<DatabaseName> = { name: "MASTER_DB", aliases: &[alias("PRIMARY_DB")], flag: "master-db" };
-        /// What `tenant_collection` begins with.
+        /// What `tenant_collection` begins with, and on MongoDB the name of an organization's database.
         tenant_prefix: TenantPrefix = { name: "TENANT_PREFIX", flag: "tenant-prefix", default: "tenant_" };
     }
+    MONGODB {
+        /// The MongoDB to keep everything in. User, TLS, pool size (`maxPoolSize`, 100 by default) and timeouts go into
+        /// it, as MongoDB's manual says. Without it the embedded engine runs in `DATA_DIR`.
+        mongo_uri: Option<Secret> = { name: "MONGO_URI", flag: "mongo-uri" };
+        /// The MongoDB database of the service's own records, and of organizations that are collections.
+        master_db: DatabaseName = {
+            name: "MASTER_DB", aliases: &[alias("PRIMARY_DB")], flag: "master-db", default: "tenantry",
+        };
+        /// Where the data of new organizations goes on MongoDB: into a `collection` each (the default there), a
+        /// `database` each, or collections that all of them share (`shared`). The operator may name another at create.
+        placement: Option<Placement> = { name: "PLACEMENT", flag: "placement" };
+        /// How many collections and indexes the MongoDB server bears, all programs' together; 0: as many as come. The
+        /// default is what a small cluster bears.
+        max_namespaces: u64 = {
+            name: "MAX_NAMESPACES", flag: "max-namespaces", default: "10000",
+            limits: Limits::new(0, 100_000_000, Unit::One),
+        };
+        /// What becomes of a new organization when there are `MAX_NAMESPACES`: it is refused (`refuse`), or `shared`
+        /// if nobody named a placement for it.
+        at_capacity: CapacityPolicy = { name: "AT_CAPACITY", flag: "at-capacity", default: "refuse" };
+        /// How long one call to MongoDB may take before the request that needs it is answered 503.
+        mongo_timeout: Duration = {
+            name: "MONGO_TIMEOUT", flag: "mongo-timeout", default: "5", limits: Limits::new(1, 60, Unit::Seconds),
+        };
+    }
     TOKENS {
-        /// The secret that signs access tokens. Without one the service makes one and keeps it in `DATA_DIR`.
+        /// The secret that signs access tokens. Without one the service makes one and keeps it in `DATA_DIR`; with
+        /// MongoDB it must be given, the same to every instance.
         jwt_secret: Option<SigningSecret> = {
             name: "JWT_SECRET", aliases: &[alias("SECRET_KEY")], flag: "jwt-secret",
         };
-        /// What access tokens are signed with. HS384 needs a secret of 48 bytes, HS512 one of 64, EdDSA none.
+        /// What access tokens are signed with. HS384 needs a secret of 48 bytes, HS512 one of 64, EdDSA none
+        /// (with MongoDB its key comes of the secret).
         jwt_algorithm: TokenAlgorithm = {
             name: "JWT_ALGORITHM", aliases: &[alias("JWT_ALGO"), alias("ALGORITHM")], flag: "jwt-algorithm",
             default: "HS256",

@@ -54,7 +54,7 @@ impl FromRequestParts<Arc<Http>> for OperatorCaller {
     async fn from_request_parts(parts: &mut Parts, http: &Arc<Http>) -> Result<Self, Refusal> {
         match credential(&parts.headers) {
             Credential::None => Err(ErrorCode::OperatorKeyRequired.into()),
-            Credential::Key(key) => Ok(Self(http.app.authenticate_operator(key)?)),
+            Credential::Key(key) => Ok(Self(http.app.authenticate_operator(key).await?)),
             // A good token may know that it is not enough; a bad one learns only that it is bad.
             Credential::Token(token) => {
                 http.app.authenticate(token).await?;
@@ -83,7 +83,7 @@ impl FromRequestParts<Arc<Http>> for AnyCaller {
 pub async fn optional(http: &Http, headers: &HeaderMap) -> Result<Option<Caller>> {
     match credential(headers) {
         Credential::None => Ok(None),
-        Credential::Key(key) => Ok(Some(Caller::Operator(http.app.authenticate_operator(key)?))),
+        Credential::Key(key) => Ok(Some(Caller::Operator(http.app.authenticate_operator(key).await?))),
         Credential::Token(token) => Ok(Some(Caller::Member(Box::new(http.app.authenticate(token).await?)))),
     }
 }
@@ -92,9 +92,9 @@ pub async fn optional(http: &Http, headers: &HeaderMap) -> Result<Option<Caller>
 ///
 /// # Errors
 /// `operator_key_invalid`.
-pub fn operator_key(http: &Http, headers: &HeaderMap) -> Result<Option<Operator>> {
+pub async fn operator_key(http: &Http, headers: &HeaderMap) -> Result<Option<Operator>> {
     match credential(headers) {
-        Credential::Key(key) => http.app.authenticate_operator(key).map(Some),
+        Credential::Key(key) => http.app.authenticate_operator(key).await.map(Some),
         Credential::None | Credential::Token(_) => Ok(None),
     }
 }

@@ -60,7 +60,7 @@ pub async fn create(
     body: JsonBody,
 ) -> Result<Response, Refusal> {
     // An operator key must be good; an access token, perhaps an old one, makes no difference and is not looked at.
-    let signup = http.app.allow_signup(super::caller::operator_key(&http, &headers)?)?;
+    let signup = http.app.allow_signup(super::caller::operator_key(&http, &headers).await?)?;
     // Checked before anything is counted or claimed: bad input costs its sender nothing.
     read_new_organization(&http, body.fields()?)?;
     let work = Arc::clone(&http);
@@ -93,7 +93,9 @@ fn read_new_organization(http: &Http, mut fields: Fields) -> Result<NewOrganizat
     let password = fields.required("password", |text| http.new_password(text));
     fields.finish()?;
     match (name, email, password) {
-        (Some(name), Some(email), Some(password)) => Ok(NewOrganization { id: None, name, email, password }),
+        (Some(name), Some(email), Some(password)) => {
+            Ok(NewOrganization { id: None, name, email, password, placement: None })
+        }
         _ => Err(Error::internal("a field was neither read nor refused")),
     }
 }
@@ -102,7 +104,7 @@ fn read_new_organization(http: &Http, mut fields: Fields) -> Result<NewOrganizat
 #[utoipa::path(get, path = "/org/get", operation_id = "get", tag = "Classic",
     params(("organization_name" = String, Query, description = "Its name.", example = "Tech Innovations Corp")),
     responses((status = 200, description = "The organization. Under `PUBLIC_LOOKUP=card`, anonymous callers \
-        see it without `admin_email` and `tenant_collection`.", body = inline(OrganizationBody<'static>))))]
+        see it without `admin_email`, `tenant_collection` and `tenant_database`.", body = inline(OrganizationBody<'static>))))]
 pub async fn get(
     State(http): State<Arc<Http>>,
     QueryFields(mut fields): QueryFields,
@@ -187,14 +189,14 @@ pub async fn update(
 ) -> Result<Response, Refusal> {
     let dialect = Dialect::read(&http, &member, body.fields()?)?;
     let managed = http.app.manage_own(&member)?;
-    let previous = managed.organization().naming.namespace.clone();
+    let previous = http.app.locate(&managed).collection;
     let change = change(&http, &member, network, dialect).await?;
     let (record, view) = done(http.app.change_organization(&managed, &expected, change).await?)?;
     let body = UpdatedOrganization {
         organization: OrganizationBody::full(&view),
         message: "Organization updated successfully",
         previous_collection: &previous,
-        current_collection: &view.organization.naming.namespace,
+        current_collection: &view.location.collection,
         documents_migrated: record.documents.unwrap_or_default(),
     };
     Ok(with_operation(with_etag(json(StatusCode::OK, &body), &view), &record))

@@ -97,7 +97,7 @@ pub async fn metrics(State(http): State<Arc<Http>>, headers: HeaderMap) -> Resul
     match http.settings.metrics {
         MetricsPolicy::Off => return Err(ErrorCode::RouteNotFound.into()),
         MetricsPolicy::Operator => {
-            operator_key(&http, &headers)?.ok_or(ErrorCode::OperatorKeyRequired)?;
+            operator_key(&http, &headers).await?.ok_or(ErrorCode::OperatorKeyRequired)?;
         }
         MetricsPolicy::Open => {}
     }

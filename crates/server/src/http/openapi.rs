@@ -109,6 +109,7 @@ const RULES: &[Rule] = &[
         &[
             E::NameTaken,
             E::EmailTaken,
+            E::CapacityReached,
             E::TooManyAttempts,
             HASHING,
             E::InvalidHeader,
@@ -165,6 +166,7 @@ const RULES: &[Rule] = &[
         &[
             E::NameTaken,
             E::EmailTaken,
+            E::CapacityReached,
             HASHING,
             E::InvalidHeader,
             E::IdempotencyInProgress,

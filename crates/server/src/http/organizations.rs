@@ -80,6 +80,10 @@ pub struct NewOrganizationBody {
     /// At least 8 characters (setting `PASSWORD_MIN_LENGTH`), at most 256; not one of the most common.
     #[schema(example = "SecurePassword123")]
     pub password: String,
+    /// Where its data goes, if not where the settings say: `database` (the only one of the embedded engine),
+    /// `collection` or `shared`.
+    #[schema(required = false, example = "database")]
+    pub placement: Option<String>,
 }
 
 /// Create an organization, its owner and its container.
@@ -119,10 +123,13 @@ fn read_new_organization(http: &Http, body: &JsonBody) -> Result<NewOrganization
     let name = fields.required("organization_name", OrganizationName::parse);
     let email = fields.required("email", EmailAddress::parse);
     let password = fields.required("password", |text| http.new_password(text));
+    let placement = fields.optional("placement", str::parse);
     fields.refuse_unknown();
     fields.finish()?;
     match (name, email, password) {
-        (Some(name), Some(email), Some(password)) => Ok(NewOrganization { id: None, name, email, password }),
+        (Some(name), Some(email), Some(password)) => {
+            Ok(NewOrganization { id: None, name, email, password, placement })
+        }
         _ => Err(Error::internal("a field was neither read nor refused")),
     }
 }

@@ -91,6 +91,7 @@ pub const fn status_of(kind: Kind) -> StatusCode {
         Kind::TooMany => StatusCode::TOO_MANY_REQUESTS,
         Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Kind::NoRoom => StatusCode::INSUFFICIENT_STORAGE,
     }
 }
 

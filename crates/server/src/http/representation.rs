@@ -31,6 +31,11 @@ pub struct OrganizationBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "tenant_tech_innovations_corp")]
     pub tenant_collection: Option<&'a str>,
+    /// Where its container is: on MongoDB the database, on the embedded engine the file in the data directory. Not
+    /// shown to anonymous callers under `PUBLIC_LOOKUP=card`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "containers/6b/674f1c2e9b1d4a0c5e8f7a6b.db")]
+    pub tenant_database: Option<&'a str>,
     /// The address of its first admin. Not shown to anonymous callers under `PUBLIC_LOOKUP=card`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "admin@techcorp.com")]
@@ -61,7 +66,8 @@ impl<'a> OrganizationBody<'a> {
             id: organization.id,
             organization_name: organization.naming.name.as_str(),
             organization_identifier: organization.naming.identifier.as_str(),
-            tenant_collection: Some(&organization.naming.namespace),
+            tenant_collection: Some(&view.location.collection),
+            tenant_database: Some(&view.location.database),
             admin_email: view.admin_email().map(EmailAddress::as_str),
             admin_id: organization.owner_id,
             placement: organization.placement.as_str(),
@@ -74,7 +80,7 @@ impl<'a> OrganizationBody<'a> {
     /// What anonymous callers see under `PUBLIC_LOOKUP=card`.
     #[must_use]
     pub fn card(view: &'a OrganizationView) -> Self {
-        Self { tenant_collection: None, admin_email: None, ..Self::full(view) }
+        Self { tenant_collection: None, tenant_database: None, admin_email: None, ..Self::full(view) }
     }
 }
 

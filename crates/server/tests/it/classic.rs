@@ -6,7 +6,7 @@ use crate::support::client::Client;
 use crate::support::given::{
     PASSWORD, credentials, find, new_organization, organization, sign_in, with_access,
 };
-use crate::support::records::container_file;
+use crate::support::records::has_container;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ async fn creating_makes_an_organization_its_admin_and_its_container() {
         format!("/v1/organizations/{}", answer.json()["id"].as_str().unwrap())
     );
     let created = answer.created();
-    insta::assert_json_snapshot!(created, { ".id" => "[id]", ".admin_id" => "[id]" }, @r#"
+    insta::assert_json_snapshot!(created, { ".id" => "[id]", ".admin_id" => "[id]", ".tenant_database" => "[database]", ".placement" => "[placement]" }, @r#"
     {
       "admin_email": "Admin@TechCorp.com",
       "admin_id": "[id]",
@@ -32,12 +32,13 @@ async fn creating_makes_an_organization_its_admin_and_its_container() {
       "modified_at": "2027-01-15T08:00:00Z",
       "organization_identifier": "tech-innovations-corp",
       "organization_name": "Tech Innovations Corp",
-      "placement": "database",
+      "placement": "[placement]",
       "status": "active",
-      "tenant_collection": "tenant_tech_innovations_corp"
+      "tenant_collection": "tenant_tech_innovations_corp",
+      "tenant_database": "[database]"
     }
     "#);
-    assert!(container_file(&app, created["id"].as_str().unwrap()).exists());
+    assert!(has_container(&app, created["id"].as_str().unwrap()));
     assert_eq!(find(&app, "Tech Innovations Corp").await.ok(), created);
     sign_in(&app, "admin@techcorp.com").await;
 }
@@ -182,7 +183,7 @@ async fn seen(caller: &Client, organization: &Value) -> String {
         return answer.outcome();
     }
     let mut card = organization.clone();
-    for hidden in ["admin_email", "tenant_collection"] {
+    for hidden in ["admin_email", "tenant_collection", "tenant_database"] {
         card.as_object_mut().unwrap().remove(hidden);
     }
     let body = answer.ok();
@@ -223,7 +224,7 @@ async fn with_a_new_name_beside_the_current_one_the_credentials_are_new_ones() {
         "email": "New@acme.example", "password": OTHER_PASSWORD,
     });
     let updated = acme.owner.put("/org/update", &body).await.ok();
-    insta::assert_json_snapshot!(updated, { ".id" => "[id]", ".admin_id" => "[id]" }, @r#"
+    insta::assert_json_snapshot!(updated, { ".id" => "[id]", ".admin_id" => "[id]", ".tenant_database" => "[database]", ".placement" => "[placement]" }, @r#"
     {
       "admin_email": "New@acme.example",
       "admin_id": "[id]",
@@ -235,10 +236,11 @@ async fn with_a_new_name_beside_the_current_one_the_credentials_are_new_ones() {
       "modified_at": "2027-01-15T08:00:00Z",
       "organization_identifier": "acme-global",
       "organization_name": "Acme Global",
-      "placement": "database",
+      "placement": "[placement]",
       "previous_collection": "tenant_acme",
       "status": "active",
-      "tenant_collection": "tenant_acme_global"
+      "tenant_collection": "tenant_acme_global",
+      "tenant_database": "[database]"
     }
     "#);
     assert_eq!((&updated["id"], &updated["admin_id"]), (&acme.body["id"], &acme.body["admin_id"]));
@@ -406,7 +408,7 @@ async fn an_organization_is_deleted_by_its_name_in_the_query_the_body_or_both() 
         find(&app, "Acme").await.refused("organization_not_found");
         let kept = app.operator().get(&acme.path()).await.ok();
         assert_eq!((&kept["status"], &kept["purge_at"]), (&json!("deleted"), &json!("2027-02-14T08:00:00Z")));
-        assert!(container_file(&app, acme.id()).exists());
+        assert!(has_container(&app, acme.id()));
     }
 }
 
@@ -417,7 +419,7 @@ async fn a_delete_with_purge_keeps_nothing() {
     let deleted = acme.owner.delete("/org/delete?organization_name=Acme&purge=true").await.ok();
     assert_eq!(deleted["purge_at"], "2027-01-15T08:00:00Z");
     app.operator().get(&acme.path()).await.refused("organization_not_found");
-    assert!(!container_file(&app, acme.id()).exists());
+    assert!(!has_container(&app, acme.id()));
     organization(&app, "Acme").await;
 }
 

@@ -21,7 +21,7 @@ use crate::support::given::{
     PASSWORD, credentials, find, new_organization, organization, sign_in, with_access,
 };
 use crate::support::records::{
-    container, container_file, contents, documents, put_collection, put_document, put_documents,
+    Writer, containers, contents, documents, make_unique, put_documents, refuses_twins,
 };
 use serde_json::json;
 use std::sync::Arc;
@@ -41,7 +41,9 @@ async fn punctuation_twins_never_share_a_container() {
     let other = organization(&app, "Other").await;
     let body = json!({ "organization_name": "Other", "new_organization_name": "acme_corp!" });
     other.owner.put("/org/update", &body).await.refused("name_taken");
-    assert_ne!(container_file(&app, acme.id()), container_file(&app, other.id()));
+    assert_eq!(containers(&app).len(), 2);
+    put_documents(&app, acme.id(), 1);
+    assert_eq!((documents(&app, acme.id()).len(), documents(&app, other.id()).len()), (1, 0));
 }
 
 #[tokio::test]
@@ -112,15 +114,14 @@ async fn a_refused_rename_changes_nothing() {
 async fn what_is_written_during_renames_is_kept() {
     let app = App::start().await;
     let acme = organization(&app, "Acme 0").await;
-    let connection = container(&app, acme.id());
-    put_collection(&connection);
+    let mut notes = Writer::of(&app, acme.id());
     let done = Arc::new(AtomicBool::new(false));
     let writer = tokio::task::spawn_blocking({
         let done = Arc::clone(&done);
         move || {
             let mut written = 0;
             while !done.load(Ordering::SeqCst) {
-                put_document(&connection, written);
+                notes.put(written);
                 written += 1;
             }
             written
@@ -145,8 +146,7 @@ async fn a_rename_keeps_ids_indexes_and_rules_of_the_documents() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     put_documents(&app, acme.id(), 100);
-    let index = "CREATE UNIQUE INDEX note_numbers ON documents (json_extract(body, '$.number'))";
-    container(&app, acme.id()).execute_batch(index).unwrap();
+    make_unique(&app, acme.id());
     let before = contents(&app, acme.id());
 
     let updated = acme.owner.put("/org/update", &json!({ "organization_name": "Acme Global" })).await.ok();
@@ -155,14 +155,7 @@ async fn a_rename_keeps_ids_indexes_and_rules_of_the_documents() {
     assert_eq!((&updated["id"], &updated["admin_id"]), (&acme.body["id"], &acme.body["admin_id"]));
     assert_eq!(updated["created_at"], acme.body["created_at"]);
     assert_eq!(contents(&app, acme.id()), before);
-    let container = container(&app, acme.id());
-    for statement in [
-        "INSERT INTO documents (collection, id, revision, body) VALUES (1, 'twin', 1, '{\"number\":7}')",
-        "INSERT INTO documents (collection, id, revision, body) VALUES (1, 'note-7', 1, '{}')",
-        "INSERT INTO documents (collection, id, revision, body) VALUES (1, 'broken', 1, '{')",
-    ] {
-        assert!(container.execute(statement, []).is_err(), "{statement}");
-    }
+    assert!(refuses_twins(&app, acme.id()));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

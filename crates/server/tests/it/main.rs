@@ -19,3 +19,6 @@ mod reference_calls;
 mod sign_in;
 mod support;
 mod throttling;
+
+/// The engine that everything here runs on; `tests/on_mongodb.rs` is the same on the other one.
+const ENGINE: support::place::Engine = support::place::Engine::Embedded;

@@ -5,6 +5,7 @@
 use crate::support::app::{App, Setup};
 use crate::support::given::{PASSWORD, find, new_organization, organization};
 use crate::support::raw::{self, exchange};
+use crate::support::records::containers;
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -114,8 +115,10 @@ async fn a_name_that_reads_like_a_path_or_a_reserved_word_is_a_name_like_any_oth
         assert_eq!(find(&app, name).await.ok(), body);
         made += 1;
     }
-    // Each is one file, where containers are.
-    assert_eq!(files(&app).len(), before.len() + made);
+    // Each is one container, where containers are, and nothing else.
+    assert_eq!(containers(&app).len(), made);
+    let is_a_file = app.place().database().is_none();
+    assert_eq!(files(&app).len(), before.len() + if is_a_file { made } else { 0 });
 }
 
 /// Every container file below the data directory, and every other file beside the engine's own.

@@ -8,7 +8,7 @@ mod operations;
 use crate::support::app::App;
 use crate::support::client::Answer;
 use crate::support::given::{PASSWORD, find, new_organization, organization, sign_in};
-use crate::support::records::container_file;
+use crate::support::records::has_container;
 use serde_json::json;
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ async fn the_operator_creates_an_organization_with_its_owner_and_container() {
         answer.header("etag").to_owned(),
     );
     let created = answer.created();
-    insta::assert_json_snapshot!(created, { ".id" => "[id]", ".admin_id" => "[id]" }, @r#"
+    insta::assert_json_snapshot!(created, { ".id" => "[id]", ".admin_id" => "[id]", ".tenant_database" => "[database]", ".placement" => "[placement]" }, @r#"
     {
       "admin_email": "admin@techcorp.com",
       "admin_id": "[id]",
@@ -35,17 +35,18 @@ async fn the_operator_creates_an_organization_with_its_owner_and_container() {
       "modified_at": "2027-01-15T08:00:00Z",
       "organization_identifier": "tech-innovations-corp",
       "organization_name": "Tech Innovations Corp",
-      "placement": "database",
+      "placement": "[placement]",
       "purge_at": null,
       "status": "active",
-      "tenant_collection": "tenant_tech_innovations_corp"
+      "tenant_collection": "tenant_tech_innovations_corp",
+      "tenant_database": "[database]"
     }
     "#);
     let found = app.operator().get(&location).await;
     assert_eq!(found.header("etag"), etag);
     assert_eq!(found.ok(), created);
     assert_eq!(app.operator().get(&operation).await.ok()["kind"], "create");
-    assert!(container_file(&app, created["id"].as_str().unwrap()).exists());
+    assert!(has_container(&app, created["id"].as_str().unwrap()));
     sign_in(&app, "admin@techcorp.com").await;
 }
 

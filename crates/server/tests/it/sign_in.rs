@@ -347,8 +347,8 @@ async fn what_an_account_may_do_is_its_role_of_now() {
 }
 
 async fn change_membership(app: App, organization: &Organization, change: impl FnOnce(&mut Value)) -> App {
-    app.restart_after(|data_dir| {
-        edit_account(data_dir, organization.email(), |account| change(&mut account["memberships"][0]));
+    app.restart_after(|place| {
+        edit_account(place, organization.email(), |account| change(&mut account["memberships"][0]));
     })
     .await
 }
@@ -437,9 +437,9 @@ async fn a_password_hashed_by_other_software_opens_the_account_and_is_hashed_ane
         emails.push(organization(&app, &format!("Acme {number}")).await.email().to_owned());
     }
     let app = app
-        .restart_after(|data_dir| {
+        .restart_after(|place| {
             for (email, hash) in emails.iter().zip(FOREIGN_HASHES) {
-                edit_account(data_dir, email, |account| account["password_hash"] = hash.into());
+                edit_account(place, email, |account| account["password_hash"] = hash.into());
             }
         })
         .await;
@@ -468,8 +468,8 @@ async fn a_stored_hash_that_cannot_be_read_opens_nothing() {
         ["", "!", PASSWORD, "$2x$04$abc", "$argon2id$v=19$m=4294967295,t=9,p=1$AAAAAAAAAAA$AAAAAAAAAAAAAAAA"]
     {
         app = app
-            .restart_after(|data_dir| {
-                edit_account(data_dir, acme.email(), |account| account["password_hash"] = hash.into());
+            .restart_after(|place| {
+                edit_account(place, acme.email(), |account| account["password_hash"] = hash.into());
             })
             .await;
         for password in [PASSWORD, "", hash] {

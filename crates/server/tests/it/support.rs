@@ -5,6 +5,8 @@ pub mod browser;
 pub mod checker;
 pub mod client;
 pub mod given;
+pub mod mongodb;
+pub mod place;
 pub mod process;
 pub mod raw;
 pub mod records;

@@ -33,6 +33,10 @@ pub struct MongoOptions {
     pub tenant_prefix: String,
     /// Where the data of new organizations goes.
     pub placement: Placement,
+    /// Collections and indexes the server bears; none: as many as come.
+    pub max_namespaces: Option<u64>,
+    /// Whether an organization shares when the server bears no more, and is not refused.
+    pub share_when_full: bool,
     /// How long one call may take before it counts as failed.
     pub deadline: Duration,
 }
@@ -46,6 +50,8 @@ impl MongoOptions {
             database: database.into(),
             tenant_prefix: "tenant_".to_owned(),
             placement: Placement::Collection,
+            max_namespaces: None,
+            share_when_full: false,
             deadline: Duration::from_secs(5),
         }
     }
@@ -58,13 +64,12 @@ impl MongoOptions {
 
 impl fmt::Debug for MongoOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { uri: _, database, tenant_prefix, placement, deadline } = self;
         f.debug_struct("MongoOptions")
-            .field("database", database)
-            .field("tenant_prefix", tenant_prefix)
-            .field("placement", placement)
-            .field("deadline", deadline)
-            .finish()
+            .field("database", &self.database)
+            .field("tenant_prefix", &self.tenant_prefix)
+            .field("placement", &self.placement)
+            .field("deadline", &self.deadline)
+            .finish_non_exhaustive()
     }
 }
 

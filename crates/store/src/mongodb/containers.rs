@@ -5,6 +5,7 @@
 //! may have been asleep for an hour between any two calls, and others have gone on without it. So a container is
 //! only ever touched by what never changes hands: the UUID of its collection, or the organization's id.
 
+mod capacity;
 mod collection;
 mod database;
 mod look;
@@ -14,7 +15,7 @@ mod tidy;
 use super::MongoDb;
 use super::document::{moment, object_id};
 use super::failure::Failure;
-use super::schema::{INSTALLATION, Obstacle};
+use super::schema::{INSTALLATION, Obstacle, SHARED_DOCUMENTS};
 use crate::error::OpenError;
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -22,7 +23,7 @@ use look::uuid;
 use mongodb::bson::{Document, doc};
 use tenantry_domain::error::{ErrorCode, Result};
 use tenantry_domain::ids::OrganizationId;
-use tenantry_domain::organization::{ContainerId, Organization, Placement};
+use tenantry_domain::organization::{ContainerId, Location, Organization, Placement};
 use tenantry_domain::store::{Containers, NewContainer};
 
 /// The form of containers, as far as it concerns those who read them with their own programs.
@@ -30,8 +31,17 @@ const SCHEMA_VERSION: &str = "1.0";
 
 #[async_trait]
 impl Containers for MongoDb {
-    fn default_placement(&self) -> Placement {
-        self.placement
+    async fn choose_placement(&self, asked: Option<Placement>) -> Result<Placement> {
+        self.find_room(asked).await
+    }
+
+    fn locate(&self, organization: &Organization) -> Location {
+        let (database, collection) = match organization.placement {
+            Placement::Collection => (self.server.database().name(), organization.naming.namespace.as_str()),
+            Placement::Database => (&*self.database_name(organization.id), database::DOCUMENTS),
+            Placement::Shared => (self.server.database().name(), SHARED_DOCUMENTS),
+        };
+        Location { database: database.to_owned(), collection: collection.to_owned() }
     }
 
     async fn create_container(&self, container: &NewContainer) -> Result<Option<ContainerId>> {

@@ -17,7 +17,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 use template::Template;
 use tenantry_domain::ids::OrganizationId;
-use tenantry_domain::organization::{ContainerId, Organization, Placement};
+use tenantry_domain::organization::{ContainerId, Location, Organization, Placement};
 use tenantry_domain::store::{Containers, NewContainer};
 use tenantry_domain::{Error, Result};
 
@@ -46,8 +46,22 @@ pub(super) struct Files {
 
 #[async_trait]
 impl Containers for Sqlite {
-    fn default_placement(&self) -> Placement {
-        Placement::Database
+    async fn choose_placement(&self, asked: Option<Placement>) -> Result<Placement> {
+        match asked {
+            None | Some(Placement::Database) => Ok(Placement::Database),
+            Some(_) => Err(Error::invalid_field(
+                "/placement",
+                "Must be database: the embedded engine keeps each organization in a file of its own.",
+            )),
+        }
+    }
+
+    /// The file, as it is called in the data directory.
+    fn locate(&self, organization: &Organization) -> Location {
+        Location {
+            database: Directory::at(Path::new("")).container(organization.id).display().to_string(),
+            collection: organization.naming.namespace.clone(),
+        }
     }
 
     /// The id in the file's name tells it from all others.

@@ -18,8 +18,9 @@ fn new_container(organization: &Organization, fence: u32) -> NewContainer {
 
 impl Subject {
     /// An organization in the engine's placement that has no container yet.
-    fn organization(&self, name: &str) -> Organization {
-        Organization { placement: self.store.containers.default_placement(), ..organization(name) }
+    async fn organization(&self, name: &str) -> Organization {
+        let placement = self.store.containers.choose_placement(None).await.unwrap();
+        Organization { placement, ..organization(name) }
     }
 
     /// The organization with its container, as its record says it.
@@ -31,7 +32,7 @@ impl Subject {
 
     /// A new organization with a container of as many documents.
     async fn container_with(&self, name: &str, documents: u32) -> Organization {
-        let organization = self.with_container(&self.organization(name), 0).await;
+        let organization = self.with_container(&self.organization(name).await, 0).await;
         self.engine.add_documents(&organization, documents).await;
         organization
     }
@@ -69,7 +70,7 @@ fn a_container_that_is_there_stays_as_it_is() {
 #[test]
 fn two_that_make_one_container_make_one() {
     in_every_placement(|subject| async move {
-        let acme = subject.organization("Acme");
+        let acme = subject.organization("Acme").await;
         let made = in_parallel(8, |number| {
             let (subject, acme) = (subject.clone(), acme.clone());
             async move { subject.with_container(&acme, number as u32 % 2).await }
@@ -84,7 +85,7 @@ fn two_that_make_one_container_make_one() {
 #[test]
 fn a_container_that_is_not_there_is_unavailable_and_not_empty() {
     in_every_placement(|subject| async move {
-        let nowhere = subject.organization("Nowhere");
+        let nowhere = subject.organization("Nowhere").await;
         for _ in 0..2 {
             let counted = subject.store.containers.count_documents(&nowhere).await;
             assert_eq!(refusal(counted), ErrorCode::StoreUnavailable, "asking makes none");
@@ -122,6 +123,6 @@ fn a_dropped_container_is_gone_with_all_that_was_in_it() {
         assert_eq!(subject.count(&neighbour).await, 2);
         let again = subject.with_container(&acme, 0).await;
         assert_eq!(subject.count(&again).await, 0);
-        subject.store.containers.drop_container(&subject.organization("Never")).await.unwrap();
+        subject.store.containers.drop_container(&subject.organization("Never").await).await.unwrap();
     });
 }

@@ -6,7 +6,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgGroup, ArgMatches, Command, value_parser};
 use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::name::{Identifier, OrganizationName};
-use tenantry_domain::organization::Status;
+use tenantry_domain::organization::{Placement, Status};
 
 const AFTER: &str = "\
 These commands talk to a running server (SERVER_URL) with its operator key. On the machine of the server the key is \
@@ -85,6 +85,13 @@ fn create() -> Command {
         )
         .arg(text("name", "NAME", "Its name, 2 to 120 characters").required(true))
         .arg(text("email", "ADDRESS", "The address its first admin signs in with").required(true))
+        .arg(
+            Arg::new("placement")
+                .long("placement")
+                .value_name("PLACEMENT")
+                .value_parser(PossibleValuesParser::new(Placement::ALL.map(Placement::as_str)))
+                .help("Where its data goes on MongoDB, if not where the server's settings say"),
+        )
         .arg(switch("password-stdin", "Read the password from standard input, up to its end"))
 }
 

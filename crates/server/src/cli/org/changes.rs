@@ -36,11 +36,14 @@ pub async fn run(session: &Session, name: &str, arguments: &ArgMatches) -> Resul
 
 async fn create(session: &Session, arguments: &ArgMatches) -> Result<(), Failure> {
     let password = password(arguments.get_flag("password-stdin"))?;
-    let body = json!({
+    let mut body = json!({
         "organization_name": text(arguments, "name"),
         "email": text(arguments, "email"),
         "password": password,
     });
+    if let Some(placement) = arguments.get_one::<String>("placement") {
+        body["placement"] = json!(placement);
+    }
     let key = random::<16>(&SystemEntropy).map(|byte| format!("{byte:02x}")).concat();
     let request = || {
         let request = session.client.request(Method::POST, &["v1", "organizations"], &[]);

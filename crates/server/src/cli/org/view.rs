@@ -13,6 +13,7 @@ pub struct Organization {
     /// Its identifier.
     pub organization_identifier: String,
     tenant_collection: Option<String>,
+    tenant_database: Option<String>,
     admin_email: Option<String>,
     admin_id: String,
     placement: String,
@@ -43,6 +44,7 @@ pub fn details(organization: &Organization) -> String {
         ("admin", text(&organization.admin_email)),
         ("admin id", organization.admin_id.clone()),
         ("container", text(&organization.tenant_collection)),
+        ("database", text(&organization.tenant_database)),
         ("placement", organization.placement.clone()),
         ("created", utc(organization.created_at)),
         ("modified", utc(organization.modified_at)),
@@ -134,7 +136,7 @@ mod tests {
     #[test]
     fn details_are_a_line_each() {
         let details = details(&organization("Acme Corp", true));
-        assert_eq!(details.lines().count(), 14);
+        assert_eq!(details.lines().count(), 15);
         for line in [
             "id                 674f1c2e9b1d4a0c5e8f7a6b",
             "name               Acme Corp",

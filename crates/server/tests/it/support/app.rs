@@ -1,14 +1,14 @@
 //! A whole service for one test: its own data directory, its own clock, a real socket.
 
 use super::client::Client;
+use super::place::Place;
 use jiff::Timestamp;
 use serde_json::Value;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
-use tempfile::TempDir;
 use tenantry::config::{Config, flags};
 use tenantry::descriptors;
 use tenantry::listen::{self, Limits};
@@ -61,8 +61,7 @@ impl Setup {
 
     /// Starts the service.
     pub async fn start(self) -> App {
-        let directory = TempDir::new().unwrap();
-        App::open(directory, self.flags, Arc::new(TestClock(AtomicI64::new(1_800_000_000_000)))).await
+        App::open(Place::new(), self.flags, Arc::new(TestClock(AtomicI64::new(1_800_000_000_000)))).await
     }
 }
 
@@ -71,7 +70,7 @@ pub struct App {
     /// Moves when a test says so.
     pub clock: Arc<TestClock>,
     address: SocketAddr,
-    directory: TempDir,
+    place: Place,
     flags: Vec<String>,
     document: Arc<Value>,
     http: reqwest::Client,
@@ -86,8 +85,8 @@ impl App {
         Setup::unlimited().start().await
     }
 
-    async fn open(directory: TempDir, flags: Vec<String>, clock: Arc<TestClock>) -> Self {
-        let config = config(&directory.path().join("data"), &flags);
+    async fn open(place: Place, flags: Vec<String>, clock: Arc<TestClock>) -> Self {
+        let config = config(&place, &flags);
         let service = Service::start(&config, Arc::clone(&clock) as Arc<dyn Clock>, Arc::new(SystemEntropy))
             .await
             .unwrap();
@@ -110,7 +109,7 @@ impl App {
         });
         let document = Arc::new(tenantry::http::openapi_document("Tenantry"));
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        Self { clock, address, directory, flags, document, http, use_cases, stop, running }
+        Self { clock, address, place, flags, document, http, use_cases, stop, running }
     }
 
     /// Stops it cleanly and starts it again on the same data.
@@ -118,15 +117,15 @@ impl App {
         self.restart_after(|_| {}).await
     }
 
-    /// Stops it cleanly, lets `edit` have the data directory, and starts it again.
-    pub async fn restart_after(self, edit: impl FnOnce(&Path)) -> Self {
-        let Self { clock, directory, flags, http, use_cases, stop, running, .. } = self;
+    /// Stops it cleanly, lets `edit` have what it keeps, and starts it again.
+    pub async fn restart_after(self, edit: impl FnOnce(&Place)) -> Self {
+        let Self { clock, place, flags, http, use_cases, stop, running, .. } = self;
         // An open connection and a reference to the application would each outlive the stop.
         drop((http, use_cases));
         stop.send(()).unwrap();
         running.await.unwrap();
-        edit(&directory.path().join("data"));
-        Self::open(directory, flags, clock).await
+        edit(&place);
+        Self::open(place, flags, clock).await
     }
 
     /// A client without a credential.
@@ -146,9 +145,14 @@ impl App {
         &self.document
     }
 
-    /// Where the service keeps everything.
+    /// Its data directory.
     pub fn data_dir(&self) -> PathBuf {
-        self.directory.path().join("data")
+        self.place.data_dir()
+    }
+
+    /// Where it keeps everything, whatever the engine.
+    pub fn place(&self) -> &Place {
+        &self.place
     }
 
     /// `host:port`.
@@ -172,8 +176,16 @@ impl App {
     }
 }
 
-fn config(data_dir: &Path, more: &[String]) -> Config {
-    let fixed = ["tenantry".to_owned(), format!("--data-dir={}", data_dir.display())];
-    let matches = flags(clap::Command::new("tenantry")).get_matches_from(fixed.iter().chain(more));
+fn config(place: &Place, more: &[String]) -> Config {
+    let mut arguments = vec!["tenantry".to_owned()];
+    arguments.extend(place.flags());
+    // A test may ask for another.
+    arguments.retain(|flag| !more.iter().any(|other| name_of(other) == name_of(flag)));
+    arguments.extend_from_slice(more);
+    let matches = flags(clap::Command::new("tenantry")).get_matches_from(arguments);
     Config::load(&matches, std::iter::empty(), None).unwrap()
+}
+
+fn name_of(flag: &str) -> &str {
+    flag.split('=').next().unwrap_or_default()
 }

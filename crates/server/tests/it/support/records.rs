@@ -1,60 +1,69 @@
 //! What the engine keeps, looked at and changed behind the service's back: documents in containers, records in
-//! the control database.
+//! the control database. A file for each engine; here is what they have in common.
+
+mod embedded;
+mod mongodb;
 
 use super::app::App;
-use rusqlite::{Connection, params};
+use super::place::Place;
 use serde_json::Value;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-/// The container of the organization of that id.
-pub fn container_file(app: &App, id: &str) -> PathBuf {
-    tenantry_store::container_file(&app.data_dir(), id.parse().unwrap())
+/// Whether the organization of that id has a container.
+pub fn has_container(app: &App, id: &str) -> bool {
+    match app.place().database() {
+        None => embedded::container_file(app, id).exists(),
+        Some(database) => mongodb::container(database, id).is_some(),
+    }
 }
 
-/// An opened container, as an application that writes documents has it.
-pub fn container(app: &App, id: &str) -> Connection {
-    let file = container_file(app, id);
-    assert!(file.exists(), "the container of {id} is gone");
-    open(&file)
+/// Every container, whoever it belongs to.
+pub fn containers(app: &App) -> Vec<String> {
+    match app.place().database() {
+        None => embedded::containers(app),
+        Some(database) => mongodb::containers(database),
+    }
 }
 
 /// Writes `count` documents into the collection `notes` of an organization.
 pub fn put_documents(app: &App, id: &str, count: u32) {
-    let mut container = container(app, id);
-    let transaction = container.transaction().unwrap();
-    put_collection(&transaction);
+    let mut writer = Writer::of(app, id);
     for number in 0..count {
-        put_document(&transaction, number);
+        writer.put(number);
     }
-    transaction.commit().unwrap();
 }
 
-/// Makes the collection `notes`.
-pub fn put_collection(container: &Connection) {
-    container.execute("INSERT INTO collections (id, name) VALUES (1, 'notes')", []).unwrap();
+/// An application that writes documents into an organization's container while that may move.
+pub enum Writer {
+    /// With the file open.
+    Embedded(embedded::Writer),
+    /// With its name and UUID.
+    MongoDb(mongodb::Writer),
 }
 
-/// Writes one document, whose id and body say its number.
-pub fn put_document(container: &Connection, number: u32) {
-    container
-        .execute(
-            "INSERT INTO documents (collection, id, revision, body) VALUES (1, ?1, 1, ?2)",
-            params![format!("note-{number}"), format!("{{\"number\":{number}}}")],
-        )
-        .unwrap();
+impl Writer {
+    /// Makes the collection `notes` and is ready to write.
+    pub fn of(app: &App, id: &str) -> Self {
+        match app.place().database() {
+            None => Self::Embedded(embedded::Writer::of(app, id)),
+            Some(_) => Self::MongoDb(mongodb::Writer::of(app.place(), id)),
+        }
+    }
+
+    /// Writes one document, whose id and body say its number.
+    pub fn put(&mut self, number: u32) {
+        match self {
+            Self::Embedded(writer) => writer.put(number),
+            Self::MongoDb(writer) => writer.put(number),
+        }
+    }
 }
 
-/// Everything in the container of an organization: metadata, then `collection/id: body` in their order.
+/// Everything in the container of an organization: metadata, then `notes/id: body` in their order.
 pub fn contents(app: &App, id: &str) -> Vec<String> {
-    let container = container(app, id);
-    let mut lines = texts(&container, "SELECT name || ' = ' || value FROM metadata ORDER BY name");
-    lines.extend(texts(
-        &container,
-        "SELECT collections.name || '/' || documents.id || ': ' || body \
-         FROM documents JOIN collections ON collections.id = collection ORDER BY 1",
-    ));
-    lines
+    match app.place().database() {
+        None => embedded::contents(app, id),
+        Some(database) => mongodb::contents(database, id),
+    }
 }
 
 /// The documents of an organization alone.
@@ -62,65 +71,43 @@ pub fn documents(app: &App, id: &str) -> Vec<String> {
     contents(app, id).into_iter().filter(|line| line.starts_with("notes/")).collect()
 }
 
-/// The tables of the control database in which `text` stands.
-pub fn tables_with(app: &App, text: &str) -> Vec<String> {
-    let control = open(&app.data_dir().join("control.db"));
-    let hex = text.bytes().map(|byte| format!("{byte:02X}")).collect::<String>();
-    let tables = texts(&control, "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name");
-    tables.into_iter().filter(|table| holds(&control, table, text, &hex)).collect()
+/// Makes a rule in the organization's container: no two documents may have one number.
+pub fn make_unique(app: &App, id: &str) {
+    match app.place().database() {
+        None => embedded::make_unique(app, id),
+        Some(database) => mongodb::make_unique(database, id),
+    }
 }
 
-/// Whether any column of any row holds the text, as it is or (an id) as the bytes it spells.
-fn holds(control: &Connection, table: &str, text: &str, hex: &str) -> bool {
-    let columns = texts(control, &format!("SELECT name FROM pragma_table_info('{table}')"));
-    columns.iter().any(|column| {
-        let found: bool = control
-            .query_row(
-                &format!(
-                    "SELECT EXISTS (SELECT 1 FROM {table} WHERE instr(hex({column}), ?1) > 0 \
-                     OR instr(lower(hex({column})), ?2) > 0)"
-                ),
-                [hex, text],
-                |row| row.get(0),
-            )
-            .unwrap();
-        found
-    })
+/// Whether a document is refused that has a number or an id that others have.
+pub fn refuses_twins(app: &App, id: &str) -> bool {
+    match app.place().database() {
+        None => embedded::refuses_twins(app, id),
+        Some(database) => mongodb::refuses_twins(database, id),
+    }
+}
+
+/// The tables or collections of records in which `text` stands.
+pub fn tables_with(app: &App, text: &str) -> Vec<String> {
+    match app.place().database() {
+        None => embedded::tables_with(app, text),
+        Some(database) => mongodb::collections_with(database, text),
+    }
 }
 
 /// Changes the record of the account with that address. Only while the service is stopped: it keeps records
 /// in memory.
-pub fn edit_account(data_dir: &Path, email: &str, edit: impl FnOnce(&mut Value)) {
-    let control = open(&data_dir.join("control.db"));
-    let mut record = account(&control, email);
-    edit(&mut record);
-    let changed = control
-        .execute("UPDATE accounts SET record = ?1 WHERE email_key = ?2", params![record.to_string(), email])
-        .unwrap();
-    assert_eq!(changed, 1);
+pub fn edit_account(place: &Place, email: &str, edit: impl FnOnce(&mut Value)) {
+    match place.database() {
+        None => embedded::edit_account(&place.data_dir(), email, edit),
+        Some(database) => mongodb::edit_account(database, email, edit),
+    }
 }
 
 /// The stored password hash of the account with that address.
 pub fn password_hash(app: &App, email: &str) -> String {
-    let record = account(&open(&app.data_dir().join("control.db")), email);
-    record["password_hash"].as_str().unwrap().to_owned()
-}
-
-fn account(control: &Connection, email: &str) -> Value {
-    let record: String = control
-        .query_row("SELECT record FROM accounts WHERE email_key = ?1", [email], |row| row.get(0))
-        .unwrap();
-    serde_json::from_str(&record).unwrap()
-}
-
-fn open(file: &Path) -> Connection {
-    let connection = Connection::open(file).unwrap();
-    connection.busy_timeout(Duration::from_secs(10)).unwrap();
-    connection
-}
-
-fn texts(connection: &Connection, sql: &str) -> Vec<String> {
-    let mut statement = connection.prepare(sql).unwrap();
-    let rows = statement.query_map([], |row| row.get(0)).unwrap();
-    rows.map(Result::unwrap).collect()
+    match app.place().database() {
+        None => embedded::password_hash(app, email),
+        Some(database) => mongodb::password_hash(database, email),
+    }
 }

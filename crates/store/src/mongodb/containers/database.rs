@@ -15,9 +15,16 @@ use tenantry_domain::store::NewContainer;
 /// The collection with the container's first document. No user's collection is called so.
 const METADATA: &str = "_metadata";
 
+/// The collection with the documents of users who name no other.
+pub(super) const DOCUMENTS: &str = "documents";
+
 impl MongoDb {
+    pub(super) fn database_name(&self, id: OrganizationId) -> String {
+        format!("{}{id}", self.tenant_prefix)
+    }
+
     pub(super) fn database_of(&self, id: OrganizationId) -> Database {
-        self.server.other_database(&format!("{}{id}", self.tenant_prefix))
+        self.server.other_database(&self.database_name(id))
     }
 
     /// One insert makes the database and all that belongs into it.

@@ -1,0 +1,22 @@
+//! The same service on MongoDB: what the tests of `main.rs` say that has nothing to do with files.
+//!
+//! A binary of its own, so that one run has both engines. What is missing here is what an engine cannot differ in
+//! (the pages, the command line) or what the embedded one alone has (its files).
+
+#![expect(clippy::unwrap_used, reason = "whatever is not there fails the test, in its helpers too")]
+#![allow(dead_code, reason = "the tests that are not here use the rest of what tests stand on")]
+
+mod bad_input;
+mod classic;
+mod ended_rights;
+mod every_operation;
+mod lost_data;
+mod names;
+mod organizations;
+mod reference_calls;
+mod sign_in;
+mod support;
+mod throttling;
+
+/// The engine that everything here runs on.
+const ENGINE: support::place::Engine = support::place::Engine::MongoDb;

@@ -1,0 +1,144 @@
+//! See [`super`]: in the files of the embedded engine.
+
+use crate::support::app::App;
+use rusqlite::{Connection, params};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The container of the organization of that id.
+pub fn container_file(app: &App, id: &str) -> PathBuf {
+    tenantry_store::container_file(&app.data_dir(), id.parse().unwrap())
+}
+
+fn container(app: &App, id: &str) -> Connection {
+    let file = container_file(app, id);
+    assert!(file.exists(), "the container of {id} is gone");
+    open(&file)
+}
+
+/// The files of all containers.
+pub fn containers(app: &App) -> Vec<String> {
+    let mut found = Vec::new();
+    for directory in std::fs::read_dir(app.data_dir().join("containers")).unwrap() {
+        for file in std::fs::read_dir(directory.unwrap().path()).unwrap() {
+            found.push(file.unwrap().file_name().into_string().unwrap());
+        }
+    }
+    found.retain(|name| !["db-wal", "db-shm"].iter().any(|end| name.ends_with(end)));
+    found
+}
+
+/// An application that has the container open.
+pub struct Writer(Connection);
+
+impl Writer {
+    pub fn of(app: &App, id: &str) -> Self {
+        let container = container(app, id);
+        container.execute("INSERT OR IGNORE INTO collections (id, name) VALUES (1, 'notes')", []).unwrap();
+        Self(container)
+    }
+
+    pub fn put(&mut self, number: u32) {
+        put_document(&self.0, number);
+    }
+}
+
+/// Writes one document, whose id and body say its number.
+fn put_document(container: &Connection, number: u32) {
+    container
+        .execute(
+            "INSERT INTO documents (collection, id, revision, body) VALUES (1, ?1, 1, ?2)",
+            params![format!("note-{number}"), format!("{{\"number\":{number}}}")],
+        )
+        .unwrap();
+}
+
+/// Everything in the container of an organization: metadata, then `collection/id: body` in their order.
+pub fn contents(app: &App, id: &str) -> Vec<String> {
+    let container = container(app, id);
+    let mut lines = texts(&container, "SELECT name || ' = ' || value FROM metadata ORDER BY name");
+    lines.extend(texts(
+        &container,
+        "SELECT collections.name || '/' || documents.id || ': ' || body \
+         FROM documents JOIN collections ON collections.id = collection ORDER BY 1",
+    ));
+    lines
+}
+
+pub fn make_unique(app: &App, id: &str) {
+    let index = "CREATE UNIQUE INDEX note_numbers ON documents (json_extract(body, '$.number'))";
+    container(app, id).execute_batch(index).unwrap();
+}
+
+pub fn refuses_twins(app: &App, id: &str) -> bool {
+    let container = container(app, id);
+    let twins = ["1, 'twin', 1, '{\"number\":7}'", "1, 'note-7', 1, '{}'", "1, 'broken', 1, '{'"];
+    twins.iter().all(|values| {
+        let insert = format!("INSERT INTO documents (collection, id, revision, body) VALUES ({values})");
+        container.execute(&insert, []).is_err()
+    })
+}
+
+/// The tables of the control database in which `text` stands.
+pub fn tables_with(app: &App, text: &str) -> Vec<String> {
+    let control = open(&app.data_dir().join("control.db"));
+    let hex = text.bytes().map(|byte| format!("{byte:02X}")).collect::<String>();
+    let tables = texts(&control, "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name");
+    tables.into_iter().filter(|table| holds(&control, table, text, &hex)).collect()
+}
+
+/// Whether any column of any row holds the text, as it is or (an id) as the bytes it spells.
+fn holds(control: &Connection, table: &str, text: &str, hex: &str) -> bool {
+    let columns = texts(control, &format!("SELECT name FROM pragma_table_info('{table}')"));
+    columns.iter().any(|column| {
+        let found: bool = control
+            .query_row(
+                &format!(
+                    "SELECT EXISTS (SELECT 1 FROM {table} WHERE instr(hex({column}), ?1) > 0 \
+                     OR instr(lower(hex({column})), ?2) > 0)"
+                ),
+                [hex, text],
+                |row| row.get(0),
+            )
+            .unwrap();
+        found
+    })
+}
+
+/// Changes the record of the account with that address. Only while the service is stopped: it keeps records
+/// in memory.
+pub fn edit_account(data_dir: &Path, email: &str, edit: impl FnOnce(&mut Value)) {
+    let control = open(&data_dir.join("control.db"));
+    let mut record = account(&control, email);
+    edit(&mut record);
+    let changed = control
+        .execute("UPDATE accounts SET record = ?1 WHERE email_key = ?2", params![record.to_string(), email])
+        .unwrap();
+    assert_eq!(changed, 1);
+}
+
+/// The stored password hash of the account with that address.
+pub fn password_hash(app: &App, email: &str) -> String {
+    let record = account(&open(&app.data_dir().join("control.db")), email);
+    record["password_hash"].as_str().unwrap().to_owned()
+}
+
+fn account(control: &Connection, email: &str) -> Value {
+    let record: String = control
+        .query_row("SELECT record FROM accounts WHERE email_key = ?1", [email], |row| row.get(0))
+        .unwrap();
+    serde_json::from_str(&record).unwrap()
+}
+
+fn open(file: &Path) -> Connection {
+    let connection = Connection::open(file).unwrap();
+    connection.busy_timeout(Duration::from_secs(10)).unwrap();
+    connection
+}
+
+fn texts(connection: &Connection, sql: &str) -> Vec<String> {
+    let mut statement = connection.prepare(sql).unwrap();
+    let rows = statement.query_map([], |row| row.get(0)).unwrap();
+    rows.map(Result::unwrap).collect()
+}
