@@ -12,7 +12,7 @@ mod sqlite;
 
 pub use error::OpenError;
 #[cfg(feature = "mongodb")]
-pub use mongodb::MongoOptions;
+pub use mongodb::{MongoInspection, MongoOptions, Topology, inspect_mongodb};
 pub use sqlite::containers::Tidied;
 pub use sqlite::directory::container_file;
 pub use sqlite::inspect::{

@@ -11,6 +11,7 @@ mod client;
 mod containers;
 mod document;
 mod failure;
+mod inspect;
 mod installation;
 mod operations;
 mod organizations;
@@ -20,6 +21,7 @@ mod sessions;
 mod throttles;
 
 pub use client::MongoOptions;
+pub use inspect::{MongoInspection, Topology, inspect_mongodb};
 
 use crate::error::OpenError;
 use client::Server;

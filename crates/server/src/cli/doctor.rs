@@ -5,12 +5,14 @@
 
 mod data_dir;
 mod keys;
+mod mongodb;
 mod records;
 mod report;
 mod server;
 
 use super::{complain, say, switch};
 use crate::config::{self, ClientConfig, Config, ConfigErrors};
+use crate::engine;
 use crate::system::SystemClock;
 use clap::{ArgMatches, Command};
 use report::Report;
@@ -61,11 +63,19 @@ fn examine(report: &mut Report, matches: &ArgMatches) {
     if !data_dir::examine(report, &client.data_dir) {
         return;
     }
+    if let Ok(config) = &config
+        && let Some(options) = engine::mongodb(config)
+    {
+        mongodb::examine(report, config, &options);
+        server::examine(report, config, &client, None);
+        return;
+    }
     let inspection = tenantry_store::inspect(&client.data_dir);
     records::examine(report, &inspection, SystemClock.now());
     let Ok(config) = config else { return };
     keys::examine(report, &config, &inspection);
-    server::examine(report, &config, &client, &inspection);
+    let in_use = inspection.in_use.as_ref().ok().copied();
+    server::examine(report, &config, &client, in_use);
 }
 
 fn settings(report: &mut Report, config: &Result<Config, ConfigErrors>) {

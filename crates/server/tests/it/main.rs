@@ -11,6 +11,7 @@ mod crash;
 mod ended_rights;
 mod every_operation;
 mod faults;
+mod files;
 mod lost_data;
 mod names;
 mod organizations;

@@ -8,11 +8,13 @@
 
 mod bad_input;
 mod classic;
+mod doctor;
 mod ended_rights;
 mod every_operation;
 mod lost_data;
 mod names;
 mod organizations;
+mod placements;
 mod reference_calls;
 mod sign_in;
 mod support;

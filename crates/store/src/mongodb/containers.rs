@@ -5,7 +5,7 @@
 //! may have been asleep for an hour between any two calls, and others have gone on without it. So a container is
 //! only ever touched by what never changes hands: the UUID of its collection, or the organization's id.
 
-mod capacity;
+pub(super) mod capacity;
 mod collection;
 mod database;
 mod look;
@@ -14,7 +14,8 @@ mod tidy;
 
 use super::MongoDb;
 use super::document::{moment, object_id};
-use super::failure::Failure;
+use super::client::Server;
+use super::failure::{Attempt, Failure};
 use super::schema::{INSTALLATION, Obstacle, SHARED_DOCUMENTS};
 use crate::error::OpenError;
 use async_trait::async_trait;
@@ -79,15 +80,10 @@ impl Containers for MongoDb {
 }
 
 impl MongoDb {
-    /// Looks whether the server knows effects that carry an identity (MongoDB 6.0 and newer): asked for a
-    /// collection that is nowhere, it says so. Without them a collection cannot follow a rename safely.
+    /// Refuses a server that does not know effects that carry an identity, where collections are to be renamed.
     pub(super) async fn check_fence(&self) -> Result<(), Obstacle> {
-        let probe = doc! { "find": INSTALLATION, "limit": 1, "collectionUUID": uuid(ContainerId([0; 16])) };
-        match self.server.within(self.server.database().run_command(probe)).await {
-            Err(Failure::Elsewhere { .. }) => return Ok(()),
-            Err(Failure::Refused(error)) if error.code() == ErrorCode::Internal => {}
-            Err(failure) => return Err(failure.into()),
-            Ok(_) => {}
+        if knows_fence(&self.server).await? {
+            return Ok(());
         }
         if self.placement == Placement::Collection {
             return Err(Obstacle::Lasting(OpenError::MongoWithoutFence));
@@ -96,6 +92,18 @@ impl MongoDb {
             "this MongoDB is older than 6.0: organizations in collections of their own cannot move"
         );
         Ok(())
+    }
+}
+
+/// Whether the server knows effects that carry an identity (MongoDB 6.0 and newer): asked for a collection that
+/// is nowhere, it says so. Without them a collection cannot follow a rename safely.
+pub(super) async fn knows_fence(server: &Server) -> Attempt<bool> {
+    let probe = doc! { "find": INSTALLATION, "limit": 1, "collectionUUID": uuid(ContainerId([0; 16])) };
+    match server.within(server.database().run_command(probe)).await {
+        Err(Failure::Elsewhere { .. }) => Ok(true),
+        Err(Failure::Refused(error)) if error.code() == ErrorCode::Internal => Ok(false),
+        Err(failure) => Err(failure),
+        Ok(_) => Ok(false),
     }
 }
 

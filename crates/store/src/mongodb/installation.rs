@@ -1,8 +1,10 @@
 //! Single values that belong to the installation as a whole; `_id` is the name.
 
 use super::MongoDb;
+use super::client::Server;
 use super::document::binary;
 use super::failure::Attempt;
+use super::schema::INSTALLATION;
 use async_trait::async_trait;
 use mongodb::bson::spec::BinarySubtype;
 use mongodb::bson::{Binary, Bson, Document, doc};
@@ -15,7 +17,7 @@ const HEARTBEAT_ID: &str = "heartbeat";
 #[async_trait]
 impl Installation for MongoDb {
     async fn get_value(&self, name: &str) -> Result<Option<Vec<u8>>> {
-        Ok(self.value(name).await?)
+        Ok(stored_value(&self.server, name).await?)
     }
 
     async fn init_value(&self, name: &str, value: &[u8]) -> Result<Vec<u8>> {
@@ -23,7 +25,7 @@ impl Installation for MongoDb {
         if self.insert(&self.installation, document).await? == Inserted::New {
             return Ok(value.to_vec());
         }
-        let kept = self.value(name).await?;
+        let kept = stored_value(&self.server, name).await?;
         kept.ok_or_else(|| Error::internal(format!("`{name}` is there and has no value")))
     }
 
@@ -38,17 +40,19 @@ impl Installation for MongoDb {
 }
 
 impl MongoDb {
-    async fn value(&self, name: &str) -> Attempt<Option<Vec<u8>>> {
-        let found = self.call(self.installation.find_one(doc! { "_id": name })).await?;
-        Ok(found.and_then(|mut document| match document.remove("value") {
-            Some(Bson::Binary(Binary { subtype: BinarySubtype::Generic, bytes })) => Some(bytes),
-            _ => None,
-        }))
-    }
-
     async fn upsert(&self, name: &str, update: Document) -> Attempt<()> {
         let update = self.installation.update_one(doc! { "_id": name }, update).upsert(true);
         self.call(update).await?;
         Ok(())
     }
+}
+
+/// The value of that name.
+pub(super) async fn stored_value(server: &Server, name: &str) -> Attempt<Option<Vec<u8>>> {
+    let installation = server.collection(INSTALLATION);
+    let found = server.within(installation.find_one(doc! { "_id": name })).await?;
+    Ok(found.and_then(|mut document| match document.remove("value") {
+        Some(Bson::Binary(Binary { subtype: BinarySubtype::Generic, bytes })) => Some(bytes),
+        _ => None,
+    }))
 }

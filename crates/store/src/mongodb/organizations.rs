@@ -6,6 +6,7 @@
 
 use super::document::{decode, encode, integer, moment, object_id};
 use super::failure::{Attempt, Failure};
+use super::schema::ORGANIZATIONS_BY_STATUS;
 use super::{MongoDb, written};
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -161,7 +162,7 @@ fn selection(query: &OrganizationQuery) -> (&'static str, Document) {
     let after = query.after.as_ref();
     let first = after.map_or(prefix, |after| after.identifier.as_str().max(prefix));
     let (index, mut filter) = match query.status {
-        Some(status) => ("organizations_by_status", doc! { "status": status.as_str() }),
+        Some(status) => (ORGANIZATIONS_BY_STATUS, doc! { "status": status.as_str() }),
         None if query.show_deleted => ("organizations_by_name", doc! {}),
         None => ("organizations_shown", doc! { "hidden": false }),
     };

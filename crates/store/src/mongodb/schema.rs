@@ -37,6 +37,8 @@ pub(super) const SHARED_DOCUMENTS: &str = "shared_documents";
 
 /// Nobody else has a key that this organization has reserved.
 pub(super) const ORGANIZATIONS_RESERVED: &str = "organizations_reserved";
+/// Organizations of one status, in the order of their names.
+pub(super) const ORGANIZATIONS_BY_STATUS: &str = "organizations_by_status";
 /// Nobody else signs in with this address.
 pub(super) const ACCOUNTS_BY_EMAIL: &str = "accounts_by_email";
 
@@ -94,7 +96,7 @@ const STEP_1: &[Index] = &[
     },
     Index {
         collection: ORGANIZATIONS,
-        name: "organizations_by_status",
+        name: ORGANIZATIONS_BY_STATUS,
         keys: &["status", "identifier", "_id"],
         kind: Kind::Plain,
     },

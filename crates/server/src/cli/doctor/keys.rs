@@ -9,7 +9,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use tenantry_domain::app::operator;
 use tenantry_domain::token::{SigningKey, TokenKeys};
-use tenantry_store::{Contents, ControlState, Inspection};
+use tenantry_store::{ControlState, Inspection};
 
 /// Looks at the keys that `config` needs and at those that are there.
 pub fn examine(report: &mut Report, config: &Config, inspection: &Inspection) {
@@ -27,7 +27,8 @@ pub fn examine(report: &mut Report, config: &Config, inspection: &Inspection) {
     signing(report, &directory.join(ED25519_FILE), was_started && is_ed25519, |document| {
         TokenKeys::new(&SigningKey::EdDsa(document.to_vec().into()), "", "").is_ok()
     });
-    operator_key(report, &directory.join(OPERATOR_KEY_FILE), contents);
+    let known = contents.and_then(|contents| contents.installation.get(operator::HASH));
+    operator_key(report, directory, known.map(Vec::as_slice));
 }
 
 /// A key that signs tokens; `is_needed` if the service has used one before.
@@ -49,10 +50,11 @@ fn signing(report: &mut Report, path: &Path, is_needed: bool, is_sound: impl FnO
     }
 }
 
-fn operator_key(report: &mut Report, path: &Path, contents: Option<&Contents>) {
+/// The file of the operator key, where the service knows the key by that hash.
+pub fn operator_key(report: &mut Report, data_dir: &Path, known: Option<&[u8]>) {
+    let path = data_dir.join(OPERATOR_KEY_FILE);
     let shown = path.display();
-    let known = contents.and_then(|contents| contents.installation.get(operator::HASH));
-    match read_private(report, path) {
+    match read_private(report, &path) {
         Found::Nothing if known.is_some() => report.ok(
             "keys",
             format!(

@@ -8,16 +8,15 @@ use serde::Deserialize;
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::time::Duration;
-use tenantry_store::Inspection;
 
 const CHECK: &str = "address";
 /// For a server on this machine to answer a question.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Looks who has the address of the settings.
-pub fn examine(report: &mut Report, config: &Config, client: &ClientConfig, inspection: &Inspection) {
+/// Looks who has the address of the settings; `in_use` says whether a process has the data directory, where that
+/// is known and means something.
+pub fn examine(report: &mut Report, config: &Config, client: &ClientConfig, in_use: Option<bool>) {
     let address = SocketAddr::new(config.host, config.port);
-    let in_use = inspection.in_use.as_ref().ok().copied();
     if config.port == 0 {
         report.ok(CHECK, "the service takes any free port");
         return;

@@ -45,7 +45,12 @@ impl Database {
 
     /// A collection of it.
     pub fn collection(&self, name: &str) -> Collection<Document> {
-        CLIENT.database(&self.name).collection(name)
+        self.beside(&self.name, name)
+    }
+
+    /// A collection of another one on the same server.
+    pub fn beside(&self, database: &str, name: &str) -> Collection<Document> {
+        CLIENT.database(database).collection(name)
     }
 
     /// Its collections.
@@ -86,7 +91,14 @@ impl Drop for Database {
     fn drop(&mut self) {
         let database = CLIENT.database(&self.name);
         run(async move {
-            // If the server is gone, so is the database.
+            // If the server is gone, so are the databases.
+            let organizations = database.collection::<Document>("organizations");
+            if let Ok(mut cursor) = organizations.find(doc! { "placement": "database" }).await {
+                while cursor.advance().await.unwrap_or(false) {
+                    let id = cursor.deserialize_current().unwrap().get_object_id("_id").unwrap();
+                    let _ = CLIENT.database(&format!("tenant_{id}")).drop().await;
+                }
+            }
             let _ = database.drop().await;
         });
     }

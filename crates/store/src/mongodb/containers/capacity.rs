@@ -5,6 +5,7 @@
 //! guard, not a quota: several instances that create at the same moment may go a few beyond it.
 
 use crate::mongodb::MongoDb;
+use crate::mongodb::client::Server;
 use crate::mongodb::failure::Attempt;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use mongodb::bson::{Bson, Document, doc};
@@ -29,7 +30,7 @@ impl MongoDb {
             Placement::Shared => return Ok(wanted),
         };
         let Some(limit) = self.max_namespaces else { return Ok(wanted) };
-        let used = self.count_namespaces().await?;
+        let used = count_namespaces(&self.server).await?;
         if used.saturating_add(needed) <= limit {
             return Ok(wanted);
         }
@@ -41,31 +42,30 @@ impl MongoDb {
             Err(ErrorCode::CapacityReached.into())
         }
     }
+}
 
-    /// How many collections and indexes the server has.
-    pub(in crate::mongodb) async fn count_namespaces(&self) -> Attempt<u64> {
-        let admin = self.server.other_database("admin");
-        // Not known to a router of a sharded cluster, to old servers, and to users who may not ask.
-        if let Ok(status) = self.call(admin.run_command(doc! { "serverStatus": 1 })).await
-            && let (Ok(catalog), Ok(indexes)) =
-                (status.get_document("catalogStats"), status.get_document("indexStats"))
-        {
-            let collections = number(catalog, "collections") + number(catalog, "internalCollections");
-            return Ok(collections + number(indexes, "count"));
-        }
-        self.sum_namespaces().await
+/// How many collections and indexes the server has.
+pub(in crate::mongodb) async fn count_namespaces(server: &Server) -> Attempt<u64> {
+    // Not known to a router of a sharded cluster, to old servers, and to users who may not ask.
+    if let Ok(status) = server.within(server.other_database("admin").run_command(doc! { "serverStatus": 1 })).await
+        && let (Ok(catalog), Ok(indexes)) =
+            (status.get_document("catalogStats"), status.get_document("indexStats"))
+    {
+        let collections = number(catalog, "collections") + number(catalog, "internalCollections");
+        return Ok(collections + number(indexes, "count"));
     }
+    sum_namespaces(server).await
+}
 
-    /// The same sum, one database after the other.
-    async fn sum_namespaces(&self) -> Attempt<u64> {
-        let names = self.call(self.server.database().client().list_database_names()).await?;
-        let counts = stream::iter(names).map(|name| async move {
-            let stats =
-                self.call(self.server.other_database(&name).run_command(doc! { "dbStats": 1 })).await?;
-            Ok(number(&stats, "collections") + number(&stats, "indexes"))
-        });
-        counts.buffer_unordered(AT_ONCE).try_fold(0, async |sum, count| Ok(sum + count)).await
-    }
+/// The same sum, one database after the other.
+async fn sum_namespaces(server: &Server) -> Attempt<u64> {
+    let names = server.within(server.database().client().list_database_names()).await?;
+    let counts = stream::iter(names).map(|name| async move {
+        let database = server.other_database(&name);
+        let stats = server.within(database.run_command(doc! { "dbStats": 1 })).await?;
+        Ok(number(&stats, "collections") + number(&stats, "indexes"))
+    });
+    counts.buffer_unordered(AT_ONCE).try_fold(0, async |sum, count| Ok(sum + count)).await
 }
 
 /// A count, as whatever number the server chose to send.

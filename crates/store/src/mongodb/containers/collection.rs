@@ -28,6 +28,7 @@ impl MongoDb {
         for _ in 0..ROUNDS {
             if let Some(there) = self.uuid_of(namespace).await? {
                 if self.begins_with(namespace, there, *organization_id).await? {
+                    self.remove_unfinished(container).await?;
                     return Ok(there);
                 }
                 self.make_way(namespace, there).await?;
@@ -50,9 +51,24 @@ impl MongoDb {
         }
         let first = metadata(container.organization_id, container.created_at);
         let _ = self.insert(&self.server.collection(&unfinished), first).await?;
-        let Some(id) = self.uuid_of(&unfinished).await? else { return Err(overtaken()) };
+        // Gone: another has made it complete and has given it its name meanwhile.
+        let Some(id) = self.uuid_of(&unfinished).await? else {
+            return Err(Failure::Elsewhere { actual: None });
+        };
         self.rename(&unfinished, &container.namespace, id).await?;
         Ok(id)
+    }
+
+    /// Removes what is half made beside the complete container, by one who was a little later.
+    async fn remove_unfinished(&self, container: &NewContainer) -> Attempt<()> {
+        let unfinished = unfinished_name(container.organization_id, container.fence);
+        match self.uuid_of(&unfinished).await? {
+            Some(id) => match self.drop_at(&unfinished, id).await {
+                Err(Failure::Elsewhere { .. }) => Ok(()),
+                done => done,
+            },
+            None => Ok(()),
+        }
     }
 
     pub(super) async fn move_collection(&self, organization: &Organization, to: &str) -> Attempt<()> {

@@ -15,6 +15,9 @@ use tenantry_domain::store::NewContainer;
 /// The collection with the container's first document. No user's collection is called so.
 const METADATA: &str = "_metadata";
 
+/// The field of that document that names the database with the organization's record: a server may have several
+/// installations, and none may take another's database for a leftover of its own.
+const RECORDS: &str = "records";
 /// The collection with the documents of users who name no other.
 pub(super) const DOCUMENTS: &str = "documents";
 
@@ -29,7 +32,8 @@ impl MongoDb {
 
     /// One insert makes the database and all that belongs into it.
     pub(super) async fn create_database(&self, container: &NewContainer) -> Attempt<()> {
-        let first = metadata(container.organization_id, container.created_at);
+        let mut first = metadata(container.organization_id, container.created_at);
+        first.insert(RECORDS, self.server.database().name());
         let collection = self.database_of(container.organization_id).collection(METADATA);
         self.insert(&collection, first).await.map(|_| ())
     }
@@ -53,6 +57,12 @@ impl MongoDb {
             }
         }
         Ok(documents)
+    }
+
+    /// Whether the database was made for an organization of this installation.
+    pub(super) async fn is_ours(&self, database: &Database) -> Attempt<bool> {
+        let ours = doc! { RECORDS: self.server.database().name() };
+        Ok(self.call(database.collection::<Document>(METADATA).find_one(ours)).await?.is_some())
     }
 
     pub(super) async fn drop_database(&self, id: OrganizationId) -> Attempt<()> {

@@ -57,7 +57,7 @@ impl MongoDb {
         let list = client.list_database_names().filter(doc! { "name": { "$regex": pattern } });
         for name in self.call(list).await? {
             let Ok(id) = name[self.tenant_prefix.len()..].parse::<OrganizationId>() else { continue };
-            if self.has(id).await? {
+            if self.has(id).await? || !self.is_ours(&self.database_of(id)).await? {
                 continue;
             }
             let is_empty = self.documents_in(&self.database_of(id)).await? == 0;

@@ -1,0 +1,165 @@
+//! The MongoDB of the settings: reached, new enough, with our schema, with room, and with a clock like ours.
+
+use super::keys;
+use super::report::Report;
+use crate::config::Config;
+use crate::system::SystemClock;
+use jiff::SignedDuration;
+use tenantry_domain::organization::Placement;
+use tenantry_store::{MongoInspection, MongoOptions, Topology, inspect_mongodb};
+
+const CHECK: &str = "mongodb";
+/// Clocks that differ by more confuse whoever compares the two logs, and moments when tokens end.
+const CLOCKS_APART: SignedDuration = SignedDuration::from_secs(5);
+/// Parts of the capacity in use from which somebody should think of more: 9 of 10.
+const NEARLY_FULL: (u64, u64) = (9, 10);
+
+/// Looks at it.
+pub fn examine(report: &mut Report, config: &Config, options: &MongoOptions) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let looked = match runtime {
+        Ok(runtime) => runtime.block_on(inspect_mongodb(options, &SystemClock)),
+        Err(error) => {
+            return report.fail(CHECK, error.to_string(), "run this again when the machine has room");
+        }
+    };
+    match looked {
+        Err(refusal) => report.fail(CHECK, refusal.to_string(), ""),
+        Ok(Err(error)) => report.fail(
+            CHECK,
+            format!("it cannot be used ({})", error.cause().unwrap_or("no answer")),
+            "check MONGO_URI, that the server runs, and that this machine reaches it",
+        ),
+        Ok(Ok(found)) => {
+            server(report, &found);
+            schema(report, config, &found);
+            capacity(report, options, found.namespaces);
+            organizations(report, &found);
+            clock(report, found.clock_ahead);
+            keys::operator_key(report, &config.data_dir, found.operator_key_hash.as_deref());
+        }
+    }
+}
+
+fn server(report: &mut Report, found: &MongoInspection) {
+    let version = &found.version;
+    match &found.topology {
+        Topology::Standalone => report.ok(
+            CHECK,
+            format!(
+                "version {version}, alone: what is acknowledged survives its crash, not the loss of its disk"
+            ),
+        ),
+        Topology::ReplicaSet { name, members } => {
+            report.ok(CHECK, format!("version {version}, replica set {name} of {members}"));
+        }
+        Topology::Sharded => report.ok(CHECK, format!("version {version}, a sharded cluster")),
+    }
+    if found.knows_fence {
+        report.ok("fence", "collections are renamed and written by their identity");
+    } else {
+        report.fail(
+            "fence",
+            "this server is older than 6.0 and cannot rename a collection by its identity",
+            "upgrade it, or set PLACEMENT to database or shared",
+        );
+    }
+}
+
+fn schema(report: &mut Report, config: &Config, found: &MongoInspection) {
+    let MongoInspection { schema, newest_schema, .. } = found;
+    let database = config.master_db.as_str();
+    if *schema == 0 {
+        report.ok(
+            "schema",
+            format!("there are no records in {database} yet; the first start makes the schema"),
+        );
+    } else if schema == newest_schema {
+        report.ok("schema", format!("version {schema}, the newest, in {database}"));
+    } else if schema < newest_schema {
+        let found =
+            format!("version {schema}; the next start upgrades it to {newest_schema} (make a backup first)");
+        report.ok("schema", found);
+    } else {
+        report.fail(
+            "schema",
+            format!("version {schema} in {database}; this program knows up to {newest_schema}"),
+            "run the newer version that has made it",
+        );
+    }
+}
+
+fn capacity(report: &mut Report, options: &MongoOptions, used: u64) {
+    const CHECK: &str = "capacity";
+    let what = "collections and indexes";
+    let Some(limit) = options.max_namespaces else {
+        report.ok(CHECK, format!("{used} {what}; no limit is set (MAX_NAMESPACES)"));
+        return;
+    };
+    let found = format!("{used} of {limit} {what}");
+    let is_shared = options.placement == Placement::Shared;
+    if is_shared || used < limit / NEARLY_FULL.1 * NEARLY_FULL.0 {
+        report.ok(CHECK, found);
+    } else {
+        report.warn(
+            CHECK,
+            found,
+            "set PLACEMENT to shared, let AT_CAPACITY be shared, or raise MAX_NAMESPACES on a larger server",
+        );
+    }
+}
+
+fn organizations(report: &mut Report, found: &MongoInspection) {
+    let each = found.organizations.iter().map(|(status, count)| format!("{count} {}", status.as_str()));
+    let each = each.collect::<Vec<_>>().join(", ");
+    report.ok("organizations", if each.is_empty() { "none".to_owned() } else { each });
+}
+
+fn clock(report: &mut Report, ahead: SignedDuration) {
+    let seconds = ahead.as_secs();
+    if ahead.abs() <= CLOCKS_APART {
+        report.ok("clock", "the server's is like this machine's");
+    } else {
+        let (by, side) = (seconds.abs(), if seconds > 0 { "ahead of" } else { "behind" });
+        let found = format!("the server's is {by} seconds {side} this machine's");
+        report.warn("clock", found, "set both clocks, and keep them right with NTP");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(look: impl FnOnce(&mut Report)) -> String {
+        let mut report = Report::default();
+        look(&mut report);
+        report.to_string()
+    }
+
+    #[test]
+    fn a_server_that_is_nearly_full_is_a_warning_unless_organizations_share() {
+        let options = |max_namespaces, placement| MongoOptions {
+            max_namespaces,
+            placement,
+            ..MongoOptions::new("mongodb://127.0.0.1", "tenantry")
+        };
+        for (limit, placement, used, begin) in [
+            (Some(100), Placement::Collection, 89, "ok "),
+            (Some(100), Placement::Collection, 90, "warn"),
+            (Some(100), Placement::Database, 200, "warn"),
+            (Some(100), Placement::Shared, 200, "ok "),
+            (None, Placement::Collection, 1_000_000, "ok "),
+        ] {
+            let line = line(|report| capacity(report, &options(limit, placement), used));
+            assert!(line.starts_with(begin), "{used} of {limit:?}: {line}");
+        }
+    }
+
+    #[test]
+    fn clocks_may_differ_by_a_few_seconds() {
+        for (seconds, begin) in [(0, "ok "), (5, "ok "), (-5, "ok "), (6, "warn"), (-3600, "warn")] {
+            let line = line(|report| clock(report, SignedDuration::from_secs(seconds)));
+            assert!(line.starts_with(begin), "{seconds}: {line}");
+        }
+    }
+}

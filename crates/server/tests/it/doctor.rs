@@ -1,0 +1,71 @@
+//! `tenantry doctor` where the service runs on MongoDB.
+
+use crate::support::app::App;
+use crate::support::given::organization;
+use crate::support::place::Place;
+use std::process::Command;
+
+/// What it prints with these flags instead of, or beside, those that lead to `place`; and whether nothing failed.
+fn doctor(place: &Place, more: &[&str]) -> (String, bool) {
+    let name = |flag: &str| flag.split('=').next().map(str::to_owned);
+    let is_replaced = |flag: &String| more.iter().any(|other| name(other) == name(flag));
+    let run = Command::new(env!("CARGO_BIN_EXE_tenantry"))
+        .arg("doctor")
+        .args(place.flags().into_iter().filter(|flag| !is_replaced(flag)))
+        .args(more)
+        .arg("--port=0")
+        .env_clear()
+        .current_dir(place.data_dir().parent().unwrap())
+        .output()
+        .unwrap();
+    assert!(run.stderr.is_empty(), "{}", String::from_utf8_lossy(&run.stderr));
+    (String::from_utf8(run.stdout).unwrap(), run.status.success())
+}
+
+#[track_caller]
+fn assert_has(text: &str, verdict: &str, check: &str, part: &str) {
+    let is_it = |line: &str| {
+        let mut words = line.split_whitespace();
+        words.next() == Some(verdict) && words.next() == Some(check) && line.contains(part)
+    };
+    assert!(text.lines().any(is_it), "no line is `{verdict} {check}` with `{part}`:\n{text}");
+}
+
+#[tokio::test]
+async fn doctor_tells_what_there_is_and_changes_nothing() {
+    let place = Place::new();
+    let (text, well) = doctor(&place, &[]);
+    assert!(well, "{text}");
+    assert_has(&text, "ok", "schema", "there are no records");
+    assert_eq!(place.database().unwrap().collections(), Vec::<String>::new());
+
+    let app = App::start().await;
+    organization(&app, "Acme").await;
+    let (text, well) = doctor(app.place(), &[]);
+    assert!(well, "{text}");
+    assert_has(&text, "ok", "mongodb", "6.0.5, alone");
+    assert_has(&text, "ok", "fence", "by their identity");
+    assert_has(&text, "ok", "schema", "version 1, the newest");
+    assert_has(&text, "ok", "capacity", "of 10000 collections and indexes");
+    assert_has(&text, "ok", "organizations", "1 active");
+    assert_has(&text, "ok", "keys", "operator.key is private and sound");
+}
+
+#[tokio::test]
+async fn doctor_says_what_is_wrong_and_shows_no_password() {
+    let app = App::start().await;
+    let (text, well) = doctor(app.place(), &["--max-namespaces=5"]);
+    assert!(well, "{text}");
+    assert_has(&text, "warn", "capacity", "of 5 collections and indexes");
+
+    std::fs::write(app.data_dir().join("operator.key"), "tenantry_operator_of_another").unwrap();
+    let (text, well) = doctor(app.place(), &[]);
+    assert!(!well, "{text}");
+    assert_has(&text, "FAIL", "keys", "is not the operator key");
+
+    let nowhere = ["--mongo-timeout=1", "--mongo-uri=mongodb://someone:hunter2@127.0.0.1:9"];
+    let (text, well) = doctor(app.place(), &nowhere);
+    assert!(!well, "{text}");
+    assert_has(&text, "FAIL", "mongodb", "check MONGO_URI");
+    assert!(!text.contains("hunter2"), "{text}");
+}
