@@ -42,3 +42,34 @@ pub const JANITOR_BATCH: u32 = 500;
 
 /// How long a used refresh token still gets the successor it already got (a double click, a lost answer).
 pub const REFRESH_GRACE: Duration = Duration::from_secs(10);
+
+/// Levels of objects and arrays of JSON that is read, the outermost included.
+pub const JSON_MAX_LEVELS: usize = 128;
+/// Levels of objects and arrays in a document, itself included: MongoDB promises no more.
+pub const DOCUMENT_MAX_LEVELS: usize = 100;
+/// Bytes of a document as BSON, unless the operator sets another limit.
+pub const DOCUMENT_DEFAULT_MAX_BYTES: usize = 1 << 20;
+/// Bytes of an `_id` as a key; it has to fit into a URL.
+pub const DOCUMENT_ID_MAX_BYTES: usize = 1024;
+/// Bad fields of a document or a filter named at most: an answer must not be many times its request.
+pub const BAD_FIELDS_MAX_NAMED: usize = 50;
+/// Parts of a dotted path.
+pub const PATH_MAX_PARTS: usize = 32;
+/// Bytes of a dotted path.
+pub const PATH_MAX_BYTES: usize = 512;
+/// Conditions of a filter: operators, fields, and branches of `$and`, `$or` and `$nor`.
+pub const FILTER_MAX_NODES: usize = 256;
+/// Levels of `$and`, `$or`, `$nor`, `$not` and `$elemMatch` within one another.
+pub const FILTER_MAX_LEVELS: usize = 16;
+/// Values of one `$in`, `$nin` or `$all`.
+pub const FILTER_LIST_MAX_ITEMS: usize = 1000;
+/// Bytes of the pattern of a `$regex`.
+pub const REGEX_MAX_BYTES: usize = 512;
+/// Bytes a compiled pattern may take.
+pub const REGEX_MAX_COMPILED_BYTES: usize = 1 << 20;
+/// Keys of a sort order, without the `_id` that always ends it.
+pub const SORT_MAX_KEYS: usize = 3;
+/// Paths of a projection.
+pub const PROJECTION_MAX_PATHS: usize = 100;
+/// Characters of a collection's name.
+pub const COLLECTION_NAME_MAX_CHARS: usize = 64;

@@ -1,0 +1,131 @@
+//! Documents: what may be stored, how it is read from JSON and written as JSON.
+//!
+//! A document is BSON. JSON is Extended JSON v2, relaxed or canonical on the way in, relaxed on the way out, so
+//! that what an application wrote with its own MongoDB driver reads right. Nothing here knows an engine.
+//! What a newcomer gets wrong: values are compared as MongoDB does ([`order`]), never with `==`: `1`, `1.0` and
+//! the decimal `1` are one value, and one `_id`.
+
+mod entries;
+mod extended;
+mod id;
+mod json;
+pub mod key;
+mod number;
+pub mod order;
+mod patch;
+mod path;
+mod problems;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+pub use entries::index_entries;
+pub use id::DocumentId;
+pub use patch::MergePatch;
+pub use path::Path;
+pub use write::write_json;
+
+pub(crate) use extended::{Reader, is_wrapper};
+pub(crate) use json::Json;
+pub(crate) use number::is_nan;
+pub(crate) use path::{Leaf, Part, visit};
+pub(crate) use problems::Problems;
+
+use crate::error::{Error, Result};
+use bson::{Document, RawBsonRef, RawDocument, RawDocumentBuf};
+
+/// The field of a stored document in which the engines keep its revision. No path of a caller reaches it.
+pub const RESERVED_FIELD: &str = "_tenantry";
+/// The field that names a document.
+pub const ID_FIELD: &str = "_id";
+
+/// A document that may be stored, with its `_id` or still without.
+#[derive(Debug, Clone)]
+pub struct NewDocument {
+    id: Option<DocumentId>,
+    fields: RawDocumentBuf,
+}
+
+impl NewDocument {
+    /// Reads Extended JSON.
+    ///
+    /// # Errors
+    /// `invalid_json` if it is not one JSON object; `invalid_input` with every bad field, or if it is more than
+    /// `max_bytes` of BSON.
+    pub fn parse(json: &str, max_bytes: usize) -> Result<Self> {
+        let mut reader = Reader::new(Problems::new(""));
+        let fields = reader.document(Json::parse_object(json)?);
+        let problems = &mut reader.problems;
+        let id = fields.get(ID_FIELD).and_then(|value| problems.check("/_id", DocumentId::new(value)));
+        refuse_reserved(&fields, problems);
+        reader.problems.finish()?;
+        Ok(Self { id, fields: encode(&fields, max_bytes)? })
+    }
+
+    /// Its `_id`, if it has one.
+    #[must_use]
+    pub const fn id(&self) -> Option<&DocumentId> {
+        self.id.as_ref()
+    }
+
+    /// The document with its own `_id`, or else with `id`; the `_id` stands first, as MongoDB stores it.
+    #[must_use]
+    pub fn with_id(self, id: impl FnOnce() -> DocumentId) -> RawDocumentBuf {
+        let id = self.id.unwrap_or_else(id);
+        let mut document = RawDocumentBuf::new();
+        document.append(bson::raw::cstr!("_id"), id.value());
+        for (name, value) in self.fields.iter().map_while(Result::ok) {
+            if name.as_str() != ID_FIELD {
+                document.append(name, value);
+            }
+        }
+        document
+    }
+}
+
+/// `document` as BSON.
+///
+/// # Errors
+/// `invalid_input` if it is more than `max_bytes`.
+fn encode(document: &Document, max_bytes: usize) -> Result<RawDocumentBuf> {
+    // The reader lets nothing pass that BSON cannot hold.
+    let raw = RawDocumentBuf::try_from(document).map_err(Error::internal)?;
+    let bytes = raw.as_bytes().len();
+    if bytes > max_bytes {
+        let detail = format!("Is {bytes} bytes as BSON; at most {max_bytes} are allowed.");
+        return Err(Error::invalid_field("", detail));
+    }
+    Ok(raw)
+}
+
+fn refuse_reserved(fields: &Document, problems: &mut Problems) {
+    if fields.contains_key(RESERVED_FIELD) {
+        problems.refuse_at("/_tenantry", "Is reserved for the service.");
+    }
+}
+
+/// The fields of a stored document, in their order. What engines hand in is whole BSON: they wrote it.
+pub(crate) fn fields(document: &RawDocument) -> impl Iterator<Item = (&str, RawBsonRef<'_>)> {
+    document.iter().map_while(Result::ok).map(|(name, value)| (name.as_str(), value))
+}
+
+/// The field `name` of a stored document.
+pub(crate) fn field<'a>(document: &'a RawDocument, name: &str) -> Option<RawBsonRef<'a>> {
+    fields(document).find(|(each, _)| *each == name).map(|(_, value)| value)
+}
+
+/// The values of an array.
+pub(crate) fn items(array: &bson::RawArray) -> impl Iterator<Item = RawBsonRef<'_>> {
+    array.into_iter().map_while(Result::ok)
+}
+
+/// An array as the document it is in BSON, with the positions as names.
+pub(crate) fn as_document(array: &bson::RawArray) -> &RawDocument {
+    RawDocument::from_bytes(array.as_bytes()).unwrap_or_else(|_| empty_document())
+}
+
+/// The document without fields.
+pub(crate) fn empty_document() -> &'static RawDocument {
+    RawDocument::from_bytes(&[5, 0, 0, 0, 0]).expect("five bytes are its length and its end")
+}

@@ -1,0 +1,257 @@
+//! From Extended JSON v2, relaxed or canonical, to BSON.
+//!
+//! An object with a member such as `$oid` is a value. Every other name that begins with `$` is refused, and so
+//! is what MongoDB could not take or would read differently. What a newcomer gets wrong: the reader goes on after
+//! a bad field, to name them all; [`Problems::finish`] has the verdict.
+
+use super::json::{Json, Members};
+use super::problems::Problems;
+use crate::limits::DOCUMENT_MAX_LEVELS;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bson::raw::CString;
+use bson::spec::BinarySubtype;
+use bson::{Binary, Bson, DateTime, Document, JavaScriptCodeWithScope, Regex, Timestamp, oid::ObjectId};
+use std::str::FromStr;
+
+/// The members that make an object a value.
+const WRAPPERS: [&str; 16] = [
+    "$oid",
+    "$date",
+    "$numberInt",
+    "$numberLong",
+    "$numberDouble",
+    "$numberDecimal",
+    "$binary",
+    "$uuid",
+    "$timestamp",
+    "$regularExpression",
+    "$minKey",
+    "$maxKey",
+    "$symbol",
+    "$code",
+    "$scope",
+    "$undefined",
+];
+
+/// Whether an object with the member `name` is a value, not an object.
+pub fn is_wrapper(name: &str) -> bool {
+    WRAPPERS.contains(&name)
+}
+
+/// Reads values and notes what is wrong with them.
+pub struct Reader {
+    /// What was wrong so far.
+    pub problems: Problems,
+    levels: usize,
+}
+
+impl Reader {
+    /// A reader that notes into `problems`.
+    pub const fn new(problems: Problems) -> Self {
+        Self { problems, levels: 0 }
+    }
+
+    /// An object's members as a document.
+    pub fn document(&mut self, members: Members<'_>) -> Document {
+        let mut document = Document::new();
+        if !self.descend() {
+            return document;
+        }
+        for (name, json) in members {
+            let length = self.problems.push(&name);
+            let value = self.value(json);
+            if let Some(detail) = bad_name(&name) {
+                self.problems.refuse(detail);
+            } else if document.insert(name, value).is_some() {
+                self.problems.refuse("Stands twice.");
+            }
+            self.problems.pop(length);
+        }
+        self.levels -= 1;
+        document
+    }
+
+    /// A value.
+    pub fn value(&mut self, json: Json<'_>) -> Bson {
+        match json {
+            Json::Null => Bson::Null,
+            Json::Bool(value) => Bson::Boolean(value),
+            Json::String(text) => Bson::String(text.into_owned()),
+            Json::Number(digits) => self.checked(number(digits)),
+            Json::Array(items) => self.array(items),
+            Json::Object(members) if members.iter().any(|(name, _)| is_wrapper(name)) => {
+                self.wrapped(members)
+            }
+            Json::Object(members) => Bson::Document(self.document(members)),
+        }
+    }
+
+    fn array(&mut self, items: Vec<Json<'_>>) -> Bson {
+        if !self.descend() {
+            return Bson::Null;
+        }
+        let read = |(index, item)| {
+            let length = self.problems.push_index(index);
+            let value = self.value(item);
+            self.problems.pop(length);
+            value
+        };
+        let values = items.into_iter().enumerate().map(read).collect();
+        self.levels -= 1;
+        Bson::Array(values)
+    }
+
+    /// Whether there may be one level more.
+    fn descend(&mut self) -> bool {
+        if self.levels == DOCUMENT_MAX_LEVELS {
+            self.problems.refuse(format!("Is more than {DOCUMENT_MAX_LEVELS} levels deep."));
+            return false;
+        }
+        self.levels += 1;
+        true
+    }
+
+    fn wrapped(&mut self, members: Members<'_>) -> Bson {
+        if let Some(scope) = members.iter().position(|(name, _)| name == "$scope") {
+            return self.code_with_scope(members, scope);
+        }
+        match <[_; 1]>::try_from(members) {
+            Ok([(name, json)]) => self.checked(unwrap(&name, &json)),
+            Err(_) => self.checked(Err("Mixes a `$` member that makes it a value with others.".to_owned())),
+        }
+    }
+
+    fn code_with_scope(&mut self, mut members: Members<'_>, scope: usize) -> Bson {
+        let (_, scope) = members.remove(scope);
+        match (&members[..], scope) {
+            ([(name, Json::String(code))], Json::Object(scope)) if name == "$code" => {
+                let code = code.to_string();
+                let length = self.problems.push("$scope");
+                let scope = self.document(scope);
+                self.problems.pop(length);
+                Bson::JavaScriptCodeWithScope(JavaScriptCodeWithScope { code, scope })
+            }
+            _ => self.checked(Err("Must be {\"$code\": a string, \"$scope\": an object}.".to_owned())),
+        }
+    }
+
+    fn checked(&mut self, value: Result<Bson, String>) -> Bson {
+        value.unwrap_or_else(|detail| {
+            self.problems.refuse(detail);
+            Bson::Null
+        })
+    }
+}
+
+/// What is wrong with the name of a field, if something is.
+fn bad_name(name: &str) -> Option<String> {
+    if name.starts_with('$') {
+        return Some(format!(
+            "A name must not begin with `$`, and this is not one of {}.",
+            WRAPPERS.join(" ")
+        ));
+    }
+    let bad = name.chars().find(|c| matches!(c, '.' | '\0'))?;
+    Some(format!("A name must not contain {}.", if bad == '.' { "`.`" } else { "NUL" }))
+}
+
+/// A plain JSON number: Int32 if it fits, else Int64; with a fraction or an exponent Double.
+fn number(digits: &str) -> Result<Bson, String> {
+    if digits == "-0" {
+        return Ok(Bson::Double(-0.0));
+    }
+    if digits.contains(['.', 'e', 'E']) {
+        let value: f64 = digits.parse().map_err(|_| "Is not a number.")?;
+        let fits = value.is_finite();
+        return if fits {
+            Ok(Bson::Double(value))
+        } else {
+            Err("Does not fit a double; send $numberDecimal.".into())
+        };
+    }
+    let value: i64 = digits.parse().map_err(|_| "Does not fit 64 bits; send $numberDecimal, or a double.")?;
+    Ok(i32::try_from(value).map_or(Bson::Int64(value), Bson::Int32))
+}
+
+/// The value in the wrapper `name`.
+fn unwrap(name: &str, json: &Json<'_>) -> Result<Bson, String> {
+    match (name, json) {
+        ("$oid", Json::String(text)) => ObjectId::parse_str(text.as_ref()).map(Bson::ObjectId).ok(),
+        ("$date", json) => date(json),
+        ("$numberInt", Json::String(text)) => parsed(text).map(Bson::Int32),
+        ("$numberLong", Json::String(text)) => parsed(text).map(Bson::Int64),
+        ("$numberDouble", Json::String(text)) => parsed(text).map(Bson::Double),
+        ("$numberDecimal", Json::String(text)) => parsed(text).map(Bson::Decimal128),
+        ("$binary", Json::Object(members)) => binary(members),
+        ("$uuid", Json::String(text)) => uuid(text),
+        ("$timestamp", Json::Object(members)) => timestamp(members),
+        ("$regularExpression", Json::Object(members)) => regular_expression(members),
+        ("$minKey", Json::Number("1")) => Some(Bson::MinKey),
+        ("$maxKey", Json::Number("1")) => Some(Bson::MaxKey),
+        ("$symbol", Json::String(text)) => Some(Bson::Symbol(text.to_string())),
+        ("$code", Json::String(text)) => Some(Bson::JavaScriptCode(text.to_string())),
+        ("$undefined", Json::Bool(true)) => Some(Bson::Undefined),
+        _ => None,
+    }
+    .ok_or_else(|| format!("Is not a `{name}` as Extended JSON v2 writes it."))
+}
+
+fn parsed<T: FromStr>(text: &str) -> Option<T> {
+    text.parse().ok()
+}
+
+/// RFC 3339, or the milliseconds since 1970.
+fn date(json: &Json<'_>) -> Option<Bson> {
+    let date = match json {
+        Json::String(text) => DateTime::parse_rfc3339_str(text.as_ref()).ok()?,
+        Json::Number(digits) => DateTime::from_millis(parsed(digits)?),
+        Json::Object(members) => match &members[..] {
+            [(name, Json::String(text))] if name == "$numberLong" => DateTime::from_millis(parsed(text)?),
+            _ => return None,
+        },
+        _ => return None,
+    };
+    Some(Bson::DateTime(date))
+}
+
+/// The two members `first` and `second`, in either order, and nothing else.
+fn pair<'m, 'a>(members: &'m Members<'a>, first: &str, second: &str) -> Option<(&'m Json<'a>, &'m Json<'a>)> {
+    match &members[..] {
+        [(a, x), (b, y)] if a == first && b == second => Some((x, y)),
+        [(b, y), (a, x)] if a == first && b == second => Some((x, y)),
+        _ => None,
+    }
+}
+
+fn binary(members: &Members<'_>) -> Option<Bson> {
+    let (Json::String(base64), Json::String(subtype)) = pair(members, "base64", "subType")? else {
+        return None;
+    };
+    let subtype = u8::from_str_radix(subtype, 16).ok().filter(|_| subtype.len() <= 2)?;
+    let bytes = STANDARD.decode(base64.as_ref()).ok()?;
+    Some(Bson::Binary(Binary { subtype: BinarySubtype::from(subtype), bytes }))
+}
+
+fn uuid(text: &str) -> Option<Bson> {
+    let groups: Vec<usize> = text.split('-').map(str::len).collect();
+    let bytes = hex::decode(text.replace('-', "")).ok().filter(|_| groups == [8, 4, 4, 4, 12])?;
+    Some(Bson::Binary(Binary { subtype: BinarySubtype::Uuid, bytes }))
+}
+
+fn timestamp(members: &Members<'_>) -> Option<Bson> {
+    let (Json::Number(time), Json::Number(increment)) = pair(members, "t", "i")? else { return None };
+    Some(Bson::Timestamp(Timestamp { time: parsed(time)?, increment: parsed(increment)? }))
+}
+
+fn regular_expression(members: &Members<'_>) -> Option<Bson> {
+    let (Json::String(pattern), Json::String(options)) = pair(members, "pattern", "options")? else {
+        return None;
+    };
+    // Every driver stores them sorted, and so they are compared.
+    let mut options: Vec<char> = options.chars().collect();
+    options.sort_unstable();
+    let options: String = options.into_iter().collect();
+    let (pattern, options) = (CString::try_from(pattern.as_ref()).ok()?, CString::try_from(options).ok()?);
+    Some(Bson::RegularExpression(Regex { pattern, options }))
+}

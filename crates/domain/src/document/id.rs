@@ -1,0 +1,177 @@
+//! The `_id` of a document: any value but a few, and how it stands in a URL.
+//!
+//! 24 hexadecimal digits are an ObjectId; `~` begins Extended JSON (`~5`, `~"abc"`); all else is a string. What a
+//! newcomer gets wrong: ids are equal as values are ([`super::order`]): `~5` also finds the id `5.0`.
+
+use super::json::Json;
+use super::problems::Problems;
+use super::{Reader, key, order, write};
+use crate::limits::DOCUMENT_ID_MAX_BYTES;
+use bson::oid::ObjectId;
+use bson::raw::RawBson;
+use bson::{Bson, RawBsonRef};
+use order::Direction;
+use std::fmt;
+
+/// A value that may be an `_id`.
+#[derive(Debug, Clone)]
+pub struct DocumentId(RawBson);
+
+impl DocumentId {
+    /// Takes `value` as an id.
+    ///
+    /// # Errors
+    /// The sentence that says why it cannot be one.
+    pub fn new(value: &Bson) -> Result<Self, String> {
+        if matches!(value, Bson::Array(_) | Bson::RegularExpression(_) | Bson::Undefined | Bson::Null) {
+            return Err("An `_id` must not be an array, a regular expression, undefined or null.".into());
+        }
+        let raw = RawBson::try_from(value.clone()).map_err(|_| "Is not a value of BSON.")?;
+        let id = Self(raw);
+        if id.key().len() > DOCUMENT_ID_MAX_BYTES {
+            return Err(format!("An `_id` may have at most {DOCUMENT_ID_MAX_BYTES} bytes."));
+        }
+        Ok(id)
+    }
+
+    /// Reads the segment of a URL, decoded.
+    ///
+    /// # Errors
+    /// The sentence that says what is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        if let Some(json) = text.strip_prefix('~') {
+            let mut reader = Reader::new(Problems::new(""));
+            let json = Json::parse(json).map_err(|error| error.sentence())?;
+            let value = reader.value(json);
+            let first = |error: crate::Error| error.fields().first().map(|field| field.detail.clone());
+            reader.problems.finish().map_err(|error| first(error).unwrap_or_default())?;
+            return Self::new(&value);
+        }
+        if text.is_empty() {
+            return Err("Must not be empty; the empty string is `~\"\"`.".into());
+        }
+        match object_id(text) {
+            Some(id) => Ok(Self(RawBson::ObjectId(id))),
+            None => Self::new(&Bson::String(text.to_owned())),
+        }
+    }
+
+    /// The value.
+    #[must_use]
+    pub fn value(&self) -> RawBsonRef<'_> {
+        self.0.as_raw_bson_ref()
+    }
+
+    /// The value, for MongoDB.
+    #[must_use]
+    pub fn to_bson(&self) -> Bson {
+        // It came from a `Bson`.
+        Bson::try_from(self.0.clone()).unwrap_or_default()
+    }
+
+    /// Its key; equal ids have equal keys.
+    #[must_use]
+    pub fn key(&self) -> Vec<u8> {
+        key::encode(&[(self.value(), Direction::Ascending)])
+    }
+}
+
+impl From<ObjectId> for DocumentId {
+    fn from(id: ObjectId) -> Self {
+        Self(RawBson::ObjectId(id))
+    }
+}
+
+impl PartialEq for DocumentId {
+    fn eq(&self, other: &Self) -> bool {
+        order::compare(self.value(), other.value()).is_eq()
+    }
+}
+
+impl Eq for DocumentId {}
+
+/// The shortest text that is read back as an equal id.
+impl fmt::Display for DocumentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.value() {
+            RawBsonRef::ObjectId(id) => f.write_str(&id.to_hex()),
+            RawBsonRef::String(text) if is_plain(text) => f.write_str(text),
+            value => {
+                let mut json = Vec::new();
+                write::write_value(value, &mut json);
+                write!(f, "~{}", String::from_utf8_lossy(&json))
+            }
+        }
+    }
+}
+
+/// Whether a string stands for itself.
+fn is_plain(text: &str) -> bool {
+    !text.is_empty() && !text.starts_with('~') && object_id(text).is_none()
+}
+
+fn object_id(text: &str) -> Option<ObjectId> {
+    ObjectId::parse_str(text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_stand_in_urls_and_are_read_back() {
+        for (text, printed) in [
+            ("65f0a1b2c3d4e5f601234567", "65f0a1b2c3d4e5f601234567"),
+            ("65F0A1B2C3D4E5F601234567", "65f0a1b2c3d4e5f601234567"),
+            ("abc", "abc"),
+            ("a b/c~", "a b/c~"),
+            ("5", "5"),
+            ("~5", "~5"),
+            ("~ 5 ", "~5"),
+            ("~5.0", "~5.0"),
+            ("~\"abc\"", "abc"),
+            ("~\"~\"", "~\"~\""),
+            ("~\"\"", "~\"\""),
+            ("~\"65f0a1b2c3d4e5f601234567\"", "~\"65f0a1b2c3d4e5f601234567\""),
+            ("~{\"$oid\":\"65f0a1b2c3d4e5f601234567\"}", "65f0a1b2c3d4e5f601234567"),
+            ("~{\"$numberLong\":\"5\"}", "~5"),
+            ("~{\"$numberDecimal\":\"5\"}", "~{\"$numberDecimal\":\"5\"}"),
+            ("~{\"a\":[1,{\"b\":true}]}", "~{\"a\":[1,{\"b\":true}]}"),
+            (
+                "~{\"$uuid\":\"00112233-4455-6677-8899-aabbccddeeff\"}",
+                "~{\"$binary\":{\"base64\":\"ABEiM0RVZneImaq7zN3u/w==\",\"subType\":\"04\"}}",
+            ),
+        ] {
+            let id = DocumentId::parse(text).unwrap_or_else(|detail| panic!("{text}: {detail}"));
+            assert_eq!(id.to_string(), printed);
+            assert_eq!(DocumentId::parse(printed).as_ref(), Ok(&id));
+        }
+    }
+
+    #[test]
+    fn equal_numbers_are_one_id() {
+        let id = |text| DocumentId::parse(text).unwrap();
+        assert_eq!(id("~5"), id("~5.0"));
+        assert_eq!(id("~5").key(), id("~{\"$numberDecimal\":\"5.00\"}").key());
+        assert_ne!(id("~5"), id("5"));
+    }
+
+    #[test]
+    fn what_cannot_be_an_id_is_refused() {
+        let long = "x".repeat(DOCUMENT_ID_MAX_BYTES);
+        for text in [
+            "",
+            "~",
+            "~null",
+            "~[1]",
+            "~{\"$undefined\":true}",
+            "~{\"$regularExpression\":{\"pattern\":\"a\",\"options\":\"\"}}",
+            "~{\"$foo\":1}",
+            "~{\"a.b\":1}",
+            "~1 2",
+            &long,
+        ] {
+            assert!(DocumentId::parse(text).is_err(), "{text}");
+        }
+    }
+}

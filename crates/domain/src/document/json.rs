@@ -1,0 +1,329 @@
+//! A reader of JSON (RFC 8259) that keeps what the others lose: the order of members, members that stand twice,
+//! and the digits of a number.
+//!
+//! `serde_json` would round an integer of more than 64 bits and drop the first of two members of one name before
+//! we could refuse them. It knows nothing of BSON.
+
+use crate::error::{Error, ErrorCode, Result};
+use crate::limits::JSON_MAX_LEVELS;
+use std::borrow::Cow;
+
+/// The members of an object in their order; a name may stand twice.
+pub type Members<'a> = Vec<(Cow<'a, str>, Json<'a>)>;
+
+/// A JSON value.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Json<'a> {
+    /// `null`
+    Null,
+    /// `true` or `false`
+    Bool(bool),
+    /// The digits, as they were sent.
+    Number(&'a str),
+    /// A string, unescaped.
+    String(Cow<'a, str>),
+    /// An array.
+    Array(Vec<Json<'a>>),
+    /// An object.
+    Object(Members<'a>),
+}
+
+impl<'a> Json<'a> {
+    /// Reads one value.
+    ///
+    /// # Errors
+    /// `invalid_json`, with what is wrong and at which byte.
+    pub fn parse(text: &'a str) -> Result<Self> {
+        let mut parser = Parser { text, at: 0 };
+        let value = parser.value(0).and_then(|value| parser.end().map(|()| value));
+        value.map_err(|what| {
+            let at = parser.at;
+            Error::new(ErrorCode::InvalidJson).detail(format!("This is not JSON: {what} at byte {at}."))
+        })
+    }
+
+    /// Reads one object.
+    ///
+    /// # Errors
+    /// `invalid_json`, as [`Self::parse`], or if it is something else.
+    pub fn parse_object(text: &'a str) -> Result<Members<'a>> {
+        match Self::parse(text)? {
+            Self::Object(members) => Ok(members),
+            _ => Err(Error::new(ErrorCode::InvalidJson).detail("This must be a JSON object.")),
+        }
+    }
+}
+
+/// What is wrong with the text, where the parser stands.
+type Flaw = &'static str;
+
+struct Parser<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Parser<'a> {
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn skip_white_space(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+            self.at += 1;
+        }
+    }
+
+    /// Whether `byte` comes next; then it is behind us.
+    fn take(&mut self, byte: u8) -> bool {
+        let found = self.peek() == Some(byte);
+        self.at += usize::from(found);
+        found
+    }
+
+    fn end(&mut self) -> Result<(), Flaw> {
+        self.skip_white_space();
+        if self.at == self.text.len() { Ok(()) } else { Err("something follows the value") }
+    }
+
+    fn value(&mut self, levels: usize) -> Result<Json<'a>, Flaw> {
+        self.skip_white_space();
+        match self.peek() {
+            Some(b'{' | b'[') if levels == JSON_MAX_LEVELS => {
+                Err("too many objects and arrays in one another")
+            }
+            Some(b'{') => self.object(levels + 1),
+            Some(b'[') => self.array(levels + 1),
+            Some(b'"') => self.string().map(Json::String),
+            Some(b'-' | b'0'..=b'9') => self.number(),
+            Some(b't') => self.word("true", Json::Bool(true)),
+            Some(b'f') => self.word("false", Json::Bool(false)),
+            Some(b'n') => self.word("null", Json::Null),
+            _ => Err("a value is missing"),
+        }
+    }
+
+    fn word(&mut self, word: &str, value: Json<'a>) -> Result<Json<'a>, Flaw> {
+        if !self.text[self.at..].starts_with(word) {
+            return Err("an unknown word");
+        }
+        self.at += word.len();
+        Ok(value)
+    }
+
+    fn object(&mut self, levels: usize) -> Result<Json<'a>, Flaw> {
+        self.at += 1;
+        let mut members = Vec::new();
+        self.skip_white_space();
+        if self.take(b'}') {
+            return Ok(Json::Object(members));
+        }
+        loop {
+            self.skip_white_space();
+            if self.peek() != Some(b'"') {
+                return Err("a member's name is missing");
+            }
+            let name = self.string()?;
+            self.skip_white_space();
+            if !self.take(b':') {
+                return Err("`:` is missing");
+            }
+            members.push((name, self.value(levels)?));
+            self.skip_white_space();
+            if self.take(b'}') {
+                return Ok(Json::Object(members));
+            }
+            if !self.take(b',') {
+                return Err("`,` or `}` is missing");
+            }
+        }
+    }
+
+    fn array(&mut self, levels: usize) -> Result<Json<'a>, Flaw> {
+        self.at += 1;
+        let mut items = Vec::new();
+        self.skip_white_space();
+        if self.take(b']') {
+            return Ok(Json::Array(items));
+        }
+        loop {
+            items.push(self.value(levels)?);
+            self.skip_white_space();
+            if self.take(b']') {
+                return Ok(Json::Array(items));
+            }
+            if !self.take(b',') {
+                return Err("`,` or `]` is missing");
+            }
+        }
+    }
+
+    fn number(&mut self) -> Result<Json<'a>, Flaw> {
+        let start = self.at;
+        self.take(b'-');
+        if !self.take(b'0') {
+            self.digits()?;
+        }
+        if self.take(b'.') {
+            self.digits()?;
+        }
+        if self.take(b'e') || self.take(b'E') {
+            let _ = self.take(b'+') || self.take(b'-');
+            self.digits()?;
+        }
+        Ok(Json::Number(&self.text[start..self.at]))
+    }
+
+    fn digits(&mut self) -> Result<(), Flaw> {
+        let start = self.at;
+        while matches!(self.peek(), Some(b'0'..=b'9')) {
+            self.at += 1;
+        }
+        if self.at == start { Err("a digit is missing") } else { Ok(()) }
+    }
+
+    fn string(&mut self) -> Result<Cow<'a, str>, Flaw> {
+        self.at += 1;
+        let mut unescaped = String::new();
+        let mut start = self.at;
+        loop {
+            match self.peek() {
+                None => return Err("a string has no end"),
+                Some(0..=0x1f) => return Err("a control character in a string"),
+                Some(b'"') => {
+                    let tail = &self.text[start..self.at];
+                    self.at += 1;
+                    if unescaped.is_empty() {
+                        return Ok(Cow::Borrowed(tail));
+                    }
+                    unescaped.push_str(tail);
+                    return Ok(Cow::Owned(unescaped));
+                }
+                Some(b'\\') => {
+                    unescaped.push_str(&self.text[start..self.at]);
+                    self.at += 1;
+                    unescaped.push(self.escape()?);
+                    start = self.at;
+                }
+                Some(_) => self.at += 1,
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Result<char, Flaw> {
+        let byte = self.peek().ok_or("a string has no end")?;
+        let plain = match byte {
+            b'"' | b'\\' | b'/' => char::from(byte),
+            b'b' => '\u{8}',
+            b'f' => '\u{c}',
+            b'n' => '\n',
+            b'r' => '\r',
+            b't' => '\t',
+            b'u' => return self.unicode(),
+            _ => return Err("an unknown escape"),
+        };
+        self.at += 1;
+        Ok(plain)
+    }
+
+    fn unicode(&mut self) -> Result<char, Flaw> {
+        let lone = "half of a surrogate pair";
+        let first = self.unit()?;
+        if let 0xd800..=0xdbff = first {
+            if !self.text[self.at..].starts_with("\\u") {
+                return Err(lone);
+            }
+            self.at += 1;
+            let second = self.unit()?;
+            return char::decode_utf16([first, second]).next().and_then(Result::ok).ok_or(lone);
+        }
+        char::from_u32(first.into()).ok_or(lone)
+    }
+
+    /// The `u` and four hexadecimal digits of an escape.
+    fn unit(&mut self) -> Result<u16, Flaw> {
+        let digits = self.text.as_bytes().get(self.at + 1..self.at + 5).ok_or("a string has no end")?;
+        if !digits.iter().all(u8::is_ascii_hexdigit) {
+            return Err("an escape without four hexadecimal digits");
+        }
+        self.at += 5;
+        let text = &self.text[self.at - 4..self.at];
+        u16::from_str_radix(text, 16).map_err(|_| "an escape without four hexadecimal digits")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// As `serde_json` reads it, but with numbers as they were sent.
+    fn plain(json: &Json<'_>) -> serde_json::Value {
+        match json {
+            Json::Null => serde_json::Value::Null,
+            Json::Bool(value) => (*value).into(),
+            Json::Number(digits) => serde_json::from_str(digits).unwrap(),
+            Json::String(text) => text.as_ref().into(),
+            Json::Array(items) => items.iter().map(plain).collect(),
+            Json::Object(members) => {
+                members.iter().map(|(name, value)| (name.to_string(), plain(value))).collect()
+            }
+        }
+    }
+
+    #[test]
+    fn members_keep_their_order_and_numbers_their_digits() {
+        let text = r#"{"b":1.50,"a":[123456789012345678901,-0],"b":"\u00e9\ud83d\ude00\n"}"#;
+        let number = |digits| Json::Number(digits);
+        assert_eq!(
+            Json::parse_object(text).unwrap(),
+            [
+                ("b".into(), number("1.50")),
+                ("a".into(), Json::Array(vec![number("123456789012345678901"), number("-0")])),
+                ("b".into(), Json::String("é😀\n".into())),
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_not_json_is_refused_with_its_place() {
+        for (text, at) in [
+            ("", 0),
+            ("{", 1),
+            ("[1,]", 3),
+            ("{\"a\" 1}", 5),
+            ("01", 1),
+            ("1.", 2),
+            ("-", 1),
+            ("+1", 0),
+            ("\"\\ud800\"", 7),
+            ("\"\\ud800\\u0041\"", 13),
+            ("\"\\udc00\"", 7),
+            ("\"\u{1}\"", 1),
+            ("nul", 0),
+            ("1 2", 2),
+            (&"[".repeat(1_000_000), JSON_MAX_LEVELS),
+        ] {
+            let error = Json::parse(text).unwrap_err();
+            assert_eq!(error.code(), ErrorCode::InvalidJson);
+            assert!(
+                error.sentence().ends_with(&format!("at byte {at}.")),
+                "{}: {error}",
+                &text[..text.len().min(20)]
+            );
+        }
+        assert_eq!(Json::parse_object("[]").unwrap_err().code(), ErrorCode::InvalidJson);
+    }
+
+    proptest! {
+        #[test]
+        fn it_takes_and_refuses_what_serde_json_does(text in r#"[\[\]{}:," \\unr0-9eE.+\-dabftls\PC]{0,12}"#) {
+            let theirs = serde_json::from_str::<serde_json::Value>(&text);
+            match (Json::parse(&text), theirs) {
+                (Ok(ours), Ok(theirs)) => prop_assert_eq!(plain(&ours), theirs),
+                // It has no room for 1e999.
+                (Ok(_), Err(error)) => prop_assert!(error.to_string().contains("out of range"), "{}", error),
+                (ours, theirs) => prop_assert_eq!(ours.is_ok(), theirs.is_ok()),
+            }
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! Dotted paths, and how MongoDB follows one through a document.
+//!
+//! A path goes through every document of an array it meets, and a part such as `0` also names a position. What a
+//! newcomer gets wrong: a path may reach many values, one that is missing, or, through an array, nothing at all,
+//! and these differ: `{"a.b": null}` matches `{"a": [{}]}` but not `{"a": []}`.
+
+use super::{RESERVED_FIELD, field, items};
+use crate::limits::{PATH_MAX_BYTES, PATH_MAX_PARTS};
+use bson::{RawArray, RawBsonRef, RawDocument};
+use std::fmt;
+
+/// A path of a caller: no empty part, none that begins with `$`, and not into what is reserved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Path {
+    text: Box<str>,
+    parts: Box<[Part]>,
+}
+
+/// What stands between two dots.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// The name of a field.
+    pub name: Box<str>,
+    /// The position in an array that it may also mean.
+    pub position: Option<usize>,
+}
+
+impl Path {
+    /// A path from the top of a document.
+    ///
+    /// # Errors
+    /// The sentence that says which rule it breaks.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let path = Self::parse_relative(text)?;
+        if path.head() == RESERVED_FIELD {
+            return Err(format!("`{RESERVED_FIELD}` is reserved for the service."));
+        }
+        Ok(path)
+    }
+
+    /// A path from within an array's item, where nothing is reserved.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn parse_relative(text: &str) -> Result<Self, String> {
+        if text.len() > PATH_MAX_BYTES {
+            return Err(format!("A path may have at most {PATH_MAX_BYTES} bytes."));
+        }
+        let parts = text.split('.').map(Part::parse).collect::<Result<Box<[_]>, _>>()?;
+        if parts.len() > PATH_MAX_PARTS {
+            return Err(format!("A path may have at most {PATH_MAX_PARTS} parts."));
+        }
+        Ok(Self { text: text.into(), parts })
+    }
+
+    /// As it was written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Its first part.
+    #[must_use]
+    pub fn head(&self) -> &str {
+        &self.parts[0].name
+    }
+
+    /// Whether a part may mean a position in an array. An index on such a path is not to be had.
+    #[must_use]
+    pub fn has_position(&self) -> bool {
+        self.parts.iter().any(|part| part.position.is_some())
+    }
+
+    /// Its parts, at least one.
+    pub(crate) const fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl Part {
+    fn parse(name: &str) -> Result<Self, String> {
+        if name.is_empty() {
+            return Err("A path must not have an empty part.".into());
+        }
+        if name.starts_with('$') {
+            return Err("No part of a path may begin with `$`.".into());
+        }
+        if name.contains('\0') {
+            return Err("A path must not contain NUL.".into());
+        }
+        Ok(Self { position: position(name), name: name.into() })
+    }
+}
+
+/// MongoDB compares a part with the decimal position, so `01` is none.
+fn position(name: &str) -> Option<usize> {
+    let is_decimal = name.bytes().all(|b| b.is_ascii_digit()) && (name == "0" || !name.starts_with('0'));
+    if is_decimal { name.parse().ok() } else { None }
+}
+
+/// What becomes of an array at the end of a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leaf {
+    /// Its values are visited, then itself.
+    Items,
+    /// It alone is visited.
+    Whole,
+}
+
+/// Shows `see` every value that `parts` reach from `document`, `None` for each place where one is missing, until
+/// it says that it has seen enough. Whether it has.
+pub fn visit(
+    document: &RawDocument,
+    parts: &[Part],
+    leaf: Leaf,
+    see: &mut dyn FnMut(Option<RawBsonRef<'_>>) -> bool,
+) -> bool {
+    let Some((part, rest)) = parts.split_first() else { return false };
+    match field(document, &part.name) {
+        Some(RawBsonRef::Array(array)) => visit_array(array, rest, leaf, see),
+        Some(RawBsonRef::Document(inner)) if !rest.is_empty() => visit(inner, rest, leaf, see),
+        Some(value) if rest.is_empty() => see(Some(value)),
+        _ => see(None),
+    }
+}
+
+fn visit_array(
+    array: &RawArray,
+    rest: &[Part],
+    leaf: Leaf,
+    see: &mut dyn FnMut(Option<RawBsonRef<'_>>) -> bool,
+) -> bool {
+    let Some((part, after)) = rest.split_first() else {
+        return (leaf == Leaf::Items && items(array).any(|item| see(Some(item))))
+            || see(Some(RawBsonRef::Array(array)));
+    };
+    items(array).enumerate().any(|(position, item)| {
+        let is_named = part.position == Some(position);
+        match item {
+            // As a document of the array, and as the one at the position; the former may miss the field.
+            RawBsonRef::Document(inner) => {
+                visit(inner, rest, leaf, see)
+                    || (is_named
+                        && if after.is_empty() { see(Some(item)) } else { visit(inner, after, leaf, see) })
+            }
+            _ if is_named && after.is_empty() => see(Some(item)),
+            RawBsonRef::Array(inner) if is_named => visit_array(inner, after, leaf, see),
+            _ => false,
+        }
+    })
+}

@@ -1,0 +1,79 @@
+//! The bad fields of an input, collected while it is read, each with its JSON pointer.
+//!
+//! What a newcomer gets wrong: a reader goes on after a bad field with any value in its place; only
+//! [`Problems::finish`] says whether the input is good.
+
+use crate::error::{Error, FieldError, Result};
+use crate::limits::BAD_FIELDS_MAX_NAMED;
+use std::fmt::Write as _;
+
+/// Characters of a member's name in a pointer: a long one says nothing more.
+const NAME_MAX_CHARS: usize = 100;
+
+/// Where the reader is, and what was wrong so far.
+pub struct Problems {
+    pointer: String,
+    found: Vec<FieldError>,
+}
+
+impl Problems {
+    /// None yet, in an input that stands at the pointer `at` of the request.
+    pub fn new(at: &str) -> Self {
+        Self { pointer: at.to_owned(), found: Vec::new() }
+    }
+
+    /// Steps into the member `name`; give the result to [`Self::pop`].
+    pub fn push(&mut self, name: &str) -> usize {
+        let length = self.pointer.len();
+        self.pointer.push('/');
+        for c in name.chars().take(NAME_MAX_CHARS) {
+            match c {
+                '~' => self.pointer.push_str("~0"),
+                '/' => self.pointer.push_str("~1"),
+                _ => self.pointer.push(c),
+            }
+        }
+        length
+    }
+
+    /// Steps into the item `index`; give the result to [`Self::pop`].
+    pub fn push_index(&mut self, index: usize) -> usize {
+        let length = self.pointer.len();
+        // Writing into a string cannot fail.
+        let _ = write!(self.pointer, "/{index}");
+        length
+    }
+
+    /// Steps back.
+    pub fn pop(&mut self, length: usize) {
+        self.pointer.truncate(length);
+    }
+
+    /// What is read here is bad.
+    pub fn refuse(&mut self, detail: impl Into<String>) {
+        if self.found.len() < BAD_FIELDS_MAX_NAMED {
+            self.found.push(FieldError { pointer: self.pointer.clone(), detail: detail.into() });
+        }
+    }
+
+    /// What stands at `pointer` below here is bad.
+    pub fn refuse_at(&mut self, pointer: &str, detail: impl Into<String>) {
+        let length = self.pointer.len();
+        self.pointer.push_str(pointer);
+        self.refuse(detail);
+        self.pop(length);
+    }
+
+    /// The value of `result`, or a problem at `pointer` below here.
+    pub fn check<T>(&mut self, pointer: &str, result: Result<T, String>) -> Option<T> {
+        result.map_err(|detail| self.refuse_at(pointer, detail)).ok()
+    }
+
+    /// Whether the input was good.
+    ///
+    /// # Errors
+    /// `invalid_input` with every bad field.
+    pub fn finish(self) -> Result<()> {
+        if self.found.is_empty() { Ok(()) } else { Err(Error::invalid(self.found)) }
+    }
+}

@@ -1,0 +1,281 @@
+//! Tests of reading and writing documents, and of keys.
+
+use super::order::{Direction, compare};
+use super::{NewDocument, Path, index_entries, key, write_json};
+use crate::error::ErrorCode;
+use crate::limits::{DOCUMENT_DEFAULT_MAX_BYTES, DOCUMENT_MAX_LEVELS, JSON_MAX_LEVELS};
+use bson::oid::ObjectId;
+use bson::raw::RawBson;
+use bson::{Bson, DateTime, Decimal128, RawDocumentBuf, doc, rawdoc};
+use proptest::prelude::*;
+
+fn read(json: &str) -> RawDocumentBuf {
+    let id = ObjectId::from_bytes([7; 12]);
+    let document = NewDocument::parse(json, DOCUMENT_DEFAULT_MAX_BYTES);
+    document.unwrap_or_else(|error| panic!("{json}: {error} {:?}", error.fields())).with_id(|| id.into())
+}
+
+/// What comes back, without the `_id`.
+fn round(json: &str) -> String {
+    let mut written = Vec::new();
+    write_json(&read(json), &mut written);
+    let written = String::from_utf8(written).unwrap();
+    written.replacen(r#""_id":{"$oid":"070707070707070707070707"},"#, "", 1)
+}
+
+fn refusals(json: &str) -> Vec<(String, String)> {
+    let error = NewDocument::parse(json, DOCUMENT_DEFAULT_MAX_BYTES).expect_err(json);
+    assert_eq!(error.code(), ErrorCode::InvalidInput, "{json}");
+    error.fields().iter().map(|field| (field.pointer.clone(), field.detail.clone())).collect()
+}
+
+#[test]
+fn relaxed_extended_json_comes_back_as_it_was() {
+    for json in [
+        r#"{"z":1,"a":-2147483648,"m":2147483648,"l":9223372036854775807}"#,
+        r#"{"a":1.5,"b":5.0,"c":-0.0,"d":1e+300,"e":5e-324}"#,
+        r#"{"a":{"$numberDouble":"NaN"},"b":{"$numberDouble":"-Infinity"}}"#,
+        r#"{"a":[],"b":{},"c":[[1,[null]],{"d":true}],"":false}"#,
+        r#"{"a":"\"\\\u0000\n é😀"}"#,
+        r#"{"a":{"$oid":"65f0a1b2c3d4e5f601234567"}}"#,
+        r#"{"a":{"$date":"1970-01-01T00:00:00Z"},"b":{"$date":"9999-12-31T23:59:59.999Z"}}"#,
+        r#"{"a":{"$date":{"$numberLong":"-1"}},"b":{"$date":{"$numberLong":"253402300800000"}}}"#,
+        r#"{"a":{"$numberDecimal":"1.10"},"b":{"$numberDecimal":"-Infinity"},"c":{"$numberDecimal":"1E+3"}}"#,
+        r#"{"a":{"$binary":{"base64":"AQI=","subType":"80"}}}"#,
+        r#"{"a":{"$timestamp":{"t":4294967295,"i":1}}}"#,
+        r#"{"a":{"$regularExpression":{"pattern":"^a\"","options":"im"}}}"#,
+        r#"{"a":{"$minKey":1},"b":{"$maxKey":1},"c":{"$undefined":true}}"#,
+        r#"{"a":{"$symbol":"s"},"b":{"$code":"x"},"c":{"$code":"x","$scope":{"y":{"$maxKey":1}}}}"#,
+    ] {
+        assert_eq!(round(json), json);
+    }
+}
+
+#[test]
+fn canonical_extended_json_is_read_too() {
+    for (json, relaxed) in [
+        (r#"{"a":{"$numberInt":"5"},"b":{"$numberLong":"5"}}"#, r#"{"a":5,"b":5}"#),
+        (r#"{"a":{"$numberDouble":"5"},"b":{"$numberDouble":"-0.0"}}"#, r#"{"a":5.0,"b":-0.0}"#),
+        (r#"{"a":{"$date":{"$numberLong":"0"}}}"#, r#"{"a":{"$date":"1970-01-01T00:00:00Z"}}"#),
+        (r#"{"a":{"$date":"1970-01-01T01:00:00.5+01:00"}}"#, r#"{"a":{"$date":"1970-01-01T00:00:00.5Z"}}"#),
+        (
+            r#"{"a":{"$regularExpression":{"options":"xi","pattern":""}}}"#,
+            r#"{"a":{"$regularExpression":{"pattern":"","options":"ix"}}}"#,
+        ),
+        (r#"{"a":-0}"#, r#"{"a":-0.0}"#),
+        (r#"{ "a" : 1E2 }"#, r#"{"a":100.0}"#),
+    ] {
+        assert_eq!(round(json), relaxed);
+    }
+    let types = Bson::try_from(RawBson::from(read(r#"{"i":5,"l":{"$numberLong":"5"},"d":5e0}"#))).unwrap();
+    let Bson::Document(types) = types else { panic!() };
+    assert_eq!(types.get("i"), Some(&Bson::Int32(5)));
+    assert_eq!(types.get("l"), Some(&Bson::Int64(5)));
+    assert_eq!(types.get("d"), Some(&Bson::Double(5.0)));
+}
+
+#[test]
+fn the_id_stands_first_and_is_made_if_there_is_none() {
+    assert_eq!(round(r#"{"a":1,"_id":"x"}"#), r#"{"_id":"x","a":1}"#);
+    assert!(NewDocument::parse("{}", 100).unwrap().id().is_none());
+    assert_eq!(NewDocument::parse(r#"{"_id":3}"#, 100).unwrap().id().unwrap().to_string(), "~3");
+}
+
+#[test]
+fn every_bad_field_is_named_at_once() {
+    let found = refusals(
+        r#"{"$set":1,"a.b":{"c":1,"c":2},"d":[{"e\u0000":0}],"_id":null,"_tenantry":{},"~/":{"$oid":"x"}}"#,
+    );
+    let pointers: Vec<_> = found.iter().map(|(pointer, _)| pointer.as_str()).collect();
+    assert_eq!(pointers, ["/$set", "/a.b/c", "/a.b", "/d/0/e\0", "/~0~1", "/_id", "/_tenantry"]);
+    assert_eq!(refusals(&format!("{{{}\"z\":1}}", "\"a.\":1,".repeat(1000))).len(), 50);
+}
+
+#[test]
+fn what_is_no_document_is_refused() {
+    for json in [
+        r#"{"a":{"$foo":1}}"#,
+        r#"{"a":{"$oid":"65f0a1b2c3d4e5f601234567","b":1}}"#,
+        r#"{"a":{"b":1,"$oid":"65f0a1b2c3d4e5f601234567"}}"#,
+        r#"{"a":{"$numberInt":"2147483648"}}"#,
+        r#"{"a":{"$numberInt":5}}"#,
+        r#"{"a":{"$numberDecimal":"x"}}"#,
+        r#"{"a":{"$date":"yesterday"}}"#,
+        r#"{"a":{"$binary":{"base64":"A","subType":"00"}}}"#,
+        r#"{"a":{"$binary":{"base64":"AQI="}}}"#,
+        r#"{"a":{"$uuid":"0011-2233"}}"#,
+        r#"{"a":{"$timestamp":{"t":-1,"i":0}}}"#,
+        r#"{"a":{"$regularExpression":{"pattern":"a\u0000","options":""}}}"#,
+        r#"{"a":{"$minKey":2}}"#,
+        r#"{"a":{"$undefined":false}}"#,
+        r#"{"a":{"$dbPointer":1}}"#,
+        r#"{"a":{"$scope":{}}}"#,
+        r#"{"a":12345678901234567890}"#,
+        r#"{"a":1e999}"#,
+        r#"{"_id":[1]}"#,
+        r#"{"_id":{"$undefined":true}}"#,
+    ] {
+        assert_eq!(refusals(json).len(), 1, "{json}");
+    }
+}
+
+#[test]
+fn depth_and_size_are_bounded() {
+    let deep = |levels: usize| format!("{}{{}}{}", "{\"a\":".repeat(levels - 1), "}".repeat(levels - 1));
+    read(&deep(DOCUMENT_MAX_LEVELS));
+    assert_eq!(refusals(&deep(DOCUMENT_MAX_LEVELS + 1)).len(), 1);
+    let too_deep = NewDocument::parse(&deep(JSON_MAX_LEVELS + 1), 1 << 20).unwrap_err();
+    assert_eq!(too_deep.code(), ErrorCode::InvalidJson);
+    // Length, type, name, length of the text and its NUL, and the end.
+    let json = format!("{{\"a\":\"{}\"}}", "x".repeat(100));
+    assert!(NewDocument::parse(&json, 4 + 1 + 2 + 4 + 101 + 1).is_ok());
+    assert!(NewDocument::parse(&json, 4 + 1 + 2 + 4 + 101).is_err());
+}
+
+/// Values from the lowest to the highest, those on one line equal.
+fn in_order() -> Vec<Vec<Bson>> {
+    let decimal = |text: &str| Bson::Decimal128(text.parse::<Decimal128>().unwrap());
+    let binary = |subtype: u8, bytes: &[u8]| {
+        Bson::Binary(bson::Binary { subtype: subtype.into(), bytes: bytes.to_vec() })
+    };
+    vec![
+        vec![Bson::MinKey],
+        vec![Bson::Undefined],
+        vec![Bson::Null],
+        vec![f64::NAN.into(), decimal("NaN")],
+        vec![f64::NEG_INFINITY.into(), decimal("-Infinity")],
+        vec![decimal("-1E+400")],
+        vec![f64::MIN.into()],
+        vec![i64::MIN.into(), (-9_223_372_036_854_775_808.0).into(), decimal("-9223372036854775808")],
+        vec![(i64::MIN + 1).into()],
+        vec![(-1.5).into(), decimal("-1.50")],
+        vec![(-1).into(), (-1_i64).into(), (-1.0).into(), decimal("-1")],
+        vec![decimal("-1E-400")],
+        vec![0.into(), 0_i64.into(), 0.0.into(), (-0.0).into(), decimal("0"), decimal("-0E+10")],
+        vec![5e-324.into()],
+        vec![decimal("0.1"), decimal("0.10")],
+        vec![0.1.into(), decimal("0.1000000000000000055511151231257827")],
+        vec![1.into(), 1_i64.into(), 1.0.into(), decimal("1.000")],
+        vec![10.into(), decimal("1E+1")],
+        vec![(1_i64 << 53).into(), 9_007_199_254_740_992.0.into()],
+        vec![((1_i64 << 53) + 1).into()],
+        vec![(i64::MAX - 1).into()],
+        vec![i64::MAX.into(), decimal("9223372036854775807")],
+        vec![9_223_372_036_854_775_808.0.into()],
+        vec![f64::INFINITY.into(), decimal("Infinity")],
+        vec!["".into(), Bson::Symbol(String::new())],
+        vec!["\0".into()],
+        vec!["\0\0".into()],
+        vec!["\0a".into()],
+        vec!["a".into()],
+        vec!["a\0".into()],
+        vec!["a\u{1}".into()],
+        vec!["aa".into()],
+        vec!["\u{ffff}".into()],
+        vec!["\u{10000}".into()],
+        vec![doc! {}.into()],
+        vec![doc! { "b": 1 }.into(), doc! { "b": 1.0 }.into()],
+        vec![doc! { "b": 1, "a": 1 }.into()],
+        vec![doc! { "a": "x" }.into()],
+        vec![doc! { "a": "x", "a\u{1}": 1 }.into()],
+        vec![doc! { "aa": "" }.into()],
+        vec![doc! { "a": {} }.into()],
+        vec![Vec::<Bson>::new().into()],
+        vec![vec![Bson::Null].into()],
+        vec![vec![1].into()],
+        vec![vec![1, 1].into()],
+        vec![vec![2].into()],
+        vec![binary(0, &[])],
+        vec![binary(0, &[9])],
+        vec![binary(5, &[1])],
+        vec![binary(0, &[0, 0])],
+        vec![binary(2, &[])],
+        vec![ObjectId::from_bytes([0; 12]).into()],
+        vec![ObjectId::from_bytes([255; 12]).into()],
+        vec![false.into()],
+        vec![true.into()],
+        vec![DateTime::from_millis(i64::MIN).into()],
+        vec![DateTime::from_millis(-1).into()],
+        vec![DateTime::from_millis(0).into()],
+        vec![Bson::Timestamp(bson::Timestamp { time: 1, increment: u32::MAX })],
+        vec![Bson::Timestamp(bson::Timestamp { time: 2, increment: 0 })],
+        vec![Bson::JavaScriptCode("a".into())],
+        vec![Bson::MaxKey],
+    ]
+}
+
+fn raw(value: &Bson) -> RawBson {
+    RawBson::try_from(value.clone()).unwrap()
+}
+
+#[test]
+fn values_and_their_keys_have_mongodbs_order() {
+    let values: Vec<(usize, RawBson)> = in_order()
+        .iter()
+        .enumerate()
+        .flat_map(|(rank, equal)| equal.iter().map(move |value| (rank, raw(value))))
+        .collect();
+    for (rank_a, a) in &values {
+        for (rank_b, b) in &values {
+            let (a, b) = (a.as_raw_bson_ref(), b.as_raw_bson_ref());
+            assert_eq!(compare(a, b), rank_a.cmp(rank_b), "{a:?} {b:?}");
+            let key = |value, direction| key::encode(&[(value, direction)]);
+            let up = key(a, Direction::Ascending).cmp(&key(b, Direction::Ascending));
+            assert_eq!(up, rank_a.cmp(rank_b), "{a:?} {b:?}");
+            let down = key(a, Direction::Descending).cmp(&key(b, Direction::Descending));
+            assert_eq!(down, rank_b.cmp(rank_a), "{a:?} {b:?}");
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn doubles_have_the_order_of_their_keys(a: f64, b: f64) {
+        let key = |value: f64| key::encode(&[(Bson::Double(value), Direction::Ascending)].map(|(v, d)| (raw(&v), d)).each_ref().map(|(v, d)| (v.as_raw_bson_ref(), *d)));
+        if let Some(order) = a.partial_cmp(&b) {
+            prop_assert_eq!(key(a).cmp(&key(b)), order);
+        }
+    }
+
+    #[test]
+    fn integers_and_doubles_have_one_order(a: i64, offset in -2_i64..=2) {
+        // The double nearest to it, or one close by, compared as integers.
+        #[expect(clippy::cast_precision_loss, reason = "that is what is tested")]
+        let double = a.saturating_add(offset) as f64;
+        #[expect(clippy::cast_possible_truncation, reason = "it has at most 64 bits")]
+        let exact = i128::from(a).cmp(&(double as i128));
+        prop_assert_eq!(compare(raw(&a.into()).as_raw_bson_ref(), raw(&double.into()).as_raw_bson_ref()), exact);
+    }
+}
+
+#[test]
+fn an_array_makes_an_entry_for_each_of_its_values() {
+    let entries = |document: &RawDocumentBuf, paths: &[&str]| {
+        let paths: Vec<_> = paths.iter().map(|path| Path::parse(path).unwrap()).collect();
+        let entries = index_entries(document, &paths.iter().collect::<Vec<_>>())?;
+        Ok::<_, String>(
+            entries
+                .iter()
+                .map(|entry| entry.iter().map(|value| format!("{value:?}")).collect::<Vec<_>>().join(" "))
+                .collect::<Vec<_>>(),
+        )
+    };
+    for (document, paths, expected) in [
+        (rawdoc! { "a": 1 }, &["a"][..], vec!["Int32(1)"]),
+        (rawdoc! {}, &["a", "b.c"], vec!["Null Null"]),
+        (rawdoc! { "a": [] }, &["a"], vec!["Undefined"]),
+        (rawdoc! { "a": [] }, &["a.b"], vec!["Null"]),
+        (rawdoc! { "a": [2, 1, 2.0] }, &["a"], vec!["Int32(1)", "Int32(2)"]),
+        (
+            rawdoc! { "a": [{ "b": 1, "c": 9 }, { "b": 2 }, 3], "d": true },
+            &["a.b", "a.c", "d"],
+            vec!["Null Null Boolean(true)", "Int32(1) Int32(9) Boolean(true)", "Int32(2) Null Boolean(true)"],
+        ),
+        (rawdoc! { "a": [5, [6]] }, &["a.0"], vec!["Int32(5)"]),
+        (rawdoc! { "a": [{ "b": [1, 2] }, { "b": 3 }] }, &["a.b"], vec!["Int32(1)", "Int32(2)", "Int32(3)"]),
+    ] {
+        assert_eq!(entries(&document, paths).unwrap(), expected, "{document:?} {paths:?}");
+    }
+    assert!(entries(&rawdoc! { "a": [1], "b": [1] }, &["a", "b"]).is_err());
+    assert!(entries(&rawdoc! { "a": [{ "0": 1 }] }, &["a.0"]).is_err());
+}

@@ -1,0 +1,142 @@
+//! From BSON to relaxed Extended JSON v2, straight into bytes.
+//!
+//! What a newcomer gets wrong: relaxed JSON does not tell Int32 from Int64; both are plain integers, and a double
+//! always has a point or an exponent.
+
+use super::{fields, items, order};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bson::{DateTime, RawArray, RawBsonRef, RawDocument};
+use std::fmt::Display;
+use std::io::Write as _;
+
+/// Appends `document` to `out`.
+pub fn write_json(document: &RawDocument, out: &mut Vec<u8>) {
+    out.push(b'{');
+    for (index, (name, value)) in fields(document).enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        string(name, out);
+        out.push(b':');
+        write_value(value, out);
+    }
+    out.push(b'}');
+}
+
+/// Appends one value to `out`.
+pub fn write_value(value: RawBsonRef<'_>, out: &mut Vec<u8>) {
+    match value {
+        RawBsonRef::Null => out.extend(b"null"),
+        RawBsonRef::Boolean(value) => display(value, out),
+        RawBsonRef::Int32(value) => display(value, out),
+        RawBsonRef::Int64(value) => display(value, out),
+        RawBsonRef::Double(value) => double(value, out),
+        RawBsonRef::String(text) => string(text, out),
+        RawBsonRef::Document(document) => write_json(document, out),
+        RawBsonRef::Array(array) => write_array(array, out),
+        RawBsonRef::ObjectId(id) => wrapped("$oid", &id.to_hex(), out),
+        RawBsonRef::DateTime(date) => write_date(date, out),
+        RawBsonRef::Decimal128(decimal) => wrapped("$numberDecimal", &decimal.to_string(), out),
+        RawBsonRef::Symbol(text) => wrapped("$symbol", text, out),
+        RawBsonRef::JavaScriptCode(code) => wrapped("$code", code, out),
+        other => write_rare(other, out),
+    }
+}
+
+fn write_rare(value: RawBsonRef<'_>, out: &mut Vec<u8>) {
+    match value {
+        RawBsonRef::Binary(binary) => {
+            let subtype = hex::encode([u8::from(binary.subtype)]);
+            pair("$binary", ("base64", &STANDARD.encode(binary.bytes)), ("subType", &subtype), out);
+        }
+        RawBsonRef::RegularExpression(regex) => {
+            let parts = (regex.pattern.as_str(), regex.options.as_str());
+            pair("$regularExpression", ("pattern", parts.0), ("options", parts.1), out);
+        }
+        RawBsonRef::Timestamp(time) => {
+            display(format_args!(r#"{{"$timestamp":{{"t":{},"i":{}}}}}"#, time.time, time.increment), out);
+        }
+        RawBsonRef::JavaScriptCodeWithScope(code) => {
+            out.extend(br#"{"$code":"#);
+            string(code.code, out);
+            out.extend(br#","$scope":"#);
+            write_json(code.scope, out);
+            out.push(b'}');
+        }
+        RawBsonRef::DbPointer(_) => {
+            let (namespace, id) = order::db_pointer(value);
+            out.extend(br#"{"$dbPointer":{"$ref":"#);
+            string(&namespace, out);
+            out.extend(br#","$id":"#);
+            wrapped("$oid", &hex::encode(id), out);
+            out.extend(b"}}");
+        }
+        RawBsonRef::MinKey => out.extend(br#"{"$minKey":1}"#),
+        RawBsonRef::MaxKey => out.extend(br#"{"$maxKey":1}"#),
+        // All others are written above.
+        _ => out.extend(br#"{"$undefined":true}"#),
+    }
+}
+
+fn write_array(array: &RawArray, out: &mut Vec<u8>) {
+    out.push(b'[');
+    for (index, value) in items(array).enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        write_value(value, out);
+    }
+    out.push(b']');
+}
+
+fn double(value: f64, out: &mut Vec<u8>) {
+    if value.is_nan() {
+        wrapped("$numberDouble", "NaN", out);
+    } else if value.is_infinite() {
+        wrapped("$numberDouble", if value > 0.0 { "Infinity" } else { "-Infinity" }, out);
+    } else {
+        json(&value, out);
+    }
+}
+
+/// A text for the years 1970 to 9999, else milliseconds, as the format says.
+fn write_date(date: DateTime, out: &mut Vec<u8>) {
+    const YEAR_10000: i64 = 253_402_300_800_000;
+    let milliseconds = date.timestamp_millis();
+    match date.try_to_rfc3339_string() {
+        Ok(text) if (0..YEAR_10000).contains(&milliseconds) => wrapped("$date", &text, out),
+        _ => {
+            out.extend(br#"{"$date":"#);
+            wrapped("$numberLong", &milliseconds.to_string(), out);
+            out.push(b'}');
+        }
+    }
+}
+
+fn wrapped(name: &str, text: &str, out: &mut Vec<u8>) {
+    display(format_args!("{{\"{name}\":"), out);
+    string(text, out);
+    out.push(b'}');
+}
+
+fn pair(name: &str, first: (&str, &str), second: (&str, &str), out: &mut Vec<u8>) {
+    display(format_args!("{{\"{name}\":{{\"{}\":", first.0), out);
+    string(first.1, out);
+    display(format_args!(",\"{}\":", second.0), out);
+    string(second.1, out);
+    out.extend(b"}}");
+}
+
+fn string(text: &str, out: &mut Vec<u8>) {
+    json(&text, out);
+}
+
+// Writing into a vector cannot fail.
+fn display(value: impl Display, out: &mut Vec<u8>) {
+    let _ = write!(out, "{value}");
+}
+
+fn json(value: &impl serde::Serialize, out: &mut Vec<u8>) {
+    let _ = serde_json::to_writer(out, value);
+}

@@ -1,0 +1,111 @@
+//! Filters: a safe part of MongoDB's filter language, with MongoDB's meaning.
+//!
+//! A filter is parsed by allow-list: what is not known here is refused, at any depth, and what MongoDB would
+//! answer differently is refused, too, never answered wrongly. The embedded engine asks [`Filter::matches`];
+//! MongoDB gets [`Filter::to_mongodb`]. What a newcomer gets wrong: MongoDB is the judge. The differential test
+//! compares both on random documents; a rule that looks odd here is odd there.
+
+mod bounds;
+mod matches;
+mod parse;
+mod pattern;
+mod render;
+#[cfg(test)]
+mod tests;
+
+pub use bounds::{Entries, Interval};
+
+use crate::document::Path;
+use crate::error::Result;
+use bson::raw::RawBson;
+use bson::{Document, RawDocument};
+use pattern::Pattern;
+
+/// A filter that has been checked.
+#[derive(Debug, Clone, Default)]
+pub struct Filter(Vec<Clause>);
+
+/// A condition on a document.
+#[derive(Debug, Clone)]
+enum Clause {
+    And(Vec<Filter>),
+    Or(Vec<Filter>),
+    Nor(Vec<Filter>),
+    /// All of these hold of what is at the path.
+    Field(Path, Vec<Predicate>),
+}
+
+/// A condition on what is at a path, or on one value of an array.
+#[derive(Debug, Clone)]
+enum Predicate {
+    Compare(Comparison, RawBson),
+    NotEqual(RawBson),
+    In(Vec<RawBson>),
+    NotIn(Vec<RawBson>),
+    /// Each of these is there.
+    All(Vec<RawBson>),
+    /// For each of these there is a value.
+    AllMatch(Vec<ElementMatch>),
+    ElementMatch(ElementMatch),
+    Exists(bool),
+    Size(i64),
+    Regex(Pattern),
+    Not(Vec<Predicate>),
+}
+
+/// How a value compares with an operand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Comparison {
+    Equal,
+    Greater,
+    GreaterOrEqual,
+    Less,
+    LessOrEqual,
+}
+
+/// What `$elemMatch` asks of one value of an array.
+#[derive(Debug, Clone)]
+enum ElementMatch {
+    /// It is a document, or an array taken as one, that matches.
+    Document(Filter),
+    /// All of these hold of it.
+    Value(Vec<Predicate>),
+}
+
+impl Filter {
+    /// Reads a filter from Extended JSON; `at` is the pointer of the filter within the request.
+    ///
+    /// # Errors
+    /// `invalid_json`, or `invalid_input` with everything that is not allowed.
+    pub fn parse(json: &str, at: &str) -> Result<Self> {
+        parse::parse(json, at)
+    }
+
+    /// Whether it asks for nothing, so that every document matches.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether `document` matches.
+    #[must_use]
+    pub fn matches(&self, document: &RawDocument) -> bool {
+        matches::filter(self, document)
+    }
+
+    /// The same filter for MongoDB, with `prefix` (such as `doc.`) before each path from the top.
+    #[must_use]
+    pub fn to_mongodb(&self, prefix: &str) -> Document {
+        render::filter(self, prefix)
+    }
+
+    /// Where in an ascending index on `path` the entries of matching documents are: each of them has at least
+    /// one entry in one of the intervals. `None` if that cannot be said. The intervals do not overlap and are in
+    /// order; entries within them may belong to documents that do not match.
+    ///
+    /// In a compound index this holds of the first path, and of the others only if each document has one entry.
+    #[must_use]
+    pub fn bounds(&self, path: &Path, entries: Entries) -> Option<Vec<Interval>> {
+        bounds::of_filter(self, path.as_str(), entries)
+    }
+}

@@ -1,0 +1,229 @@
+//! What a filter says about the entries of an index, so that an engine need not look at every document.
+//!
+//! The intervals may be wider than the filter, never narrower: an engine checks every document with
+//! [`Filter::matches`] all the same. What a newcomer gets wrong: where documents have several entries, two
+//! conditions on one path may be met by two entries, so their intervals must not be intersected.
+
+use super::{Clause, Comparison, ElementMatch, Filter, Predicate};
+use crate::document::key;
+use crate::document::order::{Direction, Rank};
+use crate::document::{is_nan, items};
+use bson::RawBsonRef;
+use bson::raw::RawBson;
+use std::cmp::Ordering;
+
+/// How many entries a document may have in an index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Entries {
+    /// One each: no indexed path goes through an array in any document.
+    One,
+    /// More than one.
+    Many,
+}
+
+/// The keys from those that begin with `low` up to those that begin with `high`, both included.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Interval {
+    /// How the lowest of them begin.
+    pub low: Vec<u8>,
+    /// How the highest of them begin.
+    pub high: Vec<u8>,
+}
+
+impl Interval {
+    /// The same entries where the index runs down.
+    #[must_use]
+    pub fn descending(&self) -> Self {
+        let inverted = |bytes: &[u8]| {
+            let mut bytes = bytes.to_vec();
+            key::invert(&mut bytes);
+            bytes
+        };
+        Self { low: inverted(&self.high), high: inverted(&self.low) }
+    }
+
+    /// What is above all of its keys.
+    #[must_use]
+    pub fn end(&self) -> Vec<u8> {
+        let mut end = self.high.clone();
+        while end.last() == Some(&0xff) {
+            end.pop();
+        }
+        // The first byte is a type's and never 255, in either direction.
+        if let Some(last) = end.last_mut() {
+            *last += 1;
+        }
+        end
+    }
+
+    /// Whether `key` begins with one of its keys.
+    #[must_use]
+    pub fn contains(&self, key: &[u8]) -> bool {
+        *key >= *self.low && *key < *self.end()
+    }
+
+    /// Whether it is one value.
+    fn is_point(&self) -> bool {
+        self.low == self.high && self.low.len() > 1
+    }
+
+    fn begins_with(start: Vec<u8>) -> Self {
+        Self { low: start.clone(), high: start }
+    }
+
+    fn of_value(value: RawBsonRef<'_>) -> Self {
+        Self::begins_with(key::encode(&[(value, Direction::Ascending)]))
+    }
+
+    fn of_rank(rank: Rank) -> Self {
+        Self::begins_with(vec![rank as u8])
+    }
+
+    fn of_undefined() -> Self {
+        Self::of_rank(Rank::Undefined)
+    }
+}
+
+type Set = Vec<Interval>;
+
+pub fn of_filter(filter: &Filter, path: &str, entries: Entries) -> Option<Set> {
+    together(filter.0.iter().filter_map(|clause| of_clause(clause, path, entries)), entries)
+}
+
+fn of_clause(clause: &Clause, path: &str, entries: Entries) -> Option<Set> {
+    match clause {
+        Clause::And(filters) => {
+            together(filters.iter().filter_map(|each| of_filter(each, path, entries)), entries)
+        }
+        Clause::Or(filters) => {
+            let sets: Option<Vec<Set>> = filters.iter().map(|each| of_filter(each, path, entries)).collect();
+            sets.map(|sets| union(sets.into_iter().flatten().collect()))
+        }
+        Clause::Nor(_) => None,
+        Clause::Field(own, predicates) => {
+            let below = path.strip_prefix(own.as_str())?;
+            together(predicates.iter().filter_map(|each| of_predicate(each, below, entries)), entries)
+        }
+    }
+}
+
+/// What a predicate says about the path that goes on with `below` from its own.
+fn of_predicate(predicate: &Predicate, below: &str, entries: Entries) -> Option<Set> {
+    match predicate {
+        Predicate::ElementMatch(element) => of_element(element, below),
+        Predicate::AllMatch(matches) => matches.iter().find_map(|each| of_element(each, below)),
+        _ if !below.is_empty() => None,
+        Predicate::Compare(Comparison::Equal, operand) => Some(equal_to(operand)),
+        Predicate::Compare(comparison, operand) => {
+            range(*comparison, operand.as_raw_bson_ref()).map(|one| vec![one])
+        }
+        Predicate::In(operands) => Some(union(operands.iter().flat_map(equal_to).collect())),
+        Predicate::All(operands) => match operands.is_empty() {
+            true => Some(Vec::new()),
+            false => together(operands.iter().map(equal_to), entries),
+        },
+        // A stored pattern matches, too, if it is the same.
+        Predicate::Regex(pattern) => {
+            let mut start = vec![Rank::String as u8];
+            key::append_text_start(pattern.start().unwrap_or_default(), &mut start);
+            Some(vec![Interval::begins_with(start), Interval::of_rank(Rank::Regex)])
+        }
+        Predicate::NotEqual(_)
+        | Predicate::NotIn(_)
+        | Predicate::Exists(_)
+        | Predicate::Size(_)
+        | Predicate::Not(_) => None,
+    }
+}
+
+fn of_element(element: &ElementMatch, below: &str) -> Option<Set> {
+    match element {
+        ElementMatch::Document(filter) => of_filter(filter, below.strip_prefix('.')?, Entries::Many),
+        // All hold of one value, and that value is one entry.
+        ElementMatch::Value(predicates) if below.is_empty() => {
+            let sets = predicates.iter().filter_map(of_value);
+            sets.reduce(|a, b| intersection(&a, &b))
+        }
+        ElementMatch::Value(_) => None,
+    }
+}
+
+/// What a predicate says about the one value it holds of.
+fn of_value(predicate: &Predicate) -> Option<Set> {
+    match predicate {
+        Predicate::ElementMatch(_) | Predicate::AllMatch(_) => None,
+        _ => of_predicate(predicate, "", Entries::One),
+    }
+}
+
+/// What follows from all of `sets`.
+fn together(sets: impl Iterator<Item = Set>, entries: Entries) -> Option<Set> {
+    match entries {
+        Entries::One => sets.reduce(|a, b| intersection(&a, &b)),
+        Entries::Many => sets.min_by_key(|set| (!set.iter().all(Interval::is_point), set.len())),
+    }
+}
+
+/// The entries that a document has one of if it has a value that equals `operand`.
+fn equal_to(operand: &RawBson) -> Set {
+    match operand.as_raw_bson_ref() {
+        // Also what is missing.
+        RawBsonRef::Null => vec![Interval::of_undefined(), Interval::of_rank(Rank::Null)],
+        // As an array its values are the entries; as a value of an array it is one itself.
+        array @ RawBsonRef::Array(inner) => {
+            let first = items(inner).next().map_or_else(Interval::of_undefined, Interval::of_value);
+            union(vec![first, Interval::of_value(array)])
+        }
+        value => vec![Interval::of_value(value)],
+    }
+}
+
+/// Only values of the operand's type compare with it.
+fn range(comparison: Comparison, operand: RawBsonRef<'_>) -> Option<Interval> {
+    let (value, rank) = (Interval::of_value(operand), Interval::of_rank(Rank::of(operand)));
+    match operand {
+        RawBsonRef::Array(_) | RawBsonRef::MinKey | RawBsonRef::MaxKey => None,
+        RawBsonRef::Null => Some(Interval { low: Interval::of_undefined().low, high: value.high }),
+        _ if is_nan(operand) => Some(value),
+        _ => Some(match comparison {
+            Comparison::Greater | Comparison::GreaterOrEqual => Interval { low: value.low, high: rank.high },
+            Comparison::Less | Comparison::LessOrEqual => Interval { low: rank.low, high: value.high },
+            Comparison::Equal => value,
+        }),
+    }
+}
+
+fn by_end(a: &Interval, b: &Interval) -> Ordering {
+    a.end().cmp(&b.end())
+}
+
+fn union(mut intervals: Set) -> Set {
+    intervals.sort_by(|a, b| a.low.cmp(&b.low));
+    let mut merged = Set::with_capacity(intervals.len());
+    for next in intervals {
+        match merged.last_mut() {
+            Some(last) if next.low < last.end() => {
+                if by_end(&next, last).is_gt() {
+                    last.high = next.high;
+                }
+            }
+            _ => merged.push(next),
+        }
+    }
+    merged
+}
+
+fn intersection(a: &[Interval], b: &[Interval]) -> Set {
+    let mut common = Set::new();
+    for x in a {
+        for y in b {
+            let low = x.low.clone().max(y.low.clone());
+            let high = if by_end(x, y).is_lt() { &x.high } else { &y.high };
+            let both = Interval { low, high: high.clone() };
+            if both.low < both.end() {
+                common.push(both);
+            }
+        }
+    }
+    union(common)
+}

@@ -1,0 +1,336 @@
+//! From JSON to a [`Filter`], by allow-list.
+//!
+//! An object whose first member begins with `$` holds operators, unless the member makes it a value of Extended
+//! JSON. What a newcomer gets wrong: nothing is skipped. Every member is understood or refused.
+
+use super::pattern::Pattern;
+use super::{Clause, Comparison, ElementMatch, Filter, Predicate};
+use crate::document::{Json, Path, Problems, Reader, is_wrapper};
+use crate::error::Result;
+use crate::limits::{FILTER_LIST_MAX_ITEMS, FILTER_MAX_LEVELS, FILTER_MAX_NODES};
+use bson::Bson;
+use bson::raw::RawBson;
+use std::borrow::Cow;
+
+type Members<'a> = Vec<(Cow<'a, str>, Json<'a>)>;
+/// How a path is taken: from the top, or from within an array's item.
+type ParsePath = fn(&str) -> std::result::Result<Path, String>;
+
+pub fn parse(json: &str, at: &str) -> Result<Filter> {
+    let members = Json::parse_object(json)?;
+    let mut parser =
+        Parser { reader: Reader::new(Problems::new(at)), nodes: 0, levels: 0, path: Path::parse };
+    let filter = parser.filter(members);
+    parser.reader.problems.finish()?;
+    Ok(filter)
+}
+
+struct Parser {
+    reader: Reader,
+    nodes: usize,
+    levels: usize,
+    path: ParsePath,
+}
+
+impl Parser {
+    fn refuse(&mut self, detail: impl Into<String>) {
+        self.reader.problems.refuse(detail);
+    }
+
+    /// Does `read` for each member, at its pointer; a name that stands twice is refused.
+    fn each<'a, T>(
+        &mut self,
+        members: Members<'a>,
+        mut read: impl FnMut(&mut Self, &str, Json<'a>) -> Option<T>,
+    ) -> Vec<T> {
+        let mut seen = std::collections::HashSet::new();
+        let mut results = Vec::with_capacity(members.len());
+        for (name, json) in members {
+            let length = self.reader.problems.push(&name);
+            if seen.contains(&name) {
+                self.refuse("Stands twice.");
+            } else if self.count() {
+                results.extend(read(self, &name, json));
+            }
+            self.reader.problems.pop(length);
+            seen.insert(name);
+        }
+        results
+    }
+
+    /// Does `read` for each item of a list, at its pointer.
+    fn each_item<'a, T>(
+        &mut self,
+        items: Vec<Json<'a>>,
+        mut read: impl FnMut(&mut Self, Json<'a>) -> Option<T>,
+    ) -> Vec<T> {
+        let mut results = Vec::with_capacity(items.len());
+        for (index, json) in items.into_iter().enumerate() {
+            let length = self.reader.problems.push_index(index);
+            results.extend(read(self, json));
+            self.reader.problems.pop(length);
+        }
+        results
+    }
+
+    /// Whether there may be one node more; said once.
+    fn count(&mut self) -> bool {
+        self.nodes += 1;
+        if self.nodes == FILTER_MAX_NODES + 1 {
+            self.refuse(format!("A filter may have at most {FILTER_MAX_NODES} conditions."));
+        }
+        self.nodes <= FILTER_MAX_NODES
+    }
+
+    /// Does `read` one level down, if there may be one more.
+    fn deeper<T>(&mut self, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
+        if self.levels == FILTER_MAX_LEVELS {
+            self.refuse(format!(
+                "Conditions may stand in one another at most {FILTER_MAX_LEVELS} levels deep."
+            ));
+            return None;
+        }
+        self.levels += 1;
+        let result = read(self);
+        self.levels -= 1;
+        result
+    }
+
+    fn filter(&mut self, members: Members<'_>) -> Filter {
+        Filter(self.each(members, Self::clause))
+    }
+
+    fn clause(&mut self, name: &str, json: Json<'_>) -> Option<Clause> {
+        match name {
+            "$and" => self.filters(json).map(Clause::And),
+            "$or" => self.filters(json).map(Clause::Or),
+            "$nor" => self.filters(json).map(Clause::Nor),
+            _ if name.starts_with('$') => {
+                self.refuse(format!("`{}` is not allowed here.", short(name)));
+                None
+            }
+            _ => {
+                let path = self.reader.problems.check("", (self.path)(name));
+                let predicates = self.field(json);
+                Some(Clause::Field(path?, predicates?))
+            }
+        }
+    }
+
+    fn filters(&mut self, json: Json<'_>) -> Option<Vec<Filter>> {
+        let Json::Array(items) = json else {
+            self.refuse("Must be a list of filters.");
+            return None;
+        };
+        if items.is_empty() {
+            self.refuse("Must not be empty.");
+        }
+        self.deeper(|parser| {
+            Some(parser.each_item(items, |parser, item| {
+                let Json::Object(members) = item else {
+                    parser.refuse("Must be a filter, an object.");
+                    return None;
+                };
+                if parser.count() { Some(parser.filter(members)) } else { None }
+            }))
+        })
+    }
+
+    /// What is asked of a field: operators, or equality with a value.
+    fn field(&mut self, json: Json<'_>) -> Option<Vec<Predicate>> {
+        match json {
+            Json::Object(members) if has_operators(&members) => Some(self.operators(members)),
+            other => {
+                let operand = self.operand(other)?;
+                Some(vec![Predicate::Compare(Comparison::Equal, operand)])
+            }
+        }
+    }
+
+    fn operators(&mut self, members: Members<'_>) -> Vec<Predicate> {
+        let find = |name| members.iter().find(|(each, _)| each == name).map(|(_, json)| json.clone());
+        let (regex, options) = (find("$regex"), find("$options"));
+        self.each(members, |parser, name, json| match name {
+            "$regex" => parser.regex(&json, options.as_ref()),
+            "$options" => {
+                if regex.is_none() {
+                    parser.refuse("`$options` needs a `$regex` beside it.");
+                }
+                None
+            }
+            _ => parser.operator(name, json),
+        })
+    }
+
+    fn operator(&mut self, name: &str, json: Json<'_>) -> Option<Predicate> {
+        let compare = |comparison| move |operand| Predicate::Compare(comparison, operand);
+        match name {
+            // A regular expression is compared as a value here, and taken as a pattern everywhere else.
+            "$eq" => self.value(json).map(compare(Comparison::Equal)),
+            "$gt" => self.operand(json).map(compare(Comparison::Greater)),
+            "$gte" => self.operand(json).map(compare(Comparison::GreaterOrEqual)),
+            "$lt" => self.operand(json).map(compare(Comparison::Less)),
+            "$lte" => self.operand(json).map(compare(Comparison::LessOrEqual)),
+            "$ne" => self.operand(json).map(Predicate::NotEqual),
+            "$in" => self.list(json).map(Predicate::In),
+            "$nin" => self.list(json).map(Predicate::NotIn),
+            "$all" => self.all(json),
+            "$elemMatch" => self.element_match(json).map(Predicate::ElementMatch),
+            "$exists" => self.exists(&json),
+            "$size" => self.size(json),
+            "$not" => self.not(json),
+            _ => {
+                self.refuse(format!("`{}` is not an operator that is allowed here.", short(name)));
+                None
+            }
+        }
+    }
+
+    /// A value.
+    fn value(&mut self, json: Json<'_>) -> Option<RawBson> {
+        let value = self.reader.value(json);
+        if value == Bson::Undefined {
+            self.refuse("`undefined` cannot be compared with.");
+            return None;
+        }
+        // The reader lets nothing pass that BSON cannot hold.
+        RawBson::try_from(value).ok()
+    }
+
+    /// A value that is not a pattern.
+    fn operand(&mut self, json: Json<'_>) -> Option<RawBson> {
+        let value = self.value(json)?;
+        if matches!(value, RawBson::RegularExpression(_)) {
+            self.refuse("Must not be a regular expression; use `$regex`.");
+            return None;
+        }
+        Some(value)
+    }
+
+    fn list(&mut self, json: Json<'_>) -> Option<Vec<RawBson>> {
+        let Json::Array(items) = json else {
+            self.refuse("Must be a list of values.");
+            return None;
+        };
+        if items.len() > FILTER_LIST_MAX_ITEMS {
+            self.refuse(format!("Must have at most {FILTER_LIST_MAX_ITEMS} values."));
+            return None;
+        }
+        Some(self.each_item(items, Self::operand))
+    }
+
+    fn all(&mut self, json: Json<'_>) -> Option<Predicate> {
+        match json {
+            Json::Array(items) if items.iter().any(is_element_match) => self
+                .deeper(|parser| {
+                    if items.len() > FILTER_LIST_MAX_ITEMS {
+                        parser.refuse(format!("Must have at most {FILTER_LIST_MAX_ITEMS} values."));
+                        return None;
+                    }
+                    Some(parser.each_item(items, Self::element_match_alone))
+                })
+                .map(Predicate::AllMatch),
+            other => self.list(other).map(Predicate::All),
+        }
+    }
+
+    /// `{"$elemMatch": ..}` and nothing else.
+    fn element_match_alone(&mut self, json: Json<'_>) -> Option<ElementMatch> {
+        match json {
+            Json::Object(members) if members.len() == 1 && members[0].0 == "$elemMatch" => {
+                self.each(members, |parser, _, json| parser.element_match(json)).pop()
+            }
+            _ => {
+                self.refuse("Beside an `$elemMatch` there may be nothing else.");
+                None
+            }
+        }
+    }
+
+    fn element_match(&mut self, json: Json<'_>) -> Option<ElementMatch> {
+        let Json::Object(members) = json else {
+            self.refuse("Must be an object.");
+            return None;
+        };
+        if members.first().is_some_and(|(name, _)| is_wrapper(name)) {
+            self.refuse("Must be conditions, not a value.");
+            return None;
+        }
+        let is_value = has_operators(&members) && !matches!(&*members[0].0, "$and" | "$or" | "$nor");
+        let outer = std::mem::replace(&mut self.path, Path::parse_relative);
+        let element = self.deeper(|parser| {
+            Some(if is_value {
+                ElementMatch::Value(parser.operators(members))
+            } else {
+                ElementMatch::Document(parser.filter(members))
+            })
+        });
+        self.path = outer;
+        element
+    }
+
+    fn not(&mut self, json: Json<'_>) -> Option<Predicate> {
+        match json {
+            Json::Object(members) if has_operators(&members) => {
+                self.deeper(|parser| Some(Predicate::Not(parser.operators(members))))
+            }
+            _ => {
+                self.refuse("Must be an object of operators.");
+                None
+            }
+        }
+    }
+
+    fn exists(&mut self, json: &Json<'_>) -> Option<Predicate> {
+        match json {
+            Json::Bool(value) => Some(Predicate::Exists(*value)),
+            Json::Number("0") => Some(Predicate::Exists(false)),
+            Json::Number("1") => Some(Predicate::Exists(true)),
+            _ => {
+                self.refuse("Must be true or false.");
+                None
+            }
+        }
+    }
+
+    fn size(&mut self, json: Json<'_>) -> Option<Predicate> {
+        match self.reader.value(json) {
+            Bson::Int32(size) if size >= 0 => Some(Predicate::Size(size.into())),
+            Bson::Int64(size) if size >= 0 => Some(Predicate::Size(size)),
+            _ => {
+                self.refuse("Must be a whole number from 0.");
+                None
+            }
+        }
+    }
+
+    fn regex(&mut self, pattern: &Json<'_>, options: Option<&Json<'_>>) -> Option<Predicate> {
+        let options = match options {
+            None => "",
+            Some(Json::String(options)) => options,
+            Some(_) => {
+                self.refuse("Its `$options` must be a string.");
+                return None;
+            }
+        };
+        let Json::String(pattern) = pattern else {
+            self.refuse("Must be a string.");
+            return None;
+        };
+        self.reader.problems.check("", Pattern::parse(pattern, options)).map(Predicate::Regex)
+    }
+}
+
+/// Whether an object holds operators: as in MongoDB, its first member decides.
+fn has_operators(members: &Members<'_>) -> bool {
+    members.first().is_some_and(|(name, _)| name.starts_with('$') && !is_wrapper(name))
+}
+
+fn is_element_match(json: &Json<'_>) -> bool {
+    matches!(json, Json::Object(members) if members.first().is_some_and(|(name, _)| name == "$elemMatch"))
+}
+
+/// The caller's own name of an operator, given back.
+fn short(name: &str) -> String {
+    name.chars().take(50).collect()
+}

@@ -1,0 +1,359 @@
+//! Regular expressions that mean the same here and in MongoDB.
+//!
+//! MongoDB runs PCRE on UTF-8; we run the `regex` crate, in time linear in the text. A pattern is parsed, every
+//! part of it that both read alike is written anew, and all else is refused. The differences:
+//!
+//! - `\d`, `\w`, `\s`, `\b` know ASCII alone in PCRE: they are written as ASCII classes. `\B` cannot be.
+//! - `$` also matches before a line feed that ends the text: allowed at the end of a pattern, where that can be
+//!   written as `\n?\z`. With the option `m` both agree on `$`, but not on `^` after a line feed that ends the
+//!   text: allowed at the beginning of a pattern that cannot match nothing.
+//! - with the option `i` a pattern must be ASCII: the two fold other letters by different tables.
+//! - with the option `x` the two ignore different white space: none in brackets, none before a repetition, none
+//!   inside a token, none but ASCII.
+//! - `[a&&b]`, `[a[b]]`, `[[:alpha:]]`, `\p{..}`, `\v`, `\u0041`, `\<`, `\b{start}`, `{,3}`, names of groups and
+//!   inline options are read differently, or by one of the two alone. A repetition of a repetition, `a*+`, is
+//!   "possessive" in PCRE. Look-around, back references and the like are PCRE's alone.
+//! - PCRE gives up after so many steps, and then it does not match: a repetition without bound inside another,
+//!   where that happens soonest, is refused.
+
+use crate::limits::{REGEX_MAX_BYTES, REGEX_MAX_COMPILED_BYTES};
+use bson::RawBsonRef;
+use regex::{Regex, RegexBuilder};
+use regex_syntax::ast::parse::ParserBuilder;
+use regex_syntax::ast::{
+    AssertionKind, Ast, ClassBracketed, ClassPerl, ClassPerlKind, ClassSet, ClassSetItem, Group, GroupKind,
+    HexLiteralKind, Literal, LiteralKind, Repetition, RepetitionKind, RepetitionRange, Span,
+    SpecialLiteralKind,
+};
+
+/// What an operand of `$regex` comes to.
+#[derive(Debug, Clone)]
+pub struct Pattern {
+    text: String,
+    options: String,
+    regex: Regex,
+    start: Option<String>,
+}
+
+impl Pattern {
+    /// Takes `text` with `options` as a pattern.
+    ///
+    /// # Errors
+    /// The sentence that says what is not allowed.
+    pub fn parse(text: &str, options: &str) -> Result<Self, String> {
+        if text.len() > REGEX_MAX_BYTES {
+            return Err(format!("The pattern may have at most {REGEX_MAX_BYTES} bytes."));
+        }
+        if text.contains('\0') {
+            return Err("The pattern must not contain NUL.".into());
+        }
+        let options_set = Options::parse(options)?;
+        if options_set.x && text.chars().any(|c| !c.is_ascii() && is_ignored(c)) {
+            return refuse("white space outside ASCII together with the option `x`");
+        }
+        let mut parser = ParserBuilder::new().ignore_whitespace(options_set.x).build();
+        let ast =
+            parser.parse(text).map_err(|error| format!("The pattern is not allowed: {}.", error.kind()))?;
+        let mut translator =
+            Translator { source: text, options: options_set, out: String::new(), line_start: false };
+        translator.node(&ast, Place { head: true, tail: true, repeated: false, unbounded: false })?;
+        let regex = compile(&translator.out, options_set)?;
+        if translator.line_start && can_match_nothing(&translator.out) {
+            return Err("With the option `m`, `^` must be followed by something.".into());
+        }
+        let start = literal_start(&ast, options_set);
+        Ok(Self { text: text.to_owned(), options: options.to_owned(), regex, start })
+    }
+
+    /// As it was written.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The options, as they were written.
+    pub fn options(&self) -> &str {
+        &self.options
+    }
+
+    /// How every text begins that matches, if that is known.
+    pub fn start(&self) -> Option<&str> {
+        self.start.as_deref()
+    }
+
+    /// Whether `value` is a string that matches, or this very pattern.
+    pub fn matches(&self, value: RawBsonRef<'_>) -> bool {
+        match value {
+            RawBsonRef::String(text) | RawBsonRef::Symbol(text) => self.regex.is_match(text),
+            RawBsonRef::RegularExpression(regex) => {
+                regex.pattern.as_str() == self.text && regex.options.as_str() == self.options
+            }
+            _ => false,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Options {
+    i: bool,
+    m: bool,
+    s: bool,
+    x: bool,
+}
+
+impl Options {
+    fn parse(text: &str) -> Result<Self, String> {
+        let mut options = Self::default();
+        for letter in text.chars() {
+            let option = match letter {
+                'i' => &mut options.i,
+                'm' => &mut options.m,
+                's' => &mut options.s,
+                'x' => &mut options.x,
+                _ => return Err("Its `$options` may be `i`, `m`, `s` and `x`.".into()),
+            };
+            if std::mem::replace(option, true) {
+                return Err("One of its `$options` stands twice.".into());
+            }
+        }
+        Ok(options)
+    }
+}
+
+/// Whether one of the two might ignore `c` with the option `x`.
+fn is_ignored(c: char) -> bool {
+    c.is_whitespace() || matches!(c, '\u{200e}' | '\u{200f}')
+}
+
+fn compile(translated: &str, options: Options) -> Result<Regex, String> {
+    RegexBuilder::new(translated)
+        .case_insensitive(options.i)
+        .multi_line(options.m)
+        .dot_matches_new_line(options.s)
+        .size_limit(REGEX_MAX_COMPILED_BYTES)
+        .build()
+        .map_err(|_| "The pattern is too large or not allowed.".to_owned())
+}
+
+fn can_match_nothing(translated: &str) -> bool {
+    regex_syntax::parse(translated).is_ok_and(|hir| hir.properties().minimum_len() == Some(0))
+}
+
+/// The literals that follow a `^` at the beginning.
+fn literal_start(ast: &Ast, options: Options) -> Option<String> {
+    let Ast::Concat(concat) = ast else { return None };
+    let (first, rest) = concat.asts.split_first()?;
+    let is_anchored =
+        matches!(first, Ast::Assertion(it) if it.kind == AssertionKind::StartLine) && !options.m;
+    let literal = |ast: &Ast| if let Ast::Literal(literal) = ast { Some(literal.c) } else { None };
+    (is_anchored && !options.i).then(|| rest.iter().map_while(literal).collect())
+}
+
+/// Where a part of a pattern stands.
+#[derive(Clone, Copy)]
+struct Place {
+    /// Nothing stands before it.
+    head: bool,
+    /// Nothing stands behind it.
+    tail: bool,
+    /// It is repeated.
+    repeated: bool,
+    /// It is repeated without bound.
+    unbounded: bool,
+}
+
+/// Writes a pattern anew.
+struct Translator<'a> {
+    source: &'a str,
+    options: Options,
+    out: String,
+    /// Whether a `^` may match behind a line feed.
+    line_start: bool,
+}
+
+impl Translator<'_> {
+    fn node(&mut self, ast: &Ast, place: Place) -> Result<(), String> {
+        match ast {
+            Ast::Empty(_) => {}
+            Ast::Literal(literal) => self.literal(literal)?,
+            Ast::Dot(_) => self.out.push('.'),
+            Ast::Assertion(assertion) => self.assertion(&assertion.kind, place)?,
+            Ast::ClassPerl(class) => self.perl(class),
+            Ast::ClassBracketed(class) => self.bracketed(class)?,
+            Ast::Repetition(repetition) => self.repetition(repetition, place)?,
+            Ast::Group(group) => self.group(group, place)?,
+            Ast::Alternation(alternation) => {
+                for (index, each) in alternation.asts.iter().enumerate() {
+                    self.out.push_str(if index > 0 { "|" } else { "" });
+                    self.node(each, place)?;
+                }
+            }
+            Ast::Concat(concat) => {
+                let last = concat.asts.len().saturating_sub(1);
+                for (index, each) in concat.asts.iter().enumerate() {
+                    let (head, tail) = (place.head && index == 0, place.tail && index == last);
+                    self.node(each, Place { head, tail, ..place })?;
+                }
+            }
+            Ast::Flags(_) => return refuse("options within it; use `$options`"),
+            Ast::ClassUnicode(_) => return refuse("`\\p`"),
+        }
+        Ok(())
+    }
+
+    fn literal(&mut self, literal: &Literal) -> Result<(), String> {
+        match literal.kind {
+            LiteralKind::Verbatim | LiteralKind::Meta | LiteralKind::Superfluous => {}
+            LiteralKind::HexFixed(HexLiteralKind::X) | LiteralKind::HexBrace(HexLiteralKind::X) => {
+                self.refuse_white_space(&literal.span)?;
+            }
+            LiteralKind::Special(SpecialLiteralKind::VerticalTab) => return refuse("`\\v`"),
+            LiteralKind::Special(_) => {}
+            _ => return refuse("`\\u`, `\\U` or octal digits; use `\\x{..}`"),
+        }
+        if self.options.i && !literal.c.is_ascii() {
+            return refuse("a character outside ASCII together with the option `i`");
+        }
+        self.out.push_str(&regex_syntax::escape(literal.c.encode_utf8(&mut [0; 4])));
+        Ok(())
+    }
+
+    fn assertion(&mut self, kind: &AssertionKind, place: Place) -> Result<(), String> {
+        match kind {
+            AssertionKind::StartLine if self.options.m => {
+                if !place.head || place.repeated {
+                    return refuse("a `^` that is not at its beginning together with the option `m`");
+                }
+                self.line_start = true;
+                self.out.push('^');
+            }
+            AssertionKind::StartLine | AssertionKind::StartText => self.out.push_str(r"\A"),
+            AssertionKind::EndLine if self.options.m => self.out.push('$'),
+            AssertionKind::EndLine if place.tail && !place.repeated => self.out.push_str(r"\n?\z"),
+            AssertionKind::EndLine => return refuse("a `$` that is not at its end"),
+            AssertionKind::EndText => self.out.push_str(r"\z"),
+            AssertionKind::WordBoundary => self.out.push_str(r"(?-u:\b)"),
+            _ => return refuse("`\\B` or another word boundary than `\\b`"),
+        }
+        Ok(())
+    }
+
+    /// As letters do not fold here, they must not do so because of the option `i`.
+    fn perl(&mut self, class: &ClassPerl) {
+        self.out.push_str("(?-i:[");
+        self.out.push_str(ascii(class));
+        self.out.push_str("])");
+    }
+
+    fn bracketed(&mut self, class: &ClassBracketed) -> Result<(), String> {
+        self.refuse_white_space(&class.span)?;
+        if self.options.x && self.text(&class.span).contains('#') {
+            return refuse("a `#` in brackets together with the option `x`");
+        }
+        self.out.push_str(if class.negated { "[^" } else { "[" });
+        match &class.kind {
+            ClassSet::Item(ClassSetItem::Union(union)) => {
+                union.items.iter().try_for_each(|item| self.item(item))?;
+            }
+            ClassSet::Item(item) => self.item(item)?,
+            ClassSet::BinaryOp(_) => return refuse("`&&`, `--` or `~~` in brackets"),
+        }
+        self.out.push(']');
+        Ok(())
+    }
+
+    fn item(&mut self, item: &ClassSetItem) -> Result<(), String> {
+        match item {
+            ClassSetItem::Literal(literal) => self.literal(literal),
+            ClassSetItem::Range(range) => {
+                self.literal(&range.start)?;
+                self.out.push('-');
+                self.literal(&range.end)
+            }
+            ClassSetItem::Perl(class) if self.options.i && class.kind == ClassPerlKind::Word => {
+                refuse("`\\w` in brackets together with the option `i`")
+            }
+            ClassSetItem::Perl(class) => {
+                self.out.push_str(ascii(class));
+                Ok(())
+            }
+            _ => refuse("brackets in brackets, or `\\p`"),
+        }
+    }
+
+    fn group(&mut self, group: &Group, place: Place) -> Result<(), String> {
+        let text = self.text(&group.span);
+        let is_plain = match &group.kind {
+            GroupKind::CaptureIndex(_) => !text[1..].trim_start().starts_with('?'),
+            GroupKind::NonCapturing(flags) => flags.items.is_empty() && text.starts_with("(?:"),
+            GroupKind::CaptureName { .. } => false,
+        };
+        if !is_plain {
+            return refuse("a group other than `(..)` and `(?:..)`");
+        }
+        self.out.push_str("(?:");
+        self.node(&group.ast, place)?;
+        self.out.push(')');
+        Ok(())
+    }
+
+    fn repetition(&mut self, repetition: &Repetition, place: Place) -> Result<(), String> {
+        match &*repetition.ast {
+            Ast::Repetition(_) => return refuse("a repetition of a repetition"),
+            Ast::Assertion(_) | Ast::Empty(_) => return refuse("a repetition of nothing"),
+            _ => {}
+        }
+        let span = &repetition.op.span;
+        self.refuse_white_space(span)?;
+        if self.options.x && self.source[..span.start.offset].ends_with(|c: char| c.is_whitespace()) {
+            return refuse("white space before a repetition");
+        }
+        if self.text(span).starts_with("{,") {
+            return refuse("a repetition without a lower bound");
+        }
+        let is_unbounded = is_unbounded(&repetition.op.kind);
+        if is_unbounded && place.unbounded {
+            return refuse("a repetition without bound in another");
+        }
+        let inner = Place { repeated: true, unbounded: place.unbounded || is_unbounded, ..place };
+        self.node(&repetition.ast, inner)?;
+        self.out.push_str(&self.source[span.start.offset..span.end.offset]);
+        Ok(())
+    }
+
+    fn refuse_white_space(&self, span: &Span) -> Result<(), String> {
+        let has_white_space = self.options.x && self.text(span).contains(char::is_whitespace);
+        if has_white_space {
+            refuse("white space inside of a token together with the option `x`")
+        } else {
+            Ok(())
+        }
+    }
+
+    fn text(&self, span: &Span) -> &str {
+        &self.source[span.start.offset..span.end.offset]
+    }
+}
+
+const fn is_unbounded(kind: &RepetitionKind) -> bool {
+    match kind {
+        RepetitionKind::ZeroOrMore | RepetitionKind::OneOrMore => true,
+        RepetitionKind::Range(range) => matches!(range, RepetitionRange::AtLeast(_)),
+        RepetitionKind::ZeroOrOne => false,
+    }
+}
+
+/// A class as PCRE knows it, to stand in brackets.
+const fn ascii(class: &ClassPerl) -> &'static str {
+    match (&class.kind, class.negated) {
+        (ClassPerlKind::Digit, false) => "[:digit:]",
+        (ClassPerlKind::Digit, true) => "[:^digit:]",
+        (ClassPerlKind::Space, false) => "[:space:]",
+        (ClassPerlKind::Space, true) => "[:^space:]",
+        (ClassPerlKind::Word, false) => "[:word:]",
+        (ClassPerlKind::Word, true) => "[:^word:]",
+    }
+}
+
+fn refuse<T>(what: &str) -> Result<T, String> {
+    Err(format!("The pattern must not have {what}."))
+}

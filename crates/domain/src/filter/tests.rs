@@ -1,0 +1,244 @@
+//! Tests of filters: tables of what matches, what is refused and what MongoDB gets. Whether MongoDB agrees is
+//! asked by the differential test of the store.
+
+use super::Filter;
+use crate::document::NewDocument;
+use crate::error::ErrorCode;
+use crate::limits::{FILTER_LIST_MAX_ITEMS, FILTER_MAX_LEVELS, FILTER_MAX_NODES};
+use bson::{Bson, RawDocumentBuf};
+
+fn document(json: &str) -> RawDocumentBuf {
+    let document = NewDocument::parse(json, 1 << 20).unwrap();
+    document.with_id(|| bson::oid::ObjectId::from_bytes([7; 12]).into())
+}
+
+fn filter(json: &str) -> Filter {
+    Filter::parse(json, "").unwrap_or_else(|error| panic!("{json}: {error} {:?}", error.fields()))
+}
+
+#[test]
+fn filters_match_as_mongodbs() {
+    for (json, matching, others) in [
+        ("{}", &["{}"][..], &[][..]),
+        (r#"{"a":1}"#, &[r#"{"a":1.0}"#, r#"{"a":[2,1]}"#], &["{}", r#"{"a":[[1]]}"#, r#"{"a":"1"}"#]),
+        (r#"{"a":null}"#, &["{}", r#"{"a":null}"#, r#"{"a":[null]}"#], &[r#"{"a":0}"#, r#"{"a":[]}"#]),
+        (r#"{"a.b":null}"#, &["{}", r#"{"a":1}"#, r#"{"a":[{}]}"#], &[r#"{"a":[]}"#, r#"{"a":[1]}"#]),
+        (r#"{"a":[1,2]}"#, &[r#"{"a":[1,2]}"#, r#"{"a":[[1,2]]}"#], &[r#"{"a":[2,1]}"#, r#"{"a":1}"#]),
+        (r#"{"a":{"b":1}}"#, &[r#"{"a":{"b":1}}"#], &[r#"{"a":{"b":1,"c":1}}"#, r#"{"a":{}}"#]),
+        (r#"{"a":{"$gt":1}}"#, &[r#"{"a":1.5}"#, r#"{"a":[0,2]}"#], &[r#"{"a":"x"}"#, r#"{"a":1}"#, "{}"]),
+        (r#"{"a":{"$ne":1}}"#, &["{}", r#"{"a":[2]}"#], &[r#"{"a":[1,2]}"#]),
+        (r#"{"a":{"$in":[1,null]}}"#, &["{}", r#"{"a":[1]}"#], &[r#"{"a":2}"#]),
+        (r#"{"a":{"$nin":[1,null]}}"#, &[r#"{"a":2}"#, r#"{"a":[]}"#], &["{}", r#"{"a":[1]}"#]),
+        (r#"{"a":{"$in":[]}}"#, &[], &["{}", r#"{"a":[]}"#]),
+        (r#"{"a":{"$exists":true}}"#, &[r#"{"a":null}"#, r#"{"a":[]}"#], &["{}"]),
+        (r#"{"a.b":{"$exists":false}}"#, &["{}", r#"{"a":[]}"#, r#"{"a":[1]}"#], &[r#"{"a":[{"b":1},{}]}"#]),
+        (r#"{"a":{"$all":[1,2]}}"#, &[r#"{"a":[2,3,1]}"#], &[r#"{"a":1}"#]),
+        (r#"{"a":{"$all":[]}}"#, &[], &[r#"{"a":[]}"#]),
+        (r#"{"a":{"$size":0}}"#, &[r#"{"a":[]}"#], &["{}", r#"{"a":[1]}"#]),
+        (r#"{"a":{"$elemMatch":{"$gt":1,"$lt":3}}}"#, &[r#"{"a":[0,2]}"#], &[r#"{"a":[0,4]}"#, r#"{"a":2}"#]),
+        (
+            r#"{"a":{"$elemMatch":{"b":1,"c":2}}}"#,
+            &[r#"{"a":[{"b":1,"c":2}]}"#],
+            &[r#"{"a":[{"b":1},{"c":2}]}"#],
+        ),
+        (r#"{"a":{"$not":{"$gt":1}}}"#, &["{}", r#"{"a":1}"#], &[r#"{"a":[0,2]}"#]),
+        (r#"{"$or":[{"a":1},{"b":1}]}"#, &[r#"{"b":1}"#], &["{}"]),
+        (r#"{"$nor":[{"a":1},{"b":1}]}"#, &["{}"], &[r#"{"b":1}"#]),
+        (r#"{"a.0":1}"#, &[r#"{"a":[1,2]}"#, r#"{"a":{"0":1}}"#, r#"{"a":[{"0":1}]}"#], &[r#"{"a":[2,1]}"#]),
+        (
+            r#"{"a":{"$regex":"^B","$options":"i"}}"#,
+            &[r#"{"a":"bc"}"#, r#"{"a":["x","B"]}"#],
+            &[r#"{"a":"ab"}"#],
+        ),
+        (r#"{"a":{"$gte":{"$minKey":1}}}"#, &["{}", r#"{"a":1}"#], &[]),
+        (
+            r#"{"a":{"$gt":{"$numberDouble":"NaN"}}}"#,
+            &[],
+            &[r#"{"a":1}"#, r#"{"a":{"$numberDouble":"NaN"}}"#],
+        ),
+        (
+            r#"{"a":{"$lte":{"$numberDouble":"NaN"}}}"#,
+            &[r#"{"a":{"$numberDecimal":"NaN"}}"#],
+            &[r#"{"a":1}"#],
+        ),
+    ] {
+        let filter = filter(json);
+        matching.iter().for_each(|each| assert!(filter.matches(&document(each)), "{json} {each}"));
+        others.iter().for_each(|each| assert!(!filter.matches(&document(each)), "{json} {each}"));
+    }
+}
+
+#[test]
+fn every_operator_outside_the_list_is_refused_where_it_stands() {
+    const OTHERS: [&str; 30] = [
+        "$where",
+        "$expr",
+        "$text",
+        "$jsonSchema",
+        "$comment",
+        "$mod",
+        "$type",
+        "$bitsAllSet",
+        "$bitsAnyClear",
+        "$geoWithin",
+        "$near",
+        "$nearSphere",
+        "$geoIntersects",
+        "$function",
+        "$accumulator",
+        "$rand",
+        "$sampleRate",
+        "$alwaysTrue",
+        "$alwaysFalse",
+        "$slice",
+        "$meta",
+        "$ref",
+        "$id",
+        "$db",
+        "$prefix",
+        "$query",
+        "$",
+        "$EQ",
+        "$eq ",
+        "$internalExprEq",
+    ];
+    for operator in OTHERS {
+        for (json, pointer) in [
+            (format!(r#"{{"{operator}":1}}"#), ""),
+            (format!(r#"{{"a":{{"{operator}":1}}}}"#), "/a"),
+            (format!(r#"{{"a":{{"$gt":0,"{operator}":1}}}}"#), "/a"),
+            (format!(r#"{{"a":{{"b":0,"{operator}":1}}}}"#), "/a"),
+            (format!(r#"{{"a":{{"$not":{{"{operator}":1}}}}}}"#), "/a/$not"),
+            (format!(r#"{{"a":{{"$eq":{{"b":[{{"{operator}":1}}]}}}}}}"#), "/a/$eq/b/0"),
+            (format!(r#"{{"a":{{"$in":[{{"{operator}":1}}]}}}}"#), "/a/$in/0"),
+            (format!(r#"{{"a":{{"$elemMatch":{{"{operator}":1}}}}}}"#), "/a/$elemMatch"),
+            (
+                format!(r#"{{"a":{{"$all":[{{"$elemMatch":{{"b":{{"{operator}":1}}}}}}]}}}}"#),
+                "/a/$all/0/$elemMatch/b",
+            ),
+            (format!(r#"{{"$and":[{{"$or":[{{"$nor":[{{"{operator}":1}}]}}]}}]}}"#), "/$and/0/$or/0/$nor/0"),
+        ] {
+            let error = Filter::parse(&json, "?filter").expect_err(&json);
+            assert_eq!(error.code(), ErrorCode::InvalidInput);
+            let fields = error.fields();
+            assert_eq!(fields.len(), 1, "{json} {fields:?}");
+            assert_eq!(fields[0].pointer, format!("?filter{pointer}/{operator}"));
+            assert!(fields[0].detail.contains('$'), "{json} {fields:?}");
+        }
+    }
+}
+
+#[test]
+fn what_mongodb_refuses_or_we_cannot_do_is_refused() {
+    for json in [
+        r#"{"":1}"#,
+        r#"{"a.":1}"#,
+        r#"{".a":1}"#,
+        r#"{"a..b":1}"#,
+        r#"{"a.$b":1}"#,
+        r#"{"a\u0000":1}"#,
+        r#"{"a":1,"a":2}"#,
+        r#"{"a":{"$gt":1,"$gt":2}}"#,
+        r#"{"$and":[]}"#,
+        r#"{"$and":{}}"#,
+        r#"{"$or":[1]}"#,
+        r#"{"$nor":[]}"#,
+        r#"{"$not":{"a":1}}"#,
+        r#"{"a":{"$not":{}}}"#,
+        r#"{"a":{"$not":1}}"#,
+        r#"{"a":{"$not":{"b":1}}}"#,
+        r#"{"a":{"$in":1}}"#,
+        r#"{"a":{"$nin":{}}}"#,
+        r#"{"a":{"$all":1}}"#,
+        r#"{"a":{"$all":[{"$elemMatch":{}},1]}}"#,
+        r#"{"a":{"$all":[1,{"$elemMatch":{}}]}}"#,
+        r#"{"a":{"$all":[{"$elemMatch":{},"$gt":1}]}}"#,
+        r#"{"a":{"$elemMatch":1}}"#,
+        r#"{"a":{"$elemMatch":[]}}"#,
+        r#"{"a":{"$elemMatch":{"$oid":"65f0a1b2c3d4e5f601234567"}}}"#,
+        r#"{"a":{"$size":-1}}"#,
+        r#"{"a":{"$size":1.5}}"#,
+        r#"{"a":{"$size":"1"}}"#,
+        r#"{"a":{"$exists":"x"}}"#,
+        r#"{"a":{"$options":"i"}}"#,
+        r#"{"a":{"$regex":1}}"#,
+        r#"{"a":{"$regex":"a","$options":1}}"#,
+        r#"{"a":{"$regex":"a","$options":"g"}}"#,
+        r#"{"a":{"$regex":"a","$options":"ii"}}"#,
+        r#"{"a":{"$undefined":true}}"#,
+        r#"{"a":{"$in":[{"$undefined":true}]}}"#,
+        r#"{"a":{"$regularExpression":{"pattern":"a","options":""}}}"#,
+        r#"{"a":{"$ne":{"$regularExpression":{"pattern":"a","options":""}}}}"#,
+        r#"{"a":{"$in":[{"$regularExpression":{"pattern":"a","options":""}}]}}"#,
+        r#"{"a":{"$gt":1,"b":2}}"#,
+        r#"{"a":{"b.c":1}}"#,
+    ] {
+        let error = Filter::parse(json, "").expect_err(json);
+        assert_eq!(error.code(), ErrorCode::InvalidInput, "{json}");
+        assert_eq!(error.fields().len(), 1, "{json} {:?}", error.fields());
+    }
+}
+
+#[test]
+fn no_path_reaches_the_reserved_field() {
+    for path in ["_tenantry", "_tenantry.x", "_tenantry.0"] {
+        for json in [
+            format!(r#"{{"{path}":1}}"#),
+            format!(r#"{{"{path}":{{"$exists":true}}}}"#),
+            format!(r#"{{"$or":[{{"a":1}},{{"{path}":1}}]}}"#),
+            format!(r#"{{"$nor":[{{"$and":[{{"{path}":{{"$elemMatch":{{"a":1}}}}}}]}}]}}"#),
+        ] {
+            assert!(Filter::parse(&json, "").is_err(), "{json}");
+        }
+    }
+    // Within an array of the user's it is a field like any other.
+    assert!(
+        filter(r#"{"a":{"$elemMatch":{"_tenantry":1}}}"#).matches(&document(r#"{"a":[{"_tenantry":1}]}"#))
+    );
+}
+
+#[test]
+fn filters_are_bounded_and_the_bound_is_named() {
+    let list = |length: usize| vec!["1"; length].join(",");
+    let nested = |levels: usize| format!("{}{{}}{}", "{\"$and\":[".repeat(levels), "]}".repeat(levels));
+    let wide = |nodes: usize| {
+        let fields: Vec<_> = (0..nodes).map(|number| format!("\"f{number}\":1")).collect();
+        format!("{{{}}}", fields.join(","))
+    };
+    for (good, bad, bound) in [
+        (
+            format!(r#"{{"a":{{"$in":[{}]}}}}"#, list(FILTER_LIST_MAX_ITEMS)),
+            format!(r#"{{"a":{{"$in":[{}]}}}}"#, list(FILTER_LIST_MAX_ITEMS + 1)),
+            FILTER_LIST_MAX_ITEMS,
+        ),
+        (nested(FILTER_MAX_LEVELS), nested(FILTER_MAX_LEVELS + 1), FILTER_MAX_LEVELS),
+        (wide(FILTER_MAX_NODES), wide(FILTER_MAX_NODES + 1), FILTER_MAX_NODES),
+    ] {
+        filter(&good);
+        let error = Filter::parse(&bad, "").unwrap_err();
+        assert_eq!(error.fields().len(), 1);
+        assert!(error.fields()[0].detail.contains(&bound.to_string()), "{:?}", error.fields());
+    }
+    let deep = format!("{}1{}", "{\"a\":".repeat(1_000_000), "}".repeat(1_000_000));
+    assert_eq!(Filter::parse(&deep, "").unwrap_err().code(), ErrorCode::InvalidJson);
+}
+
+#[test]
+fn mongodb_gets_what_was_understood_under_the_prefix() {
+    for (json, plain, prefixed) in [
+        (r#"{"a":1}"#, r#"{ "a": { "$eq": 1 } }"#, r#"{ "doc.a": { "$eq": 1 } }"#),
+        (
+            r#"{"$or":[{"a.b":{"$regex":"x"}},{"c":{"$elemMatch":{"d":null}}}]}"#,
+            r#"{ "$or": [{ "a.b": { "$regex": "x", "$options": "" } }, { "c": { "$elemMatch": { "d": { "$eq": null } } } }] }"#,
+            r#"{ "$or": [{ "doc.a.b": { "$regex": "x", "$options": "" } }, { "doc.c": { "$elemMatch": { "d": { "$eq": null } } } }] }"#,
+        ),
+        (
+            r#"{"a":{"$not":{"$all":[1],"$size":2}}}"#,
+            r#"{ "a": { "$not": { "$all": [1], "$size": 2 } } }"#,
+            r#"{ "doc.a": { "$not": { "$all": [1], "$size": 2 } } }"#,
+        ),
+    ] {
+        let text = |prefix| Bson::from(filter(json).to_mongodb(prefix)).to_string().replace(": [ ", ": [");
+        assert_eq!((text(""), text("doc.")), (plain.to_owned(), prefixed.to_owned()));
+    }
+}

@@ -1,0 +1,161 @@
+//! Which fields of a document are shown: a list of paths to include, or one of paths to leave out.
+//!
+//! As MongoDB's find projects: a path goes through every document of every array; a number in it is a name like
+//! any other. What a newcomer gets wrong: including `a.b` shows `{}` where `a` is a document without `b`, and
+//! drops an `a` that is a plain value; excluding it leaves such an `a` alone.
+
+use crate::document::{ID_FIELD, Part, Path, RESERVED_FIELD, fields, items};
+use crate::limits::PROJECTION_MAX_PATHS;
+use bson::raw::{CString, RawArrayBuf, RawBson};
+use bson::{Bson, Document, RawArray, RawBsonRef, RawDocument, RawDocumentBuf};
+
+/// Which fields are shown.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Projection {
+    paths: Vec<Path>,
+    mode: Mode,
+    /// Whether the `_id` is shown, unless a path goes into it.
+    id: bool,
+    tree: Node,
+}
+
+/// What the paths are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Include,
+    Exclude,
+}
+
+/// The paths as a tree: what is chosen below each name; a leaf is chosen whole.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Node(Vec<(Box<str>, Node)>);
+
+impl Default for Projection {
+    fn default() -> Self {
+        Self { paths: Vec::new(), mode: Mode::Exclude, id: true, tree: Node::default() }
+    }
+}
+
+impl Projection {
+    /// Reads `a,b.c`, which includes, or `-a,-b.c`, which excludes. `-_id` goes with both.
+    ///
+    /// # Errors
+    /// The sentence that says what is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let mut projection = Self::default();
+        let mut modes = Vec::new();
+        for part in text.split(',') {
+            let (path, mode) = match part.strip_prefix('-') {
+                Some(path) => (Path::parse(path)?, Mode::Exclude),
+                None => (Path::parse(part)?, Mode::Include),
+            };
+            if path.as_str() == ID_FIELD && mode == Mode::Exclude {
+                projection.id = false;
+                continue;
+            }
+            projection.tree.insert(path.parts())?;
+            projection.paths.push(path);
+            modes.push(mode);
+        }
+        if projection.paths.len() > PROJECTION_MAX_PATHS {
+            return Err(format!("Must have at most {PROJECTION_MAX_PATHS} paths."));
+        }
+        if let Some(mode) = modes.first() {
+            projection.mode = *mode;
+        }
+        if modes.iter().any(|mode| *mode != projection.mode) {
+            return Err("Must either include or exclude; only `-_id` goes with both.".into());
+        }
+        if !projection.id && projection.paths.iter().any(|path| path.head() == ID_FIELD) {
+            return Err("Must not name the `_id` twice.".into());
+        }
+        Ok(projection)
+    }
+
+    /// For MongoDB, with `prefix` before each path.
+    #[must_use]
+    pub fn to_mongodb(&self, prefix: &str) -> Document {
+        let value = Bson::Int32(if self.mode == Mode::Include { 1 } else { 0 });
+        let chosen = self.paths.iter().map(|path| (format!("{prefix}{path}"), value.clone()));
+        let hidden = (!self.id).then(|| (format!("{prefix}{ID_FIELD}"), Bson::Int32(0)));
+        chosen.chain(hidden).collect()
+    }
+
+    /// What is shown of `document`. What is reserved never is.
+    #[must_use]
+    pub fn apply(&self, document: &RawDocument) -> RawDocumentBuf {
+        let mut shown = RawDocumentBuf::new();
+        for (name, value) in fields(document) {
+            if name == RESERVED_FIELD {
+                continue;
+            }
+            if name == ID_FIELD && self.tree.get(name).is_none() {
+                append(&mut shown, name, self.id.then(|| RawBson::from(value)));
+            } else {
+                append(&mut shown, name, self.field(&self.tree, name, value));
+            }
+        }
+        shown
+    }
+
+    fn field(&self, node: &Node, name: &str, value: RawBsonRef<'_>) -> Option<RawBson> {
+        match (node.get(name), self.mode) {
+            (None, Mode::Include) => None,
+            (None, Mode::Exclude) => Some(RawBson::from(value)),
+            (Some(below), mode) if below.0.is_empty() => {
+                (mode == Mode::Include).then(|| RawBson::from(value))
+            }
+            (Some(below), _) => self.value(below, value),
+        }
+    }
+
+    fn value(&self, node: &Node, value: RawBsonRef<'_>) -> Option<RawBson> {
+        match value {
+            RawBsonRef::Document(document) => Some(RawBson::Document(self.document(node, document))),
+            RawBsonRef::Array(array) => Some(RawBson::Array(self.array(node, array))),
+            other => (self.mode == Mode::Exclude).then(|| RawBson::from(other)),
+        }
+    }
+
+    fn document(&self, node: &Node, document: &RawDocument) -> RawDocumentBuf {
+        let mut shown = RawDocumentBuf::new();
+        for (name, value) in fields(document) {
+            append(&mut shown, name, self.field(node, name, value));
+        }
+        shown
+    }
+
+    fn array(&self, node: &Node, array: &RawArray) -> RawArrayBuf {
+        let mut shown = RawArrayBuf::new();
+        items(array).filter_map(|item| self.value(node, item)).for_each(|item| shown.push(item));
+        shown
+    }
+}
+
+fn append(document: &mut RawDocumentBuf, name: &str, value: Option<RawBson>) {
+    // A name that was read from BSON has no NUL.
+    if let (Some(value), Ok(name)) = (value, CString::try_from(name)) {
+        document.append(name, value);
+    }
+}
+
+impl Node {
+    fn get(&self, name: &str) -> Option<&Self> {
+        self.0.iter().find(|(each, _)| **each == *name).map(|(_, node)| node)
+    }
+
+    fn insert(&mut self, parts: &[Part]) -> Result<(), String> {
+        const COLLISION: &str = "A path stands twice, or is a part of another.";
+        let Some((part, rest)) = parts.split_first() else { return Ok(()) };
+        let existing = self.0.iter().position(|(name, _)| *name == part.name);
+        let node = match existing {
+            Some(index) if rest.is_empty() || self.0[index].1.0.is_empty() => return Err(COLLISION.into()),
+            Some(index) => &mut self.0[index].1,
+            None => {
+                self.0.push((part.name.clone(), Self::default()));
+                &mut self.0.last_mut().ok_or(COLLISION)?.1
+            }
+        };
+        node.insert(rest)
+    }
+}

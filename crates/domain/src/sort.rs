@@ -1,0 +1,105 @@
+//! Sort orders of documents, as MongoDB sorts.
+//!
+//! A document sorts by its lowest entry ([`crate::document::index_entries`]), by its highest where the direction
+//! is down; a missing field is `null`. The `_id` always ends the order, so that no two documents are equal in it.
+//! What a newcomer gets wrong: with several keys it is one entry that counts, not the lowest value of each key.
+
+use crate::document::key;
+use crate::document::order::{Direction, compare};
+use crate::document::{ID_FIELD, Path, index_entries};
+use crate::limits::SORT_MAX_KEYS;
+use bson::{Bson, Document, RawBsonRef, RawDocument};
+use std::cmp::Ordering;
+
+/// One key of a sort order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SortKey {
+    /// The path.
+    pub path: Path,
+    /// Up or down.
+    pub direction: Direction,
+}
+
+/// A sort order; its last key is the `_id`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sort(Vec<SortKey>);
+
+impl Default for Sort {
+    fn default() -> Self {
+        Self::new(Vec::new())
+    }
+}
+
+impl Sort {
+    /// Reads `a,-b.c`: paths joined by commas, `-` before those that go down.
+    ///
+    /// # Errors
+    /// The sentence that says what is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let mut keys: Vec<SortKey> = Vec::new();
+        for part in text.split(',') {
+            let (path, direction) = match part.strip_prefix('-') {
+                Some(path) => (path, Direction::Descending),
+                None => (part, Direction::Ascending),
+            };
+            let path = Path::parse(path)?;
+            if keys.iter().any(|key| key.path == path) {
+                return Err("A path stands twice.".into());
+            }
+            keys.push(SortKey { path, direction });
+        }
+        if keys.len() > SORT_MAX_KEYS {
+            return Err(format!("Must have at most {SORT_MAX_KEYS} keys."));
+        }
+        Ok(Self::new(keys))
+    }
+
+    /// What stands behind the `_id` decides nothing.
+    fn new(mut keys: Vec<SortKey>) -> Self {
+        match keys.iter().position(|key| key.path.as_str() == ID_FIELD) {
+            Some(id) => keys.truncate(id + 1),
+            None => keys.push(SortKey {
+                path: Path::parse(ID_FIELD).expect("it is a path"),
+                direction: Direction::Ascending,
+            }),
+        }
+        Self(keys)
+    }
+
+    /// The keys, the `_id` last.
+    #[must_use]
+    pub fn keys(&self) -> &[SortKey] {
+        &self.0
+    }
+
+    /// For MongoDB, with `prefix` before each path.
+    #[must_use]
+    pub fn to_mongodb(&self, prefix: &str) -> Document {
+        let key = |key: &SortKey| {
+            let direction = if key.direction == Direction::Ascending { 1 } else { -1 };
+            (format!("{prefix}{}", key.path), Bson::Int32(direction))
+        };
+        self.0.iter().map(key).collect()
+    }
+
+    /// Bytes whose order is the order of the documents.
+    ///
+    /// # Errors
+    /// The sentence that says why `document` cannot be sorted so; then MongoDB fails, too.
+    pub fn key(&self, document: &RawDocument) -> Result<Vec<u8>, String> {
+        let paths: Vec<_> = self.0.iter().map(|key| &key.path).collect();
+        let entries = index_entries(document, &paths)?;
+        let first = entries.into_iter().min_by(|a, b| self.compare(a, b)).unwrap_or_default();
+        let mut bytes = Vec::with_capacity(first.len() * 16);
+        for (value, sort) in first.iter().zip(&self.0) {
+            key::append(*value, sort.direction, &mut bytes);
+        }
+        Ok(bytes)
+    }
+
+    fn compare(&self, a: &[RawBsonRef<'_>], b: &[RawBsonRef<'_>]) -> Ordering {
+        let orders =
+            self.0.iter().zip(a.iter().zip(b)).map(|(key, (a, b))| key.direction.apply(compare(*a, *b)));
+        orders.fold(Ordering::Equal, Ordering::then)
+    }
+}
