@@ -72,13 +72,25 @@ impl Projection {
         Ok(projection)
     }
 
-    /// For MongoDB, with `prefix` before each path.
+    /// For MongoDB, with `prefix` (such as `doc.`) before each path.
     #[must_use]
     pub fn to_mongodb(&self, prefix: &str) -> Document {
         let value = Bson::Int32(if self.mode == Mode::Include { 1 } else { 0 });
         let chosen = self.paths.iter().map(|path| (format!("{prefix}{path}"), value.clone()));
-        let hidden = (!self.id).then(|| (format!("{prefix}{ID_FIELD}"), Bson::Int32(0)));
-        chosen.chain(hidden).collect()
+        chosen
+            .chain(self.id_for_mongodb(prefix).map(|value| (format!("{prefix}{ID_FIELD}"), value)))
+            .collect()
+    }
+
+    /// Only at the top does MongoDB show an `_id` unasked, or hide it from what is otherwise included.
+    fn id_for_mongodb(&self, prefix: &str) -> Option<Bson> {
+        let is_top = prefix.is_empty();
+        match self.mode {
+            _ if self.tree.get(ID_FIELD).is_some() => None,
+            Mode::Include if self.id => (!is_top).then_some(Bson::Int32(1)),
+            Mode::Include => is_top.then_some(Bson::Int32(0)),
+            Mode::Exclude => (!self.id).then_some(Bson::Int32(0)),
+        }
     }
 
     /// What is shown of `document`. What is reserved never is.

@@ -9,7 +9,7 @@
 //!   text: allowed at the beginning of a pattern that cannot match nothing.
 //! - with the option `i` a pattern must be ASCII: the two fold other letters by different tables.
 //! - with the option `x` the two ignore different white space: none in brackets, none before a repetition, none
-//!   inside a token, none but ASCII.
+//!   inside a token, none but ASCII; and MongoDB loses its place in a comment.
 //! - `[a&&b]`, `[a[b]]`, `[[:alpha:]]`, `\p{..}`, `\v`, `\u0041`, `\<`, `\b{start}`, `{,3}`, names of groups and
 //!   inline options are read differently, or by one of the two alone. A repetition of a repetition, `a*+`, is
 //!   "possessive" in PCRE. Look-around, back references and the like are PCRE's alone.
@@ -52,8 +52,12 @@ impl Pattern {
             return refuse("white space outside ASCII together with the option `x`");
         }
         let mut parser = ParserBuilder::new().ignore_whitespace(options_set.x).build();
-        let ast =
-            parser.parse(text).map_err(|error| format!("The pattern is not allowed: {}.", error.kind()))?;
+        let parsed = parser.parse_with_comments(text);
+        let parsed = parsed.map_err(|error| format!("The pattern is not allowed: {}.", error.kind()))?;
+        if !parsed.comments.is_empty() {
+            return refuse("comments");
+        }
+        let ast = parsed.ast;
         let mut translator =
             Translator { source: text, options: options_set, out: String::new(), line_start: false };
         translator.node(&ast, Place { head: true, tail: true, repeated: false, unbounded: false })?;
