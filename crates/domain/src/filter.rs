@@ -40,6 +40,7 @@ enum Clause {
 enum Predicate {
     Compare(Comparison, RawBson),
     NotEqual(RawBson),
+    /// One of these, which are in order.
     In(Vec<RawBson>),
     NotIn(Vec<RawBson>),
     /// Each of these is there.

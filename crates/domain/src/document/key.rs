@@ -126,17 +126,18 @@ fn append_number(number: Option<Number>, key: &mut Vec<u8>) {
     }
 }
 
-/// The exponent, then the digits, two in a byte and each pair one higher, so that 0 can end them.
+/// The exponent, then the digits, two in a byte and each pair one higher, so that 0 can end them. Where more
+/// digits would follow, all 17 pairs and 1.
 fn append_magnitude(magnitude: Magnitude, key: &mut Vec<u8>) {
     const LOW: u128 = 10_u128.pow(18);
     key.extend((magnitude.exponent ^ i16::MIN).to_be_bytes());
     let start = key.len();
     append_pairs(magnitude.digits / LOW, 8, key);
     append_pairs(magnitude.digits % LOW, 9, key);
-    while key.len() > start && key.last() == Some(&1) {
+    while !magnitude.goes_on && key.len() > start && key.last() == Some(&1) {
         key.pop();
     }
-    key.push(0);
+    key.push(magnitude.goes_on.into());
 }
 
 fn append_pairs(digits: u128, pairs: u32, key: &mut Vec<u8>) {

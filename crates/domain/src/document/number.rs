@@ -1,13 +1,20 @@
-//! What a number is worth, whatever type it has: the one form in which all four types compare.
+//! What a number is worth, whatever type it has: the one form in which all four types compare, exactly.
 //!
-//! MongoDB compares a double with a decimal after rounding the double to 34 digits. That rounding keeps doubles
-//! apart and in their order, so it can be done for every comparison, and numbers have one order.
+//! A Decimal128 has at most 34 digits and a double up to 767, but two doubles differ in the first 17. So 34 digits
+//! and whether more follow tell any two numbers apart. What a newcomer gets wrong: the double `0.1` is a little
+//! more than the decimal `0.1`, and MongoDB says so.
 
 use bson::{Decimal128, RawBsonRef};
-use std::cmp::Ordering;
+use std::cmp::{Ordering, Reverse};
 
-/// Decimal digits of a number at most: those of a Decimal128.
+/// Decimal digits that are told apart: those of a Decimal128.
 const DIGITS: u32 = 34;
+/// From here on a number has all of them.
+const FULL: u128 = 10_u128.pow(DIGITS - 1);
+/// By so many bits a mantissa of 53 can be shifted within 128.
+const BITS_ABOVE: i32 = 128 - 53;
+/// So many bits leave room for one more decimal digit within 128.
+const BITS_BELOW: i32 = -124;
 
 /// A number. The derived order of the variants is theirs; NaN is below all, and equal to itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,7 +24,7 @@ pub enum Number {
     /// Minus infinity.
     Lowest,
     /// Below zero: the magnitude, whose order is the reverse.
-    Negative(std::cmp::Reverse<Magnitude>),
+    Negative(Reverse<Magnitude>),
     /// Zero, with either sign.
     Zero,
     /// Above zero.
@@ -33,6 +40,8 @@ pub struct Magnitude {
     pub exponent: i16,
     /// From 10^33 to 10^34 - 1.
     pub digits: u128,
+    /// Whether other digits than 0 follow.
+    pub goes_on: bool,
 }
 
 impl Number {
@@ -48,31 +57,46 @@ impl Number {
     }
 
     fn of_integer(value: i64) -> Self {
-        Self::finite(value < 0, value.unsigned_abs().into(), 0)
+        Self::finite(value < 0, value.unsigned_abs().into(), 0, false)
     }
 
     fn of_double(value: f64) -> Self {
-        const INTEGERS: f64 = 9.0e15;
         if value.is_nan() {
             return Self::NaN;
         }
         if value.is_infinite() {
             return if value > 0.0 { Self::Highest } else { Self::Lowest };
         }
-        if value.fract() == 0.0 && value.abs() < INTEGERS {
-            #[expect(clippy::cast_possible_truncation, reason = "it is a whole number of less than 2^53")]
-            return Self::of_integer(value as i64);
+        let negative = value < 0.0;
+        let (mantissa, exponent) = parts(value);
+        match exponent {
+            0..=BITS_ABOVE => Self::finite(negative, mantissa << exponent, 0, false),
+            BITS_BELOW..0 => Self::of_fraction(negative, mantissa, exponent.unsigned_abs()),
+            _ => Self::of_printed(negative, value.abs()),
         }
-        Self::of_printed(value)
     }
 
-    /// Printing with 33 digits behind the point rounds exactly, to the nearest, half to even.
-    fn of_printed(value: f64) -> Self {
-        let text = format!("{:.33e}", value.abs());
+    /// `mantissa / 2^bits`, digit by digit.
+    fn of_fraction(negative: bool, mantissa: u128, bits: u32) -> Self {
+        let mask = (1_u128 << bits) - 1;
+        let (mut digits, mut rest, mut exponent) = (mantissa >> bits, mantissa & mask, 0);
+        while rest != 0 && digits < FULL {
+            rest *= 10;
+            digits = digits * 10 + (rest >> bits);
+            rest &= mask;
+            exponent -= 1;
+        }
+        Self::finite(negative, digits, exponent, rest != 0)
+    }
+
+    /// For the very large and the very small, which are rare: printed with all digits they may have.
+    fn of_printed(negative: bool, value: f64) -> Self {
+        let text = format!("{value:.800e}");
         let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-        let digits = mantissa.bytes().filter(u8::is_ascii_digit);
-        let digits = digits.fold(0, |sum, digit| sum * 10 + u128::from(digit - b'0'));
-        Self::finite(value < 0.0, digits, exponent.parse::<i32>().unwrap_or(0) - 33)
+        let mut all = mantissa.bytes().filter(u8::is_ascii_digit);
+        let digits = all.by_ref().take(34).fold(0, |sum, digit| sum * 10 + u128::from(digit - b'0'));
+        let goes_on = all.any(|digit| digit != b'0');
+        Self::finite(negative, digits, exponent.parse::<i32>().unwrap_or(0) - 33, goes_on)
     }
 
     /// The binary integer encoding of IEEE 754, in which BSON keeps decimals.
@@ -89,18 +113,36 @@ impl Number {
         let is_small = (bits >> 125) & 0b11 != 0b11;
         let coefficient = if is_small { bits & ((1 << 113) - 1) } else { 0 };
         let exponent = i32::try_from((bits >> 113) & 0x3fff).unwrap_or(0) - 6176;
-        Self::finite(negative, if coefficient < COEFFICIENTS { coefficient } else { 0 }, exponent)
+        Self::finite(negative, if coefficient < COEFFICIENTS { coefficient } else { 0 }, exponent, false)
     }
 
-    /// `coefficient * 10^exponent`.
-    fn finite(negative: bool, coefficient: u128, exponent: i32) -> Self {
+    /// `coefficient * 10^exponent`, and a little more if it goes on.
+    fn finite(negative: bool, coefficient: u128, exponent: i32, goes_on: bool) -> Self {
         let Some(log) = coefficient.checked_ilog10() else { return Self::Zero };
         let width = log + 1;
-        let digits = coefficient * 10_u128.pow(DIGITS - width);
-        let exponent = i16::try_from(exponent + log.cast_signed() + 1).unwrap_or(i16::MAX);
-        let magnitude = Magnitude { exponent, digits };
-        if negative { Self::Negative(std::cmp::Reverse(magnitude)) } else { Self::Positive(magnitude) }
+        let (digits, cut) = match width.checked_sub(DIGITS) {
+            None => (coefficient * 10_u128.pow(DIGITS - width), 0),
+            Some(more) => (coefficient / 10_u128.pow(more), coefficient % 10_u128.pow(more)),
+        };
+        let exponent = i16::try_from(exponent + width.cast_signed()).unwrap_or(i16::MAX);
+        let magnitude = Magnitude { exponent, digits, goes_on: goes_on || cut != 0 };
+        if negative { Self::Negative(Reverse(magnitude)) } else { Self::Positive(magnitude) }
     }
+}
+
+/// Mantissa and exponent of a finite double: `mantissa * 2^exponent`, the mantissa odd or 0.
+fn parts(value: f64) -> (u128, i32) {
+    let bits = value.to_bits();
+    let fraction = bits & ((1 << 52) - 1);
+    let biased = i32::try_from((bits >> 52) & 0x7ff).unwrap_or(0);
+    // Numbers below the normal ones lack the leading bit.
+    let (mantissa, exponent) =
+        if biased == 0 { (fraction, -1074) } else { (fraction | 1 << 52, biased - 1075) };
+    if mantissa == 0 {
+        return (0, 0);
+    }
+    let zeros = mantissa.trailing_zeros();
+    (u128::from(mantissa >> zeros), exponent + zeros.cast_signed())
 }
 
 /// Compares two numbers; the pairs that are common need no conversion.

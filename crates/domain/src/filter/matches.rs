@@ -80,8 +80,14 @@ fn is_equal(value: Option<RawBsonRef<'_>>, operand: &RawBson) -> bool {
     compares(value, Comparison::Equal, operand.as_raw_bson_ref())
 }
 
+/// Whether `value` is among `operands`, which are in order.
 fn is_one_of(value: Option<RawBsonRef<'_>>, operands: &[RawBson]) -> bool {
-    operands.iter().any(|operand| is_equal(value, operand))
+    let value = match value {
+        // No operand is undefined; what is missing equals null.
+        None | Some(RawBsonRef::Undefined) => RawBsonRef::Null,
+        Some(value) => value,
+    };
+    operands.binary_search_by(|operand| compare(operand.as_raw_bson_ref(), value)).is_ok()
 }
 
 /// Whether `value` compares with `operand` so. Values of different types do not compare, but for `null`, which

@@ -5,6 +5,7 @@
 
 use super::pattern::Pattern;
 use super::{Clause, Comparison, ElementMatch, Filter, Predicate};
+use crate::document::order::compare;
 use crate::document::{Json, Path, Problems, Reader, is_wrapper};
 use crate::error::Result;
 use crate::limits::{FILTER_LIST_MAX_ITEMS, FILTER_MAX_LEVELS, FILTER_MAX_NODES};
@@ -207,6 +208,7 @@ impl Parser {
         Some(value)
     }
 
+    /// Values in their order, none twice: there may be many, and they are searched for every document.
     fn list(&mut self, json: Json<'_>) -> Option<Vec<RawBson>> {
         let Json::Array(items) = json else {
             self.refuse("Must be a list of values.");
@@ -216,7 +218,10 @@ impl Parser {
             self.refuse(format!("Must have at most {FILTER_LIST_MAX_ITEMS} values."));
             return None;
         }
-        Some(self.each_item(items, Self::operand))
+        let mut operands = self.each_item(items, Self::operand);
+        operands.sort_by(|a, b| compare(a.as_raw_bson_ref(), b.as_raw_bson_ref()));
+        operands.dedup_by(|a, b| compare(a.as_raw_bson_ref(), b.as_raw_bson_ref()).is_eq());
+        Some(operands)
     }
 
     fn all(&mut self, json: Json<'_>) -> Option<Predicate> {

@@ -8,6 +8,36 @@ use mongodb::bson::{Binary, Bson, DateTime, Document, Regex, Timestamp, doc};
 
 const NAMES: [&str; 4] = ["a", "b", "0", "1"];
 const TEXTS: [&str; 7] = ["", "a", "b", "ab", "A", "a\0", "é"];
+const DOUBLES: [f64; 11] = [
+    -0.0,
+    0.5,
+    0.1,
+    f64::NAN,
+    f64::INFINITY,
+    f64::NEG_INFINITY,
+    9_007_199_254_740_993.0,
+    1e300,
+    f64::MAX,
+    5e-324,
+    1.234_567_890_123_456_8e37,
+];
+/// Some are one of the doubles, others a little less or more.
+const DECIMALS: [&str; 14] = [
+    "NaN",
+    "Infinity",
+    "-Infinity",
+    "-0E+3",
+    "0.1",
+    "0.5",
+    "9007199254740993",
+    "0.1000000000000000055511151231257827",
+    "0.1000000000000000055511151231257828",
+    "4.940656458412465441765687928682214E-324",
+    "1234567890123456752549132460679705E+4",
+    "1E-6000",
+    "-1E+6000",
+    "1E+6000",
+];
 /// How deep values go.
 const LEVELS: usize = 3;
 
@@ -49,30 +79,9 @@ fn number(chance: &mut Chance) -> Bson {
         3 => i64::from(small).into(),
         4 => f64::from(small).into(),
         5 => decimal(&format!("{small}.0")),
-        6 => (chance.one_of(&[
-            -0.0,
-            0.5,
-            0.1,
-            f64::NAN,
-            f64::INFINITY,
-            f64::NEG_INFINITY,
-            9_007_199_254_740_993.0,
-            1e300,
-        ]))
-        .into(),
-        7 => (chance.one_of(&[i64::MAX, i64::MIN, (1 << 53) + 1, 1 << 53])).into(),
-        8 => decimal(chance.one_of(&[
-            "NaN",
-            "Infinity",
-            "-Infinity",
-            "-0E+3",
-            "0.1",
-            "0.5",
-            "9007199254740993",
-            "0.1000000000000000055511151231257827",
-            "1E-6000",
-            "1E+6000",
-        ])),
+        6 => chance.one_of(&DOUBLES).into(),
+        7 => chance.one_of(&[i64::MAX, i64::MIN, (1 << 53) + 1, 1 << 53]).into(),
+        8 => decimal(chance.one_of(&DECIMALS)),
         _ => 1.into(),
     }
 }
