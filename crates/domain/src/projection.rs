@@ -171,3 +171,75 @@ impl Node {
         node.insert(rest)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bson::{doc, rawdoc};
+
+    #[test]
+    fn it_shows_what_is_included_or_not_excluded() {
+        let document = rawdoc! {
+            "_id": 1,
+            "_tenantry": { "revision": 7 },
+            "a": [{ "b": 1, "c": 2 }, 3, [{ "b": 4 }, 5]],
+            "d": { "b": { "c": 6 } },
+            "e": 7,
+        };
+        for (text, shown) in [
+            ("e", rawdoc! { "_id": 1, "e": 7 }),
+            ("e,-_id", rawdoc! { "e": 7 }),
+            ("a.b,e.x", rawdoc! { "_id": 1, "a": [{ "b": 1 }, [{ "b": 4 }]] }),
+            ("d.b.x,d.y", rawdoc! { "_id": 1, "d": { "b": {} } }),
+            ("a.0", rawdoc! { "_id": 1, "a": [{}, [{}]] }),
+            ("-a,-d.b.c", rawdoc! { "_id": 1, "d": { "b": {} }, "e": 7 }),
+            ("-a.b,-d,-e.x", rawdoc! { "_id": 1, "a": [{ "c": 2 }, 3, [{}, 5]], "e": 7 }),
+            ("-_id,-a,-d", rawdoc! { "e": 7 }),
+            ("_id", rawdoc! { "_id": 1 }),
+        ] {
+            assert_eq!(Projection::parse(text).unwrap().apply(&document), shown, "{text}");
+        }
+        let all = Projection::default().apply(&document);
+        assert!(all.get("_tenantry").unwrap().is_none() && all.get("a").unwrap().is_some());
+    }
+
+    #[test]
+    fn mongodb_gets_the_same_under_the_prefix() {
+        for (text, plain, prefixed) in [
+            ("a", doc! { "a": 1 }, doc! { "doc.a": 1, "doc._id": 1 }),
+            ("a,-_id", doc! { "a": 1, "_id": 0 }, doc! { "doc.a": 1 }),
+            ("-a", doc! { "a": 0 }, doc! { "doc.a": 0 }),
+            ("-_id", doc! { "_id": 0 }, doc! { "doc._id": 0 }),
+        ] {
+            let projection = Projection::parse(text).unwrap();
+            assert_eq!(
+                (projection.to_mongodb(""), projection.to_mongodb("doc.")),
+                (plain, prefixed),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_projection_is_refused() {
+        for text in [
+            "",
+            "a,-b",
+            "a,a",
+            "a,a.b",
+            "a.b,a",
+            "-a,-a.b",
+            "a..b",
+            "$a",
+            "a.$",
+            "_tenantry",
+            "_tenantry.x",
+            "-_id,_id",
+            "-_id,-_id.x",
+        ] {
+            assert!(Projection::parse(text).is_err(), "{text}");
+        }
+        let many: Vec<_> = (0..=PROJECTION_MAX_PATHS).map(|number| format!("a{number}")).collect();
+        assert!(Projection::parse(&many.join(",")).is_err());
+    }
+}

@@ -103,3 +103,64 @@ impl Sort {
         orders.fold(Ordering::Equal, Ordering::then)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bson::{RawDocumentBuf, doc, rawdoc};
+
+    fn order(sort: &str, documents: &[RawDocumentBuf]) -> Vec<i32> {
+        let sort = Sort::parse(sort).unwrap();
+        let mut documents: Vec<_> = documents.iter().collect();
+        documents.sort_by_key(|document| sort.key(document).unwrap());
+        documents.iter().map(|document| document.get_i32("_id").unwrap()).collect()
+    }
+
+    #[test]
+    fn an_array_sorts_by_its_lowest_value_up_and_by_its_highest_down() {
+        let documents = [
+            rawdoc! { "_id": 1, "a": [1, 9] },
+            rawdoc! { "_id": 2, "a": 5 },
+            rawdoc! { "_id": 3 },
+            rawdoc! { "_id": 4, "a": [] },
+            rawdoc! { "_id": 5, "a": "x" },
+            rawdoc! { "_id": 6, "a": null },
+        ];
+        assert_eq!(order("a", &documents), [4, 3, 6, 1, 2, 5]);
+        assert_eq!(order("-a", &documents), [5, 1, 2, 3, 6, 4]);
+        assert_eq!(order("-a,-_id", &documents), [5, 1, 2, 6, 3, 4]);
+    }
+
+    #[test]
+    fn one_entry_counts_for_all_keys() {
+        let documents = [
+            rawdoc! { "_id": 1, "a": [{ "x": 1, "y": 9 }, { "x": 2, "y": 0 }] },
+            rawdoc! { "_id": 2, "a": [{ "x": 1, "y": 5 }] },
+        ];
+        assert_eq!(order("a.x,a.y", &documents), [2, 1]);
+        let parallel = rawdoc! { "_id": 1, "a": [1], "b": [2] };
+        assert!(Sort::parse("a,b").unwrap().key(&parallel).is_err());
+    }
+
+    #[test]
+    fn the_id_ends_every_order() {
+        for (text, expected) in [
+            ("a", doc! { "doc.a": 1, "doc._id": 1 }),
+            ("-a,b.c", doc! { "doc.a": -1, "doc.b.c": 1, "doc._id": 1 }),
+            ("-_id", doc! { "doc._id": -1 }),
+            ("a,_id,b", doc! { "doc.a": 1, "doc._id": 1 }),
+        ] {
+            assert_eq!(Sort::parse(text).unwrap().to_mongodb("doc."), expected);
+        }
+        assert_eq!(Sort::default().to_mongodb(""), doc! { "_id": 1 });
+    }
+
+    #[test]
+    fn what_is_no_order_is_refused() {
+        for text in
+            ["", "a,,b", "a,a", "a,-a", "a,b,c,d", "-", "$a", "a.$b", "a..b", "_tenantry", "-_tenantry.x"]
+        {
+            assert!(Sort::parse(text).is_err(), "{text}");
+        }
+    }
+}

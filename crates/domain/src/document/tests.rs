@@ -1,12 +1,15 @@
 //! Tests of reading and writing documents, and of keys.
 
 use super::order::{Direction, compare};
-use super::{NewDocument, Path, index_entries, key, write_json};
+use super::{MergePatch, NewDocument, Path, index_entries, key, write_json};
 use crate::error::ErrorCode;
-use crate::limits::{DOCUMENT_DEFAULT_MAX_BYTES, DOCUMENT_MAX_LEVELS, JSON_MAX_LEVELS};
+use crate::filter::Filter;
+use crate::limits::{DOCUMENT_DEFAULT_MAX_BYTES, DOCUMENT_MAX_LEVELS, JSON_MAX_LEVELS, PATH_MAX_PARTS};
+use crate::projection::Projection;
+use crate::sort::Sort;
 use bson::oid::ObjectId;
 use bson::raw::RawBson;
-use bson::{Bson, DateTime, Decimal128, RawDocumentBuf, doc, rawdoc};
+use bson::{Bson, DateTime, Decimal128, RawBsonRef, RawDocumentBuf, doc, rawdoc};
 use proptest::prelude::*;
 
 fn read(json: &str) -> RawDocumentBuf {
@@ -130,6 +133,42 @@ fn depth_and_size_are_bounded() {
     let json = format!("{{\"a\":\"{}\"}}", "x".repeat(100));
     assert!(NewDocument::parse(&json, 4 + 1 + 2 + 4 + 101 + 1).is_ok());
     assert!(NewDocument::parse(&json, 4 + 1 + 2 + 4 + 101).is_err());
+}
+
+/// A document of `levels` levels, as MongoDB may hold one.
+fn nested(levels: usize) -> RawDocumentBuf {
+    (1..levels).fold(rawdoc! {}, |inner, level| {
+        if level % 2 == 0 {
+            rawdoc! { "a": [inner] }
+        } else {
+            rawdoc! { "a": inner }
+        }
+    })
+}
+
+/// The threads of the service have 2 MiB each, and a stack overflow ends the process.
+#[test]
+fn the_deepest_documents_need_little_stack() {
+    let work = || {
+        let json = format!(
+            "{}{{}}{}",
+            "{\"a\":".repeat(DOCUMENT_MAX_LEVELS - 1),
+            "}".repeat(DOCUMENT_MAX_LEVELS - 1)
+        );
+        let ours = read(&json);
+        MergePatch::parse(&json).unwrap().apply(&ours, DOCUMENT_DEFAULT_MAX_BYTES).unwrap();
+        // MongoDB stores no more than 200 levels, however they came to be.
+        let theirs = nested(200);
+        write_json(&theirs, &mut Vec::new());
+        assert!(!key::encode(&[(RawBsonRef::Document(&theirs), Direction::Ascending)]).is_empty());
+        assert!(compare(RawBsonRef::Document(&theirs), RawBsonRef::Document(&theirs)).is_eq());
+        let path = ["a"; PATH_MAX_PARTS].join(".");
+        assert!(!Projection::parse(&path).unwrap().apply(&theirs).is_empty());
+        assert!(Sort::parse(&path).unwrap().key(&theirs).is_ok());
+        assert!(Filter::parse(&format!("{{\"{path}\":{{\"$exists\":true}}}}"), "").unwrap().matches(&theirs));
+        assert!(MergePatch::parse("{}").unwrap().apply(&theirs, DOCUMENT_DEFAULT_MAX_BYTES).is_err());
+    };
+    std::thread::Builder::new().stack_size(1 << 20).spawn(work).unwrap().join().unwrap();
 }
 
 /// Values from the lowest to the highest, those on one line equal.

@@ -242,3 +242,123 @@ fn mongodb_gets_what_was_understood_under_the_prefix() {
         assert_eq!((text(""), text("doc.")), (plain.to_owned(), prefixed.to_owned()));
     }
 }
+
+#[test]
+fn a_pattern_means_what_it_means_in_pcre() {
+    for (pattern, options, matching, others) in [
+        ("", "", &["", "a"][..], &[][..]),
+        ("a$", "", &["a", "ba\n"], &["a\n\n", "ab"]),
+        ("^(a|b$)", "", &["ac", "b\n"], &["ca", "bc"]),
+        ("a$", "m", &["a\nb"], &["ab"]),
+        ("^b", "m", &["a\nb"], &["ab"]),
+        (r"^\d+$", "", &["12"], &["\u{661}"]),
+        (r"^\w$", "i", &["a"], &["é", "\u{212a}"]),
+        (r"\bb", "", &["éb", "a b"], &["ab"]),
+        (r"^\s$", "", &["\u{b}", "\t"], &["\u{a0}"]),
+        (r"^[^\d]$", "", &["é"], &["1"]),
+        ("a.b", "", &["a\rb"], &["a\nb"]),
+        ("a.b", "s", &["a\nb"], &[]),
+        ("^a b$", "x", &["ab"], &["a b"]),
+        ("k", "i", &["K", "\u{212a}"], &[]),
+        (r"^\x41\.$", "", &["A."], &["Ab"]),
+    ] {
+        let filter =
+            filter(&serde_json::json!({ "a": { "$regex": pattern, "$options": options } }).to_string());
+        let matches = |text: &str| filter.matches(&document(&serde_json::json!({ "a": text }).to_string()));
+        matching.iter().for_each(|text| assert!(matches(text), "{pattern:?} {text:?}"));
+        others.iter().for_each(|text| assert!(!matches(text), "{pattern:?} {text:?}"));
+    }
+}
+
+#[test]
+fn a_pattern_that_would_be_read_differently_is_refused() {
+    for (pattern, options) in [
+        ("a$b", ""),
+        ("(a$)*", ""),
+        ("a^b", "m"),
+        ("^", "m"),
+        ("^a*", "m"),
+        (r"\B", ""),
+        (r"\b{start}", ""),
+        (r"\<a", ""),
+        ("é", "i"),
+        ("[a-é]", "i"),
+        (r"[\w]", "i"),
+        (r"\x{e9}", "i"),
+        ("[[:alpha:]]", ""),
+        ("[a&&b]", ""),
+        ("[a--b]", ""),
+        ("[a[b]]", ""),
+        (r"\p{L}", ""),
+        (r"\pL", ""),
+        (r"\v", ""),
+        (r"\u0041", ""),
+        (r"\U00000041", ""),
+        ("a{,2}", ""),
+        ("a**", ""),
+        ("a*+", ""),
+        ("a{2}{3}", ""),
+        ("^*", ""),
+        ("(a*)*", ""),
+        ("(a+b)+", ""),
+        ("(?:a{1,}){2,}", ""),
+        ("(?i)a", ""),
+        ("(?i:a)", ""),
+        ("(?<n>a)", ""),
+        ("(?P<n>a)", ""),
+        ("(?=a)", ""),
+        ("(?!a)", ""),
+        ("(?<=a)", ""),
+        (r"(a)\1", ""),
+        (r"\Z", ""),
+        (r"\Qa\E", ""),
+        (r"\h", ""),
+        ("(", ""),
+        ("a{", ""),
+        ("a\0", ""),
+        ("[a b]", "x"),
+        ("[#]", "x"),
+        ("a #b", "x"),
+        ("a +", "x"),
+        ("a\u{a0}", "x"),
+        ("(?:(?:a{200}){200}){200}", ""),
+        ("a", "u"),
+        ("a", "mm"),
+        (&"a".repeat(crate::limits::REGEX_MAX_BYTES + 1), ""),
+    ] {
+        let json = serde_json::json!({ "a": { "$regex": pattern, "$options": options } }).to_string();
+        let error = Filter::parse(&json, "").expect_err(&json);
+        assert_eq!(error.fields()[0].pointer, "/a/$regex", "{json}");
+    }
+}
+
+#[test]
+fn bounds_are_intersected_only_where_documents_have_one_entry() {
+    use super::Entries;
+    use crate::document::Path;
+    let count = |json: &str, path: &str, entries| {
+        filter(json).bounds(&Path::parse(path).unwrap(), entries).map(|intervals| intervals.len())
+    };
+    for (json, path, one, many) in [
+        (r#"{"a":1}"#, "a", Some(1), Some(1)),
+        (r#"{"a":1}"#, "b", None, None),
+        (r#"{"a":1}"#, "a.b", None, None),
+        (r#"{"a":null}"#, "a", Some(2), Some(2)),
+        (r#"{"a":{"$in":[1,2,2.0]}}"#, "a", Some(2), Some(2)),
+        (r#"{"a":{"$gt":5,"$lt":1}}"#, "a", Some(0), Some(1)),
+        (r#"{"$and":[{"a":1},{"a":2}]}"#, "a", Some(0), Some(1)),
+        (r#"{"$or":[{"a":1},{"a":2}]}"#, "a", Some(2), Some(2)),
+        (r#"{"$or":[{"a":1},{"b":2}]}"#, "a", None, None),
+        (r#"{"a":{"$elemMatch":{"b":1}}}"#, "a.b", Some(1), Some(1)),
+        (r#"{"a":{"$elemMatch":{"$gt":5,"$lt":1}}}"#, "a", Some(0), Some(0)),
+        (r#"{"a":{"$regex":"^ab"}}"#, "a", Some(2), Some(2)),
+        (r#"{"a":{"$all":[]}}"#, "a", Some(0), Some(0)),
+        (r#"{"a":{"$ne":1}}"#, "a", None, None),
+        (r#"{"a":{"$not":{"$gt":1}}}"#, "a", None, None),
+        (r#"{"$nor":[{"a":1}]}"#, "a", None, None),
+        (r#"{"a":{"$gt":[1]}}"#, "a", None, None),
+    ] {
+        assert_eq!(count(json, path, Entries::One), one, "{json}");
+        assert_eq!(count(json, path, Entries::Many), many, "{json}");
+    }
+}

@@ -4,26 +4,21 @@
 //! Documents and questions are random, and made to collide: few names, equal numbers of different types, arrays
 //! in arrays. MongoDB is the judge. A failed run is repeated with the seed it has printed: `TENANTRY_TEST_SEED=…`.
 
-#[cfg(test)]
+#[cfg(all(test, feature = "mongodb"))]
 mod chance;
-#[cfg(test)]
-#[cfg(feature = "mongodb")]
+#[cfg(all(test, feature = "mongodb"))]
 mod filters;
-#[cfg(test)]
-#[cfg(feature = "mongodb")]
+#[cfg(all(test, feature = "mongodb"))]
 mod generate;
-#[cfg(test)]
-#[cfg(feature = "mongodb")]
+#[cfg(all(test, feature = "mongodb"))]
 mod indexes;
-#[cfg(test)]
-#[cfg(feature = "mongodb")]
+#[cfg(all(test, feature = "mongodb"))]
 mod judge;
-#[cfg(test)]
-#[cfg(feature = "mongodb")]
+#[cfg(all(test, feature = "mongodb"))]
+mod limits;
+#[cfg(all(test, feature = "mongodb"))]
 mod patterns;
-#[cfg(test)]
-#[cfg(feature = "mongodb")]
+#[cfg(all(test, feature = "mongodb"))]
 mod projections;
-#[cfg(test)]
-#[cfg(feature = "mongodb")]
+#[cfg(all(test, feature = "mongodb"))]
 mod sorts;
