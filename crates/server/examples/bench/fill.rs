@@ -1,13 +1,17 @@
 //! Documents, straight into the file of a container.
 
 use anyhow::{Context, Result};
+use bson::{Bson, Document, doc};
 use rusqlite::Connection;
 use std::path::Path;
+use tenantry_domain::document::DocumentId;
 use tenantry_domain::ids::OrganizationId;
 use tenantry_store::container_file;
 
 /// A document of the usual size.
-const BODY: &str = r#"{"title":"Quarterly report","owner":"finance","tags":["2026","draft"],"pages":12}"#;
+fn document(id: &str) -> Document {
+    doc! { "_id": id, "title": "Quarterly report", "owner": "finance", "tags": ["2026", "draft"], "pages": 12 }
+}
 
 /// Adds `documents` documents in one transaction.
 pub fn run(data_dir: &Path, organization: OrganizationId, documents: u32) -> Result<()> {
@@ -19,7 +23,9 @@ pub fn run(data_dir: &Path, organization: OrganizationId, documents: u32) -> Res
         let sql = "INSERT INTO documents (collection, id, revision, body) VALUES (1, ?1, 1, ?2)";
         let mut insert = transaction.prepare(sql)?;
         for number in 0..documents {
-            insert.execute((format!("{number:08}"), BODY))?;
+            let id = format!("{number:08}");
+            let key = DocumentId::new(&Bson::from(id.as_str())).map_err(anyhow::Error::msg)?.key();
+            insert.execute((key, document(&id).to_vec()?))?;
         }
     }
     transaction.commit()?;

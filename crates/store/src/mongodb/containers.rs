@@ -13,8 +13,8 @@ mod shared;
 mod tidy;
 
 use super::MongoDb;
-use super::document::{moment, object_id};
 use super::client::Server;
+use super::document::{moment, object_id};
 use super::failure::{Attempt, Failure};
 use super::schema::{INSTALLATION, Obstacle, SHARED_DOCUMENTS};
 use crate::error::OpenError;

@@ -45,7 +45,7 @@ async fn a_container_is_a_whole_database_named_by_the_id() {
     assert_eq!(metadata("created_at"), "1970-01-01T00:00:00Z");
     assert_eq!(metadata("schema_version"), "1.0");
     container.execute_batch("INSERT INTO collections VALUES (1, 'notes')").unwrap();
-    container.execute_batch("INSERT INTO documents VALUES (1, 'a', 1, '{\"a\": 1}')").unwrap();
+    container.execute_batch("INSERT INTO documents VALUES (1, 1, x'61', 1, x'0500000000')").unwrap();
     container.close().unwrap();
     assert_eq!(opened.store.containers.count_documents(&organization).await.unwrap(), 1);
     assert_eq!(files(directory.path()), [format!("ab/{name}.db")], "a look leaves nothing behind");

@@ -5,12 +5,14 @@
 //! What a newcomer gets wrong: after a crash it must not look before the service has been started again. Opening
 //! a database recovers it, and that is what the service has to do.
 
+use bson::doc;
 use rusqlite::types::Value as Cell;
 use rusqlite::{Connection, OpenFlags, params};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tenantry_domain::document::DocumentId;
 
 /// Tables that say nothing about organizations and change by themselves.
 const RESTLESS: [&str; 2] = ["heartbeat", "throttles"];
@@ -121,7 +123,8 @@ impl Snapshot {
     /// The documents of an organization: `collection/id` and body.
     pub fn documents(&self, id: &str) -> BTreeSet<String> {
         let rows = self.containers.get(id).map(|container| &container["documents"]);
-        rows.into_iter().flatten().cloned().collect()
+        // Without the number that the engine has given them.
+        rows.into_iter().flatten().map(|row| row.split_once('|').unwrap().1.to_owned()).collect()
     }
 
     /// The finished operations of an organization, as `kind state`, in their order.
@@ -329,8 +332,8 @@ impl Told {
 }
 
 /// Writes documents into an organization's container, as an application does; what a snapshot shows of them.
-pub fn put_documents(data_dir: &Path, id: &str, collection: &str, count: u32) -> BTreeSet<String> {
-    let file = tenantry_store::container_file(data_dir, id.parse().unwrap());
+pub fn put_documents(data_dir: &Path, owner: &str, collection: &str, count: u32) -> BTreeSet<String> {
+    let file = tenantry_store::container_file(data_dir, owner.parse().unwrap());
     let mut container = open(&file);
     let transaction = container.transaction().unwrap();
     transaction.execute("INSERT OR IGNORE INTO collections (name) VALUES (?1)", [collection]).unwrap();
@@ -339,13 +342,15 @@ pub fn put_documents(data_dir: &Path, id: &str, collection: &str, count: u32) ->
         .unwrap();
     let mut written = BTreeSet::new();
     for document in 0..count {
-        let body = json!({ "owner": id, "number": document }).to_string();
-        let key = format!("document-{document}");
+        let id = format!("document-{document}");
+        let body = doc! { "_id": &id, "owner": owner, "number": i64::from(document) };
+        let (key, body) = (DocumentId::new(&id.into()).unwrap().key(), body.to_vec().unwrap());
         let row = params![number, key, body];
         transaction
             .execute("INSERT INTO documents (collection, id, revision, body) VALUES (?1, ?2, 1, ?3)", row)
             .unwrap();
-        written.insert(format!("{number}|{key}|1|{body}"));
+        let cells = [Cell::Blob(key), Cell::Integer(1), Cell::Blob(body)].map(|cell| shown(&cell));
+        written.insert(format!("{number}|{}", cells.join("|")));
     }
     transaction.commit().unwrap();
     written

@@ -47,7 +47,8 @@ impl MongoDb {
 /// How many collections and indexes the server has.
 pub(in crate::mongodb) async fn count_namespaces(server: &Server) -> Attempt<u64> {
     // Not known to a router of a sharded cluster, to old servers, and to users who may not ask.
-    if let Ok(status) = server.within(server.other_database("admin").run_command(doc! { "serverStatus": 1 })).await
+    if let Ok(status) =
+        server.within(server.other_database("admin").run_command(doc! { "serverStatus": 1 })).await
         && let (Ok(catalog), Ok(indexes)) =
             (status.get_document("catalogStats"), status.get_document("indexStats"))
     {

@@ -94,9 +94,12 @@ impl Running for RunningEmbedded {
         transaction.execute("INSERT OR IGNORE INTO collections VALUES (1, 'notes')", []).unwrap();
         let there: u32 =
             transaction.query_row("SELECT count(*) FROM documents", [], |row| row.get(0)).unwrap();
-        for number in there..there + documents {
+        for number in there + 1..=there + documents {
             transaction
-                .execute("INSERT INTO documents VALUES (1, ?1, 1, '{}')", [number.to_string()])
+                .execute(
+                    "INSERT INTO documents VALUES (?1, 1, ?2, 1, x'0500000000')",
+                    (number, number.to_be_bytes()),
+                )
                 .unwrap();
         }
         transaction.commit().unwrap();

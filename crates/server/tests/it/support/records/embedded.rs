@@ -1,10 +1,12 @@
 //! See [`super`]: in the files of the embedded engine.
 
 use crate::support::app::App;
+use bson::{Bson, Document, doc};
 use rusqlite::{Connection, params};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tenantry_domain::document::DocumentId;
 
 /// The container of the organization of that id.
 pub fn container_file(app: &App, id: &str) -> PathBuf {
@@ -44,40 +46,43 @@ impl Writer {
     }
 }
 
-/// Writes one document, whose id and body say its number.
 fn put_document(container: &Connection, number: u32) {
-    container
-        .execute(
-            "INSERT INTO documents (collection, id, revision, body) VALUES (1, ?1, 1, ?2)",
-            params![format!("note-{number}"), format!("{{\"number\":{number}}}")],
-        )
-        .unwrap();
+    let document = doc! { "_id": format!("note-{number}"), "number": i64::from(number) };
+    insert(container, &document).unwrap();
+}
+
+/// Writes a document as the service does.
+fn insert(container: &Connection, document: &Document) -> rusqlite::Result<usize> {
+    let key = DocumentId::new(document.get("_id").unwrap()).unwrap().key();
+    let sql = "INSERT INTO documents (collection, id, revision, body) VALUES (1, ?1, 1, ?2)";
+    container.execute(sql, params![key, document.to_vec().unwrap()])
 }
 
 /// Everything in the container of an organization: metadata, then `collection/id: body` in their order.
 pub fn contents(app: &App, id: &str) -> Vec<String> {
     let container = container(app, id);
     let mut lines = texts(&container, "SELECT name || ' = ' || value FROM metadata ORDER BY name");
-    lines.extend(texts(
-        &container,
-        "SELECT collections.name || '/' || documents.id || ': ' || body \
-         FROM documents JOIN collections ON collections.id = collection ORDER BY 1",
-    ));
+    let mut documents = container.prepare("SELECT body FROM documents ORDER BY collection, id").unwrap();
+    let bodies = documents.query_map([], |row| row.get::<_, Vec<u8>>(0)).unwrap();
+    lines.extend(bodies.map(|body| line(Document::from_reader(&*body.unwrap()).unwrap())));
     lines
 }
 
+fn line(mut document: Document) -> String {
+    let Some(Bson::String(id)) = document.remove("_id") else { panic!("a note's id is text") };
+    format!("notes/{id}: {}", Bson::Document(document).into_relaxed_extjson())
+}
+
 pub fn make_unique(app: &App, id: &str) {
-    let index = "CREATE UNIQUE INDEX note_numbers ON documents (json_extract(body, '$.number'))";
+    let index = "CREATE UNIQUE INDEX one_of_each ON documents (body)";
     container(app, id).execute_batch(index).unwrap();
 }
 
 pub fn refuses_twins(app: &App, id: &str) -> bool {
     let container = container(app, id);
-    let twins = ["1, 'twin', 1, '{\"number\":7}'", "1, 'note-7', 1, '{}'", "1, 'broken', 1, '{'"];
-    twins.iter().all(|values| {
-        let insert = format!("INSERT INTO documents (collection, id, revision, body) VALUES ({values})");
-        container.execute(&insert, []).is_err()
-    })
+    let copy = "INSERT INTO documents (collection, id, revision, body) SELECT 1, x'00', 1, body FROM documents LIMIT 1";
+    let same_id = doc! { "_id": "note-7", "number": 1_000_000_i64 };
+    container.execute(copy, []).is_err() && insert(&container, &same_id).is_err()
 }
 
 /// The tables of the control database in which `text` stands.
