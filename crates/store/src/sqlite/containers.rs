@@ -103,7 +103,7 @@ impl Sqlite {
     pub(crate) async fn tidy(&self) -> Result<Tidied> {
         let mut tidied = Tidied::default();
         for shard in self.files.directory.shards() {
-            let listed = self.on_files(move |_| list(&shard)).await?;
+            let listed = self.on_files(move |files| list(&files.directory, &shard)).await?;
             for file in listed {
                 self.tidy_file(file, &mut tidied).await?;
             }
@@ -153,7 +153,9 @@ impl Files {
         } else {
             let unfinished = self.directory.unfinished_container(id, container.fence);
             let content = self.template.fill(id, container.created_at).map_err(Error::unavailable)?;
-            let made = write_durably(&unfinished, &content).and_then(|()| name_once(&unfinished, &file));
+            let made = (self.directory.make_shard_of(id))
+                .and_then(|()| write_durably(&unfinished, &content))
+                .and_then(|()| name_once(&unfinished, &file));
             if let Err(error) = made {
                 // The disk may be full: what is of no use must not take room until the next start.
                 let _ = remove_if_there(&unfinished);
@@ -202,10 +204,15 @@ impl Files {
     fn remove(&self, id: OrganizationId) -> Result<()> {
         let shard = self.directory.shard_of(id);
         let _guard = self.alone(id);
-        for file in list(&shard)?.into_iter().filter(|file| file.id == id) {
+        let files = list(&self.directory, &shard)?;
+        for file in files.iter().filter(|file| file.id == id) {
             remove_if_there(&file.entry.path()).map_err(|e| failed("remove", id, &e))?;
         }
-        sync_directory(&shard).map_err(|e| failed("remove", id, &e))
+        match sync_directory(&shard) {
+            // No container was ever made in it.
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            other => other.map_err(|e| failed("remove", id, &e)),
+        }
     }
 
     fn remove_unfinished(&self, file: &Listed) -> Result<bool> {
@@ -247,8 +254,8 @@ impl Listed {
 
 /// The files of containers in `shard`. A log comes before its database: it must not stay behind alone when
 /// the two are moved one after the other.
-fn list(shard: &Path) -> Result<Vec<Listed>> {
-    let entries = fs::read_dir(shard).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+fn list(directory: &Directory, shard: &Path) -> Result<Vec<Listed>> {
+    let entries = directory.list(shard);
     let entries = entries.map_err(|e| Error::unavailable(format!("{}: {e}", shard.display())))?;
     let mut files: Vec<Listed> = entries.into_iter().filter_map(Listed::of).collect();
     files.sort_by_key(|file| std::cmp::Reverse(file.entry.file_name()));

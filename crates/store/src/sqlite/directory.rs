@@ -1,7 +1,7 @@
 //! The data directory: what is where in it, who may read it, and that one process at a time has it.
 
 use crate::error::OpenError;
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, DirEntry, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -59,13 +59,10 @@ impl Directory {
     }
 
     fn fill(&self) -> io::Result<()> {
-        make_directory(&self.containers())?;
         make_directory(&self.quarantine())?;
-        for shard in self.shards() {
-            make_one(&shard)?;
-        }
         // An empty file is an empty database. Its log and shared memory get the mode that it has.
         private_file().create(true).truncate(false).open(self.control_database())?;
+        // Whatever an earlier start made and was killed before it was durable.
         sync_directory(&self.containers())?;
         sync_directory(&self.0)
     }
@@ -89,7 +86,8 @@ impl Directory {
         self.containers().join("quarantine")
     }
 
-    /// The 256 directories that containers are spread over.
+    /// The 256 directories that containers are spread over. One that never held any is not there: making all of
+    /// them durably would take longer than the rest of a first start.
     pub(super) fn shards(&self) -> impl Iterator<Item = PathBuf> {
         let containers = self.containers();
         (0..=u8::MAX).map(move |last| containers.join(format!("{last:02x}")))
@@ -98,6 +96,34 @@ impl Directory {
     /// The directory of that organization's container. The last byte of an id is random, so they fill evenly.
     pub(super) fn shard_of(&self, id: OrganizationId) -> PathBuf {
         self.containers().join(&id.to_string()[22..])
+    }
+
+    /// What is in `shard`, one of [`Self::shards`]; nothing if that was never made.
+    pub(super) fn list(&self, shard: &Path) -> io::Result<Vec<DirEntry>> {
+        match fs::read_dir(shard) {
+            Err(error) if error.kind() == ErrorKind::NotFound => self.check_place().map(|()| Vec::new()),
+            listed => listed?.collect(),
+        }
+    }
+
+    /// Makes the directory of that organization's container, if it is missing. What is in it counts only once
+    /// its own name is durable, so one that cannot be made so is taken away again.
+    pub(super) fn make_shard_of(&self, id: OrganizationId) -> io::Result<()> {
+        let shard = self.shard_of(id);
+        if shard.try_exists()? {
+            return Ok(());
+        }
+        self.check_place()?;
+        if make_one(&shard)? {
+            sync_directory(&self.containers()).inspect_err(|_| _ = fs::remove_dir(&shard))?;
+        }
+        Ok(())
+    }
+
+    /// Refuses to take a place for the directory of containers that is none: for instance what is left where the
+    /// disk with it was mounted. Every start makes the quarantine, so it is there.
+    fn check_place(&self) -> io::Result<()> {
+        fs::metadata(self.quarantine()).map(|_| ())
     }
 
     /// The container of that organization.

@@ -475,8 +475,10 @@ mod tests {
         }
         connection.close().unwrap();
         for last in [1, 9] {
+            directory.make_shard_of(id(last)).unwrap();
             fs::write(directory.container(id(last)), "").unwrap();
         }
+        directory.make_shard_of(id(3)).unwrap();
         fs::write(directory.unfinished_container(id(3), 0), "").unwrap();
         fs::write(directory.quarantine().join(format!("{}.db", id(8))), "").unwrap();
 

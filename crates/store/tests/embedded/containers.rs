@@ -5,8 +5,9 @@ use rusqlite::Connection;
 use std::fs;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
+use tenantry_domain::Result;
 use tenantry_domain::error::ErrorCode;
-use tenantry_domain::organization::State;
+use tenantry_domain::organization::{Organization, State};
 use tenantry_store::{Tidied, container_file};
 
 /// Every file below the directory of containers, as paths relative to it.
@@ -23,9 +24,11 @@ fn files(data_dir: &Path) -> Vec<String> {
     files
 }
 
-/// The path of a file beside the container of that organization.
+/// The path of a file beside the container of that organization, in a directory that is there.
 fn beside(data_dir: &Path, number: u8, suffix: &str) -> PathBuf {
-    container_file(data_dir, id(number)).with_file_name(format!("{}{suffix}", id(number)))
+    let container = container_file(data_dir, id(number));
+    fs::create_dir_all(container.parent().unwrap()).unwrap();
+    container.with_file_name(format!("{}{suffix}", id(number)))
 }
 
 #[tokio::test]
@@ -73,7 +76,7 @@ async fn a_file_that_is_not_the_organizations_own_is_never_taken_for_it() {
     let contents: [Vec<u8>; 3] =
         [fs::read(container_file(directory.path(), id(1))).unwrap(), b"not a database".to_vec(), Vec::new()];
     for content in contents {
-        let file = container_file(directory.path(), id(2));
+        let file = beside(directory.path(), 2, ".db");
         fs::write(&file, &content).unwrap();
         let created = opened.store.containers.create_container(&new_container(2)).await;
         assert_eq!(created.unwrap_err().code(), ErrorCode::StoreUnavailable);
@@ -92,6 +95,46 @@ async fn a_drop_removes_every_file_of_the_container() {
     }
     opened.store.containers.drop_container(&organization).await.unwrap();
     assert_eq!(files(directory.path()), [""; 0]);
+    opened.close().await;
+}
+
+/// A start makes none of the 256 directories.
+#[tokio::test]
+async fn a_directory_that_never_held_a_container_is_empty_and_not_missing() {
+    let directory = TempDir::new().unwrap();
+    let opened = open(directory.path()).await.unwrap();
+    let organization = organization(&opened.store, 1, State::Purging).await;
+    let elsewhere = Organization { id: id(2), ..organization };
+    opened.store.containers.drop_container(&elsewhere).await.unwrap();
+    assert_eq!(opened.tidy().await.unwrap(), Tidied::default());
+    let lost = opened.store.containers.count_documents(&elsewhere).await;
+    assert_eq!(
+        lost.unwrap_err().code(),
+        ErrorCode::StoreUnavailable,
+        "a container is never empty by absence"
+    );
+    let containers = directory.path().join("containers");
+    let mut made: Vec<_> =
+        fs::read_dir(containers).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    made.sort();
+    assert_eq!(made, ["01", "quarantine"]);
+    opened.close().await;
+}
+
+/// As when the disk that the containers are on is not mounted any more.
+#[tokio::test]
+async fn an_empty_place_is_not_taken_for_the_directory_of_containers() {
+    let directory = TempDir::new().unwrap();
+    let opened = open(directory.path()).await.unwrap();
+    let organization = organization(&opened.store, 1, State::Purging).await;
+    let containers = directory.path().join("containers");
+    fs::rename(&containers, directory.path().join("elsewhere")).unwrap();
+    fs::create_dir(&containers).unwrap();
+    let unavailable = |refused: Result<_>| refused.unwrap_err().code() == ErrorCode::StoreUnavailable;
+    assert!(unavailable(opened.store.containers.drop_container(&organization).await));
+    assert!(unavailable(opened.store.containers.create_container(&new_container(2)).await.map(|_| ())));
+    assert!(opened.tidy().await.is_err());
+    assert_eq!(fs::read_dir(&containers).unwrap().count(), 0);
     opened.close().await;
 }
 
