@@ -71,16 +71,15 @@ where
     }
 
     /// The record of `key`, from memory or by `load`. Those who ask for the same one meanwhile wait for it.
-    async fn get(
-        &self,
-        key: K,
-        load: impl Future<Output = Result<Option<Arc<V>>>> + Send,
-    ) -> Result<Option<Arc<V>>> {
+    async fn get<L>(&self, key: K, load: impl FnOnce() -> L + Send) -> Result<Option<Arc<V>>>
+    where
+        L: Future<Output = Result<Option<Arc<V>>>> + Send,
+    {
         let placeholder = match self.cache.get_value_or_guard_async(&key).await {
             Ok(record) => return Ok(Some(record)),
             Err(placeholder) => placeholder,
         };
-        let found = load.await?;
+        let found = load().await?;
         if let Some(record) = &found {
             // Refused if the record was forgotten meanwhile: this reader may still have it, the next may not.
             let _ = placeholder.insert(record.clone());

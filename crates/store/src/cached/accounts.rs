@@ -25,7 +25,7 @@ impl Cached {
     /// The account that had this address when last asked, if it still has.
     async fn find_remembered(&self, email: &EmailKey) -> Result<Option<Arc<Account>>> {
         let Some(id) = self.by_email.get(email) else { return Ok(None) };
-        let found = self.get_account(id).await?;
+        let found = self.records.get(id, || self.inner.get_account(id)).await?;
         Ok(found.filter(|found| found.email_key.as_ref() == Some(email)))
     }
 }
@@ -37,7 +37,7 @@ impl Accounts for Cached {
     }
 
     async fn get_account(&self, id: AccountId) -> Result<Option<Arc<Account>>> {
-        self.records.get(id, self.inner.get_account(id)).await
+        self.records.get(id, || self.inner.get_account(id)).await
     }
 
     async fn find_account(&self, email: &EmailKey) -> Result<Option<Arc<Account>>> {

@@ -26,7 +26,7 @@ impl Cached {
     /// The organization that was called so when last asked, if it still is.
     async fn find_remembered(&self, identifier: &Identifier) -> Result<Option<Arc<Organization>>> {
         let Some(id) = self.by_identifier.get(identifier) else { return Ok(None) };
-        let found = self.get_organization(id).await?;
+        let found = self.records.get(id, || self.inner.get_organization(id)).await?;
         Ok(found.filter(|found| found.is_live() && found.naming.identifier == *identifier))
     }
 }
@@ -38,7 +38,7 @@ impl Organizations for Cached {
     }
 
     async fn get_organization(&self, id: OrganizationId) -> Result<Option<Arc<Organization>>> {
-        self.records.get(id, self.inner.get_organization(id)).await
+        self.records.get(id, || self.inner.get_organization(id)).await
     }
 
     async fn find_organization(&self, identifier: &Identifier) -> Result<Option<Arc<Organization>>> {

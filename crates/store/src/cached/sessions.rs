@@ -28,7 +28,7 @@ impl Sessions for Cached {
     }
 
     async fn get_session(&self, id: SessionId) -> Result<Option<Arc<Session>>> {
-        self.records.get(id, self.inner.get_session(id)).await
+        self.records.get(id, || self.inner.get_session(id)).await
     }
 
     async fn update_session(&self, session: &Session) -> Result<Written> {

@@ -47,7 +47,7 @@ impl Engine {
 }
 
 async fn read(records: &Records<AccountId, Version>, engine: &Engine) -> u64 {
-    records.get(key(0), engine.load(0)).await.unwrap().unwrap().0
+    records.get(key(0), || engine.load(0)).await.unwrap().unwrap().0
 }
 
 #[tokio::test]
@@ -62,8 +62,8 @@ async fn what_was_read_once_is_not_asked_for_again() {
 #[tokio::test]
 async fn what_is_not_there_is_asked_for_every_time() {
     let records: Arc<Records<AccountId, Version>> = Records::new(1 << 20);
-    assert_eq!(records.get(key(0), async { Ok(None) }).await.unwrap(), None);
-    let error = records.get(key(0), async { Err(Error::unavailable("away")) }).await.unwrap_err();
+    assert_eq!(records.get(key(0), || async { Ok(None) }).await.unwrap(), None);
+    let error = records.get(key(0), || async { Err(Error::unavailable("away")) }).await.unwrap_err();
     assert_eq!(error.cause(), Some("away"));
     assert_eq!(read(&records, &Engine::new(1)).await, 0);
 }
@@ -78,7 +78,7 @@ async fn a_reader_that_was_overtaken_by_a_write_leaves_nothing_old_behind() {
         let reader = {
             let (records, engine) = (records.clone(), engine.clone());
             tokio::spawn(async move {
-                let load = async {
+                let load = || async {
                     let found = engine.load(0).await;
                     has_read.send(()).unwrap();
                     waiting.await.unwrap();
@@ -156,7 +156,7 @@ async fn memory_is_bounded_by_weight() {
     for number in 0..10_000_u32 {
         let mut bytes = [0; 12];
         bytes[..4].copy_from_slice(&number.to_be_bytes());
-        let load = async { Ok(Some(Arc::new(Version(0)))) };
+        let load = || async { Ok(Some(Arc::new(Version(0)))) };
         records.get(AccountId::from_bytes(bytes), load).await.unwrap();
     }
     assert!(records.cache.weight() <= 100_000);
@@ -183,7 +183,7 @@ async fn nobody_reads_what_was_before_an_acknowledged_write() {
                     acknowledged[number].fetch_max(version, Ordering::SeqCst);
                 }
                 let floor = acknowledged[number].load(Ordering::SeqCst);
-                let seen = records.get(id, engine.load(number)).await.unwrap().unwrap().0;
+                let seen = records.get(id, || engine.load(number)).await.unwrap().unwrap().0;
                 assert!(seen >= floor, "read version {seen} after {floor} was acknowledged");
             }
         }));
