@@ -42,7 +42,9 @@ impl OrganizationName {
             return Err(length_rule());
         }
         let name = Self(name.into());
-        if looks_like_id(&name.identifier().0) {
+        // Most names are too short for it.
+        let may_be_id = name.0.len() >= 24 || !name.0.is_ascii();
+        if may_be_id && looks_like_id(&name.identifier().0) {
             return Err("Must not look like an id of 24 hexadecimal digits.".into());
         }
         Ok(name)
@@ -240,17 +242,17 @@ fn slug(name: &str) -> String {
     if name.is_ascii() { slug_of_ascii(name) } else { slug_of_any(name) }
 }
 
-/// What [`slug_of_any`] comes to for ASCII, ten times as fast: nearly every lookup goes this way.
+/// What [`slug_of_any`] comes to for ASCII, far faster: nearly every lookup goes this way.
 fn slug_of_ascii(name: &str) -> String {
-    let mut slug = Slug::default();
-    for c in name.chars() {
-        if c.is_ascii_alphanumeric() {
-            slug.push_letter(c);
-        } else {
-            slug.in_word = false;
+    let mut slug = Vec::with_capacity(name.len());
+    for word in name.as_bytes().split(|byte| !byte.is_ascii_alphanumeric()).filter(|word| !word.is_empty()) {
+        if !slug.is_empty() {
+            slug.push(b'-');
         }
+        slug.extend_from_slice(word);
     }
-    slug.text
+    slug.make_ascii_lowercase();
+    String::from_utf8(slug).expect("letters and digits of ASCII are UTF-8")
 }
 
 fn slug_of_any(name: &str) -> String {
