@@ -49,6 +49,10 @@ impl EmailAddress {
     /// What it is compared by: two addresses with one key are one address.
     #[must_use]
     pub fn key(&self) -> EmailKey {
+        // What nearly all come to, without going through tables of Unicode.
+        if self.0.is_ascii() {
+            return EmailKey(self.0.to_ascii_lowercase().into());
+        }
         EmailKey(self.0.to_lowercase().nfc().collect::<String>().into())
     }
 }

@@ -10,64 +10,50 @@
 //! Nothing is remembered about what is *not* there, so an insert has nothing to forget.
 
 mod accounts;
+mod memory;
 mod organizations;
+mod packed;
 mod sessions;
-mod weight;
 
-use quick_cache::sync::{Cache, DefaultLifecycle};
-use quick_cache::{DefaultHashBuilder, OptionsBuilder};
-use std::hash::Hash;
+use memory::{Key, Memory};
+use packed::{Pack, pack, unpack};
+use quick_cache::sync::GuardResult;
+use std::marker::PhantomData;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 use tenantry_domain::store::Store;
 use tenantry_domain::{Error, Result};
-use weight::{ByBytes, Weigh};
 
 /// `store` with the records of organizations, accounts and sessions kept in up to `bytes` of memory.
 pub(crate) fn decorate(store: Store, bytes: u64) -> Store {
     if bytes == 0 {
         return store;
     }
-    let share = bytes / 16;
+    let memory = Memory::new(bytes);
     Store {
-        organizations: Arc::new(organizations::Cached::new(store.organizations, 5 * share, share)),
-        accounts: Arc::new(accounts::Cached::new(store.accounts, 5 * share, share)),
-        sessions: Arc::new(sessions::Cached::new(store.sessions, 4 * share)),
+        organizations: Arc::new(organizations::Cached::new(store.organizations, &memory)),
+        accounts: Arc::new(accounts::Cached::new(store.accounts, &memory)),
+        sessions: Arc::new(sessions::Cached::new(store.sessions, &memory)),
         ..store
     }
 }
 
-/// A cache bounded by the bytes that its entries take.
-type Bounded<K, V> = Cache<K, V, ByBytes>;
-
-/// What an entry is expected to take, in bytes; only a hint for the cache's own tables.
-const USUAL_ENTRY_BYTES: u64 = 1000;
-
-fn bounded<K, V>(bytes: u64) -> Bounded<K, V>
-where
-    K: Eq + Hash + Clone + Weigh,
-    V: Clone + Weigh,
-{
-    let entries = usize::try_from(bytes / USUAL_ENTRY_BYTES).unwrap_or(usize::MAX);
-    let options = OptionsBuilder::new()
-        .estimated_items_capacity(entries)
-        .weight_capacity(bytes)
-        .build()
-        .expect("both capacities are set, and nothing else is required");
-    Cache::with_options(options, ByBytes, DefaultHashBuilder::default(), DefaultLifecycle::default())
-}
-
 /// Records by their id.
 struct Records<K, V> {
-    cache: Bounded<K, Arc<V>>,
+    memory: Arc<Memory>,
+    /// Counts the writes that are done, before what they changed is forgotten.
+    writes: AtomicU64,
+    kind: PhantomData<fn(K) -> V>,
 }
 
 impl<K, V> Records<K, V>
 where
-    K: Eq + Hash + Copy + Weigh + Send + Sync + 'static,
-    V: Weigh + Send + Sync + 'static,
+    K: Copy + Into<Key> + Send + Sync + 'static,
+    V: Pack + Send + Sync + 'static,
 {
-    fn new(bytes: u64) -> Arc<Self> {
-        Arc::new(Self { cache: bounded(bytes) })
+    fn new(memory: &Arc<Memory>) -> Arc<Self> {
+        Arc::new(Self { memory: memory.clone(), writes: AtomicU64::new(0), kind: PhantomData })
     }
 
     /// The record of `key`, from memory or by `load`. Those who ask for the same one meanwhile wait for it.
@@ -75,16 +61,36 @@ where
     where
         L: Future<Output = Result<Option<Arc<V>>>> + Send,
     {
-        let placeholder = match self.cache.get_value_or_guard_async(&key).await {
-            Ok(record) => return Ok(Some(record)),
+        let placeholder = match self.memory.entries.get_value_or_guard_async(&key.into()).await {
+            Ok(bytes) => {
+                let record = unpack(&bytes).expect("what is in memory came back from its bytes before");
+                return Ok(Some(Arc::new(record)));
+            }
             Err(placeholder) => placeholder,
         };
         let found = load().await?;
-        if let Some(record) = &found {
+        if let Some(bytes) = found.as_deref().and_then(pack) {
             // Refused if the record was forgotten meanwhile: this reader may still have it, the next may not.
-            let _ = placeholder.insert(record.clone());
+            let _ = placeholder.insert(bytes);
         }
         Ok(found)
+    }
+
+    /// How many writes are done; to be asked before a read whose outcome [`Self::take_in`] gets.
+    fn writes(&self) -> u64 {
+        self.writes.load(Ordering::SeqCst)
+    }
+
+    /// Keeps a record that was not asked for by its key, unless a write was done since there were `writes`. One
+    /// that is done from now on removes the placeholder.
+    fn take_in(&self, key: K, record: &V, writes: u64) {
+        let entry = self.memory.entries.get_value_or_guard(&key.into(), Some(Duration::ZERO));
+        if let GuardResult::Guard(placeholder) = entry
+            && self.writes() == writes
+            && let Some(bytes) = pack(record)
+        {
+            let _ = placeholder.insert(bytes);
+        }
     }
 
     /// Carries out `write`, which changes the record of `key`, and forgets that, whoever still waits. Also if
@@ -97,14 +103,15 @@ where
         let records = self.clone();
         whole(async move {
             let outcome = write.await;
-            records.cache.remove(&key);
+            records.writes.fetch_add(1, Ordering::SeqCst);
+            records.memory.entries.remove(&key.into());
             outcome
         })
         .await
     }
 
-    /// Carries out `write` and forgets those records that `changed` finds in what came of it; all of them if
-    /// the write failed and nobody can say which.
+    /// Carries out `write` and forgets those records that `changed` finds in what came of it; everything if the
+    /// write failed and nobody can say which.
     async fn write_some<T: Send + 'static>(
         self: &Arc<Self>,
         write: impl Future<Output = Result<T>> + Send + 'static,
@@ -113,9 +120,11 @@ where
         let records = self.clone();
         whole(async move {
             let outcome = write.await;
+            records.writes.fetch_add(1, Ordering::SeqCst);
+            let entries = &records.memory.entries;
             match &outcome {
-                Ok(done) => changed(done).iter().for_each(|key| drop(records.cache.remove(key))),
-                Err(_) => records.cache.clear(),
+                Ok(done) => changed(done).into_iter().for_each(|key| drop(entries.remove(&key.into()))),
+                Err(_) => entries.clear(),
             }
             outcome
         })

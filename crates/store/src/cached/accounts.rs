@@ -1,6 +1,6 @@
 //! Accounts in memory, by id and by e-mail address.
 
-use super::{Bounded, Records, bounded};
+use super::{Memory, Records};
 use async_trait::async_trait;
 use std::sync::Arc;
 use tenantry_domain::Result;
@@ -13,18 +13,18 @@ use tenantry_domain::store::{Accounts, Inserted, Written};
 pub(super) struct Cached {
     inner: Arc<dyn Accounts>,
     records: Arc<Records<AccountId, Account>>,
-    /// Who had the address when it was last asked. Only a hint, as for organizations.
-    by_email: Bounded<EmailKey, AccountId>,
+    memory: Arc<Memory>,
 }
 
 impl Cached {
-    pub(super) fn new(inner: Arc<dyn Accounts>, record_bytes: u64, email_bytes: u64) -> Self {
-        Self { inner, records: Records::new(record_bytes), by_email: bounded(email_bytes) }
+    pub(super) fn new(inner: Arc<dyn Accounts>, memory: &Arc<Memory>) -> Self {
+        Self { inner, records: Records::new(memory), memory: memory.clone() }
     }
 
     /// The account that had this address when last asked, if it still has.
     async fn find_remembered(&self, email: &EmailKey) -> Result<Option<Arc<Account>>> {
-        let Some(id) = self.by_email.get(email) else { return Ok(None) };
+        let Some(holder) = self.memory.holder(&self.memory.email(email)) else { return Ok(None) };
+        let id = AccountId::from_bytes(holder);
         let found = self.records.get(id, || self.inner.get_account(id)).await?;
         Ok(found.filter(|found| found.email_key.as_ref() == Some(email)))
     }
@@ -44,9 +44,11 @@ impl Accounts for Cached {
         if let Some(found) = self.find_remembered(email).await? {
             return Ok(Some(found));
         }
+        let writes = self.records.writes();
         let found = self.inner.find_account(email).await?;
         if let Some(found) = &found {
-            self.by_email.insert(email.clone(), found.id);
+            self.records.take_in(found.id, found, writes);
+            self.memory.set_holder(self.memory.email(email), found.id.as_bytes());
         }
         Ok(found)
     }

@@ -1,6 +1,6 @@
 //! Organizations in memory, by id and by identifier.
 
-use super::{Bounded, Records, bounded};
+use super::{Memory, Records};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -14,18 +14,18 @@ use tenantry_domain::store::{Inserted, OrganizationQuery, Organizations, Written
 pub(super) struct Cached {
     inner: Arc<dyn Organizations>,
     records: Arc<Records<OrganizationId, Organization>>,
-    /// Who was called so when it was last asked. Only a hint: whoever uses it looks whether it is still so.
-    by_identifier: Bounded<Identifier, OrganizationId>,
+    memory: Arc<Memory>,
 }
 
 impl Cached {
-    pub(super) fn new(inner: Arc<dyn Organizations>, record_bytes: u64, identifier_bytes: u64) -> Self {
-        Self { inner, records: Records::new(record_bytes), by_identifier: bounded(identifier_bytes) }
+    pub(super) fn new(inner: Arc<dyn Organizations>, memory: &Arc<Memory>) -> Self {
+        Self { inner, records: Records::new(memory), memory: memory.clone() }
     }
 
     /// The organization that was called so when last asked, if it still is.
     async fn find_remembered(&self, identifier: &Identifier) -> Result<Option<Arc<Organization>>> {
-        let Some(id) = self.by_identifier.get(identifier) else { return Ok(None) };
+        let Some(holder) = self.memory.holder(&self.memory.identifier(identifier)) else { return Ok(None) };
+        let id = OrganizationId::from_bytes(holder);
         let found = self.records.get(id, || self.inner.get_organization(id)).await?;
         Ok(found.filter(|found| found.is_live() && found.naming.identifier == *identifier))
     }
@@ -45,9 +45,11 @@ impl Organizations for Cached {
         if let Some(found) = self.find_remembered(identifier).await? {
             return Ok(Some(found));
         }
+        let writes = self.records.writes();
         let found = self.inner.find_organization(identifier).await?;
         if let Some(found) = &found {
-            self.by_identifier.insert(identifier.clone(), found.id);
+            self.records.take_in(found.id, found, writes);
+            self.memory.set_holder(self.memory.identifier(identifier), found.id.as_bytes());
         }
         Ok(found)
     }

@@ -1,6 +1,6 @@
 //! Sessions in memory, by id.
 
-use super::Records;
+use super::{Memory, Records};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -16,8 +16,8 @@ pub(super) struct Cached {
 }
 
 impl Cached {
-    pub(super) fn new(inner: Arc<dyn Sessions>, bytes: u64) -> Self {
-        Self { inner, records: Records::new(bytes) }
+    pub(super) fn new(inner: Arc<dyn Sessions>, memory: &Arc<Memory>) -> Self {
+        Self { inner, records: Records::new(memory) }
     }
 }
 

@@ -1,18 +1,28 @@
 //! No stale read after an acknowledged write, in every order that a reader and a writer can come in.
 
+use super::packed::{Reader, Writer};
 use super::*;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use serde::{Deserialize, Serialize};
+use std::sync::atomic::AtomicU32;
 use tenantry_domain::ids::AccountId;
 use tokio::sync::oneshot;
 
 /// A record that is nothing but its version.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Version(u64);
 
-impl Weigh for Version {
-    fn bytes(&self) -> usize {
-        size_of::<Self>()
+impl Pack for Version {
+    fn pack(&self, to: &mut Writer) {
+        to.number(self.0);
     }
+
+    fn unpack(from: &mut Reader<'_>) -> Option<Self> {
+        from.number().map(Self)
+    }
+}
+
+fn records(bytes: u64) -> Arc<Records<AccountId, Version>> {
+    Records::new(&Memory::new(bytes))
 }
 
 fn key(number: u8) -> AccountId {
@@ -52,7 +62,7 @@ async fn read(records: &Records<AccountId, Version>, engine: &Engine) -> u64 {
 
 #[tokio::test]
 async fn what_was_read_once_is_not_asked_for_again() {
-    let (records, engine) = (Records::new(1 << 20), Engine::new(1));
+    let (records, engine) = (records(1 << 20), Engine::new(1));
     for _ in 0..10 {
         assert_eq!(read(&records, &engine).await, 0);
     }
@@ -61,18 +71,55 @@ async fn what_was_read_once_is_not_asked_for_again() {
 
 #[tokio::test]
 async fn what_is_not_there_is_asked_for_every_time() {
-    let records: Arc<Records<AccountId, Version>> = Records::new(1 << 20);
+    let records = records(1 << 20);
     assert_eq!(records.get(key(0), || async { Ok(None) }).await.unwrap(), None);
     let error = records.get(key(0), || async { Err(Error::unavailable("away")) }).await.unwrap_err();
     assert_eq!(error.cause(), Some("away"));
     assert_eq!(read(&records, &Engine::new(1)).await, 0);
 }
 
+#[tokio::test]
+async fn what_a_search_has_found_is_not_asked_for_again() {
+    let (records, engine) = (records(1 << 20), Engine::new(1));
+    records.take_in(key(0), &Version(0), records.writes());
+    assert_eq!(read(&records, &engine).await, 0);
+    assert_eq!(engine.loads.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
+async fn what_a_search_has_found_before_a_write_is_not_kept() {
+    for several in [false, true] {
+        let (records, engine) = (records(1 << 20), Engine::new(1));
+        let writes = records.writes();
+        let found = engine.load(0).await.unwrap().unwrap();
+        if several {
+            records.write_some(engine.clone().increment(0), |_| vec![key(0)]).await.unwrap();
+        } else {
+            records.write_one(key(0), engine.clone().increment(0)).await.unwrap();
+        }
+        records.take_in(key(0), &found, writes);
+        assert_eq!(read(&records, &engine).await, 1);
+    }
+}
+
+/// A search waits for nobody.
+#[tokio::test]
+async fn what_a_search_has_found_is_left_to_who_is_asking_for_it() {
+    let (records, engine) = (records(1 << 20), Engine::new(1));
+    let load = || async {
+        records.take_in(key(0), &Version(7), records.writes());
+        engine.load(0).await
+    };
+    assert_eq!(records.get(key(0), load).await.unwrap().unwrap().0, 0);
+    assert_eq!(read(&records, &engine).await, 0);
+    assert_eq!(engine.loads.load(Ordering::Relaxed), 1);
+}
+
 /// The reader has the old record in its hand while the write goes through from beginning to end.
 #[tokio::test]
 async fn a_reader_that_was_overtaken_by_a_write_leaves_nothing_old_behind() {
     for several in [false, true] {
-        let (records, engine) = (Records::new(1 << 20), Engine::new(1));
+        let (records, engine) = (records(1 << 20), Engine::new(1));
         let (go_on, waiting) = oneshot::channel::<()>();
         let (has_read, reading) = oneshot::channel::<()>();
         let reader = {
@@ -105,7 +152,7 @@ async fn a_reader_that_was_overtaken_by_a_write_leaves_nothing_old_behind() {
 #[tokio::test]
 async fn a_failed_write_is_forgotten_as_if_it_had_been_done() {
     for several in [false, true] {
-        let (records, engine) = (Records::new(1 << 20), Engine::new(1));
+        let (records, engine) = (records(1 << 20), Engine::new(1));
         assert_eq!(read(&records, &engine).await, 0);
         let engine_of_write = engine.clone();
         let write = async move {
@@ -123,7 +170,7 @@ async fn a_failed_write_is_forgotten_as_if_it_had_been_done() {
 
 #[tokio::test]
 async fn a_write_forgets_its_record_even_if_nobody_waits_for_it() {
-    let (records, engine) = (Records::new(1 << 20), Engine::new(1));
+    let (records, engine) = (records(1 << 20), Engine::new(1));
     assert_eq!(read(&records, &engine).await, 0);
     let (go_on, waiting) = oneshot::channel::<()>();
     let (started, starting) = oneshot::channel::<()>();
@@ -152,15 +199,15 @@ async fn a_write_forgets_its_record_even_if_nobody_waits_for_it() {
 
 #[tokio::test]
 async fn memory_is_bounded_by_weight() {
-    let records: Arc<Records<AccountId, Version>> = Records::new(100_000);
+    let records = records(100_000);
     for number in 0..10_000_u32 {
         let mut bytes = [0; 12];
         bytes[..4].copy_from_slice(&number.to_be_bytes());
         let load = || async { Ok(Some(Arc::new(Version(0)))) };
         records.get(AccountId::from_bytes(bytes), load).await.unwrap();
     }
-    assert!(records.cache.weight() <= 100_000);
-    assert!(records.cache.len() > 100, "and it is used");
+    assert!(records.memory.entries.weight() <= 100_000);
+    assert!(records.memory.entries.len() > 100, "and it is used");
 }
 
 /// Many threads, few keys and a cache so small that records are also pushed out: after a write was
@@ -170,7 +217,7 @@ async fn nobody_reads_what_was_before_an_acknowledged_write() {
     const KEYS: usize = 16;
     const ROUNDS: usize = 4_000;
     let acknowledged: Arc<Vec<AtomicU64>> = Arc::new((0..KEYS).map(|_| AtomicU64::new(0)).collect());
-    let (records, engine) = (Records::<AccountId, Version>::new(2_000), Engine::new(KEYS));
+    let (records, engine) = (records(2_000), Engine::new(KEYS));
     let mut tasks = Vec::new();
     for task in 0..32 {
         let (records, engine, acknowledged) = (records.clone(), engine.clone(), acknowledged.clone());
@@ -181,6 +228,11 @@ async fn nobody_reads_what_was_before_an_acknowledged_write() {
                 if (round + task) % 8 == 0 {
                     let version = records.write_one(id, engine.clone().increment(number)).await.unwrap();
                     acknowledged[number].fetch_max(version, Ordering::SeqCst);
+                }
+                if (round + task) % 5 == 0 {
+                    let writes = records.writes();
+                    let found = engine.load(number).await.unwrap().unwrap();
+                    records.take_in(id, &found, writes);
                 }
                 let floor = acknowledged[number].load(Ordering::SeqCst);
                 let seen = records.get(id, || engine.load(number)).await.unwrap().unwrap().0;

@@ -1,0 +1,167 @@
+//! Each record, field by field. A new field must be read here or it does not compile; one that is read and never
+//! written makes no record come back as it was, which the test below notices.
+
+use super::Pack;
+use super::bytes::{Reader, Writer};
+use tenantry_domain::account::{Account, Membership, PasswordHash, Role};
+use tenantry_domain::email::EmailAddress;
+use tenantry_domain::ids::{AccountId, OperationId, OrganizationId, SessionId};
+use tenantry_domain::organization::{ContainerId, Naming, Organization, Placement, State};
+use tenantry_domain::session::{Session, UsedToken};
+
+const STATES: [State; 4] = [State::Provisioning, State::Active, State::Deleted, State::Purging];
+const PLACEMENTS: [Placement; 3] = [Placement::Collection, Placement::Database, Placement::Shared];
+const ROLES: [Role; 4] = [Role::Viewer, Role::Member, Role::Admin, Role::Owner];
+
+/// Its place in `all`; beyond their end if it is not among them, and then it does not come back.
+fn place<T: PartialEq>(all: &[T], one: &T) -> u64 {
+    all.iter().position(|other| other == one).unwrap_or(all.len()) as u64
+}
+
+fn at<T: Copy>(all: &[T], from: &mut Reader<'_>) -> Option<T> {
+    all.get(from.small::<usize>()?).copied()
+}
+
+/// Without an operation, and with the keys reserved that follow from its naming: as it is between changes.
+impl Pack for Organization {
+    fn pack(&self, to: &mut Writer) {
+        to.bytes(self.id.as_bytes());
+        to.text(self.naming.name.as_str());
+        to.text(self.naming.identifier.as_str());
+        to.text(&self.naming.namespace);
+        to.number(place(&STATES, &self.state));
+        to.flag(self.suspended);
+        to.number(place(&PLACEMENTS, &self.placement));
+        to.option(self.container.as_ref(), |to, container| to.bytes(&container.0));
+        to.bytes(self.owner_id.as_bytes());
+        to.number(self.token_epoch.into());
+        to.flag(self.delete_protection);
+        to.flag(self.legal_hold);
+        to.moment(self.created_at);
+        to.moment(self.modified_at);
+        to.option(self.deleted_at, Writer::moment);
+        to.option(self.purge_at, Writer::moment);
+        to.number(self.version);
+    }
+
+    fn unpack(from: &mut Reader<'_>) -> Option<Self> {
+        let id = OrganizationId::from_bytes(from.bytes()?);
+        let naming =
+            Naming { name: from.parsed()?, identifier: from.parsed()?, namespace: from.text()?.to_owned() };
+        Some(Self {
+            id,
+            reserved: naming.reserved(),
+            naming,
+            state: at(&STATES, from)?,
+            suspended: from.flag()?,
+            placement: at(&PLACEMENTS, from)?,
+            container: from.option(|from| from.bytes().map(ContainerId))?,
+            owner_id: AccountId::from_bytes(from.bytes()?),
+            token_epoch: from.small()?,
+            delete_protection: from.flag()?,
+            legal_hold: from.flag()?,
+            created_at: from.moment()?,
+            modified_at: from.moment()?,
+            deleted_at: from.option(Reader::moment)?,
+            purge_at: from.option(Reader::moment)?,
+            version: from.number()?,
+            operation: None,
+        })
+    }
+}
+
+/// With the key that follows from its address, or none.
+impl Pack for Account {
+    fn pack(&self, to: &mut Writer) {
+        to.bytes(self.id.as_bytes());
+        to.text(self.email.as_str());
+        to.flag(self.email_key.is_some());
+        to.text(&self.password_hash.0);
+        to.number(self.credential_epoch.into());
+        to.option(self.kept_session.as_ref(), |to, session| to.bytes(session.as_bytes()));
+        to.number(self.memberships.len() as u64);
+        self.memberships.iter().for_each(|membership| membership.pack(to));
+        to.option(self.last_operation.as_ref(), |to, operation| to.bytes(operation.as_bytes()));
+        to.moment(self.created_at);
+        to.moment(self.modified_at);
+        to.number(self.version);
+    }
+
+    fn unpack(from: &mut Reader<'_>) -> Option<Self> {
+        let id = AccountId::from_bytes(from.bytes()?);
+        let email = from.parsed::<EmailAddress>()?;
+        Some(Self {
+            id,
+            email_key: from.flag()?.then(|| email.key()),
+            email,
+            password_hash: PasswordHash(from.text()?.to_owned()),
+            credential_epoch: from.small()?,
+            kept_session: from.option(|from| from.bytes().map(SessionId::from_bytes))?,
+            memberships: (0..from.number()?).map(|_| Membership::unpack(from)).collect::<Option<_>>()?,
+            last_operation: from.option(|from| from.bytes().map(OperationId::from_bytes))?,
+            created_at: from.moment()?,
+            modified_at: from.moment()?,
+            version: from.number()?,
+        })
+    }
+}
+
+impl Pack for Membership {
+    fn pack(&self, to: &mut Writer) {
+        to.bytes(self.organization_id.as_bytes());
+        to.number(place(&ROLES, &self.role));
+        to.number(self.epoch.into());
+        to.moment(self.since);
+    }
+
+    fn unpack(from: &mut Reader<'_>) -> Option<Self> {
+        Some(Self {
+            organization_id: OrganizationId::from_bytes(from.bytes()?),
+            role: at(&ROLES, from)?,
+            epoch: from.small()?,
+            since: from.moment()?,
+        })
+    }
+}
+
+impl Pack for Session {
+    fn pack(&self, to: &mut Writer) {
+        to.bytes(self.id.as_bytes());
+        to.bytes(self.account_id.as_bytes());
+        to.bytes(self.organization_id.as_bytes());
+        to.number(self.credential_epoch.into());
+        to.number(self.membership_epoch.into());
+        to.number(self.organization_epoch.into());
+        to.moment(self.signed_in_at);
+        to.moment(self.expires_at);
+        to.moment(self.idle_expires_at);
+        to.number(self.generation.into());
+        to.bytes(&self.token_hash);
+        to.option(self.used.as_ref(), |to, used| {
+            to.bytes(&used.hash);
+            to.bytes(&used.salt);
+            to.moment(used.used_at);
+        });
+        to.number(self.version);
+    }
+
+    fn unpack(from: &mut Reader<'_>) -> Option<Self> {
+        Some(Self {
+            id: SessionId::from_bytes(from.bytes()?),
+            account_id: AccountId::from_bytes(from.bytes()?),
+            organization_id: OrganizationId::from_bytes(from.bytes()?),
+            credential_epoch: from.small()?,
+            membership_epoch: from.small()?,
+            organization_epoch: from.small()?,
+            signed_in_at: from.moment()?,
+            expires_at: from.moment()?,
+            idle_expires_at: from.moment()?,
+            generation: from.small()?,
+            token_hash: from.bytes()?,
+            used: from.option(|from| {
+                Some(UsedToken { hash: from.bytes()?, salt: from.bytes()?, used_at: from.moment()? })
+            })?,
+            version: from.number()?,
+        })
+    }
+}

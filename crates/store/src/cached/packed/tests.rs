@@ -1,0 +1,156 @@
+//! Every record comes back as it was, and those that are usual take few bytes.
+
+use super::*;
+use jiff::Timestamp;
+use tenantry_domain::account::{Account, Membership, PasswordHash, Role};
+use tenantry_domain::email::EmailAddress;
+use tenantry_domain::ids::{AccountId, OperationId, OrganizationId, SessionId};
+use tenantry_domain::name::OrganizationName;
+use tenantry_domain::organization::{ContainerId, Naming, Organization, Placement, State};
+use tenantry_domain::session::{Session, UsedToken};
+
+const HASH: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHg";
+
+fn moment(milliseconds: i64) -> Timestamp {
+    Timestamp::from_millisecond(1_800_000_000_123 + milliseconds).unwrap()
+}
+
+fn organization() -> Organization {
+    let naming = Naming::new(OrganizationName::parse("Organization 99999").unwrap(), "tenant_");
+    Organization {
+        id: OrganizationId::from_bytes([1; 12]),
+        reserved: naming.reserved(),
+        naming,
+        state: State::Active,
+        suspended: false,
+        placement: Placement::Database,
+        container: None,
+        owner_id: AccountId::from_bytes([2; 12]),
+        token_epoch: 0,
+        delete_protection: false,
+        legal_hold: false,
+        created_at: moment(0),
+        modified_at: moment(1),
+        deleted_at: None,
+        purge_at: None,
+        version: 2,
+        operation: None,
+    }
+}
+
+fn account() -> Account {
+    let email = EmailAddress::parse("admin99999@example.com").unwrap();
+    Account {
+        id: AccountId::from_bytes([2; 12]),
+        email_key: Some(email.key()),
+        email,
+        password_hash: PasswordHash(HASH.into()),
+        credential_epoch: 0,
+        kept_session: None,
+        memberships: vec![membership(1, Role::Owner)],
+        last_operation: None,
+        created_at: moment(0),
+        modified_at: moment(1),
+        version: 1,
+    }
+}
+
+fn membership(number: u8, role: Role) -> Membership {
+    Membership {
+        organization_id: OrganizationId::from_bytes([number; 12]),
+        role,
+        epoch: 300,
+        since: moment(2),
+    }
+}
+
+fn session() -> Session {
+    Session {
+        id: SessionId::from_bytes([3; 12]),
+        account_id: AccountId::from_bytes([2; 12]),
+        organization_id: OrganizationId::from_bytes([1; 12]),
+        credential_epoch: 1,
+        membership_epoch: 2,
+        organization_epoch: 3,
+        signed_in_at: moment(0),
+        expires_at: moment(1),
+        idle_expires_at: moment(2),
+        generation: 4,
+        token_hash: [5; 32],
+        used: None,
+        version: 6,
+    }
+}
+
+/// How `record` is kept, after a look that it comes back.
+#[track_caller]
+fn kept<T: Pack + std::fmt::Debug>(record: &T) -> u8 {
+    let bytes = pack(record).unwrap();
+    assert_eq!(unpack::<T>(&bytes).as_ref(), Some(record));
+    for end in 0..bytes.len() {
+        assert_eq!(unpack::<T>(&bytes[..end]), None, "cut off after {end} bytes");
+    }
+    bytes[0]
+}
+
+#[test]
+fn organizations_come_back_as_they_were() {
+    let naming = Naming::new(OrganizationName::parse("Яндекс 株式会社").unwrap(), "t_");
+    let changed = Organization {
+        reserved: naming.reserved(),
+        naming,
+        suspended: true,
+        container: Some(ContainerId([7; 16])),
+        token_epoch: u32::MAX,
+        delete_protection: true,
+        legal_hold: true,
+        deleted_at: Some(moment(3)),
+        purge_at: Some(moment(4)),
+        version: u64::MAX,
+        ..organization()
+    };
+    assert_eq!((kept(&organization()), kept(&changed)), (PACKED, PACKED));
+    for state in [State::Provisioning, State::Active, State::Deleted, State::Purging] {
+        for placement in [Placement::Collection, Placement::Database, Placement::Shared] {
+            assert_eq!(kept(&Organization { state, placement, ..organization() }), PACKED);
+        }
+    }
+}
+
+#[test]
+fn accounts_come_back_as_they_were() {
+    let shown = EmailAddress::parse("Admin@TechCorp.com").unwrap();
+    let roles = [Role::Viewer, Role::Member, Role::Admin, Role::Owner];
+    let changed = Account {
+        email_key: Some(shown.key()),
+        email: shown,
+        credential_epoch: 7,
+        kept_session: Some(SessionId::from_bytes([8; 12])),
+        memberships: (0..200).map(|number| membership(number, roles[usize::from(number % 4)])).collect(),
+        last_operation: Some(OperationId::from_bytes([9; 12])),
+        ..account()
+    };
+    let hidden = Account { email_key: None, memberships: Vec::new(), ..account() };
+    assert_eq!([kept(&account()), kept(&changed), kept(&hidden)], [PACKED; 3]);
+}
+
+#[test]
+fn sessions_come_back_as_they_were() {
+    let used = UsedToken { hash: [1; 32], salt: [2; 32], used_at: moment(5) };
+    assert_eq!([kept(&session()), kept(&Session { used: Some(used), ..session() })], [PACKED; 2]);
+}
+
+#[test]
+fn what_the_bytes_cannot_say_is_kept_as_json() {
+    let moved = Organization { reserved: Vec::new(), ..organization() };
+    let fine = Timestamp::from_nanosecond(1).unwrap();
+    assert_eq!(kept(&moved), JSON);
+    assert_eq!(kept(&Session { signed_in_at: fine, ..session() }), JSON);
+}
+
+#[test]
+fn a_usual_record_takes_few_bytes() {
+    let sizes = [pack(&organization()).unwrap().len(), pack(&account()).unwrap().len()];
+    assert!(sizes[0] <= 120 && sizes[1] <= 200, "{sizes:?}");
+}
