@@ -31,6 +31,23 @@ pub fn random<const N: usize>(entropy: &dyn Entropy) -> [u8; N] {
 #[error("must be 24 hex digits")]
 pub struct NotAnId;
 
+/// The 24 digits of an id.
+pub struct Digits([u8; 24]);
+
+impl Digits {
+    fn of(bytes: [u8; 12]) -> Self {
+        let mut digits = [0; 24];
+        hex::encode_to_slice(bytes, &mut digits).expect("twelve bytes are 24 digits");
+        Self(digits)
+    }
+
+    /// As text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("hexadecimal digits are ASCII")
+    }
+}
+
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -62,13 +79,17 @@ macro_rules! id {
             pub const fn as_bytes(&self) -> &[u8; 12] {
                 &self.0
             }
+
+            /// Its digits, as text on the stack.
+            #[must_use]
+            pub fn digits(&self) -> Digits {
+                Digits::of(self.0)
+            }
         }
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                let mut digits = [0; 24];
-                hex::encode_to_slice(self.0, &mut digits).map_err(|_| fmt::Error)?;
-                f.write_str(std::str::from_utf8(&digits).map_err(|_| fmt::Error)?)
+                f.write_str(self.digits().as_str())
             }
         }
 
@@ -90,7 +111,7 @@ macro_rules! id {
 
         impl Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
+                serializer.serialize_str(self.digits().as_str())
             }
         }
 

@@ -28,13 +28,11 @@ use crate::config::{Config, LookupPolicy, MetricsPolicy, Network};
 use axum::Router;
 use axum::body::Bytes;
 use axum::http::{Method, header};
-use axum::middleware;
 use std::sync::Arc;
 use std::time::Duration;
 use tenantry_domain::app::App;
 use tenantry_domain::ids::Entropy;
 use tenantry_domain::password::policy::NewPassword;
-use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -54,7 +52,7 @@ pub struct HttpSettings {
 /// What handlers share.
 pub struct Http {
     app: Arc<App>,
-    entropy: Arc<dyn Entropy>,
+    request_ids: request_id::RequestIds,
     settings: HttpSettings,
     metrics: observe::RequestMetrics,
     readiness: readiness::Readiness,
@@ -81,17 +79,16 @@ pub fn router(app: Arc<App>, entropy: Arc<dyn Entropy>, config: &Config) -> Rout
     };
     let http = Arc::new(Http {
         app,
-        entropy,
+        request_ids: request_id::RequestIds::new(entropy),
         settings,
         metrics: observe::RequestMetrics::default(),
         readiness: readiness::Readiness::default(),
     });
     let routes = routes
         .merge(docs::routes(Bytes::from(document.to_string())))
-        .fallback(async || problem::Refusal::from(tenantry_domain::ErrorCode::RouteNotFound))
-        .layer(CatchPanicLayer::custom(frame::on_panic));
+        .fallback(async || problem::Refusal::from(tenantry_domain::ErrorCode::RouteNotFound));
     let routes = if config.cors_origins.is_empty() { routes } else { routes.layer(cors(config)) };
-    routes.layer(middleware::from_fn_with_state(Arc::clone(&http), frame::frame)).with_state(http)
+    routes.layer(frame::Frame(Arc::clone(&http))).with_state(http)
 }
 
 /// The OpenAPI document.

@@ -14,7 +14,7 @@ use super::problem::Refusal;
 use super::rate_limit::announce;
 use super::representation::{OrganizationBody, json, with_etag, with_operation};
 use crate::config::LookupPolicy;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
@@ -108,7 +108,7 @@ fn read_new_organization(http: &Http, mut fields: Fields) -> Result<NewOrganizat
 pub async fn get(
     State(http): State<Arc<Http>>,
     QueryFields(mut fields): QueryFields,
-    headers: HeaderMap,
+    request: Request,
 ) -> Result<Response, Refusal> {
     let name = fields.required("organization_name", OrganizationName::parse);
     fields.finish()?;
@@ -116,7 +116,7 @@ pub async fn get(
     // Only where it makes a difference is a credential looked at: an open lookup never fails for a bad one.
     let caller = match http.settings.public_lookup {
         LookupPolicy::Full => None,
-        LookupPolicy::Card | LookupPolicy::Off => super::caller::optional(&http, &headers).await?,
+        LookupPolicy::Card | LookupPolicy::Off => super::caller::optional(&http, request.headers()).await?,
     };
     if http.settings.public_lookup == LookupPolicy::Off && caller.is_none() {
         return Err(ErrorCode::TokenMissing.into());

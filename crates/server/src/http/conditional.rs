@@ -2,9 +2,11 @@
 
 use super::Http;
 use super::problem::Refusal;
+use axum::body::Bytes;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, header};
+use std::fmt::Write;
 use std::sync::Arc;
 use tenantry_domain::app::{EntityTag, Expected};
 use tenantry_domain::{Error, ErrorCode, Result};
@@ -12,7 +14,10 @@ use tenantry_domain::{Error, ErrorCode, Result};
 /// The `ETag` of an organization.
 #[must_use]
 pub fn etag(tag: EntityTag) -> Option<HeaderValue> {
-    HeaderValue::from_str(&format!("\"{}-{}\"", tag.organization, tag.admin)).ok()
+    // Room for all that versions come to: growing would cost more than writing them.
+    let mut text = String::with_capacity(24);
+    write!(text, "\"{}-{}\"", tag.organization, tag.admin).ok()?;
+    HeaderValue::from_maybe_shared(Bytes::from(text)).ok()
 }
 
 /// The versions the caller has seen, if the change depends on one.

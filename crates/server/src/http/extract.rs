@@ -4,7 +4,7 @@ use super::Http;
 use super::fields::Fields;
 use super::problem::Refusal;
 use axum::body::Bytes;
-use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use std::net::{IpAddr, SocketAddr};
@@ -92,9 +92,8 @@ impl FromRequestParts<Arc<Http>> for QueryFields {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, Refusal> {
-        let Query(parameters) = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri)
-            .map_err(|_| Error::invalid_field("?", "Is not a query string."))?;
-        Ok(Self(Fields::of_query(parameters)?))
+        let query = parts.uri.query().unwrap_or_default();
+        Ok(Self(Fields::of_query(query)?))
     }
 }
 

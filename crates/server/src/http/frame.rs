@@ -6,38 +6,116 @@ use super::Http;
 use super::observe::Observed;
 use super::problem::{Refusal, render};
 use super::request_id::{RequestId, X_REQUEST_ID};
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
 use std::any::Any;
-use std::sync::Arc;
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::{Arc, LazyLock};
+use std::task::{Context, Poll};
 use std::time::Instant;
 use tenantry_domain::{Error, ErrorCode};
+use tower::{Layer, Service};
 
-/// On every answer, unless the route sets its own.
-const SECURITY: [(HeaderName, &str); 6] = [
-    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    (header::CACHE_CONTROL, "no-store"),
-    (header::REFERRER_POLICY, "no-referrer"),
-    (header::X_FRAME_OPTIONS, "DENY"),
-    (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
-    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
-];
+/// On every answer, unless the route sets its own. Kept as it is sent: copying it whole costs a fifth of what
+/// adding one header after the other does.
+static SECURITY: LazyLock<HeaderMap> = LazyLock::new(|| {
+    HeaderMap::from_iter([
+        // Its place; each answer has its own.
+        (X_REQUEST_ID, HeaderValue::from_static("")),
+        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+        (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
+        ),
+        (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
+    ])
+});
 
-/// Carries a request through.
-pub async fn frame(State(http): State<Arc<Http>>, request: Request, next: Next) -> Response {
-    let started = Instant::now();
-    let id = RequestId::of(request.headers(), &*http.entropy);
-    let method = request.method().clone();
-    let route = request.extensions().get::<MatchedPath>().cloned();
-    let answer = tokio::time::timeout(http.settings.request_timeout, next.run(request)).await;
-    let mut response = render(answer.unwrap_or_else(|_| too_slow()), &id);
-    add_headers(response.headers_mut(), &id);
-    let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
-    let observed = Observed { method: &method, route, status: response.status(), took: started.elapsed() };
+/// The layer that puts routes into the frame.
+#[derive(Clone)]
+pub struct Frame(pub Arc<Http>);
+
+impl<R> Layer<R> for Frame {
+    type Service = Framed<R>;
+
+    fn layer(&self, routes: R) -> Framed<R> {
+        Framed { http: Arc::clone(&self.0), routes }
+    }
+}
+
+/// Routes in the frame.
+#[derive(Clone)]
+pub struct Framed<R> {
+    http: Arc<Http>,
+    routes: R,
+}
+
+impl<R> Service<Request> for Framed<R>
+where
+    R: Service<Request, Response = Response, Error = Infallible>,
+    R::Future: Send + 'static,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.routes.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let http = Arc::clone(&self.http);
+        let seen = Seen::of(&http, &request);
+        let answer = self.routes.call(request);
+        Box::pin(async move { Ok(carry(&http, seen, answer).await) })
+    }
+}
+
+/// What of a request is still needed when it is answered.
+struct Seen {
+    started: Instant,
+    id: RequestId,
+    method: Method,
+    route: Option<MatchedPath>,
+}
+
+impl Seen {
+    fn of(http: &Http, request: &Request) -> Self {
+        Self {
+            started: Instant::now(),
+            id: RequestId::of(request.headers(), &http.request_ids),
+            method: request.method().clone(),
+            route: request.extensions().get().cloned(),
+        }
+    }
+}
+
+/// Carries a request through to its answer.
+async fn carry(
+    http: &Http,
+    seen: Seen,
+    answer: impl Future<Output = Result<Response, Infallible>>,
+) -> Response {
+    let answer = AssertUnwindSafe(answer).catch_unwind();
+    let answer = match tokio::time::timeout(http.settings.request_timeout, answer).await {
+        Ok(Ok(Ok(response))) => response,
+        Ok(Err(panic)) => on_panic(&*panic),
+        Err(_) => too_slow(),
+    };
+    let mut response = render(answer, &seen.id);
+    let route = seen.route.as_ref().map_or("unmatched", MatchedPath::as_str);
+    let took = seen.started.elapsed();
+    let observed = Observed { method: &seen.method, route, status: response.status(), took };
     http.metrics.observe(&observed);
-    log(&id, &observed);
+    log(&seen.id, &observed);
+    complete(response.headers_mut(), seen.id);
     response
 }
 
@@ -45,11 +123,17 @@ fn too_slow() -> Response {
     Refusal(Error::new(ErrorCode::Overloaded)).into_response()
 }
 
-fn add_headers(headers: &mut HeaderMap, id: &RequestId) {
-    headers.insert(X_REQUEST_ID, id.header().clone());
-    for (name, value) in SECURITY {
-        headers.entry(name).or_insert(HeaderValue::from_static(value));
+/// The headers that every answer has; one that begins with them need not get them in the end.
+pub fn headers() -> HeaderMap {
+    SECURITY.clone()
+}
+
+fn complete(answer: &mut HeaderMap, id: RequestId) {
+    if !answer.contains_key(X_REQUEST_ID) {
+        let own = std::mem::replace(answer, headers());
+        answer.extend(own);
     }
+    answer.insert(X_REQUEST_ID, id.into_header());
 }
 
 /// Reads that went well are many and say little; the rest is what somebody looks for afterwards. The path is
@@ -66,8 +150,7 @@ fn log(id: &RequestId, seen: &Observed<'_>) {
 }
 
 /// The answer where a handler panicked: a defect, told to the log and not to the client.
-#[expect(clippy::needless_pass_by_value, reason = "the layer that calls it gives the panic away")]
-pub fn on_panic(panic: Box<dyn Any + Send>) -> Response {
+fn on_panic(panic: &(dyn Any + Send)) -> Response {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("of unknown kind");
     Refusal(Error::internal(format!("a handler panicked: {text}"))).into_response()

@@ -235,6 +235,8 @@ pub fn json<T: Serialize>(status: StatusCode, body: &T) -> Response {
         Ok(()) => {
             let mut response = Response::new(Body::from(bytes));
             *response.status_mut() = status;
+            // What the frame would add; copied before there is anything to go on with, it costs least.
+            *response.headers_mut() = super::frame::headers();
             let json = HeaderValue::from_static("application/json");
             response.headers_mut().insert(header::CONTENT_TYPE, json);
             response

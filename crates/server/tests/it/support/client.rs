@@ -105,7 +105,9 @@ impl Client {
 
     /// Holds an answer to the document.
     fn check(&self, method: &Method, path: &str, answer: &Answer) {
-        assert!(answer.headers.contains_key("x-request-id"), "{answer}: no request id");
+        for name in ON_EVERY_ANSWER {
+            assert!(answer.headers.contains_key(name), "{answer}: no {name}");
+        }
         if answer.status.is_client_error() || answer.status.is_server_error() {
             answer.check_problem();
         }
@@ -137,6 +139,17 @@ fn matches(template: &str, path: &str) -> bool {
             .zip(path)
             .all(|(part, given)| part == given || (part.starts_with('{') && !given.is_empty()))
 }
+
+/// Headers that no answer goes without.
+const ON_EVERY_ANSWER: [&str; 7] = [
+    "x-request-id",
+    "x-content-type-options",
+    "cache-control",
+    "referrer-policy",
+    "x-frame-options",
+    "content-security-policy",
+    "cross-origin-resource-policy",
+];
 
 /// What came back.
 pub struct Answer {
