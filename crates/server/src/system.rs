@@ -1,6 +1,5 @@
 //! The machine's clock and randomness: the one place that asks for either.
 
-use aws_lc_rs::rand;
 use jiff::Timestamp;
 use tenantry_domain::clock::{Clock, to_millisecond};
 use tenantry_domain::ids::Entropy;
@@ -15,7 +14,8 @@ impl Clock for SystemClock {
     }
 }
 
-/// The operating system's randomness, through a generator in user space.
+/// The operating system's randomness, straight from it. A generator in user space would be quicker for many
+/// small pieces, and would first gather its seed from the jitter of the clock, for longer than the rest of a start.
 pub struct SystemEntropy;
 
 impl Entropy for SystemEntropy {
@@ -24,6 +24,6 @@ impl Entropy for SystemEntropy {
         reason = "without randomness no key and no token is safe: better no answer"
     )]
     fn fill(&self, bytes: &mut [u8]) {
-        rand::fill(bytes).expect("the operating system gives randomness");
+        getrandom::fill(bytes).expect("the operating system gives randomness");
     }
 }
