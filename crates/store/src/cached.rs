@@ -13,11 +13,13 @@ mod accounts;
 mod memory;
 mod organizations;
 mod packed;
+mod recent;
 mod sessions;
 
 use memory::{Key, Memory};
 use packed::{Pack, pack, unpack};
 use quick_cache::sync::GuardResult;
+use recent::Recent;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -44,7 +46,8 @@ struct Records<K, V> {
     memory: Arc<Memory>,
     /// Counts the writes that are done, before what they changed is forgotten.
     writes: AtomicU64,
-    kind: PhantomData<fn(K) -> V>,
+    recent: Recent<V>,
+    kind: PhantomData<fn(K)>,
 }
 
 impl<K, V> Records<K, V>
@@ -53,7 +56,12 @@ where
     V: Pack + Send + Sync + 'static,
 {
     fn new(memory: &Arc<Memory>) -> Arc<Self> {
-        Arc::new(Self { memory: memory.clone(), writes: AtomicU64::new(0), kind: PhantomData })
+        Arc::new(Self {
+            memory: memory.clone(),
+            writes: AtomicU64::new(0),
+            recent: Recent::new(),
+            kind: PhantomData,
+        })
     }
 
     /// The record of `key`, from memory or by `load`. Those who ask for the same one meanwhile wait for it.
@@ -63,8 +71,8 @@ where
     {
         let placeholder = match self.memory.entries.get_value_or_guard_async(&key.into()).await {
             Ok(bytes) => {
-                let record = unpack(&bytes).expect("what is in memory came back from its bytes before");
-                return Ok(Some(Arc::new(record)));
+                let read = |bytes: &[u8]| unpack(bytes).expect("these bytes were made of a record");
+                return Ok(Some(self.recent.get(&bytes, read)));
             }
             Err(placeholder) => placeholder,
         };

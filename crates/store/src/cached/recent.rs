@@ -1,0 +1,81 @@
+//! Records that were read out of their bytes lately, so that one that is asked for all the time is not read out
+//! of them all the time.
+//!
+//! Nothing is ever forgotten here, and need not be: a record counts only for the very bytes that it came from,
+//! and whether those are still good is for the memory to say that holds them.
+
+use std::sync::{Arc, RwLock};
+
+/// How many; at most some 300 KiB of them.
+const SLOTS: usize = 256;
+
+/// At most one record per slot; which one it is in follows from where its bytes are.
+pub(super) struct Recent<V>(Box<[Slot<V>]>);
+
+type Slot<V> = RwLock<Option<(Arc<[u8]>, Arc<V>)>>;
+
+impl<V> Recent<V> {
+    pub(super) fn new() -> Self {
+        Self((0..SLOTS).map(|_| RwLock::new(None)).collect())
+    }
+
+    /// The record of `bytes`, as it was read lately or by `read`. Waits for nobody.
+    pub(super) fn get(&self, bytes: &Arc<[u8]>, read: impl FnOnce(&[u8]) -> V) -> Arc<V> {
+        let slot = self.slot(bytes);
+        if let Ok(held) = slot.try_read()
+            && let Some((of, record)) = &*held
+            && Arc::ptr_eq(of, bytes)
+        {
+            return record.clone();
+        }
+        let record = Arc::new(read(bytes));
+        if let Ok(mut held) = slot.try_write() {
+            *held = Some((bytes.clone(), record.clone()));
+        }
+        record
+    }
+
+    fn slot(&self, bytes: &Arc<[u8]>) -> &Slot<V> {
+        // Fibonacci hashing: addresses differ in the middle, and the highest bits of the product in all of them.
+        let mixed = (bytes.as_ptr().addr() as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        &self.0[(mixed >> 56) as usize % SLOTS]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    #[test]
+    fn the_same_bytes_are_read_once_and_equal_ones_again() {
+        let recent = Recent::new();
+        let reads = Cell::new(0);
+        let read = |bytes: &[u8]| {
+            reads.set(reads.get() + 1);
+            bytes[0]
+        };
+        let first: Arc<[u8]> = Arc::from([7]);
+        let second: Arc<[u8]> = Arc::from([7]);
+        for _ in 0..3 {
+            assert_eq!(*recent.get(&first, read), 7);
+        }
+        assert_eq!(reads.get(), 1);
+        assert_eq!(*recent.get(&second, read), 7);
+        assert_eq!(reads.get(), 2);
+    }
+
+    #[test]
+    fn many_share_the_slots() {
+        let recent = Recent::new();
+        let bytes: Vec<Arc<[u8]>> =
+            (0..=u8::MAX).cycle().take(4 * SLOTS).map(|byte| Arc::from([byte])).collect();
+        for _ in 0..2 {
+            for bytes in &bytes {
+                assert_eq!(*recent.get(bytes, |bytes| bytes[0]), bytes[0]);
+            }
+        }
+        let used = recent.0.iter().filter(|slot| slot.read().unwrap().is_some()).count();
+        assert!(used > SLOTS / 2, "{used} of {SLOTS}");
+    }
+}
