@@ -46,7 +46,7 @@ impl EmbeddedOptions {
     /// The usual settings for `data_dir`.
     #[must_use]
     pub fn new(data_dir: impl Into<PathBuf>, clock: Arc<dyn Clock>) -> Self {
-        Self { data_dir: data_dir.into(), clock, readers: 4, cache_bytes: 32 << 20 }
+        Self { data_dir: data_dir.into(), clock, readers: 4, cache_bytes: 64 << 20 }
     }
 }
 

@@ -269,7 +269,7 @@ settings! {
         };
         /// Memory for records read before.
         cache_bytes: u64 = {
-            name: "CACHE_MIB", flag: "cache-mib", default: "32", limits: Limits::new(1, 65_536, Unit::Mebibytes),
+            name: "CACHE_MIB", flag: "cache-mib", default: "64", limits: Limits::new(1, 65_536, Unit::Mebibytes),
         };
         /// Connections that read the embedded engine at the same time.
         readers: usize = { name: "READERS", flag: "readers", default: "4", limits: Limits::new(1, 256, Unit::One) };

@@ -43,7 +43,7 @@ fn nothing_needs_to_be_set() {
     assert_eq!(config.jwt_secret, None);
     assert_eq!(config.access_token_lifetime, Duration::from_secs(3600));
     assert_eq!(config.retention, Duration::from_secs(30 * 86_400));
-    assert_eq!((config.cache_bytes, config.max_body_bytes), (32 << 20, 64 << 10));
+    assert_eq!((config.cache_bytes, config.max_body_bytes), (64 << 20, 64 << 10));
     assert!(config.trusted_proxies.is_empty() && config.cors_origins.is_empty());
     assert!(config.rate_limit);
     assert!(config.hash_workers() >= 1);
