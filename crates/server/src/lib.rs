@@ -10,6 +10,7 @@ mod crash;
 pub mod descriptors;
 pub mod engine;
 pub mod http;
+pub mod huge_pages;
 mod keys;
 pub mod listen;
 pub mod service;

@@ -6,5 +6,6 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    tenantry::huge_pages::avoid();
     tenantry::cli::run(std::env::args_os())
 }

@@ -1,7 +1,7 @@
 //! The service put together: engine, keys, application, and what it does by itself at intervals.
 
 use crate::config::{Config, SignupPolicy};
-use crate::{engine, http, keys, telemetry};
+use crate::{engine, http, huge_pages, keys, telemetry};
 use anyhow::Result;
 use axum::Router;
 use std::path::PathBuf;
@@ -47,7 +47,7 @@ impl Service {
             store: opened.store.clone(),
             clock,
             entropy: Arc::clone(&entropy),
-            hashes: HashPool::start(config.hash_workers(), config.hash_queue),
+            hashes: HashPool::start(config.hash_workers(), config.hash_queue, huge_pages::within),
             tokens: TokenKeys::new(&keys.signing, config.jwt_issuer.as_str(), config.jwt_audience.as_str())?,
             mac_key: keys.mac,
             policy: policy(config),

@@ -68,26 +68,44 @@ pub enum Verdict {
 }
 
 /// The memory Argon2 works in, kept from one hash to the next: 19 MiB from the first use to [`Self::release`].
-#[derive(Default)]
-pub struct Memory(Vec<Block>);
+pub struct Memory {
+    blocks: Vec<Block>,
+    taking: Taking,
+}
+
+/// Runs what takes memory and touches all of it, and may see to it what pages that memory is made of.
+pub type Taking = fn(&mut dyn FnMut());
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self::new(|take| take())
+    }
+}
 
 impl Memory {
+    /// None yet; it will be taken within `taking`.
+    #[must_use]
+    pub fn new(taking: Taking) -> Self {
+        Self { blocks: Vec::new(), taking }
+    }
+
     /// Gives the memory back; the next use takes it anew.
     pub fn release(&mut self) {
-        self.0 = Vec::new();
+        self.blocks = Vec::new();
     }
 
     /// Whether there is any to give back.
     #[must_use]
     pub fn is_held(&self) -> bool {
-        !self.0.is_empty()
+        !self.blocks.is_empty()
     }
 
     fn blocks(&mut self, count: usize) -> &mut [Block] {
-        if self.0.is_empty() {
-            self.0.resize(MEMORY_KIB as usize, Block::new());
+        let Self { blocks, taking } = self;
+        if blocks.is_empty() {
+            taking(&mut || blocks.resize(MEMORY_KIB as usize, Block::new()));
         }
-        &mut self.0[..count]
+        &mut blocks[..count]
     }
 }
 

@@ -4,7 +4,7 @@
 //! everything else; in as many threads as there are requests it would take all memory. What a newcomer gets
 //! wrong: a longer queue makes nobody's sign-in faster. When it is full, the caller is told when to come back.
 
-use super::hash::{self, Memory, SALT_BYTES, Verdict};
+use super::hash::{self, Memory, SALT_BYTES, Taking, Verdict};
 use super::policy::{NewPassword, PresentedPassword};
 use crate::error::{Error, ErrorCode, Result};
 use crate::measure::PASSWORD_HASH_DURATION;
@@ -29,19 +29,19 @@ pub struct HashPool {
 }
 
 impl HashPool {
-    /// Starts `threads` threads that let at most `queue` requests wait.
+    /// Starts `threads` threads that let at most `queue` requests wait, and take their memory within `taking`.
     ///
     /// # Panics
     /// If the operating system starts no thread.
     #[must_use]
-    pub fn start(threads: usize, queue: usize) -> Self {
+    pub fn start(threads: usize, queue: usize, taking: Taking) -> Self {
         let shared = Arc::new(Shared::new(threads, queue));
         let threads = (0..threads)
             .map(|number| {
                 let shared = Arc::clone(&shared);
                 thread::Builder::new()
                     .name(format!("hash-{number}"))
-                    .spawn(move || shared.work())
+                    .spawn(move || shared.work(taking))
                     .expect("the operating system starts a thread when the service starts")
             })
             .collect();
@@ -173,13 +173,13 @@ impl Shared {
     }
 
     /// A thread's life.
-    fn work(&self) {
-        let mut memory = Memory::default();
+    fn work(&self, taking: Taking) {
+        let mut memory = Memory::new(taking);
         while let Some(job) = self.next(&mut memory) {
             let began = Instant::now();
             // A defect must cost one answer, not a thread.
             if catch_unwind(AssertUnwindSafe(|| job.run(&mut memory))).is_err() {
-                memory = Memory::default();
+                memory = Memory::new(taking);
             }
             self.record(began.elapsed());
         }
@@ -245,12 +245,12 @@ mod tests {
 
     /// A pool whose queue nobody empties.
     fn stalled(queue: usize) -> HashPool {
-        HashPool::start(0, queue)
+        HashPool::start(0, queue, |take| take())
     }
 
     #[tokio::test]
     async fn a_password_is_hashed_and_recognized() {
-        let pool = HashPool::start(2, 8);
+        let pool = HashPool::start(2, 8, |take| take());
         let stored = pool.hash(new_password(), [7; SALT_BYTES]).await.unwrap();
         let right = pool.verify(presented(RIGHT), Some(stored.clone())).await.unwrap();
         assert_eq!(right, Verdict::Match { rehash: false });
@@ -261,14 +261,14 @@ mod tests {
 
     #[tokio::test]
     async fn nobody_signs_in_to_an_account_that_does_not_exist() {
-        let pool = HashPool::start(1, 8);
+        let pool = HashPool::start(1, 8, |take| take());
         assert_eq!(pool.verify(presented(RIGHT), None).await.unwrap(), Verdict::NoMatch);
         assert_eq!(pool.verify(presented(""), None).await.unwrap(), Verdict::NoMatch);
     }
 
     #[tokio::test]
     async fn every_request_of_a_crowd_gets_its_own_answer() {
-        let pool = Arc::new(HashPool::start(2, 32));
+        let pool = Arc::new(HashPool::start(2, 32, |take| take()));
         let stored = pool.hash(new_password(), [7; SALT_BYTES]).await.unwrap();
         let requests: Vec<_> = (0..16)
             .map(|number| {
@@ -388,7 +388,7 @@ mod tests {
 
     #[test]
     fn dropping_the_pool_ends_its_threads() {
-        let pool = HashPool::start(3, 8);
+        let pool = HashPool::start(3, 8, |take| take());
         let shared = Arc::downgrade(&pool.shared);
         drop(pool);
         assert!(shared.upgrade().is_none());

@@ -20,7 +20,7 @@ pub fn count(threads: usize, span: Duration) {
 }
 
 fn check_until(end: Instant, checked: &AtomicU64) {
-    let mut memory = Memory::default();
+    let mut memory = Memory::new(tenantry::huge_pages::within);
     let password = PresentedPassword::new(super::seed::PASSWORD);
     while Instant::now() < end {
         if hash::verify(&password, hash::decoy(), &mut memory).is_ok() {
