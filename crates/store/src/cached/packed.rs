@@ -1,4 +1,4 @@
-//! Records as few bytes, so that a hundred thousand organizations fit into little memory: a fifth of what the
+//! Records as few bytes, so that a hundred thousand organizations fit into little memory: about a third of what the
 //! records themselves take, which is mostly pointers, allocations and room for what is rarely there.
 //!
 //! Nothing here is ever stored, so the form may change at will. What a newcomer gets wrong: it need not be able
