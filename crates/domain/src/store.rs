@@ -266,6 +266,9 @@ pub trait Installation: Send + Sync {
     /// Sets a value, whatever is there.
     async fn put_value(&self, name: &str, value: &[u8]) -> Result<()>;
 
+    /// Removes a value; one that is not there is not an error.
+    async fn delete_value(&self, name: &str) -> Result<()>;
+
     /// Does nothing, durably: succeeds if and only if a write would.
     async fn check_writable(&self) -> Result<()>;
 }

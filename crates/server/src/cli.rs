@@ -7,6 +7,7 @@ mod operator_key;
 mod org;
 mod serve;
 mod terminal;
+mod transfer;
 
 use crate::config::{self, Config};
 use anyhow::Result;
@@ -32,6 +33,7 @@ pub fn command() -> Command {
         .subcommand(org::command())
         .subcommand(doctor::command())
         .subcommand(operator_key::command())
+        .subcommand(transfer::command())
         .subcommand(Command::new("openapi").about("Print the OpenAPI document"))
         .subcommand(docs::command())
 }
@@ -45,6 +47,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Some(("org", matches)) => return org::run(matches),
         Some(("doctor", matches)) => return doctor::run(matches),
         Some(("operator-key", matches)) => with_config(matches, operator_key::run),
+        Some(("transfer", matches)) => transfer::run(matches),
         Some(("openapi", _)) => docs::openapi(),
         Some((_, matches)) => docs::run(matches),
     };

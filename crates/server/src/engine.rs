@@ -1,25 +1,37 @@
 //! Which engine the settings ask for. The only place of the service that tells them apart.
 
 use crate::config::{CapacityPolicy, Config};
+use anyhow::{Result, bail};
+use std::path::Path;
 use std::sync::Arc;
 use tenantry_domain::clock::Clock;
 use tenantry_domain::organization::Placement;
-use tenantry_store::{EmbeddedOptions, MongoOptions, OpenError, Opened};
+use tenantry_store::{EmbeddedOptions, MongoOptions, Opened, TRANSFER_MARK};
 
 /// Opens it.
 ///
 /// # Errors
-/// A sentence for the operator.
-pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Opened, OpenError> {
-    match mongodb(config) {
-        Some(options) => tenantry_store::open_mongodb(&options).await,
-        None => tenantry_store::open(&embedded(config, clock)).await,
+/// A sentence for the operator; also where a transfer into it was stopped.
+pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Opened> {
+    let opened = match mongodb(config) {
+        Some(options) => tenantry_store::open_mongodb(&options).await?,
+        None => tenantry_store::open(&embedded_at(config, &config.data_dir, clock)).await?,
+    };
+    // A MongoDB that cannot be reached now has nothing to say about it.
+    if let Ok(Some(_)) = opened.store.installation.get_value(TRANSFER_MARK).await {
+        opened.close().await;
+        bail!(
+            "a transfer into this installation was stopped: run the same `tenantry transfer` again, which goes on"
+        );
     }
+    Ok(opened)
 }
 
-fn embedded(config: &Config, clock: Arc<dyn Clock>) -> EmbeddedOptions {
+/// How the embedded engine is opened on that directory.
+#[must_use]
+pub fn embedded_at(config: &Config, data_dir: &Path, clock: Arc<dyn Clock>) -> EmbeddedOptions {
     EmbeddedOptions {
-        data_dir: config.data_dir.clone(),
+        data_dir: data_dir.to_owned(),
         clock,
         readers: config.readers,
         cache_bytes: config.cache_bytes,
@@ -29,14 +41,19 @@ fn embedded(config: &Config, clock: Arc<dyn Clock>) -> EmbeddedOptions {
 /// How MongoDB is reached, if it is asked for.
 #[must_use]
 pub fn mongodb(config: &Config) -> Option<MongoOptions> {
-    let uri = config.mongo_uri.as_ref()?;
-    Some(MongoOptions {
-        uri: uri.expose().to_owned(),
+    Some(mongodb_at(config, config.mongo_uri.as_ref()?.expose()))
+}
+
+/// How a MongoDB is reached that has that connection string.
+#[must_use]
+pub fn mongodb_at(config: &Config, uri: &str) -> MongoOptions {
+    MongoOptions {
+        uri: uri.to_owned(),
         database: config.master_db.as_str().to_owned(),
         tenant_prefix: config.tenant_prefix.as_str().to_owned(),
         placement: config.placement.unwrap_or(Placement::Collection),
         max_namespaces: Some(config.max_namespaces).filter(|limit| *limit > 0),
         share_when_full: config.at_capacity == CapacityPolicy::Shared,
         deadline: config.mongo_timeout,
-    })
+    }
 }

@@ -9,6 +9,8 @@ mod error;
 #[cfg(feature = "mongodb")]
 mod mongodb;
 mod sqlite;
+#[cfg(feature = "mongodb")]
+mod transfer;
 
 pub use error::OpenError;
 #[cfg(feature = "mongodb")]
@@ -19,6 +21,8 @@ pub use sqlite::inspect::{
     ContainerFiles, Contents, ControlDatabase, ControlState, Inspection, QuickCheck, inspect,
 };
 pub use sqlite::writer::WriterCounts;
+#[cfg(feature = "mongodb")]
+pub use transfer::{MARK as TRANSFER_MARK, Side, Step, TransferError, Transferred, transfer};
 
 #[cfg(feature = "mongodb")]
 use mongodb::MongoDb;
@@ -114,10 +118,16 @@ impl Opened {
     /// Finishes the writes that are queued, refuses others, and lets the database go. Afterwards the
     /// store answers `store_unavailable` to all that is not in memory.
     pub async fn close(self) {
-        match self.engine {
-            Engine::Embedded(engine) => engine.close().await,
+        self.engine.close().await;
+    }
+}
+
+impl Engine {
+    async fn close(self) {
+        match self {
+            Self::Embedded(engine) => engine.close().await,
             #[cfg(feature = "mongodb")]
-            Engine::MongoDb(engine) => engine.close().await,
+            Self::MongoDb(engine) => engine.close().await,
         }
     }
 }

@@ -19,6 +19,7 @@ mod requests;
 mod schema;
 mod sessions;
 mod throttles;
+mod whole;
 
 pub use client::MongoOptions;
 pub use inspect::{MongoInspection, Topology, inspect_mongodb};

@@ -19,6 +19,8 @@ mod schema;
 mod sessions;
 mod statement;
 mod throttles;
+#[cfg(feature = "mongodb")]
+mod whole;
 pub(crate) mod writer;
 
 use crate::error::OpenError;

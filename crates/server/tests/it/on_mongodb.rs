@@ -11,6 +11,7 @@ mod classic;
 mod doctor;
 mod ended_rights;
 mod every_operation;
+mod further_collections;
 mod lost_data;
 mod names;
 mod organizations;
@@ -19,6 +20,7 @@ mod reference_calls;
 mod sign_in;
 mod support;
 mod throttling;
+mod transfer;
 
 /// The engine that everything here runs on.
 const ENGINE: support::place::Engine = support::place::Engine::MongoDb;

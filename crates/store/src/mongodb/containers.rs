@@ -8,6 +8,7 @@
 pub(super) mod capacity;
 mod collection;
 mod database;
+pub(super) mod further;
 mod look;
 mod shared;
 mod tidy;
@@ -27,6 +28,8 @@ use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::organization::{ContainerId, Location, Organization, Placement};
 use tenantry_domain::store::{Containers, NewContainer};
 
+pub(super) use database::{DOCUMENTS, METADATA};
+
 /// The form of containers, as far as it concerns those who read them with their own programs.
 const SCHEMA_VERSION: &str = "1.0";
 
@@ -39,7 +42,7 @@ impl Containers for MongoDb {
     fn locate(&self, organization: &Organization) -> Location {
         let (database, collection) = match organization.placement {
             Placement::Collection => (self.server.database().name(), organization.naming.namespace.as_str()),
-            Placement::Database => (&*self.database_name(organization.id), database::DOCUMENTS),
+            Placement::Database => (&*self.database_name(organization.id), DOCUMENTS),
             Placement::Shared => (self.server.database().name(), SHARED_DOCUMENTS),
         };
         Location { database: database.to_owned(), collection: collection.to_owned() }

@@ -99,7 +99,7 @@ fn native_text(name: &str, text: String) -> Bson {
     } else if MOMENTS.contains(&name) {
         text.parse().ok().map(|at: Timestamp| moment(at).into())
     } else if UUIDS.contains(&name) {
-        mongodb::bson::Uuid::parse_str(&text).ok().map(Bson::from)
+        bson::Uuid::parse_str(&text).ok().map(Bson::from)
     } else {
         None
     };

@@ -43,8 +43,8 @@ impl From<Error> for Failure {
     }
 }
 
-impl From<mongodb::bson::error::Error> for Failure {
-    fn from(error: mongodb::bson::error::Error) -> Self {
+impl From<bson::error::Error> for Failure {
+    fn from(error: bson::error::Error) -> Self {
         Self::Refused(Error::internal(format!("a record cannot be read or written: {error}")))
     }
 }

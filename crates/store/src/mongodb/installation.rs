@@ -34,6 +34,10 @@ impl Installation for MongoDb {
         self.upsert(name, set).await.map_err(Error::from)
     }
 
+    async fn delete_value(&self, name: &str) -> Result<()> {
+        self.call(self.installation.delete_one(doc! { "_id": name })).await.map(drop).map_err(Error::from)
+    }
+
     async fn check_writable(&self) -> Result<()> {
         self.upsert(HEARTBEAT_ID, doc! { "$inc": { "beats": 1_i64 } }).await.map_err(Error::from)
     }

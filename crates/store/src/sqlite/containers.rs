@@ -89,7 +89,7 @@ impl Containers for Sqlite {
 
 impl Sqlite {
     /// Works on files, on a blocking thread; the work goes on when nobody waits for it any more.
-    async fn on_files<T: Send + 'static>(
+    pub(super) async fn on_files<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Files) -> Result<T> + Send + 'static,
     ) -> Result<T> {
@@ -186,7 +186,7 @@ impl Files {
 
     /// Opens the container for one look. For reading and writing, because a reader alone leaves the files of
     /// the write-ahead log behind when it closes.
-    fn with<T>(
+    pub(super) fn with<T>(
         &self,
         id: OrganizationId,
         look: impl FnOnce(&Connection) -> rusqlite::Result<T>,

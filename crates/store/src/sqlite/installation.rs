@@ -12,6 +12,7 @@ statements! {
     INIT = "INSERT INTO installation (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO NOTHING";
     PUT = "INSERT INTO installation (name, value) VALUES (?1, ?2) \
         ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+    DELETE = "DELETE FROM installation WHERE name = ?1";
     BEAT = "INSERT INTO heartbeat (id, beats) VALUES (1, 1) \
         ON CONFLICT (id) DO UPDATE SET beats = beats + 1";
 }
@@ -36,6 +37,11 @@ impl Installation for Sqlite {
     async fn put_value(&self, name: &str, value: &[u8]) -> Result<()> {
         let (name, value) = (name.to_owned(), value.to_vec());
         self.write(move |connection| Ok(PUT.execute(connection, params![name, value]).map(|_| ())?)).await
+    }
+
+    async fn delete_value(&self, name: &str) -> Result<()> {
+        let name = name.to_owned();
+        self.write(move |connection| Ok(DELETE.execute(connection, [name]).map(|_| ())?)).await
     }
 
     async fn check_writable(&self) -> Result<()> {

@@ -20,6 +20,9 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+/// When the clocks of tests begin, in milliseconds: 2027-01-15, 08:00 UTC.
+const START: i64 = 1_800_000_000_000;
+
 /// A clock that only tests move.
 pub struct TestClock(AtomicI64);
 
@@ -61,7 +64,12 @@ impl Setup {
 
     /// Starts the service.
     pub async fn start(self) -> App {
-        App::open(Place::new(), self.flags, Arc::new(TestClock(AtomicI64::new(1_800_000_000_000)))).await
+        self.start_on(Place::new()).await
+    }
+
+    /// Starts the service on what is there.
+    pub async fn start_on(self, place: Place) -> App {
+        App::open(place, self.flags, Arc::new(TestClock(AtomicI64::new(START)))).await
     }
 }
 
@@ -82,7 +90,33 @@ pub struct App {
 impl App {
     /// With throttling off and everything else as it comes.
     pub async fn start() -> Self {
-        Setup::unlimited().start().await
+        Self::at(Place::new()).await
+    }
+
+    /// On what is there, with throttling off.
+    pub async fn at(place: Place) -> Self {
+        Setup::unlimited().start_on(place).await
+    }
+
+    /// What a start on what is there is refused with.
+    #[allow(dead_code, reason = "the embedded engine's tests start the binary for it")]
+    pub async fn refused_at(place: &Place) -> String {
+        let config = config(place, &[]);
+        let clock = Arc::new(TestClock(AtomicI64::new(START)));
+        match Service::start(&config, clock, Arc::new(SystemEntropy)).await {
+            Ok(_) => panic!("it starts"),
+            Err(refusal) => refusal.to_string(),
+        }
+    }
+
+    /// Stops it cleanly; what it leaves.
+    pub async fn stop(self) -> Place {
+        let Self { place, http, use_cases, stop, running, .. } = self;
+        // An open connection and a reference to the application would each outlive the stop.
+        drop((http, use_cases));
+        stop.send(()).unwrap();
+        running.await.unwrap();
+        place
     }
 
     async fn open(place: Place, flags: Vec<String>, clock: Arc<TestClock>) -> Self {
@@ -119,11 +153,8 @@ impl App {
 
     /// Stops it cleanly, lets `edit` have what it keeps, and starts it again.
     pub async fn restart_after(self, edit: impl FnOnce(&Place)) -> Self {
-        let Self { clock, place, flags, http, use_cases, stop, running, .. } = self;
-        // An open connection and a reference to the application would each outlive the stop.
-        drop((http, use_cases));
-        stop.send(()).unwrap();
-        running.await.unwrap();
+        let (clock, flags) = (Arc::clone(&self.clock), self.flags.clone());
+        let place = self.stop().await;
         edit(&place);
         Self::open(place, flags, clock).await
     }

@@ -29,7 +29,12 @@ pub struct Place {
 impl Place {
     /// A new one, on the engine of this test binary.
     pub fn new() -> Self {
-        let database = match crate::ENGINE {
+        Self::on(crate::ENGINE)
+    }
+
+    /// A new one on that engine.
+    pub fn on(engine: Engine) -> Self {
+        let database = match engine {
             Engine::Embedded => None,
             Engine::MongoDb => Some(Arc::new(Database::new())),
         };

@@ -77,6 +77,15 @@ impl MongoDb {
         if from == to {
             return Ok(());
         }
+        // First, so that the container itself says that there is still something to do; and once more, for one
+        // that was made meanwhile.
+        self.move_further(organization, from, to).await?;
+        self.move_first(from, to, id).await?;
+        self.move_further(organization, from, to).await
+    }
+
+    /// Moves the collection that the container is, without those beside it.
+    async fn move_first(&self, from: &str, to: &str, id: ContainerId) -> Attempt<()> {
         for _ in 0..ROUNDS {
             match self.rename(from, to, id).await {
                 Err(Failure::Elsewhere { actual: Some(actual) }) if actual == to => return Ok(()),
@@ -98,7 +107,8 @@ impl MongoDb {
             match self.count_at(self.at(&namespace, id), Some(organization.id)).await {
                 // It moves, or has moved, and its record will say so.
                 Err(Failure::Elsewhere { actual: Some(actual) }) => namespace = actual,
-                done => return done,
+                Ok(count) => return Ok(count + self.count_further(organization, &namespace).await?),
+                Err(failure) => return Err(failure),
             }
         }
         Err(overtaken())
@@ -108,6 +118,7 @@ impl MongoDb {
         // Without an identity none was ever made.
         let Some(id) = organization.container else { return Ok(()) };
         let mut namespace = organization.naming.namespace.clone();
+        self.drop_further(organization, &namespace).await?;
         for _ in 0..ROUNDS {
             match self.drop_at(&namespace, id).await {
                 Err(Failure::Elsewhere { actual: Some(actual) }) => namespace = actual,
@@ -127,7 +138,7 @@ impl MongoDb {
 
     /// Gives the collection of that UUID another name, if it has the one that is expected and the other is
     /// free.
-    async fn rename(&self, from: &str, to: &str, id: ContainerId) -> Attempt<()> {
+    pub(super) async fn rename(&self, from: &str, to: &str, id: ContainerId) -> Attempt<()> {
         let database = self.server.database().name();
         let rename = doc! {
             "renameCollection": format!("{database}.{from}"),

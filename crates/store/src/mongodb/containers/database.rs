@@ -13,20 +13,20 @@ use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::store::NewContainer;
 
 /// The collection with the container's first document. No user's collection is called so.
-const METADATA: &str = "_metadata";
+pub(in crate::mongodb) const METADATA: &str = "_metadata";
 
 /// The field of that document that names the database with the organization's record: a server may have several
 /// installations, and none may take another's database for a leftover of its own.
 const RECORDS: &str = "records";
 /// The collection with the documents of users who name no other.
-pub(super) const DOCUMENTS: &str = "documents";
+pub(in crate::mongodb) const DOCUMENTS: &str = "documents";
 
 impl MongoDb {
     pub(super) fn database_name(&self, id: OrganizationId) -> String {
         format!("{}{id}", self.tenant_prefix)
     }
 
-    pub(super) fn database_of(&self, id: OrganizationId) -> Database {
+    pub(in crate::mongodb) fn database_of(&self, id: OrganizationId) -> Database {
         self.server.other_database(&self.database_name(id))
     }
 

@@ -10,7 +10,7 @@ use mongodb::bson::{Document, doc};
 use mongodb::options::Hint;
 use tenantry_domain::Result;
 use tenantry_domain::ids::OrganizationId;
-use tenantry_domain::organization::{ContainerId, Organization};
+use tenantry_domain::organization::{ContainerId, Organization, ReservedKey};
 
 impl MongoDb {
     /// See [`crate::Opened::tidy`].
@@ -37,7 +37,7 @@ impl MongoDb {
 
     async fn tidy_collection(&self, name: &str, id: ContainerId, tidied: &mut Tidied) -> Attempt<()> {
         let owner = self.find_one::<Organization>(&self.organizations, doc! { "container": uuid(id) });
-        if owner.await?.is_some() {
+        if owner.await?.is_some() || self.is_further(name).await? {
             return Ok(());
         }
         match self.judge(name, id).await? {
@@ -49,6 +49,17 @@ impl MongoDb {
             Stray::Foreign => note(tidied, false, name),
         }
         Ok(())
+    }
+
+    /// Whether it is beside the container of an organization.
+    async fn is_further(&self, name: &str) -> Attempt<bool> {
+        let Some((namespace, _)) = name.split_once('.') else { return Ok(false) };
+        if let Some(id) = namespace.strip_prefix("deleted_").and_then(|id| id.parse().ok()) {
+            return self.has(id).await;
+        }
+        let holder = doc! { "reserved": ReservedKey::namespace(namespace).as_str() };
+        let find = self.organizations.find_one(holder).projection(doc! { "_id": 1 });
+        Ok(self.call(find).await?.is_some())
     }
 
     async fn tidy_databases(&self, tidied: &mut Tidied) -> Attempt<()> {

@@ -1,0 +1,93 @@
+//! `tenantry transfer`: a whole installation from one engine to another.
+
+use super::say;
+use super::terminal::Progress;
+use crate::config::{self, Config};
+use crate::engine;
+use crate::system::SystemClock;
+use anyhow::{Result, ensure};
+use clap::{Arg, ArgMatches, Command};
+use std::path::Path;
+use std::sync::Arc;
+use tenantry_store::{Side, Step, Transferred, transfer};
+
+const AFTER: &str = "\
+Each side is a data directory, or a MongoDB: its connection string, or the word MONGO_URI for the one of that setting \
+(other users of the machine can read flags). On a MongoDB, MASTER_DB, TENANT_PREFIX and PLACEMENT say where things go.
+
+Stop every service on either side first. The target must be empty. A transfer that was stopped is run again with the \
+same command, and goes on; no service starts on the target before it is complete. At the end both sides are read once \
+more and compared, by counts and hashes. Nothing of the source is changed.
+
+Give the service on the target the same JWT_SECRET (the file jwt-secret of the data directory), and everybody stays \
+signed in. The operator key stays what it was. Limits that attempts have used up and answers kept for an \
+Idempotency-Key are not copied, nor are indexes that programs of your own have made.
+
+Examples:
+  tenantry transfer --from ./data --to MONGO_URI
+  tenantry transfer --from mongodb://127.0.0.1:27017 --to /var/lib/tenantry";
+
+/// What stands for the connection string of the settings.
+const SETTING: &str = "MONGO_URI";
+
+/// The command.
+pub fn command() -> Command {
+    let side = |name: &'static str, help: &'static str| {
+        Arg::new(name).long(name).value_name("DIRECTORY|MONGO_URI").required(true).help(help)
+    };
+    config::flags(Command::new("transfer"))
+        .about("Copy a whole installation from one engine to another, and compare the two")
+        .after_help(AFTER)
+        .arg(side("from", "The side that has everything"))
+        .arg(side("to", "The side that is to have it"))
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// A sentence: what is in the way and what to do.
+pub fn run(matches: &ArgMatches) -> Result<()> {
+    let config = Config::load(matches, config::environment(), Some(Path::new(".env")))?;
+    let side = |name: &str| side(&config, matches.get_one::<String>(name).map_or("", String::as_str));
+    let (from, to) = (side("from")?, side("to")?);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let progress = Progress::new();
+    let done = runtime.block_on(transfer(&from, &to, &mut |step| progress.show(&line(&step))));
+    drop(progress);
+    say(&summary(&done?));
+    Ok(())
+}
+
+fn side(config: &Config, text: &str) -> Result<Side> {
+    if text == SETTING {
+        ensure!(
+            config.mongo_uri.is_some(),
+            "MONGO_URI is not set: set it, or give the connection string itself"
+        );
+    }
+    let is_uri = text.starts_with("mongodb://") || text.starts_with("mongodb+srv://");
+    let options = if is_uri { Some(engine::mongodb_at(config, text)) } else { None };
+    let options = options.or_else(|| engine::mongodb(config).filter(|_| text == SETTING));
+    Ok(match options {
+        Some(options) => Side::MongoDb(options),
+        None => Side::Embedded(engine::embedded_at(config, Path::new(text), Arc::new(SystemClock))),
+    })
+}
+
+fn line(step: &Step) -> String {
+    match step {
+        Step::Copied { organizations, of, documents } => {
+            format!("copied {organizations} of {of} organizations, {documents} documents")
+        }
+        Step::Records => "copied accounts, sessions and finished operations".to_owned(),
+        Step::Compared { organizations, of } => format!("compared {organizations} of {of} organizations"),
+    }
+}
+
+fn summary(done: &Transferred) -> String {
+    let Transferred { organizations, accounts, sessions, operations, documents } = done;
+    format!(
+        "Both sides have the same {organizations} organizations, {accounts} accounts, {sessions} sessions, \
+         {operations} finished operations and {documents} documents."
+    )
+}

@@ -1,0 +1,74 @@
+//! The further collections of an organization, `tenant_<identifier>.<name>`, follow it wherever it goes.
+
+use crate::support::app::App;
+use crate::support::given::{new_organization, organization};
+use crate::support::mongodb::Database;
+use mongodb::bson::{Document, doc};
+use serde_json::json;
+
+fn put(database: &Database, collection: &str, count: i64) {
+    let collection = database.collection(collection);
+    let documents = (0..count).map(|number| doc! { "_id": number });
+    crate::support::mongodb::run(async move { collection.insert_many(documents).await.unwrap() });
+}
+
+/// The collections whose names begin so, with how many documents are in each.
+fn found(database: &Database, prefix: &str) -> Vec<(String, usize)> {
+    let mut names = database.collections();
+    names.retain(|name| name.starts_with(prefix));
+    names.sort();
+    names.into_iter().map(|name| (name.clone(), database.find(&name, doc! {}).len())).collect()
+}
+
+fn uuids(database: &Database, prefix: &str) -> Vec<Document> {
+    let answer = database.command(doc! { "listCollections": 1 }).unwrap();
+    let listed = answer.get_document("cursor").unwrap().get_array("firstBatch").unwrap();
+    let listed = listed.iter().map(|each| each.as_document().unwrap());
+    let mut listed: Vec<&Document> =
+        listed.filter(|each| each.get_str("name").unwrap().starts_with(prefix)).collect();
+    listed.sort_by_key(|each| each.get_str("name").unwrap().to_owned());
+    listed.into_iter().map(|each| each.get_document("info").unwrap().clone()).collect()
+}
+
+#[tokio::test]
+async fn they_follow_a_rename_a_delete_a_restore_and_end_with_a_purge() {
+    let app = App::start().await;
+    let database = app.place().database().unwrap();
+    let acme = organization(&app, "Acme").await;
+    organization(&app, "Acme Two").await;
+    put(database, "tenant_acme.orders", 5);
+    put(database, "tenant_acme.orders.old", 2);
+    put(database, "tenant_acme_two.orders", 3);
+    database
+        .command(doc! { "createIndexes": "tenant_acme.orders", "indexes": [{ "key": { "x": 1 }, "name": "by_x" }] })
+        .unwrap();
+    let before = uuids(database, "tenant_acme.");
+
+    let updated = acme.owner.put("/org/update", &json!({ "organization_name": "Global" })).await.ok();
+    assert_eq!(updated["documents_migrated"], 7);
+    let moved = |to: &str| {
+        let counts = [("", 1), (".orders", 5), (".orders.old", 2)];
+        counts.map(|(name, count)| (format!("{to}{name}"), count)).to_vec()
+    };
+    assert_eq!(found(database, "tenant_global"), moved("tenant_global"));
+    assert_eq!(uuids(database, "tenant_global."), before);
+
+    // Another organization takes the name, and finds nothing under it.
+    app.client().post("/org/create", &new_organization("Acme", "next@acme.example")).await.created();
+    assert_eq!(found(database, "tenant_acme."), []);
+    put(database, "tenant_acme.orders", 1);
+
+    app.operator().delete(&acme.path()).await.ok();
+    assert_eq!(found(database, "tenant_global"), []);
+    let trash = format!("deleted_{}", acme.id());
+    assert_eq!(found(database, &trash), moved(&trash));
+    app.operator().post_empty(&format!("{}/restore", acme.path())).await.ok();
+    assert_eq!(found(database, "tenant_global"), moved("tenant_global"));
+    assert_eq!(uuids(database, "tenant_global."), before);
+
+    app.operator().delete(&format!("{}?purge=true", acme.path())).await.ok();
+    assert_eq!(found(database, "tenant_global"), []);
+    assert_eq!(found(database, &trash), []);
+    assert_eq!(found(database, "tenant_acme.orders"), [("tenant_acme.orders".to_owned(), 1)]);
+    assert_eq!(found(database, "tenant_acme_two.orders"), [("tenant_acme_two.orders".to_owned(), 3)]);
+}

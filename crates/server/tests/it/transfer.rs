@@ -1,0 +1,172 @@
+//! `tenantry transfer`: a whole installation to MongoDB and back, stopped in the middle, and what it refuses.
+
+use crate::support::app::App;
+use crate::support::given::{PASSWORD, credentials, find, organization, sign_in, with_access};
+use crate::support::mongodb;
+use crate::support::place::{Engine, Place};
+use crate::support::records::{contents, documents, put_documents};
+use ::mongodb::bson::doc;
+use serde_json::json;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+/// The other engine than that of the directory.
+fn command(place: &Place, from: &str, to: &str, placement: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tenantry"));
+    command
+        .args(["transfer", "--from", from, "--to", to, "--mongo-timeout=30"])
+        .arg(format!("--master-db={}", place.database().unwrap().name()))
+        .arg(format!("--placement={placement}"))
+        .env_clear()
+        .env("MONGO_URI", mongodb::uri())
+        .env("JWT_SECRET", "a secret of 32 bytes for these tests")
+        .current_dir(place.data_dir().parent().unwrap())
+        .stdin(Stdio::null());
+    command
+}
+
+#[track_caller]
+fn said(output: &Output) -> String {
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{stdout}{stderr}");
+    stdout.into_owned()
+}
+
+#[track_caller]
+fn refused(output: &Output) -> String {
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn path(directory: &Path) -> String {
+    directory.display().to_string()
+}
+
+/// A data directory with three organizations (one renamed, one suspended, one deleted) and documents in each.
+async fn embedded() -> App {
+    let app = App::at(Place::on(Engine::Embedded)).await;
+    for (name, count) in [("Acme", 700), ("Beta", 3), ("Gone", 5)] {
+        let made = organization(&app, name).await;
+        put_documents(&app, made.id(), count);
+    }
+    let acme = sign_in(&app, "owner@acme.example").await;
+    let rename = json!({ "organization_name": "Acme Global" });
+    with_access(&app, &acme).put("/org/update", &rename).await.ok();
+    app.operator().post_empty("/v1/organizations/beta/suspend").await.ok();
+    app.operator().delete("/v1/organizations/gone").await.ok();
+    app
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_installation_moves_to_mongodb_and_back_with_all_that_is_in_it() {
+    for placement in ["collection", "database", "shared"] {
+        let app = embedded().await;
+        let listed = app.operator().get("/v1/organizations?show_deleted=true").await.ok();
+        let ids: Vec<String> = ids(&listed);
+        let before: Vec<_> = ids.iter().map(|id| documents(&app, id)).collect();
+        let (source, operator_key) = (app.stop().await, "operator.key");
+
+        let place = Place::new();
+        let there = command(&place, &path(&source.data_dir()), "MONGO_URI", placement).output().unwrap();
+        assert!(said(&there).contains("the same 3 organizations, 3 accounts"), "{there:?}");
+        assert!(said(&there).contains("and 708 documents"), "{there:?}");
+        // Whoever runs the service brings the key along.
+        std::fs::create_dir_all(place.data_dir()).unwrap();
+        std::fs::copy(source.data_dir().join(operator_key), place.data_dir().join(operator_key)).unwrap();
+
+        let app = App::at(place).await;
+        let moved = app.operator().get("/v1/organizations?show_deleted=true").await.ok();
+        for (one, other) in items(&listed).iter().zip(items(&moved)) {
+            for field in
+                ["id", "organization_name", "status", "admin_id", "created_at", "modified_at", "purge_at"]
+            {
+                assert_eq!(one[field], other[field], "{field}");
+            }
+            assert_eq!(other["placement"], placement);
+        }
+        let acme = sign_in(&app, "owner@acme.example").await;
+        let rename = json!({ "organization_name": "Acme Local" });
+        let renamed = with_access(&app, &acme).put("/org/update", &rename).await.ok();
+        assert_eq!(renamed["documents_migrated"], 700);
+        app.operator().post_empty(&format!("/v1/organizations/{}/restore", ids[2])).await.ok();
+        app.client()
+            .post("/admin/login", &credentials("owner@beta.example", PASSWORD))
+            .await
+            .refused("organization_suspended");
+
+        let place = app.stop().await;
+        let back = Place::on(Engine::Embedded);
+        let home = command(&place, "MONGO_URI", &path(&back.data_dir()), placement).output().unwrap();
+        assert!(said(&home).contains("and 708 documents"), "{home:?}");
+        std::fs::copy(place.data_dir().join(operator_key), back.data_dir().join(operator_key)).unwrap();
+        let app = App::at(back).await;
+        find(&app, "Acme Local").await.ok();
+        find(&app, "Gone").await.ok();
+        let after: Vec<_> = ids.iter().map(|id| documents(&app, id)).collect();
+        assert_eq!(before, after, "{placement}");
+        app.operator().get("/v1/organizations").await.ok();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transfer_that_was_stopped_goes_on_and_nobody_uses_it_before() {
+    let source = embedded().await.stop().await;
+    let place = Place::new();
+    let from = path(&source.data_dir());
+    let mut killed = 0;
+    for milliseconds in [40, 80, 160, 320, 640] {
+        let mut running =
+            command(&place, &from, "MONGO_URI", "collection").stderr(Stdio::null()).spawn().unwrap();
+        tokio::time::sleep(Duration::from_millis(milliseconds)).await;
+        running.kill().unwrap();
+        killed += u32::from(running.wait().unwrap().code().is_none());
+        if mark(&place) {
+            let refusal = App::refused_at(&place).await;
+            assert!(refusal.contains("run the same `tenantry transfer` again"), "{refusal}");
+        }
+    }
+    assert!(killed > 0, "each was done before it was killed");
+    let done = command(&place, &from, "MONGO_URI", "collection").output().unwrap();
+    if done.status.success() {
+        assert!(said(&done).contains("and 708 documents"), "{done:?}");
+    } else {
+        // The last of those that were killed was complete by then.
+        assert!(refused(&done).contains("The target has organizations already"), "{done:?}");
+    }
+    assert!(!mark(&place));
+    let app = App::at(place).await;
+    find(&app, "Acme Global").await.ok();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transfer_takes_no_target_that_is_in_use_and_no_source_that_is_running() {
+    let app = embedded().await;
+    let place = Place::new();
+    let from = path(&app.data_dir());
+    let refusal = refused(&command(&place, &from, "MONGO_URI", "collection").output().unwrap());
+    assert!(refusal.contains("is in use by another process"), "{refusal}");
+
+    let other = App::start().await;
+    let kept = organization(&other, "Kept").await;
+    put_documents(&other, kept.id(), 4);
+    let before = contents(&other, kept.id());
+    let source = app.stop().await;
+    let refusal =
+        command(other.place(), &path(&source.data_dir()), "MONGO_URI", "collection").output().unwrap();
+    assert!(refused(&refusal).contains("The target has organizations already"), "{refusal:?}");
+    assert_eq!(contents(&other, kept.id()), before);
+    find(&other, "Kept").await.ok();
+}
+
+fn mark(place: &Place) -> bool {
+    !place.database().unwrap().find("installation", doc! { "_id": "transfer" }).is_empty()
+}
+
+fn items(listed: &serde_json::Value) -> &Vec<serde_json::Value> {
+    listed["items"].as_array().unwrap()
+}
+
+fn ids(listed: &serde_json::Value) -> Vec<String> {
+    items(listed).iter().map(|item| item["id"].as_str().unwrap().to_owned()).collect()
+}

@@ -1,0 +1,196 @@
+//! Everything that MongoDB keeps, for a transfer.
+
+use super::MongoDb;
+use super::containers::{DOCUMENTS as FIRST, METADATA};
+use super::document::object_id;
+use super::failure::{Attempt, Failure};
+use crate::transfer::{BYTES, DOCUMENTS, PAGE, Pages, Whole};
+use async_trait::async_trait;
+use bson::{Bson, Document, RawDocumentBuf, cstr, doc, rawdoc};
+use futures_util::stream::try_unfold;
+use mongodb::{Collection, Cursor};
+use serde::de::DeserializeOwned;
+use tenantry_domain::account::Account;
+use tenantry_domain::ids::{AccountId, OperationId, OrganizationId, SessionId};
+use tenantry_domain::operation::OperationRecord;
+use tenantry_domain::organization::{Organization, Placement};
+use tenantry_domain::session::Session;
+use tenantry_domain::{Error, Result};
+
+#[async_trait]
+impl Whole for MongoDb {
+    async fn organizations(&self, after: Option<OrganizationId>) -> Result<Vec<Organization>> {
+        Ok(self.page(&self.organizations, after.map(|id| *id.as_bytes())).await?)
+    }
+
+    async fn accounts(&self, after: Option<AccountId>) -> Result<Vec<Account>> {
+        Ok(self.page(&self.accounts, after.map(|id| *id.as_bytes())).await?)
+    }
+
+    async fn sessions(&self, after: Option<SessionId>) -> Result<Vec<Session>> {
+        Ok(self.page(&self.sessions, after.map(|id| *id.as_bytes())).await?)
+    }
+
+    async fn operations(&self, after: Option<OperationId>) -> Result<Vec<OperationRecord>> {
+        Ok(self.page(&self.operations, after.map(|id| *id.as_bytes())).await?)
+    }
+
+    async fn clear_records(&self) -> Result<()> {
+        for records in [&self.sessions, &self.operations, &self.accounts, &self.organizations] {
+            self.call(records.delete_many(doc! {})).await.map_err(Error::from)?;
+        }
+        Ok(())
+    }
+
+    async fn collections(&self, organization: &Organization) -> Result<Vec<String>> {
+        let mut names = self.names_in(organization).await?;
+        names.sort();
+        Ok(names)
+    }
+
+    fn documents<'a>(&'a self, organization: &'a Organization, collection: &'a str) -> Pages<'a> {
+        Box::pin(try_unfold(None, move |cursor| async move {
+            let mut cursor = match cursor {
+                Some(cursor) => cursor,
+                None => self.open_cursor(organization, collection).await.map_err(Error::from)?,
+            };
+            let page = self.next_page(&mut cursor, organization.placement).await.map_err(Error::from)?;
+            Ok((!page.is_empty()).then_some((page, Some(cursor))))
+        }))
+    }
+
+    async fn put_documents(
+        &self,
+        organization: &Organization,
+        collection: &str,
+        documents: Vec<RawDocumentBuf>,
+    ) -> Result<()> {
+        let target = self.place_of(organization, collection);
+        let wrap = |document: RawDocumentBuf| match organization.placement {
+            Placement::Shared => shared(organization.id, collection, &document),
+            Placement::Collection | Placement::Database => Ok(document),
+        };
+        let documents = documents.into_iter().map(wrap).collect::<Result<Vec<_>>>()?;
+        // One that is there is of a call before, whose answer was lost.
+        match self.call(target.insert_many(documents).ordered(false)).await {
+            Ok(_) => Ok(()),
+            Err(failure) if failure.is_same_id() => Ok(()),
+            Err(failure) => Err(failure.into()),
+        }
+    }
+}
+
+impl MongoDb {
+    async fn page<T: DeserializeOwned>(
+        &self,
+        records: &Collection<Document>,
+        after: Option<[u8; 12]>,
+    ) -> Attempt<Vec<T>> {
+        let filter = after.map_or_else(Document::new, |after| doc! { "_id": { "$gt": object_id(&after) } });
+        self.list(records.find(filter).sort(doc! { "_id": 1 }), PAGE).await
+    }
+
+    async fn names_in(&self, organization: &Organization) -> Result<Vec<String>> {
+        let id = organization.id;
+        match organization.placement {
+            Placement::Collection => {
+                let further = self.further_of(organization, &organization.naming.namespace).await?;
+                let mut names: Vec<String> = further.into_iter().map(|further| further.name).collect();
+                if names.iter().any(|name| name == FIRST) {
+                    let found = format!("{}.{FIRST}", organization.naming.namespace);
+                    return Err(Error::unavailable(format!(
+                        "the collection {found} has the name of the first one"
+                    )));
+                }
+                names.push(FIRST.to_owned());
+                Ok(names)
+            }
+            Placement::Database => {
+                let mut names = self.call(self.database_of(id).list_collection_names()).await?;
+                names.retain(|name| name != METADATA && !name.starts_with("system."));
+                Ok(names)
+            }
+            Placement::Shared => {
+                let distinct =
+                    self.shared_documents.distinct("collection", doc! { "org_id": object_id(id.as_bytes()) });
+                let names = self.call(distinct).await?;
+                Ok(names.into_iter().filter_map(|name| name.as_str().map(str::to_owned)).collect())
+            }
+        }
+    }
+
+    /// The collection of the server with the documents of one of the organization's.
+    fn place_of(&self, organization: &Organization, collection: &str) -> Collection<RawDocumentBuf> {
+        match organization.placement {
+            Placement::Collection => {
+                let namespace = &organization.naming.namespace;
+                let name =
+                    if collection == FIRST { namespace.clone() } else { format!("{namespace}.{collection}") };
+                self.server.database().collection(&name)
+            }
+            Placement::Database => self.database_of(organization.id).collection(collection),
+            Placement::Shared => self.shared_documents.clone_with_type(),
+        }
+    }
+
+    async fn open_cursor(
+        &self,
+        organization: &Organization,
+        collection: &str,
+    ) -> Attempt<Cursor<RawDocumentBuf>> {
+        let id = object_id(organization.id.as_bytes());
+        let filter = match organization.placement {
+            // The document that the container begins with is none of the user's.
+            Placement::Collection if collection == FIRST => doc! { "_id": { "$ne": id } },
+            Placement::Collection | Placement::Database => doc! {},
+            Placement::Shared => doc! { "org_id": id, "collection": collection },
+        };
+        let find = self.place_of(organization, collection);
+        let find = find.find(filter).sort(doc! { "_id": 1 });
+        self.call(async { find.batch_size(u32::try_from(DOCUMENTS).unwrap_or(u32::MAX)).await }).await
+    }
+
+    async fn next_page(
+        &self,
+        cursor: &mut Cursor<RawDocumentBuf>,
+        placement: Placement,
+    ) -> Attempt<Vec<RawDocumentBuf>> {
+        let (mut page, mut bytes) = (Vec::new(), 0);
+        while page.len() < DOCUMENTS && bytes < BYTES && self.call(cursor.advance()).await? {
+            let mut document = cursor.current().to_owned();
+            if placement == Placement::Shared {
+                document = own(&document)?;
+            }
+            bytes += document.as_bytes().len();
+            page.push(document);
+        }
+        Ok(page)
+    }
+}
+
+/// A document as it stands among those of others.
+fn shared(id: OrganizationId, collection: &str, document: &RawDocumentBuf) -> Result<RawDocumentBuf> {
+    let own_id = document.get("_id").ok().flatten();
+    let own_id = own_id.ok_or_else(|| Error::internal("a document without an _id"))?;
+    let id = object_id(id.as_bytes());
+    let mut key = rawdoc! { "org_id": id, "collection": collection };
+    key.append(cstr!("id"), own_id);
+    let mut shared = RawDocumentBuf::new();
+    shared.append(cstr!("_id"), key);
+    shared.append(cstr!("org_id"), id);
+    shared.append(cstr!("collection"), collection);
+    shared.append(cstr!("document"), document.clone());
+    Ok(shared)
+}
+
+/// The user's document of a share's.
+fn own(document: &RawDocumentBuf) -> Attempt<RawDocumentBuf> {
+    match document.get_document("document") {
+        Ok(own) => Ok(own.to_owned()),
+        Err(_) => {
+            let id = document.get("_id").ok().flatten().and_then(|id| Bson::try_from(id).ok());
+            let cause = format!("in shared_documents, the document {id:?} has no field `document`");
+            Err(Failure::Refused(Error::unavailable(cause)))
+        }
+    }
+}

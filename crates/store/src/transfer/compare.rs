@@ -1,0 +1,107 @@
+//! Counts and hashes of what a side has, so that two sides can be compared without holding either in memory.
+
+use super::OpenSide;
+use super::whole::each;
+use aws_lc_rs::digest::{Context, SHA256};
+use futures_util::TryStreamExt;
+use serde::Serialize;
+use tenantry_domain::organization::{Organization, Placement};
+use tenantry_domain::{Error, Result};
+
+/// How many there are, and a hash over all of them in their order.
+#[derive(Clone)]
+pub(super) struct Digest {
+    pub(super) count: u64,
+    hash: Context,
+}
+
+impl Default for Digest {
+    fn default() -> Self {
+        Self { count: 0, hash: Context::new(&SHA256) }
+    }
+}
+
+impl PartialEq for Digest {
+    fn eq(&self, other: &Self) -> bool {
+        let hash = |digest: &Self| digest.hash.clone().finish();
+        self.count == other.count && hash(self).as_ref() == hash(other).as_ref()
+    }
+}
+
+impl Digest {
+    fn add(&mut self, bytes: &[u8]) {
+        self.count += 1;
+        self.add_part(bytes);
+    }
+
+    /// With its length, so that what is next to it cannot be taken for a part of it.
+    fn add_part(&mut self, bytes: &[u8]) {
+        self.hash.update(&(bytes.len() as u64).to_be_bytes());
+        self.hash.update(bytes);
+    }
+
+    fn add_record(&mut self, record: &impl Serialize) -> Result<()> {
+        self.add(&serde_json::to_vec(record).map_err(Error::internal)?);
+        Ok(())
+    }
+}
+
+/// The records of a side.
+#[derive(Default)]
+pub(super) struct Records {
+    pub(super) organizations: Digest,
+    pub(super) accounts: Digest,
+    pub(super) sessions: Digest,
+    pub(super) operations: Digest,
+}
+
+impl Records {
+    /// Each kind with its name, of this side and the other.
+    pub(super) fn pairs<'a>(&'a self, other: &'a Self) -> [(&'static str, &'a Digest, &'a Digest); 4] {
+        [
+            ("the organizations", &self.organizations, &other.organizations),
+            ("the accounts", &self.accounts, &other.accounts),
+            ("the sessions", &self.sessions, &other.sessions),
+            ("the finished operations", &self.operations, &other.operations),
+        ]
+    }
+}
+
+/// All records but those that only serve the engine.
+pub(super) async fn records(side: &OpenSide) -> Result<Records> {
+    let Records { mut organizations, mut accounts, mut sessions, mut operations } = Records::default();
+    let add = async |organization| organizations.add_record(&unplaced(organization));
+    each(|after| side.whole.organizations(after), |organization| organization.id, add).await?;
+    let add = async |account| accounts.add_record(&account);
+    each(|after| side.whole.accounts(after), |account| account.id, add).await?;
+    let add = async |session| sessions.add_record(&session);
+    each(|after| side.whole.sessions(after), |session| session.id, add).await?;
+    let add = async |record| operations.add_record(&record);
+    each(|after| side.whole.operations(after), |record| record.id, add).await?;
+    Ok(Records { organizations, accounts, sessions, operations })
+}
+
+/// Where the data is, is what a transfer changes.
+fn unplaced(organization: Organization) -> Organization {
+    Organization { placement: Placement::Shared, container: None, ..organization }
+}
+
+/// The documents of an organization: their collections, their order, their bytes.
+pub(super) async fn container(side: &OpenSide, organization: &Organization) -> Result<Digest> {
+    let mut digest = Digest::default();
+    for collection in side.whole.collections(organization).await? {
+        let mut pages = side.whole.documents(organization, &collection);
+        // Not every engine knows a collection without documents.
+        let mut is_named = false;
+        while let Some(page) = pages.try_next().await? {
+            for document in &page {
+                if !is_named {
+                    digest.add_part(collection.as_bytes());
+                    is_named = true;
+                }
+                digest.add(document.as_bytes());
+            }
+        }
+    }
+    Ok(digest)
+}

@@ -1,0 +1,113 @@
+//! The copying. It may be cut off anywhere: the target is not used before all of it has been compared.
+
+use super::whole::each;
+use super::{OpenSide, Step, TransferError, compare};
+use futures_util::TryStreamExt;
+use std::collections::HashMap;
+use tenantry_domain::Result;
+use tenantry_domain::app::operator;
+use tenantry_domain::ids::OrganizationId;
+use tenantry_domain::organization::{Organization, Placement};
+use tenantry_domain::store::NewContainer;
+
+/// Nothing is half made by an operation of this fence: a transfer is none.
+const FENCE: u32 = 0;
+
+/// Copies the container and then the record of each organization.
+pub(super) async fn organizations(
+    source: &OpenSide,
+    target: &OpenSide,
+    organizations: &[Organization],
+    tell: &mut (dyn FnMut(Step) + Send),
+) -> Result<(), TransferError> {
+    let earlier = earlier_placements(target).await?;
+    target.whole.clear_records().await?;
+    let (mut documents, mut done) = (0, 0);
+    for organization in organizations {
+        let placement = earlier.get(&organization.id).copied();
+        let copied = make_container(target, organization, placement).await?;
+        // The container's further collections are only found for an organization that has a record.
+        let _ = target.ports.organizations.insert_organization(&copied).await?;
+        documents += container(source, target, organization, copied).await?;
+        done += 1;
+        tell(Step::Copied { organizations: done, of: organizations.len() as u64, documents });
+    }
+    Ok(())
+}
+
+/// Where an earlier try has put organizations: a share stays a share, whatever the settings say by now.
+async fn earlier_placements(target: &OpenSide) -> Result<HashMap<OrganizationId, Placement>> {
+    let mut known = HashMap::new();
+    let visit = async |organization: Organization| {
+        known.insert(organization.id, organization.placement);
+        Ok(())
+    };
+    each(|after| target.whole.organizations(after), |organization| organization.id, visit).await?;
+    Ok(known)
+}
+
+/// The container at the target, and the organization as its record will stand there.
+async fn make_container(
+    target: &OpenSide,
+    organization: &Organization,
+    placement: Option<Placement>,
+) -> Result<Organization> {
+    let containers = &target.ports.containers;
+    let placement = match placement {
+        Some(placement) => placement,
+        None => containers.choose_placement(None).await?,
+    };
+    let new = NewContainer {
+        organization_id: organization.id,
+        fence: FENCE,
+        namespace: organization.naming.namespace.clone(),
+        placement,
+        created_at: organization.created_at,
+    };
+    let container = containers.create_container(&new).await?;
+    Ok(Organization { placement, container, ..organization.clone() })
+}
+
+/// Copies the documents, unless the same are there already; how many there are. A container whose copy was cut
+/// off, or is of an earlier day, is made anew.
+async fn container(
+    source: &OpenSide,
+    target: &OpenSide,
+    organization: &Organization,
+    mut copied: Organization,
+) -> Result<u64> {
+    let there = compare::container(target, &copied).await?;
+    if there.count > 0 {
+        if there == compare::container(source, organization).await? {
+            return Ok(there.count);
+        }
+        target.ports.containers.drop_container(&copied).await?;
+        copied = make_container(target, organization, Some(copied.placement)).await?;
+        let _ = target.ports.organizations.delete_organization(copied.id, copied.version).await?;
+        let _ = target.ports.organizations.insert_organization(&copied).await?;
+    }
+    let mut count = 0;
+    for collection in source.whole.collections(organization).await? {
+        let mut pages = source.whole.documents(organization, &collection);
+        while let Some(page) = pages.try_next().await? {
+            count += page.len() as u64;
+            target.whole.put_documents(&copied, &collection, page).await?;
+        }
+    }
+    Ok(count)
+}
+
+/// Copies what is no organization.
+pub(super) async fn records(source: &OpenSide, target: &OpenSide) -> Result<()> {
+    let ports = &target.ports;
+    let insert = async |account| ports.accounts.insert_account(&account).await.map(drop);
+    each(|after| source.whole.accounts(after), |account| account.id, insert).await?;
+    let insert = async |session| ports.sessions.insert_session(&session).await;
+    each(|after| source.whole.sessions(after), |session| session.id, insert).await?;
+    let insert = async |record| ports.operations.insert_operation(&record).await.map(drop);
+    each(|after| source.whole.operations(after), |record| record.id, insert).await?;
+    match source.ports.installation.get_value(operator::HASH).await? {
+        Some(hash) => ports.installation.put_value(operator::HASH, &hash).await,
+        None => Ok(()),
+    }
+}
