@@ -33,7 +33,7 @@ pub(crate) use path::{Leaf, Part, visit};
 pub(crate) use problems::Problems;
 
 use crate::error::{Error, Result};
-use bson::{Document, RawBsonRef, RawDocument, RawDocumentBuf};
+use bson::{Bson, Document, RawBsonRef, RawDocument, RawDocumentBuf, Timestamp};
 
 /// The field of a stored document in which the engines keep its revision. No path of a caller reaches it.
 pub const RESERVED_FIELD: &str = "_tenantry";
@@ -58,7 +58,7 @@ impl NewDocument {
         let fields = reader.document(Json::parse_object(json)?);
         let problems = &mut reader.problems;
         let id = fields.get(ID_FIELD).and_then(|value| problems.check("/_id", DocumentId::new(value)));
-        refuse_reserved(&fields, problems);
+        refuse_at_top(&fields, problems);
         reader.problems.finish()?;
         Ok(Self { id, fields: encode(&fields, max_bytes)? })
     }
@@ -99,9 +99,18 @@ fn encode(document: &Document, max_bytes: usize) -> Result<RawDocumentBuf> {
     Ok(raw)
 }
 
-fn refuse_reserved(fields: &Document, problems: &mut Problems) {
-    if fields.contains_key(RESERVED_FIELD) {
-        problems.refuse_at("/_tenantry", "Is reserved for the service.");
+/// Refuses what may stand deeper, but not at the top of a document.
+fn refuse_at_top(fields: &Document, problems: &mut Problems) {
+    for (name, value) in fields {
+        let length = problems.push(name);
+        if name == RESERVED_FIELD {
+            problems.refuse("Is reserved for the service.");
+        }
+        // There it would put its own time.
+        if *value == Bson::Timestamp(Timestamp { time: 0, increment: 0 }) {
+            problems.refuse("MongoDB does not store the timestamp 0 at the top of a document.");
+        }
+        problems.pop(length);
     }
 }
 

@@ -77,7 +77,7 @@ impl Filter {
     /// Reads a filter from Extended JSON; `at` is the pointer of the filter within the request.
     ///
     /// # Errors
-    /// `invalid_json`, or `invalid_input` with everything that is not allowed.
+    /// `invalid_input` with everything that is not allowed.
     pub fn parse(json: &str, at: &str) -> Result<Self> {
         parse::parse(json, at)
     }

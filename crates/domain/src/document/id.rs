@@ -5,11 +5,11 @@
 
 use super::json::Json;
 use super::problems::Problems;
-use super::{Reader, key, order, write};
+use super::{ID_FIELD, Reader, field, key, order, write};
 use crate::limits::DOCUMENT_ID_MAX_BYTES;
 use bson::oid::ObjectId;
 use bson::raw::RawBson;
-use bson::{Bson, RawBsonRef};
+use bson::{Bson, RawBsonRef, RawDocument};
 use order::Direction;
 use std::fmt;
 
@@ -32,6 +32,12 @@ impl DocumentId {
             return Err(format!("An `_id` may have at most {DOCUMENT_ID_MAX_BYTES} bytes."));
         }
         Ok(id)
+    }
+
+    /// The id of a stored document.
+    #[must_use]
+    pub fn of(document: &RawDocument) -> Option<Self> {
+        field(document, ID_FIELD).map(|value| Self(value.into()))
     }
 
     /// Reads the segment of a URL, decoded.

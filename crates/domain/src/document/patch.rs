@@ -6,7 +6,7 @@
 use super::json::Json;
 use super::order::compare;
 use super::problems::Problems;
-use super::{DocumentId, ID_FIELD, Reader, encode, refuse_reserved};
+use super::{DocumentId, ID_FIELD, Reader, encode, refuse_at_top};
 use crate::error::{Error, Result};
 use crate::limits::DOCUMENT_MAX_LEVELS;
 use bson::raw::RawBson;
@@ -28,7 +28,7 @@ impl MergePatch {
         if let Some(id) = patch.get(ID_FIELD) {
             problems.check("/_id", DocumentId::new(id));
         }
-        refuse_reserved(&patch, problems);
+        refuse_at_top(&patch, problems);
         reader.problems.finish()?;
         Ok(Self(patch))
     }

@@ -1,7 +1,7 @@
 //! Tests of reading and writing documents, and of keys.
 
 use super::order::{Direction, compare};
-use super::{MergePatch, NewDocument, Path, index_entries, key, write_json};
+use super::{DocumentId, MergePatch, NewDocument, Path, index_entries, key, write_json};
 use crate::error::ErrorCode;
 use crate::filter::Filter;
 use crate::limits::{DOCUMENT_DEFAULT_MAX_BYTES, DOCUMENT_MAX_LEVELS, JSON_MAX_LEVELS, PATH_MAX_PARTS};
@@ -45,7 +45,7 @@ fn relaxed_extended_json_comes_back_as_it_was() {
         r#"{"a":{"$date":{"$numberLong":"-1"}},"b":{"$date":{"$numberLong":"253402300800000"}}}"#,
         r#"{"a":{"$numberDecimal":"1.10"},"b":{"$numberDecimal":"-Infinity"},"c":{"$numberDecimal":"1E+3"}}"#,
         r#"{"a":{"$binary":{"base64":"AQI=","subType":"80"}}}"#,
-        r#"{"a":{"$timestamp":{"t":4294967295,"i":1}}}"#,
+        r#"{"a":{"$timestamp":{"t":4294967295,"i":1}},"b":{"c":{"$timestamp":{"t":0,"i":0}}}}"#,
         r#"{"a":{"$regularExpression":{"pattern":"^a\"","options":"im"}}}"#,
         r#"{"a":{"$minKey":1},"b":{"$maxKey":1},"c":{"$undefined":true}}"#,
         r#"{"a":{"$symbol":"s"},"b":{"$code":"x"},"c":{"$code":"x","$scope":{"y":{"$maxKey":1}}}}"#,
@@ -80,6 +80,7 @@ fn canonical_extended_json_is_read_too() {
 #[test]
 fn the_id_stands_first_and_is_made_if_there_is_none() {
     assert_eq!(round(r#"{"a":1,"_id":"x"}"#), r#"{"_id":"x","a":1}"#);
+    assert_eq!(DocumentId::of(&read(r#"{"a":1,"_id":"x"}"#)).unwrap().to_string(), "x");
     assert!(NewDocument::parse("{}", 100).unwrap().id().is_none());
     assert_eq!(NewDocument::parse(r#"{"_id":3}"#, 100).unwrap().id().unwrap().to_string(), "~3");
 }
@@ -91,6 +92,7 @@ fn every_bad_field_is_named_at_once() {
     );
     let pointers: Vec<_> = found.iter().map(|(pointer, _)| pointer.as_str()).collect();
     assert_eq!(pointers, ["/$set", "/a.b/c", "/a.b", "/d/0/e\0", "/~0~1", "/_id", "/_tenantry"]);
+
     assert_eq!(refusals(&format!("{{{}\"z\":1}}", "\"a.\":1,".repeat(1000))).len(), 50);
 }
 
@@ -115,6 +117,7 @@ fn what_is_no_document_is_refused() {
         r#"{"a":{"$scope":{}}}"#,
         r#"{"a":12345678901234567890}"#,
         r#"{"a":1e999}"#,
+        r#"{"a":{"$timestamp":{"t":0,"i":0}}}"#,
         r#"{"_id":[1]}"#,
         r#"{"_id":{"$undefined":true}}"#,
     ] {

@@ -10,7 +10,8 @@ use bson::{DateTime, RawArray, RawBsonRef, RawDocument};
 use std::fmt::Display;
 use std::io::Write as _;
 
-/// Appends `document` to `out`.
+/// Appends `document` to `out`, all of it: what is reserved is taken out by
+/// [`crate::projection::Projection::apply`].
 pub fn write_json(document: &RawDocument, out: &mut Vec<u8>) {
     out.push(b'{');
     for (index, (name, value)) in fields(document).enumerate() {

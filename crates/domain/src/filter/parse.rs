@@ -7,7 +7,7 @@ use super::pattern::Pattern;
 use super::{Clause, Comparison, ElementMatch, Filter, Predicate};
 use crate::document::order::compare;
 use crate::document::{Json, Path, Problems, Reader, is_wrapper};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::limits::{FILTER_LIST_MAX_ITEMS, FILTER_MAX_LEVELS, FILTER_MAX_NODES};
 use bson::Bson;
 use bson::raw::RawBson;
@@ -18,7 +18,8 @@ type Members<'a> = Vec<(Cow<'a, str>, Json<'a>)>;
 type ParsePath = fn(&str) -> std::result::Result<Path, String>;
 
 pub fn parse(json: &str, at: &str) -> Result<Filter> {
-    let members = Json::parse_object(json)?;
+    // It is one parameter or member of a request, not its body.
+    let members = Json::parse_object(json).map_err(|error| Error::invalid_field(at, error.sentence()))?;
     let mut parser =
         Parser { reader: Reader::new(Problems::new(at)), nodes: 0, levels: 0, path: Path::parse };
     let filter = parser.filter(members);

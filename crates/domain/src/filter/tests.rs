@@ -220,7 +220,10 @@ fn filters_are_bounded_and_the_bound_is_named() {
         assert!(error.fields()[0].detail.contains(&bound.to_string()), "{:?}", error.fields());
     }
     let deep = format!("{}1{}", "{\"a\":".repeat(1_000_000), "}".repeat(1_000_000));
-    assert_eq!(Filter::parse(&deep, "").unwrap_err().code(), ErrorCode::InvalidJson);
+    for json in [&deep, "", "[]", "{\"a\":}"] {
+        let error = Filter::parse(json, "?filter").unwrap_err();
+        assert_eq!((error.code(), error.fields()[0].pointer.as_str()), (ErrorCode::InvalidInput, "?filter"));
+    }
 }
 
 #[test]
