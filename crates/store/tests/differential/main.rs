@@ -4,21 +4,30 @@
 //! Documents and questions are random, and made to collide: few names, equal numbers of different types, arrays
 //! in arrays. MongoDB is the judge. A failed run is repeated with the seed it has printed: `TENANTRY_TEST_SEED=…`.
 
-#[cfg(all(test, feature = "mongodb"))]
+#[cfg(feature = "mongodb")]
+#[cfg(test)]
 mod chance;
-#[cfg(all(test, feature = "mongodb"))]
+#[cfg(feature = "mongodb")]
+#[cfg(test)]
 mod filters;
-#[cfg(all(test, feature = "mongodb"))]
+#[cfg(feature = "mongodb")]
+#[cfg(test)]
 mod generate;
-#[cfg(all(test, feature = "mongodb"))]
+#[cfg(feature = "mongodb")]
+#[cfg(test)]
 mod indexes;
-#[cfg(all(test, feature = "mongodb"))]
+#[cfg(feature = "mongodb")]
+#[cfg(test)]
 mod judge;
-#[cfg(all(test, feature = "mongodb"))]
+#[cfg(feature = "mongodb")]
+#[cfg(test)]
 mod limits;
-#[cfg(all(test, feature = "mongodb"))]
+#[cfg(feature = "mongodb")]
+#[cfg(test)]
 mod patterns;
-#[cfg(all(test, feature = "mongodb"))]
+#[cfg(feature = "mongodb")]
+#[cfg(test)]
 mod projections;
-#[cfg(all(test, feature = "mongodb"))]
+#[cfg(feature = "mongodb")]
+#[cfg(test)]
 mod sorts;
