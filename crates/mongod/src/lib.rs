@@ -1,10 +1,15 @@
-//! A real `mongod` for tests: found, started on any free port with an empty directory, and gone when the
-//! process that started it is gone, however that ended.
+//! A real `mongod` for tests, or a replica set of three: found, started on any free port with an empty directory,
+//! and gone when the process that started it is gone, however that ended.
 //!
 //! It is a crate of its own because the tests of the store, those of the server and `xtask` need it, and
 //! `xtask` must build without the rest. What a newcomer gets wrong: nothing here relies on destructors. A shell
 //! script keeps `mongod`; it kills that and removes the directory when its standard input ends, and the
 //! operating system closes a pipe also for a process that was killed.
+
+mod replica_set;
+mod wire;
+
+pub use replica_set::ReplicaSet;
 
 use std::fs;
 use std::io::{BufRead, BufReader, ErrorKind, Write};
@@ -67,6 +72,8 @@ pub struct Mongod {
     words: Option<ChildStdin>,
     answers: BufReader<ChildStdout>,
     port: u16,
+    /// Neither killed nor frozen.
+    is_up: bool,
 }
 
 impl Mongod {
@@ -119,7 +126,7 @@ impl Mongod {
             .expect("every system we test on has sh");
         let words = keeper.stdin.take();
         let answers = BufReader::new(keeper.stdout.take().expect("it was asked for above"));
-        Self { keeper, words, answers, port }
+        Self { keeper, words, answers, port, is_up: true }
     }
 
     /// Where it listens, with nothing but its address.
@@ -134,24 +141,33 @@ impl Mongod {
         self.port
     }
 
+    /// Whether it can be expected to answer: it was neither killed nor frozen.
+    pub(crate) const fn answers(&self) -> bool {
+        self.is_up
+    }
+
     /// Ends it as a power cut would. What it has on disk stays.
     pub fn kill(&mut self) {
+        self.is_up = false;
         self.obey("kill", "killed");
     }
 
     /// Starts it again after [`Self::kill`], on the same port and directory.
     pub fn restart(&mut self) {
         self.obey("start", "ready");
+        self.is_up = true;
     }
 
     /// Freezes it: it keeps its connections and answers nobody.
     pub fn pause(&mut self) {
+        self.is_up = false;
         self.obey("pause", "paused");
     }
 
     /// Lets it go on after [`Self::pause`].
     pub fn resume(&mut self) {
         self.obey("resume", "resumed");
+        self.is_up = true;
     }
 
     fn obey(&mut self, word: &str, expected: &str) {
