@@ -35,6 +35,41 @@ async fn instances_that_start_at_once_make_one_schema() {
     fixture.remove().await;
 }
 
+/// One was killed in the middle of the first upgrade; an empty collection and some indexes are there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn instances_that_start_at_once_finish_a_schema_that_was_left_half_made() {
+    let whole = Fixture::new().await;
+    drop(whole.open().await);
+    let fixture = Fixture::new().await;
+    for name in ["organizations_reserved", "organizations_shown"] {
+        let mut made = whole.collection(ORGANIZATIONS).list_indexes().await.unwrap();
+        while made.advance().await.unwrap() {
+            let index = made.deserialize_current().unwrap();
+            if index.options.as_ref().and_then(|options| options.name.as_deref()) == Some(name) {
+                fixture.collection(ORGANIZATIONS).create_index(index).await.unwrap();
+            }
+        }
+    }
+    let starts: JoinSet<_> = (0..4)
+        .map(|_| {
+            let options = fixture.options.clone();
+            async move { MongoDb::open(&options).await.map(|_| ()) }
+        })
+        .collect();
+    for outcome in starts.join_all().await {
+        outcome.unwrap();
+    }
+    for name in whole.database().list_collection_names().await.unwrap() {
+        let mut expected = whole.collection(&name).list_index_names().await.unwrap();
+        let mut found = fixture.collection(&name).list_index_names().await.unwrap();
+        expected.sort();
+        found.sort();
+        assert_eq!(found, expected, "of {name}");
+    }
+    fixture.remove().await;
+    whole.remove().await;
+}
+
 #[tokio::test]
 async fn a_database_from_the_future_is_refused_and_left_alone() {
     let fixture = Fixture::new().await;
