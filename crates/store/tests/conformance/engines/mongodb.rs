@@ -47,9 +47,20 @@ impl Engine for MongoDb {
     }
 }
 
-/// The collections of records. Containers have others.
-const RECORDS: [&str; 7] =
-    ["organizations", "accounts", "sessions", "operations", "requests", "throttles", "installation"];
+/// The collections of records, and those that many organizations share. Other containers have others.
+const RECORDS: [&str; 9] = [
+    "organizations",
+    "accounts",
+    "sessions",
+    "operations",
+    "requests",
+    "throttles",
+    "installation",
+    "shared_containers",
+    "shared_documents",
+];
+/// What the profiler writes down of one test, in bytes. Usually it is 1 MB, and then it forgets the oldest.
+const PROFILE_BYTES: i64 = 64 << 20;
 /// What the store calls itself to the server.
 const STORE: &str = "tenantry";
 
@@ -66,6 +77,8 @@ impl RunningMongoDb {
             ..MongoOptions::new(uri, &database)
         };
         let opened = open_mongodb(&options).await.unwrap();
+        let profile = doc! { "create": "system.profile", "capped": true, "size": PROFILE_BYTES };
+        client.database(&database).run_command(profile).await.unwrap();
         client.database(&database).run_command(doc! { "profile": 2 }).await.unwrap();
         Self { opened, client, database }
     }
