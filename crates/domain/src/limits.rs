@@ -31,6 +31,9 @@ pub const IDEMPOTENCY_LEASE: Duration = Duration::from_secs(15);
 
 /// How long an instance owns an operation without renewing; then any instance may go on with it.
 pub const OPERATION_LEASE: Duration = Duration::from_secs(10);
+/// How long a change made through one instance may stay unseen by what others know of it
+/// ([`crate::store`]: `recent` reads).
+pub const RECENT: Duration = Duration::from_secs(1);
 /// How often each instance looks for operations whose lease has run out.
 pub const RECOVERY_INTERVAL: Duration = Duration::from_secs(2);
 /// How long a request waits for the operation it began or met before it answers without its outcome.

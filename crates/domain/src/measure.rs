@@ -9,3 +9,7 @@ pub const OPERATION_RECOVERIES: &str = "operation_recoveries_total";
 pub const PASSWORD_HASH_DURATION: &str = "password_hash_seconds";
 /// Writes that were made durable together.
 pub const STORE_WRITE_BATCH_SIZE: &str = "store_write_batch_size";
+/// Whether the stream of changes by other instances is followed, so that records in memory stay good for long: 1 or 0.
+pub const STORE_CHANGE_STREAM_ALIVE: &str = "store_change_stream_alive";
+/// Records dropped from memory because the stream told of a change.
+pub const STORE_CACHE_INVALIDATIONS: &str = "store_cache_invalidations_total";

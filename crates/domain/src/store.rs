@@ -8,6 +8,11 @@
 //!   the change may or may not have happened then. A refusal by uniqueness is `name_taken` or `email_taken`,
 //!   and nothing has changed.
 //! - An update is refused ([`Written::Stale`]) unless the stored version is the one before the given record's.
+//! - A read finds what every write left that was acknowledged before it began, in whichever process. Only a
+//!   `recent` one may find what was there up to [`RECENT`] earlier, if another process has changed it since: it is
+//!   for answers and for rights that may end so much later, never for a change or a refusal to rest on.
+//!
+//! [`RECENT`]: crate::limits::RECENT
 
 use crate::account::Account;
 use crate::email::EmailKey;
@@ -75,8 +80,18 @@ pub trait Organizations: Send + Sync {
     /// The record of that id, in whatever state.
     async fn get_organization(&self, id: OrganizationId) -> Result<Option<Arc<Organization>>>;
 
+    /// The same, recently.
+    async fn get_recent_organization(&self, id: OrganizationId) -> Result<Option<Arc<Organization>>> {
+        self.get_organization(id).await
+    }
+
     /// The live organization (active or suspended) that is called so now.
     async fn find_organization(&self, identifier: &Identifier) -> Result<Option<Arc<Organization>>>;
+
+    /// The same, recently; if none was called so, none is called so now.
+    async fn find_recent_organization(&self, identifier: &Identifier) -> Result<Option<Arc<Organization>>> {
+        self.find_organization(identifier).await
+    }
 
     /// The organization in which that operation is under way.
     async fn find_organization_of_operation(&self, id: OperationId) -> Result<Option<Arc<Organization>>>;
@@ -116,6 +131,11 @@ pub trait Accounts: Send + Sync {
     /// The record of that id.
     async fn get_account(&self, id: AccountId) -> Result<Option<Arc<Account>>>;
 
+    /// The same, recently.
+    async fn get_recent_account(&self, id: AccountId) -> Result<Option<Arc<Account>>> {
+        self.get_account(id).await
+    }
+
     /// The account that signs in with that address.
     async fn find_account(&self, email: &EmailKey) -> Result<Option<Arc<Account>>>;
 
@@ -142,6 +162,11 @@ pub trait Sessions: Send + Sync {
 
     /// The record of that id, expired or not.
     async fn get_session(&self, id: SessionId) -> Result<Option<Arc<Session>>>;
+
+    /// The same, recently.
+    async fn get_recent_session(&self, id: SessionId) -> Result<Option<Arc<Session>>> {
+        self.get_session(id).await
+    }
 
     /// Puts `session` in place of the version before it.
     async fn update_session(&self, session: &Session) -> Result<Written>;

@@ -55,5 +55,6 @@ pub fn mongodb_at(config: &Config, uri: &str) -> MongoOptions {
         max_namespaces: Some(config.max_namespaces).filter(|limit| *limit > 0),
         share_when_full: config.at_capacity == CapacityPolicy::Shared,
         deadline: config.mongo_timeout,
+        cache_bytes: config.cache_bytes,
     }
 }

@@ -4,7 +4,8 @@
 //! values, fixed by the code. The path a client asked for is not one, its route is; an organization never is.
 
 pub use tenantry_domain::measure::{
-    OPERATION_RECOVERIES, OPERATIONS, PASSWORD_HASH_DURATION, STORE_WRITE_BATCH_SIZE,
+    OPERATION_RECOVERIES, OPERATIONS, PASSWORD_HASH_DURATION, STORE_CACHE_INVALIDATIONS,
+    STORE_CHANGE_STREAM_ALIVE, STORE_WRITE_BATCH_SIZE,
 };
 
 use crate::config::{Config, LogFormat, LogLevel};
@@ -120,6 +121,16 @@ fn describe_metrics() {
         "Operations taken over from an instance that did not finish them."
     );
     describe_histogram!(STORE_WRITE_BATCH_SIZE, Unit::Count, "Writes that were made durable together.");
+    describe_gauge!(
+        STORE_CHANGE_STREAM_ALIVE,
+        Unit::Count,
+        "Whether changes by other instances are followed: 1 or 0."
+    );
+    describe_counter!(
+        STORE_CACHE_INVALIDATIONS,
+        Unit::Count,
+        "Records dropped from memory because another instance may have changed them."
+    );
     describe_gauge!(PROCESS_RESIDENT_MEMORY, Unit::Bytes, "Memory of the process that is in use.");
     describe_gauge!(PROCESS_START_TIME, Unit::Seconds, "When the process started, in seconds since 1970.");
     describe_gauge!(BUILD_INFO, Unit::Count, "Always 1; the label tells which build runs.");

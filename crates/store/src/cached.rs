@@ -1,7 +1,8 @@
 //! Records kept in memory, in front of any engine, so that a hot read costs no statement.
 //!
-//! Coherent within one process: no read that begins after a write was acknowledged sees what was there before.
-//! Two things make it so. A write forgets its record after the engine is done and before the caller hears of
+//! Coherent within one process: no read that begins after a write was acknowledged here sees what was there before.
+//! What other processes write, where there may be others, is seen soon by those who ask how a record recently was, and
+//! at once by everybody else ([`coherence`]). Two things make it so. A write forgets its record after the engine is done and before the caller hears of
 //! it, in a task of its own, so that it also happens when the caller has gone. And a reader that loads a
 //! record holds a placeholder in the cache; forgetting removes that too, and what the reader then brings is
 //! not taken in. What a newcomer gets wrong: putting the new record in after a write. Two writes may be
@@ -10,33 +11,44 @@
 //! Nothing is remembered about what is *not* there, so an insert has nothing to forget.
 
 mod accounts;
+#[cfg_attr(not(feature = "mongodb"), expect(dead_code, reason = "the embedded engine has no others"))]
+mod coherence;
 mod memory;
 mod organizations;
 mod packed;
 mod recent;
 mod sessions;
+#[cfg(feature = "mongodb")]
+mod upstream;
 
-use memory::{Key, Memory};
+#[cfg(feature = "mongodb")]
+pub(crate) use upstream::{Changed, Upstream};
+
+use coherence::{Coherence, View};
+use memory::{Entry, Key, Mark, Memory};
 use packed::{Pack, pack, unpack};
 use quick_cache::sync::GuardResult;
 use recent::Recent;
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tenantry_domain::store::Store;
 use tenantry_domain::{Error, Result};
 
-/// `store` with the records of organizations, accounts and sessions kept in up to `bytes` of memory.
+/// How long one reader waits for what another one loads: that one may be waiting for a server that is frozen.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// `store`, which this process alone writes to, with the records of organizations, accounts and sessions kept in up
+/// to `bytes` of memory.
 pub(crate) fn decorate(store: Store, bytes: u64) -> Store {
-    if bytes == 0 {
-        return store;
-    }
-    let memory = Memory::new(bytes);
+    if bytes == 0 { store } else { in_front_of(store, &Memory::new(bytes, Coherence::Exclusive)) }
+}
+
+fn in_front_of(store: Store, memory: &Arc<Memory>) -> Store {
     Store {
-        organizations: Arc::new(organizations::Cached::new(store.organizations, &memory)),
-        accounts: Arc::new(accounts::Cached::new(store.accounts, &memory)),
-        sessions: Arc::new(sessions::Cached::new(store.sessions, &memory)),
+        organizations: Arc::new(organizations::Cached::new(store.organizations, memory)),
+        accounts: Arc::new(accounts::Cached::new(store.accounts, memory)),
+        sessions: Arc::new(sessions::Cached::new(store.sessions, memory)),
         ..store
     }
 }
@@ -44,8 +56,6 @@ pub(crate) fn decorate(store: Store, bytes: u64) -> Store {
 /// Records by their id.
 struct Records<K, V> {
     memory: Arc<Memory>,
-    /// Counts the writes that are done, before what they changed is forgotten.
-    writes: AtomicU64,
     recent: Recent<V>,
     kind: PhantomData<fn(K)>,
 }
@@ -56,48 +66,68 @@ where
     V: Pack + Send + Sync + 'static,
 {
     fn new(memory: &Arc<Memory>) -> Arc<Self> {
-        Arc::new(Self {
-            memory: memory.clone(),
-            writes: AtomicU64::new(0),
-            recent: Recent::new(),
-            kind: PhantomData,
-        })
+        Arc::new(Self { memory: memory.clone(), recent: Recent::new(), kind: PhantomData })
     }
 
-    /// The record of `key`, from memory or by `load`. Those who ask for the same one meanwhile wait for it.
+    /// The record of `key` as it is now: from memory, where nobody else writes, or by `load`.
     async fn get<L>(&self, key: K, load: impl FnOnce() -> L + Send) -> Result<Option<Arc<V>>>
     where
         L: Future<Output = Result<Option<Arc<V>>>> + Send,
     {
-        let placeholder = match self.memory.entries.get_value_or_guard_async(&key.into()).await {
-            Ok(bytes) => {
-                let read = |bytes: &[u8]| unpack(bytes).expect("these bytes were made of a record");
-                return Ok(Some(self.recent.get(&bytes, read)));
-            }
+        self.read(key.into(), self.memory.coherence.current(), load).await
+    }
+
+    /// The record of `key` as it is or recently was, from memory or by `load`.
+    async fn get_recent<L>(&self, key: K, load: impl FnOnce() -> L + Send) -> Result<Option<Arc<V>>>
+    where
+        L: Future<Output = Result<Option<Arc<V>>>> + Send,
+    {
+        self.read(key.into(), self.memory.coherence.recent(), load).await
+    }
+
+    /// The record of `key`, from memory if `view` allows, or by `load`. Those who ask for the same one meanwhile
+    /// wait for it.
+    async fn read<L>(&self, key: Key, view: View, load: impl FnOnce() -> L + Send) -> Result<Option<Arc<V>>>
+    where
+        L: Future<Output = Result<Option<Arc<V>>>> + Send,
+    {
+        if let Some(entry) = self.memory.entries.get(&key).filter(|entry| view.allows(entry.read_at)) {
+            return Ok(Some(self.unpacked(&entry.bytes)));
+        }
+        let Ok(kept) = tokio::time::timeout(PATIENCE, self.memory.get_or_place(&key, view)).await else {
+            return load().await;
+        };
+        let placeholder = match kept {
+            Ok(bytes) => return Ok(Some(self.unpacked(&bytes))),
             Err(placeholder) => placeholder,
         };
+        let read_at = self.memory.coherence.now();
         let found = load().await?;
         if let Some(bytes) = found.as_deref().and_then(pack) {
             // Refused if the record was forgotten meanwhile: this reader may still have it, the next may not.
-            let _ = placeholder.insert(bytes);
+            let _ = placeholder.insert(Entry { bytes, read_at });
         }
         Ok(found)
     }
 
-    /// How many writes are done; to be asked before a read whose outcome [`Self::take_in`] gets.
-    fn writes(&self) -> u64 {
-        self.writes.load(Ordering::SeqCst)
+    fn unpacked(&self, bytes: &Arc<[u8]>) -> Arc<V> {
+        self.recent.get(bytes, |bytes| unpack(bytes).expect("these bytes were made of a record"))
     }
 
-    /// Keeps a record that was not asked for by its key, unless a write was done since there were `writes`. One
-    /// that is done from now on removes the placeholder.
-    fn take_in(&self, key: K, record: &V, writes: u64) {
+    /// What is so before a search whose outcome [`Self::take_in`] gets.
+    fn mark(&self) -> Mark {
+        self.memory.mark()
+    }
+
+    /// Keeps a record that was not asked for by its key, unless a write was done since that `mark`. One that is done
+    /// from now on removes the placeholder.
+    fn take_in(&self, key: K, record: &V, mark: Mark) {
         let entry = self.memory.entries.get_value_or_guard(&key.into(), Some(Duration::ZERO));
         if let GuardResult::Guard(placeholder) = entry
-            && self.writes() == writes
+            && self.memory.is_as_at(mark)
             && let Some(bytes) = pack(record)
         {
-            let _ = placeholder.insert(bytes);
+            let _ = placeholder.insert(Entry { bytes, read_at: mark.at });
         }
     }
 
@@ -111,8 +141,7 @@ where
         let records = self.clone();
         whole(async move {
             let outcome = write.await;
-            records.writes.fetch_add(1, Ordering::SeqCst);
-            records.memory.entries.remove(&key.into());
+            records.memory.forget([key.into()]);
             outcome
         })
         .await
@@ -128,11 +157,9 @@ where
         let records = self.clone();
         whole(async move {
             let outcome = write.await;
-            records.writes.fetch_add(1, Ordering::SeqCst);
-            let entries = &records.memory.entries;
             match &outcome {
-                Ok(done) => changed(done).into_iter().for_each(|key| drop(entries.remove(&key.into()))),
-                Err(_) => entries.clear(),
+                Ok(done) => records.memory.forget(changed(done).into_iter().map(Into::into)),
+                Err(_) => records.memory.forget_all(),
             }
             outcome
         })

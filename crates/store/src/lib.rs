@@ -88,7 +88,8 @@ pub async fn open(options: &EmbeddedOptions) -> Result<Opened, OpenError> {
 #[cfg(feature = "mongodb")]
 pub async fn open_mongodb(options: &MongoOptions) -> Result<Opened, OpenError> {
     let engine = MongoDb::open(options).await?;
-    Ok(Opened { store: MongoDb::store(&engine), engine: Engine::MongoDb(engine) })
+    let store = MongoDb::cached_store(&engine, options.cache_bytes);
+    Ok(Opened { store, engine: Engine::MongoDb(engine) })
 }
 
 impl Opened {

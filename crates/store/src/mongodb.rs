@@ -7,6 +7,7 @@
 //! in the filter of the write itself.
 
 mod accounts;
+mod changes;
 mod client;
 mod containers;
 mod document;
@@ -24,7 +25,9 @@ mod whole;
 pub use client::MongoOptions;
 pub use inspect::{MongoInspection, Topology, inspect_mongodb};
 
+use crate::cached::Upstream;
 use crate::error::OpenError;
+use changes::Follower;
 use client::Server;
 use document::{decode, integer};
 use failure::Attempt;
@@ -48,6 +51,8 @@ pub(crate) struct MongoDb {
     server: Server,
     /// Set once the schema is what this program needs; until then nothing is read or written.
     ready: OnceLock<()>,
+    /// Set where records are kept in memory.
+    follower: OnceLock<Follower>,
     organizations: Collection<Document>,
     accounts: Collection<Document>,
     sessions: Collection<Document>,
@@ -70,6 +75,7 @@ impl MongoDb {
         let server = Server::new(options).await?;
         let engine = Arc::new(Self {
             ready: OnceLock::new(),
+            follower: OnceLock::new(),
             organizations: server.collection(schema::ORGANIZATIONS),
             accounts: server.collection(schema::ACCOUNTS),
             sessions: server.collection(schema::SESSIONS),
@@ -118,8 +124,22 @@ impl MongoDb {
         }
     }
 
+    /// The ports of `engine` with records kept in up to `bytes` of memory; for the first who asks.
+    pub(crate) fn cached_store(engine: &Arc<Self>, bytes: u64) -> Store {
+        let store = Self::store(engine);
+        if bytes == 0 {
+            return store;
+        }
+        let (store, upstream) = Upstream::decorate(store, bytes);
+        engine.follower.get_or_init(|| Follower::start(engine.server.clone(), upstream));
+        store
+    }
+
     /// See [`crate::Opened::close`].
     pub(crate) async fn close(&self) {
+        if let Some(follower) = self.follower.get() {
+            follower.stop();
+        }
         let client = self.server.database().client().clone();
         if tokio::time::timeout(RETRY, client.shutdown().immediate(true).into_future()).await.is_err() {
             tracing::warn!("the connections to MongoDB could not be closed in order");

@@ -40,14 +40,18 @@ impl Accounts for Cached {
         self.records.get(id, || self.inner.get_account(id)).await
     }
 
+    async fn get_recent_account(&self, id: AccountId) -> Result<Option<Arc<Account>>> {
+        self.records.get_recent(id, || self.inner.get_account(id)).await
+    }
+
     async fn find_account(&self, email: &EmailKey) -> Result<Option<Arc<Account>>> {
         if let Some(found) = self.find_remembered(email).await? {
             return Ok(Some(found));
         }
-        let writes = self.records.writes();
+        let mark = self.records.mark();
         let found = self.inner.find_account(email).await?;
         if let Some(found) = &found {
-            self.records.take_in(found.id, found, writes);
+            self.records.take_in(found.id, found, mark);
             self.memory.set_holder(self.memory.email(email), found.id.as_bytes());
         }
         Ok(found)

@@ -4,16 +4,18 @@
 //! What a newcomer gets wrong: the latter is only a hint. Whoever uses it gets the record and looks whether it is
 //! still so; that is also why it may be kept under no more than a hash of the name.
 
-use quick_cache::sync::{Cache, DefaultLifecycle};
+use super::coherence::{Coherence, Moment, View};
+use quick_cache::sync::{Cache, DefaultLifecycle, EntryAction, EntryResult, PlaceholderGuard};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tenantry_domain::email::EmailKey;
 use tenantry_domain::ids::{AccountId, OrganizationId, SessionId};
 use tenantry_domain::name::Identifier;
 
 /// What an entry costs beside its bytes: its place in the cache's tables, two counters, the allocator's rounding.
-const ENTRY_BYTES: u64 = 112;
+const ENTRY_BYTES: u64 = 120;
 /// What an entry is expected to take in all; only a hint to the cache for how many it shall remember that it had.
 const USUAL_ENTRY_BYTES: u64 = 256;
 
@@ -47,15 +49,36 @@ impl From<SessionId> for Key {
     }
 }
 
+/// The bytes of a record, and when it began to be read; or of a hint, which is never too old.
+#[derive(Clone)]
+pub(super) struct Entry {
+    pub(super) bytes: Arc<[u8]>,
+    pub(super) read_at: Moment,
+}
+
+/// The place of a record that somebody loads.
+pub(super) type Placeholder<'a> =
+    PlaceholderGuard<'a, Key, Entry, ByBytes, DefaultHashBuilder, DefaultLifecycle<Key, Entry>>;
+
+/// What was so when a search began.
+#[derive(Clone, Copy)]
+pub(super) struct Mark {
+    writes: u64,
+    pub(super) at: Moment,
+}
+
 /// Entries up to a number of bytes in all; those that were not asked for lately make room.
 pub(super) struct Memory {
-    pub(super) entries: Cache<Key, Arc<[u8]>, ByBytes>,
+    pub(super) entries: Cache<Key, Entry, ByBytes>,
+    pub(super) coherence: Coherence,
+    /// Counts the writes that are done, or that others have told of, before what they changed is forgotten.
+    writes: AtomicU64,
     /// Different in each process, so that nobody can choose names that push out each other's hints.
     hasher: RandomState,
 }
 
 impl Memory {
-    pub(super) fn new(bytes: u64) -> Arc<Self> {
+    pub(super) fn new(bytes: u64, coherence: Coherence) -> Arc<Self> {
         let entries = usize::try_from(bytes / USUAL_ENTRY_BYTES).unwrap_or(usize::MAX);
         let options = OptionsBuilder::new()
             .estimated_items_capacity(entries)
@@ -64,7 +87,42 @@ impl Memory {
             .expect("both capacities are set, and nothing else is required");
         let hasher = DefaultHashBuilder::default();
         let entries = Cache::with_options(options, ByBytes, hasher, DefaultLifecycle::default());
-        Arc::new(Self { entries, hasher: RandomState::new() })
+        Arc::new(Self { entries, coherence, writes: AtomicU64::new(0), hasher: RandomState::new() })
+    }
+
+    /// The bytes of `key` if they may be given, else the place to put them in. Waits for whoever loads them already.
+    pub(super) async fn get_or_place(&self, key: &Key, view: View) -> Result<Arc<[u8]>, Placeholder<'_>> {
+        let look = |_: &Key, entry: &mut Entry| match view.allows(entry.read_at) {
+            true => EntryAction::Retain(entry.bytes.clone()),
+            false => EntryAction::ReplaceWithGuard,
+        };
+        match self.entries.entry_async(key, look).await {
+            EntryResult::Retained(bytes) => Ok(bytes),
+            EntryResult::Replaced(placeholder, _) | EntryResult::Vacant(placeholder) => Err(placeholder),
+            EntryResult::Removed(..) | EntryResult::Timeout => unreachable!("neither was asked for"),
+        }
+    }
+
+    /// What is so now, to be asked before a search.
+    pub(super) fn mark(&self) -> Mark {
+        Mark { writes: self.writes.load(Ordering::SeqCst), at: self.coherence.now() }
+    }
+
+    /// Whether no write was done since then.
+    pub(super) fn is_as_at(&self, mark: Mark) -> bool {
+        self.writes.load(Ordering::SeqCst) == mark.writes
+    }
+
+    /// Lets go what a write has changed, also what somebody loads or has found right now.
+    pub(super) fn forget(&self, keys: impl IntoIterator<Item = Key>) {
+        self.writes.fetch_add(1, Ordering::SeqCst);
+        keys.into_iter().for_each(|key| drop(self.entries.remove(&key)));
+    }
+
+    /// The same, where nobody can say what was changed.
+    pub(super) fn forget_all(&self) {
+        self.writes.fetch_add(1, Ordering::SeqCst);
+        self.entries.clear();
     }
 
     pub(super) fn identifier(&self, identifier: &Identifier) -> Key {
@@ -77,11 +135,12 @@ impl Memory {
 
     /// Whose name it was when it was last asked.
     pub(super) fn holder(&self, name: &Key) -> Option<[u8; 12]> {
-        self.entries.get(name)?.as_ref().try_into().ok()
+        self.entries.get(name)?.bytes.as_ref().try_into().ok()
     }
 
     pub(super) fn set_holder(&self, name: Key, id: &[u8; 12]) {
-        self.entries.insert(name, Arc::from(id.as_slice()));
+        let bytes = Arc::from(id.as_slice());
+        self.entries.insert(name, Entry { bytes, read_at: Moment::default() });
     }
 }
 
@@ -89,8 +148,8 @@ impl Memory {
 #[derive(Clone)]
 pub(super) struct ByBytes;
 
-impl Weighter<Key, Arc<[u8]>> for ByBytes {
-    fn weight(&self, _key: &Key, value: &Arc<[u8]>) -> u64 {
-        ENTRY_BYTES + value.len() as u64
+impl Weighter<Key, Entry> for ByBytes {
+    fn weight(&self, _key: &Key, entry: &Entry) -> u64 {
+        ENTRY_BYTES + entry.bytes.len() as u64
     }
 }

@@ -22,12 +22,31 @@ impl Cached {
         Self { inner, records: Records::new(memory), memory: memory.clone() }
     }
 
-    /// The organization that was called so when last asked, if it still is.
-    async fn find_remembered(&self, identifier: &Identifier) -> Result<Option<Arc<Organization>>> {
+    /// The organization that was called so when last asked, if it still is, or recently was.
+    async fn find_remembered(
+        &self,
+        identifier: &Identifier,
+        recent: bool,
+    ) -> Result<Option<Arc<Organization>>> {
         let Some(holder) = self.memory.holder(&self.memory.identifier(identifier)) else { return Ok(None) };
         let id = OrganizationId::from_bytes(holder);
-        let found = self.records.get(id, || self.inner.get_organization(id)).await?;
+        let load = || self.inner.get_organization(id);
+        let found = match recent {
+            true => self.records.get_recent(id, load).await?,
+            false => self.records.get(id, load).await?,
+        };
         Ok(found.filter(|found| found.is_live() && found.naming.identifier == *identifier))
+    }
+
+    /// The organization that is called so, as the engine says.
+    async fn find_anew(&self, identifier: &Identifier) -> Result<Option<Arc<Organization>>> {
+        let mark = self.records.mark();
+        let found = self.inner.find_organization(identifier).await?;
+        if let Some(found) = &found {
+            self.records.take_in(found.id, found, mark);
+            self.memory.set_holder(self.memory.identifier(identifier), found.id.as_bytes());
+        }
+        Ok(found)
     }
 }
 
@@ -41,17 +60,22 @@ impl Organizations for Cached {
         self.records.get(id, || self.inner.get_organization(id)).await
     }
 
+    async fn get_recent_organization(&self, id: OrganizationId) -> Result<Option<Arc<Organization>>> {
+        self.records.get_recent(id, || self.inner.get_organization(id)).await
+    }
+
     async fn find_organization(&self, identifier: &Identifier) -> Result<Option<Arc<Organization>>> {
-        if let Some(found) = self.find_remembered(identifier).await? {
-            return Ok(Some(found));
+        match self.find_remembered(identifier, false).await? {
+            Some(found) => Ok(Some(found)),
+            None => self.find_anew(identifier).await,
         }
-        let writes = self.records.writes();
-        let found = self.inner.find_organization(identifier).await?;
-        if let Some(found) = &found {
-            self.records.take_in(found.id, found, writes);
-            self.memory.set_holder(self.memory.identifier(identifier), found.id.as_bytes());
+    }
+
+    async fn find_recent_organization(&self, identifier: &Identifier) -> Result<Option<Arc<Organization>>> {
+        match self.find_remembered(identifier, true).await? {
+            Some(found) => Ok(Some(found)),
+            None => self.find_anew(identifier).await,
         }
-        Ok(found)
     }
 
     async fn find_organization_of_operation(&self, id: OperationId) -> Result<Option<Arc<Organization>>> {

@@ -31,6 +31,10 @@ impl Sessions for Cached {
         self.records.get(id, || self.inner.get_session(id)).await
     }
 
+    async fn get_recent_session(&self, id: SessionId) -> Result<Option<Arc<Session>>> {
+        self.records.get_recent(id, || self.inner.get_session(id)).await
+    }
+
     async fn update_session(&self, session: &Session) -> Result<Written> {
         let (inner, session) = (self.inner.clone(), session.clone());
         let id = session.id;

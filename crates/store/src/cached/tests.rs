@@ -1,9 +1,11 @@
 //! No stale read after an acknowledged write, in every order that a reader and a writer can come in.
 
+mod shared;
+
 use super::packed::{Reader, Writer};
 use super::*;
 use serde::{Deserialize, Serialize};
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use tenantry_domain::ids::AccountId;
 use tokio::sync::oneshot;
 
@@ -22,7 +24,7 @@ impl Pack for Version {
 }
 
 fn records(bytes: u64) -> Arc<Records<AccountId, Version>> {
-    Records::new(&Memory::new(bytes))
+    Records::new(&Memory::new(bytes, Coherence::Exclusive))
 }
 
 fn key(number: u8) -> AccountId {
@@ -81,7 +83,7 @@ async fn what_is_not_there_is_asked_for_every_time() {
 #[tokio::test]
 async fn what_a_search_has_found_is_not_asked_for_again() {
     let (records, engine) = (records(1 << 20), Engine::new(1));
-    records.take_in(key(0), &Version(0), records.writes());
+    records.take_in(key(0), &Version(0), records.mark());
     assert_eq!(read(&records, &engine).await, 0);
     assert_eq!(engine.loads.load(Ordering::Relaxed), 0);
 }
@@ -90,14 +92,14 @@ async fn what_a_search_has_found_is_not_asked_for_again() {
 async fn what_a_search_has_found_before_a_write_is_not_kept() {
     for several in [false, true] {
         let (records, engine) = (records(1 << 20), Engine::new(1));
-        let writes = records.writes();
+        let mark = records.mark();
         let found = engine.load(0).await.unwrap().unwrap();
         if several {
             records.write_some(engine.clone().increment(0), |_| vec![key(0)]).await.unwrap();
         } else {
             records.write_one(key(0), engine.clone().increment(0)).await.unwrap();
         }
-        records.take_in(key(0), &found, writes);
+        records.take_in(key(0), &found, mark);
         assert_eq!(read(&records, &engine).await, 1);
     }
 }
@@ -107,7 +109,7 @@ async fn what_a_search_has_found_before_a_write_is_not_kept() {
 async fn what_a_search_has_found_is_left_to_who_is_asking_for_it() {
     let (records, engine) = (records(1 << 20), Engine::new(1));
     let load = || async {
-        records.take_in(key(0), &Version(7), records.writes());
+        records.take_in(key(0), &Version(7), records.mark());
         engine.load(0).await
     };
     assert_eq!(records.get(key(0), load).await.unwrap().unwrap().0, 0);
@@ -230,9 +232,9 @@ async fn nobody_reads_what_was_before_an_acknowledged_write() {
                     acknowledged[number].fetch_max(version, Ordering::SeqCst);
                 }
                 if (round + task) % 5 == 0 {
-                    let writes = records.writes();
+                    let mark = records.mark();
                     let found = engine.load(number).await.unwrap().unwrap();
-                    records.take_in(id, &found, writes);
+                    records.take_in(id, &found, mark);
                 }
                 let floor = acknowledged[number].load(Ordering::SeqCst);
                 let seen = records.get(id, || engine.load(number)).await.unwrap().unwrap().0;

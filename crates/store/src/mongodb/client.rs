@@ -39,6 +39,8 @@ pub struct MongoOptions {
     pub share_when_full: bool,
     /// How long one call may take before it counts as failed.
     pub deadline: Duration,
+    /// Memory for records that were read before, in bytes; 0: none are kept.
+    pub cache_bytes: u64,
 }
 
 impl MongoOptions {
@@ -53,6 +55,7 @@ impl MongoOptions {
             max_namespaces: None,
             share_when_full: false,
             deadline: Duration::from_secs(5),
+            cache_bytes: 32 << 20,
         }
     }
 
@@ -69,6 +72,7 @@ impl fmt::Debug for MongoOptions {
             .field("tenant_prefix", &self.tenant_prefix)
             .field("placement", &self.placement)
             .field("deadline", &self.deadline)
+            .field("cache_bytes", &self.cache_bytes)
             .finish_non_exhaustive()
     }
 }

@@ -1,6 +1,7 @@
 //! What this engine does beside the contracts that every engine is held to: how it searches, what two instances
 //! do to each other, what a server that cannot be reached means. Against a real server.
 
+mod coherence;
 mod faults;
 pub(super) mod samples;
 mod schema;
@@ -22,8 +23,12 @@ struct Fixture {
 
 impl Fixture {
     async fn new() -> Self {
+        Self::at(tenantry_mongod::shared_uri()).await
+    }
+
+    /// One on another server than the usual.
+    async fn at(uri: String) -> Self {
         let name = format!("test_{:016x}", RandomState::new().hash_one(()));
-        let uri = tenantry_mongod::shared_uri();
         let client = Client::with_uri_str(&uri).await.unwrap();
         let options = MongoOptions { tenant_prefix: format!("{name}_"), ..MongoOptions::new(uri, name) };
         Self { options, client }

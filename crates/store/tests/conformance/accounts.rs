@@ -24,7 +24,10 @@ impl Subject {
     }
 
     async fn account(&self, id: AccountId) -> Option<Account> {
-        self.store.accounts.get_account(id).await.unwrap().map(Arc::unwrap_or_clone)
+        let recent = self.store.accounts.get_recent_account(id).await.unwrap();
+        let now = self.store.accounts.get_account(id).await.unwrap();
+        assert_eq!(recent, now, "who has changed it sees that at once");
+        now.map(Arc::unwrap_or_clone)
     }
 
     async fn account_of(&self, email: &str) -> Option<AccountId> {

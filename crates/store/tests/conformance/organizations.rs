@@ -33,11 +33,17 @@ impl Subject {
     }
 
     async fn get(&self, id: OrganizationId) -> Option<Organization> {
-        self.store.organizations.get_organization(id).await.unwrap().map(Arc::unwrap_or_clone)
+        let recent = self.store.organizations.get_recent_organization(id).await.unwrap();
+        let now = self.store.organizations.get_organization(id).await.unwrap();
+        assert_eq!(recent, now, "who has changed it sees that at once");
+        now.map(Arc::unwrap_or_clone)
     }
 
     async fn find(&self, identifier: &Identifier) -> Option<OrganizationId> {
-        self.store.organizations.find_organization(identifier).await.unwrap().map(|found| found.id)
+        let recent = self.store.organizations.find_recent_organization(identifier).await.unwrap();
+        let now = self.store.organizations.find_organization(identifier).await.unwrap();
+        assert_eq!(recent, now, "who has changed it sees that at once");
+        now.map(|found| found.id)
     }
 
     async fn list(&self, query: &OrganizationQuery, limit: u32) -> Vec<String> {
@@ -569,7 +575,12 @@ fn no_read_is_older_than_what_was_acknowledged_before_it() {
             async move {
                 loop {
                     let (version, number) = *acknowledged.lock().unwrap();
-                    assert!(subject.get(id).await.unwrap().version >= version);
+                    let organizations = &subject.store.organizations;
+                    for read in
+                        [organizations.get_recent_organization(id), organizations.get_organization(id)]
+                    {
+                        assert!(read.await.unwrap().unwrap().version >= version);
+                    }
                     let name = identifier(&format!("name-{number}"));
                     let found = subject.store.organizations.find_organization(&name).await.unwrap();
                     assert!(found.is_none_or(|found| found.naming.identifier == name));

@@ -15,7 +15,10 @@ impl Subject {
     }
 
     async fn session(&self, id: SessionId) -> Option<Session> {
-        self.store.sessions.get_session(id).await.unwrap().map(Arc::unwrap_or_clone)
+        let recent = self.store.sessions.get_recent_session(id).await.unwrap();
+        let now = self.store.sessions.get_session(id).await.unwrap();
+        assert_eq!(recent, now, "who has changed it sees that at once");
+        now.map(Arc::unwrap_or_clone)
     }
 
     /// Those of `ids` that are still there.

@@ -1,0 +1,199 @@
+//! How long a record that was read may be given again without asking.
+//!
+//! Where this process alone writes: until it is forgotten. Where others write too: for a moment ([`TTL`]), or for as
+//! long as a stream of their changes is proven to be followed. It is proven by the answer to a question: whatever
+//! had been acknowledged when that was asked has been told, and forgotten here, when its answer has been dealt with.
+//! So the proof is as old as the question, and counts for [`PROOF`].
+//!
+//! What a newcomer gets wrong: to look at the time after the record. Between the two the process may have been
+//! stopped, the record forgotten and the stream proven anew. What may be given is settled by a [`View`] that was taken
+//! before.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// How long a record is good that no stream vouches for.
+const TTL: Duration = Duration::from_millis(500);
+/// How long it counts that the stream was followed. More than one question takes, and less than
+/// `tenantry_domain::limits::RECENT`, which is the promise.
+const PROOF: Duration = Duration::from_millis(750);
+
+/// Who writes the records.
+pub(super) enum Coherence {
+    /// This process alone.
+    Exclusive,
+    /// Others too.
+    Shared(Arc<Stream>),
+}
+
+impl Coherence {
+    /// The moment, for a record that begins to be read.
+    pub(super) fn now(&self) -> Moment {
+        match self {
+            Self::Exclusive => Moment::default(),
+            Self::Shared(stream) => stream.moment(Instant::now()),
+        }
+    }
+
+    /// What may be given to somebody who asks how a record is now.
+    pub(super) fn current(&self) -> View {
+        match self {
+            Self::Exclusive => View::All,
+            Self::Shared(_) => View::Since(self.now()),
+        }
+    }
+
+    /// What may be given to somebody who asks how a record recently was.
+    pub(super) fn recent(&self) -> View {
+        match self {
+            Self::Exclusive => View::All,
+            Self::Shared(stream) => stream.view(Instant::now()),
+        }
+    }
+}
+
+/// A moment of the monotonic clock, in nanoseconds after a [`Stream`] was made. Where no others write it is always the
+/// same.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Moment(u64);
+
+impl Moment {
+    fn before(self, span: Duration) -> Self {
+        Self(self.0.saturating_sub(nanoseconds(span)))
+    }
+}
+
+/// Which records may be given, by the moment at which each was read or, more exactly, began to be.
+#[derive(Clone, Copy)]
+pub(super) enum View {
+    All,
+    Since(Moment),
+}
+
+impl View {
+    pub(super) fn allows(self, read_at: Moment) -> bool {
+        match self {
+            Self::All => true,
+            Self::Since(oldest) => read_at >= oldest,
+        }
+    }
+}
+
+/// How far the stream of others' changes is known to have been followed.
+///
+/// One task writes, any number read. A stream's beginning is written before its first proof, and read after the
+/// proof: so nobody takes the proof of a later stream for one of the changes between two of them.
+pub(crate) struct Stream {
+    zero: Instant,
+    /// The [`Moment`] since which all changes are told.
+    begun: AtomicU64,
+    /// The [`Moment`] at which it was asked what the last answer says; 0 if nothing is proven.
+    proven: AtomicU64,
+}
+
+impl Stream {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self { zero: Instant::now(), begun: AtomicU64::new(0), proven: AtomicU64::new(0) })
+    }
+
+    /// From `at` on every change is told by the stream that begins.
+    pub(crate) fn begin(&self, at: Instant) {
+        self.end();
+        self.begun.store(self.moment(at).0, Ordering::SeqCst);
+    }
+
+    /// All that had been acknowledged at `asked` has been forgotten.
+    pub(crate) fn prove(&self, asked: Instant) {
+        self.proven.store(self.moment(asked).0, Ordering::SeqCst);
+    }
+
+    /// The stream has broken off: what happens from now on is not told.
+    pub(crate) fn end(&self) {
+        self.proven.store(0, Ordering::SeqCst);
+    }
+
+    fn view(&self, now: Instant) -> View {
+        let now = self.moment(now);
+        let young = now.before(TTL);
+        let proven = Moment(self.proven.load(Ordering::SeqCst));
+        if proven == Moment::default() || proven <= now.before(PROOF) {
+            return View::Since(young);
+        }
+        View::Since(young.min(Moment(self.begun.load(Ordering::SeqCst))))
+    }
+
+    fn moment(&self, at: Instant) -> Moment {
+        Moment(nanoseconds(at.duration_since(self.zero)))
+    }
+}
+
+fn nanoseconds(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    /// Whether a record that was read then may be given now.
+    fn is_good(stream: &Stream, now: Instant, read_at: Instant) -> bool {
+        stream.view(now).allows(stream.moment(read_at))
+    }
+
+    #[test]
+    fn a_record_is_good_for_a_moment_where_nothing_tells_of_changes() {
+        let stream = Stream::new();
+        let read_at = stream.zero + 5_000 * MS;
+        assert!(is_good(&stream, read_at + TTL, read_at));
+        assert!(!is_good(&stream, read_at + TTL + MS, read_at));
+    }
+
+    #[test]
+    fn a_record_is_good_while_the_stream_is_proven_since_before_it_was_read() {
+        let stream = Stream::new();
+        let begun = stream.zero + 5_000 * MS;
+        stream.begin(begun);
+        let now = begun + 60_000 * MS;
+        assert!(!is_good(&stream, now, begun), "nothing is proven yet");
+        stream.prove(now);
+        assert!(is_good(&stream, now, begun));
+        assert!(!is_good(&stream, now, begun - MS), "what changed before was not told");
+        assert!(is_good(&stream, now + PROOF - MS, begun));
+        assert!(!is_good(&stream, now + PROOF, begun), "the proof is too old");
+        assert!(is_good(&stream, now + PROOF, now + PROOF - TTL), "young ones need none");
+        // It was late, and goes on without a gap.
+        stream.prove(now + 2 * PROOF);
+        assert!(is_good(&stream, now + 2 * PROOF, begun));
+    }
+
+    #[test]
+    fn what_was_read_before_a_stream_broke_off_is_not_good_by_the_next_one() {
+        let stream = Stream::new();
+        let first = stream.zero + 5_000 * MS;
+        stream.begin(first);
+        stream.prove(first + 1_000 * MS);
+        stream.end();
+        assert!(!is_good(&stream, first + 1_001 * MS, first));
+        let second = first + 2_000 * MS;
+        stream.begin(second);
+        stream.prove(second);
+        assert!(!is_good(&stream, second, second - TTL - MS));
+        stream.prove(second + 10_000 * MS);
+        assert!(!is_good(&stream, second + 10_000 * MS, second - MS));
+        assert!(is_good(&stream, second + 10_000 * MS, second));
+    }
+
+    #[test]
+    fn nothing_is_given_that_is_older_than_promised() {
+        assert!(TTL.max(PROOF) < tenantry_domain::limits::RECENT);
+        // Also when the process was stopped: time went on.
+        let stream = Stream::new();
+        let begun = stream.zero + 5_000 * MS;
+        stream.begin(begun);
+        stream.prove(begun);
+        assert!(!is_good(&stream, begun + 3_600_000 * MS, begun));
+    }
+}

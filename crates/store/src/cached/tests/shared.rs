@@ -1,0 +1,83 @@
+//! The same where others write too.
+
+use super::*;
+use crate::cached::coherence::Stream;
+use std::time::Instant;
+
+/// Records of an engine that others write to, with nothing that tells of it.
+fn shared() -> Arc<Records<AccountId, Version>> {
+    Records::new(&Memory::new(1 << 20, Coherence::Shared(Stream::new())))
+}
+
+async fn recent(records: &Records<AccountId, Version>, engine: &Engine) -> u64 {
+    records.get_recent(key(0), || engine.load(0)).await.unwrap().unwrap().0
+}
+
+#[tokio::test]
+async fn what_others_write_is_seen_at_once_by_those_who_ask_how_it_is_now() {
+    let (records, engine) = (shared(), Engine::new(1));
+    assert_eq!(recent(&records, &engine).await, 0);
+    engine.clone().increment(0).await.unwrap();
+    assert_eq!(read(&records, &engine).await, 1);
+    // And from then on also by those who ask how it recently was.
+    assert_eq!(recent(&records, &engine).await, 1);
+    assert_eq!(engine.loads.load(Ordering::Relaxed), 2);
+}
+
+#[tokio::test]
+async fn what_others_write_is_seen_soon_by_those_who_ask_how_it_recently_was() {
+    let (records, engine) = (shared(), Engine::new(1));
+    assert_eq!(recent(&records, &engine).await, 0);
+    engine.clone().increment(0).await.unwrap();
+    let start = Instant::now();
+    while recent(&records, &engine).await == 0 {
+        assert!(start.elapsed() < tenantry_domain::limits::RECENT);
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(engine.loads.load(Ordering::Relaxed), 2, "it came from memory until then");
+}
+
+#[tokio::test]
+async fn what_was_on_its_way_when_it_was_forgotten_is_not_kept() {
+    let (records, engine) = (shared(), Engine::new(1));
+    let load = async || {
+        let found = engine.load(0).await;
+        engine.clone().increment(0).await?;
+        records.memory.forget([key(0).into()]);
+        found
+    };
+    assert_eq!(records.get_recent(key(0), load).await.unwrap().unwrap().0, 0, "it began before");
+    assert_eq!(recent(&records, &engine).await, 1);
+}
+
+#[tokio::test]
+async fn nobody_waits_long_for_what_another_one_cannot_load() {
+    let (records, engine) = (shared(), Engine::new(1));
+    let (started, starting) = oneshot::channel::<()>();
+    let stuck = {
+        let records = records.clone();
+        tokio::spawn(async move {
+            let load = || async move {
+                started.send(()).unwrap();
+                std::future::pending().await
+            };
+            records.get_recent(key(0), load).await
+        })
+    };
+    starting.await.unwrap();
+    let start = Instant::now();
+    assert_eq!(recent(&records, &engine).await, 0);
+    assert!(start.elapsed() < 3 * PATIENCE, "answered after {:?}", start.elapsed());
+    stuck.abort();
+}
+
+#[tokio::test]
+async fn what_a_search_has_found_before_others_told_of_a_write_is_not_kept() {
+    let (records, engine) = (shared(), Engine::new(1));
+    let mark = records.mark();
+    let found = engine.load(0).await.unwrap().unwrap();
+    engine.clone().increment(0).await.unwrap();
+    records.memory.forget([key(0).into()]);
+    records.take_in(key(0), &found, mark);
+    assert_eq!(recent(&records, &engine).await, 1);
+}

@@ -1,0 +1,72 @@
+//! The other side of a cache that others' writes have to reach: what follows their changes tells of them here.
+
+use super::coherence::{Coherence, Stream};
+use super::in_front_of;
+use super::memory::{Key, Memory};
+use metrics::{counter, gauge};
+use std::sync::Arc;
+use std::time::Instant;
+use tenantry_domain::ids::{AccountId, OrganizationId, SessionId};
+use tenantry_domain::measure::{STORE_CACHE_INVALIDATIONS, STORE_CHANGE_STREAM_ALIVE};
+use tenantry_domain::store::Store;
+
+/// What somebody has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Changed {
+    Organization(OrganizationId),
+    Account(AccountId),
+    Session(SessionId),
+    /// It cannot be said which.
+    Any,
+}
+
+/// Where the changes go.
+pub(crate) struct Upstream {
+    memory: Arc<Memory>,
+    stream: Arc<Stream>,
+}
+
+impl Upstream {
+    /// `store`, which others write to as well, behind up to `bytes` of memory, and the place to tell of their
+    /// changes.
+    pub(crate) fn decorate(store: Store, bytes: u64) -> (Store, Self) {
+        let stream = Stream::new();
+        let memory = Memory::new(bytes, Coherence::Shared(stream.clone()));
+        (in_front_of(store, &memory), Self { memory, stream })
+    }
+
+    /// From `at` on every change is told.
+    pub(crate) fn begin(&self, at: Instant) {
+        self.stream.begin(at);
+    }
+
+    /// Somebody has changed this.
+    pub(crate) fn forget(&self, changed: Changed) {
+        counter!(STORE_CACHE_INVALIDATIONS).increment(1);
+        let key: Key = match changed {
+            Changed::Organization(id) => id.into(),
+            Changed::Account(id) => id.into(),
+            Changed::Session(id) => id.into(),
+            Changed::Any => return self.memory.forget_all(),
+        };
+        self.memory.forget([key]);
+    }
+
+    /// All that had been acknowledged at `asked` has been told.
+    pub(crate) fn prove(&self, asked: Instant) {
+        gauge!(STORE_CHANGE_STREAM_ALIVE).set(1);
+        self.stream.prove(asked);
+    }
+
+    /// Nothing is told from now on.
+    pub(crate) fn end(&self) {
+        gauge!(STORE_CHANGE_STREAM_ALIVE).set(0);
+        self.stream.end();
+    }
+}
+
+impl Drop for Upstream {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
