@@ -145,6 +145,18 @@ async fn on_a_replica_set_what_nobody_changes_is_read_once_and_a_change_is_seen_
         let took = took.await;
         assert!(took < RECENT / 2, "seen after {took:?}");
     }
+    // Nobody tells of a change between two streams.
+    for _ in 0..3 {
+        recent_version(&reader, organization.id).await;
+        admin(&fixture, doc! { "killAllSessions": [] }).await;
+        organization = update(&writer, &organization).await;
+        let took = until("the change is seen", async || {
+            recent_version(&reader, organization.id).await == organization.version
+        });
+        let took = took.await;
+        assert!(took < RECENT, "seen after {took:?}");
+        tokio::time::sleep(LONG).await;
+    }
     // The collection goes, and with it every record.
     fixture.collection("organizations").drop().await.unwrap();
     until("the drop is seen", async || {
