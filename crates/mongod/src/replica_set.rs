@@ -34,7 +34,8 @@ impl ReplicaSet {
     #[must_use]
     pub fn start() -> Self {
         let name = format!("--replSet={NAME}");
-        let flags = [name.as_str(), "--oplogSize=64"];
+        // The last lets a test have a node answer late.
+        let flags = [name.as_str(), "--oplogSize=64", "--setParameter=enableTestCommands=1"];
         let nodes = thread::scope(|scope| {
             let starts: Vec<_> = (0..NODES).map(|_| scope.spawn(|| Mongod::start_with(&flags))).collect();
             starts.into_iter().map(|start| start.join().expect("its panic said why")).collect()
