@@ -46,7 +46,11 @@ while read -r word; do
     case $word in
         start) begin "$@" ;;
         kill) kill -KILL $pid; wait $pid 2>/dev/null; echo killed ;;
-        pause) kill -STOP $pid; echo paused ;;
+        pause)
+            kill -STOP $pid
+            # On a busy machine some of its threads run on for a moment.
+            while grep -L '^State:.T' /proc/$pid/task/*/status 2>/dev/null | grep -q .; do sleep 0.01; done
+            echo paused ;;
         resume) kill -CONT $pid; echo resumed ;;
     esac
 done
