@@ -141,11 +141,15 @@ impl App {
         self.hashes.hash(password, random(&*self.entropy)).await.map(PasswordHash)
     }
 
-    /// `organization` with what its responses show beside its own record.
+    /// `organization` with what its responses show beside its own record, as that recently was.
     async fn view(&self, organization: Arc<Organization>) -> Result<OrganizationView> {
-        let admin = self.store.accounts.get_account(organization.owner_id).await?;
+        let admin = self.store.accounts.get_recent_account(organization.owner_id).await?;
+        Ok(self.view_with(organization, admin))
+    }
+
+    fn view_with(&self, organization: Arc<Organization>, admin: Option<Arc<Account>>) -> OrganizationView {
         let location = self.store.containers.locate(&organization);
-        Ok(OrganizationView { organization, admin, location })
+        OrganizationView { organization, admin, location }
     }
 }
 

@@ -8,7 +8,9 @@ use crate::name::Identifier;
 use crate::operation::Actor;
 use crate::organization::Organization;
 use crate::session::Session;
+use crate::store::Store;
 use crate::{clock, token::Claims};
+use jiff::Timestamp;
 use std::sync::Arc;
 use subtle::ConstantTimeEq;
 
@@ -130,7 +132,8 @@ impl OrganizationRef {
 }
 
 impl App {
-    /// Who the access token proves, checked against the records as they are now.
+    /// Who the access token proves, checked against the records as they recently were; nobody is refused but by
+    /// what they are now: the session may be newer than what is remembered of its account.
     ///
     /// # Errors
     /// `token_invalid`, `token_expired`, `token_revoked`.
@@ -138,19 +141,21 @@ impl App {
         let now = self.now();
         let claims = self.tokens.verify(token, now)?;
         let (session_id, account_id, organization_id) = named_by(&claims)?;
-        let (session, account, organization) = tokio::try_join!(
-            self.store.sessions.get_session(session_id),
-            self.store.accounts.get_account(account_id),
-            self.store.organizations.get_organization(organization_id),
+        let Store { sessions, accounts, organizations, .. } = &self.store;
+        let recent = tokio::try_join!(
+            sessions.get_recent_session(session_id),
+            accounts.get_recent_account(account_id),
+            organizations.get_recent_organization(organization_id),
         )?;
-        let (Some(session), Some(account), Some(organization)) = (session, account, organization) else {
-            return Err(ErrorCode::TokenRevoked.into());
-        };
-        let role = account.membership(organization_id).map(|membership| membership.role);
-        match role.filter(|_| session.is_good(&account, &organization, now)) {
-            Some(role) => Ok(SignedIn { account, organization, session, role }),
-            None => Err(ErrorCode::TokenRevoked.into()),
+        if let Some(member) = proven(recent, now) {
+            return Ok(member);
         }
+        let current = tokio::try_join!(
+            sessions.get_session(session_id),
+            accounts.get_account(account_id),
+            organizations.get_organization(organization_id),
+        )?;
+        proven(current, now).ok_or_else(|| ErrorCode::TokenRevoked.into())
     }
 
     /// Proves the operator key. The hash is read each time: another instance may have made a new key.
@@ -210,7 +215,8 @@ impl App {
         which: &OrganizationRef,
     ) -> Result<Arc<Organization>> {
         let found = match which {
-            OrganizationRef::Id(id) => self.store.organizations.get_organization(*id).await?,
+            OrganizationRef::Id(id) => self.store.organizations.get_recent_organization(*id).await?,
+            // A name may be another's by now, and what follows may be a change.
             OrganizationRef::Identifier(name) => self.store.organizations.find_organization(name).await?,
         };
         let seen = found.filter(|organization| match caller {
@@ -248,6 +254,16 @@ impl App {
         }
         Err(Error::new(ErrorCode::ReauthenticationRequired).max_age(self.policy.reauth_max_age))
     }
+}
+
+/// The records that a token names, as far as they are there.
+type Named = (Option<Arc<Session>>, Option<Arc<Account>>, Option<Arc<Organization>>);
+
+/// What they prove.
+fn proven(records: Named, now: Timestamp) -> Option<SignedIn> {
+    let (Some(session), Some(account), Some(organization)) = records else { return None };
+    let role = account.membership(organization.id)?.role;
+    session.is_good(&account, &organization, now).then_some(SignedIn { account, organization, session, role })
 }
 
 /// The records a token names. The token is ours, so an unreadable id in it is a dead token, not a defect.

@@ -282,8 +282,12 @@ impl App {
             return Err(refusal.code().into());
         }
         let found = self.store.organizations.get_organization(record.organization_id).await?;
+        // As it is now, also where another instance has carried it out.
         let view = match found {
-            Some(organization) => Some(self.view(organization).await?),
+            Some(organization) => {
+                let admin = self.store.accounts.get_account(organization.owner_id).await?;
+                Some(self.view_with(organization, admin))
+            }
             None => None,
         };
         Ok(Outcome::Done { record, view })

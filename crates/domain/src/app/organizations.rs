@@ -114,7 +114,7 @@ impl App {
     /// # Errors
     /// `organization_not_found`.
     pub async fn find_organization_by_name(&self, name: &OrganizationName) -> Result<OrganizationView> {
-        let found = self.store.organizations.find_organization(&name.identifier()).await?;
+        let found = self.store.organizations.find_recent_organization(&name.identifier()).await?;
         self.view(found.ok_or(ErrorCode::OrganizationNotFound)?).await
     }
 
