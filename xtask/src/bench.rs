@@ -10,6 +10,7 @@ mod get;
 mod idle;
 mod load;
 mod login;
+mod mongodb;
 mod programs;
 mod rename;
 mod report;
@@ -37,6 +38,8 @@ pub enum Measure {
     Rename,
     /// A hundred thousand organizations, against a hundred
     Scale,
+    /// Lookups, renames and creates on MongoDB
+    Mongodb,
 }
 
 /// What the measures share.
@@ -80,6 +83,7 @@ impl Measure {
             Self::Login => login::measure(bench),
             Self::Rename => rename::measure(bench),
             Self::Scale => scale::measure(bench),
+            Self::Mongodb => mongodb::measure(bench),
         }
     }
 }

@@ -55,13 +55,13 @@ pub fn measure(bench: &Bench) -> Result<Vec<Finding>> {
     ])
 }
 
-fn open(server: &Server) -> Result<Load> {
+pub fn open(server: &Server) -> Result<Load> {
     Load::open(server.address, THREADS, CONNECTIONS)
 }
 
 /// The rate, and the processor time of the server per request in microseconds.
 #[expect(clippy::cast_precision_loss, reason = "far fewer requests than 2^52")]
-fn round(server: &Server, load: &mut Load, requests: &[Request], span: Duration) -> Result<(Rate, f64)> {
+pub fn round(server: &Server, load: &mut Load, requests: &[Request], span: Duration) -> Result<(Rate, f64)> {
     let before = server.cpu_seconds()?;
     let rate = load.run(requests, span)?;
     let spent = server.cpu_seconds()? - before;

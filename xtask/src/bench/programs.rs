@@ -49,6 +49,13 @@ impl Programs {
         sh(command(&self.helper, &arguments))
     }
 
+    /// Carries out a command of the helper; what it prints.
+    pub fn help(&self, arguments: &[&str]) -> Result<String> {
+        let mut help = command(&self.helper, arguments);
+        help.stderr(Stdio::inherit());
+        Ok(String::from_utf8(output(help)?)?.trim().to_owned())
+    }
+
     /// Passwords per second that `threads` threads check with nothing around them.
     pub fn hashes(&self, threads: usize, milliseconds: u128) -> Result<f64> {
         let arguments = ["hashes".to_owned(), threads.to_string(), milliseconds.to_string()];

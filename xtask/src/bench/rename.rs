@@ -10,8 +10,8 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use std::time::Instant;
 
-const FEW: u32 = 1_000;
-const MANY: u32 = 1_000_000;
+pub const FEW: u32 = 1_000;
+pub const MANY: u32 = 1_000_000;
 /// Renames of each in a round.
 const RENAMES: u32 = 15;
 
@@ -26,17 +26,7 @@ pub fn measure(bench: &Bench) -> Result<Vec<Finding>> {
 
     let server = Server::service(bench, &data_dir, &[])?;
     server.rest()?;
-    let mut large = Renamed::sign_in(&server, 1, many)?;
-    let mut small = Renamed::sign_in(&server, 0, FEW)?;
-    let mut times = Pairs::default();
-    for _ in 0..bench.rounds {
-        let mut round = Vec::new();
-        for _ in 0..RENAMES {
-            round.push((large.rename()?, small.rename()?));
-        }
-        let (large, small): (Vec<f64>, Vec<f64>) = round.into_iter().unzip();
-        times.push(median(large)?, median(small)?);
-    }
+    let times = rename_in_turns(bench, &server, many)?;
     server.stop()?;
     Ok(vec![Finding {
         name: "rename",
@@ -46,6 +36,23 @@ pub fn measure(bench: &Bench) -> Result<Vec<Finding>> {
         aim: Aim::AtMost(1.3),
         detail: format!("{:.2} ms, {:.2} ms", times.first()?, times.second()?),
     }])
+}
+
+/// Renames the second organization, which has `many` documents, and the first, which has [`FEW`], in turns; the
+/// milliseconds that took.
+pub fn rename_in_turns(bench: &Bench, server: &Server, many: u32) -> Result<Pairs> {
+    let mut large = Renamed::sign_in(server, 1, many)?;
+    let mut small = Renamed::sign_in(server, 0, FEW)?;
+    let mut times = Pairs::default();
+    for _ in 0..bench.rounds {
+        let mut round = Vec::new();
+        for _ in 0..RENAMES {
+            round.push((large.rename()?, small.rename()?));
+        }
+        let (large, small): (Vec<f64>, Vec<f64>) = round.into_iter().unzip();
+        times.push(median(large)?, median(small)?);
+    }
+    Ok(times)
 }
 
 fn organization_ids(bench: &Bench, data_dir: &std::path::Path) -> Result<Vec<String>> {

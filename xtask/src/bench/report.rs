@@ -12,6 +12,8 @@ use std::thread::available_parallelism;
 pub enum Aim {
     AtLeast(f64),
     AtMost(f64),
+    /// It is only reported.
+    None,
 }
 
 /// One figure.
@@ -33,6 +35,7 @@ impl Finding {
         match self.aim {
             Aim::AtLeast(aim) => self.measured >= aim,
             Aim::AtMost(aim) => self.measured <= aim,
+            Aim::None => true,
         }
     }
 
@@ -40,6 +43,7 @@ impl Finding {
         let (at_least, at_most) = match self.aim {
             Aim::AtLeast(aim) => (Some(aim), None),
             Aim::AtMost(aim) => (None, Some(aim)),
+            Aim::None => (None, None),
         };
         json!({
             "name": self.name, "what": self.what, "measured": self.measured, "unit": self.unit,
@@ -53,9 +57,14 @@ impl fmt::Display for Finding {
         let aim = match self.aim {
             Aim::AtLeast(aim) => format!(">= {aim}"),
             Aim::AtMost(aim) => format!("<= {aim}"),
+            Aim::None => String::new(),
         };
         let measured = format!("{:.3}", self.measured);
-        let verdict = if self.is_met() { "met" } else { "NOT MET" };
+        let verdict = match self.aim {
+            Aim::None => "",
+            _ if self.is_met() => "met",
+            _ => "NOT MET",
+        };
         let (what, unit) = (&self.what, self.unit);
         write!(f, "{what:<58} {measured:>9} {unit:<4} {aim:>8} {unit:<4} {verdict:<8} {}", self.detail)
     }

@@ -98,7 +98,10 @@ impl App {
         let id = organization.id;
         match self.carry(Intent::Insert(organization)).await? {
             Some(outcome) => Ok(outcome),
-            None => self.outcome_of_create(id).await,
+            None => self
+                .outcome_of_create(id)
+                .await?
+                .ok_or_else(|| Error::internal("an organization without its create in the log")),
         }
     }
 
@@ -269,11 +272,11 @@ impl App {
         self.outcome(record).await
     }
 
-    /// The outcome of a create that began before.
-    pub(super) async fn outcome_of_create(&self, id: OrganizationId) -> Result<Outcome> {
+    /// The outcome of a create that began before, if one did; one that was refused is refused once more.
+    pub(super) async fn outcome_of_create(&self, id: OrganizationId) -> Result<Option<Outcome>> {
         match self.look_up(Self::create_operation(id)).await? {
-            Some(record) => self.watch(record).await,
-            None => Err(Error::internal("an organization without its create in the log")),
+            Some(record) => self.watch(record).await.map(Some),
+            None => Ok(None),
         }
     }
 

@@ -53,10 +53,11 @@ impl App {
     /// # Errors
     /// `name_taken`, `email_taken`, `capacity_reached`, `sign_in_busy`, `store_unavailable`.
     pub async fn create_organization(self: &Arc<Self>, by: Signup, new: NewOrganization) -> Result<Outcome> {
+        // An attempt before this one may also have been refused, and its answer lost: it is refused once more.
         if let Some(id) = new.id
-            && self.store.organizations.get_organization(id).await?.is_some()
+            && let Some(outcome) = self.outcome_of_create(id).await?
         {
-            return self.outcome_of_create(id).await;
+            return Ok(outcome);
         }
         let naming = Naming::new(new.name, &self.policy.tenant_prefix);
         // The database decides; these looks only spare the hash and the undoing in the common case.

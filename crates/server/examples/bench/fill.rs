@@ -1,20 +1,36 @@
-//! Documents, straight into the file of a container.
+//! Documents, straight into a container.
 
 use anyhow::{Context, Result};
 use bson::{Bson, Document, doc};
+use mongodb::Client;
 use rusqlite::Connection;
 use std::path::Path;
 use tenantry_domain::document::DocumentId;
 use tenantry_domain::ids::OrganizationId;
 use tenantry_store::container_file;
 
+/// Documents of one insert.
+const BATCH: usize = 10_000;
+
 /// A document of the usual size.
 fn document(id: &str) -> Document {
     doc! { "_id": id, "title": "Quarterly report", "owner": "finance", "tags": ["2026", "draft"], "pages": 12 }
 }
 
-/// Adds `documents` documents in one transaction.
-pub fn run(data_dir: &Path, organization: OrganizationId, documents: u32) -> Result<()> {
+/// Adds `documents` documents to a collection of MongoDB.
+pub fn mongodb(uri: &str, database: &str, collection: &str, documents: u32) -> Result<()> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+        let collection = Client::with_uri_str(uri).await?.database(database).collection(collection);
+        for first in (0..documents).step_by(BATCH) {
+            let numbers = first..documents.min(first + BATCH as u32);
+            collection.insert_many(numbers.map(|number| document(&format!("{number:08}")))).await?;
+        }
+        Ok(())
+    })
+}
+
+/// Adds `documents` documents to the file of a container in one transaction.
+pub fn embedded(data_dir: &Path, organization: OrganizationId, documents: u32) -> Result<()> {
     let file = container_file(data_dir, organization);
     let mut connection = Connection::open(&file).with_context(|| file.display().to_string())?;
     let transaction = connection.transaction()?;

@@ -4,13 +4,16 @@
 //! release. Not for use by hand: `cargo xtask bench` knows the order.
 
 mod bare;
+mod driver;
 mod fill;
 mod hashes;
 mod seed;
 
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
+use std::time::Duration;
 use tenantry_domain::ids::OrganizationId;
+use tenantry_domain::organization::Placement;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -29,6 +32,12 @@ enum Command {
     Hashes { threads: usize, milliseconds: u64 },
     /// Makes organizations, numbered from zero, in a data directory
     Seed { data_dir: PathBuf, organizations: u32 },
+    /// Makes organizations in a database of MongoDB, numbered from `first`
+    SeedMongodb { uri: String, database: String, placement: Placement, first: u32, organizations: u32 },
+    /// Puts documents into a collection of MongoDB
+    FillMongodb { uri: String, database: String, collection: String, documents: u32 },
+    /// Reads what a lookup reads by the driver alone, and prints how often it was per second
+    Driver { uri: String, database: String, at_once: usize, milliseconds: u64 },
     /// Puts documents into the container of an organization of a stopped service
     Fill { data_dir: PathBuf, organization: OrganizationId, documents: u32 },
 }
@@ -37,10 +46,21 @@ fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Bare { body } => bare::serve(body),
         Command::Hashes { threads, milliseconds } => {
-            hashes::count(threads, std::time::Duration::from_millis(milliseconds));
+            hashes::count(threads, Duration::from_millis(milliseconds));
             Ok(())
         }
-        Command::Seed { data_dir, organizations } => seed::run(&data_dir, organizations),
-        Command::Fill { data_dir, organization, documents } => fill::run(&data_dir, organization, documents),
+        Command::Seed { data_dir, organizations } => seed::embedded(&data_dir, organizations),
+        Command::SeedMongodb { uri, database, placement, first, organizations } => {
+            seed::mongodb(&uri, &database, placement, first, organizations)
+        }
+        Command::Fill { data_dir, organization, documents } => {
+            fill::embedded(&data_dir, organization, documents)
+        }
+        Command::FillMongodb { uri, database, collection, documents } => {
+            fill::mongodb(&uri, &database, &collection, documents)
+        }
+        Command::Driver { uri, database, at_once, milliseconds } => {
+            driver::run(&uri, &database, at_once, Duration::from_millis(milliseconds))
+        }
     }
 }

@@ -16,7 +16,7 @@ use tenantry_domain::organization::{Naming, Organization, Placement, State};
 use tenantry_domain::password::hash::{self, Memory};
 use tenantry_domain::password::policy::NewPassword;
 use tenantry_domain::store::{NewContainer, Store};
-use tenantry_store::EmbeddedOptions;
+use tenantry_store::{EmbeddedOptions, MongoOptions, Opened};
 use tokio::task::JoinSet;
 
 /// The password of every admin.
@@ -25,20 +25,36 @@ pub const PASSWORD: &str = "correct horse battery staple";
 const AT_ONCE: usize = 256;
 
 /// Makes `count` organizations in `data_dir`.
-pub fn run(data_dir: &Path, count: u32) -> Result<()> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(seed(data_dir, count))
+pub fn embedded(data_dir: &Path, count: u32) -> Result<()> {
+    run(async {
+        let opened = tenantry_store::open(&EmbeddedOptions::new(data_dir, Arc::new(SystemClock))).await?;
+        seed(opened, 0, count).await
+    })
 }
 
-async fn seed(data_dir: &Path, count: u32) -> Result<()> {
+/// Makes organizations in a database of MongoDB, in that placement, numbered from `first`.
+pub fn mongodb(uri: &str, database: &str, placement: Placement, first: u32, count: u32) -> Result<()> {
+    run(async {
+        let options = MongoOptions { placement, ..MongoOptions::new(uri, database) };
+        seed(tenantry_store::open_mongodb(&options).await?, first, count).await
+    })
+}
+
+fn run(work: impl Future<Output = Result<()>>) -> Result<()> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+}
+
+async fn seed(opened: Opened, first: u32, count: u32) -> Result<()> {
     let password = NewPassword::parse(PASSWORD, 8).map_err(|rule| anyhow!(rule))?;
     let password_hash = PasswordHash(hash::hash(&password, random(&SystemEntropy), &mut Memory::default()));
-    let opened = tenantry_store::open(&EmbeddedOptions::new(data_dir, Arc::new(SystemClock))).await?;
+    let placement = opened.store.containers.choose_placement(None).await?;
+    let at_once = if placement == Placement::Collection { AT_ONCE / 8 } else { AT_ONCE };
     let mut running = JoinSet::new();
-    for number in 0..count {
-        if running.len() == AT_ONCE {
+    for number in first..first + count {
+        if running.len() == at_once {
             running.join_next().await.context("none is running")???;
         }
-        running.spawn(make(opened.store.clone(), number, password_hash.clone()));
+        running.spawn(make(opened.store.clone(), number, placement, password_hash.clone()));
     }
     while let Some(made) = running.join_next().await {
         made??;
@@ -48,7 +64,7 @@ async fn seed(data_dir: &Path, count: u32) -> Result<()> {
 }
 
 /// Makes one, as a finished create leaves it.
-async fn make(store: Store, number: u32, password_hash: PasswordHash) -> Result<()> {
+async fn make(store: Store, number: u32, placement: Placement, password_hash: PasswordHash) -> Result<()> {
     let now = SystemClock.now();
     let account = owner(number, password_hash, now)?;
     let id = account.memberships[0].organization_id;
@@ -59,7 +75,7 @@ async fn make(store: Store, number: u32, password_hash: PasswordHash) -> Result<
         organization_id: id,
         fence: 1,
         namespace: naming.namespace.clone(),
-        placement: Placement::Database,
+        placement,
         created_at: now,
     };
     let organization = Organization {

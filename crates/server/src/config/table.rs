@@ -267,9 +267,9 @@ settings! {
         hash_queue: usize = {
             name: "HASH_QUEUE", flag: "hash-queue", default: "512", limits: Limits::new(1, 100_000, Unit::One),
         };
-        /// Memory for records read before.
+        /// Memory for records read before; 0: none are kept.
         cache_bytes: u64 = {
-            name: "CACHE_MIB", flag: "cache-mib", default: "64", limits: Limits::new(1, 65_536, Unit::Mebibytes),
+            name: "CACHE_MIB", flag: "cache-mib", default: "64", limits: Limits::new(0, 65_536, Unit::Mebibytes),
         };
         /// Connections that read the embedded engine at the same time.
         readers: usize = { name: "READERS", flag: "readers", default: "4", limits: Limits::new(1, 256, Unit::One) };

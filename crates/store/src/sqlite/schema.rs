@@ -188,6 +188,8 @@ mod tests {
             requests::STATEMENTS,
             throttles::STATEMENTS,
             installation::STATEMENTS,
+            #[cfg(feature = "mongodb")]
+            crate::sqlite::whole::STATEMENTS,
         ];
         lists.iter().for_each(|list| check_plans(&upgraded(), list));
 

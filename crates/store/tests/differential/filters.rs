@@ -77,7 +77,7 @@ fn every_match_has_an_entry_within_the_bounds() {
                 bounded += 1;
                 for document in documents.iter().filter(|document| filter.matches(document)) {
                     if entries == Entries::One
-                        && has_array(&Bson::try_from(mongodb::bson::RawBson::from(document.clone())).unwrap())
+                        && has_array(&Bson::try_from(bson::RawBson::from(document.clone())).unwrap())
                     {
                         continue;
                     }

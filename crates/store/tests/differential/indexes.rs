@@ -85,7 +85,7 @@ fn first(document: &RawDocumentBuf, index: &[(Path, bool)]) -> Result<(Vec<u8>, 
 }
 
 fn are_equal(a: &[Bson], b: &[Bson]) -> bool {
-    let raw = |value: &Bson| mongodb::bson::RawBson::try_from(value.clone()).unwrap();
+    let raw = |value: &Bson| bson::RawBson::try_from(value.clone()).unwrap();
     let equal = |(a, b)| compare(raw(a).as_raw_bson_ref(), raw(b).as_raw_bson_ref()) == Ordering::Equal;
     a.len() == b.len() && a.iter().zip(b).all(equal)
 }

@@ -37,7 +37,7 @@ async fn a_projection_shows_what_mongodb_shows() {
     judge.end().await;
 }
 
-fn shown(projection: &Projection, document: &mongodb::bson::RawDocument) -> String {
+fn shown(projection: &Projection, document: &bson::RawDocument) -> String {
     json(&Document::try_from(&*projection.apply(document)).unwrap())
 }
 
