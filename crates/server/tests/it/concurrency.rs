@@ -72,7 +72,7 @@ async fn of_fifty_creates_of_one_name_one_makes_an_organization() {
     let app = App::start().await;
     let creates = (0..50).map(|number| created(&app, "Acme Corp", &format!("owner-{number}@acme.example")));
     assert_eq!(outcomes(creates).await, counts([("ok", 1), ("name_taken", 49)]));
-    let found = Snapshot::sound(&app.data_dir());
+    let found = Snapshot::sound(app.place());
     assert_eq!([found.organizations(), found.accounts(), found.containers()], [1, 1, 1]);
 }
 
@@ -82,13 +82,13 @@ async fn of_fifty_creates_with_one_address_one_makes_an_organization_and_the_oth
     let name = |number: usize| format!("Acme {number}");
     let creates = (0..50).map(|number| created(&app, &name(number), "owner@acme.example"));
     assert_eq!(outcomes(creates).await, counts([("ok", 1), ("email_taken", 49)]));
-    let found = Snapshot::sound(&app.data_dir());
+    let found = Snapshot::sound(app.place());
     assert_eq!([found.organizations(), found.accounts(), found.containers()], [1, 1, 1]);
 
     // All those names are free but one.
     let creates = (0..50).map(|number| created(&app, &name(number), &email_for(&name(number))));
     assert_eq!(outcomes(creates).await, counts([("ok", 49), ("name_taken", 1)]));
-    let found = Snapshot::sound(&app.data_dir());
+    let found = Snapshot::sound(app.place());
     assert_eq!([found.organizations(), found.accounts(), found.containers()], [50, 50, 50]);
 }
 
@@ -106,7 +106,7 @@ async fn of_twenty_creates_with_one_idempotency_key_one_makes_an_organization_an
     assert!(came["ok"] >= 1 && came["ok"] + waiting == 20, "{came:?}");
     let again = client.post("/org/create", &body).await.created();
     assert_eq!(again["id"], find(&app, "Acme").await.ok()["id"]);
-    assert_eq!(Snapshot::sound(&app.data_dir()).organizations(), 1);
+    assert_eq!(Snapshot::sound(app.place()).organizations(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -125,7 +125,7 @@ async fn of_two_renames_to_one_name_one_wins_two_hundred_times() {
         let winner = find(&app, &prize).await.ok();
         assert!([one.id(), other.id()].contains(&winner["id"].as_str().unwrap()), "round {round}");
     }
-    let found = Snapshot::sound(&app.data_dir());
+    let found = Snapshot::sound(app.place());
     assert_eq!(found.log_of(one.id()).len() + found.log_of(other.id()).len(), 2 + 200);
 }
 
@@ -133,7 +133,7 @@ async fn of_two_renames_to_one_name_one_wins_two_hundred_times() {
 async fn a_delete_a_rename_and_a_restore_at_once_come_to_a_whole() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
-    let documents = put_documents(&app.data_dir(), acme.id(), "notes", 20);
+    let documents = put_documents(app.place(), acme.id(), 20);
     let mut orders = BTreeSet::new();
     for round in 0..60 {
         let name = format!("Acme {round}");
@@ -145,7 +145,7 @@ async fn a_delete_a_rename_and_a_restore_at_once_come_to_a_whole() {
         delete.ok();
         orders.insert((outcome(&rename), outcome(&restore)));
 
-        let found = Snapshot::sound(&app.data_dir());
+        let found = Snapshot::sound(app.place());
         let record = found.organization(acme.id()).unwrap();
         let state = if outcome(&restore) == "ok" { "active" } else { "deleted" };
         assert_eq!(record["state"], state, "round {round}: {restore}");
@@ -174,7 +174,7 @@ async fn a_suspension_and_a_delete_at_once_come_to_a_whole() {
         delete.ok();
         assert!(["ok", "organization_not_active"].contains(&outcome(&suspend).as_str()), "{suspend}");
 
-        let found = Snapshot::sound(&app.data_dir());
+        let found = Snapshot::sound(app.place());
         let record = found.organization(acme.id()).unwrap();
         assert_eq!(record["state"], "deleted", "round {round}");
         assert_eq!(record["suspended"], suspend.status.is_success(), "round {round}");
@@ -201,7 +201,7 @@ async fn of_twenty_changes_of_one_version_one_is_made() {
     // Those that name no version come one after the other.
     let came = outcomes((0..20).map(|number| change(app.operator(), number % 2 == 0))).await;
     assert_eq!(came, counts([("ok", 20)]));
-    let found = Snapshot::sound(&app.data_dir());
+    let found = Snapshot::sound(app.place());
     let updates = found.log_of(acme.id()).into_iter().filter(|entry| entry == "update succeeded");
     assert_eq!(updates.count(), 21);
 }
@@ -263,7 +263,7 @@ async fn readers_during_renames_always_find_it_whole() {
     const RENAMES: usize = 300;
     let app = App::start().await;
     let acme = organization(&app, "Acme 0").await;
-    put_documents(&app.data_dir(), acme.id(), "notes", 30);
+    put_documents(app.place(), acme.id(), 30);
     let begun = Arc::new(AtomicUsize::new(0));
     let mut readers = JoinSet::new();
     for _ in 0..3 {
@@ -290,7 +290,7 @@ async fn readers_during_renames_always_find_it_whole() {
     }
     let reads = readers.join_all().await;
     assert!(reads.iter().all(|reads| *reads > RENAMES / 10), "hardly anybody read: {reads:?}");
-    Snapshot::sound(&app.data_dir());
+    Snapshot::sound(app.place());
 }
 
 /// Reads it by the name it was last seen under and, where that is gone, by the next one: of two names that
@@ -319,7 +319,7 @@ async fn follow_by_name(client: Client, id: String, begun: Arc<AtomicUsize>, las
 async fn clients_that_hang_up_leave_nothing_half_done() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
-    put_documents(&app.data_dir(), acme.id(), "notes", 5);
+    put_documents(app.place(), acme.id(), 5);
     let token = acme.tokens["access_token"].as_str().unwrap().to_owned();
     for round in 0_u64..60 {
         // From before anything has happened to long after it has.
@@ -331,13 +331,13 @@ async fn clients_that_hang_up_leave_nothing_half_done() {
     }
     // Soon, because somebody carries it on at once; a lease would not run out, as the clock stands still.
     let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
-    while running_operations(&app.data_dir()) > 0 {
+    while running_operations(app.place()) > 0 {
         assert!(tokio::time::Instant::now() < deadline, "something was left half done");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     let renamed = app.operator().patch(&acme.path(), &json!({ "organization_name": "Acme" })).await.ok();
     assert_eq!(renamed["organization_name"], "Acme");
-    let found = Snapshot::sound(&app.data_dir());
+    let found = Snapshot::sound(app.place());
     assert!((1..=61).contains(&found.organizations()), "{}", found.organizations());
     for round in 0..60 {
         let name = format!("New {round}");

@@ -9,13 +9,12 @@
 use crate::support::checker::{Snapshot, put_documents, running_operations};
 use crate::support::client::{Answer, Client};
 use crate::support::given::{PASSWORD, encoded, new_organization};
+use crate::support::place::Place;
 use crate::support::process::{Launch, Server};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use tempfile::TempDir;
 use tenantry_domain::crash::every_point;
 
 mod load;
@@ -269,9 +268,9 @@ struct Tokens {
     other: String,
 }
 
-/// A data directory with a subject and its neighbours, each with documents.
+/// A subject and its neighbours, each with documents.
 struct World {
-    directory: TempDir,
+    place: Place,
     /// By name, as they were created.
     ids: BTreeMap<String, String>,
     documents: BTreeMap<String, BTreeSet<String>>,
@@ -281,11 +280,14 @@ struct World {
 impl World {
     /// The neighbours, and the subject in the state that `case` begins from.
     async fn before(case: Case) -> Self {
-        let directory = TempDir::new().unwrap();
-        let empty =
-            Self { directory, ids: BTreeMap::new(), documents: BTreeMap::new(), tokens: Tokens::default() };
-        let mut world = empty;
-        let server = Launch::on(&world.data_dir()).start();
+        Self::at(Place::new(), case).await
+    }
+
+    /// The same, at a place of its own.
+    async fn at(place: Place, case: Case) -> Self {
+        let (ids, documents, tokens) = Default::default();
+        let mut world = Self { place, ids, documents, tokens };
+        let server = Launch::on(&world.place).start();
         for name in NEIGHBOURS {
             world.create(&server, name, &email_of(name)).await;
         }
@@ -305,27 +307,21 @@ impl World {
         }
         server.stop().await;
         for id in world.ids.values() {
-            world.documents.insert(id.clone(), put_documents(&world.data_dir(), id, "notes", 7));
+            world.documents.insert(id.clone(), put_documents(&world.place, id, 7));
         }
-        Snapshot::sound(&world.data_dir());
+        Snapshot::sound(&world.place);
         world
     }
 
-    /// Another one, the same to the byte.
+    /// Another one, the same to the byte (but for the identities of containers, where engines give them).
     fn copy(&self) -> Self {
-        let directory = TempDir::new().unwrap();
-        copy_directory(&self.data_dir(), &directory.path().join("data"));
         let (ids, documents) = (self.ids.clone(), self.documents.clone());
-        Self { directory, ids, documents, tokens: self.tokens.clone() }
+        Self { place: self.place.copy(), ids, documents, tokens: self.tokens.clone() }
     }
 
     async fn create(&mut self, server: &Server, name: &str, email: &str) {
         let body = server.client().post("/org/create", &new_organization(name, email)).await.created();
         self.ids.insert(name.to_owned(), body["id"].as_str().unwrap().to_owned());
-    }
-
-    fn data_dir(&self) -> PathBuf {
-        self.directory.path().join("data")
     }
 
     fn path_of(&self, name: &str) -> String {
@@ -339,19 +335,20 @@ impl World {
 
     /// Sends the request that begins `case`, at a service that dies at `point`.
     async fn crash(&self, case: Case, point: &str) {
-        let server = Launch::on(&self.data_dir()).env("TENANTRY_CRASH_AT", point).start();
+        let server = Launch::on(&self.place).env("TENANTRY_CRASH_AT", point).start();
         let answer = case.request(self).send(&server).await;
         assert!(answer.is_err(), "{point}: it was answered {}", answer.unwrap());
         server.crashed().await;
     }
 
     async fn recover(&self) -> Server {
-        recovered(&self.data_dir()).await
+        recovered(&self.place).await
     }
 
     /// Starts a service that dies at `point` of what it finds half done.
     async fn crash_in_recovery(&self, point: &str) {
-        Launch::on(&self.data_dir()).env("TENANTRY_CRASH_AT", point).spawn().crashed().await;
+        self.place.end_leases();
+        Launch::on(&self.place).env("TENANTRY_CRASH_AT", point).spawn().crashed().await;
     }
 
     /// Starts the service, at last undisturbed, and expects what must be found after a crash at `point`.
@@ -359,13 +356,13 @@ impl World {
         let server = self.recover().await;
         self.expect(case, case.after(point), before, &server).await;
         server.stop().await;
-        Snapshot::sound(&self.data_dir());
+        Snapshot::sound(&self.place);
     }
 
     /// Expects everything to be as it must be after `case`, begun from `before`.
     async fn expect(&self, case: Case, expected: Expected, before: &Snapshot, server: &Server) {
         let came = expected.came;
-        let after = Snapshot::sound(&self.data_dir());
+        let after = Snapshot::sound(&self.place);
         for name in NEIGHBOURS {
             let id = &self.ids[name];
             assert_eq!(before.belongings(id), after.belongings(id), "{name} has changed");
@@ -428,37 +425,37 @@ impl World {
 /// Kills the service at each point of `case`.
 async fn kill_everywhere(case: Case) {
     let template = World::before(case).await;
-    let before = Snapshot::sound(&template.data_dir());
     for point in case.points() {
         println!("{case:?} at {point}");
         let world = template.copy();
+        let before = Snapshot::sound(&world.place);
         world.crash(case, &point).await;
 
         let server = world.recover().await;
         let expected = case.after(&point);
         world.expect(case, expected, &before, &server).await;
         server.stop().await;
-        let settled = Snapshot::sound(&world.data_dir());
+        let settled = Snapshot::sound(&world.place);
 
         let server = world.recover().await;
-        settled.assert_unchanged(&Snapshot::sound(&world.data_dir()));
+        settled.assert_unchanged(&Snapshot::sound(&world.place));
         let expected = world.ask_again(case, expected, &server).await;
         world.expect(case, expected, &before, &server).await;
         world.expect_sign_ins(case, expected.came, &server).await;
         server.stop().await;
-        Snapshot::sound(&world.data_dir());
+        Snapshot::sound(&world.place);
     }
 }
 
 /// Kills the service at each point of `case`, and then three times more at the same point of its recovery.
 async fn kill_recoveries(case: Case) {
     let template = World::before(case).await;
-    let before = Snapshot::sound(&template.data_dir());
     // What is saved is behind a recovery: it passes only the points around the effect that it repeats.
     let repeated = |point: &String| !point.contains(".intent.") && !point.ends_with(".saved");
     for point in case.points().into_iter().filter(repeated) {
         println!("{case:?} at {point}, and again");
         let world = template.copy();
+        let before = Snapshot::sound(&world.place);
         world.crash(case, &point).await;
         for _ in 0..3 {
             world.crash_in_recovery(&point).await;
@@ -470,7 +467,7 @@ async fn kill_recoveries(case: Case) {
 /// Kills one operation at each of its points in turn: first in the request, then in recovery after recovery.
 async fn kill_at_each_point_in_turn(case: Case) {
     let world = World::before(case).await;
-    let before = Snapshot::sound(&world.data_dir());
+    let before = Snapshot::sound(&world.place);
     let points = case.points();
     let (first, others) = points[1..].split_first().unwrap();
     world.crash(case, first).await;
@@ -526,11 +523,13 @@ fn every_crash_point_belongs_to_a_case() {
 }
 
 /// Starts the service after a crash and waits until nothing is under way any more.
-async fn recovered(data_dir: &Path) -> Server {
+async fn recovered(place: &Place) -> Server {
+    // Where a process could be beside it, the service would wait for them to run out by themselves.
+    place.end_leases();
     let began = Instant::now();
-    let server = Launch::on(data_dir).start();
+    let server = Launch::on(place).start();
     loop {
-        let (running, took) = (running_operations(data_dir), began.elapsed());
+        let (running, took) = (running_operations(place), began.elapsed());
         assert!(took < RECOVERY, "{running} are not recovered after {took:?}: {}", server.log());
         if running == 0 {
             return server;
@@ -554,17 +553,4 @@ fn email_of(name: &str) -> String {
 
 fn id_of(record: &Value) -> String {
     record["id"].as_str().unwrap().to_owned()
-}
-
-fn copy_directory(from: &Path, to: &Path) {
-    std::fs::create_dir(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy_directory(&entry.path(), &target);
-        } else {
-            std::fs::copy(entry.path(), target).unwrap();
-        }
-    }
 }

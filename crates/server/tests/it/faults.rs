@@ -223,7 +223,7 @@ async fn a_full_disk_refuses_writes_reads_on_and_heals_without_a_restart() {
     let disk = Disk::of("6m");
     let server = Launch::on(&disk.data_dir()).start();
     let acme = create(&server, "Acme").await.created();
-    let documents = put_documents(&disk.data_dir(), acme["id"].as_str().unwrap(), "notes", 50);
+    let documents = put_documents(&disk.data_dir(), acme["id"].as_str().unwrap(), 50);
     let path = format!("/v1/organizations/{}", acme["id"].as_str().unwrap());
     let login = credentials(&email_for("Acme"), PASSWORD);
 
@@ -280,7 +280,7 @@ async fn a_full_disk_refuses_writes_reads_on_and_heals_without_a_restart() {
 async fn a_container_that_is_missing_is_unavailable_and_never_empty() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
-    put_documents(&app.data_dir(), acme.id(), "notes", 12);
+    put_documents(&app.data_dir(), acme.id(), 12);
     let file = tenantry_store::container_file(&app.data_dir(), acme.id().parse().unwrap());
     let kept = app.data_dir().join("kept");
     fs::rename(&file, &kept).unwrap();

@@ -8,6 +8,9 @@
 
 mod bad_input;
 mod classic;
+mod concurrency;
+#[cfg(feature = "crash-points")]
+mod crash;
 mod doctor;
 mod ended_rights;
 mod every_operation;

@@ -8,14 +8,13 @@ use super::recovered;
 use crate::support::checker::{Snapshot, put_documents};
 use crate::support::client::{Answer, Client};
 use crate::support::given::{PASSWORD, credentials, encoded, new_organization};
+use crate::support::place::Place;
 use crate::support::process::{Launch, Server};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher, RandomState};
-use std::path::Path;
 use std::time::Duration;
-use tempfile::TempDir;
 use tokio::task::JoinSet;
 
 const ROUNDS: u32 = 6;
@@ -25,22 +24,21 @@ const READERS: usize = 2;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_answered_before_a_kill_is_there_after_it() {
     let mut chance = Chance::of_this_run();
-    let directory = TempDir::new().unwrap();
-    let data_dir = directory.path().join("data");
+    let place = Place::new();
     let mut workers: Vec<Worker> = (0..WORKERS).map(|number| Worker::new(number, chance.next())).collect();
     let mut kills = 0;
     for round in 0..ROUNDS {
-        workers = load_and_kill(&data_dir, workers, chance.between(150, 1200)).await;
-        kills += 1 + kill_starts(&data_dir, &mut chance).await;
-        let server = recovered(&data_dir).await;
-        let found = Snapshot::sound(&data_dir);
+        workers = load_and_kill(&place, workers, chance.between(150, 1200)).await;
+        kills += 1 + kill_starts(&place, &mut chance).await;
+        let server = recovered(&place).await;
+        let found = Snapshot::sound(&place);
         for worker in &mut workers {
             worker.resolve(&found);
             worker.check(&found, &server).await;
         }
         server.stop().await;
-        recover_once_more(&data_dir).await;
-        workers.iter_mut().for_each(|worker| worker.put_documents(&data_dir));
+        recover_once_more(&place).await;
+        workers.iter_mut().for_each(|worker| worker.put_documents(&place));
         let answered: usize = workers.iter().map(|worker| worker.answered).sum();
         println!("round {round}: {kills} kills, {answered} answered changes checked");
     }
@@ -49,8 +47,8 @@ async fn what_was_answered_before_a_kill_is_there_after_it() {
 }
 
 /// Runs the workers, and readers beside them, until the service is killed `after` so many milliseconds.
-async fn load_and_kill(data_dir: &Path, workers: Vec<Worker>, after: u64) -> Vec<Worker> {
-    let server = Launch::on(data_dir).start();
+async fn load_and_kill(place: &Place, workers: Vec<Worker>, after: u64) -> Vec<Worker> {
+    let server = Launch::on(place).start();
     let mut running = JoinSet::new();
     for mut worker in workers {
         let (client, operator) = (server.client(), server.operator());
@@ -89,10 +87,10 @@ async fn read(client: Client, mut chance: Chance) {
 }
 
 /// Perhaps starts the service a few times and kills it in the middle of its start; how often.
-async fn kill_starts(data_dir: &Path, chance: &mut Chance) -> u32 {
+async fn kill_starts(place: &Place, chance: &mut Chance) -> u32 {
     let times = chance.below(3) as u32;
     for _ in 0..times {
-        let process = Launch::on(data_dir).spawn();
+        let process = Launch::on(place).spawn();
         tokio::time::sleep(Duration::from_millis(chance.below(60))).await;
         process.kill().await;
     }
@@ -100,10 +98,10 @@ async fn kill_starts(data_dir: &Path, chance: &mut Chance) -> u32 {
 }
 
 /// A further start finds nothing left to do.
-async fn recover_once_more(data_dir: &Path) {
-    let before = Snapshot::sound(data_dir);
-    recovered(data_dir).await.stop().await;
-    before.assert_unchanged(&Snapshot::sound(data_dir));
+async fn recover_once_more(place: &Place) {
+    let before = Snapshot::sound(place);
+    recovered(place).await.stop().await;
+    before.assert_unchanged(&Snapshot::sound(place));
 }
 
 /// What a worker knows of an organization it has made.
@@ -345,10 +343,10 @@ impl Worker {
     }
 
     /// Writes into the containers that have no documents yet.
-    fn put_documents(&mut self, data_dir: &Path) {
+    fn put_documents(&mut self, place: &Place) {
         for known in self.current.iter_mut().chain(&mut self.left) {
             if known.documents.is_empty() && known.state != "gone" {
-                known.documents = put_documents(data_dir, &known.id, "notes", 5);
+                known.documents = put_documents(place, &known.id, 5);
             }
         }
     }

@@ -5,12 +5,16 @@ use super::{Case, NEIGHBOURS, RECOVERY, SUBJECT, World, id_of, recovered};
 use crate::support::checker::Snapshot;
 use crate::support::client::Answer;
 use crate::support::given::{email_for, new_organization};
+use crate::support::mongodb::{Database, run};
+use crate::support::place::Place;
 use crate::support::process::{Launch, Server};
+use mongodb::bson::oid::ObjectId;
+use mongodb::bson::{DateTime, doc};
 use reqwest::Method;
 use rusqlite::{Connection, params};
 use serde_json::{Value, json};
+use std::path::Path;
 use std::time::{Duration, Instant};
-use tempfile::TempDir;
 use tokio::task::JoinSet;
 
 const COMPETITORS: usize = 6;
@@ -21,19 +25,19 @@ const CONTESTED: &str = "owner@competitors.example";
 #[tokio::test]
 async fn creates_that_compete_for_an_address_are_whole_wherever_the_service_is_killed() {
     let template = World::before(Case::Create).await;
-    let before = Snapshot::sound(&template.data_dir());
     let moments = ["before", "done", "saved"];
     let steps = ["insert_owner", "record"];
     for point in steps.iter().flat_map(|step| moments.map(|moment| format!("create.{step}.{moment}:1"))) {
         println!("creates with one address at {point}");
         let world = template.copy();
-        let server = Launch::on(&world.data_dir()).env("TENANTRY_CRASH_AT", &point).start();
+        let before = Snapshot::sound(&world.place);
+        let server = Launch::on(&world.place).env("TENANTRY_CRASH_AT", &point).start();
         let competing: JoinSet<_> = (0..COMPETITORS).map(|number| compete(&server, number)).collect();
         let answers: Vec<Answer> = competing.join_all().await.into_iter().flatten().collect();
         server.crashed().await;
 
         let server = world.recover().await;
-        let found = Snapshot::sound(&world.data_dir());
+        let found = Snapshot::sound(&world.place);
         let made: Vec<&Value> =
             (0..COMPETITORS).filter_map(|number| found.named(&competitor(number))).collect();
         assert_eq!(made.len(), 1, "{point}: {made:?} have the address");
@@ -47,9 +51,9 @@ async fn creates_that_compete_for_an_address_are_whole_wherever_the_service_is_k
         for name in NEIGHBOURS {
             assert_eq!(before.belongings(&world.ids[name]), found.belongings(&world.ids[name]), "{name}");
         }
-        compete_again(&server, made[0]).await;
+        compete_again(&world, &server, made[0]).await;
         server.stop().await;
-        Snapshot::sound(&world.data_dir());
+        Snapshot::sound(&world.place);
     }
 }
 
@@ -66,7 +70,7 @@ fn compete(server: &Server, number: usize) -> impl Future<Output = Option<Answer
 
 /// The same requests once more, when the address is free again: a refusal that was not answered is answered
 /// now, and one of those that never began gets the address.
-async fn compete_again(server: &Server, winner: &Value) {
+async fn compete_again(world: &World, server: &Server, winner: &Value) {
     server.operator().delete(&format!("/v1/organizations/{}", id_of(winner))).await.ok();
     let mut owners = 0;
     for number in (0..COMPETITORS).filter(|number| competitor(*number) != winner["name"]) {
@@ -87,31 +91,31 @@ async fn compete_again(server: &Server, winner: &Value) {
         let answer = server.client().post("/org/create", &new_organization(&name, &email_for(&name))).await;
         assert!([201, 409].contains(&answer.status.as_u16()), "{answer}");
     }
-    assert_eq!(Snapshot::sound(server.data_dir()).organizations(), NEIGHBOURS.len() + 1 + COMPETITORS);
+    assert_eq!(Snapshot::sound(&world.place).organizations(), NEIGHBOURS.len() + 1 + COMPETITORS);
 }
 
 #[tokio::test]
 async fn a_delete_that_goes_on_to_purge_ends_there_wherever_the_service_is_killed() {
     let template = World::before(Case::Delete).await;
-    let before = Snapshot::sound(&template.data_dir());
     let subject = template.ids[SUBJECT].clone();
     let points = Case::Delete.points().into_iter().chain(Case::Purge.points()).skip(1);
     for point in points {
         println!("a delete that purges at {point}");
         let world = template.copy();
-        let server = Launch::on(&world.data_dir()).env("TENANTRY_CRASH_AT", &point).start();
+        let before = Snapshot::sound(&world.place);
+        let server = Launch::on(&world.place).env("TENANTRY_CRASH_AT", &point).start();
         let path = format!("{}?purge=true", world.subject());
         assert!(server.operator().try_send(Method::DELETE, &path, None).await.is_err(), "{point}");
         server.crashed().await;
 
         let began = Instant::now();
         let server = world.recover().await;
-        while Snapshot::read(&world.data_dir()).organization(&subject).is_some() {
+        while Snapshot::read(&world.place).organization(&subject).is_some() {
             assert!(began.elapsed() < RECOVERY, "{point}: not purged after {:?}", began.elapsed());
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         server.stop().await;
-        let found = Snapshot::sound(&world.data_dir());
+        let found = Snapshot::sound(&world.place);
         assert_eq!(
             found.log_of(&subject),
             ["create succeeded", "delete succeeded", "purge succeeded"],
@@ -126,23 +130,47 @@ async fn a_delete_that_goes_on_to_purge_ends_there_wherever_the_service_is_kille
 #[tokio::test]
 async fn a_thousand_changes_under_way_are_finished_within_five_seconds() {
     const CHANGES: usize = 1000;
-    let directory = TempDir::new().unwrap();
-    let data_dir = directory.path().join("data");
-    let server = Launch::on(&data_dir).start();
+    let place = Place::new();
+    let server = Launch::on(&place).start();
     let made =
         server.client().post("/org/create", &new_organization("Acme", &email_for("Acme"))).await.created();
     server.stop().await;
-    let mut control = Connection::open(data_dir.join("control.db")).unwrap();
-    leave_changes(&mut control, &id_of(&made), CHANGES);
-    control.close().unwrap();
+    leave_changes(&place, &id_of(&made), CHANGES);
 
-    recovered(&data_dir).await.stop().await;
-    assert_eq!(Snapshot::read(&data_dir).log().len(), 1 + CHANGES);
+    recovered(&place).await.stop().await;
+    assert_eq!(Snapshot::read(&place).log().len(), 1 + CHANGES);
 }
 
 /// Makes copies of an organization's record, each with a change under way that a process which is gone has
 /// begun. They have no accounts and no containers; this change needs neither.
-fn leave_changes(control: &mut Connection, model: &str, count: usize) {
+fn leave_changes(place: &Place, model: &str, count: usize) {
+    match place.database() {
+        None => leave_changes_in_files(&place.data_dir().join("control.db"), model, count),
+        Some(database) => leave_changes_on_mongodb(database, count),
+    }
+}
+
+fn leave_changes_on_mongodb(database: &Database, count: usize) {
+    let mut record = database.in_order("organizations").remove(0);
+    let mut copies = Vec::new();
+    for number in 0..count {
+        let id = ObjectId::parse_str(format!("{number:024x}")).unwrap();
+        record.extend(doc! {
+            "_id": id, "identifier": format!("copy-{number}"), "reserved": [],
+            "lease_until": DateTime::from_millis(0),
+            "operation": {
+                "id": id, "actor": { "type": "operator" }, "arguments": { "kind": "suspend" }, "done": 0,
+                "fence": 1, "owner": "gone", "started_at": record.get_datetime("created_at").unwrap(),
+            },
+        });
+        copies.push(record.clone());
+    }
+    let organizations = database.collection("organizations");
+    run(async move { organizations.insert_many(copies).await.unwrap() });
+}
+
+fn leave_changes_in_files(control: &Path, model: &str, count: usize) {
+    let mut control = Connection::open(control).unwrap();
     let transaction = control.transaction().unwrap();
     let record: String = transaction
         .query_row("SELECT record FROM organizations WHERE lower(hex(id)) = ?1", [model], |row| row.get(0))
@@ -163,4 +191,5 @@ fn leave_changes(control: &mut Connection, model: &str, count: usize) {
         transaction.execute(insert, params![id, version, name, record.to_string()]).unwrap();
     }
     transaction.commit().unwrap();
+    control.close().unwrap();
 }

@@ -1,28 +1,24 @@
-//! The checker: reads a data directory behind the service's back and says what is wrong in it. What it holds the
+//! The checker: reads what the service keeps behind its back, whatever the engine, and says what is wrong there. What it holds the
 //! service to are the invariants of ARCHITECTURE.md, as far as they are data: no change is left half done, every
 //! container has its owner, keys and addresses are held by those who use them, the log tells the whole story.
 //!
 //! What a newcomer gets wrong: after a crash it must not look before the service has been started again. Opening
 //! a database recovers it, and that is what the service has to do.
 
-use bson::doc;
-use rusqlite::types::Value as Cell;
-use rusqlite::{Connection, OpenFlags, params};
+mod embedded;
+mod mongodb;
+
+use super::place::Kept;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
-use std::time::Duration;
-use tenantry_domain::document::DocumentId;
 
-/// Tables that say nothing about organizations and change by themselves.
-const RESTLESS: [&str; 2] = ["heartbeat", "throttles"];
-
-/// Everything in one database, as text: each table's rows in their order.
+/// Everything in tables or collections, as text: the rows of each in an order.
 type Dump = BTreeMap<String, Vec<String>>;
 
-/// A data directory as it was at one moment.
+/// All that a service keeps, as it was at one moment, in terms that every engine has.
 #[derive(Clone)]
 pub struct Snapshot {
+    /// The records, byte for byte, but for those that change by themselves.
     control: Dump,
     organizations: BTreeMap<String, Value>,
     accounts: BTreeMap<String, Value>,
@@ -31,51 +27,40 @@ pub struct Snapshot {
     operations: Vec<Value>,
     reserved: BTreeMap<String, String>,
     memberships: BTreeSet<(String, String)>,
-    containers: BTreeMap<String, Dump>,
-    /// Files among the containers that are none.
-    strays: Vec<PathBuf>,
+    /// By the id of the organization that each says it belongs to.
+    containers: BTreeMap<String, Container>,
+    /// What is among the containers and belongs to nobody.
+    strays: Vec<String>,
+    /// What the engine itself holds to be wrong.
+    problems: Vec<String>,
+}
+
+/// The data of one organization.
+#[derive(Clone, Debug, PartialEq)]
+struct Container {
+    /// All that is in it.
+    rows: Dump,
+    /// The documents alone.
+    documents: BTreeSet<String>,
+    /// What is wrong with it.
     problems: Vec<String>,
 }
 
 impl Snapshot {
     /// Reads it. The service may be running; a container it removes meanwhile is not missed.
-    pub fn read(data_dir: &Path) -> Self {
-        let control = open(&data_dir.join("control.db"));
-        let mut problems = unsound(&control, "control.db");
-        let (containers, strays) = read_containers(&data_dir.join("containers"), &mut problems);
-        // One moment for all tables.
-        control.execute_batch("BEGIN").unwrap();
-        problems.extend(columns_unlike_records(&control));
-        Self {
-            organizations: records(&control, "organizations"),
-            accounts: records(&control, "accounts"),
-            sessions: records(&control, "sessions").into_values().collect(),
-            operations: texts(&control, "SELECT record FROM operations ORDER BY rowid")
-                .iter()
-                .map(|text| serde_json::from_str(text).unwrap())
-                .collect(),
-            reserved: pairs(&control, "SELECT key, lower(hex(organization_id)) FROM reserved_keys")
-                .into_iter()
-                .collect(),
-            memberships: pairs(
-                &control,
-                "SELECT lower(hex(account_id)), lower(hex(organization_id)) FROM memberships",
-            )
-            .into_iter()
-            .collect(),
-            control: dump(&control, &RESTLESS),
-            containers,
-            strays,
-            problems,
+    pub fn read(kept: &(impl Kept + ?Sized)) -> Self {
+        match kept.database() {
+            None => embedded::read(&kept.data_dir()),
+            Some(database) => mongodb::read(database),
         }
     }
 
     /// Reads it and expects it to be sound.
     #[track_caller]
-    pub fn sound(data_dir: &Path) -> Self {
-        let snapshot = Self::read(data_dir);
+    pub fn sound(kept: &(impl Kept + ?Sized)) -> Self {
+        let snapshot = Self::read(kept);
         let problems = snapshot.problems();
-        assert!(problems.is_empty(), "the data directory is not sound:\n  {}", problems.join("\n  "));
+        assert!(problems.is_empty(), "what is kept is not sound:\n  {}", problems.join("\n  "));
         snapshot
     }
 
@@ -120,11 +105,9 @@ impl Snapshot {
         self.containers.len()
     }
 
-    /// The documents of an organization: `collection/id` and body.
+    /// The documents of an organization, with all that is in them.
     pub fn documents(&self, id: &str) -> BTreeSet<String> {
-        let rows = self.containers.get(id).map(|container| &container["documents"]);
-        // Without the number that the engine has given them.
-        rows.into_iter().flatten().map(|row| row.split_once('|').unwrap().1.to_owned()).collect()
+        self.containers.get(id).map(|container| container.documents.clone()).unwrap_or_default()
     }
 
     /// The finished operations of an organization, as `kind state`, in their order.
@@ -147,7 +130,7 @@ impl Snapshot {
             "members": members.map(|(account, _)| self.accounts.get(account)).collect::<Vec<_>>(),
             "sessions": self.sessions.iter().filter(|s| s["organization_id"] == id).collect::<Vec<_>>(),
             "log": self.operations.iter().filter(|o| o["organization_id"] == id).collect::<Vec<_>>(),
-            "container": self.containers.get(id),
+            "container": self.containers.get(id).map(|container| &container.rows),
         })
     }
 
@@ -197,24 +180,16 @@ impl Snapshot {
     }
 
     fn container_of(&self, id: &str) -> Vec<String> {
-        let Some(container) = self.containers.get(id) else {
-            return vec!["its container is gone".to_owned()];
-        };
-        let mut problems = Vec::new();
-        if !container["metadata"].contains(&format!("organization_id|{id}")) {
-            problems.push(format!("its container says {:?}", container["metadata"]));
+        match self.containers.get(id) {
+            None => vec!["its container is gone".to_owned()],
+            Some(container) => container.problems.clone(),
         }
-        let counted = container["documents"].len();
-        if container["document_count"] != [format!("1|{counted}")] {
-            problems.push(format!("counts {:?} documents, has {counted}", container["document_count"]));
-        }
-        problems
     }
 
     /// What belongs to an organization or account that is not there.
     fn orphans(&self) -> Vec<String> {
         let mut problems: Vec<String> =
-            self.strays.iter().map(|file| format!("nobody refers to {}", file.display())).collect();
+            self.strays.iter().map(|stray| format!("nobody refers to {stray}")).collect();
         let gone = |id: &str| !self.organizations.contains_key(id);
         problems.extend(
             self.containers.keys().filter(|id| gone(id)).map(|id| format!("container {id} is an orphan")),
@@ -332,35 +307,19 @@ impl Told {
 }
 
 /// Writes documents into an organization's container, as an application does; what a snapshot shows of them.
-pub fn put_documents(data_dir: &Path, owner: &str, collection: &str, count: u32) -> BTreeSet<String> {
-    let file = tenantry_store::container_file(data_dir, owner.parse().unwrap());
-    let mut container = open(&file);
-    let transaction = container.transaction().unwrap();
-    transaction.execute("INSERT OR IGNORE INTO collections (name) VALUES (?1)", [collection]).unwrap();
-    let number: i64 = transaction
-        .query_row("SELECT id FROM collections WHERE name = ?1", [collection], |row| row.get(0))
-        .unwrap();
-    let mut written = BTreeSet::new();
-    for document in 0..count {
-        let id = format!("document-{document}");
-        let body = doc! { "_id": &id, "owner": owner, "number": i64::from(document) };
-        let (key, body) = (DocumentId::new(&id.into()).unwrap().key(), body.to_vec().unwrap());
-        let row = params![number, key, body];
-        transaction
-            .execute("INSERT INTO documents (collection, id, revision, body) VALUES (?1, ?2, 1, ?3)", row)
-            .unwrap();
-        let cells = [Cell::Blob(key), Cell::Integer(1), Cell::Blob(body)].map(|cell| shown(&cell));
-        written.insert(format!("{number}|{}", cells.join("|")));
+pub fn put_documents(kept: &(impl Kept + ?Sized), id: &str, count: u32) -> BTreeSet<String> {
+    match kept.database() {
+        None => embedded::put_documents(&kept.data_dir(), id, count),
+        Some(database) => mongodb::put_documents(database, id, count),
     }
-    transaction.commit().unwrap();
-    written
 }
 
 /// Operations that are still under way. Asks a running service's database and disturbs nothing.
-pub fn running_operations(data_dir: &Path) -> u32 {
-    let control = open(&data_dir.join("control.db"));
-    let count = "SELECT count(*) FROM organizations WHERE operation_id IS NOT NULL";
-    control.query_row(count, [], |row| row.get(0)).unwrap()
+pub fn running_operations(kept: &(impl Kept + ?Sized)) -> usize {
+    match kept.database() {
+        None => embedded::running_operations(&kept.data_dir()),
+        Some(database) => mongodb::running_operations(database),
+    }
 }
 
 /// A settled organization has no operation, and its moments fit its state.
@@ -378,133 +337,6 @@ fn settled(id: &str, organization: &Value) -> Vec<String> {
         problems.push(format!("its record says that it is {}", organization["id"]));
     }
     problems
-}
-
-/// Rows whose columns, by which they are found, are not what their records say.
-fn columns_unlike_records(control: &Connection) -> Vec<String> {
-    let unlike = [
-        (
-            "organizations",
-            "version <> record ->> 'version' OR identifier <> record ->> 'identifier'
-             OR hidden <> (record ->> 'state' IN ('deleted', 'purging'))
-             OR status <> CASE WHEN record ->> 'state' = 'active' AND record ->> 'suspended'
-                          THEN 'suspended' ELSE record ->> 'state' END
-             OR (operation_id IS NULL) <> (record ->> 'operation' IS NULL)
-             OR (lease_owner IS NULL) <> (operation_id IS NULL)",
-        ),
-        ("accounts", "version <> record ->> 'version' OR email_key IS NOT record ->> 'email_key'"),
-        ("sessions", "version <> record ->> 'version'"),
-        ("operations", "lower(hex(organization_id)) <> record ->> 'organization_id'"),
-    ];
-    let find = |(table, condition)| {
-        let sql = format!("SELECT lower(hex(id)) FROM {table} WHERE {condition}");
-        texts(control, &sql)
-            .into_iter()
-            .map(move |id| format!("the columns of {table} {id} are not its record's"))
-    };
-    unlike.into_iter().flat_map(find).collect()
-}
-
-/// What SQLite finds wrong with a file.
-fn unsound(connection: &Connection, name: &str) -> Vec<String> {
-    let mut found = texts(connection, "PRAGMA integrity_check");
-    found.retain(|line| line != "ok");
-    let broken: i64 =
-        connection.query_row("SELECT count(*) FROM pragma_foreign_key_check", [], |row| row.get(0)).unwrap();
-    if broken > 0 {
-        found.push(format!("{broken} rows refer to nothing"));
-    }
-    found.into_iter().map(|what| format!("{name}: {what}")).collect()
-}
-
-fn read_containers(directory: &Path, problems: &mut Vec<String>) -> (BTreeMap<String, Dump>, Vec<PathBuf>) {
-    let (mut containers, mut strays) = (BTreeMap::new(), Vec::new());
-    for file in files_below(directory) {
-        let name = file.file_name().unwrap().to_str().unwrap().to_owned();
-        let (id, kind) = name.split_once('.').unwrap_or((&name, ""));
-        let is_home = file.parent().unwrap().ends_with(&id[id.len().saturating_sub(2)..]);
-        match kind {
-            "db" if is_home => {
-                let container = open(&file);
-                problems.extend(unsound(&container, &name));
-                containers.insert(id.to_owned(), dump(&container, &[]));
-            }
-            // The log of a container that was open at a crash, and goes when it is opened the next time.
-            "db-wal" | "db-shm" if is_home && file.with_file_name(format!("{id}.db")).exists() => {}
-            _ => strays.push(file),
-        }
-    }
-    (containers, strays)
-}
-
-fn files_below(directory: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(directory).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() { files.extend(files_below(&path)) } else { files.push(path) }
-    }
-    files.sort();
-    files
-}
-
-fn records(control: &Connection, table: &str) -> BTreeMap<String, Value> {
-    let rows = pairs(control, &format!("SELECT lower(hex(id)), record FROM {table}"));
-    rows.into_iter().map(|(id, record)| (id, serde_json::from_str(&record).unwrap())).collect()
-}
-
-fn pairs(connection: &Connection, sql: &str) -> Vec<(String, String)> {
-    let mut statement = connection.prepare(sql).unwrap();
-    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
-    rows.map(Result::unwrap).collect()
-}
-
-fn texts(connection: &Connection, sql: &str) -> Vec<String> {
-    let mut statement = connection.prepare(sql).unwrap();
-    let rows = statement.query_map([], |row| row.get(0)).unwrap();
-    rows.map(Result::unwrap).collect()
-}
-
-/// Every table but `without`, each row as its cells with `|` between them.
-fn dump(connection: &Connection, without: &[&str]) -> Dump {
-    let tables = texts(connection, "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name");
-    let kept = tables.into_iter().filter(|table| !without.contains(&table.as_str()));
-    kept.map(|table| {
-        let mut rows = rows_of(connection, &table);
-        rows.sort();
-        (table, rows)
-    })
-    .collect()
-}
-
-fn rows_of(connection: &Connection, table: &str) -> Vec<String> {
-    let mut statement = connection.prepare(&format!("SELECT * FROM {table}")).unwrap();
-    let columns = statement.column_count();
-    let rows = statement
-        .query_map([], |row| {
-            let cells = (0..columns).map(|column| row.get(column).map(|cell| shown(&cell)));
-            Ok(cells.collect::<rusqlite::Result<Vec<_>>>()?.join("|"))
-        })
-        .unwrap();
-    rows.map(Result::unwrap).collect()
-}
-
-fn shown(cell: &Cell) -> String {
-    match cell {
-        Cell::Null => String::new(),
-        Cell::Integer(number) => number.to_string(),
-        Cell::Real(number) => number.to_string(),
-        Cell::Text(text) => text.clone(),
-        Cell::Blob(bytes) => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
-    }
-}
-
-/// Opens a database as its owner does: somebody who only reads leaves files behind.
-fn open(file: &Path) -> Connection {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(file, flags)
-        .unwrap_or_else(|error| panic!("{} cannot be opened: {error}", file.display()));
-    connection.busy_timeout(Duration::from_secs(10)).unwrap();
-    connection
 }
 
 fn text(value: &Value) -> &str {

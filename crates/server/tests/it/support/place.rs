@@ -1,8 +1,9 @@
 //! Where a service under test keeps everything: a directory of its own and, where the tests run on MongoDB, a
 //! database of its own on the server that all tests share.
 
-use super::mongodb::{self, Database};
-use std::path::PathBuf;
+use super::mongodb::{Database, run};
+use mongodb::bson::{DateTime, doc};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tempfile::TempDir;
 
@@ -17,6 +18,31 @@ pub enum Engine {
     Embedded,
     /// A database on a real server.
     MongoDb,
+}
+
+/// What a service keeps, to be started on and to be looked into.
+pub trait Kept {
+    /// The data directory.
+    fn data_dir(&self) -> PathBuf;
+
+    /// The database, where there is one.
+    fn database(&self) -> Option<&Database> {
+        None
+    }
+}
+
+/// A data directory of the embedded engine.
+impl Kept for Path {
+    fn data_dir(&self) -> PathBuf {
+        self.to_owned()
+    }
+}
+
+/// A data directory of the embedded engine.
+impl Kept for PathBuf {
+    fn data_dir(&self) -> PathBuf {
+        self.clone()
+    }
 }
 
 /// Gone with its last copy, and all that is in it.
@@ -34,11 +60,26 @@ impl Place {
 
     /// A new one on that engine.
     pub fn on(engine: Engine) -> Self {
-        let database = match engine {
-            Engine::Embedded => None,
-            Engine::MongoDb => Some(Arc::new(Database::new())),
-        };
-        Self { directory: Arc::new(TempDir::new().unwrap()), database }
+        match engine {
+            Engine::Embedded => Self::with(None),
+            Engine::MongoDb => Self::with(Some(Database::new())),
+        }
+    }
+
+    /// A new one on a MongoDB server of the test's own.
+    pub fn at(uri: &str) -> Self {
+        Self::with(Some(Database::at(uri)))
+    }
+
+    fn with(database: Option<Database>) -> Self {
+        Self { directory: Arc::new(TempDir::new().unwrap()), database: database.map(Arc::new) }
+    }
+
+    /// Another one with the same in it. Only while no service runs on it.
+    pub fn copy(&self) -> Self {
+        let copy = Self::with(self.database().map(Database::copy));
+        copy_directory(&self.data_dir(), &copy.data_dir());
+        copy
     }
 
     /// The data directory.
@@ -51,15 +92,55 @@ impl Place {
         self.database.as_deref()
     }
 
+    /// Ends the leases of whoever is at work, or was. Where others may be beside it, nobody is taken for dead
+    /// before that.
+    pub fn end_leases(&self) {
+        let Some(database) = self.database() else { return };
+        for collection in ["organizations", "requests"].map(|name| database.collection(name)) {
+            run(async move {
+                let leased = doc! { "lease_until": { "$exists": true } };
+                let ended = doc! { "$set": { "lease_until": DateTime::from_millis(0) } };
+                collection.update_many(leased, ended).await.unwrap();
+            });
+        }
+    }
+
     /// The flags that lead the service here.
     pub fn flags(&self) -> Vec<String> {
-        let mut flags = vec![format!("--data-dir={}", self.data_dir().display())];
-        if let Some(database) = self.database() {
-            flags.push(format!("--mongo-uri={}", mongodb::uri()));
-            flags.push(format!("--master-db={}", database.name()));
+        flags(self)
+    }
+}
 
-            flags.push(format!("--jwt-secret={JWT_SECRET}"));
+impl Kept for Place {
+    fn data_dir(&self) -> PathBuf {
+        Self::data_dir(self)
+    }
+
+    fn database(&self) -> Option<&Database> {
+        Self::database(self)
+    }
+}
+
+/// The flags that lead the service to what is kept there.
+pub fn flags(kept: &(impl Kept + ?Sized)) -> Vec<String> {
+    let mut flags = vec![format!("--data-dir={}", kept.data_dir().display())];
+    if let Some(database) = kept.database() {
+        flags.push(format!("--mongo-uri={}", database.uri()));
+        flags.push(format!("--master-db={}", database.name()));
+        flags.push(format!("--jwt-secret={JWT_SECRET}"));
+    }
+    flags
+}
+
+fn copy_directory(from: &Path, to: &Path) {
+    std::fs::create_dir(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy_directory(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
         }
-        flags
     }
 }

@@ -2,11 +2,12 @@
 //! exit codes, and what it prints.
 
 use super::client::Client;
+use super::place::{Kept, flags};
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
@@ -27,10 +28,11 @@ pub struct Launch {
 }
 
 impl Launch {
-    /// On that data directory, on any free port, with throttling off.
-    pub fn on(data_dir: &Path) -> Self {
-        let flags = vec!["--port=0".to_owned(), "--rate-limit=off".to_owned()];
-        Self { data_dir: data_dir.to_owned(), flags, environment: Vec::new() }
+    /// On what is kept there, on any free port, with throttling off.
+    pub fn on(kept: &(impl Kept + ?Sized)) -> Self {
+        let mut flags = flags(kept);
+        flags.extend(["--port=0".to_owned(), "--rate-limit=off".to_owned()]);
+        Self { data_dir: kept.data_dir(), flags, environment: Vec::new() }
     }
 
     /// With this flag, as `--name=value`; one that was given before is replaced.
@@ -50,7 +52,6 @@ impl Launch {
     /// Starts the process and does not wait for it.
     pub fn spawn(&self) -> Process {
         let mut child = Command::new(env!("CARGO_BIN_EXE_tenantry"))
-            .arg(format!("--data-dir={}", self.data_dir.display()))
             .args(&self.flags)
             .env_clear()
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
@@ -153,11 +154,6 @@ impl Server {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
-    }
-
-    /// Where it keeps everything.
-    pub fn data_dir(&self) -> &Path {
-        &self.process.data_dir
     }
 
     /// A client without a credential.

@@ -1,0 +1,216 @@
+//! See [`super`]: the files of the embedded engine.
+//!
+//! What a newcomer gets wrong: opening a database recovers it. After a crash that is the service's to do, first.
+
+use super::{Container, Dump, Snapshot};
+use bson::doc;
+use rusqlite::types::Value as Cell;
+use rusqlite::{Connection, OpenFlags, params};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tenantry_domain::document::DocumentId;
+
+/// Tables that say nothing about organizations and change by themselves.
+const RESTLESS: [&str; 2] = ["heartbeat", "throttles"];
+
+pub(super) fn read(data_dir: &Path) -> Snapshot {
+    let control = open(&data_dir.join("control.db"));
+    let mut problems = unsound(&control, "control.db");
+    let (containers, strays) = read_containers(&data_dir.join("containers"), &mut problems);
+    // One moment for all tables.
+    control.execute_batch("BEGIN").unwrap();
+    problems.extend(columns_unlike_records(&control));
+    let members = "SELECT lower(hex(account_id)), lower(hex(organization_id)) FROM memberships";
+    let reserved = "SELECT key, lower(hex(organization_id)) FROM reserved_keys";
+    let operations = texts(&control, "SELECT record FROM operations ORDER BY rowid");
+    Snapshot {
+        organizations: records(&control, "organizations"),
+        accounts: records(&control, "accounts"),
+        sessions: records(&control, "sessions").into_values().collect(),
+        operations: operations.iter().map(|text| serde_json::from_str(text).unwrap()).collect(),
+        reserved: pairs(&control, reserved).into_iter().collect(),
+        memberships: pairs(&control, members).into_iter().collect(),
+        control: dump(&control, &RESTLESS),
+        containers,
+        strays,
+        problems,
+    }
+}
+
+pub(super) fn put_documents(data_dir: &Path, owner: &str, count: u32) -> BTreeSet<String> {
+    let file = tenantry_store::container_file(data_dir, owner.parse().unwrap());
+    let mut container = open(&file);
+    let transaction = container.transaction().unwrap();
+    transaction.execute("INSERT OR IGNORE INTO collections (name) VALUES ('notes')", []).unwrap();
+    let collection: i64 = transaction
+        .query_row("SELECT id FROM collections WHERE name = 'notes'", [], |row| row.get(0))
+        .unwrap();
+    let mut written = BTreeSet::new();
+    for number in 0..count {
+        let id = format!("document-{number}");
+        let body = doc! { "_id": &id, "owner": owner, "number": i64::from(number) };
+        let (key, body) = (DocumentId::new(&id.into()).unwrap().key(), body.to_vec().unwrap());
+        let row = params![collection, key, body];
+        transaction
+            .execute("INSERT INTO documents (collection, id, revision, body) VALUES (?1, ?2, 1, ?3)", row)
+            .unwrap();
+        let cells = [Cell::Blob(key), Cell::Integer(1), Cell::Blob(body)].map(|cell| shown(&cell));
+        written.insert(format!("{collection}|{}", cells.join("|")));
+    }
+    transaction.commit().unwrap();
+    written
+}
+
+pub(super) fn running_operations(data_dir: &Path) -> usize {
+    let control = open(&data_dir.join("control.db"));
+    let count = "SELECT count(*) FROM organizations WHERE operation_id IS NOT NULL";
+    let running: i64 = control.query_row(count, [], |row| row.get(0)).unwrap();
+    running.try_into().unwrap()
+}
+
+/// Rows whose columns, by which they are found, are not what their records say.
+fn columns_unlike_records(control: &Connection) -> Vec<String> {
+    let unlike = [
+        (
+            "organizations",
+            "version <> record ->> 'version' OR identifier <> record ->> 'identifier'
+             OR hidden <> (record ->> 'state' IN ('deleted', 'purging'))
+             OR status <> CASE WHEN record ->> 'state' = 'active' AND record ->> 'suspended'
+                          THEN 'suspended' ELSE record ->> 'state' END
+             OR (operation_id IS NULL) <> (record ->> 'operation' IS NULL)
+             OR (lease_owner IS NULL) <> (operation_id IS NULL)",
+        ),
+        ("accounts", "version <> record ->> 'version' OR email_key IS NOT record ->> 'email_key'"),
+        ("sessions", "version <> record ->> 'version'"),
+        ("operations", "lower(hex(organization_id)) <> record ->> 'organization_id'"),
+    ];
+    let find = |(table, condition)| {
+        let sql = format!("SELECT lower(hex(id)) FROM {table} WHERE {condition}");
+        texts(control, &sql)
+            .into_iter()
+            .map(move |id| format!("the columns of {table} {id} are not its record's"))
+    };
+    unlike.into_iter().flat_map(find).collect()
+}
+
+/// What SQLite finds wrong with a file.
+fn unsound(connection: &Connection, name: &str) -> Vec<String> {
+    let mut found = texts(connection, "PRAGMA integrity_check");
+    found.retain(|line| line != "ok");
+    let broken: i64 =
+        connection.query_row("SELECT count(*) FROM pragma_foreign_key_check", [], |row| row.get(0)).unwrap();
+    if broken > 0 {
+        found.push(format!("{broken} rows refer to nothing"));
+    }
+    found.into_iter().map(|what| format!("{name}: {what}")).collect()
+}
+
+fn read_containers(
+    directory: &Path,
+    problems: &mut Vec<String>,
+) -> (BTreeMap<String, Container>, Vec<String>) {
+    let (mut containers, mut strays) = (BTreeMap::new(), Vec::new());
+    for file in files_below(directory) {
+        let name = file.file_name().unwrap().to_str().unwrap().to_owned();
+        let (id, kind) = name.split_once('.').unwrap_or((&name, ""));
+        let is_home = file.parent().unwrap().ends_with(&id[id.len().saturating_sub(2)..]);
+        match kind {
+            "db" if is_home => {
+                let container = open(&file);
+                problems.extend(unsound(&container, &name));
+                containers.insert(id.to_owned(), of_rows(id, dump(&container, &[])));
+            }
+            // The log of a container that was open at a crash, and goes when it is opened the next time.
+            "db-wal" | "db-shm" if is_home && file.with_file_name(format!("{id}.db")).exists() => {}
+            _ => strays.push(file.display().to_string()),
+        }
+    }
+    (containers, strays)
+}
+
+fn of_rows(id: &str, rows: Dump) -> Container {
+    // Without the number that the engine has given them.
+    let text = |row: &String| row.split_once('|').unwrap().1.to_owned();
+    let documents: BTreeSet<String> = rows["documents"].iter().map(text).collect();
+    let mut problems = Vec::new();
+    if !rows["metadata"].contains(&format!("organization_id|{id}")) {
+        problems.push(format!("its container says {:?}", rows["metadata"]));
+    }
+    let counted = documents.len();
+    if rows["document_count"] != [format!("1|{counted}")] {
+        problems.push(format!("counts {:?} documents, has {counted}", rows["document_count"]));
+    }
+    Container { rows, documents, problems }
+}
+
+fn files_below(directory: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { files.extend(files_below(&path)) } else { files.push(path) }
+    }
+    files.sort();
+    files
+}
+
+fn records(control: &Connection, table: &str) -> BTreeMap<String, Value> {
+    let rows = pairs(control, &format!("SELECT lower(hex(id)), record FROM {table}"));
+    rows.into_iter().map(|(id, record)| (id, serde_json::from_str(&record).unwrap())).collect()
+}
+
+fn pairs(connection: &Connection, sql: &str) -> Vec<(String, String)> {
+    let mut statement = connection.prepare(sql).unwrap();
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    rows.map(Result::unwrap).collect()
+}
+
+fn texts(connection: &Connection, sql: &str) -> Vec<String> {
+    let mut statement = connection.prepare(sql).unwrap();
+    let rows = statement.query_map([], |row| row.get(0)).unwrap();
+    rows.map(Result::unwrap).collect()
+}
+
+/// Every table but `without`, each row as its cells with `|` between them.
+fn dump(connection: &Connection, without: &[&str]) -> Dump {
+    let tables = texts(connection, "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name");
+    let kept = tables.into_iter().filter(|table| !without.contains(&table.as_str()));
+    kept.map(|table| {
+        let mut rows = rows_of(connection, &table);
+        rows.sort();
+        (table, rows)
+    })
+    .collect()
+}
+
+fn rows_of(connection: &Connection, table: &str) -> Vec<String> {
+    let mut statement = connection.prepare(&format!("SELECT * FROM {table}")).unwrap();
+    let columns = statement.column_count();
+    let rows = statement
+        .query_map([], |row| {
+            let cells = (0..columns).map(|column| row.get(column).map(|cell| shown(&cell)));
+            Ok(cells.collect::<rusqlite::Result<Vec<_>>>()?.join("|"))
+        })
+        .unwrap();
+    rows.map(Result::unwrap).collect()
+}
+
+fn shown(cell: &Cell) -> String {
+    match cell {
+        Cell::Null => String::new(),
+        Cell::Integer(number) => number.to_string(),
+        Cell::Real(number) => number.to_string(),
+        Cell::Text(text) => text.clone(),
+        Cell::Blob(bytes) => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
+    }
+}
+
+/// Opens a database as its owner does: somebody who only reads leaves files behind.
+fn open(file: &Path) -> Connection {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(file, flags)
+        .unwrap_or_else(|error| panic!("{} cannot be opened: {error}", file.display()));
+    connection.busy_timeout(Duration::from_secs(10)).unwrap();
+    connection
+}
