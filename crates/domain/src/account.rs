@@ -2,6 +2,7 @@
 
 use crate::email::{EmailAddress, EmailKey};
 use crate::ids::{AccountId, OperationId, OrganizationId, SessionId};
+use crate::organization::Organization;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -49,6 +50,10 @@ pub struct Membership {
     pub epoch: u32,
     /// Since when.
     pub since: Timestamp,
+    /// The version of the organization's record at which one of its operations last changed the account. One
+    /// that comes with an older version was overtaken while it slept.
+    #[serde(default)]
+    pub changed_at_version: u64,
 }
 
 /// A stored password hash, in the PHC or modular crypt format. Its `Debug` shows nothing.
@@ -107,6 +112,20 @@ impl Account {
     #[must_use]
     pub fn membership(&self, organization_id: OrganizationId) -> Option<&Membership> {
         self.memberships.iter().find(|m| m.organization_id == organization_id)
+    }
+
+    /// Notes that this operation of `organization` has changed it.
+    pub fn mark(&mut self, organization: &Organization, operation: OperationId) {
+        self.last_operation = Some(operation);
+        for membership in self.memberships.iter_mut().filter(|m| m.organization_id == organization.id) {
+            membership.changed_at_version = organization.version;
+        }
+    }
+
+    /// Whether a later step of the same organization has changed it than one that knows this record.
+    #[must_use]
+    pub fn is_ahead_of(&self, organization: &Organization) -> bool {
+        self.membership(organization.id).is_some_and(|m| m.changed_at_version > organization.version)
     }
 
     /// The next version of this record, changed at `now`, to be saved against the current version.

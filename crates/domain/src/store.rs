@@ -234,6 +234,10 @@ pub trait Containers: Send + Sync {
     /// one; one that is there already is not an error. `store_unavailable` if it is under neither.
     async fn move_container(&self, organization: &Organization, namespace: &str) -> Result<()>;
 
+    /// Brings the container back to the visible name in `organization`, which no operation is changing, if one
+    /// that came too late has taken it elsewhere. One that is there is not an error.
+    async fn settle_container(&self, organization: &Organization) -> Result<()>;
+
     /// How many documents are in it, exactly.
     async fn count_documents(&self, organization: &Organization) -> Result<u64>;
 

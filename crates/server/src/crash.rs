@@ -1,34 +1,45 @@
-//! Dying at a named crash point, for the tests. Not in any build without the feature `crash-points`.
+//! Dying or stopping at a named crash point, for the tests. Not in any build without the feature `crash-points`.
 
 use rustix::process::{Signal, getpid, kill_process};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
-/// Where to die, and how many times to pass it before.
-const VARIABLE: &str = "TENANTRY_CRASH_AT";
+/// What to do where, by the variable that says where. A process that has stopped goes on when it is told to.
+const FAULTS: [(&str, Signal); 2] = [("TENANTRY_CRASH_AT", Signal::KILL), ("TENANTRY_STOP_AT", Signal::STOP)];
+/// A signal may reach another thread first; this one must not go on meanwhile. Only time awake counts.
+const UNTIL_THE_SIGNAL_IS_HERE: Duration = Duration::from_millis(100);
 
-static TARGET: OnceLock<(String, u32)> = OnceLock::new();
+struct Target {
+    place: String,
+    /// How many times to pass it before.
+    times: u32,
+    signal: Signal,
+}
+
+static TARGET: OnceLock<Target> = OnceLock::new();
 static PASSED: AtomicU32 = AtomicU32::new(0);
 
-/// Reads `TENANTRY_CRASH_AT=operation.step.moment[:times]`; without it nothing ever crashes.
+/// Reads `TENANTRY_CRASH_AT` or `TENANTRY_STOP_AT`, each `operation.step.moment[:times]`; without them nothing ever
+/// happens.
 pub fn arm() {
-    #[expect(clippy::disallowed_methods, reason = "no setting: it exists for tests alone")]
-    let Ok(text) = std::env::var(VARIABLE) else { return };
-    let (place, times) = match text.split_once(':') {
-        Some((place, times)) => (place.to_owned(), times.parse().unwrap_or(0)),
-        None => (text, 0),
-    };
-    let _ = TARGET.set((place, times));
-    tenantry_domain::crash::set_hook(pass);
+    for (variable, signal) in FAULTS {
+        #[expect(clippy::disallowed_methods, reason = "no setting: it exists for tests alone")]
+        let Ok(text) = std::env::var(variable) else { continue };
+        let (place, times) = match text.split_once(':') {
+            Some((place, times)) => (place.to_owned(), times.parse().unwrap_or(0)),
+            None => (text, 0),
+        };
+        let _ = TARGET.set(Target { place, times, signal });
+        tenantry_domain::crash::set_hook(pass);
+    }
 }
 
 fn pass(place: &str) {
-    let Some((target, times)) = TARGET.get() else { return };
-    if place == target && PASSED.fetch_add(1, Ordering::SeqCst) >= *times {
-        // As a power cut would: no destructor runs, no buffer is flushed.
-        let _ = kill_process(getpid(), Signal::KILL);
-        loop {
-            std::hint::spin_loop();
-        }
+    let Some(target) = TARGET.get() else { return };
+    if place == target.place && PASSED.fetch_add(1, Ordering::SeqCst) == target.times {
+        // Death comes as by a power cut: no destructor runs, no buffer is flushed.
+        let _ = kill_process(getpid(), target.signal);
+        std::thread::sleep(UNTIL_THE_SIGNAL_IS_HERE);
     }
 }

@@ -178,7 +178,7 @@ impl App {
 
     /// Finishes an operation that has been claimed. One that fails keeps its lease until that runs out, and is
     /// then tried again.
-    async fn take_over(&self, organization: &Organization) {
+    async fn take_over(self: &Arc<Self>, organization: &Organization) {
         let kind = organization.operation.as_ref().map_or("", |operation| operation.kind().as_str());
         tracing::info!(organization = %organization.id, operation = kind, "taking over an operation");
         if let Err(error) = self.drive(organization.clone()).await {
@@ -242,7 +242,7 @@ impl App {
         }
     }
 
-    async fn begin_and_drive(&self, intent: Intent) -> Result<Driven> {
+    async fn begin_and_drive(self: &Arc<Self>, intent: Intent) -> Result<Driven> {
         let store = &self.store.organizations;
         let (Intent::Insert(organization) | Intent::Update(organization)) = &intent;
         let kind = organization.operation.as_ref().map_or("", |operation| operation.kind().as_str());
@@ -296,8 +296,60 @@ impl App {
         Ok(Outcome::Done { record, view })
     }
 
-    /// Carries out step after step until the operation is finished or somebody else has it.
-    async fn drive(&self, mut organization: Organization) -> Result<Driven> {
+    /// Carries out step after step until the operation is finished or somebody else has it. In the second case,
+    /// the last effect may have come too late: after others went on, and perhaps back again.
+    async fn drive(self: &Arc<Self>, organization: Organization) -> Result<Driven> {
+        let begun = organization.clone();
+        let driven = self.take_steps(organization).await;
+        match driven {
+            Ok(Driven::Finished(_)) => {}
+            Ok(_) => self.make_good(&begun).await,
+            // What could not be reached now may be soon; nobody waits for that.
+            Err(_) => {
+                let app = Arc::clone(self);
+                drop(tokio::spawn(async move { app.make_good(&begun).await }));
+            }
+        }
+        driven
+    }
+
+    async fn make_good(&self, begun: &Organization) {
+        if let Err(error) = self.try_make_good(begun).await {
+            tracing::warn!(organization = %begun.id, %error, "an effect that came too late may stand");
+        }
+    }
+
+    /// Puts right what an effect has disturbed that came too late, if it was overtaken: brings the container to
+    /// where the record says it is, or removes the accounts of an organization that is gone.
+    ///
+    /// A container has the same name and the same identity after a rename and its reverse, so no condition on
+    /// the effect itself can tell that it is late. What it does to others is nothing; what it does to its own
+    /// organization is undone here, or by the next operation, or when the store is tidied.
+    async fn try_make_good(&self, begun: &Organization) -> Result<()> {
+        let Some(operation) = begun.operation.as_deref() else { return Ok(()) };
+        let store = &self.store.organizations;
+        loop {
+            let Some(found) = store.get_organization(begun.id).await? else {
+                return self.remove_members(begun, operation.id).await.map(|_| ());
+            };
+            let is_ours =
+                |running: &Operation| running.id == operation.id && running.fence == operation.fence;
+            if found.operation.as_deref().is_some_and(is_ours) {
+                return Ok(());
+            }
+            let now = match self.idle(begun.id).await {
+                Err(error) if error.code() == ErrorCode::OrganizationNotFound => continue,
+                now => now?,
+            };
+            self.store.containers.settle_container(&now).await?;
+            let later = store.get_organization(begun.id).await?;
+            if later.is_some_and(|later| later.version == now.version) {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn take_steps(&self, mut organization: Organization) -> Result<Driven> {
         while let Some(operation) = organization.operation.clone() {
             let (kind, step) = (operation.kind().as_str(), operation.current_step());
             crash::point(kind, step.as_str(), "before");

@@ -38,6 +38,7 @@ fn owner() -> Account {
             role: Role::Owner,
             epoch: 0,
             since: at(1),
+            changed_at_version: 0,
         }],
         last_operation: None,
         created_at: at(1),

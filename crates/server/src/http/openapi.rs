@@ -110,6 +110,8 @@ const RULES: &[Rule] = &[
             E::NameTaken,
             E::EmailTaken,
             E::CapacityReached,
+            // It was made, and purged before the answer.
+            E::OrganizationNotFound,
             E::TooManyAttempts,
             HASHING,
             E::InvalidHeader,
@@ -167,6 +169,7 @@ const RULES: &[Rule] = &[
             E::NameTaken,
             E::EmailTaken,
             E::CapacityReached,
+            E::OrganizationNotFound,
             HASHING,
             E::InvalidHeader,
             E::IdempotencyInProgress,

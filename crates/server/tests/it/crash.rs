@@ -21,19 +21,21 @@ mod load;
 mod several;
 
 /// A start, with everything that was under way finished.
-const RECOVERY: Duration = Duration::from_secs(5);
+pub const RECOVERY: Duration = Duration::from_secs(5);
+/// The same where each step waits for another process, on a machine that has much to do.
+pub const RECOVERY_ON_MONGODB: Duration = Duration::from_secs(20);
 /// What the tests change, and what it may become.
-const SUBJECT: &str = "Subject Org";
-const RENAMED: &str = "Renamed Org";
-const SUBJECT_EMAIL: &str = "owner@subject.example";
+pub const SUBJECT: &str = "Subject Org";
+pub const RENAMED: &str = "Renamed Org";
+pub const SUBJECT_EMAIL: &str = "owner@subject.example";
 const OTHER_EMAIL: &str = "other@subject.example";
 const OTHER_PASSWORD: &str = "another horse battery";
 /// Those that nobody changes: in use, suspended, deleted.
-const NEIGHBOURS: [&str; 3] = ["Neighbour One", "Neighbour Two", "Neighbour Three"];
+pub const NEIGHBOURS: [&str; 3] = ["Neighbour One", "Neighbour Two", "Neighbour Three"];
 
 /// A change that is killed, and what must come of it.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Case {
+pub enum Case {
     Create,
     CreateWithKey,
     Rename,
@@ -52,7 +54,7 @@ enum Case {
 
 /// What a change came to.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Came {
+pub enum Came {
     /// To nothing: everything is as it was.
     Undone,
     /// To its end.
@@ -61,14 +63,14 @@ enum Came {
 
 /// What must be found.
 #[derive(Clone, Copy)]
-struct Expected {
-    came: Came,
+pub struct Expected {
+    pub came: Came,
     /// How many entries the log has of it.
-    logged: usize,
+    pub logged: usize,
 }
 
 impl Case {
-    const ALL: [Self; 12] = [
+    pub const ALL: [Self; 12] = [
         Self::Create,
         Self::CreateWithKey,
         Self::Rename,
@@ -84,7 +86,7 @@ impl Case {
     ];
 
     /// The name of its operation in crash points and in the log.
-    fn operation(self) -> &'static str {
+    pub fn operation(self) -> &'static str {
         match self {
             Self::Create | Self::CreateWithKey => "create",
             Self::Rename | Self::RenameWithCredentials | Self::RenameRefused => "rename",
@@ -97,12 +99,12 @@ impl Case {
         }
     }
 
-    fn is_refused(self) -> bool {
+    pub fn is_refused(self) -> bool {
         matches!(self, Self::RenameRefused | Self::RestoreRefused)
     }
 
     /// The crash points on its way. A refused change skips the steps between its refusal and its record.
-    fn points(self) -> Vec<String> {
+    pub fn points(self) -> Vec<String> {
         let operation = format!("{}.", self.operation());
         let skipped = ["move_container", "show_container"];
         let mut points: Vec<String> =
@@ -112,7 +114,7 @@ impl Case {
     }
 
     /// What must be found after a crash at `point`: once the intent is saved, it is carried to its end.
-    fn after(self, point: &str) -> Expected {
+    pub fn after(self, point: &str) -> Expected {
         let began = !point.ends_with(".intent.before");
         let came = if began && !self.is_refused() { Came::Done } else { Came::Undone };
         Expected { came, logged: usize::from(began) }
@@ -126,7 +128,7 @@ impl Case {
     }
 
     /// The request that begins it.
-    fn request(self, world: &World) -> Request {
+    pub fn request(self, world: &World) -> Request {
         let subject = world.subject();
         let operators = |method, path: &str, body| Request {
             method,
@@ -233,7 +235,7 @@ impl Case {
 
 /// A request as data, so that it can be sent again.
 #[derive(Clone)]
-struct Request {
+pub struct Request {
     method: Method,
     path: String,
     body: Option<Value>,
@@ -247,7 +249,7 @@ impl Request {
     const OF_OPERATOR: Self =
         Self { method: Method::GET, path: String::new(), body: None, token: None, key: None };
 
-    async fn send(&self, server: &Server) -> reqwest::Result<Answer> {
+    pub async fn send(&self, server: &Server) -> reqwest::Result<Answer> {
         let mut client = match self.token.as_deref() {
             None => server.operator(),
             Some("") => server.client(),
@@ -263,28 +265,28 @@ impl Request {
 
 /// Tokens of the subject's owner, from two sign-ins.
 #[derive(Clone, Default)]
-struct Tokens {
+pub struct Tokens {
     asking: String,
     other: String,
 }
 
 /// A subject and its neighbours, each with documents.
-struct World {
-    place: Place,
+pub struct World {
+    pub place: Place,
     /// By name, as they were created.
-    ids: BTreeMap<String, String>,
-    documents: BTreeMap<String, BTreeSet<String>>,
+    pub ids: BTreeMap<String, String>,
+    pub documents: BTreeMap<String, BTreeSet<String>>,
     tokens: Tokens,
 }
 
 impl World {
     /// The neighbours, and the subject in the state that `case` begins from.
-    async fn before(case: Case) -> Self {
+    pub async fn before(case: Case) -> Self {
         Self::at(Place::new(), case).await
     }
 
     /// The same, at a place of its own.
-    async fn at(place: Place, case: Case) -> Self {
+    pub async fn at(place: Place, case: Case) -> Self {
         let (ids, documents, tokens) = Default::default();
         let mut world = Self { place, ids, documents, tokens };
         let server = Launch::on(&world.place).start();
@@ -314,7 +316,7 @@ impl World {
     }
 
     /// Another one, the same to the byte (but for the identities of containers, where engines give them).
-    fn copy(&self) -> Self {
+    pub fn copy(&self) -> Self {
         let (ids, documents) = (self.ids.clone(), self.documents.clone());
         Self { place: self.place.copy(), ids, documents, tokens: self.tokens.clone() }
     }
@@ -324,12 +326,12 @@ impl World {
         self.ids.insert(name.to_owned(), body["id"].as_str().unwrap().to_owned());
     }
 
-    fn path_of(&self, name: &str) -> String {
+    pub fn path_of(&self, name: &str) -> String {
         format!("/v1/organizations/{}", self.ids[name])
     }
 
     /// The path of the subject, if it was created.
-    fn subject(&self) -> String {
+    pub fn subject(&self) -> String {
         self.ids.get(SUBJECT).map(|id| format!("/v1/organizations/{id}")).unwrap_or_default()
     }
 
@@ -341,7 +343,7 @@ impl World {
         server.crashed().await;
     }
 
-    async fn recover(&self) -> Server {
+    pub async fn recover(&self) -> Server {
         recovered(&self.place).await
     }
 
@@ -360,7 +362,7 @@ impl World {
     }
 
     /// Expects everything to be as it must be after `case`, begun from `before`.
-    async fn expect(&self, case: Case, expected: Expected, before: &Snapshot, server: &Server) {
+    pub async fn expect(&self, case: Case, expected: Expected, before: &Snapshot, server: &Server) {
         let came = expected.came;
         let after = Snapshot::sound(&self.place);
         for name in NEIGHBOURS {
@@ -411,7 +413,7 @@ impl World {
     }
 
     /// Sends the request once more, as a client does that got no answer.
-    async fn ask_again(&self, case: Case, found: Expected, server: &Server) -> Expected {
+    pub async fn ask_again(&self, case: Case, found: Expected, server: &Server) -> Expected {
         let answer = case.request(self).send(server).await.unwrap();
         let (status, code) = case.answer_again(found.came);
         assert_eq!(answer.status.as_u16(), status, "{answer}");
@@ -523,14 +525,15 @@ fn every_crash_point_belongs_to_a_case() {
 }
 
 /// Starts the service after a crash and waits until nothing is under way any more.
-async fn recovered(place: &Place) -> Server {
+pub async fn recovered(place: &Place) -> Server {
     // Where a process could be beside it, the service would wait for them to run out by themselves.
     place.end_leases();
+    let patience = if place.database().is_none() { RECOVERY } else { RECOVERY_ON_MONGODB };
     let began = Instant::now();
     let server = Launch::on(place).start();
     loop {
         let (running, took) = (running_operations(place), began.elapsed());
-        assert!(took < RECOVERY, "{running} are not recovered after {took:?}: {}", server.log());
+        assert!(took < patience, "{running} are not recovered after {took:?}: {}", server.log());
         if running == 0 {
             return server;
         }
@@ -543,7 +546,7 @@ async fn token(client: &Client) -> String {
     client.post("/admin/login", &body).await.ok()["access_token"].as_str().unwrap().to_owned()
 }
 
-async fn operate(server: &Server, method: Method, path: &str) {
+pub async fn operate(server: &Server, method: Method, path: &str) {
     server.operator().send(method, path, None).await.ok();
 }
 

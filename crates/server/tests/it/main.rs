@@ -1,6 +1,7 @@
 //! The service as its callers see it: one binary, so that it links once.
 
 #![expect(clippy::unwrap_used, reason = "whatever is not there fails the test, in its helpers too")]
+#![allow(dead_code, reason = "the tests that are not here use the rest of what tests stand on")]
 
 mod bad_input;
 mod classic;

@@ -7,6 +7,8 @@
 #![allow(dead_code, reason = "the tests that are not here use the rest of what tests stand on")]
 
 mod bad_input;
+#[cfg(feature = "crash-points")]
+mod chaos;
 mod classic;
 mod concurrency;
 #[cfg(feature = "crash-points")]

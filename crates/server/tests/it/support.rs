@@ -2,12 +2,14 @@
 
 pub mod app;
 pub mod browser;
+pub mod chance;
 pub mod checker;
 pub mod client;
 pub mod given;
 pub mod mongodb;
 pub mod place;
 pub mod process;
+pub mod proxy;
 pub mod raw;
 pub mod records;
 pub mod schema;

@@ -64,6 +64,13 @@ impl Containers for MongoDb {
         }
     }
 
+    async fn settle_container(&self, organization: &Organization) -> Result<()> {
+        match organization.placement {
+            Placement::Collection => Ok(self.settle_collection(organization).await?),
+            Placement::Database | Placement::Shared => Ok(()),
+        }
+    }
+
     async fn count_documents(&self, organization: &Organization) -> Result<u64> {
         Ok(match organization.placement {
             Placement::Collection => self.count_collection(organization).await?,

@@ -76,6 +76,10 @@ impl Containers for Sqlite {
         Ok(())
     }
 
+    async fn settle_container(&self, _organization: &Organization) -> Result<()> {
+        Ok(())
+    }
+
     async fn count_documents(&self, organization: &Organization) -> Result<u64> {
         let id = organization.id;
         self.on_files(move |files| files.count(id)).await

@@ -130,8 +130,13 @@ pub fn account(email: &str) -> Account {
 
 /// The same account as a member of these organizations.
 pub fn member(account: Account, organizations: &[OrganizationId]) -> Account {
-    let membership =
-        |id: &OrganizationId| Membership { organization_id: *id, role: Role::Owner, epoch: 2, since: START };
+    let membership = |id: &OrganizationId| Membership {
+        organization_id: *id,
+        role: Role::Owner,
+        epoch: 2,
+        since: START,
+        changed_at_version: 0,
+    };
     Account { memberships: organizations.iter().map(membership).collect(), ..account }
 }
 

@@ -32,7 +32,7 @@ impl App {
             }
             (Step::ChangeCredentials, Arguments::Rename { credentials, .. }) => match credentials {
                 Some((account, change)) => {
-                    refusable(self.change_credentials_as(operation.id, *account, change).await)
+                    refusable(self.change_credentials_as(organization, operation.id, *account, change).await)
                 }
                 None => Ok(Observed::Done),
             },
@@ -52,11 +52,11 @@ impl App {
                 containers.drop_container(organization).await?;
                 Ok(Observed::Done)
             }
-            (Step::ReleaseEmails, _) => self.release_emails(organization.id, operation.id).await,
+            (Step::ReleaseEmails, _) => self.release_emails(organization, operation.id).await,
             (Step::ReserveEmails, Arguments::Restore { owner_email, .. }) => {
                 refusable(self.reserve_emails(organization, operation.id, owner_email.as_ref()).await)
             }
-            (Step::RemoveMembers, _) => self.remove_members(organization.id, operation.id).await,
+            (Step::RemoveMembers, _) => self.remove_members(organization, operation.id).await,
             (Step::Record, _) => {
                 let record = OperationRecord::finished(organization, operation, self.now());
                 self.store.operations.insert_operation(&record).await.map(|_| Observed::Done)
@@ -69,11 +69,12 @@ impl App {
 
     async fn change_credentials_as(
         &self,
+        organization: &Organization,
         operation: OperationId,
         id: AccountId,
         change: &CredentialChange,
     ) -> Result<()> {
-        self.edit_account(id, operation, |account| {
+        self.edit_account(id, organization, operation, |account| {
             if account.credential_epoch != change.credential_epoch {
                 return Err(ErrorCode::TokenRevoked.into());
             }
@@ -83,12 +84,12 @@ impl App {
     }
 
     /// Frees the addresses of accounts whose every organization is deleted now.
-    async fn release_emails(&self, organization: OrganizationId, operation: OperationId) -> Result<Observed> {
-        for account in self.members_of(organization).await? {
-            if self.belongs_elsewhere(&account, organization).await? {
+    async fn release_emails(&self, organization: &Organization, operation: OperationId) -> Result<Observed> {
+        for account in self.members_of(organization.id).await? {
+            if self.belongs_elsewhere(&account, organization.id).await? {
                 continue;
             }
-            self.edit_account(account.id, operation, |account| {
+            self.edit_account(account.id, organization, operation, |account| {
                 let mut next = account.successor(self.now());
                 next.email_key = None;
                 Ok(account.email_key.is_some().then_some(next))
@@ -106,7 +107,7 @@ impl App {
         operation: OperationId,
         owner_email: Option<&EmailAddress>,
     ) -> Result<()> {
-        self.edit_account(organization.owner_id, operation, |account| {
+        self.edit_account(organization.owner_id, organization, operation, |account| {
             if account.email_key.is_some() && owner_email.is_none() {
                 return Ok(None);
             }
@@ -117,7 +118,7 @@ impl App {
         })
         .await?;
         for member in self.members_of(organization.id).await? {
-            let reserved = self.edit_account(member.id, operation, |account| {
+            let reserved = self.edit_account(member.id, organization, operation, |account| {
                 let mut next = account.successor(self.now());
                 next.email_key = Some(account.email.key());
                 Ok(account.email_key.is_none().then_some(next))
@@ -130,13 +131,19 @@ impl App {
         Ok(())
     }
 
-    async fn remove_members(&self, organization: OrganizationId, operation: OperationId) -> Result<Observed> {
-        while !self.store.sessions.delete_sessions_of(organization, PAGE_MAX_ITEMS).await?.is_empty() {}
-        for member in self.members_of(organization).await? {
-            if member.memberships.iter().any(|m| m.organization_id != organization) {
-                self.edit_account(member.id, operation, |account| {
+    /// Removes what an organization that is gone has left among accounts and sessions.
+    pub(super) async fn remove_members(
+        &self,
+        organization: &Organization,
+        operation: OperationId,
+    ) -> Result<Observed> {
+        let id = organization.id;
+        while !self.store.sessions.delete_sessions_of(id, PAGE_MAX_ITEMS).await?.is_empty() {}
+        for member in self.members_of(id).await? {
+            if member.memberships.iter().any(|m| m.organization_id != id) {
+                self.edit_account(member.id, organization, operation, |account| {
                     let mut next = account.successor(self.now());
-                    next.memberships.retain(|m| m.organization_id != organization);
+                    next.memberships.retain(|m| m.organization_id != id);
                     Ok(Some(next))
                 })
                 .await?;
@@ -170,20 +177,22 @@ impl App {
     }
 
     /// Changes an account once for this operation: `edit` gives its next version, or nothing to leave it.
-    /// An account that is gone, or already carries this operation's mark, is left as it is.
+    /// An account that is gone, or already carries this operation's mark or that of a later one of the same
+    /// organization, is left as it is.
     async fn edit_account(
         &self,
         id: AccountId,
+        organization: &Organization,
         operation: OperationId,
         edit: impl Fn(&Account) -> Result<Option<Account>> + Send,
     ) -> Result<()> {
         loop {
             let Some(account) = self.store.accounts.get_account(id).await? else { return Ok(()) };
-            if account.last_operation == Some(operation) {
+            if account.last_operation == Some(operation) || account.is_ahead_of(organization) {
                 return Ok(());
             }
             let Some(mut next) = edit(&account)? else { return Ok(()) };
-            next.last_operation = Some(operation);
+            next.mark(organization, operation);
             if self.store.accounts.update_account(&next).await? == Written::Done {
                 return Ok(());
             }

@@ -5,6 +5,7 @@
 //! A failed run is repeated with the seed it has printed: `TENANTRY_TEST_SEED=…`.
 
 use super::recovered;
+use crate::support::chance::Chance;
 use crate::support::checker::{Snapshot, put_documents};
 use crate::support::client::{Answer, Client};
 use crate::support::given::{PASSWORD, credentials, encoded, new_organization};
@@ -13,7 +14,6 @@ use crate::support::process::{Launch, Server};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 use tokio::task::JoinSet;
 
@@ -59,7 +59,7 @@ async fn load_and_kill(place: &Place, workers: Vec<Worker>, after: u64) -> Vec<W
     }
     let mut reading = JoinSet::new();
     for number in 0..READERS {
-        reading.spawn(read(server.client(), Chance(number as u64 + 1)));
+        reading.spawn(read(server.client(), Chance::new(number as u64 + 1)));
     }
     tokio::time::sleep(Duration::from_millis(after)).await;
     server.kill().await;
@@ -201,7 +201,7 @@ struct Worker {
 
 impl Worker {
     fn new(number: usize, seed: u64) -> Self {
-        let chance = Chance(seed);
+        let chance = Chance::new(seed);
         Self {
             number,
             chance,
@@ -395,34 +395,4 @@ fn sign_in(known: &Known) -> Sent {
 
 fn name(worker: usize, number: usize) -> String {
     format!("Load {worker} {number}")
-}
-
-/// Numbers that look random and come again with the same seed (SplitMix64).
-struct Chance(u64);
-
-impl Chance {
-    /// Seeded by `TENANTRY_TEST_SEED` or, without it, by nobody knows what; either is printed.
-    fn of_this_run() -> Self {
-        #[expect(clippy::disallowed_methods, reason = "no setting: it repeats a test")]
-        let given = std::env::var("TENANTRY_TEST_SEED").ok();
-        let seed = given.map_or_else(|| RandomState::new().hash_one(0), |text| text.parse().unwrap());
-        println!("TENANTRY_TEST_SEED={seed}");
-        Self(seed)
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, end: u64) -> u64 {
-        self.next() % end
-    }
-
-    fn between(&mut self, start: u64, end: u64) -> u64 {
-        start + self.below(end - start)
-    }
 }

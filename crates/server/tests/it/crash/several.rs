@@ -1,7 +1,7 @@
 //! Crashes that meet more than one operation: creates that compete for an address, a delete that goes on to
 //! purge, and so many changes under way that recovery has to be quick about each.
 
-use super::{Case, NEIGHBOURS, RECOVERY, SUBJECT, World, id_of, recovered};
+use super::{Case, NEIGHBOURS, RECOVERY_ON_MONGODB, SUBJECT, World, id_of, recovered};
 use crate::support::checker::Snapshot;
 use crate::support::client::Answer;
 use crate::support::given::{email_for, new_organization};
@@ -111,7 +111,7 @@ async fn a_delete_that_goes_on_to_purge_ends_there_wherever_the_service_is_kille
         let began = Instant::now();
         let server = world.recover().await;
         while Snapshot::read(&world.place).organization(&subject).is_some() {
-            assert!(began.elapsed() < RECOVERY, "{point}: not purged after {:?}", began.elapsed());
+            assert!(began.elapsed() < RECOVERY_ON_MONGODB, "{point}: not purged after {:?}", began.elapsed());
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         server.stop().await;
@@ -128,7 +128,7 @@ async fn a_delete_that_goes_on_to_purge_ends_there_wherever_the_service_is_kille
 }
 
 #[tokio::test]
-async fn a_thousand_changes_under_way_are_finished_within_five_seconds() {
+async fn a_thousand_changes_under_way_are_soon_finished() {
     const CHANGES: usize = 1000;
     let place = Place::new();
     let server = Launch::on(&place).start();

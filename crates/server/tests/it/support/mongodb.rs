@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::LazyLock;
 use std::sync::mpsc::channel;
+use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 
 /// A runtime apart from those of the tests, which end with them.
@@ -48,9 +49,12 @@ impl Database {
         Self { client: CLIENT.clone(), uri: uri(), name: new_name(), is_shared: true }
     }
 
-    /// One that is not there yet, on a server of the test's own.
+    /// One that is not there yet, on a server of the test's own. What the test writes there survives a kill of
+    /// the server, too.
     pub fn at(uri: &str) -> Self {
-        Self { client: connect(uri), uri: uri.to_owned(), name: new_name(), is_shared: false }
+        let separator = if uri.contains('?') { '&' } else { '?' };
+        let client = connect(&format!("{uri}/{separator}w=majority&journal=true").replace("/&", "&"));
+        Self { client, uri: uri.to_owned(), name: new_name(), is_shared: false }
     }
 
     /// Another one with the same in it, on the same server.
@@ -80,6 +84,20 @@ impl Database {
             }
         });
         copy
+    }
+
+    /// Waits until its server answers again.
+    pub fn wait_until_there(&self) {
+        let database = self.client.database(&self.name);
+        run(async move {
+            for _ in 0..200 {
+                if database.run_command(doc! { "ping": 1 }).await.is_ok() {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            panic!("the server does not come back");
+        });
     }
 
     /// The connection string of its server.

@@ -29,6 +29,11 @@ pub trait Kept {
     fn database(&self) -> Option<&Database> {
         None
     }
+
+    /// The flags that lead the service there.
+    fn flags(&self) -> Vec<String> {
+        flags(self)
+    }
 }
 
 /// A data directory of the embedded engine.
@@ -50,6 +55,7 @@ impl Kept for PathBuf {
 pub struct Place {
     directory: Arc<TempDir>,
     database: Option<Arc<Database>>,
+    more_flags: Vec<String>,
 }
 
 impl Place {
@@ -72,14 +78,21 @@ impl Place {
     }
 
     fn with(database: Option<Database>) -> Self {
-        Self { directory: Arc::new(TempDir::new().unwrap()), database: database.map(Arc::new) }
+        let directory = Arc::new(TempDir::new().unwrap());
+        Self { directory, database: database.map(Arc::new), more_flags: Vec::new() }
+    }
+
+    /// The same, with a flag for every service that is started on it.
+    pub fn flag(mut self, flag: &str) -> Self {
+        self.more_flags.push(flag.to_owned());
+        self
     }
 
     /// Another one with the same in it. Only while no service runs on it.
     pub fn copy(&self) -> Self {
         let copy = Self::with(self.database().map(Database::copy));
         copy_directory(&self.data_dir(), &copy.data_dir());
-        copy
+        Self { more_flags: self.more_flags.clone(), ..copy }
     }
 
     /// The data directory.
@@ -90,6 +103,11 @@ impl Place {
     /// The database, where there is one.
     pub fn database(&self) -> Option<&Database> {
         self.database.as_deref()
+    }
+
+    /// The flags that lead the service here.
+    pub fn flags(&self) -> Vec<String> {
+        [flags(self), self.more_flags.clone()].concat()
     }
 
     /// Ends the leases of whoever is at work, or was. Where others may be beside it, nobody is taken for dead
@@ -104,11 +122,6 @@ impl Place {
             });
         }
     }
-
-    /// The flags that lead the service here.
-    pub fn flags(&self) -> Vec<String> {
-        flags(self)
-    }
 }
 
 impl Kept for Place {
@@ -119,10 +132,14 @@ impl Kept for Place {
     fn database(&self) -> Option<&Database> {
         Self::database(self)
     }
+
+    fn flags(&self) -> Vec<String> {
+        Self::flags(self)
+    }
 }
 
-/// The flags that lead the service to what is kept there.
-pub fn flags(kept: &(impl Kept + ?Sized)) -> Vec<String> {
+/// The flags that every service needs to be led there.
+fn flags(kept: &(impl Kept + ?Sized)) -> Vec<String> {
     let mut flags = vec![format!("--data-dir={}", kept.data_dir().display())];
     if let Some(database) = kept.database() {
         flags.push(format!("--mongo-uri={}", database.uri()));

@@ -2,7 +2,7 @@
 //! exit codes, and what it prints.
 
 use super::client::Client;
-use super::place::{Kept, flags};
+use super::place::Kept;
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
@@ -30,7 +30,7 @@ pub struct Launch {
 impl Launch {
     /// On what is kept there, on any free port, with throttling off.
     pub fn on(kept: &(impl Kept + ?Sized)) -> Self {
-        let mut flags = flags(kept);
+        let mut flags = kept.flags();
         flags.extend(["--port=0".to_owned(), "--rate-limit=off".to_owned()]);
         Self { data_dir: kept.data_dir(), flags, environment: Vec::new() }
     }
@@ -62,7 +62,7 @@ impl Launch {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let stdout = lines(child.stdout.take().unwrap());
+        let stdout = Mutex::new(lines(child.stdout.take().unwrap()));
         let stderr = Collected::of(child.stderr.take().unwrap());
         Process { child, stdout, stderr, data_dir: self.data_dir.clone() }
     }
@@ -84,7 +84,7 @@ impl Launch {
 /// A process that may not listen yet.
 pub struct Process {
     child: Child,
-    stdout: Receiver<String>,
+    stdout: Mutex<Receiver<String>>,
     stderr: Collected,
     data_dir: PathBuf,
 }
@@ -100,7 +100,7 @@ impl Process {
     /// Waits until it has said where it listens.
     #[track_caller]
     pub fn listening(self) -> Server {
-        let line = self.stdout.recv_timeout(PATIENCE);
+        let line = self.stdout.lock().unwrap().recv_timeout(PATIENCE);
         let Ok(line) = line else { panic!("the service does not start: {}", self.stderr.text()) };
         let address = line.rsplit("http://").next().unwrap().parse();
         let address = address.unwrap_or_else(|_| panic!("the first line names no address: {line}"));
@@ -129,6 +129,12 @@ impl Process {
     pub async fn crashed(self) {
         let ended = self.ended().await;
         assert_eq!(ended.status.signal(), Some(9), "it did not crash: {ended:?}");
+    }
+
+    /// Whether it has been stopped, as it does to itself where it is told to.
+    fn is_stopped(&self) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        stat.rsplit(')').next().unwrap().trim_start().starts_with('T')
     }
 
     fn signal(&self, signal: Signal) {
@@ -182,6 +188,25 @@ impl Server {
     /// Ends it as a power cut would, and waits until it has gone.
     pub async fn kill(self) {
         self.process.kill().await;
+    }
+
+    /// Stops it: it keeps its connections and does nothing.
+    pub fn pause(&self) {
+        self.process.signal(Signal::STOP);
+    }
+
+    /// Lets it go on after it was stopped.
+    pub fn wake(&self) {
+        self.process.signal(Signal::CONT);
+    }
+
+    /// Waits until it has stopped itself at a crash point.
+    pub async fn stopped(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.process.is_stopped() {
+            assert!(Instant::now() < deadline, "it does not stop: {}", self.log());
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
     /// Waits until it has killed itself at a crash point.

@@ -112,6 +112,7 @@ impl Pack for Membership {
         to.number(place(&ROLES, &self.role));
         to.number(self.epoch.into());
         to.moment(self.since);
+        to.number(self.changed_at_version);
     }
 
     fn unpack(from: &mut Reader<'_>) -> Option<Self> {
@@ -120,6 +121,7 @@ impl Pack for Membership {
             role: at(&ROLES, from)?,
             epoch: from.small()?,
             since: from.moment()?,
+            changed_at_version: from.number()?,
         })
     }
 }

@@ -62,6 +62,7 @@ fn membership(number: u8, role: Role) -> Membership {
         role,
         epoch: 300,
         since: moment(2),
+        changed_at_version: u64::from(number),
     }
 }
 

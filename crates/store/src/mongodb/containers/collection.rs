@@ -77,6 +77,24 @@ impl MongoDb {
         if from == to {
             return Ok(());
         }
+        let from = match self.name_of(from, id).await? {
+            // Somebody who was overtaken has taken it there. As long as nobody has overtaken us, it is ours to move.
+            Some(actual) if actual != to => {
+                self.still_is(organization).await?;
+                actual
+            }
+            _ => from.to_owned(),
+        };
+        self.move_all(organization, &from, to, id).await
+    }
+
+    async fn move_all(
+        &self,
+        organization: &Organization,
+        from: &str,
+        to: &str,
+        id: ContainerId,
+    ) -> Attempt<()> {
         // First, so that the container itself says that there is still something to do; and once more, for one
         // that was made meanwhile.
         self.move_further(organization, from, to).await?;
@@ -98,6 +116,15 @@ impl MongoDb {
             }
         }
         Err(overtaken())
+    }
+
+    /// Its identity says which one it is, wherever it is.
+    pub(super) async fn settle_collection(&self, organization: &Organization) -> Attempt<()> {
+        let id = identity(organization)?;
+        let home = organization.naming.namespace.as_str();
+        let Some(actual) = self.name_of(home, id).await? else { return Ok(()) };
+        tracing::warn!(organization = %organization.id, collection = actual, "bringing a container back");
+        self.move_all(organization, &actual, home, id).await
     }
 
     pub(super) async fn count_collection(&self, organization: &Organization) -> Attempt<u64> {
@@ -159,6 +186,15 @@ impl MongoDb {
     async fn command(&self, command: Document) -> Attempt<()> {
         self.call(self.server.database().run_command(self.server.durably(command))).await?;
         Ok(())
+    }
+
+    /// What the collection of that UUID is called, if not `expected`.
+    async fn name_of(&self, expected: &str, id: ContainerId) -> Attempt<Option<String>> {
+        match self.aggregate(self.at(expected, id), &[doc! { "$limit": 1 }]).await {
+            Ok(_) => Ok(None),
+            Err(Failure::Elsewhere { actual: Some(actual) }) => Ok(Some(actual)),
+            Err(failure) => Err(failure),
+        }
     }
 
     /// The identity of the collection that has that name now.

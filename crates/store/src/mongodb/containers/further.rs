@@ -107,7 +107,7 @@ impl MongoDb {
     }
 
     /// Refuses to go on for an organization that has been changed since it was read.
-    async fn still_is(&self, organization: &Organization) -> Attempt<()> {
+    pub(super) async fn still_is(&self, organization: &Organization) -> Attempt<()> {
         let same =
             doc! { "_id": object_id(organization.id.as_bytes()), "version": integer(organization.version) };
         let find = self.organizations.find_one(same).projection(doc! { "_id": 1 });

@@ -37,7 +37,13 @@ impl MongoDb {
 
     async fn tidy_collection(&self, name: &str, id: ContainerId, tidied: &mut Tidied) -> Attempt<()> {
         let owner = self.find_one::<Organization>(&self.organizations, doc! { "container": uuid(id) });
-        if owner.await?.is_some() || self.is_further(name).await? {
+        if let Some(owner) = owner.await? {
+            if owner.operation.is_none() && owner.naming.namespace != name {
+                self.settle_collection(&owner).await?;
+            }
+            return Ok(());
+        }
+        if self.is_further(name).await? {
             return Ok(());
         }
         match self.judge(name, id).await? {

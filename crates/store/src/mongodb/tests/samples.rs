@@ -93,6 +93,7 @@ pub fn account() -> Account {
         role: Role::Owner,
         epoch: 2,
         since: NOW,
+        changed_at_version: 4,
     };
     Account {
         id: AccountId::from_bytes([1; 12]),

@@ -118,7 +118,12 @@ fn read_containers(
         let is_home = file.parent().unwrap().ends_with(&id[id.len().saturating_sub(2)..]);
         match kind {
             "db" if is_home => {
-                let container = open(&file);
+                let container = match try_open(&file) {
+                    Ok(container) => container,
+                    // A purge has removed it since it was listed.
+                    Err(_) if !file.exists() => continue,
+                    Err(error) => panic!("{} cannot be opened: {error}", file.display()),
+                };
                 problems.extend(unsound(&container, &name));
                 containers.insert(id.to_owned(), of_rows(id, dump(&container, &[])));
             }
@@ -208,9 +213,12 @@ fn shown(cell: &Cell) -> String {
 
 /// Opens a database as its owner does: somebody who only reads leaves files behind.
 fn open(file: &Path) -> Connection {
+    try_open(file).unwrap_or_else(|error| panic!("{} cannot be opened: {error}", file.display()))
+}
+
+fn try_open(file: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(file, flags)
-        .unwrap_or_else(|error| panic!("{} cannot be opened: {error}", file.display()));
-    connection.busy_timeout(Duration::from_secs(10)).unwrap();
-    connection
+    let connection = Connection::open_with_flags(file, flags)?;
+    connection.busy_timeout(Duration::from_secs(10))?;
+    Ok(connection)
 }

@@ -1,0 +1,77 @@
+//! Faults that a database server beside the service brings with it: instances that sleep while others go on,
+//! servers that die, freeze and change their roles, connections that break at the worst moment. The changes are
+//! those of [`crate::crash`], and so is what must come of them.
+//!
+//! What a newcomer gets wrong: a lease is a promise of progress and of nothing else. The tests end leases as they
+//! like, also of those who are at work, and nothing may come of it but that somebody stops in silence.
+
+#![expect(clippy::print_stdout, reason = "a run says what it has met")]
+
+mod paused;
+mod point_faults;
+
+use crate::crash::{Case, World};
+use crate::support::chance::Chance;
+use crate::support::checker::Snapshot;
+use crate::support::client::Answer;
+use crate::support::place::Place;
+use crate::support::process::{Launch, Server};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::task::JoinHandle;
+
+/// How long an instance may take to clear up on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Waits until all that is kept is sound, as long as an instance may take to clear up, and expects it to be.
+async fn sound_at_last(place: &Place) -> Snapshot {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let found = Snapshot::read(place);
+        if found.problems().is_empty() || Instant::now() > deadline {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Snapshot::sound(place)
+}
+
+/// One of `share` points, by chance, and at least one; all of them if `TENANTRY_CHAOS` is `all`.
+fn sample(mut points: Vec<String>, share: usize) -> Vec<String> {
+    #[expect(clippy::disallowed_methods, reason = "no setting: how much a test run takes on itself")]
+    let is_all = std::env::var("TENANTRY_CHAOS").is_ok_and(|much| much == "all");
+    if is_all {
+        return points;
+    }
+    let mut chance = Chance::of_this_run();
+    let kept = points.len().div_ceil(share);
+    while points.len() > kept {
+        points.remove(chance.below(points.len() as u64) as usize);
+    }
+    points
+}
+
+/// An instance that has stopped in the middle of a request.
+struct Asleep {
+    server: Arc<Server>,
+    request: JoinHandle<Answer>,
+}
+
+impl Asleep {
+    /// Sends the request that begins `case` to an instance that stops at `point`.
+    async fn at(world: &World, case: Case, point: &str, launch: &Launch) -> Self {
+        let server = Arc::new(launch.clone().env("TENANTRY_STOP_AT", point).start());
+        let (request, there) = (case.request(world), Arc::clone(&server));
+        let request = tokio::spawn(async move { request.send(&there).await.unwrap() });
+        server.stopped().await;
+        Self { server, request }
+    }
+
+    /// Lets it go on, and waits until it has answered; whatever that is, it must be an answer.
+    async fn wake(self) -> Answer {
+        self.server.wake();
+        let answer = self.request.await.unwrap();
+        Arc::into_inner(self.server).unwrap().stop().await;
+        answer
+    }
+}

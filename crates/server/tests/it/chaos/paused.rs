@@ -1,0 +1,147 @@
+//! An instance is stopped at a named point, longer than its lease lasts. Another one goes on with its operation
+//! and finishes it; then the world goes on, and then the first one wakes and believes that nothing has happened.
+
+use super::{Asleep, sample, sound_at_last};
+use crate::crash::{Case, NEIGHBOURS, RENAMED, SUBJECT, World};
+use crate::support::checker::{Snapshot, put_documents};
+use crate::support::given::new_organization;
+use crate::support::process::{Launch, Server};
+use serde_json::json;
+
+/// What the organization is called when its names are given to others.
+const ELSEWHERE: &str = "Elsewhere Org";
+
+/// Gives the names that the subject had, and might have had, to others with documents of their own; who they are.
+async fn give_names_away(world: &World, server: &Server) -> Vec<String> {
+    let found = Snapshot::read(&world.place);
+    if let Some(subject) = found.named(SUBJECT).or(found.named(RENAMED)) {
+        let path = format!("/v1/organizations/{}", subject["id"].as_str().unwrap());
+        server.operator().patch(&path, &json!({ "organization_name": ELSEWHERE })).await.ok();
+    }
+    let mut given = Vec::new();
+    for (name, email) in [(SUBJECT, "next@subject.example"), (RENAMED, "next@renamed.example")] {
+        let made = server.client().post("/org/create", &new_organization(name, email)).await.created();
+        let id = made["id"].as_str().unwrap().to_owned();
+        put_documents(&world.place, &id, 3);
+        given.push(id);
+    }
+    given
+}
+
+/// Expects that nobody has touched what belongs to those.
+fn assert_untouched(before: &Snapshot, after: &Snapshot, ids: impl Iterator<Item = String>) {
+    for id in ids {
+        assert_eq!(before.belongings(&id), after.belongings(&id), "{id} has changed");
+    }
+}
+
+/// Stops an instance at `point` of `case`, and wakes it when its names are others'.
+async fn names_are_others_when_it_wakes(world: World, case: Case, point: &str) {
+    let before = Snapshot::sound(&world.place);
+    let asleep = Asleep::at(&world, case, point, &Launch::on(&world.place)).await;
+    let other = world.recover().await;
+    world.expect(case, case.after(point), &before, &other).await;
+    let given = give_names_away(&world, &other).await;
+    let before = Snapshot::sound(&world.place);
+
+    let answer = asleep.wake().await;
+    other.stop().await;
+    let last = world.recover().await;
+    let after = sound_at_last(&world.place).await;
+    last.stop().await;
+    let neighbours = NEIGHBOURS.map(|name| world.ids[name].clone());
+    assert_untouched(&before, &after, given.into_iter().chain(neighbours));
+    if point.ends_with(".intent.before") {
+        return;
+    }
+    // The answer tells what was done, or that it is not known; it changes nothing.
+    assert_untouched(&before, &after, world.ids.get(SUBJECT).cloned().into_iter());
+    let status = answer.status.as_u16();
+    assert!(status < 300 || case.is_refused() || [404, 503].contains(&status), "{answer}");
+}
+
+/// The change that takes back what `case` has done, for the organization of that id.
+async fn take_back(case: Case, id: &str, server: &Server) {
+    let path = format!("/v1/organizations/{id}");
+    let operator = server.operator();
+    let post = async |what: &str| operator.post_empty(&format!("{path}/{what}")).await;
+    match case {
+        Case::Create | Case::CreateWithKey => {
+            operator.delete(&path).await.ok();
+            post("purge").await;
+        }
+        Case::Rename | Case::RenameWithCredentials => {
+            operator.patch(&path, &json!({ "organization_name": SUBJECT })).await.ok();
+        }
+        Case::Update => {
+            operator.patch(&path, &json!({ "delete_protection": false })).await.ok();
+        }
+        Case::Suspend => drop(post("reactivate").await.ok()),
+        Case::Reactivate => drop(post("suspend").await.ok()),
+        Case::Delete => drop(post("restore").await.ok()),
+        Case::Restore => drop(operator.delete(&path).await.ok()),
+        // Of a refused change nothing is left, and a purged organization does not come back.
+        Case::RenameRefused | Case::RestoreRefused | Case::Purge => {}
+    }
+}
+
+/// Stops an instance at `point` of `case`, and wakes it when the change was made and taken back: the container
+/// has the name again that the sleeper knows, the account is free or taken again as the sleeper knows it.
+async fn all_is_as_it_was_when_it_wakes(world: World, case: Case, point: &str) {
+    let asleep = Asleep::at(&world, case, point, &Launch::on(&world.place)).await;
+    let other = world.recover().await;
+    let subject = Snapshot::sound(&world.place).named(SUBJECT).map(|found| found["id"].clone());
+    let subject = world.ids.get(SUBJECT).cloned().or(subject.and_then(|id| id.as_str().map(str::to_owned)));
+    let subject = subject.unwrap();
+    take_back(case, &subject, &other).await;
+    let before = sound_at_last(&world.place).await;
+
+    asleep.wake().await;
+    other.stop().await;
+    let last = world.recover().await;
+    let after = sound_at_last(&world.place).await;
+    last.stop().await;
+    let neighbours = NEIGHBOURS.map(|name| world.ids[name].clone());
+    assert_untouched(&before, &after, neighbours.into_iter().chain([subject]));
+}
+
+macro_rules! cases {
+    ($($name:ident: $case:ident;)*) => {$(
+        mod $name {
+            use super::*;
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn harms_nobody_who_has_its_names_when_its_instance_wakes() {
+                let template = World::before(Case::$case).await;
+                for point in sample(Case::$case.points(), 3) {
+                    println!("{point}");
+                    names_are_others_when_it_wakes(template.copy(), Case::$case, &point).await;
+                }
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn is_done_once_when_its_instance_wakes_after_it_was_taken_back() {
+                let template = World::before(Case::$case).await;
+                for point in sample(Case::$case.points().split_off(1), 3) {
+                    println!("{point}");
+                    all_is_as_it_was_when_it_wakes(template.copy(), Case::$case, &point).await;
+                }
+            }
+        }
+    )*};
+}
+
+cases! {
+    a_create: Create;
+    a_create_with_an_idempotency_key: CreateWithKey;
+    a_rename: Rename;
+    a_rename_with_new_credentials: RenameWithCredentials;
+    a_rename_that_is_refused: RenameRefused;
+    an_update: Update;
+    a_suspension: Suspend;
+    a_reactivation: Reactivate;
+    a_delete: Delete;
+    a_restore: Restore;
+    a_restore_that_is_refused: RestoreRefused;
+    a_purge: Purge;
+}

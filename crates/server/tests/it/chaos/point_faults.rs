@@ -1,0 +1,127 @@
+//! What is between the service and its records breaks at each named point: the server dies, or the connection is
+//! cut before the next request has reached it, or after it has carried that out and before its answer.
+
+use super::{Asleep, sample};
+use crate::crash::{Came, Case, Expected, World};
+use crate::support::chance::Chance;
+use crate::support::checker::Snapshot;
+use crate::support::place::Place;
+use crate::support::process::Launch;
+use crate::support::proxy::{Cut, Proxy};
+use std::time::Duration;
+use tenantry_mongod::Mongod;
+
+/// What happens while the service stands at a point.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Fault {
+    /// The server is killed, and comes back this many milliseconds after the service has gone on.
+    Kill(u64),
+    /// A connection is cut.
+    Cut(Cut),
+}
+
+/// A server that may be killed, and a way to it that may be cut.
+pub struct Surroundings {
+    mongod: Mongod,
+    proxy: Proxy,
+}
+
+impl Surroundings {
+    pub async fn new() -> Self {
+        let mongod = Mongod::start();
+        let proxy = Proxy::to(mongod.port()).await;
+        Self { mongod, proxy }
+    }
+
+    /// A place on that server, where calls are given up soon.
+    pub fn place(&self) -> Place {
+        Place::at(&self.mongod.uri()).flag("--mongo-timeout=2")
+    }
+
+    /// Brings `fault` down on an instance that stands at `point` of `case`, and looks what comes of it.
+    pub async fn meet(&mut self, world: &World, case: Case, point: &str, fault: Fault) {
+        let before = Snapshot::sound(&world.place);
+        let launch = Launch::on(&world.place).with(&format!("--mongo-uri={}", self.proxy.uri()));
+        let asleep = Asleep::at(world, case, point, &launch).await;
+        let database = world.place.database().unwrap();
+        let answer = match fault {
+            Fault::Cut(when) => {
+                let met = self.proxy.met().len();
+                self.proxy.cut(when);
+                let answer = asleep.wake().await;
+                println!("{point}: {when:?} of {:?}", &self.proxy.met()[met..]);
+                answer
+            }
+            Fault::Kill(away) => {
+                self.mongod.kill();
+                let waking = asleep.wake();
+                let (answer, ()) = tokio::join!(waking, async {
+                    tokio::time::sleep(Duration::from_millis(away)).await;
+                    self.mongod.restart();
+                    database.wait_until_there();
+                });
+                answer
+            }
+        };
+        let server = world.recover().await;
+        let found = Snapshot::sound(&world.place);
+        let logged = found.log().len() - before.log().len();
+        assert!(!answer.status.is_success() || logged > 0, "{answer}: and it has not happened");
+        assert!(logged > 0 || point.ends_with(".intent.before"), "it had begun and has not happened");
+        let came = if logged > 0 && !case.is_refused() { Came::Done } else { Came::Undone };
+        let expected = Expected { came, logged };
+        world.expect(case, expected, &before, &server).await;
+        let expected = world.ask_again(case, expected, &server).await;
+        world.expect(case, expected, &before, &server).await;
+        server.stop().await;
+        Snapshot::sound(&world.place);
+    }
+}
+
+/// Every point of `case`, or some, with each of `faults` by turns.
+async fn meet_everywhere(case: Case, faults: &[Fault]) {
+    let mut surroundings = Surroundings::new().await;
+    let template = World::at(surroundings.place(), case).await;
+    let mut chance = Chance::of_this_run();
+    for point in sample(case.points(), 4) {
+        let fault = *chance.pick(faults);
+        println!("{point}: {fault:?}");
+        surroundings.meet(&template.copy(), case, &point, fault).await;
+    }
+}
+
+const CUTS: [Fault; 2] = [Fault::Cut(Cut::BeforeRequest), Fault::Cut(Cut::BeforeAnswer)];
+const KILLS: [Fault; 2] = [Fault::Kill(0), Fault::Kill(2500)];
+
+macro_rules! cases {
+    ($($name:ident: $case:ident;)*) => {$(
+        mod $name {
+            use super::*;
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn is_whole_when_a_connection_is_cut() {
+                meet_everywhere(Case::$case, &CUTS).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn is_whole_when_the_server_is_killed() {
+                meet_everywhere(Case::$case, &KILLS).await;
+            }
+        }
+    )*};
+}
+
+cases! {
+    a_create: Create;
+    a_create_with_an_idempotency_key: CreateWithKey;
+    a_rename: Rename;
+    a_rename_with_new_credentials: RenameWithCredentials;
+    a_rename_that_is_refused: RenameRefused;
+    an_update: Update;
+    a_suspension: Suspend;
+    a_reactivation: Reactivate;
+    a_delete: Delete;
+    a_restore: Restore;
+    a_restore_that_is_refused: RestoreRefused;
+    a_purge: Purge;
+}
