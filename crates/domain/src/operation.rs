@@ -189,6 +189,15 @@ pub enum Arguments {
 }
 
 impl Arguments {
+    /// What the organization is to be called, if it gets a name.
+    #[must_use]
+    pub const fn naming(&self) -> Option<&Naming> {
+        match self {
+            Self::Rename { to, .. } | Self::Restore { to, .. } => Some(to),
+            _ => None,
+        }
+    }
+
     /// What sort of change they are for.
     #[must_use]
     pub const fn kind(&self) -> OperationKind {

@@ -223,6 +223,10 @@ pub trait Containers: Send + Sync {
     /// `/placement` if the engine has no such place; `capacity_reached` if there is no room for another one.
     async fn choose_placement(&self, asked: Option<Placement>) -> Result<Placement>;
 
+    /// Whether something is where a container of that visible name would go that is none of ours: never adopted,
+    /// removed or merged with.
+    async fn is_foreign(&self, placement: Placement, namespace: &str) -> Result<bool>;
+
     /// Where the container is now.
     fn locate(&self, organization: &Organization) -> Location;
 

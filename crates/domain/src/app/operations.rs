@@ -14,7 +14,7 @@ use crate::measure::OPERATIONS;
 use crate::operation::{
     Actor, Arguments, Observed, Operation, OperationRecord, OperationState, Refusal, Save, next_save,
 };
-use crate::organization::Organization;
+use crate::organization::{Naming, Organization, Placement};
 use crate::page::{Page, PageLimit};
 use crate::store::{Inserted, Written};
 use futures_util::future::join_all;
@@ -81,6 +81,9 @@ impl App {
             self.check_version(&current, expected).await?;
             let mut next = current.successor(self.now());
             let arguments = prepare(&mut next)?;
+            if let Some(to) = arguments.naming().filter(|to| to.namespace != current.naming.namespace) {
+                self.expect_free(current.placement, to).await?;
+            }
             if arguments.kind().shows_later() {
                 next.modified_at = current.modified_at;
             }
@@ -90,6 +93,16 @@ impl App {
                 return Ok(outcome);
             }
         }
+    }
+
+    /// Refuses a name under which somebody else keeps something. What comes there later, an operation under way
+    /// waits for; this look spares the usual case that.
+    pub(super) async fn expect_free(&self, placement: Placement, naming: &Naming) -> Result<()> {
+        if self.store.containers.is_foreign(placement, &naming.namespace).await? {
+            tracing::error!(collection = naming.namespace, "a collection is in the way that is none of ours");
+            return Err(ErrorCode::NameTaken.into());
+        }
+        Ok(())
     }
 
     /// Begins the create that a new record carries. A record of this id that is there already is the same

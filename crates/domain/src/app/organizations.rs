@@ -68,6 +68,7 @@ impl App {
             return Err(ErrorCode::EmailTaken.into());
         }
         let placement = self.store.containers.choose_placement(new.placement).await?;
+        self.expect_free(placement, &naming).await?;
         let password_hash = self.hash(new.password).await?;
         let now = self.now();
         let id = new.id.unwrap_or_else(|| OrganizationId::new(now, &*self.entropy));

@@ -39,6 +39,13 @@ impl Containers for MongoDb {
         self.find_room(asked).await
     }
 
+    async fn is_foreign(&self, placement: Placement, namespace: &str) -> Result<bool> {
+        match placement {
+            Placement::Collection => Ok(self.is_foreign_collection(namespace).await?),
+            Placement::Database | Placement::Shared => Ok(false),
+        }
+    }
+
     fn locate(&self, organization: &Organization) -> Location {
         let (database, collection) = match organization.placement {
             Placement::Collection => (self.server.database().name(), organization.naming.namespace.as_str()),

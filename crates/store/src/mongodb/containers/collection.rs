@@ -24,6 +24,18 @@ const ROUNDS: u32 = 5;
 
 impl MongoDb {
     pub(super) async fn create_collection(&self, container: &NewContainer) -> Attempt<ContainerId> {
+        let made = self.find_or_build(container).await?;
+        // What those have begun that were overtaken. One of them who wakes begins again, and finds this one.
+        for fence in 1..container.fence {
+            let unfinished = unfinished_name(container.organization_id, fence);
+            if let Some(id) = self.uuid_of(&unfinished).await? {
+                self.drop_at(&unfinished, id).await?;
+            }
+        }
+        Ok(made)
+    }
+
+    async fn find_or_build(&self, container: &NewContainer) -> Attempt<ContainerId> {
         let NewContainer { organization_id, namespace, .. } = container;
         for _ in 0..ROUNDS {
             if let Some(there) = self.uuid_of(namespace).await? {
@@ -225,6 +237,14 @@ impl MongoDb {
         match self.drop_at(namespace, id).await {
             Err(Failure::Elsewhere { .. }) => Ok(()),
             done => done,
+        }
+    }
+
+    /// Whether a collection of that name is none of ours.
+    pub(super) async fn is_foreign_collection(&self, namespace: &str) -> Attempt<bool> {
+        match self.uuid_of(namespace).await? {
+            Some(id) => Ok(matches!(self.judge(namespace, id).await?, Stray::Foreign)),
+            None => Ok(false),
         }
     }
 

@@ -1,0 +1,100 @@
+//! A collection of somebody else under the name that an organization's container would have: it is never adopted,
+//! merged with or removed, and nobody is left waiting for it but who was overtaken by it.
+
+use super::{Asleep, sound_at_last};
+use crate::crash::{Case, World};
+use crate::support::app::App;
+use crate::support::checker::Snapshot;
+use crate::support::given::{email_for, new_organization, organization};
+use crate::support::mongodb::{Database, run};
+use crate::support::place::Place;
+use crate::support::process::Launch;
+use mongodb::bson::{Document, doc};
+use serde_json::json;
+
+/// What somebody else keeps.
+struct Foreign<'a> {
+    database: &'a Database,
+    name: &'static str,
+    documents: Vec<Document>,
+}
+
+impl<'a> Foreign<'a> {
+    fn put(place: &'a Place, name: &'static str) -> Self {
+        let (database, documents) =
+            (place.database().unwrap(), vec![doc! { "_id": 1, "somebody": "else" }, doc! { "_id": 2 }]);
+        let (collection, inserted) = (database.collection(name), documents.clone());
+        run(async move { collection.insert_many(inserted).await.unwrap() });
+        Self { database, name, documents }
+    }
+
+    #[track_caller]
+    fn assert_untouched(&self) {
+        assert_eq!(self.database.find(self.name, doc! {}), self.documents, "{}", self.name);
+    }
+
+    fn remove(self) {
+        let collection = self.database.collection(self.name);
+        run(async move { collection.drop().await.unwrap() });
+    }
+}
+
+#[tokio::test]
+async fn a_name_under_which_somebody_else_keeps_something_is_taken() {
+    let app = App::start().await;
+    let foreign = Foreign::put(app.place(), "tenant_acme");
+    let acme = new_organization("Acme", &email_for("Acme"));
+    app.client().post("/org/create", &acme).await.refused("name_taken");
+    let other = organization(&app, "Other").await;
+    app.operator().patch(&other.path(), &json!({ "organization_name": "ACME" })).await.refused("name_taken");
+    app.operator().delete(&other.path()).await.ok();
+    let restore = format!("{}/restore", other.path());
+    app.operator().post(&restore, &json!({ "organization_name": "Acme!" })).await.refused("name_taken");
+    foreign.assert_untouched();
+    foreign.remove();
+
+    // Nothing was kept of what was refused: neither name nor address.
+    app.client().post("/org/create", &acme).await.created();
+    app.operator().post_empty(&restore).await.ok();
+    Snapshot::sound(app.place());
+}
+
+/// Somebody else puts a collection there after the intent, so the operation cannot refuse any more, or would
+/// have to undo too much: it waits, others are told to come back, and it ends when the name is free.
+async fn comes_while_it_is_under_way(case: Case, point: &str, name: &'static str) {
+    let world = World::before(case).await;
+    let before = Snapshot::sound(&world.place);
+    let asleep = Asleep::at(&world, case, point, &Launch::on(&world.place)).await;
+    let foreign = Foreign::put(&world.place, name);
+    let answer = asleep.wake().await;
+    answer.refused("store_unavailable");
+    foreign.assert_untouched();
+
+    // Nor is it taken by who starts, tidies and goes on.
+    world.place.end_leases();
+    let server = Launch::on(&world.place).start();
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    foreign.assert_untouched();
+    server.stop().await;
+    foreign.remove();
+
+    let server = world.recover().await;
+    sound_at_last(&world.place).await;
+    world.expect(case, case.after(point), &before, &server).await;
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_create_that_somebody_else_gets_ahead_of_waits_for_its_name() {
+    comes_while_it_is_under_way(Case::Create, "create.create_container.before", "tenant_subject_org").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rename_that_somebody_else_gets_ahead_of_waits_for_its_name() {
+    comes_while_it_is_under_way(Case::Rename, "rename.move_container.before", "tenant_renamed_org").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restore_that_somebody_else_gets_ahead_of_waits_for_its_name() {
+    comes_while_it_is_under_way(Case::Restore, "restore.show_container.before", "tenant_subject_org").await;
+}
