@@ -9,6 +9,7 @@
 )]
 
 mod bench;
+mod chaos;
 mod ci;
 mod generate;
 mod licences;
@@ -52,6 +53,18 @@ enum Command {
     Licences,
     /// Checks what neither rustfmt nor clippy looks at: long files, missing module heads, left-over notes
     Tidy,
+    /// Kills, stops and cuts off the service and its servers, run after run, and checks what is left
+    ///
+    /// Every kind of fault, at every named point and under load, chosen by chance. Prints runs, kills, what was
+    /// checked, violations, and for each of those the seed that repeats it. Fails on a violation.
+    Chaos {
+        /// How long to begin new runs; with 0 it is one
+        #[arg(long, default_value_t = 10)]
+        minutes: u64,
+        /// Begins with the run that this seed makes
+        #[arg(long)]
+        seed: Option<u64>,
+    },
     /// Measures how fast the service is, against what bounds it, and writes target/bench.json
     ///
     /// Builds the release binary first. Takes some minutes and wants the machine for itself.
@@ -72,6 +85,7 @@ fn main() -> ExitCode {
         Command::Generate { check } => generate::run(check),
         Command::Licences => licences::check(),
         Command::Tidy => tidy::check(),
+        Command::Chaos { minutes, seed } => chaos::run(minutes, seed),
         Command::Bench { only, quick } => bench::run(&only, quick),
     };
     match outcome {

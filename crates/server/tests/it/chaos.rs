@@ -7,8 +7,14 @@
 
 #![expect(clippy::print_stdout, reason = "a run says what it has met")]
 
+mod away;
+mod foreign;
+mod load;
+mod long;
 mod paused;
 mod point_faults;
+mod rename;
+mod traffic;
 
 use crate::crash::{Case, World};
 use crate::support::chance::Chance;

@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 use tenantry_domain::crash::every_point;
 
-mod load;
+pub mod load;
 mod several;
 
 /// A start, with everything that was under way finished.
@@ -456,14 +456,19 @@ async fn kill_recoveries(case: Case) {
     let repeated = |point: &String| !point.contains(".intent.") && !point.ends_with(".saved");
     for point in case.points().into_iter().filter(repeated) {
         println!("{case:?} at {point}, and again");
-        let world = template.copy();
-        let before = Snapshot::sound(&world.place);
-        world.crash(case, &point).await;
-        for _ in 0..3 {
-            world.crash_in_recovery(&point).await;
-        }
-        world.expect_after_recovery(case, &point, &before).await;
+        kill_and_kill_again(&template.copy(), case, &point, 3).await;
     }
+}
+
+/// Kills the service at `point` of `case`, and `times` more at the same point of its recovery.
+pub async fn kill_and_kill_again(world: &World, case: Case, point: &str, times: u64) {
+    let before = Snapshot::sound(&world.place);
+    world.crash(case, point).await;
+    let is_repeated = !point.contains(".intent.") && !point.ends_with(".saved");
+    for _ in 0..if is_repeated { times } else { 0 } {
+        world.crash_in_recovery(point).await;
+    }
+    world.expect_after_recovery(case, point, &before).await;
 }
 
 /// Kills one operation at each of its points in turn: first in the request, then in recovery after recovery.

@@ -36,7 +36,7 @@ fn assert_untouched(before: &Snapshot, after: &Snapshot, ids: impl Iterator<Item
 }
 
 /// Stops an instance at `point` of `case`, and wakes it when its names are others'.
-async fn names_are_others_when_it_wakes(world: World, case: Case, point: &str) {
+pub async fn names_are_others_when_it_wakes(world: World, case: Case, point: &str) {
     let before = Snapshot::sound(&world.place);
     let asleep = Asleep::at(&world, case, point, &Launch::on(&world.place)).await;
     let other = world.recover().await;
@@ -87,7 +87,7 @@ async fn take_back(case: Case, id: &str, server: &Server) {
 
 /// Stops an instance at `point` of `case`, and wakes it when the change was made and taken back: the container
 /// has the name again that the sleeper knows, the account is free or taken again as the sleeper knows it.
-async fn all_is_as_it_was_when_it_wakes(world: World, case: Case, point: &str) {
+pub async fn all_is_as_it_was_when_it_wakes(world: World, case: Case, point: &str) {
     let asleep = Asleep::at(&world, case, point, &Launch::on(&world.place)).await;
     let other = world.recover().await;
     let subject = Snapshot::sound(&world.place).named(SUBJECT).map(|found| found["id"].clone());

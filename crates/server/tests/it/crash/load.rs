@@ -98,7 +98,7 @@ async fn kill_starts(place: &Place, chance: &mut Chance) -> u32 {
 }
 
 /// A further start finds nothing left to do.
-async fn recover_once_more(place: &Place) {
+pub async fn recover_once_more(place: &Place) {
     let before = Snapshot::sound(place);
     recovered(place).await.stop().await;
     before.assert_unchanged(&Snapshot::sound(place));
@@ -186,8 +186,8 @@ struct Sent {
 }
 
 /// Somebody who makes organizations of their own and changes them, one request after the other.
-struct Worker {
-    number: usize,
+pub struct Worker {
+    pub number: usize,
     chance: Chance,
     /// The one that is being changed; then those that were left deleted or are gone.
     current: Option<Known>,
@@ -195,12 +195,12 @@ struct Worker {
     /// What was asked for last, until it is answered.
     pending: Option<Known>,
     made: usize,
-    answered: usize,
-    cut_off: usize,
+    pub answered: usize,
+    pub cut_off: usize,
 }
 
 impl Worker {
-    fn new(number: usize, seed: u64) -> Self {
+    pub fn new(number: usize, seed: u64) -> Self {
         let chance = Chance::new(seed);
         Self {
             number,
@@ -215,7 +215,7 @@ impl Worker {
     }
 
     /// One change; whether it was answered.
-    async fn change(&mut self, client: &Client, operator: &Client) -> bool {
+    pub async fn change(&mut self, client: &Client, operator: &Client) -> bool {
         let sent = self.choose();
         self.pending = Some(sent.next.clone());
         let client = match &sent.token {
@@ -225,6 +225,10 @@ impl Worker {
         };
         let body = sent.body.map(|body| ("application/json", body.to_string().into_bytes()));
         let Ok(answer) = client.try_send(sent.method, &sent.path, body).await else { return false };
+        // What was asked for may have happened, or may still: as good as no answer.
+        if [202, 503].contains(&answer.status.as_u16()) || answer.is_refused("operation_in_progress") {
+            return false;
+        }
         assert!(answer.status.is_success(), "{answer}: {:?}", self.current);
         self.pending = None;
         self.take_over(sent.next, &answer);
@@ -315,7 +319,7 @@ impl Worker {
     }
 
     /// Decides, from what the data directory holds, whether the change without an answer has happened.
-    fn resolve(&mut self, found: &Snapshot) {
+    pub fn resolve(&mut self, found: &Snapshot) {
         let Some(mut pending) = self.pending.take() else { return };
         self.cut_off += 1;
         if pending.id.is_empty() {
@@ -328,7 +332,7 @@ impl Worker {
         }
     }
 
-    async fn check(&self, found: &Snapshot, server: &Server) {
+    pub async fn check(&self, found: &Snapshot, server: &Server) {
         for known in self.current.iter().chain(&self.left) {
             known.check(found, server).await;
         }
@@ -343,7 +347,7 @@ impl Worker {
     }
 
     /// Writes into the containers that have no documents yet.
-    fn put_documents(&mut self, place: &Place) {
+    pub fn put_documents(&mut self, place: &Place) {
         for known in self.current.iter_mut().chain(&mut self.left) {
             if known.documents.is_empty() && known.state != "gone" {
                 known.documents = put_documents(place, &known.id, 5);

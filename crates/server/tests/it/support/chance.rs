@@ -11,16 +11,28 @@ pub struct Chance(u64);
 impl Chance {
     /// Seeded by `TENANTRY_TEST_SEED` or, without it, by nobody knows what; either is printed.
     pub fn of_this_run() -> Self {
+        Self(Self::seed_of_this_run())
+    }
+
+    /// The seed of it.
+    pub fn seed_of_this_run() -> u64 {
         #[expect(clippy::disallowed_methods, reason = "no setting: it repeats a test")]
         let given = std::env::var("TENANTRY_TEST_SEED").ok();
         let seed = given.map_or_else(|| RandomState::new().hash_one(0), |text| text.parse().unwrap());
         println!("TENANTRY_TEST_SEED={seed}");
-        Self(seed)
+        seed
     }
 
     /// Those that come with this seed.
     pub const fn new(seed: u64) -> Self {
         Self(seed)
+    }
+
+    /// Brings `items` into any order.
+    pub fn shuffle<T>(&mut self, items: &mut [T]) {
+        for last in (1..items.len()).rev() {
+            items.swap(last, self.below(last as u64 + 1) as usize);
+        }
     }
 
     /// One of `items`.

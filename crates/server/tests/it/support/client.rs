@@ -214,6 +214,11 @@ impl Answer {
         problem
     }
 
+    /// Whether it is a refusal with that code.
+    pub fn is_refused(&self, code: &str) -> bool {
+        self.status.as_u16() >= 400 && self.json()["code"] == code
+    }
+
     /// Expects `invalid_input` and these pointers, in this order.
     #[track_caller]
     pub fn refused_fields(self, pointers: &[&str]) {

@@ -9,6 +9,7 @@ use std::sync::LazyLock;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinHandle;
 
 /// A runtime apart from those of the tests, which end with them.
 static RUNTIME: LazyLock<Runtime> =
@@ -34,6 +35,11 @@ pub fn run<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) ->
     receiver.recv().expect("the work has panicked")
 }
 
+/// Carries out `work` beside the test.
+pub fn spawn<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
+    RUNTIME.spawn(work)
+}
+
 /// A database of its own, gone with this value (or, if the test has a server of its own, with that).
 pub struct Database {
     client: Client,
@@ -52,8 +58,8 @@ impl Database {
     /// One that is not there yet, on a server of the test's own. What the test writes there survives a kill of
     /// the server, too.
     pub fn at(uri: &str) -> Self {
-        let separator = if uri.contains('?') { '&' } else { '?' };
-        let client = connect(&format!("{uri}/{separator}w=majority&journal=true").replace("/&", "&"));
+        let begin = if uri.contains('?') { "&" } else { "/?" };
+        let client = connect(&format!("{uri}{begin}w=majority&journal=true"));
         Self { client, uri: uri.to_owned(), name: new_name(), is_shared: false }
     }
 
@@ -137,6 +143,11 @@ impl Database {
             }
             identities
         })
+    }
+
+    /// The database itself.
+    pub fn handle(&self) -> mongodb::Database {
+        self.client.database(&self.name)
     }
 
     /// Carries out a command on it; the code of the server's refusal, if it refuses.

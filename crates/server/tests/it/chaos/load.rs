@@ -1,0 +1,305 @@
+//! Everything at once, on two instances: organizations that are made, changed and removed, one that moves while
+//! applications read and write its documents, and faults that nobody expects. What was acknowledged is there.
+
+use super::sound_at_last;
+use super::traffic::{Traffic, assert_all_there};
+use crate::crash::load::{Worker, recover_once_more};
+use crate::crash::recovered;
+use crate::support::chance::Chance;
+use crate::support::client::Client;
+use crate::support::given::{email_for, new_organization};
+use crate::support::place::Place;
+use crate::support::process::{Launch, Server};
+use crate::support::proxy::{Cut, Proxy};
+use mongodb::bson::doc;
+use reqwest::Method;
+use serde_json::json;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tenantry_mongod::{Mongod, ReplicaSet};
+use tokio::task::JoinSet;
+
+const WORKERS: usize = 6;
+const APPLICATIONS: u32 = 2;
+/// How many connections are cut, one after the other.
+const CUTS: u64 = 12;
+
+/// What happens in the middle of it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Fault {
+    /// An instance is killed.
+    KillService,
+    /// An instance is stopped, others take its operations over, and it wakes.
+    PauseService,
+    /// The server, or the primary of a set, is killed and comes back.
+    KillServer,
+    /// The server, or the primary of a set, freezes for a while.
+    FreezeServer,
+    /// Connections are cut, before requests and before answers.
+    CutConnections,
+    /// The primary gives its part to another.
+    StepDown,
+}
+
+/// Those that a server alone may meet.
+pub const ALONE: [Fault; 5] =
+    [Fault::KillService, Fault::PauseService, Fault::KillServer, Fault::FreezeServer, Fault::CutConnections];
+/// Those that a replica set may meet.
+pub const IN_A_SET: [Fault; 5] =
+    [Fault::KillService, Fault::PauseService, Fault::KillServer, Fault::FreezeServer, Fault::StepDown];
+
+/// What keeps the records.
+pub enum Servers {
+    /// One server, and a way to it that may be cut.
+    Alone(Mongod, Proxy),
+    /// Three of them.
+    Set(ReplicaSet),
+}
+
+impl Servers {
+    pub async fn alone() -> Self {
+        let mongod = Mongod::start();
+        let proxy = Proxy::to(mongod.port()).await;
+        Self::Alone(mongod, proxy)
+    }
+
+    pub fn set() -> Self {
+        Self::Set(ReplicaSet::start())
+    }
+
+    fn uri(&self) -> String {
+        match self {
+            Self::Alone(mongod, _) => mongod.uri(),
+            Self::Set(set) => set.uri(),
+        }
+    }
+
+    /// The way that may be cut.
+    fn uri_of_the_first(&self) -> String {
+        match self {
+            Self::Alone(_, proxy) => proxy.uri(),
+            Self::Set(set) => set.uri(),
+        }
+    }
+
+    /// The server that takes the writes.
+    fn first(&mut self) -> &mut Mongod {
+        match self {
+            Self::Alone(mongod, _) => mongod,
+            Self::Set(set) => {
+                let primary = set.primary();
+                set.node(primary)
+            }
+        }
+    }
+}
+
+/// What a run has done.
+#[derive(Default, Clone, Copy, Debug)]
+pub struct Tally {
+    pub kills: usize,
+    pub answered: usize,
+    pub written: usize,
+    pub reads: usize,
+}
+
+impl Tally {
+    pub fn add(&mut self, other: Self) {
+        self.kills += other.kills;
+        self.answered += other.answered;
+        self.written += other.written;
+        self.reads += other.reads;
+    }
+}
+
+/// A load that goes on from round to round on the same data.
+struct Load {
+    place: Place,
+    workers: Vec<Worker>,
+    /// The organization that moves, and what was acknowledged in it.
+    moving: String,
+    written: BTreeSet<String>,
+    tally: Tally,
+}
+
+/// Rounds of load, each with another of `faults`.
+pub async fn run(servers: &mut Servers, faults: &[Fault], rounds: u32, chance: &mut Chance) -> Tally {
+    let place = Place::at(&servers.uri()).flag("--mongo-timeout=2");
+    let server = Launch::on(&place).start();
+    let moving = new_organization("Moving 0", &email_for("Moving"));
+    let moving = server.client().post("/org/create", &moving).await.created();
+    server.stop().await;
+    let mut load = Load {
+        workers: (0..WORKERS).map(|number| Worker::new(number, chance.next())).collect(),
+        moving: moving["id"].as_str().unwrap().to_owned(),
+        written: BTreeSet::new(),
+        tally: Tally::default(),
+        place,
+    };
+    let mut faults = faults.to_vec();
+    chance.shuffle(&mut faults);
+    for (round, fault) in (0..rounds).zip(faults.into_iter().cycle()) {
+        println!("round {round}: {fault:?}");
+        let traffic = load.run_until(fault, round, servers, chance).await;
+        load.check(traffic).await;
+    }
+    load.tally
+}
+
+impl Load {
+    /// Runs everything on two instances until the fault has been met and is over.
+    async fn run_until(
+        &mut self,
+        fault: Fault,
+        round: u32,
+        servers: &mut Servers,
+        chance: &mut Chance,
+    ) -> Traffic {
+        let first = Launch::on(&self.place).with(&format!("--mongo-uri={}", servers.uri_of_the_first()));
+        let (first, second) = (first.start(), Launch::on(&self.place).start());
+        let is_over = Arc::new(AtomicBool::new(false));
+        let mut running = JoinSet::new();
+        for mut worker in self.workers.drain(..) {
+            let instance = if worker.number % 2 == 0 { &first } else { &second };
+            let (client, operator) = (instance.client(), instance.operator());
+            let is_over = Arc::clone(&is_over);
+            running.spawn(async move {
+                while !is_over.load(Ordering::SeqCst) && worker.change(&client, &operator).await {}
+                worker
+            });
+        }
+        let traffic = Traffic::begin(&self.place, &self.moving, round, self.written.len(), APPLICATIONS);
+        let moves = tokio::spawn(keep_moving(first.operator(), traffic.id(), round, Arc::clone(&is_over)));
+        tokio::time::sleep(Duration::from_millis(chance.between(200, 1000))).await;
+        let left = meet(fault, first, &self.place, servers, chance, &mut self.tally).await;
+        tokio::time::sleep(Duration::from_millis(chance.between(200, 800))).await;
+        is_over.store(true, Ordering::SeqCst);
+        // Who is left ends as suddenly as it may.
+        for server in left.into_iter().chain([second]) {
+            server.kill().await;
+            self.tally.kills += 1;
+        }
+        self.workers = running.join_all().await;
+        self.workers.sort_by_key(|worker| worker.number);
+        moves.await.unwrap();
+        traffic
+    }
+
+    /// Recovers, and expects all to be as it was answered.
+    async fn check(&mut self, traffic: Traffic) {
+        let server = recovered(&self.place).await;
+        // Only now: until its move was finished, nobody may have got to the container.
+        let came = traffic.end().await;
+        self.tally.reads += came.reads;
+        self.tally.written += came.acknowledged.len();
+        self.written.extend(came.acknowledged);
+        let found = sound_at_last(&self.place).await;
+        for worker in &mut self.workers {
+            worker.resolve(&found);
+            worker.check(&found, &server).await;
+        }
+        assert_all_there(&found, &self.moving, &self.written);
+        server.stop().await;
+        recover_once_more(&self.place).await;
+        self.tally.answered = self.workers.iter().map(|worker| worker.answered).sum();
+        let Self { workers, place, .. } = self;
+        workers.iter_mut().for_each(|worker| worker.put_documents(place));
+    }
+}
+
+/// Renames one organization again and again; some of it fails, as it may.
+async fn keep_moving(operator: Client, id: String, round: u32, is_over: Arc<AtomicBool>) {
+    for number in 0.. {
+        if is_over.load(Ordering::SeqCst) {
+            return;
+        }
+        let body = json!({ "organization_name": format!("Moving {round} {number}") }).to_string();
+        let body = Some(("application/json", body.into_bytes()));
+        let asked = operator.try_send(Method::PATCH, &format!("/v1/organizations/{id}"), body).await;
+        if asked.is_err() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Brings a fault about, with `first` at work on a way that may be cut, and waits until it is over. Who of the
+/// instances is left.
+async fn meet(
+    fault: Fault,
+    first: Server,
+    place: &Place,
+    servers: &mut Servers,
+    chance: &mut Chance,
+    tally: &mut Tally,
+) -> Option<Server> {
+    let a_while = Duration::from_millis(chance.between(50, 1500));
+    match fault {
+        Fault::KillService => {
+            first.kill().await;
+            tally.kills += 1;
+            return None;
+        }
+        Fault::PauseService => {
+            first.pause();
+            // The other instance looks for such operations every two seconds.
+            for _ in 0..5 {
+                place.end_leases();
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+            first.wake();
+        }
+        Fault::KillServer => {
+            let server = servers.first();
+            server.kill();
+            tally.kills += 1;
+            tokio::time::sleep(a_while).await;
+            server.restart();
+        }
+        Fault::FreezeServer => {
+            let server = servers.first();
+            server.pause();
+            tokio::time::sleep(a_while).await;
+            server.resume();
+        }
+        Fault::CutConnections => {
+            let Servers::Alone(_, proxy) = &*servers else { return Some(first) };
+            for _ in 0..CUTS {
+                proxy.cut(*chance.pick(&[Cut::BeforeRequest, Cut::BeforeAnswer]));
+                tokio::time::sleep(a_while / 10).await;
+            }
+        }
+        Fault::StepDown => {
+            let step_down = doc! { "replSetStepDown": 5, "secondaryCatchUpPeriodSecs": 3 };
+            let admin = place.database().unwrap().handle().client().database("admin");
+            // It may close the connection instead of an answer.
+            let _ = crate::support::mongodb::spawn(async move { admin.run_command(step_down).await }).await;
+        }
+    }
+    if let Servers::Set(set) = &*servers {
+        set.primary();
+    }
+    place.database().unwrap().wait_until_there();
+    Some(first)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_answered_before_a_fault_is_there_after_it() {
+    let mut chance = Chance::of_this_run();
+    let tally = run(&mut Servers::alone().await, &ALONE, 5, &mut chance).await;
+    println!("{tally:?}");
+    assert!(tally.answered > 0 && tally.written > 0 && tally.reads > 0, "{tally:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_answered_before_a_primary_went_is_there_after_it() {
+    let mut chance = Chance::of_this_run();
+    let mut servers = Servers::set();
+    for fault in [Fault::StepDown, Fault::KillServer] {
+        let tally = run(&mut servers, &[fault], 1, &mut chance).await;
+        println!("{tally:?}");
+        assert!(tally.answered > 0 && tally.written > 0 && tally.reads > 0, "{tally:?}");
+    }
+}

@@ -1,0 +1,84 @@
+//! The long form, for `cargo xtask chaos`: run after run of what the other tests do a little of, each chosen by
+//! chance, for as long as there is time.
+//!
+//! What a newcomer gets wrong: a run is repeated by its own seed, which is printed when it fails, and not by the
+//! first one. Moments are not chosen by us: what depends on them may take a few repetitions.
+
+use super::load::{ALONE, IN_A_SET, Servers, Tally, run};
+use super::paused::{all_is_as_it_was_when_it_wakes, names_are_others_when_it_wakes};
+use super::point_faults::{Fault, Surroundings};
+use crate::crash::{Case, World, kill_and_kill_again};
+use crate::support::chance::Chance;
+use crate::support::proxy::Cut;
+use std::time::{Duration, Instant};
+
+/// Of so many runs one is of that kind; the others are at points.
+const LOAD_ALONE: u64 = 6;
+const LOAD_IN_A_SET: u64 = 12;
+
+/// One run, which is what this seed makes of it.
+async fn one(seed: u64) -> Tally {
+    let mut chance = Chance::new(seed);
+    if chance.below(LOAD_ALONE) == 0 {
+        return run(&mut Servers::alone().await, &ALONE, 3, &mut chance).await;
+    }
+    if chance.below(LOAD_IN_A_SET) == 0 {
+        return run(&mut Servers::set(), &IN_A_SET, 3, &mut chance).await;
+    }
+    at_a_point(&mut chance).await
+}
+
+/// A fault at one point of one change, in one placement.
+async fn at_a_point(chance: &mut Chance) -> Tally {
+    let case = *chance.pick(&Case::ALL);
+    let points = case.points();
+    let point = chance.pick(&points).clone();
+    let placement = *chance.pick(&["collection", "collection", "database", "shared"]);
+    let mut surroundings = Surroundings::new().await;
+    let place = surroundings.place().flag(&format!("--placement={placement}"));
+    let world = World::at(place, case).await;
+    let fault = chance.below(6);
+    println!("{case:?} at {point}, {placement}, fault {fault}");
+    match fault {
+        0 => kill_and_kill_again(&world, case, &point, chance.below(3)).await,
+        1 => names_are_others_when_it_wakes(world, case, &point).await,
+        2 if point.ends_with(".intent.before") => names_are_others_when_it_wakes(world, case, &point).await,
+        2 => all_is_as_it_was_when_it_wakes(world, case, &point).await,
+        3 => surroundings.meet(&world, case, &point, Fault::Kill(chance.below(3000))).await,
+        4 => surroundings.meet(&world, case, &point, Fault::Cut(Cut::BeforeRequest)).await,
+        _ => surroundings.meet(&world, case, &point, Fault::Cut(Cut::BeforeAnswer)).await,
+    }
+    Tally { kills: usize::from([0, 3].contains(&fault)), answered: 1, ..Tally::default() }
+}
+
+/// Not a test like the others: takes `TENANTRY_CHAOS_MINUTES`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes as long as it is told to: `cargo xtask chaos`"]
+async fn chaos() {
+    #[expect(clippy::disallowed_methods, reason = "no setting: how long a test runs")]
+    let minutes: u64 = std::env::var("TENANTRY_CHAOS_MINUTES").unwrap().parse().unwrap();
+    let end = Instant::now() + Duration::from_secs(60 * minutes);
+    let mut seed = Chance::seed_of_this_run();
+    let mut seeds = Chance::new(seed);
+    let (mut total, mut runs, mut violations) = (Tally::default(), 0, Vec::new());
+    while runs == 0 || Instant::now() < end {
+        runs += 1;
+        // In a task of its own: what panics there is a violation, and the next run comes all the same.
+        match tokio::spawn(one(seed)).await {
+            Ok(tally) => total.add(tally),
+            Err(panic) => {
+                println!("VIOLATION in the run with seed {seed}: {panic}");
+                violations.push(seed);
+            }
+        }
+        seed = seeds.next();
+    }
+    let Tally { kills, answered, written, reads } = total;
+    println!("{runs} runs, {kills} kills");
+    println!("{answered} answered changes, {written} acknowledged writes and {reads} reads checked");
+    println!("{} violations", violations.len());
+    for seed in &violations {
+        println!("  again: cargo xtask chaos --minutes 0 --seed {seed}");
+    }
+    assert!(violations.is_empty());
+}
