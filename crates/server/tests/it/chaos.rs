@@ -17,7 +17,6 @@ mod rename;
 mod traffic;
 
 use crate::crash::{Case, World};
-use crate::support::chance::Chance;
 use crate::support::checker::Snapshot;
 use crate::support::client::Answer;
 use crate::support::place::Place;
@@ -40,21 +39,6 @@ async fn sound_at_last(place: &Place) -> Snapshot {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     Snapshot::sound(place)
-}
-
-/// One of `share` points, by chance, and at least one; all of them if `TENANTRY_CHAOS` is `all`.
-fn sample(mut points: Vec<String>, share: usize) -> Vec<String> {
-    #[expect(clippy::disallowed_methods, reason = "no setting: how much a test run takes on itself")]
-    let is_all = std::env::var("TENANTRY_CHAOS").is_ok_and(|much| much == "all");
-    if is_all {
-        return points;
-    }
-    let mut chance = Chance::of_this_run();
-    let kept = points.len().div_ceil(share);
-    while points.len() > kept {
-        points.remove(chance.below(points.len() as u64) as usize);
-    }
-    points
 }
 
 /// An instance that has stopped in the middle of a request.

@@ -6,6 +6,7 @@
 
 #![expect(clippy::print_stdout, reason = "a run says how much it killed and checked")]
 
+use crate::support::chance::Chance;
 use crate::support::checker::{Snapshot, put_documents, running_operations};
 use crate::support::client::{Answer, Client};
 use crate::support::given::{PASSWORD, encoded, new_organization};
@@ -454,7 +455,10 @@ async fn kill_recoveries(case: Case) {
     let template = World::before(case).await;
     // What is saved is behind a recovery: it passes only the points around the effect that it repeats.
     let repeated = |point: &String| !point.contains(".intent.") && !point.ends_with(".saved");
-    for point in case.points().into_iter().filter(repeated) {
+    let points = case.points().into_iter().filter(repeated).collect();
+    // A start is slower there, and what is repeated is the same.
+    let share = if template.place.database().is_none() { 1 } else { 3 };
+    for point in sample(points, share) {
         println!("{case:?} at {point}, and again");
         kill_and_kill_again(&template.copy(), case, &point, 3).await;
     }
@@ -483,6 +487,21 @@ async fn kill_at_each_point_in_turn(case: Case) {
         world.crash_in_recovery(point).await;
     }
     world.expect_after_recovery(case, first, &before).await;
+}
+
+/// One of `share` points, by chance, and at least one; all of them if `TENANTRY_CHAOS` is `all`.
+pub fn sample(mut points: Vec<String>, share: usize) -> Vec<String> {
+    #[expect(clippy::disallowed_methods, reason = "no setting: how much a test run takes on itself")]
+    let is_all = std::env::var("TENANTRY_CHAOS").is_ok_and(|much| much == "all");
+    if is_all {
+        return points;
+    }
+    let mut chance = Chance::of_this_run();
+    let kept = points.len().div_ceil(share);
+    while points.len() > kept {
+        points.remove(chance.below(points.len() as u64) as usize);
+    }
+    points
 }
 
 macro_rules! cases {

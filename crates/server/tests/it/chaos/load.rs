@@ -1,8 +1,8 @@
 //! Everything at once, on two instances: organizations that are made, changed and removed, one that moves while
 //! applications read and write its documents, and faults that nobody expects. What was acknowledged is there.
 
-use super::sound_at_last;
 use super::traffic::{Traffic, assert_all_there};
+use super::{PATIENCE, sound_at_last};
 use crate::crash::load::{Worker, recover_once_more};
 use crate::crash::recovered;
 use crate::support::chance::Chance;
@@ -16,8 +16,8 @@ use reqwest::Method;
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 use tenantry_mongod::{Mongod, ReplicaSet};
 use tokio::task::JoinSet;
 
@@ -159,20 +159,27 @@ impl Load {
     ) -> Traffic {
         let first = Launch::on(&self.place).with(&format!("--mongo-uri={}", servers.uri_of_the_first()));
         let (first, second) = (first.start(), Launch::on(&self.place).start());
-        let is_over = Arc::new(AtomicBool::new(false));
+        let (is_over, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         let mut running = JoinSet::new();
         for mut worker in self.workers.drain(..) {
             let instance = if worker.number % 2 == 0 { &first } else { &second };
             let (client, operator) = (instance.client(), instance.operator());
-            let is_over = Arc::clone(&is_over);
+            let (is_over, answered) = (Arc::clone(&is_over), Arc::clone(&answered));
             running.spawn(async move {
-                while !is_over.load(Ordering::SeqCst) && worker.change(&client, &operator).await {}
+                while !is_over.load(Ordering::SeqCst) && worker.change(&client, &operator).await {
+                    answered.fetch_add(1, Ordering::SeqCst);
+                }
                 worker
             });
         }
         let traffic = Traffic::begin(&self.place, &self.moving, round, self.written.len(), APPLICATIONS);
         let moves = tokio::spawn(keep_moving(first.operator(), traffic.id(), round, Arc::clone(&is_over)));
-        tokio::time::sleep(Duration::from_millis(chance.between(200, 1000))).await;
+        // A fault in the middle of nothing would prove nothing.
+        let since = Instant::now();
+        while answered.load(Ordering::SeqCst) < 2 * WORKERS && since.elapsed() < PATIENCE {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(chance.below(500))).await;
         let left = meet(fault, first, &self.place, servers, chance, &mut self.tally).await;
         tokio::time::sleep(Duration::from_millis(chance.between(200, 800))).await;
         is_over.store(true, Ordering::SeqCst);

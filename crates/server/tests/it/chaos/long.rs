@@ -11,6 +11,8 @@ use crate::crash::{Case, World, kill_and_kill_again};
 use crate::support::chance::Chance;
 use crate::support::proxy::Cut;
 use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
+use tokio::task::spawn_blocking;
 
 /// Of so many runs one is of that kind; the others are at points.
 const LOAD_ALONE: u64 = 6;
@@ -63,8 +65,10 @@ async fn chaos() {
     let (mut total, mut runs, mut violations) = (Tally::default(), 0, Vec::new());
     while runs == 0 || Instant::now() < end {
         runs += 1;
-        // In a task of its own: what panics there is a violation, and the next run comes all the same.
-        match tokio::spawn(one(seed)).await {
+        // On a thread of its own: what panics there is a violation, and the next run comes all the same. Not on a
+        // worker, because it waits for processes, and what it waits for may need the workers.
+        let here = Handle::current();
+        match spawn_blocking(move || here.block_on(one(seed))).await {
             Ok(tally) => total.add(tally),
             Err(panic) => {
                 println!("VIOLATION in the run with seed {seed}: {panic}");

@@ -1,8 +1,8 @@
 //! An instance is stopped at a named point, longer than its lease lasts. Another one goes on with its operation
 //! and finishes it; then the world goes on, and then the first one wakes and believes that nothing has happened.
 
-use super::{Asleep, sample, sound_at_last};
-use crate::crash::{Case, NEIGHBOURS, RENAMED, SUBJECT, World};
+use super::{Asleep, sound_at_last};
+use crate::crash::{Case, NEIGHBOURS, RENAMED, SUBJECT, World, sample};
 use crate::support::checker::{Snapshot, put_documents};
 use crate::support::given::new_organization;
 use crate::support::process::{Launch, Server};
@@ -113,7 +113,7 @@ macro_rules! cases {
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn harms_nobody_who_has_its_names_when_its_instance_wakes() {
                 let template = World::before(Case::$case).await;
-                for point in sample(Case::$case.points(), 3) {
+                for point in sample(Case::$case.points(), 4) {
                     println!("{point}");
                     names_are_others_when_it_wakes(template.copy(), Case::$case, &point).await;
                 }

@@ -1,8 +1,8 @@
 //! What is between the service and its records breaks at each named point: the server dies, or the connection is
 //! cut before the next request has reached it, or after it has carried that out and before its answer.
 
-use super::{Asleep, sample};
-use crate::crash::{Came, Case, Expected, World};
+use super::Asleep;
+use crate::crash::{Came, Case, Expected, World, sample};
 use crate::support::chance::Chance;
 use crate::support::checker::Snapshot;
 use crate::support::place::Place;
@@ -78,20 +78,25 @@ impl Surroundings {
     }
 }
 
-/// Every point of `case`, or some, with each of `faults` by turns.
-async fn meet_everywhere(case: Case, faults: &[Fault]) {
+const FAULTS: [Fault; 4] = [
+    Fault::Cut(Cut::BeforeRequest),
+    Fault::Cut(Cut::BeforeAnswer),
+    Fault::Kill(0),
+    // Longer than a call may take.
+    Fault::Kill(2500),
+];
+
+/// Every point of `case`, or some of them, each with one of the faults.
+async fn meet_everywhere(case: Case) {
     let mut surroundings = Surroundings::new().await;
     let template = World::at(surroundings.place(), case).await;
     let mut chance = Chance::of_this_run();
-    for point in sample(case.points(), 4) {
-        let fault = *chance.pick(faults);
+    for point in sample(case.points(), 3) {
+        let fault = *chance.pick(&FAULTS);
         println!("{point}: {fault:?}");
         surroundings.meet(&template.copy(), case, &point, fault).await;
     }
 }
-
-const CUTS: [Fault; 2] = [Fault::Cut(Cut::BeforeRequest), Fault::Cut(Cut::BeforeAnswer)];
-const KILLS: [Fault; 2] = [Fault::Kill(0), Fault::Kill(2500)];
 
 macro_rules! cases {
     ($($name:ident: $case:ident;)*) => {$(
@@ -99,13 +104,8 @@ macro_rules! cases {
             use super::*;
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn is_whole_when_a_connection_is_cut() {
-                meet_everywhere(Case::$case, &CUTS).await;
-            }
-
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn is_whole_when_the_server_is_killed() {
-                meet_everywhere(Case::$case, &KILLS).await;
+            async fn is_whole_when_the_server_is_killed_or_its_connection_cut() {
+                meet_everywhere(Case::$case).await;
             }
         }
     )*};

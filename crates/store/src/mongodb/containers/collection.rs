@@ -242,10 +242,9 @@ impl MongoDb {
 
     /// Whether a collection of that name is none of ours.
     pub(super) async fn is_foreign_collection(&self, namespace: &str) -> Attempt<bool> {
-        match self.uuid_of(namespace).await? {
-            Some(id) => Ok(matches!(self.judge(namespace, id).await?, Stray::Foreign)),
-            None => Ok(false),
-        }
+        let Some(id) = self.uuid_of(namespace).await? else { return Ok(false) };
+        let owner = self.call(self.organizations.find_one(doc! { "container": uuid(id) })).await?;
+        Ok(owner.is_none() && matches!(self.judge(namespace, id).await?, Stray::Foreign))
     }
 
     /// What a collection is that is not where a record says.

@@ -168,6 +168,47 @@ async fn one_that_slept_through_a_rename_touches_no_other_organization() {
 }
 
 #[tokio::test]
+async fn a_container_that_one_who_slept_has_taken_elsewhere_is_brought_back() {
+    let fixture = Fixture::new().await;
+    let engine = fixture.open().await;
+    let store = crate::mongodb::MongoDb::store(&engine);
+    let acme = fixture.organization(&store, 1, "Acme").await;
+    // It has the same name and identity as before its rename and the reverse: nothing tells that this is late.
+    let late = async || {
+        let elsewhere = fixture.naming("Zenith").namespace;
+        store.containers.move_container(&acme, &elsewhere).await.unwrap();
+        assert_eq!(fixture.collections().await, ["tenant_zenith"]);
+    };
+    late().await;
+    store.containers.settle_container(&acme).await.unwrap();
+    assert_eq!(fixture.collections().await, ["tenant_acme"]);
+    store.containers.settle_container(&acme).await.unwrap();
+    late().await;
+    engine.tidy().await.unwrap();
+    assert_eq!(fixture.collections().await, ["tenant_acme"]);
+    // Or whoever moves it next finds it, as long as nobody has overtaken him.
+    late().await;
+    store.containers.move_container(&acme, &fixture.naming("Third").namespace).await.unwrap();
+    assert_eq!(fixture.collections().await, ["tenant_third"]);
+    assert_eq!(store.containers.count_documents(&acme).await.unwrap(), 1);
+    fixture.remove().await;
+}
+
+#[tokio::test]
+async fn a_create_that_was_taken_over_leaves_nothing_of_those_before() {
+    let fixture = Fixture::new().await;
+    let store = fixture.open_store().await;
+    let acme = fixture.without_container(1, "Acme");
+    for fence in [1, 2] {
+        let name = format!("building_{}_{fence}", acme.id);
+        fixture.database().create_collection(&name).await.unwrap();
+    }
+    store.containers.create_container(&new_container(&acme, 3)).await.unwrap();
+    assert_eq!(fixture.collections().await, ["tenant_acme"]);
+    fixture.remove().await;
+}
+
+#[tokio::test]
 async fn what_one_that_slept_through_a_create_leaves_is_in_nobodys_way() {
     let fixture = Fixture::new().await;
     let store = fixture.open_store().await;
@@ -206,6 +247,7 @@ async fn a_collection_that_is_none_of_ours_is_never_adopted_dropped_or_renamed_o
         if !documents.is_empty() {
             foreign.insert_many(&documents).await.unwrap();
         }
+        assert!(store.containers.is_foreign(Placement::Collection, foreign.name()).await.unwrap());
         let late = fixture.without_container(9, "Foreign");
         let outcomes = [
             store.containers.create_container(&new_container(&late, 1)).await.map(|_| ()),
@@ -216,6 +258,10 @@ async fn a_collection_that_is_none_of_ours_is_never_adopted_dropped_or_renamed_o
         }
         assert_eq!(fixture.contents("Foreign").await, documents);
         assert_eq!(store.containers.count_documents(&acme).await.unwrap(), 1);
+    }
+    for ours in ["Acme", "Nobody's"] {
+        let namespace = fixture.naming(ours).namespace;
+        assert!(!store.containers.is_foreign(Placement::Collection, &namespace).await.unwrap());
     }
     fixture.remove().await;
 }
