@@ -43,13 +43,15 @@ async fn works_again(place: &Place, server: &Server, name: &str) {
     let since = Instant::now();
     // A service that began without its records makes its operator key when it has found them.
     let key = place.data_dir().join("operator.key");
-    while server.client().get("/readyz").await.status != 200 || !key.exists() {
+    while server.client().get("/readyz").await.status != 200
+        || !key.exists()
+        || server.operator().get("/v1/organizations").await.status != 200
+    {
         assert!(since.elapsed() < BACK, "it does not come back: {}", server.log());
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     server.client().post("/org/create", &new_organization(name, &email_for(name))).await.created();
     server.client().get(&format!("/org/get?organization_name={name}")).await.ok();
-    server.operator().get("/v1/organizations").await.ok();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

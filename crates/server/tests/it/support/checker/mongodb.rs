@@ -48,10 +48,15 @@ pub(super) fn read(database: &Database) -> Snapshot {
 pub(super) fn put_documents(database: &Database, id: &str, count: u32) -> BTreeSet<String> {
     let object = ObjectId::parse_str(id).unwrap();
     let record = database.find("organizations", doc! { "_id": object }).pop().unwrap();
-    let (collection, is_shared) = match record.get_str("placement").unwrap() {
-        "collection" => (database.collection(record.get_str("namespace").unwrap()), false),
-        "database" => (database.beside(&format!("tenant_{id}"), DOCUMENTS), false),
-        _ => (database.collection(SHARES[1]), true),
+    let namespace = record.get_str("namespace").unwrap();
+    // By turns, where there may be several.
+    let (collections, is_shared) = match record.get_str("placement").unwrap() {
+        "collection" => {
+            let further = database.collection(&format!("{namespace}.further"));
+            (vec![database.collection(namespace), further], false)
+        }
+        "database" => (vec![database.beside(&format!("tenant_{id}"), DOCUMENTS)], false),
+        _ => (vec![database.collection(SHARES[1])], true),
     };
     let document = |number| {
         let key = format!("document-{number}");
@@ -64,7 +69,11 @@ pub(super) fn put_documents(database: &Database, id: &str, count: u32) -> BTreeS
     };
     let documents: Vec<Document> = (0..count).map(document).collect();
     let written = documents.iter().cloned().map(line).collect();
-    run(async move { collection.insert_many(documents).await.unwrap() });
+    run(async move {
+        for (document, collection) in documents.into_iter().zip(collections.iter().cycle()) {
+            collection.insert_one(document).await.unwrap();
+        }
+    });
     written
 }
 
@@ -127,7 +136,11 @@ fn read_containers(
         let found = collections.iter().find(|(_, identity)| *identity == uuid);
         let Some(name) = found.map(|(name, _)| name.clone()) else { continue };
         collections.remove(&name);
-        let mut container = of_documents(&id, database.find(&name, doc! {}));
+        let mut documents = database.find(&name, doc! {});
+        for (further, _) in collections.extract_if(.., |other, _| other.starts_with(&format!("{name}."))) {
+            documents.extend(database.find(&further, doc! {}));
+        }
+        let mut container = of_documents(&id, documents);
         if organization.get_str("namespace").unwrap() != name {
             container.problems.push(format!("its container is called {name}"));
         }
