@@ -66,6 +66,7 @@ pub(crate) struct MongoDb {
     placement: Placement,
     max_namespaces: Option<u64>,
     share_when_full: bool,
+    capacity: containers::capacity::Capacity,
 }
 
 impl MongoDb {
@@ -89,6 +90,7 @@ impl MongoDb {
             placement: options.placement,
             max_namespaces: options.max_namespaces,
             share_when_full: options.share_when_full,
+            capacity: containers::capacity::Capacity::default(),
             server,
         });
         match engine.get_ready().await {

@@ -10,9 +10,13 @@ use crate::telemetry;
 use anyhow::{Context, Result};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use tenantry_domain::clock::Clock;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+
+/// How often it is looked for what a crash has left.
+const TIDY_INTERVAL: Duration = Duration::from_secs(3600);
 
 /// Runs the service until it is told to stop.
 ///
@@ -45,12 +49,19 @@ async fn serve(config: &Config) -> Result<()> {
     let listening = listen::serve(listener, service.router.clone(), limits, stop);
     tokio::select! {
         () = listening => {}
-        // Only a tidy that is done is waited on no more.
-        () = async { service.tidy().await; std::future::pending().await } => {}
+        () = tidy(&service) => {}
     }
     tracing::info!("stopping");
     service.stop().await;
     Ok(())
+}
+
+/// Looks at the start, and at intervals, for what a crash has left, here or in another instance. Never done.
+async fn tidy(service: &Service) {
+    loop {
+        service.tidy().await;
+        tokio::time::sleep(TIDY_INTERVAL).await;
+    }
 }
 
 fn announce(address: SocketAddr, config: &Config, operator_key: &OperatorKey) {

@@ -45,8 +45,12 @@ impl Traffic {
     pub fn begin(place: &Place, id: &str, round: u32, before: usize, writers: u32) -> Self {
         let id = ObjectId::parse_str(id).unwrap();
         let (is_over, written) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(before)));
+        let database = place.database().unwrap();
+        // The first to be elected may not know yet what most members have; this makes it ask them.
+        let is_set = database.uri().contains("replicaSet");
         let application = || Application {
-            database: place.database().map(Database::handle).unwrap(),
+            database: Database::handle(database),
+            read_concern: if is_set { "linearizable" } else { "majority" },
             id,
             container: None,
             is_over: Arc::clone(&is_over),
@@ -104,6 +108,8 @@ pub fn assert_all_there(found: &Snapshot, id: &str, acknowledged: &BTreeSet<Stri
 /// One that reads or writes.
 struct Application {
     database: mongodb::Database,
+    /// What makes a read see all that was acknowledged before it.
+    read_concern: &'static str,
     id: ObjectId,
     /// Name and UUID, as last looked up.
     container: Option<(String, Bson)>,
@@ -168,7 +174,8 @@ impl Application {
             let least = self.written.load(Ordering::SeqCst);
             let pipeline = [doc! { "$match": { "owner": self.id } }, doc! { "$count": "found" }];
             let count = doc! {
-                "pipeline": &pipeline[..], "cursor": {}, "readConcern": { "level": "majority" },
+                "pipeline": &pipeline[..], "cursor": {}, "readConcern": { "level": self.read_concern },
+                "maxTimeMS": 5000,
             };
             if let Some(answer) = self.command("aggregate", count).await {
                 let batch = answer.get_document("cursor").unwrap().get_array("firstBatch").unwrap();

@@ -2,13 +2,16 @@
 //!
 //! Each is a file of the server and costs memory, so a small server stands still long before its disk is full.
 //! What a newcomer gets wrong: the limit is the server's, so what other programs keep there counts, too. It is a
-//! guard, not a quota: several instances that create at the same moment may go a few beyond it.
+//! guard, not a quota: several instances that create at the same moment may go a few beyond it. And the server's
+//! own count of indexes (`serverStatus`) is of no use: it never falls.
 
 use crate::mongodb::MongoDb;
 use crate::mongodb::client::Server;
-use crate::mongodb::failure::Attempt;
+use crate::mongodb::failure::{Attempt, Failure};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use mongodb::bson::{Bson, Document, doc};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 use tenantry_domain::Result;
 use tenantry_domain::error::ErrorCode;
 use tenantry_domain::organization::Placement;
@@ -17,8 +20,41 @@ use tenantry_domain::organization::Placement;
 const PER_COLLECTION: u64 = 2;
 /// A database has its documents beside the collection that it begins with.
 const PER_DATABASE: u64 = 2 * PER_COLLECTION;
-/// Databases that are asked about at the same time, where the server does not know its own sum.
+/// Databases that are asked about at the same time.
 const AT_ONCE: usize = 8;
+/// How old a count may be while there is much room, and while there is little (a tenth). A count looks at every
+/// database of the server.
+const GOOD_FOR: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(1));
+
+/// What was last counted, and what has been made since.
+#[derive(Default)]
+pub(in crate::mongodb) struct Capacity(Mutex<Option<Counted>>);
+
+#[derive(Clone, Copy)]
+struct Counted {
+    used: u64,
+    at: Instant,
+}
+
+impl Capacity {
+    /// What is in use, if that was counted recently enough for this limit.
+    fn known(&self, limit: u64) -> Option<u64> {
+        let counted = (*self.0.lock().unwrap_or_else(PoisonError::into_inner))?;
+        let good_for = if counted.used < limit / 10 * 9 { GOOD_FOR.0 } else { GOOD_FOR.1 };
+        (counted.at.elapsed() < good_for).then_some(counted.used)
+    }
+
+    fn learn(&self, used: u64) {
+        let counted = Counted { used, at: Instant::now() };
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(counted);
+    }
+
+    fn add(&self, made: u64) {
+        if let Some(counted) = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            counted.used = counted.used.saturating_add(made);
+        }
+    }
+}
 
 impl MongoDb {
     /// Where a new organization goes; see [`tenantry_domain::store::Containers::choose_placement`].
@@ -30,8 +66,16 @@ impl MongoDb {
             Placement::Shared => return Ok(wanted),
         };
         let Some(limit) = self.max_namespaces else { return Ok(wanted) };
-        let used = count_namespaces(&self.server).await?;
+        let used = match self.capacity.known(limit) {
+            Some(used) => used,
+            None => {
+                let used = count_namespaces(&self.server).await?;
+                self.capacity.learn(used);
+                used
+            }
+        };
         if used.saturating_add(needed) <= limit {
+            self.capacity.add(needed);
             return Ok(wanted);
         }
         tracing::warn!(used, limit, "the server bears no more collections (MAX_NAMESPACES)");
@@ -44,27 +88,16 @@ impl MongoDb {
     }
 }
 
-/// How many collections and indexes the server has.
+/// How many collections and indexes there are in the databases that this user may see.
 pub(in crate::mongodb) async fn count_namespaces(server: &Server) -> Attempt<u64> {
-    // Not known to a router of a sharded cluster, to old servers, and to users who may not ask.
-    if let Ok(status) =
-        server.within(server.other_database("admin").run_command(doc! { "serverStatus": 1 })).await
-        && let (Ok(catalog), Ok(indexes)) =
-            (status.get_document("catalogStats"), status.get_document("indexStats"))
-    {
-        let collections = number(catalog, "collections") + number(catalog, "internalCollections");
-        return Ok(collections + number(indexes, "count"));
-    }
-    sum_namespaces(server).await
-}
-
-/// The same sum, one database after the other.
-async fn sum_namespaces(server: &Server) -> Attempt<u64> {
     let names = server.within(server.database().client().list_database_names()).await?;
     let counts = stream::iter(names).map(|name| async move {
         let database = server.other_database(&name);
-        let stats = server.within(database.run_command(doc! { "dbStats": 1 })).await?;
-        Ok(number(&stats, "collections") + number(&stats, "indexes"))
+        match server.within(database.run_command(doc! { "dbStats": 1 })).await {
+            Ok(stats) => Ok(number(&stats, "collections") + number(&stats, "indexes")),
+            Err(Failure::Forbidden { .. }) => Ok(0),
+            Err(failure) => Err(failure),
+        }
     });
     counts.buffer_unordered(AT_ONCE).try_fold(0, async |sum, count| Ok(sum + count)).await
 }
