@@ -12,7 +12,7 @@ use tenantry_domain::organization::ContainerId;
 
 /// Documents that are counted one by one. More are as many as the server says it keeps: that takes no time
 /// however many there are, and is exact but for a while after the server was killed.
-const COUNTED: i64 = 10_000;
+const COUNTED: i64 = 2_000;
 
 /// A collection.
 #[derive(Clone, Copy)]
