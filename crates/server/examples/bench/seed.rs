@@ -28,7 +28,7 @@ const AT_ONCE: usize = 256;
 pub fn embedded(data_dir: &Path, count: u32) -> Result<()> {
     run(async {
         let opened = tenantry_store::open(&EmbeddedOptions::new(data_dir, Arc::new(SystemClock))).await?;
-        seed(opened, 0, count).await
+        seed(opened, 0, count, AT_ONCE).await
     })
 }
 
@@ -36,7 +36,8 @@ pub fn embedded(data_dir: &Path, count: u32) -> Result<()> {
 pub fn mongodb(uri: &str, database: &str, placement: Placement, first: u32, count: u32) -> Result<()> {
     run(async {
         let options = MongoOptions { placement, ..MongoOptions::new(uri, database) };
-        seed(tenantry_store::open_mongodb(&options).await?, first, count).await
+        // A new collection keeps others waiting.
+        seed(tenantry_store::open_mongodb(&options).await?, first, count, AT_ONCE / 8).await
     })
 }
 
@@ -44,11 +45,10 @@ fn run(work: impl Future<Output = Result<()>>) -> Result<()> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
 }
 
-async fn seed(opened: Opened, first: u32, count: u32) -> Result<()> {
+async fn seed(opened: Opened, first: u32, count: u32, at_once: usize) -> Result<()> {
     let password = NewPassword::parse(PASSWORD, 8).map_err(|rule| anyhow!(rule))?;
     let password_hash = PasswordHash(hash::hash(&password, random(&SystemEntropy), &mut Memory::default()));
     let placement = opened.store.containers.choose_placement(None).await?;
-    let at_once = if placement == Placement::Collection { AT_ONCE / 8 } else { AT_ONCE };
     let mut running = JoinSet::new();
     for number in first..first + count {
         if running.len() == at_once {
