@@ -59,10 +59,10 @@ impl Service {
         Ok(Self { app, router, operator_key, opened, background })
     }
 
-    /// Sets aside what a crash has left in the data directory.
+    /// Clears up or sets aside what a crash has left.
     pub async fn tidy(&self) {
         if let Err(error) = self.opened.tidy().await {
-            tracing::warn!(%error, "the data directory could not be tidied");
+            tracing::warn!(%error, "what crashes may have left could not be looked for");
         }
     }
 
