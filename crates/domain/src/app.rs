@@ -5,12 +5,15 @@
 
 pub mod accounts;
 pub mod caller;
+pub mod collections;
+pub mod documents;
 pub mod janitor;
 pub mod operations;
 pub mod operator;
 pub mod organizations;
 pub mod requests;
 pub mod sessions;
+pub mod tenant;
 mod throttling;
 
 use crate::account::{Account, PasswordHash};
@@ -57,6 +60,10 @@ pub struct Policy {
     pub refresh_absolute_lifetime: Duration,
     /// Whether attempts are counted and refused.
     pub throttle: bool,
+    /// Bytes of a document as BSON at most.
+    pub document_max_bytes: usize,
+    /// How long a query may take.
+    pub query_time: Duration,
 }
 
 /// What an application is made of.

@@ -18,6 +18,9 @@ const RESERVED_START: &str = "tenantry";
 pub struct CollectionName(Box<str>);
 
 impl CollectionName {
+    /// What the collection is called that every organization begins with.
+    pub const DEFAULT: &str = "documents";
+
     /// Takes `text` as a name.
     ///
     /// # Errors
@@ -37,10 +40,23 @@ impl CollectionName {
         Ok(Self(text.into()))
     }
 
+    /// Whether it is the collection that every organization has.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        &*self.0 == Self::DEFAULT
+    }
+
     /// The name.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// The collection that every organization has.
+impl Default for CollectionName {
+    fn default() -> Self {
+        Self(Self::DEFAULT.into())
     }
 }
 

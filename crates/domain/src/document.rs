@@ -15,6 +15,7 @@ pub mod order;
 mod patch;
 mod path;
 mod problems;
+mod stored;
 mod write;
 
 #[cfg(test)]
@@ -24,6 +25,7 @@ pub use entries::index_entries;
 pub use id::DocumentId;
 pub use patch::MergePatch;
 pub use path::Path;
+pub use stored::{Revision, StoredDocument};
 pub use write::write_json;
 
 pub(crate) use extended::{Reader, is_wrapper};
@@ -69,10 +71,16 @@ impl NewDocument {
         self.id.as_ref()
     }
 
-    /// The document with its own `_id`, or else with `id`; the `_id` stands first, as MongoDB stores it.
+    /// The document with its own `_id`, or else with `id`.
     #[must_use]
     pub fn with_id(self, id: impl FnOnce() -> DocumentId) -> RawDocumentBuf {
-        let id = self.id.unwrap_or_else(id);
+        let id = self.id.clone().unwrap_or_else(id);
+        self.under_id(&id)
+    }
+
+    /// The document with the `_id` `id`, which stands first, as MongoDB stores it.
+    #[must_use]
+    pub fn under_id(self, id: &DocumentId) -> RawDocumentBuf {
         let mut document = RawDocumentBuf::new();
         document.append(bson::raw::cstr!("_id"), id.value());
         for (name, value) in self.fields.iter().map_while(Result::ok) {

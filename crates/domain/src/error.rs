@@ -86,6 +86,8 @@ error_table! {
     InvalidInput, "invalid_input", Invalid, "The request has invalid fields.", "Correct each field that `errors` names and send the request again.";
     InvalidJson, "invalid_json", Invalid, "The body is not the JSON object this request takes.", "Send one JSON object in UTF-8, without duplicate keys.";
     InvalidHeader, "invalid_header", Invalid, "A request header has an invalid value.", "Correct the header that `detail` names.";
+    QueryTooSlow, "query_too_slow", Invalid, "The query did not end in the time it may take.", "Make an index for it, or ask for less.";
+    ArchiveInvalid, "archive_invalid", Invalid, "The archive is damaged or incomplete.", "Nothing was imported. Export it again, or check how it was copied; `detail` says what is wrong.";
     // 401
     TokenMissing, "token_missing", Unauthenticated, "This request needs an access token.", "Sign in at POST /admin/login and send `Authorization: Bearer <access_token>`.";
     TokenInvalid, "token_invalid", Unauthenticated, "The access token is not valid.", "Sign in again at POST /admin/login.";
@@ -101,10 +103,15 @@ error_table! {
     RoleInsufficient, "role_insufficient", Forbidden, "Your role does not allow this.", "Ask an owner or admin of the organization.";
     OperatorOnly, "operator_only", Forbidden, "Only the operator may do this.", "Use the operator key.";
     OrganizationSuspended, "organization_suspended", Forbidden, "The organization is suspended.", "Ask the operator of the service to reactivate it.";
+    MembersOnly, "members_only", Forbidden, "An organization's data is for its own people.", "Sign in as a member of the organization: the operator key does not open it.";
+    QuotaExceeded, "quota_exceeded", Forbidden, "The organization has as much as it may have.", "Delete something, or have the operator raise the quota; `detail` says which.";
     // 404
     RouteNotFound, "route_not_found", NotFound, "There is nothing at this path.", "The paths are listed at /openapi.json and /docs.";
     OrganizationNotFound, "organization_not_found", NotFound, "There is no such organization.", "Check the name or id.";
     OperationNotFound, "operation_not_found", NotFound, "There is no such operation.", "Check the id; it is in the `Operation-Location` header of the change that began it.";
+    CollectionNotFound, "collection_not_found", NotFound, "The organization has no such collection.", "Create it at POST /v1/organizations/{organization}/collections, or check its name.";
+    DocumentNotFound, "document_not_found", NotFound, "There is no such document.", "Check the id: text after `~` is JSON, 24 hexadecimal digits are an ObjectId, all else is a string.";
+    IndexNotFound, "index_not_found", NotFound, "The collection has no such index.", "Check the name; the list of indexes has it.";
     // 405
     MethodNotAllowed, "method_not_allowed", MethodNotAllowed, "This path does not take that method.", "The methods it takes are in the `Allow` header.";
     // 408
@@ -119,6 +126,12 @@ error_table! {
     DeleteProtected, "delete_protected", Conflict, "The organization is protected from deletion.", "Set `delete_protection` to false first.";
     LegalHold, "legal_hold", Conflict, "The organization is under a legal hold.", "It is kept until the operator sets `legal_hold` to false.";
     IdempotencyInProgress, "idempotency_in_progress", Conflict, "A request with this Idempotency-Key is still running.", "Wait and send it again to get its answer.";
+    CollectionExists, "collection_exists", Conflict, "The organization has a collection of this name.", "Use it, or choose another name.";
+    CollectionIsDefault, "collection_is_default", Conflict, "Every organization keeps the collection `documents`.", "Delete what is in it instead.";
+    DocumentExists, "document_exists", Conflict, "There is a document of this `_id`.", "Replace it with PUT, or choose another `_id`.";
+    IndexExists, "index_exists", Conflict, "The collection has another index of this name, or one of the same keys.", "Drop that one first, or choose another name.";
+    TooManyIndexes, "too_many_indexes", Conflict, "The collection has as many indexes as it may have.", "Drop one that is not used.";
+    UniqueViolation, "unique_violation", Conflict, "Another document has the same value in a unique index.", "Change the value; `detail` names the index.";
     // 412
     VersionMismatch, "version_mismatch", PreconditionFailed, "The resource has changed since you read it.", "Read it again and send its new ETag in `If-Match`.";
     // 413

@@ -76,3 +76,17 @@ pub const SORT_MAX_KEYS: usize = 3;
 pub const PROJECTION_MAX_PATHS: usize = 100;
 /// Characters of a collection's name.
 pub const COLLECTION_NAME_MAX_CHARS: usize = 64;
+/// Collections of one organization at most, whatever its quota.
+pub const COLLECTIONS_MAX: u32 = 1000;
+/// Indexes of one collection at most, without that on the `_id`: half of what MongoDB bears.
+pub const INDEXES_MAX: u32 = 32;
+/// Keys of an index.
+pub const INDEX_MAX_KEYS: usize = 8;
+/// Bytes of an index's name.
+pub const INDEX_NAME_MAX_BYTES: usize = 120;
+/// Bytes of documents after which a page of them ends: 200 of a mebibyte each would be too much for one answer.
+pub const PAGE_MAX_BYTES: usize = 4 << 20;
+/// Documents that are inserted at once.
+pub const INSERT_MAX_DOCUMENTS: usize = 500;
+/// Bytes of documents that are inserted at once; the last one may go beyond.
+pub const INSERT_MAX_BYTES: usize = 4 << 20;

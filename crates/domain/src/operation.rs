@@ -12,7 +12,7 @@ use crate::account::{Account, CredentialChange};
 use crate::email::EmailAddress;
 use crate::error::ErrorCode;
 use crate::ids::{AccountId, OperationId, OrganizationId};
-use crate::organization::{ContainerId, Naming, Organization, State};
+use crate::organization::{ContainerId, Naming, Organization, Quota, State};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -149,6 +149,9 @@ pub struct Settings {
     pub delete_protection: bool,
     /// Whether a purge is refused.
     pub legal_hold: bool,
+    /// How much the organization may have.
+    #[serde(default)]
+    pub quota: Quota,
 }
 
 /// What an operation was asked to do, fixed at its intent.
@@ -336,6 +339,7 @@ fn change_record(next: &mut Organization, step: Step, arguments: &Arguments, now
             next.naming = to.clone();
             next.delete_protection = settings.delete_protection;
             next.legal_hold = settings.legal_hold;
+            next.quota = settings.quota;
             next.reserved = to.reserved();
             next.modified_at = now;
         }

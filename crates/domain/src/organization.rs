@@ -133,6 +133,28 @@ impl ReservedKey {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ContainerId(#[serde(with = "hex::serde")] pub [u8; 16]);
 
+/// How much an organization may have at most; what is none is not limited.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quota {
+    /// Documents, in all its collections.
+    pub documents: Option<u64>,
+    /// Bytes of these as BSON.
+    pub bytes: Option<u64>,
+    /// Collections, the one it begins with included.
+    pub collections: Option<u64>,
+}
+
+/// How much an organization has, as a [`Quota`] counts it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Documents, in all its collections.
+    pub documents: u64,
+    /// Bytes of these as BSON.
+    pub bytes: u64,
+    /// Collections, the one it begins with included.
+    pub collections: u64,
+}
+
 /// What an organization is called: its name, what follows from it, and the visible name of its container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Naming {
@@ -187,6 +209,9 @@ pub struct Organization {
     pub delete_protection: bool,
     /// Whether a purge is refused.
     pub legal_hold: bool,
+    /// How much it may have.
+    #[serde(default)]
+    pub quota: Quota,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it last changed.

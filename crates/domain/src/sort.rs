@@ -8,8 +8,10 @@ use crate::document::key;
 use crate::document::order::{Direction, compare};
 use crate::document::{ID_FIELD, Path, index_entries};
 use crate::limits::SORT_MAX_KEYS;
+use bson::raw::{RawArrayBuf, RawBson};
 use bson::{Bson, Document, RawBsonRef, RawDocument};
 use std::cmp::Ordering;
+use std::fmt;
 
 /// One key of a sort order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +20,27 @@ pub struct SortKey {
     pub path: Path,
     /// Up or down.
     pub direction: Direction,
+}
+
+impl SortKey {
+    /// Reads a path, with `-` before it if it goes down.
+    ///
+    /// # Errors
+    /// The sentence that says what is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let (path, direction) = match text.strip_prefix('-') {
+            Some(path) => (path, Direction::Descending),
+            None => (text, Direction::Ascending),
+        };
+        Ok(Self { path: Path::parse(path)?, direction })
+    }
+}
+
+impl fmt::Display for SortKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.direction == Direction::Ascending { "" } else { "-" };
+        write!(f, "{sign}{}", self.path)
+    }
 }
 
 /// A sort order; its last key is the `_id`.
@@ -38,15 +61,11 @@ impl Sort {
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut keys: Vec<SortKey> = Vec::new();
         for part in text.split(',') {
-            let (path, direction) = match part.strip_prefix('-') {
-                Some(path) => (path, Direction::Descending),
-                None => (part, Direction::Ascending),
-            };
-            let path = Path::parse(path)?;
-            if keys.iter().any(|key| key.path == path) {
+            let key = SortKey::parse(part)?;
+            if keys.iter().any(|other| other.path == key.path) {
                 return Err("A path stands twice.".into());
             }
-            keys.push(SortKey { path, direction });
+            keys.push(key);
         }
         if keys.len() > SORT_MAX_KEYS {
             return Err(format!("Must have at most {SORT_MAX_KEYS} keys."));
@@ -87,20 +106,69 @@ impl Sort {
     /// # Errors
     /// The sentence that says why `document` cannot be sorted so; then MongoDB fails, too.
     pub fn key(&self, document: &RawDocument) -> Result<Vec<u8>, String> {
+        Ok(self.encode(self.first_entry(document)?.into_iter()))
+    }
+
+    /// Where `document` stands in this order.
+    ///
+    /// # Errors
+    /// As [`Self::key`].
+    pub fn position(&self, document: &RawDocument) -> Result<Position, String> {
+        Ok(Position(self.first_entry(document)?.into_iter().map(RawBson::from).collect()))
+    }
+
+    /// The key of every document that stands there.
+    #[must_use]
+    pub fn key_at(&self, position: &Position) -> Vec<u8> {
+        self.encode(position.0.iter().map(RawBson::as_raw_bson_ref))
+    }
+
+    fn encode<'a>(&self, values: impl Iterator<Item = RawBsonRef<'a>>) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.0.len() * 16);
+        for (value, sort) in values.zip(&self.0) {
+            key::append(value, sort.direction, &mut bytes);
+        }
+        bytes
+    }
+
+    /// The entry that decides where `document` stands.
+    fn first_entry<'a>(&self, document: &'a RawDocument) -> Result<Vec<RawBsonRef<'a>>, String> {
         let paths: Vec<_> = self.0.iter().map(|key| &key.path).collect();
         let entries = index_entries(document, &paths)?;
-        let first = entries.into_iter().min_by(|a, b| self.compare(a, b)).unwrap_or_default();
-        let mut bytes = Vec::with_capacity(first.len() * 16);
-        for (value, sort) in first.iter().zip(&self.0) {
-            key::append(*value, sort.direction, &mut bytes);
-        }
-        Ok(bytes)
+        Ok(entries.into_iter().min_by(|a, b| self.compare(a, b)).unwrap_or_default())
     }
 
     fn compare(&self, a: &[RawBsonRef<'_>], b: &[RawBsonRef<'_>]) -> Ordering {
         let orders =
             self.0.iter().zip(a.iter().zip(b)).map(|(key, (a, b))| key.direction.apply(compare(*a, *b)));
         orders.fold(Ordering::Equal, Ordering::then)
+    }
+}
+
+/// A place in a sort order: a value for each of its keys.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Position(Vec<RawBson>);
+
+impl Position {
+    /// The values, as many as the order has keys.
+    #[must_use]
+    pub fn values(&self) -> &[RawBson] {
+        &self.0
+    }
+
+    /// Bytes that [`Self::from_bytes`] reads.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.0.iter().cloned().collect::<RawArrayBuf>().as_bytes().to_vec()
+    }
+
+    /// Reads what [`Self::to_bytes`] made for `sort`; none if it is anything else.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8], sort: &Sort) -> Option<Self> {
+        let array = RawDocument::from_bytes(bytes).ok()?;
+        let values: Vec<RawBson> =
+            array.iter().map(|each| each.map(|(_, value)| value.into())).collect::<Result<_, _>>().ok()?;
+        (values.len() == sort.0.len()).then_some(Self(values))
     }
 }
 
@@ -153,6 +221,17 @@ mod tests {
             assert_eq!(Sort::parse(text).unwrap().to_mongodb("doc."), expected);
         }
         assert_eq!(Sort::default().to_mongodb(""), doc! { "_id": 1 });
+    }
+
+    #[test]
+    fn a_position_is_read_back() {
+        let sort = Sort::parse("a,-b").unwrap();
+        let document = rawdoc! { "_id": 7, "a": [5, "x"], "b": null };
+        let position = sort.position(&document).unwrap();
+        assert_eq!(sort.key_at(&position), sort.key(&document).unwrap());
+        assert_eq!(Position::from_bytes(&position.to_bytes(), &sort), Some(position.clone()));
+        assert_eq!(Position::from_bytes(&position.to_bytes(), &Sort::default()), None);
+        assert_eq!(Position::from_bytes(b"nonsense", &sort), None);
     }
 
     #[test]

@@ -14,6 +14,12 @@
 //!
 //! [`RECENT`]: crate::limits::RECENT
 
+mod collections;
+mod documents;
+
+pub use collections::{CollectionInfo, Collections};
+pub use documents::Documents;
+
 use crate::account::Account;
 use crate::email::EmailKey;
 use crate::error::Result;
@@ -319,6 +325,10 @@ pub struct Store {
     pub operations: Arc<dyn Operations>,
     /// See [`Containers`].
     pub containers: Arc<dyn Containers>,
+    /// See [`Collections`].
+    pub collections: Arc<dyn Collections>,
+    /// See [`Documents`].
+    pub documents: Arc<dyn Documents>,
     /// See [`Requests`].
     pub requests: Arc<dyn Requests>,
     /// See [`Throttles`].

@@ -128,6 +128,8 @@ fn policy(config: &Config) -> Policy {
         refresh_idle_lifetime: config.refresh_idle_lifetime,
         refresh_absolute_lifetime: config.refresh_absolute_lifetime,
         throttle: config.rate_limit,
+        document_max_bytes: config.max_document_bytes,
+        query_time: config.query_timeout,
     }
 }
 

@@ -9,8 +9,10 @@
 mod accounts;
 mod changes;
 mod client;
+mod collections;
 mod containers;
 mod document;
+mod documents;
 mod failure;
 mod inspect;
 mod installation;
@@ -120,6 +122,8 @@ impl MongoDb {
             sessions: engine.clone(),
             operations: engine.clone(),
             containers: engine.clone(),
+            collections: engine.clone(),
+            documents: engine.clone(),
             requests: engine.clone(),
             throttles: engine.clone(),
             installation: engine.clone(),

@@ -5,9 +5,11 @@
 //! belong to the process, and closing any other descriptor of the same file lets them go.
 
 mod accounts;
+mod collections;
 mod connection;
 pub(crate) mod containers;
 pub(crate) mod directory;
+mod documents;
 mod failure;
 pub(crate) mod inspect;
 mod installation;
@@ -80,6 +82,8 @@ impl Sqlite {
             sessions: engine.clone(),
             operations: engine.clone(),
             containers: engine.clone(),
+            collections: engine.clone(),
+            documents: engine.clone(),
             requests: engine.clone(),
             throttles: engine.clone(),
             installation: engine.clone(),

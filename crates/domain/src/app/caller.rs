@@ -260,7 +260,7 @@ impl App {
 type Named = (Option<Arc<Session>>, Option<Arc<Account>>, Option<Arc<Organization>>);
 
 /// What they prove.
-fn proven(records: Named, now: Timestamp) -> Option<SignedIn> {
+pub(super) fn proven(records: Named, now: Timestamp) -> Option<SignedIn> {
     let (Some(session), Some(account), Some(organization)) = records else { return None };
     let role = account.membership(organization.id)?.role;
     session.is_good(&account, &organization, now).then_some(SignedIn { account, organization, session, role })

@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::ids::{AccountId, OrganizationId};
 use crate::name::{Identifier, OrganizationName};
 use crate::operation::{Arguments, Settings};
-use crate::organization::{Location, Naming, Organization, Placement, ReservedKey, State};
+use crate::organization::{Location, Naming, Organization, Placement, Quota, ReservedKey, State};
 use crate::page::{Page, PageLimit};
 use crate::password::policy::NewPassword;
 use crate::store::{OrganizationCursor, OrganizationQuery};
@@ -45,6 +45,8 @@ pub struct OrganizationChange {
     pub delete_protection: Option<bool>,
     /// Whether a purge is refused; the operator's alone.
     pub legal_hold: Option<bool>,
+    /// How much it may have; the operator's alone.
+    pub quota: Option<Quota>,
 }
 
 impl App {
@@ -103,6 +105,7 @@ impl App {
             token_epoch: 0,
             delete_protection: false,
             legal_hold: false,
+            quota: Quota::default(),
             created_at: now,
             modified_at: now,
             deleted_at: None,
@@ -179,17 +182,22 @@ impl App {
         change: OrganizationChange,
     ) -> Result<Outcome> {
         let to = change.name.map(|name| Naming::new(name, &self.policy.tenant_prefix));
-        let only_hold = to.is_none() && change.credentials.is_none() && change.delete_protection.is_none();
+        let only_hold = to.is_none()
+            && change.credentials.is_none()
+            && change.delete_protection.is_none()
+            && change.quota.is_none();
         self.begin(managed.organization.id, &managed.authority, expected, |next| {
             let possible = next.state == State::Active || (next.state == State::Deleted && only_hold);
             require(possible, ErrorCode::OrganizationNotActive)?;
             let settings = Settings {
                 delete_protection: change.delete_protection.unwrap_or(next.delete_protection),
                 legal_hold: change.legal_hold.unwrap_or(next.legal_hold),
+                quota: change.quota.unwrap_or(next.quota),
             };
             if to.is_none() && change.credentials.is_none() {
                 next.delete_protection = settings.delete_protection;
                 next.legal_hold = settings.legal_hold;
+                next.quota = settings.quota;
                 return Ok(Arguments::Update);
             }
             let to = to.clone().unwrap_or_else(|| next.naming.clone());

@@ -53,7 +53,7 @@ fn arguments(kind: OperationKind) -> Arguments {
         OperationKind::Rename => Arguments::Rename {
             to: naming("New"),
             credentials: None,
-            settings: Settings { delete_protection: true, legal_hold: false },
+            settings: Settings { delete_protection: true, legal_hold: false, quota: Quota::default() },
         },
         OperationKind::Update => Arguments::Update,
         OperationKind::Suspend => Arguments::Suspend,
@@ -92,6 +92,7 @@ fn begun(kind: OperationKind) -> Organization {
         token_epoch: 3,
         delete_protection: false,
         legal_hold: false,
+        quota: Quota::default(),
         created_at: at(1),
         modified_at: at(2),
         deleted_at: None,

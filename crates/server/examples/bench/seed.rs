@@ -90,6 +90,7 @@ async fn make(store: Store, number: u32, placement: Placement, password_hash: Pa
         token_epoch: 0,
         delete_protection: false,
         legal_hold: false,
+        quota: tenantry_domain::organization::Quota::default(),
         created_at: now,
         modified_at: now,
         deleted_at: None,

@@ -137,6 +137,7 @@ const STORAGE: &str = "Storage";
 const MONGODB: &str = "MongoDB";
 const TOKENS: &str = "Tokens";
 const POLICY: &str = "Policy";
+const DOCUMENTS: &str = "Documents";
 const CAPACITY: &str = "Capacity";
 const LOGS: &str = "Logs and metrics";
 const COMMAND_LINE: &str = "Command line";
@@ -257,6 +258,22 @@ settings! {
         };
         /// Whether sign-ins and creates are limited per account and network. `off` is for tests.
         rate_limit: bool = { name: "RATE_LIMIT", flag: "rate-limit", default: "on" };
+    }
+    DOCUMENTS {
+        /// The largest document, as BSON. MongoDB bears none beyond 16 MiB with what the service adds.
+        max_document_bytes: usize = {
+            name: "MAX_DOCUMENT_KIB", flag: "max-document-kib", default: "1024",
+            limits: Limits::new(1, 15 * 1024, Unit::Kibibytes),
+        };
+        /// How long a query of documents may take.
+        query_timeout: Duration = {
+            name: "QUERY_TIMEOUT", flag: "query-timeout", default: "5", limits: Limits::new(1, 60, Unit::Seconds),
+        };
+        /// A query that has to look at more documents than this, because no index serves it, says so in its answer.
+        full_scan_notice: u64 = {
+            name: "FULL_SCAN_NOTICE", flag: "full-scan-notice", default: "1000",
+            limits: Limits::new(0, 1_000_000_000, Unit::One),
+        };
     }
     CAPACITY {
         /// Threads that hash passwords; 0 is half of the cores, at least one.

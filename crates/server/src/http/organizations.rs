@@ -190,6 +190,7 @@ pub async fn change_organization(
         delete_protection: fields.flag("delete_protection"),
         legal_hold: fields.flag("legal_hold"),
         credentials: None,
+        quota: None,
     };
     fields.refuse_unknown();
     fields.finish()?;

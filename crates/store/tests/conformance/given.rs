@@ -48,6 +48,7 @@ pub fn organization(name: &str) -> Organization {
         token_epoch: 0,
         delete_protection: false,
         legal_hold: false,
+        quota: tenantry_domain::organization::Quota::default(),
         created_at: START,
         modified_at: START,
         deleted_at: None,
@@ -96,7 +97,11 @@ pub fn every_arguments() -> Vec<Arguments> {
         Arguments::Rename {
             to: naming("Another Name"),
             credentials: Some((AccountId::from_bytes(id()), credentials)),
-            settings: Settings { delete_protection: true, legal_hold: false },
+            settings: Settings {
+                delete_protection: true,
+                legal_hold: false,
+                quota: tenantry_domain::organization::Quota::default(),
+            },
         },
         Arguments::Update,
         Arguments::Suspend,

@@ -52,6 +52,7 @@ pub async fn organization(store: &Store, number: u8, state: State) -> Organizati
         token_epoch: 0,
         delete_protection: false,
         legal_hold: false,
+        quota: tenantry_domain::organization::Quota::default(),
         created_at: Timestamp::UNIX_EPOCH,
         modified_at: Timestamp::UNIX_EPOCH,
         deleted_at: None,

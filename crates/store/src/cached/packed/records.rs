@@ -6,7 +6,7 @@ use super::bytes::{Reader, Writer};
 use tenantry_domain::account::{Account, Membership, PasswordHash, Role};
 use tenantry_domain::email::EmailAddress;
 use tenantry_domain::ids::{AccountId, OperationId, OrganizationId, SessionId};
-use tenantry_domain::organization::{ContainerId, Naming, Organization, Placement, State};
+use tenantry_domain::organization::{ContainerId, Naming, Organization, Placement, Quota, State};
 use tenantry_domain::session::{Session, UsedToken};
 
 const STATES: [State; 4] = [State::Provisioning, State::Active, State::Deleted, State::Purging];
@@ -37,6 +37,9 @@ impl Pack for Organization {
         to.number(self.token_epoch.into());
         to.flag(self.delete_protection);
         to.flag(self.legal_hold);
+        for most in [self.quota.documents, self.quota.bytes, self.quota.collections] {
+            to.option(most, Writer::number);
+        }
         to.moment(self.created_at);
         to.moment(self.modified_at);
         to.option(self.deleted_at, Writer::moment);
@@ -60,6 +63,11 @@ impl Pack for Organization {
             token_epoch: from.small()?,
             delete_protection: from.flag()?,
             legal_hold: from.flag()?,
+            quota: Quota {
+                documents: from.option(Reader::number)?,
+                bytes: from.option(Reader::number)?,
+                collections: from.option(Reader::number)?,
+            },
             created_at: from.moment()?,
             modified_at: from.moment()?,
             deleted_at: from.option(Reader::moment)?,

@@ -30,6 +30,7 @@ fn organization() -> Organization {
         token_epoch: 0,
         delete_protection: false,
         legal_hold: false,
+        quota: tenantry_domain::organization::Quota::default(),
         created_at: moment(0),
         modified_at: moment(1),
         deleted_at: None,

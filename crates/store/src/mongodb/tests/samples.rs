@@ -30,6 +30,7 @@ pub fn organization(number: u8) -> Organization {
         token_epoch: 1,
         delete_protection: false,
         legal_hold: false,
+        quota: tenantry_domain::organization::Quota::default(),
         created_at: NOW,
         modified_at: NOW,
         deleted_at: None,

@@ -1,0 +1,160 @@
+//! Collections of an organization's documents, and their indexes.
+
+use super::App;
+use super::tenant::{Read, Shape, Tenant};
+use crate::collection::CollectionName;
+use crate::error::{Error, ErrorCode, Result};
+use crate::index::{Index, IndexName};
+use crate::limits::OPERATION_WAIT;
+use crate::organization::Usage;
+use crate::page::{Page, PageLimit};
+use crate::store::{CollectionInfo, Inserted};
+use std::sync::Arc;
+
+/// How far an index is that was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Built {
+    /// It serves.
+    New,
+    /// It was there already, the same.
+    Exists,
+    /// Its entries are still being made. It shows once it serves; if that cannot be, it never does.
+    Later,
+}
+
+impl App {
+    /// A page of collections, in the order of their names.
+    ///
+    /// # Errors
+    /// `store_unavailable`.
+    pub async fn list_collections(
+        &self,
+        tenant: &Tenant<Read>,
+        after: Option<&CollectionName>,
+        limit: PageLimit,
+    ) -> Result<Page<CollectionInfo, CollectionName>> {
+        let listed = self.store.collections.list_collections(tenant.organization(), after, limit.items() + 1);
+        Ok(Page::of(listed.await?, limit, |info| info.name.clone()))
+    }
+
+    /// A collection.
+    ///
+    /// # Errors
+    /// `collection_not_found`.
+    pub async fn get_collection(
+        &self,
+        tenant: &Tenant<Read>,
+        name: &CollectionName,
+    ) -> Result<CollectionInfo> {
+        let found = self.store.collections.get_collection(tenant.organization(), name).await?;
+        found.ok_or_else(|| ErrorCode::CollectionNotFound.into())
+    }
+
+    /// Makes an empty collection.
+    ///
+    /// # Errors
+    /// `collection_exists`, `quota_exceeded`, `capacity_reached`.
+    pub async fn create_collection(
+        &self,
+        tenant: &Tenant<Shape>,
+        name: &CollectionName,
+    ) -> Result<CollectionInfo> {
+        match self.store.collections.insert_collection(tenant.organization(), name).await? {
+            Inserted::New => Ok(CollectionInfo { name: name.clone(), documents: 0, bytes: 0, indexes: 0 }),
+            Inserted::Exists => Err(ErrorCode::CollectionExists.into()),
+        }
+    }
+
+    /// Removes a collection with all that is in it.
+    ///
+    /// # Errors
+    /// `collection_not_found`, `collection_is_default`.
+    pub async fn delete_collection(&self, tenant: &Tenant<Shape>, name: &CollectionName) -> Result<()> {
+        if name.is_default() {
+            return Err(ErrorCode::CollectionIsDefault.into());
+        }
+        match self.store.collections.delete_collection(tenant.organization(), name).await? {
+            true => Ok(()),
+            false => Err(ErrorCode::CollectionNotFound.into()),
+        }
+    }
+
+    /// The indexes of a collection, in the order of their names. There are few.
+    ///
+    /// # Errors
+    /// `collection_not_found`.
+    pub async fn list_indexes(
+        &self,
+        tenant: &Tenant<Read>,
+        collection: &CollectionName,
+    ) -> Result<Vec<Index>> {
+        self.store.collections.list_indexes(tenant.organization(), collection).await
+    }
+
+    /// An index of a collection.
+    ///
+    /// # Errors
+    /// `collection_not_found`, `index_not_found`.
+    pub async fn get_index(
+        &self,
+        tenant: &Tenant<Read>,
+        collection: &CollectionName,
+        name: &IndexName,
+    ) -> Result<Index> {
+        let indexes = self.list_indexes(tenant, collection).await?;
+        indexes.into_iter().find(|index| index.name == *name).ok_or_else(|| ErrorCode::IndexNotFound.into())
+    }
+
+    /// Makes an index, and waits for a while until it serves.
+    ///
+    /// # Errors
+    /// `collection_not_found`, `index_exists`, `unique_violation`, `too_many_indexes`, `invalid_input`.
+    pub async fn create_index(
+        self: &Arc<Self>,
+        tenant: &Tenant<Shape>,
+        collection: &CollectionName,
+        index: &Index,
+    ) -> Result<Built> {
+        let (app, organization) = (Arc::clone(self), tenant.organization().clone());
+        let (name, index) = (collection.clone(), index.clone());
+        // In a task of its own: it goes on when nobody waits for it any more.
+        let building = tokio::spawn(async move {
+            let built = app.store.collections.insert_index(&organization, &name, &index).await;
+            if let Err(error) = &built {
+                tracing::info!(organization = %organization.id, %error, "an index was not made");
+            }
+            built
+        });
+        match tokio::time::timeout(OPERATION_WAIT, building).await {
+            Err(_) => Ok(Built::Later),
+            Ok(built) => match built.map_err(Error::internal)?? {
+                Inserted::New => Ok(Built::New),
+                Inserted::Exists => Ok(Built::Exists),
+            },
+        }
+    }
+
+    /// Removes an index.
+    ///
+    /// # Errors
+    /// `collection_not_found`, `index_not_found`.
+    pub async fn delete_index(
+        &self,
+        tenant: &Tenant<Shape>,
+        collection: &CollectionName,
+        name: &IndexName,
+    ) -> Result<()> {
+        match self.store.collections.delete_index(tenant.organization(), collection, name).await? {
+            true => Ok(()),
+            false => Err(ErrorCode::IndexNotFound.into()),
+        }
+    }
+
+    /// What an organization has, for its members.
+    ///
+    /// # Errors
+    /// `store_unavailable`.
+    pub async fn get_usage(&self, tenant: &Tenant<Read>) -> Result<Usage> {
+        self.store.collections.get_usage(tenant.organization()).await
+    }
+}

@@ -1,0 +1,347 @@
+//! Documents of an organization: one, many, and those that match a filter.
+//!
+//! A change of one document is a compare-and-set on its revision, taken again when another change came first and the
+//! caller named none. What a newcomer gets wrong: whose documents they are is in the [`Tenant`], never in an argument.
+
+mod cursor;
+
+pub use cursor::PageRequest;
+
+use super::App;
+use super::tenant::{Read, Tenant, Write};
+use crate::collection::CollectionName;
+use crate::document::{DocumentId, MergePatch, NewDocument, Revision, StoredDocument};
+use crate::error::{Error, ErrorCode, Result};
+use crate::filter::Filter;
+use crate::idempotency::RequestKey;
+use crate::ids::OperationId;
+use crate::limits::PAGE_MAX_BYTES;
+use crate::query::{Counted, Deleted, DocumentQuery};
+use crate::store::Written;
+use aws_lc_rs::hmac;
+use bson::RawDocument;
+use bson::oid::ObjectId;
+
+/// How often a change is tried that names no revision, before the document counts as too busy.
+const ROUNDS: u32 = 16;
+
+/// The revisions a change may meet; whatever is there, if the caller names none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ExpectedRevision(pub Option<Vec<Revision>>);
+
+impl ExpectedRevision {
+    fn allows(&self, revision: Revision) -> bool {
+        self.0.as_ref().is_none_or(|revisions| revisions.contains(&revision))
+    }
+
+    const fn is_any(&self) -> bool {
+        self.0.is_none()
+    }
+}
+
+/// A page of documents for whoever asked.
+#[derive(Debug, Clone)]
+pub struct DocumentPage {
+    /// In order, whole.
+    pub documents: Vec<StoredDocument>,
+    /// Where the next page begins; none on the last one.
+    pub next_cursor: Option<String>,
+    /// How many documents there were to look at, where no index spared that.
+    pub scanned: Option<u64>,
+}
+
+/// What came of one document of many.
+#[derive(Debug, Clone)]
+pub enum LineOutcome {
+    /// It is there now.
+    Inserted(StoredDocument),
+    /// An earlier try of the same request had inserted it.
+    Repeated(StoredDocument),
+    /// It is not.
+    Refused(Error),
+}
+
+impl App {
+    /// Adds a document: with its own `_id`, else with `id`, else with a new ObjectId. With `id` given,
+    /// the same document that is there already is the work of an earlier try.
+    ///
+    /// # Errors
+    /// `collection_not_found`, `document_exists`, `unique_violation`, `quota_exceeded`, `invalid_input`.
+    pub async fn insert_document(
+        &self,
+        tenant: &Tenant<Write>,
+        collection: &CollectionName,
+        document: NewDocument,
+        id: Option<DocumentId>,
+    ) -> Result<StoredDocument> {
+        let again = id.is_some();
+        let document = self.first_version(document, id);
+        let one = vec![document.clone()];
+        let outcomes = self.store.documents.insert_documents(tenant.organization(), collection, one).await?;
+        match outcomes.into_iter().next() {
+            Some(Ok(())) => Ok(document),
+            Some(Err(error)) if again && error.code() == ErrorCode::DocumentExists => {
+                self.there_already(tenant, collection, &document).await?.ok_or(error)
+            }
+            Some(Err(error)) => Err(error),
+            None => Err(Error::internal("an insert without an outcome")),
+        }
+    }
+
+    /// Adds documents, each for itself; what came of each, in their order. With `request`, the first of them being its
+    /// line `first_line`, a document without an `_id` gets one that follows from the request and its line: sent again,
+    /// it is found and not added twice.
+    ///
+    /// # Errors
+    /// `collection_not_found`, `store_unavailable`: then some of them may be there.
+    pub async fn insert_documents(
+        &self,
+        tenant: &Tenant<Write>,
+        collection: &CollectionName,
+        documents: Vec<NewDocument>,
+        request: Option<(&RequestKey, u64)>,
+    ) -> Result<Vec<LineOutcome>> {
+        let mut lines = Vec::with_capacity(documents.len());
+        for (document, line) in documents.into_iter().zip(0..) {
+            let id = request.map(|(key, first)| self.line_id(tenant, collection, key, first + line));
+            lines.push(self.first_version(document, id));
+        }
+        let written =
+            self.store.documents.insert_documents(tenant.organization(), collection, lines.clone()).await?;
+        let mut outcomes = Vec::with_capacity(lines.len());
+        for (document, outcome) in lines.into_iter().zip(written) {
+            outcomes.push(match outcome {
+                Ok(()) => LineOutcome::Inserted(document),
+                Err(error) if request.is_some() && error.code() == ErrorCode::DocumentExists => {
+                    match self.there_already(tenant, collection, &document).await? {
+                        Some(there) => LineOutcome::Repeated(there),
+                        None => LineOutcome::Refused(error),
+                    }
+                }
+                Err(error) => LineOutcome::Refused(error),
+            });
+        }
+        Ok(outcomes)
+    }
+
+    /// The document that has the id of this one, if it is this one, as an earlier try has left it.
+    async fn there_already(
+        &self,
+        tenant: &Tenant<Write>,
+        collection: &CollectionName,
+        document: &StoredDocument,
+    ) -> Result<Option<StoredDocument>> {
+        let Some(id) = document.id() else { return Ok(None) };
+        let there = self.store.documents.get_document(tenant.organization(), collection, &id).await?;
+        Ok(there.filter(|there| there.body == document.body))
+    }
+
+    /// The document of that id.
+    ///
+    /// # Errors
+    /// `collection_not_found`, `document_not_found`.
+    pub async fn get_document(
+        &self,
+        tenant: &Tenant<Read>,
+        collection: &CollectionName,
+        id: &DocumentId,
+    ) -> Result<StoredDocument> {
+        let found = self.store.documents.get_document(tenant.organization(), collection, id).await?;
+        found.ok_or_else(|| ErrorCode::DocumentNotFound.into())
+    }
+
+    /// Puts a document in place of the one of that id.
+    ///
+    /// # Errors
+    /// `document_not_found`, `version_mismatch`, `unique_violation`, `quota_exceeded`, `invalid_input`.
+    pub async fn replace_document(
+        &self,
+        tenant: &Tenant<Write>,
+        collection: &CollectionName,
+        id: &DocumentId,
+        expected: &ExpectedRevision,
+        document: NewDocument,
+    ) -> Result<StoredDocument> {
+        if document.id().is_some_and(|own| own != id) {
+            return Err(Error::invalid_field("/_id", "Must be the `_id` in the path, or be left out."));
+        }
+        self.edit(tenant, collection, id, expected, |current| {
+            // That of the document that is there: equal ids may be written differently (5 and 5.0), and it stays.
+            let own = DocumentId::of(current).unwrap_or_else(|| id.clone());
+            Ok(document.clone().under_id(&own))
+        })
+        .await
+    }
+
+    /// Changes a document by a merge patch.
+    ///
+    /// # Errors
+    /// As [`Self::replace_document`].
+    pub async fn patch_document(
+        &self,
+        tenant: &Tenant<Write>,
+        collection: &CollectionName,
+        id: &DocumentId,
+        expected: &ExpectedRevision,
+        patch: &MergePatch,
+    ) -> Result<StoredDocument> {
+        let max_bytes = self.policy.document_max_bytes;
+        self.edit(tenant, collection, id, expected, |current| patch.apply(current, max_bytes)).await
+    }
+
+    /// Removes the document of that id.
+    ///
+    /// # Errors
+    /// `document_not_found`, `version_mismatch`.
+    pub async fn delete_document(
+        &self,
+        tenant: &Tenant<Write>,
+        collection: &CollectionName,
+        id: &DocumentId,
+        expected: &ExpectedRevision,
+    ) -> Result<()> {
+        let (documents, organization) = (&self.store.documents, tenant.organization());
+        if expected.is_any() {
+            return match documents.delete_document(organization, collection, id, None).await? {
+                Written::Done => Ok(()),
+                Written::Stale => Err(ErrorCode::DocumentNotFound.into()),
+            };
+        }
+        let current = documents.get_document(organization, collection, id).await?;
+        let revision = current.ok_or(ErrorCode::DocumentNotFound)?.revision;
+        if !expected.allows(revision) {
+            return Err(ErrorCode::VersionMismatch.into());
+        }
+        match documents.delete_document(organization, collection, id, Some(revision)).await? {
+            Written::Done => Ok(()),
+            Written::Stale => Err(ErrorCode::VersionMismatch.into()),
+        }
+    }
+
+    /// A page of the documents that match.
+    ///
+    /// # Errors
+    /// `collection_not_found`, `query_too_slow`; `invalid_input` for a bad cursor, or documents that cannot be sorted so.
+    pub async fn find_documents(
+        &self,
+        tenant: &Tenant<Read>,
+        collection: &CollectionName,
+        request: PageRequest,
+    ) -> Result<DocumentPage> {
+        let key = self.cursor_key();
+        let scope = request.scope(tenant.organization().id, collection);
+        let query = DocumentQuery {
+            after: request.position(&key, &scope)?,
+            filter: request.filter,
+            sort: request.sort,
+            limit: request.limit.items(),
+            max_bytes: PAGE_MAX_BYTES,
+            time: self.policy.query_time,
+        };
+        let found = self.store.documents.find_documents(tenant.organization(), collection, &query).await?;
+        let last = found.documents.last().filter(|_| found.more);
+        let next_cursor = match last {
+            Some(last) => {
+                let position = query.sort.position(&last.body).map_err(Error::internal)?;
+                Some(cursor::seal(&key, &scope, &position))
+            }
+            None => None,
+        };
+        Ok(DocumentPage { documents: found.documents, next_cursor, scanned: found.scanned })
+    }
+
+    /// How many documents match.
+    ///
+    /// # Errors
+    /// `collection_not_found`, `query_too_slow`.
+    pub async fn count_documents(
+        &self,
+        tenant: &Tenant<Read>,
+        collection: &CollectionName,
+        filter: &Filter,
+    ) -> Result<Counted> {
+        let time = self.policy.query_time;
+        self.store.documents.count_matching(tenant.organization(), collection, filter, time).await
+    }
+
+    /// Removes the documents that match: all, or as many as it finds in the time a query may take.
+    ///
+    /// # Errors
+    /// `collection_not_found`.
+    pub async fn delete_documents(
+        &self,
+        tenant: &Tenant<Write>,
+        collection: &CollectionName,
+        filter: &Filter,
+    ) -> Result<Deleted> {
+        let time = self.policy.query_time;
+        self.store.documents.delete_matching(tenant.organization(), collection, filter, time).await
+    }
+
+    /// Changes the document of that id: `change` makes the next one of the one that is there.
+    async fn edit(
+        &self,
+        tenant: &Tenant<Write>,
+        collection: &CollectionName,
+        id: &DocumentId,
+        expected: &ExpectedRevision,
+        change: impl Fn(&RawDocument) -> Result<bson::RawDocumentBuf> + Send + Sync,
+    ) -> Result<StoredDocument> {
+        let (documents, organization) = (&self.store.documents, tenant.organization());
+        for _ in 0..ROUNDS {
+            let current = documents.get_document(organization, collection, id).await?;
+            let current = current.ok_or(ErrorCode::DocumentNotFound)?;
+            if !expected.allows(current.revision) {
+                return Err(ErrorCode::VersionMismatch.into());
+            }
+            let revision = current.revision.next().max(self.first_revision());
+            let next = StoredDocument { body: change(&current.body)?, revision };
+            let written =
+                documents.update_document(organization, collection, next.clone(), current.revision).await?;
+            match written {
+                Written::Done => return Ok(next),
+                Written::Stale if expected.is_any() => {}
+                Written::Stale => return Err(ErrorCode::VersionMismatch.into()),
+            }
+        }
+        Err(Error::unavailable("others change the same document all the time"))
+    }
+
+    fn first_version(&self, document: NewDocument, id: Option<DocumentId>) -> StoredDocument {
+        let new_id = || id.unwrap_or_else(|| ObjectId::from_bytes(self.new_object_id()).into());
+        StoredDocument { body: document.with_id(new_id), revision: self.first_revision() }
+    }
+
+    /// What the revision of a document begins with.
+    fn first_revision(&self) -> Revision {
+        Revision(u64::try_from(self.now().as_millisecond()).unwrap_or(1))
+    }
+
+    fn new_object_id(&self) -> [u8; 12] {
+        *OperationId::new(self.now(), &*self.entropy).as_bytes()
+    }
+
+    /// The `_id` of a line of a request: nobody else's line has it, and the same line has it again.
+    fn line_id(
+        &self,
+        tenant: &Tenant<Write>,
+        collection: &CollectionName,
+        request: &RequestKey,
+        line: u64,
+    ) -> DocumentId {
+        let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, &self.mac_key));
+        context.update(b"line\0");
+        context.update(tenant.organization().id.as_bytes());
+        context.update(&request.0);
+        context.update(&line.to_be_bytes());
+        context.update(collection.as_str().as_bytes());
+        let mut id = [0; 12];
+        id.copy_from_slice(&context.sign().as_ref()[..12]);
+        ObjectId::from_bytes(id).into()
+    }
+
+    /// What authenticates cursors.
+    fn cursor_key(&self) -> hmac::Key {
+        hmac::Key::new(hmac::HMAC_SHA256, &self.mac_key)
+    }
+}

@@ -1,0 +1,125 @@
+//! Cursors of documents: a place in the order of one query, sealed.
+//!
+//! A cursor is good for the organization, collection, filter and order it was made for and for nothing else: the seal
+//! covers them. What a newcomer gets wrong: it holds values of the last document, not a number of documents, so a page
+//! neither repeats nor skips one when others come and go.
+
+use crate::collection::CollectionName;
+use crate::error::{Error, Result};
+use crate::filter::Filter;
+use crate::ids::OrganizationId;
+use crate::page::PageLimit;
+use crate::sort::{Position, Sort};
+use aws_lc_rs::hmac;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use subtle::ConstantTimeEq;
+
+/// Bytes of the seal: half of the hash, which nobody guesses.
+const SEAL_BYTES: usize = 16;
+
+/// What a bad cursor is told.
+const NOT_A_CURSOR: &str = "Is not a cursor of this query.";
+
+/// A page that is asked for.
+#[derive(Debug, Clone, Default)]
+pub struct PageRequest {
+    /// Which documents.
+    pub filter: Filter,
+    /// The filter as it was sent, which tells queries apart.
+    pub filter_text: String,
+    /// In which order.
+    pub sort: Sort,
+    /// How many at most.
+    pub limit: PageLimit,
+    /// `next_cursor` of the page before.
+    pub cursor: Option<String>,
+    /// Where the request has the cursor, for the refusal of a bad one: a pointer, or `?cursor`.
+    pub cursor_at: &'static str,
+}
+
+impl PageRequest {
+    /// What a cursor of this query is bound to.
+    pub(super) fn scope(&self, organization: OrganizationId, collection: &CollectionName) -> Vec<u8> {
+        let order: Vec<String> = self.sort.keys().iter().map(ToString::to_string).collect();
+        let parts = [collection.as_str(), &order.join(","), &self.filter_text];
+        let mut scope = b"cursor\0".to_vec();
+        scope.extend(organization.as_bytes());
+        for part in parts {
+            scope.extend((part.len() as u64).to_be_bytes());
+            scope.extend(part.as_bytes());
+        }
+        scope
+    }
+
+    /// Where the page begins.
+    pub(super) fn position(&self, key: &hmac::Key, scope: &[u8]) -> Result<Option<Position>> {
+        let Some(text) = &self.cursor else { return Ok(None) };
+        let position = open(key, scope, text).and_then(|bytes| Position::from_bytes(&bytes, &self.sort));
+        position.map(Some).ok_or_else(|| Error::invalid_field(self.cursor_at, NOT_A_CURSOR))
+    }
+}
+
+/// The cursor of a place.
+pub(super) fn seal(key: &hmac::Key, scope: &[u8], position: &Position) -> String {
+    let mut bytes = position.to_bytes();
+    let tag = tag(key, scope, &bytes);
+    bytes.extend(tag);
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+fn open(key: &hmac::Key, scope: &[u8], text: &str) -> Option<Vec<u8>> {
+    let mut bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+    let seal = bytes.split_off(bytes.len().checked_sub(SEAL_BYTES)?);
+    bool::from(seal.ct_eq(&tag(key, scope, &bytes))).then_some(bytes)
+}
+
+fn tag(key: &hmac::Key, scope: &[u8], bytes: &[u8]) -> [u8; SEAL_BYTES] {
+    let mut context = hmac::Context::with_key(key);
+    context.update(&(scope.len() as u64).to_be_bytes());
+    context.update(scope);
+    context.update(bytes);
+    let mut tag = [0; SEAL_BYTES];
+    tag.copy_from_slice(&context.sign().as_ref()[..SEAL_BYTES]);
+    tag
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bson::rawdoc;
+
+    fn request(filter: &str, sort: &str) -> PageRequest {
+        PageRequest {
+            filter_text: filter.into(),
+            sort: Sort::parse(sort).unwrap(),
+            cursor_at: "?cursor",
+            ..PageRequest::default()
+        }
+    }
+
+    #[test]
+    fn a_cursor_is_good_for_its_query_alone() {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &[7; 32]);
+        let (own, other) = (OrganizationId::from_bytes([1; 12]), OrganizationId::from_bytes([2; 12]));
+        let (orders, lines) =
+            (CollectionName::parse("orders").unwrap(), CollectionName::parse("lines").unwrap());
+        let first = request("{}", "a");
+        let position = first.sort.position(&rawdoc! { "_id": 1, "a": 5 }).unwrap();
+        let cursor = seal(&key, &first.scope(own, &orders), &position);
+
+        let at = |request: PageRequest, organization, collection: &CollectionName, cursor: &str| {
+            let request = PageRequest { cursor: Some(cursor.into()), ..request };
+            request.position(&key, &request.scope(organization, collection)).map_err(|error| error.code())
+        };
+        assert_eq!(at(first.clone(), own, &orders, &cursor), Ok(Some(position)));
+        assert!(at(first.clone(), other, &orders, &cursor).is_err());
+        assert!(at(first.clone(), own, &lines, &cursor).is_err());
+        assert!(at(request("{\"a\":1}", "a"), own, &orders, &cursor).is_err());
+        assert!(at(request("{}", "-a"), own, &orders, &cursor).is_err());
+        let changed = format!("A{}", &cursor[1..]);
+        for text in ["", "x", "!!", &cursor[..cursor.len() - 2], &changed] {
+            assert!(at(first.clone(), own, &orders, text).is_err(), "{text}");
+        }
+    }
+}

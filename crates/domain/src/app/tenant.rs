@@ -1,0 +1,107 @@
+//! The values that prove a right to an organization's own data, and so say whose data it is.
+//!
+//! Every use case of collections and documents takes one, and passes on the organization that is in it: there is no
+//! other way to name one. What a newcomer gets wrong: the operator has no such right. Quotas, exports and lifecycles
+//! are the operator's; documents are the organization's.
+
+use super::App;
+use super::caller::{Caller, OrganizationRef, SignedIn, proven};
+use crate::account::Role;
+use crate::error::{ErrorCode, Result};
+use crate::organization::Organization;
+use std::marker::PhantomData;
+
+/// A right to an organization's data, which roles have or lack.
+pub trait Right: Send + Sync + 'static {
+    /// Whether the role has it.
+    fn is_of(role: Role) -> bool;
+}
+
+/// To read documents.
+#[derive(Debug, Clone, Copy)]
+pub struct Read;
+
+/// To write documents, too.
+#[derive(Debug, Clone, Copy)]
+pub struct Write;
+
+/// To make and drop collections and indexes, too.
+#[derive(Debug, Clone, Copy)]
+pub struct Shape;
+
+impl Right for Read {
+    fn is_of(_: Role) -> bool {
+        true
+    }
+}
+
+impl Right for Write {
+    fn is_of(role: Role) -> bool {
+        role != Role::Viewer
+    }
+}
+
+impl Right for Shape {
+    fn is_of(role: Role) -> bool {
+        role.is_admin()
+    }
+}
+
+/// Proof that the caller has the right `R` to the data of this organization.
+#[derive(Debug, Clone)]
+pub struct Tenant<R> {
+    member: Box<SignedIn>,
+    right: PhantomData<R>,
+}
+
+impl<R: Right> Tenant<R> {
+    fn of(member: Box<SignedIn>) -> Result<Self> {
+        if R::is_of(member.role) {
+            Ok(Self { member, right: PhantomData })
+        } else {
+            Err(ErrorCode::RoleInsufficient.into())
+        }
+    }
+
+    /// Whose data it is.
+    #[must_use]
+    pub fn organization(&self) -> &Organization {
+        &self.member.organization
+    }
+
+    /// Tells callers apart who choose names of their own for requests.
+    #[must_use]
+    pub fn scope(&self) -> String {
+        format!("{}/{}", self.member.organization.id, self.member.account.id)
+    }
+}
+
+impl App {
+    /// The right of a member to the data of their organization.
+    ///
+    /// # Errors
+    /// `organization_not_found` also for one that is not the caller's; `role_insufficient`; `members_only` for the
+    /// operator.
+    pub async fn tenant<R: Right>(&self, caller: &Caller, which: &OrganizationRef) -> Result<Tenant<R>> {
+        let Caller::Member(member) = caller else {
+            return Err(ErrorCode::MembersOnly.into());
+        };
+        self.visible(caller, which).await?;
+        Tenant::of(member.clone())
+    }
+
+    /// The right once more, as it is now: what goes on for long must end when the right does.
+    ///
+    /// # Errors
+    /// `token_revoked`, `role_insufficient`.
+    pub async fn renew<R: Right>(&self, tenant: &Tenant<R>) -> Result<Tenant<R>> {
+        let SignedIn { account, organization, session, .. } = &*tenant.member;
+        let records = tokio::try_join!(
+            self.store.sessions.get_recent_session(session.id),
+            self.store.accounts.get_recent_account(account.id),
+            self.store.organizations.get_recent_organization(organization.id),
+        )?;
+        let member = proven(records, self.now()).ok_or(ErrorCode::TokenRevoked)?;
+        Tenant::of(Box::new(member))
+    }
+}

@@ -1,0 +1,60 @@
+//! A document as it is kept, with its revision.
+
+use super::DocumentId;
+use bson::RawDocumentBuf;
+use std::fmt;
+use std::str::FromStr;
+
+/// Counts the changes of a document; its `ETag`. It begins with the milliseconds since 1970 of the insert, so that a
+/// document that comes again under the id of one that was deleted does not have that one's revision. A document that
+/// a program of the organization's own wrote has revision 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Revision(pub u64);
+
+impl Revision {
+    /// That of a document which an engine keeps without one.
+    pub const UNKNOWN: Self = Self(0);
+
+    /// The one after it.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+impl fmt::Display for Revision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for Revision {
+    type Err = std::num::ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self)
+    }
+}
+
+/// A document with its revision.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredDocument {
+    /// Its fields, the `_id` first; without what is reserved.
+    pub body: RawDocumentBuf,
+    /// Its revision.
+    pub revision: Revision,
+}
+
+impl StoredDocument {
+    /// Its id; every stored document has one.
+    #[must_use]
+    pub fn id(&self) -> Option<DocumentId> {
+        DocumentId::of(&self.body)
+    }
+
+    /// Bytes of the document as BSON: what counts towards a quota.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.body.as_bytes().len() as u64
+    }
+}

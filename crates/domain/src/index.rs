@@ -1,0 +1,160 @@
+//! Indexes of a collection: what they are called and made of.
+//!
+//! An index has entries as MongoDB makes them ([`crate::document::index_entries`]), on every engine. What a
+//! newcomer gets wrong: a missing field is an entry, too (`null`), so a unique index lets one document be without.
+
+use crate::document::order::Direction;
+use crate::document::{ID_FIELD, Path};
+use crate::error::{Error, FieldError, Result};
+use crate::limits::{INDEX_MAX_KEYS, INDEX_NAME_MAX_BYTES};
+use crate::sort::SortKey;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// The name of an index, unique within its collection: 1 to 120 bytes of letters, digits and `_ - . :`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub struct IndexName(Box<str>);
+
+impl IndexName {
+    /// Takes `text` as a name.
+    ///
+    /// # Errors
+    /// The sentence that says which rule it breaks.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let is_plain = text.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | ':'))
+            && !text.is_empty();
+        if !is_plain || text.len() > INDEX_NAME_MAX_BYTES {
+            return Err(format!(
+                "Must be 1 to {INDEX_NAME_MAX_BYTES} bytes of letters, digits and `_ - . :`."
+            ));
+        }
+        // MongoDB's own.
+        if text == "_id_" {
+            return Err("Is reserved.".into());
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for IndexName {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        Self::parse(&text)
+    }
+}
+
+impl fmt::Display for IndexName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What an index is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Index {
+    /// Its name.
+    pub name: IndexName,
+    /// Its keys, at least one, no path twice.
+    pub keys: Vec<SortKey>,
+    /// Whether no two documents may have a common entry.
+    pub unique: bool,
+}
+
+impl Index {
+    /// An index on `keys`, written as a sort order is (`a,-b.c`). Without a name it is called as MongoDB would
+    /// call it: `a_1_b.c_-1`.
+    ///
+    /// # Errors
+    /// `invalid_input` at `/keys` or `/name`.
+    pub fn parse(name: Option<IndexName>, keys: &str, unique: bool) -> Result<Self> {
+        let keys = parse_keys(keys).map_err(|detail| Error::invalid_field("/keys", detail))?;
+        let name = match name {
+            Some(name) => name,
+            None => IndexName::parse(&default_name(&keys)).map_err(|_| {
+                let detail = "Must be given: none that is made from the keys would do.".to_owned();
+                Error::invalid(vec![FieldError { pointer: "/name".into(), detail }])
+            })?,
+        };
+        Ok(Self { name, keys, unique })
+    }
+
+    /// Its keys as they are written: `a,-b.c`.
+    #[must_use]
+    pub fn keys_text(&self) -> String {
+        let keys: Vec<String> = self.keys.iter().map(SortKey::to_string).collect();
+        keys.join(",")
+    }
+
+    /// The paths of its keys.
+    #[must_use]
+    pub fn paths(&self) -> Vec<&Path> {
+        self.keys.iter().map(|key| &key.path).collect()
+    }
+}
+
+fn parse_keys(text: &str) -> Result<Vec<SortKey>, String> {
+    let mut keys: Vec<SortKey> = Vec::new();
+    for part in text.split(',') {
+        let key = SortKey::parse(part)?;
+        if keys.iter().any(|other| other.path == key.path) {
+            return Err("A path stands twice.".into());
+        }
+        if key.path.has_position() {
+            return Err(
+                "A path with a number in it cannot be indexed: it may also be a position in an array.".into(),
+            );
+        }
+        keys.push(key);
+    }
+    if keys.len() > INDEX_MAX_KEYS {
+        return Err(format!("Must have at most {INDEX_MAX_KEYS} keys."));
+    }
+    if let [only] = keys.as_slice()
+        && only.path.as_str() == ID_FIELD
+    {
+        return Err("The `_id` is always indexed.".into());
+    }
+    Ok(keys)
+}
+
+fn default_name(keys: &[SortKey]) -> String {
+    let part = |key: &SortKey| {
+        format!("{}_{}", key.path, if key.direction == Direction::Ascending { "1" } else { "-1" })
+    };
+    keys.iter().map(part).collect::<Vec<_>>().join("_")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_is_called_after_its_keys_unless_it_has_a_name() {
+        let index = Index::parse(None, "a,-b.c", true).unwrap();
+        assert_eq!((index.name.as_str(), index.keys_text().as_str()), ("a_1_b.c_-1", "a,-b.c"));
+        let name = IndexName::parse("mine").unwrap();
+        assert_eq!(Index::parse(Some(name.clone()), "a", false).unwrap().name, name);
+    }
+
+    #[test]
+    fn what_cannot_be_indexed_is_refused() {
+        for keys in
+            ["", "a,,b", "a,a", "a,-a", "_id", "-_id", "a.0", "a.0.b", "$a", "_tenantry", "a b,_tenantry.x"]
+        {
+            assert!(Index::parse(None, keys, false).is_err(), "{keys}");
+        }
+        let many = (0..=INDEX_MAX_KEYS).map(|n| format!("f{n}")).collect::<Vec<_>>().join(",");
+        assert!(Index::parse(None, &many, false).is_err());
+        for name in ["", "*", "_id_", "a b", "a/b", "a\0", "$x", &"x".repeat(INDEX_NAME_MAX_BYTES + 1)] {
+            assert!(IndexName::parse(name).is_err(), "{name}");
+        }
+    }
+}

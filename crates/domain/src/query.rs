@@ -1,0 +1,55 @@
+//! Queries: which documents of a collection, in which order, how many, and from where on.
+//!
+//! What a newcomer gets wrong: a query is bounded in time and in the bytes of its answer, not only in the number of
+//! documents. A page may have fewer documents than its limit and still be followed by another.
+
+use crate::document::StoredDocument;
+use crate::filter::Filter;
+use crate::sort::{Position, Sort};
+use std::time::Duration;
+
+/// A query of one page.
+#[derive(Debug, Clone)]
+pub struct DocumentQuery {
+    /// Which documents.
+    pub filter: Filter,
+    /// In which order.
+    pub sort: Sort,
+    /// Only those after it.
+    pub after: Option<Position>,
+    /// How many documents at most.
+    pub limit: u32,
+    /// Bytes of documents after which a page ends, with at least one in it.
+    pub max_bytes: usize,
+    /// How long it may take; then it is `query_too_slow`.
+    pub time: Duration,
+}
+
+/// A page of documents.
+#[derive(Debug, Clone, Default)]
+pub struct Found {
+    /// In order.
+    pub documents: Vec<StoredDocument>,
+    /// Whether others follow.
+    pub more: bool,
+    /// How many documents there were to look at, where no index spared that. Not exact.
+    pub scanned: Option<u64>,
+}
+
+/// How many documents match.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counted {
+    /// The number, exactly.
+    pub documents: u64,
+    /// As in [`Found`].
+    pub scanned: Option<u64>,
+}
+
+/// What a round of a delete by filter came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deleted {
+    /// How many documents it removed.
+    pub documents: u64,
+    /// Whether there may be others that match.
+    pub more: bool,
+}

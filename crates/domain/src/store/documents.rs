@@ -1,0 +1,82 @@
+//! Documents of one organization, in its collections.
+
+use super::Written;
+use crate::collection::CollectionName;
+use crate::document::{DocumentId, Revision, StoredDocument};
+use crate::error::Result;
+use crate::filter::Filter;
+use crate::organization::Organization;
+use crate::query::{Counted, Deleted, DocumentQuery, Found};
+use async_trait::async_trait;
+use std::time::Duration;
+
+/// The documents of organizations.
+///
+/// Every method names the organization, and is `collection_not_found` if it has no such collection. What a method
+/// acknowledged survives `kill -9`. The quota in `organization` is kept to, exactly, however many write at once:
+/// a write beyond it is `quota_exceeded` and changes nothing. A write that no index can take is `invalid_input`
+/// (an entry that is not to be had) or `unique_violation`.
+#[async_trait]
+pub trait Documents: Send + Sync {
+    /// Adds documents, each for itself, in their order; what came of each. A document whose `_id` is there already is
+    /// `document_exists` and changes nothing. `Err` of the whole: none, or some, may be there.
+    async fn insert_documents(
+        &self,
+        organization: &Organization,
+        collection: &CollectionName,
+        documents: Vec<StoredDocument>,
+    ) -> Result<Vec<Result<()>>>;
+
+    /// The document of that id.
+    async fn get_document(
+        &self,
+        organization: &Organization,
+        collection: &CollectionName,
+        id: &DocumentId,
+    ) -> Result<Option<StoredDocument>>;
+
+    /// Puts `document` in place of the one of its id, if that has the revision `expected`.
+    async fn update_document(
+        &self,
+        organization: &Organization,
+        collection: &CollectionName,
+        document: StoredDocument,
+        expected: Revision,
+    ) -> Result<Written>;
+
+    /// Removes the document of that id, if it has that revision; whatever it has, if none is named.
+    async fn delete_document(
+        &self,
+        organization: &Organization,
+        collection: &CollectionName,
+        id: &DocumentId,
+        expected: Option<Revision>,
+    ) -> Result<Written>;
+
+    /// A page of documents. `query_too_slow`; `invalid_input` at `?sort` for documents that cannot be sorted so.
+    async fn find_documents(
+        &self,
+        organization: &Organization,
+        collection: &CollectionName,
+        query: &DocumentQuery,
+    ) -> Result<Found>;
+
+    /// How many documents match. `query_too_slow`.
+    async fn count_matching(
+        &self,
+        organization: &Organization,
+        collection: &CollectionName,
+        filter: &Filter,
+        time: Duration,
+    ) -> Result<Counted>;
+
+    /// Removes documents that match, also at the moment they are removed: all, or as many as it finds in about
+    /// `time`.
+    async fn delete_matching(
+        &self,
+        organization: &Organization,
+        collection: &CollectionName,
+        filter: &Filter,
+        time: Duration,
+    ) -> Result<Deleted>;
+}
