@@ -11,6 +11,7 @@ pub(crate) mod containers;
 pub(crate) mod directory;
 mod documents;
 mod failure;
+mod group;
 pub(crate) mod inspect;
 mod installation;
 mod operations;

@@ -1,31 +1,24 @@
-//! The one writer: a thread that owns the only connection that writes, and commits in groups.
+//! The one writer of the control database: a thread that owns the only connection that writes, and commits in
+//! groups ([`group`]).
 //!
-//! Jobs that wait are taken together into one transaction, each in a savepoint of its own, and are answered
-//! after its commit. So a commit, which costs an fsync, is shared by all who write at the same time, and no
-//! answer is given for what could still be lost.
-//!
-//! What a newcomer gets wrong: a job's own result means nothing until the commit. If that fails, every job of
-//! the batch fails, also one that was refused: what it was refused for may be gone.
+//! What a newcomer gets wrong: containers have writers of their own ([`super::containers`]), without a thread each.
 
-use super::connection;
-use super::failure::{Attempt, Failure, is_fatal, is_of_statement};
+use super::failure::Attempt;
+use super::group::{BATCH_JOBS, Job};
+use super::{connection, group};
 use rusqlite::Connection;
 use std::fs::File;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use tenantry_domain::measure::STORE_WRITE_BATCH_SIZE;
 use tenantry_domain::{Error, Result};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Jobs that may wait; who comes after them waits before the queue.
 const QUEUE_JOBS: usize = 4096;
-/// Jobs of one transaction at most, so that the first of them does not wait for long.
-const BATCH_JOBS: usize = 256;
 /// How long nothing must happen before the write-ahead log is folded into the database.
 const IDLE: Duration = Duration::from_secs(2);
 
@@ -86,8 +79,8 @@ impl Writer {
         work: impl FnOnce(&Connection) -> Attempt<T> + Send + 'static,
     ) -> Result<T> {
         let place = self.places.clone().acquire_owned().await.map_err(|_| closed())?;
-        let (answer, answered) = oneshot::channel();
-        self.send(Queued { job: Box::new(Task { work: Some(work), result: None, answer }), place })?;
+        let (job, answered) = group::job(work);
+        self.send(Queued { job, place })?;
         answered.await.map_err(|_| closed())?
     }
 
@@ -118,54 +111,6 @@ impl Writer {
 
 fn closed() -> Error {
     Error::unavailable("the store is closed")
-}
-
-/// Work in the queue, whatever its result is.
-trait Job: Send {
-    /// Does the work and keeps its result. `Err` is what SQLite said, for the transaction around it.
-    fn run(&mut self, connection: &Connection) -> Result<(), Undo>;
-    /// Tells whoever waits: the result that was kept or, in its place, why the batch failed.
-    fn answer(self: Box<Self>, failure: Option<&rusqlite::Error>);
-}
-
-/// What a failed job asks of the batch.
-enum Undo {
-    /// Roll back this job alone.
-    Job,
-    /// Roll back everything.
-    Batch(rusqlite::Error),
-}
-
-struct Task<T, W> {
-    work: Option<W>,
-    result: Option<Result<T>>,
-    answer: oneshot::Sender<Result<T>>,
-}
-
-impl<T: Send, W: FnOnce(&Connection) -> Attempt<T> + Send> Job for Task<T, W> {
-    fn run(&mut self, connection: &Connection) -> Result<(), Undo> {
-        let Some(work) = self.work.take() else { return Ok(()) };
-        // A defect in one job must not take the writer, and with it every later write, along.
-        let outcome = catch_unwind(AssertUnwindSafe(|| work(connection)));
-        let (result, undo) = match outcome {
-            Ok(Ok(value)) => (Ok(value), None),
-            Ok(Err(Failure::Engine(error))) if !is_of_statement(&error) => return Err(Undo::Batch(error)),
-            Ok(Err(failure)) => (Err(failure.into()), Some(Undo::Job)),
-            Err(_) => (Err(Error::internal("a write has panicked")), Some(Undo::Job)),
-        };
-        self.result = Some(result);
-        undo.map_or(Ok(()), Err)
-    }
-
-    fn answer(self: Box<Self>, failure: Option<&rusqlite::Error>) {
-        let Self { result, answer, .. } = *self;
-        let result = match failure {
-            Some(error) => Err(Error::unavailable(error)),
-            None => result.unwrap_or_else(|| Err(closed())),
-        };
-        // It is no error that nobody waits any more: the write is done all the same.
-        let _ = answer.send(result);
-    }
 }
 
 /// What the thread owns.
@@ -205,32 +150,14 @@ impl Body {
         queue.recv().ok()
     }
 
-    fn serve(&mut self, mut jobs: Vec<Box<dyn Job>>) {
+    fn serve(&mut self, jobs: Vec<Box<dyn Job>>) {
         self.counters.jobs.fetch_add(jobs.len() as u64, Ordering::Relaxed);
         self.counters.batches.fetch_add(1, Ordering::Relaxed);
-        #[expect(clippy::cast_precision_loss, reason = "a batch is far smaller than 2^52")]
-        metrics::histogram!(STORE_WRITE_BATCH_SIZE).record(jobs.len() as f64);
         self.dirty = true;
-        let outcome = self.attempt(&mut jobs);
-        if let Err(error) = &outcome {
+        let served = group::serve(&mut self.connection, || connection::reopen_writer(&self.file), jobs);
+        if served.is_err() {
             self.counters.failed_batches.fetch_add(1, Ordering::Relaxed);
-            tracing::error!(%error, jobs = jobs.len(), "a group of writes has failed");
         }
-        for job in jobs {
-            job.answer(outcome.as_ref().err());
-        }
-    }
-
-    fn attempt(&mut self, jobs: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
-        let connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => connection::reopen_writer(&self.file)?,
-        };
-        let outcome = transact(&connection, jobs);
-        if !outcome.as_ref().is_err_and(is_fatal) && connection.is_autocommit() {
-            self.connection = Some(connection);
-        }
-        outcome
     }
 
     /// Copies the write-ahead log into the database and cuts it to nothing, so that an idle service holds no
@@ -248,32 +175,6 @@ impl Body {
 fn take(queued: Queued, jobs: &mut Vec<Box<dyn Job>>) {
     drop(queued.place);
     jobs.push(queued.job);
-}
-
-/// Runs `jobs` in one transaction. After an error none of them has happened, as far as can be known.
-fn transact(connection: &Connection, jobs: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
-    run(connection, "BEGIN IMMEDIATE")?;
-    let outcome = jobs.iter_mut().try_for_each(|job| in_savepoint(connection, job.as_mut()));
-    let outcome = outcome.and_then(|()| run(connection, "COMMIT"));
-    // SQLite has rolled back by itself after most errors, but not after all.
-    if outcome.is_err() && !connection.is_autocommit() {
-        run(connection, "ROLLBACK")?;
-    }
-    outcome
-}
-
-fn in_savepoint(connection: &Connection, job: &mut dyn Job) -> rusqlite::Result<()> {
-    run(connection, "SAVEPOINT job")?;
-    match job.run(connection) {
-        Ok(()) => {}
-        Err(Undo::Job) => run(connection, "ROLLBACK TO job")?,
-        Err(Undo::Batch(error)) => return Err(error),
-    }
-    run(connection, "RELEASE job")
-}
-
-fn run(connection: &Connection, sql: &'static str) -> rusqlite::Result<()> {
-    connection.prepare_cached(sql)?.execute([]).map(|_| ())
 }
 
 #[cfg(test)]

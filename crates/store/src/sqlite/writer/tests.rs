@@ -6,6 +6,7 @@ use rusqlite::ffi;
 use std::path::Path;
 use tempfile::TempDir;
 use tenantry_domain::ErrorCode;
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle as Task;
 
 struct Subject {

@@ -1,0 +1,136 @@
+//! Groups of writes: jobs that wait are taken together into one transaction, each in a savepoint of its own, and are
+//! answered after its commit. So a commit, which costs an fsync, is shared by all who write at the same time, and no
+//! answer is given for what could still be lost.
+//!
+//! What a newcomer gets wrong: a job's own result means nothing until the commit. If that fails, every job of
+//! the batch fails, also one that was refused: what it was refused for may be gone.
+
+use super::failure::{Attempt, Failure, is_fatal, is_of_statement};
+use rusqlite::Connection;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use tenantry_domain::measure::STORE_WRITE_BATCH_SIZE;
+use tenantry_domain::{Error, Result};
+use tokio::sync::oneshot;
+
+/// Jobs of one transaction at most, so that the first of them does not wait for long.
+pub(super) const BATCH_JOBS: usize = 256;
+
+/// Work in a queue, whatever its result is.
+pub(super) trait Job: Send {
+    /// Does the work and keeps its result. `Err` is what SQLite said, for the transaction around it.
+    fn run(&mut self, connection: &Connection) -> Result<(), Undo>;
+    /// Tells whoever waits: the result that was kept or, in its place, why the batch failed.
+    fn answer(self: Box<Self>, failure: Option<&rusqlite::Error>);
+}
+
+/// What a failed job asks of the batch.
+pub(super) enum Undo {
+    /// Roll back this job alone.
+    Job,
+    /// Roll back everything.
+    Batch(rusqlite::Error),
+}
+
+/// What whoever waits for a job gets; nothing if the job is dropped undone.
+pub(super) type Answer<T> = oneshot::Receiver<Result<T>>;
+
+/// A job that does `work`.
+pub(super) fn job<T: Send + 'static>(
+    work: impl FnOnce(&Connection) -> Attempt<T> + Send + 'static,
+) -> (Box<dyn Job>, Answer<T>) {
+    let (answer, answered) = oneshot::channel();
+    (Box::new(Task { work: Some(work), result: None, answer }), answered)
+}
+
+struct Task<T, W> {
+    work: Option<W>,
+    result: Option<Result<T>>,
+    answer: oneshot::Sender<Result<T>>,
+}
+
+impl<T: Send, W: FnOnce(&Connection) -> Attempt<T> + Send> Job for Task<T, W> {
+    fn run(&mut self, connection: &Connection) -> Result<(), Undo> {
+        let Some(work) = self.work.take() else { return Ok(()) };
+        // A defect in one job must not take the writer, and with it every later write, along.
+        let outcome = catch_unwind(AssertUnwindSafe(|| work(connection)));
+        let (result, undo) = match outcome {
+            Ok(Ok(value)) => (Ok(value), None),
+            Ok(Err(Failure::Engine(error))) if !is_of_statement(&error) => return Err(Undo::Batch(error)),
+            Ok(Err(failure)) => (Err(failure.into()), Some(Undo::Job)),
+            Err(_) => (Err(Error::internal("a write has panicked")), Some(Undo::Job)),
+        };
+        self.result = Some(result);
+        undo.map_or(Ok(()), Err)
+    }
+
+    fn answer(self: Box<Self>, failure: Option<&rusqlite::Error>) {
+        let Self { result, answer, .. } = *self;
+        let result = match failure {
+            Some(error) => Err(Error::unavailable(error)),
+            None => result.unwrap_or_else(|| Err(Error::internal("a write that was never begun"))),
+        };
+        // It is no error that nobody waits any more: the write is done all the same.
+        let _ = answer.send(result);
+    }
+}
+
+/// Runs `jobs` in one transaction on the connection of `slot`, which `open` opens where there is none, and answers
+/// them. After an error none of them has happened, as far as can be known; a connection that may not be used any more
+/// is closed.
+pub(super) fn serve(
+    slot: &mut Option<Connection>,
+    open: impl FnOnce() -> rusqlite::Result<Connection>,
+    mut jobs: Vec<Box<dyn Job>>,
+) -> rusqlite::Result<()> {
+    #[expect(clippy::cast_precision_loss, reason = "a batch is far smaller than 2^52")]
+    metrics::histogram!(STORE_WRITE_BATCH_SIZE).record(jobs.len() as f64);
+    let outcome = attempt(slot, open, &mut jobs);
+    if let Err(error) = &outcome {
+        tracing::error!(%error, jobs = jobs.len(), "a group of writes has failed");
+    }
+    for job in jobs {
+        job.answer(outcome.as_ref().err());
+    }
+    outcome
+}
+
+fn attempt(
+    slot: &mut Option<Connection>,
+    open: impl FnOnce() -> rusqlite::Result<Connection>,
+    jobs: &mut [Box<dyn Job>],
+) -> rusqlite::Result<()> {
+    let connection = match slot.take() {
+        Some(connection) => connection,
+        None => open()?,
+    };
+    let outcome = transact(&connection, jobs);
+    if !outcome.as_ref().is_err_and(is_fatal) && connection.is_autocommit() {
+        *slot = Some(connection);
+    }
+    outcome
+}
+
+fn transact(connection: &Connection, jobs: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
+    run(connection, "BEGIN IMMEDIATE")?;
+    let outcome = jobs.iter_mut().try_for_each(|job| in_savepoint(connection, job.as_mut()));
+    let outcome = outcome.and_then(|()| run(connection, "COMMIT"));
+    // SQLite has rolled back by itself after most errors, but not after all.
+    if outcome.is_err() && !connection.is_autocommit() {
+        run(connection, "ROLLBACK")?;
+    }
+    outcome
+}
+
+fn in_savepoint(connection: &Connection, job: &mut dyn Job) -> rusqlite::Result<()> {
+    run(connection, "SAVEPOINT job")?;
+    match job.run(connection) {
+        Ok(()) => {}
+        Err(Undo::Job) => run(connection, "ROLLBACK TO job")?,
+        Err(Undo::Batch(error)) => return Err(error),
+    }
+    run(connection, "RELEASE job")
+}
+
+fn run(connection: &Connection, sql: &'static str) -> rusqlite::Result<()> {
+    connection.prepare_cached(sql)?.execute([]).map(|_| ())
+}
