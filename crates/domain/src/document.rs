@@ -21,7 +21,7 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-pub use entries::index_entries;
+pub use entries::{index_entries, meets_array};
 pub use id::DocumentId;
 pub use patch::MergePatch;
 pub use path::Path;

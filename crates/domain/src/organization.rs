@@ -4,6 +4,7 @@
 //! What a newcomer gets wrong: `identifier` and `namespace` are what it is called *now*; `reserved` is what
 //! nobody else may take. They differ while an operation runs.
 
+use crate::error::{Error, ErrorCode, Result};
 use crate::ids::{AccountId, OrganizationId};
 use crate::name::{Identifier, OrganizationName};
 use crate::operation::Operation;
@@ -142,6 +143,42 @@ pub struct Quota {
     pub bytes: Option<u64>,
     /// Collections, the one it begins with included.
     pub collections: Option<u64>,
+}
+
+impl Quota {
+    /// Whether so many documents may be there.
+    ///
+    /// # Errors
+    /// `quota_exceeded`.
+    pub fn check_documents(&self, documents: u64) -> Result<()> {
+        check(self.documents, documents, "documents")
+    }
+
+    /// Whether documents may take so many bytes.
+    ///
+    /// # Errors
+    /// `quota_exceeded`.
+    pub fn check_bytes(&self, bytes: u64) -> Result<()> {
+        check(self.bytes, bytes, "bytes of documents")
+    }
+
+    /// Whether so many collections may be there.
+    ///
+    /// # Errors
+    /// `quota_exceeded`.
+    pub fn check_collections(&self, collections: u64) -> Result<()> {
+        check(self.collections, collections, "collections")
+    }
+}
+
+fn check(most: Option<u64>, number: u64, what: &str) -> Result<()> {
+    match most {
+        Some(most) if number > most => {
+            let detail = format!("The organization may have {most} {what} at most.");
+            Err(Error::new(ErrorCode::QuotaExceeded).detail(detail))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// How much an organization has, as a [`Quota`] counts it.

@@ -3,6 +3,8 @@
 //! What a newcomer gets wrong: a query is bounded in time and in the bytes of its answer, not only in the number of
 //! documents. A page may have fewer documents than its limit and still be followed by another.
 
+pub mod plan;
+
 use crate::document::StoredDocument;
 use crate::filter::Filter;
 use crate::sort::{Position, Sort};

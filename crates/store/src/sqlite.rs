@@ -68,7 +68,10 @@ impl Sqlite {
         installation::beat(&connection).map_err(refused)?;
         requests::end_leases(&connection).map_err(refused)?;
         let readers = Readers::open(&file, options.readers).map_err(refused)?;
-        let files = Files::open(directory).map_err(refused)?;
+        let files = Files::open(directory).map_err(|failure| {
+            let error = tenantry_domain::Error::from(failure);
+            OpenError::NotWritable { directory: options.data_dir.clone(), cause: error.to_string() }
+        })?;
         let writer = Writer::start(file.clone(), connection, lock).map_err(|error| {
             OpenError::NotWritable { directory: options.data_dir.clone(), cause: error.to_string() }
         })?;
@@ -106,6 +109,7 @@ impl Sqlite {
     pub(crate) async fn close(self: Arc<Self>) {
         // The readers first: the last connection that closes removes the write-ahead log.
         let closing = tokio::task::spawn_blocking(move || {
+            self.files.close();
             self.readers.close();
             self.writer.close();
         });

@@ -27,6 +27,12 @@ pub fn index_entries<'a>(
     Ok(entries)
 }
 
+/// Whether one of `paths`, none of which has a position in it, goes through an array of `document` or ends at one.
+#[must_use]
+pub fn meets_array(document: &RawDocument, paths: &[&Path]) -> bool {
+    paths.iter().any(|path| matches!(walk(document, path.parts()), Some((RawBsonRef::Array(_), _))))
+}
+
 fn compare_entries(a: &[RawBsonRef<'_>], b: &[RawBsonRef<'_>]) -> Ordering {
     let orders = a.iter().zip(b).map(|(a, b)| compare(*a, *b));
     orders.fold(Ordering::Equal, Ordering::then)

@@ -62,9 +62,24 @@ impl Interval {
         *key >= *self.low && *key < *self.end()
     }
 
-    /// Whether it is one value.
-    fn is_point(&self) -> bool {
-        self.low == self.high && self.low.len() > 1
+    /// All keys.
+    #[must_use]
+    pub fn everything() -> Self {
+        Self { low: Vec::new(), high: vec![0xfe] }
+    }
+
+    /// Whether it is the whole key of one value, of an index that runs up.
+    #[must_use]
+    pub fn is_point(&self) -> bool {
+        const SINGLE: [u8; 4] =
+            [Rank::MinKey as u8, Rank::Undefined as u8, Rank::Null as u8, Rank::MaxKey as u8];
+        self.low == self.high
+            && match self.low.as_slice() {
+                [rank] => SINGLE.contains(rank),
+                // It may be how texts begin; a whole one ends in two NULs, and a beginning never does.
+                [rank, content @ ..] if *rank == Rank::String as u8 => content.ends_with(&[0, 0]),
+                _ => !self.low.is_empty(),
+            }
     }
 
     fn begins_with(start: Vec<u8>) -> Self {

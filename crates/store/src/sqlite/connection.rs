@@ -1,4 +1,4 @@
-//! How connections to the control database are set up.
+//! How connections to the control database and to containers are set up.
 
 use rusqlite::{Connection, OpenFlags};
 use std::path::Path;
@@ -12,6 +12,9 @@ const READER_BUSY: Duration = Duration::from_millis(500);
 const STATEMENTS: usize = 64;
 /// Pages the writer keeps in memory, in KiB: its indexes are written all over.
 const WRITER_CACHE_KIB: i64 = 8 << 10;
+/// The same for containers, of which many are open at once.
+pub(super) const CONTAINER_WRITER_CACHE_KIB: i64 = 1 << 10;
+const CONTAINER_READER_CACHE_KIB: i64 = 512;
 /// Size that the write-ahead log is cut to after a burst, in bytes.
 const LOG_BYTES: i64 = 16 << 20;
 
@@ -33,8 +36,19 @@ pub(super) fn configure_writer(connection: &Connection) -> rusqlite::Result<()> 
     connection.pragma_update(None, "foreign_keys", true)?;
     // What a savepoint needs for its rollback stays in memory; in files it took half of a write's time.
     connection.pragma_update(None, "temp_store", "memory")?;
-    connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
+    set_cache(connection, WRITER_CACHE_KIB)?;
     connection.pragma_update(None, "journal_size_limit", LOG_BYTES)
+}
+
+/// Makes `connection` the writer of a container.
+pub(super) fn configure_container_writer(connection: &Connection) -> rusqlite::Result<()> {
+    configure_writer(connection)?;
+    set_cache(connection, CONTAINER_WRITER_CACHE_KIB)
+}
+
+/// How much of a database a connection keeps in memory.
+pub(super) fn set_cache(connection: &Connection, kib: i64) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "cache_size", -kib)
 }
 
 /// The writer again, after an error that was fatal for the connection before.
@@ -52,6 +66,13 @@ pub(super) fn open_reader(file: &Path) -> rusqlite::Result<Connection> {
     connection.busy_timeout(READER_BUSY)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     connection.pragma_update(None, "trusted_schema", false)?;
+    Ok(connection)
+}
+
+/// Opens the container `file` for reading, beside a writer that is there.
+pub(super) fn open_container_reader(file: &Path) -> rusqlite::Result<Connection> {
+    let connection = open_reader(file)?;
+    set_cache(&connection, CONTAINER_READER_CACHE_KIB)?;
     Ok(connection)
 }
 

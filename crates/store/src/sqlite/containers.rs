@@ -4,16 +4,23 @@
 //! and only then given its name, never over another file. So whatever has the name is complete. What a
 //! newcomer gets wrong: a container that should be there and is not is `store_unavailable`, never "empty".
 
+pub(super) mod open;
+mod pool;
+mod queue;
+mod readers;
 mod template;
 
 use super::Sqlite;
 use super::directory::{Directory, private_file, sync_directory};
+use super::failure::Attempt;
 use async_trait::async_trait;
+use open::Container;
+use pool::Pool;
 use rusqlite::{Connection, OpenFlags};
 use std::fs::{self, DirEntry};
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
 use std::time::Duration;
 use template::Template;
 use tenantry_domain::ids::OrganizationId;
@@ -42,6 +49,9 @@ pub(super) struct Files {
     /// Who looks into a container shares its lock; who makes or removes files has it alone. So no file is
     /// removed while it is open, and whoever has the lock knows that nobody is making that container.
     guards: [RwLock<()>; GUARDS],
+    /// Who opens a container to keep it open holds its lock, so that many who ask for it at once open it once.
+    opening: [Mutex<()>; GUARDS],
+    pool: Pool,
 }
 
 #[async_trait]
@@ -108,6 +118,23 @@ impl Sqlite {
             .map_err(|_| Error::unavailable("the runtime is shutting down"))?
     }
 
+    /// The container of that organization, open.
+    pub(super) async fn container(&self, organization: &Organization) -> Result<Arc<Container>> {
+        let id = organization.id;
+        if let Some(container) = self.files.pool.get(id) {
+            return Ok(container);
+        }
+        let container = self.on_files(move |files| files.open_container(id)).await?;
+        if self.files.pool.is_too_full() {
+            let files = self.files.clone();
+            drop(tokio::task::spawn_blocking(move || files.close_surplus()));
+        }
+        if self.files.pool.start_sweeping() {
+            tokio::spawn(sweep(Arc::downgrade(&self.files)));
+        }
+        Ok(container)
+    }
+
     /// See [`crate::Opened::tidy`]. One directory of files after the other, so that it holds nobody up.
     pub(crate) async fn tidy(&self) -> Result<Tidied> {
         let mut tidied = Tidied::default();
@@ -136,13 +163,84 @@ impl Sqlite {
     }
 }
 
+/// Comes by and closes what is idle, as long as anything is open.
+async fn sweep(files: Weak<Files>) {
+    loop {
+        tokio::time::sleep(pool::IDLE / 2).await;
+        let Some(files) = files.upgrade() else { return };
+        let swept = tokio::task::spawn_blocking(move || {
+            files.close_surplus();
+            files.pool.stop_sweeping()
+        });
+        if swept.await.unwrap_or(true) {
+            return;
+        }
+    }
+}
+
+/// Which of the locks is that organization's.
+fn place_of(id: OrganizationId) -> usize {
+    usize::from(id.as_bytes()[11]) % GUARDS
+}
+
 impl Files {
-    pub(super) fn open(directory: Directory) -> rusqlite::Result<Self> {
-        Ok(Self { directory, template: Template::new()?, guards: std::array::from_fn(|_| RwLock::new(())) })
+    pub(super) fn open(directory: Directory) -> Attempt<Self> {
+        Ok(Self {
+            directory,
+            template: Template::new()?,
+            guards: std::array::from_fn(|_| RwLock::new(())),
+            opening: std::array::from_fn(|_| Mutex::new(())),
+            pool: Pool::default(),
+        })
     }
 
     fn guard(&self, id: OrganizationId) -> &RwLock<()> {
-        &self.guards[usize::from(id.as_bytes()[11]) % GUARDS]
+        &self.guards[place_of(id)]
+    }
+
+    /// Opens the container, or finds it open.
+    fn open_container(&self, id: OrganizationId) -> Result<Arc<Container>> {
+        let _guard = self.shared(id);
+        let _opening = self.opening[place_of(id)].lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(container) = self.pool.get(id) {
+            return Ok(container);
+        }
+        let (opened, has_remains) = Container::open(self.directory.container(id), id).map_err(|failure| {
+            let cause = Error::from(failure);
+            Error::unavailable(format!("the container of {id} cannot be opened: {cause}"))
+        })?;
+        let container = Arc::new(opened);
+        if !self.pool.add(id, &container) {
+            return Err(Error::unavailable("the store is closed"));
+        }
+        if has_remains {
+            container.clear_remains();
+        }
+        Ok(container)
+    }
+
+    /// Closes the containers that nobody uses, but for those that were used lately.
+    fn close_surplus(&self) {
+        for id in self.pool.surplus() {
+            let _guard = self.shared(id);
+            if let Some(container) = self.pool.remove_unused(id) {
+                container.close();
+            }
+        }
+    }
+
+    /// Makes sure that nobody has the container open. Who calls it has the guard alone.
+    fn evict(&self, id: OrganizationId) {
+        if let Some(container) = self.pool.remove(id) {
+            container.close();
+        }
+    }
+
+    /// Closes all containers; none is opened any more.
+    pub(super) fn close(&self) {
+        for container in self.pool.close() {
+            container.close();
+        }
     }
 
     fn shared(&self, id: OrganizationId) -> RwLockReadGuard<'_, ()> {
@@ -213,6 +311,7 @@ impl Files {
     fn remove(&self, id: OrganizationId) -> Result<()> {
         let shard = self.directory.shard_of(id);
         let _guard = self.alone(id);
+        self.evict(id);
         let files = list(&self.directory, &shard)?;
         for file in files.iter().filter(|file| file.id == id) {
             remove_if_there(&file.entry.path()).map_err(|e| failed("remove", id, &e))?;
@@ -232,6 +331,7 @@ impl Files {
     fn quarantine(&self, file: &Listed) -> Result<bool> {
         let target = self.directory.quarantine().join(file.entry.file_name());
         let _guard = self.alone(file.id);
+        self.evict(file.id);
         match name_once(&file.entry.path(), &target) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),

@@ -74,31 +74,15 @@ impl<T: Send, W: FnOnce(&Connection) -> Attempt<T> + Send> Job for Task<T, W> {
     }
 }
 
-/// Runs `jobs` in one transaction on the connection of `slot`, which `open` opens where there is none, and answers
-/// them. After an error none of them has happened, as far as can be known; a connection that may not be used any more
-/// is closed.
-pub(super) fn serve(
-    slot: &mut Option<Connection>,
-    open: impl FnOnce() -> rusqlite::Result<Connection>,
-    mut jobs: Vec<Box<dyn Job>>,
-) -> rusqlite::Result<()> {
-    #[expect(clippy::cast_precision_loss, reason = "a batch is far smaller than 2^52")]
-    metrics::histogram!(STORE_WRITE_BATCH_SIZE).record(jobs.len() as f64);
-    let outcome = attempt(slot, open, &mut jobs);
-    if let Err(error) = &outcome {
-        tracing::error!(%error, jobs = jobs.len(), "a group of writes has failed");
-    }
-    for job in jobs {
-        job.answer(outcome.as_ref().err());
-    }
-    outcome
-}
-
-fn attempt(
+/// Runs `jobs` in one transaction on the connection of `slot`, which `open` opens where there is none. After an error
+/// none of them has happened, as far as can be known; a connection that may not be used any more is closed.
+pub(super) fn attempt(
     slot: &mut Option<Connection>,
     open: impl FnOnce() -> rusqlite::Result<Connection>,
     jobs: &mut [Box<dyn Job>],
 ) -> rusqlite::Result<()> {
+    #[expect(clippy::cast_precision_loss, reason = "a batch is far smaller than 2^52")]
+    metrics::histogram!(STORE_WRITE_BATCH_SIZE).record(jobs.len() as f64);
     let connection = match slot.take() {
         Some(connection) => connection,
         None => open()?,
@@ -108,6 +92,16 @@ fn attempt(
         *slot = Some(connection);
     }
     outcome
+}
+
+/// Tells those who wait for `jobs` what came of them.
+pub(super) fn answer(jobs: Vec<Box<dyn Job>>, outcome: &rusqlite::Result<()>) {
+    if let Err(error) = outcome {
+        tracing::error!(%error, jobs = jobs.len(), "a group of writes has failed");
+    }
+    for job in jobs {
+        job.answer(outcome.as_ref().err());
+    }
 }
 
 fn transact(connection: &Connection, jobs: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {

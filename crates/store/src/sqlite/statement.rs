@@ -3,6 +3,7 @@
 
 use super::failure::Attempt;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Params, Row};
+use std::ops::ControlFlow;
 use tenantry_domain::Error;
 
 /// SQL that is in the list of its file. Only [`statements!`] makes one.
@@ -59,6 +60,23 @@ impl Statement {
         self.prepare(connection)?.query_map(params, read)?.collect()
     }
 
+    /// Shows `look` row after row, until it has seen enough; whether it has.
+    pub(super) fn each(
+        self,
+        connection: &Connection,
+        params: impl Params,
+        mut look: impl FnMut(&Row<'_>) -> Attempt<ControlFlow<()>>,
+    ) -> Attempt<ControlFlow<()>> {
+        let mut statement = self.prepare(connection)?;
+        let mut rows = statement.query(params)?;
+        while let Some(row) = rows.next()? {
+            if look(row)?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
     /// The record in the first column of its first row, if any.
     pub(super) fn record<T: serde::de::DeserializeOwned>(
         self,
@@ -92,6 +110,11 @@ fn decode<T: serde::de::DeserializeOwned>(row: &Row<'_>) -> Attempt<T> {
     let what = std::any::type_name::<T>();
     Ok(serde_json::from_str(text)
         .map_err(|e| Error::internal(format!("a stored {what} is unreadable: {e}")))?)
+}
+
+/// The bytes in that column.
+pub(super) fn blob<'a>(row: &'a Row<'_>, column: usize) -> Attempt<&'a [u8]> {
+    Ok(row.get_ref(column)?.as_blob().map_err(Error::internal)?)
 }
 
 /// The record as it is stored.

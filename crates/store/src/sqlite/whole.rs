@@ -26,7 +26,8 @@ statements! {
 /// What belongs to other records goes with them, by its foreign key.
 const CLEAR: &str =
     "DELETE FROM sessions; DELETE FROM operations; DELETE FROM accounts; DELETE FROM organizations";
-const COLLECTIONS: &str = "SELECT name FROM collections ORDER BY name";
+/// Without those that are being removed: their names are below `0`.
+const COLLECTIONS: &str = "SELECT name FROM collections WHERE name >= '0' ORDER BY name";
 const BODIES: &str = "SELECT documents.id, body FROM documents JOIN collections ON collections.id = collection \
     WHERE name = ?1 AND documents.id > ?2 ORDER BY documents.id LIMIT ?3";
 const FIND_COLLECTION: &str = "SELECT id FROM collections WHERE name = ?1";

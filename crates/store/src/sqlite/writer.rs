@@ -150,14 +150,16 @@ impl Body {
         queue.recv().ok()
     }
 
-    fn serve(&mut self, jobs: Vec<Box<dyn Job>>) {
+    fn serve(&mut self, mut jobs: Vec<Box<dyn Job>>) {
         self.counters.jobs.fetch_add(jobs.len() as u64, Ordering::Relaxed);
         self.counters.batches.fetch_add(1, Ordering::Relaxed);
         self.dirty = true;
-        let served = group::serve(&mut self.connection, || connection::reopen_writer(&self.file), jobs);
-        if served.is_err() {
+        let reopen = || connection::reopen_writer(&self.file);
+        let outcome = group::attempt(&mut self.connection, reopen, &mut jobs);
+        if outcome.is_err() {
             self.counters.failed_batches.fetch_add(1, Ordering::Relaxed);
         }
+        group::answer(jobs, &outcome);
     }
 
     /// Copies the write-ahead log into the database and cuts it to nothing, so that an idle service holds no

@@ -1,0 +1,119 @@
+//! What is remembered of a container's collections and their indexes.
+//!
+//! Every change of them gives the container another stamp, so one look tells a transaction whether what is
+//! remembered holds in it. What a newcomer gets wrong: it may hold for one connection and not for another, which
+//! still reads what was before.
+
+use crate::sqlite::containers::open::Scope;
+use crate::sqlite::failure::Attempt;
+use crate::sqlite::statement::statements;
+use rusqlite::Row;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use tenantry_domain::collection::CollectionName;
+use tenantry_domain::index::{Index, IndexName};
+use tenantry_domain::{Error, ErrorCode, Result};
+
+statements! {
+    STAMP = "SELECT stamp FROM catalog WHERE id = 1";
+    FIND = "SELECT id FROM collections WHERE name = ?1";
+    ADD = "INSERT INTO collections (name) VALUES (?1) RETURNING id";
+    INDEXES = "SELECT id, name, keys, is_unique, is_multikey FROM indexes WHERE collection = ?1";
+}
+
+/// What is remembered.
+#[derive(Default)]
+pub(in crate::sqlite) struct Catalog(Mutex<Remembered>);
+
+#[derive(Default)]
+struct Remembered {
+    stamp: i64,
+    collections: HashMap<CollectionName, Arc<Collection>>,
+}
+
+/// A collection that is there.
+#[derive(Debug)]
+pub(in crate::sqlite) struct Collection {
+    /// None for the one that is always there, as long as nothing was ever put into it.
+    pub(in crate::sqlite) number: Option<i64>,
+    /// In the order in which they were made.
+    pub(in crate::sqlite) indexes: Vec<StoredIndex>,
+}
+
+/// An index of a collection.
+#[derive(Debug)]
+pub(in crate::sqlite) struct StoredIndex {
+    pub(in crate::sqlite) number: i64,
+    pub(in crate::sqlite) definition: Index,
+    /// Whether an indexed path has gone through an array in any document.
+    pub(in crate::sqlite) is_multikey: bool,
+}
+
+impl Scope<'_> {
+    /// The collection of that name, as this transaction sees it. `collection_not_found`.
+    pub(in crate::sqlite) fn collection(self, name: &CollectionName) -> Attempt<Arc<Collection>> {
+        let stamp = STAMP.first(self.connection, [], |row| row.get(0))?;
+        let stamp: i64 = stamp.ok_or_else(|| Error::unavailable("a container has lost its stamp"))?;
+        let lock = || self.catalog.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known =
+            Some(lock()).filter(|it| it.stamp == stamp).and_then(|it| it.collections.get(name).cloned());
+        if let Some(collection) = known {
+            return Ok(collection);
+        }
+        let collection = Arc::new(self.load(name)?);
+        let mut remembered = lock();
+        if remembered.stamp != stamp {
+            *remembered = Remembered { stamp, collections: HashMap::new() };
+        }
+        remembered.collections.insert(name.clone(), collection.clone());
+        Ok(collection)
+    }
+
+    fn load(self, name: &CollectionName) -> Attempt<Collection> {
+        let Some(number) = FIND.first(self.connection, [name.as_str()], |row| row.get(0))? else {
+            return match name.is_default() {
+                true => Ok(Collection { number: None, indexes: Vec::new() }),
+                false => Err(Error::new(ErrorCode::CollectionNotFound).into()),
+            };
+        };
+        let rows = INDEXES.all(self.connection, [number], |row| Ok(stored_index(row)))?;
+        let mut indexes = rows.into_iter().collect::<Attempt<Vec<_>>>()?;
+        indexes.sort_by_key(|index| index.number);
+        Ok(Collection { number: Some(number), indexes })
+    }
+
+    /// The collection of that name and its number. The one that is always there gets its number now.
+    pub(in crate::sqlite) fn numbered(self, name: &CollectionName) -> Attempt<(i64, Arc<Collection>)> {
+        let mut collection = self.collection(name)?;
+        if collection.number.is_none() {
+            self.add_collection(name)?;
+            collection = self.collection(name)?;
+        }
+        let number = collection.number.ok_or_else(|| Error::internal("a collection without a number"))?;
+        Ok((number, collection))
+    }
+
+    /// Makes an empty collection of a name that is free.
+    pub(in crate::sqlite) fn add_collection(self, name: &CollectionName) -> Attempt<()> {
+        ADD.first(self.connection, [name.as_str()], |_| Ok(()))?;
+        Ok(())
+    }
+}
+
+impl Collection {
+    /// The index of that name.
+    pub(in crate::sqlite) fn index(&self, name: &IndexName) -> Option<&StoredIndex> {
+        self.indexes.iter().find(|index| index.definition.name == *name)
+    }
+}
+
+fn stored_index(row: &Row<'_>) -> Attempt<StoredIndex> {
+    let name = readable(IndexName::parse(row.get_ref(1)?.as_str().map_err(Error::internal)?))?;
+    let keys = row.get_ref(2)?.as_str().map_err(Error::internal)?;
+    let definition = Index::parse(Some(name), keys, row.get(3)?)?;
+    Ok(StoredIndex { number: row.get(0)?, definition, is_multikey: row.get(4)? })
+}
+
+fn readable<T>(parsed: Result<T, String>) -> Result<T> {
+    parsed.map_err(|sentence| Error::internal(format!("a stored index is unreadable: {sentence}")))
+}

@@ -1,0 +1,126 @@
+//! A container that is open: one connection that writes, a few that read, and what is remembered of its catalog.
+
+use super::queue::{self, Queue};
+use super::readers::Readers;
+use super::template;
+use crate::sqlite::collections::catalog::Catalog;
+use crate::sqlite::collections::removal;
+use crate::sqlite::connection;
+use crate::sqlite::failure::Attempt;
+use rusqlite::Connection;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tenantry_domain::ids::OrganizationId;
+use tenantry_domain::{Error, Result};
+
+/// An open container.
+pub(in crate::sqlite) struct Container {
+    queue: Queue,
+    readers: Readers,
+    catalog: Catalog,
+}
+
+/// A transaction on a container.
+#[derive(Clone, Copy)]
+pub(in crate::sqlite) struct Scope<'a> {
+    /// Its connection.
+    pub(in crate::sqlite) connection: &'a Connection,
+    /// What is remembered of collections and indexes.
+    pub(in crate::sqlite) catalog: &'a Catalog,
+}
+
+impl Container {
+    /// Opens the file, which is that organization's, and brings it to the newest schema; and whether there is anything
+    /// for [`Self::clear_remains`].
+    pub(super) fn open(file: PathBuf, id: OrganizationId) -> Attempt<(Self, bool)> {
+        let mut writer = connection::open_untouched(&file)?;
+        let owner = template::owner(&writer)?;
+        if owner != Some(id.to_string()) {
+            return Err(Error::unavailable(format!("its file says that it belongs to {owner:?}")).into());
+        }
+        connection::configure_container_writer(&writer)?;
+        template::upgrade(&mut writer)?;
+        let has_remains = removal::has_remains(&writer)?;
+        let container = Self {
+            queue: Queue::new(file.clone(), writer),
+            readers: Readers::new(file),
+            catalog: Catalog::default(),
+        };
+        Ok((container, has_remains))
+    }
+
+    /// Carries out `work` in a transaction; its result, once that is durable. The work happens also when
+    /// nobody waits for it any more.
+    pub(in crate::sqlite) async fn write<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(Scope<'_>) -> Attempt<T> + Send + 'static,
+    ) -> Result<T> {
+        let place = self.queue.place().await?;
+        let container = self.clone();
+        let work = move |connection: &Connection| work(Scope { connection, catalog: &container.catalog });
+        let (answer, is_unattended) = self.queue.push(place, work)?;
+        if is_unattended {
+            let container = self.clone();
+            // Detached: those who wait are answered one by one.
+            drop(tokio::task::spawn_blocking(move || container.queue.work_off()));
+        }
+        answer.await.map_err(|_| queue::closed())?
+    }
+
+    /// Reads little, by an index and with one statement, on this thread.
+    pub(in crate::sqlite) async fn point<T>(
+        &self,
+        read: impl FnOnce(&Connection) -> Attempt<T>,
+    ) -> Result<T> {
+        self.readers.point(read).await
+    }
+
+    /// Reads what may take longer, on a blocking thread and as one moment left it.
+    pub(in crate::sqlite) async fn scan<T: Send + 'static>(
+        self: &Arc<Self>,
+        read: impl FnOnce(Scope<'_>) -> Attempt<T> + Send + 'static,
+    ) -> Result<T> {
+        let place = self.readers.scan_place().await?;
+        let container = self.clone();
+        let scanning = tokio::task::spawn_blocking(move || {
+            let _place = place;
+            let catalog = &container.catalog;
+            container
+                .readers
+                .with(|connection| in_snapshot(connection, || read(Scope { connection, catalog })))
+        });
+        scanning.await.map_err(|_| Error::unavailable("the runtime is shutting down"))?
+    }
+
+    /// Removes what is left of what was removed, in the background. That several do so at once is no harm.
+    pub(in crate::sqlite) fn clear_remains(self: &Arc<Self>) {
+        let container = self.clone();
+        tokio::spawn(async move {
+            loop {
+                match container.write(|scope| removal::clear(scope.connection)).await {
+                    Ok(true) => {}
+                    Ok(false) => return,
+                    Err(error) => {
+                        tracing::warn!(%error, "what was removed is cleared up when the container is opened next");
+                        return;
+                    }
+                }
+            }
+        });
+    }
+
+    /// Finishes what is under way, refuses what comes later and closes the file. Blocks.
+    pub(super) fn close(&self) {
+        // The readers first: the last connection that closes folds the write-ahead log in and removes it.
+        self.readers.close();
+        self.queue.close();
+    }
+}
+
+/// Reads in one transaction, so that all statements see the same.
+fn in_snapshot<T>(connection: &Connection, read: impl FnOnce() -> Attempt<T>) -> Attempt<T> {
+    connection.prepare_cached("BEGIN")?.execute([])?;
+    let result = read();
+    connection.prepare_cached("COMMIT")?.execute([])?;
+    result
+}

@@ -1,0 +1,216 @@
+//! Writes of documents: each a unit of the transaction it is part of.
+
+use super::entries::{Changes, Which};
+use super::walk::revision;
+use crate::sqlite::collections::catalog::Collection;
+use crate::sqlite::containers::open::Scope;
+use crate::sqlite::failure::{Attempt, Failure};
+use crate::sqlite::statement::{integer, statements};
+use bson::RawDocument;
+use rusqlite::{Connection, params};
+use tenantry_domain::collection::CollectionName;
+use tenantry_domain::document::order::Direction;
+use tenantry_domain::document::{DocumentId, ID_FIELD, Revision, StoredDocument, key};
+use tenantry_domain::filter::Filter;
+use tenantry_domain::organization::{Quota, Usage};
+use tenantry_domain::store::Written;
+use tenantry_domain::{Error, ErrorCode, Result};
+
+statements! {
+    INSERT = "INSERT INTO documents (collection, id, revision, body) VALUES (?1, ?2, ?3, ?4) \
+        ON CONFLICT (collection, id) DO NOTHING";
+    EXISTS = "SELECT 1 FROM documents WHERE collection = ?1 AND id = ?2";
+    STORED = "SELECT number, revision, body FROM documents WHERE collection = ?1 AND id = ?2";
+    CANDIDATE = "SELECT id, body FROM documents WHERE number = ?1 AND collection = ?2";
+    UPDATE = "UPDATE documents SET revision = ?2, body = ?3 WHERE number = ?1";
+    DELETE = "DELETE FROM documents WHERE number = ?1";
+    // There are at most as many collections as one organization may have.
+    USED = "SELECT coalesce(sum(documents), 0), coalesce(sum(bytes), 0) FROM collection_counts \
+        WHERE collection > 0";
+}
+
+/// What is left of a quota, in one transaction.
+struct Room {
+    quota: Quota,
+    used: Usage,
+}
+
+impl Room {
+    fn of(connection: &Connection, quota: Quota) -> Attempt<Self> {
+        let is_limited = quota.documents.is_some() || quota.bytes.is_some();
+        let used = if is_limited { used(connection)? } else { Usage::default() };
+        Ok(Self { quota, used })
+    }
+
+    /// Whether a document of so many bytes may come.
+    fn check(&self, bytes: u64) -> Result<()> {
+        self.quota.check_documents(self.used.documents + 1)?;
+        self.quota.check_bytes(self.used.bytes + bytes)
+    }
+
+    const fn take(&mut self, bytes: u64) {
+        self.used.documents += 1;
+        self.used.bytes += bytes;
+    }
+}
+
+/// Documents and bytes of all collections.
+pub(in crate::sqlite) fn used(connection: &Connection) -> Attempt<Usage> {
+    let row = USED.first(connection, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))?;
+    let (documents, bytes) = row.unwrap_or_default();
+    Ok(Usage { documents: documents.unsigned_abs(), bytes: bytes.unsigned_abs(), collections: 0 })
+}
+
+/// Adds documents, each for itself; what came of each.
+pub(super) fn insert(
+    scope: Scope<'_>,
+    name: &CollectionName,
+    quota: Quota,
+    documents: &[StoredDocument],
+) -> Attempt<Vec<Result<()>>> {
+    let (number, collection) = scope.numbered(name)?;
+    let mut room = Room::of(scope.connection, quota)?;
+    let mut outcomes = Vec::with_capacity(documents.len());
+    for document in documents {
+        match insert_one(scope.connection, number, &collection, &mut room, document) {
+            Ok(()) => outcomes.push(Ok(())),
+            Err(Failure::Refused(error)) => outcomes.push(Err(error)),
+            Err(failure) => return Err(failure),
+        }
+    }
+    Ok(outcomes)
+}
+
+fn insert_one(
+    connection: &Connection,
+    number: i64,
+    collection: &Collection,
+    room: &mut Room,
+    document: &StoredDocument,
+) -> Attempt<()> {
+    let id = id_key(&document.body)?;
+    if let Err(full) = room.check(document.bytes()) {
+        // That it is there already says more: whoever sends it again is answered as before.
+        return Err(match EXISTS.finds(connection, params![number, id])? {
+            true => Error::new(ErrorCode::DocumentExists).into(),
+            false => full.into(),
+        });
+    }
+    let body = document.body.as_bytes();
+    if INSERT.execute(connection, params![number, id, integer(document.revision.0), body])? == 0 {
+        return Err(Error::new(ErrorCode::DocumentExists).into());
+    }
+    if !collection.indexes.is_empty() {
+        let which = Which { number: connection.last_insert_rowid(), id: &id };
+        match Changes::of(connection, collection, &id, None, Some(&document.body)) {
+            Ok(changes) => changes.make(connection, which)?,
+            Err(refused) => {
+                DELETE.execute(connection, [which.number])?;
+                return Err(refused);
+            }
+        }
+    }
+    room.take(document.bytes());
+    Ok(())
+}
+
+/// A document as it is stored.
+struct Stored {
+    number: i64,
+    revision: Revision,
+    body: Vec<u8>,
+}
+
+fn stored(connection: &Connection, collection: i64, id: &[u8]) -> Attempt<Option<Stored>> {
+    Ok(STORED.first(connection, params![collection, id], |row| {
+        Ok(Stored { number: row.get(0)?, revision: revision(row.get(1)?), body: row.get(2)? })
+    })?)
+}
+
+/// Puts `document` in place of the one of its id, if that has the revision `expected`.
+pub(super) fn update(
+    scope: Scope<'_>,
+    name: &CollectionName,
+    quota: Quota,
+    document: &StoredDocument,
+    expected: Revision,
+) -> Attempt<Written> {
+    let (collection, connection) = (scope.collection(name)?, scope.connection);
+    let Some(number) = collection.number else { return Ok(Written::Stale) };
+    let id = id_key(&document.body)?;
+    let Some(old) = stored(connection, number, &id)?.filter(|old| old.revision == expected) else {
+        return Ok(Written::Stale);
+    };
+    let grown = document.bytes().saturating_sub(old.body.len() as u64);
+    if grown > 0 && quota.bytes.is_some() {
+        quota.check_bytes(used(connection)?.bytes + grown)?;
+    }
+    let before = readable(&old.body)?;
+    let changes = Changes::of(connection, &collection, &id, Some(before), Some(&document.body))?;
+    let body = document.body.as_bytes();
+    UPDATE.execute(connection, params![old.number, integer(document.revision.0), body])?;
+    changes.make(connection, Which { number: old.number, id: &id })?;
+    Ok(Written::Done)
+}
+
+/// Removes the document of that id, if it has that revision; whatever it has, if none is named.
+pub(super) fn delete(
+    scope: Scope<'_>,
+    name: &CollectionName,
+    id: &DocumentId,
+    expected: Option<Revision>,
+) -> Attempt<Written> {
+    let collection = scope.collection(name)?;
+    let Some(number) = collection.number else { return Ok(Written::Stale) };
+    let id = id.key();
+    let is_expected = |old: &Stored| expected.is_none_or(|expected| old.revision == expected);
+    let Some(old) = stored(scope.connection, number, &id)?.filter(is_expected) else {
+        return Ok(Written::Stale);
+    };
+    remove(scope.connection, &collection, Which { number: old.number, id: &id }, readable(&old.body)?)?;
+    Ok(Written::Done)
+}
+
+/// Removes those of these documents that are still there and still match; how many.
+pub(super) fn delete_those(
+    scope: Scope<'_>,
+    name: &CollectionName,
+    filter: &Filter,
+    documents: &[i64],
+) -> Attempt<u64> {
+    let collection = scope.collection(name)?;
+    let mut removed = 0;
+    for number in documents {
+        let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, Vec<u8>>(1)?));
+        let found = CANDIDATE.first(scope.connection, params![number, collection.number], read)?;
+        let Some((id, body)) = found else { continue };
+        let body = readable(&body)?;
+        if filter.matches(body) {
+            remove(scope.connection, &collection, Which { number: *number, id: &id }, body)?;
+            removed += 1;
+        }
+    }
+    Ok(removed)
+}
+
+fn remove(
+    connection: &Connection,
+    collection: &Collection,
+    which: Which<'_>,
+    body: &RawDocument,
+) -> Attempt<()> {
+    Changes::of(connection, collection, which.id, Some(body), None)?.make(connection, which)?;
+    DELETE.execute(connection, [which.number])?;
+    Ok(())
+}
+
+/// The key of a document's `_id`.
+fn id_key(body: &RawDocument) -> Result<Vec<u8>> {
+    let id = body.get(ID_FIELD).ok().flatten();
+    let id = id.ok_or_else(|| Error::internal("a document without an _id"))?;
+    Ok(key::encode(&[(id, Direction::Ascending)]))
+}
+
+fn readable(body: &[u8]) -> Result<&RawDocument> {
+    RawDocument::from_bytes(body).map_err(Error::internal)
+}

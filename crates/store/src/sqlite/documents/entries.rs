@@ -1,0 +1,141 @@
+//! The entries that a document has in the indexes of its collection.
+//!
+//! What a newcomer gets wrong: nothing in SQLite keeps a unique index unique. It is looked before each entry whether
+//! another document has it, in the transaction that adds it; there is only one that writes at a time.
+
+use crate::sqlite::collections::catalog::{Collection, StoredIndex};
+use crate::sqlite::failure::Attempt;
+use crate::sqlite::statement::statements;
+use bson::RawDocument;
+use rusqlite::{Connection, params};
+use tenantry_domain::document::{index_entries, key, meets_array};
+use tenantry_domain::index::Index;
+use tenantry_domain::{Error, ErrorCode, Result};
+
+statements! {
+    ADD = "INSERT INTO index_entries (index_id, key, id, document) VALUES (?1, ?2, ?3, ?4)";
+    REMOVE = "DELETE FROM index_entries WHERE index_id = ?1 AND key = ?2 AND id = ?3";
+    CLASH = "SELECT 1 FROM index_entries WHERE index_id = ?1 AND key = ?2 AND id <> ?3 LIMIT 1";
+    MARK_MULTIKEY = "UPDATE indexes SET is_multikey = 1 WHERE id = ?1 AND is_multikey = 0";
+}
+
+/// The keys of a document's entries in one index, in their order, none twice.
+#[derive(Debug, Default)]
+pub(in crate::sqlite) struct Keys {
+    pub(in crate::sqlite) keys: Vec<Vec<u8>>,
+    /// Whether an indexed path goes through an array.
+    pub(in crate::sqlite) is_multikey: bool,
+}
+
+impl Keys {
+    /// Those of `body`.
+    ///
+    /// # Errors
+    /// The sentence that says why it cannot be indexed so.
+    pub(in crate::sqlite) fn of(index: &Index, body: &RawDocument) -> Result<Self, String> {
+        let paths = index.paths();
+        let entries = index_entries(body, &paths)?;
+        let is_multikey = entries.len() > 1 || meets_array(body, &paths);
+        let mut keys: Vec<Vec<u8>> = Vec::with_capacity(entries.len());
+        for entry in &entries {
+            let mut bytes = Vec::with_capacity(entry.len() * 16);
+            for (value, sort) in entry.iter().zip(&index.keys) {
+                key::append(*value, sort.direction, &mut bytes);
+            }
+            keys.push(bytes);
+        }
+        keys.sort_unstable();
+        Ok(Self { keys, is_multikey })
+    }
+}
+
+/// Which document it is.
+#[derive(Clone, Copy)]
+pub(super) struct Which<'a> {
+    pub(super) number: i64,
+    /// The key of its `_id`.
+    pub(super) id: &'a [u8],
+}
+
+/// What has to change in the indexes of a collection when a document comes, changes or goes.
+pub(super) struct Changes<'a>(Vec<Change<'a>>);
+
+struct Change<'a> {
+    index: &'a StoredIndex,
+    old: Keys,
+    new: Keys,
+}
+
+impl<'a> Changes<'a> {
+    /// What has to change when `new` comes in place of `old`; none is a document that is not there.
+    /// `unique_violation`; `invalid_input` for one that cannot be indexed.
+    pub(super) fn of(
+        connection: &Connection,
+        collection: &'a Collection,
+        id: &[u8],
+        old: Option<&RawDocument>,
+        new: Option<&RawDocument>,
+    ) -> Attempt<Self> {
+        let mut changes = Vec::with_capacity(collection.indexes.len());
+        for index in &collection.indexes {
+            let keys = |body: Option<&RawDocument>| match body {
+                None => Ok(Keys::default()),
+                Some(body) => Keys::of(&index.definition, body),
+            };
+            let new = keys(new).map_err(|sentence| cannot_index(&index.definition, &sentence))?;
+            let old = keys(old).map_err(Error::internal)?;
+            let change = Change { index, old, new };
+            if index.definition.unique {
+                change.check(connection, id)?;
+            }
+            changes.push(change);
+        }
+        Ok(Self(changes))
+    }
+
+    /// Makes them.
+    pub(super) fn make(self, connection: &Connection, document: Which<'_>) -> Attempt<()> {
+        let Which { number, id } = document;
+        for change in self.0 {
+            for key in change.gone() {
+                REMOVE.execute(connection, params![change.index.number, key, id])?;
+            }
+            for key in change.added() {
+                ADD.execute(connection, params![change.index.number, key, id, number])?;
+            }
+            if change.new.is_multikey && !change.index.is_multikey {
+                MARK_MULTIKEY.execute(connection, [change.index.number])?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Change<'_> {
+    fn gone(&self) -> impl Iterator<Item = &Vec<u8>> {
+        self.old.keys.iter().filter(|key| self.new.keys.binary_search(key).is_err())
+    }
+
+    fn added(&self) -> impl Iterator<Item = &Vec<u8>> {
+        self.new.keys.iter().filter(|key| self.old.keys.binary_search(key).is_err())
+    }
+
+    fn check(&self, connection: &Connection, id: &[u8]) -> Attempt<()> {
+        for key in self.added() {
+            if CLASH.finds(connection, params![self.index.number, key, id])? {
+                return Err(taken(&self.index.definition).into());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The refusal of an entry that another document has.
+pub(in crate::sqlite) fn taken(index: &Index) -> Error {
+    let detail = format!("Another document has the same value in the unique index `{}`.", index.name);
+    Error::new(ErrorCode::UniqueViolation).detail(detail)
+}
+
+fn cannot_index(index: &Index, sentence: &str) -> Error {
+    Error::invalid_field("", format!("The index `{}` cannot take it: {sentence}", index.name))
+}

@@ -1,0 +1,291 @@
+//! Reads of documents.
+//!
+//! A page that has to be sorted keeps the sort keys of as many documents as it needs, never of all that match, and
+//! reads these documents again at the end.
+
+use super::entries::Keys;
+use super::walk::{Deadline, Entries, Passed, Walker, revision};
+use crate::sqlite::collections::catalog::Collection;
+use crate::sqlite::containers::open::Scope;
+use crate::sqlite::failure::Attempt;
+use crate::sqlite::statement::statements;
+use bson::{RawDocument, RawDocumentBuf};
+use rusqlite::{Connection, Row, params};
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::time::Duration;
+use tenantry_domain::collection::CollectionName;
+use tenantry_domain::document::{DocumentId, StoredDocument};
+use tenantry_domain::filter::{Filter, Interval};
+use tenantry_domain::index::Index;
+use tenantry_domain::query::plan::{Access, Candidate, Order, Place, Plan, Walk, plan};
+use tenantry_domain::query::{Counted, DocumentQuery, Found};
+use tenantry_domain::sort::Sort;
+use tenantry_domain::{Error, ErrorCode};
+
+statements! {
+    GET = "SELECT revision, body FROM documents \
+        WHERE collection = (SELECT id FROM collections WHERE name = ?1) AND id = ?2";
+    HAS_COLLECTION = "SELECT 1 FROM collections WHERE name = ?1";
+    BY_NUMBER = "SELECT revision, body FROM documents WHERE number = ?1";
+    COUNT = "SELECT documents FROM collection_counts WHERE collection = ?1";
+}
+
+/// Documents that are removed in one transaction.
+const DELETE_DOCUMENTS: usize = 500;
+
+/// The document of that id.
+pub(super) fn get(
+    connection: &Connection,
+    name: &CollectionName,
+    id: &DocumentId,
+) -> Attempt<Option<StoredDocument>> {
+    let found = GET.first(connection, params![name.as_str(), id.key()], |row| Ok(document(row)))?;
+    if let Some(document) = found {
+        return Ok(Some(document?));
+    }
+    if name.is_default() || HAS_COLLECTION.finds(connection, [name.as_str()])? {
+        return Ok(None);
+    }
+    Err(Error::new(ErrorCode::CollectionNotFound).into())
+}
+
+/// The document of a row of revision and body.
+fn document(row: &Row<'_>) -> Attempt<StoredDocument> {
+    let body = RawDocumentBuf::from_bytes(row.get(1)?).map_err(Error::internal)?;
+    Ok(StoredDocument { body, revision: revision(row.get(0)?) })
+}
+
+/// A page of documents.
+pub(super) fn find(scope: Scope<'_>, name: &CollectionName, query: &DocumentQuery) -> Attempt<Found> {
+    let collection = scope.collection(name)?;
+    let Some(number) = collection.number else { return Ok(Found::default()) };
+    let plan = plan(&candidates(&collection), &query.filter, Some(&query.sort));
+    let scanned = if plan.is_scan { Some(count_all(scope.connection, number)?) } else { None };
+    let source = Source { scope, entries: entries(&plan, &collection, number), query };
+    let mut page = Page::new(query);
+    match &plan.order {
+        Some(order) => source.in_order(&plan.intervals, order, &mut page)?,
+        None => source.sorted(&plan.intervals, &mut page)?,
+    }
+    Ok(Found { documents: page.documents, more: page.more, scanned })
+}
+
+fn candidates(collection: &Collection) -> Vec<Candidate<'_>> {
+    collection
+        .indexes
+        .iter()
+        .map(|index| Candidate { keys: &index.definition.keys, is_multikey: index.is_multikey })
+        .collect()
+}
+
+fn entries(plan: &Plan, collection: &Collection, number: i64) -> Entries {
+    match plan.access {
+        Access::Ids => Entries::Ids(number),
+        Access::Index(index) => Entries::Index(collection.indexes[index].number),
+    }
+}
+
+/// How many documents are in the collection.
+fn count_all(connection: &Connection, collection: i64) -> Attempt<u64> {
+    let count: Option<i64> = COUNT.first(connection, [collection], |row| row.get(0))?;
+    Ok(count.unwrap_or_default().unsigned_abs())
+}
+
+/// Where the documents of a page come from.
+struct Source<'a> {
+    scope: Scope<'a>,
+    entries: Entries,
+    query: &'a DocumentQuery,
+}
+
+impl Source<'_> {
+    fn walker(&self, way: Walk) -> Walker<'_> {
+        Walker::new(self.scope, self.entries, way, Deadline::after(self.query.time))
+    }
+
+    /// They come in the order of the page.
+    fn in_order(&self, intervals: &[Interval], order: &Order, page: &mut Page) -> Attempt<()> {
+        let after = self.query.after.as_ref().map(|position| order.place(position));
+        self.walker(order.walk).walk(intervals, after.as_ref(), &mut |passed| {
+            if !self.query.filter.matches(passed.body) {
+                return Ok(ControlFlow::Continue(()));
+            }
+            page.add(|| Ok(StoredDocument { body: passed.body.to_owned(), revision: passed.revision }))
+        })
+    }
+
+    /// They come in any order.
+    fn sorted(&self, intervals: &[Interval], page: &mut Page) -> Attempt<()> {
+        let DocumentQuery { filter, sort, .. } = self.query;
+        let after = self.query.after.as_ref().map(|position| sort.key_at(position));
+        let mut first = First { most: page.limit + 1, numbers: BTreeMap::new() };
+        self.walker(Walk::Up).walk(intervals, None, &mut |passed| {
+            if filter.matches(passed.body) {
+                let key = sort_key(sort, passed.body)?;
+                if after.as_ref().is_none_or(|after| key > *after) {
+                    first.add(key, passed.number);
+                }
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
+        for number in first.numbers.into_values() {
+            let read = || {
+                let found = BY_NUMBER.first(self.scope.connection, [number], |row| Ok(document(row)))?;
+                found.ok_or_else(|| Error::internal("a document has gone from a snapshot"))?
+            };
+            if page.add(read)?.is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn sort_key(sort: &Sort, body: &RawDocument) -> Result<Vec<u8>, Error> {
+    sort.key(body).map_err(|sentence| Error::invalid_field("?sort", sentence))
+}
+
+/// The first documents of a sort order.
+struct First {
+    most: usize,
+    /// By their sort keys, which the `_id` ends: one that comes twice is there once.
+    numbers: BTreeMap<Vec<u8>, i64>,
+}
+
+impl First {
+    fn add(&mut self, key: Vec<u8>, number: i64) {
+        if self.numbers.len() == self.most
+            && self.numbers.last_key_value().is_some_and(|(last, _)| key > *last)
+        {
+            return;
+        }
+        self.numbers.insert(key, number);
+        if self.numbers.len() > self.most {
+            self.numbers.pop_last();
+        }
+    }
+}
+
+/// A page that is filled.
+struct Page {
+    limit: usize,
+    max_bytes: usize,
+    documents: Vec<StoredDocument>,
+    bytes: usize,
+    more: bool,
+}
+
+impl Page {
+    fn new(query: &DocumentQuery) -> Self {
+        let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
+        Self { limit, max_bytes: query.max_bytes, documents: Vec::new(), bytes: 0, more: false }
+    }
+
+    /// Takes the next document, or notes that there is one.
+    fn add(&mut self, read: impl FnOnce() -> Attempt<StoredDocument>) -> Attempt<ControlFlow<()>> {
+        let has_bytes = !self.documents.is_empty() && self.bytes >= self.max_bytes;
+        if self.documents.len() >= self.limit || has_bytes {
+            self.more = true;
+            return Ok(ControlFlow::Break(()));
+        }
+        let document = read()?;
+        self.bytes += document.body.as_bytes().len();
+        self.documents.push(document);
+        Ok(ControlFlow::Continue(()))
+    }
+}
+
+/// How many documents match.
+pub(super) fn count(
+    scope: Scope<'_>,
+    name: &CollectionName,
+    filter: &Filter,
+    time: Duration,
+) -> Attempt<Counted> {
+    let collection = scope.collection(name)?;
+    let Some(number) = collection.number else { return Ok(Counted { documents: 0, scanned: None }) };
+    let all = count_all(scope.connection, number)?;
+    if filter.is_empty() {
+        return Ok(Counted { documents: all, scanned: None });
+    }
+    let plan = plan(&candidates(&collection), filter, None);
+    let once = Once::new(&plan, &collection);
+    let mut documents = 0;
+    let entries = entries(&plan, &collection, number);
+    let walker = Walker::new(scope, entries, Walk::Up, Deadline::after(time));
+    walker.walk(&plan.intervals, None, &mut |passed| {
+        if filter.matches(passed.body) && once.is_first(passed)? {
+            documents += 1;
+        }
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(Counted { documents, scanned: plan.is_scan.then_some(all) })
+}
+
+/// Tells the first time that a document is passed from the others, without keeping which were.
+struct Once<'a> {
+    /// By which index they are passed, if one may come more than once.
+    index: Option<&'a Index>,
+    intervals: &'a [Interval],
+}
+
+impl<'a> Once<'a> {
+    fn new(plan: &'a Plan, collection: &'a Collection) -> Self {
+        let index = match plan.access {
+            Access::Ids => None,
+            Access::Index(index) => Some(&collection.indexes[index]),
+        };
+        let index = index.filter(|index| index.is_multikey).map(|index| &index.definition);
+        Self { index, intervals: &plan.intervals }
+    }
+
+    fn is_first(&self, passed: &Passed<'_>) -> Attempt<bool> {
+        let Some(index) = self.index else { return Ok(true) };
+        let keys = Keys::of(index, passed.body).map_err(Error::internal)?.keys;
+        let is_within = |key: &&Vec<u8>| self.intervals.iter().any(|interval| interval.contains(key));
+        Ok(keys.iter().find(is_within).is_some_and(|first| *first == passed.key))
+    }
+}
+
+/// Documents to remove.
+pub(super) struct Matching {
+    pub(super) numbers: Vec<i64>,
+    /// Where to go on; none at the end.
+    pub(super) next: Option<Next>,
+}
+
+/// Where to go on, if the way there is still the same.
+pub(super) struct Next {
+    entries: Entries,
+    place: Place,
+}
+
+/// Documents that match, but only so many, and from `next` on.
+pub(super) fn matching(
+    scope: Scope<'_>,
+    name: &CollectionName,
+    filter: &Filter,
+    next: Option<&Next>,
+    deadline: Deadline,
+) -> Attempt<Matching> {
+    let collection = scope.collection(name)?;
+    let mut matching = Matching { numbers: Vec::new(), next: None };
+    let Some(number) = collection.number else { return Ok(matching) };
+    let plan = plan(&candidates(&collection), filter, None);
+    let entries = entries(&plan, &collection, number);
+    let after = next.filter(|next| next.entries == entries).map(|next| &next.place);
+    let walker = Walker::new(scope, entries, Walk::Up, Deadline::NONE);
+    walker.walk(&plan.intervals, after, &mut |passed| {
+        if filter.matches(passed.body) {
+            matching.numbers.push(passed.number);
+        }
+        if matching.numbers.len() < DELETE_DOCUMENTS && !deadline.is_over() {
+            return Ok(ControlFlow::Continue(()));
+        }
+        let place = Place { key: passed.key.to_vec(), id: passed.id.to_vec() };
+        matching.next = Some(Next { entries, place });
+        Ok(ControlFlow::Break(()))
+    })?;
+    Ok(matching)
+}
