@@ -109,8 +109,8 @@ pub async fn create_index(
 fn read_index(body: &JsonBody) -> Result<Index> {
     let mut fields = body.fields()?;
     let keys = fields.text("keys");
-    let unique = fields.flag("unique").unwrap_or(false);
     let name = fields.optional("name", IndexName::parse);
+    let unique = fields.flag("unique").unwrap_or(false);
     let index = keys.and_then(|keys| fields.take(Index::parse(name, &keys, unique)));
     fields.refuse_unknown();
     fields.finish_with(index)
