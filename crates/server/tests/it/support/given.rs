@@ -111,7 +111,7 @@ pub fn with_access(app: &App, tokens: &Value) -> Client {
 }
 
 /// Finds an organization by its name, as anybody may.
-pub async fn find(app: &App, name: &str) -> super::client::Answer {
+pub async fn find(app: &App, name: &str) -> Answer {
     app.client().get(&format!("/org/get?organization_name={}", encoded(name))).await
 }
 
