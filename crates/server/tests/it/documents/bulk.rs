@@ -35,14 +35,14 @@ async fn each_line_is_answered_in_order_and_a_bad_one_stops_no_other() {
         \n\
         nonsense\n\
         \x20 \r\n\
-        {\"_id\":\"x\",\"$a\":1,\"b\":{\"c.d\":1}}\r\n\
+        {\"_id\":\"x\",\"b\":{\"c.d\":1},\"_tenantry\":1}\r\n\
         {\"_id\":{\"k\":[9007199254740993]}}";
     let answer = insert_lines(&acme.owner, &acme.documents(), lines).await;
     insta::assert_snapshot!(answer.text, @r#"
     {"line":1,"status":201,"id":1,"revision":"1800000000000"}
     {"line":2,"status":409,"code":"document_exists","detail":"There is a document of this `_id`. Replace it with PUT, or choose another `_id`."}
     {"line":4,"status":400,"code":"invalid_json","detail":"This is not JSON: an unknown word at byte 0."}
-    {"line":6,"status":400,"code":"invalid_input","detail":"The request has invalid fields. Correct each field that `errors` names and send the request again.","errors":[{"pointer":"/$a","detail":""},{"pointer":"/b/c.d","detail":""}]}
+    {"line":6,"status":400,"code":"invalid_input","detail":"The request has invalid fields. Correct each field that `errors` names and send the request again.","errors":[{"pointer":"/b/c.d","detail":"A name must not contain `.`."},{"pointer":"/_tenantry","detail":"Is reserved for the service."}]}
     {"line":7,"status":201,"id":{"k":[9007199254740993]},"revision":"1800000000000"}
     {"inserted":2,"repeated":0,"refused":3,"lines":7}
     "#);
