@@ -71,6 +71,12 @@ impl NewDocument {
         self.id.as_ref()
     }
 
+    /// Bytes of it as BSON, as it is: without an `_id` that it does not have yet.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.fields.as_bytes().len()
+    }
+
     /// The document with its own `_id`, or else with `id`.
     #[must_use]
     pub fn with_id(self, id: impl FnOnce() -> DocumentId) -> RawDocumentBuf {

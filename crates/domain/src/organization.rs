@@ -187,6 +187,29 @@ fn check(most: Option<u64>, number: u64, what: &str) -> Result<()> {
     }
 }
 
+/// What to change about a [`Quota`]; what is absent stays.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct QuotaChange {
+    /// Another limit of documents, or none.
+    pub documents: Option<Option<u64>>,
+    /// Another limit of bytes, or none.
+    pub bytes: Option<Option<u64>>,
+    /// Another limit of collections, or none.
+    pub collections: Option<Option<u64>>,
+}
+
+impl QuotaChange {
+    /// `quota` with the change.
+    #[must_use]
+    pub fn apply(self, quota: Quota) -> Quota {
+        Quota {
+            documents: self.documents.unwrap_or(quota.documents),
+            bytes: self.bytes.unwrap_or(quota.bytes),
+            collections: self.collections.unwrap_or(quota.collections),
+        }
+    }
+}
+
 /// How much an organization has, as a [`Quota`] counts it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {

@@ -72,6 +72,13 @@ impl Config {
         draft.finish().filter(|_| errors.is_empty()).ok_or(ConfigErrors(errors))
     }
 
+    /// Bytes of a document as JSON at most: a character that is written as `\u0041` takes six for one, and nothing that
+    /// anybody would send takes more.
+    #[must_use]
+    pub const fn max_document_json_bytes(&self) -> usize {
+        6 * self.max_document_bytes
+    }
+
     /// How many threads hash passwords.
     #[must_use]
     pub fn hash_workers(&self) -> usize {

@@ -5,14 +5,17 @@
 
 pub mod caller;
 pub mod classic;
+pub mod collections;
 mod conditional;
 mod cursor;
 pub mod docs;
+pub mod documents;
 mod extract;
 mod fields;
 mod frame;
 pub mod health;
 mod idempotency;
+pub mod indexes;
 mod observe;
 pub mod openapi;
 pub mod operations;
@@ -22,7 +25,9 @@ mod rate_limit;
 mod readiness;
 pub mod representation;
 mod request_id;
+mod segment;
 pub mod sessions;
+pub mod usage;
 
 use crate::config::{Config, LookupPolicy, MetricsPolicy, Network};
 use axum::Router;
@@ -44,9 +49,21 @@ pub struct HttpSettings {
     public_lookup: LookupPolicy,
     metrics: MetricsPolicy,
     max_body_bytes: usize,
+    /// Of a document, or of a line that holds one.
+    max_document_json_bytes: usize,
+    /// A query that looks at more documents than this says so.
+    full_scan_notice: u64,
     /// From the head of a request to the head of its answer.
     request_timeout: Duration,
     trusted_proxies: Vec<Network>,
+}
+
+impl HttpSettings {
+    /// How long a body may take to arrive: half of the time, so that a slow client hears of its own slowness and not
+    /// of ours.
+    fn arrival_timeout(&self) -> Duration {
+        self.request_timeout / 2
+    }
 }
 
 /// What handlers share.
@@ -74,6 +91,8 @@ pub fn router(app: Arc<App>, entropy: Arc<dyn Entropy>, config: &Config) -> Rout
         public_lookup: config.public_lookup,
         metrics: config.metrics,
         max_body_bytes: config.max_body_bytes,
+        max_document_json_bytes: config.max_document_json_bytes(),
+        full_scan_notice: config.full_scan_notice,
         request_timeout: config.request_timeout,
         trusted_proxies: config.trusted_proxies.clone(),
     };
@@ -122,6 +141,26 @@ fn api() -> OpenApiRouter<Arc<Http>> {
         .routes(routes!(organizations::suspend_organization))
         .routes(routes!(organizations::reactivate_organization))
         .routes(routes!(organizations::purge_organization))
+        // Collections
+        .routes(routes!(collections::list_collections, collections::create_collection))
+        .routes(routes!(collections::get_collection, collections::delete_collection))
+        .routes(routes!(usage::get_usage))
+        .routes(routes!(indexes::list_indexes, indexes::create_index))
+        .routes(routes!(indexes::get_index, indexes::delete_index))
+        // Documents
+        .routes(routes!(
+            documents::query::list_documents,
+            documents::insert_documents,
+            documents::delete_documents
+        ))
+        .routes(routes!(documents::query::query_documents))
+        .routes(routes!(documents::query::count_documents))
+        .routes(routes!(
+            documents::get_document,
+            documents::replace_document,
+            documents::patch_document,
+            documents::delete_document
+        ))
         // Operations
         .routes(routes!(operations::list_operations))
         .routes(routes!(operations::get_operation))
@@ -142,6 +181,7 @@ fn cors(config: &Config) -> CorsLayer {
             header::AUTHORIZATION,
             header::CONTENT_TYPE,
             header::IF_MATCH,
+            header::IF_NONE_MATCH,
             idempotency::IDEMPOTENCY_KEY,
             request_id::X_REQUEST_ID,
         ])
@@ -150,6 +190,7 @@ fn cors(config: &Config) -> CorsLayer {
             header::LOCATION,
             header::RETRY_AFTER,
             header::WWW_AUTHENTICATE,
+            documents::query::FULL_SCAN,
             idempotency::IDEMPOTENCY_REPLAYED,
             rate_limit::RATE_LIMIT,
             rate_limit::RATE_LIMIT_POLICY,

@@ -25,6 +25,8 @@ use tracing_subscriber::{Registry, fmt};
 pub const HTTP_REQUESTS: &str = "http_requests_total";
 /// Seconds from the head of a request to the head of its answer, by `method` and `route`.
 pub const HTTP_REQUEST_DURATION: &str = "http_request_duration_seconds";
+/// Queries of documents that looked at more of them than `FULL_SCAN_NOTICE`, because no index serves them.
+pub const DOCUMENT_FULL_SCANS: &str = "document_full_scans_total";
 /// Open connections of clients.
 pub const HTTP_CONNECTIONS: &str = "http_connections";
 /// Passwords that wait for a thread.
@@ -110,6 +112,11 @@ fn describe_metrics() {
         HTTP_REQUEST_DURATION,
         Unit::Seconds,
         "From the head of a request to the head of its answer."
+    );
+    describe_counter!(
+        DOCUMENT_FULL_SCANS,
+        Unit::Count,
+        "Queries of documents that no index serves and that looked at many."
     );
     describe_gauge!(HTTP_CONNECTIONS, Unit::Count, "Open connections of clients.");
     describe_gauge!(PASSWORD_HASH_QUEUE_DEPTH, Unit::Count, "Passwords that wait for a thread.");

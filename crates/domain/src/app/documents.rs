@@ -88,9 +88,9 @@ impl App {
         }
     }
 
-    /// Adds documents, each for itself; what came of each, in their order. With `request`, the first of them being its
-    /// line `first_line`, a document without an `_id` gets one that follows from the request and its line: sent again,
-    /// it is found and not added twice.
+    /// Adds documents, each for itself and with the number of its line; what came of each, in their order. With
+    /// `request`, a document without an `_id` gets one that follows from the request and its line: sent again, it is
+    /// found and not added twice.
     ///
     /// # Errors
     /// `collection_not_found`, `store_unavailable`: then some of them may be there.
@@ -98,12 +98,12 @@ impl App {
         &self,
         tenant: &Tenant<Write>,
         collection: &CollectionName,
-        documents: Vec<NewDocument>,
-        request: Option<(&RequestKey, u64)>,
+        documents: Vec<(u64, NewDocument)>,
+        request: Option<&RequestKey>,
     ) -> Result<Vec<LineOutcome>> {
         let mut lines = Vec::with_capacity(documents.len());
-        for (document, line) in documents.into_iter().zip(0..) {
-            let id = request.map(|(key, first)| self.line_id(tenant, collection, key, first + line));
+        for (line, document) in documents {
+            let id = request.map(|key| self.line_id(tenant, collection, key, line));
             lines.push(self.first_version(document, id));
         }
         let written =
@@ -229,7 +229,7 @@ impl App {
         request: PageRequest,
     ) -> Result<DocumentPage> {
         let key = self.cursor_key();
-        let scope = request.scope(tenant.organization().id, collection);
+        let scope = request.scope(tenant.organization().id, collection)?;
         let query = DocumentQuery {
             after: request.position(&key, &scope)?,
             filter: request.filter,

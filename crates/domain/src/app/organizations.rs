@@ -13,7 +13,9 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::ids::{AccountId, OrganizationId};
 use crate::name::{Identifier, OrganizationName};
 use crate::operation::{Arguments, Settings};
-use crate::organization::{Location, Naming, Organization, Placement, Quota, ReservedKey, State};
+use crate::organization::{
+    Location, Naming, Organization, Placement, Quota, QuotaChange, ReservedKey, State,
+};
 use crate::page::{Page, PageLimit};
 use crate::password::policy::NewPassword;
 use crate::store::{OrganizationCursor, OrganizationQuery};
@@ -46,7 +48,7 @@ pub struct OrganizationChange {
     /// Whether a purge is refused; the operator's alone.
     pub legal_hold: Option<bool>,
     /// How much it may have; the operator's alone.
-    pub quota: Option<Quota>,
+    pub quota: Option<QuotaChange>,
 }
 
 impl App {
@@ -192,7 +194,7 @@ impl App {
             let settings = Settings {
                 delete_protection: change.delete_protection.unwrap_or(next.delete_protection),
                 legal_hold: change.legal_hold.unwrap_or(next.legal_hold),
-                quota: change.quota.unwrap_or(next.quota),
+                quota: change.quota.unwrap_or_default().apply(next.quota),
             };
             if to.is_none() && change.credentials.is_none() {
                 next.delete_protection = settings.delete_protection;

@@ -105,3 +105,20 @@ impl App {
         Tenant::of(Box::new(member))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn viewers_read_members_write_and_admins_shape() {
+        for (role, rights) in [
+            (Role::Viewer, [true, false, false]),
+            (Role::Member, [true, true, false]),
+            (Role::Admin, [true, true, true]),
+            (Role::Owner, [true, true, true]),
+        ] {
+            assert_eq!([Read::is_of(role), Write::is_of(role), Shape::is_of(role)], rights, "{role:?}");
+        }
+    }
+}

@@ -34,6 +34,12 @@ impl DocumentId {
         Ok(id)
     }
 
+    /// The ObjectId of these bytes.
+    #[must_use]
+    pub const fn of_object_id(bytes: [u8; 12]) -> Self {
+        Self(RawBson::ObjectId(ObjectId::from_bytes(bytes)))
+    }
+
     /// The id of a stored document.
     #[must_use]
     pub fn of(document: &RawDocument) -> Option<Self> {
@@ -75,6 +81,11 @@ impl DocumentId {
         Bson::try_from(self.0.clone()).unwrap_or_default()
     }
 
+    /// Appends the value to `out`, as relaxed Extended JSON.
+    pub fn write_json(&self, out: &mut Vec<u8>) {
+        write::write_value(self.value(), out);
+    }
+
     /// Its key; equal ids have equal keys.
     #[must_use]
     pub fn key(&self) -> Vec<u8> {
@@ -111,9 +122,9 @@ impl fmt::Display for DocumentId {
     }
 }
 
-/// Whether a string stands for itself.
+/// Whether a string stands for itself. Those that are steps in a path never arrive: clients walk them.
 fn is_plain(text: &str) -> bool {
-    !text.is_empty() && !text.starts_with('~') && object_id(text).is_none()
+    !matches!(text, "" | "." | "..") && !text.starts_with('~') && object_id(text).is_none()
 }
 
 fn object_id(text: &str) -> Option<ObjectId> {
@@ -138,6 +149,8 @@ mod tests {
             ("~\"abc\"", "abc"),
             ("~\"~\"", "~\"~\""),
             ("~\"\"", "~\"\""),
+            ("..", "~\"..\""),
+            (".a", ".a"),
             ("~\"65f0a1b2c3d4e5f601234567\"", "~\"65f0a1b2c3d4e5f601234567\""),
             ("~{\"$oid\":\"65f0a1b2c3d4e5f601234567\"}", "65f0a1b2c3d4e5f601234567"),
             ("~{\"$numberLong\":\"5\"}", "~5"),

@@ -260,7 +260,8 @@ settings! {
         rate_limit: bool = { name: "RATE_LIMIT", flag: "rate-limit", default: "on" };
     }
     DOCUMENTS {
-        /// The largest document, as BSON. MongoDB bears none beyond 16 MiB with what the service adds.
+        /// The largest document, as BSON; as JSON it may be six times as large. MongoDB bears none beyond 16 MiB with
+        /// what the service adds.
         max_document_bytes: usize = {
             name: "MAX_DOCUMENT_KIB", flag: "max-document-kib", default: "1024",
             limits: Limits::new(1, 15 * 1024, Unit::Kibibytes),
@@ -295,7 +296,7 @@ settings! {
             name: "MAX_CONNECTIONS", flag: "max-connections", default: "4096",
             limits: Limits::new(1, 1_000_000, Unit::One),
         };
-        /// The largest body of a request.
+        /// The largest body of a request that holds no document: those may be as large as a document can be as JSON.
         max_body_bytes: usize = {
             name: "MAX_BODY_KIB", flag: "max-body-kib", default: "64", limits: Limits::new(1, 16_384, Unit::Kibibytes),
         };

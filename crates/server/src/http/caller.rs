@@ -2,12 +2,14 @@
 
 use super::Http;
 use super::problem::Refusal;
+use super::segment::segment;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use std::sync::Arc;
-use tenantry_domain::app::caller::{Caller, Operator, SignedIn};
+use tenantry_domain::app::caller::{Caller, Operator, OrganizationRef, SignedIn};
 use tenantry_domain::app::operator::OPERATOR_KEY_PREFIX;
+use tenantry_domain::app::tenant::{Right, Tenant};
 use tenantry_domain::{ErrorCode, Result};
 
 /// The credential of a request.
@@ -73,6 +75,19 @@ impl FromRequestParts<Arc<Http>> for AnyCaller {
     async fn from_request_parts(parts: &mut Parts, http: &Arc<Http>) -> Result<Self, Refusal> {
         let caller = optional(http, &parts.headers).await?;
         Ok(Self(caller.ok_or(ErrorCode::TokenMissing)?))
+    }
+}
+
+/// A member of the organization in the path, with the right `R` to its data. Proven before the body is read.
+pub struct Own<R>(pub Tenant<R>);
+
+impl<R: Right> FromRequestParts<Arc<Http>> for Own<R> {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, http: &Arc<Http>) -> Result<Self, Refusal> {
+        let AnyCaller(caller) = AnyCaller::from_request_parts(parts, http).await?;
+        let which = OrganizationRef::parse(&segment(parts, "organization")?)?;
+        Ok(Self(http.app.tenant(&caller, &which).await?))
     }
 }
 

@@ -1,14 +1,17 @@
-//! `ETag` and `If-Match`: a change meets the version its caller has seen, or none.
+//! `ETag`, `If-Match` and `If-None-Match`: a change meets the version its caller has seen, or none; an answer that the
+//! caller has already is not sent again.
 
 use super::Http;
 use super::problem::Refusal;
 use axum::body::Bytes;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use std::fmt::Write;
 use std::sync::Arc;
+use tenantry_domain::app::documents::ExpectedRevision;
 use tenantry_domain::app::{EntityTag, Expected};
+use tenantry_domain::document::Revision;
 use tenantry_domain::{Error, ErrorCode, Result};
 
 /// The `ETag` of an organization.
@@ -20,57 +23,170 @@ pub fn etag(tag: EntityTag) -> Option<HeaderValue> {
     HeaderValue::from_maybe_shared(Bytes::from(text)).ok()
 }
 
-/// The versions the caller has seen, if the change depends on one.
+/// The `ETag` of a document.
+#[must_use]
+pub fn revision_etag(revision: Revision) -> Option<HeaderValue> {
+    HeaderValue::from_maybe_shared(Bytes::from(format!("\"{revision}\""))).ok()
+}
+
+/// The versions of an organization the caller has seen, if the change depends on one.
 pub struct IfMatch(pub Expected);
 
 impl FromRequestParts<Arc<Http>> for IfMatch {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, Refusal> {
-        let mut lines = parts.headers.get_all(header::IF_MATCH).iter().peekable();
-        if lines.peek().is_none() {
-            return Ok(Self(Expected::default()));
-        }
-        let lines: Vec<&str> = lines.map(|line| line.to_str().unwrap_or_default()).collect();
-        Ok(Self(parse(&lines.join(","))?))
+        Ok(Self(Expected(expected(&parts.headers, entity_tag)?)))
     }
 }
 
-/// Any of these tags, or `*` for whatever is there. A tag that is not ours, a weak one too, matches no version.
-fn parse(value: &str) -> Result<Expected> {
+/// The revisions of a document the caller has seen, if the change depends on one.
+pub struct IfRevision(pub ExpectedRevision);
+
+impl FromRequestParts<Arc<Http>> for IfRevision {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, Refusal> {
+        Ok(Self(ExpectedRevision(expected(&parts.headers, revision)?)))
+    }
+}
+
+/// The revisions of a document the caller has, if there is to be no answer for them.
+pub struct IfNoneMatch(Option<Tags<Revision>>);
+
+impl IfNoneMatch {
+    /// Whether the caller has that revision.
+    #[must_use]
+    pub fn has(&self, revision: Revision) -> bool {
+        match &self.0 {
+            None => false,
+            Some(Tags::Any) => true,
+            Some(Tags::These(tags)) => tags.iter().any(|tag| tag.value == Some(revision)),
+        }
+    }
+}
+
+impl FromRequestParts<Arc<Http>> for IfNoneMatch {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, Refusal> {
+        Ok(Self(tags(&parts.headers, &header::IF_NONE_MATCH, revision)?))
+    }
+}
+
+/// The versions that `If-Match` names; none if it is absent or lets any version pass. A tag that is not ours, a weak
+/// one too, matches no version.
+fn expected<T>(headers: &HeaderMap, read: impl Fn(&str) -> Option<T>) -> Result<Option<Vec<T>>> {
+    match tags(headers, &header::IF_MATCH, read)? {
+        None | Some(Tags::Any) => Ok(None),
+        Some(Tags::These(tags)) => {
+            Ok(Some(tags.into_iter().filter(|tag| !tag.is_weak).filter_map(|tag| tag.value).collect()))
+        }
+    }
+}
+
+fn entity_tag(text: &str) -> Option<EntityTag> {
+    let (organization, admin) = text.split_once('-')?;
+    Some(EntityTag { organization: organization.parse().ok()?, admin: admin.parse().ok()? })
+}
+
+fn revision(text: &str) -> Option<Revision> {
+    // `+5` and `05` are other tags than `5`.
+    text.parse().ok().filter(|revision: &Revision| revision.to_string() == text)
+}
+
+/// What a conditional header names.
+#[derive(Debug, PartialEq)]
+enum Tags<T> {
+    /// `*`: whatever is there.
+    Any,
+    /// Any of these.
+    These(Vec<Tag<T>>),
+}
+
+/// An entity tag; without a value if it is not one of ours.
+#[derive(Debug, PartialEq)]
+struct Tag<T> {
+    is_weak: bool,
+    value: Option<T>,
+}
+
+fn tags<T>(
+    headers: &HeaderMap,
+    name: &HeaderName,
+    read: impl Fn(&str) -> Option<T>,
+) -> Result<Option<Tags<T>>> {
+    let lines: Vec<&str> =
+        headers.get_all(name).iter().map(|line| line.to_str().unwrap_or_default()).collect();
+    if lines.is_empty() {
+        return Ok(None);
+    }
+    let refusal = || {
+        let name = if *name == header::IF_MATCH { "If-Match" } else { "If-None-Match" };
+        Error::new(ErrorCode::InvalidHeader)
+            .detail(format!("`{name}` must be entity tags in double quotes, as `ETag` gives them, or `*`."))
+    };
+    parse(&lines.join(","), read).map(Some).ok_or_else(refusal)
+}
+
+fn parse<T>(value: &str, read: impl Fn(&str) -> Option<T>) -> Option<Tags<T>> {
     if value.trim() == "*" {
-        return Ok(Expected::default());
+        return Some(Tags::Any);
     }
-    let mut tags = Vec::new();
-    for tag in value.split(',').map(str::trim) {
-        let quoted = tag.strip_prefix("W/").unwrap_or(tag);
-        let Some(text) = quoted.strip_prefix('"').and_then(|text| text.strip_suffix('"')) else {
-            return Err(Error::new(ErrorCode::InvalidHeader)
-                .detail("`If-Match` must be entity tags in double quotes, as `ETag` gives them, or `*`."));
-        };
-        tags.extend(text.split_once('-').filter(|_| quoted == tag).and_then(|(organization, admin)| {
-            Some(EntityTag { organization: organization.parse().ok()?, admin: admin.parse().ok()? })
-        }));
-    }
-    Ok(Expected(Some(tags)))
+    let tag = |text: &str| {
+        let quoted = text.strip_prefix("W/");
+        let opaque = quoted.unwrap_or(text).strip_prefix('"')?.strip_suffix('"')?;
+        Some(Tag { is_weak: quoted.is_some(), value: read(opaque) })
+    };
+    value.split(',').map(|text| tag(text.trim())).collect::<Option<_>>().map(Tags::These)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn headers(name: HeaderName, value: &str) -> HeaderMap {
+        HeaderMap::from_iter([(name, value.parse().unwrap())])
+    }
+
+    fn if_match(value: &str) -> Result<Option<Vec<EntityTag>>> {
+        expected(&headers(header::IF_MATCH, value), entity_tag)
+    }
+
     #[test]
     fn tags_read_back_and_nothing_else_is_one() {
         let tag = EntityTag { organization: 7, admin: 2 };
-        assert_eq!(parse(etag(tag).unwrap().to_str().unwrap()).unwrap(), Expected(Some(vec![tag])));
+        assert_eq!(if_match(etag(tag).unwrap().to_str().unwrap()).unwrap(), Some(vec![tag]));
         let other = EntityTag { organization: 8, admin: 2 };
-        assert_eq!(parse("\"7-2\", W/\"9-9\" ,\"8-2\"").unwrap(), Expected(Some(vec![tag, other])));
-        assert_eq!(parse("*").unwrap(), Expected(None));
+        assert_eq!(if_match("\"7-2\", W/\"9-9\" ,\"8-2\"").unwrap(), Some(vec![tag, other]));
+        assert_eq!(if_match("*").unwrap(), None);
         for value in ["W/\"7-2\"", "\"7\"", "\"abc\""] {
-            assert_eq!(parse(value).unwrap(), Expected(Some(Vec::new())), "{value}");
+            assert_eq!(if_match(value).unwrap(), Some(Vec::new()), "{value}");
         }
-        for value in ["7-2", "", "\"7-2", "*, \"7-2\""] {
-            assert_eq!(parse(value).unwrap_err().code(), ErrorCode::InvalidHeader, "{value}");
+        for value in ["7-2", "", "\"7-2", "*, \"7-2\"", "\""] {
+            assert_eq!(if_match(value).unwrap_err().code(), ErrorCode::InvalidHeader, "{value}");
         }
+    }
+
+    #[test]
+    fn a_revision_is_one_tag_and_a_weak_one_shows_what_the_caller_has() {
+        let known = Revision(5);
+        assert_eq!(revision_etag(known).unwrap(), "\"5\"");
+        let strong =
+            |value: &str| expected(&headers(header::IF_MATCH, value), revision).unwrap().unwrap_or_default();
+        assert_eq!(strong("\"5\", \"05\", \"+6\", W/\"7\""), [known]);
+        let has = |value: &str| {
+            IfNoneMatch(
+                tags(&headers(header::IF_NONE_MATCH, value), &header::IF_NONE_MATCH, revision).unwrap(),
+            )
+            .has(known)
+        };
+        for value in ["*", "\"5\"", "W/\"5\"", "\"x\", \"5\""] {
+            assert!(has(value), "{value}");
+        }
+        for value in ["\"4\"", "W/\"x\""] {
+            assert!(!has(value), "{value}");
+        }
+        assert!(!IfNoneMatch(None).has(known));
     }
 }

@@ -2,6 +2,7 @@
 //! made-up one can only ask for another position of the same list.
 
 use std::fmt;
+use tenantry_domain::collection::CollectionName;
 use tenantry_domain::ids::OperationId;
 use tenantry_domain::store::OrganizationCursor;
 
@@ -22,6 +23,12 @@ impl Cursor {
     #[must_use]
     pub fn of_operation(id: OperationId) -> Self {
         Self(format!("p:{id}"))
+    }
+
+    /// After that collection.
+    #[must_use]
+    pub fn of_collection(name: &CollectionName) -> Self {
+        Self(format!("c:{name}"))
     }
 
     /// Reads what a client sent back.
@@ -51,6 +58,15 @@ impl Cursor {
                 Some(OrganizationCursor { identifier: identifier.parse().ok()?, id: id.parse().ok()? })
             })
             .ok_or_else(|| NOT_A_CURSOR.to_owned())
+    }
+
+    /// The position in the list of collections.
+    ///
+    /// # Errors
+    /// The sentence for the field.
+    pub fn collection(&self) -> Result<CollectionName, String> {
+        let name = self.0.strip_prefix("c:").and_then(|name| CollectionName::parse(name).ok());
+        name.ok_or_else(|| NOT_A_CURSOR.to_owned())
     }
 
     /// The position in the log of operations.

@@ -37,29 +37,58 @@ impl FromRequest<Arc<Http>> for JsonBody {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, http: &Arc<Http>) -> Result<Self, Refusal> {
-        let (parts, body) = request.into_parts();
-        let limit = http.settings.max_body_bytes;
-        if declared_length(&parts.headers).is_some_and(|bytes| bytes > limit as u64) {
-            return Err(too_large(limit));
-        }
-        let arriving = axum::body::to_bytes(body, limit);
-        // Half of the time, so that a slow client hears of its own slowness and not of ours.
-        let bytes = match tokio::time::timeout(http.settings.request_timeout / 2, arriving).await {
-            Err(_) => return Err(ErrorCode::RequestTimeout.into()),
-            Ok(Ok(bytes)) => bytes,
-            Ok(Err(error)) => return Err(broken(&error, limit)),
-        };
-        if !bytes.is_empty() && !is_json(&parts.headers) {
-            return Err(Error::new(ErrorCode::UnsupportedMediaType)
-                .detail("The body must be JSON: send `Content-Type: application/json`.")
-                .into());
-        }
-        Ok(Self(bytes))
+        read_json(request, http, http.settings.max_body_bytes).await.map(Self)
     }
+}
+
+/// A body that holds a document, or a filter, which may hold one. Its limit follows from that of documents.
+pub struct DocumentBody(pub Bytes);
+
+impl DocumentBody {
+    /// Its text.
+    ///
+    /// # Errors
+    /// `invalid_json` if it is not UTF-8.
+    pub fn text(&self) -> Result<&str> {
+        std::str::from_utf8(&self.0)
+            .map_err(|_| Error::new(ErrorCode::InvalidJson).detail("The body is not UTF-8."))
+    }
+}
+
+impl FromRequest<Arc<Http>> for DocumentBody {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, http: &Arc<Http>) -> Result<Self, Refusal> {
+        read_json(request, http, http.settings.max_document_json_bytes).await.map(Self)
+    }
+}
+
+async fn read_json(request: Request, http: &Http, limit: usize) -> Result<Bytes, Refusal> {
+    let (parts, body) = request.into_parts();
+    if declared_length(&parts.headers).is_some_and(|bytes| bytes > limit as u64) {
+        return Err(too_large(limit));
+    }
+    let arriving = axum::body::to_bytes(body, limit);
+    let bytes = match tokio::time::timeout(http.settings.arrival_timeout(), arriving).await {
+        Err(_) => return Err(ErrorCode::RequestTimeout.into()),
+        Ok(Ok(bytes)) => bytes,
+        Ok(Err(error)) => return Err(broken(&error, limit)),
+    };
+    if !bytes.is_empty() && !is_json(&parts.headers) {
+        return Err(Error::new(ErrorCode::UnsupportedMediaType)
+            .detail("The body must be JSON: send `Content-Type: application/json`.")
+            .into());
+    }
+    Ok(bytes)
 }
 
 fn declared_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// What a body that was cut off is refused with.
+pub fn cut_off() -> Error {
+    Error::new(ErrorCode::InvalidJson).detail("The body did not arrive whole.")
 }
 
 /// A body that did not arrive whole: too long, or cut off.
@@ -71,7 +100,7 @@ fn broken(error: &axum::Error, limit: usize) -> Refusal {
         }
         source = error.source();
     }
-    Error::new(ErrorCode::InvalidJson).detail("The body did not arrive whole.").into()
+    cut_off().into()
 }
 
 fn too_large(limit: usize) -> Refusal {
@@ -80,9 +109,14 @@ fn too_large(limit: usize) -> Refusal {
 
 /// `application/json`, a `+json` type, or a merge patch, with whatever parameters.
 fn is_json(headers: &HeaderMap) -> bool {
-    let Some(Ok(value)) = headers.get(header::CONTENT_TYPE).map(|value| value.to_str()) else { return false };
-    let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let essence = media_type(headers);
     essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+}
+
+/// What the body says it is, without parameters; nothing if it does not say.
+pub fn media_type(headers: &HeaderMap) -> String {
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
 /// The parameters of a query string.

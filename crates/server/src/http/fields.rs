@@ -5,6 +5,7 @@
 
 use serde::Deserialize;
 use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,19 +15,25 @@ use tenantry_domain::{Error, ErrorCode, FieldError, Result};
 const NAMED_MAX: usize = 50;
 /// Characters of a bad field's own name that are given back.
 const NAME_MAX_CHARS: usize = 100;
+/// The largest limit: beyond it clients that take numbers for doubles would show another.
+const LIMIT_MAX: u64 = 1 << 53;
 
 /// The members of a JSON object, or the parameters of a query, while they are being read.
 pub struct Fields {
     /// In a tree: few members are found quicker there than by hashing, and many not much slower.
     members: BTreeMap<String, Value>,
-    /// `/` for the pointers into a body, `?` for those into a query.
-    mark: char,
+    /// What pointers begin with: `/` into a body, `?` into a query, `/name/` into a member.
+    at: String,
     errors: Vec<FieldError>,
 }
 
 impl Fields {
-    fn new(mark: char, members: BTreeMap<String, Value>) -> Self {
-        Self { members, mark, errors: Vec::new() }
+    fn new(at: impl Into<String>, members: BTreeMap<String, Value>) -> Self {
+        Self { members, at: at.into(), errors: Vec::new() }
+    }
+
+    fn is_query(&self) -> bool {
+        self.at == "?"
     }
 
     /// Those of a JSON body.
@@ -34,14 +41,30 @@ impl Fields {
     /// # Errors
     /// `invalid_json` unless it is one JSON object without duplicate keys.
     pub fn of_json(body: &[u8]) -> Result<Self> {
-        let invalid = |detail: String| Error::new(ErrorCode::InvalidJson).detail(detail);
-        let value: Strict = serde_json::from_slice(body).map_err(|error| {
-            invalid(format!("The body is not the JSON object this request takes: {error}."))
-        })?;
+        let value: Strict = serde_json::from_slice(body).map_err(|error| not_this_json(&error))?;
         match value.0 {
-            Value::Object(members) => Ok(Self::new('/', members.into_iter().collect())),
-            _ => Err(invalid("The body must be a JSON object.".to_owned())),
+            Value::Object(members) => Ok(Self::new("/", members.into_iter().collect())),
+            _ => Err(Error::new(ErrorCode::InvalidJson).detail("The body must be a JSON object.")),
         }
+    }
+
+    /// Those of a JSON body, and the text of its member `apart`, in which nothing is rounded or put in order.
+    ///
+    /// # Errors
+    /// As [`Fields::of_json`], but that nothing of the member is looked at.
+    pub fn of_json_with(body: &[u8], apart: &str) -> Result<(Self, Option<String>)> {
+        let Members(raw) = serde_json::from_slice(body).map_err(|error| not_this_json(&error))?;
+        let (mut members, mut text) = (BTreeMap::new(), None);
+        for (name, value) in raw {
+            if name == apart {
+                text = Some(value.get().to_owned()).filter(|text| text != "null");
+            } else {
+                let Strict(value) =
+                    serde_json::from_str(value.get()).map_err(|error| not_this_json(&error))?;
+                members.insert(name, value);
+            }
+        }
+        Ok((Self::new("/", members), text))
     }
 
     /// Those of a body that may be absent.
@@ -50,7 +73,7 @@ impl Fields {
     /// As [`Fields::of_json`].
     pub fn of_optional_json(body: &[u8]) -> Result<Self> {
         if body.is_empty() {
-            return Ok(Self::new('/', BTreeMap::new()));
+            return Ok(Self::new("/", BTreeMap::new()));
         }
         Self::of_json(body)
     }
@@ -60,7 +83,7 @@ impl Fields {
     /// # Errors
     /// `invalid_input` for a parameter that stands twice, or is not UTF-8.
     pub fn of_query(query: &str) -> Result<Self> {
-        let mut fields = Self::new('?', BTreeMap::new());
+        let mut fields = Self::new("?", BTreeMap::new());
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             // What stands in the place of what could not be decoded. Nobody's name has it.
             let lost = |text: &str| !text.is_ascii() && text.contains('\u{FFFD}');
@@ -138,13 +161,64 @@ impl Fields {
     pub fn flag(&mut self, name: &str) -> Option<bool> {
         match self.members.remove(name)? {
             Value::Bool(value) => Some(value),
-            Value::String(text) if self.mark == '?' && text == "true" => Some(true),
-            Value::String(text) if self.mark == '?' && text == "false" => Some(false),
+            Value::String(text) if self.is_query() && text == "true" => Some(true),
+            Value::String(text) if self.is_query() && text == "false" => Some(false),
             _ => {
                 self.refuse(name, "Must be true or false.");
                 None
             }
         }
+    }
+
+    /// A value that may be absent or null and is a number: a query spells it out.
+    pub fn numeric<T, E: fmt::Display>(
+        &mut self,
+        name: &str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        if !self.is_query() {
+            match self.members.get_mut(name)? {
+                Value::Null => {}
+                value if value.is_number() => *value = Value::String(value.to_string()),
+                _ => {
+                    self.members.remove(name);
+                    self.refuse(name, "Must be a number.");
+                }
+            }
+        }
+        self.optional(name, parse)
+    }
+
+    /// A limit in a merge patch: some number, or none at all if it is null; absent if it is not named.
+    pub fn limit(&mut self, name: &str) -> Option<Option<u64>> {
+        match self.members.remove(name)? {
+            Value::Null => Some(None),
+            value => match value.as_u64().filter(|limit| *limit <= LIMIT_MAX) {
+                Some(limit) => Some(Some(limit)),
+                None => {
+                    self.refuse(name, format!("Must be a whole number from 0 to {LIMIT_MAX}, or null."));
+                    None
+                }
+            },
+        }
+    }
+
+    /// What `read` makes of the members of an object that may be absent.
+    pub fn object<T>(&mut self, name: &str, read: impl FnOnce(&mut Self) -> T) -> Option<T> {
+        let Value::Object(members) = self.members.remove(name)? else {
+            self.refuse(name, "Must be an object.");
+            return None;
+        };
+        let mut inner = Self::new(format!("{}{name}/", self.at), members.into_iter().collect());
+        let value = read(&mut inner);
+        inner.refuse_unknown();
+        self.errors.extend(inner.errors);
+        Some(value)
+    }
+
+    /// The value of `result`, whose refusal says which fields are bad.
+    pub fn take<T>(&mut self, result: Result<T>) -> Option<T> {
+        result.map_err(|error| self.errors.extend_from_slice(error.fields())).ok()
     }
 
     /// Records that `name` is bad.
@@ -154,8 +228,8 @@ impl Fields {
         }
         // The name may be the caller's and anything; a long one says nothing more.
         let name: String = name.chars().take(NAME_MAX_CHARS).collect();
-        let name = if self.mark == '/' { name.replace('~', "~0").replace('/', "~1") } else { name };
-        self.errors.push(FieldError { pointer: format!("{}{name}", self.mark), detail: detail.to_string() });
+        let name = if self.is_query() { name } else { name.replace('~', "~0").replace('/', "~1") };
+        self.errors.push(FieldError { pointer: format!("{}{name}", self.at), detail: detail.to_string() });
     }
 
     /// Refuses what has not been read.
@@ -171,6 +245,49 @@ impl Fields {
     /// `invalid_input` with every bad field.
     pub fn finish(self) -> Result<()> {
         if self.errors.is_empty() { Ok(()) } else { Err(Error::invalid(self.errors)) }
+    }
+
+    /// What was made of a value that must be there, if all that was read is good.
+    ///
+    /// # Errors
+    /// `invalid_input` with every bad field.
+    pub fn finish_with<T>(self, value: Option<T>) -> Result<T> {
+        self.finish()?;
+        value.ok_or_else(|| Error::internal("a field was neither read nor refused"))
+    }
+}
+
+fn not_this_json(error: &serde_json::Error) -> Error {
+    Error::new(ErrorCode::InvalidJson)
+        .detail(format!("The body is not the JSON object this request takes: {error}."))
+}
+
+/// The members of a JSON object, none twice, each as its text.
+struct Members(Vec<(String, Box<RawValue>)>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(MembersVisitor).map(Self)
+    }
+}
+
+struct MembersVisitor;
+
+impl<'de> Visitor<'de> for MembersVisitor {
+    type Value = Vec<(String, Box<RawValue>)>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+        let mut found = BTreeMap::new();
+        while let Some((name, value)) = members.next_entry()? {
+            if found.insert(name, value).is_some() {
+                return Err(A::Error::custom("a key stands twice"));
+            }
+        }
+        Ok(found.into_iter().collect())
     }
 }
 

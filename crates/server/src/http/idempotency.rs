@@ -2,7 +2,7 @@
 
 use super::Http;
 use super::problem::Refusal;
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, HttpBody, to_bytes};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use std::sync::Arc;
@@ -15,12 +15,12 @@ use tenantry_domain::{Error, ErrorCode};
 pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Says that an answer is a repeated one.
 pub const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
-/// Bytes of an answer that is kept; those of the routes that keep one are far smaller.
+/// Bytes of an answer that is kept; only documents make larger ones.
 const ANSWER_MAX_BYTES: usize = 1 << 20;
 /// The headers of an answer that are kept with it.
 const KEPT: [&str; 4] = ["content-type", "etag", "location", "operation-location"];
 
-/// Answers a request that may carry a key: carries it out the first time, with the id of what it makes, and
+/// Answers a request that may carry a key: carries it out the first time, with an id for what it makes, and
 /// repeats the answer from then on. `scope` tells callers apart who could choose the same key.
 ///
 /// # Errors
@@ -53,6 +53,11 @@ where
 async fn keep(http: &Http, key: &RequestKey, result: Result<Response, Refusal>) -> Result<Response, Refusal> {
     match result {
         Ok(response) => {
+            if response.body().size_hint().exact().is_none_or(|bytes| bytes > ANSWER_MAX_BYTES as u64) {
+                // Sent again, the request finds by its id what it has made, and answers anew.
+                http.app.yield_request(key).await?;
+                return Ok(response);
+            }
             let (parts, body) = response.into_parts();
             let bytes = to_bytes(body, ANSWER_MAX_BYTES).await.map_err(Error::internal)?;
             let headers = KEPT

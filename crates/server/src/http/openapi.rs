@@ -23,6 +23,8 @@ pub enum Access {
     Member,
     /// The operator, or an account for its own organization.
     OperatorOrMember,
+    /// An account for its own organization, and nobody else: the operator neither.
+    OwnMember,
     /// The operator.
     Operator,
 }
@@ -35,6 +37,7 @@ impl Access {
             Self::Setting => "setting",
             Self::Member => "member",
             Self::OperatorOrMember => "operator_or_member",
+            Self::OwnMember => "own_member",
             Self::Operator => "operator",
         }
     }
@@ -50,6 +53,15 @@ impl Access {
             Self::OperatorOrMember => {
                 &[E::TokenMissing, E::TokenInvalid, E::TokenExpired, E::TokenRevoked, E::OperatorKeyInvalid]
             }
+            Self::OwnMember => &[
+                E::TokenMissing,
+                E::TokenInvalid,
+                E::TokenExpired,
+                E::TokenRevoked,
+                E::OperatorKeyInvalid,
+                E::MembersOnly,
+                E::OrganizationNotFound,
+            ],
             Self::Operator => &[
                 E::OperatorKeyRequired,
                 E::OperatorKeyInvalid,
@@ -66,7 +78,7 @@ impl Access {
             Self::Public => json!([]),
             Self::SettingOperator => json!([{}, { "operatorKey": [] }]),
             Self::Setting => json!([{}, { "token": [] }, { "operatorKey": [] }]),
-            Self::Member => json!([{ "token": [] }]),
+            Self::Member | Self::OwnMember => json!([{ "token": [] }]),
             Self::OperatorOrMember => json!([{ "token": [] }, { "operatorKey": [] }]),
             Self::Operator => json!([{ "operatorKey": [] }]),
         }
@@ -89,6 +101,21 @@ const BODY: &[ErrorCode] =
 const HASHING: ErrorCode = E::SignInBusy;
 /// What a change of an organization may answer.
 const VERSIONED: [ErrorCode; 3] = [E::InvalidHeader, E::OperationInProgress, E::VersionMismatch];
+
+/// What an operation may answer that an `Idempotency-Key` goes with.
+const REPEATABLE: [ErrorCode; 3] = [E::InvalidHeader, E::IdempotencyInProgress, E::IdempotencyKeyReused];
+/// What a query of documents may answer.
+const QUERY: [ErrorCode; 3] = [E::InvalidInput, E::CollectionNotFound, E::QueryTooSlow];
+/// What a change of a document may answer.
+const CHANGE_OF_DOCUMENT: [ErrorCode; 7] = [
+    E::InvalidHeader,
+    E::RoleInsufficient,
+    E::CollectionNotFound,
+    E::DocumentNotFound,
+    E::UniqueViolation,
+    E::QuotaExceeded,
+    E::VersionMismatch,
+];
 
 const fn rule(operation: &'static str, access: Access, codes: &'static [ErrorCode]) -> Rule {
     Rule { operation, access, codes }
@@ -241,6 +268,71 @@ const RULES: &[Rule] = &[
             VERSIONED[2],
         ],
     ),
+    rule("list_collections", Access::OwnMember, &[E::InvalidInput]),
+    rule(
+        "create_collection",
+        Access::OwnMember,
+        &[
+            E::RoleInsufficient,
+            E::CollectionExists,
+            E::QuotaExceeded,
+            E::CapacityReached,
+            REPEATABLE[0],
+            REPEATABLE[1],
+            REPEATABLE[2],
+        ],
+    ),
+    rule("get_collection", Access::OwnMember, &[E::CollectionNotFound]),
+    rule(
+        "delete_collection",
+        Access::OwnMember,
+        &[E::RoleInsufficient, E::CollectionNotFound, E::CollectionIsDefault],
+    ),
+    rule("get_usage", Access::OwnMember, &[]),
+    rule("list_indexes", Access::OwnMember, &[E::CollectionNotFound]),
+    rule(
+        "create_index",
+        Access::OwnMember,
+        &[E::RoleInsufficient, E::CollectionNotFound, E::IndexExists, E::UniqueViolation, E::TooManyIndexes],
+    ),
+    rule("get_index", Access::OwnMember, &[E::CollectionNotFound, E::IndexNotFound]),
+    rule("delete_index", Access::OwnMember, &[E::RoleInsufficient, E::CollectionNotFound, E::IndexNotFound]),
+    rule("list_documents", Access::OwnMember, &QUERY),
+    rule("query_documents", Access::OwnMember, &QUERY),
+    rule("count_documents", Access::OwnMember, &QUERY),
+    rule(
+        "insert_documents",
+        Access::OwnMember,
+        &[
+            E::RoleInsufficient,
+            E::CollectionNotFound,
+            E::DocumentExists,
+            E::UniqueViolation,
+            E::QuotaExceeded,
+            REPEATABLE[0],
+            REPEATABLE[1],
+            REPEATABLE[2],
+        ],
+    ),
+    rule(
+        "delete_documents",
+        Access::OwnMember,
+        &[E::InvalidInput, E::RoleInsufficient, E::CollectionNotFound],
+    ),
+    rule("get_document", Access::OwnMember, &[E::InvalidHeader, E::CollectionNotFound, E::DocumentNotFound]),
+    rule("replace_document", Access::OwnMember, &CHANGE_OF_DOCUMENT),
+    rule("patch_document", Access::OwnMember, &CHANGE_OF_DOCUMENT),
+    rule(
+        "delete_document",
+        Access::OwnMember,
+        &[
+            E::InvalidHeader,
+            E::RoleInsufficient,
+            E::CollectionNotFound,
+            E::DocumentNotFound,
+            E::VersionMismatch,
+        ],
+    ),
     rule("list_operations", Access::Operator, &[E::InvalidInput, E::OrganizationNotFound]),
     rule("get_operation", Access::OperatorOrMember, &[E::OperationNotFound]),
 ];
@@ -253,6 +345,8 @@ const RULES: &[Rule] = &[
         (name = "Classic", description = "The API of the reference services, exactly as their clients know it."),
         (name = "Sign-in", description = "Tokens beyond the first sign-in (which is `POST /admin/login`)."),
         (name = "Organizations", description = "The life of organizations: all of them for the operator, their own for admins."),
+        (name = "Collections", description = "Where an organization's own people keep its documents, and the indexes of these."),
+        (name = "Documents", description = "The documents of an organization, for its own people."),
         (name = "Operations", description = "Multi-step changes, and the log of them."),
         (name = "Service", description = "Health, numbers, explanations."),
     )

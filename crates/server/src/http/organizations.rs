@@ -8,10 +8,12 @@ use super::extract::{JsonBody, QueryFields, Segment};
 use super::idempotency;
 use super::problem::Refusal;
 use super::representation::{
-    OperationBody, OrganizationDetails, OrganizationPage, accepted, json, organization, with_operation,
+    OperationBody, OrganizationDetails, OrganizationPage, accepted, json, organization, with_location,
+    with_operation,
 };
+use super::usage::{QuotaPatch, read_quota};
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use std::sync::Arc;
 use tenantry_domain::app::OrganizationView;
@@ -107,13 +109,9 @@ pub async fn create_organization(
         let new = read_new_organization(&work, &body)?;
         let outcome = work.app.create_organization(signup, NewOrganization { id, ..new }).await?;
         let location = format!("/v1/organizations/{}", outcome.record().organization_id);
-        let mut response = answer(StatusCode::CREATED, &outcome);
-        if response.status() == StatusCode::CREATED
-            && let Ok(location) = HeaderValue::from_str(&location)
-        {
-            response.headers_mut().insert(header::LOCATION, location);
-        }
-        Ok(response)
+        let response = answer(StatusCode::CREATED, &outcome);
+        let is_made = response.status() == StatusCode::CREATED;
+        Ok(if is_made { with_location(response, &location) } else { response })
     })
     .await
 }
@@ -160,6 +158,9 @@ pub struct OrganizationPatch {
     /// Whether a purge is refused. The operator's alone.
     #[schema(required = false)]
     pub legal_hold: Option<bool>,
+    /// How much it may have at most. The operator's alone.
+    #[schema(required = false, value_type = QuotaPatch)]
+    pub quota: Option<QuotaPatch>,
 }
 
 /// Rename an organization or change its settings (a JSON merge patch): the operator any, an admin their own.
@@ -190,13 +191,14 @@ pub async fn change_organization(
         delete_protection: fields.flag("delete_protection"),
         legal_hold: fields.flag("legal_hold"),
         credentials: None,
-        quota: None,
+        quota: fields.object("quota", read_quota),
     };
     fields.refuse_unknown();
     fields.finish()?;
-    if change.legal_hold.is_some() && !matches!(caller, Caller::Operator(_)) {
+    let is_operators = change.legal_hold.is_some() || change.quota.is_some();
+    if is_operators && !matches!(caller, Caller::Operator(_)) {
         return Err(Error::new(ErrorCode::OperatorOnly)
-            .detail("Only the operator sets a legal hold.")
+            .detail("Only the operator sets a legal hold or a quota.")
             .into());
     }
     let outcome = http.app.change_organization(&managed, &expected, change).await?;

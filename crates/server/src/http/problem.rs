@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use tenantry_domain::{Error, ErrorCode, Kind};
+use tenantry_domain::{Error, ErrorCode, FieldError, Kind};
 use utoipa::ToSchema;
 
 /// The media type of a problem.
@@ -47,6 +47,12 @@ pub struct FieldProblem {
     pub pointer: String,
     /// What is wrong with it.
     pub detail: String,
+}
+
+impl From<&FieldError> for FieldProblem {
+    fn from(field: &FieldError) -> Self {
+        Self { pointer: field.pointer.clone(), detail: field.detail.clone() }
+    }
 }
 
 /// A refusal on its way out; the frame renders it.
@@ -130,11 +136,7 @@ fn problem(error: &Error, id: &RequestId) -> Problem {
         detail: error.sentence(),
         code: code.code().to_owned(),
         request_id: id.as_str().to_owned(),
-        errors: error
-            .fields()
-            .iter()
-            .map(|field| FieldProblem { pointer: field.pointer.clone(), detail: field.detail.clone() })
-            .collect(),
+        errors: error.fields().iter().map(FieldProblem::from).collect(),
     }
 }
 

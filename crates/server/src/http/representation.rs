@@ -1,6 +1,7 @@
 //! How organizations and operations look in JSON.
 
 use super::conditional::etag;
+use super::usage::QuotaBody;
 use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -95,6 +96,8 @@ pub struct OrganizationDetails<'a> {
     pub delete_protection: bool,
     /// Whether a purge is refused.
     pub legal_hold: bool,
+    /// How much it may have.
+    pub quota: QuotaBody,
     /// When it was deleted, if it is.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub deleted_at: Option<Timestamp>,
@@ -111,6 +114,7 @@ impl<'a> OrganizationDetails<'a> {
             organization: OrganizationBody::full(view),
             delete_protection: view.organization.delete_protection,
             legal_hold: view.organization.legal_hold,
+            quota: view.organization.quota.into(),
             deleted_at: view.organization.deleted_at,
             purge_at: view.organization.purge_at,
         }
@@ -232,17 +236,28 @@ pub fn json<T: Serialize>(status: StatusCode, body: &T) -> Response {
     // Longer than an organization, so that one allocation is enough for most answers.
     let mut bytes = Vec::with_capacity(512);
     match serde_json::to_writer(&mut bytes, body) {
-        Ok(()) => {
-            let mut response = Response::new(Body::from(bytes));
-            *response.status_mut() = status;
-            // What the frame would add; copied before there is anything to go on with, it costs least.
-            *response.headers_mut() = super::frame::headers();
-            let json = HeaderValue::from_static("application/json");
-            response.headers_mut().insert(header::CONTENT_TYPE, json);
-            response
-        }
+        Ok(()) => json_text(status, bytes),
         Err(error) => super::problem::Refusal(tenantry_domain::Error::internal(error)).into_response(),
     }
+}
+
+/// An answer with a body that is JSON already.
+pub fn json_text(status: StatusCode, bytes: Vec<u8>) -> Response {
+    let mut response = Response::new(Body::from(bytes));
+    *response.status_mut() = status;
+    // What the frame would add; copied before there is anything to go on with, it costs least.
+    *response.headers_mut() = super::frame::headers();
+    let json = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(header::CONTENT_TYPE, json);
+    response
+}
+
+/// `response` with the path of what it is about.
+pub fn with_location(mut response: Response, path: &str) -> Response {
+    if let Ok(path) = HeaderValue::from_str(path) {
+        response.headers_mut().insert(header::LOCATION, path);
+    }
+    response
 }
 
 /// An organization as an answer, with its `ETag`.

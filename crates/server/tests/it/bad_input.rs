@@ -2,7 +2,7 @@
 
 use crate::support::app::{App, Setup};
 use crate::support::client::{Answer, Client};
-use crate::support::given::{Organization, PASSWORD, organization};
+use crate::support::given::{Organization, PASSWORD, encoded, organization};
 use crate::support::raw::{chunked, exchange, head};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -25,7 +25,16 @@ struct Route {
     required: &'static [&'static str],
     /// Whether there must be a body.
     needs_body: bool,
+    /// Whether the body is a document, with whatever fields it has.
+    is_document: bool,
+    /// Bytes of a body.
+    limit: usize,
 }
+
+/// Bytes of a body, by default.
+const BODY_LIMIT: usize = 64 * 1024;
+/// Bytes of a body that may hold a document, by default.
+const DOCUMENT_LIMIT: usize = 6 * 1024 * 1024;
 
 impl Route {
     async fn send(&self, content_type: &str, body: impl Into<Vec<u8>>) -> Answer {
@@ -56,16 +65,22 @@ impl Scene {
         let acme = organization(&app, "Acme").await;
         let gone = organization(&app, "Gone").await;
         app.operator().delete(&gone.path()).await.ok();
+        acme.owner.post(&format!("{}/documents", collection(&acme)), &json!({ "_id": "d" })).await.created();
         let routes = routes(&app, &acme, &gone);
-        let before = everything(&app).await;
+        let before = everything(&app, &acme).await;
         Self { app, acme, routes, before }
     }
 
     /// That nothing has changed, and that the service still works.
     async fn assert_unchanged(&self) {
-        assert_eq!(everything(&self.app).await, self.before);
+        assert_eq!(everything(&self.app, &self.acme).await, self.before);
         self.acme.owner.get(&self.acme.path()).await.ok();
     }
+}
+
+/// The path of the collection that every organization has.
+fn collection(organization: &Organization) -> String {
+    format!("{}/collections/documents", organization.path())
 }
 
 fn routes(app: &App, acme: &Organization, gone: &Organization) -> Vec<Route> {
@@ -79,7 +94,17 @@ fn routes(app: &App, acme: &Organization, gone: &Organization) -> Vec<Route> {
         flags: &[],
         required: new,
         needs_body: true,
+        is_document: false,
+        limit: BODY_LIMIT,
     };
+    let document = |operation, method, path: &str| Route {
+        fields: &[],
+        required: &[],
+        is_document: true,
+        limit: DOCUMENT_LIMIT,
+        ..route(operation, method, path, acme.owner.clone())
+    };
+    let (collections, collection) = (format!("{}/collections", acme.path()), collection(acme));
     vec![
         route("create", Method::POST, "/org/create", app.client()),
         Route {
@@ -116,16 +141,40 @@ fn routes(app: &App, acme: &Organization, gone: &Organization) -> Vec<Route> {
             needs_body: false,
             ..route("restore_organization", Method::POST, &format!("{}/restore", gone.path()), app.operator())
         },
+        Route {
+            fields: &["name"],
+            required: &["name"],
+            ..route("create_collection", Method::POST, &collections, acme.owner.clone())
+        },
+        Route {
+            fields: &["keys", "name"],
+            flags: &["unique"],
+            required: &["keys"],
+            ..route("create_index", Method::POST, &format!("{collection}/indexes"), acme.owner.clone())
+        },
+        Route {
+            fields: &["sort", "cursor", "fields"],
+            flags: &["revisions"],
+            required: &[],
+            limit: DOCUMENT_LIMIT,
+            ..route("query_documents", Method::POST, &format!("{collection}/query"), acme.owner.clone())
+        },
+        document("insert_documents", Method::POST, &format!("{collection}/documents")),
+        document("replace_document", Method::PUT, &format!("{collection}/documents/d")),
+        document("patch_document", Method::PATCH, &format!("{collection}/documents/d")),
     ]
 }
 
-/// Every organization and every operation.
-async fn everything(app: &App) -> String {
+/// Every organization and every operation, and what `acme` has.
+async fn everything(app: &App, acme: &Organization) -> String {
     let list = app.operator().get("/v1/organizations?show_deleted=true").await;
     let mut text = list.text.clone();
     for organization in list.json()["items"].as_array().unwrap() {
         let path = format!("/v1/organizations/{}/operations", organization["id"].as_str().unwrap());
         text.push_str(&app.operator().get(&path).await.text);
+    }
+    for path in [format!("{}/collections", acme.path()), format!("{}/documents", collection(acme))] {
+        text.push_str(&acme.owner.get(&path).await.text);
     }
     text
 }
@@ -214,7 +263,15 @@ async fn what_is_not_one_json_object_without_duplicate_keys_is_refused() {
     for route in &scene.routes {
         for body in bodies {
             let shown = String::from_utf8_lossy(body);
-            assert_refused(&route.send("application/json", body).await, "invalid_json", &shown);
+            let answer = route.send("application/json", body).await;
+            // Where any field may stand, one that stands twice has a place in the document.
+            match shown.as_ref() {
+                "{\"a\":{\"b\":1,\"b\":2}}" if route.is_document => assert_refused(&answer, "/a/b", &shown),
+                text if route.is_document && text.starts_with("{\"organization_name\"") => {
+                    assert_refused(&answer, "/organization_name", &shown);
+                }
+                _ => assert_refused(&answer, "invalid_json", &shown),
+            }
         }
         if route.needs_body {
             assert_refused(&route.send("application/json", "").await, "invalid_json", "no body");
@@ -246,10 +303,9 @@ async fn json_a_million_levels_deep_is_refused_at_once() {
 
 #[tokio::test]
 async fn a_body_over_the_limit_is_refused_before_it_has_arrived() {
-    const LIMIT: usize = 64 * 1024;
     let scene = Scene::start(Setup::unlimited()).await;
     for route in &scene.routes {
-        let line = format!("{} {}", route.method, route.path);
+        let (line, limit) = (format!("{} {}", route.method, route.path), route.limit);
         let credential = authorization(&route.caller);
         // Announced, and never sent.
         let announced = head(&line, &format!("{credential}content-length: 1000000000000"));
@@ -259,15 +315,15 @@ async fn a_body_over_the_limit_is_refused_before_it_has_arrived() {
 
         // Not announced.
         let mut streamed = head(&line, &format!("{credential}transfer-encoding: chunked")).into_bytes();
-        streamed.extend(chunked(&padded(LIMIT + 1)));
+        streamed.extend(chunked(&padded(limit + 1)));
         let answer = exchange(&scene.app, &streamed).await;
         assert_eq!((answer.status, answer.code().as_str()), (413, "body_too_large"), "{line}");
         assert!(answer.took < AT_ONCE, "{line} {:?}", answer.took);
 
         // As long as it may be: what is wrong with it is something else.
         for (framing, body) in [
-            (format!("content-length: {LIMIT}"), padded(LIMIT)),
-            ("transfer-encoding: chunked".to_owned(), chunked(&padded(LIMIT))),
+            (format!("content-length: {limit}"), padded(limit)),
+            ("transfer-encoding: chunked".to_owned(), chunked(&padded(limit))),
         ] {
             let mut request = head(&line, &format!("{credential}{framing}")).into_bytes();
             request.extend(body);
@@ -302,7 +358,7 @@ async fn a_body_that_breaks_off_is_refused() {
 #[tokio::test]
 async fn every_field_of_a_wrong_type_is_named_at_once() {
     let scene = Scene::start(Setup::unlimited()).await;
-    for route in &scene.routes {
+    for route in scene.routes.iter().filter(|route| !route.is_document) {
         let all: Vec<String> =
             route.fields.iter().chain(route.flags).map(|field| format!("/{field}")).collect();
         for wrong in [json!(1), json!(1.5e300), json!([]), json!(["text"]), json!({}), json!({ "a": 1 })] {
@@ -317,8 +373,9 @@ async fn every_field_of_a_wrong_type_is_named_at_once() {
         }
         for flag in route.flags {
             for wrong in [json!("true"), json!(0), json!(null)] {
-                let answer = route.send_json(&json!({ *flag: wrong })).await;
-                assert_refused(&answer, &format!("/{flag}"), route.operation);
+                let mut body = good(route);
+                body[*flag] = wrong;
+                assert_refused(&route.send_json(&body).await, &format!("/{flag}"), route.operation);
             }
         }
     }
@@ -347,15 +404,17 @@ fn good(route: &Route) -> Value {
     let value = |field: &str| match field {
         "email" => "owner@acme.example",
         "organization_name" => "Acme",
+        "keys" => "a",
         _ => PASSWORD,
     };
-    route.required.iter().map(|field| ((*field).to_owned(), Value::from(value(field)))).collect()
+    let fields = route.required.iter().map(|field| ((*field).to_owned(), Value::from(value(field))));
+    Value::Object(fields.collect())
 }
 
 #[tokio::test]
 async fn fields_nobody_asked_for_are_refused_in_v1_and_ignored_in_the_classic_api() {
     let scene = Scene::start(Setup::unlimited()).await;
-    for route in &scene.routes {
+    for route in scene.routes.iter().filter(|route| !route.is_document) {
         let mut body = json!({ "surprise": 1, "an/odd~one": null });
         for field in route.required {
             body[*field] = json!(1);
@@ -409,6 +468,119 @@ async fn every_bad_parameter_of_a_query_is_named_at_once() {
 }
 
 #[tokio::test]
+async fn every_bad_parameter_about_documents_is_named_at_once() {
+    let scene = Scene::start(Setup::unlimited()).await;
+    let (owner, path) = (&scene.acme.owner, scene.acme.path());
+    let (collection, documents) = (collection(&scene.acme), format!("{}/documents", collection(&scene.acme)));
+    let filter = encoded(r#"{"a":{"$where":"1"},"b":{"$gt":1,"$foo":2},"_tenantry.revision":1}"#);
+    let all = format!("filter={filter}&sort=a,&limit=0&cursor=!&fields=a,-b&revisions=1&surprise=1");
+    let cases = [
+        (format!("{path}/collections"), "limit=0&cursor=zz&surprise=1", "?limit ?cursor ?surprise"),
+        (format!("{path}/collections"), "cursor=633a2e2e", "?cursor"),
+        (
+            documents.clone(),
+            all.as_str(),
+            "?filter/a/$where ?filter/b/$foo ?filter/_tenantry.revision ?sort ?limit ?fields ?revisions ?surprise",
+        ),
+        (documents.clone(), "filter=nonsense", "?filter"),
+        (documents.clone(), "filter=%5B%5D", "?filter"),
+        (documents.clone(), "filter=%7B%7D&filter=%7B%7D", "?filter"),
+        (documents.clone(), "sort=a,b,c,d", "?sort"),
+        (documents.clone(), "cursor=AAAA", "?cursor"),
+        (documents.clone(), "sort=_tenantry.revision&fields=_tenantry", "?sort ?fields"),
+        (format!("{collection}/count"), "filter=%7B&limit=1", "?filter ?limit"),
+    ];
+    for (path, query, outcome) in cases {
+        assert_refused(&owner.get(&format!("{path}?{query}")).await, outcome, query);
+    }
+    for (query, outcome) in
+        [("", "?filter"), ("filter=", "?filter"), ("filter=%7B%22%24x%22%3A1%7D&sort=a", "?filter/$x ?sort")]
+    {
+        assert_refused(&owner.delete(&format!("{documents}?{query}")).await, outcome, query);
+    }
+    for (query, outcome) in [("outcomes=refused", "?outcomes"), ("surprise=1", "?surprise")] {
+        assert_refused(&owner.post(&format!("{documents}?{query}"), &json!({})).await, outcome, query);
+    }
+    let line = Some(("application/x-ndjson", b"{}".to_vec()));
+    let answer = owner.send(Method::POST, &format!("{documents}?outcomes=some&x=1"), line).await;
+    assert_refused(&answer, "?outcomes ?x", "outcomes");
+    scene.assert_unchanged().await;
+}
+
+#[tokio::test]
+async fn every_bad_field_about_documents_is_named_at_once() {
+    let scene = Scene::start(Setup::unlimited()).await;
+    let (owner, organization, collection) = (&scene.acme.owner, scene.acme.path(), collection(&scene.acme));
+    let query = format!("{collection}/query");
+    let cases = [
+        (&query, json!({ "filter": [], "limit": "5" }), "/filter /limit"),
+        (
+            &query,
+            json!({ "filter": { "a": { "$in": 1 } }, "sort": "", "limit": 0 }),
+            "/filter/a/$in /sort /limit",
+        ),
+        (&query, json!({ "limit": 1.5, "cursor": "AAAA", "fields": "a,a" }), "/limit /fields"),
+        (&query, json!({ "limit": 1000, "cursor": "AAAA" }), "/limit"),
+        (&query, json!({ "cursor": "AAAA" }), "/cursor"),
+        (&format!("{organization}/collections"), json!({ "name": "system" }), "/name"),
+        (&format!("{organization}/collections"), json!({ "name": "a b" }), "/name"),
+        (&format!("{collection}/indexes"), json!({ "keys": "a,a", "unique": true }), "/keys"),
+        (&format!("{collection}/indexes"), json!({ "keys": "_tenantry.revision" }), "/keys"),
+        (&format!("{collection}/indexes"), json!({ "keys": "a", "name": "a b" }), "/name"),
+    ];
+    for (path, body, outcome) in cases {
+        assert_refused(&owner.post(path, &body).await, outcome, &body.to_string());
+    }
+    // A number that a reader of doubles would round is refused, as everywhere in documents.
+    for (body, outcome) in [
+        (r#"{"filter":{"a":123456789012345678901234567890}}"#, "/filter/a"),
+        (r#"{"filter":{"a":1,"a":2}}"#, "/filter/a"),
+        (r#"{"filter":{},"filter":{"a":1}}"#, "invalid_json"),
+    ] {
+        let sent = Some(("application/json", body.as_bytes().to_vec()));
+        assert_refused(&owner.send(Method::POST, &query, sent).await, outcome, body);
+    }
+    let documents = format!("{collection}/documents");
+    let body = json!({ "_id": [1], "$a": 1, "b": { "c.d": 1 }, "_tenantry": 1, "e": { "$numberInt": "x" } });
+    let outcome = "/$a /_id /_tenantry /b/c.d /e";
+    for answer in [
+        owner.post(&documents, &body).await,
+        owner.put(&format!("{documents}/d"), &body).await,
+        owner.patch(&format!("{documents}/d"), &body).await,
+    ] {
+        let answered = answer.outcome();
+        let mut named: Vec<&str> = answered.split(' ').collect();
+        named.sort_unstable();
+        assert_eq!(named.join(" "), outcome, "{answer}");
+    }
+    let other = owner.put(&format!("{documents}/d"), &json!({ "_id": "other" })).await;
+    assert_refused(&other, "/_id", "another _id");
+    scene.assert_unchanged().await;
+}
+
+#[tokio::test]
+async fn every_bad_part_of_a_quota_is_named_at_once() {
+    let scene = Scene::start(Setup::unlimited()).await;
+    let (operator, path) = (scene.app.operator(), scene.acme.path());
+    for (quota, outcome) in [
+        (json!(null), "/quota"),
+        (json!([]), "/quota"),
+        (json!(5), "/quota"),
+        (
+            json!({ "documents": -1, "bytes": 1.5, "collections": "5", "x": 1 }),
+            "/quota/documents /quota/bytes /quota/collections /quota/x",
+        ),
+        (json!({ "documents": 9_007_199_254_740_993_u64 }), "/quota/documents"),
+    ] {
+        let answer = operator.patch(&path, &json!({ "quota": quota })).await;
+        assert_refused(&answer, outcome, &quota.to_string());
+    }
+    let answer = scene.acme.owner.patch(&path, &json!({ "quota": { "documents": null } })).await;
+    assert_refused(&answer, "operator_only", "a member");
+    scene.assert_unchanged().await;
+}
+
+#[tokio::test]
 async fn a_header_that_cannot_be_read_is_named() {
     let scene = Scene::start(Setup::unlimited()).await;
     let operator = scene.app.operator();
@@ -427,7 +599,30 @@ async fn a_header_that_cannot_be_read_is_named() {
             assert_refused(&answer, "invalid_header", tag);
         }
     }
+    let (owner, documents) = (&scene.acme.owner, format!("{}/documents", collection(&scene.acme)));
+    for tag in ["1", "\"1", "", "\"1\" \"2\"x"] {
+        let (change, known) = (owner.with_header("if-match", tag), owner.with_header("if-none-match", tag));
+        let document = format!("{documents}/d");
+        for answer in [
+            change.put(&document, &json!({})).await,
+            change.patch(&document, &json!({})).await,
+            change.delete(&document).await,
+            known.get(&document).await,
+        ] {
+            assert_refused(&answer, "invalid_header", tag);
+        }
+    }
     for key in ["", "a b", "é", &"x".repeat(256)] {
+        let owner = owner.with_header("idempotency-key", key);
+        let collections = format!("{}/collections", scene.acme.path());
+        let lines = Some(("application/x-ndjson", b"{}\n".to_vec()));
+        for answer in [
+            owner.post(&documents, &json!({})).await,
+            owner.post(&collections, &json!({ "name": "new" })).await,
+            owner.send(Method::POST, &documents, lines).await,
+        ] {
+            assert_refused(&answer, "invalid_header", key);
+        }
         let new = json!({ "organization_name": "New", "email": "owner@new.example", "password": PASSWORD });
         for (client, path) in [(scene.app.client(), "/org/create"), (operator.clone(), "/v1/organizations")] {
             let answer = client.with_header("idempotency-key", key).post(path, &new).await;

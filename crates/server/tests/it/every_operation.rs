@@ -57,14 +57,28 @@ impl Operation {
         if self.template.contains("{operation}") { "operation_not_found" } else { "organization_not_found" }
     }
 
+    /// The variables of its path, but for the organization, and what it answers where nothing has that name.
+    fn names_within(&self) -> Vec<(&'static str, &'static str)> {
+        let all = [
+            ("{collection}", "collection_not_found"),
+            ("{document}", "document_not_found"),
+            ("{index}", "index_not_found"),
+        ];
+        all.into_iter().filter(|(variable, _)| self.template.contains(variable)).collect()
+    }
+
     async fn send(&self, client: &Client, target: &Target<'_>) -> Answer {
         let path = self
             .template
             .replace("{organization}", target.id)
             .replace("{operation}", target.operation)
+            .replace("{collection}", target.collection)
+            .replace("{document}", target.document)
+            .replace("{index}", target.index)
             .replace("{code}", "name_taken");
         let path = match self.id.as_str() {
             "get" => format!("{path}?organization_name={}", encoded(target.name)),
+            "delete_documents" => format!("{path}?filter=%7B%7D"),
             _ => path,
         };
         let body = self
@@ -86,6 +100,10 @@ impl Operation {
             "delete" => json!({ "organization_name": target.name }),
             "change_organization" => json!({ "organization_name": target.fresh }),
             "restore_organization" => json!({}),
+            "create_collection" => json!({ "name": target.fresh }),
+            "create_index" => json!({ "keys": "a,-b" }),
+            "query_documents" => json!({ "filter": { "a": 1 } }),
+            "insert_documents" | "replace_document" | "patch_document" => json!({ "a": 2 }),
             other => panic!("`{other}` reads a body: write down here what it is sent"),
         }
     }
@@ -97,8 +115,23 @@ struct Target<'a> {
     name: &'a str,
     email: &'a str,
     operation: &'a str,
+    collection: &'a str,
+    document: &'a str,
+    index: &'a str,
     /// A name that nobody has.
     fresh: &'a str,
+}
+
+/// What every organization of this file has: a collection, a document and an index of these names.
+const COLLECTION: &str = "orders";
+const DOCUMENT: &str = "order-1";
+const INDEX: &str = "a_1";
+
+async fn fill(owner: &Client, path: &str) {
+    owner.post(&format!("{path}/collections"), &json!({ "name": COLLECTION })).await.created();
+    let path = format!("{path}/collections/{COLLECTION}");
+    owner.post(&format!("{path}/documents"), &json!({ "_id": DOCUMENT, "a": 1 })).await.created();
+    owner.post(&format!("{path}/indexes"), &json!({ "keys": "a" })).await.created();
 }
 
 /// What a caller who should not get through is answered.
@@ -112,7 +145,7 @@ enum Expected {
 use Expected::{Heard, Refused};
 
 /// The refusals for who asks.
-const FOR_WHO_ASKS: [&str; 7] = [
+const FOR_WHO_ASKS: [&str; 8] = [
     "token_missing",
     "token_invalid",
     "token_expired",
@@ -120,6 +153,7 @@ const FOR_WHO_ASKS: [&str; 7] = [
     "operator_key_required",
     "operator_key_invalid",
     "operator_only",
+    "members_only",
 ];
 
 #[track_caller]
@@ -169,6 +203,7 @@ impl Scene {
         let owner = with_access(&app, &tokens);
         let body = app.operator().get("/v1/organizations/victim").await.ok();
         let victim = Organization { body, owner, tokens };
+        fill(&victim.owner, &victim.path()).await;
         let log = app.operator().get(&format!("{}/operations", victim.path())).await.ok();
         let operation = log["items"][0]["id"].as_str().unwrap().to_owned();
         Self { app, victim, operation, expired, revoked, is_open }
@@ -180,6 +215,9 @@ impl Scene {
             name: self.victim.name(),
             email: self.victim.email(),
             operation: &self.operation,
+            collection: COLLECTION,
+            document: DOCUMENT,
+            index: INDEX,
             fresh,
         }
     }
@@ -222,14 +260,19 @@ impl Scene {
                 }
             }
             ("setting", _) if is_open => Heard,
-            ("setting" | "member" | "operator_or_member", "nobody") => Refused("token_missing"),
+            ("setting" | "member" | "operator_or_member" | "own_member", "nobody") => {
+                Refused("token_missing")
+            }
             ("operator", "nobody") => Refused("operator_key_required"),
             ("member", "a wrong operator key" | "the operator") => Refused("token_invalid"),
-            ("setting" | "operator_or_member" | "operator", "a wrong operator key") => {
+            ("own_member", "the operator") => Refused("members_only"),
+            ("setting" | "operator_or_member" | "own_member" | "operator", "a wrong operator key") => {
                 Refused("operator_key_invalid")
             }
             ("setting" | "operator_or_member" | "operator", "the operator") => Heard,
-            ("setting" | "member" | "operator_or_member" | "operator", _) if dead.is_some() => {
+            ("setting" | "member" | "operator_or_member" | "own_member" | "operator", _)
+                if dead.is_some() =>
+            {
                 Refused(dead.unwrap())
             }
             ("operator", "a foreign token") => Refused("operator_only"),
@@ -238,20 +281,25 @@ impl Scene {
             ("member", "a foreign token") if operation.has_target() && is_open => {
                 Refused("not_your_organization")
             }
-            ("setting" | "member" | "operator_or_member", "a foreign token") => {
-                if operation.has_target() {
-                    Refused(operation.not_found())
-                } else {
-                    Heard
-                }
+            ("setting" | "member" | "operator_or_member" | "own_member", "a foreign token") => {
+                if operation.has_target() { Refused(operation.not_found()) } else { Heard }
             }
             (access, _) => panic!("`{}` has an access that has no meaning here: {access}", operation.id),
         }
     }
 
-    async fn victim_now(&self) -> (Value, Value) {
-        let log = format!("{}/operations", self.victim.path());
-        (self.app.operator().get(&self.victim.path()).await.ok(), self.app.operator().get(&log).await.ok())
+    /// The victim's record, log and data.
+    async fn victim_now(&self) -> Vec<Value> {
+        let (operator, owner, path) = (self.app.operator(), &self.victim.owner, self.victim.path());
+        let mut all = vec![
+            operator.get(&path).await.ok(),
+            operator.get(&format!("{path}/operations")).await.ok(),
+            owner.get(&format!("{path}/collections")).await.ok(),
+        ];
+        for what in ["documents", "indexes"] {
+            all.push(owner.get(&format!("{path}/collections/{COLLECTION}/{what}")).await.ok());
+        }
+        all
     }
 }
 
@@ -297,7 +345,7 @@ async fn everybody_gets_through_who_may() {
                 "public" => vec![("nobody", scene.app.client())],
                 "setting" | "setting_operator" if is_open => vec![("nobody", scene.app.client())],
                 "setting_operator" | "operator" => vec![("the operator", scene.app.operator())],
-                "member" => vec![("the owner", scene.app.client())],
+                "member" | "own_member" => vec![("the owner", scene.app.client())],
                 _ => vec![("the operator", scene.app.operator()), ("the owner", scene.app.client())],
             };
             for (number, (caller, client)) in clients.into_iter().enumerate() {
@@ -312,11 +360,17 @@ async fn everybody_gets_through_who_may() {
                     "the owner" => with_access(&scene.app, &sign_in(&scene.app, &email).await),
                     _ => client,
                 };
+                if !operation.names_within().is_empty() {
+                    fill(&client, &format!("/v1/organizations/{}", made["id"].as_str().unwrap())).await;
+                }
                 let target = Target {
                     id: made["id"].as_str().unwrap(),
                     name: &name,
                     email: &email,
                     operation: &made_by,
+                    collection: COLLECTION,
+                    document: DOCUMENT,
+                    index: INDEX,
                     fresh: &format!("fresh-{}-{number}", operation.id.replace('_', "-")),
                 };
                 let answer = operation.send(&client, &target).await;
@@ -336,6 +390,7 @@ async fn what_is_not_there_is_not_found_by_anybody() {
         let callers = match operation.access.as_str() {
             "operator" => vec![scene.app.operator()],
             "operator_or_member" => vec![scene.app.operator(), scene.victim.owner.clone()],
+            "own_member" => vec![scene.victim.owner.clone()],
             "public" => continue,
             access => panic!("`{}`: {access} has no meaning here", operation.id),
         };
@@ -347,6 +402,26 @@ async fn what_is_not_there_is_not_found_by_anybody() {
             };
             let answer = operation.send(&client, &unknown).await;
             assert_answered(operation, "somebody", &answer, Refused(operation.not_found()));
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_there_in_ones_own_organization_is_not_found() {
+    let scene = Scene::start(true).await;
+    for operation in Operation::all(&scene.app) {
+        for (variable, code) in operation.names_within() {
+            // One that nothing has, and some that nothing can have.
+            for name in ["nothing", "%FF", "~%7B", "%2F..%00", "_id_"] {
+                let target = scene.target("fresh");
+                let target = match variable {
+                    "{collection}" => Target { collection: name, ..target },
+                    "{document}" => Target { document: name, ..target },
+                    _ => Target { index: name, ..target },
+                };
+                let answer = operation.send(&scene.victim.owner, &target).await;
+                assert_answered(&operation, name, &answer, Refused(code));
+            }
         }
     }
 }
@@ -409,6 +484,8 @@ fn check_parameters(operation: &Operation) {
         let schema = &body["content"]["application/json"]["schema"];
         // One that may be absent is none that may be `null`.
         assert!(schema["$ref"].is_string(), "{id}: {body}");
+        let lines = body["content"].get("application/x-ndjson").is_some();
+        assert_eq!(lines, id == "insert_documents", "{id}");
         let merge_patch = body["content"].get("application/merge-patch+json").is_some();
         assert_eq!(merge_patch, operation.method == Method::PATCH, "{id}");
     }

@@ -5,18 +5,22 @@
 
 mod bad_input;
 mod classic;
+mod collections;
 mod command_line;
 mod concurrency;
 #[cfg(feature = "crash-points")]
 mod crash;
+mod documents;
 mod ended_rights;
 mod every_operation;
 mod faults;
 mod files;
+mod indexes;
 mod lost_data;
 mod names;
 mod organizations;
 mod pages;
+mod quotas;
 mod reference_calls;
 mod sign_in;
 mod support;

@@ -10,17 +10,21 @@ mod bad_input;
 #[cfg(feature = "crash-points")]
 mod chaos;
 mod classic;
+mod collections;
 mod concurrency;
 #[cfg(feature = "crash-points")]
 mod crash;
 mod doctor;
+mod documents;
 mod ended_rights;
 mod every_operation;
 mod further_collections;
+mod indexes;
 mod lost_data;
 mod names;
 mod organizations;
 mod placements;
+mod quotas;
 mod reference_calls;
 mod sign_in;
 mod support;

@@ -37,6 +37,11 @@ async fn the_operator_creates_an_organization_with_its_owner_and_container() {
       "organization_name": "Tech Innovations Corp",
       "placement": "[placement]",
       "purge_at": null,
+      "quota": {
+        "bytes": null,
+        "collections": null,
+        "documents": null
+      },
       "status": "active",
       "tenant_collection": "tenant_tech_innovations_corp",
       "tenant_database": "[database]"

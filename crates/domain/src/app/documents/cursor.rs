@@ -13,6 +13,7 @@ use crate::sort::{Position, Sort};
 use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bson::RawDocumentBuf;
 use subtle::ConstantTimeEq;
 
 /// Bytes of the seal: half of the hash, which nobody guesses.
@@ -26,8 +27,6 @@ const NOT_A_CURSOR: &str = "Is not a cursor of this query.";
 pub struct PageRequest {
     /// Which documents.
     pub filter: Filter,
-    /// The filter as it was sent, which tells queries apart.
-    pub filter_text: String,
     /// In which order.
     pub sort: Sort,
     /// How many at most.
@@ -40,16 +39,21 @@ pub struct PageRequest {
 
 impl PageRequest {
     /// What a cursor of this query is bound to.
-    pub(super) fn scope(&self, organization: OrganizationId, collection: &CollectionName) -> Vec<u8> {
+    ///
+    /// # Errors
+    /// `internal`.
+    pub(super) fn scope(&self, organization: OrganizationId, collection: &CollectionName) -> Result<Vec<u8>> {
         let order: Vec<String> = self.sort.keys().iter().map(ToString::to_string).collect();
-        let parts = [collection.as_str(), &order.join(","), &self.filter_text];
+        // As it is asked, not as it was written: white space makes no other query of it.
+        let filter = RawDocumentBuf::try_from(&self.filter.to_mongodb("")).map_err(Error::internal)?;
+        let order = order.join(",");
         let mut scope = b"cursor\0".to_vec();
         scope.extend(organization.as_bytes());
-        for part in parts {
+        for part in [collection.as_str().as_bytes(), order.as_bytes(), filter.as_bytes()] {
             scope.extend((part.len() as u64).to_be_bytes());
-            scope.extend(part.as_bytes());
+            scope.extend(part);
         }
-        scope
+        Ok(scope)
     }
 
     /// Where the page begins.
@@ -91,7 +95,7 @@ mod tests {
 
     fn request(filter: &str, sort: &str) -> PageRequest {
         PageRequest {
-            filter_text: filter.into(),
+            filter: Filter::parse(filter, "?filter").unwrap(),
             sort: Sort::parse(sort).unwrap(),
             cursor_at: "?cursor",
             ..PageRequest::default()
@@ -104,19 +108,22 @@ mod tests {
         let (own, other) = (OrganizationId::from_bytes([1; 12]), OrganizationId::from_bytes([2; 12]));
         let (orders, lines) =
             (CollectionName::parse("orders").unwrap(), CollectionName::parse("lines").unwrap());
-        let first = request("{}", "a");
+        let first = request(r#"{"b":{"$in":[1,2]}}"#, "a");
         let position = first.sort.position(&rawdoc! { "_id": 1, "a": 5 }).unwrap();
-        let cursor = seal(&key, &first.scope(own, &orders), &position);
+        let cursor = seal(&key, &first.scope(own, &orders).unwrap(), &position);
 
         let at = |request: PageRequest, organization, collection: &CollectionName, cursor: &str| {
             let request = PageRequest { cursor: Some(cursor.into()), ..request };
-            request.position(&key, &request.scope(organization, collection)).map_err(|error| error.code())
+            let scope = request.scope(organization, collection).unwrap();
+            request.position(&key, &scope).map_err(|error| error.code())
         };
-        assert_eq!(at(first.clone(), own, &orders, &cursor), Ok(Some(position)));
+        assert_eq!(at(first.clone(), own, &orders, &cursor), Ok(Some(position.clone())));
+        let written_otherwise = request(r#"{ "b": { "$in": [2, 1] } }"#, "a");
+        assert_eq!(at(written_otherwise, own, &orders, &cursor), Ok(Some(position)));
         assert!(at(first.clone(), other, &orders, &cursor).is_err());
         assert!(at(first.clone(), own, &lines, &cursor).is_err());
-        assert!(at(request("{\"a\":1}", "a"), own, &orders, &cursor).is_err());
-        assert!(at(request("{}", "-a"), own, &orders, &cursor).is_err());
+        assert!(at(request("{}", "a"), own, &orders, &cursor).is_err());
+        assert!(at(request(r#"{"b":{"$in":[1,2]}}"#, "-a"), own, &orders, &cursor).is_err());
         let changed = format!("A{}", &cursor[1..]);
         for text in ["", "x", "!!", &cursor[..cursor.len() - 2], &changed] {
             assert!(at(first.clone(), own, &orders, text).is_err(), "{text}");

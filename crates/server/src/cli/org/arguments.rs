@@ -20,6 +20,9 @@ Examples:
   tenantry org create --name 'Tech Innovations Corp' --email admin@techcorp.com
   tenantry org delete tech-innovations-corp";
 
+/// What an organization may have only so much of: the flags, and the members of its quota.
+pub const QUOTA: [&str; 3] = ["documents", "bytes", "collections"];
+
 /// `tenantry org`.
 pub fn command() -> Command {
     let command = Command::new("org")
@@ -28,7 +31,7 @@ pub fn command() -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .arg(switch("json", "Print the JSON of the server's answer").global(true))
-        .subcommands([list(), show(), create(), rename(), set(), suspend(), reactivate()])
+        .subcommands([list(), show(), create(), rename(), set(), quota(), suspend(), reactivate()])
         .subcommands([delete(), restore(), purge()]);
     config::client_flags(command)
 }
@@ -118,6 +121,21 @@ fn set() -> Command {
         )
 }
 
+fn quota() -> Command {
+    Command::new("quota")
+        .about("Set how much an organization may have; what is not named stays")
+        .after_help(
+            "Nothing is deleted where an organization has more than that by now: it gets no more.\n\n\
+             Examples:\n  tenantry org quota acme-corp --documents 100000 --bytes 1073741824\n  \
+             tenantry org quota acme-corp --collections none",
+        )
+        .arg(organization_argument("Its id, identifier or name"))
+        .arg(limit("documents", "How many documents, in all its collections"))
+        .arg(limit("bytes", "How many bytes these may take as BSON"))
+        .arg(limit("collections", "How many collections, with the one called `documents`"))
+        .group(ArgGroup::new("quota").args(QUOTA).multiple(true).required(true))
+}
+
 fn suspend() -> Command {
     Command::new("suspend")
         .about("Let nobody of an organization sign in or reach its data; its tokens die")
@@ -172,6 +190,10 @@ fn on_or_off(name: &'static str, help: &'static str) -> Arg {
     text(name, "on|off", help).value_parser(parse_on_or_off)
 }
 
+fn limit(name: &'static str, help: &'static str) -> Arg {
+    text(name, "N|none", help).value_parser(parse_limit)
+}
+
 fn yes() -> Arg {
     switch("yes", "Do not ask").short('y')
 }
@@ -218,6 +240,13 @@ fn parse_on_or_off(text: &str) -> Result<bool, String> {
         "on" => Ok(true),
         "off" => Ok(false),
         _ => Err("it is `on` or `off`".to_owned()),
+    }
+}
+
+fn parse_limit(text: &str) -> Result<Option<u64>, String> {
+    match text {
+        "none" => Ok(None),
+        _ => text.parse().map(Some).map_err(|_| "it is a whole number or `none`".to_owned()),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The commands of `tenantry org` that change something.
 
-use super::arguments::organization;
+use super::arguments::{QUOTA, organization};
 use super::view::{Organization, utc};
 use super::{Answer, Failure, Session, operation, say};
 use crate::cli::terminal::{self, Progress};
@@ -26,6 +26,7 @@ pub async fn run(session: &Session, name: &str, arguments: &ArgMatches) -> Resul
         "create" => create(session, arguments).await,
         "rename" => rename(session, arguments).await,
         "set" => set(session, arguments).await,
+        "quota" => quota(session, arguments).await,
         "suspend" => suspend(session, arguments).await,
         "reactivate" => reactivate(session, arguments).await,
         "delete" => delete(session, arguments).await,
@@ -87,6 +88,14 @@ async fn set(session: &Session, arguments: &ArgMatches) -> Result<(), Failure> {
     let setting = |flag: &str| arguments.get_one::<bool>(flag).map(|on| (flag.replace('-', "_"), json!(on)));
     let body: Map<_, _> = ["delete-protection", "legal-hold"].into_iter().filter_map(setting).collect();
     let answer = patch(session, arguments, Value::Object(body)).await?;
+    session.tell(&answer, |changed| format!("Changed {}.", changed.organization_name))
+}
+
+async fn quota(session: &Session, arguments: &ArgMatches) -> Result<(), Failure> {
+    let limit =
+        |flag: &str| arguments.get_one::<Option<u64>>(flag).map(|limit| (flag.to_owned(), json!(limit)));
+    let limits: Map<_, _> = QUOTA.into_iter().filter_map(limit).collect();
+    let answer = patch(session, arguments, json!({ "quota": limits })).await?;
     session.tell(&answer, |changed| format!("Changed {}.", changed.organization_name))
 }
 

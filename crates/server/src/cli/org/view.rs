@@ -20,11 +20,20 @@ pub struct Organization {
     status: String,
     delete_protection: bool,
     legal_hold: bool,
+    quota: Quota,
     created_at: Timestamp,
     modified_at: Timestamp,
     deleted_at: Option<Timestamp>,
     /// When it will be purged, if it is deleted.
     pub purge_at: Option<Timestamp>,
+}
+
+/// How much it may have.
+#[derive(Debug, Clone, Deserialize)]
+struct Quota {
+    documents: Option<u64>,
+    bytes: Option<u64>,
+    collections: Option<u64>,
 }
 
 /// A moment to the second, in UTC.
@@ -36,6 +45,7 @@ pub fn utc(moment: Timestamp) -> String {
 pub fn details(organization: &Organization) -> String {
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
     let on_or_off = |on: bool| if on { "on" } else { "off" }.to_owned();
+    let limit = |limit: Option<u64>| limit.map_or_else(|| "none".to_owned(), |limit| limit.to_string());
     let mut rows = vec![
         ("id", organization.id.clone()),
         ("name", organization.organization_name.clone()),
@@ -50,6 +60,9 @@ pub fn details(organization: &Organization) -> String {
         ("modified", utc(organization.modified_at)),
         ("delete protection", on_or_off(organization.delete_protection)),
         ("legal hold", on_or_off(organization.legal_hold)),
+        ("document quota", limit(organization.quota.documents)),
+        ("byte quota", limit(organization.quota.bytes)),
+        ("collection quota", limit(organization.quota.collections)),
     ];
     rows.extend(organization.deleted_at.map(|moment| ("deleted", utc(moment))));
     rows.extend(organization.purge_at.map(|moment| ("kept until", utc(moment))));
@@ -110,6 +123,7 @@ mod tests {
             "status": if deleted { "deleted" } else { "active" },
             "delete_protection": false,
             "legal_hold": true,
+            "quota": { "documents": 1000, "bytes": null, "collections": 10 },
             "created_at": "2026-01-01T00:00:00Z",
             "modified_at": "2026-01-02T03:04:05.678Z",
             "deleted_at": moment,
@@ -136,12 +150,14 @@ mod tests {
     #[test]
     fn details_are_a_line_each() {
         let details = details(&organization("Acme Corp", true));
-        assert_eq!(details.lines().count(), 15);
+        assert_eq!(details.lines().count(), 18);
         for line in [
             "id                 674f1c2e9b1d4a0c5e8f7a6b",
             "name               Acme Corp",
             "delete protection  off",
             "legal hold         on",
+            "document quota     1000",
+            "byte quota         none",
             "kept until         2026-01-02 03:04:05 UTC",
         ] {
             assert!(details.lines().any(|found| found == line), "{line} is missing in\n{details}");

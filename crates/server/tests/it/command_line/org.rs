@@ -64,6 +64,12 @@ fn an_organization_lives_from_create_to_purge() {
     assert!(refused.contains("\ncode: delete_protected\nrequest id: "), "{refused}");
     shell.run(&["org", "set", &id, "--delete-protection", "off", "--legal-hold", "on"]).done();
 
+    let limits = ["--documents", "1000", "--bytes", "2048", "--collections", "10"];
+    shell.run(&[&["org", "quota", &id], &limits[..]].concat()).done();
+    let limited = shell.run(&["org", "quota", "Acme Global Inc", "--bytes", "none"]).done();
+    let quota = ["document quota", "byte quota", "collection quota"].map(|label| detail(&limited, label));
+    assert_eq!(quota, ["1000", "none", "10"]);
+
     let deleted = shell.run(&["org", "delete", "acme-global-inc", "--yes"]).done();
     assert!(deleted.contains(&format!("`tenantry org restore {id}` brings it back")), "{deleted}");
     assert!(shell.run(&["org", "show", "acme-global-inc"]).refused().contains("organization_not_found"));
@@ -338,6 +344,7 @@ fn organization(name: &str) -> Value {
         "tenant_collection": "tenant_x", "admin_email": "a@x.example", "admin_id": "674f1c2e9b1d4a0c5e8f7a6c",
         "placement": "database", "status": "active", "created_at": "2026-01-02T03:04:05Z",
         "modified_at": "2026-01-02T03:04:05Z", "delete_protection": false, "legal_hold": false,
+        "quota": { "documents": null, "bytes": null, "collections": null },
         "deleted_at": null, "purge_at": null,
     })
 }

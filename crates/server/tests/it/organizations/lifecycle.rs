@@ -53,6 +53,11 @@ async fn a_deleted_organization_is_hidden_and_kept() {
       "organization_name": "Acme",
       "placement": "[placement]",
       "purge_at": "2027-01-22T08:00:01Z",
+      "quota": {
+        "bytes": null,
+        "collections": null,
+        "documents": null
+      },
       "status": "deleted",
       "tenant_collection": "[container]",
       "tenant_database": "[database]"

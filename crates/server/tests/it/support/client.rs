@@ -167,6 +167,12 @@ impl Answer {
         serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("{self}: the body is not JSON"))
     }
 
+    /// The body as JSON, one value to a line.
+    pub fn lines(&self) -> Vec<Value> {
+        let read = |line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{self}: {line} is not JSON"));
+        self.text.lines().map(read).collect()
+    }
+
     /// The header of that name.
     pub fn header(&self, name: &str) -> &str {
         let value = self.headers.get(name).unwrap_or_else(|| panic!("{self}: no {name}"));
@@ -248,9 +254,14 @@ impl Answer {
         let content_type = self.header("content-type").split(';').next().unwrap();
         let media = content.get(content_type);
         let media = media.unwrap_or_else(|| panic!("{self}: the document does not list {content_type}"));
-        if content_type.ends_with("json") {
-            let wrong = mismatches(document, &media["schema"], &self.json());
-            assert!(wrong.is_empty(), "{self}: {wrong:?}");
+        let bodies = match content_type {
+            "application/x-ndjson" => self.lines(),
+            _ if content_type.ends_with("json") => vec![self.json()],
+            _ => Vec::new(),
+        };
+        for body in bodies {
+            let wrong = mismatches(document, &media["schema"], &body);
+            assert!(wrong.is_empty(), "{self}: {body}: {wrong:?}");
         }
     }
 

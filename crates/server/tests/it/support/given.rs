@@ -1,7 +1,9 @@
 //! Organizations and people that a test starts from.
 
 use super::app::App;
-use super::client::Client;
+use super::client::{Answer, Client};
+use super::records::edit_account;
+use reqwest::Method;
 use serde_json::{Value, json};
 
 /// The password of everybody in the tests.
@@ -37,6 +39,46 @@ impl Organization {
     pub fn path(&self) -> String {
         format!("/v1/organizations/{}", self.id())
     }
+
+    /// The path of its collections.
+    pub fn collections(&self) -> String {
+        format!("{}/collections", self.path())
+    }
+
+    /// The path of the documents in the collection that it began with.
+    pub fn documents(&self) -> String {
+        format!("{}/documents/documents", self.collections())
+    }
+
+    /// The path of what else there is about that collection.
+    pub fn about(&self, what: &str) -> String {
+        format!("{}/documents/{what}", self.collections())
+    }
+
+    /// Stores these documents, all of which are good.
+    pub async fn store(&self, documents: &[Value]) {
+        let lines: Vec<String> = documents.iter().map(|document| format!("{document}\n")).collect();
+        let answer = insert_lines(&self.owner, &self.documents(), &lines.concat()).await;
+        assert_eq!(answer.lines().last().unwrap()["inserted"], documents.len(), "{answer}");
+    }
+}
+
+/// Sends documents, one to a line.
+pub async fn insert_lines(client: &Client, path: &str, lines: &str) -> Answer {
+    client.send(Method::POST, path, Some(("application/x-ndjson", lines.as_bytes().to_vec()))).await
+}
+
+/// The service once more, and the owner of `organization` with that role and signed in again.
+pub async fn with_role(app: App, organization: &Organization, role: &str) -> (App, Client) {
+    let email = organization.email();
+    let app = app
+        .restart_after(|place| {
+            edit_account(place, email, |account| account["memberships"][0]["role"] = role.into())
+        })
+        .await;
+    let tokens = sign_in(&app, email).await;
+    let client = with_access(&app, &tokens);
+    (app, client)
 }
 
 /// An organization of that name, whose owner is `owner@<identifier>.example`.
@@ -69,7 +111,7 @@ pub fn with_access(app: &App, tokens: &Value) -> Client {
 }
 
 /// Finds an organization by its name, as anybody may.
-pub async fn find(app: &App, name: &str) -> super::client::Answer {
+pub async fn find(app: &App, name: &str) -> Answer {
     app.client().get(&format!("/org/get?organization_name={}", encoded(name))).await
 }
 

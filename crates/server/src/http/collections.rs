@@ -1,0 +1,159 @@
+//! Collections of an organization's documents.
+//!
+//! What a newcomer gets wrong: counts come from the engine as they are at the moment; a page of them is no snapshot.
+
+use super::Http;
+use super::caller::Own;
+use super::cursor::Cursor;
+use super::extract::{JsonBody, QueryFields};
+use super::idempotency;
+use super::problem::Refusal;
+use super::representation::{json, with_location};
+use super::segment::InCollection;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use std::sync::Arc;
+use tenantry_domain::Result;
+use tenantry_domain::app::tenant::{Read, Shape};
+use tenantry_domain::collection::CollectionName;
+use tenantry_domain::organization::Organization;
+use tenantry_domain::page::PageLimit;
+use tenantry_domain::store::CollectionInfo;
+use utoipa::ToSchema;
+
+/// A collection as it is.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Collection)]
+pub struct CollectionBody<'a> {
+    /// Its name.
+    #[schema(example = "orders")]
+    pub name: &'a str,
+    /// How many documents are in it.
+    pub documents: u64,
+    /// Bytes they take as BSON, on MongoDB with what the service adds to each.
+    pub bytes: u64,
+    /// How many indexes it has, without that on the `_id`.
+    pub indexes: u32,
+}
+
+impl<'a> From<&'a CollectionInfo> for CollectionBody<'a> {
+    fn from(info: &'a CollectionInfo) -> Self {
+        let CollectionInfo { name, documents, bytes, indexes } = info;
+        Self { name: name.as_str(), documents: *documents, bytes: *bytes, indexes: *indexes }
+    }
+}
+
+/// A slice of the list of collections.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CollectionPage)]
+pub struct CollectionPage<'a> {
+    /// In the order of their names.
+    pub items: Vec<CollectionBody<'a>>,
+    /// Pass it as `cursor` for the next page; null on the last.
+    pub next_cursor: Option<String>,
+}
+
+/// The path of a collection.
+#[must_use]
+pub fn path(organization: &Organization, name: &CollectionName) -> String {
+    format!("/v1/organizations/{}/collections/{name}", organization.id)
+}
+
+/// List the collections of an organization, in the order of their names.
+#[utoipa::path(get, path = "/v1/organizations/{organization}/collections", operation_id = "list_collections",
+    tag = "Collections",
+    params(
+        ("organization" = String, Path, description = "Its id or identifier."),
+        ("limit" = Option<u32>, Query, description = "Items of a page, 1 to 200; 50 by default."),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before.")),
+    responses((status = 200, description = "A page of collections.", body = inline(CollectionPage<'static>))))]
+pub async fn list_collections(
+    State(http): State<Arc<Http>>,
+    Own(tenant): Own<Read>,
+    QueryFields(mut query): QueryFields,
+) -> Result<Response, Refusal> {
+    let limit = query.optional("limit", PageLimit::parse).unwrap_or_default();
+    let after = query.optional("cursor", |text| Cursor::parse(text)?.collection());
+    query.refuse_unknown();
+    query.finish()?;
+    let page = http.app.list_collections(&tenant, after.as_ref(), limit).await?;
+    let body = CollectionPage {
+        items: page.items.iter().map(CollectionBody::from).collect(),
+        next_cursor: page.next.map(|name| Cursor::of_collection(&name).to_string()),
+    };
+    Ok(json(StatusCode::OK, &body))
+}
+
+/// What makes a collection.
+#[derive(Debug, ToSchema)]
+pub struct NewCollection {
+    /// 1 to 64 letters (a-z, A-Z), digits, `_` and `-`, the first a letter or digit.
+    #[schema(example = "orders")]
+    pub name: String,
+}
+
+/// Create an empty collection: admins.
+#[utoipa::path(post, path = "/v1/organizations/{organization}/collections", operation_id = "create_collection",
+    tag = "Collections",
+    params(
+        ("organization" = String, Path, description = "Its id or identifier."),
+        ("Idempotency-Key" = Option<String>, Header, description = "Send the same key to get the same answer.")),
+    request_body = NewCollection,
+    responses((status = 201, description = "The collection.", body = inline(CollectionBody<'static>))))]
+pub async fn create_collection(
+    State(http): State<Arc<Http>>,
+    Own(tenant): Own<Shape>,
+    headers: HeaderMap,
+    body: JsonBody,
+) -> Result<Response, Refusal> {
+    let (scope, work) = (tenant.scope(), Arc::clone(&http));
+    let request = [b"POST collections\n", &body.0[..]].concat();
+    idempotency::once(&http, &headers, &scope, &request, move |_| async move {
+        let name = read_name(&body)?;
+        let made = work.app.create_collection(&tenant, &name).await?;
+        let answer = json(StatusCode::CREATED, &CollectionBody::from(&made));
+        Ok(with_location(answer, &path(tenant.organization(), &name)))
+    })
+    .await
+}
+
+fn read_name(body: &JsonBody) -> Result<CollectionName> {
+    let mut fields = body.fields()?;
+    let name = fields.required("name", CollectionName::parse);
+    fields.refuse_unknown();
+    fields.finish_with(name)
+}
+
+/// Get a collection: how much is in it.
+#[utoipa::path(get, path = "/v1/organizations/{organization}/collections/{collection}",
+    operation_id = "get_collection", tag = "Collections",
+    params(
+        ("organization" = String, Path, description = "Its id or identifier."),
+        ("collection" = String, Path, description = "Its name.")),
+    responses((status = 200, description = "The collection.", body = inline(CollectionBody<'static>))))]
+pub async fn get_collection(
+    State(http): State<Arc<Http>>,
+    Own(tenant): Own<Read>,
+    InCollection(name): InCollection,
+) -> Result<Response, Refusal> {
+    let info = http.app.get_collection(&tenant, &name).await?;
+    Ok(json(StatusCode::OK, &CollectionBody::from(&info)))
+}
+
+/// Drop a collection with all that is in it: admins. That called `documents` always stays.
+#[utoipa::path(delete, path = "/v1/organizations/{organization}/collections/{collection}",
+    operation_id = "delete_collection", tag = "Collections",
+    params(
+        ("organization" = String, Path, description = "Its id or identifier."),
+        ("collection" = String, Path, description = "Its name.")),
+    responses((status = 204, description = "It is gone.")))]
+pub async fn delete_collection(
+    State(http): State<Arc<Http>>,
+    Own(tenant): Own<Shape>,
+    InCollection(name): InCollection,
+) -> Result<Response, Refusal> {
+    http.app.delete_collection(&tenant, &name).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}

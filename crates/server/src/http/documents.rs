@@ -1,0 +1,247 @@
+//! Documents of an organization, one at a time; many at once are in [`bulk`] and [`query`].
+//!
+//! What a newcomer gets wrong: no document passes through `serde_json` here. It would round numbers and sort members,
+//! so bodies go to the domain as text and come from it as bytes.
+
+pub mod bulk;
+mod lines;
+pub mod query;
+
+use super::Http;
+use super::caller::Own;
+use super::collections;
+use super::conditional::{IfNoneMatch, IfRevision, revision_etag};
+use super::extract::{DocumentBody, QueryFields, media_type};
+use super::idempotency;
+use super::problem::Refusal;
+use super::representation::{json, json_text, with_location};
+use super::segment::{InCollection, WithId, encoded};
+use axum::extract::{FromRequest, Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bulk::InsertAnswer;
+use serde::Serialize;
+use std::sync::Arc;
+use tenantry_domain::Result;
+use tenantry_domain::app::tenant::{Read, Tenant, Write};
+use tenantry_domain::collection::CollectionName;
+use tenantry_domain::document::{DocumentId, MergePatch, NewDocument, StoredDocument, write_json};
+use tenantry_domain::filter::Filter;
+use tenantry_domain::projection::Projection;
+use utoipa::ToSchema;
+
+/// A document: any JSON object, with Extended JSON for what JSON has no form for.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Document, value_type = Object, example = json!({ "_id": "order-1", "status": "open", "total": 12.5 }))]
+pub struct Document(());
+
+/// Insert a document, or many: one to a line, answered line by line as they are stored.
+#[utoipa::path(post, path = "/v1/organizations/{organization}/collections/{collection}/documents",
+    operation_id = "insert_documents", tag = "Documents",
+    params(
+        ("organization" = String, Path, description = "Its id or identifier."),
+        ("collection" = String, Path, description = "Its name."),
+        ("outcomes" = Option<String>, Query,
+            description = "Of many documents: `refused` answers the lines that were not stored, and the last; `all` is \
+                the default."),
+        ("Idempotency-Key" = Option<String>, Header,
+            description = "Send the same key to insert nothing twice. Of many documents, those are told apart by their \
+                lines.")),
+    request_body(content((Document = "application/json"), (Document = "application/x-ndjson"))),
+    responses(
+        (status = 201, description = "The document.", body = Document),
+        (status = 200, description = "A line for each line that is not empty, in their order, and at last how many there \
+            were. Without that last line something was cut off: of lines that have no answer nothing is known.",
+            body = InsertAnswer, content_type = "application/x-ndjson")))]
+pub async fn insert_documents(
+    State(http): State<Arc<Http>>,
+    Own(tenant): Own<Write>,
+    InCollection(collection): InCollection,
+    QueryFields(mut query): QueryFields,
+    headers: HeaderMap,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let media_type = media_type(&headers);
+    if !bulk::MEDIA_TYPES.contains(&media_type.as_str()) {
+        query.refuse_unknown();
+        query.finish()?;
+        let body = DocumentBody::from_request(request, &http).await?;
+        return insert_document(&http, tenant, collection, &headers, body).await;
+    }
+    let outcomes = query.optional("outcomes", str::parse).unwrap_or_default();
+    query.refuse_unknown();
+    query.finish()?;
+    bulk::insert(http, tenant, collection, &headers, outcomes, request.into_body()).await
+}
+
+async fn insert_document(
+    http: &Arc<Http>,
+    tenant: Tenant<Write>,
+    collection: CollectionName,
+    headers: &HeaderMap,
+    body: DocumentBody,
+) -> Result<Response, Refusal> {
+    let (scope, work) = (tenant.scope(), Arc::clone(http));
+    let request = [format!("POST {collection}/documents\n").as_bytes(), &body.0].concat();
+    idempotency::once(http, headers, &scope, &request, move |id| async move {
+        let document = read_document(&work, &body)?;
+        let id = id.map(|id| DocumentId::of_object_id(*id.as_bytes()));
+        let made = work.app.insert_document(&tenant, &collection, document, id).await?;
+        let of = collections::path(tenant.organization(), &collection);
+        let id = made.id().map(|id| encoded(&id.to_string())).unwrap_or_default();
+        Ok(with_location(answer(StatusCode::CREATED, &made), &format!("{of}/documents/{id}")))
+    })
+    .await
+}
+
+/// Get a document.
+#[utoipa::path(get, path = "/v1/organizations/{organization}/collections/{collection}/documents/{document}",
+    operation_id = "get_document", tag = "Documents",
+    params(
+        ("organization" = String, Path, description = "Its id or identifier."),
+        ("collection" = String, Path, description = "Its name."),
+        ("document" = String, Path,
+            description = "Its `_id`: 24 hexadecimal digits are an ObjectId, text after `~` is JSON, all else is a string."),
+        ("If-None-Match" = Option<String>, Header, description = "The `ETag` of what you have, to get nothing again.")),
+    responses(
+        (status = 200, description = "The document.", body = Document),
+        (status = 304, description = "You have it.")))]
+pub async fn get_document(
+    State(http): State<Arc<Http>>,
+    Own(tenant): Own<Read>,
+    InCollection(collection): InCollection,
+    WithId(id): WithId,
+    known: IfNoneMatch,
+) -> Result<Response, Refusal> {
+    let document = http.app.get_document(&tenant, &collection, &id).await?;
+    if known.has(document.revision) {
+        return Ok(with_etag(StatusCode::NOT_MODIFIED.into_response(), &document));
+    }
+    Ok(answer(StatusCode::OK, &document))
+}
+
+/// Put a document in place of the one that is there.
+#[utoipa::path(put, path = "/v1/organizations/{organization}/collections/{collection}/documents/{document}",
+    operation_id = "replace_document", tag = "Documents",
+    params(
+        ("organization" = String, Path, description = "Its id or identifier."),
+        ("collection" = String, Path, description = "Its name."),
+        ("document" = String, Path,
+            description = "Its `_id`: 24 hexadecimal digits are an ObjectId, text after `~` is JSON, all else is a string."),
+        ("If-Match" = Option<String>, Header, description = "Its `ETag`, to replace no later revision.")),
+    request_body = Document,
+    responses((status = 200, description = "The document.", body = Document)))]
+pub async fn replace_document(
+    State(http): State<Arc<Http>>,
+    Own(tenant): Own<Write>,
+    InCollection(collection): InCollection,
+    WithId(id): WithId,
+    IfRevision(expected): IfRevision,
+    body: DocumentBody,
+) -> Result<Response, Refusal> {
+    let document = read_document(&http, &body)?;
+    let document = http.app.replace_document(&tenant, &collection, &id, &expected, document).await?;
+    Ok(answer(StatusCode::OK, &document))
+}
+
+/// Change a document by a JSON merge patch (RFC 7396): null removes a field.
+#[utoipa::path(patch, path = "/v1/organizations/{organization}/collections/{collection}/documents/{document}",
+    operation_id = "patch_document", tag = "Documents",
+    params(
+        ("organization" = String, Path, description = "Its id or identifier."),
+        ("collection" = String, Path, description = "Its name."),
+        ("document" = String, Path,
+            description = "Its `_id`: 24 hexadecimal digits are an ObjectId, text after `~` is JSON, all else is a string."),
+        ("If-Match" = Option<String>, Header, description = "Its `ETag`, to change no later revision.")),
+    request_body(content((Document = "application/merge-patch+json"), (Document = "application/json"))),
+    responses((status = 200, description = "The document.", body = Document)))]
+pub async fn patch_document(
+    State(http): State<Arc<Http>>,
+    Own(tenant): Own<Write>,
+    InCollection(collection): InCollection,
+    WithId(id): WithId,
+    IfRevision(expected): IfRevision,
+    body: DocumentBody,
+) -> Result<Response, Refusal> {
+    let patch = MergePatch::parse(body.text()?)?;
+    let document = http.app.patch_document(&tenant, &collection, &id, &expected, &patch).await?;
+    Ok(answer(StatusCode::OK, &document))
+}
+
+/// Delete a document.
+#[utoipa::path(delete, path = "/v1/organizations/{organization}/collections/{collection}/documents/{document}",
+    operation_id = "delete_document", tag = "Documents",
+    params(
+        ("organization" = String, Path, description = "Its id or identifier."),
+        ("collection" = String, Path, description = "Its name."),
+        ("document" = String, Path,
+            description = "Its `_id`: 24 hexadecimal digits are an ObjectId, text after `~` is JSON, all else is a string."),
+        ("If-Match" = Option<String>, Header, description = "Its `ETag`, to delete no later revision.")),
+    responses((status = 204, description = "It is gone.")))]
+pub async fn delete_document(
+    State(http): State<Arc<Http>>,
+    Own(tenant): Own<Write>,
+    InCollection(collection): InCollection,
+    WithId(id): WithId,
+    IfRevision(expected): IfRevision,
+) -> Result<Response, Refusal> {
+    http.app.delete_document(&tenant, &collection, &id, &expected).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// What a round of deletes came to.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DeletedDocuments {
+    /// How many documents are gone.
+    pub deleted: u64,
+    /// Whether there may be others that match: then send the request again.
+    pub more: bool,
+}
+
+/// Delete the documents that match a filter: all of them, or as many as are found in the time a query may take.
+#[utoipa::path(delete, path = "/v1/organizations/{organization}/collections/{collection}/documents",
+    operation_id = "delete_documents", tag = "Documents",
+    params(
+        ("organization" = String, Path, description = "Its id or identifier."),
+        ("collection" = String, Path, description = "Its name."),
+        ("filter" = String, Query, description = "Which documents, in MongoDB's filter language; `{}` is all.")),
+    responses((status = 200, description = "What was deleted.", body = DeletedDocuments)))]
+pub async fn delete_documents(
+    State(http): State<Arc<Http>>,
+    Own(tenant): Own<Write>,
+    InCollection(collection): InCollection,
+    QueryFields(mut query): QueryFields,
+) -> Result<Response, Refusal> {
+    let text = query.text("filter");
+    let filter = text.and_then(|text| query.take(Filter::parse(&text, "?filter")));
+    query.refuse_unknown();
+    let filter = query.finish_with(filter)?;
+    let deleted = http.app.delete_documents(&tenant, &collection, &filter).await?;
+    Ok(json(StatusCode::OK, &DeletedDocuments { deleted: deleted.documents, more: deleted.more }))
+}
+
+fn read_document(http: &Http, body: &DocumentBody) -> Result<NewDocument> {
+    NewDocument::parse(body.text()?, http.app.policy().document_max_bytes)
+}
+
+/// A document as an answer, with its `ETag`.
+fn answer(status: StatusCode, document: &StoredDocument) -> Response {
+    let mut json = Vec::with_capacity(document.body.as_bytes().len() + 64);
+    write(document, &Projection::default(), &mut json);
+    with_etag(json_text(status, json), document)
+}
+
+/// Appends what is shown of `document` to `out`.
+fn write(document: &StoredDocument, projection: &Projection, out: &mut Vec<u8>) {
+    write_json(&projection.apply(&document.body), out);
+}
+
+fn with_etag(mut response: Response, document: &StoredDocument) -> Response {
+    if let Some(tag) = revision_etag(document.revision) {
+        response.headers_mut().insert(header::ETAG, tag);
+    }
+    response
+}
+
+/// The media type of documents that are one to a line.
+const NDJSON: HeaderValue = HeaderValue::from_static("application/x-ndjson");

@@ -1,0 +1,214 @@
+//! Pages and counts of documents that match a filter.
+//!
+//! What a newcomer gets wrong: the same query stands in a URL as text and in a body as JSON. There the filter is taken
+//! as it was sent, for the order of its members may mean something.
+
+use crate::http::Http;
+use crate::http::caller::Own;
+use crate::http::extract::{DocumentBody, QueryFields};
+use crate::http::fields::Fields;
+use crate::http::problem::Refusal;
+use crate::http::representation::{json, json_text};
+use crate::http::segment::InCollection;
+use crate::telemetry::DOCUMENT_FULL_SCANS;
+use axum::extract::State;
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::response::Response;
+use serde::Serialize;
+use std::sync::Arc;
+use tenantry_domain::Result;
+use tenantry_domain::app::documents::{DocumentPage, PageRequest};
+use tenantry_domain::app::tenant::{Read, Tenant};
+use tenantry_domain::collection::CollectionName;
+use tenantry_domain::filter::Filter;
+use tenantry_domain::page::PageLimit;
+use tenantry_domain::projection::Projection;
+use tenantry_domain::sort::Sort;
+use utoipa::ToSchema;
+
+/// Says how many documents a query had to look at, where those were many.
+pub const FULL_SCAN: HeaderName = HeaderName::from_static("full-scan");
+
+/// A slice of the documents that match.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = DocumentPage)]
+pub struct DocumentPageBody {
+    /// In the order of the query. There may be fewer than `limit` of them and others after them.
+    #[schema(value_type = Vec<super::Document>)]
+    pub items: Vec<super::Document>,
+    /// Pass it as `cursor` for the next page of the same query; null on the last.
+    pub next_cursor: Option<String>,
+    /// The revision of each, if they were asked for: its `ETag` without the quotes.
+    #[schema(required = false, value_type = Vec<String>)]
+    pub revisions: Option<Vec<String>>,
+}
+
+/// How many documents match.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DocumentCount {
+    /// The number, exactly.
+    pub count: u64,
+}
+
+/// List the documents of a collection that match a filter.
+#[utoipa::path(get, path = "/v1/organizations/{organization}/collections/{collection}/documents",
+    operation_id = "list_documents", tag = "Documents",
+    params(
+        ("organization" = String, Path, description = "Its id or identifier."),
+        ("collection" = String, Path, description = "Its name."),
+        ("filter" = Option<String>, Query, description = "Which documents, in MongoDB's filter language; all by default."),
+        ("sort" = Option<String>, Query,
+            description = "Up to 3 paths joined by commas, `-` before those that go down; the `_id` ends every order."),
+        ("fields" = Option<String>, Query,
+            description = "The paths to show, joined by commas, or each with `-` before it, those to leave out."),
+        ("limit" = Option<u32>, Query, description = "Items of a page, 1 to 200; 50 by default."),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before."),
+        ("revisions" = Option<bool>, Query, description = "`true`: also the revision of each.")),
+    responses((status = 200, description = "A page of documents. `Full-Scan` says how many had to be looked at, if they \
+        were many and no index spared that.", body = DocumentPageBody)))]
+pub async fn list_documents(
+    State(http): State<Arc<Http>>,
+    Own(tenant): Own<Read>,
+    InCollection(collection): InCollection,
+    QueryFields(mut fields): QueryFields,
+) -> Result<Response, Refusal> {
+    let filter = fields.optional("filter", |text| Ok::<_, String>(text.to_owned()));
+    let query = Query::read(fields, filter.as_deref(), ("?filter", "?cursor"))?;
+    query.answer(&http, &tenant, &collection).await
+}
+
+/// A query, where a URL would be too short for it.
+#[derive(Debug, ToSchema)]
+pub struct QueryBody {
+    /// Which documents, in MongoDB's filter language; all by default.
+    #[schema(required = false, value_type = Object, example = json!({ "status": { "$in": ["open", "held"] } }))]
+    pub filter: (),
+    /// Up to 3 paths joined by commas, `-` before those that go down; the `_id` ends every order.
+    #[schema(required = false, example = "-placed")]
+    pub sort: Option<String>,
+    /// The paths to show, joined by commas, or each with `-` before it, those to leave out.
+    #[schema(required = false, example = "status,total")]
+    pub fields: Option<String>,
+    /// Items of a page, 1 to 200; 50 by default.
+    #[schema(required = false)]
+    pub limit: Option<u32>,
+    /// `next_cursor` of the page before.
+    #[schema(required = false)]
+    pub cursor: Option<String>,
+    /// Whether to tell the revision of each, too.
+    #[schema(required = false)]
+    pub revisions: Option<bool>,
+}
+
+/// List the documents of a collection that match a filter which is too long for a URL.
+#[utoipa::path(post, path = "/v1/organizations/{organization}/collections/{collection}/query",
+    operation_id = "query_documents", tag = "Documents",
+    params(
+        ("organization" = String, Path, description = "Its id or identifier."),
+        ("collection" = String, Path, description = "Its name.")),
+    request_body = QueryBody,
+    responses((status = 200, description = "A page of documents. `Full-Scan` says how many had to be looked at, if they \
+        were many and no index spared that.", body = DocumentPageBody)))]
+pub async fn query_documents(
+    State(http): State<Arc<Http>>,
+    Own(tenant): Own<Read>,
+    InCollection(collection): InCollection,
+    body: DocumentBody,
+) -> Result<Response, Refusal> {
+    let (fields, filter) = Fields::of_json_with(&body.0, "filter")?;
+    let query = Query::read(fields, filter.as_deref(), ("/filter", "/cursor"))?;
+    query.answer(&http, &tenant, &collection).await
+}
+
+/// Count the documents of a collection that match a filter.
+#[utoipa::path(get, path = "/v1/organizations/{organization}/collections/{collection}/count",
+    operation_id = "count_documents", tag = "Documents",
+    params(
+        ("organization" = String, Path, description = "Its id or identifier."),
+        ("collection" = String, Path, description = "Its name."),
+        ("filter" = Option<String>, Query, description = "Which documents, in MongoDB's filter language; all by default.")),
+    responses((status = 200, description = "How many. `Full-Scan` says how many had to be looked at, if they were many \
+        and no index spared that.", body = DocumentCount)))]
+pub async fn count_documents(
+    State(http): State<Arc<Http>>,
+    Own(tenant): Own<Read>,
+    InCollection(collection): InCollection,
+    QueryFields(mut fields): QueryFields,
+) -> Result<Response, Refusal> {
+    let text = fields.optional("filter", |text| Ok::<_, String>(text.to_owned()));
+    let filter = text.and_then(|text| fields.take(Filter::parse(&text, "?filter"))).unwrap_or_default();
+    fields.refuse_unknown();
+    fields.finish()?;
+    let counted = http.app.count_documents(&tenant, &collection, &filter).await?;
+    let answer = json(StatusCode::OK, &DocumentCount { count: counted.documents });
+    Ok(with_scan(&http, answer, counted.scanned))
+}
+
+/// A query, and how its answer looks.
+struct Query {
+    page: PageRequest,
+    projection: Projection,
+    with_revisions: bool,
+}
+
+impl Query {
+    /// Reads what `fields` has beside the filter; `at` is where the request has the filter, and the cursor.
+    fn read(mut fields: Fields, filter: Option<&str>, at: (&str, &'static str)) -> Result<Self> {
+        let filter = filter.and_then(|text| fields.take(Filter::parse(text, at.0)));
+        let query = Self {
+            page: PageRequest {
+                filter: filter.unwrap_or_default(),
+                sort: fields.optional("sort", Sort::parse).unwrap_or_default(),
+                limit: fields.numeric("limit", PageLimit::parse).unwrap_or_default(),
+                cursor: fields.optional("cursor", |text| Ok::<_, String>(text.to_owned())),
+                cursor_at: at.1,
+            },
+            projection: fields.optional("fields", Projection::parse).unwrap_or_default(),
+            with_revisions: fields.flag("revisions").unwrap_or(false),
+        };
+        fields.refuse_unknown();
+        fields.finish()?;
+        Ok(query)
+    }
+
+    async fn answer(
+        self,
+        http: &Http,
+        tenant: &Tenant<Read>,
+        collection: &CollectionName,
+    ) -> Result<Response, Refusal> {
+        let page = http.app.find_documents(tenant, collection, self.page).await?;
+        let body = write_page(&page, &self.projection, self.with_revisions);
+        Ok(with_scan(http, json_text(StatusCode::OK, body), page.scanned))
+    }
+}
+
+/// A [`DocumentPageBody`], straight into bytes.
+fn write_page(page: &DocumentPage, projection: &Projection, with_revisions: bool) -> Vec<u8> {
+    let mut out = b"{\"items\":[".to_vec();
+    for (number, document) in page.documents.iter().enumerate() {
+        if number > 0 {
+            out.push(b',');
+        }
+        super::write(document, projection, &mut out);
+    }
+    // A cursor and a revision are plain text: nothing in them needs escaping.
+    let cursor = page.next_cursor.as_ref().map_or("null".to_owned(), |cursor| format!("\"{cursor}\""));
+    out.extend(format!("],\"next_cursor\":{cursor}").as_bytes());
+    if with_revisions {
+        let revisions: Vec<String> =
+            page.documents.iter().map(|document| format!("\"{}\"", document.revision)).collect();
+        out.extend(format!(",\"revisions\":[{}]", revisions.join(",")).as_bytes());
+    }
+    out.push(b'}');
+    out
+}
+
+/// `response`, which says if there were many documents to look at.
+fn with_scan(http: &Http, mut response: Response, scanned: Option<u64>) -> Response {
+    if let Some(scanned) = scanned.filter(|scanned| *scanned > http.settings.full_scan_notice) {
+        metrics::counter!(DOCUMENT_FULL_SCANS).increment(1);
+        response.headers_mut().insert(FULL_SCAN, HeaderValue::from(scanned));
+    }
+    response
+}

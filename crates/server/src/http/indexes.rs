@@ -1,0 +1,153 @@
+//! Indexes of a collection.
+//!
+//! What a newcomer gets wrong: an index that is still being made is not there yet; 202 says where it will be.
+
+use super::Http;
+use super::caller::Own;
+use super::collections;
+use super::extract::JsonBody;
+use super::problem::Refusal;
+use super::representation::{json, with_location};
+use super::segment::{InCollection, WithIndex, encoded};
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use std::sync::Arc;
+use tenantry_domain::Result;
+use tenantry_domain::app::collections::Built;
+use tenantry_domain::app::tenant::{Read, Shape};
+use tenantry_domain::index::{Index, IndexName};
+use utoipa::ToSchema;
+
+/// An index.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Index)]
+pub struct IndexBody {
+    /// Its name.
+    #[schema(example = "status_1_placed_-1")]
+    pub name: String,
+    /// Its paths, `-` before those that go down.
+    #[schema(example = "status,-placed")]
+    pub keys: String,
+    /// Whether no two documents may have a common entry.
+    pub unique: bool,
+}
+
+impl From<&Index> for IndexBody {
+    fn from(index: &Index) -> Self {
+        Self { name: index.name.to_string(), keys: index.keys_text(), unique: index.unique }
+    }
+}
+
+/// The indexes of a collection. There are few, so that they are one page.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct IndexList {
+    /// In the order of their names, without that on the `_id`.
+    pub items: Vec<IndexBody>,
+}
+
+/// List the indexes of a collection, in the order of their names.
+#[utoipa::path(get, path = "/v1/organizations/{organization}/collections/{collection}/indexes",
+    operation_id = "list_indexes", tag = "Collections",
+    params(
+        ("organization" = String, Path, description = "Its id or identifier."),
+        ("collection" = String, Path, description = "Its name.")),
+    responses((status = 200, description = "All of them.", body = IndexList)))]
+pub async fn list_indexes(
+    State(http): State<Arc<Http>>,
+    Own(tenant): Own<Read>,
+    InCollection(collection): InCollection,
+) -> Result<Response, Refusal> {
+    let indexes = http.app.list_indexes(&tenant, &collection).await?;
+    Ok(json(StatusCode::OK, &IndexList { items: indexes.iter().map(IndexBody::from).collect() }))
+}
+
+/// What makes an index.
+#[derive(Debug, ToSchema)]
+pub struct NewIndex {
+    /// 1 to 8 paths joined by commas, `-` before those that go down.
+    #[schema(example = "status,-placed")]
+    pub keys: String,
+    /// Whether no two documents may have a common entry; a missing field is one, too.
+    #[schema(required = false)]
+    pub unique: Option<bool>,
+    /// Its name, if not one that follows from the keys.
+    #[schema(required = false)]
+    pub name: Option<String>,
+}
+
+/// Create an index: admins. The same request again finds the same index.
+#[utoipa::path(post, path = "/v1/organizations/{organization}/collections/{collection}/indexes",
+    operation_id = "create_index", tag = "Collections",
+    params(
+        ("organization" = String, Path, description = "Its id or identifier."),
+        ("collection" = String, Path, description = "Its name.")),
+    request_body = NewIndex,
+    responses(
+        (status = 201, description = "The index; it serves.", body = IndexBody),
+        (status = 200, description = "The index; it was there already, the same.", body = IndexBody),
+        (status = 202, description = "It is still being made; once it serves, it is at `Location`. If that cannot be, \
+            it never is.", body = IndexBody)))]
+pub async fn create_index(
+    State(http): State<Arc<Http>>,
+    Own(tenant): Own<Shape>,
+    InCollection(collection): InCollection,
+    body: JsonBody,
+) -> Result<Response, Refusal> {
+    let index = read_index(&body)?;
+    let status = match http.app.create_index(&tenant, &collection, &index).await? {
+        Built::New => StatusCode::CREATED,
+        Built::Exists => StatusCode::OK,
+        Built::Later => StatusCode::ACCEPTED,
+    };
+    let of = collections::path(tenant.organization(), &collection);
+    let path = format!("{of}/indexes/{}", encoded(index.name.as_str()));
+    Ok(with_location(json(status, &IndexBody::from(&index)), &path))
+}
+
+fn read_index(body: &JsonBody) -> Result<Index> {
+    let mut fields = body.fields()?;
+    let keys = fields.text("keys");
+    let name = fields.optional("name", IndexName::parse);
+    let unique = fields.flag("unique").unwrap_or(false);
+    let index = keys.and_then(|keys| fields.take(Index::parse(name, &keys, unique)));
+    fields.refuse_unknown();
+    fields.finish_with(index)
+}
+
+/// Get an index.
+#[utoipa::path(get, path = "/v1/organizations/{organization}/collections/{collection}/indexes/{index}",
+    operation_id = "get_index", tag = "Collections",
+    params(
+        ("organization" = String, Path, description = "Its id or identifier."),
+        ("collection" = String, Path, description = "Its name."),
+        ("index" = String, Path, description = "Its name.")),
+    responses((status = 200, description = "The index.", body = IndexBody)))]
+pub async fn get_index(
+    State(http): State<Arc<Http>>,
+    Own(tenant): Own<Read>,
+    InCollection(collection): InCollection,
+    WithIndex(name): WithIndex,
+) -> Result<Response, Refusal> {
+    let index = http.app.get_index(&tenant, &collection, &name).await?;
+    Ok(json(StatusCode::OK, &IndexBody::from(&index)))
+}
+
+/// Drop an index: admins. No document changes.
+#[utoipa::path(delete, path = "/v1/organizations/{organization}/collections/{collection}/indexes/{index}",
+    operation_id = "delete_index", tag = "Collections",
+    params(
+        ("organization" = String, Path, description = "Its id or identifier."),
+        ("collection" = String, Path, description = "Its name."),
+        ("index" = String, Path, description = "Its name.")),
+    responses((status = 204, description = "It is gone.")))]
+pub async fn delete_index(
+    State(http): State<Arc<Http>>,
+    Own(tenant): Own<Shape>,
+    InCollection(collection): InCollection,
+    WithIndex(name): WithIndex,
+) -> Result<Response, Refusal> {
+    http.app.delete_index(&tenant, &collection, &name).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}

@@ -1,0 +1,86 @@
+//! How much an organization has, and how much it may have.
+
+use super::Http;
+use super::caller::Own;
+use super::fields::Fields;
+use super::problem::Refusal;
+use super::representation::json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Serialize;
+use std::sync::Arc;
+use tenantry_domain::app::tenant::Read;
+use tenantry_domain::organization::{Quota, QuotaChange};
+use utoipa::ToSchema;
+
+/// How much an organization may have at most; what is null is not limited.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Quota)]
+pub struct QuotaBody {
+    /// Documents, in all its collections.
+    #[schema(example = 100_000)]
+    pub documents: Option<u64>,
+    /// Bytes of these as BSON.
+    pub bytes: Option<u64>,
+    /// Collections, with the one called `documents`.
+    pub collections: Option<u64>,
+}
+
+impl From<Quota> for QuotaBody {
+    fn from(quota: Quota) -> Self {
+        Self { documents: quota.documents, bytes: quota.bytes, collections: quota.collections }
+    }
+}
+
+/// Another quota: what is absent stays, what is null is not limited any more. At most 2^53 of anything.
+#[derive(Debug, ToSchema)]
+pub struct QuotaPatch {
+    /// Documents, in all its collections.
+    #[schema(required = false, example = 100_000)]
+    pub documents: Option<u64>,
+    /// Bytes of these as BSON.
+    #[schema(required = false)]
+    pub bytes: Option<u64>,
+    /// Collections, with the one called `documents`.
+    #[schema(required = false)]
+    pub collections: Option<u64>,
+}
+
+/// Reads a [`QuotaPatch`].
+pub fn read_quota(fields: &mut Fields) -> QuotaChange {
+    QuotaChange {
+        documents: fields.limit("documents"),
+        bytes: fields.limit("bytes"),
+        collections: fields.limit("collections"),
+    }
+}
+
+/// How much an organization has.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Usage)]
+pub struct UsageBody {
+    /// Documents, in all its collections.
+    pub documents: u64,
+    /// Bytes of these as BSON.
+    pub bytes: u64,
+    /// Collections, with the one called `documents`.
+    pub collections: u64,
+    /// How much it may have.
+    pub quota: QuotaBody,
+}
+
+/// See how much of its quota an organization uses.
+#[utoipa::path(get, path = "/v1/organizations/{organization}/usage", operation_id = "get_usage", tag = "Collections",
+    params(("organization" = String, Path, description = "Its id or identifier.")),
+    responses((status = 200, description = "What it has and may have.", body = UsageBody)))]
+pub async fn get_usage(State(http): State<Arc<Http>>, Own(tenant): Own<Read>) -> Result<Response, Refusal> {
+    let usage = http.app.get_usage(&tenant).await?;
+    let body = UsageBody {
+        documents: usage.documents,
+        bytes: usage.bytes,
+        collections: usage.collections,
+        quota: tenant.organization().quota.into(),
+    };
+    Ok(json(StatusCode::OK, &body))
+}

@@ -1,0 +1,99 @@
+//! `ETag`, `If-Match`, `If-None-Match` of documents: a change meets the revision that its caller has seen, or none.
+
+use crate::support::app::App;
+use crate::support::given::{Organization, organization};
+use serde_json::json;
+use std::collections::BTreeMap;
+use tokio::task::JoinSet;
+
+/// A document; its path and its tag.
+async fn document(acme: &Organization) -> (String, String) {
+    let answer = acme.owner.post(&acme.documents(), &json!({ "_id": "d", "n": 0 })).await;
+    (answer.header("location").to_owned(), answer.header("etag").to_owned())
+}
+
+#[tokio::test]
+async fn a_change_of_another_revision_than_was_seen_is_refused() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    let (path, first) = document(&acme).await;
+    let second = acme.owner.patch(&path, &json!({ "n": 1 })).await.header("etag").to_owned();
+    let seeing = |tags: &str| acme.owner.with_header("if-match", tags);
+
+    for tags in
+        [first.clone(), "\"1\"".into(), "\"x\"".into(), format!("W/{second}"), format!("{first}, \"2\"")]
+    {
+        seeing(&tags).put(&path, &json!({ "n": 9 })).await.refused("version_mismatch");
+        seeing(&tags).patch(&path, &json!({ "n": 9 })).await.refused("version_mismatch");
+        seeing(&tags).delete(&path).await.refused("version_mismatch");
+    }
+    assert_eq!(acme.owner.get(&path).await.ok()["n"], 1);
+    let third = seeing(&second).put(&path, &json!({ "n": 2 })).await;
+    assert_eq!(third.status, 200, "{third}");
+    let fourth = seeing(&format!("\"1\", {}", third.header("etag"))).patch(&path, &json!({ "n": 3 })).await;
+    assert_eq!(fourth.status, 200, "{fourth}");
+    seeing("*").patch(&path, &json!({ "n": 4 })).await.ok();
+    seeing(fourth.header("etag")).delete(&path).await.refused("version_mismatch");
+    seeing("*").delete(&path).await.done();
+    seeing(&second).put(&path, &json!({})).await.refused("document_not_found");
+
+    // One that comes again under the same id has no revision that the other had.
+    app.clock.advance(std::time::Duration::from_secs(1));
+    let (_, again) = document(&acme).await;
+    assert!(![first, second, third.header("etag").into(), fourth.header("etag").into()].contains(&again));
+}
+
+#[tokio::test]
+async fn what_the_caller_has_is_not_sent_again() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    let (path, tag) = document(&acme).await;
+    let having = |tags: &str| acme.owner.with_header("if-none-match", tags);
+    for tags in [tag.clone(), format!("W/{tag}"), format!("\"1\", {tag}"), "*".into()] {
+        let answer = having(&tags).get(&path).await;
+        assert_eq!((answer.status.as_u16(), answer.text.as_str()), (304, ""), "{tags}");
+        assert_eq!(answer.header("etag"), tag);
+    }
+    acme.owner.patch(&path, &json!({ "n": 1 })).await.ok();
+    assert_eq!(having(&tag).get(&path).await.ok()["n"], 1);
+    acme.owner.delete(&path).await.done();
+    having("*").get(&path).await.refused("document_not_found");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_100_changes_of_one_revision_one_wins() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    let (path, tag) = document(&acme).await;
+    let mut changes = JoinSet::new();
+    for number in 1..=100 {
+        let (client, path) = (acme.owner.with_header("if-match", &tag), path.clone());
+        changes.spawn(async move {
+            let answer = client.patch(&path, &json!({ "n": number })).await;
+            (answer.status.as_u16(), number)
+        });
+    }
+    let mut outcomes = BTreeMap::new();
+    let mut winner = 0;
+    for (status, number) in changes.join_all().await {
+        *outcomes.entry(status).or_insert(0) += 1;
+        winner = if status == 200 { number } else { winner };
+    }
+    assert_eq!(outcomes, BTreeMap::from([(200, 1), (412, 99)]));
+    assert_eq!(acme.owner.get(&path).await.ok()["n"], winner);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_that_name_no_revision_all_happen() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    let (path, _) = document(&acme).await;
+    let mut changes = JoinSet::new();
+    for number in 0..8 {
+        let (client, path) = (acme.owner.clone(), path.clone());
+        changes
+            .spawn(async move { client.patch(&path, &json!({ format!("f{number}"): number })).await.ok() });
+    }
+    changes.join_all().await;
+    assert_eq!(acme.owner.get(&path).await.ok().as_object().unwrap().len(), 2 + 8);
+}

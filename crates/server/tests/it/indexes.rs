@@ -1,0 +1,75 @@
+//! Indexes of a collection.
+
+use crate::support::app::App;
+use crate::support::given::organization;
+use serde_json::json;
+
+#[tokio::test]
+async fn an_index_is_made_shown_and_dropped() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    let indexes = acme.about("indexes");
+    acme.store(&[json!({ "_id": 1, "a": 1 }), json!({ "_id": 2, "a": [2, 3] })]).await;
+    let made = acme.owner.post(&indexes, &json!({ "keys": "a,-b.c" })).await;
+    let path = format!("{indexes}/a_1_b.c_-1");
+    assert_eq!(made.header("location"), path);
+    let made = made.created();
+    assert_eq!(made, json!({ "name": "a_1_b.c_-1", "keys": "a,-b.c", "unique": false }));
+    assert_eq!(acme.owner.get(&path).await.ok(), made);
+    // The same again is the same.
+    assert_eq!(acme.owner.post(&indexes, &json!({ "keys": "a,-b.c", "unique": false })).await.ok(), made);
+
+    let named = json!({ "keys": "é", "unique": false, "name": "naïve" });
+    let answer = acme.owner.post(&indexes, &named).await;
+    assert_eq!(answer.header("location"), format!("{indexes}/na%C3%AFve"));
+    assert_eq!(answer.created(), named);
+    assert_eq!(acme.owner.get(&indexes).await.ok(), json!({ "items": [made, named] }));
+
+    acme.owner.delete(&path).await.done();
+    acme.owner.delete(&path).await.refused("index_not_found");
+    acme.owner.get(&path).await.refused("index_not_found");
+    assert_eq!(acme.owner.get(&indexes).await.ok(), json!({ "items": [named] }));
+}
+
+#[tokio::test]
+async fn a_unique_index_keeps_values_apart() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    let (indexes, documents) = (acme.about("indexes"), acme.documents());
+    acme.store(&[json!({ "_id": 1, "mail": "a" }), json!({ "_id": 2, "mail": "a" })]).await;
+    let unique = json!({ "keys": "mail", "unique": true });
+    acme.owner.post(&indexes, &unique).await.refused("unique_violation");
+    assert_eq!(acme.owner.get(&indexes).await.ok(), json!({ "items": [] }));
+    acme.owner.patch(&format!("{documents}/~2"), &json!({ "mail": "b" })).await.ok();
+    acme.owner.post(&indexes, &unique).await.created();
+
+    let refused =
+        acme.owner.post(&documents, &json!({ "_id": 3, "mail": "b" })).await.refused("unique_violation");
+    assert!(refused["detail"].as_str().unwrap().contains("mail_1"), "{refused}");
+    acme.owner.put(&format!("{documents}/~1"), &json!({ "mail": "b" })).await.refused("unique_violation");
+    acme.owner.patch(&format!("{documents}/~1"), &json!({ "mail": "b" })).await.refused("unique_violation");
+    acme.owner.post(&documents, &json!({ "_id": 3, "mail": "c" })).await.created();
+    assert_eq!(acme.owner.get(&format!("{documents}/~1")).await.ok()["mail"], "a");
+}
+
+#[tokio::test]
+async fn an_index_that_cannot_be_is_refused() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    let indexes = acme.about("indexes");
+    acme.store(&[json!({ "_id": 1, "x": [1], "y": [2] })]).await;
+    acme.owner.post(&indexes, &json!({ "keys": "a", "name": "mine" })).await.created();
+    for other in [
+        json!({ "keys": "b", "name": "mine" }),
+        json!({ "keys": "a", "name": "mine", "unique": true }),
+        json!({ "keys": "a" }),
+    ] {
+        acme.owner.post(&indexes, &other).await.refused("index_exists");
+    }
+    acme.owner.post(&indexes, &json!({ "keys": "x,y" })).await.refused_fields(&["/keys"]);
+    assert_eq!(acme.owner.get(&indexes).await.ok()["items"].as_array().unwrap().len(), 1);
+    for number in 1..32 {
+        acme.owner.post(&indexes, &json!({ "keys": format!("f{number}") })).await.created();
+    }
+    acme.owner.post(&indexes, &json!({ "keys": "one.more" })).await.refused("too_many_indexes");
+}

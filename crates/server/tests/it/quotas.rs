@@ -1,0 +1,116 @@
+//! Quotas: how much an organization may have. The operator says so; nobody gets past it, however many try at once.
+
+use crate::support::app::App;
+use crate::support::client::Client;
+use crate::support::given::{Organization, insert_lines, organization};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use tokio::task::JoinSet;
+
+async fn set(app: &App, acme: &Organization, quota: Value) -> Value {
+    app.operator().patch(&acme.path(), &json!({ "quota": quota })).await.ok()["quota"].take()
+}
+
+async fn usage(client: &Client, acme: &Organization) -> Value {
+    client.get(&format!("{}/usage", acme.path())).await.ok()
+}
+
+#[tokio::test]
+async fn the_operator_sets_a_quota_and_members_see_it_with_what_they_have() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    let unlimited = json!({ "documents": null, "bytes": null, "collections": null });
+    assert_eq!(acme.owner.get(&acme.path()).await.ok()["quota"], unlimited);
+    let quota = set(&app, &acme, json!({ "documents": 1000, "collections": 10 })).await;
+    assert_eq!(quota, json!({ "documents": 1000, "bytes": null, "collections": 10 }));
+    let quota = set(&app, &acme, json!({ "bytes": 1_u64 << 53, "documents": null })).await;
+    assert_eq!(quota, json!({ "documents": null, "bytes": 1_u64 << 53, "collections": 10 }));
+    assert_eq!(set(&app, &acme, json!({})).await, quota);
+
+    acme.store(&[json!({ "_id": 1 }), json!({ "_id": 2 })]).await;
+    acme.owner.post(&acme.collections(), &json!({ "name": "more" })).await.created();
+    insta::assert_json_snapshot!(usage(&acme.owner, &acme).await, @r#"
+    {
+      "bytes": 28,
+      "collections": 2,
+      "documents": 2,
+      "quota": {
+        "bytes": 9007199254740992,
+        "collections": 10,
+        "documents": null
+      }
+    }
+    "#);
+    acme.owner.patch(&acme.path(), &json!({ "quota": { "bytes": null } })).await.refused("operator_only");
+    let app = app.restart().await;
+    assert_eq!(app.operator().get(&acme.path()).await.ok()["quota"], quota);
+}
+
+#[tokio::test]
+async fn what_goes_beyond_a_quota_is_refused_and_what_goes_makes_room() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    let documents = acme.documents();
+    set(&app, &acme, json!({ "documents": 3, "bytes": 200, "collections": 2 })).await;
+    acme.owner.post(&acme.collections(), &json!({ "name": "more" })).await.created();
+    acme.owner.post(&acme.collections(), &json!({ "name": "most" })).await.refused("quota_exceeded");
+
+    let lines: String = (0..5).map(|number| format!("{{\"_id\":{number}}}\n")).collect();
+    let answer = insert_lines(&acme.owner, &documents, &lines).await;
+    let codes: Vec<_> =
+        answer.lines()[..5].iter().map(|line| line["code"].as_str().map(str::to_owned)).collect();
+    assert_eq!(codes.iter().filter(|code| code.is_none()).count(), 3, "{answer}");
+    assert!(codes.iter().flatten().all(|code| code == "quota_exceeded"), "{answer}");
+    let refused = acme.owner.post(&documents, &json!({ "_id": 9 })).await.refused("quota_exceeded");
+    assert!(refused["detail"].as_str().unwrap().contains("document"), "{refused}");
+
+    // Bytes count for changes, too.
+    let path = format!("{documents}/~0");
+    acme.owner.patch(&path, &json!({ "text": "x".repeat(200) })).await.refused("quota_exceeded");
+    acme.owner.put(&path, &json!({ "text": "x".repeat(200) })).await.refused("quota_exceeded");
+    acme.owner.patch(&path, &json!({ "text": "x".repeat(100) })).await.ok();
+    acme.owner.delete(&path).await.done();
+    acme.owner.post(&documents, &json!({ "_id": 9 })).await.created();
+    acme.owner.delete(&format!("{documents}?filter=%7B%7D")).await.ok();
+    acme.owner.delete(&format!("{}/more", acme.collections())).await.done();
+    acme.owner.post(&acme.collections(), &json!({ "name": "most" })).await.created();
+    let now = usage(&acme.owner, &acme).await;
+    assert_eq!((&now["documents"], &now["bytes"], &now["collections"]), (&json!(0), &json!(0), &json!(2)));
+}
+
+#[tokio::test]
+async fn less_than_there_is_takes_nothing_away() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    acme.store(&[json!({ "_id": 1, "a": "xx" }), json!({ "_id": 2 })]).await;
+    set(&app, &acme, json!({ "documents": 1, "bytes": 0, "collections": 0 })).await;
+    acme.owner.post(&acme.documents(), &json!({ "_id": 3 })).await.refused("quota_exceeded");
+    assert_eq!(acme.owner.get(&acme.about("count")).await.ok()["count"], 2);
+    // What does not grow is not refused.
+    let path = format!("{}/~1", acme.documents());
+    acme.owner.patch(&path, &json!({ "a": "yy" })).await.ok();
+    acme.owner.patch(&path, &json!({ "a": null })).await.ok();
+    acme.owner.delete(&path).await.done();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_100_writers_at_once_as_many_get_through_as_there_is_room_for() {
+    const ROOM: usize = 37;
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    acme.store(&[json!({ "_id": "first" })]).await;
+    set(&app, &acme, json!({ "documents": 1 + ROOM })).await;
+    let mut writers = JoinSet::new();
+    for number in 0..100 {
+        let (client, path) = (acme.owner.clone(), acme.documents());
+        writers.spawn(async move { client.post(&path, &json!({ "_id": number })).await.status.as_u16() });
+    }
+    let mut outcomes = BTreeMap::new();
+    for status in writers.join_all().await {
+        *outcomes.entry(status).or_insert(0) += 1;
+    }
+    assert_eq!(outcomes, BTreeMap::from([(201, ROOM), (403, 100 - ROOM)]));
+    let now = usage(&acme.owner, &acme).await;
+    assert_eq!((&now["documents"], &now["quota"]["documents"]), (&json!(1 + ROOM), &json!(1 + ROOM)));
+    assert_eq!(acme.owner.get(&acme.about("count")).await.ok()["count"], 1 + ROOM);
+}
