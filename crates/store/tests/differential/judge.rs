@@ -26,6 +26,16 @@ impl Judge {
         collection
     }
 
+    /// Removes the database, and those whose names begin so.
+    pub async fn end_with(self, prefix: &str) {
+        let client = self.database.client().clone();
+        let names = doc! { "name": { "$regex": format!("^{prefix}") } };
+        for name in client.list_database_names().filter(names).await.unwrap() {
+            client.database(&name).drop().await.unwrap();
+        }
+        self.end().await;
+    }
+
     /// Removes the database.
     pub async fn end(self) {
         self.database.drop().await.unwrap();

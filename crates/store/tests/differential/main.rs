@@ -1,5 +1,5 @@
 //! What the domain says of documents, held against a real MongoDB: which match a filter, how they sort, what a
-//! projection shows, which entries they make in an index.
+//! projection shows, which entries they make in an index. And whole engines, held against it in the same way.
 //!
 //! Documents and questions are random, and made to collide: few names, equal numbers of different types, arrays
 //! in arrays. MongoDB is the judge. A failed run is repeated with the seed it has printed: `TENANTRY_TEST_SEED=…`.
@@ -7,6 +7,9 @@
 #[cfg(feature = "mongodb")]
 #[cfg(test)]
 mod chance;
+#[cfg(feature = "mongodb")]
+#[cfg(test)]
+mod engines;
 #[cfg(feature = "mongodb")]
 #[cfg(test)]
 mod filters;

@@ -68,7 +68,11 @@ pub fn organizations() -> Vec<Organization> {
     let rename = Arguments::Rename {
         to: naming("Another"),
         credentials: Some((AccountId::from_bytes([6; 12]), credentials)),
-        settings: Settings { delete_protection: true, legal_hold: true },
+        settings: Settings {
+            delete_protection: true,
+            legal_hold: true,
+            quota: tenantry_domain::organization::Quota::default(),
+        },
     };
     [
         Arguments::Create { owner: Box::new(account()) },
