@@ -121,6 +121,12 @@ impl ReservedKey {
         Self(format!("namespace:{namespace}"))
     }
 
+    /// The visible name of a container that it keeps, if it keeps one.
+    #[must_use]
+    pub fn to_namespace(&self) -> Option<String> {
+        self.0.strip_prefix("namespace:").map(str::to_owned)
+    }
+
     /// The key as it is stored.
     #[must_use]
     pub fn as_str(&self) -> &str {

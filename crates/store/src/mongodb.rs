@@ -18,6 +18,7 @@ mod inspect;
 mod installation;
 mod operations;
 mod organizations;
+mod quota;
 mod requests;
 mod schema;
 mod sessions;
@@ -31,6 +32,7 @@ use crate::cached::Upstream;
 use crate::error::OpenError;
 use changes::Follower;
 use client::Server;
+use collections::{Identities, KnownIndexes};
 use document::{decode, integer};
 use failure::Attempt;
 use mongodb::Collection;
@@ -69,6 +71,12 @@ pub(crate) struct MongoDb {
     max_namespaces: Option<u64>,
     share_when_full: bool,
     capacity: containers::capacity::Capacity,
+    usage: Collection<Document>,
+    identities: Identities,
+    indexes: KnownIndexes,
+    quotas: quota::Quotas,
+    /// Itself, for what goes on when nobody waits for it any more.
+    this: OnceLock<Weak<Self>>,
 }
 
 impl MongoDb {
@@ -93,8 +101,14 @@ impl MongoDb {
             max_namespaces: options.max_namespaces,
             share_when_full: options.share_when_full,
             capacity: containers::capacity::Capacity::default(),
+            usage: server.collection(schema::USAGE),
+            identities: Identities::default(),
+            indexes: KnownIndexes::default(),
+            quotas: quota::Quotas::default(),
+            this: OnceLock::new(),
             server,
         });
+        let _ = engine.this.set(Arc::downgrade(&engine));
         match engine.get_ready().await {
             Ok(()) => {}
             Err(Obstacle::Lasting(refusal)) => return Err(refusal),
@@ -154,10 +168,19 @@ impl MongoDb {
 
     /// Carries out a call, within the deadline, if the schema is what it should be.
     async fn call<T>(&self, call: impl IntoFuture<Output = mongodb::error::Result<T>>) -> Attempt<T> {
+        self.call_within(self.server.deadline(), call).await
+    }
+
+    /// The same within another deadline.
+    async fn call_within<T>(
+        &self,
+        time: Duration,
+        call: impl IntoFuture<Output = mongodb::error::Result<T>>,
+    ) -> Attempt<T> {
         if self.ready.get().is_none() {
             return Err(Error::unavailable("MongoDB could not be used since the start").into());
         }
-        self.server.within(call).await
+        self.server.within_time(time, call).await
     }
 
     /// The record that `filter` finds, if any.

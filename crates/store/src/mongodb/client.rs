@@ -129,12 +129,24 @@ impl Server {
         &self,
         call: impl IntoFuture<Output = mongodb::error::Result<T>>,
     ) -> Attempt<T> {
-        match timeout(self.deadline, call.into_future()).await {
+        self.within_time(self.deadline, call).await
+    }
+
+    /// The same with another deadline: for what may rightly take long.
+    pub(super) async fn within_time<T>(
+        &self,
+        time: Duration,
+        call: impl IntoFuture<Output = mongodb::error::Result<T>>,
+    ) -> Attempt<T> {
+        match timeout(time, call.into_future()).await {
             Ok(outcome) => Ok(outcome?),
-            Err(_) => {
-                Err(Error::unavailable(format!("no answer from MongoDB within {:?}", self.deadline)).into())
-            }
+            Err(_) => Err(Error::unavailable(format!("no answer from MongoDB within {time:?}")).into()),
         }
+    }
+
+    /// How long a call may take.
+    pub(super) const fn deadline(&self) -> Duration {
+        self.deadline
     }
 }
 

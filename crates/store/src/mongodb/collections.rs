@@ -1,46 +1,152 @@
 //! Collections of an organization and their indexes.
+//!
+//! In the placements `collection` and `database` they are collections and indexes of the server's; what is asked of
+//! one carries its UUID ([`command`]). In the placement `shared` the organization's container lists them ([`shared`]).
+//! What a newcomer gets wrong: programs of the organization's own make and drop collections and indexes, too, so no list
+//! of ours says what there is where the server can be asked.
+
+mod command;
+mod indexes;
+mod info;
+mod located;
+mod make;
+mod planned;
+mod shared;
+mod shared_indexes;
+
+pub(super) use command::{Amount, Command};
+pub(super) use located::{Identities, Located};
+pub(super) use planned::KnownIndexes;
+pub(super) use shared::Share;
 
 use super::MongoDb;
+use super::failure::Failure;
 use async_trait::async_trait;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use tenantry_domain::collection::CollectionName;
+use tenantry_domain::error::{Error, ErrorCode, Result};
 use tenantry_domain::index::{Index, IndexName};
-use tenantry_domain::organization::{Organization, Usage};
+use tenantry_domain::organization::{Organization, Placement, Usage};
 use tenantry_domain::store::{CollectionInfo, Collections, Inserted};
-use tenantry_domain::{Error, Result};
 
-fn missing<T>() -> Result<T> {
-    Err(Error::internal("not built yet"))
-}
+/// Collections that are asked about at the same time.
+const AT_ONCE: usize = 8;
 
 #[async_trait]
 impl Collections for MongoDb {
     async fn list_collections(
         &self,
-        _: &Organization,
-        _: Option<&CollectionName>,
-        _: u32,
+        organization: &Organization,
+        after: Option<&CollectionName>,
+        limit: u32,
     ) -> Result<Vec<CollectionInfo>> {
-        missing()
+        let mut names = self.collection_names_of(organization).await?;
+        names.retain(|name| after.is_none_or(|after| name > after));
+        names.truncate(limit as usize);
+        if organization.placement == Placement::Shared {
+            return Ok(self.shared_info(organization, names).await?);
+        }
+        let mut infos = Vec::with_capacity(names.len());
+        for name in &names {
+            infos.push(self.get_collection(organization, name));
+        }
+        // One that is gone by now is left out.
+        let infos = stream::iter(infos).buffered(AT_ONCE).try_collect::<Vec<_>>().await?;
+        Ok(infos.into_iter().flatten().collect())
     }
-    async fn get_collection(&self, _: &Organization, _: &CollectionName) -> Result<Option<CollectionInfo>> {
-        missing()
+
+    async fn get_collection(
+        &self,
+        organization: &Organization,
+        name: &CollectionName,
+    ) -> Result<Option<CollectionInfo>> {
+        let mut at = match self.locate_collection(organization, name).await.map_err(Error::from) {
+            Ok(at) => at,
+            Err(error) if error.code() == ErrorCode::CollectionNotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        if at.share.is_some() {
+            return Ok(self.shared_info(organization, vec![name.clone()]).await?.pop());
+        }
+        match self.plain_info(&mut at).await.map_err(Error::from) {
+            Ok(info) => Ok(Some(info)),
+            Err(error) if error.code() == ErrorCode::CollectionNotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
-    async fn insert_collection(&self, _: &Organization, _: &CollectionName) -> Result<Inserted> {
-        missing()
+
+    async fn insert_collection(
+        &self,
+        organization: &Organization,
+        name: &CollectionName,
+    ) -> Result<Inserted> {
+        if name.is_default() {
+            return Ok(Inserted::Exists);
+        }
+        Ok(match organization.placement {
+            Placement::Shared => self.insert_shared_collection(organization, name).await?,
+            Placement::Collection | Placement::Database => self.make_collection(organization, name).await?,
+        })
     }
-    async fn delete_collection(&self, _: &Organization, _: &CollectionName) -> Result<bool> {
-        missing()
+
+    async fn delete_collection(&self, organization: &Organization, name: &CollectionName) -> Result<bool> {
+        if name.is_default() {
+            return Err(ErrorCode::CollectionIsDefault.into());
+        }
+        let was_there = match organization.placement {
+            Placement::Shared => self.delete_shared_collection(organization, name).await?,
+            Placement::Collection | Placement::Database => {
+                self.drop_collection_of(organization, name).await?
+            }
+        };
+        self.doubt_usage(organization).await;
+        Ok(was_there)
     }
-    async fn list_indexes(&self, _: &Organization, _: &CollectionName) -> Result<Vec<Index>> {
-        missing()
+
+    async fn list_indexes(&self, organization: &Organization, name: &CollectionName) -> Result<Vec<Index>> {
+        let mut at = self.locate_collection(organization, name).await?;
+        Ok(self.indexes_at(&mut at).await?)
     }
-    async fn insert_index(&self, _: &Organization, _: &CollectionName, _: &Index) -> Result<Inserted> {
-        missing()
+
+    async fn insert_index(
+        &self,
+        organization: &Organization,
+        name: &CollectionName,
+        index: &Index,
+    ) -> Result<Inserted> {
+        let mut at = self.locate_collection(organization, name).await?;
+        let inserted = match at.share {
+            Some(_) => self.insert_shared_index(&mut at, index).await?,
+            None => self.insert_plain_index(&mut at, index).await?,
+        };
+        self.indexes.forget(&at);
+        Ok(inserted)
     }
-    async fn delete_index(&self, _: &Organization, _: &CollectionName, _: &IndexName) -> Result<bool> {
-        missing()
+
+    async fn delete_index(
+        &self,
+        organization: &Organization,
+        name: &CollectionName,
+        index: &IndexName,
+    ) -> Result<bool> {
+        let mut at = self.locate_collection(organization, name).await?;
+        let was_there = match at.share {
+            Some(_) => self.delete_shared_index(&mut at, index).await?,
+            None => self.delete_plain_index(&mut at, index).await?,
+        };
+        self.indexes.forget(&at);
+        Ok(was_there)
     }
-    async fn get_usage(&self, _: &Organization) -> Result<Usage> {
-        missing()
+
+    async fn get_usage(&self, organization: &Organization) -> Result<Usage> {
+        let collections = self.collection_names_of(organization).await?.len() as u64;
+        let size = self.measure(organization).await?;
+        let count = |number: i64| u64::try_from(number).unwrap_or(0);
+        Ok(Usage { documents: count(size.documents), bytes: count(size.bytes), collections })
     }
+}
+
+/// Whether there is no such collection.
+fn is_missing(failure: &Failure) -> bool {
+    matches!(failure, Failure::Refused(error) if error.code() == ErrorCode::CollectionNotFound)
 }

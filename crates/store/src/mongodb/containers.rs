@@ -9,8 +9,8 @@ pub(super) mod capacity;
 mod collection;
 mod database;
 pub(super) mod further;
-mod look;
-mod shared;
+pub(super) mod look;
+pub(super) mod shared;
 mod tidy;
 
 use super::MongoDb;
@@ -23,7 +23,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use look::uuid;
 use mongodb::bson::{Document, doc};
-use tenantry_domain::error::{ErrorCode, Result};
+use tenantry_domain::error::{Error, ErrorCode, Result};
 use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::organization::{ContainerId, Location, Organization, Placement};
 use tenantry_domain::store::{Containers, NewContainer};
@@ -92,6 +92,7 @@ impl Containers for MongoDb {
             Placement::Database => self.drop_database(organization.id).await?,
             Placement::Shared => self.drop_share(organization.id).await?,
         }
+        self.delete_usage(organization.id).await?;
         Ok(())
     }
 }
@@ -118,10 +119,19 @@ pub(super) async fn knows_fence(server: &Server) -> Attempt<bool> {
     let probe = doc! { "find": INSTALLATION, "limit": 1, "collectionUUID": uuid(ContainerId([0; 16])) };
     match server.within(server.database().run_command(probe)).await {
         Err(Failure::Elsewhere { .. }) => Ok(true),
-        Err(Failure::Refused(error)) if error.code() == ErrorCode::Internal => Ok(false),
+        Err(failure @ (Failure::Refused(_) | Failure::Answered { .. })) => {
+            let error = Error::from(failure);
+            if error.code() == ErrorCode::Internal { Ok(false) } else { Err(error.into()) }
+        }
         Err(failure) => Err(failure),
         Ok(_) => Ok(false),
     }
+}
+
+/// Bytes of the document that a container of the placement `collection` begins with.
+pub(super) fn metadata_bytes() -> u64 {
+    let first = metadata(OrganizationId::from_bytes([0; 12]), Timestamp::UNIX_EPOCH);
+    bson::RawDocumentBuf::try_from(&first).map_or(0, |first| first.as_bytes().len() as u64)
 }
 
 /// The document that a container begins with.

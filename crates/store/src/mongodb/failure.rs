@@ -27,6 +27,15 @@ pub(super) enum Failure {
         /// What the server or the driver says.
         cause: String,
     },
+    /// What was read from has been renamed or dropped meanwhile. Nothing has changed.
+    Interrupted,
+    /// Anything else that the server has answered.
+    Answered {
+        /// The server's code.
+        code: i32,
+        /// What it says.
+        message: String,
+    },
     /// Anything else, as a row of the error table.
     Refused(Error),
 }
@@ -58,8 +67,12 @@ impl From<DriverError> for Failure {
             Self::Elsewhere { actual: actual_collection(&error) }
         } else if code == Some(NAMESPACE_EXISTS) {
             Self::NamespaceExists
+        } else if code == Some(QUERY_PLAN_KILLED) {
+            Self::Interrupted
         } else if is_forbidden(&error) {
             Self::Forbidden { cause: describe(&error) }
+        } else if let Some((code, message)) = answer(&error) {
+            Self::Answered { code, message: message.to_owned() }
         } else {
             Self::Refused(refusal(&error))
         }
@@ -75,6 +88,10 @@ impl From<Failure> for Error {
                 Self::unavailable(format!("a container is not where its record says, but at {actual:?}"))
             }
             Failure::NamespaceExists => Self::unavailable("there is a collection of that name"),
+            Failure::Interrupted => {
+                Self::unavailable("a collection was renamed or dropped while it was read")
+            }
+            Failure::Answered { code, message } => answered(code, &message),
             Failure::Duplicate { index } => match index.as_str() {
                 ORGANIZATIONS_RESERVED => ErrorCode::NameTaken.into(),
                 ACCOUNTS_BY_EMAIL => ErrorCode::EmailTaken.into(),
@@ -95,9 +112,18 @@ impl Failure {
 const DUPLICATE_KEY: i32 = 11000;
 
 /// "CollectionUUIDMismatch".
-const COLLECTION_UUID_MISMATCH: i32 = 361;
+pub(super) const COLLECTION_UUID_MISMATCH: i32 = 361;
 /// "NamespaceExists".
 const NAMESPACE_EXISTS: i32 = 48;
+/// "QueryPlanKilled".
+const QUERY_PLAN_KILLED: i32 = 175;
+/// "MaxTimeMSExpired".
+const TIME_IS_OVER: i32 = 50;
+/// "BadValue": among much else, documents that cannot be sorted as asked.
+const BAD_VALUE: i32 = 2;
+/// "CannotIndexParallelArrays", and a number in a path that means two things: a document that has no sensible
+/// entries in an index.
+pub(super) const NOT_INDEXABLE: [i32; 2] = [171, 16746];
 
 /// Codes that say that our command makes no sense: defects, which no waiting mends. BadValue, FailedToParse,
 /// TypeMismatch, CommandNotFound, ImmutableField, InvalidOptions, and a field that is not known.
@@ -111,6 +137,11 @@ const FORBIDDEN: [i32; 2] = [13, 18];
 /// database or collection has a space in it, so nothing that a user wrote comes before the index.
 fn duplicate(error: &DriverError) -> Option<&str> {
     let (code, message) = answer(error)?;
+    duplicate_in(code, message)
+}
+
+/// The same, of a code and its message.
+pub(super) fn duplicate_in(code: i32, message: &str) -> Option<&str> {
     if code != DUPLICATE_KEY {
         return None;
     }
@@ -135,19 +166,40 @@ fn answer(error: &DriverError) -> Option<(i32, &str)> {
 
 /// `internal` for defects, `store_unavailable` for what may pass.
 fn refusal(error: &DriverError) -> Error {
-    let defect = match error.kind.as_ref() {
-        ErrorKind::InvalidArgument { .. } | ErrorKind::Bson(_) | ErrorKind::InvalidResponse { .. } => true,
-        _ => answer(error).is_some_and(|(code, _)| DEFECTS.contains(&code)),
-    };
-    if defect { Error::internal(describe(error)) } else { Error::unavailable(describe(error)) }
+    match error.kind.as_ref() {
+        ErrorKind::InvalidArgument { .. } | ErrorKind::Bson(_) | ErrorKind::InvalidResponse { .. } => {
+            Error::internal(describe(error))
+        }
+        _ => Error::unavailable(describe(error)),
+    }
+}
+
+/// The same for what the server has answered; and what a query of a user's can come to.
+fn answered(code: i32, message: &str) -> Error {
+    let unsortable = message.contains("cannot sort with keys that are parallel arrays");
+    if code == TIME_IS_OVER {
+        ErrorCode::QueryTooSlow.into()
+    } else if NOT_INDEXABLE.contains(&code) || (code == BAD_VALUE && unsortable) {
+        let detail = "There are documents in which two of the paths go through different arrays, or a number is \
+                      both a position and a name: they cannot be sorted so.";
+        Error::invalid_field("?sort", detail)
+    } else if DEFECTS.contains(&code) {
+        Error::internal(said(code, message))
+    } else {
+        Error::unavailable(said(code, message))
+    }
 }
 
 /// What happened, for the log: without the server's whole answer, which repeats what was to be written.
 pub(super) fn describe(error: &DriverError) -> String {
     match answer(error) {
-        Some((code, message)) => format!("MongoDB answers {code}: {message}"),
+        Some((code, message)) => said(code, message),
         None => error.kind.to_string(),
     }
+}
+
+fn said(code: i32, message: &str) -> String {
+    format!("MongoDB answers {code}: {message}")
 }
 
 fn is_forbidden(error: &DriverError) -> bool {

@@ -35,6 +35,9 @@ pub(super) const SHARED_CONTAINERS: &str = "shared_containers";
 /// The documents of all organizations whose container is a share.
 pub(super) const SHARED_DOCUMENTS: &str = "shared_documents";
 
+/// How much the organizations have that a quota limits, and what is about to change it.
+pub(super) const USAGE: &str = "usage";
+
 /// Nobody else has a key that this organization has reserved.
 pub(super) const ORGANIZATIONS_RESERVED: &str = "organizations_reserved";
 /// Organizations of one status, in the order of their names.
@@ -47,7 +50,7 @@ pub(super) const ACCOUNTS_BY_EMAIL: &str = "accounts_by_email";
 const CLAIMED: [&str; 3] = [ORGANIZATIONS, ACCOUNTS, SESSIONS];
 
 /// Step n leads from schema version n to n + 1.
-const STEPS: &[&[Index]] = &[STEP_1];
+const STEPS: &[&[Index]] = &[STEP_1, STEP_2];
 
 /// The newest version this program knows.
 pub(super) const KNOWN: i64 = STEPS.len() as i64;
@@ -143,6 +146,13 @@ const STEP_1: &[Index] = &[
         kind: Kind::Plain,
     },
 ];
+
+const STEP_2: &[Index] = &[Index {
+    collection: SHARED_DOCUMENTS,
+    name: "shared_documents_listed",
+    keys: &["org_id", "collection", "document._id"],
+    kind: Kind::Plain,
+}];
 
 /// Why the schema is not what it should be.
 #[derive(Debug)]

@@ -3,14 +3,16 @@
 use super::MongoDb;
 use super::containers::{DOCUMENTS as FIRST, METADATA};
 use super::document::object_id;
+use super::documents::form::Form;
 use super::failure::{Attempt, Failure};
 use crate::transfer::{BYTES, DOCUMENTS, PAGE, Pages, Whole};
 use async_trait::async_trait;
-use bson::{Bson, Document, RawDocumentBuf, cstr, doc, rawdoc};
+use bson::{Bson, Document, RawDocument, RawDocumentBuf, cstr, doc, rawdoc};
 use futures_util::stream::try_unfold;
 use mongodb::{Collection, Cursor};
 use serde::de::DeserializeOwned;
 use tenantry_domain::account::Account;
+use tenantry_domain::collection::CollectionName;
 use tenantry_domain::ids::{AccountId, OperationId, OrganizationId, SessionId};
 use tenantry_domain::operation::OperationRecord;
 use tenantry_domain::organization::{Organization, Placement};
@@ -66,8 +68,12 @@ impl Whole for MongoDb {
         documents: Vec<RawDocumentBuf>,
     ) -> Result<()> {
         let target = self.place_of(organization, collection);
+        let key = match (organization.placement, CollectionName::parse(collection)) {
+            (Placement::Shared, Ok(name)) => self.adopt_shared_collection(organization.id, &name).await?,
+            _ => collection.to_owned(),
+        };
         let wrap = |document: RawDocumentBuf| match organization.placement {
-            Placement::Shared => shared(organization.id, collection, &document),
+            Placement::Shared => shared(organization.id, &key, &document),
             Placement::Collection | Placement::Database => Ok(document),
         };
         let documents = documents.into_iter().map(wrap).collect::<Result<Vec<_>>>()?;
@@ -111,12 +117,31 @@ impl MongoDb {
                 Ok(names)
             }
             Placement::Shared => {
+                let listed = self.shares(organization).await?;
+                let mut names: Vec<String> = listed.keys().map(ToString::to_string).collect();
                 let distinct =
                     self.shared_documents.distinct("collection", doc! { "org_id": object_id(id.as_bytes()) });
-                let names = self.call(distinct).await?;
-                Ok(names.into_iter().filter_map(|name| name.as_str().map(str::to_owned)).collect())
+                let keys = self.call(distinct).await?;
+                // A program may have made one. What has a number is of a collection that was dropped.
+                let unlisted = keys.iter().filter_map(Bson::as_str).filter(|key| !key.contains('.'));
+                let unlisted = unlisted.filter(|key| listed.values().all(|share| share.key != **key));
+                names.extend(unlisted.map(str::to_owned));
+                names.sort();
+                names.dedup();
+                Ok(names)
             }
         }
+    }
+
+    /// What stands in each document of a collection of a share.
+    async fn key_of(&self, organization: &Organization, collection: &str) -> Attempt<String> {
+        if organization.placement == Placement::Shared
+            && let Ok(name) = CollectionName::parse(collection)
+            && let Some(share) = self.shares(organization).await?.remove(&name)
+        {
+            return Ok(share.key);
+        }
+        Ok(collection.to_owned())
     }
 
     /// The collection of the server with the documents of one of the organization's.
@@ -143,7 +168,9 @@ impl MongoDb {
             // The document that the container begins with is none of the user's.
             Placement::Collection if collection == FIRST => doc! { "_id": { "$ne": id } },
             Placement::Collection | Placement::Database => doc! {},
-            Placement::Shared => doc! { "org_id": id, "collection": collection },
+            Placement::Shared => {
+                doc! { "org_id": id, "collection": self.key_of(organization, collection).await? }
+            }
         };
         let find = self.place_of(organization, collection);
         let find = find.find(filter).sort(doc! { "_id": 1 });
@@ -157,10 +184,12 @@ impl MongoDb {
     ) -> Attempt<Vec<RawDocumentBuf>> {
         let (mut page, mut bytes) = (Vec::new(), 0);
         while page.len() < DOCUMENTS && bytes < BYTES && self.call(cursor.advance()).await? {
-            let mut document = cursor.current().to_owned();
-            if placement == Placement::Shared {
-                document = own(&document)?;
-            }
+            let document = match placement {
+                Placement::Shared => own(cursor.current())?,
+                Placement::Collection | Placement::Database => {
+                    Form::Plain { first: None }.unwrap(cursor.current())?.body
+                }
+            };
             bytes += document.as_bytes().len();
             page.push(document);
         }
@@ -184,7 +213,7 @@ fn shared(id: OrganizationId, collection: &str, document: &RawDocumentBuf) -> Re
 }
 
 /// The user's document of a share's.
-fn own(document: &RawDocumentBuf) -> Attempt<RawDocumentBuf> {
+fn own(document: &RawDocument) -> Attempt<RawDocumentBuf> {
     match document.get_document("document") {
         Ok(own) => Ok(own.to_owned()),
         Err(_) => {

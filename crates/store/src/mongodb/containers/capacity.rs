@@ -18,6 +18,7 @@ use tenantry_domain::organization::Placement;
 
 /// A collection and its index on `_id`.
 const PER_COLLECTION: u64 = 2;
+const PER_INDEX: u64 = 1;
 /// A database has its documents beside the collection that it begins with.
 const PER_DATABASE: u64 = 2 * PER_COLLECTION;
 /// Databases that are asked about at the same time.
@@ -65,7 +66,34 @@ impl MongoDb {
             Placement::Database => PER_DATABASE,
             Placement::Shared => return Ok(wanted),
         };
-        let Some(limit) = self.max_namespaces else { return Ok(wanted) };
+        if self.has_room(needed).await? {
+            return Ok(wanted);
+        }
+        // Who asks for a place is told that there is none, and not given another.
+        if asked.is_none() && self.share_when_full {
+            Ok(Placement::Shared)
+        } else {
+            Err(ErrorCode::CapacityReached.into())
+        }
+    }
+
+    /// Refuses another collection if the server bears no more.
+    pub(in crate::mongodb) async fn room_for_collection(&self) -> Result<()> {
+        self.room_for(PER_COLLECTION).await
+    }
+
+    /// The same for an index.
+    pub(in crate::mongodb) async fn room_for_index(&self) -> Result<()> {
+        self.room_for(PER_INDEX).await
+    }
+
+    async fn room_for(&self, needed: u64) -> Result<()> {
+        if self.has_room(needed).await? { Ok(()) } else { Err(ErrorCode::CapacityReached.into()) }
+    }
+
+    /// Whether the server bears so many more. Then they are counted.
+    async fn has_room(&self, needed: u64) -> Attempt<bool> {
+        let Some(limit) = self.max_namespaces else { return Ok(true) };
         let used = match self.capacity.known(limit) {
             Some(used) => used,
             None => {
@@ -76,15 +104,10 @@ impl MongoDb {
         };
         if used.saturating_add(needed) <= limit {
             self.capacity.add(needed);
-            return Ok(wanted);
+            return Ok(true);
         }
         tracing::warn!(used, limit, "the server bears no more collections (MAX_NAMESPACES)");
-        // Who asks for a place is told that there is none, and not given another.
-        if asked.is_none() && self.share_when_full {
-            Ok(Placement::Shared)
-        } else {
-            Err(ErrorCode::CapacityReached.into())
-        }
+        Ok(false)
     }
 }
 

@@ -131,7 +131,7 @@ impl MongoDb {
     }
 
     /// Its identity says which one it is, wherever it is.
-    pub(super) async fn settle_collection(&self, organization: &Organization) -> Attempt<()> {
+    pub(in crate::mongodb) async fn settle_collection(&self, organization: &Organization) -> Attempt<()> {
         let id = identity(organization)?;
         let home = organization.naming.namespace.as_str();
         let Some(actual) = self.name_of(home, id).await? else { return Ok(()) };

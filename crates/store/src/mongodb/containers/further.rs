@@ -12,13 +12,26 @@ use crate::mongodb::document::{integer, object_id};
 use crate::mongodb::failure::{Attempt, Failure};
 use mongodb::bson::doc;
 use tenantry_domain::Error;
-use tenantry_domain::organization::{ContainerId, Organization};
+use tenantry_domain::ids::OrganizationId;
+use tenantry_domain::organization::{ContainerId, Organization, ReservedKey};
+
+/// How often a list is made anew because the organization's record has changed meanwhile.
+const LOOKS: u32 = 20;
 
 /// A further collection, as it was found.
 pub(in crate::mongodb) struct Further {
+    /// What the container is called that it is beside.
+    namespace: String,
     /// Its name after that of the container and a dot.
     pub(in crate::mongodb) name: String,
-    id: ContainerId,
+    pub(in crate::mongodb) id: ContainerId,
+}
+
+impl Further {
+    /// The name that the server has it under.
+    pub(in crate::mongodb) fn full_name(&self) -> String {
+        format!("{}.{}", self.namespace, self.name)
+    }
 }
 
 impl MongoDb {
@@ -89,6 +102,35 @@ impl MongoDb {
         Ok(listed)
     }
 
+    /// The further collections of an organization as it is now, also while an operation moves them. Sorted by name.
+    pub(in crate::mongodb) async fn further_now(&self, id: OrganizationId) -> Attempt<Vec<Further>> {
+        for _ in 0..LOOKS {
+            let organization = self.organization_now(id).await?;
+            let mut listed = Vec::new();
+            for namespace in namespaces(&organization) {
+                listed.extend(self.listed(&namespace).await?);
+            }
+            if organization.operation.is_some() {
+                // One that was moved between two lists is in both or, the other way round, in neither.
+                for namespace in namespaces(&organization) {
+                    listed.extend(self.listed(&namespace).await?);
+                }
+            }
+            if self.is_still(&organization).await? {
+                listed.sort_by(|one, other| one.name.cmp(&other.name));
+                listed.dedup_by(|one, other| one.name == other.name);
+                return Ok(listed);
+            }
+        }
+        Err(Error::unavailable("others work on the same organization").into())
+    }
+
+    /// The record of an organization, which must be there.
+    pub(in crate::mongodb) async fn organization_now(&self, id: OrganizationId) -> Attempt<Organization> {
+        let record = self.find_one(&self.organizations, doc! { "_id": object_id(id.as_bytes()) }).await?;
+        record.ok_or_else(|| Error::unavailable("there is no such organization any more").into())
+    }
+
     async fn listed(&self, namespace: &str) -> Attempt<Vec<Further>> {
         let prefix = format!("{namespace}.");
         // Between the name with a dot and the name with what comes after a dot there is nothing else.
@@ -99,7 +141,7 @@ impl MongoDb {
             let collection = found.deserialize_current()?;
             if let (Some(name), Some(id)) = (collection.name.strip_prefix(&prefix), identity_of(&collection))
             {
-                listed.push(Further { name: name.to_owned(), id });
+                listed.push(Further { namespace: namespace.to_owned(), name: name.to_owned(), id });
             }
         }
         listed.sort_by(|one, other| one.name.cmp(&other.name));
@@ -107,13 +149,31 @@ impl MongoDb {
     }
 
     /// Refuses to go on for an organization that has been changed since it was read.
-    pub(super) async fn still_is(&self, organization: &Organization) -> Attempt<()> {
+    pub(in crate::mongodb) async fn still_is(&self, organization: &Organization) -> Attempt<()> {
+        if self.is_still(organization).await? {
+            return Ok(());
+        }
+        Err(Error::unavailable("others work on the same organization").into())
+    }
+
+    /// Whether an organization's record is what it was when it was read.
+    pub(in crate::mongodb) async fn is_still(&self, organization: &Organization) -> Attempt<bool> {
         let same =
             doc! { "_id": object_id(organization.id.as_bytes()), "version": integer(organization.version) };
         let find = self.organizations.find_one(same).projection(doc! { "_id": 1 });
-        match self.call(find).await? {
-            Some(_) => Ok(()),
-            None => Err(Error::unavailable("others work on the same organization").into()),
-        }
+        Ok(self.call(find).await?.is_some())
     }
+}
+
+/// The names that the organization's container may have now: its own and, while an operation is under way, those that
+/// it may be moving it from or to.
+fn namespaces(organization: &Organization) -> Vec<String> {
+    let mut all = vec![organization.naming.namespace.clone()];
+    if organization.operation.is_some() {
+        all.push(organization.trash_namespace());
+        all.extend(organization.reserved.iter().filter_map(ReservedKey::to_namespace));
+        all.sort();
+        all.dedup();
+    }
+    all
 }

@@ -56,12 +56,12 @@ impl MongoDb {
 }
 
 /// The identity of a collection as MongoDB keeps it.
-pub(super) fn uuid(id: ContainerId) -> Bson {
+pub(in crate::mongodb) fn uuid(id: ContainerId) -> Bson {
     Uuid::from_bytes(id.0).into()
 }
 
 /// The identity of a collection that was listed. A view has none.
-pub(super) fn identity_of(collection: &CollectionSpecification) -> Option<ContainerId> {
+pub(in crate::mongodb) fn identity_of(collection: &CollectionSpecification) -> Option<ContainerId> {
     let uuid = collection.info.uuid.as_ref()?;
     Some(ContainerId(uuid.bytes.as_slice().try_into().ok()?))
 }

@@ -40,6 +40,7 @@ impl MongoDb {
     /// The documents first, so that a share that is there says that there is still something to do.
     pub(super) async fn drop_share(&self, id: OrganizationId) -> Attempt<()> {
         while self.delete_some(&self.shared_documents, of(id), BATCH).await?.0 == BATCH {}
+        self.drop_indexes_of(id).await?;
         let first = doc! { "_id": object_id(id.as_bytes()) };
         self.call(self.shared_containers.delete_one(first)).await.map(|_| ())
     }

@@ -19,6 +19,8 @@ impl MongoDb {
         self.tidy_collections(&mut tidied).await?;
         self.tidy_databases(&mut tidied).await?;
         self.tidy_shares(&mut tidied).await?;
+        self.tidy_shared_indexes().await?;
+        self.tidy_usage().await?;
         Ok(tidied)
     }
 
@@ -94,6 +96,7 @@ impl MongoDb {
             let Ok(id) = share.get_object_id("_id") else { continue };
             let id = OrganizationId::from_bytes(id.bytes());
             if self.has(id).await? {
+                self.finish_drops(id, &share).await?;
                 continue;
             }
             let is_empty = self.documents_of(id).await? == 0;
@@ -101,6 +104,20 @@ impl MongoDb {
                 self.drop_share(id).await?;
             }
             note(tidied, is_empty, &format!("the share of {id}"));
+        }
+        Ok(())
+    }
+
+    /// Forgets how much organizations have that are no more.
+    async fn tidy_usage(&self) -> Attempt<()> {
+        let find = self.usage.find(doc! {}).projection(doc! { "_id": 1 }).hint(Hint::Name("_id_".to_owned()));
+        let mut all = self.call(find).await?;
+        while self.call(all.advance()).await? {
+            let Ok(id) = all.deserialize_current()?.get_object_id("_id") else { continue };
+            let id = OrganizationId::from_bytes(id.bytes());
+            if !self.has(id).await? {
+                self.delete_usage(id).await?;
+            }
         }
         Ok(())
     }

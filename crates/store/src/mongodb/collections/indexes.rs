@@ -1,0 +1,221 @@
+//! Indexes that are indexes of the server's, and what can become of making one.
+//!
+//! Programs of the organization's own make indexes of other kinds, too: sparse, partial, text, of documents that expire.
+//! These are not shown, and no query relies on them. What a newcomer gets wrong: `listIndexes` knows no UUID, so the
+//! collection is looked at before and after.
+
+use super::command::{Amount, Command};
+use super::located::Located;
+use crate::mongodb::MongoDb;
+use crate::mongodb::failure::{Attempt, Failure, NOT_INDEXABLE};
+use mongodb::bson::{Bson, Document, doc};
+use std::time::Duration;
+use tenantry_domain::document::Path;
+use tenantry_domain::document::order::Direction;
+use tenantry_domain::index::{Index, IndexName};
+use tenantry_domain::limits::INDEXES_MAX;
+use tenantry_domain::sort::SortKey;
+use tenantry_domain::store::Inserted;
+use tenantry_domain::{Error, ErrorCode};
+
+/// How long an index may take to be made.
+pub(super) const BUILDING: Duration = Duration::from_secs(3600);
+
+/// "IndexOptionsConflict" and "IndexKeySpecsConflict".
+pub(super) const CONFLICTS: [i32; 2] = [85, 86];
+/// "CannotCreateIndex": among other things, there are as many as a collection can have.
+const CANNOT_CREATE: i32 = 67;
+/// "IndexNotFound".
+pub(super) const INDEX_NOT_FOUND: i32 = 27;
+
+/// Fields of an index's definition that a plain one has.
+const PLAIN: [&str; 5] = ["v", "key", "name", "unique", "ns"];
+
+/// How often indexes are listed while the collection moves.
+const ROUNDS: u32 = 8;
+
+impl MongoDb {
+    /// The indexes of a collection, in the order of their names.
+    pub(in crate::mongodb) async fn indexes_at(&self, at: &mut Located<'_>) -> Attempt<Vec<Index>> {
+        let mut indexes: Vec<Index> = match &at.share {
+            Some(share) => share.serving().cloned().collect(),
+            None => self.specifications(at).await?.iter().filter_map(read).collect(),
+        };
+        indexes.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(indexes)
+    }
+
+    /// The definitions of all indexes.
+    async fn specifications(&self, at: &mut Located<'_>) -> Attempt<Vec<Document>> {
+        for _ in 0..ROUNDS {
+            self.look_at(at).await?;
+            let namespace = at.namespace.clone();
+            let list = at.database.run_cursor_command(doc! { "listIndexes": &namespace });
+            let listed = self.call(async {
+                let mut cursor = list.await?;
+                let mut all = Vec::new();
+                while cursor.advance().await? {
+                    all.push(cursor.deserialize_current()?);
+                }
+                Ok(all)
+            });
+            let listed = listed.await;
+            self.look_at(at).await?;
+            if at.namespace == namespace {
+                return listed;
+            }
+        }
+        Err(Failure::Interrupted)
+    }
+
+    /// Finds out where the collection is now.
+    async fn look_at(&self, at: &mut Located<'_>) -> Attempt<()> {
+        let look = Command::new("find", &doc! { "limit": 1, "projection": { "_id": 1 } })?;
+        self.read_at(at, &look, Amount::ALL, self.server.deadline(), |_| Ok(())).await.map(|_| ())
+    }
+
+    pub(super) async fn insert_plain_index(&self, at: &mut Located<'_>, index: &Index) -> Attempt<Inserted> {
+        if let Some(settled) = compare(&self.indexes_at(at).await?, index)? {
+            return Ok(settled);
+        }
+        self.room_for_index().await?;
+        let specification = specification(index.name.as_str(), keys("", &index.keys), index.unique);
+        let create = self.server.durably(doc! { "indexes": [specification] });
+        let made = self.long_command_at(at, &Command::new("createIndexes", &create)?, BUILDING).await;
+        let answer = made.map_err(|failure| why_not(failure, index))?;
+        let is_new = answer.get("numIndexesBefore") != answer.get("numIndexesAfter");
+        Ok(if is_new { Inserted::New } else { Inserted::Exists })
+    }
+
+    pub(super) async fn delete_plain_index(&self, at: &mut Located<'_>, name: &IndexName) -> Attempt<bool> {
+        if !self.indexes_at(at).await?.iter().any(|index| index.name == *name) {
+            return Ok(false);
+        }
+        let drop = self.server.durably(doc! { "index": name.as_str() });
+        match self.command_at(at, &Command::new("dropIndexes", &drop)?).await {
+            Ok(_) => Ok(true),
+            Err(Failure::Answered { code: INDEX_NOT_FOUND, .. }) => Ok(false),
+            Err(failure) => Err(failure),
+        }
+    }
+}
+
+/// What follows from the indexes that are there: the same one, a refusal, or nothing.
+pub(super) fn compare(there: &[Index], index: &Index) -> Attempt<Option<Inserted>> {
+    if there.contains(index) {
+        return Ok(Some(Inserted::Exists));
+    }
+    if there.iter().any(|other| other.name == index.name || other.keys == index.keys) {
+        return Err(Error::from(ErrorCode::IndexExists).into());
+    }
+    if there.len() >= INDEXES_MAX as usize {
+        return Err(Error::from(ErrorCode::TooManyIndexes).into());
+    }
+    Ok(None)
+}
+
+/// Why an index could not be made, for the caller.
+pub(super) fn why_not(failure: Failure, index: &Index) -> Failure {
+    let error = match failure {
+        Failure::Duplicate { .. } => {
+            let detail =
+                format!("Two documents have the same value: the index `{}` cannot be unique.", index.name);
+            Error::from(ErrorCode::UniqueViolation).detail(detail)
+        }
+        Failure::Answered { code, .. } if NOT_INDEXABLE.contains(&code) => Error::invalid_field(
+            "/keys",
+            "There is a document in which two of the paths go through different arrays.",
+        ),
+        Failure::Answered { code, .. } if CONFLICTS.contains(&code) => ErrorCode::IndexExists.into(),
+        Failure::Answered { code: CANNOT_CREATE, message } if message.contains("too many") => {
+            ErrorCode::TooManyIndexes.into()
+        }
+        other => return other,
+    };
+    error.into()
+}
+
+/// The keys as MongoDB takes them, with `prefix` before each path.
+pub(super) fn keys(prefix: &str, keys: &[SortKey]) -> Document {
+    let direction = |key: &SortKey| if key.direction == Direction::Ascending { 1 } else { -1 };
+    keys.iter().map(|key| (format!("{prefix}{}", key.path), Bson::Int32(direction(key)))).collect()
+}
+
+pub(super) fn specification(name: &str, keys: Document, unique: bool) -> Document {
+    let mut specification = doc! { "name": name, "key": keys };
+    if unique {
+        specification.insert("unique", true);
+    }
+    specification
+}
+
+/// The index of a definition, if it is a plain one.
+fn read(specification: &Document) -> Option<Index> {
+    if specification.keys().any(|field| !PLAIN.contains(&field.as_str())) {
+        return None;
+    }
+    let key = |(path, direction): (&String, &Bson)| {
+        let direction = match direction {
+            Bson::Int32(1) | Bson::Int64(1) => Direction::Ascending,
+            Bson::Int32(-1) | Bson::Int64(-1) => Direction::Descending,
+            Bson::Double(number) if number.total_cmp(&1.0).is_eq() => Direction::Ascending,
+            Bson::Double(number) if number.total_cmp(&-1.0).is_eq() => Direction::Descending,
+            _ => return None,
+        };
+        let path = Path::parse(path).ok()?;
+        (!path.has_position()).then_some(SortKey { path, direction })
+    };
+    Some(Index {
+        name: IndexName::parse(specification.get_str("name").ok()?).ok()?,
+        keys: specification.get_document("key").ok()?.iter().map(key).collect::<Option<Vec<_>>>()?,
+        unique: specification.get_bool("unique").unwrap_or(false),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_indexes_are_read_as_they_were_made() {
+        for (keys_text, unique) in [("a", false), ("-a,b.c", true)] {
+            let index = Index::parse(None, keys_text, unique).unwrap();
+            let mut made = specification(index.name.as_str(), keys("", &index.keys), unique);
+            made.insert("v", 2);
+            assert_eq!(read(&made), Some(index));
+        }
+        let by_a_shell = doc! { "v": 2, "key": { "a": 1.0, "b": -1_i64 }, "name": "x" };
+        assert_eq!(read(&by_a_shell).unwrap().keys_text(), "a,-b");
+    }
+
+    #[test]
+    fn indexes_of_other_kinds_are_not_shown() {
+        for other in [
+            doc! { "v": 2, "key": { "_id": 1 }, "name": "_id_" },
+            doc! { "v": 2, "key": { "a": "text" }, "name": "a" },
+            doc! { "v": 2, "key": { "a": "hashed" }, "name": "a" },
+            doc! { "v": 2, "key": { "$**": 1 }, "name": "a" },
+            doc! { "v": 2, "key": { "a.0": 1 }, "name": "a" },
+            doc! { "v": 2, "key": { "_tenantry.rev": 1 }, "name": "a" },
+            doc! { "v": 2, "key": { "a": 1 }, "name": "a", "sparse": true },
+            doc! { "v": 2, "key": { "a": 1 }, "name": "a", "expireAfterSeconds": 1 },
+            doc! { "v": 2, "key": { "a": 1 }, "name": "a", "partialFilterExpression": { "a": 1 } },
+            doc! { "v": 2, "key": { "a": 1 }, "name": "a", "collation": { "locale": "en" } },
+            doc! { "v": 2, "key": { "a": 1 }, "name": "with space" },
+        ] {
+            assert_eq!(read(&other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn an_index_is_compared_with_those_that_are_there() {
+        let index = |name, keys, unique| Index::parse(IndexName::parse(name).ok(), keys, unique).unwrap();
+        let there = [index("one", "a", false)];
+        assert_eq!(compare(&there, &index("one", "a", false)).unwrap(), Some(Inserted::Exists));
+        assert_eq!(compare(&there, &index("two", "-a", false)).unwrap(), None);
+        for other in [index("one", "a", true), index("one", "b", false), index("two", "a", true)] {
+            let error = Error::from(compare(&there, &other).unwrap_err());
+            assert_eq!(error.code(), ErrorCode::IndexExists);
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Whether a query has to look at every document: what its caller is told, so that they can make an index.
+//!
+//! MongoDB plans for itself. This says what follows from the definitions of the indexes, which are remembered for some
+//! seconds for nothing but this: a list that is a little old makes a hint wrong, not an answer.
+
+use super::located::Located;
+use crate::mongodb::MongoDb;
+use crate::mongodb::failure::Attempt;
+use quick_cache::sync::Cache;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tenantry_domain::collection::CollectionName;
+use tenantry_domain::document::ID_FIELD;
+use tenantry_domain::filter::{Entries, Filter};
+use tenantry_domain::ids::OrganizationId;
+use tenantry_domain::index::Index;
+use tenantry_domain::sort::{Sort, SortKey};
+
+/// Collections whose indexes are remembered, and for how long.
+const REMEMBERED: usize = 10_000;
+const GOOD_FOR: Duration = Duration::from_secs(5);
+
+type Listed = (Instant, Arc<[Index]>);
+
+/// The indexes of collections, as they were a few seconds ago.
+pub(in crate::mongodb) struct KnownIndexes(Cache<(OrganizationId, CollectionName), Listed>);
+
+impl Default for KnownIndexes {
+    fn default() -> Self {
+        Self(Cache::new(REMEMBERED))
+    }
+}
+
+impl KnownIndexes {
+    /// They have changed.
+    pub(super) fn forget(&self, at: &Located<'_>) {
+        self.0.remove(&(at.organization.id, at.name.clone()));
+    }
+}
+
+impl MongoDb {
+    /// Whether a query has to look at every document.
+    pub(in crate::mongodb) async fn is_scan(
+        &self,
+        at: &mut Located<'_>,
+        filter: &Filter,
+        sort: Option<&Sort>,
+    ) -> Attempt<bool> {
+        if !needs_all(&[], filter, sort) {
+            return Ok(false);
+        }
+        let key = (at.organization.id, at.name.clone());
+        let known = self.indexes.0.get(&key).filter(|(at, _)| at.elapsed() < GOOD_FOR);
+        let indexes = match known {
+            Some((_, indexes)) => indexes,
+            None => {
+                let indexes: Arc<[Index]> = self.indexes_at(at).await?.into();
+                self.indexes.0.insert(key, (Instant::now(), indexes.clone()));
+                indexes
+            }
+        };
+        Ok(needs_all(&indexes, filter, sort))
+    }
+}
+
+/// Whether neither the `_id` nor one of the indexes spares looking at every document.
+fn needs_all(indexes: &[Index], filter: &Filter, sort: Option<&Sort>) -> bool {
+    let is_bounded = |key: &SortKey| filter.bounds(&key.path, Entries::Many).is_some();
+    let by_id = SortKey::parse(ID_FIELD).is_ok_and(|id| is_bounded(&id));
+    let is_narrowed = by_id || indexes.iter().any(|index| index.keys.first().is_some_and(is_bounded));
+    let gives = |order: &[SortKey]| {
+        indexes.iter().any(|index| {
+            let same = index.keys.iter().zip(order);
+            index.keys.len() >= order.len()
+                && (same.clone().all(|(own, asked)| own == asked)
+                    || same
+                        .clone()
+                        .all(|(own, asked)| own.path == asked.path && own.direction != asked.direction))
+        })
+    };
+    let is_ordered =
+        sort.is_none_or(|sort| sort.keys().len() == 1 || gives(&sort.keys()[..sort.keys().len() - 1]));
+    !is_narrowed && !(filter.is_empty() && is_ordered)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_is_a_scan_unless_an_index_narrows_it_or_gives_the_order() {
+        let index = |keys| Index::parse(None, keys, false).unwrap();
+        for (indexes, filter, sort, expected) in [
+            (vec![], "{}", "_id", false),
+            (vec![], "{}", "a", true),
+            (vec![index("a,b")], "{}", "-a", false),
+            (vec![index("a,b")], "{}", "b", true),
+            (vec![index("a,b")], "{}", "a,-b", true),
+            (vec![], r#"{"_id": {"$gt": 5}}"#, "_id", false),
+            (vec![], r#"{"a": 5}"#, "_id", true),
+            (vec![index("a")], r#"{"a": 5}"#, "b", false),
+            (vec![index("a")], r#"{"a": {"$ne": 5}}"#, "a", true),
+            (vec![index("b,a")], r#"{"a": 5}"#, "_id", true),
+        ] {
+            let filter = Filter::parse(filter, "").unwrap();
+            let sort = Sort::parse(sort).unwrap();
+            assert_eq!(needs_all(&indexes, &filter, Some(&sort)), expected, "{filter:?} {sort:?}");
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! How the documents of a collection stand in MongoDB, and the one place that makes a filter find these documents and
+//! no others.
+//!
+//! In a collection of their own they stand as they are, with their revision in the reserved field at the end. Among
+//! those of other organizations each is wrapped. What a newcomer gets wrong: a program of the organization's own may
+//! have written a document, without a revision, or have put anything into the reserved field.
+
+use crate::mongodb::document::integer;
+use crate::mongodb::failure::Attempt;
+use bson::raw::cstr;
+use bson::{RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
+use mongodb::bson::oid::ObjectId;
+use mongodb::bson::{Bson, Document, doc};
+use tenantry_domain::Error;
+use tenantry_domain::document::{DocumentId, ID_FIELD, RESERVED_FIELD, Revision, StoredDocument};
+
+/// Where the revision is in a document that stands as it is.
+const REVISION: &str = "_tenantry.rev";
+/// Where it is in a wrapped one.
+const SHARED_REVISION: &str = "revision";
+/// What comes before the paths of a wrapped document.
+const SHARED_PREFIX: &str = "document.";
+
+/// How the documents of a collection stand there.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::mongodb) enum Form {
+    /// As they are.
+    Plain {
+        /// The `_id` of the document that the container begins with, if it is in this collection.
+        first: Option<ObjectId>,
+    },
+    /// Wrapped, among those of other collections.
+    Shared {
+        /// Whose they are.
+        organization: ObjectId,
+        /// What tells the collection from every other one that the organization has, or had.
+        key: String,
+    },
+}
+
+/// A document that was found, without what is in it.
+#[derive(Debug)]
+pub(in crate::mongodb) struct Trace {
+    /// The `_id` under which MongoDB has it.
+    pub(in crate::mongodb) id: Bson,
+    pub(in crate::mongodb) revision: Revision,
+    /// Bytes of the document as BSON, as a quota counts them.
+    pub(in crate::mongodb) bytes: u64,
+}
+
+impl Form {
+    /// What comes before each path of a document.
+    pub(in crate::mongodb) const fn prefix(&self) -> &'static str {
+        match self {
+            Self::Plain { .. } => "",
+            Self::Shared { .. } => SHARED_PREFIX,
+        }
+    }
+
+    /// The documents of the collection, and only they, that `filter` finds.
+    pub(in crate::mongodb) fn scoped(&self, filter: Document) -> Document {
+        let mut scope = match self {
+            Self::Plain { first: None } => return filter,
+            Self::Plain { first: Some(first) } => doc! { "_id": { "$ne": first } },
+            Self::Shared { organization, key } => doc! { "org_id": organization, "collection": key },
+        };
+        if !filter.is_empty() {
+            scope.insert("$and", [filter]);
+        }
+        scope
+    }
+
+    /// The document of that id.
+    pub(in crate::mongodb) fn of_id(&self, id: &DocumentId) -> Document {
+        match self {
+            Self::Plain { first: Some(first) } if *id == DocumentId::from(*first) => {
+                doc! { "_id": { "$in": [] } }
+            }
+            Self::Plain { .. } => match id.to_bson() {
+                Bson::Document(id) => doc! { "_id": { "$eq": id } },
+                // So MongoDB goes straight to it.
+                id => doc! { "_id": id },
+            },
+            Self::Shared { organization, key } => {
+                let id = doc! { "org_id": organization, "collection": key, "id": id.to_bson() };
+                doc! { "_id": { "$eq": id }, "org_id": organization, "collection": key }
+            }
+        }
+    }
+
+    /// The document of that id, if it has that revision.
+    pub(in crate::mongodb) fn of_version(&self, id: &DocumentId, revision: Revision) -> Document {
+        let mut filter = self.of_id(id);
+        filter.extend(self.at_revision(revision));
+        filter
+    }
+
+    /// The document that was found, if it is the same as then and `filter` still finds it.
+    pub(in crate::mongodb) fn of_trace(&self, trace: &Trace, filter: &Document) -> Document {
+        let id = doc! { "_id": { "$eq": &trace.id } };
+        let mut all = vec![id, self.at_revision(trace.revision)];
+        if !filter.is_empty() {
+            all.push(filter.clone());
+        }
+        self.scoped(doc! { "$and": all })
+    }
+
+    /// Documents of that revision.
+    pub(in crate::mongodb) fn at_revision(&self, revision: Revision) -> Document {
+        let field = match self {
+            Self::Plain { .. } => REVISION,
+            Self::Shared { .. } => SHARED_REVISION,
+        };
+        if revision == Revision::UNKNOWN {
+            return doc! { field: { "$not": { "$type": "long" } } };
+        }
+        doc! { field: integer(revision.0) }
+    }
+
+    /// The document as it stands there.
+    pub(in crate::mongodb) fn wrap(&self, document: &StoredDocument) -> Attempt<RawDocumentBuf> {
+        let revision = integer(document.revision.0);
+        match self {
+            Self::Plain { .. } => {
+                let mut plain = document.body.clone();
+                plain.append(cstr!("_tenantry"), rawdoc! { "rev": revision });
+                Ok(plain)
+            }
+            Self::Shared { organization, key } => {
+                let id = document.id().ok_or_else(|| Error::internal("a document without an _id"))?;
+                let mut full_id = rawdoc! { "org_id": *organization, "collection": key.as_str() };
+                full_id.append(cstr!("id"), id.value());
+                Ok(rawdoc! {
+                    "_id": full_id,
+                    "org_id": *organization,
+                    "collection": key.as_str(),
+                    "document": document.body.clone(),
+                    "revision": revision,
+                })
+            }
+        }
+    }
+
+    /// A document that stands there, as it was stored.
+    pub(in crate::mongodb) fn unwrap(&self, stored: &RawDocument) -> Attempt<StoredDocument> {
+        Ok(match self {
+            Self::Plain { .. } => unwrap_plain(stored),
+            Self::Shared { .. } => StoredDocument {
+                body: stored.get_document("document").map_err(unreadable)?.to_owned(),
+                revision: revision(stored.get(SHARED_REVISION).ok().flatten()),
+            },
+        })
+    }
+
+    /// The projection that leaves what [`Self::trace`] reads.
+    pub(in crate::mongodb) fn trace_projection(&self) -> Document {
+        let revision = match self {
+            Self::Plain { .. } => REVISION,
+            Self::Shared { .. } => SHARED_REVISION,
+        };
+        doc! { "_id": 1, revision: 1, "bytes": self.bytes() }
+    }
+
+    /// A document that was found with that projection.
+    pub(in crate::mongodb) fn trace(&self, found: &RawDocument) -> Attempt<Trace> {
+        let id = found.get(ID_FIELD).map_err(unreadable)?.unwrap_or(RawBsonRef::Null);
+        let bytes = found.get("bytes").map_err(unreadable)?.and_then(number).unwrap_or(0);
+        let own = match self {
+            Self::Plain { .. } => reserved_revision(found.get(RESERVED_FIELD).ok().flatten()),
+            Self::Shared { .. } => revision(found.get(SHARED_REVISION).ok().flatten()),
+        };
+        Ok(Trace { id: Bson::try_from(id).map_err(unreadable)?, revision: own, bytes })
+    }
+
+    /// The expression for the bytes of a document, as a quota counts them.
+    pub(in crate::mongodb) fn bytes(&self) -> Document {
+        match self {
+            Self::Plain { .. } => {
+                doc! { "$bsonSize": { "$unsetField": { "field": RESERVED_FIELD, "input": "$$ROOT" } } }
+            }
+            Self::Shared { .. } => doc! { "$bsonSize": "$document" },
+        }
+    }
+}
+
+fn unwrap_plain(stored: &RawDocument) -> StoredDocument {
+    let mut document = StoredDocument { body: RawDocumentBuf::new(), revision: Revision::UNKNOWN };
+    for (name, value) in stored.iter().map_while(Result::ok) {
+        if name.as_str() == RESERVED_FIELD {
+            document.revision = reserved_revision(Some(value));
+        } else {
+            document.body.append(name, value);
+        }
+    }
+    document
+}
+
+fn reserved_revision(field: Option<RawBsonRef<'_>>) -> Revision {
+    let reserved = field.and_then(|field| field.as_document());
+    revision(reserved.and_then(|reserved| reserved.get("rev").ok().flatten()))
+}
+
+/// What a revision looks like that the service wrote; anything else is a program's.
+fn revision(value: Option<RawBsonRef<'_>>) -> Revision {
+    let number = value.and_then(|value| value.as_i64()).and_then(|number| u64::try_from(number).ok());
+    number.map_or(Revision::UNKNOWN, Revision)
+}
+
+/// A count, as whatever number the server chose to send.
+pub(in crate::mongodb) fn number(value: RawBsonRef<'_>) -> Option<u64> {
+    #[expect(clippy::cast_possible_truncation, reason = "no count comes near 2^53")]
+    let number = match value {
+        RawBsonRef::Int32(number) => i64::from(number),
+        RawBsonRef::Int64(number) => number,
+        RawBsonRef::Double(number) => number as i64,
+        _ => return None,
+    };
+    u64::try_from(number).ok()
+}
+
+fn unreadable(error: impl std::fmt::Display) -> Error {
+    Error::internal(format!("a stored document is unreadable: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn forms() -> [Form; 3] {
+        let id = ObjectId::from_bytes([7; 12]);
+        let shared = Form::Shared { organization: id, key: "notes.1".into() };
+        [Form::Plain { first: None }, Form::Plain { first: Some(id) }, shared]
+    }
+
+    #[test]
+    fn a_document_comes_back_as_it_was_with_its_revision() {
+        let body = rawdoc! { "_id": 1, "a": { "_tenantry": 2 }, "b": [1, { "c": null }] };
+        for form in forms() {
+            let document = StoredDocument { body: body.clone(), revision: Revision(1_750_000_000_123) };
+            assert_eq!(form.unwrap(&form.wrap(&document).unwrap()).unwrap(), document);
+        }
+    }
+
+    #[test]
+    fn what_a_program_wrote_has_no_revision_and_never_shows_the_reserved_field() {
+        for reserved in [
+            rawdoc! { "_id": 1, "_tenantry": 7, "a": 1 },
+            rawdoc! { "_id": 1, "a": 1 },
+            rawdoc! { "_id": 1, "a": 1, "_tenantry": { "rev": "7" } },
+            rawdoc! { "_id": 1, "a": 1, "_tenantry": { "rev": -7_i64 } },
+        ] {
+            let document = forms()[0].unwrap(&reserved).unwrap();
+            assert_eq!(document.revision, Revision::UNKNOWN);
+            assert_eq!(document.body, rawdoc! { "_id": 1, "a": 1 });
+        }
+    }
+
+    #[test]
+    fn no_id_reaches_beyond_the_collection() {
+        let id = ObjectId::from_bytes([7; 12]);
+        let own = DocumentId::from(id);
+        let [plain, first, shared] = forms();
+        assert_eq!(plain.of_id(&own), doc! { "_id": id });
+        assert_eq!(first.of_id(&own), doc! { "_id": { "$in": [] } });
+        let expected = doc! {
+            "_id": { "$eq": { "org_id": id, "collection": "notes.1", "id": id } },
+            "org_id": id, "collection": "notes.1",
+        };
+        assert_eq!(shared.of_id(&own), expected);
+    }
+
+    #[test]
+    fn no_filter_reaches_beyond_the_collection() {
+        let id = ObjectId::from_bytes([7; 12]);
+        let filter = doc! { "$or": [{ "a": 1 }, { "_id": id }] };
+        let [plain, first, shared] = forms();
+        assert_eq!(plain.scoped(filter.clone()), filter);
+        assert_eq!(first.scoped(filter.clone()), doc! { "_id": { "$ne": id }, "$and": [&filter] });
+        let expected = doc! { "org_id": id, "collection": "notes.1", "$and": [&filter] };
+        assert_eq!(shared.scoped(filter), expected);
+        assert_eq!(shared.scoped(doc! {}), doc! { "org_id": id, "collection": "notes.1" });
+    }
+}

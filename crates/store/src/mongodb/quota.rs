@@ -1,0 +1,128 @@
+//! Quotas of organizations, kept to exactly by any number of instances without a transaction.
+//!
+//! An organization with a quota has one document in `usage` with the documents and bytes it has. A change first claims
+//! what it may add, by a conditional update of that document that also notes the claim; then it happens; then the claim
+//! goes, and with it what was not used. What a newcomer gets wrong: whoever holds a claim may die. So the count may be
+//! too high, never too low, and is set right by counting anew, which must not overlap a change: each change moves the
+//! version that the new count is compared with.
+
+mod claim;
+mod collections;
+mod count;
+
+pub(super) use claim::{Change, Size};
+pub(super) use collections::{Creation, most_collections, no_more_collections};
+
+use super::MongoDb;
+use super::document::object_id;
+use super::failure::Attempt;
+use mongodb::bson::{Bson, DateTime, Document, doc};
+use std::time::Duration;
+use tenantry_domain::ids::OrganizationId;
+use tenantry_domain::organization::Organization;
+use tokio::sync::{Mutex, MutexGuard};
+
+/// How long after it was made a claim may still be used.
+const CLAIM: Duration = Duration::from_secs(30);
+/// How long after that its change may still take effect.
+const AFTER_CLAIM: Duration = Duration::from_secs(30);
+/// How old a count may be before it is doubted when something does not fit.
+const DOUBTED_AFTER: Duration = Duration::from_secs(60);
+
+/// Keeps what would only get into its own way from running at the same time in this process.
+#[derive(Default)]
+pub(super) struct Quotas([Mutex<()>; 32]);
+
+impl Quotas {
+    async fn one_at_a_time(&self, id: OrganizationId) -> MutexGuard<'_, ()> {
+        let lane = usize::from(id.as_bytes()[11]) % self.0.len();
+        self.0[lane].lock().await
+    }
+}
+
+/// The document of an organization in `usage`, and the server's time when it was read.
+struct UsageDocument {
+    fields: Document,
+    now: DateTime,
+}
+
+impl UsageDocument {
+    fn number(&self, field: &str) -> i64 {
+        self.fields.get(field).and_then(Bson::as_i64).unwrap_or(0)
+    }
+
+    fn moment(&self, field: &str) -> Option<DateTime> {
+        self.fields.get_datetime(field).ok().copied()
+    }
+
+    /// Whether documents and bytes have ever been counted.
+    fn is_counted(&self) -> bool {
+        self.moment("counted_at").is_some()
+    }
+
+    /// Whether the count may be too high.
+    fn is_doubtful(&self, patience: Duration) -> bool {
+        let is_old = self.moment("counted_at").is_none_or(|at| self.is_older(at, DOUBTED_AFTER));
+        is_old || self.fields.contains_key("doubted") || self.entries("claims", patience).1 > 0
+    }
+
+    /// The entries of a list that are not older than `patience`, and how many are.
+    fn entries(&self, field: &str, patience: Duration) -> (Vec<&Document>, usize) {
+        let all = self.fields.get_array(field).map(Vec::as_slice).unwrap_or_default();
+        let all = all.iter().filter_map(Bson::as_document);
+        let (old, fresh): (Vec<_>, Vec<_>) =
+            all.partition(|entry| entry.get_datetime("at").is_ok_and(|at| self.is_older(*at, patience)));
+        (fresh, old.len())
+    }
+
+    fn is_older(&self, at: DateTime, age: Duration) -> bool {
+        let millis = self.now.timestamp_millis().saturating_sub(at.timestamp_millis());
+        u128::try_from(millis).is_ok_and(|millis| millis > age.as_millis())
+    }
+}
+
+impl MongoDb {
+    async fn get_usage_document(&self, id: OrganizationId) -> Attempt<Option<UsageDocument>> {
+        let find = [doc! { "$match": of(id) }, doc! { "$set": { "now": "$$NOW" } }];
+        let found = self
+            .call(async {
+                let mut cursor = self.usage.aggregate(find).await?;
+                if cursor.advance().await? { cursor.deserialize_current().map(Some) } else { Ok(None) }
+            })
+            .await?;
+        Ok(found.map(|mut fields| {
+            let now = fields.remove("now").and_then(|now| now.as_datetime().copied());
+            UsageDocument { now: now.unwrap_or(DateTime::MIN), fields }
+        }))
+    }
+
+    /// How long a claim counts.
+    const fn claims_last(&self) -> Duration {
+        CLAIM.saturating_add(AFTER_CLAIM).saturating_add(self.server.deadline())
+    }
+
+    /// Notes that an organization has less than was counted, by something that was not measured.
+    pub(super) async fn doubt_usage(&self, organization: &Organization) {
+        if !is_limited(organization) {
+            return;
+        }
+        let update = doc! { "$set": { "doubted": true } };
+        if let Err(failure) = self.call(self.usage.update_one(of(organization.id), update)).await {
+            tracing::debug!(organization = %organization.id, ?failure, "a count is too high for a while");
+        }
+    }
+
+    /// Removes what is kept of an organization that is no more.
+    pub(super) async fn delete_usage(&self, id: OrganizationId) -> Attempt<()> {
+        self.call(self.usage.delete_one(of(id))).await.map(|_| ())
+    }
+}
+
+/// Whether documents and bytes have to be counted.
+pub(super) fn is_limited(organization: &Organization) -> bool {
+    organization.quota.documents.is_some() || organization.quota.bytes.is_some()
+}
+
+fn of(id: OrganizationId) -> Document {
+    doc! { "_id": object_id(id.as_bytes()) }
+}

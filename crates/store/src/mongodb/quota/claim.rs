@@ -1,0 +1,181 @@
+//! Claims of documents and bytes: before a change, what it may add; after it, what it has added.
+
+use super::{CLAIM, is_limited, of};
+use crate::mongodb::MongoDb;
+use crate::mongodb::document::integer;
+use crate::mongodb::failure::Attempt;
+use mongodb::bson::oid::ObjectId;
+use mongodb::bson::{Document, doc};
+use mongodb::options::ReturnDocument;
+use std::time::Instant;
+use tenantry_domain::ids::OrganizationId;
+use tenantry_domain::organization::Organization;
+use tenantry_domain::{Error, ErrorCode};
+
+/// How often a claim is tried while others count.
+const ROUNDS: u32 = 8;
+
+/// So many documents of so many bytes; less than none for what goes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(in crate::mongodb) struct Size {
+    pub(in crate::mongodb) documents: i64,
+    pub(in crate::mongodb) bytes: i64,
+}
+
+impl Size {
+    /// One document of so many bytes.
+    pub(in crate::mongodb) fn one(bytes: u64) -> Self {
+        Self { documents: 1, bytes: integer(bytes) }
+    }
+
+    /// Both together.
+    pub(in crate::mongodb) const fn plus(self, other: Self) -> Self {
+        Self { documents: self.documents + other.documents, bytes: self.bytes + other.bytes }
+    }
+
+    /// That much less than nothing.
+    pub(in crate::mongodb) const fn negative(self) -> Self {
+        Self { documents: -self.documents, bytes: -self.bytes }
+    }
+
+    /// The refusal of what does not fit into it; none if it fits.
+    pub(in crate::mongodb) fn refuses(self, wanted: Self) -> Option<Error> {
+        let what = if wanted.documents > self.documents.max(0) {
+            "documents"
+        } else if wanted.bytes > self.bytes.max(0) {
+            "bytes"
+        } else {
+            return None;
+        };
+        let detail = format!("The organization has no room for that many {what}.");
+        Some(Error::from(ErrorCode::QuotaExceeded).detail(detail))
+    }
+}
+
+/// A change that has been announced. Dropped without an end, it is held against the organization for a minute.
+#[must_use]
+pub(in crate::mongodb) struct Change(Option<Claim>);
+
+struct Claim {
+    organization: OrganizationId,
+    id: ObjectId,
+    size: Size,
+    made: Instant,
+}
+
+impl Change {
+    /// Refuses to go on when the claim may have been taken for that of somebody who died.
+    pub(in crate::mongodb) fn check(&self) -> Attempt<()> {
+        if self.0.as_ref().is_some_and(|claim| claim.made.elapsed() > CLAIM) {
+            return Err(Error::unavailable("a change has waited too long").into());
+        }
+        Ok(())
+    }
+
+    /// Whether anybody counts.
+    pub(in crate::mongodb) const fn is_counted(&self) -> bool {
+        self.0.is_some()
+    }
+}
+
+impl MongoDb {
+    /// Announces a change that may add so much, which must not be less than nothing. If there is no room: how much room
+    /// there is.
+    pub(in crate::mongodb) async fn begin_change(
+        &self,
+        organization: &Organization,
+        size: Size,
+    ) -> Attempt<Result<Change, Size>> {
+        if !is_limited(organization) {
+            return Ok(Ok(Change(None)));
+        }
+        let mut doubted = false;
+        for _ in 0..ROUNDS {
+            let claim =
+                Claim { organization: organization.id, id: ObjectId::new(), size, made: Instant::now() };
+            if self.note_claim(organization, &claim).await? {
+                return Ok(Ok(Change(Some(claim))));
+            }
+            let usage = self.get_usage_document(organization.id).await?;
+            let Some(usage) = usage.filter(super::UsageDocument::is_counted) else {
+                self.count_first(organization).await?;
+                continue;
+            };
+            let limit = |limit: Option<u64>, used| limit.map_or(i64::MAX, integer).saturating_sub(used);
+            let room = Size {
+                documents: limit(organization.quota.documents, usage.number("documents")),
+                bytes: limit(organization.quota.bytes, usage.number("bytes")),
+            };
+            if room.refuses(size).is_none() {
+                continue;
+            }
+            if doubted || !usage.is_doubtful(self.claims_last()) {
+                return Ok(Err(room));
+            }
+            doubted = true;
+            self.count_anew(organization).await?;
+        }
+        Err(Error::unavailable("others count what the organization has").into())
+    }
+
+    /// Notes what came of a change. That it cannot is no reason to take the change back.
+    pub(in crate::mongodb) async fn end_change(&self, change: Change, added: Size) {
+        let Some(claim) = change.0 else { return };
+        let mut filter = of(claim.organization);
+        filter.insert("claims.id", claim.id);
+        let unused = claim.size.plus(added.negative());
+        let update = doc! {
+            "$inc": { "documents": -unused.documents, "bytes": -unused.bytes, "version": 1_i64 },
+            "$pull": { "claims": { "id": claim.id } },
+        };
+        if let Err(failure) = self.call(self.usage.update_one(filter, update)).await {
+            tracing::warn!(organization = %claim.organization, ?failure, "a claim stays for a minute");
+        }
+    }
+
+    /// Whether there is room for the claim; then it is noted.
+    async fn note_claim(&self, organization: &Organization, claim: &Claim) -> Attempt<bool> {
+        let mut filter = of(organization.id);
+        let limits = [
+            ("documents", organization.quota.documents, claim.size.documents),
+            ("bytes", organization.quota.bytes, claim.size.bytes),
+        ];
+        for (field, limit, wanted) in limits {
+            // What adds nothing always fits, also where there is too much already.
+            if let (Some(limit), 1..) = (limit, wanted) {
+                filter.insert(field, doc! { "$lte": integer(limit) - wanted });
+            }
+        }
+        let adds = claim.size != Size::default();
+        if adds {
+            filter.insert("counted_at", doc! { "$exists": true });
+        }
+        let sum =
+            |field: &str, added: i64| doc! { "$add": [{ "$ifNull": [format!("${field}"), 0_i64] }, added] };
+        let entry = doc! { "id": claim.id, "at": "$$NOW" };
+        let update = doc! { "$set": {
+            "documents": sum("documents", claim.size.documents),
+            "bytes": sum("bytes", claim.size.bytes),
+            "version": sum("version", 1),
+            "claims": { "$concatArrays": [{ "$ifNull": ["$claims", []] }, [entry]] },
+        } };
+        let update = self
+            .usage
+            .find_one_and_update(filter, vec![update])
+            .upsert(!adds)
+            .projection(doc! { "due": { "$lte": ["$due", "$$NOW"] }, "counted_at": 1 })
+            .return_document(ReturnDocument::After);
+        let noted: Option<Document> = match self.call(update).await {
+            Ok(noted) => noted,
+            // Another has just made the document.
+            Err(failure) if failure.is_same_id() => None,
+            Err(failure) => return Err(failure),
+        };
+        let is_due =
+            |noted: &Document| noted.contains_key("counted_at") && matches!(noted.get_bool("due"), Ok(true));
+        if noted.as_ref().is_some_and(is_due) {
+            self.count_in_background(organization);
+        }
+        Ok(noted.is_some())
+    }
+}
