@@ -90,3 +90,9 @@ pub const PAGE_MAX_BYTES: usize = 4 << 20;
 pub const INSERT_MAX_DOCUMENTS: usize = 500;
 /// Bytes of documents that are inserted at once; the last one may go beyond.
 pub const INSERT_MAX_BYTES: usize = 4 << 20;
+
+/// Bytes of canonical Extended JSON that one byte of a document as BSON becomes at most: an empty regular expression
+/// under a name that has to be escaped comes close.
+pub const ARCHIVE_SPREAD: usize = 16;
+/// Bytes of a line of an archive beside those of a document, and for a collection with all the indexes it may have.
+pub const ARCHIVE_LINE_HEADROOM_BYTES: usize = 256 << 10;

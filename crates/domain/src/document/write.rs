@@ -139,7 +139,7 @@ fn write_date(date: DateTime, form: Form, out: &mut Vec<u8>) {
     let milliseconds = date.timestamp_millis();
     match date.try_to_rfc3339_string() {
         Ok(text) if form == Form::Relaxed && (0..YEAR_10000).contains(&milliseconds) => {
-            wrapped("$date", &text, out)
+            wrapped("$date", &text, out);
         }
         _ => {
             out.extend(br#"{"$date":"#);
