@@ -133,6 +133,7 @@ impl App {
             fence: 1,
             owner: self.instance.clone(),
             refused: None,
+            undone: 0,
             documents: None,
             started_at: self.now(),
         }
