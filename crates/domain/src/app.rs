@@ -4,6 +4,7 @@
 //! that proves it ([`caller`]), and only this module can make such a value.
 
 pub mod accounts;
+pub mod archives;
 pub mod caller;
 pub mod collections;
 pub mod documents;

@@ -26,24 +26,19 @@ pub fn set_hook(hook: fn(&str)) {
 /// Every crash point there is, from the tables of operations and steps.
 #[must_use]
 pub fn every_point() -> Vec<String> {
-    use crate::operation::OperationKind as Kind;
-    let kinds = [
-        Kind::Create,
-        Kind::Rename,
-        Kind::Update,
-        Kind::Suspend,
-        Kind::Reactivate,
-        Kind::Delete,
-        Kind::Restore,
-        Kind::Purge,
-    ];
+    use crate::operation::{OperationKind, Step};
     let mut points = Vec::new();
-    for kind in kinds {
-        points.push(format!("{}.intent.before", kind.as_str()));
-        points.push(format!("{}.intent.saved", kind.as_str()));
-        for step in kind.steps() {
-            for moment in ["before", "done", "saved"] {
-                points.push(format!("{}.{}.{moment}", kind.as_str(), step.as_str()));
+    for kind in OperationKind::ALL {
+        let name = kind.as_str();
+        points.extend(["before", "saved"].map(|moment| format!("{name}.intent.{moment}")));
+        let mut steps = kind.steps().to_vec();
+        // Those that undo as much as can be.
+        steps.extend(kind.undoing(u32::MAX).iter().filter(|step| !kind.steps().contains(step)));
+        for step in steps {
+            let moments = ["before", "done", "saved"].into_iter();
+            // The one step that takes long also has a moment when a part of it is done.
+            for moment in moments.chain((step == Step::LoadArchive).then_some("part")) {
+                points.push(format!("{name}.{}.{moment}", step.as_str()));
             }
         }
     }

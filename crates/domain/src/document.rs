@@ -1,7 +1,7 @@
 //! Documents: what may be stored, how it is read from JSON and written as JSON.
 //!
-//! A document is BSON. JSON is Extended JSON v2, relaxed or canonical on the way in, relaxed on the way out, so
-//! that what an application wrote with its own MongoDB driver reads right. Nothing here knows an engine.
+//! A document is BSON. JSON is Extended JSON v2, relaxed or canonical on the way in, relaxed on the way out (canonical
+//! in archives), so that what an application wrote with its own MongoDB driver reads right. Nothing here knows an engine.
 //! What a newcomer gets wrong: values are compared as MongoDB does ([`order`]), never with `==`: `1`, `1.0` and
 //! the decimal `1` are one value, and one `_id`.
 
@@ -26,7 +26,7 @@ pub use id::DocumentId;
 pub use patch::MergePatch;
 pub use path::Path;
 pub use stored::{Revision, StoredDocument};
-pub use write::write_json;
+pub use write::{write_canonical_json, write_json};
 
 pub(crate) use extended::{Reader, is_wrapper};
 pub(crate) use json::Json;

@@ -118,6 +118,7 @@ error_table! {
     RequestTimeout, "request_timeout", Timeout, "The request did not arrive in time.", "Send it again over a faster connection.";
     // 409
     NameTaken, "name_taken", Conflict, "An organization with this name exists.", "Names are compared without case, spaces and punctuation: choose another.";
+    OrganizationExists, "organization_exists", Conflict, "An organization of this id exists, or something of it is left.", "Import it under a new id (`id=new`), or purge the one that is there first.";
     EmailTaken, "email_taken", Conflict, "This e-mail address is in use.", "Use another address, or sign in with this one.";
     OperationInProgress, "operation_in_progress", Conflict, "The organization is being changed.", "Wait for the running operation to finish and send the request again.";
     OrganizationNotDeleted, "organization_not_deleted", Conflict, "The organization is not deleted.", "Only a deleted organization can be restored or purged.";
@@ -149,6 +150,7 @@ error_table! {
     // 503
     SignInBusy, "sign_in_busy", Unavailable, "Too many sign-ins are waiting.", "Try again after as long as `Retry-After` says.";
     StoreUnavailable, "store_unavailable", Unavailable, "The data cannot be reached or written right now.", "Try again after as long as `Retry-After` says.";
+    ImportInterrupted, "import_interrupted", Unavailable, "The import was interrupted, and nothing of it is left.", "Send the whole archive again.";
     Overloaded, "overloaded", Unavailable, "The service did not get to an answer in time.", "Try again after as long as `Retry-After` says.";
 }
 

@@ -6,6 +6,7 @@
 
 pub mod account;
 pub mod app;
+pub mod archive;
 pub mod clock;
 pub mod collection;
 pub mod crash;

@@ -31,6 +31,8 @@ pub const IDEMPOTENCY_LEASE: Duration = Duration::from_secs(15);
 
 /// How long an instance owns an operation without renewing; then any instance may go on with it.
 pub const OPERATION_LEASE: Duration = Duration::from_secs(10);
+/// How often an operation with a step that takes long renews its lease: four times could fail.
+pub const OPERATION_RENEWAL: Duration = Duration::from_secs(2);
 /// How long a change made through one instance may stay unseen by what others know of it
 /// ([`crate::store`]: `recent` reads).
 pub const RECENT: Duration = Duration::from_secs(1);
@@ -90,3 +92,13 @@ pub const PAGE_MAX_BYTES: usize = 4 << 20;
 pub const INSERT_MAX_DOCUMENTS: usize = 500;
 /// Bytes of documents that are inserted at once; the last one may go beyond.
 pub const INSERT_MAX_BYTES: usize = 4 << 20;
+
+/// Bytes of canonical Extended JSON that one byte of a document as BSON becomes at most: an empty regular expression
+/// under a name that has to be escaped comes close.
+pub const ARCHIVE_SPREAD: usize = 16;
+/// Bytes of a line of an archive beside those of a document, and for a collection with all the indexes it may have.
+pub const ARCHIVE_LINE_HEADROOM_BYTES: usize = 256 << 10;
+/// Documents that are read at once for an archive.
+pub const ARCHIVE_PAGE_DOCUMENTS: u32 = 500;
+/// Bytes of documents after which such a page ends: in JSON they are some three times as many.
+pub const ARCHIVE_PAGE_BYTES: usize = 1 << 20;

@@ -6,12 +6,17 @@
 //! the same machine with a higher fence.
 //!
 //! What a newcomer gets wrong: a business refusal after the intent is possible only in the steps named in
-//! [`Step::may_refuse`], which all come before the commit point; whatever comes later only goes forward.
+//! [`Step::may_refuse`], which all come before the commit point; whatever comes later only goes forward. What was
+//! done before a refusal is undone by steps of its own ([`OperationKind::undoing`]).
+
+mod record;
+
+pub use record::{OperationRecord, OperationState};
 
 use crate::account::{Account, CredentialChange};
 use crate::email::EmailAddress;
 use crate::error::ErrorCode;
-use crate::ids::{AccountId, OperationId, OrganizationId};
+use crate::ids::{AccountId, OperationId};
 use crate::organization::{ContainerId, Naming, Organization, Quota, State};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -50,13 +55,28 @@ pub enum OperationKind {
     Restore,
     /// Gone for ever.
     Purge,
+    /// A new organization out of an archive, with its owner and all its documents.
+    Import,
 }
 
 impl OperationKind {
+    /// Every kind.
+    pub const ALL: [Self; 9] = [
+        Self::Create,
+        Self::Rename,
+        Self::Update,
+        Self::Suspend,
+        Self::Reactivate,
+        Self::Delete,
+        Self::Restore,
+        Self::Purge,
+        Self::Import,
+    ];
+
     /// Whether its intent only announces it. What the caller asked for then shows with a later step, or never.
     #[must_use]
     pub const fn shows_later(self) -> bool {
-        matches!(self, Self::Create | Self::Rename | Self::Restore)
+        matches!(self, Self::Create | Self::Rename | Self::Restore | Self::Import)
     }
 
     /// Its name on the wire and in crash points.
@@ -71,6 +91,7 @@ impl OperationKind {
             Self::Delete => "delete",
             Self::Restore => "restore",
             Self::Purge => "purge",
+            Self::Import => "import",
         }
     }
 
@@ -84,6 +105,18 @@ impl OperationKind {
             Self::Delete => &[Step::HideContainer, Step::ReleaseEmails, Step::Record],
             Self::Restore => &[Step::ReserveEmails, Step::ShowContainer, Step::Record],
             Self::Purge => &[Step::DropContainer, Step::RemoveMembers, Step::Record],
+            Self::Import => &[Step::InsertOwner, Step::CreateContainer, Step::LoadArchive, Step::Record],
+        }
+    }
+
+    /// The steps it takes once it was refused with `done` of its steps done. Only an import has anything to undo: the
+    /// others are refused in their first step, which then has changed nothing.
+    #[must_use]
+    pub const fn undoing(self, done: u32) -> &'static [Step] {
+        match (self, done) {
+            (Self::Import, 1) => &[Step::RemoveMembers, Step::Record],
+            (Self::Import, 2..) => &[Step::DropContainer, Step::RemoveMembers, Step::Record],
+            _ => &[Step::Record],
         }
     }
 }
@@ -96,6 +129,9 @@ pub enum Step {
     InsertOwner,
     /// Make the container. Its save is the commit point of create.
     CreateContainer,
+    /// Put all that an archive has into the container, and see that the archive was whole. Its save is the commit
+    /// point of import. The archive is in the hands of the process that began, so whoever takes over refuses.
+    LoadArchive,
     /// Give the admin new credentials, if asked. Its save is the commit point of rename.
     ChangeCredentials,
     /// Bring the container under its new visible name and count what is in it.
@@ -123,6 +159,7 @@ impl Step {
         match self {
             Self::InsertOwner => "insert_owner",
             Self::CreateContainer => "create_container",
+            Self::LoadArchive => "load_archive",
             Self::ChangeCredentials => "change_credentials",
             Self::MoveContainer => "move_container",
             Self::HideContainer => "hide_container",
@@ -135,10 +172,18 @@ impl Step {
         }
     }
 
-    /// Whether its effect may be refused for a reason that is the caller's.
+    /// Whether its effect may be refused for a reason that is the caller's; that of making a container in an import
+    /// alone, which names the id.
     #[must_use]
     pub const fn may_refuse(self) -> bool {
-        matches!(self, Self::InsertOwner | Self::ChangeCredentials | Self::ReserveEmails)
+        matches!(
+            self,
+            Self::InsertOwner
+                | Self::CreateContainer
+                | Self::LoadArchive
+                | Self::ChangeCredentials
+                | Self::ReserveEmails
+        )
     }
 }
 
@@ -189,6 +234,16 @@ pub enum Arguments {
     },
     /// See [`OperationKind::Purge`].
     Purge,
+    /// See [`OperationKind::Import`].
+    Import {
+        /// The owner's account.
+        owner: Box<Account>,
+        /// The settings of the organization once all its documents are there. Until then it has no quota: an archive
+        /// may have more than was allowed later.
+        settings: Settings,
+        /// Whether nobody may use it then.
+        suspended: bool,
+    },
 }
 
 impl Arguments {
@@ -213,6 +268,7 @@ impl Arguments {
             Self::Delete => OperationKind::Delete,
             Self::Restore { .. } => OperationKind::Restore,
             Self::Purge => OperationKind::Purge,
+            Self::Import { .. } => OperationKind::Import,
         }
     }
 }
@@ -234,6 +290,9 @@ pub struct Operation {
     pub owner: String,
     /// Why it undoes itself, once that is decided.
     pub refused: Option<Refusal>,
+    /// How many of the steps that undo it are done.
+    #[serde(default)]
+    pub undone: u32,
     /// What its steps found out.
     #[serde(default)]
     pub documents: Option<u64>,
@@ -249,6 +308,16 @@ pub enum Refusal {
     EmailTaken,
     /// The account's credentials were changed meanwhile, which ended the session that asked.
     SessionEnded,
+    /// Something that is no part of the installation is where the container would be.
+    ContainerTaken,
+    /// The archive is damaged or cut off.
+    ArchiveInvalid,
+    /// A unique index of the archive does not bear its documents.
+    UniqueViolation,
+    /// The engine bears no more collections.
+    CapacityReached,
+    /// The archive came too slowly or not at all, or the process that read it is gone.
+    Interrupted,
 }
 
 impl Refusal {
@@ -258,6 +327,11 @@ impl Refusal {
         match self {
             Self::EmailTaken => ErrorCode::EmailTaken,
             Self::SessionEnded => ErrorCode::TokenRevoked,
+            Self::ContainerTaken => ErrorCode::OrganizationExists,
+            Self::ArchiveInvalid => ErrorCode::ArchiveInvalid,
+            Self::UniqueViolation => ErrorCode::UniqueViolation,
+            Self::CapacityReached => ErrorCode::CapacityReached,
+            Self::Interrupted => ErrorCode::ImportInterrupted,
         }
     }
 }
@@ -269,14 +343,14 @@ impl Operation {
         self.arguments.kind()
     }
 
-    /// The step to carry out now. A refused operation has only its record left.
+    /// The step to carry out now; of a refused operation, the one that undoes what is next to be undone.
     #[must_use]
     pub fn current_step(&self) -> Step {
-        if self.refused.is_some() {
-            return Step::Record;
-        }
-        let steps = self.kind().steps();
-        *steps.get(self.done as usize).unwrap_or(&Step::Record)
+        let (steps, at) = match self.refused {
+            Some(_) => (self.kind().undoing(self.done), self.undone),
+            None => (self.kind().steps(), self.done),
+        };
+        *steps.get(at as usize).unwrap_or(&Step::Record)
     }
 }
 
@@ -302,6 +376,15 @@ pub enum Save {
     Delete,
 }
 
+/// What to save while a step takes long: it renews the lease, and says how far the step is.
+#[must_use]
+pub fn save_of_progress(record: &Organization, documents: u64, now: Timestamp) -> Option<Organization> {
+    let operation = record.operation.as_deref()?;
+    let operation = Operation { documents: Some(documents), ..operation.clone() };
+    let modified_at = record.modified_at;
+    Some(Organization { operation: Some(Box::new(operation)), modified_at, ..record.successor(now) })
+}
+
 /// What to save once the current step of the record's operation came to `observed`; `None` if no operation
 /// is under way.
 #[must_use]
@@ -317,6 +400,10 @@ pub fn next_save(record: &Organization, observed: Observed, now: Timestamp) -> O
     let step = operation.current_step();
     if step == Step::Record {
         return Some(finish(record, operation, next));
+    }
+    if operation.refused.is_some() {
+        next.operation = Some(Box::new(Operation { undone: operation.undone + 1, ..operation.clone() }));
+        return Some(Save::Update(Box::new(next)));
     }
     let documents = match observed {
         Observed::Counted(documents) => Some(documents),
@@ -334,7 +421,14 @@ pub fn next_save(record: &Organization, observed: Observed, now: Timestamp) -> O
 /// What a done step changes in the record itself, beside the progress of the operation.
 fn change_record(next: &mut Organization, step: Step, arguments: &Arguments, now: Timestamp) {
     match (step, arguments) {
-        (Step::CreateContainer, _) => next.state = State::Active,
+        (Step::CreateContainer, Arguments::Create { .. }) => next.state = State::Active,
+        (Step::LoadArchive, Arguments::Import { settings, suspended, .. }) => {
+            next.state = State::Active;
+            next.suspended = *suspended;
+            next.delete_protection = settings.delete_protection;
+            next.legal_hold = settings.legal_hold;
+            next.quota = settings.quota;
+        }
         (Step::MoveContainer, Arguments::Rename { to, settings, .. }) => {
             next.naming = to.clone();
             next.delete_protection = settings.delete_protection;
@@ -363,96 +457,16 @@ fn change_record(next: &mut Organization, step: Step, arguments: &Arguments, now
 fn finish(record: &Organization, operation: &Operation, mut next: Organization) -> Save {
     next.operation = None;
     match (operation.kind(), operation.refused) {
-        // A refused create was never visible, a done purge is the end: no record remains.
-        (OperationKind::Create, Some(_)) | (OperationKind::Purge, None) => return Save::Delete,
+        // What a refused create or import began was never visible, a done purge is the end: no record remains.
+        (OperationKind::Create | OperationKind::Import, Some(_)) | (OperationKind::Purge, None) => {
+            return Save::Delete;
+        }
         // The old name is still the name: only what was reserved for the new one is let go.
         (OperationKind::Rename, Some(_)) => next.reserved = record.naming.reserved(),
         (OperationKind::Restore, Some(_)) => next.reserved.clear(),
         _ => {}
     }
     Save::Update(Box::new(next))
-}
-
-/// How far an operation is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OperationState {
-    /// Under way; it finishes or undoes itself, whatever happens.
-    Running,
-    /// Done.
-    Succeeded,
-    /// Undone; the error says why.
-    Failed,
-}
-
-impl OperationState {
-    /// Its name on the wire.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Running => "running",
-            Self::Succeeded => "succeeded",
-            Self::Failed => "failed",
-        }
-    }
-}
-
-/// An operation as it is shown and, once finished, kept: the log of them is the audit trail.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OperationRecord {
-    /// For ever.
-    pub id: OperationId,
-    /// What it changes; the organization itself may be gone.
-    pub organization_id: OrganizationId,
-    /// What sort of change.
-    pub kind: OperationKind,
-    /// How far it is.
-    pub state: OperationState,
-    /// Who asked.
-    pub actor: Actor,
-    /// Steps done.
-    pub done: u32,
-    /// Steps in all.
-    pub steps: u32,
-    /// Why it undid itself.
-    pub refused: Option<Refusal>,
-    /// Documents that moved along, where any move.
-    pub documents: Option<u64>,
-    /// When it began.
-    pub started_at: Timestamp,
-    /// When it finished.
-    pub finished_at: Option<Timestamp>,
-}
-
-impl OperationRecord {
-    /// The operation of `organization` as it is under way.
-    #[must_use]
-    pub fn running(organization: &Organization, operation: &Operation) -> Self {
-        let steps = u32::try_from(operation.kind().steps().len()).unwrap_or(u32::MAX);
-        Self {
-            id: operation.id,
-            organization_id: organization.id,
-            kind: operation.kind(),
-            state: OperationState::Running,
-            actor: operation.actor,
-            done: operation.done,
-            steps,
-            refused: operation.refused,
-            documents: operation.documents,
-            started_at: operation.started_at,
-            finished_at: None,
-        }
-    }
-
-    /// The operation of `organization` as its last step writes it into the log.
-    #[must_use]
-    pub fn finished(organization: &Organization, operation: &Operation, now: Timestamp) -> Self {
-        let running = Self::running(organization, operation);
-        let state =
-            if operation.refused.is_some() { OperationState::Failed } else { OperationState::Succeeded };
-        let done = if operation.refused.is_some() { running.done } else { running.steps };
-        Self { state, done, finished_at: Some(now), ..running }
-    }
 }
 
 #[cfg(test)]

@@ -237,7 +237,7 @@ pub trait Containers: Send + Sync {
     fn locate(&self, organization: &Organization) -> Location;
 
     /// Makes an empty container; one of this organization that is there already stays as it is. What tells it
-    /// from others, where ids do not.
+    /// from others, where ids do not. `organization_exists` if what is in its place is another installation's.
     async fn create_container(&self, container: &NewContainer) -> Result<Option<ContainerId>>;
 
     /// Brings the container from the visible name in `organization` under another one, where the placement has

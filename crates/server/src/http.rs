@@ -3,6 +3,7 @@
 //! A handler takes what proves its caller's right, calls the application, converts, answers. What a newcomer
 //! gets wrong: a route that is added here also needs its rule in [`openapi`], and gets its tests from it.
 
+pub mod archives;
 pub mod caller;
 pub mod classic;
 pub mod collections;
@@ -33,6 +34,7 @@ use crate::config::{Config, LookupPolicy, MetricsPolicy, Network};
 use axum::Router;
 use axum::body::Bytes;
 use axum::http::{Method, header};
+use axum::routing::{MethodRouter, get};
 use std::sync::Arc;
 use std::time::Duration;
 use tenantry_domain::app::App;
@@ -53,7 +55,7 @@ pub struct HttpSettings {
     max_document_json_bytes: usize,
     /// A query that looks at more documents than this says so.
     full_scan_notice: u64,
-    /// From the head of a request to the head of its answer.
+    /// From the head of a request to the head of its answer; of an import, between two pieces of its body.
     request_timeout: Duration,
     trusted_proxies: Vec<Network>,
 }
@@ -104,6 +106,7 @@ pub fn router(app: Arc<App>, entropy: Arc<dyn Entropy>, config: &Config) -> Rout
         readiness: readiness::Readiness::default(),
     });
     let routes = routes
+        .route(archives::IMPORT, organization_called_import())
         .merge(docs::routes(Bytes::from(document.to_string())))
         .fallback(async || problem::Refusal::from(tenantry_domain::ErrorCode::RouteNotFound));
     let routes = if config.cors_origins.is_empty() { routes } else { routes.layer(cors(config)) };
@@ -141,6 +144,8 @@ fn api() -> OpenApiRouter<Arc<Http>> {
         .routes(routes!(organizations::suspend_organization))
         .routes(routes!(organizations::reactivate_organization))
         .routes(routes!(organizations::purge_organization))
+        .routes(routes!(archives::export_organization))
+        .routes(routes!(archives::import_organization))
         // Collections
         .routes(routes!(collections::list_collections, collections::create_collection))
         .routes(routes!(collections::get_collection, collections::delete_collection))
@@ -172,6 +177,13 @@ fn api() -> OpenApiRouter<Arc<Http>> {
         .routes(routes!(health::problem))
 }
 
+/// What an organization's path answers, for the one whose identifier is the word that imports are sent to.
+fn organization_called_import() -> MethodRouter<Arc<Http>> {
+    get(organizations::get_organization)
+        .patch(organizations::change_organization)
+        .delete(organizations::delete_organization)
+}
+
 fn cors(config: &Config) -> CorsLayer {
     let origins = config.cors_origins.iter().filter_map(|origin| origin.as_str().parse().ok());
     CorsLayer::new()
@@ -186,6 +198,7 @@ fn cors(config: &Config) -> CorsLayer {
             request_id::X_REQUEST_ID,
         ])
         .expose_headers([
+            header::CONTENT_DISPOSITION,
             header::ETAG,
             header::LOCATION,
             header::RETRY_AFTER,

@@ -313,7 +313,7 @@ impl App {
     }
 
     /// What the revision of a document begins with.
-    fn first_revision(&self) -> Revision {
+    pub(super) fn first_revision(&self) -> Revision {
         Revision(u64::try_from(self.now().as_millisecond()).unwrap_or(1))
     }
 

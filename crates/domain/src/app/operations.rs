@@ -4,6 +4,7 @@
 //! in its own task: a client that hangs up changes nothing.
 
 use super::App;
+use super::archives::Source;
 use super::caller::{Authority, Caller, Operator};
 use super::{Expected, OrganizationView};
 use crate::crash;
@@ -12,7 +13,8 @@ use crate::ids::{OperationId, OrganizationId};
 use crate::limits::{OPERATION_WAIT, PAGE_MAX_ITEMS};
 use crate::measure::OPERATIONS;
 use crate::operation::{
-    Actor, Arguments, Observed, Operation, OperationRecord, OperationState, Refusal, Save, next_save,
+    Actor, Arguments, Observed, Operation, OperationKind, OperationRecord, OperationState, Refusal, Save,
+    Step, next_save,
 };
 use crate::organization::{Naming, Organization, Placement};
 use crate::page::{Page, PageLimit};
@@ -22,7 +24,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
+mod load;
 mod steps;
+
+use load::Load;
 
 /// How a change that a request began ended, as far as the request waited.
 #[derive(Debug, Clone)]
@@ -118,6 +123,26 @@ impl App {
         }
     }
 
+    /// Begins the import that a new record carries, and waits for its end, however long that takes: if nobody waits
+    /// any more, the archive ends, and the import with it.
+    pub(super) async fn begin_import(
+        self: &Arc<Self>,
+        organization: Organization,
+        source: Source,
+    ) -> Result<Outcome> {
+        let running = running(&organization)?;
+        let (load, refused) = Load::new(source);
+        let app = Arc::clone(self);
+        let task = async move { app.begin_and_drive(Intent::Insert(organization), Some(load)).await };
+        let outcome = match tokio::spawn(task).await.map_err(Error::internal)?? {
+            Driven::NotBegun => return Err(ErrorCode::OrganizationExists.into()),
+            Driven::Finished(record) => self.outcome(record).await,
+            Driven::Lost => self.watch(running).await,
+        };
+        // The record has the code of a refusal; whoever asked is told all that is known of it.
+        outcome.map_err(|error| refused.get().cloned().unwrap_or(error))
+    }
+
     /// The id of the operation that makes that organization: its own, so that it is found by it.
     pub(super) const fn create_operation(id: OrganizationId) -> OperationId {
         OperationId::from_bytes(*id.as_bytes())
@@ -133,6 +158,7 @@ impl App {
             fence: 1,
             owner: self.instance.clone(),
             refused: None,
+            undone: 0,
             documents: None,
             started_at: self.now(),
         }
@@ -194,7 +220,7 @@ impl App {
     async fn take_over(self: &Arc<Self>, organization: &Organization) {
         let kind = organization.operation.as_ref().map_or("", |operation| operation.kind().as_str());
         tracing::info!(organization = %organization.id, operation = kind, "taking over an operation");
-        if let Err(error) = self.drive(organization.clone()).await {
+        if let Err(error) = self.drive(organization.clone(), None).await {
             tracing::error!(organization = %organization.id, operation = kind, %error, "recovery stopped");
         }
     }
@@ -237,13 +263,9 @@ impl App {
     /// intent on, it makes no difference whether anybody waits. None if it could not begin.
     async fn carry(self: &Arc<Self>, intent: Intent) -> Result<Option<Outcome>> {
         let (Intent::Insert(organization) | Intent::Update(organization)) = &intent;
-        let running = organization
-            .operation
-            .as_deref()
-            .map(|operation| OperationRecord::running(organization, operation))
-            .ok_or_else(|| Error::internal("an operation was begun without its record"))?;
+        let running = running(organization)?;
         let app = Arc::clone(self);
-        let task = tokio::spawn(async move { app.begin_and_drive(intent).await });
+        let task = tokio::spawn(async move { app.begin_and_drive(intent, None).await });
         match tokio::time::timeout(OPERATION_WAIT, task).await {
             Err(_) => Ok(Some(Outcome::Running(running))),
             Ok(Err(panic)) => Err(Error::internal(panic)),
@@ -255,7 +277,7 @@ impl App {
         }
     }
 
-    async fn begin_and_drive(self: &Arc<Self>, intent: Intent) -> Result<Driven> {
+    async fn begin_and_drive(self: &Arc<Self>, intent: Intent, load: Option<Load>) -> Result<Driven> {
         let store = &self.store.organizations;
         let (Intent::Insert(organization) | Intent::Update(organization)) = &intent;
         let kind = organization.operation.as_ref().map_or("", |operation| operation.kind().as_str());
@@ -269,7 +291,7 @@ impl App {
         }
         crash::point(kind, "intent", "saved");
         let (Intent::Insert(organization) | Intent::Update(organization)) = intent;
-        self.drive(organization).await
+        self.drive(organization, load).await
     }
 
     /// Waits, within bounds, for an operation that is driven elsewhere.
@@ -311,9 +333,9 @@ impl App {
 
     /// Carries out step after step until the operation is finished or somebody else has it. In the second case,
     /// the last effect may have come too late: after others went on, and perhaps back again.
-    async fn drive(self: &Arc<Self>, organization: Organization) -> Result<Driven> {
+    async fn drive(self: &Arc<Self>, organization: Organization, load: Option<Load>) -> Result<Driven> {
         let begun = organization.clone();
-        let driven = self.take_steps(organization).await;
+        let driven = self.take_steps(organization, load).await;
         match driven {
             Ok(Driven::Finished(_)) => {}
             Ok(_) => self.make_good(&begun).await,
@@ -343,6 +365,9 @@ impl App {
         let store = &self.store.organizations;
         loop {
             let Some(found) = store.get_organization(begun.id).await? else {
+                if operation.kind() == OperationKind::Import {
+                    return self.undo_again(begun, operation).await;
+                }
                 return self.remove_members(begun, operation.id).await.map(|_| ());
             };
             let is_ours =
@@ -362,11 +387,36 @@ impl App {
         }
     }
 
-    async fn take_steps(&self, mut organization: Organization) -> Result<Driven> {
+    /// Puts back the record of an import that others have undone, so that it is undone once more by whoever finds it:
+    /// what came too late is in a place that has the organization's id, and nobody else gets that id meanwhile.
+    async fn undo_again(&self, begun: &Organization, operation: &Operation) -> Result<()> {
+        let refused = Some(operation.refused.unwrap_or(Refusal::Interrupted));
+        // As if all had been done that can be undone. What has an identity beside the id takes no late effect.
+        let done = u32::try_from(operation.kind().steps().len()).unwrap_or(u32::MAX);
+        let operation =
+            Operation { refused, done, undone: 0, fence: operation.fence + 1, ..operation.clone() };
+        let organization = Organization {
+            reserved: Vec::new(),
+            container: None,
+            version: self.version_of_its_own(),
+            operation: Some(Box::new(operation)),
+            ..begun.clone()
+        };
+        // One that is there by now is another's, who looks whether anything else is in the place.
+        self.store.organizations.insert_organization(&organization).await.map(|_| ())
+    }
+
+    async fn take_steps(&self, mut organization: Organization, mut load: Option<Load>) -> Result<Driven> {
         while let Some(operation) = organization.operation.clone() {
             let (kind, step) = (operation.kind().as_str(), operation.current_step());
             crash::point(kind, step.as_str(), "before");
-            let observed = self.carry_out(step, &organization, &operation).await?;
+            let observed = match step {
+                Step::LoadArchive => match self.load_archive(&mut organization, load.take()).await {
+                    Some(observed) => observed,
+                    None => return Ok(Driven::Lost),
+                },
+                _ => self.carry_out(step, &organization, &operation).await?,
+            };
             crash::point(kind, step.as_str(), "done");
             let Some(save) = next_save(&organization, observed, self.now()) else { break };
             let store = &self.store.organizations;
@@ -394,6 +444,13 @@ impl App {
     }
 }
 
+/// The operation that `organization` carries, as it begins.
+fn running(organization: &Organization) -> Result<OperationRecord> {
+    let operation = organization.operation.as_deref();
+    let operation = operation.ok_or_else(|| Error::internal("an operation was begun without its record"))?;
+    Ok(OperationRecord::running(organization, operation))
+}
+
 /// What the effect of a step that a caller may be refused for came to.
 fn refusable(result: Result<()>) -> Result<Observed> {
     match result {
@@ -401,6 +458,7 @@ fn refusable(result: Result<()>) -> Result<Observed> {
         Err(error) => match error.code() {
             ErrorCode::EmailTaken => Ok(Observed::Refused(Refusal::EmailTaken)),
             ErrorCode::TokenRevoked => Ok(Observed::Refused(Refusal::SessionEnded)),
+            ErrorCode::OrganizationExists => Ok(Observed::Refused(Refusal::ContainerTaken)),
             _ => Err(error),
         },
     }

@@ -1,7 +1,9 @@
 //! Tests of reading and writing documents, and of keys.
 
 use super::order::{Direction, compare};
-use super::{DocumentId, MergePatch, NewDocument, Path, index_entries, key, write_json};
+use super::{
+    DocumentId, MergePatch, NewDocument, Path, index_entries, key, write_canonical_json, write_json,
+};
 use crate::error::ErrorCode;
 use crate::filter::Filter;
 use crate::limits::{DOCUMENT_DEFAULT_MAX_BYTES, DOCUMENT_MAX_LEVELS, JSON_MAX_LEVELS, PATH_MAX_PARTS};
@@ -75,6 +77,49 @@ fn canonical_extended_json_is_read_too() {
     assert_eq!(types.get("i"), Some(&Bson::Int32(5)));
     assert_eq!(types.get("l"), Some(&Bson::Int64(5)));
     assert_eq!(types.get("d"), Some(&Bson::Double(5.0)));
+}
+
+/// A value of every type that the reader takes, and the edges of each.
+const EVERY_TYPE: &str = r#"{"_id":{"$oid":"65f0a1b2c3d4e5f601234567"},
+    "i":{"$numberInt":"-5"},"l":{"$numberLong":"5"},"ll":{"$numberLong":"-9223372036854775808"},
+    "d":{"$numberDouble":"5"},"z":{"$numberDouble":"-0.0"},"s":{"$numberDouble":"5e-324"},
+    "b":{"$numberDouble":"1.7976931348623157e308"},"t":{"$numberDouble":"0.1"},"n":{"$numberDouble":"NaN"},
+    "p":{"$numberDouble":"Infinity"},"m":{"$numberDouble":"-Infinity"},
+    "c":{"$numberDecimal":"1.10"},"e":{"$numberDecimal":"-0E+10"},"f":{"$numberDecimal":"NaN"},
+    "D":{"$date":{"$numberLong":"0"}},"E":{"$date":{"$numberLong":"-9223372036854775808"}},
+    "F":{"$date":"2026-11-21T01:02:03.004Z"},
+    "x":{"$binary":{"base64":"AQI=","subType":"80"}},"u":{"$uuid":"00112233-4455-6677-8899-aabbccddeeff"},
+    "T":{"$timestamp":{"t":4294967295,"i":0}},"r":{"$regularExpression":{"pattern":"^a\"","options":"xi"}},
+    "lo":{"$minKey":1},"hi":{"$maxKey":1},"un":{"$undefined":true},"sy":{"$symbol":"s"},"co":{"$code":"x"},
+    "cs":{"$code":"x","$scope":{"y":{"$numberLong":"1"}}},"nu":null,"tr":true,"fa":false,
+    "te":"\"\\\u0000\n \u2028 é😀","":[[],{},[{"a":{"$numberInt":"1"}},1.5]]}"#;
+
+#[test]
+fn canonical_json_brings_every_type_back() {
+    let document = read(EVERY_TYPE);
+    let mut canonical = Vec::new();
+    write_canonical_json(&document, &mut canonical);
+    let canonical = String::from_utf8(canonical).unwrap();
+    assert!(!canonical.contains('\n'), "it is one line");
+    for part in [
+        r#""l":{"$numberLong":"5"}"#,
+        r#""d":{"$numberDouble":"5.0"}"#,
+        r#""D":{"$date":{"$numberLong":"0"}}"#,
+    ] {
+        assert!(canonical.contains(part), "{part} is missing in {canonical}");
+    }
+    assert_eq!(read(&canonical).as_bytes(), document.as_bytes());
+}
+
+proptest! {
+    #[test]
+    fn canonical_doubles_come_back_to_the_bit(bits: u64) {
+        let value = f64::from_bits(bits);
+        let mut canonical = Vec::new();
+        write_canonical_json(&rawdoc! { "_id": 1, "a": value }, &mut canonical);
+        let back = read(&String::from_utf8(canonical).unwrap()).get_f64("a").unwrap();
+        prop_assert!(back.to_bits() == bits || (back.is_nan() && value.is_nan()));
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
-//! From BSON to relaxed Extended JSON v2, straight into bytes.
+//! From BSON to Extended JSON v2, straight into bytes: relaxed for answers, canonical for archives.
 //!
 //! What a newcomer gets wrong: relaxed JSON does not tell Int32 from Int64; both are plain integers, and a double
-//! always has a point or an exponent.
+//! always has a point or an exponent. Canonical JSON keeps every type.
 
 use super::{fields, items, order};
 use base64::Engine;
@@ -10,9 +10,32 @@ use bson::{DateTime, RawArray, RawBsonRef, RawDocument};
 use std::fmt::Display;
 use std::io::Write as _;
 
-/// Appends `document` to `out`, all of it: what is reserved is taken out by
+/// Which of the two forms of Extended JSON.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// Numbers and dates as people read them.
+    Relaxed,
+    /// Every value with its type.
+    Canonical,
+}
+
+/// Appends `document` to `out`, relaxed, all of it: what is reserved is taken out by
 /// [`crate::projection::Projection::apply`].
 pub fn write_json(document: &RawDocument, out: &mut Vec<u8>) {
+    write_document(document, Form::Relaxed, out);
+}
+
+/// Appends `document` to `out`, canonical: read again, it is the same in every type.
+pub fn write_canonical_json(document: &RawDocument, out: &mut Vec<u8>) {
+    write_document(document, Form::Canonical, out);
+}
+
+/// Appends one value to `out`, relaxed.
+pub fn write_value(value: RawBsonRef<'_>, out: &mut Vec<u8>) {
+    write(value, Form::Relaxed, out);
+}
+
+fn write_document(document: &RawDocument, form: Form, out: &mut Vec<u8>) {
     out.push(b'{');
     for (index, (name, value)) in fields(document).enumerate() {
         if index > 0 {
@@ -20,32 +43,31 @@ pub fn write_json(document: &RawDocument, out: &mut Vec<u8>) {
         }
         string(name, out);
         out.push(b':');
-        write_value(value, out);
+        write(value, form, out);
     }
     out.push(b'}');
 }
 
-/// Appends one value to `out`.
-pub fn write_value(value: RawBsonRef<'_>, out: &mut Vec<u8>) {
+fn write(value: RawBsonRef<'_>, form: Form, out: &mut Vec<u8>) {
     match value {
         RawBsonRef::Null => out.extend(b"null"),
         RawBsonRef::Boolean(value) => display(value, out),
-        RawBsonRef::Int32(value) => display(value, out),
-        RawBsonRef::Int64(value) => display(value, out),
-        RawBsonRef::Double(value) => double(value, out),
+        RawBsonRef::Int32(value) => number("$numberInt", &value, form, out),
+        RawBsonRef::Int64(value) => number("$numberLong", &value, form, out),
+        RawBsonRef::Double(value) => double(value, form, out),
         RawBsonRef::String(text) => string(text, out),
-        RawBsonRef::Document(document) => write_json(document, out),
-        RawBsonRef::Array(array) => write_array(array, out),
+        RawBsonRef::Document(document) => write_document(document, form, out),
+        RawBsonRef::Array(array) => write_array(array, form, out),
         RawBsonRef::ObjectId(id) => wrapped("$oid", &id.to_hex(), out),
-        RawBsonRef::DateTime(date) => write_date(date, out),
+        RawBsonRef::DateTime(date) => write_date(date, form, out),
         RawBsonRef::Decimal128(decimal) => wrapped("$numberDecimal", &decimal.to_string(), out),
         RawBsonRef::Symbol(text) => wrapped("$symbol", text, out),
         RawBsonRef::JavaScriptCode(code) => wrapped("$code", code, out),
-        other => write_rare(other, out),
+        other => write_rare(other, form, out),
     }
 }
 
-fn write_rare(value: RawBsonRef<'_>, out: &mut Vec<u8>) {
+fn write_rare(value: RawBsonRef<'_>, form: Form, out: &mut Vec<u8>) {
     match value {
         RawBsonRef::Binary(binary) => {
             let subtype = hex::encode([u8::from(binary.subtype)]);
@@ -62,7 +84,7 @@ fn write_rare(value: RawBsonRef<'_>, out: &mut Vec<u8>) {
             out.extend(br#"{"$code":"#);
             string(code.code, out);
             out.extend(br#","$scope":"#);
-            write_json(code.scope, out);
+            write_document(code.scope, form, out);
             out.push(b'}');
         }
         RawBsonRef::DbPointer(_) => {
@@ -80,33 +102,45 @@ fn write_rare(value: RawBsonRef<'_>, out: &mut Vec<u8>) {
     }
 }
 
-fn write_array(array: &RawArray, out: &mut Vec<u8>) {
+fn write_array(array: &RawArray, form: Form, out: &mut Vec<u8>) {
     out.push(b'[');
     for (index, value) in items(array).enumerate() {
         if index > 0 {
             out.push(b',');
         }
-        write_value(value, out);
+        write(value, form, out);
     }
     out.push(b']');
 }
 
-fn double(value: f64, out: &mut Vec<u8>) {
+fn number(name: &str, value: &impl Display, form: Form, out: &mut Vec<u8>) {
+    match form {
+        Form::Relaxed => display(value, out),
+        Form::Canonical => wrapped(name, &value.to_string(), out),
+    }
+}
+
+fn double(value: f64, form: Form, out: &mut Vec<u8>) {
     if value.is_nan() {
         wrapped("$numberDouble", "NaN", out);
     } else if value.is_infinite() {
         wrapped("$numberDouble", if value > 0.0 { "Infinity" } else { "-Infinity" }, out);
+    } else if form == Form::Canonical {
+        // The shortest digits that are read as the same number.
+        wrapped("$numberDouble", &format!("{value:?}"), out);
     } else {
         json(&value, out);
     }
 }
 
-/// A text for the years 1970 to 9999, else milliseconds, as the format says.
-fn write_date(date: DateTime, out: &mut Vec<u8>) {
+/// Relaxed, a text for the years 1970 to 9999; else milliseconds, as the format says.
+fn write_date(date: DateTime, form: Form, out: &mut Vec<u8>) {
     const YEAR_10000: i64 = 253_402_300_800_000;
     let milliseconds = date.timestamp_millis();
     match date.try_to_rfc3339_string() {
-        Ok(text) if (0..YEAR_10000).contains(&milliseconds) => wrapped("$date", &text, out),
+        Ok(text) if form == Form::Relaxed && (0..YEAR_10000).contains(&milliseconds) => {
+            wrapped("$date", &text, out);
+        }
         _ => {
             out.extend(br#"{"$date":"#);
             wrapped("$numberLong", &milliseconds.to_string(), out);

@@ -2,19 +2,11 @@
 
 use super::*;
 use crate::account::{Membership, PasswordHash, Role};
+use crate::ids::OrganizationId;
 use crate::name::OrganizationName;
 use crate::organization::{Placement, Status};
 
-const KINDS: [OperationKind; 8] = [
-    OperationKind::Create,
-    OperationKind::Rename,
-    OperationKind::Update,
-    OperationKind::Suspend,
-    OperationKind::Reactivate,
-    OperationKind::Delete,
-    OperationKind::Restore,
-    OperationKind::Purge,
-];
+const KINDS: [OperationKind; 9] = OperationKind::ALL;
 
 fn naming(name: &str) -> Naming {
     Naming::new(OrganizationName::parse(name).unwrap(), "tenant_")
@@ -61,6 +53,11 @@ fn arguments(kind: OperationKind) -> Arguments {
         OperationKind::Delete => Arguments::Delete,
         OperationKind::Restore => Arguments::Restore { to: naming("New"), owner_email: None },
         OperationKind::Purge => Arguments::Purge,
+        OperationKind::Import => {
+            let quota = Quota { documents: Some(3), ..Quota::default() };
+            let settings = Settings { delete_protection: true, legal_hold: true, quota };
+            Arguments::Import { owner: Box::new(owner()), settings, suspended: true }
+        }
     }
 }
 
@@ -68,7 +65,7 @@ fn arguments(kind: OperationKind) -> Arguments {
 fn begun(kind: OperationKind) -> Organization {
     let old = naming("Old");
     let state = match kind {
-        OperationKind::Create => State::Provisioning,
+        OperationKind::Create | OperationKind::Import => State::Provisioning,
         OperationKind::Delete | OperationKind::Restore => State::Deleted,
         OperationKind::Purge => State::Purging,
         _ => State::Active,
@@ -106,6 +103,7 @@ fn begun(kind: OperationKind) -> Organization {
             fence: 1,
             owner: "one".into(),
             refused: None,
+            undone: 0,
             documents: None,
             started_at: at(2),
         })),
@@ -123,7 +121,7 @@ fn run(kind: OperationKind, refuse: Option<Step>) -> (Vec<Step>, Save) {
             Observed::Refused(Refusal::EmailTaken)
         } else if step == Step::CreateContainer {
             Observed::Made(Some(ContainerId([9; 16])))
-        } else if step == Step::MoveContainer {
+        } else if [Step::MoveContainer, Step::LoadArchive].contains(&step) {
             Observed::Counted(5)
         } else {
             Observed::Done
@@ -154,12 +152,76 @@ fn every_operation_takes_its_steps_in_order_and_records_itself_last() {
     }
 }
 
-#[test]
-fn a_step_that_may_refuse_comes_before_all_that_cannot_be_undone() {
-    for kind in KINDS {
-        let last = kind.steps().iter().rposition(|step| step.may_refuse());
-        assert!(last.is_none_or(|at| at == 0), "{kind:?} refuses after its first step");
+/// What a step leaves outside of the record, which a refusal after it has to undo.
+fn undone_by(step: Step) -> Option<Step> {
+    match step {
+        Step::InsertOwner => Some(Step::RemoveMembers),
+        Step::CreateContainer | Step::LoadArchive => Some(Step::DropContainer),
+        Step::Record => None,
+        other => panic!("nothing undoes {other:?}"),
     }
+}
+
+#[test]
+fn whatever_is_done_before_a_refusal_is_undone_after_it() {
+    for kind in KINDS {
+        // A create makes its container under an id of its own, and nothing is in its way.
+        let refusing = |step: &Step| {
+            step.may_refuse() && (kind, *step) != (OperationKind::Create, Step::CreateContainer)
+        };
+        for (done, _) in kind.steps().iter().enumerate().filter(|(_, step)| refusing(step)) {
+            let undoing = kind.undoing(u32::try_from(done).unwrap());
+            let needed: Vec<_> = kind.steps()[..done].iter().filter_map(|step| undone_by(*step)).collect();
+            assert!(needed.iter().all(|step| undoing.contains(step)), "{kind:?} {done}: {undoing:?}");
+            assert_eq!(undoing.last(), Some(&Step::Record), "{kind:?} {done}");
+            assert!(!undoing.iter().any(|step| step.may_refuse()), "{kind:?} {done}");
+        }
+    }
+}
+
+#[test]
+fn an_import_is_not_seen_before_all_of_it_is_there() {
+    let mut record = begun(OperationKind::Import);
+    for (observed, state) in [
+        (Observed::Done, State::Provisioning),
+        (Observed::Made(Some(ContainerId([9; 16]))), State::Provisioning),
+        (Observed::Counted(5), State::Active),
+    ] {
+        assert_eq!((record.quota, record.suspended), (Quota::default(), false), "the archive may have more");
+        match next_save(&record, observed, at(9)) {
+            Some(Save::Update(next)) => record = *next,
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(record.state, state);
+        assert_eq!(record.container.is_some(), record.operation.as_ref().unwrap().done > 1);
+    }
+    assert_eq!(record.status(), Status::Suspended);
+    assert_eq!(record.quota.documents, Some(3));
+    assert!(record.delete_protection && record.legal_hold);
+}
+
+#[test]
+fn a_refused_import_undoes_what_it_has_done_and_goes() {
+    for (refusing, undoing) in [
+        (Step::InsertOwner, &[Step::Record][..]),
+        (Step::CreateContainer, &[Step::RemoveMembers, Step::Record]),
+        (Step::LoadArchive, &[Step::DropContainer, Step::RemoveMembers, Step::Record]),
+    ] {
+        let (steps, last) = run(OperationKind::Import, Some(refusing));
+        let before = steps.iter().position(|step| *step == refusing).unwrap();
+        assert_eq!(&steps[before + 1..], undoing, "{refusing:?}");
+        assert_eq!(last, Save::Delete);
+    }
+}
+
+#[test]
+fn progress_of_a_step_is_a_version_of_the_record_and_nothing_else() {
+    let record = begun(OperationKind::Import);
+    let saved = save_of_progress(&record, 7, at(9)).unwrap();
+    let operation = saved.operation.as_deref().unwrap();
+    assert_eq!((operation.done, operation.documents, saved.version), (0, Some(7), record.version + 1));
+    assert_eq!((saved.state, saved.modified_at), (record.state, record.modified_at));
+    assert_eq!(operation.current_step(), Step::InsertOwner);
 }
 
 #[test]

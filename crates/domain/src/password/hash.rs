@@ -140,6 +140,12 @@ pub fn verify(password: &PresentedPassword, stored: &str, memory: &mut Memory) -
     }
 }
 
+/// Whether somebody could sign in with that hash, at a cost that is borne.
+#[must_use]
+pub fn is_readable(stored: &str) -> bool {
+    Stored::parse(stored).is_some()
+}
+
 /// A hash that no password matches and that takes as long to check as those of [`hash`].
 #[must_use]
 pub const fn decoy() -> &'static str {

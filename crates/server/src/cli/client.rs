@@ -5,7 +5,7 @@
 use crate::config::ClientConfig;
 use crate::keys::OPERATOR_KEY_FILE;
 use reqwest::redirect::Policy;
-use reqwest::{Method, RequestBuilder, StatusCode, Url};
+use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::error::Error;
@@ -155,12 +155,23 @@ impl Client {
     /// # Errors
     /// What the server refuses, or why there is no answer.
     pub async fn send(&self, request: RequestBuilder) -> Result<Answer, Failure> {
-        let response = request.send().await.map_err(|error| self.unanswered(&error))?;
+        let response = self.open(request).await?;
         let status = response.status();
         let body = response.text().await.map_err(|error| self.unanswered(&error))?;
+        Ok(Answer { status, body, url: self.base.clone() })
+    }
+
+    /// Sends it and takes the head of the answer; the body may be anything, and long.
+    ///
+    /// # Errors
+    /// What the server refuses, or why there is no answer.
+    pub async fn open(&self, request: RequestBuilder) -> Result<Response, Failure> {
+        let response = request.send().await.map_err(|error| self.unanswered(&error))?;
+        let status = response.status();
         if status.is_success() {
-            return Ok(Answer { status, body, url: self.base.clone() });
+            return Ok(response);
         }
+        let body = response.text().await.map_err(|error| self.unanswered(&error))?;
         Err(serde_json::from_str(&body).map_or_else(|_| strange(&self.base, status), Failure::Refused))
     }
 

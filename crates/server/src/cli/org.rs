@@ -3,6 +3,7 @@
 //! What a newcomer gets wrong: this is a client like any other. It knows the API and nothing of the store, and
 //! shows fields that it does not know only under `--json`.
 
+mod archives;
 mod arguments;
 mod changes;
 mod list;
@@ -44,6 +45,8 @@ fn try_run(matches: &ArgMatches) -> Result<(), Failure> {
     runtime.block_on(async {
         match name {
             "list" => list::run(&session, arguments).await,
+            "export" => archives::export(&session, arguments).await,
+            "import" => archives::import(&session, arguments).await,
             "show" => session.show(&arguments::organization(arguments)).await,
             _ => changes::run(&session, name, arguments).await,
         }

@@ -2,10 +2,10 @@
 //!
 //! One layer instead of a stack of them: each would cost an allocation per request, and their order is a trap.
 
-use super::Http;
 use super::observe::Observed;
 use super::problem::{Refusal, render};
 use super::request_id::{RequestId, X_REQUEST_ID};
+use super::{Http, archives};
 use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::response::{IntoResponse, Response};
@@ -16,7 +16,7 @@ use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tenantry_domain::{Error, ErrorCode};
 use tower::{Layer, Service};
 
@@ -95,6 +95,12 @@ impl Seen {
             route: request.extensions().get().cloned(),
         }
     }
+
+    /// Whether it is answered only when all of an archive has been read.
+    fn is_import(&self) -> bool {
+        self.method == Method::POST
+            && self.route.as_ref().is_some_and(|route| route.as_str() == archives::IMPORT)
+    }
 }
 
 /// Carries a request through to its answer.
@@ -104,7 +110,9 @@ async fn carry(
     answer: impl Future<Output = Result<Response, Infallible>>,
 ) -> Response {
     let answer = AssertUnwindSafe(answer).catch_unwind();
-    let answer = match tokio::time::timeout(http.settings.request_timeout, answer).await {
+    // What a body takes to arrive cannot be known before; it has limits of its own (`archives::chunks`).
+    let deadline = if seen.is_import() { Duration::MAX } else { http.settings.request_timeout };
+    let answer = match tokio::time::timeout(deadline, answer).await {
         Ok(Ok(Ok(response))) => response,
         Ok(Err(panic)) => on_panic(&*panic),
         Err(_) => too_slow(),

@@ -268,6 +268,26 @@ const RULES: &[Rule] = &[
             VERSIONED[2],
         ],
     ),
+    rule(
+        "export_organization",
+        Access::OperatorOrMember,
+        &[E::RoleInsufficient, E::OrganizationNotFound, E::OrganizationNotActive],
+    ),
+    rule(
+        "import_organization",
+        Access::Operator,
+        &[
+            E::ArchiveInvalid,
+            E::OrganizationExists,
+            E::NameTaken,
+            E::EmailTaken,
+            E::UniqueViolation,
+            E::CapacityReached,
+            E::ImportInterrupted,
+            // It was made, and purged before the answer.
+            E::OrganizationNotFound,
+        ],
+    ),
     rule("list_collections", Access::OwnMember, &[E::InvalidInput]),
     rule(
         "create_collection",

@@ -332,7 +332,7 @@ async fn find(http: &Http, operator: Operator, which: &str) -> Result<Organizati
 }
 
 /// The answer to a change: the organization, or, while it goes on, where to watch.
-fn answer(status: StatusCode, outcome: &Outcome) -> Response {
+pub(super) fn answer(status: StatusCode, outcome: &Outcome) -> Response {
     match outcome {
         Outcome::Done { record, view: Some(view) } => with_operation(organization(status, view), record),
         Outcome::Done { record, view: None } | Outcome::Running(record) => accepted(record),

@@ -141,7 +141,7 @@ pub struct OperationBody {
     /// What it changes; the organization itself may be gone.
     #[schema(value_type = String)]
     pub organization_id: tenantry_domain::ids::OrganizationId,
-    /// `create`, `rename`, `update`, `suspend`, `reactivate`, `delete`, `restore` or `purge`.
+    /// `create`, `rename`, `update`, `suspend`, `reactivate`, `delete`, `restore`, `purge` or `import`.
     pub kind: &'static str,
     /// `running`, `succeeded` or `failed`.
     pub state: &'static str,
@@ -151,7 +151,7 @@ pub struct OperationBody {
     pub error: Option<OperationError>,
     /// Who asked for it.
     pub actor: ActorBody,
-    /// Documents in the container, where it followed a new name.
+    /// Documents in the container, where it followed a new name; those of the archive that are in it, of an import.
     pub documents_migrated: Option<u64>,
     /// When it began, RFC 3339 in UTC.
     #[schema(value_type = String, format = DateTime)]

@@ -79,6 +79,7 @@ pub fn operation(owner: &str, arguments: Arguments) -> Box<Operation> {
         fence: 0,
         owner: owner.to_owned(),
         refused: None,
+        undone: 0,
         documents: None,
         started_at: START,
     })

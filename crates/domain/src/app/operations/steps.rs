@@ -8,9 +8,9 @@ use crate::email::EmailAddress;
 use crate::error::{Error, ErrorCode, Result};
 use crate::ids::{AccountId, OperationId, OrganizationId};
 use crate::limits::PAGE_MAX_ITEMS;
-use crate::operation::{Arguments, Observed, Operation, OperationRecord, Step};
+use crate::operation::{Arguments, Observed, Operation, OperationRecord, Refusal, Step};
 use crate::organization::{Organization, State};
-use crate::store::{NewContainer, Written};
+use crate::store::{Inserted, NewContainer, Written};
 use std::sync::Arc;
 
 impl App {
@@ -25,6 +25,12 @@ impl App {
         match (step, &operation.arguments) {
             (Step::InsertOwner, Arguments::Create { owner }) => {
                 refusable(self.store.accounts.insert_account(owner).await.map(|_| ()))
+            }
+            (Step::InsertOwner, Arguments::Import { owner, .. }) => {
+                refusable(self.insert_new_account(owner, organization.id).await)
+            }
+            (Step::CreateContainer, Arguments::Import { .. }) => {
+                self.create_empty_container(organization, operation).await
             }
             (Step::CreateContainer, _) => {
                 let made = containers.create_container(&new_container(organization, operation)).await?;
@@ -64,6 +70,38 @@ impl App {
             (step, arguments) => {
                 Err(Error::internal(format!("{step:?} is not a step of {:?}", arguments.kind())))
             }
+        }
+    }
+
+    /// Adds an account whose id may have been somebody's: one that is there is only taken for the work of an earlier
+    /// try if it belongs to the organization.
+    async fn insert_new_account(&self, account: &Account, organization: OrganizationId) -> Result<()> {
+        if self.store.accounts.insert_account(account).await? == Inserted::New {
+            return Ok(());
+        }
+        let there = self.store.accounts.get_account(account.id).await?;
+        match there.is_some_and(|there| there.membership(organization).is_some()) {
+            true => Ok(()),
+            false => Err(ErrorCode::EmailTaken.into()),
+        }
+    }
+
+    /// Makes the container of an organization whose id may have been another's. What is left of that is neither
+    /// adopted nor, when this is undone, removed.
+    async fn create_empty_container(
+        &self,
+        organization: &Organization,
+        operation: &Operation,
+    ) -> Result<Observed> {
+        let containers = &self.store.containers;
+        let container = match containers.create_container(&new_container(organization, operation)).await {
+            Err(error) => return refusable(Err(error)),
+            Ok(container) => container,
+        };
+        let made = Organization { container, ..organization.clone() };
+        match containers.count_documents(&made).await? {
+            0 => Ok(Observed::Made(container)),
+            _ => Ok(Observed::Refused(Refusal::ContainerTaken)),
         }
     }
 

@@ -32,7 +32,7 @@ pub fn command() -> Command {
         .arg_required_else_help(true)
         .arg(switch("json", "Print the JSON of the server's answer").global(true))
         .subcommands([list(), show(), create(), rename(), set(), quota(), suspend(), reactivate()])
-        .subcommands([delete(), restore(), purge()]);
+        .subcommands([delete(), restore(), purge(), export(), import()]);
     config::client_flags(command)
 }
 
@@ -88,13 +88,7 @@ fn create() -> Command {
         )
         .arg(text("name", "NAME", "Its name, 2 to 120 characters").required(true))
         .arg(text("email", "ADDRESS", "The address its first admin signs in with").required(true))
-        .arg(
-            Arg::new("placement")
-                .long("placement")
-                .value_name("PLACEMENT")
-                .value_parser(PossibleValuesParser::new(Placement::ALL.map(Placement::as_str)))
-                .help("Where its data goes on MongoDB, if not where the server's settings say"),
-        )
+        .arg(placement())
         .arg(switch("password-stdin", "Read the password from standard input, up to its end"))
 }
 
@@ -180,6 +174,43 @@ fn purge() -> Command {
         .after_help("Asks before it does so.\n\nExamples:\n  tenantry org purge 674f1c2e9b1d4a0c5e8f7a6b")
         .arg(id_argument())
         .arg(yes())
+}
+
+fn export() -> Command {
+    Command::new("export")
+        .about("Write an archive of an organization, with its settings, its owner and all its data")
+        .after_help(
+            "The archive is read while it is written, and the file has its name only when it is whole. It is no \
+             snapshot: each document is whole, and what changes meanwhile may or may not be in it. The hash of the \
+             owner's password is in it, so the file is readable for nobody else.\n\n\
+             Examples:\n  tenantry org export acme-corp\n  \
+             tenantry org export acme-corp --output - | zstd > acme.ndjson.zst",
+        )
+        .arg(organization_argument("Its id, identifier or name; a deleted one has its id only"))
+        .arg(text("output", "FILE", "Where to write it: a file that is not there yet, or - for standard output. \
+             Without it, a file called after the organization, ending in .ndjson"))
+}
+
+fn import() -> Command {
+    Command::new("import")
+        .about("Make an organization out of an archive, with its settings, its owner and all its data")
+        .after_help(
+            "Nobody sees the organization before all of the archive has been read and fits. If anything is wrong with \
+             it, nothing of it is left.\n\n\
+             Examples:\n  tenantry org import acme-corp.ndjson\n  \
+             tenantry org import acme-corp.ndjson --new-id --name 'Acme Copy' --owner-email copy@acme.com\n  \
+             zstd -d < acme.ndjson.zst | tenantry org import -",
+        )
+        .arg(Arg::new("file").value_name("FILE").required(true).help("The archive, or - for standard input"))
+        .arg(text("name", "NAME", "Another name, where that of the archive is taken"))
+        .arg(switch("new-id", "Give it another id than it had"))
+        .arg(placement())
+        .arg(text("owner-email", "ADDRESS", "Another address for its owner, where the old one is taken"))
+}
+
+fn placement() -> Arg {
+    text("placement", "PLACEMENT", "Where its data goes on MongoDB, if not where the server's settings say")
+        .value_parser(PossibleValuesParser::new(Placement::ALL.map(Placement::as_str)))
 }
 
 fn text(name: &'static str, shape: &'static str, help: &'static str) -> Arg {

@@ -8,9 +8,9 @@ use crate::mongodb::document::object_id;
 use crate::mongodb::failure::Attempt;
 use mongodb::Database;
 use mongodb::bson::{Document, doc};
-use tenantry_domain::Error;
 use tenantry_domain::ids::OrganizationId;
-use tenantry_domain::store::NewContainer;
+use tenantry_domain::store::{Inserted, NewContainer};
+use tenantry_domain::{Error, ErrorCode};
 
 /// The collection with the container's first document. No user's collection is called so.
 pub(in crate::mongodb) const METADATA: &str = "_metadata";
@@ -30,12 +30,18 @@ impl MongoDb {
         self.server.other_database(&self.database_name(id))
     }
 
-    /// One insert makes the database and all that belongs into it.
+    /// One insert makes the database and all that belongs into it. An organization that is imported under its old id
+    /// may find that of another installation.
     pub(super) async fn create_database(&self, container: &NewContainer) -> Attempt<()> {
         let mut first = metadata(container.organization_id, container.created_at);
         first.insert(RECORDS, self.server.database().name());
-        let collection = self.database_of(container.organization_id).collection(METADATA);
-        self.insert(&collection, first).await.map(|_| ())
+        let database = self.database_of(container.organization_id);
+        match self.insert(&database.collection(METADATA), first).await? {
+            Inserted::Exists if !self.is_ours(&database).await? => {
+                Err(Error::from(ErrorCode::OrganizationExists).into())
+            }
+            _ => Ok(()),
+        }
     }
 
     pub(super) async fn count_database(&self, id: OrganizationId) -> Attempt<u64> {

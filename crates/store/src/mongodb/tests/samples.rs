@@ -50,6 +50,7 @@ pub fn busy(number: u8, owner: &str, arguments: Arguments) -> Organization {
         fence: 3,
         owner: owner.to_owned(),
         refused: Some(Refusal::EmailTaken),
+        undone: 0,
         documents: Some(1 << 40),
         started_at: NOW,
     };

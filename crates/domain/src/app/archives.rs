@@ -1,0 +1,203 @@
+//! Archives of organizations: written while they are read, read while they are put back.
+//!
+//! An export is no snapshot: each document is whole, and what changes meanwhile may or may not be in it. An import is
+//! an operation ([`crate::operation`]): nobody sees the organization before its last line has been read and fits, and
+//! whatever goes wrong before, all of it is undone. What a newcomer gets wrong: neither holds more in memory than a
+//! page of documents, so neither may collect anything.
+
+mod export;
+mod source;
+
+pub use export::Export;
+pub use source::ArchiveStream;
+pub(super) use source::Source;
+
+use super::App;
+use super::caller::{Authority, Caller, Operator, OrganizationRef};
+use super::operations::Outcome;
+use crate::account::{Account, Membership, Role};
+use crate::archive::{ArchivedOrganization, ArchivedOwner};
+use crate::email::EmailAddress;
+use crate::error::{ErrorCode, Result};
+use crate::ids::{AccountId, OperationId, OrganizationId};
+use crate::name::OrganizationName;
+use crate::operation::{Actor, Arguments, Settings};
+use crate::organization::{Naming, Organization, Placement, Quota, State};
+use std::sync::Arc;
+
+/// Proof that the caller may have an organization's archive.
+pub struct Exportable {
+    organization: Arc<Organization>,
+    authority: Authority,
+}
+
+impl Exportable {
+    /// The organization as it was when the right was proven.
+    #[must_use]
+    pub fn organization(&self) -> &Organization {
+        &self.organization
+    }
+}
+
+/// Which id an imported organization has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ImportedId {
+    /// That of the archive.
+    #[default]
+    Keep,
+    /// Another one.
+    New,
+}
+
+/// What is to be different from what the archive says.
+#[derive(Debug, Clone, Default)]
+pub struct Import {
+    /// Another name.
+    pub name: Option<OrganizationName>,
+    /// Whether another id.
+    pub id: ImportedId,
+    /// Where its data goes, if not where the settings say.
+    pub placement: Option<Placement>,
+    /// Another address of its owner.
+    pub owner_email: Option<EmailAddress>,
+}
+
+impl App {
+    /// The right to an organization's archive: the operator's to any, a deleted one too; an owner's to their own. Not
+    /// an admin's: the hash of the owner's password is in it.
+    ///
+    /// # Errors
+    /// `organization_not_found` also for one that is not the caller's; `role_insufficient`;
+    /// `organization_not_active` for one that is being made or removed.
+    pub async fn allow_export(&self, caller: &Caller, which: &OrganizationRef) -> Result<Exportable> {
+        let organization = self.visible(caller, which).await?;
+        let authority = match caller {
+            Caller::Operator(_) => Authority::Operator,
+            Caller::Member(member) if member.role == Role::Owner => Authority::Member(member.clone()),
+            Caller::Member(_) => return Err(ErrorCode::RoleInsufficient.into()),
+        };
+        require_whole(&organization)?;
+        Ok(Exportable { organization, authority })
+    }
+
+    /// The archive of an organization, to be written piece by piece.
+    #[must_use]
+    pub fn export_organization(self: &Arc<Self>, right: Exportable) -> Export {
+        Export::new(Arc::clone(self), right)
+    }
+
+    /// Makes an organization out of an archive, with its owner, its settings and all its data. It is there at once, and
+    /// only when the whole archive has been read and fits; until then its name is taken and nobody sees it.
+    ///
+    /// # Errors
+    /// `archive_invalid`; `organization_exists`, `name_taken`, `email_taken`; `unique_violation` where a unique index of
+    /// the archive does not bear its documents; `capacity_reached`; `import_interrupted`; whatever `archive` says.
+    pub async fn import_organization(
+        self: &Arc<Self>,
+        _: &Operator,
+        import: Import,
+        archive: ArchiveStream,
+    ) -> Result<Outcome> {
+        let mut source = Source::new(archive, self.policy.document_max_bytes);
+        let archived = source.begin().await?;
+        let organization = self.new_from_archive(import, archived).await?;
+        self.begin_import(organization, source).await
+    }
+
+    /// The record that an import begins with. The database decides about names and addresses; these looks only spare
+    /// the undoing in the common case.
+    async fn new_from_archive(&self, import: Import, archived: ArchivedOrganization) -> Result<Organization> {
+        let now = self.now();
+        let keep = import.id == ImportedId::Keep;
+        let id = if keep { archived.id } else { OrganizationId::new(now, &*self.entropy) };
+        if self.store.organizations.get_organization(id).await?.is_some() {
+            return Err(ErrorCode::OrganizationExists.into());
+        }
+        let naming =
+            Naming::new(import.name.unwrap_or(archived.organization_name), &self.policy.tenant_prefix);
+        if self.store.organizations.find_organization(&naming.identifier).await?.is_some() {
+            return Err(ErrorCode::NameTaken.into());
+        }
+        let placement = self.store.containers.choose_placement(import.placement).await?;
+        self.expect_free(placement, &naming).await?;
+        let owner = self.new_owner(id, keep, import.owner_email, archived.owner).await?;
+        let settings = Settings {
+            delete_protection: archived.delete_protection,
+            legal_hold: archived.legal_hold,
+            quota: archived.quota,
+        };
+        Ok(Organization {
+            id,
+            reserved: naming.reserved(),
+            naming,
+            state: State::Provisioning,
+            suspended: false,
+            placement,
+            container: None,
+            owner_id: owner.id,
+            token_epoch: 0,
+            delete_protection: false,
+            legal_hold: false,
+            quota: Quota::default(),
+            created_at: archived.created_at,
+            modified_at: now,
+            deleted_at: None,
+            purge_at: None,
+            version: self.version_of_its_own(),
+            operation: Some(Box::new(self.operation(
+                OperationId::new(now, &*self.entropy),
+                Actor::Operator,
+                Arguments::Import { owner: Box::new(owner), settings, suspended: archived.suspended },
+            ))),
+        })
+    }
+
+    /// The owner's account. Its id stays, too, unless somebody has it: they belong to more than one organization.
+    async fn new_owner(
+        &self,
+        organization_id: OrganizationId,
+        keep: bool,
+        email: Option<EmailAddress>,
+        archived: ArchivedOwner,
+    ) -> Result<Account> {
+        let email = email.unwrap_or(archived.email);
+        if self.store.accounts.find_account(&email.key()).await?.is_some() {
+            return Err(ErrorCode::EmailTaken.into());
+        }
+        let now = self.now();
+        let is_free = keep && self.store.accounts.get_account(archived.id).await?.is_none();
+        Ok(Account {
+            id: if is_free { archived.id } else { AccountId::new(now, &*self.entropy) },
+            email_key: Some(email.key()),
+            email,
+            password_hash: archived.password_hash,
+            credential_epoch: 0,
+            kept_session: None,
+            memberships: vec![Membership {
+                organization_id,
+                role: Role::Owner,
+                epoch: 0,
+                since: now,
+                changed_at_version: 0,
+            }],
+            last_operation: None,
+            created_at: now,
+            modified_at: now,
+            version: self.version_of_its_own(),
+        })
+    }
+
+    /// The version of a record whose id may have been another record's before: one that nobody who knew that record,
+    /// and has slept since, takes for the version after the one he knew.
+    pub(super) fn version_of_its_own(&self) -> u64 {
+        u64::try_from(self.now().as_millisecond()).unwrap_or(1)
+    }
+}
+
+/// Refuses an organization that is not, or not all, there.
+fn require_whole(organization: &Organization) -> Result<()> {
+    match organization.state {
+        State::Active | State::Deleted => Ok(()),
+        State::Provisioning | State::Purging => Err(ErrorCode::OrganizationNotActive.into()),
+    }
+}

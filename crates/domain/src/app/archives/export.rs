@@ -1,0 +1,159 @@
+//! Writing an archive: a page of documents after the other, in the order of their ids.
+
+use super::{Exportable, require_whole};
+use crate::account::Role;
+use crate::app::App;
+use crate::app::caller::{Authority, proven};
+use crate::archive::{ArchivedCollection, ArchivedOrganization, Manifest, Writer};
+use crate::collection::CollectionName;
+use crate::error::{Error, ErrorCode, Result};
+use crate::filter::Filter;
+use crate::limits::{ARCHIVE_PAGE_BYTES, ARCHIVE_PAGE_DOCUMENTS, PAGE_MAX_ITEMS};
+use crate::organization::Organization;
+use crate::query::DocumentQuery;
+use crate::sort::{Position, Sort};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// An archive that is being written.
+pub struct Export {
+    app: Arc<App>,
+    right: Exportable,
+    at: At,
+    /// Collections that come next, as far as they have been listed.
+    listed: VecDeque<CollectionName>,
+    last_listed: Option<CollectionName>,
+}
+
+/// How far it is.
+enum At {
+    Start,
+    BetweenCollections(Writer),
+    Within(Writer, CollectionName, Option<Position>),
+    End,
+}
+
+impl Export {
+    pub(super) const fn new(app: Arc<App>, right: Exportable) -> Self {
+        Self { app, right, at: At::Start, listed: VecDeque::new(), last_listed: None }
+    }
+
+    /// The next bytes of it; none behind its end. After an error it is cut off, and there is no more.
+    ///
+    /// # Errors
+    /// `token_revoked` and its like if the right has ended; `organization_not_active` if it is being removed;
+    /// `store_unavailable`.
+    pub async fn next(&mut self) -> Result<Option<Vec<u8>>> {
+        let mut out = Vec::new();
+        self.at = match std::mem::replace(&mut self.at, At::End) {
+            At::Start => At::BetweenCollections(self.begin(&mut out).await?),
+            At::BetweenCollections(writer) => self.begin_collection(writer, &mut out).await?,
+            At::Within(writer, name, after) => self.write_page(writer, name, after, &mut out).await?,
+            At::End => return Ok(None),
+        };
+        Ok(Some(out))
+    }
+
+    async fn begin(&mut self, out: &mut Vec<u8>) -> Result<Writer> {
+        let organization = self.renew().await?;
+        let owner = self.app.store.accounts.get_account(organization.owner_id).await?;
+        // It goes in the middle of a purge alone.
+        let owner = owner.ok_or(ErrorCode::OrganizationNotActive)?;
+        let manifest = Manifest::new(self.app.now());
+        Writer::begin(manifest, ArchivedOrganization::of(&organization, &owner), out)
+    }
+
+    async fn begin_collection(&mut self, mut writer: Writer, out: &mut Vec<u8>) -> Result<At> {
+        let organization = self.renew().await?;
+        while let Some(name) = self.next_collection(&organization).await? {
+            let indexes = match self.app.store.collections.list_indexes(&organization, &name).await {
+                Err(error) if is_dropped(&error, &name) => continue,
+                indexes => indexes?,
+            };
+            writer.collection(ArchivedCollection { name: name.clone(), indexes }, out)?;
+            return Ok(At::Within(writer, name, None));
+        }
+        // What was not there may have been removed with all the rest: then this is not the end.
+        let now = self.app.store.organizations.get_organization(organization.id).await?;
+        require_whole(&*now.ok_or(ErrorCode::OrganizationNotFound)?)?;
+        writer.end(out)?;
+        Ok(At::End)
+    }
+
+    async fn next_collection(&mut self, organization: &Organization) -> Result<Option<CollectionName>> {
+        if self.listed.is_empty() {
+            let after = self.last_listed.as_ref();
+            let collections = &self.app.store.collections;
+            let page = collections.list_collections(organization, after, PAGE_MAX_ITEMS).await?;
+            self.listed.extend(page.into_iter().map(|info| info.name));
+            if let Some(last) = self.listed.back() {
+                self.last_listed = Some(last.clone());
+            }
+        }
+        Ok(self.listed.pop_front())
+    }
+
+    async fn write_page(
+        &self,
+        mut writer: Writer,
+        name: CollectionName,
+        after: Option<Position>,
+        out: &mut Vec<u8>,
+    ) -> Result<At> {
+        let organization = self.renew().await?;
+        let query = DocumentQuery {
+            filter: Filter::default(),
+            sort: Sort::default(),
+            after,
+            limit: ARCHIVE_PAGE_DOCUMENTS,
+            max_bytes: ARCHIVE_PAGE_BYTES,
+            time: self.app.policy.query_time,
+        };
+        let page = match self.app.store.documents.find_documents(&organization, &name, &query).await {
+            // What was in it so far was there.
+            Err(error) if is_dropped(&error, &name) => {
+                writer.end_collection(out)?;
+                return Ok(At::BetweenCollections(writer));
+            }
+            page => page?,
+        };
+        for document in &page.documents {
+            writer.document(&document.body, out);
+        }
+        match page.documents.last().filter(|_| page.more) {
+            Some(last) => {
+                let position = query.sort.position(&last.body).map_err(Error::internal)?;
+                Ok(At::Within(writer, name, Some(position)))
+            }
+            None => {
+                writer.end_collection(out)?;
+                Ok(At::BetweenCollections(writer))
+            }
+        }
+    }
+
+    /// The organization as it recently was, if the right to it still holds: an export may take hours.
+    async fn renew(&self) -> Result<Arc<Organization>> {
+        let store = &self.app.store;
+        let found = store.organizations.get_recent_organization(self.right.organization.id).await?;
+        let organization = found.ok_or(ErrorCode::OrganizationNotFound)?;
+        require_whole(&organization)?;
+        if let Authority::Member(member) = &self.right.authority {
+            let (session, account) = tokio::try_join!(
+                store.sessions.get_recent_session(member.session.id),
+                store.accounts.get_recent_account(member.account.id),
+            )?;
+            let now = self.app.now();
+            let member = proven((session, account, Some(Arc::clone(&organization))), now);
+            if member.ok_or(ErrorCode::TokenRevoked)?.role != Role::Owner {
+                return Err(ErrorCode::RoleInsufficient.into());
+            }
+        }
+        Ok(organization)
+    }
+}
+
+/// Whether the collection was dropped meanwhile, as any but the default one may be.
+fn is_dropped(error: &Error, name: &CollectionName) -> bool {
+    error.code() == ErrorCode::CollectionNotFound && !name.is_default()
+}

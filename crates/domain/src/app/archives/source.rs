@@ -1,0 +1,67 @@
+//! An archive as it arrives: chunks in, items out, no more of it held than a line.
+
+use crate::archive::{ArchivedOrganization, Item, Lines, Reader, line_max_bytes};
+use crate::error::{Error, Result};
+use futures_util::StreamExt;
+use futures_util::stream::{BoxStream, Fuse};
+
+/// The bytes of an archive, in chunks. Its errors end an import and are told to who asked for it.
+pub type ArchiveStream = BoxStream<'static, Result<Vec<u8>>>;
+
+/// An archive that is being read.
+pub struct Source {
+    chunks: Fuse<ArchiveStream>,
+    lines: Lines,
+    reader: Reader,
+}
+
+impl Source {
+    /// Reads documents of at most `document_max_bytes` as BSON.
+    pub fn new(chunks: ArchiveStream, document_max_bytes: usize) -> Self {
+        Self {
+            chunks: chunks.fuse(),
+            lines: Lines::new(line_max_bytes(document_max_bytes)),
+            reader: Reader::new(document_max_bytes),
+        }
+    }
+
+    /// The organization, which comes before everything else.
+    ///
+    /// # Errors
+    /// `archive_invalid`.
+    pub async fn begin(&mut self) -> Result<ArchivedOrganization> {
+        loop {
+            match self.next().await? {
+                Some(Item::Manifest(_)) => {}
+                Some(Item::Organization(organization)) => return Ok(*organization),
+                // The reader lets nothing else come first.
+                _ => return Err(Error::internal("an archive without an organization")),
+            }
+        }
+    }
+
+    /// What comes next; none behind the end of a whole archive.
+    ///
+    /// # Errors
+    /// `archive_invalid`, or why nothing comes.
+    pub async fn next(&mut self) -> Result<Option<Item>> {
+        loop {
+            if let Some(line) = self.lines.take()? {
+                return self.reader.read(line).map(Some);
+            }
+            match self.chunks.next().await {
+                Some(chunk) => self.lines.push(&chunk?),
+                None => break,
+            }
+        }
+        match self.lines.rest() {
+            Some(line) => self.reader.read(line).map(Some),
+            None => self.reader.finish().map(|()| None),
+        }
+    }
+
+    /// The number of the line that was read last.
+    pub const fn line(&self) -> u64 {
+        self.reader.line()
+    }
+}

@@ -1,0 +1,273 @@
+//! Putting an archive into a container: the one step that takes as long as it takes.
+//!
+//! Meanwhile the lease is renewed, whatever is waited for, and whoever has lost it stops. What a newcomer gets wrong:
+//! a call that has begun is waited for even then. What it writes may come after others have removed everything, and
+//! only when it is over can that be put right (`try_make_good`).
+
+use crate::app::App;
+use crate::app::archives::Source;
+use crate::archive::{ArchivedCollection, Item, damaged};
+use crate::collection::CollectionName;
+use crate::crash;
+use crate::document::{NewDocument, StoredDocument};
+use crate::error::{Error, ErrorCode, Result};
+use crate::index::Index;
+use crate::limits::{INSERT_MAX_BYTES, INSERT_MAX_DOCUMENTS, OPERATION_RENEWAL};
+use crate::operation::{Observed, OperationKind, Refusal, Step, save_of_progress};
+use crate::organization::Organization;
+use crate::store::Written;
+use std::pin::pin;
+use std::sync::{Arc, OnceLock};
+use tokio::time::Instant;
+
+/// An archive on its way into a container.
+pub(in crate::app) struct Load {
+    source: Source,
+    /// The refusal with all that is known of it; the record has its code alone.
+    refused: Arc<OnceLock<Error>>,
+}
+
+impl Load {
+    pub(super) fn new(source: Source) -> (Self, Arc<OnceLock<Error>>) {
+        let refused = Arc::new(OnceLock::new());
+        (Self { source, refused: Arc::clone(&refused) }, refused)
+    }
+}
+
+/// Why loading stops.
+enum Stop {
+    /// Somebody else has the operation.
+    Lost,
+    /// It cannot go on.
+    Failed(Error),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl App {
+    /// Loads the archive; none if the operation was lost meanwhile. Without an archive, another process had begun: it
+    /// has gone with that one.
+    pub(super) async fn load_archive(
+        &self,
+        organization: &mut Organization,
+        load: Option<Load>,
+    ) -> Option<Observed> {
+        let Some(Load { source, refused }) = load else {
+            return Some(Observed::Refused(Refusal::Interrupted));
+        };
+        let loading = Loading {
+            app: self,
+            organization,
+            source,
+            into: None,
+            batch: Vec::new(),
+            lines: Vec::new(),
+            batch_bytes: 0,
+            documents: 0,
+            renewed: Instant::now(),
+        };
+        match loading.run().await {
+            Ok(documents) => Some(Observed::Counted(documents)),
+            Err(Stop::Lost) => None,
+            Err(Stop::Failed(error)) => {
+                let refusal = refusal(&error);
+                let _ = refused.set(error);
+                Some(Observed::Refused(refusal))
+            }
+        }
+    }
+}
+
+/// A load that goes on.
+struct Loading<'a> {
+    app: &'a App,
+    organization: &'a mut Organization,
+    source: Source,
+    /// The collection whose documents come.
+    into: Option<ArchivedCollection>,
+    batch: Vec<StoredDocument>,
+    /// The line of each document of the batch.
+    lines: Vec<u64>,
+    batch_bytes: usize,
+    /// Documents that are in the container.
+    documents: u64,
+    renewed: Instant,
+}
+
+impl Loading<'_> {
+    /// How many documents it was.
+    async fn run(mut self) -> Result<u64, Stop> {
+        while let Some(item) = self.next_item().await? {
+            match item {
+                Item::Collection(collection) => self.begin_collection(collection).await?,
+                Item::Document(document) => self.add(document).await?,
+                Item::CollectionEnd(_) => self.end_collection().await?,
+                Item::End(end) => self.expect(end.documents).await?,
+                Item::Manifest(_) | Item::Organization(_) => {}
+            }
+        }
+        Ok(self.documents)
+    }
+
+    async fn next_item(&mut self) -> Result<Option<Item>, Stop> {
+        // What has arrived already is read at once.
+        let Self { app, organization, source, documents, renewed, .. } = self;
+        let mut lease = Lease { app, organization, renewed, documents: *documents };
+        Ok(lease.hold(source.next()).await??)
+    }
+
+    async fn begin_collection(&mut self, collection: ArchivedCollection) -> Result<(), Stop> {
+        let name = collection.name.clone();
+        self.into = Some(collection);
+        if name.is_default() {
+            return Ok(());
+        }
+        let (app, organization) = (self.app, self.organization.clone());
+        let made = async { app.store.collections.insert_collection(&organization, &name).await };
+        let _ = self.hold(made).await??;
+        Ok(())
+    }
+
+    async fn add(&mut self, document: NewDocument) -> Result<(), Stop> {
+        let id = document.id().cloned().ok_or_else(|| Error::internal("a document without an id"))?;
+        let document = StoredDocument { body: document.under_id(&id), revision: self.app.first_revision() };
+        self.batch_bytes += document.body.as_bytes().len();
+        self.batch.push(document);
+        self.lines.push(self.source.line());
+        if self.batch.len() == INSERT_MAX_DOCUMENTS || self.batch_bytes >= INSERT_MAX_BYTES {
+            self.flush().await?;
+        }
+        Ok(())
+    }
+
+    /// Writes what has been read.
+    async fn flush(&mut self) -> Result<(), Stop> {
+        let (batch, lines) = (std::mem::take(&mut self.batch), std::mem::take(&mut self.lines));
+        self.batch_bytes = 0;
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let name = self.collection_name()?;
+        let (app, organization) = (self.app, self.organization.clone());
+        let written =
+            self.hold(async { app.store.documents.insert_documents(&organization, &name, batch).await });
+        for (outcome, line) in written.await??.into_iter().zip(lines) {
+            match outcome {
+                Ok(()) => self.documents += 1,
+                Err(error) => return Err(of_document(error, line).into()),
+            }
+        }
+        crash::point(OperationKind::Import.as_str(), Step::LoadArchive.as_str(), "part");
+        Ok(())
+    }
+
+    async fn end_collection(&mut self) -> Result<(), Stop> {
+        self.flush().await?;
+        let name = self.collection_name()?;
+        let indexes = self.into.take().map(|collection| collection.indexes).unwrap_or_default();
+        for index in indexes {
+            let (app, organization) = (self.app, self.organization.clone());
+            let made = async { app.store.collections.insert_index(&organization, &name, &index).await };
+            let made = self.hold(made).await?;
+            let _ = made.map_err(|error| of_index(error, &index, self.source.line()))?;
+        }
+        Ok(())
+    }
+
+    fn collection_name(&self) -> Result<CollectionName> {
+        let into = self.into.as_ref().map(|collection| collection.name.clone());
+        into.ok_or_else(|| Error::internal("a document without a collection"))
+    }
+
+    /// Nothing but these documents may be in the container: what a process has written that slept for long would be.
+    async fn expect(&mut self, documents: u64) -> Result<(), Stop> {
+        let (app, organization) = (self.app, self.organization.clone());
+        let usage = self.hold(async { app.store.collections.get_usage(&organization).await }).await??;
+        if usage.documents == documents && self.documents == documents {
+            return Ok(());
+        }
+        let cause = format!("{} documents are there, {documents} should be", usage.documents);
+        Err(Error::unavailable(cause).into())
+    }
+
+    async fn hold<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Stop> {
+        let Self { app, organization, renewed, documents, .. } = self;
+        Lease { app, organization, renewed, documents: *documents }.hold(work).await
+    }
+}
+
+/// The lease of the operation, while something else is under way.
+struct Lease<'a> {
+    app: &'a App,
+    organization: &'a mut Organization,
+    renewed: &'a mut Instant,
+    documents: u64,
+}
+
+impl Lease<'_> {
+    /// Waits for `work`, and renews the lease meanwhile. If the lease is lost, what has begun is still waited for.
+    async fn hold<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Stop> {
+        if self.renewed.elapsed() >= OPERATION_RENEWAL {
+            self.renew().await?;
+        }
+        let mut work = pin!(work);
+        loop {
+            match tokio::time::timeout_at(*self.renewed + OPERATION_RENEWAL, &mut work).await {
+                Ok(done) => return Ok(done),
+                Err(_) => {
+                    if let Err(stop) = self.renew().await {
+                        work.await;
+                        return Err(stop);
+                    }
+                }
+            }
+        }
+    }
+
+    async fn renew(&mut self) -> Result<(), Stop> {
+        let next = save_of_progress(self.organization, self.documents, self.app.now()).ok_or(Stop::Lost)?;
+        match self.app.store.organizations.update_organization(&next).await? {
+            Written::Done => {
+                *self.organization = next;
+                *self.renewed = Instant::now();
+                Ok(())
+            }
+            Written::Stale => Err(Stop::Lost),
+        }
+    }
+}
+
+/// What a document was refused for, as a fault of the archive where it is one.
+fn of_document(error: Error, line: u64) -> Error {
+    match error.code() {
+        ErrorCode::DocumentExists => damaged(line, "A document of this `_id` has come before."),
+        ErrorCode::InvalidInput => damaged(line, error.sentence()),
+        _ => error,
+    }
+}
+
+/// The same for an index.
+fn of_index(error: Error, index: &Index, line: u64) -> Error {
+    match error.code() {
+        ErrorCode::InvalidInput | ErrorCode::IndexExists | ErrorCode::TooManyIndexes => {
+            let detail =
+                error.fields().first().map_or_else(|| error.sentence(), |field| field.detail.clone());
+            damaged(line, format!("The index {} cannot be made: {detail}", index.name))
+        }
+        _ => error,
+    }
+}
+
+/// What the log says of it.
+fn refusal(error: &Error) -> Refusal {
+    match error.code() {
+        ErrorCode::ArchiveInvalid => Refusal::ArchiveInvalid,
+        ErrorCode::UniqueViolation => Refusal::UniqueViolation,
+        ErrorCode::CapacityReached => Refusal::CapacityReached,
+        _ => Refusal::Interrupted,
+    }
+}

@@ -1,0 +1,211 @@
+//! Reading an archive, line by line, and refusing what is damaged.
+//!
+//! What a newcomer gets wrong: the items before [`Item::End`] are only as good as that one is.
+
+use super::tally::Tally;
+use super::{
+    ArchivedCollection, ArchivedOrganization, CollectionEnd, DOCUMENT, End, FORMAT, Line, Manifest, VERSION,
+    damaged,
+};
+use crate::collection::CollectionName;
+use crate::document::NewDocument;
+use crate::error::Result;
+use crate::limits::{COLLECTIONS_MAX, INDEXES_MAX};
+use crate::password::hash::is_readable;
+use std::collections::HashSet;
+
+/// What a line says.
+#[derive(Debug)]
+pub enum Item {
+    /// What the stream is.
+    Manifest(Manifest),
+    /// Whose archive it is.
+    Organization(Box<ArchivedOrganization>),
+    /// A collection begins.
+    Collection(ArchivedCollection),
+    /// A document of it; it has an `_id`.
+    Document(NewDocument),
+    /// The collection is whole.
+    CollectionEnd(CollectionEnd),
+    /// The archive is whole.
+    End(End),
+}
+
+/// Reads one archive.
+pub struct Reader {
+    document_max_bytes: usize,
+    line: u64,
+    expected: Expected,
+    tally: Tally,
+    names: HashSet<CollectionName>,
+}
+
+/// What may come next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Expected {
+    Manifest,
+    Organization,
+    Contents,
+    Nothing,
+}
+
+impl Reader {
+    /// A reader of documents of at most `document_max_bytes` as BSON.
+    #[must_use]
+    pub fn new(document_max_bytes: usize) -> Self {
+        Self {
+            document_max_bytes,
+            line: 0,
+            expected: Expected::Manifest,
+            tally: Tally::new(),
+            names: HashSet::new(),
+        }
+    }
+
+    /// How many lines have been read.
+    #[must_use]
+    pub const fn line(&self) -> u64 {
+        self.line
+    }
+
+    /// Reads the next line, without its line feed.
+    ///
+    /// # Errors
+    /// `archive_invalid` with the number of the line and what is wrong with it.
+    pub fn read(&mut self, line: &[u8]) -> Result<Item> {
+        self.line += 1;
+        let item = if line.starts_with(DOCUMENT) {
+            self.document(line)?
+        } else {
+            match parse(self.line, line)? {
+                Line::Manifest(manifest) => self.manifest(manifest)?,
+                Line::Organization(organization) => self.organization(organization)?,
+                Line::Collection(collection) => self.collection(collection)?,
+                Line::CollectionEnd(end) => self.collection_end(end)?,
+                Line::End(end) => self.end(end)?,
+            }
+        };
+        self.tally.line(line);
+        Ok(item)
+    }
+
+    /// Whether the archive was whole, once there are no more lines.
+    ///
+    /// # Errors
+    /// `archive_invalid` if its end line has not come.
+    pub fn finish(&self) -> Result<()> {
+        if self.expected == Expected::Nothing {
+            return Ok(());
+        }
+        Err(damaged(self.line + 1, "Is missing: the archive is cut off."))
+    }
+
+    fn manifest(&mut self, manifest: Manifest) -> Result<Item> {
+        self.expect(Expected::Manifest)?;
+        if manifest.format != FORMAT || manifest.version != VERSION {
+            let what = format!("This service reads the format {FORMAT} in its version {VERSION} alone.");
+            return Err(self.damaged(what));
+        }
+        self.expected = Expected::Organization;
+        Ok(Item::Manifest(manifest))
+    }
+
+    fn organization(&mut self, organization: Box<ArchivedOrganization>) -> Result<Item> {
+        self.expect(Expected::Organization)?;
+        if !is_readable(&organization.owner.password_hash.0) {
+            return Err(self.damaged("The owner's password hash is none that can be checked."));
+        }
+        self.expected = Expected::Contents;
+        Ok(Item::Organization(organization))
+    }
+
+    fn collection(&mut self, collection: ArchivedCollection) -> Result<Item> {
+        self.expect(Expected::Contents)?;
+        if self.tally.is_open() {
+            return Err(self.damaged("A collection begins before the one before it has ended."));
+        }
+        let distinct: HashSet<_> = collection.indexes.iter().map(|index| &index.name).collect();
+        if collection.indexes.len() > INDEXES_MAX as usize || distinct.len() < collection.indexes.len() {
+            let what = format!("A collection has at most {INDEXES_MAX} indexes, each with its own name.");
+            return Err(self.damaged(what));
+        }
+        if !self.names.insert(collection.name.clone()) || self.names.len() > COLLECTIONS_MAX as usize {
+            let what = format!("There are at most {COLLECTIONS_MAX} collections, each with its own name.");
+            return Err(self.damaged(what));
+        }
+        self.tally.open(collection.name.clone());
+        Ok(Item::Collection(collection))
+    }
+
+    fn document(&mut self, line: &[u8]) -> Result<Item> {
+        self.expect(Expected::Contents)?;
+        if !self.tally.is_open() {
+            return Err(self.damaged("A document stands outside of a collection."));
+        }
+        let json = line.strip_prefix(DOCUMENT).and_then(|rest| rest.strip_suffix(b"}"));
+        let json = json.and_then(|json| std::str::from_utf8(json).ok());
+        let json = json.ok_or_else(|| self.damaged("Is not one JSON object in UTF-8."))?;
+        let document = NewDocument::parse(json, self.document_max_bytes).map_err(|error| {
+            match error.fields().first() {
+                Some(field) if field.pointer.is_empty() => {
+                    self.damaged(format!("The document: {}", field.detail))
+                }
+                Some(field) => {
+                    self.damaged(format!("The field {} of the document: {}", field.pointer, field.detail))
+                }
+                None => self.damaged(error.sentence()),
+            }
+        })?;
+        if document.id().is_none() {
+            return Err(self.damaged("The document has no `_id`."));
+        }
+        self.tally.document(line, document.bytes() as u64);
+        Ok(Item::Document(document))
+    }
+
+    fn collection_end(&mut self, end: CollectionEnd) -> Result<Item> {
+        self.expect(Expected::Contents)?;
+        match self.tally.close() {
+            Some(found) if found == end => Ok(Item::CollectionEnd(end)),
+            _ => Err(self.damaged("Name, counts or checksum do not fit the documents before it.")),
+        }
+    }
+
+    fn end(&mut self, end: End) -> Result<Item> {
+        self.expect(Expected::Contents)?;
+        if self.tally.is_open() {
+            return Err(self.damaged("The archive ends in the middle of a collection."));
+        }
+        if self.tally.end() != end {
+            return Err(self.damaged("Counts or checksum do not fit what came before it."));
+        }
+        self.expected = Expected::Nothing;
+        Ok(Item::End(end))
+    }
+
+    fn expect(&self, expected: Expected) -> Result<()> {
+        if self.expected == expected {
+            return Ok(());
+        }
+        Err(self.damaged(match self.expected {
+            Expected::Manifest => "Must be the manifest of an archive.",
+            Expected::Organization => "Must be the organization.",
+            Expected::Contents => "Must be a collection, a document, or the end of one.",
+            Expected::Nothing => "Something follows the end line.",
+        }))
+    }
+
+    fn damaged(&self, what: impl std::fmt::Display) -> crate::Error {
+        damaged(self.line, what)
+    }
+}
+
+/// The line, if it is one of those that are not documents.
+pub(super) fn parse(number: u64, line: &[u8]) -> Result<Line> {
+    serde_json::from_slice(line).map_err(|error| {
+        let text = error.to_string();
+        // Its own idea of lines would only confuse.
+        let what = text.split(" at line ").next().unwrap_or_default();
+        damaged(number, format!("Is not a line of an archive ({what})."))
+    })
+}

@@ -1,0 +1,314 @@
+//! Archives: what is written is read, and whatever happened to it in between is seen.
+
+use super::*;
+use crate::limits::{COLLECTIONS_MAX, DOCUMENT_DEFAULT_MAX_BYTES, INDEXES_MAX};
+use bson::{RawDocumentBuf, rawdoc};
+use proptest::prelude::*;
+
+const HASH: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$TlpTz4yY6LFLJWktAC/GCw$f6P/glxd5eIliZoV4YyIg6G7HqqJtoZIczhb+gYDVtA";
+
+fn organization() -> ArchivedOrganization {
+    ArchivedOrganization {
+        id: OrganizationId::from_bytes([1; 12]),
+        organization_name: OrganizationName::parse("Acme Corp").unwrap(),
+        placement: Placement::Shared,
+        suspended: false,
+        delete_protection: true,
+        legal_hold: false,
+        quota: Quota { documents: Some(5), bytes: None, collections: None },
+        created_at: Timestamp::from_second(1_700_000_000).unwrap(),
+        owner: ArchivedOwner {
+            id: AccountId::from_bytes([2; 12]),
+            email: EmailAddress::parse("Owner@acme.example").unwrap(),
+            password_hash: PasswordHash(HASH.into()),
+        },
+    }
+}
+
+fn collection(name: &str, indexes: &[(&str, &str)]) -> ArchivedCollection {
+    let index = |(name, keys): &(&str, &str)| {
+        Index::parse(Some(IndexName::parse(name).unwrap()), keys, *name == "one").unwrap()
+    };
+    ArchivedCollection {
+        name: CollectionName::parse(name).unwrap(),
+        indexes: indexes.iter().map(index).collect(),
+    }
+}
+
+fn documents() -> Vec<RawDocumentBuf> {
+    vec![
+        rawdoc! { "_id": 1, "a": 5_i64, "b": { "c": [1.5, "x\n\u{2028}", bson::oid::ObjectId::from_bytes([7; 12])] } },
+        rawdoc! { "_id": "two", "when": bson::DateTime::from_millis(-1) },
+        rawdoc! { "_id": { "three": 3 } },
+    ]
+}
+
+/// Two collections, the second without documents.
+fn whole() -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut writer = Writer::begin(Manifest::new(Timestamp::UNIX_EPOCH), organization(), &mut out).unwrap();
+    writer.collection(collection("documents", &[("one", "a,-b.c"), ("two", "d")]), &mut out).unwrap();
+    for document in documents() {
+        writer.document(&document, &mut out);
+    }
+    writer.end_collection(&mut out).unwrap();
+    writer.collection(collection("empty", &[]), &mut out).unwrap();
+    writer.end_collection(&mut out).unwrap();
+    writer.end(&mut out).unwrap();
+    out
+}
+
+/// The lines of `archive`, as they come in chunks of that size.
+fn lines(archive: &[u8], chunk: usize) -> Vec<Vec<u8>> {
+    let (mut lines, mut found) = (Lines::new(line_max_bytes(DOCUMENT_DEFAULT_MAX_BYTES)), Vec::new());
+    for chunk in archive.chunks(chunk) {
+        lines.push(chunk);
+        while let Some(line) = lines.take().unwrap() {
+            found.push(line.to_vec());
+        }
+    }
+    found.extend(lines.rest().map(<[u8]>::to_vec));
+    assert!(lines.rest().is_none());
+    found
+}
+
+/// Reads all of it.
+fn read(archive: &[u8]) -> crate::Result<Vec<Item>> {
+    let mut reader = Reader::new(DOCUMENT_DEFAULT_MAX_BYTES);
+    let items =
+        lines(archive, 4096).iter().map(|line| reader.read(line)).collect::<crate::Result<Vec<_>>>()?;
+    reader.finish()?;
+    Ok(items)
+}
+
+/// What a copy of it says.
+fn verify(archive: &[u8]) -> crate::Result<End> {
+    let mut verifier = Verifier::default();
+    lines(archive, 4096).iter().try_for_each(|line| verifier.line(line))?;
+    verifier.finish()
+}
+
+#[track_caller]
+fn refused(archive: &[u8]) -> String {
+    let error = read(archive).expect_err("it was taken for whole");
+    assert_eq!(error.code(), ErrorCode::ArchiveInvalid);
+    error.sentence()
+}
+
+/// The archive with that text in place of another, once.
+fn with(from: &str, to: &str) -> Vec<u8> {
+    let text = String::from_utf8(whole()).unwrap();
+    assert!(text.contains(from), "{from} is not in it");
+    text.replacen(from, to, 1).into_bytes()
+}
+
+#[test]
+fn what_is_written_is_read() {
+    let items = read(&whole()).unwrap();
+    let [Item::Manifest(_), Item::Organization(found), Item::Collection(first), others @ ..] = &items[..]
+    else {
+        panic!("{items:?}")
+    };
+    assert_eq!(**found, organization());
+    assert_eq!(*first, collection("documents", &[("one", "a,-b.c"), ("two", "d")]));
+    for (item, document) in others.iter().zip(documents()) {
+        let Item::Document(found) = item else { panic!("{item:?}") };
+        let found = found.clone().with_id(|| unreachable!());
+        assert_eq!(found.as_bytes(), document.as_bytes());
+    }
+    let bytes = documents().iter().map(|document| document.as_bytes().len() as u64).sum::<u64>();
+    let [Item::CollectionEnd(first), Item::Collection(_), Item::CollectionEnd(empty), Item::End(end)] =
+        &others[3..]
+    else {
+        panic!("{items:?}")
+    };
+    assert_eq!((first.documents, first.bytes, empty.documents, empty.bytes), (3, bytes, 0, 0));
+    assert_eq!((end.collections, end.documents, end.bytes), (2, 3, bytes));
+    assert_eq!(verify(&whole()).unwrap(), *end);
+}
+
+#[test]
+fn the_form_is_what_the_documentation_says() {
+    let text = String::from_utf8(whole()).unwrap();
+    let shown: Vec<&str> = text.lines().filter(|line| !line.contains("manifest")).collect();
+    assert_eq!(
+        shown[0],
+        format!(
+            concat!(
+                r#"{{"organization":{{"id":"010101010101010101010101","organization_name":"Acme Corp","#,
+                r#""placement":"shared","suspended":false,"delete_protection":true,"legal_hold":false,"#,
+                r#""quota":{{"documents":5,"bytes":null,"collections":null}},"created_at":"2023-11-14T22:13:20Z","#,
+                r#""owner":{{"id":"020202020202020202020202","email":"Owner@acme.example","password_hash":"{}"}}}}}}"#
+            ),
+            HASH
+        )
+    );
+    assert_eq!(
+        shown[1],
+        concat!(
+            r#"{"collection":{"name":"documents","indexes":[{"name":"one","keys":"a,-b.c","unique":true},"#,
+            r#"{"name":"two","keys":"d","unique":false}]}}"#
+        )
+    );
+    assert_eq!(shown[3], r#"{"document":{"_id":"two","when":{"$date":{"$numberLong":"-1"}}}}"#);
+    let first = digest(text.lines().filter(|line| line.starts_with("{\"document\"")));
+    assert!(shown[5].ends_with(&format!(r#""sha256":"{first}"}}}}"#)), "{}", shown[5]);
+    let before_end = digest(text.lines().filter(|line| !line.starts_with("{\"end\"")));
+    assert!(shown[8].ends_with(&format!(r#""sha256":"{before_end}"}}}}"#)), "{}", shown[8]);
+}
+
+fn digest<'a>(lines: impl Iterator<Item = &'a str>) -> String {
+    let text: String = lines.map(|line| format!("{line}\n")).collect();
+    hex::encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes()))
+}
+
+#[test]
+fn lines_are_the_same_however_they_come() {
+    let expected: Vec<_> = whole().split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
+    for chunk in [1, 2, 7, 64, 1 << 20] {
+        assert_eq!(lines(&whole(), chunk), expected[..expected.len() - 1]);
+    }
+}
+
+#[test]
+fn an_archive_that_is_cut_off_anywhere_is_refused() {
+    let archive = whole();
+    // The last line feed alone may be missing.
+    assert!(read(&archive[..archive.len() - 1]).is_ok());
+    for length in 0..archive.len() - 1 {
+        refused(&archive[..length]);
+        assert!(verify(&archive[..length]).is_err(), "{length}");
+    }
+}
+
+#[test]
+fn an_archive_without_one_of_its_lines_or_with_one_twice_is_refused() {
+    let archive = whole();
+    let all: Vec<&[u8]> = archive.split_inclusive(|byte| *byte == b'\n').collect();
+    for at in 0..all.len() {
+        refused(&[&all[..at], &all[at + 1..]].concat().concat());
+        refused(&[&all[..=at], &all[at..]].concat().concat());
+        if at > 0 {
+            let mut swapped = all.clone();
+            swapped.swap(at - 1, at);
+            refused(&swapped.concat());
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_flipped_bit_is_seen(at in any::<prop::sample::Index>(), bit in 0_u8..8) {
+        let mut archive = whole();
+        // The last line feed belongs to nothing.
+        let at = at.index(archive.len() - 1);
+        archive[at] ^= 1 << bit;
+        prop_assert_eq!(read(&archive).unwrap_err().code(), ErrorCode::ArchiveInvalid);
+        prop_assert!(verify(&archive).is_err());
+    }
+}
+
+#[test]
+fn what_is_wrong_is_told_with_its_line() {
+    let other = String::from_utf8(whole()).unwrap();
+    let twice = [whole(), whole()].concat();
+    for (archive, expected) in [
+        (Vec::new(), "Line 1 of the archive: Is missing"),
+        (b"PK\x03\x04\n".to_vec(), "Line 1 of the archive: Is not a line of an archive"),
+        (b"{\"end\":{}}".to_vec(), "Line 1 of the archive: Is not a line of an archive (missing field"),
+        (with("\"version\":1", "\"version\":2"), "Line 1 of the archive: This service reads"),
+        (with("tenantry-archive", "zip"), "Line 1 of the archive: This service reads"),
+        (with("Acme Corp", "A"), "Line 2 of the archive: Is not a line of an archive (Must have 2"),
+        (with("Owner@acme", "acme"), "Line 2 of the archive: Is not a line of an archive"),
+        (with("$argon2id$v=19$m=19456,", "$argon2id$v=19$m=4000000,"), "Line 2 of the archive: The owner's"),
+        (with("\"suspended\":false", "\"role\":1"), "Line 2 of the archive: Is not a line"),
+        (
+            with("\"documents\",\"indexes\"", "\"system.x\",\"indexes\""),
+            "Line 3 of the archive: Is not a line",
+        ),
+        (with("a,-b.c", "$a"), "Line 3 of the archive: Is not a line of an archive (an index cannot be"),
+        (with("\"name\":\"two\"", "\"name\":\"one\""), "Line 3 of the archive: A collection has at most"),
+        (
+            with("\"a\":{\"$numberLong\"", "\"$a\":{\"$numberLong\""),
+            "Line 4 of the archive: The field /$a of",
+        ),
+        (with("{\"_id\":\"two\",", "{"), "Line 5 of the archive: The document has no `_id`."),
+        (with("\"_id\":\"two\"", "\"_id\":null"), "Line 5 of the archive: The field /_id of the document"),
+        (with("\"_id\":\"two\"", "\"_id\":\"too\""), "Line 7 of the archive: Name, counts or checksum"),
+        (with("\"documents\":3", "\"documents\":2"), "Line 7 of the archive: Name, counts or checksum"),
+        (with("{\"collection\":{\"name\":\"empty\"", "{\"collection\":{\"name\":\"documents\""), "Line 8"),
+        (
+            with("\"exported_at\":\"1970", "\"exported_at\":\"1971"),
+            "Line 10 of the archive: Counts or checksum",
+        ),
+        (with("\n", "\r\n"), "Line 10 of the archive: Counts or checksum"),
+        (with("\n", "\n\n"), "Line 2 of the archive: Is not a line of an archive"),
+        (
+            with(
+                "{\"collection_end\"",
+                "{\"collection\":{\"name\":\"x\",\"indexes\":[]}}\n{\"collection_end\"",
+            ),
+            "Line 7",
+        ),
+        (twice, "Line 11 of the archive: Something follows"),
+        (
+            (other.clone() + &other[other.find("{\"document\"").unwrap()..]).into_bytes(),
+            "Line 11 of the archive: Something",
+        ),
+    ] {
+        let sentence = refused(&archive);
+        assert!(sentence.starts_with(expected), "{sentence}\nand not {expected}");
+        assert!(!sentence.contains("argon2"), "{sentence}");
+    }
+}
+
+#[test]
+fn what_an_archive_may_have_is_bounded() {
+    let mut lines = Lines::new(100);
+    lines.push(&[b'x'; 100]);
+    assert!(lines.take().unwrap().is_none());
+    lines.push(b"\n");
+    assert_eq!(lines.take().unwrap().unwrap().len(), 100);
+    lines.push(&[b'x'; 101]);
+    assert!(lines.take().unwrap_err().sentence().starts_with("Line 2 of the archive: Is longer"));
+
+    let mut reader = Reader::new(100);
+    for line in whole().split(|byte| *byte == b'\n').take(3) {
+        reader.read(line).unwrap();
+    }
+    let large = format!("{{\"document\":{{\"_id\":1,\"a\":\"{}\"}}}}", "x".repeat(100));
+    assert!(reader.read(large.as_bytes()).unwrap_err().sentence().contains("at most 100 are allowed"));
+
+    let indexes: Vec<_> = (0..=INDEXES_MAX).map(|n| (format!("i{n}"), format!("a{n}"))).collect();
+    let indexes: Vec<_> = indexes.iter().map(|(name, keys)| (name.as_str(), keys.as_str())).collect();
+    let mut out = Vec::new();
+    let mut writer = Writer::begin(Manifest::new(Timestamp::UNIX_EPOCH), organization(), &mut out).unwrap();
+    writer.collection(collection("a", &indexes), &mut out).unwrap();
+    assert!(refused(&out).contains("at most 32 indexes"));
+
+    out.clear();
+    let mut writer = Writer::begin(Manifest::new(Timestamp::UNIX_EPOCH), organization(), &mut out).unwrap();
+    for n in 0..=COLLECTIONS_MAX {
+        writer.collection(collection(&format!("c{n}"), &[]), &mut out).unwrap();
+        writer.end_collection(&mut out).unwrap();
+    }
+    assert!(refused(&out).contains("at most 1000 collections"));
+}
+
+/// The reader's longest line must take every document that the writer can make of one that is allowed.
+#[test]
+fn no_document_becomes_longer_than_a_line_may_be() {
+    let empty = || bson::Regex { pattern: bson::raw::cstr!("").into(), options: bson::raw::cstr!("").into() };
+    let mut worst = RawDocumentBuf::new();
+    for code in 1..32_u8 {
+        worst.append(bson::raw::CString::try_from(String::from(char::from(code))).unwrap(), empty());
+    }
+    let many: bson::raw::RawArrayBuf =
+        (0..1000).map(|_| bson::raw::RawBson::Document(worst.clone())).collect();
+    let document = rawdoc! { "_id": 1, "a": many };
+    let mut line = Vec::new();
+    crate::document::write_canonical_json(&document, &mut line);
+    assert!(line.len() < line_max_bytes(document.as_bytes().len()));
+    assert!(line.len() > 10 * document.as_bytes().len(), "the spread is not needed");
+}

@@ -1,0 +1,77 @@
+//! Writing an archive, line by line, into bytes that are sent on as they come.
+//!
+//! What a newcomer gets wrong: documents must come in the order of their ids. It is the same on every engine, and so
+//! is then the checksum.
+
+use super::tally::Tally;
+use super::{ArchivedCollection, ArchivedOrganization, DOCUMENT, Line, Manifest};
+use crate::document::write_canonical_json;
+use crate::error::{Error, Result};
+use bson::RawDocument;
+
+/// Writes one archive.
+pub struct Writer {
+    tally: Tally,
+}
+
+impl Writer {
+    /// Begins one: appends its first lines to `out`.
+    ///
+    /// # Errors
+    /// `internal`, as each method here, for what cannot be written as JSON.
+    pub fn begin(manifest: Manifest, organization: ArchivedOrganization, out: &mut Vec<u8>) -> Result<Self> {
+        let mut writer = Self { tally: Tally::new() };
+        writer.write(&Line::Manifest(manifest), out)?;
+        writer.write(&Line::Organization(Box::new(organization)), out)?;
+        Ok(writer)
+    }
+
+    /// A collection begins.
+    ///
+    /// # Errors
+    /// `internal`.
+    pub fn collection(&mut self, collection: ArchivedCollection, out: &mut Vec<u8>) -> Result<()> {
+        self.tally.open(collection.name.clone());
+        self.write(&Line::Collection(collection), out)
+    }
+
+    /// A document of that collection.
+    pub fn document(&mut self, document: &RawDocument, out: &mut Vec<u8>) {
+        let start = out.len();
+        out.extend_from_slice(DOCUMENT);
+        write_canonical_json(document, out);
+        out.push(b'}');
+        self.tally.document(&out[start..], document.as_bytes().len() as u64);
+        self.end_line(start, out);
+    }
+
+    /// The collection has no more documents.
+    ///
+    /// # Errors
+    /// `internal`.
+    pub fn end_collection(&mut self, out: &mut Vec<u8>) -> Result<()> {
+        let end = self.tally.close().ok_or_else(|| Error::internal("no collection has begun"))?;
+        self.write(&Line::CollectionEnd(end), out)
+    }
+
+    /// There is no more: the last line.
+    ///
+    /// # Errors
+    /// `internal`.
+    pub fn end(mut self, out: &mut Vec<u8>) -> Result<()> {
+        let end = Line::End(self.tally.end());
+        self.write(&end, out)
+    }
+
+    fn write(&mut self, line: &Line, out: &mut Vec<u8>) -> Result<()> {
+        let start = out.len();
+        serde_json::to_writer(&mut *out, line).map_err(Error::internal)?;
+        self.end_line(start, out);
+        Ok(())
+    }
+
+    fn end_line(&mut self, start: usize, out: &mut Vec<u8>) {
+        self.tally.line(&out[start..]);
+        out.push(b'\n');
+    }
+}

@@ -1,0 +1,89 @@
+//! Operations as they are shown and, once finished, kept: the log of them is the audit trail.
+
+use super::{Actor, Operation, OperationKind, Refusal};
+use crate::ids::{OperationId, OrganizationId};
+use crate::organization::Organization;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// How far an operation is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OperationState {
+    /// Under way; it finishes or undoes itself, whatever happens.
+    Running,
+    /// Done.
+    Succeeded,
+    /// Undone; the error says why.
+    Failed,
+}
+
+impl OperationState {
+    /// Its name on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// An operation as it is shown and, once finished, kept: the log of them is the audit trail.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OperationRecord {
+    /// For ever.
+    pub id: OperationId,
+    /// What it changes; the organization itself may be gone.
+    pub organization_id: OrganizationId,
+    /// What sort of change.
+    pub kind: OperationKind,
+    /// How far it is.
+    pub state: OperationState,
+    /// Who asked.
+    pub actor: Actor,
+    /// Steps done.
+    pub done: u32,
+    /// Steps in all.
+    pub steps: u32,
+    /// Why it undid itself.
+    pub refused: Option<Refusal>,
+    /// Documents that moved along, where any move.
+    pub documents: Option<u64>,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it finished.
+    pub finished_at: Option<Timestamp>,
+}
+
+impl OperationRecord {
+    /// The operation of `organization` as it is under way.
+    #[must_use]
+    pub fn running(organization: &Organization, operation: &Operation) -> Self {
+        let steps = u32::try_from(operation.kind().steps().len()).unwrap_or(u32::MAX);
+        Self {
+            id: operation.id,
+            organization_id: organization.id,
+            kind: operation.kind(),
+            state: OperationState::Running,
+            actor: operation.actor,
+            done: operation.done,
+            steps,
+            refused: operation.refused,
+            documents: operation.documents,
+            started_at: operation.started_at,
+            finished_at: None,
+        }
+    }
+
+    /// The operation of `organization` as its last step writes it into the log.
+    #[must_use]
+    pub fn finished(organization: &Organization, operation: &Operation, now: Timestamp) -> Self {
+        let running = Self::running(organization, operation);
+        let state =
+            if operation.refused.is_some() { OperationState::Failed } else { OperationState::Succeeded };
+        let done = if operation.refused.is_some() { running.done } else { running.steps };
+        Self { state, done, finished_at: Some(now), ..running }
+    }
+}

@@ -1,0 +1,234 @@
+//! `tenantry org export` and `import`: archives of organizations, as streams to and from files.
+//!
+//! What a newcomer gets wrong: an export that breaks off looks like a shorter one. So it is read while it is written,
+//! and the file has its name only once the archive's own end line has been seen and fits.
+
+use super::arguments::organization;
+use super::view::Organization;
+use super::{Failure, Session};
+use crate::cli::say;
+use crate::cli::terminal::Progress;
+use clap::ArgMatches;
+use http_body_util::StreamBody;
+use hyper::body::{Bytes, Frame};
+use reqwest::header::CONTENT_TYPE;
+use reqwest::{Body, Method, Response};
+use serde_json::json;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use tenantry_domain::archive::{End, Lines, Verifier, line_max_bytes};
+
+/// What stands for standard output and standard input.
+const STANDARD: &str = "-";
+/// For a server to send or take an archive and to answer; it has limits of its own for a side that stops.
+const STREAM_TIMEOUT: Duration = Duration::from_secs(30 * 24 * 3600);
+/// For the next piece of an archive to come.
+const PIECE_TIMEOUT: Duration = Duration::from_secs(120);
+/// The largest document of any server, as BSON.
+const DOCUMENT_MAX_BYTES: usize = 16 << 20;
+/// What is read of a file at once.
+const PIECE_BYTES: usize = 64 << 10;
+/// How often progress is shown.
+const PROGRESS_PAUSE: Duration = Duration::from_millis(100);
+
+/// Writes an archive of an organization.
+pub async fn export(session: &Session, arguments: &ArgMatches) -> Result<(), Failure> {
+    let which = organization(arguments);
+    let output = arguments.get_one::<String>("output").cloned().unwrap_or_else(|| format!("{which}.ndjson"));
+    let request = session.about(Method::GET, &which, &["export"]).timeout(STREAM_TIMEOUT);
+    if output == STANDARD {
+        let archive = session.client.open(request).await?;
+        copy(archive, &mut io::stdout().lock()).await.map_err(|failure| cut_off(&failure))?;
+        return Ok(());
+    }
+    let target = Target::new(PathBuf::from(&output))?;
+    let archive = session.client.open(request).await?;
+    let end = target.fill(archive).await?;
+    if session.json {
+        let End { collections, documents, bytes, sha256 } = end;
+        let told = json!({
+            "file": output, "collections": collections, "documents": documents, "bytes": bytes, "sha256": sha256,
+        });
+        say(&told.to_string());
+    } else {
+        let End { collections, documents, .. } = end;
+        say(&format!("Exported to {output}: collections {collections}, documents {documents}."));
+    }
+    Ok(())
+}
+
+/// What is in standard output cannot be taken back.
+fn cut_off(failure: &Failure) -> Failure {
+    Failure::Other(format!("{failure}\nWhat was written is not a whole archive: throw it away."))
+}
+
+/// A file that is there when it is whole, and not before.
+struct Target {
+    path: PathBuf,
+    unfinished: PathBuf,
+    file: File,
+}
+
+impl Target {
+    fn new(path: PathBuf) -> Result<Self, Failure> {
+        if path.exists() {
+            return Err(Failure::Other(format!("{} is there already: name another file.", path.display())));
+        }
+        let mut name = path.file_name().unwrap_or_default().to_owned();
+        name.push(format!(".{}.part", std::process::id()));
+        let unfinished = path.with_file_name(name);
+        // The hash of a password is in it.
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished);
+        let file = file.map_err(|error| not_written(&path, &error))?;
+        Ok(Self { path, unfinished, file })
+    }
+
+    async fn fill(mut self, archive: Response) -> Result<End, Failure> {
+        let end = copy(archive, &mut self.file).await?;
+        let kept = self.file.sync_all().and_then(|()| fs::rename(&self.unfinished, &self.path));
+        kept.map_err(|error| not_written(&self.path, &error))?;
+        Ok(end)
+    }
+}
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        // Gone, if it is whole; else it is of no use.
+        let _ = fs::remove_file(&self.unfinished);
+    }
+}
+
+fn not_written(path: &Path, error: &io::Error) -> Failure {
+    Failure::Other(format!("{} cannot be written: {error}.", path.display()))
+}
+
+/// Writes the archive and reads it on its way; what it had.
+async fn copy(mut archive: Response, to: &mut impl Write) -> Result<End, Failure> {
+    let progress = Progress::new();
+    let (mut lines, mut verifier) = (Lines::new(line_max_bytes(DOCUMENT_MAX_BYTES)), Verifier::default());
+    let (mut bytes, mut shown) = (0_u64, Instant::now());
+    let damaged = |error: tenantry_domain::Error| {
+        Failure::Other(format!("{} The server broke off, or something on the way.", error.sentence()))
+    };
+    let broken = || Failure::Other("The connection broke before the end of the archive.".to_owned());
+    loop {
+        let piece = tokio::time::timeout(PIECE_TIMEOUT, archive.chunk()).await.map_err(|_| broken())?;
+        let Some(piece) = piece.map_err(|_| broken())? else { break };
+        to.write_all(&piece)
+            .map_err(|error| Failure::Other(format!("The archive cannot be written: {error}.")))?;
+        lines.push(&piece);
+        while let Some(line) = lines.take().map_err(damaged)? {
+            verifier.line(line).map_err(damaged)?;
+        }
+        bytes += piece.len() as u64;
+        if shown.elapsed() >= PROGRESS_PAUSE {
+            shown = Instant::now();
+            progress.show(&format!("export: {} documents, {}", verifier.documents(), mebibytes(bytes)));
+        }
+    }
+    if let Some(line) = lines.rest() {
+        verifier.line(line).map_err(damaged)?;
+    }
+    let end = verifier.finish().map_err(damaged)?;
+    to.flush().map_err(|error| Failure::Other(format!("The archive cannot be written: {error}.")))?;
+    Ok(end)
+}
+
+/// Makes an organization out of an archive.
+pub async fn import(session: &Session, arguments: &ArgMatches) -> Result<(), Failure> {
+    let path = arguments.get_one::<String>("file").map_or("", String::as_str);
+    let pieces =
+        Pieces::open(path).map_err(|error| Failure::Other(format!("{path} cannot be read: {error}.")))?;
+    let mut query: Vec<(&str, &str)> = Vec::new();
+    for (argument, name) in
+        [("name", "organization_name"), ("placement", "placement"), ("owner-email", "owner_email")]
+    {
+        query.extend(arguments.get_one::<String>(argument).map(|text| (name, text.as_str())));
+    }
+    if arguments.get_flag("new-id") {
+        query.push(("id", "new"));
+    }
+    let request = session
+        .client
+        .request(Method::POST, &["v1", "organizations", "import"], &query)
+        .timeout(STREAM_TIMEOUT)
+        .header(CONTENT_TYPE, "application/x-ndjson")
+        .body(Body::wrap(StreamBody::new(futures_util::stream::iter(pieces))));
+    let answer = session.change(request).await?;
+    session.tell(&answer, |imported: &Organization| format!("Imported {}.", imported.organization_name))
+}
+
+/// A file, piece by piece, as it goes into a request.
+struct Pieces {
+    file: Box<dyn Read + Send + Sync>,
+    /// How many bytes there are, if that is known.
+    size: Option<u64>,
+    sent: u64,
+    progress: Progress,
+    shown: Instant,
+}
+
+impl Pieces {
+    fn open(path: &str) -> io::Result<Self> {
+        let (file, size): (Box<dyn Read + Send + Sync>, _) = if path == STANDARD {
+            (Box::new(io::stdin()), None)
+        } else {
+            let file = File::open(path)?;
+            let size = file.metadata()?.len();
+            (Box::new(file), Some(size))
+        };
+        Ok(Self { file, size, sent: 0, progress: Progress::new(), shown: Instant::now() })
+    }
+
+    fn show(&self) {
+        let sent = mebibytes(self.sent);
+        self.progress.show(&match self.size {
+            Some(size) if self.sent < size => {
+                format!("import: {} % of {}", self.sent * 100 / size, mebibytes(size))
+            }
+            Some(_) => "import: all is sent, the server is at work".to_owned(),
+            None => format!("import: {sent}"),
+        });
+    }
+}
+
+impl Iterator for Pieces {
+    type Item = io::Result<Frame<Bytes>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut piece = vec![0; PIECE_BYTES];
+        let length = match self.file.read(&mut piece) {
+            Ok(0) => return None,
+            Ok(length) => length,
+            Err(error) => return Some(Err(error)),
+        };
+        piece.truncate(length);
+        self.sent += length as u64;
+        if self.shown.elapsed() >= PROGRESS_PAUSE || self.size.is_some_and(|size| self.sent >= size) {
+            self.shown = Instant::now();
+            self.show();
+        }
+        Some(Ok(Frame::data(Bytes::from(piece))))
+    }
+}
+
+fn mebibytes(bytes: u64) -> String {
+    format!("{}.{} MiB", bytes >> 20, (bytes & 0xf_ffff) * 10 >> 20)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_shown_in_mebibytes() {
+        for (bytes, shown) in
+            [(0, "0.0 MiB"), (1 << 20, "1.0 MiB"), ((1 << 20) - 1, "0.9 MiB"), (3 << 19, "1.5 MiB")]
+        {
+            assert_eq!(mebibytes(bytes), shown);
+        }
+    }
+}

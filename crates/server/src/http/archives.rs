@@ -1,0 +1,147 @@
+//! Archives of organizations in the v1 API: out and in, as streams.
+//!
+//! What a newcomer gets wrong: an export that fails in its middle has long been answered 200. Its stream is cut off
+//! then, and the missing end line says so to whoever reads it.
+
+use super::Http;
+use super::caller::{AnyCaller, OperatorCaller};
+use super::extract::{QueryFields, Segment, media_type};
+use super::organizations::answer;
+use super::problem::Refusal;
+use super::representation::{OperationBody, OrganizationDetails, with_location};
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use futures_util::{StreamExt, stream};
+use std::sync::Arc;
+use std::time::Duration;
+use tenantry_domain::app::archives::{ArchiveStream, Export, Import, ImportedId};
+use tenantry_domain::app::caller::OrganizationRef;
+use tenantry_domain::email::EmailAddress;
+use tenantry_domain::name::OrganizationName;
+use tenantry_domain::organization::Organization;
+use tenantry_domain::{Error, ErrorCode};
+
+/// The media type of an archive.
+const NDJSON: &str = "application/x-ndjson";
+/// The route whose answer takes as long as its body does.
+pub const IMPORT: &str = "/v1/organizations/import";
+
+/// Export an organization, with its settings, its owner and all its data: the operator any, also a deleted one by its
+/// id; an owner their own.
+///
+/// The archive is NDJSON and ends with a line `{"end":..}`; without it, it is cut off and worth nothing. It is no
+/// snapshot: each document is whole, and what changes meanwhile may or may not be in it. The hash of the owner's
+/// password is in it.
+#[utoipa::path(get, path = "/v1/organizations/{organization}/export", operation_id = "export_organization",
+    tag = "Organizations",
+    params(("organization" = String, Path, description = "Its id or identifier.")),
+    responses((status = 200, description = "The archive, while it is written.", body = String,
+        content_type = "application/x-ndjson")))]
+pub async fn export_organization(
+    State(http): State<Arc<Http>>,
+    AnyCaller(caller): AnyCaller,
+    Segment(which): Segment,
+) -> Result<Response, Refusal> {
+    let right = http.app.allow_export(&caller, &OrganizationRef::parse(&which)?).await?;
+    let file_name = file_name(right.organization());
+    let mut export = http.app.export_organization(right);
+    // Whatever can be refused is refused before the head of the answer is sent.
+    let begin = export.next().await?.unwrap_or_default();
+    let chunks = stream::once(async { Ok(begin) }).chain(stream::unfold(Some(export), next_chunk));
+    let mut response = Body::from_stream(chunks).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(NDJSON));
+    let disposition = HeaderValue::from_str(&format!("attachment; filename=\"{file_name}\""));
+    headers.insert(header::CONTENT_DISPOSITION, disposition.map_err(Error::internal)?);
+    Ok(response)
+}
+
+/// An identifier has nothing in it that a file's name or a header could not have.
+fn file_name(organization: &Organization) -> String {
+    format!("{}.ndjson", organization.naming.identifier)
+}
+
+async fn next_chunk(export: Option<Export>) -> Option<(Result<Vec<u8>, Error>, Option<Export>)> {
+    let mut export = export?;
+    match export.next().await {
+        Ok(chunk) => chunk.map(|chunk| (Ok(chunk), Some(export))),
+        Err(error) => {
+            tracing::warn!(%error, "an export was cut off");
+            Some((Err(error), None))
+        }
+    }
+}
+
+/// Import an organization out of an archive, with its settings, its owner and all its data.
+///
+/// It is there at once, when the whole archive has come and fits; until then nobody sees it, and whatever goes wrong,
+/// nothing of it is left.
+#[utoipa::path(post, path = "/v1/organizations/import", operation_id = "import_organization", tag = "Organizations",
+    params(
+        ("organization_name" = Option<String>, Query, description = "Another name, where that of the archive is taken."),
+        ("id" = Option<String>, Query, description = "`keep` (the default): it has the id it had. `new`: another one."),
+        ("placement" = Option<String>, Query,
+            description = "Where its data goes, if not where the settings say: `database`, `collection` or `shared`."),
+        ("owner_email" = Option<String>, Query, description = "Another address of its owner, where the old one is taken.")),
+    request_body(content = String, content_type = "application/x-ndjson", description = "The archive."),
+    responses(
+        (status = 201, description = "The organization.", body = inline(OrganizationDetails<'static>)),
+        (status = 202, description = "Another instance has taken it over; `Location` says where to watch.",
+            body = OperationBody)))]
+pub async fn import_organization(
+    State(http): State<Arc<Http>>,
+    OperatorCaller(operator): OperatorCaller,
+    QueryFields(mut query): QueryFields,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let import = Import {
+        name: query.optional("organization_name", OrganizationName::parse),
+        id: query.optional("id", parse_id).unwrap_or_default(),
+        placement: query.optional("placement", str::parse),
+        owner_email: query.optional("owner_email", EmailAddress::parse),
+    };
+    query.refuse_unknown();
+    query.finish()?;
+    require_ndjson(request.headers())?;
+    let archive = chunks(request.into_body(), http.settings.request_timeout);
+    let outcome = http.app.import_organization(&operator, import, archive).await?;
+    let response = answer(StatusCode::CREATED, &outcome);
+    let location = format!("/v1/organizations/{}", outcome.record().organization_id);
+    let is_made = response.status() == StatusCode::CREATED;
+    Ok(if is_made { with_location(response, &location) } else { response })
+}
+
+fn parse_id(text: &str) -> Result<ImportedId, &'static str> {
+    match text {
+        "keep" => Ok(ImportedId::Keep),
+        "new" => Ok(ImportedId::New),
+        _ => Err("Must be keep or new."),
+    }
+}
+
+fn require_ndjson(headers: &HeaderMap) -> Result<(), Error> {
+    if media_type(headers) == NDJSON {
+        return Ok(());
+    }
+    let detail = format!("The body must be an archive: send `Content-Type: {NDJSON}`.");
+    Err(Error::new(ErrorCode::UnsupportedMediaType).detail(detail))
+}
+
+/// A body as it comes. It may take as long as it takes, but never stop for longer than `idle`.
+fn chunks(body: Body, idle: Duration) -> ArchiveStream {
+    let next = move |chunks: Option<axum::body::BodyDataStream>| async move {
+        let mut chunks = chunks?;
+        match tokio::time::timeout(idle, chunks.next()).await {
+            Ok(None) => None,
+            Ok(Some(Ok(bytes))) => Some((Ok(Vec::from(bytes)), Some(chunks))),
+            Ok(Some(Err(_))) => Some((
+                Err(Error::new(ErrorCode::ImportInterrupted).detail("The archive did not arrive whole.")),
+                None,
+            )),
+            Err(_) => Some((Err(ErrorCode::RequestTimeout.into()), None)),
+        }
+    };
+    stream::unfold(Some(body.into_data_stream()), next).boxed()
+}
