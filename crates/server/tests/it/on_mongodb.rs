@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "whatever is not there fails the test, in its helpers too")]
 #![allow(dead_code, reason = "the tests that are not here use the rest of what tests stand on")]
 
+mod archives;
 mod bad_input;
 #[cfg(feature = "crash-points")]
 mod chaos;

@@ -1,0 +1,388 @@
+//! Archives over HTTP: what comes out goes in again, the same; and what is damaged leaves nothing behind.
+
+mod interrupted;
+
+use crate::support::app::{App, Setup};
+use crate::support::checker::Snapshot;
+use crate::support::client::{Answer, Client};
+use crate::support::given::{
+    Organization, email_for, encoded, find, insert_lines, organization, sign_in, with_role,
+};
+use jiff::Timestamp;
+use reqwest::Method;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use tenantry_domain::account::PasswordHash;
+use tenantry_domain::archive::{ArchivedCollection, ArchivedOrganization, ArchivedOwner, Manifest, Writer};
+use tenantry_domain::collection::CollectionName;
+use tenantry_domain::email::EmailAddress;
+use tenantry_domain::index::Index;
+use tenantry_domain::name::OrganizationName;
+use tenantry_domain::organization::Placement;
+
+const NDJSON: &str = "application/x-ndjson";
+/// Documents of the large collection: more than are read and written at once.
+const MANY: usize = 1234;
+/// A document with a value of every type.
+const EVERY_TYPE: &str = r#"{"_id":"types","i":{"$numberInt":"5"},"l":{"$numberLong":"5"},"d":{"$numberDouble":"5.0"},"z":{"$numberDouble":"-0.0"},"n":{"$numberDouble":"NaN"},"c":{"$numberDecimal":"1.10"},"D":{"$date":{"$numberLong":"-1"}},"x":{"$binary":{"base64":"AQI=","subType":"80"}},"T":{"$timestamp":{"t":1,"i":2}},"r":{"$regularExpression":{"pattern":"^a","options":"ix"}},"lo":{"$minKey":1},"hi":{"$maxKey":1},"sy":{"$symbol":"s"},"co":{"$code":"x"},"nu":null,"te":"\"\\\u0000\n é😀","li":[[],{},[true]]}"#;
+
+/// An organization with all that an archive can have, and more of it than fits into one page.
+async fn filled(app: &App, name: &str) -> Organization {
+    let acme = organization(app, name).await;
+    let create = async |name: &str| {
+        acme.owner.post(&acme.collections(), &json!({ "name": name })).await.created();
+    };
+    create("orders").await;
+    create("Empty").await;
+    let object_id = r#"{"_id":{"$oid":"65f0a1b2c3d4e5f601234567"},"a":1}"#;
+    insert(&acme, "documents", &[EVERY_TYPE.to_owned(), object_id.to_owned()]).await;
+    let many: Vec<String> = (0..MANY)
+        // Ids of several types, in an order that is not theirs.
+        .map(|n| (n * 7919) % MANY)
+        .map(|n| match n % 3 {
+            0 => format!(r#"{{"_id":{n},"total":{{"$numberDecimal":"{n}.50"}},"tags":["a",{n}]}}"#),
+            1 => format!(r#"{{"_id":"{n}","total":{n}.5,"note":"{}"}}"#, "x".repeat(n)),
+            _ => format!(r#"{{"_id":{{"n":{n}}},"total":null,"email":"{n}@x.example"}}"#),
+        })
+        .collect();
+    insert(&acme, "orders", &many).await;
+    for index in [
+        json!({ "keys": "total,-tags" }),
+        json!({ "name": "by mail".replace(' ', "-"), "keys": "_id,email", "unique": true }),
+    ] {
+        acme.owner.post(&format!("{}/orders/indexes", acme.collections()), &index).await.created();
+    }
+    acme
+}
+
+async fn insert(acme: &Organization, collection: &str, documents: &[String]) {
+    let path = format!("{}/{collection}/documents", acme.collections());
+    let answer = insert_lines(&acme.owner, &path, &documents.join("\n")).await;
+    assert_eq!(answer.lines().last().unwrap()["inserted"], documents.len(), "{answer}");
+}
+
+/// The archive of an organization.
+async fn export(client: &Client, path: &str) -> String {
+    let answer = client.get(&format!("{path}/export")).await;
+    assert_eq!((answer.status.as_u16(), answer.header("content-type")), (200, NDJSON), "{answer}");
+    answer.text
+}
+
+/// Sends an archive; `query` says what is to be different.
+async fn import(app: &App, archive: &str, query: &str) -> Answer {
+    let body = Some((NDJSON, archive.as_bytes().to_vec()));
+    app.operator().send(Method::POST, &format!("/v1/organizations/import?{query}"), body).await
+}
+
+/// The query that makes a copy of that name.
+fn copy_called(name: &str) -> String {
+    format!("id=new&organization_name={}&owner_email={}", encoded(name), encoded(&email_for(name)))
+}
+
+/// What must be the same in two archives of the same data: all but whose they are, and the checksum over that.
+fn data(archive: &str) -> Vec<&str> {
+    let other = ["{\"manifest\"", "{\"organization\"", "{\"end\""];
+    archive.lines().filter(|line| !other.iter().any(|start| line.starts_with(start))).collect()
+}
+
+/// The line of the organization.
+fn record(archive: &str) -> Value {
+    let line = archive.lines().nth(1).unwrap();
+    serde_json::from_str::<Value>(line).unwrap()["organization"].take()
+}
+
+/// The placements that the engine of these tests has.
+fn placements(app: &App) -> Vec<Placement> {
+    if app.place().database().is_some() { Placement::ALL.to_vec() } else { vec![Placement::Database] }
+}
+
+async fn usage(client: &Client, id: &Value) -> Value {
+    client.get(&format!("/v1/organizations/{}/usage", id.as_str().unwrap())).await.ok()
+}
+
+#[tokio::test]
+async fn what_was_exported_comes_in_again_in_every_placement_under_another_id_and_name() {
+    let app = App::start().await;
+    let acme = filled(&app, "Acme").await;
+    let archive = export(&app.operator(), &acme.path()).await;
+    assert_eq!(archive.lines().filter(|line| line.starts_with("{\"document\"")).count(), MANY + 2);
+    assert!(archive.contains(&format!("{{\"document\":{EVERY_TYPE}}}\n")), "a type was lost");
+    for placement in placements(&app) {
+        let name = format!("Copy {}", placement.as_str());
+        let query = format!("{}&placement={}", copy_called(&name), placement.as_str());
+        let answer = import(&app, &archive, &query).await;
+        let location = answer.header("location").to_owned();
+        let made = answer.created();
+        assert_eq!(location, format!("/v1/organizations/{}", made["id"].as_str().unwrap()));
+        assert_eq!(made["placement"], placement.as_str());
+        assert_eq!((&made["organization_name"], &made["status"]), (&json!(name), &json!("active")));
+        assert_ne!((&made["id"], &made["admin_id"]), (&acme.body["id"], &acme.body["admin_id"]));
+        assert_eq!(made["created_at"], acme.body["created_at"]);
+
+        let tokens = sign_in(&app, &email_for(&name)).await;
+        let owner = app.client().with_token(tokens["access_token"].as_str().unwrap());
+        let again = export(&owner, &location).await;
+        assert!(data(&again) == data(&archive), "{placement:?} has other data");
+        let numbers = usage(&owner, &made["id"]).await;
+        assert_eq!(numbers, usage(&acme.owner, &acme.body["id"]).await);
+        // The index serves, and is unique.
+        let orders = format!("{location}/collections/orders/documents");
+        let taken = owner.post(&orders, &json!({ "_id": 3, "email": "x" })).await;
+        taken.refused("document_exists");
+        owner.post(&orders, &json!({ "_id": "new", "email": "x" })).await.created();
+    }
+    assert!(data(&export(&acme.owner, &acme.path()).await) == data(&archive), "the original has changed");
+    Snapshot::sound(app.place());
+}
+
+#[tokio::test]
+async fn after_a_purge_an_import_brings_everything_back_as_it_was() {
+    let app = App::start().await;
+    let acme = filled(&app, "Acme").await;
+    let settings = json!({ "delete_protection": false, "quota": { "documents": 5000, "collections": 9 } });
+    app.operator().patch(&acme.path(), &settings).await.ok();
+    let archive = export(&acme.owner, &acme.path()).await;
+    import(&app, &archive, "").await.refused("organization_exists");
+    app.operator().delete(&acme.path()).await.ok();
+    // By its id it can still be exported, and is as it was.
+    assert_eq!(data(&export(&app.operator(), &acme.path()).await), data(&archive));
+    import(&app, &archive, "").await.refused("organization_exists");
+    app.operator().post_empty(&format!("{}/purge", acme.path())).await.accepted();
+
+    let made = import(&app, &archive, "").await.created();
+    for member in ["id", "admin_id", "organization_name", "admin_email", "created_at", "placement"] {
+        assert_eq!(made[member], acme.body[member], "{member}");
+    }
+    assert_eq!(made["quota"], json!({ "documents": 5000, "bytes": null, "collections": 9 }));
+    // Tokens of the one that was purged are dead.
+    acme.owner.get(&acme.path()).await.refused("token_revoked");
+    let tokens = sign_in(&app, acme.email()).await;
+    let owner = app.client().with_token(tokens["access_token"].as_str().unwrap());
+    let again = export(&owner, &acme.path()).await;
+    assert_eq!(data(&again), data(&archive));
+    assert_eq!(record(&again), record(&archive));
+    let log = app.operator().get(&format!("{}/operations", acme.path())).await.ok();
+    assert_eq!(
+        (&log["items"][0]["kind"], &log["items"][0]["state"]),
+        (&json!("import"), &json!("succeeded"))
+    );
+    assert_eq!(log["items"][0]["documents_migrated"], MANY + 2);
+    Snapshot::sound(app.place());
+}
+
+#[tokio::test]
+async fn protection_hold_and_suspension_come_along() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    let settings = json!({ "delete_protection": true, "legal_hold": true });
+    app.operator().patch(&acme.path(), &settings).await.ok();
+    app.operator().post_empty(&format!("{}/suspend", acme.path())).await.ok();
+    let archive = export(&app.operator(), &acme.path()).await;
+    let made = import(&app, &archive, &copy_called("Copy")).await.created();
+    assert_eq!((&made["delete_protection"], &made["legal_hold"]), (&json!(true), &json!(true)));
+    assert_eq!(made["status"], "suspended");
+    let path = format!("/v1/organizations/{}", made["id"].as_str().unwrap());
+    app.operator().post_empty(&format!("{path}/reactivate")).await.ok();
+    sign_in(&app, &email_for("Copy")).await;
+    app.operator().delete(&path).await.refused("delete_protected");
+}
+
+#[tokio::test]
+async fn more_than_the_quota_comes_in_and_then_no_more() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    acme.store(&[json!({ "_id": 1 }), json!({ "_id": 2 })]).await;
+    app.operator().patch(&acme.path(), &json!({ "quota": { "documents": 1 } })).await.ok();
+    let archive = export(&acme.owner, &acme.path()).await;
+    let made = import(&app, &archive, &copy_called("Copy")).await.created();
+    let tokens = sign_in(&app, &email_for("Copy")).await;
+    let owner = app.client().with_token(tokens["access_token"].as_str().unwrap());
+    assert_eq!(usage(&owner, &made["id"]).await["documents"], 2);
+    let path = format!("/v1/organizations/{}/collections/documents/documents", made["id"].as_str().unwrap());
+    owner.post(&path, &json!({})).await.refused("quota_exceeded");
+}
+
+/// An archive of an organization called `name`, with documents of that JSON and indexes of those keys.
+fn crafted(name: &str, documents: &[Value], unique: &[&str]) -> String {
+    let mut out = Vec::new();
+    let organization = ArchivedOrganization {
+        id: "0123456789abcdef01234567".parse().unwrap(),
+        organization_name: OrganizationName::parse(name).unwrap(),
+        placement: Placement::Database,
+        suspended: false,
+        delete_protection: false,
+        legal_hold: false,
+        quota: Default::default(),
+        created_at: Timestamp::from_second(1_700_000_000).unwrap(),
+        owner: ArchivedOwner {
+            id: "76543210fedcba9876543210".parse().unwrap(),
+            email: EmailAddress::parse(&email_for(name)).unwrap(),
+            password_hash: PasswordHash("$argon2id$v=19$m=19456,t=2,p=1$TlpTz4yY6LFLJWktAC/GCw$f6P/glxd5eIliZoV4YyIg6G7HqqJtoZIczhb+gYDVtA".into()),
+        },
+    };
+    let mut writer = Writer::begin(Manifest::new(Timestamp::UNIX_EPOCH), organization, &mut out).unwrap();
+    let indexes = unique.iter().map(|keys| Index::parse(None, keys, true).unwrap()).collect();
+    writer.collection(ArchivedCollection { name: CollectionName::default(), indexes }, &mut out).unwrap();
+    for document in documents {
+        let document = tenantry_domain::document::NewDocument::parse(&document.to_string(), 1 << 20).unwrap();
+        let id = document.id().unwrap().clone();
+        writer.document(&document.under_id(&id), &mut out);
+    }
+    writer.end_collection(&mut out).unwrap();
+    writer.end(&mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+/// Expects that an import which was refused has left nothing but its entry in the log.
+async fn assert_nothing_left(app: &App, before: &Snapshot, name: &str) {
+    let after = Snapshot::sound(app.place());
+    let numbers =
+        |snapshot: &Snapshot| (snapshot.organizations(), snapshot.accounts(), snapshot.containers());
+    assert_eq!(numbers(&after), numbers(before));
+    find(app, name).await.refused("organization_not_found");
+}
+
+#[tokio::test]
+async fn a_damaged_archive_leaves_nothing_and_its_name_is_free_again() {
+    let app = App::start().await;
+    let acme = filled(&app, "Acme").await;
+    let archive = export(&acme.owner, &acme.path()).await;
+    let before = Snapshot::sound(app.place());
+    let without_line = |at: usize| {
+        let kept = archive.split_inclusive('\n').enumerate().filter(|(line, _)| *line != at);
+        kept.map(|(_, line)| line).collect::<String>()
+    };
+    let lines = archive.lines().count();
+    let (half, last) = (archive.len() / 2, archive.len() - 2);
+    let query = copy_called("Copy");
+    for (damaged, line) in [
+        (archive[..half].to_owned(), None),
+        (archive[..last].to_owned(), Some(lines)),
+        (without_line(lines - 1), Some(lines)),
+        (without_line(lines / 2), None),
+        (archive.replacen("\"1230\"", "\"1231\"", 1), None),
+        (archive.replacen("\"unique\":true", "\"unique\":false", 1), Some(lines)),
+        (format!("{archive}{{}}\n"), Some(lines + 1)),
+        (
+            archive.replacen(
+                "{\"document\":{\"_id\":\"types\"",
+                "{\"document\":{\"_id\":\"types\",\"$where\":1",
+                1,
+            ),
+            Some(5),
+        ),
+    ] {
+        let problem = import(&app, &damaged, &query).await.refused("archive_invalid");
+        let detail = problem["detail"].as_str().unwrap();
+        let expected = line.map_or("Line ".to_owned(), |line| format!("Line {line} of the archive: "));
+        assert!(detail.starts_with(&expected), "{detail}, and not {expected}");
+        assert_nothing_left(&app, &before, "Copy").await;
+    }
+    let log = Snapshot::sound(app.place()).log();
+    assert_eq!(log.iter().filter(|entry| *entry == "import failed").count(), 8, "{log:?}");
+    import(&app, &archive, &query).await.created();
+    Snapshot::sound(app.place());
+}
+
+#[tokio::test]
+async fn what_an_archive_is_refused_for_that_is_whole() {
+    let app = App::start().await;
+    organization(&app, "Acme").await;
+    let before = Snapshot::sound(app.place());
+    let documents = [json!({ "_id": 1, "a": 1 }), json!({ "_id": 2, "a": 1 }), json!({ "_id": 3 })];
+    let good = crafted("New", &documents, &[]);
+    for (archive, query, outcome) in [
+        (crafted("ACME!", &[], &[]), "", "name_taken"),
+        (good.clone(), "organization_name=acme", "name_taken"),
+        (good.clone(), "owner_email=OWNER@acme.example", "email_taken"),
+        (crafted("New", &documents, &["_id,a", "a"]), "", "unique_violation"),
+        (crafted("New", &[json!({ "_id": 1 }), json!({ "_id": 1.0 })], &[]), "", "archive_invalid"),
+        (crafted("New", &[json!({ "_id": 1, "a": [1], "b": [1] })], &["a,b"]), "", "archive_invalid"),
+        (good.clone(), "id=other", "?id"),
+        (
+            good.clone(),
+            "placement=moon&owner_email=x&organization_name=",
+            "?organization_name ?placement ?owner_email",
+        ),
+        (good.clone(), "name=x", "?name"),
+        (String::new(), "", "archive_invalid"),
+        ("{}".into(), "", "archive_invalid"),
+    ] {
+        let answer = import(&app, &archive, query).await;
+        assert_eq!(answer.outcome(), outcome, "{query} {answer}");
+        assert_nothing_left(&app, &before, "New").await;
+    }
+    let body = Some(("application/json", good.clone().into_bytes()));
+    let answer = app.operator().send(Method::POST, "/v1/organizations/import", body).await;
+    answer.refused("unsupported_media_type");
+    import(&app, &good, "").await.created();
+}
+
+#[tokio::test]
+async fn of_imports_of_one_archive_at_once_one_gets_the_name() {
+    let app = App::start().await;
+    let documents: Vec<Value> = (0..600).map(|n| json!({ "_id": n })).collect();
+    let archive = crafted("New", &documents, &[]);
+    let imports = (0..8).map(|n| {
+        let query = if n % 2 == 0 { "" } else { "id=new" };
+        import(&app, &archive, query)
+    });
+    let answers = futures_util::future::join_all(imports).await;
+    let made = answers.iter().filter(|answer| answer.status.as_u16() == 201).count();
+    let refused: BTreeSet<_> =
+        answers.iter().filter(|answer| answer.status.as_u16() != 201).map(Answer::outcome).collect();
+    assert_eq!(made, 1, "{refused:?}");
+    let expected = ["email_taken", "name_taken", "organization_exists"];
+    assert!(refused.iter().all(|code| expected.contains(&code.as_str())), "{refused:?}");
+    let snapshot = Snapshot::sound(app.place());
+    assert_eq!((snapshot.organizations(), snapshot.accounts(), snapshot.containers()), (1, 1, 1));
+    let id = find(&app, "New").await.ok()["id"].clone();
+    assert_eq!(snapshot.documents(id.as_str().unwrap()).len(), 600);
+}
+
+#[tokio::test]
+async fn an_owner_may_have_the_archive_and_others_may_not() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    let foreign = organization(&app, "Foreign").await;
+    let path = format!("{}/export", acme.path());
+    let answer = acme.owner.get(&path).await;
+    assert_eq!(answer.header("content-disposition"), "attachment; filename=\"acme.ndjson\"");
+    foreign.owner.get(&path).await.refused("organization_not_found");
+    for role in ["admin", "member", "viewer"] {
+        // Each in a service of its own: the role is changed behind its back.
+        let app = App::start().await;
+        let acme = organization(&app, "Acme").await;
+        let (_app, client) = with_role(app, &acme, role).await;
+        client.get(&format!("{}/export", acme.path())).await.refused("role_insufficient");
+    }
+}
+
+#[tokio::test]
+async fn an_organization_may_be_called_as_the_path_of_imports() {
+    let app = App::start().await;
+    let import = organization(&app, "Import").await;
+    for path in ["/v1/organizations/import", &import.path()] {
+        assert_eq!(import.owner.get(path).await.ok()["id"], import.body["id"]);
+        app.operator().patch(path, &json!({ "delete_protection": true })).await.ok();
+        app.operator().delete(path).await.refused("delete_protected");
+    }
+    assert!(export(&import.owner, "/v1/organizations/import").await.contains("\"Import\""));
+    app.operator().post_empty("/v1/organizations/import/suspend").await.ok();
+    let wrong = app.operator().put("/v1/organizations/import", &json!({})).await;
+    assert_eq!(wrong.status.as_u16(), 405);
+}
+
+#[tokio::test]
+async fn an_archive_goes_from_one_service_to_another() {
+    let (app, other) = (App::start().await, Setup::unlimited().with("--tenant-prefix=other_").start().await);
+    let acme = filled(&app, "Acme").await;
+    let archive = export(&acme.owner, &acme.path()).await;
+    let made = import(&other, &archive, "").await.created();
+    assert_eq!(made["id"], acme.body["id"]);
+    assert_eq!(
+        made["tenant_collection"].as_str().unwrap().starts_with("other_"),
+        made["placement"] != "shared"
+    );
+    assert_eq!(data(&export(&other.operator(), &acme.path()).await), data(&archive));
+}
