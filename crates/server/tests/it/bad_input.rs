@@ -191,7 +191,9 @@ async fn every_route_that_reads_a_body_is_in_these_tests() {
     let tested: BTreeSet<&str> = scene.routes.iter().map(|route| route.operation).collect();
     let operations = scene.app.document()["paths"].as_object().unwrap().values();
     let operations = operations.flat_map(|path| path.as_object().unwrap().values());
-    let reading = operations.filter(|operation| operation.get("requestBody").is_some());
+    // What archives may not be is in `archives.rs`.
+    let reading =
+        operations.filter(|operation| !operation["requestBody"]["content"]["application/json"].is_null());
     let documented: BTreeSet<&str> =
         reading.map(|operation| operation["operationId"].as_str().unwrap()).collect();
     assert_eq!(tested, documented);
@@ -649,10 +651,16 @@ async fn a_path_or_method_that_is_not_there_is_a_problem_too() {
     ] {
         assert_refused(&client.get(path).await, "route_not_found", path);
     }
-    for (template, operations) in scene.app.document()["paths"].as_object().unwrap() {
+    let paths = &scene.app.document()["paths"];
+    for (template, operations) in paths.as_object().unwrap() {
+        // `import` is also what an organization may be called.
+        let mut operations = operations.as_object().unwrap().clone();
+        if template == "/v1/organizations/import" {
+            operations.extend(paths["/v1/organizations/{organization}"].as_object().unwrap().clone());
+        }
         let path = template.replace("{organization}", scene.acme.id()).replace(['{', '}'], "");
         for method in [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::TRACE] {
-            if operations.get(method.as_str().to_lowercase()).is_some() {
+            if operations.contains_key(&method.as_str().to_lowercase()) {
                 continue;
             }
             let answer = scene.app.operator().send(method.clone(), &path, None).await;
@@ -661,7 +669,7 @@ async fn a_path_or_method_that_is_not_there_is_a_problem_too() {
                 answer.header("allow").split(',').map(|name| name.trim().to_lowercase()).collect();
             allowed.retain(|name| name != "head");
             allowed.sort();
-            let mut documented: Vec<_> = operations.as_object().unwrap().keys().cloned().collect();
+            let mut documented: Vec<_> = operations.keys().cloned().collect();
             documented.retain(|name| name != "parameters");
             documented.sort();
             assert_eq!(allowed, documented, "{path}");

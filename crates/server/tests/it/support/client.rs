@@ -255,7 +255,9 @@ impl Answer {
         let media = content.get(content_type);
         let media = media.unwrap_or_else(|| panic!("{self}: the document does not list {content_type}"));
         let bodies = match content_type {
-            "application/x-ndjson" => self.lines(),
+            // Lines of one form, or an archive.
+            "application/x-ndjson" if media["schema"]["type"] != "string" => self.lines(),
+            "application/x-ndjson" => Vec::new(),
             _ if content_type.ends_with("json") => vec![self.json()],
             _ => Vec::new(),
         };
