@@ -106,13 +106,29 @@ pub(super) fn answer(jobs: Vec<Box<dyn Job>>, outcome: &rusqlite::Result<()>) {
 
 fn transact(connection: &Connection, jobs: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
     run(connection, "BEGIN IMMEDIATE")?;
-    let outcome = jobs.iter_mut().try_for_each(|job| in_savepoint(connection, job.as_mut()));
-    let outcome = outcome.and_then(|()| run(connection, "COMMIT"));
+    let outcome = match jobs {
+        // It needs no savepoint, for which every page it changes would be copied.
+        [job] => alone(connection, job.as_mut()),
+        jobs => {
+            let all = jobs.iter_mut().try_for_each(|job| in_savepoint(connection, job.as_mut()));
+            all.map(|()| "COMMIT")
+        }
+    };
+    let outcome = outcome.and_then(|end| run(connection, end));
     // SQLite has rolled back by itself after most errors, but not after all.
     if outcome.is_err() && !connection.is_autocommit() {
         run(connection, "ROLLBACK")?;
     }
     outcome
+}
+
+/// How the transaction ends that is this job alone.
+fn alone(connection: &Connection, job: &mut dyn Job) -> rusqlite::Result<&'static str> {
+    match job.run(connection) {
+        Ok(()) => Ok("COMMIT"),
+        Err(Undo::Job) => Ok("ROLLBACK"),
+        Err(Undo::Batch(error)) => Err(error),
+    }
 }
 
 fn in_savepoint(connection: &Connection, job: &mut dyn Job) -> rusqlite::Result<()> {

@@ -7,7 +7,7 @@
 use crate::sqlite::containers::open::Scope;
 use crate::sqlite::failure::Attempt;
 use crate::sqlite::statement::statements;
-use rusqlite::Row;
+use rusqlite::{Connection, Row};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tenantry_domain::collection::CollectionName;
@@ -17,7 +17,9 @@ use tenantry_domain::{Error, ErrorCode, Result};
 statements! {
     STAMP = "SELECT stamp FROM catalog WHERE id = 1";
     FIND = "SELECT id FROM collections WHERE name = ?1";
+    TOUCH = "UPDATE catalog SET stamp = random() WHERE id = 1";
     ADD = "INSERT INTO collections (name) VALUES (?1) RETURNING id";
+    ADD_COUNTS = "INSERT INTO collection_counts (collection, documents, bytes) VALUES (?1, 0, 0)";
     INDEXES = "SELECT id, name, keys, is_unique, is_multikey FROM indexes WHERE collection = ?1";
 }
 
@@ -95,9 +97,16 @@ impl Scope<'_> {
 
     /// Makes an empty collection of a name that is free.
     pub(in crate::sqlite) fn add_collection(self, name: &CollectionName) -> Attempt<()> {
-        ADD.first(self.connection, [name.as_str()], |_| Ok(()))?;
-        Ok(())
+        let number: Option<i64> = ADD.first(self.connection, [name.as_str()], |row| row.get(0))?;
+        ADD_COUNTS.execute(self.connection, [number])?;
+        touch(self.connection)
     }
+}
+
+/// Notes that collections or indexes have changed, so that nobody goes by what was remembered of them before.
+pub(in crate::sqlite) fn touch(connection: &Connection) -> Attempt<()> {
+    TOUCH.execute(connection, [])?;
+    Ok(())
 }
 
 impl Collection {

@@ -3,7 +3,7 @@
 //! What a newcomer gets wrong: the entries of a new index are sorted before they are added, a part of them at a time.
 //! Added as the documents come, each would go to another page, and a large index would take many times as long.
 
-use super::catalog::StoredIndex;
+use super::catalog::{self, StoredIndex};
 use super::removal;
 use crate::sqlite::connection;
 use crate::sqlite::containers::open::Scope;
@@ -59,6 +59,7 @@ pub(super) fn insert(scope: Scope<'_>, name: &CollectionName, index: &Index) -> 
     let row = params![collection, index.name.as_str(), index.keys_text(), index.unique];
     let number = ADD_INDEX.first(scope.connection, row, |row| row.get(0))?;
     let number = number.ok_or_else(|| Error::internal("an index without a number"))?;
+    catalog::touch(scope.connection)?;
     connection::set_cache(scope.connection, BUILD_CACHE_KIB)?;
     let built = build(scope.connection, collection, number, index);
     connection::set_cache(scope.connection, connection::CONTAINER_WRITER_CACHE_KIB)?;

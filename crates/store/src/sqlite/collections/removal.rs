@@ -3,8 +3,9 @@
 //! What goes by name goes at once; what is in it goes a part at a time, so that nobody waits for minutes to write. What
 //! a newcomer gets wrong: a crash in between leaves what nobody can see; the next one who opens the container goes on.
 
+use super::catalog;
 use crate::sqlite::failure::Attempt;
-use crate::sqlite::statement::statements;
+use crate::sqlite::statement::{integer, statements};
 use rusqlite::{Connection, params};
 
 statements! {
@@ -25,6 +26,7 @@ statements! {
     REMOVED_COLLECTION = "SELECT id FROM collections WHERE name < '0' ORDER BY name LIMIT 1";
     DELETE_DOCUMENTS = "DELETE FROM documents WHERE number IN \
         (SELECT number FROM documents WHERE collection = ?1 ORDER BY id LIMIT ?2)";
+    TAKE_OFF = "UPDATE document_count SET documents = documents - ?1 WHERE id = 1";
     DELETE_COLLECTION = "DELETE FROM collections WHERE id = ?1";
 }
 
@@ -39,7 +41,7 @@ const DOCUMENTS: u32 = 200;
 pub(super) fn remove_index(connection: &Connection, index: i64) -> Attempt<()> {
     NOTE_INDEX.execute(connection, [index])?;
     DELETE_INDEX.execute(connection, [index])?;
-    Ok(())
+    catalog::touch(connection)
 }
 
 /// Takes its name, its indexes and its counts off a collection.
@@ -47,7 +49,7 @@ pub(super) fn remove_collection(connection: &Connection, collection: i64) -> Att
     for statement in [NOTE_INDEXES, DELETE_INDEXES, DELETE_COUNTS, HIDE] {
         statement.execute(connection, [collection])?;
     }
-    Ok(())
+    catalog::touch(connection)
 }
 
 /// Whether anything is left that was removed.
@@ -82,6 +84,7 @@ fn clear_index(connection: &Connection, index: i64) -> Attempt<()> {
 
 fn clear_collection(connection: &Connection, collection: i64) -> Attempt<()> {
     let removed = DELETE_DOCUMENTS.execute(connection, params![collection, DOCUMENTS])?;
+    TAKE_OFF.execute(connection, [integer(removed as u64)])?;
     if removed < DOCUMENTS as usize {
         DELETE_COLLECTION.execute(connection, [collection])?;
     }

@@ -3,6 +3,8 @@
 //! What a newcomer gets wrong: a step that has been released is never edited. A change is a new step, which containers
 //! that are there take when they are opened.
 
+#[cfg(doc)]
+use crate::sqlite::connection;
 use crate::sqlite::failure::Attempt;
 use crate::sqlite::statement::statements;
 use jiff::Timestamp;
@@ -72,6 +74,9 @@ END;
 /// `key` of an entry is the key of its values, each in the direction that it has in the index; `id` is that of the
 /// document, so that entries of one key are in its order. Entries have no foreign keys: a look for each would cost as
 /// much as the entry.
+///
+/// The triggers are for those who write to a container with a connection of their own. The writer of an open container
+/// has none ([`connection::configure_container_writer`]) and does the same at the end of its transaction.
 ///
 /// `catalog` has another stamp after every change of collections and indexes, so that a connection sees with one
 /// look whether what it remembers of them still holds in its transaction. It is random: a number that counts would

@@ -27,6 +27,37 @@ statements! {
     // There are at most as many collections as one organization may have.
     USED = "SELECT coalesce(sum(documents), 0), coalesce(sum(bytes), 0) FROM collection_counts \
         WHERE collection > 0";
+    COUNT_IN_COLLECTION = "UPDATE collection_counts SET documents = documents + ?2, bytes = bytes + ?3 \
+        WHERE collection = ?1";
+    COUNT_IN_ALL = "UPDATE document_count SET documents = documents + ?1 WHERE id = 1";
+}
+
+/// How many more documents and bytes there are in a collection.
+#[derive(Default)]
+struct Tally {
+    documents: i64,
+    bytes: i64,
+}
+
+impl Tally {
+    fn add(&mut self, body: &RawDocument) {
+        self.documents += 1;
+        self.bytes += integer(body.as_bytes().len() as u64);
+    }
+
+    fn take_off(&mut self, body: &RawDocument) {
+        self.documents -= 1;
+        self.bytes -= integer(body.as_bytes().len() as u64);
+    }
+
+    /// Notes it, in the transaction of the change.
+    fn note(self, connection: &Connection, collection: i64) -> Attempt<()> {
+        COUNT_IN_COLLECTION.execute(connection, params![collection, self.documents, self.bytes])?;
+        if self.documents != 0 {
+            COUNT_IN_ALL.execute(connection, [self.documents])?;
+        }
+        Ok(())
+    }
 }
 
 /// What is left of a quota, in one transaction.
@@ -70,14 +101,19 @@ pub(super) fn insert(
 ) -> Attempt<Vec<Result<()>>> {
     let (number, collection) = scope.numbered(name)?;
     let mut room = Room::of(scope.connection, quota)?;
+    let mut tally = Tally::default();
     let mut outcomes = Vec::with_capacity(documents.len());
     for document in documents {
         match insert_one(scope.connection, number, &collection, &mut room, document) {
-            Ok(()) => outcomes.push(Ok(())),
+            Ok(()) => {
+                tally.add(&document.body);
+                outcomes.push(Ok(()));
+            }
             Err(Failure::Refused(error)) => outcomes.push(Err(error)),
             Err(failure) => return Err(failure),
         }
     }
+    tally.note(scope.connection, number)?;
     Ok(outcomes)
 }
 
@@ -150,6 +186,10 @@ pub(super) fn update(
     let body = document.body.as_bytes();
     UPDATE.execute(connection, params![old.number, integer(document.revision.0), body])?;
     changes.make(connection, Which { number: old.number, id: &id })?;
+    let mut tally = Tally::default();
+    tally.take_off(before);
+    tally.add(&document.body);
+    tally.note(connection, number)?;
     Ok(Written::Done)
 }
 
@@ -167,7 +207,11 @@ pub(super) fn delete(
     let Some(old) = stored(scope.connection, number, &id)?.filter(is_expected) else {
         return Ok(Written::Stale);
     };
-    remove(scope.connection, &collection, Which { number: old.number, id: &id }, readable(&old.body)?)?;
+    let body = readable(&old.body)?;
+    remove(scope.connection, &collection, Which { number: old.number, id: &id }, body)?;
+    let mut tally = Tally::default();
+    tally.take_off(body);
+    tally.note(scope.connection, number)?;
     Ok(Written::Done)
 }
 
@@ -179,17 +223,20 @@ pub(super) fn delete_those(
     documents: &[i64],
 ) -> Attempt<u64> {
     let collection = scope.collection(name)?;
-    let mut removed = 0;
+    let Some(of) = collection.number else { return Ok(0) };
+    let (mut removed, mut tally) = (0, Tally::default());
     for number in documents {
         let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, Vec<u8>>(1)?));
-        let found = CANDIDATE.first(scope.connection, params![number, collection.number], read)?;
+        let found = CANDIDATE.first(scope.connection, params![number, of], read)?;
         let Some((id, body)) = found else { continue };
         let body = readable(&body)?;
         if filter.matches(body) {
             remove(scope.connection, &collection, Which { number: *number, id: &id }, body)?;
+            tally.take_off(body);
             removed += 1;
         }
     }
+    tally.note(scope.connection, of)?;
     Ok(removed)
 }
 

@@ -3,7 +3,7 @@
 //! What a newcomer gets wrong: nothing in SQLite keeps a unique index unique. It is looked before each entry whether
 //! another document has it, in the transaction that adds it; there is only one that writes at a time.
 
-use crate::sqlite::collections::catalog::{Collection, StoredIndex};
+use crate::sqlite::collections::catalog::{self, Collection, StoredIndex};
 use crate::sqlite::failure::Attempt;
 use crate::sqlite::statement::statements;
 use bson::RawDocument;
@@ -105,6 +105,7 @@ impl<'a> Changes<'a> {
             }
             if change.new.is_multikey && !change.index.is_multikey {
                 MARK_MULTIKEY.execute(connection, [change.index.number])?;
+                catalog::touch(connection)?;
             }
         }
         Ok(())
