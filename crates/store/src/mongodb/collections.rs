@@ -6,6 +6,7 @@
 //! of ours says what there is where the server can be asked.
 
 mod command;
+mod first;
 mod indexes;
 mod info;
 mod located;

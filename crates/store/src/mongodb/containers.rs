@@ -128,12 +128,6 @@ pub(super) async fn knows_fence(server: &Server) -> Attempt<bool> {
     }
 }
 
-/// Bytes of the document that a container of the placement `collection` begins with.
-pub(super) fn metadata_bytes() -> u64 {
-    let first = metadata(OrganizationId::from_bytes([0; 12]), Timestamp::UNIX_EPOCH);
-    bson::RawDocumentBuf::try_from(&first).map_or(0, |first| first.as_bytes().len() as u64)
-}
-
 /// The document that a container begins with.
 fn metadata(id: OrganizationId, created_at: Timestamp) -> Document {
     doc! {

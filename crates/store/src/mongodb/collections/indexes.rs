@@ -79,6 +79,9 @@ impl MongoDb {
             return Ok(settled);
         }
         self.room_for_index().await?;
+        if index.unique {
+            self.set_first_apart(at, index).await?;
+        }
         let specification = specification(index.name.as_str(), keys("", &index.keys), index.unique);
         let create = self.server.durably(doc! { "indexes": [specification] });
         let made = self.long_command_at(at, &Command::new("createIndexes", &create)?, BUILDING).await;

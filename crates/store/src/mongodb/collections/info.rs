@@ -3,9 +3,8 @@
 use super::command::{Amount, Command};
 use super::located::Located;
 use crate::mongodb::MongoDb;
-use crate::mongodb::containers::metadata_bytes;
 use crate::mongodb::document::object_id;
-use crate::mongodb::documents::form::{Form, number};
+use crate::mongodb::documents::form::number;
 use crate::mongodb::failure::Attempt;
 use crate::mongodb::quota::Size;
 use bson::{RawDocument, RawDocumentBuf};
@@ -72,8 +71,7 @@ impl MongoDb {
             self.read_at(at, &stats, Amount::ALL, deadline, |shard| Ok(shard.to_owned())).await?;
         let sum = |field| shards.iter().map(|shard| count(shard, field)).sum::<u64>();
         let most = |field| shards.iter().map(|shard| count(shard, field)).max().unwrap_or(0);
-        let first = matches!(at.form, Form::Plain { first: Some(_) });
-        let (first_documents, first_bytes) = if first { (1, metadata_bytes()) } else { (0, 0) };
+        let (first_documents, first_bytes) = self.size_of_first(at).await?;
         Ok(CollectionInfo {
             name: at.name.clone(),
             documents: sum("documents").saturating_sub(first_documents),

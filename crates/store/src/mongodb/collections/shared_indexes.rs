@@ -17,6 +17,7 @@ use crate::mongodb::schema::SHARED_DOCUMENTS;
 use aws_lc_rs::digest::{SHA256, digest};
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Document, doc};
+use mongodb::options::Hint;
 use std::collections::BTreeSet;
 use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::index::{Index, IndexName};
@@ -231,7 +232,8 @@ impl MongoDb {
         if unused.is_empty() {
             return Ok(());
         }
-        let mut containers = self.call(self.shared_containers.find(doc! {})).await?;
+        let all = self.shared_containers.find(doc! {}).hint(Hint::Name("_id_".to_owned()));
+        let mut containers = self.call(all).await?;
         while self.call(containers.advance()).await? {
             let container = containers.deserialize_current()?;
             for share in shares_in(&container).values() {

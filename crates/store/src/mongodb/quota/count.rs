@@ -81,12 +81,21 @@ impl MongoDb {
         }
         let Size { documents, bytes } = self.measure(organization).await?;
         let mut filter = of(organization.id);
-        filter.insert("version", before.number("version"));
+        // It may have been made for something else, without a version.
+        let version = before.number("version");
+        filter.insert(
+            "version",
+            if version == 0 {
+                doc! { "$in": [0_i64, null] }
+            } else {
+                doc! { "$eq": version }
+            },
+        );
         let update = [
             doc! { "$set": {
                 "documents": documents,
                 "bytes": bytes,
-                "version": before.number("version") + 1,
+                "version": version + 1,
                 "claims": [],
                 "counted_at": "$$NOW",
                 "due": later(good_for),
