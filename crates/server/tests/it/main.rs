@@ -4,7 +4,9 @@
 #![allow(dead_code, reason = "the tests that are not here use the rest of what tests stand on")]
 
 mod archives;
+mod at_work;
 mod bad_input;
+mod bulk_kill;
 mod classic;
 mod collections;
 mod command_line;
@@ -17,11 +19,14 @@ mod every_operation;
 mod faults;
 mod files;
 mod indexes;
+mod isolation;
 mod lost_data;
 mod names;
+mod operators;
 mod organizations;
 mod pages;
 mod quotas;
+mod real_data;
 mod reference_calls;
 mod sign_in;
 mod support;

@@ -7,7 +7,9 @@
 #![allow(dead_code, reason = "the tests that are not here use the rest of what tests stand on")]
 
 mod archives;
+mod at_work;
 mod bad_input;
+mod bulk_kill;
 #[cfg(feature = "crash-points")]
 mod chaos;
 mod classic;
@@ -21,11 +23,14 @@ mod ended_rights;
 mod every_operation;
 mod further_collections;
 mod indexes;
+mod isolation;
 mod lost_data;
 mod names;
+mod operators;
 mod organizations;
 mod placements;
 mod quotas;
+mod real_data;
 mod reference_calls;
 mod sign_in;
 mod support;

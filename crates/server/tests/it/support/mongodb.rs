@@ -11,6 +11,10 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 
+/// The collections of the service's own records.
+pub const RECORDS: [&str; 8] =
+    ["organizations", "accounts", "sessions", "operations", "requests", "throttles", "installation", "usage"];
+
 /// A runtime apart from those of the tests, which end with them.
 static RUNTIME: LazyLock<Runtime> =
     LazyLock::new(|| Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap());

@@ -1,23 +1,13 @@
 //! See [`super`]: in a database of MongoDB, where a container is a collection.
 
-use crate::support::mongodb::{Database, run};
+use crate::support::mongodb::{Database, RECORDS, run};
 use crate::support::place::Place;
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, Document, doc};
 use serde_json::Value;
 
-/// Begins the names of what is no container.
-const RECORDS: [&str; 9] = [
-    "organizations",
-    "accounts",
-    "sessions",
-    "operations",
-    "requests",
-    "throttles",
-    "installation",
-    "shared_",
-    "system.",
-];
+/// Begins the names of what is no container, beside the records.
+const NO_CONTAINERS: [&str; 2] = ["shared_", "system."];
 /// "The collection of this UUID is not called so."
 const COLLECTION_UUID_MISMATCH: i32 = 361;
 
@@ -32,7 +22,7 @@ pub fn container(database: &Database, id: &str) -> Option<(String, Bson)> {
 
 pub fn containers(database: &Database) -> Vec<String> {
     let mut found = database.collections();
-    found.retain(|name| !RECORDS.iter().any(|record| name.starts_with(record)));
+    found.retain(|name| !RECORDS.iter().chain(&NO_CONTAINERS).any(|other| name.starts_with(other)));
     found
 }
 
