@@ -80,7 +80,7 @@ fn needs_all(indexes: &[Index], filter: &Filter, sort: Option<&Sort>) -> bool {
     };
     let is_ordered =
         sort.is_none_or(|sort| sort.keys().len() == 1 || gives(&sort.keys()[..sort.keys().len() - 1]));
-    !is_narrowed && !(filter.is_empty() && is_ordered)
+    !(is_narrowed || (filter.is_empty() && is_ordered))
 }
 
 #[cfg(test)]
