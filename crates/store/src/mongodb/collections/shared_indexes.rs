@@ -50,7 +50,7 @@ impl SharedIndex {
 
     fn specification(&self, organization: OrganizationId, key: &str) -> Document {
         let mut all = doc! { "org_id": 1, "collection": 1 };
-        all.extend(keys("document.", &self.index.keys));
+        all.extend(keys("document.", &self.index));
         let mut specification = specification(&self.physical_name(), all, self.index.unique);
         if !self.is_common() {
             let own = doc! { "org_id": object_id(organization.as_bytes()), "collection": key };

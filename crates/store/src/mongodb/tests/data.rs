@@ -351,6 +351,10 @@ async fn documents_are_found_by_an_index_in_every_placement() {
                 assert_eq!(found.scanned, None, "{filter}");
                 query.after = Some(query.sort.position(&found.documents.last().unwrap().body).unwrap());
                 store.documents.find_documents(&acme, &name(collection), &query).await.unwrap();
+                if query.filter.is_empty() {
+                    // Up to 2,000 are counted one by one, whatever the index.
+                    continue;
+                }
                 store.documents.count_matching(&acme, &name(collection), &query.filter, LONG).await.unwrap();
             }
             let narrow = Filter::parse(r#"{"n": {"$lt": 3}}"#, "").unwrap();
