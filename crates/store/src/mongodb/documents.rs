@@ -194,10 +194,7 @@ impl MongoDb {
             Some(expected) => at.form.of_version(id, expected),
             None => at.form.of_id(id),
         };
-        let change = match self.begin_change(at.organization, Size::default()).await? {
-            Ok(change) => change,
-            Err(_) => return Err(Error::internal("no room for nothing").into()),
-        };
+        let change = self.begin_removal(at.organization).await?;
         if !change.is_counted() {
             let deleted = self.delete_by(at, &[filter]).await?;
             return Ok(super::written(deleted));

@@ -2,6 +2,7 @@
 //! do to each other, what a server that cannot be reached means. Against a real server.
 
 mod coherence;
+mod data;
 mod faults;
 pub(super) mod samples;
 mod schema;

@@ -27,7 +27,7 @@ impl MongoDb {
         let read = |document: &RawDocument| Ok(Document::try_from(document).map_err(Error::internal)?);
         let (mut found, _) = self.read_at(at, &find, Amount::ALL, self.server.deadline(), read).await?;
         let Some(first) = found.pop() else { return Ok(()) };
-        let Some((field, value)) = apart(first, id, index) else { return Ok(()) };
+        let Some((field, value)) = apart(&first, id, index) else { return Ok(()) };
         let set = doc! { "updates": [{ "q": { "_id": id }, "u": { "$set": { field: value } } }] };
         self.command_at(at, &Command::new("update", &self.server.durably(set))?).await.map(|_| ())
     }
@@ -44,7 +44,7 @@ impl MongoDb {
 
 /// The field to set, and its value, so that `first` has a value in the index that no other document has; none if it has
 /// one.
-fn apart(first: Document, id: ObjectId, index: &Index) -> Option<(String, Bson)> {
+fn apart(first: &Document, id: ObjectId, index: &Index) -> Option<(String, Bson)> {
     let mut best = None;
     for key in &index.keys {
         let parts: Vec<&str> = key.path.as_str().split('.').collect();
@@ -116,7 +116,7 @@ mod tests {
             ("_id.x,d.e.f", Some(("d", doc! { "e": { "f": &own } }.into()))),
             ("g,_id", None),
         ] {
-            let set = apart(first.clone(), id, &Index::parse(None, keys, true).unwrap());
+            let set = apart(&first, id, &Index::parse(None, keys, true).unwrap());
             let expected = expected.map(|(field, value)| (field.to_owned(), value));
             assert_eq!(set, expected, "{keys}");
             first.extend(set);

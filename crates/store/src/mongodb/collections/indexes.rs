@@ -1,5 +1,7 @@
 //! Indexes that are indexes of the server's, and what can become of making one.
 //!
+//! One that is not unique ends in the `_id`, as every order does that is asked for: without it MongoDB would have to sort
+//! what the index has in order. Its name then ends in [`WITH_ID`], so that it is told from one that a caller wants so.
 //! Programs of the organization's own make indexes of other kinds, too: sparse, partial, text, of documents that expire.
 //! These are not shown, and no query relies on them. What a newcomer gets wrong: `listIndexes` knows no UUID, so the
 //! collection is looked at before and after.
@@ -10,13 +12,16 @@ use crate::mongodb::MongoDb;
 use crate::mongodb::failure::{Attempt, Failure, NOT_INDEXABLE};
 use mongodb::bson::{Bson, Document, doc};
 use std::time::Duration;
-use tenantry_domain::document::Path;
 use tenantry_domain::document::order::Direction;
+use tenantry_domain::document::{ID_FIELD, Path};
 use tenantry_domain::index::{Index, IndexName};
 use tenantry_domain::limits::INDEXES_MAX;
 use tenantry_domain::sort::SortKey;
 use tenantry_domain::store::Inserted;
 use tenantry_domain::{Error, ErrorCode};
+
+/// How the name of an index ends to whose keys the `_id` was added. No caller's name has it.
+const WITH_ID: &str = "~";
 
 /// How long an index may take to be made.
 pub(super) const BUILDING: Duration = Duration::from_secs(3600);
@@ -82,7 +87,7 @@ impl MongoDb {
         if index.unique {
             self.set_first_apart(at, index).await?;
         }
-        let specification = specification(index.name.as_str(), keys("", &index.keys), index.unique);
+        let specification = specification(&physical_name(index), keys("", index), index.unique);
         let create = self.server.durably(doc! { "indexes": [specification] });
         let made = self.long_command_at(at, &Command::new("createIndexes", &create)?, BUILDING).await;
         let answer = made.map_err(|failure| why_not(failure, index))?;
@@ -91,10 +96,10 @@ impl MongoDb {
     }
 
     pub(super) async fn delete_plain_index(&self, at: &mut Located<'_>, name: &IndexName) -> Attempt<bool> {
-        if !self.indexes_at(at).await?.iter().any(|index| index.name == *name) {
-            return Ok(false);
-        }
-        let drop = self.server.durably(doc! { "index": name.as_str() });
+        let all = self.specifications(at).await?;
+        let found = all.iter().find(|each| read(each).is_some_and(|index| index.name == *name));
+        let Some(found) = found.and_then(|found| found.get_str("name").ok()) else { return Ok(false) };
+        let drop = self.server.durably(doc! { "index": found });
         match self.command_at(at, &Command::new("dropIndexes", &drop)?).await {
             Ok(_) => Ok(true),
             Err(Failure::Answered { code: INDEX_NOT_FOUND, .. }) => Ok(false),
@@ -139,9 +144,21 @@ pub(super) fn why_not(failure: Failure, index: &Index) -> Failure {
 }
 
 /// The keys as MongoDB takes them, with `prefix` before each path.
-pub(super) fn keys(prefix: &str, keys: &[SortKey]) -> Document {
+pub(super) fn keys(prefix: &str, index: &Index) -> Document {
     let direction = |key: &SortKey| if key.direction == Direction::Ascending { 1 } else { -1 };
-    keys.iter().map(|key| (format!("{prefix}{}", key.path), Bson::Int32(direction(key)))).collect()
+    let keys = index.keys.iter().map(|key| (format!("{prefix}{}", key.path), Bson::Int32(direction(key))));
+    let id = ends_in_added_id(index).then(|| (format!("{prefix}{ID_FIELD}"), Bson::Int32(1)));
+    keys.chain(id).collect()
+}
+
+/// Whether the `_id` is added to the keys of an index. A unique one would then be none.
+pub(super) fn ends_in_added_id(index: &Index) -> bool {
+    !index.unique && !index.keys.iter().any(|key| key.path.as_str() == ID_FIELD)
+}
+
+fn physical_name(index: &Index) -> String {
+    let end = if ends_in_added_id(index) { WITH_ID } else { "" };
+    format!("{}{end}", index.name)
 }
 
 pub(super) fn specification(name: &str, keys: Document, unique: bool) -> Document {
@@ -168,11 +185,14 @@ fn read(specification: &Document) -> Option<Index> {
         let path = Path::parse(path).ok()?;
         (!path.has_position()).then_some(SortKey { path, direction })
     };
-    Some(Index {
-        name: IndexName::parse(specification.get_str("name").ok()?).ok()?,
-        keys: specification.get_document("key").ok()?.iter().map(key).collect::<Option<Vec<_>>>()?,
-        unique: specification.get_bool("unique").unwrap_or(false),
-    })
+    let mut keys = specification.get_document("key").ok()?.iter().map(key).collect::<Option<Vec<_>>>()?;
+    let mut name = specification.get_str("name").ok()?;
+    if let Some(own) = name.strip_suffix(WITH_ID) {
+        name = own;
+        keys.pop();
+    }
+    let unique = specification.get_bool("unique").unwrap_or(false);
+    Some(Index { name: IndexName::parse(name).ok()?, keys, unique })
 }
 
 #[cfg(test)]
@@ -181,10 +201,13 @@ mod tests {
 
     #[test]
     fn plain_indexes_are_read_as_they_were_made() {
-        for (keys_text, unique) in [("a", false), ("-a,b.c", true)] {
+        for (keys_text, unique, made) in [
+            ("a", false, doc! { "name": "a_1~", "key": { "a": 1, "_id": 1 } }),
+            ("-a,_id", false, doc! { "name": "a_-1__id_1", "key": { "a": -1, "_id": 1 } }),
+            ("-a,b.c", true, doc! { "name": "a_-1_b.c_1", "key": { "a": -1, "b.c": 1 }, "unique": true }),
+        ] {
             let index = Index::parse(None, keys_text, unique).unwrap();
-            let mut made = specification(index.name.as_str(), keys("", &index.keys), unique);
-            made.insert("v", 2);
+            assert_eq!(specification(&physical_name(&index), keys("", &index), unique), made);
             assert_eq!(read(&made), Some(index));
         }
         let by_a_shell = doc! { "v": 2, "key": { "a": 1.0, "b": -1_i64 }, "name": "x" };

@@ -3,18 +3,20 @@
 //! MongoDB plans for itself. This says what follows from the definitions of the indexes, which are remembered for some
 //! seconds for nothing but this: a list that is a little old makes a hint wrong, not an answer.
 
+use super::indexes::keys;
 use super::located::Located;
 use crate::mongodb::MongoDb;
 use crate::mongodb::failure::Attempt;
+use mongodb::bson::{Bson, Document};
 use quick_cache::sync::Cache;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tenantry_domain::collection::CollectionName;
-use tenantry_domain::document::ID_FIELD;
-use tenantry_domain::filter::{Entries, Filter};
+use tenantry_domain::filter::Filter;
 use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::index::Index;
-use tenantry_domain::sort::{Sort, SortKey};
+use tenantry_domain::query::plan::{Candidate, plan};
+use tenantry_domain::sort::Sort;
 
 /// Collections whose indexes are remembered, and for how long.
 const REMEMBERED: usize = 10_000;
@@ -65,22 +67,24 @@ impl MongoDb {
 
 /// Whether neither the `_id` nor one of the indexes spares looking at every document.
 fn needs_all(indexes: &[Index], filter: &Filter, sort: Option<&Sort>) -> bool {
-    let is_bounded = |key: &SortKey| filter.bounds(&key.path, Entries::Many).is_some();
-    let by_id = SortKey::parse(ID_FIELD).is_ok_and(|id| is_bounded(&id));
-    let is_narrowed = by_id || indexes.iter().any(|index| index.keys.first().is_some_and(is_bounded));
-    let gives = |order: &[SortKey]| {
-        indexes.iter().any(|index| {
-            let same = index.keys.iter().zip(order);
-            index.keys.len() >= order.len()
-                && (same.clone().all(|(own, asked)| own == asked)
-                    || same
-                        .clone()
-                        .all(|(own, asked)| own.path == asked.path && own.direction != asked.direction))
-        })
+    let candidates: Vec<Candidate<'_>> =
+        indexes.iter().map(|index| Candidate { keys: &index.keys, is_multikey: false }).collect();
+    let is_sorted = sort.is_some_and(|sort| !is_ordered(indexes, sort));
+    plan(&candidates, filter, sort).is_scan || (filter.is_empty() && is_sorted)
+}
+
+/// Whether MongoDB takes the order from an index, forwards or backwards. It does not sort what one has in order but for
+/// the `_id`.
+fn is_ordered(indexes: &[Index], sort: &Sort) -> bool {
+    let asked = sort.to_mongodb("");
+    let backwards = |direction: &Bson| Bson::Int32(-direction.as_i32().unwrap_or(0));
+    let back: Document = asked.iter().map(|(path, direction)| (path.clone(), backwards(direction))).collect();
+    let gives = |index: &Index| {
+        let own = keys("", index);
+        own.len() >= asked.len()
+            && [&asked, &back].iter().any(|order| own.iter().zip(*order).all(|(a, b)| a == b))
     };
-    let is_ordered =
-        sort.is_none_or(|sort| sort.keys().len() == 1 || gives(&sort.keys()[..sort.keys().len() - 1]));
-    !is_narrowed && !(filter.is_empty() && is_ordered)
+    asked.len() == 1 || indexes.iter().any(gives)
 }
 
 #[cfg(test)]
@@ -93,7 +97,10 @@ mod tests {
         for (indexes, filter, sort, expected) in [
             (vec![], "{}", "_id", false),
             (vec![], "{}", "a", true),
-            (vec![index("a,b")], "{}", "-a", false),
+            (vec![index("a,b")], "{}", "a,b", false),
+            (vec![index("a,b")], "{}", "-a,-b,-_id", false),
+            (vec![index("a,b")], "{}", "-a,-b", true),
+            (vec![index("a,b")], "{}", "a", true),
             (vec![index("a,b")], "{}", "b", true),
             (vec![index("a,b")], "{}", "a,-b", true),
             (vec![], r#"{"_id": {"$gt": 5}}"#, "_id", false),

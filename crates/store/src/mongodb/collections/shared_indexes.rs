@@ -9,7 +9,7 @@
 use super::command::Command;
 use super::indexes::{BUILDING, CONFLICTS, INDEX_NOT_FOUND, compare, keys, specification, why_not};
 use super::located::Located;
-use super::shared::{IndexState, SharedIndex, field_of, has, shares_in};
+use super::shared::{IndexState, Share, SharedIndex, field_of, has, shares_in};
 use crate::mongodb::MongoDb;
 use crate::mongodb::document::object_id;
 use crate::mongodb::failure::{Attempt, Failure};
@@ -50,7 +50,7 @@ impl SharedIndex {
 
     fn specification(&self, organization: OrganizationId, key: &str) -> Document {
         let mut all = doc! { "org_id": 1, "collection": 1 };
-        all.extend(keys("document.", &self.index.keys));
+        all.extend(keys("document.", &self.index));
         let mut specification = specification(&self.physical_name(), all, self.index.unique);
         if !self.is_common() {
             let own = doc! { "org_id": object_id(organization.as_bytes()), "collection": key };
@@ -68,7 +68,7 @@ impl MongoDb {
                 *at = self.locate_collection(at.organization, at.name).await?;
                 continue;
             }
-            let serving: Vec<Index> = at.share.iter().flat_map(|share| share.serving()).cloned().collect();
+            let serving: Vec<Index> = at.share.iter().flat_map(Share::serving).cloned().collect();
             if let Some(settled) = compare(&serving, index)? {
                 return Ok(settled);
             }

@@ -61,10 +61,8 @@ impl MongoDb {
         let found = at.form.scoped(filter.to_mongodb(at.form.prefix()));
         let stages = [doc! { "$match": found }, doc! { "$count": "documents" }];
         let documents = self.one_number(at, &stages, time).await?;
-        let scanned = match self.is_scan(at, filter, None).await? {
-            true => Some(self.size_for_hint(at).await?),
-            false => None,
-        };
+        let is_scan = !filter.is_empty() && self.is_scan(at, filter, None).await?;
+        let scanned = if is_scan { Some(self.size_for_hint(at).await?) } else { None };
         Ok(Counted { documents, scanned })
     }
 

@@ -196,13 +196,13 @@ fn unwrap_plain(stored: &RawDocument) -> StoredDocument {
 }
 
 fn reserved_revision(field: Option<RawBsonRef<'_>>) -> Revision {
-    let reserved = field.and_then(|field| field.as_document());
+    let reserved = field.and_then(RawBsonRef::as_document);
     revision(reserved.and_then(|reserved| reserved.get("rev").ok().flatten()))
 }
 
 /// What a revision looks like that the service wrote; anything else is a program's.
 fn revision(value: Option<RawBsonRef<'_>>) -> Revision {
-    let number = value.and_then(|value| value.as_i64()).and_then(|number| u64::try_from(number).ok());
+    let number = value.and_then(RawBsonRef::as_i64).and_then(|number| u64::try_from(number).ok());
     number.map_or(Revision::UNKNOWN, Revision)
 }
 

@@ -61,10 +61,7 @@ impl MongoDb {
         // The filter stands in each of the deletes.
         let filter_bytes = serialize_to_vec(filter)?.len();
         let most = (ROUND_BYTES / (filter_bytes + 100)).clamp(1, ROUND);
-        let change = match self.begin_change(at.organization, Size::default()).await? {
-            Ok(change) => change,
-            Err(_) => return Err(Error::internal("no room for nothing").into()),
-        };
+        let change = self.begin_removal(at.organization).await?;
         let found = self.traces(at, at.form.scoped(filter.clone()), most, Some(left)).await;
         let found = match found {
             Ok(found) if !found.is_empty() => found,

@@ -118,6 +118,12 @@ impl MongoDb {
         Err(Error::unavailable("others count what the organization has").into())
     }
 
+    /// Announces a change that adds nothing; there is always room for it.
+    pub(in crate::mongodb) async fn begin_removal(&self, organization: &Organization) -> Attempt<Change> {
+        let begun = self.begin_change(organization, Size::default()).await?;
+        begun.map_err(|_| Error::internal("no room for nothing").into())
+    }
+
     /// Notes what came of a change. That it cannot is no reason to take the change back.
     pub(in crate::mongodb) async fn end_change(&self, change: Change, added: Size) {
         let Some(claim) = change.0 else { return };

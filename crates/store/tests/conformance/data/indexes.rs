@@ -13,7 +13,7 @@ fn indexes_are_made_listed_and_dropped() {
         let collections = &subject.store.collections;
         let collection = name("documents");
         subject.fill(&acme, "documents", numbered(0, 10)).await;
-        let (by_n, by_two) = (index("n", false), index("b,-c.d", true));
+        let (by_n, by_two) = (index("n", false), index("b,-n", true));
         assert_eq!(subject.try_index(&acme, "documents", &by_two).await.unwrap(), Inserted::New);
         assert_eq!(subject.try_index(&acme, "documents", &by_n).await.unwrap(), Inserted::New);
         assert_eq!(subject.try_index(&acme, "documents", &by_n).await.unwrap(), Inserted::Exists);
