@@ -57,6 +57,7 @@ async fn what_goes_beyond_a_quota_is_refused_and_what_goes_makes_room() {
 
     let lines: String = (0..5).map(|number| format!("{{\"_id\":{number}}}\n")).collect();
     let answer = insert_lines(&acme.owner, &documents, &lines).await;
+    assert_eq!(answer.status, 200, "{answer}");
     let codes: Vec<_> =
         answer.lines()[..5].iter().map(|line| line["code"].as_str().map(str::to_owned)).collect();
     assert_eq!(codes.iter().filter(|code| code.is_none()).count(), 3, "{answer}");

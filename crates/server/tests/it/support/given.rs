@@ -71,11 +71,8 @@ pub async fn insert_lines(client: &Client, path: &str, lines: &str) -> Answer {
 /// The service once more, and the owner of `organization` with that role and signed in again.
 pub async fn with_role(app: App, organization: &Organization, role: &str) -> (App, Client) {
     let email = organization.email();
-    let app = app
-        .restart_after(|place| {
-            edit_account(place, email, |account| account["memberships"][0]["role"] = role.into())
-        })
-        .await;
+    let set_role = |account: &mut Value| account["memberships"][0]["role"] = role.into();
+    let app = app.restart_after(|place| edit_account(place, email, set_role)).await;
     let tokens = sign_in(&app, email).await;
     let client = with_access(&app, &tokens);
     (app, client)
