@@ -7,7 +7,7 @@
 use crate::error::{Error, ErrorCode, Result};
 use crate::ids::{AccountId, OrganizationId};
 use crate::name::{Identifier, OrganizationName};
-use crate::operation::Operation;
+use crate::operation::{Operation, OperationKind};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
@@ -315,6 +315,14 @@ impl Organization {
     #[must_use]
     pub fn is_usable(&self) -> bool {
         self.state == State::Active && !self.suspended
+    }
+
+    /// Whether no operation under way moves or removes its container. An import puts collections into one.
+    #[must_use]
+    pub fn keeps_its_place(&self) -> bool {
+        let operation = self.operation.as_deref();
+        operation
+            .is_none_or(|operation| operation.kind() == OperationKind::Import && operation.refused.is_none())
     }
 
     /// The visible name its container has in the trash.

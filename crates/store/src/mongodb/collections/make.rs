@@ -47,7 +47,7 @@ impl MongoDb {
         }
         for round in 0.. {
             let now = self.organization_now(organization.id).await?;
-            if now.operation.is_none()
+            if now.keeps_its_place()
                 && let Some(made) = self.make_beside(&now, name, creation).await?
             {
                 return Ok(made);
