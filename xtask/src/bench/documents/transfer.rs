@@ -64,7 +64,7 @@ struct Needs {
 
 impl Needs {
     fn of(bench: &Bench, engine: Engine<'_>, part: &str, organization: &str) -> Result<Self> {
-        let archive = bench.directory.path().join(format!("{part}.archive"));
+        let archive = bench.directory.path().join(format!("{part}.ndjson"));
         let taken = |work: &dyn Fn(&Server, &str) -> Result<()>| -> Result<Taken> {
             let server = engine.start(bench, part)?;
             let key = engine.operator_key(bench, part)?;
@@ -89,12 +89,14 @@ fn export(server: &Server, key: &str, organization: &str, archive: &Path) -> Res
     Ok(file.flush()?)
 }
 
-/// Under another name and id.
+/// Under another name, id and address of its owner: the first one is still there.
 fn import(server: &Server, key: &str, organization: &str, archive: &Path) -> Result<()> {
     let file = File::open(archive).context("there is no archive")?;
-    let path = format!("/v1/organizations/import?organization_name=Again%20{organization}");
+    let again =
+        format!("id=new&organization_name=Again%20{organization}&owner_email={organization}%40example.com");
+    let path = format!("/v1/organizations/import?{again}");
     let length = file.metadata()?.len();
-    let request = Request::begin("POST", &path, Some(key), "application/octet-stream", length);
+    let request = Request::begin("POST", &path, Some(key), "application/x-ndjson", length);
     Connection::open(server.address)?.exchange(&request, file, &mut sink())?;
     Ok(())
 }
