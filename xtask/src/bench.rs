@@ -6,6 +6,7 @@
 //! another machine, and little about another run.
 
 mod client;
+mod documents;
 mod get;
 mod idle;
 mod load;
@@ -40,6 +41,8 @@ pub enum Measure {
     Scale,
     /// Lookups, renames and creates on MongoDB
     Mongodb,
+    /// Documents, against the engines used directly
+    Documents,
 }
 
 /// What the measures share.
@@ -84,6 +87,7 @@ impl Measure {
             Self::Rename => rename::measure(bench),
             Self::Scale => scale::measure(bench),
             Self::Mongodb => mongodb::measure(bench),
+            Self::Documents => documents::measure(bench),
         }
     }
 }

@@ -4,10 +4,11 @@
 //! any other. What a newcomer gets wrong: including `a.b` shows `{}` where `a` is a document without `b`, and
 //! drops an `a` that is a plain value; excluding it leaves such an `a` alone.
 
-use crate::document::{ID_FIELD, Part, Path, RESERVED_FIELD, fields, items};
+use crate::document::{ID_FIELD, Part, Path, RESERVED_FIELD, field, fields, items};
 use crate::limits::PROJECTION_MAX_PATHS;
 use bson::raw::{CString, RawArrayBuf, RawBson};
 use bson::{Bson, Document, RawArray, RawBsonRef, RawDocument, RawDocumentBuf};
+use std::borrow::Cow;
 
 /// Which fields are shown.
 #[derive(Debug, Clone, PartialEq)]
@@ -93,9 +94,12 @@ impl Projection {
         }
     }
 
-    /// What is shown of `document`. What is reserved never is.
+    /// What is shown of `document`, which is most often all of it. What is reserved never is.
     #[must_use]
-    pub fn apply(&self, document: &RawDocument) -> RawDocumentBuf {
+    pub fn apply<'a>(&self, document: &'a RawDocument) -> Cow<'a, RawDocument> {
+        if self.is_all() && field(document, RESERVED_FIELD).is_none() {
+            return Cow::Borrowed(document);
+        }
         let mut shown = RawDocumentBuf::new();
         for (name, value) in fields(document) {
             if name == RESERVED_FIELD {
@@ -107,7 +111,12 @@ impl Projection {
                 append(&mut shown, name, self.field(&self.tree, name, value));
             }
         }
-        shown
+        Cow::Owned(shown)
+    }
+
+    /// Whether it leaves nothing out.
+    fn is_all(&self) -> bool {
+        self.mode == Mode::Exclude && self.id && self.paths.is_empty()
     }
 
     fn field(&self, node: &Node, name: &str, value: RawBsonRef<'_>) -> Option<RawBson> {
@@ -197,10 +206,11 @@ mod tests {
             ("-_id,-a,-d", rawdoc! { "e": 7 }),
             ("_id", rawdoc! { "_id": 1 }),
         ] {
-            assert_eq!(Projection::parse(text).unwrap().apply(&document), shown, "{text}");
+            assert_eq!(*Projection::parse(text).unwrap().apply(&document), *shown, "{text}");
         }
         let all = Projection::default().apply(&document);
         assert!(all.get("_tenantry").unwrap().is_none() && all.get("a").unwrap().is_some());
+        assert_eq!(*Projection::default().apply(&all), *all);
     }
 
     #[test]

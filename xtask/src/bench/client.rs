@@ -1,6 +1,9 @@
 //! A client that costs next to nothing: HTTP/1.1 over one kept connection, one request at a time, blocking.
 //!
-//! It understands what the servers here send: answers with `Content-Length`, all of which arrive whole.
+//! It understands what the servers here send: answers with `Content-Length`, all of which arrive whole. Those that
+//! come in chunks, or while the request is still being sent, are for [`Connection::exchange`].
+
+mod exchange;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
@@ -10,6 +13,8 @@ use std::time::Duration;
 
 /// For one answer to arrive.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Bytes of an answer that arrives whole; the memory grows with it.
+const ANSWER_BYTES: usize = 16 << 10;
 
 /// A request, ready to be written.
 #[derive(Clone)]
@@ -18,22 +23,36 @@ pub struct Request(Vec<u8>);
 impl Request {
     /// `GET path`.
     pub fn get(path: &str) -> Self {
-        Self(format!("GET {path} HTTP/1.1\r\nhost: localhost\r\naccept: */*\r\n\r\n").into_bytes())
+        Self::get_by(path, None)
+    }
+
+    /// `GET path`, by whoever has `token`.
+    pub fn get_by(path: &str, token: Option<&str>) -> Self {
+        Self(format!("{}\r\n", head("GET", path, token)).into_bytes())
     }
 
     /// `method path` with a JSON body, by whoever has `token`.
     pub fn json(method: &str, path: &str, token: Option<&str>, body: &Value) -> Self {
-        let credential = token.map(|token| format!("authorization: Bearer {token}\r\n")).unwrap_or_default();
-        let body = body.to_string();
-        let length = body.len();
-        Self(
-            format!(
-                "{method} {path} HTTP/1.1\r\nhost: localhost\r\naccept: */*\r\n{credential}\
-                 content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
-            )
-            .into_bytes(),
-        )
+        Self::whole(method, path, token, "application/json", &body.to_string())
     }
+
+    /// `method path` with a body of that type.
+    pub fn whole(method: &str, path: &str, token: Option<&str>, content_type: &str, body: &str) -> Self {
+        let mut request = Self::begin(method, path, token, content_type, body.len() as u64);
+        request.0.extend(body.as_bytes());
+        request
+    }
+
+    /// `method path` without its body, which has `length` bytes and is sent by [`Connection::exchange`].
+    pub fn begin(method: &str, path: &str, token: Option<&str>, content_type: &str, length: u64) -> Self {
+        let head = head(method, path, token);
+        Self(format!("{head}content-type: {content_type}\r\ncontent-length: {length}\r\n\r\n").into_bytes())
+    }
+}
+
+fn head(method: &str, path: &str, token: Option<&str>) -> String {
+    let credential = token.map(|token| format!("authorization: Bearer {token}\r\n")).unwrap_or_default();
+    format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\naccept: */*\r\n{credential}")
 }
 
 /// A kept connection.
@@ -48,7 +67,7 @@ impl Connection {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
-        Ok(Self { stream, buffer: vec![0; 16 << 10] })
+        Ok(Self { stream, buffer: vec![0; ANSWER_BYTES] })
     }
 
     /// Sends a request whose answer is received later.
@@ -60,6 +79,9 @@ impl Connection {
     pub fn receive(&mut self) -> Result<&[u8]> {
         let mut filled = 0;
         loop {
+            if filled == self.buffer.len() {
+                self.buffer.resize(filled * 2, 0);
+            }
             let read = self.stream.read(&mut self.buffer[filled..])?;
             ensure!(read > 0, "the server closed the connection");
             filled += read;
@@ -96,8 +118,8 @@ fn split(bytes: &[u8]) -> Result<Option<(usize, usize)>> {
         ensure!(bytes.len() < 8 << 10, "an answer with an endless head");
         return Ok(None);
     };
-    let head = bytes[..end].split(|byte| *byte == b'\n');
-    let length = head.filter_map(|line| line.strip_prefix(b"content-length: ")).next();
+    let mut head = bytes[..end].split(|byte| *byte == b'\n');
+    let length = head.find_map(|line| line.strip_prefix(b"content-length: "));
     let length = str::from_utf8(length.context("an answer without content-length")?)?;
     Ok(Some((end + 4, length.trim_end().parse()?)))
 }

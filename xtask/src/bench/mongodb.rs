@@ -41,7 +41,8 @@ pub fn measure(bench: &Bench) -> Result<Vec<Finding>> {
     Ok(findings)
 }
 
-fn service(bench: &Bench, uri: &str, database: &str, flags: &[&str]) -> Result<Server> {
+/// The service on that database.
+pub fn service(bench: &Bench, uri: &str, database: &str, flags: &[&str]) -> Result<Server> {
     let data_dir = bench.directory.path().join(database);
     let settings = [
         format!("--mongo-uri={uri}"),

@@ -49,6 +49,16 @@ impl Programs {
         sh(command(&self.helper, &arguments))
     }
 
+    /// So many documents from that number on, a line of JSON each; with an `_id` if they are to be named.
+    pub fn lines(&self, first: u32, count: u32, named: bool) -> Result<String> {
+        let (first, count) = (first.to_string(), count.to_string());
+        let mut arguments = vec!["lines", &first, &count];
+        if named {
+            arguments.push("--named");
+        }
+        self.help(&arguments)
+    }
+
     /// Carries out a command of the helper; what it prints.
     pub fn help(&self, arguments: &[&str]) -> Result<String> {
         let mut help = command(&self.helper, arguments);

@@ -45,6 +45,13 @@ impl Server {
         Self::start(command, "/org/get")
     }
 
+    /// A route that keeps documents in `file` with SQLite and nothing else.
+    pub fn documents_route(bench: &Bench, file: &Path) -> Result<Self> {
+        let mut command = Command::new(&bench.programs.helper);
+        command.arg("documents-route").arg(file);
+        Self::start(command, "/health")
+    }
+
     fn start(mut command: Command, probe: &str) -> Result<Self> {
         let began = Instant::now();
         // Nothing from outside decides on its settings, and nobody reads its log.

@@ -12,16 +12,20 @@ use tokio::net::TcpListener;
 
 /// Serves `body` at `/org/get` until the process is killed.
 pub fn serve(body: String) -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(listen(Bytes::from(body)))
+    let body = Bytes::from(body);
+    let answer = move || std::future::ready(([(header::CONTENT_TYPE, "application/json")], body.clone()));
+    listen(Router::new().route("/org/get", get(answer)))
+}
+
+/// Serves `router` until the process is killed.
+pub fn listen(router: Router) -> Result<()> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(accept(router))
 }
 
 #[expect(clippy::print_stdout, reason = "the benchmark reads the address from here")]
-async fn listen(body: Bytes) -> Result<()> {
+async fn accept(router: Router) -> Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     println!("listens on http://{}", listener.local_addr()?);
-    let answer = move || std::future::ready(([(header::CONTENT_TYPE, "application/json")], body.clone()));
-    let router = Router::new().route("/org/get", get(answer));
     let limits = Limits {
         max_connections: 10_000,
         header_timeout: Duration::from_secs(10),

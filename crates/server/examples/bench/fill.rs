@@ -13,7 +13,7 @@ use tenantry_store::container_file;
 const BATCH: usize = 10_000;
 
 /// A document of the usual size.
-fn document(id: &str) -> Document {
+pub fn document(id: &str) -> Document {
     doc! { "_id": id, "title": "Quarterly report", "owner": "finance", "tags": ["2026", "draft"], "pages": 12 }
 }
 

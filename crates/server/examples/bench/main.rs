@@ -4,12 +4,14 @@
 //! release. Not for use by hand: `cargo xtask bench` knows the order.
 
 mod bare;
+mod documents;
 mod driver;
 mod fill;
 mod hashes;
 mod seed;
 
 use clap::{Parser, Subcommand};
+use documents::Operation;
 use std::path::PathBuf;
 use std::time::Duration;
 use tenantry_domain::ids::OrganizationId;
@@ -40,6 +42,29 @@ enum Command {
     Driver { uri: String, database: String, at_once: usize, milliseconds: u64 },
     /// Puts documents into the container of an organization of a stopped service
     Fill { data_dir: PathBuf, organization: OrganizationId, documents: u32 },
+    /// Prints documents as JSON, a line each
+    Lines {
+        first: u32,
+        count: u32,
+        /// With an `_id` each
+        #[arg(long)]
+        named: bool,
+    },
+    /// Serves documents in a file of SQLite, on a port that it prints
+    DocumentsRoute { file: PathBuf },
+    /// Uses documents in a file of SQLite with nothing around it, and prints how many it was per second
+    DocumentsInProcess { file: PathBuf, operation: Operation, documents: u32, milliseconds: u64 },
+    /// Puts documents into a database of MongoDB
+    DocumentsFill { uri: String, database: String, documents: u32 },
+    /// Uses them by the driver alone, and prints how many it was per second
+    DocumentsDriver {
+        uri: String,
+        database: String,
+        operation: Operation,
+        documents: u32,
+        at_once: u32,
+        milliseconds: u64,
+    },
 }
 
 fn main() -> anyhow::Result<()> {
@@ -61,6 +86,21 @@ fn main() -> anyhow::Result<()> {
         }
         Command::Driver { uri, database, at_once, milliseconds } => {
             driver::run(&uri, &database, at_once, Duration::from_millis(milliseconds))
+        }
+        Command::Lines { first, count, named } => {
+            documents::print(first, count, named);
+            Ok(())
+        }
+        Command::DocumentsRoute { file } => documents::route::serve(&file),
+        Command::DocumentsInProcess { file, operation, documents, milliseconds } => {
+            documents::sqlite::run(&file, operation, documents, Duration::from_millis(milliseconds))
+        }
+        Command::DocumentsFill { uri, database, documents } => {
+            documents::driver::fill(&uri, &database, documents)
+        }
+        Command::DocumentsDriver { uri, database, operation, documents, at_once, milliseconds } => {
+            let span = Duration::from_millis(milliseconds);
+            documents::driver::run(&uri, &database, operation, documents, at_once, span)
         }
     }
 }
