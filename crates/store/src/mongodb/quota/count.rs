@@ -23,7 +23,8 @@ impl MongoDb {
     /// Counts what was never counted. Until then nothing may be added.
     pub(super) async fn count_first(&self, organization: &Organization) -> Attempt<()> {
         let _one = self.quotas.one_at_a_time(organization.id).await;
-        let nothing = doc! { "$setOnInsert": { "version": 0_i64 } };
+        // Also where an announcement of a collection has made the document, which has no version then.
+        let nothing = doc! { "$max": { "version": 0_i64 } };
         match self.call(self.usage.update_one(of(organization.id), nothing).upsert(true)).await {
             Ok(_) => {}
             // Another instance has just made it.
