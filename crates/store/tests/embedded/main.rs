@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod containers;
 #[cfg(test)]
+mod data;
+#[cfg(test)]
 mod disk;
 #[cfg(test)]
 mod given;

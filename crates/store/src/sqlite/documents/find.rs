@@ -289,3 +289,22 @@ pub(super) fn matching(
     })?;
     Ok(matching)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_million_documents_only_the_first_are_kept() {
+        let mut first = First { most: 10, numbers: BTreeMap::new() };
+        for number in 0..1_000_000_i64 {
+            // Every number below a million once, and in no order.
+            let number = number * 7919 % 1_000_000;
+            first.add(number.to_be_bytes().to_vec(), number);
+            // By another entry of the same document.
+            first.add(number.to_be_bytes().to_vec(), number);
+            assert!(first.numbers.len() <= 10);
+        }
+        assert_eq!(first.numbers.into_values().collect::<Vec<_>>(), (0..10).collect::<Vec<_>>());
+    }
+}
