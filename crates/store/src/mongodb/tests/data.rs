@@ -3,8 +3,8 @@
 
 use super::{Fixture, samples};
 use mongodb::bson::oid::ObjectId;
-use mongodb::bson::{DateTime, Document, doc, rawdoc};
-use std::time::{Duration, SystemTime};
+use mongodb::bson::{Document, doc, rawdoc};
+use std::time::Duration;
 use tenantry_domain::collection::CollectionName;
 use tenantry_domain::document::{DocumentId, Revision, StoredDocument};
 use tenantry_domain::error::{ErrorCode, Result};
@@ -217,20 +217,19 @@ async fn a_claim_of_somebody_who_died_is_held_against_the_organization_for_a_whi
     let quota = Quota { documents: Some(5), ..Quota::default() };
     let acme = Organization { quota, ..fixture.home(&store, 1, "Acme", Placement::Shared).await };
     assert!(put(&store, &acme, "documents", &[1, 2]).await.iter().all(Result::is_ok));
-    let claim = |at: SystemTime| {
-        let at = DateTime::from_system_time(at);
-        doc! { "$inc": { "documents": 3_i64, "version": 1_i64 }, "$set": { "claims": [{ "id": ObjectId::new(), "at": at }] } }
-    };
+    // By the server's clock, as claims are.
+    let claim = doc! { "$set": {
+        "documents": { "$add": ["$documents", 3_i64] },
+        "version": { "$add": ["$version", 1_i64] },
+        "claims": [{ "id": ObjectId::new(), "at": "$$NOW" }],
+    } };
     let usage = fixture.collection("usage");
-    usage.update_one(doc! {}, claim(SystemTime::now())).await.unwrap();
+    usage.update_one(doc! {}, vec![claim]).await.unwrap();
     let refused = put(&store, &acme, "documents", &[3]).await.pop().unwrap().unwrap_err();
     assert_eq!(refused.code(), ErrorCode::QuotaExceeded);
 
-    let long_ago = SystemTime::now() - Duration::from_secs(3600);
-    usage
-        .update_one(doc! {}, doc! { "$set": { "claims.0.at": DateTime::from_system_time(long_ago) } })
-        .await
-        .unwrap();
+    let long_ago = doc! { "$set": { "claims": { "at": { "$subtract": ["$$NOW", 3_600_000_i64] } } } };
+    usage.update_one(doc! {}, vec![long_ago]).await.unwrap();
     let outcomes = put(&store, &acme, "documents", &[3, 4, 5, 6]).await;
     let inserted: Vec<bool> = outcomes.iter().map(Result::is_ok).collect();
     assert_eq!(inserted, [true, true, true, false]);
