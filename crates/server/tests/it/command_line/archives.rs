@@ -88,6 +88,23 @@ fn an_export_that_breaks_off_leaves_no_file() {
     }
 }
 
+/// The server refuses it by its second line, while most of it is still to be sent.
+#[test]
+fn a_large_archive_that_is_refused_at_once_is_told_why() {
+    let (shell, _server) = beside_a_server();
+    create(&shell, "Acme", "admin@acme.com");
+    let archive = shell.run(&["org", "export", "acme", "--output", "-"]).done();
+    let document = format!("{{\"document\":{{\"text\":\"{}\"}}}}\n", "x".repeat(1000));
+    let mut lines: Vec<&str> = archive.split_inclusive('\n').collect();
+    let many = document.repeat(20_000);
+    lines.insert(3, &many);
+    fs::write(shell.home.path().join("large"), lines.concat()).unwrap();
+    for _ in 0..5 {
+        let refused = shell.run(&["org", "import", "large"]).refused();
+        assert!(refused.contains("\ncode: organization_exists\n"), "{refused}");
+    }
+}
+
 #[test]
 fn what_cannot_be_imported_is_told_and_leaves_nothing() {
     let (shell, _server) = beside_a_server();
