@@ -31,9 +31,10 @@ pub fn every_point() -> Vec<String> {
     for kind in OperationKind::ALL {
         let name = kind.as_str();
         points.extend(["before", "saved"].map(|moment| format!("{name}.intent.{moment}")));
-        let mut steps = kind.steps().to_vec();
-        // Those that undo as much as can be.
-        steps.extend(kind.undoing(u32::MAX).iter().filter(|step| !kind.steps().contains(step)));
+        // With those that undo as much as can be; the last is the last of both.
+        let mut steps = [kind.steps(), kind.undoing(u32::MAX)].concat();
+        steps.retain(|step| *step != Step::Record);
+        steps.push(Step::Record);
         for step in steps {
             let moments = ["before", "done", "saved"].into_iter();
             // The one step that takes long also has a moment when a part of it is done.

@@ -1,5 +1,6 @@
 //! The command line, as a person and a script use it: the real binary, what it prints, and its exit codes.
 
+mod archives;
 mod doctor;
 mod org;
 

@@ -6,6 +6,7 @@
 
 #![expect(clippy::print_stdout, reason = "a run says how much it killed and checked")]
 
+use crate::archives;
 use crate::support::chance::Chance;
 use crate::support::checker::{Snapshot, put_documents, running_operations};
 use crate::support::client::{Answer, Client};
@@ -51,6 +52,10 @@ pub enum Case {
     /// With an address that is taken meanwhile: undone after its intent.
     RestoreRefused,
     Purge,
+    /// Under the id of an organization that was purged.
+    Import,
+    /// Of an archive whose last line is missing: undone after all of it is there.
+    ImportDamaged,
 }
 
 /// What a change came to.
@@ -71,7 +76,7 @@ pub struct Expected {
 }
 
 impl Case {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Create,
         Self::CreateWithKey,
         Self::Rename,
@@ -84,6 +89,8 @@ impl Case {
         Self::Restore,
         Self::RestoreRefused,
         Self::Purge,
+        Self::Import,
+        Self::ImportDamaged,
     ];
 
     /// The name of its operation in crash points and in the log.
@@ -97,28 +104,53 @@ impl Case {
             Self::Delete => "delete",
             Self::Restore | Self::RestoreRefused => "restore",
             Self::Purge => "purge",
+            Self::Import | Self::ImportDamaged => "import",
         }
     }
 
     pub fn is_refused(self) -> bool {
-        matches!(self, Self::RenameRefused | Self::RestoreRefused)
+        matches!(self, Self::RenameRefused | Self::RestoreRefused | Self::ImportDamaged)
     }
 
-    /// The crash points on its way. A refused change skips the steps between its refusal and its record.
+    /// The crash points on its way. A refused change skips the steps between its refusal and its record, and a change
+    /// that is not refused those that undo it.
     pub fn points(self) -> Vec<String> {
         let operation = format!("{}.", self.operation());
         let skipped = ["move_container", "show_container"];
         let mut points: Vec<String> =
             every_point().into_iter().filter(|point| point.starts_with(&operation)).collect();
         points.retain(|point| !self.is_refused() || !skipped.iter().any(|step| point.contains(step)));
+        let undoing = ["import.drop_container", "import.remove_members"];
+        points.retain(|point| self.is_refused() || !undoing.iter().any(|step| point.contains(step)));
         points
     }
 
-    /// What must be found after a crash at `point`: once the intent is saved, it is carried to its end.
+    /// What must be found after a crash at `point`: once the intent is saved, it is carried to its end. Of an import
+    /// nobody else has the archive, so it is undone unless all of that was loaded.
     pub fn after(self, point: &str) -> Expected {
         let began = !point.ends_with(".intent.before");
-        let came = if began && !self.is_refused() { Came::Done } else { Came::Undone };
+        let is_loaded = point.contains(".record.") || point.ends_with(".load_archive.saved");
+        let goes_on = !self.is_refused() && (self != Self::Import || is_loaded);
+        let came = if began && goes_on { Came::Done } else { Came::Undone };
         Expected { came, logged: usize::from(began) }
+    }
+
+    /// What the log has of it then. Of several entries, the last is of the request that came last.
+    fn entries(self, expected: Expected) -> Vec<String> {
+        let entry = |state: &str| format!("{} {state}", self.operation());
+        let is_undone = expected.came == Came::Undone;
+        let mut entries = match self {
+            Self::Import => vec![entry("failed"); expected.logged],
+            _ if self.is_refused() => vec![entry("failed"); expected.logged],
+            _ => vec![entry("succeeded"); expected.logged],
+        };
+        if self == Self::Import
+            && !is_undone
+            && let Some(last) = entries.last_mut()
+        {
+            *last = entry("succeeded");
+        }
+        entries
     }
 
     /// What must be found when the same request has come once more.
@@ -168,6 +200,15 @@ impl Case {
                 operators(Method::POST, &format!("{subject}/restore"), Some(taken))
             }
             Self::Purge => operators(Method::POST, &format!("{subject}/purge"), None),
+            Self::Import | Self::ImportDamaged => {
+                let end = if self.is_refused() {
+                    world.archive.rfind("{\"end\"").unwrap()
+                } else {
+                    world.archive.len()
+                };
+                let archive = Some(world.archive[..end].to_owned());
+                Request { archive, ..operators(Method::POST, "/v1/organizations/import", None) }
+            }
         }
     }
 
@@ -175,7 +216,9 @@ impl Case {
     fn answer_again(self, came: Came) -> (u16, Option<&'static str>) {
         match (self, came) {
             (Self::RenameRefused | Self::RestoreRefused, _) => (409, Some("email_taken")),
-            (Self::CreateWithKey, _) | (Self::Create, Came::Undone) => (201, None),
+            (Self::ImportDamaged, _) => (400, Some("archive_invalid")),
+            (Self::Import, Came::Done) => (409, Some("organization_exists")),
+            (Self::CreateWithKey, _) | (Self::Create | Self::Import, Came::Undone) => (201, None),
             (Self::Purge, Came::Undone) => (202, None),
             (Self::Rename | Self::Update, _) | (_, Came::Undone) => (200, None),
             (Self::Create, _) => (409, Some("name_taken")),
@@ -198,7 +241,8 @@ impl Case {
             Some(record)
         };
         match (self, came) {
-            (Self::Create | Self::CreateWithKey, Came::Undone) | (Self::Purge, Came::Done) => None,
+            (Self::Create | Self::CreateWithKey | Self::Import | Self::ImportDamaged, Came::Undone)
+            | (Self::Purge, Came::Done) => None,
             (Self::Rename | Self::RenameWithCredentials, Came::Done) => with(json!({ "name": RENAMED })),
             (Self::Update, Came::Done) => with(json!({ "delete_protection": true })),
             (Self::Suspend, Came::Done) | (Self::Reactivate, Came::Undone) => {
@@ -216,6 +260,8 @@ impl Case {
     fn token_status(self, came: Came) -> Option<u16> {
         match (self, came) {
             (Self::Create | Self::CreateWithKey, _) => None,
+            // Of the organization that was purged.
+            (Self::Import | Self::ImportDamaged, _) => Some(401),
             (Self::Rename | Self::RenameRefused | Self::Update, _) => Some(200),
             (Self::RenameWithCredentials | Self::Suspend | Self::Delete, Came::Undone) => Some(200),
             _ => Some(401),
@@ -227,7 +273,8 @@ impl Case {
         match (self, came) {
             (Self::RenameWithCredentials, Came::Done) => (401, 200),
             (Self::Suspend, Came::Done) | (Self::Reactivate, Came::Undone) => (403, 401),
-            (Self::Create | Self::CreateWithKey | Self::Restore, Came::Undone) => (401, 401),
+            (Self::Create | Self::CreateWithKey | Self::Restore | Self::Import, Came::Undone) => (401, 401),
+            (Self::ImportDamaged, _) => (401, 401),
             (Self::Delete, Came::Done) | (Self::Purge | Self::RestoreRefused, _) => (401, 401),
             _ => (200, 401),
         }
@@ -244,11 +291,13 @@ pub struct Request {
     token: Option<String>,
     /// `Idempotency-Key`.
     key: Option<&'static str>,
+    /// What is sent in place of JSON.
+    archive: Option<String>,
 }
 
 impl Request {
     const OF_OPERATOR: Self =
-        Self { method: Method::GET, path: String::new(), body: None, token: None, key: None };
+        Self { method: Method::GET, path: String::new(), body: None, token: None, key: None, archive: None };
 
     pub async fn send(&self, server: &Server) -> reqwest::Result<Answer> {
         let mut client = match self.token.as_deref() {
@@ -259,7 +308,10 @@ impl Request {
         if let Some(key) = self.key {
             client = client.with_header("idempotency-key", key);
         }
-        let body = self.body.as_ref().map(|body| ("application/json", body.to_string().into_bytes()));
+        let json = self.body.as_ref().map(|body| ("application/json", body.to_string().into_bytes()));
+        let archive =
+            self.archive.as_ref().map(|archive| ("application/x-ndjson", archive.clone().into_bytes()));
+        let body = json.or(archive);
         client.try_send(self.method.clone(), &self.path, body).await
     }
 }
@@ -278,6 +330,8 @@ pub struct World {
     pub ids: BTreeMap<String, String>,
     pub documents: BTreeMap<String, BTreeSet<String>>,
     tokens: Tokens,
+    /// Of the subject, where that was purged.
+    archive: String,
 }
 
 impl World {
@@ -289,7 +343,7 @@ impl World {
     /// The same, at a place of its own.
     pub async fn at(place: Place, case: Case) -> Self {
         let (ids, documents, tokens) = Default::default();
-        let mut world = Self { place, ids, documents, tokens };
+        let mut world = Self { place, ids, documents, tokens, archive: String::new() };
         let server = Launch::on(&world.place).start();
         for name in NEIGHBOURS {
             world.create(&server, name, &email_of(name)).await;
@@ -312,14 +366,30 @@ impl World {
         for id in world.ids.values() {
             world.documents.insert(id.clone(), put_documents(&world.place, id, 7));
         }
+        if matches!(case, Case::Import | Case::ImportDamaged) {
+            world.export_and_purge().await;
+        }
         Snapshot::sound(&world.place);
         world
+    }
+
+    /// Nothing is left of the subject but its archive.
+    async fn export_and_purge(&mut self) {
+        let server = Launch::on(&self.place).start();
+        self.archive = server.operator().get(&format!("{}/export", self.subject())).await.text;
+        operate(&server, Method::DELETE, &self.subject()).await;
+        server.operator().post_empty(&format!("{}/purge", self.subject())).await.accepted();
+        while running_operations(&self.place) > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        server.stop().await;
     }
 
     /// Another one, the same to the byte (but for the identities of containers, where engines give them).
     pub fn copy(&self) -> Self {
         let (ids, documents) = (self.ids.clone(), self.documents.clone());
-        Self { place: self.place.copy(), ids, documents, tokens: self.tokens.clone() }
+        let (tokens, archive) = (self.tokens.clone(), self.archive.clone());
+        Self { place: self.place.copy(), ids, documents, tokens, archive }
     }
 
     async fn create(&mut self, server: &Server, name: &str, email: &str) {
@@ -377,14 +447,25 @@ impl World {
         for (member, wanted) in case.record(came).iter().flat_map(|record| record.as_object().unwrap()) {
             assert_eq!(record.unwrap()[member], *wanted, "{member}");
         }
-        let kept = record.and_then(|_| self.documents.get(&subject)).cloned().unwrap_or_default();
-        assert_eq!(after.documents(&subject), kept, "documents are lost or there twice");
-        let entry =
-            format!("{} {}", case.operation(), if case.is_refused() { "failed" } else { "succeeded" });
+        if case == Case::Import {
+            self.expect_imported(came, server).await;
+        } else {
+            let kept = record.and_then(|_| self.documents.get(&subject)).cloned().unwrap_or_default();
+            assert_eq!(after.documents(&subject), kept, "documents are lost or there twice");
+        }
         let mut log = before.log_of(&subject);
-        log.extend(std::iter::repeat_n(entry, expected.logged));
+        log.extend(case.entries(expected));
         assert_eq!(after.log_of(&subject), log);
         self.expect_answers(case, came, server, &after).await;
+    }
+
+    /// What was imported has other revisions, and all else is the same.
+    async fn expect_imported(&self, came: Came, server: &Server) {
+        let answer = server.operator().get(&format!("{}/export", self.subject())).await;
+        match came {
+            Came::Undone => drop(answer.refused("organization_not_found")),
+            Came::Done => assert_eq!(archives::data(&answer.text), archives::data(&self.archive)),
+        }
     }
 
     /// Names, tokens and passwords are answered as the records are.
@@ -454,8 +535,7 @@ async fn kill_everywhere(case: Case) {
 async fn kill_recoveries(case: Case) {
     let template = World::before(case).await;
     // What is saved is behind a recovery: it passes only the points around the effect that it repeats.
-    let repeated = |point: &String| !point.contains(".intent.") && !point.ends_with(".saved");
-    let points = case.points().into_iter().filter(repeated).collect();
+    let points = case.points().into_iter().filter(|point| is_repeated(point)).collect();
     // A start is slower there, and what is repeated is the same.
     let share = if template.place.database().is_none() { 1 } else { 3 };
     for point in sample(points, share) {
@@ -464,12 +544,18 @@ async fn kill_recoveries(case: Case) {
     }
 }
 
+/// Whether a recovery after a crash there passes it once more.
+fn is_repeated(point: &str) -> bool {
+    ![".intent.before", ".intent.saved"].iter().any(|end| point.ends_with(end))
+        && !point.ends_with(".saved")
+        && !point.ends_with(".part")
+}
+
 /// Kills the service at `point` of `case`, and `times` more at the same point of its recovery.
 pub async fn kill_and_kill_again(world: &World, case: Case, point: &str, times: u64) {
     let before = Snapshot::sound(&world.place);
     world.crash(case, point).await;
-    let is_repeated = !point.contains(".intent.") && !point.ends_with(".saved");
-    for _ in 0..if is_repeated { times } else { 0 } {
+    for _ in 0..if is_repeated(point) { times } else { 0 } {
         world.crash_in_recovery(point).await;
     }
     world.expect_after_recovery(case, point, &before).await;
@@ -479,7 +565,9 @@ pub async fn kill_and_kill_again(world: &World, case: Case, point: &str, times: 
 async fn kill_at_each_point_in_turn(case: Case) {
     let world = World::before(case).await;
     let before = Snapshot::sound(&world.place);
-    let points = case.points();
+    let mut points = case.points();
+    // Whoever takes over has no archive of which to load a part.
+    points.retain(|point| !point.ends_with(".part"));
     let (first, others) = points[1..].split_first().unwrap();
     world.crash(case, first).await;
     for point in others {
@@ -540,6 +628,8 @@ cases! {
     a_restore: Restore;
     a_restore_that_is_refused: RestoreRefused;
     a_purge: Purge;
+    an_import: Import;
+    an_import_of_a_damaged_archive: ImportDamaged;
 }
 
 #[test]

@@ -81,7 +81,13 @@ async fn take_back(case: Case, id: &str, server: &Server) {
         Case::Delete => drop(post("restore").await.ok()),
         Case::Restore => drop(operator.delete(&path).await.ok()),
         // Of a refused change nothing is left, and a purged organization does not come back.
-        Case::RenameRefused | Case::RestoreRefused | Case::Purge => {}
+        Case::RenameRefused | Case::RestoreRefused | Case::Purge | Case::ImportDamaged => {}
+        // What is left of it, if it was loaded, goes again.
+        Case::Import => {
+            if operator.delete(&path).await.status.is_success() {
+                post("purge").await;
+            }
+        }
     }
 }
 
@@ -144,4 +150,5 @@ cases! {
     a_restore: Restore;
     a_restore_that_is_refused: RestoreRefused;
     a_purge: Purge;
+    an_import: Import;
 }

@@ -12,7 +12,7 @@ use std::thread::JoinHandle;
 const PASSWORD: &str = "correct horse battery";
 
 /// A shell on the machine of a running server.
-fn beside_a_server() -> (Shell, Server) {
+pub fn beside_a_server() -> (Shell, Server) {
     let shell = Shell::new();
     let server = Launch::on(&shell.data_dir()).start();
     let url = format!("http://{}", server.address());
@@ -20,12 +20,12 @@ fn beside_a_server() -> (Shell, Server) {
 }
 
 /// A shell whose commands talk to `url`, with a key that looks like one.
-fn talking_to(url: &str) -> Shell {
+pub fn talking_to(url: &str) -> Shell {
     Shell::new().with("SERVER_URL", url).with("OPERATOR_KEY", "tenantry_operator_key-of-a-test")
 }
 
 /// Creates an organization; its id.
-fn create(shell: &Shell, name: &str, email: &str) -> String {
+pub fn create(shell: &Shell, name: &str, email: &str) -> String {
     let arguments = ["org", "create", "--name", name, "--email", email, "--password-stdin", "--json"];
     let made = shell.run_with(&arguments, &format!("{PASSWORD}\n")).json();
     made["id"].as_str().unwrap().to_owned()

@@ -271,7 +271,7 @@ impl Told {
     fn go_on(&mut self, record: &Value) -> Result<(), String> {
         let kind = text(&record["kind"]);
         let needed = match kind {
-            "create" => None,
+            "create" | "import" => None,
             "restore" | "purge" => Some("deleted"),
             _ => Some("active"),
         };
@@ -285,7 +285,7 @@ impl Told {
             return Ok(());
         }
         match kind {
-            "create" | "restore" => self.state = Some("active"),
+            "create" | "import" | "restore" => self.state = Some("active"),
             "delete" => self.state = Some("deleted"),
             "purge" => *self = Self::default(),
             "suspend" | "reactivate" if self.suspended == (kind == "suspend") => {

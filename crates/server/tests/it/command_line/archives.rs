@@ -1,0 +1,122 @@
+//! `tenantry org export` and `tenantry org import`.
+
+use super::Shell;
+use super::org::{beside_a_server, create, talking_to};
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::thread;
+
+/// The files in the shell's directory, without what belongs to the server.
+fn files(shell: &Shell) -> Vec<String> {
+    let entries = fs::read_dir(shell.home.path()).unwrap();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.retain(|name| name != "data");
+    names.sort();
+    names
+}
+
+#[test]
+fn an_organization_goes_into_a_file_and_out_of_it() {
+    let (shell, _server) = beside_a_server();
+    create(&shell, "Acme Corp", "admin@acme.com");
+    let told = shell.run(&["org", "export", "Acme Corp"]).done();
+    assert_eq!(told, "Exported to acme-corp.ndjson: collections 1, documents 0.\n");
+    assert_eq!(files(&shell), ["acme-corp.ndjson"]);
+    let file = shell.home.path().join("acme-corp.ndjson");
+    // The hash of a password is in it.
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+
+    let json = shell.run(&["org", "export", "acme-corp", "--output", "again", "--json"]).json();
+    assert_eq!((&json["file"], &json["documents"]), (&"again".into(), &0.into()));
+    let printed = shell.run(&["org", "export", "acme-corp", "--output", "-"]).done();
+    let lines = |text: &str| text.lines().skip(1).map(str::to_owned).collect::<Vec<_>>();
+    let written = fs::read_to_string(&file).unwrap();
+    // All but the time in the first line, and the checksum over that.
+    assert_eq!(lines(&printed)[..3], lines(&written)[..3]);
+    assert!(printed.lines().last().unwrap().starts_with("{\"end\":"), "{printed}");
+
+    let refused = shell.run(&["org", "import", "acme-corp.ndjson"]).refused();
+    assert!(refused.contains("\ncode: organization_exists\nrequest id: "), "{refused}");
+    let arguments =
+        ["--new-id", "--name", "Copy", "--owner-email", "copy@acme.com", "--placement", "database"];
+    let told = shell.run(&[&["org", "import", "acme-corp.ndjson"][..], &arguments].concat()).done();
+    assert!(told.starts_with("Imported Copy.\n\n") && told.contains("copy@acme.com"), "{told}");
+    shell.run(&["org", "delete", "acme-corp", "--purge", "--yes"]).done();
+    let told = shell.run_with(&["org", "import", "-", "--json"], &printed).json();
+    assert_eq!(told["organization_name"], "Acme Corp");
+}
+
+#[test]
+fn a_file_is_written_whole_or_not_at_all() {
+    let (shell, _server) = beside_a_server();
+    create(&shell, "Acme", "admin@acme.com");
+    shell.run(&["org", "export", "acme", "--output", "kept"]).done();
+    let before = fs::read(shell.home.path().join("kept")).unwrap();
+    let refused = shell.run(&["org", "export", "acme", "--output", "kept"]).refused();
+    assert_eq!(refused, "tenantry: kept is there already: name another file.\n");
+    assert_eq!(fs::read(shell.home.path().join("kept")).unwrap(), before);
+    let refused = shell.run(&["org", "export", "nobody"]).refused();
+    assert!(refused.contains("code: organization_not_found"), "{refused}");
+    let refused = shell.run(&["org", "export", "acme", "--output", "no/where"]).refused();
+    assert!(refused.starts_with("tenantry: no/where cannot be written: "), "{refused}");
+    assert_eq!(files(&shell), ["kept"]);
+}
+
+#[test]
+fn an_export_that_breaks_off_leaves_no_file() {
+    let (shell, _server) = beside_a_server();
+    create(&shell, "Acme", "admin@acme.com");
+    let archive = shell.run(&["org", "export", "acme", "--output", "-"]).done();
+    for cut in [0, 10, archive.len() / 2, archive.len() - 2] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let sent = archive[..cut].to_owned();
+        let server = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let _ = stream.read(&mut [0; 4096]).unwrap();
+            let head = "HTTP/1.1 200 OK\r\ncontent-type: application/x-ndjson\r\nconnection: close\r\n\r\n";
+            stream.write_all(format!("{head}{sent}").as_bytes()).unwrap();
+        });
+        let shell = talking_to(&url);
+        let refused = shell.run(&["org", "export", "acme"]).refused();
+        assert!(refused.starts_with("tenantry: Line "), "{refused}");
+        assert_eq!(files(&shell), [""; 0]);
+        server.join().unwrap();
+    }
+}
+
+/// The server refuses it by its second line, while most of it is still to be sent.
+#[test]
+fn a_large_archive_that_is_refused_at_once_is_told_why() {
+    let (shell, _server) = beside_a_server();
+    create(&shell, "Acme", "admin@acme.com");
+    let archive = shell.run(&["org", "export", "acme", "--output", "-"]).done();
+    let document = format!("{{\"document\":{{\"text\":\"{}\"}}}}\n", "x".repeat(1000));
+    let mut lines: Vec<&str> = archive.split_inclusive('\n').collect();
+    let many = document.repeat(20_000);
+    lines.insert(3, &many);
+    fs::write(shell.home.path().join("large"), lines.concat()).unwrap();
+    for _ in 0..5 {
+        let refused = shell.run(&["org", "import", "large"]).refused();
+        assert!(refused.contains("\ncode: organization_exists\n"), "{refused}");
+    }
+}
+
+#[test]
+fn what_cannot_be_imported_is_told_and_leaves_nothing() {
+    let (shell, _server) = beside_a_server();
+    create(&shell, "Acme", "admin@acme.com");
+    let archive = shell.run(&["org", "export", "acme", "--output", "-"]).done();
+    shell.run(&["org", "delete", "acme", "--purge", "--yes"]).done();
+    fs::write(shell.home.path().join("cut"), &archive[..archive.len() - 20]).unwrap();
+    let refused = shell.run(&["org", "import", "cut"]).refused();
+    assert!(refused.starts_with("tenantry: Line 5 of the archive: "), "{refused}");
+    assert!(refused.contains("\ncode: archive_invalid\n"), "{refused}");
+    let refused = shell.run(&["org", "import", "nowhere"]).refused();
+    assert!(refused.starts_with("tenantry: nowhere cannot be read: "), "{refused}");
+    assert_eq!(shell.run(&["org", "list", "--deleted"]).done(), "No organizations.\n");
+    shell.run_with(&["org", "import", "-"], &archive).done();
+}
