@@ -140,7 +140,7 @@ async fn check(owner: &Client, path: &str, answered: &BTreeMap<u64, Value>, tota
     }
     for (line, id) in answered {
         let there = found.get(line).unwrap_or_else(|| panic!("line {line} was answered and is not there"));
-        assert_eq!(there, &[id.clone()]);
+        assert_eq!(there, std::slice::from_ref(id));
     }
     if let Some(total) = total {
         assert_eq!(found.len(), total);

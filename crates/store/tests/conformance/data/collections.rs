@@ -1,3 +1,5 @@
+//! Which collections there are, how many, and what a rename or a drop does to them.
+
 use super::{code, id, name, numbered};
 use crate::engines::{in_every_placement, in_parallel};
 use tenantry_domain::collection::CollectionName;

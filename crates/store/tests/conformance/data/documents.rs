@@ -1,3 +1,5 @@
+//! Documents one by one and together: inserted, changed against their revision, removed.
+
 use super::{LONG, code, filter, id, name, numbered, query, stored};
 use crate::engines::{in_every_placement, in_parallel};
 use bson::oid::ObjectId;

@@ -1,3 +1,5 @@
+//! Indexes: which may be made, what they refuse, and that they are whole.
+
 use super::{Revision, StoredDocument, code, id, index, name, numbered, stored};
 use crate::engines::{in_every_placement, in_parallel};
 use bson::rawdoc;

@@ -1,3 +1,5 @@
+//! Pages of documents, in order, with and without an index.
+
 use super::{code, ids, index, name, numbered, query, stored};
 use crate::engines::in_every_placement;
 use bson::raw::RawBson;

@@ -1,3 +1,5 @@
+//! What an organization may have: exact, however many write.
+
 use super::{LONG, Revision, StoredDocument, code, filter, name, numbered, stored};
 use crate::engines::{in_every_placement, in_parallel};
 use bson::rawdoc;

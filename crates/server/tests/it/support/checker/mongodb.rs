@@ -7,14 +7,12 @@ use mongodb::bson::{Bson, Document, doc};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Records of which a dump says nothing: they are about no organization, or are counted anew when nobody looks.
-const RESTLESS: [&str; 2] = ["throttles", USAGE];
-const USAGE: &str = "usage";
+/// Records of which a dump says nothing: they are about no organization, or follow from the rest and are counted anew
+/// when nobody looks.
+const RESTLESS: [&str; 2] = ["throttles", "usage"];
 const HEARTBEAT: &str = "heartbeat";
 /// The first documents and the documents of all organizations that share.
 const SHARES: [&str; 2] = ["shared_containers", "shared_documents"];
-/// What each organization has, counted for its quota; follows from the rest.
-const USAGE: &str = "usage";
 /// Where documents are, and where the first one is, in a database of one organization.
 const DOCUMENTS: &str = "documents";
 const FIRST: &str = "_metadata";
@@ -128,10 +126,7 @@ fn read_containers(
     let mut containers = read_shares(database);
     let mut collections = database.identities();
     collections.retain(|name, _| {
-        !RECORDS.contains(&&**name)
-            && !SHARES.contains(&&**name)
-            && name != USAGE
-            && !name.starts_with("system.")
+        !RECORDS.contains(&&**name) && !SHARES.contains(&&**name) && !name.starts_with("system.")
     });
     for organization in organizations.iter().filter(|record| record.contains_key("container")) {
         let id = organization.get_object_id("_id").unwrap().to_hex();
