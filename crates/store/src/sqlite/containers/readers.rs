@@ -5,7 +5,7 @@
 //! newcomer gets wrong: scans never have all connections, so that one is left for point reads.
 
 use crate::sqlite::connection;
-use crate::sqlite::failure::Attempt;
+use crate::sqlite::failure::{Attempt, Failure, is_fatal};
 use rusqlite::Connection;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -65,8 +65,14 @@ impl Readers {
 
     /// Reads on a connection of its own. There are as many as there are places.
     pub(super) fn with<T>(&self, read: impl FnOnce(&Connection) -> Attempt<T>) -> Result<T> {
-        let lent = self.lend()?;
-        Ok(read(&lent)?)
+        let mut lent = self.lend()?;
+        let result = read(&lent);
+        if let Err(Failure::Engine(error)) = &result
+            && is_fatal(error)
+        {
+            lent.connection = None;
+        }
+        Ok(result?)
     }
 
     fn lend(&self) -> Result<Lent<'_>> {
@@ -104,7 +110,7 @@ fn closed() -> Error {
     Error::unavailable("the container is closed")
 }
 
-/// A connection that is in use.
+/// A connection that is in use; the next one is opened in its place if it is not to be used again.
 struct Lent<'a> {
     readers: &'a Readers,
     connection: Option<Connection>,
