@@ -365,7 +365,10 @@ impl App {
         let store = &self.store.organizations;
         loop {
             let Some(found) = store.get_organization(begun.id).await? else {
-                if operation.kind() == OperationKind::Import {
+                // A collection has an identity of its own, which no late effect gets past; one that was made too late is
+                // empty, and cleared up like any other.
+                let has_place_of_id = begun.placement != Placement::Collection;
+                if operation.kind() == OperationKind::Import && has_place_of_id {
                     return self.undo_again(begun, operation).await;
                 }
                 return self.remove_members(begun, operation.id).await.map(|_| ());
