@@ -6,7 +6,7 @@ use crate::support::mongodb;
 use crate::support::place::{Engine, Place};
 use crate::support::records::{contents, documents, put_documents};
 use ::mongodb::bson::doc;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
@@ -51,11 +51,37 @@ async fn embedded() -> App {
         put_documents(&app, made.id(), count);
     }
     let acme = sign_in(&app, "owner@acme.example").await;
+    let owner = with_access(&app, &acme);
+    owner.post("/v1/organizations/acme/collections", &json!({ "name": "orders" })).await.created();
+    for (collection, body) in [
+        ("orders", json!({ "keys": "-total,kind", "unique": true, "name": "mine" })),
+        ("orders", json!({ "keys": "kind" })),
+        ("documents", json!({ "keys": "number" })),
+    ] {
+        owner
+            .post(&format!("/v1/organizations/acme/collections/{collection}/indexes"), &body)
+            .await
+            .created();
+    }
     let rename = json!({ "organization_name": "Acme Global" });
     with_access(&app, &acme).put("/org/update", &rename).await.ok();
     app.operator().post_empty("/v1/organizations/beta/suspend").await.ok();
     app.operator().delete("/v1/organizations/gone").await.ok();
     app
+}
+
+/// The collections of Acme and their indexes.
+async fn shape(app: &App, id: &str) -> Vec<Value> {
+    let owner = with_access(app, &sign_in(app, "owner@acme.example").await);
+    let path = format!("/v1/organizations/{id}/collections");
+    let listed = owner.get(&path).await.ok();
+    let mut shape = Vec::new();
+    for collection in items(&listed) {
+        let name = &collection["name"];
+        let indexes = owner.get(&format!("{path}/{}/indexes", name.as_str().unwrap())).await.ok();
+        shape.push(json!([name, collection["documents"], indexes["items"]]));
+    }
+    shape
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -65,6 +91,7 @@ async fn an_installation_moves_to_mongodb_and_back_with_all_that_is_in_it() {
         let listed = app.operator().get("/v1/organizations?show_deleted=true").await.ok();
         let ids: Vec<String> = ids(&listed);
         let before: Vec<_> = ids.iter().map(|id| documents(&app, id)).collect();
+        let shape_before = shape(&app, &ids[0]).await;
         let (source, operator_key) = (app.stop().await, "operator.key");
 
         let place = Place::new();
@@ -85,6 +112,7 @@ async fn an_installation_moves_to_mongodb_and_back_with_all_that_is_in_it() {
             }
             assert_eq!(other["placement"], placement);
         }
+        assert_eq!(shape(&app, &ids[0]).await, shape_before, "{placement}");
         let acme = sign_in(&app, "owner@acme.example").await;
         let rename = json!({ "organization_name": "Acme Local" });
         let renamed = with_access(&app, &acme).put("/org/update", &rename).await.ok();
@@ -105,6 +133,7 @@ async fn an_installation_moves_to_mongodb_and_back_with_all_that_is_in_it() {
         find(&app, "Gone").await.ok();
         let after: Vec<_> = ids.iter().map(|id| documents(&app, id)).collect();
         assert_eq!(before, after, "{placement}");
+        assert_eq!(shape(&app, &ids[0]).await, shape_before, "{placement}");
         app.operator().get("/v1/organizations").await.ok();
     }
 }
@@ -163,10 +192,10 @@ fn mark(place: &Place) -> bool {
     !place.database().unwrap().find("installation", doc! { "_id": "transfer" }).is_empty()
 }
 
-fn items(listed: &serde_json::Value) -> &Vec<serde_json::Value> {
+fn items(listed: &Value) -> &Vec<Value> {
     listed["items"].as_array().unwrap()
 }
 
-fn ids(listed: &serde_json::Value) -> Vec<String> {
+fn ids(listed: &Value) -> Vec<String> {
     items(listed).iter().map(|item| item["id"].as_str().unwrap().to_owned()).collect()
 }

@@ -1,14 +1,14 @@
 //! The copying. It may be cut off anywhere: the target is not used before all of it has been compared.
 
-use super::whole::each;
+use super::whole::{PAGE, each};
 use super::{OpenSide, Step, TransferError, compare};
 use futures_util::TryStreamExt;
 use std::collections::HashMap;
 use tenantry_domain::Result;
 use tenantry_domain::app::operator;
 use tenantry_domain::ids::OrganizationId;
-use tenantry_domain::organization::{Organization, Placement};
-use tenantry_domain::store::NewContainer;
+use tenantry_domain::organization::{Organization, Placement, Quota};
+use tenantry_domain::store::{CollectionInfo, NewContainer};
 
 /// Nothing is half made by an operation of this fence: a transfer is none.
 const FENCE: u32 = 0;
@@ -28,7 +28,9 @@ pub(super) async fn organizations(
         let copied = make_container(target, organization, placement).await?;
         // The container's further collections are only found for an organization that has a record.
         let _ = target.ports.organizations.insert_organization(&copied).await?;
-        documents += container(source, target, organization, copied).await?;
+        let (count, copied) = container(source, target, organization, copied).await?;
+        collections(source, target, organization, copied).await?;
+        documents += count;
         done += 1;
         tell(Step::Copied { organizations: done, of: organizations.len() as u64, documents });
     }
@@ -68,18 +70,18 @@ async fn make_container(
     Ok(Organization { placement, container, ..organization.clone() })
 }
 
-/// Copies the documents, unless the same are there already; how many there are. A container whose copy was cut
-/// off, or is of an earlier day, is made anew.
+/// Copies the documents, unless the same are there already; how many there are, and the organization as its record
+/// stands at the target now. A container whose copy was cut off, or is of an earlier day, is made anew.
 async fn container(
     source: &OpenSide,
     target: &OpenSide,
     organization: &Organization,
     mut copied: Organization,
-) -> Result<u64> {
+) -> Result<(u64, Organization)> {
     let there = compare::container(target, &copied).await?;
     if there.count > 0 {
         if there == compare::container(source, organization).await? {
-            return Ok(there.count);
+            return Ok((there.count, copied));
         }
         target.ports.containers.drop_container(&copied).await?;
         copied = make_container(target, organization, Some(copied.placement)).await?;
@@ -94,7 +96,31 @@ async fn container(
             target.whole.put_documents(&copied, &collection, page).await?;
         }
     }
-    Ok(count)
+    Ok((count, copied))
+}
+
+/// Makes the collections that are empty, and the indexes of all.
+async fn collections(
+    source: &OpenSide,
+    target: &OpenSide,
+    organization: &Organization,
+    copied: Organization,
+) -> Result<()> {
+    // As many come as there are, whatever the quota says by now.
+    let copied = Organization { quota: Quota::default(), ..copied };
+    let (from, to) = (&source.ports.collections, &target.ports.collections);
+    let mut after = None;
+    loop {
+        let page = from.list_collections(organization, after.as_ref(), PAGE).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = Some(last.name.clone());
+        for CollectionInfo { name, .. } in page {
+            let _ = to.insert_collection(&copied, &name).await?;
+            for index in from.list_indexes(organization, &name).await? {
+                let _ = to.insert_index(&copied, &name, &index).await?;
+            }
+        }
+    }
 }
 
 /// Copies what is no organization.
