@@ -179,6 +179,9 @@ pub struct End {
     pub bytes: u64,
     /// Over every byte before this line.
     pub sha256: String,
+    /// Collections that it does not have, because programs have given them names that nothing here can have.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
 }
 
 /// The refusal of line `line`, for what is wrong with it.

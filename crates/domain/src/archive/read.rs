@@ -176,7 +176,7 @@ impl Reader {
         if self.tally.is_open() {
             return Err(self.damaged("The archive ends in the middle of a collection."));
         }
-        if self.tally.end() != end {
+        if self.tally.end(end.left_out.clone()) != end {
             return Err(self.damaged("Counts or checksum do not fit what came before it."));
         }
         self.expected = Expected::Nothing;

@@ -63,12 +63,13 @@ impl Tally {
     }
 
     /// What the last line of all says.
-    pub(super) fn end(&self) -> End {
+    pub(super) fn end(&self, left_out: Vec<String>) -> End {
         End {
             collections: self.collections,
             documents: self.documents,
             bytes: self.bytes,
             sha256: hex::encode(self.whole.clone().finish()),
+            left_out,
         }
     }
 }

@@ -55,7 +55,7 @@ fn whole() -> Vec<u8> {
     writer.end_collection(&mut out).unwrap();
     writer.collection(collection("empty", &[]), &mut out).unwrap();
     writer.end_collection(&mut out).unwrap();
-    writer.end(&mut out).unwrap();
+    writer.end(Vec::new(), &mut out).unwrap();
     out
 }
 

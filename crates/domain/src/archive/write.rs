@@ -54,12 +54,12 @@ impl Writer {
         self.write(&Line::CollectionEnd(end), out)
     }
 
-    /// There is no more: the last line.
+    /// There is no more: the last line, with the names of the collections that were left out.
     ///
     /// # Errors
     /// `internal`.
-    pub fn end(mut self, out: &mut Vec<u8>) -> Result<()> {
-        let end = Line::End(self.tally.end());
+    pub fn end(mut self, left_out: Vec<String>, out: &mut Vec<u8>) -> Result<()> {
+        let end = Line::End(self.tally.end(left_out));
         self.write(&end, out)
     }
 

@@ -34,6 +34,10 @@ pub trait Collections: Send + Sync {
         limit: u32,
     ) -> Result<Vec<CollectionInfo>>;
 
+    /// The collections that programs of the organization's own have made under names that [`CollectionName`] refuses,
+    /// so that no other method reaches them; in the order of their names.
+    async fn list_unnamed_collections(&self, organization: &Organization) -> Result<Vec<String>>;
+
     /// The collection of that name.
     async fn get_collection(
         &self,

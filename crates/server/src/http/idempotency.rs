@@ -15,8 +15,9 @@ use tenantry_domain::{Error, ErrorCode};
 pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Says that an answer is a repeated one.
 pub const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
-/// Bytes of an answer that is kept; only documents make larger ones.
-const ANSWER_MAX_BYTES: usize = 1 << 20;
+/// Bytes of an answer that is kept. Only documents make larger ones, and those are not to be kept twice, the second
+/// time beyond any quota.
+const ANSWER_MAX_BYTES: usize = 16 << 10;
 /// The headers of an answer that are kept with it.
 const KEPT: [&str; 4] = ["content-type", "etag", "location", "operation-location"];
 

@@ -229,7 +229,7 @@ fn crafted(name: &str, documents: &[Value], unique: &[&str]) -> String {
         writer.document(&document.under_id(&id), &mut out);
     }
     writer.end_collection(&mut out).unwrap();
-    writer.end(&mut out).unwrap();
+    writer.end(Vec::new(), &mut out).unwrap();
     String::from_utf8(out).unwrap()
 }
 

@@ -72,3 +72,20 @@ async fn they_follow_a_rename_a_delete_a_restore_and_end_with_a_purge() {
     assert_eq!(found(database, "tenant_acme.orders"), [("tenant_acme.orders".to_owned(), 1)]);
     assert_eq!(found(database, "tenant_acme_two.orders"), [("tenant_acme_two.orders".to_owned(), 3)]);
 }
+
+#[tokio::test]
+async fn an_archive_says_which_collections_it_goes_without() {
+    let app = App::start().await;
+    let database = app.place().database().unwrap();
+    let acme = organization(&app, "Acme").await;
+    put(database, "tenant_acme.orders", 5);
+    put(database, "tenant_acme.fs.files", 2);
+    put(database, "tenant_acme._jobs", 2);
+    let archive = app.operator().get(&format!("{}/export", acme.path())).await.text;
+    let end: serde_json::Value = serde_json::from_str(archive.lines().last().unwrap()).unwrap();
+    assert_eq!(end["end"]["documents"], 5);
+    assert_eq!(end["end"]["left_out"], json!(["_jobs", "fs.files"]));
+    let path = "/v1/organizations/import?id=new&organization_name=Copy&owner_email=copy%40acme.example";
+    let body = Some(("application/x-ndjson", archive.into_bytes()));
+    app.operator().send(reqwest::Method::POST, path, body).await.created();
+}

@@ -56,6 +56,10 @@ impl Collections for MongoDb {
         Ok(infos.into_iter().flatten().collect())
     }
 
+    async fn list_unnamed_collections(&self, organization: &Organization) -> Result<Vec<String>> {
+        Ok(self.unnamed_collections_of(organization).await?)
+    }
+
     async fn get_collection(
         &self,
         organization: &Organization,

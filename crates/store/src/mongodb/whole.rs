@@ -96,7 +96,7 @@ impl MongoDb {
         self.list(records.find(filter).sort(doc! { "_id": 1 }), PAGE).await
     }
 
-    async fn names_in(&self, organization: &Organization) -> Result<Vec<String>> {
+    pub(in crate::mongodb) async fn names_in(&self, organization: &Organization) -> Result<Vec<String>> {
         let id = organization.id;
         match organization.placement {
             Placement::Collection => {

@@ -28,6 +28,11 @@ impl Collections for Sqlite {
         container.scan(move |scope| records::list(scope.connection, after.as_ref(), limit)).await
     }
 
+    async fn list_unnamed_collections(&self, organization: &Organization) -> Result<Vec<String>> {
+        let container = self.container(organization).await?;
+        container.scan(move |scope| records::list_unnamed(scope.connection)).await
+    }
+
     async fn get_collection(
         &self,
         organization: &Organization,

@@ -76,7 +76,11 @@ impl Export {
         // What was not there may have been removed with all the rest: then this is not the end.
         let now = self.app.store.organizations.get_organization(organization.id).await?;
         require_whole(&*now.ok_or(ErrorCode::OrganizationNotFound)?)?;
-        writer.end(out)?;
+        let left_out = self.app.store.collections.list_unnamed_collections(&organization).await?;
+        if !left_out.is_empty() {
+            tracing::warn!(organization = %organization.id, ?left_out, "an archive goes without some collections");
+        }
+        writer.end(left_out, out)?;
         Ok(At::End)
     }
 

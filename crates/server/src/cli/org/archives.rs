@@ -48,14 +48,18 @@ pub async fn export(session: &Session, arguments: &ArgMatches) -> Result<(), Fai
     let archive = session.client.open(request).await?;
     let end = target.fill(archive).await?;
     if session.json {
-        let End { collections, documents, bytes, sha256 } = end;
+        let End { collections, documents, bytes, sha256, left_out } = end;
         let told = json!({
             "file": output, "collections": collections, "documents": documents, "bytes": bytes, "sha256": sha256,
+            "left_out": left_out,
         });
         say(&told.to_string());
     } else {
-        let End { collections, documents, .. } = end;
+        let End { collections, documents, left_out, .. } = end;
         say(&format!("Exported to {output}: collections {collections}, documents {documents}."));
+        if !left_out.is_empty() {
+            say(&format!("Left out, because an archive cannot name them: {}.", left_out.join(", ")));
+        }
     }
     Ok(())
 }

@@ -42,6 +42,22 @@ impl MongoDb {
         Ok(names)
     }
 
+    /// What an organization has that no caller can name.
+    pub(super) async fn unnamed_collections_of(&self, organization: &Organization) -> Attempt<Vec<String>> {
+        let mut names: Vec<String> = match organization.placement {
+            Placement::Collection => {
+                self.further_now(organization.id).await?.into_iter().map(|further| further.name).collect()
+            }
+            Placement::Database => {
+                self.in_database(organization.id).await?.into_iter().map(|(name, _)| name).collect()
+            }
+            Placement::Shared => self.names_in(organization).await?,
+        };
+        names.retain(|name| CollectionName::parse(name).is_err());
+        names.sort();
+        Ok(names)
+    }
+
     /// What `found` is called, but for what no caller can name; and which ones these are, for later.
     fn remember(
         &self,

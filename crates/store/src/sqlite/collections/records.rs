@@ -13,6 +13,7 @@ use tenantry_domain::store::{CollectionInfo, Inserted};
 use tenantry_domain::{Error, ErrorCode};
 
 statements! {
+    NAMES = "SELECT name FROM collections WHERE name > ?1 ORDER BY name";
     LIST = "SELECT name, documents, bytes, (SELECT count(*) FROM indexes WHERE collection = collections.id) \
         FROM collections JOIN collection_counts ON collection_counts.collection = collections.id \
         WHERE name > ?1 ORDER BY name LIMIT ?2";
@@ -45,6 +46,13 @@ pub(super) fn list(
         infos.truncate(limit as usize);
     }
     Ok(infos)
+}
+
+/// The names that no caller can name.
+pub(super) fn list_unnamed(connection: &Connection) -> Attempt<Vec<String>> {
+    let mut names: Vec<String> = NAMES.all(connection, [BEFORE_ALL], |row| row.get(0))?;
+    names.retain(|name| CollectionName::parse(name).is_err());
+    Ok(names)
 }
 
 /// The collection of that name.
