@@ -33,6 +33,10 @@ pub enum Operation {
 }
 
 impl Operation {
+    const fn inserts(self) -> bool {
+        matches!(self, Self::Insert | Self::Bulk)
+    }
+
     /// Documents that it inserts, or else answers.
     const fn counts(self) -> u64 {
         match self {

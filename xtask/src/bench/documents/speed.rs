@@ -17,8 +17,8 @@ use std::time::{Duration, Instant};
 const DOCUMENTS: u32 = 100_000;
 /// Different documents that are inserted one by one.
 const INSERTED: u32 = 1_000;
-/// Threads of the load, as in the measure `get`.
-const THREADS: usize = 2;
+/// Threads of the load where answers come at once, as in the measure `get`: many would only take turns.
+const FEW_THREADS: usize = 2;
 
 /// What is done with documents.
 struct Operation {
@@ -27,6 +27,8 @@ struct Operation {
     word: &'static str,
     /// Requests under way.
     at_once: usize,
+    /// Who sends them. With a thread for each, none waits for the answer to another before it goes on.
+    threads: usize,
     aim: f64,
     names: Names,
 }
@@ -44,6 +46,7 @@ const OPERATIONS: [Operation; 5] = [
         what: "point read",
         word: "read",
         at_once: 64,
+        threads: FEW_THREADS,
         aim: 0.5,
         names: Names {
             embedded: "documents_embedded_read",
@@ -55,6 +58,7 @@ const OPERATIONS: [Operation; 5] = [
         what: "list of 100",
         word: "list",
         at_once: 16,
+        threads: 16,
         aim: 0.6,
         names: Names {
             embedded: "documents_embedded_list",
@@ -66,6 +70,7 @@ const OPERATIONS: [Operation; 5] = [
         what: "insert",
         word: "insert",
         at_once: 16,
+        threads: 16,
         aim: 0.7,
         names: Names {
             embedded: "documents_embedded_insert",
@@ -77,6 +82,7 @@ const OPERATIONS: [Operation; 5] = [
         what: "insert, one after the other",
         word: "insert",
         at_once: 1,
+        threads: 1,
         aim: 0.7,
         names: Names {
             embedded: "documents_embedded_insert_alone",
@@ -88,6 +94,7 @@ const OPERATIONS: [Operation; 5] = [
         what: "bulk insert",
         word: "bulk",
         at_once: 4,
+        threads: 4,
         aim: 0.7,
         names: Names {
             embedded: "documents_embedded_bulk",
@@ -175,8 +182,7 @@ impl Operation {
             "insert" => tenant.inserts(&bench.programs.lines(documents, INSERTED, false)?),
             _ => return Side::bulk(bench, tenant, documents, self.at_once),
         };
-        let threads = THREADS.min(self.at_once);
-        Ok(Side::Requests { load: Load::open(tenant.address, threads, self.at_once)?, requests })
+        Ok(Side::Requests { load: Load::open(tenant.address, self.threads, self.at_once)?, requests })
     }
 
     fn finding(
