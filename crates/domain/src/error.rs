@@ -129,6 +129,7 @@ error_table! {
     IdempotencyInProgress, "idempotency_in_progress", Conflict, "A request with this Idempotency-Key is still running.", "Wait and send it again to get its answer.";
     CollectionExists, "collection_exists", Conflict, "The organization has a collection of this name.", "Use it, or choose another name.";
     CollectionIsDefault, "collection_is_default", Conflict, "Every organization keeps the collection `documents`.", "Delete what is in it instead.";
+    DocumentBusy, "document_busy", Conflict, "Others change the same document all the time.", "Send it again; changes that depend on nothing wait for one another only so long.";
     DocumentExists, "document_exists", Conflict, "There is a document of this `_id`.", "Replace it with PUT, or choose another `_id`.";
     IndexExists, "index_exists", Conflict, "The collection has another index of this name, or one of the same keys.", "Drop that one first, or choose another name.";
     TooManyIndexes, "too_many_indexes", Conflict, "The collection has as many indexes as it may have.", "Drop one that is not used.";
@@ -141,6 +142,7 @@ error_table! {
     UnsupportedMediaType, "unsupported_media_type", UnsupportedMediaType, "The body is of a type this request does not take.", "Send it as the Content-Type that `detail` names.";
     // 422
     IdempotencyKeyReused, "idempotency_key_reused", Unprocessable, "This Idempotency-Key was used for another request.", "Use a new key for a new request.";
+    DocumentUnreadable, "document_unreadable", Unprocessable, "A document holds text that is not UTF-8.", "A program has written it so: correct or delete the document that `detail` names.";
     // 429
     TooManyAttempts, "too_many_attempts", TooMany, "Too many attempts.", "Wait as long as `Retry-After` says.";
     // 500

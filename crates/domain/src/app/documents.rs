@@ -14,16 +14,19 @@ use crate::document::{DocumentId, MergePatch, NewDocument, Revision, StoredDocum
 use crate::error::{Error, ErrorCode, Result};
 use crate::filter::Filter;
 use crate::idempotency::RequestKey;
-use crate::ids::OperationId;
-use crate::limits::PAGE_MAX_BYTES;
+use crate::ids::{OperationId, random};
+use crate::limits::{OPERATION_WAIT, PAGE_MAX_BYTES};
 use crate::query::{Counted, Deleted, DocumentQuery};
 use crate::store::Written;
 use aws_lc_rs::hmac;
 use bson::RawDocument;
 use bson::oid::ObjectId;
+use std::time::Duration;
+use tokio::time::Instant;
 
-/// How often a change is tried that names no revision, before the document counts as too busy.
-const ROUNDS: u32 = 16;
+/// How long a change that names no revision gives way to others at most, from one try to the next. It is drawn anew each
+/// time, so that those who meet do not meet again.
+const GIVES_WAY: Duration = Duration::from_millis(20);
 
 /// The revisions a change may meet; whatever is there, if the caller names none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -288,7 +291,8 @@ impl App {
         change: impl Fn(&RawDocument) -> Result<bson::RawDocumentBuf> + Send + Sync,
     ) -> Result<StoredDocument> {
         let (documents, organization) = (&self.store.documents, tenant.organization());
-        for _ in 0..ROUNDS {
+        let began = Instant::now();
+        while began.elapsed() < OPERATION_WAIT {
             let current = documents.get_document(organization, collection, id).await?;
             let current = current.ok_or(ErrorCode::DocumentNotFound)?;
             if !expected.allows(current.revision) {
@@ -300,11 +304,14 @@ impl App {
                 documents.update_document(organization, collection, next.clone(), current.revision).await?;
             match written {
                 Written::Done => return Ok(next),
-                Written::Stale if expected.is_any() => {}
+                Written::Stale if expected.is_any() => {
+                    let [share] = random(&*self.entropy);
+                    tokio::time::sleep(GIVES_WAY * u32::from(share) / u32::from(u8::MAX)).await;
+                }
                 Written::Stale => return Err(ErrorCode::VersionMismatch.into()),
             }
         }
-        Err(Error::unavailable("others change the same document all the time"))
+        Err(ErrorCode::DocumentBusy.into())
     }
 
     fn first_version(&self, document: NewDocument, id: Option<DocumentId>) -> StoredDocument {

@@ -179,10 +179,10 @@ fn unwrap(name: &str, json: &Json<'_>) -> Result<Bson, String> {
     match (name, json) {
         ("$oid", Json::String(text)) => ObjectId::parse_str(text.as_ref()).map(Bson::ObjectId).ok(),
         ("$date", json) => date(json),
-        ("$numberInt", Json::String(text)) => parsed(text).map(Bson::Int32),
-        ("$numberLong", Json::String(text)) => parsed(text).map(Bson::Int64),
-        ("$numberDouble", Json::String(text)) => parsed(text).map(Bson::Double),
-        ("$numberDecimal", Json::String(text)) => parsed(text).map(Bson::Decimal128),
+        ("$numberInt", Json::String(text)) if is_whole(text) => parsed(text).map(Bson::Int32),
+        ("$numberLong", Json::String(text)) if is_whole(text) => parsed(text).map(Bson::Int64),
+        ("$numberDouble", Json::String(text)) => double(text).map(Bson::Double),
+        ("$numberDecimal", Json::String(text)) if is_decimal(text) => parsed(text).map(Bson::Decimal128),
         ("$binary", Json::Object(members)) => binary(members),
         ("$uuid", Json::String(text)) => uuid(text),
         ("$timestamp", Json::Object(members)) => timestamp(members),
@@ -195,6 +195,33 @@ fn unwrap(name: &str, json: &Json<'_>) -> Result<Bson, String> {
         _ => None,
     }
     .ok_or_else(|| format!("Is not a `{name}` as Extended JSON v2 writes it."))
+}
+
+/// What the libraries take beyond that (`+1`, `.`, the empty text) would be stored as something else.
+fn is_whole(text: &str) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// A number with digits, perhaps a point and an exponent; or one of the names of what is no number.
+fn is_decimal(text: &str) -> bool {
+    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
+    if ["nan", "inf", "infinity"].iter().any(|name| unsigned.eq_ignore_ascii_case(name)) {
+        return true;
+    }
+    let (number, exponent) = match unsigned.split_once(['e', 'E']) {
+        Some((number, exponent)) => (number, Some(exponent.strip_prefix('+').unwrap_or(exponent))),
+        None => (unsigned, None),
+    };
+    let digits = number.replacen('.', "", 1);
+    is_whole(&digits) && !digits.starts_with('-') && exponent.is_none_or(is_whole)
+}
+
+/// One that is written as a number is finite.
+fn double(text: &str) -> Option<f64> {
+    let value: f64 = parsed(text)?;
+    (is_decimal(text) && (value.is_finite() || text.bytes().all(|byte| !byte.is_ascii_digit())))
+        .then_some(value)
 }
 
 fn parsed<T: FromStr>(text: &str) -> Option<T> {

@@ -376,3 +376,30 @@ fn an_array_makes_an_entry_for_each_of_its_values() {
     assert!(entries(&rawdoc! { "a": [1], "b": [1] }, &["a", "b"]).is_err());
     assert!(entries(&rawdoc! { "a": [{ "0": 1 }] }, &["a.0"]).is_err());
 }
+
+#[test]
+fn numbers_that_are_none_are_refused_and_not_read_as_others() {
+    for text in [
+        r#"{"a":{"$numberDecimal":""}}"#,
+        r#"{"a":{"$numberDecimal":"."}}"#,
+        r#"{"a":{"$numberDecimal":"-"}}"#,
+        r#"{"a":{"$numberDecimal":"sNaN"}}"#,
+        r#"{"a":{"$numberDecimal":"1e"}}"#,
+        r#"{"a":{"$numberDouble":"1e400"}}"#,
+        r#"{"a":{"$numberDouble":"."}}"#,
+        r#"{"a":{"$numberInt":"+1"}}"#,
+        r#"{"a":{"$numberLong":"1.0"}}"#,
+    ] {
+        assert!(NewDocument::parse(text, 1 << 20).is_err(), "{text}");
+    }
+    for text in [
+        r#"{"a":{"$numberDecimal":"1.50E+3"}}"#,
+        r#"{"a":{"$numberDecimal":"-.5"}}"#,
+        r#"{"a":{"$numberDecimal":"-Infinity"}}"#,
+        r#"{"a":{"$numberDouble":"-1.5e-3"}}"#,
+        r#"{"a":{"$numberDouble":"NaN"}}"#,
+        r#"{"a":{"$numberInt":"-0"}}"#,
+    ] {
+        NewDocument::parse(text, 1 << 20).unwrap_or_else(|error| panic!("{text}: {error}"));
+    }
+}

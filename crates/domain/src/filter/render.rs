@@ -49,7 +49,8 @@ fn predicate(predicate: &Predicate) -> (&'static str, Bson) {
         }
         Predicate::ElementMatch(element) => ("$elemMatch", element_match(element).into()),
         Predicate::Exists(exists) => ("$exists", (*exists).into()),
-        Predicate::Size(size) => ("$size", (*size).into()),
+        // MongoDB takes no more than 32 bits, and no array is as long.
+        Predicate::Size(size) => ("$size", i32::try_from(*size).unwrap_or(i32::MAX).into()),
         Predicate::Regex(pattern) => ("$regex", pattern.text().into()),
         Predicate::Not(all) => ("$not", predicates(all).into()),
     }

@@ -5,7 +5,7 @@
 
 use super::Http;
 use super::caller::{AnyCaller, OperatorCaller};
-use super::extract::{QueryFields, Segment, media_type};
+use super::extract::{QueryFields, Segment, media_type, require_plain};
 use super::organizations::answer;
 use super::problem::Refusal;
 use super::representation::{OperationBody, OrganizationDetails, with_location};
@@ -126,7 +126,7 @@ fn parse_id(text: &str) -> Result<ImportedId, &'static str> {
 
 fn require_ndjson(headers: &HeaderMap) -> Result<(), Error> {
     if media_type(headers) == NDJSON {
-        return Ok(());
+        return require_plain(headers);
     }
     let detail = format!("The body must be an archive: send `Content-Type: {NDJSON}`.");
     Err(Error::new(ErrorCode::UnsupportedMediaType).detail(detail))

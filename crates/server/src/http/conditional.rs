@@ -47,6 +47,11 @@ impl FromRequestParts<Arc<Http>> for IfRevision {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, Refusal> {
+        // Ignored, a change would go ahead that its caller has ruled out.
+        if parts.headers.contains_key(header::IF_NONE_MATCH) {
+            let detail = "`If-None-Match` is for reading alone; a change takes `If-Match`.";
+            return Err(Error::new(ErrorCode::InvalidHeader).detail(detail).into());
+        }
         Ok(Self(ExpectedRevision(expected(&parts.headers, revision)?)))
     }
 }

@@ -11,7 +11,7 @@ use super::Http;
 use super::caller::Own;
 use super::collections;
 use super::conditional::{IfNoneMatch, IfRevision, revision_etag};
-use super::extract::{DocumentBody, QueryFields, media_type};
+use super::extract::{DocumentBody, QueryFields, media_type, require_plain};
 use super::idempotency;
 use super::problem::Refusal;
 use super::representation::{json, json_text, with_location};
@@ -71,6 +71,7 @@ pub async fn insert_documents(
     let outcomes = query.optional("outcomes", str::parse).unwrap_or_default();
     query.refuse_unknown();
     query.finish()?;
+    require_plain(&headers)?;
     bulk::insert(http, tenant, collection, &headers, outcomes, request.into_body()).await
 }
 

@@ -6,7 +6,7 @@ use super::problem::Refusal;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, MatchedPath, Path, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use tenantry_domain::throttle::ClientNetwork;
@@ -65,6 +65,7 @@ impl FromRequest<Arc<Http>> for DocumentBody {
 
 async fn read_json(request: Request, http: &Http, limit: usize) -> Result<Bytes, Refusal> {
     let (parts, body) = request.into_parts();
+    require_plain(&parts.headers)?;
     if declared_length(&parts.headers).is_some_and(|bytes| bytes > limit as u64) {
         return Err(too_large(limit));
     }
@@ -111,6 +112,19 @@ fn too_large(limit: usize) -> Refusal {
 fn is_json(headers: &HeaderMap) -> bool {
     let essence = media_type(headers);
     essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+}
+
+/// Refuses a body that is compressed: it would be read as it came.
+///
+/// # Errors
+/// `unsupported_media_type`.
+pub fn require_plain(headers: &HeaderMap) -> Result<()> {
+    let is_plain = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
+    if headers.get_all(header::CONTENT_ENCODING).iter().all(is_plain) {
+        return Ok(());
+    }
+    Err(Error::new(ErrorCode::UnsupportedMediaType)
+        .detail("Send the body as it is, without `Content-Encoding`."))
 }
 
 /// What the body says it is, without parameters; nothing if it does not say.

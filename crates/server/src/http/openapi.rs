@@ -105,9 +105,10 @@ const VERSIONED: [ErrorCode; 3] = [E::InvalidHeader, E::OperationInProgress, E::
 /// What an operation may answer that an `Idempotency-Key` goes with.
 const REPEATABLE: [ErrorCode; 3] = [E::InvalidHeader, E::IdempotencyInProgress, E::IdempotencyKeyReused];
 /// What a query of documents may answer.
-const QUERY: [ErrorCode; 3] = [E::InvalidInput, E::CollectionNotFound, E::QueryTooSlow];
+const QUERY: [ErrorCode; 4] =
+    [E::InvalidInput, E::CollectionNotFound, E::QueryTooSlow, E::DocumentUnreadable];
 /// What a change of a document may answer.
-const CHANGE_OF_DOCUMENT: [ErrorCode; 7] = [
+const CHANGE_OF_DOCUMENT: [ErrorCode; 9] = [
     E::InvalidHeader,
     E::RoleInsufficient,
     E::CollectionNotFound,
@@ -115,6 +116,8 @@ const CHANGE_OF_DOCUMENT: [ErrorCode; 7] = [
     E::UniqueViolation,
     E::QuotaExceeded,
     E::VersionMismatch,
+    E::DocumentBusy,
+    E::DocumentUnreadable,
 ];
 
 const fn rule(operation: &'static str, access: Access, codes: &'static [ErrorCode]) -> Rule {
@@ -313,7 +316,14 @@ const RULES: &[Rule] = &[
     rule(
         "create_index",
         Access::OwnMember,
-        &[E::RoleInsufficient, E::CollectionNotFound, E::IndexExists, E::UniqueViolation, E::TooManyIndexes],
+        &[
+            E::RoleInsufficient,
+            E::CollectionNotFound,
+            E::IndexExists,
+            E::UniqueViolation,
+            E::TooManyIndexes,
+            E::CapacityReached,
+        ],
     ),
     rule("get_index", Access::OwnMember, &[E::CollectionNotFound, E::IndexNotFound]),
     rule("delete_index", Access::OwnMember, &[E::RoleInsufficient, E::CollectionNotFound, E::IndexNotFound]),
@@ -329,6 +339,7 @@ const RULES: &[Rule] = &[
             E::DocumentExists,
             E::UniqueViolation,
             E::QuotaExceeded,
+            E::DocumentUnreadable,
             REPEATABLE[0],
             REPEATABLE[1],
             REPEATABLE[2],
@@ -339,7 +350,11 @@ const RULES: &[Rule] = &[
         Access::OwnMember,
         &[E::InvalidInput, E::RoleInsufficient, E::CollectionNotFound],
     ),
-    rule("get_document", Access::OwnMember, &[E::InvalidHeader, E::CollectionNotFound, E::DocumentNotFound]),
+    rule(
+        "get_document",
+        Access::OwnMember,
+        &[E::InvalidHeader, E::CollectionNotFound, E::DocumentNotFound, E::DocumentUnreadable],
+    ),
     rule("replace_document", Access::OwnMember, &CHANGE_OF_DOCUMENT),
     rule("patch_document", Access::OwnMember, &CHANGE_OF_DOCUMENT),
     rule(
@@ -351,6 +366,7 @@ const RULES: &[Rule] = &[
             E::CollectionNotFound,
             E::DocumentNotFound,
             E::VersionMismatch,
+            E::DocumentUnreadable,
         ],
     ),
     rule("list_operations", Access::Operator, &[E::InvalidInput, E::OrganizationNotFound]),

@@ -218,3 +218,37 @@ async fn documents_follow_a_rename_and_come_back_with_a_restore() {
     let items: Value = owner.get(&orders).await.ok()["items"].take();
     assert_eq!(items, json!([{ "_id": 1 }, { "_id": 2 }]));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hundred_changes_of_one_document_that_depend_on_nothing_are_all_made() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    acme.owner.post(&acme.documents(), &json!({ "_id": "one" })).await.created();
+    let path = format!("{}/one", acme.documents());
+    let mut changes = tokio::task::JoinSet::new();
+    for number in 0..100 {
+        let (owner, path) = (acme.owner.clone(), path.clone());
+        changes.spawn(async move { owner.patch(&path, &json!({ format!("f{number}"): number })).await.ok() });
+    }
+    changes.join_all().await;
+    assert_eq!(acme.owner.get(&path).await.ok().as_object().unwrap().len(), 101);
+}
+
+#[tokio::test]
+async fn what_a_caller_rules_out_is_not_ignored() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    acme.owner.post(&acme.documents(), &json!({ "_id": "one" })).await.created();
+    let path = format!("{}/one", acme.documents());
+    let ruled_out = acme.owner.with_header("if-none-match", "*");
+    ruled_out.put(&path, &json!({ "over": 1 })).await.refused("invalid_header");
+    ruled_out.patch(&path, &json!({ "over": 1 })).await.refused("invalid_header");
+    ruled_out.delete(&path).await.refused("invalid_header");
+    let compressed = acme.owner.with_header("content-encoding", "gzip");
+    compressed.post(&acme.documents(), &json!({ "_id": 2 })).await.refused("unsupported_media_type");
+    let lines = Some(("application/x-ndjson", b"{}\n".to_vec()));
+    compressed.send(Method::POST, &acme.documents(), lines).await.refused("unsupported_media_type");
+    assert_eq!(acme.owner.get(&acme.documents()).await.ok()["items"], json!([{ "_id": "one" }]));
+    let none = "?filter=%7B%22a%22%3A%7B%22%24size%22%3A9223372036854775807%7D%7D";
+    assert_eq!(acme.owner.get(&format!("{}{none}", acme.documents())).await.ok()["items"], json!([]));
+}

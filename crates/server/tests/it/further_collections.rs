@@ -89,3 +89,24 @@ async fn an_archive_says_which_collections_it_goes_without() {
     let body = Some(("application/x-ndjson", archive.into_bytes()));
     app.operator().send(reqwest::Method::POST, path, body).await.created();
 }
+
+#[tokio::test]
+async fn a_document_that_is_not_utf_8_is_named_and_never_shown_in_part() {
+    let app = App::start().await;
+    let database = app.place().database().unwrap();
+    let acme = organization(&app, "Acme").await;
+    let mut bytes = bson::rawdoc! { "_id": "bad", "s": "ab", "t": 1 }.into_bytes();
+    let text = bytes.windows(3).position(|three| three == b"ab\0").unwrap();
+    bytes[text..text + 2].copy_from_slice(&[0xff, 0xfe]);
+    let broken = bson::RawDocumentBuf::from_bytes(bytes).unwrap();
+    let collection = database.collection("tenant_acme.orders").clone_with_type::<bson::RawDocumentBuf>();
+    crate::support::mongodb::run(async move { collection.insert_one(broken).await.unwrap() });
+    let documents = format!("{}/collections/orders/documents", acme.path());
+    for path in [format!("{documents}/bad"), documents.clone()] {
+        let problem = acme.owner.get(&path).await.refused("document_unreadable");
+        assert!(problem["detail"].as_str().unwrap().contains("`bad`"), "{problem}");
+    }
+    let patch = json!({ "more": 1 });
+    acme.owner.patch(&format!("{documents}/bad"), &patch).await.refused("document_unreadable");
+    acme.owner.delete(&format!("{documents}/bad")).await.done();
+}

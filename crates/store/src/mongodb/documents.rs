@@ -28,6 +28,10 @@ use tenantry_domain::store::{Documents, Written};
 
 /// "DocumentValidationFailure".
 const BREAKS_A_VALIDATOR: i32 = 121;
+/// "DollarPrefixedFieldName".
+const DOLLAR_NAME: i32 = 52;
+/// "Can't extract geo keys".
+const NO_PLACE: i32 = 16755;
 /// "BSONObjectTooLarge".
 const TOO_LARGE: i32 = 10334;
 /// How often a document is deleted anew that others change meanwhile.
@@ -259,6 +263,13 @@ fn write_error(at: &Located<'_>, error: &Document) -> Error {
         }
         BREAKS_A_VALIDATOR => {
             Error::invalid_field("", "Breaks a rule that the collection was given in MongoDB.")
+        }
+        DOLLAR_NAME => Error::invalid_field(
+            "",
+            "Has a name that begins with `$`, from a program that wrote it; MongoDB does not change it.",
+        ),
+        NO_PLACE => {
+            Error::invalid_field("", "Has no value that a geospatial index of the collection can take.")
         }
         TOO_LARGE => Error::invalid_field("", "Is larger than MongoDB allows."),
         _ => Failure::Answered { code, message: message.to_owned() }.into(),

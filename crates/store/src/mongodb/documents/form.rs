@@ -11,8 +11,8 @@ use bson::raw::cstr;
 use bson::{RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, Document, doc};
-use tenantry_domain::Error;
 use tenantry_domain::document::{DocumentId, ID_FIELD, RESERVED_FIELD, Revision, StoredDocument};
+use tenantry_domain::{Error, ErrorCode};
 
 /// Where the revision is in a document that stands as it is.
 const REVISION: &str = "_tenantry.rev";
@@ -143,6 +143,9 @@ impl Form {
 
     /// A document that stands there, as it was stored.
     pub(in crate::mongodb) fn unwrap(&self, stored: &RawDocument) -> Attempt<StoredDocument> {
+        if !is_readable(stored) {
+            return Err(cut_short(stored).into());
+        }
         Ok(match self {
             Self::Plain { .. } => unwrap_plain(stored),
             Self::Shared { .. } => StoredDocument {
@@ -181,6 +184,26 @@ impl Form {
             Self::Shared { .. } => doc! { "$bsonSize": "$document" },
         }
     }
+}
+
+/// Whether all of it can be read. The server takes text that is not UTF-8 from programs, and reading would silently end
+/// there.
+fn is_readable(document: &RawDocument) -> bool {
+    document.iter().all(|field| match field {
+        Ok((_, RawBsonRef::Document(inner))) => is_readable(inner),
+        Ok((_, RawBsonRef::Array(inner))) => RawDocument::from_bytes(inner.as_bytes()).is_ok_and(is_readable),
+        Ok(_) => true,
+        Err(_) => false,
+    })
+}
+
+/// The refusal of a document that cannot be read whole.
+fn cut_short(stored: &RawDocument) -> Error {
+    let id =
+        DocumentId::of(stored).map_or_else(|| "without a readable `_id`".to_owned(), |id| format!("`{id}`"));
+    Error::new(ErrorCode::DocumentUnreadable).detail(format!(
+        "The document {id} holds text that is not UTF-8. A program has written it so: correct or delete it."
+    ))
 }
 
 fn unwrap_plain(stored: &RawDocument) -> StoredDocument {
