@@ -89,7 +89,7 @@ impl Containers for MongoDb {
     async fn drop_container(&self, organization: &Organization) -> Result<()> {
         match organization.placement {
             Placement::Collection => self.drop_collection(organization).await?,
-            Placement::Database => self.drop_database(organization.id).await?,
+            Placement::Database => self.drop_database(organization).await?,
             Placement::Shared => self.drop_share(organization.id).await?,
         }
         self.delete_usage(organization.id).await?;
