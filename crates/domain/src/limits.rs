@@ -31,8 +31,12 @@ pub const IDEMPOTENCY_LEASE: Duration = Duration::from_secs(15);
 
 /// How long an instance owns an operation without renewing; then any instance may go on with it.
 pub const OPERATION_LEASE: Duration = Duration::from_secs(10);
-/// How often an operation with a step that takes long renews its lease: four times could fail.
+/// How often an operation with a step that takes long renews its lease: that may fail several times in a row.
 pub const OPERATION_RENEWAL: Duration = Duration::from_secs(2);
+/// How long an id rests before an organization may come back under it out of an archive into a share: there, nothing
+/// but the id tells a removal that comes late from one that is meant. No process sleeps longer between two calls and
+/// goes on.
+pub const ID_REST: Duration = Duration::from_secs(3600);
 /// How long a change made through one instance may stay unseen by what others know of it
 /// ([`crate::store`]: `recent` reads).
 pub const RECENT: Duration = Duration::from_secs(1);

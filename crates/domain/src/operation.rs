@@ -378,9 +378,13 @@ pub enum Save {
 
 /// What to save while a step takes long: it renews the lease, and says how far the step is.
 #[must_use]
-pub fn save_of_progress(record: &Organization, documents: u64, now: Timestamp) -> Option<Organization> {
+pub fn save_of_progress(
+    record: &Organization,
+    documents: Option<u64>,
+    now: Timestamp,
+) -> Option<Organization> {
     let operation = record.operation.as_deref()?;
-    let operation = Operation { documents: Some(documents), ..operation.clone() };
+    let operation = Operation { documents, ..operation.clone() };
     let modified_at = record.modified_at;
     Some(Organization { operation: Some(Box::new(operation)), modified_at, ..record.successor(now) })
 }

@@ -251,7 +251,9 @@ pub trait Containers: Send + Sync {
     /// How many documents are in it, exactly.
     async fn count_documents(&self, organization: &Organization) -> Result<u64>;
 
-    /// Removes it with all that is in it; one that is not there is not an error.
+    /// Removes it with all that is in it; one that is not there is not an error. `store_unavailable` if the
+    /// organization's record is no longer what its operation holds and nothing else tells this container from a later
+    /// one of the same id.
     async fn drop_container(&self, organization: &Organization) -> Result<()>;
 }
 

@@ -49,6 +49,8 @@ use tenantry_domain::store::{Inserted, Store, Written};
 
 /// How long until the schema is looked at again, when it could not be at start.
 const RETRY: Duration = Duration::from_secs(1);
+/// Documents that are removed by one call, so that it ends well within its deadline.
+const BATCH: u32 = 1000;
 
 /// The engine; every port is implemented by it, one file per noun.
 pub(crate) struct MongoDb {
@@ -264,6 +266,13 @@ impl MongoDb {
         filter.insert("_id", doc! { "$in": &ids });
         let deleted = self.call(collection.delete_many(filter)).await?.deleted_count;
         Ok((u32::try_from(deleted).unwrap_or(u32::MAX), ids))
+    }
+
+    /// Removes all that `filter` finds. Others may do the same at the same time and remove a part of what was found
+    /// here, so the end is where nothing is found.
+    async fn delete_all(&self, collection: &Collection<Document>, filter: &Document) -> Attempt<()> {
+        while !self.delete_some(collection, filter.clone(), BATCH).await?.1.is_empty() {}
+        Ok(())
     }
 }
 

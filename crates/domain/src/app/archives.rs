@@ -15,14 +15,17 @@ pub(super) use source::Source;
 use super::App;
 use super::caller::{Authority, Caller, Operator, OrganizationRef};
 use super::operations::Outcome;
-use crate::account::{Account, Membership, Role};
+use crate::account::{Account, Membership, PasswordHash, Role};
 use crate::archive::{ArchivedOrganization, ArchivedOwner};
+use crate::clock::after;
 use crate::email::EmailAddress;
-use crate::error::{ErrorCode, Result};
+use crate::error::{Error, ErrorCode, Result};
 use crate::ids::{AccountId, OperationId, OrganizationId};
+use crate::limits::ID_REST;
 use crate::name::OrganizationName;
 use crate::operation::{Actor, Arguments, Settings};
 use crate::organization::{Naming, Organization, Placement, Quota, State};
+use jiff::Timestamp;
 use std::sync::Arc;
 
 /// Proof that the caller may have an organization's archive.
@@ -90,7 +93,7 @@ impl App {
     /// only when the whole archive has been read and fits; until then its name is taken and nobody sees it.
     ///
     /// # Errors
-    /// `archive_invalid`; `organization_exists`, `name_taken`, `email_taken`; `unique_violation` where a unique index of
+    /// `archive_invalid`; `organization_exists` (also for an id that has not rested), `name_taken`, `email_taken`; `unique_violation` where a unique index of
     /// the archive does not bear its documents; `capacity_reached`; `import_interrupted`; whatever `archive` says.
     pub async fn import_organization(
         self: &Arc<Self>,
@@ -119,8 +122,12 @@ impl App {
             return Err(ErrorCode::NameTaken.into());
         }
         let placement = self.store.containers.choose_placement(import.placement).await?;
+        if keep && placement == Placement::Shared {
+            self.expect_rested(id).await?;
+        }
         self.expect_free(placement, &naming).await?;
-        let owner = self.new_owner(id, keep, import.owner_email, archived.owner).await?;
+        let version = self.version_of_its_own();
+        let owner = self.new_owner(id, keep, version, import.owner_email, archived.owner).await?;
         let settings = Settings {
             delete_protection: archived.delete_protection,
             legal_hold: archived.legal_hold,
@@ -143,7 +150,7 @@ impl App {
             modified_at: now,
             deleted_at: None,
             purge_at: None,
-            version: self.version_of_its_own(),
+            version,
             operation: Some(Box::new(self.operation(
                 OperationId::new(now, &*self.entropy),
                 Actor::Operator,
@@ -152,11 +159,27 @@ impl App {
         })
     }
 
+    /// Refuses an id that was somebody's a moment ago. In a share the id is all that tells documents of one from those
+    /// of the other, so whoever still removes the former must have come to their end.
+    async fn expect_rested(&self, id: OrganizationId) -> Result<()> {
+        let last = self.store.operations.list_operations_of(id, None, 1).await?.pop();
+        match last.and_then(|record| record.finished_at).map(|finished| after(finished, ID_REST)) {
+            Some(rested) if self.now() < rested => {
+                Err(Error::new(ErrorCode::OrganizationExists).detail(format!(
+                    "There was an organization of this id a moment ago: it comes back into the placement `shared` from \
+                     {rested} on. Under a new id (`id=new`) or into another placement it may be imported at once."
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The owner's account. Its id stays, too, unless somebody has it: they belong to more than one organization.
     async fn new_owner(
         &self,
         organization_id: OrganizationId,
         keep: bool,
+        version: u64,
         email: Option<EmailAddress>,
         archived: ArchivedOwner,
     ) -> Result<Account> {
@@ -166,31 +189,44 @@ impl App {
         }
         let now = self.now();
         let is_free = keep && self.store.accounts.get_account(archived.id).await?.is_none();
-        Ok(Account {
-            id: if is_free { archived.id } else { AccountId::new(now, &*self.entropy) },
-            email_key: Some(email.key()),
-            email,
-            password_hash: archived.password_hash,
-            credential_epoch: 0,
-            kept_session: None,
-            memberships: vec![Membership {
-                organization_id,
-                role: Role::Owner,
-                epoch: 0,
-                since: now,
-                changed_at_version: 0,
-            }],
-            last_operation: None,
-            created_at: now,
-            modified_at: now,
-            version: self.version_of_its_own(),
-        })
+        let id = if is_free { archived.id } else { AccountId::new(now, &*self.entropy) };
+        Ok(imported_owner(id, email, archived.password_hash, (organization_id, version), now))
     }
 
     /// The version of a record whose id may have been another record's before: one that nobody who knew that record,
     /// and has slept since, takes for the version after the one he knew.
     pub(super) fn version_of_its_own(&self) -> u64 {
-        u64::try_from(self.now().as_millisecond()).unwrap_or(1)
+        version_at(self.now())
+    }
+}
+
+fn version_at(moment: Timestamp) -> u64 {
+    u64::try_from(moment.as_millisecond()).unwrap_or(1)
+}
+
+/// The owner's account of an organization whose record begins with that version: whoever knows an earlier one of that
+/// id comes too late for this account, too.
+pub(super) fn imported_owner(
+    id: AccountId,
+    email: EmailAddress,
+    password_hash: PasswordHash,
+    (organization_id, version): (OrganizationId, u64),
+    now: Timestamp,
+) -> Account {
+    let role = Role::Owner;
+    let membership = Membership { organization_id, role, epoch: 0, since: now, changed_at_version: version };
+    Account {
+        id,
+        email_key: Some(email.key()),
+        email,
+        password_hash,
+        credential_epoch: 0,
+        kept_session: None,
+        memberships: vec![membership],
+        last_operation: None,
+        created_at: now,
+        modified_at: now,
+        version: version_at(now),
     }
 }
 

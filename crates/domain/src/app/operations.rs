@@ -24,9 +24,11 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
+mod lease;
 mod load;
 mod steps;
 
+use lease::{Lease, Stop, Term};
 use load::Load;
 
 /// How a change that a request began ended, as far as the request waited.
@@ -418,6 +420,11 @@ impl App {
                     Some(observed) => observed,
                     None => return Ok(Driven::Lost),
                 },
+                Step::DropContainer => match self.drop_container(&mut organization, &operation).await {
+                    Ok(observed) => observed,
+                    Err(Stop::Lost) => return Ok(Driven::Lost),
+                    Err(Stop::Failed(error)) => return Err(error),
+                },
                 _ => self.carry_out(step, &organization, &operation).await?,
             };
             crash::point(kind, step.as_str(), "done");
@@ -444,6 +451,32 @@ impl App {
             }
         }
         Ok(Driven::Lost)
+    }
+
+    /// Removes the container, which may have millions of documents. Whoever loses the operation meanwhile removes no
+    /// more of it: the id may soon be another's.
+    async fn drop_container(
+        &self,
+        organization: &mut Organization,
+        operation: &Operation,
+    ) -> Result<Observed, Stop> {
+        let begun = organization.clone();
+        let dropped = self.carry_out(Step::DropContainer, &begun, operation);
+        let (mut term, documents) = (Term::new(), operation.documents);
+        let mut lease = self.lease(organization, &mut term, documents);
+        let observed = lease.hold_or_stop(dropped).await??;
+        lease.settle().await?;
+        Ok(observed)
+    }
+
+    /// The lease of the operation under way in `organization`, which has `documents` by now.
+    fn lease<'a>(
+        &'a self,
+        organization: &'a mut Organization,
+        term: &'a mut Term,
+        documents: Option<u64>,
+    ) -> Lease<'a> {
+        Lease { store: &*self.store.organizations, clock: &*self.clock, organization, term, documents }
     }
 }
 

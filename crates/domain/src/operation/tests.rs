@@ -217,7 +217,7 @@ fn a_refused_import_undoes_what_it_has_done_and_goes() {
 #[test]
 fn progress_of_a_step_is_a_version_of_the_record_and_nothing_else() {
     let record = begun(OperationKind::Import);
-    let saved = save_of_progress(&record, 7, at(9)).unwrap();
+    let saved = save_of_progress(&record, Some(7), at(9)).unwrap();
     let operation = saved.operation.as_deref().unwrap();
     assert_eq!((operation.done, operation.documents, saved.version), (0, Some(7), record.version + 1));
     assert_eq!((saved.state, saved.modified_at), (record.state, record.modified_at));

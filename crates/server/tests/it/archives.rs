@@ -12,11 +12,13 @@ use jiff::Timestamp;
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::time::Duration;
 use tenantry_domain::account::PasswordHash;
 use tenantry_domain::archive::{ArchivedCollection, ArchivedOrganization, ArchivedOwner, Manifest, Writer};
 use tenantry_domain::collection::CollectionName;
 use tenantry_domain::email::EmailAddress;
 use tenantry_domain::index::Index;
+use tenantry_domain::limits::ID_REST;
 use tenantry_domain::name::OrganizationName;
 use tenantry_domain::organization::Placement;
 
@@ -167,6 +169,36 @@ async fn after_a_purge_an_import_brings_everything_back_as_it_was() {
         (&json!("import"), &json!("succeeded"))
     );
     assert_eq!(log["items"][0]["documents_migrated"], MANY + 2);
+    Snapshot::sound(app.place());
+}
+
+#[tokio::test]
+async fn an_id_rests_before_it_comes_back_into_a_share() {
+    let app = App::start().await;
+    let purged = async |name: &str| {
+        let acme = organization(&app, name).await;
+        let archive = export(&acme.owner, &acme.path()).await;
+        app.operator().delete(&acme.path()).await.ok();
+        app.operator().post_empty(&format!("{}/purge", acme.path())).await.accepted();
+        archive
+    };
+    if !placements(&app).contains(&Placement::Shared) {
+        import(&app, &purged("Acme").await, "").await.created();
+        return;
+    }
+    let (acme, other) = (purged("Acme").await, purged("Other").await);
+    for _ in 0..2 {
+        let problem = import(&app, &acme, "placement=shared").await.refused("organization_exists");
+        assert!(problem["detail"].as_str().unwrap().contains("from 20"), "{problem}");
+    }
+    // Another id, another placement, or an id that nobody here has had.
+    import(&app, &acme, &format!("placement=shared&{}", copy_called("Copy"))).await.created();
+    import(&app, &other, "placement=database").await.created();
+    import(&app, &crafted("New", &[], &[]), "placement=shared").await.created();
+    app.clock.advance(ID_REST - Duration::from_secs(1));
+    import(&app, &acme, "placement=shared").await.refused("organization_exists");
+    app.clock.advance(Duration::from_secs(1));
+    import(&app, &acme, "placement=shared").await.created();
     Snapshot::sound(app.place());
 }
 

@@ -3,7 +3,8 @@
 //! Every container begins with one document whose `_id` is the organization's id and which says when it was made
 //! ([`metadata`]). It is not counted, and it tells whose container it is. What a newcomer gets wrong: a process
 //! may have been asleep for an hour between any two calls, and others have gone on without it. So a container is
-//! only ever touched by what never changes hands: the UUID of its collection, or the organization's id.
+//! only ever touched by what never changes hands: the UUIDs of its collections; and in a share by the organization's id,
+//! which comes back there only after a rest (`ID_REST`).
 
 pub(super) mod capacity;
 mod collection;
@@ -89,7 +90,7 @@ impl Containers for MongoDb {
     async fn drop_container(&self, organization: &Organization) -> Result<()> {
         match organization.placement {
             Placement::Collection => self.drop_collection(organization).await?,
-            Placement::Database => self.drop_database(organization.id).await?,
+            Placement::Database => self.drop_database(organization).await?,
             Placement::Shared => self.drop_share(organization.id).await?,
         }
         self.delete_usage(organization.id).await?;

@@ -113,6 +113,8 @@ const DUPLICATE_KEY: i32 = 11000;
 
 /// "CollectionUUIDMismatch".
 pub(super) const COLLECTION_UUID_MISMATCH: i32 = 361;
+/// "NamespaceNotFound".
+pub(super) const NAMESPACE_NOT_FOUND: i32 = 26;
 /// "NamespaceExists".
 const NAMESPACE_EXISTS: i32 = 48;
 /// "QueryPlanKilled".

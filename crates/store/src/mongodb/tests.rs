@@ -3,6 +3,7 @@
 
 mod coherence;
 mod data;
+mod drops;
 mod faults;
 pub(super) mod samples;
 mod schema;

@@ -114,6 +114,7 @@ fn a_container_moves_with_all_that_is_in_it() {
 fn a_dropped_container_is_gone_with_all_that_was_in_it() {
     in_every_placement(|subject| async move {
         let acme = subject.container_with("Acme", 5).await;
+        subject.store.organizations.insert_organization(&acme).await.unwrap();
         let neighbour = subject.container_with("Neighbour", 2).await;
         for _ in 0..2 {
             subject.store.containers.drop_container(&acme).await.unwrap();

@@ -1,9 +1,10 @@
-//! Putting an archive into a container: the one step that takes as long as it takes.
+//! Putting an archive into a container: the step that takes longest.
 //!
 //! Meanwhile the lease is renewed, whatever is waited for, and whoever has lost it stops. What a newcomer gets wrong:
 //! a call that has begun is waited for even then. What it writes may come after others have removed everything, and
 //! only when it is over can that be put right (`try_make_good`).
 
+use super::lease::{Lease, Stop, Term};
 use crate::app::App;
 use crate::app::archives::Source;
 use crate::archive::{ArchivedCollection, Item, damaged};
@@ -12,13 +13,10 @@ use crate::crash;
 use crate::document::{NewDocument, StoredDocument};
 use crate::error::{Error, ErrorCode, Result};
 use crate::index::Index;
-use crate::limits::{INSERT_MAX_BYTES, INSERT_MAX_DOCUMENTS, OPERATION_RENEWAL};
-use crate::operation::{Observed, OperationKind, Refusal, Step, save_of_progress};
+use crate::limits::{INSERT_MAX_BYTES, INSERT_MAX_DOCUMENTS};
+use crate::operation::{Observed, OperationKind, Refusal, Step};
 use crate::organization::Organization;
-use crate::store::Written;
-use std::pin::pin;
 use std::sync::{Arc, OnceLock};
-use tokio::time::Instant;
 
 /// An archive on its way into a container.
 pub(in crate::app) struct Load {
@@ -31,20 +29,6 @@ impl Load {
     pub(super) fn new(source: Source) -> (Self, Arc<OnceLock<Error>>) {
         let refused = Arc::new(OnceLock::new());
         (Self { source, refused: Arc::clone(&refused) }, refused)
-    }
-}
-
-/// Why loading stops.
-enum Stop {
-    /// Somebody else has the operation.
-    Lost,
-    /// It cannot go on.
-    Failed(Error),
-}
-
-impl From<Error> for Stop {
-    fn from(error: Error) -> Self {
-        Self::Failed(error)
     }
 }
 
@@ -68,7 +52,7 @@ impl App {
             lines: Vec::new(),
             batch_bytes: 0,
             documents: 0,
-            renewed: Instant::now(),
+            term: Term::new(),
         };
         match loading.run().await {
             Ok(documents) => Some(Observed::Counted(documents)),
@@ -95,7 +79,7 @@ struct Loading<'a> {
     batch_bytes: usize,
     /// Documents that are in the container.
     documents: u64,
-    renewed: Instant,
+    term: Term,
 }
 
 impl Loading<'_> {
@@ -110,13 +94,14 @@ impl Loading<'_> {
                 Item::Manifest(_) | Item::Organization(_) => {}
             }
         }
+        self.lease().settle().await?;
         Ok(self.documents)
     }
 
     async fn next_item(&mut self) -> Result<Option<Item>, Stop> {
         // What has arrived already is read at once.
-        let Self { app, organization, source, documents, renewed, .. } = self;
-        let mut lease = Lease { app, organization, renewed, documents: *documents };
+        let Self { app, organization, source, documents, term, .. } = self;
+        let mut lease = app.lease(organization, term, Some(*documents));
         Ok(lease.hold(source.next()).await??)
     }
 
@@ -195,49 +180,11 @@ impl Loading<'_> {
     }
 
     async fn hold<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Stop> {
-        let Self { app, organization, renewed, documents, .. } = self;
-        Lease { app, organization, renewed, documents: *documents }.hold(work).await
-    }
-}
-
-/// The lease of the operation, while something else is under way.
-struct Lease<'a> {
-    app: &'a App,
-    organization: &'a mut Organization,
-    renewed: &'a mut Instant,
-    documents: u64,
-}
-
-impl Lease<'_> {
-    /// Waits for `work`, and renews the lease meanwhile. If the lease is lost, what has begun is still waited for.
-    async fn hold<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Stop> {
-        if self.renewed.elapsed() >= OPERATION_RENEWAL {
-            self.renew().await?;
-        }
-        let mut work = pin!(work);
-        loop {
-            match tokio::time::timeout_at(*self.renewed + OPERATION_RENEWAL, &mut work).await {
-                Ok(done) => return Ok(done),
-                Err(_) => {
-                    if let Err(stop) = self.renew().await {
-                        work.await;
-                        return Err(stop);
-                    }
-                }
-            }
-        }
+        self.lease().hold(work).await
     }
 
-    async fn renew(&mut self) -> Result<(), Stop> {
-        let next = save_of_progress(self.organization, self.documents, self.app.now()).ok_or(Stop::Lost)?;
-        match self.app.store.organizations.update_organization(&next).await? {
-            Written::Done => {
-                *self.organization = next;
-                *self.renewed = Instant::now();
-                Ok(())
-            }
-            Written::Stale => Err(Stop::Lost),
-        }
+    fn lease(&mut self) -> Lease<'_> {
+        self.app.lease(self.organization, &mut self.term, Some(self.documents))
     }
 }
 

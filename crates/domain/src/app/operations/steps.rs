@@ -178,15 +178,22 @@ impl App {
         let id = organization.id;
         while !self.store.sessions.delete_sessions_of(id, PAGE_MAX_ITEMS).await?.is_empty() {}
         for member in self.members_of(id).await? {
-            if member.memberships.iter().any(|m| m.organization_id != id) {
-                self.edit_account(member.id, organization, operation, |account| {
-                    let mut next = account.successor(self.now());
-                    next.memberships.retain(|m| m.organization_id != id);
-                    Ok(Some(next))
-                })
-                .await?;
-            } else if self.store.accounts.delete_account(member.id, member.version).await? == Written::Stale {
-                return Err(Error::unavailable("an account changed while it was removed"));
+            match Leaving::of(&member, organization) {
+                Leaving::Late => {}
+                Leaving::Membership => {
+                    self.edit_account(member.id, organization, operation, |account| {
+                        let mut next = account.successor(self.now());
+                        next.memberships.retain(|m| m.organization_id != id);
+                        Ok(Some(next))
+                    })
+                    .await?;
+                }
+                Leaving::Account => {
+                    let removed = self.store.accounts.delete_account(member.id, member.version).await?;
+                    if removed == Written::Stale {
+                        return Err(Error::unavailable("an account changed while it was removed"));
+                    }
+                }
             }
         }
         Ok(Observed::Done)
@@ -238,6 +245,29 @@ impl App {
     }
 }
 
+/// What is to be removed of a member of an organization that is gone.
+#[derive(Debug, PartialEq, Eq)]
+enum Leaving {
+    /// Nothing: the organization has come back under its id, and with it the account.
+    Late,
+    /// The membership: the account has others.
+    Membership,
+    /// The account.
+    Account,
+}
+
+impl Leaving {
+    fn of(member: &Account, organization: &Organization) -> Self {
+        if member.is_ahead_of(organization) {
+            Self::Late
+        } else if member.memberships.iter().any(|m| m.organization_id != organization.id) {
+            Self::Membership
+        } else {
+            Self::Account
+        }
+    }
+}
+
 fn new_container(organization: &Organization, operation: &Operation) -> NewContainer {
     NewContainer {
         organization_id: organization.id,
@@ -245,5 +275,66 @@ fn new_container(organization: &Organization, operation: &Operation) -> NewConta
         namespace: organization.naming.namespace.clone(),
         placement: organization.placement,
         created_at: organization.created_at,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::PasswordHash;
+    use crate::app::archives::imported_owner;
+    use crate::name::OrganizationName;
+    use crate::organization::{Naming, Placement, Quota};
+    use jiff::Timestamp;
+
+    const IMPORTED_AT: u64 = 1_000;
+
+    fn organization(version: u64) -> Organization {
+        Organization {
+            id: OrganizationId::from_bytes([1; 12]),
+            naming: Naming::new(OrganizationName::parse("Acme").unwrap(), "tenant_"),
+            reserved: Vec::new(),
+            state: State::Purging,
+            suspended: false,
+            placement: Placement::Database,
+            container: None,
+            owner_id: AccountId::from_bytes([2; 12]),
+            token_epoch: 0,
+            delete_protection: false,
+            legal_hold: false,
+            quota: Quota::default(),
+            created_at: Timestamp::UNIX_EPOCH,
+            modified_at: Timestamp::UNIX_EPOCH,
+            deleted_at: None,
+            purge_at: None,
+            version,
+            operation: None,
+        }
+    }
+
+    fn owner() -> Account {
+        let email = EmailAddress::parse("a@example.com").unwrap();
+        let of = (OrganizationId::from_bytes([1; 12]), IMPORTED_AT);
+        let now = Timestamp::UNIX_EPOCH;
+        imported_owner(AccountId::from_bytes([2; 12]), email, PasswordHash(String::new()), of, now)
+    }
+
+    #[test]
+    fn the_owner_of_an_import_is_not_removed_by_a_purge_from_before_it() {
+        assert_eq!(Leaving::of(&owner(), &organization(IMPORTED_AT - 1)), Leaving::Late);
+        // The import itself, which is undone, and a purge from after it.
+        for version in [IMPORTED_AT, IMPORTED_AT + 3] {
+            assert_eq!(Leaving::of(&owner(), &organization(version)), Leaving::Account);
+        }
+    }
+
+    #[test]
+    fn an_account_that_belongs_elsewhere_stays() {
+        let mut member = owner();
+        let elsewhere = OrganizationId::from_bytes([9; 12]);
+        member
+            .memberships
+            .push(crate::account::Membership { organization_id: elsewhere, ..member.memberships[0].clone() });
+        assert_eq!(Leaving::of(&member, &organization(IMPORTED_AT)), Leaving::Membership);
     }
 }

@@ -1,8 +1,9 @@
 //! The collections of a share, and their indexes, as the organization's container lists them.
 //!
 //! A collection of a share is a key that stands in each of its documents. The first one's key is its name; the key of a
-//! further one also has a number that is never used again, so that a document that is written late into a collection that
-//! was dropped cannot appear in another of the same name. What a newcomer gets wrong: the list is read for every request.
+//! further one also has a number that is not used again as long as there is the share, so that a document that is written late
+//! into a collection that was dropped cannot appear in another of the same name. The share of an organization that comes
+//! back out of an archive counts anew: that is why its id rests before (`ID_REST`). What a newcomer gets wrong: the list is read for every request.
 //! It is the only thing that says whether there is such a collection; nothing of it is remembered.
 
 use super::located::Located;
@@ -30,9 +31,6 @@ const FURTHER: &str = "collections";
 const DROPPED: &str = "dropped";
 /// The number of the last further collection.
 const LAST: &str = "last_collection";
-
-/// Documents that are removed by one call, so that it ends well within its deadline.
-const BATCH: u32 = 1000;
 
 /// A collection of a share.
 #[derive(Debug, Clone)]
@@ -254,7 +252,7 @@ impl MongoDb {
     /// Removes the documents of a collection that is no longer listed.
     async fn finish_drop(&self, id: OrganizationId, key: &str) -> Attempt<()> {
         let documents = doc! { "org_id": object_id(id.as_bytes()), "collection": key };
-        while self.delete_some(&self.shared_documents, documents.clone(), BATCH).await?.0 == BATCH {}
+        self.delete_all(&self.shared_documents, &documents).await?;
         let update = doc! { "$pull": { DROPPED: key } };
         self.call(self.shared_containers.update_one(of(id), update)).await.map(|_| ())
     }

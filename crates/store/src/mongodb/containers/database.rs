@@ -1,14 +1,15 @@
 //! A database for each organization, named by a prefix and the organization's id, so that a rename moves
 //! nothing and no name is ever another's.
 
-use super::look::Place;
-use super::metadata;
+use super::look::{Place, identity_of, uuid};
+use super::{knows_fence, metadata};
 use crate::mongodb::MongoDb;
 use crate::mongodb::document::object_id;
-use crate::mongodb::failure::Attempt;
+use crate::mongodb::failure::{Attempt, Failure, NAMESPACE_NOT_FOUND};
 use mongodb::Database;
 use mongodb::bson::{Document, doc};
 use tenantry_domain::ids::OrganizationId;
+use tenantry_domain::organization::{ContainerId, Organization};
 use tenantry_domain::store::{Inserted, NewContainer};
 use tenantry_domain::{Error, ErrorCode};
 
@@ -20,6 +21,9 @@ pub(in crate::mongodb) const METADATA: &str = "_metadata";
 const RECORDS: &str = "records";
 /// The collection with the documents of users who name no other.
 pub(in crate::mongodb) const DOCUMENTS: &str = "documents";
+
+/// How often a database is listed that programs add something to while it is dropped.
+const ROUNDS: u32 = 5;
 
 impl MongoDb {
     pub(super) fn database_name(&self, id: OrganizationId) -> String {
@@ -71,7 +75,61 @@ impl MongoDb {
         Ok(self.call(database.collection::<Document>(METADATA).find_one(ours)).await?.is_some())
     }
 
-    pub(super) async fn drop_database(&self, id: OrganizationId) -> Attempt<()> {
-        self.call(self.database_of(id).drop()).await
+    /// Removes the database as long as its organization's record is what this operation holds. The database has
+    /// the organization's id for a name, which may come back out of an archive: so what is removed is what was listed
+    /// before that was looked at.
+    pub(super) async fn drop_database(&self, organization: &Organization) -> Attempt<()> {
+        let database = self.database_of(organization.id);
+        for _ in 0..ROUNDS {
+            let listed = self.listed_in(&database).await?;
+            if listed.is_empty() {
+                return Ok(());
+            }
+            self.still_holds(organization).await?;
+            self.drop_listed(&database, &listed).await?;
+        }
+        Err(Error::unavailable("a program makes collections in a database that is being dropped").into())
     }
+
+    /// What is in a database, the collection that says whose it is last.
+    pub(super) async fn listed_in(&self, database: &Database) -> Attempt<Vec<Listed>> {
+        let mut found = self.call(database.list_collections()).await?;
+        let mut listed = Vec::new();
+        while self.call(found.advance()).await? {
+            let collection = found.deserialize_current()?;
+            // The server's own, which cannot be dropped while it is written.
+            if collection.name != "system.profile" {
+                let id = identity_of(&collection);
+                listed.push(Listed { name: collection.name, id });
+            }
+        }
+        // What has no identity is a view on something that has, and goes first.
+        listed.sort_by_key(|each| (each.name == METADATA, each.id.is_some()));
+        Ok(listed)
+    }
+
+    /// Removes what was listed. A view and a time series, which programs alone make, have no identity; on a server that
+    /// knows none, nothing has: there, the look before is all there is.
+    pub(super) async fn drop_listed(&self, database: &Database, listed: &[Listed]) -> Attempt<()> {
+        let knows_identities = knows_fence(&self.server).await?;
+        for Listed { name, id } in listed {
+            let mut drop = doc! { "drop": name };
+            if let Some(id) = id.filter(|_| knows_identities) {
+                drop.insert("collectionUUID", uuid(id));
+            }
+            match self.call(database.run_command(self.server.durably(drop))).await {
+                // Somebody else has dropped or renamed it, or it is another by now.
+                Ok(_)
+                | Err(Failure::Elsewhere { .. } | Failure::Answered { code: NAMESPACE_NOT_FOUND, .. }) => {}
+                Err(failure) => return Err(failure),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A collection or view of a database.
+pub(super) struct Listed {
+    name: String,
+    id: Option<ContainerId>,
 }

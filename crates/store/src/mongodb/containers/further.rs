@@ -80,7 +80,11 @@ impl MongoDb {
 
     /// Removes them.
     pub(super) async fn drop_further(&self, organization: &Organization, namespace: &str) -> Attempt<()> {
-        for further in self.further_of(organization, namespace).await? {
+        let listed = self.listed(namespace).await?;
+        if !listed.is_empty() {
+            self.still_holds(organization).await?;
+        }
+        for further in listed {
             match self.drop_at(&format!("{namespace}.{}", further.name), further.id).await {
                 Ok(()) | Err(Failure::Elsewhere { actual: None }) => {}
                 Err(failure) => return Err(failure),
@@ -154,6 +158,23 @@ impl MongoDb {
             return Ok(());
         }
         Err(Error::unavailable("others work on the same organization").into())
+    }
+
+    /// The same for whoever drives its operation: renewals of the lease are versions of the record, too, and
+    /// whoever takes over raises the fence.
+    pub(super) async fn still_holds(&self, organization: &Organization) -> Attempt<()> {
+        let Some(operation) = organization.operation.as_deref() else {
+            return self.still_is(organization).await;
+        };
+        let ours = doc! {
+            "_id": object_id(organization.id.as_bytes()),
+            "operation.id": object_id(operation.id.as_bytes()),
+            "operation.fence": operation.fence,
+        };
+        match self.call(self.organizations.find_one(ours).projection(doc! { "_id": 1 })).await? {
+            Some(_) => Ok(()),
+            None => Err(Error::unavailable("others work on the same organization").into()),
+        }
     }
 
     /// Whether an organization's record is what it was when it was read.

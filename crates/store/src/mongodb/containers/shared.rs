@@ -10,9 +10,6 @@ use tenantry_domain::Error;
 use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::store::NewContainer;
 
-/// Documents that are removed by one call, so that it ends well within its deadline.
-const BATCH: u32 = 1000;
-
 /// What finds the documents of that organization and no others.
 fn of(id: OrganizationId) -> Document {
     doc! { "org_id": object_id(id.as_bytes()) }
@@ -39,7 +36,7 @@ impl MongoDb {
 
     /// The documents first, so that a share that is there says that there is still something to do.
     pub(super) async fn drop_share(&self, id: OrganizationId) -> Attempt<()> {
-        while self.delete_some(&self.shared_documents, of(id), BATCH).await?.0 == BATCH {}
+        self.delete_all(&self.shared_documents, &of(id)).await?;
         self.drop_indexes_of(id).await?;
         let first = doc! { "_id": object_id(id.as_bytes()) };
         self.call(self.shared_containers.delete_one(first)).await.map(|_| ())

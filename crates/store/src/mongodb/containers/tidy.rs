@@ -76,12 +76,16 @@ impl MongoDb {
         let list = client.list_database_names().filter(doc! { "name": { "$regex": pattern } });
         for name in self.call(list).await? {
             let Ok(id) = name[self.tenant_prefix.len()..].parse::<OrganizationId>() else { continue };
-            if self.has(id).await? || !self.is_ours(&self.database_of(id)).await? {
+            let database = self.database_of(id);
+            // First: what is listed before nobody has the id is not of one that gets it later.
+            let listed = self.listed_in(&database).await?;
+            if self.has(id).await? || !self.is_ours(&database).await? {
                 continue;
             }
-            let is_empty = self.documents_in(&self.database_of(id)).await? == 0;
-            if is_empty {
-                self.drop_database(id).await?;
+            let is_empty = self.documents_in(&database).await? == 0;
+            // The documents may have taken long to count.
+            if is_empty && !self.has(id).await? {
+                self.drop_listed(&database, &listed).await?;
             }
             note(tidied, is_empty, &name);
         }
@@ -100,6 +104,7 @@ impl MongoDb {
                 continue;
             }
             let is_empty = self.documents_of(id).await? == 0;
+            // An id that comes back into a share has rested for longer than this look is old (`ID_REST`).
             if is_empty {
                 self.drop_share(id).await?;
             }

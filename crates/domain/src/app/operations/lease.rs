@@ -1,0 +1,141 @@
+//! The lease of an operation during a step that takes as long as it takes.
+//!
+//! What a newcomer gets wrong: a renewal that failed says nothing. The operation is ours until its lease has run out,
+//! and what was saved without an answer is ours, too.
+
+use crate::clock::Clock;
+use crate::error::{Error, Result};
+use crate::limits::{OPERATION_LEASE, OPERATION_RENEWAL};
+use crate::operation::save_of_progress;
+use crate::organization::Organization;
+use crate::store::{Organizations, Written};
+use std::pin::{Pin, pin};
+use tokio::time::Instant;
+
+/// Why a step that takes long stops.
+pub(super) enum Stop {
+    /// Somebody else has the operation.
+    Lost,
+    /// It cannot go on.
+    Failed(Error),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// How long the lease lasts still, and when it is to be renewed.
+pub(super) struct Term {
+    renewed: Instant,
+    due: Instant,
+    /// Whether the last renewal failed, or nobody knows whether it did.
+    is_doubtful: bool,
+}
+
+impl Term {
+    /// That of a lease that has just begun.
+    pub(super) fn new() -> Self {
+        Self::since(Instant::now())
+    }
+
+    fn since(renewed: Instant) -> Self {
+        Self { renewed, due: renewed + OPERATION_RENEWAL, is_doubtful: false }
+    }
+
+    /// After a renewal that failed: whether there is time for another one.
+    fn postpone(&mut self) -> bool {
+        self.is_doubtful = true;
+        self.due = Instant::now() + OPERATION_RENEWAL;
+        self.due < self.renewed + OPERATION_LEASE
+    }
+}
+
+/// The lease of the operation under way in `organization`, while something else goes on.
+pub(super) struct Lease<'a> {
+    pub(super) store: &'a dyn Organizations,
+    pub(super) clock: &'a dyn Clock,
+    pub(super) organization: &'a mut Organization,
+    pub(super) term: &'a mut Term,
+    /// How far the step is.
+    pub(super) documents: Option<u64>,
+}
+
+impl Lease<'_> {
+    /// Waits for `work`, and renews the lease meanwhile. If the lease is lost, what has begun is still waited for.
+    pub(super) async fn hold<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Stop> {
+        if self.term.due <= Instant::now() {
+            self.renew().await?;
+        }
+        let mut work = pin!(work);
+        match self.renew_during(work.as_mut()).await {
+            Err(stop) => {
+                work.await;
+                Err(stop)
+            }
+            done => done,
+        }
+    }
+
+    /// The same, but if the lease is lost, no more of it is done.
+    pub(super) async fn hold_or_stop<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Stop> {
+        self.renew_during(pin!(work)).await
+    }
+
+    async fn renew_during<F: Future>(&mut self, mut work: Pin<&mut F>) -> Result<F::Output, Stop> {
+        loop {
+            match tokio::time::timeout_at(self.term.due, work.as_mut()).await {
+                Ok(done) => return Ok(done),
+                Err(_) => self.renew().await?,
+            }
+        }
+    }
+
+    /// Waits until the record is known again, if the last renewal failed: what is saved next comes after it.
+    pub(super) async fn settle(&mut self) -> Result<(), Stop> {
+        while self.term.is_doubtful {
+            tokio::time::sleep_until(self.term.due).await;
+            self.renew().await?;
+        }
+        Ok(())
+    }
+
+    /// Renews the lease, or puts that off as long as it has not run out.
+    async fn renew(&mut self) -> Result<(), Stop> {
+        let began = Instant::now();
+        match self.try_renew().await {
+            Ok(Written::Done) => *self.term = Term::since(began),
+            // An earlier renewal was saved, and its answer was lost: once more, from there.
+            Ok(Written::Stale) => self.term.due = began,
+            Err(Stop::Failed(error)) if self.term.postpone() => {
+                tracing::warn!(organization = %self.organization.id, %error, "a lease could not be renewed");
+            }
+            Err(stop) => return Err(stop),
+        }
+        Ok(())
+    }
+
+    async fn try_renew(&mut self) -> Result<Written, Stop> {
+        let next = save_of_progress(self.organization, self.documents, self.clock.now()).ok_or(Stop::Lost)?;
+        let written = self.store.update_organization(&next).await?;
+        *self.organization = match written {
+            Written::Done => next,
+            Written::Stale => self.read_again().await?,
+        };
+        Ok(written)
+    }
+
+    /// The record as it is now, if the operation is still ours.
+    async fn read_again(&self) -> Result<Organization, Stop> {
+        let found = self.store.get_organization(self.organization.id).await?;
+        let is_ours = |found: &Organization| match (&found.operation, &self.organization.operation) {
+            (Some(running), Some(ours)) => (running.id, running.fence) == (ours.id, ours.fence),
+            _ => false,
+        };
+        found.filter(|found| is_ours(found)).map(|found| Organization::clone(&found)).ok_or(Stop::Lost)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,177 @@
+//! A lease whose renewals fail, are lost on their way back, or come too late.
+
+use super::*;
+use crate::ids::{AccountId, OperationId, OrganizationId};
+use crate::name::{Identifier, OrganizationName};
+use crate::operation::{Actor, Arguments, Operation};
+use crate::organization::{Naming, Placement, Quota, State};
+use crate::store::{Inserted, OrganizationQuery};
+use async_trait::async_trait;
+use jiff::Timestamp;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// What becomes of a renewal.
+#[derive(Clone, Copy, PartialEq)]
+enum Fate {
+    Saved,
+    Refused,
+    /// It is saved, and nobody hears of it.
+    Unheard,
+}
+
+/// One record, and what becomes of the renewals to come; those after them are saved.
+struct Scripted {
+    record: Mutex<Organization>,
+    fates: Mutex<Vec<Fate>>,
+}
+
+fn not_asked<T>() -> Result<T> {
+    Err(Error::internal("a lease asks for nothing of that sort"))
+}
+
+#[async_trait]
+impl Organizations for Scripted {
+    async fn get_organization(&self, _: OrganizationId) -> Result<Option<Arc<Organization>>> {
+        Ok(Some(Arc::new(self.record.lock().unwrap().clone())))
+    }
+
+    async fn update_organization(&self, next: &Organization) -> Result<Written> {
+        let mut fates = self.fates.lock().unwrap();
+        let fate = if fates.is_empty() { Fate::Saved } else { fates.remove(0) };
+        let mut record = self.record.lock().unwrap();
+        if fate == Fate::Refused {
+            return Err(Error::unavailable("not now"));
+        }
+        if record.version + 1 != next.version {
+            return Ok(Written::Stale);
+        }
+        *record = next.clone();
+        if fate == Fate::Unheard { Err(Error::unavailable("no answer")) } else { Ok(Written::Done) }
+    }
+
+    async fn insert_organization(&self, _: &Organization) -> Result<Inserted> {
+        not_asked()
+    }
+
+    async fn find_organization(&self, _: &Identifier) -> Result<Option<Arc<Organization>>> {
+        not_asked()
+    }
+
+    async fn find_organization_of_operation(&self, _: OperationId) -> Result<Option<Arc<Organization>>> {
+        not_asked()
+    }
+
+    async fn list_organizations(&self, _: &OrganizationQuery, _: u32) -> Result<Vec<Arc<Organization>>> {
+        not_asked()
+    }
+
+    async fn list_organizations_to_purge(&self, _: Timestamp, _: u32) -> Result<Vec<Arc<Organization>>> {
+        not_asked()
+    }
+
+    async fn delete_organization(&self, _: OrganizationId, _: u64) -> Result<Written> {
+        not_asked()
+    }
+
+    async fn claim_operations(&self, _: &str, _: u32) -> Result<Vec<Arc<Organization>>> {
+        not_asked()
+    }
+}
+
+struct Always;
+
+impl Clock for Always {
+    fn now(&self) -> Timestamp {
+        Timestamp::UNIX_EPOCH
+    }
+}
+
+fn purging() -> Organization {
+    let naming = Naming::new(OrganizationName::parse("Acme").unwrap(), "tenant_");
+    Organization {
+        id: OrganizationId::from_bytes([1; 12]),
+        naming,
+        reserved: Vec::new(),
+        state: State::Purging,
+        suspended: false,
+        placement: Placement::Shared,
+        container: None,
+        owner_id: AccountId::from_bytes([2; 12]),
+        token_epoch: 0,
+        delete_protection: false,
+        legal_hold: false,
+        quota: Quota::default(),
+        created_at: Timestamp::UNIX_EPOCH,
+        modified_at: Timestamp::UNIX_EPOCH,
+        deleted_at: None,
+        purge_at: None,
+        version: 7,
+        operation: Some(Box::new(Operation {
+            id: OperationId::from_bytes([3; 12]),
+            actor: Actor::Operator,
+            arguments: Arguments::Purge,
+            done: 0,
+            fence: 1,
+            owner: "one".into(),
+            refused: None,
+            undone: 0,
+            documents: None,
+            started_at: Timestamp::UNIX_EPOCH,
+        })),
+    }
+}
+
+/// How work of so many seconds ends with those fates of its renewals; what is known of the record then, and what it is.
+async fn held(seconds: u64, fates: &[Fate]) -> (Result<(), Stop>, Organization, Organization) {
+    let mut organization = purging();
+    let store = Scripted { record: Mutex::new(organization.clone()), fates: Mutex::new(fates.to_vec()) };
+    let mut term = Term::new();
+    let documents = None;
+    let mut lease =
+        Lease { store: &store, clock: &Always, organization: &mut organization, term: &mut term, documents };
+    let mut outcome = lease.hold(tokio::time::sleep(Duration::from_secs(seconds))).await;
+    if outcome.is_ok() {
+        outcome = lease.settle().await;
+    }
+    (outcome, organization, store.record.into_inner().unwrap())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_is_renewed_as_long_as_something_goes_on() {
+    let (outcome, known, saved) = held(61, &[]).await;
+    assert!(outcome.is_ok());
+    assert_eq!((known.version, saved.version), (37, 37));
+}
+
+#[tokio::test(start_paused = true)]
+async fn renewals_may_fail_until_the_lease_has_run_out() {
+    for fate in [Fate::Refused, Fate::Unheard] {
+        let (outcome, known, saved) = held(30, &[fate; 3]).await;
+        assert!(outcome.is_ok());
+        assert_eq!(known, saved, "what comes next is saved on top of it");
+        // Work that ends while the record is in doubt.
+        let (outcome, known, saved) = held(3, &[fate]).await;
+        assert!(outcome.is_ok());
+        assert_eq!(known, saved);
+    }
+    let (outcome, ..) = held(30, &[Fate::Refused; 9]).await;
+    assert!(matches!(outcome, Err(Stop::Failed(_))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_finds_that_another_has_the_operation_stops() {
+    let mut organization = purging();
+    let mut taken = organization.successor(Timestamp::UNIX_EPOCH);
+    taken.operation.as_mut().unwrap().fence += 1;
+    let store = Scripted { record: Mutex::new(taken.clone()), fates: Mutex::new(Vec::new()) };
+    let mut term = Term::new();
+    let documents = None;
+    let mut lease =
+        Lease { store: &store, clock: &Always, organization: &mut organization, term: &mut term, documents };
+    let began = Instant::now();
+    let outcome = lease.hold_or_stop(tokio::time::sleep(Duration::from_secs(600))).await;
+    assert!(matches!(outcome, Err(Stop::Lost)));
+    assert!(began.elapsed() < OPERATION_LEASE);
+    assert_eq!(store.record.into_inner().unwrap(), taken);
+}
