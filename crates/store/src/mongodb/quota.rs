@@ -112,6 +112,13 @@ impl MongoDb {
         }
     }
 
+    /// Forgets what was counted, before an organization without a quota gets one: what was added without a claim is not
+    /// in it. A count under way comes to nothing.
+    pub(super) async fn forget_count(&self, id: OrganizationId) -> Attempt<()> {
+        let update = doc! { "$unset": { "counted_at": "" }, "$inc": { "version": 1_i64 } };
+        self.call(self.usage.update_one(of(id), update)).await.map(|_| ())
+    }
+
     /// Removes what is kept of an organization that is no more.
     pub(super) async fn delete_usage(&self, id: OrganizationId) -> Attempt<()> {
         self.call(self.usage.delete_one(of(id))).await.map(|_| ())
