@@ -370,3 +370,33 @@ async fn documents_are_found_by_an_index_in_every_placement() {
     }
     fixture.remove().await;
 }
+
+#[tokio::test]
+async fn the_last_page_over_objects_looks_at_no_more_than_the_first() {
+    let fixture = Fixture::new().await;
+    let store = fixture.open_store().await;
+    let collection = CollectionName::default();
+    for (number, placement) in (1..).zip(Placement::ALL) {
+        let acme = fixture.home(&store, number, &format!("Acme {number}"), placement).await;
+        let stored = |n: i32| StoredDocument {
+            body: rawdoc! { "_id": { "year": 2000 + n / 100, "number": n } },
+            revision: Revision(1),
+        };
+        let documents = (0..500).map(stored).collect();
+        let outcomes = store.documents.insert_documents(&acme, &collection, documents).await.unwrap();
+        assert!(outcomes.iter().all(Result::is_ok));
+        let mut query = query("{}", "_id");
+        query.after = Some(query.sort.position(&stored(479).body).unwrap());
+        let database = fixture.client.database(&store.containers.locate(&acme).database);
+        database.run_command(doc! { "profile": 2 }).await.unwrap();
+        let found = store.documents.find_documents(&acme, &collection, &query).await.unwrap();
+        database.run_command(doc! { "profile": 0 }).await.unwrap();
+        assert_eq!(found.documents.first().map(|first| &first.body), Some(&stored(480).body));
+        let profile = database.collection::<Document>("system.profile");
+        let page = doc! { "command.aggregate": { "$exists": true }, "nreturned": 11 };
+        let page = profile.find_one(page).sort(doc! { "ts": -1 }).await.unwrap().unwrap();
+        let looked = page.get_i32("docsExamined").unwrap();
+        assert!(looked < 50, "{placement:?}: {looked}");
+    }
+    fixture.remove().await;
+}
