@@ -241,6 +241,49 @@ async fn a_claim_of_somebody_who_died_is_held_against_the_organization_for_a_whi
 }
 
 #[tokio::test]
+async fn a_first_count_that_takes_long_goes_on_by_itself_and_is_in_nobodys_way() {
+    let fixture = Fixture::new().await;
+    let store = fixture.open_store().await;
+    let quota = Quota { documents: Some(5), ..Quota::default() };
+    let acme = fixture.home(&store, 1, "Acme", Placement::Collection).await;
+    put(&store, &acme, "documents", &[1, 2, 3]).await;
+    let acme = Organization { quota, ..acme };
+    // An addition that is under way, and in no count.
+    let usage = fixture.collection("usage");
+    let id = ObjectId::from_bytes(*acme.id.as_bytes());
+    let claim = vec![doc! { "$set": { "version": 1_i64, "claims": [{ "id": "x", "at": "$$NOW" }] } }];
+    usage.update_one(doc! { "_id": id }, claim).upsert(true).await.unwrap();
+    let documents = vec![document(4)];
+    let waits = store.documents.insert_documents(&acme, &CollectionName::default(), documents).await;
+    let error = waits.unwrap_err();
+    assert_eq!(error.code(), ErrorCode::StoreUnavailable);
+    assert!(error.wait().is_some());
+    // What adds nothing does not wait, nor do those of the same lane.
+    let began = std::time::Instant::now();
+    let (collection, third) = (CollectionName::default(), self::id(3));
+    let removed = store.documents.delete_document(&acme, &collection, &third, None).await;
+    assert_eq!(removed.unwrap(), Written::Done);
+    for number in [33, 65] {
+        let other = fixture.home(&store, number, &format!("Other {number}"), Placement::Collection).await;
+        add(&store, &other, "notes").await;
+    }
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+
+    let over = doc! { "$set": { "claims": [] }, "$inc": { "version": 1_i64 } };
+    usage.update_one(doc! { "_id": id }, over).await.unwrap();
+    let deadline = std::time::Instant::now() + LONG;
+    let counted = doc! { "_id": id, "counted_at": { "$exists": true }, "documents": 2_i64 };
+    while usage.count_documents(counted.clone()).await.unwrap() == 0 {
+        assert!(std::time::Instant::now() < deadline);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let outcomes = put(&store, &acme, "documents", &[4, 5, 6, 7]).await;
+    let inserted: Vec<bool> = outcomes.iter().map(Result::is_ok).collect();
+    assert_eq!(inserted, [true, true, true, false]);
+    fixture.remove().await;
+}
+
+#[tokio::test]
 async fn a_database_that_is_gone_does_not_come_back() {
     let fixture = Fixture::new().await;
     let store = fixture.open_store().await;
