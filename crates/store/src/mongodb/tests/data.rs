@@ -191,21 +191,37 @@ async fn the_document_that_a_container_begins_with_cannot_be_reached() {
 }
 
 #[tokio::test]
-async fn what_a_program_wrote_is_changed_by_its_missing_revision() {
+async fn what_a_program_wrote_is_changed_and_deleted_by_its_missing_revision() {
     let fixture = Fixture::new().await;
     let store = fixture.open_store().await;
     let acme = fixture.home(&store, 1, "Acme", Placement::Collection).await;
-    fixture
-        .collection(&acme.naming.namespace)
-        .insert_one(doc! { "_id": 1, "by": "a program" })
-        .await
-        .unwrap();
-    let collection = CollectionName::default();
-    let found = store.documents.get_document(&acme, &collection, &id(1)).await.unwrap().unwrap();
-    assert_eq!((found.body, found.revision), (rawdoc! { "_id": 1, "by": "a program" }, Revision::UNKNOWN));
-    for expected in [Written::Done, Written::Stale] {
-        let update = store.documents.update_document(&acme, &collection, document(1), Revision::UNKNOWN);
-        assert_eq!(update.await.unwrap(), expected);
+    let home = fixture.collection(&acme.naming.namespace);
+    let (documents, collection) = (&store.documents, CollectionName::default());
+    let reserved = [
+        doc! {},
+        doc! { "_tenantry": 7_i64 },
+        doc! { "_tenantry": { "rev": 7 } },
+        doc! { "_tenantry": { "rev": -7_i64 } },
+        doc! { "_tenantry": { "rev": 0_i64 } },
+        doc! { "_tenantry": { "rev": [7_i64] } },
+        doc! { "_tenantry": [{ "rev": 7_i64 }] },
+    ];
+    for (number, reserved) in (1..).zip(reserved) {
+        let mut by_a_program = doc! { "_id": number, "by": "a program" };
+        by_a_program.extend(reserved.clone());
+        home.insert_one(&by_a_program).await.unwrap();
+        let found = documents.get_document(&acme, &collection, &id(number)).await.unwrap().unwrap();
+        assert_eq!(found.body, rawdoc! { "_id": number, "by": "a program" });
+        assert_eq!(found.revision, Revision::UNKNOWN, "{reserved}");
+        for expected in [Written::Done, Written::Stale] {
+            let update =
+                documents.update_document(&acme, &collection, document(number), Revision::UNKNOWN).await;
+            assert_eq!(update.unwrap(), expected, "{reserved}");
+        }
+        home.replace_one(doc! { "_id": number }, &by_a_program).await.unwrap();
+        let (own, unknown) = (id(number), Some(Revision::UNKNOWN));
+        let deleted = documents.delete_document(&acme, &collection, &own, unknown).await;
+        assert_eq!(deleted.unwrap(), Written::Done, "{reserved}");
     }
     fixture.remove().await;
 }
