@@ -86,6 +86,8 @@ pub const COLLECTION_NAME_MAX_CHARS: usize = 64;
 pub const COLLECTIONS_MAX: u32 = 1000;
 /// Indexes of one collection at most, without that on the `_id`: half of what MongoDB bears.
 pub const INDEXES_MAX: u32 = 32;
+/// Indexes of an organization, in all its collections, where many share what the server bears.
+pub const SHARED_INDEXES_MAX: u32 = 8;
 /// Keys of an index.
 pub const INDEX_MAX_KEYS: usize = 8;
 /// Bytes of an index's name.

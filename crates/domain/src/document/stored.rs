@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 /// Counts the changes of a document; its `ETag`. It begins with the milliseconds since 1970 of the insert, so that a
 /// document that comes again under the id of one that was deleted does not have that one's revision. A document that
-/// a program of the organization's own wrote has revision 0.
+/// a program of the organization's own wrote has revision 0, and no `ETag`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Revision(pub u64);
 

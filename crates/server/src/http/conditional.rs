@@ -23,9 +23,12 @@ pub fn etag(tag: EntityTag) -> Option<HeaderValue> {
     HeaderValue::from_maybe_shared(Bytes::from(text)).ok()
 }
 
-/// The `ETag` of a document.
+/// The `ETag` of a document; none of one that a program wrote: it has the same revision whatever is in it.
 #[must_use]
 pub fn revision_etag(revision: Revision) -> Option<HeaderValue> {
+    if revision == Revision::UNKNOWN {
+        return None;
+    }
     HeaderValue::from_maybe_shared(Bytes::from(format!("\"{revision}\""))).ok()
 }
 
@@ -96,8 +99,9 @@ fn entity_tag(text: &str) -> Option<EntityTag> {
 }
 
 fn revision(text: &str) -> Option<Revision> {
-    // `+5` and `05` are other tags than `5`.
-    text.parse().ok().filter(|revision: &Revision| revision.to_string() == text)
+    // `+5` and `05` are other tags than `5`, and that of an unknown revision is none.
+    let is_tag = |revision: &Revision| *revision != Revision::UNKNOWN && revision.to_string() == text;
+    text.parse().ok().filter(is_tag)
 }
 
 /// What a conditional header names.
@@ -193,5 +197,14 @@ mod tests {
             assert!(!has(value), "{value}");
         }
         assert!(!IfNoneMatch(None).has(known));
+    }
+
+    #[test]
+    fn a_document_of_a_program_has_no_tag_and_none_is_its() {
+        assert_eq!(revision_etag(Revision::UNKNOWN), None);
+        let zero = |name: HeaderName| headers(name, "\"0\"");
+        assert_eq!(expected(&zero(header::IF_MATCH), revision).unwrap(), Some(Vec::new()));
+        let known = tags(&zero(header::IF_NONE_MATCH), &header::IF_NONE_MATCH, revision).unwrap();
+        assert!(!IfNoneMatch(known).has(Revision::UNKNOWN));
     }
 }

@@ -6,6 +6,7 @@
 
 use super::document::{decode, encode, integer, moment, object_id};
 use super::failure::{Attempt, Failure};
+use super::quota::is_limited;
 use super::schema::ORGANIZATIONS_BY_STATUS;
 use super::{MongoDb, written};
 use async_trait::async_trait;
@@ -81,6 +82,12 @@ impl Organizations for MongoDb {
     async fn update_organization(&self, organization: &Organization) -> Result<Written> {
         let expected = integer(organization.version) - 1;
         let filter = doc! { "_id": object_id(organization.id.as_bytes()), "version": expected };
+        if is_limited(organization) {
+            let before: Option<Organization> = self.find_one(&self.organizations, filter.clone()).await?;
+            if before.is_some_and(|before| !is_limited(&before)) {
+                self.forget_count(organization.id).await?;
+            }
+        }
         let update = self.organizations.update_one(filter, replacement(organization)?);
         Ok(written(self.call(update).await?.matched_count))
     }

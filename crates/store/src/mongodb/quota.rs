@@ -3,8 +3,9 @@
 //! An organization with a quota has one document in `usage` with the documents and bytes it has. A change first claims
 //! what it may add, by a conditional update of that document that also notes the claim; then it happens; then the claim
 //! goes, and with it what was not used. What a newcomer gets wrong: whoever holds a claim may die. So the count may be
-//! too high, never too low, and is set right by counting anew, which must not overlap a change: each change moves the
-//! version that the new count is compared with.
+//! too high, and is set right by counting anew, which must not overlap an addition: each moves the version that the new
+//! count is compared with. It is too low in one case alone: a process that stands still for more than a minute between its
+//! last look at its claim ([`Change::check`]) and the write, while others count, adds one command's documents more.
 
 mod claim;
 mod collections;
@@ -31,12 +32,16 @@ const DOUBTED_AFTER: Duration = Duration::from_secs(60);
 
 /// Keeps what would only get into its own way from running at the same time in this process.
 #[derive(Default)]
-pub(super) struct Quotas([Mutex<()>; 32]);
+pub(super) struct Quotas {
+    /// Announcements of collections, which are short; no count is ever made under one of these.
+    creations: [Mutex<()>; 32],
+    counts: count::Counts,
+}
 
 impl Quotas {
-    async fn one_at_a_time(&self, id: OrganizationId) -> MutexGuard<'_, ()> {
-        let lane = usize::from(id.as_bytes()[11]) % self.0.len();
-        self.0[lane].lock().await
+    async fn one_creation(&self, id: OrganizationId) -> MutexGuard<'_, ()> {
+        let lane = usize::from(id.as_bytes()[11]) % self.creations.len();
+        self.creations[lane].lock().await
     }
 }
 
@@ -63,7 +68,12 @@ impl UsageDocument {
     /// Whether the count may be too high.
     fn is_doubtful(&self, patience: Duration) -> bool {
         let is_old = self.moment("counted_at").is_none_or(|at| self.is_older(at, DOUBTED_AFTER));
-        is_old || self.fields.contains_key("doubted") || self.entries("claims", patience).1 > 0
+        is_old || self.is_too_high(patience)
+    }
+
+    /// Whether something says that it is.
+    fn is_too_high(&self, patience: Duration) -> bool {
+        self.fields.contains_key("doubted") || self.entries("claims", patience).1 > 0
     }
 
     /// The entries of a list that are not older than `patience`, and how many are.
@@ -110,6 +120,13 @@ impl MongoDb {
         if let Err(failure) = self.call(self.usage.update_one(of(organization.id), update)).await {
             tracing::debug!(organization = %organization.id, ?failure, "a count is too high for a while");
         }
+    }
+
+    /// Forgets what was counted, before an organization without a quota gets one: what was added without a claim is not
+    /// in it. A count under way comes to nothing.
+    pub(super) async fn forget_count(&self, id: OrganizationId) -> Attempt<()> {
+        let update = doc! { "$unset": { "counted_at": "" }, "$inc": { "version": 1_i64 } };
+        self.call(self.usage.update_one(of(id), update)).await.map(|_| ())
     }
 
     /// Removes what is kept of an organization that is no more.

@@ -16,7 +16,7 @@ use tenantry_domain::organization::{ContainerId, Organization, Placement};
 use tenantry_domain::store::CollectionInfo;
 
 /// How long it may take to look at every document of a collection.
-const COUNTING: Duration = Duration::from_secs(600);
+const COUNTING: Duration = Duration::from_secs(3600);
 
 impl MongoDb {
     /// The collections of an organization, in the order of their names.

@@ -21,6 +21,7 @@ use tenantry_domain::Error;
 use tenantry_domain::collection::CollectionName;
 use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::index::{Index, IndexName};
+use tenantry_domain::limits::SHARED_INDEXES_MAX;
 use tenantry_domain::organization::Organization;
 use tenantry_domain::store::Inserted;
 
@@ -125,6 +126,15 @@ pub(super) fn has(organization: OrganizationId, name: &CollectionName, key: &str
         filter.insert(format!("{FURTHER}.{name}.key"), key);
     }
     filter
+}
+
+/// The condition that the container lists fewer indexes than an organization may have.
+pub(super) fn has_room_for_index() -> Document {
+    let number = |list: String| doc! { "$size": { "$ifNull": [list, []] } };
+    let further = doc! { "$objectToArray": { "$ifNull": [format!("${FURTHER}"), {}] } };
+    let further = doc! { "$map": { "input": further, "in": number("$$this.v.indexes".to_owned()) } };
+    let all = doc! { "$add": [number(format!("${FIRST}.indexes")), { "$sum": further }] };
+    doc! { "$expr": { "$lt": [all, i64::from(SHARED_INDEXES_MAX)] } }
 }
 
 fn of(organization: OrganizationId) -> Document {
@@ -243,7 +253,7 @@ impl MongoDb {
             return Ok(false);
         }
         for index in &share.indexes {
-            self.drop_own_index(index).await?;
+            self.drop_index_of(index).await?;
         }
         self.finish_drop(organization.id, &share.key).await?;
         Ok(true)

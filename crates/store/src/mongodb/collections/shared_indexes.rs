@@ -3,13 +3,14 @@
 //! Each begins with the organization and the collection. One that is not unique and has one key is common to all
 //! organizations that want it. Any other is the organization's own and has the documents of its collection alone: a
 //! unique one must not keep others from writing, and neither must one of several keys, which refuses documents with two
-//! arrays. What a newcomer gets wrong: what an index of the server's is called carries the id of the entry in the
-//! container that it was made for. So one who comes late drops or makes nothing but that.
+//! arrays. What a newcomer gets wrong: what an organization's own index is called on the server carries the id of the
+//! entry in the container that it was made for, so one who comes late drops or makes nothing but that. A common one may
+//! be listed at the moment at which it is dropped: whoever drops it looks once more, and makes it again.
 
 use super::command::Command;
 use super::indexes::{BUILDING, CONFLICTS, INDEX_NOT_FOUND, compare, keys, specification, why_not};
 use super::located::Located;
-use super::shared::{IndexState, Share, SharedIndex, field_of, has, shares_in};
+use super::shared::{IndexState, Share, SharedIndex, field_of, has, has_room_for_index, shares_in};
 use crate::mongodb::MongoDb;
 use crate::mongodb::document::object_id;
 use crate::mongodb::failure::{Attempt, Failure};
@@ -18,9 +19,11 @@ use aws_lc_rs::digest::{SHA256, digest};
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Document, doc};
 use mongodb::options::Hint;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::index::{Index, IndexName};
+use tenantry_domain::limits::SHARED_INDEXES_MAX;
+use tenantry_domain::organization::Organization;
 use tenantry_domain::store::Inserted;
 use tenantry_domain::{Error, ErrorCode};
 
@@ -70,6 +73,7 @@ impl MongoDb {
             }
             let serving: Vec<Index> = at.share.iter().flat_map(Share::serving).cloned().collect();
             if let Some(settled) = compare(&serving, index)? {
+                self.make_common_again(at, index).await?;
                 return Ok(settled);
             }
             if let Some(entry) = self.find_or_note(at, index).await? {
@@ -103,14 +107,38 @@ impl MongoDb {
             return Err(Error::from(ErrorCode::IndexExists).into());
         }
         let entry = SharedIndex { id: ObjectId::new(), index: index.clone(), state: IndexState::Building };
+        self.check_number_of_own(at.organization).await?;
         self.check_number(&entry).await?;
         let list = format!("{}.indexes", field_of(at.name));
         let mut filter = has(at.organization.id, at.name, &share.key);
         let collides = doc! { "$or": [{ "name": index.name.as_str() }, { "keys": index.keys_text() }] };
         filter.insert(&list, doc! { "$not": { "$elemMatch": collides } });
+        filter.extend(has_room_for_index());
         let update = doc! { "$push": { &list: entry.write() } };
         let noted = self.call(self.shared_containers.update_one(filter, update)).await?.matched_count == 1;
         Ok(noted.then_some(entry))
+    }
+
+    /// Makes sure that an index is there that is listed: one of all that want it may just have dropped it.
+    async fn make_common_again(&self, at: &mut Located<'_>, index: &Index) -> Attempt<()> {
+        let entry = at.share.iter().flat_map(|share| &share.indexes).find(|entry| entry.index == *index);
+        match entry.filter(|entry| entry.is_common()).cloned() {
+            Some(entry) => self.build_entry(at, &entry).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses an index that would be one too many of the organization's.
+    async fn check_number_of_own(&self, organization: &Organization) -> Attempt<()> {
+        let number: usize = self.shares(organization).await?.values().map(|share| share.indexes.len()).sum();
+        if number < SHARED_INDEXES_MAX as usize {
+            return Ok(());
+        }
+        let detail = format!(
+            "An organization that shares its container may have {SHARED_INDEXES_MAX} indexes in all its collections. \
+             Drop one that is not used, or ask for another placement."
+        );
+        Err(Error::from(ErrorCode::TooManyIndexes).detail(detail).into())
     }
 
     /// Refuses an index that would be one too many on the server.
@@ -150,7 +178,7 @@ impl MongoDb {
             }
         }
         if !self.set_state(at, &key, entry, IndexState::Serving).await? {
-            self.drop_own_index(entry).await?;
+            self.drop_index_of(entry).await?;
             return Err(Error::unavailable("the index was dropped while it was made").into());
         }
         Ok(())
@@ -194,12 +222,58 @@ impl MongoDb {
     /// Finishes the drop of an index that is marked so.
     async fn drop_entry(&self, at: &Located<'_>, entry: &SharedIndex) -> Attempt<()> {
         self.drop_own_index(entry).await?;
-        self.remove_entry(at, entry).await
+        self.remove_entry(at, entry).await?;
+        if entry.is_common() { self.drop_unlisted(&entry.physical_name()).await } else { Ok(()) }
     }
 
-    /// Drops the index of the server's that was made for the entry; one that is common stays, for others.
-    pub(super) async fn drop_own_index(&self, entry: &SharedIndex) -> Attempt<()> {
+    /// Drops the index of the server's that belongs to an entry which is not listed any more.
+    pub(super) async fn drop_index_of(&self, entry: &SharedIndex) -> Attempt<()> {
+        if entry.is_common() {
+            return self.drop_unlisted(&entry.physical_name()).await;
+        }
+        self.drop_own_index(entry).await
+    }
+
+    /// Drops the index of the server's that was made for the entry alone.
+    async fn drop_own_index(&self, entry: &SharedIndex) -> Attempt<()> {
         if entry.is_common() { Ok(()) } else { self.drop_physical_index(&entry.physical_name()).await }
+    }
+
+    /// Drops an index of the server's, unless somebody lists it. Who has come to list it since may have found it there
+    /// still, and gets it again.
+    async fn drop_unlisted(&self, name: &str) -> Attempt<()> {
+        if self.listed_indexes().await?.contains_key(name) {
+            return Ok(());
+        }
+        self.drop_physical_index(name).await?;
+        match self.listed_indexes().await?.remove(name) {
+            Some(specification) => self.make_physical_index(&specification).await,
+            None => Ok(()),
+        }
+    }
+
+    /// The definitions of the indexes that shares list and do not drop, by what they are called on the server.
+    async fn listed_indexes(&self) -> Attempt<BTreeMap<String, Document>> {
+        let all = self.shared_containers.find(doc! {}).hint(Hint::Name("_id_".to_owned()));
+        let mut containers = self.call(all).await?;
+        let mut listed = BTreeMap::new();
+        while self.call(containers.advance()).await? {
+            let container = containers.deserialize_current()?;
+            let Ok(id) = container.get_object_id("_id") else { continue };
+            let id = OrganizationId::from_bytes(id.bytes());
+            for share in shares_in(&container).values() {
+                for entry in share.indexes.iter().filter(|entry| entry.state != IndexState::Dropping) {
+                    listed.insert(entry.physical_name(), entry.specification(id, &share.key));
+                }
+            }
+        }
+        Ok(listed)
+    }
+
+    async fn make_physical_index(&self, specification: &Document) -> Attempt<()> {
+        let create =
+            self.server.durably(doc! { "createIndexes": SHARED_DOCUMENTS, "indexes": [specification] });
+        self.call_within(BUILDING, self.server.database().run_command(create)).await.map(|_| ())
     }
 
     async fn drop_physical_index(&self, name: &str) -> Attempt<()> {
@@ -224,27 +298,20 @@ impl MongoDb {
         Ok(())
     }
 
-    /// Drops the indexes that no share has any more. They are listed before the shares are: an index is made after its
-    /// entry.
+    /// Drops the indexes that no share has any more, and makes those common ones again that are missing. Those of the
+    /// server are listed before the shares are: an index is made after its entry.
     pub(in crate::mongodb) async fn tidy_shared_indexes(&self) -> Attempt<()> {
-        let mut unused = self.physical_indexes().await?;
-        unused.retain(|name| name.starts_with(COMMON) || name.starts_with(OWN));
-        if unused.is_empty() {
-            return Ok(());
+        let there = self.physical_indexes().await?;
+        let listed = self.listed_indexes().await?;
+        let is_ours = |name: &String| name.starts_with(COMMON) || name.starts_with(OWN);
+        for name in there.iter().filter(|name| is_ours(name) && !listed.contains_key(*name)) {
+            tracing::info!(index = name, "drops an index that no organization has any more");
+            self.drop_unlisted(name).await?;
         }
-        let all = self.shared_containers.find(doc! {}).hint(Hint::Name("_id_".to_owned()));
-        let mut containers = self.call(all).await?;
-        while self.call(containers.advance()).await? {
-            let container = containers.deserialize_current()?;
-            for share in shares_in(&container).values() {
-                for entry in &share.indexes {
-                    unused.remove(&entry.physical_name());
-                }
+        for (name, specification) in &listed {
+            if name.starts_with(COMMON) && !there.contains(name) {
+                self.make_physical_index(specification).await?;
             }
-        }
-        for name in unused {
-            tracing::info!(index = name, "dropped an index that no organization has any more");
-            self.drop_physical_index(&name).await?;
         }
         Ok(())
     }

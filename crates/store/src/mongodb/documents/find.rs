@@ -9,7 +9,7 @@ use crate::mongodb::collections::{Amount, Command, Located};
 use crate::mongodb::documents::form::Form;
 use crate::mongodb::failure::Attempt;
 use bson::RawDocument;
-use mongodb::bson::{Bson, Document, doc};
+use mongodb::bson::{Bson, Decimal128, Document, doc};
 use std::time::Duration;
 use tenantry_domain::Error;
 use tenantry_domain::document::StoredDocument;
@@ -162,13 +162,15 @@ fn not_before(prefix: &str, sort: &Sort, after: &Position) -> Option<Document> {
     let (key, value) = (sort.keys().first()?, Bson::try_from(after.values().first()?.clone()).ok()?);
     let is_simple = match &value {
         Bson::Double(number) => !number.is_nan(),
+        Bson::Decimal128(number) => is_finite(*number),
         Bson::String(_)
         | Bson::Int32(_)
         | Bson::Int64(_)
         | Bson::ObjectId(_)
         | Bson::DateTime(_)
         | Bson::Boolean(_)
-        | Bson::Binary(_) => true,
+        | Bson::Binary(_)
+        | Bson::Document(_) => true,
         _ => false,
     };
     // A number in a path is followed in more ways by a condition than by a sort.
@@ -177,6 +179,11 @@ fn not_before(prefix: &str, sort: &Sort, after: &Position) -> Option<Document> {
     }
     let before = if key.direction == Direction::Ascending { "$lt" } else { "$gt" };
     Some(doc! { "$nor": [{ format!("{prefix}{}", key.path): { before: value } }] })
+}
+
+/// Whether it is a number: five bits say that it is infinite or none.
+fn is_finite(number: Decimal128) -> bool {
+    number.bytes()[15] & 0x78 != 0x78
 }
 
 /// Whether the key of a document comes after the position.

@@ -112,7 +112,10 @@ impl Form {
             Self::Shared { .. } => SHARED_REVISION,
         };
         if revision == Revision::UNKNOWN {
-            return doc! { field: { "$not": { "$type": "long" } } };
+            // As [`self::revision`] reads it. An expression, because a condition would look into arrays.
+            let path = format!("${field}");
+            let is_long = doc! { "$eq": [{ "$type": &path }, "long"] };
+            return doc! { "$expr": { "$not": { "$and": [is_long, { "$gt": [path, 0] }] } } };
         }
         doc! { field: integer(revision.0) }
     }
@@ -226,6 +229,7 @@ fn reserved_revision(field: Option<RawBsonRef<'_>>) -> Revision {
 /// What a revision looks like that the service wrote; anything else is a program's.
 fn revision(value: Option<RawBsonRef<'_>>) -> Revision {
     let number = value.and_then(RawBsonRef::as_i64).and_then(|number| u64::try_from(number).ok());
+    // 0 is the unknown one.
     number.map_or(Revision::UNKNOWN, Revision)
 }
 

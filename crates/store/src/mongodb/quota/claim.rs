@@ -1,5 +1,6 @@
 //! Claims of documents and bytes: before a change, what it may add; after it, what it has added.
 
+use super::count::is_being_counted;
 use super::{CLAIM, is_limited, of};
 use crate::mongodb::MongoDb;
 use crate::mongodb::document::integer;
@@ -63,6 +64,18 @@ struct Claim {
     made: Instant,
 }
 
+impl Claim {
+    /// Whether its change may add something.
+    fn adds(&self) -> bool {
+        self.size != Size::default()
+    }
+
+    /// What a count that is under way is compared by.
+    fn counter(&self) -> &'static str {
+        if self.adds() { "version" } else { "removals" }
+    }
+}
+
 impl Change {
     /// Refuses to go on when the claim may have been taken for that of somebody who died.
     pub(in crate::mongodb) fn check(&self) -> Attempt<()> {
@@ -98,7 +111,9 @@ impl MongoDb {
             }
             let usage = self.get_usage_document(organization.id).await?;
             let Some(usage) = usage.filter(super::UsageDocument::is_counted) else {
-                self.count_first(organization).await?;
+                if !self.count_in_time(organization).await {
+                    return Err(is_being_counted().into());
+                }
                 continue;
             };
             let limit = |limit: Option<u64>, used| limit.map_or(i64::MAX, integer).saturating_sub(used);
@@ -113,7 +128,9 @@ impl MongoDb {
                 return Ok(Err(room));
             }
             doubted = true;
-            self.count_anew(organization).await?;
+            if !self.count_in_time(organization).await && usage.is_too_high(self.claims_last()) {
+                return Err(is_being_counted().into());
+            }
         }
         Err(Error::unavailable("others count what the organization has").into())
     }
@@ -131,7 +148,7 @@ impl MongoDb {
         filter.insert("claims.id", claim.id);
         let unused = claim.size.plus(added.negative());
         let update = doc! {
-            "$inc": { "documents": -unused.documents, "bytes": -unused.bytes, "version": 1_i64 },
+            "$inc": { "documents": -unused.documents, "bytes": -unused.bytes, claim.counter(): 1_i64 },
             "$pull": { "claims": { "id": claim.id } },
         };
         if let Err(failure) = self.call(self.usage.update_one(filter, update)).await {
@@ -152,23 +169,25 @@ impl MongoDb {
                 filter.insert(field, doc! { "$lte": integer(limit) - wanted });
             }
         }
-        let adds = claim.size != Size::default();
-        if adds {
+        if claim.adds() {
             filter.insert("counted_at", doc! { "$exists": true });
         }
         let sum =
             |field: &str, added: i64| doc! { "$add": [{ "$ifNull": [format!("${field}"), 0_i64] }, added] };
-        let entry = doc! { "id": claim.id, "at": "$$NOW" };
+        let mut entry = doc! { "id": claim.id, "at": "$$NOW" };
+        if !claim.adds() {
+            entry.insert("removes", true);
+        }
         let update = doc! { "$set": {
             "documents": sum("documents", claim.size.documents),
             "bytes": sum("bytes", claim.size.bytes),
-            "version": sum("version", 1),
+            claim.counter(): sum(claim.counter(), 1),
             "claims": { "$concatArrays": [{ "$ifNull": ["$claims", []] }, [entry]] },
         } };
         let update = self
             .usage
             .find_one_and_update(filter, vec![update])
-            .upsert(!adds)
+            .upsert(!claim.adds())
             .projection(doc! { "due": { "$lte": ["$due", "$$NOW"] }, "counted_at": 1 })
             .return_document(ReturnDocument::After);
         let noted: Option<Document> = match self.call(update).await {

@@ -58,7 +58,7 @@ impl MongoDb {
         organization: &Organization,
         name: &CollectionName,
     ) -> Attempt<Option<Creation>> {
-        let _one = self.quotas.one_at_a_time(organization.id).await;
+        let _one = self.quotas.one_creation(organization.id).await;
         for _ in 0..ROUNDS {
             let usage = self.get_usage_document(organization.id).await?;
             let there = self.collection_names_of(organization).await?;

@@ -1,102 +1,152 @@
 //! Counting what an organization has, and setting its usage right.
+//!
+//! A count looks at every document, however long that takes. So it goes on by itself, one for each organization, and
+//! whoever needs it waits a little. What a newcomer gets wrong: changes go on meanwhile. What adds something makes a count
+//! void; what only removes leaves it too high at worst, and so a count of many documents stands.
 
-use super::{Size, of};
+use super::{Size, UsageDocument, of};
 use crate::mongodb::MongoDb;
 use crate::mongodb::failure::Attempt;
 use mongodb::bson::{Document, doc};
-use std::time::Duration;
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
 use tenantry_domain::Error;
+use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::organization::Organization;
+use tokio::sync::watch;
 
-/// How long a first count waits for changes to end that began before it, and the pause between two looks.
-const LOOKS: u32 = 200;
+/// How long a request waits for a count, and when it is to come back if that was not enough.
+const PATIENCE: Duration = Duration::from_secs(2);
+const COME_BACK: Duration = Duration::from_secs(5);
+/// How long a count is begun anew for removals that got into its way.
+const EXACT_FOR: Duration = Duration::from_secs(2);
+/// How long a first count is begun anew for additions, and how long a later one; and the pauses between, which grow.
+const FIRST_TRIED_FOR: Duration = Duration::from_secs(600);
+const TRIED_FOR: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// When the first count is repeated: instances that did not yet know of the quota may have changed something during it
 /// without a claim.
 const FIRST_GOOD_FOR: Duration = Duration::from_secs(15);
 /// When a later one is.
 const GOOD_FOR: Duration = Duration::from_secs(3600);
-/// When a count is tried again that changes got into the way of.
+/// When a count is tried again that changes got into the way of, at the earliest, and in how many times what it took.
 const AGAIN: Duration = Duration::from_secs(60);
+const AGAIN_TIMES: u32 = 10;
+
+/// The counts that are under way in this process. One has ended when its sender is gone.
+#[derive(Default)]
+pub(super) struct Counts(Mutex<HashMap<OrganizationId, watch::Receiver<()>>>);
+
+/// The refusal of what needs a count that is under way.
+pub(super) fn is_being_counted() -> Error {
+    Error::unavailable("what the organization has is being counted")
+        .detail("What the organization has is being counted for its quota. Try again in a while.")
+        .retry_after(COME_BACK)
+}
 
 impl MongoDb {
-    /// Counts what was never counted. Until then nothing may be added.
-    pub(super) async fn count_first(&self, organization: &Organization) -> Attempt<()> {
-        let _one = self.quotas.one_at_a_time(organization.id).await;
-        // Also where an announcement of a collection has made the document, which has no version then.
-        let nothing = doc! { "$max": { "version": 0_i64 } };
-        match self.call(self.usage.update_one(of(organization.id), nothing).upsert(true)).await {
-            Ok(_) => {}
-            // Another instance has just made it.
-            Err(failure) if failure.is_same_id() => {}
-            Err(failure) => return Err(failure),
-        }
-        for _ in 0..LOOKS {
-            let usage = self.get_usage_document(organization.id).await?;
-            if usage.is_none_or(|usage| usage.is_counted())
-                || self.try_to_count(organization, FIRST_GOOD_FOR).await?
-            {
-                return Ok(());
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
-        Err(Error::unavailable("what the organization has cannot be counted: it changes all the time").into())
+    /// Counts, and waits for that a little; whether it has ended.
+    pub(super) async fn count_in_time(&self, organization: &Organization) -> bool {
+        let Some(mut under_way) = self.start_count(organization, false) else { return false };
+        // Nothing is ever sent: what comes is the end.
+        tokio::time::timeout(PATIENCE, under_way.changed()).await.is_ok()
     }
 
-    /// Counts once more, unless somebody has just done so, or a change is under way.
-    pub(super) async fn count_anew(&self, organization: &Organization) -> Attempt<()> {
-        let _one = self.quotas.one_at_a_time(organization.id).await;
-        let usage = self.get_usage_document(organization.id).await?;
-        if usage.is_some_and(|usage| usage.is_doubtful(self.claims_last())) {
-            let _ = self.try_to_count(organization, GOOD_FOR).await?;
+    /// Begins a count that goes on when nobody waits for it any more, or finds the one that is under way.
+    fn start_count(&self, organization: &Organization, is_due: bool) -> Option<watch::Receiver<()>> {
+        let engine = self.this.get().and_then(Weak::upgrade)?;
+        let mut all = self.quotas.counts.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|_, under_way| under_way.has_changed().is_ok());
+        if let Some(under_way) = all.get(&organization.id) {
+            return Some(under_way.clone());
         }
-        Ok(())
+        let (ended, under_way) = watch::channel(());
+        all.insert(organization.id, under_way.clone());
+        let organization = organization.clone();
+        tokio::spawn(async move {
+            if let Err(failure) = engine.count(&organization, is_due).await {
+                tracing::warn!(organization = %organization.id, ?failure, "a count did not come to its end");
+            }
+            drop(ended);
+        });
+        Some(under_way)
     }
 
     /// Counts once more while others go on; one of all instances does.
     pub(super) fn count_in_background(&self, organization: &Organization) {
-        let Some(engine) = self.this.get().and_then(std::sync::Weak::upgrade) else { return };
+        let Some(engine) = self.this.get().and_then(Weak::upgrade) else { return };
         let organization = organization.clone();
         tokio::spawn(async move {
-            if let Err(failure) = engine.count_if_due(&organization).await {
-                tracing::debug!(organization = %organization.id, ?failure, "a count did not come to its end");
+            let mut due = of(organization.id);
+            due.insert("$expr", doc! { "$lte": ["$due", "$$NOW"] });
+            let claim = doc! { "$set": { "due": later(AGAIN) } };
+            match engine.call(engine.usage.update_one(due, vec![claim])).await {
+                Ok(claimed) if claimed.matched_count == 1 => drop(engine.start_count(&organization, true)),
+                Ok(_) => {}
+                Err(failure) => tracing::debug!(organization = %organization.id, ?failure, "nobody counts"),
             }
         });
     }
 
-    async fn count_if_due(&self, organization: &Organization) -> Attempt<()> {
-        let mut due = of(organization.id);
-        due.insert("$expr", doc! { "$lte": ["$due", "$$NOW"] });
-        let claim = doc! { "$set": { "due": later(AGAIN) } };
-        if self.call(self.usage.update_one(due, vec![claim])).await?.matched_count == 1 {
-            let _ = self.try_to_count(organization, GOOD_FOR).await?;
+    /// Counts until a count stands, or too much gets into its way.
+    async fn count(&self, organization: &Organization, is_due: bool) -> Attempt<()> {
+        self.make_usage_document(organization.id).await?;
+        let (began, mut pause) = (Instant::now(), PAUSE);
+        loop {
+            let Some(usage) = self.get_usage_document(organization.id).await? else { return Ok(()) };
+            let is_first = !usage.is_counted();
+            if !is_first && !is_due && !usage.is_doubtful(self.claims_last()) {
+                return Ok(());
+            }
+            if self.try_to_count(organization, &usage, began).await? {
+                return Ok(());
+            }
+            if began.elapsed() > if is_first { FIRST_TRIED_FOR } else { TRIED_FOR } {
+                return self.put_off(organization.id, began.elapsed()).await;
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
         }
-        Ok(())
     }
 
-    /// Counts, if no change is under way; whether that came to a count.
-    async fn try_to_count(&self, organization: &Organization, good_for: Duration) -> Attempt<bool> {
-        let Some(before) = self.get_usage_document(organization.id).await? else { return Ok(false) };
-        if !before.entries("claims", self.claims_last()).0.is_empty() {
+    /// Also where an announcement of a collection has made the document, which has no version then.
+    async fn make_usage_document(&self, id: OrganizationId) -> Attempt<()> {
+        let nothing = doc! { "$max": { "version": 0_i64 } };
+        match self.call(self.usage.update_one(of(id), nothing).upsert(true)).await {
+            Ok(_) => Ok(()),
+            // Another instance has just made it.
+            Err(failure) if failure.is_same_id() => Ok(()),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Counts, if nothing is being added; whether the count stands.
+    async fn try_to_count(
+        &self,
+        organization: &Organization,
+        before: &UsageDocument,
+        began: Instant,
+    ) -> Attempt<bool> {
+        let is_exact = || began.elapsed() < EXACT_FOR;
+        let (claims, _) = before.entries("claims", self.claims_last());
+        if claims.iter().any(|claim| is_exact() || !claim.contains_key("removes")) {
             return Ok(false);
         }
         let Size { documents, bytes } = self.measure(organization).await?;
         let mut filter = of(organization.id);
-        // It may have been made for something else, without a version.
-        let version = before.number("version");
-        filter.insert(
-            "version",
-            if version == 0 {
-                doc! { "$in": [0_i64, null] }
-            } else {
-                doc! { "$eq": version }
-            },
-        );
+        filter.insert("version", same(before.number("version")));
+        if is_exact() {
+            filter.insert("removals", same(before.number("removals")));
+        }
+        let good_for = if before.is_counted() { GOOD_FOR } else { FIRST_GOOD_FOR };
         let update = [
+            // Without their claims, removals under way are not taken off the count a second time.
             doc! { "$set": {
                 "documents": documents,
                 "bytes": bytes,
-                "version": version + 1,
+                "version": before.number("version") + 1,
                 "claims": [],
                 "counted_at": "$$NOW",
                 "due": later(good_for),
@@ -106,6 +156,12 @@ impl MongoDb {
         Ok(self.call(self.usage.update_one(filter, update.to_vec())).await?.matched_count == 1)
     }
 
+    /// Keeps a count that took long and came to nothing from being tried all the time.
+    async fn put_off(&self, id: OrganizationId, took: Duration) -> Attempt<()> {
+        let due = doc! { "$set": { "due": later(AGAIN.max(took * AGAIN_TIMES)) } };
+        self.call(self.usage.update_one(of(id), vec![due])).await.map(|_| ())
+    }
+
     /// Counts documents and bytes of an organization, one by one.
     pub(in crate::mongodb) async fn measure(&self, organization: &Organization) -> Attempt<Size> {
         let mut all = Size::default();
@@ -113,6 +169,15 @@ impl MongoDb {
             all = all.plus(self.measure_collection(organization, &name).await?);
         }
         Ok(all)
+    }
+}
+
+/// The number that was read; a document that was made for something else has none.
+fn same(number: i64) -> Document {
+    if number == 0 {
+        doc! { "$in": [0_i64, null] }
+    } else {
+        doc! { "$eq": number }
     }
 }
 

@@ -191,21 +191,37 @@ async fn the_document_that_a_container_begins_with_cannot_be_reached() {
 }
 
 #[tokio::test]
-async fn what_a_program_wrote_is_changed_by_its_missing_revision() {
+async fn what_a_program_wrote_is_changed_and_deleted_by_its_missing_revision() {
     let fixture = Fixture::new().await;
     let store = fixture.open_store().await;
     let acme = fixture.home(&store, 1, "Acme", Placement::Collection).await;
-    fixture
-        .collection(&acme.naming.namespace)
-        .insert_one(doc! { "_id": 1, "by": "a program" })
-        .await
-        .unwrap();
-    let collection = CollectionName::default();
-    let found = store.documents.get_document(&acme, &collection, &id(1)).await.unwrap().unwrap();
-    assert_eq!((found.body, found.revision), (rawdoc! { "_id": 1, "by": "a program" }, Revision::UNKNOWN));
-    for expected in [Written::Done, Written::Stale] {
-        let update = store.documents.update_document(&acme, &collection, document(1), Revision::UNKNOWN);
-        assert_eq!(update.await.unwrap(), expected);
+    let home = fixture.collection(&acme.naming.namespace);
+    let (documents, collection) = (&store.documents, CollectionName::default());
+    let reserved = [
+        doc! {},
+        doc! { "_tenantry": 7_i64 },
+        doc! { "_tenantry": { "rev": 7 } },
+        doc! { "_tenantry": { "rev": -7_i64 } },
+        doc! { "_tenantry": { "rev": 0_i64 } },
+        doc! { "_tenantry": { "rev": [7_i64] } },
+        doc! { "_tenantry": [{ "rev": 7_i64 }] },
+    ];
+    for (number, reserved) in (1..).zip(reserved) {
+        let mut by_a_program = doc! { "_id": number, "by": "a program" };
+        by_a_program.extend(reserved.clone());
+        home.insert_one(&by_a_program).await.unwrap();
+        let found = documents.get_document(&acme, &collection, &id(number)).await.unwrap().unwrap();
+        assert_eq!(found.body, rawdoc! { "_id": number, "by": "a program" });
+        assert_eq!(found.revision, Revision::UNKNOWN, "{reserved}");
+        for expected in [Written::Done, Written::Stale] {
+            let update =
+                documents.update_document(&acme, &collection, document(number), Revision::UNKNOWN).await;
+            assert_eq!(update.unwrap(), expected, "{reserved}");
+        }
+        home.replace_one(doc! { "_id": number }, &by_a_program).await.unwrap();
+        let (own, unknown) = (id(number), Some(Revision::UNKNOWN));
+        let deleted = documents.delete_document(&acme, &collection, &own, unknown).await;
+        assert_eq!(deleted.unwrap(), Written::Done, "{reserved}");
     }
     fixture.remove().await;
 }
@@ -237,6 +253,49 @@ async fn a_claim_of_somebody_who_died_is_held_against_the_organization_for_a_whi
     assert_eq!((counted.get_i64("documents").unwrap(), counted.get_array("claims").unwrap().len()), (5, 0));
     store.containers.drop_container(&acme).await.unwrap();
     assert_eq!(usage.count_documents(doc! {}).await.unwrap(), 0);
+    fixture.remove().await;
+}
+
+#[tokio::test]
+async fn a_first_count_that_takes_long_goes_on_by_itself_and_is_in_nobodys_way() {
+    let fixture = Fixture::new().await;
+    let store = fixture.open_store().await;
+    let quota = Quota { documents: Some(5), ..Quota::default() };
+    let acme = fixture.home(&store, 1, "Acme", Placement::Collection).await;
+    put(&store, &acme, "documents", &[1, 2, 3]).await;
+    let acme = Organization { quota, ..acme };
+    // An addition that is under way, and in no count.
+    let usage = fixture.collection("usage");
+    let id = ObjectId::from_bytes(*acme.id.as_bytes());
+    let claim = vec![doc! { "$set": { "version": 1_i64, "claims": [{ "id": "x", "at": "$$NOW" }] } }];
+    usage.update_one(doc! { "_id": id }, claim).upsert(true).await.unwrap();
+    let documents = vec![document(4)];
+    let waits = store.documents.insert_documents(&acme, &CollectionName::default(), documents).await;
+    let error = waits.unwrap_err();
+    assert_eq!(error.code(), ErrorCode::StoreUnavailable);
+    assert!(error.wait().is_some());
+    // What adds nothing does not wait, nor do those of the same lane.
+    let began = std::time::Instant::now();
+    let (collection, third) = (CollectionName::default(), self::id(3));
+    let removed = store.documents.delete_document(&acme, &collection, &third, None).await;
+    assert_eq!(removed.unwrap(), Written::Done);
+    for number in [33, 65] {
+        let other = fixture.home(&store, number, &format!("Other {number}"), Placement::Collection).await;
+        add(&store, &other, "notes").await;
+    }
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+
+    let over = doc! { "$set": { "claims": [] }, "$inc": { "version": 1_i64 } };
+    usage.update_one(doc! { "_id": id }, over).await.unwrap();
+    let deadline = std::time::Instant::now() + LONG;
+    let counted = doc! { "_id": id, "counted_at": { "$exists": true }, "documents": 2_i64 };
+    while usage.count_documents(counted.clone()).await.unwrap() == 0 {
+        assert!(std::time::Instant::now() < deadline);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let outcomes = put(&store, &acme, "documents", &[4, 5, 6, 7]).await;
+    let inserted: Vec<bool> = outcomes.iter().map(Result::is_ok).collect();
+    assert_eq!(inserted, [true, true, true, false]);
     fixture.remove().await;
 }
 
@@ -322,6 +381,68 @@ async fn an_index_of_one_that_shares_is_in_nobody_elses_way() {
 }
 
 #[tokio::test]
+async fn a_common_index_goes_with_the_last_that_wants_it_and_comes_back_where_it_is_missing() {
+    let fixture = Fixture::new().await;
+    let engine = fixture.open().await;
+    let store = super::MongoDb::store(&engine);
+    let acme = fixture.home(&store, 1, "Acme", Placement::Shared).await;
+    let other = fixture.home(&store, 2, "Other", Placement::Shared).await;
+    let (collections, collection) = (&store.collections, CollectionName::default());
+    put(&store, &acme, "documents", &[1]).await;
+    let shared = fixture.collection("shared_documents");
+    let common = async || {
+        let names = shared.list_index_names().await.unwrap();
+        names.into_iter().filter(|name| name.starts_with("common_")).collect::<Vec<_>>()
+    };
+    let index = Index::parse(None, "n", false).unwrap();
+    for organization in [&acme, &other] {
+        assert_eq!(collections.insert_index(organization, &collection, &index).await.unwrap(), Inserted::New);
+    }
+    assert!(collections.delete_index(&acme, &collection, &index.name).await.unwrap());
+    let kept = common().await;
+    assert_eq!(kept.len(), 1);
+
+    // As one leaves it who is overtaken while it drops.
+    shared.drop_index(&kept[0]).await.unwrap();
+    engine.tidy().await.unwrap();
+    assert_eq!(common().await, kept);
+    shared.drop_index(&kept[0]).await.unwrap();
+    assert_eq!(collections.insert_index(&other, &collection, &index).await.unwrap(), Inserted::Exists);
+    assert_eq!(common().await, kept);
+
+    assert!(collections.delete_index(&other, &collection, &index.name).await.unwrap());
+    assert_eq!(common().await, [""; 0]);
+    fixture.remove().await;
+}
+
+#[tokio::test]
+async fn no_organization_takes_all_indexes_of_those_that_share() {
+    let fixture = Fixture::new().await;
+    let store = fixture.open_store().await;
+    let acme = fixture.home(&store, 1, "Acme", Placement::Shared).await;
+    add(&store, &acme, "notes").await;
+    let collections = &store.collections;
+    let make = async |collection: &str, keys: &str| {
+        let index = Index::parse(None, keys, false).unwrap();
+        collections.insert_index(&acme, &name(collection), &index).await
+    };
+    let asked = ["a", "b", "c", "d,e", "f", "g", "h", "i", "j", "k"];
+    let made = asked.map(|keys| make(if keys < "e" { "documents" } else { "notes" }, keys));
+    let outcomes = futures_util::future::join_all(made).await;
+    let refused: Vec<_> = outcomes.iter().filter_map(|outcome| outcome.as_ref().err()).collect();
+    assert_eq!(refused.len(), 2, "{refused:?}");
+    assert!(refused.iter().all(|error| error.code() == ErrorCode::TooManyIndexes), "{refused:?}");
+
+    assert!(collections.delete_collection(&acme, &name("notes")).await.unwrap());
+    assert_eq!(make("documents", "z").await.unwrap(), Inserted::New);
+    let names = fixture.collection("shared_documents").list_index_names().await.unwrap();
+    let left = names.iter().filter(|name| name.starts_with("common_") || name.starts_with("own_")).count();
+    let listed = collections.list_indexes(&acme, &CollectionName::default()).await.unwrap().len();
+    assert_eq!(left, listed);
+    fixture.remove().await;
+}
+
+#[tokio::test]
 async fn documents_are_found_by_an_index_in_every_placement() {
     let fixture = Fixture::new().await;
     let store = fixture.open_store().await;
@@ -367,6 +488,36 @@ async fn documents_are_found_by_an_index_in_every_placement() {
         // The look that says where a collection is takes the first document it meets.
         let scan = doc! { "planSummary": { "$regex": "COLLSCAN" }, "docsExamined": { "$gt": 1 } };
         assert_eq!(profile.find_one(scan).await.unwrap(), None, "{placement:?}");
+    }
+    fixture.remove().await;
+}
+
+#[tokio::test]
+async fn the_last_page_over_objects_looks_at_no_more_than_the_first() {
+    let fixture = Fixture::new().await;
+    let store = fixture.open_store().await;
+    let collection = CollectionName::default();
+    for (number, placement) in (1..).zip(Placement::ALL) {
+        let acme = fixture.home(&store, number, &format!("Acme {number}"), placement).await;
+        let stored = |n: i32| StoredDocument {
+            body: rawdoc! { "_id": { "year": 2000 + n / 100, "number": n } },
+            revision: Revision(1),
+        };
+        let documents = (0..500).map(stored).collect();
+        let outcomes = store.documents.insert_documents(&acme, &collection, documents).await.unwrap();
+        assert!(outcomes.iter().all(Result::is_ok));
+        let mut query = query("{}", "_id");
+        query.after = Some(query.sort.position(&stored(479).body).unwrap());
+        let database = fixture.client.database(&store.containers.locate(&acme).database);
+        database.run_command(doc! { "profile": 2 }).await.unwrap();
+        let found = store.documents.find_documents(&acme, &collection, &query).await.unwrap();
+        database.run_command(doc! { "profile": 0 }).await.unwrap();
+        assert_eq!(found.documents.first().map(|first| &first.body), Some(&stored(480).body));
+        let profile = database.collection::<Document>("system.profile");
+        let page = doc! { "command.aggregate": { "$exists": true }, "nreturned": 11 };
+        let page = profile.find_one(page).sort(doc! { "ts": -1 }).await.unwrap().unwrap();
+        let looked = page.get_i32("docsExamined").unwrap();
+        assert!(looked < 50, "{placement:?}: {looked}");
     }
     fixture.remove().await;
 }

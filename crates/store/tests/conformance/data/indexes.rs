@@ -5,7 +5,8 @@ use crate::engines::{in_every_placement, in_parallel};
 use bson::rawdoc;
 use tenantry_domain::error::ErrorCode;
 use tenantry_domain::index::{Index, IndexName};
-use tenantry_domain::limits::INDEXES_MAX;
+use tenantry_domain::limits::{INDEXES_MAX, SHARED_INDEXES_MAX};
+use tenantry_domain::organization::Placement;
 use tenantry_domain::store::{Inserted, Written};
 
 #[test]
@@ -140,7 +141,8 @@ fn what_cannot_be_indexed_is_refused_and_changes_nothing() {
 fn a_collection_bears_so_many_indexes_and_no_more() {
     in_every_placement(|subject| async move {
         let acme = subject.home("Acme").await;
-        for number in 0..INDEXES_MAX {
+        let most = if acme.placement == Placement::Shared { SHARED_INDEXES_MAX } else { INDEXES_MAX };
+        for number in 0..most {
             subject.add_index(&acme, "documents", &index(&format!("f{number}"), false)).await;
         }
         let refused = subject.try_index(&acme, "documents", &index("one_more", false)).await;

@@ -1,6 +1,6 @@
 //! Pages of documents, in order, with and without an index.
 
-use super::{code, ids, index, name, numbered, query, stored};
+use super::{StoredDocument, code, ids, index, name, numbered, query, stored};
 use crate::engines::in_every_placement;
 use bson::raw::RawBson;
 use bson::{RawDocumentBuf, rawdoc};
@@ -48,6 +48,67 @@ fn pages_come_in_order_none_twice_none_missing() {
                     let pages = subject.pages(&acme, collection, &query("{}", sort, limit)).await;
                     assert_eq!(&pages.concat(), expected, "{collection} {sort} {limit}");
                     assert!(pages.iter().all(|page| page.len() <= limit as usize));
+                }
+            }
+        }
+    });
+}
+
+/// Values in MongoDB's order that are compared by what is in them; `n` says which place each has.
+fn composed() -> Vec<StoredDocument> {
+    let decimal = |text: &str| RawBson::Decimal128(text.parse().unwrap());
+    let values = [
+        decimal("NaN"),
+        decimal("-Infinity"),
+        RawBson::Int32(-5),
+        decimal("-0.1"),
+        decimal("0.10"),
+        RawBson::Double(0.25),
+        decimal("1E+3"),
+        decimal("9999999999999999999999999999999999"),
+        decimal("Infinity"),
+        RawBson::String("a".into()),
+        RawBson::Document(rawdoc! {}),
+        RawBson::Document(rawdoc! { "a": 1 }),
+        RawBson::Document(rawdoc! { "a": 1, "b": 0 }),
+        RawBson::Document(rawdoc! { "a": 2.5 }),
+        RawBson::Document(rawdoc! { "b": 1 }),
+        RawBson::Document(rawdoc! { "a": "x" }),
+        RawBson::Document(rawdoc! { "a": { "b": 1 } }),
+        RawBson::Boolean(true),
+    ];
+    let document = |(number, value): (i32, RawBson)| {
+        let mut body = RawDocumentBuf::new();
+        body.append(bson::raw::cstr!("_id"), value.clone());
+        body.append(bson::raw::cstr!("n"), number);
+        body.append(bson::raw::cstr!("v"), value);
+        stored(body)
+    };
+    (0..).zip(values).map(document).collect()
+}
+
+#[test]
+fn pages_over_objects_and_decimals_come_in_order() {
+    in_every_placement(|subject| async move {
+        let acme = subject.home("Acme").await;
+        subject.fill(&acme, "documents", composed()).await;
+        subject.add_collection(&acme, "indexed").await;
+        subject.add_index(&acme, "indexed", &index("v", false)).await;
+        subject.fill(&acme, "indexed", composed()).await;
+        let up: Vec<i32> = (0..18).collect();
+        let down: Vec<i32> = (0..18).rev().collect();
+        for collection in ["documents", "indexed"] {
+            for (sort, expected) in [("", &up), ("-_id", &down), ("v", &up), ("-v", &down)] {
+                for limit in [1, 5] {
+                    let mut asked = query("{}", sort, limit);
+                    let mut met = Vec::new();
+                    loop {
+                        let found = subject.found(&acme, collection, &asked).await;
+                        met.extend(found.documents.iter().map(|found| found.body.get_i32("n").unwrap()));
+                        let Some(last) = found.documents.last().filter(|_| found.more) else { break };
+                        asked.after = Some(asked.sort.position(&last.body).unwrap());
+                    }
+                    assert_eq!(&met, expected, "{collection} {sort} {limit}");
                 }
             }
         }

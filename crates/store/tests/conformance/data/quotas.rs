@@ -2,6 +2,7 @@
 
 use super::{LONG, Revision, StoredDocument, code, filter, name, numbered, stored};
 use crate::engines::{in_every_placement, in_parallel};
+use crate::given;
 use bson::rawdoc;
 use tenantry_domain::error::ErrorCode;
 use tenantry_domain::organization::{Organization, Quota};
@@ -112,5 +113,27 @@ fn a_quota_that_comes_later_counts_what_is_there() {
         let outcomes = subject.insert_into(&limited, "documents", numbered(100, 5)).await;
         assert_eq!(outcomes.iter().filter(|outcome| outcome.is_empty()).count(), 2, "{outcomes:?}");
         assert_eq!(subject.store.collections.get_usage(&limited).await.unwrap().documents, 10);
+    });
+}
+
+#[test]
+fn a_quota_that_was_lifted_and_set_again_counts_what_came_meanwhile() {
+    in_every_placement(|subject| async move {
+        let set = async |organization: &Organization, quota| {
+            let next = Organization { quota, ..organization.successor(given::START) };
+            let written = subject.store.organizations.update_organization(&next).await.unwrap();
+            assert_eq!(written, Written::Done);
+            next
+        };
+        let limited = set(&subject.home("Acme").await, of_documents(10)).await;
+        subject.fill(&limited, "documents", numbered(0, 5)).await;
+        let free = set(&limited, Quota::default()).await;
+        subject.fill(&free, "documents", numbered(100, 20)).await;
+        let limited = set(&free, of_documents(10)).await;
+        assert_eq!(subject.insert_into(&limited, "documents", numbered(200, 1)).await, ["quota_exceeded"]);
+        // What fits into the count is counted once: another change of the record changes nothing about that.
+        let raised = set(&limited, of_documents(26)).await;
+        let outcomes = subject.insert_into(&raised, "documents", numbered(200, 2)).await;
+        assert_eq!(outcomes, ["", "quota_exceeded"]);
     });
 }
