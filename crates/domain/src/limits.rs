@@ -68,6 +68,8 @@ pub const FILTER_MAX_NODES: usize = 256;
 pub const FILTER_MAX_LEVELS: usize = 16;
 /// Values of one `$in`, `$nin` or `$all`.
 pub const FILTER_LIST_MAX_ITEMS: usize = 1000;
+/// Intervals of an index that a filter is narrowed to; of more there is one, from the first to the last.
+pub const FILTER_MAX_INTERVALS: usize = 10_000;
 /// Bytes of the pattern of a `$regex`.
 pub const REGEX_MAX_BYTES: usize = 512;
 /// Bytes a compiled pattern may take.

@@ -243,7 +243,7 @@ impl<'a> Once<'a> {
     fn is_first(&self, passed: &Passed<'_>) -> Attempt<bool> {
         let Some(index) = self.index else { return Ok(true) };
         let keys = Keys::of(index, passed.body).map_err(Error::internal)?.keys;
-        let is_within = |key: &&Vec<u8>| self.intervals.iter().any(|interval| interval.contains(key));
+        let is_within = |key: &&Vec<u8>| Interval::any_contains(self.intervals, key);
         Ok(keys.iter().find(is_within).is_some_and(|first| *first == passed.key))
     }
 }
