@@ -88,6 +88,11 @@ pub const INDEXES_MAX: u32 = 32;
 pub const INDEX_MAX_KEYS: usize = 8;
 /// Bytes of an index's name.
 pub const INDEX_NAME_MAX_BYTES: usize = 120;
+/// Bytes of the keys of one document's entries in one index: in a compound one each value of an array stands with the
+/// whole values of the other paths, so that they may be many times the document.
+pub const INDEX_ENTRIES_MAX_BYTES: usize = 16 << 20;
+/// Bytes of the keys that sorting a query holds at once, for a page and one document more.
+pub const SORT_MAX_BYTES: usize = 64 << 20;
 /// Bytes of documents after which a page of them ends: 200 of a mebibyte each would be too much for one answer.
 pub const PAGE_MAX_BYTES: usize = 4 << 20;
 /// Documents that are inserted at once.

@@ -337,7 +337,7 @@ const RULES: &[Rule] = &[
     rule(
         "delete_documents",
         Access::OwnMember,
-        &[E::InvalidInput, E::RoleInsufficient, E::CollectionNotFound],
+        &[E::InvalidInput, E::RoleInsufficient, E::CollectionNotFound, E::QueryTooSlow],
     ),
     rule("get_document", Access::OwnMember, &[E::InvalidHeader, E::CollectionNotFound, E::DocumentNotFound]),
     rule("replace_document", Access::OwnMember, &CHANGE_OF_DOCUMENT),
