@@ -66,12 +66,12 @@ impl Containers for Sqlite {
         }
     }
 
-    /// The file, as it is called in the data directory.
     /// Files are called by the organization's id.
     async fn is_foreign(&self, _placement: Placement, _namespace: &str) -> Result<bool> {
         Ok(false)
     }
 
+    /// The file, as it is called in the data directory.
     fn locate(&self, organization: &Organization) -> Location {
         Location {
             database: Directory::at(Path::new("")).container(organization.id).display().to_string(),
