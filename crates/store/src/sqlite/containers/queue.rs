@@ -149,7 +149,10 @@ mod tests {
         let done = Arc::new(Mutex::new(Vec::new()));
         for (number, company) in [Alone, Others, Others, Alone, Others].into_iter().enumerate() {
             let (place, done) = (queue.place().await.unwrap(), done.clone());
-            let work = move |_: &Connection| Ok(done.lock().unwrap().push(number));
+            let work = move |_: &Connection| {
+                done.lock().unwrap().push(number);
+                Ok(())
+            };
             drop(queue.push(place, company, work).unwrap());
         }
         queue.work_off();
