@@ -217,6 +217,15 @@ impl Error {
             .retry_after(Duration::from_secs(1))
     }
 
+    /// The same with the field at `from` where the request has it, at `to`.
+    #[must_use]
+    pub fn moved(mut self, from: &str, to: &str) -> Self {
+        for field in self.fields.iter_mut().filter(|field| field.pointer == from) {
+            to.clone_into(&mut field.pointer);
+        }
+        self
+    }
+
     /// Adds a sentence about this occurrence.
     #[must_use]
     pub fn detail(mut self, detail: impl Into<String>) -> Self {

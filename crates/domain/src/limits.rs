@@ -72,6 +72,8 @@ pub const FILTER_MAX_NODES: usize = 256;
 pub const FILTER_MAX_LEVELS: usize = 16;
 /// Values of one `$in`, `$nin` or `$all`.
 pub const FILTER_LIST_MAX_ITEMS: usize = 1000;
+/// Intervals of an index that a filter is narrowed to; of more there is one, from the first to the last.
+pub const FILTER_MAX_INTERVALS: usize = 10_000;
 /// Bytes of the pattern of a `$regex`.
 pub const REGEX_MAX_BYTES: usize = 512;
 /// Bytes a compiled pattern may take.
@@ -92,6 +94,11 @@ pub const SHARED_INDEXES_MAX: u32 = 8;
 pub const INDEX_MAX_KEYS: usize = 8;
 /// Bytes of an index's name.
 pub const INDEX_NAME_MAX_BYTES: usize = 120;
+/// Bytes of the keys of one document's entries in one index: in a compound one each value of an array stands with the
+/// whole values of the other paths, so that they may be many times the document.
+pub const INDEX_ENTRIES_MAX_BYTES: usize = 16 << 20;
+/// Bytes of the keys that sorting a query holds at once, for a page and one document more.
+pub const SORT_MAX_BYTES: usize = 64 << 20;
 /// Bytes of documents after which a page of them ends: 200 of a mebibyte each would be too much for one answer.
 pub const PAGE_MAX_BYTES: usize = 4 << 20;
 /// Documents that are inserted at once.

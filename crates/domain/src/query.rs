@@ -6,9 +6,14 @@
 pub mod plan;
 
 use crate::document::StoredDocument;
+use crate::error::{ErrorCode, Result};
 use crate::filter::Filter;
 use crate::sort::{Position, Sort};
 use std::time::Duration;
+
+/// Where a refusal of the store says that the order is: a request may have it elsewhere, and whoever knows the request
+/// says so.
+pub const SORT_AT: &str = "?sort";
 
 /// A query of one page.
 #[derive(Debug, Clone)]
@@ -54,4 +59,19 @@ pub struct Deleted {
     pub documents: u64,
     /// Whether there may be others that match.
     pub more: bool,
+}
+
+impl Deleted {
+    /// What it came to when its time was over. Each begins at the beginning, so if it found nothing, the next would find
+    /// nothing either.
+    ///
+    /// # Errors
+    /// `query_too_slow`.
+    pub fn in_time(documents: u64, more: bool) -> Result<Self> {
+        if documents == 0 && more {
+            Err(ErrorCode::QueryTooSlow.into())
+        } else {
+            Ok(Self { documents, more })
+        }
+    }
 }

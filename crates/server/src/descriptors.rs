@@ -2,8 +2,9 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Kept back for the engine's files, the listener and the log: two for each reader and container that is open.
-const RESERVED: u64 = 256;
+/// Kept back for the engine's files, the listener and the log. The embedded engine keeps 64 containers open, each with a
+/// writer (database, write-ahead log and its index) and up to four readers (database and log).
+const RESERVED: u64 = 64 * (3 + 4 * 2) + 128;
 
 /// How many of `wanted` connections there can be, once the limit of the process is raised as far as it goes.
 #[must_use]

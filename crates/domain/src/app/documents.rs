@@ -16,7 +16,7 @@ use crate::filter::Filter;
 use crate::idempotency::RequestKey;
 use crate::ids::{OperationId, random};
 use crate::limits::{OPERATION_WAIT, PAGE_MAX_BYTES};
-use crate::query::{Counted, Deleted, DocumentQuery};
+use crate::query::{Counted, Deleted, DocumentQuery, SORT_AT};
 use crate::store::Written;
 use aws_lc_rs::hmac;
 use bson::RawDocument;
@@ -231,7 +231,7 @@ impl App {
         collection: &CollectionName,
         request: PageRequest,
     ) -> Result<DocumentPage> {
-        let key = self.cursor_key();
+        let (key, sort_at) = (self.cursor_key(), request.sort_at);
         let scope = request.scope(tenant.organization().id, collection)?;
         let query = DocumentQuery {
             after: request.position(&key, &scope)?,
@@ -241,7 +241,8 @@ impl App {
             max_bytes: PAGE_MAX_BYTES,
             time: self.policy.query_time,
         };
-        let found = self.store.documents.find_documents(tenant.organization(), collection, &query).await?;
+        let found = self.store.documents.find_documents(tenant.organization(), collection, &query).await;
+        let found = found.map_err(|error| error.moved(SORT_AT, sort_at))?;
         let last = found.documents.last().filter(|_| found.more);
         let next_cursor = match last {
             Some(last) => {
@@ -270,7 +271,7 @@ impl App {
     /// Removes the documents that match: all, or as many as it finds in the time a query may take.
     ///
     /// # Errors
-    /// `collection_not_found`.
+    /// `collection_not_found`; `query_too_slow` if it found none in that time, so that asking again would not help.
     pub async fn delete_documents(
         &self,
         tenant: &Tenant<Write>,

@@ -86,7 +86,23 @@ impl Rank {
 /// Compares any two values.
 #[must_use]
 pub fn compare(a: RawBsonRef<'_>, b: RawBsonRef<'_>) -> Ordering {
+    if is_same(a, b) {
+        return Ordering::Equal;
+    }
     Rank::of(a).cmp(&Rank::of(b)).then_with(|| compare_within_rank(a, b))
+}
+
+/// Whether these are one and the same place in a document. All entries that an array makes in a compound index share
+/// the values of the other paths: compared over and over, one long value among them would take minutes.
+fn is_same(a: RawBsonRef<'_>, b: RawBsonRef<'_>) -> bool {
+    use RawBsonRef as R;
+    match (a, b) {
+        (R::String(a), R::String(b)) => std::ptr::eq(a, b),
+        (R::Document(a), R::Document(b)) => std::ptr::eq(a.as_bytes(), b.as_bytes()),
+        (R::Array(a), R::Array(b)) => std::ptr::eq(a.as_bytes(), b.as_bytes()),
+        (R::Binary(a), R::Binary(b)) => a.subtype == b.subtype && std::ptr::eq(a.bytes, b.bytes),
+        _ => false,
+    }
 }
 
 fn compare_within_rank(a: RawBsonRef<'_>, b: RawBsonRef<'_>) -> Ordering {

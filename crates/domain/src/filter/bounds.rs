@@ -8,6 +8,7 @@ use super::{Clause, Comparison, ElementMatch, Filter, Predicate};
 use crate::document::key;
 use crate::document::order::{Direction, Rank};
 use crate::document::{is_nan, items};
+use crate::limits::FILTER_MAX_INTERVALS;
 use bson::RawBsonRef;
 use bson::raw::RawBson;
 use std::cmp::Ordering;
@@ -59,7 +60,28 @@ impl Interval {
     /// Whether `key` begins with one of its keys.
     #[must_use]
     pub fn contains(&self, key: &[u8]) -> bool {
-        *key >= *self.low && *key < *self.end()
+        *key >= *self.low && self.ends_after(key)
+    }
+
+    /// Whether one of `intervals`, which are in order and do not overlap, contains `key`.
+    #[must_use]
+    pub fn any_contains(intervals: &[Self], key: &[u8]) -> bool {
+        let place = intervals.partition_point(|interval| !interval.ends_after(key));
+        intervals.get(place).is_some_and(|interval| interval.contains(key))
+    }
+
+    /// Whether `key` is below [`Self::end`], which need not be made for that.
+    fn ends_after(&self, key: &[u8]) -> bool {
+        *key < *self.high || key.starts_with(&self.high)
+    }
+
+    /// The order of their ends.
+    fn by_end(&self, other: &Self) -> Ordering {
+        let common = self.high.len().min(other.high.len());
+        let ((a, rest_of_a), (b, rest_of_b)) = (self.high.split_at(common), other.high.split_at(common));
+        // What begins with the shorter one goes on to 255, and 255, and so on.
+        let is_last = |rest: &[u8]| rest.iter().all(|byte| *byte == 0xff);
+        a.cmp(b).then_with(|| is_last(rest_of_a).cmp(&is_last(rest_of_b)))
     }
 
     /// All keys.
@@ -208,37 +230,44 @@ fn range(comparison: Comparison, operand: RawBsonRef<'_>) -> Option<Interval> {
     }
 }
 
-fn by_end(a: &Interval, b: &Interval) -> Ordering {
-    a.end().cmp(&b.end())
-}
-
+/// All that is in one of `intervals`, which come in any order.
 fn union(mut intervals: Set) -> Set {
     intervals.sort_by(|a, b| a.low.cmp(&b.low));
     let mut merged = Set::with_capacity(intervals.len());
     for next in intervals {
         match merged.last_mut() {
-            Some(last) if next.low < last.end() => {
-                if by_end(&next, last).is_gt() {
+            Some(last) if last.ends_after(&next.low) => {
+                if next.by_end(last).is_gt() {
                     last.high = next.high;
                 }
             }
             _ => merged.push(next),
         }
     }
-    merged
+    widened(merged)
 }
 
-fn intersection(a: &[Interval], b: &[Interval]) -> Set {
+/// What is in both; of each the intervals are in order and do not overlap, so one pass through both finds it.
+fn intersection(mut a: &[Interval], mut b: &[Interval]) -> Set {
     let mut common = Set::new();
-    for x in a {
-        for y in b {
-            let low = x.low.clone().max(y.low.clone());
-            let high = if by_end(x, y).is_lt() { &x.high } else { &y.high };
-            let both = Interval { low, high: high.clone() };
-            if both.low < both.end() {
-                common.push(both);
-            }
+    while let ([x, rest_of_a @ ..], [y, rest_of_b @ ..]) = (a, b) {
+        let low = (&x.low).max(&y.low);
+        let first = if x.by_end(y).is_lt() { x } else { y };
+        if first.ends_after(low) {
+            common.push(Interval { low: low.clone(), high: first.high.clone() });
         }
+        // Nothing that comes later meets the one that ends first.
+        if std::ptr::eq(first, x) { a = rest_of_a } else { b = rest_of_b }
     }
-    union(common)
+    widened(common)
+}
+
+/// The same, or where that is too many one that has them all; they are in order and do not overlap.
+fn widened(intervals: Set) -> Set {
+    match intervals.as_slice() {
+        [first, .., last] if intervals.len() > FILTER_MAX_INTERVALS => {
+            vec![Interval { low: first.low.clone(), high: last.high.clone() }]
+        }
+        _ => intervals,
+    }
 }

@@ -28,10 +28,7 @@ fn holds_at(predicate: &Predicate, path: &Path, document: &RawDocument) -> bool 
         Predicate::NotIn(operands) => !any(Leaf::Items, &|value| is_one_of(value, operands)),
         Predicate::Exists(false) => !any(Leaf::Items, &|value| value.is_some()),
         Predicate::Not(predicates) => !predicates.iter().all(|each| holds_at(each, path, document)),
-        Predicate::All(operands) => {
-            let is_there = |operand| any(Leaf::Items, &|value| is_equal(value, operand));
-            !operands.is_empty() && operands.iter().all(is_there)
-        }
+        Predicate::All(operands) => has_all(document, path, operands),
         Predicate::AllMatch(matches) => {
             matches.iter().all(|each| any(Leaf::Whole, &|value| has_element(value, each)))
         }
@@ -82,12 +79,32 @@ fn is_equal(value: Option<RawBsonRef<'_>>, operand: &RawBson) -> bool {
 
 /// Whether `value` is among `operands`, which are in order.
 fn is_one_of(value: Option<RawBsonRef<'_>>, operands: &[RawBson]) -> bool {
+    place_among(value, operands).is_some()
+}
+
+/// Whether `path` reaches each of `operands`, which are in order. There may be many of both: it goes through the values
+/// once.
+fn has_all(document: &RawDocument, path: &Path, operands: &[RawBson]) -> bool {
+    let (mut is_there, mut missing) = (vec![false; operands.len()], operands.len());
+    let reaches_all = visit(document, path.parts(), Leaf::Items, &mut |value| {
+        if let Some(place) = place_among(value, operands)
+            && !std::mem::replace(&mut is_there[place], true)
+        {
+            missing -= 1;
+        }
+        missing == 0
+    });
+    reaches_all && !operands.is_empty()
+}
+
+/// Which of `operands`, which are in order, `value` equals.
+fn place_among(value: Option<RawBsonRef<'_>>, operands: &[RawBson]) -> Option<usize> {
     let value = match value {
         // No operand is undefined; what is missing equals null.
         None | Some(RawBsonRef::Undefined) => RawBsonRef::Null,
         Some(value) => value,
     };
-    operands.binary_search_by(|operand| compare(operand.as_raw_bson_ref(), value)).is_ok()
+    operands.binary_search_by(|operand| compare(operand.as_raw_bson_ref(), value)).ok()
 }
 
 /// Whether `value` compares with `operand` so. Values of different types do not compare, but for `null`, which

@@ -4,7 +4,7 @@
 use super::Filter;
 use crate::document::NewDocument;
 use crate::error::ErrorCode;
-use crate::limits::{FILTER_LIST_MAX_ITEMS, FILTER_MAX_LEVELS, FILTER_MAX_NODES};
+use crate::limits::{FILTER_LIST_MAX_ITEMS, FILTER_MAX_INTERVALS, FILTER_MAX_LEVELS, FILTER_MAX_NODES};
 use bson::{Bson, RawDocumentBuf};
 
 fn document(json: &str) -> RawDocumentBuf {
@@ -364,4 +364,59 @@ fn bounds_are_intersected_only_where_documents_have_one_entry() {
         assert_eq!(count(json, path, Entries::One), one, "{json}");
         assert_eq!(count(json, path, Entries::Many), many, "{json}");
     }
+}
+
+/// `$or` of so many `$in`, with all multiples of `step` from it on.
+fn multiples(step: usize, lists: usize) -> serde_json::Value {
+    let list = |number: usize| -> Vec<usize> {
+        let first = number * FILTER_LIST_MAX_ITEMS + 1;
+        (first..first + FILTER_LIST_MAX_ITEMS).map(|each| each * step).collect()
+    };
+    let all: Vec<_> =
+        (0..lists).map(|number| serde_json::json!({ "_id": { "$in": list(number) } })).collect();
+    serde_json::json!({ "$or": all })
+}
+
+#[test]
+fn bounds_of_very_many_values_take_little_time_and_are_few() {
+    use super::{Entries, Interval};
+    use crate::document::{ID_FIELD, Path, key, order::Direction};
+    let id = Path::parse(ID_FIELD).unwrap();
+    let both = |a: usize, b: usize| {
+        filter(&serde_json::json!({ "$and": [multiples(2, a), multiples(3, b)] }).to_string())
+    };
+    let bounds = |filter: &Filter| {
+        let start = std::time::Instant::now();
+        let bounds = filter.bounds(&id, Entries::One).unwrap();
+        // One by one, and each with each, it would be minutes.
+        assert!(start.elapsed().as_secs() < 5, "{:?}", start.elapsed());
+        bounds
+    };
+    // The multiples of 6 up to 12,000: each is a point, found among the others.
+    let few = bounds(&both(6, 4));
+    assert_eq!(few.len(), 2000);
+    assert!(few.is_sorted_by(|a, b| a.end() <= b.low));
+    for number in 1..=12_006_i32 {
+        let key = key::encode(&[(bson::RawBsonRef::Int32(number), Direction::Ascending)]);
+        assert_eq!(Interval::any_contains(&few, &key), number % 6 == 0 && number <= 12_000, "{number}");
+    }
+    // Too many: one that has them all.
+    let wide = bounds(&both(41, 42));
+    assert!(wide.len() <= FILTER_MAX_INTERVALS);
+    for number in [6_i32, 600, 81_996] {
+        let key = key::encode(&[(bson::RawBsonRef::Int32(number), Direction::Ascending)]);
+        assert!(Interval::any_contains(&wide, &key), "{number}");
+    }
+}
+
+#[test]
+fn all_of_many_values_is_asked_in_one_pass() {
+    let numbers: Vec<usize> = (0..50_000).collect();
+    let array = document(&serde_json::json!({ "a": numbers }).to_string());
+    let all = |list: Vec<usize>| filter(&serde_json::json!({ "a": { "$all": list } }).to_string());
+    let start = std::time::Instant::now();
+    assert!(all((49_000..50_000).collect()).matches(&array));
+    assert!(!all((49_001..=50_000).collect()).matches(&array));
+    // With a pass for each, it would be a hundred million comparisons.
+    assert!(start.elapsed().as_secs() < 10, "{:?}", start.elapsed());
 }

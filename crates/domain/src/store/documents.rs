@@ -53,7 +53,7 @@ pub trait Documents: Send + Sync {
         expected: Option<Revision>,
     ) -> Result<Written>;
 
-    /// A page of documents. `query_too_slow`; `invalid_input` at `?sort` for documents that cannot be sorted so.
+    /// A page of documents. `query_too_slow`; `invalid_input` at [`crate::query::SORT_AT`] for documents that cannot be sorted so.
     async fn find_documents(
         &self,
         organization: &Organization,
@@ -71,7 +71,7 @@ pub trait Documents: Send + Sync {
     ) -> Result<Counted>;
 
     /// Removes documents that match, also at the moment they are removed: all, or as many as it finds in about
-    /// `time`.
+    /// `time`. `query_too_slow` if it found none in that time and has not looked everywhere.
     async fn delete_matching(
         &self,
         organization: &Organization,

@@ -348,7 +348,7 @@ const RULES: &[Rule] = &[
     rule(
         "delete_documents",
         Access::OwnMember,
-        &[E::InvalidInput, E::RoleInsufficient, E::CollectionNotFound],
+        &[E::InvalidInput, E::RoleInsufficient, E::CollectionNotFound, E::QueryTooSlow],
     ),
     rule(
         "get_document",

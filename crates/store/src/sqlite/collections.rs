@@ -73,7 +73,7 @@ impl Collections for Sqlite {
     ) -> Result<Inserted> {
         let (name, index) = (name.clone(), index.clone());
         let container = self.container(organization).await?;
-        container.write(move |scope| indexes::insert(scope, &name, &index)).await
+        container.write_alone(move |scope| indexes::insert(scope, &name, &index)).await
     }
 
     async fn delete_index(

@@ -4,6 +4,7 @@
 //! and only then given its name, never over another file. So whatever has the name is complete. What a
 //! newcomer gets wrong: a container that should be there and is not is `store_unavailable`, never "empty".
 
+mod guards;
 pub(super) mod open;
 mod pool;
 mod queue;
@@ -14,13 +15,14 @@ use super::Sqlite;
 use super::directory::{Directory, private_file, sync_directory};
 use super::failure::Attempt;
 use async_trait::async_trait;
+use guards::Guards;
 use open::Container;
 use pool::Pool;
 use rusqlite::{Connection, OpenFlags};
 use std::fs::{self, DirEntry};
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use template::Template;
 use tenantry_domain::ids::OrganizationId;
@@ -28,8 +30,6 @@ use tenantry_domain::organization::{ContainerId, Location, Organization, Placeme
 use tenantry_domain::store::{Containers, NewContainer};
 use tenantry_domain::{Error, Result};
 
-/// Locks over all containers; one that is used keeps few others waiting.
-const GUARDS: usize = 64;
 /// How long an open waits for a lock that another program holds on a container.
 const BUSY: Duration = Duration::from_secs(5);
 
@@ -46,11 +46,7 @@ pub struct Tidied {
 pub(super) struct Files {
     directory: Directory,
     template: Template,
-    /// Who looks into a container shares its lock; who makes or removes files has it alone. So no file is
-    /// removed while it is open, and whoever has the lock knows that nobody is making that container.
-    guards: [RwLock<()>; GUARDS],
-    /// Who opens a container to keep it open holds its lock, so that many who ask for it at once open it once.
-    opening: [Mutex<()>; GUARDS],
+    guards: Guards,
     pool: Pool,
 }
 
@@ -66,12 +62,12 @@ impl Containers for Sqlite {
         }
     }
 
-    /// The file, as it is called in the data directory.
     /// Files are called by the organization's id.
     async fn is_foreign(&self, _placement: Placement, _namespace: &str) -> Result<bool> {
         Ok(false)
     }
 
+    /// The file, as it is called in the data directory.
     fn locate(&self, organization: &Organization) -> Location {
         Location {
             database: Directory::at(Path::new("")).container(organization.id).display().to_string(),
@@ -82,7 +78,8 @@ impl Containers for Sqlite {
     /// The id in the file's name tells it from all others.
     async fn create_container(&self, container: &NewContainer) -> Result<Option<ContainerId>> {
         let container = container.clone();
-        self.on_files(move |files| files.create(&container)).await.map(|()| None)
+        let id = container.organization_id;
+        self.on_container(id, move |files| files.create(&container)).await.map(|()| None)
     }
 
     /// Nothing moves: the file is named by the id, which no rename changes, and the visible name is in the
@@ -97,12 +94,12 @@ impl Containers for Sqlite {
 
     async fn count_documents(&self, organization: &Organization) -> Result<u64> {
         let id = organization.id;
-        self.on_files(move |files| files.count(id)).await
+        self.on_container(id, move |files| files.count(id)).await
     }
 
     async fn drop_container(&self, organization: &Organization) -> Result<()> {
         let id = organization.id;
-        self.on_files(move |files| files.remove(id)).await
+        self.on_container(id, move |files| files.remove(id)).await
     }
 }
 
@@ -118,16 +115,29 @@ impl Sqlite {
             .map_err(|_| Error::unavailable("the runtime is shutting down"))?
     }
 
+    /// The same with the container of that organization, under its guard.
+    async fn on_container<T: Send + 'static>(
+        &self,
+        id: OrganizationId,
+        work: impl FnOnce(&Files) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let guard = self.files.guards.of(id).await;
+        self.on_files(move |files| {
+            let _guard = guard;
+            work(files)
+        })
+        .await
+    }
+
     /// The container of that organization, open.
     pub(super) async fn container(&self, organization: &Organization) -> Result<Arc<Container>> {
         let id = organization.id;
         if let Some(container) = self.files.pool.get(id) {
             return Ok(container);
         }
-        let container = self.on_files(move |files| files.open_container(id)).await?;
+        let container = self.on_container(id, move |files| files.open_container(id)).await?;
         if self.files.pool.is_too_full() {
-            let files = self.files.clone();
-            drop(tokio::task::spawn_blocking(move || files.close_surplus()));
+            tokio::spawn(close_surplus(self.files.clone()));
         }
         if self.files.pool.start_sweeping() {
             tokio::spawn(sweep(Arc::downgrade(&self.files)));
@@ -149,12 +159,12 @@ impl Sqlite {
 
     async fn tidy_file(&self, file: Listed, tidied: &mut Tidied) -> Result<()> {
         if file.is_unfinished {
-            if self.on_files(move |files| files.remove_unfinished(&file)).await? {
+            if self.on_container(file.id, move |files| files.remove_unfinished(&file)).await? {
                 tidied.removed += 1;
             }
         } else if !self.knows(file.id).await? {
             let id = file.id;
-            if self.on_files(move |files| files.quarantine(&file)).await? {
+            if self.on_container(id, move |files| files.quarantine(&file)).await? {
                 tracing::warn!(organization = %id, "set aside a file that no organization refers to");
                 tidied.quarantined += 1;
             }
@@ -168,40 +178,36 @@ async fn sweep(files: Weak<Files>) {
     loop {
         tokio::time::sleep(pool::IDLE / 2).await;
         let Some(files) = files.upgrade() else { return };
-        let swept = tokio::task::spawn_blocking(move || {
-            files.close_surplus();
-            files.pool.stop_sweeping()
-        });
-        if swept.await.unwrap_or(true) {
+        close_surplus(files.clone()).await;
+        if files.pool.stop_sweeping() {
             return;
         }
     }
 }
 
-/// Which of the locks is that organization's.
-fn place_of(id: OrganizationId) -> usize {
-    usize::from(id.as_bytes()[11]) % GUARDS
+/// Closes the containers that nobody uses, but for those that were used lately.
+async fn close_surplus(files: Arc<Files>) {
+    for id in files.pool.surplus() {
+        let (guard, files) = (files.guards.of(id).await, files.clone());
+        let closing = tokio::task::spawn_blocking(move || {
+            let _guard = guard;
+            if let Some(container) = files.pool.remove_unused(id) {
+                container.close();
+            }
+        });
+        if let Err(error) = closing.await {
+            tracing::error!(%error, "a container could not be closed");
+        }
+    }
 }
 
 impl Files {
     pub(super) fn open(directory: Directory) -> Attempt<Self> {
-        Ok(Self {
-            directory,
-            template: Template::new()?,
-            guards: std::array::from_fn(|_| RwLock::new(())),
-            opening: std::array::from_fn(|_| Mutex::new(())),
-            pool: Pool::default(),
-        })
-    }
-
-    fn guard(&self, id: OrganizationId) -> &RwLock<()> {
-        &self.guards[place_of(id)]
+        Ok(Self { directory, template: Template::new()?, guards: Guards::default(), pool: Pool::default() })
     }
 
     /// Opens the container, or finds it open.
     fn open_container(&self, id: OrganizationId) -> Result<Arc<Container>> {
-        let _guard = self.shared(id);
-        let _opening = self.opening[place_of(id)].lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(container) = self.pool.get(id) {
             return Ok(container);
         }
@@ -219,17 +225,7 @@ impl Files {
         Ok(container)
     }
 
-    /// Closes the containers that nobody uses, but for those that were used lately.
-    fn close_surplus(&self) {
-        for id in self.pool.surplus() {
-            let _guard = self.shared(id);
-            if let Some(container) = self.pool.remove_unused(id) {
-                container.close();
-            }
-        }
-    }
-
-    /// Makes sure that nobody has the container open. Who calls it has the guard alone.
+    /// Makes sure that nobody has the container open.
     fn evict(&self, id: OrganizationId) {
         if let Some(container) = self.pool.remove(id) {
             container.close();
@@ -243,18 +239,9 @@ impl Files {
         }
     }
 
-    fn shared(&self, id: OrganizationId) -> RwLockReadGuard<'_, ()> {
-        self.guard(id).read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn alone(&self, id: OrganizationId) -> RwLockWriteGuard<'_, ()> {
-        self.guard(id).write().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn create(&self, container: &NewContainer) -> Result<()> {
         let id = container.organization_id;
         let file = self.directory.container(id);
-        let _guard = self.alone(id);
         if file.try_exists().map_err(|e| failed("look for", id, &e))? {
             self.check_identity(id)?;
         } else {
@@ -285,7 +272,6 @@ impl Files {
     }
 
     fn count(&self, id: OrganizationId) -> Result<u64> {
-        let _guard = self.shared(id);
         let documents = self.with(id, template::count)?;
         let documents = documents.and_then(|documents| u64::try_from(documents).ok());
         documents.ok_or_else(|| Error::unavailable(format!("the container of {id} has lost its count")))
@@ -310,7 +296,6 @@ impl Files {
     /// Removes every file of that container: the database, its log, and what was never finished.
     fn remove(&self, id: OrganizationId) -> Result<()> {
         let shard = self.directory.shard_of(id);
-        let _guard = self.alone(id);
         self.evict(id);
         let files = list(&self.directory, &shard)?;
         for file in files.iter().filter(|file| file.id == id) {
@@ -324,13 +309,11 @@ impl Files {
     }
 
     fn remove_unfinished(&self, file: &Listed) -> Result<bool> {
-        let _guard = self.alone(file.id);
         remove_if_there(&file.entry.path()).map_err(|e| failed("tidy", file.id, &e))
     }
 
     fn quarantine(&self, file: &Listed) -> Result<bool> {
         let target = self.directory.quarantine().join(file.entry.file_name());
-        let _guard = self.alone(file.id);
         self.evict(file.id);
         match name_once(&file.entry.path(), &target) {
             Ok(()) => Ok(true),

@@ -115,7 +115,7 @@ impl Documents for Sqlite {
             }
             next = found.next;
             if next.is_none() || deadline.is_over() {
-                return Ok(Deleted { documents, more: next.is_some() });
+                return Deleted::in_time(documents, next.is_some());
             }
         }
     }

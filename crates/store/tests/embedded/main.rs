@@ -1,6 +1,8 @@
 //! What the embedded engine does beside its ports: its directory, its files, and faults of the disk.
 
 #[cfg(test)]
+mod bounds;
+#[cfg(test)]
 mod containers;
 #[cfg(test)]
 mod data;

@@ -35,6 +35,8 @@ pub struct PageRequest {
     pub cursor: Option<String>,
     /// Where the request has the cursor, for the refusal of a bad one: a pointer, or `?cursor`.
     pub cursor_at: &'static str,
+    /// Where it has the order, for the refusal of documents that cannot be sorted so.
+    pub sort_at: &'static str,
 }
 
 impl PageRequest {

@@ -23,6 +23,7 @@ use tenantry_domain::collection::CollectionName;
 use tenantry_domain::filter::Filter;
 use tenantry_domain::page::PageLimit;
 use tenantry_domain::projection::Projection;
+use tenantry_domain::query::SORT_AT;
 use tenantry_domain::sort::Sort;
 use utoipa::ToSchema;
 
@@ -73,7 +74,8 @@ pub async fn list_documents(
     QueryFields(mut fields): QueryFields,
 ) -> Result<Response, Refusal> {
     let filter = fields.optional("filter", |text| Ok::<_, String>(text.to_owned()));
-    let query = Query::read(fields, filter.as_deref(), ("?filter", "?cursor"))?;
+    let query =
+        Query::read(fields, filter.as_deref(), &At { filter: "?filter", cursor: "?cursor", sort: SORT_AT })?;
     query.answer(&http, &tenant, &collection).await
 }
 
@@ -116,7 +118,8 @@ pub async fn query_documents(
     body: DocumentBody,
 ) -> Result<Response, Refusal> {
     let (fields, filter) = Fields::of_json_with(&body.0, "filter")?;
-    let query = Query::read(fields, filter.as_deref(), ("/filter", "/cursor"))?;
+    let query =
+        Query::read(fields, filter.as_deref(), &At { filter: "/filter", cursor: "/cursor", sort: "/sort" })?;
     query.answer(&http, &tenant, &collection).await
 }
 
@@ -144,6 +147,13 @@ pub async fn count_documents(
     Ok(with_scan(&http, answer, counted.scanned))
 }
 
+/// Where a request has what only a look at the data may refuse.
+struct At {
+    filter: &'static str,
+    cursor: &'static str,
+    sort: &'static str,
+}
+
 /// A query, and how its answer looks.
 struct Query {
     page: PageRequest,
@@ -152,16 +162,17 @@ struct Query {
 }
 
 impl Query {
-    /// Reads what `fields` has beside the filter; `at` is where the request has the filter, and the cursor.
-    fn read(mut fields: Fields, filter: Option<&str>, at: (&str, &'static str)) -> Result<Self> {
-        let filter = filter.and_then(|text| fields.take(Filter::parse(text, at.0)));
+    /// Reads what `fields` has beside the filter.
+    fn read(mut fields: Fields, filter: Option<&str>, at: &At) -> Result<Self> {
+        let filter = filter.and_then(|text| fields.take(Filter::parse(text, at.filter)));
         let query = Self {
             page: PageRequest {
                 filter: filter.unwrap_or_default(),
                 sort: fields.optional("sort", Sort::parse).unwrap_or_default(),
                 limit: fields.numeric("limit", PageLimit::parse).unwrap_or_default(),
                 cursor: fields.optional("cursor", |text| Ok::<_, String>(text.to_owned())),
-                cursor_at: at.1,
+                cursor_at: at.cursor,
+                sort_at: at.sort,
             },
             projection: fields.optional("fields", Projection::parse).unwrap_or_default(),
             with_revisions: fields.flag("revisions").unwrap_or(false),

@@ -31,7 +31,7 @@ impl MongoDb {
         loop {
             let left = time.saturating_sub(began.elapsed());
             if left.is_zero() {
-                return Ok(Deleted { documents, more: true });
+                return Ok(Deleted::in_time(documents, true)?);
             }
             match self.delete_round(at, &filter, left).await {
                 Ok(round) => {
@@ -43,7 +43,7 @@ impl MongoDb {
                 Err(failure) => {
                     let error = Error::from(failure);
                     if error.code() == ErrorCode::QueryTooSlow {
-                        return Ok(Deleted { documents, more: true });
+                        return Ok(Deleted::in_time(documents, true)?);
                     }
                     return Err(error.into());
                 }

@@ -3,7 +3,7 @@
 use super::removal;
 use crate::sqlite::containers::open::Scope;
 use crate::sqlite::documents::used;
-use crate::sqlite::failure::Attempt;
+use crate::sqlite::failure::{Attempt, Failure};
 use crate::sqlite::statement::statements;
 use rusqlite::{Connection, Row, params};
 use tenantry_domain::collection::CollectionName;
@@ -93,11 +93,7 @@ pub(super) fn insert(scope: Scope<'_>, name: &CollectionName, quota: Quota) -> A
 /// Removes a collection; none if it was not there, else whether something of it is left for later.
 pub(super) fn delete(scope: Scope<'_>, name: &CollectionName) -> Attempt<Option<bool>> {
     let number = match scope.collection(name) {
-        Err(crate::sqlite::failure::Failure::Refused(error))
-            if error.code() == ErrorCode::CollectionNotFound =>
-        {
-            return Ok(None);
-        }
+        Err(Failure::Refused(error)) if error.code() == ErrorCode::CollectionNotFound => return Ok(None),
         found => found?.number,
     };
     let Some(number) = number else { return Ok(None) };

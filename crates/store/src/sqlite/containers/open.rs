@@ -1,6 +1,6 @@
 //! A container that is open: one connection that writes, a few that read, and what is remembered of its catalog.
 
-use super::queue::{self, Queue};
+use super::queue::{self, Company, Queue};
 use super::readers::Readers;
 use super::template;
 use crate::sqlite::collections::catalog::Catalog;
@@ -55,10 +55,26 @@ impl Container {
         self: &Arc<Self>,
         work: impl FnOnce(Scope<'_>) -> Attempt<T> + Send + 'static,
     ) -> Result<T> {
+        self.write_in(Company::Others, work).await
+    }
+
+    /// The same in a transaction of its own, for what takes long.
+    pub(in crate::sqlite) async fn write_alone<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(Scope<'_>) -> Attempt<T> + Send + 'static,
+    ) -> Result<T> {
+        self.write_in(Company::Alone, work).await
+    }
+
+    async fn write_in<T: Send + 'static>(
+        self: &Arc<Self>,
+        company: Company,
+        work: impl FnOnce(Scope<'_>) -> Attempt<T> + Send + 'static,
+    ) -> Result<T> {
         let place = self.queue.place().await?;
         let container = self.clone();
         let work = move |connection: &Connection| work(Scope { connection, catalog: &container.catalog });
-        let (answer, is_unattended) = self.queue.push(place, work)?;
+        let (answer, is_unattended) = self.queue.push(place, company, work)?;
         if is_unattended {
             let container = self.clone();
             // Detached: those who wait are answered one by one.

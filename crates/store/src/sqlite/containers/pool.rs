@@ -1,8 +1,8 @@
 //! The containers that are open.
 //!
 //! Opening one takes some hundred microseconds, so it stays open while it is used, and for a while after. What a
-//! newcomer gets wrong: one is taken from here and closed only under its guard ([`super::Files`]); so whoever has the
-//! guard alone knows that nobody is still closing the file.
+//! newcomer gets wrong: one is taken from here and closed only under its guard ([`super::guards`]); so whoever has the
+//! guard knows that nobody is still closing the file.
 
 use super::open::Container;
 use std::collections::HashMap;

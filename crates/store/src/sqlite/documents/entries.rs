@@ -10,6 +10,7 @@ use bson::RawDocument;
 use rusqlite::{Connection, params};
 use tenantry_domain::document::{index_entries, key, meets_array};
 use tenantry_domain::index::Index;
+use tenantry_domain::limits::INDEX_ENTRIES_MAX_BYTES;
 use tenantry_domain::{Error, ErrorCode, Result};
 
 statements! {
@@ -37,10 +38,18 @@ impl Keys {
         let entries = index_entries(body, &paths)?;
         let is_multikey = entries.len() > 1 || meets_array(body, &paths);
         let mut keys: Vec<Vec<u8>> = Vec::with_capacity(entries.len());
+        let mut total = 0;
         for entry in &entries {
             let mut bytes = Vec::with_capacity(entry.len() * 16);
             for (value, sort) in entry.iter().zip(&index.keys) {
                 key::append(*value, sort.direction, &mut bytes);
+            }
+            total += bytes.len();
+            if total > INDEX_ENTRIES_MAX_BYTES {
+                return Err(format!(
+                    "The entries of one document may have at most {} MiB.",
+                    INDEX_ENTRIES_MAX_BYTES >> 20
+                ));
             }
             keys.push(bytes);
         }

@@ -18,8 +18,9 @@ use tenantry_domain::collection::CollectionName;
 use tenantry_domain::document::{DocumentId, StoredDocument};
 use tenantry_domain::filter::{Filter, Interval};
 use tenantry_domain::index::Index;
+use tenantry_domain::limits::SORT_MAX_BYTES;
 use tenantry_domain::query::plan::{Access, Candidate, Order, Place, Plan, Walk, plan};
-use tenantry_domain::query::{Counted, DocumentQuery, Found};
+use tenantry_domain::query::{Counted, DocumentQuery, Found, SORT_AT};
 use tenantry_domain::sort::Sort;
 use tenantry_domain::{Error, ErrorCode};
 
@@ -119,12 +120,12 @@ impl Source<'_> {
     fn sorted(&self, intervals: &[Interval], page: &mut Page) -> Attempt<()> {
         let DocumentQuery { filter, sort, .. } = self.query;
         let after = self.query.after.as_ref().map(|position| sort.key_at(position));
-        let mut first = First { most: page.limit + 1, numbers: BTreeMap::new() };
+        let mut first = First::new(page.limit + 1);
         self.walker(Walk::Up).walk(intervals, None, &mut |passed| {
             if filter.matches(passed.body) {
                 let key = sort_key(sort, passed.body)?;
                 if after.as_ref().is_none_or(|after| key > *after) {
-                    first.add(key, passed.number);
+                    first.add(key, passed.number)?;
                 }
             }
             Ok(ControlFlow::Continue(()))
@@ -143,27 +144,48 @@ impl Source<'_> {
 }
 
 fn sort_key(sort: &Sort, body: &RawDocument) -> Result<Vec<u8>, Error> {
-    sort.key(body).map_err(|sentence| Error::invalid_field("?sort", sentence))
+    sort.key(body).map_err(|sentence| Error::invalid_field(SORT_AT, sentence))
 }
 
 /// The first documents of a sort order.
 struct First {
     most: usize,
+    /// Of the sort keys that are kept.
+    bytes: usize,
     /// By their sort keys, which the `_id` ends: one that comes twice is there once.
     numbers: BTreeMap<Vec<u8>, i64>,
 }
 
 impl First {
-    fn add(&mut self, key: Vec<u8>, number: i64) {
+    const fn new(most: usize) -> Self {
+        Self { most, bytes: 0, numbers: BTreeMap::new() }
+    }
+
+    fn add(&mut self, key: Vec<u8>, number: i64) -> Result<(), Error> {
         if self.numbers.len() == self.most
             && self.numbers.last_key_value().is_some_and(|(last, _)| key > *last)
         {
-            return;
+            return Ok(());
         }
-        self.numbers.insert(key, number);
-        if self.numbers.len() > self.most {
-            self.numbers.pop_last();
+        let bytes = key.len();
+        if self.numbers.insert(key, number).is_none() {
+            self.bytes += bytes;
         }
+        if self.numbers.len() > self.most
+            && let Some((last, _)) = self.numbers.pop_last()
+        {
+            self.bytes -= last.len();
+        }
+        if self.bytes <= SORT_MAX_BYTES {
+            return Ok(());
+        }
+        Err(Error::invalid_field(
+            SORT_AT,
+            format!(
+                "The values to sort a page by come to more than {} MiB: ask for fewer documents, or make an index for it.",
+                SORT_MAX_BYTES >> 20
+            ),
+        ))
     }
 }
 
@@ -243,7 +265,7 @@ impl<'a> Once<'a> {
     fn is_first(&self, passed: &Passed<'_>) -> Attempt<bool> {
         let Some(index) = self.index else { return Ok(true) };
         let keys = Keys::of(index, passed.body).map_err(Error::internal)?.keys;
-        let is_within = |key: &&Vec<u8>| self.intervals.iter().any(|interval| interval.contains(key));
+        let is_within = |key: &&Vec<u8>| Interval::any_contains(self.intervals, key);
         Ok(keys.iter().find(is_within).is_some_and(|first| *first == passed.key))
     }
 }
@@ -296,15 +318,30 @@ mod tests {
 
     #[test]
     fn of_a_million_documents_only_the_first_are_kept() {
-        let mut first = First { most: 10, numbers: BTreeMap::new() };
+        let mut first = First::new(10);
         for number in 0..1_000_000_i64 {
             // Every number below a million once, and in no order.
             let number = number * 7919 % 1_000_000;
-            first.add(number.to_be_bytes().to_vec(), number);
+            first.add(number.to_be_bytes().to_vec(), number).unwrap();
             // By another entry of the same document.
-            first.add(number.to_be_bytes().to_vec(), number);
-            assert!(first.numbers.len() <= 10);
+            first.add(number.to_be_bytes().to_vec(), number).unwrap();
+            assert!(first.numbers.len() <= 10 && first.bytes == 8 * first.numbers.len());
         }
         assert_eq!(first.numbers.into_values().collect::<Vec<_>>(), (0..10).collect::<Vec<_>>());
+    }
+    #[test]
+    fn long_sort_keys_are_kept_up_to_so_many_bytes() {
+        let key = |first: u8| [vec![first], vec![0; 1 << 20]].concat();
+        let mut first = First::new(200);
+        for number in 0..63 {
+            first.add(key(number), number.into()).unwrap();
+        }
+        // The same again is no other.
+        first.add(key(0), 0).unwrap();
+        let refused = first.add(key(63), 63).unwrap_err();
+        assert_eq!(
+            (refused.code(), refused.fields()[0].pointer.as_str()),
+            (ErrorCode::InvalidInput, SORT_AT)
+        );
     }
 }

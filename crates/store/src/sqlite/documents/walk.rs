@@ -38,6 +38,8 @@ statements! {
 
 /// Documents between two looks at the clock.
 const LOOK_EVERY: u32 = 128;
+/// Bytes of documents between two looks at the clock.
+const LOOK_EVERY_BYTES: usize = 1 << 20;
 
 /// A document that is passed.
 pub(super) struct Passed<'a> {
@@ -85,12 +87,15 @@ pub(super) struct Walker<'a> {
     entries: Entries,
     way: Walk,
     deadline: Deadline,
+    /// Documents since the clock was looked at.
     passed: u32,
+    /// Their bytes.
+    bytes: usize,
 }
 
 impl<'a> Walker<'a> {
     pub(super) const fn new(scope: Scope<'a>, entries: Entries, way: Walk, deadline: Deadline) -> Self {
-        Self { scope, entries, way, deadline, passed: 0 }
+        Self { scope, entries, way, deadline, passed: 0, bytes: 0 }
     }
 
     /// Shows `look` document after document, until it has seen enough. `query_too_slow` after the deadline.
@@ -176,12 +181,21 @@ impl<'a> Walker<'a> {
     ) -> Attempt<ControlFlow<()>> {
         let connection = self.scope.connection;
         statement.each(connection, params, |row| {
-            self.passed += 1;
-            if self.passed.is_multiple_of(LOOK_EVERY) && self.deadline.is_over() {
-                return Err(Error::new(ErrorCode::QueryTooSlow).into());
-            }
-            look(&passed(row)?)
+            let passed = passed(row)?;
+            self.check_time(passed.body.as_bytes().len())?;
+            look(&passed)
         })
+    }
+
+    /// `query_too_slow` after the deadline. Not every document is worth a look at the clock.
+    fn check_time(&mut self, bytes: usize) -> Result<(), Error> {
+        self.passed += 1;
+        self.bytes += bytes;
+        if self.passed < LOOK_EVERY && self.bytes < LOOK_EVERY_BYTES {
+            return Ok(());
+        }
+        (self.passed, self.bytes) = (0, 0);
+        if self.deadline.is_over() { Err(ErrorCode::QueryTooSlow.into()) } else { Ok(()) }
     }
 }
 

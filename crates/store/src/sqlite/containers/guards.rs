@@ -1,0 +1,77 @@
+//! A lock for each organization, over the files of its container.
+//!
+//! Who opens, makes, closes or removes a container has its lock. So no file is removed while it is open, nobody opens
+//! one that is being closed, and many who ask for it at once open it once. What a newcomer gets wrong: one waits for it
+//! before going to a blocking thread. A lock may be held for as long as a write takes, and those who wait for it must
+//! not keep the threads that everybody else needs.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use tenantry_domain::ids::OrganizationId;
+use tokio::sync::{Mutex as Lock, OwnedMutexGuard};
+
+/// The locks that somebody has or waits for.
+#[derive(Clone, Default)]
+pub(super) struct Guards(Arc<Mutex<HashMap<OrganizationId, Arc<Lock<()>>>>>);
+
+/// Somebody who has the lock of an organization, or waits for it.
+pub(super) struct Guard {
+    guards: Guards,
+    id: OrganizationId,
+    held: Option<OwnedMutexGuard<()>>,
+}
+
+impl Guards {
+    /// Waits for the lock of that organization.
+    pub(super) async fn of(&self, id: OrganizationId) -> Guard {
+        let lock = self.with(|locks| locks.entry(id).or_default().clone());
+        // Also who gives up waiting leaves nothing behind.
+        let mut guard = Guard { guards: self.clone(), id, held: None };
+        guard.held = Some(lock.lock_owned().await);
+        guard
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&mut HashMap<OrganizationId, Arc<Lock<()>>>) -> T) -> T {
+        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let (id, held) = (self.id, self.held.take());
+        self.guards.with(|locks| {
+            drop(held);
+            // Whoever wants it takes it from here, under the lock of all.
+            if locks.get(&id).is_some_and(|lock| Arc::strong_count(lock) == 1) {
+                locks.remove(&id);
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    const SHORT: Duration = Duration::from_millis(20);
+
+    #[tokio::test]
+    async fn one_organization_waits_for_itself_alone_and_nothing_is_left() {
+        let guards = Guards::default();
+        // As the lanes of a hash would have them in common.
+        let (acme, other) = (OrganizationId::from_bytes([1; 12]), OrganizationId::from_bytes([65; 12]));
+        let held = guards.of(acme).await;
+        drop(tokio::time::timeout(SHORT, guards.of(other)).await.expect("it is another's"));
+        assert!(tokio::time::timeout(SHORT, guards.of(acme)).await.is_err());
+        let waiting = tokio::spawn({
+            let guards = guards.clone();
+            async move { drop(guards.of(acme).await) }
+        });
+        tokio::time::sleep(SHORT).await;
+        assert!(!waiting.is_finished());
+        drop(held);
+        waiting.await.unwrap();
+        assert!(guards.with(|locks| locks.is_empty()));
+    }
+}
