@@ -486,16 +486,3 @@ fn running(organization: &Organization) -> Result<OperationRecord> {
     let operation = operation.ok_or_else(|| Error::internal("an operation was begun without its record"))?;
     Ok(OperationRecord::running(organization, operation))
 }
-
-/// What the effect of a step that a caller may be refused for came to.
-fn refusable(result: Result<()>) -> Result<Observed> {
-    match result {
-        Ok(()) => Ok(Observed::Done),
-        Err(error) => match error.code() {
-            ErrorCode::EmailTaken => Ok(Observed::Refused(Refusal::EmailTaken)),
-            ErrorCode::TokenRevoked => Ok(Observed::Refused(Refusal::SessionEnded)),
-            ErrorCode::OrganizationExists => Ok(Observed::Refused(Refusal::ContainerTaken)),
-            _ => Err(error),
-        },
-    }
-}

@@ -1,7 +1,6 @@
 //! The effects of the steps. Each may be carried out any number of times, by any instance, and comes to the
 //! same: what it makes has its id from the arguments, what it changes it marks with the operation's id.
 
-use super::refusable;
 use crate::account::{Account, CredentialChange};
 use crate::app::App;
 use crate::email::EmailAddress;
@@ -275,6 +274,19 @@ fn new_container(organization: &Organization, operation: &Operation) -> NewConta
         namespace: organization.naming.namespace.clone(),
         placement: organization.placement,
         created_at: organization.created_at,
+    }
+}
+
+/// What the effect of a step that a caller may be refused for came to.
+fn refusable(result: Result<()>) -> Result<Observed> {
+    match result {
+        Ok(()) => Ok(Observed::Done),
+        Err(error) => match error.code() {
+            ErrorCode::EmailTaken => Ok(Observed::Refused(Refusal::EmailTaken)),
+            ErrorCode::TokenRevoked => Ok(Observed::Refused(Refusal::SessionEnded)),
+            ErrorCode::OrganizationExists => Ok(Observed::Refused(Refusal::ContainerTaken)),
+            _ => Err(error),
+        },
     }
 }
 

@@ -218,3 +218,12 @@ async fn a_query_of_a_collection_that_is_not_there_is_refused() {
         acme.owner.delete(&format!("{path}/documents?filter=%7B%7D")).await.refused("collection_not_found");
     }
 }
+
+#[tokio::test]
+async fn documents_that_have_no_order_are_refused_where_the_request_has_it() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    acme.store(&[json!({ "_id": 1, "a": [1, 2], "b": [3] })]).await;
+    acme.owner.get(&format!("{}?sort=a,b", acme.documents())).await.refused_fields(&["?sort"]);
+    acme.owner.post(&acme.about("query"), &json!({ "sort": "a,b" })).await.refused_fields(&["/sort"]);
+}
