@@ -18,6 +18,8 @@ use tokio::task::JoinHandle;
 /// "The collection of this UUID is not called so."
 const COLLECTION_UUID_MISMATCH: i32 = 361;
 const DUPLICATE_KEY: i32 = 11000;
+/// "PrimarySteppedDown".
+const PRIMARY_STEPPED_DOWN: i32 = 189;
 const PAUSE: Duration = Duration::from_millis(2);
 
 /// One organization's documents, and those who are at work on them.
@@ -153,6 +155,8 @@ impl Application {
                 self.container = None;
                 false
             }
+            // It may have been written: the next try finds out.
+            Some(PRIMARY_STEPPED_DOWN) => false,
             Some(code) => panic!("a write is refused with {code}"),
         }
     }
