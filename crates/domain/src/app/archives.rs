@@ -93,8 +93,9 @@ impl App {
     /// only when the whole archive has been read and fits; until then its name is taken and nobody sees it.
     ///
     /// # Errors
-    /// `archive_invalid`; `organization_exists` (also for an id that has not rested), `name_taken`, `email_taken`; `unique_violation` where a unique index of
-    /// the archive does not bear its documents; `capacity_reached`; `import_interrupted`; whatever `archive` says.
+    /// `archive_invalid`; `organization_exists` (also for an id that has not rested), `name_taken`, `email_taken`;
+    /// `unique_violation` where a unique index of the archive does not bear its documents; `capacity_reached`;
+    /// `import_interrupted`; whatever `archive` says.
     pub async fn import_organization(
         self: &Arc<Self>,
         _: &Operator,

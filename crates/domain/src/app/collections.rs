@@ -59,6 +59,8 @@ impl App {
         tenant: &Tenant<Shape>,
         name: &CollectionName,
     ) -> Result<CollectionInfo> {
+        // The body may have arrived long after the right was proven.
+        let tenant = self.renew(tenant).await?;
         match self.store.collections.insert_collection(tenant.organization(), name).await? {
             Inserted::New => Ok(CollectionInfo { name: name.clone(), documents: 0, bytes: 0, indexes: 0 }),
             Inserted::Exists => Err(ErrorCode::CollectionExists.into()),
@@ -115,6 +117,8 @@ impl App {
         collection: &CollectionName,
         index: &Index,
     ) -> Result<Built> {
+        // As for a collection.
+        let tenant = self.renew(tenant).await?;
         let (app, organization) = (Arc::clone(self), tenant.organization().clone());
         let (name, index) = (collection.clone(), index.clone());
         // In a task of its own: it goes on when nobody waits for it any more.

@@ -77,6 +77,8 @@ impl App {
         document: NewDocument,
         id: Option<DocumentId>,
     ) -> Result<StoredDocument> {
+        // Its body may have arrived long after the right was proven.
+        let tenant = &self.renew(tenant).await?;
         let again = id.is_some();
         let document = self.first_version(document, id);
         let one = vec![document.clone()];
@@ -231,6 +233,8 @@ impl App {
         collection: &CollectionName,
         request: PageRequest,
     ) -> Result<DocumentPage> {
+        // As for an insert: a query may come in a body.
+        let tenant = &self.renew(tenant).await?;
         let (key, sort_at) = (self.cursor_key(), request.sort_at);
         let scope = request.scope(tenant.organization().id, collection)?;
         let query = DocumentQuery {
@@ -291,6 +295,8 @@ impl App {
         expected: &ExpectedRevision,
         change: impl Fn(&RawDocument) -> Result<bson::RawDocumentBuf> + Send + Sync,
     ) -> Result<StoredDocument> {
+        // As for an insert.
+        let tenant = &self.renew(tenant).await?;
         let (documents, organization) = (&self.store.documents, tenant.organization());
         let began = Instant::now();
         while began.elapsed() < OPERATION_WAIT {

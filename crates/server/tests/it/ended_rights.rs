@@ -100,3 +100,35 @@ async fn change_password_elsewhere(app: &App, acme: &Organization) {
     let change = json!({ "organization_name": "Acme", "password": "the owner's new password" });
     elsewhere.put("/org/update", &change).await.ok();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_began_on_documents_before_a_suspension_is_refused_after_it() {
+    let app = App::start().await;
+    let acme = given::organization(&app, "Acme").await;
+    let documents = format!("{}/collections/documents/documents", acme.path());
+    acme.owner.post(&documents, &json!({ "_id": "one", "a": 1 })).await.created();
+    let one = format!("{documents}/one");
+    let collections = format!("{}/collections", acme.path());
+    let (query, indexes) =
+        (format!("{collections}/documents/query"), format!("{collections}/documents/indexes"));
+    let mut all = Vec::new();
+    for (method, path, body) in [
+        ("POST", &documents, json!({ "_id": "late" })),
+        ("PUT", &one, json!({ "a": 2 })),
+        ("PATCH", &one, json!({ "a": 2 })),
+        ("POST", &query, json!({ "filter": {} })),
+        ("POST", &collections, json!({ "name": "late" })),
+        ("POST", &indexes, json!({ "keys": "a" })),
+    ] {
+        all.push((method, path, Held::begin(&app, access(&acme), method, path, &body).await));
+    }
+    app.operator().post_empty(&format!("{}/suspend", acme.path())).await.ok();
+    for (method, path, held) in all {
+        assert_eq!(held.refused_at_last().await, "token_revoked", "{method} {path}");
+    }
+    app.operator().post_empty(&format!("{}/reactivate", acme.path())).await.ok();
+    let owner = given::with_access(&app, &given::sign_in(&app, acme.email()).await);
+    assert_eq!(owner.get(&documents).await.ok()["items"], json!([{ "_id": "one", "a": 1 }]));
+    assert_eq!(owner.get(&collections).await.ok()["items"].as_array().unwrap().len(), 1);
+    assert_eq!(owner.get(&indexes).await.ok()["items"], json!([]));
+}
