@@ -15,6 +15,7 @@ pub mod order;
 mod patch;
 mod path;
 mod problems;
+mod raw;
 mod stored;
 mod write;
 
@@ -136,6 +137,11 @@ pub(crate) fn fields(document: &RawDocument) -> impl Iterator<Item = (&str, RawB
 /// The field `name` of a stored document.
 pub(crate) fn field<'a>(document: &'a RawDocument, name: &str) -> Option<RawBsonRef<'a>> {
     fields(document).find(|(each, _)| *each == name).map(|(_, value)| value)
+}
+
+/// Whether a stored document has the field `name`.
+pub(crate) fn has_field(document: &RawDocument, name: &str) -> bool {
+    raw::Elements::of(document.as_bytes()).any(|element| element.name == name.as_bytes())
 }
 
 /// The values of an array.

@@ -4,7 +4,7 @@
 //! any other. What a newcomer gets wrong: including `a.b` shows `{}` where `a` is a document without `b`, and
 //! drops an `a` that is a plain value; excluding it leaves such an `a` alone.
 
-use crate::document::{ID_FIELD, Part, Path, RESERVED_FIELD, fields, items};
+use crate::document::{ID_FIELD, Part, Path, RESERVED_FIELD, fields, has_field, items};
 use crate::limits::PROJECTION_MAX_PATHS;
 use bson::raw::{CString, RawArrayBuf, RawBson};
 use bson::{Bson, Document, RawArray, RawBsonRef, RawDocument, RawDocumentBuf};
@@ -97,7 +97,7 @@ impl Projection {
     /// What is shown of `document`, which is most often all of it. What is reserved never is.
     #[must_use]
     pub fn apply<'a>(&self, document: &'a RawDocument) -> Cow<'a, RawDocument> {
-        if self.is_all() && !mentions_reserved(document) {
+        if self.is_all() && !has_field(document, RESERVED_FIELD) {
             return Cow::Borrowed(document);
         }
         let mut shown = RawDocumentBuf::new();
@@ -151,14 +151,6 @@ impl Projection {
         items(array).filter_map(|item| self.value(node, item)).for_each(|item| shown.push(item));
         shown
     }
-}
-
-/// Whether the reserved name stands anywhere in it, be it in a value: a look at the bytes is quicker than one at every
-/// field, and says no nearly always.
-fn mentions_reserved(document: &RawDocument) -> bool {
-    let (bytes, name) = (document.as_bytes(), RESERVED_FIELD.as_bytes());
-    let is_there = |(at, byte): (usize, &u8)| *byte == name[0] && bytes[at..].starts_with(name);
-    bytes.iter().enumerate().any(is_there)
 }
 
 fn append(document: &mut RawDocumentBuf, name: &str, value: Option<RawBson>) {
