@@ -43,6 +43,10 @@ pub enum Measure {
     Mongodb,
     /// Documents, against the engines used directly
     Documents,
+    /// What one organization notices of another that asks for ten times as much
+    Neighbours,
+    /// Memory to export and import a million documents, against ten thousand
+    Archives,
 }
 
 /// What the measures share.
@@ -87,7 +91,9 @@ impl Measure {
             Self::Rename => rename::measure(bench),
             Self::Scale => scale::measure(bench),
             Self::Mongodb => mongodb::measure(bench),
-            Self::Documents => documents::measure(bench),
+            Self::Documents => documents::speed(bench),
+            Self::Neighbours => documents::neighbours(bench),
+            Self::Archives => documents::archives(bench),
         }
     }
 }

@@ -5,11 +5,11 @@
 //! nothing else behind it, for without any transport that would be what is compared; it is reported, too. MongoDB has a
 //! protocol of its own, so there the driver is used in its own process.
 
+mod archives;
 mod engine;
 mod neighbours;
 mod speed;
 mod tenant;
-mod transfer;
 
 use super::Bench;
 use super::report::Finding;
@@ -17,15 +17,26 @@ use anyhow::Result;
 use engine::Engine;
 use tenantry_mongod::Mongod;
 
-/// Every part has data of its own.
-pub fn measure(bench: &Bench) -> Result<Vec<Finding>> {
-    let mongod = Mongod::start();
-    let uri = mongod.uri();
+/// How fast they are got at.
+pub fn speed(bench: &Bench) -> Result<Vec<Finding>> {
     let mut findings = speed::embedded(bench)?;
-    findings.extend(speed::mongodb(bench, &uri)?);
-    for engine in [Engine::Embedded, Engine::Mongodb(&uri)] {
-        findings.extend(neighbours::measure(bench, engine)?);
-        findings.extend(transfer::measure(bench, engine)?);
-    }
+    findings.extend(speed::mongodb(bench, &Mongod::start().uri())?);
+    Ok(findings)
+}
+
+/// What one organization costs another.
+pub fn neighbours(bench: &Bench) -> Result<Vec<Finding>> {
+    on_both(|engine| neighbours::measure(bench, engine))
+}
+
+/// How much memory it takes to export and import them.
+pub fn archives(bench: &Bench) -> Result<Vec<Finding>> {
+    on_both(|engine| archives::measure(bench, engine))
+}
+
+fn on_both(measure: impl Fn(Engine<'_>) -> Result<Vec<Finding>>) -> Result<Vec<Finding>> {
+    let mongod = Mongod::start();
+    let mut findings = measure(Engine::Embedded)?;
+    findings.extend(measure(Engine::Mongodb(&mongod.uri()))?);
     Ok(findings)
 }
