@@ -24,10 +24,14 @@ pub use value::{DatabaseName, Origin, TenantPrefix};
 use clap::ArgMatches;
 use layers::Layers;
 use std::fmt;
+use std::num::NonZero;
 use std::path::Path;
 use std::thread::available_parallelism;
 use table::Draft;
 use tenantry_domain::organization::Placement;
+
+/// Calls of an organization beside others, for each core: some wait for a disk or a server while others compute.
+const CALLS_PER_CORE: usize = 4;
 
 /// Everything that is wrong with the settings: sentences that say what and what to do, none of them with a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,10 +87,24 @@ impl Config {
     #[must_use]
     pub fn hash_workers(&self) -> usize {
         match self.hash_threads {
-            0 => available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1)),
+            0 => (cores() / 2).max(1),
             threads => threads,
         }
     }
+
+    /// How many calls for its own data an organization has under way while others are at work.
+    #[must_use]
+    pub fn calls_of_each(&self) -> usize {
+        match self.organization_share {
+            0 => CALLS_PER_CORE * cores(),
+            calls => calls,
+        }
+    }
+}
+
+/// Processors this process may use.
+pub(crate) fn cores() -> usize {
+    available_parallelism().map_or(1, NonZero::get)
 }
 
 impl ClientConfig {

@@ -1,12 +1,12 @@
 //! Which engine the settings ask for. The only place of the service that tells them apart.
 
-use crate::config::{CapacityPolicy, Config};
+use crate::config::{self, CapacityPolicy, Config};
 use anyhow::{Result, bail};
 use std::path::Path;
 use std::sync::Arc;
 use tenantry_domain::clock::Clock;
 use tenantry_domain::organization::Placement;
-use tenantry_store::{EmbeddedOptions, MongoOptions, Opened, TRANSFER_MARK};
+use tenantry_store::{EmbeddedOptions, MongoOptions, Opened, Share, TRANSFER_MARK};
 
 /// Opens it.
 ///
@@ -30,11 +30,14 @@ pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Opened> {
 /// How the embedded engine is opened on that directory.
 #[must_use]
 pub fn embedded_at(config: &Config, data_dir: &Path, clock: Arc<dyn Clock>) -> EmbeddedOptions {
+    let calls = config.calls_of_each();
+    // What it reads it reads on the processor: more of it at once would only stand in the way of others.
     EmbeddedOptions {
         data_dir: data_dir.to_owned(),
         clock,
         readers: config.readers,
         cache_bytes: config.cache_bytes,
+        share: Share { reads: calls.min(config::cores().max(2)), writes: calls },
     }
 }
 
@@ -47,6 +50,7 @@ pub fn mongodb(config: &Config) -> Option<MongoOptions> {
 /// How a MongoDB is reached that has that connection string.
 #[must_use]
 pub fn mongodb_at(config: &Config, uri: &str) -> MongoOptions {
+    let calls = config.calls_of_each();
     MongoOptions {
         uri: uri.to_owned(),
         database: config.master_db.as_str().to_owned(),
@@ -56,5 +60,6 @@ pub fn mongodb_at(config: &Config, uri: &str) -> MongoOptions {
         share_when_full: config.at_capacity == CapacityPolicy::Shared,
         deadline: config.mongo_timeout,
         cache_bytes: config.cache_bytes,
+        share: Share { reads: calls, writes: calls },
     }
 }

@@ -6,6 +6,7 @@
 
 mod cached;
 mod error;
+mod fair;
 #[cfg(feature = "mongodb")]
 mod mongodb;
 mod sqlite;
@@ -33,6 +34,22 @@ use tenantry_domain::Result;
 use tenantry_domain::clock::Clock;
 use tenantry_domain::store::Store;
 
+/// Calls for its own data that an organization has under way while others are at work, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share {
+    /// Calls that read.
+    pub reads: usize,
+    /// Calls that write.
+    pub writes: usize,
+}
+
+impl Default for Share {
+    /// Enough for whoever asks one thing after the other, over a few connections.
+    fn default() -> Self {
+        Self { reads: 8, writes: 8 }
+    }
+}
+
 /// How the embedded engine is opened.
 #[derive(Clone)]
 pub struct EmbeddedOptions {
@@ -44,13 +61,15 @@ pub struct EmbeddedOptions {
     pub readers: usize,
     /// Memory for records that were read before, in bytes; 0: none are kept.
     pub cache_bytes: u64,
+    /// What each organization has beside others.
+    pub share: Share,
 }
 
 impl EmbeddedOptions {
     /// The usual settings for `data_dir`.
     #[must_use]
     pub fn new(data_dir: impl Into<PathBuf>, clock: Arc<dyn Clock>) -> Self {
-        Self { data_dir: data_dir.into(), clock, readers: 4, cache_bytes: 64 << 20 }
+        Self { data_dir: data_dir.into(), clock, readers: 4, cache_bytes: 64 << 20, share: Share::default() }
     }
 }
 
@@ -76,6 +95,7 @@ enum Engine {
 pub async fn open(options: &EmbeddedOptions) -> Result<Opened, OpenError> {
     let engine = Arc::new(Sqlite::open(options).await?);
     let store = cached::decorate(Sqlite::store(&engine), options.cache_bytes);
+    let store = fair::decorate(store, options.share);
     Ok(Opened { store, engine: Engine::Embedded(engine) })
 }
 
@@ -88,7 +108,7 @@ pub async fn open(options: &EmbeddedOptions) -> Result<Opened, OpenError> {
 #[cfg(feature = "mongodb")]
 pub async fn open_mongodb(options: &MongoOptions) -> Result<Opened, OpenError> {
     let engine = MongoDb::open(options).await?;
-    let store = MongoDb::cached_store(&engine, options.cache_bytes);
+    let store = fair::decorate(MongoDb::cached_store(&engine, options.cache_bytes), options.share);
     Ok(Opened { store, engine: Engine::MongoDb(engine) })
 }
 

@@ -289,6 +289,13 @@ settings! {
         cache_bytes: u64 = {
             name: "CACHE_MIB", flag: "cache-mib", default: "64", limits: Limits::new(0, 65_536, Unit::Mebibytes),
         };
+        /// How many of an organization's requests for its documents are worked on at once while other organizations
+        /// send some, too; those beyond it wait their turn. 0 is four for each core. On the embedded engine reads are one
+        /// for each core at most. An organization that is alone is not held back.
+        organization_share: usize = {
+            name: "ORGANIZATION_SHARE", flag: "organization-share", default: "0",
+            limits: Limits::new(0, 10_000, Unit::One),
+        };
         /// Connections that read the embedded engine at the same time.
         readers: usize = { name: "READERS", flag: "readers", default: "4", limits: Limits::new(1, 256, Unit::One) };
         /// Connections of clients that are open at the same time.

@@ -4,6 +4,7 @@
 //! beside it awaits the driver but through [`Server::within`].
 
 use super::failure::{Attempt, describe};
+use crate::Share;
 use crate::error::OpenError;
 use mongodb::bson::{Document, doc};
 use mongodb::options::{
@@ -41,6 +42,8 @@ pub struct MongoOptions {
     pub deadline: Duration,
     /// Memory for records that were read before, in bytes; 0: none are kept.
     pub cache_bytes: u64,
+    /// What each organization has beside others.
+    pub share: Share,
 }
 
 impl MongoOptions {
@@ -56,6 +59,7 @@ impl MongoOptions {
             share_when_full: false,
             deadline: Duration::from_secs(5),
             cache_bytes: 32 << 20,
+            share: Share::default(),
         }
     }
 
@@ -73,6 +77,7 @@ impl fmt::Debug for MongoOptions {
             .field("placement", &self.placement)
             .field("deadline", &self.deadline)
             .field("cache_bytes", &self.cache_bytes)
+            .field("share", &self.share)
             .finish_non_exhaustive()
     }
 }

@@ -1,0 +1,26 @@
+//! Turns at organizations' own data, in front of any engine, so that one organization that asks for much does not make
+//! the others wait.
+//!
+//! While several are at work each has so many calls under way, its share, and the rest of its calls wait for one of
+//! these to end. One that is alone has as many as come. What a newcomer gets wrong: the share bounds no rate. Whoever
+//! waits for each answer before the next request never notices it.
+
+mod collections;
+mod documents;
+mod turns;
+
+use crate::Share;
+use std::sync::Arc;
+use tenantry_domain::store::Store;
+use turns::Turns;
+
+/// `store`, in which an organization has up to its `share` of calls for its own data under way while others have some,
+/// too.
+pub(crate) fn decorate(store: Store, share: Share) -> Store {
+    let turns = Arc::new(Turns::new(share));
+    Store {
+        collections: Arc::new(collections::InTurn::new(store.collections, &turns)),
+        documents: Arc::new(documents::InTurn::new(store.documents, &turns)),
+        ..store
+    }
+}

@@ -1,0 +1,93 @@
+//! Collections and indexes, each organization in its turn.
+
+use super::turns::Turns;
+use async_trait::async_trait;
+use std::sync::Arc;
+use tenantry_domain::Result;
+use tenantry_domain::collection::CollectionName;
+use tenantry_domain::index::{Index, IndexName};
+use tenantry_domain::organization::{Organization, Usage};
+use tenantry_domain::store::{CollectionInfo, Collections, Inserted};
+
+/// See [`super`].
+pub(super) struct InTurn {
+    inner: Arc<dyn Collections>,
+    turns: Arc<Turns>,
+}
+
+impl InTurn {
+    pub(super) fn new(inner: Arc<dyn Collections>, turns: &Arc<Turns>) -> Self {
+        Self { inner, turns: turns.clone() }
+    }
+}
+
+#[async_trait]
+impl Collections for InTurn {
+    async fn list_collections(
+        &self,
+        organization: &Organization,
+        after: Option<&CollectionName>,
+        limit: u32,
+    ) -> Result<Vec<CollectionInfo>> {
+        let _turn = self.turns.to_read(organization.id).await?;
+        self.inner.list_collections(organization, after, limit).await
+    }
+
+    async fn list_unnamed_collections(&self, organization: &Organization) -> Result<Vec<String>> {
+        let _turn = self.turns.to_read(organization.id).await?;
+        self.inner.list_unnamed_collections(organization).await
+    }
+
+    async fn get_collection(
+        &self,
+        organization: &Organization,
+        name: &CollectionName,
+    ) -> Result<Option<CollectionInfo>> {
+        let _turn = self.turns.to_read(organization.id).await?;
+        self.inner.get_collection(organization, name).await
+    }
+
+    async fn insert_collection(
+        &self,
+        organization: &Organization,
+        name: &CollectionName,
+    ) -> Result<Inserted> {
+        let _turn = self.turns.to_write(organization.id).await?;
+        self.inner.insert_collection(organization, name).await
+    }
+
+    async fn delete_collection(&self, organization: &Organization, name: &CollectionName) -> Result<bool> {
+        let _turn = self.turns.to_write(organization.id).await?;
+        self.inner.delete_collection(organization, name).await
+    }
+
+    async fn list_indexes(&self, organization: &Organization, name: &CollectionName) -> Result<Vec<Index>> {
+        let _turn = self.turns.to_read(organization.id).await?;
+        self.inner.list_indexes(organization, name).await
+    }
+
+    async fn insert_index(
+        &self,
+        organization: &Organization,
+        name: &CollectionName,
+        index: &Index,
+    ) -> Result<Inserted> {
+        let _turn = self.turns.to_write(organization.id).await?;
+        self.inner.insert_index(organization, name, index).await
+    }
+
+    async fn delete_index(
+        &self,
+        organization: &Organization,
+        name: &CollectionName,
+        index: &IndexName,
+    ) -> Result<bool> {
+        let _turn = self.turns.to_write(organization.id).await?;
+        self.inner.delete_index(organization, name, index).await
+    }
+
+    async fn get_usage(&self, organization: &Organization) -> Result<Usage> {
+        let _turn = self.turns.to_read(organization.id).await?;
+        self.inner.get_usage(organization).await
+    }
+}

@@ -1,0 +1,102 @@
+//! Documents, each organization in its turn.
+
+use super::turns::Turns;
+use async_trait::async_trait;
+use std::sync::Arc;
+use std::time::Duration;
+use tenantry_domain::Result;
+use tenantry_domain::collection::CollectionName;
+use tenantry_domain::document::{DocumentId, Revision, StoredDocument};
+use tenantry_domain::filter::Filter;
+use tenantry_domain::organization::Organization;
+use tenantry_domain::query::{Counted, Deleted, DocumentQuery, Found};
+use tenantry_domain::store::{Documents, Written};
+
+/// See [`super`].
+pub(super) struct InTurn {
+    inner: Arc<dyn Documents>,
+    turns: Arc<Turns>,
+}
+
+impl InTurn {
+    pub(super) fn new(inner: Arc<dyn Documents>, turns: &Arc<Turns>) -> Self {
+        Self { inner, turns: turns.clone() }
+    }
+}
+
+#[async_trait]
+impl Documents for InTurn {
+    async fn insert_documents(
+        &self,
+        organization: &Organization,
+        collection: &CollectionName,
+        documents: Vec<StoredDocument>,
+    ) -> Result<Vec<Result<()>>> {
+        let _turn = self.turns.to_write(organization.id).await?;
+        self.inner.insert_documents(organization, collection, documents).await
+    }
+
+    async fn get_document(
+        &self,
+        organization: &Organization,
+        collection: &CollectionName,
+        id: &DocumentId,
+    ) -> Result<Option<StoredDocument>> {
+        let _turn = self.turns.to_read(organization.id).await?;
+        self.inner.get_document(organization, collection, id).await
+    }
+
+    async fn update_document(
+        &self,
+        organization: &Organization,
+        collection: &CollectionName,
+        document: StoredDocument,
+        expected: Revision,
+    ) -> Result<Written> {
+        let _turn = self.turns.to_write(organization.id).await?;
+        self.inner.update_document(organization, collection, document, expected).await
+    }
+
+    async fn delete_document(
+        &self,
+        organization: &Organization,
+        collection: &CollectionName,
+        id: &DocumentId,
+        expected: Option<Revision>,
+    ) -> Result<Written> {
+        let _turn = self.turns.to_write(organization.id).await?;
+        self.inner.delete_document(organization, collection, id, expected).await
+    }
+
+    async fn find_documents(
+        &self,
+        organization: &Organization,
+        collection: &CollectionName,
+        query: &DocumentQuery,
+    ) -> Result<Found> {
+        let _turn = self.turns.to_read(organization.id).await?;
+        self.inner.find_documents(organization, collection, query).await
+    }
+
+    async fn count_matching(
+        &self,
+        organization: &Organization,
+        collection: &CollectionName,
+        filter: &Filter,
+        time: Duration,
+    ) -> Result<Counted> {
+        let _turn = self.turns.to_read(organization.id).await?;
+        self.inner.count_matching(organization, collection, filter, time).await
+    }
+
+    async fn delete_matching(
+        &self,
+        organization: &Organization,
+        collection: &CollectionName,
+        filter: &Filter,
+        time: Duration,
+    ) -> Result<Deleted> {
+        let _turn = self.turns.to_write(organization.id).await?;
+        self.inner.delete_matching(organization, collection, filter, time).await
+    }
+}
