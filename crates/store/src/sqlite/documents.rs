@@ -9,15 +9,17 @@ pub(super) use change::used;
 pub(super) use entries::{Keys, taken};
 
 use super::Sqlite;
+use super::containers::open::Scope;
+use super::failure::Attempt;
 use async_trait::async_trait;
 use std::time::Duration;
-use tenantry_domain::Result;
 use tenantry_domain::collection::CollectionName;
 use tenantry_domain::document::{DocumentId, Revision, StoredDocument};
 use tenantry_domain::filter::Filter;
 use tenantry_domain::organization::Organization;
 use tenantry_domain::query::{Counted, Deleted, DocumentQuery, Found};
 use tenantry_domain::store::{Documents, Written};
+use tenantry_domain::{ErrorCode, Result};
 use walk::Deadline;
 
 #[async_trait]
@@ -73,9 +75,9 @@ impl Documents for Sqlite {
         collection: &CollectionName,
         query: &DocumentQuery,
     ) -> Result<Found> {
-        let (name, query) = (collection.clone(), query.clone());
-        let container = self.container(organization).await?;
-        container.scan(move |scope| find::find(scope, &name, &query)).await
+        let (name, query, time) = (collection.clone(), query.clone(), query.time);
+        let find = move |scope: Scope<'_>, deadline| find::find(scope, &name, &query, deadline);
+        self.read(organization, time, find).await
     }
 
     async fn count_matching(
@@ -86,8 +88,8 @@ impl Documents for Sqlite {
         time: Duration,
     ) -> Result<Counted> {
         let (name, filter) = (collection.clone(), filter.clone());
-        let container = self.container(organization).await?;
-        container.scan(move |scope| find::count(scope, &name, &filter, time)).await
+        let count = move |scope: Scope<'_>, deadline| find::count(scope, &name, &filter, deadline);
+        self.read(organization, time, count).await
     }
 
     /// Finds some and removes them, in turn: the writer looks at each again.
@@ -117,6 +119,25 @@ impl Documents for Sqlite {
             if next.is_none() || deadline.is_over() {
                 return Deleted::in_time(documents, next.is_some());
             }
+        }
+    }
+}
+
+impl Sqlite {
+    /// Reads at once and on this thread if that is soon done, else from the beginning on a blocking thread. Most queries
+    /// are for few documents that an index leads to, and another thread would take longer to begin than they take.
+    async fn read<T: Send + 'static>(
+        &self,
+        organization: &Organization,
+        time: Duration,
+        read: impl Fn(Scope<'_>, Deadline) -> Attempt<T> + Send + 'static,
+    ) -> Result<T> {
+        let container = self.container(organization).await?;
+        match container.glance(|scope| read(scope, Deadline::of_a_glance())).await {
+            Err(error) if error.code() == ErrorCode::QueryTooSlow => {
+                container.scan(move |scope| read(scope, Deadline::after(time))).await
+            }
+            done => done,
         }
     }
 }

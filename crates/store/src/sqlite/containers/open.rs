@@ -91,6 +91,12 @@ impl Container {
         self.readers.point(read).await
     }
 
+    /// Reads what is soon done, whatever it meets, on this thread and as one moment left it.
+    pub(in crate::sqlite) async fn glance<T>(&self, read: impl FnOnce(Scope<'_>) -> Attempt<T>) -> Result<T> {
+        let catalog = &self.catalog;
+        self.readers.point(|connection| in_snapshot(connection, || read(Scope { connection, catalog }))).await
+    }
+
     /// Reads what may take longer, on a blocking thread and as one moment left it.
     pub(in crate::sqlite) async fn scan<T: Send + 'static>(
         self: &Arc<Self>,

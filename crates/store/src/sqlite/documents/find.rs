@@ -13,7 +13,6 @@ use bson::{RawDocument, RawDocumentBuf};
 use rusqlite::{Connection, Row, params};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
-use std::time::Duration;
 use tenantry_domain::collection::CollectionName;
 use tenantry_domain::document::{DocumentId, StoredDocument};
 use tenantry_domain::filter::{Filter, Interval};
@@ -57,13 +56,18 @@ fn document(row: &Row<'_>) -> Attempt<StoredDocument> {
     Ok(StoredDocument { body, revision: revision(row.get(0)?) })
 }
 
-/// A page of documents.
-pub(super) fn find(scope: Scope<'_>, name: &CollectionName, query: &DocumentQuery) -> Attempt<Found> {
+/// A page of documents. `query_too_slow` after the deadline.
+pub(super) fn find(
+    scope: Scope<'_>,
+    name: &CollectionName,
+    query: &DocumentQuery,
+    deadline: Deadline,
+) -> Attempt<Found> {
     let collection = scope.collection(name)?;
     let Some(number) = collection.number else { return Ok(Found::default()) };
     let plan = plan(&candidates(&collection), &query.filter, Some(&query.sort));
     let scanned = if plan.is_scan { Some(count_all(scope.connection, number)?) } else { None };
-    let source = Source { scope, entries: entries(&plan, &collection, number), query };
+    let source = Source { scope, entries: entries(&plan, &collection, number), query, deadline };
     let mut page = Page::new(query);
     match &plan.order {
         Some(order) => source.in_order(&plan.intervals, order, &mut page)?,
@@ -98,11 +102,12 @@ struct Source<'a> {
     scope: Scope<'a>,
     entries: Entries,
     query: &'a DocumentQuery,
+    deadline: Deadline,
 }
 
 impl Source<'_> {
     fn walker(&self, way: Walk) -> Walker<'_> {
-        Walker::new(self.scope, self.entries, way, Deadline::after(self.query.time))
+        Walker::new(self.scope, self.entries, way, self.deadline)
     }
 
     /// They come in the order of the page.
@@ -218,12 +223,12 @@ impl Page {
     }
 }
 
-/// How many documents match.
+/// How many documents match. `query_too_slow` after the deadline.
 pub(super) fn count(
     scope: Scope<'_>,
     name: &CollectionName,
     filter: &Filter,
-    time: Duration,
+    deadline: Deadline,
 ) -> Attempt<Counted> {
     let collection = scope.collection(name)?;
     let Some(number) = collection.number else { return Ok(Counted { documents: 0, scanned: None }) };
@@ -235,7 +240,7 @@ pub(super) fn count(
     let once = Once::new(&plan, &collection);
     let mut documents = 0;
     let entries = entries(&plan, &collection, number);
-    let walker = Walker::new(scope, entries, Walk::Up, Deadline::after(time));
+    let walker = Walker::new(scope, entries, Walk::Up, deadline);
     walker.walk(&plan.intervals, None, &mut |passed| {
         if filter.matches(passed.body) && once.is_first(passed)? {
             documents += 1;

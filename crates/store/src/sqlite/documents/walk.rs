@@ -36,10 +36,9 @@ statements! {
         ORDER BY key DESC LIMIT 1";
 }
 
-/// Documents between two looks at the clock.
-const LOOK_EVERY: u32 = 128;
-/// Bytes of documents between two looks at the clock.
-const LOOK_EVERY_BYTES: usize = 1 << 20;
+/// How long a read may keep an async thread from its other work: some hundred documents take less, if they are in
+/// memory, and handing them to another thread and back takes as long as fifty.
+const GLANCE: Duration = Duration::from_micros(500);
 
 /// A document that is passed.
 pub(super) struct Passed<'a> {
@@ -62,19 +61,30 @@ pub(super) enum Entries {
     Index(i64),
 }
 
-/// A moment by which a query has to be done, if there is one.
+/// A moment by which a query has to be done, if there is one, and how closely it is kept to.
 #[derive(Clone, Copy)]
-pub(super) struct Deadline(Option<Instant>);
+pub(super) struct Deadline {
+    end: Option<Instant>,
+    /// Documents between two looks at the clock.
+    documents: u32,
+    /// Bytes of documents between two looks at the clock.
+    bytes: usize,
+}
 
 impl Deadline {
-    pub(super) const NONE: Self = Self(None);
+    pub(super) const NONE: Self = Self { end: None, documents: 128, bytes: 1 << 20 };
 
     pub(super) fn after(time: Duration) -> Self {
-        Self(Instant::now().checked_add(time))
+        Self { end: Instant::now().checked_add(time), ..Self::NONE }
+    }
+
+    /// For a read on an async thread.
+    pub(super) fn of_a_glance() -> Self {
+        Self { documents: 8, bytes: 64 << 10, ..Self::after(GLANCE) }
     }
 
     pub(super) fn is_over(self) -> bool {
-        self.0.is_some_and(|end| Instant::now() >= end)
+        self.end.is_some_and(|end| Instant::now() >= end)
     }
 }
 
@@ -191,7 +201,7 @@ impl<'a> Walker<'a> {
     fn check_time(&mut self, bytes: usize) -> Result<(), Error> {
         self.passed += 1;
         self.bytes += bytes;
-        if self.passed < LOOK_EVERY && self.bytes < LOOK_EVERY_BYTES {
+        if self.passed < self.deadline.documents && self.bytes < self.deadline.bytes {
             return Ok(());
         }
         (self.passed, self.bytes) = (0, 0);
