@@ -1,5 +1,7 @@
 //! Collections of an organization and their indexes.
 
+mod build;
+pub(super) mod building;
 pub(super) mod catalog;
 mod indexes;
 mod records;
@@ -71,9 +73,8 @@ impl Collections for Sqlite {
         name: &CollectionName,
         index: &Index,
     ) -> Result<Inserted> {
-        let (name, index) = (name.clone(), index.clone());
         let container = self.container(organization).await?;
-        container.write_alone(move |scope| indexes::insert(scope, &name, &index)).await
+        build::build(&container, name, index).await
     }
 
     async fn delete_index(
@@ -105,8 +106,13 @@ fn clear_later(container: &Arc<Container>, removed: Option<bool>) -> bool {
 #[cfg(test)]
 pub(super) mod tests {
     use super::super::statement::Statement;
-    use super::{catalog, indexes, records, removal};
+    use super::{build, catalog, indexes, records, removal};
 
-    pub(in crate::sqlite) const STATEMENTS: [&[Statement]; 4] =
-        [catalog::STATEMENTS, indexes::STATEMENTS, records::STATEMENTS, removal::STATEMENTS];
+    pub(in crate::sqlite) const STATEMENTS: [&[Statement]; 5] = [
+        build::STATEMENTS,
+        catalog::STATEMENTS,
+        indexes::STATEMENTS,
+        records::STATEMENTS,
+        removal::STATEMENTS,
+    ];
 }

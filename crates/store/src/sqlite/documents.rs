@@ -6,7 +6,7 @@ mod find;
 mod walk;
 
 pub(super) use change::used;
-pub(super) use entries::{Keys, taken};
+pub(super) use entries::{Keys, is_taken, taken};
 
 use super::Sqlite;
 use super::containers::open::Scope;

@@ -21,11 +21,11 @@ use tenantry_store::container_file;
 
 const LONG: Duration = Duration::from_secs(60);
 
-fn name(text: &str) -> CollectionName {
+pub fn name(text: &str) -> CollectionName {
     CollectionName::parse(text).unwrap()
 }
 
-fn stored(body: RawDocumentBuf) -> StoredDocument {
+pub fn stored(body: RawDocumentBuf) -> StoredDocument {
     StoredDocument { body, revision: Revision(1) }
 }
 
@@ -33,7 +33,7 @@ fn numbered(first: i32, count: i32) -> Vec<StoredDocument> {
     (first..first + count).map(|n| stored(rawdoc! { "_id": n, "n": n, "tags": [n % 3, n % 5] })).collect()
 }
 
-fn document_id(number: i32) -> DocumentId {
+pub fn document_id(number: i32) -> DocumentId {
     DocumentId::new(&number.into()).unwrap()
 }
 
@@ -41,7 +41,12 @@ fn filter(json: &str) -> Filter {
     Filter::parse(json, "").unwrap()
 }
 
-async fn fill(store: &Store, organization: &Organization, collection: &str, documents: Vec<StoredDocument>) {
+pub async fn fill(
+    store: &Store,
+    organization: &Organization,
+    collection: &str,
+    documents: Vec<StoredDocument>,
+) {
     for chunk in documents.chunks(500) {
         let inserted =
             store.documents.insert_documents(organization, &name(collection), chunk.to_vec()).await;
@@ -49,7 +54,7 @@ async fn fill(store: &Store, organization: &Organization, collection: &str, docu
     }
 }
 
-async fn count(store: &Store, organization: &Organization, collection: &str, json: &str) -> u64 {
+pub async fn count(store: &Store, organization: &Organization, collection: &str, json: &str) -> u64 {
     let (collection, filter) = (name(collection), filter(json));
     let counted = store.documents.count_matching(organization, &collection, &filter, LONG).await;
     counted.unwrap().documents
@@ -61,7 +66,7 @@ async fn add_index(store: &Store, organization: &Organization, collection: &str,
     assert_eq!(made.unwrap(), Inserted::New);
 }
 
-fn numbers(container: &Connection, sql: &str) -> Vec<i64> {
+pub fn numbers(container: &Connection, sql: &str) -> Vec<i64> {
     let mut statement = container.prepare(sql).unwrap();
     let columns = statement.column_count();
     let mut rows = statement.query([]).unwrap();
@@ -73,7 +78,7 @@ fn numbers(container: &Connection, sql: &str) -> Vec<i64> {
 }
 
 /// Whether everything that is counted or derived in the container fits what is there.
-fn assert_sound(file: &Path) {
+pub fn assert_sound(file: &Path) {
     let container = Connection::open(file).unwrap();
     let all = |sql| numbers(&container, sql);
     assert_eq!(all("SELECT documents FROM document_count"), all("SELECT count(*) FROM documents"));
@@ -92,7 +97,7 @@ fn assert_sound(file: &Path) {
 }
 
 /// Waits for what happens in the background.
-async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let deadline = Instant::now() + LONG;
     while !is_so() {
         assert!(Instant::now() < deadline, "{what}");

@@ -11,4 +11,6 @@ mod disk;
 #[cfg(test)]
 mod given;
 #[cfg(test)]
+mod indexes;
+#[cfg(test)]
 mod opening;

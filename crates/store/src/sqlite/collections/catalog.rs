@@ -4,6 +4,7 @@
 //! remembered holds in it. What a newcomer gets wrong: it may hold for one connection and not for another, which
 //! still reads what was before.
 
+use super::building::{Building, Buildings};
 use crate::sqlite::containers::open::Scope;
 use crate::sqlite::failure::Attempt;
 use crate::sqlite::statement::statements;
@@ -25,7 +26,11 @@ statements! {
 
 /// What is remembered.
 #[derive(Default)]
-pub(in crate::sqlite) struct Catalog(Mutex<Remembered>);
+pub(in crate::sqlite) struct Catalog {
+    remembered: Mutex<Remembered>,
+    /// Indexes that are not in the file yet.
+    pub(in crate::sqlite) buildings: Buildings,
+}
 
 #[derive(Default)]
 struct Remembered {
@@ -56,7 +61,7 @@ impl Scope<'_> {
     pub(in crate::sqlite) fn collection(self, name: &CollectionName) -> Attempt<Arc<Collection>> {
         let stamp = STAMP.first(self.connection, [], |row| row.get(0))?;
         let stamp: i64 = stamp.ok_or_else(|| Error::unavailable("a container has lost its stamp"))?;
-        let lock = || self.catalog.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let lock = || self.catalog.remembered.lock().unwrap_or_else(PoisonError::into_inner);
         let known =
             Some(lock()).filter(|it| it.stamp == stamp).and_then(|it| it.collections.get(name).cloned());
         if let Some(collection) = known {
@@ -69,6 +74,11 @@ impl Scope<'_> {
         }
         remembered.collections.insert(name.clone(), collection.clone());
         Ok(collection)
+    }
+
+    /// The indexes of the collection that are being made, which who writes has to keep up, too.
+    pub(in crate::sqlite) fn building(self, number: i64, collection: &Collection) -> Vec<Arc<Building>> {
+        self.catalog.buildings.of(number, &collection.indexes)
     }
 
     fn load(self, name: &CollectionName) -> Attempt<Collection> {

@@ -97,6 +97,7 @@ pub(super) fn delete(scope: Scope<'_>, name: &CollectionName) -> Attempt<Option<
         found => found?.number,
     };
     let Some(number) = number else { return Ok(None) };
+    scope.catalog.buildings.note_removal(number);
     removal::remove_collection(scope.connection, number)?;
     removal::clear(scope.connection).map(Some)
 }

@@ -16,6 +16,12 @@ statements! {
     DELETE_COUNTS = "DELETE FROM collection_counts WHERE collection = ?1";
     HIDE = "UPDATE collections SET name = '/' || id WHERE id = ?1";
 
+    // An index that is being made is noted below 0.
+    RESERVE = "INSERT INTO removed_indexes (id) VALUES (-?1)";
+    RELEASE = "DELETE FROM removed_indexes WHERE id = -?1";
+    ABANDON = "UPDATE removed_indexes SET id = ?1 WHERE id = -?1";
+    RESERVED = "SELECT -id FROM removed_indexes WHERE id < 0 ORDER BY id LIMIT 1";
+
     REMOVED_INDEX = "SELECT id FROM removed_indexes WHERE id > 0 ORDER BY id LIMIT 1";
     LAST_ENTRY = "SELECT key, id FROM index_entries WHERE index_id = ?1 ORDER BY key, id LIMIT 1 OFFSET ?2";
     DELETE_ENTRIES = "DELETE FROM index_entries WHERE index_id = ?1 AND (key, id) <= (?2, ?3)";
@@ -42,6 +48,34 @@ pub(super) fn remove_index(connection: &Connection, index: i64) -> Attempt<()> {
     NOTE_INDEX.execute(connection, [index])?;
     DELETE_INDEX.execute(connection, [index])?;
     catalog::touch(connection)
+}
+
+/// Takes an index off again that was added for its number; its entries go with the next who opens the container, unless
+/// it is released or abandoned before.
+pub(super) fn reserve_index(connection: &Connection, index: i64) -> Attempt<()> {
+    DELETE_INDEX.execute(connection, [index])?;
+    RESERVE.execute(connection, [index])?;
+    Ok(())
+}
+
+/// Nothing of an index has to go: it has been made.
+pub(super) fn release_index(connection: &Connection, index: i64) -> Attempt<()> {
+    RELEASE.execute(connection, [index])?;
+    Ok(())
+}
+
+/// Leaves to [`clear`] what there is of an index that will not be made.
+pub(super) fn abandon_index(connection: &Connection, index: i64) -> Attempt<()> {
+    ABANDON.execute(connection, [index])?;
+    Ok(())
+}
+
+/// The same with all that were being made: whoever made them has gone.
+pub(in crate::sqlite) fn abandon_all(connection: &Connection) -> Attempt<()> {
+    while let Some(index) = RESERVED.first(connection, [], |row| row.get(0))? {
+        abandon_index(connection, index)?;
+    }
+    Ok(())
 }
 
 /// Takes its name, its indexes and its counts off a collection.

@@ -1,8 +1,9 @@
 //! A container that is open: one connection that writes, a few that read, and what is remembered of its catalog.
 
-use super::queue::{self, Company, Queue};
+use super::queue::{self, Queue};
 use super::readers::Readers;
 use super::template;
+use crate::sqlite::collections::building::Buildings;
 use crate::sqlite::collections::catalog::Catalog;
 use crate::sqlite::collections::removal;
 use crate::sqlite::connection;
@@ -40,6 +41,7 @@ impl Container {
         }
         connection::configure_container_writer(&writer)?;
         template::upgrade(&mut writer)?;
+        removal::abandon_all(&writer)?;
         let has_remains = removal::has_remains(&writer)?;
         let container = Self {
             queue: Queue::new(file.clone(), writer),
@@ -49,32 +51,21 @@ impl Container {
         Ok((container, has_remains))
     }
 
+    /// The indexes that are being made.
+    pub(in crate::sqlite) const fn buildings(&self) -> &Buildings {
+        &self.catalog.buildings
+    }
+
     /// Carries out `work` in a transaction; its result, once that is durable. The work happens also when
     /// nobody waits for it any more.
     pub(in crate::sqlite) async fn write<T: Send + 'static>(
         self: &Arc<Self>,
         work: impl FnOnce(Scope<'_>) -> Attempt<T> + Send + 'static,
     ) -> Result<T> {
-        self.write_in(Company::Others, work).await
-    }
-
-    /// The same in a transaction of its own, for what takes long.
-    pub(in crate::sqlite) async fn write_alone<T: Send + 'static>(
-        self: &Arc<Self>,
-        work: impl FnOnce(Scope<'_>) -> Attempt<T> + Send + 'static,
-    ) -> Result<T> {
-        self.write_in(Company::Alone, work).await
-    }
-
-    async fn write_in<T: Send + 'static>(
-        self: &Arc<Self>,
-        company: Company,
-        work: impl FnOnce(Scope<'_>) -> Attempt<T> + Send + 'static,
-    ) -> Result<T> {
         let place = self.queue.place().await?;
         let container = self.clone();
         let work = move |connection: &Connection| work(Scope { connection, catalog: &container.catalog });
-        let (answer, is_unattended) = self.queue.push(place, company, work)?;
+        let (answer, is_unattended) = self.queue.push(place, work)?;
         if is_unattended {
             let container = self.clone();
             // Detached: those who wait are answered one by one.

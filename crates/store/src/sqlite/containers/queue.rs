@@ -35,18 +35,8 @@ struct Waiting {
 
 struct Queued {
     job: Box<dyn Job>,
-    company: Company,
     /// Given back when the job is taken from the queue.
     _place: OwnedSemaphorePermit,
-}
-
-/// Whether others may be in the same transaction.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Company {
-    /// They share its commit.
-    Others,
-    /// It takes so long, or changes so much, that others must neither wait for its end nor fail with it.
-    Alone,
 }
 
 impl Queue {
@@ -69,7 +59,6 @@ impl Queue {
     pub(super) fn push<T: Send + 'static>(
         &self,
         place: OwnedSemaphorePermit,
-        company: Company,
         work: impl FnOnce(&Connection) -> Attempt<T> + Send + 'static,
     ) -> Result<(Answer<T>, bool)> {
         let (job, answer) = group::job(work);
@@ -77,7 +66,7 @@ impl Queue {
         if waiting.is_closed {
             return Err(closed());
         }
-        waiting.jobs.push_back(Queued { job, company, _place: place });
+        waiting.jobs.push_back(Queued { job, _place: place });
         let is_unattended = !std::mem::replace(&mut waiting.is_attended, true);
         Ok((answer, is_unattended))
     }
@@ -101,9 +90,7 @@ impl Queue {
 
     fn take(&self) -> Vec<Box<dyn Job>> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = waiting.jobs.iter().take(BATCH_JOBS).take_while(|job| job.company == Company::Others);
-        // One that is to be alone is not taken with others, and is taken when it is the first.
-        let count = before.count().max(1).min(waiting.jobs.len());
+        let count = waiting.jobs.len().min(BATCH_JOBS);
         waiting.is_attended = count > 0;
         waiting.jobs.drain(..count).map(|queued| queued.job).collect()
     }
@@ -126,36 +113,4 @@ impl Queue {
 
 pub(super) fn closed() -> Error {
     Error::unavailable("the container is closed")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn what_is_to_be_alone_shares_its_transaction_with_nobody() {
-        use Company::{Alone, Others};
-        let queue = Queue::new(PathBuf::new(), Connection::open_in_memory().unwrap());
-        let mut answers = Vec::new();
-        for company in [Others, Others, Alone, Others, Alone, Alone] {
-            let place = queue.place().await.unwrap();
-            let work = |connection: &Connection| Ok(connection.is_autocommit());
-            answers.push(queue.push(place, company, work).unwrap().0);
-        }
-        let taken: Vec<usize> = (0..6).map(|_| queue.take().len()).collect();
-        assert_eq!(taken, [2, 1, 1, 1, 1, 0]);
-
-        // And all are done, in their order, whoever comes with whom.
-        let done = Arc::new(Mutex::new(Vec::new()));
-        for (number, company) in [Alone, Others, Others, Alone, Others].into_iter().enumerate() {
-            let (place, done) = (queue.place().await.unwrap(), done.clone());
-            let work = move |_: &Connection| {
-                done.lock().unwrap().push(number);
-                Ok(())
-            };
-            drop(queue.push(place, company, work).unwrap());
-        }
-        queue.work_off();
-        assert_eq!(*done.lock().unwrap(), [0, 1, 2, 3, 4]);
-    }
 }

@@ -1,8 +1,7 @@
 //! Writes of documents: each a unit of the transaction it is part of.
 
-use super::entries::{Changes, Which};
+use super::entries::{Changes, Indexes, Which};
 use super::walk::revision;
-use crate::sqlite::collections::catalog::Collection;
 use crate::sqlite::containers::open::Scope;
 use crate::sqlite::failure::{Attempt, Failure};
 use crate::sqlite::statement::{integer, statements};
@@ -100,11 +99,12 @@ pub(super) fn insert(
     documents: &[StoredDocument],
 ) -> Attempt<Vec<Result<()>>> {
     let (number, collection) = scope.numbered(name)?;
+    let indexes = Indexes::of(scope, number, &collection);
     let mut room = Room::of(scope.connection, quota)?;
     let mut tally = Tally::default();
     let mut outcomes = Vec::with_capacity(documents.len());
     for document in documents {
-        match insert_one(scope.connection, number, &collection, &mut room, document) {
+        match insert_one(scope.connection, number, &indexes, &mut room, document) {
             Ok(()) => {
                 tally.add(&document.body);
                 outcomes.push(Ok(()));
@@ -120,7 +120,7 @@ pub(super) fn insert(
 fn insert_one(
     connection: &Connection,
     number: i64,
-    collection: &Collection,
+    indexes: &Indexes<'_>,
     room: &mut Room,
     document: &StoredDocument,
 ) -> Attempt<()> {
@@ -136,9 +136,9 @@ fn insert_one(
     if INSERT.execute(connection, params![number, id, integer(document.revision.0), body])? == 0 {
         return Err(Error::new(ErrorCode::DocumentExists).into());
     }
-    if !collection.indexes.is_empty() {
+    if !indexes.is_empty() {
         let which = Which { number: connection.last_insert_rowid(), id: &id };
-        match Changes::of(connection, collection, &id, None, Some(&document.body)) {
+        match Changes::of(connection, indexes, &id, None, Some(&document.body)) {
             Ok(changes) => changes.make(connection, which)?,
             Err(refused) => {
                 DELETE.execute(connection, [which.number])?;
@@ -182,7 +182,8 @@ pub(super) fn update(
         quota.check_bytes(used(connection)?.bytes + grown)?;
     }
     let before = readable(&old.body)?;
-    let changes = Changes::of(connection, &collection, &id, Some(before), Some(&document.body))?;
+    let indexes = Indexes::of(scope, number, &collection);
+    let changes = Changes::of(connection, &indexes, &id, Some(before), Some(&document.body))?;
     let body = document.body.as_bytes();
     UPDATE.execute(connection, params![old.number, integer(document.revision.0), body])?;
     changes.make(connection, Which { number: old.number, id: &id })?;
@@ -208,7 +209,8 @@ pub(super) fn delete(
         return Ok(Written::Stale);
     };
     let body = readable(&old.body)?;
-    remove(scope.connection, &collection, Which { number: old.number, id: &id }, body)?;
+    let indexes = Indexes::of(scope, number, &collection);
+    remove(scope.connection, &indexes, Which { number: old.number, id: &id }, body)?;
     let mut tally = Tally::default();
     tally.take_off(body);
     tally.note(scope.connection, number)?;
@@ -224,6 +226,7 @@ pub(super) fn delete_those(
 ) -> Attempt<u64> {
     let collection = scope.collection(name)?;
     let Some(of) = collection.number else { return Ok(0) };
+    let indexes = Indexes::of(scope, of, &collection);
     let (mut removed, mut tally) = (0, Tally::default());
     for number in documents {
         let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, Vec<u8>>(1)?));
@@ -231,7 +234,7 @@ pub(super) fn delete_those(
         let Some((id, body)) = found else { continue };
         let body = readable(&body)?;
         if filter.matches(body) {
-            remove(scope.connection, &collection, Which { number: *number, id: &id }, body)?;
+            remove(scope.connection, &indexes, Which { number: *number, id: &id }, body)?;
             tally.take_off(body);
             removed += 1;
         }
@@ -242,11 +245,11 @@ pub(super) fn delete_those(
 
 fn remove(
     connection: &Connection,
-    collection: &Collection,
+    indexes: &Indexes<'_>,
     which: Which<'_>,
     body: &RawDocument,
 ) -> Attempt<()> {
-    Changes::of(connection, collection, which.id, Some(body), None)?.make(connection, which)?;
+    Changes::of(connection, indexes, which.id, Some(body), None)?.make(connection, which)?;
     DELETE.execute(connection, [which.number])?;
     Ok(())
 }

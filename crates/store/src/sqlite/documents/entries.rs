@@ -3,11 +3,14 @@
 //! What a newcomer gets wrong: nothing in SQLite keeps a unique index unique. It is looked before each entry whether
 //! another document has it, in the transaction that adds it; there is only one that writes at a time.
 
+use crate::sqlite::collections::building::Building;
 use crate::sqlite::collections::catalog::{self, Collection, StoredIndex};
+use crate::sqlite::containers::open::Scope;
 use crate::sqlite::failure::Attempt;
 use crate::sqlite::statement::statements;
 use bson::RawDocument;
 use rusqlite::{Connection, params};
+use std::sync::Arc;
 use tenantry_domain::document::{index_entries, key, meets_array};
 use tenantry_domain::index::Index;
 use tenantry_domain::limits::INDEX_ENTRIES_MAX_BYTES;
@@ -66,11 +69,37 @@ pub(super) struct Which<'a> {
     pub(super) id: &'a [u8],
 }
 
+/// The indexes that have to be kept up: those that serve and those that are being made.
+pub(super) struct Indexes<'a> {
+    serving: &'a [StoredIndex],
+    building: Vec<Arc<Building>>,
+}
+
+impl<'a> Indexes<'a> {
+    /// Those of `collection`, which has that number.
+    pub(super) fn of(scope: Scope<'_>, number: i64, collection: &'a Collection) -> Self {
+        Self { serving: &collection.indexes, building: scope.building(number, collection) }
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.serving.is_empty() && self.building.is_empty()
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (&StoredIndex, Option<&Building>)> {
+        let serving = self.serving.iter().map(|index| (index, None));
+        serving.chain(self.building.iter().map(|building| (&building.index, Some(&**building))))
+    }
+}
+
 /// What has to change in the indexes of a collection when a document comes, changes or goes.
 pub(super) struct Changes<'a>(Vec<Change<'a>>);
 
 struct Change<'a> {
     index: &'a StoredIndex,
+    /// If it is being made.
+    building: Option<&'a Building>,
+    /// Whether there was a document before, which whoever makes the index may have read.
+    had_old: bool,
     old: Keys,
     new: Keys,
 }
@@ -80,20 +109,21 @@ impl<'a> Changes<'a> {
     /// `unique_violation`; `invalid_input` for one that cannot be indexed.
     pub(super) fn of(
         connection: &Connection,
-        collection: &'a Collection,
+        indexes: &'a Indexes<'_>,
         id: &[u8],
         old: Option<&RawDocument>,
         new: Option<&RawDocument>,
     ) -> Attempt<Self> {
-        let mut changes = Vec::with_capacity(collection.indexes.len());
-        for index in &collection.indexes {
+        let mut changes = Vec::with_capacity(indexes.serving.len());
+        for (index, building) in indexes.iter() {
+            let had_old = old.is_some();
             let keys = |body: Option<&RawDocument>| match body {
                 None => Ok(Keys::default()),
                 Some(body) => Keys::of(&index.definition, body),
             };
             let new = keys(new).map_err(|sentence| cannot_index(&index.definition, &sentence))?;
             let old = keys(old).map_err(Error::internal)?;
-            let change = Change { index, old, new };
+            let change = Change { index, building, had_old, old, new };
             if index.definition.unique {
                 change.check(connection, id)?;
             }
@@ -112,7 +142,14 @@ impl<'a> Changes<'a> {
             for key in change.added() {
                 ADD.execute(connection, params![change.index.number, key, id, number])?;
             }
-            if change.new.is_multikey && !change.index.is_multikey {
+            if let Some(building) = change.building {
+                if change.had_old {
+                    building.note_change();
+                }
+                if change.new.is_multikey {
+                    building.note_array();
+                }
+            } else if change.new.is_multikey && !change.index.is_multikey {
                 MARK_MULTIKEY.execute(connection, [change.index.number])?;
                 catalog::touch(connection)?;
             }
@@ -132,12 +169,22 @@ impl Change<'_> {
 
     fn check(&self, connection: &Connection, id: &[u8]) -> Attempt<()> {
         for key in self.added() {
-            if CLASH.finds(connection, params![self.index.number, key, id])? {
+            if is_taken(connection, self.index.number, key, id)? {
                 return Err(taken(&self.index.definition).into());
             }
         }
         Ok(())
     }
+}
+
+/// Whether another document than that of `id` has an entry of that key.
+pub(in crate::sqlite) fn is_taken(
+    connection: &Connection,
+    index: i64,
+    key: &[u8],
+    id: &[u8],
+) -> Attempt<bool> {
+    Ok(CLASH.finds(connection, params![index, key, id])?)
 }
 
 /// The refusal of an entry that another document has.

@@ -1,0 +1,165 @@
+//! Making an index while others read and write.
+//!
+//! First it is known to whoever writes; then its entries are added of what is there, some thousand at a time. A part of
+//! the collection is read in one go, its entries are sorted and added in as many transactions as it takes, between
+//! those of others. Added as the documents come, each entry would go to another page, and a large index would take many
+//! times as long.
+//!
+//! What a newcomer gets wrong: what was read may be changed before its entries are added. Then the document is looked at
+//! again, in the transaction that adds them.
+
+use super::building::{Building, UnderWay};
+use super::catalog::StoredIndex;
+use super::indexes::{self, Begun};
+use crate::sqlite::containers::open::{Container, Scope};
+use crate::sqlite::documents::{Keys, is_taken, taken};
+use crate::sqlite::failure::Attempt;
+use crate::sqlite::statement::{blob, statements};
+use bson::RawDocument;
+use rusqlite::params;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use tenantry_domain::collection::CollectionName;
+use tenantry_domain::index::Index;
+use tenantry_domain::store::Inserted;
+use tenantry_domain::{Error, Result};
+
+statements! {
+    DOCUMENTS = "SELECT number, id, revision, body FROM documents WHERE collection = ?1 AND id > ?2 ORDER BY id";
+    AS_READ = "SELECT 1 FROM documents WHERE number = ?1 AND collection = ?2 AND id = ?3 AND revision = ?4";
+    AS_IT_IS = "SELECT number, body FROM documents WHERE collection = ?1 AND id = ?2";
+    ADD_ENTRY = "INSERT INTO index_entries (index_id, key, id, document) VALUES (?1, ?2, ?3, ?4) \
+        ON CONFLICT DO NOTHING";
+}
+
+/// Bytes of entries that are sorted in one go.
+const SORTED_BYTES: usize = 8 << 20;
+/// Bytes of documents that are read in one go: for so long the write-ahead log cannot be folded in.
+const READ_BYTES: usize = 64 << 20;
+/// Entries that are added in one transaction, for which others wait.
+const ADDED: usize = 2000;
+
+/// Makes an index of that collection, with its entries. What was begun is taken back if it cannot be.
+pub(super) async fn build(
+    container: &Arc<Container>,
+    name: &CollectionName,
+    index: &Index,
+) -> Result<Inserted> {
+    let buildings = container.buildings();
+    let _turn = buildings.turn().await;
+    let (of, definition) = (name.clone(), index.clone());
+    let begun = container.write(move |scope| indexes::begin(scope, &of, &definition)).await?;
+    let Begun::New(building) = begun else { return Ok(Inserted::Exists) };
+    let number = building.index.number;
+    let under_way = buildings.begin(Arc::new(building));
+    let built = fill(container, name, &under_way).await;
+    drop(under_way);
+    if built.is_err() {
+        container.write(move |scope| indexes::abandon(scope, number)).await?;
+        container.clear_remains();
+    }
+    built.map(|()| Inserted::New)
+}
+
+async fn fill(container: &Arc<Container>, name: &CollectionName, under_way: &UnderWay<'_>) -> Result<()> {
+    let building = &under_way.building;
+    let mut after = Some(Vec::new());
+    while let Some(place) = after {
+        // In the turn of those who write: when it is answered, what was written before is there to be read, and who
+        // writes later knows of the index and notes changes.
+        let noted = building.clone();
+        let changes = container.write(move |_| Ok(noted.changes())).await?;
+        let read = building.clone();
+        let part = container.scan(move |scope| Part::read(scope, &read, &place)).await?;
+        after = part.next;
+        let mut entries = part.entries.into_iter().peekable();
+        while entries.peek().is_some() {
+            let some: Vec<Entry> = entries.by_ref().take(ADDED).collect();
+            let building = building.clone();
+            container.write(move |scope| add(scope, &building, &some, changes)).await?;
+        }
+    }
+    let (name, building) = (name.clone(), building.clone());
+    container.write(move |scope| indexes::finish(scope, &name, &building)).await
+}
+
+/// Entries of a part of the documents, in their order.
+struct Part {
+    entries: Vec<Entry>,
+    /// The `_id` of the last document, if there may be others.
+    next: Option<Vec<u8>>,
+}
+
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Entry {
+    key: Vec<u8>,
+    id: Box<[u8]>,
+    document: i64,
+    revision: i64,
+}
+
+impl Part {
+    /// Those of the documents after that `_id`.
+    fn read(scope: Scope<'_>, building: &Building, after: &[u8]) -> Attempt<Self> {
+        let mut part = Self { entries: Vec::new(), next: None };
+        let (mut sorted, mut read) = (0, 0);
+        let _ = DOCUMENTS.each(scope.connection, params![building.collection, after], |row| {
+            let (document, id, revision) = (row.get(0)?, blob(row, 1)?, row.get(2)?);
+            let body = blob(row, 3)?;
+            for key in keys(building, body)? {
+                sorted += key.capacity() + id.len() + size_of::<Entry>();
+                part.entries.push(Entry { key, id: id.into(), document, revision });
+            }
+            read += body.len();
+            if sorted < SORTED_BYTES && read < READ_BYTES {
+                return Ok(ControlFlow::Continue(()));
+            }
+            part.next = Some(id.to_vec());
+            Ok(ControlFlow::Break(()))
+        })?;
+        part.entries.sort_unstable();
+        Ok(part)
+    }
+}
+
+/// The keys of a document that was there before the index.
+fn keys(building: &Building, body: &[u8]) -> Attempt<Vec<Vec<u8>>> {
+    let body = RawDocument::from_bytes(body).map_err(Error::internal)?;
+    let keys = Keys::of(&building.index.definition, body);
+    let keys = keys.map_err(|sentence| Error::invalid_field("/keys", sentence))?;
+    if keys.is_multikey {
+        building.note_array();
+    }
+    Ok(keys.keys)
+}
+
+/// Adds entries that were read after so many changes.
+fn add(scope: Scope<'_>, building: &Building, entries: &[Entry], changes: u64) -> Attempt<()> {
+    building.check()?;
+    let is_unchanged = building.changes() == changes;
+    for Entry { key, id, document, revision } in entries {
+        let read = params![document, building.collection, id, revision];
+        if is_unchanged || AS_READ.finds(scope.connection, read)? {
+            add_one(scope, building, key, id, *document)?;
+            continue;
+        }
+        let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?));
+        let now = AS_IT_IS.first(scope.connection, params![building.collection, id], read)?;
+        if let Some((document, body)) = now {
+            for key in keys(building, &body)? {
+                add_one(scope, building, &key, id, document)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Adds an entry, unless whoever wrote the document has done so.
+fn add_one(scope: Scope<'_>, building: &Building, key: &[u8], id: &[u8], document: i64) -> Attempt<()> {
+    let StoredIndex { number, definition, .. } = &building.index;
+    if definition.unique && is_taken(scope.connection, *number, key, id)? {
+        return Err(taken(definition).into());
+    }
+    ADD_ENTRY.execute(scope.connection, params![number, key, id, document])?;
+    Ok(())
+}
