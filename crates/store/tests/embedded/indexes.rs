@@ -200,3 +200,34 @@ async fn what_a_crash_has_left_of_an_index_is_cleared_up_and_it_can_be_made_agai
     opened.close().await;
     assert_sound(&file);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_an_index_cannot_take_may_go_while_it_is_made() {
+    let directory = TempDir::new().unwrap();
+    let (opened, acme) = filled(directory.path()).await;
+    let store = opened.store.clone();
+    // They are read last.
+    let odd = (0..4).map(|n| stored(rawdoc! { "_id": DOCUMENTS + n, "text": ["a", "b"], "n": [1, 2] }));
+    fill(&store, &acme, "documents", odd.collect()).await;
+    let making = tokio::spawn({
+        let (store, acme) = (store.clone(), acme.clone());
+        async move { store.collections.insert_index(&acme, &name("documents"), &index("text,n", false)).await }
+    });
+    tokio::task::yield_now().await;
+    for n in 0..4 {
+        let id = document_id(DOCUMENTS + n);
+        let written = if n % 2 == 0 {
+            store.documents.delete_document(&acme, &name("documents"), &id, None).await
+        } else {
+            let next = stored(rawdoc! { "_id": DOCUMENTS + n, "text": "a", "n": [1, 2] });
+            let next = StoredDocument { revision: Revision(2), ..next };
+            store.documents.update_document(&acme, &name("documents"), next, Revision(1)).await
+        };
+        assert_eq!(written.unwrap(), Written::Done);
+    }
+    if let Err(error) = making.await.unwrap() {
+        assert_eq!((error.code(), error.fields()[0].pointer.as_str()), (ErrorCode::InvalidInput, "/keys"));
+    }
+    opened.close().await;
+    assert_sound(&container_file(directory.path(), acme.id));
+}

@@ -17,6 +17,7 @@ use crate::sqlite::failure::Attempt;
 use crate::sqlite::statement::{blob, statements};
 use bson::RawDocument;
 use rusqlite::params;
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use tenantry_domain::collection::CollectionName;
@@ -45,6 +46,11 @@ pub(super) async fn build(
     name: &CollectionName,
     index: &Index,
 ) -> Result<Inserted> {
+    // What is there already, or cannot be, waits for no other index.
+    let (of, definition) = (name.clone(), index.clone());
+    if container.scan(move |scope| indexes::is_there(scope, &of, &definition)).await? {
+        return Ok(Inserted::Exists);
+    }
     let buildings = container.buildings();
     let _turn = buildings.turn().await;
     let (of, definition) = (name.clone(), index.clone());
@@ -55,8 +61,12 @@ pub(super) async fn build(
     let built = fill(container, name, &under_way).await;
     drop(under_way);
     if built.is_err() {
-        container.write(move |scope| indexes::abandon(scope, number)).await?;
-        container.clear_remains();
+        match container.write(move |scope| indexes::abandon(scope, number)).await {
+            Ok(()) => container.clear_remains(),
+            Err(error) => {
+                tracing::warn!(%error, "what was begun of an index is cleared up when the container is opened next");
+            }
+        }
     }
     built.map(|()| Inserted::New)
 }
@@ -67,8 +77,8 @@ async fn fill(container: &Arc<Container>, name: &CollectionName, under_way: &Und
     while let Some(place) = after {
         // In the turn of those who write: when it is answered, what was written before is there to be read, and who
         // writes later knows of the index and notes changes.
-        let noted = building.clone();
-        let changes = container.write(move |_| Ok(noted.changes())).await?;
+        let (noted, of) = (building.clone(), name.clone());
+        let changes = container.write(move |scope| indexes::changes(scope, &of, &noted)).await?;
         let read = building.clone();
         let part = container.scan(move |scope| Part::read(scope, &read, &place)).await?;
         after = part.next;
@@ -137,10 +147,15 @@ fn keys(building: &Building, body: &[u8]) -> Attempt<Vec<Vec<u8>>> {
 fn add(scope: Scope<'_>, building: &Building, entries: &[Entry], changes: u64) -> Attempt<()> {
     building.check()?;
     let is_unchanged = building.changes() == changes;
+    // Each is looked at again once: it may have thousands of entries.
+    let mut renewed = HashSet::new();
     for Entry { key, id, document, revision } in entries {
         let read = params![document, building.collection, id, revision];
         if is_unchanged || AS_READ.finds(scope.connection, read)? {
             add_one(scope, building, key, id, *document)?;
+            continue;
+        }
+        if !renewed.insert(id) {
             continue;
         }
         let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?));

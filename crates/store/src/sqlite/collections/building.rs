@@ -17,7 +17,7 @@ pub(in crate::sqlite) struct Building {
     /// How often documents were changed or removed since it was begun.
     changes: AtomicU64,
     is_multikey: AtomicBool,
-    /// Whether its collection has been removed.
+    /// Whether its collection has been removed, or it has been, or nobody makes it any more.
     is_void: AtomicBool,
 }
 
@@ -46,14 +46,18 @@ impl Building {
         self.is_multikey.load(Ordering::SeqCst)
     }
 
-    /// Notes that its collection is removed: what follows under its number may be another.
-    pub(super) fn note_removal(&self) {
+    /// Nobody keeps it up any more, and nobody goes on with it.
+    fn end(&self) {
         self.is_void.store(true, Ordering::SeqCst);
     }
 
-    /// Refuses to go on with one whose collection has been removed.
+    fn is_void(&self) -> bool {
+        self.is_void.load(Ordering::SeqCst)
+    }
+
+    /// Refuses to go on with one whose collection has been removed: what follows under its number may be another.
     pub(super) fn check(&self) -> Result<()> {
-        match self.is_void.load(Ordering::SeqCst) {
+        match self.is_void() {
             true => Err(ErrorCode::CollectionNotFound.into()),
             false => Ok(()),
         }
@@ -72,15 +76,21 @@ impl Buildings {
     /// Those of that collection, but for one that is done, which it has by now.
     pub(super) fn of(&self, collection: i64, done: &[StoredIndex]) -> Vec<Arc<Building>> {
         let is_under_way = |building: &&Arc<Building>| {
-            let number = building.index.number;
-            building.collection == collection && done.iter().all(|index| index.number != number)
+            let is_done = done.iter().any(|index| index.number == building.index.number);
+            building.collection == collection && !is_done && !building.is_void()
         };
         self.lock().iter().filter(is_under_way).cloned().collect()
     }
 
     /// Notes that the collection is removed.
     pub(super) fn note_removal(&self, collection: i64) {
-        self.of(collection, &[]).iter().for_each(|building| building.note_removal());
+        self.of(collection, &[]).iter().for_each(|building| building.end());
+    }
+
+    /// Notes that the index of that number is removed, which may have been made just before.
+    pub(super) fn note_end(&self, number: i64) {
+        let all = self.lock();
+        all.iter().filter(|building| building.index.number == number).for_each(|building| building.end());
     }
 
     /// Waits until no other one is being made.
@@ -106,6 +116,8 @@ pub(super) struct UnderWay<'a> {
 
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
+        // Should it not have come to its end, what is queued of it must not, either.
+        self.building.end();
         self.buildings.lock().retain(|each| !Arc::ptr_eq(each, &self.building));
     }
 }

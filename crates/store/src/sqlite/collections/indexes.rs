@@ -35,12 +35,12 @@ pub(super) enum Begun {
     New(Building),
 }
 
-/// Gives an index its number, which is noted as one that is being made.
-pub(super) fn begin(scope: Scope<'_>, name: &CollectionName, index: &Index) -> Attempt<Begun> {
-    let (collection, found) = scope.numbered(name)?;
+/// Whether the index is there already, the same. Refuses one that cannot be made.
+pub(super) fn is_there(scope: Scope<'_>, name: &CollectionName, index: &Index) -> Attempt<bool> {
+    let found = scope.collection(name)?;
     if let Some(same) = found.index(&index.name).filter(|same| same.definition == *index) {
         tracing::debug!(number = same.number, "the index is there already");
-        return Ok(Begun::Exists);
+        return Ok(true);
     }
     let is_in_the_way =
         |other: &StoredIndex| other.definition.name == index.name || other.definition.keys == index.keys;
@@ -50,6 +50,15 @@ pub(super) fn begin(scope: Scope<'_>, name: &CollectionName, index: &Index) -> A
     if found.indexes.len() >= INDEXES_MAX as usize {
         return Err(Error::new(ErrorCode::TooManyIndexes).into());
     }
+    Ok(false)
+}
+
+/// Gives an index its number, which is noted as one that is being made.
+pub(super) fn begin(scope: Scope<'_>, name: &CollectionName, index: &Index) -> Attempt<Begun> {
+    if is_there(scope, name, index)? {
+        return Ok(Begun::Exists);
+    }
+    let (collection, _) = scope.numbered(name)?;
     // The number is drawn by adding a row: so it is never another's again.
     let row = params![collection, index.name.as_str(), index.keys_text(), index.unique];
     let number = ADD.first(scope.connection, row, |row| row.get(0))?;
@@ -59,12 +68,18 @@ pub(super) fn begin(scope: Scope<'_>, name: &CollectionName, index: &Index) -> A
     Ok(Begun::New(Building::new(collection, index)))
 }
 
-/// Lets an index serve that has all its entries.
-pub(super) fn finish(scope: Scope<'_>, name: &CollectionName, building: &Building) -> Attempt<()> {
+/// How many changes were noted, if the collection is still the same.
+pub(super) fn changes(scope: Scope<'_>, name: &CollectionName, building: &Building) -> Attempt<u64> {
     building.check()?;
     if scope.collection(name)?.number != Some(building.collection) {
         return Err(Error::new(ErrorCode::CollectionNotFound).into());
     }
+    Ok(building.changes())
+}
+
+/// Lets an index serve that has all its entries.
+pub(super) fn finish(scope: Scope<'_>, name: &CollectionName, building: &Building) -> Attempt<()> {
+    changes(scope, name, building)?;
     let StoredIndex { number, definition, .. } = &building.index;
     removal::release_index(scope.connection, *number)?;
     let (keys, is_multikey) = (definition.keys_text(), building.is_multikey());
@@ -83,6 +98,7 @@ pub(super) fn abandon(scope: Scope<'_>, number: i64) -> Attempt<()> {
 pub(super) fn delete(scope: Scope<'_>, name: &CollectionName, index: &IndexName) -> Attempt<Option<bool>> {
     let collection = scope.collection(name)?;
     let Some(found) = collection.index(index) else { return Ok(None) };
+    scope.catalog.buildings.note_end(found.number);
     removal::remove_index(scope.connection, found.number)?;
     removal::clear(scope.connection).map(Some)
 }

@@ -122,7 +122,11 @@ impl<'a> Changes<'a> {
                 Some(body) => Keys::of(&index.definition, body),
             };
             let new = keys(new).map_err(|sentence| cannot_index(&index.definition, &sentence))?;
-            let old = keys(old).map_err(Error::internal)?;
+            let old = match (keys(old), building) {
+                // It was there before the index and has no entries yet.
+                (Err(_), Some(_)) => Keys::default(),
+                (old, _) => old.map_err(Error::internal)?,
+            };
             let change = Change { index, building, had_old, old, new };
             if index.definition.unique {
                 change.check(connection, id)?;

@@ -127,6 +127,8 @@ impl<'a> Walker<'a> {
             ranges.reverse();
         }
         for (low, end) in ranges {
+            // There may be thousands in which there is nothing.
+            self.look_at_clock()?;
             if self.range(&low, end, look)?.is_break() {
                 break;
             }
@@ -174,6 +176,7 @@ impl<'a> Walker<'a> {
                     LAST_KEY.first(connection, params![index, low, end], |row| row.get(0))?
                 {
                     end = key;
+                    self.look_at_clock()?;
                     if self.pass(REST_OF_KEY_UP, params![index, end, b""], look)?.is_break() {
                         return Ok(ControlFlow::Break(()));
                     }
@@ -205,6 +208,10 @@ impl<'a> Walker<'a> {
             return Ok(());
         }
         (self.passed, self.bytes) = (0, 0);
+        self.look_at_clock()
+    }
+
+    fn look_at_clock(&self) -> Result<(), Error> {
         if self.deadline.is_over() { Err(ErrorCode::QueryTooSlow.into()) } else { Ok(()) }
     }
 }
