@@ -31,13 +31,13 @@ pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Opened> {
 #[must_use]
 pub fn embedded_at(config: &Config, data_dir: &Path, clock: Arc<dyn Clock>) -> EmbeddedOptions {
     let calls = config.calls_of_each();
-    // What it reads it reads on the processor: more of it at once would only stand in the way of others.
+    // It reads without ever waiting, so that only who has fewer reads at once than there are cores leaves any to others.
     EmbeddedOptions {
         data_dir: data_dir.to_owned(),
         clock,
         readers: config.readers,
         cache_bytes: config.cache_bytes,
-        share: Share { reads: calls.min(config::cores().max(2)), writes: calls },
+        share: Share { reads: calls.min((config::cores() / 2).max(1)), writes: calls },
     }
 }
 

@@ -290,8 +290,8 @@ settings! {
             name: "CACHE_MIB", flag: "cache-mib", default: "64", limits: Limits::new(0, 65_536, Unit::Mebibytes),
         };
         /// How many of an organization's requests for its documents are worked on at once while other organizations
-        /// send some, too; those beyond it wait their turn. 0 is four for each core. On the embedded engine reads are one
-        /// for each core at most. An organization that is alone is not held back.
+        /// send some, too; those beyond it wait their turn. 0 is four for each core. On the embedded engine reads are at
+        /// most half as many as there are cores. An organization that is alone is not held back.
         organization_share: usize = {
             name: "ORGANIZATION_SHARE", flag: "organization-share", default: "0",
             limits: Limits::new(0, 10_000, Unit::One),
