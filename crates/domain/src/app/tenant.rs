@@ -63,6 +63,12 @@ impl<R: Right> Tenant<R> {
         }
     }
 
+    /// The right to read, which every right holds.
+    #[must_use]
+    pub fn to_read(&self) -> Tenant<Read> {
+        Tenant { member: self.member.clone(), right: PhantomData }
+    }
+
     /// Whose data it is.
     #[must_use]
     pub fn organization(&self) -> &Organization {

@@ -4,11 +4,12 @@
 
 use super::Http;
 use super::caller::Own;
+use super::conditional::{IfNotShown, IfShown};
 use super::cursor::Cursor;
 use super::extract::{JsonBody, QueryFields};
 use super::idempotency;
 use super::problem::Refusal;
-use super::representation::{json, with_location};
+use super::representation::{json, tagged, tagged_unless, with_location};
 use super::segment::InCollection;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -113,7 +114,7 @@ pub async fn create_collection(
     idempotency::once(&http, &headers, &scope, &request, move |_| async move {
         let name = read_name(&body)?;
         let made = work.app.create_collection(&tenant, &name).await?;
-        let answer = json(StatusCode::CREATED, &CollectionBody::from(&made));
+        let answer = tagged(StatusCode::CREATED, &CollectionBody::from(&made));
         Ok(with_location(answer, &path(tenant.organization(), &name)))
     })
     .await
@@ -131,15 +132,19 @@ fn read_name(body: &JsonBody) -> Result<CollectionName> {
     operation_id = "get_collection", tag = "Collections",
     params(
         ("organization" = String, Path, description = "Its id or identifier."),
-        ("collection" = String, Path, description = "Its name.")),
-    responses((status = 200, description = "The collection.", body = inline(CollectionBody<'static>))))]
+        ("collection" = String, Path, description = "Its name."),
+        ("If-None-Match" = Option<String>, Header, description = "The `ETag` of what you have, to get nothing again.")),
+    responses(
+        (status = 200, description = "The collection.", body = inline(CollectionBody<'static>)),
+        (status = 304, description = "You have it.")))]
 pub async fn get_collection(
     State(http): State<Arc<Http>>,
     Own(tenant): Own<Read>,
     InCollection(name): InCollection,
+    known: IfNotShown,
 ) -> Result<Response, Refusal> {
     let info = http.app.get_collection(&tenant, &name).await?;
-    Ok(json(StatusCode::OK, &CollectionBody::from(&info)))
+    Ok(tagged_unless(&known, &CollectionBody::from(&info)))
 }
 
 /// Drop a collection with all that is in it: admins. That called `documents` always stays.
@@ -147,13 +152,21 @@ pub async fn get_collection(
     operation_id = "delete_collection", tag = "Collections",
     params(
         ("organization" = String, Path, description = "Its id or identifier."),
-        ("collection" = String, Path, description = "Its name.")),
+        ("collection" = String, Path, description = "Its name."),
+        ("If-Match" = Option<String>, Header,
+            description = "Its `ETag`, to drop it only with as much in it as you have seen. It is compared just before; \
+                what others write in that moment goes, too.")),
     responses((status = 204, description = "It is gone.")))]
 pub async fn delete_collection(
     State(http): State<Arc<Http>>,
     Own(tenant): Own<Shape>,
     InCollection(name): InCollection,
+    expected: IfShown,
 ) -> Result<Response, Refusal> {
+    if !expected.is_any() {
+        let info = http.app.get_collection(&tenant.to_read(), &name).await?;
+        expected.check(&CollectionBody::from(&info))?;
+    }
     http.app.delete_collection(&tenant, &name).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

@@ -3,10 +3,12 @@
 
 use super::Http;
 use super::problem::Refusal;
+use aws_lc_rs::digest;
 use axum::body::Bytes;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use serde::Serialize;
 use std::fmt::Write;
 use std::sync::Arc;
 use tenantry_domain::app::documents::ExpectedRevision;
@@ -32,6 +34,80 @@ pub fn revision_etag(revision: Revision) -> Option<HeaderValue> {
     HeaderValue::from_maybe_shared(Bytes::from(format!("\"{revision}\""))).ok()
 }
 
+/// The `ETag` of what has no version of its own: a hash of how it is shown, which is another when that is.
+#[must_use]
+pub fn shown_etag(body: &impl Serialize) -> Option<HeaderValue> {
+    HeaderValue::from_maybe_shared(Bytes::from(format!("\"{}\"", shown(body)))).ok()
+}
+
+fn shown(body: &impl Serialize) -> String {
+    hash(&serde_json::to_vec(body).unwrap_or_default())
+}
+
+/// What an `ETag` says of bytes that have no version: half of their SHA-256, as 32 hexadecimal digits.
+#[must_use]
+pub fn hash(bytes: &[u8]) -> String {
+    let hash = digest::digest(&digest::SHA256, bytes);
+    hash.as_ref()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// How the caller has seen what has no version, if the change depends on that.
+pub struct IfShown(Option<Vec<String>>);
+
+impl IfShown {
+    /// Whether the change depends on nothing.
+    #[must_use]
+    pub const fn is_any(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Refuses what is shown otherwise now.
+    ///
+    /// # Errors
+    /// `version_mismatch`.
+    pub fn check(&self, body: &impl Serialize) -> Result<()> {
+        match &self.0 {
+            Some(tags) if !tags.contains(&shown(body)) => Err(ErrorCode::VersionMismatch.into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl FromRequestParts<Arc<Http>> for IfShown {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, Refusal> {
+        refuse_if_none_match(&parts.headers)?;
+        Ok(Self(expected(&parts.headers, |text| Some(text.to_owned()))?))
+    }
+}
+
+/// What of that the caller has, if there is to be no answer for it.
+pub struct IfNotShown(Option<Tags<String>>);
+
+impl IfNotShown {
+    /// Whether the caller has that.
+    #[must_use]
+    pub fn has(&self, body: &impl Serialize) -> bool {
+        match &self.0 {
+            None => false,
+            Some(Tags::Any) => true,
+            Some(Tags::These(tags)) => {
+                let shown = shown(body);
+                tags.iter().any(|tag| tag.value.as_ref() == Some(&shown))
+            }
+        }
+    }
+}
+
+impl FromRequestParts<Arc<Http>> for IfNotShown {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, Refusal> {
+        Ok(Self(tags(&parts.headers, &header::IF_NONE_MATCH, |text| Some(text.to_owned()))?))
+    }
+}
+
 /// The versions of an organization the caller has seen, if the change depends on one.
 pub struct IfMatch(pub Expected);
 
@@ -50,11 +126,7 @@ impl FromRequestParts<Arc<Http>> for IfRevision {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, Refusal> {
-        // Ignored, a change would go ahead that its caller has ruled out.
-        if parts.headers.contains_key(header::IF_NONE_MATCH) {
-            let detail = "`If-None-Match` is for reading alone; a change takes `If-Match`.";
-            return Err(Error::new(ErrorCode::InvalidHeader).detail(detail).into());
-        }
+        refuse_if_none_match(&parts.headers)?;
         Ok(Self(ExpectedRevision(expected(&parts.headers, revision)?)))
     }
 }
@@ -80,6 +152,15 @@ impl FromRequestParts<Arc<Http>> for IfNoneMatch {
     async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, Refusal> {
         Ok(Self(tags(&parts.headers, &header::IF_NONE_MATCH, revision)?))
     }
+}
+
+/// Ignored, a change would go ahead that its caller has ruled out.
+fn refuse_if_none_match(headers: &HeaderMap) -> Result<()> {
+    if !headers.contains_key(header::IF_NONE_MATCH) {
+        return Ok(());
+    }
+    let detail = "`If-None-Match` is for reading alone; a change takes `If-Match`.";
+    Err(Error::new(ErrorCode::InvalidHeader).detail(detail))
 }
 
 /// The versions that `If-Match` names; none if it is absent or lets any version pass. A tag that is not ours, a weak

@@ -4,7 +4,7 @@
 //! scripts, styles and requests from this service alone, nothing inline. What a newcomer gets wrong: a script
 //! or style inside a page's HTML does not run; it is a file of its own here.
 
-use aws_lc_rs::digest;
+use super::conditional::hash;
 use axum::Router;
 use axum::body::Bytes;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -104,8 +104,7 @@ impl File {
 
     fn etag(&self) -> &HeaderValue {
         self.etag.get_or_init(|| {
-            let hash = digest::digest(&digest::SHA256, &self.bytes);
-            let digits: String = hash.as_ref()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+            let digits = hash(&self.bytes);
             HeaderValue::from_str(&format!("\"{digits}\"")).expect("hex digits in quotes are a header value")
         })
     }

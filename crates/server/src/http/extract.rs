@@ -66,8 +66,13 @@ impl FromRequest<Arc<Http>> for DocumentBody {
 async fn read_json(request: Request, http: &Http, limit: usize) -> Result<Bytes, Refusal> {
     let (parts, body) = request.into_parts();
     require_plain(&parts.headers)?;
-    if declared_length(&parts.headers).is_some_and(|bytes| bytes > limit as u64) {
+    let declared = declared_length(&parts.headers).unwrap_or(0);
+    if declared > limit as u64 {
         return Err(too_large(limit));
+    }
+    // Before it is read, where it is known that there is one.
+    if declared > 0 && !is_json(&parts.headers) {
+        return Err(not_json());
     }
     let arriving = axum::body::to_bytes(body, limit);
     let bytes = match tokio::time::timeout(http.settings.arrival_timeout(), arriving).await {
@@ -76,11 +81,14 @@ async fn read_json(request: Request, http: &Http, limit: usize) -> Result<Bytes,
         Ok(Err(error)) => return Err(broken(&error, limit)),
     };
     if !bytes.is_empty() && !is_json(&parts.headers) {
-        return Err(Error::new(ErrorCode::UnsupportedMediaType)
-            .detail("The body must be JSON: send `Content-Type: application/json`.")
-            .into());
+        return Err(not_json());
     }
     Ok(bytes)
+}
+
+fn not_json() -> Refusal {
+    let detail = "The body must be JSON: send `Content-Type: application/json`.";
+    Error::new(ErrorCode::UnsupportedMediaType).detail(detail).into()
 }
 
 fn declared_length(headers: &HeaderMap) -> Option<u64> {

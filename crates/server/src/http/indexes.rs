@@ -5,9 +5,10 @@
 use super::Http;
 use super::caller::Own;
 use super::collections;
+use super::conditional::{IfNotShown, IfShown};
 use super::extract::JsonBody;
 use super::problem::Refusal;
-use super::representation::{json, with_location};
+use super::representation::{json, tagged, tagged_unless, with_location};
 use super::segment::{InCollection, WithIndex, encoded};
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -103,7 +104,7 @@ pub async fn create_index(
     };
     let of = collections::path(tenant.organization(), &collection);
     let path = format!("{of}/indexes/{}", encoded(index.name.as_str()));
-    Ok(with_location(json(status, &IndexBody::from(&index)), &path))
+    Ok(with_location(tagged(status, &IndexBody::from(&index)), &path))
 }
 
 fn read_index(body: &JsonBody) -> Result<Index> {
@@ -122,16 +123,20 @@ fn read_index(body: &JsonBody) -> Result<Index> {
     params(
         ("organization" = String, Path, description = "Its id or identifier."),
         ("collection" = String, Path, description = "Its name."),
-        ("index" = String, Path, description = "Its name.")),
-    responses((status = 200, description = "The index.", body = IndexBody)))]
+        ("index" = String, Path, description = "Its name."),
+        ("If-None-Match" = Option<String>, Header, description = "The `ETag` of what you have, to get nothing again.")),
+    responses(
+        (status = 200, description = "The index.", body = IndexBody),
+        (status = 304, description = "You have it.")))]
 pub async fn get_index(
     State(http): State<Arc<Http>>,
     Own(tenant): Own<Read>,
     InCollection(collection): InCollection,
     WithIndex(name): WithIndex,
+    known: IfNotShown,
 ) -> Result<Response, Refusal> {
     let index = http.app.get_index(&tenant, &collection, &name).await?;
-    Ok(json(StatusCode::OK, &IndexBody::from(&index)))
+    Ok(tagged_unless(&known, &IndexBody::from(&index)))
 }
 
 /// Drop an index: admins. No document changes.
@@ -140,14 +145,21 @@ pub async fn get_index(
     params(
         ("organization" = String, Path, description = "Its id or identifier."),
         ("collection" = String, Path, description = "Its name."),
-        ("index" = String, Path, description = "Its name.")),
+        ("index" = String, Path, description = "Its name."),
+        ("If-Match" = Option<String>, Header, 
+            description = "Its `ETag`, to drop no other of that name. It is compared just before.")),
     responses((status = 204, description = "It is gone.")))]
 pub async fn delete_index(
     State(http): State<Arc<Http>>,
     Own(tenant): Own<Shape>,
     InCollection(collection): InCollection,
     WithIndex(name): WithIndex,
+    expected: IfShown,
 ) -> Result<Response, Refusal> {
+    if !expected.is_any() {
+        let index = http.app.get_index(&tenant.to_read(), &collection, &name).await?;
+        expected.check(&IndexBody::from(&index))?;
+    }
     http.app.delete_index(&tenant, &collection, &name).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

@@ -1,6 +1,6 @@
 //! How organizations and operations look in JSON.
 
-use super::conditional::etag;
+use super::conditional::{IfNotShown, etag, shown_etag};
 use super::usage::QuotaBody;
 use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
@@ -239,6 +239,26 @@ pub fn json<T: Serialize>(status: StatusCode, body: &T) -> Response {
         Ok(()) => json_text(status, bytes),
         Err(error) => super::problem::Refusal(tenantry_domain::Error::internal(error)).into_response(),
     }
+}
+
+/// The same of something that has no version: its `ETag` follows from the body.
+pub fn tagged<T: Serialize>(status: StatusCode, body: &T) -> Response {
+    let mut response = json(status, body);
+    if let Some(tag) = shown_etag(body) {
+        response.headers_mut().insert(header::ETAG, tag);
+    }
+    response
+}
+
+/// Such an answer, without the body if the caller has it.
+pub fn tagged_unless<T: Serialize>(known: &IfNotShown, body: &T) -> Response {
+    let mut response = tagged(StatusCode::OK, body);
+    if known.has(body) {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        *response.body_mut() = Body::empty();
+        response.headers_mut().remove(header::CONTENT_TYPE);
+    }
+    response
 }
 
 /// An answer with a body that is JSON already.

@@ -99,3 +99,28 @@ async fn a_create_that_is_sent_again_with_its_key_is_answered_again() {
     assert_eq!(again.created(), first.created());
     keyed.post(&acme.collections(), &json!({ "name": "other" })).await.refused("idempotency_key_reused");
 }
+
+#[tokio::test]
+async fn a_collection_is_dropped_only_with_as_much_in_it_as_its_caller_has_seen() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    let made = acme.owner.post(&acme.collections(), &json!({ "name": "orders" })).await;
+    let (path, empty) = (made.header("location").to_owned(), made.header("etag").to_owned());
+    let having = |tag: &str| acme.owner.with_header("if-none-match", tag);
+    let answer = having(&empty).get(&path).await;
+    assert_eq!((answer.status.as_u16(), answer.text.as_str()), (304, ""));
+    assert_eq!(answer.header("etag"), empty);
+
+    insert_lines(&acme.owner, &format!("{path}/documents"), "{\"_id\":1}\n").await;
+    let seeing = |tag: &str| acme.owner.with_header("if-match", tag);
+    for tag in [&empty, "\"other\"", &format!("W/{empty}")] {
+        seeing(tag).delete(&path).await.refused("version_mismatch");
+    }
+    seeing("no tag").delete(&path).await.refused("invalid_header");
+    having("*").delete(&path).await.refused("invalid_header");
+    assert_eq!(having(&empty).get(&path).await.ok()["documents"], 1);
+    let now = acme.owner.get(&path).await.header("etag").to_owned();
+    seeing(&now).delete(&path).await.done();
+    seeing(&now).delete(&path).await.refused("collection_not_found");
+    seeing("*").delete(&path).await.refused("collection_not_found");
+}

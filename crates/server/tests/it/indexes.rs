@@ -73,3 +73,21 @@ async fn an_index_that_cannot_be_is_refused() {
     }
     acme.owner.post(&indexes, &json!({ "keys": "one.more" })).await.refused("too_many_indexes");
 }
+
+#[tokio::test]
+async fn an_index_is_dropped_only_if_it_is_the_one_its_caller_has_seen() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    let indexes = acme.about("indexes");
+    let made = acme.owner.post(&indexes, &json!({ "keys": "a", "name": "mine" })).await;
+    let (path, first) = (made.header("location").to_owned(), made.header("etag").to_owned());
+    let answer = acme.owner.with_header("if-none-match", &first).get(&path).await;
+    assert_eq!((answer.status.as_u16(), answer.header("etag")), (304, first.as_str()));
+    acme.owner.with_header("if-match", &first).delete(&path).await.done();
+
+    let other = acme.owner.post(&indexes, &json!({ "keys": "b", "name": "mine" })).await;
+    assert_ne!(other.header("etag"), first);
+    acme.owner.with_header("if-match", &first).delete(&path).await.refused("version_mismatch");
+    assert_eq!(acme.owner.with_header("if-none-match", &first).get(&path).await.ok()["keys"], "b");
+    acme.owner.with_header("if-match", other.header("etag")).delete(&path).await.done();
+}
