@@ -195,6 +195,7 @@ fn cors(config: &Config) -> CorsLayer {
             header::IF_MATCH,
             header::IF_NONE_MATCH,
             idempotency::IDEMPOTENCY_KEY,
+            indexes::PREFER,
             request_id::X_REQUEST_ID,
         ])
         .expose_headers([

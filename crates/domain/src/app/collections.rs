@@ -5,11 +5,11 @@ use super::tenant::{Read, Shape, Tenant};
 use crate::collection::CollectionName;
 use crate::error::{Error, ErrorCode, Result};
 use crate::index::{Index, IndexName};
-use crate::limits::OPERATION_WAIT;
 use crate::organization::Usage;
 use crate::page::{Page, PageLimit};
 use crate::store::{CollectionInfo, Inserted};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// How far an index is that was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,7 +107,7 @@ impl App {
         indexes.into_iter().find(|index| index.name == *name).ok_or_else(|| ErrorCode::IndexNotFound.into())
     }
 
-    /// Makes an index, and waits for a while until it serves.
+    /// Makes an index, and waits for `patience` until it serves.
     ///
     /// # Errors
     /// `collection_not_found`, `index_exists`, `unique_violation`, `too_many_indexes`, `invalid_input`.
@@ -116,6 +116,7 @@ impl App {
         tenant: &Tenant<Shape>,
         collection: &CollectionName,
         index: &Index,
+        patience: Duration,
     ) -> Result<Built> {
         // As for a collection.
         let tenant = self.renew(tenant).await?;
@@ -129,7 +130,7 @@ impl App {
             }
             built
         });
-        match tokio::time::timeout(OPERATION_WAIT, building).await {
+        match tokio::time::timeout(patience, building).await {
             Err(_) => Ok(Built::Later),
             Ok(built) => match built.map_err(Error::internal)?? {
                 Inserted::New => Ok(Built::New),

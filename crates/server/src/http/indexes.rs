@@ -11,15 +11,20 @@ use super::problem::Refusal;
 use super::representation::{json, tagged, tagged_unless, with_location};
 use super::segment::{InCollection, WithIndex, encoded};
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use std::sync::Arc;
+use std::time::Duration;
 use tenantry_domain::Result;
 use tenantry_domain::app::collections::Built;
 use tenantry_domain::app::tenant::{Read, Shape};
 use tenantry_domain::index::{Index, IndexName};
+use tenantry_domain::limits::OPERATION_WAIT;
 use utoipa::ToSchema;
+
+/// How the caller would like to be served (RFC 7240).
+pub const PREFER: HeaderName = HeaderName::from_static("prefer");
 
 /// An index.
 #[derive(Debug, Serialize, ToSchema)]
@@ -83,7 +88,9 @@ pub struct NewIndex {
     operation_id = "create_index", tag = "Collections",
     params(
         ("organization" = String, Path, description = "Its id or identifier."),
-        ("collection" = String, Path, description = "Its name.")),
+        ("collection" = String, Path, description = "Its name."),
+        ("Prefer" = Option<String>, Header,
+            description = "`respond-async` (RFC 7240): 202 at once. Why it cannot be made, if so, is then not told.")),
     request_body = NewIndex,
     responses(
         (status = 201, description = "The index; it serves.", body = IndexBody),
@@ -94,10 +101,12 @@ pub async fn create_index(
     State(http): State<Arc<Http>>,
     Own(tenant): Own<Shape>,
     InCollection(collection): InCollection,
+    headers: HeaderMap,
     body: JsonBody,
 ) -> Result<Response, Refusal> {
     let index = read_index(&body)?;
-    let status = match http.app.create_index(&tenant, &collection, &index).await? {
+    let patience = if prefers_not_to_wait(&headers) { Duration::ZERO } else { OPERATION_WAIT };
+    let status = match http.app.create_index(&tenant, &collection, &index, patience).await? {
         Built::New => StatusCode::CREATED,
         Built::Exists => StatusCode::OK,
         Built::Later => StatusCode::ACCEPTED,
@@ -105,6 +114,13 @@ pub async fn create_index(
     let of = collections::path(tenant.organization(), &collection);
     let path = format!("{of}/indexes/{}", encoded(index.name.as_str()));
     Ok(with_location(tagged(status, &IndexBody::from(&index)), &path))
+}
+
+/// Whether one of the preferences is `respond-async`; each may have parameters.
+fn prefers_not_to_wait(headers: &HeaderMap) -> bool {
+    let lines = headers.get_all(PREFER).iter().filter_map(|line| line.to_str().ok());
+    let mut preferences = lines.flat_map(|line| line.split(',')).filter_map(|each| each.split(';').next());
+    preferences.any(|preference| preference.trim().eq_ignore_ascii_case("respond-async"))
 }
 
 fn read_index(body: &JsonBody) -> Result<Index> {

@@ -3,6 +3,7 @@
 use crate::support::app::App;
 use crate::support::given::organization;
 use serde_json::json;
+use std::time::{Duration, Instant};
 
 #[tokio::test]
 async fn an_index_is_made_shown_and_dropped() {
@@ -90,4 +91,30 @@ async fn an_index_is_dropped_only_if_it_is_the_one_its_caller_has_seen() {
     acme.owner.with_header("if-match", &first).delete(&path).await.refused("version_mismatch");
     assert_eq!(acme.owner.with_header("if-none-match", &first).get(&path).await.ok()["keys"], "b");
     acme.owner.with_header("if-match", other.header("etag")).delete(&path).await.done();
+}
+
+#[tokio::test]
+async fn whoever_prefers_not_to_wait_finds_the_index_once_it_serves() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    let indexes = acme.about("indexes");
+    let documents: Vec<_> = (0..2_000).map(|number| json!({ "_id": number, "a": number })).collect();
+    acme.store(&documents).await;
+    let impatient = acme.owner.with_header("prefer", "foo; bar=1, Respond-Async; x=y");
+    let answer = impatient.post(&indexes, &json!({ "keys": "a", "unique": true })).await;
+    let path = answer.header("location").to_owned();
+    let begun = answer.expect(202);
+    let began = Instant::now();
+    while acme.owner.get(&path).await.is_refused("index_not_found") {
+        assert!(began.elapsed() < Duration::from_secs(60), "it never serves");
+    }
+    assert_eq!(acme.owner.get(&path).await.ok(), begun);
+    acme.owner.post(&acme.documents(), &json!({ "a": 7 })).await.refused("unique_violation");
+
+    // One that cannot be made never is.
+    acme.owner.post(&acme.documents(), &json!({ "a": 2_000, "b": 1 })).await.created();
+    acme.owner.post(&acme.documents(), &json!({ "a": 2_001, "b": 1 })).await.created();
+    impatient.post(&indexes, &json!({ "keys": "b", "unique": true })).await.expect(202);
+    acme.owner.post(&indexes, &json!({ "keys": "b", "unique": true })).await.refused("unique_violation");
+    assert_eq!(acme.owner.get(&indexes).await.ok()["items"], json!([begun]));
 }

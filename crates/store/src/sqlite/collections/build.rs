@@ -34,7 +34,7 @@ statements! {
 }
 
 /// Bytes of entries that are sorted in one go.
-const SORTED_BYTES: usize = 8 << 20;
+const SORTED_BYTES: usize = 4 << 20;
 /// Bytes of documents that are read in one go: for so long the write-ahead log cannot be folded in.
 const READ_BYTES: usize = 64 << 20;
 /// Entries that are added in one transaction, for which others wait.
