@@ -162,7 +162,7 @@ pub async fn get_index(
         ("organization" = String, Path, description = "Its id or identifier."),
         ("collection" = String, Path, description = "Its name."),
         ("index" = String, Path, description = "Its name."),
-        ("If-Match" = Option<String>, Header, 
+        ("If-Match" = Option<String>, Header,
             description = "Its `ETag`, to drop no other of that name. It is compared just before.")),
     responses((status = 204, description = "It is gone.")))]
 pub async fn delete_index(

@@ -8,7 +8,7 @@ use crate::mongodb::MongoDb;
 use crate::mongodb::collections::{Amount, Command, Located};
 use crate::mongodb::documents::form::Form;
 use crate::mongodb::failure::Attempt;
-use bson::RawDocument;
+use bson::{RawBson, RawDocument};
 use mongodb::bson::{Bson, Decimal128, Document, doc};
 use std::time::Duration;
 use tenantry_domain::Error;
@@ -34,14 +34,16 @@ impl MongoDb {
             return Ok(Found::default());
         }
         let scan = self.is_scan(at, &query.filter, Some(&query.sort)).await?;
-        let command = match &query.after {
-            None => first_page(&form, query)?,
-            Some(after) => next_page(&form, query, after)?,
-        };
         let deadline = query.time + self.server.deadline();
         let read = |document: &RawDocument| form.unwrap(document);
-        let (documents, more): (Vec<StoredDocument>, bool) =
-            self.read_at(at, &command, amount, deadline, read).await?;
+        let mut page: (Vec<StoredDocument>, bool) = (Vec::new(), false);
+        for command in commands(&form, query)? {
+            page = self.read_at(at, &command, amount, deadline, read).await?;
+            if page.1 {
+                break;
+            }
+        }
+        let (documents, more) = page;
         let scanned = if scan { Some(self.size_for_hint(at).await?) } else { None };
         Ok(Found { documents, more, scanned })
     }
@@ -110,12 +112,41 @@ impl MongoDb {
     }
 }
 
-fn first_page(form: &Form, query: &DocumentQuery) -> Attempt<Command> {
+/// Commands for a page, of which the first that finds more than it has it whole; else it is what the last finds.
+fn commands(form: &Form, query: &DocumentQuery) -> Attempt<Vec<Command>> {
+    let filter = query.filter.to_mongodb(form.prefix());
+    let Some(after) = &query.after else { return Ok(vec![page_of(form, query, filter)?]) };
+    let mut commands = Vec::with_capacity(2);
+    if let Some(beyond) = beyond(form.prefix(), &query.sort, after) {
+        commands.push(page_of(form, query, both(filter, beyond))?);
+    }
+    commands.push(next_page(form, query, after)?);
+    Ok(commands)
+}
+
+/// What the next documents meet in the order of the `_id` alone, while they are of the type of the last one. A `find` is
+/// quicker than [`next_page`], for which the server reads ahead by megabytes.
+fn beyond(prefix: &str, sort: &Sort, after: &Position) -> Option<Document> {
+    let ([key], [value]) = (sort.keys(), after.values()) else { return None };
+    let value = bounded(key, value)?;
+    let operator = if key.direction == Direction::Ascending { "$gt" } else { "$lt" };
+    Some(doc! { format!("{prefix}{}", key.path): { operator: value } })
+}
+
+fn both(filter: Document, condition: Document) -> Document {
+    if filter.is_empty() {
+        return condition;
+    }
+    doc! { "$and": [filter, condition] }
+}
+
+/// The first documents that match, in their order.
+fn page_of(form: &Form, query: &DocumentQuery, filter: Document) -> Attempt<Command> {
     let limit = i64::from(query.limit) + 1;
     Command::reading(
         "find",
         doc! {
-            "filter": form.scoped(query.filter.to_mongodb(form.prefix())),
+            "filter": form.scoped(filter),
             "sort": query.sort.to_mongodb(form.prefix()),
             "limit": limit,
             "batchSize": limit,
@@ -130,11 +161,7 @@ fn next_page(form: &Form, query: &DocumentQuery, after: &Position) -> Attempt<Co
     let prefix = form.prefix();
     let mut filter = query.filter.to_mongodb(prefix);
     if let Some(coarse) = not_before(prefix, &query.sort, after) {
-        filter = if filter.is_empty() {
-            coarse
-        } else {
-            doc! { "$and": [filter, coarse] }
-        };
+        filter = both(filter, coarse);
     }
     // The key goes beside the document, not into it: there is no name that nobody has given a field.
     let stages = [
@@ -159,7 +186,15 @@ fn next_page(form: &Form, query: &DocumentQuery, after: &Position) -> Attempt<Co
 /// What every document after the position meets, and most before it do not: a condition that an index knows the bounds
 /// of. None where there is no such.
 fn not_before(prefix: &str, sort: &Sort, after: &Position) -> Option<Document> {
-    let (key, value) = (sort.keys().first()?, Bson::try_from(after.values().first()?.clone()).ok()?);
+    let (key, value) = (sort.keys().first()?, after.values().first()?);
+    let value = bounded(key, value)?;
+    let before = if key.direction == Direction::Ascending { "$lt" } else { "$gt" };
+    Some(doc! { "$nor": [{ format!("{prefix}{}", key.path): { before: value } }] })
+}
+
+/// A value that is compared as it is sorted, if it is such a one.
+fn bounded(key: &SortKey, value: &RawBson) -> Option<Bson> {
+    let value = Bson::try_from(value.clone()).ok()?;
     let is_simple = match &value {
         Bson::Double(number) => !number.is_nan(),
         Bson::Decimal128(number) => is_finite(*number),
@@ -174,11 +209,7 @@ fn not_before(prefix: &str, sort: &Sort, after: &Position) -> Option<Document> {
         _ => false,
     };
     // A number in a path is followed in more ways by a condition than by a sort.
-    if !is_simple || key.path.has_position() {
-        return None;
-    }
-    let before = if key.direction == Direction::Ascending { "$lt" } else { "$gt" };
-    Some(doc! { "$nor": [{ format!("{prefix}{}", key.path): { before: value } }] })
+    (is_simple && !key.path.has_position()).then_some(value)
 }
 
 /// Whether it is a number: five bits say that it is infinite or none.
