@@ -13,3 +13,5 @@ pub const STORE_WRITE_BATCH_SIZE: &str = "store_write_batch_size";
 pub const STORE_CHANGE_STREAM_ALIVE: &str = "store_change_stream_alive";
 /// Records dropped from memory because the stream told of a change.
 pub const STORE_CACHE_INVALIDATIONS: &str = "store_cache_invalidations_total";
+/// Calls for an organization's own data that waited, because it had its share under way.
+pub const ORGANIZATION_TURN_WAITS: &str = "organization_turn_waits_total";

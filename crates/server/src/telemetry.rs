@@ -4,8 +4,8 @@
 //! values, fixed by the code. The path a client asked for is not one, its route is; an organization never is.
 
 pub use tenantry_domain::measure::{
-    OPERATION_RECOVERIES, OPERATIONS, PASSWORD_HASH_DURATION, STORE_CACHE_INVALIDATIONS,
-    STORE_CHANGE_STREAM_ALIVE, STORE_WRITE_BATCH_SIZE,
+    OPERATION_RECOVERIES, OPERATIONS, ORGANIZATION_TURN_WAITS, PASSWORD_HASH_DURATION,
+    STORE_CACHE_INVALIDATIONS, STORE_CHANGE_STREAM_ALIVE, STORE_WRITE_BATCH_SIZE,
 };
 
 use crate::config::{Config, LogFormat, LogLevel};
@@ -117,6 +117,11 @@ fn describe_metrics() {
         DOCUMENT_FULL_SCANS,
         Unit::Count,
         "Queries of documents that no index serves and that looked at many."
+    );
+    describe_counter!(
+        ORGANIZATION_TURN_WAITS,
+        Unit::Count,
+        "Calls for an organization's data that waited because it had its share under way."
     );
     describe_gauge!(HTTP_CONNECTIONS, Unit::Count, "Open connections of clients.");
     describe_gauge!(PASSWORD_HASH_QUEUE_DEPTH, Unit::Count, "Passwords that wait for a thread.");

@@ -28,6 +28,7 @@ mod pages;
 mod quotas;
 mod real_data;
 mod reference_calls;
+mod sharing;
 mod sign_in;
 mod support;
 mod throttling;

@@ -32,6 +32,7 @@ mod placements;
 mod quotas;
 mod real_data;
 mod reference_calls;
+mod sharing;
 mod sign_in;
 mod support;
 mod throttling;

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tenantry_domain::ids::OrganizationId;
+use tenantry_domain::measure::ORGANIZATION_TURN_WAITS;
 use tenantry_domain::{Error, Result};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -73,8 +74,15 @@ impl Lanes {
     async fn place(&self, id: OrganizationId) -> Result<Place<'_>> {
         // From here on the lane is looked at again when whoever asked stops waiting.
         let mut place = Place { lanes: self, id, permit: None };
-        let permit = self.lane(id).acquire_owned().await;
-        place.permit = Some(permit.map_err(|_| Error::internal("a lane was closed"))?);
+        let lane = self.lane(id);
+        let permit = match lane.clone().try_acquire_owned() {
+            Ok(permit) => permit,
+            Err(_) => {
+                metrics::counter!(ORGANIZATION_TURN_WAITS).increment(1);
+                lane.acquire_owned().await.map_err(|_| Error::internal("a lane was closed"))?
+            }
+        };
+        place.permit = Some(permit);
         Ok(place)
     }
 
