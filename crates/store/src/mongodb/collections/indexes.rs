@@ -3,15 +3,16 @@
 //! One that is not unique ends in the `_id`, as every order does that is asked for: without it MongoDB would have to sort
 //! what the index has in order. Its name then ends in [`WITH_ID`], so that it is told from one that a caller wants so.
 //! Programs of the organization's own make indexes of other kinds, too: sparse, partial, text, of documents that expire.
-//! These are not shown, and no query relies on them. What a newcomer gets wrong: `listIndexes` knows no UUID, so the
+//! These are not shown, nor those that are still being made, and no query relies on them. What a newcomer gets wrong: `listIndexes` knows no UUID, so the
 //! collection is looked at before and after.
 
 use super::command::{Amount, Command};
 use super::located::Located;
 use crate::mongodb::MongoDb;
 use crate::mongodb::failure::{Attempt, Failure, NOT_INDEXABLE};
+use bson::RawDocument;
 use mongodb::bson::{Bson, Document, doc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tenantry_domain::document::order::Direction;
 use tenantry_domain::document::{ID_FIELD, Path};
 use tenantry_domain::index::{Index, IndexName};
@@ -25,6 +26,9 @@ const WITH_ID: &str = "~";
 
 /// How long an index may take to be made.
 pub(super) const BUILDING: Duration = Duration::from_secs(3600);
+
+/// Between two looks at an index that another one is making.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// "IndexOptionsConflict" and "IndexKeySpecsConflict".
 pub(super) const CONFLICTS: [i32; 2] = [85, 86];
@@ -50,7 +54,7 @@ impl MongoDb {
         Ok(indexes)
     }
 
-    /// The definitions of all indexes.
+    /// The definitions of all indexes that are made.
     async fn specifications(&self, at: &mut Located<'_>) -> Attempt<Vec<Document>> {
         for _ in 0..ROUNDS {
             self.look_at(at).await?;
@@ -65,9 +69,13 @@ impl MongoDb {
                 Ok(all)
             });
             let listed = listed.await;
-            self.look_at(at).await?;
+            // Afterwards: what is done by then serves, and what was not even begun is not in the list.
+            let building = self.building_at(at).await?;
             if at.namespace == namespace {
-                return listed;
+                let is_made = |index: &Document| {
+                    index.get_str("name").is_ok_and(|name| !building.iter().any(|each| each == name))
+                };
+                return listed.map(|all| all.into_iter().filter(is_made).collect());
             }
         }
         Err(Failure::Interrupted)
@@ -79,6 +87,21 @@ impl MongoDb {
         self.read_at(at, &look, Amount::ALL, self.server.deadline(), |_| Ok(())).await.map(|_| ())
     }
 
+    /// The names of the indexes that are still being made, which the server lists like all others.
+    async fn building_at(&self, at: &mut Located<'_>) -> Attempt<Vec<String>> {
+        let stages = [
+            doc! { "$collStats": { "storageStats": {} } },
+            doc! { "$project": { "names": "$storageStats.indexBuilds" } },
+        ];
+        let stats = Command::new("aggregate", &doc! { "pipeline": &stages[..], "cursor": {} })?;
+        let names = |shard: &RawDocument| {
+            let names = shard.get_array("names").ok().into_iter().flatten().filter_map(Result::ok);
+            Ok(names.filter_map(|name| name.as_str().map(str::to_owned)).collect::<Vec<_>>())
+        };
+        let (shards, _) = self.read_at(at, &stats, Amount::ALL, self.server.deadline(), names).await?;
+        Ok(shards.concat())
+    }
+
     pub(super) async fn insert_plain_index(&self, at: &mut Located<'_>, index: &Index) -> Attempt<Inserted> {
         if let Some(settled) = compare(&self.indexes_at(at).await?, index)? {
             return Ok(settled);
@@ -88,11 +111,31 @@ impl MongoDb {
             self.set_first_apart(at, index).await?;
         }
         let specification = specification(&physical_name(index), keys("", index), index.unique);
+        self.make_index_at(at, &specification).await.map_err(|failure| why_not(failure, index))
+    }
+
+    /// Makes an index of the server's. Where another one is making the same, it is waited for: the server answers that
+    /// it is there, and not what becomes of it.
+    pub(super) async fn make_index_at(
+        &self,
+        at: &mut Located<'_>,
+        specification: &Document,
+    ) -> Attempt<Inserted> {
         let create = self.server.durably(doc! { "indexes": [specification] });
-        let made = self.long_command_at(at, &Command::new("createIndexes", &create)?, BUILDING).await;
-        let answer = made.map_err(|failure| why_not(failure, index))?;
-        let is_new = answer.get("numIndexesBefore") != answer.get("numIndexesAfter");
-        Ok(if is_new { Inserted::New } else { Inserted::Exists })
+        let create = Command::new("createIndexes", &create)?;
+        let began = Instant::now();
+        while began.elapsed() < BUILDING {
+            let answer = self.long_command_at(at, &create, BUILDING).await?;
+            if answer.get("numIndexesBefore") != answer.get("numIndexesAfter") {
+                return Ok(Inserted::New);
+            }
+            let made = self.specifications(at).await?;
+            if made.iter().any(|each| each.get("name") == specification.get("name")) {
+                return Ok(Inserted::Exists);
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        Err(Error::unavailable("another one does not come to an end with the same index").into())
     }
 
     pub(super) async fn delete_plain_index(&self, at: &mut Located<'_>, name: &IndexName) -> Attempt<bool> {

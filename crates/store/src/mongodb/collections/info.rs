@@ -76,8 +76,12 @@ impl MongoDb {
     pub(super) async fn plain_info(&self, at: &mut Located<'_>) -> Attempt<CollectionInfo> {
         let stages = [
             doc! { "$collStats": { "storageStats": {} } },
+            // Those that are still being made do not count.
             doc! { "$project": {
-                "documents": "$storageStats.count", "bytes": "$storageStats.size", "indexes": "$storageStats.nindexes"
+                "documents": "$storageStats.count", "bytes": "$storageStats.size",
+                "indexes": { "$subtract": [
+                    "$storageStats.nindexes", { "$size": { "$ifNull": ["$storageStats.indexBuilds", []] } },
+                ] },
             } },
         ];
         // These are no documents, and so know no read concern.

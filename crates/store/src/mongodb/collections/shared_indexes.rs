@@ -7,7 +7,6 @@
 //! entry in the container that it was made for, so one who comes late drops or makes nothing but that. A common one may
 //! be listed at the moment at which it is dropped: whoever drops it looks once more, and makes it again.
 
-use super::command::Command;
 use super::indexes::{BUILDING, CONFLICTS, INDEX_NOT_FOUND, compare, keys, specification, why_not};
 use super::located::Located;
 use super::shared::{IndexState, Share, SharedIndex, field_of, has, has_room_for_index, shares_in};
@@ -160,8 +159,7 @@ impl MongoDb {
     async fn build_entry(&self, at: &mut Located<'_>, entry: &SharedIndex) -> Attempt<()> {
         let Some(key) = at.share.as_ref().map(|share| share.key.clone()) else { return Ok(()) };
         let specification = entry.specification(at.organization.id, &key);
-        let create = self.server.durably(doc! { "indexes": [specification] });
-        match self.long_command_at(at, &Command::new("createIndexes", &create)?, BUILDING).await {
+        match self.make_index_at(at, &specification).await {
             Ok(_) => {}
             // One of the same keys of an entry before, which its own drop has not reached yet.
             Err(Failure::Answered { code, .. }) if CONFLICTS.contains(&code) => {
