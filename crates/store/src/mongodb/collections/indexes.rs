@@ -3,8 +3,8 @@
 //! One that is not unique ends in the `_id`, as every order does that is asked for: without it MongoDB would have to sort
 //! what the index has in order. Its name then ends in [`WITH_ID`], so that it is told from one that a caller wants so.
 //! Programs of the organization's own make indexes of other kinds, too: sparse, partial, text, of documents that expire.
-//! These are not shown, nor those that are still being made, and no query relies on them. What a newcomer gets wrong: `listIndexes` knows no UUID, so the
-//! collection is looked at before and after.
+//! These are not shown, nor those that are still being made, and no query relies on them. What a newcomer gets wrong:
+//! `listIndexes` knows no UUID, so the collection is looked at before and after.
 
 use super::command::{Amount, Command};
 use super::located::Located;

@@ -1,8 +1,9 @@
 //! The connections that read one open container.
 //!
 //! Whoever reads waits for a place without holding a thread: a container that many ask at once takes no threads from
-//! the others. A point read runs on the calling thread, for the reason that [`crate::sqlite::readers`] gives. What a
-//! newcomer gets wrong: scans never have all connections, so that one is left for point reads.
+//! the others. A point read, and whatever else is soon done, runs on the calling thread, for the reason that
+//! [`crate::sqlite::readers`] gives. What a newcomer gets wrong: scans never have all connections, so that one is left for
+//! such reads.
 
 use crate::sqlite::connection;
 use crate::sqlite::failure::{Attempt, Failure, is_fatal};
