@@ -1,5 +1,7 @@
 //! `ETag`, `If-Match` and `If-None-Match`: a change meets the version its caller has seen, or none; an answer that the
 //! caller has already is not sent again.
+//!
+//! A version has one representation, so a tag that a compressing proxy has weakened or marked still names that version.
 
 use super::Http;
 use super::problem::Refusal;
@@ -15,6 +17,9 @@ use tenantry_domain::app::documents::ExpectedRevision;
 use tenantry_domain::app::{EntityTag, Expected};
 use tenantry_domain::document::Revision;
 use tenantry_domain::{Error, ErrorCode, Result};
+
+/// What proxies that compress a response append to its tag, after `-` (Apache, Caddy, lighttpd), `--` (Jetty) or `;`.
+const CODINGS: [&str; 6] = ["gzip", "gz", "br", "zstd", "deflate", "compress"];
 
 /// The `ETag` of an organization.
 #[must_use]
@@ -92,10 +97,7 @@ impl IfNotShown {
         match &self.0 {
             None => false,
             Some(Tags::Any) => true,
-            Some(Tags::These(tags)) => {
-                let shown = shown(body);
-                tags.iter().any(|tag| tag.value.as_ref() == Some(&shown))
-            }
+            Some(Tags::These(tags)) => tags.contains(&Some(shown(body))),
         }
     }
 }
@@ -141,7 +143,7 @@ impl IfNoneMatch {
         match &self.0 {
             None => false,
             Some(Tags::Any) => true,
-            Some(Tags::These(tags)) => tags.iter().any(|tag| tag.value == Some(revision)),
+            Some(Tags::These(tags)) => tags.contains(&Some(revision)),
         }
     }
 }
@@ -163,14 +165,12 @@ fn refuse_if_none_match(headers: &HeaderMap) -> Result<()> {
     Err(Error::new(ErrorCode::InvalidHeader).detail(detail))
 }
 
-/// The versions that `If-Match` names; none if it is absent or lets any version pass. A tag that is not ours, a weak
-/// one too, matches no version.
+/// The versions that `If-Match` names; none if it is absent or lets any version pass. A tag that is not ours matches no
+/// version.
 fn expected<T>(headers: &HeaderMap, read: impl Fn(&str) -> Option<T>) -> Result<Option<Vec<T>>> {
     match tags(headers, &header::IF_MATCH, read)? {
         None | Some(Tags::Any) => Ok(None),
-        Some(Tags::These(tags)) => {
-            Ok(Some(tags.into_iter().filter(|tag| !tag.is_weak).filter_map(|tag| tag.value).collect()))
-        }
+        Some(Tags::These(tags)) => Ok(Some(tags.into_iter().flatten().collect())),
     }
 }
 
@@ -190,15 +190,8 @@ fn revision(text: &str) -> Option<Revision> {
 enum Tags<T> {
     /// `*`: whatever is there.
     Any,
-    /// Any of these.
-    These(Vec<Tag<T>>),
-}
-
-/// An entity tag; without a value if it is not one of ours.
-#[derive(Debug, PartialEq)]
-struct Tag<T> {
-    is_weak: bool,
-    value: Option<T>,
+    /// Any of these; `None` is a tag that is not one of ours.
+    These(Vec<Option<T>>),
 }
 
 fn tags<T>(
@@ -224,11 +217,25 @@ fn parse<T>(value: &str, read: impl Fn(&str) -> Option<T>) -> Option<Tags<T>> {
         return Some(Tags::Any);
     }
     let tag = |text: &str| {
-        let quoted = text.strip_prefix("W/");
-        let opaque = quoted.unwrap_or(text).strip_prefix('"')?.strip_suffix('"')?;
-        Some(Tag { is_weak: quoted.is_some(), value: read(opaque) })
+        // Apache before 2.4 appends the coding behind the quotes.
+        let quoted = strip_codings(text.strip_prefix("W/").unwrap_or(text));
+        let opaque = quoted.strip_prefix('"')?.strip_suffix('"')?;
+        Some(read(strip_codings(opaque)))
     };
     value.split(',').map(|text| tag(text.trim())).collect::<Option<_>>().map(Tags::These)
+}
+
+/// The tag without the codings that proxies have appended, one after the other.
+fn strip_codings(mut tag: &str) -> &str {
+    while let Some(rest) = CODINGS.iter().find_map(|coding| strip_coding(tag, coding)) {
+        tag = rest;
+    }
+    tag
+}
+
+fn strip_coding<'a>(tag: &'a str, coding: &str) -> Option<&'a str> {
+    let marked = tag.strip_suffix(coding)?;
+    ["--", "-", ";"].iter().find_map(|separator| marked.strip_suffix(separator))
 }
 
 #[cfg(test)]
@@ -248,13 +255,33 @@ mod tests {
         let tag = EntityTag { organization: 7, admin: 2 };
         assert_eq!(if_match(etag(tag).unwrap().to_str().unwrap()).unwrap(), Some(vec![tag]));
         let other = EntityTag { organization: 8, admin: 2 };
-        assert_eq!(if_match("\"7-2\", W/\"9-9\" ,\"8-2\"").unwrap(), Some(vec![tag, other]));
+        assert_eq!(if_match("\"7-2\", \"x\" ,\"8-2\"").unwrap(), Some(vec![tag, other]));
         assert_eq!(if_match("*").unwrap(), None);
-        for value in ["W/\"7-2\"", "\"7\"", "\"abc\""] {
+        for value in ["\"7\"", "\"abc\"", "\"7-gzip\"", "\"7-2-snappy\"", "\"-gzip\""] {
             assert_eq!(if_match(value).unwrap(), Some(Vec::new()), "{value}");
         }
         for value in ["7-2", "", "\"7-2", "*, \"7-2\"", "\""] {
             assert_eq!(if_match(value).unwrap_err().code(), ErrorCode::InvalidHeader, "{value}");
+        }
+    }
+
+    #[test]
+    fn tag_changed_by_a_compressing_proxy_still_matches() {
+        let tag = EntityTag { organization: 7, admin: 2 };
+        let changed = [
+            "W/\"7-2\"",
+            "\"7-2-gzip\"",
+            "W/\"7-2-gzip\"",
+            "\"7-2--gzip\"",
+            "\"7-2;gzip\"",
+            "\"7-2-br\"",
+            "\"7-2-zstd\"",
+            "\"7-2-deflate\"",
+            "\"7-2-gzip-gzip\"",
+            "\"7-2\"-gzip",
+        ];
+        for value in changed {
+            assert_eq!(if_match(value).unwrap(), Some(vec![tag]), "{value}");
         }
     }
 
@@ -264,14 +291,14 @@ mod tests {
         assert_eq!(revision_etag(known).unwrap(), "\"5\"");
         let strong =
             |value: &str| expected(&headers(header::IF_MATCH, value), revision).unwrap().unwrap_or_default();
-        assert_eq!(strong("\"5\", \"05\", \"+6\", W/\"7\""), [known]);
+        assert_eq!(strong("\"5\", \"05\", \"+6\", \"x\""), [known]);
         let has = |value: &str| {
             IfNoneMatch(
                 tags(&headers(header::IF_NONE_MATCH, value), &header::IF_NONE_MATCH, revision).unwrap(),
             )
             .has(known)
         };
-        for value in ["*", "\"5\"", "W/\"5\"", "\"x\", \"5\""] {
+        for value in ["*", "\"5\"", "W/\"5\"", "\"5-gzip\"", "\"x\", \"5\""] {
             assert!(has(value), "{value}");
         }
         for value in ["\"4\"", "W/\"x\""] {

@@ -21,7 +21,7 @@ async fn a_change_of_another_revision_than_was_seen_is_refused() {
     let seeing = |tags: &str| acme.owner.with_header("if-match", tags);
 
     for tags in
-        [first.clone(), "\"1\"".into(), "\"x\"".into(), format!("W/{second}"), format!("{first}, \"2\"")]
+        [first.clone(), "\"1\"".into(), "\"x\"".into(), format!("W/{first}"), format!("{first}, \"2\"")]
     {
         seeing(&tags).put(&path, &json!({ "n": 9 })).await.refused("version_mismatch");
         seeing(&tags).patch(&path, &json!({ "n": 9 })).await.refused("version_mismatch");
@@ -41,6 +41,70 @@ async fn a_change_of_another_revision_than_was_seen_is_refused() {
     app.clock.advance(std::time::Duration::from_secs(1));
     let (_, again) = document(&acme).await;
     assert!(![first, second, third.header("etag").into(), fourth.header("etag").into()].contains(&again));
+}
+
+/// The tag as proxies send it on that compress what it belongs to.
+fn changed_by_proxies(tag: &str) -> [String; 8] {
+    let opaque = tag.trim_matches('"');
+    [
+        format!("W/{tag}"),
+        format!("\"{opaque}-gzip\""),
+        format!("W/\"{opaque}-gzip\""),
+        format!("\"{opaque}--gzip\""),
+        format!("\"{opaque};gzip\""),
+        format!("\"{opaque}-br\""),
+        format!("\"{opaque}-zstd\""),
+        format!("{tag}-gzip"),
+    ]
+}
+
+#[tokio::test]
+async fn if_match_takes_tags_that_proxies_changed() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    let (path, first) = document(&acme).await;
+    let mut tag = first.clone();
+    for number in 0..8 {
+        let seen = acme.owner.with_header("if-match", &changed_by_proxies(&tag)[number]);
+        let changed = seen.patch(&path, &json!({ "n": number + 1 })).await;
+        assert_eq!(changed.status, 200, "{changed}");
+        tag = changed.header("etag").to_owned();
+    }
+    // An older revision is refused however its tag is written.
+    for stale in changed_by_proxies(&first) {
+        acme.owner.with_header("if-match", &stale).delete(&path).await.refused("version_mismatch");
+    }
+
+    // The same for an organization, a collection and an index.
+    let collection = format!("{}/collections/orders", acme.path());
+    acme.owner.post(&format!("{}/collections", acme.path()), &json!({ "name": "orders" })).await.created();
+    let index = json!({ "keys": "n", "name": "by_n" });
+    acme.owner.post(&format!("{collection}/indexes"), &index).await.created();
+    for path in [format!("{collection}/indexes/by_n"), collection.clone()] {
+        let tag = acme.owner.get(&path).await.header("etag").to_owned();
+        let seen = acme.owner.with_header("if-match", &format!("W/\"{}-gzip\"", tag.trim_matches('"')));
+        seen.delete(&path).await.done();
+    }
+    for number in 0..8 {
+        let tag = app.operator().get(&acme.path()).await.header("etag").to_owned();
+        let seen = app.operator().with_header("if-match", &changed_by_proxies(&tag)[number]);
+        seen.patch(&acme.path(), &json!({ "delete_protection": number % 2 == 0 })).await.ok();
+    }
+}
+
+#[tokio::test]
+async fn if_none_match_takes_tags_that_proxies_changed() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    let (path, tag) = document(&acme).await;
+    let collection = format!("{}/collections/documents", acme.path());
+    let shown = acme.owner.get(&collection).await.header("etag").to_owned();
+    for (path, tag) in [(path, tag), (collection, shown)] {
+        for changed in changed_by_proxies(&tag) {
+            let answer = acme.owner.with_header("if-none-match", &changed).get(&path).await;
+            assert_eq!((answer.status.as_u16(), answer.header("etag")), (304, tag.as_str()), "{changed}");
+        }
+    }
 }
 
 #[tokio::test]
