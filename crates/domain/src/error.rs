@@ -30,12 +30,16 @@ pub enum Kind {
     PreconditionFailed,
     /// The body is larger than allowed (413).
     TooLarge,
+    /// The URL is longer than allowed (414).
+    UriTooLong,
     /// The body is of a type we do not read (415).
     UnsupportedMediaType,
     /// Well-formed, and impossible to carry out as asked (422).
     Unprocessable,
     /// Too many attempts; the error says when to come back (429).
     TooMany,
+    /// The headers are larger than allowed (431).
+    HeadersTooLarge,
     /// A defect of ours (500).
     Internal,
     /// Not now; the error says when to come back (503).
@@ -86,6 +90,7 @@ error_table! {
     InvalidInput, "invalid_input", Invalid, "The request has invalid fields.", "Correct each field that `errors` names and send the request again.";
     InvalidJson, "invalid_json", Invalid, "The body is not the JSON object this request takes.", "Send one JSON object in UTF-8, without duplicate keys.";
     InvalidHeader, "invalid_header", Invalid, "A request header has an invalid value.", "Correct the header that `detail` names.";
+    MalformedRequest, "malformed_request", Invalid, "What was sent is not an HTTP/1.1 request.", "Correct what `detail` names; the connection is closed.";
     QueryTooSlow, "query_too_slow", Invalid, "The query did not end in the time it may take.", "Make an index for it, or ask for less.";
     ArchiveInvalid, "archive_invalid", Invalid, "The archive is damaged or incomplete.", "Nothing was imported. Export it again, or check how it was copied; `detail` says what is wrong.";
     // 401
@@ -138,6 +143,8 @@ error_table! {
     VersionMismatch, "version_mismatch", PreconditionFailed, "The resource has changed since you read it.", "Read it again and send its new ETag in `If-Match`.";
     // 413
     BodyTooLarge, "body_too_large", TooLarge, "The body is too large.", "Send a smaller one; `detail` says the limit.";
+    // 414
+    UriTooLong, "uri_too_long", UriTooLong, "The URL is too long.", "The whole head of a request may have 16 KiB: send a long filter in the body, at POST .../query.";
     // 415
     UnsupportedMediaType, "unsupported_media_type", UnsupportedMediaType, "The body is of a type this request does not take.", "Send it as the Content-Type that `detail` names.";
     // 422
@@ -145,6 +152,8 @@ error_table! {
     DocumentUnreadable, "document_unreadable", Unprocessable, "A document holds text that is not UTF-8.", "A program has written it so: correct or delete the document that `detail` names.";
     // 429
     TooManyAttempts, "too_many_attempts", TooMany, "Too many attempts.", "Wait as long as `Retry-After` says.";
+    // 431
+    HeadersTooLarge, "headers_too_large", HeadersTooLarge, "The headers of the request are too large.", "Send fewer or shorter ones: 100 headers, and 16 KiB with the first line, are taken.";
     // 500
     Internal, "internal", Internal, "Something went wrong on our side.", "Report the `request_id` to whoever runs the service.";
     // 507

@@ -17,6 +17,7 @@ mod frame;
 pub mod health;
 mod idempotency;
 pub mod indexes;
+mod malformed;
 mod observe;
 pub mod openapi;
 pub mod operations;
@@ -31,9 +32,9 @@ pub mod sessions;
 pub mod usage;
 
 use crate::config::{Config, LookupPolicy, MetricsPolicy, Network};
-use axum::Router;
+use crate::listen::Handlers;
 use axum::body::Bytes;
-use axum::http::{Method, header};
+use axum::http::{HeaderName, Method, header};
 use axum::routing::{MethodRouter, get};
 use std::sync::Arc;
 use std::time::Duration;
@@ -85,7 +86,7 @@ impl Http {
 }
 
 /// The service over HTTP.
-pub fn router(app: Arc<App>, entropy: Arc<dyn Entropy>, config: &Config) -> Router {
+pub fn handlers(app: Arc<App>, entropy: Arc<dyn Entropy>, config: &Config) -> Handlers {
     let (routes, document) = api().split_for_parts();
     let document = openapi::document(document, &config.app_name);
     let settings = HttpSettings {
@@ -109,8 +110,13 @@ pub fn router(app: Arc<App>, entropy: Arc<dyn Entropy>, config: &Config) -> Rout
         .route(archives::IMPORT, organization_called_import())
         .merge(docs::routes(Bytes::from(document.to_string())))
         .fallback(async || problem::Refusal::from(tenantry_domain::ErrorCode::RouteNotFound));
-    let routes = if config.cors_origins.is_empty() { routes } else { routes.layer(cors(config)) };
-    routes.layer(frame::Frame(Arc::clone(&http))).with_state(http)
+    let cors = (!config.cors_origins.is_empty()).then(|| cors(config));
+    let malformed = malformed::handler(&http, cors.clone());
+    let routes = match cors {
+        Some(cors) => routes.layer(cors),
+        None => routes,
+    };
+    Handlers { router: routes.layer(frame::Frame(Arc::clone(&http))).with_state(http), malformed }
 }
 
 /// The OpenAPI document.
@@ -184,21 +190,31 @@ fn organization_called_import() -> MethodRouter<Arc<Http>> {
         .delete(organizations::delete_organization)
 }
 
+/// The request headers that pages of other origins may send, whatever the settings.
+static CORS_HEADERS: [HeaderName; 11] = [
+    header::AUTHORIZATION,
+    header::CONTENT_TYPE,
+    header::IF_MATCH,
+    header::IF_NONE_MATCH,
+    idempotency::IDEMPOTENCY_KEY,
+    indexes::PREFER,
+    request_id::X_REQUEST_ID,
+    // Libraries that trace add them to every request; a page that has one could call nothing without them.
+    HeaderName::from_static("traceparent"),
+    HeaderName::from_static("tracestate"),
+    HeaderName::from_static("baggage"),
+    HeaderName::from_static("sentry-trace"),
+];
+
 fn cors(config: &Config) -> CorsLayer {
     let origins = config.cors_origins.iter().filter_map(|origin| origin.as_str().parse().ok());
+    let headers = CORS_HEADERS.iter().chain(&config.cors_headers).cloned();
     CorsLayer::new()
         .allow_origin(AllowOrigin::list(origins))
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
-        .allow_headers([
-            header::AUTHORIZATION,
-            header::CONTENT_TYPE,
-            header::IF_MATCH,
-            header::IF_NONE_MATCH,
-            idempotency::IDEMPOTENCY_KEY,
-            indexes::PREFER,
-            request_id::X_REQUEST_ID,
-        ])
+        .allow_headers(headers.collect::<Vec<_>>())
         .expose_headers([
+            extract::ACCEPT_PATCH,
             header::CONTENT_DISPOSITION,
             header::ETAG,
             header::LOCATION,

@@ -2,23 +2,40 @@
 //!
 //! `axum::serve` has no deadline for the head, so that slow clients would hold sockets for ever.
 
+mod body;
+mod chunks;
+mod head;
+mod socket;
+mod state;
+mod timer;
+
+pub use head::HeadFault;
+pub use socket::MalformedRequest;
+
 use crate::telemetry::HTTP_CONNECTIONS;
 use axum::Router;
 use axum::body::Body;
-use hyper::body::Incoming;
+use axum::response::Response;
+use futures_util::future::Either;
+use hyper::Request;
+use hyper::body::{Body as _, Bytes, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::GracefulShutdown;
+use socket::HttpSocket;
+use state::{ConnectionState, Places};
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use timer::HeadTimer;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_io_timeout::TimeoutStream;
 use tower::Service;
 
-/// Bytes that are read ahead of a connection at most. A head that does not fit is answered 431.
+/// Bytes that are read ahead of a connection at most. A head that does not fit is answered 414 or 431.
 const READ_AHEAD_BYTES: usize = 16 << 10;
 /// How long to wait after an accept that failed, for instance because no descriptor is left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -28,17 +45,36 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub struct Limits {
     /// Connections at the same time; others wait in the kernel's queue.
     pub max_connections: usize,
-    /// For the head of a request to arrive.
+    /// For the head of a request to arrive, from its first byte.
     pub header_timeout: Duration,
+    /// For a connection without a request; while there are `max_connections`, it is `header_timeout`.
+    pub idle_timeout: Duration,
     /// For a client to take in what is sent; one that reads nothing for so long is cut off.
     pub write_timeout: Duration,
     /// For running requests to finish once `stop` is done.
     pub drain_timeout: Duration,
 }
 
+/// Makes the whole response, as it is sent, to what is no request.
+pub type MalformedHandler = Arc<dyn Fn(&MalformedRequest<'_>) -> Bytes + Send + Sync>;
+
+/// Who responds.
+#[derive(Clone)]
+pub struct Handlers {
+    /// To requests.
+    pub router: Router,
+    /// To what is no request. The connection is closed behind it.
+    pub malformed: MalformedHandler,
+}
+
 /// Serves until `stop` is done, then finishes what is running.
-pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: impl Future<Output = ()>) {
-    let places = Arc::new(Semaphore::new(limits.max_connections));
+pub async fn serve(
+    listener: TcpListener,
+    handlers: Handlers,
+    limits: Limits,
+    stop: impl Future<Output = ()>,
+) {
+    let places = Arc::new(Places::new(limits.max_connections));
     let connections = GracefulShutdown::new();
     let mut stop = std::pin::pin!(stop);
     loop {
@@ -47,18 +83,26 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: 
             accepted = accept(&listener, &places) => accepted,
         };
         let Some((stream, peer, place)) = accepted else { continue };
+        let state = Arc::new(ConnectionState::new(Arc::clone(&places)));
+        let timer = HeadTimer {
+            state: Arc::clone(&state),
+            header_timeout: limits.header_timeout,
+            idle_timeout: limits.idle_timeout,
+        };
+        let socket = HttpSocket::new(
+            patient(stream, limits.write_timeout),
+            Arc::clone(&state),
+            Arc::clone(&handlers.malformed),
+        );
         let service = service_fn({
-            let router = router.clone();
-            move |mut request: hyper::Request<Incoming>| {
-                request.extensions_mut().insert(peer);
-                router.clone().call(request.map(Body::new))
-            }
+            let router = handlers.router.clone();
+            move |request| respond(router.clone(), request, peer, &state)
         });
         let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
+            .timer(timer)
             .header_read_timeout(limits.header_timeout)
             .max_buf_size(READ_AHEAD_BYTES)
-            .serve_connection(TokioIo::new(Box::pin(patient(stream, limits.write_timeout))), service);
+            .serve_connection(TokioIo::new(socket), service);
         let connection = connections.watch(connection);
         tokio::spawn(async move {
             let _place = place;
@@ -76,6 +120,28 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: 
     }
 }
 
+/// Has the router respond, and cares for a body that it does not read to its end.
+fn respond(
+    mut router: Router,
+    mut request: Request<Incoming>,
+    peer: SocketAddr,
+    state: &Arc<ConnectionState>,
+) -> impl Future<Output = Result<Response, Infallible>> + use<> {
+    request.extensions_mut().insert(peer);
+    if request.body().is_end_stream() {
+        state.begin_request(Some(0));
+        return Either::Left(router.call(request.map(|_| Body::empty())));
+    }
+    state.begin_request(request.body().size_hint().exact());
+    let remainder = body::lend(&request, state);
+    let response = router.call(request.map(|incoming| Body::new(remainder.body(incoming))));
+    Either::Right(Box::pin(async move {
+        let mut response = response.await?;
+        remainder.answer(&mut response);
+        Ok(response)
+    }))
+}
+
 /// A stream whose other side must go on reading.
 fn patient(stream: TcpStream, write_timeout: Duration) -> TimeoutStream<TcpStream> {
     let mut stream = TimeoutStream::new(stream);
@@ -85,9 +151,9 @@ fn patient(stream: TcpStream, write_timeout: Duration) -> TimeoutStream<TcpStrea
 
 async fn accept(
     listener: &TcpListener,
-    places: &Arc<Semaphore>,
-) -> Option<(TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
-    let place = Arc::clone(places).acquire_owned().await.ok()?;
+    places: &Places,
+) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+    let place = places.take().await?;
     match listener.accept().await {
         Ok((stream, peer)) => {
             // Answers are small and whole: waiting to fill a segment would only delay them.

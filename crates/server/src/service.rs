@@ -1,9 +1,9 @@
 //! The service put together: engine, keys, application, and what it does by itself at intervals.
 
 use crate::config::{Config, SignupPolicy};
+use crate::listen::Handlers;
 use crate::{engine, http, huge_pages, keys, telemetry};
 use anyhow::Result;
-use axum::Router;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +23,7 @@ pub struct Service {
     /// The use cases.
     pub app: Arc<App>,
     /// The use cases over HTTP.
-    pub router: Router,
+    pub handlers: Handlers,
     /// What is known of the operator key.
     pub operator_key: OperatorKey,
     opened: Opened,
@@ -52,11 +52,11 @@ impl Service {
             mac_key: keys.mac,
             policy: policy(config),
         });
-        let router = http::router(Arc::clone(&app), entropy, config);
+        let handlers = http::handlers(Arc::clone(&app), entropy, config);
         background.spawn(telemetry::metrics_upkeep());
         background.spawn(recover(Arc::clone(&app)));
         background.spawn(keep_house(Arc::clone(&app)));
-        Ok(Self { app, router, operator_key, opened, background })
+        Ok(Self { app, handlers, operator_key, opened, background })
     }
 
     /// Clears up or sets aside what a crash has left.

@@ -6,8 +6,9 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::http::header;
 use axum::routing::get;
+use std::sync::Arc;
 use std::time::Duration;
-use tenantry::listen::{self, Limits};
+use tenantry::listen::{self, Handlers, Limits, MalformedRequest};
 use tokio::net::TcpListener;
 
 /// Serves `body` at `/org/get` until the process is killed.
@@ -29,9 +30,12 @@ async fn accept(router: Router) -> Result<()> {
     let limits = Limits {
         max_connections: 10_000,
         header_timeout: Duration::from_secs(10),
+        idle_timeout: Duration::from_secs(75),
         write_timeout: Duration::from_secs(10),
         drain_timeout: Duration::from_secs(1),
     };
-    listen::serve(listener, router, limits, std::future::pending()).await;
+    let bare = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n";
+    let malformed = Arc::new(|_: &MalformedRequest<'_>| Bytes::from_static(bare));
+    listen::serve(listener, Handlers { router, malformed }, limits, std::future::pending()).await;
     Ok(())
 }

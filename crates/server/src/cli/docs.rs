@@ -44,7 +44,11 @@ Every answer of 400 and above is a problem (RFC 9457, `application/problem+json`
 
 Match on `code`: it is stable. `errors` names every bad field at once: a JSON pointer into the body, or `?name` for a
 query parameter. `request_id` finds the request in the service's log. A 401 carries `WWW-Authenticate`, a 429 and a 503
-carry `Retry-After` in seconds.
+carry `Retry-After` in seconds, a 415 to a PATCH carries `Accept-Patch`.
+
+A refusal may come before the body has arrived. The service then reads on for up to 256 MiB and 30 seconds, so that a client
+that reads nothing before it has sent all gets it, and the connection can be used again; or the answer says
+`Connection: close`. What is no request at all (`malformed_request`, `uri_too_long`, `headers_too_large`) closes the connection.
 
 | status | code | what it means | what to do |
 |---|---|---|---|

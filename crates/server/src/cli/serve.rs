@@ -43,10 +43,11 @@ async fn serve(config: &Config) -> Result<()> {
     let limits = Limits {
         max_connections: descriptors::connections(config.max_connections),
         header_timeout: config.header_timeout,
+        idle_timeout: config.idle_timeout,
         write_timeout: config.request_timeout,
         drain_timeout: config.drain_timeout,
     };
-    let listening = listen::serve(listener, service.router.clone(), limits, stop);
+    let listening = listen::serve(listener, service.handlers.clone(), limits, stop);
     tokio::select! {
         () = listening => {}
         () = tidy(&service) => {}

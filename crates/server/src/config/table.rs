@@ -9,6 +9,7 @@ use super::layers::Layers;
 use super::network::Network;
 use super::secret::{Secret, SigningSecret};
 use super::value::{DatabaseName, Limits, Origin, TenantPrefix, Unit, Value};
+use axum::http::HeaderName;
 use reqwest::Url;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -156,9 +157,17 @@ settings! {
         trusted_proxies: Vec<Network> = { name: "TRUSTED_PROXIES", flag: "trusted-proxies" };
         /// The origins whose pages may call the service from a browser.
         cors_origins: Vec<Origin> = { name: "CORS_ORIGINS", flag: "cors-origins" };
-        /// How long the head of a request may take to arrive.
+        /// Headers that those pages may send beside the service's own and those of tracing (`traceparent`,
+        /// `tracestate`, `baggage`, `sentry-trace`).
+        cors_headers: Vec<HeaderName> = { name: "CORS_HEADERS", flag: "cors-headers" };
+        /// How long the head of a request may take to arrive, from its first byte.
         header_timeout: Duration = {
             name: "HEADER_TIMEOUT", flag: "header-timeout", default: "10", limits: Limits::new(1, 300, Unit::Seconds),
+        };
+        /// How long a connection is kept open without a request: longer than the load balancer in front keeps it, which
+        /// is 60 seconds with most. While there are `MAX_CONNECTIONS`, it is `HEADER_TIMEOUT`.
+        idle_timeout: Duration = {
+            name: "IDLE_TIMEOUT", flag: "idle-timeout", default: "75", limits: Limits::new(1, 3600, Unit::Seconds),
         };
         /// How long a request may take from its head to its answer; its body has half of that to arrive.
         request_timeout: Duration = {

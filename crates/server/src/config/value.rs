@@ -1,5 +1,6 @@
 //! How the text of a setting becomes its value: the type of a `Config` field decides what the text may be.
 
+use axum::http::HeaderName;
 use reqwest::Url;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -231,6 +232,19 @@ impl Value for Origin {
 
     fn rule(_: &Limits) -> String {
         "an origin such as https://app.example.com".to_owned()
+    }
+}
+
+impl Value for HeaderName {
+    const SHAPE: &'static str = "HEADER";
+
+    fn parse(text: &str, _: &Limits) -> Option<Self> {
+        // A header may be called so, and browsers read it as "all of them".
+        if text == "*" { None } else { Self::from_bytes(text.as_bytes()).ok() }
+    }
+
+    fn rule(_: &Limits) -> String {
+        "the name of a header such as X-Trace-Id".to_owned()
     }
 }
 

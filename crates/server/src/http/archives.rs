@@ -22,14 +22,11 @@ use tenantry_domain::email::EmailAddress;
 use tenantry_domain::name::OrganizationName;
 use tenantry_domain::organization::Organization;
 use tenantry_domain::{Error, ErrorCode};
-use tokio::runtime::Handle;
 
 /// The media type of an archive.
 const NDJSON: &str = "application/x-ndjson";
 /// The route whose answer takes as long as its body does.
 pub const IMPORT: &str = "/v1/organizations/import";
-/// How long the rest of an archive that was refused is taken in.
-const THROWN_AWAY: Duration = Duration::from_secs(10);
 
 /// Export an organization, with its settings, its owner and all its data: the operator any, also a deleted one by its
 /// id; an owner their own.
@@ -134,10 +131,10 @@ fn require_ndjson(headers: &HeaderMap) -> Result<(), Error> {
 
 /// A body as it comes. It may take as long as it takes, but never stop for longer than `idle`.
 fn chunks(body: Body, idle: Duration) -> ArchiveStream {
-    let next = move |mut body: Arriving| async move {
-        let chunks = body.0.as_mut()?;
-        let chunk = match tokio::time::timeout(idle, chunks.next()).await {
-            Ok(Some(Ok(bytes))) => return Some((Ok(Vec::from(bytes)), body)),
+    let next = move |body: Option<BodyDataStream>| async move {
+        let mut body = body?;
+        let chunk = match tokio::time::timeout(idle, body.next()).await {
+            Ok(Some(Ok(bytes))) => return Some((Ok(Vec::from(bytes)), Some(body))),
             Ok(None) => None,
             Ok(Some(Err(_))) => {
                 let detail = "The archive did not arrive whole.";
@@ -145,22 +142,7 @@ fn chunks(body: Body, idle: Duration) -> ArchiveStream {
             }
             Err(_) => Some(Err(ErrorCode::RequestTimeout.into())),
         };
-        body.0 = None;
-        chunk.map(|chunk| (chunk, body))
+        chunk.map(|chunk| (chunk, None))
     };
-    stream::unfold(Arriving(Some(body.into_data_stream())), next).boxed()
-}
-
-/// A body that is still arriving. One that is of no use any more is taken in and thrown away for a while: a client that
-/// is cut off while it sends would not get to the answer that says why.
-struct Arriving(Option<BodyDataStream>);
-
-impl Drop for Arriving {
-    fn drop(&mut self) {
-        // When the service stops, nobody takes in anything any more.
-        if let (Some(mut chunks), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
-            let rest = async move { while let Some(Ok(_)) = chunks.next().await {} };
-            runtime.spawn(async { tokio::time::timeout(THROWN_AWAY, rest).await });
-        }
-    }
+    stream::unfold(Some(body.into_data_stream()), next).boxed()
 }

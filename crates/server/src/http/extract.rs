@@ -6,11 +6,17 @@ use super::problem::Refusal;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, MatchedPath, Path, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use tenantry_domain::throttle::ClientNetwork;
 use tenantry_domain::{Error, ErrorCode, Result};
+
+/// Says what a PATCH may be sent as (RFC 5789).
+pub const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
+/// What a PATCH may be sent as. Another `+json` is another patch language, which would be carried out wrongly.
+pub const PATCH_TYPES: HeaderValue =
+    HeaderValue::from_static("application/merge-patch+json, application/json");
 
 /// A body, whole and within the limit, that says it is JSON (or, where it may be, is absent).
 pub struct JsonBody(pub Bytes);
@@ -71,8 +77,8 @@ async fn read_json(request: Request, http: &Http, limit: usize) -> Result<Bytes,
         return Err(too_large(limit));
     }
     // Before it is read, where it is known that there is one.
-    if declared > 0 && !is_json(&parts.headers) {
-        return Err(not_json());
+    if declared > 0 {
+        require_json(&parts)?;
     }
     let arriving = axum::body::to_bytes(body, limit);
     let bytes = match tokio::time::timeout(http.settings.arrival_timeout(), arriving).await {
@@ -80,15 +86,26 @@ async fn read_json(request: Request, http: &Http, limit: usize) -> Result<Bytes,
         Ok(Ok(bytes)) => bytes,
         Ok(Err(error)) => return Err(broken(&error, limit)),
     };
-    if !bytes.is_empty() && !is_json(&parts.headers) {
-        return Err(not_json());
+    if !bytes.is_empty() {
+        require_json(&parts)?;
     }
     Ok(bytes)
 }
 
-fn not_json() -> Refusal {
-    let detail = "The body must be JSON: send `Content-Type: application/json`.";
-    Error::new(ErrorCode::UnsupportedMediaType).detail(detail).into()
+/// Refuses a body that does not say it is JSON, and a patch in a language that is not ours.
+fn require_json(parts: &Parts) -> Result<()> {
+    let media_type = media_type(&parts.headers);
+    let (is_taken, detail) = if parts.method == Method::PATCH {
+        let taken = ["application/merge-patch+json", "application/json"];
+        let detail = "The body must be a merge patch: send `Content-Type: application/merge-patch+json`.";
+        (taken.contains(&media_type.as_str()), detail)
+    } else {
+        (is_json(&media_type), "The body must be JSON: send `Content-Type: application/json`.")
+    };
+    if is_taken {
+        return Ok(());
+    }
+    Err(Error::new(ErrorCode::UnsupportedMediaType).detail(detail))
 }
 
 fn declared_length(headers: &HeaderMap) -> Option<u64> {
@@ -116,10 +133,10 @@ fn too_large(limit: usize) -> Refusal {
     Error::new(ErrorCode::BodyTooLarge).detail(format!("The body may have at most {limit} bytes.")).into()
 }
 
-/// `application/json`, a `+json` type, or a merge patch, with whatever parameters.
-fn is_json(headers: &HeaderMap) -> bool {
-    let essence = media_type(headers);
-    essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+/// `application/json` or a `+json` type.
+fn is_json(media_type: &str) -> bool {
+    media_type == "application/json"
+        || (media_type.starts_with("application/") && media_type.ends_with("+json"))
 }
 
 /// Refuses a body that is compressed: it would be read as it came.

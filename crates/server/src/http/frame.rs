@@ -2,12 +2,13 @@
 //!
 //! One layer instead of a stack of them: each would cost an allocation per request, and their order is a trap.
 
+use super::extract::{ACCEPT_PATCH, PATCH_TYPES};
 use super::observe::Observed;
 use super::problem::{Refusal, render};
 use super::request_id::{RequestId, X_REQUEST_ID};
 use super::{Http, archives};
 use axum::extract::{MatchedPath, Request};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use std::any::Any;
@@ -118,6 +119,9 @@ async fn carry(
         Err(_) => too_slow(),
     };
     let mut response = render(answer, &seen.id);
+    if seen.method == Method::PATCH && response.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE {
+        response.headers_mut().insert(ACCEPT_PATCH, PATCH_TYPES);
+    }
     let route = seen.route.as_ref().map_or("unmatched", MatchedPath::as_str);
     let took = seen.started.elapsed();
     let observed = Observed { method: &seen.method, route, status: response.status(), took };
@@ -150,7 +154,7 @@ fn log(id: &RequestId, seen: &Observed<'_>) {
     let (method, status) = (seen.method.as_str(), seen.status.as_u16());
     let micros = u64::try_from(seen.took.as_micros()).unwrap_or(u64::MAX);
     let id = id.as_str();
-    if *seen.method == Method::GET && status < 400 {
+    if matches!(*seen.method, Method::GET | Method::HEAD | Method::OPTIONS) && status < 400 {
         tracing::debug!(request_id = id, method, route = seen.route, status, micros, "answered");
     } else {
         tracing::info!(request_id = id, method, route = seen.route, status, micros, "answered");

@@ -93,7 +93,14 @@ struct Rule {
 }
 
 /// What any operation may answer.
-const ALWAYS: &[ErrorCode] = &[E::Internal, E::StoreUnavailable, E::Overloaded];
+const ALWAYS: &[ErrorCode] = &[
+    E::MalformedRequest,
+    E::UriTooLong,
+    E::HeadersTooLarge,
+    E::Internal,
+    E::StoreUnavailable,
+    E::Overloaded,
+];
 /// What an operation that reads a body may answer.
 const BODY: &[ErrorCode] =
     &[E::InvalidInput, E::InvalidJson, E::RequestTimeout, E::BodyTooLarge, E::UnsupportedMediaType];

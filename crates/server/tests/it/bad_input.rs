@@ -235,6 +235,36 @@ async fn a_body_of_another_type_is_not_read() {
     scene.assert_unchanged().await;
 }
 
+/// Another `+json` is another patch language, which would be carried out as what it is not.
+#[tokio::test]
+async fn patch_of_another_json_type_names_those_it_takes() {
+    let scene = Scene::start(Setup::unlimited()).await;
+    let patches: Vec<_> = scene.routes.iter().filter(|route| route.method == Method::PATCH).collect();
+    assert_eq!(patches.len(), 2);
+    for route in patches {
+        for content_type in [
+            "application/json-patch+json",
+            "application/vnd.api+json",
+            "application/strategic-merge-patch+json",
+            "text/plain",
+        ] {
+            let answer = route.send(content_type, "{}").await;
+            assert_refused(&answer, "unsupported_media_type", content_type);
+            let taken = answer.header("accept-patch");
+            assert_eq!(taken, "application/merge-patch+json, application/json", "{content_type}");
+            assert!(answer.json()["detail"].as_str().unwrap().contains("application/merge-patch+json"));
+        }
+        for content_type in [
+            "application/json",
+            "application/merge-patch+json",
+            "Application/Merge-Patch+JSON; charset=utf-8",
+        ] {
+            assert_refused(&route.send(content_type, "[]").await, "invalid_json", content_type);
+        }
+    }
+    scene.assert_unchanged().await;
+}
+
 fn authorization(caller: &Client) -> String {
     caller.header("authorization").map(|value| format!("authorization: {value}\r\n")).unwrap_or_default()
 }

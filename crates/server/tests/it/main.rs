@@ -11,6 +11,7 @@ mod classic;
 mod collections;
 mod command_line;
 mod concurrency;
+mod connections;
 #[cfg(feature = "crash-points")]
 mod crash;
 mod documents;

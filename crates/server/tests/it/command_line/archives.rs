@@ -105,6 +105,24 @@ fn a_large_archive_that_is_refused_at_once_is_told_why() {
     }
 }
 
+/// The server refuses it by its head, before it has read anything of the archive.
+#[test]
+fn import_refused_at_once_tells_why_and_not_of_a_pipe() {
+    let (shell, server) = beside_a_server();
+    let document = format!("{{\"document\":{{\"text\":\"{}\"}}}}\n", "x".repeat(1000));
+    for round in 0..20 {
+        fs::write(shell.home.path().join("large"), document.repeat(1000 * (1 + round % 5))).unwrap();
+        let stranger = Shell { environment: shell.environment.clone(), home: tempfile::tempdir().unwrap() }
+            .with("OPERATOR_KEY", "tenantry_operator_key-of-another-server");
+        let path = shell.home.path().join("large").display().to_string();
+        let refused = stranger.run(&["org", "import", &path]).refused();
+        assert!(refused.contains("\ncode: operator_key_invalid\n"), "{refused}");
+        let refused = shell.run(&["org", "import", "large", "--owner-email", "nobody"]).refused();
+        assert!(refused.contains("\ncode: invalid_input\n"), "{refused}");
+    }
+    drop(server);
+}
+
 #[test]
 fn what_cannot_be_imported_is_told_and_leaves_nothing() {
     let (shell, _server) = beside_a_server();

@@ -129,6 +129,7 @@ impl App {
         let limits = Limits {
             max_connections: descriptors::connections(config.max_connections),
             header_timeout: config.header_timeout,
+            idle_timeout: config.idle_timeout,
             write_timeout: config.request_timeout,
             drain_timeout: config.drain_timeout,
         };
@@ -138,7 +139,7 @@ impl App {
             let stopped = async {
                 let _ = stopped.await;
             };
-            listen::serve(listener, service.router.clone(), limits, stopped).await;
+            listen::serve(listener, service.handlers.clone(), limits, stopped).await;
             service.stop().await;
         });
         let document = Arc::new(tenantry::http::openapi_document("Tenantry"));

@@ -69,3 +69,111 @@ pub fn chunked(body: &[u8]) -> Vec<u8> {
     framed.extend_from_slice(b"0\r\n\r\n");
     framed
 }
+
+/// A response, head and body.
+#[derive(Debug)]
+pub struct RawResponse {
+    /// The status.
+    pub status: u16,
+    /// The head, as it came.
+    pub head: String,
+    /// The body.
+    pub body: String,
+}
+
+impl RawResponse {
+    /// The value of that header, if it is there.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().skip(1).find_map(|line| {
+            let (found, value) = line.split_once(':')?;
+            found.eq_ignore_ascii_case(name).then(|| value.trim())
+        })
+    }
+
+    /// Whether it says that the connection is closed behind it.
+    pub fn announces_close(&self) -> bool {
+        self.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"))
+    }
+
+    /// The body, which is a problem.
+    pub fn problem(&self) -> Value {
+        assert_eq!(self.header("content-type"), Some("application/problem+json"), "{self:?}");
+        let problem: Value = serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("{self:?}"));
+        assert_eq!(problem["status"], self.status, "{self:?}");
+        assert_eq!(problem["request_id"].as_str(), self.header("x-request-id"), "{self:?}");
+        problem
+    }
+
+    /// The `code` of the problem.
+    pub fn code(&self) -> String {
+        self.problem()["code"].as_str().unwrap().to_owned()
+    }
+}
+
+/// A connection that may carry several requests.
+pub struct RawConnection {
+    stream: TcpStream,
+    arrived: Vec<u8>,
+}
+
+impl RawConnection {
+    /// To the service.
+    pub async fn open(app: &App) -> Self {
+        Self { stream: TcpStream::connect(app.address()).await.unwrap(), arrived: Vec::new() }
+    }
+
+    /// Sends all of these bytes.
+    pub async fn send(&mut self, bytes: &[u8]) {
+        self.try_send(bytes).await.unwrap();
+    }
+
+    /// Sends these bytes, or as many as the service takes.
+    pub async fn try_send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.stream.write_all(bytes).await
+    }
+
+    /// The next response, which has a `Content-Length`, or none to a HEAD.
+    pub async fn response(&mut self) -> RawResponse {
+        self.response_to("GET").await
+    }
+
+    /// The next response, to a request of that method.
+    pub async fn response_to(&mut self, method: &str) -> RawResponse {
+        let head_end = loop {
+            if let Some(at) = self.arrived.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
+                break at;
+            }
+            assert!(self.fill().await.unwrap() > 0, "no response: {:?}", self.arrived);
+        };
+        let head = String::from_utf8(self.arrived.drain(..head_end + 4).collect()).unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        let mut response = RawResponse { status, head, body: String::new() };
+        let length = response.header("content-length").map_or(0, |length| length.parse().unwrap());
+        let length = if method == "HEAD" || status == 100 { 0 } else { length };
+        while self.arrived.len() < length {
+            assert!(self.fill().await.unwrap() > 0, "{response:?} is cut off");
+        }
+        response.body = String::from_utf8(self.arrived.drain(..length).collect()).unwrap();
+        response
+    }
+
+    /// Waits for the service to end the connection, without a byte more and without a reset.
+    pub async fn ends(&mut self) {
+        assert_eq!(self.fill().await.unwrap(), 0, "more came: {:?}", String::from_utf8_lossy(&self.arrived));
+        assert!(self.arrived.is_empty(), "more came: {:?}", String::from_utf8_lossy(&self.arrived));
+    }
+
+    /// Sends a request and expects 200: the connection still serves.
+    pub async fn serves(&mut self) {
+        self.send(b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
+        let response = self.response().await;
+        assert_eq!(response.status, 200, "{response:?}");
+    }
+
+    async fn fill(&mut self) -> std::io::Result<usize> {
+        let mut buffer = [0; 16 << 10];
+        let count = self.stream.read(&mut buffer).await?;
+        self.arrived.extend_from_slice(&buffer[..count]);
+        Ok(count)
+    }
+}

@@ -1,0 +1,133 @@
+//! What the parts of one connection tell each other: its socket, the clock of its heads, the bodies of its requests.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Bytes of a body that are read and thrown away.
+pub const DISCARD_MAX_BYTES: u64 = 256 << 20;
+/// How long a body is read and thrown away.
+pub const DISCARD_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long nothing may come of a body that is thrown away.
+pub const DISCARD_PAUSE: Duration = Duration::from_secs(5);
+
+/// What a connection is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// It waits for the first byte of a request.
+    Idle,
+    /// The head of a request is arriving.
+    Head,
+    /// A request is being answered; its body may still be arriving.
+    Request,
+    /// A head was refused, and nothing is read any more.
+    Refused,
+}
+
+/// The length of a body that ends with its last chunk.
+const CHUNKED: u64 = u64::MAX;
+
+/// Shared by the parts of one connection. Its task is nearly always the only one that looks at it.
+pub struct ConnectionState {
+    phase: AtomicU8,
+    body_left: AtomicU64,
+    lingers: AtomicBool,
+    /// Those of all connections.
+    pub places: Arc<Places>,
+}
+
+impl ConnectionState {
+    /// Of a connection that was just accepted.
+    pub const fn new(places: Arc<Places>) -> Self {
+        Self {
+            places,
+            phase: AtomicU8::new(Phase::Idle as u8),
+            body_left: AtomicU64::new(0),
+            lingers: AtomicBool::new(false),
+        }
+    }
+
+    /// What it is doing.
+    pub fn phase(&self) -> Phase {
+        match self.phase.load(Ordering::Relaxed) {
+            0 => Phase::Idle,
+            1 => Phase::Head,
+            2 => Phase::Request,
+            _ => Phase::Refused,
+        }
+    }
+
+    /// It goes over to that.
+    pub fn enter(&self, phase: Phase) {
+        self.phase.store(phase as u8, Ordering::Relaxed);
+    }
+
+    /// A request begins whose body has that many bytes, or as many as its chunks have.
+    pub fn begin_request(&self, body: Option<u64>) {
+        self.body_left.store(body.unwrap_or(CHUNKED), Ordering::Relaxed);
+        self.enter(Phase::Request);
+    }
+
+    /// Whether the body ends with its last chunk.
+    pub fn is_chunked(&self) -> bool {
+        self.body_left.load(Ordering::Relaxed) == CHUNKED
+    }
+
+    /// Takes up to `arrived` bytes as bytes of a body that is not chunked; how many of them are.
+    pub fn take_body(&self, arrived: usize) -> usize {
+        let left = self.body_left.load(Ordering::Relaxed);
+        let taken = usize::try_from(left).unwrap_or(usize::MAX).min(arrived);
+        self.body_left.store(left - taken as u64, Ordering::Relaxed);
+        taken
+    }
+
+    /// Whether all of a body that is not chunked has been read from the socket.
+    pub fn has_whole_body(&self) -> bool {
+        self.body_left.load(Ordering::Relaxed) == 0
+    }
+
+    /// How long what nobody reads may be thrown away: not for long while others wait for a place.
+    pub fn discard_timeout(&self) -> Duration {
+        if self.places.is_full() { DISCARD_PAUSE } else { DISCARD_TIMEOUT }
+    }
+
+    /// When the connection ends, its client may still be sending.
+    pub fn linger(&self) {
+        self.lingers.store(true, Ordering::Release);
+    }
+
+    /// Whether its client may still be sending when it ends.
+    pub fn lingers(&self) -> bool {
+        self.lingers.load(Ordering::Acquire)
+    }
+}
+
+/// Room for so many connections at once.
+pub struct Places {
+    free: Arc<Semaphore>,
+    is_full: AtomicBool,
+}
+
+impl Places {
+    /// For so many.
+    pub fn new(count: usize) -> Self {
+        Self { free: Arc::new(Semaphore::new(count)), is_full: AtomicBool::new(false) }
+    }
+
+    /// A place, as soon as there is one.
+    pub async fn take(&self) -> Option<OwnedSemaphorePermit> {
+        if let Ok(place) = Arc::clone(&self.free).try_acquire_owned() {
+            return Some(place);
+        }
+        self.is_full.store(true, Ordering::Relaxed);
+        let place = Arc::clone(&self.free).acquire_owned().await;
+        self.is_full.store(false, Ordering::Relaxed);
+        place.ok()
+    }
+
+    /// Whether all are taken, so that whoever connects now has to wait.
+    pub fn is_full(&self) -> bool {
+        self.is_full.load(Ordering::Relaxed)
+    }
+}

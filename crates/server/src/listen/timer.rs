@@ -1,0 +1,95 @@
+//! The clock of a connection that waits for a request: how long it may be idle, and how long a head may take.
+//!
+//! hyper has one timeout for both, which begins when the request before has been answered. It gets its sleeps from here,
+//! so that this one can wait for the first byte.
+
+use super::state::{ConnectionState, Phase};
+use hyper::rt::{Sleep, Timer};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::time::{Instant, Sleep as TokioSleep, sleep_until};
+
+/// Gives out the sleeps of one connection. hyper asks for one each time it begins to wait for a head, and for no other
+/// purpose.
+pub struct HeadTimer {
+    /// What the connection is doing.
+    pub state: Arc<ConnectionState>,
+    /// For a head to arrive, from its first byte.
+    pub header_timeout: Duration,
+    /// For the first byte to arrive; while others wait for a place, it is `header_timeout`.
+    pub idle_timeout: Duration,
+}
+
+impl Timer for HeadTimer {
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Sleep>> {
+        self.sleep_until(std::time::Instant::now() + duration)
+    }
+
+    fn sleep_until(&self, _: std::time::Instant) -> Pin<Box<dyn Sleep>> {
+        self.state.enter(Phase::Idle);
+        let now = Instant::now();
+        Box::pin(HeadSleep {
+            state: Arc::clone(&self.state),
+            header_timeout: self.header_timeout,
+            idle_until: now + self.idle_timeout,
+            next_look: now + self.header_timeout.min(self.idle_timeout),
+            head_until: None,
+            sleep: None,
+        })
+    }
+}
+
+/// Ends when the client has had its time.
+struct HeadSleep {
+    state: Arc<ConnectionState>,
+    header_timeout: Duration,
+    idle_until: Instant,
+    /// When to see whether others need the place of an idle connection.
+    next_look: Instant,
+    /// Known from the first byte on.
+    head_until: Option<Instant>,
+    sleep: Option<Pin<Box<TokioSleep>>>,
+}
+
+impl HeadSleep {
+    fn poll_until(&mut self, deadline: Instant, context: &mut Context<'_>) -> Poll<()> {
+        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        if sleep.deadline() != deadline {
+            sleep.as_mut().reset(deadline);
+        }
+        sleep.as_mut().poll(context)
+    }
+
+    fn poll_idle(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        loop {
+            ready!(self.poll_until(self.next_look, context));
+            let now = Instant::now();
+            if now >= self.idle_until || self.state.places.is_full() {
+                return Poll::Ready(());
+            }
+            self.next_look = self.idle_until.min(now + self.header_timeout);
+        }
+    }
+}
+
+impl Future for HeadSleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        match self.state.phase() {
+            Phase::Idle => self.poll_idle(context),
+            Phase::Head => {
+                let timeout = self.header_timeout;
+                let deadline = *self.head_until.get_or_insert_with(|| Instant::now() + timeout);
+                self.poll_until(deadline, context)
+            }
+            // The refusal is on its way, within a time of its own.
+            Phase::Request | Phase::Refused => Poll::Pending,
+        }
+    }
+}
+
+impl Sleep for HeadSleep {}
