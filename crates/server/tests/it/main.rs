@@ -7,6 +7,7 @@ mod archives;
 mod at_work;
 mod bad_input;
 mod bulk_kill;
+mod checker;
 mod classic;
 mod collections;
 mod command_line;

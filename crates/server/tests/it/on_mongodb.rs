@@ -12,6 +12,7 @@ mod bad_input;
 mod bulk_kill;
 #[cfg(feature = "crash-points")]
 mod chaos;
+mod checker;
 mod classic;
 mod collections;
 mod concurrency;

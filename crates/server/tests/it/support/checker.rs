@@ -7,6 +7,7 @@
 
 mod embedded;
 mod mongodb;
+mod steady;
 
 use super::place::Kept;
 use serde_json::{Value, json};
@@ -47,11 +48,19 @@ struct Container {
 }
 
 impl Snapshot {
-    /// Reads it. The service may be running; a container it removes meanwhile is not missed.
+    /// Reads it, as it was at one moment. The service may be running.
+    #[track_caller]
     pub fn read(kept: &(impl Kept + ?Sized)) -> Self {
+        Self::read_while(kept, &|_| {})
+    }
+
+    /// The same, and in the middle of it, before what is in the container of an organization is read, calls
+    /// `meanwhile` with the id of that. So tests choose what happens there.
+    #[track_caller]
+    pub fn read_while(kept: &(impl Kept + ?Sized), meanwhile: &dyn Fn(&str)) -> Self {
         match kept.database() {
-            None => embedded::read(&kept.data_dir()),
-            Some(database) => mongodb::read(database),
+            None => embedded::read(&kept.data_dir(), meanwhile),
+            Some(database) => mongodb::read(database, meanwhile),
         }
     }
 
@@ -270,12 +279,14 @@ struct Told {
 impl Told {
     fn go_on(&mut self, record: &Value) -> Result<(), String> {
         let kind = text(&record["kind"]);
-        let needed = match kind {
-            "create" | "import" => None,
-            "restore" | "purge" => Some("deleted"),
-            _ => Some("active"),
+        let needed: &[Option<&str>] = match kind {
+            "create" | "import" => &[None],
+            "restore" | "purge" => &[Some("deleted")],
+            // A legal hold may also come over one that is deleted.
+            "update" => &[Some("active"), Some("deleted")],
+            _ => &[Some("active")],
         };
-        if self.state != needed {
+        if !needed.contains(&self.state) {
             return Err(format!("{kind} of one that is {self:?}"));
         }
         if record["finished_at"].is_null() || record["state"] == "running" {

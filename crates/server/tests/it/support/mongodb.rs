@@ -62,9 +62,14 @@ impl Database {
     /// One that is not there yet, on a server of the test's own. What the test writes there survives a kill of
     /// the server, too.
     pub fn at(uri: &str) -> Self {
+        Self::named(uri, &new_name())
+    }
+
+    /// The one of that name on a server of the test's own.
+    pub fn named(uri: &str, name: &str) -> Self {
         let begin = if uri.contains('?') { "&" } else { "/?" };
         let client = connect(&format!("{uri}{begin}w=majority&journal=true"));
-        Self { client, uri: uri.to_owned(), name: new_name(), is_shared: false }
+        Self { client, uri: uri.to_owned(), name: name.to_owned(), is_shared: false }
     }
 
     /// Another one with the same in it, on the same server.
@@ -162,6 +167,11 @@ impl Database {
 
     /// All documents of a collection that `filter` finds, in the order of their ids.
     pub fn find(&self, collection: &str, filter: Document) -> Vec<Document> {
+        self.try_find(collection, filter).unwrap()
+    }
+
+    /// The same, where the collection may be removed meanwhile.
+    pub fn try_find(&self, collection: &str, filter: Document) -> Result<Vec<Document>, Error> {
         let collection = self.collection(collection);
         run(async move { find(&collection, filter, doc! { "_id": 1 }).await })
     }
@@ -169,19 +179,20 @@ impl Database {
     /// All documents of a collection, as they came in.
     pub fn in_order(&self, collection: &str) -> Vec<Document> {
         let collection = self.collection(collection);
-        run(async move { find(&collection, doc! {}, doc! { "$natural": 1 }).await })
+        run(async move { find(&collection, doc! {}, doc! { "$natural": 1 }).await.unwrap() })
     }
 
-    /// The documents of each collection of another database on the same server, if that is there.
-    pub fn other_database(&self, name: &str) -> BTreeMap<String, Vec<Document>> {
+    /// The documents of each collection of another database on the same server, if that is there. It may be removed
+    /// meanwhile.
+    pub fn other_database(&self, name: &str) -> Result<BTreeMap<String, Vec<Document>>, Error> {
         let database = self.client.database(name);
         run(async move {
             let mut found = BTreeMap::new();
-            for name in database.list_collection_names().await.unwrap() {
-                let documents = find(&database.collection(&name), doc! {}, doc! { "_id": 1 }).await;
+            for name in database.list_collection_names().await? {
+                let documents = find(&database.collection(&name), doc! {}, doc! { "_id": 1 }).await?;
                 found.insert(name, documents);
             }
-            found
+            Ok(found)
         })
     }
 }
@@ -190,13 +201,17 @@ fn new_name() -> String {
     format!("test_{:016x}", RandomState::new().hash_one(()))
 }
 
-async fn find(collection: &Collection<Document>, filter: Document, order: Document) -> Vec<Document> {
-    let mut cursor = collection.find(filter).sort(order).await.unwrap();
+async fn find(
+    collection: &Collection<Document>,
+    filter: Document,
+    order: Document,
+) -> Result<Vec<Document>, Error> {
+    let mut cursor = collection.find(filter).sort(order).await?;
     let mut found = Vec::new();
-    while cursor.advance().await.unwrap() {
-        found.push(cursor.deserialize_current().unwrap());
+    while cursor.advance().await? {
+        found.push(cursor.deserialize_current()?);
     }
-    found
+    Ok(found)
 }
 
 /// Makes a collection with the indexes and the documents of another.
@@ -212,7 +227,7 @@ async fn copy_collection(from: &Collection<Document>, to: &Collection<Document>)
     if !indexes.is_empty() {
         to.create_indexes(indexes).await.unwrap();
     }
-    let documents = find(from, doc! {}, doc! { "$natural": 1 }).await;
+    let documents = find(from, doc! {}, doc! { "$natural": 1 }).await.unwrap();
     if !documents.is_empty() {
         to.insert_many(documents).await.unwrap();
     }

@@ -2,12 +2,14 @@
 //!
 //! What a newcomer gets wrong: opening a database recovers it. After a crash that is the service's to do, first.
 
+use super::steady::{Fault, Stamps, read as read_steadily};
 use super::{Container, Dump, Snapshot};
 use bson::doc;
 use rusqlite::types::Value as Cell;
-use rusqlite::{Connection, OpenFlags, params};
+use rusqlite::{Connection, OpenFlags, Row, params};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tenantry_domain::document::DocumentId;
@@ -15,28 +17,46 @@ use tenantry_domain::document::DocumentId;
 /// Tables that say nothing about organizations and change by themselves.
 const RESTLESS: [&str; 2] = ["heartbeat", "throttles"];
 
-pub(super) fn read(data_dir: &Path) -> Snapshot {
+/// Containers by their organization, what belongs to nobody, and what the engine holds to be wrong.
+type Containers = (BTreeMap<String, Container>, Vec<String>, Vec<String>);
+
+pub(super) fn read(data_dir: &Path, meanwhile: &dyn Fn(&str)) -> Snapshot {
     let control = open(&data_dir.join("control.db"));
-    let mut problems = unsound(&control, "control.db");
-    let (containers, strays) = read_containers(&data_dir.join("containers"), &mut problems);
+    read_steadily(|| stamps(&control), || read_once(&control, &data_dir.join("containers"), meanwhile))
+}
+
+fn stamps(control: &Connection) -> Stamps {
+    let mut organizations = control
+        .prepare("SELECT lower(hex(id)), version, operation_id IS NOT NULL FROM organizations")
+        .unwrap();
+    let row = |row: &Row<'_>| Ok((row.get(0)?, (row.get(1)?, row.get(2)?)));
+    let organizations = organizations.query_map([], row).unwrap().map(Result::unwrap).collect();
+    let operations: i64 = control.query_row("SELECT count(*) FROM operations", [], |row| row.get(0)).unwrap();
+    Stamps { organizations, operations: operations.unsigned_abs() }
+}
+
+fn read_once(control: &Connection, containers: &Path, meanwhile: &dyn Fn(&str)) -> Result<Snapshot, Fault> {
+    let mut problems = unsound(control, "control.db").unwrap();
+    let (containers, strays, of_containers) = read_containers(containers, meanwhile)?;
+    problems.extend(of_containers);
     // One moment for all tables.
-    control.execute_batch("BEGIN").unwrap();
+    let control = control.unchecked_transaction().unwrap();
     problems.extend(columns_unlike_records(&control));
     let members = "SELECT lower(hex(account_id)), lower(hex(organization_id)) FROM memberships";
     let reserved = "SELECT key, lower(hex(organization_id)) FROM reserved_keys";
-    let operations = texts(&control, "SELECT record FROM operations ORDER BY rowid");
-    Snapshot {
+    let operations = texts(&control, "SELECT record FROM operations ORDER BY rowid").unwrap();
+    Ok(Snapshot {
         organizations: records(&control, "organizations"),
         accounts: records(&control, "accounts"),
         sessions: records(&control, "sessions").into_values().collect(),
         operations: operations.iter().map(|text| serde_json::from_str(text).unwrap()).collect(),
         reserved: pairs(&control, reserved).into_iter().collect(),
         memberships: pairs(&control, members).into_iter().collect(),
-        control: dump(&control, &RESTLESS),
+        control: dump(&control, &RESTLESS).unwrap(),
         containers,
         strays,
         problems,
-    }
+    })
 }
 
 pub(super) fn put_documents(data_dir: &Path, owner: &str, count: u32) -> BTreeSet<String> {
@@ -89,6 +109,7 @@ fn columns_unlike_records(control: &Connection) -> Vec<String> {
     let find = |(table, condition)| {
         let sql = format!("SELECT lower(hex(id)) FROM {table} WHERE {condition}");
         texts(control, &sql)
+            .unwrap()
             .into_iter()
             .map(move |id| format!("the columns of {table} {id} are not its record's"))
     };
@@ -96,43 +117,59 @@ fn columns_unlike_records(control: &Connection) -> Vec<String> {
 }
 
 /// What SQLite finds wrong with a file.
-fn unsound(connection: &Connection, name: &str) -> Vec<String> {
-    let mut found = texts(connection, "PRAGMA integrity_check");
+fn unsound(connection: &Connection, name: &str) -> rusqlite::Result<Vec<String>> {
+    let mut found = texts(connection, "PRAGMA integrity_check")?;
     found.retain(|line| line != "ok");
     let broken: i64 =
-        connection.query_row("SELECT count(*) FROM pragma_foreign_key_check", [], |row| row.get(0)).unwrap();
+        connection.query_row("SELECT count(*) FROM pragma_foreign_key_check", [], |row| row.get(0))?;
     if broken > 0 {
         found.push(format!("{broken} rows refer to nothing"));
     }
-    found.into_iter().map(|what| format!("{name}: {what}")).collect()
+    Ok(found.into_iter().map(|what| format!("{name}: {what}")).collect())
 }
 
-fn read_containers(
-    directory: &Path,
-    problems: &mut Vec<String>,
-) -> (BTreeMap<String, Container>, Vec<String>) {
-    let (mut containers, mut strays) = (BTreeMap::new(), Vec::new());
+fn read_containers(directory: &Path, meanwhile: &dyn Fn(&str)) -> Result<Containers, Fault> {
+    let (mut containers, mut strays, mut problems) = Containers::default();
     for file in files_below(directory) {
         let name = file.file_name().unwrap().to_str().unwrap().to_owned();
         let (id, kind) = name.split_once('.').unwrap_or((&name, ""));
         let is_home = file.parent().unwrap().ends_with(&id[id.len().saturating_sub(2)..]);
         match kind {
             "db" if is_home => {
-                let container = match try_open(&file) {
-                    Ok(container) => container,
-                    // A purge has removed it since it was listed.
-                    Err(_) if !file.exists() => continue,
-                    Err(error) => panic!("{} cannot be opened: {error}", file.display()),
+                let identity = identity(&file);
+                let fault = |error: rusqlite::Error| Fault {
+                    organization: id.to_owned(),
+                    is_gone: identity.is_none() || identity != self::identity(&file),
+                    cause: format!("{}: {error}", file.display()),
                 };
-                problems.extend(unsound(&container, &name));
-                containers.insert(id.to_owned(), of_rows(id, dump(&container, &[])));
+                let (rows, wrong) = read_container(&file, &name, || meanwhile(id)).map_err(fault)?;
+                problems.extend(wrong);
+                containers.insert(id.to_owned(), of_rows(id, rows));
             }
             // The log of a container that was open at a crash, and goes when it is opened the next time.
             "db-wal" | "db-shm" if is_home && file.with_file_name(format!("{id}.db")).exists() => {}
             _ => strays.push(file.display().to_string()),
         }
     }
-    (containers, strays)
+    Ok((containers, strays, problems))
+}
+
+/// All that is in a container, as it was at one moment, and what is wrong with its file.
+fn read_container(
+    file: &Path,
+    name: &str,
+    meanwhile: impl FnOnce(),
+) -> rusqlite::Result<(Dump, Vec<String>)> {
+    let container = try_open(file)?;
+    meanwhile();
+    let container = container.unchecked_transaction()?;
+    let problems = unsound(&container, name)?;
+    Ok((dump(&container, &[])?, problems))
+}
+
+/// Which file is there, whatever it is called.
+fn identity(file: &Path) -> Option<(u64, u64)> {
+    std::fs::metadata(file).ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
 fn of_rows(id: &str, rows: Dump) -> Container {
@@ -171,34 +208,32 @@ fn pairs(connection: &Connection, sql: &str) -> Vec<(String, String)> {
     rows.map(Result::unwrap).collect()
 }
 
-fn texts(connection: &Connection, sql: &str) -> Vec<String> {
-    let mut statement = connection.prepare(sql).unwrap();
-    let rows = statement.query_map([], |row| row.get(0)).unwrap();
-    rows.map(Result::unwrap).collect()
+fn texts(connection: &Connection, sql: &str) -> rusqlite::Result<Vec<String>> {
+    let mut statement = connection.prepare(sql)?;
+    let rows = statement.query_map([], |row| row.get(0))?;
+    rows.collect()
 }
 
 /// Every table but `without`, each row as its cells with `|` between them.
-fn dump(connection: &Connection, without: &[&str]) -> Dump {
-    let tables = texts(connection, "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name");
+fn dump(connection: &Connection, without: &[&str]) -> rusqlite::Result<Dump> {
+    let tables = texts(connection, "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")?;
     let kept = tables.into_iter().filter(|table| !without.contains(&table.as_str()));
     kept.map(|table| {
-        let mut rows = rows_of(connection, &table);
+        let mut rows = rows_of(connection, &table)?;
         rows.sort();
-        (table, rows)
+        Ok((table, rows))
     })
     .collect()
 }
 
-fn rows_of(connection: &Connection, table: &str) -> Vec<String> {
-    let mut statement = connection.prepare(&format!("SELECT * FROM {table}")).unwrap();
+fn rows_of(connection: &Connection, table: &str) -> rusqlite::Result<Vec<String>> {
+    let mut statement = connection.prepare(&format!("SELECT * FROM {table}"))?;
     let columns = statement.column_count();
-    let rows = statement
-        .query_map([], |row| {
-            let cells = (0..columns).map(|column| row.get(column).map(|cell| shown(&cell)));
-            Ok(cells.collect::<rusqlite::Result<Vec<_>>>()?.join("|"))
-        })
-        .unwrap();
-    rows.map(Result::unwrap).collect()
+    let rows = statement.query_map([], |row| {
+        let cells = (0..columns).map(|column| row.get(column).map(|cell| shown(&cell)));
+        Ok(cells.collect::<rusqlite::Result<Vec<_>>>()?.join("|"))
+    })?;
+    rows.collect()
 }
 
 fn shown(cell: &Cell) -> String {

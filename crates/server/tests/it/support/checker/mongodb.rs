@@ -1,9 +1,11 @@
 //! See [`super`]: a database of MongoDB, with the databases of organizations beside it.
 
+use super::steady::{Fault, Stamps, read as read_steadily};
 use super::{Container, Dump, Snapshot, text};
 use crate::support::mongodb::{Database, RECORDS, run};
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, Document, doc};
+use mongodb::error::Error;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +19,26 @@ const SHARES: [&str; 2] = ["shared_containers", "shared_documents"];
 const DOCUMENTS: &str = "documents";
 const FIRST: &str = "_metadata";
 
-pub(super) fn read(database: &Database) -> Snapshot {
+/// Containers by their organization, and what belongs to nobody.
+type Containers = (BTreeMap<String, Container>, Vec<String>);
+
+pub(super) fn read(database: &Database, meanwhile: &dyn Fn(&str)) -> Snapshot {
+    read_steadily(|| stamps(database), || read_once(database, meanwhile))
+}
+
+fn stamps(database: &Database) -> Stamps {
+    let stamp = |organization: &Document| {
+        let id = organization.get_object_id("_id").unwrap().to_hex();
+        let version = organization.get("version").and_then(Bson::as_i64).unwrap();
+        (id, (version, organization.contains_key("operation")))
+    };
+    Stamps {
+        organizations: database.find("organizations", doc! {}).iter().map(stamp).collect(),
+        operations: database.find("operations", doc! {}).len() as u64,
+    }
+}
+
+fn read_once(database: &Database, meanwhile: &dyn Fn(&str)) -> Result<Snapshot, Fault> {
     let stored = database.in_order("organizations");
     let organizations: Vec<Value> = stored.iter().cloned().map(record).collect();
     let accounts: Vec<Value> = records(database, "accounts");
@@ -28,8 +49,8 @@ pub(super) fn read(database: &Database) -> Snapshot {
         of.iter().map(|one| (text(&account["id"]).to_owned(), text(&one["organization_id"]).to_owned()))
     });
     let operations = records(database, "operations");
-    let (containers, strays) = read_containers(database, &stored, &operations);
-    Snapshot {
+    let (containers, strays) = read_containers(database, &stored, &operations, meanwhile)?;
+    Ok(Snapshot {
         control: control(database),
         reserved,
         memberships: memberships.collect(),
@@ -40,7 +61,7 @@ pub(super) fn read(database: &Database) -> Snapshot {
         containers,
         strays,
         problems,
-    }
+    })
 }
 
 pub(super) fn put_documents(database: &Database, id: &str, count: u32) -> BTreeSet<String> {
@@ -122,21 +143,24 @@ fn read_containers(
     database: &Database,
     organizations: &[Document],
     operations: &[Value],
-) -> (BTreeMap<String, Container>, Vec<String>) {
-    let mut containers = read_shares(database);
+    meanwhile: &dyn Fn(&str),
+) -> Result<Containers, Fault> {
     let mut collections = database.identities();
     collections.retain(|name, _| {
         !RECORDS.contains(&&**name) && !SHARES.contains(&&**name) && !name.starts_with("system.")
     });
+    let ids = organizations.iter().map(|record| record.get_object_id("_id").unwrap().to_hex());
+    ids.clone().for_each(|id| meanwhile(&id));
+    let mut containers = read_shares(database);
     for organization in organizations.iter().filter(|record| record.contains_key("container")) {
         let id = organization.get_object_id("_id").unwrap().to_hex();
         let uuid = organization.get("container").unwrap();
         let found = collections.iter().find(|(_, identity)| *identity == uuid);
         let Some(name) = found.map(|(name, _)| name.clone()) else { continue };
         collections.remove(&name);
-        let mut documents = database.find(&name, doc! {});
+        let mut documents = database.try_find(&name, doc! {}).map_err(|error| fault(&id, &error))?;
         for (further, _) in collections.extract_if(.., |other, _| other.starts_with(&format!("{name}."))) {
-            documents.extend(database.find(&further, doc! {}));
+            documents.extend(database.try_find(&further, doc! {}).map_err(|error| fault(&id, &error))?);
         }
         let mut container = of_documents(&id, documents);
         if organization.get_str("namespace").unwrap() != name {
@@ -144,17 +168,21 @@ fn read_containers(
         }
         containers.insert(id, container);
     }
-    let ids = organizations.iter().map(|record| record.get_object_id("_id").unwrap().to_hex());
     let gone = operations.iter().map(|record| text(&record["organization_id"]).to_owned());
     for id in ids.chain(gone).collect::<BTreeSet<String>>() {
-        let found = database.other_database(&format!("tenant_{id}"));
+        let found = database.other_database(&format!("tenant_{id}")).map_err(|error| fault(&id, &error))?;
         if !found.is_empty() {
             let documents = [FIRST, DOCUMENTS].into_iter().flat_map(|name| found.get(name).cloned());
             let container = of_documents(&id, documents.flatten().collect());
             containers.insert(id, container);
         }
     }
-    (containers, collections.into_keys().map(|name| format!("the collection {name}")).collect())
+    Ok((containers, collections.into_keys().map(|name| format!("the collection {name}")).collect()))
+}
+
+/// Where a collection is removed, the server ends whoever reads it with one error or another: only the record tells.
+fn fault(id: &str, error: &Error) -> Fault {
+    Fault { organization: id.to_owned(), is_gone: false, cause: error.to_string() }
 }
 
 /// Those that are shares: a first document each, and documents that say whose they are.

@@ -1,0 +1,102 @@
+//! The checker itself: what it reads beside a running service is what was there at one moment, and what is wrong stays
+//! wrong.
+
+use crate::support::app::App;
+use crate::support::checker::Snapshot;
+use crate::support::given::organization;
+use crate::support::mongodb::run;
+use crate::support::place::Place;
+use crate::support::records::put_documents;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU32, Ordering};
+use tokio::runtime::Handle;
+use tokio::task::block_in_place;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn snapshot_is_sound_when_a_purge_overtakes_it() {
+    let app = App::start().await;
+    let (acme, other) = (organization(&app, "Acme").await, organization(&app, "Other").await);
+    put_documents(&app, acme.id(), 20);
+    put_documents(&app, other.id(), 20);
+    let purge = async || {
+        app.operator().delete(&format!("{}?purge=true", acme.path())).await.ok();
+        while !app.operator().get(&acme.path()).await.is_refused("organization_not_found") {
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
+    };
+    // Whoever reads the container has found it, and then it goes.
+    let readings = AtomicU32::new(0);
+    let found = Snapshot::read_while(app.place(), &|id| {
+        if id == acme.id() && readings.fetch_add(1, Ordering::SeqCst) == 0 {
+            block_in_place(|| Handle::current().block_on(purge()));
+        }
+    });
+    assert_eq!(readings.into_inner(), 1, "it is read once, and is not there the second time");
+    assert_eq!(found.problems(), Vec::<String>::new());
+    assert_eq!((found.organizations(), found.containers()), (1, 1));
+    assert_eq!(found.documents(other.id()).len(), 20);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn snapshot_is_sound_when_a_create_overtakes_it() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    let readings = AtomicU32::new(0);
+    let found = Snapshot::read_while(app.place(), &|id| {
+        if id == acme.id() && readings.fetch_add(1, Ordering::SeqCst) == 0 {
+            block_in_place(|| Handle::current().block_on(organization(&app, "Next")));
+        }
+    });
+    assert_eq!(found.problems(), Vec::<String>::new());
+    assert_eq!((found.organizations(), found.containers()), (2, 2));
+}
+
+/// Takes the container of that organization away, as nobody should.
+fn remove_container(place: &Place, id: &str) {
+    match place.database() {
+        None => std::fs::remove_file(tenantry_store::container_file(&place.data_dir(), id.parse().unwrap()))
+            .unwrap(),
+        Some(database) => {
+            let collection = database.collection("tenant_acme");
+            run(async move { collection.drop().await.unwrap() });
+        }
+    }
+}
+
+#[tokio::test]
+async fn snapshot_reports_a_container_that_is_missing() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    let id = acme.id().to_owned();
+    let place = app.stop().await;
+    remove_container(&place, &id);
+    let problems = Snapshot::read(&place).problems();
+    assert_eq!(problems, [format!("organization {id}: its container is gone")]);
+}
+
+#[tokio::test]
+async fn snapshot_reports_a_container_that_is_damaged() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    put_documents(&app, acme.id(), 200);
+    let id = acme.id().to_owned();
+    let place = app.stop().await;
+    match place.database() {
+        None => {
+            let file = tenantry_store::container_file(&place.data_dir(), id.parse().unwrap());
+            let mut bytes = std::fs::read(&file).unwrap();
+            let half = bytes.len() / 2;
+            bytes[half..].fill(0x5a);
+            std::fs::write(file, bytes).unwrap();
+        }
+        Some(database) => {
+            let collection = database.collection("tenant_acme");
+            run(async move {
+                collection.delete_one(mongodb::bson::doc! { "metadata": { "$exists": true } }).await.unwrap()
+            });
+        }
+    }
+    // Whether SQLite can read on behind the damage or not, it is said.
+    let read = catch_unwind(AssertUnwindSafe(|| Snapshot::read(&place).problems()));
+    assert!(read.is_err() || !read.unwrap().is_empty());
+}
