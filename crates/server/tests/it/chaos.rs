@@ -8,6 +8,7 @@
 #![expect(clippy::print_stdout, reason = "a run says what it has met")]
 
 mod away;
+mod every_placement;
 mod foreign;
 mod load;
 mod long;
@@ -52,8 +53,17 @@ impl Asleep {
     async fn at(world: &World, case: Case, point: &str, launch: &Launch) -> Self {
         let server = Arc::new(launch.clone().env("TENANTRY_STOP_AT", point).start());
         let (request, there) = (case.request(world), Arc::clone(&server));
-        let request = tokio::spawn(async move { request.send(&there).await.unwrap() });
-        server.stopped().await;
+        let mut request = tokio::spawn(async move { request.send(&there).await.unwrap() });
+        tokio::select! {
+            () = server.stopped() => {}
+            answer = &mut request => {
+                // A change may be answered while it goes on; one that is refused never comes there.
+                let answer = answer.unwrap();
+                assert!(answer.status.is_success(), "{case:?} is refused before it comes to {point}: {answer}");
+                request = tokio::spawn(async move { answer });
+                server.stopped().await;
+            }
+        }
         Self { server, request }
     }
 

@@ -11,13 +11,17 @@ use crate::support::chance::Chance;
 use crate::support::checker::{Snapshot, put_documents, running_operations};
 use crate::support::client::{Answer, Client};
 use crate::support::given::{PASSWORD, encoded, new_organization};
+use crate::support::mongodb::run;
 use crate::support::place::Place;
 use crate::support::process::{Launch, Server};
+use mongodb::bson::doc;
+use mongodb::bson::oid::ObjectId;
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 use tenantry_domain::crash::every_point;
+use tenantry_domain::limits::ID_REST;
 
 pub mod load;
 mod several;
@@ -383,6 +387,21 @@ impl World {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         server.stop().await;
+        self.let_id_rest();
+    }
+
+    /// Dates the end of the subject's operations back, where its id has to rest before it is imported again: into a
+    /// share. Elsewhere an import comes at once.
+    fn let_id_rest(&self) {
+        if !self.archive.contains("\"placement\":\"shared\"") {
+            return;
+        }
+        let operations = self.place.database().unwrap().collection("operations");
+        let filter = doc! { "organization_id": ObjectId::parse_str(&self.ids[SUBJECT]).unwrap() };
+        let rest = i64::try_from(ID_REST.as_millis()).unwrap();
+        let earlier = doc! { "$set": { "finished_at": { "$subtract": ["$finished_at", rest] } } };
+        let aged = run(async move { operations.update_many(filter, vec![earlier]).await.unwrap() });
+        assert!(aged.modified_count > 0, "the log says nothing of the subject");
     }
 
     /// Another one, the same to the byte (but for the identities of containers, where engines give them).
@@ -399,6 +418,11 @@ impl World {
 
     pub fn path_of(&self, name: &str) -> String {
         format!("/v1/organizations/{}", self.ids[name])
+    }
+
+    /// The id of the subject, if it was created.
+    pub fn subject_id(&self) -> String {
+        self.ids.get(SUBJECT).cloned().unwrap_or_default()
     }
 
     /// The path of the subject, if it was created.
@@ -496,6 +520,7 @@ impl World {
 
     /// Sends the request once more, as a client does that got no answer.
     pub async fn ask_again(&self, case: Case, found: Expected, server: &Server) -> Expected {
+        self.let_id_rest();
         let answer = case.request(self).send(server).await.unwrap();
         let (status, code) = case.answer_again(found.came);
         assert_eq!(answer.status.as_u16(), status, "{answer}");

@@ -1,0 +1,69 @@
+//! The service is killed at the points of every change in the placements that the crash tests leave out: in a database
+//! of its own, and in a share. Elsewhere it is the placement of the settings.
+//!
+//! # Pitfalls
+//!
+//! A point that is never reached proves nothing, and whether it is reached can depend on the placement: into a share,
+//! an id comes back only after a rest.
+
+use crate::crash::{Case, World, kill_and_kill_again, sample};
+use crate::support::checker::Snapshot;
+use crate::support::place::Place;
+
+/// Of so many points of a change one is tried in each placement, unless all are.
+const SHARE: usize = 16;
+
+async fn kill_in(placement: &str, case: Case) {
+    let new = async || World::at(Place::new().flag(&format!("--placement={placement}")), case).await;
+    // A container that is a database cannot be copied.
+    let template = if placement == "shared" { Some(new().await) } else { None };
+    for point in sample(case.points(), SHARE) {
+        println!("{case:?} at {point}, {placement}");
+        let world = match &template {
+            Some(template) => template.copy(),
+            None => new().await,
+        };
+        let before = Snapshot::sound(&world.place);
+        kill_and_kill_again(&world, case, &point, 1).await;
+        let server = world.recover().await;
+        let expected = world.ask_again(case, case.after(&point), &server).await;
+        world.expect(case, expected, &before, &server).await;
+        server.stop().await;
+        Snapshot::sound(&world.place);
+    }
+}
+
+macro_rules! cases {
+    ($($name:ident: $case:ident;)*) => {$(
+        mod $name {
+            use super::*;
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn is_whole_in_a_database_of_its_own() {
+                kill_in("database", Case::$case).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn is_whole_in_a_share() {
+                kill_in("shared", Case::$case).await;
+            }
+        }
+    )*};
+}
+
+cases! {
+    a_create: Create;
+    a_create_with_an_idempotency_key: CreateWithKey;
+    a_rename: Rename;
+    a_rename_with_new_credentials: RenameWithCredentials;
+    a_rename_that_is_refused: RenameRefused;
+    an_update: Update;
+    a_suspension: Suspend;
+    a_reactivation: Reactivate;
+    a_delete: Delete;
+    a_restore: Restore;
+    a_restore_that_is_refused: RestoreRefused;
+    a_purge: Purge;
+    an_import: Import;
+    an_import_of_a_damaged_archive: ImportDamaged;
+}
