@@ -34,6 +34,7 @@ mod sharing;
 mod sign_in;
 mod support;
 mod throttling;
+mod upgrade;
 
 /// The engine that everything here runs on; `tests/on_mongodb.rs` is the same on the other one.
 const ENGINE: support::place::Engine = support::place::Engine::Embedded;

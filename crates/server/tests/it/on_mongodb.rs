@@ -38,6 +38,7 @@ mod sign_in;
 mod support;
 mod throttling;
 mod transfer;
+mod upgrade;
 
 /// The engine that everything here runs on.
 const ENGINE: support::place::Engine = support::place::Engine::MongoDb;

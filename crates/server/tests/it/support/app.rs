@@ -32,6 +32,11 @@ impl TestClock {
         self.0.fetch_sub(i64::try_from(span.as_millis()).unwrap(), Ordering::SeqCst);
     }
 
+    /// The moment, in milliseconds.
+    pub fn milliseconds(&self) -> i64 {
+        self.0.load(Ordering::SeqCst)
+    }
+
     /// Moves on.
     pub fn advance(&self, span: Duration) {
         self.0.fetch_add(i64::try_from(span.as_millis()).unwrap(), Ordering::SeqCst);
@@ -45,15 +50,27 @@ impl Clock for TestClock {
 }
 
 /// How to run the service: flags beside the data directory and the port.
-#[derive(Default)]
 pub struct Setup {
     flags: Vec<String>,
+    clock: i64,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self { flags: Vec::new(), clock: START }
+    }
 }
 
 impl Setup {
     /// With this flag, as `--name=value`.
     pub fn with(mut self, flag: &str) -> Self {
         self.flags.push(flag.to_owned());
+        self
+    }
+
+    /// With a clock that begins at that moment, in milliseconds.
+    pub fn at_time(mut self, clock: i64) -> Self {
+        self.clock = clock;
         self
     }
 
@@ -69,7 +86,7 @@ impl Setup {
 
     /// Starts the service on what is there.
     pub async fn start_on(self, place: Place) -> App {
-        App::open(place, self.flags, Arc::new(TestClock(AtomicI64::new(START)))).await
+        App::open(place, self.flags, Arc::new(TestClock(AtomicI64::new(self.clock)))).await
     }
 }
 

@@ -77,6 +77,11 @@ impl Place {
         Self::with(Some(Database::at(uri)))
     }
 
+    /// The database of that name on a MongoDB server of the test's own.
+    pub fn named(uri: &str, database: &str) -> Self {
+        Self::with(Some(Database::named(uri, database)))
+    }
+
     fn with(database: Option<Database>) -> Self {
         let directory = Arc::new(TempDir::new().unwrap());
         Self { directory, database: database.map(Arc::new), more_flags: Vec::new() }

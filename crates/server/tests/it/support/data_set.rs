@@ -1,0 +1,193 @@
+//! The committed data sets: what an earlier version of the service has written, as `tests/data/README.md` says.
+//!
+//! A data set is a ZIP file for each engine. [`DataSet::open`] unpacks a copy of it: files into a directory, and on
+//! MongoDB the collections into a server of the test's own, because an organization that is a database is called by
+//! its id alone, and two tests could not have it on one server.
+//!
+//! # Pitfalls
+//!
+//! Everything in it expires: a service that opens it must have its clock at [`DataSet::clock`].
+
+use super::app::{App, Setup};
+use super::mongodb_dump as dump;
+use super::place::{Engine, Place};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{Cursor, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use tenantry_mongod::Mongod;
+use zip::write::SimpleFileOptions;
+use zip::{ZipArchive, ZipWriter};
+
+/// The version that wrote the data set.
+const VERSION: &str = "v0.1.0";
+/// What its MongoDB database of records is called.
+pub const MASTER_DATABASE: &str = "tenantry";
+/// The folders in the ZIP file: files of the data directory, collections, archives of organizations.
+const FILES: &str = "data/";
+const COLLECTIONS: &str = "dump/";
+const ARCHIVES: &str = "archives/";
+const FACTS: &str = "facts.json";
+
+/// A copy of what an earlier version has written, on the engine of this test binary.
+pub struct DataSet {
+    place: Place,
+    /// What was in it when it was written: ids, tokens, requests and their responses.
+    pub facts: Value,
+    entries: BTreeMap<String, Vec<u8>>,
+    /// Ends with the test.
+    _mongod: Option<Mongod>,
+}
+
+impl DataSet {
+    /// Unpacks a copy.
+    pub fn open() -> Self {
+        let entries = unpack(&fs::read(path_of(crate::ENGINE)).unwrap());
+        let facts = serde_json::from_slice(&entries[FACTS]).unwrap();
+        let (place, mongod) = empty_place();
+        write_files(&entries, &place.data_dir());
+        if let Some(database) = place.database() {
+            dump::restore(database, &below(&entries, COLLECTIONS));
+        }
+        Self { place, facts, entries, _mongod: mongod }
+    }
+
+    /// Packs what a stopped service keeps at `place`, with `archives` by their names, into the file of this engine.
+    pub fn pack(place: &Place, facts: &Value, archives: &BTreeMap<String, String>) {
+        let mut entries = BTreeMap::from([(FACTS.to_owned(), pretty(facts))]);
+        read_files(&place.data_dir(), FILES, &mut entries);
+        if let Some(database) = place.database() {
+            entries.extend(
+                dump::dump(database).into_iter().map(|(name, bytes)| (COLLECTIONS.to_owned() + &name, bytes)),
+            );
+        }
+        for (name, text) in archives {
+            entries.insert(format!("{ARCHIVES}{name}.ndjson"), text.clone().into_bytes());
+        }
+        fs::write(path_of(crate::ENGINE), zip(&entries)).unwrap();
+    }
+
+    /// Starts the service on it at the moment at which it was written.
+    pub async fn start(&self) -> App {
+        self.start_with(self.setup()).await
+    }
+
+    /// The same with more settings: `setup` is [`Self::setup`] and what the test adds.
+    pub async fn start_with(&self, setup: Setup) -> App {
+        setup.start_on(self.place.clone()).await
+    }
+
+    /// How to start the service on it.
+    pub fn setup(&self) -> Setup {
+        Setup::unlimited().at_time(self.clock())
+    }
+
+    /// Where it is.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// When it was written, in milliseconds.
+    pub fn clock(&self) -> i64 {
+        self.facts["clock"].as_i64().unwrap()
+    }
+
+    /// The collections as they were written: `<database>/<collection>`, with the documents of each as raw BSON.
+    pub fn collections(&self) -> BTreeMap<String, Vec<u8>> {
+        below(&self.entries, COLLECTIONS)
+    }
+
+    /// A file of the data directory as it was written.
+    pub fn file(&self, name: &str) -> &[u8] {
+        &self.entries[&format!("{FILES}{name}")]
+    }
+}
+
+/// The archives that were exported, from either engine, by `<engine>/<name>`.
+pub fn archives() -> BTreeMap<String, String> {
+    let mut archives = BTreeMap::new();
+    for engine in [Engine::Embedded, Engine::MongoDb] {
+        let entries = unpack(&fs::read(path_of(engine)).unwrap());
+        for (name, bytes) in below(&entries, ARCHIVES) {
+            archives.insert(format!("{engine:?}/{name}"), String::from_utf8(bytes).unwrap());
+        }
+    }
+    archives
+}
+
+/// A place with nothing in it, on a MongoDB server of its own where that is the engine.
+pub fn empty_place() -> (Place, Option<Mongod>) {
+    match crate::ENGINE {
+        Engine::Embedded => (Place::new(), None),
+        Engine::MongoDb => {
+            let mongod = Mongod::start();
+            (Place::named(&mongod.uri(), MASTER_DATABASE), Some(mongod))
+        }
+    }
+}
+
+fn path_of(engine: Engine) -> PathBuf {
+    let name = match engine {
+        Engine::Embedded => "embedded",
+        Engine::MongoDb => "mongodb",
+    };
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/data/{VERSION}/{name}.zip"))
+}
+
+fn pretty(facts: &Value) -> Vec<u8> {
+    serde_json::to_vec_pretty(facts).unwrap()
+}
+
+/// The entries whose names begin so, without that beginning.
+fn below(entries: &BTreeMap<String, Vec<u8>>, folder: &str) -> BTreeMap<String, Vec<u8>> {
+    let found = entries
+        .iter()
+        .filter_map(|(name, bytes)| Some((name.strip_prefix(folder)?.to_owned(), bytes.clone())));
+    found.collect()
+}
+
+fn unpack(bytes: &[u8]) -> BTreeMap<String, Vec<u8>> {
+    let mut archive = ZipArchive::new(Cursor::new(bytes)).unwrap();
+    let mut entries = BTreeMap::new();
+    for index in 0..archive.len() {
+        let mut file = archive.by_index(index).unwrap();
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).unwrap();
+        entries.insert(file.name().unwrap().into_owned(), bytes);
+    }
+    entries
+}
+
+fn zip(entries: &BTreeMap<String, Vec<u8>>) -> Vec<u8> {
+    let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, bytes) in entries {
+        writer.start_file(name, SimpleFileOptions::default().compression_level(Some(9))).unwrap();
+        writer.write_all(bytes).unwrap();
+    }
+    writer.finish().unwrap().into_inner()
+}
+
+fn read_files(directory: &Path, prefix: &str, entries: &mut BTreeMap<String, Vec<u8>>) {
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        let name = format!("{prefix}{}", path.file_name().unwrap().to_str().unwrap());
+        if path.is_dir() {
+            read_files(&path, &format!("{name}/"), entries);
+        } else {
+            entries.insert(name, fs::read(path).unwrap());
+        }
+    }
+}
+
+fn write_files(entries: &BTreeMap<String, Vec<u8>>, directory: &Path) {
+    fs::create_dir_all(directory).unwrap();
+    for (name, bytes) in below(entries, FILES) {
+        let path = directory.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, bytes).unwrap();
+        // As the service makes its files: some of them are secrets.
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+}
