@@ -279,7 +279,7 @@ pub struct DeletedOrganization {
     #[schema(example = "Organization deleted successfully")]
     pub message: &'static str,
     /// Until then the operator can restore it, RFC 3339 in UTC.
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(required = true, value_type = Option<String>, format = DateTime)]
     pub purge_at: Option<Timestamp>,
 }
 

@@ -53,6 +53,7 @@ pub struct CollectionPage<'a> {
     /// In the order of their names.
     pub items: Vec<CollectionBody<'a>>,
     /// Pass it as `cursor` for the next page; null on the last.
+    #[schema(required = true)]
     pub next_cursor: Option<String>,
 }
 

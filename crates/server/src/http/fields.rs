@@ -157,9 +157,10 @@ impl Fields {
         }
     }
 
-    /// A boolean that may be absent; a query spells it `true` or `false`.
+    /// A boolean that may be absent or null; a query spells it `true` or `false`.
     pub fn flag(&mut self, name: &str) -> Option<bool> {
         match self.members.remove(name)? {
+            Value::Null => None,
             Value::Bool(value) => Some(value),
             Value::String(text) if self.is_query() && text == "true" => Some(true),
             Value::String(text) if self.is_query() && text == "false" => Some(false),

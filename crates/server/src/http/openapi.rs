@@ -3,6 +3,8 @@
 //!
 //! What a newcomer gets wrong: a new route needs a rule in [`RULES`]; without one the service does not start.
 
+mod shapes;
+
 use super::problem::{FieldProblem, Problem, status_of};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -418,8 +420,9 @@ pub fn document(routes: utoipa::openapi::OpenApi, app_name: &str) -> Value {
         "version": env!("CARGO_PKG_VERSION"),
         "description": "Keeps the organizations of a SaaS product and the isolated data of each.\n\nEvery refusal \
             is a problem (RFC 9457) with a stable `code`; each response lists the codes it may carry.",
-        "license": { "name": "MIT OR Apache-2.0" },
+        "license": { "name": "MIT OR Apache-2.0", "identifier": env!("CARGO_PKG_LICENSE") },
     });
+    document["servers"] = json!([{ "url": "/", "description": "Where this document comes from." }]);
     document["components"]["securitySchemes"] = json!({
         "token": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT",
             "description": "The `access_token` of `POST /admin/login`, bare." },
@@ -436,6 +439,7 @@ pub fn document(routes: utoipa::openapi::OpenApi, app_name: &str) -> Value {
         }
     }
     assert_eq!(ruled, RULES.len(), "a rule has no operation");
+    shapes::finish(&mut document);
     document
 }
 

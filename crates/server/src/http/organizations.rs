@@ -150,13 +150,13 @@ pub async fn get_organization(
 #[derive(Debug, ToSchema)]
 pub struct OrganizationPatch {
     /// Another name, or another spelling. The data follows.
-    #[schema(required = false)]
+    #[schema(required = false, value_type = String)]
     pub organization_name: Option<String>,
     /// Whether a delete is refused.
-    #[schema(required = false)]
+    #[schema(required = false, value_type = bool)]
     pub delete_protection: Option<bool>,
     /// Whether a purge is refused. The operator's alone.
-    #[schema(required = false)]
+    #[schema(required = false, value_type = bool)]
     pub legal_hold: Option<bool>,
     /// How much it may have at most. The operator's alone.
     #[schema(required = false, value_type = QuotaPatch)]

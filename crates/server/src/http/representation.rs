@@ -30,16 +30,16 @@ pub struct OrganizationBody<'a> {
     pub organization_identifier: &'a str,
     /// The visible name of its container. Not shown to anonymous callers under `PUBLIC_LOOKUP=card`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = "tenant_tech_innovations_corp")]
+    #[schema(required = false, value_type = String, example = "tenant_tech_innovations_corp")]
     pub tenant_collection: Option<&'a str>,
     /// Where its container is: on MongoDB the database, on the embedded engine the file in the data directory. Not
     /// shown to anonymous callers under `PUBLIC_LOOKUP=card`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = "containers/6b/674f1c2e9b1d4a0c5e8f7a6b.db")]
+    #[schema(required = false, value_type = String, example = "containers/6b/674f1c2e9b1d4a0c5e8f7a6b.db")]
     pub tenant_database: Option<&'a str>,
     /// The address of its first admin. Not shown to anonymous callers under `PUBLIC_LOOKUP=card`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = "admin@techcorp.com")]
+    #[schema(required = false, value_type = String, example = "admin@techcorp.com")]
     pub admin_email: Option<&'a str>,
     /// The account of its first admin: 24 hex digits.
     #[schema(value_type = String, example = "674f1c2e9b1d4a0c5e8f7a6c")]
@@ -99,10 +99,10 @@ pub struct OrganizationDetails<'a> {
     /// How much it may have.
     pub quota: QuotaBody,
     /// When it was deleted, if it is.
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(required = true, value_type = Option<String>, format = DateTime)]
     pub deleted_at: Option<Timestamp>,
     /// When it will be purged, if it is deleted.
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(required = true, value_type = Option<String>, format = DateTime)]
     pub purge_at: Option<Timestamp>,
 }
 
@@ -128,6 +128,7 @@ pub struct OrganizationPage<'a> {
     /// In the order of their identifiers.
     pub items: Vec<OrganizationDetails<'a>>,
     /// Pass it as `cursor` for the next page; null on the last.
+    #[schema(required = true)]
     pub next_cursor: Option<String>,
 }
 
@@ -148,16 +149,18 @@ pub struct OperationBody {
     /// How far it is.
     pub progress: Progress,
     /// Why it undid itself, if it did.
+    #[schema(required = true)]
     pub error: Option<OperationError>,
     /// Who asked for it.
     pub actor: ActorBody,
     /// Documents in the container, where it followed a new name; those of the archive that are in it, of an import.
+    #[schema(required = true)]
     pub documents_migrated: Option<u64>,
     /// When it began, RFC 3339 in UTC.
     #[schema(value_type = String, format = DateTime)]
     pub started_at: Timestamp,
     /// When it finished, RFC 3339 in UTC.
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(required = true, value_type = Option<String>, format = DateTime)]
     pub finished_at: Option<Timestamp>,
 }
 
@@ -186,7 +189,7 @@ pub struct ActorBody {
     #[serde(rename = "type")]
     pub kind: &'static str,
     /// The account, if it was one.
-    #[schema(value_type = Option<String>)]
+    #[schema(required = true, value_type = Option<String>)]
     pub id: Option<tenantry_domain::ids::AccountId>,
 }
 
@@ -228,6 +231,7 @@ pub struct OperationPage {
     /// The newest first.
     pub items: Vec<OperationBody>,
     /// Pass it as `cursor` for the next page; null on the last.
+    #[schema(required = true)]
     pub next_cursor: Option<String>,
 }
 

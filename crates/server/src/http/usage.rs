@@ -19,11 +19,13 @@ use utoipa::ToSchema;
 #[schema(as = Quota)]
 pub struct QuotaBody {
     /// Documents, in all its collections.
-    #[schema(example = 100_000)]
+    #[schema(required = true, example = 100_000)]
     pub documents: Option<u64>,
     /// Bytes of these as BSON.
+    #[schema(required = true)]
     pub bytes: Option<u64>,
     /// Collections, with the one called `documents`.
+    #[schema(required = true)]
     pub collections: Option<u64>,
 }
 
@@ -37,13 +39,13 @@ impl From<Quota> for QuotaBody {
 #[derive(Debug, ToSchema)]
 pub struct QuotaPatch {
     /// Documents, in all its collections.
-    #[schema(required = false, example = 100_000)]
+    #[schema(required = false, maximum = 9_007_199_254_740_992_u64, example = 100_000)]
     pub documents: Option<u64>,
     /// Bytes of these as BSON.
-    #[schema(required = false)]
+    #[schema(required = false, maximum = 9_007_199_254_740_992_u64)]
     pub bytes: Option<u64>,
     /// Collections, with the one called `documents`.
-    #[schema(required = false)]
+    #[schema(required = false, maximum = 9_007_199_254_740_992_u64)]
     pub collections: Option<u64>,
 }
 

@@ -47,22 +47,26 @@ impl Operation {
 
     /// Whether it is about an organization that the request names.
     fn has_target(&self) -> bool {
-        self.template.contains("{organization}")
-            || self.template.contains("{operation}")
+        self.template.contains("{org}")
+            || self.template.contains("{operation_id}")
             || ["get", "update", "delete"].contains(&self.id.as_str())
     }
 
     /// What it answers where its target is not there or not the caller's.
     fn not_found(&self) -> &'static str {
-        if self.template.contains("{operation}") { "operation_not_found" } else { "organization_not_found" }
+        if self.template.contains("{operation_id}") {
+            "operation_not_found"
+        } else {
+            "organization_not_found"
+        }
     }
 
     /// The variables of its path, but for the organization, and what it answers where nothing has that name.
     fn names_within(&self) -> Vec<(&'static str, &'static str)> {
         let all = [
-            ("{collection}", "collection_not_found"),
-            ("{document}", "document_not_found"),
-            ("{index}", "index_not_found"),
+            ("{collection_name}", "collection_not_found"),
+            ("{document_id}", "document_not_found"),
+            ("{index_name}", "index_not_found"),
         ];
         all.into_iter().filter(|(variable, _)| self.template.contains(variable)).collect()
     }
@@ -70,11 +74,11 @@ impl Operation {
     async fn send(&self, client: &Client, target: &Target<'_>) -> Answer {
         let path = self
             .template
-            .replace("{organization}", target.id)
-            .replace("{operation}", target.operation)
-            .replace("{collection}", target.collection)
-            .replace("{document}", target.document)
-            .replace("{index}", target.index)
+            .replace("{org}", target.id)
+            .replace("{operation_id}", target.operation)
+            .replace("{collection_name}", target.collection)
+            .replace("{document_id}", target.document)
+            .replace("{index_name}", target.index)
             .replace("{code}", "name_taken");
         let path = match self.id.as_str() {
             "get" => format!("{path}?organization_name={}", encoded(target.name)),
@@ -416,8 +420,8 @@ async fn what_is_not_there_in_ones_own_organization_is_not_found() {
             for name in ["nothing", "%FF", "~%7B", "%2F..%00", "_id_"] {
                 let target = scene.target("fresh");
                 let target = match variable {
-                    "{collection}" => Target { collection: name, ..target },
-                    "{document}" => Target { document: name, ..target },
+                    "{collection_name}" => Target { collection: name, ..target },
+                    "{document_id}" => Target { document: name, ..target },
                     _ => Target { index: name, ..target },
                 };
                 let answer = operation.send(&scene.victim.owner, &target).await;

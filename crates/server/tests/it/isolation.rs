@@ -185,12 +185,12 @@ impl Route {
     /// Paths with the organization, and everything in it that a path can name.
     fn paths(&self, name: &str, things: &Home) -> String {
         self.template
-            .replace("{organization}", name)
-            .replace("{collection}", &things.collection)
+            .replace("{org}", name)
+            .replace("{collection_name}", &things.collection)
             .replace("{id}", &things.document)
-            .replace("{document}", &things.document)
-            .replace("{index}", &things.index)
-            .replace("{operation}", things.organization.id())
+            .replace("{document_id}", &things.document)
+            .replace("{index_name}", &things.index)
+            .replace("{operation_id}", things.organization.id())
             .replace("{code}", "name_taken")
     }
 
@@ -256,7 +256,7 @@ async fn aim(scene: &mut Scene, route: &Route, kind: &str, name: &str, things: u
     if kind == "own" && things != 0 && route.method != Method::GET && route.id != "query_documents" {
         return;
     }
-    let names_organization = route.template.contains("{organization}");
+    let names_organization = route.template.contains("{org}");
     if !names_organization && kind != "own" && kind != "other" {
         return;
     }

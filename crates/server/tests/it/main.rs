@@ -24,6 +24,7 @@ mod indexes;
 mod isolation;
 mod lost_data;
 mod names;
+mod openapi;
 mod operators;
 mod organizations;
 mod pages;

@@ -27,6 +27,7 @@ mod indexes;
 mod isolation;
 mod lost_data;
 mod names;
+mod openapi;
 mod operators;
 mod organizations;
 mod placements;

@@ -38,6 +38,7 @@ pub struct DocumentPageBody {
     #[schema(value_type = Vec<super::Document>)]
     pub items: Vec<super::Document>,
     /// Pass it as `cursor` for the next page of the same query; null on the last.
+    #[schema(required = true)]
     pub next_cursor: Option<String>,
     /// The revision of each, if they were asked for: its `ETag` without the quotes.
     #[schema(required = false, value_type = Vec<String>)]
@@ -83,7 +84,7 @@ pub async fn list_documents(
 #[derive(Debug, ToSchema)]
 pub struct QueryBody {
     /// Which documents, in MongoDB's filter language; all by default.
-    #[schema(required = false, value_type = Object, example = json!({ "status": { "$in": ["open", "held"] } }))]
+    #[schema(required = false, value_type = Option<Object>, example = json!({ "status": { "$in": ["open", "held"] } }))]
     pub filter: (),
     /// Up to 3 paths joined by commas, `-` before those that go down; the `_id` ends every order.
     #[schema(required = false, example = "-placed")]

@@ -1,0 +1,250 @@
+//! What the OpenAPI document says of bodies and parameters, compared with what the service does with them: `null` in
+//! each member, the bounds of `limit`, objects that take any member.
+//!
+//! The requests are made out of the document itself, so that a new operation is tested as soon as it is documented.
+
+use crate::support::app::App;
+use crate::support::client::{Answer, Client};
+use crate::support::given::{Organization, organization};
+use reqwest::Method;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
+
+const JSON: &str = "application/json";
+
+/// An operation, with a client that may call it and a path that names what is there.
+struct Operation {
+    id: String,
+    method: Method,
+    path: String,
+    client: Client,
+    description: Value,
+}
+
+impl Operation {
+    async fn send(&self, body: &Value) -> Answer {
+        let body = Some((JSON, body.to_string().into_bytes()));
+        self.client.send(self.method.clone(), &self.path, body).await
+    }
+}
+
+/// Every operation of the document, aimed at `acme`.
+fn operations(app: &App, acme: &Organization) -> Vec<Operation> {
+    let mut all = Vec::new();
+    for (template, methods) in app.document()["paths"].as_object().unwrap() {
+        for (method, description) in methods.as_object().unwrap() {
+            let path = template
+                .replace("{org}", acme.id())
+                .replace("{collection_name}", "documents")
+                .replace("{document_id}", "d");
+            let client = match description["x-access"].as_str().unwrap() {
+                "member" | "own_member" => acme.owner.clone(),
+                "operator" | "operator_or_member" => app.operator(),
+                _ => app.client(),
+            };
+            all.push(Operation {
+                id: description["operationId"].as_str().unwrap().to_owned(),
+                method: method.to_uppercase().parse().unwrap(),
+                path,
+                client,
+                description: description.clone(),
+            });
+        }
+    }
+    all
+}
+
+/// What a reference points at.
+fn resolved<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
+    let Some(name) = schema["$ref"].as_str() else { return schema };
+    document.pointer(name.strip_prefix('#').unwrap()).unwrap()
+}
+
+fn is_nullable(schema: &Value) -> bool {
+    let of_type = match &schema["type"] {
+        Value::Array(names) => names.contains(&json!("null")),
+        name => name == "null",
+    };
+    of_type || schema["oneOf"].as_array().is_some_and(|choices| choices.iter().any(is_nullable))
+}
+
+/// The pointers of all members of a body, each with whether it may be null.
+fn members(document: &Value, schema: &Value, at: &str, found: &mut Vec<(String, bool)>) {
+    let schema = resolved(document, schema);
+    for (name, member) in schema["properties"].as_object().into_iter().flatten() {
+        let pointer = format!("{at}/{name}");
+        found.push((pointer.clone(), is_nullable(member)));
+        members(document, member, &pointer, found);
+    }
+}
+
+/// A body in which all that is required is there, and `value` at `pointer`.
+fn body_with(document: &Value, schema: &Value, pointer: &str, value: &Value) -> Value {
+    let schema = resolved(document, schema);
+    let mut body = Map::new();
+    for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        let example = &schema["properties"][name]["example"];
+        body.insert(name.to_owned(), if example.is_null() { json!("x") } else { example.clone() });
+    }
+    let name = pointer.split('/').nth(1).unwrap();
+    let rest = &pointer[name.len() + 1..];
+    let member = if rest.is_empty() {
+        value.clone()
+    } else {
+        body_with(document, &schema["properties"][name], rest, value)
+    };
+    body.insert(name.to_owned(), member);
+    Value::Object(body)
+}
+
+fn names(answer: &Answer, pointer: &str) -> bool {
+    let problem = if answer.status.is_client_error() { answer.json() } else { Value::Null };
+    let errors = problem["errors"].as_array();
+    errors.is_some_and(|errors| errors.iter().any(|error| error["pointer"] == pointer))
+}
+
+#[tokio::test]
+async fn null_in_each_member_is_taken_as_the_document_says() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    acme.owner.post(&acme.documents(), &json!({ "_id": "d" })).await.created();
+    let document = app.document().clone();
+    let mut tested = 0;
+    for operation in operations(&app, &acme) {
+        let schema = &operation.description["requestBody"]["content"][JSON]["schema"];
+        if schema.is_null() {
+            continue;
+        }
+        let id = &operation.id;
+        operation.send(&Value::Null).await.refused("invalid_json");
+        assert!(!is_nullable(resolved(&document, schema)), "{id}: the body itself is never null");
+        let mut all = Vec::new();
+        members(&document, schema, "", &mut all);
+        for (pointer, nullable) in all {
+            let answer = operation.send(&body_with(&document, schema, &pointer, &Value::Null)).await;
+            assert_eq!(!names(&answer, &pointer), nullable, "{id} {pointer}: {answer}");
+            assert!(nullable || answer.status == 400, "{id} {pointer}: {answer}");
+            // That the member is read at all: nothing takes a list of nothing but lists.
+            let answer = operation.send(&body_with(&document, schema, &pointer, &json!([[[]]]))).await;
+            assert!(names(&answer, &pointer), "{id} {pointer}: {answer}");
+            tested += 1;
+        }
+    }
+    assert!(tested > 25, "{tested} members");
+}
+
+#[tokio::test]
+async fn limit_is_bounded_as_the_document_says() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    let document = app.document().clone();
+    let mut tested = 0;
+    for operation in operations(&app, &acme) {
+        let parameters = operation.description["parameters"].as_array().cloned().unwrap_or_default();
+        for limit in parameters.iter().filter(|parameter| parameter["name"] == "limit") {
+            for (value, taken) in around(&limit["schema"]) {
+                let answer = operation.client.get(&format!("{}?limit={value}", operation.path)).await;
+                assert_eq!(answer.status == 200, taken, "limit {value}: {answer}");
+                assert!(taken || names(&answer, "?limit"), "{answer}");
+            }
+            tested += 1;
+        }
+        let body = resolved(&document, &operation.description["requestBody"]["content"][JSON]["schema"]);
+        let limit = &body["properties"]["limit"];
+        if !limit.is_null() {
+            for (value, taken) in around(limit) {
+                let answer = operation.send(&json!({ "limit": value })).await;
+                assert_eq!(answer.status == 200, taken, "limit {value}: {answer}");
+            }
+            tested += 1;
+        }
+    }
+    assert!(tested >= 5, "{tested} operations have a limit");
+}
+
+/// Values at the bounds that a schema says, and beyond them, and whether each is taken.
+fn around(schema: &Value) -> [(i64, bool); 4] {
+    let bound = |name: &str| schema[name].as_i64().unwrap_or_else(|| panic!("a limit without {name}"));
+    let (least, most) = (bound("minimum"), bound("maximum"));
+    assert!((least..=most).contains(&bound("default")), "{schema}");
+    [(least - 1, false), (least, true), (most, true), (most + 1, false)]
+}
+
+#[tokio::test]
+async fn the_most_that_a_quota_may_be_is_documented() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    let members = app.document()["components"]["schemas"]["QuotaPatch"]["properties"].as_object().unwrap();
+    for (name, schema) in members {
+        let most = schema["maximum"].as_u64().unwrap_or_else(|| panic!("{name} has no maximum"));
+        for (value, taken) in [(most, true), (most + 1, false)] {
+            let answer = app.operator().patch(&acme.path(), &json!({ "quota": { name: value } })).await;
+            assert_eq!(answer.status == 200, taken, "{answer}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn objects_without_members_take_any_member() {
+    let app = App::start().await;
+    let mut open = BTreeSet::new();
+    walk(app.document(), "", &mut |pointer, schema| {
+        let is_object = schema["type"] == "object"
+            || schema["type"].as_array().is_some_and(|types| types.contains(&json!("object")));
+        if is_object && schema["properties"].is_null() {
+            assert_eq!(schema["additionalProperties"], true, "{pointer}");
+            open.insert(pointer.to_owned());
+        }
+    });
+    for pointer in ["/components/schemas/Document", "/components/schemas/QueryBody/properties/filter"] {
+        assert!(open.contains(pointer), "{pointer} is not an open object: {open:?}");
+    }
+}
+
+fn walk(value: &Value, at: &str, visit: &mut impl FnMut(&str, &Map<String, Value>)) {
+    match value {
+        Value::Object(members) => {
+            // An absent member reads as null.
+            let mut whole = members.clone();
+            for name in ["type", "properties", "additionalProperties"] {
+                whole.entry(name).or_insert(Value::Null);
+            }
+            visit(at, &whole);
+            members.iter().for_each(|(name, value)| walk(value, &format!("{at}/{name}"), visit));
+        }
+        Value::Array(items) => {
+            items.iter().enumerate().for_each(|(n, value)| walk(value, &format!("{at}/{n}"), visit));
+        }
+        _ => {}
+    }
+}
+
+#[tokio::test]
+async fn no_parameter_is_called_like_a_schema() {
+    let app = App::start().await;
+    let document = app.document();
+    let plain = |name: &str| name.replace(['_', '-'], "").to_lowercase();
+    let schemas: BTreeSet<String> =
+        document["components"]["schemas"].as_object().unwrap().keys().map(|name| plain(name)).collect();
+    let mut parameters = BTreeSet::new();
+    for operation in
+        document["paths"].as_object().unwrap().values().flat_map(|item| item.as_object().unwrap().values())
+    {
+        assert!(operation.get("parameters").is_none_or(Value::is_array), "{operation}");
+        for parameter in operation["parameters"].as_array().into_iter().flatten() {
+            parameters.insert(plain(parameter["name"].as_str().unwrap()));
+            assert!(!is_nullable(&parameter["schema"]), "a parameter is absent, never null: {parameter}");
+        }
+    }
+    let both: Vec<_> = parameters.intersection(&schemas).collect();
+    assert!(both.is_empty() && parameters.len() > 10, "{both:?}");
+}
+
+#[tokio::test]
+async fn the_document_names_its_server_and_its_licence() {
+    let app = App::start().await;
+    let served = app.client().get("/openapi.json").await.ok();
+    assert_eq!(served["servers"][0]["url"], "/");
+    // An SPDX expression (OpenAPI 3.1, `license.identifier`).
+    assert_eq!(served["info"]["license"]["identifier"], "MIT OR Apache-2.0");
+}
