@@ -28,6 +28,7 @@ mod openapi;
 mod operators;
 mod organizations;
 mod pages;
+mod printed_calls;
 mod quotas;
 mod real_data;
 mod reference_calls;

@@ -31,6 +31,7 @@ mod openapi;
 mod operators;
 mod organizations;
 mod placements;
+mod printed_calls;
 mod quotas;
 mod real_data;
 mod reference_calls;

@@ -1,0 +1,103 @@
+//! The calls that our own pages print, run as they are printed: README's first five, and after them the tour of
+//! `docs/documents.md`.
+
+use crate::support::app::App;
+use serde_json::Value;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// The shell commands of the page of which the first line begins with `first`.
+fn block(page: &str, first: &str) -> String {
+    let text = std::fs::read_to_string(root().join(page)).unwrap();
+    let mut blocks = text.split("```sh\n").skip(1).map(|block| block.split("```").next().unwrap());
+    let found = blocks.find(|block| block.starts_with(first));
+    found.unwrap_or_else(|| panic!("{page} has no commands that begin with {first}")).to_owned()
+}
+
+/// Runs commands against the service at `address`, in a directory that has `orders.ndjson`; what they print.
+async fn run(commands: &str, address: SocketAddr) -> String {
+    let commands = commands.replace("localhost:8000", &address.to_string());
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(
+        directory.path().join("orders.ndjson"),
+        "{\"_id\": \"order-2\"}\n{\"_id\": \"order-2\", \"n\": 2}\n",
+    )
+    .unwrap();
+    let printed = tokio::task::spawn_blocking(move || {
+        let output = Command::new("bash")
+            .args(["-euo", "pipefail", "-c", &commands])
+            .current_dir(directory.path())
+            .env("NO_PROXY", "*")
+            .output()
+            .expect("bash and curl are there: `cargo xtask tools` installs curl");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    });
+    printed.await.unwrap()
+}
+
+/// The answers of calls, one to a line, none of which is a refusal.
+fn answers(printed: &str) -> Vec<Value> {
+    assert!(printed.ends_with('\n'), "the last answer does not end its line: {printed}");
+    let read = |line: &str| -> Value {
+        let answer: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("not one answer: {line}"));
+        assert!(answer["code"].is_null(), "refused: {line}");
+        answer
+    };
+    printed.lines().map(read).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn readme_calls_lead_into_the_tour_of_documents() {
+    let app = App::start().await;
+    let first = answers(&run(&block("README.md", "# 1. Create"), app.address()).await);
+    let [created, found, renamed, deleted] = &first[..] else { panic!("{first:?}") };
+    assert_eq!(created, found);
+    assert_eq!(renamed["organization_name"], "Tech Innovations Corp 2.0");
+    assert!(deleted["purge_at"].is_string(), "{deleted}");
+
+    let tour = block("docs/documents.md", "# An organization of its own");
+    let answers = answers(&run(&tour, app.address()).await);
+    let [_, collection, index, document, changed, page, count, deleted, usage] = &answers[..] else {
+        panic!("{answers:?}")
+    };
+    assert_eq!(
+        (&collection["name"], &index["keys"]),
+        (&Value::from("orders"), &Value::from("status,-placed"))
+    );
+    assert_eq!((&document["status"], &changed["status"]), (&Value::from("open"), &Value::from("paid")));
+    assert_eq!(page["items"].as_array().unwrap().len(), 1, "{page}");
+    assert_eq!((&count["count"], &deleted["deleted"]), (&Value::from(0), &Value::from(1)));
+    assert_eq!(usage["collections"], 2, "{usage}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tour_runs_alone_and_a_second_time() {
+    let app = App::start().await;
+    let tour = block("docs/documents.md", "# An organization of its own");
+    let many = block(
+        "docs/documents.md",
+        "curl -s -H \"Authorization: Bearer $TOKEN\" -H 'Content-Type: application/x-ndjson'",
+    );
+    answers(&run(&tour, app.address()).await);
+    let printed = run(&format!("{tour}\n{many}"), app.address()).await;
+    let lines: Vec<Value> = printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    // What is there already is refused by its name, and the sign-in goes on.
+    let codes: Vec<&str> = lines.iter().filter_map(|line| line["code"].as_str()).collect();
+    assert_eq!(codes, ["name_taken", "collection_exists", "document_exists"], "{printed}");
+    assert_eq!(lines.last().unwrap()["inserted"], 1, "{printed}");
+}
+
+#[test]
+fn readme_names_the_rust_version_of_the_manifest() {
+    let manifest = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let version = manifest.lines().find_map(|line| line.strip_prefix("rust-version = ")).unwrap();
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let needs = format!("(needs [Rust](https://rustup.rs) {} or newer", version.trim_matches('"'));
+    assert!(readme.contains(&needs), "{needs}");
+}
