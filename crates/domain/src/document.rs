@@ -10,6 +10,7 @@ mod extended;
 mod id;
 mod json;
 pub mod key;
+pub mod mistaken;
 mod number;
 pub mod order;
 mod patch;

@@ -8,7 +8,7 @@ use super::{
     damaged,
 };
 use crate::collection::CollectionName;
-use crate::document::NewDocument;
+use crate::document::{NewDocument, mistaken};
 use crate::error::Result;
 use crate::limits::{COLLECTIONS_MAX, INDEXES_MAX};
 use crate::password::hash::is_readable;
@@ -74,6 +74,7 @@ impl Reader {
     /// `archive_invalid` with the number of the line and what is wrong with it.
     pub fn read(&mut self, line: &[u8]) -> Result<Item> {
         self.line += 1;
+        let line = plain(self.line, line);
         let item = if line.starts_with(DOCUMENT) {
             self.document(line)?
         } else {
@@ -200,9 +201,20 @@ impl Reader {
     }
 }
 
+/// A line without what editors and transfers add to it, which is in no checksum: a byte order mark before the first,
+/// a carriage return behind each.
+pub(super) fn plain(number: u64, line: &[u8]) -> &[u8] {
+    let line = if number == 1 { mistaken::without_mark(line) } else { line };
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
 /// The line, if it is one of those that are not documents.
 pub(super) fn parse(number: u64, line: &[u8]) -> Result<Line> {
     serde_json::from_slice(line).map_err(|error| {
+        if let Some(mistake) = mistaken::of_line(number, line) {
+            let what = mistake.explain("a line of an archive");
+            return damaged(number, format!("It {what}"));
+        }
         let text = error.to_string();
         // Its own idea of lines would only confuse.
         let what = text.split(" at line ").next().unwrap_or_default();

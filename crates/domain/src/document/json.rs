@@ -4,6 +4,7 @@
 //! `serde_json` would round an integer of more than 64 bits and drop the first of two members of one name before
 //! we could refuse them. It knows nothing of BSON.
 
+use super::mistaken::{explain, of_value};
 use crate::error::{Error, ErrorCode, Result};
 use crate::limits::JSON_MAX_LEVELS;
 use std::borrow::Cow;
@@ -34,12 +35,20 @@ impl<'a> Json<'a> {
     /// # Errors
     /// `invalid_json`, with what is wrong and at which byte.
     pub fn parse(text: &'a str) -> Result<Self> {
+        Self::read(text).map_err(|(what, at)| {
+            let detail = match explain(text, at) {
+                Some(mistake) => format!("This {} As JSON, {what} at byte {at}.", mistake.explain("JSON")),
+                None => format!("This is not JSON: {what} at byte {at}."),
+            };
+            Error::new(ErrorCode::InvalidJson).detail(detail)
+        })
+    }
+
+    /// Reads one value, or says what is wrong and at which byte.
+    pub(super) fn read(text: &'a str) -> Result<Self, (Flaw, usize)> {
         let mut parser = Parser { text, at: 0 };
         let value = parser.value(0).and_then(|value| parser.end().map(|()| value));
-        value.map_err(|what| {
-            let at = parser.at;
-            Error::new(ErrorCode::InvalidJson).detail(format!("This is not JSON: {what} at byte {at}."))
-        })
+        value.map_err(|what| (what, parser.at))
     }
 
     /// Reads one object.
@@ -49,7 +58,12 @@ impl<'a> Json<'a> {
     pub fn parse_object(text: &'a str) -> Result<Members<'a>> {
         match Self::parse(text)? {
             Self::Object(members) => Ok(members),
-            _ => Err(Error::new(ErrorCode::InvalidJson).detail("This must be a JSON object.")),
+            value => {
+                let detail =
+                    of_value(&value).map(|mistake| format!("This {}", mistake.explain("a JSON object")));
+                let detail = detail.unwrap_or_else(|| "This must be a JSON object.".to_owned());
+                Err(Error::new(ErrorCode::InvalidJson).detail(detail))
+            }
         }
     }
 }
@@ -250,6 +264,9 @@ impl<'a> Parser<'a> {
         u16::from_str_radix(text, 16).map_err(|_| "an escape without four hexadecimal digits")
     }
 }
+
+#[cfg(test)]
+mod kinds;
 
 #[cfg(test)]
 mod tests {

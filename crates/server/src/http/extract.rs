@@ -9,6 +9,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use tenantry_domain::document::mistaken;
 use tenantry_domain::throttle::ClientNetwork;
 use tenantry_domain::{Error, ErrorCode, Result};
 
@@ -56,8 +57,11 @@ impl DocumentBody {
     /// # Errors
     /// `invalid_json` if it is not UTF-8.
     pub fn text(&self) -> Result<&str> {
-        std::str::from_utf8(&self.0)
-            .map_err(|_| Error::new(ErrorCode::InvalidJson).detail("The body is not UTF-8."))
+        let text = mistaken::without_mark(&self.0);
+        std::str::from_utf8(text).map_err(|_| {
+            let what = mistaken::not_utf8(text).explain("JSON in UTF-8");
+            Error::new(ErrorCode::InvalidJson).detail(format!("The body {what}"))
+        })
     }
 }
 

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::fmt;
+use tenantry_domain::document::mistaken;
 use tenantry_domain::{Error, ErrorCode, FieldError, Result};
 
 /// Bad fields named at most: an answer must not be many times its request.
@@ -41,10 +42,13 @@ impl Fields {
     /// # Errors
     /// `invalid_json` unless it is one JSON object without duplicate keys.
     pub fn of_json(body: &[u8]) -> Result<Self> {
-        let value: Strict = serde_json::from_slice(body).map_err(|error| not_this_json(&error))?;
+        let body = mistaken::without_mark(body);
+        let value: Strict = serde_json::from_slice(body).map_err(|error| not_this_json(body, &error))?;
         match value.0 {
             Value::Object(members) => Ok(Self::new("/", members.into_iter().collect())),
-            _ => Err(Error::new(ErrorCode::InvalidJson).detail("The body must be a JSON object.")),
+            _ => Err(mistaken::of_object(body).unwrap_or_else(|| {
+                Error::new(ErrorCode::InvalidJson).detail("The body must be a JSON object.")
+            })),
         }
     }
 
@@ -53,14 +57,15 @@ impl Fields {
     /// # Errors
     /// As [`Fields::of_json`], but that nothing of the member is looked at.
     pub fn of_json_with(body: &[u8], apart: &str) -> Result<(Self, Option<String>)> {
-        let Members(raw) = serde_json::from_slice(body).map_err(|error| not_this_json(&error))?;
+        let body = mistaken::without_mark(body);
+        let Members(raw) = serde_json::from_slice(body).map_err(|error| not_this_json(body, &error))?;
         let (mut members, mut text) = (BTreeMap::new(), None);
         for (name, value) in raw {
             if name == apart {
                 text = Some(value.get().to_owned()).filter(|text| text != "null");
             } else {
                 let Strict(value) =
-                    serde_json::from_str(value.get()).map_err(|error| not_this_json(&error))?;
+                    serde_json::from_str(value.get()).map_err(|error| not_this_json(body, &error))?;
                 members.insert(name, value);
             }
         }
@@ -258,9 +263,11 @@ impl Fields {
     }
 }
 
-fn not_this_json(error: &serde_json::Error) -> Error {
-    Error::new(ErrorCode::InvalidJson)
-        .detail(format!("The body is not the JSON object this request takes: {error}."))
+fn not_this_json(body: &[u8], error: &serde_json::Error) -> Error {
+    mistaken::of_object(body).unwrap_or_else(|| {
+        Error::new(ErrorCode::InvalidJson)
+            .detail(format!("The body is not the JSON object this request takes: {error}."))
+    })
 }
 
 /// The members of a JSON object, none twice, each as its text.

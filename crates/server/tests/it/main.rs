@@ -37,6 +37,7 @@ mod sign_in;
 mod support;
 mod throttling;
 mod upgrade;
+mod wrong_inputs;
 
 /// The engine that everything here runs on; `tests/on_mongodb.rs` is the same on the other one.
 const ENGINE: support::place::Engine = support::place::Engine::Embedded;

@@ -41,6 +41,7 @@ mod support;
 mod throttling;
 mod transfer;
 mod upgrade;
+mod wrong_inputs;
 
 /// The engine that everything here runs on.
 const ENGINE: support::place::Engine = support::place::Engine::MongoDb;

@@ -24,7 +24,7 @@ use std::time::Duration;
 use tenantry_domain::app::documents::LineOutcome;
 use tenantry_domain::app::tenant::{Tenant, Write};
 use tenantry_domain::collection::CollectionName;
-use tenantry_domain::document::{NewDocument, StoredDocument};
+use tenantry_domain::document::{NewDocument, StoredDocument, mistaken};
 use tenantry_domain::idempotency::RequestKey;
 use tenantry_domain::limits::{INSERT_MAX_BYTES, INSERT_MAX_DOCUMENTS};
 use tenantry_domain::{Error, ErrorCode, Result};
@@ -238,7 +238,7 @@ impl Reader {
                     if let Some(line) = self.lines.last() {
                         self.add(&line, &mut batch);
                     }
-                    batch.end = Some(Ok(()));
+                    batch.end.get_or_insert(Ok(()));
                 }
             }
         }
@@ -248,7 +248,7 @@ impl Reader {
 
     /// Takes the lines that have arrived; whether the batch is full.
     fn fill(&mut self, batch: &mut Batch) -> bool {
-        while !batch.is_full() {
+        while !batch.is_full() && batch.end.is_none() {
             let Some(line) = self.lines.next() else { return false };
             self.add(&line, batch);
         }
@@ -256,6 +256,10 @@ impl Reader {
     }
 
     fn add(&self, line: &Line, batch: &mut Batch) {
+        if let Some(error) = not_lines(line) {
+            batch.end = Some(Err(error));
+            return;
+        }
         match self.parse(line) {
             Ok(None) => {}
             Ok(Some(document)) => batch.add(line.number, Ok(document)),
@@ -269,11 +273,14 @@ impl Reader {
             let most = self.max_line_bytes;
             Error::new(ErrorCode::BodyTooLarge).detail(format!("The line may have at most {most} bytes."))
         })?;
+        let text = mistaken::without_mark(text);
         if text.trim_ascii().is_empty() {
             return Ok(None);
         }
-        let text = std::str::from_utf8(text)
-            .map_err(|_| Error::new(ErrorCode::InvalidJson).detail("The line is not UTF-8."))?;
+        let text = std::str::from_utf8(text).map_err(|_| {
+            let what = mistaken::not_utf8(text).explain("JSON in UTF-8");
+            Error::new(ErrorCode::InvalidJson).detail(format!("The line {what}"))
+        })?;
         NewDocument::parse(text, self.max_document_bytes).map(Some)
     }
 
@@ -281,6 +288,13 @@ impl Reader {
     fn after(self, batch: &Batch) -> Option<Reading> {
         batch.end.is_none().then(|| self.batch().boxed())
     }
+}
+
+/// The refusal of a whole body of which the first line is `line`, if it is a file in which no line can be a document.
+fn not_lines(line: &Line) -> Option<Error> {
+    let text = line.text.as_ref().filter(|_| line.number == 1)?;
+    let what = mistaken::recognize_lines(text)?.explain("one JSON object to a line");
+    Some(Error::new(ErrorCode::InvalidJson).detail(format!("The body {what}")))
 }
 
 /// The batch that is being read; never, where none is.
