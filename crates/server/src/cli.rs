@@ -5,6 +5,7 @@ mod docs;
 mod doctor;
 mod operator_key;
 mod org;
+mod output;
 mod serve;
 mod terminal;
 mod transfer;
@@ -42,8 +43,8 @@ pub fn command() -> Command {
 pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let matches = command().get_matches_from(arguments);
     let result = match matches.subcommand() {
-        None => with_config(&matches, serve::run),
-        Some(("serve", matches)) => with_config(matches, serve::run),
+        None => return serve(&matches),
+        Some(("serve", matches)) => return serve(matches),
         Some(("org", matches)) => return org::run(matches),
         Some(("doctor", matches)) => return doctor::run(matches),
         Some(("operator-key", matches)) => with_config(matches, operator_key::run),
@@ -55,6 +56,16 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             complain(&format!("tenantry: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(matches: &ArgMatches) -> ExitCode {
+    match with_config(matches, serve::run) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::fail_to_serve(matches, &error);
             ExitCode::FAILURE
         }
     }

@@ -6,11 +6,13 @@
 mod choices;
 mod env_file;
 mod layers;
+mod misspelt;
 mod network;
 mod reference;
 mod secret;
 mod table;
 mod value;
+mod warnings;
 
 pub use choices::{
     CapacityPolicy, LogFormat, LogLevel, LookupPolicy, MetricsPolicy, SignupPolicy, TokenAlgorithm,
@@ -20,6 +22,7 @@ pub use reference::{client_flags, flags, markdown};
 pub use secret::{SECRET_MIN_BYTES, Secret, SigningSecret};
 pub use table::{ClientConfig, Config, SETTINGS, Setting};
 pub use value::{DatabaseName, Origin, TenantPrefix};
+pub use warnings::{Warning, warnings};
 
 use clap::ArgMatches;
 use layers::Layers;
@@ -100,6 +103,17 @@ impl Config {
             calls => calls,
         }
     }
+}
+
+/// The format of the log that the settings ask for, also where others of them are wrong; text if it is not known.
+pub fn log_format(
+    flags: &ArgMatches,
+    env: impl Iterator<Item = (String, String)>,
+    dotenv: Option<&Path>,
+) -> LogFormat {
+    let mut layers = Layers::new(flags, env, dotenv);
+    let setting = SETTINGS.iter().find(|setting| setting.name == "LOG_FORMAT");
+    setting.and_then(|setting| layers.read(setting)).unwrap_or(LogFormat::Text)
 }
 
 /// Processors this process may use.

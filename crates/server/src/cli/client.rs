@@ -8,6 +8,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::json;
 use std::error::Error;
 use std::fmt;
 use std::net::IpAddr;
@@ -64,6 +65,17 @@ impl Failure {
             Self::Usage(_) => 2,
             _ => 1,
         }
+    }
+
+    /// As one line of JSON, for who asked for `--json`.
+    pub fn to_json(&self) -> String {
+        let Self::Refused(problem) = self else { return json!({ "error": self.to_string() }).to_string() };
+        let errors = problem.errors.iter();
+        let errors: Vec<_> =
+            errors.map(|field| json!({ "pointer": field.pointer, "detail": field.detail })).collect();
+        let (code, request_id) = (&problem.code, &problem.request_id);
+        json!({ "error": problem.detail, "code": code, "request_id": request_id, "errors": errors })
+            .to_string()
     }
 }
 

@@ -81,11 +81,12 @@ fn examine(report: &mut Report, matches: &ArgMatches) {
 fn settings(report: &mut Report, config: &Result<Config, ConfigErrors>) {
     match config {
         Err(errors) => errors.iter().for_each(|sentence| report.fail("settings", sentence, "")),
-        Ok(config) if !config.rate_limit => report.warn(
-            "settings",
-            "RATE_LIMIT is off, so that passwords can be guessed without limit",
-            "remove it, unless this is a test",
-        ),
-        Ok(_) => report.ok("settings", "all are valid"),
+        Ok(config) => {
+            let warnings = config::warnings(config, config::environment());
+            if warnings.is_empty() {
+                report.ok("settings", "all are valid");
+            }
+            warnings.iter().for_each(|warning| report.warn("settings", &warning.found, warning.advice));
+        }
     }
 }

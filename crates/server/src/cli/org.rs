@@ -26,7 +26,8 @@ pub fn run(matches: &ArgMatches) -> ExitCode {
     match try_run(matches) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            complain(&format!("tenantry: {failure}"));
+            let json = matches.subcommand().is_some_and(|(_, arguments)| arguments.get_flag("json"));
+            complain(&if json { failure.to_json() } else { format!("tenantry: {failure}") });
             ExitCode::from(failure.exit_code())
         }
     }

@@ -1,7 +1,7 @@
 //! `tenantry serve`: the service itself, from its first line of output to its last connection.
 
-use super::say;
-use crate::config::Config;
+use super::output;
+use crate::config::{self, Config, Warning};
 use crate::descriptors;
 use crate::listen::{self, Limits};
 use crate::service::{OperatorKey, Service};
@@ -26,6 +26,7 @@ pub fn run(config: &Config) -> Result<()> {
     #[cfg(feature = "crash-points")]
     crate::crash::arm();
     telemetry::init(config);
+    output::log_panics(config);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(serve(config))
 }
@@ -40,6 +41,9 @@ async fn serve(config: &Config) -> Result<()> {
     })?;
     let service = Service::start(config, clock, Arc::new(SystemEntropy)).await?;
     announce(listener.local_addr()?, config, &service.operator_key);
+    for Warning { found, advice } in config::warnings(config, config::environment()) {
+        tracing::warn!("{found}: {advice}");
+    }
     let limits = Limits {
         max_connections: descriptors::connections(config.max_connections),
         header_timeout: config.header_timeout,
@@ -66,13 +70,11 @@ async fn tidy(service: &Service) {
 }
 
 fn announce(address: SocketAddr, config: &Config, operator_key: &OperatorKey) {
-    say(&format!("Tenantry {} listens on http://{address}", env!("CARGO_PKG_VERSION")));
-    say(&format!("  docs          http://{address}/docs"));
-    if config.mongo_uri.is_some() {
-        say(&format!("  data          MongoDB, database {}", config.master_db.as_str()));
+    let data = if config.mongo_uri.is_some() {
+        format!("MongoDB, database {}", config.master_db.as_str())
     } else {
-        say(&format!("  data          {}", config.data_dir.display()));
-    }
+        config.data_dir.display().to_string()
+    };
     let key = match operator_key {
         OperatorKey::In(path) => path.display().to_string(),
         OperatorKey::Elsewhere => {
@@ -82,7 +84,9 @@ fn announce(address: SocketAddr, config: &Config, operator_key: &OperatorKey) {
             format!("in {} once MongoDB answers, if there is none yet", config.data_dir.display())
         }
     };
-    say(&format!("  operator key  {key}"));
+    let title = format!("Tenantry {} listens on http://{address}", env!("CARGO_PKG_VERSION"));
+    let docs = format!("http://{address}/docs");
+    output::announce(config, &title, &[("docs", docs), ("data", data), ("operator key", key)]);
 }
 
 /// Done when the process is asked to end, by the service manager or by Ctrl-C.

@@ -3,6 +3,7 @@
 //! What a newcomer gets wrong: only names *within* one place can disagree; a higher place simply overrides a lower one.
 
 use super::env_file::EnvFile;
+use super::misspelt;
 use super::table::{SETTINGS, Setting};
 use super::value::{Limits, Value};
 use clap::ArgMatches;
@@ -88,6 +89,10 @@ impl Layer {
         let file = EnvFile::parse(&text);
         errors.extend(file.bad_lines.iter().map(|line| {
             format!("Line {line} of {place} is no setting: write NAME=value with every quote closed, or put # before it.")
+        }));
+        let misspelt = file.entries.iter().filter_map(|(name, _)| Some((name, misspelt::meant(name)?)));
+        errors.extend(misspelt.map(|(name, meant)| {
+            format!("{} Correct the name, or remove the line.", meant.sentence(name, &format!(" in {place}")))
         }));
         Self::new(Place::File(place.to_string()), file.entries.into_iter())
     }

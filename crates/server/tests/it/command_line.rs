@@ -2,6 +2,7 @@
 
 mod archives;
 mod doctor;
+mod formats;
 mod org;
 
 use serde_json::Value;

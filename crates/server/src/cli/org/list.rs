@@ -5,6 +5,7 @@ use super::{Failure, Session, complain, say};
 use clap::ArgMatches;
 use reqwest::Method;
 use serde::Deserialize;
+use serde_json::json;
 use serde_json::value::RawValue;
 use tenantry_domain::limits::PAGE_MAX_ITEMS;
 
@@ -29,7 +30,8 @@ pub async fn run(session: &Session, arguments: &ArgMatches) -> Result<(), Failur
         say(&view::table(&organizations));
     }
     if has_more {
-        complain(&format!("Stopped after {}; there are more.", items.len()));
+        let note = format!("Stopped after {}; there are more.", items.len());
+        complain(&if session.json { json!({ "note": note }).to_string() } else { note });
     }
     Ok(())
 }

@@ -1,0 +1,268 @@
+//! Names that are no settings and look as if they were meant to be: `LOG_LEVL`, `TENANTRY_PORT`, `data_dir`.
+//!
+//! `.env` is written for us, so such a name there is refused; the environment is everybody's, so there it is only
+//! warned of. What a newcomer gets wrong: a false alarm costs more than a missed one. Most names in an environment are
+//! not ours, short ones are close to anything (`PORTS`, `PATH`), and orchestrators make names out of ours.
+
+use super::table::SETTINGS;
+
+/// What is put before our names by those who think that they need it. No name of ours begins so.
+const PREFIX: &str = "TENANTRY_";
+
+/// What is put behind the names of spans of time by those who think that they say their unit.
+const UNITS: [&str; 8] = ["S", "SEC", "SECS", "SECOND", "SECONDS", "MS", "MINUTES", "HOURS"];
+/// How the names of spans of time end.
+const SPANS: [&str; 3] = ["TIMEOUT", "LIFETIME", "AGE"];
+
+/// Letters of a name from which on one of them may be another one, two of them, and singular and plural are one.
+const ONE_EDIT: usize = 6;
+const TWO_EDITS: usize = 11;
+const PLURAL: usize = 7;
+
+/// Variables that begin with [`PREFIX`] and are not for the service.
+const NOT_SETTINGS: [&str; 2] = ["TENANTRY_TEST_", "TENANTRY_CHAOS"];
+
+/// The setting that `name` is likely to have been meant for; nothing if it is one, or like none.
+#[must_use]
+pub fn meant(name: &str) -> Option<Meant> {
+    if names().any(|ours| ours == name) {
+        return None;
+    }
+    let bare = plain(name);
+    let prefix = plain(PREFIX);
+    if let Some(rest) = bare.strip_prefix(&prefix).filter(|rest| !rest.is_empty()) {
+        return Some(Meant(closest(rest)));
+    }
+    closest(&bare).map(|ours| Meant(Some(ours)))
+}
+
+/// The setting that a name was meant for, if one is close: a name with our prefix is meant for us anyway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Meant(Option<&'static str>);
+
+impl Meant {
+    /// What is wrong with `name`, which stands in `place` (" in .env").
+    #[must_use]
+    pub fn sentence(&self, name: &str, place: &str) -> String {
+        match self.0 {
+            Some(ours) => format!("{name}{place} is no setting. Did you mean {ours}?"),
+            None => format!("{name}{place} is no setting, and no setting begins with {PREFIX}."),
+        }
+    }
+}
+
+/// What to do about it: the name may be another program's.
+pub const ADVICE: &str = "correct the name, or remove it (docs/settings.md lists all of them)";
+
+/// Warnings about the environment: one for each name in it that is likely to have been meant for a setting.
+pub fn in_environment(env: impl Iterator<Item = (String, String)>) -> Vec<String> {
+    let ours = env.filter(|(name, value)| {
+        !NOT_SETTINGS.iter().any(|prefix| name.starts_with(prefix)) && !is_of_an_orchestrator(name, value)
+    });
+    let mut found: Vec<String> =
+        ours.filter_map(|(name, _)| Some(meant(&name)?.sentence(&name, " in the environment"))).collect();
+    found.sort();
+    found
+}
+
+/// What Kubernetes and Docker tell every container about a service that is called `tenantry`.
+fn is_of_an_orchestrator(name: &str, value: &str) -> bool {
+    let is_address = ["tcp://", "udp://", "sctp://"].iter().any(|scheme| value.starts_with(scheme));
+    is_address
+        || name.contains("_SERVICE_")
+        || ["_PROTO", "_ADDR", "_NAME", "_PORT"].iter().any(|end| name.ends_with(end))
+            && name.contains("_PORT_")
+}
+
+fn names() -> impl Iterator<Item = &'static str> {
+    SETTINGS.iter().flat_map(|setting| setting.aliases.iter().map(|alias| alias.name).chain([setting.name]))
+}
+
+/// Without what people write differently: case, what stands between words, how MongoDB is called.
+fn plain(name: &str) -> String {
+    let letters = name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_uppercase());
+    letters.collect::<String>().replace("MONGODB", "MONGO")
+}
+
+fn singular(bare: &str) -> String {
+    match bare.strip_suffix("IES") {
+        Some(stem) => format!("{stem}Y"),
+        None => bare.trim_end_matches('S').to_owned(),
+    }
+}
+
+/// The setting that `bare` names but for its spelling.
+fn closest(bare: &str) -> Option<&'static str> {
+    let same = |ours: &&str| plain(ours) == *bare;
+    let plural = |ours: &&str| bare.len() >= PLURAL && singular(&plain(ours)) == singular(bare);
+    let with_unit = |ours: &&str| {
+        let unit = bare.strip_prefix(&plain(ours)).filter(|_| SPANS.iter().any(|span| ours.ends_with(span)));
+        unit.is_some_and(|unit| UNITS.contains(&unit))
+    };
+    let as_key = |ours: &&str| ours.ends_with("SECRET") && bare.strip_suffix("KEY") == Some(&plain(ours));
+    let turned = |ours: &&str| {
+        let mut words: Vec<&str> = ours.split('_').collect();
+        words.reverse();
+        words.len() > 1 && words.concat() == bare
+    };
+    let near = || {
+        let distances = names().map(|ours| (distance(&plain(ours), bare), ours));
+        let (edits, ours) = distances.min_by_key(|(edits, _)| *edits)?;
+        let letters = bare.len().min(plain(ours).len());
+        let allowed = usize::from(letters >= ONE_EDIT) + usize::from(letters >= TWO_EDITS);
+        (edits <= allowed).then_some(ours)
+    };
+    let rules: [&dyn Fn(&&str) -> bool; 5] = [&same, &plural, &with_unit, &as_key, &turned];
+    rules.iter().find_map(|rule| names().find(|ours| rule(ours))).or_else(near)
+}
+
+/// How many letters must be put in, left out, changed, or changed for their neighbour, to make one of the other.
+fn distance(one: &str, other: &str) -> usize {
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    let mut before: Vec<usize> = Vec::new();
+    let mut above: Vec<usize> = (0..=other.len()).collect();
+    for (i, a) in one.iter().enumerate() {
+        let mut row = vec![i + 1];
+        for (j, b) in other.iter().enumerate() {
+            let mut least = (row[j] + 1).min(above[j + 1] + 1).min(above[j] + usize::from(a != b));
+            if i > 0 && j > 0 && *a == other[j - 1] && one[i - 1] == *b {
+                least = least.min(before[j - 1] + 1);
+            }
+            row.push(least);
+        }
+        before = std::mem::replace(&mut above, row);
+    }
+    above[other.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_close_to_one_of_ours_is_recognized() {
+        for (name, ours) in [
+            ("LOG_LEVL", "LOG_LEVEL"),
+            ("LOG_LEVLE", "LOG_LEVEL"),
+            ("LOGLEVEL", "LOG_LEVEL"),
+            ("LEVEL_LOG", "LOG_LEVEL"),
+            ("log_level", "LOG_LEVEL"),
+            ("LOG-LEVEL", "LOG_LEVEL"),
+            ("DATADIR", "DATA_DIR"),
+            ("DATA_DIRR", "DATA_DIR"),
+            ("port", "PORT"),
+            ("SIGN_UP", "SIGNUP"),
+            ("SINGUP", "SIGNUP"),
+            ("MONGO_URL", "MONGO_URI"),
+            ("MONGODB_URI", "MONGO_URI"),
+            ("JWT_SECERT", "JWT_SECRET"),
+            ("JWT_SECRETS", "JWT_SECRET"),
+            ("JWT_SECRET_KEY", "JWT_SECRET"),
+            ("JWT_ALG", "JWT_ALGO"),
+            ("RETENTION_DAY", "RETENTION_DAYS"),
+            ("PUBLIC_LOOK_UP", "PUBLIC_LOOKUP"),
+            ("PUBLIC_LOKUP", "PUBLIC_LOOKUP"),
+            ("DRAIN_TIMEOUT_SECONDS", "DRAIN_TIMEOUT"),
+            ("TRUSTED_PROXY", "TRUSTED_PROXIES"),
+            ("CORS_ORIGIN", "CORS_ORIGINS"),
+            ("TENANTRY_DATA_DIR", "DATA_DIR"),
+            ("TENANTRY_PORT", "PORT"),
+            ("TENANTRY_LOG_LEVL", "LOG_LEVEL"),
+        ] {
+            assert_eq!(meant(name), Some(Meant(Some(ours))), "{name}");
+        }
+        assert_eq!(meant("TENANTRY_COLOUR"), Some(Meant(None)));
+    }
+
+    #[test]
+    fn names_of_others_are_not_taken_for_ours() {
+        for name in [
+            "PATH",
+            "PORTS",
+            "HOSTNAME",
+            "HOSTS",
+            "POST",
+            "SPORT",
+            "HOME",
+            "USER",
+            "SHELL",
+            "LANG",
+            "TERM",
+            "PWD",
+            "TZ",
+            "HOSTTYPE",
+            "DEBUG",
+            "DATABASE_URL",
+            "DB_HOST",
+            "DB_PORT",
+            "REDIS_URL",
+            "REDIS_PORT",
+            "SERVER_PORT",
+            "APP_PORT",
+            "APP_ENV",
+            "NODE_ENV",
+            "RUST_LOG",
+            "RUST_BACKTRACE",
+            "LOGNAME",
+            "MAIL",
+            "XDG_DATA_DIRS",
+            "AWS_SECRET_ACCESS_KEY",
+            "AWS_SECRET_KEY",
+            "DJANGO_SECRET_KEY",
+            "API_KEY",
+            "STRIPE_SECRET_KEY",
+            "JWT_PRIVATE_KEY",
+            "MONGO_INITDB_ROOT_USERNAME",
+            "MONGO_INITDB_DATABASE",
+            "MONGO_HOST",
+            "ME_CONFIG_MONGODB_URL",
+            "GRPC_LOG_LEVEL",
+            "HTTP_PROXY",
+            "HTTPS_PROXY",
+            "NO_PROXY",
+            "SSL_CERT_FILE",
+            "SECRET",
+            "HEADER",
+            "MASTER_DB_URL",
+            "HOST_URL",
+            "CARGO_HOME",
+            "COMPOSE_PROJECT_NAME",
+            "INVOCATION_ID",
+            "JOURNAL_STREAM",
+            "LISTEN_FDS",
+            "NOTIFY_SOCKET",
+            "_",
+        ] {
+            assert_eq!(meant(name), None, "{name}");
+        }
+        for name in names() {
+            assert_eq!(meant(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_an_orchestrator_puts_there_is_not_warned_of() {
+        let environment = [
+            ("TENANTRY_PORT", "tcp://10.0.0.1:8000"),
+            ("TENANTRY_PORT_8000_TCP", "tcp://10.0.0.1:8000"),
+            ("TENANTRY_PORT_8000_TCP_ADDR", "10.0.0.1"),
+            ("TENANTRY_PORT_8000_TCP_PORT", "8000"),
+            ("TENANTRY_PORT_8000_TCP_PROTO", "tcp"),
+            ("TENANTRY_SERVICE_HOST", "10.0.0.1"),
+            ("TENANTRY_SERVICE_PORT", "8000"),
+            ("TENANTRY_SERVICE_PORT_HTTP", "8000"),
+            ("TENANTRY_TEST_MONGO_URI", "mongodb://localhost"),
+            ("TENANTRY_CHAOS", "all"),
+            ("LOG_LEVL", "debug"),
+            ("TENANTRY_HOST", "0.0.0.0"),
+        ];
+        let pairs = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        assert_eq!(
+            in_environment(pairs),
+            [
+                "LOG_LEVL in the environment is no setting. Did you mean LOG_LEVEL?",
+                "TENANTRY_HOST in the environment is no setting. Did you mean HOST?",
+            ]
+        );
+    }
+}
