@@ -1,5 +1,7 @@
 //! What is a token, and every forgery that is none.
 
+mod forgeries;
+
 use super::*;
 use aws_lc_rs::hmac;
 use serde_json::Value;

@@ -24,6 +24,9 @@ mod indexes;
 mod judge;
 #[cfg(feature = "mongodb")]
 #[cfg(test)]
+mod kinds;
+#[cfg(feature = "mongodb")]
+#[cfg(test)]
 mod limits;
 #[cfg(feature = "mongodb")]
 #[cfg(test)]
