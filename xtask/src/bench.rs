@@ -23,6 +23,7 @@ use anyhow::{Context, Result};
 use clap::ValueEnum;
 use programs::Programs;
 use report::{Finding, Report};
+pub use server::Server;
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -50,7 +51,7 @@ pub enum Measure {
 }
 
 /// What the measures share.
-struct Bench {
+pub struct Bench {
     programs: Programs,
     /// Where data directories go: on the disk of the build, which unlike /tmp is one.
     directory: TempDir,

@@ -4,7 +4,7 @@
 //! clippy, the tests and the binary share is compiled once. The quick checks come first.
 
 use crate::shell::{command, run as sh, succeeds};
-use crate::{generate, licences, tidy, tools};
+use crate::{chaos, generate, licences, suites, tidy, tools};
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 use std::time::{Duration, Instant};
@@ -28,11 +28,25 @@ pub enum Step {
     Tests,
     /// The generated pages are what the code says
     Generate,
+    /// Long: every case of the faults of MongoDB, where the tests run a sample
+    AllFaults,
+    /// Long: public suites of others
+    Suites,
+    /// Long: half an hour of chaos
+    Chaos,
 }
+
+/// Minutes of chaos in the long form.
+const CHAOS_MINUTES: u64 = 30;
 
 impl Step {
     fn name(self) -> String {
         self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+
+    /// Whether it takes longer than a change may wait for.
+    const fn is_long(self) -> bool {
+        matches!(self, Self::AllFaults | Self::Suites | Self::Chaos)
     }
 
     fn run(self) -> Result<()> {
@@ -47,17 +61,20 @@ impl Step {
             Self::Tests => tests(),
             Self::DocTests => sh(cargo("test --locked --workspace --all-features --doc")),
             Self::Generate => generate::run(true),
+            Self::AllFaults => all_faults(),
+            Self::Suites => suites::run(),
+            Self::Chaos => chaos::run(CHAOS_MINUTES, None),
         }
     }
 }
 
-/// Runs `chosen` steps, or all of them if none is chosen.
-pub fn run(chosen: &[Step]) -> Result<()> {
-    let steps: Vec<Step> = Step::value_variants()
-        .iter()
-        .copied()
-        .filter(|step| chosen.is_empty() || chosen.contains(step))
-        .collect();
+/// Runs `chosen` steps or, if none is chosen, all of them: the long ones only with `long`.
+pub fn run(chosen: &[Step], long: bool) -> Result<()> {
+    let is_meant = |step: &Step| match chosen {
+        [] => long || !step.is_long(),
+        chosen => chosen.contains(step),
+    };
+    let steps: Vec<Step> = Step::value_variants().iter().copied().filter(is_meant).collect();
     let start = Instant::now();
     for (number, step) in (1..).zip(&steps) {
         println!("\n== {number}/{} {} ==", steps.len(), step.name());
@@ -81,6 +98,15 @@ fn tests() -> Result<()> {
         cargo("test --locked --workspace --all-features --lib --bins --tests")
     };
     tests.env(tenantry_mongod::SHARED_URI_VARIABLE, mongod.uri());
+    sh(tests)
+}
+
+/// Every case of the faults of MongoDB, where the tests run a sample.
+fn all_faults() -> Result<()> {
+    let tests =
+        "test --locked --package tenantry --all-features --test main --test on_mongodb -- crash:: chaos::";
+    let mut tests = cargo(tests);
+    tests.env("TENANTRY_CHAOS", "all");
     sh(tests)
 }
 

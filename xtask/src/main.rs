@@ -14,6 +14,7 @@ mod ci;
 mod generate;
 mod licences;
 mod shell;
+mod suites;
 mod tidy;
 mod tools;
 
@@ -32,11 +33,15 @@ struct Arguments {
 enum Command {
     /// Installs what the tests need and runs every check in order, up to the first that fails
     ///
-    /// This is what CI runs. With names of steps it runs those alone, in the usual order.
+    /// This is what CI runs. With names of steps it runs those alone, in the usual order; the long ones are
+    /// left out unless they are named or asked for.
     Ci {
         /// The steps to run; all of them if none is named
         #[arg(value_enum)]
         steps: Vec<ci::Step>,
+        /// Also what is too long for every change: all faults of MongoDB, half an hour of chaos, the suites of others
+        #[arg(long, conflicts_with = "steps")]
+        long: bool,
     },
     /// Installs what the tests need and this machine lacks: a browser with its driver, curl, Python packages
     ///
@@ -65,6 +70,12 @@ enum Command {
         #[arg(long)]
         seed: Option<u64>,
     },
+    /// Runs public suites of others against the service on both engines
+    ///
+    /// Fetches pinned source archives from the registry of Python packages into target/tools/suites. Prints for each
+    /// suite and engine its source and version, the cases run, passed, refused as documented and failed. Fails if one
+    /// fails, or fewer pass than were recorded.
+    Suites,
     /// Measures how fast the service is, against what bounds it, and writes target/bench.json
     ///
     /// Builds the release binary first. Takes some minutes and wants the machine for itself.
@@ -80,12 +91,13 @@ enum Command {
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
-        Command::Ci { steps } => ci::run(&steps),
+        Command::Ci { steps, long } => ci::run(&steps, long),
         Command::Tools => tools::install(),
         Command::Generate { check } => generate::run(check),
         Command::Licences => licences::check(),
         Command::Tidy => tidy::check(),
         Command::Chaos { minutes, seed } => chaos::run(minutes, seed),
+        Command::Suites => suites::run(),
         Command::Bench { only, quick } => bench::run(&only, quick),
     };
     match outcome {

@@ -4,6 +4,7 @@ use super::Bench;
 use super::client::Connection;
 use anyhow::{Context, Result, ensure};
 use rustix::process::{Pid, Signal, kill_process};
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -33,7 +34,12 @@ pub struct Server {
 impl Server {
     /// The service on `data_dir`, without rate limits, with `flags`.
     pub fn service(bench: &Bench, data_dir: &Path, flags: &[&str]) -> Result<Self> {
-        let mut command = Command::new(&bench.programs.service);
+        Self::program(&bench.programs.service, data_dir, flags)
+    }
+
+    /// The service that is `program`, likewise.
+    pub fn program<F: AsRef<OsStr>>(program: &Path, data_dir: &Path, flags: &[F]) -> Result<Self> {
+        let mut command = Command::new(program);
         command.arg("--data-dir").arg(data_dir).args(["--port=0", "--rate-limit=off"]).args(flags);
         Self::start(command, "/health")
     }
