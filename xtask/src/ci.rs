@@ -104,7 +104,7 @@ fn tests() -> Result<()> {
 /// Every case of the faults of MongoDB, where the tests run a sample.
 fn all_faults() -> Result<()> {
     let tests =
-        "test --locked --package tenantry --all-features --test main --test on_mongodb -- crash:: chaos::";
+        "test --locked --package tenantry --all-features --test it --test on_mongodb -- crash:: chaos::";
     let mut tests = cargo(tests);
     tests.env("TENANTRY_CHAOS", "all");
     sh(tests)
