@@ -23,7 +23,7 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-pub use entries::{index_entries, meets_array};
+pub use entries::{EntriesError, index_entries, meets_array};
 pub use id::DocumentId;
 pub use patch::MergePatch;
 pub use path::Path;
@@ -37,6 +37,8 @@ pub(crate) use path::{Leaf, Part, visit};
 pub(crate) use problems::Problems;
 
 use crate::error::{Error, Result};
+use crate::fuel::{self, Fuel, Stopped};
+use bson::spec::ElementType;
 use bson::{Bson, Document, RawBsonRef, RawDocument, RawDocumentBuf, Timestamp};
 
 /// The field of a stored document in which the engines keep its revision. No path of a caller reaches it.
@@ -138,6 +140,56 @@ pub(crate) fn fields(document: &RawDocument) -> impl Iterator<Item = (&str, RawB
 /// The field `name` of a stored document.
 pub(crate) fn field<'a>(document: &'a RawDocument, name: &str) -> Option<RawBsonRef<'a>> {
     fields(document).find(|(each, _)| *each == name).map(|(_, value)| value)
+}
+
+/// The same, for as much fuel as it takes to pass the fields before it.
+pub(crate) fn field_within<'a>(
+    document: &'a RawDocument,
+    name: &str,
+    fuel: &Fuel<'_>,
+) -> std::result::Result<Option<RawBsonRef<'a>>, Stopped> {
+    // Their values are not looked at: a long text before it costs no more than a number.
+    for element in document.iter_elements().map_while(std::result::Result::ok) {
+        fuel.spend(fuel::FIELD)?;
+        if element.key().as_str() == name {
+            fuel.spend(reading(&element))?;
+            return Ok(element.value().ok());
+        }
+    }
+    Ok(None)
+}
+
+/// The values of an array, each for the fuel that it takes.
+pub(crate) fn items_within<'a>(
+    array: &'a bson::RawArray,
+    fuel: &Fuel<'_>,
+) -> impl Iterator<Item = std::result::Result<RawBsonRef<'a>, Stopped>> {
+    let elements = array.iter_elements().map_while(std::result::Result::ok);
+    elements.map_while(|element| match fuel.spend(fuel::VALUE + reading(&element)) {
+        Ok(()) => element.value().ok().map(Ok),
+        Err(stopped) => Some(Err(stopped)),
+    })
+}
+
+/// What taking a value out of its bytes costs: of texts it is checked whether they are UTF-8.
+fn reading(element: &bson::raw::RawElement<'_>) -> u64 {
+    match element.element_type() {
+        ElementType::String | ElementType::Symbol | ElementType::JavaScriptCode => element.size() as u64 / 2,
+        _ => 0,
+    }
+}
+
+/// Bytes of a value, about: what comparing with it or writing it takes.
+pub(crate) fn size(value: RawBsonRef<'_>) -> usize {
+    match value {
+        RawBsonRef::String(text) | RawBsonRef::Symbol(text) | RawBsonRef::JavaScriptCode(text) => text.len(),
+        RawBsonRef::Document(document) => document.as_bytes().len(),
+        RawBsonRef::Array(array) => array.as_bytes().len(),
+        RawBsonRef::Binary(binary) => binary.bytes.len(),
+        RawBsonRef::RegularExpression(regex) => regex.pattern.as_str().len() + regex.options.as_str().len(),
+        RawBsonRef::JavaScriptCodeWithScope(code) => code.code.len() + code.scope.as_bytes().len(),
+        _ => 16,
+    }
 }
 
 /// Whether a stored document has the field `name`.

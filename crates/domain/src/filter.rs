@@ -1,29 +1,37 @@
 //! Filters: a safe part of MongoDB's filter language, with MongoDB's meaning.
 //!
 //! A filter is parsed by allow-list: what is not known here is refused, at any depth, and what MongoDB would
-//! answer differently is refused, too, never answered wrongly. The embedded engine asks [`Filter::matches`];
+//! answer differently is refused, too, never answered wrongly. The embedded engine asks [`Filter::evaluate`];
 //! MongoDB gets [`Filter::to_mongodb`]. What a newcomer gets wrong: MongoDB is the judge. The differential test
 //! compares both on random documents; a rule that looks odd here is odd there.
 
+mod automaton;
 mod bounds;
 mod matches;
 mod parse;
 mod pattern;
+mod price;
 mod render;
 #[cfg(test)]
 mod tests;
 
 pub use bounds::{Entries, Interval};
+pub use price::FilterPrice;
 
 use crate::document::Path;
 use crate::error::Result;
+use crate::fuel::{Fuel, Stopped};
 use bson::raw::RawBson;
 use bson::{Document, RawDocument};
 use pattern::Pattern;
 
 /// A filter that has been checked.
 #[derive(Debug, Clone, Default)]
-pub struct Filter(Vec<Clause>);
+pub struct Filter {
+    clauses: Vec<Clause>,
+    /// Of all of it; none for a filter within another.
+    price: FilterPrice,
+}
 
 /// A condition on a document.
 #[derive(Debug, Clone)]
@@ -85,13 +93,27 @@ impl Filter {
     /// Whether it asks for nothing, so that every document matches.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.clauses.is_empty()
+    }
+
+    /// What it costs, known without looking at a document.
+    #[must_use]
+    pub const fn price(&self) -> FilterPrice {
+        self.price
     }
 
     /// Whether `document` matches.
+    ///
+    /// # Errors
+    /// That there is not enough fuel to find out.
+    pub fn evaluate(&self, document: &RawDocument, fuel: &Fuel<'_>) -> Result<bool, Stopped> {
+        matches::filter(self, document, fuel)
+    }
+
+    /// Whether `document` matches, whatever it costs: for tests.
     #[must_use]
     pub fn matches(&self, document: &RawDocument) -> bool {
-        matches::filter(self, document)
+        self.evaluate(document, &Fuel::unlimited()) == Ok(true)
     }
 
     /// The same filter for MongoDB, with `prefix` (such as `doc.`) before each path from the top.

@@ -76,8 +76,19 @@ pub const FILTER_LIST_MAX_ITEMS: usize = 1000;
 pub const FILTER_MAX_INTERVALS: usize = 10_000;
 /// Bytes of the pattern of a `$regex`.
 pub const REGEX_MAX_BYTES: usize = 512;
-/// Bytes a compiled pattern may take.
-pub const REGEX_MAX_COMPILED_BYTES: usize = 1 << 20;
+/// States of all patterns of a filter when compiled: what a counted repetition repeats counts as often as it may stand
+/// there.
+pub const FILTER_MAX_STATES: usize = 20_000;
+/// Parts of all paths of a filter.
+pub const FILTER_MAX_PATH_PARTS: usize = 1024;
+/// Parts of one path of a filter that are numbers: each may be a name or a position, and both are followed.
+pub const FILTER_PATH_MAX_POSITIONS: usize = 8;
+/// Steps that a query may spend on a single document, and a write on the entries of one. A step takes about a
+/// nanosecond: a byte of a text that is searched is one, passing a field some.
+pub const DOCUMENT_MAX_STEPS: u64 = 1_000_000_000;
+/// Bytes of JSON that are read, or of documents that are written as JSON, on a thread that serves others, too. More go to
+/// a thread of their own.
+pub const INLINE_MAX_BYTES: usize = 16 << 10;
 /// Keys of a sort order, without the `_id` that always ends it.
 pub const SORT_MAX_KEYS: usize = 3;
 /// Paths of a projection.

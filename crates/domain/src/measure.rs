@@ -15,3 +15,5 @@ pub const STORE_CHANGE_STREAM_ALIVE: &str = "store_change_stream_alive";
 pub const STORE_CACHE_INVALIDATIONS: &str = "store_cache_invalidations_total";
 /// Calls for an organization's own data that waited, because it had its share under way.
 pub const ORGANIZATION_TURN_WAITS: &str = "organization_turn_waits_total";
+/// Queries that the embedded engine has begun, by `thread`: `async` is one that serves other requests, too.
+pub const QUERY_STARTS: &str = "query_starts_total";

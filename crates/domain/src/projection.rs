@@ -9,6 +9,8 @@ use crate::limits::PROJECTION_MAX_PATHS;
 use bson::raw::{CString, RawArrayBuf, RawBson};
 use bson::{Bson, Document, RawArray, RawBsonRef, RawDocument, RawDocumentBuf};
 use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 /// Which fields are shown.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,7 +31,7 @@ enum Mode {
 
 /// The paths as a tree: what is chosen below each name; a leaf is chosen whole.
 #[derive(Debug, Clone, Default, PartialEq)]
-struct Node(Vec<(Box<str>, Node)>);
+struct Node(BTreeMap<Box<str>, Node>);
 
 impl Default for Projection {
     fn default() -> Self {
@@ -57,9 +59,9 @@ impl Projection {
             projection.tree.insert(path.parts())?;
             projection.paths.push(path);
             modes.push(mode);
-        }
-        if projection.paths.len() > PROJECTION_MAX_PATHS {
-            return Err(format!("Must have at most {PROJECTION_MAX_PATHS} paths."));
+            if projection.paths.len() > PROJECTION_MAX_PATHS {
+                return Err(format!("Must have at most {PROJECTION_MAX_PATHS} paths."));
+            }
         }
         if let Some(mode) = modes.first() {
             projection.mode = *mode;
@@ -162,20 +164,18 @@ fn append(document: &mut RawDocumentBuf, name: &str, value: Option<RawBson>) {
 
 impl Node {
     fn get(&self, name: &str) -> Option<&Self> {
-        self.0.iter().find(|(each, _)| **each == *name).map(|(_, node)| node)
+        self.0.get(name)
     }
 
     fn insert(&mut self, parts: &[Part]) -> Result<(), String> {
         const COLLISION: &str = "A path stands twice, or is a part of another.";
         let Some((part, rest)) = parts.split_first() else { return Ok(()) };
-        let existing = self.0.iter().position(|(name, _)| *name == part.name);
-        let node = match existing {
-            Some(index) if rest.is_empty() || self.0[index].1.0.is_empty() => return Err(COLLISION.into()),
-            Some(index) => &mut self.0[index].1,
-            None => {
-                self.0.push((part.name.clone(), Self::default()));
-                &mut self.0.last_mut().ok_or(COLLISION)?.1
+        let node = match self.0.entry(part.name.clone()) {
+            Entry::Occupied(node) if rest.is_empty() || node.get().0.is_empty() => {
+                return Err(COLLISION.into());
             }
+            Entry::Occupied(node) => node.into_mut(),
+            Entry::Vacant(place) => place.insert(Self::default()),
         };
         node.insert(rest)
     }

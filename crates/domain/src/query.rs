@@ -6,8 +6,9 @@
 pub mod plan;
 
 use crate::document::StoredDocument;
-use crate::error::{ErrorCode, Result};
+use crate::error::Result;
 use crate::filter::Filter;
+use crate::fuel::query_timed_out;
 use crate::sort::{Position, Sort};
 use std::time::Duration;
 
@@ -68,10 +69,6 @@ impl Deleted {
     /// # Errors
     /// `query_too_slow`.
     pub fn in_time(documents: u64, more: bool) -> Result<Self> {
-        if documents == 0 && more {
-            Err(ErrorCode::QueryTooSlow.into())
-        } else {
-            Ok(Self { documents, more })
-        }
+        if documents == 0 && more { Err(query_timed_out()) } else { Ok(Self { documents, more }) }
     }
 }

@@ -6,7 +6,8 @@
 
 use crate::document::key;
 use crate::document::order::{Direction, compare};
-use crate::document::{ID_FIELD, Path, index_entries};
+use crate::document::{EntriesError, ID_FIELD, Path, index_entries};
+use crate::fuel::Fuel;
 use crate::limits::SORT_MAX_KEYS;
 use bson::raw::{RawArrayBuf, RawBson};
 use bson::{Bson, Document, RawBsonRef, RawDocument};
@@ -66,9 +67,9 @@ impl Sort {
                 return Err("A path stands twice.".into());
             }
             keys.push(key);
-        }
-        if keys.len() > SORT_MAX_KEYS {
-            return Err(format!("Must have at most {SORT_MAX_KEYS} keys."));
+            if keys.len() > SORT_MAX_KEYS {
+                return Err(format!("Must have at most {SORT_MAX_KEYS} keys."));
+            }
         }
         Ok(Self::new(keys))
     }
@@ -104,17 +105,17 @@ impl Sort {
     /// Bytes whose order is the order of the documents.
     ///
     /// # Errors
-    /// The sentence that says why `document` cannot be sorted so; then MongoDB fails, too.
-    pub fn key(&self, document: &RawDocument) -> Result<Vec<u8>, String> {
-        Ok(self.encode(self.first_entry(document)?.into_iter()))
+    /// Why `document` cannot be sorted so. Where it is unsuitable, MongoDB fails, too.
+    pub fn key(&self, document: &RawDocument, fuel: &Fuel<'_>) -> Result<Vec<u8>, EntriesError> {
+        Ok(self.encode(self.first_entry(document, fuel)?.into_iter()))
     }
 
     /// Where `document` stands in this order.
     ///
     /// # Errors
     /// As [`Self::key`].
-    pub fn position(&self, document: &RawDocument) -> Result<Position, String> {
-        Ok(Position(self.first_entry(document)?.into_iter().map(RawBson::from).collect()))
+    pub fn position(&self, document: &RawDocument, fuel: &Fuel<'_>) -> Result<Position, EntriesError> {
+        Ok(Position(self.first_entry(document, fuel)?.into_iter().map(RawBson::from).collect()))
     }
 
     /// The key of every document that stands there.
@@ -132,9 +133,13 @@ impl Sort {
     }
 
     /// The entry that decides where `document` stands.
-    fn first_entry<'a>(&self, document: &'a RawDocument) -> Result<Vec<RawBsonRef<'a>>, String> {
+    fn first_entry<'a>(
+        &self,
+        document: &'a RawDocument,
+        fuel: &Fuel<'_>,
+    ) -> Result<Vec<RawBsonRef<'a>>, EntriesError> {
         let paths: Vec<_> = self.0.iter().map(|key| &key.path).collect();
-        let entries = index_entries(document, &paths)?;
+        let entries = index_entries(document, &paths, fuel)?;
         Ok(entries.into_iter().min_by(|a, b| self.compare(a, b)).unwrap_or_default())
     }
 
@@ -180,7 +185,7 @@ mod tests {
     fn order(sort: &str, documents: &[RawDocumentBuf]) -> Vec<i32> {
         let sort = Sort::parse(sort).unwrap();
         let mut documents: Vec<_> = documents.iter().collect();
-        documents.sort_by_key(|document| sort.key(document).unwrap());
+        documents.sort_by_key(|document| sort.key(document, &Fuel::unlimited()).unwrap());
         documents.iter().map(|document| document.get_i32("_id").unwrap()).collect()
     }
 
@@ -207,7 +212,7 @@ mod tests {
         ];
         assert_eq!(order("a.x,a.y", &documents), [2, 1]);
         let parallel = rawdoc! { "_id": 1, "a": [1], "b": [2] };
-        assert!(Sort::parse("a,b").unwrap().key(&parallel).is_err());
+        assert!(Sort::parse("a,b").unwrap().key(&parallel, &Fuel::unlimited()).is_err());
     }
 
     #[test]
@@ -227,8 +232,8 @@ mod tests {
     fn a_position_is_read_back() {
         let sort = Sort::parse("a,-b").unwrap();
         let document = rawdoc! { "_id": 7, "a": [5, "x"], "b": null };
-        let position = sort.position(&document).unwrap();
-        assert_eq!(sort.key_at(&position), sort.key(&document).unwrap());
+        let position = sort.position(&document, &Fuel::unlimited()).unwrap();
+        assert_eq!(sort.key_at(&position), sort.key(&document, &Fuel::unlimited()).unwrap());
         assert_eq!(Position::from_bytes(&position.to_bytes(), &sort), Some(position.clone()));
         assert_eq!(Position::from_bytes(&position.to_bytes(), &Sort::default()), None);
         assert_eq!(Position::from_bytes(b"nonsense", &sort), None);

@@ -16,6 +16,7 @@ pub(crate) mod inspect;
 mod installation;
 mod operations;
 mod organizations;
+mod processor;
 mod readers;
 mod requests;
 mod schema;
@@ -31,6 +32,7 @@ use crate::{EmbeddedOptions, WriterCounts};
 use containers::Files;
 use directory::Directory;
 use failure::Attempt;
+use processor::Processor;
 use readers::Readers;
 use rusqlite::Connection;
 use std::sync::Arc;
@@ -44,6 +46,7 @@ pub(crate) struct Sqlite {
     writer: Writer,
     readers: Readers,
     files: Arc<Files>,
+    processor: Arc<Processor>,
     clock: Arc<dyn Clock>,
 }
 
@@ -75,7 +78,8 @@ impl Sqlite {
         let writer = Writer::start(file.clone(), connection, lock).map_err(|error| {
             OpenError::NotWritable { directory: options.data_dir.clone(), cause: error.to_string() }
         })?;
-        Ok(Self { writer, readers, files: Arc::new(files), clock: options.clock.clone() })
+        let processor = Arc::default();
+        Ok(Self { writer, readers, files: Arc::new(files), processor, clock: options.clock.clone() })
     }
 
     /// The ports of `engine`, without a cache.

@@ -6,6 +6,7 @@
 //! protocol of its own, so there the driver is used in its own process.
 
 mod archives;
+mod dear_filters;
 mod engine;
 mod neighbours;
 mod speed;
@@ -26,7 +27,11 @@ pub fn speed(bench: &Bench) -> Result<Vec<Finding>> {
 
 /// What one organization costs another.
 pub fn neighbours(bench: &Bench) -> Result<Vec<Finding>> {
-    on_both(|engine| neighbours::measure(bench, engine))
+    on_both(|engine| {
+        let mut findings = neighbours::measure(bench, engine)?;
+        findings.extend(dear_filters::measure(bench, engine)?);
+        Ok(findings)
+    })
 }
 
 /// How much memory it takes to export and import them.

@@ -10,17 +10,21 @@ pub use cursor::PageRequest;
 use super::App;
 use super::tenant::{Read, Tenant, Write};
 use crate::collection::CollectionName;
-use crate::document::{DocumentId, MergePatch, NewDocument, Revision, StoredDocument};
+use crate::document::{DocumentId, EntriesError, MergePatch, NewDocument, Revision, StoredDocument};
 use crate::error::{Error, ErrorCode, Result};
 use crate::filter::Filter;
+use crate::fuel::Fuel;
 use crate::idempotency::RequestKey;
 use crate::ids::{OperationId, random};
-use crate::limits::{OPERATION_WAIT, PAGE_MAX_BYTES};
+use crate::limits::{INLINE_MAX_BYTES, OPERATION_WAIT, PAGE_MAX_BYTES};
+use crate::offload;
 use crate::query::{Counted, Deleted, DocumentQuery, SORT_AT};
+use crate::sort::{Position, Sort};
 use crate::store::Written;
 use aws_lc_rs::hmac;
-use bson::RawDocument;
 use bson::oid::ObjectId;
+use bson::{RawDocument, RawDocumentBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -170,12 +174,13 @@ impl App {
         if document.id().is_some_and(|own| own != id) {
             return Err(Error::invalid_field("/_id", "Must be the `_id` in the path, or be left out."));
         }
-        self.edit(tenant, collection, id, expected, |current| {
+        let (bytes, asked) = (document.bytes(), id.clone());
+        let change = move |current: &RawDocument| {
             // That of the document that is there: equal ids may be written differently (5 and 5.0), and it stays.
-            let own = DocumentId::of(current).unwrap_or_else(|| id.clone());
+            let own = DocumentId::of(current).unwrap_or_else(|| asked.clone());
             Ok(document.clone().under_id(&own))
-        })
-        .await
+        };
+        self.edit(tenant, collection, id, expected, bytes, change).await
     }
 
     /// Changes a document by a merge patch.
@@ -188,10 +193,11 @@ impl App {
         collection: &CollectionName,
         id: &DocumentId,
         expected: &ExpectedRevision,
-        patch: &MergePatch,
+        patch: MergePatch,
     ) -> Result<StoredDocument> {
-        let max_bytes = self.policy.document_max_bytes;
-        self.edit(tenant, collection, id, expected, |current| patch.apply(current, max_bytes)).await
+        let (max_bytes, bytes) = (self.policy.document_max_bytes, patch.bytes());
+        let change = move |current: &RawDocument| patch.apply(current, max_bytes);
+        self.edit(tenant, collection, id, expected, bytes, change).await
     }
 
     /// Removes the document of that id.
@@ -236,7 +242,10 @@ impl App {
         // As for an insert: a query may come in a body.
         let tenant = &self.renew(tenant).await?;
         let (key, sort_at) = (self.cursor_key(), request.sort_at);
-        let scope = request.scope(tenant.organization().id, collection)?;
+        let (organization, name, price) =
+            (tenant.organization().id, collection.clone(), request.filter.price());
+        let scoped = move || request.scope(organization, &name).map(|scope| (request, scope));
+        let (request, scope) = offload::by_price(price, scoped).await??;
         let query = DocumentQuery {
             after: request.position(&key, &scope)?,
             filter: request.filter,
@@ -249,10 +258,7 @@ impl App {
         let found = found.map_err(|error| error.moved(SORT_AT, sort_at))?;
         let last = found.documents.last().filter(|_| found.more);
         let next_cursor = match last {
-            Some(last) => {
-                let position = query.sort.position(&last.body).map_err(Error::internal)?;
-                Some(cursor::seal(&key, &scope, &position))
-            }
+            Some(last) => Some(cursor::seal(&key, &scope, &position(query.sort, &last.body).await?)),
             None => None,
         };
         Ok(DocumentPage { documents: found.documents, next_cursor, scanned: found.scanned })
@@ -286,19 +292,21 @@ impl App {
         self.store.documents.delete_matching(tenant.organization(), collection, filter, time).await
     }
 
-    /// Changes the document of that id: `change` makes the next one of the one that is there.
+    /// Changes the document of that id: `change`, which is of so many `bytes`, makes the next one of the one that is
+    /// there.
     async fn edit(
         &self,
         tenant: &Tenant<Write>,
         collection: &CollectionName,
         id: &DocumentId,
         expected: &ExpectedRevision,
-        change: impl Fn(&RawDocument) -> Result<bson::RawDocumentBuf> + Send + Sync,
+        bytes: usize,
+        change: impl Fn(&RawDocument) -> Result<RawDocumentBuf> + Send + Sync + 'static,
     ) -> Result<StoredDocument> {
         // As for an insert.
         let tenant = &self.renew(tenant).await?;
         let (documents, organization) = (&self.store.documents, tenant.organization());
-        let began = Instant::now();
+        let (began, change) = (Instant::now(), Arc::new(change));
         while began.elapsed() < OPERATION_WAIT {
             let current = documents.get_document(organization, collection, id).await?;
             let current = current.ok_or(ErrorCode::DocumentNotFound)?;
@@ -306,7 +314,9 @@ impl App {
                 return Err(ErrorCode::VersionMismatch.into());
             }
             let revision = current.revision.next().max(self.first_revision());
-            let next = StoredDocument { body: change(&current.body)?, revision };
+            let (bytes, change, body) = (bytes + current.body.as_bytes().len(), change.clone(), current.body);
+            let body = offload::by_size(bytes, move || change(&body)).await??;
+            let next = StoredDocument { body, revision };
             let written =
                 documents.update_document(organization, collection, next.clone(), current.revision).await?;
             match written {
@@ -358,4 +368,16 @@ impl App {
     fn cursor_key(&self) -> hmac::Key {
         hmac::Key::new(hmac::HMAC_SHA256, &self.mac_key)
     }
+}
+
+/// Where a document that was found in this order stands in it.
+async fn position(sort: Sort, body: &RawDocument) -> Result<Position> {
+    let find = |sort: &Sort, body: &RawDocument| sort.position(body, &Fuel::for_document());
+    let found = if body.as_bytes().len() <= INLINE_MAX_BYTES {
+        find(&sort, body)
+    } else {
+        let body = body.to_owned();
+        offload::elsewhere(move || find(&sort, &body)).await?
+    };
+    found.map_err(EntriesError::unexpected)
 }

@@ -6,7 +6,9 @@
 
 use super::order::compare;
 use super::path::Part;
-use super::{Path, as_document, empty_document, field, items};
+use super::{Path, as_document, empty_document, field_within, items_within, size};
+use crate::error::Error;
+use crate::fuel::{self, Fuel, Stopped};
 use bson::{RawArray, RawBsonRef, RawDocument};
 use std::cmp::Ordering;
 
@@ -14,24 +16,69 @@ use std::cmp::Ordering;
 /// in ascending order.
 ///
 /// # Errors
-/// The sentence that says why it cannot be indexed or sorted so.
+/// Why it cannot be indexed or sorted so.
 pub fn index_entries<'a>(
     document: &'a RawDocument,
     paths: &[&Path],
-) -> Result<Vec<Vec<RawBsonRef<'a>>>, String> {
+    fuel: &Fuel<'_>,
+) -> Result<Vec<Vec<RawBsonRef<'a>>>, EntriesError> {
     let columns: Vec<_> = paths.iter().map(|path| Column::new(path.parts())).collect();
     let mut entries = Vec::new();
-    expand(document, columns, &mut entries)?;
+    expand(document, columns, fuel, &mut entries)?;
+    fuel.spend(sorting(&entries))?;
     entries.sort_by(|a, b| compare_entries(a, b));
     entries.dedup_by(|a, b| compare_entries(a, b).is_eq());
     Ok(entries)
 }
 
+/// Why a document has no entries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EntriesError {
+    /// It cannot have any: the sentence that says why.
+    Unsuitable(String),
+    /// It costs too much to find out.
+    Stopped(Stopped),
+}
+
+impl EntriesError {
+    fn unsuitable(sentence: &str) -> Self {
+        Self::Unsuitable(sentence.to_owned())
+    }
+
+    /// As a defect, where a document was sorted so before.
+    #[must_use]
+    pub fn unexpected(self) -> Error {
+        match self {
+            Self::Unsuitable(sentence) => Error::internal(sentence),
+            Self::Stopped(stopped) => stopped.into(),
+        }
+    }
+}
+
+impl From<Stopped> for EntriesError {
+    fn from(stopped: Stopped) -> Self {
+        Self::Stopped(stopped)
+    }
+}
+
+/// What sorting them costs: each is compared about as often as they can be halved.
+fn sorting(entries: &[Vec<RawBsonRef<'_>>]) -> u64 {
+    let halvings = u64::from(entries.len().checked_ilog2().map_or(0, |halvings| halvings + 1));
+    let values = entries.iter().flatten();
+    halvings * values.map(|value| fuel::comparison(size(*value))).sum::<u64>()
+}
+
 /// Whether one of `paths`, none of which has a position in it, goes through an array of `document` or ends at one.
 #[must_use]
 pub fn meets_array(document: &RawDocument, paths: &[&Path]) -> bool {
-    paths.iter().any(|path| matches!(walk(document, path.parts()), Some((RawBsonRef::Array(_), _))))
+    let fuel = Fuel::unlimited();
+    paths
+        .iter()
+        .any(|path| matches!(walk(document, path.parts(), &fuel), Ok(Some((RawBsonRef::Array(_), _)))))
 }
+
+/// What making an entry costs, for each of its values.
+const ENTRY: u64 = 32;
 
 fn compare_entries(a: &[RawBsonRef<'_>], b: &[RawBsonRef<'_>]) -> Ordering {
     let orders = a.iter().zip(b).map(|(a, b)| compare(*a, *b));
@@ -76,23 +123,29 @@ struct Shared<'a> {
 fn expand<'a>(
     document: &'a RawDocument,
     mut columns: Vec<Column<'a, '_>>,
+    fuel: &Fuel<'_>,
     entries: &mut Vec<Vec<RawBsonRef<'a>>>,
-) -> Result<(), String> {
-    match advance(document, &mut columns)? {
+) -> Result<(), EntriesError> {
+    // What it takes to make an entry, and to keep it.
+    fuel.spend(ENTRY * columns.len() as u64)?;
+    match advance(document, &mut columns, fuel)? {
         None => entries.push(columns.iter().map(|column| column.value).collect()),
         Some(shared) if shared.array.is_empty() => {
             columns.iter_mut().for_each(|column| column.positioned = None);
             set(&mut columns, &shared, RawBsonRef::Undefined);
-            expand(empty_document(), columns, entries)?;
+            expand(empty_document(), columns, fuel, entries)?;
         }
         Some(shared) => {
-            columns.iter_mut().for_each(|column| column.positioned = at_position(shared.array, column.rest));
-            for item in items(shared.array) {
+            for column in &mut columns {
+                column.positioned = at_position(shared.array, column.rest, fuel)?;
+            }
+            for item in items_within(shared.array, fuel) {
+                let item = item?;
                 let mut columns = columns.clone();
                 let value = if shared.is_value { RawBsonRef::Array(shared.array) } else { item };
                 set(&mut columns, &shared, value);
                 let inner = item.as_document().unwrap_or_else(|| empty_document());
-                expand(inner, columns, entries)?;
+                expand(inner, columns, fuel, entries)?;
             }
         }
     }
@@ -103,13 +156,14 @@ fn expand<'a>(
 fn advance<'a>(
     document: &'a RawDocument,
     columns: &mut [Column<'a, '_>],
-) -> Result<Option<Shared<'a>>, String> {
+    fuel: &Fuel<'_>,
+) -> Result<Option<Shared<'a>>, EntriesError> {
     let mut shared: Option<Shared<'a>> = None;
     for (index, column) in columns.iter_mut().enumerate() {
         if column.rest.is_empty() {
             continue;
         }
-        let (step, is_value) = next_step(document, column)?;
+        let (step, is_value) = next_step(document, column, fuel)?;
         let Some((value, rest)) = step else {
             (column.value, column.rest) = (RawBsonRef::Null, &[]);
             continue;
@@ -121,7 +175,8 @@ fn advance<'a>(
         };
         let shared = shared.get_or_insert(Shared { array, columns: Vec::new(), is_value: false });
         if !std::ptr::eq(array.as_bytes().as_ptr(), shared.array.as_bytes().as_ptr()) {
-            return Err("Two of the paths go through different arrays of one document.".into());
+            let sentence = "Two of the paths go through different arrays of one document.";
+            return Err(EntriesError::unsuitable(sentence));
         }
         shared.columns.push(index);
         shared.is_value |= is_value;
@@ -133,30 +188,43 @@ fn advance<'a>(
 fn next_step<'a, 'p>(
     document: &'a RawDocument,
     column: &Column<'a, 'p>,
-) -> Result<(Option<Step<'a, 'p>>, bool), String> {
-    let has_field = column.rest.first().is_some_and(|part| field(document, &part.name).is_some());
-    match &column.positioned {
-        Some(_) if has_field => {
-            Err("A number in a path is both a position in an array and a field of a document in it.".into())
-        }
-        Some(positioned) => Ok((positioned.found, positioned.is_array)),
-        None => Ok((walk(document, column.rest), false)),
+    fuel: &Fuel<'_>,
+) -> Result<(Option<Step<'a, 'p>>, bool), EntriesError> {
+    let Some(positioned) = &column.positioned else {
+        return Ok((walk(document, column.rest, fuel)?, false));
+    };
+    if let Some(part) = column.rest.first()
+        && field_within(document, &part.name, fuel)?.is_some()
+    {
+        let sentence = "A number in a path is both a position in an array and a field of a document in it.";
+        return Err(EntriesError::unsuitable(sentence));
     }
+    Ok((positioned.found, positioned.is_array))
 }
 
 /// Follows `parts` to the first array, or to the end.
-fn walk<'a, 'p>(document: &'a RawDocument, parts: &'p [Part]) -> Option<Step<'a, 'p>> {
-    let (part, rest) = parts.split_first()?;
-    match field(document, &part.name)? {
-        RawBsonRef::Document(inner) if !rest.is_empty() => walk(inner, rest),
-        value if rest.is_empty() || value.as_array().is_some() => Some((value, rest)),
-        _ => None,
+fn walk<'a, 'p>(
+    document: &'a RawDocument,
+    parts: &'p [Part],
+    fuel: &Fuel<'_>,
+) -> Result<Option<Step<'a, 'p>>, Stopped> {
+    let Some((part, rest)) = parts.split_first() else { return Ok(None) };
+    match field_within(document, &part.name, fuel)? {
+        Some(RawBsonRef::Document(inner)) if !rest.is_empty() => walk(inner, rest, fuel),
+        Some(value) if rest.is_empty() || value.as_array().is_some() => Ok(Some((value, rest))),
+        _ => Ok(None),
     }
 }
 
-fn at_position<'a, 'p>(array: &'a RawArray, rest: &'p [Part]) -> Option<Positioned<'a, 'p>> {
-    let item = items(array).nth(rest.first()?.position?)?;
-    Some(Positioned { found: walk(as_document(array), rest), is_array: item.as_array().is_some() })
+fn at_position<'a, 'p>(
+    array: &'a RawArray,
+    rest: &'p [Part],
+    fuel: &Fuel<'_>,
+) -> Result<Option<Positioned<'a, 'p>>, Stopped> {
+    let Some(position) = rest.first().and_then(|part| part.position) else { return Ok(None) };
+    let Some(item) = items_within(array, fuel).nth(position) else { return Ok(None) };
+    let is_array = item?.as_array().is_some();
+    Ok(Some(Positioned { found: walk(as_document(array), rest, fuel)?, is_array }))
 }
 
 /// Gives `value` to the columns that end at the array.

@@ -11,10 +11,16 @@ use crate::error::{Error, Result};
 use crate::limits::DOCUMENT_MAX_LEVELS;
 use bson::raw::RawBson;
 use bson::{Bson, Document, RawDocument, RawDocumentBuf};
+use std::collections::HashSet;
 
 /// A patch that may be applied to any document.
 #[derive(Debug, Clone)]
-pub struct MergePatch(Document);
+pub struct MergePatch {
+    /// The `_id` that the document must have, if it names one.
+    id: Option<Bson>,
+    fields: Document,
+    bytes: usize,
+}
 
 impl MergePatch {
     /// Reads Extended JSON.
@@ -23,14 +29,21 @@ impl MergePatch {
     /// As [`super::NewDocument::parse`].
     pub fn parse(json: &str) -> Result<Self> {
         let mut reader = Reader::new(Problems::new(""));
-        let patch = reader.document(Json::parse_object(json)?);
+        let mut patch = reader.document(Json::parse_object(json)?);
         let problems = &mut reader.problems;
         if let Some(id) = patch.get(ID_FIELD) {
             problems.check("/_id", DocumentId::new(id));
         }
         refuse_at_top(&patch, problems);
         reader.problems.finish()?;
-        Ok(Self(patch))
+        let id = patch.remove(ID_FIELD);
+        Ok(Self { id, fields: patch, bytes: json.len() })
+    }
+
+    /// Bytes of it as JSON: applying it takes as long as they, and the document, are.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// `document` with the patch applied.
@@ -38,15 +51,13 @@ impl MergePatch {
     /// # Errors
     /// `invalid_input` if the patch names another `_id`, or the result is more than `max_bytes`.
     pub fn apply(&self, document: &RawDocument, max_bytes: usize) -> Result<RawDocumentBuf> {
-        let mut patched = Document::try_from(document).map_err(Error::internal)?;
-        if let Some(id) = self.0.get(ID_FIELD)
-            && !patched.get(ID_FIELD).is_some_and(|own| are_equal(own, id))
+        let current = Document::try_from(document).map_err(Error::internal)?;
+        if let Some(id) = &self.id
+            && !current.get(ID_FIELD).is_some_and(|own| are_equal(own, id))
         {
             return Err(Error::invalid_field("/_id", "The `_id` of a document cannot change."));
         }
-        for (name, change) in self.0.iter().filter(|(name, _)| *name != ID_FIELD) {
-            merge_field(&mut patched, name, change);
-        }
+        let patched = merge(current, &self.fields);
         if levels(&patched) > DOCUMENT_MAX_LEVELS {
             let detail = format!("The document would be more than {DOCUMENT_MAX_LEVELS} levels deep.");
             return Err(Error::invalid_field("", detail));
@@ -55,26 +66,43 @@ impl MergePatch {
     }
 }
 
-fn merge_field(target: &mut Document, name: &str, change: &Bson) {
-    match (change, target.get_mut(name)) {
-        (Bson::Null, _) => {
-            target.remove(name);
-        }
-        (Bson::Document(changes), Some(Bson::Document(inner))) => merge(inner, changes),
-        (Bson::Document(changes), _) => {
-            let mut inner = Document::new();
-            merge(&mut inner, changes);
-            target.insert(name, inner);
-        }
-        (value, _) => {
-            target.insert(name, value.clone());
+/// `current` with `changes`, field by field: to take fields out of a document where they stand would move all that follow
+/// each time.
+fn merge(current: Document, changes: &Document) -> Document {
+    let mut merged = Document::new();
+    let mut met = HashSet::with_capacity(changes.len());
+    for (name, value) in current {
+        let value = match changes.get(&name) {
+            None => Some(value),
+            Some(change) => {
+                met.insert(name.clone());
+                changed_value(Some(value), change)
+            }
+        };
+        if let Some(value) = value {
+            merged.insert(name, value);
         }
     }
+    for (name, change) in changes.iter().filter(|(name, _)| !met.contains(*name)) {
+        if let Some(value) = changed_value(None, change) {
+            merged.insert(name, value);
+        }
+    }
+    merged
 }
 
-fn merge(target: &mut Document, changes: &Document) {
-    for (name, change) in changes {
-        merge_field(target, name, change);
+/// What `change` makes of a value; none if it removes it.
+fn changed_value(current: Option<Bson>, change: &Bson) -> Option<Bson> {
+    match change {
+        Bson::Null => None,
+        Bson::Document(changes) => {
+            let current = match current {
+                Some(Bson::Document(current)) => current,
+                _ => Document::new(),
+            };
+            Some(merge(current, changes).into())
+        }
+        value => Some(value.clone()),
     }
 }
 

@@ -4,7 +4,8 @@
 //! newcomer gets wrong: a path may reach many values, one that is missing, or, through an array, nothing at all,
 //! and these differ: `{"a.b": null}` matches `{"a": [{}]}` but not `{"a": []}`.
 
-use super::{RESERVED_FIELD, field, items};
+use super::{RESERVED_FIELD, field_within, items_within};
+use crate::fuel::{Fuel, Stopped};
 use crate::limits::{PATH_MAX_BYTES, PATH_MAX_PARTS};
 use bson::{RawArray, RawBsonRef, RawDocument};
 use std::fmt;
@@ -71,6 +72,12 @@ impl Path {
         self.parts.iter().any(|part| part.position.is_some())
     }
 
+    /// How many of its parts may mean a position.
+    #[must_use]
+    pub fn positions(&self) -> usize {
+        self.parts.iter().filter(|part| part.position.is_some()).count()
+    }
+
     /// Its parts, at least one.
     pub(crate) const fn parts(&self) -> &[Part] {
         &self.parts
@@ -113,18 +120,26 @@ pub enum Leaf {
     Whole,
 }
 
+/// What is done with each value that is reached: whether it was enough.
+type See<'a> = dyn FnMut(Option<RawBsonRef<'_>>) -> Result<bool, Stopped> + 'a;
+
 /// Shows `see` every value that `parts` reach from `document`, `None` for each place where one is missing, until
 /// it says that it has seen enough. Whether it has.
+///
+/// # Errors
+/// That there is not enough fuel to go on. A part that is both a name and a position is followed twice, so without
+/// that a document made for it would take for ever.
 pub fn visit(
     document: &RawDocument,
     parts: &[Part],
     leaf: Leaf,
-    see: &mut dyn FnMut(Option<RawBsonRef<'_>>) -> bool,
-) -> bool {
-    let Some((part, rest)) = parts.split_first() else { return false };
-    match field(document, &part.name) {
-        Some(RawBsonRef::Array(array)) => visit_array(array, rest, leaf, see),
-        Some(RawBsonRef::Document(inner)) if !rest.is_empty() => visit(inner, rest, leaf, see),
+    fuel: &Fuel<'_>,
+    see: &mut See<'_>,
+) -> Result<bool, Stopped> {
+    let Some((part, rest)) = parts.split_first() else { return Ok(false) };
+    match field_within(document, &part.name, fuel)? {
+        Some(RawBsonRef::Array(array)) => visit_array(array, rest, leaf, fuel, see),
+        Some(RawBsonRef::Document(inner)) if !rest.is_empty() => visit(inner, rest, leaf, fuel, see),
         Some(value) if rest.is_empty() => see(Some(value)),
         _ => see(None),
     }
@@ -134,24 +149,40 @@ fn visit_array(
     array: &RawArray,
     rest: &[Part],
     leaf: Leaf,
-    see: &mut dyn FnMut(Option<RawBsonRef<'_>>) -> bool,
-) -> bool {
+    fuel: &Fuel<'_>,
+    see: &mut See<'_>,
+) -> Result<bool, Stopped> {
     let Some((part, after)) = rest.split_first() else {
-        return (leaf == Leaf::Items && items(array).any(|item| see(Some(item))))
-            || see(Some(RawBsonRef::Array(array)));
+        if leaf == Leaf::Items {
+            for item in items_within(array, fuel) {
+                if see(Some(item?))? {
+                    return Ok(true);
+                }
+            }
+        }
+        return see(Some(RawBsonRef::Array(array)));
     };
-    items(array).enumerate().any(|(position, item)| {
+    for (position, item) in items_within(array, fuel).enumerate() {
+        let item = item?;
         let is_named = part.position == Some(position);
-        match item {
+        let is_enough = match item {
             // As a document of the array, and as the one at the position; the former may miss the field.
             RawBsonRef::Document(inner) => {
-                visit(inner, rest, leaf, see)
+                visit(inner, rest, leaf, fuel, see)?
                     || (is_named
-                        && if after.is_empty() { see(Some(item)) } else { visit(inner, after, leaf, see) })
+                        && if after.is_empty() {
+                            see(Some(item))?
+                        } else {
+                            visit(inner, after, leaf, fuel, see)?
+                        })
             }
-            _ if is_named && after.is_empty() => see(Some(item)),
-            RawBsonRef::Array(inner) if is_named => visit_array(inner, after, leaf, see),
+            _ if is_named && after.is_empty() => see(Some(item))?,
+            RawBsonRef::Array(inner) if is_named => visit_array(inner, after, leaf, fuel, see)?,
             _ => false,
+        };
+        if is_enough {
+            return Ok(true);
         }
-    })
+    }
+    Ok(false)
 }

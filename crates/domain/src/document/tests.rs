@@ -2,10 +2,12 @@
 
 use super::order::{Direction, compare};
 use super::{
-    DocumentId, MergePatch, NewDocument, Path, index_entries, key, write_canonical_json, write_json,
+    DocumentId, EntriesError, MergePatch, NewDocument, Path, index_entries, key, write_canonical_json,
+    write_json,
 };
 use crate::error::ErrorCode;
 use crate::filter::Filter;
+use crate::fuel::Fuel;
 use crate::limits::{DOCUMENT_DEFAULT_MAX_BYTES, DOCUMENT_MAX_LEVELS, JSON_MAX_LEVELS, PATH_MAX_PARTS};
 use crate::projection::Projection;
 use crate::sort::Sort;
@@ -212,7 +214,7 @@ fn the_deepest_documents_need_little_stack() {
         assert!(compare(RawBsonRef::Document(&theirs), RawBsonRef::Document(&theirs)).is_eq());
         let path = ["a"; PATH_MAX_PARTS].join(".");
         assert!(!Projection::parse(&path).unwrap().apply(&theirs).is_empty());
-        assert!(Sort::parse(&path).unwrap().key(&theirs).is_ok());
+        assert!(Sort::parse(&path).unwrap().key(&theirs, &Fuel::unlimited()).is_ok());
         assert!(Filter::parse(&format!("{{\"{path}\":{{\"$exists\":true}}}}"), "").unwrap().matches(&theirs));
         assert!(MergePatch::parse("{}").unwrap().apply(&theirs, DOCUMENT_DEFAULT_MAX_BYTES).is_err());
     };
@@ -349,8 +351,8 @@ proptest! {
 fn an_array_makes_an_entry_for_each_of_its_values() {
     let entries = |document: &RawDocumentBuf, paths: &[&str]| {
         let paths: Vec<_> = paths.iter().map(|path| Path::parse(path).unwrap()).collect();
-        let entries = index_entries(document, &paths.iter().collect::<Vec<_>>())?;
-        Ok::<_, String>(
+        let entries = index_entries(document, &paths.iter().collect::<Vec<_>>(), &Fuel::unlimited())?;
+        Ok::<_, EntriesError>(
             entries
                 .iter()
                 .map(|entry| entry.iter().map(|value| format!("{value:?}")).collect::<Vec<_>>().join(" "))

@@ -1,7 +1,7 @@
 //! What a filter says about the entries of an index, so that an engine need not look at every document.
 //!
 //! The intervals may be wider than the filter, never narrower: an engine checks every document with
-//! [`Filter::matches`] all the same. What a newcomer gets wrong: where documents have several entries, two
+//! [`Filter::evaluate`] all the same. What a newcomer gets wrong: where documents have several entries, two
 //! conditions on one path may be met by two entries, so their intervals must not be intersected.
 
 use super::{Clause, Comparison, ElementMatch, Filter, Predicate};
@@ -124,7 +124,7 @@ impl Interval {
 type Set = Vec<Interval>;
 
 pub fn of_filter(filter: &Filter, path: &str, entries: Entries) -> Option<Set> {
-    together(filter.0.iter().filter_map(|clause| of_clause(clause, path, entries)), entries)
+    together(filter.clauses.iter().filter_map(|clause| of_clause(clause, path, entries)), entries)
 }
 
 fn of_clause(clause: &Clause, path: &str, entries: Entries) -> Option<Set> {

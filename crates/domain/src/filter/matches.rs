@@ -5,132 +5,198 @@
 
 use super::{Clause, Comparison, ElementMatch, Filter, Predicate};
 use crate::document::order::{Rank, compare};
-use crate::document::{Leaf, Path, as_document, is_nan, items, visit};
+use crate::document::{Leaf, Path, as_document, is_nan, items_within, size, visit};
+use crate::fuel::{self, Fuel, Stopped};
 use bson::raw::RawBson;
 use bson::{RawArray, RawBsonRef, RawDocument};
 
-pub fn filter(filter: &Filter, document: &RawDocument) -> bool {
-    filter.0.iter().all(|clause| match clause {
-        Clause::And(filters) => filters.iter().all(|each| each.matches(document)),
-        Clause::Or(filters) => filters.iter().any(|each| each.matches(document)),
-        Clause::Nor(filters) => !filters.iter().any(|each| each.matches(document)),
-        Clause::Field(path, predicates) => predicates.iter().all(|each| holds_at(each, path, document)),
+/// Whether it is so, unless there is not enough fuel to find out.
+type Answer = Result<bool, Stopped>;
+
+/// What looking at a condition costs.
+const CONDITION: u64 = 16;
+
+pub fn filter(filter: &Filter, document: &RawDocument, fuel: &Fuel<'_>) -> Answer {
+    all(&filter.clauses, |clause| {
+        fuel.spend(CONDITION)?;
+        match clause {
+            Clause::And(filters) => all(filters, |each| each.evaluate(document, fuel)),
+            Clause::Or(filters) => any(filters, |each| each.evaluate(document, fuel)),
+            Clause::Nor(filters) => any(filters, |each| each.evaluate(document, fuel)).map(|found| !found),
+            Clause::Field(path, predicates) => all(predicates, |each| holds_at(each, path, document, fuel)),
+        }
     })
 }
 
+fn all<T>(of: &[T], holds: impl Fn(&T) -> Answer) -> Answer {
+    for each in of {
+        if !holds(each)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn any<T>(of: &[T], holds: impl Fn(&T) -> Answer) -> Answer {
+    for each in of {
+        if holds(each)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Whether the predicate holds of what `path` reaches.
-fn holds_at(predicate: &Predicate, path: &Path, document: &RawDocument) -> bool {
-    let any = |leaf, test: &dyn Fn(Option<RawBsonRef<'_>>) -> bool| {
-        visit(document, path.parts(), leaf, &mut |value| test(value))
+fn holds_at(predicate: &Predicate, path: &Path, document: &RawDocument, fuel: &Fuel<'_>) -> Answer {
+    let reaches = |leaf, test: &dyn Fn(Option<RawBsonRef<'_>>) -> Answer| {
+        visit(document, path.parts(), leaf, fuel, &mut |value| test(value))
     };
+    let not = |answer: Answer| answer.map(|holds| !holds);
     match predicate {
-        Predicate::NotEqual(operand) => !any(Leaf::Items, &|value| is_equal(value, operand)),
-        Predicate::NotIn(operands) => !any(Leaf::Items, &|value| is_one_of(value, operands)),
-        Predicate::Exists(false) => !any(Leaf::Items, &|value| value.is_some()),
-        Predicate::Not(predicates) => !predicates.iter().all(|each| holds_at(each, path, document)),
-        Predicate::All(operands) => has_all(document, path, operands),
+        Predicate::NotEqual(operand) => not(reaches(Leaf::Items, &|value| is_equal(value, operand, fuel))),
+        Predicate::NotIn(operands) => not(reaches(Leaf::Items, &|value| is_one_of(value, operands, fuel))),
+        Predicate::Exists(false) => not(reaches(Leaf::Items, &|value| Ok(value.is_some()))),
+        Predicate::Not(predicates) => not(all(predicates, |each| holds_at(each, path, document, fuel))),
+        Predicate::All(operands) => has_all(document, path, operands, fuel),
         Predicate::AllMatch(matches) => {
-            matches.iter().all(|each| any(Leaf::Whole, &|value| has_element(value, each)))
+            all(matches, |each| reaches(Leaf::Whole, &|value| has_element(value, each, fuel)))
         }
         Predicate::ElementMatch(_) | Predicate::Size(_) => {
-            any(Leaf::Whole, &|value| holds_of(predicate, value))
+            reaches(Leaf::Whole, &|value| holds_of(predicate, value, fuel))
         }
-        _ => any(Leaf::Items, &|value| holds_of(predicate, value)),
+        _ => reaches(Leaf::Items, &|value| holds_of(predicate, value, fuel)),
     }
 }
 
 /// Whether the predicate holds of one value, `None` for one that is missing.
-fn holds_of(predicate: &Predicate, value: Option<RawBsonRef<'_>>) -> bool {
+fn holds_of(predicate: &Predicate, value: Option<RawBsonRef<'_>>, fuel: &Fuel<'_>) -> Answer {
+    fuel.spend(CONDITION)?;
     match predicate {
-        Predicate::Compare(comparison, operand) => compares(value, *comparison, operand.as_raw_bson_ref()),
-        Predicate::NotEqual(operand) => !is_equal(value, operand),
-        Predicate::In(operands) => is_one_of(value, operands),
-        Predicate::NotIn(operands) => !is_one_of(value, operands),
-        Predicate::All(operands) => !operands.is_empty() && operands.iter().all(|each| is_equal(value, each)),
-        Predicate::AllMatch(matches) => matches.iter().all(|each| has_element(value, each)),
-        Predicate::ElementMatch(element) => has_element(value, element),
-        Predicate::Exists(exists) => value.is_some() == *exists,
-        Predicate::Size(size) => value
-            .and_then(RawBsonRef::as_array)
-            .is_some_and(|array| usize::try_from(*size) == Ok(length(array))),
-        Predicate::Regex(pattern) => value.is_some_and(|value| pattern.matches(value)),
-        Predicate::Not(predicates) => !predicates.iter().all(|each| holds_of(each, value)),
+        Predicate::Compare(comparison, operand) => {
+            compares(value, *comparison, operand.as_raw_bson_ref(), fuel)
+        }
+        Predicate::NotEqual(operand) => is_equal(value, operand, fuel).map(|is_equal| !is_equal),
+        Predicate::In(operands) => is_one_of(value, operands, fuel),
+        Predicate::NotIn(operands) => is_one_of(value, operands, fuel).map(|found| !found),
+        Predicate::All(operands) => {
+            Ok(!operands.is_empty() && all(operands, |each| is_equal(value, each, fuel))?)
+        }
+        Predicate::AllMatch(matches) => all(matches, |each| has_element(value, each, fuel)),
+        Predicate::ElementMatch(element) => has_element(value, element, fuel),
+        Predicate::Exists(exists) => Ok(value.is_some() == *exists),
+        Predicate::Size(size) => match value.and_then(RawBsonRef::as_array) {
+            Some(array) => length(array, fuel).map(|length| i64::try_from(length) == Ok(*size)),
+            None => Ok(false),
+        },
+        Predicate::Regex(pattern) => value.map_or(Ok(false), |value| pattern.matches(value, fuel)),
+        Predicate::Not(predicates) => all(predicates, |each| holds_of(each, value, fuel)).map(|holds| !holds),
     }
 }
 
-fn length(array: &RawArray) -> usize {
-    items(array).count()
+fn length(array: &RawArray, fuel: &Fuel<'_>) -> Result<usize, Stopped> {
+    let mut length = 0;
+    for _ in array.iter_elements().map_while(Result::ok) {
+        fuel.spend(fuel::FIELD)?;
+        length += 1;
+    }
+    Ok(length)
 }
 
 /// Whether `value` is an array with an element that matches.
-fn has_element(value: Option<RawBsonRef<'_>>, element: &ElementMatch) -> bool {
-    let Some(RawBsonRef::Array(array)) = value else { return false };
-    items(array).any(|item| match (element, item) {
-        (ElementMatch::Value(predicates), item) => predicates.iter().all(|each| holds_of(each, Some(item))),
-        (ElementMatch::Document(filter), RawBsonRef::Document(inner)) => filter.matches(inner),
-        (ElementMatch::Document(filter), RawBsonRef::Array(inner)) => filter.matches(as_document(inner)),
-        _ => false,
-    })
+fn has_element(value: Option<RawBsonRef<'_>>, element: &ElementMatch, fuel: &Fuel<'_>) -> Answer {
+    let Some(RawBsonRef::Array(array)) = value else { return Ok(false) };
+    for item in items_within(array, fuel) {
+        let item = item?;
+        let holds = match (element, item) {
+            (ElementMatch::Value(predicates), item) => {
+                all(predicates, |each| holds_of(each, Some(item), fuel))?
+            }
+            (ElementMatch::Document(filter), RawBsonRef::Document(inner)) => filter.evaluate(inner, fuel)?,
+            (ElementMatch::Document(filter), RawBsonRef::Array(inner)) => {
+                filter.evaluate(as_document(inner), fuel)?
+            }
+            _ => false,
+        };
+        if holds {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
-fn is_equal(value: Option<RawBsonRef<'_>>, operand: &RawBson) -> bool {
-    compares(value, Comparison::Equal, operand.as_raw_bson_ref())
+fn is_equal(value: Option<RawBsonRef<'_>>, operand: &RawBson, fuel: &Fuel<'_>) -> Answer {
+    compares(value, Comparison::Equal, operand.as_raw_bson_ref(), fuel)
 }
 
 /// Whether `value` is among `operands`, which are in order.
-fn is_one_of(value: Option<RawBsonRef<'_>>, operands: &[RawBson]) -> bool {
-    place_among(value, operands).is_some()
+fn is_one_of(value: Option<RawBsonRef<'_>>, operands: &[RawBson], fuel: &Fuel<'_>) -> Answer {
+    place_among(value, operands, fuel).map(|place| place.is_some())
 }
 
 /// Whether `path` reaches each of `operands`, which are in order. There may be many of both: it goes through the values
 /// once.
-fn has_all(document: &RawDocument, path: &Path, operands: &[RawBson]) -> bool {
+fn has_all(document: &RawDocument, path: &Path, operands: &[RawBson], fuel: &Fuel<'_>) -> Answer {
+    fuel.spend(operands.len() as u64)?;
     let (mut is_there, mut missing) = (vec![false; operands.len()], operands.len());
-    let reaches_all = visit(document, path.parts(), Leaf::Items, &mut |value| {
-        if let Some(place) = place_among(value, operands)
+    let reaches_all = visit(document, path.parts(), Leaf::Items, fuel, &mut |value| {
+        if let Some(place) = place_among(value, operands, fuel)?
             && !std::mem::replace(&mut is_there[place], true)
         {
             missing -= 1;
         }
-        missing == 0
-    });
-    reaches_all && !operands.is_empty()
+        Ok(missing == 0)
+    })?;
+    Ok(reaches_all && !operands.is_empty())
 }
 
 /// Which of `operands`, which are in order, `value` equals.
-fn place_among(value: Option<RawBsonRef<'_>>, operands: &[RawBson]) -> Option<usize> {
+fn place_among(
+    value: Option<RawBsonRef<'_>>,
+    operands: &[RawBson],
+    fuel: &Fuel<'_>,
+) -> Result<Option<usize>, Stopped> {
     let value = match value {
         // No operand is undefined; what is missing equals null.
         None | Some(RawBsonRef::Undefined) => RawBsonRef::Null,
         Some(value) => value,
     };
-    operands.binary_search_by(|operand| compare(operand.as_raw_bson_ref(), value)).ok()
+    // Each comparison halves what is left.
+    let comparisons = u64::from(operands.len().checked_ilog2().map_or(0, |halvings| halvings + 1));
+    fuel.spend(comparisons * fuel::comparison(size(value)))?;
+    Ok(operands.binary_search_by(|operand| compare(operand.as_raw_bson_ref(), value)).ok())
 }
 
 /// Whether `value` compares with `operand` so. Values of different types do not compare, but for `null`, which
 /// equals what is missing, and the two ends of the order.
-fn compares(value: Option<RawBsonRef<'_>>, comparison: Comparison, operand: RawBsonRef<'_>) -> bool {
+fn compares(
+    value: Option<RawBsonRef<'_>>,
+    comparison: Comparison,
+    operand: RawBsonRef<'_>,
+    fuel: &Fuel<'_>,
+) -> Answer {
     use Comparison::{Equal, Greater, GreaterOrEqual, Less, LessOrEqual};
     let present = value.unwrap_or(RawBsonRef::Undefined);
     if Rank::of(present) != Rank::of(operand) {
-        return match operand {
+        return Ok(match operand {
             RawBsonRef::Null => {
                 present == RawBsonRef::Undefined && matches!(comparison, Equal | GreaterOrEqual | LessOrEqual)
             }
             RawBsonRef::MinKey => matches!(comparison, Greater | GreaterOrEqual),
             RawBsonRef::MaxKey => matches!(comparison, Less | LessOrEqual),
             _ => false,
-        };
+        });
     }
     if is_nan(present) != is_nan(operand) {
-        return false;
+        return Ok(false);
     }
+    // The shorter one ends it.
+    fuel.spend(fuel::comparison(size(present).min(size(operand))))?;
     let order = compare(present, operand);
-    match comparison {
+    Ok(match comparison {
         Equal => order.is_eq(),
         Greater => order.is_gt(),
         GreaterOrEqual => order.is_ge(),
         Less => order.is_lt(),
         LessOrEqual => order.is_le(),
-    }
+    })
 }

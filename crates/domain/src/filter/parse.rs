@@ -1,14 +1,16 @@
 //! From JSON to a [`Filter`], by allow-list.
 //!
 //! An object whose first member begins with `$` holds operators, unless the member makes it a value of Extended
-//! JSON. What a newcomer gets wrong: nothing is skipped. Every member is understood or refused.
+//! JSON. The price is counted on the way, and the first bound that it is beyond ends the reading: to refuse a filter costs
+//! no more than to read the part of it that is within the bounds. What a newcomer gets wrong: nothing is skipped. Every
+//! member is understood or refused.
 
 use super::pattern::Pattern;
-use super::{Clause, Comparison, ElementMatch, Filter, Predicate};
+use super::{Clause, Comparison, ElementMatch, Filter, FilterPrice, Predicate};
 use crate::document::order::compare;
 use crate::document::{Json, Path, Problems, Reader, is_wrapper};
 use crate::error::{Error, Result};
-use crate::limits::{FILTER_LIST_MAX_ITEMS, FILTER_MAX_LEVELS, FILTER_MAX_NODES};
+use crate::limits::{FILTER_LIST_MAX_ITEMS, FILTER_MAX_LEVELS, FILTER_PATH_MAX_POSITIONS};
 use bson::Bson;
 use bson::raw::RawBson;
 use std::borrow::Cow;
@@ -20,16 +22,23 @@ type ParsePath = fn(&str) -> std::result::Result<Path, String>;
 pub fn parse(json: &str, at: &str) -> Result<Filter> {
     // It is one parameter or member of a request, not its body.
     let members = Json::parse_object(json).map_err(|error| Error::invalid_field(at, error.sentence()))?;
-    let mut parser =
-        Parser { reader: Reader::new(Problems::new(at)), nodes: 0, levels: 0, path: Path::parse };
+    let mut parser = Parser {
+        reader: Reader::new(Problems::new(at)),
+        price: FilterPrice { bytes: json.len(), ..FilterPrice::default() },
+        is_beyond: false,
+        levels: 0,
+        path: Path::parse,
+    };
     let filter = parser.filter(members);
     parser.reader.problems.finish()?;
-    Ok(filter)
+    Ok(Filter { price: parser.price, ..filter })
 }
 
 struct Parser {
     reader: Reader,
-    nodes: usize,
+    price: FilterPrice,
+    /// Whether a bound of the price was exceeded, so that there is no use in reading on.
+    is_beyond: bool,
     levels: usize,
     path: ParsePath,
 }
@@ -55,6 +64,9 @@ impl Parser {
                 results.extend(read(self, &name, json));
             }
             self.reader.problems.pop(length);
+            if self.is_beyond {
+                break;
+            }
             seen.insert(name);
         }
         results
@@ -71,17 +83,26 @@ impl Parser {
             let length = self.reader.problems.push_index(index);
             results.extend(read(self, json));
             self.reader.problems.pop(length);
+            if self.is_beyond {
+                break;
+            }
         }
         results
     }
 
-    /// Whether there may be one node more; said once.
+    /// Whether there may be one node more.
     fn count(&mut self) -> bool {
-        self.nodes += 1;
-        if self.nodes == FILTER_MAX_NODES + 1 {
-            self.refuse(format!("A filter may have at most {FILTER_MAX_NODES} conditions."));
+        self.pay(|price| price.nodes += 1)
+    }
+
+    /// Adds to the price; whether it is still within its bounds. The first excess is refused here, and ends the reading.
+    fn pay(&mut self, add: impl FnOnce(&mut FilterPrice)) -> bool {
+        add(&mut self.price);
+        if let Some(excess) = self.price.excess().filter(|_| !self.is_beyond) {
+            self.refuse(excess);
+            self.is_beyond = true;
         }
-        self.nodes <= FILTER_MAX_NODES
+        !self.is_beyond
     }
 
     /// Does `read` one level down, if there may be one more.
@@ -99,7 +120,7 @@ impl Parser {
     }
 
     fn filter(&mut self, members: Members<'_>) -> Filter {
-        Filter(self.each(members, Self::clause))
+        Filter { clauses: self.each(members, Self::clause), price: FilterPrice::default() }
     }
 
     fn clause(&mut self, name: &str, json: Json<'_>) -> Option<Clause> {
@@ -112,11 +133,22 @@ impl Parser {
                 None
             }
             _ => {
-                let path = self.reader.problems.check("", (self.path)(name));
-                let predicates = self.field(json);
+                let path = self.path(name);
+                let predicates = if self.is_beyond { None } else { self.field(json) };
                 Some(Clause::Field(path?, predicates?))
             }
         }
+    }
+
+    fn path(&mut self, name: &str) -> Option<Path> {
+        let path = self.reader.problems.check("", (self.path)(name))?;
+        if path.positions() > FILTER_PATH_MAX_POSITIONS {
+            self.refuse(format!(
+                "A path may have at most {FILTER_PATH_MAX_POSITIONS} parts that are numbers."
+            ));
+            return None;
+        }
+        self.pay(|price| price.path_parts += path.parts().len()).then_some(path)
     }
 
     fn filters(&mut self, json: Json<'_>) -> Option<Vec<Filter>> {
@@ -219,6 +251,7 @@ impl Parser {
             self.refuse(format!("Must have at most {FILTER_LIST_MAX_ITEMS} values."));
             return None;
         }
+        self.price.list_items += items.len();
         let mut operands = self.each_item(items, Self::operand);
         operands.sort_by(|a, b| compare(a.as_raw_bson_ref(), b.as_raw_bson_ref()));
         operands.dedup_by(|a, b| compare(a.as_raw_bson_ref(), b.as_raw_bson_ref()).is_eq());
@@ -323,7 +356,8 @@ impl Parser {
             self.refuse("Must be a string.");
             return None;
         };
-        self.reader.problems.check("", Pattern::parse(pattern, options)).map(Predicate::Regex)
+        let pattern = self.reader.problems.check("", Pattern::parse(pattern, options))?;
+        self.pay(|price| price.states += pattern.states()).then_some(Predicate::Regex(pattern))
     }
 }
 

@@ -16,9 +16,10 @@
 //! - PCRE gives up after so many steps, and then it does not match: a repetition without bound inside another,
 //!   where that happens soonest, is refused.
 
-use crate::limits::{REGEX_MAX_BYTES, REGEX_MAX_COMPILED_BYTES};
+use super::automaton::Automaton;
+use crate::fuel::{Fuel, Stopped};
+use crate::limits::REGEX_MAX_BYTES;
 use bson::RawBsonRef;
-use regex::{Regex, RegexBuilder};
 use regex_syntax::ast::parse::ParserBuilder;
 use regex_syntax::ast::{
     AssertionKind, Ast, ClassBracketed, ClassPerl, ClassPerlKind, ClassSet, ClassSetItem, Group, GroupKind,
@@ -31,7 +32,7 @@ use regex_syntax::ast::{
 pub struct Pattern {
     text: String,
     options: String,
-    regex: Regex,
+    automaton: Automaton,
     start: Option<String>,
 }
 
@@ -61,12 +62,12 @@ impl Pattern {
         let mut translator =
             Translator { source: text, options: options_set, out: String::new(), line_start: false };
         translator.node(&ast, Place { head: true, tail: true, repeated: false, unbounded: false })?;
-        let regex = compile(&translator.out, options_set)?;
+        let automaton = automaton(&translator.out, options_set)?;
         if translator.line_start && can_match_nothing(&translator.out) {
             return Err("With the option `m`, `^` must be followed by something.".into());
         }
         let start = literal_start(&ast, options_set);
-        Ok(Self { text: text.to_owned(), options: options.to_owned(), regex, start })
+        Ok(Self { text: text.to_owned(), options: options.to_owned(), automaton, start })
     }
 
     /// As it was written.
@@ -84,14 +85,22 @@ impl Pattern {
         self.start.as_deref()
     }
 
+    /// How many states it has when compiled, at most: its price.
+    pub const fn states(&self) -> usize {
+        self.automaton.states()
+    }
+
     /// Whether `value` is a string that matches, or this very pattern.
-    pub fn matches(&self, value: RawBsonRef<'_>) -> bool {
+    ///
+    /// # Errors
+    /// That there is not enough fuel to find out.
+    pub fn matches(&self, value: RawBsonRef<'_>, fuel: &Fuel<'_>) -> Result<bool, Stopped> {
         match value {
-            RawBsonRef::String(text) | RawBsonRef::Symbol(text) => self.regex.is_match(text),
+            RawBsonRef::String(text) | RawBsonRef::Symbol(text) => self.automaton.is_match(text, fuel),
             RawBsonRef::RegularExpression(regex) => {
-                regex.pattern.as_str() == self.text && regex.options.as_str() == self.options
+                Ok(regex.pattern.as_str() == self.text && regex.options.as_str() == self.options)
             }
-            _ => false,
+            _ => Ok(false),
         }
     }
 }
@@ -128,14 +137,11 @@ fn is_ignored(c: char) -> bool {
     c.is_whitespace() || matches!(c, '\u{200e}' | '\u{200f}')
 }
 
-fn compile(translated: &str, options: Options) -> Result<Regex, String> {
-    RegexBuilder::new(translated)
-        .case_insensitive(options.i)
-        .multi_line(options.m)
-        .dot_matches_new_line(options.s)
-        .size_limit(REGEX_MAX_COMPILED_BYTES)
-        .build()
-        .map_err(|_| "The pattern is too large or not allowed.".to_owned())
+/// Not compiled yet: whether it is worth it, its first search shows.
+fn automaton(translated: &str, options: Options) -> Result<Automaton, String> {
+    let mut syntax = regex_syntax::ParserBuilder::new();
+    syntax.case_insensitive(options.i).multi_line(options.m).dot_matches_new_line(options.s);
+    Automaton::parse(translated, &syntax)
 }
 
 fn can_match_nothing(translated: &str) -> bool {

@@ -8,7 +8,7 @@ use bson::raw::RawBson;
 use bson::{Bson, Document, doc};
 
 pub fn filter(filter: &Filter, prefix: &str) -> Document {
-    filter.0.iter().map(|each| clause(each, prefix)).collect()
+    filter.clauses.iter().map(|each| clause(each, prefix)).collect()
 }
 
 fn clause(clause: &Clause, prefix: &str) -> (String, Bson) {

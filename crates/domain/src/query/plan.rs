@@ -2,7 +2,7 @@
 //!
 //! An index is chosen by its definition alone, not by what is in it: first one that equality narrows, then one that
 //! gives the order that was asked for, then one that a range narrows. Whoever carries out a plan checks every
-//! document with [`Filter::matches`] all the same. What a newcomer gets wrong: an index that has met an array
+//! document with [`Filter::evaluate`] all the same. What a newcomer gets wrong: an index that has met an array
 //! (multikey) may have a document more than once and gives no order; of a compound one only the first path is bounded.
 
 use crate::document::order::Direction;

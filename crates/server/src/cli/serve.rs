@@ -18,6 +18,10 @@ use tokio::signal::unix::{SignalKind, signal};
 /// How often it is looked for what a crash has left.
 const TIDY_INTERVAL: Duration = Duration::from_secs(3600);
 
+/// How long the store may take to close behind the drain. Whoever stops the service kills it after a while, and being
+/// killed costs no more than the logs of some containers being read at the next start.
+const STOP_TIMEOUT: Duration = Duration::from_millis(800);
+
 /// Runs the service until it is told to stop.
 ///
 /// # Errors
@@ -28,7 +32,10 @@ pub fn run(config: &Config) -> Result<()> {
     telemetry::init(config);
     output::log_panics(config);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve(config))
+    let served = runtime.block_on(serve(config));
+    // What is still at work on a blocking thread has been told to stop, and nothing that was acknowledged depends on it.
+    runtime.shutdown_background();
+    served
 }
 
 async fn serve(config: &Config) -> Result<()> {
@@ -57,7 +64,9 @@ async fn serve(config: &Config) -> Result<()> {
         () = tidy(&service) => {}
     }
     tracing::info!("stopping");
-    service.stop().await;
+    if tokio::time::timeout(STOP_TIMEOUT, service.stop()).await.is_err() {
+        tracing::warn!("the store was not closed in time: the next start reads what its logs still hold");
+    }
     Ok(())
 }
 

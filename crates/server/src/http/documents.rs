@@ -27,6 +27,7 @@ use tenantry_domain::app::tenant::{Read, Tenant, Write};
 use tenantry_domain::collection::CollectionName;
 use tenantry_domain::document::{DocumentId, MergePatch, NewDocument, StoredDocument, write_json};
 use tenantry_domain::filter::Filter;
+use tenantry_domain::offload;
 use tenantry_domain::projection::Projection;
 use utoipa::ToSchema;
 
@@ -85,12 +86,12 @@ async fn insert_document(
     let (scope, work) = (tenant.scope(), Arc::clone(http));
     let request = [format!("POST {collection}/documents\n").as_bytes(), &body.0].concat();
     idempotency::once(http, headers, &scope, &request, move |id| async move {
-        let document = read_document(&work, &body)?;
+        let document = read_document(&work, body).await?;
         let id = id.map(|id| DocumentId::of_object_id(*id.as_bytes()));
         let made = work.app.insert_document(&tenant, &collection, document, id).await?;
         let of = collections::path(tenant.organization(), &collection);
         let id = made.id().map(|id| encoded(&id.to_string())).unwrap_or_default();
-        Ok(with_location(answer(StatusCode::CREATED, &made), &format!("{of}/documents/{id}")))
+        Ok(with_location(answer(StatusCode::CREATED, made).await?, &format!("{of}/documents/{id}")))
     })
     .await
 }
@@ -118,7 +119,7 @@ pub async fn get_document(
     if known.has(document.revision) {
         return Ok(with_etag(StatusCode::NOT_MODIFIED.into_response(), &document));
     }
-    Ok(answer(StatusCode::OK, &document))
+    Ok(answer(StatusCode::OK, document).await?)
 }
 
 /// Put a document in place of the one that is there.
@@ -140,9 +141,9 @@ pub async fn replace_document(
     IfRevision(expected): IfRevision,
     body: DocumentBody,
 ) -> Result<Response, Refusal> {
-    let document = read_document(&http, &body)?;
+    let document = read_document(&http, body).await?;
     let document = http.app.replace_document(&tenant, &collection, &id, &expected, document).await?;
-    Ok(answer(StatusCode::OK, &document))
+    Ok(answer(StatusCode::OK, document).await?)
 }
 
 /// Change a document by a JSON merge patch (RFC 7396): null removes a field.
@@ -164,9 +165,9 @@ pub async fn patch_document(
     IfRevision(expected): IfRevision,
     body: DocumentBody,
 ) -> Result<Response, Refusal> {
-    let patch = MergePatch::parse(body.text()?)?;
-    let document = http.app.patch_document(&tenant, &collection, &id, &expected, &patch).await?;
-    Ok(answer(StatusCode::OK, &document))
+    let patch = offload::by_size(body.0.len(), move || MergePatch::parse(body.text()?)).await??;
+    let document = http.app.patch_document(&tenant, &collection, &id, &expected, patch).await?;
+    Ok(answer(StatusCode::OK, document).await?)
 }
 
 /// Delete a document.
@@ -213,23 +214,35 @@ pub async fn delete_documents(
     InCollection(collection): InCollection,
     QueryFields(mut query): QueryFields,
 ) -> Result<Response, Refusal> {
-    let text = query.text("filter");
-    let filter = text.and_then(|text| query.take(Filter::parse(&text, "?filter")));
+    let filter = match query.text("filter") {
+        Some(text) => query.take(read_filter(text, "?filter").await),
+        None => None,
+    };
     query.refuse_unknown();
     let filter = query.finish_with(filter)?;
     let deleted = http.app.delete_documents(&tenant, &collection, &filter).await?;
     Ok(json(StatusCode::OK, &DeletedDocuments { deleted: deleted.documents, more: deleted.more }))
 }
 
-fn read_document(http: &Http, body: &DocumentBody) -> Result<NewDocument> {
-    NewDocument::parse(body.text()?, http.app.policy().document_max_bytes)
+async fn read_document(http: &Http, body: DocumentBody) -> Result<NewDocument> {
+    let max_bytes = http.app.policy().document_max_bytes;
+    offload::by_size(body.0.len(), move || NewDocument::parse(body.text()?, max_bytes)).await?
+}
+
+/// Reads a filter that stands at the pointer `at` of the request.
+async fn read_filter(text: String, at: &'static str) -> Result<Filter> {
+    offload::by_filter_size(text.len(), move || Filter::parse(&text, at)).await?
 }
 
 /// A document as an answer, with its `ETag`.
-fn answer(status: StatusCode, document: &StoredDocument) -> Response {
-    let mut json = Vec::with_capacity(document.body.as_bytes().len() + 64);
-    write(document, &Projection::default(), &mut json);
-    with_etag(json_text(status, json), document)
+async fn answer(status: StatusCode, document: StoredDocument) -> Result<Response> {
+    let bytes = document.body.as_bytes().len();
+    let write = move || {
+        let mut json = Vec::with_capacity(bytes + 64);
+        write(&document, &Projection::default(), &mut json);
+        with_etag(json_text(status, json), &document)
+    };
+    offload::by_size(bytes, write).await
 }
 
 /// Appends what is shown of `document` to `out`.

@@ -22,6 +22,7 @@ mod faults;
 mod files;
 mod indexes;
 mod isolation;
+mod long_queries;
 mod lost_data;
 mod names;
 mod openapi;

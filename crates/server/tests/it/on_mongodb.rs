@@ -25,6 +25,7 @@ mod every_operation;
 mod further_collections;
 mod indexes;
 mod isolation;
+mod long_queries;
 mod lost_data;
 mod names;
 mod openapi;

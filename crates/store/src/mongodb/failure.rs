@@ -5,6 +5,7 @@
 
 use super::schema::{ACCOUNTS_BY_EMAIL, ORGANIZATIONS_RESERVED};
 use mongodb::error::{Error as DriverError, ErrorKind, WriteFailure};
+use tenantry_domain::fuel::query_timed_out;
 use tenantry_domain::query::SORT_AT;
 use tenantry_domain::{Error, ErrorCode};
 
@@ -181,7 +182,7 @@ fn refusal(error: &DriverError) -> Error {
 fn answered(code: i32, message: &str) -> Error {
     let unsortable = message.contains("cannot sort with keys that are parallel arrays");
     if code == TIME_IS_OVER {
-        ErrorCode::QueryTooSlow.into()
+        query_timed_out()
     } else if NOT_INDEXABLE.contains(&code) || (code == BAD_VALUE && unsortable) {
         let detail = "There are documents in which two of the paths go through different arrays, or a number is \
                       both a position and a name: they cannot be sorted so.";

@@ -4,6 +4,7 @@
 //! and only then given its name, never over another file. So whatever has the name is complete. What a
 //! newcomer gets wrong: a container that should be there and is not is `store_unavailable`, never "empty".
 
+pub(super) mod closing;
 mod guards;
 pub(super) mod open;
 mod pool;
@@ -225,16 +226,19 @@ impl Files {
         Ok(container)
     }
 
-    /// Makes sure that nobody has the container open.
+    /// Makes sure that nobody has the container open, which is not needed any more.
     fn evict(&self, id: OrganizationId) {
         if let Some(container) = self.pool.remove(id) {
-            container.close();
+            container.abandon();
         }
     }
 
     /// Closes all containers; none is opened any more.
     pub(super) fn close(&self) {
-        for container in self.pool.close() {
+        let containers = self.pool.close();
+        // All at once first, so that none is waited for in turn.
+        containers.iter().for_each(|container| container.stop());
+        for container in containers {
             container.close();
         }
     }

@@ -1,26 +1,28 @@
 //! Documents of an organization.
 
+mod budget;
 mod change;
 mod entries;
 mod find;
 mod walk;
 
 pub(super) use change::used;
-pub(super) use entries::{Keys, is_taken, taken};
+pub(super) use entries::{Keys, is_taken, not_indexable, taken};
 
 use super::Sqlite;
 use super::containers::open::Scope;
 use super::failure::Attempt;
 use async_trait::async_trait;
+use budget::Budget;
 use std::time::Duration;
 use tenantry_domain::collection::CollectionName;
 use tenantry_domain::document::{DocumentId, Revision, StoredDocument};
-use tenantry_domain::filter::Filter;
+use tenantry_domain::filter::{Filter, FilterPrice};
+use tenantry_domain::measure::QUERY_STARTS;
 use tenantry_domain::organization::Organization;
 use tenantry_domain::query::{Counted, Deleted, DocumentQuery, Found};
 use tenantry_domain::store::{Documents, Written};
 use tenantry_domain::{ErrorCode, Result};
-use walk::Deadline;
 
 #[async_trait]
 impl Documents for Sqlite {
@@ -75,9 +77,10 @@ impl Documents for Sqlite {
         collection: &CollectionName,
         query: &DocumentQuery,
     ) -> Result<Found> {
-        let (name, query, time) = (collection.clone(), query.clone(), query.time);
-        let find = move |scope: Scope<'_>, deadline| find::find(scope, &name, &query, deadline);
-        self.read(organization, time, find).await
+        let (name, query) = (collection.clone(), query.clone());
+        let (price, time) = (query.filter.price(), query.time);
+        let find = move |scope: Scope<'_>, budget: Budget<'_>| find::find(scope, &name, &query, budget);
+        self.read(organization, price, time, find).await
     }
 
     async fn count_matching(
@@ -87,9 +90,9 @@ impl Documents for Sqlite {
         filter: &Filter,
         time: Duration,
     ) -> Result<Counted> {
-        let (name, filter) = (collection.clone(), filter.clone());
-        let count = move |scope: Scope<'_>, deadline| find::count(scope, &name, &filter, deadline);
-        self.read(organization, time, count).await
+        let (name, filter, price) = (collection.clone(), filter.clone(), filter.price());
+        let count = move |scope: Scope<'_>, budget: Budget<'_>| find::count(scope, &name, &filter, budget);
+        self.read(organization, price, time, count).await
     }
 
     /// Finds some and removes them, in turn: the writer looks at each again.
@@ -100,45 +103,58 @@ impl Documents for Sqlite {
         filter: &Filter,
         time: Duration,
     ) -> Result<Deleted> {
-        let deadline = Deadline::after(time);
+        let budget = Budget::until_after(time);
         let container = self.container(organization).await?;
         let (mut next, mut documents) = (None, 0);
         loop {
-            let (name, wanted) = (collection.clone(), filter.clone());
-            let found = container
-                .scan(move |scope| find::matching(scope, &name, &wanted, next.as_ref(), deadline))
-                .await?;
-            if !found.numbers.is_empty() {
+            let (name, wanted, processor) = (collection.clone(), filter.clone(), self.processor.clone());
+            let find = move |scope: Scope<'_>| {
+                find::matching(scope, &name, &wanted, next.as_ref(), budget.on(&processor))
+            };
+            let found = container.scan(find).await?;
+            let mut stopped = found.stopped;
+            if !found.candidates.is_empty() {
                 let (name, wanted) = (collection.clone(), filter.clone());
-                let numbers = found.numbers;
-                documents += container
-                    .write(move |scope| change::delete_those(scope, &name, &wanted, &numbers))
+                let candidates = found.candidates;
+                let removed = container
+                    .write(move |scope| change::delete_those(scope, &name, &wanted, &candidates, budget))
                     .await?;
+                documents += removed.documents;
+                stopped = stopped.or(removed.stopped);
             }
             next = found.next;
-            if next.is_none() || deadline.is_over() {
-                return Deleted::in_time(documents, next.is_some());
+            match stopped {
+                Some(_) if documents > 0 => return Ok(Deleted { documents, more: true }),
+                Some(error) => return Err(error),
+                None if next.is_none() => return Ok(Deleted { documents, more: false }),
+                None => {}
             }
         }
     }
 }
 
 impl Sqlite {
-    /// Reads at once and on this thread if that is soon done, else from the beginning on a blocking thread. Most queries
-    /// are for few documents that an index leads to, and another thread would take longer to begin than they take.
+    /// Reads on this thread if that is known to be short, else, or when it turns out to be not, from the beginning on a
+    /// blocking thread. Most queries are for few documents that an index leads to, and another thread would take longer
+    /// to begin than they take.
     async fn read<T: Send + 'static>(
         &self,
         organization: &Organization,
+        price: FilterPrice,
         time: Duration,
-        read: impl Fn(Scope<'_>, Deadline) -> Attempt<T> + Send + 'static,
+        read: impl Fn(Scope<'_>, Budget<'_>) -> Attempt<T> + Send + 'static,
     ) -> Result<T> {
         let container = self.container(organization).await?;
-        match container.glance(|scope| read(scope, Deadline::of_a_glance())).await {
-            Err(error) if error.code() == ErrorCode::QueryTooSlow => {
-                container.scan(move |scope| read(scope, Deadline::after(time))).await
+        if price.is_short() {
+            metrics::counter!(QUERY_STARTS, "thread" => "async").increment(1);
+            match container.glance(|scope| read(scope, Budget::inline())).await {
+                Err(error) if error.code() == ErrorCode::QueryTooSlow => {}
+                done => return done,
             }
-            done => done,
         }
+        metrics::counter!(QUERY_STARTS, "thread" => "blocking").increment(1);
+        let (budget, processor) = (Budget::until_after(time), self.processor.clone());
+        container.scan(move |scope| read(scope, budget.on(&processor))).await
     }
 }
 

@@ -1,6 +1,7 @@
 //! What can go wrong with a statement, and the one place that turns it into a row of the error table.
 
 use rusqlite::ffi::{self, ErrorCode as SqliteCode};
+use tenantry_domain::fuel::Stopped;
 use tenantry_domain::{Error, ErrorCode};
 
 /// Why a read or a write came to nothing.
@@ -21,6 +22,12 @@ impl From<rusqlite::Error> for Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Self::Refused(error)
+    }
+}
+
+impl From<Stopped> for Failure {
+    fn from(stopped: Stopped) -> Self {
+        Self::Refused(stopped.into())
     }
 }
 

@@ -14,6 +14,7 @@ use tenantry_domain::collection::CollectionName;
 use tenantry_domain::document::{DocumentId, Revision, StoredDocument};
 use tenantry_domain::error::{ErrorCode, Result};
 use tenantry_domain::filter::Filter;
+use tenantry_domain::fuel::Fuel;
 use tenantry_domain::index::Index;
 use tenantry_domain::organization::{Organization, Quota};
 use tenantry_domain::query::{DocumentQuery, Found};
@@ -145,7 +146,7 @@ impl Subject {
             let found = self.found(organization, collection, &query).await;
             pages.push(ids(&found));
             let Some(last) = found.documents.last().filter(|_| found.more) else { return pages };
-            query.after = Some(query.sort.position(&last.body).unwrap());
+            query.after = Some(query.sort.position(&last.body, &Fuel::unlimited()).unwrap());
         }
     }
 

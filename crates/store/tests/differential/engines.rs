@@ -20,6 +20,7 @@ use tenantry_domain::collection::CollectionName;
 use tenantry_domain::document::{DocumentId, Revision, StoredDocument};
 use tenantry_domain::error::{ErrorCode, Result};
 use tenantry_domain::filter::Filter;
+use tenantry_domain::fuel::Fuel;
 use tenantry_domain::ids::{AccountId, OrganizationId};
 use tenantry_domain::index::Index;
 use tenantry_domain::name::OrganizationName;
@@ -363,7 +364,7 @@ impl Subject {
             let found = self.store().documents.find_documents(&self.organization, name, &query).await?;
             all.extend(found.documents.iter().map(|document| document.body.get_i32("_id").unwrap()));
             let Some(last) = found.documents.last().filter(|_| found.more) else { return Ok(all) };
-            query.after = Some(query.sort.position(&last.body).unwrap());
+            query.after = Some(query.sort.position(&last.body, &Fuel::unlimited()).unwrap());
         }
     }
 }

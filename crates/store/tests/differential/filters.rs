@@ -7,6 +7,7 @@ use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
 use tenantry_domain::document::order::Direction;
 use tenantry_domain::document::{Path, index_entries, key};
 use tenantry_domain::filter::{Entries, Filter};
+use tenantry_domain::fuel::Fuel;
 
 const ROUNDS: usize = 40;
 const DOCUMENTS: i32 = 60;
@@ -101,7 +102,7 @@ fn every_match_has_an_entry_within_the_bounds() {
 }
 
 fn keys(document: &RawDocumentBuf, path: &Path, direction: Direction) -> Vec<Vec<u8>> {
-    let entries = index_entries(document, &[path]).unwrap();
+    let entries = index_entries(document, &[path], &Fuel::unlimited()).unwrap();
     entries.iter().map(|entry| key::encode(&[(entry[0], direction)])).collect()
 }
 

@@ -8,7 +8,8 @@ use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
 use mongodb::options::FindOptions;
 use std::cmp::Ordering;
 use tenantry_domain::document::order::{Direction, compare};
-use tenantry_domain::document::{Path, index_entries, key};
+use tenantry_domain::document::{EntriesError, Path, index_entries, key};
+use tenantry_domain::fuel::Fuel;
 
 const ROUNDS: usize = 80;
 const DOCUMENTS: i32 = 25;
@@ -26,7 +27,7 @@ async fn documents_make_the_entries_that_mongodb_makes() {
         let keys: Document =
             index.iter().map(|(path, up)| (path.to_string(), Bson::from(if *up { 1 } else { -1 }))).collect();
         let created = collection.create_index(IndexModel::builder().keys(keys.clone()).build()).await;
-        let ours: Result<Vec<_>, String> =
+        let ours: Result<Vec<_>, EntriesError> =
             raw(&documents).iter().map(|document| first(document, &index)).collect();
         let mut ours = match (ours, created) {
             (Ok(ours), Ok(_)) => ours,
@@ -71,9 +72,9 @@ fn random(chance: &mut Chance) -> Vec<(Path, bool)> {
 }
 
 /// The key and the values of a document's first entry.
-fn first(document: &RawDocumentBuf, index: &[(Path, bool)]) -> Result<(Vec<u8>, Vec<Bson>), String> {
+fn first(document: &RawDocumentBuf, index: &[(Path, bool)]) -> Result<(Vec<u8>, Vec<Bson>), EntriesError> {
     let paths: Vec<_> = index.iter().map(|(path, _)| path).collect();
-    let entries = index_entries(document, &paths)?;
+    let entries = index_entries(document, &paths, &Fuel::unlimited())?;
     let keyed = entries.iter().map(|entry| {
         let direction = |up: bool| if up { Direction::Ascending } else { Direction::Descending };
         let parts: Vec<_> =

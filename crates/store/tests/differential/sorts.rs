@@ -4,6 +4,8 @@ use crate::chance::Chance;
 use crate::generate;
 use crate::judge::{Judge, ids, json, nested, raw};
 use mongodb::bson::{Document, doc};
+use tenantry_domain::document::EntriesError;
+use tenantry_domain::fuel::Fuel;
 use tenantry_domain::sort::Sort;
 
 const ROUNDS: usize = 30;
@@ -46,9 +48,10 @@ fn random(chance: &mut Chance) -> (String, Sort) {
     }
 }
 
-fn order(sort: &Sort, documents: &[Document]) -> Result<Vec<i32>, String> {
-    let keys = (0..).zip(raw(documents)).map(|(id, document)| Ok((sort.key(&document)?, id)));
-    let mut keys = keys.collect::<Result<Vec<(Vec<u8>, i32)>, String>>()?;
+fn order(sort: &Sort, documents: &[Document]) -> Result<Vec<i32>, EntriesError> {
+    let fuel = Fuel::unlimited();
+    let keys = (0..).zip(raw(documents)).map(|(id, document)| Ok((sort.key(&document, &fuel)?, id)));
+    let mut keys = keys.collect::<Result<Vec<(Vec<u8>, i32)>, EntriesError>>()?;
     keys.sort();
     Ok(keys.into_iter().map(|(_, id)| id).collect())
 }

@@ -65,7 +65,7 @@ pub fn measure(bench: &Bench, engine: Engine<'_>) -> Result<Vec<Finding>> {
 }
 
 /// Reads, lists and inserts of an organization, which gets its documents first.
-fn mixed(bench: &Bench, tenant: &Tenant) -> Result<Vec<Request>> {
+pub fn mixed(bench: &Bench, tenant: &Tenant) -> Result<Vec<Request>> {
     tenant.index()?;
     tenant.fill(bench, DOCUMENTS)?;
     let reads = tenant.reads(DOCUMENTS);
@@ -91,7 +91,7 @@ fn beside<T>(
 }
 
 /// Sends `requests` on every connection, over and over; how long each took, in milliseconds.
-fn time(connections: &mut [Connection], requests: &[Request], span: Duration) -> Result<Vec<f64>> {
+pub fn time(connections: &mut [Connection], requests: &[Request], span: Duration) -> Result<Vec<f64>> {
     let began = Instant::now();
     let count = connections.len();
     let times: Result<Vec<Vec<f64>>> = thread::scope(|scope| {

@@ -97,6 +97,11 @@ impl Tenant {
         spread(documents).map(|number| Request::get_by(&list(number / OF_A_KIND), self.token())).collect()
     }
 
+    /// A query for what matches.
+    pub fn query(&self, filter: &Value) -> Request {
+        Request::json("POST", &format!("{}/query", self.path()), self.token(), &json!({ "filter": filter }))
+    }
+
     /// Inserts of the documents in `lines`.
     pub fn inserts(&self, lines: &str) -> Vec<Request> {
         let path = format!("{}/documents", self.path());

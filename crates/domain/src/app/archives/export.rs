@@ -6,9 +6,11 @@ use crate::app::App;
 use crate::app::caller::{Authority, proven};
 use crate::archive::{ArchivedCollection, ArchivedOrganization, Manifest, Writer};
 use crate::collection::CollectionName;
+use crate::document::EntriesError;
 use crate::error::{Error, ErrorCode, Result};
 use crate::filter::Filter;
-use crate::limits::{ARCHIVE_PAGE_BYTES, ARCHIVE_PAGE_DOCUMENTS, PAGE_MAX_ITEMS};
+use crate::fuel::Fuel;
+use crate::limits::{ARCHIVE_PAGE_BYTES, ARCHIVE_PAGE_DOCUMENTS, INLINE_MAX_BYTES, PAGE_MAX_ITEMS};
 use crate::organization::Organization;
 use crate::query::DocumentQuery;
 use crate::sort::{Position, Sort};
@@ -121,12 +123,19 @@ impl Export {
             }
             page => page?,
         };
+        let mut since_yield = out.len();
         for document in &page.documents {
             writer.document(&document.body, out);
+            if out.len() - since_yield > INLINE_MAX_BYTES {
+                since_yield = out.len();
+                // The others on this thread have their turn.
+                tokio::task::yield_now().await;
+            }
         }
         match page.documents.last().filter(|_| page.more) {
             Some(last) => {
-                let position = query.sort.position(&last.body).map_err(Error::internal)?;
+                let position = query.sort.position(&last.body, &Fuel::for_document());
+                let position = position.map_err(EntriesError::unexpected)?;
                 Ok(At::Within(writer, name, Some(position)))
             }
             None => {

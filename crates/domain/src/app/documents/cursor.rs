@@ -111,7 +111,8 @@ mod tests {
         let (orders, lines) =
             (CollectionName::parse("orders").unwrap(), CollectionName::parse("lines").unwrap());
         let first = request(r#"{"b":{"$in":[1,2]}}"#, "a");
-        let position = first.sort.position(&rawdoc! { "_id": 1, "a": 5 }).unwrap();
+        let position =
+            first.sort.position(&rawdoc! { "_id": 1, "a": 5 }, &crate::fuel::Fuel::unlimited()).unwrap();
         let cursor = seal(&key, &first.scope(own, &orders).unwrap(), &position);
 
         let at = |request: PageRequest, organization, collection: &CollectionName, cursor: &str| {

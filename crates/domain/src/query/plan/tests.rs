@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::document::index_entries;
+use crate::fuel::Fuel;
 use bson::{RawDocument, RawDocumentBuf, rawdoc};
 
 fn index(keys: &str) -> Vec<SortKey> {
@@ -141,7 +142,7 @@ fn followed(plan: &Plan, keys: &[SortKey], documents: &[RawDocumentBuf], after: 
         Access::Ids => key::encode(&[(document.get("_id").unwrap().unwrap(), Direction::Ascending)]),
         Access::Index(_) => {
             let paths: Vec<_> = keys.iter().map(|key| &key.path).collect();
-            let entries = index_entries(document, &paths).unwrap();
+            let entries = index_entries(document, &paths, &Fuel::unlimited()).unwrap();
             let parts: Vec<_> = entries[0].iter().zip(keys).map(|(v, key)| (*v, key.direction)).collect();
             key::encode(&parts)
         }
@@ -205,7 +206,7 @@ fn check(index_text: &str, filter: &str, sort: &str, documents: &[RawDocumentBuf
     let filter = Filter::parse(filter, "").unwrap();
     let order = if sort.is_empty() { Sort::default() } else { Sort::parse(sort).unwrap() };
     let mut wanted: Vec<_> = documents.iter().filter(|document| filter.matches(document)).collect();
-    wanted.sort_by_key(|document| order.key(document).unwrap());
+    wanted.sort_by_key(|document| order.key(document, &Fuel::unlimited()).unwrap());
     let mut expected: Vec<i32> = wanted.iter().map(|document| document.get_i32("_id").unwrap()).collect();
     let follow = |after: Option<&Place>| {
         let mut found = followed(&plan, &keys, documents, after);
@@ -222,7 +223,7 @@ fn check(index_text: &str, filter: &str, sort: &str, documents: &[RawDocumentBuf
     assert_eq!(found, expected, "{what}");
     // And from every place on.
     for (place, document) in wanted.iter().enumerate().step_by(5) {
-        let after = way.place(&order.position(document).unwrap());
+        let after = way.place(&order.position(document, &Fuel::unlimited()).unwrap());
         assert_eq!(follow(Some(&after)), expected[place + 1..], "{what} after {place}");
     }
     true

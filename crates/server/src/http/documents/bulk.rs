@@ -27,6 +27,7 @@ use tenantry_domain::collection::CollectionName;
 use tenantry_domain::document::{NewDocument, StoredDocument, mistaken};
 use tenantry_domain::idempotency::RequestKey;
 use tenantry_domain::limits::{INSERT_MAX_BYTES, INSERT_MAX_DOCUMENTS};
+use tenantry_domain::offload;
 use tenantry_domain::{Error, ErrorCode, Result};
 use utoipa::ToSchema;
 
@@ -225,7 +226,7 @@ type Reading = BoxFuture<'static, (Reader, Batch)>;
 impl Reader {
     async fn batch(mut self) -> (Self, Batch) {
         let mut batch = Batch { first: self.lines.read() + 1, ..Batch::default() };
-        while batch.end.is_none() && !self.fill(&mut batch) {
+        while batch.end.is_none() && !self.fill(&mut batch).await {
             let wait = if batch.is_empty() { self.idle } else { LINGER };
             match self.lines.arrive(wait).await {
                 Arrival::More => {}
@@ -236,7 +237,7 @@ impl Reader {
                 Arrival::Broken => batch.end = Some(Err(cut_off())),
                 Arrival::End => {
                     if let Some(line) = self.lines.last() {
-                        self.add(&line, &mut batch);
+                        self.add(line, &mut batch).await;
                     }
                     batch.end.get_or_insert(Ok(()));
                 }
@@ -247,29 +248,30 @@ impl Reader {
     }
 
     /// Takes the lines that have arrived; whether the batch is full.
-    fn fill(&mut self, batch: &mut Batch) -> bool {
+    async fn fill(&mut self, batch: &mut Batch) -> bool {
         while !batch.is_full() && batch.end.is_none() {
             let Some(line) = self.lines.next() else { return false };
-            self.add(&line, batch);
+            self.add(line, batch).await;
         }
         true
     }
 
-    fn add(&self, line: &Line, batch: &mut Batch) {
-        if let Some(error) = not_lines(line) {
+    async fn add(&mut self, line: Line, batch: &mut Batch) {
+        if let Some(error) = not_lines(&line) {
             batch.end = Some(Err(error));
             return;
         }
-        match self.parse(line) {
+        let number = line.number;
+        match self.parse(line).await {
             Ok(None) => {}
-            Ok(Some(document)) => batch.add(line.number, Ok(document)),
-            Err(error) => batch.add(line.number, Err(error)),
+            Ok(Some(document)) => batch.add(number, Ok(document)),
+            Err(error) => batch.add(number, Err(error)),
         }
     }
 
     /// The document in a line; none if it is empty.
-    fn parse(&self, line: &Line) -> Result<Option<NewDocument>> {
-        let text = line.text.as_ref().ok_or_else(|| {
+    async fn parse(&mut self, line: Line) -> Result<Option<NewDocument>> {
+        let text = line.text.ok_or_else(|| {
             let most = self.max_line_bytes;
             Error::new(ErrorCode::BodyTooLarge).detail(format!("The line may have at most {most} bytes."))
         })?;
@@ -277,11 +279,19 @@ impl Reader {
         if text.trim_ascii().is_empty() {
             return Ok(None);
         }
-        let text = std::str::from_utf8(text).map_err(|_| {
-            let what = mistaken::not_utf8(text).explain("JSON in UTF-8");
-            Error::new(ErrorCode::InvalidJson).detail(format!("The line {what}"))
-        })?;
-        NewDocument::parse(text, self.max_document_bytes).map(Some)
+        let (text_bytes, max_bytes) = (text.len(), self.max_document_bytes);
+        let parse = move || {
+            let text = std::str::from_utf8(&text).map_err(|_| {
+                let what = mistaken::not_utf8(&text).explain("JSON in UTF-8");
+                Error::new(ErrorCode::InvalidJson).detail(format!("The line {what}"))
+            })?;
+            NewDocument::parse(text, max_bytes).map(Some)
+        };
+        // The others on this thread have their turn after some hundred kibibytes, however quickly they arrive.
+        for _ in 0..=text_bytes >> 10 {
+            tokio::task::coop::consume_budget().await;
+        }
+        offload::by_size(text_bytes, parse).await?
     }
 
     /// Reads on, unless `batch` is the last one.

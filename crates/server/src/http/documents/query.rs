@@ -21,6 +21,7 @@ use tenantry_domain::app::documents::{DocumentPage, PageRequest};
 use tenantry_domain::app::tenant::{Read, Tenant};
 use tenantry_domain::collection::CollectionName;
 use tenantry_domain::filter::Filter;
+use tenantry_domain::offload;
 use tenantry_domain::page::PageLimit;
 use tenantry_domain::projection::Projection;
 use tenantry_domain::query::SORT_AT;
@@ -75,8 +76,10 @@ pub async fn list_documents(
     QueryFields(mut fields): QueryFields,
 ) -> Result<Response, Refusal> {
     let filter = fields.optional("filter", |text| Ok::<_, String>(text.to_owned()));
-    let query =
-        Query::read(fields, filter.as_deref(), &At { filter: "?filter", cursor: "?cursor", sort: SORT_AT })?;
+    let at = At { filter: "?filter", cursor: "?cursor", sort: SORT_AT };
+    let bytes = filter.as_ref().map_or(0, String::len);
+    let read = move || Query::read(fields, filter.as_deref(), &at);
+    let query = offload::by_filter_size(bytes, read).await??;
     query.answer(&http, &tenant, &collection).await
 }
 
@@ -118,9 +121,13 @@ pub async fn query_documents(
     InCollection(collection): InCollection,
     body: DocumentBody,
 ) -> Result<Response, Refusal> {
-    let (fields, filter) = Fields::of_json_with(&body.0, "filter")?;
-    let query =
-        Query::read(fields, filter.as_deref(), &At { filter: "/filter", cursor: "/cursor", sort: "/sort" })?;
+    let body_bytes = body.0.len();
+    let read = move || {
+        let (fields, filter) = Fields::of_json_with(&body.0, "filter")?;
+        let at = At { filter: "/filter", cursor: "/cursor", sort: "/sort" };
+        Query::read(fields, filter.as_deref(), &at)
+    };
+    let query = offload::by_filter_size(body_bytes, read).await??;
     query.answer(&http, &tenant, &collection).await
 }
 
@@ -139,8 +146,11 @@ pub async fn count_documents(
     InCollection(collection): InCollection,
     QueryFields(mut fields): QueryFields,
 ) -> Result<Response, Refusal> {
-    let text = fields.optional("filter", |text| Ok::<_, String>(text.to_owned()));
-    let filter = text.and_then(|text| fields.take(Filter::parse(&text, "?filter"))).unwrap_or_default();
+    let filter = match fields.optional("filter", |text| Ok::<_, String>(text.to_owned())) {
+        Some(text) => fields.take(super::read_filter(text, "?filter").await),
+        None => None,
+    };
+    let filter = filter.unwrap_or_default();
     fields.refuse_unknown();
     fields.finish()?;
     let counted = http.app.count_documents(&tenant, &collection, &filter).await?;
@@ -190,8 +200,11 @@ impl Query {
         collection: &CollectionName,
     ) -> Result<Response, Refusal> {
         let page = http.app.find_documents(tenant, collection, self.page).await?;
-        let body = write_page(&page, &self.projection, self.with_revisions);
-        Ok(with_scan(http, json_text(StatusCode::OK, body), page.scanned))
+        let (scanned, projection, with_revisions) = (page.scanned, self.projection, self.with_revisions);
+        let bytes = page.documents.iter().map(|document| document.body.as_bytes().len()).sum();
+        let write = move || write_page(&page, &projection, with_revisions);
+        let body = offload::by_size(bytes, write).await?;
+        Ok(with_scan(http, json_text(StatusCode::OK, body), scanned))
     }
 }
 

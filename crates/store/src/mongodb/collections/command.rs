@@ -9,13 +9,15 @@ use crate::mongodb::MongoDb;
 use crate::mongodb::containers::look::uuid;
 use crate::mongodb::document::object_id;
 use crate::mongodb::failure::{Attempt, COLLECTION_UUID_MISMATCH, Failure};
-use bson::raw::CString;
+use bson::raw::{CString, cstr};
 use bson::{RawDocument, RawDocumentBuf};
 use mongodb::bson::{Document, doc};
 use std::time::Duration;
 use tenantry_domain::organization::Organization;
 use tenantry_domain::{Error, ErrorCode};
 
+/// How long the server goes on with a read after its deadline. By then it has been answered that it took too long.
+const ABANDONED: Duration = Duration::from_secs(1);
 /// How often a collection may be elsewhere before a command is given up.
 const ROUNDS: u32 = 8;
 
@@ -59,6 +61,19 @@ impl Command {
     /// A pipeline.
     pub(in crate::mongodb) fn pipeline(stages: &[Document]) -> Attempt<Self> {
         Self::reading("aggregate", doc! { "pipeline": stages, "cursor": {} })
+    }
+
+    /// The same for one that reads. The server ends it some time after nobody waits for it any more: who hangs up, or
+    /// gives up, leaves nothing at work there.
+    fn timed(&self, at: &Located<'_>, deadline: Duration) -> Attempt<RawDocumentBuf> {
+        let mut command = self.on(at)?;
+        if command.get("maxTimeMS").ok().flatten().is_none() {
+            let most = i64::from(i32::MAX);
+            let millis =
+                i64::try_from((deadline + ABANDONED).as_millis()).map_or(most, |time| time.min(most));
+            command.append(cstr!("maxTimeMS"), millis);
+        }
+        Ok(command)
     }
 
     fn on(&self, at: &Located<'_>) -> Attempt<RawDocumentBuf> {
@@ -120,7 +135,7 @@ impl MongoDb {
         read: impl Fn(&RawDocument) -> Attempt<T> + Send + Sync,
     ) -> Attempt<(Vec<T>, bool)> {
         for _ in 0..ROUNDS {
-            let run = at.database.run_raw_cursor_command(command.on(at)?);
+            let run = at.database.run_raw_cursor_command(command.timed(at, deadline)?);
             let reading = async {
                 let mut cursor = run.await?;
                 let (mut found, mut bytes) = (Vec::new(), 0);

@@ -15,6 +15,7 @@ use tenantry_domain::collection::CollectionName;
 use tenantry_domain::filter::Filter;
 use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::index::Index;
+use tenantry_domain::offload;
 use tenantry_domain::query::plan::{Candidate, plan};
 use tenantry_domain::sort::Sort;
 
@@ -48,7 +49,9 @@ impl MongoDb {
         filter: &Filter,
         sort: Option<&Sort>,
     ) -> Attempt<bool> {
-        if !needs_all(&[], filter, sort) {
+        let price = filter.price();
+        let asked = (filter.clone(), sort.cloned());
+        if !offload::by_price(price, move || needs_all(&[], &asked.0, asked.1.as_ref())).await? {
             return Ok(false);
         }
         let key = (at.organization.id, at.name.clone());
@@ -61,7 +64,8 @@ impl MongoDb {
                 indexes
             }
         };
-        Ok(needs_all(&indexes, filter, sort))
+        let asked = (filter.clone(), sort.cloned());
+        Ok(offload::by_price(price, move || needs_all(&indexes, &asked.0, asked.1.as_ref())).await?)
     }
 }
 

@@ -15,6 +15,7 @@ use tenantry_domain::Error;
 use tenantry_domain::document::StoredDocument;
 use tenantry_domain::document::order::Direction;
 use tenantry_domain::filter::Filter;
+use tenantry_domain::offload;
 use tenantry_domain::query::{Counted, DocumentQuery, Found};
 use tenantry_domain::sort::{Position, Sort, SortKey};
 
@@ -37,7 +38,9 @@ impl MongoDb {
         let deadline = query.time + self.server.deadline();
         let read = |document: &RawDocument| form.unwrap(document);
         let mut page: (Vec<StoredDocument>, bool) = (Vec::new(), false);
-        for command in commands(&form, query)? {
+        let (own, asked) = (form.clone(), query.clone());
+        let commands = offload::by_price(query.filter.price(), move || commands(&own, &asked)).await??;
+        for command in commands {
             page = self.read_at(at, &command, amount, deadline, read).await?;
             if page.1 {
                 break;
@@ -60,7 +63,9 @@ impl MongoDb {
             let documents = if few > COUNTED.unsigned_abs() { self.kept(at).await? } else { few };
             return Ok(Counted { documents, scanned: None });
         }
-        let found = at.form.scoped(filter.to_mongodb(at.form.prefix()));
+        let (own, asked) = (at.form.clone(), filter.clone());
+        let render = move || own.scoped(asked.to_mongodb(own.prefix()));
+        let found = offload::by_price(filter.price(), render).await?;
         let stages = [doc! { "$match": found }, doc! { "$count": "documents" }];
         let documents = self.one_number(at, &stages, time).await?;
         let is_scan = !filter.is_empty() && self.is_scan(at, filter, None).await?;

@@ -10,6 +10,7 @@ use bson::RawDocument;
 use mongodb::bson::{Document, doc, serialize_to_vec};
 use std::time::{Duration, Instant};
 use tenantry_domain::filter::Filter;
+use tenantry_domain::offload;
 use tenantry_domain::query::Deleted;
 use tenantry_domain::{Error, ErrorCode};
 
@@ -26,7 +27,8 @@ impl MongoDb {
         time: Duration,
     ) -> Attempt<Deleted> {
         let began = Instant::now();
-        let filter = filter.to_mongodb(at.form.prefix());
+        let (prefix, asked) = (at.form.prefix(), filter.clone());
+        let filter = offload::by_price(filter.price(), move || asked.to_mongodb(prefix)).await?;
         let mut documents = 0;
         loop {
             let left = time.saturating_sub(began.elapsed());

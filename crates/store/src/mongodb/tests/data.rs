@@ -11,6 +11,7 @@ use tenantry_domain::collection::CollectionName;
 use tenantry_domain::document::{DocumentId, Revision, StoredDocument};
 use tenantry_domain::error::{ErrorCode, Result};
 use tenantry_domain::filter::Filter;
+use tenantry_domain::fuel::Fuel;
 use tenantry_domain::index::Index;
 use tenantry_domain::name::OrganizationName;
 use tenantry_domain::organization::{Naming, Organization, Placement, Quota};
@@ -381,7 +382,9 @@ async fn documents_are_found_by_an_index_in_every_placement() {
                 let mut query = query(filter, sort);
                 let found = store.documents.find_documents(&acme, &name(collection), &query).await.unwrap();
                 assert_eq!(found.scanned, None, "{filter}");
-                query.after = Some(query.sort.position(&found.documents.last().unwrap().body).unwrap());
+                query.after = Some(
+                    query.sort.position(&found.documents.last().unwrap().body, &Fuel::unlimited()).unwrap(),
+                );
                 store.documents.find_documents(&acme, &name(collection), &query).await.unwrap();
                 if query.filter.is_empty() {
                     // Up to 2,000 are counted one by one, whatever the index.
@@ -419,7 +422,7 @@ async fn the_last_page_over_objects_looks_at_no_more_than_the_first() {
         let outcomes = store.documents.insert_documents(&acme, &collection, documents).await.unwrap();
         assert!(outcomes.iter().all(Result::is_ok));
         let mut query = query("{}", "_id");
-        query.after = Some(query.sort.position(&stored(479).body).unwrap());
+        query.after = Some(query.sort.position(&stored(479).body, &Fuel::unlimited()).unwrap());
         let database = fixture.client.database(&store.containers.locate(&acme).database);
         database.run_command(doc! { "profile": 2 }).await.unwrap();
         let found = store.documents.find_documents(&acme, &collection, &query).await.unwrap();

@@ -12,7 +12,7 @@ use super::building::{Building, UnderWay};
 use super::catalog::StoredIndex;
 use super::indexes::{self, Begun};
 use crate::sqlite::containers::open::{Container, Scope};
-use crate::sqlite::documents::{Keys, is_taken, taken};
+use crate::sqlite::documents::{Keys, is_taken, not_indexable, taken};
 use crate::sqlite::failure::Attempt;
 use crate::sqlite::statement::{blob, statements};
 use bson::RawDocument;
@@ -21,6 +21,7 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use tenantry_domain::collection::CollectionName;
+use tenantry_domain::fuel::Fuel;
 use tenantry_domain::index::Index;
 use tenantry_domain::store::Inserted;
 use tenantry_domain::{Error, Result};
@@ -114,6 +115,7 @@ impl Part {
         let mut part = Self { entries: Vec::new(), next: None };
         let (mut sorted, mut read) = (0, 0);
         let _ = DOCUMENTS.each(scope.connection, params![building.collection, after], |row| {
+            scope.closing.check()?;
             let (document, id, revision) = (row.get(0)?, blob(row, 1)?, row.get(2)?);
             let body = blob(row, 3)?;
             for key in keys(building, body)? {
@@ -135,8 +137,8 @@ impl Part {
 /// The keys of a document that was there before the index.
 fn keys(building: &Building, body: &[u8]) -> Attempt<Vec<Vec<u8>>> {
     let body = RawDocument::from_bytes(body).map_err(Error::internal)?;
-    let keys = Keys::of(&building.index.definition, body);
-    let keys = keys.map_err(|sentence| Error::invalid_field("/keys", sentence))?;
+    let keys = Keys::of(&building.index.definition, body, &Fuel::for_document());
+    let keys = keys.map_err(|error| Error::invalid_field("/keys", not_indexable(error)))?;
     if keys.is_multikey {
         building.note_array();
     }
@@ -150,6 +152,7 @@ fn add(scope: Scope<'_>, building: &Building, entries: &[Entry], changes: u64) -
     // Each is looked at again once: it may have thousands of entries.
     let mut renewed = HashSet::new();
     for Entry { key, id, document, revision } in entries {
+        scope.closing.check()?;
         let read = params![document, building.collection, id, revision];
         if is_unchanged || AS_READ.finds(scope.connection, read)? {
             add_one(scope, building, key, id, *document)?;

@@ -1,5 +1,6 @@
 //! A container that is open: one connection that writes, a few that read, and what is remembered of its catalog.
 
+use super::closing::Closing;
 use super::queue::{self, Queue};
 use super::readers::Readers;
 use super::template;
@@ -19,6 +20,7 @@ pub(in crate::sqlite) struct Container {
     queue: Queue,
     readers: Readers,
     catalog: Catalog,
+    closing: Closing,
 }
 
 /// A transaction on a container.
@@ -28,6 +30,8 @@ pub(in crate::sqlite) struct Scope<'a> {
     pub(in crate::sqlite) connection: &'a Connection,
     /// What is remembered of collections and indexes.
     pub(in crate::sqlite) catalog: &'a Catalog,
+    /// Whether it is being closed, which whatever takes long has to ask.
+    pub(in crate::sqlite) closing: &'a Closing,
 }
 
 impl Container {
@@ -47,8 +51,13 @@ impl Container {
             queue: Queue::new(file.clone(), writer),
             readers: Readers::new(file),
             catalog: Catalog::default(),
+            closing: Closing::default(),
         };
         Ok((container, has_remains))
+    }
+
+    fn scope<'a>(&'a self, connection: &'a Connection) -> Scope<'a> {
+        Scope { connection, catalog: &self.catalog, closing: &self.closing }
     }
 
     /// The indexes that are being made.
@@ -64,7 +73,7 @@ impl Container {
     ) -> Result<T> {
         let place = self.queue.place().await?;
         let container = self.clone();
-        let work = move |connection: &Connection| work(Scope { connection, catalog: &container.catalog });
+        let work = move |connection: &Connection| work(container.scope(connection));
         let (answer, is_unattended) = self.queue.push(place, work)?;
         if is_unattended {
             let container = self.clone();
@@ -84,8 +93,7 @@ impl Container {
 
     /// Reads what is soon done, whatever it meets, on this thread and as one moment left it.
     pub(in crate::sqlite) async fn glance<T>(&self, read: impl FnOnce(Scope<'_>) -> Attempt<T>) -> Result<T> {
-        let catalog = &self.catalog;
-        self.readers.point(|connection| in_snapshot(connection, || read(Scope { connection, catalog }))).await
+        self.readers.point(|connection| in_snapshot(connection, || read(self.scope(connection)))).await
     }
 
     /// Reads what may take longer, on a blocking thread and as one moment left it.
@@ -97,10 +105,9 @@ impl Container {
         let container = self.clone();
         let scanning = tokio::task::spawn_blocking(move || {
             let _place = place;
-            let catalog = &container.catalog;
-            container
-                .readers
-                .with(|connection| in_snapshot(connection, || read(Scope { connection, catalog })))
+            let read =
+                |connection: &Connection| in_snapshot(connection, || read(container.scope(connection)));
+            container.readers.with(read)
         });
         scanning.await.map_err(|_| Error::unavailable("the runtime is shutting down"))?
     }
@@ -122,11 +129,26 @@ impl Container {
         });
     }
 
-    /// Finishes what is under way, refuses what comes later and closes the file. Blocks.
+    /// Has queries and index builds stop, without waiting for them.
+    pub(super) fn stop(&self) {
+        self.closing.begin();
+        self.readers.stop();
+    }
+
+    /// Finishes the writes that are queued, stops what else is under way, refuses what comes later and closes the file.
+    /// Blocks.
     pub(super) fn close(&self) {
+        self.stop();
         // The readers first: the last connection that closes folds the write-ahead log in and removes it.
         self.readers.close();
         self.queue.close();
+    }
+
+    /// The same for a file that nobody needs any more: what is queued is refused, too. Blocks.
+    pub(super) fn abandon(&self) {
+        self.closing.abandon();
+        self.readers.close();
+        self.queue.abandon();
     }
 }
 

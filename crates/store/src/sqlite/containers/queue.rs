@@ -102,6 +102,17 @@ impl Queue {
         Ok(connection)
     }
 
+    /// Refuses what comes later and what is queued, and closes the connection once it is free. Blocks.
+    pub(super) fn abandon(&self) {
+        let refused = {
+            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            waiting.is_closed = true;
+            std::mem::take(&mut waiting.jobs)
+        };
+        drop(refused);
+        self.close();
+    }
+
     /// Refuses what comes later, does what is queued, and closes the connection. Blocks.
     pub(super) fn close(&self) {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).is_closed = true;

@@ -7,9 +7,10 @@
 
 use crate::sqlite::connection;
 use crate::sqlite::failure::{Attempt, Failure, is_fatal};
-use rusqlite::Connection;
+use rusqlite::{Connection, InterruptHandle};
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tenantry_domain::{Error, Result};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -17,6 +18,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 const CONNECTIONS: usize = 4;
 /// How many of them may be used for scans.
 const SCANS: usize = CONNECTIONS - 1;
+/// How often a close ends the statements that still run.
+const INTERRUPT_INTERVAL: Duration = Duration::from_millis(20);
 
 pub(super) struct Readers {
     file: PathBuf,
@@ -29,9 +32,17 @@ pub(super) struct Readers {
 
 #[derive(Default)]
 struct Lending {
-    free: Vec<Connection>,
+    free: Vec<Reader>,
     lent: usize,
+    /// What ends the statements that run on those that are lent.
+    interrupts: Vec<Arc<InterruptHandle>>,
     is_closed: bool,
+}
+
+/// A connection, and what ends its statements from outside.
+struct Reader {
+    connection: Connection,
+    interrupt: Arc<InterruptHandle>,
 }
 
 /// The right to use a connection for a scan.
@@ -71,7 +82,7 @@ impl Readers {
         if let Err(Failure::Engine(error)) = &result
             && is_fatal(error)
         {
-            lent.connection = None;
+            lent.discard();
         }
         Ok(result?)
     }
@@ -82,23 +93,37 @@ impl Readers {
             return Err(closed());
         }
         lending.lent += 1;
+        let free = lending.free.pop();
+        lending.interrupts.extend(free.as_ref().map(|reader| reader.interrupt.clone()));
         // From now on it comes back, whatever happens.
-        let mut lent = Lent { readers: self, connection: lending.free.pop() };
+        let mut lent = Lent { readers: self, reader: free };
         drop(lending);
-        if lent.connection.is_none() {
-            lent.connection =
-                Some(connection::open_container_reader(&self.file).map_err(Error::unavailable)?);
+        if lent.reader.is_none() {
+            let connection = connection::open_container_reader(&self.file).map_err(Error::unavailable)?;
+            let interrupt = Arc::new(connection.get_interrupt_handle());
+            self.lock().interrupts.push(interrupt.clone());
+            lent.reader = Some(Reader { connection, interrupt });
         }
         Ok(lent)
     }
 
-    /// Refuses what comes later, and closes the connections as they become free. Blocks.
-    pub(super) fn close(&self) {
+    /// Refuses what comes later, and ends the statements that run.
+    pub(super) fn stop(&self) {
         let mut lending = self.lock();
         lending.is_closed = true;
         lending.free.clear();
+        lending.interrupts.iter().for_each(|interrupt| interrupt.interrupt());
+    }
+
+    /// Refuses what comes later, and closes the connections as they become free. Blocks.
+    pub(super) fn close(&self) {
+        self.stop();
+        let mut lending = self.lock();
         while lending.lent > 0 {
-            lending = self.returned.wait(lending).unwrap_or_else(PoisonError::into_inner);
+            let waited = self.returned.wait_timeout(lending, INTERRUPT_INTERVAL);
+            lending = waited.unwrap_or_else(PoisonError::into_inner).0;
+            // Who was between two statements goes on with the next one.
+            lending.interrupts.iter().for_each(|interrupt| interrupt.interrupt());
         }
     }
 
@@ -114,26 +139,50 @@ fn closed() -> Error {
 /// A connection that is in use; the next one is opened in its place if it is not to be used again.
 struct Lent<'a> {
     readers: &'a Readers,
-    connection: Option<Connection>,
+    reader: Option<Reader>,
+}
+
+impl Lent<'_> {
+    /// Closes the connection, which is not to be used again.
+    fn discard(&mut self) {
+        if let Some(Reader { connection, interrupt }) = self.reader.take() {
+            drop(connection);
+            self.readers.lock().forget(&interrupt);
+        }
+    }
+}
+
+impl Lending {
+    fn forget(&mut self, interrupt: &Arc<InterruptHandle>) {
+        self.interrupts.retain(|other| !Arc::ptr_eq(other, interrupt));
+    }
 }
 
 impl std::ops::Deref for Lent<'_> {
     type Target = Connection;
 
     fn deref(&self) -> &Connection {
-        self.connection.as_ref().expect("it is opened before it is given out")
+        &self.reader.as_ref().expect("it is opened before it is given out").connection
     }
 }
 
 impl Drop for Lent<'_> {
     fn drop(&mut self) {
         // A panic may have left a transaction open; such a one is closed.
-        let connection = self.connection.take().filter(Connection::is_autocommit);
-        let mut lending = self.readers.lock();
-        lending.lent -= 1;
-        if !lending.is_closed {
-            lending.free.extend(connection);
+        if self.reader.as_ref().is_some_and(|reader| !reader.connection.is_autocommit()) {
+            self.discard();
         }
+        let mut lending = self.readers.lock();
+        if let Some(reader) = self.reader.take() {
+            lending.forget(&reader.interrupt);
+            if lending.is_closed {
+                // Before it counts as returned: whoever waits for that removes the file.
+                drop(reader);
+            } else {
+                lending.free.push(reader);
+            }
+        }
+        lending.lent -= 1;
         self.readers.returned.notify_all();
     }
 }

@@ -1,6 +1,8 @@
 //! Writes of documents: each a unit of the transaction it is part of.
 
+use super::budget::Budget;
 use super::entries::{Changes, Indexes, Which};
+use super::find::Candidate;
 use super::walk::revision;
 use crate::sqlite::containers::open::Scope;
 use crate::sqlite::failure::{Attempt, Failure};
@@ -20,7 +22,7 @@ statements! {
         ON CONFLICT (collection, id) DO NOTHING";
     EXISTS = "SELECT 1 FROM documents WHERE collection = ?1 AND id = ?2";
     STORED = "SELECT number, revision, body FROM documents WHERE collection = ?1 AND id = ?2";
-    CANDIDATE = "SELECT id, body FROM documents WHERE number = ?1 AND collection = ?2";
+    CANDIDATE = "SELECT id, body, revision FROM documents WHERE number = ?1 AND collection = ?2";
     UPDATE = "UPDATE documents SET revision = ?2, body = ?3 WHERE number = ?1";
     DELETE = "DELETE FROM documents WHERE number = ?1";
     // There are at most as many collections as one organization may have.
@@ -104,6 +106,7 @@ pub(super) fn insert(
     let mut tally = Tally::default();
     let mut outcomes = Vec::with_capacity(documents.len());
     for document in documents {
+        scope.closing.check_write()?;
         match insert_one(scope.connection, number, &indexes, &mut room, document) {
             Ok(()) => {
                 tally.add(&document.body);
@@ -217,30 +220,55 @@ pub(super) fn delete(
     Ok(Written::Done)
 }
 
-/// Removes those of these documents that are still there and still match; how many.
+/// What came of removing candidates.
+#[derive(Default)]
+pub(super) struct Removed {
+    pub(super) documents: u64,
+    /// Why some were not looked at, if the budget did not last.
+    pub(super) stopped: Option<Error>,
+}
+
+/// Removes those of these documents that are still as they were when they matched, or still match.
 pub(super) fn delete_those(
     scope: Scope<'_>,
     name: &CollectionName,
     filter: &Filter,
-    documents: &[i64],
-) -> Attempt<u64> {
+    candidates: &[Candidate],
+    budget: Budget<'_>,
+) -> Attempt<Removed> {
     let collection = scope.collection(name)?;
-    let Some(of) = collection.number else { return Ok(0) };
+    let Some(of) = collection.number else { return Ok(Removed::default()) };
     let indexes = Indexes::of(scope, of, &collection);
-    let (mut removed, mut tally) = (0, Tally::default());
-    for number in documents {
-        let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, Vec<u8>>(1)?));
-        let found = CANDIDATE.first(scope.connection, params![number, of], read)?;
-        let Some((id, body)) = found else { continue };
-        let body = readable(&body)?;
-        if filter.matches(body) {
-            remove(scope.connection, &indexes, Which { number: *number, id: &id }, body)?;
+    let (mut removed, mut tally) = (Removed::default(), Tally::default());
+    for candidate in candidates {
+        let number = candidate.number;
+        let Some((id, old)) = candidate_now(scope.connection, number, of)? else { continue };
+        let body = readable(&old.body)?;
+        // Nearly always nothing has changed it, and the filter need not be asked while others wait to write.
+        let matches = old.revision == candidate.revision
+            || match budget.spend(scope.closing, |fuel| filter.evaluate(body, fuel)) {
+                Ok(matches) => matches,
+                Err(stopped) => {
+                    removed.stopped = Some(stopped.into());
+                    break;
+                }
+            };
+        if matches {
+            remove(scope.connection, &indexes, Which { number, id: &id }, body)?;
             tally.take_off(body);
-            removed += 1;
+            removed.documents += 1;
         }
     }
     tally.note(scope.connection, of)?;
     Ok(removed)
+}
+
+/// The document of that number as it is now, and the key of its `_id`.
+fn candidate_now(connection: &Connection, number: i64, of: i64) -> Attempt<Option<(Vec<u8>, Stored)>> {
+    Ok(CANDIDATE.first(connection, params![number, of], |row| {
+        let stored = Stored { number, revision: revision(row.get(2)?), body: row.get(1)? };
+        Ok((row.get(0)?, stored))
+    })?)
 }
 
 fn remove(

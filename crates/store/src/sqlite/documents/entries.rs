@@ -11,9 +11,10 @@ use crate::sqlite::statement::statements;
 use bson::RawDocument;
 use rusqlite::{Connection, params};
 use std::sync::Arc;
-use tenantry_domain::document::{index_entries, key, meets_array};
+use tenantry_domain::document::{EntriesError, index_entries, key, meets_array};
+use tenantry_domain::fuel::Fuel;
 use tenantry_domain::index::Index;
-use tenantry_domain::limits::INDEX_ENTRIES_MAX_BYTES;
+use tenantry_domain::limits::{DOCUMENT_MAX_STEPS, INDEX_ENTRIES_MAX_BYTES};
 use tenantry_domain::{Error, ErrorCode, Result};
 
 statements! {
@@ -35,10 +36,14 @@ impl Keys {
     /// Those of `body`.
     ///
     /// # Errors
-    /// The sentence that says why it cannot be indexed so.
-    pub(in crate::sqlite) fn of(index: &Index, body: &RawDocument) -> Result<Self, String> {
+    /// Why it cannot be indexed so.
+    pub(in crate::sqlite) fn of(
+        index: &Index,
+        body: &RawDocument,
+        fuel: &Fuel<'_>,
+    ) -> Result<Self, EntriesError> {
         let paths = index.paths();
-        let entries = index_entries(body, &paths)?;
+        let entries = index_entries(body, &paths, fuel)?;
         let is_multikey = entries.len() > 1 || meets_array(body, &paths);
         let mut keys: Vec<Vec<u8>> = Vec::with_capacity(entries.len());
         let mut total = 0;
@@ -48,11 +53,13 @@ impl Keys {
                 key::append(*value, sort.direction, &mut bytes);
             }
             total += bytes.len();
+            // Making it, and its part in sorting all of them.
+            fuel.spend(4 * bytes.len() as u64)?;
             if total > INDEX_ENTRIES_MAX_BYTES {
-                return Err(format!(
+                return Err(EntriesError::Unsuitable(format!(
                     "The entries of one document may have at most {} MiB.",
                     INDEX_ENTRIES_MAX_BYTES >> 20
-                ));
+                )));
             }
             keys.push(bytes);
         }
@@ -115,17 +122,19 @@ impl<'a> Changes<'a> {
         new: Option<&RawDocument>,
     ) -> Attempt<Self> {
         let mut changes = Vec::with_capacity(indexes.serving.len());
+        // For all its indexes together. What is there already can always be removed.
+        let (fuel, unlimited) = (Fuel::for_document(), Fuel::unlimited());
         for (index, building) in indexes.iter() {
             let had_old = old.is_some();
-            let keys = |body: Option<&RawDocument>| match body {
+            let keys = |body: Option<&RawDocument>, fuel| match body {
                 None => Ok(Keys::default()),
-                Some(body) => Keys::of(&index.definition, body),
+                Some(body) => Keys::of(&index.definition, body, fuel),
             };
-            let new = keys(new).map_err(|sentence| cannot_index(&index.definition, &sentence))?;
-            let old = match (keys(old), building) {
+            let new = keys(new, &fuel).map_err(|error| cannot_index(&index.definition, error))?;
+            let old = match (keys(old, &unlimited), building) {
                 // It was there before the index and has no entries yet.
                 (Err(_), Some(_)) => Keys::default(),
-                (old, _) => old.map_err(Error::internal)?,
+                (old, _) => old.map_err(EntriesError::unexpected)?,
             };
             let change = Change { index, building, had_old, old, new };
             if index.definition.unique {
@@ -197,6 +206,17 @@ pub(in crate::sqlite) fn taken(index: &Index) -> Error {
     Error::new(ErrorCode::UniqueViolation).detail(detail)
 }
 
-fn cannot_index(index: &Index, sentence: &str) -> Error {
+fn cannot_index(index: &Index, error: EntriesError) -> Error {
+    let sentence = not_indexable(error);
     Error::invalid_field("", format!("The index `{}` cannot take it: {sentence}", index.name))
+}
+
+/// Why a document cannot be indexed, as a sentence.
+pub(in crate::sqlite) fn not_indexable(error: EntriesError) -> String {
+    match error {
+        EntriesError::Unsuitable(sentence) => sentence,
+        EntriesError::Stopped(_) => {
+            format!("The entries of one document may take at most {DOCUMENT_MAX_STEPS} steps to find.")
+        }
+    }
 }

@@ -3,22 +3,24 @@
 //! A page that has to be sorted keeps the sort keys of as many documents as it needs, never of all that match, and
 //! reads these documents again at the end.
 
+use super::budget::Budget;
 use super::entries::Keys;
-use super::walk::{Deadline, Entries, Passed, Walker, revision};
+use super::walk::{Entries, Passed, Walker, reading, revision};
 use crate::sqlite::collections::catalog::Collection;
 use crate::sqlite::containers::open::Scope;
-use crate::sqlite::failure::Attempt;
+use crate::sqlite::failure::{Attempt, Failure};
 use crate::sqlite::statement::statements;
 use bson::{RawDocument, RawDocumentBuf};
 use rusqlite::{Connection, Row, params};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use tenantry_domain::collection::CollectionName;
-use tenantry_domain::document::{DocumentId, StoredDocument};
+use tenantry_domain::document::{DocumentId, EntriesError, Revision, StoredDocument};
 use tenantry_domain::filter::{Filter, Interval};
+use tenantry_domain::fuel::Fuel;
 use tenantry_domain::index::Index;
 use tenantry_domain::limits::SORT_MAX_BYTES;
-use tenantry_domain::query::plan::{Access, Candidate, Order, Place, Plan, Walk, plan};
+use tenantry_domain::query::plan::{self, Access, Order, Place, Plan, Walk, plan};
 use tenantry_domain::query::{Counted, DocumentQuery, Found, SORT_AT};
 use tenantry_domain::sort::Sort;
 use tenantry_domain::{Error, ErrorCode};
@@ -56,18 +58,27 @@ fn document(row: &Row<'_>) -> Attempt<StoredDocument> {
     Ok(StoredDocument { body, revision: revision(row.get(0)?) })
 }
 
-/// A page of documents. `query_too_slow` after the deadline.
+/// A page of documents. `query_too_slow` when the budget is spent.
 pub(super) fn find(
     scope: Scope<'_>,
     name: &CollectionName,
     query: &DocumentQuery,
-    deadline: Deadline,
+    budget: Budget<'_>,
+) -> Attempt<Found> {
+    budget.spend(scope.closing, |fuel| find_within(scope, name, query, fuel))
+}
+
+fn find_within(
+    scope: Scope<'_>,
+    name: &CollectionName,
+    query: &DocumentQuery,
+    fuel: &Fuel<'_>,
 ) -> Attempt<Found> {
     let collection = scope.collection(name)?;
     let Some(number) = collection.number else { return Ok(Found::default()) };
     let plan = plan(&candidates(&collection), &query.filter, Some(&query.sort));
     let scanned = if plan.is_scan { Some(count_all(scope.connection, number)?) } else { None };
-    let source = Source { scope, entries: entries(&plan, &collection, number), query, deadline };
+    let source = Source { scope, entries: entries(&plan, &collection, number), query, fuel };
     let mut page = Page::new(query);
     match &plan.order {
         Some(order) => source.in_order(&plan.intervals, order, &mut page)?,
@@ -76,11 +87,11 @@ pub(super) fn find(
     Ok(Found { documents: page.documents, more: page.more, scanned })
 }
 
-fn candidates(collection: &Collection) -> Vec<Candidate<'_>> {
+fn candidates(collection: &Collection) -> Vec<plan::Candidate<'_>> {
     collection
         .indexes
         .iter()
-        .map(|index| Candidate { keys: &index.definition.keys, is_multikey: index.is_multikey })
+        .map(|index| plan::Candidate { keys: &index.definition.keys, is_multikey: index.is_multikey })
         .collect()
 }
 
@@ -102,19 +113,19 @@ struct Source<'a> {
     scope: Scope<'a>,
     entries: Entries,
     query: &'a DocumentQuery,
-    deadline: Deadline,
+    fuel: &'a Fuel<'a>,
 }
 
 impl Source<'_> {
     fn walker(&self, way: Walk) -> Walker<'_> {
-        Walker::new(self.scope, self.entries, way, self.deadline)
+        Walker::new(self.scope, self.entries, way, self.fuel)
     }
 
     /// They come in the order of the page.
     fn in_order(&self, intervals: &[Interval], order: &Order, page: &mut Page) -> Attempt<()> {
         let after = self.query.after.as_ref().map(|position| order.place(position));
         self.walker(order.walk).walk(intervals, after.as_ref(), &mut |passed| {
-            if !self.query.filter.matches(passed.body) {
+            if !self.query.filter.evaluate(passed.body, self.fuel)? {
                 return Ok(ControlFlow::Continue(()));
             }
             page.add(|| Ok(StoredDocument { body: passed.body.to_owned(), revision: passed.revision }))
@@ -127,8 +138,8 @@ impl Source<'_> {
         let after = self.query.after.as_ref().map(|position| sort.key_at(position));
         let mut first = First::new(page.limit + 1);
         self.walker(Walk::Up).walk(intervals, None, &mut |passed| {
-            if filter.matches(passed.body) {
-                let key = sort_key(sort, passed.body)?;
+            if filter.evaluate(passed.body, self.fuel)? {
+                let key = sort_key(sort, passed.body, self.fuel)?;
                 if after.as_ref().is_none_or(|after| key > *after) {
                     first.add(key, passed.number)?;
                 }
@@ -138,7 +149,9 @@ impl Source<'_> {
         for number in first.numbers.into_values() {
             let read = || {
                 let found = BY_NUMBER.first(self.scope.connection, [number], |row| Ok(document(row)))?;
-                found.ok_or_else(|| Error::internal("a document has gone from a snapshot"))?
+                let found = found.ok_or_else(|| Error::internal("a document has gone from a snapshot"))??;
+                self.fuel.begin_document(reading(&found.body))?;
+                Ok(found)
             };
             if page.add(read)?.is_break() {
                 break;
@@ -148,8 +161,11 @@ impl Source<'_> {
     }
 }
 
-fn sort_key(sort: &Sort, body: &RawDocument) -> Result<Vec<u8>, Error> {
-    sort.key(body).map_err(|sentence| Error::invalid_field(SORT_AT, sentence))
+fn sort_key(sort: &Sort, body: &RawDocument, fuel: &Fuel<'_>) -> Result<Vec<u8>, Error> {
+    sort.key(body, fuel).map_err(|error| match error {
+        EntriesError::Unsuitable(sentence) => Error::invalid_field(SORT_AT, sentence),
+        EntriesError::Stopped(stopped) => stopped.into(),
+    })
 }
 
 /// The first documents of a sort order.
@@ -223,12 +239,21 @@ impl Page {
     }
 }
 
-/// How many documents match. `query_too_slow` after the deadline.
+/// How many documents match. `query_too_slow` when the budget is spent.
 pub(super) fn count(
     scope: Scope<'_>,
     name: &CollectionName,
     filter: &Filter,
-    deadline: Deadline,
+    budget: Budget<'_>,
+) -> Attempt<Counted> {
+    budget.spend(scope.closing, |fuel| count_within(scope, name, filter, fuel))
+}
+
+fn count_within(
+    scope: Scope<'_>,
+    name: &CollectionName,
+    filter: &Filter,
+    fuel: &Fuel<'_>,
 ) -> Attempt<Counted> {
     let collection = scope.collection(name)?;
     let Some(number) = collection.number else { return Ok(Counted { documents: 0, scanned: None }) };
@@ -237,12 +262,12 @@ pub(super) fn count(
         return Ok(Counted { documents: all, scanned: None });
     }
     let plan = plan(&candidates(&collection), filter, None);
-    let once = Once::new(&plan, &collection);
+    let once = Once::new(&plan, &collection, fuel);
     let mut documents = 0;
     let entries = entries(&plan, &collection, number);
-    let walker = Walker::new(scope, entries, Walk::Up, deadline);
+    let walker = Walker::new(scope, entries, Walk::Up, fuel);
     walker.walk(&plan.intervals, None, &mut |passed| {
-        if filter.matches(passed.body) && once.is_first(passed)? {
+        if filter.evaluate(passed.body, fuel)? && once.is_first(passed)? {
             documents += 1;
         }
         Ok(ControlFlow::Continue(()))
@@ -255,21 +280,22 @@ struct Once<'a> {
     /// By which index they are passed, if one may come more than once.
     index: Option<&'a Index>,
     intervals: &'a [Interval],
+    fuel: &'a Fuel<'a>,
 }
 
 impl<'a> Once<'a> {
-    fn new(plan: &'a Plan, collection: &'a Collection) -> Self {
+    fn new(plan: &'a Plan, collection: &'a Collection, fuel: &'a Fuel<'a>) -> Self {
         let index = match plan.access {
             Access::Ids => None,
             Access::Index(index) => Some(&collection.indexes[index]),
         };
         let index = index.filter(|index| index.is_multikey).map(|index| &index.definition);
-        Self { index, intervals: &plan.intervals }
+        Self { index, intervals: &plan.intervals, fuel }
     }
 
     fn is_first(&self, passed: &Passed<'_>) -> Attempt<bool> {
         let Some(index) = self.index else { return Ok(true) };
-        let keys = Keys::of(index, passed.body).map_err(Error::internal)?.keys;
+        let keys = Keys::of(index, passed.body, self.fuel).map_err(EntriesError::unexpected)?.keys;
         let is_within = |key: &&Vec<u8>| Interval::any_contains(self.intervals, key);
         Ok(keys.iter().find(is_within).is_some_and(|first| *first == passed.key))
     }
@@ -277,9 +303,17 @@ impl<'a> Once<'a> {
 
 /// Documents to remove.
 pub(super) struct Matching {
-    pub(super) numbers: Vec<i64>,
+    pub(super) candidates: Vec<Candidate>,
     /// Where to go on; none at the end.
     pub(super) next: Option<Next>,
+    /// Why it was not looked on, if the budget did not last.
+    pub(super) stopped: Option<Error>,
+}
+
+/// A document that matched when it was read.
+pub(super) struct Candidate {
+    pub(super) number: i64,
+    pub(super) revision: Revision,
 }
 
 /// Where to go on, if the way there is still the same.
@@ -294,26 +328,34 @@ pub(super) fn matching(
     name: &CollectionName,
     filter: &Filter,
     next: Option<&Next>,
-    deadline: Deadline,
+    budget: Budget<'_>,
 ) -> Attempt<Matching> {
     let collection = scope.collection(name)?;
-    let mut matching = Matching { numbers: Vec::new(), next: None };
+    let mut matching = Matching { candidates: Vec::new(), next: None, stopped: None };
     let Some(number) = collection.number else { return Ok(matching) };
     let plan = plan(&candidates(&collection), filter, None);
     let entries = entries(&plan, &collection, number);
     let after = next.filter(|next| next.entries == entries).map(|next| &next.place);
-    let walker = Walker::new(scope, entries, Walk::Up, Deadline::NONE);
-    walker.walk(&plan.intervals, after, &mut |passed| {
-        if filter.matches(passed.body) {
-            matching.numbers.push(passed.number);
+    let walked = budget.spend(scope.closing, |fuel| {
+        let walker = Walker::new(scope, entries, Walk::Up, fuel);
+        walker.walk(&plan.intervals, after, &mut |passed| {
+            if filter.evaluate(passed.body, fuel)? {
+                matching.candidates.push(Candidate { number: passed.number, revision: passed.revision });
+            }
+            if matching.candidates.len() < DELETE_DOCUMENTS {
+                return Ok(ControlFlow::Continue(()));
+            }
+            let place = Place { key: passed.key.to_vec(), id: passed.id.to_vec() };
+            matching.next = Some(Next { entries, place });
+            Ok(ControlFlow::Break(()))
+        })
+    });
+    match walked {
+        Err(Failure::Refused(error)) if error.code() == ErrorCode::QueryTooSlow => {
+            matching.stopped = Some(error);
         }
-        if matching.numbers.len() < DELETE_DOCUMENTS && !deadline.is_over() {
-            return Ok(ControlFlow::Continue(()));
-        }
-        let place = Place { key: passed.key.to_vec(), id: passed.id.to_vec() };
-        matching.next = Some(Next { entries, place });
-        Ok(ControlFlow::Break(()))
-    })?;
+        walked => walked?,
+    }
     Ok(matching)
 }
 

@@ -9,11 +9,11 @@ use crate::sqlite::statement::{Statement, blob, statements};
 use bson::RawDocument;
 use rusqlite::{Params, Row, params};
 use std::ops::ControlFlow;
-use std::time::{Duration, Instant};
+use tenantry_domain::Error;
 use tenantry_domain::document::Revision;
 use tenantry_domain::filter::Interval;
+use tenantry_domain::fuel::Fuel;
 use tenantry_domain::query::plan::{Place, Walk};
-use tenantry_domain::{Error, ErrorCode};
 
 statements! {
     IDS_UP = "SELECT number, revision, body, id, x'' FROM documents \
@@ -36,9 +36,9 @@ statements! {
         ORDER BY key DESC LIMIT 1";
 }
 
-/// How long a read may keep an async thread from its other work: some hundred documents take less, if they are in
-/// memory, and handing them to another thread and back takes as long as fifty.
-const GLANCE: Duration = Duration::from_micros(500);
+/// What finding the beginning of a range costs, and what taking out a document does beside its bytes.
+const SEEK: u64 = 2_000;
+const DOCUMENT: u64 = 1_000;
 
 /// A document that is passed.
 pub(super) struct Passed<'a> {
@@ -61,33 +61,6 @@ pub(super) enum Entries {
     Index(i64),
 }
 
-/// A moment by which a query has to be done, if there is one, and how closely it is kept to.
-#[derive(Clone, Copy)]
-pub(super) struct Deadline {
-    end: Option<Instant>,
-    /// Documents between two looks at the clock.
-    documents: u32,
-    /// Bytes of documents between two looks at the clock.
-    bytes: usize,
-}
-
-impl Deadline {
-    pub(super) const NONE: Self = Self { end: None, documents: 128, bytes: 1 << 20 };
-
-    pub(super) fn after(time: Duration) -> Self {
-        Self { end: Instant::now().checked_add(time), ..Self::NONE }
-    }
-
-    /// For a read on an async thread.
-    pub(super) fn of_a_glance() -> Self {
-        Self { documents: 8, bytes: 64 << 10, ..Self::after(GLANCE) }
-    }
-
-    pub(super) fn is_over(self) -> bool {
-        self.end.is_some_and(|end| Instant::now() >= end)
-    }
-}
-
 /// What is done with each document that is passed.
 type Look<'a> = dyn FnMut(&Passed<'_>) -> Attempt<ControlFlow<()>> + 'a;
 
@@ -96,21 +69,17 @@ pub(super) struct Walker<'a> {
     scope: Scope<'a>,
     entries: Entries,
     way: Walk,
-    deadline: Deadline,
-    /// Documents since the clock was looked at.
-    passed: u32,
-    /// Their bytes.
-    bytes: usize,
+    fuel: &'a Fuel<'a>,
 }
 
 impl<'a> Walker<'a> {
-    pub(super) const fn new(scope: Scope<'a>, entries: Entries, way: Walk, deadline: Deadline) -> Self {
-        Self { scope, entries, way, deadline, passed: 0, bytes: 0 }
+    pub(super) const fn new(scope: Scope<'a>, entries: Entries, way: Walk, fuel: &'a Fuel<'a>) -> Self {
+        Self { scope, entries, way, fuel }
     }
 
-    /// Shows `look` document after document, until it has seen enough. `query_too_slow` after the deadline.
+    /// Shows `look` document after document, until it has seen enough, or there is no fuel left: `query_too_slow`.
     pub(super) fn walk(
-        mut self,
+        self,
         intervals: &[Interval],
         after: Option<&Place>,
         look: &mut Look<'_>,
@@ -128,7 +97,7 @@ impl<'a> Walker<'a> {
         }
         for (low, end) in ranges {
             // There may be thousands in which there is nothing.
-            self.look_at_clock()?;
+            self.fuel.spend(SEEK)?;
             if self.range(&low, end, look)?.is_break() {
                 break;
             }
@@ -137,7 +106,7 @@ impl<'a> Walker<'a> {
     }
 
     /// What follows `place` under the same key.
-    fn rest_of_key(&mut self, place: &Place, look: &mut Look<'_>) -> Attempt<ControlFlow<()>> {
+    fn rest_of_key(&self, place: &Place, look: &mut Look<'_>) -> Attempt<ControlFlow<()>> {
         let Entries::Index(index) = self.entries else { return Ok(ControlFlow::Continue(())) };
         let statement = if self.way == Walk::Down { REST_OF_KEY_DOWN } else { REST_OF_KEY_UP };
         self.pass(statement, params![index, place.key, place.id], look)
@@ -164,7 +133,7 @@ impl<'a> Walker<'a> {
         ranges.retain(|(low, end)| low < end);
     }
 
-    fn range(&mut self, low: &[u8], mut end: Vec<u8>, look: &mut Look<'_>) -> Attempt<ControlFlow<()>> {
+    fn range(&self, low: &[u8], mut end: Vec<u8>, look: &mut Look<'_>) -> Attempt<ControlFlow<()>> {
         match (self.entries, self.way) {
             (Entries::Ids(collection), Walk::Up) => self.pass(IDS_UP, params![collection, low, end], look),
             (Entries::Ids(collection), _) => self.pass(IDS_DOWN, params![collection, low, end], look),
@@ -176,7 +145,7 @@ impl<'a> Walker<'a> {
                     LAST_KEY.first(connection, params![index, low, end], |row| row.get(0))?
                 {
                     end = key;
-                    self.look_at_clock()?;
+                    self.fuel.spend(SEEK)?;
                     if self.pass(REST_OF_KEY_UP, params![index, end, b""], look)?.is_break() {
                         return Ok(ControlFlow::Break(()));
                     }
@@ -187,7 +156,7 @@ impl<'a> Walker<'a> {
     }
 
     fn pass(
-        &mut self,
+        &self,
         statement: Statement,
         params: impl Params,
         look: &mut Look<'_>,
@@ -195,25 +164,15 @@ impl<'a> Walker<'a> {
         let connection = self.scope.connection;
         statement.each(connection, params, |row| {
             let passed = passed(row)?;
-            self.check_time(passed.body.as_bytes().len())?;
+            self.fuel.begin_document(reading(passed.body))?;
             look(&passed)
         })
     }
+}
 
-    /// `query_too_slow` after the deadline. Not every document is worth a look at the clock.
-    fn check_time(&mut self, bytes: usize) -> Result<(), Error> {
-        self.passed += 1;
-        self.bytes += bytes;
-        if self.passed < self.deadline.documents && self.bytes < self.deadline.bytes {
-            return Ok(());
-        }
-        (self.passed, self.bytes) = (0, 0);
-        self.look_at_clock()
-    }
-
-    fn look_at_clock(&self) -> Result<(), Error> {
-        if self.deadline.is_over() { Err(ErrorCode::QueryTooSlow.into()) } else { Ok(()) }
-    }
+/// What taking a document out of its file costs, once it is in memory.
+pub(super) fn reading(body: &RawDocument) -> u64 {
+    DOCUMENT + body.as_bytes().len() as u64 / 2
 }
 
 fn passed<'a>(row: &'a Row<'_>) -> Attempt<Passed<'a>> {

@@ -5,6 +5,7 @@ use crate::engines::in_every_placement;
 use bson::raw::RawBson;
 use bson::{RawDocumentBuf, rawdoc};
 use tenantry_domain::error::ErrorCode;
+use tenantry_domain::fuel::Fuel;
 
 /// Values of many types, in MongoDB's order, each with its number as `_id`.
 fn mixed() -> Vec<RawDocumentBuf> {
@@ -106,7 +107,7 @@ fn pages_over_objects_and_decimals_come_in_order() {
                         let found = subject.found(&acme, collection, &asked).await;
                         met.extend(found.documents.iter().map(|found| found.body.get_i32("n").unwrap()));
                         let Some(last) = found.documents.last().filter(|_| found.more) else { break };
-                        asked.after = Some(asked.sort.position(&last.body).unwrap());
+                        asked.after = Some(asked.sort.position(&last.body, &Fuel::unlimited()).unwrap());
                     }
                     assert_eq!(&met, expected, "{collection} {sort} {limit}");
                 }
@@ -124,7 +125,7 @@ fn a_page_goes_on_where_it_was_whatever_comes_and_goes() {
         let mut asked = query("{}", "n", 7);
         let first = subject.found(&acme, "documents", &asked).await;
         assert_eq!(ids(&first), [0, 10, 20, 30, 40, 50, 60]);
-        asked.after = Some(asked.sort.position(&first.documents[6].body).unwrap());
+        asked.after = Some(asked.sort.position(&first.documents[6].body, &Fuel::unlimited()).unwrap());
         // The one the cursor stands on goes, one comes before and one after.
         let collection = name("documents");
         for gone in [60, 70] {

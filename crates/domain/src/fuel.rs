@@ -1,0 +1,194 @@
+//! Fuel: what work inside documents costs, counted while it is done.
+//!
+//! A unit is about a nanosecond: what a byte of a text takes that is searched. Whoever follows a path, compares values or
+//! searches a text spends units before the work that they stand for. Now and then that is an occasion to look whether
+//! the work has to stop: because its time is over, because one document has cost enough, or because what it reads is
+//! being closed. So nothing runs on for long after that, also within one document.
+//!
+//! # Pitfalls
+//! A unit that is spent after the work bounds nothing: a search of a mebibyte would be over before anybody looked.
+
+use crate::error::{Error, ErrorCode};
+use crate::limits::DOCUMENT_MAX_STEPS;
+use std::cell::Cell;
+
+/// Units between two looks at whether to stop: some hundred microseconds.
+const LOOK_INTERVAL: u64 = 1 << 16;
+
+/// What passing a field of a document costs.
+pub const FIELD: u64 = 8;
+/// What showing a value to a condition costs.
+pub const VALUE: u64 = 16;
+
+/// What comparing with a value of that many bytes costs.
+#[must_use]
+pub const fn comparison(bytes: usize) -> u64 {
+    16 + bytes as u64 / 2
+}
+
+/// Why work stopped before its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stopped {
+    /// Its time is over.
+    TimeOver,
+    /// One document costs more than [`DOCUMENT_MAX_STEPS`].
+    DocumentTooDear,
+    /// All that it was given to spend is spent.
+    BudgetSpent,
+    /// What it reads is being closed.
+    Closing,
+    /// A pattern that was accepted cannot be compiled: a defect.
+    BadPattern,
+}
+
+impl From<Stopped> for Error {
+    fn from(stopped: Stopped) -> Self {
+        match stopped {
+            Stopped::TimeOver | Stopped::BudgetSpent => query_timed_out(),
+            Stopped::DocumentTooDear => Self::new(ErrorCode::QueryTooSlow).detail(format!(
+                "The query takes more than {DOCUMENT_MAX_STEPS} steps for a single document: ask for fewer conditions, \
+                 simpler patterns or shorter paths."
+            )),
+            Stopped::Closing => Self::unavailable("the container is being closed"),
+            Stopped::BadPattern => Self::internal("a pattern that was accepted cannot be compiled"),
+        }
+    }
+}
+
+/// The refusal of a query whose time is over.
+#[must_use]
+pub fn query_timed_out() -> Error {
+    Error::new(ErrorCode::QueryTooSlow)
+        .detail("The query did not end within QUERY_TIMEOUT: make an index for it, or ask for less.")
+}
+
+/// What some work may still spend, and who says when it has to stop.
+pub struct Fuel<'a> {
+    spent: Cell<u64>,
+    /// From how much on it is looked whether to stop.
+    next_look: Cell<u64>,
+    /// How much was spent when the document began.
+    document_start: Cell<u64>,
+    /// For all of the work.
+    budget: u64,
+    /// For each document.
+    per_document: u64,
+    must_stop: Option<&'a dyn Fn() -> Result<(), Stopped>>,
+}
+
+impl<'a> Fuel<'a> {
+    /// Fuel for work that goes on until `must_stop` refuses, or one document has cost [`DOCUMENT_MAX_STEPS`].
+    #[must_use]
+    pub fn new(must_stop: &'a dyn Fn() -> Result<(), Stopped>) -> Self {
+        Self::with(u64::MAX, DOCUMENT_MAX_STEPS, Some(must_stop))
+    }
+
+    /// Fuel for one document.
+    #[must_use]
+    pub const fn for_document() -> Fuel<'static> {
+        Fuel::with(u64::MAX, DOCUMENT_MAX_STEPS, None)
+    }
+
+    /// As much as it takes, where nobody waits for it.
+    #[must_use]
+    pub const fn unlimited() -> Fuel<'static> {
+        Fuel::with(u64::MAX, u64::MAX, None)
+    }
+
+    /// The same fuel, but no more of it than `budget` units.
+    #[must_use]
+    pub fn up_to(self, budget: u64) -> Self {
+        self.next_look.set(self.next_look.get().min(budget));
+        Self { budget, ..self }
+    }
+
+    const fn with(
+        budget: u64,
+        per_document: u64,
+        must_stop: Option<&'a dyn Fn() -> Result<(), Stopped>>,
+    ) -> Self {
+        Self {
+            spent: Cell::new(0),
+            next_look: Cell::new(LOOK_INTERVAL),
+            document_start: Cell::new(0),
+            budget,
+            per_document,
+            must_stop,
+        }
+    }
+
+    /// Units that were spent so far.
+    #[must_use]
+    pub const fn spent(&self) -> u64 {
+        self.spent.get()
+    }
+
+    /// Spends `units` on what is done next.
+    ///
+    /// # Errors
+    /// That the work has to stop instead.
+    #[inline]
+    pub fn spend(&self, units: u64) -> Result<(), Stopped> {
+        let spent = self.spent.get().saturating_add(units);
+        self.spent.set(spent);
+        if spent < self.next_look.get() { Ok(()) } else { self.look() }
+    }
+
+    /// Begins with the next document, which spends `units` on being read.
+    ///
+    /// # Errors
+    /// As [`Self::spend`].
+    pub fn begin_document(&self, units: u64) -> Result<(), Stopped> {
+        self.document_start.set(self.spent.get());
+        self.spend(units)
+    }
+
+    /// Looks whether the work has to stop, however little was spent.
+    ///
+    /// # Errors
+    /// That it has.
+    #[cold]
+    pub fn look(&self) -> Result<(), Stopped> {
+        let spent = self.spent.get();
+        if spent - self.document_start.get() > self.per_document {
+            return Err(Stopped::DocumentTooDear);
+        }
+        if spent > self.budget {
+            return Err(Stopped::BudgetSpent);
+        }
+        self.must_stop.map_or(Ok(()), |must_stop| must_stop())?;
+        self.next_look.set(spent.saturating_add(LOOK_INTERVAL).min(self.budget.saturating_add(1)));
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fuel_looks_whether_to_stop_at_intervals() {
+        let looks = Cell::new(0);
+        let must_stop = || {
+            looks.set(looks.get() + 1);
+            if looks.get() > 3 { Err(Stopped::TimeOver) } else { Ok(()) }
+        };
+        let fuel = Fuel::new(&must_stop);
+        let stopped = (0..).find_map(|_| fuel.spend(1000).err()).unwrap();
+        assert_eq!((stopped, looks.get()), (Stopped::TimeOver, 4));
+        assert!((4 * LOOK_INTERVAL..5 * LOOK_INTERVAL).contains(&fuel.spent()));
+    }
+
+    #[test]
+    fn fuel_ends_with_its_budget_or_with_a_dear_document() {
+        let fuel = Fuel::unlimited().up_to(100);
+        assert_eq!(fuel.spend(100), Ok(()));
+        assert_eq!(fuel.spend(1), Err(Stopped::BudgetSpent));
+        let fuel = Fuel::for_document();
+        for _ in 0..3 {
+            fuel.begin_document(DOCUMENT_MAX_STEPS / 2).unwrap();
+        }
+        assert_eq!(fuel.spend(DOCUMENT_MAX_STEPS), Err(Stopped::DocumentTooDear));
+        assert_eq!(Error::from(Stopped::DocumentTooDear).code(), ErrorCode::QueryTooSlow);
+    }
+}
