@@ -66,7 +66,7 @@ mod tests {
 
     #[tokio::test]
     async fn work_that_panics_elsewhere_is_a_defect() {
-        let panicked = elsewhere(|| panic!("as a test")).await.map(|()| ());
+        let panicked: Result<()> = elsewhere(|| panic!("as a test")).await;
         assert_eq!(panicked.unwrap_err().code(), ErrorCode::Internal);
     }
 }

@@ -14,6 +14,7 @@ use super::containers::open::Scope;
 use super::failure::Attempt;
 use async_trait::async_trait;
 use budget::Budget;
+use find::ById;
 use std::time::Duration;
 use tenantry_domain::collection::CollectionName;
 use tenantry_domain::document::{DocumentId, Revision, StoredDocument};
@@ -23,6 +24,9 @@ use tenantry_domain::organization::Organization;
 use tenantry_domain::query::{Counted, Deleted, DocumentQuery, Found};
 use tenantry_domain::store::{Documents, Written};
 use tenantry_domain::{ErrorCode, Result};
+
+/// Bytes of a document that is read on the thread that serves; of larger ones, others there would notice.
+const POINT_MAX_BYTES: usize = 256 << 10;
 
 #[async_trait]
 impl Documents for Sqlite {
@@ -44,7 +48,19 @@ impl Documents for Sqlite {
         id: &DocumentId,
     ) -> Result<Option<StoredDocument>> {
         let container = self.container(organization).await?;
-        container.point(|connection| find::get(connection, collection, id)).await
+        let near =
+            container.point(|connection| find::get(connection, collection, id, POINT_MAX_BYTES)).await?;
+        let found = match near {
+            ById::TooLarge => {
+                let (name, id) = (collection.clone(), id.clone());
+                container.scan(move |scope| find::get(scope.connection, &name, &id, usize::MAX)).await?
+            }
+            near => near,
+        };
+        Ok(match found {
+            ById::Read(document) => Some(document),
+            ById::Missing | ById::TooLarge => None,
+        })
     }
 
     async fn update_document(

@@ -140,3 +140,34 @@ async fn the_clock_is_looked_at_after_few_large_documents() {
     assert_eq!(refused.unwrap_err().code(), ErrorCode::QueryTooSlow);
     opened.close().await;
 }
+
+#[tokio::test]
+async fn document_is_read_by_its_id_however_large() {
+    let directory = TempDir::new().unwrap();
+    let opened = open(directory.path()).await.unwrap();
+    let acme = organization(&opened.store, 1, State::Active).await;
+    for kibibytes in [1, 600] {
+        let document = stored(rawdoc! { "_id": kibibytes, "text": "x".repeat(kibibytes as usize * 1024) });
+        insert(&opened.store, &acme, document.clone()).await.unwrap();
+        let id = DocumentId::new(&kibibytes.into()).unwrap();
+        let found = opened.store.documents.get_document(&acme, &CollectionName::default(), &id).await;
+        assert_eq!(found.unwrap(), Some(document));
+    }
+    opened.close().await;
+}
+
+#[tokio::test]
+async fn delete_by_filter_evaluates_again_only_what_has_changed() {
+    let directory = TempDir::new().unwrap();
+    let opened = open(directory.path()).await.unwrap();
+    let acme = organization(&opened.store, 1, State::Active).await;
+    for id in 0..3 {
+        insert(&opened.store, &acme, stored(rawdoc! { "_id": id, "n": id })).await.unwrap();
+    }
+    let (collection, filter) = (CollectionName::default(), Filter::parse(r#"{"n":{"$gte":1}}"#, "").unwrap());
+    let deleted = opened.store.documents.delete_matching(&acme, &collection, &filter, LONG).await;
+    assert_eq!(deleted.unwrap(), Deleted { documents: 2, more: false });
+    let left = opened.store.documents.count_matching(&acme, &collection, &Filter::default(), LONG).await;
+    assert_eq!(left.unwrap().documents, 1);
+    opened.close().await;
+}

@@ -9,8 +9,9 @@ use super::walk::{Entries, Passed, Walker, reading, revision};
 use crate::sqlite::collections::catalog::Collection;
 use crate::sqlite::containers::open::Scope;
 use crate::sqlite::failure::{Attempt, Failure};
-use crate::sqlite::statement::statements;
+use crate::sqlite::statement::{integer, statements};
 use bson::{RawDocument, RawDocumentBuf};
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row, params};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -26,7 +27,8 @@ use tenantry_domain::sort::Sort;
 use tenantry_domain::{Error, ErrorCode};
 
 statements! {
-    GET = "SELECT revision, body FROM documents \
+    // The length is known without reading the body.
+    GET = "SELECT revision, CASE WHEN length(body) <= ?3 THEN body END FROM documents \
         WHERE collection = (SELECT id FROM collections WHERE name = ?1) AND id = ?2";
     HAS_COLLECTION = "SELECT 1 FROM collections WHERE name = ?1";
     BY_NUMBER = "SELECT revision, body FROM documents WHERE number = ?1";
@@ -36,18 +38,28 @@ statements! {
 /// Documents that are removed in one transaction.
 const DELETE_DOCUMENTS: usize = 500;
 
-/// The document of that id.
+/// A document that was asked for by its id.
+pub(super) enum ById {
+    Read(StoredDocument),
+    /// It has more bytes than were to be read.
+    TooLarge,
+    Missing,
+}
+
+/// The document of that id, if it has no more than `max_bytes`.
 pub(super) fn get(
     connection: &Connection,
     name: &CollectionName,
     id: &DocumentId,
-) -> Attempt<Option<StoredDocument>> {
-    let found = GET.first(connection, params![name.as_str(), id.key()], |row| Ok(document(row)))?;
-    if let Some(document) = found {
-        return Ok(Some(document?));
+    max_bytes: usize,
+) -> Attempt<ById> {
+    let max_bytes = integer(max_bytes as u64);
+    let read = |row: &Row<'_>| Ok(if row.get_ref(1)? == ValueRef::Null { None } else { Some(document(row)) });
+    if let Some(found) = GET.first(connection, params![name.as_str(), id.key(), max_bytes], read)? {
+        return found.map_or(Ok(ById::TooLarge), |document| document.map(ById::Read));
     }
     if name.is_default() || HAS_COLLECTION.finds(connection, [name.as_str()])? {
-        return Ok(None);
+        return Ok(ById::Missing);
     }
     Err(Error::new(ErrorCode::CollectionNotFound).into())
 }
