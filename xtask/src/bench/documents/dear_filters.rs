@@ -13,7 +13,6 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
 
 /// Organizations with such filters, and the connections of each.
 const ORGANIZATIONS: u32 = 10;
@@ -108,7 +107,6 @@ fn while_busy<T>(
                 });
             }
         }
-        thread::sleep(Duration::from_millis(200));
         let worked = work();
         is_over.store(true, Ordering::Relaxed);
         worked
