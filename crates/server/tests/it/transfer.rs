@@ -1,6 +1,8 @@
 //! `tenantry transfer`: a whole installation to MongoDB and back, stopped in the middle, and what it refuses.
 
 use crate::support::app::App;
+use crate::support::checker::Snapshot;
+use crate::support::data_set::{DataSet, archives};
 use crate::support::given::{PASSWORD, credentials, find, organization, sign_in, with_access};
 use crate::support::mongodb;
 use crate::support::place::{Engine, Place};
@@ -186,6 +188,33 @@ async fn a_transfer_takes_no_target_that_is_in_use_and_no_source_that_is_running
     assert!(refused(&refusal).contains("The target has organizations already"), "{refusal:?}");
     assert_eq!(contents(&other, kept.id()), before);
     find(&other, "Kept").await.ok();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn data_of_an_earlier_version_moves_to_mongodb() {
+    let data = DataSet::open_on(Engine::Embedded);
+    let place = Place::new();
+    let source = data.place().data_dir();
+    said(&command(&place, &path(&source), "MONGO_URI", "collection").output().unwrap());
+    std::fs::create_dir_all(place.data_dir()).unwrap();
+    std::fs::copy(source.join("operator.key"), place.data_dir().join("operator.key")).unwrap();
+
+    let app = data.setup().start_on(place).await;
+    for account in data.facts["accounts"].as_array().unwrap() {
+        let credentials =
+            credentials(account["email"].as_str().unwrap(), account["password"].as_str().unwrap());
+        let tokens = app.client().post("/admin/login", &credentials).await.ok();
+        let path = format!("/v1/organizations/{}", account["id"].as_str().unwrap());
+        assert_eq!(with_access(&app, &tokens).get(&path).await.ok()["id"], account["id"]);
+    }
+    for role in ["acme", "idle", "held"] {
+        let organization = &data.facts["groups"]["files"][role];
+        let export = format!("{}/export", organization["path"].as_str().unwrap());
+        let now = app.operator().get(&export).await.text;
+        let then = &archives()[&format!("Embedded/{role}-files.ndjson")];
+        assert_eq!(crate::archives::data(&now), crate::archives::data(then), "{role}");
+    }
+    Snapshot::sound(&app.stop().await);
 }
 
 fn mark(place: &Place) -> bool {

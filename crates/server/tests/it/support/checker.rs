@@ -54,8 +54,8 @@ impl Snapshot {
         Self::read_while(kept, &|_| {})
     }
 
-    /// The same, and in the middle of it, before what is in the container of an organization is read, calls
-    /// `meanwhile` with the id of that. So tests choose what happens there.
+    /// The same, and in the middle of it calls `meanwhile` with the id of each organization: before what is in its
+    /// container is read, and once more when that has begun. So tests choose what happens there.
     #[track_caller]
     pub fn read_while(kept: &(impl Kept + ?Sized), meanwhile: &dyn Fn(&str)) -> Self {
         match kept.database() {

@@ -44,9 +44,14 @@ pub struct DataSet {
 impl DataSet {
     /// Unpacks a copy.
     pub fn open() -> Self {
-        let entries = unpack(&fs::read(path_of(crate::ENGINE)).unwrap());
+        Self::open_on(crate::ENGINE)
+    }
+
+    /// Unpacks a copy of what that engine has written.
+    pub fn open_on(engine: Engine) -> Self {
+        let entries = unpack(&fs::read(path_of(engine)).unwrap());
         let facts = serde_json::from_slice(&entries[FACTS]).unwrap();
-        let (place, mongod) = empty_place();
+        let (place, mongod) = empty_place(engine);
         write_files(&entries, &place.data_dir());
         if let Some(database) = place.database() {
             dump::restore(database, &below(&entries, COLLECTIONS));
@@ -118,9 +123,9 @@ pub fn archives() -> BTreeMap<String, String> {
 }
 
 /// A place with nothing in it, on a MongoDB server of its own where that is the engine.
-pub fn empty_place() -> (Place, Option<Mongod>) {
-    match crate::ENGINE {
-        Engine::Embedded => (Place::new(), None),
+pub fn empty_place(engine: Engine) -> (Place, Option<Mongod>) {
+    match engine {
+        Engine::Embedded => (Place::on(engine), None),
         Engine::MongoDb => {
             let mongod = Mongod::start();
             (Place::named(&mongod.uri(), MASTER_DATABASE), Some(mongod))

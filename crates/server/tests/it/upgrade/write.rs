@@ -75,7 +75,7 @@ pub const INDEXES: [(&str, bool, &str, &str); 7] = [
 #[tokio::test]
 #[ignore = "writes the data set that is committed: see tests/data/README.md"]
 async fn write_data_set() {
-    let (place, _mongod) = empty_place();
+    let (place, _mongod) = empty_place(crate::ENGINE);
     let mut writer = Writer { app: App::at(place).await, facts: Map::new(), archives: BTreeMap::new() };
     let placements = match crate::ENGINE {
         Engine::Embedded => vec![None],
@@ -355,7 +355,7 @@ fn order(number: usize) -> Value {
         "tags": ["all", number % 5, { "deep": [number] }],
         "customer": { "name": format!("Customer {number}"), "address": { "city": format!("Town {}", number % 7) } },
     });
-    if number % 4 == 0 {
+    if number.is_multiple_of(4) {
         order["note"] = json!(format!("note {number}"));
     }
     order

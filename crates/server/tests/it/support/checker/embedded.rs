@@ -11,7 +11,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tenantry_domain::document::DocumentId;
 
 /// Tables that say nothing about organizations and change by themselves.
@@ -136,13 +136,14 @@ fn read_containers(directory: &Path, meanwhile: &dyn Fn(&str)) -> Result<Contain
         let is_home = file.parent().unwrap().ends_with(&id[id.len().saturating_sub(2)..]);
         match kind {
             "db" if is_home => {
-                let identity = identity(&file);
-                let fault = |error: rusqlite::Error| Fault {
+                let before = Identities::of(&file);
+                let read = read_container(&file, &name, || meanwhile(id));
+                before.remove_leftovers(&file);
+                let (rows, wrong) = read.map_err(|error| Fault {
                     organization: id.to_owned(),
-                    is_gone: identity.is_none() || identity != self::identity(&file),
+                    is_gone: !before.is_still(&file),
                     cause: format!("{}: {error}", file.display()),
-                };
-                let (rows, wrong) = read_container(&file, &name, || meanwhile(id)).map_err(fault)?;
+                })?;
                 problems.extend(wrong);
                 containers.insert(id.to_owned(), of_rows(id, rows));
             }
@@ -155,21 +156,54 @@ fn read_containers(directory: &Path, meanwhile: &dyn Fn(&str)) -> Result<Contain
 }
 
 /// All that is in a container, as it was at one moment, and what is wrong with its file.
-fn read_container(
-    file: &Path,
-    name: &str,
-    meanwhile: impl FnOnce(),
-) -> rusqlite::Result<(Dump, Vec<String>)> {
+fn read_container(file: &Path, name: &str, meanwhile: impl Fn()) -> rusqlite::Result<(Dump, Vec<String>)> {
     let container = try_open(file)?;
     meanwhile();
     let container = container.unchecked_transaction()?;
     let problems = unsound(&container, name)?;
+    meanwhile();
     Ok((dump(&container, &[])?, problems))
 }
 
-/// Which file is there, whatever it is called.
-fn identity(file: &Path) -> Option<(u64, u64)> {
-    std::fs::metadata(file).ok().map(|metadata| (metadata.dev(), metadata.ino()))
+/// What tells one file from the next of the same name. A number alone is soon given to another.
+type Identity = (u64, u64, Option<SystemTime>);
+
+/// Which files a container had.
+struct Identities {
+    database: Option<Identity>,
+    others: [(PathBuf, Option<Identity>); 2],
+}
+
+impl Identities {
+    fn of(database: &Path) -> Self {
+        let other = |end| {
+            let file = database.with_extension(end);
+            let identity = identity(&file);
+            (file, identity)
+        };
+        Self { database: identity(database), others: ["db-wal", "db-shm"].map(other) }
+    }
+
+    fn is_still(&self, database: &Path) -> bool {
+        self.database.is_some() && self.database == identity(database)
+    }
+
+    /// Removes what the reading itself has made beside a database that was removed meanwhile: SQLite leaves it there,
+    /// because what it would remove might be somebody else's by then. What was there before is not the reader's.
+    fn remove_leftovers(&self, database: &Path) {
+        for (file, before) in &self.others {
+            let now = identity(file);
+            if now.is_some() && now != *before && identity(database).is_none() {
+                // Whoever removes the database may have found it, too.
+                let _ = std::fs::remove_file(file);
+            }
+        }
+    }
+}
+
+fn identity(file: &Path) -> Option<Identity> {
+    let metadata = std::fs::metadata(file).ok()?;
+    Some((metadata.dev(), metadata.ino(), metadata.created().ok()))
 }
 
 fn of_rows(id: &str, rows: Dump) -> Container {
@@ -256,4 +290,47 @@ fn try_open(file: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(file, flags)?;
     connection.busy_timeout(Duration::from_secs(10))?;
     Ok(connection)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+    use tempfile::TempDir;
+
+    #[test]
+    fn reading_a_vanishing_container_leaves_nothing_behind() {
+        let directory = TempDir::new().unwrap();
+        let file = directory.path().join("container.db");
+        let made = Connection::open(&file).unwrap();
+        made.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE documents (body);").unwrap();
+        made.close().unwrap();
+        let before = Identities::of(&file);
+        let calls = Cell::new(0);
+        let read = read_container(&file, "container.db", || {
+            calls.set(calls.get() + 1);
+            if calls.get() == 2 {
+                std::fs::remove_file(&file).unwrap();
+            }
+        });
+        assert_eq!((read.unwrap().1, calls.get()), (Vec::new(), 2));
+        assert!(!before.is_still(&file));
+        // SQLite leaves what it has made beside a file that is not there any more.
+        assert!(!files_below(directory.path()).is_empty());
+        before.remove_leftovers(&file);
+        assert_eq!(files_below(directory.path()), Vec::<PathBuf>::new());
+    }
+
+    #[test]
+    fn reading_a_container_leaves_files_that_others_made() {
+        let directory = TempDir::new().unwrap();
+        let file = directory.path().join("container.db");
+        let log = file.with_extension("db-wal");
+        std::fs::write(&file, "").unwrap();
+        std::fs::write(&log, "somebody else's").unwrap();
+        let before = Identities::of(&file);
+        std::fs::remove_file(&file).unwrap();
+        before.remove_leftovers(&file);
+        assert_eq!(files_below(directory.path()), [log]);
+    }
 }

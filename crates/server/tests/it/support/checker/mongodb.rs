@@ -177,6 +177,7 @@ fn read_containers(
             containers.insert(id, container);
         }
     }
+    containers.keys().for_each(|id| meanwhile(id));
     Ok((containers, collections.into_keys().map(|name| format!("the collection {name}")).collect()))
 }
 

@@ -74,6 +74,10 @@ fn changed(former: &Stamps, stamps: impl Fn() -> Stamps, deadline: Instant) -> S
         if now != *former || is_idle || Instant::now() > deadline {
             return now;
         }
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "another process is at work, and nothing may be awaited here"
+        )]
         std::thread::sleep(LOOK);
     }
 }
