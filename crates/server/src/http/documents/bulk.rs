@@ -275,7 +275,7 @@ impl Reader {
             let most = self.max_line_bytes;
             Error::new(ErrorCode::BodyTooLarge).detail(format!("The line may have at most {most} bytes."))
         })?;
-        let text = mistaken::without_mark(text);
+        let text = text.slice_ref(mistaken::without_mark(&text));
         if text.trim_ascii().is_empty() {
             return Ok(None);
         }
