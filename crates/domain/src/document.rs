@@ -5,6 +5,7 @@
 //! What a newcomer gets wrong: values are compared as MongoDB does ([`order`]), never with `==`: `1`, `1.0` and
 //! the decimal `1` are one value, and one `_id`.
 
+mod date;
 mod entries;
 mod extended;
 mod id;
@@ -30,7 +31,7 @@ pub use path::Path;
 pub use stored::{Revision, StoredDocument};
 pub use write::{write_canonical_json, write_json};
 
-pub(crate) use extended::{Reader, is_wrapper};
+pub(crate) use extended::{Reader, is_reference, is_wrapper};
 pub(crate) use json::Json;
 pub(crate) use number::is_nan;
 pub(crate) use path::{Leaf, Part, visit};

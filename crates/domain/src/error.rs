@@ -149,7 +149,7 @@ error_table! {
     UnsupportedMediaType, "unsupported_media_type", UnsupportedMediaType, "The body is of a type this request does not take.", "Send it as the Content-Type that `detail` names.";
     // 422
     IdempotencyKeyReused, "idempotency_key_reused", Unprocessable, "This Idempotency-Key was used for another request.", "Use a new key for a new request.";
-    DocumentUnreadable, "document_unreadable", Unprocessable, "A document holds text that is not UTF-8.", "A program has written it so: correct or delete the document that `detail` names.";
+    DocumentUnreadable, "document_unreadable", Unprocessable, "A stored document is not well-formed and cannot be read whole.", "A program has written it so: correct or delete the document that `detail` names.";
     // 429
     TooManyAttempts, "too_many_attempts", TooMany, "Too many attempts.", "Wait as long as `Retry-After` says.";
     // 431

@@ -24,6 +24,7 @@ use crate::fuel::{Fuel, Stopped};
 use bson::raw::RawBson;
 use bson::{Document, RawDocument};
 use pattern::Pattern;
+use std::collections::BTreeSet;
 
 /// A filter that has been checked.
 #[derive(Debug, Clone, Default)]
@@ -116,10 +117,39 @@ impl Filter {
         self.evaluate(document, &Fuel::unlimited()) == Ok(true)
     }
 
-    /// The same filter for MongoDB, with `prefix` (such as `doc.`) before each path from the top.
+    /// The same filter for MongoDB, with `prefix` (such as `doc.`) before each path from the top. It finds every document
+    /// that matches, and no other if [`Self::is_decided_by_mongodb`].
     #[must_use]
     pub fn to_mongodb(&self, prefix: &str) -> Document {
         render::filter(self, prefix)
+    }
+
+    /// Whether MongoDB can be asked for exactly this. If not, it finds too much, and [`Self::evaluate`] must decide: there
+    /// are patterns of which the server's search gives up in a long text, and then calls it one that does not match.
+    #[must_use]
+    pub fn is_decided_by_mongodb(&self) -> bool {
+        render::is_decided(self)
+    }
+
+    /// The fields at the top of a document whose values decide whether it matches.
+    #[must_use]
+    pub fn heads(&self) -> BTreeSet<&str> {
+        let mut heads = BTreeSet::new();
+        self.collect_heads(&mut heads);
+        heads
+    }
+
+    fn collect_heads<'a>(&'a self, heads: &mut BTreeSet<&'a str>) {
+        for clause in &self.clauses {
+            match clause {
+                Clause::And(filters) | Clause::Or(filters) | Clause::Nor(filters) => {
+                    filters.iter().for_each(|filter| filter.collect_heads(heads));
+                }
+                Clause::Field(path, _) => {
+                    heads.insert(path.head());
+                }
+            }
+        }
     }
 
     /// Where in an ascending index on `path` the entries of matching documents are: each of them has at least

@@ -4,6 +4,7 @@
 //! is what MongoDB could not take or would read differently. What a newcomer gets wrong: the reader goes on after
 //! a bad field, to name them all; [`Problems::finish`] has the verdict.
 
+use super::date;
 use super::json::{Json, Members};
 use super::problems::Problems;
 use crate::limits::DOCUMENT_MAX_LEVELS;
@@ -39,6 +40,12 @@ pub fn is_wrapper(name: &str) -> bool {
     WRAPPERS.contains(&name)
 }
 
+/// Whether an object is a reference to another document (a "DBRef"), as drivers print it: the one object whose names
+/// begin with `$` and that MongoDB stores as it is.
+pub fn is_reference(members: &Members<'_>) -> bool {
+    matches!(&members[..], [(first, Json::String(_)), (second, _), ..] if first == "$ref" && second == "$id")
+}
+
 /// Reads values and notes what is wrong with them.
 pub struct Reader {
     /// What was wrong so far.
@@ -54,14 +61,26 @@ impl Reader {
 
     /// An object's members as a document.
     pub fn document(&mut self, members: Members<'_>) -> Document {
+        self.fields(members, |_, name| bad_name(name))
+    }
+
+    /// `$ref` and `$id`, perhaps `$db`, and then any other field.
+    fn reference(&mut self, members: Members<'_>) -> Document {
+        self.fields(members, |index, name| match (index, name) {
+            (0 | 1, _) | (2, "$db") => None,
+            _ => bad_name(name),
+        })
+    }
+
+    fn fields(&mut self, members: Members<'_>, bad_name: impl Fn(usize, &str) -> Option<String>) -> Document {
         let mut document = Document::new();
         if !self.descend() {
             return document;
         }
-        for (name, json) in members {
+        for (index, (name, json)) in members.into_iter().enumerate() {
             let length = self.problems.push(&name);
             let value = self.value(json);
-            if let Some(detail) = bad_name(&name) {
+            if let Some(detail) = bad_name(index, &name) {
                 self.problems.refuse(detail);
             } else if document.insert(name, value).is_some() {
                 self.problems.refuse("Stands twice.");
@@ -83,6 +102,7 @@ impl Reader {
             Json::Object(members) if members.iter().any(|(name, _)| is_wrapper(name)) => {
                 self.wrapped(members)
             }
+            Json::Object(members) if is_reference(&members) => Bson::Document(self.reference(members)),
             Json::Object(members) => Bson::Document(self.document(members)),
         }
     }
@@ -115,6 +135,11 @@ impl Reader {
     fn wrapped(&mut self, members: Members<'_>) -> Bson {
         if let Some(scope) = members.iter().position(|(name, _)| name == "$scope") {
             return self.code_with_scope(members, scope);
+        }
+        if let Some((Json::String(base64), Json::String(subtype))) = pair(&members, "$binary", "$type") {
+            // As version 1 of the format had it, and tools still print it when they are asked for that.
+            let value = binary_of(base64, subtype);
+            return self.checked(value.ok_or_else(|| "Is not a `$binary` with a `$type`.".to_owned()));
         }
         match <[_; 1]>::try_from(members) {
             Ok([(name, json)]) => self.checked(unwrap(&name, &json)),
@@ -228,13 +253,14 @@ fn parsed<T: FromStr>(text: &str) -> Option<T> {
     text.parse().ok()
 }
 
-/// RFC 3339, or the milliseconds since 1970.
+/// A text, or the milliseconds since 1970 as an Int64. A plain number is what version 1 of the format had.
 fn date(json: &Json<'_>) -> Option<Bson> {
     let date = match json {
-        Json::String(text) => DateTime::parse_rfc3339_str(text.as_ref()).ok()?,
-        Json::Number(digits) => DateTime::from_millis(parsed(digits)?),
+        Json::String(text) => date::parse(text)?,
         Json::Object(members) => match &members[..] {
-            [(name, Json::String(text))] if name == "$numberLong" => DateTime::from_millis(parsed(text)?),
+            [(name, Json::String(text))] if name == "$numberLong" && is_whole(text) => {
+                DateTime::from_millis(parsed(text)?)
+            }
             _ => return None,
         },
         _ => return None,
@@ -255,14 +281,21 @@ fn binary(members: &Members<'_>) -> Option<Bson> {
     let (Json::String(base64), Json::String(subtype)) = pair(members, "base64", "subType")? else {
         return None;
     };
-    let subtype = u8::from_str_radix(subtype, 16).ok().filter(|_| subtype.len() <= 2)?;
-    let bytes = STANDARD.decode(base64.as_ref()).ok()?;
+    binary_of(base64, subtype)
+}
+
+fn binary_of(base64: &str, subtype: &str) -> Option<Bson> {
+    let is_hexadecimal = subtype.len() <= 2 && subtype.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let subtype = u8::from_str_radix(subtype, 16).ok().filter(|_| is_hexadecimal)?;
+    let bytes = STANDARD.decode(base64).ok()?;
     Some(Bson::Binary(Binary { subtype: BinarySubtype::from(subtype), bytes }))
 }
 
+/// With the hyphens where they belong, or without any.
 fn uuid(text: &str) -> Option<Bson> {
     let groups: Vec<usize> = text.split('-').map(str::len).collect();
-    let bytes = hex::decode(text.replace('-', "")).ok().filter(|_| groups == [8, 4, 4, 4, 12])?;
+    let is_grouped = groups == [8, 4, 4, 4, 12] || groups == [32];
+    let bytes = hex::decode(text.replace('-', "")).ok().filter(|_| is_grouped)?;
     Some(Bson::Binary(Binary { subtype: BinarySubtype::Uuid, bytes }))
 }
 

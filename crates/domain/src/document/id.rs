@@ -26,6 +26,9 @@ impl DocumentId {
         if matches!(value, Bson::Array(_) | Bson::RegularExpression(_) | Bson::Undefined | Bson::Null) {
             return Err("An `_id` must not be an array, a regular expression, undefined or null.".into());
         }
+        if value.as_document().is_some_and(|document| document.keys().any(|name| name.starts_with('$'))) {
+            return Err("An `_id` must not be a reference to a document; MongoDB does not store it.".into());
+        }
         let raw = RawBson::try_from(value.clone()).map_err(|_| "Is not a value of BSON.")?;
         let id = Self(raw);
         if id.key().len() > DOCUMENT_ID_MAX_BYTES {

@@ -95,6 +95,10 @@ fn merge(current: Document, changes: &Document) -> Document {
 fn changed_value(current: Option<Bson>, change: &Bson) -> Option<Bson> {
     match change {
         Bson::Null => None,
+        // A reference to another document is a value, too.
+        Bson::Document(reference) if reference.keys().next().is_some_and(|first| first == "$ref") => {
+            Some(change.clone())
+        }
         Bson::Document(changes) => {
             let current = match current {
                 Some(Bson::Document(current)) => current,
@@ -153,6 +157,7 @@ mod tests {
             ("{}", r#"{"a":{"bb":{"ccc":null}}}"#, r#"{"a":{"bb":{}}}"#),
             (r#"{"a":1,"b":2,"c":3}"#, r#"{"b":null,"a":4}"#, r#"{"a":4,"c":3}"#),
             (r#"{"a":{"b":1}}"#, r#"{"a":{"$numberDecimal":"2"}}"#, r#"{"a":{"$numberDecimal":"2"}}"#),
+            (r#"{"a":{"b":1}}"#, r#"{"a":{"$ref":"c","$id":2}}"#, r#"{"a":{"$ref":"c","$id":2}}"#),
             (r#"{"_id":5,"a":1}"#, r#"{"_id":5.0,"a":2}"#, r#"{"_id":5,"a":2}"#),
         ] {
             assert_eq!(patched(document, patch).unwrap(), expected, "{document} {patch}");

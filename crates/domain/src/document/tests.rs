@@ -405,3 +405,68 @@ fn numbers_that_are_none_are_refused_and_not_read_as_others() {
         NewDocument::parse(text, 1 << 20).unwrap_or_else(|error| panic!("{text}: {error}"));
     }
 }
+
+#[test]
+fn values_are_read_as_real_tools_print_them() {
+    for (json, relaxed) in [
+        // Python's json_util for a moment with a zone; libbson and JavaScript for years beyond 9999.
+        (
+            r#"{"a":{"$date":"2026-01-02T03:04:05.678+0530"}}"#,
+            r#"{"a":{"$date":"2026-01-01T21:34:05.678Z"}}"#,
+        ),
+        (
+            r#"{"a":{"$date":"10000-01-01T00:00:00Z"}}"#,
+            r#"{"a":{"$date":{"$numberLong":"253402300800000"}}}"#,
+        ),
+        (
+            r#"{"a":{"$date":"+010000-01-01T00:00:00Z"}}"#,
+            r#"{"a":{"$date":{"$numberLong":"253402300800000"}}}"#,
+        ),
+        // Binaries and UUIDs where version 1 of the format was asked for.
+        (r#"{"a":{"$binary":"YWJj","$type":"02"}}"#, r#"{"a":{"$binary":{"base64":"YWJj","subType":"02"}}}"#),
+        (
+            r#"{"a":{"$uuid":"00000000000000000000000000000005"}}"#,
+            r#"{"a":{"$binary":{"base64":"AAAAAAAAAAAAAAAAAAAABQ==","subType":"04"}}}"#,
+        ),
+        // References to documents.
+        (r#"{"a":{"$ref":"c","$id":5,"$db":"d","x":1}}"#, r#"{"a":{"$ref":"c","$id":5,"$db":"d","x":1}}"#),
+        (r#"{"a":[{"$ref":"c","$id":{"$numberInt":"5"}}]}"#, r#"{"a":[{"$ref":"c","$id":5}]}"#),
+    ] {
+        assert_eq!(round(json), relaxed);
+    }
+}
+
+#[test]
+fn value_that_is_no_extended_json_is_refused() {
+    for json in [
+        r#"{"a":{"$date":42}}"#,
+        r#"{"a":{"$date":-1}}"#,
+        r#"{"a":{"$date":{"$numberLong":"+1"}}}"#,
+        r#"{"a":{"$date":"2026-01-02T03:04:05"}}"#,
+        r#"{"a":{"$binary":{"base64":"AQI=","subType":"+1"}}}"#,
+        r#"{"a":{"$binary":"YWJj","$type":"x"}}"#,
+        r#"{"a":{"$binary":"YWJj"}}"#,
+        r#"{"a":{"$uuid":"0000000-00000000000000000000000005"}}"#,
+        r#"{"a":{"$ref":"c"}}"#,
+        r#"{"a":{"$ref":1,"$id":1}}"#,
+        r#"{"a":{"$ref":"c","$id":1,"$x":1}}"#,
+        r#"{"a":{"$ref":"c","$id":1,"x.y":1}}"#,
+        r#"{"$ref":"c","$id":1}"#,
+        r#"{"_id":{"$ref":"c","$id":1}}"#,
+    ] {
+        assert!(!refusals(json).is_empty());
+    }
+}
+
+#[test]
+fn options_of_a_stored_pattern_are_written_sorted() {
+    let regex = bson::Regex { pattern: "a".try_into().unwrap(), options: "xsmi".try_into().unwrap() };
+    let document = rawdoc! { "_id": 1, "a": regex };
+    let (mut relaxed, mut canonical) = (Vec::new(), Vec::new());
+    write_json(&document, &mut relaxed);
+    write_canonical_json(&document, &mut canonical);
+    for written in [relaxed, canonical] {
+        let written = String::from_utf8(written).unwrap();
+        assert!(written.contains(r#"{"pattern":"a","options":"imsx"}"#), "{written}");
+    }
+}

@@ -113,8 +113,11 @@ fn write_rare(value: RawBsonRef<'_>, form: Form, out: &mut Vec<u8>) {
             pair("$binary", ("base64", &STANDARD.encode(binary.bytes)), ("subType", &subtype), out);
         }
         RawBsonRef::RegularExpression(regex) => {
-            let parts = (regex.pattern.as_str(), regex.options.as_str());
-            pair("$regularExpression", ("pattern", parts.0), ("options", parts.1), out);
+            // The format wants them sorted, and a program may have stored them otherwise.
+            let mut options: Vec<char> = regex.options.as_str().chars().collect();
+            options.sort_unstable();
+            let options = String::from_iter(options);
+            pair("$regularExpression", ("pattern", regex.pattern.as_str()), ("options", &options), out);
         }
         RawBsonRef::Timestamp(time) => {
             display(format_args!(r#"{{"$timestamp":{{"t":{},"i":{}}}}}"#, time.time, time.increment), out);

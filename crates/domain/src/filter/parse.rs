@@ -8,7 +8,7 @@
 use super::pattern::Pattern;
 use super::{Clause, Comparison, ElementMatch, Filter, FilterPrice, Predicate};
 use crate::document::order::compare;
-use crate::document::{Json, Path, Problems, Reader, is_wrapper};
+use crate::document::{Json, Path, Problems, Reader, is_reference, is_wrapper};
 use crate::error::{Error, Result};
 use crate::limits::{FILTER_LIST_MAX_ITEMS, FILTER_MAX_LEVELS, FILTER_PATH_MAX_POSITIONS};
 use bson::Bson;
@@ -210,7 +210,7 @@ impl Parser {
             "$nin" => self.list(json).map(Predicate::NotIn),
             "$all" => self.all(json),
             "$elemMatch" => self.element_match(json).map(Predicate::ElementMatch),
-            "$exists" => self.exists(&json),
+            "$exists" => self.exists(json),
             "$size" => self.size(json),
             "$not" => self.not(json),
             _ => {
@@ -320,11 +320,15 @@ impl Parser {
         }
     }
 
-    fn exists(&mut self, json: &Json<'_>) -> Option<Predicate> {
-        match json {
-            Json::Bool(value) => Some(Predicate::Exists(*value)),
-            Json::Number("0") => Some(Predicate::Exists(false)),
-            Json::Number("1") => Some(Predicate::Exists(true)),
+    /// A truth value, or the number 0 or 1 of any type, as canonical clients write it.
+    fn exists(&mut self, json: Json<'_>) -> Option<Predicate> {
+        let value = self.reader.value(json);
+        let is =
+            |number: i32| RawBson::try_from(value.clone()).is_ok_and(|value| is_equal_to(&value, number));
+        match value {
+            Bson::Boolean(value) => Some(Predicate::Exists(value)),
+            _ if is(0) => Some(Predicate::Exists(false)),
+            _ if is(1) => Some(Predicate::Exists(true)),
             _ => {
                 self.refuse("Must be true or false.");
                 None
@@ -361,9 +365,14 @@ impl Parser {
     }
 }
 
+fn is_equal_to(value: &RawBson, number: i32) -> bool {
+    compare(value.as_raw_bson_ref(), RawBson::Int32(number).as_raw_bson_ref()).is_eq()
+}
+
 /// Whether an object holds operators: as in MongoDB, its first member decides.
 fn has_operators(members: &Members<'_>) -> bool {
     members.first().is_some_and(|(name, _)| name.starts_with('$') && !is_wrapper(name))
+        && !is_reference(members)
 }
 
 fn is_element_match(json: &Json<'_>) -> bool {

@@ -13,9 +13,15 @@
 //! - `[a&&b]`, `[a[b]]`, `[[:alpha:]]`, `\p{..}`, `\v`, `\u0041`, `\<`, `\b{start}`, `{,3}`, names of groups and
 //!   inline options are read differently, or by one of the two alone. A repetition of a repetition, `a*+`, is
 //!   "possessive" in PCRE. Look-around, back references and the like are PCRE's alone.
-//! - PCRE gives up after so many steps, and then it does not match: a repetition without bound inside another,
-//!   where that happens soonest, is refused.
+//! - a POSIX class outside of brackets, `[:alpha:]`, a range that ends in one, and what is too large when compiled
+//!   ([`Effort`]) are errors of PCRE. In `[--/]` and `[]-a]` it sees a range, and in `{1, 2}`, depending on its version,
+//!   a repetition or text.
+//! - PCRE gives up after so many steps, and then it does not match. What may make it do so is not sent to MongoDB
+//!   ([`Pattern::is_bounded`]); a repetition without bound inside another is refused.
 
+mod effort;
+
+use self::effort::Effort;
 use super::automaton::Automaton;
 use crate::fuel::{Fuel, Stopped};
 use crate::limits::REGEX_MAX_BYTES;
@@ -27,6 +33,8 @@ use regex_syntax::ast::{
     SpecialLiteralKind,
 };
 
+const TOO_LARGE: &str = "The pattern is too large when it is compiled; use fewer or smaller repetitions.";
+
 /// What an operand of `$regex` comes to.
 #[derive(Debug, Clone)]
 pub struct Pattern {
@@ -34,6 +42,8 @@ pub struct Pattern {
     options: String,
     automaton: Automaton,
     start: Option<String>,
+    is_bounded: bool,
+    required: Option<String>,
 }
 
 impl Pattern {
@@ -62,12 +72,18 @@ impl Pattern {
         let mut translator =
             Translator { source: text, options: options_set, out: String::new(), line_start: false };
         translator.node(&ast, Place { head: true, tail: true, repeated: false, unbounded: false })?;
+        let effort = Effort::of_pattern(text, &ast);
+        if !effort.is_compiled() {
+            return Err(TOO_LARGE.to_owned());
+        }
         let automaton = automaton(&translator.out, options_set)?;
         if translator.line_start && can_match_nothing(&translator.out) {
             return Err("With the option `m`, `^` must be followed by something.".into());
         }
         let start = literal_start(&ast, options_set);
-        Ok(Self { text: text.to_owned(), options: options.to_owned(), automaton, start })
+        let is_bounded = effort.is_bounded(is_anchored(&ast, options_set));
+        let required = if is_bounded { None } else { required_part(text, &ast, options_set) };
+        Ok(Self { text: text.to_owned(), options: options.to_owned(), automaton, start, is_bounded, required })
     }
 
     /// As it was written.
@@ -80,6 +96,12 @@ impl Pattern {
         &self.options
     }
 
+    /// As a value that a document may hold.
+    pub fn as_value(&self) -> Option<bson::Regex> {
+        let (pattern, options) = (self.text.as_str(), self.options.as_str());
+        Some(bson::Regex { pattern: pattern.try_into().ok()?, options: options.try_into().ok()? })
+    }
+
     /// How every text begins that matches, if that is known.
     pub fn start(&self) -> Option<&str> {
         self.start.as_deref()
@@ -88,6 +110,18 @@ impl Pattern {
     /// How many states it has when compiled, at most: its price.
     pub const fn states(&self) -> usize {
         self.automaton.states()
+    }
+
+    /// Whether MongoDB decides it for every text. If not, its search may give up and take a text that matches for one
+    /// that does not.
+    pub const fn is_bounded(&self) -> bool {
+        self.is_bounded
+    }
+
+    /// A part that every text has that matches, as a pattern with the same options, which MongoDB decides. For one that
+    /// is not bounded, and only if there is such a part.
+    pub fn required(&self) -> Option<&str> {
+        self.required.as_deref()
     }
 
     /// Whether `value` is a string that matches, or this very pattern.
@@ -156,6 +190,43 @@ fn literal_start(ast: &Ast, options: Options) -> Option<String> {
         matches!(first, Ast::Assertion(it) if it.kind == AssertionKind::StartLine) && !options.m;
     let literal = |ast: &Ast| if let Ast::Literal(literal) = ast { Some(literal.c) } else { None };
     (is_anchored && !options.i).then(|| rest.iter().map_while(literal).collect())
+}
+
+/// Whether it can begin nowhere but at the beginning of a text.
+fn is_anchored(ast: &Ast, options: Options) -> bool {
+    match ast {
+        Ast::Concat(concat) => concat.asts.first().is_some_and(|first| is_anchored(first, options)),
+        Ast::Assertion(assertion) => match assertion.kind {
+            AssertionKind::StartLine => !options.m,
+            AssertionKind::StartText => true,
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+/// The part that tells most of those that are bounded: the beginning, if it is known, else the one with most letters.
+fn required_part(source: &str, ast: &Ast, options: Options) -> Option<String> {
+    let Ast::Concat(concat) = ast else { return None };
+    let mut runs: Vec<&[Ast]> = Vec::new();
+    let (mut first, mut effort) = (0, Effort::NONE);
+    for (index, part) in concat.asts.iter().enumerate() {
+        let own = Effort::of_part(source, part);
+        let is_anchored = first == 0 && is_anchored(ast, options);
+        if effort.then(own).is_bounded(is_anchored) {
+            effort = effort.then(own);
+            continue;
+        }
+        runs.push(&concat.asts[first..index]);
+        // What is not bounded even alone is in no run.
+        (first, effort) = if own.is_bounded(false) { (index, own) } else { (index + 1, Effort::NONE) };
+    }
+    runs.push(&concat.asts[first..]);
+    let letters = |run: &[Ast]| run.iter().filter(|part| matches!(part, Ast::Literal(_))).count();
+    let known_start = runs.first().filter(|run| is_anchored(ast, options) && letters(run) > 0);
+    let run = known_start.or_else(|| runs.iter().max_by_key(|run| letters(run)))?;
+    let (first, last) = (run.first()?, run.last()?);
+    (letters(run) > 0).then(|| source[first.span().start.offset..last.span().end.offset].to_owned())
 }
 
 /// Where a part of a pattern stands.
@@ -256,6 +327,15 @@ impl Translator<'_> {
 
     fn bracketed(&mut self, class: &ClassBracketed) -> Result<(), String> {
         self.refuse_white_space(&class.span)?;
+        let text = self.text(&class.span);
+        let is_posix = |mark: &str| text[1..].starts_with(mark) && text[2..].ends_with(&format!("{mark}]"));
+        if [":", ".", "="].into_iter().any(is_posix) {
+            return refuse("a POSIX class such as `[:alpha:]`");
+        }
+        let first = text[1..].trim_start_matches('^');
+        if first.starts_with("--") || first.starts_with("]-") {
+            return refuse("a `-` behind a `-` or a `]` that begins brackets; put `\\` before each");
+        }
         if self.options.x && self.text(&class.span).contains('#') {
             return refuse("a `#` in brackets together with the option `x`");
         }
@@ -275,6 +355,10 @@ impl Translator<'_> {
         match item {
             ClassSetItem::Literal(literal) => self.literal(literal),
             ClassSetItem::Range(range) => {
+                let is_bracket = |end: &Literal| end.c == '[' && end.kind == LiteralKind::Verbatim;
+                if is_bracket(&range.start) || is_bracket(&range.end) {
+                    return refuse("a range that begins or ends in `[`; put `\\` before it");
+                }
                 self.literal(&range.start)?;
                 self.out.push('-');
                 self.literal(&range.end)
@@ -313,7 +397,9 @@ impl Translator<'_> {
             _ => {}
         }
         let span = &repetition.op.span;
-        self.refuse_white_space(span)?;
+        if self.text(span).contains(char::is_whitespace) {
+            return refuse("white space inside of a repetition");
+        }
         if self.options.x && self.source[..span.start.offset].ends_with(|c: char| c.is_whitespace()) {
             return refuse("white space before a repetition");
         }

@@ -1,37 +1,126 @@
 //! A filter as MongoDB takes it.
 //!
 //! It is written anew from what was understood, not copied from what was sent: nothing that was not understood
-//! can reach the server.
+//! can reach the server. Two things that were understood do not, because it could find too little: a pattern of which
+//! its search may give up ([`super::pattern::Pattern::is_bounded`]), and a range that an index narrows too far. The
+//! server is asked for more, and whoever asked it looks at each document again ([`is_decided`]).
 
 use super::{Clause, Comparison, ElementMatch, Filter, Predicate};
+use crate::document::items;
 use bson::raw::RawBson;
 use bson::{Bson, Document, doc};
 
 pub fn filter(filter: &Filter, prefix: &str) -> Document {
-    filter.clauses.iter().map(|each| clause(each, prefix)).collect()
+    let mut rendered = Document::new();
+    let mut others: Vec<Document> = Vec::new();
+    for each in &filter.clauses {
+        match each {
+            Clause::And(filters) => {
+                rendered.insert("$and", list(filters.iter(), prefix));
+            }
+            Clause::Or(filters) => {
+                rendered.insert("$or", list(filters.iter(), prefix));
+            }
+            Clause::Nor(filters) => {
+                // What is asked too widely would be negated too narrowly.
+                let decided: Vec<&Filter> = filters.iter().filter(|each| is_decided(each)).collect();
+                if !decided.is_empty() {
+                    rendered.insert("$nor", list(decided.into_iter(), prefix));
+                }
+            }
+            Clause::Field(path, all) => {
+                let path = format!("{prefix}{path}");
+                others.extend(all.iter().filter_map(|each| widened_pattern(each, &path)));
+                let own = predicates(all);
+                if !own.is_empty() {
+                    rendered.insert(path, own);
+                }
+            }
+        }
+    }
+    if others.is_empty() {
+        return rendered;
+    }
+    if !rendered.is_empty() {
+        others.push(rendered);
+    }
+    doc! { "$and": others }
 }
 
-fn clause(clause: &Clause, prefix: &str) -> (String, Bson) {
-    let list =
-        |filters: &[Filter]| Bson::Array(filters.iter().map(|each| filter(each, prefix).into()).collect());
-    match clause {
-        Clause::And(filters) => ("$and".into(), list(filters)),
-        Clause::Or(filters) => ("$or".into(), list(filters)),
-        Clause::Nor(filters) => ("$nor".into(), list(filters)),
-        Clause::Field(path, all) => (format!("{prefix}{path}"), predicates(all).into()),
+fn list<'a>(filters: impl Iterator<Item = &'a Filter>, prefix: &str) -> Bson {
+    filters.map(|each| Bson::from(filter(each, prefix))).collect()
+}
+
+/// Whether MongoDB finds with what is rendered all that the filter asks for, and nothing else.
+pub fn is_decided(filter: &Filter) -> bool {
+    filter.clauses.iter().all(|clause| match clause {
+        Clause::And(filters) | Clause::Or(filters) | Clause::Nor(filters) => filters.iter().all(is_decided),
+        Clause::Field(_, all) => all.iter().all(is_predicate_decided),
+    })
+}
+
+fn is_predicate_decided(predicate: &Predicate) -> bool {
+    let is_element_decided = |element: &ElementMatch| match element {
+        ElementMatch::Document(filter) => is_decided(filter),
+        ElementMatch::Value(all) => all.iter().all(is_predicate_decided),
+    };
+    match predicate {
+        Predicate::Regex(pattern) => pattern.is_bounded(),
+        Predicate::Compare(comparison, operand) => !is_hidden_by_indexes(*comparison, operand),
+        Predicate::Not(all) => all.iter().all(is_predicate_decided),
+        Predicate::ElementMatch(element) => is_element_decided(element),
+        Predicate::AllMatch(elements) => elements.iter().all(is_element_decided),
+        _ => true,
     }
 }
 
+/// Whether MongoDB finds fewer documents where an index has the path: of a range above an array that begins with an
+/// array, it looks for entries that are such arrays, and an array that stands in a document itself has none.
+fn is_hidden_by_indexes(comparison: Comparison, operand: &RawBson) -> bool {
+    let begins_with_array = || {
+        operand
+            .as_array()
+            .and_then(|array| items(array).next())
+            .is_some_and(|first| first.as_array().is_some())
+    };
+    comparison != Comparison::Equal && begins_with_array()
+}
+
+/// What each value meets that a pattern matches which MongoDB is not asked for; none if it decides the predicate.
+fn widened_pattern(predicate: &Predicate, path: &str) -> Option<Document> {
+    let Predicate::Regex(pattern) = predicate else { return None };
+    if pattern.is_bounded() {
+        return None;
+    }
+    let text = match pattern.required() {
+        Some(required) => doc! { "$regex": required, "$options": pattern.options() },
+        None => doc! { "$gte": "" },
+    };
+    // As a value, not as a pattern: a stored one matches if it is the same.
+    let same = Bson::RegularExpression(pattern.as_value()?);
+    Some(doc! { "$or": [{ path: text }, { path: { "$eq": same } }] })
+}
+
+/// What can be asked of one field or value; the others are left out, and so the more is found.
 fn predicates(all: &[Predicate]) -> Document {
     let mut operators = Document::new();
     for each in all {
-        if let Predicate::Regex(pattern) = each {
-            operators.insert("$regex", pattern.text());
-            operators.insert("$options", pattern.options());
-            continue;
+        match each {
+            Predicate::Regex(pattern) if pattern.is_bounded() => {
+                operators.insert("$regex", pattern.text());
+                operators.insert("$options", pattern.options());
+            }
+            Predicate::Regex(_) => {}
+            // Only an array compares with one.
+            Predicate::Compare(comparison, operand) if is_hidden_by_indexes(*comparison, operand) => {
+                operators.insert("$type", "array");
+            }
+            Predicate::Not(_) if !is_predicate_decided(each) => {}
+            _ => {
+                let (operator, operand) = predicate(each);
+                operators.insert(operator, operand);
+            }
         }
-        let (operator, operand) = predicate(each);
-        operators.insert(operator, operand);
     }
     operators
 }
@@ -59,7 +148,15 @@ fn predicate(predicate: &Predicate) -> (&'static str, Bson) {
 fn element_match(element: &ElementMatch) -> Document {
     match element {
         ElementMatch::Document(inner) => filter(inner, ""),
-        ElementMatch::Value(all) => predicates(all),
+        ElementMatch::Value(all) => {
+            let own = predicates(all);
+            // An array may have any value; no operators at all would ask for an object in it.
+            if own.is_empty() {
+                doc! { "$exists": true }
+            } else {
+                own
+            }
+        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! Tests of filters: tables of what matches, what is refused and what MongoDB gets. Whether MongoDB agrees is
 //! asked by the differential test of the store.
 
+mod narrowed;
+
 use super::Filter;
 use crate::document::NewDocument;
 use crate::error::ErrorCode;

@@ -110,3 +110,40 @@ async fn a_document_that_is_not_utf_8_is_named_and_never_shown_in_part() {
     acme.owner.patch(&format!("{documents}/bad"), &patch).await.refused("document_unreadable");
     acme.owner.delete(&format!("{documents}/bad")).await.done();
 }
+
+#[tokio::test]
+async fn malformed_binary_is_named_with_its_field_and_not_called_text() {
+    let app = App::start().await;
+    let database = app.place().database().unwrap();
+    let acme = organization(&app, "Acme").await;
+    let old = bson::Binary { subtype: bson::spec::BinarySubtype::BinaryOld, bytes: vec![1, 2, 3] };
+    let mut bytes = bson::rawdoc! { "_id": "bad", "in": { "b": [0, old] } }.into_bytes();
+    // The length within the binary, which subtype 02 has, is one too much.
+    let inner = bytes.windows(7).position(|seven| seven == [3, 0, 0, 0, 1, 2, 3]).unwrap();
+    bytes[inner] = 4;
+    let broken = bson::RawDocumentBuf::from_bytes(bytes).unwrap();
+    let collection = database.collection("tenant_acme.orders").clone_with_type::<bson::RawDocumentBuf>();
+    crate::support::mongodb::run(async move { collection.insert_one(broken).await.unwrap() });
+    let documents = format!("{}/collections/orders/documents", acme.path());
+    let problem = acme.owner.get(&format!("{documents}/bad")).await.refused("document_unreadable");
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(
+        detail.contains("binary") && detail.contains("`in.b.1`") && !detail.contains("UTF-8"),
+        "{detail}"
+    );
+    acme.owner.delete(&format!("{documents}/bad")).await.done();
+}
+
+#[tokio::test]
+async fn options_of_a_pattern_stored_unsorted_are_answered_sorted() {
+    let app = App::start().await;
+    let database = app.place().database().unwrap();
+    let acme = organization(&app, "Acme").await;
+    let regex = bson::Regex { pattern: "a".try_into().unwrap(), options: "xmi".try_into().unwrap() };
+    let collection = database.collection("tenant_acme.orders").clone_with_type::<bson::RawDocumentBuf>();
+    let document = bson::rawdoc! { "_id": "r", "re": regex };
+    crate::support::mongodb::run(async move { collection.insert_one(document).await.unwrap() });
+    let path = format!("{}/collections/orders/documents/r", acme.path());
+    let found = acme.owner.get(&path).await.ok();
+    assert_eq!(found["re"], json!({ "$regularExpression": { "pattern": "a", "options": "imx" } }));
+}

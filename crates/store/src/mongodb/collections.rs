@@ -15,7 +15,7 @@ mod planned;
 mod shared;
 mod shared_indexes;
 
-pub(super) use command::{Amount, Command};
+pub(super) use command::{Amount, Command, Sieve};
 pub(super) use located::{Identities, Located};
 pub(super) use planned::KnownIndexes;
 pub(super) use shared::Share;

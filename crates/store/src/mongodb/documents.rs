@@ -4,6 +4,7 @@
 //! quota. What a newcomer gets wrong: documents are never decoded. They may be nested so deep that a reader by recursion
 //! needs more stack than there is; here they stay bytes.
 
+mod checked;
 mod find;
 pub(super) mod form;
 mod insert;
@@ -112,7 +113,7 @@ impl Documents for MongoDb {
         query: &DocumentQuery,
     ) -> Result<Found> {
         let mut at = self.locate_collection(organization, collection).await?;
-        Ok(self.find_at(&mut at, query).await?)
+        self.find_at(&mut at, query).await.map_err(Failure::of_question)
     }
 
     async fn count_matching(
@@ -123,7 +124,7 @@ impl Documents for MongoDb {
         time: Duration,
     ) -> Result<Counted> {
         let mut at = self.locate_collection(organization, collection).await?;
-        Ok(self.count_matching_at(&mut at, filter, time).await?)
+        self.count_matching_at(&mut at, filter, time).await.map_err(Failure::of_question)
     }
 
     async fn delete_matching(
@@ -134,7 +135,7 @@ impl Documents for MongoDb {
         time: Duration,
     ) -> Result<Deleted> {
         let mut at = self.locate_collection(organization, collection).await?;
-        Ok(self.delete_matching_at(&mut at, filter, time).await?)
+        self.delete_matching_at(&mut at, filter, time).await.map_err(Failure::of_question)
     }
 }
 
@@ -220,9 +221,18 @@ impl MongoDb {
 
     /// Removes at most one document by each of these filters; how many it was.
     async fn delete_by(&self, at: &mut Located<'_>, filters: &[Document]) -> Attempt<u64> {
-        let deletes: Vec<Document> = filters.iter().map(|filter| doc! { "q": filter, "limit": 1 }).collect();
-        let delete = self.server.durably(doc! { "deletes": deletes, "ordered": false });
-        let answer = self.command_at(at, &Command::new("delete", &delete)?).await?;
+        let raw = filters.iter().map(RawDocumentBuf::try_from).collect::<std::result::Result<Vec<_>, _>>();
+        self.delete_by_raw(at, raw.map_err(Error::internal)?).await
+    }
+
+    async fn delete_by_raw(&self, at: &mut Located<'_>, filters: Vec<RawDocumentBuf>) -> Attempt<u64> {
+        let mut deletes = RawArrayBuf::new();
+        for filter in filters {
+            deletes.push(rawdoc! { "q": filter, "limit": 1 });
+        }
+        let mut rest = rawdoc! { "deletes": deletes, "ordered": false };
+        append_durably(self, &mut rest)?;
+        let answer = self.command_at(at, &Command::raw("delete", rest)).await?;
         if let Some((_, error)) = write_errors(at, &answer).into_iter().next() {
             return Err(error.into());
         }

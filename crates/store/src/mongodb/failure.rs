@@ -104,6 +104,24 @@ impl From<Failure> for Error {
 }
 
 impl Failure {
+    /// The same, of a question of a caller's: what the server refuses about the question itself is not a failure of the
+    /// server's, and no waiting helps.
+    pub(super) fn of_question(self) -> Error {
+        match self {
+            Self::Answered { code, message } if refuses_question(code) => {
+                let known = answered(code, &message);
+                if known.code() == ErrorCode::InvalidInput {
+                    return known;
+                }
+                tracing::warn!(code, message, "MongoDB refuses a question that was thought to be allowed");
+                Error::from(ErrorCode::InvalidInput).detail(format!(
+                    "MongoDB does not answer this question (its code {code}): ask another one."
+                ))
+            }
+            other => other.into(),
+        }
+    }
+
     /// Whether a document of the same `_id` is there already.
     pub(super) fn is_same_id(&self) -> bool {
         matches!(self, Self::Duplicate { index } if index == PRIMARY_INDEX)
@@ -132,6 +150,30 @@ pub(super) const NOT_INDEXABLE: [i32; 2] = [171, 16746];
 /// Codes that say that our command makes no sense: defects, which no waiting mends. BadValue, FailedToParse,
 /// TypeMismatch, CommandNotFound, ImmutableField, InvalidOptions, and a field that is not known.
 const DEFECTS: [i32; 7] = [2, 9, 14, 59, 66, 72, 40415];
+
+/// Codes with a name that speak of the question: BadValue, FailedToParse, TypeMismatch, Overflow, InvalidLength,
+/// InvalidBSON, PathNotViable, InvalidPath, DollarPrefixedFieldName, InvalidIdField, InvalidDBRef, EmptyFieldName,
+/// DottedFieldName, ExceededMemoryLimit, DurationOverflow, InvalidPipelineOperator, MaxSubPipelineDepthExceeded,
+/// ConversionFailure, NoQueryExecutionPlans, QueryExceededMemoryLimitNoDiskUseAllowed, InvalidBSONType,
+/// NonConformantBSON, QueryRejectedBySettings, BSONObjectTooLarge.
+const REFUSES_QUESTION: [i32; 24] = [
+    2, 9, 14, 15, 16, 22, 28, 30, 52, 53, 55, 56, 57, 146, 159, 168, 232, 241, 291, 292, 357, 378, 411, 10334,
+];
+
+/// Codes of five digits and more that have a name, and speak of the server or of the form of a command. Each of the others
+/// is a single place at which the server looks at what it was asked.
+const OTHERS_WITH_A_NAME: [i32; 38] = [
+    10003, 10058, 10107, 11000, 11600, 11601, 11602, 12586, 12587, 13104, 13113, 13297, 13388, 13435, 13436,
+    14031, 17280, 28769, 31082, 40413, 40414, 40415, 46841, 50768, 50915, 56846, 57986, 91331, 640_570,
+    640_571, 1_003_141, 4_662_500, 4_938_500, 9_737_301, 9_751_901, 9_751_902, 9_751_903, 10_045_600,
+];
+
+/// Whether a code says that the question is bad.
+fn refuses_question(code: i32) -> bool {
+    REFUSES_QUESTION.contains(&code)
+        || NOT_INDEXABLE.contains(&code)
+        || (code >= 10_000 && !OTHERS_WITH_A_NAME.contains(&code))
+}
 
 /// Codes that say that this user may not do it: Unauthorized, AuthenticationFailed.
 const FORBIDDEN: [i32; 2] = [13, 18];
@@ -210,4 +252,33 @@ fn is_forbidden(error: &DriverError) -> bool {
     let kind = error.kind.as_ref();
     matches!(kind, ErrorKind::Authentication { .. } | ErrorKind::IncompatibleServer { .. })
         || answer(error).is_some_and(|(code, _)| FORBIDDEN.contains(&code))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn question(code: i32) -> ErrorCode {
+        Failure::Answered { code, message: "of the server".into() }.of_question().code()
+    }
+
+    #[test]
+    fn refusal_of_a_question_is_never_unavailable() {
+        // A pattern that PCRE does not compile (by the version), and memory for a sort; then what names no place.
+        for code in [51091, 51092, 292, 2, 9, 14, 16, 10334, 7_241_101] {
+            assert_eq!(question(code), ErrorCode::InvalidInput, "{code}");
+        }
+        assert_eq!(question(TIME_IS_OVER), ErrorCode::QueryTooSlow);
+        // InterruptedAtShutdown, NotWritablePrimary, HostUnreachable, WriteConflict, OutOfDiskSpace.
+        for code in [11600, 10107, 6, 112, 14031] {
+            assert_eq!(question(code), ErrorCode::StoreUnavailable, "{code}");
+        }
+    }
+
+    #[test]
+    fn refusal_of_our_own_command_is_a_defect() {
+        let own = |code| Error::from(Failure::Answered { code, message: String::new() }).code();
+        assert_eq!(own(BAD_VALUE), ErrorCode::Internal);
+        assert_eq!(question(40415), ErrorCode::Internal);
+    }
 }

@@ -35,9 +35,9 @@ const DOCUMENTS: i32 = 40;
 const STEPS: usize = 60;
 /// Indexes at the same time: an organization that shares its collections with others has no more in all.
 const INDEXES: usize = 8;
-const LONG: Duration = Duration::from_secs(60);
+pub const LONG: Duration = Duration::from_secs(60);
 /// What indexes and orders are made of.
-const KEYS: [&str; 10] = ["a", "-a", "b", "a.b", "-b.a", "a,b", "a.b,-a.a", "b,-_id", "-a,b.a", "a.b.a"];
+pub const KEYS: [&str; 10] = ["a", "-a", "b", "a.b", "-b.a", "a,b", "a.b,-a.a", "b,-_id", "-a,b.a", "a.b.a"];
 
 /// It stands: nothing here waits for a lease to end.
 struct Standing;
@@ -49,10 +49,10 @@ impl Clock for Standing {
 }
 
 /// An engine with an organization in it.
-struct Subject {
-    name: &'static str,
-    opened: Opened,
-    organization: Organization,
+pub struct Subject {
+    pub name: &'static str,
+    pub opened: Opened,
+    pub organization: Organization,
     /// Of the embedded engine.
     _directory: Option<TempDir>,
 }
@@ -84,7 +84,7 @@ async fn every_engine_does_what_mongodb_does() {
     judge.end_with(&database).await;
 }
 
-async fn subjects(database: &str) -> Vec<Subject> {
+pub async fn subjects(database: &str) -> Vec<Subject> {
     let directory = TempDir::new_in("/dev/shm").unwrap_or_else(|_| TempDir::new().unwrap());
     let clock = Arc::new(Standing);
     let embedded = open(&EmbeddedOptions::new(directory.path(), clock)).await.unwrap();
@@ -354,11 +354,11 @@ impl Trial<'_> {
 }
 
 impl Subject {
-    const fn store(&self) -> &Store {
+    pub const fn store(&self) -> &Store {
         &self.opened.store
     }
 
-    async fn pages(&self, name: &CollectionName, query: &DocumentQuery) -> Result<Vec<i32>> {
+    pub async fn pages(&self, name: &CollectionName, query: &DocumentQuery) -> Result<Vec<i32>> {
         let (mut query, mut all) = (query.clone(), Vec::new());
         loop {
             let found = self.store().documents.find_documents(&self.organization, name, &query).await?;
@@ -373,7 +373,7 @@ fn document_id(id: i32) -> DocumentId {
     DocumentId::new(&id.into()).unwrap()
 }
 
-fn stored(document: &Document, revision: u64) -> StoredDocument {
+pub fn stored(document: &Document, revision: u64) -> StoredDocument {
     StoredDocument { body: RawDocumentBuf::try_from(document).unwrap(), revision: Revision(revision) }
 }
 

@@ -9,6 +9,9 @@
 mod chance;
 #[cfg(feature = "mongodb")]
 #[cfg(test)]
+mod checked;
+#[cfg(feature = "mongodb")]
+#[cfg(test)]
 mod engines;
 #[cfg(feature = "mongodb")]
 #[cfg(test)]

@@ -227,3 +227,85 @@ async fn documents_that_have_no_order_are_refused_where_the_request_has_it() {
     acme.owner.get(&format!("{}?sort=a,b", acme.documents())).await.refused_fields(&["?sort"]);
     acme.owner.post(&acme.about("query"), &json!({ "sort": "a,b" })).await.refused_fields(&["/sort"]);
 }
+
+#[tokio::test]
+async fn pattern_that_an_engine_would_not_take_is_refused() {
+    let app = App::start().await;
+    let acme = orders(&app).await;
+    let nested = format!("{}a{}", "(".repeat(210), ")".repeat(210));
+    for pattern in
+        ["[:alpha:]", "[+-[:digit:]]", "(?:[a-c]x){3000}", "a{1, 2}", "[--/]", "(?=a)", nested.as_str()]
+    {
+        for filter in [
+            json!({ "status": { "$regex": pattern } }),
+            json!({ "status": { "$not": { "$regex": pattern } } }),
+        ] {
+            let filter = encoded(&filter.to_string());
+            for path in [acme.documents(), acme.about("count")] {
+                acme.owner.get(&format!("{path}?filter={filter}")).await.refused("invalid_input");
+            }
+            let all = format!("{}?filter={filter}", acme.documents());
+            acme.owner.delete(&all).await.refused("invalid_input");
+        }
+    }
+    let left = acme.owner.get(&acme.about("count")).await.ok();
+    assert_eq!(left["count"], 25);
+}
+
+#[tokio::test]
+async fn delete_by_a_pattern_in_a_long_text_keeps_what_matches() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    let long = "-".repeat(200_000);
+    let documents: Vec<Value> = (0..6)
+        .map(|number| json!({ "_id": number, "text": format!("{}{long}{number}", if number < 3 { "on" } else { "off" }) }))
+        .collect();
+    for document in &documents {
+        acme.owner.post(&acme.documents(), document).await.created();
+    }
+    // It goes through a text once; what follows cannot be found before its end.
+    let filter = encoded(r#"{"text":{"$not":{"$regex":"^on[-0-9]+$"}}}"#);
+    for (path, name) in [(acme.about("count"), "count"), (acme.documents(), "items")] {
+        let found = acme.owner.get(&format!("{path}?filter={filter}&fields=_id")).await;
+        let found = found.ok();
+        match name {
+            "count" => assert_eq!(found["count"], 3),
+            _ => assert_eq!(ids(found["items"].as_array().unwrap()), [3, 4, 5]),
+        }
+    }
+    let deleted = acme.owner.delete(&format!("{}?filter={filter}", acme.documents())).await.ok();
+    assert_eq!(deleted["deleted"], 3);
+    let left = acme.owner.get(&format!("{}?fields=_id", acme.documents())).await.ok();
+    assert_eq!(ids(left["items"].as_array().unwrap()), [0, 1, 2]);
+}
+
+#[tokio::test]
+async fn reference_and_date_of_real_tools_are_stored_and_found() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    let document = json!({
+        "_id": "a", "when": { "$date": "2026-01-02T03:04:05.678+0530" }, "far": { "$date": "10000-01-01T00:00:00Z" },
+        "owner": { "$ref": "people", "$id": 5, "$db": "other" },
+    });
+    let stored = acme.owner.post(&acme.documents(), &document).await.created();
+    assert_eq!(stored["when"], json!({ "$date": "2026-01-01T21:34:05.678Z" }));
+    assert_eq!(stored["far"], json!({ "$date": { "$numberLong": "253402300800000" } }));
+    assert_eq!(stored["owner"], document["owner"]);
+    let path = format!("{}/a", acme.documents());
+    let other = json!({ "owner": { "$ref": "people", "$id": 6 }, "more": 1 });
+    assert_eq!(acme.owner.patch(&path, &other).await.ok()["owner"], other["owner"]);
+    for (filter, count) in [
+        (r#"{"owner":{"$ref":"people","$id":6}}"#, 1),
+        (r#"{"owner":{"$in":[{"$ref":"people","$id":6}]}}"#, 1),
+        (r#"{"owner":{"$ne":{"$ref":"people","$id":6}}}"#, 0),
+        (r#"{"when":{"$lt":{"$date":"2026-01-02T03:04:05+0530"}},"more":{"$exists":{"$numberInt":"1"}}}"#, 0),
+        (r#"{"far":{"$gte":{"$date":"+010000-01-01T00:00:00.000Z"}}}"#, 1),
+    ] {
+        let counted =
+            acme.owner.get(&format!("{}?filter={}", acme.about("count"), encoded(filter))).await.ok();
+        assert_eq!(counted["count"], count, "{filter}");
+    }
+    for bad in [json!({ "a": { "$date": 42 } }), json!({ "_id": { "$ref": "c", "$id": 1 } })] {
+        acme.owner.post(&acme.documents(), &bad).await.refused("invalid_input");
+    }
+}

@@ -4,6 +4,10 @@
 //! happened. Under the name that the server then gives it is still the same one, so the command may go there; where
 //! there is no such collection any more, another may have been made under the name, which is looked for once.
 
+mod sift;
+
+pub(in crate::mongodb) use sift::Sieve;
+
 use super::located::Located;
 use crate::mongodb::MongoDb;
 use crate::mongodb::containers::look::uuid;

@@ -5,11 +5,12 @@
 //! finds `[1, 9]`, which sorts as 1, and does not find the string that comes after all numbers.
 
 use crate::mongodb::MongoDb;
-use crate::mongodb::collections::{Amount, Command, Located};
+use crate::mongodb::collections::{Amount, Command, Located, Sieve};
 use crate::mongodb::documents::form::Form;
 use crate::mongodb::failure::Attempt;
 use bson::{RawBson, RawDocument};
 use mongodb::bson::{Bson, Decimal128, Document, doc};
+use std::sync::Arc;
 use std::time::Duration;
 use tenantry_domain::Error;
 use tenantry_domain::document::StoredDocument;
@@ -37,11 +38,15 @@ impl MongoDb {
         let scan = self.is_scan(at, &query.filter, Some(&query.sort)).await?;
         let deadline = query.time + self.server.deadline();
         let read = |document: &RawDocument| form.unwrap(document);
+        let sieve = (!query.filter.is_decided_by_mongodb()).then(|| matching(&form, &query.filter));
         let mut page: (Vec<StoredDocument>, bool) = (Vec::new(), false);
         let (own, asked) = (form.clone(), query.clone());
         let commands = offload::by_price(query.filter.price(), move || commands(&own, &asked)).await??;
         for command in commands {
-            page = self.read_at(at, &command, amount, deadline, read).await?;
+            page = match &sieve {
+                Some(sieve) => self.sift_at(at, &command, amount, query.time, sieve.clone()).await?,
+                None => self.read_at(at, &command, amount, deadline, read).await?,
+            };
             if page.1 {
                 break;
             }
@@ -63,11 +68,15 @@ impl MongoDb {
             let documents = if few > COUNTED.unsigned_abs() { self.kept(at).await? } else { few };
             return Ok(Counted { documents, scanned: None });
         }
-        let (own, asked) = (at.form.clone(), filter.clone());
-        let render = move || own.scoped(asked.to_mongodb(own.prefix()));
-        let found = offload::by_price(filter.price(), render).await?;
-        let stages = [doc! { "$match": found }, doc! { "$count": "documents" }];
-        let documents = self.one_number(at, &stages, time).await?;
+        let documents = if filter.is_decided_by_mongodb() {
+            let (own, asked) = (at.form.clone(), filter.clone());
+            let render = move || own.scoped(asked.to_mongodb(own.prefix()));
+            let found = offload::by_price(filter.price(), render).await?;
+            let stages = [doc! { "$match": found }, doc! { "$count": "documents" }];
+            self.one_number(at, &stages, time).await?
+        } else {
+            self.count_checked_at(at, filter, time).await?
+        };
         let is_scan = !filter.is_empty() && self.is_scan(at, filter, None).await?;
         let scanned = if is_scan { Some(self.size_for_hint(at).await?) } else { None };
         Ok(Counted { documents, scanned })
@@ -145,20 +154,30 @@ fn both(filter: Document, condition: Document) -> Document {
     doc! { "$and": [filter, condition] }
 }
 
+/// Leaves the documents that match, as they were stored.
+fn matching(form: &Form, filter: &Filter) -> Sieve<StoredDocument> {
+    let (form, filter) = (form.clone(), filter.clone());
+    Arc::new(move |document, fuel| {
+        let stored = form.unwrap(document)?;
+        Ok(filter.evaluate(&stored.body, fuel).map_err(Error::from)?.then_some(stored))
+    })
+}
+
 /// The first documents that match, in their order.
 fn page_of(form: &Form, query: &DocumentQuery, filter: Document) -> Attempt<Command> {
     let limit = i64::from(query.limit) + 1;
-    Command::reading(
-        "find",
-        doc! {
-            "filter": form.scoped(filter),
-            "sort": query.sort.to_mongodb(form.prefix()),
-            "limit": limit,
-            "batchSize": limit,
-            "allowDiskUse": true,
-            "maxTimeMS": millis(query.time),
-        },
-    )
+    let mut find = doc! {
+        "filter": form.scoped(filter),
+        "sort": query.sort.to_mongodb(form.prefix()),
+        "batchSize": limit,
+        "allowDiskUse": true,
+        "maxTimeMS": millis(query.time),
+    };
+    // Of those that are found there, some may not be asked for.
+    if query.filter.is_decided_by_mongodb() {
+        find.insert("limit", limit);
+    }
+    Command::reading("find", find)
 }
 
 fn next_page(form: &Form, query: &DocumentQuery, after: &Position) -> Attempt<Command> {
@@ -169,18 +188,20 @@ fn next_page(form: &Form, query: &DocumentQuery, after: &Position) -> Attempt<Co
         filter = both(filter, coarse);
     }
     // The key goes beside the document, not into it: there is no name that nobody has given a field.
-    let stages = [
+    let mut stages = vec![
         doc! { "$match": form.scoped(filter) },
         doc! { "$sort": query.sort.to_mongodb(prefix) },
         doc! { "$replaceWith": { "document": "$$ROOT", "key": { "$meta": SORT_KEY } } },
         doc! { "$match": { "$expr": is_after(query.sort.keys(), after)? } },
-        doc! { "$limit": limit },
-        doc! { "$replaceWith": "$document" },
     ];
+    if query.filter.is_decided_by_mongodb() {
+        stages.push(doc! { "$limit": limit });
+    }
+    stages.push(doc! { "$replaceWith": "$document" });
     Command::reading(
         "aggregate",
         doc! {
-            "pipeline": &stages[..],
+            "pipeline": stages,
             "cursor": { "batchSize": limit },
             "allowDiskUse": true,
             "maxTimeMS": millis(query.time),

@@ -8,6 +8,7 @@
 use crate::mongodb::document::integer;
 use crate::mongodb::failure::Attempt;
 use bson::raw::cstr;
+use bson::spec::ElementType;
 use bson::{RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, Document, doc};
@@ -178,6 +179,32 @@ impl Form {
         Ok(Trace { id: Bson::try_from(id).map_err(unreadable)?, revision: own, bytes })
     }
 
+    /// What [`Self::deciding_fields`] and [`Self::deciding_trace`] read. The fields are apart from the rest: there is no
+    /// name that nobody has given one.
+    pub(in crate::mongodb) fn deciding_projection(&self, fields: Document) -> Document {
+        let revision = match self {
+            Self::Plain { .. } => REVISION,
+            Self::Shared { .. } => SHARED_REVISION,
+        };
+        doc! { "_id": "$_id", "revision": format!("${revision}"), "bytes": self.bytes(), "fields": fields }
+    }
+
+    /// The fields of a document that was found with that projection.
+    pub(in crate::mongodb) fn deciding_fields<'a>(&self, found: &'a RawDocument) -> Attempt<&'a RawDocument> {
+        let fields = found.get_document("fields").map_err(unreadable)?;
+        if is_readable(fields) { Ok(fields) } else { Err(cut_short(found).into()) }
+    }
+
+    /// The document itself.
+    pub(in crate::mongodb) fn deciding_trace(&self, found: &RawDocument) -> Attempt<Trace> {
+        let id = found.get(ID_FIELD).map_err(unreadable)?.unwrap_or(RawBsonRef::Null);
+        Ok(Trace {
+            id: Bson::try_from(id).map_err(unreadable)?,
+            revision: revision(found.get(SHARED_REVISION).map_err(unreadable)?),
+            bytes: found.get("bytes").map_err(unreadable)?.and_then(number).unwrap_or(0),
+        })
+    }
+
     /// The expression for the bytes of a document, as a quota counts them.
     pub(in crate::mongodb) fn bytes(&self) -> Document {
         match self {
@@ -189,23 +216,63 @@ impl Form {
     }
 }
 
-/// Whether all of it can be read. The server takes text that is not UTF-8 from programs, and reading would silently end
-/// there.
+/// Whether all of it can be read. The server takes from programs what is not as BSON should be, and reading would
+/// silently end there.
 fn is_readable(document: &RawDocument) -> bool {
-    document.iter().all(|field| match field {
-        Ok((_, RawBsonRef::Document(inner))) => is_readable(inner),
-        Ok((_, RawBsonRef::Array(inner))) => RawDocument::from_bytes(inner.as_bytes()).is_ok_and(is_readable),
-        Ok(_) => true,
-        Err(_) => false,
+    flaw(document).is_none()
+}
+
+/// Where it cannot be read, and why.
+struct Flaw {
+    /// The names of the fields, from the innermost.
+    path: Vec<String>,
+    what: &'static str,
+}
+
+fn flaw(document: &RawDocument) -> Option<Flaw> {
+    document.iter_elements().find_map(|element| {
+        let element = match element {
+            Ok(element) => element,
+            Err(error) => {
+                return Some(Flaw { path: Vec::new(), what: what_is_wrong(&error, ElementType::Null) });
+            }
+        };
+        let mut flaw = match element.value() {
+            Ok(RawBsonRef::Document(inner)) => flaw(inner),
+            Ok(RawBsonRef::Array(inner)) => RawDocument::from_bytes(inner.as_bytes()).ok().and_then(flaw),
+            Ok(_) => None,
+            Err(error) => {
+                Some(Flaw { path: Vec::new(), what: what_is_wrong(&error, element.element_type()) })
+            }
+        }?;
+        flaw.path.push(element.key().as_str().to_owned());
+        Some(flaw)
     })
+}
+
+const MALFORMED: &str = "a value that is not well-formed BSON";
+
+fn what_is_wrong(error: &bson::error::Error, kind: ElementType) -> &'static str {
+    match (&error.kind, kind) {
+        (bson::error::ErrorKind::Utf8Encoding { .. }, _) => "text that is not UTF-8",
+        (_, ElementType::Binary) => "a binary that is malformed (the old subtype 02 has a length of its own)",
+        _ => MALFORMED,
+    }
 }
 
 /// The refusal of a document that cannot be read whole.
 fn cut_short(stored: &RawDocument) -> Error {
     let id =
         DocumentId::of(stored).map_or_else(|| "without a readable `_id`".to_owned(), |id| format!("`{id}`"));
+    let (what, place) = match flaw(stored) {
+        Some(flaw) if !flaw.path.is_empty() => {
+            let path: Vec<&str> = flaw.path.iter().rev().map(String::as_str).collect();
+            (flaw.what, format!(" in the field `{}`", path.join(".")))
+        }
+        flaw => (flaw.map_or(MALFORMED, |flaw| flaw.what), String::new()),
+    };
     Error::new(ErrorCode::DocumentUnreadable).detail(format!(
-        "The document {id} holds text that is not UTF-8. A program has written it so: correct or delete it."
+        "The document {id} holds {what}{place}. A program has written it so: correct or delete it."
     ))
 }
 

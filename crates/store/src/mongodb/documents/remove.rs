@@ -15,9 +15,9 @@ use tenantry_domain::query::Deleted;
 use tenantry_domain::{Error, ErrorCode};
 
 /// Documents of one round at most.
-const ROUND: usize = 500;
+pub(super) const ROUND: usize = 500;
 /// Bytes of the filters of one round, about.
-const ROUND_BYTES: usize = 4 << 20;
+pub(super) const ROUND_BYTES: usize = 4 << 20;
 
 impl MongoDb {
     pub(super) async fn delete_matching_at(
@@ -28,14 +28,18 @@ impl MongoDb {
     ) -> Attempt<Deleted> {
         let began = Instant::now();
         let (prefix, asked) = (at.form.prefix(), filter.clone());
-        let filter = offload::by_price(filter.price(), move || asked.to_mongodb(prefix)).await?;
+        let rendered = offload::by_price(filter.price(), move || asked.to_mongodb(prefix)).await?;
         let mut documents = 0;
         loop {
             let left = time.saturating_sub(began.elapsed());
             if left.is_zero() {
                 return Ok(Deleted::in_time(documents, true)?);
             }
-            match self.delete_round(at, &filter, left).await {
+            let round = match filter.is_decided_by_mongodb() {
+                true => self.delete_round(at, &rendered, left).await,
+                false => self.delete_checked_round(at, filter, left).await,
+            };
+            match round {
                 Ok(round) => {
                     documents += round.documents;
                     if !round.more {
@@ -75,7 +79,8 @@ impl MongoDb {
         change.check()?;
         let filters: Vec<Document> = found.iter().map(|trace| at.form.of_trace(trace, filter)).collect();
         let deleted = self.delete_by(at, &filters).await?;
-        self.end_change(change, at_least(&found, deleted).negative()).await;
+        let bytes = found.iter().map(|trace| trace.bytes).collect();
+        self.end_change(change, at_least(bytes, deleted).negative()).await;
         let is_last = found.len() < most && deleted == found.len() as u64;
         Ok(Deleted { documents: deleted, more: !is_last })
     }
@@ -104,8 +109,7 @@ impl MongoDb {
 }
 
 /// What so many of them have at least.
-fn at_least(found: &[Trace], count: u64) -> Size {
-    let mut bytes: Vec<u64> = found.iter().map(|trace| trace.bytes).collect();
+pub(super) fn at_least(mut bytes: Vec<u64>, count: u64) -> Size {
     bytes.sort_unstable();
     let counted = bytes.into_iter().zip(0..count);
     counted.fold(Size::default(), |sum, (bytes, _)| sum.plus(Size::one(bytes)))
