@@ -40,10 +40,13 @@ pub fn is_wrapper(name: &str) -> bool {
     WRAPPERS.contains(&name)
 }
 
-/// Whether an object is a reference to another document (a "DBRef"), as drivers print it: the one object whose names
-/// begin with `$` and that MongoDB stores as it is.
+/// The names of a reference to another document (a "DBRef"), in the order in which drivers write them.
+const REFERENCE: [&str; 3] = ["$ref", "$id", "$db"];
+
+/// Whether an object is such a reference: the one object whose names begin with `$` and that MongoDB stores as it is.
 pub fn is_reference(members: &Members<'_>) -> bool {
-    matches!(&members[..], [(first, Json::String(_)), (second, _), ..] if first == "$ref" && second == "$id")
+    let find = |wanted| members.iter().find(|(name, _)| name == wanted).map(|(_, json)| json);
+    matches!((find("$ref"), find("$id")), (Some(Json::String(_)), Some(_)))
 }
 
 /// Reads values and notes what is wrong with them.
@@ -61,26 +64,25 @@ impl Reader {
 
     /// An object's members as a document.
     pub fn document(&mut self, members: Members<'_>) -> Document {
-        self.fields(members, |_, name| bad_name(name))
+        self.fields(members, bad_name)
     }
 
-    /// `$ref` and `$id`, perhaps `$db`, and then any other field.
-    fn reference(&mut self, members: Members<'_>) -> Document {
-        self.fields(members, |index, name| match (index, name) {
-            (0 | 1, _) | (2, "$db") => None,
-            _ => bad_name(name),
-        })
+    /// Its own names come first, whatever order a library has brought them into; then any other fields.
+    fn reference(&mut self, mut members: Members<'_>) -> Document {
+        let place = |name: &str| REFERENCE.iter().position(|own| *own == name);
+        members.sort_by_key(|(name, _)| place(name).unwrap_or(REFERENCE.len()));
+        self.fields(members, |name| if place(name).is_some() { None } else { bad_name(name) })
     }
 
-    fn fields(&mut self, members: Members<'_>, bad_name: impl Fn(usize, &str) -> Option<String>) -> Document {
+    fn fields(&mut self, members: Members<'_>, bad_name: impl Fn(&str) -> Option<String>) -> Document {
         let mut document = Document::new();
         if !self.descend() {
             return document;
         }
-        for (index, (name, json)) in members.into_iter().enumerate() {
+        for (name, json) in members {
             let length = self.problems.push(&name);
             let value = self.value(json);
-            if let Some(detail) = bad_name(index, &name) {
+            if let Some(detail) = bad_name(&name) {
                 self.problems.refuse(detail);
             } else if document.insert(name, value).is_some() {
                 self.problems.refuse("Stands twice.");

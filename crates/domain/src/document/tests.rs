@@ -430,6 +430,7 @@ fn values_are_read_as_real_tools_print_them() {
         ),
         // References to documents.
         (r#"{"a":{"$ref":"c","$id":5,"$db":"d","x":1}}"#, r#"{"a":{"$ref":"c","$id":5,"$db":"d","x":1}}"#),
+        (r#"{"a":{"$db":"d","$id":5,"$ref":"c"}}"#, r#"{"a":{"$ref":"c","$id":5,"$db":"d"}}"#),
         (r#"{"a":[{"$ref":"c","$id":{"$numberInt":"5"}}]}"#, r#"{"a":[{"$ref":"c","$id":5}]}"#),
     ] {
         assert_eq!(round(json), relaxed);

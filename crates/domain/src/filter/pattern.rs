@@ -83,7 +83,14 @@ impl Pattern {
         let start = literal_start(&ast, options_set);
         let is_bounded = effort.is_bounded(is_anchored(&ast, options_set));
         let required = if is_bounded { None } else { required_part(text, &ast, options_set) };
-        Ok(Self { text: text.to_owned(), options: options.to_owned(), automaton, start, is_bounded, required })
+        Ok(Self {
+            text: text.to_owned(),
+            options: options.to_owned(),
+            automaton,
+            start,
+            is_bounded,
+            required,
+        })
     }
 
     /// As it was written.

@@ -151,11 +151,12 @@ fn reference_to_a_document_is_an_operand() {
         (r#"{"r":{"$in":[{"$ref":"c","$id":1}]}}"#, true),
         (r#"{"r":{"$ne":{"$ref":"c","$id":2}}}"#, true),
         (r#"{"s":{"$ref":"c","$id":1,"$db":"d","x":2}}"#, true),
+        (r#"{"r":{"$id":1,"$ref":"c"}}"#, true),
         (r#"{"r":{"$ref":"c","$id":2}}"#, false),
     ] {
         assert_eq!(filter(json).matches(&stored), matches, "{json}");
     }
-    for json in [r#"{"r":{"$ref":"c"}}"#, r#"{"r":{"$ref":1,"$id":1}}"#, r#"{"r":{"$id":1,"$ref":"c"}}"#] {
+    for json in [r#"{"r":{"$ref":"c"}}"#, r#"{"r":{"$ref":1,"$id":1}}"#, r#"{"r":{"$id":1}}"#] {
         assert!(Filter::parse(json, "").is_err(), "{json}");
     }
 }

@@ -265,14 +265,10 @@ async fn delete_by_a_pattern_in_a_long_text_keeps_what_matches() {
     }
     // It goes through a text once; what follows cannot be found before its end.
     let filter = encoded(r#"{"text":{"$not":{"$regex":"^on[-0-9]+$"}}}"#);
-    for (path, name) in [(acme.about("count"), "count"), (acme.documents(), "items")] {
-        let found = acme.owner.get(&format!("{path}?filter={filter}&fields=_id")).await;
-        let found = found.ok();
-        match name {
-            "count" => assert_eq!(found["count"], 3),
-            _ => assert_eq!(ids(found["items"].as_array().unwrap()), [3, 4, 5]),
-        }
-    }
+    let counted = acme.owner.get(&format!("{}?filter={filter}", acme.about("count"))).await.ok();
+    assert_eq!(counted["count"], 3);
+    let found = acme.owner.get(&format!("{}?filter={filter}&fields=_id", acme.documents())).await.ok();
+    assert_eq!(ids(found["items"].as_array().unwrap()), [3, 4, 5]);
     let deleted = acme.owner.delete(&format!("{}?filter={filter}", acme.documents())).await.ok();
     assert_eq!(deleted["deleted"], 3);
     let left = acme.owner.get(&format!("{}?fields=_id", acme.documents())).await.ok();

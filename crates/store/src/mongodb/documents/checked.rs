@@ -77,10 +77,7 @@ async fn deciding_fields(form: &Form, filter: &Filter, time: Duration) -> Attemp
     let (own, asked) = (form.clone(), filter.clone());
     let found = offload::by_price(filter.price(), move || own.scoped(asked.to_mongodb(prefix))).await?;
     let stages = [doc! { "$match": found }, doc! { "$replaceWith": form.deciding_projection(fields) }];
-    Command::reading(
-        "aggregate",
-        doc! { "pipeline": &stages[..], "cursor": {}, "maxTimeMS": millis(time) },
-    )
+    Command::reading("aggregate", doc! { "pipeline": &stages[..], "cursor": {}, "maxTimeMS": millis(time) })
 }
 
 /// Leaves of each document that matches its size, and the condition that it is still the same in all that decides.
@@ -97,7 +94,8 @@ fn conditions(
         let trace = form.deciding_trace(found)?;
         let condition = condition(&form, &trace, &rendered, &filter, fields)?;
         if condition.as_bytes().len() > CONDITION_MAX_BYTES {
-            let detail = format!("The document `{}` is too large for it; delete that by its `_id`.", trace.id);
+            let detail =
+                format!("The document `{}` is too large for it; delete that by its `_id`.", trace.id);
             return Err(Error::from(ErrorCode::InvalidInput).detail(detail).into());
         }
         Ok(Some((trace.bytes, condition)))

@@ -18,7 +18,8 @@ use tenantry_domain::fuel::{Fuel, Stopped};
 use tenantry_domain::offload;
 
 /// What a document comes to; none if it was not asked for.
-pub(in crate::mongodb) type Sieve<T> = Arc<dyn Fn(&RawDocument, &Fuel<'_>) -> Attempt<Option<T>> + Send + Sync>;
+pub(in crate::mongodb) type Sieve<T> =
+    Arc<dyn Fn(&RawDocument, &Fuel<'_>) -> Attempt<Option<T>> + Send + Sync>;
 
 /// Documents of the first look; each later one has twice as many, up to the most.
 const FIRST_BATCH: usize = 32;
