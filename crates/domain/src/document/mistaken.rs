@@ -125,6 +125,23 @@ pub fn not_utf8(bytes: &[u8]) -> Mistake {
     ))
 }
 
+const CSV: Mistake = Mistake::file("CSV, a table", "convert its rows to JSON objects, one to a line");
+const XML: Mistake = Mistake::file("XML", "convert it to JSON");
+
+/// Names a body by the media type that it comes with, where that says what it is and is none of JSON.
+#[must_use]
+pub fn of_media_type(essence: &str) -> Option<Mistake> {
+    Some(match essence {
+        "multipart/form-data" => MULTIPART,
+        "text/csv" | "application/csv" | "text/tab-separated-values" => CSV,
+        "text/xml" | "application/xml" => XML,
+        "application/gzip" | "application/x-gzip" => GZIP,
+        "application/zip" | "application/x-zip-compressed" => ZIP,
+        "application/bson" => BSON,
+        _ => return None,
+    })
+}
+
 /// An array where one object is meant, or an object to each line.
 const ARRAY: Mistake = Mistake::file(
     "a JSON array",
@@ -213,7 +230,7 @@ fn of_start(text: &str) -> Option<Mistake> {
         () if starts("<!doctype") || starts("<html") => {
             Mistake::file("a page of HTML", "look whether what made it failed, or was another address")
         }
-        () if starts("<") => Mistake::file("XML", "convert it to JSON"),
+        () if starts("<") => XML,
         () if starts("--") && text.contains("Content-Disposition:") => MULTIPART,
         () if starts("eyJ") || starts("H4sI") => {
             Mistake::file("Base64", "decode it first (`base64 -d FILE`)")
@@ -339,7 +356,7 @@ fn of_first_line(text: &str) -> Option<Mistake> {
         return Some(Mistake::file("the fields of a form (`name=value`)", advice));
     }
     let separated = [',', ';', '\t'].into_iter().any(|separator| line.contains(separator));
-    separated.then_some(Mistake::file("CSV, a table", "convert its rows to JSON objects, one to a line"))
+    separated.then_some(CSV)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 
 use super::Http;
 use super::caller::{AnyCaller, OperatorCaller};
-use super::extract::{QueryFields, Segment, media_type, require_plain};
+use super::extract::{QueryFields, Segment, media_type, not_taken, require_plain};
 use super::organizations::answer;
 use super::problem::Refusal;
 use super::representation::{OperationBody, OrganizationDetails, with_location};
@@ -126,7 +126,7 @@ fn require_ndjson(headers: &HeaderMap) -> Result<(), Error> {
         return require_plain(headers);
     }
     let detail = format!("The body must be an archive: send `Content-Type: {NDJSON}`.");
-    Err(Error::new(ErrorCode::UnsupportedMediaType).detail(detail))
+    Err(not_taken(&media_type(headers), "an archive", &detail))
 }
 
 /// A body as it comes. It may take as long as it takes, but never stop for longer than `idle`.

@@ -109,7 +109,13 @@ fn require_json(parts: &Parts) -> Result<()> {
     if is_taken {
         return Ok(());
     }
-    Err(Error::new(ErrorCode::UnsupportedMediaType).detail(detail))
+    Err(not_taken(&media_type, "JSON", detail))
+}
+
+/// The refusal of a media type: it names what such a body is if that is known, or else says what to send.
+pub fn not_taken(media_type: &str, wanted: &str, advice: &str) -> Error {
+    let named = mistaken::of_media_type(media_type).map(|what| format!("The body {}", what.explain(wanted)));
+    Error::new(ErrorCode::UnsupportedMediaType).detail(named.unwrap_or_else(|| advice.to_owned()))
 }
 
 fn declared_length(headers: &HeaderMap) -> Option<u64> {

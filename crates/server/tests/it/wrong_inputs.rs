@@ -157,3 +157,21 @@ async fn refused_body_of_a_sign_up_says_what_it_is() {
     }
     app.client().post("/org/create", &new_organization("Acme", "owner@acme.example")).await.created();
 }
+
+#[tokio::test]
+async fn media_type_of_another_format_is_named() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    for (media_type, expected) in [
+        ("multipart/form-data; boundary=x", "--data-binary"),
+        ("text/csv", "CSV"),
+        ("application/xml", "XML"),
+        ("application/gzip", "gzip -dc"),
+        ("text/plain", "application/json"),
+    ] {
+        let answer = post(&acme.owner, &acme.documents(), media_type, b"{}").await;
+        assert_names(answer, "unsupported_media_type", expected);
+    }
+    let answer = post(&app.operator(), "/v1/organizations/import", "application/gzip", GZIP).await;
+    assert_names(answer, "unsupported_media_type", "gzip -dc");
+}
