@@ -161,8 +161,18 @@ async fn kinds_that_others_test_are_answered_as_by_mongodb() {
         let ours: Vec<i32> = matching.map(|(id, _)| id).collect();
         let by_id = || doc! { "_id": 1 };
         assert_eq!(ids(&plain, asked, by_id()).await, Ok(ours.clone()), "{json}");
-        assert_eq!(ids(&plain, filter.to_mongodb(""), by_id()).await, Ok(ours.clone()), "{json} as rendered");
-        assert_eq!(ids(&shared, filter.to_mongodb("doc."), by_id()).await, Ok(ours), "{json} in a share");
+        for rendered in [
+            ids(&plain, filter.to_mongodb(""), by_id()).await,
+            ids(&shared, filter.to_mongodb("doc."), by_id()).await,
+        ] {
+            let found = rendered.unwrap_or_else(|error| panic!("{json} as rendered: {error}"));
+            // What MongoDB is not asked for exactly, it finds too much of.
+            let is_right = found == ours || !filter.is_decided_by_mongodb();
+            assert!(
+                is_right && ours.iter().all(|id| found.contains(id)),
+                "{json} as rendered: {found:?}, not {ours:?}"
+            );
+        }
     }
     judge.end().await;
 }
