@@ -1,7 +1,7 @@
 //! What a request's head must keep to beyond what hyper looks at: whatever two parties could read in two ways would let
 //! a request be smuggled past the one in front. Also remembers of a head what its refusal needs.
 
-use memchr::memchr;
+use memchr::memchr_iter;
 use std::mem;
 
 /// Why the head of a request is refused.
@@ -63,8 +63,7 @@ impl HeadCheck {
             self.reset();
         }
         let mut start = 0;
-        while let Some(length) = memchr(b'\n', &bytes[start..]) {
-            let end = start + length;
+        for end in memchr_iter(b'\n', bytes) {
             match self.take_line(&bytes[start..end]) {
                 Ok(false) => start = end + 1,
                 Ok(true) => {
@@ -94,10 +93,12 @@ impl HeadCheck {
     }
 
     fn reset(&mut self) {
-        let (mut line, mut origin) = (mem::take(&mut self.line), mem::take(&mut self.origin));
-        line.clear();
-        origin.clear();
-        *self = Self { line, origin, ..Self::default() };
+        self.line.clear();
+        self.origin.clear();
+        self.has_request_line = false;
+        self.is_head_request = false;
+        self.is_complete = false;
+        (self.hosts, self.lengths, self.encodings) = (0, 0, 0);
     }
 
     /// A line without its LF, behind what came of it before; whether it is the last one of the head.
@@ -142,7 +143,7 @@ impl HeadCheck {
             b'h' => {
                 if let Some(host) = field(line, b"host") {
                     self.hosts = self.hosts.saturating_add(1);
-                    self.expect(host.iter().all(|byte| is_of_host(*byte)), HeadFault::HostInvalid);
+                    self.expect(host.iter().all(|byte| OF_HOST[usize::from(*byte)]), HeadFault::HostInvalid);
                 }
             }
             b'c' if field(line, b"content-length").is_some() => self.lengths = 1,
@@ -191,10 +192,22 @@ fn field<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     line[..name.len()].eq_ignore_ascii_case(name).then(|| value.trim_ascii())
 }
 
-/// Whether a host or a port may have that byte (RFC 3986, 3.2).
-fn is_of_host(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(&byte)
-}
+/// Which bytes a host with its port may have (RFC 3986, 3.2): a table, because every request has some of them.
+const OF_HOST: [bool; 256] = {
+    let mut table = [false; 256];
+    let others = b"-._~%!$&'()*+,;=:[]";
+    let mut at = 0;
+    while at < table.len() {
+        table[at] = (at as u8).is_ascii_alphanumeric();
+        at += 1;
+    }
+    let mut at = 0;
+    while at < others.len() {
+        table[others[at] as usize] = true;
+        at += 1;
+    }
+    table
+};
 
 #[cfg(test)]
 mod tests {
