@@ -23,7 +23,16 @@ pub fn set_hook(hook: fn(&str)) {
     let _ = HOOK.set(hook);
 }
 
-/// Every crash point there is, from the tables of operations and steps.
+/// The points beside the work of a worker, outside of the guard that each of its jobs has. A test lets them panic.
+pub const WORKER_POINTS: [&str; 5] = [
+    "worker.write.begun",
+    "worker.records_writer.answer",
+    "worker.container_writer.take",
+    "worker.container_writer.answer",
+    "worker.hash_pool.record",
+];
+
+/// Every crash point of an operation, from the tables of operations and steps.
 #[must_use]
 pub fn every_point() -> Vec<String> {
     use crate::operation::{OperationKind, Step};

@@ -8,19 +8,22 @@
 mod collections;
 mod documents;
 mod turns;
+mod write;
 
 use crate::Share;
 use std::sync::Arc;
 use tenantry_domain::store::Store;
 use turns::Turns;
+pub(crate) use write::Writes;
 
 /// `store`, in which an organization has up to its `share` of calls for its own data under way while others have some,
-/// too.
-pub(crate) fn decorate(store: Store, share: Share) -> Store {
-    let turns = Arc::new(Turns::new(share));
-    Store {
-        collections: Arc::new(collections::InTurn::new(store.collections, &turns)),
-        documents: Arc::new(documents::InTurn::new(store.documents, &turns)),
+/// too; and the writes that its callers begin.
+pub(crate) fn decorate(store: Store, share: Share) -> (Store, Writes) {
+    let (turns, writes) = (Arc::new(Turns::new(share)), Writes::default());
+    let store = Store {
+        collections: Arc::new(collections::InTurn::new(store.collections, &turns, &writes)),
+        documents: Arc::new(documents::InTurn::new(store.documents, &turns, &writes)),
         ..store
-    }
+    };
+    (store, writes)
 }

@@ -30,9 +30,13 @@ use mongodb::MongoDb;
 use sqlite::Sqlite;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use tenantry_domain::Result;
 use tenantry_domain::clock::Clock;
 use tenantry_domain::store::Store;
+
+/// How long writes may take to end whose callers have gone, once the store is to be closed.
+const LAST_WRITES: Duration = Duration::from_secs(1);
 
 /// Calls for its own data that an organization has under way while others are at work, too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +82,7 @@ pub struct Opened {
     /// The ports.
     pub store: Store,
     engine: Engine,
+    writes: fair::Writes,
 }
 
 /// What is behind the ports.
@@ -95,8 +100,8 @@ enum Engine {
 pub async fn open(options: &EmbeddedOptions) -> Result<Opened, OpenError> {
     let engine = Arc::new(Sqlite::open(options).await?);
     let store = cached::decorate(Sqlite::store(&engine), options.cache_bytes);
-    let store = fair::decorate(store, options.share);
-    Ok(Opened { store, engine: Engine::Embedded(engine) })
+    let (store, writes) = fair::decorate(store, options.share);
+    Ok(Opened { store, engine: Engine::Embedded(engine), writes })
 }
 
 /// Opens a database of a MongoDB server, beside any number of other processes, and brings its schema up to date.
@@ -108,8 +113,8 @@ pub async fn open(options: &EmbeddedOptions) -> Result<Opened, OpenError> {
 #[cfg(feature = "mongodb")]
 pub async fn open_mongodb(options: &MongoOptions) -> Result<Opened, OpenError> {
     let engine = MongoDb::open(options).await?;
-    let store = fair::decorate(MongoDb::cached_store(&engine, options.cache_bytes), options.share);
-    Ok(Opened { store, engine: Engine::MongoDb(engine) })
+    let (store, writes) = fair::decorate(MongoDb::cached_store(&engine, options.cache_bytes), options.share);
+    Ok(Opened { store, engine: Engine::MongoDb(engine), writes })
 }
 
 impl Opened {
@@ -139,6 +144,7 @@ impl Opened {
     /// Finishes the writes that are queued, refuses others, and lets the database go. Afterwards the
     /// store answers `store_unavailable` to all that is not in memory.
     pub async fn close(self) {
+        self.writes.finish(LAST_WRITES).await;
         self.engine.close().await;
     }
 }

@@ -274,6 +274,8 @@ impl App {
         collection: &CollectionName,
         filter: &Filter,
     ) -> Result<Counted> {
+        // As for a page.
+        let tenant = &self.renew(tenant).await?;
         let time = self.policy.query_time;
         self.store.documents.count_matching(tenant.organization(), collection, filter, time).await
     }
@@ -288,6 +290,8 @@ impl App {
         collection: &CollectionName,
         filter: &Filter,
     ) -> Result<Deleted> {
+        // As for an insert: the filter may come in a body.
+        let tenant = &self.renew(tenant).await?;
         let time = self.policy.query_time;
         self.store.documents.delete_matching(tenant.organization(), collection, filter, time).await
     }

@@ -6,6 +6,7 @@
 
 use super::hash::{self, Memory, SALT_BYTES, Taking, Verdict};
 use super::policy::{NewPassword, PresentedPassword};
+use crate::crash;
 use crate::error::{Error, ErrorCode, Result};
 use crate::measure::PASSWORD_HASH_DURATION;
 use std::collections::VecDeque;
@@ -172,8 +173,15 @@ impl Shared {
         Duration::from_secs_f64(seconds.max(1.0))
     }
 
-    /// A thread's life.
+    /// A thread's life: it begins anew after a defect outside of a job, for without it jobs would wait that nobody does.
     fn work(&self, taking: Taking) {
+        while catch_unwind(AssertUnwindSafe(|| self.work_off(taking))).is_err() {
+            tracing::error!("a thread that hashes passwords has panicked and goes on");
+        }
+    }
+
+    /// Does jobs until the pool ends.
+    fn work_off(&self, taking: Taking) {
         let mut memory = Memory::new(taking);
         while let Some(job) = self.next(&mut memory) {
             let began = Instant::now();
@@ -216,6 +224,7 @@ impl Shared {
     }
 
     fn record(&self, cost: Duration) {
+        crash::point("worker", "hash_pool", "record");
         metrics::histogram!(PASSWORD_HASH_DURATION).record(cost.as_secs_f64());
         let mut queue = self.lock();
         queue.cost = (queue.cost * (AVERAGE_OVER - 1) + cost) / AVERAGE_OVER;

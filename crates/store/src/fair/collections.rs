@@ -1,6 +1,7 @@
 //! Collections and indexes, each organization in its turn.
 
 use super::turns::Turns;
+use super::write::Writes;
 use async_trait::async_trait;
 use std::sync::Arc;
 use tenantry_domain::Result;
@@ -13,11 +14,12 @@ use tenantry_domain::store::{CollectionInfo, Collections, Inserted};
 pub(super) struct InTurn {
     inner: Arc<dyn Collections>,
     turns: Arc<Turns>,
+    writes: Writes,
 }
 
 impl InTurn {
-    pub(super) fn new(inner: Arc<dyn Collections>, turns: &Arc<Turns>) -> Self {
-        Self { inner, turns: turns.clone() }
+    pub(super) fn new(inner: Arc<dyn Collections>, turns: &Arc<Turns>, writes: &Writes) -> Self {
+        Self { inner, turns: turns.clone(), writes: writes.clone() }
     }
 }
 
@@ -52,13 +54,15 @@ impl Collections for InTurn {
         organization: &Organization,
         name: &CollectionName,
     ) -> Result<Inserted> {
-        let _turn = self.turns.to_write(organization.id).await?;
-        self.inner.insert_collection(organization, name).await
+        let turn = self.turns.to_write(organization.id).await?;
+        let (inner, organization, name) = (self.inner.clone(), organization.clone(), name.clone());
+        self.writes.run(turn, async move { inner.insert_collection(&organization, &name).await }).await
     }
 
     async fn delete_collection(&self, organization: &Organization, name: &CollectionName) -> Result<bool> {
-        let _turn = self.turns.to_write(organization.id).await?;
-        self.inner.delete_collection(organization, name).await
+        let turn = self.turns.to_write(organization.id).await?;
+        let (inner, organization, name) = (self.inner.clone(), organization.clone(), name.clone());
+        self.writes.run(turn, async move { inner.delete_collection(&organization, &name).await }).await
     }
 
     async fn list_indexes(&self, organization: &Organization, name: &CollectionName) -> Result<Vec<Index>> {
@@ -82,8 +86,10 @@ impl Collections for InTurn {
         name: &CollectionName,
         index: &IndexName,
     ) -> Result<bool> {
-        let _turn = self.turns.to_write(organization.id).await?;
-        self.inner.delete_index(organization, name, index).await
+        let turn = self.turns.to_write(organization.id).await?;
+        let (inner, organization, name, index) =
+            (self.inner.clone(), organization.clone(), name.clone(), index.clone());
+        self.writes.run(turn, async move { inner.delete_index(&organization, &name, &index).await }).await
     }
 
     async fn get_usage(&self, organization: &Organization) -> Result<Usage> {

@@ -1,6 +1,7 @@
 //! Documents, each organization in its turn.
 
 use super::turns::Turns;
+use super::write::Writes;
 use async_trait::async_trait;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,11 +17,12 @@ use tenantry_domain::store::{Documents, Written};
 pub(super) struct InTurn {
     inner: Arc<dyn Documents>,
     turns: Arc<Turns>,
+    writes: Writes,
 }
 
 impl InTurn {
-    pub(super) fn new(inner: Arc<dyn Documents>, turns: &Arc<Turns>) -> Self {
-        Self { inner, turns: turns.clone() }
+    pub(super) fn new(inner: Arc<dyn Documents>, turns: &Arc<Turns>, writes: &Writes) -> Self {
+        Self { inner, turns: turns.clone(), writes: writes.clone() }
     }
 }
 
@@ -32,8 +34,12 @@ impl Documents for InTurn {
         collection: &CollectionName,
         documents: Vec<StoredDocument>,
     ) -> Result<Vec<Result<()>>> {
-        let _turn = self.turns.to_write(organization.id).await?;
-        self.inner.insert_documents(organization, collection, documents).await
+        let turn = self.turns.to_write(organization.id).await?;
+        let (inner, organization, collection) =
+            (self.inner.clone(), organization.clone(), collection.clone());
+        self.writes
+            .run(turn, async move { inner.insert_documents(&organization, &collection, documents).await })
+            .await
     }
 
     async fn get_document(
@@ -53,8 +59,15 @@ impl Documents for InTurn {
         document: StoredDocument,
         expected: Revision,
     ) -> Result<Written> {
-        let _turn = self.turns.to_write(organization.id).await?;
-        self.inner.update_document(organization, collection, document, expected).await
+        let turn = self.turns.to_write(organization.id).await?;
+        let (inner, organization, collection) =
+            (self.inner.clone(), organization.clone(), collection.clone());
+        self.writes
+            .run(
+                turn,
+                async move { inner.update_document(&organization, &collection, document, expected).await },
+            )
+            .await
     }
 
     async fn delete_document(
@@ -64,8 +77,12 @@ impl Documents for InTurn {
         id: &DocumentId,
         expected: Option<Revision>,
     ) -> Result<Written> {
-        let _turn = self.turns.to_write(organization.id).await?;
-        self.inner.delete_document(organization, collection, id, expected).await
+        let turn = self.turns.to_write(organization.id).await?;
+        let (inner, organization, collection, id) =
+            (self.inner.clone(), organization.clone(), collection.clone(), id.clone());
+        self.writes
+            .run(turn, async move { inner.delete_document(&organization, &collection, &id, expected).await })
+            .await
     }
 
     async fn find_documents(
@@ -96,7 +113,11 @@ impl Documents for InTurn {
         filter: &Filter,
         time: Duration,
     ) -> Result<Deleted> {
-        let _turn = self.turns.to_write(organization.id).await?;
-        self.inner.delete_matching(organization, collection, filter, time).await
+        let turn = self.turns.to_write(organization.id).await?;
+        let (inner, organization, collection, filter) =
+            (self.inner.clone(), organization.clone(), collection.clone(), filter.clone());
+        self.writes
+            .run(turn, async move { inner.delete_matching(&organization, &collection, &filter, time).await })
+            .await
     }
 }

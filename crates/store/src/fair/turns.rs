@@ -18,33 +18,33 @@ const AT_WORK: Duration = Duration::from_secs(1);
 /// The calls that organizations have under way.
 pub(super) struct Turns {
     company: Company,
-    reads: Lanes,
-    writes: Lanes,
+    reads: Arc<Lanes>,
+    writes: Arc<Lanes>,
 }
 
 /// The right to carry out a call. Who was alone has no place in a lane.
-pub(super) struct Turn<'a> {
-    _place: Option<Place<'a>>,
+pub(super) struct Turn {
+    _place: Option<Place>,
 }
 
 impl Turns {
     /// Turns of which an organization has `share` at once.
     pub(super) fn new(share: Share) -> Self {
-        let (reads, writes) = (Lanes::new(share.reads), Lanes::new(share.writes));
+        let [reads, writes] = [share.reads, share.writes].map(|share| Arc::new(Lanes::new(share)));
         Self { company: Company::default(), reads, writes }
     }
 
     /// Waits for the turn of a call of that organization that reads. It ends when it is dropped.
-    pub(super) async fn to_read(&self, id: OrganizationId) -> Result<Turn<'_>> {
+    pub(super) async fn to_read(&self, id: OrganizationId) -> Result<Turn> {
         self.turn(&self.reads, id, Instant::now()).await
     }
 
     /// The same of one that writes.
-    pub(super) async fn to_write(&self, id: OrganizationId) -> Result<Turn<'_>> {
+    pub(super) async fn to_write(&self, id: OrganizationId) -> Result<Turn> {
         self.turn(&self.writes, id, Instant::now()).await
     }
 
-    async fn turn<'a>(&self, lanes: &'a Lanes, id: OrganizationId, now: Instant) -> Result<Turn<'a>> {
+    async fn turn(&self, lanes: &Arc<Lanes>, id: OrganizationId, now: Instant) -> Result<Turn> {
         let place = if self.company.meets(id, now) { Some(lanes.place(id).await?) } else { None };
         Ok(Turn { _place: place })
     }
@@ -59,8 +59,8 @@ struct Lanes {
 }
 
 /// A place in the lane of an organization.
-struct Place<'a> {
-    lanes: &'a Lanes,
+struct Place {
+    lanes: Arc<Lanes>,
     id: OrganizationId,
     /// None before it is there, and once it was given back.
     permit: Option<OwnedSemaphorePermit>,
@@ -71,9 +71,9 @@ impl Lanes {
         Self { share: share.max(1), lanes: Mutex::default() }
     }
 
-    async fn place(&self, id: OrganizationId) -> Result<Place<'_>> {
+    async fn place(self: &Arc<Self>, id: OrganizationId) -> Result<Place> {
         // From here on the lane is looked at again when whoever asked stops waiting.
-        let mut place = Place { lanes: self, id, permit: None };
+        let mut place = Place { lanes: self.clone(), id, permit: None };
         let lane = self.lane(id);
         let permit = match lane.clone().try_acquire_owned() {
             Ok(permit) => permit,
@@ -95,7 +95,7 @@ impl Lanes {
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for Place {
     fn drop(&mut self) {
         drop(self.permit.take());
         let mut lanes = self.lanes.lock();
@@ -159,16 +159,16 @@ mod tests {
             moment
         }
 
-        fn read(&self, number: u8) -> impl Future<Output = Result<Turn<'_>>> {
+        fn read(&self, number: u8) -> impl Future<Output = Result<Turn>> {
             self.turns.turn(&self.turns.reads, id(number), self.now)
         }
 
-        fn write(&self, number: u8) -> impl Future<Output = Result<Turn<'_>>> {
+        fn write(&self, number: u8) -> impl Future<Output = Result<Turn>> {
             self.turns.turn(&self.turns.writes, id(number), self.now)
         }
 
         /// Those turns that there are at once.
-        fn reads(&self, number: u8) -> Vec<Turn<'_>> {
+        fn reads(&self, number: u8) -> Vec<Turn> {
             (0..10 * SHARE).map_while(|_| self.read(number).now_or_never()).map(Result::unwrap).collect()
         }
 

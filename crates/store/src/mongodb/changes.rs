@@ -13,10 +13,12 @@ use super::client::Server;
 use super::failure::{Attempt, Failure};
 use super::schema::{ACCOUNTS, INSTALLATION, ORGANIZATIONS, SESSIONS, VERSION_ID};
 use crate::cached::{Changed, Upstream};
+use futures_util::FutureExt;
 use mongodb::bson::{Bson, Document, Timestamp, doc};
 use mongodb::options::{SelectionCriteria, ServerAddress};
 use mongodb::{ClientSession, ServerInfo, ServerType};
 use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use tenantry_domain::Error;
@@ -70,8 +72,13 @@ impl<E: Into<Failure>> From<E> for Broken {
 async fn keep_following(server: Server, upstream: Upstream) {
     let mut said = String::new();
     loop {
-        let Err(broken) = follow(&server, &upstream, &mut said).await;
+        let followed = AssertUnwindSafe(follow(&server, &upstream, &mut said)).catch_unwind().await;
         upstream.end();
+        let Ok(Err(broken)) = followed else {
+            tracing::error!("following the changes of MongoDB has panicked and begins anew");
+            tokio::time::sleep(PAUSE).await;
+            continue;
+        };
         let (pause, why) = match broken {
             Broken::Standalone => (LONG_PAUSE, "it is a standalone server".to_owned()),
             Broken::Failed(Failure::Forbidden { cause }) => (LONG_PAUSE, cause),

@@ -126,6 +126,11 @@ impl Failure {
     pub(super) fn is_same_id(&self) -> bool {
         matches!(self, Self::Duplicate { index } if index == PRIMARY_INDEX)
     }
+
+    /// Whether there is no such collection (any more).
+    pub(super) fn is_missing_collection(&self) -> bool {
+        matches!(self, Self::Refused(error) if error.code() == ErrorCode::CollectionNotFound)
+    }
 }
 
 /// "DuplicateKey" among the server's codes.

@@ -1,6 +1,7 @@
 //! What this engine does beside the contracts that every engine is held to: how it searches, what two instances
 //! do to each other, what a server that cannot be reached means. Against a real server.
 
+mod claims;
 mod coherence;
 mod data;
 mod drops;

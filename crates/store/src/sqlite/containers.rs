@@ -14,7 +14,7 @@ mod template;
 
 use super::Sqlite;
 use super::directory::{Directory, private_file, sync_directory};
-use super::failure::Attempt;
+use super::failure::{self, Attempt};
 use async_trait::async_trait;
 use guards::Guards;
 use open::Container;
@@ -111,9 +111,7 @@ impl Sqlite {
         work: impl FnOnce(&Files) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let files = self.files.clone();
-        tokio::task::spawn_blocking(move || work(&files))
-            .await
-            .map_err(|_| Error::unavailable("the runtime is shutting down"))?
+        tokio::task::spawn_blocking(move || work(&files)).await.map_err(|error| failure::cut_off(&error))?
     }
 
     /// The same with the container of that organization, under its guard.

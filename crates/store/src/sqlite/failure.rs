@@ -3,6 +3,7 @@
 use rusqlite::ffi::{self, ErrorCode as SqliteCode};
 use tenantry_domain::fuel::Stopped;
 use tenantry_domain::{Error, ErrorCode};
+use tokio::task::JoinError;
 
 /// Why a read or a write came to nothing.
 #[derive(Debug)]
@@ -65,6 +66,14 @@ fn refusal(error: &rusqlite::Error) -> Error {
         }
         Some(_) => Error::unavailable(error),
     }
+}
+
+/// What work on a thread of its own is answered that did not come to its end.
+pub(super) fn cut_off(error: &JoinError) -> Error {
+    if error.is_panic() {
+        return Error::internal("work on the store has panicked");
+    }
+    Error::unavailable("the runtime is shutting down")
 }
 
 /// Whether the connection that met this error must not be used again: after a failed read, write or fsync

@@ -1,20 +1,23 @@
 //! The one writer of the control database: a thread that owns the only connection that writes, and commits in
 //! groups ([`group`]).
 //!
-//! What a newcomer gets wrong: containers have writers of their own ([`super::containers`]), without a thread each.
+//! # Pitfalls
+//! Containers have writers of their own ([`super::containers`]), without a thread each. The thread must outlive every
+//! defect: without it nothing is written any more, and the lock on the data directory would go while the process runs.
 
 use super::failure::Attempt;
 use super::group::{BATCH_JOBS, Job};
 use super::{connection, group};
 use rusqlite::Connection;
 use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use tenantry_domain::{Error, Result};
+use tenantry_domain::{Error, Result, crash};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Jobs that may wait; who comes after them waits before the queue.
@@ -81,7 +84,7 @@ impl Writer {
         let place = self.places.clone().acquire_owned().await.map_err(|_| closed())?;
         let (job, answered) = group::job(work);
         self.send(Queued { job, place })?;
-        answered.await.map_err(|_| closed())?
+        answered.await.map_err(|_| Error::unavailable("a write was cut off"))?
     }
 
     fn send(&self, queued: Queued) -> Result<()> {
@@ -125,17 +128,30 @@ struct Body {
 
 impl Body {
     fn run(mut self, queue: &Receiver<Queued>) {
-        while let Some(first) = self.next(queue) {
-            let mut jobs = Vec::with_capacity(16);
-            take(first, &mut jobs);
-            while jobs.len() < BATCH_JOBS
-                && let Ok(queued) = queue.try_recv()
-            {
-                take(queued, &mut jobs);
+        loop {
+            // Each job has a guard of its own. A defect beside them costs this group, whose callers are answered when
+            // its jobs are dropped, and the connection, which is opened anew.
+            match catch_unwind(AssertUnwindSafe(|| self.round(queue))) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(_) => tracing::error!("a group of writes has panicked"),
             }
-            self.serve(jobs);
         }
         self.fold_log();
+    }
+
+    /// Takes what waits and serves it; whether there may be more.
+    fn round(&mut self, queue: &Receiver<Queued>) -> bool {
+        let Some(first) = self.next(queue) else { return false };
+        let mut jobs = Vec::with_capacity(16);
+        take(first, &mut jobs);
+        while jobs.len() < BATCH_JOBS
+            && let Ok(queued) = queue.try_recv()
+        {
+            take(queued, &mut jobs);
+        }
+        self.serve(jobs);
+        true
     }
 
     /// The next job, or none once the queue is closed and empty.
@@ -159,6 +175,7 @@ impl Body {
         if outcome.is_err() {
             self.counters.failed_batches.fetch_add(1, Ordering::Relaxed);
         }
+        crash::point("worker", "records_writer", "answer");
         group::answer(jobs, &outcome);
     }
 

@@ -205,6 +205,21 @@ impl Form {
         })
     }
 
+    /// The `_id` of a document of which nothing else was asked for.
+    pub(in crate::mongodb) fn id_alone(&self, found: &RawDocument) -> Attempt<Option<DocumentId>> {
+        Ok(match self {
+            Self::Plain { .. } => DocumentId::of(found),
+            Self::Shared { .. } => {
+                let full = found.get_document(ID_FIELD).map_err(unreadable)?;
+                full.get("id").map_err(unreadable)?.and_then(|id| {
+                    let mut own = RawDocumentBuf::new();
+                    own.append(cstr!("_id"), id);
+                    DocumentId::of(&own)
+                })
+            }
+        })
+    }
+
     /// The expression for the bytes of a document, as a quota counts them.
     pub(in crate::mongodb) fn bytes(&self) -> Document {
         match self {

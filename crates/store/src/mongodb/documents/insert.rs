@@ -35,7 +35,16 @@ impl MongoDb {
             match self.begin_change(at.organization, sum(&batch)).await? {
                 Ok(change) => {
                     change.check()?;
-                    let written = self.insert_batch(at, &batch).await?;
+                    let written = match self.insert_batch(at, &batch).await {
+                        Ok(written) => written,
+                        Err(failure) => {
+                            // With the collection all that is in it has gone; anything else may still take effect.
+                            if failure.is_missing_collection() {
+                                self.end_change(change, Size::default()).await;
+                            }
+                            return Err(failure);
+                        }
+                    };
                     let added: Vec<_> = batch
                         .iter()
                         .zip(&written)
@@ -77,9 +86,10 @@ impl MongoDb {
         let form = at.form.clone();
         let ids: Vec<_> = open.iter().filter_map(|place| documents[*place].id()).collect();
         let any: Vec<Document> = ids.iter().map(|id| form.of_id(id)).collect();
-        let find = doc! { "filter": { "$or": any }, "batchSize": 1000 };
+        // Their ids alone: a short request could otherwise ask for all that the collection holds.
+        let find = doc! { "filter": { "$or": any }, "projection": { "_id": 1 }, "batchSize": 1000 };
         let find = Command::reading("find", find)?;
-        let read = |document: &RawDocument| Ok(form.unwrap(document)?.id().map(|id| id.key()));
+        let read = |document: &RawDocument| Ok(form.id_alone(document)?.map(|id| id.key()));
         let (there, _) = self.read_at(at, &find, Amount::ALL, self.server.deadline(), read).await?;
         let there: BTreeSet<Vec<u8>> = there.into_iter().flatten().collect();
         for place in open {

@@ -19,17 +19,17 @@ use tenantry_domain::query::DocumentQuery;
 use tenantry_domain::sort::Sort;
 use tenantry_domain::store::{Inserted, NewContainer, Store, Written};
 
-const LONG: Duration = Duration::from_secs(60);
+pub(super) const LONG: Duration = Duration::from_secs(60);
 
-fn name(text: &str) -> CollectionName {
+pub(super) fn name(text: &str) -> CollectionName {
     CollectionName::parse(text).unwrap()
 }
 
-fn document(id: i32) -> StoredDocument {
+pub(super) fn document(id: i32) -> StoredDocument {
     StoredDocument { body: rawdoc! { "_id": id, "n": id }, revision: Revision(7) }
 }
 
-fn id(number: i32) -> DocumentId {
+pub(super) fn id(number: i32) -> DocumentId {
     DocumentId::new(&number.into()).unwrap()
 }
 
@@ -46,7 +46,13 @@ fn query(filter: &str, sort: &str) -> DocumentQuery {
 
 impl Fixture {
     /// An organization with its record and an empty container.
-    async fn home(&self, store: &Store, number: u8, called: &str, placement: Placement) -> Organization {
+    pub(super) async fn home(
+        &self,
+        store: &Store,
+        number: u8,
+        called: &str,
+        placement: Placement,
+    ) -> Organization {
         let naming = Naming::new(OrganizationName::parse(called).unwrap(), &self.options.tenant_prefix);
         let organization =
             Organization { reserved: naming.reserved(), naming, placement, ..samples::organization(number) };
@@ -75,7 +81,12 @@ impl Fixture {
     }
 }
 
-async fn put(store: &Store, organization: &Organization, collection: &str, ids: &[i32]) -> Vec<Result<()>> {
+pub(super) async fn put(
+    store: &Store,
+    organization: &Organization,
+    collection: &str,
+    ids: &[i32],
+) -> Vec<Result<()>> {
     let documents = ids.iter().copied().map(document).collect();
     store.documents.insert_documents(organization, &name(collection), documents).await.unwrap()
 }
@@ -84,7 +95,7 @@ async fn has(store: &Store, organization: &Organization, collection: &str, numbe
     store.documents.get_document(organization, &name(collection), &id(number)).await.unwrap().is_some()
 }
 
-async fn add(store: &Store, organization: &Organization, collection: &str) {
+pub(super) async fn add(store: &Store, organization: &Organization, collection: &str) {
     let made = store.collections.insert_collection(organization, &name(collection)).await.unwrap();
     assert_eq!(made, Inserted::New);
 }

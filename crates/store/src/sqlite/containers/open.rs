@@ -1,14 +1,14 @@
 //! A container that is open: one connection that writes, a few that read, and what is remembered of its catalog.
 
 use super::closing::Closing;
-use super::queue::{self, Queue};
+use super::queue::{self, Queue, Worker};
 use super::readers::Readers;
 use super::template;
 use crate::sqlite::collections::building::Buildings;
 use crate::sqlite::collections::catalog::Catalog;
 use crate::sqlite::collections::removal;
 use crate::sqlite::connection;
-use crate::sqlite::failure::Attempt;
+use crate::sqlite::failure::{self, Attempt};
 use rusqlite::Connection;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,6 +21,15 @@ pub(in crate::sqlite) struct Container {
     readers: Readers,
     catalog: Catalog,
     closing: Closing,
+}
+
+/// The queue of a container that stays open while somebody works on it.
+struct Writing(Arc<Container>);
+
+impl AsRef<Queue> for Writing {
+    fn as_ref(&self) -> &Queue {
+        &self.0.queue
+    }
 }
 
 /// A transaction on a container.
@@ -76,11 +85,11 @@ impl Container {
         let work = move |connection: &Connection| work(container.scope(connection));
         let (answer, is_unattended) = self.queue.push(place, work)?;
         if is_unattended {
-            let container = self.clone();
+            let worker = Worker::new(Writing(self.clone()));
             // Detached: those who wait are answered one by one.
-            drop(tokio::task::spawn_blocking(move || container.queue.work_off()));
+            drop(tokio::task::spawn_blocking(move || worker.run()));
         }
-        answer.await.map_err(|_| queue::closed())?
+        answer.await.map_err(|_| queue::cut_off())?
     }
 
     /// Reads little, by an index and with one statement, on this thread.
@@ -109,7 +118,7 @@ impl Container {
                 |connection: &Connection| in_snapshot(connection, || read(container.scope(connection)));
             container.readers.with(read)
         });
-        scanning.await.map_err(|_| Error::unavailable("the runtime is shutting down"))?
+        scanning.await.map_err(|error| failure::cut_off(&error))?
     }
 
     /// Removes what is left of what was removed, in the background. That several do so at once is no harm.

@@ -1,16 +1,21 @@
 //! The writes of one open container, in groups ([`group`]).
 //!
-//! There is a thread at work on them only while there are any: it comes from tokio's blocking threads. What a
-//! newcomer gets wrong: whoever closes the queue does what is left in it by itself, because all those threads may be
-//! waiting for the very file that is being closed.
+//! There is a thread at work on them only while there are any: it comes from tokio's blocking threads.
+//!
+//! # Pitfalls
+//! Whoever closes the queue does what is left in it by itself, because all those threads may be waiting for the very
+//! file that is being closed. A worker that ends before the queue is empty (it panicked, or was never begun) must not leave
+//! jobs behind that nobody works on: [`Worker`] answers them.
 
 use crate::sqlite::failure::Attempt;
 use crate::sqlite::group::{Answer, BATCH_JOBS, Job};
 use crate::sqlite::{connection, group};
 use rusqlite::Connection;
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tenantry_domain::crash;
 use tenantry_domain::{Error, Result};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -55,14 +60,14 @@ impl Queue {
         self.places.clone().acquire_owned().await.map_err(|_| closed())
     }
 
-    /// Queues `work`. Who gets `true` has to see to it that [`Self::work_off`] is called.
+    /// Queues `work`. Who gets `true` has to see to it that a [`Worker`] works the queue off.
     pub(super) fn push<T: Send + 'static>(
         &self,
         place: OwnedSemaphorePermit,
         work: impl FnOnce(&Connection) -> Attempt<T> + Send + 'static,
     ) -> Result<(Answer<T>, bool)> {
         let (job, answer) = group::job(work);
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting();
         if waiting.is_closed {
             return Err(closed());
         }
@@ -71,25 +76,49 @@ impl Queue {
         Ok((answer, is_unattended))
     }
 
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Does what is in the queue until nothing is left. Blocks.
-    pub(super) fn work_off(&self) {
+    fn work_off(&self) {
         let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         self.work_off_with(&mut connection);
     }
 
     fn work_off_with(&self, slot: &mut Option<Connection>) {
         loop {
-            let mut jobs = self.take();
+            crash::point("worker", "container_writer", "take");
+            let jobs = self.take();
             if jobs.is_empty() {
                 return;
             }
-            let outcome = group::attempt(slot, || self.reopen(), &mut jobs);
-            group::answer(jobs, &outcome);
+            // Each job has a guard of its own. A defect beside them costs this group, whose callers are answered when
+            // its jobs are dropped, and not those that wait behind it.
+            if catch_unwind(AssertUnwindSafe(|| self.serve(slot, jobs))).is_err() {
+                tracing::error!(file = %self.file.display(), "a group of writes has panicked");
+            }
         }
     }
 
+    fn serve(&self, slot: &mut Option<Connection>, mut jobs: Vec<Box<dyn Job>>) {
+        let outcome = group::attempt(slot, || self.reopen(), &mut jobs);
+        crash::point("worker", "container_writer", "answer");
+        group::answer(jobs, &outcome);
+    }
+
+    /// Answers those who wait when nobody works on the queue any more.
+    fn fail_waiting(&self) {
+        let jobs = {
+            let mut waiting = self.waiting();
+            waiting.is_attended = false;
+            std::mem::take(&mut waiting.jobs)
+        };
+        tracing::error!(file = %self.file.display(), jobs = jobs.len(), "the worker of a container has ended early");
+    }
+
     fn take(&self) -> Vec<Box<dyn Job>> {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting();
         let count = waiting.jobs.len().min(BATCH_JOBS);
         waiting.is_attended = count > 0;
         waiting.jobs.drain(..count).map(|queued| queued.job).collect()
@@ -105,7 +134,7 @@ impl Queue {
     /// Refuses what comes later and what is queued, and closes the connection once it is free. Blocks.
     pub(super) fn abandon(&self) {
         let refused = {
-            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut waiting = self.waiting();
             waiting.is_closed = true;
             std::mem::take(&mut waiting.jobs)
         };
@@ -115,13 +144,44 @@ impl Queue {
 
     /// Refuses what comes later, does what is queued, and closes the connection. Blocks.
     pub(super) fn close(&self) {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).is_closed = true;
+        self.waiting().is_closed = true;
         let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         self.work_off_with(&mut connection);
         drop(connection.take());
     }
 }
 
+/// Works a queue off, once. Dropped before it has, it answers those who wait, and the next one who comes begins anew.
+pub(super) struct Worker<Q: AsRef<Queue>> {
+    queue: Q,
+    is_done: bool,
+}
+
+impl<Q: AsRef<Queue>> Worker<Q> {
+    pub(super) const fn new(queue: Q) -> Self {
+        Self { queue, is_done: false }
+    }
+
+    /// Does what is in the queue until nothing is left. Blocks.
+    pub(super) fn run(mut self) {
+        self.queue.as_ref().work_off();
+        self.is_done = true;
+    }
+}
+
+impl<Q: AsRef<Queue>> Drop for Worker<Q> {
+    fn drop(&mut self) {
+        if !self.is_done {
+            self.queue.as_ref().fail_waiting();
+        }
+    }
+}
+
 pub(super) fn closed() -> Error {
     Error::unavailable("the container is closed")
+}
+
+/// What a job is answered that was dropped undone, or of which nobody knows whether it is done.
+pub(super) fn cut_off() -> Error {
+    Error::unavailable("a write was cut off")
 }
