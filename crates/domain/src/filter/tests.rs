@@ -5,9 +5,11 @@ mod narrowed;
 
 use super::Filter;
 use crate::document::NewDocument;
-use crate::error::ErrorCode;
+use crate::error::{Error, ErrorCode};
 use crate::fuel::{Fuel, Stopped};
-use crate::limits::{FILTER_LIST_MAX_ITEMS, FILTER_MAX_INTERVALS, FILTER_MAX_LEVELS, FILTER_MAX_NODES};
+use crate::limits::{
+    DOCUMENT_MAX_STEPS, FILTER_LIST_MAX_ITEMS, FILTER_MAX_INTERVALS, FILTER_MAX_LEVELS, FILTER_MAX_NODES,
+};
 use bson::{Bson, RawDocumentBuf};
 
 fn document(json: &str) -> RawDocumentBuf {
@@ -486,4 +488,20 @@ fn first_excess_of_a_price_ends_the_reading() {
     let error = Filter::parse(&json, "?filter").unwrap_err();
     let pointers: Vec<_> = error.fields().iter().map(|field| field.pointer.as_str()).collect();
     assert_eq!(pointers, ["?filter/a/$regex"]);
+}
+
+#[test]
+fn document_that_costs_too_many_steps_ends_a_query_that_says_so() {
+    let text = document(&format!(r#"{{"t":"{}"}}"#, "x".repeat(1000)));
+    let pattern = filter(r#"{"t":{"$regex":"y"}}"#);
+    let fuel = Fuel::for_document();
+    fuel.begin_document(DOCUMENT_MAX_STEPS - 500).unwrap();
+    let stopped = pattern.evaluate(&text, &fuel).unwrap_err();
+    assert_eq!(stopped, Stopped::DocumentTooDear);
+    let error = Error::from(stopped);
+    assert_eq!(error.code(), ErrorCode::QueryTooSlow);
+    assert!(error.sentence().contains(&format!("{DOCUMENT_MAX_STEPS} steps")), "{error}");
+    // The next document begins anew.
+    fuel.begin_document(0).unwrap();
+    assert_eq!(pattern.evaluate(&text, &fuel), Ok(false));
 }

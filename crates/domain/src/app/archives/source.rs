@@ -50,7 +50,11 @@ impl Source {
                 return self.reader.read(line).map(Some);
             }
             match self.chunks.next().await {
-                Some(chunk) => self.lines.push(&chunk?),
+                Some(chunk) => {
+                    self.lines.push(&chunk?);
+                    // However quickly they arrive, the others on this thread have their turn.
+                    tokio::task::yield_now().await;
+                }
                 None => break,
             }
         }
