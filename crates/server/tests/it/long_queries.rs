@@ -66,9 +66,8 @@ async fn filter_beyond_a_price_is_refused_where_it_is_exceeded() {
     let paths: Vec<Value> =
         (0..40).map(|number| json!({ format!("f{number}{}", ".a".repeat(30)): 1 })).collect();
     let patterns: Vec<Value> =
-        (0..12).map(|number| json!({ format!("f{number}"): { "$regex": "^[ab]{1,950}$" } })).collect();
+        (0..12).map(|number| json!({ format!("f{number}"): { "$regex": "^a{1,950}$" } })).collect();
     for (filter, pointer, bound) in [
-        (json!({ "a": { "$regex": "(?:(?:a{1000}){1000}){1000}" } }), "/filter/a/$regex", "20000 states"),
         (json!({ "$or": patterns }), "/filter/$or/10/f10/$regex", "20000 states"),
         (json!({ "$or": paths }), "/filter/$or/33/f33", "1024 parts"),
         (json!({ "a.0.1.2.3.4.5.6.7.8": 1 }), "/filter/a.0.1.2.3.4.5.6.7.8", "8 parts that are numbers"),
