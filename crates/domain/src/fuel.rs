@@ -157,7 +157,10 @@ impl<'a> Fuel<'a> {
             return Err(Stopped::BudgetSpent);
         }
         self.must_stop.map_or(Ok(()), |must_stop| must_stop())?;
-        self.next_look.set(spent.saturating_add(LOOK_INTERVAL).min(self.budget.saturating_add(1)));
+        // No later than either bound is exceeded.
+        let document_end = self.document_start.get().saturating_add(self.per_document);
+        let end = document_end.min(self.budget).saturating_add(1);
+        self.next_look.set(spent.saturating_add(LOOK_INTERVAL).min(end));
         Ok(())
     }
 }
