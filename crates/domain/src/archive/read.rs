@@ -11,7 +11,7 @@ use crate::collection::CollectionName;
 use crate::document::{NewDocument, mistaken};
 use crate::error::Result;
 use crate::limits::{COLLECTIONS_MAX, INDEXES_MAX};
-use crate::password::hash::is_readable;
+use crate::password::hash::check_readable;
 use std::collections::HashSet;
 
 /// What a line says.
@@ -113,8 +113,8 @@ impl Reader {
 
     fn organization(&mut self, organization: Box<ArchivedOrganization>) -> Result<Item> {
         self.expect(Expected::Organization)?;
-        if !is_readable(&organization.owner.password_hash.0) {
-            return Err(self.damaged("The owner's password hash is none that can be checked."));
+        if let Err(reason) = check_readable(&organization.owner.password_hash.0) {
+            return Err(self.damaged(format!("The owner's `password_hash` cannot be checked. {reason}")));
         }
         self.expected = Expected::Contents;
         Ok(Item::Organization(organization))
