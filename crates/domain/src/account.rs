@@ -134,12 +134,25 @@ impl Account {
         Self { version: self.version + 1, modified_at: now, ..self.clone() }
     }
 
+    /// The key its address has by the rules of today, where an earlier version gave it another; and the key it gets
+    /// instead if another account has that mailbox: then both go on to sign in, each with its own spelling.
+    #[must_use]
+    pub fn upgraded_keys(&self) -> Option<(EmailKey, EmailKey)> {
+        let (stored, earlier) = (self.email_key.as_ref()?, self.email.earlier_keys()?);
+        (*stored == earlier.spelled).then(|| (self.email.key(), earlier.duplicate))
+    }
+
     /// This account with new credentials: every session but the one that asked is dead.
     #[must_use]
     pub fn with_credentials(&self, change: &CredentialChange, now: Timestamp) -> Self {
         let mut account = self.successor(now);
         if let Some(email) = &change.email {
-            account.email_key = Some(email.key());
+            // Who gives their own address once more keeps what they sign in with, also where an account of before
+            // shares its mailbox with another.
+            let is_same = account.email_key.is_some() && email.earlier_keys() == account.email.earlier_keys();
+            if !is_same || email.key() != account.email.key() {
+                account.email_key = Some(email.key());
+            }
             account.email = email.clone();
         }
         if let Some(hash) = &change.password_hash {

@@ -10,8 +10,6 @@ pub const NAME_MAX_CHARS: usize = 120;
 pub const IDENTIFIER_MAX_BYTES: usize = 63;
 /// Bytes of an e-mail address (RFC 5321, 4.5.3.1.3: a path of 256 with its two brackets).
 pub const EMAIL_MAX_BYTES: usize = 254;
-/// Bytes of the part before the `@` (RFC 5321, 4.5.3.1.1).
-pub const EMAIL_LOCAL_MAX_BYTES: usize = 64;
 /// Characters of a password; long enough for any manager, short enough to normalize at once.
 pub const PASSWORD_MAX_CHARS: usize = 256;
 /// A password that an informed guesser tries within this many guesses counts as one of the most common.

@@ -57,11 +57,13 @@ pub enum OperationKind {
     Purge,
     /// A new organization out of an archive, with its owner and all its documents.
     Import,
+    /// A new password for its owner, who has none that they know.
+    SetPassword,
 }
 
 impl OperationKind {
     /// Every kind.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Create,
         Self::Rename,
         Self::Update,
@@ -71,12 +73,13 @@ impl OperationKind {
         Self::Restore,
         Self::Purge,
         Self::Import,
+        Self::SetPassword,
     ];
 
     /// Whether its intent only announces it. What the caller asked for then shows with a later step, or never.
     #[must_use]
     pub const fn shows_later(self) -> bool {
-        matches!(self, Self::Create | Self::Rename | Self::Restore | Self::Import)
+        matches!(self, Self::Create | Self::Rename | Self::Restore | Self::Import | Self::SetPassword)
     }
 
     /// Its name on the wire and in crash points.
@@ -92,6 +95,7 @@ impl OperationKind {
             Self::Restore => "restore",
             Self::Purge => "purge",
             Self::Import => "import",
+            Self::SetPassword => "set_password",
         }
     }
 
@@ -106,6 +110,7 @@ impl OperationKind {
             Self::Restore => &[Step::ReserveEmails, Step::ShowContainer, Step::Record],
             Self::Purge => &[Step::DropContainer, Step::RemoveMembers, Step::Record],
             Self::Import => &[Step::InsertOwner, Step::CreateContainer, Step::LoadArchive, Step::Record],
+            Self::SetPassword => &[Step::ChangeCredentials, Step::Record],
         }
     }
 
@@ -132,7 +137,7 @@ pub enum Step {
     /// Put all that an archive has into the container, and see that the archive was whole. Its save is the commit
     /// point of import. The archive is in the hands of the process that began, so whoever takes over refuses.
     LoadArchive,
-    /// Give the admin new credentials, if asked. Its save is the commit point of rename.
+    /// Give the admin new credentials, if asked. Its save is the commit point of rename and of set-password.
     ChangeCredentials,
     /// Bring the container under its new visible name and count what is in it.
     MoveContainer,
@@ -244,6 +249,11 @@ pub enum Arguments {
         /// Whether nobody may use it then.
         suspended: bool,
     },
+    /// See [`OperationKind::SetPassword`].
+    SetPassword {
+        /// The owner's account and its new password.
+        credentials: (AccountId, CredentialChange),
+    },
 }
 
 impl Arguments {
@@ -269,6 +279,7 @@ impl Arguments {
             Self::Restore { .. } => OperationKind::Restore,
             Self::Purge => OperationKind::Purge,
             Self::Import { .. } => OperationKind::Import,
+            Self::SetPassword { .. } => OperationKind::SetPassword,
         }
     }
 }
@@ -433,6 +444,7 @@ fn change_record(next: &mut Organization, step: Step, arguments: &Arguments, now
             next.legal_hold = settings.legal_hold;
             next.quota = settings.quota;
         }
+        (Step::ChangeCredentials, Arguments::SetPassword { .. }) => next.modified_at = now,
         (Step::MoveContainer, Arguments::Rename { to, settings, .. }) => {
             next.naming = to.clone();
             next.delete_protection = settings.delete_protection;

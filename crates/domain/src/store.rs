@@ -145,6 +145,9 @@ pub trait Accounts: Send + Sync {
     /// The account that signs in with that address.
     async fn find_account(&self, email: &EmailKey) -> Result<Option<Arc<Account>>>;
 
+    /// One of the accounts of before that share this mailbox with another account ([`EmailKey::duplicates`]).
+    async fn find_duplicate_account(&self, mailbox: &EmailKey) -> Result<Option<Arc<Account>>>;
+
     /// Up to `limit` accounts that are members of that organization, in the order of their ids, after `after`.
     async fn list_accounts_of(
         &self,

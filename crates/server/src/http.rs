@@ -13,6 +13,7 @@ pub mod docs;
 pub mod documents;
 mod extract;
 mod fields;
+mod forwarding;
 mod frame;
 pub mod health;
 mod idempotency;
@@ -76,6 +77,7 @@ pub struct Http {
     settings: HttpSettings,
     metrics: observe::RequestMetrics,
     readiness: readiness::Readiness,
+    forwarding: forwarding::Forwarding,
 }
 
 impl Http {
@@ -105,6 +107,7 @@ pub fn handlers(app: Arc<App>, entropy: Arc<dyn Entropy>, config: &Config) -> Ha
         settings,
         metrics: observe::RequestMetrics::default(),
         readiness: readiness::Readiness::default(),
+        forwarding: forwarding::Forwarding::default(),
     });
     let routes = routes
         .route(archives::IMPORT, organization_called_import())
@@ -148,6 +151,7 @@ fn api() -> OpenApiRouter<Arc<Http>> {
         ))
         .routes(routes!(organizations::restore_organization))
         .routes(routes!(organizations::suspend_organization))
+        .routes(routes!(organizations::set_owner_password))
         .routes(routes!(organizations::reactivate_organization))
         .routes(routes!(organizations::purge_organization))
         .routes(routes!(archives::export_organization))

@@ -9,6 +9,7 @@ mod error;
 mod fair;
 #[cfg(feature = "mongodb")]
 mod mongodb;
+mod shared_mailbox;
 mod sqlite;
 #[cfg(feature = "mongodb")]
 mod transfer;
@@ -16,6 +17,7 @@ mod transfer;
 pub use error::OpenError;
 #[cfg(feature = "mongodb")]
 pub use mongodb::{MongoInspection, MongoOptions, Topology, inspect_mongodb};
+pub use shared_mailbox::SharedMailbox;
 pub use sqlite::containers::Tidied;
 pub use sqlite::directory::container_file;
 pub use sqlite::inspect::{

@@ -20,7 +20,7 @@ use crate::archive::{ArchivedOrganization, ArchivedOwner};
 use crate::clock::after;
 use crate::email::EmailAddress;
 use crate::error::{Error, ErrorCode, Result};
-use crate::ids::{AccountId, OperationId, OrganizationId};
+use crate::ids::{AccountId, Entropy, OperationId, OrganizationId, random};
 use crate::limits::ID_REST;
 use crate::name::OrganizationName;
 use crate::operation::{Actor, Arguments, Settings};
@@ -143,7 +143,7 @@ impl App {
             placement,
             container: None,
             owner_id: owner.id,
-            token_epoch: 0,
+            token_epoch: epoch_of_its_own(&*self.entropy),
             delete_protection: false,
             legal_hold: false,
             quota: Quota::default(),
@@ -185,9 +185,7 @@ impl App {
         archived: ArchivedOwner,
     ) -> Result<Account> {
         let email = email.unwrap_or(archived.email);
-        if self.store.accounts.find_account(&email.key()).await?.is_some() {
-            return Err(ErrorCode::EmailTaken.into());
-        }
+        self.require_free_mailbox(&email, None).await?;
         let now = self.now();
         let is_free = keep && self.store.accounts.get_account(archived.id).await?.is_none();
         let id = if is_free { archived.id } else { AccountId::new(now, &*self.entropy) };
@@ -199,6 +197,13 @@ impl App {
     pub(super) fn version_of_its_own(&self) -> u64 {
         version_at(self.now())
     }
+}
+
+/// The epoch of an organization whose id may have been another's before: a session of that one, which a slow sign-in
+/// may have kept behind its purge, is none of this one. Epochs count from 0 by ones, so none comes near.
+fn epoch_of_its_own(entropy: &dyn Entropy) -> u32 {
+    const FIRST: u32 = 1 << 20;
+    FIRST + (u32::from_be_bytes(random::<4>(entropy)) >> 1)
 }
 
 fn version_at(moment: Timestamp) -> u64 {

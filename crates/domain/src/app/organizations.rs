@@ -68,9 +68,7 @@ impl App {
         if self.store.organizations.find_organization(&naming.identifier).await?.is_some() {
             return Err(ErrorCode::NameTaken.into());
         }
-        if self.store.accounts.find_account(&new.email.key()).await?.is_some() {
-            return Err(ErrorCode::EmailTaken.into());
-        }
+        self.require_free_mailbox(&new.email, None).await?;
         let placement = self.store.containers.choose_placement(new.placement).await?;
         self.expect_free(placement, &naming).await?;
         let password_hash = self.hash(new.password).await?;

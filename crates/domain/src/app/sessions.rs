@@ -15,7 +15,7 @@ use crate::refresh::RefreshToken;
 use crate::session::{Session, UsedToken};
 use crate::store::Written;
 use crate::throttle::ClientNetwork;
-use crate::token::Claims;
+use crate::token::{CLIENT_ID, Claims};
 use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,9 +57,14 @@ impl App {
         network: ClientNetwork,
     ) -> Result<Grant> {
         // An address nobody can have is treated as one that nobody has.
-        let key =
-            EmailAddress::parse(email).map_or_else(|_| EmailKey::impossible(email), |email| email.key());
-        let account = self.store.accounts.find_account(&key).await?;
+        let (key, account) = match EmailAddress::parse_stored(email) {
+            Ok(email) => (email.key(), self.find_account(&email).await?),
+            Err(_) => {
+                let key = EmailKey::impossible(email);
+                let nobody = self.store.accounts.find_account(&key).await?;
+                (key, nobody)
+            }
+        };
         let remaining = self.check_password(&key, account.as_deref(), password, network).await?;
         let Some(account) = account else { return Err(ErrorCode::InvalidCredentials.into()) };
         let (membership, organization) = self.place_of(&account).await?;
@@ -236,6 +241,7 @@ impl App {
             exp: clock::after(now, lifetime).as_second(),
             iat: now.as_second(),
             jti: hex::encode(random::<16>(&*self.entropy)),
+            client_id: Some(CLIENT_ID.to_owned()),
             auth_time: session.signed_in_at.as_second(),
             admin_id: account.id.to_string(),
             org_id: organization.id.to_string(),

@@ -6,7 +6,7 @@ use crate::ids::OrganizationId;
 use crate::name::OrganizationName;
 use crate::organization::{Placement, Status};
 
-const KINDS: [OperationKind; 9] = OperationKind::ALL;
+const KINDS: [OperationKind; 10] = OperationKind::ALL;
 
 fn naming(name: &str) -> Naming {
     Naming::new(OrganizationName::parse(name).unwrap(), "tenant_")
@@ -53,6 +53,9 @@ fn arguments(kind: OperationKind) -> Arguments {
         OperationKind::Delete => Arguments::Delete,
         OperationKind::Restore => Arguments::Restore { to: naming("New"), owner_email: None },
         OperationKind::Purge => Arguments::Purge,
+        OperationKind::SetPassword => {
+            Arguments::SetPassword { credentials: (owner().id, CredentialChange::default()) }
+        }
         OperationKind::Import => {
             let quota = Quota { documents: Some(3), ..Quota::default() };
             let settings = Settings { delete_protection: true, legal_hold: true, quota };

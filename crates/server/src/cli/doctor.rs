@@ -5,6 +5,7 @@
 
 mod data_dir;
 mod keys;
+mod mailboxes;
 mod mongodb;
 mod records;
 mod report;

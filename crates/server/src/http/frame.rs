@@ -3,6 +3,7 @@
 //! One layer instead of a stack of them: each would cost an allocation per request, and their order is a trap.
 
 use super::extract::{ACCEPT_PATCH, PATCH_TYPES};
+use super::idempotency::IDEMPOTENCY_KEY;
 use super::observe::Observed;
 use super::problem::{Refusal, render};
 use super::request_id::{RequestId, X_REQUEST_ID};
@@ -11,8 +12,10 @@ use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
+use futures_util::future::Either;
 use std::any::Any;
 use std::convert::Infallible;
+use std::future::ready;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::{Arc, LazyLock};
@@ -74,7 +77,11 @@ where
     fn call(&mut self, request: Request) -> Self::Future {
         let http = Arc::clone(&self.http);
         let seen = Seen::of(&http, &request);
-        let answer = self.routes.call(request);
+        http.forwarding.notice(&request, &http.settings.trusted_proxies);
+        let answer = match repeated(request.headers()) {
+            Some(name) => Either::Left(ready(Ok(refused(&name)))),
+            None => Either::Right(self.routes.call(request)),
+        };
         Box::pin(async move { Ok(carry(&http, seen, answer).await) })
     }
 }
@@ -129,6 +136,20 @@ async fn carry(
     log(&seen.id, &observed);
     complete(response.headers_mut(), seen.id);
     response
+}
+
+/// Headers of which a request has one. Of two, a proxy may have read one and this service another.
+const SINGLE: [HeaderName; 2] = [header::AUTHORIZATION, IDEMPOTENCY_KEY];
+
+/// The first of these headers that came twice.
+fn repeated(headers: &HeaderMap) -> Option<HeaderName> {
+    SINGLE.into_iter().find(|name| headers.get_all(name).iter().nth(1).is_some())
+}
+
+fn refused(name: &HeaderName) -> Response {
+    let name = if *name == IDEMPOTENCY_KEY { "Idempotency-Key" } else { "Authorization" };
+    let detail = format!("The header `{name}` came more than once: send one.");
+    Refusal(Error::new(ErrorCode::InvalidHeader).detail(detail)).into_response()
 }
 
 fn too_slow() -> Response {

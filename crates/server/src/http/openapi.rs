@@ -96,6 +96,7 @@ struct Rule {
 
 /// What any operation may answer.
 const ALWAYS: &[ErrorCode] = &[
+    E::InvalidHeader,
     E::MalformedRequest,
     E::UriTooLong,
     E::HeadersTooLarge,
@@ -267,6 +268,18 @@ const RULES: &[Rule] = &[
         "reactivate_organization",
         Access::Operator,
         &[E::OrganizationNotFound, E::OrganizationNotSuspended, VERSIONED[0], VERSIONED[1], VERSIONED[2]],
+    ),
+    rule(
+        "set_owner_password",
+        Access::Operator,
+        &[
+            E::OrganizationNotFound,
+            E::OrganizationNotActive,
+            HASHING,
+            VERSIONED[0],
+            VERSIONED[1],
+            VERSIONED[2],
+        ],
     ),
     rule(
         "purge_organization",

@@ -308,6 +308,41 @@ pub async fn reactivate_organization(
     Ok(answer(StatusCode::OK, &outcome))
 }
 
+/// A new password.
+#[derive(Debug, ToSchema)]
+pub struct SetPassword {
+    /// At least 8 characters (setting `PASSWORD_MIN_LENGTH`), at most 256; not one of the most common.
+    #[schema(example = "SecurePassword123")]
+    pub password: String,
+}
+
+/// Give the owner of an organization a new password, where they have forgotten theirs. All their sessions end.
+#[utoipa::path(post, path = "/v1/organizations/{organization}/set-password", operation_id = "set_owner_password",
+    tag = "Organizations",
+    params(
+        ("organization" = String, Path, description = "Its id or identifier."),
+        ("If-Match" = Option<String>, Header, description = "Its `ETag`, to change no later version.")),
+    request_body = SetPassword,
+    responses(
+        (status = 200, description = "The organization.", body = inline(OrganizationDetails<'static>)),
+        (status = 202, description = "The change goes on; `Location` says where to watch.", body = OperationBody)))]
+pub async fn set_owner_password(
+    State(http): State<Arc<Http>>,
+    OperatorCaller(operator): OperatorCaller,
+    Segment(which): Segment,
+    IfMatch(expected): IfMatch,
+    body: JsonBody,
+) -> Result<Response, Refusal> {
+    let view = find(&http, operator, &which).await?;
+    let mut fields = body.fields()?;
+    let password = fields.required("password", |text| http.new_password(text));
+    fields.refuse_unknown();
+    fields.finish()?;
+    let password = password.ok_or_else(|| Error::internal("a field was neither read nor refused"))?;
+    let outcome = http.app.set_owner_password(&operator, &view, &expected, password).await?;
+    Ok(answer(StatusCode::OK, &outcome))
+}
+
 /// Remove a deleted organization and all its data for ever, before its retention ends.
 #[utoipa::path(post, path = "/v1/organizations/{organization}/purge", operation_id = "purge_organization",
     tag = "Organizations",

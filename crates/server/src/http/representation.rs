@@ -142,7 +142,8 @@ pub struct OperationBody {
     /// What it changes; the organization itself may be gone.
     #[schema(value_type = String)]
     pub organization_id: tenantry_domain::ids::OrganizationId,
-    /// `create`, `rename`, `update`, `suspend`, `reactivate`, `delete`, `restore`, `purge` or `import`.
+    /// `create`, `rename`, `update`, `suspend`, `reactivate`, `delete`, `restore`, `purge`, `import`
+    /// or `set_password`.
     pub kind: &'static str,
     /// `running`, `succeeded` or `failed`.
     pub state: &'static str,

@@ -142,6 +142,16 @@ fn routes(app: &App, acme: &Organization, gone: &Organization) -> Vec<Route> {
             ..route("restore_organization", Method::POST, &format!("{}/restore", gone.path()), app.operator())
         },
         Route {
+            fields: &["password"],
+            required: &["password"],
+            ..route(
+                "set_owner_password",
+                Method::POST,
+                &format!("{}/set-password", acme.path()),
+                app.operator(),
+            )
+        },
+        Route {
             fields: &["name"],
             required: &["name"],
             ..route("create_collection", Method::POST, &collections, acme.owner.clone())

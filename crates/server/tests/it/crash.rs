@@ -51,6 +51,7 @@ pub enum Case {
     Update,
     Suspend,
     Reactivate,
+    SetPassword,
     Delete,
     Restore,
     /// With an address that is taken meanwhile: undone after its intent.
@@ -80,7 +81,7 @@ pub struct Expected {
 }
 
 impl Case {
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Create,
         Self::CreateWithKey,
         Self::Rename,
@@ -89,6 +90,7 @@ impl Case {
         Self::Update,
         Self::Suspend,
         Self::Reactivate,
+        Self::SetPassword,
         Self::Delete,
         Self::Restore,
         Self::RestoreRefused,
@@ -105,6 +107,7 @@ impl Case {
             Self::Update => "update",
             Self::Suspend => "suspend",
             Self::Reactivate => "reactivate",
+            Self::SetPassword => "set_password",
             Self::Delete => "delete",
             Self::Restore | Self::RestoreRefused => "restore",
             Self::Purge => "purge",
@@ -159,7 +162,8 @@ impl Case {
 
     /// What must be found when the same request has come once more.
     fn after_asking_again(self, found: Expected) -> Expected {
-        let is_begun_again = found.came == Came::Undone || matches!(self, Self::Rename | Self::Update);
+        let is_begun_again =
+            found.came == Came::Undone || matches!(self, Self::Rename | Self::Update | Self::SetPassword);
         let came = if self.is_refused() { Came::Undone } else { Came::Done };
         Expected { came, logged: found.logged + usize::from(is_begun_again) }
     }
@@ -197,6 +201,10 @@ impl Case {
             Self::Update => operators(Method::PATCH, &subject, Some(json!({ "delete_protection": true }))),
             Self::Suspend => operators(Method::POST, &format!("{subject}/suspend"), None),
             Self::Reactivate => operators(Method::POST, &format!("{subject}/reactivate"), None),
+            Self::SetPassword => {
+                let password = json!({ "password": OTHER_PASSWORD });
+                operators(Method::POST, &format!("{subject}/set-password"), Some(password))
+            }
             Self::Delete => operators(Method::DELETE, &subject, None),
             Self::Restore => operators(Method::POST, &format!("{subject}/restore"), None),
             Self::RestoreRefused => {
@@ -224,7 +232,7 @@ impl Case {
             (Self::Import, Came::Done) => (409, Some("organization_exists")),
             (Self::CreateWithKey, _) | (Self::Create | Self::Import, Came::Undone) => (201, None),
             (Self::Purge, Came::Undone) => (202, None),
-            (Self::Rename | Self::Update, _) | (_, Came::Undone) => (200, None),
+            (Self::Rename | Self::Update | Self::SetPassword, _) | (_, Came::Undone) => (200, None),
             (Self::Create, _) => (409, Some("name_taken")),
             // It names the organization by a name that is gone.
             (Self::RenameWithCredentials, _) => (403, Some("not_your_organization")),
@@ -267,7 +275,10 @@ impl Case {
             // Of the organization that was purged.
             (Self::Import | Self::ImportDamaged, _) => Some(401),
             (Self::Rename | Self::RenameRefused | Self::Update, _) => Some(200),
-            (Self::RenameWithCredentials | Self::Suspend | Self::Delete, Came::Undone) => Some(200),
+            (
+                Self::RenameWithCredentials | Self::Suspend | Self::SetPassword | Self::Delete,
+                Came::Undone,
+            ) => Some(200),
             _ => Some(401),
         }
     }
@@ -276,6 +287,8 @@ impl Case {
     fn sign_in_statuses(self, came: Came) -> (u16, u16) {
         match (self, came) {
             (Self::RenameWithCredentials, Came::Done) => (401, 200),
+            // The second password is tried with another address.
+            (Self::SetPassword, Came::Done) => (401, 401),
             (Self::Suspend, Came::Done) | (Self::Reactivate, Came::Undone) => (403, 401),
             (Self::Create | Self::CreateWithKey | Self::Restore | Self::Import, Came::Undone) => (401, 401),
             (Self::ImportDamaged, _) => (401, 401),
@@ -657,6 +670,7 @@ cases! {
     an_update: Update;
     a_suspension: Suspend;
     a_reactivation: Reactivate;
+    a_new_password: SetPassword;
     a_delete: Delete;
     a_restore: Restore;
     a_restore_that_is_refused: RestoreRefused;

@@ -9,6 +9,7 @@
 mod archives;
 mod at_work;
 mod bad_input;
+mod brought_hashes;
 mod bulk_kill;
 #[cfg(feature = "crash-points")]
 mod chaos;
@@ -27,6 +28,7 @@ mod indexes;
 mod isolation;
 mod long_queries;
 mod lost_data;
+mod mailboxes;
 mod names;
 mod openapi;
 mod operators;
@@ -36,10 +38,12 @@ mod printed_calls;
 mod quotas;
 mod real_data;
 mod reference_calls;
+mod set_password;
 mod sharing;
 mod sign_in;
 mod support;
 mod throttling;
+mod tokens;
 mod transfer;
 mod upgrade;
 mod wrong_inputs;

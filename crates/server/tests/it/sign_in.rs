@@ -51,6 +51,7 @@ async fn an_access_token_says_who_signed_in_where_and_for_how_long() {
       "admin_id": "[id]",
       "aud": "api",
       "auth_time": 1800000000,
+      "client_id": "tenantry",
       "email": "owner@acme.example",
       "exp": 1800003600,
       "iat": 1800000000,

@@ -57,6 +57,10 @@ impl Accounts for Cached {
         Ok(found)
     }
 
+    async fn find_duplicate_account(&self, mailbox: &EmailKey) -> Result<Option<Arc<Account>>> {
+        self.inner.find_duplicate_account(mailbox).await
+    }
+
     async fn list_accounts_of(
         &self,
         organization_id: OrganizationId,

@@ -25,6 +25,11 @@ impl Accounts for MongoDb {
         Ok(self.find_one(&self.accounts, doc! { "email_key": email.as_str() }).await?)
     }
 
+    async fn find_duplicate_account(&self, mailbox: &EmailKey) -> Result<Option<Arc<Account>>> {
+        let (from, to) = mailbox.duplicates();
+        Ok(self.find_one(&self.accounts, doc! { "email_key": { "$gte": from, "$lt": to } }).await?)
+    }
+
     async fn list_accounts_of(
         &self,
         organization_id: OrganizationId,

@@ -2,13 +2,16 @@
 
 use super::client::{MongoOptions, Server};
 use super::containers::{capacity, knows_fence};
+use super::document::decode;
 use super::failure::Attempt;
 use super::installation;
-use super::schema::{self, ORGANIZATIONS};
+use super::schema::{self, ACCOUNTS, ORGANIZATIONS};
 use crate::error::OpenError;
+use crate::shared_mailbox::{DUPLICATES_MAX, SharedMailbox, mailboxes};
 use jiff::{SignedDuration, Timestamp};
 use mongodb::bson::{Bson, Document, doc};
 use mongodb::options::Hint;
+use tenantry_domain::account::Account;
 use tenantry_domain::app::operator;
 use tenantry_domain::clock::Clock;
 use tenantry_domain::organization::Status;
@@ -33,6 +36,8 @@ pub struct MongoInspection {
     pub namespaces: u64,
     /// How many organizations there are of each status that any has.
     pub organizations: Vec<(Status, u64)>,
+    /// Accounts of before whose addresses are one mailbox.
+    pub shared_mailboxes: Vec<SharedMailbox>,
     /// The hash of the operator key, if one was ever made.
     pub operator_key_hash: Option<Vec<u8>>,
 }
@@ -83,6 +88,7 @@ async fn look(server: &Server, clock: &dyn Clock) -> Attempt<MongoInspection> {
         namespaces: capacity::count_namespaces(server).await?,
         // Without a schema there is no index to count in.
         organizations: if schema > 0 { organizations(server).await? } else { Vec::new() },
+        shared_mailboxes: shared_mailboxes(server).await?,
         operator_key_hash: installation::stored_value(server, operator::HASH).await?,
     })
 }
@@ -98,6 +104,34 @@ fn topology(hello: &Document) -> Topology {
         }
         Err(_) => Topology::Standalone,
     }
+}
+
+/// Duplicates are few, and read from the index of addresses alone.
+async fn shared_mailboxes(server: &Server) -> Attempt<Vec<SharedMailbox>> {
+    let collection = server.collection(ACCOUNTS);
+    let find = collection
+        .find(doc! { "email_key": { "$regex": " " } })
+        .sort(doc! { "email_key": 1 })
+        .limit(i64::from(DUPLICATES_MAX));
+    let duplicates = server
+        .within(async {
+            let mut cursor = find.await?;
+            let mut documents: Vec<Document> = Vec::new();
+            while cursor.advance().await? {
+                documents.push(cursor.deserialize_current()?);
+            }
+            Ok(documents)
+        })
+        .await?;
+    let duplicates = duplicates.into_iter().map(decode).collect::<Attempt<Vec<Account>>>()?;
+    let mut shared = Vec::new();
+    for (mailbox, duplicates) in mailboxes(duplicates) {
+        let holder = server.within(collection.find_one(doc! { "email_key": mailbox })).await?;
+        let mut accounts = Vec::from_iter(holder.map(decode::<Account>).transpose()?);
+        accounts.extend(duplicates);
+        shared.push(SharedMailbox { accounts });
+    }
+    Ok(shared)
 }
 
 /// Counted in the index by status, so that it takes no look at the records themselves.

@@ -6,6 +6,8 @@
 //! stop in the middle of it, so a step may only do what can be done twice. A step that has been released is
 //! never edited: a change is a new step.
 
+mod mailboxes;
+
 use super::client::Server;
 use super::document::integer;
 use super::failure::{Attempt, Failure};
@@ -50,7 +52,15 @@ pub(super) const ACCOUNTS_BY_EMAIL: &str = "accounts_by_email";
 const CLAIMED: [&str; 3] = [ORGANIZATIONS, ACCOUNTS, SESSIONS];
 
 /// Step n leads from schema version n to n + 1.
-const STEPS: &[&[Index]] = &[STEP_1, STEP_2];
+const STEPS: &[Step] = &[Step::Indexes(STEP_1), Step::Indexes(STEP_2), Step::Mailboxes];
+
+/// What leads from one version to the next.
+enum Step {
+    /// These indexes.
+    Indexes(&'static [Index]),
+    /// Keys of accounts that are mailboxes.
+    Mailboxes,
+}
 
 /// The newest version this program knows.
 pub(super) const KNOWN: i64 = STEPS.len() as i64;
@@ -191,7 +201,10 @@ async fn take_steps(server: &Server) -> Attempt<Result<(), Obstacle>> {
     if found < KNOWN {
         tracing::info!(from = found, to = KNOWN, "upgrading the schema of the database");
         for step in STEPS.iter().skip(usize::try_from(found).unwrap_or(0)) {
-            make(server, step).await?;
+            match step {
+                Step::Indexes(indexes) => make(server, indexes).await?,
+                Step::Mailboxes => mailboxes::upgrade(server).await?,
+            }
         }
         note(server).await?;
     }

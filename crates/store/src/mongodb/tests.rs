@@ -18,14 +18,14 @@ use std::sync::Arc;
 use tenantry_domain::store::Store;
 
 /// A database for one test.
-struct Fixture {
-    options: MongoOptions,
+pub(super) struct Fixture {
+    pub(super) options: MongoOptions,
     /// The test's own connection.
     client: Client,
 }
 
 impl Fixture {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         Self::at(tenantry_mongod::shared_uri()).await
     }
 
@@ -38,7 +38,7 @@ impl Fixture {
     }
 
     /// Another instance of the engine.
-    async fn open(&self) -> Arc<MongoDb> {
+    pub(super) async fn open(&self) -> Arc<MongoDb> {
         MongoDb::open(&self.options).await.unwrap()
     }
 
@@ -50,12 +50,12 @@ impl Fixture {
         self.client.database(&self.options.database)
     }
 
-    fn collection(&self, name: &str) -> Collection<Document> {
+    pub(super) fn collection(&self, name: &str) -> Collection<Document> {
         self.database().collection(name)
     }
 
     /// Removes the database and those of its organizations.
-    async fn remove(self) {
+    pub(super) async fn remove(self) {
         let names = doc! { "name": { "$regex": format!("^{}", self.options.database) } };
         for name in self.client.list_database_names().filter(names).await.unwrap() {
             self.client.database(&name).drop().await.unwrap();

@@ -26,6 +26,7 @@ statements! {
     LEAVE = "DELETE FROM memberships WHERE organization_id = ?1 AND account_id = ?2";
     GET = "SELECT record FROM accounts WHERE id = ?1";
     FIND = "SELECT record FROM accounts WHERE email_key = ?1";
+    FIND_DUPLICATE = "SELECT record FROM accounts WHERE email_key >= ?1 AND email_key < ?2 LIMIT 1";
     // CROSS JOIN: the members first, then the account of each.
     LIST_OF = "SELECT accounts.record FROM memberships \
         CROSS JOIN accounts ON accounts.id = memberships.account_id \
@@ -47,6 +48,11 @@ impl Accounts for Sqlite {
     async fn find_account(&self, email: &EmailKey) -> Result<Option<Arc<Account>>> {
         let email = email.clone();
         self.readers.point(move |connection| FIND.record(connection, [email.as_str()])).await
+    }
+
+    async fn find_duplicate_account(&self, mailbox: &EmailKey) -> Result<Option<Arc<Account>>> {
+        let (from, to) = mailbox.duplicates();
+        self.readers.point(move |connection| FIND_DUPLICATE.record(connection, [from, to])).await
     }
 
     async fn list_accounts_of(

@@ -4,10 +4,13 @@
 //! one that is at rest is opened as immutable, and one whose log a crash has left is read with the log's index
 //! in memory and without locks. The statements here read whole tables, once, for a person who waits.
 
+mod records;
+
 use super::connection;
 use super::directory::Directory;
 use super::schema;
 use crate::error::OpenError;
+use crate::shared_mailbox::SharedMailbox;
 use jiff::Timestamp;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
@@ -80,6 +83,8 @@ pub struct Contents {
     pub installation: BTreeMap<String, Vec<u8>>,
     /// The files of containers.
     pub containers: io::Result<ContainerFiles>,
+    /// Accounts of before whose addresses are one mailbox.
+    pub shared_mailboxes: Vec<SharedMailbox>,
 }
 
 /// The files of containers, compared with the records.
@@ -216,12 +221,13 @@ fn contents(connection: &Connection, directory: &Directory) -> rusqlite::Result<
             .into_iter()
             .filter_map(|status| Some((status, *counts.get(status.as_str())?)))
             .collect(),
-        newest_record: newest_record(connection)?,
+        newest_record: records::newest_record(connection)?,
         installation: installation(connection)?,
         containers: match files {
             Ok(files) => Ok(files.compare(directory, &statuses, connection)?),
             Err(error) => Err(error),
         },
+        shared_mailboxes: records::shared_mailboxes(connection)?,
     })
 }
 
@@ -235,18 +241,6 @@ fn status(connection: &Connection, id: OrganizationId) -> rusqlite::Result<Optio
     let mut statement = connection.prepare("SELECT status FROM organizations WHERE id = ?1")?;
     let mut rows = statement.query([id.as_bytes()])?;
     rows.next()?.map(|row| row.get(0)).transpose()
-}
-
-/// Ids begin with the second they were made in, and sort by it.
-fn newest_record(connection: &Connection) -> rusqlite::Result<Option<Timestamp>> {
-    let newest: Option<Vec<u8>> = connection.query_row(
-        "SELECT max(id) FROM (SELECT max(id) AS id FROM organizations UNION ALL SELECT max(id) FROM accounts \
-         UNION ALL SELECT max(id) FROM sessions UNION ALL SELECT max(id) FROM operations)",
-        [],
-        |row| row.get(0),
-    )?;
-    let second = newest.and_then(|id| Some(u32::from_be_bytes(*id.first_chunk()?)));
-    Ok(second.and_then(|second| Timestamp::from_second(second.into()).ok()))
 }
 
 fn installation(connection: &Connection) -> rusqlite::Result<BTreeMap<String, Vec<u8>>> {

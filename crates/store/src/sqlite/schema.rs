@@ -4,6 +4,9 @@
 //! are set from the record in one place per noun. What a newcomer gets wrong: a step that has been released is
 //! never edited. A change is a new step.
 
+mod mailboxes;
+
+use super::failure::{Attempt, Failure};
 use crate::error::OpenError;
 use rusqlite::Connection;
 use rusqlite::ffi::ErrorCode;
@@ -13,7 +16,15 @@ use std::path::Path;
 const APPLICATION_ID: i64 = 0x544e_5459;
 
 /// Step n leads from schema version n to n + 1.
-const STEPS: &[&str] = &[STEP_1];
+const STEPS: &[Step] = &[Step::Sql(STEP_1), Step::Records(mailboxes::upgrade)];
+
+/// What leads from one version to the next.
+enum Step {
+    /// SQL alone.
+    Sql(&'static str),
+    /// What SQL cannot say about records.
+    Records(fn(&Connection) -> Attempt<()>),
+}
 
 const STEP_1: &str = "
 -- `status` is the wire name. `hidden` is 1 for what lists show only when asked (deleted, purging). `purge_due`
@@ -120,7 +131,13 @@ pub(super) fn upgrade(connection: &mut Connection, file: &Path) -> Result<(), Op
         return Ok(());
     }
     tracing::info!(from = found, to = KNOWN, "upgrading the schema of the control database");
-    take_steps(connection, found).map_err(|error| refused(file, &error))
+    take_steps(connection, found).map_err(|failure| match failure {
+        Failure::Engine(error) => refused(file, &error),
+        Failure::Refused(error) => OpenError::Corrupt {
+            file: file.into(),
+            cause: error.cause().unwrap_or("a record is unreadable").to_owned(),
+        },
+    })
 }
 
 /// The schema version; 0 for an empty file.
@@ -143,14 +160,17 @@ fn header(connection: &Connection) -> rusqlite::Result<(i64, i64, i64)> {
     Ok((number("PRAGMA application_id")?, number("PRAGMA user_version")?, objects))
 }
 
-fn take_steps(connection: &mut Connection, from: i64) -> rusqlite::Result<()> {
+fn take_steps(connection: &mut Connection, from: i64) -> Attempt<()> {
     let transaction = connection.transaction()?;
     for step in STEPS.iter().skip(usize::try_from(from).unwrap_or(0)) {
-        transaction.execute_batch(step)?;
+        match step {
+            Step::Sql(sql) => transaction.execute_batch(sql)?,
+            Step::Records(upgrade) => upgrade(&transaction)?,
+        }
     }
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", KNOWN)?;
-    transaction.commit()
+    Ok(transaction.commit()?)
 }
 
 /// What an error while opening `file` means for the operator.

@@ -23,10 +23,10 @@ impl App {
         let containers = &self.store.containers;
         match (step, &operation.arguments) {
             (Step::InsertOwner, Arguments::Create { owner }) => {
-                refusable(self.store.accounts.insert_account(owner).await.map(|_| ()))
+                refusable(self.store.accounts.insert_account(&with_key_of_today(owner)).await.map(|_| ()))
             }
             (Step::InsertOwner, Arguments::Import { owner, .. }) => {
-                refusable(self.insert_new_account(owner, organization.id).await)
+                refusable(self.insert_new_account(&with_key_of_today(owner), organization.id).await)
             }
             (Step::CreateContainer, Arguments::Import { .. }) => {
                 self.create_empty_container(organization, operation).await
@@ -41,6 +41,13 @@ impl App {
                 }
                 None => Ok(Observed::Done),
             },
+            (Step::ChangeCredentials, Arguments::SetPassword { credentials: (account, change) }) => {
+                self.edit_account(*account, organization, operation.id, |account| {
+                    Ok(Some(account.with_credentials(change, self.now())))
+                })
+                .await?;
+                Ok(Observed::Done)
+            }
             (Step::MoveContainer, Arguments::Rename { to, .. }) => {
                 containers.move_container(organization, &to.namespace).await?;
                 Ok(Observed::Counted(containers.count_documents(organization).await?))
@@ -111,6 +118,9 @@ impl App {
         id: AccountId,
         change: &CredentialChange,
     ) -> Result<()> {
+        if let Some(email) = &change.email {
+            self.require_free_mailbox(email, Some(id)).await?;
+        }
         self.edit_account(id, organization, operation, |account| {
             if account.credential_epoch != change.credential_epoch {
                 return Err(ErrorCode::TokenRevoked.into());
@@ -144,6 +154,9 @@ impl App {
         operation: OperationId,
         owner_email: Option<&EmailAddress>,
     ) -> Result<()> {
+        if let Some(owner) = self.store.accounts.get_account(organization.owner_id).await? {
+            self.require_free_mailbox(owner_email.unwrap_or(&owner.email), Some(owner.id)).await?;
+        }
         self.edit_account(organization.owner_id, organization, operation, |account| {
             if account.email_key.is_some() && owner_email.is_none() {
                 return Ok(None);
@@ -155,6 +168,10 @@ impl App {
         })
         .await?;
         for member in self.members_of(organization.id).await? {
+            match self.require_free_mailbox(&member.email, Some(member.id)).await {
+                Err(error) if error.code() == ErrorCode::EmailTaken => continue,
+                result => result?,
+            }
             let reserved = self.edit_account(member.id, organization, operation, |account| {
                 let mut next = account.successor(self.now());
                 next.email_key = Some(account.email.key());
@@ -265,6 +282,11 @@ impl Leaving {
             Self::Account
         }
     }
+}
+
+/// The owner that an operation of an earlier version began to make.
+fn with_key_of_today(owner: &Account) -> Account {
+    Account { email_key: Some(owner.email.key()), ..owner.clone() }
 }
 
 fn new_container(organization: &Organization, operation: &Operation) -> NewContainer {

@@ -1,6 +1,7 @@
 //! The MongoDB of the settings: reached, new enough, with our schema, with room, and with a clock like ours.
 
 use super::keys;
+use super::mailboxes;
 use super::report::Report;
 use crate::config::Config;
 use crate::system::SystemClock;
@@ -35,6 +36,7 @@ pub fn examine(report: &mut Report, config: &Config, options: &MongoOptions) {
             schema(report, config, &found);
             capacity(report, options, found.namespaces);
             organizations(report, &found);
+            mailboxes::examine(report, &found.shared_mailboxes);
             clock(report, found.clock_ahead);
             keys::operator_key(report, &config.data_dir, found.operator_key_hash.as_deref());
         }

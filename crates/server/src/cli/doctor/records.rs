@@ -2,6 +2,7 @@
 //! clock, which must not be behind them.
 
 use super::data_dir::size;
+use super::mailboxes;
 use super::report::Report;
 use jiff::Timestamp;
 use tenantry_domain::ids::OrganizationId;
@@ -67,6 +68,7 @@ fn readable(report: &mut Report, database: &ControlDatabase) {
     }
     if let Some(contents) = &database.contents {
         organizations(report, contents);
+        mailboxes::examine(report, &contents.shared_mailboxes);
     }
 }
 

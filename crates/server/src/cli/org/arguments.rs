@@ -31,7 +31,8 @@ pub fn command() -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .arg(switch("json", "Print the JSON of the server's answer").global(true))
-        .subcommands([list(), show(), create(), rename(), set(), quota(), suspend(), reactivate()])
+        .subcommands([list(), show(), create(), rename(), set(), quota(), set_password(), suspend()])
+        .subcommand(reactivate())
         .subcommands([delete(), restore(), purge(), export(), import()]);
     config::client_flags(command)
 }
@@ -128,6 +129,19 @@ fn quota() -> Command {
         .arg(limit("bytes", "How many bytes these may take as BSON"))
         .arg(limit("collections", "How many collections, with the one called `documents`"))
         .group(ArgGroup::new("quota").args(QUOTA).multiple(true).required(true))
+}
+
+fn set_password() -> Command {
+    Command::new("set-password")
+        .about("Give the owner of an organization a new password; all their sessions end")
+        .after_help(
+            "Asks for the password, twice, without showing it. It is never a flag: other users of the machine can read \
+             flags.\n\n\
+             Examples:\n  tenantry org set-password acme-corp\n  \
+             pass show acme | tenantry org set-password acme-corp --password-stdin",
+        )
+        .arg(organization_argument("Its id, identifier or name"))
+        .arg(switch("password-stdin", "Read the password from standard input, up to its end"))
 }
 
 fn suspend() -> Command {

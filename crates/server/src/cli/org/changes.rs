@@ -27,6 +27,7 @@ pub async fn run(session: &Session, name: &str, arguments: &ArgMatches) -> Resul
         "rename" => rename(session, arguments).await,
         "set" => set(session, arguments).await,
         "quota" => quota(session, arguments).await,
+        "set-password" => set_password(session, arguments).await,
         "suspend" => suspend(session, arguments).await,
         "reactivate" => reactivate(session, arguments).await,
         "delete" => delete(session, arguments).await,
@@ -36,7 +37,7 @@ pub async fn run(session: &Session, name: &str, arguments: &ArgMatches) -> Resul
 }
 
 async fn create(session: &Session, arguments: &ArgMatches) -> Result<(), Failure> {
-    let password = password(arguments.get_flag("password-stdin"))?;
+    let password = password(arguments.get_flag("password-stdin"), "Password of the admin: ")?;
     let mut body = json!({
         "organization_name": text(arguments, "name"),
         "email": text(arguments, "email"),
@@ -58,8 +59,18 @@ async fn create(session: &Session, arguments: &ArgMatches) -> Result<(), Failure
     session.tell(&answer, |made| format!("Created {}.", made.organization_name))
 }
 
-/// The password of the new admin, from a person or a pipe.
-fn password(from_pipe: bool) -> Result<String, Failure> {
+async fn set_password(session: &Session, arguments: &ArgMatches) -> Result<(), Failure> {
+    let password = password(arguments.get_flag("password-stdin"), "New password of the owner: ")?;
+    let request = post(session, arguments, "set-password").json(&json!({ "password": password }));
+    let answer = session.change(request).await?;
+    session.tell(&answer, |changed| {
+        let email = changed.admin_email.as_deref().unwrap_or("its owner");
+        format!("{email} of {} has a new password; all their sessions have ended.", changed.organization_name)
+    })
+}
+
+/// The password of an admin, from a person or a pipe.
+fn password(from_pipe: bool, question: &str) -> Result<String, Failure> {
     let unreadable = |error| Failure::Other(format!("The password cannot be read: {error}."));
     if from_pipe {
         let mut password = String::new();
@@ -72,7 +83,7 @@ fn password(from_pipe: bool) -> Result<String, Failure> {
             "Nobody can be asked for the password: give it on standard input, with --password-stdin.".into(),
         ));
     }
-    let password = terminal::ask_hidden("Password of the admin: ").map_err(unreadable)?;
+    let password = terminal::ask_hidden(question).map_err(unreadable)?;
     if terminal::ask_hidden("The same again: ").map_err(unreadable)? != password {
         return Err(Failure::Other("The two passwords differ. Nothing was changed.".into()));
     }

@@ -14,7 +14,7 @@ pub struct Organization {
     pub organization_identifier: String,
     tenant_collection: Option<String>,
     tenant_database: Option<String>,
-    admin_email: Option<String>,
+    pub admin_email: Option<String>,
     admin_id: String,
     placement: String,
     status: String,

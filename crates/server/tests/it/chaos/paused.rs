@@ -4,7 +4,7 @@
 use super::{Asleep, sound_at_last};
 use crate::crash::{Case, NEIGHBOURS, RENAMED, SUBJECT, World, sample};
 use crate::support::checker::{Snapshot, put_documents};
-use crate::support::given::new_organization;
+use crate::support::given::{PASSWORD, new_organization};
 use crate::support::process::{Launch, Server};
 use serde_json::json;
 
@@ -81,6 +81,10 @@ async fn take_back(case: Case, id: &str, server: &Server) {
         Case::Delete => drop(post("restore").await.ok()),
         Case::Restore => drop(operator.delete(&path).await.ok()),
         // Of a refused change nothing is left, and a purged organization does not come back.
+        Case::SetPassword => {
+            let password = json!({ "password": PASSWORD });
+            operator.post(&format!("{path}/set-password"), &password).await.ok();
+        }
         Case::RenameRefused | Case::RestoreRefused | Case::Purge | Case::ImportDamaged => {}
         // What is left of it, if it was loaded, goes again.
         Case::Import => {
@@ -146,6 +150,7 @@ cases! {
     an_update: Update;
     a_suspension: Suspend;
     a_reactivation: Reactivate;
+    a_new_password: SetPassword;
     a_delete: Delete;
     a_restore: Restore;
     a_restore_that_is_refused: RestoreRefused;

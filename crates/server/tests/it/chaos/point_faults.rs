@@ -126,6 +126,7 @@ cases! {
     an_update: Update;
     a_suspension: Suspend;
     a_reactivation: Reactivate;
+    a_new_password: SetPassword;
     a_delete: Delete;
     a_restore: Restore;
     a_restore_that_is_refused: RestoreRefused;

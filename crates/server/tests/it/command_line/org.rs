@@ -85,6 +85,26 @@ fn an_organization_lives_from_create_to_purge() {
 }
 
 #[test]
+fn set_password_reads_it_from_a_pipe_and_shows_it_nowhere() {
+    const NEW_PASSWORD: &str = "another horse battery";
+    let (shell, server) = beside_a_server();
+    let id = create(&shell, "Acme Corp", "admin@acme.com");
+    let arguments = ["org", "set-password", "Acme Corp", "--password-stdin"];
+    let told = shell.run_with(&arguments, &format!("{NEW_PASSWORD}\r\n")).done();
+    assert!(told.starts_with("admin@acme.com of Acme Corp has a new password;"), "{told}");
+    assert_eq!(detail(&told, "id"), id);
+    let refused = shell.run_with(&arguments, "short\n").refused();
+    assert!(refused.contains("invalid_input"), "{refused}");
+    assert!(shell.run(&["org", "set-password", "acme-corp"]).misused().contains("--password-stdin"));
+    for text in [told, refused, server.log()] {
+        assert!(!text.contains(NEW_PASSWORD), "{text}");
+    }
+    // Nor is there a flag that could show it to others.
+    let help = shell.run(&["org", "set-password", "--help"]).done();
+    assert!(!help.contains("--password "), "{help}");
+}
+
+#[test]
 fn a_delete_for_ever_ends_when_nothing_is_left() {
     let (shell, _server) = beside_a_server();
     let id = create(&shell, "Acme", "admin@acme.com");
@@ -265,6 +285,20 @@ fn a_person_is_asked_for_the_password_twice_and_it_is_not_shown() {
     terminal.expect("Created Acme.");
     let (status, shown) = terminal.ended();
     assert!(status.success() && !shown.contains(PASSWORD), "{shown}");
+}
+
+#[test]
+fn set_password_asks_a_person_twice_and_shows_nothing() {
+    let (shell, server) = beside_a_server();
+    create(&shell, "Acme", "admin@acme.com");
+    let mut terminal = Terminal::start(shell.command(&["org", "set-password", "acme"]));
+    for question in ["New password of the owner: ", "The same again: "] {
+        terminal.expect(question);
+        terminal.type_line("another horse battery");
+    }
+    terminal.expect("admin@acme.com of Acme has a new password;");
+    let (status, shown) = terminal.ended();
+    assert!(status.success() && !shown.contains("horse") && !server.log().contains("horse"), "{shown}");
 }
 
 #[test]

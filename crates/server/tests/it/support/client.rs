@@ -34,6 +34,13 @@ impl Client {
         client
     }
 
+    /// The same, with this header on every request beside those of its name.
+    pub fn with_another_header(&self, name: &'static str, value: &str) -> Self {
+        let mut client = self.clone();
+        client.headers.append(name, value.parse().unwrap());
+        client
+    }
+
     /// The header that every request carries, if it is one of them.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().unwrap())

@@ -220,6 +220,14 @@ impl Server {
         self.ended_well().await;
     }
 
+    /// Asks it to end, and waits until it has done so with exit code 0; all that it has written to its log.
+    pub async fn log_at_its_end(self) -> String {
+        self.terminate();
+        let ended = self.process.ended().await;
+        assert!(ended.status.success(), "{ended:?}");
+        ended.stderr
+    }
+
     /// Waits until it has ended with exit code 0.
     pub async fn ended_well(self) {
         let ended = self.process.ended().await;

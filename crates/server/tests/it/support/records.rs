@@ -111,3 +111,42 @@ pub fn password_hash(app: &App, email: &str) -> String {
         Some(database) => mongodb::password_hash(database, email),
     }
 }
+
+/// Gives accounts addresses as an earlier version kept them, whose key was the address in lower case, and says that
+/// the schema is of that version. Only while the service is stopped.
+pub fn readdress_as_before(place: &Place, accounts: &[(&str, &str)]) {
+    for (email, readdressed) in accounts {
+        let change = |account: &mut Value| {
+            account["email"] = (*readdressed).into();
+            account["email_key"] = readdressed.to_lowercase().into();
+        };
+        edit_account(place, email, change);
+    }
+    match place.database() {
+        None => embedded::set_schema_version(&place.data_dir(), 1),
+        Some(database) => mongodb::set_schema_version(database, 2),
+    }
+}
+
+/// The records of sessions, as the engine keeps them.
+pub enum Sessions {
+    Embedded(Vec<embedded::SessionRow>),
+    MongoDb(Vec<::mongodb::bson::Document>),
+}
+
+/// The sessions there are. Only while the service is stopped.
+pub fn keep_sessions(place: &Place) -> Sessions {
+    match place.database() {
+        None => Sessions::Embedded(embedded::sessions(&place.data_dir())),
+        Some(database) => Sessions::MongoDb(database.find("sessions", ::mongodb::bson::doc! {})),
+    }
+}
+
+/// Puts sessions back that are gone by now. Only while the service is stopped.
+pub fn put_back_sessions(place: &Place, sessions: Sessions) {
+    match (place.database(), sessions) {
+        (None, Sessions::Embedded(rows)) => embedded::put_back_sessions(&place.data_dir(), &rows),
+        (Some(database), Sessions::MongoDb(documents)) => mongodb::put_back_sessions(database, documents),
+        _ => panic!("these are sessions of another engine"),
+    }
+}

@@ -4,7 +4,7 @@
 use super::Pack;
 use super::bytes::{Reader, Writer};
 use tenantry_domain::account::{Account, Membership, PasswordHash, Role};
-use tenantry_domain::email::EmailAddress;
+use tenantry_domain::email::{EmailAddress, EmailKey};
 use tenantry_domain::ids::{AccountId, OperationId, OrganizationId, SessionId};
 use tenantry_domain::organization::{ContainerId, Naming, Organization, Placement, Quota, State};
 use tenantry_domain::session::{Session, UsedToken};
@@ -78,12 +78,16 @@ impl Pack for Organization {
     }
 }
 
-/// With the key that follows from its address, or none.
+/// With the key that follows from its address, or none, or another one, which accounts of before may have.
 impl Pack for Account {
     fn pack(&self, to: &mut Writer) {
         to.bytes(self.id.as_bytes());
         to.text(self.email.as_str());
-        to.flag(self.email_key.is_some());
+        let key_of_today = self.email.key();
+        to.flag(self.email_key.as_ref() == Some(&key_of_today));
+        to.option(self.email_key.as_ref().filter(|key| **key != key_of_today), |to, key| {
+            to.text(key.as_str())
+        });
         to.text(&self.password_hash.0);
         to.number(self.credential_epoch.into());
         to.option(self.kept_session.as_ref(), |to, session| to.bytes(session.as_bytes()));
@@ -98,9 +102,11 @@ impl Pack for Account {
     fn unpack(from: &mut Reader<'_>) -> Option<Self> {
         let id = AccountId::from_bytes(from.bytes()?);
         let email = from.parsed::<EmailAddress>()?;
+        let has_key_of_today = from.flag()?;
+        let key_of_before = from.option(Reader::parsed::<EmailKey>)?;
         Some(Self {
             id,
-            email_key: from.flag()?.then(|| email.key()),
+            email_key: if has_key_of_today { Some(email.key()) } else { key_of_before },
             email,
             password_hash: PasswordHash(from.text()?.to_owned()),
             credential_epoch: from.small()?,

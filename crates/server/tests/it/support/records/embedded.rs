@@ -118,9 +118,38 @@ pub fn edit_account(data_dir: &Path, email: &str, edit: impl FnOnce(&mut Value))
     let mut record = account(&control, email);
     edit(&mut record);
     let changed = control
-        .execute("UPDATE accounts SET record = ?1 WHERE email_key = ?2", params![record.to_string(), email])
+        .execute(
+            "UPDATE accounts SET record = ?1, email_key = ?1 ->> 'email_key' WHERE email_key = ?2",
+            params![record.to_string(), email],
+        )
         .unwrap();
     assert_eq!(changed, 1);
+}
+
+/// A row of the table of sessions.
+pub type SessionRow = (Vec<u8>, i64, Vec<u8>, i64, String);
+
+pub fn sessions(data_dir: &Path) -> Vec<SessionRow> {
+    let control = open(&data_dir.join("control.db"));
+    let mut statement =
+        control.prepare("SELECT id, version, organization_id, ends_at, record FROM sessions").unwrap();
+    let rows = statement
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)))
+        .unwrap();
+    rows.map(Result::unwrap).collect()
+}
+
+pub fn put_back_sessions(data_dir: &Path, rows: &[SessionRow]) {
+    let control = open(&data_dir.join("control.db"));
+    let sql =
+        "INSERT INTO sessions (id, version, organization_id, ends_at, record) VALUES (?1, ?2, ?3, ?4, ?5)";
+    for (id, version, organization, ends_at, record) in rows {
+        control.execute(sql, params![id, version, organization, ends_at, record]).unwrap();
+    }
+}
+
+pub fn set_schema_version(data_dir: &Path, version: i64) {
+    open(&data_dir.join("control.db")).pragma_update(None, "user_version", version).unwrap();
 }
 
 /// The stored password hash of the account with that address.

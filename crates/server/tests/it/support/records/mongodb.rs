@@ -130,6 +130,17 @@ pub fn edit_account(database: &Database, email: &str, edit: impl FnOnce(&mut Val
     assert_eq!(changed, 1);
 }
 
+pub fn put_back_sessions(database: &Database, documents: Vec<Document>) {
+    let sessions = database.collection("sessions");
+    run(async move { sessions.insert_many(documents).await.unwrap() });
+}
+
+pub fn set_schema_version(database: &Database, version: i64) {
+    let installation = database.collection("installation");
+    let update = doc! { "$set": { "version": version } };
+    run(async move { installation.update_one(doc! { "_id": "schema" }, update).await.unwrap() });
+}
+
 pub fn password_hash(database: &Database, email: &str) -> String {
     let found = database.find("accounts", doc! { "email_key": email }).pop().unwrap();
     found.get_str("password_hash").unwrap().to_owned()
