@@ -8,6 +8,7 @@ mod env_file;
 mod layers;
 mod misspelt;
 mod network;
+mod public_url;
 mod reference;
 mod secret;
 mod table;
@@ -18,6 +19,7 @@ pub use choices::{
     CapacityPolicy, LogFormat, LogLevel, LookupPolicy, MetricsPolicy, SignupPolicy, TokenAlgorithm,
 };
 pub use network::Network;
+pub use public_url::PublicUrl;
 pub use reference::{client_flags, flags, markdown};
 pub use secret::{SECRET_MIN_BYTES, Secret, SigningSecret};
 pub use table::{ClientConfig, Config, SETTINGS, Setting};

@@ -4,6 +4,7 @@
 //! gets wrong: a route that is added here also needs its rule in [`openapi`], and gets its tests from it.
 
 pub mod archives;
+mod body_budget;
 pub mod caller;
 pub mod classic;
 pub mod collections;
@@ -50,6 +51,8 @@ use utoipa_axum::routes;
 /// What the settings say about HTTP.
 pub struct HttpSettings {
     app_name: String,
+    /// What stands before the path in every link; nothing, if nobody has said under which URL the service is reached.
+    public_url: String,
     public_lookup: LookupPolicy,
     metrics: MetricsPolicy,
     max_body_bytes: usize,
@@ -59,6 +62,8 @@ pub struct HttpSettings {
     full_scan_notice: u64,
     /// From the head of a request to the head of its answer; of an import, between two pieces of its body.
     request_timeout: Duration,
+    /// For the reader of an export to take nothing of it.
+    export_pause_timeout: Duration,
     trusted_proxies: Vec<Network>,
 }
 
@@ -78,6 +83,7 @@ pub struct Http {
     metrics: observe::RequestMetrics,
     readiness: readiness::Readiness,
     forwarding: forwarding::Forwarding,
+    body_budget: Arc<body_budget::BodyBudget>,
 }
 
 impl Http {
@@ -90,17 +96,22 @@ impl Http {
 /// The service over HTTP.
 pub fn handlers(app: Arc<App>, entropy: Arc<dyn Entropy>, config: &Config) -> Handlers {
     let (routes, document) = api().split_for_parts();
-    let document = openapi::document(document, &config.app_name);
+    let public_url = config.public_url.as_ref().map(|url| url.as_str().to_owned()).unwrap_or_default();
+    let document = openapi::document(document, &config.app_name, &public_url);
     let settings = HttpSettings {
         app_name: config.app_name.clone(),
+        public_url,
         public_lookup: config.public_lookup,
         metrics: config.metrics,
         max_body_bytes: config.max_body_bytes,
         max_document_json_bytes: config.max_document_json_bytes(),
         full_scan_notice: config.full_scan_notice,
         request_timeout: config.request_timeout,
+        export_pause_timeout: config.export_pause_timeout,
         trusted_proxies: config.trusted_proxies.clone(),
     };
+    let longest = settings.max_document_json_bytes;
+    let body_budget = body_budget::BodyBudget::new(config.bulk_memory_bytes, longest);
     let http = Arc::new(Http {
         app,
         request_ids: request_id::RequestIds::new(entropy),
@@ -108,6 +119,7 @@ pub fn handlers(app: Arc<App>, entropy: Arc<dyn Entropy>, config: &Config) -> Ha
         metrics: observe::RequestMetrics::default(),
         readiness: readiness::Readiness::default(),
         forwarding: forwarding::Forwarding::default(),
+        body_budget,
     });
     let routes = routes
         .route(archives::IMPORT, organization_called_import())
@@ -125,7 +137,7 @@ pub fn handlers(app: Arc<App>, entropy: Arc<dyn Entropy>, config: &Config) -> Ha
 /// The OpenAPI document.
 #[must_use]
 pub fn openapi_document(app_name: &str) -> serde_json::Value {
-    openapi::document(api().split_for_parts().1, app_name)
+    openapi::document(api().split_for_parts().1, app_name, "")
 }
 
 /// Every route of the API; those of its documentation are in [`docs`].
@@ -169,7 +181,8 @@ fn api() -> OpenApiRouter<Arc<Http>> {
             documents::delete_documents
         ))
         .routes(routes!(documents::query::query_documents))
-        .routes(routes!(documents::query::count_documents))
+        .routes(routes!(documents::query::count_documents, documents::query::count_matching_documents))
+        .routes(routes!(documents::delete_matching_documents))
         .routes(routes!(
             documents::get_document,
             documents::replace_document,

@@ -12,6 +12,7 @@ mod timer;
 pub use head::HeadFault;
 pub use socket::MalformedRequest;
 
+use crate::patience::{Patience, PatientStream};
 use crate::telemetry::HTTP_CONNECTIONS;
 use axum::Router;
 use axum::body::Body;
@@ -32,7 +33,6 @@ use std::time::Duration;
 use timer::HeadTimer;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::OwnedSemaphorePermit;
-use tokio_io_timeout::TimeoutStream;
 use tower::Service;
 
 /// Bytes that are read ahead of a connection at most. A head that does not fit is answered 414 or 431.
@@ -49,7 +49,7 @@ pub struct Limits {
     pub header_timeout: Duration,
     /// For a connection without a request; while there are `max_connections`, it is `header_timeout`.
     pub idle_timeout: Duration,
-    /// For a client to take in what is sent; one that reads nothing for so long is cut off.
+    /// For a client to take in what is sent; one that reads nothing for so long is cut off. An export has its own.
     pub write_timeout: Duration,
     /// For running requests to finish once `stop` is done.
     pub drain_timeout: Duration,
@@ -89,14 +89,15 @@ pub async fn serve(
             header_timeout: limits.header_timeout,
             idle_timeout: limits.idle_timeout,
         };
+        let patience = Patience::new(limits.write_timeout);
         let socket = HttpSocket::new(
-            patient(stream, limits.write_timeout),
+            PatientStream::new(stream, patience.clone()),
             Arc::clone(&state),
             Arc::clone(&handlers.malformed),
         );
         let service = service_fn({
             let router = handlers.router.clone();
-            move |request| respond(router.clone(), request, peer, &state)
+            move |request| respond(router.clone(), request, peer, &patience, &state)
         });
         let connection = http1::Builder::new()
             .timer(timer)
@@ -125,9 +126,11 @@ fn respond(
     mut router: Router,
     mut request: Request<Incoming>,
     peer: SocketAddr,
+    patience: &Patience,
     state: &Arc<ConnectionState>,
 ) -> impl Future<Output = Result<Response, Infallible>> + use<> {
     request.extensions_mut().insert(peer);
+    request.extensions_mut().insert(patience.clone());
     if request.body().is_end_stream() {
         state.begin_request(Some(0));
         return Either::Left(router.call(request.map(|_| Body::empty())));
@@ -140,13 +143,6 @@ fn respond(
         remainder.answer(&mut response);
         Ok(response)
     }))
-}
-
-/// A stream whose other side must go on reading.
-fn patient(stream: TcpStream, write_timeout: Duration) -> TimeoutStream<TcpStream> {
-    let mut stream = TimeoutStream::new(stream);
-    stream.set_write_timeout(Some(write_timeout));
-    stream
 }
 
 async fn accept(

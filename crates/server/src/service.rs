@@ -4,6 +4,8 @@ use crate::config::{Config, SignupPolicy};
 use crate::listen::Handlers;
 use crate::{engine, http, huge_pages, keys, telemetry};
 use anyhow::Result;
+use futures_util::FutureExt;
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,9 +55,10 @@ impl Service {
             policy: policy(config),
         });
         let handlers = http::handlers(Arc::clone(&app), entropy, config);
-        background.spawn(telemetry::metrics_upkeep());
-        background.spawn(recover(Arc::clone(&app)));
-        background.spawn(keep_house(Arc::clone(&app)));
+        background.spawn(keep_running("metrics", telemetry::metrics_upkeep));
+        let (recovered, kept) = (Arc::clone(&app), Arc::clone(&app));
+        background.spawn(keep_running("recovery", move || recover(Arc::clone(&recovered))));
+        background.spawn(keep_running("housekeeping", move || keep_house(Arc::clone(&kept))));
         Ok(Self { app, handlers, operator_key, opened, background })
     }
 
@@ -133,6 +136,14 @@ fn policy(config: &Config) -> Policy {
     }
 }
 
+/// Runs what never ends by itself. After a panic it begins anew: nobody waits for it, so nobody would notice that it is gone.
+async fn keep_running<F: Future<Output = ()>>(name: &'static str, work: impl Fn() -> F) {
+    while AssertUnwindSafe(work()).catch_unwind().await.is_err() {
+        tracing::error!(name, "work in the background has panicked and begins anew");
+        tokio::time::sleep(RECOVERY_INTERVAL).await;
+    }
+}
+
 /// Finishes what another or an earlier process left, at once and then at intervals.
 async fn recover(app: Arc<App>) {
     loop {
@@ -158,5 +169,21 @@ async fn keep_house(app: Arc<App>) {
             tracing::warn!(%error, "a round of housekeeping did not finish");
         }
         pause = JANITOR_INTERVAL;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[tokio::test(start_paused = true)]
+    async fn background_work_that_panics_begins_anew() {
+        let rounds = AtomicUsize::new(0);
+        keep_running("test", async || {
+            assert_eq!(rounds.fetch_add(1, Ordering::SeqCst), 2, "a defect");
+        })
+        .await;
+        assert_eq!(rounds.load(Ordering::SeqCst), 3);
     }
 }

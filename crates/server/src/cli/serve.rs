@@ -94,7 +94,8 @@ fn announce(address: SocketAddr, config: &Config, operator_key: &OperatorKey) {
         }
     };
     let title = format!("Tenantry {} listens on http://{address}", env!("CARGO_PKG_VERSION"));
-    let docs = format!("http://{address}/docs");
+    let base = config.public_url.as_ref().map(|url| url.as_str().to_owned());
+    let docs = format!("{}/docs", base.unwrap_or_else(|| format!("http://{address}")));
     output::announce(config, &title, &[("docs", docs), ("data", data), ("operator key", key)]);
 }
 

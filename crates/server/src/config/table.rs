@@ -7,6 +7,7 @@ use super::choices::{
 };
 use super::layers::Layers;
 use super::network::Network;
+use super::public_url::PublicUrl;
 use super::secret::{Secret, SigningSecret};
 use super::value::{DatabaseName, Limits, Origin, TenantPrefix, Unit, Value};
 use axum::http::HeaderName;
@@ -153,6 +154,10 @@ settings! {
         app_name: String = {
             name: "APP_NAME", flag: "app-name", default: "Tenantry", limits: Limits::new(1, 120, Unit::One),
         };
+        /// The URL under which clients reach the service, with the path below which a proxy serves it, if there is one. With
+        /// it `Location`, `Operation-Location`, the `type` of problems, links and the API document's `servers` begin;
+        /// without it they begin with `/`. The proxy takes the path off before it passes a request on.
+        public_url: Option<PublicUrl> = { name: "PUBLIC_URL", flag: "public-url" };
         /// The proxies whose `X-Forwarded-For` is believed.
         trusted_proxies: Vec<Network> = { name: "TRUSTED_PROXIES", flag: "trusted-proxies" };
         /// The origins whose pages may call the service from a browser.
@@ -173,6 +178,12 @@ settings! {
         request_timeout: Duration = {
             name: "REQUEST_TIMEOUT", flag: "request-timeout", default: "10",
             limits: Limits::new(1, 300, Unit::Seconds),
+        };
+        /// How long the reader of an export may take nothing of it before it is cut off. The reader of any other answer has
+        /// `REQUEST_TIMEOUT`.
+        export_pause_timeout: Duration = {
+            name: "EXPORT_PAUSE_TIMEOUT", flag: "export-pause-timeout", default: "300",
+            limits: Limits::new(1, 86_400, Unit::Seconds),
         };
         /// How long running requests may finish after SIGTERM or SIGINT.
         drain_timeout: Duration = {
@@ -311,6 +322,13 @@ settings! {
         max_connections: usize = {
             name: "MAX_CONNECTIONS", flag: "max-connections", default: "4096",
             limits: Limits::new(1, 1_000_000, Unit::One),
+        };
+        /// Memory for lines of documents that have arrived and are not stored yet, of all organizations together; one
+        /// organization has a quarter of it. Whoever finds no room is not read from until there is some, and answered
+        /// 503 after half of `REQUEST_TIMEOUT`. It is never less than four of the longest lines.
+        bulk_memory_bytes: usize = {
+            name: "BULK_MEMORY_MIB", flag: "bulk-memory-mib", default: "256",
+            limits: Limits::new(1, 65_536, Unit::Mebibytes),
         };
         /// The largest body of a request that holds no document: those may be as large as a document can be as JSON.
         max_body_bytes: usize = {

@@ -9,16 +9,20 @@ use super::extract::{QueryFields, Segment, media_type, not_taken, require_plain}
 use super::organizations::answer;
 use super::problem::Refusal;
 use super::representation::{OperationBody, OrganizationDetails, with_location};
+use crate::patience::Patience;
 use axum::body::{Body, BodyDataStream};
-use axum::extract::{Request, State};
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::{StreamExt, stream};
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use tenantry_domain::app::archives::{ArchiveStream, Export, Import, ImportedId};
 use tenantry_domain::app::caller::OrganizationRef;
 use tenantry_domain::email::EmailAddress;
+use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::name::OrganizationName;
 use tenantry_domain::organization::Organization;
 use tenantry_domain::{Error, ErrorCode};
@@ -43,13 +47,16 @@ pub async fn export_organization(
     State(http): State<Arc<Http>>,
     AnyCaller(caller): AnyCaller,
     Segment(which): Segment,
+    connection: Connection,
 ) -> Result<Response, Refusal> {
     let right = http.app.allow_export(&caller, &OrganizationRef::parse(&which)?).await?;
     let file_name = file_name(right.organization());
+    let mut watch = Watch::new(right.organization().id, connection, http.settings.export_pause_timeout);
     let mut export = http.app.export_organization(right);
     // Whatever can be refused is refused before the head of the answer is sent.
-    let begin = export.next().await?.unwrap_or_default();
-    let chunks = stream::once(async { Ok(begin) }).chain(stream::unfold(Some(export), next_chunk));
+    let begin = export.next().await.inspect_err(|_| watch.is_over = true)?.unwrap_or_default();
+    let sending = Some(Sending { export, watch });
+    let chunks = stream::once(async { Ok(begin) }).chain(stream::unfold(sending, next_chunk));
     let mut response = Body::from_stream(chunks).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(NDJSON));
@@ -63,13 +70,77 @@ fn file_name(organization: &Organization) -> String {
     format!("{}.ndjson", organization.naming.identifier)
 }
 
-async fn next_chunk(export: Option<Export>) -> Option<(Result<Vec<u8>, Error>, Option<Export>)> {
-    let mut export = export?;
-    match export.next().await {
-        Ok(chunk) => chunk.map(|chunk| (Ok(chunk), Some(export))),
+/// An export on its way.
+struct Sending {
+    export: Export,
+    watch: Watch,
+}
+
+async fn next_chunk(sending: Option<Sending>) -> Option<(Result<Vec<u8>, Error>, Option<Sending>)> {
+    let mut sending = sending?;
+    match sending.export.next().await {
+        Ok(Some(chunk)) => Some((Ok(chunk), Some(sending))),
+        Ok(None) => {
+            sending.watch.is_over = true;
+            None
+        }
         Err(error) => {
-            tracing::warn!(%error, "an export was cut off");
+            let organization = sending.watch.organization;
+            tracing::warn!(%organization, %error, "an export was cut off");
+            sending.watch.is_over = true;
             Some((Err(error), None))
+        }
+    }
+}
+
+/// How long the connection of a request waits for its client, where there is a connection.
+pub struct Connection(Option<Patience>);
+
+impl<S: Sync> FromRequestParts<S> for Connection {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(parts.extensions.get().cloned()))
+    }
+}
+
+/// Gives the reader of an export its own time, and says in the log why it ended before its end line.
+struct Watch {
+    organization: OrganizationId,
+    connection: Connection,
+    limit: Duration,
+    /// Whether all that has to be said of its end has been said.
+    is_over: bool,
+}
+
+impl Watch {
+    fn new(organization: OrganizationId, connection: Connection, limit: Duration) -> Self {
+        if let Some(patience) = &connection.0 {
+            patience.set(limit);
+        }
+        Self { organization, connection, limit, is_over: false }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let patience = self.connection.0.as_ref();
+        if let Some(patience) = patience {
+            patience.reset();
+        }
+        if self.is_over {
+            return;
+        }
+        let organization = self.organization;
+        if patience.is_some_and(Patience::has_run_out) {
+            let seconds = self.limit.as_secs();
+            tracing::warn!(
+                %organization,
+                seconds,
+                "an export was cut off: its reader took nothing for as long as EXPORT_PAUSE_TIMEOUT says"
+            );
+        } else {
+            tracing::warn!(%organization, "an export was cut off: its reader hung up, or the service ends");
         }
     }
 }

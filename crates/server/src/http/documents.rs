@@ -3,6 +3,7 @@
 //! What a newcomer gets wrong: no document passes through `serde_json` here. It would round numbers and sort members,
 //! so bodies go to the domain as text and come from it as bytes.
 
+mod batches;
 pub mod bulk;
 mod lines;
 pub mod query;
@@ -12,6 +13,7 @@ use super::caller::Own;
 use super::collections;
 use super::conditional::{IfNoneMatch, IfRevision, revision_etag};
 use super::extract::{DocumentBody, QueryFields, media_type, require_plain};
+use super::fields::Fields;
 use super::idempotency;
 use super::problem::Refusal;
 use super::representation::{json, json_text, with_location};
@@ -220,7 +222,54 @@ pub async fn delete_documents(
     };
     query.refuse_unknown();
     let filter = query.finish_with(filter)?;
-    let deleted = http.app.delete_documents(&tenant, &collection, &filter).await?;
+    delete_matching(&http, &tenant, &collection, &filter).await
+}
+
+/// The documents to delete, where a URL would be too short for it.
+#[derive(Debug, ToSchema)]
+pub struct DeleteBody {
+    /// Which documents, in MongoDB's filter language; `{}` is all.
+    #[schema(value_type = Object, example = json!({ "status": { "$in": ["closed", "void"] } }))]
+    pub filter: (),
+}
+
+/// Delete the documents that match a filter which is too long for a URL: all of them, or as many as are found in the time
+/// a query may take.
+#[utoipa::path(post, path = "/v1/organizations/{organization}/collections/{collection}/delete",
+    operation_id = "delete_matching_documents", tag = "Documents",
+    params(
+        ("organization" = String, Path, description = "Its id or identifier."),
+        ("collection" = String, Path, description = "Its name.")),
+    request_body = DeleteBody,
+    responses((status = 200, description = "What was deleted.", body = DeletedDocuments)))]
+pub async fn delete_matching_documents(
+    State(http): State<Arc<Http>>,
+    Own(tenant): Own<Write>,
+    InCollection(collection): InCollection,
+    body: DocumentBody,
+) -> Result<Response, Refusal> {
+    let body_bytes = body.0.len();
+    let read = move || {
+        let (mut fields, text) = Fields::of_json_with(&body.0, "filter")?;
+        if text.is_none() {
+            // Whoever means all of them says so: `{}`.
+            fields.refuse("filter", "Is required.");
+        }
+        let filter = text.and_then(|text| fields.take(Filter::parse(&text, "/filter")));
+        fields.refuse_unknown();
+        fields.finish_with(filter)
+    };
+    let filter = offload::by_filter_size(body_bytes, read).await??;
+    delete_matching(&http, &tenant, &collection, &filter).await
+}
+
+async fn delete_matching(
+    http: &Http,
+    tenant: &Tenant<Write>,
+    collection: &CollectionName,
+    filter: &Filter,
+) -> Result<Response, Refusal> {
+    let deleted = http.app.delete_documents(tenant, collection, filter).await?;
     Ok(json(StatusCode::OK, &DeletedDocuments { deleted: deleted.documents, more: deleted.more }))
 }
 

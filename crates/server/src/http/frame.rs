@@ -6,6 +6,7 @@ use super::extract::{ACCEPT_PATCH, PATCH_TYPES};
 use super::idempotency::IDEMPOTENCY_KEY;
 use super::observe::Observed;
 use super::problem::{Refusal, render};
+use super::representation::OPERATION_LOCATION;
 use super::request_id::{RequestId, X_REQUEST_ID};
 use super::{Http, archives};
 use axum::extract::{MatchedPath, Request};
@@ -125,7 +126,8 @@ async fn carry(
         Ok(Err(panic)) => on_panic(&*panic),
         Err(_) => too_slow(),
     };
-    let mut response = render(answer, &seen.id);
+    let public_url = http.settings.public_url.as_str();
+    let mut response = render(answer, &seen.id, public_url);
     if seen.method == Method::PATCH && response.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE {
         response.headers_mut().insert(ACCEPT_PATCH, PATCH_TYPES);
     }
@@ -134,6 +136,7 @@ async fn carry(
     let observed = Observed { method: &seen.method, route, status: response.status(), took };
     http.metrics.observe(&observed);
     log(&seen.id, &observed);
+    make_absolute(response.headers_mut(), public_url);
     complete(response.headers_mut(), seen.id);
     response
 }
@@ -150,6 +153,21 @@ fn refused(name: &HeaderName) -> Response {
     let name = if *name == IDEMPOTENCY_KEY { "Idempotency-Key" } else { "Authorization" };
     let detail = format!("The header `{name}` came more than once: send one.");
     Refusal(Error::new(ErrorCode::InvalidHeader).detail(detail)).into_response()
+}
+
+/// Puts the public URL before the paths in the headers of an answer. Here, at the end: an answer that is kept for its
+/// `Idempotency-Key` has the path alone, and is right when the service has moved.
+fn make_absolute(headers: &mut HeaderMap, public_url: &str) {
+    if public_url.is_empty() {
+        return;
+    }
+    for name in [header::LOCATION, OPERATION_LOCATION] {
+        let path = headers.get(&name).and_then(|value| value.to_str().ok());
+        let absolute = path.filter(|path| path.starts_with('/')).map(|path| format!("{public_url}{path}"));
+        if let Some(value) = absolute.and_then(|url| HeaderValue::try_from(url).ok()) {
+            headers.insert(name, value);
+        }
+    }
 }
 
 fn too_slow() -> Response {

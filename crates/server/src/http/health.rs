@@ -25,26 +25,27 @@ pub struct Root<'a> {
     #[schema(example = "0.1.0")]
     pub version: &'static str,
     /// The API with a form for each request.
-    pub docs: &'static str,
+    pub docs: String,
     /// The API to read.
-    pub redoc: &'static str,
+    pub redoc: String,
     /// The API as an OpenAPI document.
-    pub openapi: &'static str,
+    pub openapi: String,
     /// Whether the service is up.
-    pub health: &'static str,
+    pub health: String,
 }
 
 /// What this is.
 #[utoipa::path(get, path = "/", operation_id = "root", tag = "Service",
     responses((status = 200, description = "Name, version and links.", body = inline(Root<'static>))))]
 pub async fn root(State(http): State<Arc<Http>>) -> Response {
+    let link = |path: &str| format!("{}{path}", http.settings.public_url);
     let body = Root {
         name: &http.settings.app_name,
         version: env!("CARGO_PKG_VERSION"),
-        docs: "/docs",
-        redoc: "/redoc",
-        openapi: "/openapi.json",
-        health: "/health",
+        docs: link("/docs"),
+        redoc: link("/redoc"),
+        openapi: link("/openapi.json"),
+        health: link("/health"),
     };
     json(StatusCode::OK, &body)
 }

@@ -362,6 +362,7 @@ const RULES: &[Rule] = &[
     rule("list_documents", Access::OwnMember, &QUERY),
     rule("query_documents", Access::OwnMember, &QUERY),
     rule("count_documents", Access::OwnMember, &QUERY),
+    rule("count_matching_documents", Access::OwnMember, &QUERY),
     rule(
         "insert_documents",
         Access::OwnMember,
@@ -379,6 +380,11 @@ const RULES: &[Rule] = &[
     ),
     rule(
         "delete_documents",
+        Access::OwnMember,
+        &[E::InvalidInput, E::RoleInsufficient, E::CollectionNotFound, E::QueryTooSlow],
+    ),
+    rule(
+        "delete_matching_documents",
         Access::OwnMember,
         &[E::InvalidInput, E::RoleInsufficient, E::CollectionNotFound, E::QueryTooSlow],
     ),
@@ -421,12 +427,13 @@ const RULES: &[Rule] = &[
 )]
 pub struct Base;
 
-/// Finishes the document that the routes made: title, security, access, and every refusal.
+/// Finishes the document that the routes made: title, security, access, and every refusal. `public_url` is where clients
+/// reach the service; empty, it is where they have the document from.
 ///
 /// # Panics
 /// If an operation has no rule, or a rule no operation: the table above is wrong.
 #[must_use]
-pub fn document(routes: utoipa::openapi::OpenApi, app_name: &str) -> Value {
+pub fn document(routes: utoipa::openapi::OpenApi, app_name: &str, public_url: &str) -> Value {
     let mut document = serde_json::to_value(routes).expect("the document is made of plain maps and lists");
     document["info"] = json!({
         "title": app_name,
@@ -435,7 +442,11 @@ pub fn document(routes: utoipa::openapi::OpenApi, app_name: &str) -> Value {
             is a problem (RFC 9457) with a stable `code`; each response lists the codes it may carry.",
         "license": { "name": "MIT OR Apache-2.0", "identifier": env!("CARGO_PKG_LICENSE") },
     });
-    document["servers"] = json!([{ "url": "/", "description": "Where this document comes from." }]);
+    document["servers"] = if public_url.is_empty() {
+        json!([{ "url": "/", "description": "Where this document comes from." }])
+    } else {
+        json!([{ "url": public_url, "description": "Where clients reach the service." }])
+    };
     document["components"]["securitySchemes"] = json!({
         "token": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT",
             "description": "The `access_token` of `POST /admin/login`, bare." },

@@ -103,8 +103,8 @@ pub const fn status_of(kind: Kind) -> StatusCode {
     }
 }
 
-/// Makes a problem of an answer that is a refusal; leaves any other as it is.
-pub fn render(mut response: Response, id: &RequestId) -> Response {
+/// Makes a problem of an answer that is a refusal; leaves any other as it is. Its `type` begins with `public_url`.
+pub fn render(mut response: Response, id: &RequestId, public_url: &str) -> Response {
     let status = response.status();
     if !status.is_client_error() && !status.is_server_error() {
         return response;
@@ -120,7 +120,7 @@ pub fn render(mut response: Response, id: &RequestId) -> Response {
     if let Some(cause) = error.cause() {
         tracing::error!(request_id = id.as_str(), code = error.code().code(), cause, "a request failed");
     }
-    let body = serde_json::to_vec(&problem(&error, id)).unwrap_or_default();
+    let body = serde_json::to_vec(&problem(&error, id, public_url)).unwrap_or_default();
     let (mut parts, _) = response.into_parts();
     parts.status = status_of(error.code().kind());
     parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
@@ -129,10 +129,10 @@ pub fn render(mut response: Response, id: &RequestId) -> Response {
     Response::from_parts(parts, Body::from(body))
 }
 
-fn problem(error: &Error, id: &RequestId) -> Problem {
+fn problem(error: &Error, id: &RequestId, public_url: &str) -> Problem {
     let code = error.code();
     Problem {
-        kind: format!("/problems/{}", code.code()),
+        kind: format!("{public_url}/problems/{}", code.code()),
         title: code.title().to_owned(),
         status: status_of(code.kind()).as_u16(),
         detail: error.sentence(),

@@ -5,6 +5,7 @@ use super::MalformedHandler;
 use super::chunks::ChunkScan;
 use super::head::{HeadCheck, HeadFault, Progress};
 use super::state::{ConnectionState, DISCARD_MAX_BYTES, DISCARD_PAUSE, Phase};
+use crate::patience::PatientStream;
 use hyper::body::Bytes;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -14,7 +15,6 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
-use tokio_io_timeout::TimeoutStream;
 
 /// Bytes that are read at once of what is thrown away.
 const DISCARD_BUFFER_BYTES: usize = 16 << 10;
@@ -31,7 +31,7 @@ pub struct MalformedRequest<'a> {
 
 /// The socket of one connection.
 pub struct HttpSocket {
-    stream: Pin<Box<TimeoutStream<TcpStream>>>,
+    stream: Pin<Box<PatientStream<TcpStream>>>,
     state: Arc<ConnectionState>,
     handler: MalformedHandler,
     head: HeadCheck,
@@ -49,7 +49,7 @@ pub struct HttpSocket {
 impl HttpSocket {
     /// Of a connection that was just accepted.
     pub fn new(
-        stream: TimeoutStream<TcpStream>,
+        stream: PatientStream<TcpStream>,
         state: Arc<ConnectionState>,
         handler: MalformedHandler,
     ) -> Self {

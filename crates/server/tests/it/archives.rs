@@ -1,6 +1,7 @@
 //! Archives over HTTP: what comes out goes in again, the same; and what is damaged leaves nothing behind.
 
 mod interrupted;
+mod paused;
 
 use crate::support::app::{App, Setup};
 use crate::support::checker::Snapshot;

@@ -4,6 +4,7 @@ mod bulk;
 mod conditional;
 mod queries;
 mod roles;
+mod slow_senders;
 
 use crate::support::app::{App, Setup};
 use crate::support::given::organization;

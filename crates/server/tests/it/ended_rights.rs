@@ -111,12 +111,16 @@ async fn what_began_on_documents_before_a_suspension_is_refused_after_it() {
     let collections = format!("{}/collections", acme.path());
     let (query, indexes) =
         (format!("{collections}/documents/query"), format!("{collections}/documents/indexes"));
+    let (count, delete) =
+        (format!("{collections}/documents/count"), format!("{collections}/documents/delete"));
     let mut all = Vec::new();
     for (method, path, body) in [
         ("POST", &documents, json!({ "_id": "late" })),
         ("PUT", &one, json!({ "a": 2 })),
         ("PATCH", &one, json!({ "a": 2 })),
         ("POST", &query, json!({ "filter": {} })),
+        ("POST", &count, json!({ "filter": {} })),
+        ("POST", &delete, json!({ "filter": {} })),
         ("POST", &collections, json!({ "name": "late" })),
         ("POST", &indexes, json!({ "keys": "a" })),
     ] {

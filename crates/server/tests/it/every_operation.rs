@@ -107,7 +107,8 @@ impl Operation {
             "set_owner_password" => json!({ "password": PASSWORD }),
             "create_collection" => json!({ "name": target.fresh }),
             "create_index" => json!({ "keys": "a,-b" }),
-            "query_documents" => json!({ "filter": { "a": 1 } }),
+            "query_documents" | "count_matching_documents" => json!({ "filter": { "a": 1 } }),
+            "delete_matching_documents" => json!({ "filter": {} }),
             "insert_documents" | "replace_document" | "patch_document" => json!({ "a": 2 }),
             other => panic!("`{other}` reads a body: write down here what it is sent"),
         }

@@ -33,6 +33,7 @@ mod organizations;
 mod pages;
 mod printed_calls;
 mod proxies;
+mod public_url;
 mod quotas;
 mod real_data;
 mod reference_calls;
@@ -43,6 +44,8 @@ mod support;
 mod throttling;
 mod tokens;
 mod upgrade;
+#[cfg(feature = "crash-points")]
+mod worker_panics;
 mod wrong_inputs;
 
 /// The engine that everything here runs on; `tests/on_mongodb.rs` is the same on the other one.

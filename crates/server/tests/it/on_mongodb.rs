@@ -35,6 +35,7 @@ mod operators;
 mod organizations;
 mod placements;
 mod printed_calls;
+mod public_url;
 mod quotas;
 mod real_data;
 mod reference_calls;
@@ -46,6 +47,8 @@ mod throttling;
 mod tokens;
 mod transfer;
 mod upgrade;
+#[cfg(feature = "crash-points")]
+mod worker_panics;
 mod wrong_inputs;
 
 /// The engine that everything here runs on.

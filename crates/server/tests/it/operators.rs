@@ -219,15 +219,14 @@ impl Scene {
     async fn ask(&self, way: usize, filter: &str) -> Answer {
         let Self { owner, collection, .. } = self;
         let query = encoded(filter);
-        match way % 4 {
+        match way % 6 {
             0 => owner.get(&format!("{collection}/documents?filter={query}")).await,
             1 => owner.get(&format!("{collection}/count?filter={query}")).await,
             2 => owner.delete(&format!("{collection}/documents?filter={query}")).await,
-            _ => {
+            way => {
                 let body = format!(r#"{{"filter": {filter}}}"#).into_bytes();
-                owner
-                    .send(Method::POST, &format!("{collection}/query"), Some(("application/json", body)))
-                    .await
+                let path = format!("{collection}/{}", ["query", "count", "delete"][way - 3]);
+                owner.send(Method::POST, &path, Some(("application/json", body))).await
             }
         }
     }

@@ -5,6 +5,9 @@ use crate::support::client::Client;
 use crate::support::given::{Organization, insert_lines, organization};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 async fn set(app: &App, acme: &Organization, quota: Value) -> Value {
@@ -114,4 +117,49 @@ async fn of_100_writers_at_once_as_many_get_through_as_there_is_room_for() {
     let now = usage(&acme.owner, &acme).await;
     assert_eq!((&now["documents"], &now["quota"]["documents"]), (&json!(1 + ROOM), &json!(1 + ROOM)));
     assert_eq!(acme.owner.get(&acme.about("count")).await.ok()["count"], 1 + ROOM);
+}
+
+/// Sends an insert and hangs up a while after.
+async fn hang_up(app: &App, acme: &Organization, number: u32, after: Duration) {
+    let body = json!({ "_id": format!("hung up {number}") }).to_string();
+    let request = format!(
+        "POST {} HTTP/1.1\r\nhost: localhost\r\nauthorization: {}\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\n\r\n{body}",
+        acme.documents(),
+        acme.owner.header("authorization").unwrap(),
+        body.len()
+    );
+    let mut stream = TcpStream::connect(app.address()).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    tokio::time::sleep(after).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn room_claimed_by_a_client_that_hung_up_is_not_lost() {
+    const ROOM: u32 = 100;
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    set(&app, &acme, json!({ "documents": ROOM })).await;
+    // The first of them has everything counted.
+    acme.store(&[json!({ "_id": "first" })]).await;
+    for number in 0..60 {
+        hang_up(&app, &acme, number, Duration::from_micros(u64::from(number) * 100)).await;
+    }
+    for number in 0..=ROOM {
+        let answer = acme.owner.post(&acme.documents(), &json!({ "_id": number })).await;
+        if answer.status == 403 {
+            break;
+        }
+        answer.created();
+    }
+    // What was begun comes to its end, and then it is full.
+    let began = Instant::now();
+    loop {
+        let count = acme.owner.get(&acme.about("count")).await.ok()["count"].take();
+        if count == ROOM {
+            break;
+        }
+        assert!(began.elapsed() < Duration::from_secs(10), "refused with {count} of {ROOM} documents there");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }

@@ -27,6 +27,8 @@ const STANDARD: &str = "-";
 const STREAM_TIMEOUT: Duration = Duration::from_secs(30 * 24 * 3600);
 /// For the next piece of an archive to come.
 const PIECE_TIMEOUT: Duration = Duration::from_secs(120);
+/// A pause of this side that is worth telling of when the connection breaks.
+const PAUSE_TOLD: Duration = Duration::from_secs(1);
 /// The largest document of any server, as BSON.
 const DOCUMENT_MAX_BYTES: usize = 16 << 20;
 /// What is read of a file at once.
@@ -117,12 +119,14 @@ async fn copy(mut archive: Response, to: &mut impl Write) -> Result<End, Failure
     let damaged = |error: tenantry_domain::Error| {
         Failure::Other(format!("{} The server broke off, or something on the way.", error.sentence()))
     };
-    let broken = || Failure::Other("The connection broke before the end of the archive.".to_owned());
+    let mut longest_pause = Duration::ZERO;
     loop {
-        let piece = tokio::time::timeout(PIECE_TIMEOUT, archive.chunk()).await.map_err(|_| broken())?;
-        let Some(piece) = piece.map_err(|_| broken())? else { break };
+        let piece = tokio::time::timeout(PIECE_TIMEOUT, archive.chunk()).await.map_err(|_| silent())?;
+        let Some(piece) = piece.map_err(|_| broken(longest_pause))? else { break };
+        let began = Instant::now();
         to.write_all(&piece)
             .map_err(|error| Failure::Other(format!("The archive cannot be written: {error}.")))?;
+        longest_pause = longest_pause.max(began.elapsed());
         lines.push(&piece);
         while let Some(line) = lines.take().map_err(damaged)? {
             verifier.line(line).map_err(damaged)?;
@@ -139,6 +143,24 @@ async fn copy(mut archive: Response, to: &mut impl Write) -> Result<End, Failure
     let end = verifier.finish().map_err(damaged)?;
     to.flush().map_err(|error| Failure::Other(format!("The archive cannot be written: {error}.")))?;
     Ok(end)
+}
+
+fn silent() -> Failure {
+    let seconds = PIECE_TIMEOUT.as_secs();
+    Failure::Other(format!("The server has sent nothing for {seconds} s. Its log may say why; try again."))
+}
+
+/// Why the connection broke, as far as this side can know: the longest time in which it took nothing.
+fn broken(pause: Duration) -> Failure {
+    let broken = "The connection broke before the end of the archive.";
+    if pause < PAUSE_TOLD {
+        return Failure::Other(format!("{broken} The server's log says why."));
+    }
+    let seconds = pause.as_secs();
+    Failure::Other(format!(
+        "{broken} Before that, what it is written to took nothing for {seconds} s: the server cuts a reader off that \
+         takes nothing for EXPORT_PAUSE_TIMEOUT (300 s, unless it is set). Write to a file, or set it higher."
+    ))
 }
 
 /// Makes an organization out of an archive.

@@ -5,36 +5,31 @@
 //! goes wrong then is the last line, and the line with the totals is missing.
 
 use super::NDJSON;
-use super::lines::{Arrival, Line, Lines};
+use super::batches::{Batch, Reader, Reading, read};
 use crate::http::Http;
-use crate::http::extract::cut_off;
+use crate::http::body_budget::Reservation;
 use crate::http::idempotency::IDEMPOTENCY_KEY;
 use crate::http::problem::{FieldProblem, Refusal, status_of};
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, header};
 use axum::response::Response;
-use futures_util::future::{BoxFuture, FutureExt, pending, ready};
+use futures_util::future::{FutureExt, ready};
 use futures_util::stream::{self, StreamExt};
 use serde::Serialize;
 use std::convert::Infallible;
 use std::pin::pin;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
 use tenantry_domain::app::documents::LineOutcome;
 use tenantry_domain::app::tenant::{Tenant, Write};
 use tenantry_domain::collection::CollectionName;
-use tenantry_domain::document::{NewDocument, StoredDocument, mistaken};
+use tenantry_domain::document::{NewDocument, StoredDocument};
 use tenantry_domain::idempotency::RequestKey;
-use tenantry_domain::limits::{INSERT_MAX_BYTES, INSERT_MAX_DOCUMENTS};
-use tenantry_domain::offload;
-use tenantry_domain::{Error, ErrorCode, Result};
+use tenantry_domain::{Error, Result};
 use utoipa::ToSchema;
 
 /// The media types of documents that are one to a line.
 pub const MEDIA_TYPES: [&str; 3] = ["application/x-ndjson", "application/ndjson", "application/jsonl"];
-/// How long a batch with lines in it waits for more of them: whoever waits for an answer before going on gets it.
-const LINGER: Duration = Duration::from_millis(5);
 
 /// Which lines are answered.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -147,13 +142,7 @@ pub async fn insert(
     let scope = format!("{}/{collection}", tenant.scope());
     let key = headers.get(&IDEMPOTENCY_KEY).map(|key| key.to_str().unwrap_or_default());
     let request = key.map(|key| RequestKey::parse(&scope, key)).transpose()?;
-    let arrival = http.settings.arrival_timeout();
-    let reader = Reader {
-        lines: Lines::of(body, http.settings.max_document_json_bytes),
-        idle: arrival,
-        max_line_bytes: http.settings.max_document_json_bytes,
-        max_document_bytes: http.app.policy().document_max_bytes,
-    };
+    let reader = Reader::new(&http, tenant.organization().id, body);
     let mut bulk = Bulk {
         http,
         tenant,
@@ -165,7 +154,7 @@ pub async fn insert(
         has_begun: false,
         totals: InsertTotals::default(),
     };
-    tokio::time::timeout(arrival, bulk.read_first()).await.map_err(|_| ErrorCode::RequestTimeout)?;
+    bulk.read_first().await;
     let first = bulk.step().await.map_err(|cut| cut.error)?;
     let answers = stream::iter(first).chain(stream::unfold(bulk, Bulk::go_on));
     let answers = answers
@@ -173,146 +162,6 @@ pub async fn insert(
     let mut response = Response::new(Body::from_stream(answers));
     response.headers_mut().insert(header::CONTENT_TYPE, NDJSON);
     Ok(response)
-}
-
-/// Lines that are stored and answered together.
-#[derive(Default)]
-struct Batch {
-    /// The first of them.
-    first: u64,
-    /// The one after the last of them.
-    next: u64,
-    /// Those with a document in them.
-    documents: Vec<(u64, NewDocument)>,
-    bytes: usize,
-    /// Those that are refused already.
-    refused: Vec<(u64, LineOutcome)>,
-    /// Whether it is the last one, and how the body ended.
-    end: Option<Result<()>>,
-}
-
-impl Batch {
-    fn is_empty(&self) -> bool {
-        self.documents.is_empty() && self.refused.is_empty()
-    }
-
-    fn is_full(&self) -> bool {
-        self.documents.len() + self.refused.len() >= INSERT_MAX_DOCUMENTS || self.bytes >= INSERT_MAX_BYTES
-    }
-
-    fn add(&mut self, line: u64, document: Result<NewDocument>) {
-        match document {
-            Ok(document) => {
-                self.bytes += document.bytes();
-                self.documents.push((line, document));
-            }
-            Err(error) => self.refused.push((line, LineOutcome::Refused(error))),
-        }
-    }
-}
-
-/// Reads batches.
-struct Reader {
-    lines: Lines,
-    /// How long the body may pause.
-    idle: Duration,
-    max_line_bytes: usize,
-    max_document_bytes: usize,
-}
-
-/// A batch on its way, and who reads on after it.
-type Reading = BoxFuture<'static, (Reader, Batch)>;
-
-impl Reader {
-    async fn batch(mut self) -> (Self, Batch) {
-        let mut batch = Batch { first: self.lines.read() + 1, ..Batch::default() };
-        while batch.end.is_none() && !self.fill(&mut batch).await {
-            let wait = if batch.is_empty() { self.idle } else { LINGER };
-            match self.lines.arrive(wait).await {
-                Arrival::More => {}
-                Arrival::Nothing if batch.is_empty() => {
-                    batch.end = Some(Err(ErrorCode::RequestTimeout.into()));
-                }
-                Arrival::Nothing => break,
-                Arrival::Broken => batch.end = Some(Err(cut_off())),
-                Arrival::End => {
-                    if let Some(line) = self.lines.last() {
-                        self.add(line, &mut batch).await;
-                    }
-                    batch.end.get_or_insert(Ok(()));
-                }
-            }
-        }
-        batch.next = self.lines.read() + 1;
-        (self, batch)
-    }
-
-    /// Takes the lines that have arrived; whether the batch is full.
-    async fn fill(&mut self, batch: &mut Batch) -> bool {
-        while !batch.is_full() && batch.end.is_none() {
-            let Some(line) = self.lines.next() else { return false };
-            self.add(line, batch).await;
-        }
-        true
-    }
-
-    async fn add(&mut self, line: Line, batch: &mut Batch) {
-        if let Some(error) = not_lines(&line) {
-            batch.end = Some(Err(error));
-            return;
-        }
-        let number = line.number;
-        match self.parse(line).await {
-            Ok(None) => {}
-            Ok(Some(document)) => batch.add(number, Ok(document)),
-            Err(error) => batch.add(number, Err(error)),
-        }
-    }
-
-    /// The document in a line; none if it is empty.
-    async fn parse(&mut self, line: Line) -> Result<Option<NewDocument>> {
-        let text = line.text.ok_or_else(|| {
-            let most = self.max_line_bytes;
-            Error::new(ErrorCode::BodyTooLarge).detail(format!("The line may have at most {most} bytes."))
-        })?;
-        let text = text.slice_ref(mistaken::without_mark(&text));
-        if text.trim_ascii().is_empty() {
-            return Ok(None);
-        }
-        let (text_bytes, max_bytes) = (text.len(), self.max_document_bytes);
-        let parse = move || {
-            let text = std::str::from_utf8(&text).map_err(|_| {
-                let what = mistaken::not_utf8(&text).explain("JSON in UTF-8");
-                Error::new(ErrorCode::InvalidJson).detail(format!("The line {what}"))
-            })?;
-            NewDocument::parse(text, max_bytes).map(Some)
-        };
-        // The others on this thread have their turn after some hundred kibibytes, however quickly they arrive.
-        for _ in 0..=text_bytes >> 10 {
-            tokio::task::coop::consume_budget().await;
-        }
-        offload::by_size(text_bytes, parse).await?
-    }
-
-    /// Reads on, unless `batch` is the last one.
-    fn after(self, batch: &Batch) -> Option<Reading> {
-        batch.end.is_none().then(|| self.batch().boxed())
-    }
-}
-
-/// The refusal of a whole body of which the first line is `line`, if it is a file in which no line can be a document.
-fn not_lines(line: &Line) -> Option<Error> {
-    let text = line.text.as_ref().filter(|_| line.number == 1)?;
-    let what = mistaken::recognize_lines(text)?.explain("one JSON object to a line");
-    Some(Error::new(ErrorCode::InvalidJson).detail(format!("The body {what}")))
-}
-
-/// The batch that is being read; never, where none is.
-async fn read(reading: &mut Option<Reading>) -> (Reader, Batch) {
-    match reading {
-        Some(reading) => reading.await,
-        None => pending().await,
-    }
 }
 
 /// Why there are no more answers, and which line is the first without one.
@@ -363,12 +212,13 @@ impl Bulk {
     async fn step(&mut self) -> Result<Option<Vec<u8>>, Cut> {
         let Some(batch) = self.next_batch().await else { return Ok(None) };
         let is_empty = batch.is_empty();
-        let Batch { first, next, documents, refused: mut answers, end, .. } = batch;
+        let Batch { first, next, documents, refused: mut answers, end, held, .. } = batch;
         if let (true, Some(Err(error))) = (is_empty, &end) {
             return Err(Cut { line: next, error: error.clone() });
         }
         let numbers: Vec<u64> = documents.iter().map(|(line, _)| *line).collect();
-        let outcomes = self.store(documents).await.map_err(|error| Cut { line: first, error })?;
+        let stored = self.store(documents, held).await;
+        let outcomes = stored.map_err(|error| Cut { line: first, error })?;
         answers.extend(numbers.into_iter().zip(outcomes));
         answers.sort_by_key(|(line, _)| *line);
         let mut out = Vec::with_capacity(128 * answers.len());
@@ -395,8 +245,13 @@ impl Bulk {
         Some(batch)
     }
 
-    /// Stores documents, and reads the next ones meanwhile.
-    async fn store(&mut self, documents: Vec<(u64, NewDocument)>) -> Result<Vec<LineOutcome>> {
+    /// Stores documents, for which room is `held` until then, and reads the next ones meanwhile.
+    async fn store(
+        &mut self,
+        documents: Vec<(u64, NewDocument)>,
+        held: Reservation,
+    ) -> Result<Vec<LineOutcome>> {
+        let _held = held;
         // The first time even nothing is stored: that tells whether the collection is there.
         if documents.is_empty() && std::mem::replace(&mut self.has_begun, true) {
             return Ok(Vec::new());

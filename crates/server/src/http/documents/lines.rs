@@ -1,10 +1,16 @@
 //! A body, line by line: never more of it in memory than what arrived last and the line that it is the middle of.
 //!
-//! What a newcomer gets wrong: a line that is too long is read to its end, but not kept.
+//! # Pitfalls
+//! A line that is too long is read to its end, but not kept. A line has its time from its first byte to its end, of which only
+//! that counts in which somebody waits for it: what was not read was perhaps there long ago.
 
 use axum::body::{Body, BodyDataStream, Bytes};
 use futures_util::StreamExt;
 use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long one look at the body lasts. No more than that counts as waiting for it, however late the look ends.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// A line without its end.
 #[derive(Debug, PartialEq)]
@@ -22,6 +28,8 @@ pub enum Arrival {
     More,
     /// Nothing in that time.
     Nothing,
+    /// Not the rest of a line that began too long ago.
+    TooSlow,
     /// Its end.
     End,
     /// It broke off.
@@ -38,11 +46,15 @@ pub struct Lines {
     is_too_long: bool,
     read: u64,
     max_bytes: usize,
+    /// What a line may take from its first byte to its end.
+    time: Duration,
+    /// What is left of it for the line that has begun.
+    left: Duration,
 }
 
 impl Lines {
-    /// The lines of `body`, of which none may have more than `max_bytes`.
-    pub fn of(body: Body, max_bytes: usize) -> Self {
+    /// The lines of `body`, of which none may have more than `max_bytes` or take longer than `time`.
+    pub fn of(body: Body, max_bytes: usize, time: Duration) -> Self {
         Self {
             body: body.into_data_stream(),
             arrived: Bytes::new(),
@@ -50,7 +62,23 @@ impl Lines {
             is_too_long: false,
             read: 0,
             max_bytes,
+            time,
+            left: time,
         }
+    }
+
+    /// Bytes that are kept of the line of which the end has not arrived.
+    pub const fn begun(&self) -> usize {
+        self.begun.len()
+    }
+
+    /// Makes room for the whole of that line at once.
+    pub fn reserve_longest(&mut self) {
+        self.begun.reserve_exact(self.max_bytes.saturating_sub(self.begun.len()));
+    }
+
+    const fn has_begun(&self) -> bool {
+        self.is_too_long || !self.begun.is_empty()
     }
 
     /// How many lines were read.
@@ -76,24 +104,42 @@ impl Lines {
 
     /// What stands behind the last line break, once the body has ended.
     pub fn last(&mut self) -> Option<Line> {
-        let is_there = self.is_too_long || !self.begun.is_empty();
-        is_there.then(|| self.finish(Bytes::new()))
+        self.has_begun().then(|| self.finish(Bytes::new()))
     }
 
     /// Waits for more of the body, so long at most. All that arrived before must have been read.
     pub async fn arrive(&mut self, wait: Duration) -> Arrival {
-        match tokio::time::timeout(wait, self.body.next()).await {
-            Err(_) => Arrival::Nothing,
-            Ok(None) => Arrival::End,
-            Ok(Some(Err(_))) => Arrival::Broken,
-            Ok(Some(Ok(bytes))) => {
-                self.arrived = bytes;
-                Arrival::More
+        let mut wait = wait;
+        loop {
+            let look = if self.has_begun() { LOOK.min(self.left) } else { LOOK }.min(wait);
+            let began = Instant::now();
+            let next = tokio::time::timeout(look, self.body.next()).await;
+            if self.has_begun() {
+                self.left = self.left.saturating_sub(began.elapsed().min(look));
+            }
+            match next {
+                Ok(None) => return Arrival::End,
+                Ok(Some(Err(_))) => return Arrival::Broken,
+                Ok(Some(Ok(bytes))) => {
+                    self.arrived = bytes;
+                    return Arrival::More;
+                }
+                Err(_) => {}
+            }
+            if self.has_begun() && self.left.is_zero() {
+                return Arrival::TooSlow;
+            }
+            wait = wait.saturating_sub(look);
+            if wait.is_zero() {
+                return Arrival::Nothing;
             }
         }
     }
 
     fn keep(&mut self, text: &[u8]) {
+        if !self.has_begun() {
+            self.left = self.time;
+        }
         if self.is_too_long || self.begun.len() + text.len() > self.max_bytes {
             self.is_too_long = true;
             self.begun = Vec::new();
@@ -126,7 +172,7 @@ mod tests {
     /// The lines of a body that arrives in these pieces.
     async fn lines(pieces: &[&'static str], max_bytes: usize) -> Vec<(u64, Option<String>)> {
         let pieces: Vec<_> = pieces.iter().map(|piece| Ok::<_, Infallible>(Bytes::from(*piece))).collect();
-        let mut lines = Lines::of(Body::from_stream(stream::iter(pieces)), max_bytes);
+        let mut lines = Lines::of(Body::from_stream(stream::iter(pieces)), max_bytes, Duration::from_secs(5));
         let mut found = Vec::new();
         while lines.arrive(Duration::from_secs(5)).await == Arrival::More {
             found.extend(std::iter::from_fn(|| lines.next()));
@@ -159,5 +205,45 @@ mod tests {
             assert_eq!(lines(pieces, 3).await, expected, "{pieces:?}");
         }
         assert_eq!(lines(&["abc", "d"], 3).await, numbered(&[None]));
+    }
+
+    /// A body of which a byte comes now and then.
+    fn drip(pause: Duration) -> Body {
+        Body::from_stream(stream::unfold((), move |()| async move {
+            tokio::time::sleep(pause).await;
+            Some((Ok::<_, Infallible>(Bytes::from_static(b"x")), ()))
+        }))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn line_has_its_time_from_its_first_byte() {
+        for max_bytes in [3, 1000] {
+            let mut lines = Lines::of(drip(Duration::from_millis(700)), max_bytes, Duration::from_secs(5));
+            let mut arrivals = 0;
+            let last = loop {
+                match lines.arrive(Duration::from_secs(1)).await {
+                    Arrival::More => assert!(lines.next().is_none()),
+                    other => break other,
+                }
+                arrivals += 1;
+            };
+            assert_eq!((arrivals, last), (8, Arrival::TooSlow), "{max_bytes}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn time_without_a_look_at_the_body_is_not_the_lines() {
+        let pieces = ["a", "b", "c\n"].map(|piece| Ok::<_, Infallible>(Bytes::from_static(piece.as_bytes())));
+        let body = Body::from_stream(stream::iter(pieces));
+        let mut lines = Lines::of(body, 9, Duration::from_secs(5));
+        for _ in 0..3 {
+            let mut arrival = Box::pin(lines.arrive(Duration::from_secs(1)));
+            tokio::time::advance(Duration::from_secs(60)).await;
+            assert_eq!(arrival.as_mut().await, Arrival::More);
+            drop(arrival);
+            tokio::time::advance(Duration::from_secs(60)).await;
+            let _ = lines.next().inspect(|line| assert_eq!(line.text, Some(Bytes::from_static(b"abc"))));
+        }
+        assert_eq!(lines.read(), 1);
     }
 }

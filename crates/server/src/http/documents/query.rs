@@ -150,12 +150,54 @@ pub async fn count_documents(
         Some(text) => fields.take(super::read_filter(text, "?filter").await),
         None => None,
     };
-    let filter = filter.unwrap_or_default();
     fields.refuse_unknown();
     fields.finish()?;
-    let counted = http.app.count_documents(&tenant, &collection, &filter).await?;
+    count(&http, &tenant, &collection, &filter.unwrap_or_default()).await
+}
+
+/// The documents to count, where a URL would be too short for it.
+#[derive(Debug, ToSchema)]
+pub struct CountBody {
+    /// Which documents, in MongoDB's filter language; all by default.
+    #[schema(required = false, value_type = Option<Object>, example = json!({ "status": { "$in": ["open", "held"] } }))]
+    pub filter: (),
+}
+
+/// Count the documents of a collection that match a filter which is too long for a URL.
+#[utoipa::path(post, path = "/v1/organizations/{organization}/collections/{collection}/count",
+    operation_id = "count_matching_documents", tag = "Documents",
+    params(
+        ("organization" = String, Path, description = "Its id or identifier."),
+        ("collection" = String, Path, description = "Its name.")),
+    request_body = CountBody,
+    responses((status = 200, description = "How many. `Full-Scan` says how many had to be looked at, if they were many \
+        and no index spared that.", body = DocumentCount)))]
+pub async fn count_matching_documents(
+    State(http): State<Arc<Http>>,
+    Own(tenant): Own<Read>,
+    InCollection(collection): InCollection,
+    body: DocumentBody,
+) -> Result<Response, Refusal> {
+    let body_bytes = body.0.len();
+    let read = move || {
+        let (mut fields, text) = Fields::of_json_with(&body.0, "filter")?;
+        let filter = text.and_then(|text| fields.take(Filter::parse(&text, "/filter")));
+        fields.refuse_unknown();
+        fields.finish().map(|()| filter.unwrap_or_default())
+    };
+    let filter = offload::by_filter_size(body_bytes, read).await??;
+    count(&http, &tenant, &collection, &filter).await
+}
+
+async fn count(
+    http: &Http,
+    tenant: &Tenant<Read>,
+    collection: &CollectionName,
+    filter: &Filter,
+) -> Result<Response, Refusal> {
+    let counted = http.app.count_documents(tenant, collection, filter).await?;
     let answer = json(StatusCode::OK, &DocumentCount { count: counted.documents });
-    Ok(with_scan(&http, answer, counted.scanned))
+    Ok(with_scan(http, answer, counted.scanned))
 }
 
 /// Where a request has what only a look at the data may refuse.

@@ -172,13 +172,13 @@ async fn what_is_wrong_before_the_first_answer_is_refused_as_always() {
 }
 
 /// A request whose body is sent as the test goes on.
-struct Stream {
-    stream: TcpStream,
+pub struct Stream {
+    pub stream: TcpStream,
     received: String,
 }
 
 impl Stream {
-    async fn begin(app: &App, acme: &Organization) -> Self {
+    pub async fn begin(app: &App, acme: &Organization) -> Self {
         let head = format!(
             "POST {} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nauthorization: {}\r\n\
              content-type: application/x-ndjson\r\ntransfer-encoding: chunked\r\n\r\n",
@@ -190,17 +190,17 @@ impl Stream {
         Self { stream, received: String::new() }
     }
 
-    async fn send(&mut self, text: &str) {
+    pub async fn send(&mut self, text: &str) {
         let chunk = format!("{:x}\r\n{text}\r\n", text.len());
         self.stream.write_all(chunk.as_bytes()).await.unwrap();
     }
 
-    async fn end(&mut self) {
+    pub async fn end(&mut self) {
         self.stream.write_all(b"0\r\n\r\n").await.unwrap();
     }
 
     /// Reads until `text` has come, or the other side ends.
-    async fn read_until(&mut self, text: &str) -> &str {
+    pub async fn read_until(&mut self, text: &str) -> &str {
         let mut bytes = vec![0; 64 * 1024];
         while !self.received.contains(text) {
             let read = timeout(Duration::from_secs(20), self.stream.read(&mut bytes)).await;
@@ -213,7 +213,7 @@ impl Stream {
         &self.received
     }
 
-    async fn read_to_end(&mut self) -> &str {
+    pub async fn read_to_end(&mut self) -> &str {
         self.read_until("\u{0}").await
     }
 }

@@ -152,6 +152,43 @@ async fn a_query_in_a_body_finds_what_it_finds_in_a_url() {
     assert_eq!(ids(found.ok()["items"].as_array().unwrap()), [3]);
 }
 
+/// A filter that the bounds allow and no URL holds.
+fn long_filter() -> Value {
+    let many: Vec<String> =
+        (0..999).map(|number| format!("{number:0>60}")).chain(["s3".to_owned()]).collect();
+    json!({ "line.sku": { "$in": many } })
+}
+
+#[tokio::test]
+async fn count_and_delete_take_a_filter_too_long_for_a_url() {
+    let app = Setup::unlimited().with("--full-scan-notice=10").start().await;
+    let acme = orders(&app).await;
+    let filter = json!({ "filter": long_filter() });
+    let counted = acme.owner.post(&acme.about("count"), &filter).await;
+    assert!(counted.header("full-scan").parse::<u64>().unwrap() > 10, "{counted}");
+    assert_eq!(counted.ok(), json!({ "count": 1 }));
+    for all in [json!({}), json!({ "filter": null }), json!({ "filter": {} })] {
+        assert_eq!(acme.owner.post(&acme.about("count"), &all).await.ok(), json!({ "count": 25 }));
+    }
+    // Whoever deletes all of them says so.
+    for none in [json!({}), json!({ "filter": null })] {
+        acme.owner.post(&acme.about("delete"), &none).await.refused_fields(&["/filter"]);
+    }
+    let delete = async |body: &Value| acme.owner.post(&acme.about("delete"), body).await.ok();
+    assert_eq!(delete(&filter).await, json!({ "deleted": 1, "more": false }));
+    assert_eq!(delete(&filter).await, json!({ "deleted": 0, "more": false }));
+    // The order of members counts, as in a query.
+    for (filter, count) in [(r#"{"line":{"n":1,"sku":"s7"}}"#, 1), (r#"{"line":{"sku":"s7","n":1}}"#, 0)] {
+        let sent = Some(("application/json", format!("{{\"filter\":{filter}}}").into_bytes()));
+        let counted = acme.owner.send(reqwest::Method::POST, &acme.about("count"), sent.clone()).await.ok();
+        assert_eq!(counted["count"], count, "{filter}");
+        let deleted = acme.owner.send(reqwest::Method::POST, &acme.about("delete"), sent).await.ok();
+        assert_eq!(deleted["deleted"], count, "{filter}");
+    }
+    assert_eq!(delete(&json!({ "filter": {} })).await, json!({ "deleted": 23, "more": false }));
+    assert_eq!(acme.owner.get(&acme.about("count")).await.ok(), json!({ "count": 0 }));
+}
+
 #[tokio::test]
 async fn a_query_that_looks_at_many_documents_says_so() {
     let app = Setup::unlimited().with("--full-scan-notice=10").start().await;
@@ -215,6 +252,9 @@ async fn a_query_of_a_collection_that_is_not_there_is_refused() {
         acme.owner.get(&format!("{path}/documents")).await.refused("collection_not_found");
         acme.owner.get(&format!("{path}/count")).await.refused("collection_not_found");
         acme.owner.post(&format!("{path}/query"), &json!({})).await.refused("collection_not_found");
+        acme.owner.post(&format!("{path}/count"), &json!({})).await.refused("collection_not_found");
+        let all = json!({ "filter": {} });
+        acme.owner.post(&format!("{path}/delete"), &all).await.refused("collection_not_found");
         acme.owner.delete(&format!("{path}/documents?filter=%7B%7D")).await.refused("collection_not_found");
     }
 }

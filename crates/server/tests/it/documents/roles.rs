@@ -11,6 +11,7 @@ async fn reads(client: &Client, acme: &Organization) -> Vec<Answer> {
         client.get(&format!("{}/d", acme.documents())).await,
         client.post(&acme.about("query"), &json!({})).await,
         client.get(&acme.about("count")).await,
+        client.post(&acme.about("count"), &json!({})).await,
         client.get(&acme.about("indexes")).await,
         client.get(&acme.collections()).await,
         client.get(&format!("{}/documents", acme.collections())).await,
@@ -27,6 +28,7 @@ async fn writes(client: &Client, acme: &Organization) -> Vec<Answer> {
         client.put(&document, &json!({ "a": 1 })).await,
         client.patch(&document, &json!({ "a": 2 })).await,
         client.delete(&format!("{}?filter=%7B%22a%22%3A1%7D", acme.documents())).await,
+        client.post(&acme.about("delete"), &json!({ "filter": { "a": 1 } })).await,
         client.delete(&document).await,
     ]
 }

@@ -1,0 +1,218 @@
+//! How many bytes of bodies are held at the same time: by the requests of one organization, and by those of all.
+//!
+//! Whoever wants more than is free waits, and is not read from meanwhile. The last quarter of all is for organizations that
+//! hold little: a few that fill their share with slow senders leave room for everybody else.
+//!
+//! # Pitfalls
+//! Nobody may wait while holding what others need to go on. So a line that becomes long reserves all that it may need at
+//! once, and a batch that finds no room for the next line is stored first.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tenantry_domain::ids::OrganizationId;
+use tenantry_domain::{Error, ErrorCode};
+use tokio::sync::Notify;
+
+/// An organization's share of all.
+const SHARES: usize = 4;
+
+/// The bytes that may be held, and those that are.
+pub struct BodyBudget {
+    total: usize,
+    /// Of one organization.
+    share: usize,
+    /// Of one organization, once three quarters of all are held.
+    small_share: usize,
+    held: Mutex<Held>,
+    /// Told whenever something is given back.
+    freed: Notify,
+}
+
+#[derive(Default)]
+struct Held {
+    all: usize,
+    organizations: HashMap<OrganizationId, usize>,
+}
+
+impl BodyBudget {
+    /// So many bytes in all, but at least enough for four of the `longest` bodies.
+    pub fn new(total: usize, longest: usize) -> Arc<Self> {
+        let total = total.max(SHARES * longest);
+        let share = total / SHARES;
+        let small_share = (share / SHARES).max(longest);
+        Arc::new(Self { total, share, small_share, held: Mutex::default(), freed: Notify::new() })
+    }
+
+    /// Room for the bodies of a request of that organization; none at first.
+    pub fn reserve(self: &Arc<Self>, organization: OrganizationId) -> Reservation {
+        Reservation { budget: Arc::clone(self), organization, bytes: 0 }
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn has_room(&self, held: &Held, organization: OrganizationId, more: usize) -> bool {
+        let all = held.all + more;
+        let own = held.organizations.get(&organization).copied().unwrap_or(0) + more;
+        let is_scarce = all > self.total - self.total / SHARES;
+        all <= self.total && own <= if is_scarce { self.small_share } else { self.share }
+    }
+}
+
+impl Held {
+    fn take(&mut self, organization: OrganizationId, more: usize) {
+        self.all += more;
+        *self.organizations.entry(organization).or_default() += more;
+    }
+
+    fn give_back(&mut self, organization: OrganizationId, less: usize) {
+        self.all -= less;
+        if let Some(own) = self.organizations.get_mut(&organization) {
+            *own -= less;
+            if *own == 0 {
+                self.organizations.remove(&organization);
+            }
+        }
+    }
+}
+
+/// Bytes that a request holds. Dropped, they are free again.
+pub struct Reservation {
+    budget: Arc<BodyBudget>,
+    organization: OrganizationId,
+    bytes: usize,
+}
+
+impl Reservation {
+    /// Holds at least so many bytes, if there is room.
+    pub fn try_grow(&mut self, to: usize) -> bool {
+        let more = to.saturating_sub(self.bytes);
+        if more == 0 {
+            return true;
+        }
+        let mut held = self.budget.held();
+        let has_room = self.budget.has_room(&held, self.organization, more);
+        if has_room {
+            held.take(self.organization, more);
+            self.bytes = to;
+        }
+        has_room
+    }
+
+    /// The same, room or not: for what is in memory already.
+    pub fn force_grow(&mut self, to: usize) {
+        let more = to.saturating_sub(self.bytes);
+        self.budget.held().take(self.organization, more);
+        self.bytes += more;
+    }
+
+    /// Waits for room, so long at most.
+    ///
+    /// # Errors
+    /// `overloaded`.
+    pub async fn grow(&mut self, to: usize, wait: Duration) -> Result<(), Error> {
+        if self.try_grow(to) {
+            return Ok(());
+        }
+        let budget = Arc::clone(&self.budget);
+        let waiting = async {
+            loop {
+                let freed = budget.freed.notified();
+                if self.try_grow(to) {
+                    return;
+                }
+                freed.await;
+            }
+        };
+        tokio::time::timeout(wait, waiting).await.map_err(|_| no_room())
+    }
+
+    /// Holds at most so many.
+    pub fn shrink(&mut self, to: usize) {
+        let less = self.bytes.saturating_sub(to);
+        if less > 0 {
+            self.budget.held().give_back(self.organization, less);
+            self.bytes -= less;
+            self.budget.freed.notify_waiters();
+        }
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.shrink(0);
+    }
+}
+
+fn no_room() -> Error {
+    Error::new(ErrorCode::Overloaded).detail(
+        "As many bytes of documents as may be are on their way already. Send fewer requests at the same time, or wait \
+         until some of them are answered.",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt;
+
+    const LONGEST: usize = 100;
+    const TOTAL: usize = 6400;
+
+    fn id(number: u8) -> OrganizationId {
+        OrganizationId::from_bytes([number; 12])
+    }
+
+    fn reserved(budget: &Arc<BodyBudget>, number: u8, bytes: usize) -> Option<Reservation> {
+        let mut reservation = budget.reserve(id(number));
+        reservation.try_grow(bytes).then_some(reservation)
+    }
+
+    #[test]
+    fn one_organization_never_holds_more_than_its_share() {
+        let budget = BodyBudget::new(TOTAL, LONGEST);
+        let held: Vec<_> = std::iter::from_fn(|| reserved(&budget, 1, LONGEST)).collect();
+        assert_eq!(held.len(), TOTAL / 4 / LONGEST);
+        assert!(reserved(&budget, 2, TOTAL / 4).is_some(), "the others have theirs");
+        drop(held);
+        assert!(reserved(&budget, 1, TOTAL / 4).is_some());
+        assert!(budget.held().organizations.is_empty(), "who holds nothing takes no memory");
+    }
+
+    #[test]
+    fn organizations_that_hold_little_find_room_beside_greedy_ones() {
+        let budget = BodyBudget::new(TOTAL, LONGEST);
+        let greedy: Vec<_> = (0..50)
+            .flat_map(|number| std::iter::from_fn(|| reserved(&budget, number, LONGEST)).collect::<Vec<_>>())
+            .collect();
+        assert!(greedy.len() * LONGEST <= TOTAL);
+        // Three took all that each may have, and the others a small part each.
+        let budget = BodyBudget::new(TOTAL, LONGEST);
+        let _greedy: Vec<_> = (0..3).map(|number| reserved(&budget, number, TOTAL / 4).unwrap()).collect();
+        assert!(reserved(&budget, 9, TOTAL / 16).is_some());
+        assert!(reserved(&budget, 9, TOTAL / 16 + 1).is_none());
+    }
+
+    #[test]
+    fn the_longest_body_always_fits() {
+        let budget = BodyBudget::new(1, LONGEST);
+        let held: Vec<_> = (0..4).map_while(|number| reserved(&budget, number, LONGEST)).collect();
+        assert_eq!(held.len(), 4);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_waits_goes_on_when_there_is_room_or_is_refused() {
+        let budget = BodyBudget::new(TOTAL, LONGEST);
+        let full = reserved(&budget, 1, TOTAL / 4).unwrap();
+        let mut waiting = budget.reserve(id(1));
+        let mut grown = Box::pin(waiting.grow(LONGEST, Duration::from_secs(5)));
+        assert!(grown.as_mut().now_or_never().is_none());
+        drop(full);
+        grown.await.unwrap();
+        let mut more = budget.reserve(id(1));
+        let refused = more.grow(TOTAL / 4, Duration::from_secs(5)).await.unwrap_err();
+        assert_eq!(refused.code(), ErrorCode::Overloaded);
+    }
+}
