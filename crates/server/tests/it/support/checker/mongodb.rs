@@ -79,12 +79,13 @@ pub(super) fn put_documents(database: &Database, id: &str, count: u32) -> BTreeS
     };
     let document = |number| {
         let key = format!("document-{number}");
-        let mut document = doc! { "_id": &key, "owner": id, "number": i64::from(number) };
-        if is_shared {
-            document.insert("_id", format!("{id}-{key}"));
-            document.insert("org_id", object);
+        let document = doc! { "_id": &key, "owner": id, "number": i64::from(number) };
+        if !is_shared {
+            return document;
         }
-        document
+        // As the service has them there: another shape would be in no archive.
+        let name = doc! { "org_id": object, "collection": DOCUMENTS, "id": key };
+        doc! { "_id": name, "org_id": object, "collection": DOCUMENTS, "document": document }
     };
     let documents: Vec<Document> = (0..count).map(document).collect();
     let written = documents.iter().cloned().map(line).collect();
