@@ -86,7 +86,7 @@ impl Pack for Account {
         let key_of_today = self.email.key();
         to.flag(self.email_key.as_ref() == Some(&key_of_today));
         to.option(self.email_key.as_ref().filter(|key| **key != key_of_today), |to, key| {
-            to.text(key.as_str())
+            to.text(key.as_str());
         });
         to.text(&self.password_hash.0);
         to.number(self.credential_epoch.into());

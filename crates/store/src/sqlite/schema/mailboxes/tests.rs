@@ -25,6 +25,9 @@ fn account(number: u8, email: &str) -> Account {
     }
 }
 
+/// Key in the column, key in the record, address, version in the column, version in the record.
+type AccountRow = (Option<String>, Option<String>, String, i64, i64);
+
 /// A database as schema version 1 has it.
 fn of_version_1(accounts: &[Account]) -> Connection {
     let connection = Connection::open_in_memory().unwrap();
@@ -32,7 +35,7 @@ fn of_version_1(accounts: &[Account]) -> Connection {
     connection.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
     connection.pragma_update(None, "user_version", 1).unwrap();
     for account in accounts {
-        let key = account.email_key.as_ref().map(|key| key.as_str());
+        let key = account.email_key.as_ref().map(tenantry_domain::email::EmailKey::as_str);
         let record = serde_json::to_string(account).unwrap();
         let row = params![account.id.as_bytes(), integer(account.version), key, record];
         connection.execute("INSERT INTO accounts VALUES (?1, ?2, ?3, ?4)", row).unwrap();
@@ -59,7 +62,7 @@ fn upgrade_gives_each_mailbox_one_key_and_keeps_duplicates() {
              FROM accounts ORDER BY id",
         )
         .unwrap();
-    let rows: Vec<(Option<String>, Option<String>, String, i64, i64)> = statement
+    let rows: Vec<AccountRow> = statement
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)))
         .unwrap()
         .map(Result::unwrap)
