@@ -22,7 +22,7 @@ use crate::clock::Clock;
 use crate::email::EmailAddress;
 use crate::error::Result;
 use crate::ids::{Entropy, random};
-use crate::organization::{Location, Organization};
+use crate::organization::{Location, Organization, Quota};
 use crate::password::policy::NewPassword;
 use crate::password::pool::HashPool;
 use crate::store::Store;
@@ -61,6 +61,10 @@ pub struct Policy {
     pub refresh_absolute_lifetime: Duration,
     /// Whether attempts are counted and refused.
     pub throttle: bool,
+    /// What a new organization may have, unless it is imported.
+    pub default_quota: Quota,
+    /// `Idempotency-Key`s that a caller may have used within 24 hours.
+    pub idempotency_keys: u32,
     /// Bytes of a document as BSON at most.
     pub document_max_bytes: usize,
     /// How long a query may take.

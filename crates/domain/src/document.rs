@@ -9,6 +9,7 @@ mod date;
 mod entries;
 mod extended;
 mod id;
+mod index_keys;
 mod json;
 pub mod key;
 pub mod mistaken;
@@ -26,12 +27,14 @@ mod tests;
 
 pub use entries::{EntriesError, index_entries, meets_array};
 pub use id::DocumentId;
+pub use index_keys::{EntryBudget, IndexKey, IndexKeys, IndexKeysError, KeyFormat, entry_bytes};
 pub use patch::MergePatch;
 pub use path::Path;
 pub use stored::{Revision, StoredDocument};
 pub use write::{write_canonical_json, write_json};
 
 pub(crate) use extended::{Reader, is_reference, is_wrapper};
+pub(crate) use index_keys::cut;
 pub(crate) use json::Json;
 pub(crate) use number::is_nan;
 pub(crate) use path::{Leaf, Part, visit};

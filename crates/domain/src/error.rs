@@ -151,6 +151,7 @@ error_table! {
     IdempotencyKeyReused, "idempotency_key_reused", Unprocessable, "This Idempotency-Key was used for another request.", "Use a new key for a new request.";
     DocumentUnreadable, "document_unreadable", Unprocessable, "A stored document is not well-formed and cannot be read whole.", "A program has written it so: correct or delete the document that `detail` names.";
     // 429
+    TooManyIdempotencyKeys, "too_many_idempotency_keys", TooMany, "You have used as many Idempotency-Keys as an account or network may within 24 hours.", "Wait as long as `Retry-After` says, or send the request without the header: keys that have been answered stay good.";
     TooManyAttempts, "too_many_attempts", TooMany, "Too many attempts.", "Wait as long as `Retry-After` says.";
     // 431
     HeadersTooLarge, "headers_too_large", HeadersTooLarge, "The headers of the request are too large.", "Send fewer or shorter ones: 100 headers, and 16 KiB with the first line, are taken.";

@@ -30,14 +30,32 @@ impl RequestKey {
     }
 }
 
-/// What an answer was, to be given again.
+/// Whose key it is, where the number of keys is bounded: an account, or the network of callers without one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct KeyHolder {
+    /// A hash: the store holds no address in clear.
+    pub id: [u8; 32],
+    /// How many keys it may have at a time.
+    pub most: u32,
+}
+
+impl KeyHolder {
+    /// The holder `name` of that kind, who may have `most` keys.
+    #[must_use]
+    pub fn new(kind: &str, name: &str, most: u32) -> Self {
+        Self { id: sha256(&[kind.as_bytes(), &[0], name.as_bytes()].concat()), most }
+    }
+}
+
+/// What an answer was, to be given again. It is small: what a repeated request can make again of its own body, of the id
+/// and of the revision is not in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SavedAnswer {
     /// The HTTP status.
     pub status: u16,
     /// `Content-Type`, `ETag`, `Location` and the like, as name and value.
     pub headers: Vec<(String, String)>,
-    /// The body, to the byte.
+    /// The body, to the byte; nothing if it is made again of the repeated request.
     pub body: Vec<u8>,
 }
 
@@ -48,7 +66,9 @@ pub struct RequestRecord {
     pub key: RequestKey,
     /// A keyed hash of the request, so that another request with the same key is told apart.
     pub fingerprint: [u8; 32],
-    /// The id of the organization this request makes.
+    /// Whose key it is; none where nobody counts, as in records of before 2026-11-29.
+    pub holder: Option<KeyHolder>,
+    /// The id of what this request makes.
     pub organization_id: OrganizationId,
     /// Until when nobody else may take the key up.
     pub lease_until: Timestamp,
@@ -64,11 +84,21 @@ pub enum Claim {
     /// The key is this request's; make the organization with this id.
     Granted(OrganizationId),
     /// It has been answered before.
-    Answered(SavedAnswer),
+    Answered {
+        /// The id that was granted for what it makes.
+        made: OrganizationId,
+        /// What it was answered.
+        answer: SavedAnswer,
+    },
     /// Another request with this key is still running.
     InProgress,
     /// The key was used for another request.
     OtherRequest,
+    /// It is a new key, and its holder has as many as they may.
+    TooMany {
+        /// When the first of these is forgotten.
+        until: Timestamp,
+    },
 }
 
 fn sha256(bytes: &[u8]) -> [u8; 32] {

@@ -28,6 +28,7 @@ pub mod page;
 pub mod password;
 pub mod projection;
 pub mod query;
+pub mod quota;
 pub mod refresh;
 pub mod session;
 pub mod sort;

@@ -103,9 +103,14 @@ pub const SHARED_INDEXES_MAX: u32 = 8;
 pub const INDEX_MAX_KEYS: usize = 8;
 /// Bytes of an index's name.
 pub const INDEX_NAME_MAX_BYTES: usize = 120;
-/// Bytes of the keys of one document's entries in one index: in a compound one each value of an array stands with the
-/// whole values of the other paths, so that they may be many times the document.
+/// Bytes of the keys of one document's entries in all indexes of its collection together, every value whole: in a
+/// compound index each value of an array stands with the values of the other paths, so that they may be many times the
+/// document.
 pub const INDEX_ENTRIES_MAX_BYTES: usize = 16 << 20;
+/// Entries of one document in all indexes of its collection together.
+pub const INDEX_ENTRIES_MAX: usize = 50_000;
+/// Bytes of the key of one value in an index that are stored before a hash takes the place of the rest.
+pub const INDEX_KEY_PART_MAX_BYTES: usize = 1024;
 /// Bytes of the keys that sorting a query holds at once, for a page and one document more.
 pub const SORT_MAX_BYTES: usize = 64 << 20;
 /// Bytes of documents after which a page of them ends: 200 of a mebibyte each would be too much for one answer.

@@ -200,7 +200,7 @@ pub struct Settings {
     /// Whether a purge is refused.
     pub legal_hold: bool,
     /// How much the organization may have.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "Quota::deserialize_stored")]
     pub quota: Quota,
 }
 

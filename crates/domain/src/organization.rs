@@ -4,10 +4,10 @@
 //! What a newcomer gets wrong: `identifier` and `namespace` are what it is called *now*; `reserved` is what
 //! nobody else may take. They differ while an operation runs.
 
-use crate::error::{Error, ErrorCode, Result};
 use crate::ids::{AccountId, OrganizationId};
 use crate::name::{Identifier, OrganizationName};
 use crate::operation::{Operation, OperationKind};
+pub use crate::quota::{Quota, QuotaChange, QuotaLimit, Usage};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
@@ -140,87 +140,6 @@ impl ReservedKey {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ContainerId(#[serde(with = "hex::serde")] pub [u8; 16]);
 
-/// How much an organization may have at most; what is none is not limited.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Quota {
-    /// Documents, in all its collections.
-    pub documents: Option<u64>,
-    /// Bytes of these as BSON.
-    pub bytes: Option<u64>,
-    /// Collections, the one it begins with included.
-    pub collections: Option<u64>,
-}
-
-impl Quota {
-    /// Whether so many documents may be there.
-    ///
-    /// # Errors
-    /// `quota_exceeded`.
-    pub fn check_documents(&self, documents: u64) -> Result<()> {
-        check(self.documents, documents, "documents")
-    }
-
-    /// Whether documents may take so many bytes.
-    ///
-    /// # Errors
-    /// `quota_exceeded`.
-    pub fn check_bytes(&self, bytes: u64) -> Result<()> {
-        check(self.bytes, bytes, "bytes of documents")
-    }
-
-    /// Whether so many collections may be there.
-    ///
-    /// # Errors
-    /// `quota_exceeded`.
-    pub fn check_collections(&self, collections: u64) -> Result<()> {
-        check(self.collections, collections, "collections")
-    }
-}
-
-fn check(most: Option<u64>, number: u64, what: &str) -> Result<()> {
-    match most {
-        Some(most) if number > most => {
-            let detail = format!("The organization may have {most} {what} at most.");
-            Err(Error::new(ErrorCode::QuotaExceeded).detail(detail))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// What to change about a [`Quota`]; what is absent stays.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct QuotaChange {
-    /// Another limit of documents, or none.
-    pub documents: Option<Option<u64>>,
-    /// Another limit of bytes, or none.
-    pub bytes: Option<Option<u64>>,
-    /// Another limit of collections, or none.
-    pub collections: Option<Option<u64>>,
-}
-
-impl QuotaChange {
-    /// `quota` with the change.
-    #[must_use]
-    pub fn apply(self, quota: Quota) -> Quota {
-        Quota {
-            documents: self.documents.unwrap_or(quota.documents),
-            bytes: self.bytes.unwrap_or(quota.bytes),
-            collections: self.collections.unwrap_or(quota.collections),
-        }
-    }
-}
-
-/// How much an organization has, as a [`Quota`] counts it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Usage {
-    /// Documents, in all its collections.
-    pub documents: u64,
-    /// Bytes of these as BSON.
-    pub bytes: u64,
-    /// Collections, the one it begins with included.
-    pub collections: u64,
-}
-
 /// What an organization is called: its name, what follows from it, and the visible name of its container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Naming {
@@ -276,7 +195,7 @@ pub struct Organization {
     /// Whether a purge is refused.
     pub legal_hold: bool,
     /// How much it may have.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "Quota::deserialize_stored")]
     pub quota: Quota,
     /// When it was made.
     pub created_at: Timestamp,

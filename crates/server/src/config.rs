@@ -81,6 +81,22 @@ impl Config {
         draft.finish().filter(|_| errors.is_empty()).ok_or(ConfigErrors(errors))
     }
 
+    /// The settings that are missing for what anybody may sign up for to be limited; none where nobody signs up alone.
+    #[must_use]
+    pub fn missing_signup_quotas(&self) -> Vec<&'static str> {
+        let quotas = [
+            ("DEFAULT_QUOTA_DOCUMENTS", self.default_quota_documents),
+            ("DEFAULT_QUOTA_BYTES", self.default_quota_bytes),
+            ("DEFAULT_QUOTA_COLLECTIONS", self.default_quota_collections),
+            ("DEFAULT_QUOTA_INDEX_BYTES", self.default_quota_index_bytes),
+        ];
+        let missing = quotas.into_iter().filter(|(_, limit)| limit.is_none()).map(|(name, _)| name);
+        match self.signup {
+            SignupPolicy::Open => missing.collect(),
+            SignupPolicy::Operator => Vec::new(),
+        }
+    }
+
     /// Bytes of a document as JSON at most: a character that is written as `\u0041` takes six for one, and nothing that
     /// anybody would send takes more.
     #[must_use]

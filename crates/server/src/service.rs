@@ -13,6 +13,7 @@ use tenantry_domain::app::{App, Parts, Policy, SignupPolicy as DomainSignup};
 use tenantry_domain::clock::Clock;
 use tenantry_domain::ids::Entropy;
 use tenantry_domain::limits::{JANITOR_INTERVAL, RECOVERY_INTERVAL};
+use tenantry_domain::organization::Quota;
 use tenantry_domain::password::pool::HashPool;
 use tenantry_domain::store::Store;
 use tenantry_domain::token::TokenKeys;
@@ -131,6 +132,13 @@ fn policy(config: &Config) -> Policy {
         refresh_idle_lifetime: config.refresh_idle_lifetime,
         refresh_absolute_lifetime: config.refresh_absolute_lifetime,
         throttle: config.rate_limit,
+        default_quota: Quota {
+            documents: config.default_quota_documents,
+            bytes: config.default_quota_bytes,
+            collections: config.default_quota_collections,
+            index_bytes: config.default_quota_index_bytes,
+        },
+        idempotency_keys: config.idempotency_keys,
         document_max_bytes: config.max_document_bytes,
         query_time: config.query_timeout,
     }

@@ -99,6 +99,11 @@ pub struct Signup {
 }
 
 impl Signup {
+    /// Whether the operator makes it.
+    pub(super) const fn is_operators(&self) -> bool {
+        matches!(self.actor, Actor::Operator)
+    }
+
     /// Tells those who may make organizations apart, where they choose names of their own for requests.
     #[must_use]
     pub const fn scope(&self) -> &'static str {

@@ -13,9 +13,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::ids::{AccountId, OrganizationId};
 use crate::name::{Identifier, OrganizationName};
 use crate::operation::{Arguments, Settings};
-use crate::organization::{
-    Location, Naming, Organization, Placement, Quota, QuotaChange, ReservedKey, State,
-};
+use crate::organization::{Location, Naming, Organization, Placement, QuotaChange, ReservedKey, State};
 use crate::page::{Page, PageLimit};
 use crate::password::policy::NewPassword;
 use crate::store::{OrganizationCursor, OrganizationQuery};
@@ -105,7 +103,7 @@ impl App {
             token_epoch: 0,
             delete_protection: false,
             legal_hold: false,
-            quota: Quota::default(),
+            quota: self.policy.default_quota,
             created_at: now,
             modified_at: now,
             deleted_at: None,

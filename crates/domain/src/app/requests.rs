@@ -1,32 +1,56 @@
 //! Requests that carry an `Idempotency-Key`: claimed, answered once, answered the same again.
 
 use super::App;
+use super::caller::Signup;
+use super::tenant::{Right, Tenant};
 use crate::clock;
 use crate::error::{ErrorCode, Result};
-use crate::idempotency::{Claim, RequestKey, RequestRecord, SavedAnswer};
+use crate::idempotency::{Claim, KeyHolder, RequestKey, RequestRecord, SavedAnswer};
 use crate::ids::OrganizationId;
 use crate::limits::{IDEMPOTENCY_KEEP, IDEMPOTENCY_LEASE};
+use crate::throttle::ClientNetwork;
 use aws_lc_rs::hmac;
+use std::time::Duration;
 
 /// What a repeatable request may do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Permit {
     /// Carry on, and make the organization with this id.
     Run(OrganizationId),
-    /// Give this answer again.
-    Repeat(SavedAnswer),
+    /// Give this answer again, for what was made with this id.
+    Repeat(OrganizationId, SavedAnswer),
 }
 
 impl App {
-    /// Claims `key` for the request whose method, path and body are `request`.
+    /// The holder of the keys of a member.
+    #[must_use]
+    pub fn key_holder_of_member<R: Right>(&self, tenant: &Tenant<R>) -> KeyHolder {
+        KeyHolder::new("account", &tenant.account_id().to_string(), self.policy.idempotency_keys)
+    }
+
+    /// The holder of the keys of whoever makes an organization from `network`; none for the operator, whose keys are not
+    /// bounded.
+    #[must_use]
+    pub fn key_holder_of_signup(&self, signup: Signup, network: ClientNetwork) -> Option<KeyHolder> {
+        let most = self.policy.idempotency_keys;
+        (!signup.is_operators()).then(|| KeyHolder::new("network", &network.text(), most))
+    }
+
+    /// Claims `key` of `holder` for the request whose method, path and body are `request`.
     ///
     /// # Errors
-    /// `idempotency_in_progress`, `idempotency_key_reused`.
-    pub async fn claim_request(&self, key: RequestKey, request: &[u8]) -> Result<Permit> {
+    /// `idempotency_in_progress`, `idempotency_key_reused`, `too_many_idempotency_keys`.
+    pub async fn claim_request(
+        &self,
+        key: RequestKey,
+        holder: Option<KeyHolder>,
+        request: &[u8],
+    ) -> Result<Permit> {
         let now = self.now();
         let record = RequestRecord {
             key,
             fingerprint: self.fingerprint(request),
+            holder,
             organization_id: OrganizationId::new(now, &*self.entropy),
             lease_until: clock::after(now, IDEMPOTENCY_LEASE),
             expires_at: clock::after(now, IDEMPOTENCY_KEEP),
@@ -34,7 +58,11 @@ impl App {
         };
         match self.store.requests.claim_request(&record, now).await? {
             Claim::Granted(id) => Ok(Permit::Run(id)),
-            Claim::Answered(answer) => Ok(Permit::Repeat(answer)),
+            Claim::Answered { made, answer } => Ok(Permit::Repeat(made, answer)),
+            Claim::TooMany { until } => {
+                let wait = until.duration_since(now).unsigned_abs().max(Duration::from_secs(1));
+                Err(crate::Error::new(ErrorCode::TooManyIdempotencyKeys).retry_after(wait))
+            }
             Claim::InProgress => {
                 Err(crate::Error::new(ErrorCode::IdempotencyInProgress).retry_after(IDEMPOTENCY_LEASE))
             }

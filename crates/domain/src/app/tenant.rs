@@ -8,6 +8,7 @@ use super::App;
 use super::caller::{Caller, OrganizationRef, SignedIn, proven};
 use crate::account::Role;
 use crate::error::{ErrorCode, Result};
+use crate::ids::AccountId;
 use crate::organization::Organization;
 use std::marker::PhantomData;
 
@@ -73,6 +74,10 @@ impl<R: Right> Tenant<R> {
     #[must_use]
     pub fn organization(&self) -> &Organization {
         &self.member.organization
+    }
+
+    pub(super) fn account_id(&self) -> AccountId {
+        self.member.account.id
     }
 
     /// Tells callers apart who choose names of their own for requests.

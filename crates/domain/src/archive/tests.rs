@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::limits::{COLLECTIONS_MAX, DOCUMENT_DEFAULT_MAX_BYTES, INDEXES_MAX};
+use crate::organization::QuotaLimit;
 use bson::{RawDocumentBuf, rawdoc};
 use proptest::prelude::*;
 
@@ -16,7 +17,7 @@ fn organization() -> ArchivedOrganization {
         suspended: false,
         delete_protection: true,
         legal_hold: false,
-        quota: Quota { documents: Some(5), bytes: None, collections: None },
+        quota: Quota { documents: QuotaLimit::new(5).ok(), ..Quota::default() },
         created_at: Timestamp::from_second(1_700_000_000).unwrap(),
         owner: ArchivedOwner {
             id: AccountId::from_bytes([2; 12]),
@@ -227,6 +228,13 @@ fn what_is_wrong_is_told_with_its_line() {
             with("\"documents\",\"indexes\"", "\"system.x\",\"indexes\""),
             "Line 3 of the archive: Is not a line",
         ),
+        (
+            with("\"documents\":5", "\"documents\":18446744073709551615"),
+            "Line 2 of the archive: Is not a line of an archive (`quota.documents`: Must be a whole number",
+        ),
+        (with("\"documents\":5", "\"documents\":9007199254740993"), "Line 2 of the archive: Is not a line"),
+        (with("\"documents\":5", "\"documents\":-1"), "Line 2 of the archive: Is not a line"),
+        (with("\"documents\":5", "\"documents\":5,\"words\":5"), "Line 2 of the archive: Is not a line"),
         (with("a,-b.c", "$a"), "Line 3 of the archive: Is not a line of an archive (an index cannot be"),
         (with("\"name\":\"two\"", "\"name\":\"one\""), "Line 3 of the archive: A collection has at most"),
         (

@@ -4,7 +4,7 @@ use super::*;
 use crate::account::{Membership, PasswordHash, Role};
 use crate::ids::OrganizationId;
 use crate::name::OrganizationName;
-use crate::organization::{Placement, Status};
+use crate::organization::{Placement, QuotaLimit, Status};
 
 const KINDS: [OperationKind; 10] = OperationKind::ALL;
 
@@ -57,7 +57,7 @@ fn arguments(kind: OperationKind) -> Arguments {
             Arguments::SetPassword { credentials: (owner().id, CredentialChange::default()) }
         }
         OperationKind::Import => {
-            let quota = Quota { documents: Some(3), ..Quota::default() };
+            let quota = Quota { documents: QuotaLimit::new(3).ok(), ..Quota::default() };
             let settings = Settings { delete_protection: true, legal_hold: true, quota };
             Arguments::Import { owner: Box::new(owner()), settings, suspended: true }
         }
@@ -199,7 +199,7 @@ fn an_import_is_not_seen_before_all_of_it_is_there() {
         assert_eq!(record.container.is_some(), record.operation.as_ref().unwrap().done > 1);
     }
     assert_eq!(record.status(), Status::Suspended);
-    assert_eq!(record.quota.documents, Some(3));
+    assert_eq!(record.quota.documents, QuotaLimit::new(3).ok());
     assert!(record.delete_protection && record.legal_hold);
 }
 

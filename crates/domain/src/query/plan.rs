@@ -3,11 +3,13 @@
 //! An index is chosen by its definition alone, not by what is in it: first one that equality narrows, then one that
 //! gives the order that was asked for, then one that a range narrows. Whoever carries out a plan checks every
 //! document with [`Filter::evaluate`] all the same. What a newcomer gets wrong: an index that has met an array
-//! (multikey) may have a document more than once and gives no order; of a compound one only the first path is bounded.
+//! (multikey) may have a document more than once and gives no order; of a compound one only the first path is bounded. One
+//! that has met a value too long for its keys gives no order, either.
 
 use crate::document::order::Direction;
-use crate::document::{ID_FIELD, Path, key};
+use crate::document::{ID_FIELD, KeyFormat, Path, cut, key};
 use crate::filter::{Entries, Filter, Interval};
+use crate::limits::INDEX_KEY_PART_MAX_BYTES;
 use crate::sort::{Position, Sort, SortKey};
 
 /// Intervals that the values of several keys may be combined to.
@@ -20,6 +22,10 @@ pub struct Candidate<'a> {
     pub keys: &'a [SortKey],
     /// Whether an indexed path may go through an array in any document.
     pub is_multikey: bool,
+    /// How its keys are stored.
+    pub format: KeyFormat,
+    /// Whether a key of any document may be cut: then it gives no order.
+    pub has_cut: bool,
 }
 
 /// How to get at the documents of a query.
@@ -197,7 +203,7 @@ impl Bounds {
             if bounds.points > 0 && bounds.intervals.len() * intervals.len() > INTERVALS_MAX {
                 break;
             }
-            bounds.add(intervals, key.direction);
+            bounds.add(intervals, key.direction, candidate.format);
             if bounds.narrowing != Narrowing::Points {
                 break;
             }
@@ -208,14 +214,17 @@ impl Bounds {
     fn of_ids(filter: &Filter, path: &Path) -> Self {
         let mut bounds = Self::new();
         if let Some(intervals) = filter.bounds(path, Entries::One) {
-            bounds.add(intervals, Direction::Ascending);
+            bounds.add(intervals, Direction::Ascending, KeyFormat::Whole);
         }
         bounds.finish()
     }
 
     /// Narrows the next key; the ones before are points.
-    fn add(&mut self, mut intervals: Vec<Interval>, direction: Direction) {
+    fn add(&mut self, mut intervals: Vec<Interval>, direction: Direction, format: KeyFormat) {
         self.narrowing = if intervals.is_empty() { Narrowing::Nothing } else { Narrowing::of(&intervals) };
+        if format == KeyFormat::Cut {
+            intervals = cut_ends(intervals, self.narrowing == Narrowing::Points);
+        }
         if direction == Direction::Descending {
             intervals = intervals.iter().rev().map(Interval::descending).collect();
         }
@@ -248,6 +257,32 @@ impl Bounds {
     }
 }
 
+/// The intervals of keys of which long values are cut. They may hold more values than before, never fewer.
+fn cut_ends(mut intervals: Vec<Interval>, are_points: bool) -> Vec<Interval> {
+    let is_long = |end: &Vec<u8>| end.len() > INDEX_KEY_PART_MAX_BYTES;
+    if !intervals.iter().any(|interval| is_long(&interval.low) || is_long(&interval.high)) {
+        return intervals;
+    }
+    if are_points {
+        for point in &mut intervals {
+            cut(&mut point.low, 0);
+            point.high.clone_from(&point.low);
+        }
+        // Those that agree in their first bytes are in the order of their hashes.
+        intervals.sort_unstable_by(|one, other| one.low.cmp(&other.low));
+        intervals.dedup();
+        return intervals;
+    }
+    // Cut, two of them may overlap: one holds all.
+    let ends = intervals.first().map(|first| first.low.clone()).zip(intervals.pop().map(|last| last.high));
+    let one = ends.map(|(mut low, mut high)| {
+        low.truncate(INDEX_KEY_PART_MAX_BYTES);
+        high.truncate(INDEX_KEY_PART_MAX_BYTES);
+        Interval { low, high }
+    });
+    one.into_iter().collect()
+}
+
 fn by_id(filter: &Filter, sort: Option<&Sort>) -> Considered {
     let path = Path::parse(ID_FIELD).expect("it is a path");
     let order = sort.and_then(|sort| match sort.keys() {
@@ -262,6 +297,10 @@ fn by_id(filter: &Filter, sort: Option<&Sort>) -> Considered {
 }
 
 fn order_of_index(candidate: &Candidate<'_>, bounds: &Bounds, sort: &Sort) -> Option<Order> {
+    // Entries of one key are in the order of the `_id` all the same.
+    if candidate.has_cut && bounds.fixed < candidate.keys.len() {
+        return None;
+    }
     if candidate.is_multikey && !(candidate.keys.len() == 1 && bounds.fixed == 1 && sort.keys().len() == 1) {
         return None;
     }

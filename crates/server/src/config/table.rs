@@ -15,7 +15,7 @@ use reqwest::Url;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
-use tenantry_domain::organization::Placement;
+use tenantry_domain::organization::{Placement, QuotaLimit};
 
 /// A row of the table.
 #[derive(Debug, Clone, Copy)]
@@ -271,6 +271,28 @@ settings! {
         /// How long a deleted organization can be restored; 0 purges at once.
         retention: Duration = {
             name: "RETENTION_DAYS", flag: "retention-days", default: "30", limits: Limits::new(0, 3650, Unit::Days),
+        };
+        /// How many documents a new organization may have in all its collections. Without it they are not limited. It
+        /// holds for organizations created from then on; `tenantry org quota` changes that of one.
+        default_quota_documents: Option<QuotaLimit> = {
+            name: "DEFAULT_QUOTA_DOCUMENTS", flag: "default-quota-documents",
+        };
+        /// How many bytes the documents of a new organization may take as BSON. Without it they are not limited.
+        default_quota_bytes: Option<QuotaLimit> = { name: "DEFAULT_QUOTA_BYTES", flag: "default-quota-bytes" };
+        /// How many collections a new organization may have, with the one called `documents`. Without it they are not
+        /// limited but by the 1,000 that any may have.
+        default_quota_collections: Option<QuotaLimit> = {
+            name: "DEFAULT_QUOTA_COLLECTIONS", flag: "default-quota-collections",
+        };
+        /// How many bytes the index entries of a new organization may take. Without it they are not limited.
+        default_quota_index_bytes: Option<QuotaLimit> = {
+            name: "DEFAULT_QUOTA_INDEX_BYTES", flag: "default-quota-index-bytes",
+        };
+        /// How many `Idempotency-Key`s an account may use within 24 hours, and a network for sign-ups; the operator's are
+        /// not limited. One more is answered 429: no answer is forgotten before its 24 hours are over.
+        idempotency_keys: u32 = {
+            name: "IDEMPOTENCY_KEYS", flag: "idempotency-keys", default: "10000",
+            limits: Limits::new(1, 10_000_000, Unit::One),
         };
         /// The least characters of a password.
         password_min_length: usize = {

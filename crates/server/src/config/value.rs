@@ -5,6 +5,7 @@ use reqwest::Url;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
+use tenantry_domain::organization::QuotaLimit;
 
 /// A type a setting can have.
 ///
@@ -121,7 +122,19 @@ macro_rules! whole_numbers {
     )* };
 }
 
-whole_numbers!(u16, usize, u64);
+whole_numbers!(u16, u32, usize, u64);
+
+impl Value for QuotaLimit {
+    const SHAPE: &'static str = "NUMBER";
+
+    fn parse(text: &str, _: &Limits) -> Option<Self> {
+        text.parse().ok()
+    }
+
+    fn rule(_: &Limits) -> String {
+        format!("a whole number from 0 to {}", Self::MAX)
+    }
+}
 
 impl Value for Duration {
     const SHAPE: &'static str = "TIME";

@@ -16,13 +16,29 @@ pub struct Warning {
 pub fn warnings(config: &Config, env: impl Iterator<Item = (String, String)>) -> Vec<Warning> {
     let misspelt = misspelt::in_environment(env);
     let misspelt = misspelt.into_iter().map(|found| Warning { found, advice: misspelt::ADVICE });
-    [rate_limit_off(config), open_to_everybody(config)].into_iter().flatten().chain(misspelt).collect()
+    let own = [rate_limit_off(config), open_to_everybody(config), unlimited_signup(config)];
+    own.into_iter().flatten().chain(misspelt).collect()
 }
 
 fn rate_limit_off(config: &Config) -> Option<Warning> {
     (!config.rate_limit).then(|| Warning {
         found: "RATE_LIMIT is off, so that passwords can be guessed without limit".to_owned(),
         advice: "remove it, unless this is a test",
+    })
+}
+
+/// What anybody may sign up for, and store without limit.
+fn unlimited_signup(config: &Config) -> Option<Warning> {
+    let missing = config.missing_signup_quotas();
+    (!missing.is_empty()).then(|| {
+        let (names, verb) = (missing.join(", "), if missing.len() == 1 { "is" } else { "are" });
+        Warning {
+            found: format!(
+                "anybody can create organizations (SIGNUP=open), and nothing limits what they store: {names} {verb} \
+                 not set"
+            ),
+            advice: "set them for new organizations, or SIGNUP=operator",
+        }
     })
 }
 

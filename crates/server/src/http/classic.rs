@@ -9,7 +9,7 @@ use super::caller::Member;
 use super::conditional::IfMatch;
 use super::extract::{Client, JsonBody, QueryFields};
 use super::fields::Fields;
-use super::idempotency;
+use super::idempotency::{self, Replay, Scope};
 use super::problem::Refusal;
 use super::rate_limit::announce;
 use super::representation::{OrganizationBody, json, with_etag, with_operation};
@@ -65,7 +65,9 @@ pub async fn create(
     read_new_organization(&http, body.fields()?)?;
     let work = Arc::clone(&http);
     let request = [b"POST /org/create\n", &body.0[..]].concat();
-    let answer = idempotency::once(&http, &headers, signup.scope(), &request, move |id| async move {
+    let holder = http.app.key_holder_of_signup(signup, network);
+    let scope = Scope { name: signup.scope(), holder };
+    let answer = idempotency::once(&http, &headers, scope, &request, Replay::Kept, move |id| async move {
         let new = read_new_organization(&work, body.fields()?)?;
         let remaining = work.app.count_create(network).await?;
         let account = new.email.key();

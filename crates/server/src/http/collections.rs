@@ -7,7 +7,7 @@ use super::caller::Own;
 use super::conditional::{IfNotShown, IfShown};
 use super::cursor::Cursor;
 use super::extract::{JsonBody, QueryFields};
-use super::idempotency;
+use super::idempotency::{self, Replay, Scope};
 use super::problem::Refusal;
 use super::representation::{json, tagged, tagged_unless, with_location};
 use super::segment::InCollection;
@@ -112,7 +112,8 @@ pub async fn create_collection(
 ) -> Result<Response, Refusal> {
     let (scope, work) = (tenant.scope(), Arc::clone(&http));
     let request = [b"POST collections\n", &body.0[..]].concat();
-    idempotency::once(&http, &headers, &scope, &request, move |_| async move {
+    let scope = Scope { name: &scope, holder: Some(http.app.key_holder_of_member(&tenant)) };
+    idempotency::once(&http, &headers, scope, &request, Replay::Kept, move |_| async move {
         let name = read_name(&body)?;
         let made = work.app.create_collection(&tenant, &name).await?;
         let answer = tagged(StatusCode::CREATED, &CollectionBody::from(&made));

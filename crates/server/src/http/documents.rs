@@ -14,7 +14,7 @@ use super::collections;
 use super::conditional::{IfNoneMatch, IfRevision, revision_etag};
 use super::extract::{DocumentBody, QueryFields, media_type, require_plain};
 use super::fields::Fields;
-use super::idempotency;
+use super::idempotency::{self, Replay, Scope};
 use super::problem::Refusal;
 use super::representation::{json, json_text, with_location};
 use super::segment::{InCollection, WithId, encoded};
@@ -27,8 +27,9 @@ use std::sync::Arc;
 use tenantry_domain::Result;
 use tenantry_domain::app::tenant::{Read, Tenant, Write};
 use tenantry_domain::collection::CollectionName;
-use tenantry_domain::document::{DocumentId, MergePatch, NewDocument, StoredDocument, write_json};
+use tenantry_domain::document::{DocumentId, MergePatch, NewDocument, Revision, StoredDocument, write_json};
 use tenantry_domain::filter::Filter;
+use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::offload;
 use tenantry_domain::projection::Projection;
 use utoipa::ToSchema;
@@ -87,15 +88,40 @@ async fn insert_document(
 ) -> Result<Response, Refusal> {
     let (scope, work) = (tenant.scope(), Arc::clone(http));
     let request = [format!("POST {collection}/documents\n").as_bytes(), &body.0].concat();
-    idempotency::once(http, headers, &scope, &request, move |id| async move {
+    let scope = Scope { name: &scope, holder: Some(http.app.key_holder_of_member(&tenant)) };
+    let of = collections::path(tenant.organization(), &collection);
+    let replay = remade(http, &of, &body);
+    idempotency::once(http, headers, scope, &request, replay, move |id| async move {
         let document = read_document(&work, body).await?;
-        let id = id.map(|id| DocumentId::of_object_id(*id.as_bytes()));
+        let id = id.map(document_id);
         let made = work.app.insert_document(&tenant, &collection, document, id).await?;
-        let of = collections::path(tenant.organization(), &collection);
-        let id = made.id().map(|id| encoded(&id.to_string())).unwrap_or_default();
-        Ok(with_location(answer(StatusCode::CREATED, made).await?, &format!("{of}/documents/{id}")))
+        created(&of, made).await
     })
     .await
+}
+
+/// The `_id` of a document without one of its own whose request was granted `id`.
+const fn document_id(id: OrganizationId) -> DocumentId {
+    DocumentId::of_object_id(*id.as_bytes())
+}
+
+/// Makes the answer to an insert again: nothing of the document is kept a second time.
+fn remade(http: &Arc<Http>, of: &str, body: &DocumentBody) -> Replay {
+    let (http, of, body) = (Arc::clone(http), of.to_owned(), body.clone());
+    Replay::Remade(Box::new(move |made, etag| {
+        let revision = etag.trim_matches('"').parse().map_or(Revision::UNKNOWN, Revision);
+        Box::pin(async move {
+            let document = read_document(&http, body).await?;
+            let body = document.with_id(|| document_id(made));
+            created(&of, StoredDocument { body, revision }).await
+        })
+    }))
+}
+
+/// The answer to an insert into the collection at `of`.
+async fn created(of: &str, document: StoredDocument) -> Result<Response, Refusal> {
+    let id = document.id().map(|id| encoded(&id.to_string())).unwrap_or_default();
+    Ok(with_location(answer(StatusCode::CREATED, document).await?, &format!("{of}/documents/{id}")))
 }
 
 /// Get a document.

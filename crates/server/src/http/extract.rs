@@ -49,6 +49,7 @@ impl FromRequest<Arc<Http>> for JsonBody {
 }
 
 /// A body that holds a document, or a filter, which may hold one. Its limit follows from that of documents.
+#[derive(Clone)]
 pub struct DocumentBody(pub Bytes);
 
 impl DocumentBody {

@@ -10,14 +10,13 @@ use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::fmt;
 use tenantry_domain::document::mistaken;
+use tenantry_domain::organization::QuotaLimit;
 use tenantry_domain::{Error, ErrorCode, FieldError, Result};
 
 /// Bad fields named at most: an answer must not be many times its request.
 const NAMED_MAX: usize = 50;
 /// Characters of a bad field's own name that are given back.
 const NAME_MAX_CHARS: usize = 100;
-/// The largest limit: beyond it clients that take numbers for doubles would show another.
-const LIMIT_MAX: u64 = 1 << 53;
 
 /// The members of a JSON object, or the parameters of a query, while they are being read.
 pub struct Fields {
@@ -196,13 +195,16 @@ impl Fields {
     }
 
     /// A limit in a merge patch: some number, or none at all if it is null; absent if it is not named.
-    pub fn limit(&mut self, name: &str) -> Option<Option<u64>> {
+    pub fn limit(&mut self, name: &str) -> Option<Option<QuotaLimit>> {
         match self.members.remove(name)? {
             Value::Null => Some(None),
-            value => match value.as_u64().filter(|limit| *limit <= LIMIT_MAX) {
+            value => match value.as_u64().and_then(|limit| QuotaLimit::new(limit).ok()) {
                 Some(limit) => Some(Some(limit)),
                 None => {
-                    self.refuse(name, format!("Must be a whole number from 0 to {LIMIT_MAX}, or null."));
+                    self.refuse(
+                        name,
+                        format!("Must be a whole number from 0 to {}, or null.", QuotaLimit::MAX),
+                    );
                     None
                 }
             },

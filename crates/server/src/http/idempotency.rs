@@ -5,9 +5,10 @@ use super::problem::Refusal;
 use axum::body::{Body, HttpBody, to_bytes};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
+use futures_util::future::BoxFuture;
 use std::sync::Arc;
 use tenantry_domain::app::requests::Permit;
-use tenantry_domain::idempotency::{RequestKey, SavedAnswer};
+use tenantry_domain::idempotency::{KeyHolder, RequestKey, SavedAnswer};
 use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::{Error, ErrorCode};
 
@@ -15,44 +16,80 @@ use tenantry_domain::{Error, ErrorCode};
 pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Says that an answer is a repeated one.
 pub const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
-/// Bytes of an answer that is kept. Only documents make larger ones, and those are not to be kept twice, the second
-/// time beyond any quota.
-const ANSWER_MAX_BYTES: usize = 16 << 10;
+/// Bytes of the body of an answer that is kept, which no quota counts. Only documents make larger ones, and those are made
+/// again ([`Replay::Remade`]).
+const ANSWER_MAX_BYTES: usize = 4 << 10;
 /// The headers of an answer that are kept with it.
-const KEPT: [&str; 4] = ["content-type", "etag", "location", "operation-location"];
+const KEPT: [&str; 4] = ["content-type", ETAG, "location", "operation-location"];
+const ETAG: &str = "etag";
+
+/// Whose key it is.
+pub struct Scope<'a> {
+    /// Tells callers apart who could choose the same key.
+    pub name: &'a str,
+    /// Who may have only so many keys; none where nobody counts.
+    pub holder: Option<KeyHolder>,
+}
+
+/// An answer that is being made again.
+type Remaking = BoxFuture<'static, Result<Response, Refusal>>;
+
+/// How an answer is given again.
+pub enum Replay {
+    /// As it was kept: it is small whatever was asked.
+    Kept,
+    /// Made again of the repeated request, which is the same, of the id of what was made and of its `ETag`.
+    Remade(Box<dyn FnOnce(OrganizationId, &str) -> Remaking + Send>),
+}
 
 /// Answers a request that may carry a key: carries it out the first time, with an id for what it makes, and
-/// repeats the answer from then on. `scope` tells callers apart who could choose the same key.
+/// repeats the answer from then on.
 ///
 /// # Errors
-/// What `run` refuses; `invalid_header`, `idempotency_in_progress`, `idempotency_key_reused`.
+/// What `run` refuses; `invalid_header`, `idempotency_in_progress`, `idempotency_key_reused`, `too_many_idempotency_keys`.
 pub async fn once<F>(
     http: &Arc<Http>,
     headers: &HeaderMap,
-    scope: &str,
+    scope: Scope<'_>,
     request: &[u8],
+    replay: Replay,
     run: impl FnOnce(Option<OrganizationId>) -> F,
 ) -> Result<Response, Refusal>
 where
     F: Future<Output = Result<Response, Refusal>> + Send + 'static,
 {
     let Some(value) = headers.get(&IDEMPOTENCY_KEY) else { return run(None).await };
-    let key = RequestKey::parse(scope, value.to_str().unwrap_or_default())?;
-    let id = match http.app.claim_request(key.clone(), request).await? {
-        Permit::Repeat(answer) => return Ok(repeat(answer)),
+    let key = RequestKey::parse(scope.name, value.to_str().unwrap_or_default())?;
+    let keeps_body = matches!(replay, Replay::Kept);
+    let id = match http.app.claim_request(key.clone(), scope.holder, request).await? {
+        Permit::Repeat(made, answer) => return repeat(made, answer, replay).await,
         Permit::Run(id) => id,
     };
     // In a task of its own: if the client hangs up now, its next attempt still finds the answer.
     let (http, work) = (Arc::clone(http), run(Some(id)));
     let task = tokio::spawn(async move {
         let result = work.await;
-        keep(&http, &key, result).await
+        keep(&http, &key, keeps_body, result).await
     });
     task.await.map_err(Error::internal)?
 }
 
-async fn keep(http: &Http, key: &RequestKey, result: Result<Response, Refusal>) -> Result<Response, Refusal> {
+async fn keep(
+    http: &Http,
+    key: &RequestKey,
+    keeps_body: bool,
+    result: Result<Response, Refusal>,
+) -> Result<Response, Refusal> {
     match result {
+        Ok(response) if !keeps_body => {
+            let answer = SavedAnswer {
+                status: response.status().as_u16(),
+                headers: kept_headers(response.headers(), &[ETAG]),
+                body: Vec::new(),
+            };
+            http.app.save_answer(key, &answer).await?;
+            Ok(response)
+        }
         Ok(response) => {
             if response.body().size_hint().exact().is_none_or(|bytes| bytes > ANSWER_MAX_BYTES as u64) {
                 // Sent again, the request finds by its id what it has made, and answers anew.
@@ -61,13 +98,7 @@ async fn keep(http: &Http, key: &RequestKey, result: Result<Response, Refusal>) 
             }
             let (parts, body) = response.into_parts();
             let bytes = to_bytes(body, ANSWER_MAX_BYTES).await.map_err(Error::internal)?;
-            let headers = KEPT
-                .iter()
-                .filter_map(|name| {
-                    let value = parts.headers.get(*name)?.to_str().ok()?;
-                    Some(((*name).to_owned(), value.to_owned()))
-                })
-                .collect();
+            let headers = kept_headers(&parts.headers, &KEPT);
             let answer = SavedAnswer { status: parts.status.as_u16(), headers, body: bytes.to_vec() };
             http.app.save_answer(key, &answer).await?;
             Ok(Response::from_parts(parts, Body::from(bytes)))
@@ -89,7 +120,28 @@ async fn keep(http: &Http, key: &RequestKey, result: Result<Response, Refusal>) 
     }
 }
 
-fn repeat(answer: SavedAnswer) -> Response {
+fn kept_headers(headers: &HeaderMap, names: &[&str]) -> Vec<(String, String)> {
+    let kept = names.iter().filter_map(|name| {
+        let value = headers.get(*name)?.to_str().ok()?;
+        Some(((*name).to_owned(), value.to_owned()))
+    });
+    kept.collect()
+}
+
+async fn repeat(made: OrganizationId, answer: SavedAnswer, replay: Replay) -> Result<Response, Refusal> {
+    let mut response = match replay {
+        // Builds before 2026-11-29 kept every body.
+        Replay::Remade(remake) if answer.body.is_empty() => {
+            let etag = answer.headers.iter().find(|(name, _)| name == ETAG);
+            remake(made, etag.map_or("", |(_, value)| value)).await?
+        }
+        _ => repeat_kept(answer),
+    };
+    response.headers_mut().insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
+    Ok(response)
+}
+
+fn repeat_kept(answer: SavedAnswer) -> Response {
     let mut response = Response::new(Body::from(answer.body));
     *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
     for (name, value) in answer.headers {
@@ -97,6 +149,5 @@ fn repeat(answer: SavedAnswer) -> Response {
             response.headers_mut().insert(name, value);
         }
     }
-    response.headers_mut().insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
     response
 }

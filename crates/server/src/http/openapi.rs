@@ -113,7 +113,8 @@ const HASHING: ErrorCode = E::SignInBusy;
 const VERSIONED: [ErrorCode; 3] = [E::InvalidHeader, E::OperationInProgress, E::VersionMismatch];
 
 /// What an operation may answer that an `Idempotency-Key` goes with.
-const REPEATABLE: [ErrorCode; 3] = [E::InvalidHeader, E::IdempotencyInProgress, E::IdempotencyKeyReused];
+const REPEATABLE: [ErrorCode; 4] =
+    [E::InvalidHeader, E::IdempotencyInProgress, E::IdempotencyKeyReused, E::TooManyIdempotencyKeys];
 /// What a query of documents may answer.
 const QUERY: [ErrorCode; 4] =
     [E::InvalidInput, E::CollectionNotFound, E::QueryTooSlow, E::DocumentUnreadable];
@@ -157,6 +158,7 @@ const RULES: &[Rule] = &[
             E::InvalidHeader,
             E::IdempotencyInProgress,
             E::IdempotencyKeyReused,
+            E::TooManyIdempotencyKeys,
         ],
     ),
     rule("get", Access::Setting, &[E::InvalidInput, E::OrganizationNotFound]),
@@ -325,6 +327,7 @@ const RULES: &[Rule] = &[
             REPEATABLE[0],
             REPEATABLE[1],
             REPEATABLE[2],
+            REPEATABLE[3],
         ],
     ),
     rule("get_collection", Access::OwnMember, &[E::InvalidHeader, E::CollectionNotFound]),
@@ -350,6 +353,7 @@ const RULES: &[Rule] = &[
             E::IndexExists,
             E::UniqueViolation,
             E::TooManyIndexes,
+            E::QuotaExceeded,
             E::CapacityReached,
         ],
     ),
@@ -376,6 +380,7 @@ const RULES: &[Rule] = &[
             REPEATABLE[0],
             REPEATABLE[1],
             REPEATABLE[2],
+            REPEATABLE[3],
         ],
     ),
     rule(

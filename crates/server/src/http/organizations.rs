@@ -5,7 +5,7 @@ use super::caller::{AnyCaller, OperatorCaller};
 use super::conditional::IfMatch;
 use super::cursor::Cursor;
 use super::extract::{JsonBody, QueryFields, Segment};
-use super::idempotency;
+use super::idempotency::{self, Replay, Scope};
 use super::problem::Refusal;
 use super::representation::{
     OperationBody, OrganizationDetails, OrganizationPage, accepted, json, organization, with_location,
@@ -105,7 +105,9 @@ pub async fn create_organization(
     let signup = http.app.allow_signup(Some(operator))?;
     let work = Arc::clone(&http);
     let request = [b"POST /v1/organizations\n", &body.0[..]].concat();
-    idempotency::once(&http, &headers, signup.scope(), &request, move |id| async move {
+    // The operator's keys are not bounded.
+    let scope = Scope { name: signup.scope(), holder: None };
+    idempotency::once(&http, &headers, scope, &request, Replay::Kept, move |id| async move {
         let new = read_new_organization(&work, &body)?;
         let outcome = work.app.create_organization(signup, NewOrganization { id, ..new }).await?;
         let location = format!("/v1/organizations/{}", outcome.record().organization_id);

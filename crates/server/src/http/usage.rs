@@ -11,7 +11,7 @@ use axum::response::Response;
 use serde::Serialize;
 use std::sync::Arc;
 use tenantry_domain::app::tenant::Read;
-use tenantry_domain::organization::{Quota, QuotaChange};
+use tenantry_domain::organization::{Quota, QuotaChange, QuotaLimit};
 use utoipa::ToSchema;
 
 /// How much an organization may have at most; what is null is not limited.
@@ -27,11 +27,19 @@ pub struct QuotaBody {
     /// Collections, with the one called `documents`.
     #[schema(required = true)]
     pub collections: Option<u64>,
+    /// Bytes of the entries of all indexes.
+    pub index_bytes: Option<u64>,
 }
 
 impl From<Quota> for QuotaBody {
     fn from(quota: Quota) -> Self {
-        Self { documents: quota.documents, bytes: quota.bytes, collections: quota.collections }
+        let number = |limit: Option<QuotaLimit>| limit.map(QuotaLimit::get);
+        Self {
+            documents: number(quota.documents),
+            bytes: number(quota.bytes),
+            collections: number(quota.collections),
+            index_bytes: number(quota.index_bytes),
+        }
     }
 }
 
@@ -47,6 +55,9 @@ pub struct QuotaPatch {
     /// Collections, with the one called `documents`.
     #[schema(required = false, maximum = 9_007_199_254_740_992_u64)]
     pub collections: Option<u64>,
+    /// Bytes of the entries of all indexes.
+    #[schema(required = false)]
+    pub index_bytes: Option<u64>,
 }
 
 /// Reads a [`QuotaPatch`].
@@ -55,6 +66,7 @@ pub fn read_quota(fields: &mut Fields) -> QuotaChange {
         documents: fields.limit("documents"),
         bytes: fields.limit("bytes"),
         collections: fields.limit("collections"),
+        index_bytes: fields.limit("index_bytes"),
     }
 }
 
@@ -68,6 +80,9 @@ pub struct UsageBody {
     pub bytes: u64,
     /// Collections, with the one called `documents`.
     pub collections: u64,
+    /// Bytes of the entries of all indexes: of the key of each entry and of its document's `_id`. On MongoDB it is null
+    /// where counting them takes longer than a few seconds and there is no quota for them.
+    pub index_bytes: Option<u64>,
     /// How much it may have.
     pub quota: QuotaBody,
 }
@@ -82,6 +97,7 @@ pub async fn get_usage(State(http): State<Arc<Http>>, Own(tenant): Own<Read>) ->
         documents: usage.documents,
         bytes: usage.bytes,
         collections: usage.collections,
+        index_bytes: usage.index_bytes,
         quota: tenant.organization().quota.into(),
     };
     Ok(json(StatusCode::OK, &body))

@@ -142,7 +142,7 @@ async fn what_was_exported_comes_in_again_in_every_placement_under_another_id_an
 async fn after_a_purge_an_import_brings_everything_back_as_it_was() {
     let app = App::start().await;
     let acme = filled(&app, "Acme").await;
-    let settings = json!({ "delete_protection": false, "quota": { "documents": 5000, "collections": 9 } });
+    let settings = json!({ "delete_protection": false, "quota": { "documents": 5000, "collections": 9, "index_bytes": 70_000_000 } });
     app.operator().patch(&acme.path(), &settings).await.ok();
     let archive = export(&acme.owner, &acme.path()).await;
     import(&app, &archive, "").await.refused("organization_exists");
@@ -156,7 +156,10 @@ async fn after_a_purge_an_import_brings_everything_back_as_it_was() {
     for member in ["id", "admin_id", "organization_name", "admin_email", "created_at", "placement"] {
         assert_eq!(made[member], acme.body[member], "{member}");
     }
-    assert_eq!(made["quota"], json!({ "documents": 5000, "bytes": null, "collections": 9 }));
+    assert_eq!(
+        made["quota"],
+        json!({ "documents": 5000, "bytes": null, "collections": 9, "index_bytes": 70_000_000 })
+    );
     // Tokens of the one that was purged are dead.
     acme.owner.get(&acme.path()).await.refused("token_revoked");
     let tokens = sign_in(&app, acme.email()).await;
@@ -418,4 +421,31 @@ async fn an_archive_goes_from_one_service_to_another() {
         made["placement"] != "shared"
     );
     assert_eq!(data(&export(&other.operator(), &acme.path()).await), data(&archive));
+}
+
+/// An archive of builds that took any number.
+#[tokio::test]
+async fn archive_with_a_quota_beyond_2_to_the_53_is_refused() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    app.operator().patch(&acme.path(), &json!({ "quota": { "documents": 5 } })).await.ok();
+    let archive = export(&app.operator(), &acme.path()).await;
+    for (number, names_it) in [
+        ("18446744073709551615", true),
+        ("9223372036854775808", true),
+        ("9007199254740993", true),
+        ("-1", false),
+        ("1.5", false),
+    ] {
+        let altered = archive.replacen("\"documents\":5,", &format!("\"documents\":{number},"), 1);
+        assert_ne!(altered, archive);
+        let refused = import(&app, &altered, &copy_called("Copy")).await.refused("archive_invalid");
+        let detail = refused["detail"].as_str().unwrap();
+        assert!(detail.contains("Line 2"), "{detail}");
+        let has_field_and_rule = detail.contains("quota.documents") && detail.contains("9007199254740992");
+        assert!(has_field_and_rule || !names_it, "{detail}");
+    }
+    let listed = app.operator().get("/v1/organizations").await.ok();
+    assert_eq!(listed["items"].as_array().unwrap().len(), 1, "nothing is left of them");
+    import(&app, &archive, &copy_called("Copy")).await.created();
 }

@@ -40,7 +40,8 @@ async fn the_operator_creates_an_organization_with_its_owner_and_container() {
       "quota": {
         "bytes": null,
         "collections": null,
-        "documents": null
+        "documents": null,
+        "index_bytes": null
       },
       "status": "active",
       "tenant_collection": "tenant_tech_innovations_corp",

@@ -1,6 +1,6 @@
 //! Quotas: how much an organization may have. The operator says so; nobody gets past it, however many try at once.
 
-use crate::support::app::App;
+use crate::support::app::{App, Setup};
 use crate::support::client::Client;
 use crate::support::given::{Organization, insert_lines, organization};
 use serde_json::{Value, json};
@@ -22,12 +22,13 @@ async fn usage(client: &Client, acme: &Organization) -> Value {
 async fn the_operator_sets_a_quota_and_members_see_it_with_what_they_have() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
-    let unlimited = json!({ "documents": null, "bytes": null, "collections": null });
+    let unlimited = json!({ "documents": null, "bytes": null, "collections": null, "index_bytes": null });
     assert_eq!(acme.owner.get(&acme.path()).await.ok()["quota"], unlimited);
     let quota = set(&app, &acme, json!({ "documents": 1000, "collections": 10 })).await;
-    assert_eq!(quota, json!({ "documents": 1000, "bytes": null, "collections": 10 }));
+    assert_eq!(quota, json!({ "documents": 1000, "bytes": null, "collections": 10, "index_bytes": null }));
     let quota = set(&app, &acme, json!({ "bytes": 1_u64 << 53, "documents": null })).await;
-    assert_eq!(quota, json!({ "documents": null, "bytes": 1_u64 << 53, "collections": 10 }));
+    let expected = json!({ "documents": null, "bytes": 1_u64 << 53, "collections": 10, "index_bytes": null });
+    assert_eq!(quota, expected);
     assert_eq!(set(&app, &acme, json!({})).await, quota);
 
     acme.store(&[json!({ "_id": 1 }), json!({ "_id": 2 })]).await;
@@ -37,10 +38,12 @@ async fn the_operator_sets_a_quota_and_members_see_it_with_what_they_have() {
       "bytes": 28,
       "collections": 2,
       "documents": 2,
+      "index_bytes": 0,
       "quota": {
         "bytes": 9007199254740992,
         "collections": 10,
-        "documents": null
+        "documents": null,
+        "index_bytes": null
       }
     }
     "#);
@@ -162,4 +165,95 @@ async fn room_claimed_by_a_client_that_hung_up_is_not_lost() {
         assert!(began.elapsed() < Duration::from_secs(10), "refused with {count} of {ROOM} documents there");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+#[tokio::test]
+async fn index_quota_refuses_what_goes_beyond_and_removal_makes_room() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    acme.owner.post(&acme.about("indexes"), &json!({ "keys": "tags" })).await.created();
+    let tags = |id: i32, count: i32| json!({ "_id": id, "tags": (0..count).collect::<Vec<_>>() });
+    acme.store(&[tags(1, 100)]).await;
+    let one = usage(&acme.owner, &acme).await["index_bytes"].as_u64().unwrap();
+    assert!(one > 500, "{one}");
+    set(&app, &acme, json!({ "index_bytes": 2 * one })).await;
+    acme.owner.post(&acme.documents(), &tags(2, 101)).await.refused("quota_exceeded");
+    acme.owner.post(&acme.documents(), &tags(2, 100)).await.created();
+    let refused = acme.owner.post(&acme.documents(), &tags(3, 1)).await.refused("quota_exceeded");
+    assert!(refused["detail"].as_str().unwrap().contains("index"), "{refused}");
+    acme.owner
+        .post(&acme.about("indexes"), &json!({ "keys": "-tags", "name": "other" }))
+        .await
+        .refused("quota_exceeded");
+    let now = usage(&acme.owner, &acme).await;
+    assert_eq!((&now["index_bytes"], &now["quota"]["index_bytes"]), (&json!(2 * one), &json!(2 * one)));
+    acme.owner.patch(&format!("{}/~1", acme.documents()), &json!({ "tags": [1] })).await.ok();
+    acme.owner.post(&acme.documents(), &tags(3, 90)).await.created();
+    acme.owner.delete(&format!("{}/tags_1", acme.about("indexes"))).await.done();
+    assert_eq!(usage(&acme.owner, &acme).await["index_bytes"], 0);
+}
+
+#[tokio::test]
+async fn default_quotas_hold_for_new_organizations_alone() {
+    let app = App::start().await;
+    let earlier = organization(&app, "Earlier").await;
+    let unlimited = app.operator().get(&earlier.path()).await.ok()["quota"].take();
+    let place = app.stop().await;
+    let setup = Setup::default()
+        .with("--default-quota-documents=2")
+        .with("--default-quota-bytes=100000")
+        .with("--default-quota-collections=3")
+        .with("--default-quota-index-bytes=5000");
+    let app = setup.start_on(place).await;
+    assert_eq!(app.operator().get(&earlier.path()).await.ok()["quota"], unlimited);
+    let expected = json!({ "documents": 2, "bytes": 100_000, "collections": 3, "index_bytes": 5000 });
+    let acme = organization(&app, "Acme").await;
+    let show = async || app.operator().get(&acme.path()).await.ok()["quota"].take();
+    assert_eq!(show().await, expected);
+    acme.store(&[json!({ "_id": 1 }), json!({ "_id": 2 })]).await;
+    acme.owner.post(&acme.documents(), &json!({ "_id": 3 })).await.refused("quota_exceeded");
+    // What the operator says wins, also that there is no limit.
+    set(&app, &acme, json!({ "documents": null, "bytes": 7_000_000 })).await;
+    acme.owner.post(&acme.documents(), &json!({ "_id": 3 })).await.created();
+    let expected = json!({ "documents": null, "bytes": 7_000_000, "collections": 3, "index_bytes": 5000 });
+    assert_eq!(show().await, expected);
+}
+
+#[tokio::test]
+async fn idempotency_keys_of_an_account_are_bounded_for_a_day() {
+    let app = Setup::unlimited().with("--idempotency-keys=3").start().await;
+    let (acme, other) = (organization(&app, "Acme").await, organization(&app, "Other").await);
+    let send = async |acme: &Organization, key: &str, id: i32| {
+        acme.owner.with_header("idempotency-key", key).post(&acme.documents(), &json!({ "_id": id })).await
+    };
+    for key in 0..3 {
+        send(&acme, &format!("key-{key}"), key).await.created();
+        app.clock.advance(Duration::from_secs(60));
+    }
+    let refused = send(&acme, "key-3", 3).await;
+    let wait: u64 = refused.header("retry-after").parse().unwrap();
+    assert!((86_000..=86_400).contains(&wait), "{wait}");
+    refused.refused("too_many_idempotency_keys");
+    // Nothing was made, nothing is forgotten, and nobody else is held back.
+    assert_eq!(acme.owner.get(&acme.about("count")).await.ok()["count"], 3);
+    for key in 0..3 {
+        let again = send(&acme, &format!("key-{key}"), key).await;
+        assert_eq!(again.header("idempotency-replayed"), "true");
+        again.created();
+    }
+    send(&other, "key-3", 3).await.created();
+    acme.owner.post(&acme.documents(), &json!({ "_id": 3 })).await.created();
+    // A request that was refused has used no key.
+    send(&other, "key-4", 3).await.refused("document_exists");
+    send(&other, "key-4", 4).await.created();
+    let (client, mut statuses) = (app.client(), Vec::new());
+    for number in 0..4 {
+        let new = crate::support::given::new_organization(
+            &format!("New {number}"),
+            &format!("owner@new-{number}.example"),
+        );
+        let keyed = client.with_header("idempotency-key", &format!("new-{number}"));
+        statuses.push(keyed.post("/org/create", &new).await.status.as_u16());
+    }
+    assert_eq!(statuses, [201, 201, 201, 429], "those of a network are bounded, too");
 }

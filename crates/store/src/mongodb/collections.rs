@@ -17,7 +17,7 @@ mod shared_indexes;
 
 pub(super) use command::{Amount, Command, Sieve};
 pub(super) use located::{Identities, Located};
-pub(super) use planned::KnownIndexes;
+pub(super) use planned::{INDEXES_GOOD_FOR, KnownIndexes};
 pub(super) use shared::Share;
 
 use super::MongoDb;
@@ -121,11 +121,11 @@ impl Collections for MongoDb {
     ) -> Result<Inserted> {
         let mut at = self.locate_collection(organization, name).await?;
         let inserted = match at.share {
-            Some(_) => self.insert_shared_index(&mut at, index).await?,
-            None => self.insert_plain_index(&mut at, index).await?,
+            Some(_) => self.insert_shared_index(&mut at, index).await,
+            None => self.insert_plain_index(&mut at, index).await,
         };
         self.indexes.forget(&at);
-        Ok(inserted)
+        Ok(inserted?)
     }
 
     async fn delete_index(
@@ -140,6 +140,9 @@ impl Collections for MongoDb {
             None => self.delete_plain_index(&mut at, index).await?,
         };
         self.indexes.forget(&at);
+        if was_there {
+            self.doubt_usage(organization).await;
+        }
         Ok(was_there)
     }
 
@@ -147,11 +150,12 @@ impl Collections for MongoDb {
         let collections = self.collection_names_of(organization).await?.len() as u64;
         let size = self.measure(organization).await?;
         let count = |number: i64| u64::try_from(number).unwrap_or(0);
-        Ok(Usage { documents: count(size.documents), bytes: count(size.bytes), collections })
+        let index_bytes = self.index_bytes_of(organization).await?;
+        Ok(Usage { documents: count(size.documents), bytes: count(size.bytes), collections, index_bytes })
     }
 }
 
 /// Whether there is no such collection.
-fn is_missing(failure: &Failure) -> bool {
+pub(super) fn is_missing(failure: &Failure) -> bool {
     matches!(failure, Failure::Refused(error) if error.code() == ErrorCode::CollectionNotFound)
 }

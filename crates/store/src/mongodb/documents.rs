@@ -5,10 +5,13 @@
 //! needs more stack than there is; here they stay bytes.
 
 mod checked;
+mod entries;
 mod find;
 pub(super) mod form;
 mod insert;
 mod remove;
+
+pub(super) use entries::{EntryCounter, EntrySum};
 
 use super::MongoDb;
 use super::collections::{Amount, Command, Located};
@@ -150,15 +153,13 @@ impl MongoDb {
     ) -> Result<Option<(Size, super::quota::Change)>> {
         let organization = at.organization;
         let mut size = Size::default();
+        let new = self.sizes_of(at, &[document]).await?.pop().unwrap_or_else(|| Ok(Size::default()))?;
         if super::quota::is_limited(organization) {
             let filter = at.form.of_version(id, expected);
             let Some(trace) = self.traces(at, filter, 1, None).await?.pop() else { return Ok(None) };
-            size = Size {
-                documents: 0,
-                bytes: Size::one(document.bytes()).bytes - Size::one(trace.bytes).bytes,
-            };
+            size = new.plus(trace.size().negative());
         }
-        let claim = Size { documents: 0, bytes: size.bytes.max(0) };
+        let claim = size.growth();
         match self.begin_change(organization, claim).await? {
             Ok(change) => Ok(Some((size, change))),
             Err(room) => Err(room.refuses(claim).unwrap_or_else(|| ErrorCode::QuotaExceeded.into())),
@@ -212,7 +213,7 @@ impl MongoDb {
             change.check()?;
             // Of that size: another revision may have another.
             if self.delete_by(at, &[at.form.of_trace(&trace, &filter)]).await? > 0 {
-                self.end_change(change, Size::one(trace.bytes).negative()).await;
+                self.end_change(change, trace.size().negative()).await;
                 return Ok(Written::Done);
             }
         }

@@ -84,7 +84,12 @@ impl Organizations for MongoDb {
         let filter = doc! { "_id": object_id(organization.id.as_bytes()), "version": expected };
         if is_limited(organization) {
             let before: Option<Organization> = self.find_one(&self.organizations, filter.clone()).await?;
-            if before.is_some_and(|before| !is_limited(&before)) {
+            // What was not limited was not counted.
+            let is_newly_limited = |before: Organization| {
+                let has_no_index_quota = before.quota.index_bytes.is_none();
+                !is_limited(&before) || (has_no_index_quota && organization.quota.index_bytes.is_some())
+            };
+            if before.is_some_and(is_newly_limited) {
                 self.forget_count(organization.id).await?;
             }
         }

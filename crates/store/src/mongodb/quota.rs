@@ -1,6 +1,7 @@
 //! Quotas of organizations, kept to exactly by any number of instances without a transaction.
 //!
-//! An organization with a quota has one document in `usage` with the documents and bytes it has. A change first claims
+//! An organization with a quota has one document in `usage` with the documents and bytes it has, and the bytes of its index
+//! entries if there is a quota for them. A change first claims
 //! what it may add, by a conditional update of that document that also notes the claim; then it happens; then the claim
 //! goes, and with it what was not used. What a newcomer gets wrong: whoever holds a claim may die. So the count may be
 //! too high, and is set right by counting anew, which must not overlap an addition: each moves the version that the new
@@ -10,6 +11,7 @@
 mod claim;
 mod collections;
 mod count;
+mod indexes;
 
 pub(super) use claim::{Change, Size};
 pub(super) use collections::{Creation, most_collections, no_more_collections};
@@ -135,9 +137,9 @@ impl MongoDb {
     }
 }
 
-/// Whether documents and bytes have to be counted.
+/// Whether documents, bytes or index entries have to be counted.
 pub(super) fn is_limited(organization: &Organization) -> bool {
-    organization.quota.documents.is_some() || organization.quota.bytes.is_some()
+    organization.quota.limits_documents()
 }
 
 fn of(id: OrganizationId) -> Document {

@@ -85,17 +85,24 @@ impl MongoDb {
     async fn try_claim(&self, record: &RequestRecord, now: Timestamp) -> Attempt<Option<Claim>> {
         let known = self.call(self.requests.find_one(doc! { "_id": binary(&record.key.0) })).await?;
         let Some(known) = known.map(deserialize_from_document::<Known>).transpose()? else {
+            if let Some(until) = self.holder_is_full(record, now).await? {
+                return Ok(Some(Claim::TooMany { until }));
+            }
             let is_new = self.insert(&self.requests, document(record)).await? == Inserted::New;
             return Ok(is_new.then_some(Claim::Granted(record.organization_id)));
         };
         if known.expires_at < moment(now) {
+            if let Some(until) = self.holder_is_full(record, now).await? {
+                return Ok(Some(Claim::TooMany { until }));
+            }
             return self.claim_anew(record, &known).await;
         }
         if known.fingerprint.bytes != record.fingerprint {
             return Ok(Some(Claim::OtherRequest));
         }
         if let Some(answer) = known.answer {
-            return Ok(Some(Claim::Answered(answer.saved()?)));
+            let made = OrganizationId::from_bytes(known.organization_id.bytes());
+            return Ok(Some(Claim::Answered { made, answer: answer.saved()? }));
         }
         if known.lease_until > moment(now) {
             return Ok(Some(Claim::InProgress));
@@ -106,6 +113,20 @@ impl MongoDb {
         let met = self.change(filter, doc! { "lease_until": lease_until, "expires_at": expires_at }).await?;
         let organization_id = OrganizationId::from_bytes(known.organization_id.bytes());
         Ok((met > 0).then_some(Claim::Granted(organization_id)))
+    }
+
+    /// Until when the holder of a new key has as many as they may; none if they may have another.
+    async fn holder_is_full(&self, record: &RequestRecord, now: Timestamp) -> Attempt<Option<Timestamp>> {
+        let Some(holder) = record.holder else { return Ok(None) };
+        let held = doc! { "holder": binary(&holder.id), "expires_at": { "$gte": moment(now) } };
+        let most = u64::from(holder.most);
+        if self.call(self.requests.count_documents(held.clone()).limit(most)).await? < most {
+            return Ok(None);
+        }
+        let first = self.requests.find_one(held).sort(doc! { "expires_at": 1 });
+        let first = self.call(first).await?.and_then(|first| first.get_datetime("expires_at").ok().copied());
+        let until = first.map_or(Ok(now), |first| Timestamp::from_millisecond(first.timestamp_millis()));
+        Ok(Some(until.map_err(Error::internal)?))
     }
 
     /// Claims a key that is forgotten and not yet removed.
@@ -128,11 +149,15 @@ fn unanswered(key: &RequestKey) -> Document {
 }
 
 fn document(record: &RequestRecord) -> Document {
-    doc! {
+    let mut document = doc! {
         "_id": binary(&record.key.0),
         "fingerprint": binary(&record.fingerprint),
         "organization_id": object_id(record.organization_id.as_bytes()),
         "lease_until": moment(record.lease_until),
         "expires_at": moment(record.expires_at),
+    };
+    if let Some(holder) = record.holder {
+        document.insert("holder", binary(&holder.id));
     }
+    document
 }

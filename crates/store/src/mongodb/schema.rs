@@ -52,7 +52,8 @@ pub(super) const ACCOUNTS_BY_EMAIL: &str = "accounts_by_email";
 const CLAIMED: [&str; 3] = [ORGANIZATIONS, ACCOUNTS, SESSIONS];
 
 /// Step n leads from schema version n to n + 1.
-const STEPS: &[Step] = &[Step::Indexes(STEP_1), Step::Indexes(STEP_2), Step::Mailboxes];
+const STEPS: &[Step] =
+    &[Step::Indexes(STEP_1), Step::Indexes(STEP_2), Step::Mailboxes, Step::Indexes(STEP_4)];
 
 /// What leads from one version to the next.
 enum Step {
@@ -161,6 +162,13 @@ const STEP_2: &[Index] = &[Index {
     collection: SHARED_DOCUMENTS,
     name: "shared_documents_listed",
     keys: &["org_id", "collection", "document._id"],
+    kind: Kind::Plain,
+}];
+
+const STEP_4: &[Index] = &[Index {
+    collection: REQUESTS,
+    name: "requests_held",
+    keys: &["holder", "expires_at"],
     kind: Kind::Plain,
 }];
 

@@ -74,7 +74,7 @@ impl Collections for Sqlite {
         index: &Index,
     ) -> Result<Inserted> {
         let container = self.container(organization).await?;
-        build::build(&container, name, index).await
+        build::build(&container, name, index, organization.quota).await
     }
 
     async fn delete_index(

@@ -2,8 +2,9 @@
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
-use std::path::Path;
-use std::time::Duration;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// How long a writer waits for a lock; nobody but a backup tool can hold one.
 const WRITER_BUSY: Duration = Duration::from_secs(5);
@@ -16,8 +17,10 @@ const WRITER_CACHE_KIB: i64 = 8 << 10;
 /// The same for containers, of which many are open at once.
 pub(super) const CONTAINER_WRITER_CACHE_KIB: i64 = 1 << 10;
 const CONTAINER_READER_CACHE_KIB: i64 = 512;
-/// Size that the write-ahead log is cut to after a burst, in bytes.
+/// Size in bytes from which a write-ahead log is cut.
 const LOG_BYTES: i64 = 16 << 20;
+/// When it is tried again to cut one that somebody read.
+const PUT_OFF: Duration = Duration::from_secs(1);
 
 /// Opens `file`, which exists, for writing, and changes nothing in it.
 pub(super) fn open_untouched(file: &Path) -> rusqlite::Result<Connection> {
@@ -87,6 +90,49 @@ pub(super) fn open_container_reader(file: &Path) -> rusqlite::Result<Connection>
     Ok(connection)
 }
 
+/// The size of a write-ahead log, looked at after each group of writes: SQLite copies what is in it into the database, but
+/// keeps the file as large as the largest transaction has made it.
+pub(super) struct LogSize {
+    log: PathBuf,
+    /// When somebody who read kept it from being cut.
+    put_off: Option<Instant>,
+}
+
+impl LogSize {
+    /// That of the log of `file`.
+    pub(super) fn of(file: &Path) -> Self {
+        let mut log = file.as_os_str().to_owned();
+        log.push("-wal");
+        Self { log: log.into(), put_off: None }
+    }
+
+    /// Cuts a log that has grown, unless somebody reads what is in it: then a second later at the earliest.
+    pub(super) fn bound(&mut self, connection: &Connection) {
+        let bytes = fs::metadata(&self.log).map_or(0, |log| log.len());
+        let is_put_off = self.put_off.is_some_and(|at| at.elapsed() < PUT_OFF);
+        if bytes <= LOG_BYTES.unsigned_abs() || is_put_off {
+            return;
+        }
+        // Nobody who writes waits for somebody who reads.
+        let cut = connection.busy_timeout(Duration::ZERO).and_then(|()| try_to_fold_log(connection));
+        let restored = connection.busy_timeout(WRITER_BUSY);
+        match cut.and_then(|is_cut| restored.map(|()| is_cut)) {
+            Ok(true) => self.put_off = None,
+            Ok(false) => self.put_off = Some(Instant::now()),
+            Err(error) => {
+                self.put_off = Some(Instant::now());
+                tracing::warn!(%error, log = %self.log.display(), bytes, "a write-ahead log that has grown could not be cut");
+            }
+        }
+    }
+}
+
+/// Whether the whole log was copied and cut to nothing; not while somebody reads what is in it.
+fn try_to_fold_log(connection: &Connection) -> rusqlite::Result<bool> {
+    let is_busy: i64 = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+    Ok(is_busy == 0)
+}
+
 /// Copies the whole write-ahead log into the database and cuts it to nothing.
 pub(super) fn fold_log(connection: &Connection) -> rusqlite::Result<()> {
     connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
@@ -97,6 +143,43 @@ mod tests {
     use super::*;
     use rusqlite::StatementStatus;
     use tempfile::TempDir;
+
+    #[test]
+    fn log_that_has_grown_is_cut_once_nobody_reads_it() {
+        let directory = TempDir::new().unwrap();
+        let file = directory.path().join("test.db");
+        drop(Connection::open(&file).unwrap());
+        let writer = open_untouched(&file).unwrap();
+        configure_writer(&writer).unwrap();
+        writer.execute_batch("CREATE TABLE blobs (bytes BLOB) STRICT").unwrap();
+        let log = || fs::metadata(directory.path().join("test.db-wal")).unwrap().len();
+        let grow = || {
+            let twenty = "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 20) \
+                          INSERT INTO blobs SELECT zeroblob(1 << 20) FROM numbers";
+            writer.execute_batch(twenty).unwrap();
+        };
+        let mut size = LogSize::of(&file);
+        grow();
+        assert!(log() > 20 << 20, "{}", log());
+        size.bound(&writer);
+        assert_eq!(log(), 0);
+
+        let reader = open_reader(&file).unwrap();
+        reader.execute_batch("BEGIN").unwrap();
+        let count =
+            || reader.query_row("SELECT count(*) FROM blobs", [], |row| row.get::<_, i64>(0)).unwrap();
+        assert_eq!(count(), 20);
+        grow();
+        let started = Instant::now();
+        size.bound(&writer);
+        assert!(started.elapsed() < WRITER_BUSY, "who writes does not wait for who reads");
+        assert!(log() > 20 << 20 && size.put_off.is_some());
+        assert_eq!(count(), 20);
+        reader.execute_batch("COMMIT").unwrap();
+        size.put_off = None;
+        size.bound(&writer);
+        assert_eq!((log(), count()), (0, 40));
+    }
 
     #[test]
     fn other_parameters_are_no_reason_to_plan_a_statement_anew() {

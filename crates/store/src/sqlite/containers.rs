@@ -178,9 +178,20 @@ async fn sweep(files: Weak<Files>) {
         tokio::time::sleep(pool::IDLE / 2).await;
         let Some(files) = files.upgrade() else { return };
         close_surplus(files.clone()).await;
+        bound_logs(files.clone()).await;
         if files.pool.stop_sweeping() {
             return;
         }
+    }
+}
+
+/// Cuts the logs of open containers that have grown and that nobody reads any more.
+async fn bound_logs(files: Arc<Files>) {
+    let bounding = tokio::task::spawn_blocking(move || {
+        files.pool.all().iter().for_each(|container| container.bound_log());
+    });
+    if let Err(error) = bounding.await {
+        tracing::error!(%error, "the logs of containers could not be looked at");
     }
 }
 

@@ -7,7 +7,7 @@ mod find;
 mod walk;
 
 pub(super) use change::used;
-pub(super) use entries::{Keys, is_taken, not_indexable, taken};
+pub(super) use entries::{IndexSizes, is_taken, keys, taken};
 
 use super::Sqlite;
 use super::containers::open::Scope;

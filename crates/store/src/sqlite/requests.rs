@@ -1,21 +1,26 @@
 //! Answers kept for their `Idempotency-Key`.
 
 use super::Sqlite;
-use super::failure::Attempt;
+use super::failure::{Attempt, Failure};
 use super::statement::{encode, statements};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
 use tenantry_domain::idempotency::{Claim, RequestKey, RequestRecord, SavedAnswer};
 use tenantry_domain::ids::OrganizationId;
+use tenantry_domain::limits::JANITOR_BATCH;
 use tenantry_domain::store::Requests;
 use tenantry_domain::{Error, Result};
 
 statements! {
     GET = "SELECT fingerprint, organization_id, lease_until, expires_at, status, headers, body \
         FROM requests WHERE key = ?1";
-    INSERT = "INSERT INTO requests (key, fingerprint, organization_id, lease_until, expires_at) \
-        VALUES (?1, ?2, ?3, ?4, ?5)";
+    INSERT = "INSERT INTO requests (key, fingerprint, organization_id, lease_until, expires_at, holder) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    HELD = "SELECT keys FROM request_holders WHERE holder = ?1";
+    FORGET_EXPIRED_OF = "DELETE FROM requests WHERE rowid IN \
+        (SELECT rowid FROM requests WHERE holder = ?1 AND expires_at < ?2 ORDER BY expires_at LIMIT ?3)";
+    FIRST_TO_EXPIRE = "SELECT expires_at FROM requests WHERE holder = ?1 ORDER BY expires_at LIMIT 1";
     RENEW = "UPDATE requests SET lease_until = ?2, expires_at = ?3 WHERE key = ?1";
     ANSWER = "UPDATE requests SET status = ?2, headers = ?3, body = ?4 WHERE key = ?1";
     YIELD = "UPDATE requests SET lease_until = 0 WHERE key = ?1 AND status IS NULL";
@@ -99,6 +104,9 @@ fn claim(connection: &Connection, record: &RequestRecord, now: i64) -> Attempt<C
     let key = record.key.0;
     let known = GET.first(connection, [key], Known::read)?;
     let Some(known) = known.filter(|known| known.expires_at >= now) else {
+        if let Some(until) = holder_is_full(connection, record, now)? {
+            return Ok(Claim::TooMany { until });
+        }
         return claim_anew(connection, record);
     };
     if known.fingerprint != record.fingerprint {
@@ -106,7 +114,8 @@ fn claim(connection: &Connection, record: &RequestRecord, now: i64) -> Attempt<C
     }
     if let Some((status, headers, body)) = known.answer {
         let headers = serde_json::from_str(&headers).map_err(Error::internal)?;
-        return Ok(Claim::Answered(SavedAnswer { status, headers, body }));
+        let answer = SavedAnswer { status, headers, body };
+        return Ok(Claim::Answered { made: known.organization_id, answer });
     }
     if known.lease_until > now {
         return Ok(Claim::InProgress);
@@ -116,6 +125,26 @@ fn claim(connection: &Connection, record: &RequestRecord, now: i64) -> Attempt<C
     Ok(Claim::Granted(known.organization_id))
 }
 
+/// Until when the holder of a new key has as many as they may; none if they may have another.
+fn holder_is_full(connection: &Connection, record: &RequestRecord, now: i64) -> Attempt<Option<Timestamp>> {
+    let Some(holder) = record.holder else { return Ok(None) };
+    let is_full = || {
+        let held: Option<u32> = HELD.first(connection, [holder.id], |row| row.get(0))?;
+        Ok::<_, Failure>(held.unwrap_or_default() >= holder.most)
+    };
+    if !is_full()? {
+        return Ok(None);
+    }
+    // Those that nobody has removed yet do not count.
+    FORGET_EXPIRED_OF.execute(connection, params![holder.id, now, JANITOR_BATCH])?;
+    if !is_full()? {
+        return Ok(None);
+    }
+    let first: Option<i64> = FIRST_TO_EXPIRE.first(connection, [holder.id], |row| row.get(0))?;
+    let until = Timestamp::from_millisecond(first.unwrap_or(now)).map_err(Error::internal)?;
+    Ok(Some(until))
+}
+
 /// Claims a key that is new, or forgotten and not yet removed.
 fn claim_anew(connection: &Connection, record: &RequestRecord) -> Attempt<Claim> {
     let (lease_until, expires_at) = moments(record);
@@ -123,7 +152,14 @@ fn claim_anew(connection: &Connection, record: &RequestRecord) -> Attempt<Claim>
     FORGET.execute(connection, [key])?;
     INSERT.execute(
         connection,
-        params![key, record.fingerprint, organization_id.as_bytes(), lease_until, expires_at],
+        params![
+            key,
+            record.fingerprint,
+            organization_id.as_bytes(),
+            lease_until,
+            expires_at,
+            record.holder.map(|holder| holder.id)
+        ],
     )?;
     Ok(Claim::Granted(organization_id))
 }

@@ -16,7 +16,7 @@ use std::path::Path;
 const APPLICATION_ID: i64 = 0x544e_5459;
 
 /// Step n leads from schema version n to n + 1.
-const STEPS: &[Step] = &[Step::Sql(STEP_1), Step::Records(mailboxes::upgrade)];
+const STEPS: &[Step] = &[Step::Sql(STEP_1), Step::Records(mailboxes::upgrade), Step::Sql(STEP_3)];
 
 /// What leads from one version to the next.
 enum Step {
@@ -118,6 +118,26 @@ CREATE TABLE heartbeat (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     beats INTEGER NOT NULL
 ) STRICT;
+";
+
+/// Whose keys they are, and how many each holder has: triggers count, so that nothing has to be counted for a claim. A
+/// record of before has no holder.
+const STEP_3: &str = "
+ALTER TABLE requests ADD COLUMN holder BLOB;
+CREATE INDEX requests_held ON requests (holder, expires_at) WHERE holder IS NOT NULL;
+
+CREATE TABLE request_holders (
+    holder BLOB PRIMARY KEY NOT NULL,
+    keys INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER request_added AFTER INSERT ON requests WHEN new.holder IS NOT NULL BEGIN
+    INSERT INTO request_holders (holder, keys) VALUES (new.holder, 1)
+        ON CONFLICT (holder) DO UPDATE SET keys = keys + 1;
+END;
+CREATE TRIGGER request_removed AFTER DELETE ON requests WHEN old.holder IS NOT NULL BEGIN
+    UPDATE request_holders SET keys = keys - 1 WHERE holder = old.holder;
+    DELETE FROM request_holders WHERE holder = old.holder AND keys <= 0;
+END;
 ";
 
 /// The newest version this program knows.

@@ -5,6 +5,7 @@
 //! Containers have writers of their own ([`super::containers`]), without a thread each. The thread must outlive every
 //! defect: without it nothing is written any more, and the lock on the data directory would go while the process runs.
 
+use super::connection::LogSize;
 use super::failure::Attempt;
 use super::group::{BATCH_JOBS, Job};
 use super::{connection, group};
@@ -62,7 +63,8 @@ impl Writer {
     pub(super) fn start(file: PathBuf, connection: Connection, lock: File) -> std::io::Result<Self> {
         let (sender, receiver) = channel();
         let counters = Arc::new(Counters::default());
-        let body = Body { file, connection: Some(connection), dirty: true, counters: counters.clone() };
+        let log = LogSize::of(&file);
+        let body = Body { file, connection: Some(connection), log, dirty: true, counters: counters.clone() };
         let thread = std::thread::Builder::new().name("store-writer".into()).spawn(move || {
             body.run(&receiver);
             drop(lock);
@@ -121,6 +123,7 @@ struct Body {
     file: PathBuf,
     /// None after an error that is fatal for a connection, until it could be opened again.
     connection: Option<Connection>,
+    log: LogSize,
     /// Whether there may be something in the write-ahead log.
     dirty: bool,
     counters: Arc<Counters>,
@@ -177,6 +180,9 @@ impl Body {
         }
         crash::point("worker", "records_writer", "answer");
         group::answer(jobs, &outcome);
+        if let Some(connection) = &self.connection {
+            self.log.bound(connection);
+        }
     }
 
     /// Copies the write-ahead log into the database and cuts it to nothing, so that an idle service holds no

@@ -3,7 +3,7 @@
 use crate::engines::{Subject, in_parallel, on_every_engine};
 use crate::given::{self, at};
 use jiff::Timestamp;
-use tenantry_domain::idempotency::{Claim, RequestKey, RequestRecord, SavedAnswer};
+use tenantry_domain::idempotency::{Claim, KeyHolder, RequestKey, RequestRecord, SavedAnswer};
 use tenantry_domain::ids::OrganizationId;
 
 /// A request whose lease ends after 30 and whose key is kept for 1,000 seconds.
@@ -11,6 +11,7 @@ fn request(key: u8, fingerprint: u8) -> RequestRecord {
     RequestRecord {
         key: RequestKey([key; 32]),
         fingerprint: [fingerprint; 32],
+        holder: None,
         organization_id: OrganizationId::from_bytes(given::id()),
         lease_until: at(30),
         expires_at: at(1000),
@@ -24,6 +25,10 @@ fn answer() -> SavedAnswer {
         headers: vec![("content-type".into(), "application/json".into()), ("etag".into(), "\"1\"".into())],
         body: (0..=u8::MAX).collect(),
     }
+}
+
+fn answered(record: &RequestRecord, answer: SavedAnswer) -> Claim {
+    Claim::Answered { made: record.organization_id, answer }
 }
 
 impl Subject {
@@ -74,7 +79,7 @@ fn an_answer_is_given_again_to_the_byte() {
             subject.store.requests.save_answer(&record.key, &answer).await.unwrap();
             for second in [1, 500, 1000] {
                 let again = subject.claim_request(&request(key, 1), at(second)).await;
-                assert_eq!(again, Claim::Answered(answer.clone()));
+                assert_eq!(again, answered(&record, answer.clone()));
             }
         }
     });
@@ -94,7 +99,7 @@ fn a_released_key_is_as_if_it_had_not_been_used() {
         // A key that has its answer keeps it: whoever lets it go late has been overtaken.
         subject.store.requests.save_answer(&other.key, &answer()).await.unwrap();
         subject.store.requests.release_request(&other.key).await.unwrap();
-        assert_eq!(subject.claim_request(&other, at(1)).await, Claim::Answered(answer()));
+        assert_eq!(subject.claim_request(&other, at(1)).await, answered(&other, answer()));
     });
 }
 
@@ -115,7 +120,7 @@ fn a_yielded_key_is_granted_to_whoever_comes_next() {
 
         subject.store.requests.save_answer(&first.key, &answer()).await.unwrap();
         subject.store.requests.yield_request(&first.key).await.unwrap();
-        assert_eq!(subject.claim_request(&request(1, 1), at(1)).await, Claim::Answered(answer()));
+        assert_eq!(subject.claim_request(&request(1, 1), at(1)).await, answered(&first, answer()));
     });
 }
 
@@ -182,5 +187,42 @@ fn keys_are_forgotten_once_they_have_expired() {
         assert_eq!(requests.delete_expired_requests(at(99), 10).await.unwrap(), 1);
         assert_eq!(requests.delete_expired_requests(at(99), 10).await.unwrap(), 0);
         assert_eq!(subject.claim_request(&anew, at(12)).await, Claim::InProgress, "others stay");
+    });
+}
+
+#[test]
+fn new_keys_beyond_the_bound_of_their_holder_are_refused() {
+    on_every_engine(|subject| async move {
+        let holder = |name: &str| Some(KeyHolder::new("account", name, 3));
+        let of = |key: u8, name: &str| RequestRecord {
+            holder: holder(name),
+            expires_at: at(100 + u64::from(key)),
+            ..request(key, 1)
+        };
+        for key in 1..=3 {
+            let record = of(key, "one");
+            assert_eq!(subject.claim_request(&record, at(0)).await, Claim::Granted(record.organization_id));
+            subject.store.requests.save_answer(&record.key, &answer()).await.unwrap();
+        }
+        let until = at(101);
+        assert_eq!(subject.claim_request(&of(4, "one"), at(0)).await, Claim::TooMany { until });
+        // Others are not held back, nor is one that nobody counts, nor a key that has been answered.
+        for other in [of(5, "two"), RequestRecord { holder: None, ..request(6, 1) }] {
+            assert_eq!(subject.claim_request(&other, at(0)).await, Claim::Granted(other.organization_id));
+        }
+        for key in 1..=3 {
+            assert!(matches!(subject.claim_request(&of(key, "one"), at(100)).await, Claim::Answered { .. }));
+        }
+        // Each that expires makes room for one, removed or not, and so does one that is let go.
+        let next = of(4, "one");
+        assert_eq!(subject.claim_request(&next, at(102)).await, Claim::Granted(next.organization_id));
+        assert!(matches!(subject.claim_request(&of(7, "one"), at(102)).await, Claim::TooMany { .. }));
+        subject.store.requests.release_request(&next.key).await.unwrap();
+        let next = of(7, "one");
+        assert_eq!(subject.claim_request(&next, at(102)).await, Claim::Granted(next.organization_id));
+        subject.store.requests.delete_expired_requests(at(103), 10).await.unwrap();
+        let next = of(8, "one");
+        assert_eq!(subject.claim_request(&next, at(103)).await, Claim::Granted(next.organization_id));
+        assert!(matches!(subject.claim_request(&of(9, "one"), at(103)).await, Claim::TooMany { .. }));
     });
 }

@@ -24,7 +24,7 @@ use tenantry_domain::fuel::Fuel;
 use tenantry_domain::ids::{AccountId, OrganizationId};
 use tenantry_domain::index::Index;
 use tenantry_domain::name::OrganizationName;
-use tenantry_domain::organization::{Naming, Organization, Placement, Quota, State};
+use tenantry_domain::organization::{Naming, Organization, Placement, Quota, QuotaLimit, State};
 use tenantry_domain::query::DocumentQuery;
 use tenantry_domain::sort::Sort;
 use tenantry_domain::store::{Inserted, NewContainer, Store, Written};
@@ -128,7 +128,7 @@ async fn home(store: &Store, placement: Placement) -> Organization {
         delete_protection: false,
         legal_hold: false,
         // Far away, so that it is counted and never in the way.
-        quota: Quota { documents: Some(1_000_000), ..Quota::default() },
+        quota: Quota { documents: QuotaLimit::new(1_000_000).ok(), ..Quota::default() },
         created_at: now,
         modified_at: now,
         deleted_at: None,

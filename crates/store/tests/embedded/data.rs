@@ -87,6 +87,13 @@ pub fn assert_sound(file: &Path) {
         all("SELECT c.id, count(d.id), coalesce(sum(length(body)), 0) FROM collections AS c \
              LEFT JOIN documents AS d ON d.collection = c.id GROUP BY c.id ORDER BY c.id"),
     );
+    // Of keys that are cut, what they were whole is in the count alone.
+    assert_eq!(
+        all("SELECT index_id, bytes FROM index_sizes JOIN indexes ON indexes.id = index_id \
+             WHERE cut < 2 ORDER BY index_id"),
+        all("SELECT i.id, coalesce(sum(length(e.key) + length(e.id)), 0) FROM indexes AS i \
+             LEFT JOIN index_entries AS e ON e.index_id = i.id WHERE cut < 2 GROUP BY i.id ORDER BY i.id"),
+    );
     let stray = "SELECT count(*) FROM index_entries AS e LEFT JOIN indexes AS i ON i.id = e.index_id \
                  LEFT JOIN documents AS d ON d.number = e.document AND d.collection = i.collection AND d.id = e.id \
                  WHERE d.number IS NULL";
@@ -118,6 +125,7 @@ DROP TRIGGER document_added;
 DROP TRIGGER document_removed;
 DROP TABLE index_entries;
 DROP TABLE removed_indexes;
+DROP TABLE index_sizes;
 DROP TABLE indexes;
 DROP TABLE catalog;
 DROP TABLE collection_counts;
@@ -154,6 +162,37 @@ async fn a_container_of_the_first_version_is_brought_up_with_all_that_is_in_it()
     let bytes: u64 = numbered(0, 15).iter().map(StoredDocument::bytes).sum();
     assert_eq!((usage.documents, usage.bytes, usage.collections), (15, bytes, 2));
     opened.close().await;
+    assert_sound(&file);
+}
+
+#[tokio::test]
+async fn container_of_the_second_version_keeps_its_indexes() {
+    let directory = TempDir::new().unwrap();
+    let opened = open(directory.path()).await.unwrap();
+    let acme = organization(&opened.store, 1, State::Active).await;
+    fill(&opened.store, &acme, "documents", numbered(0, 10)).await;
+    add_index(&opened.store, &acme, "documents", "n").await;
+    let before = opened.store.collections.get_usage(&acme).await.unwrap().index_bytes;
+    opened.close().await;
+    let file = container_file(directory.path(), acme.id);
+    let old = Connection::open(&file).unwrap();
+    old.execute_batch("DROP TABLE index_sizes; ALTER TABLE indexes DROP COLUMN cut; PRAGMA user_version = 2")
+        .unwrap();
+    old.close().unwrap();
+
+    let opened = open(directory.path()).await.unwrap();
+    let usage = opened.store.collections.get_usage(&acme).await.unwrap();
+    assert_eq!(usage.index_bytes, before, "counted once more");
+    assert!(usage.index_bytes.is_some_and(|bytes| bytes > 0));
+    // Its keys stay whole, so that the order of the index holds.
+    let long = |last: &str| rawdoc! { "_id": last, "n": format!("{}{last}", "x".repeat(2000)) };
+    let documents = ["c", "a", "b"].map(|last| StoredDocument { body: long(last), revision: Revision(1) });
+    fill(&opened.store, &acme, "documents", documents.to_vec()).await;
+    opened.close().await;
+    let container = Connection::open(&file).unwrap();
+    assert_eq!(numbers(&container, "SELECT cut FROM indexes"), [0]);
+    assert_eq!(numbers(&container, "SELECT count(*) FROM index_entries WHERE length(key) > 2000"), [3]);
+    container.close().unwrap();
     assert_sound(&file);
 }
 

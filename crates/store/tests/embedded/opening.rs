@@ -137,6 +137,7 @@ async fn the_leases_of_an_earlier_process_end_with_it() {
     let request = RequestRecord {
         key: RequestKey([1; 32]),
         fingerprint: [2; 32],
+        holder: None,
         organization_id: id(3),
         lease_until: Timestamp::MAX,
         expires_at: Timestamp::MAX,

@@ -9,13 +9,18 @@ fn index(keys: &str) -> Vec<SortKey> {
     keys.split(',').map(|key| SortKey::parse(key).unwrap()).collect()
 }
 
-/// Indexes as they are written; `[]` behind one says that it has met an array.
+/// Indexes as they are written; `[]` behind one says that it has met an array, `~` that a key is cut.
 fn plan_of(indexes: &[&str], filter: &str, sort: Option<&str>) -> Plan {
-    let parsed: Vec<_> = indexes.iter().map(|text| index(text.trim_end_matches("[]"))).collect();
+    let parsed: Vec<_> = indexes.iter().map(|text| index(text.trim_end_matches(['[', ']', '~']))).collect();
     let candidates: Vec<_> = parsed
         .iter()
         .zip(indexes)
-        .map(|(keys, text)| Candidate { keys, is_multikey: text.ends_with("[]") })
+        .map(|(keys, text)| Candidate {
+            keys,
+            is_multikey: text.ends_with("[]"),
+            format: KeyFormat::Cut,
+            has_cut: text.ends_with('~'),
+        })
         .collect();
     let sort = sort.map(|text| if text.is_empty() { Sort::default() } else { Sort::parse(text).unwrap() });
     plan(&candidates, &Filter::parse(filter, "").unwrap(), sort.as_ref())
@@ -101,9 +106,39 @@ fn each_query_goes_by_the_index_that_suits_it() {
         (&["a[]"], "{}", Some("a"), "_id 1 scan"),
         (&["a[]"], r#"{"a":{"$gt":1,"$lt":3}}"#, None, "a[] 1"),
         (&["a,b[]"], r#"{"a":1,"b":1}"#, Some(""), "a,b[] 1"),
+        // Cut keys.
+        (&["a~"], "{}", Some("a"), "_id 1 scan"),
+        (&["a~"], r#"{"a":1}"#, Some(""), "a~ 1 up"),
+        (&["a,b~"], r#"{"a":1}"#, Some("b"), "a,b~ 1"),
+        (&["a~"], r#"{"a":{"$gt":1,"$lt":3}}"#, Some("a"), "a~ 1"),
     ];
     for (indexes, filter, sort, expected) in table {
         assert_eq!(shown(indexes, filter, *sort), *expected, "{indexes:?} {filter} {sort:?}");
+    }
+}
+
+#[test]
+fn long_values_are_looked_for_by_cut_keys() {
+    let long = |last: &str| format!("{}{last}", "x".repeat(2000));
+    let bounds = |filter: String| plan_of(&["a"], &filter, None).intervals;
+    let stored = |text: &str| {
+        let mut key = key::encode(&[(bson::RawBsonRef::String(text), Direction::Ascending)]);
+        assert!(cut(&mut key, 0));
+        key
+    };
+    let (a, b) = (long("a"), long("b"));
+    let one = bounds(format!(r#"{{"a":"{a}"}}"#));
+    assert_eq!(one, [Interval { low: stored(&a), high: stored(&a) }]);
+    let two = bounds(format!(r#"{{"a":{{"$in":["{a}","{b}"]}}}}"#));
+    assert!(two.is_sorted_by_key(|interval| &interval.low) && two.len() == 2);
+    for filter in [
+        format!(r#"{{"a":{{"$gt":"{a}"}}}}"#),
+        format!(r#"{{"a":{{"$gte":"{a}","$lte":"{b}"}}}}"#),
+        format!(r#"{{"$or":[{{"a":{{"$lt":"{b}"}}}},{{"a":"{b}"}}]}}"#),
+    ] {
+        let intervals = bounds(filter.clone());
+        assert!(Interval::any_contains(&intervals, &stored(&b)), "{filter}");
+        assert!(intervals.is_sorted_by(|one, next| one.end() <= next.low), "{filter}");
     }
 }
 

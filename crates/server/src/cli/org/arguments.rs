@@ -6,7 +6,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgGroup, ArgMatches, Command, value_parser};
 use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::name::{Identifier, OrganizationName};
-use tenantry_domain::organization::{Placement, Status};
+use tenantry_domain::organization::{Placement, QuotaLimit, Status};
 
 const AFTER: &str = "\
 These commands talk to a running server (SERVER_URL) with its operator key. On the machine of the server the key is \
@@ -21,7 +21,7 @@ Examples:
   tenantry org delete tech-innovations-corp";
 
 /// What an organization may have only so much of: the flags, and the members of its quota.
-pub const QUOTA: [&str; 3] = ["documents", "bytes", "collections"];
+pub const QUOTA: [&str; 4] = ["documents", "bytes", "collections", "index_bytes"];
 
 /// `tenantry org`.
 pub fn command() -> Command {
@@ -128,6 +128,7 @@ fn quota() -> Command {
         .arg(limit("documents", "How many documents, in all its collections"))
         .arg(limit("bytes", "How many bytes these may take as BSON"))
         .arg(limit("collections", "How many collections, with the one called `documents`"))
+        .arg(limit("index_bytes", "How many bytes the entries of all indexes may take").long("index-bytes"))
         .group(ArgGroup::new("quota").args(QUOTA).multiple(true).required(true))
 }
 
@@ -288,10 +289,13 @@ fn parse_on_or_off(text: &str) -> Result<bool, String> {
     }
 }
 
-fn parse_limit(text: &str) -> Result<Option<u64>, String> {
+fn parse_limit(text: &str) -> Result<Option<QuotaLimit>, String> {
     match text {
         "none" => Ok(None),
-        _ => text.parse().map(Some).map_err(|_| "it is a whole number or `none`".to_owned()),
+        _ => text
+            .parse()
+            .map(Some)
+            .map_err(|_| format!("it is a whole number from 0 to {} (2^53), or `none`", QuotaLimit::MAX)),
     }
 }
 

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use std::io::Read;
 use std::time::Duration;
 use tenantry_domain::ids::random;
+use tenantry_domain::organization::QuotaLimit;
 
 /// How long to wait for a purge that began with a delete; the server's own rounds are shorter.
 const PURGE_WAIT: Duration = Duration::from_secs(60);
@@ -103,8 +104,9 @@ async fn set(session: &Session, arguments: &ArgMatches) -> Result<(), Failure> {
 }
 
 async fn quota(session: &Session, arguments: &ArgMatches) -> Result<(), Failure> {
-    let limit =
-        |flag: &str| arguments.get_one::<Option<u64>>(flag).map(|limit| (flag.to_owned(), json!(limit)));
+    let limit = |flag: &str| {
+        arguments.get_one::<Option<QuotaLimit>>(flag).map(|limit| (flag.to_owned(), json!(limit)))
+    };
     let limits: Map<_, _> = QUOTA.into_iter().filter_map(limit).collect();
     let answer = patch(session, arguments, json!({ "quota": limits })).await?;
     session.tell(&answer, |changed| format!("Changed {}.", changed.organization_name))

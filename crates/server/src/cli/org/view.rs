@@ -34,6 +34,9 @@ struct Quota {
     documents: Option<u64>,
     bytes: Option<u64>,
     collections: Option<u64>,
+    /// Absent from servers of before.
+    #[serde(default)]
+    index_bytes: Option<u64>,
 }
 
 /// A moment to the second, in UTC.
@@ -63,6 +66,7 @@ pub fn details(organization: &Organization) -> String {
         ("document quota", limit(organization.quota.documents)),
         ("byte quota", limit(organization.quota.bytes)),
         ("collection quota", limit(organization.quota.collections)),
+        ("index byte quota", limit(organization.quota.index_bytes)),
     ];
     rows.extend(organization.deleted_at.map(|moment| ("deleted", utc(moment))));
     rows.extend(organization.purge_at.map(|moment| ("kept until", utc(moment))));
@@ -150,7 +154,7 @@ mod tests {
     #[test]
     fn details_are_a_line_each() {
         let details = details(&organization("Acme Corp", true));
-        assert_eq!(details.lines().count(), 18);
+        assert_eq!(details.lines().count(), 19);
         for line in [
             "id                 674f1c2e9b1d4a0c5e8f7a6b",
             "name               Acme Corp",

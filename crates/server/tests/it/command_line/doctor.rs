@@ -74,7 +74,7 @@ async fn after_a_run() -> Shell {
 #[test]
 fn a_machine_where_it_never_ran_is_healthy_and_stays_as_it_is() {
     let shell = shell();
-    let text = shell.run(&["doctor"]).healthy();
+    let text = shell.run(&["doctor", "--signup=operator"]).healthy();
     assert_has(&text, "ok data directory", "is not there yet; the first start makes it");
     assert_has(&text, "ok schema", "no records yet");
     assert!(text.ends_with("\nAll is well.\n"), "{text}");
@@ -82,10 +82,36 @@ fn a_machine_where_it_never_ran_is_healthy_and_stays_as_it_is() {
 }
 
 #[tokio::test]
+async fn open_sign_up_without_quotas_is_warned_of() {
+    let (shell, warning) = (shell(), "nothing limits what they store");
+    let text = shell.run(&["doctor"]).healthy();
+    assert_has(&text, "warn settings", warning);
+    assert_has(
+        &text,
+        "warn settings",
+        "DEFAULT_QUOTA_DOCUMENTS, DEFAULT_QUOTA_BYTES, DEFAULT_QUOTA_COLLECTIONS",
+    );
+    let quotas = ["documents", "bytes", "collections", "index-bytes"];
+    let quotas = quotas.map(|name| format!("--default-quota-{name}=1000000"));
+    let mut arguments = vec!["doctor"];
+    arguments.extend(quotas.iter().map(String::as_str));
+    assert!(!shell.run(&arguments).healthy().contains(warning));
+    let server = Launch::on(&shell.data_dir()).start();
+    server.client().get("/livez").await.ok();
+    assert!(server.log().contains(warning));
+    server.stop().await;
+    let limited = quotas.iter().fold(Launch::on(&shell.data_dir()), |launch, quota| launch.with(quota));
+    let server = limited.start();
+    server.client().get("/livez").await.ok();
+    assert!(!server.log().contains(warning));
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_good_directory_is_healthy_and_stays_as_it_is() {
     let shell = after_a_run().await;
     let before = snapshot(&shell.data_dir());
-    let text = shell.run(&["doctor"]).healthy();
+    let text = shell.run(&["doctor", "--signup=operator"]).healthy();
     for (check, part) in [
         ("settings", ""),
         ("data directory", "private"),
@@ -245,7 +271,10 @@ async fn json_has_every_check_with_its_verdict() {
             .map(|check| check["check"].clone())
             .collect::<Vec<_>>()
     };
-    assert_eq!((verdicts("fail"), verdicts("warn")), (vec!["keys".into()], vec!["data directory".into()]));
+    assert_eq!(
+        (verdicts("fail"), verdicts("warn")),
+        (vec!["keys".into()], vec!["settings".into(), "data directory".into()])
+    );
     for check in report["checks"].as_array().unwrap() {
         assert!(
             check["found"].is_string() && (check["verdict"] == "ok" || check["advice"].is_string()),

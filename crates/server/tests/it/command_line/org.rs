@@ -64,11 +64,16 @@ fn an_organization_lives_from_create_to_purge() {
     assert!(refused.contains("\ncode: delete_protected\nrequest id: "), "{refused}");
     shell.run(&["org", "set", &id, "--delete-protection", "off", "--legal-hold", "on"]).done();
 
-    let limits = ["--documents", "1000", "--bytes", "2048", "--collections", "10"];
+    let limits = ["--documents", "1000", "--bytes", "2048", "--collections", "10", "--index-bytes", "4096"];
     shell.run(&[&["org", "quota", &id], &limits[..]].concat()).done();
     let limited = shell.run(&["org", "quota", "Acme Global Inc", "--bytes", "none"]).done();
-    let quota = ["document quota", "byte quota", "collection quota"].map(|label| detail(&limited, label));
-    assert_eq!(quota, ["1000", "none", "10"]);
+    let quota = ["document quota", "byte quota", "collection quota", "index byte quota"];
+    assert_eq!(quota.map(|label| detail(&limited, label)), ["1000", "none", "10", "4096"]);
+    for number in ["18446744073709551615", "9007199254740993", "-1", "1.5", "many"] {
+        let wrong = shell.run(&["org", "quota", &id, &format!("--documents={number}")]);
+        assert_eq!(wrong.code, Some(2), "{wrong:?}");
+        assert!(wrong.stderr.contains("9007199254740992"), "{wrong:?}");
+    }
 
     let deleted = shell.run(&["org", "delete", "acme-global-inc", "--yes"]).done();
     assert!(deleted.contains(&format!("`tenantry org restore {id}` brings it back")), "{deleted}");

@@ -56,7 +56,8 @@ async fn a_deleted_organization_is_hidden_and_kept() {
       "quota": {
         "bytes": null,
         "collections": null,
-        "documents": null
+        "documents": null,
+        "index_bytes": null
       },
       "status": "deleted",
       "tenant_collection": "[container]",

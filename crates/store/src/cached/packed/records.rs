@@ -6,7 +6,7 @@ use super::bytes::{Reader, Writer};
 use tenantry_domain::account::{Account, Membership, PasswordHash, Role};
 use tenantry_domain::email::{EmailAddress, EmailKey};
 use tenantry_domain::ids::{AccountId, OperationId, OrganizationId, SessionId};
-use tenantry_domain::organization::{ContainerId, Naming, Organization, Placement, Quota, State};
+use tenantry_domain::organization::{ContainerId, Naming, Organization, Placement, Quota, QuotaLimit, State};
 use tenantry_domain::session::{Session, UsedToken};
 
 const STATES: [State; 4] = [State::Provisioning, State::Active, State::Deleted, State::Purging];
@@ -37,8 +37,9 @@ impl Pack for Organization {
         to.number(self.token_epoch.into());
         to.flag(self.delete_protection);
         to.flag(self.legal_hold);
-        for most in [self.quota.documents, self.quota.bytes, self.quota.collections] {
-            to.option(most, Writer::number);
+        let Quota { documents, bytes, collections, index_bytes } = self.quota;
+        for most in [documents, bytes, collections, index_bytes] {
+            to.option(most.map(QuotaLimit::get), Writer::number);
         }
         to.moment(self.created_at);
         to.moment(self.modified_at);
@@ -64,9 +65,10 @@ impl Pack for Organization {
             delete_protection: from.flag()?,
             legal_hold: from.flag()?,
             quota: Quota {
-                documents: from.option(Reader::number)?,
-                bytes: from.option(Reader::number)?,
-                collections: from.option(Reader::number)?,
+                documents: from.option(limit)?,
+                bytes: from.option(limit)?,
+                collections: from.option(limit)?,
+                index_bytes: from.option(limit)?,
             },
             created_at: from.moment()?,
             modified_at: from.moment()?,
@@ -76,6 +78,10 @@ impl Pack for Organization {
             operation: None,
         })
     }
+}
+
+fn limit(from: &mut Reader<'_>) -> Option<QuotaLimit> {
+    from.number().map(QuotaLimit::from_stored)
 }
 
 /// With the key that follows from its address, or none, or another one, which accounts of before may have.

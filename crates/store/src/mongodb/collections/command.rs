@@ -12,6 +12,7 @@ use super::located::Located;
 use crate::mongodb::MongoDb;
 use crate::mongodb::containers::look::uuid;
 use crate::mongodb::document::object_id;
+use crate::mongodb::documents::EntrySum;
 use crate::mongodb::failure::{Attempt, COLLECTION_UUID_MISMATCH, Failure};
 use bson::raw::{CString, cstr};
 use bson::{RawDocument, RawDocumentBuf};
@@ -24,6 +25,9 @@ use tenantry_domain::{Error, ErrorCode};
 const ABANDONED: Duration = Duration::from_secs(1);
 /// How often a collection may be elsewhere before a command is given up.
 const ROUNDS: u32 = 8;
+
+/// Bytes of documents that are summed up in one go.
+const SUMMED_BYTES: usize = 1 << 20;
 
 /// A command on a collection.
 pub(in crate::mongodb) struct Command {
@@ -158,6 +162,47 @@ impl MongoDb {
             };
             match self.call_within(deadline, reading).await {
                 Ok(found) => return found,
+                Err(failure) => self.follow(at, failure).await?,
+            }
+        }
+        Err(Error::unavailable("a collection moves all the time").into())
+    }
+
+    /// Carries out a command that answers with documents; the bytes of their index entries, counted some documents at a
+    /// time.
+    pub(in crate::mongodb) async fn sum_entries_at(
+        &self,
+        at: &mut Located<'_>,
+        command: &Command,
+        deadline: Duration,
+        entries: &EntrySum,
+    ) -> Attempt<u64> {
+        for _ in 0..ROUNDS {
+            let run = at.database.run_raw_cursor_command(command.on(at)?);
+            let summing = async {
+                let mut cursor = run.await?;
+                let (mut page, mut bytes, mut sum) = (Vec::new(), 0, 0);
+                loop {
+                    let is_end = !cursor.advance().await?;
+                    if !is_end {
+                        let document = cursor.current();
+                        bytes += document.as_bytes().len();
+                        page.push(document.to_owned());
+                    }
+                    if is_end || bytes >= SUMMED_BYTES {
+                        bytes = 0;
+                        match entries.of(std::mem::take(&mut page)).await {
+                            Ok(more) => sum += more,
+                            Err(failure) => return Ok(Err(failure)),
+                        }
+                    }
+                    if is_end {
+                        return Ok(Ok(sum));
+                    }
+                }
+            };
+            match self.call_within(deadline, summing).await {
+                Ok(sum) => return sum,
                 Err(failure) => self.follow(at, failure).await?,
             }
         }

@@ -106,15 +106,19 @@ impl MongoDb {
     }
 
     pub(super) async fn insert_plain_index(&self, at: &mut Located<'_>, index: &Index) -> Attempt<Inserted> {
-        if let Some(settled) = compare(&self.indexes_at(at).await?, index)? {
+        let serving = self.indexes_at(at).await?;
+        if let Some(settled) = compare(&serving, index)? {
             return Ok(settled);
         }
         self.room_for_index().await?;
+        let claim = self.begin_index(at, &serving, index).await?;
         if index.unique {
             self.set_first_apart(at, index).await?;
         }
         let specification = specification(&physical_name(index), keys("", index), index.unique);
-        self.make_index_at(at, &specification).await.map_err(|failure| why_not(failure, index))
+        let made = self.make_index_at(at, &specification).await.map_err(|failure| why_not(failure, index));
+        self.end_index(at.organization, claim, made.is_ok()).await;
+        made
     }
 
     /// Makes an index of the server's. Where another one is making the same, it is waited for: the server answers that

@@ -160,7 +160,7 @@ impl MongoDb {
 
 fn size(sum: &RawDocument) -> Size {
     let signed = |field| i64::try_from(count(sum, field)).unwrap_or(i64::MAX);
-    Size { documents: signed("documents"), bytes: signed("bytes") }
+    Size { documents: signed("documents"), bytes: signed("bytes"), index_bytes: 0 }
 }
 
 fn count(document: &RawDocument, field: &str) -> u64 {

@@ -1,17 +1,19 @@
 //! Whether a query has to look at every document: what its caller is told, so that they can make an index.
 //!
 //! MongoDB plans for itself. This says what follows from the definitions of the indexes, which are remembered for some
-//! seconds for nothing but this: a list that is a little old makes a hint wrong, not an answer.
+//! seconds: a list that is a little old makes a hint wrong, not an answer. Index entries are counted by it as well.
 
 use super::indexes::keys;
 use super::located::Located;
 use crate::mongodb::MongoDb;
+use crate::mongodb::documents::EntryCounter;
 use crate::mongodb::failure::Attempt;
 use mongodb::bson::{Bson, Document};
 use quick_cache::sync::Cache;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tenantry_domain::collection::CollectionName;
+use tenantry_domain::document::KeyFormat;
 use tenantry_domain::filter::Filter;
 use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::index::Index;
@@ -21,7 +23,7 @@ use tenantry_domain::sort::Sort;
 
 /// Collections whose indexes are remembered, and for how long.
 const REMEMBERED: usize = 10_000;
-const GOOD_FOR: Duration = Duration::from_secs(5);
+pub(in crate::mongodb) const INDEXES_GOOD_FOR: Duration = Duration::from_secs(5);
 
 type Listed = (Instant, Arc<[Index]>);
 
@@ -54,25 +56,43 @@ impl MongoDb {
         if !offload::by_price(price, move || needs_all(&[], &asked.0, asked.1.as_ref())).await? {
             return Ok(false);
         }
-        let key = (at.organization.id, at.name.clone());
-        let known = self.indexes.0.get(&key).filter(|(at, _)| at.elapsed() < GOOD_FOR);
-        let indexes = match known {
-            Some((_, indexes)) => indexes,
-            None => {
-                let indexes: Arc<[Index]> = self.indexes_at(at).await?.into();
-                self.indexes.0.insert(key, (Instant::now(), indexes.clone()));
-                indexes
-            }
-        };
+        let indexes = self.remembered_indexes(at).await?;
         let asked = (filter.clone(), sort.cloned());
         Ok(offload::by_price(price, move || needs_all(&indexes, &asked.0, asked.1.as_ref())).await?)
+    }
+
+    /// The indexes of a collection, to count entries by.
+    pub(in crate::mongodb) async fn known_indexes(&self, at: &mut Located<'_>) -> Attempt<EntryCounter> {
+        Ok(EntryCounter::new(self.remembered_indexes(at).await?))
+    }
+
+    async fn remembered_indexes(&self, at: &mut Located<'_>) -> Attempt<Arc<[Index]>> {
+        // The list of a share has just been read.
+        if let Some(share) = &at.share {
+            return Ok(share.serving().cloned().collect());
+        }
+        let key = (at.organization.id, at.name.clone());
+        if let Some((_, indexes)) = self.indexes.0.get(&key).filter(|(at, _)| at.elapsed() < INDEXES_GOOD_FOR)
+        {
+            return Ok(indexes);
+        }
+        let indexes: Arc<[Index]> = self.indexes_at(at).await?.into();
+        self.indexes.0.insert(key, (Instant::now(), indexes.clone()));
+        Ok(indexes)
     }
 }
 
 /// Whether neither the `_id` nor one of the indexes spares looking at every document.
 fn needs_all(indexes: &[Index], filter: &Filter, sort: Option<&Sort>) -> bool {
-    let candidates: Vec<Candidate<'_>> =
-        indexes.iter().map(|index| Candidate { keys: &index.keys, is_multikey: false }).collect();
+    let candidates: Vec<Candidate<'_>> = indexes
+        .iter()
+        .map(|Index { keys, .. }| Candidate {
+            keys,
+            is_multikey: false,
+            format: KeyFormat::Whole,
+            has_cut: false,
+        })
+        .collect();
     let is_sorted = sort.is_some_and(|sort| !is_ordered(indexes, sort));
     plan(&candidates, filter, sort).is_scan || (filter.is_empty() && is_sorted)
 }

@@ -75,8 +75,16 @@ impl MongoDb {
                 self.make_common_again(at, index).await?;
                 return Ok(settled);
             }
-            if let Some(entry) = self.find_or_note(at, index).await? {
-                self.build_entry(at, &entry).await?;
+            let claim = self.begin_index(at, &serving, index).await?;
+            let noted = self.find_or_note(at, index).await;
+            let built = match &noted {
+                Ok(Some(entry)) => self.build_entry(at, entry).await,
+                _ => Ok(()),
+            };
+            let is_made = matches!(noted, Ok(Some(_))) && built.is_ok();
+            self.end_index(at.organization, claim, is_made).await;
+            built?;
+            if noted?.is_some() {
                 return Ok(Inserted::New);
             }
             // Another entry has been made meanwhile.

@@ -63,8 +63,13 @@ impl MongoDb {
         change.check()?;
         let (bytes, conditions): (Vec<u64>, Vec<RawDocumentBuf>) = found.into_iter().unzip();
         let count = bytes.len() as u64;
+        let sizes: Vec<Size> = bytes.into_iter().map(Size::one).collect();
         let deleted = self.delete_by_raw(at, conditions).await?;
-        self.end_change(change, at_least(bytes, deleted).negative()).await;
+        self.end_change(change, at_least(&sizes, deleted).negative()).await;
+        // What their index entries took is counted when something does not fit.
+        if at.organization.quota.index_bytes.is_some() && deleted > 0 {
+            self.doubt_usage(at.organization).await;
+        }
         Ok(Deleted { documents: deleted, more: more || deleted < count })
     }
 }

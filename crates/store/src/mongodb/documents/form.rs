@@ -6,7 +6,9 @@
 //! have written a document, without a revision, or have put anything into the reserved field.
 
 use crate::mongodb::document::integer;
+use crate::mongodb::documents::EntryCounter;
 use crate::mongodb::failure::Attempt;
+use crate::mongodb::quota::Size;
 use bson::raw::cstr;
 use bson::spec::ElementType;
 use bson::{RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
@@ -47,6 +49,15 @@ pub(in crate::mongodb) struct Trace {
     pub(in crate::mongodb) revision: Revision,
     /// Bytes of the document as BSON, as a quota counts them.
     pub(in crate::mongodb) bytes: u64,
+    /// Bytes of its index entries, where they are counted.
+    pub(in crate::mongodb) index_bytes: u64,
+}
+
+impl Trace {
+    /// How much the document takes.
+    pub(in crate::mongodb) fn size(&self) -> Size {
+        Size::one(self.bytes).with_entries(self.index_bytes)
+    }
 }
 
 impl Form {
@@ -159,13 +170,25 @@ impl Form {
         })
     }
 
-    /// The projection that leaves what [`Self::trace`] reads.
-    pub(in crate::mongodb) fn trace_projection(&self) -> Document {
+    /// The document itself, in an expression.
+    pub(in crate::mongodb) const fn root(&self) -> &'static str {
+        match self {
+            Self::Plain { .. } => "$$ROOT",
+            Self::Shared { .. } => "$document",
+        }
+    }
+
+    /// The projection that leaves what [`Self::trace`] reads, and what is counted of its index entries.
+    pub(in crate::mongodb) fn trace_projection(&self, counter: &EntryCounter) -> Document {
         let revision = match self {
             Self::Plain { .. } => REVISION,
             Self::Shared { .. } => SHARED_REVISION,
         };
-        doc! { "_id": 1, revision: 1, "bytes": self.bytes() }
+        let mut projection = doc! { "_id": 1, revision: 1, "bytes": self.bytes() };
+        if !counter.is_empty() {
+            projection.insert("list", Bson::from(counter.projection(self.root())));
+        }
+        projection
     }
 
     /// A document that was found with that projection.
@@ -176,7 +199,7 @@ impl Form {
             Self::Plain { .. } => reserved_revision(found.get(RESERVED_FIELD).ok().flatten()),
             Self::Shared { .. } => revision(found.get(SHARED_REVISION).ok().flatten()),
         };
-        Ok(Trace { id: Bson::try_from(id).map_err(unreadable)?, revision: own, bytes })
+        Ok(Trace { id: Bson::try_from(id).map_err(unreadable)?, revision: own, bytes, index_bytes: 0 })
     }
 
     /// What [`Self::deciding_fields`] and [`Self::deciding_trace`] read. The fields are apart from the rest: there is no
@@ -202,6 +225,7 @@ impl Form {
             id: Bson::try_from(id).map_err(unreadable)?,
             revision: revision(found.get(SHARED_REVISION).map_err(unreadable)?),
             bytes: found.get("bytes").map_err(unreadable)?.and_then(number).unwrap_or(0),
+            index_bytes: 0,
         })
     }
 

@@ -27,12 +27,19 @@ impl MongoDb {
         at: &mut Located<'_>,
         documents: &[StoredDocument],
     ) -> Attempt<Vec<Result<()>>> {
-        let mut outcomes: Vec<Option<Result<()>>> = documents.iter().map(|_| None).collect();
-        let mut open: Vec<usize> = (0..documents.len()).collect();
+        let (mut outcomes, mut sizes) = (Vec::with_capacity(documents.len()), Vec::new());
+        for size in self.sizes_of(at, &documents.iter().collect::<Vec<_>>()).await? {
+            sizes.push(size.as_ref().copied().unwrap_or_default());
+            outcomes.push(size.err().map(Err));
+        }
+        let mut open: Vec<usize> = (0..documents.len()).filter(|place| outcomes[*place].is_none()).collect();
+        if open.is_empty() {
+            return Ok(outcomes.into_iter().flatten().collect());
+        }
         let mut fitting = open.clone();
         for _ in 0..ROUNDS {
             let batch: Vec<&StoredDocument> = fitting.iter().map(|place| &documents[*place]).collect();
-            match self.begin_change(at.organization, sum(&batch)).await? {
+            match self.begin_change(at.organization, sum(&fitting, &sizes)).await? {
                 Ok(change) => {
                     change.check()?;
                     let written = match self.insert_batch(at, &batch).await {
@@ -45,13 +52,10 @@ impl MongoDb {
                             return Err(failure);
                         }
                     };
-                    let added: Vec<_> = batch
-                        .iter()
-                        .zip(&written)
-                        .filter(|(_, outcome)| outcome.is_ok())
-                        .map(|(one, _)| *one)
-                        .collect();
-                    self.end_change(change, sum(&added)).await;
+                    let is_added =
+                        |(place, outcome): (&usize, &Result<()>)| outcome.is_ok().then_some(*place);
+                    let added: Vec<usize> = fitting.iter().zip(&written).filter_map(is_added).collect();
+                    self.end_change(change, sum(&added, &sizes)).await;
                     for (place, outcome) in fitting.drain(..).zip(written) {
                         outcomes[place] = Some(outcome);
                     }
@@ -59,9 +63,9 @@ impl MongoDb {
                     fitting.clone_from(&open);
                 }
                 Err(room) => {
-                    fitting = fitting_in(room, &open, documents);
+                    fitting = fitting_in(room, &open, &sizes);
                     if fitting.is_empty() {
-                        self.refuse(at, room, &open, documents, &mut outcomes).await?;
+                        self.refuse(at, room, &open, documents, &sizes, &mut outcomes).await?;
                         open.clear();
                     }
                 }
@@ -81,6 +85,7 @@ impl MongoDb {
         room: Size,
         open: &[usize],
         documents: &[StoredDocument],
+        sizes: &[Size],
         outcomes: &mut [Option<Result<()>>],
     ) -> Attempt<()> {
         let form = at.form.clone();
@@ -95,7 +100,7 @@ impl MongoDb {
         for place in open {
             let document = &documents[*place];
             let exists = document.id().is_some_and(|id| there.contains(&id.key()));
-            let refusal = room.refuses(Size::one(document.bytes()));
+            let refusal = room.refuses(sizes[*place]);
             outcomes[*place] = Some(Err(match (exists, refusal) {
                 (false, Some(refusal)) => refusal,
                 (true, _) => ErrorCode::DocumentExists.into(),
@@ -180,10 +185,10 @@ fn elsewhere(answer: &Document) -> Vec<usize> {
 }
 
 /// Those that find room, one after the other.
-fn fitting_in(room: Size, open: &[usize], documents: &[StoredDocument]) -> Vec<usize> {
+fn fitting_in(room: Size, open: &[usize], sizes: &[Size]) -> Vec<usize> {
     let mut left = room;
     let fits = |place: &&usize| {
-        let size = Size::one(documents[**place].bytes());
+        let size = sizes[**place];
         let fits = left.refuses(size).is_none();
         if fits {
             left = left.plus(size.negative());
@@ -193,6 +198,6 @@ fn fitting_in(room: Size, open: &[usize], documents: &[StoredDocument]) -> Vec<u
     open.iter().filter(fits).copied().collect()
 }
 
-fn sum(documents: &[&StoredDocument]) -> Size {
-    documents.iter().fold(Size::default(), |sum, document| sum.plus(Size::one(document.bytes())))
+fn sum(places: &[usize], sizes: &[Size]) -> Size {
+    places.iter().fold(Size::default(), |sum, place| sum.plus(sizes[*place]))
 }

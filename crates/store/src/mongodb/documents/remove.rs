@@ -2,6 +2,8 @@
 
 use crate::mongodb::MongoDb;
 use crate::mongodb::collections::{Amount, Command, Located};
+use crate::mongodb::document::integer;
+use crate::mongodb::documents::EntryCounter;
 use crate::mongodb::documents::find::millis;
 use crate::mongodb::documents::form::Trace;
 use crate::mongodb::failure::Attempt;
@@ -10,6 +12,7 @@ use bson::RawDocument;
 use mongodb::bson::{Document, doc, serialize_to_vec};
 use std::time::{Duration, Instant};
 use tenantry_domain::filter::Filter;
+use tenantry_domain::limits::INDEX_ENTRIES_MAX_BYTES;
 use tenantry_domain::offload;
 use tenantry_domain::query::Deleted;
 use tenantry_domain::{Error, ErrorCode};
@@ -79,8 +82,8 @@ impl MongoDb {
         change.check()?;
         let filters: Vec<Document> = found.iter().map(|trace| at.form.of_trace(trace, filter)).collect();
         let deleted = self.delete_by(at, &filters).await?;
-        let bytes = found.iter().map(|trace| trace.bytes).collect();
-        self.end_change(change, at_least(bytes, deleted).negative()).await;
+        let sizes: Vec<Size> = found.iter().map(Trace::size).collect();
+        self.end_change(change, at_least(&sizes, deleted).negative()).await;
         let is_last = found.len() < most && deleted == found.len() as u64;
         Ok(Deleted { documents: deleted, more: !is_last })
     }
@@ -94,23 +97,48 @@ impl MongoDb {
         time: Option<Duration>,
     ) -> Attempt<Vec<Trace>> {
         let form = at.form.clone();
+        let counter = match at.organization.quota.index_bytes {
+            Some(_) => self.known_indexes(at).await?,
+            None => EntryCounter::new([].into()),
+        };
         let limit = i64::try_from(most).unwrap_or(i64::MAX);
         let mut find = doc! {
-            "filter": filter, "projection": form.trace_projection(), "limit": limit, "batchSize": limit,
+            "filter": filter, "projection": form.trace_projection(&counter), "limit": limit, "batchSize": limit,
         };
         if let Some(time) = time {
             find.insert("maxTimeMS", millis(time));
         }
         let deadline = time.unwrap_or_default() + self.server.deadline();
         let find = Command::reading("find", find)?;
-        let read = |document: &RawDocument| form.trace(document);
-        Ok(self.read_at(at, &find, Amount::ALL, deadline, read).await?.0)
+        let read = |document: &RawDocument| {
+            let list = document
+                .get_array("list")
+                .ok()
+                .and_then(|list| RawDocument::from_bytes(list.as_bytes()).ok());
+            let body = list.map(|list| counter.rebuild(list)).transpose()?;
+            Ok((form.trace(document)?, body.unwrap_or_default()))
+        };
+        let found = self.read_at(at, &find, Amount::ALL, deadline, read).await?.0;
+        let counts = counter.count_all(found.iter().map(|(_, body)| &**body).collect()).await?;
+        let counted = found.into_iter().zip(counts).map(|((trace, _), entries)| {
+            // One that has too many was stored before there was a bound.
+            let index_bytes = entries.unwrap_or(INDEX_ENTRIES_MAX_BYTES as u64);
+            Trace { index_bytes, ..trace }
+        });
+        Ok(counted.collect())
     }
 }
 
 /// What so many of them have at least.
-pub(super) fn at_least(mut bytes: Vec<u64>, count: u64) -> Size {
-    bytes.sort_unstable();
-    let counted = bytes.into_iter().zip(0..count);
-    counted.fold(Size::default(), |sum, (bytes, _)| sum.plus(Size::one(bytes)))
+pub(super) fn at_least(found: &[Size], count: u64) -> Size {
+    let least = |of: fn(&Size) -> i64| {
+        let mut all: Vec<i64> = found.iter().map(of).collect();
+        all.sort_unstable();
+        all.into_iter().zip(0..count).map(|(one, _)| one).sum()
+    };
+    Size {
+        documents: integer(count.min(found.len() as u64)),
+        bytes: least(|size| size.bytes),
+        index_bytes: least(|size| size.index_bytes),
+    }
 }

@@ -10,33 +10,53 @@ use mongodb::bson::{Document, doc};
 use mongodb::options::ReturnDocument;
 use std::time::Instant;
 use tenantry_domain::ids::OrganizationId;
-use tenantry_domain::organization::Organization;
+use tenantry_domain::organization::{Organization, QuotaLimit};
 use tenantry_domain::{Error, ErrorCode};
 
 /// How often a claim is tried while others count.
 const ROUNDS: u32 = 8;
 
-/// So many documents of so many bytes; less than none for what goes.
+/// So many documents of so many bytes, with index entries of so many; less than none for what goes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(in crate::mongodb) struct Size {
     pub(in crate::mongodb) documents: i64,
     pub(in crate::mongodb) bytes: i64,
+    /// Counted only where there is a quota for it.
+    pub(in crate::mongodb) index_bytes: i64,
 }
 
 impl Size {
     /// One document of so many bytes.
     pub(in crate::mongodb) fn one(bytes: u64) -> Self {
-        Self { documents: 1, bytes: integer(bytes) }
+        Self { documents: 1, bytes: integer(bytes), index_bytes: 0 }
+    }
+
+    /// The same, with index entries of so many bytes.
+    pub(in crate::mongodb) fn with_entries(self, bytes: u64) -> Self {
+        Self { index_bytes: integer(bytes), ..self }
+    }
+
+    /// As far as it is more than nothing.
+    pub(in crate::mongodb) fn growth(self) -> Self {
+        Self {
+            documents: self.documents.max(0),
+            bytes: self.bytes.max(0),
+            index_bytes: self.index_bytes.max(0),
+        }
     }
 
     /// Both together.
     pub(in crate::mongodb) const fn plus(self, other: Self) -> Self {
-        Self { documents: self.documents + other.documents, bytes: self.bytes + other.bytes }
+        Self {
+            documents: self.documents + other.documents,
+            bytes: self.bytes + other.bytes,
+            index_bytes: self.index_bytes + other.index_bytes,
+        }
     }
 
     /// That much less than nothing.
     pub(in crate::mongodb) const fn negative(self) -> Self {
-        Self { documents: -self.documents, bytes: -self.bytes }
+        Self { documents: -self.documents, bytes: -self.bytes, index_bytes: -self.index_bytes }
     }
 
     /// The refusal of what does not fit into it; none if it fits.
@@ -45,6 +65,8 @@ impl Size {
             "documents"
         } else if wanted.bytes > self.bytes.max(0) {
             "bytes"
+        } else if wanted.index_bytes > self.index_bytes.max(0) {
+            "bytes of index entries"
         } else {
             return None;
         };
@@ -77,9 +99,19 @@ impl Claim {
 }
 
 impl Change {
+    /// Whether the claim may have been taken for that of somebody who died.
+    pub(super) fn is_old(&self) -> bool {
+        self.0.as_ref().is_some_and(|claim| claim.made.elapsed() > CLAIM)
+    }
+
+    /// How much was claimed.
+    pub(super) fn size(&self) -> Size {
+        self.0.as_ref().map(|claim| claim.size).unwrap_or_default()
+    }
+
     /// Refuses to go on when the claim may have been taken for that of somebody who died.
     pub(in crate::mongodb) fn check(&self) -> Attempt<()> {
-        if self.0.as_ref().is_some_and(|claim| claim.made.elapsed() > CLAIM) {
+        if self.is_old() {
             return Err(Error::unavailable("a change has waited too long").into());
         }
         Ok(())
@@ -116,10 +148,13 @@ impl MongoDb {
                 }
                 continue;
             };
-            let limit = |limit: Option<u64>, used| limit.map_or(i64::MAX, integer).saturating_sub(used);
+            let limit = |limit: Option<QuotaLimit>, used| {
+                limit.map_or(i64::MAX, |limit| integer(limit.get())).saturating_sub(used)
+            };
             let room = Size {
                 documents: limit(organization.quota.documents, usage.number("documents")),
                 bytes: limit(organization.quota.bytes, usage.number("bytes")),
+                index_bytes: limit(organization.quota.index_bytes, usage.number("index_bytes")),
             };
             if room.refuses(size).is_none() {
                 continue;
@@ -148,7 +183,12 @@ impl MongoDb {
         filter.insert("claims.id", claim.id);
         let unused = claim.size.plus(added.negative());
         let update = doc! {
-            "$inc": { "documents": -unused.documents, "bytes": -unused.bytes, claim.counter(): 1_i64 },
+            "$inc": {
+                "documents": -unused.documents,
+                "bytes": -unused.bytes,
+                "index_bytes": -unused.index_bytes,
+                claim.counter(): 1_i64,
+            },
             "$pull": { "claims": { "id": claim.id } },
         };
         if let Err(failure) = self.call(self.usage.update_one(filter, update)).await {
@@ -162,11 +202,12 @@ impl MongoDb {
         let limits = [
             ("documents", organization.quota.documents, claim.size.documents),
             ("bytes", organization.quota.bytes, claim.size.bytes),
+            ("index_bytes", organization.quota.index_bytes, claim.size.index_bytes),
         ];
         for (field, limit, wanted) in limits {
             // What adds nothing always fits, also where there is too much already.
             if let (Some(limit), 1..) = (limit, wanted) {
-                filter.insert(field, doc! { "$lte": integer(limit) - wanted });
+                filter.insert(field, doc! { "$lte": integer(limit.get()) - wanted });
             }
         }
         if claim.adds() {
@@ -181,6 +222,7 @@ impl MongoDb {
         let update = doc! { "$set": {
             "documents": sum("documents", claim.size.documents),
             "bytes": sum("bytes", claim.size.bytes),
+            "index_bytes": sum("index_bytes", claim.size.index_bytes),
             claim.counter(): sum(claim.counter(), 1),
             "claims": { "$concatArrays": [{ "$ifNull": ["$claims", []] }, [entry]] },
         } };

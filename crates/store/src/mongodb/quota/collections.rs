@@ -38,7 +38,7 @@ pub(in crate::mongodb) fn most_collections(organization: &Organization) -> u64 {
     organization
         .quota
         .collections
-        .map_or(u64::from(COLLECTIONS_MAX), |own| own.min(u64::from(COLLECTIONS_MAX)))
+        .map_or(u64::from(COLLECTIONS_MAX), |own| own.get().min(u64::from(COLLECTIONS_MAX)))
 }
 
 /// The refusal of one more.

@@ -134,7 +134,7 @@ impl MongoDb {
         if claims.iter().any(|claim| is_exact() || !claim.contains_key("removes")) {
             return Ok(false);
         }
-        let Size { documents, bytes } = self.measure(organization).await?;
+        let Size { documents, bytes, index_bytes } = self.measure(organization).await?;
         let mut filter = of(organization.id);
         filter.insert("version", same(before.number("version")));
         if is_exact() {
@@ -146,6 +146,7 @@ impl MongoDb {
             doc! { "$set": {
                 "documents": documents,
                 "bytes": bytes,
+                "index_bytes": index_bytes,
                 "version": before.number("version") + 1,
                 "claims": [],
                 "counted_at": "$$NOW",
@@ -162,13 +163,16 @@ impl MongoDb {
         self.call(self.usage.update_one(of(id), vec![due])).await.map(|_| ())
     }
 
-    /// Counts documents and bytes of an organization, one by one.
+    /// Counts documents and bytes of an organization, one by one, and its index entries where there is a quota for them.
     pub(in crate::mongodb) async fn measure(&self, organization: &Organization) -> Attempt<Size> {
         let mut all = Size::default();
         for name in self.collection_names_of(organization).await? {
             all = all.plus(self.measure_collection(organization, &name).await?);
         }
-        Ok(all)
+        match organization.quota.index_bytes {
+            Some(_) => Ok(all.with_entries(self.measure_entries(organization).await?)),
+            None => Ok(all),
+        }
     }
 }
 
@@ -181,7 +185,7 @@ fn same(number: i64) -> Document {
     }
 }
 
-fn later(than: Duration) -> Document {
+pub(super) fn later(than: Duration) -> Document {
     let millis = i64::try_from(than.as_millis()).unwrap_or(i64::MAX);
     doc! { "$add": ["$$NOW", millis] }
 }

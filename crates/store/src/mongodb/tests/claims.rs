@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use tenantry_domain::document::{Revision, StoredDocument};
 use tenantry_domain::error::ErrorCode;
 use tenantry_domain::filter::Filter;
-use tenantry_domain::organization::{Organization, Placement, Quota};
+use tenantry_domain::organization::{Organization, Placement, Quota, QuotaLimit};
 use tenantry_domain::store::Store;
 use tenantry_mongod::Mongod;
 
@@ -82,7 +82,10 @@ async fn insert_on_which_its_caller_hangs_up_leaves_no_claim() {
     let (_mongod, fixture, store, writes) = start().await;
     for (number, placement) in (1..).zip(Placement::ALL) {
         let acme = fixture.home(&store, number, &format!("Acme {number}"), placement).await;
-        let acme = Organization { quota: Quota { documents: Some(100), ..Quota::default() }, ..acme };
+        let acme = Organization {
+            quota: Quota { documents: QuotaLimit::new(100).ok(), ..Quota::default() },
+            ..acme
+        };
         insert(&store, &acme, (0..85).map(document).collect()).await;
         let (asked, of) = (store.clone(), acme.clone());
         let write = async move { drop(insert(&asked, &of, (85..95).map(document).collect()).await) };
@@ -102,7 +105,11 @@ async fn change_on_which_its_caller_hangs_up_leaves_no_claim() {
     let (_mongod, fixture, store, writes) = start().await;
     for (number, placement) in (1..).zip(Placement::ALL) {
         let acme = fixture.home(&store, number, &format!("Acme {number}"), placement).await;
-        let quota = Quota { bytes: Some(2000), documents: Some(10), ..Quota::default() };
+        let quota = Quota {
+            bytes: QuotaLimit::new(2000).ok(),
+            documents: QuotaLimit::new(10).ok(),
+            ..Quota::default()
+        };
         let acme = Organization { quota, ..acme };
         insert(&store, &acme, vec![text(1, 100), text(2, 100), text(3, 100)]).await;
         let (documents, of) = (store.documents.clone(), acme.clone());
@@ -144,7 +151,10 @@ async fn collection_on_which_its_caller_hangs_up_is_not_announced() {
     let (_mongod, fixture, store, writes) = start().await;
     for (number, placement) in [(1, Placement::Collection), (2, Placement::Database)] {
         let acme = fixture.home(&store, number, &format!("Acme {number}"), placement).await;
-        let acme = Organization { quota: Quota { collections: Some(3), ..Quota::default() }, ..acme };
+        let acme = Organization {
+            quota: Quota { collections: QuotaLimit::new(3).ok(), ..Quota::default() },
+            ..acme
+        };
         insert(&store, &acme, vec![document(1)]).await;
         let (collections, of) = (store.collections.clone(), acme.clone());
         let make = async move { drop(collections.insert_collection(&of, &name("first")).await) };
@@ -164,7 +174,8 @@ async fn insert_into_a_dropped_collection_leaves_no_claim() {
     let fixture = Fixture::new().await;
     let (first, second) = (fixture.open_store().await, fixture.open_store().await);
     let acme = fixture.home(&first, 1, "Acme", Placement::Collection).await;
-    let acme = Organization { quota: Quota { documents: Some(10), ..Quota::default() }, ..acme };
+    let acme =
+        Organization { quota: Quota { documents: QuotaLimit::new(10).ok(), ..Quota::default() }, ..acme };
     super::data::add(&first, &acme, "notes").await;
     super::data::put(&first, &acme, "notes", &[1]).await;
     assert!(second.collections.delete_collection(&acme, &name("notes")).await.unwrap());
@@ -190,7 +201,8 @@ async fn documents_without_room_are_looked_for_by_ids_alone() {
     // A database of its own has a profiler of its own.
     for (number, placement) in [(1, Placement::Collection), (2, Placement::Shared)] {
         let acme = fixture.home(&store, number, &format!("Acme {number}"), placement).await;
-        let acme = Organization { quota: Quota { documents: Some(20), ..Quota::default() }, ..acme };
+        let acme =
+            Organization { quota: Quota { documents: QuotaLimit::new(20).ok(), ..Quota::default() }, ..acme };
         let large: Vec<StoredDocument> = (0..20).map(|id| text(id, 500_000)).collect();
         assert_eq!(insert(&store, &acme, large).await, [""; 20]);
         fixture.database().run_command(doc! { "profile": 2 }).await.unwrap();

@@ -14,7 +14,7 @@ use tenantry_domain::filter::Filter;
 use tenantry_domain::fuel::Fuel;
 use tenantry_domain::index::Index;
 use tenantry_domain::name::OrganizationName;
-use tenantry_domain::organization::{Naming, Organization, Placement, Quota};
+use tenantry_domain::organization::{Naming, Organization, Placement, Quota, QuotaLimit};
 use tenantry_domain::query::DocumentQuery;
 use tenantry_domain::sort::Sort;
 use tenantry_domain::store::{Inserted, NewContainer, Store, Written};
@@ -244,7 +244,7 @@ async fn what_a_program_wrote_is_changed_and_deleted_by_its_missing_revision() {
 async fn a_claim_of_somebody_who_died_is_held_against_the_organization_for_a_while_only() {
     let fixture = Fixture::new().await;
     let store = fixture.open_store().await;
-    let quota = Quota { documents: Some(5), ..Quota::default() };
+    let quota = Quota { documents: QuotaLimit::new(5).ok(), ..Quota::default() };
     let acme = Organization { quota, ..fixture.home(&store, 1, "Acme", Placement::Shared).await };
     assert!(put(&store, &acme, "documents", &[1, 2]).await.iter().all(Result::is_ok));
     // By the server's clock, as claims are.
@@ -274,7 +274,7 @@ async fn a_claim_of_somebody_who_died_is_held_against_the_organization_for_a_whi
 async fn a_first_count_that_takes_long_goes_on_by_itself_and_is_in_nobodys_way() {
     let fixture = Fixture::new().await;
     let store = fixture.open_store().await;
-    let quota = Quota { documents: Some(5), ..Quota::default() };
+    let quota = Quota { documents: QuotaLimit::new(5).ok(), ..Quota::default() };
     let acme = fixture.home(&store, 1, "Acme", Placement::Collection).await;
     put(&store, &acme, "documents", &[1, 2, 3]).await;
     let acme = Organization { quota, ..acme };

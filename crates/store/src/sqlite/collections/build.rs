@@ -12,17 +12,20 @@ use super::building::{Building, UnderWay};
 use super::catalog::StoredIndex;
 use super::indexes::{self, Begun};
 use crate::sqlite::containers::open::{Container, Scope};
-use crate::sqlite::documents::{Keys, is_taken, not_indexable, taken};
+use crate::sqlite::documents::{IndexSizes, is_taken, keys, taken, used};
 use crate::sqlite::failure::Attempt;
-use crate::sqlite::statement::{blob, statements};
+use crate::sqlite::statement::{blob, integer, statements};
 use bson::RawDocument;
 use rusqlite::params;
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use tenantry_domain::collection::CollectionName;
+use tenantry_domain::document::{EntryBudget, IndexKey, IndexKeys, IndexKeysError, entry_bytes};
 use tenantry_domain::fuel::Fuel;
 use tenantry_domain::index::Index;
+use tenantry_domain::limits::{INDEX_ENTRIES_MAX_BYTES, INDEXES_MAX};
+use tenantry_domain::organization::Quota;
 use tenantry_domain::store::Inserted;
 use tenantry_domain::{Error, Result};
 
@@ -41,11 +44,13 @@ const READ_BYTES: usize = 64 << 20;
 /// Entries that are added in one transaction, for which others wait.
 const ADDED: usize = 2000;
 
-/// Makes an index of that collection, with its entries. What was begun is taken back if it cannot be.
+/// Makes an index of that collection, with its entries. What was begun is taken back if it cannot be, or if it takes more
+/// than the quota allows.
 pub(super) async fn build(
     container: &Arc<Container>,
     name: &CollectionName,
     index: &Index,
+    quota: Quota,
 ) -> Result<Inserted> {
     // What is there already, or cannot be, waits for no other index.
     let (of, definition) = (name.clone(), index.clone());
@@ -59,7 +64,7 @@ pub(super) async fn build(
     let Begun::New(building) = begun else { return Ok(Inserted::Exists) };
     let number = building.index.number;
     let under_way = buildings.begin(Arc::new(building));
-    let built = fill(container, name, &under_way).await;
+    let built = fill(container, name, &under_way, quota).await;
     drop(under_way);
     if built.is_err() {
         match container.write(move |scope| indexes::abandon(scope, number)).await {
@@ -72,7 +77,12 @@ pub(super) async fn build(
     built.map(|()| Inserted::New)
 }
 
-async fn fill(container: &Arc<Container>, name: &CollectionName, under_way: &UnderWay<'_>) -> Result<()> {
+async fn fill(
+    container: &Arc<Container>,
+    name: &CollectionName,
+    under_way: &UnderWay<'_>,
+    quota: Quota,
+) -> Result<()> {
     let building = &under_way.building;
     let mut after = Some(Vec::new());
     while let Some(place) = after {
@@ -80,14 +90,14 @@ async fn fill(container: &Arc<Container>, name: &CollectionName, under_way: &Und
         // writes later knows of the index and notes changes.
         let (noted, of) = (building.clone(), name.clone());
         let changes = container.write(move |scope| indexes::changes(scope, &of, &noted)).await?;
-        let read = building.clone();
-        let part = container.scan(move |scope| Part::read(scope, &read, &place)).await?;
+        let (read, of) = (building.clone(), name.clone());
+        let part = container.scan(move |scope| Part::read(scope, &of, &read, &place)).await?;
         after = part.next;
         let mut entries = part.entries.into_iter().peekable();
         while entries.peek().is_some() {
             let some: Vec<Entry> = entries.by_ref().take(ADDED).collect();
             let building = building.clone();
-            container.write(move |scope| add(scope, &building, &some, changes)).await?;
+            container.write(move |scope| add(scope, &building, &some, changes, quota)).await?;
         }
     }
     let (name, building) = (name.clone(), building.clone());
@@ -103,7 +113,7 @@ struct Part {
 
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Entry {
-    key: Vec<u8>,
+    key: IndexKey,
     id: Box<[u8]>,
     document: i64,
     revision: i64,
@@ -111,15 +121,16 @@ struct Entry {
 
 impl Part {
     /// Those of the documents after that `_id`.
-    fn read(scope: Scope<'_>, building: &Building, after: &[u8]) -> Attempt<Self> {
+    fn read(scope: Scope<'_>, name: &CollectionName, building: &Building, after: &[u8]) -> Attempt<Self> {
         let mut part = Self { entries: Vec::new(), next: None };
+        let collection = scope.collection(name)?;
         let (mut sorted, mut read) = (0, 0);
         let _ = DOCUMENTS.each(scope.connection, params![building.collection, after], |row| {
             scope.closing.check()?;
             let (document, id, revision) = (row.get(0)?, blob(row, 1)?, row.get(2)?);
             let body = blob(row, 3)?;
-            for key in keys(building, body)? {
-                sorted += key.capacity() + id.len() + size_of::<Entry>();
+            for key in keys_of(building, &collection.indexes, body)? {
+                sorted += key.key.capacity() + id.len() + size_of::<Entry>();
                 part.entries.push(Entry { key, id: id.into(), document, revision });
             }
             read += body.len();
@@ -134,20 +145,32 @@ impl Part {
     }
 }
 
-/// The keys of a document that was there before the index.
-fn keys(building: &Building, body: &[u8]) -> Attempt<Vec<Vec<u8>>> {
+/// The keys of a document that was there before the index, which stands beside `serving`.
+fn keys_of(building: &Building, serving: &[StoredIndex], body: &[u8]) -> Attempt<Vec<IndexKey>> {
     let body = RawDocument::from_bytes(body).map_err(Error::internal)?;
-    let keys = Keys::of(&building.index.definition, body, &Fuel::for_document());
-    let keys = keys.map_err(|error| Error::invalid_field("/keys", not_indexable(error)))?;
-    if keys.is_multikey {
-        building.note_array();
+    let cannot = |why: IndexKeysError| Error::invalid_field("/keys", why.to_string());
+    let mut budget = EntryBudget::of_document();
+    let fuel = Fuel::for_document();
+    let found = keys(&building.index, body, &mut budget, &fuel).map_err(cannot)?;
+    if is_large(&found) {
+        for index in serving {
+            keys(index, body, &mut budget, &fuel).map_err(cannot)?;
+        }
     }
-    Ok(keys.keys)
+    building.note_keys(&found);
+    Ok(found.keys)
 }
 
-/// Adds entries that were read after so many changes.
-fn add(scope: Scope<'_>, building: &Building, entries: &[Entry], changes: u64) -> Attempt<()> {
+/// Whether the other indexes of a document have to be looked at to see whether its entries are within their bound. Of
+/// what is not large, all indexes that a collection may have take no more than the bound once more.
+fn is_large(keys: &IndexKeys) -> bool {
+    keys.keys.len() > 1 || keys.bytes(0) > (INDEX_ENTRIES_MAX_BYTES / INDEXES_MAX as usize) as u64
+}
+
+/// Adds entries that were read after so many changes, as long as the quota allows them.
+fn add(scope: Scope<'_>, building: &Building, entries: &[Entry], changes: u64, quota: Quota) -> Attempt<()> {
     building.check()?;
+    let mut sizes = IndexSizes::default();
     let is_unchanged = building.changes() == changes;
     // Each is looked at again once: it may have thousands of entries.
     let mut renewed = HashSet::new();
@@ -155,7 +178,7 @@ fn add(scope: Scope<'_>, building: &Building, entries: &[Entry], changes: u64) -
         scope.closing.check()?;
         let read = params![document, building.collection, id, revision];
         if is_unchanged || AS_READ.finds(scope.connection, read)? {
-            add_one(scope, building, key, id, *document)?;
+            add_one(scope, building, key, id, *document, &mut sizes)?;
             continue;
         }
         if !renewed.insert(id) {
@@ -164,20 +187,33 @@ fn add(scope: Scope<'_>, building: &Building, entries: &[Entry], changes: u64) -
         let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?));
         let now = AS_IT_IS.first(scope.connection, params![building.collection, id], read)?;
         if let Some((document, body)) = now {
-            for key in keys(building, &body)? {
-                add_one(scope, building, &key, id, document)?;
+            for key in keys_of(building, &[], &body)? {
+                add_one(scope, building, &key, id, document, &mut sizes)?;
             }
         }
+    }
+    sizes.note(scope.connection)?;
+    if quota.index_bytes.is_some() {
+        quota.check_index_bytes(used(scope.connection)?.index_bytes.unwrap_or_default())?;
     }
     Ok(())
 }
 
 /// Adds an entry, unless whoever wrote the document has done so.
-fn add_one(scope: Scope<'_>, building: &Building, key: &[u8], id: &[u8], document: i64) -> Attempt<()> {
+fn add_one(
+    scope: Scope<'_>,
+    building: &Building,
+    entry: &IndexKey,
+    id: &[u8],
+    document: i64,
+    sizes: &mut IndexSizes,
+) -> Attempt<()> {
     let StoredIndex { number, definition, .. } = &building.index;
-    if definition.unique && is_taken(scope.connection, *number, key, id)? {
+    if definition.unique && is_taken(scope.connection, *number, &entry.key, id)? {
         return Err(taken(definition).into());
     }
-    ADD_ENTRY.execute(scope.connection, params![number, key, id, document])?;
+    if ADD_ENTRY.execute(scope.connection, params![number, entry.key, id, document])? > 0 {
+        sizes.add(*number, integer(entry_bytes(entry, id.len())));
+    }
     Ok(())
 }

@@ -6,6 +6,7 @@
 use super::catalog::StoredIndex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tenantry_domain::document::IndexKeys;
 use tenantry_domain::{ErrorCode, Result};
 
 /// An index that is being made.
@@ -17,14 +18,21 @@ pub(in crate::sqlite) struct Building {
     /// How often documents were changed or removed since it was begun.
     changes: AtomicU64,
     is_multikey: AtomicBool,
+    has_cut: AtomicBool,
     /// Whether its collection has been removed, or it has been, or nobody makes it any more.
     is_void: AtomicBool,
 }
 
 impl Building {
     pub(super) const fn new(collection: i64, index: StoredIndex) -> Self {
-        let (changes, is_multikey) = (AtomicU64::new(0), AtomicBool::new(false));
-        Self { collection, index, changes, is_multikey, is_void: AtomicBool::new(false) }
+        Self {
+            collection,
+            index,
+            changes: AtomicU64::new(0),
+            is_multikey: AtomicBool::new(false),
+            has_cut: AtomicBool::new(false),
+            is_void: AtomicBool::new(false),
+        }
     }
 
     /// Notes a document that was changed or removed: what has been read of it before holds no more.
@@ -37,9 +45,18 @@ impl Building {
         self.changes.load(Ordering::SeqCst)
     }
 
-    /// Notes a document in which an indexed path goes through an array.
-    pub(in crate::sqlite) fn note_array(&self) {
-        self.is_multikey.store(true, Ordering::SeqCst);
+    /// Notes the keys of a document: whether an indexed path goes through an array, and whether one is cut.
+    pub(in crate::sqlite) fn note_keys(&self, keys: &IndexKeys) {
+        if keys.is_multikey {
+            self.is_multikey.store(true, Ordering::SeqCst);
+        }
+        if keys.has_cut {
+            self.has_cut.store(true, Ordering::SeqCst);
+        }
+    }
+
+    pub(super) fn has_cut(&self) -> bool {
+        self.has_cut.load(Ordering::SeqCst)
     }
 
     pub(super) fn is_multikey(&self) -> bool {

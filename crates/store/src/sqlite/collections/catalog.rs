@@ -12,6 +12,7 @@ use rusqlite::{Connection, Row};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tenantry_domain::collection::CollectionName;
+use tenantry_domain::document::KeyFormat;
 use tenantry_domain::index::{Index, IndexName};
 use tenantry_domain::{Error, ErrorCode, Result};
 
@@ -21,7 +22,7 @@ statements! {
     TOUCH = "UPDATE catalog SET stamp = random() WHERE id = 1";
     ADD = "INSERT INTO collections (name) VALUES (?1) RETURNING id";
     ADD_COUNTS = "INSERT INTO collection_counts (collection, documents, bytes) VALUES (?1, 0, 0)";
-    INDEXES = "SELECT id, name, keys, is_unique, is_multikey FROM indexes WHERE collection = ?1";
+    INDEXES = "SELECT id, name, keys, is_unique, is_multikey, cut FROM indexes WHERE collection = ?1";
 }
 
 /// What is remembered.
@@ -54,7 +55,16 @@ pub(in crate::sqlite) struct StoredIndex {
     pub(in crate::sqlite) definition: Index,
     /// Whether an indexed path has gone through an array in any document.
     pub(in crate::sqlite) is_multikey: bool,
+    /// How its keys are stored.
+    pub(in crate::sqlite) format: KeyFormat,
+    /// Whether a key of any document is cut.
+    pub(in crate::sqlite) has_cut: bool,
 }
+
+/// `cut` of an index whose keys are whole, whose keys are cut where they are long, and of which one is.
+const WHOLE_KEYS: i64 = 0;
+pub(super) const NO_KEY_CUT: i64 = 1;
+pub(super) const SOME_KEY_CUT: i64 = 2;
 
 impl Scope<'_> {
     /// The collection of that name, as this transaction sees it. `collection_not_found`.
@@ -130,7 +140,14 @@ fn stored_index(row: &Row<'_>) -> Attempt<StoredIndex> {
     let name = readable(IndexName::parse(row.get_ref(1)?.as_str().map_err(Error::internal)?))?;
     let keys = row.get_ref(2)?.as_str().map_err(Error::internal)?;
     let definition = Index::parse(Some(name), keys, row.get(3)?)?;
-    Ok(StoredIndex { number: row.get(0)?, definition, is_multikey: row.get(4)? })
+    let cut: i64 = row.get(5)?;
+    Ok(StoredIndex {
+        number: row.get(0)?,
+        definition,
+        is_multikey: row.get(4)?,
+        format: if cut == WHOLE_KEYS { KeyFormat::Whole } else { KeyFormat::Cut },
+        has_cut: cut == SOME_KEY_CUT,
+    })
 }
 
 fn readable<T>(parsed: Result<T, String>) -> Result<T> {

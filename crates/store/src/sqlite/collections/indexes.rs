@@ -1,22 +1,24 @@
 //! The indexes of a collection; [`super::build`] makes their entries.
 
 use super::building::Building;
-use super::catalog::{self, StoredIndex};
+use super::catalog::{self, NO_KEY_CUT, SOME_KEY_CUT, StoredIndex};
 use super::removal;
 use crate::sqlite::containers::open::Scope;
 use crate::sqlite::failure::Attempt;
 use crate::sqlite::statement::statements;
 use rusqlite::params;
 use tenantry_domain::collection::CollectionName;
+use tenantry_domain::document::KeyFormat;
 use tenantry_domain::index::{Index, IndexName};
 use tenantry_domain::limits::INDEXES_MAX;
 use tenantry_domain::{Error, ErrorCode};
 
 statements! {
-    ADD = "INSERT INTO indexes (collection, name, keys, is_unique, is_multikey) \
-        VALUES (?1, ?2, ?3, ?4, 0) RETURNING id";
-    ADD_NUMBERED = "INSERT INTO indexes (id, collection, name, keys, is_unique, is_multikey) \
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    ADD = "INSERT INTO indexes (collection, name, keys, is_unique, is_multikey, cut) \
+        VALUES (?1, ?2, ?3, ?4, 0, 1) RETURNING id";
+    ADD_SIZE = "INSERT INTO index_sizes (index_id, bytes) VALUES (?1, 0)";
+    ADD_NUMBERED = "INSERT INTO indexes (id, collection, name, keys, is_unique, is_multikey, cut) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
 }
 
 /// The indexes of a collection in the order of their names.
@@ -64,7 +66,10 @@ pub(super) fn begin(scope: Scope<'_>, name: &CollectionName, index: &Index) -> A
     let number = ADD.first(scope.connection, row, |row| row.get(0))?;
     let number = number.ok_or_else(|| Error::internal("an index without a number"))?;
     removal::reserve_index(scope.connection, number)?;
-    let index = StoredIndex { number, definition: index.clone(), is_multikey: false };
+    ADD_SIZE.execute(scope.connection, [number])?;
+    let definition = index.clone();
+    let index =
+        StoredIndex { number, definition, is_multikey: false, format: KeyFormat::Cut, has_cut: false };
     Ok(Begun::New(Building::new(collection, index)))
 }
 
@@ -83,8 +88,9 @@ pub(super) fn finish(scope: Scope<'_>, name: &CollectionName, building: &Buildin
     let StoredIndex { number, definition, .. } = &building.index;
     removal::release_index(scope.connection, *number)?;
     let (keys, is_multikey) = (definition.keys_text(), building.is_multikey());
-    let row =
-        params![number, building.collection, definition.name.as_str(), keys, definition.unique, is_multikey];
+    let cut = if building.has_cut() { SOME_KEY_CUT } else { NO_KEY_CUT };
+    let name = definition.name.as_str();
+    let row = params![number, building.collection, name, keys, definition.unique, is_multikey, cut];
     ADD_NUMBERED.execute(scope.connection, row)?;
     catalog::touch(scope.connection)
 }

@@ -13,6 +13,8 @@ statements! {
     NOTE_INDEXES = "INSERT INTO removed_indexes (id) SELECT id FROM indexes WHERE collection = ?1";
     DELETE_INDEX = "DELETE FROM indexes WHERE id = ?1";
     DELETE_INDEXES = "DELETE FROM indexes WHERE collection = ?1";
+    DELETE_SIZE = "DELETE FROM index_sizes WHERE index_id = ?1";
+    DELETE_SIZES = "DELETE FROM index_sizes WHERE index_id IN (SELECT id FROM indexes WHERE collection = ?1)";
     DELETE_COUNTS = "DELETE FROM collection_counts WHERE collection = ?1";
     HIDE = "UPDATE collections SET name = '/' || id WHERE id = ?1";
 
@@ -47,6 +49,7 @@ const DOCUMENTS: u32 = 200;
 pub(super) fn remove_index(connection: &Connection, index: i64) -> Attempt<()> {
     NOTE_INDEX.execute(connection, [index])?;
     DELETE_INDEX.execute(connection, [index])?;
+    DELETE_SIZE.execute(connection, [index])?;
     catalog::touch(connection)
 }
 
@@ -67,6 +70,7 @@ pub(super) fn release_index(connection: &Connection, index: i64) -> Attempt<()> 
 /// Leaves to [`clear`] what there is of an index that will not be made.
 pub(super) fn abandon_index(connection: &Connection, index: i64) -> Attempt<()> {
     ABANDON.execute(connection, [index])?;
+    DELETE_SIZE.execute(connection, [index])?;
     Ok(())
 }
 
@@ -80,7 +84,7 @@ pub(in crate::sqlite) fn abandon_all(connection: &Connection) -> Attempt<()> {
 
 /// Takes its name, its indexes and its counts off a collection.
 pub(super) fn remove_collection(connection: &Connection, collection: i64) -> Attempt<()> {
-    for statement in [NOTE_INDEXES, DELETE_INDEXES, DELETE_COUNTS, HIDE] {
+    for statement in [NOTE_INDEXES, DELETE_SIZES, DELETE_INDEXES, DELETE_COUNTS, HIDE] {
         statement.execute(connection, [collection])?;
     }
     catalog::touch(connection)

@@ -144,6 +144,11 @@ impl Container {
         self.readers.stop();
     }
 
+    /// Cuts a write-ahead log that has grown and that somebody read when it did. Blocks.
+    pub(super) fn bound_log(&self) {
+        self.queue.bound_log();
+    }
+
     /// Finishes the writes that are queued, stops what else is under way, refuses what comes later and closes the file.
     /// Blocks.
     pub(super) fn close(&self) {

@@ -73,6 +73,11 @@ impl Pool {
         inner.open.remove(&id).map(|entry| entry.container)
     }
 
+    /// Those that are open.
+    pub(super) fn all(&self) -> Vec<Arc<Container>> {
+        self.lock().open.values().map(|entry| entry.container.clone()).collect()
+    }
+
     /// Those to close: who is idle, and who was not used for the longest, until there are few enough.
     pub(super) fn surplus(&self) -> Vec<OrganizationId> {
         let inner = self.lock();

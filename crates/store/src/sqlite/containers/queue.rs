@@ -7,6 +7,7 @@
 //! file that is being closed. A worker that ends before the queue is empty (it panicked, or was never begun) must not leave
 //! jobs behind that nobody works on: [`Worker`] answers them.
 
+use crate::sqlite::connection::LogSize;
 use crate::sqlite::failure::Attempt;
 use crate::sqlite::group::{Answer, BATCH_JOBS, Job};
 use crate::sqlite::{connection, group};
@@ -26,8 +27,13 @@ pub(super) struct Queue {
     file: PathBuf,
     waiting: Mutex<Waiting>,
     places: Arc<Semaphore>,
+    writer: Mutex<Writer>,
+}
+
+struct Writer {
     /// None after an error that is fatal for a connection, until it could be opened again.
-    connection: Mutex<Option<Connection>>,
+    connection: Option<Connection>,
+    log: LogSize,
 }
 
 #[derive(Default)]
@@ -47,11 +53,12 @@ struct Queued {
 impl Queue {
     /// Writes to `file` by `connection`.
     pub(super) fn new(file: PathBuf, connection: Connection) -> Self {
+        let log = LogSize::of(&file);
         Self {
             file,
             waiting: Mutex::default(),
             places: Arc::new(Semaphore::new(QUEUE_JOBS)),
-            connection: Mutex::new(Some(connection)),
+            writer: Mutex::new(Writer { connection: Some(connection), log }),
         }
     }
 
@@ -82,11 +89,18 @@ impl Queue {
 
     /// Does what is in the queue until nothing is left. Blocks.
     fn work_off(&self) {
-        let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
-        self.work_off_with(&mut connection);
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        self.work_off_with(&mut writer);
     }
 
-    fn work_off_with(&self, slot: &mut Option<Connection>) {
+    /// Cuts a log that has grown, if nobody writes just now. Blocks.
+    pub(super) fn bound_log(&self) {
+        if let Ok(mut writer) = self.writer.try_lock() {
+            writer.bound_log();
+        }
+    }
+
+    fn work_off_with(&self, writer: &mut Writer) {
         loop {
             crash::point("worker", "container_writer", "take");
             let jobs = self.take();
@@ -95,9 +109,11 @@ impl Queue {
             }
             // Each job has a guard of its own. A defect beside them costs this group, whose callers are answered when
             // its jobs are dropped, and not those that wait behind it.
+            let slot = &mut writer.connection;
             if catch_unwind(AssertUnwindSafe(|| self.serve(slot, jobs))).is_err() {
                 tracing::error!(file = %self.file.display(), "a group of writes has panicked");
             }
+            writer.bound_log();
         }
     }
 
@@ -145,9 +161,17 @@ impl Queue {
     /// Refuses what comes later, does what is queued, and closes the connection. Blocks.
     pub(super) fn close(&self) {
         self.waiting().is_closed = true;
-        let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
-        self.work_off_with(&mut connection);
-        drop(connection.take());
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        self.work_off_with(&mut writer);
+        drop(writer.connection.take());
+    }
+}
+
+impl Writer {
+    fn bound_log(&mut self) {
+        if let Some(connection) = &self.connection {
+            self.log.bound(connection);
+        }
     }
 }
 

@@ -20,7 +20,7 @@ const METADATA_VERSION: &str = "1.0";
 const APPLICATION_ID: i64 = 0x544e_5443;
 
 /// Step n leads from version n to n + 1. Containers of the first version say 0.
-const STEPS: &[&str] = &[STEP_1, STEP_2];
+const STEPS: &[&str] = &[STEP_1, STEP_2, STEP_3];
 
 /// The newest version this program knows.
 const KNOWN: i64 = STEPS.len() as i64;
@@ -158,6 +158,24 @@ END;
 CREATE TRIGGER index_removed AFTER DELETE ON indexes BEGIN
     UPDATE catalog SET stamp = random() WHERE id = 1;
 END;
+";
+
+/// How the keys of each index are stored, and what its entries take.
+///
+/// `cut` is 0 for an index whose keys have every value whole, as those of the versions before; 1 for one whose long values
+/// are cut, and 2 once there is one. `bytes` counts every value whole, with the key of the `_id` of each entry; an index
+/// that is being made has a row, too.
+const STEP_3: &str = "
+ALTER TABLE indexes ADD COLUMN cut INTEGER NOT NULL DEFAULT 0;
+
+CREATE TABLE index_sizes (
+    index_id INTEGER PRIMARY KEY,
+    bytes INTEGER NOT NULL
+) STRICT;
+INSERT INTO index_sizes (index_id, bytes)
+    SELECT id, (SELECT coalesce(sum(length(e.key) + length(e.id)), 0) FROM index_entries AS e
+                WHERE e.index_id = indexes.id)
+    FROM indexes;
 ";
 
 statements! {

@@ -1,7 +1,7 @@
 //! Writes of documents: each a unit of the transaction it is part of.
 
 use super::budget::Budget;
-use super::entries::{Changes, Indexes, Which};
+use super::entries::{Changes, IndexSizes, Indexes, Which};
 use super::find::Candidate;
 use super::walk::revision;
 use crate::sqlite::containers::open::Scope;
@@ -28,16 +28,19 @@ statements! {
     // There are at most as many collections as one organization may have.
     USED = "SELECT coalesce(sum(documents), 0), coalesce(sum(bytes), 0) FROM collection_counts \
         WHERE collection > 0";
+    // At most one for each index.
+    INDEXES_USED = "SELECT coalesce(sum(bytes), 0) FROM index_sizes WHERE index_id > 0";
     COUNT_IN_COLLECTION = "UPDATE collection_counts SET documents = documents + ?2, bytes = bytes + ?3 \
         WHERE collection = ?1";
     COUNT_IN_ALL = "UPDATE document_count SET documents = documents + ?1 WHERE id = 1";
 }
 
-/// How many more documents and bytes there are in a collection.
+/// How many more documents and bytes there are in a collection, and in its indexes.
 #[derive(Default)]
 struct Tally {
     documents: i64,
     bytes: i64,
+    indexes: IndexSizes,
 }
 
 impl Tally {
@@ -57,7 +60,7 @@ impl Tally {
         if self.documents != 0 {
             COUNT_IN_ALL.execute(connection, [self.documents])?;
         }
-        Ok(())
+        self.indexes.note(connection)
     }
 }
 
@@ -69,8 +72,7 @@ struct Room {
 
 impl Room {
     fn of(connection: &Connection, quota: Quota) -> Attempt<Self> {
-        let is_limited = quota.documents.is_some() || quota.bytes.is_some();
-        let used = if is_limited { used(connection)? } else { Usage::default() };
+        let used = if quota.limits_documents() { used(connection)? } else { Usage::default() };
         Ok(Self { quota, used })
     }
 
@@ -80,17 +82,37 @@ impl Room {
         self.quota.check_bytes(self.used.bytes + bytes)
     }
 
-    const fn take(&mut self, bytes: u64) {
+    /// Whether index entries may grow by so many bytes.
+    fn check_indexes(&self, growth: i64) -> Result<()> {
+        check_indexes(self.quota, self.used, growth)
+    }
+
+    fn take(&mut self, bytes: u64, growth: i64) {
         self.used.documents += 1;
         self.used.bytes += bytes;
+        self.used.index_bytes = self.used.index_bytes.map(|bytes| bytes.saturating_add_signed(growth));
     }
 }
 
-/// Documents and bytes of all collections.
+/// What does not grow is never refused.
+fn check_indexes(quota: Quota, used: Usage, growth: i64) -> Result<()> {
+    match u64::try_from(growth) {
+        Ok(growth @ 1..) => quota.check_index_bytes(used.index_bytes.unwrap_or_default() + growth),
+        _ => Ok(()),
+    }
+}
+
+/// Documents and bytes of all collections, and bytes of all index entries.
 pub(in crate::sqlite) fn used(connection: &Connection) -> Attempt<Usage> {
     let row = USED.first(connection, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))?;
     let (documents, bytes) = row.unwrap_or_default();
-    Ok(Usage { documents: documents.unsigned_abs(), bytes: bytes.unsigned_abs(), collections: 0 })
+    let index_bytes: Option<i64> = INDEXES_USED.first(connection, [], |row| row.get(0))?;
+    Ok(Usage {
+        documents: documents.unsigned_abs(),
+        bytes: bytes.unsigned_abs(),
+        collections: 0,
+        index_bytes: Some(index_bytes.unwrap_or_default().unsigned_abs()),
+    })
 }
 
 /// Adds documents, each for itself; what came of each.
@@ -107,7 +129,7 @@ pub(super) fn insert(
     let mut outcomes = Vec::with_capacity(documents.len());
     for document in documents {
         scope.closing.check_write()?;
-        match insert_one(scope.connection, number, &indexes, &mut room, document) {
+        match insert_one(scope.connection, number, &indexes, &mut room, &mut tally.indexes, document) {
             Ok(()) => {
                 tally.add(&document.body);
                 outcomes.push(Ok(()));
@@ -125,6 +147,7 @@ fn insert_one(
     number: i64,
     indexes: &Indexes<'_>,
     room: &mut Room,
+    sizes: &mut IndexSizes,
     document: &StoredDocument,
 ) -> Attempt<()> {
     let id = id_key(&document.body)?;
@@ -139,17 +162,24 @@ fn insert_one(
     if INSERT.execute(connection, params![number, id, integer(document.revision.0), body])? == 0 {
         return Err(Error::new(ErrorCode::DocumentExists).into());
     }
+    let mut growth = 0;
     if !indexes.is_empty() {
         let which = Which { number: connection.last_insert_rowid(), id: &id };
-        match Changes::of(connection, indexes, &id, None, Some(&document.body)) {
-            Ok(changes) => changes.make(connection, which)?,
+        let changes = Changes::of(connection, indexes, &id, None, Some(&document.body));
+        let fitting = changes.and_then(|changes| {
+            growth = changes.growth(id.len());
+            room.check_indexes(growth)?;
+            Ok(changes)
+        });
+        match fitting {
+            Ok(changes) => changes.make(connection, which, sizes)?,
             Err(refused) => {
                 DELETE.execute(connection, [which.number])?;
                 return Err(refused);
             }
         }
     }
-    room.take(document.bytes());
+    room.take(document.bytes(), growth);
     Ok(())
 }
 
@@ -187,10 +217,14 @@ pub(super) fn update(
     let before = readable(&old.body)?;
     let indexes = Indexes::of(scope, number, &collection);
     let changes = Changes::of(connection, &indexes, &id, Some(before), Some(&document.body))?;
+    let growth = changes.growth(id.len());
+    if growth > 0 && quota.index_bytes.is_some() {
+        check_indexes(quota, used(connection)?, growth)?;
+    }
     let body = document.body.as_bytes();
     UPDATE.execute(connection, params![old.number, integer(document.revision.0), body])?;
-    changes.make(connection, Which { number: old.number, id: &id })?;
     let mut tally = Tally::default();
+    changes.make(connection, Which { number: old.number, id: &id }, &mut tally.indexes)?;
     tally.take_off(before);
     tally.add(&document.body);
     tally.note(connection, number)?;
@@ -213,8 +247,8 @@ pub(super) fn delete(
     };
     let body = readable(&old.body)?;
     let indexes = Indexes::of(scope, number, &collection);
-    remove(scope.connection, &indexes, Which { number: old.number, id: &id }, body)?;
     let mut tally = Tally::default();
+    remove(scope.connection, &indexes, Which { number: old.number, id: &id }, body, &mut tally.indexes)?;
     tally.take_off(body);
     tally.note(scope.connection, number)?;
     Ok(Written::Done)
@@ -254,7 +288,8 @@ pub(super) fn delete_those(
                 }
             };
         if matches {
-            remove(scope.connection, &indexes, Which { number, id: &id }, body)?;
+            let which = Which { number, id: &id };
+            remove(scope.connection, &indexes, which, body, &mut tally.indexes)?;
             tally.take_off(body);
             removed.documents += 1;
         }
@@ -276,8 +311,9 @@ fn remove(
     indexes: &Indexes<'_>,
     which: Which<'_>,
     body: &RawDocument,
+    sizes: &mut IndexSizes,
 ) -> Attempt<()> {
-    Changes::of(connection, indexes, which.id, Some(body), None)?.make(connection, which)?;
+    Changes::of(connection, indexes, which.id, Some(body), None)?.make(connection, which, sizes)?;
     DELETE.execute(connection, [which.number])?;
     Ok(())
 }

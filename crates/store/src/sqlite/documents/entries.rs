@@ -7,14 +7,13 @@ use crate::sqlite::collections::building::Building;
 use crate::sqlite::collections::catalog::{self, Collection, StoredIndex};
 use crate::sqlite::containers::open::Scope;
 use crate::sqlite::failure::Attempt;
-use crate::sqlite::statement::statements;
+use crate::sqlite::statement::{integer, statements};
 use bson::RawDocument;
 use rusqlite::{Connection, params};
 use std::sync::Arc;
-use tenantry_domain::document::{EntriesError, index_entries, key, meets_array};
+use tenantry_domain::document::{EntryBudget, IndexKey, IndexKeys, IndexKeysError, entry_bytes};
 use tenantry_domain::fuel::Fuel;
 use tenantry_domain::index::Index;
-use tenantry_domain::limits::{DOCUMENT_MAX_STEPS, INDEX_ENTRIES_MAX_BYTES};
 use tenantry_domain::{Error, ErrorCode, Result};
 
 statements! {
@@ -22,50 +21,45 @@ statements! {
     REMOVE = "DELETE FROM index_entries WHERE index_id = ?1 AND key = ?2 AND id = ?3";
     CLASH = "SELECT 1 FROM index_entries WHERE index_id = ?1 AND key = ?2 AND id <> ?3 LIMIT 1";
     MARK_MULTIKEY = "UPDATE indexes SET is_multikey = 1 WHERE id = ?1 AND is_multikey = 0";
+    MARK_CUT = "UPDATE indexes SET cut = 2 WHERE id = ?1 AND cut = 1";
+    GROW = "UPDATE index_sizes SET bytes = bytes + ?2 WHERE index_id = ?1";
 }
 
-/// The keys of a document's entries in one index, in their order, none twice.
-#[derive(Debug, Default)]
-pub(in crate::sqlite) struct Keys {
-    pub(in crate::sqlite) keys: Vec<Vec<u8>>,
-    /// Whether an indexed path goes through an array.
-    pub(in crate::sqlite) is_multikey: bool,
-}
+/// By how much index entries grow in a transaction: the bytes of each index, as a quota counts them.
+#[derive(Default)]
+pub(in crate::sqlite) struct IndexSizes(Vec<(i64, i64)>);
 
-impl Keys {
-    /// Those of `body`.
-    ///
-    /// # Errors
-    /// Why it cannot be indexed so.
-    pub(in crate::sqlite) fn of(
-        index: &Index,
-        body: &RawDocument,
-        fuel: &Fuel<'_>,
-    ) -> Result<Self, EntriesError> {
-        let paths = index.paths();
-        let entries = index_entries(body, &paths, fuel)?;
-        let is_multikey = entries.len() > 1 || meets_array(body, &paths);
-        let mut keys: Vec<Vec<u8>> = Vec::with_capacity(entries.len());
-        let mut total = 0;
-        for entry in &entries {
-            let mut bytes = Vec::with_capacity(entry.len() * 16);
-            for (value, sort) in entry.iter().zip(&index.keys) {
-                key::append(*value, sort.direction, &mut bytes);
-            }
-            total += bytes.len();
-            // Making it, and its part in sorting all of them.
-            fuel.spend(4 * bytes.len() as u64)?;
-            if total > INDEX_ENTRIES_MAX_BYTES {
-                return Err(EntriesError::Unsuitable(format!(
-                    "The entries of one document may have at most {} MiB.",
-                    INDEX_ENTRIES_MAX_BYTES >> 20
-                )));
-            }
-            keys.push(bytes);
+impl IndexSizes {
+    /// So many bytes more in the index of that number; there are few indexes.
+    pub(in crate::sqlite) fn add(&mut self, index: i64, bytes: i64) {
+        match self.0.iter_mut().find(|(number, _)| *number == index) {
+            Some((_, sum)) => *sum += bytes,
+            None => self.0.push((index, bytes)),
         }
-        keys.sort_unstable();
-        Ok(Self { keys, is_multikey })
     }
+
+    /// Notes it, in the transaction of the change.
+    pub(in crate::sqlite) fn note(self, connection: &Connection) -> Attempt<()> {
+        for (index, bytes) in self.0 {
+            if bytes != 0 {
+                GROW.execute(connection, [index, bytes])?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The keys of `body` in an index, taken off `budget`, for as much of `fuel` as they cost.
+///
+/// # Errors
+/// Why it cannot be indexed so.
+pub(in crate::sqlite) fn keys(
+    index: &StoredIndex,
+    body: &RawDocument,
+    budget: &mut EntryBudget,
+    fuel: &Fuel<'_>,
+) -> Result<IndexKeys, IndexKeysError> {
+    IndexKeys::of(&index.definition, index.format, body, budget, fuel)
 }
 
 /// Which document it is.
@@ -107,8 +101,8 @@ struct Change<'a> {
     building: Option<&'a Building>,
     /// Whether there was a document before, which whoever makes the index may have read.
     had_old: bool,
-    old: Keys,
-    new: Keys,
+    old: IndexKeys,
+    new: IndexKeys,
 }
 
 impl<'a> Changes<'a> {
@@ -122,19 +116,20 @@ impl<'a> Changes<'a> {
         new: Option<&RawDocument>,
     ) -> Attempt<Self> {
         let mut changes = Vec::with_capacity(indexes.serving.len());
+        let mut budget = EntryBudget::of_document();
         // For all its indexes together. What is there already can always be removed.
         let (fuel, unlimited) = (Fuel::for_document(), Fuel::unlimited());
         for (index, building) in indexes.iter() {
             let had_old = old.is_some();
-            let keys = |body: Option<&RawDocument>, fuel| match body {
-                None => Ok(Keys::default()),
-                Some(body) => Keys::of(&index.definition, body, fuel),
+            let keys = |body: Option<&RawDocument>, budget: &mut EntryBudget, fuel: &Fuel<'_>| match body {
+                None => Ok(IndexKeys::default()),
+                Some(body) => keys(index, body, budget, fuel),
             };
-            let new = keys(new, &fuel).map_err(|error| cannot_index(&index.definition, error))?;
-            let old = match (keys(old, &unlimited), building) {
+            let new = keys(new, &mut budget, &fuel).map_err(|why| cannot_index(&index.definition, &why))?;
+            let old = match (keys(old, &mut EntryBudget::unbounded(), &unlimited), building) {
                 // It was there before the index and has no entries yet.
-                (Err(_), Some(_)) => Keys::default(),
-                (old, _) => old.map_err(EntriesError::unexpected)?,
+                (Err(_), Some(_)) => IndexKeys::default(),
+                (old, _) => old.map_err(IndexKeysError::unexpected)?,
             };
             let change = Change { index, building, had_old, old, new };
             if index.definition.unique {
@@ -145,26 +140,40 @@ impl<'a> Changes<'a> {
         Ok(Self(changes))
     }
 
-    /// Makes them.
-    pub(super) fn make(self, connection: &Connection, document: Which<'_>) -> Attempt<()> {
+    /// By how many bytes the entries grow of a document whose `_id` has a key of `id_bytes`.
+    pub(super) fn growth(&self, id_bytes: usize) -> i64 {
+        let growth =
+            |change: &Change<'_>| integer(change.new.bytes(id_bytes)) - integer(change.old.bytes(id_bytes));
+        self.0.iter().map(growth).sum()
+    }
+
+    /// Makes them, and adds what the indexes grow by to `sizes`.
+    pub(super) fn make(
+        self,
+        connection: &Connection,
+        document: Which<'_>,
+        sizes: &mut IndexSizes,
+    ) -> Attempt<()> {
         let Which { number, id } = document;
         for change in self.0 {
-            for key in change.gone() {
-                REMOVE.execute(connection, params![change.index.number, key, id])?;
+            let index = change.index.number;
+            for entry in change.gone() {
+                // Of an index that is being made it may not be there yet.
+                if REMOVE.execute(connection, params![index, entry.key, id])? > 0 {
+                    sizes.add(index, -integer(entry_bytes(entry, id.len())));
+                }
             }
-            for key in change.added() {
-                ADD.execute(connection, params![change.index.number, key, id, number])?;
+            for entry in change.added() {
+                ADD.execute(connection, params![index, entry.key, id, number])?;
+                sizes.add(index, integer(entry_bytes(entry, id.len())));
             }
             if let Some(building) = change.building {
                 if change.had_old {
                     building.note_change();
                 }
-                if change.new.is_multikey {
-                    building.note_array();
-                }
-            } else if change.new.is_multikey && !change.index.is_multikey {
-                MARK_MULTIKEY.execute(connection, [change.index.number])?;
-                catalog::touch(connection)?;
+                building.note_keys(&change.new);
+            } else {
+                change.index.mark(connection, &change.new)?;
             }
         }
         Ok(())
@@ -172,18 +181,35 @@ impl<'a> Changes<'a> {
 }
 
 impl Change<'_> {
-    fn gone(&self) -> impl Iterator<Item = &Vec<u8>> {
-        self.old.keys.iter().filter(|key| self.new.keys.binary_search(key).is_err())
+    fn gone(&self) -> impl Iterator<Item = &IndexKey> {
+        self.old.keys.iter().filter(|entry| !self.new.contains(&entry.key))
     }
 
-    fn added(&self) -> impl Iterator<Item = &Vec<u8>> {
-        self.new.keys.iter().filter(|key| self.old.keys.binary_search(key).is_err())
+    fn added(&self) -> impl Iterator<Item = &IndexKey> {
+        self.new.keys.iter().filter(|entry| !self.old.contains(&entry.key))
     }
 
     fn check(&self, connection: &Connection, id: &[u8]) -> Attempt<()> {
-        for key in self.added() {
-            if is_taken(connection, self.index.number, key, id)? {
+        for entry in self.added() {
+            if is_taken(connection, self.index.number, &entry.key, id)? {
                 return Err(taken(&self.index.definition).into());
+            }
+        }
+        Ok(())
+    }
+}
+
+impl StoredIndex {
+    /// Notes what a query has to know that goes by the index.
+    fn mark(&self, connection: &Connection, keys: &IndexKeys) -> Attempt<()> {
+        let marks = [
+            (keys.is_multikey && !self.is_multikey, MARK_MULTIKEY),
+            (keys.has_cut && !self.has_cut, MARK_CUT),
+        ];
+        for (is_new, mark) in marks {
+            if is_new {
+                mark.execute(connection, [self.number])?;
+                catalog::touch(connection)?;
             }
         }
         Ok(())
@@ -206,17 +232,6 @@ pub(in crate::sqlite) fn taken(index: &Index) -> Error {
     Error::new(ErrorCode::UniqueViolation).detail(detail)
 }
 
-fn cannot_index(index: &Index, error: EntriesError) -> Error {
-    let sentence = not_indexable(error);
-    Error::invalid_field("", format!("The index `{}` cannot take it: {sentence}", index.name))
-}
-
-/// Why a document cannot be indexed, as a sentence.
-pub(in crate::sqlite) fn not_indexable(error: EntriesError) -> String {
-    match error {
-        EntriesError::Unsuitable(sentence) => sentence,
-        EntriesError::Stopped(_) => {
-            format!("The entries of one document may take at most {DOCUMENT_MAX_STEPS} steps to find.")
-        }
-    }
+fn cannot_index(index: &Index, why: &IndexKeysError) -> Error {
+    Error::invalid_field("", format!("The index `{}` cannot take it: {why}", index.name))
 }

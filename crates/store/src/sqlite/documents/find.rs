@@ -4,9 +4,9 @@
 //! reads these documents again at the end.
 
 use super::budget::Budget;
-use super::entries::Keys;
+use super::entries::keys;
 use super::walk::{Entries, Passed, Walker, reading, revision};
-use crate::sqlite::collections::catalog::Collection;
+use crate::sqlite::collections::catalog::{Collection, StoredIndex};
 use crate::sqlite::containers::open::Scope;
 use crate::sqlite::failure::{Attempt, Failure};
 use crate::sqlite::statement::{integer, statements};
@@ -16,10 +16,11 @@ use rusqlite::{Connection, Row, params};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use tenantry_domain::collection::CollectionName;
-use tenantry_domain::document::{DocumentId, EntriesError, Revision, StoredDocument};
+use tenantry_domain::document::{
+    DocumentId, EntriesError, EntryBudget, IndexKey, IndexKeysError, Revision, StoredDocument,
+};
 use tenantry_domain::filter::{Filter, Interval};
 use tenantry_domain::fuel::Fuel;
-use tenantry_domain::index::Index;
 use tenantry_domain::limits::SORT_MAX_BYTES;
 use tenantry_domain::query::plan::{self, Access, Order, Place, Plan, Walk, plan};
 use tenantry_domain::query::{Counted, DocumentQuery, Found, SORT_AT};
@@ -103,7 +104,12 @@ fn candidates(collection: &Collection) -> Vec<plan::Candidate<'_>> {
     collection
         .indexes
         .iter()
-        .map(|index| plan::Candidate { keys: &index.definition.keys, is_multikey: index.is_multikey })
+        .map(|index| plan::Candidate {
+            keys: &index.definition.keys,
+            is_multikey: index.is_multikey,
+            format: index.format,
+            has_cut: index.has_cut,
+        })
         .collect()
 }
 
@@ -290,7 +296,7 @@ fn count_within(
 /// Tells the first time that a document is passed from the others, without keeping which were.
 struct Once<'a> {
     /// By which index they are passed, if one may come more than once.
-    index: Option<&'a Index>,
+    index: Option<&'a StoredIndex>,
     intervals: &'a [Interval],
     fuel: &'a Fuel<'a>,
 }
@@ -301,15 +307,16 @@ impl<'a> Once<'a> {
             Access::Ids => None,
             Access::Index(index) => Some(&collection.indexes[index]),
         };
-        let index = index.filter(|index| index.is_multikey).map(|index| &index.definition);
+        let index = index.filter(|index| index.is_multikey);
         Self { index, intervals: &plan.intervals, fuel }
     }
 
     fn is_first(&self, passed: &Passed<'_>) -> Attempt<bool> {
         let Some(index) = self.index else { return Ok(true) };
-        let keys = Keys::of(index, passed.body, self.fuel).map_err(EntriesError::unexpected)?.keys;
-        let is_within = |key: &&Vec<u8>| Interval::any_contains(self.intervals, key);
-        Ok(keys.iter().find(is_within).is_some_and(|first| *first == passed.key))
+        let keys = keys(index, passed.body, &mut EntryBudget::unbounded(), self.fuel);
+        let keys = keys.map_err(IndexKeysError::unexpected)?.keys;
+        let is_within = |entry: &&IndexKey| Interval::any_contains(self.intervals, &entry.key);
+        Ok(keys.iter().find(is_within).is_some_and(|first| first.key == passed.key))
     }
 }
 

@@ -4,7 +4,7 @@ use super::{code, id, name, numbered};
 use crate::engines::{in_every_placement, in_parallel};
 use tenantry_domain::collection::CollectionName;
 use tenantry_domain::error::ErrorCode;
-use tenantry_domain::organization::{Organization, Quota};
+use tenantry_domain::organization::{Organization, Quota, QuotaLimit};
 use tenantry_domain::store::{Inserted, Written};
 
 fn names(infos: &[tenantry_domain::store::CollectionInfo]) -> Vec<&str> {
@@ -94,7 +94,7 @@ fn a_collection_is_made_once_however_many_ask_at_once() {
 #[test]
 fn no_more_collections_are_made_than_the_quota_says() {
     in_every_placement(|subject| async move {
-        let quota = Quota { collections: Some(5), ..Quota::default() };
+        let quota = Quota { collections: QuotaLimit::new(5).ok(), ..Quota::default() };
         let acme = subject.home_with("Acme", quota).await;
         let (asked, acme_too) = (subject.clone(), acme.clone());
         let made = in_parallel(20, move |number| {

@@ -1,15 +1,19 @@
 //! What an organization may have: exact, however many write.
 
-use super::{LONG, Revision, StoredDocument, code, filter, name, numbered, stored};
+use super::{LONG, Revision, StoredDocument, code, filter, ids, index, name, numbered, query, stored};
 use crate::engines::{in_every_placement, in_parallel};
 use crate::given;
 use bson::rawdoc;
+use tenantry_domain::document::order::Direction;
+use tenantry_domain::document::{EntryBudget, IndexKeys, KeyFormat, key};
 use tenantry_domain::error::ErrorCode;
-use tenantry_domain::organization::{Organization, Quota};
+use tenantry_domain::fuel::Fuel;
+use tenantry_domain::index::Index;
+use tenantry_domain::organization::{Organization, Quota, QuotaLimit};
 use tenantry_domain::store::Written;
 
 fn of_documents(documents: u64) -> Quota {
-    Quota { documents: Some(documents), ..Quota::default() }
+    Quota { documents: QuotaLimit::new(documents).ok(), ..Quota::default() }
 }
 
 #[test]
@@ -76,7 +80,8 @@ fn bytes_are_counted_and_a_change_that_does_not_grow_is_always_made() {
     in_every_placement(|subject| async move {
         let text = |length: usize| stored(rawdoc! { "_id": 1, "text": "x".repeat(length) });
         let most = text(1000).bytes();
-        let acme = subject.home_with("Acme", Quota { bytes: Some(most), ..Quota::default() }).await;
+        let acme =
+            subject.home_with("Acme", Quota { bytes: QuotaLimit::new(most).ok(), ..Quota::default() }).await;
         assert_eq!(subject.insert_into(&acme, "documents", vec![text(1001)]).await, ["quota_exceeded"]);
         assert_eq!(subject.insert_into(&acme, "documents", vec![text(900)]).await, [""]);
         let documents = &subject.store.documents;
@@ -91,7 +96,8 @@ fn bytes_are_counted_and_a_change_that_does_not_grow_is_always_made() {
             }
         }
         // The operator has lowered it since.
-        let less = Organization { quota: Quota { bytes: Some(10), ..Quota::default() }, ..acme };
+        let less =
+            Organization { quota: Quota { bytes: QuotaLimit::new(10).ok(), ..Quota::default() }, ..acme };
         let before = subject.document(&less, "documents", &super::id(1)).await.unwrap().revision;
         let smaller = StoredDocument { revision: Revision(before.0 + 1), ..text(500) };
         assert_eq!(
@@ -135,5 +141,170 @@ fn a_quota_that_was_lifted_and_set_again_counts_what_came_meanwhile() {
         let raised = set(&limited, of_documents(26)).await;
         let outcomes = subject.insert_into(&raised, "documents", numbered(200, 2)).await;
         assert_eq!(outcomes, ["", "quota_exceeded"]);
+    });
+}
+
+fn of_index_bytes(index_bytes: u64) -> Quota {
+    Quota { index_bytes: QuotaLimit::new(index_bytes).ok(), ..Quota::default() }
+}
+
+/// Bytes of the entries of these documents in these indexes.
+fn index_bytes(indexes: &[Index], documents: &[StoredDocument]) -> u64 {
+    let of = |index: &Index, document: &StoredDocument| {
+        let mut budget = EntryBudget::unbounded();
+        let keys =
+            IndexKeys::of(index, KeyFormat::Whole, &document.body, &mut budget, &Fuel::unlimited()).unwrap();
+        let id = document.body.get("_id").unwrap().unwrap();
+        keys.bytes(key::encode(&[(id, Direction::Ascending)]).len())
+    };
+    indexes.iter().flat_map(|index| documents.iter().map(move |document| of(index, document))).sum()
+}
+
+fn tagged(id: i32, tags: i32) -> StoredDocument {
+    let tags: bson::raw::RawArrayBuf = (0..tags).collect();
+    stored(rawdoc! { "_id": id, "tags": tags, "text": "x".repeat(2000) })
+}
+
+#[test]
+fn index_bytes_are_the_same_number_on_every_engine() {
+    in_every_placement(|subject| async move {
+        for (title, quota) in [("Acme", Quota::default()), ("Other", of_index_bytes(1 << 30))] {
+            let acme = subject.home_with(title, quota).await;
+            let (indexes, collection) =
+                ([index("tags,-text", false), index("text", false)], name("documents"));
+            let usage = async || {
+                let usage = subject.store.collections.get_usage(&acme).await.unwrap();
+                usage.index_bytes.expect("there is little to count")
+            };
+            let mut there: Vec<_> = (0..5).map(|id| tagged(id, id)).collect();
+            subject.fill(&acme, "documents", there.clone()).await;
+            assert_eq!(usage().await, 0);
+            for one in &indexes {
+                subject.add_index(&acme, "documents", one).await;
+            }
+            assert_eq!(usage().await, index_bytes(&indexes, &there));
+            subject.fill(&acme, "documents", vec![tagged(7, 9)]).await;
+            there.push(tagged(7, 9));
+            assert_eq!(usage().await, index_bytes(&indexes, &there));
+
+            let documents = &subject.store.documents;
+            let before = subject.document(&acme, "documents", &super::id(2)).await.unwrap().revision;
+            let next = StoredDocument { revision: before.next(), ..tagged(2, 30) };
+            let written = documents.update_document(&acme, &collection, next, before).await;
+            assert_eq!(written.unwrap(), Written::Done);
+            there[2] = tagged(2, 30);
+            assert_eq!(usage().await, index_bytes(&indexes, &there));
+            let deleted = documents.delete_document(&acme, &collection, &super::id(7), None).await;
+            assert_eq!(deleted.unwrap(), Written::Done);
+            there.pop();
+            assert_eq!(usage().await, index_bytes(&indexes, &there));
+            let one = filter(r#"{"tags":{"$size":1}}"#);
+            let few = documents.delete_matching(&acme, &collection, &one, LONG).await.unwrap();
+            assert_eq!(few.documents, 1);
+            there.remove(1);
+            assert_eq!(usage().await, index_bytes(&indexes, &there));
+            assert!(
+                subject.store.collections.delete_index(&acme, &collection, &indexes[0].name).await.unwrap()
+            );
+            assert_eq!(usage().await, index_bytes(&indexes[1..], &there));
+            let all = documents.delete_matching(&acme, &collection, &filter("{}"), LONG).await.unwrap();
+            assert_eq!((all.documents, usage().await), (4, 0));
+        }
+    });
+}
+
+#[test]
+fn index_quota_refuses_documents_and_indexes_beyond_it() {
+    in_every_placement(|subject| async move {
+        let (by_tags, by_text) = (index("tags", false), index("text", false));
+        let room = index_bytes(&[by_tags.clone()], &[tagged(1, 10), tagged(2, 10)]);
+        let acme = subject.home_with("Acme", of_index_bytes(room)).await;
+        subject.add_index(&acme, "documents", &by_tags).await;
+        let batch = vec![tagged(1, 10), tagged(2, 11), tagged(3, 10)];
+        assert_eq!(subject.insert_into(&acme, "documents", batch).await, ["", "quota_exceeded", ""]);
+        assert_eq!(subject.insert_into(&acme, "documents", vec![tagged(4, 0)]).await, ["quota_exceeded"]);
+
+        let (documents, collection) = (&subject.store.documents, name("documents"));
+        let before = subject.document(&acme, "documents", &super::id(3)).await.unwrap().revision;
+        let larger = StoredDocument { revision: before.next(), ..tagged(3, 11) };
+        let refused = documents.update_document(&acme, &collection, larger, before).await;
+        assert_eq!(code(refused), ErrorCode::QuotaExceeded);
+        let smaller = StoredDocument { revision: before.next(), ..tagged(3, 9) };
+        let written = documents.update_document(&acme, &collection, smaller, before).await;
+        assert_eq!(written.unwrap(), Written::Done, "what shrinks is always made");
+
+        // An index that would take more than is left is refused, and nothing of it stays.
+        assert_eq!(code(subject.try_index(&acme, "documents", &by_text).await), ErrorCode::QuotaExceeded);
+        let indexes = subject.store.collections.list_indexes(&acme, &collection).await.unwrap();
+        assert_eq!(indexes, [by_tags.clone()]);
+        let usage = subject.store.collections.get_usage(&acme).await.unwrap();
+        assert_eq!(usage.index_bytes, Some(index_bytes(&[by_tags], &[tagged(1, 10), tagged(3, 9)])));
+
+        let removed = documents.delete_matching(&acme, &collection, &filter(r#"{"_id":1}"#), LONG).await;
+        assert_eq!(removed.unwrap().documents, 1);
+        assert_eq!(subject.insert_into(&acme, "documents", vec![tagged(5, 10)]).await, [""], "there is room");
+    });
+}
+
+#[test]
+fn document_with_too_many_entries_in_all_indexes_is_refused() {
+    in_every_placement(|subject| async move {
+        let acme = subject.home("Acme").await;
+        let (one, other) = (index("tags,text", false), index("-tags,text", false));
+        subject.add_index(&acme, "documents", &one).await;
+        // 15 MB of entries in one index.
+        let wide = |id: i32| {
+            let tags: bson::raw::RawArrayBuf = (0..1000).collect();
+            stored(rawdoc! { "_id": id, "tags": tags, "text": "x".repeat(15_000) })
+        };
+        assert_eq!(subject.insert_into(&acme, "documents", vec![wide(1)]).await, [""]);
+        let refused = subject.try_index(&acme, "documents", &other).await.unwrap_err();
+        assert_eq!((refused.code(), &*refused.fields()[0].pointer), (ErrorCode::InvalidInput, "/keys"));
+        assert!(refused.fields()[0].detail.contains("16 MiB"), "{refused}");
+        let (documents, collection) = (&subject.store.documents, name("documents"));
+        let deleted = documents.delete_document(&acme, &collection, &super::id(1), None).await;
+        assert_eq!(deleted.unwrap(), Written::Done);
+        subject.add_index(&acme, "documents", &other).await;
+        let batch = vec![wide(2), tagged(3, 10)];
+        assert_eq!(subject.insert_into(&acme, "documents", batch).await, ["invalid_input", ""]);
+        let before = subject.document(&acme, "documents", &super::id(3)).await.unwrap().revision;
+        let grown = StoredDocument { revision: before.next(), ..wide(3) };
+        let refused = documents.update_document(&acme, &collection, grown, before).await;
+        assert_eq!(code(refused), ErrorCode::InvalidInput);
+    });
+}
+
+#[test]
+fn long_indexed_values_keep_order_equality_and_uniqueness() {
+    in_every_placement(|subject| async move {
+        let acme = subject.home("Acme").await;
+        let text = |last: &str| format!("{}{last}", "x".repeat(3000));
+        let long = |id: i32, last: &str| stored(rawdoc! { "_id": id, "text": text(last) });
+        subject.fill(&acme, "documents", vec![long(1, "c"), long(2, "a")]).await;
+        subject.add_index(&acme, "documents", &index("text", true)).await;
+        let batch = vec![long(3, "b"), long(4, "a"), stored(rawdoc! { "_id": 5, "text": "w" })];
+        assert_eq!(subject.insert_into(&acme, "documents", batch).await, ["", "unique_violation", ""]);
+        let found = async |json: String, sort: &str| {
+            let mut found = ids(&subject.found(&acme, "documents", &query(&json, sort, 10)).await);
+            if sort.is_empty() {
+                found.sort_unstable();
+            }
+            found
+        };
+        let is = |operator: &str, last: &str| format!(r#"{{"text":{{"{operator}":"{}"}}}}"#, text(last));
+        assert_eq!(found("{}".into(), "text").await, [5, 2, 3, 1]);
+        assert_eq!(found("{}".into(), "-text").await, [1, 3, 2, 5]);
+        assert_eq!(subject.pages(&acme, "documents", &query("{}", "text", 1)).await, [[5], [2], [3], [1]]);
+        assert_eq!(found(is("$eq", "b"), "").await, [3]);
+        assert_eq!(found(is("$gt", "a"), "").await, [1, 3]);
+        assert_eq!(found(is("$lte", "b"), "").await, [2, 3, 5]);
+        assert_eq!(found(is("$lt", "a"), "text").await, [5]);
+        let list = format!(r#"{{"text":{{"$in":["{}","w","{}"]}}}}"#, text("c"), text("none"));
+        assert_eq!(found(list.clone(), "").await, [1, 5]);
+        assert_eq!(subject.count_of(&acme, "documents", &list).await, 2);
+        let (documents, collection) = (&subject.store.documents, name("documents"));
+        let removed = documents.delete_matching(&acme, &collection, &filter(&is("$gte", "b")), LONG).await;
+        assert_eq!(removed.unwrap().documents, 2);
+        assert_eq!(subject.insert_into(&acme, "documents", vec![long(6, "c")]).await, [""]);
     });
 }

@@ -1,0 +1,218 @@
+//! What documents take in the indexes of their collection, counted as on every engine ([`IndexKeys`]).
+//!
+//! MongoDB keeps the entries; this only counts them, and refuses a document that would have too many. It goes by the
+//! indexes as they are remembered for some seconds ([`KnownIndexes`]): what a new index takes is counted when it is made,
+//! and once more soon after.
+//!
+//! [`KnownIndexes`]: crate::mongodb::collections::KnownIndexes
+
+use crate::mongodb::MongoDb;
+use crate::mongodb::collections::{Command, Located};
+use crate::mongodb::failure::Attempt;
+use crate::mongodb::quota::Size;
+use bson::raw::{CString, RawBson};
+use bson::{RawDocument, RawDocumentBuf};
+use mongodb::bson::{Bson, Document, doc};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+use tenantry_domain::document::order::Direction;
+use tenantry_domain::document::{
+    EntryBudget, ID_FIELD, IndexKeys, IndexKeysError, KeyFormat, StoredDocument, key,
+};
+use tenantry_domain::error::{Error, Result};
+use tenantry_domain::fuel::Fuel;
+use tenantry_domain::index::Index;
+use tenantry_domain::limits::INDEX_ENTRIES_MAX_BYTES;
+use tenantry_domain::organization::Organization;
+
+/// How long it may take to look at every document of a collection.
+const COUNTING: Duration = Duration::from_secs(3600);
+/// Bytes of documents, times the indexes, that are counted on an async thread.
+const INLINE_BYTES: usize = 32 << 10;
+/// A document of fewer bytes cannot have too many entries: each value of an array takes 3 bytes at least, and each of its
+/// entries no more than the whole document for each key.
+const SMALL_DOCUMENT_BYTES: i32 = 512;
+
+/// The indexes of a collection, to count entries by.
+#[derive(Clone)]
+pub(in crate::mongodb) struct EntryCounter {
+    indexes: Arc<[Index]>,
+}
+
+impl EntryCounter {
+    pub(in crate::mongodb) const fn new(indexes: Arc<[Index]>) -> Self {
+        Self { indexes }
+    }
+
+    pub(in crate::mongodb) fn is_empty(&self) -> bool {
+        self.indexes.is_empty()
+    }
+
+    /// Bytes of the entries of a document, which has its `_id`. What has no entries is MongoDB's to refuse: an index may
+    /// have been dropped meanwhile.
+    fn count(&self, body: &RawDocument) -> Result<u64, IndexKeysError> {
+        let id = body.get(ID_FIELD).ok().flatten();
+        let id_bytes = id.map_or(0, |id| key::encode(&[(id, Direction::Ascending)]).len());
+        let (mut budget, fuel, mut bytes) = (EntryBudget::of_document(), Fuel::for_document(), 0);
+        for index in &*self.indexes {
+            match IndexKeys::of(index, KeyFormat::Whole, body, &mut budget, &fuel) {
+                Ok(keys) => bytes += keys.bytes(id_bytes),
+                Err(IndexKeysError::NotIndexable(_)) => {}
+                Err(beyond) => return Err(beyond),
+            }
+        }
+        Ok(bytes)
+    }
+
+    /// The same of many, on a blocking thread if that may take long.
+    pub(in crate::mongodb) async fn count_all(
+        &self,
+        bodies: Vec<&RawDocument>,
+    ) -> Result<Vec<Result<u64, IndexKeysError>>> {
+        let bytes: usize = bodies.iter().map(|body| body.as_bytes().len()).sum();
+        if bytes * self.indexes.len() <= INLINE_BYTES {
+            return Ok(bodies.into_iter().map(|body| self.count(body)).collect());
+        }
+        let bodies: Vec<RawDocumentBuf> = bodies.into_iter().map(ToOwned::to_owned).collect();
+        let counter = self.clone();
+        let counting =
+            tokio::task::spawn_blocking(move || bodies.iter().map(|body| counter.count(body)).collect());
+        counting.await.map_err(|_| Error::unavailable("the runtime is shutting down"))
+    }
+
+    /// The fields at the top of a document that the indexes reach into.
+    fn fields(&self) -> BTreeSet<&str> {
+        let paths = self.indexes.iter().flat_map(|index| &index.keys);
+        let first = paths.filter_map(|key| key.path.as_str().split('.').next());
+        first.filter(|field| *field != ID_FIELD).collect()
+    }
+
+    /// The expression that leaves of a document `root` what is counted: a list, because in it no name of a document can
+    /// be in the way. What is missing is null there, and makes the same entry.
+    pub(in crate::mongodb) fn projection(&self, root: &str) -> Vec<Document> {
+        let field = |name: &str| doc! { "$getField": { "field": { "$literal": name }, "input": root } };
+        std::iter::once(ID_FIELD).chain(self.fields()).map(field).collect()
+    }
+
+    /// The document that such a list is of, as far as it is counted.
+    pub(in crate::mongodb) fn rebuild(&self, list: &RawDocument) -> Attempt<RawDocumentBuf> {
+        let names = std::iter::once(ID_FIELD).chain(self.fields());
+        let mut body = RawDocumentBuf::new();
+        for (name, value) in names.zip(list.iter().map_while(std::result::Result::ok)) {
+            let name = CString::try_from(name).map_err(Error::internal)?;
+            body.append(name, RawBson::from(value.1));
+        }
+        Ok(body)
+    }
+}
+
+/// Sums up the entries of documents as [`EntryCounter::projection`] leaves them, in the field `list`.
+pub(in crate::mongodb) struct EntrySum {
+    counter: EntryCounter,
+    /// Where a document that has too many is refused. Without it, it counts for as many as are allowed: it was stored
+    /// before there was a bound.
+    refused_at: Option<&'static str>,
+}
+
+impl EntrySum {
+    pub(in crate::mongodb) async fn of(&self, page: Vec<RawDocumentBuf>) -> Attempt<u64> {
+        let rebuild = |found: &RawDocumentBuf| {
+            let list = found.get_array("list").map_err(Error::internal)?;
+            self.counter.rebuild(RawDocument::from_bytes(list.as_bytes()).map_err(Error::internal)?)
+        };
+        let bodies = page.iter().map(rebuild).collect::<Attempt<Vec<_>>>()?;
+        let mut sum = 0;
+        for entries in self.counter.count_all(bodies.iter().map(|body| &**body).collect()).await? {
+            sum += match (entries, self.refused_at) {
+                (Ok(bytes), _) => bytes,
+                (Err(why), Some(pointer)) => return Err(beyond(pointer, &why).into()),
+                (Err(_), None) => INDEX_ENTRIES_MAX_BYTES as u64,
+            };
+        }
+        Ok(sum)
+    }
+}
+
+/// The refusal of a document that has too many entries, at `pointer`.
+fn beyond(pointer: &str, why: &IndexKeysError) -> Error {
+    Error::invalid_field(pointer, why.to_string())
+}
+
+impl MongoDb {
+    /// How much each of these new documents takes, or why it cannot be stored.
+    pub(super) async fn sizes_of(
+        &self,
+        at: &mut Located<'_>,
+        documents: &[&StoredDocument],
+    ) -> Attempt<Vec<Result<Size>>> {
+        let counter = self.known_indexes(at).await?;
+        let is_counted = at.organization.quota.index_bytes.is_some();
+        let one = |document: &StoredDocument| Size::one(document.bytes());
+        if counter.is_empty() {
+            return Ok(documents.iter().map(|document| Ok(one(document))).collect());
+        }
+        let counts = counter.count_all(documents.iter().map(|document| &*document.body).collect()).await?;
+        let sized = documents.iter().zip(counts).map(|(document, entries)| {
+            let entries = entries.map_err(|why| beyond("", &why))?;
+            Ok(one(document).with_entries(if is_counted { entries } else { 0 }))
+        });
+        Ok(sized.collect())
+    }
+
+    /// Bytes of the index entries of an organization, counted one by one.
+    pub(in crate::mongodb) async fn measure_entries(&self, organization: &Organization) -> Attempt<u64> {
+        let mut sum = 0;
+        for name in self.collection_names_of(organization).await? {
+            let mut at = match self.locate_collection(organization, &name).await {
+                Err(failure) if crate::mongodb::collections::is_missing(&failure) => continue,
+                at => at?,
+            };
+            let counter = EntryCounter::new(self.indexes_at(&mut at).await?.into());
+            if counter.is_empty() {
+                continue;
+            }
+            match self.sum_entries(&mut at, counter, Document::new(), None).await {
+                Err(failure) if crate::mongodb::collections::is_missing(&failure) => {}
+                counted => sum += counted?,
+            }
+        }
+        Ok(sum)
+    }
+
+    /// Bytes of the entries that a new index will have. Refuses it where a document would have too many entries in all
+    /// indexes together.
+    pub(in crate::mongodb) async fn measure_new_index(
+        &self,
+        at: &mut Located<'_>,
+        serving: &[Index],
+        index: &Index,
+    ) -> Attempt<u64> {
+        let all: Vec<Index> = serving.iter().chain([index]).cloned().collect();
+        let all = EntryCounter::new(all.into());
+        let root = at.form.root();
+        let large = doc! { "$expr": { "$gte": [{ "$bsonSize": root }, SMALL_DOCUMENT_BYTES] } };
+        self.sum_entries(at, all, large, Some("/keys")).await?;
+        if at.organization.quota.index_bytes.is_none() {
+            return Ok(0);
+        }
+        self.sum_entries(at, EntryCounter::new([index.clone()].into()), Document::new(), None).await
+    }
+
+    /// Bytes of the entries of the documents that `filter` finds.
+    async fn sum_entries(
+        &self,
+        at: &mut Located<'_>,
+        counter: EntryCounter,
+        filter: Document,
+        refused_at: Option<&'static str>,
+    ) -> Attempt<u64> {
+        let list = counter.projection(at.form.root());
+        let stages = [
+            doc! { "$match": at.form.scoped(filter) },
+            doc! { "$project": { "_id": 0, "list": Bson::from(list) } },
+        ];
+        let command = Command::pipeline(&stages)?;
+        self.sum_entries_at(at, &command, COUNTING, &EntrySum { counter, refused_at }).await
+    }
+}
