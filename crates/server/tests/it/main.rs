@@ -42,6 +42,7 @@ mod sharing;
 mod sign_in;
 mod support;
 mod throttling;
+mod token_verifiers;
 mod tokens;
 mod upgrade;
 #[cfg(feature = "crash-points")]
