@@ -123,7 +123,7 @@ pub fn readdress_as_before(place: &Place, accounts: &[(&str, &str)]) {
         edit_account(place, email, change);
     }
     match place.database() {
-        None => embedded::set_schema_version(&place.data_dir(), 1),
+        None => embedded::take_back_schema(&place.data_dir()),
         Some(database) => mongodb::set_schema_version(database, 2),
     }
 }

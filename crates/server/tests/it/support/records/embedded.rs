@@ -148,8 +148,16 @@ pub fn put_back_sessions(data_dir: &Path, rows: &[SessionRow]) {
     }
 }
 
-pub fn set_schema_version(data_dir: &Path, version: i64) {
-    open(&data_dir.join("control.db")).pragma_update(None, "user_version", version).unwrap();
+/// Takes back what later steps of the schema have made, but for keys of accounts.
+pub fn take_back_schema(data_dir: &Path) {
+    let control = open(&data_dir.join("control.db"));
+    control
+        .execute_batch(
+            "DROP TRIGGER request_added; DROP TRIGGER request_removed; DROP TABLE request_holders; \
+             DROP INDEX requests_held; ALTER TABLE requests DROP COLUMN holder;",
+        )
+        .unwrap();
+    control.pragma_update(None, "user_version", 1).unwrap();
 }
 
 /// The stored password hash of the account with that address.
