@@ -1,15 +1,13 @@
 //! Tests of filters: tables of what matches, what is refused and what MongoDB gets. Whether MongoDB agrees is
 //! asked by the differential test of the store.
 
+mod cost;
 mod narrowed;
 
 use super::Filter;
 use crate::document::NewDocument;
-use crate::error::{Error, ErrorCode};
-use crate::fuel::{Fuel, Stopped};
-use crate::limits::{
-    DOCUMENT_MAX_STEPS, FILTER_LIST_MAX_ITEMS, FILTER_MAX_INTERVALS, FILTER_MAX_LEVELS, FILTER_MAX_NODES,
-};
+use crate::error::ErrorCode;
+use crate::limits::{FILTER_LIST_MAX_ITEMS, FILTER_MAX_INTERVALS, FILTER_MAX_LEVELS, FILTER_MAX_NODES};
 use bson::{Bson, RawDocumentBuf};
 
 fn document(json: &str) -> RawDocumentBuf {
@@ -424,85 +422,4 @@ fn all_of_many_values_is_asked_in_one_pass() {
     assert!(!all((49_001..=50_000).collect()).matches(&array));
     // With a pass for each, it would be a hundred million comparisons.
     assert!(start.elapsed().as_secs() < 10, "{:?}", start.elapsed());
-}
-
-/// Arrays of documents in one another whose fields are called as positions are.
-fn numbered(levels: usize) -> RawDocumentBuf {
-    let inner = (0..levels).fold("1".to_owned(), |inner, _| format!(r#"[{{"0":{inner}}}]"#));
-    document(&format!(r#"{{"a":{inner}}}"#))
-}
-
-#[test]
-fn path_of_numbers_costs_more_with_each_and_ends_with_its_fuel() {
-    let cost = |positions: usize| {
-        let filter = filter(&format!(r#"{{"a{}":2}}"#, ".0".repeat(positions)));
-        let fuel = Fuel::unlimited();
-        assert_eq!(filter.evaluate(&numbered(40), &fuel), Ok(false));
-        fuel.spent()
-    };
-    // Each of them is followed as a name and as a position.
-    assert!(cost(8) > 4 * cost(4), "{} {}", cost(8), cost(4));
-    let dear = filter(&format!(r#"{{"a{}":2}}"#, ".0".repeat(8)));
-    let stopped = dear.evaluate(&numbered(40), &Fuel::unlimited().up_to(cost(4)));
-    assert_eq!(stopped, Err(Stopped::BudgetSpent));
-}
-
-#[test]
-fn evaluation_pays_for_what_it_passes_compares_and_searches() {
-    let cost = |json: &str, of: &RawDocumentBuf| {
-        let fuel = Fuel::unlimited();
-        filter(json).evaluate(of, &fuel).unwrap();
-        fuel.spent()
-    };
-    let few = document(&format!(r#"{{"v":[{}0],"t":"{}"}}"#, "1,".repeat(10), "x".repeat(10)));
-    let many = document(&format!(r#"{{"v":[{}0],"t":"{}"}}"#, "1,".repeat(1000), "x".repeat(1000)));
-    for json in [
-        r#"{"v":{"$gt":5}}"#,
-        r#"{"v":{"$in":[7,8,9]}}"#,
-        r#"{"v":{"$all":[1,7]}}"#,
-        r#"{"v":{"$elemMatch":{"$gt":5}}}"#,
-        r#"{"v":{"$size":7}}"#,
-        r#"{"t":{"$regex":"y"}}"#,
-    ] {
-        let (less, more) = (cost(json, &few), cost(json, &many));
-        assert!(more - less >= 990, "{json}: {less} {more}");
-    }
-    let long = format!(r#"{{"t":"{}"}}"#, "x".repeat(1000));
-    assert!(cost(&long, &many) >= cost(r#"{"t":"x"}"#, &many) + 400);
-}
-
-#[test]
-fn price_counts_what_a_filter_consists_of() {
-    let price = filter(r#"{"a.b":{"$in":[1,2,3]},"$or":[{"c":{"$regex":"^x{3}"}},{"d":1}]}"#).price();
-    assert_eq!((price.path_parts, price.list_items), (4, 3));
-    assert!((5..30).contains(&price.states) && price.nodes >= 5 && price.is_short(), "{price:?}");
-    let many = format!(r#"{{"a":{{"$in":[{}0]}}}}"#, "0,".repeat(200));
-    assert!(!filter(&many).price().is_short());
-    assert!(!filter(r#"{"a":{"$regex":"x{300}"}}"#).price().is_short());
-}
-
-#[test]
-fn first_excess_of_a_price_ends_the_reading() {
-    // Each has some 1,900 states, so the eleventh is too much.
-    let dear: Vec<_> = (0..12).map(|number| format!(r#""f{number}":{{"$regex":"^a{{1,950}}$"}},"#)).collect();
-    let json = format!(r#"{{{}"z":{{"$where":1}}}}"#, dear.concat());
-    let error = Filter::parse(&json, "?filter").unwrap_err();
-    let pointers: Vec<_> = error.fields().iter().map(|field| field.pointer.as_str()).collect();
-    assert_eq!(pointers, ["?filter/f10/$regex"]);
-}
-
-#[test]
-fn document_that_costs_too_many_steps_ends_a_query_that_says_so() {
-    let text = document(&format!(r#"{{"t":"{}"}}"#, "x".repeat(1000)));
-    let pattern = filter(r#"{"t":{"$regex":"y"}}"#);
-    let fuel = Fuel::for_document();
-    fuel.begin_document(DOCUMENT_MAX_STEPS - 500).unwrap();
-    let stopped = pattern.evaluate(&text, &fuel).unwrap_err();
-    assert_eq!(stopped, Stopped::DocumentTooDear);
-    let error = Error::from(stopped);
-    assert_eq!(error.code(), ErrorCode::QueryTooSlow);
-    assert!(error.sentence().contains(&format!("{DOCUMENT_MAX_STEPS} steps")), "{error}");
-    // The next document begins anew.
-    fuel.begin_document(0).unwrap();
-    assert_eq!(pattern.evaluate(&text, &fuel), Ok(false));
 }

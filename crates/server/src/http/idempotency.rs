@@ -34,12 +34,15 @@ pub struct Scope<'a> {
 /// An answer that is being made again.
 type Remaking = BoxFuture<'static, Result<Response, Refusal>>;
 
+/// Makes an answer again, of the id of what was made and of its `ETag`.
+type Remake = Box<dyn FnOnce(OrganizationId, &str) -> Remaking + Send>;
+
 /// How an answer is given again.
 pub enum Replay {
     /// As it was kept: it is small whatever was asked.
     Kept,
     /// Made again of the repeated request, which is the same, of the id of what was made and of its `ETag`.
-    Remade(Box<dyn FnOnce(OrganizationId, &str) -> Remaking + Send>),
+    Remade(Remake),
 }
 
 /// Answers a request that may carry a key: carries it out the first time, with an id for what it makes, and

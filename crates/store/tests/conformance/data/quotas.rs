@@ -4,6 +4,7 @@ use super::{LONG, Revision, StoredDocument, code, filter, ids, index, name, numb
 use crate::engines::{in_every_placement, in_parallel};
 use crate::given;
 use bson::rawdoc;
+use std::slice::from_ref;
 use tenantry_domain::document::order::Direction;
 use tenantry_domain::document::{EntryBudget, IndexKeys, KeyFormat, key};
 use tenantry_domain::error::ErrorCode;
@@ -217,7 +218,7 @@ fn index_bytes_are_the_same_number_on_every_engine() {
 fn index_quota_refuses_documents_and_indexes_beyond_it() {
     in_every_placement(|subject| async move {
         let (by_tags, by_text) = (index("tags", false), index("text", false));
-        let room = index_bytes(&[by_tags.clone()], &[tagged(1, 10), tagged(2, 10)]);
+        let room = index_bytes(from_ref(&by_tags), &[tagged(1, 10), tagged(2, 10)]);
         let acme = subject.home_with("Acme", of_index_bytes(room)).await;
         subject.add_index(&acme, "documents", &by_tags).await;
         let batch = vec![tagged(1, 10), tagged(2, 11), tagged(3, 10)];
@@ -236,7 +237,7 @@ fn index_quota_refuses_documents_and_indexes_beyond_it() {
         // An index that would take more than is left is refused, and nothing of it stays.
         assert_eq!(code(subject.try_index(&acme, "documents", &by_text).await), ErrorCode::QuotaExceeded);
         let indexes = subject.store.collections.list_indexes(&acme, &collection).await.unwrap();
-        assert_eq!(indexes, [by_tags.clone()]);
+        assert_eq!(&indexes, from_ref(&by_tags));
         let usage = subject.store.collections.get_usage(&acme).await.unwrap();
         assert_eq!(usage.index_bytes, Some(index_bytes(&[by_tags], &[tagged(1, 10), tagged(3, 9)])));
 
