@@ -56,7 +56,7 @@ pub struct QuotaPatch {
     #[schema(required = false, maximum = 9_007_199_254_740_992_u64)]
     pub collections: Option<u64>,
     /// Bytes of the entries of all indexes.
-    #[schema(required = false)]
+    #[schema(required = false, maximum = 9_007_199_254_740_992_u64)]
     pub index_bytes: Option<u64>,
 }
 

@@ -244,7 +244,8 @@ async fn idempotency_keys_of_an_account_are_bounded_for_a_day() {
     send(&other, "key-3", 3).await.created();
     acme.owner.post(&acme.documents(), &json!({ "_id": 3 })).await.created();
     // A request that was refused has used no key.
-    send(&other, "key-4", 3).await.refused("document_exists");
+    let keyed = other.owner.with_header("idempotency-key", "key-4");
+    keyed.post(&other.documents(), &json!({ "_id": 3, "text": "another" })).await.refused("document_exists");
     send(&other, "key-4", 4).await.created();
     let (client, mut statuses) = (app.client(), Vec::new());
     for number in 0..4 {

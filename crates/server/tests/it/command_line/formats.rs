@@ -74,7 +74,7 @@ async fn problem_of_the_server_is_json_where_json_was_asked_for() {
 
 #[test]
 fn misspelt_setting_in_the_env_file_is_refused_with_a_suggestion() {
-    let shell = Shell::new().with("PORT", "0");
+    let shell = Shell::new().with("PORT", "0").with("SIGNUP", "operator");
     let env_file = shell.home.path().join(".env");
     for (line, meant) in
         [("LOG_LEVL=debug", "LOG_LEVEL"), ("TENANTRY_PORT=1", "PORT"), ("singup=operator", "SIGNUP")]
@@ -108,6 +108,7 @@ fn misspelt_setting_in_the_environment_is_warned_of() {
     let (_, log) = served(&shell, &[]);
     assert!(log.contains("WARN") && log.contains("Did you mean DATA_DIR?"), "{log}");
     let shell = Shell::new().with("PORT", "0").with("PATH", "/bin").with("PORTS", "1").with("HOSTNAME", "h");
+    let shell = shell.with("SIGNUP", "operator");
     assert!(shell.run(&["doctor"]).done().contains("all are valid"));
 }
 
@@ -116,7 +117,7 @@ fn open_sign_up_with_public_lookup_is_warned_of_on_a_public_address() {
     let public = |shell: Shell| shell.with("PORT", "0").with("HOST", "0.0.0.0");
     let shell = public(Shell::new());
     let checked = shell.run(&["doctor"]).done();
-    assert!(checked.contains("warn") && checked.contains("SIGNUP=open"), "{checked}");
+    assert!(checked.contains("warn") && checked.contains("PUBLIC_LOOKUP=full"), "{checked}");
     let (_, log) = served(&shell, &[]);
     assert!(log.contains("WARN") && log.contains("PUBLIC_LOOKUP=full"), "{log}");
     for shell in [
@@ -125,6 +126,6 @@ fn open_sign_up_with_public_lookup_is_warned_of_on_a_public_address() {
         Shell::new().with("PORT", "0").with("HOST", "::1"),
     ] {
         let checked = shell.run(&["doctor"]).done();
-        assert!(!checked.contains("SIGNUP=open"), "{checked}");
+        assert!(!checked.contains("PUBLIC_LOOKUP=full"), "{checked}");
     }
 }
