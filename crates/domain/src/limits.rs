@@ -87,6 +87,8 @@ pub const DOCUMENT_MAX_STEPS: u64 = 1_000_000_000;
 /// Bytes of JSON that are read, or of documents that are written as JSON, on a thread that serves others, too. More go to
 /// a thread of their own.
 pub const INLINE_MAX_BYTES: usize = 16 << 10;
+/// Steps of [`Fuel`](crate::fuel::Fuel) that such work takes there at most: about half a millisecond.
+pub const INLINE_MAX_STEPS: u64 = 400_000;
 /// Keys of a sort order, without the `_id` that always ends it.
 pub const SORT_MAX_KEYS: usize = 3;
 /// Paths of a projection.

@@ -9,6 +9,7 @@ mod error;
 mod fair;
 #[cfg(feature = "mongodb")]
 mod mongodb;
+mod processor;
 mod shared_mailbox;
 mod sqlite;
 #[cfg(feature = "mongodb")]

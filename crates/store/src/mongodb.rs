@@ -30,6 +30,7 @@ pub use inspect::{MongoInspection, Topology, inspect_mongodb};
 
 use crate::cached::Upstream;
 use crate::error::OpenError;
+use crate::processor::Processor;
 use changes::Follower;
 use client::Server;
 use collections::{Identities, KnownIndexes};
@@ -77,6 +78,7 @@ pub(crate) struct MongoDb {
     identities: Identities,
     indexes: KnownIndexes,
     quotas: quota::Quotas,
+    processor: Arc<Processor>,
     /// Itself, for what goes on when nobody waits for it any more.
     this: OnceLock<Weak<Self>>,
 }
@@ -107,6 +109,7 @@ impl MongoDb {
             identities: Identities::default(),
             indexes: KnownIndexes::default(),
             quotas: quota::Quotas::default(),
+            processor: Arc::default(),
             this: OnceLock::new(),
             server,
         });

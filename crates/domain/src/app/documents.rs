@@ -13,10 +13,10 @@ use crate::collection::CollectionName;
 use crate::document::{DocumentId, EntriesError, MergePatch, NewDocument, Revision, StoredDocument};
 use crate::error::{Error, ErrorCode, Result};
 use crate::filter::Filter;
-use crate::fuel::Fuel;
+use crate::fuel::{Fuel, Stopped};
 use crate::idempotency::RequestKey;
 use crate::ids::{OperationId, random};
-use crate::limits::{INLINE_MAX_BYTES, OPERATION_WAIT, PAGE_MAX_BYTES};
+use crate::limits::{INLINE_MAX_BYTES, INLINE_MAX_STEPS, OPERATION_WAIT, PAGE_MAX_BYTES};
 use crate::offload;
 use crate::query::{Counted, Deleted, DocumentQuery, SORT_AT};
 use crate::sort::{Position, Sort};
@@ -376,12 +376,14 @@ impl App {
 
 /// Where a document that was found in this order stands in it.
 async fn position(sort: Sort, body: &RawDocument) -> Result<Position> {
-    let find = |sort: &Sort, body: &RawDocument| sort.position(body, &Fuel::for_document());
-    let found = if body.as_bytes().len() <= INLINE_MAX_BYTES {
-        find(&sort, body)
-    } else {
-        let body = body.to_owned();
-        offload::elsewhere(move || find(&sort, &body)).await?
-    };
+    if body.as_bytes().len() <= INLINE_MAX_BYTES {
+        // Comparing its values may cost far more than its bytes say.
+        match sort.position(body, &Fuel::unlimited().up_to(INLINE_MAX_STEPS)) {
+            Err(EntriesError::Stopped(Stopped::BudgetSpent)) => {}
+            found => return found.map_err(EntriesError::unexpected),
+        }
+    }
+    let body = body.to_owned();
+    let found = offload::elsewhere(move || sort.position(&body, &Fuel::for_document())).await?;
     found.map_err(EntriesError::unexpected)
 }

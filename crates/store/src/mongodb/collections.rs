@@ -148,7 +148,7 @@ impl Collections for MongoDb {
 
     async fn get_usage(&self, organization: &Organization) -> Result<Usage> {
         let collections = self.collection_names_of(organization).await?.len() as u64;
-        let size = self.measure(organization).await?;
+        let size = self.measure_documents(organization).await?;
         let count = |number: i64| u64::try_from(number).unwrap_or(0);
         let index_bytes = self.index_bytes_of(organization).await?;
         Ok(Usage { documents: count(size.documents), bytes: count(size.bytes), collections, index_bytes })

@@ -156,7 +156,7 @@ impl MongoDb {
         let new = self.sizes_of(at, &[document]).await?.pop().unwrap_or_else(|| Ok(Size::default()))?;
         if super::quota::is_limited(organization) {
             let filter = at.form.of_version(id, expected);
-            let Some(trace) = self.traces(at, filter, 1, None).await?.pop() else { return Ok(None) };
+            let Some(trace) = self.traces(at, filter, 1, None).await?.0.pop() else { return Ok(None) };
             size = new.plus(trace.size().negative());
         }
         let claim = size.growth();
@@ -206,7 +206,7 @@ impl MongoDb {
             return Ok(super::written(deleted));
         }
         for _ in 0..ROUNDS {
-            let Some(trace) = self.traces(at, filter.clone(), 1, None).await?.pop() else {
+            let Some(trace) = self.traces(at, filter.clone(), 1, None).await?.0.pop() else {
                 self.end_change(change, Size::default()).await;
                 return Ok(Written::Stale);
             };

@@ -112,13 +112,17 @@ impl MongoDb {
         }
         self.room_for_index().await?;
         let claim = self.begin_index(at, &serving, index).await?;
+        let made = self.make_claimed_index(at, index).await.map_err(|failure| why_not(failure, index));
+        self.end_index(at.organization, claim, made.is_ok()).await;
+        made
+    }
+
+    async fn make_claimed_index(&self, at: &mut Located<'_>, index: &Index) -> Attempt<Inserted> {
         if index.unique {
             self.set_first_apart(at, index).await?;
         }
         let specification = specification(&physical_name(index), keys("", index), index.unique);
-        let made = self.make_index_at(at, &specification).await.map_err(|failure| why_not(failure, index));
-        self.end_index(at.organization, claim, made.is_ok()).await;
-        made
+        self.make_index_at(at, &specification).await
     }
 
     /// Makes an index of the server's. Where another one is making the same, it is waited for: the server answers that

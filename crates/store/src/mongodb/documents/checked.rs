@@ -12,7 +12,7 @@ use crate::mongodb::failure::Attempt;
 use crate::mongodb::quota::Size;
 use bson::raw::{CString, RawArrayBuf, RawBson, cstr};
 use bson::{RawDocument, RawDocumentBuf, rawdoc};
-use mongodb::bson::{Document, doc};
+use mongodb::bson::{Document, doc, serialize_to_vec};
 use std::sync::Arc;
 use std::time::Duration;
 use tenantry_domain::filter::Filter;
@@ -21,7 +21,7 @@ use tenantry_domain::offload;
 use tenantry_domain::query::Deleted;
 use tenantry_domain::{Error, ErrorCode};
 
-/// Bytes of a condition that a command has room for. Only a program can have written a document that has more.
+/// Bytes of conditions that a command has room for. Only a program can have written a document that has more in one.
 const CONDITION_MAX_BYTES: usize = 15 << 20;
 
 impl MongoDb {
@@ -46,14 +46,17 @@ impl MongoDb {
         &self,
         at: &mut Located<'_>,
         filter: &Filter,
+        rendered: &Document,
         left: Duration,
     ) -> Attempt<Deleted> {
-        let amount = Amount { documents: ROUND, bytes: ROUND_BYTES };
+        // The filter stands in each of the deletes.
+        let filter_bytes = serialize_to_vec(rendered)?.len();
+        let most = (ROUND_BYTES / (filter_bytes + 100)).clamp(1, ROUND);
+        let amount = Amount { documents: most, bytes: ROUND_BYTES };
         let command = deciding_fields(&at.form, filter, left).await?;
         let change = self.begin_removal(at.organization).await?;
-        let (form, asked) = (at.form.clone(), filter.clone());
-        let sieve = offload::by_price(filter.price(), move || conditions(form, asked)).await?;
-        let (found, more) = match self.sift_at(at, &command, amount, left, Arc::new(sieve)).await {
+        let sieve = Arc::new(matching(at.form.clone(), filter.clone()));
+        let (found, more) = match self.sift_at(at, &command, amount, left, sieve).await {
             Ok((found, more)) if !found.is_empty() => (found, more),
             other => {
                 self.end_change(change, Size::default()).await;
@@ -61,9 +64,12 @@ impl MongoDb {
             }
         };
         change.check()?;
-        let (bytes, conditions): (Vec<u64>, Vec<RawDocumentBuf>) = found.into_iter().unzip();
-        let count = bytes.len() as u64;
-        let sizes: Vec<Size> = bytes.into_iter().map(Size::one).collect();
+        let (form, asked, rendered, matched) =
+            (at.form.clone(), filter.clone(), rendered.clone(), found.len());
+        let found = offload::elsewhere(move || conditions(&form, &asked, &rendered, &found)).await??;
+        let (sizes, conditions): (Vec<Size>, Vec<RawDocumentBuf>) = found.into_iter().unzip();
+        let count = sizes.len() as u64;
+        let more = more || sizes.len() < matched;
         let deleted = self.delete_by_raw(at, conditions).await?;
         self.end_change(change, at_least(&sizes, deleted).negative()).await;
         // What their index entries took is counted when something does not fit.
@@ -85,26 +91,43 @@ async fn deciding_fields(form: &Form, filter: &Filter, time: Duration) -> Attemp
     Command::reading("aggregate", doc! { "pipeline": &stages[..], "cursor": {}, "maxTimeMS": millis(time) })
 }
 
-/// Leaves of each document that matches its size, and the condition that it is still the same in all that decides.
-fn conditions(
+/// Leaves of each document that matches what names it, and the fields that decide.
+fn matching(
     form: Form,
     filter: Filter,
-) -> impl Fn(&RawDocument, &Fuel<'_>) -> Attempt<Option<(u64, RawDocumentBuf)>> + Send + Sync {
-    let rendered = filter.to_mongodb(form.prefix());
+) -> impl Fn(&RawDocument, &Fuel<'_>) -> Attempt<Option<(Trace, RawDocumentBuf)>> + Send + Sync {
     move |found, fuel| {
         let fields = form.deciding_fields(found)?;
         if !filter.evaluate(fields, fuel).map_err(Error::from)? {
             return Ok(None);
         }
-        let trace = form.deciding_trace(found)?;
-        let condition = condition(&form, &trace, &rendered, &filter, fields)?;
-        if condition.as_bytes().len() > CONDITION_MAX_BYTES {
+        Ok(Some((form.deciding_trace(found)?, fields.to_owned())))
+    }
+}
+
+/// The sizes of documents, and the conditions that each is still the same in all that decides: of as many as one command
+/// has room for.
+fn conditions(
+    form: &Form,
+    filter: &Filter,
+    rendered: &Document,
+    found: &[(Trace, RawDocumentBuf)],
+) -> Attempt<Vec<(Size, RawDocumentBuf)>> {
+    let (mut all, mut bytes) = (Vec::new(), 0);
+    for (trace, fields) in found {
+        let condition = condition(form, trace, rendered, filter, fields)?;
+        bytes += condition.as_bytes().len();
+        if bytes > CONDITION_MAX_BYTES && !all.is_empty() {
+            break;
+        }
+        if bytes > CONDITION_MAX_BYTES {
             let detail =
                 format!("The document `{}` is too large for it; delete that by its `_id`.", trace.id);
             return Err(Error::from(ErrorCode::InvalidInput).detail(detail).into());
         }
-        Ok(Some((trace.bytes, condition)))
+        all.push((Size::one(trace.bytes), condition));
     }
+    Ok(all)
 }
 
 fn condition(

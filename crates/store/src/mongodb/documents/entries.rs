@@ -21,9 +21,9 @@ use tenantry_domain::document::{
     EntryBudget, ID_FIELD, IndexKeys, IndexKeysError, KeyFormat, StoredDocument, key,
 };
 use tenantry_domain::error::{Error, Result};
-use tenantry_domain::fuel::Fuel;
+use tenantry_domain::fuel::{Fuel, Stopped};
 use tenantry_domain::index::Index;
-use tenantry_domain::limits::INDEX_ENTRIES_MAX_BYTES;
+use tenantry_domain::limits::{INDEX_ENTRIES_MAX_BYTES, INLINE_MAX_STEPS};
 use tenantry_domain::organization::Organization;
 
 /// How long it may take to look at every document of a collection.
@@ -51,12 +51,12 @@ impl EntryCounter {
 
     /// Bytes of the entries of a document, which has its `_id`. What has no entries is MongoDB's to refuse: an index may
     /// have been dropped meanwhile.
-    fn count(&self, body: &RawDocument) -> Result<u64, IndexKeysError> {
+    fn count(&self, body: &RawDocument, fuel: &Fuel<'_>) -> Result<u64, IndexKeysError> {
         let id = body.get(ID_FIELD).ok().flatten();
         let id_bytes = id.map_or(0, |id| key::encode(&[(id, Direction::Ascending)]).len());
-        let (mut budget, fuel, mut bytes) = (EntryBudget::of_document(), Fuel::for_document(), 0);
+        let (mut budget, mut bytes) = (EntryBudget::of_document(), 0);
         for index in &*self.indexes {
-            match IndexKeys::of(index, KeyFormat::Whole, body, &mut budget, &fuel) {
+            match IndexKeys::of(index, KeyFormat::Whole, body, &mut budget, fuel) {
                 Ok(keys) => bytes += keys.bytes(id_bytes),
                 Err(IndexKeysError::NotIndexable(_)) => {}
                 Err(beyond) => return Err(beyond),
@@ -65,19 +65,32 @@ impl EntryCounter {
         Ok(bytes)
     }
 
+    /// The same of many, on this thread; none if it costs more than bytes let expect.
+    fn count_inline(&self, bodies: &[&RawDocument]) -> Option<Vec<Result<u64, IndexKeysError>>> {
+        let fuel = Fuel::unlimited().up_to(INLINE_MAX_STEPS);
+        let count = |body: &&RawDocument| match self.count(body, &fuel) {
+            Err(IndexKeysError::Stopped(Stopped::BudgetSpent)) => None,
+            counted => Some(counted),
+        };
+        bodies.iter().map(count).collect()
+    }
+
     /// The same of many, on a blocking thread if that may take long.
     pub(in crate::mongodb) async fn count_all(
         &self,
         bodies: Vec<&RawDocument>,
     ) -> Result<Vec<Result<u64, IndexKeysError>>> {
         let bytes: usize = bodies.iter().map(|body| body.as_bytes().len()).sum();
-        if bytes * self.indexes.len() <= INLINE_BYTES {
-            return Ok(bodies.into_iter().map(|body| self.count(body)).collect());
+        if bytes * self.indexes.len() <= INLINE_BYTES
+            && let Some(counts) = self.count_inline(&bodies)
+        {
+            return Ok(counts);
         }
         let bodies: Vec<RawDocumentBuf> = bodies.into_iter().map(ToOwned::to_owned).collect();
         let counter = self.clone();
-        let counting =
-            tokio::task::spawn_blocking(move || bodies.iter().map(|body| counter.count(body)).collect());
+        let counting = tokio::task::spawn_blocking(move || {
+            bodies.iter().map(|body| counter.count(body, &Fuel::for_document())).collect()
+        });
         counting.await.map_err(|_| Error::unavailable("the runtime is shutting down"))
     }
 

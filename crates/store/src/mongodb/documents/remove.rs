@@ -19,6 +19,8 @@ use tenantry_domain::{Error, ErrorCode};
 
 /// Documents of one round at most.
 pub(super) const ROUND: usize = 500;
+/// Bytes of what the index entries of one round are counted by, about.
+const TRACE_BYTES: usize = 8 << 20;
 /// Bytes of the filters of one round, about.
 pub(super) const ROUND_BYTES: usize = 4 << 20;
 
@@ -40,7 +42,7 @@ impl MongoDb {
             }
             let round = match filter.is_decided_by_mongodb() {
                 true => self.delete_round(at, &rendered, left).await,
-                false => self.delete_checked_round(at, filter, left).await,
+                false => self.delete_checked_round(at, filter, &rendered, left).await,
             };
             match round {
                 Ok(round) => {
@@ -72,8 +74,8 @@ impl MongoDb {
         let most = (ROUND_BYTES / (filter_bytes + 100)).clamp(1, ROUND);
         let change = self.begin_removal(at.organization).await?;
         let found = self.traces(at, at.form.scoped(filter.clone()), most, Some(left)).await;
-        let found = match found {
-            Ok(found) if !found.is_empty() => found,
+        let (found, more) = match found {
+            Ok((found, more)) if !found.is_empty() => (found, more),
             other => {
                 self.end_change(change, Size::default()).await;
                 return other.map(|_| Deleted { documents: 0, more: false });
@@ -84,18 +86,19 @@ impl MongoDb {
         let deleted = self.delete_by(at, &filters).await?;
         let sizes: Vec<Size> = found.iter().map(Trace::size).collect();
         self.end_change(change, at_least(&sizes, deleted).negative()).await;
-        let is_last = found.len() < most && deleted == found.len() as u64;
+        let is_last = !more && found.len() < most && deleted == found.len() as u64;
         Ok(Deleted { documents: deleted, more: !is_last })
     }
 
-    /// Up to `most` of the documents that the filter finds, without what is in them.
+    /// Up to `most` of the documents that the filter finds, without what is in them; whether there are others of these, since
+    /// what their index entries are counted by is bounded.
     pub(super) async fn traces(
         &self,
         at: &mut Located<'_>,
         filter: Document,
         most: usize,
         time: Option<Duration>,
-    ) -> Attempt<Vec<Trace>> {
+    ) -> Attempt<(Vec<Trace>, bool)> {
         let form = at.form.clone();
         let counter = match at.organization.quota.index_bytes {
             Some(_) => self.known_indexes(at).await?,
@@ -118,14 +121,15 @@ impl MongoDb {
             let body = list.map(|list| counter.rebuild(list)).transpose()?;
             Ok((form.trace(document)?, body.unwrap_or_default()))
         };
-        let found = self.read_at(at, &find, Amount::ALL, deadline, read).await?.0;
+        let amount = Amount { bytes: TRACE_BYTES, ..Amount::ALL };
+        let (found, more) = self.read_at(at, &find, amount, deadline, read).await?;
         let counts = counter.count_all(found.iter().map(|(_, body)| &**body).collect()).await?;
         let counted = found.into_iter().zip(counts).map(|((trace, _), entries)| {
             // One that has too many was stored before there was a bound.
             let index_bytes = entries.unwrap_or(INDEX_ENTRIES_MAX_BYTES as u64);
             Trace { index_bytes, ..trace }
         });
-        Ok(counted.collect())
+        Ok((counted.collect(), more))
     }
 }
 

@@ -178,7 +178,12 @@ impl MongoDb {
 
     /// Notes what came of a change. That it cannot is no reason to take the change back.
     pub(in crate::mongodb) async fn end_change(&self, change: Change, added: Size) {
-        let Some(claim) = change.0 else { return };
+        self.note_end(change, added).await;
+    }
+
+    /// The same, and says whether it could: a count may have taken the claim for that of somebody who died.
+    pub(super) async fn note_end(&self, change: Change, added: Size) -> bool {
+        let Some(claim) = change.0 else { return true };
         let mut filter = of(claim.organization);
         filter.insert("claims.id", claim.id);
         let unused = claim.size.plus(added.negative());
@@ -191,8 +196,12 @@ impl MongoDb {
             },
             "$pull": { "claims": { "id": claim.id } },
         };
-        if let Err(failure) = self.call(self.usage.update_one(filter, update)).await {
-            tracing::warn!(organization = %claim.organization, ?failure, "a claim stays for a minute");
+        match self.call(self.usage.update_one(filter, update)).await {
+            Ok(updated) => updated.matched_count == 1,
+            Err(failure) => {
+                tracing::warn!(organization = %claim.organization, ?failure, "a claim stays for a minute");
+                false
+            }
         }
     }
 
@@ -207,7 +216,8 @@ impl MongoDb {
         for (field, limit, wanted) in limits {
             // What adds nothing always fits, also where there is too much already.
             if let (Some(limit), 1..) = (limit, wanted) {
-                filter.insert(field, doc! { "$lte": integer(limit.get()) - wanted });
+                // Builds before 2026-11-29 count without `index_bytes`, which is then as good as none.
+                filter.insert(field, doc! { "$not": { "$gt": integer(limit.get()) - wanted } });
             }
         }
         if claim.adds() {

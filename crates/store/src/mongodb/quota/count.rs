@@ -163,12 +163,18 @@ impl MongoDb {
         self.call(self.usage.update_one(of(id), vec![due])).await.map(|_| ())
     }
 
-    /// Counts documents and bytes of an organization, one by one, and its index entries where there is a quota for them.
-    pub(in crate::mongodb) async fn measure(&self, organization: &Organization) -> Attempt<Size> {
+    /// Counts documents and bytes of an organization, one by one.
+    pub(in crate::mongodb) async fn measure_documents(&self, organization: &Organization) -> Attempt<Size> {
         let mut all = Size::default();
         for name in self.collection_names_of(organization).await? {
             all = all.plus(self.measure_collection(organization, &name).await?);
         }
+        Ok(all)
+    }
+
+    /// The same, and the bytes of its index entries where there is a quota for them.
+    async fn measure(&self, organization: &Organization) -> Attempt<Size> {
+        let all = self.measure_documents(organization).await?;
         match organization.quota.index_bytes {
             Some(_) => Ok(all.with_entries(self.measure_entries(organization).await?)),
             None => Ok(all),

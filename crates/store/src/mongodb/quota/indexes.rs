@@ -45,19 +45,21 @@ impl MongoDb {
         change: Change,
         is_made: bool,
     ) {
-        // A count in between has taken the claim for that of somebody who died.
-        let is_uncounted = change.is_old();
         let added = if is_made { change.size() } else { Size::default() };
-        self.end_change(change, added).await;
+        let is_noted = self.note_end(change, added).await;
         if !is_made || !is_limited(organization) || organization.quota.index_bytes.is_none() {
             return;
         }
-        let noted = if is_uncounted {
-            self.forget_count(organization.id).await
-        } else {
-            let soon = vec![doc! { "$set": { "due": later(INDEXES_GOOD_FOR + Duration::from_secs(1)) } }];
-            self.call(self.usage.update_one(of(organization.id), soon)).await.map(|_| ())
-        };
+        let mut set = doc! { "due": later(INDEXES_GOOD_FOR + Duration::from_secs(1)) };
+        if !is_noted {
+            // A count has dropped the claim, with the index or without it: too much is better than too little until the
+            // next one, and nobody has to wait for that.
+            let counted = doc! { "$ifNull": ["$index_bytes", 0_i64] };
+            set.insert("index_bytes", doc! { "$add": [counted, added.index_bytes] });
+            set.insert("version", doc! { "$add": [{ "$ifNull": ["$version", 0_i64] }, 1_i64] });
+            set.insert("due", "$$NOW");
+        }
+        let noted = self.call(self.usage.update_one(of(organization.id), vec![doc! { "$set": set }])).await;
         if let Err(failure) = noted {
             tracing::warn!(organization = %organization.id, ?failure, "a count is too low for a while");
         }

@@ -4,8 +4,8 @@
 //! A query that begins on an async thread is begun anew elsewhere when its budget is spent. What it costs until then is
 //! lost, and what it costs after that is not bounded by anything here but its time.
 
+use crate::processor::{Processor, Slot};
 use crate::sqlite::containers::closing::Closing;
-use crate::sqlite::processor::{Processor, Slot};
 use std::time::{Duration, Instant};
 use tenantry_domain::fuel::{Fuel, Stopped};
 

@@ -8,6 +8,7 @@ use super::{Amount, Command, ROUNDS};
 use crate::mongodb::MongoDb;
 use crate::mongodb::collections::Located;
 use crate::mongodb::failure::Attempt;
+use crate::processor::Processor;
 use bson::{RawDocument, RawDocumentBuf};
 use mongodb::Cursor;
 use mongodb::bson::Document;
@@ -49,7 +50,7 @@ impl MongoDb {
                 let mut count = FIRST_BATCH;
                 loop {
                     let (batch, is_last) = next_batch(&mut cursor, count).await?;
-                    match sifted.add(batch, sieve, ends).await {
+                    match sifted.add(batch, sieve, &self.processor, ends).await {
                         Ok(true) => return Ok(Ok((sifted.found, true))),
                         Ok(false) if is_last => return Ok(Ok((sifted.found, false))),
                         Ok(false) => count = (count * 2).min(MAX_BATCH),
@@ -91,10 +92,18 @@ struct Sifted<T> {
 
 impl<T: Send + 'static> Sifted<T> {
     /// Looks at some documents; whether there are more than were to be found.
-    async fn add(&mut self, batch: Vec<RawDocumentBuf>, sieve: &Sieve<T>, ends: Instant) -> Attempt<bool> {
-        let sieve = sieve.clone();
+    async fn add(
+        &mut self,
+        batch: Vec<RawDocumentBuf>,
+        sieve: &Sieve<T>,
+        processor: &Arc<Processor>,
+        ends: Instant,
+    ) -> Attempt<bool> {
+        let (sieve, processor) = (sieve.clone(), processor.clone());
         let look = move || -> Attempt<Vec<(T, usize)>> {
-            let must_stop = || if Instant::now() < ends { Ok(()) } else { Err(Stopped::TimeOver) };
+            let is_over = || if Instant::now() < ends { Ok(()) } else { Err(Stopped::TimeOver) };
+            let slot = processor.enter(&is_over).map_err(Error::from)?;
+            let must_stop = || slot.give_way(&is_over).and_then(|()| is_over());
             let (fuel, mut left) = (Fuel::new(&must_stop), Vec::new());
             for document in batch {
                 must_stop().map_err(Error::from)?;

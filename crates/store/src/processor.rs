@@ -22,7 +22,7 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 const OLDEST_EVERY: u64 = 4;
 
 /// The processor, as far as long queries may have it.
-pub(super) struct Processor {
+pub(crate) struct Processor {
     /// Queries that run at once.
     slots: usize,
     state: Mutex<State>,
@@ -57,7 +57,7 @@ impl Processor {
     }
 
     /// Waits until a query may run, unless `must_stop` refuses first. Blocks.
-    pub(super) fn enter(&self, must_stop: &dyn Fn() -> Result<(), Stopped>) -> Result<Slot<'_>, Stopped> {
+    pub(crate) fn enter(&self, must_stop: &dyn Fn() -> Result<(), Stopped>) -> Result<Slot<'_>, Stopped> {
         self.acquire(Duration::ZERO, must_stop)?;
         Ok(Slot {
             processor: self,
@@ -121,7 +121,7 @@ impl State {
 }
 
 /// The right to run, until it is dropped.
-pub(super) struct Slot<'a> {
+pub(crate) struct Slot<'a> {
     processor: &'a Processor,
     is_held: Cell<bool>,
     has_run: Cell<Duration>,
@@ -133,7 +133,7 @@ impl Slot<'_> {
     ///
     /// # Errors
     /// That it has to stop meanwhile.
-    pub(super) fn give_way(&self, must_stop: &dyn Fn() -> Result<(), Stopped>) -> Result<(), Stopped> {
+    pub(crate) fn give_way(&self, must_stop: &dyn Fn() -> Result<(), Stopped>) -> Result<(), Stopped> {
         let ran = self.since.get().elapsed();
         if ran < QUANTUM {
             return Ok(());
