@@ -209,6 +209,23 @@ async fn unbounded_pattern_is_answered_and_never_sent_to_mongodb() {
     end(subjects, judge, &database).await;
 }
 
+/// Each document's delete carries the whole filter: all of them at once would be more than one command may hold.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn delete_by_a_long_unbounded_filter_removes_all() {
+    let (judge, database) = (Judge::new().await, database());
+    let subjects = subjects(&database).await;
+    let name = CollectionName::parse("long").unwrap();
+    let others: Vec<String> = (0..900).map(|number| format!("{number:040}")).collect();
+    let asked = doc! { "t": { "$regex": UNBOUNDED[0] }, "u": { "$nin": others } };
+    let documents: Vec<Document> = (0..600).map(|id| doc! { "_id": id, "t": format!("k{id} 7") }).collect();
+    for subject in &subjects {
+        subject.make(&name, &documents).await;
+        assert_eq!(subject.delete(&name, &parse(&asked)).await, 600, "{}", subject.name);
+        assert_eq!(subject.count(&name, &Filter::default()).await, 0, "{}", subject.name);
+    }
+    end(subjects, judge, &database).await;
+}
+
 /// None of the unbounded patterns is among the `$regex` that the server was asked for.
 async fn assert_no_pattern(profile: &Collection<Document>) {
     let mut cursor = profile.find(doc! { "op": { "$ne": "insert" } }).await.unwrap();
