@@ -173,7 +173,7 @@ pub fn cut(key: &mut Vec<u8>, start: usize) -> bool {
 }
 
 /// What is left of the entries that one document may have, in all indexes of its collection together.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EntryBudget {
     entries: usize,
     bytes: usize,
@@ -186,7 +186,8 @@ impl EntryBudget {
         Self { entries: INDEX_ENTRIES_MAX, bytes: INDEX_ENTRIES_MAX_BYTES }
     }
 
-    /// No bound, for a document that was stored before there was this one: what it has must be found again to remove it.
+    /// No bound, for a document that was stored before there was this one: what it has must be found again to remove it, and
+    /// moves with it.
     #[must_use]
     pub const fn unbounded() -> Self {
         Self { entries: usize::MAX, bytes: usize::MAX }

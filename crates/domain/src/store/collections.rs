@@ -69,6 +69,16 @@ pub trait Collections: Send + Sync {
         index: &Index,
     ) -> Result<Inserted>;
 
+    /// Makes an index that its documents had where they come from, an archive or another engine: the bound of the entries
+    /// of one document does not hold, because versions of before had another one. Else as
+    /// [`insert_index`](Self::insert_index).
+    async fn restore_index(
+        &self,
+        organization: &Organization,
+        name: &CollectionName,
+        index: &Index,
+    ) -> Result<Inserted>;
+
     /// Removes an index; whether it was there. `collection_not_found`.
     async fn delete_index(
         &self,

@@ -80,6 +80,15 @@ impl Collections for InTurn {
         self.inner.insert_index(organization, name, index).await
     }
 
+    async fn restore_index(
+        &self,
+        organization: &Organization,
+        name: &CollectionName,
+        index: &Index,
+    ) -> Result<Inserted> {
+        self.inner.restore_index(organization, name, index).await
+    }
+
     async fn delete_index(
         &self,
         organization: &Organization,

@@ -25,6 +25,7 @@ use super::failure::Failure;
 use async_trait::async_trait;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tenantry_domain::collection::CollectionName;
+use tenantry_domain::document::EntryBudget;
 use tenantry_domain::error::{Error, ErrorCode, Result};
 use tenantry_domain::index::{Index, IndexName};
 use tenantry_domain::organization::{Organization, Placement, Usage};
@@ -119,13 +120,16 @@ impl Collections for MongoDb {
         name: &CollectionName,
         index: &Index,
     ) -> Result<Inserted> {
-        let mut at = self.locate_collection(organization, name).await?;
-        let inserted = match at.share {
-            Some(_) => self.insert_shared_index(&mut at, index).await,
-            None => self.insert_plain_index(&mut at, index).await,
-        };
-        self.indexes.forget(&at);
-        Ok(inserted?)
+        self.make_index(organization, name, index, EntryBudget::of_document()).await
+    }
+
+    async fn restore_index(
+        &self,
+        organization: &Organization,
+        name: &CollectionName,
+        index: &Index,
+    ) -> Result<Inserted> {
+        self.make_index(organization, name, index, EntryBudget::unbounded()).await
     }
 
     async fn delete_index(
@@ -152,6 +156,24 @@ impl Collections for MongoDb {
         let count = |number: i64| u64::try_from(number).unwrap_or(0);
         let index_bytes = self.index_bytes_of(organization).await?;
         Ok(Usage { documents: count(size.documents), bytes: count(size.bytes), collections, index_bytes })
+    }
+}
+
+impl MongoDb {
+    async fn make_index(
+        &self,
+        organization: &Organization,
+        name: &CollectionName,
+        index: &Index,
+        budget: EntryBudget,
+    ) -> Result<Inserted> {
+        let mut at = self.locate_collection(organization, name).await?;
+        let inserted = match at.share {
+            Some(_) => self.insert_shared_index(&mut at, index, budget).await,
+            None => self.insert_plain_index(&mut at, index, budget).await,
+        };
+        self.indexes.forget(&at);
+        Ok(inserted?)
     }
 }
 

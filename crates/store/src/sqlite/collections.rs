@@ -13,6 +13,7 @@ use async_trait::async_trait;
 use std::sync::Arc;
 use tenantry_domain::Result;
 use tenantry_domain::collection::CollectionName;
+use tenantry_domain::document::EntryBudget;
 use tenantry_domain::index::{Index, IndexName};
 use tenantry_domain::organization::{Organization, Usage};
 use tenantry_domain::store::{CollectionInfo, Collections, Inserted};
@@ -74,7 +75,17 @@ impl Collections for Sqlite {
         index: &Index,
     ) -> Result<Inserted> {
         let container = self.container(organization).await?;
-        build::build(&container, name, index, organization.quota).await
+        build::build(&container, name, index, organization.quota, EntryBudget::of_document()).await
+    }
+
+    async fn restore_index(
+        &self,
+        organization: &Organization,
+        name: &CollectionName,
+        index: &Index,
+    ) -> Result<Inserted> {
+        let container = self.container(organization).await?;
+        build::build(&container, name, index, organization.quota, EntryBudget::unbounded()).await
     }
 
     async fn delete_index(

@@ -117,7 +117,7 @@ async fn collections(
         for CollectionInfo { name, .. } in page {
             let _ = to.insert_collection(&copied, &name).await?;
             for index in from.list_indexes(organization, &name).await? {
-                let _ = to.insert_index(&copied, &name, &index).await?;
+                let _ = to.restore_index(&copied, &name, &index).await?;
             }
         }
     }

@@ -156,7 +156,7 @@ impl Loading<'_> {
         let indexes = self.into.take().map(|collection| collection.indexes).unwrap_or_default();
         for index in indexes {
             let (app, organization) = (self.app, self.organization.clone());
-            let made = async { app.store.collections.insert_index(&organization, &name, &index).await };
+            let made = async { app.store.collections.restore_index(&organization, &name, &index).await };
             let made = self.hold(made).await?;
             let _ = made.map_err(|error| of_index(error, &index, self.source.line()))?;
         }

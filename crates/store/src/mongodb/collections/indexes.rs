@@ -13,6 +13,7 @@ use crate::mongodb::failure::{Attempt, Failure, NOT_INDEXABLE};
 use bson::RawDocument;
 use mongodb::bson::{Bson, Document, doc};
 use std::time::{Duration, Instant};
+use tenantry_domain::document::EntryBudget;
 use tenantry_domain::document::order::Direction;
 use tenantry_domain::document::{ID_FIELD, Path};
 use tenantry_domain::index::{Index, IndexName};
@@ -105,13 +106,18 @@ impl MongoDb {
         Ok(shards.concat())
     }
 
-    pub(super) async fn insert_plain_index(&self, at: &mut Located<'_>, index: &Index) -> Attempt<Inserted> {
+    pub(super) async fn insert_plain_index(
+        &self,
+        at: &mut Located<'_>,
+        index: &Index,
+        budget: EntryBudget,
+    ) -> Attempt<Inserted> {
         let serving = self.indexes_at(at).await?;
         if let Some(settled) = compare(&serving, index)? {
             return Ok(settled);
         }
         self.room_for_index().await?;
-        let claim = self.begin_index(at, &serving, index).await?;
+        let claim = self.begin_index(at, &serving, index, budget).await?;
         let made = self.make_claimed_index(at, index).await.map_err(|failure| why_not(failure, index));
         self.end_index(at.organization, claim, made.is_ok()).await;
         made

@@ -19,6 +19,7 @@ use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Document, doc};
 use mongodb::options::Hint;
 use std::collections::{BTreeMap, BTreeSet};
+use tenantry_domain::document::EntryBudget;
 use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::index::{Index, IndexName};
 use tenantry_domain::limits::SHARED_INDEXES_MAX;
@@ -63,7 +64,12 @@ impl SharedIndex {
 }
 
 impl MongoDb {
-    pub(super) async fn insert_shared_index(&self, at: &mut Located<'_>, index: &Index) -> Attempt<Inserted> {
+    pub(super) async fn insert_shared_index(
+        &self,
+        at: &mut Located<'_>,
+        index: &Index,
+        budget: EntryBudget,
+    ) -> Attempt<Inserted> {
         for _ in 0..ROUNDS {
             if let Some(gone) = self.in_the_way(at, index) {
                 self.drop_entry(at, &gone).await?;
@@ -75,7 +81,7 @@ impl MongoDb {
                 self.make_common_again(at, index).await?;
                 return Ok(settled);
             }
-            let claim = self.begin_index(at, &serving, index).await?;
+            let claim = self.begin_index(at, &serving, index, budget).await?;
             let noted = self.find_or_note(at, index).await;
             let built = match &noted {
                 Ok(Some(entry)) => self.build_entry(at, entry).await,

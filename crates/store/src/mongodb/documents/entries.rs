@@ -193,19 +193,22 @@ impl MongoDb {
         Ok(sum)
     }
 
-    /// Bytes of the entries that a new index will have. Refuses it where a document would have too many entries in all
-    /// indexes together.
+    /// Bytes of the entries that a new index will have. Refuses it where a document would have more of them in all
+    /// indexes together than `budget` allows.
     pub(in crate::mongodb) async fn measure_new_index(
         &self,
         at: &mut Located<'_>,
         serving: &[Index],
         index: &Index,
+        budget: EntryBudget,
     ) -> Attempt<u64> {
-        let all: Vec<Index> = serving.iter().chain([index]).cloned().collect();
-        let all = EntryCounter::new(all.into());
-        let root = at.form.root();
-        let large = doc! { "$expr": { "$gte": [{ "$bsonSize": root }, SMALL_DOCUMENT_BYTES] } };
-        self.sum_entries(at, all, large, Some("/keys")).await?;
+        if budget != EntryBudget::unbounded() {
+            let all: Vec<Index> = serving.iter().chain([index]).cloned().collect();
+            let all = EntryCounter::new(all.into());
+            let root = at.form.root();
+            let large = doc! { "$expr": { "$gte": [{ "$bsonSize": root }, SMALL_DOCUMENT_BYTES] } };
+            self.sum_entries(at, all, large, Some("/keys")).await?;
+        }
         if at.organization.quota.index_bytes.is_none() {
             return Ok(0);
         }

@@ -13,6 +13,7 @@ use crate::mongodb::failure::Attempt;
 use mongodb::bson::doc;
 use std::time::Duration;
 use tenantry_domain::ErrorCode;
+use tenantry_domain::document::EntryBudget;
 use tenantry_domain::index::Index;
 use tenantry_domain::organization::Organization;
 
@@ -26,8 +27,9 @@ impl MongoDb {
         at: &mut Located<'_>,
         serving: &[Index],
         index: &Index,
+        budget: EntryBudget,
     ) -> Attempt<Change> {
-        let index_bytes = self.measure_new_index(at, serving, index).await?;
+        let index_bytes = self.measure_new_index(at, serving, index, budget).await?;
         let size = Size::default().with_entries(index_bytes);
         match self.begin_change(at.organization, size).await? {
             Ok(change) => Ok(change),

@@ -51,6 +51,7 @@ pub(super) async fn build(
     name: &CollectionName,
     index: &Index,
     quota: Quota,
+    budget: EntryBudget,
 ) -> Result<Inserted> {
     // What is there already, or cannot be, waits for no other index.
     let (of, definition) = (name.clone(), index.clone());
@@ -64,7 +65,7 @@ pub(super) async fn build(
     let Begun::New(building) = begun else { return Ok(Inserted::Exists) };
     let number = building.index.number;
     let under_way = buildings.begin(Arc::new(building));
-    let built = fill(container, name, &under_way, quota).await;
+    let built = fill(container, name, &under_way, quota, budget).await;
     drop(under_way);
     if built.is_err() {
         match container.write(move |scope| indexes::abandon(scope, number)).await {
@@ -82,6 +83,7 @@ async fn fill(
     name: &CollectionName,
     under_way: &UnderWay<'_>,
     quota: Quota,
+    budget: EntryBudget,
 ) -> Result<()> {
     let building = &under_way.building;
     let mut after = Some(Vec::new());
@@ -91,7 +93,7 @@ async fn fill(
         let (noted, of) = (building.clone(), name.clone());
         let changes = container.write(move |scope| indexes::changes(scope, &of, &noted)).await?;
         let (read, of) = (building.clone(), name.clone());
-        let part = container.scan(move |scope| Part::read(scope, &of, &read, &place)).await?;
+        let part = container.scan(move |scope| Part::read(scope, &of, &read, &place, budget)).await?;
         after = part.next;
         let mut entries = part.entries.into_iter().peekable();
         while entries.peek().is_some() {
@@ -121,7 +123,13 @@ struct Entry {
 
 impl Part {
     /// Those of the documents after that `_id`.
-    fn read(scope: Scope<'_>, name: &CollectionName, building: &Building, after: &[u8]) -> Attempt<Self> {
+    fn read(
+        scope: Scope<'_>,
+        name: &CollectionName,
+        building: &Building,
+        after: &[u8],
+        budget: EntryBudget,
+    ) -> Attempt<Self> {
         let mut part = Self { entries: Vec::new(), next: None };
         let collection = scope.collection(name)?;
         let (mut sorted, mut read) = (0, 0);
@@ -129,7 +137,7 @@ impl Part {
             scope.closing.check()?;
             let (document, id, revision) = (row.get(0)?, blob(row, 1)?, row.get(2)?);
             let body = blob(row, 3)?;
-            for key in keys_of(building, &collection.indexes, body)? {
+            for key in keys_of(building, &collection.indexes, body, budget)? {
                 sorted += key.key.capacity() + id.len() + size_of::<Entry>();
                 part.entries.push(Entry { key, id: id.into(), document, revision });
             }
@@ -146,10 +154,14 @@ impl Part {
 }
 
 /// The keys of a document that was there before the index, which stands beside `serving`.
-fn keys_of(building: &Building, serving: &[StoredIndex], body: &[u8]) -> Attempt<Vec<IndexKey>> {
+fn keys_of(
+    building: &Building,
+    serving: &[StoredIndex],
+    body: &[u8],
+    mut budget: EntryBudget,
+) -> Attempt<Vec<IndexKey>> {
     let body = RawDocument::from_bytes(body).map_err(Error::internal)?;
     let cannot = |why: IndexKeysError| Error::invalid_field("/keys", why.to_string());
-    let mut budget = EntryBudget::of_document();
     let fuel = Fuel::for_document();
     let found = keys(&building.index, body, &mut budget, &fuel).map_err(cannot)?;
     if is_large(&found) {
@@ -187,7 +199,7 @@ fn add(scope: Scope<'_>, building: &Building, entries: &[Entry], changes: u64, q
         let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?));
         let now = AS_IT_IS.first(scope.connection, params![building.collection, id], read)?;
         if let Some((document, body)) = now {
-            for key in keys_of(building, &[], &body)? {
+            for key in keys_of(building, &[], &body, EntryBudget::of_document())? {
                 add_one(scope, building, &key, id, document, &mut sizes)?;
             }
         }

@@ -11,7 +11,7 @@ use tenantry_domain::error::ErrorCode;
 use tenantry_domain::fuel::Fuel;
 use tenantry_domain::index::Index;
 use tenantry_domain::organization::{Organization, Quota, QuotaLimit};
-use tenantry_domain::store::Written;
+use tenantry_domain::store::{Inserted, Written};
 
 fn of_documents(documents: u64) -> Quota {
     Quota { documents: QuotaLimit::new(documents).ok(), ..Quota::default() }
@@ -272,6 +272,25 @@ fn document_with_too_many_entries_in_all_indexes_is_refused() {
         let grown = StoredDocument { revision: before.next(), ..wide(3) };
         let refused = documents.update_document(&acme, &collection, grown, before).await;
         assert_eq!(code(refused), ErrorCode::InvalidInput);
+    });
+}
+
+#[test]
+fn restored_index_takes_documents_that_it_had_elsewhere() {
+    in_every_placement(|subject| async move {
+        let acme = subject.home("Acme").await;
+        let (collection, tags) = (name("documents"), index("tags", false));
+        let many: bson::raw::RawArrayBuf = (0..60_000).collect();
+        subject.fill(&acme, "documents", vec![stored(rawdoc! { "_id": 1, "tags": many })]).await;
+        let refused = subject.try_index(&acme, "documents", &tags).await.unwrap_err();
+        assert_eq!(refused.code(), ErrorCode::InvalidInput);
+        let collections = &subject.store.collections;
+        let restored = collections.restore_index(&acme, &collection, &tags).await;
+        assert_eq!(restored.unwrap(), Inserted::New);
+        let found = subject.found(&acme, "documents", &query(r#"{"tags":59999}"#, "", 10)).await;
+        assert_eq!(ids(&found), [1]);
+        let deleted = subject.store.documents.delete_document(&acme, &collection, &super::id(1), None).await;
+        assert_eq!(deleted.unwrap(), Written::Done);
     });
 }
 
