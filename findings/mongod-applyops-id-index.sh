@@ -2,7 +2,7 @@
 # MongoDB: a collection that `applyOps` creates without `idIndex` gets an index on `_id` of version 1, the format of before
 # MongoDB 3.4, while `create` makes one of version 2. Nothing says so: a copy that keeps UUIDs (`applyOps` is the only way to
 # choose one) differs from its original, and the index lacks the collection's collation, too.
-# Whoever restores a collection with its UUID must give the `idIndex` of the original.
+# A tool that restores a collection with its UUID must give the `idIndex` of the original.
 #
 # Exits 0 while that is so, with another code as soon as it is not.
 set -eu

@@ -38,4 +38,4 @@ echo "$verdict"
 
 [[ "$hash" == '$argon2id$v=19$m=512,p=1,t=2$'* ]] || { echo "the order has changed"; exit 1; }
 [[ "$verdict" == *"argon2-cffi 25.1.0: VerificationError"* && "$verdict" == *"passlib 1.7.4: ValueError"* ]] ||
-    { echo "they read it by now"; exit 1; }
+    { echo "they read it now"; exit 1; }

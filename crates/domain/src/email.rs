@@ -5,7 +5,7 @@
 //!
 //! # Pitfalls
 //! - An address is personal data. It has no `Display`, and its `Debug` shows nothing, so that it can't slip into a log;
-//!   whoever needs the text asks for it by [`EmailAddress::as_str`].
+//!   code that needs the text asks for it by [`EmailAddress::as_str`].
 //! - Records and archives may hold an address that is refused today. They are read by [`EmailAddress::parse_stored`].
 
 mod domain;
@@ -52,7 +52,7 @@ impl EmailAddress {
         }
     }
 
-    /// Takes `text` as an address that may have been taken by an earlier version: of a record, an archive, or whoever
+    /// Takes `text` as an address that may have been taken by an earlier version: of a record, an archive, or a client that
     /// signs in.
     ///
     /// # Errors
@@ -78,7 +78,7 @@ impl EmailAddress {
         let Some((local, domain)) = self.0.rsplit_once('@') else { return self.spelled_key() };
         match domain::to_ascii(domain) {
             Some(domain) => EmailKey(format!("{}@{domain}", lower_case(local)).into()),
-            // Of an earlier version, and no domain by now.
+            // Of an earlier version, and no longer a domain.
             None => self.spelled_key(),
         }
     }

@@ -111,7 +111,7 @@ impl Filter {
         matches::filter(self, document, fuel)
     }
 
-    /// Whether `document` matches, whatever it costs: for tests.
+    /// Whether `document` matches, at any cost: for tests.
     #[must_use]
     pub fn matches(&self, document: &RawDocument) -> bool {
         self.evaluate(document, &Fuel::unlimited()) == Ok(true)

@@ -1,6 +1,6 @@
 //! Fuel: what work inside documents costs, counted while it is done.
 //!
-//! A unit is about a nanosecond: what a byte of a text takes that is searched. Whoever follows a path, compares values or
+//! A unit is about a nanosecond: what a byte of a text takes that is searched. Code that follows a path, compares values or
 //! searches a text spends units before the work that they stand for. Now and then that is an occasion to look whether
 //! the work has to stop: because its time is over, because one document has cost enough, or because what it reads is
 //! being closed. So nothing runs on for long after that, also within one document.

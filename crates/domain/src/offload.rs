@@ -29,7 +29,7 @@ pub async fn by_filter_size<T: Send + 'static>(
     by_size(bytes.saturating_mul(8), work).await
 }
 
-/// Does `work` with a filter, such as planning a query or writing it anew.
+/// Does `work` with a filter, such as planning a query or rewriting it.
 ///
 /// # Errors
 /// As [`by_size`].

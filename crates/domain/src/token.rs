@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 const TYPE: &str = "at+jwt";
 /// Bytes of a token that is worth looking at; ours have some 600.
 const TOKEN_MAX_BYTES: usize = 8 * 1024;
-/// The `client_id` of every token: whoever signs in with a password does so at the service itself, and there are no
+/// The `client_id` of every token: an account that signs in with a password does so at the service itself, and there are no
 /// other clients to tell apart. RFC 9068 requires the claim.
 pub const CLIENT_ID: &str = "tenantry";
 /// How far ahead of ours the clock of another instance may be, in seconds.

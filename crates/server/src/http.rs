@@ -207,7 +207,7 @@ fn organization_called_import() -> MethodRouter<Arc<Http>> {
         .delete(organizations::delete_organization)
 }
 
-/// The request headers that pages of other origins may send, whatever the settings.
+/// The request headers that pages of other origins may send, regardless of the settings.
 static CORS_HEADERS: [HeaderName; 11] = [
     header::AUTHORIZATION,
     header::CONTENT_TYPE,

@@ -1,7 +1,7 @@
 //! A connection whose other side must go on reading, within a limit that the request on it may move.
 //!
 //! # Pitfalls
-//! The limit is of the connection, and the connection outlives a request: whoever moves it puts it back.
+//! The limit is of the connection, and the connection outlives a request: code that moves it must put it back.
 
 use std::io::{Error, ErrorKind, IoSlice, Result};
 use std::pin::Pin;
@@ -140,7 +140,7 @@ mod tests {
         let mut stream = PatientStream::new(stream, patience.clone());
         patience.set(Duration::from_secs(60));
         stream.write_all(b"abcd").await.unwrap();
-        // Whoever reads a little now and then is not cut off.
+        // A client that reads a little now and then is not cut off.
         let reader = tokio::spawn(async move {
             for _ in 0..4 {
                 sleep(Duration::from_secs(50)).await;

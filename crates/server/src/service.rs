@@ -144,10 +144,10 @@ fn policy(config: &Config) -> Policy {
     }
 }
 
-/// Runs what never ends by itself. After a panic it begins anew: nobody waits for it, so nobody would notice that it is gone.
+/// Runs what never ends by itself. After a panic it restarts: nobody waits for it, so nobody would notice that it is gone.
 async fn keep_running<F: Future<Output = ()>>(name: &'static str, work: impl Fn() -> F) {
     while AssertUnwindSafe(work()).catch_unwind().await.is_err() {
-        tracing::error!(name, "work in the background has panicked and begins anew");
+        tracing::error!(name, "work in the background has panicked and restarts");
         tokio::time::sleep(RECOVERY_INTERVAL).await;
     }
 }

@@ -19,7 +19,7 @@ impl App {
     pub(super) async fn find_account(&self, email: &EmailAddress) -> Result<Option<Arc<Account>>> {
         let (accounts, mailbox) = (&self.store.accounts, email.key());
         let Some(earlier) = email.earlier_keys() else { return accounts.find_account(&mailbox).await };
-        // All three, whatever the first finds: how long it takes must not tell who is there.
+        // All three, no matter what the first finds: how long it takes must not tell who is there.
         let (duplicate, spelled, holder) = tokio::try_join!(
             accounts.find_account(&earlier.duplicate),
             accounts.find_account(&earlier.spelled),

@@ -28,7 +28,7 @@ impl App {
         KeyHolder::new("account", &tenant.account_id().to_string(), self.policy.idempotency_keys)
     }
 
-    /// The holder of the keys of whoever makes an organization from `network`; none for the operator, whose keys are not
+    /// The holder of the keys of the caller that makes an organization from `network`; none for the operator, whose keys are not
     /// bounded.
     #[must_use]
     pub fn key_holder_of_signup(&self, signup: Signup, network: ClientNetwork) -> Option<KeyHolder> {

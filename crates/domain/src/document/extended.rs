@@ -67,7 +67,7 @@ impl Reader {
         self.fields(members, bad_name)
     }
 
-    /// Its own names come first, whatever order a library has brought them into; then any other fields.
+    /// Its own names come first, in any order; then any other fields.
     fn reference(&mut self, mut members: Members<'_>) -> Document {
         let place = |name: &str| REFERENCE.iter().position(|own| *own == name);
         members.sort_by_key(|(name, _)| place(name).unwrap_or(REFERENCE.len()));

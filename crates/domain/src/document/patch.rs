@@ -91,7 +91,7 @@ fn merge(current: Document, changes: &Document) -> Document {
     merged
 }
 
-/// What `change` makes of a value; none if it removes it.
+/// What `change` makes of a value; `None` if it removes it.
 fn changed_value(current: Option<Bson>, change: &Bson) -> Option<Bson> {
     match change {
         Bson::Null => None,

@@ -128,7 +128,7 @@ type See<'a> = dyn FnMut(Option<RawBsonRef<'_>>) -> Result<bool, Stopped> + 'a;
 ///
 /// # Errors
 /// That there is not enough fuel to go on. A part that is both a name and a position is followed twice, so without
-/// that a document made for it would take for ever.
+/// a bound, a document made for it would take exponential time.
 pub fn visit(
     document: &RawDocument,
     parts: &[Part],

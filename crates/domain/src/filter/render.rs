@@ -3,7 +3,7 @@
 //! It is written anew from what was understood, not copied from what was sent: nothing that was not understood
 //! can reach the server. Two things that were understood do not, because it could find too little: a pattern of which
 //! its search may give up ([`super::pattern::Pattern::is_bounded`]), and a range that an index narrows too far. The
-//! server is asked for more, and whoever asked it looks at each document again ([`is_decided`]).
+//! server is asked for more, and the service looks at each document again ([`is_decided`]).
 
 use super::{Clause, Comparison, ElementMatch, Filter, Predicate};
 use crate::document::items;
@@ -86,7 +86,7 @@ fn is_hidden_by_indexes(comparison: Comparison, operand: &RawBson) -> bool {
     comparison != Comparison::Equal && begins_with_array()
 }
 
-/// What each value meets that a pattern matches which MongoDB is not asked for; none if it decides the predicate.
+/// What each value meets that a pattern matches which MongoDB is not asked for; `None` if it decides the predicate.
 fn widened_pattern(predicate: &Predicate, path: &str) -> Option<Document> {
     let Predicate::Regex(pattern) = predicate else { return None };
     if pattern.is_bounded() {

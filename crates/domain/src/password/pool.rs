@@ -173,7 +173,7 @@ impl Shared {
         Duration::from_secs_f64(seconds.max(1.0))
     }
 
-    /// A thread's life: it begins anew after a defect outside of a job, for without it jobs would wait that nobody does.
+    /// A thread's life: it restarts after a defect outside of a job, for without it jobs would wait that nobody does.
     fn work(&self, taking: Taking) {
         while catch_unwind(AssertUnwindSafe(|| self.work_off(taking))).is_err() {
             tracing::error!("a thread that hashes passwords has panicked and goes on");

@@ -1,5 +1,5 @@
 //! What a command prints when a format was asked for: then both standard output and standard error are in it, so that
-//! whatever reads one of them line by line can read the other.
+//! a program that reads one of them line by line can read the other.
 //!
 //! `LOG_FORMAT=json` asks for it of the service, `--json` of a command.
 

@@ -18,7 +18,7 @@ use tokio::signal::unix::{SignalKind, signal};
 /// How often it is looked for what a crash has left.
 const TIDY_INTERVAL: Duration = Duration::from_secs(3600);
 
-/// How long the store may take to close behind the drain. Whoever stops the service kills it after a while, and being
+/// How long the store may take to close behind the drain. The operator kills it after a while, and being
 /// killed costs no more than the logs of some containers being read at the next start.
 const STOP_TIMEOUT: Duration = Duration::from_millis(800);
 

@@ -346,7 +346,7 @@ settings! {
             limits: Limits::new(1, 1_000_000, Unit::One),
         };
         /// Memory for lines of documents that have arrived and are not stored yet, of all organizations together; one
-        /// organization has a quarter of it. Whoever finds no room is not read from until there is some, and answered
+        /// organization has a quarter of it. A connection without room is not read from until there is some, and answered
         /// 503 after half of `REQUEST_TIMEOUT`. It is never less than four of the longest lines.
         bulk_memory_bytes: usize = {
             name: "BULK_MEMORY_MIB", flag: "bulk-memory-mib", default: "256",

@@ -1,6 +1,6 @@
 //! How many bytes of bodies are held at the same time: by the requests of one organization, and by those of all.
 //!
-//! Whoever wants more than is free waits, and is not read from meanwhile. The last quarter of all is for organizations that
+//! A connection that wants more than is free waits, and is not read from meanwhile. The last quarter of all is for organizations that
 //! hold little: a few that fill their share with slow senders leave room for everybody else.
 //!
 //! # Pitfalls

@@ -165,7 +165,7 @@ fn refuse_if_none_match(headers: &HeaderMap) -> Result<()> {
     Err(Error::new(ErrorCode::InvalidHeader).detail(detail))
 }
 
-/// The versions that `If-Match` names; none if it is absent or lets any version pass. A tag that is not ours matches no
+/// The versions that `If-Match` names; `None` if it is absent or lets any version pass. A tag that is not ours matches no
 /// version.
 fn expected<T>(headers: &HeaderMap, read: impl Fn(&str) -> Option<T>) -> Result<Option<Vec<T>>> {
     match tags(headers, &header::IF_MATCH, read)? {

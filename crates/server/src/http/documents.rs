@@ -278,7 +278,7 @@ pub async fn delete_matching_documents(
     let read = move || {
         let (mut fields, text) = Fields::of_json_with(&body.0, "filter")?;
         if text.is_none() {
-            // Whoever means all of them says so: `{}`.
+            // A caller that means all of them says so: `{}`.
             fields.refuse("filter", "Is required.");
         }
         let filter = text.and_then(|text| fields.take(Filter::parse(&text, "/filter")));

@@ -39,7 +39,7 @@ type Remake = Box<dyn FnOnce(OrganizationId, &str) -> Remaking + Send>;
 
 /// How an answer is given again.
 pub enum Replay {
-    /// As it was kept: it is small whatever was asked.
+    /// As it was kept: it is always small.
     Kept,
     /// Made again of the repeated request, which is the same, of the id of what was made and of its `ETag`.
     Remade(Remake),

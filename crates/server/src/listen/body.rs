@@ -1,4 +1,4 @@
-//! The body of a request, on loan to a handler, and what becomes of the rest that nobody read.
+//! The body of a request, on loan to a handler, and how the unread rest is discarded.
 //!
 //! Many clients read no response before they have sent all of their request: closing on them loses it. So the rest is read
 //! on and thrown away, within bounds, and the connection goes on to serve; or the response says that it will be closed,
@@ -47,7 +47,7 @@ enum Fate {
         /// Whether the handler has read any of it.
         was_read: bool,
     },
-    /// Whoever drops it now decides by this: the head of the response has been made.
+    /// Its drop decides by this: the head of the response has been made.
     Answered {
         /// Whether the connection may be used again.
         keeps: bool,
@@ -81,7 +81,7 @@ impl Remainder {
         RequestBody { incoming: Some(incoming), was_read: false, remainder: Arc::clone(self) }
     }
 
-    /// Decides what becomes of the rest, and says so in the response if the connection will be closed.
+    /// Decides how to discard the rest, and says so in the response if the connection will be closed.
     pub fn answer(self: &Arc<Self>, response: &mut Response) {
         let mut fate = self.lock();
         let closes = match &*fate {

@@ -1,4 +1,4 @@
-//! What a request's head must keep to beyond what hyper looks at: whatever two parties could read in two ways would let
+//! What a request's head must keep to beyond what hyper looks at: a head that two parties read differently would let
 //! a request be smuggled past the one in front. Also remembers of a head what its refusal needs.
 
 use memchr::memchr_iter;
@@ -213,7 +213,7 @@ const OF_HOST: [bool; 256] = {
 mod tests {
     use super::*;
 
-    /// What becomes of the head, in one piece and byte by byte.
+    /// The verdict on the head, in one piece and byte by byte.
     #[track_caller]
     fn check(head: &str) -> Progress {
         let whole = HeadCheck::default().check(head.as_bytes());

@@ -126,7 +126,7 @@ impl Places {
         place.ok()
     }
 
-    /// Whether all are taken, so that whoever connects now has to wait.
+    /// Whether all are taken, so that a new client has to wait.
     pub fn is_full(&self) -> bool {
         self.is_full.load(Ordering::Relaxed)
     }

@@ -109,7 +109,7 @@ async fn bcrypt_hash_of_72_bytes_is_not_replaced_by_what_it_did_not_see() {
     let sign_in_with = async |organization: &Organization, password: &str| {
         app.client().post("/admin/login", &credentials(organization.email(), password)).await
     };
-    // Whoever types on behind the 72nd byte is let in, as bcrypt does, and changes nothing by that.
+    // A user who types on behind the 72nd byte is let in, as bcrypt does, and changes nothing by that.
     for tail in ["", "-and-more", "x"] {
         sign_in_with(&long, &format!("{}{tail}", letters(72))).await.ok();
         assert_eq!(password_hash(&app, long.email()), OF_72);

@@ -376,7 +376,7 @@ async fn a_clock_that_is_set_back_an_hour_keeps_nobody_out() {
     let acme = organization(&app, "Acme").await;
     app.clock.set_back(HOUR);
 
-    // Its own access token is of the future by now; a new one is to be had.
+    // Its own access token is in the future now; a new one is to be had.
     acme.owner.get(&acme.path()).await.refused("token_invalid");
     let refresh = json!({ "refresh_token": acme.tokens["refresh_token"] });
     let tokens = app.client().post("/v1/auth/refresh", &refresh).await.ok();

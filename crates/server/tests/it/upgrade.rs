@@ -2,7 +2,7 @@
 //!
 //! # Pitfalls
 //!
-//! A test that fails here says that an upgrade breaks what somebody has. A data set is never written anew to mend that.
+//! A test that fails here says that an upgrade breaks what somebody has. A data set is never rewritten to mend that.
 
 mod programs;
 mod stored;
@@ -35,7 +35,7 @@ fn path(organization: &Value) -> &str {
     text(&organization["path"])
 }
 
-/// Expects every member of `then` to be in `now`, with the same value. More may be there by now.
+/// Expects every member of `then` to be in `now`, with the same value. More may be there now.
 #[track_caller]
 fn assert_still_says(now: &Value, then: &Value, what: &str) {
     match (now, then) {

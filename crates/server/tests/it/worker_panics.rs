@@ -1,4 +1,4 @@
-//! Workers that panic beside the work of a job, where no guard of that job holds: whoever waits is answered at once, and the
+//! Workers that panic beside the work of a job, where no guard of that job holds: waiting callers are answered at once, and the
 //! worker goes on for those who come after.
 
 use crate::ENGINE;

@@ -5,7 +5,7 @@
 //! would hold the claim against the organization for a minute.
 //!
 //! # Pitfalls
-//! Whoever waits for a turn is still part of the request: a caller who hangs up before the turn comes writes nothing.
+//! A caller that waits for a turn is still part of the request: a caller who hangs up before the turn comes writes nothing.
 
 use super::turns::Turn;
 use std::sync::Arc;

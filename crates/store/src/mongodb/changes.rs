@@ -75,7 +75,7 @@ async fn keep_following(server: Server, upstream: Upstream) {
         let followed = AssertUnwindSafe(follow(&server, &upstream, &mut said)).catch_unwind().await;
         upstream.end();
         let Ok(Err(broken)) = followed else {
-            tracing::error!("following the changes of MongoDB has panicked and begins anew");
+            tracing::error!("following the changes of MongoDB has panicked and restarts");
             tokio::time::sleep(PAUSE).await;
             continue;
         };

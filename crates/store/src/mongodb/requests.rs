@@ -115,7 +115,7 @@ impl MongoDb {
         Ok((met > 0).then_some(Claim::Granted(organization_id)))
     }
 
-    /// Until when the holder of a new key has as many as they may; none if they may have another.
+    /// Until when the holder of a new key has as many as they may; `None` if they may have another.
     async fn holder_is_full(&self, record: &RequestRecord, now: Timestamp) -> Attempt<Option<Timestamp>> {
         let Some(holder) = record.holder else { return Ok(None) };
         let held = doc! { "holder": binary(&holder.id), "expires_at": { "$gte": moment(now) } };

@@ -125,7 +125,7 @@ fn claim(connection: &Connection, record: &RequestRecord, now: i64) -> Attempt<C
     Ok(Claim::Granted(known.organization_id))
 }
 
-/// Until when the holder of a new key has as many as they may; none if they may have another.
+/// Until when the holder of a new key has as many as they may; `None` if they may have another.
 fn holder_is_full(connection: &Connection, record: &RequestRecord, now: i64) -> Attempt<Option<Timestamp>> {
     let Some(holder) = record.holder else { return Ok(None) };
     let is_full = || {

@@ -133,7 +133,7 @@ impl Body {
     fn run(mut self, queue: &Receiver<Queued>) {
         loop {
             // Each job has a guard of its own. A defect beside them costs this group, whose callers are answered when
-            // its jobs are dropped, and the connection, which is opened anew.
+            // its jobs are dropped, and the connection, which is opened again.
             match catch_unwind(AssertUnwindSafe(|| self.round(queue))) {
                 Ok(true) => {}
                 Ok(false) => break,

@@ -174,7 +174,7 @@ fn json_that_the_standard_leaves_open_is_decided() {
         ("[\"\\uDADA\\u0041\"]", false),
         ("[\"\\uDd1e\\uD834\"]", false),
         ("[\"\\ud800\\ud800\\n\"]", false),
-        // Numbers keep their digits here, however large; what becomes of them is decided where they are read.
+        // Numbers keep their digits here, however large; their type is decided where they are read.
         ("[1e400]", true),
         ("[-1e400]", true),
         ("[123123e100000]", true),

@@ -2,12 +2,12 @@
 //!
 //! Every MongoDB since 6.0 runs PCRE, first 8.42, then PCRE2, without compiling to machine code, and with the limits
 //! below. Where a search reaches one, PCRE ends it with an error that the server takes for "does not match", so a
-//! filter with `$not` would find what it must not. The sums here are upper bounds over all texts, of whatever length.
+//! filter with `$not` would find what it must not. The sums here are upper bounds over all texts, of any length.
 //!
 //! # Pitfalls
 //! - A repetition without bound goes back as often as the text is long, so no number bounds it: unless the pattern
 //!   ends with it, because then the first try succeeds.
-//! - A group in such a repetition is entered anew for each round, so it reaches the limit of depth even there.
+//! - A group in such a repetition is entered again for each round, so it reaches the limit of depth even there.
 
 use regex_syntax::ast::{Ast, ClassBracketed, Repetition, RepetitionKind, RepetitionRange};
 

@@ -83,7 +83,7 @@ fn document_that_costs_too_many_steps_ends_a_query_that_says_so() {
     let error = Error::from(stopped);
     assert_eq!(error.code(), ErrorCode::QueryTooSlow);
     assert!(error.sentence().contains(&format!("{DOCUMENT_MAX_STEPS} steps")), "{error}");
-    // The next document begins anew.
+    // The next document has its own budget.
     fuel.begin_document(0).unwrap();
     assert_eq!(pattern.evaluate(&text, &fuel), Ok(false));
 }

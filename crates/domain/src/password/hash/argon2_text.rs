@@ -2,7 +2,7 @@
 //! with the parameters in any order.
 //!
 //! Every bound here is one that `docs/archives.md` names. What the text does not say is never guessed: a hash whose
-//! memory is unknown matches nothing, for ever.
+//! memory is unknown never matches anything.
 
 use argon2::{Algorithm, Argon2, AssociatedData, ParamsBuilder, Version};
 use base64::Engine;

@@ -1,7 +1,7 @@
 //! bcrypt hashes as text (`$2b$12$...`), and passlib's bcrypt over SHA-256.
 //!
 //! bcrypt compares the first 72 bytes of a password and nothing behind them, and treats a password that goes on behind
-//! a zero byte like others. Whatever is built on a match has to ask [`Bcrypt::compares_all_of`] first.
+//! a zero byte like others. Code that builds on a match must ask [`Bcrypt::compares_all_of`] first.
 
 use aws_lc_rs::{digest, hmac};
 use base64::Engine;

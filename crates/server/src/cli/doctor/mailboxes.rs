@@ -5,7 +5,7 @@ use tenantry_store::SharedMailbox;
 
 const CHECK: &str = "mailboxes";
 
-/// Lists them, for whoever runs the service: their addresses and organizations.
+/// Lists them, for the operator: their addresses and organizations.
 pub fn examine(report: &mut Report, shared: &[SharedMailbox]) {
     if shared.is_empty() {
         return report.ok(CHECK, "each belongs to one account");

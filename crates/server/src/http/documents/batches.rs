@@ -19,7 +19,7 @@ use tenantry_domain::limits::{INSERT_MAX_BYTES, INSERT_MAX_DOCUMENTS};
 use tenantry_domain::{Error, ErrorCode, Result, offload};
 use tokio::time::Instant;
 
-/// How long a batch with lines in it waits for more of them: whoever waits for an answer before going on gets it.
+/// How long a batch with lines in it waits for more of them: a client that waits for an answer before going on gets it.
 const LINGER: Duration = Duration::from_millis(5);
 /// Bytes that are kept of a line before it reserves as many as the longest may have.
 const SHORT_LINE_BYTES: usize = 32 << 10;
@@ -221,7 +221,7 @@ impl Reader {
         }
     }
 
-    /// The document in a line; none if it is empty.
+    /// The document in a line; `None` if it is empty.
     async fn parse(&mut self, line: Line) -> Result<Option<NewDocument>> {
         let text = line.text.ok_or_else(|| {
             let most = self.max_line_bytes;

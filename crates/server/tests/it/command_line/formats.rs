@@ -42,7 +42,7 @@ fn service_prints_json_alone_where_json_was_asked_for() {
             .any(|line| line["level"] == "WARN" && line["message"].as_str().unwrap().contains("RATE_LIMIT"))
     );
 
-    // Nor does it end in another format, whatever is wrong.
+    // Nor does it end in another format, for any error.
     for (name, value) in [("PORT", "none"), ("DATA_DIR", "/proc/nowhere")] {
         let shell = Shell::new().with("PORT", "0").with("LOG_FORMAT", "json").with(name, value);
         let refused = json_lines(&shell.run(&["serve"]).refused());

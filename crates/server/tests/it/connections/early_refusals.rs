@@ -1,4 +1,4 @@
-//! A refusal that is made before the body has arrived reaches whoever is still sending it.
+//! A refusal that is made before the body has arrived reaches a client that is still sending it.
 
 use crate::support::app::{App, Setup};
 use crate::support::raw::{RawConnection, chunked};

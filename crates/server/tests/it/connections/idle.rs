@@ -54,7 +54,7 @@ async fn head_has_its_time_from_its_first_byte() {
     assert_eq!(connection.response().await.status, 200);
     assert!(began.elapsed() >= Duration::from_secs(1));
 
-    // Whoever sends a byte now and then does not hold the connection.
+    // A client that sends a byte now and then does not hold the connection.
     let began = Instant::now();
     for byte in &HEAD[..HEAD.len() - 1] {
         let _ = connection.try_send(&[*byte]).await;

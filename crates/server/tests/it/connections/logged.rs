@@ -22,7 +22,7 @@ async fn head_and_options_are_logged_as_quietly_as_get() {
     };
     let answered = log.lines().filter(|line| line.contains("answered"));
     let routes: Vec<&str> = answered.filter(|line| line.contains("/livez")).collect();
-    // There is no OPTIONS there, and whoever asks for it is told so, in the log too.
+    // There is no OPTIONS there, and a client that asks for it is told so, in the log too.
     assert_eq!(routes.len(), 1, "{routes:?}");
     assert!(routes[0].contains("OPTIONS") && routes[0].contains("405"), "{routes:?}");
     server.stop().await;

@@ -170,7 +170,7 @@ async fn count_and_delete_take_a_filter_too_long_for_a_url() {
     for all in [json!({}), json!({ "filter": null }), json!({ "filter": {} })] {
         assert_eq!(acme.owner.post(&acme.about("count"), &all).await.ok(), json!({ "count": 25 }));
     }
-    // Whoever deletes all of them says so.
+    // A caller that deletes all of them says so.
     for none in [json!({}), json!({ "filter": null })] {
         acme.owner.post(&acme.about("delete"), &none).await.refused_fields(&["/filter"]);
     }

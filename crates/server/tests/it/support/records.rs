@@ -142,7 +142,7 @@ pub fn keep_sessions(place: &Place) -> Sessions {
     }
 }
 
-/// Puts sessions back that are gone by now. Only while the service is stopped.
+/// Puts sessions back that are gone. Only while the service is stopped.
 pub fn put_back_sessions(place: &Place, sessions: Sessions) {
     match (place.database(), sessions) {
         (None, Sessions::Embedded(rows)) => embedded::put_back_sessions(&place.data_dir(), &rows),

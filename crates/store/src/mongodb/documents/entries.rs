@@ -65,7 +65,7 @@ impl EntryCounter {
         Ok(bytes)
     }
 
-    /// The same of many, on this thread; none if it costs more than bytes let expect.
+    /// The same of many, on this thread; `None` if it costs more than bytes let expect.
     fn count_inline(&self, bodies: &[&RawDocument]) -> Option<Vec<Result<u64, IndexKeysError>>> {
         let fuel = Fuel::unlimited().up_to(INLINE_MAX_STEPS);
         let count = |body: &&RawDocument| match self.count(body, &fuel) {

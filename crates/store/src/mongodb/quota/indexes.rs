@@ -1,7 +1,7 @@
 //! Claims of what a new index takes, and how much the index entries of an organization take.
 //!
 //! # Pitfalls
-//! Whoever writes goes by the indexes as they are remembered for some seconds. What was written without the new index is
+//! A writer goes by the indexes as they are remembered for some seconds. What was written without the new index is
 //! counted once more when all know of it.
 
 use super::claim::Change;
@@ -17,7 +17,7 @@ use tenantry_domain::document::EntryBudget;
 use tenantry_domain::index::Index;
 use tenantry_domain::organization::Organization;
 
-/// How long the entries are counted for whoever only wants to know.
+/// How long the entries are counted for a reader of usage.
 const ASKED_FOR: Duration = Duration::from_secs(3);
 
 impl MongoDb {

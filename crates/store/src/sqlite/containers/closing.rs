@@ -1,7 +1,7 @@
-//! What a container that is being closed tells whatever is at work on it.
+//! What a container that is being closed tells the work under way on it.
 //!
 //! # Pitfalls
-//! Work that never asks is waited for, however long it takes: by a purge, by the end of the service, by whoever opens the
+//! Work that never asks is waited for, however long it takes: by a purge, by the end of the service, by the next one to open the
 //! container next.
 
 use std::sync::atomic::{AtomicBool, Ordering};

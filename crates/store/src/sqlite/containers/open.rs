@@ -39,7 +39,7 @@ pub(in crate::sqlite) struct Scope<'a> {
     pub(in crate::sqlite) connection: &'a Connection,
     /// What is remembered of collections and indexes.
     pub(in crate::sqlite) catalog: &'a Catalog,
-    /// Whether it is being closed, which whatever takes long has to ask.
+    /// Whether it is being closed, which long work must ask.
     pub(in crate::sqlite) closing: &'a Closing,
 }
 

@@ -3,7 +3,7 @@
 //! There is a thread at work on them only while there are any: it comes from tokio's blocking threads.
 //!
 //! # Pitfalls
-//! Whoever closes the queue does what is left in it by itself, because all those threads may be waiting for the very
+//! The closing thread does what is left in it by itself, because all those threads may be waiting for the very
 //! file that is being closed. A worker that ends before the queue is empty (it panicked, or was never begun) must not leave
 //! jobs behind that nobody works on: [`Worker`] answers them.
 
@@ -175,7 +175,7 @@ impl Writer {
     }
 }
 
-/// Works a queue off, once. Dropped before it has, it answers those who wait, and the next one who comes begins anew.
+/// Works a queue off, once. Dropped before it has, it answers those who wait, and the next writer starts a new worker.
 pub(super) struct Worker<Q: AsRef<Queue>> {
     queue: Q,
     is_done: bool,

@@ -176,7 +176,7 @@ impl Drop for Lent<'_> {
         if let Some(reader) = self.reader.take() {
             lending.forget(&reader.interrupt);
             if lending.is_closed {
-                // Before it counts as returned: whoever waits for that removes the file.
+                // Before it counts as returned: the waiting caller removes the file.
                 drop(reader);
             } else {
                 lending.free.push(reader);

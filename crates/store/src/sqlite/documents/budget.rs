@@ -1,7 +1,7 @@
 //! What a query may spend: time, and on a thread that serves others, too, hardly any.
 //!
 //! # Pitfalls
-//! A query that begins on an async thread is begun anew elsewhere when its budget is spent. What it costs until then is
+//! A query that begins on an async thread restarts elsewhere when its budget is spent. What it costs until then is
 //! lost, and what it costs after that is not bounded by anything here but its time.
 
 use crate::processor::{Processor, Slot};
@@ -39,7 +39,7 @@ impl<'a> Budget<'a> {
         Self { processor: Some(processor), ..self }
     }
 
-    /// Lets `work` spend it, until whatever it reads is closed.
+    /// Lets `work` spend it, until what it reads is closed.
     ///
     /// # Errors
     /// That it has to stop before it was its turn.

@@ -194,7 +194,7 @@ impl Identities {
         for (file, before) in &self.others {
             let now = identity(file);
             if now.is_some() && now != *before && identity(database).is_none() {
-                // Whoever removes the database may have found it, too.
+                // The one that removes the database may have found it, too.
                 let _ = std::fs::remove_file(file);
             }
         }

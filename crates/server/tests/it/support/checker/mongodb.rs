@@ -182,7 +182,7 @@ fn read_containers(
     Ok((containers, collections.into_keys().map(|name| format!("the collection {name}")).collect()))
 }
 
-/// Where a collection is removed, the server ends whoever reads it with one error or another: only the record tells.
+/// Where a collection is removed, the server ends its readers with one error or another: only the record tells.
 fn fault(id: &str, error: &Error) -> Fault {
     Fault { organization: id.to_owned(), is_gone: false, cause: error.to_string() }
 }

@@ -1,7 +1,7 @@
 //! See [`super`]: reading what a running service changes meanwhile.
 //!
-//! A reading takes time, and in the middle of it a container may be removed: then an engine answers whatever its files or
-//! collections let it, up to I/O errors behind an open that still worked. What tells that from a fault is the record of
+//! A reading takes time, and in the middle of it a container may be removed: then the answer depends on the files or
+//! collections that are left, up to I/O errors behind an open that still worked. What tells that from a fault is the record of
 //! the organization: the service changes that before and after each effect on a container. So a reading counts if the
 //! records were the same before and after it, and an error is a fault if nobody was at work on what it was about.
 

@@ -18,7 +18,7 @@ use tenantry_domain::Error;
 use tenantry_domain::fuel::{Fuel, Stopped};
 use tenantry_domain::offload;
 
-/// What a document comes to; none if it was not asked for.
+/// What a document comes to; `None` if it was not asked for.
 pub(in crate::mongodb) type Sieve<T> =
     Arc<dyn Fn(&RawDocument, &Fuel<'_>) -> Attempt<Option<T>> + Send + Sync>;
 

@@ -1,4 +1,4 @@
-//! Databases of before, with addresses that are one mailbox by now.
+//! Databases of before, with addresses that are one mailbox now.
 
 use super::ACCOUNTS;
 use crate::mongodb::MongoDb;

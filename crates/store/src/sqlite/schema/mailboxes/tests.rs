@@ -1,4 +1,4 @@
-//! Databases of before, with addresses that are one mailbox by now.
+//! Databases of before, with addresses that are one mailbox now.
 
 use crate::sqlite::schema::{APPLICATION_ID, KNOWN, STEP_1, upgrade};
 use crate::sqlite::statement::integer;
