@@ -661,23 +661,31 @@ macro_rules! cases {
     )*};
 }
 
-cases! {
-    a_create: Create;
-    a_create_with_an_idempotency_key: CreateWithKey;
-    a_rename: Rename;
-    a_rename_with_new_credentials: RenameWithCredentials;
-    a_rename_that_is_refused: RenameRefused;
-    an_update: Update;
-    a_suspension: Suspend;
-    a_reactivation: Reactivate;
-    a_new_password: SetPassword;
-    a_delete: Delete;
-    a_restore: Restore;
-    a_restore_that_is_refused: RestoreRefused;
-    a_purge: Purge;
-    an_import: Import;
-    an_import_of_a_damaged_archive: ImportDamaged;
+/// Calls a macro with every case and the name of its tests: a new case is then tried wherever each has to be.
+macro_rules! every_case {
+    ($cases:ident) => {
+        $cases! {
+            a_create: Create;
+            a_create_with_an_idempotency_key: CreateWithKey;
+            a_rename: Rename;
+            a_rename_with_new_credentials: RenameWithCredentials;
+            a_rename_that_is_refused: RenameRefused;
+            an_update: Update;
+            a_suspension: Suspend;
+            a_reactivation: Reactivate;
+            a_new_password: SetPassword;
+            a_delete: Delete;
+            a_restore: Restore;
+            a_restore_that_is_refused: RestoreRefused;
+            a_purge: Purge;
+            an_import: Import;
+            an_import_of_a_damaged_archive: ImportDamaged;
+        }
+    };
 }
+pub(crate) use every_case;
+
+self::every_case!(cases);
 
 #[test]
 fn every_crash_point_belongs_to_a_case() {

@@ -6,7 +6,7 @@
 //! A point that is never reached proves nothing, and whether it is reached can depend on the placement: into a share,
 //! an id comes back only after a rest.
 
-use crate::crash::{Case, World, kill_and_kill_again, sample};
+use crate::crash::{Case, World, every_case, kill_and_kill_again, sample};
 use crate::support::checker::Snapshot;
 use crate::support::place::Place;
 
@@ -51,19 +51,4 @@ macro_rules! cases {
     )*};
 }
 
-cases! {
-    a_create: Create;
-    a_create_with_an_idempotency_key: CreateWithKey;
-    a_rename: Rename;
-    a_rename_with_new_credentials: RenameWithCredentials;
-    a_rename_that_is_refused: RenameRefused;
-    an_update: Update;
-    a_suspension: Suspend;
-    a_reactivation: Reactivate;
-    a_delete: Delete;
-    a_restore: Restore;
-    a_restore_that_is_refused: RestoreRefused;
-    a_purge: Purge;
-    an_import: Import;
-    an_import_of_a_damaged_archive: ImportDamaged;
-}
+every_case!(cases);

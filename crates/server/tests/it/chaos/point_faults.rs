@@ -2,7 +2,7 @@
 //! cut before the next request has reached it, or after it has carried that out and before its answer.
 
 use super::Asleep;
-use crate::crash::{Came, Case, Expected, World, sample};
+use crate::crash::{Came, Case, Expected, World, every_case, sample};
 use crate::support::chance::Chance;
 use crate::support::checker::Snapshot;
 use crate::support::place::Place;
@@ -117,20 +117,4 @@ macro_rules! cases {
     )*};
 }
 
-cases! {
-    a_create: Create;
-    a_create_with_an_idempotency_key: CreateWithKey;
-    a_rename: Rename;
-    a_rename_with_new_credentials: RenameWithCredentials;
-    a_rename_that_is_refused: RenameRefused;
-    an_update: Update;
-    a_suspension: Suspend;
-    a_reactivation: Reactivate;
-    a_new_password: SetPassword;
-    a_delete: Delete;
-    a_restore: Restore;
-    a_restore_that_is_refused: RestoreRefused;
-    a_purge: Purge;
-    an_import: Import;
-    an_import_of_a_damaged_archive: ImportDamaged;
-}
+every_case!(cases);
