@@ -1,6 +1,6 @@
-//! The long form of the fault tests: the same code that the tests run a little of, for as long as one likes.
+//! The long form of the fault tests: the same code that the tests run a little of, for as many minutes as it is given.
 
-use crate::shell::{command, run as sh};
+use crate::shell::{nextest, run as sh};
 use anyhow::Result;
 
 /// Read by `crates/server/tests/it/chaos/long.rs`.
@@ -10,9 +10,8 @@ const SEED: &str = "TENANTRY_TEST_SEED";
 
 /// Begins runs for so many minutes, the first one with `seed`.
 pub fn run(minutes: u64, seed: Option<u64>) -> Result<()> {
-    let test = "test --locked --package tenantry --features crash-points --test on_mongodb -- \
-                --ignored --exact chaos::long::chaos --nocapture";
-    let mut chaos = command("cargo", &test.split_whitespace().collect::<Vec<_>>());
+    let mut chaos = nextest("run --run-ignored only --no-capture -E")?;
+    chaos.arg("binary(on_mongodb) & test(=chaos::long::chaos)");
     chaos.env(MINUTES, minutes.to_string());
     if let Some(seed) = seed {
         chaos.env(SEED, seed.to_string());

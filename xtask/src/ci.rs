@@ -3,7 +3,7 @@
 //! All steps that compile build the whole workspace with all features in the one dev profile, so that what
 //! clippy, the tests and the binary share is compiled once. The quick checks come first.
 
-use crate::shell::{command, run as sh, succeeds};
+use crate::shell::{cargo, nextest, run as sh};
 use crate::{chaos, generate, licences, suites, tidy, tools};
 use anyhow::{Context, Result};
 use clap::ValueEnum;
@@ -91,27 +91,19 @@ pub fn run(chosen: &[Step], long: bool) -> Result<()> {
 /// Runs the tests, with one `mongod` for all their processes: one for each would take longer than the tests.
 fn tests() -> Result<()> {
     let mongod = tenantry_mongod::Mongod::start();
-    let mut tests = if succeeds(cargo("nextest --version")) {
-        cargo("nextest run --locked --workspace --all-features")
-    } else {
-        println!("cargo-nextest is not installed; `cargo test` does the same, more slowly.");
-        cargo("test --locked --workspace --all-features --lib --bins --tests")
-    };
+    let mut tests = nextest("run")?;
     tests.env(tenantry_mongod::SHARED_URI_VARIABLE, mongod.uri());
     sh(tests)
 }
 
 /// Every case of the faults of MongoDB, where the tests run a sample.
 fn all_faults() -> Result<()> {
-    let tests =
-        "test --locked --package tenantry --all-features --test it --test on_mongodb -- crash:: chaos::";
-    let mut tests = cargo(tests);
+    let mongod = tenantry_mongod::Mongod::start();
+    let mut tests = nextest("run -E")?;
+    tests.arg("(binary(it) | binary(on_mongodb)) & test(/^(crash|chaos)::/)");
+    tests.env(tenantry_mongod::SHARED_URI_VARIABLE, mongod.uri());
     tests.env("TENANTRY_CHAOS", "all");
     sh(tests)
-}
-
-fn cargo(arguments: &str) -> std::process::Command {
-    command("cargo", &arguments.split(' ').collect::<Vec<_>>())
 }
 
 fn seconds(elapsed: Duration) -> String {

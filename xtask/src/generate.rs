@@ -3,9 +3,10 @@
 //! The service's own binary prints them (`tenantry docs <page>`), because only it can read the tables they
 //! show. Whoever changes an error, a setting or a route runs `cargo xtask generate` and commits the result.
 
-use crate::shell::{command, output, root};
+use crate::shell::{command, output, root, service_program};
 use anyhow::{Context, Result, bail};
 use std::fs;
+use std::path::Path;
 
 /// What `tenantry docs` calls the page, and the file that keeps it.
 const PAGES: [(&str, &str); 3] =
@@ -13,10 +14,11 @@ const PAGES: [(&str, &str); 3] =
 
 /// Writes every page or, with `check`, fails and names each that is stale.
 pub fn run(check: bool) -> Result<()> {
+    let program = service_program()?;
     let mut stale = Vec::new();
     for (page, file) in PAGES {
         let path = root().join(file);
-        let fresh = render(page)?;
+        let fresh = render(&program, page)?;
         if fs::read_to_string(&path).is_ok_and(|kept| kept == fresh) {
             println!("{file}: fresh");
         } else if check {
@@ -34,10 +36,7 @@ pub fn run(check: bool) -> Result<()> {
     Ok(())
 }
 
-fn render(page: &str) -> Result<String> {
-    // With all features, as the tests: the dependencies are then compiled already.
-    let arguments =
-        ["run", "--quiet", "--locked", "--all-features", "--package", "tenantry", "--", "docs", page];
-    let text = output(command("cargo", &arguments))?;
+fn render(program: &Path, page: &str) -> Result<String> {
+    let text = output(command(program, &["docs", page]))?;
     String::from_utf8(text).with_context(|| format!("the {page} page is not text"))
 }

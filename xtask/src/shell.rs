@@ -50,6 +50,34 @@ pub fn succeeds(mut command: Command) -> bool {
         .is_ok_and(|status| status.success())
 }
 
+/// `cargo` with the words of `arguments`.
+pub fn cargo(arguments: &str) -> Command {
+    command("cargo", &arguments.split_ascii_whitespace().collect::<Vec<_>>())
+}
+
+/// `cargo nextest` with `arguments`, on the whole workspace with all features: whatever runs tests, it compiles
+/// nothing a second time.
+pub fn nextest(arguments: &str) -> Result<Command> {
+    let mut nextest = command(crate::tools::programs::nextest()?, &["nextest"]);
+    nextest.args(arguments.split_ascii_whitespace());
+    nextest.args(["--locked", "--workspace", "--all-features"]);
+    Ok(nextest)
+}
+
+/// The service's own program as the tests run it, compiled if need be.
+pub fn service_program() -> Result<PathBuf> {
+    // With the tests: their dependencies have features that a build without them would compile once more.
+    run(cargo("build --quiet --locked --workspace --all-features --bins --tests"))?;
+    Ok(target_directory()?.join("debug/tenantry"))
+}
+
+/// The directory that cargo builds into.
+pub fn target_directory() -> Result<PathBuf> {
+    let metadata = output(cargo("metadata --format-version=1 --no-deps"))?;
+    let metadata: serde_json::Value = serde_json::from_slice(&metadata)?;
+    Ok(metadata["target_directory"].as_str().context("cargo metadata names no target directory")?.into())
+}
+
 fn line(command: &Command) -> String {
     let program = Path::new(command.get_program());
     let program = program.strip_prefix(root()).unwrap_or(program);

@@ -1,6 +1,6 @@
 //! The programs that are measured, built as they are released.
 
-use crate::shell::{command, output, run as sh};
+use crate::shell::{command, output, run as sh, target_directory};
 use anyhow::{Context, Result};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -27,7 +27,7 @@ impl Programs {
         Ok(Self {
             service: executable(&artifacts, "tenantry")?,
             helper: executable(&artifacts, "bench")?,
-            target: target()?,
+            target: target_directory()?,
         })
     }
 
@@ -82,12 +82,6 @@ fn executable(artifacts: &[Value], name: &str) -> Result<PathBuf> {
         (artifact["target"]["name"] == name).then(|| PathBuf::from(path))
     });
     found.with_context(|| format!("cargo built no program `{name}`"))
-}
-
-fn target() -> Result<PathBuf> {
-    let metadata = output(command("cargo", &["metadata", "--format-version=1", "--no-deps"]))?;
-    let metadata: Value = serde_json::from_slice(&metadata)?;
-    Ok(metadata["target_directory"].as_str().context("cargo metadata names no target directory")?.into())
 }
 
 /// The password of every seeded admin, as the example `bench` sets it.

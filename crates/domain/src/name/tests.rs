@@ -158,11 +158,16 @@ fn a_name_has_2_to_120_characters() {
 #[test]
 fn a_name_of_a_megabyte_is_refused_at_once() {
     let huge = "a ".repeat(500_000);
-    let began = Instant::now();
-    for _ in 0..1000 {
-        rule_broken_by(&huge);
-    }
-    assert!(began.elapsed() < Duration::from_millis(100), "{:?}", began.elapsed());
+    // The quickest of several rounds: in each the machine may be busy with something else.
+    let rounds = (0..20).map(|_| {
+        let began = Instant::now();
+        for _ in 0..1000 {
+            rule_broken_by(&huge);
+        }
+        began.elapsed()
+    });
+    let quickest = rounds.min().unwrap();
+    assert!(quickest < Duration::from_millis(100), "{quickest:?}");
 }
 
 #[test]

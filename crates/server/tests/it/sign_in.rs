@@ -506,28 +506,34 @@ async fn more_sign_ins_than_can_wait_are_told_when_to_come_back() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sign_in_takes_as_long_for_an_address_that_nobody_has() {
     const DIFFERENCE_MAX: f64 = 0.03;
-    // The machine may be busy with other tests. What the service itself gives away shows every time.
-    const MEASUREMENTS: usize = 5;
+    // The machine may be busy with other work. What the service itself gives away stays, however often it is measured.
+    const ROUNDS: usize = 8;
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
-    let mut seen = Vec::new();
-    for number in 0..MEASUREMENTS {
-        let difference = known_against_unknown(&app.client(), acme.email(), number).await;
-        seen.push(difference);
-        if difference.abs() <= DIFFERENCE_MAX {
+    let (mut known, mut unknown, mut differences) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 0..ROUNDS {
+        let times = times_of_sign_ins(&app.client(), acme.email(), round).await;
+        known.extend(times.0);
+        unknown.extend(times.1);
+        // The median, and the quickest tenth: a busy machine only ever adds to a time.
+        for part in [2, 10] {
+            let (known, unknown) = (quantile(&mut known, part), quantile(&mut unknown, part));
+            differences.push((known - unknown) / unknown);
+        }
+        if differences.iter().rev().take(2).any(|difference| difference.abs() <= DIFFERENCE_MAX) {
             return;
         }
     }
-    panic!("a known address answers this much later than an unknown one: {seen:?}");
+    panic!("a known address answers this much later than an unknown one: {differences:?}");
 }
 
-/// By which part of its time a sign-in with a wrong password takes longer for a known address than for an
-/// unknown one: medians of 400 pairs, which take turns in who is first.
-async fn known_against_unknown(client: &Client, known: &str, measurement: usize) -> f64 {
+/// How long sign-ins with a wrong password take, for a known address and for unknown ones: 400 pairs, which
+/// take turns in who is first.
+async fn times_of_sign_ins(client: &Client, known: &str, round: usize) -> (Vec<Duration>, Vec<Duration>) {
     const WARM_UP: usize = 20;
     let (mut of_known, mut of_unknown) = (Vec::new(), Vec::new());
     for pair in 0..WARM_UP + 400 {
-        let unknown = format!("nobody-{measurement}-{pair}@acme.example");
+        let unknown = format!("nobody-{round}-{pair}@acme.example");
         for is_known in [pair % 2 == 0, pair % 2 == 1] {
             let email = if is_known { known } else { &unknown };
             let answer = client.post("/admin/login", &credentials(email, "not the password")).await;
@@ -538,11 +544,11 @@ async fn known_against_unknown(client: &Client, known: &str, measurement: usize)
             answer.refused("invalid_credentials");
         }
     }
-    let (known, unknown) = (median(of_known), median(of_unknown));
-    (known - unknown) / unknown
+    (of_known, of_unknown)
 }
 
-fn median(mut times: Vec<Duration>) -> f64 {
+/// The time that one of `part` sign-ins was within, in seconds.
+fn quantile(times: &mut [Duration], part: usize) -> f64 {
     times.sort();
-    times[times.len() / 2].as_secs_f64()
+    times[times.len() / part].as_secs_f64()
 }
