@@ -32,12 +32,12 @@ use crate::collection::CollectionName;
 use crate::email::EmailAddress;
 use crate::error::{Error, ErrorCode};
 use crate::ids::{AccountId, OrganizationId};
-use crate::index::{Index, IndexName};
 use crate::limits::{ARCHIVE_LINE_HEADROOM_BYTES, ARCHIVE_SPREAD};
 use crate::name::OrganizationName;
 use crate::organization::{Organization, Placement, Quota};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use tenantry_documents::index::{Index, IndexName};
 
 /// What an archive says that it is.
 pub const FORMAT: &str = "tenantry-archive";

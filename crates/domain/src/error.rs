@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::time::Duration;
+pub use tenantry_documents::FieldError;
 
 /// The result of everything in this crate that may refuse.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -166,15 +167,6 @@ error_table! {
     Overloaded, "overloaded", Unavailable, "The service did not get to an answer in time.", "Try again after as long as `Retry-After` says.";
 }
 
-/// One bad field of a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FieldError {
-    /// JSON pointer (RFC 6901) into the body, or `?name` for a query parameter.
-    pub pointer: String,
-    /// What is wrong with it, as a sentence without the value.
-    pub detail: String,
-}
-
 /// A refusal: a row of the table and what is particular to this occurrence.
 #[derive(Debug, Clone)]
 pub struct Error {
@@ -225,6 +217,13 @@ impl Error {
     pub fn unavailable(cause: impl fmt::Display) -> Self {
         Self { cause: Some(cause.to_string()), ..Self::new(ErrorCode::StoreUnavailable) }
             .retry_after(Duration::from_secs(1))
+    }
+
+    /// A query that did not end in its time.
+    #[must_use]
+    pub fn query_timed_out() -> Self {
+        Self::new(ErrorCode::QueryTooSlow)
+            .detail("The query did not end within QUERY_TIMEOUT: make an index for it, or ask for less.")
     }
 
     /// The same with the field at `from` where the request has it, at `to`.
@@ -313,6 +312,26 @@ impl Error {
 impl From<ErrorCode> for Error {
     fn from(code: ErrorCode) -> Self {
         Self::new(code)
+    }
+}
+
+impl From<tenantry_documents::Error> for Error {
+    fn from(error: tenantry_documents::Error) -> Self {
+        use tenantry_documents::Error as Refused;
+        match error {
+            Refused::Invalid(fields) => Self::invalid(fields),
+            Refused::InvalidJson(detail) => Self::new(ErrorCode::InvalidJson).detail(detail),
+            Refused::TimedOut => Self::query_timed_out(),
+            Refused::TooCostly(detail) => Self::new(ErrorCode::QueryTooSlow).detail(detail),
+            Refused::Closing => Self::unavailable("the container is being closed"),
+            Refused::Internal(cause) => Self::internal(cause),
+        }
+    }
+}
+
+impl From<tenantry_documents::fuel::Stopped> for Error {
+    fn from(stopped: tenantry_documents::fuel::Stopped) -> Self {
+        tenantry_documents::Error::from(stopped).into()
     }
 }
 

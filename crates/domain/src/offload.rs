@@ -3,8 +3,8 @@
 //! The threads that serve requests are few. One that reads a mebibyte of JSON serves nobody else for ten milliseconds.
 
 use crate::error::{Error, Result};
-use crate::filter::FilterPrice;
 use crate::limits::INLINE_MAX_BYTES;
+use tenantry_documents::filter::FilterPrice;
 
 /// Does `work`, which takes as long as going through `bytes` bytes does.
 ///

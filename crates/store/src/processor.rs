@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
-use tenantry_domain::fuel::Stopped;
+use tenantry_documents::fuel::Stopped;
 
 /// How long a query runs before it gives way to others.
 const QUANTUM: Duration = Duration::from_millis(5);

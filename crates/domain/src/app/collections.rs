@@ -4,12 +4,12 @@ use super::App;
 use super::tenant::{Read, Shape, Tenant};
 use crate::collection::CollectionName;
 use crate::error::{Error, ErrorCode, Result};
-use crate::index::{Index, IndexName};
 use crate::organization::Usage;
 use crate::page::{Page, PageLimit};
 use crate::store::{CollectionInfo, Inserted};
 use std::sync::Arc;
 use std::time::Duration;
+use tenantry_documents::index::{Index, IndexName};
 
 /// How far an index is that was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

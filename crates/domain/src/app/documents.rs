@@ -10,22 +10,24 @@ pub use cursor::PageRequest;
 use super::App;
 use super::tenant::{Read, Tenant, Write};
 use crate::collection::CollectionName;
-use crate::document::{DocumentId, EntriesError, MergePatch, NewDocument, Revision, StoredDocument};
 use crate::error::{Error, ErrorCode, Result};
-use crate::filter::Filter;
-use crate::fuel::{Fuel, Stopped};
 use crate::idempotency::RequestKey;
 use crate::ids::{OperationId, random};
 use crate::limits::{INLINE_MAX_BYTES, INLINE_MAX_STEPS, OPERATION_WAIT, PAGE_MAX_BYTES};
 use crate::offload;
-use crate::query::{Counted, Deleted, DocumentQuery, SORT_AT};
-use crate::sort::{Position, Sort};
 use crate::store::Written;
 use aws_lc_rs::hmac;
 use bson::oid::ObjectId;
 use bson::{RawDocument, RawDocumentBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use tenantry_documents::document::{
+    DocumentId, EntriesError, MergePatch, NewDocument, Revision, StoredDocument,
+};
+use tenantry_documents::filter::Filter;
+use tenantry_documents::fuel::{Fuel, Stopped};
+use tenantry_documents::query::{Counted, Deleted, DocumentQuery, SORT_AT};
+use tenantry_documents::sort::{Position, Sort};
 use tokio::time::Instant;
 
 /// How long a change that names no revision gives way to others at most, from one try to the next. It is drawn anew each
@@ -196,7 +198,7 @@ impl App {
         patch: MergePatch,
     ) -> Result<StoredDocument> {
         let (max_bytes, bytes) = (self.policy.document_max_bytes, patch.bytes());
-        let change = move |current: &RawDocument| patch.apply(current, max_bytes);
+        let change = move |current: &RawDocument| Ok(patch.apply(current, max_bytes)?);
         self.edit(tenant, collection, id, expected, bytes, change).await
     }
 
@@ -380,10 +382,10 @@ async fn position(sort: Sort, body: &RawDocument) -> Result<Position> {
         // Comparing its values may cost far more than its bytes say.
         match sort.position(body, &Fuel::unlimited().up_to(INLINE_MAX_STEPS)) {
             Err(EntriesError::Stopped(Stopped::BudgetSpent)) => {}
-            found => return found.map_err(EntriesError::unexpected),
+            found => return Ok(found.map_err(EntriesError::unexpected)?),
         }
     }
     let body = body.to_owned();
     let found = offload::elsewhere(move || sort.position(&body, &Fuel::for_document())).await?;
-    found.map_err(EntriesError::unexpected)
+    Ok(found.map_err(EntriesError::unexpected)?)
 }

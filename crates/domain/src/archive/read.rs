@@ -8,11 +8,11 @@ use super::{
     damaged,
 };
 use crate::collection::CollectionName;
-use crate::document::{NewDocument, mistaken};
 use crate::error::Result;
 use crate::limits::{COLLECTIONS_MAX, INDEXES_MAX};
 use crate::password::hash::check_readable;
 use std::collections::HashSet;
+use tenantry_documents::document::{NewDocument, mistaken};
 
 /// What a line says.
 #[derive(Debug)]
@@ -154,7 +154,7 @@ impl Reader {
                 Some(field) => {
                     self.damaged(format!("The field {} of the document: {}", field.pointer, field.detail))
                 }
-                None => self.damaged(error.sentence()),
+                None => self.damaged(error.to_string()),
             }
         })?;
         if document.id().is_none() {

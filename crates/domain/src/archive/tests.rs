@@ -315,7 +315,7 @@ fn no_document_becomes_longer_than_a_line_may_be() {
         (0..1000).map(|_| bson::raw::RawBson::Document(worst.clone())).collect();
     let document = rawdoc! { "_id": 1, "a": many };
     let mut line = Vec::new();
-    crate::document::write_canonical_json(&document, &mut line);
+    tenantry_documents::document::write_canonical_json(&document, &mut line);
     assert!(line.len() < line_max_bytes(document.as_bytes().len()));
     assert!(line.len() > 10 * document.as_bytes().len(), "the spread is not needed");
 }

@@ -5,9 +5,9 @@
 
 use super::tally::Tally;
 use super::{ArchivedCollection, ArchivedOrganization, DOCUMENT, Line, Manifest};
-use crate::document::write_canonical_json;
 use crate::error::{Error, Result};
 use bson::RawDocument;
+use tenantry_documents::document::write_canonical_json;
 
 /// Writes one archive.
 pub struct Writer {

@@ -3,9 +3,9 @@
 use super::Inserted;
 use crate::collection::CollectionName;
 use crate::error::Result;
-use crate::index::{Index, IndexName};
 use crate::organization::{Organization, Usage};
 use async_trait::async_trait;
+use tenantry_documents::index::{Index, IndexName};
 
 /// A collection as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,13 +2,13 @@
 
 use super::Written;
 use crate::collection::CollectionName;
-use crate::document::{DocumentId, Revision, StoredDocument};
 use crate::error::Result;
-use crate::filter::Filter;
 use crate::organization::Organization;
-use crate::query::{Counted, Deleted, DocumentQuery, Found};
 use async_trait::async_trait;
 use std::time::Duration;
+use tenantry_documents::document::{DocumentId, Revision, StoredDocument};
+use tenantry_documents::filter::Filter;
+use tenantry_documents::query::{Counted, Deleted, DocumentQuery, Found};
 
 /// The documents of organizations.
 ///
@@ -53,7 +53,7 @@ pub trait Documents: Send + Sync {
         expected: Option<Revision>,
     ) -> Result<Written>;
 
-    /// A page of documents. `query_too_slow`; `invalid_input` at [`crate::query::SORT_AT`] for documents that cannot be sorted so.
+    /// A page of documents. `query_too_slow`; `invalid_input` at [`tenantry_documents::query::SORT_AT`] for documents that cannot be sorted so.
     async fn find_documents(
         &self,
         organization: &Organization,

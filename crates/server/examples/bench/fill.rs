@@ -5,7 +5,7 @@ use bson::{Bson, Document, doc};
 use mongodb::Client;
 use rusqlite::Connection;
 use std::path::Path;
-use tenantry_domain::document::DocumentId;
+use tenantry_documents::document::DocumentId;
 use tenantry_domain::ids::OrganizationId;
 use tenantry_store::container_file;
 

@@ -13,9 +13,9 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use serde::Serialize;
 use std::fmt::Write;
 use std::sync::Arc;
+use tenantry_documents::document::Revision;
 use tenantry_domain::app::documents::ExpectedRevision;
 use tenantry_domain::app::{EntityTag, Expected};
-use tenantry_domain::document::Revision;
 use tenantry_domain::{Error, ErrorCode, Result};
 
 /// What proxies that compress a response append to its tag, after `-` (Apache, Caddy, lighttpd), `--` (Jetty) or `;`.

@@ -24,14 +24,16 @@ use axum::response::{IntoResponse, Response};
 use bulk::InsertAnswer;
 use serde::Serialize;
 use std::sync::Arc;
+use tenantry_documents::document::{
+    DocumentId, MergePatch, NewDocument, Revision, StoredDocument, write_json,
+};
+use tenantry_documents::filter::Filter;
+use tenantry_documents::projection::Projection;
 use tenantry_domain::Result;
 use tenantry_domain::app::tenant::{Read, Tenant, Write};
 use tenantry_domain::collection::CollectionName;
-use tenantry_domain::document::{DocumentId, MergePatch, NewDocument, Revision, StoredDocument, write_json};
-use tenantry_domain::filter::Filter;
 use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::offload;
-use tenantry_domain::projection::Projection;
 use utoipa::ToSchema;
 
 /// A document: any JSON object, with Extended JSON for what JSON has no form for.
@@ -193,7 +195,9 @@ pub async fn patch_document(
     IfRevision(expected): IfRevision,
     body: DocumentBody,
 ) -> Result<Response, Refusal> {
-    let patch = offload::by_size(body.0.len(), move || MergePatch::parse(body.text()?)).await??;
+    let bytes = body.0.len();
+    let parse = move || -> Result<MergePatch> { Ok(MergePatch::parse(body.text()?)?) };
+    let patch = offload::by_size(bytes, parse).await??;
     let document = http.app.patch_document(&tenant, &collection, &id, &expected, patch).await?;
     Ok(answer(StatusCode::OK, document).await?)
 }
@@ -301,12 +305,12 @@ async fn delete_matching(
 
 async fn read_document(http: &Http, body: DocumentBody) -> Result<NewDocument> {
     let max_bytes = http.app.policy().document_max_bytes;
-    offload::by_size(body.0.len(), move || NewDocument::parse(body.text()?, max_bytes)).await?
+    offload::by_size(body.0.len(), move || Ok(NewDocument::parse(body.text()?, max_bytes)?)).await?
 }
 
 /// Reads a filter that stands at the pointer `at` of the request.
 async fn read_filter(text: String, at: &'static str) -> Result<Filter> {
-    offload::by_filter_size(text.len(), move || Filter::parse(&text, at)).await?
+    Ok(offload::by_filter_size(text.len(), move || Filter::parse(&text, at)).await??)
 }
 
 /// A document as an answer, with its `ETag`.

@@ -9,7 +9,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use tenantry_domain::document::mistaken;
+use tenantry_documents::document::mistaken;
 use tenantry_domain::throttle::ClientNetwork;
 use tenantry_domain::{Error, ErrorCode, Result};
 

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::fmt;
-use tenantry_domain::document::mistaken;
+use tenantry_documents::document::mistaken;
 use tenantry_domain::organization::QuotaLimit;
 use tenantry_domain::{Error, ErrorCode, FieldError, Result};
 
@@ -45,9 +45,10 @@ impl Fields {
         let value: Strict = serde_json::from_slice(body).map_err(|error| not_this_json(body, &error))?;
         match value.0 {
             Value::Object(members) => Ok(Self::new("/", members.into_iter().collect())),
-            _ => Err(mistaken::of_object(body).unwrap_or_else(|| {
-                Error::new(ErrorCode::InvalidJson).detail("The body must be a JSON object.")
-            })),
+            _ => Err(mistaken::of_object(body).map_or_else(
+                || Error::new(ErrorCode::InvalidJson).detail("The body must be a JSON object."),
+                Error::from,
+            )),
         }
     }
 
@@ -225,8 +226,8 @@ impl Fields {
     }
 
     /// The value of `result`, whose refusal says which fields are bad.
-    pub fn take<T>(&mut self, result: Result<T>) -> Option<T> {
-        result.map_err(|error| self.errors.extend_from_slice(error.fields())).ok()
+    pub fn take<T>(&mut self, result: Result<T, impl Into<Error>>) -> Option<T> {
+        result.map_err(|error| self.errors.extend_from_slice(error.into().fields())).ok()
     }
 
     /// Records that `name` is bad.
@@ -266,10 +267,8 @@ impl Fields {
 }
 
 fn not_this_json(body: &[u8], error: &serde_json::Error) -> Error {
-    mistaken::of_object(body).unwrap_or_else(|| {
-        Error::new(ErrorCode::InvalidJson)
-            .detail(format!("The body is not the JSON object this request takes: {error}."))
-    })
+    let detail = || format!("The body is not the JSON object this request takes: {error}.");
+    mistaken::of_object(body).map_or_else(|| Error::new(ErrorCode::InvalidJson).detail(detail()), Error::from)
 }
 
 /// The members of a JSON object, none twice, each as its text.

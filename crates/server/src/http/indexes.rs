@@ -16,10 +16,10 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use std::sync::Arc;
 use std::time::Duration;
+use tenantry_documents::index::{Index, IndexName};
 use tenantry_domain::Result;
 use tenantry_domain::app::collections::Built;
 use tenantry_domain::app::tenant::{Read, Shape};
-use tenantry_domain::index::{Index, IndexName};
 use tenantry_domain::limits::OPERATION_WAIT;
 use utoipa::ToSchema;
 

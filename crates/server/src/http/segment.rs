@@ -8,9 +8,9 @@ use axum::extract::{FromRequestParts, MatchedPath};
 use axum::http::request::Parts;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use std::sync::Arc;
+use tenantry_documents::document::DocumentId;
+use tenantry_documents::index::IndexName;
 use tenantry_domain::collection::CollectionName;
-use tenantry_domain::document::DocumentId;
-use tenantry_domain::index::IndexName;
 use tenantry_domain::{Error, ErrorCode, Result};
 
 /// All but what RFC 3986 calls unreserved.

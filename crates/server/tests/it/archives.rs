@@ -14,11 +14,11 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::time::Duration;
+use tenantry_documents::index::Index;
 use tenantry_domain::account::PasswordHash;
 use tenantry_domain::archive::{ArchivedCollection, ArchivedOrganization, ArchivedOwner, Manifest, Writer};
 use tenantry_domain::collection::CollectionName;
 use tenantry_domain::email::EmailAddress;
-use tenantry_domain::index::Index;
 use tenantry_domain::limits::ID_REST;
 use tenantry_domain::name::OrganizationName;
 use tenantry_domain::organization::Placement;
@@ -260,7 +260,8 @@ fn crafted(name: &str, documents: &[Value], unique: &[&str]) -> String {
     let indexes = unique.iter().map(|keys| Index::parse(None, keys, true).unwrap()).collect();
     writer.collection(ArchivedCollection { name: CollectionName::default(), indexes }, &mut out).unwrap();
     for document in documents {
-        let document = tenantry_domain::document::NewDocument::parse(&document.to_string(), 1 << 20).unwrap();
+        let document =
+            tenantry_documents::document::NewDocument::parse(&document.to_string(), 1 << 20).unwrap();
         let id = document.id().unwrap().clone();
         writer.document(&document.under_id(&id), &mut out);
     }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use sha2_of::sha256;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use tenantry_domain::document::{DocumentId, NewDocument, write_canonical_json};
+use tenantry_documents::document::{DocumentId, NewDocument, write_canonical_json};
 use tenantry_domain::organization::Placement;
 
 mod sha2_of {

@@ -4,9 +4,9 @@ use super::turns::Turns;
 use super::write::Writes;
 use async_trait::async_trait;
 use std::sync::Arc;
+use tenantry_documents::index::{Index, IndexName};
 use tenantry_domain::Result;
 use tenantry_domain::collection::CollectionName;
-use tenantry_domain::index::{Index, IndexName};
 use tenantry_domain::organization::{Organization, Usage};
 use tenantry_domain::store::{CollectionInfo, Collections, Inserted};
 

@@ -5,12 +5,12 @@ use super::write::Writes;
 use async_trait::async_trait;
 use std::sync::Arc;
 use std::time::Duration;
+use tenantry_documents::document::{DocumentId, Revision, StoredDocument};
+use tenantry_documents::filter::Filter;
+use tenantry_documents::query::{Counted, Deleted, DocumentQuery, Found};
 use tenantry_domain::Result;
 use tenantry_domain::collection::CollectionName;
-use tenantry_domain::document::{DocumentId, Revision, StoredDocument};
-use tenantry_domain::filter::Filter;
 use tenantry_domain::organization::Organization;
-use tenantry_domain::query::{Counted, Deleted, DocumentQuery, Found};
 use tenantry_domain::store::{Documents, Written};
 
 /// See [`super`].

@@ -24,10 +24,10 @@ use super::MongoDb;
 use super::failure::Failure;
 use async_trait::async_trait;
 use futures_util::{StreamExt, TryStreamExt, stream};
+use tenantry_documents::document::EntryBudget;
+use tenantry_documents::index::{Index, IndexName};
 use tenantry_domain::collection::CollectionName;
-use tenantry_domain::document::EntryBudget;
 use tenantry_domain::error::{Error, ErrorCode, Result};
-use tenantry_domain::index::{Index, IndexName};
 use tenantry_domain::organization::{Organization, Placement, Usage};
 use tenantry_domain::store::{CollectionInfo, Collections, Inserted};
 

@@ -22,12 +22,12 @@ use bson::raw::{RawArrayBuf, cstr};
 use bson::{RawDocumentBuf, rawdoc};
 use mongodb::bson::{Bson, Document, doc};
 use std::time::Duration;
+use tenantry_documents::document::{DocumentId, Revision, StoredDocument};
+use tenantry_documents::filter::Filter;
+use tenantry_documents::query::{Counted, Deleted, DocumentQuery, Found};
 use tenantry_domain::collection::CollectionName;
-use tenantry_domain::document::{DocumentId, Revision, StoredDocument};
 use tenantry_domain::error::{Error, ErrorCode, Result};
-use tenantry_domain::filter::Filter;
 use tenantry_domain::organization::Organization;
-use tenantry_domain::query::{Counted, Deleted, DocumentQuery, Found};
 use tenantry_domain::store::{Documents, Written};
 
 /// "DocumentValidationFailure".

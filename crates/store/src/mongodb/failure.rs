@@ -5,8 +5,7 @@
 
 use super::schema::{ACCOUNTS_BY_EMAIL, ORGANIZATIONS_RESERVED};
 use mongodb::error::{Error as DriverError, ErrorKind, WriteFailure};
-use tenantry_domain::fuel::query_timed_out;
-use tenantry_domain::query::SORT_AT;
+use tenantry_documents::query::SORT_AT;
 use tenantry_domain::{Error, ErrorCode};
 
 /// Why a call came to nothing.
@@ -51,6 +50,12 @@ pub(super) const PRIMARY_INDEX: &str = "_id_";
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Self::Refused(error)
+    }
+}
+
+impl From<tenantry_documents::Error> for Failure {
+    fn from(error: tenantry_documents::Error) -> Self {
+        Self::Refused(error.into())
     }
 }
 
@@ -230,7 +235,7 @@ fn refusal(error: &DriverError) -> Error {
 fn answered(code: i32, message: &str) -> Error {
     let unsortable = message.contains("cannot sort with keys that are parallel arrays");
     if code == TIME_IS_OVER {
-        query_timed_out()
+        Error::query_timed_out()
     } else if NOT_INDEXABLE.contains(&code) || (code == BAD_VALUE && unsortable) {
         let detail = "There are documents in which two of the paths go through different arrays, or a number is \
                       both a position and a name: they cannot be sorted so.";

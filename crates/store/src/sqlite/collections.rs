@@ -11,10 +11,10 @@ use super::Sqlite;
 use super::containers::open::Container;
 use async_trait::async_trait;
 use std::sync::Arc;
+use tenantry_documents::document::EntryBudget;
+use tenantry_documents::index::{Index, IndexName};
 use tenantry_domain::Result;
 use tenantry_domain::collection::CollectionName;
-use tenantry_domain::document::EntryBudget;
-use tenantry_domain::index::{Index, IndexName};
 use tenantry_domain::organization::{Organization, Usage};
 use tenantry_domain::store::{CollectionInfo, Collections, Inserted};
 

@@ -16,12 +16,12 @@ use async_trait::async_trait;
 use budget::Budget;
 use find::ById;
 use std::time::Duration;
+use tenantry_documents::document::{DocumentId, Revision, StoredDocument};
+use tenantry_documents::filter::{Filter, FilterPrice};
+use tenantry_documents::query::{Counted, Deleted, DocumentQuery, Found};
 use tenantry_domain::collection::CollectionName;
-use tenantry_domain::document::{DocumentId, Revision, StoredDocument};
-use tenantry_domain::filter::{Filter, FilterPrice};
 use tenantry_domain::measure::QUERY_STARTS;
 use tenantry_domain::organization::Organization;
-use tenantry_domain::query::{Counted, Deleted, DocumentQuery, Found};
 use tenantry_domain::store::{Documents, Written};
 use tenantry_domain::{ErrorCode, Result};
 

@@ -1,7 +1,7 @@
 //! What can go wrong with a statement, and the one place that turns it into a row of the error table.
 
 use rusqlite::ffi::{self, ErrorCode as SqliteCode};
-use tenantry_domain::fuel::Stopped;
+use tenantry_documents::fuel::Stopped;
 use tenantry_domain::{Error, ErrorCode};
 use tokio::task::JoinError;
 
@@ -23,6 +23,12 @@ impl From<rusqlite::Error> for Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Self::Refused(error)
+    }
+}
+
+impl From<tenantry_documents::Error> for Failure {
+    fn from(error: tenantry_documents::Error) -> Self {
+        Self::Refused(error.into())
     }
 }
 

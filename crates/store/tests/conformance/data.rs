@@ -10,15 +10,15 @@ use crate::engines::Subject;
 use crate::given;
 use bson::{RawDocumentBuf, rawdoc};
 use std::time::Duration;
+use tenantry_documents::document::{DocumentId, Revision, StoredDocument};
+use tenantry_documents::filter::Filter;
+use tenantry_documents::fuel::Fuel;
+use tenantry_documents::index::Index;
+use tenantry_documents::query::{DocumentQuery, Found};
+use tenantry_documents::sort::Sort;
 use tenantry_domain::collection::CollectionName;
-use tenantry_domain::document::{DocumentId, Revision, StoredDocument};
 use tenantry_domain::error::{ErrorCode, Result};
-use tenantry_domain::filter::Filter;
-use tenantry_domain::fuel::Fuel;
-use tenantry_domain::index::Index;
 use tenantry_domain::organization::{Organization, Quota};
-use tenantry_domain::query::{DocumentQuery, Found};
-use tenantry_domain::sort::Sort;
 use tenantry_domain::store::{Inserted, NewContainer};
 
 /// Time that no query of a test needs.

@@ -7,11 +7,11 @@ use crate::judge::{Judge, json, raw};
 use mongodb::bson::{Bson, Document, doc};
 use mongodb::{Client, Collection};
 use std::hash::{BuildHasher, RandomState};
+use tenantry_documents::filter::Filter;
+use tenantry_documents::index::Index;
+use tenantry_documents::query::DocumentQuery;
+use tenantry_documents::sort::Sort;
 use tenantry_domain::collection::CollectionName;
-use tenantry_domain::filter::Filter;
-use tenantry_domain::index::Index;
-use tenantry_domain::query::DocumentQuery;
-use tenantry_domain::sort::Sort;
 use tenantry_domain::store::Inserted;
 
 const ROUNDS: usize = 6;

@@ -4,10 +4,10 @@ use crate::chance::Chance;
 use crate::generate;
 use crate::judge::{Judge, ids, json, nested, raw};
 use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
-use tenantry_domain::document::order::Direction;
-use tenantry_domain::document::{Path, index_entries, key};
-use tenantry_domain::filter::{Entries, Filter};
-use tenantry_domain::fuel::Fuel;
+use tenantry_documents::document::order::Direction;
+use tenantry_documents::document::{Path, index_entries, key};
+use tenantry_documents::filter::{Entries, Filter};
+use tenantry_documents::fuel::Fuel;
 
 const ROUNDS: usize = 40;
 const DOCUMENTS: i32 = 60;

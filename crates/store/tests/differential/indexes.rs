@@ -7,9 +7,9 @@ use mongodb::IndexModel;
 use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
 use mongodb::options::FindOptions;
 use std::cmp::Ordering;
-use tenantry_domain::document::order::{Direction, compare};
-use tenantry_domain::document::{EntriesError, Path, index_entries, key};
-use tenantry_domain::fuel::Fuel;
+use tenantry_documents::document::order::{Direction, compare};
+use tenantry_documents::document::{EntriesError, Path, index_entries, key};
+use tenantry_documents::fuel::Fuel;
 
 const ROUNDS: usize = 80;
 const DOCUMENTS: i32 = 25;

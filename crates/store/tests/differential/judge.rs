@@ -4,7 +4,7 @@ use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
 use mongodb::options::FindOptions;
 use mongodb::{Client, Collection, Database};
 use std::hash::{BuildHasher, RandomState};
-use tenantry_domain::document::write_json;
+use tenantry_documents::document::write_json;
 
 /// A database of its own on the server.
 pub struct Judge {

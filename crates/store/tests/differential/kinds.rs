@@ -3,7 +3,7 @@
 
 use crate::judge::{Judge, ids, nested, raw};
 use mongodb::bson::{Bson, Document, doc};
-use tenantry_domain::filter::Filter;
+use tenantry_documents::filter::Filter;
 
 /// Values of a field `v`, as Extended JSON; the place in the list is the `_id`.
 const VALUES: [&str; 44] = [

@@ -3,14 +3,14 @@
 use crate::judge::{Judge, find, ids, nested};
 use mongodb::bson::{Document, RawDocumentBuf, doc};
 use mongodb::options::FindOptions;
-use tenantry_domain::document::NewDocument;
-use tenantry_domain::filter::Filter;
+use tenantry_documents::document::NewDocument;
+use tenantry_documents::filter::Filter;
+use tenantry_documents::projection::Projection;
+use tenantry_documents::sort::Sort;
 use tenantry_domain::limits::{
     DOCUMENT_MAX_LEVELS, FILTER_LIST_MAX_ITEMS, FILTER_MAX_LEVELS, FILTER_MAX_NODES, PATH_MAX_PARTS,
     PROJECTION_MAX_PATHS, REGEX_MAX_BYTES,
 };
-use tenantry_domain::projection::Projection;
-use tenantry_domain::sort::Sort;
 
 fn deep(levels: usize, begin: &str, inner: &str, end: &str) -> String {
     format!("{}{inner}{}", begin.repeat(levels), end.repeat(levels))

@@ -4,7 +4,7 @@
 use crate::chance::Chance;
 use crate::judge::{Judge, ids};
 use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
-use tenantry_domain::filter::Filter;
+use tenantry_documents::filter::Filter;
 
 const PATTERNS: usize = 8000;
 /// Pieces that both sides know.

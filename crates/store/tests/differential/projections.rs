@@ -5,7 +5,7 @@ use crate::generate;
 use crate::judge::{Judge, find, json, nested, raw};
 use mongodb::bson::{Document, doc};
 use mongodb::options::FindOptions;
-use tenantry_domain::projection::Projection;
+use tenantry_documents::projection::Projection;
 
 const ROUNDS: usize = 25;
 const DOCUMENTS: i32 = 40;

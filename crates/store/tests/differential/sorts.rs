@@ -4,9 +4,9 @@ use crate::chance::Chance;
 use crate::generate;
 use crate::judge::{Judge, ids, json, nested, raw};
 use mongodb::bson::{Document, doc};
-use tenantry_domain::document::EntriesError;
-use tenantry_domain::fuel::Fuel;
-use tenantry_domain::sort::Sort;
+use tenantry_documents::document::EntriesError;
+use tenantry_documents::fuel::Fuel;
+use tenantry_documents::sort::Sort;
 
 const ROUNDS: usize = 30;
 const DOCUMENTS: i32 = 40;

@@ -6,16 +6,16 @@ use crate::app::App;
 use crate::app::caller::{Authority, proven};
 use crate::archive::{ArchivedCollection, ArchivedOrganization, Manifest, Writer};
 use crate::collection::CollectionName;
-use crate::document::EntriesError;
 use crate::error::{Error, ErrorCode, Result};
-use crate::filter::Filter;
-use crate::fuel::Fuel;
 use crate::limits::{ARCHIVE_PAGE_BYTES, ARCHIVE_PAGE_DOCUMENTS, INLINE_MAX_BYTES, PAGE_MAX_ITEMS};
 use crate::organization::Organization;
-use crate::query::DocumentQuery;
-use crate::sort::{Position, Sort};
 use std::collections::VecDeque;
 use std::sync::Arc;
+use tenantry_documents::document::EntriesError;
+use tenantry_documents::filter::Filter;
+use tenantry_documents::fuel::Fuel;
+use tenantry_documents::query::DocumentQuery;
+use tenantry_documents::sort::{Position, Sort};
 
 /// An archive that is being written.
 pub struct Export {

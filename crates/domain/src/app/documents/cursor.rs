@@ -6,15 +6,15 @@
 
 use crate::collection::CollectionName;
 use crate::error::{Error, Result};
-use crate::filter::Filter;
 use crate::ids::OrganizationId;
 use crate::page::PageLimit;
-use crate::sort::{Position, Sort};
 use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bson::RawDocumentBuf;
 use subtle::ConstantTimeEq;
+use tenantry_documents::filter::Filter;
+use tenantry_documents::sort::{Position, Sort};
 
 /// Bytes of the seal: half of the hash, which nobody guesses.
 const SEAL_BYTES: usize = 16;
@@ -111,8 +111,10 @@ mod tests {
         let (orders, lines) =
             (CollectionName::parse("orders").unwrap(), CollectionName::parse("lines").unwrap());
         let first = request(r#"{"b":{"$in":[1,2]}}"#, "a");
-        let position =
-            first.sort.position(&rawdoc! { "_id": 1, "a": 5 }, &crate::fuel::Fuel::unlimited()).unwrap();
+        let position = first
+            .sort
+            .position(&rawdoc! { "_id": 1, "a": 5 }, &tenantry_documents::fuel::Fuel::unlimited())
+            .unwrap();
         let cursor = seal(&key, &first.scope(own, &orders).unwrap(), &position);
 
         let at = |request: PageRequest, organization, collection: &CollectionName, cursor: &str| {

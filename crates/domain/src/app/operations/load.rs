@@ -10,13 +10,13 @@ use crate::app::archives::Source;
 use crate::archive::{ArchivedCollection, Item, damaged};
 use crate::collection::CollectionName;
 use crate::crash;
-use crate::document::{NewDocument, StoredDocument};
 use crate::error::{Error, ErrorCode, Result};
-use crate::index::Index;
 use crate::limits::{INSERT_MAX_BYTES, INSERT_MAX_DOCUMENTS};
 use crate::operation::{Observed, OperationKind, Refusal, Step};
 use crate::organization::Organization;
 use std::sync::{Arc, OnceLock};
+use tenantry_documents::document::{NewDocument, StoredDocument};
+use tenantry_documents::index::Index;
 
 /// An archive on its way into a container.
 pub(in crate::app) struct Load {

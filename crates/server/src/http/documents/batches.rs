@@ -12,8 +12,8 @@ use axum::body::Body;
 use futures_util::future::{BoxFuture, FutureExt, pending};
 use std::sync::Arc;
 use std::time::Duration;
+use tenantry_documents::document::{NewDocument, mistaken};
 use tenantry_domain::app::documents::LineOutcome;
-use tenantry_domain::document::{NewDocument, mistaken};
 use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::limits::{INSERT_MAX_BYTES, INSERT_MAX_DOCUMENTS};
 use tenantry_domain::{Error, ErrorCode, Result, offload};
@@ -237,7 +237,7 @@ impl Reader {
                 let what = mistaken::not_utf8(&text).explain("JSON in UTF-8");
                 Error::new(ErrorCode::InvalidJson).detail(format!("The line {what}"))
             })?;
-            NewDocument::parse(text, max_bytes).map(Some)
+            Ok(Some(NewDocument::parse(text, max_bytes)?))
         };
         // The others on this thread have their turn after some hundred kibibytes, however quickly they arrive.
         for _ in 0..=text_bytes >> 10 {

@@ -16,16 +16,16 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use serde::Serialize;
 use std::sync::Arc;
+use tenantry_documents::filter::Filter;
+use tenantry_documents::projection::Projection;
+use tenantry_documents::query::SORT_AT;
+use tenantry_documents::sort::Sort;
 use tenantry_domain::Result;
 use tenantry_domain::app::documents::{DocumentPage, PageRequest};
 use tenantry_domain::app::tenant::{Read, Tenant};
 use tenantry_domain::collection::CollectionName;
-use tenantry_domain::filter::Filter;
 use tenantry_domain::offload;
 use tenantry_domain::page::PageLimit;
-use tenantry_domain::projection::Projection;
-use tenantry_domain::query::SORT_AT;
-use tenantry_domain::sort::Sort;
 use utoipa::ToSchema;
 
 /// Says how many documents a query had to look at, where those were many.

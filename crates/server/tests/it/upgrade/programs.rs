@@ -10,7 +10,7 @@ use mongodb::bson::oid::ObjectId;
 use rusqlite::{Connection, params};
 use serde_json::json;
 use std::time::Duration;
-use tenantry_domain::document::DocumentId;
+use tenantry_documents::document::DocumentId;
 
 /// The document whose regular expression has its options in an order that is not theirs.
 pub const UNSORTED: &str = "unsorted-options";

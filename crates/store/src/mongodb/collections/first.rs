@@ -12,9 +12,9 @@ use bson::RawDocument;
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::spec::BinarySubtype;
 use mongodb::bson::{Binary, Bson, Document, doc};
+use tenantry_documents::document::ID_FIELD;
+use tenantry_documents::index::Index;
 use tenantry_domain::Error;
-use tenantry_domain::document::ID_FIELD;
-use tenantry_domain::index::Index;
 
 /// The subtype of binary data that others have no use for.
 const SUBTYPE: BinarySubtype = BinarySubtype::UserDefined(0x80);

@@ -13,12 +13,12 @@ use crate::mongodb::failure::{Attempt, Failure, NOT_INDEXABLE};
 use bson::RawDocument;
 use mongodb::bson::{Bson, Document, doc};
 use std::time::{Duration, Instant};
-use tenantry_domain::document::EntryBudget;
-use tenantry_domain::document::order::Direction;
-use tenantry_domain::document::{ID_FIELD, Path};
-use tenantry_domain::index::{Index, IndexName};
+use tenantry_documents::document::EntryBudget;
+use tenantry_documents::document::order::Direction;
+use tenantry_documents::document::{ID_FIELD, Path};
+use tenantry_documents::index::{Index, IndexName};
+use tenantry_documents::sort::SortKey;
 use tenantry_domain::limits::INDEXES_MAX;
-use tenantry_domain::sort::SortKey;
 use tenantry_domain::store::Inserted;
 use tenantry_domain::{Error, ErrorCode};
 

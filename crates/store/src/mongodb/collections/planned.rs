@@ -12,14 +12,14 @@ use mongodb::bson::{Bson, Document};
 use quick_cache::sync::Cache;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tenantry_documents::document::KeyFormat;
+use tenantry_documents::filter::Filter;
+use tenantry_documents::index::Index;
+use tenantry_documents::query::plan::{Candidate, plan};
+use tenantry_documents::sort::Sort;
 use tenantry_domain::collection::CollectionName;
-use tenantry_domain::document::KeyFormat;
-use tenantry_domain::filter::Filter;
 use tenantry_domain::ids::OrganizationId;
-use tenantry_domain::index::Index;
 use tenantry_domain::offload;
-use tenantry_domain::query::plan::{Candidate, plan};
-use tenantry_domain::sort::Sort;
 
 /// Collections whose indexes are remembered, and for how long.
 const REMEMBERED: usize = 10_000;

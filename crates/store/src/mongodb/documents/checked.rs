@@ -15,10 +15,10 @@ use bson::{RawDocument, RawDocumentBuf, rawdoc};
 use mongodb::bson::{Document, doc, serialize_to_vec};
 use std::sync::Arc;
 use std::time::Duration;
-use tenantry_domain::filter::Filter;
-use tenantry_domain::fuel::Fuel;
+use tenantry_documents::filter::Filter;
+use tenantry_documents::fuel::Fuel;
+use tenantry_documents::query::Deleted;
 use tenantry_domain::offload;
-use tenantry_domain::query::Deleted;
 use tenantry_domain::{Error, ErrorCode};
 
 /// Bytes of conditions that a command has room for. Only a program can have written a document that has more in one.

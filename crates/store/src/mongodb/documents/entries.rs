@@ -16,13 +16,13 @@ use mongodb::bson::{Bson, Document, doc};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
-use tenantry_domain::document::order::Direction;
-use tenantry_domain::document::{
+use tenantry_documents::document::order::Direction;
+use tenantry_documents::document::{
     EntryBudget, ID_FIELD, IndexKeys, IndexKeysError, KeyFormat, StoredDocument, key,
 };
+use tenantry_documents::fuel::{Fuel, Stopped};
+use tenantry_documents::index::Index;
 use tenantry_domain::error::{Error, Result};
-use tenantry_domain::fuel::{Fuel, Stopped};
-use tenantry_domain::index::Index;
 use tenantry_domain::limits::{INDEX_ENTRIES_MAX_BYTES, INLINE_MAX_STEPS};
 use tenantry_domain::organization::Organization;
 

@@ -12,13 +12,13 @@ use bson::{RawBson, RawDocument};
 use mongodb::bson::{Bson, Decimal128, Document, doc};
 use std::sync::Arc;
 use std::time::Duration;
+use tenantry_documents::document::StoredDocument;
+use tenantry_documents::document::order::Direction;
+use tenantry_documents::filter::Filter;
+use tenantry_documents::query::{Counted, DocumentQuery, Found};
+use tenantry_documents::sort::{Position, Sort, SortKey};
 use tenantry_domain::Error;
-use tenantry_domain::document::StoredDocument;
-use tenantry_domain::document::order::Direction;
-use tenantry_domain::filter::Filter;
 use tenantry_domain::offload;
-use tenantry_domain::query::{Counted, DocumentQuery, Found};
-use tenantry_domain::sort::{Position, Sort, SortKey};
 
 /// Where a document stands, as MongoDB has computed it for the sort.
 const SORT_KEY: &str = "sortKey";

@@ -14,7 +14,7 @@ use bson::spec::ElementType;
 use bson::{RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, Document, doc};
-use tenantry_domain::document::{DocumentId, ID_FIELD, RESERVED_FIELD, Revision, StoredDocument};
+use tenantry_documents::document::{DocumentId, ID_FIELD, RESERVED_FIELD, Revision, StoredDocument};
 use tenantry_domain::{Error, ErrorCode};
 
 /// Where the revision is in a document that stands as it is.

@@ -12,7 +12,7 @@ use bson::raw::{RawArrayBuf, cstr};
 use bson::{RawDocument, rawdoc};
 use mongodb::bson::{Bson, Document, doc};
 use std::collections::BTreeSet;
-use tenantry_domain::document::StoredDocument;
+use tenantry_documents::document::StoredDocument;
 use tenantry_domain::error::{Error, ErrorCode, Result};
 
 /// Documents and bytes of one command. MongoDB takes 100,000 and 48 MB.

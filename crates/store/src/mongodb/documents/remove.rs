@@ -11,10 +11,10 @@ use crate::mongodb::quota::Size;
 use bson::RawDocument;
 use mongodb::bson::{Document, doc, serialize_to_vec};
 use std::time::{Duration, Instant};
-use tenantry_domain::filter::Filter;
+use tenantry_documents::filter::Filter;
+use tenantry_documents::query::Deleted;
 use tenantry_domain::limits::INDEX_ENTRIES_MAX_BYTES;
 use tenantry_domain::offload;
-use tenantry_domain::query::Deleted;
 use tenantry_domain::{Error, ErrorCode};
 
 /// Documents of one round at most.

@@ -12,9 +12,9 @@ use crate::mongodb::collections::{INDEXES_GOOD_FOR, Located};
 use crate::mongodb::failure::Attempt;
 use mongodb::bson::doc;
 use std::time::Duration;
+use tenantry_documents::document::EntryBudget;
+use tenantry_documents::index::Index;
 use tenantry_domain::ErrorCode;
-use tenantry_domain::document::EntryBudget;
-use tenantry_domain::index::Index;
 use tenantry_domain::organization::Organization;
 
 /// How long the entries are counted for a reader of usage.

@@ -6,7 +6,7 @@
 use super::catalog::StoredIndex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tenantry_domain::document::IndexKeys;
+use tenantry_documents::document::IndexKeys;
 use tenantry_domain::{ErrorCode, Result};
 
 /// An index that is being made.

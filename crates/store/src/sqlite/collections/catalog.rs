@@ -11,9 +11,9 @@ use crate::sqlite::statement::statements;
 use rusqlite::{Connection, Row};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use tenantry_documents::document::KeyFormat;
+use tenantry_documents::index::{Index, IndexName};
 use tenantry_domain::collection::CollectionName;
-use tenantry_domain::document::KeyFormat;
-use tenantry_domain::index::{Index, IndexName};
 use tenantry_domain::{Error, ErrorCode, Result};
 
 statements! {

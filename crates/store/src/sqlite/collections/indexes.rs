@@ -7,9 +7,9 @@ use crate::sqlite::containers::open::Scope;
 use crate::sqlite::failure::Attempt;
 use crate::sqlite::statement::statements;
 use rusqlite::params;
+use tenantry_documents::document::KeyFormat;
+use tenantry_documents::index::{Index, IndexName};
 use tenantry_domain::collection::CollectionName;
-use tenantry_domain::document::KeyFormat;
-use tenantry_domain::index::{Index, IndexName};
 use tenantry_domain::limits::INDEXES_MAX;
 use tenantry_domain::{Error, ErrorCode};
 

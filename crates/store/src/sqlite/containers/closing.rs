@@ -5,7 +5,7 @@
 //! container next.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use tenantry_domain::fuel::Stopped;
+use tenantry_documents::fuel::Stopped;
 
 /// Whether the container is being closed.
 #[derive(Default)]

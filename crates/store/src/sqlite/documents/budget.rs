@@ -7,7 +7,7 @@
 use crate::processor::{Processor, Slot};
 use crate::sqlite::containers::closing::Closing;
 use std::time::{Duration, Instant};
-use tenantry_domain::fuel::{Fuel, Stopped};
+use tenantry_documents::fuel::{Fuel, Stopped};
 
 /// Steps that a query may take on an async thread: some hundred documents take fewer, if they are in memory, and to hand
 /// them to another thread and back takes as long as fifty.

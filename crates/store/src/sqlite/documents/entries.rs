@@ -11,9 +11,9 @@ use crate::sqlite::statement::{integer, statements};
 use bson::RawDocument;
 use rusqlite::{Connection, params};
 use std::sync::Arc;
-use tenantry_domain::document::{EntryBudget, IndexKey, IndexKeys, IndexKeysError, entry_bytes};
-use tenantry_domain::fuel::Fuel;
-use tenantry_domain::index::Index;
+use tenantry_documents::document::{EntryBudget, IndexKey, IndexKeys, IndexKeysError, entry_bytes};
+use tenantry_documents::fuel::Fuel;
+use tenantry_documents::index::Index;
 use tenantry_domain::{Error, ErrorCode, Result};
 
 statements! {

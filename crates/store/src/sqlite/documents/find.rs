@@ -15,16 +15,16 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row, params};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
-use tenantry_domain::collection::CollectionName;
-use tenantry_domain::document::{
+use tenantry_documents::document::{
     DocumentId, EntriesError, EntryBudget, IndexKey, IndexKeysError, Revision, StoredDocument,
 };
-use tenantry_domain::filter::{Filter, Interval};
-use tenantry_domain::fuel::Fuel;
+use tenantry_documents::filter::{Filter, Interval};
+use tenantry_documents::fuel::Fuel;
+use tenantry_documents::query::plan::{self, Access, Order, Place, Plan, Walk, plan};
+use tenantry_documents::query::{Counted, DocumentQuery, Found, SORT_AT};
+use tenantry_documents::sort::Sort;
+use tenantry_domain::collection::CollectionName;
 use tenantry_domain::limits::SORT_MAX_BYTES;
-use tenantry_domain::query::plan::{self, Access, Order, Place, Plan, Walk, plan};
-use tenantry_domain::query::{Counted, DocumentQuery, Found, SORT_AT};
-use tenantry_domain::sort::Sort;
 use tenantry_domain::{Error, ErrorCode};
 
 statements! {

@@ -9,11 +9,11 @@ use crate::sqlite::statement::{Statement, blob, statements};
 use bson::RawDocument;
 use rusqlite::{Params, Row, params};
 use std::ops::ControlFlow;
+use tenantry_documents::document::Revision;
+use tenantry_documents::filter::Interval;
+use tenantry_documents::fuel::Fuel;
+use tenantry_documents::query::plan::{Place, Walk};
 use tenantry_domain::Error;
-use tenantry_domain::document::Revision;
-use tenantry_domain::filter::Interval;
-use tenantry_domain::fuel::Fuel;
-use tenantry_domain::query::plan::{Place, Walk};
 
 statements! {
     IDS_UP = "SELECT number, revision, body, id, x'' FROM documents \

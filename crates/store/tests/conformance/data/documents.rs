@@ -5,7 +5,7 @@ use crate::engines::{in_every_placement, in_parallel};
 use bson::oid::ObjectId;
 use bson::raw::RawBson;
 use bson::{RawDocumentBuf, rawdoc};
-use tenantry_domain::document::{DocumentId, Revision, StoredDocument};
+use tenantry_documents::document::{DocumentId, Revision, StoredDocument};
 use tenantry_domain::error::ErrorCode;
 use tenantry_domain::store::Written;
 

@@ -3,8 +3,8 @@
 use super::{Revision, StoredDocument, code, id, index, name, numbered, stored};
 use crate::engines::{in_every_placement, in_parallel};
 use bson::rawdoc;
+use tenantry_documents::index::{Index, IndexName};
 use tenantry_domain::error::ErrorCode;
-use tenantry_domain::index::{Index, IndexName};
 use tenantry_domain::limits::{INDEXES_MAX, SHARED_INDEXES_MAX};
 use tenantry_domain::organization::Placement;
 use tenantry_domain::store::{Inserted, Written};

@@ -4,8 +4,8 @@ use super::{StoredDocument, code, ids, index, name, numbered, query, stored};
 use crate::engines::in_every_placement;
 use bson::raw::RawBson;
 use bson::{RawDocumentBuf, rawdoc};
+use tenantry_documents::fuel::Fuel;
 use tenantry_domain::error::ErrorCode;
-use tenantry_domain::fuel::Fuel;
 
 /// Values of many types, in MongoDB's order, each with its number as `_id`.
 fn mixed() -> Vec<RawDocumentBuf> {

@@ -5,11 +5,11 @@ use crate::engines::{in_every_placement, in_parallel};
 use crate::given;
 use bson::rawdoc;
 use std::slice::from_ref;
-use tenantry_domain::document::order::Direction;
-use tenantry_domain::document::{EntryBudget, IndexKeys, KeyFormat, key};
+use tenantry_documents::document::order::Direction;
+use tenantry_documents::document::{EntryBudget, IndexKeys, KeyFormat, key};
+use tenantry_documents::fuel::Fuel;
+use tenantry_documents::index::Index;
 use tenantry_domain::error::ErrorCode;
-use tenantry_domain::fuel::Fuel;
-use tenantry_domain::index::Index;
 use tenantry_domain::organization::{Organization, Quota, QuotaLimit};
 use tenantry_domain::store::{Inserted, Written};
 

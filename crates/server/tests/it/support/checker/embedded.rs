@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
-use tenantry_domain::document::DocumentId;
+use tenantry_documents::document::DocumentId;
 
 /// Tables that say nothing about organizations and change by themselves.
 const RESTLESS: [&str; 2] = ["heartbeat", "throttles"];

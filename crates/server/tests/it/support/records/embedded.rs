@@ -6,7 +6,7 @@ use rusqlite::{Connection, params};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tenantry_domain::document::DocumentId;
+use tenantry_documents::document::DocumentId;
 
 /// The container of the organization of that id.
 pub fn container_file(app: &App, id: &str) -> PathBuf {

@@ -14,8 +14,8 @@ use mongodb::Cursor;
 use mongodb::bson::Document;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tenantry_documents::fuel::{Fuel, Stopped};
 use tenantry_domain::Error;
-use tenantry_domain::fuel::{Fuel, Stopped};
 use tenantry_domain::offload;
 
 /// What a document comes to; `None` if it was not asked for.

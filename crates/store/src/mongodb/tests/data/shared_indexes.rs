@@ -3,10 +3,10 @@
 use super::{Fixture, add, name, put};
 use crate::mongodb::MongoDb;
 use mongodb::bson::rawdoc;
+use tenantry_documents::document::{Revision, StoredDocument};
+use tenantry_documents::index::Index;
 use tenantry_domain::collection::CollectionName;
-use tenantry_domain::document::{Revision, StoredDocument};
 use tenantry_domain::error::ErrorCode;
-use tenantry_domain::index::Index;
 use tenantry_domain::organization::Placement;
 use tenantry_domain::store::Inserted;
 

@@ -80,7 +80,7 @@ impl Index {
             Some(name) => name,
             None => IndexName::parse(&default_name(&keys)).map_err(|_| {
                 let detail = "Must be given: none that is made from the keys would do.".to_owned();
-                Error::invalid(vec![FieldError { pointer: "/name".into(), detail }])
+                Error::Invalid(vec![FieldError { pointer: "/name".into(), detail }])
             })?,
         };
         Ok(Self { name, keys, unique })

@@ -74,6 +74,6 @@ impl Problems {
     /// # Errors
     /// `invalid_input` with every bad field.
     pub fn finish(self) -> Result<()> {
-        if self.found.is_empty() { Ok(()) } else { Err(Error::invalid(self.found)) }
+        if self.found.is_empty() { Ok(()) } else { Err(Error::Invalid(self.found)) }
     }
 }

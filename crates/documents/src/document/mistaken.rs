@@ -6,7 +6,7 @@
 //! text ([`without_mark`]) and CRLF at the ends of lines, which JSON takes for white space.
 
 use super::json::Json;
-use crate::error::{Error, ErrorCode};
+use crate::error::Error;
 
 /// A byte order mark in UTF-8, as Windows' editors put it in front of a text.
 const MARK: &[u8] = b"\xEF\xBB\xBF";
@@ -203,7 +203,7 @@ pub fn of_object(body: &[u8]) -> Option<Error> {
             }
         },
     };
-    Some(Error::new(ErrorCode::InvalidJson).detail(format!("The body {what}")))
+    Some(Error::InvalidJson(format!("The body {what}")))
 }
 
 /// Names a value that is sent in place of an object.

@@ -5,7 +5,7 @@ use crate::document::NewDocument;
 use crate::document::json::Json;
 
 fn named(text: &str) -> String {
-    NewDocument::parse(text, 1 << 20).map(|_| "taken".to_owned()).unwrap_or_else(|error| error.sentence())
+    NewDocument::parse(text, 1 << 20).map(|_| "taken".to_owned()).unwrap_or_else(|error| error.to_string())
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn texts_are_named_by_what_stands_where_json_ends() {
 fn json_that_is_only_wrong_is_not_explained_away() {
     for text in ["", "nul", "{\"a\" 1}", "{\"a\":01}", "{\"a\":\"\\x\"}", "[1 2]", "hello", "{\"a\":1} x"] {
         let Err(error) = Json::parse(text) else { panic!("{text:?} was taken") };
-        assert!(error.sentence().starts_with("This is not JSON: "), "{text:?}: {error}");
+        assert!(error.to_string().starts_with("This is not JSON: "), "{text:?}: {error}");
     }
 }
 

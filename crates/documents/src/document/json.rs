@@ -5,7 +5,7 @@
 //! we could refuse them. It knows nothing of BSON.
 
 use super::mistaken::{explain, of_value};
-use crate::error::{Error, ErrorCode, Result};
+use crate::error::{Error, Result};
 use crate::limits::JSON_MAX_LEVELS;
 use std::borrow::Cow;
 
@@ -40,7 +40,7 @@ impl<'a> Json<'a> {
                 Some(mistake) => format!("This {} As JSON, {what} at byte {at}.", mistake.explain("JSON")),
                 None => format!("This is not JSON: {what} at byte {at}."),
             };
-            Error::new(ErrorCode::InvalidJson).detail(detail)
+            Error::InvalidJson(detail)
         })
     }
 
@@ -62,7 +62,7 @@ impl<'a> Json<'a> {
                 let detail =
                     of_value(&value).map(|mistake| format!("This {}", mistake.explain("a JSON object")));
                 let detail = detail.unwrap_or_else(|| "This must be a JSON object.".to_owned());
-                Err(Error::new(ErrorCode::InvalidJson).detail(detail))
+                Err(Error::InvalidJson(detail))
             }
         }
     }
@@ -321,14 +321,14 @@ mod tests {
             (&"[".repeat(1_000_000), JSON_MAX_LEVELS),
         ] {
             let error = Json::parse(text).unwrap_err();
-            assert_eq!(error.code(), ErrorCode::InvalidJson);
+            assert!(matches!(error, Error::InvalidJson(_)));
             assert!(
-                error.sentence().ends_with(&format!("at byte {at}.")),
+                error.to_string().ends_with(&format!("at byte {at}.")),
                 "{}: {error}",
                 &text[..text.len().min(20)]
             );
         }
-        assert_eq!(Json::parse_object("[]").unwrap_err().code(), ErrorCode::InvalidJson);
+        assert!(matches!(Json::parse_object("[]"), Err(Error::InvalidJson(_))));
     }
 
     proptest! {

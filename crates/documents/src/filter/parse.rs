@@ -21,7 +21,7 @@ type ParsePath = fn(&str) -> std::result::Result<Path, String>;
 
 pub fn parse(json: &str, at: &str) -> Result<Filter> {
     // It is one parameter or member of a request, not its body.
-    let members = Json::parse_object(json).map_err(|error| Error::invalid_field(at, error.sentence()))?;
+    let members = Json::parse_object(json).map_err(|error| Error::invalid_field(at, error.to_string()))?;
     let mut parser = Parser {
         reader: Reader::new(Problems::new(at)),
         price: FilterPrice { bytes: json.len(), ..FilterPrice::default() },

@@ -8,7 +8,7 @@
 //! # Pitfalls
 //! A unit that is spent after the work bounds nothing: a search of a mebibyte would be over before anybody looked.
 
-use crate::error::{Error, ErrorCode};
+use crate::error::Error;
 use crate::limits::DOCUMENT_MAX_STEPS;
 use std::cell::Cell;
 
@@ -44,22 +44,15 @@ pub enum Stopped {
 impl From<Stopped> for Error {
     fn from(stopped: Stopped) -> Self {
         match stopped {
-            Stopped::TimeOver | Stopped::BudgetSpent => query_timed_out(),
-            Stopped::DocumentTooDear => Self::new(ErrorCode::QueryTooSlow).detail(format!(
+            Stopped::TimeOver | Stopped::BudgetSpent => Self::TimedOut,
+            Stopped::DocumentTooDear => Self::TooCostly(format!(
                 "The query takes more than {DOCUMENT_MAX_STEPS} steps for a single document: ask for fewer conditions, \
                  simpler patterns or shorter paths."
             )),
-            Stopped::Closing => Self::unavailable("the container is being closed"),
+            Stopped::Closing => Self::Closing,
             Stopped::BadPattern => Self::internal("a pattern that was accepted cannot be compiled"),
         }
     }
-}
-
-/// The refusal of a query whose time is over.
-#[must_use]
-pub fn query_timed_out() -> Error {
-    Error::new(ErrorCode::QueryTooSlow)
-        .detail("The query did not end within QUERY_TIMEOUT: make an index for it, or ask for less.")
 }
 
 /// What some work may still spend, and who says when it has to stop.
@@ -192,6 +185,6 @@ mod tests {
             fuel.begin_document(DOCUMENT_MAX_STEPS / 2).unwrap();
         }
         assert_eq!(fuel.spend(DOCUMENT_MAX_STEPS), Err(Stopped::DocumentTooDear));
-        assert_eq!(Error::from(Stopped::DocumentTooDear).code(), ErrorCode::QueryTooSlow);
+        assert!(matches!(Error::from(Stopped::DocumentTooDear), Error::TooCostly(_)));
     }
 }

@@ -6,9 +6,8 @@
 pub mod plan;
 
 use crate::document::StoredDocument;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::filter::Filter;
-use crate::fuel::query_timed_out;
 use crate::sort::{Position, Sort};
 use std::time::Duration;
 
@@ -69,6 +68,6 @@ impl Deleted {
     /// # Errors
     /// `query_too_slow`.
     pub fn in_time(documents: u64, more: bool) -> Result<Self> {
-        if documents == 0 && more { Err(query_timed_out()) } else { Ok(Self { documents, more }) }
+        if documents == 0 && more { Err(Error::TimedOut) } else { Ok(Self { documents, more }) }
     }
 }

@@ -56,7 +56,7 @@ impl DocumentId {
     pub fn parse(text: &str) -> Result<Self, String> {
         if let Some(json) = text.strip_prefix('~') {
             let mut reader = Reader::new(Problems::new(""));
-            let json = Json::parse(json).map_err(|error| error.sentence())?;
+            let json = Json::parse(json).map_err(|error| error.to_string())?;
             let value = reader.value(json);
             let first = |error: crate::Error| error.fields().first().map(|field| field.detail.clone());
             reader.problems.finish().map_err(|error| first(error).unwrap_or_default())?;

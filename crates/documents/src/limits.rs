@@ -1,0 +1,59 @@
+//! Every fixed limit of documents, filters and indexes, named with its unit.
+
+/// Levels of objects and arrays of JSON that is read, the outermost included.
+pub const JSON_MAX_LEVELS: usize = 128;
+/// Levels of objects and arrays in a document, itself included: MongoDB promises no more.
+pub const DOCUMENT_MAX_LEVELS: usize = 100;
+/// Bytes of a document as BSON, unless the operator sets another limit.
+pub const DOCUMENT_DEFAULT_MAX_BYTES: usize = 1 << 20;
+/// Bytes of an `_id` as a key; it has to fit into a URL.
+pub const DOCUMENT_ID_MAX_BYTES: usize = 1024;
+/// Bad fields of a document or a filter named at most: an answer must not be many times its request.
+pub const BAD_FIELDS_MAX_NAMED: usize = 50;
+/// Parts of a dotted path.
+pub const PATH_MAX_PARTS: usize = 32;
+/// Bytes of a dotted path.
+pub const PATH_MAX_BYTES: usize = 512;
+/// Conditions of a filter: operators, fields, and branches of `$and`, `$or` and `$nor`.
+pub const FILTER_MAX_NODES: usize = 256;
+/// Levels of `$and`, `$or`, `$nor`, `$not` and `$elemMatch` within one another.
+pub const FILTER_MAX_LEVELS: usize = 16;
+/// Values of one `$in`, `$nin` or `$all`.
+pub const FILTER_LIST_MAX_ITEMS: usize = 1000;
+/// Intervals of an index that a filter is narrowed to; of more there is one, from the first to the last.
+pub const FILTER_MAX_INTERVALS: usize = 10_000;
+/// Bytes of the pattern of a `$regex`.
+pub const REGEX_MAX_BYTES: usize = 512;
+/// States of all patterns of a filter when compiled: what a counted repetition repeats counts as often as it may stand
+/// there.
+pub const FILTER_MAX_STATES: usize = 20_000;
+/// Parts of all paths of a filter.
+pub const FILTER_MAX_PATH_PARTS: usize = 1024;
+/// Parts of one path of a filter that are numbers: each may be a name or a position, and both are followed.
+pub const FILTER_PATH_MAX_POSITIONS: usize = 8;
+/// Steps that a query may spend on a single document, and a write on the entries of one. A step takes about a
+/// nanosecond: a byte of a text that is searched is one, passing a field some.
+pub const DOCUMENT_MAX_STEPS: u64 = 1_000_000_000;
+/// Bytes of JSON that are read, or of documents that are written as JSON, on a thread that serves others, too. More go to
+/// a thread of their own.
+pub const INLINE_MAX_BYTES: usize = 16 << 10;
+/// Steps of [`Fuel`](tenantry_documents::fuel::Fuel) that such work takes there at most: about half a millisecond.
+pub const INLINE_MAX_STEPS: u64 = 400_000;
+/// Keys of a sort order, without the `_id` that always ends it.
+pub const SORT_MAX_KEYS: usize = 3;
+/// Paths of a projection.
+pub const PROJECTION_MAX_PATHS: usize = 100;
+/// Keys of an index.
+pub const INDEX_MAX_KEYS: usize = 8;
+/// Bytes of an index's name.
+pub const INDEX_NAME_MAX_BYTES: usize = 120;
+/// Bytes of the keys of one document's entries in all indexes of its collection together, every value whole: in a
+/// compound index each value of an array stands with the values of the other paths, so that they may be many times the
+/// document.
+pub const INDEX_ENTRIES_MAX_BYTES: usize = 16 << 20;
+/// Entries of one document in all indexes of its collection together.
+pub const INDEX_ENTRIES_MAX: usize = 50_000;
+/// Bytes of the key of one value in an index that are stored before a hash takes the place of the rest.
+pub const INDEX_KEY_PART_MAX_BYTES: usize = 1024;
+/// Bytes of the keys that sorting a query holds at once, for a page and one document more.
+pub const SORT_MAX_BYTES: usize = 64 << 20;
