@@ -1,9 +1,10 @@
 //! The long form of the fault tests: the same code that the tests run a little of, for as many minutes as it is given.
 
+use crate::ci::ENGINE_VARIABLE;
 use crate::shell::{nextest, run as sh};
 use anyhow::Result;
 
-/// Read by `crates/server/tests/it/chaos/long.rs`.
+/// Read by `crates/server/tests/it/mongodb_only/chaos/long.rs`.
 const MINUTES: &str = "TENANTRY_CHAOS_MINUTES";
 /// Read by `crates/server/tests/it/support/chance.rs`.
 const SEED: &str = "TENANTRY_TEST_SEED";
@@ -11,7 +12,8 @@ const SEED: &str = "TENANTRY_TEST_SEED";
 /// Begins runs for so many minutes, the first one with `seed`.
 pub fn run(minutes: u64, seed: Option<u64>) -> Result<()> {
     let mut chaos = nextest("run --run-ignored only --no-capture -E")?;
-    chaos.arg("binary(on_mongodb) & test(=chaos::long::chaos)");
+    chaos.arg("test(=mongodb_only::chaos::long::chaos)");
+    chaos.env(ENGINE_VARIABLE, "mongodb");
     chaos.env(MINUTES, minutes.to_string());
     if let Some(seed) = seed {
         chaos.env(SEED, seed.to_string());

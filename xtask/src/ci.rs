@@ -88,22 +88,39 @@ pub fn run(chosen: &[Step], long: bool) -> Result<()> {
     Ok(())
 }
 
-/// Runs the tests, with one `mongod` for all their processes: one for each would take longer than the tests.
+/// The engine that the tests over HTTP run on; read by `crates/server/tests/it/main.rs`.
+pub const ENGINE_VARIABLE: &str = "TENANTRY_TEST_ENGINE";
+
+/// Runs the tests, those over HTTP on each engine.
 fn tests() -> Result<()> {
-    let mongod = tenantry_mongod::Mongod::start();
-    let mut tests = nextest("run")?;
-    tests.env(tenantry_mongod::SHARED_URI_VARIABLE, mongod.uri());
-    sh(tests)
+    let runs = [
+        ("embedded", "not test(/^mongodb_only::/)"),
+        ("mongodb", "binary(it) & not test(/^embedded_only::/)"),
+    ];
+    run_tests(&runs, &[])
 }
 
 /// Every case of the faults of MongoDB, where the tests run a sample.
 fn all_faults() -> Result<()> {
-    let mongod = tenantry_mongod::Mongod::start();
-    let mut tests = nextest("run -E")?;
-    tests.arg("(binary(it) | binary(on_mongodb)) & test(/^(crash|chaos)::/)");
-    tests.env(tenantry_mongod::SHARED_URI_VARIABLE, mongod.uri());
-    tests.env("TENANTRY_CHAOS", "all");
-    sh(tests)
+    let runs = [
+        ("embedded", "binary(it) & test(/^crash::/)"),
+        ("mongodb", "binary(it) & test(/^(crash|mongodb_only::chaos)::/)"),
+    ];
+    run_tests(&runs, &[("TENANTRY_CHAOS", "all")])
+}
+
+/// Runs the tests that each expression means, with one `mongod` for all their processes: one for each would take longer
+/// than the tests.
+fn run_tests(runs: &[(&str, &str)], variables: &[(&str, &str)]) -> Result<()> {
+    let mongod = tenantry_test_mongod::Mongod::start();
+    for (engine, expression) in runs {
+        let mut tests = nextest("run -E")?;
+        tests.arg(expression).env(ENGINE_VARIABLE, engine);
+        tests.env(tenantry_test_mongod::SHARED_URI_VARIABLE, mongod.uri());
+        tests.envs(variables.iter().copied());
+        sh(tests)?;
+    }
+    Ok(())
 }
 
 fn seconds(elapsed: Duration) -> String {

@@ -13,7 +13,7 @@ use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
-use tenantry_mongod::Mongod;
+use tenantry_test_mongod::Mongod;
 
 /// A suite, and the fewest cases that must pass on each engine.
 struct Suite {

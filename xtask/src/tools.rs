@@ -9,7 +9,7 @@
 //! - the packages of `crates/server/tests/javascript` are in `target/tools/javascript/node_modules`;
 //! - `cargo-nextest` is in `PATH`, or in `target/tools/bin`;
 //! - real data is in `target/tools/data` (see [`real_data`]);
-//! - `mongod` is the one named by `MONGOD`, or found in `PATH`, or `target/tools/mongod` (see `tenantry_mongod`).
+//! - `mongod` is the one named by `MONGOD`, or found in `PATH`, or `target/tools/mongod` (see `tenantry_test_mongod`).
 //!
 //! A test whose tool is missing fails with the sentence to run `cargo xtask tools`; it never skips.
 
@@ -205,12 +205,13 @@ fn has_fetch(node: &Path) -> bool {
 }
 
 fn mongod() -> Result<()> {
-    if tenantry_mongod::program().is_none() {
+    if tenantry_test_mongod::program().is_none() {
         install_mongod().context(
             "install MongoDB 6.0 or newer by hand, so that `mongod` is in PATH, or name it in MONGOD",
         )?;
     }
-    let program = tenantry_mongod::program().context("what was just installed as `mongod` does not start")?;
+    let program =
+        tenantry_test_mongod::program().context("what was just installed as `mongod` does not start")?;
     println!("{}: there", program.strip_prefix(root()).unwrap_or(&program).display());
     Ok(())
 }

@@ -16,7 +16,7 @@ use super::Bench;
 use super::report::Finding;
 use anyhow::Result;
 use engine::Engine;
-use tenantry_mongod::Mongod;
+use tenantry_test_mongod::Mongod;
 
 /// How fast they are got at.
 pub fn speed(bench: &Bench) -> Result<Vec<Finding>> {

@@ -16,7 +16,7 @@ use anyhow::Result;
 use serde_json::json;
 use std::path::Path;
 use std::time::Instant;
-use tenantry_mongod::Mongod;
+use tenantry_test_mongod::Mongod;
 
 const LOOKUP: &str = "/org/get?organization_name=Organization%200";
 /// Connections of the lookups, as in the measure `get`.

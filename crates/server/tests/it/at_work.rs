@@ -22,7 +22,7 @@ const RENAMES: usize = 6;
 
 /// The placements of the engine under test.
 fn placements() -> Vec<Placement> {
-    match crate::ENGINE {
+    match crate::engine() {
         crate::support::place::Engine::Embedded => vec![Placement::Database],
         crate::support::place::Engine::MongoDb => Placement::ALL.to_vec(),
     }

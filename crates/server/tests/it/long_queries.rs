@@ -1,6 +1,6 @@
 //! Queries that take long: what they may cost is bounded, and nobody else waits for them.
 
-use crate::ENGINE;
+use crate::engine;
 use crate::support::app::{App, Setup};
 use crate::support::client::Client;
 use crate::support::given::{Organization, PASSWORD, new_organization, organization};
@@ -39,7 +39,7 @@ async fn begin_long_query(client: &Client, owner: &Client, path: String) -> toki
     });
     let deadline = Instant::now() + SOON;
     // MongoDB runs it by itself; there is no telling when.
-    while ENGINE == Engine::Embedded && begun(client, "blocking").await == before {
+    while engine() == Engine::Embedded && begun(client, "blocking").await == before {
         assert!(Instant::now() < deadline, "it does not begin");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -133,7 +133,7 @@ async fn process_ends_with_its_drain_under_a_running_query() {
 
 #[tokio::test]
 async fn query_not_known_to_be_short_begins_on_no_async_thread() {
-    if ENGINE == Engine::MongoDb {
+    if engine() == Engine::MongoDb {
         return;
     }
     let app = App::start().await;

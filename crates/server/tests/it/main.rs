@@ -1,7 +1,9 @@
-//! The service as its callers see it: one binary, so that it links once.
+//! The service as its callers see it: one binary for both engines, so that it is compiled and linked once.
+//!
+//! `TENANTRY_TEST_ENGINE` says which engine a run is on: `embedded`, as without it, or `mongodb`. `cargo xtask ci` makes a
+//! run on each.
 
 #![expect(clippy::unwrap_used, reason = "whatever is not there fails the test, in its helpers too")]
-#![allow(dead_code, reason = "the tests that are not here use the rest of what tests stand on")]
 
 mod archives;
 mod at_work;
@@ -11,28 +13,23 @@ mod bulk_kill;
 mod checker;
 mod classic;
 mod collections;
-mod command_line;
 mod concurrency;
-mod connections;
 #[cfg(feature = "crash-points")]
 mod crash;
 mod documents;
+mod embedded_only;
 mod ended_rights;
 mod every_operation;
-mod faults;
-mod files;
 mod indexes;
 mod isolation;
 mod long_queries;
 mod lost_data;
 mod mailboxes;
-mod names;
+mod mongodb_only;
 mod openapi;
 mod operators;
 mod organizations;
-mod pages;
 mod printed_calls;
-mod proxies;
 mod public_url;
 mod quotas;
 mod real_data;
@@ -42,12 +39,19 @@ mod sharing;
 mod sign_in;
 mod support;
 mod throttling;
-mod token_verifiers;
 mod tokens;
 mod upgrade;
 #[cfg(feature = "crash-points")]
 mod worker_panics;
 mod wrong_inputs;
 
-/// The engine that everything here runs on; `tests/on_mongodb.rs` is the same on the other one.
-const ENGINE: support::place::Engine = support::place::Engine::Embedded;
+/// The engine that this run is on.
+#[expect(clippy::disallowed_methods, reason = "no setting: what the tests run on")]
+fn engine() -> support::place::Engine {
+    use support::place::Engine;
+    match std::env::var("TENANTRY_TEST_ENGINE").as_deref() {
+        Err(_) | Ok("embedded") => Engine::Embedded,
+        Ok("mongodb") => Engine::MongoDb,
+        Ok(other) => panic!("TENANTRY_TEST_ENGINE is `embedded` or `mongodb`, not `{other}`"),
+    }
+}

@@ -196,7 +196,7 @@ async fn real_data_stays_what_it_is_on_its_whole_way() {
 
 /// Those of the engine under test.
 fn placements() -> Vec<Placement> {
-    match crate::ENGINE {
+    match crate::engine() {
         crate::support::place::Engine::Embedded => vec![Placement::Database],
         crate::support::place::Engine::MongoDb => vec![Placement::Database, Placement::Shared],
     }

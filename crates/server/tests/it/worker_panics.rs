@@ -1,7 +1,7 @@
 //! Workers that panic beside the work of a job, where no guard of that job holds: waiting callers are answered at once, and the
 //! worker goes on for those who come after.
 
-use crate::ENGINE;
+use crate::engine;
 use crate::support::client::Client;
 use crate::support::given::{PASSWORD, credentials, email_for, new_organization};
 use crate::support::place::{Engine, Place};
@@ -18,7 +18,7 @@ const ROUNDS: u32 = 30;
 
 /// The points that a worker of this engine passes.
 fn points() -> impl Iterator<Item = &'static str> {
-    let is_passed = |point: &&str| ENGINE == Engine::Embedded || !point.contains("_writer.");
+    let is_passed = |point: &&str| engine() == Engine::Embedded || !point.contains("_writer.");
     WORKER_POINTS.into_iter().filter(is_passed)
 }
 

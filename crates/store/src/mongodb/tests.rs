@@ -26,7 +26,7 @@ pub(super) struct Fixture {
 
 impl Fixture {
     pub(super) async fn new() -> Self {
-        Self::at(tenantry_mongod::shared_uri()).await
+        Self::at(tenantry_test_mongod::shared_uri()).await
     }
 
     /// One on another server than the usual.

@@ -159,7 +159,7 @@ fn texts() -> Vec<Document> {
 async fn unbounded_pattern_is_answered_and_never_sent_to_mongodb() {
     let (judge, database) = (Judge::new().await, database());
     let subjects = subjects(&database).await;
-    let client = Client::with_uri_str(tenantry_mongod::shared_uri()).await.unwrap();
+    let client = Client::with_uri_str(tenantry_test_mongod::shared_uri()).await.unwrap();
     let masters = ["collection", "shared"].map(|placement| format!("{database}_{placement}"));
     for master in &masters {
         let profile = doc! { "create": "system.profile", "capped": true, "size": PROFILE_BYTES };

@@ -103,7 +103,7 @@ pub async fn subjects(database: &str) -> Vec<Subject> {
         let options = MongoOptions {
             tenant_prefix: format!("{master}_"),
             deadline: Duration::from_secs(30),
-            ..MongoOptions::new(tenantry_mongod::shared_uri(), &master)
+            ..MongoOptions::new(tenantry_test_mongod::shared_uri(), &master)
         };
         let opened = open_mongodb(&options).await.unwrap();
         let organization = home(&opened.store, placement).await;

@@ -14,7 +14,7 @@ pub struct Judge {
 impl Judge {
     /// An empty one.
     pub async fn new() -> Self {
-        let client = Client::with_uri_str(tenantry_mongod::shared_uri()).await.unwrap();
+        let client = Client::with_uri_str(tenantry_test_mongod::shared_uri()).await.unwrap();
         Self { database: client.database(&format!("differential_{:016x}", RandomState::new().hash_one(0))) }
     }
 

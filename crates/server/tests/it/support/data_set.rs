@@ -17,7 +17,7 @@ use std::fs;
 use std::io::{Cursor, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use tenantry_mongod::Mongod;
+use tenantry_test_mongod::Mongod;
 use zip::write::SimpleFileOptions;
 use zip::{ZipArchive, ZipWriter};
 
@@ -44,7 +44,7 @@ pub struct DataSet {
 impl DataSet {
     /// Unpacks a copy.
     pub fn open() -> Self {
-        Self::open_on(crate::ENGINE)
+        Self::open_on(crate::engine())
     }
 
     /// Unpacks a copy of what that engine has written.
@@ -71,7 +71,7 @@ impl DataSet {
         for (name, text) in archives {
             entries.insert(format!("{ARCHIVES}{name}.ndjson"), text.clone().into_bytes());
         }
-        fs::write(path_of(crate::ENGINE), zip(&entries)).unwrap();
+        fs::write(path_of(crate::engine()), zip(&entries)).unwrap();
     }
 
     /// Starts the service on it at the moment at which it was written.

@@ -22,7 +22,7 @@ static CLIENT: LazyLock<Client> = LazyLock::new(|| connect(&uri()));
 
 /// The server that all tests share.
 pub fn uri() -> String {
-    tenantry_mongod::shared_uri()
+    tenantry_test_mongod::shared_uri()
 }
 
 fn connect(uri: &str) -> Client {

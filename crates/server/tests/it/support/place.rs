@@ -10,9 +10,8 @@ use tempfile::TempDir;
 /// Signs tokens where the service may not make a secret of its own.
 const JWT_SECRET: &str = "a secret of 32 bytes for these tests";
 
-/// An engine that the whole of the tests runs on.
+/// An engine that a run of the tests is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(dead_code, reason = "each test binary runs on one of them")]
 pub enum Engine {
     /// Files in the directory.
     Embedded,
@@ -59,9 +58,9 @@ pub struct Place {
 }
 
 impl Place {
-    /// A new one, on the engine of this test binary.
+    /// A new one, on the engine of this run.
     pub fn new() -> Self {
-        Self::on(crate::ENGINE)
+        Self::on(crate::engine())
     }
 
     /// A new one on that engine.

@@ -75,9 +75,9 @@ pub const INDEXES: [(&str, bool, &str, &str); 7] = [
 #[tokio::test]
 #[ignore = "writes the data set that is committed: see tests/data/README.md"]
 async fn write_data_set() {
-    let (place, _mongod) = empty_place(crate::ENGINE);
+    let (place, _mongod) = empty_place(crate::engine());
     let mut writer = Writer { app: App::at(place).await, facts: Map::new(), archives: BTreeMap::new() };
-    let placements = match crate::ENGINE {
+    let placements = match crate::engine() {
         Engine::Embedded => vec![None],
         Engine::MongoDb => vec![Some("collection"), Some("database"), Some("shared")],
     };

@@ -13,7 +13,7 @@ use tenantry_documents::filter::Filter;
 use tenantry_domain::error::ErrorCode;
 use tenantry_domain::organization::{Organization, Placement, Quota, QuotaLimit};
 use tenantry_domain::store::Store;
-use tenantry_mongod::Mongod;
+use tenantry_test_mongod::Mongod;
 
 /// How long a server holds the command that a caller hangs up on.
 const HELD: Duration = Duration::from_millis(300);

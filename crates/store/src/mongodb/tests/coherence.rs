@@ -14,7 +14,7 @@ use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::limits::RECENT;
 use tenantry_domain::organization::Organization;
 use tenantry_domain::store::{Inserted, Store, Written};
-use tenantry_mongod::ReplicaSet;
+use tenantry_test_mongod::ReplicaSet;
 
 /// How long a busy machine may take for what has no deadline.
 const PATIENCE: Duration = Duration::from_secs(180);

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tenantry_domain::ErrorCode;
 use tenantry_domain::store::Installation;
-use tenantry_mongod::Mongod;
+use tenantry_test_mongod::Mongod;
 use tokio::task::JoinSet;
 
 /// How long the calls of these tests may take.

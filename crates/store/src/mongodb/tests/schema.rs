@@ -6,7 +6,7 @@ use crate::mongodb::schema::{KNOWN, ORGANIZATIONS, VERSION_ID};
 use crate::mongodb::{MongoDb, MongoOptions};
 use mongodb::bson::doc;
 use tenantry_domain::store::{Inserted, Organizations};
-use tenantry_mongod::Mongod;
+use tenantry_test_mongod::Mongod;
 use tokio::task::JoinSet;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

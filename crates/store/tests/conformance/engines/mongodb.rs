@@ -68,7 +68,7 @@ const STORE: &str = "tenantry";
 
 impl RunningMongoDb {
     async fn start(placement: Placement) -> Self {
-        let uri = tenantry_mongod::shared_uri();
+        let uri = tenantry_test_mongod::shared_uri();
         let client = Client::with_uri_str(&uri).await.unwrap();
         let database = format!("test_{:016x}", RandomState::new().hash_one(()));
         let options = MongoOptions {
@@ -159,7 +159,7 @@ async fn a_search_that_scans_or_sorts_is_noticed() {
         [(doc! { "nothing": 1 }, doc! {}), (doc! { "hidden": true }, doc! { "version": 1 })]
     {
         let running = RunningMongoDb::start(Placement::Shared).await;
-        let mut options = ClientOptions::parse(tenantry_mongod::shared_uri()).await.unwrap();
+        let mut options = ClientOptions::parse(tenantry_test_mongod::shared_uri()).await.unwrap();
         options.app_name = Some(STORE.to_owned());
         let as_the_store = Client::with_options(options).unwrap().database(&running.database);
         let search = doc! { "find": "organizations", "filter": filter, "sort": order };

@@ -18,7 +18,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-use tenantry_mongod::{Mongod, ReplicaSet};
+use tenantry_test_mongod::{Mongod, ReplicaSet};
 use tokio::task::JoinSet;
 
 const WORKERS: usize = 6;

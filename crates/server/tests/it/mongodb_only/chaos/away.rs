@@ -7,7 +7,7 @@ use crate::support::place::Place;
 use crate::support::process::{Launch, Server};
 use reqwest::Method;
 use std::time::{Duration, Instant};
-use tenantry_mongod::Mongod;
+use tenantry_test_mongod::Mongod;
 
 /// How long an answer may take, with the settings as they come.
 const ANSWER: Duration = Duration::from_secs(10);

@@ -26,7 +26,6 @@ const PAUSE: Duration = Duration::from_millis(2);
 pub struct Traffic {
     id: ObjectId,
     is_over: Arc<AtomicBool>,
-    written: Arc<AtomicUsize>,
     writers: Vec<JoinHandle<Vec<(String, Duration)>>>,
     readers: Vec<JoinHandle<usize>>,
 }
@@ -63,7 +62,6 @@ impl Traffic {
             readers: (0..writers).map(|_| spawn(application().read())).collect(),
             id,
             is_over,
-            written,
         }
     }
 
@@ -82,11 +80,6 @@ impl Traffic {
         }
         took.sort();
         Came { acknowledged, took, reads }
-    }
-
-    /// How many documents were acknowledged so far.
-    pub fn written(&self) -> usize {
-        self.written.load(Ordering::SeqCst)
     }
 
     /// Whose documents they are.

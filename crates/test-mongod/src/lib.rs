@@ -244,7 +244,7 @@ fn free_port() -> u16 {
 fn new_directory() -> PathBuf {
     static MADE: AtomicU32 = AtomicU32::new(0);
     loop {
-        let name = format!("tenantry-mongod-{}-{}", process::id(), MADE.fetch_add(1, Ordering::Relaxed));
+        let name = format!("tenantry-test-mongod-{}-{}", process::id(), MADE.fetch_add(1, Ordering::Relaxed));
         let directory = std::env::temp_dir().join(name);
         match fs::create_dir(&directory) {
             Ok(()) => return directory,

@@ -9,7 +9,7 @@ use crate::support::place::Place;
 use crate::support::process::Launch;
 use crate::support::proxy::{Cut, Proxy};
 use std::time::Duration;
-use tenantry_mongod::Mongod;
+use tenantry_test_mongod::Mongod;
 
 /// What happens while the service stands at a point.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,0 +1,11 @@
+//! What the embedded engine alone has, its files, and what an engine cannot differ in: pages, the command line,
+//! connections.
+
+mod command_line;
+mod connections;
+mod faults;
+mod files;
+mod names;
+mod pages;
+mod proxies;
+mod token_verifiers;

@@ -1,0 +1,8 @@
+//! What MongoDB alone has: placements, several instances, faults of its servers, and transfers to it.
+
+#[cfg(feature = "crash-points")]
+mod chaos;
+mod doctor;
+mod further_collections;
+mod placements;
+mod transfer;
