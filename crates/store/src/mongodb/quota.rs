@@ -6,7 +6,8 @@
 //! goes, and with it what was not used. What a newcomer gets wrong: whoever holds a claim may die. So the count may be
 //! too high, and is set right by counting anew, which must not overlap an addition: each moves the version that the new
 //! count is compared with. It is too low in one case alone: a process that stands still for more than a minute between its
-//! last look at its claim ([`Change::check`]) and the write, while others count, adds one command's documents more.
+//! last look at its claim ([`Change::check`]) and the write, while others count, adds one command's documents more. The server
+//! makes an index to its end though nobody waits for the answer, so the claim of one stays for as long as that may be.
 
 mod claim;
 mod collections;
@@ -15,6 +16,7 @@ mod indexes;
 
 pub(super) use claim::{Change, Size};
 pub(super) use collections::{Creation, most_collections, no_more_collections};
+pub(super) use indexes::Outcome;
 
 use super::MongoDb;
 use super::document::object_id;
@@ -85,6 +87,12 @@ impl UsageDocument {
         let (old, fresh): (Vec<_>, Vec<_>) =
             all.partition(|entry| entry.get_datetime("at").is_ok_and(|at| self.is_older(*at, patience)));
         (fresh, old.len())
+    }
+
+    /// The claims of indexes, of any age.
+    fn index_claims(&self) -> Vec<&Document> {
+        let (all, _) = self.entries("claims", Duration::MAX);
+        all.into_iter().filter(|claim| claim.contains_key("index_bytes")).collect()
     }
 
     fn is_older(&self, at: DateTime, age: Duration) -> bool {

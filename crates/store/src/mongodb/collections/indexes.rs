@@ -10,6 +10,7 @@ use super::command::{Amount, Command};
 use super::located::Located;
 use crate::mongodb::MongoDb;
 use crate::mongodb::failure::{Attempt, Failure, NOT_INDEXABLE};
+use crate::mongodb::quota::Outcome;
 use bson::RawDocument;
 use mongodb::bson::{Bson, Document, doc};
 use std::time::{Duration, Instant};
@@ -19,6 +20,7 @@ use tenantry_documents::document::{ID_FIELD, Path};
 use tenantry_documents::index::{Index, IndexName};
 use tenantry_documents::sort::SortKey;
 use tenantry_domain::limits::INDEXES_MAX;
+use tenantry_domain::organization::{Organization, Placement};
 use tenantry_domain::store::Inserted;
 use tenantry_domain::{Error, ErrorCode};
 
@@ -106,6 +108,27 @@ impl MongoDb {
         Ok(shards.concat())
     }
 
+    /// Whether the server is making an index of an organization, no matter who asked for it. One in a share is not the
+    /// organization's before it serves.
+    pub(in crate::mongodb) async fn is_making_index(&self, organization: &Organization) -> Attempt<bool> {
+        if organization.placement == Placement::Shared {
+            return Ok(false);
+        }
+        for name in self.collection_names_of(organization).await? {
+            let building = match self.locate_collection(organization, &name).await {
+                Ok(mut at) => self.building_at(&mut at).await,
+                Err(failure) => Err(failure),
+            };
+            match building {
+                Ok(names) if names.is_empty() => {}
+                Ok(_) => return Ok(true),
+                Err(failure) if super::is_missing(&failure) => {}
+                Err(failure) => return Err(failure),
+            }
+        }
+        Ok(false)
+    }
+
     pub(super) async fn insert_plain_index(
         &self,
         at: &mut Located<'_>,
@@ -118,9 +141,10 @@ impl MongoDb {
         }
         self.room_for_index().await?;
         let claim = self.begin_index(at, &serving, index, budget).await?;
-        let made = self.make_claimed_index(at, index).await.map_err(|failure| why_not(failure, index));
-        self.end_index(at.organization, claim, made.is_ok()).await;
-        made
+        let made = self.make_claimed_index(at, index).await;
+        let made = made.map_err(|failure| Error::from(why_not(failure, index)));
+        self.end_index(at.organization, claim, Outcome::of(&made)).await;
+        Ok(made?)
     }
 
     async fn make_claimed_index(&self, at: &mut Located<'_>, index: &Index) -> Attempt<Inserted> {

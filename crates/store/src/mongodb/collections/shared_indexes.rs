@@ -13,6 +13,7 @@ use super::shared::{IndexState, Share, SharedIndex, field_of, has, has_room_for_
 use crate::mongodb::MongoDb;
 use crate::mongodb::document::object_id;
 use crate::mongodb::failure::{Attempt, Failure};
+use crate::mongodb::quota::Outcome;
 use crate::mongodb::schema::SHARED_DOCUMENTS;
 use aws_lc_rs::digest::{SHA256, digest};
 use mongodb::bson::oid::ObjectId;
@@ -84,12 +85,12 @@ impl MongoDb {
             let claim = self.begin_index(at, &serving, index, budget).await?;
             let noted = self.find_or_note(at, index).await;
             let built = match &noted {
-                Ok(Some(entry)) => self.build_entry(at, entry).await,
-                _ => Ok(()),
+                Ok(Some(entry)) => Some(self.build_entry(at, entry).await.map_err(Error::from)),
+                _ => None,
             };
-            let is_made = matches!(noted, Ok(Some(_))) && built.is_ok();
-            self.end_index(at.organization, claim, is_made).await;
-            built?;
+            let outcome = built.as_ref().map_or(Outcome::NotMade, Outcome::of);
+            self.end_index(at.organization, claim, outcome).await;
+            built.transpose()?;
             if noted?.is_some() {
                 return Ok(Inserted::New);
             }

@@ -83,10 +83,28 @@ struct Claim {
     organization: OrganizationId,
     id: ObjectId,
     size: Size,
+    /// Whether it is that of a new index.
+    is_index: bool,
     made: Instant,
 }
 
 impl Claim {
+    fn new(organization: &Organization, size: Size, is_index: bool) -> Self {
+        Self { organization: organization.id, id: ObjectId::new(), size, is_index, made: Instant::now() }
+    }
+
+    /// How it is noted. That of an index says how much it is: a count may have to keep it.
+    fn entry(&self) -> Document {
+        let mut entry = doc! { "id": self.id, "at": "$$NOW" };
+        if !self.adds() {
+            entry.insert("removes", true);
+        }
+        if self.is_index {
+            entry.insert("index_bytes", self.size.index_bytes);
+        }
+        entry
+    }
+
     /// Whether its change may add something.
     fn adds(&self) -> bool {
         self.size != Size::default()
@@ -131,13 +149,22 @@ impl MongoDb {
         organization: &Organization,
         size: Size,
     ) -> Attempt<Result<Change, Size>> {
+        self.begin(organization, size, false).await
+    }
+
+    /// The same, of a new index or of documents.
+    pub(super) async fn begin(
+        &self,
+        organization: &Organization,
+        size: Size,
+        is_index: bool,
+    ) -> Attempt<Result<Change, Size>> {
         if !is_limited(organization) {
             return Ok(Ok(Change(None)));
         }
         let mut doubted = false;
         for _ in 0..ROUNDS {
-            let claim =
-                Claim { organization: organization.id, id: ObjectId::new(), size, made: Instant::now() };
+            let claim = Claim::new(organization, size, is_index);
             if self.note_claim(organization, &claim).await? {
                 return Ok(Ok(Change(Some(claim))));
             }
@@ -225,16 +252,12 @@ impl MongoDb {
         }
         let sum =
             |field: &str, added: i64| doc! { "$add": [{ "$ifNull": [format!("${field}"), 0_i64] }, added] };
-        let mut entry = doc! { "id": claim.id, "at": "$$NOW" };
-        if !claim.adds() {
-            entry.insert("removes", true);
-        }
         let update = doc! { "$set": {
             "documents": sum("documents", claim.size.documents),
             "bytes": sum("bytes", claim.size.bytes),
             "index_bytes": sum("index_bytes", claim.size.index_bytes),
             claim.counter(): sum(claim.counter(), 1),
-            "claims": { "$concatArrays": [{ "$ifNull": ["$claims", []] }, [entry]] },
+            "claims": { "$concatArrays": [{ "$ifNull": ["$claims", []] }, [claim.entry()]] },
         } };
         let update = self
             .usage

@@ -5,7 +5,7 @@
 //! counted once more when all know of it.
 
 use super::claim::Change;
-use super::count::later;
+use super::count::{claimed_by, is_being_counted, later};
 use super::{Size, is_limited, of};
 use crate::mongodb::MongoDb;
 use crate::mongodb::collections::{INDEXES_GOOD_FOR, Located};
@@ -14,11 +14,30 @@ use mongodb::bson::doc;
 use std::time::Duration;
 use tenantry_documents::document::EntryBudget;
 use tenantry_documents::index::Index;
-use tenantry_domain::ErrorCode;
 use tenantry_domain::organization::Organization;
+use tenantry_domain::{Error, ErrorCode};
 
 /// How long the entries are counted for a reader of usage.
 const ASKED_FOR: Duration = Duration::from_secs(3);
+
+/// What became of an index that was announced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::mongodb) enum Outcome {
+    Made,
+    NotMade,
+    /// The answer is lost: it may be there, or still be made.
+    Unknown,
+}
+
+impl Outcome {
+    pub(in crate::mongodb) fn of<T>(made: &Result<T, Error>) -> Self {
+        match made {
+            Ok(_) => Self::Made,
+            Err(error) if error.code() == ErrorCode::StoreUnavailable => Self::Unknown,
+            Err(_) => Self::NotMade,
+        }
+    }
+}
 
 impl MongoDb {
     /// Announces an index beside those that serve: its entries must fit the quota, and those of each document their bound.
@@ -31,22 +50,41 @@ impl MongoDb {
     ) -> Attempt<Change> {
         let index_bytes = self.measure_new_index(at, serving, index, budget).await?;
         let size = Size::default().with_entries(index_bytes);
-        match self.begin_change(at.organization, size).await? {
+        match self.begin(at.organization, size, true).await? {
             Ok(change) => Ok(change),
-            Err(room) => {
-                let refusal = room.refuses(size);
-                Err(refusal.unwrap_or_else(|| ErrorCode::QuotaExceeded.into()).into())
-            }
+            Err(room) => Err(self.refusal_of_index(at.organization, room, size).await?.into()),
         }
     }
 
-    /// Notes whether an announced index was made.
+    /// Why there is no room for an index. Where one that is not settled has it, nobody knows yet: perhaps that is the same
+    /// one, which was not answered and is asked for again.
+    async fn refusal_of_index(
+        &self,
+        organization: &Organization,
+        room: Size,
+        wanted: Size,
+    ) -> Attempt<Error> {
+        let usage = self.get_usage_document(organization.id).await?;
+        let unsettled = usage.map_or(0, |usage| claimed_by(usage.index_claims()));
+        let room_then = Size { index_bytes: room.index_bytes.saturating_add(unsettled), ..room };
+        if unsettled > 0 && room_then.refuses(wanted).is_none() {
+            return Ok(is_being_counted());
+        }
+        Ok(room.refuses(wanted).unwrap_or_else(|| ErrorCode::QuotaExceeded.into()))
+    }
+
+    /// Notes what became of an announced index.
     pub(in crate::mongodb) async fn end_index(
         &self,
         organization: &Organization,
         change: Change,
-        is_made: bool,
+        outcome: Outcome,
     ) {
+        if outcome == Outcome::Unknown {
+            // Its claim stays until a count has found what there is.
+            return self.count_after_claim(organization, change).await;
+        }
+        let is_made = outcome == Outcome::Made;
         let added = if is_made { change.size() } else { Size::default() };
         let is_noted = self.note_end(change, added).await;
         if !is_made || !is_limited(organization) || organization.quota.index_bytes.is_none() {
@@ -64,6 +102,17 @@ impl MongoDb {
         let noted = self.call(self.usage.update_one(of(organization.id), vec![doc! { "$set": set }])).await;
         if let Err(failure) = noted {
             tracing::warn!(organization = %organization.id, ?failure, "a count is too low for a while");
+        }
+    }
+
+    /// Makes a count due for when a claim that nobody ends is not waited for any more.
+    async fn count_after_claim(&self, organization: &Organization, change: Change) {
+        if !change.is_counted() {
+            return;
+        }
+        let due = doc! { "$set": { "due": later(self.claims_last() + Duration::from_secs(1)) } };
+        if let Err(failure) = self.call(self.usage.update_one(of(organization.id), vec![due])).await {
+            tracing::warn!(organization = %organization.id, ?failure, "a count is too high for a while");
         }
     }
 

@@ -10,6 +10,7 @@ use mongodb::bson::{Document, RawDocumentBuf, doc, rawdoc};
 use std::time::{Duration, Instant};
 use tenantry_documents::document::{Revision, StoredDocument};
 use tenantry_documents::filter::Filter;
+use tenantry_documents::index::Index;
 use tenantry_domain::error::ErrorCode;
 use tenantry_domain::organization::{Organization, Placement, Quota, QuotaLimit};
 use tenantry_domain::store::Store;
@@ -66,6 +67,121 @@ impl Fixture {
 
 fn text(id: i32, length: usize) -> StoredDocument {
     StoredDocument { body: rawdoc! { "_id": id, "text": "x".repeat(length) }, revision: Revision(7) }
+}
+
+fn of_index_bytes(index_bytes: u64) -> Quota {
+    Quota { index_bytes: QuotaLimit::new(index_bytes).ok(), ..Quota::default() }
+}
+
+impl Fixture {
+    /// What is kept of an organization's usage.
+    async fn usage_of(&self, organization: &Organization) -> Document {
+        let of = doc! { "_id": ObjectId::from_bytes(*organization.id.as_bytes()) };
+        self.collection("usage").find_one(of).await.unwrap().unwrap()
+    }
+
+    /// Waits until what is kept of an organization's usage is so.
+    async fn usage_becomes(&self, organization: &Organization, is_so: impl Fn(&Document) -> bool + Send) {
+        let began = Instant::now();
+        loop {
+            let usage = self.usage_of(organization).await;
+            if is_so(&usage) {
+                return;
+            }
+            assert!(began.elapsed() < PATIENCE, "{usage}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Makes claims and what is due look as they will in an hour, and lets a write find that.
+    async fn an_hour_later(&self, store: &Store, organization: &Organization, document: StoredDocument) {
+        let claims = doc! { "$map": { "input": "$claims", "in": {
+            "$mergeObjects": ["$$this", { "at": { "$subtract": ["$$this.at", 3_600_000] } }],
+        } } };
+        let due = doc! { "$subtract": ["$due", 3_600_000] };
+        let of = doc! { "_id": ObjectId::from_bytes(*organization.id.as_bytes()) };
+        let update = [doc! { "$set": { "claims": claims, "due": due } }];
+        self.collection("usage").update_one(of, update.to_vec()).await.unwrap();
+        assert_eq!(insert(store, organization, vec![document]).await, [""]);
+    }
+
+    /// The server drops the next connection that asks it for an index, and makes none.
+    async fn lose_next_index(&self) {
+        let data = doc! { "failCommands": ["createIndexes"], "closeConnection": true, "appName": "tenantry" };
+        self.admin(doc! { "configureFailPoint": "failCommand", "mode": { "times": 1 }, "data": data }).await;
+    }
+}
+
+fn claims_in(usage: &Document) -> usize {
+    usage.get_array("claims").map_or(0, Vec::len)
+}
+
+#[tokio::test]
+async fn index_build_without_answer_keeps_its_claim() {
+    let (_mongod, fixture, store, _writes) = start().await;
+    let acme = fixture.home(&store, 1, "Acme", Placement::Collection).await;
+    let acme = Organization { quota: of_index_bytes(1 << 20), ..acme };
+    insert(&store, &acme, vec![text(1, 10_000), text(2, 10_000)]).await;
+    let (collections, by_text) = (&store.collections, Index::parse(None, "text", false).unwrap());
+
+    fixture.lose_next_index().await;
+    let lost = collections.insert_index(&acme, &name("documents"), &by_text).await.unwrap_err();
+    assert_eq!(lost.code(), ErrorCode::StoreUnavailable);
+    let usage = fixture.usage_of(&acme).await;
+    assert_eq!(claims_in(&usage), 1, "{usage}");
+    assert!(usage.get_i64("index_bytes").unwrap() > 20_000, "{usage}");
+
+    // As the server that was asked would: it begins the index, and is not done when the claim is old.
+    let hang = |mode: &str| doc! { "configureFailPoint": "hangAfterStartingIndexBuild", "mode": mode };
+    fixture.admin(hang("alwaysOn")).await;
+    let namespace = acme.naming.namespace.clone();
+    let keys = doc! { "name": "text_1~", "key": { "text": 1, "_id": 1 } };
+    let build = doc! { "createIndexes": namespace, "indexes": [keys] };
+    let database = fixture.database();
+    let build = tokio::spawn(async move { database.run_command(build).await.unwrap() });
+    fixture.admin(doc! { "waitForFailPoint": "hangAfterStartingIndexBuild", "timesEntered": 1, "maxTimeMS": 20_000 }).await;
+    let counted_at = |usage: &Document| usage.get_datetime("counted_at").unwrap().timestamp_millis();
+    let before = counted_at(&usage);
+    fixture.an_hour_later(&store, &acme, text(3, 10)).await;
+    fixture.usage_becomes(&acme, |usage| counted_at(usage) > before).await;
+    let usage = fixture.usage_of(&acme).await;
+    assert_eq!(claims_in(&usage), 1, "what is being made will be there: {usage}");
+    assert!(usage.get_i64("index_bytes").unwrap() > 20_000, "{usage}");
+
+    fixture.admin(hang("off")).await;
+    build.await.unwrap();
+    fixture.an_hour_later(&store, &acme, text(4, 10)).await;
+    fixture.usage_becomes(&acme, |usage| claims_in(usage) == 0).await;
+    let (usage, there) = (fixture.usage_of(&acme).await, collections.get_usage(&acme).await.unwrap());
+    assert_eq!(usage.get_i64("index_bytes").unwrap().unsigned_abs(), there.index_bytes.unwrap());
+    assert!(there.index_bytes.unwrap() > 20_000, "{there:?}");
+    fixture.remove().await;
+}
+
+#[tokio::test]
+async fn index_asked_again_beside_its_lost_claim_is_put_off() {
+    let (_mongod, fixture, store, _writes) = start().await;
+    for (number, placement) in (1..).zip(Placement::ALL) {
+        let acme = fixture.home(&store, number, &format!("Acme {number}"), placement).await;
+        let acme = Organization { quota: of_index_bytes(15_000), ..acme };
+        insert(&store, &acme, vec![text(1, 10_000)]).await;
+        let (collections, by_text) = (&store.collections, Index::parse(None, "text", false).unwrap());
+        fixture.lose_next_index().await;
+        for _ in 0..2 {
+            let lost = collections.insert_index(&acme, &name("documents"), &by_text).await.unwrap_err();
+            assert_eq!(lost.code(), ErrorCode::StoreUnavailable, "{placement:?}");
+        }
+        fixture
+            .an_hour_later(
+                &store,
+                &acme,
+                StoredDocument { body: rawdoc! { "_id": 2 }, revision: Revision(7) },
+            )
+            .await;
+        let made = collections.insert_index(&acme, &name("documents"), &by_text).await;
+        assert!(made.is_ok(), "{placement:?}: {made:?}");
+    }
+    fixture.remove().await;
 }
 
 async fn insert(store: &Store, organization: &Organization, documents: Vec<StoredDocument>) -> Vec<String> {
