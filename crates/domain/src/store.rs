@@ -265,8 +265,9 @@ pub trait Containers: Send + Sync {
 pub trait Requests: Send + Sync {
     /// Claims `record.key` for a request: a new key, or one whose holder let its lease run out without an
     /// answer and whose body is the same (then with the `organization_id` of the first holder).
-    /// A new key whose holder has as many as they may is refused: no answered key is forgotten before it expires. (On an
-    /// engine with several writers, those who claim at the same moment may go a few beyond.)
+    /// A new key whose holder has as many as they may is refused, however many are claimed at the same moment: no answered
+    /// key is forgotten before it expires. (On an engine with several writers, those who claim the last ones at the same
+    /// moment may get `store_unavailable`.)
     /// An engine that is one process by construction ends the leases of earlier processes when it is opened.
     async fn claim_request(&self, record: &RequestRecord, now: Timestamp) -> Result<Claim>;
 

@@ -78,6 +78,7 @@ pub(crate) struct MongoDb {
     identities: Identities,
     indexes: KnownIndexes,
     quotas: quota::Quotas,
+    last_places: requests::LastPlaces,
     processor: Arc<Processor>,
     /// Itself, for what goes on when nobody waits for it any more.
     this: OnceLock<Weak<Self>>,
@@ -109,6 +110,7 @@ impl MongoDb {
             identities: Identities::default(),
             indexes: KnownIndexes::default(),
             quotas: quota::Quotas::default(),
+            last_places: requests::LastPlaces::default(),
             processor: Arc::default(),
             this: OnceLock::new(),
             server,

@@ -1,4 +1,8 @@
 //! Answers kept for their `Idempotency-Key`; `_id` is the key.
+//!
+//! # Pitfalls
+//! Others claim keys of the same holder at the same moment, here and in other instances. So near the bound a new claim is
+//! counted when it is there: whoever counts last of several has all of them before them.
 
 use super::MongoDb;
 use super::document::{binary, moment, object_id};
@@ -9,14 +13,28 @@ use mongodb::bson::oid::ObjectId;
 use mongodb::bson::spec::BinarySubtype;
 use mongodb::bson::{Binary, DateTime, Document, deserialize_from_document, doc, serialize_to_document};
 use serde::{Deserialize, Serialize};
-use tenantry_domain::idempotency::{Claim, RequestKey, RequestRecord, SavedAnswer};
+use tenantry_domain::idempotency::{Claim, KeyHolder, RequestKey, RequestRecord, SavedAnswer};
 use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::store::{Inserted, Requests};
 use tenantry_domain::{Error, Result};
+use tokio::sync::Mutex;
 
 /// How often a claim is tried that others got ahead of. Whoever did has the key then, so the second time
-/// finds that.
+/// finds that; or the last place of its holder, unless two have just left it to each other.
 const ROUNDS: u32 = 5;
+/// Places so few are looked at closely. More new keys of one holder are never claimed between a count and its claim.
+const FEW: u64 = 1000;
+
+/// Makes the claims of this process that are for the last places of a holder come one after another. Together they would
+/// all find too many, and all give way.
+#[derive(Default)]
+pub(super) struct LastPlaces([Mutex<()>; 32]);
+
+impl LastPlaces {
+    fn of(&self, holder: &KeyHolder) -> &Mutex<()> {
+        &self.0[usize::from(holder.id[0]) % self.0.len()]
+    }
+}
 
 #[async_trait]
 impl Requests for MongoDb {
@@ -26,7 +44,7 @@ impl Requests for MongoDb {
                 return Ok(claim);
             }
         }
-        Err(Error::unavailable("too many claims of one key at the same moment"))
+        Err(Error::unavailable("too many claims at the same moment"))
     }
 
     async fn save_answer(&self, key: &RequestKey, answer: &SavedAnswer) -> Result<()> {
@@ -85,17 +103,10 @@ impl MongoDb {
     async fn try_claim(&self, record: &RequestRecord, now: Timestamp) -> Attempt<Option<Claim>> {
         let known = self.call(self.requests.find_one(doc! { "_id": binary(&record.key.0) })).await?;
         let Some(known) = known.map(deserialize_from_document::<Known>).transpose()? else {
-            if let Some(until) = self.holder_is_full(record, now).await? {
-                return Ok(Some(Claim::TooMany { until }));
-            }
-            let is_new = self.insert(&self.requests, document(record)).await? == Inserted::New;
-            return Ok(is_new.then_some(Claim::Granted(record.organization_id)));
+            return self.claim_new(record, None, now).await;
         };
         if known.expires_at < moment(now) {
-            if let Some(until) = self.holder_is_full(record, now).await? {
-                return Ok(Some(Claim::TooMany { until }));
-            }
-            return self.claim_anew(record, &known).await;
+            return self.claim_new(record, Some(&known), now).await;
         }
         if known.fingerprint.bytes != record.fingerprint {
             return Ok(Some(Claim::OtherRequest));
@@ -115,25 +126,65 @@ impl MongoDb {
         Ok((met > 0).then_some(Claim::Granted(organization_id)))
     }
 
-    /// Until when the holder of a new key has as many as they may; `None` if they may have another.
-    async fn holder_is_full(&self, record: &RequestRecord, now: Timestamp) -> Attempt<Option<Timestamp>> {
-        let Some(holder) = record.holder else { return Ok(None) };
-        let held = doc! { "holder": binary(&holder.id), "expires_at": { "$gte": moment(now) } };
+    /// Claims a key that is new, or forgotten and not yet removed, if its holder may have another.
+    async fn claim_new(
+        &self,
+        record: &RequestRecord,
+        forgotten: Option<&Known>,
+        now: Timestamp,
+    ) -> Attempt<Option<Claim>> {
+        let granted = Claim::Granted(record.organization_id);
+        let Some(holder) = record.holder else {
+            return Ok(self.note(record, forgotten).await?.then_some(granted));
+        };
         let most = u64::from(holder.most);
-        if self.call(self.requests.count_documents(held.clone()).limit(most)).await? < most {
+        let held = self.keys_held(&holder, now, most).await?;
+        if held >= most {
+            return Ok(Some(Claim::TooMany { until: self.first_to_expire(&holder, now).await? }));
+        }
+        if most - held > FEW {
+            return Ok(self.note(record, forgotten).await?.then_some(granted));
+        }
+        let _one = self.last_places.of(&holder).lock().await;
+        if !self.note(record, forgotten).await? {
             return Ok(None);
         }
-        let first = self.requests.find_one(held).sort(doc! { "expires_at": 1 });
-        let first = self.call(first).await?.and_then(|first| first.get_datetime("expires_at").ok().copied());
-        let until = first.map_or(Ok(now), |first| Timestamp::from_millisecond(first.timestamp_millis()));
-        Ok(Some(until.map_err(Error::internal)?))
+        if self.keys_held(&holder, now, most + 1).await? > most {
+            self.withdraw(record).await?;
+            return Ok(None);
+        }
+        Ok(Some(granted))
     }
 
-    /// Claims a key that is forgotten and not yet removed.
-    async fn claim_anew(&self, record: &RequestRecord, known: &Known) -> Attempt<Option<Claim>> {
+    /// Notes a claim of a key that is new or forgotten; whether nobody else was first.
+    async fn note(&self, record: &RequestRecord, forgotten: Option<&Known>) -> Attempt<bool> {
+        let Some(known) = forgotten else {
+            return Ok(self.insert(&self.requests, document(record)).await? == Inserted::New);
+        };
         let filter = doc! { "_id": binary(&record.key.0), "expires_at": known.expires_at };
         let result = self.call(self.requests.replace_one(filter, document(record))).await?;
-        Ok((result.matched_count > 0).then_some(Claim::Granted(record.organization_id)))
+        Ok(result.matched_count > 0)
+    }
+
+    /// Takes back a claim that was one too many; not that of whoever has the key by now.
+    async fn withdraw(&self, record: &RequestRecord) -> Attempt<()> {
+        let mut own = unanswered(&record.key);
+        own.insert("organization_id", object_id(record.organization_id.as_bytes()));
+        own.insert("lease_until", moment(record.lease_until));
+        self.call(self.requests.delete_one(own)).await.map(|_| ())
+    }
+
+    /// How many keys somebody has, counted up to `limit`.
+    async fn keys_held(&self, holder: &KeyHolder, now: Timestamp, limit: u64) -> Attempt<u64> {
+        self.call(self.requests.count_documents(held_by(holder, now)).limit(limit)).await
+    }
+
+    /// When the first of somebody's keys is forgotten.
+    async fn first_to_expire(&self, holder: &KeyHolder, now: Timestamp) -> Attempt<Timestamp> {
+        let first = self.requests.find_one(held_by(holder, now)).sort(doc! { "expires_at": 1 });
+        let first = self.call(first).await?.and_then(|first| first.get_datetime("expires_at").ok().copied());
+        let until = first.map_or(Ok(now), |first| Timestamp::from_millisecond(first.timestamp_millis()));
+        Ok(until.map_err(Error::internal)?)
     }
 
     /// Sets fields of the document that `filter` finds; how many it found.
@@ -141,6 +192,11 @@ impl MongoDb {
         let result = self.call(self.requests.update_one(filter, doc! { "$set": fields })).await?;
         Ok(result.matched_count)
     }
+}
+
+/// Finds the keys of somebody that are not forgotten.
+fn held_by(holder: &KeyHolder, now: Timestamp) -> Document {
+    doc! { "holder": binary(&holder.id), "expires_at": { "$gte": moment(now) } }
 }
 
 /// Finds the key if it has no answer yet.

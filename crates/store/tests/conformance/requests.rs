@@ -191,6 +191,36 @@ fn keys_are_forgotten_once_they_have_expired() {
 }
 
 #[test]
+fn parallel_new_keys_fill_the_bound_and_not_more() {
+    on_every_engine(|subject| async move {
+        let of =
+            |key: u8| RequestRecord { holder: Some(KeyHolder::new("account", "one", 8)), ..request(key, 1) };
+        for key in 1..=3 {
+            let record = of(key);
+            assert_eq!(subject.claim_request(&record, at(0)).await, Claim::Granted(record.organization_id));
+        }
+        // Half of them were used before, and are forgotten and not yet removed.
+        for key in 100..110 {
+            let record = RequestRecord { expires_at: at(1), ..request(key, 1) };
+            assert_eq!(subject.claim_request(&record, at(0)).await, Claim::Granted(record.organization_id));
+        }
+        let asked = subject.clone();
+        let claims = in_parallel(20, move |key| {
+            let subject = asked.clone();
+            let record = of(100 + u8::try_from(key).unwrap());
+            async move { subject.claim_request(&record, at(2)).await }
+        })
+        .await;
+        let granted = claims.iter().filter(|claim| matches!(claim, Claim::Granted(_))).count();
+        let refused = claims.iter().filter(|claim| matches!(claim, Claim::TooMany { .. })).count();
+        assert_eq!((granted, refused), (5, 15), "{claims:?}");
+        for key in 1..=3 {
+            assert_eq!(subject.claim_request(&of(key), at(2)).await, Claim::InProgress);
+        }
+    });
+}
+
+#[test]
 fn new_keys_beyond_the_bound_of_their_holder_are_refused() {
     on_every_engine(|subject| async move {
         let holder = |name: &str| Some(KeyHolder::new("account", name, 3));

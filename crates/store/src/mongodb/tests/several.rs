@@ -6,6 +6,8 @@ use mongodb::Collection;
 use mongodb::bson::{Document, doc};
 use std::time::Duration;
 use tenantry_domain::ErrorCode;
+use tenantry_domain::clock::after;
+use tenantry_domain::idempotency::{Claim, KeyHolder, RequestKey, RequestRecord};
 use tenantry_domain::name::OrganizationName;
 use tenantry_domain::operation::Arguments;
 use tenantry_domain::organization::{Naming, Organization, Placement};
@@ -122,6 +124,31 @@ async fn attempts_at_two_instances_are_counted_together() {
     }
     let taken = attempts.join_all().await;
     assert_eq!(taken.iter().filter(|taken| matches!(taken, Taken::Allowed { .. })).count(), 20);
+    fixture.remove().await;
+}
+
+#[tokio::test]
+async fn new_keys_at_two_instances_are_counted_together() {
+    let fixture = Fixture::new().await;
+    let stores = [fixture.open_store().await, fixture.open_store().await];
+    let of = |key: u8| RequestRecord {
+        key: RequestKey([key; 32]),
+        fingerprint: [1; 32],
+        holder: Some(KeyHolder::new("account", "one", 5)),
+        organization_id: samples::organization(key).id,
+        lease_until: after(samples::NOW, Duration::from_secs(15)),
+        expires_at: after(samples::NOW, Duration::from_secs(3600)),
+        answer: None,
+    };
+    let mut claims = JoinSet::new();
+    for key in 0..40 {
+        let (requests, record) = (stores[usize::from(key) % 2].requests.clone(), of(key));
+        claims.spawn(async move { requests.claim_request(&record, samples::NOW).await });
+    }
+    let claims = claims.join_all().await;
+    let granted = claims.iter().filter(|claim| matches!(claim, Ok(Claim::Granted(_)))).count();
+    assert!(granted <= 5, "{claims:?}");
+    assert_eq!(fixture.collection("requests").count_documents(doc! {}).await.unwrap(), granted as u64);
     fixture.remove().await;
 }
 
