@@ -88,6 +88,7 @@ pub trait Collections: Send + Sync {
     ) -> Result<bool>;
 
     /// What the organization has at the moment. Bytes are those of the documents as BSON, without what engines
-    /// add.
+    /// add. Where there is no quota for the bytes of index entries, these may be what they were up to a minute earlier, if
+    /// counting them takes long.
     async fn get_usage(&self, organization: &Organization) -> Result<Usage>;
 }

@@ -80,8 +80,8 @@ pub struct UsageBody {
     pub bytes: u64,
     /// Collections, with the one called `documents`.
     pub collections: u64,
-    /// Bytes of the entries of all indexes: of the key of each entry and of its document's `_id`. On MongoDB it is null
-    /// where counting them takes longer than a few seconds and there is no quota for them.
+    /// Bytes of the entries of all indexes: of the key of each entry and of its document's `_id`. On MongoDB, where
+    /// there is no quota for them, it may be up to a minute old, and is null where counting takes longer than a few seconds.
     pub index_bytes: Option<u64>,
     /// How much it may have.
     pub quota: QuotaBody,

@@ -105,6 +105,7 @@ impl Collections for MongoDb {
                 self.drop_collection_of(organization, name).await?
             }
         };
+        self.forget_index_bytes(organization);
         self.doubt_usage(organization).await;
         Ok(was_there)
     }
@@ -144,6 +145,7 @@ impl Collections for MongoDb {
             None => self.delete_plain_index(&mut at, index).await?,
         };
         self.indexes.forget(&at);
+        self.forget_index_bytes(organization);
         if was_there {
             self.doubt_usage(organization).await;
         }
@@ -173,6 +175,7 @@ impl MongoDb {
             None => self.insert_plain_index(&mut at, index, budget).await,
         };
         self.indexes.forget(&at);
+        self.forget_index_bytes(organization);
         Ok(inserted?)
     }
 }

@@ -13,6 +13,7 @@ mod claim;
 mod collections;
 mod count;
 mod indexes;
+mod remembered;
 
 pub(super) use claim::{Change, Size};
 pub(super) use collections::{Creation, most_collections, no_more_collections};
@@ -40,6 +41,7 @@ pub(super) struct Quotas {
     /// Announcements of collections, which are short; no count is ever made under one of these.
     creations: [Mutex<()>; 32],
     counts: count::Counts,
+    remembered: remembered::Remembered,
 }
 
 impl Quotas {

@@ -18,7 +18,7 @@ use tenantry_domain::organization::Organization;
 use tenantry_domain::{Error, ErrorCode};
 
 /// How long the entries are counted for a reader of usage.
-const ASKED_FOR: Duration = Duration::from_secs(3);
+pub(super) const ASKED_FOR: Duration = Duration::from_secs(3);
 
 /// What became of an index that was announced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,14 +116,17 @@ impl MongoDb {
         }
     }
 
-    /// Bytes of all index entries of an organization: as they are counted, or counted now if that does not take long.
+    /// Bytes of all index entries of an organization: as its quota counts them; without one as they were counted
+    /// lately, or counted now if that does not take long.
     pub(in crate::mongodb) async fn index_bytes_of(
         &self,
         organization: &Organization,
     ) -> Attempt<Option<u64>> {
+        if organization.quota.index_bytes.is_none() {
+            return self.remembered_index_bytes(organization).await;
+        }
         let mut counted = None;
-        if organization.quota.index_bytes.is_some()
-            && let Some(usage) = self.get_usage_document(organization.id).await?
+        if let Some(usage) = self.get_usage_document(organization.id).await?
             && usage.is_counted()
         {
             counted = u64::try_from(usage.number("index_bytes")).ok();
@@ -131,9 +134,14 @@ impl MongoDb {
                 return Ok(counted);
             }
         }
+        Ok(self.measure_entries_in_time(organization).await?.or(counted))
+    }
+
+    /// Counts them now; none if that takes too long.
+    pub(super) async fn measure_entries_in_time(&self, organization: &Organization) -> Attempt<Option<u64>> {
         match tokio::time::timeout(ASKED_FOR, self.measure_entries(organization)).await {
             Ok(measured) => measured.map(Some),
-            Err(_) => Ok(counted),
+            Err(_) => Ok(None),
         }
     }
 }

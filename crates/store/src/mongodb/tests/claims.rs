@@ -1,6 +1,8 @@
 //! Claims of room in a quota, when the caller of a write hangs up in its middle, and what is asked of the server where
 //! there is no room.
 
+mod usage;
+
 use super::Fixture;
 use super::data::{document, id, name};
 use crate::Share;
