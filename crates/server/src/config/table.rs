@@ -158,7 +158,9 @@ settings! {
         /// it `Location`, `Operation-Location`, the `type` of problems, links and the API document's `servers` begin;
         /// without it they begin with `/`. The proxy takes the path off before it passes a request on.
         public_url: Option<PublicUrl> = { name: "PUBLIC_URL", flag: "public-url" };
-        /// The proxies whose `X-Forwarded-For` is believed.
+        /// The proxies whose `X-Forwarded-For` is believed. The log warns, once for each, of a peer that is
+        /// not among them and sends such a header (`X-Forwarded-For`, `Forwarded` or `X-Real-IP`): all clients behind it then count
+        /// as one where guesses are counted.
         trusted_proxies: Vec<Network> = { name: "TRUSTED_PROXIES", flag: "trusted-proxies" };
         /// The origins whose pages may call the service from a browser.
         cors_origins: Vec<Origin> = { name: "CORS_ORIGINS", flag: "cors-origins" };
