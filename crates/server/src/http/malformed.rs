@@ -93,6 +93,7 @@ fn error(fault: HeadFault) -> Error {
         HeadFault::HostRepeated => "There is more than one `Host` header: send one.",
         HeadFault::HostInvalid => "`Host` is not the name of a host, with or without a port.",
         HeadFault::TwoLengths => "`Transfer-Encoding` stands beside `Content-Length`: send one of them.",
+        HeadFault::LengthRepeated => "There is more than one `Content-Length` header: send one.",
         HeadFault::TransferEncoding => {
             "`Transfer-Encoding` must be `chunked`, once, in HTTP/1.1: no other encoding is taken."
         }

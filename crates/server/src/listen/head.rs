@@ -19,6 +19,8 @@ pub enum HeadFault {
     HostInvalid,
     /// `Transfer-Encoding` stands beside `Content-Length`.
     TwoLengths,
+    /// There are several `Content-Length`, perhaps equal ones.
+    LengthRepeated,
     /// `Transfer-Encoding` is not `chunked`.
     TransferEncoding,
     /// It is not HTTP in some other way.
@@ -146,7 +148,9 @@ impl HeadCheck {
                     self.expect(host.iter().all(|byte| OF_HOST[usize::from(*byte)]), HeadFault::HostInvalid);
                 }
             }
-            b'c' if field(line, b"content-length").is_some() => self.lengths = 1,
+            b'c' if field(line, b"content-length").is_some() => {
+                self.lengths = self.lengths.saturating_add(1);
+            }
             b't' => {
                 if let Some(encoding) = field(line, b"transfer-encoding") {
                     let is_chunked = encoding.eq_ignore_ascii_case(b"chunked");
@@ -181,6 +185,9 @@ impl HeadCheck {
         }
         if self.encodings > 0 && self.lengths > 0 {
             return Err(HeadFault::TwoLengths);
+        }
+        if self.lengths > 1 {
+            return Err(HeadFault::LengthRepeated);
         }
         self.fault.map_or(Ok(()), Err)
     }
@@ -277,6 +284,8 @@ mod tests {
                 "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n",
                 TwoLengths,
             ),
+            ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\ncontent-length: 1\r\n\r\n", LengthRepeated),
+            ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", LengthRepeated),
             ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", TransferEncoding),
             ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: identity\r\n\r\n", TransferEncoding),
             ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n", TransferEncoding),

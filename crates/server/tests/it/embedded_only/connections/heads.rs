@@ -4,7 +4,7 @@ use crate::support::app::{App, Setup};
 use crate::support::raw::{RawConnection, RawResponse};
 
 /// What is wrong with each head, and what its problem says.
-const MALFORMED: [(&str, &str); 17] = [
+const MALFORMED: [(&str, &str); 18] = [
     ("GET /livez HTTP/1.1\r\n\r\n", "`Host`"),
     ("GET /livez HTTP/1.1\r\nhost: a\r\nhost: a\r\n\r\n", "more than one `Host`"),
     ("GET /livez HTTP/1.1\r\nhost: a\r\nHost: b\r\n\r\n", "more than one `Host`"),
@@ -32,6 +32,10 @@ const MALFORMED: [(&str, &str); 17] = [
     (
         "POST /org/create HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n\r\n",
         "must be `chunked`",
+    ),
+    (
+        "POST /org/create HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\ncontent-length: 2\r\n\r\n{}",
+        "more than one `Content-Length`",
     ),
     ("POST /org/create HTTP/1.1\r\nhost: a\r\ncontent-length: 1, 2\r\n\r\n", "not HTTP/1.1"),
 ];
