@@ -10,7 +10,7 @@ use hyper::body::Bytes;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -43,6 +43,8 @@ pub struct HttpSocket {
     refusal: Option<(Bytes, usize)>,
     /// Whether all that hyper wrote has been sent: what it writes next begins a response.
     is_flushed: bool,
+    /// Who waits for that before the next head is read.
+    awaits_flush: Option<Waker>,
     linger: Option<Linger>,
 }
 
@@ -62,6 +64,7 @@ impl HttpSocket {
             held: Vec::new(),
             refusal: None,
             is_flushed: true,
+            awaits_flush: None,
             linger: None,
         }
     }
@@ -82,6 +85,12 @@ impl HttpSocket {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        // hyper asks for the next head while it still has the rest of a response, where the body of that request arrived
+        // late. Whether refused here or by hyper, the refusal must not get into the middle of it.
+        if !self.is_flushed {
+            self.awaits_flush = Some(context.waker().clone());
+            return Poll::Pending;
+        }
         let start = buffer.filled().len();
         ready!(self.poll_fill(context, buffer))?;
         let arrived = &buffer.filled()[start..];
@@ -293,6 +302,9 @@ impl AsyncWrite for HttpSocket {
         ready!(self.stream.as_mut().poll_flush(context))?;
         // hyper flushes when it has written all it has.
         self.is_flushed = true;
+        if let Some(waker) = self.awaits_flush.take() {
+            waker.wake();
+        }
         Poll::Ready(Ok(()))
     }
 

@@ -7,3 +7,4 @@ mod heads;
 mod idle;
 mod logged;
 mod outside_clients;
+mod pipelined;

@@ -4,7 +4,7 @@ use super::app::App;
 use serde_json::Value;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 /// What came back.
 pub struct RawAnswer {
@@ -120,6 +120,18 @@ impl RawConnection {
     /// To the service.
     pub async fn open(app: &App) -> Self {
         Self { stream: TcpStream::connect(app.address()).await.unwrap(), arrived: Vec::new() }
+    }
+
+    /// The same, over a socket that takes in little by itself.
+    pub async fn open_with_small_buffer(app: &App) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(16 << 10).unwrap();
+        Self { stream: socket.connect(app.address()).await.unwrap(), arrived: Vec::new() }
+    }
+
+    /// Waits for the next response to begin.
+    pub async fn begins(&self) {
+        self.stream.readable().await.unwrap();
     }
 
     /// Sends all of these bytes.
