@@ -101,6 +101,9 @@ pub async fn serve(
         });
         let connection = http1::Builder::new()
             .timer(timer)
+            // Never `None`. Only with some timeout does hyper read on by itself behind a response, and so gets a request that
+            // the socket has held back until then; and only with one does it ask for the sleep that tells the socket that a
+            // head comes next (`Phase::Idle`). How long it is does not matter: `HeadTimer` has times of its own.
             .header_read_timeout(limits.header_timeout)
             .max_buf_size(READ_AHEAD_BYTES)
             .serve_connection(TokioIo::new(socket), service);

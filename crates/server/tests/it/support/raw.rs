@@ -5,6 +5,10 @@ use serde_json::Value;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::timeout;
+
+/// How long a machine that has much to do may take.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What came back.
 pub struct RawAnswer {
@@ -184,7 +188,7 @@ impl RawConnection {
 
     async fn fill(&mut self) -> std::io::Result<usize> {
         let mut buffer = [0; 16 << 10];
-        let count = self.stream.read(&mut buffer).await?;
+        let count = timeout(PATIENCE, self.stream.read(&mut buffer)).await??;
         self.arrived.extend_from_slice(&buffer[..count]);
         Ok(count)
     }

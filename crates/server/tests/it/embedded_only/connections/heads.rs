@@ -99,6 +99,7 @@ async fn malformed_head_behind_another_request_is_refused() {
     }
 }
 
+/// The socket holds back all but the first. hyper asks for them only while its `header_read_timeout` is not `None`.
 #[tokio::test]
 async fn requests_in_one_piece_are_answered_one_by_one() {
     let app = App::start().await;
