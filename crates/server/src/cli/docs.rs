@@ -48,7 +48,8 @@ carry `Retry-After` in seconds, a 415 to a PATCH carries `Accept-Patch`.
 
 A refusal may come before the body has arrived. The service then reads on for up to 256 MiB and 30 seconds, so that a client
 that reads nothing before it has sent all gets it, and the connection can be used again; or the answer says
-`Connection: close`. What is no request at all (`malformed_request`, `uri_too_long`, `headers_too_large`) closes the connection.
+`Connection: close`. What is no request at all (`malformed_request`, `uri_too_long`, `headers_too_large`) closes the connection,
+and so does a head that is too slow (`request_timeout`).
 
 | status | code | what it means | what to do |
 |---|---|---|---|

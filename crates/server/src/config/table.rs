@@ -167,7 +167,7 @@ settings! {
         /// Headers that those pages may send beside the service's own and those of tracing (`traceparent`,
         /// `tracestate`, `baggage`, `sentry-trace`).
         cors_headers: Vec<HeaderName> = { name: "CORS_HEADERS", flag: "cors-headers" };
-        /// How long the head of a request may take to arrive, from its first byte.
+        /// How long the head of a request may take to arrive, from its first byte; then it is answered 408.
         header_timeout: Duration = {
             name: "HEADER_TIMEOUT", flag: "header-timeout", default: "10", limits: Limits::new(1, 300, Unit::Seconds),
         };

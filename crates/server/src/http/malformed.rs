@@ -1,4 +1,4 @@
-//! The response to what is no request: a head that hyper cannot read, or that says two things.
+//! The response to what is no request: a head that hyper cannot read, that says two things, or that takes too long.
 //!
 //! There is no request to route, so this makes the whole response, byte by byte. It goes through the same layers as any
 //! other, and so has an id, a line in the log, and the headers that let a page of another origin read it.
@@ -100,6 +100,11 @@ fn error(fault: HeadFault) -> Error {
         HeadFault::Unparsable => "The request's head is not HTTP/1.1: check its first line and its headers.",
         HeadFault::TargetTooLong => return ErrorCode::UriTooLong.into(),
         HeadFault::TooLarge => return ErrorCode::HeadersTooLarge.into(),
+        HeadFault::TooSlow => {
+            let detail =
+                "The head of the request did not arrive in time. Send it again over a faster connection.";
+            return Error::new(ErrorCode::RequestTimeout).detail(detail);
+        }
     };
     Error::new(ErrorCode::MalformedRequest).detail(detail)
 }

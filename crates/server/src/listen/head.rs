@@ -29,6 +29,8 @@ pub enum HeadFault {
     TargetTooLong,
     /// The head has more bytes or fields than it may have.
     TooLarge,
+    /// The head has not arrived in its time.
+    TooSlow,
 }
 
 /// How far a head has got.
@@ -77,6 +79,11 @@ impl HeadCheck {
         }
         self.line.extend_from_slice(&bytes[start..]);
         Progress::Partial
+    }
+
+    /// Whether anything of a head has come but empty lines.
+    pub const fn has_begun(&self) -> bool {
+        self.has_request_line || !self.line.is_empty()
     }
 
     /// Whether the request line has not ended yet.

@@ -97,8 +97,12 @@ impl HttpSocket {
         if arrived.is_empty() {
             return Poll::Ready(Ok(()));
         }
-        self.state.enter(Phase::Head);
-        match self.head.check(arrived) {
+        let progress = self.head.check(arrived);
+        // An empty line behind a body is no request that somebody waits for the answer to.
+        if self.head.has_begun() {
+            self.state.enter(Phase::Head);
+        }
+        match progress {
             Progress::Partial => Poll::Ready(Ok(())),
             Progress::Complete(length) => {
                 self.hold(buffer, start + length);
@@ -258,6 +262,10 @@ impl AsyncRead for HttpSocket {
         match self.state.phase() {
             Phase::Idle | Phase::Head => self.poll_read_head(context, buffer),
             Phase::Request => self.poll_read_body(context, buffer),
+            Phase::Late => {
+                self.refuse(HeadFault::TooSlow);
+                self.poll_refused(context)
+            }
             Phase::Refused => self.poll_refused(context),
         }
     }

@@ -21,6 +21,8 @@ pub enum Phase {
     Head,
     /// A request is being answered; its body may still be arriving.
     Request,
+    /// A head has not arrived in its time.
+    Late,
     /// A head was refused, and nothing is read any more.
     Refused,
 }
@@ -54,6 +56,7 @@ impl ConnectionState {
             0 => Phase::Idle,
             1 => Phase::Head,
             2 => Phase::Request,
+            3 => Phase::Late,
             _ => Phase::Refused,
         }
     }

@@ -42,7 +42,7 @@ impl Timer for HeadTimer {
     }
 }
 
-/// Ends when the client has had its time.
+/// Ends when a client has had its time that has sent nothing of a head.
 struct HeadSleep {
     state: Arc<ConnectionState>,
     header_timeout: Duration,
@@ -84,10 +84,14 @@ impl Future for HeadSleep {
             Phase::Head => {
                 let timeout = self.header_timeout;
                 let deadline = *self.head_until.get_or_insert_with(|| Instant::now() + timeout);
-                self.poll_until(deadline, context)
+                ready!(self.poll_until(deadline, context));
+                // hyper would only close. It reads once more instead, and the socket refuses the head.
+                self.state.enter(Phase::Late);
+                context.waker().wake_by_ref();
+                Poll::Pending
             }
             // The refusal is on its way, within a time of its own.
-            Phase::Request | Phase::Refused => Poll::Pending,
+            Phase::Request | Phase::Late | Phase::Refused => Poll::Pending,
         }
     }
 }

@@ -54,16 +54,30 @@ async fn head_has_its_time_from_its_first_byte() {
     assert_eq!(connection.response().await.status, 200);
     assert!(began.elapsed() >= Duration::from_secs(1));
 
-    // A client that sends a byte now and then does not hold the connection.
+    // A client that sends a byte now and then does not hold the connection, and is told so.
     let began = Instant::now();
     for byte in &HEAD[..HEAD.len() - 1] {
         let _ = connection.try_send(&[*byte]).await;
-        if tokio::time::timeout(Duration::from_millis(250), connection.ends()).await.is_ok() {
+        if tokio::time::timeout(Duration::from_millis(250), connection.begins()).await.is_ok() {
             assert!(began.elapsed() >= Duration::from_millis(1900), "{:?}", began.elapsed());
-            return;
+            let response = connection.response().await;
+            assert_eq!((response.status, response.code().as_str()), (408, "request_timeout"));
+            assert!(response.announces_close());
+            return connection.ends().await;
         }
     }
     panic!("a head that took {:?} was waited for", began.elapsed());
+}
+
+#[tokio::test]
+async fn empty_line_behind_a_request_begins_no_head() {
+    let app = Setup::unlimited().with("--header-timeout=1").start().await;
+    let mut connection = RawConnection::open(&app).await;
+    connection.serves().await;
+    connection.send(b"\r\n").await;
+    let closed = tokio::time::timeout(Duration::from_secs(2), connection.ends()).await;
+    assert!(closed.is_err(), "it was closed while idle");
+    connection.serves().await;
 }
 
 #[tokio::test]
