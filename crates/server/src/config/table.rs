@@ -348,8 +348,9 @@ settings! {
             limits: Limits::new(1, 1_000_000, Unit::One),
         };
         /// Memory for lines of documents that have arrived and are not stored yet, of all organizations together; one
-        /// organization has a quarter of it. A connection without room is not read from until there is some, and answered
-        /// 503 after half of `REQUEST_TIMEOUT`. It is never less than four of the longest lines.
+        /// organization has a quarter of it, and its first 64 KiB also where the others hold all that long lines may have
+        /// (15/16). A connection without room is not read from until there is some, and answered 503 after half of
+        /// `REQUEST_TIMEOUT`. It is never less than 1 MiB and four of the longest lines.
         bulk_memory_bytes: usize = {
             name: "BULK_MEMORY_MIB", flag: "bulk-memory-mib", default: "256",
             limits: Limits::new(1, 65_536, Unit::Mebibytes),

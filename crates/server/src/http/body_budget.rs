@@ -1,7 +1,8 @@
 //! How many bytes of bodies are held at the same time: by the requests of one organization, and by those of all.
 //!
-//! A connection that wants more than is free waits, and is not read from meanwhile. The last quarter of all is for organizations that
-//! hold little: a few that fill their share with slow senders leave room for everybody else.
+//! A connection that wants more than is free waits, and is not read from meanwhile. Who holds much leaves room for who holds little,
+//! in two steps: the last quarter is for small shares, and the last sixteenth for what lines of an ordinary length need. So
+//! greedy organizations with slow senders make others wait for long lines, but not for short ones.
 //!
 //! # Pitfalls
 //! Nobody may wait while holding what others need to go on. So a line that becomes long reserves all that it may need at
@@ -16,13 +17,21 @@ use tokio::sync::Notify;
 
 /// An organization's share of all.
 const SHARES: usize = 4;
+/// The part of all that is for ordinary lines alone.
+const RESERVES: usize = 16;
+/// Bytes that an organization may hold out of that part: two connections with short lines, and more in turns.
+const ORDINARY_BYTES: usize = 64 << 10;
+/// Organizations that find so much there at least.
+const ORDINARY_MIN: usize = 16;
 
 /// The bytes that may be held, and those that are.
 pub struct BodyBudget {
     total: usize,
+    /// All but what is for ordinary lines.
+    for_long: usize,
     /// Of one organization.
     share: usize,
-    /// Of one organization, once three quarters of all are held.
+    /// Of one organization, once three quarters are held.
     small_share: usize,
     held: Mutex<Held>,
     /// Told whenever something is given back.
@@ -36,12 +45,14 @@ struct Held {
 }
 
 impl BodyBudget {
-    /// So many bytes in all, but at least enough for four of the `longest` bodies.
+    /// So many bytes in all, but at least enough for four of the `longest` bodies beside ordinary lines.
     pub fn new(total: usize, longest: usize) -> Arc<Self> {
-        let total = total.max(SHARES * longest);
-        let share = total / SHARES;
+        let reserve = (total / RESERVES).max(ORDINARY_MIN * ORDINARY_BYTES);
+        let for_long = total.saturating_sub(reserve).max(SHARES * longest);
+        let share = for_long / SHARES;
         let small_share = (share / SHARES).max(longest);
-        Arc::new(Self { total, share, small_share, held: Mutex::default(), freed: Notify::new() })
+        let total = for_long + reserve;
+        Arc::new(Self { total, for_long, share, small_share, held: Mutex::default(), freed: Notify::new() })
     }
 
     /// Room for the bodies of a request of that organization; none at first.
@@ -56,8 +67,11 @@ impl BodyBudget {
     fn has_room(&self, held: &Held, organization: OrganizationId, more: usize) -> bool {
         let all = held.all + more;
         let own = held.organizations.get(&organization).copied().unwrap_or(0) + more;
-        let is_scarce = all > self.total - self.total / SHARES;
-        all <= self.total && own <= if is_scarce { self.small_share } else { self.share }
+        if own <= ORDINARY_BYTES {
+            return all <= self.total;
+        }
+        let is_scarce = all > self.for_long - self.for_long / SHARES;
+        all <= self.for_long && own <= if is_scarce { self.small_share } else { self.share }
     }
 }
 
@@ -158,8 +172,11 @@ mod tests {
     use super::*;
     use futures_util::FutureExt;
 
-    const LONGEST: usize = 100;
-    const TOTAL: usize = 6400;
+    const LONGEST: usize = 1 << 20;
+    const RESERVE: usize = 4 << 20;
+    /// What long lines may hold.
+    const LONG: usize = 60 << 20;
+    const TOTAL: usize = LONG + RESERVE;
 
     fn id(number: u8) -> OrganizationId {
         OrganizationId::from_bytes([number; 12])
@@ -170,29 +187,54 @@ mod tests {
         reservation.try_grow(bytes).then_some(reservation)
     }
 
+    /// All that an organization gets when it asks for the longest, again and again, and then for whatever there is.
+    fn grab(budget: &Arc<BodyBudget>, number: u8) -> Vec<Reservation> {
+        let pieces = [LONGEST, ORDINARY_BYTES, 1 << 10];
+        pieces.iter().flat_map(|piece| std::iter::from_fn(|| reserved(budget, number, *piece))).collect()
+    }
+
+    fn bytes(held: &[Reservation]) -> usize {
+        held.iter().map(|reservation| reservation.bytes).sum()
+    }
+
     #[test]
     fn one_organization_never_holds_more_than_its_share() {
         let budget = BodyBudget::new(TOTAL, LONGEST);
-        let held: Vec<_> = std::iter::from_fn(|| reserved(&budget, 1, LONGEST)).collect();
-        assert_eq!(held.len(), TOTAL / 4 / LONGEST);
-        assert!(reserved(&budget, 2, TOTAL / 4).is_some(), "the others have theirs");
+        let held = grab(&budget, 1);
+        assert_eq!(bytes(&held), LONG / 4);
+        assert!(reserved(&budget, 2, LONG / 4).is_some(), "the others have theirs");
         drop(held);
-        assert!(reserved(&budget, 1, TOTAL / 4).is_some());
+        assert!(reserved(&budget, 1, LONG / 4).is_some());
         assert!(budget.held().organizations.is_empty(), "who holds nothing takes no memory");
     }
 
     #[test]
     fn organizations_that_hold_little_find_room_beside_greedy_ones() {
         let budget = BodyBudget::new(TOTAL, LONGEST);
-        let greedy: Vec<_> = (0..50)
-            .flat_map(|number| std::iter::from_fn(|| reserved(&budget, number, LONGEST)).collect::<Vec<_>>())
-            .collect();
-        assert!(greedy.len() * LONGEST <= TOTAL);
         // Three took all that each may have, and the others a small part each.
+        let _greedy: Vec<_> = (0..3).map(|number| reserved(&budget, number, LONG / 4).unwrap()).collect();
+        assert!(reserved(&budget, 9, LONG / 16).is_some());
+        assert!(reserved(&budget, 9, LONG / 16 + 1).is_none());
+    }
+
+    #[test]
+    fn newcomer_with_short_lines_finds_room_beside_ten_greedy() {
+        for total in [1, TOTAL, 256 << 20] {
+            let budget = BodyBudget::new(total, LONGEST);
+            let greedy: Vec<_> = (0..10).map(|number| grab(&budget, number)).collect();
+            assert!(reserved(&budget, 10, LONGEST).is_none(), "they left room for long lines, too");
+            let newcomer = grab(&budget, 10);
+            assert_eq!(bytes(&newcomer), ORDINARY_BYTES, "of {total}");
+            drop((greedy, newcomer));
+            assert!(reserved(&budget, 10, LONGEST).is_some(), "it is no longer scarce");
+        }
+    }
+
+    #[test]
+    fn all_together_never_hold_more_than_the_total() {
         let budget = BodyBudget::new(TOTAL, LONGEST);
-        let _greedy: Vec<_> = (0..3).map(|number| reserved(&budget, number, TOTAL / 4).unwrap()).collect();
-        assert!(reserved(&budget, 9, TOTAL / 16).is_some());
-        assert!(reserved(&budget, 9, TOTAL / 16 + 1).is_none());
+        let held: Vec<_> = (0..=u8::MAX).flat_map(|number| grab(&budget, number)).collect();
+        assert_eq!(bytes(&held), TOTAL);
     }
 
     #[test]
@@ -205,14 +247,14 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn whoever_waits_goes_on_when_there_is_room_or_is_refused() {
         let budget = BodyBudget::new(TOTAL, LONGEST);
-        let full = reserved(&budget, 1, TOTAL / 4).unwrap();
+        let full = reserved(&budget, 1, LONG / 4).unwrap();
         let mut waiting = budget.reserve(id(1));
         let mut grown = Box::pin(waiting.grow(LONGEST, Duration::from_secs(5)));
         assert!(grown.as_mut().now_or_never().is_none());
         drop(full);
         grown.await.unwrap();
         let mut more = budget.reserve(id(1));
-        let refused = more.grow(TOTAL / 4, Duration::from_secs(5)).await.unwrap_err();
+        let refused = more.grow(LONG / 4, Duration::from_secs(5)).await.unwrap_err();
         assert_eq!(refused.code(), ErrorCode::Overloaded);
     }
 }

@@ -4,6 +4,8 @@
 use super::bulk::Stream;
 use crate::support::app::Setup;
 use crate::support::given::organization;
+use futures_util::FutureExt;
+use serde_json::json;
 use std::time::{Duration, Instant};
 use tokio::time::{sleep, timeout};
 
@@ -93,7 +95,7 @@ async fn slow_senders_of_one_organization_hold_up_no_other() {
     assert!(answer.contains("\"inserted\":1,"), "{answer}");
     assert!(!waiting.is_finished(), "nothing bounds what an organization holds");
     // Short lines need little, and find it.
-    acme.store(&[serde_json::json!({ "_id": "short" })]).await;
+    acme.store(&[json!({ "_id": "short" })]).await;
 
     let answer = drip(&mut slow).await;
     let ended = Instant::now();
@@ -101,4 +103,30 @@ async fn slow_senders_of_one_organization_hold_up_no_other() {
     let (answer, answered) = waiting.await.unwrap();
     assert!(answer.contains("\"inserted\":1,"), "it goes on when there is room: {answer}");
     assert!(answered + Duration::from_millis(200) > ended, "it did not wait");
+}
+
+#[tokio::test]
+async fn newcomer_with_short_lines_is_served_beside_ten_greedy() {
+    let flags = ["--request-timeout=30", "--bulk-memory-mib=2", "--max-document-kib=8"];
+    let app = flags.into_iter().fold(Setup::unlimited(), Setup::with).start().await;
+    let newcomer = organization(&app, "Newcomer").await;
+    let mut greedy = Vec::new();
+    for number in 0..10 {
+        greedy.push(organization(&app, &format!("Greedy {number}")).await);
+    }
+    // Each of them with more than a quarter of it all, were there no bound.
+    let mut slow = Vec::new();
+    for organization in greedy.iter().flat_map(|organization| [organization; 20]) {
+        let mut stream = Stream::begin(&app, organization).await;
+        stream.send("{\"a\":").await;
+        slow.push(stream);
+    }
+    // Until they have been read.
+    sleep(Duration::from_millis(500)).await;
+
+    let lines = (0..20).map(|n| json!({ "_id": n, "text": "y".repeat(4096) }));
+    newcomer.store(&lines.collect::<Vec<_>>()).await;
+    for stream in &slow {
+        assert!(stream.stream.readable().now_or_never().is_none(), "it waited until one of them had ended");
+    }
 }
