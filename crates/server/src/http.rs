@@ -19,6 +19,7 @@ mod frame;
 pub mod health;
 mod idempotency;
 pub mod indexes;
+mod line_clock;
 mod malformed;
 mod observe;
 pub mod openapi;
@@ -60,7 +61,8 @@ pub struct HttpSettings {
     max_document_json_bytes: usize,
     /// A query that looks at more documents than this says so.
     full_scan_notice: u64,
-    /// From the head of a request to the head of its answer; of an import, between two pieces of its body.
+    /// From the head of a request to the head of its answer; of an import, between two pieces of its body, and for each of
+    /// its lines.
     request_timeout: Duration,
     /// For the reader of an export to take nothing of it.
     export_pause_timeout: Duration,

@@ -6,6 +6,7 @@
 use super::Http;
 use super::caller::{AnyCaller, OperatorCaller};
 use super::extract::{QueryFields, Segment, media_type, not_taken, require_plain};
+use super::line_clock::{LineClock, Next, too_slow};
 use super::organizations::answer;
 use super::problem::Refusal;
 use super::representation::{OperationBody, OrganizationDetails, with_location};
@@ -200,20 +201,24 @@ fn require_ndjson(headers: &HeaderMap) -> Result<(), Error> {
     Err(not_taken(&media_type(headers), "an archive", &detail))
 }
 
-/// A body as it comes. It may take as long as it takes, but never stop for longer than `idle`.
-fn chunks(body: Body, idle: Duration) -> ArchiveStream {
-    let next = move |body: Option<BodyDataStream>| async move {
-        let mut body = body?;
-        let chunk = match tokio::time::timeout(idle, body.next()).await {
-            Ok(Some(Ok(bytes))) => return Some((Ok(Vec::from(bytes)), Some(body))),
-            Ok(None) => None,
-            Ok(Some(Err(_))) => {
-                let detail = "The archive did not arrive whole.";
-                Some(Err(Error::new(ErrorCode::ImportInterrupted).detail(detail)))
+/// A body as it comes. It may take as long as it takes, but never stop for longer than `patience`, and no line of it may take
+/// longer than that.
+fn chunks(body: Body, patience: Duration) -> ArchiveStream {
+    let next = move |arriving: Option<(BodyDataStream, LineClock)>| async move {
+        let (mut body, mut clock) = arriving?;
+        let error = match clock.next(&mut body, patience).await {
+            Next::Piece(Some(Ok(bytes))) => {
+                clock.pass(&bytes);
+                return Some((Ok(Vec::from(bytes)), Some((body, clock))));
             }
-            Err(_) => Some(Err(ErrorCode::RequestTimeout.into())),
+            Next::Piece(None) => return None,
+            Next::Piece(Some(Err(_))) => {
+                Error::new(ErrorCode::ImportInterrupted).detail("The archive did not arrive whole.")
+            }
+            Next::Nothing => ErrorCode::RequestTimeout.into(),
+            Next::TooSlow => too_slow(patience),
         };
-        chunk.map(|chunk| (chunk, None))
+        Some((Err(error), None))
     };
-    stream::unfold(Some(body.into_data_stream()), next).boxed()
+    stream::unfold(Some((body.into_data_stream(), LineClock::new(patience))), next).boxed()
 }

@@ -8,6 +8,7 @@ use super::lines::{Arrival, Line, Lines};
 use crate::http::Http;
 use crate::http::body_budget::{BodyBudget, Reservation};
 use crate::http::extract::cut_off;
+use crate::http::line_clock::too_slow;
 use axum::body::Body;
 use futures_util::future::{BoxFuture, FutureExt, pending};
 use std::sync::Arc;
@@ -181,7 +182,7 @@ impl Reader {
             Arrival::More => {}
             Arrival::Nothing | Arrival::TooSlow if !batch.is_empty() => batch.ends_early = true,
             Arrival::Nothing => batch.end = Some(Err(ErrorCode::RequestTimeout.into())),
-            Arrival::TooSlow => batch.end = Some(Err(self.too_slow())),
+            Arrival::TooSlow => batch.end = Some(Err(too_slow(self.patience))),
             Arrival::Broken => batch.end = Some(Err(cut_off())),
             Arrival::End => {
                 if let Some(line) = self.lines.last() {
@@ -190,13 +191,6 @@ impl Reader {
                 batch.end.get_or_insert(Ok(()));
             }
         }
-    }
-
-    fn too_slow(&self) -> Error {
-        let seconds = self.patience.as_secs_f64();
-        let detail =
-            format!("A line must arrive within {seconds} s of its first byte. Send it again, faster.");
-        Error::new(ErrorCode::RequestTimeout).detail(detail)
     }
 
     /// Takes the lines that have arrived; whether the batch is full.

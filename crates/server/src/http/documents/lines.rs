@@ -1,16 +1,11 @@
 //! A body, line by line: never more of it in memory than what arrived last and the line that it is the middle of.
 //!
 //! # Pitfalls
-//! A line that is too long is read to its end, but not kept. A line has its time from its first byte to its end, of which only
-//! that counts in which somebody waits for it: what was not read was perhaps there long ago.
+//! A line that is too long is read to its end, but not kept.
 
+use crate::http::line_clock::{LineClock, Next};
 use axum::body::{Body, BodyDataStream, Bytes};
-use futures_util::StreamExt;
 use std::time::Duration;
-use tokio::time::Instant;
-
-/// How long one look at the body lasts. No more than that counts as waiting for it, however late the look ends.
-const LOOK: Duration = Duration::from_millis(100);
 
 /// A line without its end.
 #[derive(Debug, PartialEq)]
@@ -46,10 +41,7 @@ pub struct Lines {
     is_too_long: bool,
     read: u64,
     max_bytes: usize,
-    /// What a line may take from its first byte to its end.
-    time: Duration,
-    /// What is left of it for the line that has begun.
-    left: Duration,
+    clock: LineClock,
 }
 
 impl Lines {
@@ -62,8 +54,7 @@ impl Lines {
             is_too_long: false,
             read: 0,
             max_bytes,
-            time,
-            left: time,
+            clock: LineClock::new(time),
         }
     }
 
@@ -109,37 +100,20 @@ impl Lines {
 
     /// Waits for more of the body, so long at most. All that arrived before must have been read.
     pub async fn arrive(&mut self, wait: Duration) -> Arrival {
-        let mut wait = wait;
-        loop {
-            let look = if self.has_begun() { LOOK.min(self.left) } else { LOOK }.min(wait);
-            let began = Instant::now();
-            let next = tokio::time::timeout(look, self.body.next()).await;
-            if self.has_begun() {
-                self.left = self.left.saturating_sub(began.elapsed().min(look));
+        match self.clock.next(&mut self.body, wait).await {
+            Next::Piece(None) => Arrival::End,
+            Next::Piece(Some(Err(_))) => Arrival::Broken,
+            Next::Piece(Some(Ok(bytes))) => {
+                self.clock.pass(&bytes);
+                self.arrived = bytes;
+                Arrival::More
             }
-            match next {
-                Ok(None) => return Arrival::End,
-                Ok(Some(Err(_))) => return Arrival::Broken,
-                Ok(Some(Ok(bytes))) => {
-                    self.arrived = bytes;
-                    return Arrival::More;
-                }
-                Err(_) => {}
-            }
-            if self.has_begun() && self.left.is_zero() {
-                return Arrival::TooSlow;
-            }
-            wait = wait.saturating_sub(look);
-            if wait.is_zero() {
-                return Arrival::Nothing;
-            }
+            Next::Nothing => Arrival::Nothing,
+            Next::TooSlow => Arrival::TooSlow,
         }
     }
 
     fn keep(&mut self, text: &[u8]) {
-        if !self.has_begun() {
-            self.left = self.time;
-        }
         if self.is_too_long || self.begun.len() + text.len() > self.max_bytes {
             self.is_too_long = true;
             self.begun = Vec::new();

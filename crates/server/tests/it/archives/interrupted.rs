@@ -4,9 +4,10 @@ use super::{NDJSON, assert_nothing_left, crafted, import};
 use crate::support::app::{App, Setup};
 use crate::support::checker::{Snapshot, running_operations};
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 /// An archive of more than one batch.
 fn archive() -> String {
@@ -80,6 +81,27 @@ async fn an_import_that_stands_still_is_undone() {
     assert_nothing_left(&app, &before, "New").await;
     assert_eq!(Snapshot::sound(app.place()).log(), ["import failed"]);
     import(&app, &archive, "").await.created();
+}
+
+#[tokio::test]
+async fn import_whose_line_arrives_byte_by_byte_is_undone() {
+    let app = Setup::unlimited().with("--request-timeout=1").start().await;
+    let (archive, before) = (archive(), Snapshot::sound(app.place()));
+    let mut stream = begin(&app).await;
+    send(&mut stream, &archive[..archive.len() - 1000]).await;
+    let began = Instant::now();
+    // Never a pause that would be too long by itself.
+    for byte in archive[archive.len() - 1000..].split_inclusive(|_| true) {
+        if timeout(Duration::from_millis(200), stream.readable()).await.is_ok() {
+            break;
+        }
+        assert!(began.elapsed() < Duration::from_secs(20), "the line is waited for without end");
+        send(&mut stream, byte).await;
+    }
+    let (status, body) = answer(stream).await;
+    assert_eq!((status, &body["code"]), (408, &json!("request_timeout")), "{body}");
+    assert!(body["detail"].as_str().unwrap().contains("within 1 s of its first byte"), "{body}");
+    assert_nothing_left(&app, &before, "New").await;
 }
 
 #[tokio::test]
