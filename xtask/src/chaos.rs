@@ -11,8 +11,8 @@ const SEED: &str = "TENANTRY_TEST_SEED";
 
 /// Begins runs for so many minutes, the first one with `seed`.
 pub fn run(minutes: u64, seed: Option<u64>) -> Result<()> {
-    let mut chaos = nextest("run --run-ignored only --no-capture -E")?;
-    chaos.arg("test(=mongodb_only::chaos::long::chaos)");
+    let mut chaos = nextest("run --run-ignored only --no-capture")?;
+    chaos.args(["-E", "test(=mongodb_only::chaos::long::chaos)"]);
     chaos.env(ENGINE_VARIABLE, "mongodb");
     chaos.env(MINUTES, minutes.to_string());
     if let Some(seed) = seed {

@@ -114,8 +114,8 @@ fn all_faults() -> Result<()> {
 fn run_tests(runs: &[(&str, &str)], variables: &[(&str, &str)]) -> Result<()> {
     let mongod = tenantry_test_mongod::Mongod::start();
     for (engine, expression) in runs {
-        let mut tests = nextest("run -E")?;
-        tests.arg(expression).env(ENGINE_VARIABLE, engine);
+        let mut tests = nextest("run")?;
+        tests.args(["-E", expression]).env(ENGINE_VARIABLE, engine);
         tests.env(tenantry_test_mongod::SHARED_URI_VARIABLE, mongod.uri());
         tests.envs(variables.iter().copied());
         sh(tests)?;
