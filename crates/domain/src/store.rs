@@ -16,6 +16,8 @@
 
 mod collections;
 mod documents;
+pub mod full_scan;
+pub mod invalidation;
 
 pub use collections::{CollectionInfo, Collections};
 pub use documents::Documents;
@@ -52,6 +54,15 @@ pub enum Written {
     Done,
     /// The record has another version, or is gone; nothing changed.
     Stale,
+}
+
+/// What looking for left-over containers has done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tidied {
+    /// Half-made containers that were removed.
+    pub removed: u32,
+    /// Files of organizations that nobody knows, which are now under `containers/quarantine`.
+    pub quarantined: u32,
 }
 
 /// Where a page of organizations begins: after this one, in the order of identifier, then id.

@@ -6,16 +6,30 @@ use std::path::Path;
 use std::sync::Arc;
 use tenantry_domain::clock::Clock;
 use tenantry_domain::organization::Placement;
-use tenantry_store::{EmbeddedOptions, MongoOptions, Opened, Share, TRANSFER_MARK};
+use tenantry_store::{ConcurrencyLimits, EmbeddedOptions, MongoOptions, Opened, StoreOptions, TRANSFER_MARK};
 
 /// Opens it.
 ///
 /// # Errors
 /// A sentence for the operator; also where a transfer into it was stopped.
 pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Opened> {
+    let calls = config.calls_of_each();
     let opened = match mongodb(config) {
-        Some(options) => tenantry_store::open_mongodb(&options).await?,
-        None => tenantry_store::open(&embedded_at(config, &config.data_dir, clock)).await?,
+        Some(engine) => {
+            tenantry_store::open_mongodb(
+                &engine,
+                &in_front(config, ConcurrencyLimits { reads: calls, writes: calls }),
+            )
+            .await?
+        }
+        None => {
+            // It reads without ever waiting, so that only who has fewer reads at once than there are cores leaves any to
+            // others.
+            let reads = calls.min((config::cores() / 2).max(1));
+            let engine = embedded_at(config, &config.data_dir, clock);
+            tenantry_store::open(&engine, &in_front(config, ConcurrencyLimits { reads, writes: calls }))
+                .await?
+        }
     };
     // A MongoDB that cannot be reached now has nothing to say about it.
     if let Ok(Some(_)) = opened.store.installation.get_value(TRANSFER_MARK).await {
@@ -30,15 +44,11 @@ pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Opened> {
 /// How the embedded engine is opened on that directory.
 #[must_use]
 pub fn embedded_at(config: &Config, data_dir: &Path, clock: Arc<dyn Clock>) -> EmbeddedOptions {
-    let calls = config.calls_of_each();
-    // It reads without ever waiting, so that only who has fewer reads at once than there are cores leaves any to others.
-    EmbeddedOptions {
-        data_dir: data_dir.to_owned(),
-        clock,
-        readers: config.readers,
-        cache_bytes: config.cache_bytes,
-        share: Share { reads: calls.min((config::cores() / 2).max(1)), writes: calls },
-    }
+    EmbeddedOptions { data_dir: data_dir.to_owned(), clock, readers: config.readers }
+}
+
+const fn in_front(config: &Config, concurrency: ConcurrencyLimits) -> StoreOptions {
+    StoreOptions { cache_bytes: config.cache_bytes, concurrency }
 }
 
 /// How MongoDB is reached, if it is asked for.
@@ -50,7 +60,6 @@ pub fn mongodb(config: &Config) -> Option<MongoOptions> {
 /// How a MongoDB is reached that has that connection string.
 #[must_use]
 pub fn mongodb_at(config: &Config, uri: &str) -> MongoOptions {
-    let calls = config.calls_of_each();
     MongoOptions {
         uri: uri.to_owned(),
         database: config.master_db.as_str().to_owned(),
@@ -59,7 +68,5 @@ pub fn mongodb_at(config: &Config, uri: &str) -> MongoOptions {
         max_namespaces: Some(config.max_namespaces).filter(|limit| *limit > 0),
         share_when_full: config.at_capacity == CapacityPolicy::Shared,
         deadline: config.mongo_timeout,
-        cache_bytes: config.cache_bytes,
-        share: Share { reads: calls, writes: calls },
     }
 }

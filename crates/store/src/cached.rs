@@ -22,7 +22,7 @@ mod sessions;
 mod upstream;
 
 #[cfg(feature = "mongodb")]
-pub(crate) use upstream::{Changed, Upstream};
+pub(crate) use upstream::Upstream;
 
 use coherence::{Coherence, View};
 use memory::{Entry, Key, Mark, Memory};

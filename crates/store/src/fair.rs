@@ -10,16 +10,31 @@ mod documents;
 mod turns;
 mod write;
 
-use crate::Share;
 use std::sync::Arc;
 use tenantry_domain::store::Store;
 use turns::Turns;
 pub(crate) use write::Writes;
 
+/// Calls for its own data that an organization has under way while others are at work, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConcurrencyLimits {
+    /// Calls that read.
+    pub reads: usize,
+    /// Calls that write.
+    pub writes: usize,
+}
+
+impl Default for ConcurrencyLimits {
+    /// Enough for whoever asks one thing after the other, over a few connections.
+    fn default() -> Self {
+        Self { reads: 8, writes: 8 }
+    }
+}
+
 /// `store`, in which an organization has up to its `share` of calls for its own data under way while others have some,
 /// too; and the writes that its callers begin.
-pub(crate) fn decorate(store: Store, share: Share) -> (Store, Writes) {
-    let (turns, writes) = (Arc::new(Turns::new(share)), Writes::default());
+pub(crate) fn decorate(store: Store, limits: ConcurrencyLimits) -> (Store, Writes) {
+    let (turns, writes) = (Arc::new(Turns::new(limits)), Writes::default());
     let store = Store {
         collections: Arc::new(collections::InTurn::new(store.collections, &turns, &writes)),
         documents: Arc::new(documents::InTurn::new(store.documents, &turns, &writes)),

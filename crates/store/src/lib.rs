@@ -8,75 +8,44 @@ mod cached;
 mod error;
 mod fair;
 #[cfg(feature = "mongodb")]
-mod mongodb;
-mod processor;
-mod shared_mailbox;
-mod sqlite;
-#[cfg(feature = "mongodb")]
 mod transfer;
 
 pub use error::OpenError;
+pub use fair::ConcurrencyLimits;
+pub use tenantry_domain::shared_mailbox::SharedMailbox;
+pub use tenantry_domain::store::Tidied;
 #[cfg(feature = "mongodb")]
-pub use mongodb::{MongoInspection, MongoOptions, Topology, inspect_mongodb};
-pub use shared_mailbox::SharedMailbox;
-pub use sqlite::containers::Tidied;
-pub use sqlite::directory::container_file;
-pub use sqlite::inspect::{
-    ContainerFiles, Contents, ControlDatabase, ControlState, Inspection, QuickCheck, inspect,
+pub use tenantry_store_mongodb::{MongoInspection, MongoOptions, Topology, inspect_mongodb};
+pub use tenantry_store_sqlite::{
+    ContainerFiles, Contents, ControlDatabase, ControlState, EmbeddedOptions, Inspection, QuickCheck,
+    WriterCounts, container_file, inspect,
 };
-pub use sqlite::writer::WriterCounts;
 #[cfg(feature = "mongodb")]
 pub use transfer::{MARK as TRANSFER_MARK, Side, Step, TransferError, Transferred, transfer};
 
-#[cfg(feature = "mongodb")]
-use mongodb::MongoDb;
-use sqlite::Sqlite;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tenantry_domain::Result;
-use tenantry_domain::clock::Clock;
 use tenantry_domain::store::Store;
+#[cfg(feature = "mongodb")]
+use tenantry_store_mongodb::MongoDb;
+use tenantry_store_sqlite::Sqlite;
 
 /// How long writes may take to end whose callers have gone, once the store is to be closed.
 const LAST_WRITES: Duration = Duration::from_secs(1);
 
-/// Calls for its own data that an organization has under way while others are at work, too.
+/// What is in front of an engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Share {
-    /// Calls that read.
-    pub reads: usize,
-    /// Calls that write.
-    pub writes: usize,
-}
-
-impl Default for Share {
-    /// Enough for whoever asks one thing after the other, over a few connections.
-    fn default() -> Self {
-        Self { reads: 8, writes: 8 }
-    }
-}
-
-/// How the embedded engine is opened.
-#[derive(Clone)]
-pub struct EmbeddedOptions {
-    /// Where everything is kept; made where missing.
-    pub data_dir: PathBuf,
-    /// Where the time of leases comes from.
-    pub clock: Arc<dyn Clock>,
-    /// Connections that read at the same time; each may hold some 2 MB of pages.
-    pub readers: usize,
+pub struct StoreOptions {
     /// Memory for records that were read before, in bytes; 0: none are kept.
     pub cache_bytes: u64,
     /// What each organization has beside others.
-    pub share: Share,
+    pub concurrency: ConcurrencyLimits,
 }
 
-impl EmbeddedOptions {
-    /// The usual settings for `data_dir`.
-    #[must_use]
-    pub fn new(data_dir: impl Into<PathBuf>, clock: Arc<dyn Clock>) -> Self {
-        Self { data_dir: data_dir.into(), clock, readers: 4, cache_bytes: 64 << 20, share: Share::default() }
+impl Default for StoreOptions {
+    fn default() -> Self {
+        Self { cache_bytes: 64 << 20, concurrency: ConcurrencyLimits::default() }
     }
 }
 
@@ -100,10 +69,10 @@ enum Engine {
 ///
 /// # Errors
 /// A sentence for the operator; nothing has been changed then.
-pub async fn open(options: &EmbeddedOptions) -> Result<Opened, OpenError> {
-    let engine = Arc::new(Sqlite::open(options).await?);
+pub async fn open(engine: &EmbeddedOptions, options: &StoreOptions) -> Result<Opened, OpenError> {
+    let engine = Arc::new(Sqlite::open(engine).await?);
     let store = cached::decorate(Sqlite::store(&engine), options.cache_bytes);
-    let (store, writes) = fair::decorate(store, options.share);
+    let (store, writes) = fair::decorate(store, options.concurrency);
     Ok(Opened { store, engine: Engine::Embedded(engine), writes })
 }
 
@@ -114,9 +83,17 @@ pub async fn open(options: &EmbeddedOptions) -> Result<Opened, OpenError> {
 /// # Errors
 /// A sentence for the operator; nothing has been changed then.
 #[cfg(feature = "mongodb")]
-pub async fn open_mongodb(options: &MongoOptions) -> Result<Opened, OpenError> {
-    let engine = MongoDb::open(options).await?;
-    let (store, writes) = fair::decorate(MongoDb::cached_store(&engine, options.cache_bytes), options.share);
+pub async fn open_mongodb(engine: &MongoOptions, options: &StoreOptions) -> Result<Opened, OpenError> {
+    let engine = MongoDb::open(engine).await?;
+    let store = match options.cache_bytes {
+        0 => MongoDb::store(&engine),
+        bytes => {
+            let (store, upstream) = cached::Upstream::decorate(MongoDb::store(&engine), bytes);
+            engine.follow_changes(Arc::new(upstream));
+            store
+        }
+    };
+    let (store, writes) = fair::decorate(store, options.concurrency);
     Ok(Opened { store, engine: Engine::MongoDb(engine), writes })
 }
 
@@ -144,10 +121,15 @@ impl Opened {
         }
     }
 
+    /// Waits up to that long for writes to end whose callers have gone, and for all others that are under way.
+    pub async fn finish_writes(&self, time: Duration) {
+        self.writes.finish(time).await;
+    }
+
     /// Finishes the writes that are queued, refuses others, and lets the database go. Afterwards the
     /// store answers `store_unavailable` to all that is not in memory.
     pub async fn close(self) {
-        self.writes.finish(LAST_WRITES).await;
+        self.finish_writes(LAST_WRITES).await;
         self.engine.close().await;
     }
 }

@@ -8,14 +8,10 @@
 
 mod compare;
 mod copy;
-mod whole;
-
-pub(crate) use whole::{BYTES, DOCUMENTS, PAGE, Pages, Whole};
+mod pages;
 
 use crate::error::OpenError;
-use crate::mongodb::{MongoDb, MongoOptions};
-use crate::sqlite::Sqlite;
-use crate::{EmbeddedOptions, Engine};
+use crate::{EmbeddedOptions, Engine, MongoOptions};
 use compare::Digest;
 use std::sync::Arc;
 use tenantry_domain::Error;
@@ -23,6 +19,9 @@ use tenantry_domain::app::operator;
 use tenantry_domain::error::Result;
 use tenantry_domain::organization::Organization;
 use tenantry_domain::store::Store;
+use tenantry_domain::store::full_scan::FullScan;
+use tenantry_store_mongodb::MongoDb;
+use tenantry_store_sqlite::Sqlite;
 
 /// The value that marks a target, and says which source it comes from.
 pub const MARK: &str = "transfer";
@@ -148,7 +147,7 @@ pub async fn transfer(
 struct OpenSide {
     /// The ports, without a cache.
     ports: Store,
-    whole: Arc<dyn Whole>,
+    whole: Arc<dyn FullScan>,
     engine: Engine,
 }
 
@@ -197,7 +196,7 @@ async fn organizations(source: &OpenSide) -> Result<Vec<Organization>, TransferE
         all.push(organization);
         Ok(())
     };
-    whole::each(
+    pages::each(
         |after| source.whole.organizations(after),
         |organization: &Organization| organization.id,
         visit,

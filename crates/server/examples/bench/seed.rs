@@ -16,7 +16,7 @@ use tenantry_domain::organization::{Naming, Organization, Placement, State};
 use tenantry_domain::password::hash::{self, Memory};
 use tenantry_domain::password::policy::NewPassword;
 use tenantry_domain::store::{NewContainer, Store};
-use tenantry_store::{EmbeddedOptions, MongoOptions, Opened};
+use tenantry_store::{EmbeddedOptions, MongoOptions, Opened, StoreOptions};
 use tokio::task::JoinSet;
 
 /// The password of every admin.
@@ -27,7 +27,11 @@ const AT_ONCE: usize = 256;
 /// Makes `count` organizations in `data_dir`.
 pub fn embedded(data_dir: &Path, count: u32) -> Result<()> {
     run(async {
-        let opened = tenantry_store::open(&EmbeddedOptions::new(data_dir, Arc::new(SystemClock))).await?;
+        let opened = tenantry_store::open(
+            &EmbeddedOptions::new(data_dir, Arc::new(SystemClock)),
+            &StoreOptions::default(),
+        )
+        .await?;
         seed(opened, 0, count, AT_ONCE).await
     })
 }
@@ -37,7 +41,13 @@ pub fn mongodb(uri: &str, database: &str, placement: Placement, first: u32, coun
     run(async {
         let options = MongoOptions { placement, ..MongoOptions::new(uri, database) };
         // A new collection keeps others waiting.
-        seed(tenantry_store::open_mongodb(&options).await?, first, count, AT_ONCE / 8).await
+        seed(
+            tenantry_store::open_mongodb(&options, &StoreOptions::default()).await?,
+            first,
+            count,
+            AT_ONCE / 8,
+        )
+        .await
     })
 }
 

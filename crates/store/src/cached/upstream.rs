@@ -6,19 +6,9 @@ use super::memory::{Key, Memory};
 use metrics::{counter, gauge};
 use std::sync::Arc;
 use std::time::Instant;
-use tenantry_domain::ids::{AccountId, OrganizationId, SessionId};
 use tenantry_domain::measure::{STORE_CACHE_INVALIDATIONS, STORE_CHANGE_STREAM_ALIVE};
 use tenantry_domain::store::Store;
-
-/// What somebody has changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Changed {
-    Organization(OrganizationId),
-    Account(AccountId),
-    Session(SessionId),
-    /// It cannot be said which.
-    Any,
-}
+use tenantry_domain::store::invalidation::{Change, Invalidation};
 
 /// Where the changes go.
 pub(crate) struct Upstream {
@@ -34,32 +24,30 @@ impl Upstream {
         let memory = Memory::new(bytes, Coherence::Shared(stream.clone()));
         (in_front_of(store, &memory), Self { memory, stream })
     }
+}
 
-    /// From `at` on every change is told.
-    pub(crate) fn begin(&self, at: Instant) {
+impl Invalidation for Upstream {
+    fn begin(&self, at: Instant) {
         self.stream.begin(at);
     }
 
-    /// Somebody has changed this.
-    pub(crate) fn forget(&self, changed: Changed) {
+    fn invalidate(&self, change: Change) {
         counter!(STORE_CACHE_INVALIDATIONS).increment(1);
-        let key: Key = match changed {
-            Changed::Organization(id) => id.into(),
-            Changed::Account(id) => id.into(),
-            Changed::Session(id) => id.into(),
-            Changed::Any => return self.memory.forget_all(),
+        let key: Key = match change {
+            Change::Organization(id) => id.into(),
+            Change::Account(id) => id.into(),
+            Change::Session(id) => id.into(),
+            Change::Any => return self.memory.forget_all(),
         };
         self.memory.forget([key]);
     }
 
-    /// All that had been acknowledged at `asked` has been told.
-    pub(crate) fn prove(&self, asked: Instant) {
+    fn prove(&self, asked: Instant) {
         gauge!(STORE_CHANGE_STREAM_ALIVE).set(1);
         self.stream.prove(asked);
     }
 
-    /// Nothing is told from now on.
-    pub(crate) fn end(&self) {
+    fn end(&self) {
         gauge!(STORE_CHANGE_STREAM_ALIVE).set(0);
         self.stream.end();
     }

@@ -3,7 +3,7 @@
 //! What a newcomer gets wrong: calls that began while their organization was alone have no place in its lane. They are
 //! not counted when another one comes, and end soon.
 
-use crate::Share;
+use super::ConcurrencyLimits;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -29,7 +29,7 @@ pub(super) struct Turn {
 
 impl Turns {
     /// Turns of which an organization has `share` at once.
-    pub(super) fn new(share: Share) -> Self {
+    pub(super) fn new(share: ConcurrencyLimits) -> Self {
         let [reads, writes] = [share.reads, share.writes].map(|share| Arc::new(Lanes::new(share)));
         Self { company: Company::default(), reads, writes }
     }
@@ -136,7 +136,7 @@ mod tests {
     use futures_util::FutureExt;
 
     const SHARE: usize = 3;
-    const SHARES: Share = Share { reads: SHARE, writes: 2 * SHARE };
+    const SHARES: ConcurrencyLimits = ConcurrencyLimits { reads: SHARE, writes: 2 * SHARE };
 
     fn id(number: u8) -> OrganizationId {
         OrganizationId::from_bytes([number; 12])

@@ -76,7 +76,7 @@ impl Drop for Counted {
 mod tests {
     use super::super::turns::Turns;
     use super::*;
-    use crate::Share;
+    use crate::ConcurrencyLimits;
     use futures_util::FutureExt;
     use tenantry_domain::ErrorCode;
     use tenantry_domain::ids::OrganizationId;
@@ -88,7 +88,7 @@ mod tests {
 
     #[tokio::test]
     async fn write_runs_to_its_end_without_its_caller() {
-        let (turns, writes) = (Turns::new(Share::default()), Writes::default());
+        let (turns, writes) = (Turns::new(ConcurrencyLimits::default()), Writes::default());
         let (begin, begun) = oneshot::channel::<()>();
         let (end, ended) = oneshot::channel();
         let write = async move {
@@ -107,7 +107,7 @@ mod tests {
 
     #[tokio::test]
     async fn write_that_panics_is_answered_and_gives_its_turn_back() {
-        let share = Share { reads: 1, writes: 1 };
+        let share = ConcurrencyLimits { reads: 1, writes: 1 };
         let (turns, writes) = (Turns::new(share), Writes::default());
         for _ in 0..3 {
             let panicking = async { panic!("a defect") };

@@ -1,6 +1,6 @@
 //! The copying. It may be cut off anywhere: the target is not used before all of it has been compared.
 
-use super::whole::{PAGE, each};
+use super::pages::each;
 use super::{OpenSide, Step, TransferError, compare};
 use futures_util::TryStreamExt;
 use std::collections::HashMap;
@@ -8,6 +8,7 @@ use tenantry_domain::Result;
 use tenantry_domain::app::operator;
 use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::organization::{Organization, Placement, Quota};
+use tenantry_domain::store::full_scan::PAGE;
 use tenantry_domain::store::{CollectionInfo, NewContainer};
 
 /// Nothing is half made by an operation of this fence: a transfer is none.

@@ -28,7 +28,7 @@ use tenantry_domain::ids::{AccountId, OrganizationId};
 use tenantry_domain::name::OrganizationName;
 use tenantry_domain::organization::{Naming, Organization, Placement, Quota, QuotaLimit, State};
 use tenantry_domain::store::{Inserted, NewContainer, Store, Written};
-use tenantry_store::{EmbeddedOptions, MongoOptions, Opened, open, open_mongodb};
+use tenantry_store::{EmbeddedOptions, MongoOptions, Opened, StoreOptions, open, open_mongodb};
 
 const ROUNDS: usize = 12;
 const DOCUMENTS: i32 = 40;
@@ -87,7 +87,8 @@ async fn every_engine_does_what_mongodb_does() {
 pub async fn subjects(database: &str) -> Vec<Subject> {
     let directory = TempDir::new_in("/dev/shm").unwrap_or_else(|_| TempDir::new().unwrap());
     let clock = Arc::new(Standing);
-    let embedded = open(&EmbeddedOptions::new(directory.path(), clock)).await.unwrap();
+    let embedded =
+        open(&EmbeddedOptions::new(directory.path(), clock), &StoreOptions::default()).await.unwrap();
     let mut subjects = vec![Subject {
         name: "embedded",
         organization: home(&embedded.store, Placement::Database).await,
@@ -105,7 +106,7 @@ pub async fn subjects(database: &str) -> Vec<Subject> {
             deadline: Duration::from_secs(30),
             ..MongoOptions::new(tenantry_test_mongod::shared_uri(), &master)
         };
-        let opened = open_mongodb(&options).await.unwrap();
+        let opened = open_mongodb(&options, &StoreOptions::default()).await.unwrap();
         let organization = home(&opened.store, placement).await;
         subjects.push(Subject { name, opened, organization, _directory: None });
     }

@@ -10,7 +10,7 @@ use tenantry_domain::ids::{AccountId, OrganizationId};
 use tenantry_domain::name::OrganizationName;
 use tenantry_domain::organization::{Naming, Organization, Placement, State};
 use tenantry_domain::store::{Inserted, NewContainer, Store};
-use tenantry_store::{EmbeddedOptions, OpenError, Opened};
+use tenantry_store::{EmbeddedOptions, OpenError, Opened, StoreOptions};
 
 /// Time stands still here.
 struct Standing;
@@ -24,7 +24,7 @@ impl Clock for Standing {
 /// Opens the store in `directory`, without a cache: what is read is what is stored.
 pub async fn open(directory: &Path) -> Result<Opened, OpenError> {
     let options = EmbeddedOptions::new(directory, Arc::new(Standing));
-    tenantry_store::open(&EmbeddedOptions { cache_bytes: 0, ..options }).await
+    tenantry_store::open(&options, &StoreOptions { cache_bytes: 0, ..StoreOptions::default() }).await
 }
 
 /// The refusal to open it.

@@ -11,6 +11,7 @@ use tenantry_domain::error::ErrorCode;
 use tenantry_domain::idempotency::{Claim, RequestKey, RequestRecord};
 use tenantry_domain::organization::State;
 use tenantry_store::{OpenError, container_file};
+use tenantry_store_sqlite::OpenError as Refusal;
 
 fn control(directory: &Path) -> PathBuf {
     directory.join("control.db")
@@ -22,7 +23,7 @@ async fn a_second_process_is_refused_until_the_first_has_closed() {
     let first = open(directory.path()).await.unwrap();
     for _ in 0..2 {
         let error = refused(directory.path()).await;
-        assert!(matches!(&error, OpenError::InUse { .. }), "{error:?}");
+        assert!(matches!(&error, OpenError::Embedded(Refusal::InUse { .. })), "{error:?}");
         assert!(error.to_string().contains(&directory.path().display().to_string()), "{error}");
     }
     first.store.installation.put_value("name", b"value").await.unwrap();
@@ -58,7 +59,10 @@ async fn a_directory_of_a_newer_version_is_refused_and_left_as_it_is() {
     connection.close().unwrap();
     let before = fs::read(control(directory.path())).unwrap();
     let error = refused(directory.path()).await;
-    assert!(matches!(error, OpenError::NewerSchema { found: 99, known: 1.., .. }), "{error:?}");
+    assert!(
+        matches!(error, OpenError::Embedded(Refusal::NewerSchema { found: 99, known: 1.., .. })),
+        "{error:?}"
+    );
     assert_eq!(fs::read(control(directory.path())).unwrap(), before);
 }
 
@@ -70,7 +74,7 @@ async fn a_database_of_another_program_is_refused_and_left_as_it_is() {
     connection.close().unwrap();
     let before = fs::read(control(directory.path())).unwrap();
     let error = refused(directory.path()).await;
-    assert!(matches!(error, OpenError::Foreign { .. }), "{error:?}");
+    assert!(matches!(error, OpenError::Embedded(Refusal::Foreign { .. })), "{error:?}");
     assert_eq!(fs::read(control(directory.path())).unwrap(), before);
 }
 
@@ -83,7 +87,7 @@ async fn a_damaged_database_is_refused() {
     for damaged in damages {
         fs::write(control(directory.path()), damaged).unwrap();
         let error = refused(directory.path()).await;
-        assert!(matches!(error, OpenError::Corrupt { .. }), "{error:?}");
+        assert!(matches!(error, OpenError::Embedded(Refusal::Corrupt { .. })), "{error:?}");
     }
     fs::write(control(directory.path()), good).unwrap();
     open(directory.path()).await.unwrap().close().await;
@@ -96,7 +100,7 @@ async fn a_path_that_is_no_directory_is_refused() {
     fs::write(&file, "").unwrap();
     for path in [file.clone(), file.join("below")] {
         let error = refused(&path).await;
-        assert!(matches!(error, OpenError::NotWritable { .. }), "{error:?}");
+        assert!(matches!(error, OpenError::Embedded(Refusal::NotWritable { .. })), "{error:?}");
     }
 }
 
@@ -108,7 +112,7 @@ async fn a_read_only_disk_is_refused() {
     disk.remount("ro");
     for path in [directory.clone(), disk.path().join("new")] {
         let error = refused(&path).await;
-        assert!(matches!(error, OpenError::NotWritable { .. }), "{error:?}");
+        assert!(matches!(error, OpenError::Embedded(Refusal::NotWritable { .. })), "{error:?}");
     }
     disk.remount("rw");
     open(&directory).await.unwrap().close().await;

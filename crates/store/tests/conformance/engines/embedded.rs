@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use tenantry_domain::clock::Clock;
 use tenantry_domain::organization::Organization;
 use tenantry_domain::store::Store;
-use tenantry_store::{EmbeddedOptions, Opened, container_file, open};
+use tenantry_store::{EmbeddedOptions, Opened, StoreOptions, container_file, open};
 
 pub fn engines() -> Vec<Box<dyn Engine>> {
     vec![
@@ -68,7 +68,10 @@ impl Engine for Embedded {
         let clock = Arc::new(SetClock::default());
         let directory = in_memory();
         let options = EmbeddedOptions::new(directory.path(), clock.clone());
-        let opened = open(&EmbeddedOptions { cache_bytes: self.cache_bytes, ..options }).await.unwrap();
+        let opened =
+            open(&options, &StoreOptions { cache_bytes: self.cache_bytes, ..StoreOptions::default() })
+                .await
+                .unwrap();
         Box::new(RunningEmbedded { opened, clock, directory })
     }
 }

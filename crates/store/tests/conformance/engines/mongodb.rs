@@ -10,7 +10,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 use tenantry_domain::organization::{Organization, Placement};
 use tenantry_domain::store::Store;
-use tenantry_store::{MongoOptions, Opened, open_mongodb};
+use tenantry_store::{MongoOptions, Opened, StoreOptions, open_mongodb};
 
 pub fn engine() -> Box<dyn Engine> {
     Box::new(MongoDb { name: "mongodb", placement: Placement::Collection })
@@ -78,7 +78,7 @@ impl RunningMongoDb {
             deadline: Duration::from_secs(30),
             ..MongoOptions::new(uri, &database)
         };
-        let opened = open_mongodb(&options).await.unwrap();
+        let opened = open_mongodb(&options, &StoreOptions::default()).await.unwrap();
         let profile = doc! { "create": "system.profile", "capped": true, "size": PROFILE_BYTES };
         client.database(&database).run_command(profile).await.unwrap();
         client.database(&database).run_command(doc! { "profile": 2 }).await.unwrap();

@@ -1,0 +1,54 @@
+//! What a transfer asks of an engine beside its ports: everything, one page after the other.
+
+use crate::account::Account;
+use crate::error::Result;
+use crate::ids::{AccountId, OperationId, OrganizationId, SessionId};
+use crate::operation::OperationRecord;
+use crate::organization::Organization;
+use crate::session::Session;
+use async_trait::async_trait;
+use bson::RawDocumentBuf;
+use futures_util::stream::BoxStream;
+
+/// Records of a page.
+pub const PAGE: u32 = 500;
+/// Documents of a page, and the bytes from which one has fewer.
+pub const DOCUMENTS: usize = 500;
+/// See [`DOCUMENTS`]; a document has 16 MiB at most on MongoDB.
+pub const BYTES: usize = 8 << 20;
+
+/// The documents of a collection in the order of their ids, a page at a time.
+pub type Pages<'a> = BoxStream<'a, Result<Vec<RawDocumentBuf>>>;
+
+/// A whole engine. Nobody else writes to it.
+#[async_trait]
+pub trait FullScan: Send + Sync {
+    /// Organizations in the order of their ids, after `after`.
+    async fn organizations(&self, after: Option<OrganizationId>) -> Result<Vec<Organization>>;
+
+    /// Accounts in the order of their ids, after `after`.
+    async fn accounts(&self, after: Option<AccountId>) -> Result<Vec<Account>>;
+
+    /// Sessions in the order of their ids, after `after`.
+    async fn sessions(&self, after: Option<SessionId>) -> Result<Vec<Session>>;
+
+    /// Finished operations in the order of their ids, after `after`.
+    async fn operations(&self, after: Option<OperationId>) -> Result<Vec<OperationRecord>>;
+
+    /// Removes all of these records, and nothing else.
+    async fn clear_records(&self) -> Result<()>;
+
+    /// The names of the organization's collections, sorted.
+    async fn collections(&self, organization: &Organization) -> Result<Vec<String>>;
+
+    /// What is in one of them.
+    fn documents<'a>(&'a self, organization: &'a Organization, collection: &'a str) -> Pages<'a>;
+
+    /// Adds documents to one of them, which is made where it is not there; one of the same id is replaced.
+    async fn put_documents(
+        &self,
+        organization: &Organization,
+        collection: &str,
+        documents: Vec<RawDocumentBuf>,
+    ) -> Result<()>;
+}

@@ -1,0 +1,209 @@
+//! The connection to the server: how it is reached, and the deadline of every call.
+//!
+//! What a newcomer gets wrong: the driver waits for ever on a server that has been frozen. So nothing here or
+//! beside it awaits the driver but through [`Server::within`].
+
+use super::failure::{Attempt, describe};
+use crate::error::OpenError;
+use mongodb::bson::{Document, doc};
+use mongodb::options::{
+    ClientOptions, DatabaseOptions, ReadConcern, ReadPreference, SelectionCriteria, WriteConcern,
+};
+use mongodb::{Client, Collection, Database};
+use std::fmt;
+use std::time::Duration;
+use tenantry_domain::Error;
+use tenantry_domain::ids::OrganizationId;
+use tenantry_domain::organization::Placement;
+use tokio::time::timeout;
+
+/// Connections at most, unless the connection string says otherwise (`maxPoolSize`).
+const POOL_SIZE: u32 = 100;
+/// Bytes of a database's name at most.
+const DATABASE_NAME_MAX_BYTES: usize = 63;
+
+/// How MongoDB is reached. Its `Debug` shows no connection string, which may hold a password.
+#[derive(Clone)]
+pub struct MongoOptions {
+    /// The connection string, `mongodb://..` or `mongodb+srv://..`.
+    pub uri: String,
+    /// The database of the records, and of containers that are collections.
+    pub database: String,
+    /// What the names of databases begin with that are containers; the organization's id follows.
+    pub tenant_prefix: String,
+    /// Where the data of new organizations goes.
+    pub placement: Placement,
+    /// Collections and indexes the server bears; none: as many as come.
+    pub max_namespaces: Option<u64>,
+    /// Whether an organization shares when the server bears no more, and is not refused.
+    pub share_when_full: bool,
+    /// How long one call may take before it counts as failed.
+    pub deadline: Duration,
+}
+
+impl MongoOptions {
+    /// The usual settings for the database `database` at `uri`.
+    #[must_use]
+    pub fn new(uri: impl Into<String>, database: impl Into<String>) -> Self {
+        Self {
+            uri: uri.into(),
+            database: database.into(),
+            tenant_prefix: "tenant_".to_owned(),
+            placement: Placement::Collection,
+            max_namespaces: None,
+            share_when_full: false,
+            deadline: Duration::from_secs(5),
+        }
+    }
+
+    /// Whether the connection string may hold a password.
+    fn has_secret(&self) -> bool {
+        self.uri.contains('@')
+    }
+}
+
+impl fmt::Debug for MongoOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MongoOptions")
+            .field("database", &self.database)
+            .field("tenant_prefix", &self.tenant_prefix)
+            .field("placement", &self.placement)
+            .field("deadline", &self.deadline)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A server, or a set of them, and one database there.
+#[derive(Debug, Clone)]
+pub(super) struct Server {
+    database: Database,
+    deadline: Duration,
+}
+
+impl Server {
+    /// Prepares for the first call; nothing is sent yet.
+    pub(super) async fn new(options: &MongoOptions) -> Result<Self, OpenError> {
+        check_name(&options.database)?;
+        check_name(&format!("{}{}", options.tenant_prefix, OrganizationId::from_bytes([0; 12])))?;
+        let deadline = options.deadline;
+        let refused = |error: &mongodb::error::Error| {
+            let cause = if options.has_secret() { "the cause may repeat it" } else { &describe(error) };
+            OpenError::InvalidUri { cause: cause.to_owned() }
+        };
+        // A `mongodb+srv` string asks a name server.
+        let parsed = timeout(deadline, ClientOptions::parse(&options.uri).into_future()).await;
+        let parsed = parsed.map_err(|_| OpenError::InvalidUri { cause: "no name server answers".into() })?;
+        let client = parsed.and_then(|parsed| Client::with_options(usual(parsed, deadline)));
+        let client = client.map_err(|error| refused(&error))?;
+        Ok(Self { database: careful(&client, &options.database, deadline), deadline })
+    }
+
+    /// A collection of the database of the records.
+    pub(super) fn collection(&self, name: &str) -> Collection<Document> {
+        self.database.collection(name)
+    }
+
+    /// The database of the records.
+    pub(super) const fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// The database of that name, used as carefully as that of the records.
+    pub(super) fn other_database(&self, name: &str) -> Database {
+        careful(self.database.client(), name, self.deadline)
+    }
+
+    /// A command that writes, made as durable as the writes of records.
+    pub(super) fn durably(&self, mut command: Document) -> Document {
+        let patience = i64::try_from(self.deadline.as_millis()).unwrap_or(i64::MAX);
+        command.insert("writeConcern", doc! { "w": "majority", "j": true, "wtimeout": patience });
+        command
+    }
+
+    /// Carries out a call, or gives up when its time is over.
+    pub(super) async fn within<T>(
+        &self,
+        call: impl IntoFuture<Output = mongodb::error::Result<T>>,
+    ) -> Attempt<T> {
+        self.within_time(self.deadline, call).await
+    }
+
+    /// The same with another deadline: for what may rightly take long.
+    pub(super) async fn within_time<T>(
+        &self,
+        time: Duration,
+        call: impl IntoFuture<Output = mongodb::error::Result<T>>,
+    ) -> Attempt<T> {
+        match timeout(time, call.into_future()).await {
+            Ok(outcome) => Ok(outcome?),
+            Err(_) => Err(Error::unavailable(format!("no answer from MongoDB within {time:?}")).into()),
+        }
+    }
+
+    /// How long a call may take.
+    pub(super) const fn deadline(&self) -> Duration {
+        self.deadline
+    }
+}
+
+/// A database in which what is acknowledged survives, and what is read has been acknowledged.
+fn careful(client: &Client, name: &str, deadline: Duration) -> Database {
+    let options = DatabaseOptions::builder()
+        .read_concern(ReadConcern::majority())
+        .selection_criteria(SelectionCriteria::ReadPreference(ReadPreference::Primary))
+        .write_concern(durable(deadline))
+        .build();
+    client.database_with_options(name, options)
+}
+
+/// On disk on most members: what no failure takes back.
+fn durable(patience: Duration) -> WriteConcern {
+    let mut concern = WriteConcern::majority();
+    concern.journal = Some(true);
+    // So that the server, too, stops waiting when nobody does any more.
+    concern.w_timeout = Some(patience);
+    concern
+}
+
+/// What the connection string leaves open, and how long a call waits for a server and a connection.
+fn usual(mut options: ClientOptions, deadline: Duration) -> ClientOptions {
+    options.app_name.get_or_insert_with(|| "tenantry".to_owned());
+    options.max_pool_size.get_or_insert(POOL_SIZE);
+    options.server_selection_timeout = Some(deadline);
+    options.connect_timeout.get_or_insert(deadline);
+    options
+}
+
+/// MongoDB's own rule, so that a mistake is told at start and not by the first call.
+fn check_name(name: &str) -> Result<(), OpenError> {
+    let fits = (1..=DATABASE_NAME_MAX_BYTES).contains(&name.len());
+    if fits && !name.contains(|c: char| c.is_control() || "/\\. \"$*<>:|?".contains(c)) {
+        return Ok(());
+    }
+    Err(OpenError::InvalidDatabaseName { name: name.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_string_that_is_refused_gives_no_password_away() {
+        for uri in
+            ["mongodb://user:hun@ter2@", "mongo://user:hunter2@host", "mongodb://user:hunter2@host/?w=x&w"]
+        {
+            let options = MongoOptions::new(uri, "tenantry");
+            let refusal = Server::new(&options).await.unwrap_err().to_string();
+            assert!(!refusal.contains("ter2"), "{refusal}");
+            assert!(!format!("{options:?}").contains("ter2"));
+        }
+    }
+
+    #[tokio::test]
+    async fn the_name_of_the_database_is_checked_at_start() {
+        for name in ["", "a b", "a.b", "a$b", "a/b", &"x".repeat(64)] {
+            let refusal = Server::new(&MongoOptions::new("mongodb://127.0.0.1", name)).await.unwrap_err();
+            assert!(matches!(refusal, OpenError::InvalidDatabaseName { .. }), "{refusal}");
+        }
+    }
+}

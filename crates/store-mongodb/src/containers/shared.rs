@@ -1,0 +1,44 @@
+//! One set of collections for many organizations: each document has its organization's id, which comes first
+//! in every index and, by [`of`], in every query.
+
+use super::metadata;
+use crate::MongoDb;
+use crate::document::object_id;
+use crate::failure::Attempt;
+use mongodb::bson::{Document, doc};
+use tenantry_domain::Error;
+use tenantry_domain::ids::OrganizationId;
+use tenantry_domain::store::NewContainer;
+
+/// What finds the documents of that organization and no others.
+fn of(id: OrganizationId) -> Document {
+    doc! { "org_id": object_id(id.as_bytes()) }
+}
+
+impl MongoDb {
+    pub(super) async fn create_share(&self, container: &NewContainer) -> Attempt<()> {
+        let first = metadata(container.organization_id, container.created_at);
+        self.insert(&self.shared_containers, first).await.map(|_| ())
+    }
+
+    pub(super) async fn count_share(&self, id: OrganizationId) -> Attempt<u64> {
+        let first = doc! { "_id": object_id(id.as_bytes()) };
+        if self.call(self.shared_containers.find_one(first)).await?.is_none() {
+            return Err(Error::unavailable("the organization has no share").into());
+        }
+        self.documents_of(id).await
+    }
+
+    /// How many documents the organization has among the others.
+    pub(super) async fn documents_of(&self, id: OrganizationId) -> Attempt<u64> {
+        self.call(self.shared_documents.count_documents(of(id))).await
+    }
+
+    /// The documents first, so that a share that is there says that there is still something to do.
+    pub(super) async fn drop_share(&self, id: OrganizationId) -> Attempt<()> {
+        self.delete_all(&self.shared_documents, &of(id)).await?;
+        self.drop_indexes_of(id).await?;
+        let first = doc! { "_id": object_id(id.as_bytes()) };
+        self.call(self.shared_containers.delete_one(first)).await.map(|_| ())
+    }
+}

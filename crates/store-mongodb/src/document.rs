@@ -1,0 +1,203 @@
+//! How records become documents and come back.
+//!
+//! A record's document is what serde makes of it, with the types that MongoDB has and serde's data model lacks:
+//! ids as ObjectIds, moments as dates, hashes and UUIDs as binary data; and without what is absent. So an
+//! operator reads and queries it as any other document. What a newcomer gets wrong: which text is an id or a
+//! moment is told by the *name* of its field, and a new field of a record that is one must be listed here (a
+//! test finds it missing). On the way back the type alone says it.
+
+use super::failure::Attempt;
+use jiff::Timestamp;
+use mongodb::bson::oid::ObjectId;
+use mongodb::bson::spec::BinarySubtype;
+use mongodb::bson::{Binary, Bson, DateTime, Document, deserialize_from_document, serialize_to_document};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tenantry_domain::{Error, Result};
+
+/// Fields that hold an id, or a list in which one stands.
+const IDS: [&str; 7] = [
+    "id",
+    "organization_id",
+    "account_id",
+    "owner_id",
+    "kept_session",
+    "last_operation",
+    // Account and change, as a pair.
+    "credentials",
+];
+
+/// Fields that hold a moment.
+const MOMENTS: [&str; 11] = [
+    "created_at",
+    "modified_at",
+    "deleted_at",
+    "purge_at",
+    "since",
+    "started_at",
+    "finished_at",
+    "signed_in_at",
+    "expires_at",
+    "idle_expires_at",
+    "used_at",
+];
+
+/// Fields that hold bytes, which serde writes as a list of numbers.
+const BYTES: [&str; 3] = ["token_hash", "hash", "salt"];
+
+/// Fields that hold a UUID, which serde writes as hex digits.
+const UUIDS: [&str; 1] = ["container"];
+
+/// The document of a record, with its `id` as `_id`.
+pub(super) fn encode(record: &impl Serialize) -> Attempt<Document> {
+    let mut document = Document::new();
+    for (name, value) in serialize_to_document(record)? {
+        if let Some(value) = native(&name, value) {
+            document.insert(if name == "id" { "_id".to_owned() } else { name }, value);
+        }
+    }
+    Ok(document)
+}
+
+/// The record of a document.
+pub(super) fn decode<T: DeserializeOwned>(document: Document) -> Attempt<T> {
+    let mut plain = Document::new();
+    for (name, value) in document {
+        plain.insert(if name == "_id" { "id".to_owned() } else { name }, serdes(value)?);
+    }
+    let what = std::any::type_name::<T>();
+    let record = deserialize_from_document(plain);
+    Ok(record.map_err(|error| Error::internal(format!("a stored {what} is unreadable: {error}")))?)
+}
+
+/// What serde made of the field `name`, in MongoDB's types; none if it is absent.
+fn native(name: &str, value: Bson) -> Option<Bson> {
+    Some(match value {
+        Bson::Null => return None,
+        Bson::String(text) => native_text(name, text),
+        Bson::Array(items) if BYTES.contains(&name) => match bytes(&items) {
+            Some(bytes) => binary(&bytes),
+            None => Bson::Array(items),
+        },
+        // A null in a list holds a place.
+        Bson::Array(items) => {
+            items.into_iter().map(|item| native(name, item).unwrap_or(Bson::Null)).collect()
+        }
+        Bson::Document(fields) => Bson::Document(
+            fields
+                .into_iter()
+                .filter_map(|(name, value)| Some((name.clone(), native(&name, value)?)))
+                .collect(),
+        ),
+        other => other,
+    })
+}
+
+fn native_text(name: &str, text: String) -> Bson {
+    let value = if IDS.contains(&name) {
+        ObjectId::parse_str(&text).ok().map(Bson::ObjectId)
+    } else if MOMENTS.contains(&name) {
+        text.parse().ok().map(|at: Timestamp| moment(at).into())
+    } else if UUIDS.contains(&name) {
+        bson::Uuid::parse_str(&text).ok().map(Bson::from)
+    } else {
+        None
+    };
+    value.unwrap_or(Bson::String(text))
+}
+
+fn bytes(items: &[Bson]) -> Option<Vec<u8>> {
+    items.iter().map(|item| u8::try_from(item.as_i32()?).ok()).collect()
+}
+
+/// A value of a document as serde wrote it.
+fn serdes(value: Bson) -> Result<Bson> {
+    Ok(match value {
+        Bson::ObjectId(id) => Bson::String(id.to_hex()),
+        Bson::DateTime(at) => {
+            let at = Timestamp::from_millisecond(at.timestamp_millis()).map_err(Error::internal)?;
+            Bson::String(at.to_string())
+        }
+        Bson::Binary(Binary { subtype: BinarySubtype::Uuid, bytes }) => {
+            Bson::String(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+        }
+        Bson::Binary(Binary { bytes, .. }) => bytes.into_iter().map(i32::from).map(Bson::Int32).collect(),
+        Bson::Array(items) => Bson::Array(items.into_iter().map(serdes).collect::<Result<_>>()?),
+        Bson::Document(fields) => Bson::Document(
+            fields.into_iter().map(|(name, value)| Ok((name, serdes(value)?))).collect::<Result<_>>()?,
+        ),
+        other => other,
+    })
+}
+
+/// An id as MongoDB keeps it; it prints the same.
+pub(super) fn object_id(bytes: &[u8; 12]) -> ObjectId {
+    ObjectId::from_bytes(*bytes)
+}
+
+/// A moment as MongoDB keeps it: to the millisecond.
+pub(super) fn moment(at: Timestamp) -> DateTime {
+    DateTime::from_millis(at.as_millisecond())
+}
+
+/// Bytes as MongoDB keeps them.
+pub(super) fn binary(bytes: &[u8]) -> Bson {
+    Bson::Binary(Binary { subtype: BinarySubtype::Generic, bytes: bytes.to_vec() })
+}
+
+/// A counter as MongoDB keeps it. Versions and counts never come near 2^63.
+pub(super) fn integer(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::samples;
+
+    /// Texts that read as an id or a moment, and long lists of numbers, with where they are.
+    fn foreign(path: &str, value: &Bson, found: &mut Vec<String>) {
+        match value {
+            Bson::String(text) if ObjectId::parse_str(text).is_ok() || text.parse::<Timestamp>().is_ok() => {
+                found.push(format!("{path}: {text}"));
+            }
+            Bson::Array(items) if items.len() >= 16 => {
+                found.push(format!("{path}: a list of {}", items.len()));
+            }
+            Bson::Array(items) => items.iter().for_each(|item| foreign(path, item, found)),
+            Bson::Document(fields) => {
+                fields.iter().for_each(|(name, value)| foreign(&format!("{path}.{name}"), value, found));
+            }
+            _ => {}
+        }
+    }
+
+    #[track_caller]
+    fn comes_back<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(record: &T) -> Document {
+        let document = encode(record).unwrap();
+        assert_eq!(&decode::<T>(document.clone()).unwrap(), record);
+        let mut found = Vec::new();
+        foreign(std::any::type_name::<T>(), &Bson::Document(document.clone()), &mut found);
+        assert!(found.is_empty(), "a type of its own is missing for {found:#?}");
+        document
+    }
+
+    #[test]
+    fn every_record_comes_back_as_it_was_and_is_kept_in_mongodbs_types() {
+        for organization in samples::organizations() {
+            let document = comes_back(&organization);
+            assert_eq!(document.get_object_id("_id").unwrap().to_hex(), organization.id.to_string());
+            assert!(document.get_datetime("created_at").is_ok(), "{document}");
+        }
+        comes_back(&samples::account());
+        let session = comes_back(&samples::session());
+        assert!(session.get_binary_generic("token_hash").is_ok(), "{session}");
+        comes_back(&samples::operation_record());
+    }
+
+    #[test]
+    fn what_is_absent_takes_no_place() {
+        let account = tenantry_domain::account::Account { email_key: None, ..samples::account() };
+        assert!(!comes_back(&account).contains_key("email_key"));
+    }
+}

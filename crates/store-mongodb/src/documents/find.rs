@@ -1,0 +1,262 @@
+//! Pages of documents, and how many match.
+//!
+//! A page goes on after a position: values of the sort keys. MongoDB computes a document's own ([`SORT_KEY`]) and compares
+//! them in its order of all values. What a newcomer gets wrong: no filter says "after this position". `{a: {$gt: 5}}` also
+//! finds `[1, 9]`, which sorts as 1, and does not find the string that comes after all numbers.
+
+use crate::MongoDb;
+use crate::collections::{Amount, Command, Located, Sieve};
+use crate::documents::form::Form;
+use crate::failure::Attempt;
+use bson::{RawBson, RawDocument};
+use mongodb::bson::{Bson, Decimal128, Document, doc};
+use std::sync::Arc;
+use std::time::Duration;
+use tenantry_documents::document::StoredDocument;
+use tenantry_documents::document::order::Direction;
+use tenantry_documents::filter::Filter;
+use tenantry_documents::query::{Counted, DocumentQuery, Found};
+use tenantry_documents::sort::{Position, Sort, SortKey};
+use tenantry_domain::Error;
+use tenantry_domain::offload;
+
+/// Where a document stands, as MongoDB has computed it for the sort.
+const SORT_KEY: &str = "sortKey";
+/// Documents that are counted one by one. More are as many as the server says it keeps: that takes no time however many
+/// there are, and is exact but for a while after the server was killed.
+const COUNTED: i64 = 2_000;
+/// How many documents of a share are counted for a hint.
+const SHARE_COUNTED: i64 = 100_000;
+
+impl MongoDb {
+    pub(super) async fn find_at(&self, at: &mut Located<'_>, query: &DocumentQuery) -> Attempt<Found> {
+        let form = at.form.clone();
+        let amount = Amount { documents: query.limit as usize, bytes: query.max_bytes };
+        if query.limit == 0 {
+            return Ok(Found::default());
+        }
+        let scan = self.is_scan(at, &query.filter, Some(&query.sort)).await?;
+        let deadline = query.time + self.server.deadline();
+        let read = |document: &RawDocument| form.unwrap(document);
+        let sieve = (!query.filter.is_decided_by_mongodb()).then(|| matching(&form, &query.filter));
+        let mut page: (Vec<StoredDocument>, bool) = (Vec::new(), false);
+        let (own, asked) = (form.clone(), query.clone());
+        let commands = offload::by_price(query.filter.price(), move || commands(&own, &asked)).await??;
+        for command in commands {
+            page = match &sieve {
+                Some(sieve) => self.sift_at(at, &command, amount, query.time, sieve.clone()).await?,
+                None => self.read_at(at, &command, amount, deadline, read).await?,
+            };
+            if page.1 {
+                break;
+            }
+        }
+        let (documents, more) = page;
+        let scanned = if scan { Some(self.size_for_hint(at).await?) } else { None };
+        Ok(Found { documents, more, scanned })
+    }
+
+    pub(super) async fn count_matching_at(
+        &self,
+        at: &mut Located<'_>,
+        filter: &Filter,
+        time: Duration,
+    ) -> Attempt<Counted> {
+        let is_plain = matches!(at.form, Form::Plain { .. });
+        if filter.is_empty() && is_plain {
+            let few = self.count_up_to(at, COUNTED + 1, time).await?;
+            let documents = if few > COUNTED.unsigned_abs() { self.kept(at).await? } else { few };
+            return Ok(Counted { documents, scanned: None });
+        }
+        let documents = if filter.is_decided_by_mongodb() {
+            let (own, asked) = (at.form.clone(), filter.clone());
+            let render = move || own.scoped(asked.to_mongodb(own.prefix()));
+            let found = offload::by_price(filter.price(), render).await?;
+            let stages = [doc! { "$match": found }, doc! { "$count": "documents" }];
+            self.one_number(at, &stages, time).await?
+        } else {
+            self.count_checked_at(at, filter, time).await?
+        };
+        let is_scan = !filter.is_empty() && self.is_scan(at, filter, None).await?;
+        let scanned = if is_scan { Some(self.size_for_hint(at).await?) } else { None };
+        Ok(Counted { documents, scanned })
+    }
+
+    /// How many documents are in the collection, about.
+    async fn size_for_hint(&self, at: &mut Located<'_>) -> Attempt<u64> {
+        match at.form {
+            Form::Plain { .. } => self.kept(at).await,
+            Form::Shared { .. } => self.count_up_to(at, SHARE_COUNTED, self.server.deadline()).await,
+        }
+    }
+
+    async fn count_up_to(&self, at: &mut Located<'_>, most: i64, time: Duration) -> Attempt<u64> {
+        let all = at.form.scoped(Document::new());
+        let stages = [doc! { "$match": all }, doc! { "$limit": most }, doc! { "$count": "documents" }];
+        self.one_number(at, &stages, time).await
+    }
+
+    /// How many documents the server says that it keeps.
+    async fn kept(&self, at: &mut Located<'_>) -> Attempt<u64> {
+        // A count knows no read concern.
+        let stages = [
+            doc! { "$collStats": { "count": {} } },
+            doc! { "$group": { "_id": null, "documents": { "$sum": "$count" } } },
+        ];
+        let command = Command::new("aggregate", &doc! { "pipeline": &stages[..], "cursor": {} })?;
+        let kept = self.read_number(at, &command, self.server.deadline()).await?;
+        let first = u64::from(matches!(at.form, Form::Plain { first: Some(_) }));
+        Ok(kept.saturating_sub(first))
+    }
+
+    async fn one_number(&self, at: &mut Located<'_>, stages: &[Document], time: Duration) -> Attempt<u64> {
+        let command = Command::reading(
+            "aggregate",
+            doc! { "pipeline": stages, "cursor": {}, "maxTimeMS": millis(time) },
+        )?;
+        self.read_number(at, &command, time + self.server.deadline()).await
+    }
+
+    async fn read_number(&self, at: &mut Located<'_>, command: &Command, deadline: Duration) -> Attempt<u64> {
+        let read = |document: &RawDocument| {
+            Ok(document.get("documents").ok().flatten().and_then(super::form::number).unwrap_or(0))
+        };
+        let (numbers, _) = self.read_at(at, command, Amount::ALL, deadline, read).await?;
+        Ok(numbers.into_iter().sum())
+    }
+}
+
+/// Commands for a page, of which the first that finds more than it has it whole; else it is what the last finds.
+fn commands(form: &Form, query: &DocumentQuery) -> Attempt<Vec<Command>> {
+    let filter = query.filter.to_mongodb(form.prefix());
+    let Some(after) = &query.after else { return Ok(vec![page_of(form, query, filter)?]) };
+    let mut commands = Vec::with_capacity(2);
+    if let Some(beyond) = beyond(form.prefix(), &query.sort, after) {
+        commands.push(page_of(form, query, both(filter, beyond))?);
+    }
+    commands.push(next_page(form, query, after)?);
+    Ok(commands)
+}
+
+/// What the next documents meet in the order of the `_id` alone, while they are of the type of the last one. A `find` is
+/// quicker than [`next_page`], for which the server reads ahead by megabytes.
+fn beyond(prefix: &str, sort: &Sort, after: &Position) -> Option<Document> {
+    let ([key], [value]) = (sort.keys(), after.values()) else { return None };
+    let value = bounded(key, value)?;
+    let operator = if key.direction == Direction::Ascending { "$gt" } else { "$lt" };
+    Some(doc! { format!("{prefix}{}", key.path): { operator: value } })
+}
+
+fn both(filter: Document, condition: Document) -> Document {
+    if filter.is_empty() {
+        return condition;
+    }
+    doc! { "$and": [filter, condition] }
+}
+
+/// Leaves the documents that match, as they were stored.
+fn matching(form: &Form, filter: &Filter) -> Sieve<StoredDocument> {
+    let (form, filter) = (form.clone(), filter.clone());
+    Arc::new(move |document, fuel| {
+        let stored = form.unwrap(document)?;
+        Ok(filter.evaluate(&stored.body, fuel).map_err(Error::from)?.then_some(stored))
+    })
+}
+
+/// The first documents that match, in their order.
+fn page_of(form: &Form, query: &DocumentQuery, filter: Document) -> Attempt<Command> {
+    let limit = i64::from(query.limit) + 1;
+    let mut find = doc! {
+        "filter": form.scoped(filter),
+        "sort": query.sort.to_mongodb(form.prefix()),
+        "batchSize": limit,
+        "allowDiskUse": true,
+        "maxTimeMS": millis(query.time),
+    };
+    // Of those that are found there, some may not be asked for.
+    if query.filter.is_decided_by_mongodb() {
+        find.insert("limit", limit);
+    }
+    Command::reading("find", find)
+}
+
+fn next_page(form: &Form, query: &DocumentQuery, after: &Position) -> Attempt<Command> {
+    let limit = i64::from(query.limit) + 1;
+    let prefix = form.prefix();
+    let mut filter = query.filter.to_mongodb(prefix);
+    if let Some(coarse) = not_before(prefix, &query.sort, after) {
+        filter = both(filter, coarse);
+    }
+    // The key goes beside the document, not into it: there is no name that nobody has given a field.
+    let mut stages = vec![
+        doc! { "$match": form.scoped(filter) },
+        doc! { "$sort": query.sort.to_mongodb(prefix) },
+        doc! { "$replaceWith": { "document": "$$ROOT", "key": { "$meta": SORT_KEY } } },
+        doc! { "$match": { "$expr": is_after(query.sort.keys(), after)? } },
+    ];
+    if query.filter.is_decided_by_mongodb() {
+        stages.push(doc! { "$limit": limit });
+    }
+    stages.push(doc! { "$replaceWith": "$document" });
+    Command::reading(
+        "aggregate",
+        doc! {
+            "pipeline": stages,
+            "cursor": { "batchSize": limit },
+            "allowDiskUse": true,
+            "maxTimeMS": millis(query.time),
+        },
+    )
+}
+
+/// What every document after the position meets, and most before it do not: a condition that an index knows the bounds
+/// of. None where there is no such.
+fn not_before(prefix: &str, sort: &Sort, after: &Position) -> Option<Document> {
+    let (key, value) = (sort.keys().first()?, after.values().first()?);
+    let value = bounded(key, value)?;
+    let before = if key.direction == Direction::Ascending { "$lt" } else { "$gt" };
+    Some(doc! { "$nor": [{ format!("{prefix}{}", key.path): { before: value } }] })
+}
+
+/// A value that is compared as it is sorted, if it is such a one.
+fn bounded(key: &SortKey, value: &RawBson) -> Option<Bson> {
+    let value = Bson::try_from(value.clone()).ok()?;
+    let is_simple = match &value {
+        Bson::Double(number) => !number.is_nan(),
+        Bson::Decimal128(number) => is_finite(*number),
+        Bson::String(_)
+        | Bson::Int32(_)
+        | Bson::Int64(_)
+        | Bson::ObjectId(_)
+        | Bson::DateTime(_)
+        | Bson::Boolean(_)
+        | Bson::Binary(_)
+        | Bson::Document(_) => true,
+        _ => false,
+    };
+    // A number in a path is followed in more ways by a condition than by a sort.
+    (is_simple && !key.path.has_position()).then_some(value)
+}
+
+/// Whether it is a number: five bits say that it is infinite or none.
+fn is_finite(number: Decimal128) -> bool {
+    number.bytes()[15] & 0x78 != 0x78
+}
+
+/// Whether the key of a document comes after the position.
+fn is_after(keys: &[SortKey], after: &Position) -> Attempt<Bson> {
+    let mut is_after = Bson::Boolean(false);
+    for (place, (key, value)) in keys.iter().zip(after.values()).enumerate().rev() {
+        let own = doc! { "$arrayElemAt": ["$key", i32::try_from(place).map_err(Error::internal)?] };
+        let value = doc! { "$literal": Bson::try_from(value.clone()).map_err(Error::internal)? };
+        let beyond = if key.direction == Direction::Ascending { "$gt" } else { "$lt" };
+        let same = doc! { "$and": [{ "$eq": [&own, &value] }, is_after] };
+        is_after = doc! { "$or": [{ beyond: [own, value] }, same] }.into();
+    }
+    Ok(is_after)
+}
+
+/// As MongoDB takes a time; to it, 0 would be no limit.
+pub(super) fn millis(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX).clamp(1, i64::from(i32::MAX))
+}

@@ -1,0 +1,203 @@
+//! Inserting many documents, each for itself.
+//!
+//! What a newcomer gets wrong: with a quota the outcome is what it would be one after the other. A document that is there
+//! already takes nothing, and one that does not fit leaves room for a smaller one behind it.
+
+use super::{append_durably, check_durable, write_errors};
+use crate::MongoDb;
+use crate::collections::{Amount, Command, Located};
+use crate::failure::{Attempt, COLLECTION_UUID_MISMATCH};
+use crate::quota::Size;
+use bson::raw::{RawArrayBuf, cstr};
+use bson::{RawDocument, rawdoc};
+use mongodb::bson::{Bson, Document, doc};
+use std::collections::BTreeSet;
+use tenantry_documents::document::StoredDocument;
+use tenantry_domain::error::{Error, ErrorCode, Result};
+
+/// Documents and bytes of one command. MongoDB takes 100,000 and 48 MB.
+const COMMAND_DOCUMENTS: usize = 10_000;
+const COMMAND_BYTES: usize = 16 << 20;
+/// How often what fits is looked for while others take the room.
+const ROUNDS: u32 = 100;
+
+impl MongoDb {
+    pub(super) async fn insert_at(
+        &self,
+        at: &mut Located<'_>,
+        documents: &[StoredDocument],
+    ) -> Attempt<Vec<Result<()>>> {
+        let (mut outcomes, mut sizes) = (Vec::with_capacity(documents.len()), Vec::new());
+        for size in self.sizes_of(at, &documents.iter().collect::<Vec<_>>()).await? {
+            sizes.push(size.as_ref().copied().unwrap_or_default());
+            outcomes.push(size.err().map(Err));
+        }
+        let mut open: Vec<usize> = (0..documents.len()).filter(|place| outcomes[*place].is_none()).collect();
+        if open.is_empty() {
+            return Ok(outcomes.into_iter().flatten().collect());
+        }
+        let mut fitting = open.clone();
+        for _ in 0..ROUNDS {
+            let batch: Vec<&StoredDocument> = fitting.iter().map(|place| &documents[*place]).collect();
+            match self.begin_change(at.organization, sum(&fitting, &sizes)).await? {
+                Ok(change) => {
+                    change.check()?;
+                    let written = match self.insert_batch(at, &batch).await {
+                        Ok(written) => written,
+                        Err(failure) => {
+                            // With the collection all that is in it has gone; anything else may still take effect.
+                            if failure.is_missing_collection() {
+                                self.end_change(change, Size::default()).await;
+                            }
+                            return Err(failure);
+                        }
+                    };
+                    let is_added =
+                        |(place, outcome): (&usize, &Result<()>)| outcome.is_ok().then_some(*place);
+                    let added: Vec<usize> = fitting.iter().zip(&written).filter_map(is_added).collect();
+                    self.end_change(change, sum(&added, &sizes)).await;
+                    for (place, outcome) in fitting.drain(..).zip(written) {
+                        outcomes[place] = Some(outcome);
+                    }
+                    open.retain(|place| outcomes[*place].is_none());
+                    fitting.clone_from(&open);
+                }
+                Err(room) => {
+                    fitting = fitting_in(room, &open, &sizes);
+                    if fitting.is_empty() {
+                        self.refuse(at, room, &open, documents, &sizes, &mut outcomes).await?;
+                        open.clear();
+                    }
+                }
+            }
+            if open.is_empty() {
+                let missing = || Err(Error::internal("an insert without an outcome"));
+                return Ok(outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(missing)).collect());
+            }
+        }
+        Err(Error::unavailable("others fill what room there is").into())
+    }
+
+    /// Refuses what does not fit; but what is there already is told so, as it would be with room.
+    async fn refuse(
+        &self,
+        at: &mut Located<'_>,
+        room: Size,
+        open: &[usize],
+        documents: &[StoredDocument],
+        sizes: &[Size],
+        outcomes: &mut [Option<Result<()>>],
+    ) -> Attempt<()> {
+        let form = at.form.clone();
+        let ids: Vec<_> = open.iter().filter_map(|place| documents[*place].id()).collect();
+        let any: Vec<Document> = ids.iter().map(|id| form.of_id(id)).collect();
+        // Their ids alone: a short request could otherwise ask for all that the collection holds.
+        let find = doc! { "filter": { "$or": any }, "projection": { "_id": 1 }, "batchSize": 1000 };
+        let find = Command::reading("find", find)?;
+        let read = |document: &RawDocument| Ok(form.id_alone(document)?.map(|id| id.key()));
+        let (there, _) = self.read_at(at, &find, Amount::ALL, self.server.deadline(), read).await?;
+        let there: BTreeSet<Vec<u8>> = there.into_iter().flatten().collect();
+        for place in open {
+            let document = &documents[*place];
+            let exists = document.id().is_some_and(|id| there.contains(&id.key()));
+            let refusal = room.refuses(sizes[*place]);
+            outcomes[*place] = Some(Err(match (exists, refusal) {
+                (false, Some(refusal)) => refusal,
+                (true, _) => ErrorCode::DocumentExists.into(),
+                (false, None) => ErrorCode::QuotaExceeded.into(),
+            }));
+        }
+        Ok(())
+    }
+
+    async fn insert_batch(
+        &self,
+        at: &mut Located<'_>,
+        documents: &[&StoredDocument],
+    ) -> Attempt<Vec<Result<()>>> {
+        let mut outcomes = Vec::with_capacity(documents.len());
+        let mut rest = documents;
+        while !rest.is_empty() {
+            let mut bytes = 0;
+            let fits = |document: &&&StoredDocument| {
+                bytes += document.body.as_bytes().len();
+                bytes <= COMMAND_BYTES
+            };
+            let count = rest.iter().take(COMMAND_DOCUMENTS).take_while(fits).count().max(1);
+            let (now, later) = rest.split_at(count);
+            outcomes.extend(self.insert_command(at, now).await?);
+            rest = later;
+        }
+        Ok(outcomes)
+    }
+
+    async fn insert_command(
+        &self,
+        at: &mut Located<'_>,
+        documents: &[&StoredDocument],
+    ) -> Attempt<Vec<Result<()>>> {
+        let mut outcomes: Vec<Result<()>> = documents.iter().map(|_| Ok(())).collect();
+        let mut open: Vec<usize> = (0..documents.len()).collect();
+        while !open.is_empty() {
+            let mut wrapped = RawArrayBuf::new();
+            for place in &open {
+                wrapped.push(at.form.wrap(documents[*place])?);
+            }
+            let mut rest = rawdoc! {};
+            rest.append(cstr!("documents"), wrapped);
+            rest.append(cstr!("ordered"), false);
+            append_durably(self, &mut rest)?;
+            let answer = self.command_at(at, &Command::raw("insert", rest)).await?;
+            check_durable(&answer)?;
+            let late = elsewhere(&answer);
+            for (place, error) in write_errors(at, &answer) {
+                if !late.contains(&place) {
+                    outcomes[open[place]] = Err(error);
+                }
+            }
+            if !self.is_still_shared(at).await? {
+                return self.take_back(at, documents).await;
+            }
+            open = late.into_iter().map(|place| open[place]).collect();
+        }
+        Ok(outcomes)
+    }
+
+    /// Removes what was written into a collection that was dropped meanwhile.
+    async fn take_back(
+        &self,
+        at: &mut Located<'_>,
+        documents: &[&StoredDocument],
+    ) -> Attempt<Vec<Result<()>>> {
+        let ids = documents.iter().filter_map(|document| document.id());
+        let filters: Vec<Document> = ids.map(|id| at.form.of_id(&id)).collect();
+        let _ = self.delete_by(at, &filters).await?;
+        Err(Error::from(ErrorCode::CollectionNotFound).into())
+    }
+}
+
+/// The places of what was not written because the collection moved away in the middle. (If it had before, nothing was
+/// written, and the command has gone there.)
+fn elsewhere(answer: &Document) -> Vec<usize> {
+    let errors = answer.get_array("writeErrors").into_iter().flatten().filter_map(Bson::as_document);
+    let elsewhere = errors.filter(|error| matches!(error.get_i32("code"), Ok(COLLECTION_UUID_MISMATCH)));
+    elsewhere.filter_map(|error| usize::try_from(super::number(error, "index")).ok()).collect()
+}
+
+/// Those that find room, one after the other.
+fn fitting_in(room: Size, open: &[usize], sizes: &[Size]) -> Vec<usize> {
+    let mut left = room;
+    let fits = |place: &&usize| {
+        let size = sizes[**place];
+        let fits = left.refuses(size).is_none();
+        if fits {
+            left = left.plus(size.negative());
+        }
+        fits
+    };
+    open.iter().filter(fits).copied().collect()
+}
+
+fn sum(places: &[usize], sizes: &[Size]) -> Size {
+    places.iter().fold(Size::default(), |sum, place| sum.plus(sizes[*place]))
+}

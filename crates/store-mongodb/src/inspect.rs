@@ -1,0 +1,151 @@
+//! A look at a MongoDB that changes nothing: what `tenantry doctor` tells of it.
+
+use super::client::{MongoOptions, Server};
+use super::containers::{capacity, knows_fence};
+use super::document::decode;
+use super::failure::Attempt;
+use super::installation;
+use super::schema::{self, ACCOUNTS, ORGANIZATIONS};
+use crate::error::OpenError;
+use jiff::{SignedDuration, Timestamp};
+use mongodb::bson::{Bson, Document, doc};
+use mongodb::options::Hint;
+use tenantry_domain::account::Account;
+use tenantry_domain::app::operator;
+use tenantry_domain::clock::Clock;
+use tenantry_domain::organization::Status;
+use tenantry_domain::shared_mailbox::{DUPLICATES_MAX, SharedMailbox, mailboxes};
+use tenantry_domain::{Error, Result};
+
+/// What there is at a connection string.
+#[derive(Debug)]
+pub struct MongoInspection {
+    /// The version of the server.
+    pub version: String,
+    /// How servers work together there.
+    pub topology: Topology,
+    /// How far the server's clock is before ours.
+    pub clock_ahead: SignedDuration,
+    /// The version of the schema; 0: none has been made yet.
+    pub schema: i64,
+    /// The newest version of the schema that this program knows.
+    pub newest_schema: i64,
+    /// Whether the server knows effects that carry an identity.
+    pub knows_fence: bool,
+    /// How many collections and indexes the server has.
+    pub namespaces: u64,
+    /// How many organizations there are of each status that any has.
+    pub organizations: Vec<(Status, u64)>,
+    /// Accounts of before whose addresses are one mailbox.
+    pub shared_mailboxes: Vec<SharedMailbox>,
+    /// The hash of the operator key, if one was ever made.
+    pub operator_key_hash: Option<Vec<u8>>,
+}
+
+/// How servers work together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Topology {
+    /// One server alone: what is acknowledged is on its disk.
+    Standalone,
+    /// Servers that each have everything.
+    ReplicaSet {
+        /// What it is called.
+        name: String,
+        /// How many servers.
+        members: usize,
+    },
+    /// A router before several sets.
+    Sharded,
+}
+
+/// Looks at the database that `options` name.
+///
+/// # Errors
+/// The outer one is a sentence for the operator, the inner one `store_unavailable`.
+pub async fn inspect_mongodb(
+    options: &MongoOptions,
+    clock: &dyn Clock,
+) -> Result<Result<MongoInspection>, OpenError> {
+    let server = Server::new(options).await?;
+    Ok(look(&server, clock).await.map_err(Error::from))
+}
+
+async fn look(server: &Server, clock: &dyn Clock) -> Attempt<MongoInspection> {
+    let admin = server.other_database("admin");
+    let hello = server.within(admin.run_command(doc! { "hello": 1 })).await?;
+    let now = clock.now();
+    let build = server.within(admin.run_command(doc! { "buildInfo": 1 })).await?;
+    let schema = schema::version(server).await?;
+    let theirs = hello.get_datetime("localTime").ok();
+    let theirs = theirs.and_then(|at| Timestamp::from_millisecond(at.timestamp_millis()).ok());
+    Ok(MongoInspection {
+        version: build.get_str("version").unwrap_or("unknown").to_owned(),
+        topology: topology(&hello),
+        clock_ahead: theirs.map_or(SignedDuration::ZERO, |theirs| theirs.duration_since(now)),
+        schema,
+        newest_schema: schema::KNOWN,
+        knows_fence: knows_fence(server).await?,
+        namespaces: capacity::count_namespaces(server).await?,
+        // Without a schema there is no index to count in.
+        organizations: if schema > 0 { organizations(server).await? } else { Vec::new() },
+        shared_mailboxes: shared_mailboxes(server).await?,
+        operator_key_hash: installation::stored_value(server, operator::HASH).await?,
+    })
+}
+
+fn topology(hello: &Document) -> Topology {
+    if hello.get_str("msg").is_ok_and(|kind| kind == "isdbgrid") {
+        return Topology::Sharded;
+    }
+    match hello.get_str("setName") {
+        Ok(name) => {
+            let members = hello.get_array("hosts").map_or(0, Vec::len);
+            Topology::ReplicaSet { name: name.to_owned(), members }
+        }
+        Err(_) => Topology::Standalone,
+    }
+}
+
+/// Duplicates are few, and read from the index of addresses alone.
+async fn shared_mailboxes(server: &Server) -> Attempt<Vec<SharedMailbox>> {
+    let collection = server.collection(ACCOUNTS);
+    let find = collection
+        .find(doc! { "email_key": { "$regex": " " } })
+        .sort(doc! { "email_key": 1 })
+        .limit(i64::from(DUPLICATES_MAX));
+    let duplicates = server
+        .within(async {
+            let mut cursor = find.await?;
+            let mut documents: Vec<Document> = Vec::new();
+            while cursor.advance().await? {
+                documents.push(cursor.deserialize_current()?);
+            }
+            Ok(documents)
+        })
+        .await?;
+    let duplicates = duplicates.into_iter().map(decode).collect::<Attempt<Vec<Account>>>()?;
+    let mut shared = Vec::new();
+    for (mailbox, duplicates) in mailboxes(duplicates) {
+        let holder = server.within(collection.find_one(doc! { "email_key": mailbox })).await?;
+        let mut accounts = Vec::from_iter(holder.map(decode::<Account>).transpose()?);
+        accounts.extend(duplicates);
+        shared.push(SharedMailbox { accounts });
+    }
+    Ok(shared)
+}
+
+/// Counted in the index by status, so that it takes no look at the records themselves.
+async fn organizations(server: &Server) -> Attempt<Vec<(Status, u64)>> {
+    let mut counts = Vec::new();
+    let collection = server.collection(ORGANIZATIONS);
+    for status in Status::ALL {
+        let count = collection
+            .count_documents(doc! { "status": Bson::from(status.as_str()) })
+            .hint(Hint::Name(schema::ORGANIZATIONS_BY_STATUS.to_owned()));
+        match server.within(count).await? {
+            0 => {}
+            count => counts.push((status, count)),
+        }
+    }
+    Ok(counts)
+}

@@ -1,0 +1,281 @@
+//! Claims of documents and bytes: before a change, what it may add; after it, what it has added.
+
+use super::count::is_being_counted;
+use super::{CLAIM, is_limited, of};
+use crate::MongoDb;
+use crate::document::integer;
+use crate::failure::Attempt;
+use mongodb::bson::oid::ObjectId;
+use mongodb::bson::{Document, doc};
+use mongodb::options::ReturnDocument;
+use std::time::Instant;
+use tenantry_domain::ids::OrganizationId;
+use tenantry_domain::organization::{Organization, QuotaLimit};
+use tenantry_domain::{Error, ErrorCode};
+
+/// How often a claim is tried while others count.
+const ROUNDS: u32 = 8;
+
+/// So many documents of so many bytes, with index entries of so many; less than none for what goes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Size {
+    pub(crate) documents: i64,
+    pub(crate) bytes: i64,
+    /// Counted only where there is a quota for it.
+    pub(crate) index_bytes: i64,
+}
+
+impl Size {
+    /// One document of so many bytes.
+    pub(crate) fn one(bytes: u64) -> Self {
+        Self { documents: 1, bytes: integer(bytes), index_bytes: 0 }
+    }
+
+    /// The same, with index entries of so many bytes.
+    pub(crate) fn with_entries(self, bytes: u64) -> Self {
+        Self { index_bytes: integer(bytes), ..self }
+    }
+
+    /// As far as it is more than nothing.
+    pub(crate) fn growth(self) -> Self {
+        Self {
+            documents: self.documents.max(0),
+            bytes: self.bytes.max(0),
+            index_bytes: self.index_bytes.max(0),
+        }
+    }
+
+    /// Both together.
+    pub(crate) const fn plus(self, other: Self) -> Self {
+        Self {
+            documents: self.documents + other.documents,
+            bytes: self.bytes + other.bytes,
+            index_bytes: self.index_bytes + other.index_bytes,
+        }
+    }
+
+    /// That much less than nothing.
+    pub(crate) const fn negative(self) -> Self {
+        Self { documents: -self.documents, bytes: -self.bytes, index_bytes: -self.index_bytes }
+    }
+
+    /// The refusal of what does not fit into it; none if it fits.
+    pub(crate) fn refuses(self, wanted: Self) -> Option<Error> {
+        let what = if wanted.documents > self.documents.max(0) {
+            "documents"
+        } else if wanted.bytes > self.bytes.max(0) {
+            "bytes"
+        } else if wanted.index_bytes > self.index_bytes.max(0) {
+            "bytes of index entries"
+        } else {
+            return None;
+        };
+        let detail = format!("The organization has no room for that many {what}.");
+        Some(Error::from(ErrorCode::QuotaExceeded).detail(detail))
+    }
+}
+
+/// A change that has been announced. Dropped without an end, it is held against the organization for a minute.
+#[must_use]
+pub(crate) struct Change(Option<Claim>);
+
+struct Claim {
+    organization: OrganizationId,
+    id: ObjectId,
+    size: Size,
+    /// Whether it is that of a new index.
+    is_index: bool,
+    made: Instant,
+}
+
+impl Claim {
+    fn new(organization: &Organization, size: Size, is_index: bool) -> Self {
+        Self { organization: organization.id, id: ObjectId::new(), size, is_index, made: Instant::now() }
+    }
+
+    /// How it is noted. That of an index says how much it is: a count may have to keep it.
+    fn entry(&self) -> Document {
+        let mut entry = doc! { "id": self.id, "at": "$$NOW" };
+        if !self.adds() {
+            entry.insert("removes", true);
+        }
+        if self.is_index {
+            entry.insert("index_bytes", self.size.index_bytes);
+        }
+        entry
+    }
+
+    /// Whether its change may add something.
+    fn adds(&self) -> bool {
+        self.size != Size::default()
+    }
+
+    /// What a count that is under way is compared by.
+    fn counter(&self) -> &'static str {
+        if self.adds() { "version" } else { "removals" }
+    }
+}
+
+impl Change {
+    /// Whether the claim may have been taken for that of somebody who died.
+    pub(super) fn is_old(&self) -> bool {
+        self.0.as_ref().is_some_and(|claim| claim.made.elapsed() > CLAIM)
+    }
+
+    /// How much was claimed.
+    pub(super) fn size(&self) -> Size {
+        self.0.as_ref().map(|claim| claim.size).unwrap_or_default()
+    }
+
+    /// Refuses to go on when the claim may have been taken for that of somebody who died.
+    pub(crate) fn check(&self) -> Attempt<()> {
+        if self.is_old() {
+            return Err(Error::unavailable("a change has waited too long").into());
+        }
+        Ok(())
+    }
+
+    /// Whether anybody counts.
+    pub(crate) const fn is_counted(&self) -> bool {
+        self.0.is_some()
+    }
+}
+
+impl MongoDb {
+    /// Announces a change that may add so much, which must not be less than nothing. If there is no room: how much room
+    /// there is.
+    pub(crate) async fn begin_change(
+        &self,
+        organization: &Organization,
+        size: Size,
+    ) -> Attempt<Result<Change, Size>> {
+        self.begin(organization, size, false).await
+    }
+
+    /// The same, of a new index or of documents.
+    pub(super) async fn begin(
+        &self,
+        organization: &Organization,
+        size: Size,
+        is_index: bool,
+    ) -> Attempt<Result<Change, Size>> {
+        if !is_limited(organization) {
+            return Ok(Ok(Change(None)));
+        }
+        let mut doubted = false;
+        for _ in 0..ROUNDS {
+            let claim = Claim::new(organization, size, is_index);
+            if self.note_claim(organization, &claim).await? {
+                return Ok(Ok(Change(Some(claim))));
+            }
+            let usage = self.get_usage_document(organization.id).await?;
+            let Some(usage) = usage.filter(super::UsageDocument::is_counted) else {
+                if !self.count_in_time(organization).await {
+                    return Err(is_being_counted().into());
+                }
+                continue;
+            };
+            let limit = |limit: Option<QuotaLimit>, used| {
+                limit.map_or(i64::MAX, |limit| integer(limit.get())).saturating_sub(used)
+            };
+            let room = Size {
+                documents: limit(organization.quota.documents, usage.number("documents")),
+                bytes: limit(organization.quota.bytes, usage.number("bytes")),
+                index_bytes: limit(organization.quota.index_bytes, usage.number("index_bytes")),
+            };
+            if room.refuses(size).is_none() {
+                continue;
+            }
+            if doubted || !usage.is_doubtful(self.claims_last()) {
+                return Ok(Err(room));
+            }
+            doubted = true;
+            if !self.count_in_time(organization).await && usage.is_too_high(self.claims_last()) {
+                return Err(is_being_counted().into());
+            }
+        }
+        Err(Error::unavailable("others count what the organization has").into())
+    }
+
+    /// Announces a change that adds nothing; there is always room for it.
+    pub(crate) async fn begin_removal(&self, organization: &Organization) -> Attempt<Change> {
+        let begun = self.begin_change(organization, Size::default()).await?;
+        begun.map_err(|_| Error::internal("no room for nothing").into())
+    }
+
+    /// Notes what came of a change. That it cannot is no reason to take the change back.
+    pub(crate) async fn end_change(&self, change: Change, added: Size) {
+        self.note_end(change, added).await;
+    }
+
+    /// The same, and says whether it could: a count may have taken the claim for that of somebody who died.
+    pub(super) async fn note_end(&self, change: Change, added: Size) -> bool {
+        let Some(claim) = change.0 else { return true };
+        let mut filter = of(claim.organization);
+        filter.insert("claims.id", claim.id);
+        let unused = claim.size.plus(added.negative());
+        let update = doc! {
+            "$inc": {
+                "documents": -unused.documents,
+                "bytes": -unused.bytes,
+                "index_bytes": -unused.index_bytes,
+                claim.counter(): 1_i64,
+            },
+            "$pull": { "claims": { "id": claim.id } },
+        };
+        match self.call(self.usage.update_one(filter, update)).await {
+            Ok(updated) => updated.matched_count == 1,
+            Err(failure) => {
+                tracing::warn!(organization = %claim.organization, ?failure, "a claim stays for a minute");
+                false
+            }
+        }
+    }
+
+    /// Whether there is room for the claim; then it is noted.
+    async fn note_claim(&self, organization: &Organization, claim: &Claim) -> Attempt<bool> {
+        let mut filter = of(organization.id);
+        let limits = [
+            ("documents", organization.quota.documents, claim.size.documents),
+            ("bytes", organization.quota.bytes, claim.size.bytes),
+            ("index_bytes", organization.quota.index_bytes, claim.size.index_bytes),
+        ];
+        for (field, limit, wanted) in limits {
+            // What adds nothing always fits, also where there is too much already.
+            if let (Some(limit), 1..) = (limit, wanted) {
+                // Builds before 2026-11-29 count without `index_bytes`, which is then as good as none.
+                filter.insert(field, doc! { "$not": { "$gt": integer(limit.get()) - wanted } });
+            }
+        }
+        if claim.adds() {
+            filter.insert("counted_at", doc! { "$exists": true });
+        }
+        let sum =
+            |field: &str, added: i64| doc! { "$add": [{ "$ifNull": [format!("${field}"), 0_i64] }, added] };
+        let update = doc! { "$set": {
+            "documents": sum("documents", claim.size.documents),
+            "bytes": sum("bytes", claim.size.bytes),
+            "index_bytes": sum("index_bytes", claim.size.index_bytes),
+            claim.counter(): sum(claim.counter(), 1),
+            "claims": { "$concatArrays": [{ "$ifNull": ["$claims", []] }, [claim.entry()]] },
+        } };
+        let update = self
+            .usage
+            .find_one_and_update(filter, vec![update])
+            .upsert(!claim.adds())
+            .projection(doc! { "due": { "$lte": ["$due", "$$NOW"] }, "counted_at": 1 })
+            .return_document(ReturnDocument::After);
+        let noted: Option<Document> = match self.call(update).await {
+            Ok(noted) => noted,
+            // Another has just made the document.
+            Err(failure) if failure.is_same_id() => None,
+            Err(failure) => return Err(failure),
+        };
+        let is_due =
+            |noted: &Document| noted.contains_key("counted_at") && matches!(noted.get_bool("due"), Ok(true));
+        if noted.as_ref().is_some_and(is_due) {
+            self.count_in_background(organization);
+        }
+        Ok(noted.is_some())
+    }
+}

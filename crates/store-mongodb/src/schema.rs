@@ -1,0 +1,276 @@
+//! The collections of the records and their indexes, as the list of steps that lead to them.
+//!
+//! Beside what the record holds, some documents have fields that are set from it in one place per noun, because
+//! they are searched or ordered by; each noun's file says which. What a newcomer gets wrong: there is no
+//! transaction and no lock around a step. Two instances may take the same step at the same time, and one may
+//! stop in the middle of it, so a step may only do what can be done twice. A step that has been released is
+//! never edited: a change is a new step.
+
+mod mailboxes;
+
+use super::client::Server;
+use super::document::integer;
+use super::failure::{Attempt, Failure};
+use crate::error::OpenError;
+use mongodb::IndexModel;
+use mongodb::bson::{Bson, Document, doc};
+use mongodb::options::IndexOptions;
+use tenantry_domain::Error;
+
+/// Records of organizations, each with the operation under way.
+pub(super) const ORGANIZATIONS: &str = "organizations";
+/// Records of accounts, with their memberships.
+pub(super) const ACCOUNTS: &str = "accounts";
+/// Records of sessions.
+pub(super) const SESSIONS: &str = "sessions";
+/// The log of finished operations.
+pub(super) const OPERATIONS: &str = "operations";
+/// Answers kept for their `Idempotency-Key`.
+pub(super) const REQUESTS: &str = "requests";
+/// Counters of attempts.
+pub(super) const THROTTLES: &str = "throttles";
+/// Single values, and the version of this schema.
+pub(super) const INSTALLATION: &str = "installation";
+
+/// The first document of each container that is a share.
+pub(super) const SHARED_CONTAINERS: &str = "shared_containers";
+/// The documents of all organizations whose container is a share.
+pub(super) const SHARED_DOCUMENTS: &str = "shared_documents";
+
+/// How much the organizations have that a quota limits, and what is about to change it.
+pub(super) const USAGE: &str = "usage";
+
+/// Nobody else has a key that this organization has reserved.
+pub(super) const ORGANIZATIONS_RESERVED: &str = "organizations_reserved";
+/// Organizations of one status, in the order of their names.
+pub(super) const ORGANIZATIONS_BY_STATUS: &str = "organizations_by_status";
+/// Nobody else signs in with this address.
+pub(super) const ACCOUNTS_BY_EMAIL: &str = "accounts_by_email";
+
+/// The collections that must be empty where there is no schema yet. Databases of other services have some of
+/// these names.
+const CLAIMED: [&str; 3] = [ORGANIZATIONS, ACCOUNTS, SESSIONS];
+
+/// Step n leads from schema version n to n + 1.
+const STEPS: &[Step] =
+    &[Step::Indexes(STEP_1), Step::Indexes(STEP_2), Step::Mailboxes, Step::Indexes(STEP_4)];
+
+/// What leads from one version to the next.
+enum Step {
+    /// These indexes.
+    Indexes(&'static [Index]),
+    /// Keys of accounts that are mailboxes.
+    Mailboxes,
+}
+
+/// The newest version this program knows.
+pub(super) const KNOWN: i64 = STEPS.len() as i64;
+
+/// Which document keeps the version, in [`INSTALLATION`].
+pub(super) const VERSION_ID: &str = "schema";
+
+struct Index {
+    collection: &'static str,
+    name: &'static str,
+    keys: &'static [&'static str],
+    kind: Kind,
+}
+
+/// Which documents an index has, and whether a key may stand in it twice.
+enum Kind {
+    /// All; it may.
+    Plain,
+    /// Those that have the field; it may.
+    Present,
+    /// Those that have the field; it may not.
+    UniquePresent,
+    /// Those that have at least one text in this list; none may stand in two of them. (A list without any is
+    /// indexed by MongoDB as one that has "nothing" in it, and there may be many of those.)
+    UniqueTexts,
+}
+
+const STEP_1: &[Index] = &[
+    Index {
+        collection: ORGANIZATIONS,
+        name: ORGANIZATIONS_RESERVED,
+        keys: &["reserved"],
+        kind: Kind::UniqueTexts,
+    },
+    Index {
+        collection: ORGANIZATIONS,
+        name: "organizations_by_name",
+        keys: &["identifier", "_id"],
+        kind: Kind::Plain,
+    },
+    Index {
+        collection: ORGANIZATIONS,
+        name: "organizations_shown",
+        keys: &["hidden", "identifier", "_id"],
+        kind: Kind::Plain,
+    },
+    Index {
+        collection: ORGANIZATIONS,
+        name: ORGANIZATIONS_BY_STATUS,
+        keys: &["status", "identifier", "_id"],
+        kind: Kind::Plain,
+    },
+    Index { collection: ORGANIZATIONS, name: "organizations_due", keys: &["purge_due"], kind: Kind::Present },
+    Index {
+        collection: ORGANIZATIONS,
+        name: "organizations_by_operation",
+        keys: &["operation.id"],
+        kind: Kind::UniquePresent,
+    },
+    Index {
+        collection: ORGANIZATIONS,
+        name: "organizations_leased",
+        keys: &["lease_until"],
+        kind: Kind::Present,
+    },
+    Index {
+        collection: ORGANIZATIONS,
+        name: "organizations_by_container",
+        keys: &["container"],
+        kind: Kind::Present,
+    },
+    Index { collection: ACCOUNTS, name: ACCOUNTS_BY_EMAIL, keys: &["email_key"], kind: Kind::UniquePresent },
+    Index {
+        collection: ACCOUNTS,
+        name: "accounts_of",
+        keys: &["memberships.organization_id", "_id"],
+        kind: Kind::Plain,
+    },
+    Index { collection: SESSIONS, name: "sessions_of", keys: &["organization_id", "_id"], kind: Kind::Plain },
+    Index { collection: SESSIONS, name: "sessions_ending", keys: &["ends_at"], kind: Kind::Plain },
+    Index {
+        collection: OPERATIONS,
+        name: "operations_of",
+        keys: &["organization_id", "_id"],
+        kind: Kind::Plain,
+    },
+    Index { collection: REQUESTS, name: "requests_expiring", keys: &["expires_at"], kind: Kind::Plain },
+    Index { collection: THROTTLES, name: "throttles_idle", keys: &["arrival"], kind: Kind::Plain },
+    Index {
+        collection: SHARED_DOCUMENTS,
+        name: "shared_documents_of",
+        keys: &["org_id", "_id"],
+        kind: Kind::Plain,
+    },
+];
+
+const STEP_2: &[Index] = &[Index {
+    collection: SHARED_DOCUMENTS,
+    name: "shared_documents_listed",
+    keys: &["org_id", "collection", "document._id"],
+    kind: Kind::Plain,
+}];
+
+const STEP_4: &[Index] = &[Index {
+    collection: REQUESTS,
+    name: "requests_held",
+    keys: &["holder", "expires_at"],
+    kind: Kind::Plain,
+}];
+
+/// Why the schema is not what it should be.
+#[derive(Debug)]
+pub(super) enum Obstacle {
+    /// Waiting will not help: the operator must do something.
+    Lasting(OpenError),
+    /// The server cannot be reached, or not written; it may be soon.
+    Passing(Error),
+}
+
+impl From<Failure> for Obstacle {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Forbidden { cause } => Self::Lasting(OpenError::Forbidden { cause }),
+            other => Self::Passing(other.into()),
+        }
+    }
+}
+
+/// Brings the database to the newest version; refuses one that is not ours or comes from the future, and
+/// leaves that as it is.
+pub(super) async fn upgrade(server: &Server) -> Result<(), Obstacle> {
+    take_steps(server).await?
+}
+
+async fn take_steps(server: &Server) -> Attempt<Result<(), Obstacle>> {
+    let database = || server.database().name().to_owned();
+    let found = version(server).await?;
+    if found > KNOWN {
+        let newer = OpenError::NewerSchema { database: database(), found, known: KNOWN };
+        return Ok(Err(Obstacle::Lasting(newer)));
+    }
+    if found == 0 && is_foreign(server).await? {
+        return Ok(Err(Obstacle::Lasting(OpenError::Foreign { database: database() })));
+    }
+    if found < KNOWN {
+        tracing::info!(from = found, to = KNOWN, "upgrading the schema of the database");
+        for step in STEPS.iter().skip(usize::try_from(found).unwrap_or(0)) {
+            match step {
+                Step::Indexes(indexes) => make(server, indexes).await?,
+                Step::Mailboxes => mailboxes::upgrade(server).await?,
+            }
+        }
+        note(server).await?;
+    }
+    Ok(Ok(()))
+}
+
+/// The schema version; 0 for a database that has none.
+pub(super) async fn version(server: &Server) -> Attempt<i64> {
+    let installation = server.collection(INSTALLATION);
+    let document = server.within(installation.find_one(doc! { "_id": VERSION_ID })).await?;
+    Ok(document.and_then(|document| document.get("version").and_then(Bson::as_i64)).unwrap_or(0))
+}
+
+/// Whether somebody else has put something where our records go.
+async fn is_foreign(server: &Server) -> Attempt<bool> {
+    for name in CLAIMED {
+        if server.within(server.collection(name).find_one(Document::new())).await?.is_some() {
+            // Another instance may have made the schema since, and its first record.
+            return Ok(version(server).await? == 0);
+        }
+    }
+    Ok(false)
+}
+
+async fn make(server: &Server, indexes: &[Index]) -> Attempt<()> {
+    for index in indexes {
+        let collection = server.collection(index.collection);
+        server.within(collection.create_index(index.model())).await?;
+    }
+    Ok(())
+}
+
+/// Notes that the schema has the newest version, or a newer one.
+async fn note(server: &Server) -> Attempt<()> {
+    let installation = server.collection(INSTALLATION);
+    let update = doc! { "$max": { "version": integer(KNOWN.unsigned_abs()) } };
+    server.within(installation.update_one(doc! { "_id": VERSION_ID }, update).upsert(true)).await?;
+    Ok(())
+}
+
+impl Index {
+    fn model(&self) -> IndexModel {
+        let mut options = IndexOptions::default();
+        options.name = Some(self.name.to_owned());
+        match self.kind {
+            Kind::Plain => {}
+            Kind::Present => options.sparse = Some(true),
+            Kind::UniquePresent => {
+                options.sparse = Some(true);
+                options.unique = Some(true);
+            }
+            Kind::UniqueTexts => {
+                let [field] = self.keys else { unreachable!("a list is indexed alone") };
+                options.partial_filter_expression = Some(doc! { *field: { "$type": "string" } });
+                options.unique = Some(true);
+            }
+        }
+        let keys = self.keys.iter().map(|key| ((*key).to_owned(), Bson::Int32(1))).collect::<Document>();
+        IndexModel::builder().keys(keys).options(options).build()
+    }
+}

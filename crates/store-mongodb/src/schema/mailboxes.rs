@@ -1,0 +1,66 @@
+//! Schema step 3: accounts are unique by mailbox, with the domain of their address in ASCII (UTS #46).
+//!
+//! Of accounts of one mailbox the first to come gets its key, in the order of their ids; the others are duplicates:
+//! each keeps a key of its own, by which its spelling alone finds it. Several instances may do this at once, and each
+//! may stop in the middle: every account is changed on its version, and an account that was changed is passed over.
+
+use super::{ACCOUNTS, ACCOUNTS_BY_EMAIL};
+use crate::client::Server;
+use crate::document::{decode, integer, object_id};
+use crate::failure::{Attempt, Failure};
+use mongodb::bson::{Document, doc};
+use tenantry_domain::account::Account;
+use tenantry_domain::email::EmailKey;
+
+/// Keys with a character beyond ASCII.
+const SPELLED: &str = "[^\\x00-\\x7F]";
+
+/// Gives accounts of before the keys of today.
+pub(super) async fn upgrade(server: &Server) -> Attempt<()> {
+    let mut duplicates = 0_u32;
+    for account in spelled(server).await? {
+        let Some((mailbox, duplicate)) = account.upgraded_keys() else { continue };
+        match change_key(server, &account, &mailbox).await {
+            Err(Failure::Duplicate { index }) if index == ACCOUNTS_BY_EMAIL => {
+                change_key(server, &account, &duplicate).await?;
+                duplicates += 1;
+            }
+            result => result?,
+        }
+    }
+    if duplicates > 0 {
+        tracing::warn!(
+            duplicates,
+            "accounts have a mailbox that another account has, too: `tenantry doctor` lists them"
+        );
+    }
+    Ok(())
+}
+
+async fn spelled(server: &Server) -> Attempt<Vec<Account>> {
+    let filter = doc! { "email_key": { "$regex": SPELLED } };
+    let accounts = server.collection(ACCOUNTS);
+    let find = accounts.find(filter).sort(doc! { "_id": 1 });
+    let documents = server
+        .within(async {
+            let mut cursor = find.await?;
+            let mut documents: Vec<Document> = Vec::new();
+            while cursor.advance().await? {
+                documents.push(cursor.deserialize_current()?);
+            }
+            Ok(documents)
+        })
+        .await?;
+    documents.into_iter().map(decode).collect()
+}
+
+/// Changes the key of an account, unless somebody has changed the account meanwhile.
+async fn change_key(server: &Server, account: &Account, key: &EmailKey) -> Attempt<()> {
+    let filter = doc! { "_id": object_id(account.id.as_bytes()), "version": integer(account.version) };
+    let update = doc! { "$set": { "email_key": key.as_str() }, "$inc": { "version": 1_i64 } };
+    server.within(server.collection(ACCOUNTS).update_one(filter, update)).await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,107 @@
+//! Containers that are removed late, or by several at once.
+
+use super::{Fixture, samples};
+use mongodb::bson::oid::ObjectId;
+use mongodb::bson::{Document, doc};
+use tenantry_domain::ErrorCode;
+use tenantry_domain::operation::Arguments;
+use tenantry_domain::organization::{Organization, Placement};
+use tenantry_domain::store::Tidied;
+use tenantry_domain::store::{Inserted, NewContainer, Store, Written};
+
+/// An organization that is being purged, with a container of that placement.
+async fn purging(store: &Store, placement: Placement) -> Organization {
+    let organization = Organization { placement, ..samples::busy(1, "me", Arguments::Purge) };
+    assert_eq!(store.organizations.insert_organization(&organization).await.unwrap(), Inserted::New);
+    make_container(store, &organization).await;
+    organization
+}
+
+async fn make_container(store: &Store, organization: &Organization) {
+    let container = NewContainer {
+        organization_id: organization.id,
+        fence: 1,
+        namespace: organization.naming.namespace.clone(),
+        placement: organization.placement,
+        created_at: samples::NOW,
+    };
+    store.containers.create_container(&container).await.unwrap();
+}
+
+#[tokio::test]
+async fn whoever_drops_a_share_goes_on_while_another_removes_a_part_of_it() {
+    let fixture = Fixture::new().await;
+    let store = fixture.open_store().await;
+    let acme = purging(&store, Placement::Shared).await;
+    let org_id = ObjectId::from_bytes(*acme.id.as_bytes());
+    let documents = (0..5_000).map(|n| doc! { "_id": n, "org_id": org_id, "collection": "documents" });
+    let shared = fixture.collection("shared_documents");
+    shared.insert_many(documents).await.unwrap();
+    let another = async {
+        loop {
+            shared.find_one_and_delete(doc! {}).await.unwrap();
+        }
+    };
+    tokio::select! {
+        dropped = store.containers.drop_container(&acme) => dropped.unwrap(),
+        () = another => {}
+    }
+    assert_eq!(shared.count_documents(doc! {}).await.unwrap(), 0);
+    assert_eq!(fixture.collection("shared_containers").count_documents(doc! {}).await.unwrap(), 0);
+    fixture.remove().await;
+}
+
+#[tokio::test]
+async fn one_that_slept_through_a_purge_drops_no_database_that_came_back_under_the_id() {
+    let fixture = Fixture::new().await;
+    let store = fixture.open_store().await;
+    let asleep = purging(&store, Placement::Database).await;
+    let database = fixture.client.database(&format!("{}{}", fixture.options.tenant_prefix, asleep.id));
+    let notes = database.collection::<Document>("notes");
+    notes.insert_one(doc! { "_id": 1 }).await.unwrap();
+    // Renewing the lease takes nothing away from whoever renews it.
+    let renewed = asleep.successor(samples::NOW);
+    assert_eq!(store.organizations.update_organization(&renewed).await.unwrap(), Written::Done);
+    store.containers.drop_container(&asleep).await.unwrap();
+    let names = fixture.client.list_database_names().await.unwrap();
+    assert!(!names.contains(&database.name().to_owned()), "{names:?}");
+    store.containers.drop_container(&asleep).await.unwrap();
+
+    let gone = store.organizations.delete_organization(asleep.id, renewed.version).await.unwrap();
+    assert_eq!(gone, Written::Done);
+    let imported = Organization { version: 1_000, operation: None, ..asleep.clone() };
+    assert_eq!(store.organizations.insert_organization(&imported).await.unwrap(), Inserted::New);
+    make_container(&store, &imported).await;
+    notes.insert_one(doc! { "_id": 2 }).await.unwrap();
+    let late = store.containers.drop_container(&asleep).await.unwrap_err();
+    assert_eq!(late.code(), ErrorCode::StoreUnavailable);
+    assert_eq!(store.containers.count_documents(&imported).await.unwrap(), 1);
+    fixture.remove().await;
+}
+
+#[tokio::test]
+async fn a_database_with_views_is_dropped_whole_and_one_that_is_left_over_tidied() {
+    let fixture = Fixture::new().await;
+    let engine = fixture.open().await;
+    let store = crate::MongoDb::store(&engine);
+    let acme = purging(&store, Placement::Database).await;
+    let database = fixture.client.database(&format!("{}{}", fixture.options.tenant_prefix, acme.id));
+    let with_view = async || {
+        let view = doc! { "create": "view", "viewOn": "documents", "pipeline": [] };
+        database.run_command(view).await.unwrap();
+        database.run_command(doc! { "create": "times", "timeseries": { "timeField": "at" } }).await.unwrap();
+    };
+    let is_there =
+        async || fixture.client.list_database_names().await.unwrap().contains(&database.name().to_owned());
+    with_view().await;
+    store.containers.drop_container(&acme).await.unwrap();
+    assert!(!is_there().await);
+
+    // What is left over without documents, once nobody has the id any more.
+    make_container(&store, &acme).await;
+    assert_eq!(engine.tidy().await.unwrap(), Tidied::default());
+    assert_eq!(store.organizations.delete_organization(acme.id, acme.version).await.unwrap(), Written::Done);
+    assert_eq!(engine.tidy().await.unwrap(), Tidied { removed: 1, quarantined: 0 });
+    assert!(!is_there().await);
+    fixture.remove().await;
+}

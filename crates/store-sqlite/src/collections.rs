@@ -1,0 +1,129 @@
+//! Collections of an organization and their indexes.
+
+mod build;
+pub(super) mod building;
+pub(super) mod catalog;
+mod indexes;
+mod records;
+pub(super) mod removal;
+
+use super::Sqlite;
+use super::containers::open::Container;
+use async_trait::async_trait;
+use std::sync::Arc;
+use tenantry_documents::document::EntryBudget;
+use tenantry_documents::index::{Index, IndexName};
+use tenantry_domain::Result;
+use tenantry_domain::collection::CollectionName;
+use tenantry_domain::organization::{Organization, Usage};
+use tenantry_domain::store::{CollectionInfo, Collections, Inserted};
+
+#[async_trait]
+impl Collections for Sqlite {
+    async fn list_collections(
+        &self,
+        organization: &Organization,
+        after: Option<&CollectionName>,
+        limit: u32,
+    ) -> Result<Vec<CollectionInfo>> {
+        let after = after.cloned();
+        let container = self.container(organization).await?;
+        container.scan(move |scope| records::list(scope.connection, after.as_ref(), limit)).await
+    }
+
+    async fn list_unnamed_collections(&self, organization: &Organization) -> Result<Vec<String>> {
+        let container = self.container(organization).await?;
+        container.scan(move |scope| records::list_unnamed(scope.connection)).await
+    }
+
+    async fn get_collection(
+        &self,
+        organization: &Organization,
+        name: &CollectionName,
+    ) -> Result<Option<CollectionInfo>> {
+        let container = self.container(organization).await?;
+        container.point(|connection| records::get(connection, name)).await
+    }
+
+    async fn insert_collection(
+        &self,
+        organization: &Organization,
+        name: &CollectionName,
+    ) -> Result<Inserted> {
+        let (name, quota) = (name.clone(), organization.quota);
+        let container = self.container(organization).await?;
+        container.write(move |scope| records::insert(scope, &name, quota)).await
+    }
+
+    async fn delete_collection(&self, organization: &Organization, name: &CollectionName) -> Result<bool> {
+        let name = name.clone();
+        let container = self.container(organization).await?;
+        let deleted = container.write(move |scope| records::delete(scope, &name)).await?;
+        Ok(clear_later(&container, deleted))
+    }
+
+    async fn list_indexes(&self, organization: &Organization, name: &CollectionName) -> Result<Vec<Index>> {
+        let name = name.clone();
+        let container = self.container(organization).await?;
+        container.scan(move |scope| indexes::list(scope, &name)).await
+    }
+
+    async fn insert_index(
+        &self,
+        organization: &Organization,
+        name: &CollectionName,
+        index: &Index,
+    ) -> Result<Inserted> {
+        let container = self.container(organization).await?;
+        build::build(&container, name, index, organization.quota, EntryBudget::of_document()).await
+    }
+
+    async fn restore_index(
+        &self,
+        organization: &Organization,
+        name: &CollectionName,
+        index: &Index,
+    ) -> Result<Inserted> {
+        let container = self.container(organization).await?;
+        build::build(&container, name, index, organization.quota, EntryBudget::unbounded()).await
+    }
+
+    async fn delete_index(
+        &self,
+        organization: &Organization,
+        name: &CollectionName,
+        index: &IndexName,
+    ) -> Result<bool> {
+        let (name, index) = (name.clone(), index.clone());
+        let container = self.container(organization).await?;
+        let deleted = container.write(move |scope| indexes::delete(scope, &name, &index)).await?;
+        Ok(clear_later(&container, deleted))
+    }
+
+    async fn get_usage(&self, organization: &Organization) -> Result<Usage> {
+        let container = self.container(organization).await?;
+        container.scan(|scope| records::usage(scope.connection)).await
+    }
+}
+
+/// Sees to it that what is left of what was removed goes, too; whether anything was removed.
+fn clear_later(container: &Arc<Container>, removed: Option<bool>) -> bool {
+    if removed == Some(true) {
+        container.clear_remains();
+    }
+    removed.is_some()
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::super::statement::Statement;
+    use super::{build, catalog, indexes, records, removal};
+
+    pub(crate) const STATEMENTS: [&[Statement]; 5] = [
+        build::STATEMENTS,
+        catalog::STATEMENTS,
+        indexes::STATEMENTS,
+        records::STATEMENTS,
+        removal::STATEMENTS,
+    ];
+}

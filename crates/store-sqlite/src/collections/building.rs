@@ -1,0 +1,140 @@
+//! Indexes that are being made: whoever writes keeps them up already, nobody reads by them yet.
+//!
+//! What a newcomer gets wrong: they are in memory alone. In the file stands a number for each, as one that is to be
+//! removed, so that after a crash their entries go and nothing else is left.
+
+use super::catalog::StoredIndex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tenantry_documents::document::IndexKeys;
+use tenantry_domain::{ErrorCode, Result};
+
+/// An index that is being made.
+#[derive(Debug)]
+pub(crate) struct Building {
+    /// Whose it is.
+    pub(crate) collection: i64,
+    pub(crate) index: StoredIndex,
+    /// How often documents were changed or removed since it was begun.
+    changes: AtomicU64,
+    is_multikey: AtomicBool,
+    has_cut: AtomicBool,
+    /// Whether its collection has been removed, or it has been, or nobody makes it any more.
+    is_void: AtomicBool,
+}
+
+impl Building {
+    pub(super) const fn new(collection: i64, index: StoredIndex) -> Self {
+        Self {
+            collection,
+            index,
+            changes: AtomicU64::new(0),
+            is_multikey: AtomicBool::new(false),
+            has_cut: AtomicBool::new(false),
+            is_void: AtomicBool::new(false),
+        }
+    }
+
+    /// Notes a document that was changed or removed: what has been read of it before holds no more.
+    pub(crate) fn note_change(&self) {
+        self.changes.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// How many [`Self::note_change`] there were.
+    pub(super) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::SeqCst)
+    }
+
+    /// Notes the keys of a document: whether an indexed path goes through an array, and whether one is cut.
+    pub(crate) fn note_keys(&self, keys: &IndexKeys) {
+        if keys.is_multikey {
+            self.is_multikey.store(true, Ordering::SeqCst);
+        }
+        if keys.has_cut {
+            self.has_cut.store(true, Ordering::SeqCst);
+        }
+    }
+
+    pub(super) fn has_cut(&self) -> bool {
+        self.has_cut.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn is_multikey(&self) -> bool {
+        self.is_multikey.load(Ordering::SeqCst)
+    }
+
+    /// Nobody keeps it up any more, and nobody goes on with it.
+    fn end(&self) {
+        self.is_void.store(true, Ordering::SeqCst);
+    }
+
+    fn is_void(&self) -> bool {
+        self.is_void.load(Ordering::SeqCst)
+    }
+
+    /// Refuses to go on with one whose collection has been removed: what follows under its number may be another.
+    pub(super) fn check(&self) -> Result<()> {
+        match self.is_void() {
+            true => Err(ErrorCode::CollectionNotFound.into()),
+            false => Ok(()),
+        }
+    }
+}
+
+/// Those of one container.
+#[derive(Default)]
+pub(crate) struct Buildings {
+    under_way: Mutex<Vec<Arc<Building>>>,
+    /// They are made one after the other, so that they take the memory of one.
+    turn: tokio::sync::Mutex<()>,
+}
+
+impl Buildings {
+    /// Those of that collection, but for one that is done, which it has by now.
+    pub(super) fn of(&self, collection: i64, done: &[StoredIndex]) -> Vec<Arc<Building>> {
+        let is_under_way = |building: &&Arc<Building>| {
+            let is_done = done.iter().any(|index| index.number == building.index.number);
+            building.collection == collection && !is_done && !building.is_void()
+        };
+        self.lock().iter().filter(is_under_way).cloned().collect()
+    }
+
+    /// Notes that the collection is removed.
+    pub(super) fn note_removal(&self, collection: i64) {
+        self.of(collection, &[]).iter().for_each(|building| building.end());
+    }
+
+    /// Notes that the index of that number is removed, which may have been made just before.
+    pub(super) fn note_end(&self, number: i64) {
+        let all = self.lock();
+        all.iter().filter(|building| building.index.number == number).for_each(|building| building.end());
+    }
+
+    /// Waits until no other one is being made.
+    pub(super) async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.turn.lock().await
+    }
+
+    pub(super) fn begin(&self, building: Arc<Building>) -> UnderWay<'_> {
+        self.lock().push(building.clone());
+        UnderWay { buildings: self, building }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Arc<Building>>> {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whoever writes keeps it up, until this is dropped.
+pub(super) struct UnderWay<'a> {
+    buildings: &'a Buildings,
+    pub(super) building: Arc<Building>,
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        // Should it not have come to its end, what is queued of it must not, either.
+        self.building.end();
+        self.buildings.lock().retain(|each| !Arc::ptr_eq(each, &self.building));
+    }
+}

@@ -1,0 +1,110 @@
+//! The indexes of a collection; [`super::build`] makes their entries.
+
+use super::building::Building;
+use super::catalog::{self, NO_KEY_CUT, SOME_KEY_CUT, StoredIndex};
+use super::removal;
+use crate::containers::open::Scope;
+use crate::failure::Attempt;
+use crate::statement::statements;
+use rusqlite::params;
+use tenantry_documents::document::KeyFormat;
+use tenantry_documents::index::{Index, IndexName};
+use tenantry_domain::collection::CollectionName;
+use tenantry_domain::limits::INDEXES_MAX;
+use tenantry_domain::{Error, ErrorCode};
+
+statements! {
+    ADD = "INSERT INTO indexes (collection, name, keys, is_unique, is_multikey, cut) \
+        VALUES (?1, ?2, ?3, ?4, 0, 1) RETURNING id";
+    ADD_SIZE = "INSERT INTO index_sizes (index_id, bytes) VALUES (?1, 0)";
+    ADD_NUMBERED = "INSERT INTO indexes (id, collection, name, keys, is_unique, is_multikey, cut) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+}
+
+/// The indexes of a collection in the order of their names.
+pub(super) fn list(scope: Scope<'_>, name: &CollectionName) -> Attempt<Vec<Index>> {
+    let collection = scope.collection(name)?;
+    let mut indexes: Vec<Index> = collection.indexes.iter().map(|index| index.definition.clone()).collect();
+    indexes.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(indexes)
+}
+
+/// What there is of an index that was asked for.
+pub(super) enum Begun {
+    /// It serves already.
+    Exists,
+    /// Nothing but its number.
+    New(Building),
+}
+
+/// Whether the index is there already, the same. Refuses one that cannot be made.
+pub(super) fn is_there(scope: Scope<'_>, name: &CollectionName, index: &Index) -> Attempt<bool> {
+    let found = scope.collection(name)?;
+    if let Some(same) = found.index(&index.name).filter(|same| same.definition == *index) {
+        tracing::debug!(number = same.number, "the index is there already");
+        return Ok(true);
+    }
+    let is_in_the_way =
+        |other: &StoredIndex| other.definition.name == index.name || other.definition.keys == index.keys;
+    if found.indexes.iter().any(is_in_the_way) {
+        return Err(Error::new(ErrorCode::IndexExists).into());
+    }
+    if found.indexes.len() >= INDEXES_MAX as usize {
+        return Err(Error::new(ErrorCode::TooManyIndexes).into());
+    }
+    Ok(false)
+}
+
+/// Gives an index its number, which is noted as one that is being made.
+pub(super) fn begin(scope: Scope<'_>, name: &CollectionName, index: &Index) -> Attempt<Begun> {
+    if is_there(scope, name, index)? {
+        return Ok(Begun::Exists);
+    }
+    let (collection, _) = scope.numbered(name)?;
+    // The number is drawn by adding a row: so it is never another's again.
+    let row = params![collection, index.name.as_str(), index.keys_text(), index.unique];
+    let number = ADD.first(scope.connection, row, |row| row.get(0))?;
+    let number = number.ok_or_else(|| Error::internal("an index without a number"))?;
+    removal::reserve_index(scope.connection, number)?;
+    ADD_SIZE.execute(scope.connection, [number])?;
+    let definition = index.clone();
+    let index =
+        StoredIndex { number, definition, is_multikey: false, format: KeyFormat::Cut, has_cut: false };
+    Ok(Begun::New(Building::new(collection, index)))
+}
+
+/// How many changes were noted, if the collection is still the same.
+pub(super) fn changes(scope: Scope<'_>, name: &CollectionName, building: &Building) -> Attempt<u64> {
+    building.check()?;
+    if scope.collection(name)?.number != Some(building.collection) {
+        return Err(Error::new(ErrorCode::CollectionNotFound).into());
+    }
+    Ok(building.changes())
+}
+
+/// Lets an index serve that has all its entries.
+pub(super) fn finish(scope: Scope<'_>, name: &CollectionName, building: &Building) -> Attempt<()> {
+    changes(scope, name, building)?;
+    let StoredIndex { number, definition, .. } = &building.index;
+    removal::release_index(scope.connection, *number)?;
+    let (keys, is_multikey) = (definition.keys_text(), building.is_multikey());
+    let cut = if building.has_cut() { SOME_KEY_CUT } else { NO_KEY_CUT };
+    let name = definition.name.as_str();
+    let row = params![number, building.collection, name, keys, definition.unique, is_multikey, cut];
+    ADD_NUMBERED.execute(scope.connection, row)?;
+    catalog::touch(scope.connection)
+}
+
+/// Leaves an index that cannot be made to be cleared up.
+pub(super) fn abandon(scope: Scope<'_>, number: i64) -> Attempt<()> {
+    removal::abandon_index(scope.connection, number)
+}
+
+/// Removes an index; none if it was not there, else whether entries of it are left for later.
+pub(super) fn delete(scope: Scope<'_>, name: &CollectionName, index: &IndexName) -> Attempt<Option<bool>> {
+    let collection = scope.collection(name)?;
+    let Some(found) = collection.index(index) else { return Ok(None) };
+    scope.catalog.buildings.note_end(found.number);
+    removal::remove_index(scope.connection, found.number)?;
+    removal::clear(scope.connection).map(Some)
+}

@@ -1,0 +1,130 @@
+//! Removing collections and indexes.
+//!
+//! What goes by name goes at once; what is in it goes a part at a time, so that nobody waits for minutes to write. What
+//! a newcomer gets wrong: a crash in between leaves what nobody can see; the next one who opens the container goes on.
+
+use super::catalog;
+use crate::failure::Attempt;
+use crate::statement::{integer, statements};
+use rusqlite::{Connection, params};
+
+statements! {
+    NOTE_INDEX = "INSERT INTO removed_indexes (id) VALUES (?1)";
+    NOTE_INDEXES = "INSERT INTO removed_indexes (id) SELECT id FROM indexes WHERE collection = ?1";
+    DELETE_INDEX = "DELETE FROM indexes WHERE id = ?1";
+    DELETE_INDEXES = "DELETE FROM indexes WHERE collection = ?1";
+    DELETE_SIZE = "DELETE FROM index_sizes WHERE index_id = ?1";
+    DELETE_SIZES = "DELETE FROM index_sizes WHERE index_id IN (SELECT id FROM indexes WHERE collection = ?1)";
+    DELETE_COUNTS = "DELETE FROM collection_counts WHERE collection = ?1";
+    HIDE = "UPDATE collections SET name = '/' || id WHERE id = ?1";
+
+    // An index that is being made is noted below 0.
+    RESERVE = "INSERT INTO removed_indexes (id) VALUES (-?1)";
+    RELEASE = "DELETE FROM removed_indexes WHERE id = -?1";
+    ABANDON = "UPDATE removed_indexes SET id = ?1 WHERE id = -?1";
+    RESERVED = "SELECT -id FROM removed_indexes WHERE id < 0 ORDER BY id LIMIT 1";
+
+    REMOVED_INDEX = "SELECT id FROM removed_indexes WHERE id > 0 ORDER BY id LIMIT 1";
+    LAST_ENTRY = "SELECT key, id FROM index_entries WHERE index_id = ?1 ORDER BY key, id LIMIT 1 OFFSET ?2";
+    DELETE_ENTRIES = "DELETE FROM index_entries WHERE index_id = ?1 AND (key, id) <= (?2, ?3)";
+    DELETE_ALL_ENTRIES = "DELETE FROM index_entries WHERE index_id = ?1";
+    FORGET_INDEX = "DELETE FROM removed_indexes WHERE id = ?1";
+
+    // No name begins with what is below `0`.
+    REMOVED_COLLECTION = "SELECT id FROM collections WHERE name < '0' ORDER BY name LIMIT 1";
+    DELETE_DOCUMENTS = "DELETE FROM documents WHERE number IN \
+        (SELECT number FROM documents WHERE collection = ?1 ORDER BY id LIMIT ?2)";
+    TAKE_OFF = "UPDATE document_count SET documents = documents - ?1 WHERE id = 1";
+    DELETE_COLLECTION = "DELETE FROM collections WHERE id = ?1";
+}
+
+/// Parts that are removed in one transaction.
+const PARTS: usize = 4;
+/// Entries of one part.
+const ENTRIES: u32 = 2000;
+/// Documents of one part; each may be a mebibyte.
+const DOCUMENTS: u32 = 200;
+
+/// Takes an index off its collection.
+pub(super) fn remove_index(connection: &Connection, index: i64) -> Attempt<()> {
+    NOTE_INDEX.execute(connection, [index])?;
+    DELETE_INDEX.execute(connection, [index])?;
+    DELETE_SIZE.execute(connection, [index])?;
+    catalog::touch(connection)
+}
+
+/// Takes an index off again that was added for its number; its entries go with the next who opens the container, unless
+/// it is released or abandoned before.
+pub(super) fn reserve_index(connection: &Connection, index: i64) -> Attempt<()> {
+    DELETE_INDEX.execute(connection, [index])?;
+    RESERVE.execute(connection, [index])?;
+    Ok(())
+}
+
+/// Nothing of an index has to go: it has been made.
+pub(super) fn release_index(connection: &Connection, index: i64) -> Attempt<()> {
+    RELEASE.execute(connection, [index])?;
+    Ok(())
+}
+
+/// Leaves to [`clear`] what there is of an index that will not be made.
+pub(super) fn abandon_index(connection: &Connection, index: i64) -> Attempt<()> {
+    ABANDON.execute(connection, [index])?;
+    DELETE_SIZE.execute(connection, [index])?;
+    Ok(())
+}
+
+/// The same with all that were being made: whoever made them has gone.
+pub(crate) fn abandon_all(connection: &Connection) -> Attempt<()> {
+    while let Some(index) = RESERVED.first(connection, [], |row| row.get(0))? {
+        abandon_index(connection, index)?;
+    }
+    Ok(())
+}
+
+/// Takes its name, its indexes and its counts off a collection.
+pub(super) fn remove_collection(connection: &Connection, collection: i64) -> Attempt<()> {
+    for statement in [NOTE_INDEXES, DELETE_SIZES, DELETE_INDEXES, DELETE_COUNTS, HIDE] {
+        statement.execute(connection, [collection])?;
+    }
+    catalog::touch(connection)
+}
+
+/// Whether anything is left that was removed.
+pub(crate) fn has_remains(connection: &Connection) -> Attempt<bool> {
+    Ok(REMOVED_INDEX.finds(connection, [])? || REMOVED_COLLECTION.finds(connection, [])?)
+}
+
+/// Removes some of what is left; whether there is more.
+pub(crate) fn clear(connection: &Connection) -> Attempt<bool> {
+    for _ in 0..PARTS {
+        if let Some(index) = REMOVED_INDEX.first(connection, [], |row| row.get(0))? {
+            clear_index(connection, index)?;
+        } else if let Some(collection) = REMOVED_COLLECTION.first(connection, [], |row| row.get(0))? {
+            clear_collection(connection, collection)?;
+        } else {
+            return Ok(false);
+        }
+    }
+    has_remains(connection)
+}
+
+fn clear_index(connection: &Connection, index: i64) -> Attempt<()> {
+    let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, Vec<u8>>(1)?));
+    if let Some((key, id)) = LAST_ENTRY.first(connection, params![index, ENTRIES], read)? {
+        DELETE_ENTRIES.execute(connection, params![index, key, id])?;
+    } else {
+        DELETE_ALL_ENTRIES.execute(connection, [index])?;
+        FORGET_INDEX.execute(connection, [index])?;
+    }
+    Ok(())
+}
+
+fn clear_collection(connection: &Connection, collection: i64) -> Attempt<()> {
+    let removed = DELETE_DOCUMENTS.execute(connection, params![collection, DOCUMENTS])?;
+    TAKE_OFF.execute(connection, [integer(removed as u64)])?;
+    if removed < DOCUMENTS as usize {
+        DELETE_COLLECTION.execute(connection, [collection])?;
+    }
+    Ok(())
+}

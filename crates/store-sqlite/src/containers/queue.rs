@@ -1,0 +1,211 @@
+//! The writes of one open container, in groups ([`group`]).
+//!
+//! There is a thread at work on them only while there are any: it comes from tokio's blocking threads.
+//!
+//! # Pitfalls
+//! The closing thread does what is left in it by itself, because all those threads may be waiting for the very
+//! file that is being closed. A worker that ends before the queue is empty (it panicked, or was never begun) must not leave
+//! jobs behind that nobody works on: [`Worker`] answers them.
+
+use crate::connection::LogSize;
+use crate::failure::Attempt;
+use crate::group::{Answer, BATCH_JOBS, Job};
+use crate::{connection, group};
+use rusqlite::Connection;
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tenantry_domain::crash;
+use tenantry_domain::{Error, Result};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Jobs that may wait; who comes after them waits before the queue.
+const QUEUE_JOBS: usize = 256;
+
+pub(super) struct Queue {
+    file: PathBuf,
+    waiting: Mutex<Waiting>,
+    places: Arc<Semaphore>,
+    writer: Mutex<Writer>,
+}
+
+struct Writer {
+    /// None after an error that is fatal for a connection, until it could be opened again.
+    connection: Option<Connection>,
+    log: LogSize,
+}
+
+#[derive(Default)]
+struct Waiting {
+    jobs: VecDeque<Queued>,
+    /// Whether somebody is about to work on them.
+    is_attended: bool,
+    is_closed: bool,
+}
+
+struct Queued {
+    job: Box<dyn Job>,
+    /// Given back when the job is taken from the queue.
+    _place: OwnedSemaphorePermit,
+}
+
+impl Queue {
+    /// Writes to `file` by `connection`.
+    pub(super) fn new(file: PathBuf, connection: Connection) -> Self {
+        let log = LogSize::of(&file);
+        Self {
+            file,
+            waiting: Mutex::default(),
+            places: Arc::new(Semaphore::new(QUEUE_JOBS)),
+            writer: Mutex::new(Writer { connection: Some(connection), log }),
+        }
+    }
+
+    /// Waits for a place in the queue.
+    pub(super) async fn place(&self) -> Result<OwnedSemaphorePermit> {
+        self.places.clone().acquire_owned().await.map_err(|_| closed())
+    }
+
+    /// Queues `work`. Who gets `true` has to see to it that a [`Worker`] works the queue off.
+    pub(super) fn push<T: Send + 'static>(
+        &self,
+        place: OwnedSemaphorePermit,
+        work: impl FnOnce(&Connection) -> Attempt<T> + Send + 'static,
+    ) -> Result<(Answer<T>, bool)> {
+        let (job, answer) = group::job(work);
+        let mut waiting = self.waiting();
+        if waiting.is_closed {
+            return Err(closed());
+        }
+        waiting.jobs.push_back(Queued { job, _place: place });
+        let is_unattended = !std::mem::replace(&mut waiting.is_attended, true);
+        Ok((answer, is_unattended))
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does what is in the queue until nothing is left. Blocks.
+    fn work_off(&self) {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        self.work_off_with(&mut writer);
+    }
+
+    /// Cuts a log that has grown, if nobody writes just now. Blocks.
+    pub(super) fn bound_log(&self) {
+        if let Ok(mut writer) = self.writer.try_lock() {
+            writer.bound_log();
+        }
+    }
+
+    fn work_off_with(&self, writer: &mut Writer) {
+        loop {
+            crash::point("worker", "container_writer", "take");
+            let jobs = self.take();
+            if jobs.is_empty() {
+                return;
+            }
+            // Each job has a guard of its own. A defect beside them costs this group, whose callers are answered when
+            // its jobs are dropped, and not those that wait behind it.
+            let slot = &mut writer.connection;
+            if catch_unwind(AssertUnwindSafe(|| self.serve(slot, jobs))).is_err() {
+                tracing::error!(file = %self.file.display(), "a group of writes has panicked");
+            }
+            writer.bound_log();
+        }
+    }
+
+    fn serve(&self, slot: &mut Option<Connection>, mut jobs: Vec<Box<dyn Job>>) {
+        let outcome = group::attempt(slot, || self.reopen(), &mut jobs);
+        crash::point("worker", "container_writer", "answer");
+        group::answer(jobs, &outcome);
+    }
+
+    /// Answers those who wait when nobody works on the queue any more.
+    fn fail_waiting(&self) {
+        let jobs = {
+            let mut waiting = self.waiting();
+            waiting.is_attended = false;
+            std::mem::take(&mut waiting.jobs)
+        };
+        tracing::error!(file = %self.file.display(), jobs = jobs.len(), "the worker of a container has ended early");
+    }
+
+    fn take(&self) -> Vec<Box<dyn Job>> {
+        let mut waiting = self.waiting();
+        let count = waiting.jobs.len().min(BATCH_JOBS);
+        waiting.is_attended = count > 0;
+        waiting.jobs.drain(..count).map(|queued| queued.job).collect()
+    }
+
+    fn reopen(&self) -> rusqlite::Result<Connection> {
+        let connection = connection::open_untouched(&self.file)?;
+        connection::configure_container_writer(&connection)?;
+        tracing::warn!(file = %self.file.display(), "a container has been opened again after an error");
+        Ok(connection)
+    }
+
+    /// Refuses what comes later and what is queued, and closes the connection once it is free. Blocks.
+    pub(super) fn abandon(&self) {
+        let refused = {
+            let mut waiting = self.waiting();
+            waiting.is_closed = true;
+            std::mem::take(&mut waiting.jobs)
+        };
+        drop(refused);
+        self.close();
+    }
+
+    /// Refuses what comes later, does what is queued, and closes the connection. Blocks.
+    pub(super) fn close(&self) {
+        self.waiting().is_closed = true;
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        self.work_off_with(&mut writer);
+        drop(writer.connection.take());
+    }
+}
+
+impl Writer {
+    fn bound_log(&mut self) {
+        if let Some(connection) = &self.connection {
+            self.log.bound(connection);
+        }
+    }
+}
+
+/// Works a queue off, once. Dropped before it has, it answers those who wait, and the next writer starts a new worker.
+pub(super) struct Worker<Q: AsRef<Queue>> {
+    queue: Q,
+    is_done: bool,
+}
+
+impl<Q: AsRef<Queue>> Worker<Q> {
+    pub(super) const fn new(queue: Q) -> Self {
+        Self { queue, is_done: false }
+    }
+
+    /// Does what is in the queue until nothing is left. Blocks.
+    pub(super) fn run(mut self) {
+        self.queue.as_ref().work_off();
+        self.is_done = true;
+    }
+}
+
+impl<Q: AsRef<Queue>> Drop for Worker<Q> {
+    fn drop(&mut self) {
+        if !self.is_done {
+            self.queue.as_ref().fail_waiting();
+        }
+    }
+}
+
+pub(super) fn closed() -> Error {
+    Error::unavailable("the container is closed")
+}
+
+/// What a job is answered that was dropped undone, or of which nobody knows whether it is done.
+pub(super) fn cut_off() -> Error {
+    Error::unavailable("a write was cut off")
+}

@@ -1,0 +1,188 @@
+//! The connections that read one open container.
+//!
+//! Whoever reads waits for a place without holding a thread: a container that many ask at once takes no threads from
+//! the others. A point read, and whatever else is soon done, runs on the calling thread, for the reason that
+//! [`crate::readers`] gives. What a newcomer gets wrong: scans never have all connections, so that one is left for
+//! such reads.
+
+use crate::connection;
+use crate::failure::{Attempt, Failure, is_fatal};
+use rusqlite::{Connection, InterruptHandle};
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tenantry_domain::{Error, Result};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Connections at most, opened as they are needed.
+const CONNECTIONS: usize = 4;
+/// How many of them may be used for scans.
+const SCANS: usize = CONNECTIONS - 1;
+/// How often a close ends the statements that still run.
+const INTERRUPT_INTERVAL: Duration = Duration::from_millis(20);
+
+pub(super) struct Readers {
+    file: PathBuf,
+    lending: Mutex<Lending>,
+    /// Told whenever a connection comes back.
+    returned: Condvar,
+    places: Arc<Semaphore>,
+    scans: Arc<Semaphore>,
+}
+
+#[derive(Default)]
+struct Lending {
+    free: Vec<Reader>,
+    lent: usize,
+    /// What ends the statements that run on those that are lent.
+    interrupts: Vec<Arc<InterruptHandle>>,
+    is_closed: bool,
+}
+
+/// A connection, and what ends its statements from outside.
+struct Reader {
+    connection: Connection,
+    interrupt: Arc<InterruptHandle>,
+}
+
+/// The right to use a connection for a scan.
+pub(super) struct ScanPlace {
+    _scan: OwnedSemaphorePermit,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Readers {
+    pub(super) fn new(file: PathBuf) -> Self {
+        Self {
+            file,
+            lending: Mutex::default(),
+            returned: Condvar::new(),
+            places: Arc::new(Semaphore::new(CONNECTIONS)),
+            scans: Arc::new(Semaphore::new(SCANS)),
+        }
+    }
+
+    /// Reads little, on this thread, once a connection is free.
+    pub(super) async fn point<T>(&self, read: impl FnOnce(&Connection) -> Attempt<T>) -> Result<T> {
+        let _place = self.places.acquire().await.map_err(|_| closed())?;
+        self.with(read)
+    }
+
+    /// Waits until a scan may begin; it goes on with [`Self::with`].
+    pub(super) async fn scan_place(&self) -> Result<ScanPlace> {
+        let scan = self.scans.clone().acquire_owned().await.map_err(|_| closed())?;
+        let place = self.places.clone().acquire_owned().await.map_err(|_| closed())?;
+        Ok(ScanPlace { _scan: scan, _place: place })
+    }
+
+    /// Reads on a connection of its own. There are as many as there are places.
+    pub(super) fn with<T>(&self, read: impl FnOnce(&Connection) -> Attempt<T>) -> Result<T> {
+        let mut lent = self.lend()?;
+        let result = read(&lent);
+        if let Err(Failure::Engine(error)) = &result
+            && is_fatal(error)
+        {
+            lent.discard();
+        }
+        Ok(result?)
+    }
+
+    fn lend(&self) -> Result<Lent<'_>> {
+        let mut lending = self.lock();
+        if lending.is_closed {
+            return Err(closed());
+        }
+        lending.lent += 1;
+        let free = lending.free.pop();
+        lending.interrupts.extend(free.as_ref().map(|reader| reader.interrupt.clone()));
+        // From now on it comes back, whatever happens.
+        let mut lent = Lent { readers: self, reader: free };
+        drop(lending);
+        if lent.reader.is_none() {
+            let connection = connection::open_container_reader(&self.file).map_err(Error::unavailable)?;
+            let interrupt = Arc::new(connection.get_interrupt_handle());
+            self.lock().interrupts.push(interrupt.clone());
+            lent.reader = Some(Reader { connection, interrupt });
+        }
+        Ok(lent)
+    }
+
+    /// Refuses what comes later, and ends the statements that run.
+    pub(super) fn stop(&self) {
+        let mut lending = self.lock();
+        lending.is_closed = true;
+        lending.free.clear();
+        lending.interrupts.iter().for_each(|interrupt| interrupt.interrupt());
+    }
+
+    /// Refuses what comes later, and closes the connections as they become free. Blocks.
+    pub(super) fn close(&self) {
+        self.stop();
+        let mut lending = self.lock();
+        while lending.lent > 0 {
+            let waited = self.returned.wait_timeout(lending, INTERRUPT_INTERVAL);
+            lending = waited.unwrap_or_else(PoisonError::into_inner).0;
+            // Who was between two statements goes on with the next one.
+            lending.interrupts.iter().for_each(|interrupt| interrupt.interrupt());
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Lending> {
+        self.lending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn closed() -> Error {
+    Error::unavailable("the container is closed")
+}
+
+/// A connection that is in use; the next one is opened in its place if it is not to be used again.
+struct Lent<'a> {
+    readers: &'a Readers,
+    reader: Option<Reader>,
+}
+
+impl Lent<'_> {
+    /// Closes the connection, which is not to be used again.
+    fn discard(&mut self) {
+        if let Some(Reader { connection, interrupt }) = self.reader.take() {
+            drop(connection);
+            self.readers.lock().forget(&interrupt);
+        }
+    }
+}
+
+impl Lending {
+    fn forget(&mut self, interrupt: &Arc<InterruptHandle>) {
+        self.interrupts.retain(|other| !Arc::ptr_eq(other, interrupt));
+    }
+}
+
+impl std::ops::Deref for Lent<'_> {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        &self.reader.as_ref().expect("it is opened before it is given out").connection
+    }
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        // A panic may have left a transaction open; such a one is closed.
+        if self.reader.as_ref().is_some_and(|reader| !reader.connection.is_autocommit()) {
+            self.discard();
+        }
+        let mut lending = self.readers.lock();
+        if let Some(reader) = self.reader.take() {
+            lending.forget(&reader.interrupt);
+            if lending.is_closed {
+                // Before it counts as returned: the waiting caller removes the file.
+                drop(reader);
+            } else {
+                lending.free.push(reader);
+            }
+        }
+        lending.lent -= 1;
+        self.readers.returned.notify_all();
+    }
+}

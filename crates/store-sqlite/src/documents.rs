@@ -1,0 +1,184 @@
+//! Documents of an organization.
+
+mod budget;
+mod change;
+mod entries;
+mod find;
+mod walk;
+
+pub(super) use change::used;
+pub(super) use entries::{IndexSizes, is_taken, keys, taken};
+
+use super::Sqlite;
+use super::containers::open::Scope;
+use super::failure::Attempt;
+use async_trait::async_trait;
+use budget::Budget;
+use find::ById;
+use std::time::Duration;
+use tenantry_documents::document::{DocumentId, Revision, StoredDocument};
+use tenantry_documents::filter::{Filter, FilterPrice};
+use tenantry_documents::query::{Counted, Deleted, DocumentQuery, Found};
+use tenantry_domain::collection::CollectionName;
+use tenantry_domain::measure::QUERY_STARTS;
+use tenantry_domain::organization::Organization;
+use tenantry_domain::store::{Documents, Written};
+use tenantry_domain::{ErrorCode, Result};
+
+/// Bytes of a document that is read on the thread that serves; of larger ones, others there would notice.
+const POINT_MAX_BYTES: usize = 256 << 10;
+
+#[async_trait]
+impl Documents for Sqlite {
+    async fn insert_documents(
+        &self,
+        organization: &Organization,
+        collection: &CollectionName,
+        documents: Vec<StoredDocument>,
+    ) -> Result<Vec<Result<()>>> {
+        let (name, quota) = (collection.clone(), organization.quota);
+        let container = self.container(organization).await?;
+        container.write(move |scope| change::insert(scope, &name, quota, &documents)).await
+    }
+
+    async fn get_document(
+        &self,
+        organization: &Organization,
+        collection: &CollectionName,
+        id: &DocumentId,
+    ) -> Result<Option<StoredDocument>> {
+        let container = self.container(organization).await?;
+        let near =
+            container.point(|connection| find::get(connection, collection, id, POINT_MAX_BYTES)).await?;
+        let found = match near {
+            ById::TooLarge => {
+                let (name, id) = (collection.clone(), id.clone());
+                container.scan(move |scope| find::get(scope.connection, &name, &id, usize::MAX)).await?
+            }
+            near => near,
+        };
+        Ok(match found {
+            ById::Read(document) => Some(document),
+            ById::Missing | ById::TooLarge => None,
+        })
+    }
+
+    async fn update_document(
+        &self,
+        organization: &Organization,
+        collection: &CollectionName,
+        document: StoredDocument,
+        expected: Revision,
+    ) -> Result<Written> {
+        let (name, quota) = (collection.clone(), organization.quota);
+        let container = self.container(organization).await?;
+        container.write(move |scope| change::update(scope, &name, quota, &document, expected)).await
+    }
+
+    async fn delete_document(
+        &self,
+        organization: &Organization,
+        collection: &CollectionName,
+        id: &DocumentId,
+        expected: Option<Revision>,
+    ) -> Result<Written> {
+        let (name, id) = (collection.clone(), id.clone());
+        let container = self.container(organization).await?;
+        container.write(move |scope| change::delete(scope, &name, &id, expected)).await
+    }
+
+    async fn find_documents(
+        &self,
+        organization: &Organization,
+        collection: &CollectionName,
+        query: &DocumentQuery,
+    ) -> Result<Found> {
+        let (name, query) = (collection.clone(), query.clone());
+        let (price, time) = (query.filter.price(), query.time);
+        let find = move |scope: Scope<'_>, budget: Budget<'_>| find::find(scope, &name, &query, budget);
+        self.read(organization, price, time, find).await
+    }
+
+    async fn count_matching(
+        &self,
+        organization: &Organization,
+        collection: &CollectionName,
+        filter: &Filter,
+        time: Duration,
+    ) -> Result<Counted> {
+        let (name, filter, price) = (collection.clone(), filter.clone(), filter.price());
+        let count = move |scope: Scope<'_>, budget: Budget<'_>| find::count(scope, &name, &filter, budget);
+        self.read(organization, price, time, count).await
+    }
+
+    /// Finds some and removes them, in turn: the writer looks at each again.
+    async fn delete_matching(
+        &self,
+        organization: &Organization,
+        collection: &CollectionName,
+        filter: &Filter,
+        time: Duration,
+    ) -> Result<Deleted> {
+        let budget = Budget::until_after(time);
+        let container = self.container(organization).await?;
+        let (mut next, mut documents) = (None, 0);
+        loop {
+            let (name, wanted, processor) = (collection.clone(), filter.clone(), self.processor.clone());
+            let find = move |scope: Scope<'_>| {
+                find::matching(scope, &name, &wanted, next.as_ref(), budget.on(&processor))
+            };
+            let found = container.scan(find).await?;
+            let mut stopped = found.stopped;
+            if !found.candidates.is_empty() {
+                let (name, wanted) = (collection.clone(), filter.clone());
+                let candidates = found.candidates;
+                let removed = container
+                    .write(move |scope| change::delete_those(scope, &name, &wanted, &candidates, budget))
+                    .await?;
+                documents += removed.documents;
+                stopped = stopped.or(removed.stopped);
+            }
+            next = found.next;
+            match stopped {
+                Some(_) if documents > 0 => return Ok(Deleted { documents, more: true }),
+                Some(error) => return Err(error),
+                None if next.is_none() => return Ok(Deleted { documents, more: false }),
+                None => {}
+            }
+        }
+    }
+}
+
+impl Sqlite {
+    /// Reads on this thread if that is known to be short, else, or when it turns out to be not, from the beginning on a
+    /// blocking thread. Most queries are for few documents that an index leads to, and another thread would take longer
+    /// to begin than they take.
+    async fn read<T: Send + 'static>(
+        &self,
+        organization: &Organization,
+        price: FilterPrice,
+        time: Duration,
+        read: impl Fn(Scope<'_>, Budget<'_>) -> Attempt<T> + Send + 'static,
+    ) -> Result<T> {
+        let container = self.container(organization).await?;
+        if price.is_short() {
+            metrics::counter!(QUERY_STARTS, "thread" => "async").increment(1);
+            match container.glance(|scope| read(scope, Budget::inline())).await {
+                Err(error) if error.code() == ErrorCode::QueryTooSlow => {}
+                done => return done,
+            }
+        }
+        metrics::counter!(QUERY_STARTS, "thread" => "blocking").increment(1);
+        let (budget, processor) = (Budget::until_after(time), self.processor.clone());
+        container.scan(move |scope| read(scope, budget.on(&processor))).await
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::super::statement::Statement;
+    use super::{change, entries, find, walk};
+
+    pub(crate) const STATEMENTS: [&[Statement]; 4] =
+        [change::STATEMENTS, entries::STATEMENTS, find::STATEMENTS, walk::STATEMENTS];
+}

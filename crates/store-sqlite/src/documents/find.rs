@@ -1,0 +1,413 @@
+//! Reads of documents.
+//!
+//! A page that has to be sorted keeps the sort keys of as many documents as it needs, never of all that match, and
+//! reads these documents again at the end.
+
+use super::budget::Budget;
+use super::entries::keys;
+use super::walk::{Entries, Passed, Walker, reading, revision};
+use crate::collections::catalog::{Collection, StoredIndex};
+use crate::containers::open::Scope;
+use crate::failure::{Attempt, Failure};
+use crate::statement::{integer, statements};
+use bson::{RawDocument, RawDocumentBuf};
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, Row, params};
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use tenantry_documents::document::{
+    DocumentId, EntriesError, EntryBudget, IndexKey, IndexKeysError, Revision, StoredDocument,
+};
+use tenantry_documents::filter::{Filter, Interval};
+use tenantry_documents::fuel::Fuel;
+use tenantry_documents::query::plan::{self, Access, Order, Place, Plan, Walk, plan};
+use tenantry_documents::query::{Counted, DocumentQuery, Found, SORT_AT};
+use tenantry_documents::sort::Sort;
+use tenantry_domain::collection::CollectionName;
+use tenantry_domain::limits::SORT_MAX_BYTES;
+use tenantry_domain::{Error, ErrorCode};
+
+statements! {
+    // The length is known without reading the body.
+    GET = "SELECT revision, CASE WHEN length(body) <= ?3 THEN body END FROM documents \
+        WHERE collection = (SELECT id FROM collections WHERE name = ?1) AND id = ?2";
+    HAS_COLLECTION = "SELECT 1 FROM collections WHERE name = ?1";
+    BY_NUMBER = "SELECT revision, body FROM documents WHERE number = ?1";
+    COUNT = "SELECT documents FROM collection_counts WHERE collection = ?1";
+}
+
+/// Documents that are removed in one transaction.
+const DELETE_DOCUMENTS: usize = 500;
+
+/// A document that was asked for by its id.
+pub(super) enum ById {
+    Read(StoredDocument),
+    /// It has more bytes than were to be read.
+    TooLarge,
+    Missing,
+}
+
+/// The document of that id, if it has no more than `max_bytes`.
+pub(super) fn get(
+    connection: &Connection,
+    name: &CollectionName,
+    id: &DocumentId,
+    max_bytes: usize,
+) -> Attempt<ById> {
+    let max_bytes = integer(max_bytes as u64);
+    let read = |row: &Row<'_>| Ok(if row.get_ref(1)? == ValueRef::Null { None } else { Some(document(row)) });
+    if let Some(found) = GET.first(connection, params![name.as_str(), id.key(), max_bytes], read)? {
+        return found.map_or(Ok(ById::TooLarge), |document| document.map(ById::Read));
+    }
+    if name.is_default() || HAS_COLLECTION.finds(connection, [name.as_str()])? {
+        return Ok(ById::Missing);
+    }
+    Err(Error::new(ErrorCode::CollectionNotFound).into())
+}
+
+/// The document of a row of revision and body.
+fn document(row: &Row<'_>) -> Attempt<StoredDocument> {
+    let body = RawDocumentBuf::from_bytes(row.get(1)?).map_err(Error::internal)?;
+    Ok(StoredDocument { body, revision: revision(row.get(0)?) })
+}
+
+/// A page of documents. `query_too_slow` when the budget is spent.
+pub(super) fn find(
+    scope: Scope<'_>,
+    name: &CollectionName,
+    query: &DocumentQuery,
+    budget: Budget<'_>,
+) -> Attempt<Found> {
+    budget.spend(scope.closing, |fuel| find_within(scope, name, query, fuel))
+}
+
+fn find_within(
+    scope: Scope<'_>,
+    name: &CollectionName,
+    query: &DocumentQuery,
+    fuel: &Fuel<'_>,
+) -> Attempt<Found> {
+    let collection = scope.collection(name)?;
+    let Some(number) = collection.number else { return Ok(Found::default()) };
+    let plan = plan(&candidates(&collection), &query.filter, Some(&query.sort));
+    let scanned = if plan.is_scan { Some(count_all(scope.connection, number)?) } else { None };
+    let source = Source { scope, entries: entries(&plan, &collection, number), query, fuel };
+    let mut page = Page::new(query);
+    match &plan.order {
+        Some(order) => source.in_order(&plan.intervals, order, &mut page)?,
+        None => source.sorted(&plan.intervals, &mut page)?,
+    }
+    Ok(Found { documents: page.documents, more: page.more, scanned })
+}
+
+fn candidates(collection: &Collection) -> Vec<plan::Candidate<'_>> {
+    collection
+        .indexes
+        .iter()
+        .map(|index| plan::Candidate {
+            keys: &index.definition.keys,
+            is_multikey: index.is_multikey,
+            format: index.format,
+            has_cut: index.has_cut,
+        })
+        .collect()
+}
+
+fn entries(plan: &Plan, collection: &Collection, number: i64) -> Entries {
+    match plan.access {
+        Access::Ids => Entries::Ids(number),
+        Access::Index(index) => Entries::Index(collection.indexes[index].number),
+    }
+}
+
+/// How many documents are in the collection.
+fn count_all(connection: &Connection, collection: i64) -> Attempt<u64> {
+    let count: Option<i64> = COUNT.first(connection, [collection], |row| row.get(0))?;
+    Ok(count.unwrap_or_default().unsigned_abs())
+}
+
+/// Where the documents of a page come from.
+struct Source<'a> {
+    scope: Scope<'a>,
+    entries: Entries,
+    query: &'a DocumentQuery,
+    fuel: &'a Fuel<'a>,
+}
+
+impl Source<'_> {
+    fn walker(&self, way: Walk) -> Walker<'_> {
+        Walker::new(self.scope, self.entries, way, self.fuel)
+    }
+
+    /// They come in the order of the page.
+    fn in_order(&self, intervals: &[Interval], order: &Order, page: &mut Page) -> Attempt<()> {
+        let after = self.query.after.as_ref().map(|position| order.place(position));
+        self.walker(order.walk).walk(intervals, after.as_ref(), &mut |passed| {
+            if !self.query.filter.evaluate(passed.body, self.fuel)? {
+                return Ok(ControlFlow::Continue(()));
+            }
+            page.add(|| Ok(StoredDocument { body: passed.body.to_owned(), revision: passed.revision }))
+        })
+    }
+
+    /// They come in any order.
+    fn sorted(&self, intervals: &[Interval], page: &mut Page) -> Attempt<()> {
+        let DocumentQuery { filter, sort, .. } = self.query;
+        let after = self.query.after.as_ref().map(|position| sort.key_at(position));
+        let mut first = First::new(page.limit + 1);
+        self.walker(Walk::Up).walk(intervals, None, &mut |passed| {
+            if filter.evaluate(passed.body, self.fuel)? {
+                let key = sort_key(sort, passed.body, self.fuel)?;
+                if after.as_ref().is_none_or(|after| key > *after) {
+                    first.add(key, passed.number)?;
+                }
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
+        for number in first.numbers.into_values() {
+            let read = || {
+                let found = BY_NUMBER.first(self.scope.connection, [number], |row| Ok(document(row)))?;
+                let found = found.ok_or_else(|| Error::internal("a document has gone from a snapshot"))??;
+                self.fuel.begin_document(reading(&found.body))?;
+                Ok(found)
+            };
+            if page.add(read)?.is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn sort_key(sort: &Sort, body: &RawDocument, fuel: &Fuel<'_>) -> Result<Vec<u8>, Error> {
+    sort.key(body, fuel).map_err(|error| match error {
+        EntriesError::Unsuitable(sentence) => Error::invalid_field(SORT_AT, sentence),
+        EntriesError::Stopped(stopped) => stopped.into(),
+    })
+}
+
+/// The first documents of a sort order.
+struct First {
+    most: usize,
+    /// Of the sort keys that are kept.
+    bytes: usize,
+    /// By their sort keys, which the `_id` ends: one that comes twice is there once.
+    numbers: BTreeMap<Vec<u8>, i64>,
+}
+
+impl First {
+    const fn new(most: usize) -> Self {
+        Self { most, bytes: 0, numbers: BTreeMap::new() }
+    }
+
+    fn add(&mut self, key: Vec<u8>, number: i64) -> Result<(), Error> {
+        if self.numbers.len() == self.most
+            && self.numbers.last_key_value().is_some_and(|(last, _)| key > *last)
+        {
+            return Ok(());
+        }
+        let bytes = key.len();
+        if self.numbers.insert(key, number).is_none() {
+            self.bytes += bytes;
+        }
+        if self.numbers.len() > self.most
+            && let Some((last, _)) = self.numbers.pop_last()
+        {
+            self.bytes -= last.len();
+        }
+        if self.bytes <= SORT_MAX_BYTES {
+            return Ok(());
+        }
+        Err(Error::invalid_field(
+            SORT_AT,
+            format!(
+                "The values to sort a page by come to more than {} MiB: ask for fewer documents, or make an index for it.",
+                SORT_MAX_BYTES >> 20
+            ),
+        ))
+    }
+}
+
+/// A page that is filled.
+struct Page {
+    limit: usize,
+    max_bytes: usize,
+    documents: Vec<StoredDocument>,
+    bytes: usize,
+    more: bool,
+}
+
+impl Page {
+    fn new(query: &DocumentQuery) -> Self {
+        let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
+        Self { limit, max_bytes: query.max_bytes, documents: Vec::new(), bytes: 0, more: false }
+    }
+
+    /// Takes the next document, or notes that there is one.
+    fn add(&mut self, read: impl FnOnce() -> Attempt<StoredDocument>) -> Attempt<ControlFlow<()>> {
+        let has_bytes = !self.documents.is_empty() && self.bytes >= self.max_bytes;
+        if self.documents.len() >= self.limit || has_bytes {
+            self.more = true;
+            return Ok(ControlFlow::Break(()));
+        }
+        let document = read()?;
+        self.bytes += document.body.as_bytes().len();
+        self.documents.push(document);
+        Ok(ControlFlow::Continue(()))
+    }
+}
+
+/// How many documents match. `query_too_slow` when the budget is spent.
+pub(super) fn count(
+    scope: Scope<'_>,
+    name: &CollectionName,
+    filter: &Filter,
+    budget: Budget<'_>,
+) -> Attempt<Counted> {
+    budget.spend(scope.closing, |fuel| count_within(scope, name, filter, fuel))
+}
+
+fn count_within(
+    scope: Scope<'_>,
+    name: &CollectionName,
+    filter: &Filter,
+    fuel: &Fuel<'_>,
+) -> Attempt<Counted> {
+    let collection = scope.collection(name)?;
+    let Some(number) = collection.number else { return Ok(Counted { documents: 0, scanned: None }) };
+    let all = count_all(scope.connection, number)?;
+    if filter.is_empty() {
+        return Ok(Counted { documents: all, scanned: None });
+    }
+    let plan = plan(&candidates(&collection), filter, None);
+    let once = Once::new(&plan, &collection, fuel);
+    let mut documents = 0;
+    let entries = entries(&plan, &collection, number);
+    let walker = Walker::new(scope, entries, Walk::Up, fuel);
+    walker.walk(&plan.intervals, None, &mut |passed| {
+        if filter.evaluate(passed.body, fuel)? && once.is_first(passed)? {
+            documents += 1;
+        }
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(Counted { documents, scanned: plan.is_scan.then_some(all) })
+}
+
+/// Tells the first time that a document is passed from the others, without keeping which were.
+struct Once<'a> {
+    /// By which index they are passed, if one may come more than once.
+    index: Option<&'a StoredIndex>,
+    intervals: &'a [Interval],
+    fuel: &'a Fuel<'a>,
+}
+
+impl<'a> Once<'a> {
+    fn new(plan: &'a Plan, collection: &'a Collection, fuel: &'a Fuel<'a>) -> Self {
+        let index = match plan.access {
+            Access::Ids => None,
+            Access::Index(index) => Some(&collection.indexes[index]),
+        };
+        let index = index.filter(|index| index.is_multikey);
+        Self { index, intervals: &plan.intervals, fuel }
+    }
+
+    fn is_first(&self, passed: &Passed<'_>) -> Attempt<bool> {
+        let Some(index) = self.index else { return Ok(true) };
+        let keys = keys(index, passed.body, &mut EntryBudget::unbounded(), self.fuel);
+        let keys = keys.map_err(IndexKeysError::unexpected)?.keys;
+        let is_within = |entry: &&IndexKey| Interval::any_contains(self.intervals, &entry.key);
+        Ok(keys.iter().find(is_within).is_some_and(|first| first.key == passed.key))
+    }
+}
+
+/// Documents to remove.
+pub(super) struct Matching {
+    pub(super) candidates: Vec<Candidate>,
+    /// Where to go on; none at the end.
+    pub(super) next: Option<Next>,
+    /// Why it was not looked on, if the budget did not last.
+    pub(super) stopped: Option<Error>,
+}
+
+/// A document that matched when it was read.
+pub(super) struct Candidate {
+    pub(super) number: i64,
+    pub(super) revision: Revision,
+}
+
+/// Where to go on, if the way there is still the same.
+pub(super) struct Next {
+    entries: Entries,
+    place: Place,
+}
+
+/// Documents that match, but only so many, and from `next` on.
+pub(super) fn matching(
+    scope: Scope<'_>,
+    name: &CollectionName,
+    filter: &Filter,
+    next: Option<&Next>,
+    budget: Budget<'_>,
+) -> Attempt<Matching> {
+    let collection = scope.collection(name)?;
+    let mut matching = Matching { candidates: Vec::new(), next: None, stopped: None };
+    let Some(number) = collection.number else { return Ok(matching) };
+    let plan = plan(&candidates(&collection), filter, None);
+    let entries = entries(&plan, &collection, number);
+    let after = next.filter(|next| next.entries == entries).map(|next| &next.place);
+    let walked = budget.spend(scope.closing, |fuel| {
+        let walker = Walker::new(scope, entries, Walk::Up, fuel);
+        walker.walk(&plan.intervals, after, &mut |passed| {
+            if filter.evaluate(passed.body, fuel)? {
+                matching.candidates.push(Candidate { number: passed.number, revision: passed.revision });
+            }
+            if matching.candidates.len() < DELETE_DOCUMENTS {
+                return Ok(ControlFlow::Continue(()));
+            }
+            let place = Place { key: passed.key.to_vec(), id: passed.id.to_vec() };
+            matching.next = Some(Next { entries, place });
+            Ok(ControlFlow::Break(()))
+        })
+    });
+    match walked {
+        Err(Failure::Refused(error)) if error.code() == ErrorCode::QueryTooSlow => {
+            matching.stopped = Some(error);
+        }
+        walked => walked?,
+    }
+    Ok(matching)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_million_documents_only_the_first_are_kept() {
+        let mut first = First::new(10);
+        for number in 0..1_000_000_i64 {
+            // Every number below a million once, and in no order.
+            let number = number * 7919 % 1_000_000;
+            first.add(number.to_be_bytes().to_vec(), number).unwrap();
+            // By another entry of the same document.
+            first.add(number.to_be_bytes().to_vec(), number).unwrap();
+            assert!(first.numbers.len() <= 10 && first.bytes == 8 * first.numbers.len());
+        }
+        assert_eq!(first.numbers.into_values().collect::<Vec<_>>(), (0..10).collect::<Vec<_>>());
+    }
+    #[test]
+    fn long_sort_keys_are_kept_up_to_so_many_bytes() {
+        let key = |first: u8| [vec![first], vec![0; 1 << 20]].concat();
+        let mut first = First::new(200);
+        for number in 0..63 {
+            first.add(key(number), number.into()).unwrap();
+        }
+        // The same again is no other.
+        first.add(key(0), 0).unwrap();
+        let refused = first.add(key(63), 63).unwrap_err();
+        assert_eq!(
+            (refused.code(), refused.fields()[0].pointer.as_str()),
+            (ErrorCode::InvalidInput, SORT_AT)
+        );
+    }
+}

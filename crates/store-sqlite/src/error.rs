@@ -1,0 +1,90 @@
+//! Why the embedded engine cannot be opened: each variant is a sentence for the operator, with what to do.
+
+use std::path::PathBuf;
+
+/// The store could not be opened; nothing has been changed.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has it.
+    #[error(
+        "The data directory {directory} is in use by another process. \
+         Stop that process, or give this one a directory of its own (DATA_DIR)."
+    )]
+    InUse {
+        /// The data directory.
+        directory: PathBuf,
+    },
+    /// A newer version has written it.
+    #[error(
+        "{file} was written by a newer version (schema {found}; this one knows up to {known}). \
+         Run that newer version, or restore a backup made before the upgrade."
+    )]
+    NewerSchema {
+        /// The control database.
+        file: PathBuf,
+        /// The schema version it has.
+        found: i64,
+        /// The newest schema version this program knows.
+        known: i64,
+    },
+    /// It is not ours.
+    #[error(
+        "{file} is a database of another program. \
+         Choose an empty directory or one that belongs to this service (DATA_DIR)."
+    )]
+    Foreign {
+        /// The control database.
+        file: PathBuf,
+    },
+    /// It is damaged.
+    #[error("{file} is damaged ({cause}). Restore it from a backup; keep the damaged file for analysis.")]
+    Corrupt {
+        /// The control database.
+        file: PathBuf,
+        /// What SQLite says.
+        cause: String,
+    },
+    /// It is not there, and what it tells of is.
+    #[error(
+        "{file} is missing or empty, but there are containers beside it. \
+         Restore it from the same backup as the containers, or choose an empty directory (DATA_DIR)."
+    )]
+    ControlMissing {
+        /// The control database.
+        file: PathBuf,
+    },
+    /// It cannot be written.
+    #[error(
+        "The data directory {directory} cannot be written ({cause}). \
+         Check that the disk has room and is not mounted read-only, and that this user owns the directory."
+    )]
+    NotWritable {
+        /// The data directory.
+        directory: PathBuf,
+        /// What the operating system or SQLite says.
+        cause: String,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_sentence_names_the_place_and_says_what_to_do() {
+        let place = PathBuf::from("/srv/tenantry");
+        let all = [
+            OpenError::InUse { directory: place.clone() },
+            OpenError::NewerSchema { file: place.clone(), found: 9, known: 1 },
+            OpenError::Foreign { file: place.clone() },
+            OpenError::Corrupt { file: place.clone(), cause: "malformed".into() },
+            OpenError::ControlMissing { file: place.clone() },
+            OpenError::NotWritable { directory: place, cause: "read-only".into() },
+        ];
+        for error in all {
+            let text = error.to_string();
+            assert!(text.contains("/srv/tenantry"), "{text}");
+            assert!(text.ends_with('.') && text.matches(". ").count() >= 1, "{text}");
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! The schema of the control database, as the list of steps that lead to it.
+//!
+//! Each record is kept whole, as JSON; the columns beside it are what is searched, ordered or compared by, and
+//! are set from the record in one place per noun. What a newcomer gets wrong: a step that has been released is
+//! never edited. A change is a new step.
+
+mod mailboxes;
+
+use super::failure::{Attempt, Failure};
+use crate::error::OpenError;
+use rusqlite::Connection;
+use rusqlite::ffi::ErrorCode;
+use std::path::Path;
+
+/// "TNTY" in the file's header says whose database it is.
+const APPLICATION_ID: i64 = 0x544e_5459;
+
+/// Step n leads from schema version n to n + 1.
+const STEPS: &[Step] = &[Step::Sql(STEP_1), Step::Records(mailboxes::upgrade), Step::Sql(STEP_3)];
+
+/// What leads from one version to the next.
+enum Step {
+    /// SQL alone.
+    Sql(&'static str),
+    /// What SQL cannot say about records.
+    Records(fn(&Connection) -> Attempt<()>),
+}
+
+const STEP_1: &str = "
+-- `status` is the wire name. `hidden` is 1 for what lists show only when asked (deleted, purging). `purge_due`
+-- is set while it may be purged, `operation_id` and the lease while an operation is under way. Moments are
+-- milliseconds since 1970.
+CREATE TABLE organizations (
+    id BLOB PRIMARY KEY NOT NULL,
+    version INTEGER NOT NULL,
+    identifier TEXT NOT NULL,
+    status TEXT NOT NULL,
+    hidden INTEGER NOT NULL,
+    purge_due INTEGER,
+    operation_id BLOB,
+    lease_owner TEXT,
+    lease_until INTEGER,
+    record TEXT NOT NULL
+) STRICT;
+CREATE INDEX organizations_by_name ON organizations (identifier, id);
+CREATE INDEX organizations_shown ON organizations (identifier, id) WHERE hidden = 0;
+CREATE INDEX organizations_by_status ON organizations (status, identifier, id);
+CREATE INDEX organizations_due ON organizations (purge_due) WHERE purge_due IS NOT NULL;
+CREATE UNIQUE INDEX organizations_by_operation ON organizations (operation_id) WHERE operation_id IS NOT NULL;
+CREATE INDEX organizations_leased ON organizations (lease_owner, lease_until) WHERE lease_owner IS NOT NULL;
+
+CREATE TABLE reserved_keys (
+    key TEXT PRIMARY KEY NOT NULL,
+    organization_id BLOB NOT NULL REFERENCES organizations (id) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+CREATE INDEX reserved_keys_of ON reserved_keys (organization_id);
+
+CREATE TABLE accounts (
+    id BLOB PRIMARY KEY NOT NULL,
+    version INTEGER NOT NULL,
+    email_key TEXT,
+    record TEXT NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX accounts_by_email ON accounts (email_key) WHERE email_key IS NOT NULL;
+
+CREATE TABLE memberships (
+    organization_id BLOB NOT NULL,
+    account_id BLOB NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+    PRIMARY KEY (organization_id, account_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX memberships_of ON memberships (account_id);
+
+-- `ends_at` is when it ends, idle or absolutely, whichever comes first.
+CREATE TABLE sessions (
+    id BLOB PRIMARY KEY NOT NULL,
+    version INTEGER NOT NULL,
+    organization_id BLOB NOT NULL,
+    ends_at INTEGER NOT NULL,
+    record TEXT NOT NULL
+) STRICT;
+CREATE INDEX sessions_of ON sessions (organization_id);
+CREATE INDEX sessions_ending ON sessions (ends_at);
+
+CREATE TABLE operations (
+    id BLOB PRIMARY KEY NOT NULL,
+    organization_id BLOB NOT NULL,
+    record TEXT NOT NULL
+) STRICT;
+CREATE INDEX operations_of ON operations (organization_id, id);
+
+-- The three columns of the answer are set together.
+CREATE TABLE requests (
+    key BLOB PRIMARY KEY NOT NULL,
+    fingerprint BLOB NOT NULL,
+    organization_id BLOB NOT NULL,
+    lease_until INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    status INTEGER,
+    headers TEXT,
+    body BLOB
+) STRICT;
+CREATE INDEX requests_expiring ON requests (expires_at);
+CREATE INDEX requests_unanswered ON requests (lease_until) WHERE status IS NULL;
+
+CREATE TABLE throttles (
+    key BLOB PRIMARY KEY NOT NULL,
+    arrival INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX throttles_idle ON throttles (arrival);
+
+CREATE TABLE installation (
+    name TEXT PRIMARY KEY NOT NULL,
+    value BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- One row that is written to see whether writing works.
+CREATE TABLE heartbeat (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    beats INTEGER NOT NULL
+) STRICT;
+";
+
+/// Whose keys they are, and how many each holder has: triggers count, so that nothing has to be counted for a claim. A
+/// record of before has no holder.
+const STEP_3: &str = "
+ALTER TABLE requests ADD COLUMN holder BLOB;
+CREATE INDEX requests_held ON requests (holder, expires_at) WHERE holder IS NOT NULL;
+
+CREATE TABLE request_holders (
+    holder BLOB PRIMARY KEY NOT NULL,
+    keys INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER request_added AFTER INSERT ON requests WHEN new.holder IS NOT NULL BEGIN
+    INSERT INTO request_holders (holder, keys) VALUES (new.holder, 1)
+        ON CONFLICT (holder) DO UPDATE SET keys = keys + 1;
+END;
+CREATE TRIGGER request_removed AFTER DELETE ON requests WHEN old.holder IS NOT NULL BEGIN
+    UPDATE request_holders SET keys = keys - 1 WHERE holder = old.holder;
+    DELETE FROM request_holders WHERE holder = old.holder AND keys <= 0;
+END;
+";
+
+/// The newest version this program knows.
+pub(super) const KNOWN: i64 = STEPS.len() as i64;
+
+/// Brings the database behind `connection` to the newest version, in one transaction; refuses one that is not
+/// ours or comes from the future, and leaves that as it is.
+pub(super) fn upgrade(connection: &mut Connection, file: &Path) -> Result<(), OpenError> {
+    let found = inspect(connection, file)?;
+    if found == KNOWN {
+        return Ok(());
+    }
+    tracing::info!(from = found, to = KNOWN, "upgrading the schema of the control database");
+    take_steps(connection, found).map_err(|failure| match failure {
+        Failure::Engine(error) => refused(file, &error),
+        Failure::Refused(error) => OpenError::Corrupt {
+            file: file.into(),
+            cause: error.cause().unwrap_or("a record is unreadable").to_owned(),
+        },
+    })
+}
+
+/// The schema version; 0 for an empty file.
+pub(super) fn inspect(connection: &Connection, file: &Path) -> Result<i64, OpenError> {
+    let (application, version, objects) = header(connection).map_err(|error| refused(file, &error))?;
+    let is_empty = application == 0 && version == 0 && objects == 0;
+    if application != APPLICATION_ID && !is_empty {
+        return Err(OpenError::Foreign { file: file.into() });
+    }
+    if version > KNOWN {
+        return Err(OpenError::NewerSchema { file: file.into(), found: version, known: KNOWN });
+    }
+    Ok(version)
+}
+
+/// The application id, the schema version, and the number of tables and indexes.
+fn header(connection: &Connection) -> rusqlite::Result<(i64, i64, i64)> {
+    let number = |sql| connection.query_row(sql, [], |row| row.get(0));
+    let objects = number("SELECT count(*) FROM sqlite_schema")?;
+    Ok((number("PRAGMA application_id")?, number("PRAGMA user_version")?, objects))
+}
+
+fn take_steps(connection: &mut Connection, from: i64) -> Attempt<()> {
+    let transaction = connection.transaction()?;
+    for step in STEPS.iter().skip(usize::try_from(from).unwrap_or(0)) {
+        match step {
+            Step::Sql(sql) => transaction.execute_batch(sql)?,
+            Step::Records(upgrade) => upgrade(&transaction)?,
+        }
+    }
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", KNOWN)?;
+    Ok(transaction.commit()?)
+}
+
+/// What an error while opening `file` means for the operator.
+pub(super) fn refused(file: &Path, error: &rusqlite::Error) -> OpenError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+            OpenError::Corrupt { file: file.into(), cause: error.to_string() }
+        }
+        _ => OpenError::NotWritable {
+            directory: file.parent().unwrap_or(file).into(),
+            cause: error.to_string(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::statement::tests::check_plans;
+    use crate::{accounts, installation, operations, organizations, requests, sessions, throttles};
+
+    fn upgraded() -> Connection {
+        let mut connection = Connection::open_in_memory().unwrap();
+        upgrade(&mut connection, Path::new("control.db")).unwrap();
+        connection
+    }
+
+    #[test]
+    fn every_statement_uses_an_index() {
+        let lists = [
+            organizations::STATEMENTS,
+            accounts::STATEMENTS,
+            sessions::STATEMENTS,
+            operations::STATEMENTS,
+            requests::STATEMENTS,
+            throttles::STATEMENTS,
+            installation::STATEMENTS,
+            crate::whole::STATEMENTS,
+        ];
+        lists.iter().for_each(|list| check_plans(&upgraded(), list));
+
+        // The containers have a schema of their own, and check theirs there.
+        let sources = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/sqlite")).unwrap();
+        let declaring = sources
+            .filter_map(|source| std::fs::read_to_string(source.unwrap().path()).ok())
+            .filter(|source| source.contains("\nstatements! {"));
+        assert_eq!(declaring.count(), lists.len(), "a file declares statements and is not in the list");
+    }
+
+    #[test]
+    fn an_upgrade_that_has_been_done_changes_nothing() {
+        let mut connection = upgraded();
+        let before = connection.total_changes();
+        upgrade(&mut connection, Path::new("control.db")).unwrap();
+        assert_eq!(connection.total_changes(), before);
+        assert_eq!(header(&connection).unwrap().1, KNOWN);
+    }
+}

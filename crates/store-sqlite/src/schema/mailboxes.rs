@@ -1,0 +1,61 @@
+//! Schema step 2: accounts are unique by mailbox, with the domain of their address in ASCII (UTS #46).
+//!
+//! Of accounts of one mailbox the first to come gets its key, in the order of their ids; the others are duplicates:
+//! each keeps a key of its own, by which its spelling alone finds it.
+
+use crate::failure::Attempt;
+use crate::statement::{encode, integer};
+use rusqlite::{Connection, params};
+use tenantry_domain::Error;
+use tenantry_domain::account::Account;
+use tenantry_domain::email::EmailKey;
+
+/// Those whose key has a character beyond ASCII.
+const SPELLED: &str = "SELECT record FROM accounts WHERE email_key GLOB '*[^ -~]*' ORDER BY id";
+const HELD: &str = "SELECT 1 FROM accounts WHERE email_key = ?1";
+const UPDATE: &str = "UPDATE accounts SET version = ?2, email_key = ?3, record = ?4 WHERE id = ?1";
+
+/// Gives accounts of before the keys of today, within the transaction of the upgrade.
+pub(super) fn upgrade(connection: &Connection) -> Attempt<()> {
+    let mut duplicates = 0_u32;
+    for mut account in spelled(connection)? {
+        let Some((mailbox, duplicate)) = account.upgraded_keys() else { continue };
+        let is_held = connection.prepare_cached(HELD)?.exists([mailbox.as_str()])?;
+        duplicates += u32::from(is_held);
+        account.email_key = Some(if is_held { duplicate } else { mailbox });
+        account.version += 1;
+        save(connection, &account)?;
+    }
+    if duplicates > 0 {
+        tracing::warn!(
+            duplicates,
+            "accounts have a mailbox that another account has, too: `tenantry doctor` lists them"
+        );
+    }
+    Ok(())
+}
+
+fn spelled(connection: &Connection) -> Attempt<Vec<Account>> {
+    let mut statement = connection.prepare(SPELLED)?;
+    let records = statement.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
+    let read = |record: &String| {
+        let account = serde_json::from_str(record);
+        Ok(account.map_err(|error| Error::internal(format!("a stored account is unreadable: {error}")))?)
+    };
+    records.iter().map(read).collect()
+}
+
+fn save(connection: &Connection, account: &Account) -> Attempt<()> {
+    let key = account.email_key.as_ref().map(EmailKey::as_str);
+    let record = encode(account)?;
+    connection.prepare_cached(UPDATE)?.execute(params![
+        account.id.as_bytes(),
+        integer(account.version),
+        key,
+        record
+    ])?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,20 @@
+//! Going through all records of an engine, one page after the other.
+
+use tenantry_domain::Result;
+
+/// Gives every record to `visit`, page after page.
+pub(super) async fn each<T, K: Copy, F: Future<Output = Result<Vec<T>>>>(
+    list: impl Fn(Option<K>) -> F,
+    id: impl Fn(&T) -> K,
+    mut visit: impl AsyncFnMut(T) -> Result<()>,
+) -> Result<()> {
+    let mut after = None;
+    loop {
+        let page = list(after).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = Some(id(last));
+        for record in page {
+            visit(record).await?;
+        }
+    }
+}
