@@ -5,6 +5,7 @@ mod data;
 mod drops;
 mod faults;
 mod fixture;
+mod moves;
 pub(crate) mod samples;
 mod schema;
 mod several;

@@ -13,7 +13,7 @@ use crate::MongoDb;
 use crate::containers::look::uuid;
 use crate::document::object_id;
 use crate::documents::EntrySum;
-use crate::failure::{Attempt, COLLECTION_UUID_MISMATCH, Failure};
+use crate::failure::{Attempt, COLLECTION_UUID_MISMATCH, Failure, NAMESPACE_NOT_FOUND};
 use bson::raw::{CString, cstr};
 use bson::{RawDocument, RawDocumentBuf};
 use mongodb::bson::{Document, doc};
@@ -208,7 +208,8 @@ impl MongoDb {
     /// Goes where the collection is now, if that is why a command has failed.
     async fn follow(&self, at: &mut Located<'_>, failure: Failure) -> Attempt<()> {
         match failure {
-            Failure::Interrupted => Ok(()),
+            // `$collStats` looks for its collection once more, by the name alone, and that may have been changed by then.
+            Failure::Interrupted | Failure::Answered { code: NAMESPACE_NOT_FOUND, .. } => Ok(()),
             Failure::Elsewhere { actual: Some(actual) } if at.is_called(&actual) => {
                 if at.is_container() {
                     self.look_after_container(at.organization, &actual).await;
