@@ -176,7 +176,7 @@ impl Database {
         run(async move { find(&collection, filter, doc! { "_id": 1 }).await })
     }
 
-    /// All documents of a collection, as they came in.
+    /// All documents of a collection, as they came in where the server has always been the primary.
     pub fn in_order(&self, collection: &str) -> Vec<Document> {
         let collection = self.collection(collection);
         run(async move { find(&collection, doc! {}, doc! { "$natural": 1 }).await.unwrap() })

@@ -48,7 +48,9 @@ fn read_once(database: &Database, meanwhile: &dyn Fn(&str)) -> Result<Snapshot, 
         let of = account["memberships"].as_array().unwrap();
         of.iter().map(|one| (text(&account["id"]).to_owned(), text(&one["organization_id"]).to_owned()))
     });
-    let operations = records(database, "operations");
+    // By their ids, as the service lists them: a member of a set that becomes the primary has the documents in the order in
+    // which its threads have applied them.
+    let operations = database.find("operations", doc! {}).into_iter().map(record).collect::<Vec<Value>>();
     let (containers, strays) = read_containers(database, &stored, &operations, meanwhile)?;
     Ok(Snapshot {
         control: control(database),
