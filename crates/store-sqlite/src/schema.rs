@@ -233,7 +233,7 @@ mod tests {
         lists.iter().for_each(|list| check_plans(&upgraded(), list));
 
         // The containers have a schema of their own, and check theirs there.
-        let sources = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/sqlite")).unwrap();
+        let sources = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src")).unwrap();
         let declaring = sources
             .filter_map(|source| std::fs::read_to_string(source.unwrap().path()).ok())
             .filter(|source| source.contains("\nstatements! {"));

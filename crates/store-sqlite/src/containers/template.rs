@@ -273,7 +273,7 @@ mod tests {
 
         let folders = ["collections", "documents", "containers"];
         let sources = folders.iter().flat_map(|folder| {
-            let path = format!("{}/src/sqlite/{folder}", env!("CARGO_MANIFEST_DIR"));
+            let path = format!("{}/src/{folder}", env!("CARGO_MANIFEST_DIR"));
             std::fs::read_dir(path).unwrap().map(|source| source.unwrap().path())
         });
         let declaring = sources
