@@ -1,5 +1,7 @@
-//! What neither rustfmt nor clippy looks at: how long a file has grown, whether it says what it is for, and
-//! what was left over in it.
+//! What neither rustfmt nor clippy looks at: how long a file has grown, whether it says what it is for, what was left
+//! over in it, and whether the pages name files, tests and types that are there ([`pages`]).
+
+mod pages;
 
 use crate::shell::root;
 use anyhow::{Context, Result, ensure};
@@ -29,11 +31,22 @@ pub fn check() -> Result<()> {
     files.sort();
     ensure!(!files.is_empty(), "no file found");
     let mut findings = stale_exemptions();
+    let mut sources = Vec::new();
     for file in &files {
         let text = fs::read_to_string(root().join(file))
             .with_context(|| format!("cannot read {}", file.display()))?;
-        findings.extend(inspect(&file.to_string_lossy(), &text));
+        let name = file.to_string_lossy();
+        findings.extend(inspect(&name, &text));
+        if name.ends_with(".md") {
+            findings.extend(pages::inspect(root(), &name, &text));
+        }
+        if name.starts_with("crates/") && name.ends_with(".rs") {
+            sources.push(text);
+        }
     }
+    let concepts =
+        fs::read_to_string(root().join(pages::CONCEPTS)).context("cannot read the page of concepts")?;
+    findings.extend(pages::missing_types(&concepts, &sources));
     for finding in &findings {
         println!("{finding}");
     }
