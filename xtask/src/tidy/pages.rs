@@ -13,6 +13,9 @@ pub const CONCEPTS: &str = "docs/concepts.md";
 /// Pages that tell what was: what they name may be gone.
 const HISTORY: [&str; 1] = ["CHANGELOG.md"];
 
+/// The page that answers questions with a file and a test, and how many tests it names at least.
+const QUESTIONS: (&str, usize) = ("CONTRIBUTING.md", 5);
+
 /// What the paths that are checked begin with.
 const ROOTS: [&str; 4] = ["crates/", "xtask/", "docs/", "examples/"];
 
@@ -21,7 +24,7 @@ pub fn inspect(root: &Path, file: &str, text: &str) -> Vec<String> {
     if HISTORY.contains(&file) {
         return Vec::new();
     }
-    let mut findings = Vec::new();
+    let (mut findings, mut functions) = (Vec::new(), 0);
     for (number, line) in (1..).zip(text.lines()) {
         let parts: Vec<&str> = line.split('`').collect();
         for (index, path) in parts.iter().enumerate().skip(1).step_by(2).filter(|(_, part)| is_path(part)) {
@@ -30,6 +33,7 @@ pub fn inspect(root: &Path, file: &str, text: &str) -> Vec<String> {
                 findings.push(format!("{file}:{number}: there is no {path}"));
             } else if index >= 3 && parts[index - 1] == " in " {
                 let function = parts[index - 2];
+                functions += 1;
                 if !found
                     .iter()
                     .any(|path| defines(&fs::read_to_string(path).unwrap_or_default(), &["fn"], function))
@@ -38,6 +42,9 @@ pub fn inspect(root: &Path, file: &str, text: &str) -> Vec<String> {
                 }
             }
         }
+    }
+    if file == QUESTIONS.0 && functions < QUESTIONS.1 {
+        findings.push(format!("{file}: names {functions} tests, fewer than {}", QUESTIONS.1));
     }
     findings
 }
