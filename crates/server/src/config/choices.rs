@@ -51,7 +51,7 @@ choices! {
 
     /// What a caller without a token learns about an organization.
     LookupPolicy {
-        /// All of it, as the reference services answer.
+        /// All of it, with the admin's e-mail address and the container.
         Full = "full",
         /// Neither the admin's e-mail address nor the container.
         Card = "card",

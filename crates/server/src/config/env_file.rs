@@ -1,4 +1,4 @@
-//! Reads the text of a `.env` file as the tools of the reference services read theirs.
+//! Reads the text of a `.env` file as the dotenv tools of Python do.
 //!
 //! `NAME=value` per line, with `export` before it or not. Without quotes a value goes to the end of its line or to a
 //! `#` after white space, and may have spaces in it. `'single'` quotes keep everything, `"double"` quotes know

@@ -22,7 +22,7 @@ use tenantry_domain::organization::{Placement, QuotaLimit};
 pub struct Setting {
     /// Its name in the environment and in `.env`.
     pub name: &'static str,
-    /// Other names for it, mostly those of the reference services.
+    /// Other names for it, mostly those that existing deployments of the classic API use.
     pub aliases: &'static [Alias],
     /// Its flag on the command line, without the dashes.
     pub flag: &'static str,

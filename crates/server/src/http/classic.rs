@@ -1,7 +1,7 @@
-//! The classic API: the endpoints of the reference services, exactly as their clients know them.
+//! The classic API: one call each to create, find, rename and delete an organization by its name, and to sign in its admin.
 //!
 //! They only translate to the same calls of the application as the v1 API. What a newcomer gets wrong:
-//! unknown fields are ignored here, as the references do, and the three dialects of `PUT /org/update` are told
+//! unknown fields are ignored here, and the three dialects of `PUT /org/update` are told
 //! apart in [`Dialect`] alone.
 
 use super::Http;

@@ -61,7 +61,7 @@ pub struct Health {
     pub service: &'static str,
 }
 
-/// Whether the service is up, as the reference services say it.
+/// Whether the service is up.
 #[utoipa::path(get, path = "/health", operation_id = "health", tag = "Classic",
     responses((status = 200, description = "It is.", body = Health)))]
 pub async fn health() -> Response {

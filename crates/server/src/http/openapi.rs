@@ -94,7 +94,7 @@ impl Access {
 #[openapi(
     components(schemas(Problem, FieldProblem)),
     tags(
-        (name = "Classic", description = "The API of the reference services, exactly as their clients know it."),
+        (name = "Classic", description = "Organizations by name: one call each to create, find, rename and delete one, and to sign in its admin."),
         (name = "Sign-in", description = "Tokens beyond the first sign-in (which is `POST /admin/login`)."),
         (name = "Organizations", description = "The life of organizations: all of them for the operator, their own for admins."),
         (name = "Collections", description = "Where an organization's own people keep its documents, and the indexes of these."),
