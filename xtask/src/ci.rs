@@ -17,14 +17,14 @@ pub enum Step {
     Tidy,
     /// rustfmt
     Fmt,
+    /// Installs what the other steps need
+    Tools,
     /// Misspelt words
     Typos,
     /// Links and tables of the Markdown files; the book
     Docs,
     /// Licences, versions, sources and advisories of the dependencies
     Deny,
-    /// Installs what the tests need
-    Tools,
     /// clippy on everything, warnings denied
     Clippy,
     /// The examples in the documentation of the code
