@@ -1,4 +1,4 @@
-//! How fast the service is: the real release binary, measured against what bounds it, as ratios of one run.
+//! How fast the service is: the real binary as it is shipped, measured against what bounds it, as ratios of one run.
 //!
 //! Machines differ and are noisy, so no figure stands alone: two things that are compared take turns, round by
 //! round, and the median of the rounds' ratios is what counts. `docs/benchmarks.md` says what each measure means.

@@ -80,7 +80,7 @@ enum Command {
     Suites,
     /// Measures how fast the service is, against what bounds it, and writes target/bench.json
     ///
-    /// Builds the release binary first. Takes some minutes and wants the machine for itself.
+    /// Builds the binary as it is shipped first (`--profile dist`). Takes some minutes and wants the machine for itself.
     Bench {
         /// Measure this alone; may stand several times
         #[arg(long, value_name = "MEASURE", value_enum)]

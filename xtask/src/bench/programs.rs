@@ -16,12 +16,12 @@ pub struct Programs {
 }
 
 impl Programs {
-    /// Builds both with the release profile.
+    /// Builds both as they are shipped.
     pub fn build() -> Result<Self> {
-        let arguments = "build --release --locked --package tenantry --bin tenantry --example bench \
+        let arguments = "build --profile dist --locked --package tenantry --bin tenantry --example bench \
             --message-format json-render-diagnostics";
         let build = command("cargo", &arguments.split_ascii_whitespace().collect::<Vec<_>>());
-        println!("$ cargo build --release");
+        println!("$ cargo build --profile dist");
         let messages = String::from_utf8(output(build)?)?;
         let artifacts: Vec<Value> = messages.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
         Ok(Self {

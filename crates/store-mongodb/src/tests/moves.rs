@@ -19,7 +19,8 @@ async fn statistics_of_a_collection_that_moves_are_asked_again() {
     let acme = fixture.home(&store, 1, "Acme", Placement::Collection).await;
     put(&store, &acme, "documents", &[1, 2, 3]).await;
     // The question for what a scan looks at is an aggregate; the page is not.
-    let data = doc! { "failCommands": ["aggregate"], "errorCode": NAMESPACE_NOT_FOUND, "appName": "tenantry" };
+    let data =
+        doc! { "failCommands": ["aggregate"], "errorCode": NAMESPACE_NOT_FOUND, "appName": "tenantry" };
     let fail = doc! { "configureFailPoint": "failCommand", "mode": { "times": 1 }, "data": data };
     fixture.client.database("admin").run_command(fail).await.unwrap();
     let query = DocumentQuery {
