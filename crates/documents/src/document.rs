@@ -33,15 +33,15 @@ pub use path::Path;
 pub use stored::{Revision, StoredDocument};
 pub use write::{write_canonical_json, write_json};
 
-pub(crate) use extended::{Reader, is_reference, is_wrapper};
+pub(crate) use extended::{ExtendedJsonReader, is_reference, is_wrapper};
 pub(crate) use index_keys::cut;
 pub(crate) use json::Json;
 pub(crate) use number::is_nan;
-pub(crate) use path::{Leaf, Part, visit};
-pub(crate) use problems::Problems;
+pub(crate) use path::{Leaf, PathPart, visit};
+pub(crate) use problems::FieldErrors;
 
 use crate::error::{Error, Result};
-use crate::fuel::{self, Fuel, Stopped};
+use crate::fuel::{self, Fuel, Interruption};
 use bson::spec::ElementType;
 use bson::{Bson, Document, RawBsonRef, RawDocument, RawDocumentBuf, Timestamp};
 
@@ -64,7 +64,7 @@ impl NewDocument {
     /// `invalid_json` if it is not one JSON object; `invalid_input` with every bad field, or if it is more than
     /// `max_bytes` of BSON.
     pub fn parse(json: &str, max_bytes: usize) -> Result<Self> {
-        let mut reader = Reader::new(Problems::new(""));
+        let mut reader = ExtendedJsonReader::new(FieldErrors::new(""));
         let fields = reader.document(Json::parse_object(json)?);
         let problems = &mut reader.problems;
         let id = fields.get(ID_FIELD).and_then(|value| problems.check("/_id", DocumentId::new(value)));
@@ -122,7 +122,7 @@ fn encode(document: &Document, max_bytes: usize) -> Result<RawDocumentBuf> {
 }
 
 /// Refuses what may stand deeper, but not at the top of a document.
-fn refuse_at_top(fields: &Document, problems: &mut Problems) {
+fn refuse_at_top(fields: &Document, problems: &mut FieldErrors) {
     for (name, value) in fields {
         let length = problems.push(name);
         if name == RESERVED_FIELD {
@@ -151,7 +151,7 @@ pub(crate) fn field_within<'a>(
     document: &'a RawDocument,
     name: &str,
     fuel: &Fuel<'_>,
-) -> std::result::Result<Option<RawBsonRef<'a>>, Stopped> {
+) -> std::result::Result<Option<RawBsonRef<'a>>, Interruption> {
     // Their values are not looked at: a long text before it costs no more than a number.
     for element in document.iter_elements().map_while(std::result::Result::ok) {
         fuel.spend(fuel::FIELD)?;
@@ -167,7 +167,7 @@ pub(crate) fn field_within<'a>(
 pub(crate) fn items_within<'a>(
     array: &'a bson::RawArray,
     fuel: &Fuel<'_>,
-) -> impl Iterator<Item = std::result::Result<RawBsonRef<'a>, Stopped>> {
+) -> impl Iterator<Item = std::result::Result<RawBsonRef<'a>, Interruption>> {
     let elements = array.iter_elements().map_while(std::result::Result::ok);
     elements.map_while(|element| match fuel.spend(fuel::VALUE + reading(&element)) {
         Ok(()) => element.value().ok().map(Ok),

@@ -20,7 +20,7 @@ pub use price::FilterPrice;
 
 use crate::document::Path;
 use crate::error::Result;
-use crate::fuel::{Fuel, Stopped};
+use crate::fuel::{Fuel, Interruption};
 use bson::raw::RawBson;
 use bson::{Document, RawDocument};
 use pattern::Pattern;
@@ -107,7 +107,7 @@ impl Filter {
     ///
     /// # Errors
     /// That there is not enough fuel to find out.
-    pub fn evaluate(&self, document: &RawDocument, fuel: &Fuel<'_>) -> Result<bool, Stopped> {
+    pub fn evaluate(&self, document: &RawDocument, fuel: &Fuel<'_>) -> Result<bool, Interruption> {
         matches::filter(self, document, fuel)
     }
 

@@ -28,7 +28,7 @@ pub const fn comparison(bytes: usize) -> u64 {
 
 /// Why work stopped before its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stopped {
+pub enum Interruption {
     /// Its time is over.
     TimeOver,
     /// One document costs more than [`DOCUMENT_MAX_STEPS`].
@@ -41,16 +41,16 @@ pub enum Stopped {
     BadPattern,
 }
 
-impl From<Stopped> for Error {
-    fn from(stopped: Stopped) -> Self {
+impl From<Interruption> for Error {
+    fn from(stopped: Interruption) -> Self {
         match stopped {
-            Stopped::TimeOver | Stopped::BudgetSpent => Self::TimedOut,
-            Stopped::DocumentTooDear => Self::TooCostly(format!(
+            Interruption::TimeOver | Interruption::BudgetSpent => Self::TimedOut,
+            Interruption::DocumentTooDear => Self::TooCostly(format!(
                 "The query takes more than {DOCUMENT_MAX_STEPS} steps for a single document: ask for fewer conditions, \
                  simpler patterns or shorter paths."
             )),
-            Stopped::Closing => Self::Closing,
-            Stopped::BadPattern => Self::internal("a pattern that was accepted cannot be compiled"),
+            Interruption::Closing => Self::Closing,
+            Interruption::BadPattern => Self::internal("a pattern that was accepted cannot be compiled"),
         }
     }
 }
@@ -66,13 +66,13 @@ pub struct Fuel<'a> {
     budget: u64,
     /// For each document.
     per_document: u64,
-    must_stop: Option<&'a dyn Fn() -> Result<(), Stopped>>,
+    must_stop: Option<&'a dyn Fn() -> Result<(), Interruption>>,
 }
 
 impl<'a> Fuel<'a> {
     /// Fuel for work that goes on until `must_stop` refuses, or one document has cost [`DOCUMENT_MAX_STEPS`].
     #[must_use]
-    pub fn new(must_stop: &'a dyn Fn() -> Result<(), Stopped>) -> Self {
+    pub fn new(must_stop: &'a dyn Fn() -> Result<(), Interruption>) -> Self {
         Self::with(u64::MAX, DOCUMENT_MAX_STEPS, Some(must_stop))
     }
 
@@ -98,7 +98,7 @@ impl<'a> Fuel<'a> {
     const fn with(
         budget: u64,
         per_document: u64,
-        must_stop: Option<&'a dyn Fn() -> Result<(), Stopped>>,
+        must_stop: Option<&'a dyn Fn() -> Result<(), Interruption>>,
     ) -> Self {
         Self {
             spent: Cell::new(0),
@@ -121,7 +121,7 @@ impl<'a> Fuel<'a> {
     /// # Errors
     /// That the work has to stop instead.
     #[inline]
-    pub fn spend(&self, units: u64) -> Result<(), Stopped> {
+    pub fn spend(&self, units: u64) -> Result<(), Interruption> {
         let spent = self.spent.get().saturating_add(units);
         self.spent.set(spent);
         if spent < self.next_look.get() { Ok(()) } else { self.look() }
@@ -131,7 +131,7 @@ impl<'a> Fuel<'a> {
     ///
     /// # Errors
     /// As [`Self::spend`].
-    pub fn begin_document(&self, units: u64) -> Result<(), Stopped> {
+    pub fn begin_document(&self, units: u64) -> Result<(), Interruption> {
         self.document_start.set(self.spent.get());
         self.spend(units)
     }
@@ -141,13 +141,13 @@ impl<'a> Fuel<'a> {
     /// # Errors
     /// That it has.
     #[cold]
-    pub fn look(&self) -> Result<(), Stopped> {
+    pub fn look(&self) -> Result<(), Interruption> {
         let spent = self.spent.get();
         if spent - self.document_start.get() > self.per_document {
-            return Err(Stopped::DocumentTooDear);
+            return Err(Interruption::DocumentTooDear);
         }
         if spent > self.budget {
-            return Err(Stopped::BudgetSpent);
+            return Err(Interruption::BudgetSpent);
         }
         self.must_stop.map_or(Ok(()), |must_stop| must_stop())?;
         // No later than either bound is exceeded.
@@ -167,11 +167,11 @@ mod tests {
         let looks = Cell::new(0);
         let must_stop = || {
             looks.set(looks.get() + 1);
-            if looks.get() > 3 { Err(Stopped::TimeOver) } else { Ok(()) }
+            if looks.get() > 3 { Err(Interruption::TimeOver) } else { Ok(()) }
         };
         let fuel = Fuel::new(&must_stop);
         let stopped = (0..).find_map(|_| fuel.spend(1000).err()).unwrap();
-        assert_eq!((stopped, looks.get()), (Stopped::TimeOver, 4));
+        assert_eq!((stopped, looks.get()), (Interruption::TimeOver, 4));
         assert!((4 * LOOK_INTERVAL..5 * LOOK_INTERVAL).contains(&fuel.spent()));
     }
 
@@ -179,12 +179,12 @@ mod tests {
     fn fuel_ends_with_its_budget_or_with_a_dear_document() {
         let fuel = Fuel::unlimited().up_to(100);
         assert_eq!(fuel.spend(100), Ok(()));
-        assert_eq!(fuel.spend(1), Err(Stopped::BudgetSpent));
+        assert_eq!(fuel.spend(1), Err(Interruption::BudgetSpent));
         let fuel = Fuel::for_document();
         for _ in 0..3 {
             fuel.begin_document(DOCUMENT_MAX_STEPS / 2).unwrap();
         }
-        assert_eq!(fuel.spend(DOCUMENT_MAX_STEPS), Err(Stopped::DocumentTooDear));
-        assert!(matches!(Error::from(Stopped::DocumentTooDear), Error::TooCostly(_)));
+        assert_eq!(fuel.spend(DOCUMENT_MAX_STEPS), Err(Interruption::DocumentTooDear));
+        assert!(matches!(Error::from(Interruption::DocumentTooDear), Error::TooCostly(_)));
     }
 }

@@ -4,7 +4,7 @@
 //! any other. What a newcomer gets wrong: including `a.b` shows `{}` where `a` is a document without `b`, and
 //! drops an `a` that is a plain value; excluding it leaves such an `a` alone.
 
-use crate::document::{ID_FIELD, Part, Path, RESERVED_FIELD, fields, has_field, items};
+use crate::document::{ID_FIELD, Path, PathPart, RESERVED_FIELD, fields, has_field, items};
 use crate::limits::PROJECTION_MAX_PATHS;
 use bson::raw::{CString, RawArrayBuf, RawBson};
 use bson::{Bson, Document, RawArray, RawBsonRef, RawDocument, RawDocumentBuf};
@@ -16,26 +16,26 @@ use std::collections::btree_map::Entry;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Projection {
     paths: Vec<Path>,
-    mode: Mode,
+    mode: ProjectionMode,
     /// Whether the `_id` is shown, unless a path goes into it.
     id: bool,
-    tree: Node,
+    tree: ProjectionNode,
 }
 
 /// What the paths are for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Mode {
+enum ProjectionMode {
     Include,
     Exclude,
 }
 
 /// The paths as a tree: what is chosen below each name; a leaf is chosen whole.
 #[derive(Debug, Clone, Default, PartialEq)]
-struct Node(BTreeMap<Box<str>, Node>);
+struct ProjectionNode(BTreeMap<Box<str>, ProjectionNode>);
 
 impl Default for Projection {
     fn default() -> Self {
-        Self { paths: Vec::new(), mode: Mode::Exclude, id: true, tree: Node::default() }
+        Self { paths: Vec::new(), mode: ProjectionMode::Exclude, id: true, tree: ProjectionNode::default() }
     }
 }
 
@@ -49,10 +49,10 @@ impl Projection {
         let mut modes = Vec::new();
         for part in text.split(',') {
             let (path, mode) = match part.strip_prefix('-') {
-                Some(path) => (Path::parse(path)?, Mode::Exclude),
-                None => (Path::parse(part)?, Mode::Include),
+                Some(path) => (Path::parse(path)?, ProjectionMode::Exclude),
+                None => (Path::parse(part)?, ProjectionMode::Include),
             };
-            if path.as_str() == ID_FIELD && mode == Mode::Exclude {
+            if path.as_str() == ID_FIELD && mode == ProjectionMode::Exclude {
                 projection.id = false;
                 continue;
             }
@@ -78,7 +78,7 @@ impl Projection {
     /// For MongoDB, with `prefix` (such as `doc.`) before each path.
     #[must_use]
     pub fn to_mongodb(&self, prefix: &str) -> Document {
-        let value = Bson::Int32(if self.mode == Mode::Include { 1 } else { 0 });
+        let value = Bson::Int32(if self.mode == ProjectionMode::Include { 1 } else { 0 });
         let chosen = self.paths.iter().map(|path| (format!("{prefix}{path}"), value.clone()));
         chosen
             .chain(self.id_for_mongodb(prefix).map(|value| (format!("{prefix}{ID_FIELD}"), value)))
@@ -90,9 +90,9 @@ impl Projection {
         let is_top = prefix.is_empty();
         match self.mode {
             _ if self.tree.get(ID_FIELD).is_some() => None,
-            Mode::Include if self.id => (!is_top).then_some(Bson::Int32(1)),
-            Mode::Include => is_top.then_some(Bson::Int32(0)),
-            Mode::Exclude => (!self.id).then_some(Bson::Int32(0)),
+            ProjectionMode::Include if self.id => (!is_top).then_some(Bson::Int32(1)),
+            ProjectionMode::Include => is_top.then_some(Bson::Int32(0)),
+            ProjectionMode::Exclude => (!self.id).then_some(Bson::Int32(0)),
         }
     }
 
@@ -118,29 +118,29 @@ impl Projection {
 
     /// Whether it leaves out nothing but what is reserved.
     fn is_all(&self) -> bool {
-        self.mode == Mode::Exclude && self.id && self.paths.is_empty()
+        self.mode == ProjectionMode::Exclude && self.id && self.paths.is_empty()
     }
 
-    fn field(&self, node: &Node, name: &str, value: RawBsonRef<'_>) -> Option<RawBson> {
+    fn field(&self, node: &ProjectionNode, name: &str, value: RawBsonRef<'_>) -> Option<RawBson> {
         match (node.get(name), self.mode) {
-            (None, Mode::Include) => None,
-            (None, Mode::Exclude) => Some(RawBson::from(value)),
+            (None, ProjectionMode::Include) => None,
+            (None, ProjectionMode::Exclude) => Some(RawBson::from(value)),
             (Some(below), mode) if below.0.is_empty() => {
-                (mode == Mode::Include).then(|| RawBson::from(value))
+                (mode == ProjectionMode::Include).then(|| RawBson::from(value))
             }
             (Some(below), _) => self.value(below, value),
         }
     }
 
-    fn value(&self, node: &Node, value: RawBsonRef<'_>) -> Option<RawBson> {
+    fn value(&self, node: &ProjectionNode, value: RawBsonRef<'_>) -> Option<RawBson> {
         match value {
             RawBsonRef::Document(document) => Some(RawBson::Document(self.document(node, document))),
             RawBsonRef::Array(array) => Some(RawBson::Array(self.array(node, array))),
-            other => (self.mode == Mode::Exclude).then(|| RawBson::from(other)),
+            other => (self.mode == ProjectionMode::Exclude).then(|| RawBson::from(other)),
         }
     }
 
-    fn document(&self, node: &Node, document: &RawDocument) -> RawDocumentBuf {
+    fn document(&self, node: &ProjectionNode, document: &RawDocument) -> RawDocumentBuf {
         let mut shown = RawDocumentBuf::new();
         for (name, value) in fields(document) {
             append(&mut shown, name, self.field(node, name, value));
@@ -148,7 +148,7 @@ impl Projection {
         shown
     }
 
-    fn array(&self, node: &Node, array: &RawArray) -> RawArrayBuf {
+    fn array(&self, node: &ProjectionNode, array: &RawArray) -> RawArrayBuf {
         let mut shown = RawArrayBuf::new();
         items(array).filter_map(|item| self.value(node, item)).for_each(|item| shown.push(item));
         shown
@@ -162,12 +162,12 @@ fn append(document: &mut RawDocumentBuf, name: &str, value: Option<RawBson>) {
     }
 }
 
-impl Node {
+impl ProjectionNode {
     fn get(&self, name: &str) -> Option<&Self> {
         self.0.get(name)
     }
 
-    fn insert(&mut self, parts: &[Part]) -> Result<(), String> {
+    fn insert(&mut self, parts: &[PathPart]) -> Result<(), String> {
         const COLLISION: &str = "A path stands twice, or is a part of another.";
         let Some((part, rest)) = parts.split_first() else { return Ok(()) };
         let node = match self.0.entry(part.name.clone()) {

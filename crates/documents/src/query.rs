@@ -34,7 +34,7 @@ pub struct DocumentQuery {
 
 /// A page of documents.
 #[derive(Debug, Clone, Default)]
-pub struct Found {
+pub struct QueryPage {
     /// In order.
     pub documents: Vec<StoredDocument>,
     /// Whether others follow.
@@ -48,20 +48,20 @@ pub struct Found {
 pub struct Counted {
     /// The number, exactly.
     pub documents: u64,
-    /// As in [`Found`].
+    /// As in [`QueryPage`].
     pub scanned: Option<u64>,
 }
 
 /// What a round of a delete by filter came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Deleted {
+pub struct DeleteResult {
     /// How many documents it removed.
     pub documents: u64,
     /// Whether there may be others that match.
     pub more: bool,
 }
 
-impl Deleted {
+impl DeleteResult {
     /// What it came to when its time was over. Each begins at the beginning, so if it found nothing, the next would find
     /// nothing either.
     ///

@@ -329,8 +329,8 @@ impl From<tenantry_documents::Error> for Error {
     }
 }
 
-impl From<tenantry_documents::fuel::Stopped> for Error {
-    fn from(stopped: tenantry_documents::fuel::Stopped) -> Self {
+impl From<tenantry_documents::fuel::Interruption> for Error {
+    fn from(stopped: tenantry_documents::fuel::Interruption) -> Self {
         tenantry_documents::Error::from(stopped).into()
     }
 }

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
-use tenantry_documents::fuel::Stopped;
+use tenantry_documents::fuel::Interruption;
 
 /// How long a query runs before it gives way to others.
 const QUANTUM: Duration = Duration::from_millis(5);
@@ -57,7 +57,7 @@ impl Processor {
     }
 
     /// Waits until a query may run, unless `must_stop` refuses first. Blocks.
-    pub fn enter(&self, must_stop: &dyn Fn() -> Result<(), Stopped>) -> Result<Slot<'_>, Stopped> {
+    pub fn enter(&self, must_stop: &dyn Fn() -> Result<(), Interruption>) -> Result<Slot<'_>, Interruption> {
         self.acquire(Duration::ZERO, must_stop)?;
         Ok(Slot {
             processor: self,
@@ -67,7 +67,11 @@ impl Processor {
         })
     }
 
-    fn acquire(&self, has_run: Duration, must_stop: &dyn Fn() -> Result<(), Stopped>) -> Result<(), Stopped> {
+    fn acquire(
+        &self,
+        has_run: Duration,
+        must_stop: &dyn Fn() -> Result<(), Interruption>,
+    ) -> Result<(), Interruption> {
         let waiter = {
             let mut state = self.lock();
             if state.running < self.slots && state.waiting.is_empty() {
@@ -133,7 +137,7 @@ impl Slot<'_> {
     ///
     /// # Errors
     /// That it has to stop meanwhile.
-    pub fn give_way(&self, must_stop: &dyn Fn() -> Result<(), Stopped>) -> Result<(), Stopped> {
+    pub fn give_way(&self, must_stop: &dyn Fn() -> Result<(), Interruption>) -> Result<(), Interruption> {
         let ran = self.since.get().elapsed();
         if ran < QUANTUM {
             return Ok(());
@@ -168,7 +172,7 @@ mod tests {
     use super::*;
     use std::sync::mpsc::channel;
 
-    fn go_on() -> Result<(), Stopped> {
+    fn go_on() -> Result<(), Interruption> {
         Ok(())
     }
 
@@ -176,8 +180,8 @@ mod tests {
     fn processor_runs_no_more_than_its_slots_at_once() {
         let processor = Processor::new(2);
         let held = [processor.enter(&go_on).unwrap(), processor.enter(&go_on).unwrap()];
-        let refused = processor.enter(&|| Err(Stopped::Closing)).map(|_| ());
-        assert_eq!(refused, Err(Stopped::Closing));
+        let refused = processor.enter(&|| Err(Interruption::Closing)).map(|_| ());
+        assert_eq!(refused, Err(Interruption::Closing));
         drop(held);
         drop(processor.enter(&go_on).unwrap());
         let state = processor.lock();

@@ -24,7 +24,7 @@ use mongodb::bson::{Bson, Document, doc};
 use std::time::Duration;
 use tenantry_documents::document::{DocumentId, Revision, StoredDocument};
 use tenantry_documents::filter::Filter;
-use tenantry_documents::query::{Counted, Deleted, DocumentQuery, Found};
+use tenantry_documents::query::{Counted, DeleteResult, DocumentQuery, QueryPage};
 use tenantry_domain::collection::CollectionName;
 use tenantry_domain::error::{Error, ErrorCode, Result};
 use tenantry_domain::organization::Organization;
@@ -114,7 +114,7 @@ impl Documents for MongoDb {
         organization: &Organization,
         collection: &CollectionName,
         query: &DocumentQuery,
-    ) -> Result<Found> {
+    ) -> Result<QueryPage> {
         let mut at = self.locate_collection(organization, collection).await?;
         self.find_at(&mut at, query).await.map_err(Failure::of_question)
     }
@@ -136,7 +136,7 @@ impl Documents for MongoDb {
         collection: &CollectionName,
         filter: &Filter,
         time: Duration,
-    ) -> Result<Deleted> {
+    ) -> Result<DeleteResult> {
         let mut at = self.locate_collection(organization, collection).await?;
         self.delete_matching_at(&mut at, filter, time).await.map_err(Failure::of_question)
     }

@@ -18,7 +18,7 @@ use find::ById;
 use std::time::Duration;
 use tenantry_documents::document::{DocumentId, Revision, StoredDocument};
 use tenantry_documents::filter::{Filter, FilterPrice};
-use tenantry_documents::query::{Counted, Deleted, DocumentQuery, Found};
+use tenantry_documents::query::{Counted, DeleteResult, DocumentQuery, QueryPage};
 use tenantry_domain::collection::CollectionName;
 use tenantry_domain::measure::QUERY_STARTS;
 use tenantry_domain::organization::Organization;
@@ -92,7 +92,7 @@ impl Documents for Sqlite {
         organization: &Organization,
         collection: &CollectionName,
         query: &DocumentQuery,
-    ) -> Result<Found> {
+    ) -> Result<QueryPage> {
         let (name, query) = (collection.clone(), query.clone());
         let (price, time) = (query.filter.price(), query.time);
         let find = move |scope: Scope<'_>, budget: Budget<'_>| find::find(scope, &name, &query, budget);
@@ -118,7 +118,7 @@ impl Documents for Sqlite {
         collection: &CollectionName,
         filter: &Filter,
         time: Duration,
-    ) -> Result<Deleted> {
+    ) -> Result<DeleteResult> {
         let budget = Budget::until_after(time);
         let container = self.container(organization).await?;
         let (mut next, mut documents) = (None, 0);
@@ -140,9 +140,9 @@ impl Documents for Sqlite {
             }
             next = found.next;
             match stopped {
-                Some(_) if documents > 0 => return Ok(Deleted { documents, more: true }),
+                Some(_) if documents > 0 => return Ok(DeleteResult { documents, more: true }),
                 Some(error) => return Err(error),
-                None if next.is_none() => return Ok(Deleted { documents, more: false }),
+                None if next.is_none() => return Ok(DeleteResult { documents, more: false }),
                 None => {}
             }
         }

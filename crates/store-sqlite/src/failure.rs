@@ -1,7 +1,7 @@
 //! What can go wrong with a statement, and the one place that turns it into a row of the error table.
 
 use rusqlite::ffi::{self, ErrorCode as SqliteCode};
-use tenantry_documents::fuel::Stopped;
+use tenantry_documents::fuel::Interruption;
 use tenantry_domain::{Error, ErrorCode};
 use tokio::task::JoinError;
 
@@ -32,8 +32,8 @@ impl From<tenantry_documents::Error> for Failure {
     }
 }
 
-impl From<Stopped> for Failure {
-    fn from(stopped: Stopped) -> Self {
+impl From<Interruption> for Failure {
+    fn from(stopped: Interruption) -> Self {
         Self::Refused(stopped.into())
     }
 }

@@ -5,10 +5,10 @@
 //! no sensible entries and are refused. What a newcomer gets wrong: entries of a compound index are whole tuples.
 
 use super::order::compare;
-use super::path::Part;
+use super::path::PathPart;
 use super::{Path, as_document, empty_document, field_within, items_within, size};
 use crate::error::Error;
-use crate::fuel::{self, Fuel, Stopped};
+use crate::fuel::{self, Fuel, Interruption};
 use bson::{RawArray, RawBsonRef, RawDocument};
 use std::cmp::Ordering;
 
@@ -37,7 +37,7 @@ pub enum EntriesError {
     /// It cannot have any: the sentence that says why.
     Unsuitable(String),
     /// It costs too much to find out.
-    Stopped(Stopped),
+    Stopped(Interruption),
 }
 
 impl EntriesError {
@@ -55,8 +55,8 @@ impl EntriesError {
     }
 }
 
-impl From<Stopped> for EntriesError {
-    fn from(stopped: Stopped) -> Self {
+impl From<Interruption> for EntriesError {
+    fn from(stopped: Interruption) -> Self {
         Self::Stopped(stopped)
     }
 }
@@ -89,7 +89,7 @@ fn compare_entries(a: &[RawBsonRef<'_>], b: &[RawBsonRef<'_>]) -> Ordering {
 #[derive(Clone)]
 struct Column<'a, 'p> {
     /// What is still to go; nothing once the value is known.
-    rest: &'p [Part],
+    rest: &'p [PathPart],
     value: RawBsonRef<'a>,
     /// What `rest` reaches by a position in the array whose items are being visited.
     positioned: Option<Positioned<'a, 'p>>,
@@ -97,22 +97,22 @@ struct Column<'a, 'p> {
 
 #[derive(Clone)]
 struct Positioned<'a, 'p> {
-    found: Option<Step<'a, 'p>>,
+    found: Option<FieldStep<'a, 'p>>,
     /// Whether the item at the position is an array.
     is_array: bool,
 }
 
 /// The first array along a path, or the value at its end, and what of the path is left there.
-type Step<'a, 'p> = (RawBsonRef<'a>, &'p [Part]);
+type FieldStep<'a, 'p> = (RawBsonRef<'a>, &'p [PathPart]);
 
 impl<'p> Column<'_, 'p> {
-    const fn new(rest: &'p [Part]) -> Self {
+    const fn new(rest: &'p [PathPart]) -> Self {
         Self { rest, value: RawBsonRef::Null, positioned: None }
     }
 }
 
 /// The array that the entries of one level are made from.
-struct Shared<'a> {
+struct SharedArray<'a> {
     array: &'a RawArray,
     /// The columns that have met it.
     columns: Vec<usize>,
@@ -157,8 +157,8 @@ fn advance<'a>(
     document: &'a RawDocument,
     columns: &mut [Column<'a, '_>],
     fuel: &Fuel<'_>,
-) -> Result<Option<Shared<'a>>, EntriesError> {
-    let mut shared: Option<Shared<'a>> = None;
+) -> Result<Option<SharedArray<'a>>, EntriesError> {
+    let mut shared: Option<SharedArray<'a>> = None;
     for (index, column) in columns.iter_mut().enumerate() {
         if column.rest.is_empty() {
             continue;
@@ -173,7 +173,7 @@ fn advance<'a>(
             column.value = value;
             continue;
         };
-        let shared = shared.get_or_insert(Shared { array, columns: Vec::new(), is_value: false });
+        let shared = shared.get_or_insert(SharedArray { array, columns: Vec::new(), is_value: false });
         if !std::ptr::eq(array.as_bytes().as_ptr(), shared.array.as_bytes().as_ptr()) {
             let sentence = "Two of the paths go through different arrays of one document.";
             return Err(EntriesError::unsuitable(sentence));
@@ -189,7 +189,7 @@ fn next_step<'a, 'p>(
     document: &'a RawDocument,
     column: &Column<'a, 'p>,
     fuel: &Fuel<'_>,
-) -> Result<(Option<Step<'a, 'p>>, bool), EntriesError> {
+) -> Result<(Option<FieldStep<'a, 'p>>, bool), EntriesError> {
     let Some(positioned) = &column.positioned else {
         return Ok((walk(document, column.rest, fuel)?, false));
     };
@@ -205,9 +205,9 @@ fn next_step<'a, 'p>(
 /// Follows `parts` to the first array, or to the end.
 fn walk<'a, 'p>(
     document: &'a RawDocument,
-    parts: &'p [Part],
+    parts: &'p [PathPart],
     fuel: &Fuel<'_>,
-) -> Result<Option<Step<'a, 'p>>, Stopped> {
+) -> Result<Option<FieldStep<'a, 'p>>, Interruption> {
     let Some((part, rest)) = parts.split_first() else { return Ok(None) };
     match field_within(document, &part.name, fuel)? {
         Some(RawBsonRef::Document(inner)) if !rest.is_empty() => walk(inner, rest, fuel),
@@ -218,9 +218,9 @@ fn walk<'a, 'p>(
 
 fn at_position<'a, 'p>(
     array: &'a RawArray,
-    rest: &'p [Part],
+    rest: &'p [PathPart],
     fuel: &Fuel<'_>,
-) -> Result<Option<Positioned<'a, 'p>>, Stopped> {
+) -> Result<Option<Positioned<'a, 'p>>, Interruption> {
     let Some(position) = rest.first().and_then(|part| part.position) else { return Ok(None) };
     let Some(item) = items_within(array, fuel).nth(position) else { return Ok(None) };
     let is_array = item?.as_array().is_some();
@@ -228,7 +228,7 @@ fn at_position<'a, 'p>(
 }
 
 /// Gives `value` to the columns that end at the array.
-fn set<'a>(columns: &mut [Column<'a, '_>], shared: &Shared<'_>, value: RawBsonRef<'a>) {
+fn set<'a>(columns: &mut [Column<'a, '_>], shared: &SharedArray<'_>, value: RawBsonRef<'a>) {
     for index in &shared.columns {
         if columns[*index].rest.is_empty() {
             columns[*index].value = value;

@@ -2,11 +2,11 @@
 //!
 //! An object with a member such as `$oid` is a value. Every other name that begins with `$` is refused, and so
 //! is what MongoDB could not take or would read differently. What a newcomer gets wrong: the reader goes on after
-//! a bad field, to name them all; [`Problems::finish`] has the verdict.
+//! a bad field, to name them all; [`FieldErrors::finish`] has the verdict.
 
 use super::date;
 use super::json::{Json, Members};
-use super::problems::Problems;
+use super::problems::FieldErrors;
 use crate::limits::DOCUMENT_MAX_LEVELS;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -50,15 +50,15 @@ pub fn is_reference(members: &Members<'_>) -> bool {
 }
 
 /// Reads values and notes what is wrong with them.
-pub struct Reader {
+pub struct ExtendedJsonReader {
     /// What was wrong so far.
-    pub problems: Problems,
+    pub problems: FieldErrors,
     levels: usize,
 }
 
-impl Reader {
+impl ExtendedJsonReader {
     /// A reader that notes into `problems`.
-    pub const fn new(problems: Problems) -> Self {
+    pub const fn new(problems: FieldErrors) -> Self {
         Self { problems, levels: 0 }
     }
 

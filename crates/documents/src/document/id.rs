@@ -4,8 +4,8 @@
 //! newcomer gets wrong: ids are equal as values are ([`super::order`]): `~5` also finds the id `5.0`.
 
 use super::json::Json;
-use super::problems::Problems;
-use super::{ID_FIELD, Reader, field, key, order, write};
+use super::problems::FieldErrors;
+use super::{ExtendedJsonReader, ID_FIELD, field, key, order, write};
 use crate::limits::DOCUMENT_ID_MAX_BYTES;
 use bson::oid::ObjectId;
 use bson::raw::RawBson;
@@ -55,7 +55,7 @@ impl DocumentId {
     /// The sentence that says what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, String> {
         if let Some(json) = text.strip_prefix('~') {
-            let mut reader = Reader::new(Problems::new(""));
+            let mut reader = ExtendedJsonReader::new(FieldErrors::new(""));
             let json = Json::parse(json).map_err(|error| error.to_string())?;
             let value = reader.value(json);
             let first = |error: crate::Error| error.fields().first().map(|field| field.detail.clone());

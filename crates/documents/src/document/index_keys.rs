@@ -10,7 +10,7 @@
 use super::order::Direction;
 use super::{EntriesError, index_entries, key, meets_array};
 use crate::error::Error;
-use crate::fuel::{Fuel, Stopped};
+use crate::fuel::{Fuel, Interruption};
 use crate::index::Index;
 use crate::limits::{
     DOCUMENT_MAX_STEPS, INDEX_ENTRIES_MAX, INDEX_ENTRIES_MAX_BYTES, INDEX_KEY_PART_MAX_BYTES,
@@ -36,7 +36,7 @@ pub enum IndexKeysError {
     /// They are beyond the [`EntryBudget`].
     BeyondBudget(String),
     /// They cost too much to find, or there was no time for it.
-    Stopped(Stopped),
+    Stopped(Interruption),
 }
 
 impl IndexKeysError {
@@ -59,8 +59,8 @@ impl From<EntriesError> for IndexKeysError {
     }
 }
 
-impl From<Stopped> for IndexKeysError {
-    fn from(stopped: Stopped) -> Self {
+impl From<Interruption> for IndexKeysError {
+    fn from(stopped: Interruption) -> Self {
         Self::Stopped(stopped)
     }
 }

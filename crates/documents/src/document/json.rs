@@ -45,8 +45,8 @@ impl<'a> Json<'a> {
     }
 
     /// Reads one value, or says what is wrong and at which byte.
-    pub(super) fn read(text: &'a str) -> Result<Self, (Flaw, usize)> {
-        let mut parser = Parser { text, at: 0 };
+    pub(super) fn read(text: &'a str) -> Result<Self, (SyntaxError, usize)> {
+        let mut parser = JsonParser { text, at: 0 };
         let value = parser.value(0).and_then(|value| parser.end().map(|()| value));
         value.map_err(|what| (what, parser.at))
     }
@@ -69,14 +69,14 @@ impl<'a> Json<'a> {
 }
 
 /// What is wrong with the text, where the parser stands.
-type Flaw = &'static str;
+type SyntaxError = &'static str;
 
-struct Parser<'a> {
+struct JsonParser<'a> {
     text: &'a str,
     at: usize,
 }
 
-impl<'a> Parser<'a> {
+impl<'a> JsonParser<'a> {
     fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
@@ -94,12 +94,12 @@ impl<'a> Parser<'a> {
         found
     }
 
-    fn end(&mut self) -> Result<(), Flaw> {
+    fn end(&mut self) -> Result<(), SyntaxError> {
         self.skip_white_space();
         if self.at == self.text.len() { Ok(()) } else { Err("something follows the value") }
     }
 
-    fn value(&mut self, levels: usize) -> Result<Json<'a>, Flaw> {
+    fn value(&mut self, levels: usize) -> Result<Json<'a>, SyntaxError> {
         self.skip_white_space();
         match self.peek() {
             Some(b'{' | b'[') if levels == JSON_MAX_LEVELS => {
@@ -116,7 +116,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn word(&mut self, word: &str, value: Json<'a>) -> Result<Json<'a>, Flaw> {
+    fn word(&mut self, word: &str, value: Json<'a>) -> Result<Json<'a>, SyntaxError> {
         if !self.text[self.at..].starts_with(word) {
             return Err("an unknown word");
         }
@@ -124,7 +124,7 @@ impl<'a> Parser<'a> {
         Ok(value)
     }
 
-    fn object(&mut self, levels: usize) -> Result<Json<'a>, Flaw> {
+    fn object(&mut self, levels: usize) -> Result<Json<'a>, SyntaxError> {
         self.at += 1;
         let mut members = Vec::new();
         self.skip_white_space();
@@ -152,7 +152,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn array(&mut self, levels: usize) -> Result<Json<'a>, Flaw> {
+    fn array(&mut self, levels: usize) -> Result<Json<'a>, SyntaxError> {
         self.at += 1;
         let mut items = Vec::new();
         self.skip_white_space();
@@ -171,7 +171,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn number(&mut self) -> Result<Json<'a>, Flaw> {
+    fn number(&mut self) -> Result<Json<'a>, SyntaxError> {
         let start = self.at;
         self.take(b'-');
         if !self.take(b'0') {
@@ -187,7 +187,7 @@ impl<'a> Parser<'a> {
         Ok(Json::Number(&self.text[start..self.at]))
     }
 
-    fn digits(&mut self) -> Result<(), Flaw> {
+    fn digits(&mut self) -> Result<(), SyntaxError> {
         let start = self.at;
         while matches!(self.peek(), Some(b'0'..=b'9')) {
             self.at += 1;
@@ -195,7 +195,7 @@ impl<'a> Parser<'a> {
         if self.at == start { Err("a digit is missing") } else { Ok(()) }
     }
 
-    fn string(&mut self) -> Result<Cow<'a, str>, Flaw> {
+    fn string(&mut self) -> Result<Cow<'a, str>, SyntaxError> {
         self.at += 1;
         let mut unescaped = String::new();
         let mut start = self.at;
@@ -223,7 +223,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn escape(&mut self) -> Result<char, Flaw> {
+    fn escape(&mut self) -> Result<char, SyntaxError> {
         let byte = self.peek().ok_or("a string has no end")?;
         let plain = match byte {
             b'"' | b'\\' | b'/' => char::from(byte),
@@ -239,7 +239,7 @@ impl<'a> Parser<'a> {
         Ok(plain)
     }
 
-    fn unicode(&mut self) -> Result<char, Flaw> {
+    fn unicode(&mut self) -> Result<char, SyntaxError> {
         let lone = "half of a surrogate pair";
         let first = self.unit()?;
         if let 0xd800..=0xdbff = first {
@@ -254,7 +254,7 @@ impl<'a> Parser<'a> {
     }
 
     /// The `u` and four hexadecimal digits of an escape.
-    fn unit(&mut self) -> Result<u16, Flaw> {
+    fn unit(&mut self) -> Result<u16, SyntaxError> {
         let digits = self.text.as_bytes().get(self.at + 1..self.at + 5).ok_or("a string has no end")?;
         if !digits.iter().all(u8::is_ascii_hexdigit) {
             return Err("an escape without four hexadecimal digits");

@@ -5,8 +5,8 @@
 
 use super::json::Json;
 use super::order::compare;
-use super::problems::Problems;
-use super::{DocumentId, ID_FIELD, Reader, encode, refuse_at_top};
+use super::problems::FieldErrors;
+use super::{DocumentId, ExtendedJsonReader, ID_FIELD, encode, refuse_at_top};
 use crate::error::{Error, Result};
 use crate::limits::DOCUMENT_MAX_LEVELS;
 use bson::raw::RawBson;
@@ -28,7 +28,7 @@ impl MergePatch {
     /// # Errors
     /// As [`super::NewDocument::parse`].
     pub fn parse(json: &str) -> Result<Self> {
-        let mut reader = Reader::new(Problems::new(""));
+        let mut reader = ExtendedJsonReader::new(FieldErrors::new(""));
         let mut patch = reader.document(Json::parse_object(json)?);
         let problems = &mut reader.problems;
         if let Some(id) = patch.get(ID_FIELD) {

@@ -5,7 +5,7 @@
 //! and these differ: `{"a.b": null}` matches `{"a": [{}]}` but not `{"a": []}`.
 
 use super::{RESERVED_FIELD, field_within, items_within};
-use crate::fuel::{Fuel, Stopped};
+use crate::fuel::{Fuel, Interruption};
 use crate::limits::{PATH_MAX_BYTES, PATH_MAX_PARTS};
 use bson::{RawArray, RawBsonRef, RawDocument};
 use std::fmt;
@@ -14,12 +14,12 @@ use std::fmt;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Path {
     text: Box<str>,
-    parts: Box<[Part]>,
+    parts: Box<[PathPart]>,
 }
 
 /// What stands between two dots.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Part {
+pub struct PathPart {
     /// The name of a field.
     pub name: Box<str>,
     /// The position in an array that it may also mean.
@@ -47,7 +47,7 @@ impl Path {
         if text.len() > PATH_MAX_BYTES {
             return Err(format!("A path may have at most {PATH_MAX_BYTES} bytes."));
         }
-        let parts = text.split('.').map(Part::parse).collect::<Result<Box<[_]>, _>>()?;
+        let parts = text.split('.').map(PathPart::parse).collect::<Result<Box<[_]>, _>>()?;
         if parts.len() > PATH_MAX_PARTS {
             return Err(format!("A path may have at most {PATH_MAX_PARTS} parts."));
         }
@@ -79,7 +79,7 @@ impl Path {
     }
 
     /// Its parts, at least one.
-    pub(crate) const fn parts(&self) -> &[Part] {
+    pub(crate) const fn parts(&self) -> &[PathPart] {
         &self.parts
     }
 }
@@ -90,7 +90,7 @@ impl fmt::Display for Path {
     }
 }
 
-impl Part {
+impl PathPart {
     fn parse(name: &str) -> Result<Self, String> {
         if name.is_empty() {
             return Err("A path must not have an empty part.".into());
@@ -121,7 +121,7 @@ pub enum Leaf {
 }
 
 /// What is done with each value that is reached: whether it was enough.
-type See<'a> = dyn FnMut(Option<RawBsonRef<'_>>) -> Result<bool, Stopped> + 'a;
+type PathVisitor<'a> = dyn FnMut(Option<RawBsonRef<'_>>) -> Result<bool, Interruption> + 'a;
 
 /// Shows `see` every value that `parts` reach from `document`, `None` for each place where one is missing, until
 /// it says that it has seen enough. Whether it has.
@@ -131,11 +131,11 @@ type See<'a> = dyn FnMut(Option<RawBsonRef<'_>>) -> Result<bool, Stopped> + 'a;
 /// a bound, a document made for it would take exponential time.
 pub fn visit(
     document: &RawDocument,
-    parts: &[Part],
+    parts: &[PathPart],
     leaf: Leaf,
     fuel: &Fuel<'_>,
-    see: &mut See<'_>,
-) -> Result<bool, Stopped> {
+    see: &mut PathVisitor<'_>,
+) -> Result<bool, Interruption> {
     let Some((part, rest)) = parts.split_first() else { return Ok(false) };
     match field_within(document, &part.name, fuel)? {
         Some(RawBsonRef::Array(array)) => visit_array(array, rest, leaf, fuel, see),
@@ -147,11 +147,11 @@ pub fn visit(
 
 fn visit_array(
     array: &RawArray,
-    rest: &[Part],
+    rest: &[PathPart],
     leaf: Leaf,
     fuel: &Fuel<'_>,
-    see: &mut See<'_>,
-) -> Result<bool, Stopped> {
+    see: &mut PathVisitor<'_>,
+) -> Result<bool, Interruption> {
     let Some((part, after)) = rest.split_first() else {
         if leaf == Leaf::Items {
             for item in items_within(array, fuel) {

@@ -1,7 +1,7 @@
 //! The bad fields of an input, collected while it is read, each with its JSON pointer.
 //!
 //! What a newcomer gets wrong: a reader goes on after a bad field with any value in its place; only
-//! [`Problems::finish`] says whether the input is good.
+//! [`FieldErrors::finish`] says whether the input is good.
 
 use crate::error::{Error, FieldError, Result};
 use crate::limits::BAD_FIELDS_MAX_NAMED;
@@ -11,12 +11,12 @@ use std::fmt::Write as _;
 const NAME_MAX_CHARS: usize = 100;
 
 /// Where the reader is, and what was wrong so far.
-pub struct Problems {
+pub struct FieldErrors {
     pointer: String,
     found: Vec<FieldError>,
 }
 
-impl Problems {
+impl FieldErrors {
     /// None yet, in an input that stands at the pointer `at` of the request.
     pub fn new(at: &str) -> Self {
         Self { pointer: at.to_owned(), found: Vec::new() }

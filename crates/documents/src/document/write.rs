@@ -16,7 +16,7 @@ use std::io::Write as _;
 
 /// Which of the two forms of Extended JSON.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Form {
+enum JsonFormat {
     /// Numbers and dates as people read them.
     Relaxed,
     /// Every value with its type.
@@ -26,12 +26,12 @@ enum Form {
 /// Appends `document` to `out`, relaxed, all of it: what is reserved is taken out by
 /// [`crate::projection::Projection::apply`].
 pub fn write_json(document: &RawDocument, out: &mut Vec<u8>) {
-    write_document(document, Form::Relaxed, out);
+    write_document(document, JsonFormat::Relaxed, out);
 }
 
 /// Appends `document` to `out`, canonical: read again, it is the same in every type.
 pub fn write_canonical_json(document: &RawDocument, out: &mut Vec<u8>) {
-    write_document(document, Form::Canonical, out);
+    write_document(document, JsonFormat::Canonical, out);
 }
 
 /// Appends one value to `out`, relaxed.
@@ -39,15 +39,15 @@ pub fn write_value(value: RawBsonRef<'_>, out: &mut Vec<u8>) {
     let mut alone = RawDocumentBuf::new();
     alone.append(cstr!(""), value);
     for element in Elements::of(alone.as_bytes()) {
-        write_element(&element, Form::Relaxed, out);
+        write_element(&element, JsonFormat::Relaxed, out);
     }
 }
 
-fn write_document(document: &RawDocument, form: Form, out: &mut Vec<u8>) {
+fn write_document(document: &RawDocument, form: JsonFormat, out: &mut Vec<u8>) {
     write_fields(document.as_bytes(), form, out);
 }
 
-fn write_fields(document: &[u8], form: Form, out: &mut Vec<u8>) {
+fn write_fields(document: &[u8], form: JsonFormat, out: &mut Vec<u8>) {
     out.push(b'{');
     for (index, element) in Elements::of(document).enumerate() {
         if index > 0 {
@@ -60,7 +60,7 @@ fn write_fields(document: &[u8], form: Form, out: &mut Vec<u8>) {
     out.push(b'}');
 }
 
-fn write_items(array: &[u8], form: Form, out: &mut Vec<u8>) {
+fn write_items(array: &[u8], form: JsonFormat, out: &mut Vec<u8>) {
     out.push(b'[');
     for (index, element) in Elements::of(array).enumerate() {
         if index > 0 {
@@ -72,7 +72,7 @@ fn write_items(array: &[u8], form: Form, out: &mut Vec<u8>) {
 }
 
 /// What most fields are is written as it stands; the rest is decoded first.
-fn write_element(element: &Element<'_>, form: Form, out: &mut Vec<u8>) {
+fn write_element(element: &Element<'_>, form: JsonFormat, out: &mut Vec<u8>) {
     match element.kind {
         ElementType::Null => out.extend(b"null"),
         ElementType::Boolean => display(element.value != [0], out),
@@ -103,7 +103,7 @@ fn write_element(element: &Element<'_>, form: Form, out: &mut Vec<u8>) {
     }
 }
 
-fn write_rare(value: RawBsonRef<'_>, form: Form, out: &mut Vec<u8>) {
+fn write_rare(value: RawBsonRef<'_>, form: JsonFormat, out: &mut Vec<u8>) {
     match value {
         RawBsonRef::Decimal128(decimal) => wrapped("$numberDecimal", &decimal.to_string(), out),
         RawBsonRef::Symbol(text) => wrapped("$symbol", text, out),
@@ -144,19 +144,19 @@ fn write_rare(value: RawBsonRef<'_>, form: Form, out: &mut Vec<u8>) {
     }
 }
 
-fn number(name: &str, value: &(impl Display + serde::Serialize), form: Form, out: &mut Vec<u8>) {
+fn number(name: &str, value: &(impl Display + serde::Serialize), form: JsonFormat, out: &mut Vec<u8>) {
     match form {
-        Form::Relaxed => json(value, out),
-        Form::Canonical => wrapped(name, &value.to_string(), out),
+        JsonFormat::Relaxed => json(value, out),
+        JsonFormat::Canonical => wrapped(name, &value.to_string(), out),
     }
 }
 
-fn double(value: f64, form: Form, out: &mut Vec<u8>) {
+fn double(value: f64, form: JsonFormat, out: &mut Vec<u8>) {
     if value.is_nan() {
         wrapped("$numberDouble", "NaN", out);
     } else if value.is_infinite() {
         wrapped("$numberDouble", if value > 0.0 { "Infinity" } else { "-Infinity" }, out);
-    } else if form == Form::Canonical {
+    } else if form == JsonFormat::Canonical {
         // The shortest digits that are read as the same number.
         wrapped("$numberDouble", &format!("{value:?}"), out);
     } else {
@@ -165,11 +165,11 @@ fn double(value: f64, form: Form, out: &mut Vec<u8>) {
 }
 
 /// Relaxed, a text for the years 1970 to 9999; else milliseconds, as the format says.
-fn write_date(date: DateTime, form: Form, out: &mut Vec<u8>) {
+fn write_date(date: DateTime, form: JsonFormat, out: &mut Vec<u8>) {
     const YEAR_10000: i64 = 253_402_300_800_000;
     let milliseconds = date.timestamp_millis();
     match date.try_to_rfc3339_string() {
-        Ok(text) if form == Form::Relaxed && (0..YEAR_10000).contains(&milliseconds) => {
+        Ok(text) if form == JsonFormat::Relaxed && (0..YEAR_10000).contains(&milliseconds) => {
             wrapped("$date", &text, out);
         }
         _ => {

@@ -9,7 +9,7 @@
 //! # Pitfalls
 //! A lazy DFA knows no Unicode word boundaries. The patterns here have only ASCII ones, `(?-u:\b)`.
 
-use crate::fuel::{Fuel, Stopped};
+use crate::fuel::{Fuel, Interruption};
 use regex_automata::Input;
 use regex_automata::hybrid::LazyStateID;
 use regex_automata::hybrid::dfa::{Cache, DFA};
@@ -69,7 +69,7 @@ impl Automaton {
     ///
     /// # Errors
     /// That there is not enough fuel to find out.
-    pub fn is_match(&self, text: &str, fuel: &Fuel<'_>) -> Result<bool, Stopped> {
+    pub fn is_match(&self, text: &str, fuel: &Fuel<'_>) -> Result<bool, Interruption> {
         let compiled = self.compile(fuel)?;
         let mut cache = compiled.take_cache();
         let found =
@@ -78,12 +78,12 @@ impl Automaton {
         found
     }
 
-    fn compile(&self, fuel: &Fuel<'_>) -> Result<&Compiled, Stopped> {
+    fn compile(&self, fuel: &Fuel<'_>) -> Result<&Compiled, Interruption> {
         if self.compiled.get().is_none() {
             fuel.spend(COMPILED_STATE * self.states as u64)?;
         }
         let compiled = self.compiled.get_or_init(|| Compiled::new(&self.hir, self.states));
-        compiled.as_ref().ok_or(Stopped::BadPattern)
+        compiled.as_ref().ok_or(Interruption::BadPattern)
     }
 }
 
@@ -121,10 +121,10 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    fn run(mut self, text: &str) -> Result<bool, Stopped> {
+    fn run(mut self, text: &str) -> Result<bool, Interruption> {
         let known = self.cache.memory_usage();
         let start = start::Config::from_input_forward(&Input::new(text));
-        let mut state = self.dfa.start_state(self.cache, &start).map_err(|_| Stopped::BadPattern)?;
+        let mut state = self.dfa.start_state(self.cache, &start).map_err(|_| Interruption::BadPattern)?;
         self.pay_if_more_than(known)?;
         for chunk in text.as_bytes().chunks(CHUNK) {
             self.fuel.spend(chunk.len() as u64)?;
@@ -142,13 +142,13 @@ impl Search<'_> {
             }
         }
         let known = self.cache.memory_usage();
-        let last = self.dfa.next_eoi_state(self.cache, state).map_err(|_| Stopped::BadPattern)?;
+        let last = self.dfa.next_eoi_state(self.cache, state).map_err(|_| Interruption::BadPattern)?;
         self.pay_if_more_than(known)?;
         Ok(last.is_match())
     }
 
     #[inline]
-    fn step(&mut self, from: LazyStateID, byte: u8) -> Result<LazyStateID, Stopped> {
+    fn step(&mut self, from: LazyStateID, byte: u8) -> Result<LazyStateID, Interruption> {
         if !from.is_tagged() {
             let next = self.dfa.next_state_untagged(self.cache, from, byte);
             if !next.is_unknown() {
@@ -156,15 +156,15 @@ impl Search<'_> {
             }
         }
         self.pay_for_continuing()?;
-        self.dfa.next_state(self.cache, from, byte).map_err(|_| Stopped::BadPattern)
+        self.dfa.next_state(self.cache, from, byte).map_err(|_| Interruption::BadPattern)
     }
 
     /// At the two ends of a text nothing says before whether the DFA has to be continued.
-    fn pay_if_more_than(&self, known: usize) -> Result<(), Stopped> {
+    fn pay_if_more_than(&self, known: usize) -> Result<(), Interruption> {
         if self.cache.memory_usage() == known { Ok(()) } else { self.pay_for_continuing() }
     }
 
-    fn pay_for_continuing(&self) -> Result<(), Stopped> {
+    fn pay_for_continuing(&self) -> Result<(), Interruption> {
         self.fuel.spend(CONTINUED + CONTINUED_STATE * self.states)
     }
 }

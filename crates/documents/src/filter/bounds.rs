@@ -121,19 +121,20 @@ impl Interval {
     }
 }
 
-type Set = Vec<Interval>;
+type IntervalSet = Vec<Interval>;
 
-pub fn of_filter(filter: &Filter, path: &str, entries: Entries) -> Option<Set> {
+pub fn of_filter(filter: &Filter, path: &str, entries: Entries) -> Option<IntervalSet> {
     together(filter.clauses.iter().filter_map(|clause| of_clause(clause, path, entries)), entries)
 }
 
-fn of_clause(clause: &Clause, path: &str, entries: Entries) -> Option<Set> {
+fn of_clause(clause: &Clause, path: &str, entries: Entries) -> Option<IntervalSet> {
     match clause {
         Clause::And(filters) => {
             together(filters.iter().filter_map(|each| of_filter(each, path, entries)), entries)
         }
         Clause::Or(filters) => {
-            let sets: Option<Vec<Set>> = filters.iter().map(|each| of_filter(each, path, entries)).collect();
+            let sets: Option<Vec<IntervalSet>> =
+                filters.iter().map(|each| of_filter(each, path, entries)).collect();
             sets.map(|sets| union(sets.into_iter().flatten().collect()))
         }
         Clause::Nor(_) => None,
@@ -145,7 +146,7 @@ fn of_clause(clause: &Clause, path: &str, entries: Entries) -> Option<Set> {
 }
 
 /// What a predicate says about the path that goes on with `below` from its own.
-fn of_predicate(predicate: &Predicate, below: &str, entries: Entries) -> Option<Set> {
+fn of_predicate(predicate: &Predicate, below: &str, entries: Entries) -> Option<IntervalSet> {
     match predicate {
         Predicate::ElementMatch(element) => of_element(element, below),
         Predicate::AllMatch(matches) => matches.iter().find_map(|each| of_element(each, below)),
@@ -173,7 +174,7 @@ fn of_predicate(predicate: &Predicate, below: &str, entries: Entries) -> Option<
     }
 }
 
-fn of_element(element: &ElementMatch, below: &str) -> Option<Set> {
+fn of_element(element: &ElementMatch, below: &str) -> Option<IntervalSet> {
     match element {
         ElementMatch::Document(filter) => of_filter(filter, below.strip_prefix('.')?, Entries::Many),
         // All hold of one value, and that value is one entry.
@@ -186,7 +187,7 @@ fn of_element(element: &ElementMatch, below: &str) -> Option<Set> {
 }
 
 /// What a predicate says about the one value it holds of.
-fn of_value(predicate: &Predicate) -> Option<Set> {
+fn of_value(predicate: &Predicate) -> Option<IntervalSet> {
     match predicate {
         Predicate::ElementMatch(_) | Predicate::AllMatch(_) => None,
         _ => of_predicate(predicate, "", Entries::One),
@@ -194,7 +195,7 @@ fn of_value(predicate: &Predicate) -> Option<Set> {
 }
 
 /// What follows from all of `sets`.
-fn together(sets: impl Iterator<Item = Set>, entries: Entries) -> Option<Set> {
+fn together(sets: impl Iterator<Item = IntervalSet>, entries: Entries) -> Option<IntervalSet> {
     match entries {
         Entries::One => sets.reduce(|a, b| intersection(&a, &b)),
         Entries::Many => sets.min_by_key(|set| (!set.iter().all(Interval::is_point), set.len())),
@@ -202,7 +203,7 @@ fn together(sets: impl Iterator<Item = Set>, entries: Entries) -> Option<Set> {
 }
 
 /// The entries that a document has one of if it has a value that equals `operand`.
-fn equal_to(operand: &RawBson) -> Set {
+fn equal_to(operand: &RawBson) -> IntervalSet {
     match operand.as_raw_bson_ref() {
         // Also what is missing.
         RawBsonRef::Null => vec![Interval::of_undefined(), Interval::of_rank(Rank::Null)],
@@ -231,9 +232,9 @@ fn range(comparison: Comparison, operand: RawBsonRef<'_>) -> Option<Interval> {
 }
 
 /// All that is in one of `intervals`, which come in any order.
-fn union(mut intervals: Set) -> Set {
+fn union(mut intervals: IntervalSet) -> IntervalSet {
     intervals.sort_by(|a, b| a.low.cmp(&b.low));
-    let mut merged = Set::with_capacity(intervals.len());
+    let mut merged = IntervalSet::with_capacity(intervals.len());
     for next in intervals {
         match merged.last_mut() {
             Some(last) if last.ends_after(&next.low) => {
@@ -248,8 +249,8 @@ fn union(mut intervals: Set) -> Set {
 }
 
 /// What is in both; of each the intervals are in order and do not overlap, so one pass through both finds it.
-fn intersection(mut a: &[Interval], mut b: &[Interval]) -> Set {
-    let mut common = Set::new();
+fn intersection(mut a: &[Interval], mut b: &[Interval]) -> IntervalSet {
+    let mut common = IntervalSet::new();
     while let ([x, rest_of_a @ ..], [y, rest_of_b @ ..]) = (a, b) {
         let low = (&x.low).max(&y.low);
         let first = if x.by_end(y).is_lt() { x } else { y };
@@ -263,7 +264,7 @@ fn intersection(mut a: &[Interval], mut b: &[Interval]) -> Set {
 }
 
 /// The same, or where that is too many one that has them all; they are in order and do not overlap.
-fn widened(intervals: Set) -> Set {
+fn widened(intervals: IntervalSet) -> IntervalSet {
     match intervals.as_slice() {
         [first, .., last] if intervals.len() > FILTER_MAX_INTERVALS => {
             vec![Interval { low: first.low.clone(), high: last.high.clone() }]

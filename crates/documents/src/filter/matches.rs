@@ -6,17 +6,17 @@
 use super::{Clause, Comparison, ElementMatch, Filter, Predicate};
 use crate::document::order::{Rank, compare};
 use crate::document::{Leaf, Path, as_document, is_nan, items_within, size, visit};
-use crate::fuel::{self, Fuel, Stopped};
+use crate::fuel::{self, Fuel, Interruption};
 use bson::raw::RawBson;
 use bson::{RawArray, RawBsonRef, RawDocument};
 
 /// Whether it is so, unless there is not enough fuel to find out.
-type Answer = Result<bool, Stopped>;
+type MatchResult = Result<bool, Interruption>;
 
 /// What looking at a condition costs.
 const CONDITION: u64 = 16;
 
-pub fn filter(filter: &Filter, document: &RawDocument, fuel: &Fuel<'_>) -> Answer {
+pub fn filter(filter: &Filter, document: &RawDocument, fuel: &Fuel<'_>) -> MatchResult {
     all(&filter.clauses, |clause| {
         fuel.spend(CONDITION)?;
         match clause {
@@ -28,7 +28,7 @@ pub fn filter(filter: &Filter, document: &RawDocument, fuel: &Fuel<'_>) -> Answe
     })
 }
 
-fn all<T>(of: &[T], holds: impl Fn(&T) -> Answer) -> Answer {
+fn all<T>(of: &[T], holds: impl Fn(&T) -> MatchResult) -> MatchResult {
     for each in of {
         if !holds(each)? {
             return Ok(false);
@@ -37,7 +37,7 @@ fn all<T>(of: &[T], holds: impl Fn(&T) -> Answer) -> Answer {
     Ok(true)
 }
 
-fn any<T>(of: &[T], holds: impl Fn(&T) -> Answer) -> Answer {
+fn any<T>(of: &[T], holds: impl Fn(&T) -> MatchResult) -> MatchResult {
     for each in of {
         if holds(each)? {
             return Ok(true);
@@ -47,11 +47,11 @@ fn any<T>(of: &[T], holds: impl Fn(&T) -> Answer) -> Answer {
 }
 
 /// Whether the predicate holds of what `path` reaches.
-fn holds_at(predicate: &Predicate, path: &Path, document: &RawDocument, fuel: &Fuel<'_>) -> Answer {
-    let reaches = |leaf, test: &dyn Fn(Option<RawBsonRef<'_>>) -> Answer| {
+fn holds_at(predicate: &Predicate, path: &Path, document: &RawDocument, fuel: &Fuel<'_>) -> MatchResult {
+    let reaches = |leaf, test: &dyn Fn(Option<RawBsonRef<'_>>) -> MatchResult| {
         visit(document, path.parts(), leaf, fuel, &mut |value| test(value))
     };
-    let not = |answer: Answer| answer.map(|holds| !holds);
+    let not = |answer: MatchResult| answer.map(|holds| !holds);
     match predicate {
         Predicate::NotEqual(operand) => not(reaches(Leaf::Items, &|value| is_equal(value, operand, fuel))),
         Predicate::NotIn(operands) => not(reaches(Leaf::Items, &|value| is_one_of(value, operands, fuel))),
@@ -69,7 +69,7 @@ fn holds_at(predicate: &Predicate, path: &Path, document: &RawDocument, fuel: &F
 }
 
 /// Whether the predicate holds of one value, `None` for one that is missing.
-fn holds_of(predicate: &Predicate, value: Option<RawBsonRef<'_>>, fuel: &Fuel<'_>) -> Answer {
+fn holds_of(predicate: &Predicate, value: Option<RawBsonRef<'_>>, fuel: &Fuel<'_>) -> MatchResult {
     fuel.spend(CONDITION)?;
     match predicate {
         Predicate::Compare(comparison, operand) => {
@@ -93,7 +93,7 @@ fn holds_of(predicate: &Predicate, value: Option<RawBsonRef<'_>>, fuel: &Fuel<'_
     }
 }
 
-fn length(array: &RawArray, fuel: &Fuel<'_>) -> Result<usize, Stopped> {
+fn length(array: &RawArray, fuel: &Fuel<'_>) -> Result<usize, Interruption> {
     let mut length = 0;
     for _ in array.iter_elements().map_while(Result::ok) {
         fuel.spend(fuel::FIELD)?;
@@ -103,7 +103,7 @@ fn length(array: &RawArray, fuel: &Fuel<'_>) -> Result<usize, Stopped> {
 }
 
 /// Whether `value` is an array with an element that matches.
-fn has_element(value: Option<RawBsonRef<'_>>, element: &ElementMatch, fuel: &Fuel<'_>) -> Answer {
+fn has_element(value: Option<RawBsonRef<'_>>, element: &ElementMatch, fuel: &Fuel<'_>) -> MatchResult {
     let Some(RawBsonRef::Array(array)) = value else { return Ok(false) };
     for item in items_within(array, fuel) {
         let item = item?;
@@ -124,18 +124,18 @@ fn has_element(value: Option<RawBsonRef<'_>>, element: &ElementMatch, fuel: &Fue
     Ok(false)
 }
 
-fn is_equal(value: Option<RawBsonRef<'_>>, operand: &RawBson, fuel: &Fuel<'_>) -> Answer {
+fn is_equal(value: Option<RawBsonRef<'_>>, operand: &RawBson, fuel: &Fuel<'_>) -> MatchResult {
     compares(value, Comparison::Equal, operand.as_raw_bson_ref(), fuel)
 }
 
 /// Whether `value` is among `operands`, which are in order.
-fn is_one_of(value: Option<RawBsonRef<'_>>, operands: &[RawBson], fuel: &Fuel<'_>) -> Answer {
+fn is_one_of(value: Option<RawBsonRef<'_>>, operands: &[RawBson], fuel: &Fuel<'_>) -> MatchResult {
     place_among(value, operands, fuel).map(|place| place.is_some())
 }
 
 /// Whether `path` reaches each of `operands`, which are in order. There may be many of both: it goes through the values
 /// once.
-fn has_all(document: &RawDocument, path: &Path, operands: &[RawBson], fuel: &Fuel<'_>) -> Answer {
+fn has_all(document: &RawDocument, path: &Path, operands: &[RawBson], fuel: &Fuel<'_>) -> MatchResult {
     fuel.spend(operands.len() as u64)?;
     let (mut is_there, mut missing) = (vec![false; operands.len()], operands.len());
     let reaches_all = visit(document, path.parts(), Leaf::Items, fuel, &mut |value| {
@@ -154,7 +154,7 @@ fn place_among(
     value: Option<RawBsonRef<'_>>,
     operands: &[RawBson],
     fuel: &Fuel<'_>,
-) -> Result<Option<usize>, Stopped> {
+) -> Result<Option<usize>, Interruption> {
     let value = match value {
         // No operand is undefined; what is missing equals null.
         None | Some(RawBsonRef::Undefined) => RawBsonRef::Null,
@@ -173,7 +173,7 @@ fn compares(
     comparison: Comparison,
     operand: RawBsonRef<'_>,
     fuel: &Fuel<'_>,
-) -> Answer {
+) -> MatchResult {
     use Comparison::{Equal, Greater, GreaterOrEqual, Less, LessOrEqual};
     let present = value.unwrap_or(RawBsonRef::Undefined);
     if Rank::of(present) != Rank::of(operand) {

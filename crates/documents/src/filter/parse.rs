@@ -8,7 +8,7 @@
 use super::pattern::Pattern;
 use super::{Clause, Comparison, ElementMatch, Filter, FilterPrice, Predicate};
 use crate::document::order::compare;
-use crate::document::{Json, Path, Problems, Reader, is_reference, is_wrapper};
+use crate::document::{ExtendedJsonReader, FieldErrors, Json, Path, is_reference, is_wrapper};
 use crate::error::{Error, Result};
 use crate::limits::{FILTER_LIST_MAX_ITEMS, FILTER_MAX_LEVELS, FILTER_PATH_MAX_POSITIONS};
 use bson::Bson;
@@ -22,8 +22,8 @@ type ParsePath = fn(&str) -> std::result::Result<Path, String>;
 pub fn parse(json: &str, at: &str) -> Result<Filter> {
     // It is one parameter or member of a request, not its body.
     let members = Json::parse_object(json).map_err(|error| Error::invalid_field(at, error.to_string()))?;
-    let mut parser = Parser {
-        reader: Reader::new(Problems::new(at)),
+    let mut parser = FilterParser {
+        reader: ExtendedJsonReader::new(FieldErrors::new(at)),
         price: FilterPrice { bytes: json.len(), ..FilterPrice::default() },
         is_beyond: false,
         levels: 0,
@@ -34,8 +34,8 @@ pub fn parse(json: &str, at: &str) -> Result<Filter> {
     Ok(Filter { price: parser.price, ..filter })
 }
 
-struct Parser {
-    reader: Reader,
+struct FilterParser {
+    reader: ExtendedJsonReader,
     price: FilterPrice,
     /// Whether a bound of the price was exceeded, so that there is no use in reading on.
     is_beyond: bool,
@@ -43,7 +43,7 @@ struct Parser {
     path: ParsePath,
 }
 
-impl Parser {
+impl FilterParser {
     fn refuse(&mut self, detail: impl Into<String>) {
         self.reader.problems.refuse(detail);
     }

@@ -23,7 +23,7 @@ mod effort;
 
 use self::effort::Effort;
 use super::automaton::Automaton;
-use crate::fuel::{Fuel, Stopped};
+use crate::fuel::{Fuel, Interruption};
 use crate::limits::REGEX_MAX_BYTES;
 use bson::RawBsonRef;
 use regex_syntax::ast::parse::ParserBuilder;
@@ -58,7 +58,7 @@ impl Pattern {
         if text.contains('\0') {
             return Err("The pattern must not contain NUL.".into());
         }
-        let options_set = Options::parse(options)?;
+        let options_set = PatternOptions::parse(options)?;
         if options_set.x && text.chars().any(|c| !c.is_ascii() && is_ignored(c)) {
             return refuse("white space outside ASCII together with the option `x`");
         }
@@ -71,7 +71,8 @@ impl Pattern {
         let ast = parsed.ast;
         let mut translator =
             Translator { source: text, options: options_set, out: String::new(), line_start: false };
-        translator.node(&ast, Place { head: true, tail: true, repeated: false, unbounded: false })?;
+        translator
+            .node(&ast, PatternPosition { head: true, tail: true, repeated: false, unbounded: false })?;
         let effort = Effort::of_pattern(text, &ast);
         if !effort.is_compiled() {
             return Err(TOO_LARGE.to_owned());
@@ -135,7 +136,7 @@ impl Pattern {
     ///
     /// # Errors
     /// That there is not enough fuel to find out.
-    pub fn matches(&self, value: RawBsonRef<'_>, fuel: &Fuel<'_>) -> Result<bool, Stopped> {
+    pub fn matches(&self, value: RawBsonRef<'_>, fuel: &Fuel<'_>) -> Result<bool, Interruption> {
         match value {
             RawBsonRef::String(text) | RawBsonRef::Symbol(text) => self.automaton.is_match(text, fuel),
             RawBsonRef::RegularExpression(regex) => {
@@ -147,14 +148,14 @@ impl Pattern {
 }
 
 #[derive(Debug, Clone, Copy, Default)]
-struct Options {
+struct PatternOptions {
     i: bool,
     m: bool,
     s: bool,
     x: bool,
 }
 
-impl Options {
+impl PatternOptions {
     fn parse(text: &str) -> Result<Self, String> {
         let mut options = Self::default();
         for letter in text.chars() {
@@ -179,7 +180,7 @@ fn is_ignored(c: char) -> bool {
 }
 
 /// Not compiled yet: whether it is worth it, its first search shows.
-fn automaton(translated: &str, options: Options) -> Result<Automaton, String> {
+fn automaton(translated: &str, options: PatternOptions) -> Result<Automaton, String> {
     let mut syntax = regex_syntax::ParserBuilder::new();
     syntax.case_insensitive(options.i).multi_line(options.m).dot_matches_new_line(options.s);
     Automaton::parse(translated, &syntax)
@@ -190,7 +191,7 @@ fn can_match_nothing(translated: &str) -> bool {
 }
 
 /// The literals that follow a `^` at the beginning.
-fn literal_start(ast: &Ast, options: Options) -> Option<String> {
+fn literal_start(ast: &Ast, options: PatternOptions) -> Option<String> {
     let Ast::Concat(concat) = ast else { return None };
     let (first, rest) = concat.asts.split_first()?;
     let is_anchored =
@@ -200,7 +201,7 @@ fn literal_start(ast: &Ast, options: Options) -> Option<String> {
 }
 
 /// Whether it can begin nowhere but at the beginning of a text.
-fn is_anchored(ast: &Ast, options: Options) -> bool {
+fn is_anchored(ast: &Ast, options: PatternOptions) -> bool {
     match ast {
         Ast::Concat(concat) => concat.asts.first().is_some_and(|first| is_anchored(first, options)),
         Ast::Assertion(assertion) => match assertion.kind {
@@ -213,7 +214,7 @@ fn is_anchored(ast: &Ast, options: Options) -> bool {
 }
 
 /// The part that tells most of those that are bounded: the beginning, if it is known, else the one with most letters.
-fn required_part(source: &str, ast: &Ast, options: Options) -> Option<String> {
+fn required_part(source: &str, ast: &Ast, options: PatternOptions) -> Option<String> {
     let Ast::Concat(concat) = ast else { return None };
     let mut runs: Vec<&[Ast]> = Vec::new();
     let (mut first, mut effort) = (0, Effort::NONE);
@@ -238,7 +239,7 @@ fn required_part(source: &str, ast: &Ast, options: Options) -> Option<String> {
 
 /// Where a part of a pattern stands.
 #[derive(Clone, Copy)]
-struct Place {
+struct PatternPosition {
     /// Nothing stands before it.
     head: bool,
     /// Nothing stands behind it.
@@ -252,14 +253,14 @@ struct Place {
 /// Writes a pattern anew.
 struct Translator<'a> {
     source: &'a str,
-    options: Options,
+    options: PatternOptions,
     out: String,
     /// Whether a `^` may match behind a line feed.
     line_start: bool,
 }
 
 impl Translator<'_> {
-    fn node(&mut self, ast: &Ast, place: Place) -> Result<(), String> {
+    fn node(&mut self, ast: &Ast, place: PatternPosition) -> Result<(), String> {
         match ast {
             Ast::Empty(_) => {}
             Ast::Literal(literal) => self.literal(literal)?,
@@ -279,7 +280,7 @@ impl Translator<'_> {
                 let last = concat.asts.len().saturating_sub(1);
                 for (index, each) in concat.asts.iter().enumerate() {
                     let (head, tail) = (place.head && index == 0, place.tail && index == last);
-                    self.node(each, Place { head, tail, ..place })?;
+                    self.node(each, PatternPosition { head, tail, ..place })?;
                 }
             }
             Ast::Flags(_) => return refuse("options within it; use `$options`"),
@@ -305,7 +306,7 @@ impl Translator<'_> {
         Ok(())
     }
 
-    fn assertion(&mut self, kind: &AssertionKind, place: Place) -> Result<(), String> {
+    fn assertion(&mut self, kind: &AssertionKind, place: PatternPosition) -> Result<(), String> {
         match kind {
             AssertionKind::StartLine if self.options.m => {
                 if !place.head || place.repeated {
@@ -381,7 +382,7 @@ impl Translator<'_> {
         }
     }
 
-    fn group(&mut self, group: &Group, place: Place) -> Result<(), String> {
+    fn group(&mut self, group: &Group, place: PatternPosition) -> Result<(), String> {
         let text = self.text(&group.span);
         let is_plain = match &group.kind {
             GroupKind::CaptureIndex(_) => !text[1..].trim_start().starts_with('?'),
@@ -397,7 +398,7 @@ impl Translator<'_> {
         Ok(())
     }
 
-    fn repetition(&mut self, repetition: &Repetition, place: Place) -> Result<(), String> {
+    fn repetition(&mut self, repetition: &Repetition, place: PatternPosition) -> Result<(), String> {
         match &*repetition.ast {
             Ast::Repetition(_) => return refuse("a repetition of a repetition"),
             Ast::Assertion(_) | Ast::Empty(_) => return refuse("a repetition of nothing"),
@@ -417,7 +418,7 @@ impl Translator<'_> {
         if is_unbounded && place.unbounded {
             return refuse("a repetition without bound in another");
         }
-        let inner = Place { repeated: true, unbounded: place.unbounded || is_unbounded, ..place };
+        let inner = PatternPosition { repeated: true, unbounded: place.unbounded || is_unbounded, ..place };
         self.node(&repetition.ast, inner)?;
         self.out.push_str(&self.source[span.start.offset..span.end.offset]);
         Ok(())

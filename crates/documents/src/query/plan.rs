@@ -32,7 +32,7 @@ pub struct Candidate<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     /// Where they are found.
-    pub access: Access,
+    pub access: AccessPath,
     /// The keys there that may belong to one; they are in order and do not overlap.
     pub intervals: Vec<Interval>,
     /// How to go through them to meet the documents in the order that was asked for; none if they have to be sorted.
@@ -43,7 +43,7 @@ pub struct Plan {
 
 /// What leads to the documents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
+pub enum AccessPath {
     /// The keys of their `_id`s.
     Ids,
     /// The index at this place among the candidates.
@@ -54,7 +54,7 @@ pub enum Access {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Order {
     /// Which way.
-    pub walk: Walk,
+    pub walk: ScanKind,
     /// How all keys begin: the values that are the same for all.
     prefix: Vec<u8>,
     /// What follows it: which value of a position, in which direction.
@@ -63,7 +63,7 @@ pub struct Order {
 
 /// Ways through entries, which are in the order of their keys and then of the documents' `_id`s.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Walk {
+pub enum ScanKind {
     /// From the lowest to the highest.
     Up,
     /// From the highest to the lowest.
@@ -74,7 +74,7 @@ pub enum Walk {
 
 /// An entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct PlanEntry {
     /// Its key; empty where the access is by the `_id`.
     pub key: Vec<u8>,
     /// The key of the document's `_id`.
@@ -84,14 +84,14 @@ pub struct Place {
 impl Order {
     /// The entry of the document that stands at `position`.
     #[must_use]
-    pub fn place(&self, position: &Position) -> Place {
+    pub fn place(&self, position: &Position) -> PlanEntry {
         let values = position.values();
         let mut key = self.prefix.clone();
         for (value, direction) in &self.rest {
             key::append(values[*value].as_raw_bson_ref(), *direction, &mut key);
         }
         let id = values.last().map(|id| key::encode(&[(id.as_raw_bson_ref(), Direction::Ascending)]));
-        Place { key, id: id.unwrap_or_default() }
+        PlanEntry { key, id: id.unwrap_or_default() }
     }
 }
 
@@ -101,7 +101,7 @@ pub fn plan(candidates: &[Candidate<'_>], filter: &Filter, sort: Option<&Sort>) 
     let by_index = candidates.iter().enumerate().map(|(place, candidate)| {
         let bounds = Bounds::of_index(candidate, filter);
         let order = sort.and_then(|sort| order_of_index(candidate, &bounds, sort));
-        Considered { access: Access::Index(place), bounds, order }
+        ConsideredIndex { access: AccessPath::Index(place), bounds, order }
     });
     let best = by_index.fold(by_id(filter, sort), |best, next| {
         // The first of equals, so that the answer does not depend on the order of a map.
@@ -112,13 +112,13 @@ pub fn plan(candidates: &[Candidate<'_>], filter: &Filter, sort: Option<&Sort>) 
 }
 
 /// A plan among others.
-struct Considered {
-    access: Access,
+struct ConsideredIndex {
+    access: AccessPath,
     bounds: Bounds,
     order: Option<Order>,
 }
 
-impl Considered {
+impl ConsideredIndex {
     /// How good it is, as far as one can know without looking at the documents.
     fn score(&self) -> (u32, std::cmp::Reverse<usize>) {
         let bounds = &self.bounds;
@@ -131,13 +131,13 @@ impl Considered {
         };
         let score = match (bounds.narrowing, self.access) {
             (Narrowing::Nothing, _) => 1000,
-            (_, Access::Ids) if points > 0 => 900,
+            (_, AccessPath::Ids) if points > 0 => 900,
             _ if points > 0 => 500 + 20 * points + range + ordered,
             (Narrowing::Between, _) => 300 + ordered,
             (Narrowing::OneSide, _) => 200 + ordered,
             (Narrowing::Type, _) => 150 + ordered,
             // The `_id` is the order when nobody asked for one: a range, be it wide, is better.
-            (_, Access::Index(_)) if ordered > 0 => 250,
+            (_, AccessPath::Index(_)) if ordered > 0 => 250,
             _ => ordered,
         };
         (score, std::cmp::Reverse(bounds.intervals.len()))
@@ -283,7 +283,7 @@ fn cut_ends(mut intervals: Vec<Interval>, are_points: bool) -> Vec<Interval> {
     one.into_iter().collect()
 }
 
-fn by_id(filter: &Filter, sort: Option<&Sort>) -> Considered {
+fn by_id(filter: &Filter, sort: Option<&Sort>) -> ConsideredIndex {
     let path = Path::parse(ID_FIELD).expect("it is a path");
     let order = sort.and_then(|sort| match sort.keys() {
         [id] => Some(Order {
@@ -293,7 +293,7 @@ fn by_id(filter: &Filter, sort: Option<&Sort>) -> Considered {
         }),
         _ => None,
     });
-    Considered { access: Access::Ids, bounds: Bounds::of_ids(filter, &path), order }
+    ConsideredIndex { access: AccessPath::Ids, bounds: Bounds::of_ids(filter, &path), order }
 }
 
 fn order_of_index(candidate: &Candidate<'_>, bounds: &Bounds, sort: &Sort) -> Option<Order> {
@@ -318,7 +318,7 @@ fn order_of_index(candidate: &Candidate<'_>, bounds: &Bounds, sort: &Sort) -> Op
     same.extend(wanted.get(given).map(|(_, id)| id.direction == Direction::Ascending));
     let walk = match same.as_slice() {
         [keys @ .., true] if given < wanted.len() && !keys.is_empty() && !keys.contains(&true) => {
-            Walk::DownByKey
+            ScanKind::DownByKey
         }
         all => walk(all)?,
     };
@@ -327,10 +327,10 @@ fn order_of_index(candidate: &Candidate<'_>, bounds: &Bounds, sort: &Sort) -> Op
 }
 
 /// The way whose directions are all the same as in the index, or all the other.
-fn walk(same: &[bool]) -> Option<Walk> {
+fn walk(same: &[bool]) -> Option<ScanKind> {
     match same {
         [first, rest @ ..] if rest.iter().all(|one| one == first) => {
-            Some(if *first { Walk::Up } else { Walk::Down })
+            Some(if *first { ScanKind::Up } else { ScanKind::Down })
         }
         _ => None,
     }

@@ -25,8 +25,8 @@ use tenantry_documents::document::{
     DocumentId, EntriesError, MergePatch, NewDocument, Revision, StoredDocument,
 };
 use tenantry_documents::filter::Filter;
-use tenantry_documents::fuel::{Fuel, Stopped};
-use tenantry_documents::query::{Counted, Deleted, DocumentQuery, SORT_AT};
+use tenantry_documents::fuel::{Fuel, Interruption};
+use tenantry_documents::query::{Counted, DeleteResult, DocumentQuery, SORT_AT};
 use tenantry_documents::sort::{Position, Sort};
 use tokio::time::Instant;
 
@@ -291,7 +291,7 @@ impl App {
         tenant: &Tenant<Write>,
         collection: &CollectionName,
         filter: &Filter,
-    ) -> Result<Deleted> {
+    ) -> Result<DeleteResult> {
         // As for an insert: the filter may come in a body.
         let tenant = &self.renew(tenant).await?;
         let time = self.policy.query_time;
@@ -381,7 +381,7 @@ async fn position(sort: Sort, body: &RawDocument) -> Result<Position> {
     if body.as_bytes().len() <= INLINE_MAX_BYTES {
         // Comparing its values may cost far more than its bytes say.
         match sort.position(body, &Fuel::unlimited().up_to(INLINE_MAX_STEPS)) {
-            Err(EntriesError::Stopped(Stopped::BudgetSpent)) => {}
+            Err(EntriesError::Stopped(Interruption::BudgetSpent)) => {}
             found => return Ok(found.map_err(EntriesError::unexpected)?),
         }
     }

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use std::time::Duration;
 use tenantry_documents::document::{DocumentId, Revision, StoredDocument};
 use tenantry_documents::filter::Filter;
-use tenantry_documents::query::{Counted, Deleted, DocumentQuery, Found};
+use tenantry_documents::query::{Counted, DeleteResult, DocumentQuery, QueryPage};
 
 /// The documents of organizations.
 ///
@@ -59,7 +59,7 @@ pub trait Documents: Send + Sync {
         organization: &Organization,
         collection: &CollectionName,
         query: &DocumentQuery,
-    ) -> Result<Found>;
+    ) -> Result<QueryPage>;
 
     /// How many documents match. `query_too_slow`.
     async fn count_matching(
@@ -78,5 +78,5 @@ pub trait Documents: Send + Sync {
         collection: &CollectionName,
         filter: &Filter,
         time: Duration,
-    ) -> Result<Deleted>;
+    ) -> Result<DeleteResult>;
 }

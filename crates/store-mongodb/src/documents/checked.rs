@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tenantry_documents::filter::Filter;
 use tenantry_documents::fuel::Fuel;
-use tenantry_documents::query::Deleted;
+use tenantry_documents::query::DeleteResult;
 use tenantry_domain::offload;
 use tenantry_domain::{Error, ErrorCode};
 
@@ -48,7 +48,7 @@ impl MongoDb {
         filter: &Filter,
         rendered: &Document,
         left: Duration,
-    ) -> Attempt<Deleted> {
+    ) -> Attempt<DeleteResult> {
         // The filter stands in each of the deletes.
         let filter_bytes = serialize_to_vec(rendered)?.len();
         let most = (ROUND_BYTES / (filter_bytes + 100)).clamp(1, ROUND);
@@ -60,7 +60,7 @@ impl MongoDb {
             Ok((found, more)) if !found.is_empty() => (found, more),
             other => {
                 self.end_change(change, Size::default()).await;
-                return other.map(|_| Deleted { documents: 0, more: false });
+                return other.map(|_| DeleteResult { documents: 0, more: false });
             }
         };
         change.check()?;
@@ -76,7 +76,7 @@ impl MongoDb {
         if at.organization.quota.index_bytes.is_some() && deleted > 0 {
             self.doubt_usage(at.organization).await;
         }
-        Ok(Deleted { documents: deleted, more: more || deleted < count })
+        Ok(DeleteResult { documents: deleted, more: more || deleted < count })
     }
 }
 

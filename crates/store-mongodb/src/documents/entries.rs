@@ -20,7 +20,7 @@ use tenantry_documents::document::order::Direction;
 use tenantry_documents::document::{
     EntryBudget, ID_FIELD, IndexKeys, IndexKeysError, KeyFormat, StoredDocument, key,
 };
-use tenantry_documents::fuel::{Fuel, Stopped};
+use tenantry_documents::fuel::{Fuel, Interruption};
 use tenantry_documents::index::Index;
 use tenantry_domain::error::{Error, Result};
 use tenantry_domain::limits::{INDEX_ENTRIES_MAX_BYTES, INLINE_MAX_STEPS};
@@ -69,7 +69,7 @@ impl EntryCounter {
     fn count_inline(&self, bodies: &[&RawDocument]) -> Option<Vec<Result<u64, IndexKeysError>>> {
         let fuel = Fuel::unlimited().up_to(INLINE_MAX_STEPS);
         let count = |body: &&RawDocument| match self.count(body, &fuel) {
-            Err(IndexKeysError::Stopped(Stopped::BudgetSpent)) => None,
+            Err(IndexKeysError::Stopped(Interruption::BudgetSpent)) => None,
             counted => Some(counted),
         };
         bodies.iter().map(count).collect()

@@ -15,7 +15,7 @@ use std::time::Duration;
 use tenantry_documents::document::StoredDocument;
 use tenantry_documents::document::order::Direction;
 use tenantry_documents::filter::Filter;
-use tenantry_documents::query::{Counted, DocumentQuery, Found};
+use tenantry_documents::query::{Counted, DocumentQuery, QueryPage};
 use tenantry_documents::sort::{Position, Sort, SortKey};
 use tenantry_domain::Error;
 use tenantry_domain::offload;
@@ -29,11 +29,11 @@ const COUNTED: i64 = 2_000;
 const SHARE_COUNTED: i64 = 100_000;
 
 impl MongoDb {
-    pub(super) async fn find_at(&self, at: &mut Located<'_>, query: &DocumentQuery) -> Attempt<Found> {
+    pub(super) async fn find_at(&self, at: &mut Located<'_>, query: &DocumentQuery) -> Attempt<QueryPage> {
         let form = at.form.clone();
         let amount = Amount { documents: query.limit as usize, bytes: query.max_bytes };
         if query.limit == 0 {
-            return Ok(Found::default());
+            return Ok(QueryPage::default());
         }
         let scan = self.is_scan(at, &query.filter, Some(&query.sort)).await?;
         let deadline = query.time + self.server.deadline();
@@ -53,7 +53,7 @@ impl MongoDb {
         }
         let (documents, more) = page;
         let scanned = if scan { Some(self.size_for_hint(at).await?) } else { None };
-        Ok(Found { documents, more, scanned })
+        Ok(QueryPage { documents, more, scanned })
     }
 
     pub(super) async fn count_matching_at(

@@ -12,7 +12,7 @@ use bson::RawDocument;
 use mongodb::bson::{Document, doc, serialize_to_vec};
 use std::time::{Duration, Instant};
 use tenantry_documents::filter::Filter;
-use tenantry_documents::query::Deleted;
+use tenantry_documents::query::DeleteResult;
 use tenantry_domain::limits::INDEX_ENTRIES_MAX_BYTES;
 use tenantry_domain::offload;
 use tenantry_domain::{Error, ErrorCode};
@@ -30,7 +30,7 @@ impl MongoDb {
         at: &mut Located<'_>,
         filter: &Filter,
         time: Duration,
-    ) -> Attempt<Deleted> {
+    ) -> Attempt<DeleteResult> {
         let began = Instant::now();
         let (prefix, asked) = (at.form.prefix(), filter.clone());
         let rendered = offload::by_price(filter.price(), move || asked.to_mongodb(prefix)).await?;
@@ -38,7 +38,7 @@ impl MongoDb {
         loop {
             let left = time.saturating_sub(began.elapsed());
             if left.is_zero() {
-                return Ok(Deleted::in_time(documents, true)?);
+                return Ok(DeleteResult::in_time(documents, true)?);
             }
             let round = match filter.is_decided_by_mongodb() {
                 true => self.delete_round(at, &rendered, left).await,
@@ -48,13 +48,13 @@ impl MongoDb {
                 Ok(round) => {
                     documents += round.documents;
                     if !round.more {
-                        return Ok(Deleted { documents, more: false });
+                        return Ok(DeleteResult { documents, more: false });
                     }
                 }
                 Err(failure) => {
                     let error = Error::from(failure);
                     if error.code() == ErrorCode::QueryTooSlow {
-                        return Ok(Deleted::in_time(documents, true)?);
+                        return Ok(DeleteResult::in_time(documents, true)?);
                     }
                     return Err(error.into());
                 }
@@ -68,7 +68,7 @@ impl MongoDb {
         at: &mut Located<'_>,
         filter: &Document,
         left: Duration,
-    ) -> Attempt<Deleted> {
+    ) -> Attempt<DeleteResult> {
         // The filter stands in each of the deletes.
         let filter_bytes = serialize_to_vec(filter)?.len();
         let most = (ROUND_BYTES / (filter_bytes + 100)).clamp(1, ROUND);
@@ -78,7 +78,7 @@ impl MongoDb {
             Ok((found, more)) if !found.is_empty() => (found, more),
             other => {
                 self.end_change(change, Size::default()).await;
-                return other.map(|_| Deleted { documents: 0, more: false });
+                return other.map(|_| DeleteResult { documents: 0, more: false });
             }
         };
         change.check()?;
@@ -87,7 +87,7 @@ impl MongoDb {
         let sizes: Vec<Size> = found.iter().map(Trace::size).collect();
         self.end_change(change, at_least(&sizes, deleted).negative()).await;
         let is_last = !more && found.len() < most && deleted == found.len() as u64;
-        Ok(Deleted { documents: deleted, more: !is_last })
+        Ok(DeleteResult { documents: deleted, more: !is_last })
     }
 
     /// Up to `most` of the documents that the filter finds, without what is in them; whether there are others of these, since

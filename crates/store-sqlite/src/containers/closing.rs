@@ -5,7 +5,7 @@
 //! container next.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use tenantry_documents::fuel::Stopped;
+use tenantry_documents::fuel::Interruption;
 
 /// Whether the container is being closed.
 #[derive(Default)]
@@ -27,12 +27,12 @@ impl Closing {
     }
 
     /// Refuses to go on with a query or an index.
-    pub(crate) fn check(&self) -> Result<(), Stopped> {
-        if self.is_begun.load(Ordering::Relaxed) { Err(Stopped::Closing) } else { Ok(()) }
+    pub(crate) fn check(&self) -> Result<(), Interruption> {
+        if self.is_begun.load(Ordering::Relaxed) { Err(Interruption::Closing) } else { Ok(()) }
     }
 
     /// Refuses to go on with a write.
-    pub(crate) fn check_write(&self) -> Result<(), Stopped> {
-        if self.is_abandoned.load(Ordering::Relaxed) { Err(Stopped::Closing) } else { Ok(()) }
+    pub(crate) fn check_write(&self) -> Result<(), Interruption> {
+        if self.is_abandoned.load(Ordering::Relaxed) { Err(Interruption::Closing) } else { Ok(()) }
     }
 }

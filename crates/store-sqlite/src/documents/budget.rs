@@ -6,7 +6,7 @@
 
 use crate::containers::closing::Closing;
 use std::time::{Duration, Instant};
-use tenantry_documents::fuel::{Fuel, Stopped};
+use tenantry_documents::fuel::{Fuel, Interruption};
 use tenantry_domain::processor::{Processor, Slot};
 
 /// Steps that a query may take on an async thread: some hundred documents take fewer, if they are in memory, and to hand
@@ -43,7 +43,7 @@ impl<'a> Budget<'a> {
     ///
     /// # Errors
     /// That it has to stop before it was its turn.
-    pub(super) fn spend<T, E: From<Stopped>>(
+    pub(super) fn spend<T, E: From<Interruption>>(
         self,
         closing: &Closing,
         work: impl FnOnce(&Fuel<'_>) -> Result<T, E>,
@@ -51,7 +51,7 @@ impl<'a> Budget<'a> {
         let is_over = || {
             closing.check()?;
             match self.end {
-                Some(end) if Instant::now() >= end => Err(Stopped::TimeOver),
+                Some(end) if Instant::now() >= end => Err(Interruption::TimeOver),
                 _ => Ok(()),
             }
         };

@@ -20,8 +20,8 @@ use tenantry_documents::document::{
 };
 use tenantry_documents::filter::{Filter, Interval};
 use tenantry_documents::fuel::Fuel;
-use tenantry_documents::query::plan::{self, Access, Order, Place, Plan, Walk, plan};
-use tenantry_documents::query::{Counted, DocumentQuery, Found, SORT_AT};
+use tenantry_documents::query::plan::{self, AccessPath, Order, Plan, PlanEntry, ScanKind, plan};
+use tenantry_documents::query::{Counted, DocumentQuery, QueryPage, SORT_AT};
 use tenantry_documents::sort::Sort;
 use tenantry_domain::collection::CollectionName;
 use tenantry_domain::limits::SORT_MAX_BYTES;
@@ -77,7 +77,7 @@ pub(super) fn find(
     name: &CollectionName,
     query: &DocumentQuery,
     budget: Budget<'_>,
-) -> Attempt<Found> {
+) -> Attempt<QueryPage> {
     budget.spend(scope.closing, |fuel| find_within(scope, name, query, fuel))
 }
 
@@ -86,9 +86,9 @@ fn find_within(
     name: &CollectionName,
     query: &DocumentQuery,
     fuel: &Fuel<'_>,
-) -> Attempt<Found> {
+) -> Attempt<QueryPage> {
     let collection = scope.collection(name)?;
-    let Some(number) = collection.number else { return Ok(Found::default()) };
+    let Some(number) = collection.number else { return Ok(QueryPage::default()) };
     let plan = plan(&candidates(&collection), &query.filter, Some(&query.sort));
     let scanned = if plan.is_scan { Some(count_all(scope.connection, number)?) } else { None };
     let source = Source { scope, entries: entries(&plan, &collection, number), query, fuel };
@@ -97,7 +97,7 @@ fn find_within(
         Some(order) => source.in_order(&plan.intervals, order, &mut page)?,
         None => source.sorted(&plan.intervals, &mut page)?,
     }
-    Ok(Found { documents: page.documents, more: page.more, scanned })
+    Ok(QueryPage { documents: page.documents, more: page.more, scanned })
 }
 
 fn candidates(collection: &Collection) -> Vec<plan::Candidate<'_>> {
@@ -115,8 +115,8 @@ fn candidates(collection: &Collection) -> Vec<plan::Candidate<'_>> {
 
 fn entries(plan: &Plan, collection: &Collection, number: i64) -> Entries {
     match plan.access {
-        Access::Ids => Entries::Ids(number),
-        Access::Index(index) => Entries::Index(collection.indexes[index].number),
+        AccessPath::Ids => Entries::Ids(number),
+        AccessPath::Index(index) => Entries::Index(collection.indexes[index].number),
     }
 }
 
@@ -135,7 +135,7 @@ struct Source<'a> {
 }
 
 impl Source<'_> {
-    fn walker(&self, way: Walk) -> Walker<'_> {
+    fn walker(&self, way: ScanKind) -> Walker<'_> {
         Walker::new(self.scope, self.entries, way, self.fuel)
     }
 
@@ -155,7 +155,7 @@ impl Source<'_> {
         let DocumentQuery { filter, sort, .. } = self.query;
         let after = self.query.after.as_ref().map(|position| sort.key_at(position));
         let mut first = First::new(page.limit + 1);
-        self.walker(Walk::Up).walk(intervals, None, &mut |passed| {
+        self.walker(ScanKind::Up).walk(intervals, None, &mut |passed| {
             if filter.evaluate(passed.body, self.fuel)? {
                 let key = sort_key(sort, passed.body, self.fuel)?;
                 if after.as_ref().is_none_or(|after| key > *after) {
@@ -283,7 +283,7 @@ fn count_within(
     let once = Once::new(&plan, &collection, fuel);
     let mut documents = 0;
     let entries = entries(&plan, &collection, number);
-    let walker = Walker::new(scope, entries, Walk::Up, fuel);
+    let walker = Walker::new(scope, entries, ScanKind::Up, fuel);
     walker.walk(&plan.intervals, None, &mut |passed| {
         if filter.evaluate(passed.body, fuel)? && once.is_first(passed)? {
             documents += 1;
@@ -304,8 +304,8 @@ struct Once<'a> {
 impl<'a> Once<'a> {
     fn new(plan: &'a Plan, collection: &'a Collection, fuel: &'a Fuel<'a>) -> Self {
         let index = match plan.access {
-            Access::Ids => None,
-            Access::Index(index) => Some(&collection.indexes[index]),
+            AccessPath::Ids => None,
+            AccessPath::Index(index) => Some(&collection.indexes[index]),
         };
         let index = index.filter(|index| index.is_multikey);
         Self { index, intervals: &plan.intervals, fuel }
@@ -338,7 +338,7 @@ pub(super) struct Candidate {
 /// Where to go on, if the way there is still the same.
 pub(super) struct Next {
     entries: Entries,
-    place: Place,
+    place: PlanEntry,
 }
 
 /// Documents that match, but only so many, and from `next` on.
@@ -356,7 +356,7 @@ pub(super) fn matching(
     let entries = entries(&plan, &collection, number);
     let after = next.filter(|next| next.entries == entries).map(|next| &next.place);
     let walked = budget.spend(scope.closing, |fuel| {
-        let walker = Walker::new(scope, entries, Walk::Up, fuel);
+        let walker = Walker::new(scope, entries, ScanKind::Up, fuel);
         walker.walk(&plan.intervals, after, &mut |passed| {
             if filter.evaluate(passed.body, fuel)? {
                 matching.candidates.push(Candidate { number: passed.number, revision: passed.revision });
@@ -364,7 +364,7 @@ pub(super) fn matching(
             if matching.candidates.len() < DELETE_DOCUMENTS {
                 return Ok(ControlFlow::Continue(()));
             }
-            let place = Place { key: passed.key.to_vec(), id: passed.id.to_vec() };
+            let place = PlanEntry { key: passed.key.to_vec(), id: passed.id.to_vec() };
             matching.next = Some(Next { entries, place });
             Ok(ControlFlow::Break(()))
         })

@@ -12,7 +12,7 @@ use std::ops::ControlFlow;
 use tenantry_documents::document::Revision;
 use tenantry_documents::filter::Interval;
 use tenantry_documents::fuel::Fuel;
-use tenantry_documents::query::plan::{Place, Walk};
+use tenantry_documents::query::plan::{PlanEntry, ScanKind};
 use tenantry_domain::Error;
 
 statements! {
@@ -68,12 +68,12 @@ type Look<'a> = dyn FnMut(&Passed<'_>) -> Attempt<ControlFlow<()>> + 'a;
 pub(super) struct Walker<'a> {
     scope: Scope<'a>,
     entries: Entries,
-    way: Walk,
+    way: ScanKind,
     fuel: &'a Fuel<'a>,
 }
 
 impl<'a> Walker<'a> {
-    pub(super) const fn new(scope: Scope<'a>, entries: Entries, way: Walk, fuel: &'a Fuel<'a>) -> Self {
+    pub(super) const fn new(scope: Scope<'a>, entries: Entries, way: ScanKind, fuel: &'a Fuel<'a>) -> Self {
         Self { scope, entries, way, fuel }
     }
 
@@ -81,7 +81,7 @@ impl<'a> Walker<'a> {
     pub(super) fn walk(
         self,
         intervals: &[Interval],
-        after: Option<&Place>,
+        after: Option<&PlanEntry>,
         look: &mut Look<'_>,
     ) -> Attempt<()> {
         let mut ranges: Vec<(Vec<u8>, Vec<u8>)> =
@@ -92,7 +92,7 @@ impl<'a> Walker<'a> {
             }
             self.cut(&mut ranges, place);
         }
-        if self.way != Walk::Up {
+        if self.way != ScanKind::Up {
             ranges.reverse();
         }
         for (low, end) in ranges {
@@ -106,20 +106,20 @@ impl<'a> Walker<'a> {
     }
 
     /// What follows `place` under the same key.
-    fn rest_of_key(&self, place: &Place, look: &mut Look<'_>) -> Attempt<ControlFlow<()>> {
+    fn rest_of_key(&self, place: &PlanEntry, look: &mut Look<'_>) -> Attempt<ControlFlow<()>> {
         let Entries::Index(index) = self.entries else { return Ok(ControlFlow::Continue(())) };
-        let statement = if self.way == Walk::Down { REST_OF_KEY_DOWN } else { REST_OF_KEY_UP };
+        let statement = if self.way == ScanKind::Down { REST_OF_KEY_DOWN } else { REST_OF_KEY_UP };
         self.pass(statement, params![index, place.key, place.id], look)
     }
 
     /// Takes out of the ranges what does not come after the key of `place`.
-    fn cut(&self, ranges: &mut Vec<(Vec<u8>, Vec<u8>)>, place: &Place) {
+    fn cut(&self, ranges: &mut Vec<(Vec<u8>, Vec<u8>)>, place: &PlanEntry) {
         let mut key = match self.entries {
             Entries::Ids(_) => place.id.clone(),
             Entries::Index(_) => place.key.clone(),
         };
         for (low, end) in ranges.iter_mut() {
-            if self.way == Walk::Up {
+            if self.way == ScanKind::Up {
                 // The next of all possible keys.
                 key.push(0);
                 if *low < key {
@@ -135,11 +135,13 @@ impl<'a> Walker<'a> {
 
     fn range(&self, low: &[u8], mut end: Vec<u8>, look: &mut Look<'_>) -> Attempt<ControlFlow<()>> {
         match (self.entries, self.way) {
-            (Entries::Ids(collection), Walk::Up) => self.pass(IDS_UP, params![collection, low, end], look),
+            (Entries::Ids(collection), ScanKind::Up) => {
+                self.pass(IDS_UP, params![collection, low, end], look)
+            }
             (Entries::Ids(collection), _) => self.pass(IDS_DOWN, params![collection, low, end], look),
-            (Entries::Index(index), Walk::Up) => self.pass(KEYS_UP, params![index, low, end], look),
-            (Entries::Index(index), Walk::Down) => self.pass(KEYS_DOWN, params![index, low, end], look),
-            (Entries::Index(index), Walk::DownByKey) => {
+            (Entries::Index(index), ScanKind::Up) => self.pass(KEYS_UP, params![index, low, end], look),
+            (Entries::Index(index), ScanKind::Down) => self.pass(KEYS_DOWN, params![index, low, end], look),
+            (Entries::Index(index), ScanKind::DownByKey) => {
                 let connection = self.scope.connection;
                 while let Some(key) =
                     LAST_KEY.first(connection, params![index, low, end], |row| row.get(0))?

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tenantry_documents::document::{DocumentId, Revision, StoredDocument};
 use tenantry_documents::filter::Filter;
-use tenantry_documents::query::{Counted, Deleted, DocumentQuery, Found};
+use tenantry_documents::query::{Counted, DeleteResult, DocumentQuery, QueryPage};
 use tenantry_domain::Result;
 use tenantry_domain::collection::CollectionName;
 use tenantry_domain::organization::Organization;
@@ -90,7 +90,7 @@ impl Documents for InTurn {
         organization: &Organization,
         collection: &CollectionName,
         query: &DocumentQuery,
-    ) -> Result<Found> {
+    ) -> Result<QueryPage> {
         let _turn = self.turns.to_read(organization.id).await?;
         self.inner.find_documents(organization, collection, query).await
     }
@@ -112,7 +112,7 @@ impl Documents for InTurn {
         collection: &CollectionName,
         filter: &Filter,
         time: Duration,
-    ) -> Result<Deleted> {
+    ) -> Result<DeleteResult> {
         let turn = self.turns.to_write(organization.id).await?;
         let (inner, organization, collection, filter) =
             (self.inner.clone(), organization.clone(), collection.clone(), filter.clone());

@@ -14,7 +14,7 @@ use tenantry_documents::document::{DocumentId, Revision, StoredDocument};
 use tenantry_documents::filter::Filter;
 use tenantry_documents::fuel::Fuel;
 use tenantry_documents::index::Index;
-use tenantry_documents::query::{DocumentQuery, Found};
+use tenantry_documents::query::{DocumentQuery, QueryPage};
 use tenantry_documents::sort::Sort;
 use tenantry_domain::collection::CollectionName;
 use tenantry_domain::error::{ErrorCode, Result};
@@ -70,7 +70,7 @@ fn codes(outcomes: &[Result<()>]) -> Vec<&'static str> {
 }
 
 /// The ids of what was found, which are numbers.
-fn ids(found: &Found) -> Vec<i32> {
+fn ids(found: &QueryPage) -> Vec<i32> {
     found.documents.iter().map(|document| document.body.get_i32("_id").unwrap()).collect()
 }
 
@@ -124,7 +124,7 @@ impl Subject {
         self.store.documents.get_document(organization, &name(collection), id).await.unwrap()
     }
 
-    async fn found(&self, organization: &Organization, collection: &str, query: &DocumentQuery) -> Found {
+    async fn found(&self, organization: &Organization, collection: &str, query: &DocumentQuery) -> QueryPage {
         self.store.documents.find_documents(organization, &name(collection), query).await.unwrap()
     }
 

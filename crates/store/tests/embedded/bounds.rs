@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use tenantry_documents::document::{DocumentId, Revision, StoredDocument};
 use tenantry_documents::filter::Filter;
 use tenantry_documents::index::Index;
-use tenantry_documents::query::{Deleted, DocumentQuery, SORT_AT};
+use tenantry_documents::query::{DeleteResult, DocumentQuery, SORT_AT};
 use tenantry_documents::sort::Sort;
 use tenantry_domain::Error;
 use tenantry_domain::collection::CollectionName;
@@ -120,8 +120,11 @@ async fn a_delete_that_finds_nothing_in_its_time_is_too_slow() {
     let refused = delete(last, Duration::ZERO).await.unwrap_err();
     assert_eq!(refused.code(), ErrorCode::QueryTooSlow);
     // What it finds in its time it removes, and says that there may be others.
-    assert_eq!(delete(r#"{"n":0}"#, Duration::ZERO).await.unwrap(), Deleted { documents: 1, more: true });
-    assert_eq!(delete(last, LONG).await.unwrap(), Deleted { documents: 1, more: false });
+    assert_eq!(
+        delete(r#"{"n":0}"#, Duration::ZERO).await.unwrap(),
+        DeleteResult { documents: 1, more: true }
+    );
+    assert_eq!(delete(last, LONG).await.unwrap(), DeleteResult { documents: 1, more: false });
     opened.close().await;
 }
 
@@ -166,7 +169,7 @@ async fn delete_by_filter_evaluates_again_only_what_has_changed() {
     }
     let (collection, filter) = (CollectionName::default(), Filter::parse(r#"{"n":{"$gte":1}}"#, "").unwrap());
     let deleted = opened.store.documents.delete_matching(&acme, &collection, &filter, LONG).await;
-    assert_eq!(deleted.unwrap(), Deleted { documents: 2, more: false });
+    assert_eq!(deleted.unwrap(), DeleteResult { documents: 2, more: false });
     let left = opened.store.documents.count_matching(&acme, &collection, &Filter::default(), LONG).await;
     assert_eq!(left.unwrap().documents, 1);
     opened.close().await;

@@ -49,7 +49,7 @@ fn search_stops_within_one_text_when_its_fuel_is_out() {
         })
         .collect();
     let fuel = Fuel::unlimited().up_to(10_000_000);
-    assert_eq!(automaton.is_match(&text, &fuel), Err(Stopped::BudgetSpent));
+    assert_eq!(automaton.is_match(&text, &fuel), Err(Interruption::BudgetSpent));
     let step = CONTINUED + CONTINUED_STATE * automaton.states() as u64;
     assert!(fuel.spent() <= 10_000_000 + step + CHUNK as u64, "{}", fuel.spent());
     // The same one is good for another text.

@@ -3,7 +3,7 @@
 use super::{document, filter};
 use crate::error::Error;
 use crate::filter::Filter;
-use crate::fuel::{Fuel, Stopped};
+use crate::fuel::{Fuel, Interruption};
 use crate::limits::DOCUMENT_MAX_STEPS;
 use bson::RawDocumentBuf;
 
@@ -25,7 +25,7 @@ fn path_of_numbers_costs_more_with_each_and_ends_with_its_fuel() {
     assert!(cost(8) > 4 * cost(4), "{} {}", cost(8), cost(4));
     let dear = filter(&format!(r#"{{"a{}":2}}"#, ".0".repeat(8)));
     let stopped = dear.evaluate(&numbered(40), &Fuel::unlimited().up_to(cost(4)));
-    assert_eq!(stopped, Err(Stopped::BudgetSpent));
+    assert_eq!(stopped, Err(Interruption::BudgetSpent));
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn document_that_costs_too_many_steps_ends_a_query_that_says_so() {
     let fuel = Fuel::for_document();
     fuel.begin_document(DOCUMENT_MAX_STEPS - 500).unwrap();
     let stopped = pattern.evaluate(&text, &fuel).unwrap_err();
-    assert_eq!(stopped, Stopped::DocumentTooDear);
+    assert_eq!(stopped, Interruption::DocumentTooDear);
     let error = Error::from(stopped);
     assert!(matches!(error, Error::TooCostly(_)));
     assert!(error.to_string().contains(&format!("{DOCUMENT_MAX_STEPS} steps")), "{error}");

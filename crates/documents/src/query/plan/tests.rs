@@ -30,14 +30,14 @@ fn plan_of(indexes: &[&str], filter: &str, sort: Option<&str>) -> Plan {
 fn shown(indexes: &[&str], filter: &str, sort: Option<&str>) -> String {
     let plan = plan_of(indexes, filter, sort);
     let access = match plan.access {
-        Access::Ids => "_id",
-        Access::Index(place) => indexes[place],
+        AccessPath::Ids => "_id",
+        AccessPath::Index(place) => indexes[place],
     };
     let order = match plan.order.as_ref().map(|order| order.walk) {
         None => "",
-        Some(Walk::Up) => " up",
-        Some(Walk::Down) => " down",
-        Some(Walk::DownByKey) => " down by key",
+        Some(ScanKind::Up) => " up",
+        Some(ScanKind::Down) => " down",
+        Some(ScanKind::DownByKey) => " down by key",
     };
     let scan = if plan.is_scan { " scan" } else { "" };
     format!("{access} {}{order}{scan}", plan.intervals.len())
@@ -172,10 +172,15 @@ fn documents() -> Vec<RawDocumentBuf> {
 }
 
 /// The ids of the documents that a plan leads to, as an engine goes through its entries.
-fn followed(plan: &Plan, keys: &[SortKey], documents: &[RawDocumentBuf], after: Option<&Place>) -> Vec<i32> {
+fn followed(
+    plan: &Plan,
+    keys: &[SortKey],
+    documents: &[RawDocumentBuf],
+    after: Option<&PlanEntry>,
+) -> Vec<i32> {
     let key_of = |document: &RawDocument| match plan.access {
-        Access::Ids => key::encode(&[(document.get("_id").unwrap().unwrap(), Direction::Ascending)]),
-        Access::Index(_) => {
+        AccessPath::Ids => key::encode(&[(document.get("_id").unwrap().unwrap(), Direction::Ascending)]),
+        AccessPath::Index(_) => {
             let paths: Vec<_> = keys.iter().map(|key| &key.path).collect();
             let entries = index_entries(document, &paths, &Fuel::unlimited()).unwrap();
             let parts: Vec<_> = entries[0].iter().zip(keys).map(|(v, key)| (*v, key.direction)).collect();
@@ -190,15 +195,15 @@ fn followed(plan: &Plan, keys: &[SortKey], documents: &[RawDocumentBuf], after: 
         .map(|document| (key_of(document), id_of(document), document.get_i32("_id").unwrap()))
         .filter(|(key, ..)| plan.intervals.iter().any(|interval| interval.contains(key)))
         .collect();
-    let walk = plan.order.as_ref().map_or(Walk::Up, |order| order.walk);
+    let walk = plan.order.as_ref().map_or(ScanKind::Up, |order| order.walk);
     entries.sort_by(|(key, id, _), (other_key, other_id, _)| match walk {
-        Walk::Up => (key, id).cmp(&(other_key, other_id)),
-        Walk::Down => (other_key, other_id).cmp(&(key, id)),
-        Walk::DownByKey => (other_key, id).cmp(&(key, other_id)),
+        ScanKind::Up => (key, id).cmp(&(other_key, other_id)),
+        ScanKind::Down => (other_key, other_id).cmp(&(key, id)),
+        ScanKind::DownByKey => (other_key, id).cmp(&(key, other_id)),
     });
     let from = after.map_or(0, |place| {
         let is_there = |(key, id, _): &(Vec<u8>, Vec<u8>, i32)| {
-            *id == place.id && (plan.access == Access::Ids || *key == place.key)
+            *id == place.id && (plan.access == AccessPath::Ids || *key == place.key)
         };
         entries.iter().position(is_there).expect("the place is an entry") + 1
     });
@@ -243,7 +248,7 @@ fn check(index_text: &str, filter: &str, sort: &str, documents: &[RawDocumentBuf
     let mut wanted: Vec<_> = documents.iter().filter(|document| filter.matches(document)).collect();
     wanted.sort_by_key(|document| order.key(document, &Fuel::unlimited()).unwrap());
     let mut expected: Vec<i32> = wanted.iter().map(|document| document.get_i32("_id").unwrap()).collect();
-    let follow = |after: Option<&Place>| {
+    let follow = |after: Option<&PlanEntry>| {
         let mut found = followed(&plan, &keys, documents, after);
         found.retain(|id| expected.contains(id));
         found

@@ -13,7 +13,7 @@ use mongodb::Cursor;
 use mongodb::bson::Document;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tenantry_documents::fuel::{Fuel, Stopped};
+use tenantry_documents::fuel::{Fuel, Interruption};
 use tenantry_domain::Error;
 use tenantry_domain::offload;
 use tenantry_domain::processor::Processor;
@@ -100,7 +100,7 @@ impl<T: Send + 'static> Sifted<T> {
     ) -> Attempt<bool> {
         let (sieve, processor) = (sieve.clone(), processor.clone());
         let look = move || -> Attempt<Vec<(T, usize)>> {
-            let is_over = || if Instant::now() < ends { Ok(()) } else { Err(Stopped::TimeOver) };
+            let is_over = || if Instant::now() < ends { Ok(()) } else { Err(Interruption::TimeOver) };
             let slot = processor.enter(&is_over).map_err(Error::from)?;
             let must_stop = || slot.give_way(&is_over).and_then(|()| is_over());
             let (fuel, mut left) = (Fuel::new(&must_stop), Vec::new());
