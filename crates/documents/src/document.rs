@@ -8,16 +8,16 @@
 mod date;
 mod entries;
 mod extended;
+mod field_errors;
 mod id;
 mod index_keys;
 mod json;
 pub mod key;
-pub mod mistaken;
+pub mod mistake;
 mod number;
 pub mod order;
 mod patch;
 mod path;
-mod problems;
 mod raw;
 mod stored;
 mod write;
@@ -34,11 +34,11 @@ pub use stored::{Revision, StoredDocument};
 pub use write::{write_canonical_json, write_json};
 
 pub(crate) use extended::{ExtendedJsonReader, is_reference, is_wrapper};
+pub(crate) use field_errors::FieldErrors;
 pub(crate) use index_keys::cut;
 pub(crate) use json::Json;
 pub(crate) use number::is_nan;
 pub(crate) use path::{Leaf, PathPart, visit};
-pub(crate) use problems::FieldErrors;
 
 use crate::error::{Error, Result};
 use crate::fuel::{self, Fuel, Interruption};

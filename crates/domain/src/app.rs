@@ -5,17 +5,17 @@
 
 pub mod accounts;
 pub mod archives;
-pub mod caller;
+pub mod auth;
 pub mod collections;
 pub mod documents;
-pub mod janitor;
+pub mod idempotency;
+pub mod maintenance;
 pub mod operations;
 pub mod operator;
 pub mod organizations;
-pub mod requests;
+mod rate_limit;
 pub mod sessions;
 pub mod tenant;
-mod throttling;
 
 use crate::account::{Account, PasswordHash};
 use crate::clock::Clock;

@@ -22,10 +22,10 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-pub use lines::Lines;
-pub use read::{Item, Reader};
+pub use lines::ArchiveLines;
+pub use read::{ArchiveItem, ArchiveReader};
 pub use tally::Verifier;
-pub use write::Writer;
+pub use write::ArchiveWriter;
 
 use crate::account::{Account, PasswordHash};
 use crate::collection::CollectionName;
@@ -55,12 +55,12 @@ pub const fn line_max_bytes(document_max_bytes: usize) -> usize {
 /// A line that is not a document.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Line {
+enum ArchiveLine {
     Manifest(Manifest),
     Organization(Box<ArchivedOrganization>),
     Collection(ArchivedCollection),
     CollectionEnd(CollectionEnd),
-    End(End),
+    End(ArchiveEnd),
 }
 
 /// What the stream is.
@@ -170,7 +170,7 @@ pub struct CollectionEnd {
 /// What the whole had. Nothing follows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct End {
+pub struct ArchiveEnd {
     /// How many collections it has.
     pub collections: u64,
     /// How many documents, in all of them.
@@ -198,14 +198,14 @@ mod indexes {
 
     #[derive(Serialize, Deserialize)]
     #[serde(deny_unknown_fields)]
-    struct Written {
+    struct ArchiveSummary {
         name: IndexName,
         keys: String,
         unique: bool,
     }
 
     pub fn serialize<S: Serializer>(indexes: &[Index], serializer: S) -> Result<S::Ok, S::Error> {
-        let written = |index: &Index| Written {
+        let written = |index: &Index| ArchiveSummary {
             name: index.name.clone(),
             keys: index.keys_text(),
             unique: index.unique,
@@ -214,13 +214,13 @@ mod indexes {
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Index>, D::Error> {
-        let index = |written: Written| {
-            let Written { name, keys, unique } = written;
+        let index = |written: ArchiveSummary| {
+            let ArchiveSummary { name, keys, unique } = written;
             Index::parse(Some(name), &keys, unique).map_err(|error| {
                 let detail = error.fields().first().map(|field| field.detail.clone());
                 D::Error::custom(format!("an index cannot be: {}", detail.unwrap_or_default()))
             })
         };
-        Vec::<Written>::deserialize(deserializer)?.into_iter().map(index).collect()
+        Vec::<ArchiveSummary>::deserialize(deserializer)?.into_iter().map(index).collect()
     }
 }

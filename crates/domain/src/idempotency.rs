@@ -12,9 +12,9 @@ use serde::{Deserialize, Serialize};
 
 /// A key within the scope of whoever sent it, hashed: nobody meets another's key.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct RequestKey(pub [u8; 32]);
+pub struct IdempotencyKey(pub [u8; 32]);
 
-impl RequestKey {
+impl IdempotencyKey {
     /// The key `text` of a caller who is told from others by `scope`.
     ///
     /// # Errors
@@ -50,7 +50,7 @@ impl KeyHolder {
 /// What an answer was, to be given again. It is small: what a repeated request can make again of its own body, of the id
 /// and of the revision is not in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SavedAnswer {
+pub struct StoredResponse {
     /// The HTTP status.
     pub status: u16,
     /// `Content-Type`, `ETag`, `Location` and the like, as name and value.
@@ -61,9 +61,9 @@ pub struct SavedAnswer {
 
 /// A request that claimed its key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RequestRecord {
+pub struct IdempotencyRecord {
     /// The key.
-    pub key: RequestKey,
+    pub key: IdempotencyKey,
     /// A keyed hash of the request, so that another request with the same key is told apart.
     pub fingerprint: [u8; 32],
     /// Whose key it is; none where nobody counts, as in records of before 2026-11-29.
@@ -75,12 +75,12 @@ pub struct RequestRecord {
     /// When the key is forgotten.
     pub expires_at: Timestamp,
     /// The answer, once there is one.
-    pub answer: Option<SavedAnswer>,
+    pub answer: Option<StoredResponse>,
 }
 
 /// What became of a claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Claim {
+pub enum IdempotencyClaim {
     /// The key is this request's; make the organization with this id.
     Granted(OrganizationId),
     /// It has been answered before.
@@ -88,7 +88,7 @@ pub enum Claim {
         /// The id that was granted for what it makes.
         made: OrganizationId,
         /// What it was answered.
-        answer: SavedAnswer,
+        answer: StoredResponse,
     },
     /// Another request with this key is still running.
     InProgress,

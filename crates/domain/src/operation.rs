@@ -6,18 +6,20 @@
 //! the same machine with a higher fence.
 //!
 //! What a newcomer gets wrong: a business refusal after the intent is possible only in the steps named in
-//! [`Step::may_refuse`], which all come before the commit point; whatever comes later only goes forward. What was
+//! [`OperationStep::may_refuse`], which all come before the commit point; whatever comes later only goes forward. What was
 //! done before a refusal is undone by steps of its own ([`OperationKind::undoing`]).
 
+mod plan;
 mod record;
 
+pub use plan::{RecordUpdate, StepResult, next_save, save_of_progress};
 pub use record::{OperationRecord, OperationState};
 
 use crate::account::{Account, CredentialChange};
 use crate::email::EmailAddress;
 use crate::error::ErrorCode;
 use crate::ids::{AccountId, OperationId};
-use crate::organization::{ContainerId, Naming, Organization, Quota, State};
+use crate::organization::{Naming, Quota};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -101,27 +103,44 @@ impl OperationKind {
 
     /// The steps it takes after its intent, in order. The last of each is `Record`.
     #[must_use]
-    pub const fn steps(self) -> &'static [Step] {
+    pub const fn steps(self) -> &'static [OperationStep] {
         match self {
-            Self::Create => &[Step::InsertOwner, Step::CreateContainer, Step::Record],
-            Self::Rename => &[Step::ChangeCredentials, Step::MoveContainer, Step::Record],
-            Self::Update | Self::Suspend | Self::Reactivate => &[Step::Record],
-            Self::Delete => &[Step::HideContainer, Step::ReleaseEmails, Step::Record],
-            Self::Restore => &[Step::ReserveEmails, Step::ShowContainer, Step::Record],
-            Self::Purge => &[Step::DropContainer, Step::RemoveMembers, Step::Record],
-            Self::Import => &[Step::InsertOwner, Step::CreateContainer, Step::LoadArchive, Step::Record],
-            Self::SetPassword => &[Step::ChangeCredentials, Step::Record],
+            Self::Create => {
+                &[OperationStep::InsertOwner, OperationStep::CreateContainer, OperationStep::Record]
+            }
+            Self::Rename => {
+                &[OperationStep::ChangeCredentials, OperationStep::MoveContainer, OperationStep::Record]
+            }
+            Self::Update | Self::Suspend | Self::Reactivate => &[OperationStep::Record],
+            Self::Delete => {
+                &[OperationStep::HideContainer, OperationStep::ReleaseEmails, OperationStep::Record]
+            }
+            Self::Restore => {
+                &[OperationStep::ReserveEmails, OperationStep::ShowContainer, OperationStep::Record]
+            }
+            Self::Purge => {
+                &[OperationStep::DropContainer, OperationStep::RemoveMembers, OperationStep::Record]
+            }
+            Self::Import => &[
+                OperationStep::InsertOwner,
+                OperationStep::CreateContainer,
+                OperationStep::LoadArchive,
+                OperationStep::Record,
+            ],
+            Self::SetPassword => &[OperationStep::ChangeCredentials, OperationStep::Record],
         }
     }
 
     /// The steps it takes once it was refused with `done` of its steps done. Only an import has anything to undo: the
     /// others are refused in their first step, which then has changed nothing.
     #[must_use]
-    pub const fn undoing(self, done: u32) -> &'static [Step] {
+    pub const fn undoing(self, done: u32) -> &'static [OperationStep] {
         match (self, done) {
-            (Self::Import, 1) => &[Step::RemoveMembers, Step::Record],
-            (Self::Import, 2..) => &[Step::DropContainer, Step::RemoveMembers, Step::Record],
-            _ => &[Step::Record],
+            (Self::Import, 1) => &[OperationStep::RemoveMembers, OperationStep::Record],
+            (Self::Import, 2..) => {
+                &[OperationStep::DropContainer, OperationStep::RemoveMembers, OperationStep::Record]
+            }
+            _ => &[OperationStep::Record],
         }
     }
 }
@@ -129,7 +148,7 @@ impl OperationKind {
 /// One idempotent effect outside the organization's record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Step {
+pub enum OperationStep {
     /// Insert the owner's account (its id is in the arguments, so twice is once).
     InsertOwner,
     /// Make the container. Its save is the commit point of create.
@@ -157,7 +176,7 @@ pub enum Step {
     Record,
 }
 
-impl Step {
+impl OperationStep {
     /// Its name on the wire and in crash points.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -207,7 +226,7 @@ pub struct Settings {
 /// What an operation was asked to do, fixed at its intent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Arguments {
+pub enum OperationArguments {
     /// See [`OperationKind::Create`].
     Create {
         /// The owner's account.
@@ -256,7 +275,7 @@ pub enum Arguments {
     },
 }
 
-impl Arguments {
+impl OperationArguments {
     /// What the organization is to be called, if it gets a name.
     #[must_use]
     pub const fn naming(&self) -> Option<&Naming> {
@@ -292,7 +311,7 @@ pub struct Operation {
     /// Who asked.
     pub actor: Actor,
     /// What was asked.
-    pub arguments: Arguments,
+    pub arguments: OperationArguments,
     /// How many of its steps are done.
     pub done: u32,
     /// Rises with every take-over; whoever holds an older one has lost the operation.
@@ -300,7 +319,7 @@ pub struct Operation {
     /// The instance that works on it.
     pub owner: String,
     /// Why it undoes itself, once that is decided.
-    pub refused: Option<Refusal>,
+    pub refused: Option<OperationRefusal>,
     /// How many of the steps that undo it are done.
     #[serde(default)]
     pub undone: u32,
@@ -314,7 +333,7 @@ pub struct Operation {
 /// The refusals that are possible after an intent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Refusal {
+pub enum OperationRefusal {
     /// The e-mail address was taken meanwhile.
     EmailTaken,
     /// The account's credentials were changed meanwhile, which ended the session that asked.
@@ -331,7 +350,7 @@ pub enum Refusal {
     Interrupted,
 }
 
-impl Refusal {
+impl OperationRefusal {
     /// Its row of the error table.
     #[must_use]
     pub const fn code(self) -> ErrorCode {
@@ -356,133 +375,13 @@ impl Operation {
 
     /// The step to carry out now; of a refused operation, the one that undoes what is next to be undone.
     #[must_use]
-    pub fn current_step(&self) -> Step {
+    pub fn current_step(&self) -> OperationStep {
         let (steps, at) = match self.refused {
             Some(_) => (self.kind().undoing(self.done), self.undone),
             None => (self.kind().steps(), self.done),
         };
-        *steps.get(at as usize).unwrap_or(&Step::Record)
+        *steps.get(at as usize).unwrap_or(&OperationStep::Record)
     }
-}
-
-/// What the effect of the current step came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Observed {
-    /// It is done (now or before).
-    Done,
-    /// It is done, and the container is this one.
-    Made(Option<ContainerId>),
-    /// It is done, and the container holds this many documents.
-    Counted(u64),
-    /// It cannot be, for a reason that is the caller's.
-    Refused(Refusal),
-}
-
-/// What to save after a step.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Save {
-    /// This record in place of the current one.
-    Update(Box<Organization>),
-    /// Nothing in place of the current one: the record goes.
-    Delete,
-}
-
-/// What to save while a step takes long: it renews the lease, and says how far the step is.
-#[must_use]
-pub fn save_of_progress(
-    record: &Organization,
-    documents: Option<u64>,
-    now: Timestamp,
-) -> Option<Organization> {
-    let operation = record.operation.as_deref()?;
-    let operation = Operation { documents, ..operation.clone() };
-    let modified_at = record.modified_at;
-    Some(Organization { operation: Some(Box::new(operation)), modified_at, ..record.successor(now) })
-}
-
-/// What to save once the current step of the record's operation came to `observed`; `None` if no operation
-/// is under way.
-#[must_use]
-pub fn next_save(record: &Organization, observed: Observed, now: Timestamp) -> Option<Save> {
-    let operation = record.operation.as_deref()?;
-    let mut next = record.successor(now);
-    // The times of the record speak of what the caller asked for, not of when a recovery got to it.
-    next.modified_at = record.modified_at;
-    if let Observed::Refused(refusal) = observed {
-        next.operation = Some(Box::new(Operation { refused: Some(refusal), ..operation.clone() }));
-        return Some(Save::Update(Box::new(next)));
-    }
-    let step = operation.current_step();
-    if step == Step::Record {
-        return Some(finish(record, operation, next));
-    }
-    if operation.refused.is_some() {
-        next.operation = Some(Box::new(Operation { undone: operation.undone + 1, ..operation.clone() }));
-        return Some(Save::Update(Box::new(next)));
-    }
-    let documents = match observed {
-        Observed::Counted(documents) => Some(documents),
-        _ => operation.documents,
-    };
-    let progressed = Operation { done: operation.done + 1, documents, ..operation.clone() };
-    if let Observed::Made(container) = observed {
-        next.container = container;
-    }
-    change_record(&mut next, step, &operation.arguments, now);
-    next.operation = Some(Box::new(progressed));
-    Some(Save::Update(Box::new(next)))
-}
-
-/// What a done step changes in the record itself, beside the progress of the operation.
-fn change_record(next: &mut Organization, step: Step, arguments: &Arguments, now: Timestamp) {
-    match (step, arguments) {
-        (Step::CreateContainer, Arguments::Create { .. }) => next.state = State::Active,
-        (Step::LoadArchive, Arguments::Import { settings, suspended, .. }) => {
-            next.state = State::Active;
-            next.suspended = *suspended;
-            next.delete_protection = settings.delete_protection;
-            next.legal_hold = settings.legal_hold;
-            next.quota = settings.quota;
-        }
-        (Step::ChangeCredentials, Arguments::SetPassword { .. }) => next.modified_at = now,
-        (Step::MoveContainer, Arguments::Rename { to, settings, .. }) => {
-            next.naming = to.clone();
-            next.delete_protection = settings.delete_protection;
-            next.legal_hold = settings.legal_hold;
-            next.quota = settings.quota;
-            next.reserved = to.reserved();
-            next.modified_at = now;
-        }
-        (Step::HideContainer, _) => {
-            next.naming.namespace = next.trash_namespace();
-            next.reserved.clear();
-        }
-        (Step::ShowContainer, Arguments::Restore { to, .. }) => {
-            next.naming = to.clone();
-            next.state = State::Active;
-            next.deleted_at = None;
-            next.purge_at = None;
-            next.token_epoch += 1;
-            next.modified_at = now;
-        }
-        _ => {}
-    }
-}
-
-/// The last save of an operation, done or refused.
-fn finish(record: &Organization, operation: &Operation, mut next: Organization) -> Save {
-    next.operation = None;
-    match (operation.kind(), operation.refused) {
-        // What a refused create or import began was never visible, a done purge is the end: no record remains.
-        (OperationKind::Create | OperationKind::Import, Some(_)) | (OperationKind::Purge, None) => {
-            return Save::Delete;
-        }
-        // The old name is still the name: only what was reserved for the new one is let go.
-        (OperationKind::Rename, Some(_)) => next.reserved = record.naming.reserved(),
-        (OperationKind::Restore, Some(_)) => next.reserved.clear(),
-        _ => {}
-    }
-    Save::Update(Box::new(next))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 //! - `Err` is `store_unavailable` when the engine cannot be reached or written (disk full, deadline passed);
 //!   the change may or may not have happened then. A refusal by uniqueness is `name_taken` or `email_taken`,
 //!   and nothing has changed.
-//! - An update is refused ([`Written::Stale`]) unless the stored version is the one before the given record's.
+//! - An update is refused ([`UpdateOutcome::Stale`]) unless the stored version is the one before the given record's.
 //! - A read finds what every write left that was acknowledged before it began, in whichever process. Only a
 //!   `recent` one may find what was there up to [`RECENT`] earlier, if another process has changed it since: it is
 //!   for answers and for rights that may end so much later, never for a change or a refusal to rest on.
@@ -25,13 +25,13 @@ pub use documents::Documents;
 use crate::account::Account;
 use crate::email::EmailKey;
 use crate::error::Result;
-use crate::idempotency::{Claim, RequestKey, RequestRecord, SavedAnswer};
+use crate::idempotency::{IdempotencyClaim, IdempotencyKey, IdempotencyRecord, StoredResponse};
 use crate::ids::{AccountId, OperationId, OrganizationId, SessionId};
 use crate::name::Identifier;
 use crate::operation::OperationRecord;
 use crate::organization::{ContainerId, Location, Organization, Placement, Status};
+use crate::rate_limit::{RateLimit, RateLimitDecision, RateLimitKey};
 use crate::session::Session;
-use crate::throttle::{Limit, Taken, ThrottleKey};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -39,7 +39,7 @@ use std::sync::Arc;
 /// Whether an insert was the first of its id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
-pub enum Inserted {
+pub enum InsertOutcome {
     /// It was; the record is there now.
     New,
     /// A record of this id was there already and is unchanged.
@@ -49,7 +49,7 @@ pub enum Inserted {
 /// Whether a compare-and-set met the version it expected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
-pub enum Written {
+pub enum UpdateOutcome {
     /// It did; the record is changed.
     Done,
     /// The record has another version, or is gone; nothing changed.
@@ -92,7 +92,7 @@ pub struct OrganizationQuery {
 pub trait Organizations: Send + Sync {
     /// Adds a record. `name_taken` if another one holds one of its reserved keys; an id that is there
     /// already is not an error.
-    async fn insert_organization(&self, organization: &Organization) -> Result<Inserted>;
+    async fn insert_organization(&self, organization: &Organization) -> Result<InsertOutcome>;
 
     /// The record of that id, in whatever state.
     async fn get_organization(&self, id: OrganizationId) -> Result<Option<Arc<Organization>>>;
@@ -127,10 +127,10 @@ pub trait Organizations: Send + Sync {
 
     /// Puts `organization` in place of the version before it. `name_taken` if another record holds one of its
     /// reserved keys. A record that carries an operation has its lease renewed by the engine's own clock.
-    async fn update_organization(&self, organization: &Organization) -> Result<Written>;
+    async fn update_organization(&self, organization: &Organization) -> Result<UpdateOutcome>;
 
     /// Removes the record if it still has that version.
-    async fn delete_organization(&self, id: OrganizationId, version: u64) -> Result<Written>;
+    async fn delete_organization(&self, id: OrganizationId, version: u64) -> Result<UpdateOutcome>;
 
     /// Takes over up to `limit` operations whose lease has run out: each gets `owner`, a fence one higher, a
     /// new lease and the next version, one record at a time. An engine that is one process by construction
@@ -143,7 +143,7 @@ pub trait Organizations: Send + Sync {
 pub trait Accounts: Send + Sync {
     /// Adds a record. `email_taken` if another one holds its e-mail key; an id that is there already is not
     /// an error.
-    async fn insert_account(&self, account: &Account) -> Result<Inserted>;
+    async fn insert_account(&self, account: &Account) -> Result<InsertOutcome>;
 
     /// The record of that id.
     async fn get_account(&self, id: AccountId) -> Result<Option<Arc<Account>>>;
@@ -168,10 +168,10 @@ pub trait Accounts: Send + Sync {
     ) -> Result<Vec<Arc<Account>>>;
 
     /// Puts `account` in place of the version before it. `email_taken` if another one holds its e-mail key.
-    async fn update_account(&self, account: &Account) -> Result<Written>;
+    async fn update_account(&self, account: &Account) -> Result<UpdateOutcome>;
 
     /// Removes the record if it still has that version.
-    async fn delete_account(&self, id: AccountId, version: u64) -> Result<Written>;
+    async fn delete_account(&self, id: AccountId, version: u64) -> Result<UpdateOutcome>;
 }
 
 /// Records of sessions.
@@ -189,7 +189,7 @@ pub trait Sessions: Send + Sync {
     }
 
     /// Puts `session` in place of the version before it.
-    async fn update_session(&self, session: &Session) -> Result<Written>;
+    async fn update_session(&self, session: &Session) -> Result<UpdateOutcome>;
 
     /// Removes the record; one that is not there is not an error.
     async fn delete_session(&self, id: SessionId) -> Result<()>;
@@ -206,7 +206,7 @@ pub trait Sessions: Send + Sync {
 #[async_trait]
 pub trait Operations: Send + Sync {
     /// Adds a record; an id that is there already is not an error and nothing changes.
-    async fn insert_operation(&self, record: &OperationRecord) -> Result<Inserted>;
+    async fn insert_operation(&self, record: &OperationRecord) -> Result<InsertOutcome>;
 
     /// The record of that id.
     async fn get_operation(&self, id: OperationId) -> Result<Option<OperationRecord>>;
@@ -273,24 +273,24 @@ pub trait Containers: Send + Sync {
 
 /// Answers kept for their `Idempotency-Key`.
 #[async_trait]
-pub trait Requests: Send + Sync {
+pub trait IdempotencyKeys: Send + Sync {
     /// Claims `record.key` for a request: a new key, or one whose holder let its lease run out without an
     /// answer and whose body is the same (then with the `organization_id` of the first holder).
     /// A new key whose holder has as many as they may is refused, however many are claimed at the same moment: no answered
     /// key is forgotten before it expires. (On an engine with several writers, those who claim the last ones at the same
     /// moment may get `store_unavailable`.)
     /// An engine that is one process by construction ends the leases of earlier processes when it is opened.
-    async fn claim_request(&self, record: &RequestRecord, now: Timestamp) -> Result<Claim>;
+    async fn claim_request(&self, record: &IdempotencyRecord, now: Timestamp) -> Result<IdempotencyClaim>;
 
     /// Keeps the answer of a claimed key.
-    async fn save_answer(&self, key: &RequestKey, answer: &SavedAnswer) -> Result<()>;
+    async fn save_answer(&self, key: &IdempotencyKey, answer: &StoredResponse) -> Result<()>;
 
     /// Ends the lease of a claimed key that has no answer yet: whoever claims it next gets the same
     /// `organization_id`.
-    async fn yield_request(&self, key: &RequestKey) -> Result<()>;
+    async fn yield_request(&self, key: &IdempotencyKey) -> Result<()>;
 
     /// Lets a claimed key go, as if it had not been used; for requests that were refused before any change.
-    async fn release_request(&self, key: &RequestKey) -> Result<()>;
+    async fn release_request(&self, key: &IdempotencyKey) -> Result<()>;
 
     /// Removes up to `limit` records that expired before `now`; how many it was.
     async fn delete_expired_requests(&self, now: Timestamp, limit: u32) -> Result<u32>;
@@ -298,15 +298,15 @@ pub trait Requests: Send + Sync {
 
 /// Counters of attempts, kept across restarts.
 #[async_trait]
-pub trait Throttles: Send + Sync {
+pub trait RateLimits: Send + Sync {
     /// Counts one attempt against `key`, or says how long to wait. Exact under any number of callers.
-    async fn take(&self, key: &ThrottleKey, limit: Limit, now: Timestamp) -> Result<Taken>;
+    async fn take(&self, key: &RateLimitKey, limit: RateLimit, now: Timestamp) -> Result<RateLimitDecision>;
 
     /// Takes one attempt back, because it turned out to be a good one.
-    async fn give_back(&self, key: &ThrottleKey, limit: Limit, now: Timestamp) -> Result<()>;
+    async fn give_back(&self, key: &RateLimitKey, limit: RateLimit, now: Timestamp) -> Result<()>;
 
     /// Whether the counter of `key` is above zero.
-    async fn is_counted(&self, key: &ThrottleKey, now: Timestamp) -> Result<bool>;
+    async fn is_counted(&self, key: &RateLimitKey, now: Timestamp) -> Result<bool>;
 
     /// Removes up to `limit` counters that are back at zero at `now`; how many it was.
     async fn delete_idle_throttles(&self, now: Timestamp, limit: u32) -> Result<u32>;
@@ -348,10 +348,10 @@ pub struct Store {
     pub collections: Arc<dyn Collections>,
     /// See [`Documents`].
     pub documents: Arc<dyn Documents>,
-    /// See [`Requests`].
-    pub requests: Arc<dyn Requests>,
-    /// See [`Throttles`].
-    pub throttles: Arc<dyn Throttles>,
+    /// See [`IdempotencyKeys`].
+    pub idempotency_keys: Arc<dyn IdempotencyKeys>,
+    /// See [`RateLimits`].
+    pub rate_limits: Arc<dyn RateLimits>,
     /// See [`Installation`].
     pub installation: Arc<dyn Installation>,
 }

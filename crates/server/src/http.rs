@@ -4,8 +4,8 @@
 //! gets wrong: a route that is added here also needs its rule in [`openapi`], and gets its tests from it.
 
 pub mod archives;
+pub mod auth;
 mod body_budget;
-pub mod caller;
 pub mod classic;
 pub mod collections;
 mod conditional;
@@ -15,22 +15,22 @@ pub mod documents;
 mod extract;
 mod fields;
 mod forwarding;
-mod frame;
 pub mod health;
 mod idempotency;
 pub mod indexes;
 mod line_clock;
 mod malformed;
+mod middleware;
 mod observe;
 pub mod openapi;
 pub mod operations;
 pub mod organizations;
+mod path_params;
 pub mod problem;
 mod rate_limit;
 mod readiness;
 pub mod representation;
 mod request_id;
-mod segment;
 pub mod sessions;
 pub mod usage;
 
@@ -133,7 +133,7 @@ pub fn handlers(app: Arc<App>, entropy: Arc<dyn Entropy>, config: &Config) -> Ha
         Some(cors) => routes.layer(cors),
         None => routes,
     };
-    Handlers { router: routes.layer(frame::Frame(Arc::clone(&http))).with_state(http), malformed }
+    Handlers { router: routes.layer(middleware::Frame(Arc::clone(&http))).with_state(http), malformed }
 }
 
 /// The OpenAPI document.

@@ -5,10 +5,10 @@
 
 pub mod cli;
 pub mod config;
-#[cfg(feature = "crash-points")]
-mod crash;
-pub mod descriptors;
 pub mod engine;
+#[cfg(feature = "crash-points")]
+mod failpoints;
+pub mod fd_limit;
 pub mod http;
 pub mod huge_pages;
 mod keys;

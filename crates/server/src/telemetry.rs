@@ -3,7 +3,7 @@
 //! It must never tell an e-mail address, a password, a token or a secret. What a newcomer gets wrong: a label has few
 //! values, fixed by the code. The path a client asked for is not one, its route is; an organization never is.
 
-pub use tenantry_domain::measure::{
+pub use tenantry_domain::metrics::{
     OPERATION_RECOVERIES, OPERATIONS, ORGANIZATION_TURN_WAITS, PASSWORD_HASH_DURATION,
     STORE_CACHE_INVALIDATIONS, STORE_CHANGE_STREAM_ALIVE, STORE_WRITE_BATCH_SIZE,
 };

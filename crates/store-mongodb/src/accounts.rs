@@ -9,11 +9,11 @@ use tenantry_domain::Result;
 use tenantry_domain::account::Account;
 use tenantry_domain::email::EmailKey;
 use tenantry_domain::ids::{AccountId, OrganizationId};
-use tenantry_domain::store::{Accounts, Inserted, Written};
+use tenantry_domain::store::{Accounts, InsertOutcome, UpdateOutcome};
 
 #[async_trait]
 impl Accounts for MongoDb {
-    async fn insert_account(&self, account: &Account) -> Result<Inserted> {
+    async fn insert_account(&self, account: &Account) -> Result<InsertOutcome> {
         Ok(self.insert(&self.accounts, encode(account)?).await?)
     }
 
@@ -43,11 +43,11 @@ impl Accounts for MongoDb {
         Ok(self.list(self.accounts.find(filter).sort(doc! { "_id": 1 }), limit).await?)
     }
 
-    async fn update_account(&self, account: &Account) -> Result<Written> {
+    async fn update_account(&self, account: &Account) -> Result<UpdateOutcome> {
         Ok(self.replace(&self.accounts, account.version, encode(account)?).await?)
     }
 
-    async fn delete_account(&self, id: AccountId, version: u64) -> Result<Written> {
+    async fn delete_account(&self, id: AccountId, version: u64) -> Result<UpdateOutcome> {
         Ok(self.delete(&self.accounts, object_id(id.as_bytes()), version).await?)
     }
 }

@@ -10,7 +10,7 @@
 //! applied and cannot be read yet. So it is told to begin at what a majority had when a read said so.
 
 use super::client::Server;
-use super::failure::{Attempt, Failure};
+use super::engine_error::{Attempt, Failure};
 use super::schema::{ACCOUNTS, INSTALLATION, ORGANIZATIONS, SESSIONS, VERSION_ID};
 use futures_util::FutureExt;
 use mongodb::bson::{Bson, Document, Timestamp, doc};

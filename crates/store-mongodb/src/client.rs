@@ -3,7 +3,7 @@
 //! What a newcomer gets wrong: the driver waits for ever on a server that has been frozen. So nothing here or
 //! beside it awaits the driver but through [`Server::within`].
 
-use super::failure::{Attempt, describe};
+use super::engine_error::{Attempt, describe};
 use crate::error::OpenError;
 use mongodb::bson::{Document, doc};
 use mongodb::options::{

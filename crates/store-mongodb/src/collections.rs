@@ -6,22 +6,22 @@
 //! of ours says what there is where the server can be asked.
 
 mod command;
-mod first;
+mod handle;
 mod indexes;
 mod info;
-mod located;
 mod make;
-mod planned;
+mod metadata_document;
+mod scan_hint;
 mod shared;
 mod shared_indexes;
 
 pub(super) use command::{Amount, Command, Sieve};
-pub(super) use located::{Identities, Located};
-pub(super) use planned::{INDEXES_GOOD_FOR, KnownIndexes};
+pub(super) use handle::{Identities, Located};
+pub(super) use scan_hint::{INDEXES_GOOD_FOR, KnownIndexes};
 pub(super) use shared::Share;
 
 use super::MongoDb;
-use super::failure::Failure;
+use super::engine_error::Failure;
 use async_trait::async_trait;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tenantry_documents::document::EntryBudget;
@@ -29,7 +29,7 @@ use tenantry_documents::index::{Index, IndexName};
 use tenantry_domain::collection::CollectionName;
 use tenantry_domain::error::{Error, ErrorCode, Result};
 use tenantry_domain::organization::{Organization, Placement, Usage};
-use tenantry_domain::store::{CollectionInfo, Collections, Inserted};
+use tenantry_domain::store::{CollectionInfo, Collections, InsertOutcome};
 
 /// Collections that are asked about at the same time.
 const AT_ONCE: usize = 8;
@@ -85,9 +85,9 @@ impl Collections for MongoDb {
         &self,
         organization: &Organization,
         name: &CollectionName,
-    ) -> Result<Inserted> {
+    ) -> Result<InsertOutcome> {
         if name.is_default() {
-            return Ok(Inserted::Exists);
+            return Ok(InsertOutcome::Exists);
         }
         Ok(match organization.placement {
             Placement::Shared => self.insert_shared_collection(organization, name).await?,
@@ -120,7 +120,7 @@ impl Collections for MongoDb {
         organization: &Organization,
         name: &CollectionName,
         index: &Index,
-    ) -> Result<Inserted> {
+    ) -> Result<InsertOutcome> {
         self.make_index(organization, name, index, EntryBudget::of_document()).await
     }
 
@@ -129,7 +129,7 @@ impl Collections for MongoDb {
         organization: &Organization,
         name: &CollectionName,
         index: &Index,
-    ) -> Result<Inserted> {
+    ) -> Result<InsertOutcome> {
         self.make_index(organization, name, index, EntryBudget::unbounded()).await
     }
 
@@ -168,7 +168,7 @@ impl MongoDb {
         name: &CollectionName,
         index: &Index,
         budget: EntryBudget,
-    ) -> Result<Inserted> {
+    ) -> Result<InsertOutcome> {
         let mut at = self.locate_collection(organization, name).await?;
         let inserted = match at.share {
             Some(_) => self.insert_shared_index(&mut at, index, budget).await,

@@ -7,23 +7,23 @@
 //! which comes back there only after a rest (`ID_REST`).
 
 pub(super) mod capacity;
+mod cleanup;
 mod collection;
 mod database;
-pub(super) mod further;
-pub(super) mod look;
+pub(super) mod extra_collections;
+pub(super) mod namespace;
 pub(super) mod shared;
-mod tidy;
 
 use super::MongoDb;
 use super::client::Server;
 use super::document::{moment, object_id};
-use super::failure::{Attempt, Failure};
+use super::engine_error::{Attempt, Failure};
 use super::schema::{INSTALLATION, Obstacle, SHARED_DOCUMENTS};
 use crate::error::OpenError;
 use async_trait::async_trait;
 use jiff::Timestamp;
-use look::uuid;
 use mongodb::bson::{Document, doc};
+use namespace::uuid;
 use tenantry_domain::error::{Error, ErrorCode, Result};
 use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::organization::{ContainerId, Location, Organization, Placement};

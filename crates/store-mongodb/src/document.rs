@@ -6,7 +6,7 @@
 //! moment is told by the *name* of its field, and a new field of a record that is one must be listed here (a
 //! test finds it missing). On the way back the type alone says it.
 
-use super::failure::Attempt;
+use super::engine_error::Attempt;
 use jiff::Timestamp;
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::spec::BinarySubtype;

@@ -5,17 +5,17 @@
 //! needs more stack than there is; here they stay bytes.
 
 mod checked;
-mod entries;
 mod find;
-pub(super) mod form;
+mod index_entries;
 mod insert;
+pub(super) mod layout;
 mod remove;
 
-pub(super) use entries::{EntryCounter, EntrySum};
+pub(super) use index_entries::{EntryCounter, EntrySum};
 
 use super::MongoDb;
 use super::collections::{Amount, Command, Located};
-use super::failure::{Attempt, Failure, NOT_INDEXABLE, duplicate_in};
+use super::engine_error::{Attempt, Failure, NOT_INDEXABLE, duplicate_in};
 use super::quota::Size;
 use async_trait::async_trait;
 use bson::raw::{RawArrayBuf, cstr};
@@ -28,7 +28,7 @@ use tenantry_documents::query::{Counted, DeleteResult, DocumentQuery, QueryPage}
 use tenantry_domain::collection::CollectionName;
 use tenantry_domain::error::{Error, ErrorCode, Result};
 use tenantry_domain::organization::Organization;
-use tenantry_domain::store::{Documents, Written};
+use tenantry_domain::store::{Documents, UpdateOutcome};
 
 /// "DocumentValidationFailure".
 const BREAKS_A_VALIDATOR: i32 = 121;
@@ -78,19 +78,19 @@ impl Documents for MongoDb {
         collection: &CollectionName,
         document: StoredDocument,
         expected: Revision,
-    ) -> Result<Written> {
+    ) -> Result<UpdateOutcome> {
         let mut at = self.locate_collection(organization, collection).await?;
         let id = document.id().ok_or_else(|| Error::internal("a document without an _id"))?;
         // Without a quota nobody counts, and so nobody need know how large it was.
         let Some((size, change)) = self.begin_update(&mut at, &id, &document, expected).await? else {
-            return Ok(Written::Stale);
+            return Ok(UpdateOutcome::Stale);
         };
         change.check()?;
         let written = self.update_at(&mut at, &id, &document, expected).await;
         let is_settled = |error: &Error| error.code() != ErrorCode::StoreUnavailable;
         match &written {
-            Ok(Written::Done) => self.end_change(change, size).await,
-            Ok(Written::Stale) => self.end_change(change, Size::default()).await,
+            Ok(UpdateOutcome::Done) => self.end_change(change, size).await,
+            Ok(UpdateOutcome::Stale) => self.end_change(change, Size::default()).await,
             Err(error) if is_settled(error) => self.end_change(change, Size::default()).await,
             // It may have happened; the count finds out.
             Err(_) => {}
@@ -104,7 +104,7 @@ impl Documents for MongoDb {
         collection: &CollectionName,
         id: &DocumentId,
         expected: Option<Revision>,
-    ) -> Result<Written> {
+    ) -> Result<UpdateOutcome> {
         let mut at = self.locate_collection(organization, collection).await?;
         Ok(self.delete_at(&mut at, id, expected).await?)
     }
@@ -172,7 +172,7 @@ impl MongoDb {
         id: &DocumentId,
         document: &StoredDocument,
         expected: Revision,
-    ) -> Result<Written> {
+    ) -> Result<UpdateOutcome> {
         let filter = at.form.of_version(id, expected);
         let mut update = rawdoc! {};
         update.append(cstr!("q"), RawDocumentBuf::try_from(&filter).map_err(Error::internal)?);
@@ -187,7 +187,7 @@ impl MongoDb {
             return Err(error.1);
         }
         check_durable(&answer)?;
-        Ok(if number(&answer, "n") == 0 { Written::Stale } else { Written::Done })
+        Ok(if number(&answer, "n") == 0 { UpdateOutcome::Stale } else { UpdateOutcome::Done })
     }
 
     async fn delete_at(
@@ -195,7 +195,7 @@ impl MongoDb {
         at: &mut Located<'_>,
         id: &DocumentId,
         expected: Option<Revision>,
-    ) -> Attempt<Written> {
+    ) -> Attempt<UpdateOutcome> {
         let filter = match expected {
             Some(expected) => at.form.of_version(id, expected),
             None => at.form.of_id(id),
@@ -208,13 +208,13 @@ impl MongoDb {
         for _ in 0..ROUNDS {
             let Some(trace) = self.traces(at, filter.clone(), 1, None).await?.0.pop() else {
                 self.end_change(change, Size::default()).await;
-                return Ok(Written::Stale);
+                return Ok(UpdateOutcome::Stale);
             };
             change.check()?;
             // Of that size: another revision may have another.
             if self.delete_by(at, &[at.form.of_trace(&trace, &filter)]).await? > 0 {
                 self.end_change(change, trace.size().negative()).await;
-                return Ok(Written::Done);
+                return Ok(UpdateOutcome::Done);
             }
         }
         Err(Error::unavailable("others change the same document all the time").into())
@@ -289,7 +289,7 @@ fn write_error(at: &Located<'_>, error: &Document) -> Error {
 
 /// The refusal of what another document has already.
 fn duplicate(at: &Located<'_>, index: &str) -> Error {
-    if index == super::failure::PRIMARY_INDEX {
+    if index == super::engine_error::PRIMARY_INDEX {
         return ErrorCode::DocumentExists.into();
     }
     let own = at.share.as_ref().and_then(|share| share.name_of(index)).map_or(index, |name| name.as_str());

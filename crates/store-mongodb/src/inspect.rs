@@ -3,7 +3,7 @@
 use super::client::{MongoOptions, Server};
 use super::containers::{capacity, knows_fence};
 use super::document::decode;
-use super::failure::Attempt;
+use super::engine_error::Attempt;
 use super::installation;
 use super::schema::{self, ACCOUNTS, ORGANIZATIONS};
 use crate::error::OpenError;

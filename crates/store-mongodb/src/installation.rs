@@ -3,12 +3,12 @@
 use super::MongoDb;
 use super::client::Server;
 use super::document::binary;
-use super::failure::Attempt;
+use super::engine_error::Attempt;
 use super::schema::INSTALLATION;
 use async_trait::async_trait;
 use mongodb::bson::spec::BinarySubtype;
 use mongodb::bson::{Binary, Bson, Document, doc};
-use tenantry_domain::store::{Inserted, Installation};
+use tenantry_domain::store::{InsertOutcome, Installation};
 use tenantry_domain::{Error, Result};
 
 /// Which document is written to see whether writing works. It has no value.
@@ -22,7 +22,7 @@ impl Installation for MongoDb {
 
     async fn init_value(&self, name: &str, value: &[u8]) -> Result<Vec<u8>> {
         let document = doc! { "_id": name, "value": binary(value) };
-        if self.insert(&self.installation, document).await? == Inserted::New {
+        if self.insert(&self.installation, document).await? == InsertOutcome::New {
             return Ok(value.to_vec());
         }
         let kept = stored_value(&self.server, name).await?;

@@ -13,18 +13,18 @@ mod collections;
 mod containers;
 mod document;
 mod documents;
+mod engine_error;
 mod error;
-mod failure;
+mod full_scan;
+mod idempotency;
 mod inspect;
 mod installation;
 mod operations;
 mod organizations;
 mod quota;
-mod requests;
+mod rate_limits;
 mod schema;
 mod sessions;
-mod throttles;
-mod whole;
 
 pub use client::MongoOptions;
 pub use error::OpenError;
@@ -34,7 +34,7 @@ use changes::Follower;
 use client::Server;
 use collections::{Identities, KnownIndexes};
 use document::{decode, integer};
-use failure::Attempt;
+use engine_error::Attempt;
 use mongodb::Collection;
 use mongodb::action::Find;
 use mongodb::bson::oid::ObjectId;
@@ -47,7 +47,7 @@ use tenantry_domain::Error;
 use tenantry_domain::organization::Placement;
 use tenantry_domain::processor::Processor;
 use tenantry_domain::store::invalidation::Invalidation;
-use tenantry_domain::store::{Inserted, Store, Written};
+use tenantry_domain::store::{InsertOutcome, Store, UpdateOutcome};
 
 /// How long until the schema is looked at again, when it could not be at start.
 const RETRY: Duration = Duration::from_secs(1);
@@ -79,7 +79,7 @@ pub struct MongoDb {
     identities: Identities,
     indexes: KnownIndexes,
     quotas: quota::Quotas,
-    last_places: requests::LastPlaces,
+    last_places: idempotency::LastPlaces,
     processor: Arc<Processor>,
     /// Itself, for what goes on when nobody waits for it any more.
     this: OnceLock<Weak<Self>>,
@@ -114,7 +114,7 @@ impl MongoDb {
             identities: Identities::default(),
             indexes: KnownIndexes::default(),
             quotas: quota::Quotas::default(),
-            last_places: requests::LastPlaces::default(),
+            last_places: idempotency::LastPlaces::default(),
             processor: Arc::default(),
             this: OnceLock::new(),
             server,
@@ -149,8 +149,8 @@ impl MongoDb {
             containers: engine.clone(),
             collections: engine.clone(),
             documents: engine.clone(),
-            requests: engine.clone(),
-            throttles: engine.clone(),
+            idempotency_keys: engine.clone(),
+            rate_limits: engine.clone(),
             installation: engine.clone(),
         }
     }
@@ -221,10 +221,10 @@ impl MongoDb {
     }
 
     /// Adds a document; one of the same `_id` is not an error.
-    async fn insert(&self, collection: &Collection<Document>, document: Document) -> Attempt<Inserted> {
+    async fn insert(&self, collection: &Collection<Document>, document: Document) -> Attempt<InsertOutcome> {
         match self.call(collection.insert_one(document)).await {
-            Ok(_) => Ok(Inserted::New),
-            Err(failure) if failure.is_same_id() => Ok(Inserted::Exists),
+            Ok(_) => Ok(InsertOutcome::New),
+            Err(failure) if failure.is_same_id() => Ok(InsertOutcome::Exists),
             Err(failure) => Err(failure),
         }
     }
@@ -235,7 +235,7 @@ impl MongoDb {
         collection: &Collection<Document>,
         version: u64,
         document: Document,
-    ) -> Attempt<Written> {
+    ) -> Attempt<UpdateOutcome> {
         let filter = doc! { "_id": document.get("_id").cloned(), "version": integer(version) - 1 };
         let result = self.call(collection.replace_one(filter, document)).await?;
         Ok(written(result.matched_count))
@@ -247,7 +247,7 @@ impl MongoDb {
         collection: &Collection<Document>,
         id: ObjectId,
         version: u64,
-    ) -> Attempt<Written> {
+    ) -> Attempt<UpdateOutcome> {
         let filter = doc! { "_id": id, "version": integer(version) };
         Ok(written(self.call(collection.delete_one(filter)).await?.deleted_count))
     }
@@ -280,8 +280,8 @@ impl MongoDb {
 }
 
 /// What a compare-and-set that met so many documents came to.
-fn written(met: u64) -> Written {
-    if met == 0 { Written::Stale } else { Written::Done }
+fn written(met: u64) -> UpdateOutcome {
+    if met == 0 { UpdateOutcome::Stale } else { UpdateOutcome::Done }
 }
 
 /// Looks at the schema again and again, until it is what it should be or the engine is gone.

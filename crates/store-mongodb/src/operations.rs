@@ -7,11 +7,11 @@ use mongodb::bson::doc;
 use tenantry_domain::Result;
 use tenantry_domain::ids::{OperationId, OrganizationId};
 use tenantry_domain::operation::OperationRecord;
-use tenantry_domain::store::{Inserted, Operations};
+use tenantry_domain::store::{InsertOutcome, Operations};
 
 #[async_trait]
 impl Operations for MongoDb {
-    async fn insert_operation(&self, record: &OperationRecord) -> Result<Inserted> {
+    async fn insert_operation(&self, record: &OperationRecord) -> Result<InsertOutcome> {
         Ok(self.insert(&self.operations, encode(record)?).await?)
     }
 

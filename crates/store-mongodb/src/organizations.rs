@@ -5,7 +5,7 @@
 //! by the server's clock, which all instances share: a moment is never sent to it, only how long.
 
 use super::document::{decode, encode, integer, moment, object_id};
-use super::failure::{Attempt, Failure};
+use super::engine_error::{Attempt, Failure};
 use super::quota::is_limited;
 use super::schema::ORGANIZATIONS_BY_STATUS;
 use super::{MongoDb, written};
@@ -19,7 +19,7 @@ use tenantry_domain::ids::{OperationId, OrganizationId};
 use tenantry_domain::limits::OPERATION_LEASE;
 use tenantry_domain::name::Identifier;
 use tenantry_domain::organization::{Organization, State, Status};
-use tenantry_domain::store::{Inserted, OrganizationQuery, Organizations, Written};
+use tenantry_domain::store::{InsertOutcome, OrganizationQuery, Organizations, UpdateOutcome};
 
 /// Above every identifier, which is ASCII.
 const HIGHEST: &str = "\u{10ffff}";
@@ -29,12 +29,12 @@ const NO_VERSION: i64 = -1;
 #[async_trait]
 impl Organizations for MongoDb {
     /// An update that meets nothing and so inserts: an insert proper could not ask for the server's clock.
-    async fn insert_organization(&self, organization: &Organization) -> Result<Inserted> {
+    async fn insert_organization(&self, organization: &Organization) -> Result<InsertOutcome> {
         let filter = doc! { "_id": object_id(organization.id.as_bytes()), "version": NO_VERSION };
         let insert = self.organizations.update_one(filter, replacement(organization)?).upsert(true);
         match self.call(insert).await {
-            Ok(_) => Ok(Inserted::New),
-            Err(Failure::Duplicate { .. }) if self.has(organization.id).await? => Ok(Inserted::Exists),
+            Ok(_) => Ok(InsertOutcome::New),
+            Err(Failure::Duplicate { .. }) if self.has(organization.id).await? => Ok(InsertOutcome::Exists),
             Err(failure) => Err(failure.into()),
         }
     }
@@ -79,7 +79,7 @@ impl Organizations for MongoDb {
         Ok(self.list(find.sort(doc! { "purge_due": 1 }), limit).await?)
     }
 
-    async fn update_organization(&self, organization: &Organization) -> Result<Written> {
+    async fn update_organization(&self, organization: &Organization) -> Result<UpdateOutcome> {
         let expected = integer(organization.version) - 1;
         let filter = doc! { "_id": object_id(organization.id.as_bytes()), "version": expected };
         if is_limited(organization) {
@@ -97,7 +97,7 @@ impl Organizations for MongoDb {
         Ok(written(self.call(update).await?.matched_count))
     }
 
-    async fn delete_organization(&self, id: OrganizationId, version: u64) -> Result<Written> {
+    async fn delete_organization(&self, id: OrganizationId, version: u64) -> Result<UpdateOutcome> {
         Ok(self.delete(&self.organizations, object_id(id.as_bytes()), version).await?)
     }
 

@@ -21,7 +21,7 @@ pub(super) use indexes::Outcome;
 
 use super::MongoDb;
 use super::document::object_id;
-use super::failure::Attempt;
+use super::engine_error::Attempt;
 use mongodb::bson::{Bson, DateTime, Document, doc};
 use std::time::Duration;
 use tenantry_domain::ids::OrganizationId;

@@ -10,7 +10,7 @@ mod mailboxes;
 
 use super::client::Server;
 use super::document::integer;
-use super::failure::{Attempt, Failure};
+use super::engine_error::{Attempt, Failure};
 use crate::error::OpenError;
 use mongodb::IndexModel;
 use mongodb::bson::{Bson, Document, doc};

@@ -2,7 +2,7 @@
 
 use super::MongoDb;
 use super::document::{encode, moment, object_id};
-use super::failure::Attempt;
+use super::engine_error::Attempt;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use mongodb::bson::{Bson, Document, doc};
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tenantry_domain::Result;
 use tenantry_domain::ids::{OrganizationId, SessionId};
 use tenantry_domain::session::Session;
-use tenantry_domain::store::{Sessions, Written};
+use tenantry_domain::store::{Sessions, UpdateOutcome};
 
 #[async_trait]
 impl Sessions for MongoDb {
@@ -23,7 +23,7 @@ impl Sessions for MongoDb {
         Ok(self.find_one(&self.sessions, doc! { "_id": object_id(id.as_bytes()) }).await?)
     }
 
-    async fn update_session(&self, session: &Session) -> Result<Written> {
+    async fn update_session(&self, session: &Session) -> Result<UpdateOutcome> {
         Ok(self.replace(&self.sessions, session.version, document(session)?).await?)
     }
 

@@ -1,7 +1,7 @@
 //! Accounts, and which organizations each is a member of.
 
 use super::Sqlite;
-use super::failure::Attempt;
+use super::engine_error::Attempt;
 use super::organizations::written;
 use super::statement::{Statement, encode, integer, statements};
 use async_trait::async_trait;
@@ -12,7 +12,7 @@ use tenantry_domain::Result;
 use tenantry_domain::account::Account;
 use tenantry_domain::email::EmailKey;
 use tenantry_domain::ids::{AccountId, OrganizationId};
-use tenantry_domain::store::{Accounts, Inserted, Written};
+use tenantry_domain::store::{Accounts, InsertOutcome, UpdateOutcome};
 
 statements! {
     EXISTS = "SELECT 1 FROM accounts WHERE id = ?1";
@@ -36,7 +36,7 @@ statements! {
 
 #[async_trait]
 impl Accounts for Sqlite {
-    async fn insert_account(&self, account: &Account) -> Result<Inserted> {
+    async fn insert_account(&self, account: &Account) -> Result<InsertOutcome> {
         let account = account.clone();
         self.write(move |connection| insert(connection, &account)).await
     }
@@ -70,12 +70,12 @@ impl Accounts for Sqlite {
             .await
     }
 
-    async fn update_account(&self, account: &Account) -> Result<Written> {
+    async fn update_account(&self, account: &Account) -> Result<UpdateOutcome> {
         let account = account.clone();
         self.write(move |connection| update(connection, &account)).await
     }
 
-    async fn delete_account(&self, id: AccountId, version: u64) -> Result<Written> {
+    async fn delete_account(&self, id: AccountId, version: u64) -> Result<UpdateOutcome> {
         self.write(move |connection| {
             // Its memberships go with it, by their foreign key.
             written(DELETE.execute(connection, params![id.as_bytes(), integer(version)])?)
@@ -84,16 +84,16 @@ impl Accounts for Sqlite {
     }
 }
 
-fn insert(connection: &Connection, account: &Account) -> Attempt<Inserted> {
+fn insert(connection: &Connection, account: &Account) -> Attempt<InsertOutcome> {
     if EXISTS.finds(connection, [account.id.as_bytes()])? {
-        return Ok(Inserted::Exists);
+        return Ok(InsertOutcome::Exists);
     }
     save(connection, INSERT, account)?;
     join(connection, account)?;
-    Ok(Inserted::New)
+    Ok(InsertOutcome::New)
 }
 
-fn update(connection: &Connection, account: &Account) -> Attempt<Written> {
+fn update(connection: &Connection, account: &Account) -> Attempt<UpdateOutcome> {
     let changed = save(connection, UPDATE, account)?;
     if changed > 0 {
         join(connection, account)?;

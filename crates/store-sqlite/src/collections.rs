@@ -1,14 +1,14 @@
 //! Collections of an organization and their indexes.
 
-mod build;
-pub(super) mod building;
 pub(super) mod catalog;
+mod index_build;
+pub(super) mod index_builds;
 mod indexes;
 mod records;
 pub(super) mod removal;
 
 use super::Sqlite;
-use super::containers::open::Container;
+use super::containers::tenant_db::Container;
 use async_trait::async_trait;
 use std::sync::Arc;
 use tenantry_documents::document::EntryBudget;
@@ -16,7 +16,7 @@ use tenantry_documents::index::{Index, IndexName};
 use tenantry_domain::Result;
 use tenantry_domain::collection::CollectionName;
 use tenantry_domain::organization::{Organization, Usage};
-use tenantry_domain::store::{CollectionInfo, Collections, Inserted};
+use tenantry_domain::store::{CollectionInfo, Collections, InsertOutcome};
 
 #[async_trait]
 impl Collections for Sqlite {
@@ -49,7 +49,7 @@ impl Collections for Sqlite {
         &self,
         organization: &Organization,
         name: &CollectionName,
-    ) -> Result<Inserted> {
+    ) -> Result<InsertOutcome> {
         let (name, quota) = (name.clone(), organization.quota);
         let container = self.container(organization).await?;
         container.write(move |scope| records::insert(scope, &name, quota)).await
@@ -73,9 +73,9 @@ impl Collections for Sqlite {
         organization: &Organization,
         name: &CollectionName,
         index: &Index,
-    ) -> Result<Inserted> {
+    ) -> Result<InsertOutcome> {
         let container = self.container(organization).await?;
-        build::build(&container, name, index, organization.quota, EntryBudget::of_document()).await
+        index_build::build(&container, name, index, organization.quota, EntryBudget::of_document()).await
     }
 
     async fn restore_index(
@@ -83,9 +83,9 @@ impl Collections for Sqlite {
         organization: &Organization,
         name: &CollectionName,
         index: &Index,
-    ) -> Result<Inserted> {
+    ) -> Result<InsertOutcome> {
         let container = self.container(organization).await?;
-        build::build(&container, name, index, organization.quota, EntryBudget::unbounded()).await
+        index_build::build(&container, name, index, organization.quota, EntryBudget::unbounded()).await
     }
 
     async fn delete_index(
@@ -117,10 +117,10 @@ fn clear_later(container: &Arc<Container>, removed: Option<bool>) -> bool {
 #[cfg(test)]
 pub(super) mod tests {
     use super::super::statement::Statement;
-    use super::{build, catalog, indexes, records, removal};
+    use super::{catalog, index_build, indexes, records, removal};
 
     pub(crate) const STATEMENTS: [&[Statement]; 5] = [
-        build::STATEMENTS,
+        index_build::STATEMENTS,
         catalog::STATEMENTS,
         indexes::STATEMENTS,
         records::STATEMENTS,

@@ -5,19 +5,18 @@
 //! newcomer gets wrong: a container that should be there and is not is `store_unavailable`, never "empty".
 
 pub(super) mod closing;
-mod guards;
-pub(super) mod open;
+mod locks;
 mod pool;
 mod queue;
 mod readers;
-mod template;
+pub(super) mod tenant_db;
+mod tenant_schema;
 
 use super::Sqlite;
 use super::directory::{Directory, private_file, sync_directory};
-use super::failure::{self, Attempt};
+use super::engine_error::{self, Attempt};
 use async_trait::async_trait;
-use guards::Guards;
-use open::Container;
+use locks::Guards;
 use pool::Pool;
 use rusqlite::{Connection, OpenFlags};
 use std::fs::{self, DirEntry};
@@ -25,7 +24,8 @@ use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
-use template::Template;
+use tenant_db::Container;
+use tenant_schema::Template;
 use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::organization::{ContainerId, Location, Organization, Placement};
 use tenantry_domain::store::Tidied;
@@ -103,7 +103,9 @@ impl Sqlite {
         work: impl FnOnce(&Files) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let files = self.files.clone();
-        tokio::task::spawn_blocking(move || work(&files)).await.map_err(|error| failure::cut_off(&error))?
+        tokio::task::spawn_blocking(move || work(&files))
+            .await
+            .map_err(|error| engine_error::cut_off(&error))?
     }
 
     /// The same with the container of that organization, under its guard.
@@ -271,7 +273,7 @@ impl Files {
 
     /// Refuses a file that has the name of this organization's container and is not that.
     fn check_identity(&self, id: OrganizationId) -> Result<()> {
-        let owner = self.with(id, template::owner)?;
+        let owner = self.with(id, tenant_schema::owner)?;
         if owner == Some(id.to_string()) {
             return Ok(());
         }
@@ -281,7 +283,7 @@ impl Files {
     }
 
     fn count(&self, id: OrganizationId) -> Result<u64> {
-        let documents = self.with(id, template::count)?;
+        let documents = self.with(id, tenant_schema::count)?;
         let documents = documents.and_then(|documents| u64::try_from(documents).ok());
         documents.ok_or_else(|| Error::unavailable(format!("the container of {id} has lost its count")))
     }

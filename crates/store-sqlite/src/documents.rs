@@ -1,17 +1,17 @@
 //! Documents of an organization.
 
 mod budget;
-mod change;
-mod entries;
+mod cursor;
 mod find;
-mod walk;
+mod index_entries;
+mod write;
 
-pub(super) use change::used;
-pub(super) use entries::{IndexSizes, is_taken, keys, taken};
+pub(super) use index_entries::{IndexSizes, is_taken, keys, taken};
+pub(super) use write::used;
 
 use super::Sqlite;
-use super::containers::open::Scope;
-use super::failure::Attempt;
+use super::containers::tenant_db::Scope;
+use super::engine_error::Attempt;
 use async_trait::async_trait;
 use budget::Budget;
 use find::ById;
@@ -20,9 +20,9 @@ use tenantry_documents::document::{DocumentId, Revision, StoredDocument};
 use tenantry_documents::filter::{Filter, FilterPrice};
 use tenantry_documents::query::{Counted, DeleteResult, DocumentQuery, QueryPage};
 use tenantry_domain::collection::CollectionName;
-use tenantry_domain::measure::QUERY_STARTS;
+use tenantry_domain::metrics::QUERY_STARTS;
 use tenantry_domain::organization::Organization;
-use tenantry_domain::store::{Documents, Written};
+use tenantry_domain::store::{Documents, UpdateOutcome};
 use tenantry_domain::{ErrorCode, Result};
 
 /// Bytes of a document that is read on the thread that serves; of larger ones, others there would notice.
@@ -38,7 +38,7 @@ impl Documents for Sqlite {
     ) -> Result<Vec<Result<()>>> {
         let (name, quota) = (collection.clone(), organization.quota);
         let container = self.container(organization).await?;
-        container.write(move |scope| change::insert(scope, &name, quota, &documents)).await
+        container.write(move |scope| write::insert(scope, &name, quota, &documents)).await
     }
 
     async fn get_document(
@@ -69,10 +69,10 @@ impl Documents for Sqlite {
         collection: &CollectionName,
         document: StoredDocument,
         expected: Revision,
-    ) -> Result<Written> {
+    ) -> Result<UpdateOutcome> {
         let (name, quota) = (collection.clone(), organization.quota);
         let container = self.container(organization).await?;
-        container.write(move |scope| change::update(scope, &name, quota, &document, expected)).await
+        container.write(move |scope| write::update(scope, &name, quota, &document, expected)).await
     }
 
     async fn delete_document(
@@ -81,10 +81,10 @@ impl Documents for Sqlite {
         collection: &CollectionName,
         id: &DocumentId,
         expected: Option<Revision>,
-    ) -> Result<Written> {
+    ) -> Result<UpdateOutcome> {
         let (name, id) = (collection.clone(), id.clone());
         let container = self.container(organization).await?;
-        container.write(move |scope| change::delete(scope, &name, &id, expected)).await
+        container.write(move |scope| write::delete(scope, &name, &id, expected)).await
     }
 
     async fn find_documents(
@@ -133,7 +133,7 @@ impl Documents for Sqlite {
                 let (name, wanted) = (collection.clone(), filter.clone());
                 let candidates = found.candidates;
                 let removed = container
-                    .write(move |scope| change::delete_those(scope, &name, &wanted, &candidates, budget))
+                    .write(move |scope| write::delete_those(scope, &name, &wanted, &candidates, budget))
                     .await?;
                 documents += removed.documents;
                 stopped = stopped.or(removed.stopped);
@@ -177,8 +177,8 @@ impl Sqlite {
 #[cfg(test)]
 pub(super) mod tests {
     use super::super::statement::Statement;
-    use super::{change, entries, find, walk};
+    use super::{cursor, find, index_entries, write};
 
     pub(crate) const STATEMENTS: [&[Statement]; 4] =
-        [change::STATEMENTS, entries::STATEMENTS, find::STATEMENTS, walk::STATEMENTS];
+        [write::STATEMENTS, index_entries::STATEMENTS, find::STATEMENTS, cursor::STATEMENTS];
 }

@@ -5,10 +5,10 @@
 //! What a newcomer gets wrong: a job's own result means nothing until the commit. If that fails, every job of
 //! the batch fails, also one that was refused: what it was refused for may be gone.
 
-use super::failure::{Attempt, Failure, is_fatal, is_of_statement};
+use super::engine_error::{Attempt, Failure, is_fatal, is_of_statement};
 use rusqlite::Connection;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use tenantry_domain::measure::STORE_WRITE_BATCH_SIZE;
+use tenantry_domain::metrics::STORE_WRITE_BATCH_SIZE;
 use tenantry_domain::{Error, Result};
 use tokio::sync::oneshot;
 

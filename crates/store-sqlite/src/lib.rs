@@ -10,20 +10,20 @@ mod connection;
 mod containers;
 mod directory;
 mod documents;
+mod engine_error;
 mod error;
-mod failure;
+mod full_scan;
 mod group;
+mod idempotency;
 mod inspect;
 mod installation;
 mod operations;
 mod organizations;
+mod rate_limits;
 mod readers;
-mod requests;
 mod schema;
 mod sessions;
 mod statement;
-mod throttles;
-mod whole;
 mod writer;
 
 pub use directory::container_file;
@@ -33,7 +33,7 @@ pub use writer::WriterCounts;
 
 use containers::Files;
 use directory::Directory;
-use failure::Attempt;
+use engine_error::Attempt;
 use readers::Readers;
 use rusqlite::Connection;
 use std::path::PathBuf;
@@ -94,7 +94,7 @@ impl Sqlite {
         schema::upgrade(&mut connection, &file)?;
         connection::configure_writer(&connection).map_err(refused)?;
         installation::beat(&connection).map_err(refused)?;
-        requests::end_leases(&connection).map_err(refused)?;
+        idempotency::end_leases(&connection).map_err(refused)?;
         let readers = Readers::open(&file, options.readers).map_err(refused)?;
         let files = Files::open(directory).map_err(|failure| {
             let error = tenantry_domain::Error::from(failure);
@@ -117,8 +117,8 @@ impl Sqlite {
             containers: engine.clone(),
             collections: engine.clone(),
             documents: engine.clone(),
-            requests: engine.clone(),
-            throttles: engine.clone(),
+            idempotency_keys: engine.clone(),
+            rate_limits: engine.clone(),
             installation: engine.clone(),
         }
     }

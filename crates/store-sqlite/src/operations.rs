@@ -7,7 +7,7 @@ use rusqlite::params;
 use tenantry_domain::Result;
 use tenantry_domain::ids::{OperationId, OrganizationId};
 use tenantry_domain::operation::OperationRecord;
-use tenantry_domain::store::{Inserted, Operations};
+use tenantry_domain::store::{InsertOutcome, Operations};
 
 statements! {
     INSERT = "INSERT INTO operations (id, organization_id, record) VALUES (?1, ?2, ?3) \
@@ -22,12 +22,12 @@ const HIGHEST: &[u8] = &[0xff; 13];
 
 #[async_trait]
 impl Operations for Sqlite {
-    async fn insert_operation(&self, record: &OperationRecord) -> Result<Inserted> {
+    async fn insert_operation(&self, record: &OperationRecord) -> Result<InsertOutcome> {
         let record = record.clone();
         self.write(move |connection| {
             let row = params![record.id.as_bytes(), record.organization_id.as_bytes(), encode(&record)?];
             let inserted = INSERT.execute(connection, row)?;
-            Ok(if inserted == 0 { Inserted::Exists } else { Inserted::New })
+            Ok(if inserted == 0 { InsertOutcome::Exists } else { InsertOutcome::New })
         })
         .await
     }

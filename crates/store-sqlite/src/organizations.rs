@@ -1,7 +1,7 @@
 //! Organizations, their reserved keys, and the leases of their operations.
 
 use super::Sqlite;
-use super::failure::Attempt;
+use super::engine_error::Attempt;
 use super::statement::{Statement, encode, integer, statements};
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -15,7 +15,7 @@ use tenantry_domain::limits::OPERATION_LEASE;
 use tenantry_domain::name::Identifier;
 use tenantry_domain::operation::Operation;
 use tenantry_domain::organization::{Organization, ReservedKey, State, Status};
-use tenantry_domain::store::{Inserted, OrganizationQuery, Organizations, Written};
+use tenantry_domain::store::{InsertOutcome, OrganizationQuery, Organizations, UpdateOutcome};
 
 statements! {
     EXISTS = "SELECT 1 FROM organizations WHERE id = ?1";
@@ -60,7 +60,7 @@ const HIGHEST: &str = "\u{10ffff}";
 
 #[async_trait]
 impl Organizations for Sqlite {
-    async fn insert_organization(&self, organization: &Organization) -> Result<Inserted> {
+    async fn insert_organization(&self, organization: &Organization) -> Result<InsertOutcome> {
         let (organization, clock) = (organization.clone(), self.clock.clone());
         self.write(move |connection| insert(connection, &organization, clock.now())).await
     }
@@ -96,12 +96,12 @@ impl Organizations for Sqlite {
         self.readers.scan(move |connection| LIST_DUE.records(connection, params![now, limit])).await
     }
 
-    async fn update_organization(&self, organization: &Organization) -> Result<Written> {
+    async fn update_organization(&self, organization: &Organization) -> Result<UpdateOutcome> {
         let (organization, clock) = (organization.clone(), self.clock.clone());
         self.write(move |connection| update(connection, &organization, clock.now())).await
     }
 
-    async fn delete_organization(&self, id: OrganizationId, version: u64) -> Result<Written> {
+    async fn delete_organization(&self, id: OrganizationId, version: u64) -> Result<UpdateOutcome> {
         self.write(move |connection| {
             // Its reserved keys go with it, by their foreign key.
             written(DELETE.execute(connection, params![id.as_bytes(), integer(version)])?)
@@ -122,16 +122,16 @@ impl Sqlite {
     }
 }
 
-fn insert(connection: &Connection, organization: &Organization, now: Timestamp) -> Attempt<Inserted> {
+fn insert(connection: &Connection, organization: &Organization, now: Timestamp) -> Attempt<InsertOutcome> {
     if EXISTS.finds(connection, [organization.id.as_bytes()])? {
-        return Ok(Inserted::Exists);
+        return Ok(InsertOutcome::Exists);
     }
     save(connection, INSERT, organization, now)?;
     reserve(connection, organization)?;
-    Ok(Inserted::New)
+    Ok(InsertOutcome::New)
 }
 
-fn update(connection: &Connection, organization: &Organization, now: Timestamp) -> Attempt<Written> {
+fn update(connection: &Connection, organization: &Organization, now: Timestamp) -> Attempt<UpdateOutcome> {
     let changed = save(connection, UPDATE, organization, now)?;
     if changed > 0 {
         reserve(connection, organization)?;
@@ -140,8 +140,8 @@ fn update(connection: &Connection, organization: &Organization, now: Timestamp) 
 }
 
 /// What a compare-and-set that changed so many rows came to.
-pub(super) fn written(changed: usize) -> Attempt<Written> {
-    Ok(if changed == 0 { Written::Stale } else { Written::Done })
+pub(super) fn written(changed: usize) -> Attempt<UpdateOutcome> {
+    Ok(if changed == 0 { UpdateOutcome::Stale } else { UpdateOutcome::Done })
 }
 
 /// Writes the record and the columns that follow from it; a lease begins `now`.

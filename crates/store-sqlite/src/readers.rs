@@ -6,7 +6,7 @@
 //! or goes through many rows.
 
 use super::connection;
-use super::failure::{self, Attempt};
+use super::engine_error::{self, Attempt};
 use rusqlite::Connection;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -53,7 +53,7 @@ impl Readers {
         let pool = self.0.clone();
         tokio::task::spawn_blocking(move || with(&pool.any(), read))
             .await
-            .map_err(|error| failure::cut_off(&error))?
+            .map_err(|error| engine_error::cut_off(&error))?
     }
 
     /// Closes the connections as they become free. Blocks.

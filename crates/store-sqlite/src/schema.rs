@@ -6,7 +6,7 @@
 
 mod mailboxes;
 
-use super::failure::{Attempt, Failure};
+use super::engine_error::{Attempt, Failure};
 use crate::error::OpenError;
 use rusqlite::Connection;
 use rusqlite::ffi::ErrorCode;
@@ -210,7 +210,7 @@ pub(super) fn refused(file: &Path, error: &rusqlite::Error) -> OpenError {
 mod tests {
     use super::*;
     use crate::statement::tests::check_plans;
-    use crate::{accounts, installation, operations, organizations, requests, sessions, throttles};
+    use crate::{accounts, idempotency, installation, operations, organizations, rate_limits, sessions};
 
     fn upgraded() -> Connection {
         let mut connection = Connection::open_in_memory().unwrap();
@@ -225,10 +225,10 @@ mod tests {
             accounts::STATEMENTS,
             sessions::STATEMENTS,
             operations::STATEMENTS,
-            requests::STATEMENTS,
-            throttles::STATEMENTS,
+            idempotency::STATEMENTS,
+            rate_limits::STATEMENTS,
             installation::STATEMENTS,
-            crate::whole::STATEMENTS,
+            crate::full_scan::STATEMENTS,
         ];
         lists.iter().for_each(|list| check_plans(&upgraded(), list));
 

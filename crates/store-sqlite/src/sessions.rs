@@ -1,7 +1,7 @@
 //! Sessions.
 
 use super::Sqlite;
-use super::failure::Attempt;
+use super::engine_error::Attempt;
 use super::organizations::written;
 use super::statement::{Statement, encode, integer, statements};
 use async_trait::async_trait;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 use tenantry_domain::Result;
 use tenantry_domain::ids::{OrganizationId, SessionId};
 use tenantry_domain::session::Session;
-use tenantry_domain::store::{Sessions, Written};
+use tenantry_domain::store::{Sessions, UpdateOutcome};
 
 statements! {
     INSERT = "INSERT INTO sessions (id, version, organization_id, ends_at, record) \
@@ -37,7 +37,7 @@ impl Sessions for Sqlite {
         self.readers.point(move |connection| GET.record(connection, [id.as_bytes()])).await
     }
 
-    async fn update_session(&self, session: &Session) -> Result<Written> {
+    async fn update_session(&self, session: &Session) -> Result<UpdateOutcome> {
         let session = session.clone();
         self.write(move |connection| written(save(connection, UPDATE, &session)?)).await
     }

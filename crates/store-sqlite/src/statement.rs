@@ -1,7 +1,7 @@
 //! The SQL of this engine. Every statement is declared with [`statements!`], beside the code that uses it, so
 //! that one test can ask SQLite for the plan of each.
 
-use super::failure::Attempt;
+use super::engine_error::Attempt;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Params, Row};
 use std::ops::ControlFlow;
 use tenantry_domain::Error;

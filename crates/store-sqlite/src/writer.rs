@@ -6,7 +6,7 @@
 //! defect: without it nothing is written any more, and the lock on the data directory would go while the process runs.
 
 use super::connection::LogSize;
-use super::failure::Attempt;
+use super::engine_error::Attempt;
 use super::group::{BATCH_JOBS, Job};
 use super::{connection, group};
 use rusqlite::Connection;
@@ -18,7 +18,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use tenantry_domain::{Error, Result, crash};
+use tenantry_domain::{Error, Result, failpoints};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Jobs that may wait; who comes after them waits before the queue.
@@ -178,7 +178,7 @@ impl Body {
         if outcome.is_err() {
             self.counters.failed_batches.fetch_add(1, Ordering::Relaxed);
         }
-        crash::point("worker", "records_writer", "answer");
+        failpoints::point("worker", "records_writer", "answer");
         group::answer(jobs, &outcome);
         if let Some(connection) = &self.connection {
             self.log.bound(connection);

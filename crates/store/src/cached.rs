@@ -11,24 +11,24 @@
 //! Nothing is remembered about what is *not* there, so an insert has nothing to forget.
 
 mod accounts;
+mod codec;
 #[cfg_attr(not(feature = "mongodb"), expect(dead_code, reason = "the embedded engine has no others"))]
 mod coherence;
+mod decoded;
+#[cfg(feature = "mongodb")]
+mod invalidation;
 mod memory;
 mod organizations;
-mod packed;
-mod recent;
 mod sessions;
-#[cfg(feature = "mongodb")]
-mod upstream;
 
 #[cfg(feature = "mongodb")]
-pub(crate) use upstream::Upstream;
+pub(crate) use invalidation::Upstream;
 
+use codec::{Pack, pack, unpack};
 use coherence::{Coherence, View};
+use decoded::Recent;
 use memory::{Entry, Key, Mark, Memory};
-use packed::{Pack, pack, unpack};
 use quick_cache::sync::GuardResult;
-use recent::Recent;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;

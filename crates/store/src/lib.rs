@@ -6,12 +6,12 @@
 
 mod cached;
 mod error;
-mod fair;
+mod limiter;
 #[cfg(feature = "mongodb")]
 mod transfer;
 
 pub use error::OpenError;
-pub use fair::ConcurrencyLimits;
+pub use limiter::ConcurrencyLimits;
 pub use tenantry_domain::shared_mailbox::SharedMailbox;
 pub use tenantry_domain::store::Tidied;
 #[cfg(feature = "mongodb")]
@@ -54,7 +54,7 @@ pub struct Opened {
     /// The ports.
     pub store: Store,
     engine: Engine,
-    writes: fair::Writes,
+    writes: limiter::Writes,
 }
 
 /// What is behind the ports.
@@ -72,7 +72,7 @@ enum Engine {
 pub async fn open(engine: &EmbeddedOptions, options: &StoreOptions) -> Result<Opened, OpenError> {
     let engine = Arc::new(Sqlite::open(engine).await?);
     let store = cached::decorate(Sqlite::store(&engine), options.cache_bytes);
-    let (store, writes) = fair::decorate(store, options.concurrency);
+    let (store, writes) = limiter::decorate(store, options.concurrency);
     Ok(Opened { store, engine: Engine::Embedded(engine), writes })
 }
 
@@ -93,7 +93,7 @@ pub async fn open_mongodb(engine: &MongoOptions, options: &StoreOptions) -> Resu
             store
         }
     };
-    let (store, writes) = fair::decorate(store, options.concurrency);
+    let (store, writes) = limiter::decorate(store, options.concurrency);
     Ok(Opened { store, engine: Engine::MongoDb(engine), writes })
 }
 

@@ -5,8 +5,8 @@
 //! a bad field, to name them all; [`FieldErrors::finish`] has the verdict.
 
 use super::date;
+use super::field_errors::FieldErrors;
 use super::json::{Json, Members};
-use super::problems::FieldErrors;
 use crate::limits::DOCUMENT_MAX_LEVELS;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

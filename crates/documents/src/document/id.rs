@@ -3,8 +3,8 @@
 //! 24 hexadecimal digits are an ObjectId; `~` begins Extended JSON (`~5`, `~"abc"`); all else is a string. What a
 //! newcomer gets wrong: ids are equal as values are ([`super::order`]): `~5` also finds the id `5.0`.
 
+use super::field_errors::FieldErrors;
 use super::json::Json;
-use super::problems::FieldErrors;
 use super::{ExtendedJsonReader, ID_FIELD, field, key, order, write};
 use crate::limits::DOCUMENT_ID_MAX_BYTES;
 use bson::oid::ObjectId;

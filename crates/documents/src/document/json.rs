@@ -4,7 +4,7 @@
 //! `serde_json` would round an integer of more than 64 bits and drop the first of two members of one name before
 //! we could refuse them. It knows nothing of BSON.
 
-use super::mistaken::{explain, of_value};
+use super::mistake::{explain, of_value};
 use crate::error::{Error, Result};
 use crate::limits::JSON_MAX_LEVELS;
 use std::borrow::Cow;

@@ -3,9 +3,9 @@
 //! An Extended JSON wrapper is a value and replaces. What a newcomer gets wrong: a patch cannot store `null`, and
 //! nothing of a document that it does not name changes, nor the order of its fields.
 
+use super::field_errors::FieldErrors;
 use super::json::Json;
 use super::order::compare;
-use super::problems::FieldErrors;
 use super::{DocumentId, ExtendedJsonReader, ID_FIELD, encode, refuse_at_top};
 use crate::error::{Error, Result};
 use crate::limits::DOCUMENT_MAX_LEVELS;

@@ -1,16 +1,16 @@
 //! Accounts: their credentials, apart from signing in.
 
-use super::caller::{Authority, Operator, SignedIn};
+use super::auth::{AccountPrincipal, Authorization, Operator};
 use super::operations::Outcome;
 use super::{App, Expected, OrganizationView};
 use crate::account::{Account, CredentialChange};
 use crate::email::EmailAddress;
 use crate::error::{ErrorCode, Result};
 use crate::ids::AccountId;
-use crate::operation::Arguments;
+use crate::operation::OperationArguments;
 use crate::organization::State;
 use crate::password::policy::{NewPassword, PresentedPassword};
-use crate::throttle::ClientNetwork;
+use crate::rate_limit::ClientNetwork;
 use std::sync::Arc;
 
 impl App {
@@ -52,7 +52,7 @@ impl App {
     /// `reauthentication_required`, `sign_in_busy`.
     pub async fn prepare_credentials(
         &self,
-        member: &SignedIn,
+        member: &AccountPrincipal,
         email: Option<EmailAddress>,
         password: Option<NewPassword>,
     ) -> Result<CredentialChange> {
@@ -83,11 +83,11 @@ impl App {
     ) -> Result<Outcome> {
         let password_hash = Some(self.hash(password).await?);
         let change = CredentialChange { password_hash, ..CredentialChange::default() };
-        self.begin(organization.organization.id, &Authority::Operator, expected, |next| {
+        self.begin(organization.organization.id, &Authorization::Operator, expected, |next| {
             if next.state != State::Active {
                 return Err(ErrorCode::OrganizationNotActive.into());
             }
-            Ok(Arguments::SetPassword { credentials: (next.owner_id, change.clone()) })
+            Ok(OperationArguments::SetPassword { credentials: (next.owner_id, change.clone()) })
         })
         .await
     }
@@ -98,7 +98,7 @@ impl App {
     /// `invalid_credentials`, `too_many_attempts`, `sign_in_busy`.
     pub async fn confirm_credentials(
         &self,
-        member: &SignedIn,
+        member: &AccountPrincipal,
         email: Option<&str>,
         password: Option<PresentedPassword>,
         network: ClientNetwork,

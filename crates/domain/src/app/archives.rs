@@ -13,7 +13,7 @@ pub use source::ArchiveStream;
 pub(super) use source::Source;
 
 use super::App;
-use super::caller::{Authority, Caller, Operator, OrganizationRef};
+use super::auth::{Authorization, Operator, OrganizationRef, Principal};
 use super::operations::Outcome;
 use crate::account::{Account, Membership, PasswordHash, Role};
 use crate::archive::{ArchivedOrganization, ArchivedOwner};
@@ -23,7 +23,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::ids::{AccountId, Entropy, OperationId, OrganizationId, random};
 use crate::limits::ID_REST;
 use crate::name::OrganizationName;
-use crate::operation::{Actor, Arguments, Settings};
+use crate::operation::{Actor, OperationArguments, Settings};
 use crate::organization::{Naming, Organization, Placement, Quota, State};
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ use std::sync::Arc;
 /// Proof that the caller may have an organization's archive.
 pub struct Exportable {
     organization: Arc<Organization>,
-    authority: Authority,
+    authority: Authorization,
 }
 
 impl Exportable {
@@ -72,12 +72,12 @@ impl App {
     /// # Errors
     /// `organization_not_found` also for one that is not the caller's; `role_insufficient`;
     /// `organization_not_active` for one that is being made or removed.
-    pub async fn allow_export(&self, caller: &Caller, which: &OrganizationRef) -> Result<Exportable> {
+    pub async fn allow_export(&self, caller: &Principal, which: &OrganizationRef) -> Result<Exportable> {
         let organization = self.visible(caller, which).await?;
         let authority = match caller {
-            Caller::Operator(_) => Authority::Operator,
-            Caller::Member(member) if member.role == Role::Owner => Authority::Member(member.clone()),
-            Caller::Member(_) => return Err(ErrorCode::RoleInsufficient.into()),
+            Principal::Operator(_) => Authorization::Operator,
+            Principal::Member(member) if member.role == Role::Owner => Authorization::Member(member.clone()),
+            Principal::Member(_) => return Err(ErrorCode::RoleInsufficient.into()),
         };
         require_whole(&organization)?;
         Ok(Exportable { organization, authority })
@@ -155,7 +155,11 @@ impl App {
             operation: Some(Box::new(self.operation(
                 OperationId::new(now, &*self.entropy),
                 Actor::Operator,
-                Arguments::Import { owner: Box::new(owner), settings, suspended: archived.suspended },
+                OperationArguments::Import {
+                    owner: Box::new(owner),
+                    settings,
+                    suspended: archived.suspended,
+                },
             ))),
         })
     }

@@ -1,12 +1,12 @@
 //! Collections of an organization's documents, and their indexes.
 
 use super::App;
-use super::tenant::{Read, Shape, Tenant};
+use super::tenant::{Read, Shape, TenantAccess};
 use crate::collection::CollectionName;
 use crate::error::{Error, ErrorCode, Result};
 use crate::organization::Usage;
 use crate::page::{Page, PageLimit};
-use crate::store::{CollectionInfo, Inserted};
+use crate::store::{CollectionInfo, InsertOutcome};
 use std::sync::Arc;
 use std::time::Duration;
 use tenantry_documents::index::{Index, IndexName};
@@ -29,7 +29,7 @@ impl App {
     /// `store_unavailable`.
     pub async fn list_collections(
         &self,
-        tenant: &Tenant<Read>,
+        tenant: &TenantAccess<Read>,
         after: Option<&CollectionName>,
         limit: PageLimit,
     ) -> Result<Page<CollectionInfo, CollectionName>> {
@@ -43,7 +43,7 @@ impl App {
     /// `collection_not_found`.
     pub async fn get_collection(
         &self,
-        tenant: &Tenant<Read>,
+        tenant: &TenantAccess<Read>,
         name: &CollectionName,
     ) -> Result<CollectionInfo> {
         let found = self.store.collections.get_collection(tenant.organization(), name).await?;
@@ -56,14 +56,16 @@ impl App {
     /// `collection_exists`, `quota_exceeded`, `capacity_reached`.
     pub async fn create_collection(
         &self,
-        tenant: &Tenant<Shape>,
+        tenant: &TenantAccess<Shape>,
         name: &CollectionName,
     ) -> Result<CollectionInfo> {
         // The body may have arrived long after the right was proven.
         let tenant = self.renew(tenant).await?;
         match self.store.collections.insert_collection(tenant.organization(), name).await? {
-            Inserted::New => Ok(CollectionInfo { name: name.clone(), documents: 0, bytes: 0, indexes: 0 }),
-            Inserted::Exists => Err(ErrorCode::CollectionExists.into()),
+            InsertOutcome::New => {
+                Ok(CollectionInfo { name: name.clone(), documents: 0, bytes: 0, indexes: 0 })
+            }
+            InsertOutcome::Exists => Err(ErrorCode::CollectionExists.into()),
         }
     }
 
@@ -71,7 +73,7 @@ impl App {
     ///
     /// # Errors
     /// `collection_not_found`, `collection_is_default`.
-    pub async fn delete_collection(&self, tenant: &Tenant<Shape>, name: &CollectionName) -> Result<()> {
+    pub async fn delete_collection(&self, tenant: &TenantAccess<Shape>, name: &CollectionName) -> Result<()> {
         if name.is_default() {
             return Err(ErrorCode::CollectionIsDefault.into());
         }
@@ -87,7 +89,7 @@ impl App {
     /// `collection_not_found`.
     pub async fn list_indexes(
         &self,
-        tenant: &Tenant<Read>,
+        tenant: &TenantAccess<Read>,
         collection: &CollectionName,
     ) -> Result<Vec<Index>> {
         self.store.collections.list_indexes(tenant.organization(), collection).await
@@ -99,7 +101,7 @@ impl App {
     /// `collection_not_found`, `index_not_found`.
     pub async fn get_index(
         &self,
-        tenant: &Tenant<Read>,
+        tenant: &TenantAccess<Read>,
         collection: &CollectionName,
         name: &IndexName,
     ) -> Result<Index> {
@@ -113,7 +115,7 @@ impl App {
     /// `collection_not_found`, `index_exists`, `unique_violation`, `too_many_indexes`, `invalid_input`.
     pub async fn create_index(
         self: &Arc<Self>,
-        tenant: &Tenant<Shape>,
+        tenant: &TenantAccess<Shape>,
         collection: &CollectionName,
         index: &Index,
         patience: Duration,
@@ -133,8 +135,8 @@ impl App {
         match tokio::time::timeout(patience, building).await {
             Err(_) => Ok(Built::Later),
             Ok(built) => match built.map_err(Error::internal)?? {
-                Inserted::New => Ok(Built::New),
-                Inserted::Exists => Ok(Built::Exists),
+                InsertOutcome::New => Ok(Built::New),
+                InsertOutcome::Exists => Ok(Built::Exists),
             },
         }
     }
@@ -145,7 +147,7 @@ impl App {
     /// `collection_not_found`, `index_not_found`.
     pub async fn delete_index(
         &self,
-        tenant: &Tenant<Shape>,
+        tenant: &TenantAccess<Shape>,
         collection: &CollectionName,
         name: &IndexName,
     ) -> Result<()> {
@@ -159,7 +161,7 @@ impl App {
     ///
     /// # Errors
     /// `store_unavailable`.
-    pub async fn get_usage(&self, tenant: &Tenant<Read>) -> Result<Usage> {
+    pub async fn get_usage(&self, tenant: &TenantAccess<Read>) -> Result<Usage> {
         self.store.collections.get_usage(tenant.organization()).await
     }
 }

@@ -1,21 +1,21 @@
 //! Documents of an organization: one, many, and those that match a filter.
 //!
 //! A change of one document is a compare-and-set on its revision, taken again when another change came first and the
-//! caller named none. What a newcomer gets wrong: whose documents they are is in the [`Tenant`], never in an argument.
+//! caller named none. What a newcomer gets wrong: whose documents they are is in the [`TenantAccess`], never in an argument.
 
 mod cursor;
 
 pub use cursor::PageRequest;
 
 use super::App;
-use super::tenant::{Read, Tenant, Write};
+use super::tenant::{Read, TenantAccess, Write};
 use crate::collection::CollectionName;
 use crate::error::{Error, ErrorCode, Result};
-use crate::idempotency::RequestKey;
+use crate::idempotency::IdempotencyKey;
 use crate::ids::{OperationId, random};
 use crate::limits::{INLINE_MAX_BYTES, INLINE_MAX_STEPS, OPERATION_WAIT, PAGE_MAX_BYTES};
 use crate::offload;
-use crate::store::Written;
+use crate::store::UpdateOutcome;
 use aws_lc_rs::hmac;
 use bson::oid::ObjectId;
 use bson::{RawDocument, RawDocumentBuf};
@@ -78,7 +78,7 @@ impl App {
     /// `collection_not_found`, `document_exists`, `unique_violation`, `quota_exceeded`, `invalid_input`.
     pub async fn insert_document(
         &self,
-        tenant: &Tenant<Write>,
+        tenant: &TenantAccess<Write>,
         collection: &CollectionName,
         document: NewDocument,
         id: Option<DocumentId>,
@@ -107,10 +107,10 @@ impl App {
     /// `collection_not_found`, `store_unavailable`: then some of them may be there.
     pub async fn insert_documents(
         &self,
-        tenant: &Tenant<Write>,
+        tenant: &TenantAccess<Write>,
         collection: &CollectionName,
         documents: Vec<(u64, NewDocument)>,
-        request: Option<&RequestKey>,
+        request: Option<&IdempotencyKey>,
     ) -> Result<Vec<LineOutcome>> {
         let mut lines = Vec::with_capacity(documents.len());
         for (line, document) in documents {
@@ -138,7 +138,7 @@ impl App {
     /// The document that has the id of this one, if it is this one, as an earlier try has left it.
     async fn there_already(
         &self,
-        tenant: &Tenant<Write>,
+        tenant: &TenantAccess<Write>,
         collection: &CollectionName,
         document: &StoredDocument,
     ) -> Result<Option<StoredDocument>> {
@@ -153,7 +153,7 @@ impl App {
     /// `collection_not_found`, `document_not_found`.
     pub async fn get_document(
         &self,
-        tenant: &Tenant<Read>,
+        tenant: &TenantAccess<Read>,
         collection: &CollectionName,
         id: &DocumentId,
     ) -> Result<StoredDocument> {
@@ -167,7 +167,7 @@ impl App {
     /// `document_not_found`, `version_mismatch`, `unique_violation`, `quota_exceeded`, `invalid_input`.
     pub async fn replace_document(
         &self,
-        tenant: &Tenant<Write>,
+        tenant: &TenantAccess<Write>,
         collection: &CollectionName,
         id: &DocumentId,
         expected: &ExpectedRevision,
@@ -191,7 +191,7 @@ impl App {
     /// As [`Self::replace_document`].
     pub async fn patch_document(
         &self,
-        tenant: &Tenant<Write>,
+        tenant: &TenantAccess<Write>,
         collection: &CollectionName,
         id: &DocumentId,
         expected: &ExpectedRevision,
@@ -208,7 +208,7 @@ impl App {
     /// `document_not_found`, `version_mismatch`.
     pub async fn delete_document(
         &self,
-        tenant: &Tenant<Write>,
+        tenant: &TenantAccess<Write>,
         collection: &CollectionName,
         id: &DocumentId,
         expected: &ExpectedRevision,
@@ -216,8 +216,8 @@ impl App {
         let (documents, organization) = (&self.store.documents, tenant.organization());
         if expected.is_any() {
             return match documents.delete_document(organization, collection, id, None).await? {
-                Written::Done => Ok(()),
-                Written::Stale => Err(ErrorCode::DocumentNotFound.into()),
+                UpdateOutcome::Done => Ok(()),
+                UpdateOutcome::Stale => Err(ErrorCode::DocumentNotFound.into()),
             };
         }
         let current = documents.get_document(organization, collection, id).await?;
@@ -226,8 +226,8 @@ impl App {
             return Err(ErrorCode::VersionMismatch.into());
         }
         match documents.delete_document(organization, collection, id, Some(revision)).await? {
-            Written::Done => Ok(()),
-            Written::Stale => Err(ErrorCode::VersionMismatch.into()),
+            UpdateOutcome::Done => Ok(()),
+            UpdateOutcome::Stale => Err(ErrorCode::VersionMismatch.into()),
         }
     }
 
@@ -237,7 +237,7 @@ impl App {
     /// `collection_not_found`, `query_too_slow`; `invalid_input` for a bad cursor, or documents that cannot be sorted so.
     pub async fn find_documents(
         &self,
-        tenant: &Tenant<Read>,
+        tenant: &TenantAccess<Read>,
         collection: &CollectionName,
         request: PageRequest,
     ) -> Result<DocumentPage> {
@@ -272,7 +272,7 @@ impl App {
     /// `collection_not_found`, `query_too_slow`.
     pub async fn count_documents(
         &self,
-        tenant: &Tenant<Read>,
+        tenant: &TenantAccess<Read>,
         collection: &CollectionName,
         filter: &Filter,
     ) -> Result<Counted> {
@@ -288,7 +288,7 @@ impl App {
     /// `collection_not_found`; `query_too_slow` if it found none in that time, so that asking again would not help.
     pub async fn delete_documents(
         &self,
-        tenant: &Tenant<Write>,
+        tenant: &TenantAccess<Write>,
         collection: &CollectionName,
         filter: &Filter,
     ) -> Result<DeleteResult> {
@@ -302,7 +302,7 @@ impl App {
     /// there.
     async fn edit(
         &self,
-        tenant: &Tenant<Write>,
+        tenant: &TenantAccess<Write>,
         collection: &CollectionName,
         id: &DocumentId,
         expected: &ExpectedRevision,
@@ -326,12 +326,12 @@ impl App {
             let written =
                 documents.update_document(organization, collection, next.clone(), current.revision).await?;
             match written {
-                Written::Done => return Ok(next),
-                Written::Stale if expected.is_any() => {
+                UpdateOutcome::Done => return Ok(next),
+                UpdateOutcome::Stale if expected.is_any() => {
                     let [share] = random(&*self.entropy);
                     tokio::time::sleep(GIVES_WAY * u32::from(share) / u32::from(u8::MAX)).await;
                 }
-                Written::Stale => return Err(ErrorCode::VersionMismatch.into()),
+                UpdateOutcome::Stale => return Err(ErrorCode::VersionMismatch.into()),
             }
         }
         Err(ErrorCode::DocumentBusy.into())
@@ -354,9 +354,9 @@ impl App {
     /// The `_id` of a line of a request: nobody else's line has it, and the same line has it again.
     fn line_id(
         &self,
-        tenant: &Tenant<Write>,
+        tenant: &TenantAccess<Write>,
         collection: &CollectionName,
-        request: &RequestKey,
+        request: &IdempotencyKey,
         line: u64,
     ) -> DocumentId {
         let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, &self.mac_key));

@@ -5,20 +5,19 @@
 
 use super::App;
 use super::archives::Source;
-use super::caller::{Authority, Caller, Operator};
+use super::auth::Authorization;
 use super::{Expected, OrganizationView};
-use crate::crash;
 use crate::error::{Error, ErrorCode, Result};
+use crate::failpoints;
 use crate::ids::{OperationId, OrganizationId};
 use crate::limits::{OPERATION_WAIT, PAGE_MAX_ITEMS};
-use crate::measure::OPERATIONS;
+use crate::metrics::OPERATIONS;
 use crate::operation::{
-    Actor, Arguments, Observed, Operation, OperationKind, OperationRecord, OperationState, Refusal, Save,
-    Step, next_save,
+    Actor, Operation, OperationArguments, OperationKind, OperationRecord, OperationRefusal, OperationState,
+    OperationStep, RecordUpdate, StepResult, next_save,
 };
 use crate::organization::{Naming, Organization, Placement};
-use crate::page::{Page, PageLimit};
-use crate::store::{Inserted, Written};
+use crate::store::{InsertOutcome, UpdateOutcome};
 use futures_util::future::join_all;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,10 +25,11 @@ use tokio::time::Instant;
 
 mod lease;
 mod load;
+mod log;
 mod steps;
 
-use lease::{Lease, Stop, Term};
-use load::Load;
+use lease::{Interrupted, Lease, LeaseTimer};
+use load::ImportStream;
 
 /// How a change that a request began ended, as far as the request waited.
 #[derive(Debug, Clone)]
@@ -62,7 +62,7 @@ enum Intent {
 }
 
 /// How a task that began and drove an operation came to its end.
-enum Driven {
+enum RunOutcome {
     /// The operation is finished and logged so.
     Finished(OperationRecord),
     /// Another instance has it now.
@@ -78,9 +78,9 @@ impl App {
     pub(super) async fn begin(
         self: &Arc<Self>,
         id: OrganizationId,
-        authority: &Authority,
+        authority: &Authorization,
         expected: &Expected,
-        prepare: impl Fn(&mut Organization) -> Result<Arguments> + Send,
+        prepare: impl Fn(&mut Organization) -> Result<OperationArguments> + Send,
     ) -> Result<Outcome> {
         loop {
             let current = self.idle(id).await?;
@@ -133,13 +133,13 @@ impl App {
         source: Source,
     ) -> Result<Outcome> {
         let running = running(&organization)?;
-        let (load, refused) = Load::new(source);
+        let (load, refused) = ImportStream::new(source);
         let app = Arc::clone(self);
         let task = async move { app.begin_and_drive(Intent::Insert(organization), Some(load)).await };
         let outcome = match tokio::spawn(task).await.map_err(Error::internal)?? {
-            Driven::NotBegun => return Err(ErrorCode::OrganizationExists.into()),
-            Driven::Finished(record) => self.outcome(record).await,
-            Driven::Lost => self.watch(running).await,
+            RunOutcome::NotBegun => return Err(ErrorCode::OrganizationExists.into()),
+            RunOutcome::Finished(record) => self.outcome(record).await,
+            RunOutcome::Lost => self.watch(running).await,
         };
         // The record has the code of a refusal; whoever asked is told all that is known of it.
         outcome.map_err(|error| refused.get().cloned().unwrap_or(error))
@@ -151,7 +151,12 @@ impl App {
     }
 
     /// A new operation, owned by this process.
-    pub(super) fn operation(&self, id: OperationId, actor: Actor, arguments: Arguments) -> Operation {
+    pub(super) fn operation(
+        &self,
+        id: OperationId,
+        actor: Actor,
+        arguments: OperationArguments,
+    ) -> Operation {
         Operation {
             id,
             actor,
@@ -164,44 +169,6 @@ impl App {
             documents: None,
             started_at: self.now(),
         }
-    }
-
-    /// The operation of that id, for the operator or an admin of its organization.
-    ///
-    /// # Errors
-    /// `operation_not_found`, also for one of another organization.
-    pub async fn find_operation(&self, caller: &Caller, id: OperationId) -> Result<OperationRecord> {
-        let record = self.look_up(id).await?.filter(|record| match caller {
-            Caller::Operator(_) => true,
-            Caller::Member(member) => {
-                member.role.is_admin() && record.organization_id == member.organization.id
-            }
-        });
-        record.ok_or_else(|| ErrorCode::OperationNotFound.into())
-    }
-
-    /// The finished operations of an organization (which may be gone), the newest first.
-    ///
-    /// # Errors
-    /// `organization_not_found` if there never was one.
-    pub async fn list_operations(
-        &self,
-        _: &Operator,
-        organization_id: OrganizationId,
-        before: Option<OperationId>,
-        limit: PageLimit,
-    ) -> Result<Page<OperationRecord, OperationId>> {
-        let found =
-            self.store.operations.list_operations_of(organization_id, before, limit.items() + 1).await?;
-        // Every organization that ever was has at least its create in the log.
-        if found.is_empty() && before.is_none() {
-            self.store
-                .organizations
-                .get_organization(organization_id)
-                .await?
-                .ok_or(ErrorCode::OrganizationNotFound)?;
-        }
-        Ok(Page::of(found, limit, |record| record.id))
     }
 
     /// Takes over operations that nobody works on any more, up to a limit, and finishes them. How many it was;
@@ -224,22 +191,6 @@ impl App {
         tracing::info!(organization = %organization.id, operation = kind, "taking over an operation");
         if let Err(error) = self.drive(organization.clone(), None).await {
             tracing::error!(organization = %organization.id, operation = kind, %error, "recovery stopped");
-        }
-    }
-
-    async fn look_up(&self, id: OperationId) -> Result<Option<OperationRecord>> {
-        if let Some(record) = self.store.operations.get_operation(id).await? {
-            return Ok(Some(record));
-        }
-        let holder = self.store.organizations.find_organization_of_operation(id).await?;
-        let running = holder.as_ref().and_then(|organization| {
-            let operation = organization.operation.as_deref().filter(|operation| operation.id == id)?;
-            Some(OperationRecord::running(organization, operation))
-        });
-        // Between the two looks it may have finished and moved from the one place to the other.
-        match running {
-            Some(record) => Ok(Some(record)),
-            None => self.store.operations.get_operation(id).await,
         }
     }
 
@@ -272,26 +223,30 @@ impl App {
             Err(_) => Ok(Some(Outcome::Running(running))),
             Ok(Err(panic)) => Err(Error::internal(panic)),
             Ok(Ok(driven)) => match driven? {
-                Driven::NotBegun => Ok(None),
-                Driven::Finished(record) => self.outcome(record).await.map(Some),
-                Driven::Lost => self.watch(running).await.map(Some),
+                RunOutcome::NotBegun => Ok(None),
+                RunOutcome::Finished(record) => self.outcome(record).await.map(Some),
+                RunOutcome::Lost => self.watch(running).await.map(Some),
             },
         }
     }
 
-    async fn begin_and_drive(self: &Arc<Self>, intent: Intent, load: Option<Load>) -> Result<Driven> {
+    async fn begin_and_drive(
+        self: &Arc<Self>,
+        intent: Intent,
+        load: Option<ImportStream>,
+    ) -> Result<RunOutcome> {
         let store = &self.store.organizations;
         let (Intent::Insert(organization) | Intent::Update(organization)) = &intent;
         let kind = organization.operation.as_ref().map_or("", |operation| operation.kind().as_str());
-        crash::point(kind, "intent", "before");
+        failpoints::point(kind, "intent", "before");
         let begun = match &intent {
-            Intent::Insert(new) => store.insert_organization(new).await? == Inserted::New,
-            Intent::Update(next) => store.update_organization(next).await? == Written::Done,
+            Intent::Insert(new) => store.insert_organization(new).await? == InsertOutcome::New,
+            Intent::Update(next) => store.update_organization(next).await? == UpdateOutcome::Done,
         };
         if !begun {
-            return Ok(Driven::NotBegun);
+            return Ok(RunOutcome::NotBegun);
         }
-        crash::point(kind, "intent", "saved");
+        failpoints::point(kind, "intent", "saved");
         let (Intent::Insert(organization) | Intent::Update(organization)) = intent;
         self.drive(organization, load).await
     }
@@ -335,11 +290,15 @@ impl App {
 
     /// Carries out step after step until the operation is finished or somebody else has it. In the second case,
     /// the last effect may have come too late: after others went on, and perhaps back again.
-    async fn drive(self: &Arc<Self>, organization: Organization, load: Option<Load>) -> Result<Driven> {
+    async fn drive(
+        self: &Arc<Self>,
+        organization: Organization,
+        load: Option<ImportStream>,
+    ) -> Result<RunOutcome> {
         let begun = organization.clone();
         let driven = self.take_steps(organization, load).await;
         match driven {
-            Ok(Driven::Finished(_)) => {}
+            Ok(RunOutcome::Finished(_)) => {}
             Ok(_) => self.make_good(&begun).await,
             // What could not be reached now may be soon; nobody waits for that.
             Err(_) => {
@@ -395,7 +354,7 @@ impl App {
     /// Puts back the record of an import that others have undone, so that it is undone once more by whoever finds it:
     /// what came too late is in a place that has the organization's id, and nobody else gets that id meanwhile.
     async fn undo_again(&self, begun: &Organization, operation: &Operation) -> Result<()> {
-        let refused = Some(operation.refused.unwrap_or(Refusal::Interrupted));
+        let refused = Some(operation.refused.unwrap_or(OperationRefusal::Interrupted));
         // As if all had been done that can be undone. What has an identity beside the id takes no late effect.
         let done = u32::try_from(operation.kind().steps().len()).unwrap_or(u32::MAX);
         let operation =
@@ -411,46 +370,52 @@ impl App {
         self.store.organizations.insert_organization(&organization).await.map(|_| ())
     }
 
-    async fn take_steps(&self, mut organization: Organization, mut load: Option<Load>) -> Result<Driven> {
+    async fn take_steps(
+        &self,
+        mut organization: Organization,
+        mut load: Option<ImportStream>,
+    ) -> Result<RunOutcome> {
         while let Some(operation) = organization.operation.clone() {
             let (kind, step) = (operation.kind().as_str(), operation.current_step());
-            crash::point(kind, step.as_str(), "before");
+            failpoints::point(kind, step.as_str(), "before");
             let observed = match step {
-                Step::LoadArchive => match self.load_archive(&mut organization, load.take()).await {
+                OperationStep::LoadArchive => match self.load_archive(&mut organization, load.take()).await {
                     Some(observed) => observed,
-                    None => return Ok(Driven::Lost),
+                    None => return Ok(RunOutcome::Lost),
                 },
-                Step::DropContainer => match self.drop_container(&mut organization, &operation).await {
-                    Ok(observed) => observed,
-                    Err(Stop::Lost) => return Ok(Driven::Lost),
-                    Err(Stop::Failed(error)) => return Err(error),
-                },
+                OperationStep::DropContainer => {
+                    match self.drop_container(&mut organization, &operation).await {
+                        Ok(observed) => observed,
+                        Err(Interrupted::Lost) => return Ok(RunOutcome::Lost),
+                        Err(Interrupted::Failed(error)) => return Err(error),
+                    }
+                }
                 _ => self.carry_out(step, &organization, &operation).await?,
             };
-            crash::point(kind, step.as_str(), "done");
+            failpoints::point(kind, step.as_str(), "done");
             let Some(save) = next_save(&organization, observed, self.now()) else { break };
             let store = &self.store.organizations;
             let (written, next) = match save {
-                Save::Update(next) => (store.update_organization(&next).await?, Some(*next)),
-                Save::Delete => {
+                RecordUpdate::Update(next) => (store.update_organization(&next).await?, Some(*next)),
+                RecordUpdate::Delete => {
                     (store.delete_organization(organization.id, organization.version).await?, None)
                 }
             };
-            if written == Written::Stale {
-                return Ok(Driven::Lost);
+            if written == UpdateOutcome::Stale {
+                return Ok(RunOutcome::Lost);
             }
-            crash::point(kind, step.as_str(), "saved");
+            failpoints::point(kind, step.as_str(), "saved");
             match next {
                 Some(next) if next.operation.is_some() => organization = next,
                 _ => {
                     let record = OperationRecord::finished(&organization, &operation, self.now());
                     metrics::counter!(OPERATIONS, "kind" => kind, "outcome" => record.state.as_str())
                         .increment(1);
-                    return Ok(Driven::Finished(record));
+                    return Ok(RunOutcome::Finished(record));
                 }
             }
         }
-        Ok(Driven::Lost)
+        Ok(RunOutcome::Lost)
     }
 
     /// Removes the container, which may have millions of documents. Whoever loses the operation meanwhile removes no
@@ -459,10 +424,10 @@ impl App {
         &self,
         organization: &mut Organization,
         operation: &Operation,
-    ) -> Result<Observed, Stop> {
+    ) -> Result<StepResult, Interrupted> {
         let begun = organization.clone();
-        let dropped = self.carry_out(Step::DropContainer, &begun, operation);
-        let (mut term, documents) = (Term::new(), operation.documents);
+        let dropped = self.carry_out(OperationStep::DropContainer, &begun, operation);
+        let (mut term, documents) = (LeaseTimer::new(), operation.documents);
         let mut lease = self.lease(organization, &mut term, documents);
         let observed = lease.hold_or_stop(dropped).await??;
         lease.settle().await?;
@@ -473,7 +438,7 @@ impl App {
     fn lease<'a>(
         &'a self,
         organization: &'a mut Organization,
-        term: &'a mut Term,
+        term: &'a mut LeaseTimer,
         documents: Option<u64>,
     ) -> Lease<'a> {
         Lease { store: &*self.store.organizations, clock: &*self.clock, organization, term, documents }

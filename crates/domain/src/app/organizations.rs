@@ -3,7 +3,7 @@
 //! Each change says here what its intent does to the record and when it is refused; the steps that follow
 //! are in [`crate::operation`].
 
-use super::caller::{Authority, Caller, Managed, Operator, OrganizationRef, Signup};
+use super::auth::{Authorization, ManageAccess, Operator, OrganizationRef, Principal, SignupAccess};
 use super::operations::Outcome;
 use super::{App, EntityTag, Expected, OrganizationView};
 use crate::account::{Account, CredentialChange, Membership, Role};
@@ -12,7 +12,7 @@ use crate::email::EmailAddress;
 use crate::error::{Error, ErrorCode, Result};
 use crate::ids::{AccountId, OrganizationId};
 use crate::name::{Identifier, OrganizationName};
-use crate::operation::{Arguments, Settings};
+use crate::operation::{OperationArguments, Settings};
 use crate::organization::{Location, Naming, Organization, Placement, QuotaChange, ReservedKey, State};
 use crate::page::{Page, PageLimit};
 use crate::password::policy::NewPassword;
@@ -54,7 +54,11 @@ impl App {
     ///
     /// # Errors
     /// `name_taken`, `email_taken`, `capacity_reached`, `sign_in_busy`, `store_unavailable`.
-    pub async fn create_organization(self: &Arc<Self>, by: Signup, new: NewOrganization) -> Result<Outcome> {
+    pub async fn create_organization(
+        self: &Arc<Self>,
+        by: SignupAccess,
+        new: NewOrganization,
+    ) -> Result<Outcome> {
         // An attempt before this one may also have been refused, and its answer lost: it is refused once more.
         if let Some(id) = new.id
             && let Some(outcome) = self.outcome_of_create(id).await?
@@ -112,7 +116,7 @@ impl App {
             operation: Some(Box::new(self.operation(
                 Self::create_operation(id),
                 by.actor,
-                Arguments::Create { owner: Box::new(owner) },
+                OperationArguments::Create { owner: Box::new(owner) },
             ))),
         })
         .await
@@ -133,7 +137,7 @@ impl App {
     /// `organization_not_found`, also for one that is not the caller's.
     pub async fn get_organization(
         &self,
-        caller: &Caller,
+        caller: &Principal,
         which: &OrganizationRef,
     ) -> Result<OrganizationView> {
         self.view(self.visible(caller, which).await?).await
@@ -141,7 +145,7 @@ impl App {
 
     /// Where the data of an organization is that the caller manages.
     #[must_use]
-    pub fn locate(&self, managed: &Managed) -> Location {
+    pub fn locate(&self, managed: &ManageAccess) -> Location {
         self.store.containers.locate(&managed.organization)
     }
 
@@ -175,7 +179,7 @@ impl App {
     /// `token_revoked`.
     pub async fn change_organization(
         self: &Arc<Self>,
-        managed: &Managed,
+        managed: &ManageAccess,
         expected: &Expected,
         change: OrganizationChange,
     ) -> Result<Outcome> {
@@ -196,11 +200,11 @@ impl App {
                 next.delete_protection = settings.delete_protection;
                 next.legal_hold = settings.legal_hold;
                 next.quota = settings.quota;
-                return Ok(Arguments::Update);
+                return Ok(OperationArguments::Update);
             }
             let to = to.clone().unwrap_or_else(|| next.naming.clone());
             reserve_also(&mut next.reserved, to.reserved());
-            Ok(Arguments::Rename { to, credentials: change.credentials.clone(), settings })
+            Ok(OperationArguments::Rename { to, credentials: change.credentials.clone(), settings })
         })
         .await
     }
@@ -212,7 +216,7 @@ impl App {
     /// `version_mismatch`, `token_revoked`.
     pub async fn delete_organization(
         self: &Arc<Self>,
-        managed: &Managed,
+        managed: &ManageAccess,
         expected: &Expected,
         purge: bool,
     ) -> Result<Outcome> {
@@ -230,7 +234,7 @@ impl App {
                 next.purge_at = Some(clock::after(now, retention));
                 // The name is free at once; the container's visible name only when it has left it.
                 next.reserved = vec![ReservedKey::namespace(&next.naming.namespace)];
-                Ok(Arguments::Delete)
+                Ok(OperationArguments::Delete)
             })
             .await?;
         if retention.is_zero()
@@ -255,12 +259,12 @@ impl App {
         name: Option<OrganizationName>,
         owner_email: Option<EmailAddress>,
     ) -> Result<Outcome> {
-        self.begin(organization.organization.id, &Authority::Operator, expected, |next| {
+        self.begin(organization.organization.id, &Authorization::Operator, expected, |next| {
             require(next.state == State::Deleted, ErrorCode::OrganizationNotDeleted)?;
             let name = name.clone().unwrap_or_else(|| next.naming.name.clone());
             let to = Naming::new(name, &self.policy.tenant_prefix);
             next.reserved = to.reserved();
-            Ok(Arguments::Restore { to, owner_email: owner_email.clone() })
+            Ok(OperationArguments::Restore { to, owner_email: owner_email.clone() })
         })
         .await
     }
@@ -275,11 +279,11 @@ impl App {
         organization: &OrganizationView,
         expected: &Expected,
     ) -> Result<Outcome> {
-        self.begin(organization.organization.id, &Authority::Operator, expected, |next| {
+        self.begin(organization.organization.id, &Authorization::Operator, expected, |next| {
             require(next.is_usable(), ErrorCode::OrganizationNotActive)?;
             next.suspended = true;
             next.token_epoch += 1;
-            Ok(Arguments::Suspend)
+            Ok(OperationArguments::Suspend)
         })
         .await
     }
@@ -294,10 +298,10 @@ impl App {
         organization: &OrganizationView,
         expected: &Expected,
     ) -> Result<Outcome> {
-        self.begin(organization.organization.id, &Authority::Operator, expected, |next| {
+        self.begin(organization.organization.id, &Authorization::Operator, expected, |next| {
             require(next.state == State::Active && next.suspended, ErrorCode::OrganizationNotSuspended)?;
             next.suspended = false;
-            Ok(Arguments::Reactivate)
+            Ok(OperationArguments::Reactivate)
         })
         .await
     }
@@ -312,12 +316,12 @@ impl App {
         organization: &OrganizationView,
         expected: &Expected,
     ) -> Result<Outcome> {
-        self.begin_purge(organization.organization.id, &Authority::Operator, expected).await
+        self.begin_purge(organization.organization.id, &Authorization::Operator, expected).await
     }
 
     /// Purges, unless something stands against it by now; then the janitor comes back to it.
     pub(super) async fn purge_if_free(self: &Arc<Self>, id: OrganizationId) -> Result<()> {
-        match self.begin_purge(id, &Authority::System, &Expected::default()).await {
+        match self.begin_purge(id, &Authorization::System, &Expected::default()).await {
             Ok(_) => Ok(()),
             Err(error) => match error.code() {
                 ErrorCode::OrganizationNotFound
@@ -332,14 +336,14 @@ impl App {
     async fn begin_purge(
         self: &Arc<Self>,
         id: OrganizationId,
-        authority: &Authority,
+        authority: &Authorization,
         expected: &Expected,
     ) -> Result<Outcome> {
         self.begin(id, authority, expected, |next| {
             require(next.state == State::Deleted, ErrorCode::OrganizationNotDeleted)?;
             require(!next.legal_hold, ErrorCode::LegalHold)?;
             next.state = State::Purging;
-            Ok(Arguments::Purge)
+            Ok(OperationArguments::Purge)
         })
         .await
     }

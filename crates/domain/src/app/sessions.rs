@@ -1,7 +1,7 @@
 //! Signing in, staying signed in, signing out.
 
 use super::App;
-use super::caller::SignedIn;
+use super::auth::AccountPrincipal;
 use crate::account::{Account, Membership, PasswordHash};
 use crate::clock;
 use crate::email::{EmailAddress, EmailKey};
@@ -9,12 +9,12 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::ids::{SessionId, random};
 use crate::limits::REFRESH_GRACE;
 use crate::organization::Organization;
-use crate::password::hash::Verdict;
+use crate::password::hash::PasswordCheck;
 use crate::password::policy::PresentedPassword;
+use crate::rate_limit::ClientNetwork;
 use crate::refresh::RefreshToken;
 use crate::session::{Session, UsedToken};
-use crate::store::Written;
-use crate::throttle::ClientNetwork;
+use crate::store::UpdateOutcome;
 use crate::token::{CLIENT_ID, Claims};
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -88,9 +88,9 @@ impl App {
             if bool::from(session.token_hash.ct_eq(&token.hash())) {
                 let (next, successor) = self.exchange(&session, &token, now);
                 match self.store.sessions.update_session(&next).await? {
-                    Written::Done => return self.grant(&next, &successor, account, organization),
+                    UpdateOutcome::Done => return self.grant(&next, &successor, account, organization),
                     // Another request used this token meanwhile; the next look sees what it got.
-                    Written::Stale => continue,
+                    UpdateOutcome::Stale => continue,
                 }
             }
             let again = session.used.as_ref().filter(|used| {
@@ -109,7 +109,7 @@ impl App {
     ///
     /// # Errors
     /// `store_unavailable`.
-    pub async fn sign_out(&self, member: &SignedIn) -> Result<()> {
+    pub async fn sign_out(&self, member: &AccountPrincipal) -> Result<()> {
         self.store.sessions.delete_session(member.session.id).await
     }
 
@@ -124,7 +124,7 @@ impl App {
         let attempt = self.count_attempt(key, network).await?;
         let stored = account.map(|account| account.password_hash.0.clone());
         match (self.hashes.verify(password.clone(), stored).await?, account) {
-            (Verdict::Match { rehash }, Some(account)) => {
+            (PasswordCheck::Match { rehash }, Some(account)) => {
                 self.reward(&attempt).await?;
                 // The password was right; if its hash cannot be renewed now, the next sign-in does it.
                 if rehash && let Err(error) = self.rehash(account, password).await {
@@ -142,7 +142,7 @@ impl App {
         let hash = self.hashes.hash(password.into_verified(), random(&*self.entropy)).await?;
         let mut next = account.successor(self.now());
         next.password_hash = PasswordHash(hash);
-        if self.store.accounts.update_account(&next).await? == Written::Stale {
+        if self.store.accounts.update_account(&next).await? == UpdateOutcome::Stale {
             tracing::debug!(account = %account.id, "the account changed while its password was rehashed");
         }
         Ok(())

@@ -5,7 +5,7 @@
 //! are the operator's; documents are the organization's.
 
 use super::App;
-use super::caller::{Caller, OrganizationRef, SignedIn, proven};
+use super::auth::{AccountPrincipal, OrganizationRef, Principal, proven};
 use crate::account::Role;
 use crate::error::{ErrorCode, Result};
 use crate::ids::AccountId;
@@ -50,13 +50,13 @@ impl Right for Shape {
 
 /// Proof that the caller has the right `R` to the data of this organization.
 #[derive(Debug, Clone)]
-pub struct Tenant<R> {
-    member: Box<SignedIn>,
+pub struct TenantAccess<R> {
+    member: Box<AccountPrincipal>,
     right: PhantomData<R>,
 }
 
-impl<R: Right> Tenant<R> {
-    fn of(member: Box<SignedIn>) -> Result<Self> {
+impl<R: Right> TenantAccess<R> {
+    fn of(member: Box<AccountPrincipal>) -> Result<Self> {
         if R::is_of(member.role) {
             Ok(Self { member, right: PhantomData })
         } else {
@@ -66,8 +66,8 @@ impl<R: Right> Tenant<R> {
 
     /// The right to read, which every right holds.
     #[must_use]
-    pub fn to_read(&self) -> Tenant<Read> {
-        Tenant { member: self.member.clone(), right: PhantomData }
+    pub fn to_read(&self) -> TenantAccess<Read> {
+        TenantAccess { member: self.member.clone(), right: PhantomData }
     }
 
     /// Whose data it is.
@@ -93,27 +93,31 @@ impl App {
     /// # Errors
     /// `organization_not_found` also for one that is not the caller's; `role_insufficient`; `members_only` for the
     /// operator.
-    pub async fn tenant<R: Right>(&self, caller: &Caller, which: &OrganizationRef) -> Result<Tenant<R>> {
-        let Caller::Member(member) = caller else {
+    pub async fn tenant<R: Right>(
+        &self,
+        caller: &Principal,
+        which: &OrganizationRef,
+    ) -> Result<TenantAccess<R>> {
+        let Principal::Member(member) = caller else {
             return Err(ErrorCode::MembersOnly.into());
         };
         self.visible(caller, which).await?;
-        Tenant::of(member.clone())
+        TenantAccess::of(member.clone())
     }
 
     /// The right once more, as it is now: what goes on for long must end when the right does.
     ///
     /// # Errors
     /// `token_revoked`, `role_insufficient`.
-    pub async fn renew<R: Right>(&self, tenant: &Tenant<R>) -> Result<Tenant<R>> {
-        let SignedIn { account, organization, session, .. } = &*tenant.member;
+    pub async fn renew<R: Right>(&self, tenant: &TenantAccess<R>) -> Result<TenantAccess<R>> {
+        let AccountPrincipal { account, organization, session, .. } = &*tenant.member;
         let records = tokio::try_join!(
             self.store.sessions.get_recent_session(session.id),
             self.store.accounts.get_recent_account(account.id),
             self.store.organizations.get_recent_organization(organization.id),
         )?;
         let member = proven(records, self.now()).ok_or(ErrorCode::TokenRevoked)?;
-        Tenant::of(Box::new(member))
+        TenantAccess::of(Box::new(member))
     }
 }
 

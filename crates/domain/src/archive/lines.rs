@@ -5,7 +5,7 @@ use super::damaged;
 use crate::error::Result;
 
 /// Puts lines together.
-pub struct Lines {
+pub struct ArchiveLines {
     max_bytes: usize,
     held: Vec<u8>,
     /// Where the next line begins in `held`.
@@ -15,7 +15,7 @@ pub struct Lines {
     taken: u64,
 }
 
-impl Lines {
+impl ArchiveLines {
     /// For lines of at most `max_bytes`.
     #[must_use]
     pub const fn new(max_bytes: usize) -> Self {

@@ -1,22 +1,22 @@
 //! Reading an archive, line by line, and refusing what is damaged.
 //!
-//! What a newcomer gets wrong: the items before [`Item::End`] are only as good as that one is.
+//! What a newcomer gets wrong: the items before [`ArchiveItem::End`] are only as good as that one is.
 
-use super::tally::Tally;
+use super::tally::ArchiveTotals;
 use super::{
-    ArchivedCollection, ArchivedOrganization, CollectionEnd, DOCUMENT, End, FORMAT, Line, Manifest, VERSION,
-    damaged,
+    ArchiveEnd, ArchiveLine, ArchivedCollection, ArchivedOrganization, CollectionEnd, DOCUMENT, FORMAT,
+    Manifest, VERSION, damaged,
 };
 use crate::collection::CollectionName;
 use crate::error::Result;
 use crate::limits::{COLLECTIONS_MAX, INDEXES_MAX};
 use crate::password::hash::check_readable;
 use std::collections::HashSet;
-use tenantry_documents::document::{NewDocument, mistaken};
+use tenantry_documents::document::{NewDocument, mistake};
 
 /// What a line says.
 #[derive(Debug)]
-pub enum Item {
+pub enum ArchiveItem {
     /// What the stream is.
     Manifest(Manifest),
     /// Whose archive it is.
@@ -28,15 +28,15 @@ pub enum Item {
     /// The collection is whole.
     CollectionEnd(CollectionEnd),
     /// The archive is whole.
-    End(End),
+    End(ArchiveEnd),
 }
 
 /// Reads one archive.
-pub struct Reader {
+pub struct ArchiveReader {
     document_max_bytes: usize,
     line: u64,
     expected: Expected,
-    tally: Tally,
+    tally: ArchiveTotals,
     names: HashSet<CollectionName>,
 }
 
@@ -49,7 +49,7 @@ enum Expected {
     Nothing,
 }
 
-impl Reader {
+impl ArchiveReader {
     /// A reader of documents of at most `document_max_bytes` as BSON.
     #[must_use]
     pub fn new(document_max_bytes: usize) -> Self {
@@ -57,7 +57,7 @@ impl Reader {
             document_max_bytes,
             line: 0,
             expected: Expected::Manifest,
-            tally: Tally::new(),
+            tally: ArchiveTotals::new(),
             names: HashSet::new(),
         }
     }
@@ -72,18 +72,18 @@ impl Reader {
     ///
     /// # Errors
     /// `archive_invalid` with the number of the line and what is wrong with it.
-    pub fn read(&mut self, line: &[u8]) -> Result<Item> {
+    pub fn read(&mut self, line: &[u8]) -> Result<ArchiveItem> {
         self.line += 1;
         let line = plain(self.line, line);
         let item = if line.starts_with(DOCUMENT) {
             self.document(line)?
         } else {
             match parse(self.line, line)? {
-                Line::Manifest(manifest) => self.manifest(manifest)?,
-                Line::Organization(organization) => self.organization(organization)?,
-                Line::Collection(collection) => self.collection(collection)?,
-                Line::CollectionEnd(end) => self.collection_end(end)?,
-                Line::End(end) => self.end(end)?,
+                ArchiveLine::Manifest(manifest) => self.manifest(manifest)?,
+                ArchiveLine::Organization(organization) => self.organization(organization)?,
+                ArchiveLine::Collection(collection) => self.collection(collection)?,
+                ArchiveLine::CollectionEnd(end) => self.collection_end(end)?,
+                ArchiveLine::End(end) => self.end(end)?,
             }
         };
         self.tally.line(line);
@@ -101,26 +101,26 @@ impl Reader {
         Err(damaged(self.line + 1, "Is missing: the archive is cut off."))
     }
 
-    fn manifest(&mut self, manifest: Manifest) -> Result<Item> {
+    fn manifest(&mut self, manifest: Manifest) -> Result<ArchiveItem> {
         self.expect(Expected::Manifest)?;
         if manifest.format != FORMAT || manifest.version != VERSION {
             let what = format!("This service reads the format {FORMAT} in its version {VERSION} alone.");
             return Err(self.damaged(what));
         }
         self.expected = Expected::Organization;
-        Ok(Item::Manifest(manifest))
+        Ok(ArchiveItem::Manifest(manifest))
     }
 
-    fn organization(&mut self, organization: Box<ArchivedOrganization>) -> Result<Item> {
+    fn organization(&mut self, organization: Box<ArchivedOrganization>) -> Result<ArchiveItem> {
         self.expect(Expected::Organization)?;
         if let Err(reason) = check_readable(&organization.owner.password_hash.0) {
             return Err(self.damaged(format!("The owner's `password_hash` cannot be checked. {reason}")));
         }
         self.expected = Expected::Contents;
-        Ok(Item::Organization(organization))
+        Ok(ArchiveItem::Organization(organization))
     }
 
-    fn collection(&mut self, collection: ArchivedCollection) -> Result<Item> {
+    fn collection(&mut self, collection: ArchivedCollection) -> Result<ArchiveItem> {
         self.expect(Expected::Contents)?;
         if self.tally.is_open() {
             return Err(self.damaged("A collection begins before the one before it has ended."));
@@ -135,10 +135,10 @@ impl Reader {
             return Err(self.damaged(what));
         }
         self.tally.open(collection.name.clone());
-        Ok(Item::Collection(collection))
+        Ok(ArchiveItem::Collection(collection))
     }
 
-    fn document(&mut self, line: &[u8]) -> Result<Item> {
+    fn document(&mut self, line: &[u8]) -> Result<ArchiveItem> {
         self.expect(Expected::Contents)?;
         if !self.tally.is_open() {
             return Err(self.damaged("A document stands outside of a collection."));
@@ -161,18 +161,18 @@ impl Reader {
             return Err(self.damaged("The document has no `_id`."));
         }
         self.tally.document(line, document.bytes() as u64);
-        Ok(Item::Document(document))
+        Ok(ArchiveItem::Document(document))
     }
 
-    fn collection_end(&mut self, end: CollectionEnd) -> Result<Item> {
+    fn collection_end(&mut self, end: CollectionEnd) -> Result<ArchiveItem> {
         self.expect(Expected::Contents)?;
         match self.tally.close() {
-            Some(found) if found == end => Ok(Item::CollectionEnd(end)),
+            Some(found) if found == end => Ok(ArchiveItem::CollectionEnd(end)),
             _ => Err(self.damaged("Name, counts or checksum do not fit the documents before it.")),
         }
     }
 
-    fn end(&mut self, end: End) -> Result<Item> {
+    fn end(&mut self, end: ArchiveEnd) -> Result<ArchiveItem> {
         self.expect(Expected::Contents)?;
         if self.tally.is_open() {
             return Err(self.damaged("The archive ends in the middle of a collection."));
@@ -181,7 +181,7 @@ impl Reader {
             return Err(self.damaged("Counts or checksum do not fit what came before it."));
         }
         self.expected = Expected::Nothing;
-        Ok(Item::End(end))
+        Ok(ArchiveItem::End(end))
     }
 
     fn expect(&self, expected: Expected) -> Result<()> {
@@ -204,14 +204,14 @@ impl Reader {
 /// A line without what editors and transfers add to it, which is in no checksum: a byte order mark before the first,
 /// a carriage return behind each.
 pub(super) fn plain(number: u64, line: &[u8]) -> &[u8] {
-    let line = if number == 1 { mistaken::without_mark(line) } else { line };
+    let line = if number == 1 { mistake::without_mark(line) } else { line };
     line.strip_suffix(b"\r").unwrap_or(line)
 }
 
 /// The line, if it is one of those that are not documents.
-pub(super) fn parse(number: u64, line: &[u8]) -> Result<Line> {
+pub(super) fn parse(number: u64, line: &[u8]) -> Result<ArchiveLine> {
     serde_json::from_slice(line).map_err(|error| {
-        if let Some(mistake) = mistaken::of_line(number, line) {
+        if let Some(mistake) = mistake::of_line(number, line) {
             let what = mistake.explain("a line of an archive");
             return damaged(number, format!("It {what}"));
         }

@@ -1,28 +1,28 @@
 //! Counts and checksums of the lines that have gone by, the same for whoever writes and whoever reads.
 
-use super::{CollectionEnd, DOCUMENT, End, Line, damaged};
+use super::{ArchiveEnd, ArchiveLine, CollectionEnd, DOCUMENT, damaged};
 use crate::collection::CollectionName;
 use crate::error::Result;
 use aws_lc_rs::digest::{Context, SHA256};
 
 /// What has gone by.
-pub(super) struct Tally {
+pub(super) struct ArchiveTotals {
     whole: Context,
     collections: u64,
     documents: u64,
     bytes: u64,
-    open: Option<Open>,
+    open: Option<OpenCollection>,
 }
 
 /// The collection whose documents go by.
-struct Open {
+struct OpenCollection {
     name: CollectionName,
     lines: Context,
     documents: u64,
     bytes: u64,
 }
 
-impl Tally {
+impl ArchiveTotals {
     pub(super) fn new() -> Self {
         Self { whole: Context::new(&SHA256), collections: 0, documents: 0, bytes: 0, open: None }
     }
@@ -36,7 +36,7 @@ impl Tally {
     /// A collection begins.
     pub(super) fn open(&mut self, name: CollectionName) {
         self.collections += 1;
-        self.open = Some(Open { name, lines: Context::new(&SHA256), documents: 0, bytes: 0 });
+        self.open = Some(OpenCollection { name, lines: Context::new(&SHA256), documents: 0, bytes: 0 });
     }
 
     /// Whether documents may come.
@@ -58,13 +58,13 @@ impl Tally {
 
     /// The collection ends; what its last line says, if there was one.
     pub(super) fn close(&mut self) -> Option<CollectionEnd> {
-        let Open { name, lines, documents, bytes } = self.open.take()?;
+        let OpenCollection { name, lines, documents, bytes } = self.open.take()?;
         Some(CollectionEnd { name, documents, bytes, sha256: hex::encode(lines.finish()) })
     }
 
     /// What the last line of all says.
-    pub(super) fn end(&self, left_out: Vec<String>) -> End {
-        End {
+    pub(super) fn end(&self, left_out: Vec<String>) -> ArchiveEnd {
+        ArchiveEnd {
             collections: self.collections,
             documents: self.documents,
             bytes: self.bytes,
@@ -81,7 +81,7 @@ pub struct Verifier {
     documents: u64,
     /// What the ends of its collections have said so far.
     told: (u64, u64, u64),
-    end: Option<End>,
+    end: Option<ArchiveEnd>,
 }
 
 impl Default for Verifier {
@@ -104,7 +104,7 @@ impl Verifier {
             self.documents += 1;
         } else {
             match super::read::parse(self.lines, line)? {
-                Line::CollectionEnd(end) => {
+                ArchiveLine::CollectionEnd(end) => {
                     let (collections, documents, bytes) = self.told;
                     self.told = (
                         collections + 1,
@@ -112,7 +112,7 @@ impl Verifier {
                         bytes.saturating_add(end.bytes),
                     );
                 }
-                Line::End(end) => {
+                ArchiveLine::End(end) => {
                     self.end = Some(end);
                     return Ok(());
                 }
@@ -134,7 +134,7 @@ impl Verifier {
     ///
     /// # Errors
     /// `archive_invalid` if it was not.
-    pub fn finish(self) -> Result<End> {
+    pub fn finish(self) -> Result<ArchiveEnd> {
         let end = self.end.ok_or_else(|| damaged(self.lines + 1, "Is missing: the archive is cut off."))?;
         let counts = (end.collections, end.documents, end.bytes);
         let fits = end.documents == self.documents

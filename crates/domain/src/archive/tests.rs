@@ -48,7 +48,8 @@ fn documents() -> Vec<RawDocumentBuf> {
 /// Two collections, the second without documents.
 fn whole() -> Vec<u8> {
     let mut out = Vec::new();
-    let mut writer = Writer::begin(Manifest::new(Timestamp::UNIX_EPOCH), organization(), &mut out).unwrap();
+    let mut writer =
+        ArchiveWriter::begin(Manifest::new(Timestamp::UNIX_EPOCH), organization(), &mut out).unwrap();
     writer.collection(collection("documents", &[("one", "a,-b.c"), ("two", "d")]), &mut out).unwrap();
     for document in documents() {
         writer.document(&document, &mut out);
@@ -62,7 +63,7 @@ fn whole() -> Vec<u8> {
 
 /// The lines of `archive`, as they come in chunks of that size.
 fn lines(archive: &[u8], chunk: usize) -> Vec<Vec<u8>> {
-    let (mut lines, mut found) = (Lines::new(line_max_bytes(DOCUMENT_DEFAULT_MAX_BYTES)), Vec::new());
+    let (mut lines, mut found) = (ArchiveLines::new(line_max_bytes(DOCUMENT_DEFAULT_MAX_BYTES)), Vec::new());
     for chunk in archive.chunks(chunk) {
         lines.push(chunk);
         while let Some(line) = lines.take().unwrap() {
@@ -75,8 +76,8 @@ fn lines(archive: &[u8], chunk: usize) -> Vec<Vec<u8>> {
 }
 
 /// Reads all of it.
-fn read(archive: &[u8]) -> crate::Result<Vec<Item>> {
-    let mut reader = Reader::new(DOCUMENT_DEFAULT_MAX_BYTES);
+fn read(archive: &[u8]) -> crate::Result<Vec<ArchiveItem>> {
+    let mut reader = ArchiveReader::new(DOCUMENT_DEFAULT_MAX_BYTES);
     let items =
         lines(archive, 4096).iter().map(|line| reader.read(line)).collect::<crate::Result<Vec<_>>>()?;
     reader.finish()?;
@@ -84,7 +85,7 @@ fn read(archive: &[u8]) -> crate::Result<Vec<Item>> {
 }
 
 /// What a copy of it says.
-fn verify(archive: &[u8]) -> crate::Result<End> {
+fn verify(archive: &[u8]) -> crate::Result<ArchiveEnd> {
     let mut verifier = Verifier::default();
     lines(archive, 4096).iter().try_for_each(|line| verifier.line(line))?;
     verifier.finish()
@@ -107,20 +108,29 @@ fn with(from: &str, to: &str) -> Vec<u8> {
 #[test]
 fn what_is_written_is_read() {
     let items = read(&whole()).unwrap();
-    let [Item::Manifest(_), Item::Organization(found), Item::Collection(first), others @ ..] = &items[..]
+    let [
+        ArchiveItem::Manifest(_),
+        ArchiveItem::Organization(found),
+        ArchiveItem::Collection(first),
+        others @ ..,
+    ] = &items[..]
     else {
         panic!("{items:?}")
     };
     assert_eq!(**found, organization());
     assert_eq!(*first, collection("documents", &[("one", "a,-b.c"), ("two", "d")]));
     for (item, document) in others.iter().zip(documents()) {
-        let Item::Document(found) = item else { panic!("{item:?}") };
+        let ArchiveItem::Document(found) = item else { panic!("{item:?}") };
         let found = found.clone().with_id(|| unreachable!());
         assert_eq!(found.as_bytes(), document.as_bytes());
     }
     let bytes = documents().iter().map(|document| document.as_bytes().len() as u64).sum::<u64>();
-    let [Item::CollectionEnd(first), Item::Collection(_), Item::CollectionEnd(empty), Item::End(end)] =
-        &others[3..]
+    let [
+        ArchiveItem::CollectionEnd(first),
+        ArchiveItem::Collection(_),
+        ArchiveItem::CollectionEnd(empty),
+        ArchiveItem::End(end),
+    ] = &others[3..]
     else {
         panic!("{items:?}")
     };
@@ -272,7 +282,7 @@ fn what_is_wrong_is_told_with_its_line() {
 
 #[test]
 fn what_an_archive_may_have_is_bounded() {
-    let mut lines = Lines::new(100);
+    let mut lines = ArchiveLines::new(100);
     lines.push(&[b'x'; 100]);
     assert!(lines.take().unwrap().is_none());
     lines.push(b"\n");
@@ -280,7 +290,7 @@ fn what_an_archive_may_have_is_bounded() {
     lines.push(&[b'x'; 101]);
     assert!(lines.take().unwrap_err().sentence().starts_with("Line 2 of the archive: Is longer"));
 
-    let mut reader = Reader::new(100);
+    let mut reader = ArchiveReader::new(100);
     for line in whole().split(|byte| *byte == b'\n').take(3) {
         reader.read(line).unwrap();
     }
@@ -290,12 +300,14 @@ fn what_an_archive_may_have_is_bounded() {
     let indexes: Vec<_> = (0..=INDEXES_MAX).map(|n| (format!("i{n}"), format!("a{n}"))).collect();
     let indexes: Vec<_> = indexes.iter().map(|(name, keys)| (name.as_str(), keys.as_str())).collect();
     let mut out = Vec::new();
-    let mut writer = Writer::begin(Manifest::new(Timestamp::UNIX_EPOCH), organization(), &mut out).unwrap();
+    let mut writer =
+        ArchiveWriter::begin(Manifest::new(Timestamp::UNIX_EPOCH), organization(), &mut out).unwrap();
     writer.collection(collection("a", &indexes), &mut out).unwrap();
     assert!(refused(&out).contains("at most 32 indexes"));
 
     out.clear();
-    let mut writer = Writer::begin(Manifest::new(Timestamp::UNIX_EPOCH), organization(), &mut out).unwrap();
+    let mut writer =
+        ArchiveWriter::begin(Manifest::new(Timestamp::UNIX_EPOCH), organization(), &mut out).unwrap();
     for n in 0..=COLLECTIONS_MAX {
         writer.collection(collection(&format!("c{n}"), &[]), &mut out).unwrap();
         writer.end_collection(&mut out).unwrap();

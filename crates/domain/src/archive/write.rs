@@ -3,26 +3,26 @@
 //! What a newcomer gets wrong: documents must come in the order of their ids. It is the same on every engine, and so
 //! is then the checksum.
 
-use super::tally::Tally;
-use super::{ArchivedCollection, ArchivedOrganization, DOCUMENT, Line, Manifest};
+use super::tally::ArchiveTotals;
+use super::{ArchiveLine, ArchivedCollection, ArchivedOrganization, DOCUMENT, Manifest};
 use crate::error::{Error, Result};
 use bson::RawDocument;
 use tenantry_documents::document::write_canonical_json;
 
 /// Writes one archive.
-pub struct Writer {
-    tally: Tally,
+pub struct ArchiveWriter {
+    tally: ArchiveTotals,
 }
 
-impl Writer {
+impl ArchiveWriter {
     /// Begins one: appends its first lines to `out`.
     ///
     /// # Errors
     /// `internal`, as each method here, for what cannot be written as JSON.
     pub fn begin(manifest: Manifest, organization: ArchivedOrganization, out: &mut Vec<u8>) -> Result<Self> {
-        let mut writer = Self { tally: Tally::new() };
-        writer.write(&Line::Manifest(manifest), out)?;
-        writer.write(&Line::Organization(Box::new(organization)), out)?;
+        let mut writer = Self { tally: ArchiveTotals::new() };
+        writer.write(&ArchiveLine::Manifest(manifest), out)?;
+        writer.write(&ArchiveLine::Organization(Box::new(organization)), out)?;
         Ok(writer)
     }
 
@@ -32,7 +32,7 @@ impl Writer {
     /// `internal`.
     pub fn collection(&mut self, collection: ArchivedCollection, out: &mut Vec<u8>) -> Result<()> {
         self.tally.open(collection.name.clone());
-        self.write(&Line::Collection(collection), out)
+        self.write(&ArchiveLine::Collection(collection), out)
     }
 
     /// A document of that collection.
@@ -51,7 +51,7 @@ impl Writer {
     /// `internal`.
     pub fn end_collection(&mut self, out: &mut Vec<u8>) -> Result<()> {
         let end = self.tally.close().ok_or_else(|| Error::internal("no collection has begun"))?;
-        self.write(&Line::CollectionEnd(end), out)
+        self.write(&ArchiveLine::CollectionEnd(end), out)
     }
 
     /// There is no more: the last line, with the names of the collections that were left out.
@@ -59,11 +59,11 @@ impl Writer {
     /// # Errors
     /// `internal`.
     pub fn end(mut self, left_out: Vec<String>, out: &mut Vec<u8>) -> Result<()> {
-        let end = Line::End(self.tally.end(left_out));
+        let end = ArchiveLine::End(self.tally.end(left_out));
         self.write(&end, out)
     }
 
-    fn write(&mut self, line: &Line, out: &mut Vec<u8>) -> Result<()> {
+    fn write(&mut self, line: &ArchiveLine, out: &mut Vec<u8>) -> Result<()> {
         let start = out.len();
         serde_json::to_writer(&mut *out, line).map_err(Error::internal)?;
         self.end_line(start, out);

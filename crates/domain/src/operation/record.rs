@@ -1,6 +1,6 @@
 //! Operations as they are shown and, once finished, kept: the log of them is the audit trail.
 
-use super::{Actor, Operation, OperationKind, Refusal};
+use super::{Actor, Operation, OperationKind, OperationRefusal};
 use crate::ids::{OperationId, OrganizationId};
 use crate::organization::Organization;
 use jiff::Timestamp;
@@ -48,7 +48,7 @@ pub struct OperationRecord {
     /// Steps in all.
     pub steps: u32,
     /// Why it undid itself.
-    pub refused: Option<Refusal>,
+    pub refused: Option<OperationRefusal>,
     /// Documents that moved along, where any move.
     pub documents: Option<u64>,
     /// When it began.

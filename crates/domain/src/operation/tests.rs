@@ -4,6 +4,7 @@ use super::*;
 use crate::account::{Membership, PasswordHash, Role};
 use crate::ids::OrganizationId;
 use crate::name::OrganizationName;
+use crate::organization::{ContainerId, Organization, State};
 use crate::organization::{Placement, QuotaLimit, Status};
 
 const KINDS: [OperationKind; 10] = OperationKind::ALL;
@@ -39,27 +40,27 @@ fn owner() -> Account {
     }
 }
 
-fn arguments(kind: OperationKind) -> Arguments {
+fn arguments(kind: OperationKind) -> OperationArguments {
     match kind {
-        OperationKind::Create => Arguments::Create { owner: Box::new(owner()) },
-        OperationKind::Rename => Arguments::Rename {
+        OperationKind::Create => OperationArguments::Create { owner: Box::new(owner()) },
+        OperationKind::Rename => OperationArguments::Rename {
             to: naming("New"),
             credentials: None,
             settings: Settings { delete_protection: true, legal_hold: false, quota: Quota::default() },
         },
-        OperationKind::Update => Arguments::Update,
-        OperationKind::Suspend => Arguments::Suspend,
-        OperationKind::Reactivate => Arguments::Reactivate,
-        OperationKind::Delete => Arguments::Delete,
-        OperationKind::Restore => Arguments::Restore { to: naming("New"), owner_email: None },
-        OperationKind::Purge => Arguments::Purge,
+        OperationKind::Update => OperationArguments::Update,
+        OperationKind::Suspend => OperationArguments::Suspend,
+        OperationKind::Reactivate => OperationArguments::Reactivate,
+        OperationKind::Delete => OperationArguments::Delete,
+        OperationKind::Restore => OperationArguments::Restore { to: naming("New"), owner_email: None },
+        OperationKind::Purge => OperationArguments::Purge,
         OperationKind::SetPassword => {
-            Arguments::SetPassword { credentials: (owner().id, CredentialChange::default()) }
+            OperationArguments::SetPassword { credentials: (owner().id, CredentialChange::default()) }
         }
         OperationKind::Import => {
             let quota = Quota { documents: QuotaLimit::new(3).ok(), ..Quota::default() };
             let settings = Settings { delete_protection: true, legal_hold: true, quota };
-            Arguments::Import { owner: Box::new(owner()), settings, suspended: true }
+            OperationArguments::Import { owner: Box::new(owner()), settings, suspended: true }
         }
     }
 }
@@ -114,23 +115,23 @@ fn begun(kind: OperationKind) -> Organization {
 }
 
 /// Runs the operation to its end, refusing at `refuse` if given; the steps taken, and the last save.
-fn run(kind: OperationKind, refuse: Option<Step>) -> (Vec<Step>, Save) {
+fn run(kind: OperationKind, refuse: Option<OperationStep>) -> (Vec<OperationStep>, RecordUpdate) {
     let mut record = begun(kind);
     let mut steps = Vec::new();
     loop {
         let step = record.operation.as_ref().unwrap().current_step();
         steps.push(step);
         let observed = if refuse == Some(step) {
-            Observed::Refused(Refusal::EmailTaken)
-        } else if step == Step::CreateContainer {
-            Observed::Made(Some(ContainerId([9; 16])))
-        } else if [Step::MoveContainer, Step::LoadArchive].contains(&step) {
-            Observed::Counted(5)
+            StepResult::Refused(OperationRefusal::EmailTaken)
+        } else if step == OperationStep::CreateContainer {
+            StepResult::Made(Some(ContainerId([9; 16])))
+        } else if [OperationStep::MoveContainer, OperationStep::LoadArchive].contains(&step) {
+            StepResult::Counted(5)
         } else {
-            Observed::Done
+            StepResult::Done
         };
         match next_save(&record, observed, at(9)).unwrap() {
-            Save::Update(next) if next.operation.is_some() => {
+            RecordUpdate::Update(next) if next.operation.is_some() => {
                 assert_eq!(next.version, record.version + 1, "each save is one version");
                 record = *next;
             }
@@ -139,10 +140,10 @@ fn run(kind: OperationKind, refuse: Option<Step>) -> (Vec<Step>, Save) {
     }
 }
 
-fn settled(kind: OperationKind, refuse: Option<Step>) -> Organization {
+fn settled(kind: OperationKind, refuse: Option<OperationStep>) -> Organization {
     match run(kind, refuse).1 {
-        Save::Update(record) => *record,
-        Save::Delete => panic!("the record of {kind:?} is gone"),
+        RecordUpdate::Update(record) => *record,
+        RecordUpdate::Delete => panic!("the record of {kind:?} is gone"),
     }
 }
 
@@ -151,16 +152,16 @@ fn every_operation_takes_its_steps_in_order_and_records_itself_last() {
     for kind in KINDS {
         let (steps, _) = run(kind, None);
         assert_eq!(steps, kind.steps(), "{kind:?}");
-        assert_eq!(steps.last(), Some(&Step::Record), "{kind:?}");
+        assert_eq!(steps.last(), Some(&OperationStep::Record), "{kind:?}");
     }
 }
 
 /// What a step leaves outside of the record, which a refusal after it has to undo.
-fn undone_by(step: Step) -> Option<Step> {
+fn undone_by(step: OperationStep) -> Option<OperationStep> {
     match step {
-        Step::InsertOwner => Some(Step::RemoveMembers),
-        Step::CreateContainer | Step::LoadArchive => Some(Step::DropContainer),
-        Step::Record => None,
+        OperationStep::InsertOwner => Some(OperationStep::RemoveMembers),
+        OperationStep::CreateContainer | OperationStep::LoadArchive => Some(OperationStep::DropContainer),
+        OperationStep::Record => None,
         other => panic!("nothing undoes {other:?}"),
     }
 }
@@ -169,14 +170,14 @@ fn undone_by(step: Step) -> Option<Step> {
 fn whatever_is_done_before_a_refusal_is_undone_after_it() {
     for kind in KINDS {
         // A create makes its container under an id of its own, and nothing is in its way.
-        let refusing = |step: &Step| {
-            step.may_refuse() && (kind, *step) != (OperationKind::Create, Step::CreateContainer)
+        let refusing = |step: &OperationStep| {
+            step.may_refuse() && (kind, *step) != (OperationKind::Create, OperationStep::CreateContainer)
         };
         for (done, _) in kind.steps().iter().enumerate().filter(|(_, step)| refusing(step)) {
             let undoing = kind.undoing(u32::try_from(done).unwrap());
             let needed: Vec<_> = kind.steps()[..done].iter().filter_map(|step| undone_by(*step)).collect();
             assert!(needed.iter().all(|step| undoing.contains(step)), "{kind:?} {done}: {undoing:?}");
-            assert_eq!(undoing.last(), Some(&Step::Record), "{kind:?} {done}");
+            assert_eq!(undoing.last(), Some(&OperationStep::Record), "{kind:?} {done}");
             assert!(!undoing.iter().any(|step| step.may_refuse()), "{kind:?} {done}");
         }
     }
@@ -186,13 +187,13 @@ fn whatever_is_done_before_a_refusal_is_undone_after_it() {
 fn an_import_is_not_seen_before_all_of_it_is_there() {
     let mut record = begun(OperationKind::Import);
     for (observed, state) in [
-        (Observed::Done, State::Provisioning),
-        (Observed::Made(Some(ContainerId([9; 16]))), State::Provisioning),
-        (Observed::Counted(5), State::Active),
+        (StepResult::Done, State::Provisioning),
+        (StepResult::Made(Some(ContainerId([9; 16]))), State::Provisioning),
+        (StepResult::Counted(5), State::Active),
     ] {
         assert_eq!((record.quota, record.suspended), (Quota::default(), false), "the archive may have more");
         match next_save(&record, observed, at(9)) {
-            Some(Save::Update(next)) => record = *next,
+            Some(RecordUpdate::Update(next)) => record = *next,
             other => panic!("{other:?}"),
         }
         assert_eq!(record.state, state);
@@ -206,14 +207,17 @@ fn an_import_is_not_seen_before_all_of_it_is_there() {
 #[test]
 fn a_refused_import_undoes_what_it_has_done_and_goes() {
     for (refusing, undoing) in [
-        (Step::InsertOwner, &[Step::Record][..]),
-        (Step::CreateContainer, &[Step::RemoveMembers, Step::Record]),
-        (Step::LoadArchive, &[Step::DropContainer, Step::RemoveMembers, Step::Record]),
+        (OperationStep::InsertOwner, &[OperationStep::Record][..]),
+        (OperationStep::CreateContainer, &[OperationStep::RemoveMembers, OperationStep::Record]),
+        (
+            OperationStep::LoadArchive,
+            &[OperationStep::DropContainer, OperationStep::RemoveMembers, OperationStep::Record],
+        ),
     ] {
         let (steps, last) = run(OperationKind::Import, Some(refusing));
         let before = steps.iter().position(|step| *step == refusing).unwrap();
         assert_eq!(&steps[before + 1..], undoing, "{refusing:?}");
-        assert_eq!(last, Save::Delete);
+        assert_eq!(last, RecordUpdate::Delete);
     }
 }
 
@@ -224,7 +228,7 @@ fn progress_of_a_step_is_a_version_of_the_record_and_nothing_else() {
     let operation = saved.operation.as_deref().unwrap();
     assert_eq!((operation.done, operation.documents, saved.version), (0, Some(7), record.version + 1));
     assert_eq!((saved.state, saved.modified_at), (record.state, record.modified_at));
-    assert_eq!(operation.current_step(), Step::InsertOwner);
+    assert_eq!(operation.current_step(), OperationStep::InsertOwner);
 }
 
 #[test]
@@ -249,28 +253,28 @@ fn what_an_operation_leaves_behind() {
     assert_eq!(restored.reserved, naming("New").reserved());
 
     assert_eq!(settled(OperationKind::Suspend, None).status(), Status::Suspended);
-    assert_eq!(run(OperationKind::Purge, None).1, Save::Delete);
+    assert_eq!(run(OperationKind::Purge, None).1, RecordUpdate::Delete);
 }
 
 #[test]
 fn a_refused_operation_leaves_what_was() {
-    assert_eq!(run(OperationKind::Create, Some(Step::InsertOwner)).1, Save::Delete);
+    assert_eq!(run(OperationKind::Create, Some(OperationStep::InsertOwner)).1, RecordUpdate::Delete);
 
-    let unchanged = settled(OperationKind::Rename, Some(Step::ChangeCredentials));
+    let unchanged = settled(OperationKind::Rename, Some(OperationStep::ChangeCredentials));
     assert!(!unchanged.delete_protection);
     assert_eq!(unchanged.modified_at, begun(OperationKind::Rename).modified_at);
     assert_eq!((unchanged.naming, unchanged.reserved), (naming("Old"), naming("Old").reserved()));
 
-    let still_deleted = settled(OperationKind::Restore, Some(Step::ReserveEmails));
+    let still_deleted = settled(OperationKind::Restore, Some(OperationStep::ReserveEmails));
     assert_eq!((still_deleted.status(), still_deleted.reserved), (Status::Deleted, Vec::new()));
 }
 
 #[test]
 fn a_refused_operation_only_records_that_it_was() {
-    let (steps, _) = run(OperationKind::Rename, Some(Step::ChangeCredentials));
-    assert_eq!(steps, [Step::ChangeCredentials, Step::Record]);
+    let (steps, _) = run(OperationKind::Rename, Some(OperationStep::ChangeCredentials));
+    assert_eq!(steps, [OperationStep::ChangeCredentials, OperationStep::Record]);
     let mut record = begun(OperationKind::Rename);
-    record.operation.as_mut().unwrap().refused = Some(Refusal::EmailTaken);
+    record.operation.as_mut().unwrap().refused = Some(OperationRefusal::EmailTaken);
     let logged = OperationRecord::finished(&record, record.operation.as_ref().unwrap(), at(9));
     assert_eq!((logged.state, logged.done), (OperationState::Failed, 0));
 }
@@ -278,9 +282,9 @@ fn a_refused_operation_only_records_that_it_was() {
 #[test]
 fn what_was_counted_is_in_the_log() {
     let mut record = begun(OperationKind::Rename);
-    for observed in [Observed::Done, Observed::Counted(5)] {
+    for observed in [StepResult::Done, StepResult::Counted(5)] {
         match next_save(&record, observed, at(9)) {
-            Some(Save::Update(next)) => record = *next,
+            Some(RecordUpdate::Update(next)) => record = *next,
             other => panic!("{other:?}"),
         }
     }

@@ -42,7 +42,7 @@ const DECOY: &str =
 
 /// What checking a password came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum PasswordCheck {
     /// It is the password.
     Match {
         /// Whether the stored hash should be replaced by a new one: it has other parameters than new ones
@@ -111,21 +111,23 @@ pub fn hash(password: &NewPassword, salt: [u8; SALT_BYTES], memory: &mut Memory)
 ///
 /// # Errors
 /// `sign_in_busy` if there is not enough memory for a hash of larger parameters than ours.
-pub fn verify(password: &PresentedPassword, stored: &str, memory: &mut Memory) -> Result<Verdict> {
-    let Ok(stored) = Stored::parse(stored) else {
+pub fn verify(password: &PresentedPassword, stored: &str, memory: &mut Memory) -> Result<PasswordCheck> {
+    let Ok(stored) = StoredHash::parse(stored) else {
         tracing::error!("a stored password hash cannot be read; nobody can sign in with it");
-        return verify(password, decoy(), memory).map(|_| Verdict::NoMatch);
+        return verify(password, decoy(), memory).map(|_| PasswordCheck::NoMatch);
     };
     let normalized = password.normalized();
     if stored.was_made_from(normalized, memory)? && password.may_match() {
-        return Ok(Verdict::Match { rehash: !stored.is_current() && stored.compares_all_of(normalized) });
+        return Ok(PasswordCheck::Match {
+            rehash: !stored.is_current() && stored.compares_all_of(normalized),
+        });
     }
     // Other software takes a password as it is typed.
     match password.raw() {
         Some(raw) if stored.was_made_from(raw, memory)? => {
-            Ok(Verdict::Match { rehash: stored.compares_all_of(raw) })
+            Ok(PasswordCheck::Match { rehash: stored.compares_all_of(raw) })
         }
-        _ => Ok(Verdict::NoMatch),
+        _ => Ok(PasswordCheck::NoMatch),
     }
 }
 
@@ -134,7 +136,7 @@ pub fn verify(password: &PresentedPassword, stored: &str, memory: &mut Memory) -
 /// # Errors
 /// The sentence that says why not, without the text.
 pub fn check_readable(stored: &str) -> std::result::Result<(), String> {
-    Stored::parse(stored).map(|_| ())
+    StoredHash::parse(stored).map(|_| ())
 }
 
 /// A hash that no password matches and that takes as long to check as those of [`hash`].
@@ -144,7 +146,7 @@ pub const fn decoy() -> &'static str {
 }
 
 /// A stored hash, taken apart.
-enum Stored {
+enum StoredHash {
     Argon2(Argon2Hash),
     Bcrypt(Bcrypt),
     BcryptSha256(BcryptSha256),
@@ -153,7 +155,7 @@ enum Stored {
 /// What frameworks put before a hash to say which of their classes made it, with what each leaves behind it.
 const MARKS: [&str; 4] = ["$argon2", "$2a$", "$2b$", "$2y$"];
 
-impl Stored {
+impl StoredHash {
     /// Takes a stored text apart, or says why it cannot be checked.
     fn parse(text: &str) -> std::result::Result<Self, String> {
         if text.starts_with("$argon2") {

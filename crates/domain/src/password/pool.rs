@@ -4,11 +4,11 @@
 //! everything else; in as many threads as there are requests it would take all memory. What a newcomer gets
 //! wrong: a longer queue makes nobody's sign-in faster. When it is full, the caller is told when to come back.
 
-use super::hash::{self, Memory, SALT_BYTES, Taking, Verdict};
+use super::hash::{self, Memory, PasswordCheck, SALT_BYTES, Taking};
 use super::policy::{NewPassword, PresentedPassword};
-use crate::crash;
 use crate::error::{Error, ErrorCode, Result};
-use crate::measure::PASSWORD_HASH_DURATION;
+use crate::failpoints;
+use crate::metrics::PASSWORD_HASH_DURATION;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -25,7 +25,7 @@ const AVERAGE_OVER: u32 = 8;
 
 /// Threads that hash passwords, oldest request first. Dropping it ends them.
 pub struct HashPool {
-    shared: Arc<Shared>,
+    shared: Arc<PoolState>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -36,7 +36,7 @@ impl HashPool {
     /// If the operating system starts no thread.
     #[must_use]
     pub fn start(threads: usize, queue: usize, taking: Taking) -> Self {
-        let shared = Arc::new(Shared::new(threads, queue));
+        let shared = Arc::new(PoolState::new(threads, queue));
         let threads = (0..threads)
             .map(|number| {
                 let shared = Arc::clone(&shared);
@@ -55,7 +55,7 @@ impl HashPool {
     /// `sign_in_busy`, with the time after which a place in the queue is likely.
     pub async fn hash(&self, password: NewPassword, salt: [u8; SALT_BYTES]) -> Result<String> {
         let (reply, answer) = oneshot::channel();
-        self.shared.submit(Job::Hash { password, salt, reply })?;
+        self.shared.submit(HashJob::Hash { password, salt, reply })?;
         answer.await.map_err(|_| lost())
     }
 
@@ -64,9 +64,9 @@ impl HashPool {
     ///
     /// # Errors
     /// `sign_in_busy`, with the time after which a place in the queue is likely.
-    pub async fn verify(&self, password: PresentedPassword, stored: Option<String>) -> Result<Verdict> {
+    pub async fn verify(&self, password: PresentedPassword, stored: Option<String>) -> Result<PasswordCheck> {
         let (reply, answer) = oneshot::channel();
-        self.shared.submit(Job::Verify { password, stored, reply })?;
+        self.shared.submit(HashJob::Verify { password, stored, reply })?;
         answer.await.map_err(|_| lost())?
     }
 
@@ -95,12 +95,20 @@ fn lost() -> Error {
     Error::internal("a password job ended without an answer")
 }
 
-enum Job {
-    Hash { password: NewPassword, salt: [u8; SALT_BYTES], reply: oneshot::Sender<String> },
-    Verify { password: PresentedPassword, stored: Option<String>, reply: oneshot::Sender<Result<Verdict>> },
+enum HashJob {
+    Hash {
+        password: NewPassword,
+        salt: [u8; SALT_BYTES],
+        reply: oneshot::Sender<String>,
+    },
+    Verify {
+        password: PresentedPassword,
+        stored: Option<String>,
+        reply: oneshot::Sender<Result<PasswordCheck>>,
+    },
 }
 
-impl Job {
+impl HashJob {
     /// Whether nobody waits for the answer any more.
     fn is_abandoned(&self) -> bool {
         match self {
@@ -116,7 +124,8 @@ impl Job {
             Self::Verify { password, stored, reply } => {
                 let verdict = hash::verify(&password, stored.as_deref().unwrap_or(hash::decoy()), memory);
                 // The decoy matches nothing; that it cannot let anybody in must not rest on luck.
-                let verdict = if stored.is_some() { verdict } else { verdict.map(|_| Verdict::NoMatch) };
+                let verdict =
+                    if stored.is_some() { verdict } else { verdict.map(|_| PasswordCheck::NoMatch) };
                 drop(reply.send(verdict));
             }
         }
@@ -124,8 +133,8 @@ impl Job {
 }
 
 /// What the threads and the callers share.
-struct Shared {
-    queue: Mutex<Queue>,
+struct PoolState {
+    queue: Mutex<HashQueue>,
     /// A job came, or the queue was closed.
     changed: Condvar,
     capacity: usize,
@@ -133,25 +142,25 @@ struct Shared {
     idle: Duration,
 }
 
-struct Queue {
-    jobs: VecDeque<Job>,
+struct HashQueue {
+    jobs: VecDeque<HashJob>,
     /// What a job costs, as a moving average.
     cost: Duration,
     closed: bool,
 }
 
-impl Shared {
+impl PoolState {
     fn new(threads: usize, capacity: usize) -> Self {
-        let queue = Queue { jobs: VecDeque::new(), cost: FIRST_GUESS, closed: false };
+        let queue = HashQueue { jobs: VecDeque::new(), cost: FIRST_GUESS, closed: false };
         Self { queue: Mutex::new(queue), changed: Condvar::new(), capacity, threads, idle: IDLE }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Queue> {
+    fn lock(&self) -> MutexGuard<'_, HashQueue> {
         // Nothing that can panic runs under this lock.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn submit(&self, job: Job) -> Result<()> {
+    fn submit(&self, job: HashJob) -> Result<()> {
         let mut queue = self.lock();
         if queue.jobs.len() >= self.capacity {
             queue.jobs.retain(|job| !job.is_abandoned());
@@ -166,7 +175,7 @@ impl Shared {
     }
 
     /// How long the jobs that wait will take, in whole seconds, at least one.
-    fn time_to_drain(&self, queue: &Queue) -> Duration {
+    fn time_to_drain(&self, queue: &HashQueue) -> Duration {
         let jobs = u32::try_from(queue.jobs.len()).unwrap_or(u32::MAX);
         let threads = u32::try_from(self.threads).unwrap_or(u32::MAX).max(1);
         let seconds = (queue.cost.saturating_mul(jobs) / threads).as_secs_f64().ceil();
@@ -194,7 +203,7 @@ impl Shared {
     }
 
     /// The oldest job that somebody waits for, when there is one; `None` when the pool ends.
-    fn next(&self, memory: &mut Memory) -> Option<Job> {
+    fn next(&self, memory: &mut Memory) -> Option<HashJob> {
         let mut queue = self.lock();
         loop {
             if queue.closed {
@@ -209,7 +218,11 @@ impl Shared {
     }
 
     /// Waits for a job, and gives the memory back if none comes for long enough.
-    fn wait<'a>(&'a self, queue: MutexGuard<'a, Queue>, memory: &mut Memory) -> MutexGuard<'a, Queue> {
+    fn wait<'a>(
+        &'a self,
+        queue: MutexGuard<'a, HashQueue>,
+        memory: &mut Memory,
+    ) -> MutexGuard<'a, HashQueue> {
         if !memory.is_held() {
             return self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
@@ -224,7 +237,7 @@ impl Shared {
     }
 
     fn record(&self, cost: Duration) {
-        crash::point("worker", "hash_pool", "record");
+        failpoints::point("worker", "hash_pool", "record");
         metrics::histogram!(PASSWORD_HASH_DURATION).record(cost.as_secs_f64());
         let mut queue = self.lock();
         queue.cost = (queue.cost * (AVERAGE_OVER - 1) + cost) / AVERAGE_OVER;
@@ -262,17 +275,17 @@ mod tests {
         let pool = HashPool::start(2, 8, |take| take());
         let stored = pool.hash(new_password(), [7; SALT_BYTES]).await.unwrap();
         let right = pool.verify(presented(RIGHT), Some(stored.clone())).await.unwrap();
-        assert_eq!(right, Verdict::Match { rehash: false });
+        assert_eq!(right, PasswordCheck::Match { rehash: false });
         let wrong = pool.verify(presented("wrong"), Some(stored)).await.unwrap();
-        assert_eq!(wrong, Verdict::NoMatch);
+        assert_eq!(wrong, PasswordCheck::NoMatch);
         assert_eq!(pool.depth(), 0);
     }
 
     #[tokio::test]
     async fn nobody_signs_in_to_an_account_that_does_not_exist() {
         let pool = HashPool::start(1, 8, |take| take());
-        assert_eq!(pool.verify(presented(RIGHT), None).await.unwrap(), Verdict::NoMatch);
-        assert_eq!(pool.verify(presented(""), None).await.unwrap(), Verdict::NoMatch);
+        assert_eq!(pool.verify(presented(RIGHT), None).await.unwrap(), PasswordCheck::NoMatch);
+        assert_eq!(pool.verify(presented(""), None).await.unwrap(), PasswordCheck::NoMatch);
     }
 
     #[tokio::test]
@@ -287,7 +300,8 @@ mod tests {
             })
             .collect();
         for (number, request) in requests.into_iter().enumerate() {
-            let expected = if number % 2 == 0 { Verdict::Match { rehash: false } } else { Verdict::NoMatch };
+            let expected =
+                if number % 2 == 0 { PasswordCheck::Match { rehash: false } } else { PasswordCheck::NoMatch };
             assert_eq!(request.await.unwrap().unwrap(), expected, "request {number}");
         }
     }
@@ -308,14 +322,14 @@ mod tests {
 
     #[test]
     fn the_time_to_come_back_follows_queue_cost_and_threads() {
-        let shared = Shared::new(2, 1000);
+        let shared = PoolState::new(2, 1000);
         let seconds = |jobs: usize, cost: Duration| {
             let (reply, _) = oneshot::channel();
-            let job = Job::Hash { password: new_password(), salt: [0; SALT_BYTES], reply };
-            let mut queue = Queue { jobs: VecDeque::from([job]), cost, closed: false };
+            let job = HashJob::Hash { password: new_password(), salt: [0; SALT_BYTES], reply };
+            let mut queue = HashQueue { jobs: VecDeque::from([job]), cost, closed: false };
             queue.jobs.resize_with(jobs, || {
                 let (reply, _) = oneshot::channel();
-                Job::Hash {
+                HashJob::Hash {
                     password: PresentedPassword::new("").into_verified(),
                     salt: [0; SALT_BYTES],
                     reply,
@@ -331,7 +345,7 @@ mod tests {
 
     #[test]
     fn the_cost_of_a_job_is_a_moving_average() {
-        let shared = Shared::new(1, 1);
+        let shared = PoolState::new(1, 1);
         for _ in 0..100 {
             shared.record(Duration::from_millis(240));
         }
@@ -368,7 +382,7 @@ mod tests {
         let job = pool.shared.next(&mut memory).expect("somebody waits");
         assert!(!memory.is_held());
         job.run(&mut memory);
-        assert!(matches!(begin(waiting), Poll::Ready(Ok(Verdict::NoMatch))));
+        assert!(matches!(begin(waiting), Poll::Ready(Ok(PasswordCheck::NoMatch))));
         pool.shared.lock().closed = true;
         assert!(pool.shared.next(&mut memory).is_none());
     }
@@ -386,10 +400,10 @@ mod tests {
 
     #[test]
     fn memory_is_given_back_when_no_work_comes() {
-        let shared = Shared { idle: Duration::from_millis(1), ..Shared::new(1, 1) };
+        let shared = PoolState { idle: Duration::from_millis(1), ..PoolState::new(1, 1) };
         let mut memory = Memory::default();
         let (reply, _) = oneshot::channel();
-        Job::Hash { password: new_password(), salt: [0; SALT_BYTES], reply }.run(&mut memory);
+        HashJob::Hash { password: new_password(), salt: [0; SALT_BYTES], reply }.run(&mut memory);
         assert!(memory.is_held());
         drop(shared.wait(shared.lock(), &mut memory));
         assert!(!memory.is_held());

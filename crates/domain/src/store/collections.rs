@@ -1,6 +1,6 @@
 //! Collections of one organization's documents, and their indexes.
 
-use super::Inserted;
+use super::InsertOutcome;
 use crate::collection::CollectionName;
 use crate::error::Result;
 use crate::organization::{Organization, Usage};
@@ -47,8 +47,11 @@ pub trait Collections: Send + Sync {
 
     /// Makes an empty collection. `quota_exceeded` if the organization has as many as it may;
     /// `capacity_reached` if the engine bears no more.
-    async fn insert_collection(&self, organization: &Organization, name: &CollectionName)
-    -> Result<Inserted>;
+    async fn insert_collection(
+        &self,
+        organization: &Organization,
+        name: &CollectionName,
+    ) -> Result<InsertOutcome>;
 
     /// Removes the collection with its documents and indexes; whether it was there. Never the default one.
     async fn delete_collection(&self, organization: &Organization, name: &CollectionName) -> Result<bool>;
@@ -58,7 +61,7 @@ pub trait Collections: Send + Sync {
     async fn list_indexes(&self, organization: &Organization, name: &CollectionName) -> Result<Vec<Index>>;
 
     /// Makes an index and its entries; returns once it serves. One of the same name and definition is
-    /// [`Inserted::Exists`]; one of the same name and another definition, or of the same keys and another name, is
+    /// [`InsertOutcome::Exists`]; one of the same name and another definition, or of the same keys and another name, is
     /// `index_exists`. `collection_not_found`; `unique_violation` if two documents have a common entry;
     /// `invalid_input` at `/keys` if a document cannot be indexed so; `too_many_indexes`. Nothing has changed after
     /// a refusal.
@@ -67,7 +70,7 @@ pub trait Collections: Send + Sync {
         organization: &Organization,
         name: &CollectionName,
         index: &Index,
-    ) -> Result<Inserted>;
+    ) -> Result<InsertOutcome>;
 
     /// Makes an index that its documents had where they come from, an archive or another engine: the bound of the entries
     /// of one document does not hold, because versions of before had another one. Else as
@@ -77,7 +80,7 @@ pub trait Collections: Send + Sync {
         organization: &Organization,
         name: &CollectionName,
         index: &Index,
-    ) -> Result<Inserted>;
+    ) -> Result<InsertOutcome>;
 
     /// Removes an index; whether it was there. `collection_not_found`.
     async fn delete_index(

@@ -1,6 +1,6 @@
 //! Documents of one organization, in its collections.
 
-use super::Written;
+use super::UpdateOutcome;
 use crate::collection::CollectionName;
 use crate::error::Result;
 use crate::organization::Organization;
@@ -42,7 +42,7 @@ pub trait Documents: Send + Sync {
         collection: &CollectionName,
         document: StoredDocument,
         expected: Revision,
-    ) -> Result<Written>;
+    ) -> Result<UpdateOutcome>;
 
     /// Removes the document of that id, if it has that revision; whatever it has, if none is named.
     async fn delete_document(
@@ -51,7 +51,7 @@ pub trait Documents: Send + Sync {
         collection: &CollectionName,
         id: &DocumentId,
         expected: Option<Revision>,
-    ) -> Result<Written>;
+    ) -> Result<UpdateOutcome>;
 
     /// A page of documents. `query_too_slow`; `invalid_input` at [`tenantry_documents::query::SORT_AT`] for documents that cannot be sorted so.
     async fn find_documents(

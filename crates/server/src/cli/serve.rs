@@ -2,7 +2,7 @@
 
 use super::output;
 use crate::config::{self, Config, Warning};
-use crate::descriptors;
+use crate::fd_limit;
 use crate::listen::{self, Limits};
 use crate::service::{OperatorKey, Service};
 use crate::system::{SystemClock, SystemEntropy};
@@ -28,7 +28,7 @@ const STOP_TIMEOUT: Duration = Duration::from_millis(800);
 /// A sentence: what is in the way and what to do.
 pub fn run(config: &Config) -> Result<()> {
     #[cfg(feature = "crash-points")]
-    crate::crash::arm();
+    crate::failpoints::arm();
     telemetry::init(config);
     output::log_panics(config);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -52,7 +52,7 @@ async fn serve(config: &Config) -> Result<()> {
         tracing::warn!("{found}: {advice}");
     }
     let limits = Limits {
-        max_connections: descriptors::connections(config.max_connections),
+        max_connections: fd_limit::connections(config.max_connections),
         header_timeout: config.header_timeout,
         idle_timeout: config.idle_timeout,
         write_timeout: config.request_timeout,

@@ -4,7 +4,7 @@
 //! then, and the missing end line says so to whoever reads it.
 
 use super::Http;
-use super::caller::{AnyCaller, OperatorCaller};
+use super::auth::{AnyCaller, OperatorCaller};
 use super::extract::{QueryFields, Segment, media_type, not_taken, require_plain};
 use super::line_clock::{LineClock, Next, too_slow};
 use super::organizations::answer;
@@ -21,7 +21,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use tenantry_domain::app::archives::{ArchiveStream, Export, Import, ImportedId};
-use tenantry_domain::app::caller::OrganizationRef;
+use tenantry_domain::app::auth::OrganizationRef;
 use tenantry_domain::email::EmailAddress;
 use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::name::OrganizationName;

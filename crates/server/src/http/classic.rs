@@ -5,7 +5,7 @@
 //! apart in [`Dialect`] alone.
 
 use super::Http;
-use super::caller::Member;
+use super::auth::Member;
 use super::conditional::IfMatch;
 use super::extract::{Client, JsonBody, QueryFields};
 use super::fields::Fields;
@@ -22,14 +22,14 @@ use serde::Serialize;
 use std::sync::Arc;
 use tenantry_domain::account::CredentialChange;
 use tenantry_domain::app::OrganizationView;
-use tenantry_domain::app::caller::{Caller, SignedIn};
+use tenantry_domain::app::auth::{AccountPrincipal, Principal};
 use tenantry_domain::app::operations::Outcome;
 use tenantry_domain::app::organizations::{NewOrganization, OrganizationChange};
 use tenantry_domain::email::EmailAddress;
 use tenantry_domain::name::OrganizationName;
 use tenantry_domain::operation::OperationRecord;
 use tenantry_domain::password::policy::{NewPassword, PresentedPassword};
-use tenantry_domain::throttle::{CREATE_NETWORK, ClientNetwork};
+use tenantry_domain::rate_limit::{CREATE_NETWORK, ClientNetwork};
 use tenantry_domain::{Error, ErrorCode, Result};
 use utoipa::ToSchema;
 
@@ -60,7 +60,7 @@ pub async fn create(
     body: JsonBody,
 ) -> Result<Response, Refusal> {
     // An operator key must be good; an access token, perhaps an old one, makes no difference and is not looked at.
-    let signup = http.app.allow_signup(super::caller::operator_key(&http, &headers).await?)?;
+    let signup = http.app.allow_signup(super::auth::operator_key(&http, &headers).await?)?;
     // Checked before anything is counted or claimed: bad input costs its sender nothing.
     read_new_organization(&http, body.fields()?)?;
     let work = Arc::clone(&http);
@@ -118,15 +118,15 @@ pub async fn get(
     // Only where it makes a difference is a credential looked at: an open lookup never fails for a bad one.
     let caller = match http.settings.public_lookup {
         LookupPolicy::Full => None,
-        LookupPolicy::Card | LookupPolicy::Off => super::caller::optional(&http, request.headers()).await?,
+        LookupPolicy::Card | LookupPolicy::Off => super::auth::optional(&http, request.headers()).await?,
     };
     if http.settings.public_lookup == LookupPolicy::Off && caller.is_none() {
         return Err(ErrorCode::TokenMissing.into());
     }
     let view = http.app.find_organization_by_name(&name).await?;
     let insider = match &caller {
-        Some(Caller::Operator(_)) => true,
-        Some(Caller::Member(member)) => member.organization().id == view.organization.id,
+        Some(Principal::Operator(_)) => true,
+        Some(Principal::Member(member)) => member.organization().id == view.organization.id,
         None => false,
     };
     let body = match http.settings.public_lookup {
@@ -213,7 +213,7 @@ enum Dialect {
 }
 
 impl Dialect {
-    fn read(http: &Http, member: &SignedIn, mut fields: Fields) -> Result<Self> {
+    fn read(http: &Http, member: &AccountPrincipal, mut fields: Fields) -> Result<Self> {
         let named = fields.required("organization_name", OrganizationName::parse);
         // A new name decides by being there, right or wrong: the other fields are checked for what they mean then.
         let has_new_name = fields.has("new_organization_name");
@@ -243,7 +243,7 @@ impl Dialect {
 
 async fn change(
     http: &Http,
-    member: &SignedIn,
+    member: &AccountPrincipal,
     network: ClientNetwork,
     dialect: Dialect,
 ) -> Result<OrganizationChange> {
@@ -329,7 +329,7 @@ pub async fn delete(
 }
 
 /// Refuses a name that is not the caller's organization's: as another's where names are public, else as unknown.
-async fn require_own(http: &Http, member: &SignedIn, name: &OrganizationName) -> Result<()> {
+async fn require_own(http: &Http, member: &AccountPrincipal, name: &OrganizationName) -> Result<()> {
     if name.identifier() == member.organization().naming.identifier {
         return Ok(());
     }

@@ -3,14 +3,14 @@
 //! What a newcomer gets wrong: counts come from the engine as they are at the moment; a page of them is no snapshot.
 
 use super::Http;
-use super::caller::Own;
+use super::auth::Own;
 use super::conditional::{IfNotShown, IfShown};
 use super::cursor::Cursor;
 use super::extract::{JsonBody, QueryFields};
 use super::idempotency::{self, Replay, Scope};
+use super::path_params::InCollection;
 use super::problem::Refusal;
 use super::representation::{json, tagged, tagged_unless, with_location};
-use super::segment::InCollection;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};

@@ -9,15 +9,15 @@ mod lines;
 pub mod query;
 
 use super::Http;
-use super::caller::Own;
+use super::auth::Own;
 use super::collections;
 use super::conditional::{IfNoneMatch, IfRevision, revision_etag};
 use super::extract::{DocumentBody, QueryFields, media_type, require_plain};
 use super::fields::Fields;
 use super::idempotency::{self, Replay, Scope};
+use super::path_params::{InCollection, WithId, encoded};
 use super::problem::Refusal;
 use super::representation::{json, json_text, with_location};
-use super::segment::{InCollection, WithId, encoded};
 use axum::extract::{FromRequest, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -30,7 +30,7 @@ use tenantry_documents::document::{
 use tenantry_documents::filter::Filter;
 use tenantry_documents::projection::Projection;
 use tenantry_domain::Result;
-use tenantry_domain::app::tenant::{Read, Tenant, Write};
+use tenantry_domain::app::tenant::{Read, TenantAccess, Write};
 use tenantry_domain::collection::CollectionName;
 use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::offload;
@@ -83,7 +83,7 @@ pub async fn insert_documents(
 
 async fn insert_document(
     http: &Arc<Http>,
-    tenant: Tenant<Write>,
+    tenant: TenantAccess<Write>,
     collection: CollectionName,
     headers: &HeaderMap,
     body: DocumentBody,
@@ -295,7 +295,7 @@ pub async fn delete_matching_documents(
 
 async fn delete_matching(
     http: &Http,
-    tenant: &Tenant<Write>,
+    tenant: &TenantAccess<Write>,
     collection: &CollectionName,
     filter: &Filter,
 ) -> Result<Response, Refusal> {

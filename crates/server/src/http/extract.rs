@@ -9,8 +9,8 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use tenantry_documents::document::mistaken;
-use tenantry_domain::throttle::ClientNetwork;
+use tenantry_documents::document::mistake;
+use tenantry_domain::rate_limit::ClientNetwork;
 use tenantry_domain::{Error, ErrorCode, Result};
 
 /// Says what a PATCH may be sent as (RFC 5789).
@@ -58,9 +58,9 @@ impl DocumentBody {
     /// # Errors
     /// `invalid_json` if it is not UTF-8.
     pub fn text(&self) -> Result<&str> {
-        let text = mistaken::without_mark(&self.0);
+        let text = mistake::without_mark(&self.0);
         std::str::from_utf8(text).map_err(|_| {
-            let what = mistaken::not_utf8(text).explain("JSON in UTF-8");
+            let what = mistake::not_utf8(text).explain("JSON in UTF-8");
             Error::new(ErrorCode::InvalidJson).detail(format!("The body {what}"))
         })
     }
@@ -115,7 +115,7 @@ fn require_json(parts: &Parts) -> Result<()> {
 
 /// The refusal of a media type: it names what such a body is if that is known, or else says what to send.
 pub fn not_taken(media_type: &str, wanted: &str, advice: &str) -> Error {
-    let named = mistaken::of_media_type(media_type).map(|what| format!("The body {}", what.explain(wanted)));
+    let named = mistake::of_media_type(media_type).map(|what| format!("The body {}", what.explain(wanted)));
     Error::new(ErrorCode::UnsupportedMediaType).detail(named.unwrap_or_else(|| advice.to_owned()))
 }
 

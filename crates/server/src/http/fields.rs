@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::fmt;
-use tenantry_documents::document::mistaken;
+use tenantry_documents::document::mistake;
 use tenantry_domain::organization::QuotaLimit;
 use tenantry_domain::{Error, ErrorCode, FieldError, Result};
 
@@ -41,11 +41,11 @@ impl Fields {
     /// # Errors
     /// `invalid_json` unless it is one JSON object without duplicate keys.
     pub fn of_json(body: &[u8]) -> Result<Self> {
-        let body = mistaken::without_mark(body);
+        let body = mistake::without_mark(body);
         let value: Strict = serde_json::from_slice(body).map_err(|error| not_this_json(body, &error))?;
         match value.0 {
             Value::Object(members) => Ok(Self::new("/", members.into_iter().collect())),
-            _ => Err(mistaken::of_object(body).map_or_else(
+            _ => Err(mistake::of_object(body).map_or_else(
                 || Error::new(ErrorCode::InvalidJson).detail("The body must be a JSON object."),
                 Error::from,
             )),
@@ -57,7 +57,7 @@ impl Fields {
     /// # Errors
     /// As [`Fields::of_json`], but that nothing of the member is looked at.
     pub fn of_json_with(body: &[u8], apart: &str) -> Result<(Self, Option<String>)> {
-        let body = mistaken::without_mark(body);
+        let body = mistake::without_mark(body);
         let Members(raw) = serde_json::from_slice(body).map_err(|error| not_this_json(body, &error))?;
         let (mut members, mut text) = (BTreeMap::new(), None);
         for (name, value) in raw {
@@ -268,7 +268,7 @@ impl Fields {
 
 fn not_this_json(body: &[u8], error: &serde_json::Error) -> Error {
     let detail = || format!("The body is not the JSON object this request takes: {error}.");
-    mistaken::of_object(body).map_or_else(|| Error::new(ErrorCode::InvalidJson).detail(detail()), Error::from)
+    mistake::of_object(body).map_or_else(|| Error::new(ErrorCode::InvalidJson).detail(detail()), Error::from)
 }
 
 /// The members of a JSON object, none twice, each as its text.

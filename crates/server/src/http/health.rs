@@ -1,7 +1,7 @@
 //! Whether the service lives, whether it can work, what it counts; and what it is.
 
 use super::Http;
-use super::caller::operator_key;
+use super::auth::operator_key;
 use super::extract::Segment;
 use super::problem::Refusal;
 use super::representation::json;

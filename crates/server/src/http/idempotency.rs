@@ -7,8 +7,8 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
-use tenantry_domain::app::requests::Permit;
-use tenantry_domain::idempotency::{KeyHolder, RequestKey, SavedAnswer};
+use tenantry_domain::app::idempotency::IdempotencyPermit;
+use tenantry_domain::idempotency::{IdempotencyKey, KeyHolder, StoredResponse};
 use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::{Error, ErrorCode};
 
@@ -62,11 +62,11 @@ where
     F: Future<Output = Result<Response, Refusal>> + Send + 'static,
 {
     let Some(value) = headers.get(&IDEMPOTENCY_KEY) else { return run(None).await };
-    let key = RequestKey::parse(scope.name, value.to_str().unwrap_or_default())?;
+    let key = IdempotencyKey::parse(scope.name, value.to_str().unwrap_or_default())?;
     let keeps_body = matches!(replay, Replay::Kept);
     let id = match http.app.claim_request(key.clone(), scope.holder, request).await? {
-        Permit::Repeat(made, answer) => return repeat(made, answer, replay).await,
-        Permit::Run(id) => id,
+        IdempotencyPermit::Repeat(made, answer) => return repeat(made, answer, replay).await,
+        IdempotencyPermit::Run(id) => id,
     };
     // In a task of its own: if the client hangs up now, its next attempt still finds the answer.
     let (http, work) = (Arc::clone(http), run(Some(id)));
@@ -79,13 +79,13 @@ where
 
 async fn keep(
     http: &Http,
-    key: &RequestKey,
+    key: &IdempotencyKey,
     keeps_body: bool,
     result: Result<Response, Refusal>,
 ) -> Result<Response, Refusal> {
     match result {
         Ok(response) if !keeps_body => {
-            let answer = SavedAnswer {
+            let answer = StoredResponse {
                 status: response.status().as_u16(),
                 headers: kept_headers(response.headers(), &[ETAG]),
                 body: Vec::new(),
@@ -102,7 +102,7 @@ async fn keep(
             let (parts, body) = response.into_parts();
             let bytes = to_bytes(body, ANSWER_MAX_BYTES).await.map_err(Error::internal)?;
             let headers = kept_headers(&parts.headers, &KEPT);
-            let answer = SavedAnswer { status: parts.status.as_u16(), headers, body: bytes.to_vec() };
+            let answer = StoredResponse { status: parts.status.as_u16(), headers, body: bytes.to_vec() };
             http.app.save_answer(key, &answer).await?;
             Ok(Response::from_parts(parts, Body::from(bytes)))
         }
@@ -131,7 +131,7 @@ fn kept_headers(headers: &HeaderMap, names: &[&str]) -> Vec<(String, String)> {
     kept.collect()
 }
 
-async fn repeat(made: OrganizationId, answer: SavedAnswer, replay: Replay) -> Result<Response, Refusal> {
+async fn repeat(made: OrganizationId, answer: StoredResponse, replay: Replay) -> Result<Response, Refusal> {
     let mut response = match replay {
         // Builds before 2026-11-29 kept every body.
         Replay::Remade(remake) if answer.body.is_empty() => {
@@ -144,7 +144,7 @@ async fn repeat(made: OrganizationId, answer: SavedAnswer, replay: Replay) -> Re
     Ok(response)
 }
 
-fn repeat_kept(answer: SavedAnswer) -> Response {
+fn repeat_kept(answer: StoredResponse) -> Response {
     let mut response = Response::new(Body::from(answer.body));
     *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
     for (name, value) in answer.headers {

@@ -3,13 +3,13 @@
 //! What a newcomer gets wrong: an index that is still being made is not there yet; 202 says where it will be.
 
 use super::Http;
-use super::caller::Own;
+use super::auth::Own;
 use super::collections;
 use super::conditional::{IfNotShown, IfShown};
 use super::extract::JsonBody;
+use super::path_params::{InCollection, WithIndex, encoded};
 use super::problem::Refusal;
 use super::representation::{json, tagged, tagged_unless, with_location};
-use super::segment::{InCollection, WithIndex, encoded};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};

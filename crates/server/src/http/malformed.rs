@@ -4,7 +4,7 @@
 //! other, and so has an id, a line in the log, and the headers that let a page of another origin read it.
 
 use super::Http;
-use super::frame::Frame;
+use super::middleware::Frame;
 use super::problem::Refusal;
 use crate::listen::{HeadFault, MalformedHandler, MalformedRequest};
 use crate::system::SystemClock;

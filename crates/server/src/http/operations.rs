@@ -1,7 +1,7 @@
 //! Operations: watching a multi-step change, and the log of them.
 
 use super::Http;
-use super::caller::{AnyCaller, OperatorCaller};
+use super::auth::{AnyCaller, OperatorCaller};
 use super::cursor::Cursor;
 use super::extract::{QueryFields, Segment};
 use super::problem::Refusal;

@@ -1,7 +1,7 @@
 //! Organizations in the v1 API: for the operator, and for admins their own.
 
 use super::Http;
-use super::caller::{AnyCaller, OperatorCaller};
+use super::auth::{AnyCaller, OperatorCaller};
 use super::conditional::IfMatch;
 use super::cursor::Cursor;
 use super::extract::{JsonBody, QueryFields, Segment};
@@ -17,7 +17,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use std::sync::Arc;
 use tenantry_domain::app::OrganizationView;
-use tenantry_domain::app::caller::{Caller, Operator, OrganizationRef};
+use tenantry_domain::app::auth::{Operator, OrganizationRef, Principal};
 use tenantry_domain::app::operations::Outcome;
 use tenantry_domain::app::organizations::{NewOrganization, OrganizationChange};
 use tenantry_domain::email::EmailAddress;
@@ -198,7 +198,7 @@ pub async fn change_organization(
     fields.refuse_unknown();
     fields.finish()?;
     let is_operators = change.legal_hold.is_some() || change.quota.is_some();
-    if is_operators && !matches!(caller, Caller::Operator(_)) {
+    if is_operators && !matches!(caller, Principal::Operator(_)) {
         return Err(Error::new(ErrorCode::OperatorOnly)
             .detail("Only the operator sets a legal hold or a quota.")
             .into());
@@ -365,7 +365,7 @@ pub async fn purge_organization(
 }
 
 async fn find(http: &Http, operator: Operator, which: &str) -> Result<OrganizationView> {
-    http.app.get_organization(&Caller::Operator(operator), &OrganizationRef::parse(which)?).await
+    http.app.get_organization(&Principal::Operator(operator), &OrganizationRef::parse(which)?).await
 }
 
 /// The answer to a change: the organization, or, while it goes on, where to watch.

@@ -2,7 +2,7 @@
 //! (draft-ietf-httpapi-ratelimit-headers).
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use tenantry_domain::throttle::Limit;
+use tenantry_domain::rate_limit::RateLimit;
 
 /// Where the allowance stands.
 pub const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
@@ -10,7 +10,7 @@ pub const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 pub const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
 /// Says that `remaining` attempts of `limit` are left; nothing where nobody counts.
-pub fn announce(headers: &mut HeaderMap, name: &str, limit: Limit, remaining: Option<u32>) {
+pub fn announce(headers: &mut HeaderMap, name: &str, limit: RateLimit, remaining: Option<u32>) {
     let Some(remaining) = remaining else { return };
     let (quota, period) = (limit.burst, limit.period.as_secs());
     let window = period * u64::from(quota);

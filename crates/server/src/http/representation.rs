@@ -271,7 +271,7 @@ pub fn json_text(status: StatusCode, bytes: Vec<u8>) -> Response {
     let mut response = Response::new(Body::from(bytes));
     *response.status_mut() = status;
     // What the frame would add; copied before there is anything to go on with, it costs least.
-    *response.headers_mut() = super::frame::headers();
+    *response.headers_mut() = super::middleware::headers();
     let json = HeaderValue::from_static("application/json");
     response.headers_mut().insert(header::CONTENT_TYPE, json);
     response

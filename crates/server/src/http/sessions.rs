@@ -1,7 +1,7 @@
 //! Signing in (classic), staying signed in and signing out (v1).
 
 use super::Http;
-use super::caller::Member;
+use super::auth::Member;
 use super::extract::{Client, JsonBody};
 use super::problem::Refusal;
 use super::rate_limit::announce;
@@ -13,7 +13,7 @@ use serde::Serialize;
 use std::sync::Arc;
 use tenantry_domain::app::sessions::Grant;
 use tenantry_domain::password::policy::PresentedPassword;
-use tenantry_domain::throttle::SIGN_IN_PAIR;
+use tenantry_domain::rate_limit::SIGN_IN_PAIR;
 use tenantry_domain::{ErrorCode, Result};
 use utoipa::ToSchema;
 

@@ -1,7 +1,7 @@
 //! How much an organization has, and how much it may have.
 
 use super::Http;
-use super::caller::Own;
+use super::auth::Own;
 use super::fields::Fields;
 use super::problem::Refusal;
 use super::representation::json;

@@ -16,7 +16,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 use tenantry_documents::index::Index;
 use tenantry_domain::account::PasswordHash;
-use tenantry_domain::archive::{ArchivedCollection, ArchivedOrganization, ArchivedOwner, Manifest, Writer};
+use tenantry_domain::archive::{
+    ArchiveWriter, ArchivedCollection, ArchivedOrganization, ArchivedOwner, Manifest,
+};
 use tenantry_domain::collection::CollectionName;
 use tenantry_domain::email::EmailAddress;
 use tenantry_domain::limits::ID_REST;
@@ -256,7 +258,8 @@ fn crafted(name: &str, documents: &[Value], unique: &[&str]) -> String {
             password_hash: PasswordHash("$argon2id$v=19$m=19456,t=2,p=1$TlpTz4yY6LFLJWktAC/GCw$f6P/glxd5eIliZoV4YyIg6G7HqqJtoZIczhb+gYDVtA".into()),
         },
     };
-    let mut writer = Writer::begin(Manifest::new(Timestamp::UNIX_EPOCH), organization, &mut out).unwrap();
+    let mut writer =
+        ArchiveWriter::begin(Manifest::new(Timestamp::UNIX_EPOCH), organization, &mut out).unwrap();
     let indexes = unique.iter().map(|keys| Index::parse(None, keys, true).unwrap()).collect();
     writer.collection(ArchivedCollection { name: CollectionName::default(), indexes }, &mut out).unwrap();
     for document in documents {

@@ -20,7 +20,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
-use tenantry_domain::crash::every_point;
+use tenantry_domain::failpoints::every_point;
 use tenantry_domain::limits::ID_REST;
 
 pub mod load;

@@ -32,13 +32,13 @@ mod organizations;
 mod printed_calls;
 mod public_url;
 mod quotas;
+mod rate_limit;
 mod real_data;
 mod reference_calls;
 mod set_password;
 mod sharing;
 mod sign_in;
 mod support;
-mod throttling;
 mod tokens;
 mod upgrade;
 #[cfg(feature = "crash-points")]

@@ -8,7 +8,7 @@ use crate::support::place::{Engine, Place};
 use crate::support::process::Launch;
 use serde_json::{Value, json};
 use std::time::Duration;
-use tenantry_domain::crash::WORKER_POINTS;
+use tenantry_domain::failpoints::WORKER_POINTS;
 
 /// A caller who is left waiting is answered after `REQUEST_TIMEOUT`, which is longer.
 const AT_ONCE: Duration = Duration::from_secs(5);

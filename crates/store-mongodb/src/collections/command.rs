@@ -8,12 +8,12 @@ mod sift;
 
 pub(crate) use sift::Sieve;
 
-use super::located::Located;
+use super::handle::Located;
 use crate::MongoDb;
-use crate::containers::look::uuid;
+use crate::containers::namespace::uuid;
 use crate::document::object_id;
 use crate::documents::EntrySum;
-use crate::failure::{Attempt, COLLECTION_UUID_MISMATCH, Failure, NAMESPACE_NOT_FOUND};
+use crate::engine_error::{Attempt, COLLECTION_UUID_MISMATCH, Failure, NAMESPACE_NOT_FOUND};
 use bson::raw::{CString, cstr};
 use bson::{RawDocument, RawDocumentBuf};
 use mongodb::bson::{Document, doc};

@@ -7,9 +7,9 @@
 //! `listIndexes` knows no UUID, so the collection is looked at before and after.
 
 use super::command::{Amount, Command};
-use super::located::Located;
+use super::handle::Located;
 use crate::MongoDb;
-use crate::failure::{Attempt, Failure, NOT_INDEXABLE};
+use crate::engine_error::{Attempt, Failure, NOT_INDEXABLE};
 use crate::quota::Outcome;
 use bson::RawDocument;
 use mongodb::bson::{Bson, Document, doc};
@@ -21,7 +21,7 @@ use tenantry_documents::index::{Index, IndexName};
 use tenantry_documents::sort::SortKey;
 use tenantry_domain::limits::INDEXES_MAX;
 use tenantry_domain::organization::{Organization, Placement};
-use tenantry_domain::store::Inserted;
+use tenantry_domain::store::InsertOutcome;
 use tenantry_domain::{Error, ErrorCode};
 
 /// How the name of an index ends to whose keys the `_id` was added. No caller's name has it.
@@ -134,7 +134,7 @@ impl MongoDb {
         at: &mut Located<'_>,
         index: &Index,
         budget: EntryBudget,
-    ) -> Attempt<Inserted> {
+    ) -> Attempt<InsertOutcome> {
         let serving = self.indexes_at(at).await?;
         if let Some(settled) = compare(&serving, index)? {
             return Ok(settled);
@@ -147,7 +147,7 @@ impl MongoDb {
         Ok(made?)
     }
 
-    async fn make_claimed_index(&self, at: &mut Located<'_>, index: &Index) -> Attempt<Inserted> {
+    async fn make_claimed_index(&self, at: &mut Located<'_>, index: &Index) -> Attempt<InsertOutcome> {
         if index.unique {
             self.set_first_apart(at, index).await?;
         }
@@ -161,18 +161,18 @@ impl MongoDb {
         &self,
         at: &mut Located<'_>,
         specification: &Document,
-    ) -> Attempt<Inserted> {
+    ) -> Attempt<InsertOutcome> {
         let create = self.server.durably(doc! { "indexes": [specification] });
         let create = Command::new("createIndexes", &create)?;
         let began = Instant::now();
         while began.elapsed() < BUILDING {
             let answer = self.long_command_at(at, &create, BUILDING).await?;
             if answer.get("numIndexesBefore") != answer.get("numIndexesAfter") {
-                return Ok(Inserted::New);
+                return Ok(InsertOutcome::New);
             }
             let made = self.specifications(at).await?;
             if made.iter().any(|each| each.get("name") == specification.get("name")) {
-                return Ok(Inserted::Exists);
+                return Ok(InsertOutcome::Exists);
             }
             tokio::time::sleep(PAUSE).await;
         }
@@ -193,9 +193,9 @@ impl MongoDb {
 }
 
 /// What follows from the indexes that are there: the same one, a refusal, or nothing.
-pub(super) fn compare(there: &[Index], index: &Index) -> Attempt<Option<Inserted>> {
+pub(super) fn compare(there: &[Index], index: &Index) -> Attempt<Option<InsertOutcome>> {
     if there.contains(index) {
-        return Ok(Some(Inserted::Exists));
+        return Ok(Some(InsertOutcome::Exists));
     }
     if there.iter().any(|other| other.name == index.name || other.keys == index.keys) {
         return Err(Error::from(ErrorCode::IndexExists).into());
@@ -321,7 +321,7 @@ mod tests {
     fn an_index_is_compared_with_those_that_are_there() {
         let index = |name, keys, unique| Index::parse(IndexName::parse(name).ok(), keys, unique).unwrap();
         let there = [index("one", "a", false)];
-        assert_eq!(compare(&there, &index("one", "a", false)).unwrap(), Some(Inserted::Exists));
+        assert_eq!(compare(&there, &index("one", "a", false)).unwrap(), Some(InsertOutcome::Exists));
         assert_eq!(compare(&there, &index("two", "-a", false)).unwrap(), None);
         for other in [index("one", "a", true), index("one", "b", false), index("two", "a", true)] {
             let error = Error::from(compare(&there, &other).unwrap_err());

@@ -1,11 +1,11 @@
 //! Which collections an organization has, and what is in them.
 
 use super::command::{Amount, Command};
-use super::located::Located;
+use super::handle::Located;
 use crate::MongoDb;
 use crate::document::object_id;
-use crate::documents::form::number;
-use crate::failure::Attempt;
+use crate::documents::layout::number;
+use crate::engine_error::Attempt;
 use crate::quota::Size;
 use bson::{RawDocument, RawDocumentBuf};
 use mongodb::bson::{Document, doc};

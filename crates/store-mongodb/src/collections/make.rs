@@ -1,15 +1,15 @@
 //! Making and dropping the collections that are collections of the server's.
 
 use super::command::Command;
-use super::located::Located;
+use super::handle::Located;
 use crate::MongoDb;
-use crate::failure::{Attempt, Failure};
+use crate::engine_error::{Attempt, Failure};
 use crate::quota::Creation;
 use mongodb::bson::{Document, doc};
 use tenantry_domain::Error;
 use tenantry_domain::collection::CollectionName;
 use tenantry_domain::organization::{ContainerId, Organization, Placement};
-use tenantry_domain::store::Inserted;
+use tenantry_domain::store::InsertOutcome;
 
 /// How often a collection is made anew because the organization has changed meanwhile.
 const ROUNDS: u32 = 8;
@@ -19,9 +19,9 @@ impl MongoDb {
         &self,
         organization: &Organization,
         name: &CollectionName,
-    ) -> Attempt<Inserted> {
+    ) -> Attempt<InsertOutcome> {
         let Some(creation) = self.begin_creation(organization, name).await? else {
-            return Ok(Inserted::Exists);
+            return Ok(InsertOutcome::Exists);
         };
         let made = match self.room_for_collection().await {
             Ok(()) => self.make_announced(organization, name, &creation).await,
@@ -36,12 +36,12 @@ impl MongoDb {
         organization: &Organization,
         name: &CollectionName,
         creation: &Creation,
-    ) -> Attempt<Inserted> {
+    ) -> Attempt<InsertOutcome> {
         if organization.placement == Placement::Database {
             creation.check()?;
             return match self.create_in_database(organization.id, name.as_str()).await {
-                Ok(()) => Ok(Inserted::New),
-                Err(Failure::NamespaceExists) => Ok(Inserted::Exists),
+                Ok(()) => Ok(InsertOutcome::New),
+                Err(Failure::NamespaceExists) => Ok(InsertOutcome::Exists),
                 Err(failure) => Err(failure),
             };
         }
@@ -64,13 +64,13 @@ impl MongoDb {
         organization: &Organization,
         name: &CollectionName,
         creation: &Creation,
-    ) -> Attempt<Option<Inserted>> {
+    ) -> Attempt<Option<InsertOutcome>> {
         creation.check()?;
         let create = doc! { "create": format!("{}.{name}", organization.naming.namespace) };
         let create = self.server.database().run_command(self.server.durably(create));
         let made = match self.call(create).await {
-            Ok(_) => Inserted::New,
-            Err(Failure::NamespaceExists) => Inserted::Exists,
+            Ok(_) => InsertOutcome::New,
+            Err(Failure::NamespaceExists) => InsertOutcome::Exists,
             Err(failure) => return Err(failure),
         };
         Ok(self.is_still(organization).await?.then_some(made))

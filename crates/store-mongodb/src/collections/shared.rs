@@ -6,12 +6,12 @@
 //! back out of an archive counts anew: that is why its id rests before (`ID_REST`). What a newcomer gets wrong: the list is read for every request.
 //! It is the only thing that says whether there is such a collection; nothing of it is remembered.
 
-use super::located::Located;
+use super::handle::Located;
 use crate::MongoDb;
 use crate::containers::DOCUMENTS;
 use crate::document::{integer, object_id};
-use crate::documents::form::Form;
-use crate::failure::Attempt;
+use crate::documents::layout::Form;
+use crate::engine_error::Attempt;
 use crate::quota::{most_collections, no_more_collections};
 use crate::schema::SHARED_DOCUMENTS;
 use mongodb::bson::oid::ObjectId;
@@ -23,7 +23,7 @@ use tenantry_domain::collection::CollectionName;
 use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::limits::SHARED_INDEXES_MAX;
 use tenantry_domain::organization::Organization;
-use tenantry_domain::store::Inserted;
+use tenantry_domain::store::InsertOutcome;
 
 /// The field of the container with what it keeps of the first collection; that of the further ones, by their names.
 const FIRST: &str = "first";
@@ -202,7 +202,7 @@ impl MongoDb {
         &self,
         organization: &Organization,
         name: &CollectionName,
-    ) -> Attempt<Inserted> {
+    ) -> Attempt<InsertOutcome> {
         let field = field_of(name);
         let further = doc! { "$objectToArray": { "$ifNull": [format!("${FURTHER}"), {}] } };
         let most = integer(most_collections(organization));
@@ -215,10 +215,10 @@ impl MongoDb {
         let update =
             vec![doc! { "$set": { LAST: next } }, doc! { "$set": { &field: { "key": key, "indexes": [] } } }];
         if self.call(self.shared_containers.update_one(room, update)).await?.matched_count == 1 {
-            return Ok(Inserted::New);
+            return Ok(InsertOutcome::New);
         }
         match self.shares(organization).await?.contains_key(name) {
-            true => Ok(Inserted::Exists),
+            true => Ok(InsertOutcome::Exists),
             false => Err(no_more_collections(organization).into()),
         }
     }

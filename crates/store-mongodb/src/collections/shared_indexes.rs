@@ -7,12 +7,12 @@
 //! entry in the container that it was made for, so one who comes late drops or makes nothing but that. A common one may
 //! be listed at the moment at which it is dropped: whoever drops it looks once more, and makes it again.
 
+use super::handle::Located;
 use super::indexes::{BUILDING, CONFLICTS, INDEX_NOT_FOUND, compare, keys, specification, why_not};
-use super::located::Located;
 use super::shared::{IndexState, Share, SharedIndex, field_of, has, has_room_for_index, shares_in};
 use crate::MongoDb;
 use crate::document::object_id;
-use crate::failure::{Attempt, Failure};
+use crate::engine_error::{Attempt, Failure};
 use crate::quota::Outcome;
 use crate::schema::SHARED_DOCUMENTS;
 use aws_lc_rs::digest::{SHA256, digest};
@@ -25,7 +25,7 @@ use tenantry_documents::index::{Index, IndexName};
 use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::limits::SHARED_INDEXES_MAX;
 use tenantry_domain::organization::Organization;
-use tenantry_domain::store::Inserted;
+use tenantry_domain::store::InsertOutcome;
 use tenantry_domain::{Error, ErrorCode};
 
 /// Indexes of the collection that has all documents, in all. MongoDB bears 64.
@@ -70,7 +70,7 @@ impl MongoDb {
         at: &mut Located<'_>,
         index: &Index,
         budget: EntryBudget,
-    ) -> Attempt<Inserted> {
+    ) -> Attempt<InsertOutcome> {
         for _ in 0..ROUNDS {
             if let Some(gone) = self.in_the_way(at, index) {
                 self.drop_entry(at, &gone).await?;
@@ -92,7 +92,7 @@ impl MongoDb {
             self.end_index(at.organization, claim, outcome).await;
             built.transpose()?;
             if noted?.is_some() {
-                return Ok(Inserted::New);
+                return Ok(InsertOutcome::New);
             }
             // Another entry has been made meanwhile.
             *at = self.locate_collection(at.organization, at.name).await?;

@@ -7,7 +7,7 @@
 
 use crate::MongoDb;
 use crate::client::Server;
-use crate::failure::{Attempt, Failure};
+use crate::engine_error::{Attempt, Failure};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use mongodb::bson::{Bson, Document, doc};
 use std::sync::{Mutex, PoisonError};

@@ -5,11 +5,11 @@
 //! the organization's id and the operation's fence, and gets its own name when it is complete. Nothing is
 //! ever renamed onto or dropped by name alone.
 
-use super::look::{Place, identity_of, uuid};
 use super::metadata;
+use super::namespace::{Place, identity_of, uuid};
 use crate::MongoDb;
 use crate::document::object_id;
-use crate::failure::{Attempt, Failure};
+use crate::engine_error::{Attempt, Failure};
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Document, doc};
 use tenantry_domain::Error;

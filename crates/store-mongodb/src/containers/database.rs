@@ -1,16 +1,16 @@
 //! A database for each organization, named by a prefix and the organization's id, so that a rename moves
 //! nothing and no name is ever another's.
 
-use super::look::{Place, identity_of, uuid};
+use super::namespace::{Place, identity_of, uuid};
 use super::{knows_fence, metadata};
 use crate::MongoDb;
 use crate::document::object_id;
-use crate::failure::{Attempt, Failure, NAMESPACE_NOT_FOUND};
+use crate::engine_error::{Attempt, Failure, NAMESPACE_NOT_FOUND};
 use mongodb::Database;
 use mongodb::bson::{Document, doc};
 use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::organization::{ContainerId, Organization};
-use tenantry_domain::store::{Inserted, NewContainer};
+use tenantry_domain::store::{InsertOutcome, NewContainer};
 use tenantry_domain::{Error, ErrorCode};
 
 /// The collection with the container's first document. No user's collection is called so.
@@ -41,7 +41,7 @@ impl MongoDb {
         first.insert(RECORDS, self.server.database().name());
         let database = self.database_of(container.organization_id);
         match self.insert(&database.collection(METADATA), first).await? {
-            Inserted::Exists if !self.is_ours(&database).await? => {
+            InsertOutcome::Exists if !self.is_ours(&database).await? => {
                 Err(Error::from(ErrorCode::OrganizationExists).into())
             }
             _ => Ok(()),

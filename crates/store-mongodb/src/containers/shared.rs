@@ -4,7 +4,7 @@
 use super::metadata;
 use crate::MongoDb;
 use crate::document::object_id;
-use crate::failure::Attempt;
+use crate::engine_error::Attempt;
 use mongodb::bson::{Document, doc};
 use tenantry_domain::Error;
 use tenantry_domain::ids::OrganizationId;

@@ -6,9 +6,9 @@
 use crate::MongoDb;
 use crate::collections::{Amount, Command, Located};
 use crate::documents::find::millis;
-use crate::documents::form::{Form, Trace};
+use crate::documents::layout::{Form, Trace};
 use crate::documents::remove::{ROUND, ROUND_BYTES, at_least};
-use crate::failure::Attempt;
+use crate::engine_error::Attempt;
 use crate::quota::Size;
 use bson::raw::{CString, RawArrayBuf, RawBson, cstr};
 use bson::{RawDocument, RawDocumentBuf, rawdoc};

@@ -6,8 +6,8 @@
 
 use crate::MongoDb;
 use crate::collections::{Amount, Command, Located, Sieve};
-use crate::documents::form::Form;
-use crate::failure::Attempt;
+use crate::documents::layout::Form;
+use crate::engine_error::Attempt;
 use bson::{RawBson, RawDocument};
 use mongodb::bson::{Bson, Decimal128, Document, doc};
 use std::sync::Arc;
@@ -119,7 +119,7 @@ impl MongoDb {
 
     async fn read_number(&self, at: &mut Located<'_>, command: &Command, deadline: Duration) -> Attempt<u64> {
         let read = |document: &RawDocument| {
-            Ok(document.get("documents").ok().flatten().and_then(super::form::number).unwrap_or(0))
+            Ok(document.get("documents").ok().flatten().and_then(super::layout::number).unwrap_or(0))
         };
         let (numbers, _) = self.read_at(at, command, Amount::ALL, deadline, read).await?;
         Ok(numbers.into_iter().sum())

@@ -6,7 +6,7 @@
 use super::{append_durably, check_durable, write_errors};
 use crate::MongoDb;
 use crate::collections::{Amount, Command, Located};
-use crate::failure::{Attempt, COLLECTION_UUID_MISMATCH};
+use crate::engine_error::{Attempt, COLLECTION_UUID_MISMATCH};
 use crate::quota::Size;
 use bson::raw::{RawArrayBuf, cstr};
 use bson::{RawDocument, rawdoc};

@@ -4,7 +4,7 @@ use super::count::is_being_counted;
 use super::{CLAIM, is_limited, of};
 use crate::MongoDb;
 use crate::document::integer;
-use crate::failure::Attempt;
+use crate::engine_error::Attempt;
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Document, doc};
 use mongodb::options::ReturnDocument;

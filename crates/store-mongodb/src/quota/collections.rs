@@ -3,7 +3,7 @@
 use super::of;
 use crate::MongoDb;
 use crate::document::integer;
-use crate::failure::Attempt;
+use crate::engine_error::Attempt;
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, doc};
 use std::collections::BTreeSet;

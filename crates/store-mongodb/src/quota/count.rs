@@ -6,7 +6,7 @@
 
 use super::{Size, UsageDocument, of};
 use crate::MongoDb;
-use crate::failure::Attempt;
+use crate::engine_error::Attempt;
 use mongodb::bson::{Document, doc};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError, Weak};

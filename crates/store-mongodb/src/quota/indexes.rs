@@ -9,7 +9,7 @@ use super::count::{claimed_by, is_being_counted, later};
 use super::{Size, is_limited, of};
 use crate::MongoDb;
 use crate::collections::{INDEXES_GOOD_FOR, Located};
-use crate::failure::Attempt;
+use crate::engine_error::Attempt;
 use mongodb::bson::doc;
 use std::time::Duration;
 use tenantry_documents::document::EntryBudget;

@@ -6,7 +6,7 @@
 
 use super::indexes::ASKED_FOR;
 use crate::MongoDb;
-use crate::failure::Attempt;
+use crate::engine_error::Attempt;
 use quick_cache::sync::Cache;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};

@@ -7,7 +7,7 @@
 use super::{ACCOUNTS, ACCOUNTS_BY_EMAIL};
 use crate::client::Server;
 use crate::document::{decode, integer, object_id};
-use crate::failure::{Attempt, Failure};
+use crate::engine_error::{Attempt, Failure};
 use mongodb::bson::{Document, doc};
 use tenantry_domain::account::Account;
 use tenantry_domain::email::EmailKey;

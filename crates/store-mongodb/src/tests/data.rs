@@ -18,7 +18,7 @@ use tenantry_domain::collection::CollectionName;
 use tenantry_domain::error::{ErrorCode, Result};
 use tenantry_domain::name::OrganizationName;
 use tenantry_domain::organization::{Naming, Organization, Placement, Quota, QuotaLimit};
-use tenantry_domain::store::{Inserted, Store, Written};
+use tenantry_domain::store::{InsertOutcome, Store, UpdateOutcome};
 
 fn query(filter: &str, sort: &str) -> DocumentQuery {
     DocumentQuery {
@@ -38,7 +38,7 @@ impl Fixture {
         store.containers.move_container(organization, &naming.namespace).await.unwrap();
         let renamed =
             Organization { reserved: naming.reserved(), naming, ..organization.successor(samples::NOW) };
-        assert_eq!(store.organizations.update_organization(&renamed).await.unwrap(), Written::Done);
+        assert_eq!(store.organizations.update_organization(&renamed).await.unwrap(), UpdateOutcome::Done);
         renamed
     }
 }
@@ -121,7 +121,10 @@ async fn the_document_that_a_container_begins_with_cannot_be_reached() {
     let (documents, collection) = (&store.documents, CollectionName::default());
     let own_id = DocumentId::from(first);
     let unique = Index::parse(None, "metadata.x", true).unwrap();
-    assert_eq!(store.collections.insert_index(&acme, &collection, &unique).await.unwrap(), Inserted::New);
+    assert_eq!(
+        store.collections.insert_index(&acme, &collection, &unique).await.unwrap(),
+        InsertOutcome::New
+    );
 
     assert_eq!(documents.get_document(&acme, &collection, &own_id).await.unwrap(), None);
     let body = rawdoc! { "_id": first, "metadata": 1 };
@@ -129,10 +132,10 @@ async fn the_document_that_a_container_begins_with_cannot_be_reached() {
     let outcomes = documents.insert_documents(&acme, &collection, vec![same.clone()]).await.unwrap();
     assert_eq!(outcomes[0].as_ref().unwrap_err().code(), ErrorCode::DocumentExists);
     let updated = documents.update_document(&acme, &collection, same, Revision::UNKNOWN).await.unwrap();
-    assert_eq!(updated, Written::Stale);
+    assert_eq!(updated, UpdateOutcome::Stale);
     for expected in [None, Some(Revision::UNKNOWN)] {
         let deleted = documents.delete_document(&acme, &collection, &own_id, expected).await.unwrap();
-        assert_eq!(deleted, Written::Stale);
+        assert_eq!(deleted, UpdateOutcome::Stale);
     }
     for filter in
         ["{}", r#"{"metadata": {"$exists": true}}"#, r#"{"$or": [{"metadata.schema_version": "1.0"}]}"#]
@@ -174,7 +177,7 @@ async fn what_a_program_wrote_is_changed_and_deleted_by_its_missing_revision() {
         let found = documents.get_document(&acme, &collection, &id(number)).await.unwrap().unwrap();
         assert_eq!(found.body, rawdoc! { "_id": number, "by": "a program" });
         assert_eq!(found.revision, Revision::UNKNOWN, "{reserved}");
-        for expected in [Written::Done, Written::Stale] {
+        for expected in [UpdateOutcome::Done, UpdateOutcome::Stale] {
             let update =
                 documents.update_document(&acme, &collection, document(number), Revision::UNKNOWN).await;
             assert_eq!(update.unwrap(), expected, "{reserved}");
@@ -182,7 +185,7 @@ async fn what_a_program_wrote_is_changed_and_deleted_by_its_missing_revision() {
         home.replace_one(doc! { "_id": number }, &by_a_program).await.unwrap();
         let (own, unknown) = (id(number), Some(Revision::UNKNOWN));
         let deleted = documents.delete_document(&acme, &collection, &own, unknown).await;
-        assert_eq!(deleted.unwrap(), Written::Done, "{reserved}");
+        assert_eq!(deleted.unwrap(), UpdateOutcome::Done, "{reserved}");
     }
     fixture.remove().await;
 }
@@ -239,7 +242,7 @@ async fn a_first_count_that_takes_long_goes_on_by_itself_and_is_in_nobodys_way()
     let began = std::time::Instant::now();
     let (collection, third) = (CollectionName::default(), self::id(3));
     let removed = store.documents.delete_document(&acme, &collection, &third, None).await;
-    assert_eq!(removed.unwrap(), Written::Done);
+    assert_eq!(removed.unwrap(), UpdateOutcome::Done);
     for number in [33, 65] {
         let other = fixture.home(&store, number, &format!("Other {number}"), Placement::Collection).await;
         add(&store, &other, "notes").await;
@@ -294,7 +297,7 @@ async fn what_is_written_late_into_a_dropped_share_is_not_in_the_one_of_the_same
         let index = Index::parse(None, keys, false).unwrap();
         assert_eq!(
             store.collections.insert_index(&acme, &name("notes"), &index).await.unwrap(),
-            Inserted::New
+            InsertOutcome::New
         );
     }
     assert!(store.collections.delete_collection(&acme, &name("notes")).await.unwrap());
@@ -328,7 +331,7 @@ async fn documents_are_found_by_an_index_in_every_placement() {
             let ids: Vec<i32> = (0..200).collect();
             put(&store, &acme, collection, &ids).await;
             let made = store.collections.insert_index(&acme, &name(collection), &index).await.unwrap();
-            assert_eq!(made, Inserted::New);
+            assert_eq!(made, InsertOutcome::New);
         }
         let database = fixture.client.database(&location.database);
         database.run_command(doc! { "profile": 2 }).await.unwrap();

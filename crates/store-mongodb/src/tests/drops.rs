@@ -4,15 +4,15 @@ use super::{Fixture, samples};
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Document, doc};
 use tenantry_domain::ErrorCode;
-use tenantry_domain::operation::Arguments;
+use tenantry_domain::operation::OperationArguments;
 use tenantry_domain::organization::{Organization, Placement};
 use tenantry_domain::store::Tidied;
-use tenantry_domain::store::{Inserted, NewContainer, Store, Written};
+use tenantry_domain::store::{InsertOutcome, NewContainer, Store, UpdateOutcome};
 
 /// An organization that is being purged, with a container of that placement.
 async fn purging(store: &Store, placement: Placement) -> Organization {
-    let organization = Organization { placement, ..samples::busy(1, "me", Arguments::Purge) };
-    assert_eq!(store.organizations.insert_organization(&organization).await.unwrap(), Inserted::New);
+    let organization = Organization { placement, ..samples::busy(1, "me", OperationArguments::Purge) };
+    assert_eq!(store.organizations.insert_organization(&organization).await.unwrap(), InsertOutcome::New);
     make_container(store, &organization).await;
     organization
 }
@@ -61,16 +61,16 @@ async fn one_that_slept_through_a_purge_drops_no_database_that_came_back_under_t
     notes.insert_one(doc! { "_id": 1 }).await.unwrap();
     // Renewing the lease takes nothing away from whoever renews it.
     let renewed = asleep.successor(samples::NOW);
-    assert_eq!(store.organizations.update_organization(&renewed).await.unwrap(), Written::Done);
+    assert_eq!(store.organizations.update_organization(&renewed).await.unwrap(), UpdateOutcome::Done);
     store.containers.drop_container(&asleep).await.unwrap();
     let names = fixture.client.list_database_names().await.unwrap();
     assert!(!names.contains(&database.name().to_owned()), "{names:?}");
     store.containers.drop_container(&asleep).await.unwrap();
 
     let gone = store.organizations.delete_organization(asleep.id, renewed.version).await.unwrap();
-    assert_eq!(gone, Written::Done);
+    assert_eq!(gone, UpdateOutcome::Done);
     let imported = Organization { version: 1_000, operation: None, ..asleep.clone() };
-    assert_eq!(store.organizations.insert_organization(&imported).await.unwrap(), Inserted::New);
+    assert_eq!(store.organizations.insert_organization(&imported).await.unwrap(), InsertOutcome::New);
     make_container(&store, &imported).await;
     notes.insert_one(doc! { "_id": 2 }).await.unwrap();
     let late = store.containers.drop_container(&asleep).await.unwrap_err();
@@ -100,7 +100,10 @@ async fn a_database_with_views_is_dropped_whole_and_one_that_is_left_over_tidied
     // What is left over without documents, once nobody has the id any more.
     make_container(&store, &acme).await;
     assert_eq!(engine.tidy().await.unwrap(), Tidied::default());
-    assert_eq!(store.organizations.delete_organization(acme.id, acme.version).await.unwrap(), Written::Done);
+    assert_eq!(
+        store.organizations.delete_organization(acme.id, acme.version).await.unwrap(),
+        UpdateOutcome::Done
+    );
     assert_eq!(engine.tidy().await.unwrap(), Tidied { removed: 1, quarantined: 0 });
     assert!(!is_there().await);
     fixture.remove().await;

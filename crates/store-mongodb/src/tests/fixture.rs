@@ -12,7 +12,7 @@ use tenantry_domain::collection::CollectionName;
 use tenantry_domain::error::Result;
 use tenantry_domain::name::OrganizationName;
 use tenantry_domain::organization::{Naming, Organization, Placement};
-use tenantry_domain::store::{Inserted, NewContainer, Store};
+use tenantry_domain::store::{InsertOutcome, NewContainer, Store};
 
 pub const LONG: Duration = Duration::from_secs(60);
 
@@ -90,7 +90,7 @@ impl Fixture {
         let container = store.containers.create_container(&container).await.unwrap();
         let organization = Organization { container, ..organization };
         let inserted = store.organizations.insert_organization(&organization).await.unwrap();
-        assert_eq!(inserted, Inserted::New);
+        assert_eq!(inserted, InsertOutcome::New);
         organization
     }
 }
@@ -107,5 +107,5 @@ pub async fn put(
 
 pub async fn add(store: &Store, organization: &Organization, collection: &str) {
     let made = store.collections.insert_collection(organization, &name(collection)).await.unwrap();
-    assert_eq!(made, Inserted::New);
+    assert_eq!(made, InsertOutcome::New);
 }

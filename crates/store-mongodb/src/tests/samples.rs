@@ -5,7 +5,9 @@ use tenantry_domain::account::{Account, CredentialChange, Membership, PasswordHa
 use tenantry_domain::email::EmailAddress;
 use tenantry_domain::ids::{AccountId, OperationId, OrganizationId, SessionId};
 use tenantry_domain::name::OrganizationName;
-use tenantry_domain::operation::{Actor, Arguments, Operation, OperationRecord, Refusal, Settings};
+use tenantry_domain::operation::{
+    Actor, Operation, OperationArguments, OperationRecord, OperationRefusal, Settings,
+};
 use tenantry_domain::organization::{ContainerId, Naming, Organization, Placement, State};
 use tenantry_domain::session::{Session, UsedToken};
 
@@ -41,7 +43,7 @@ pub fn organization(number: u8) -> Organization {
 }
 
 /// A plain organization in which `owner` does that.
-pub fn busy(number: u8, owner: &str, arguments: Arguments) -> Organization {
+pub fn busy(number: u8, owner: &str, arguments: OperationArguments) -> Organization {
     let operation = Operation {
         id: OperationId::from_bytes([number; 12]),
         actor: Actor::Account(AccountId::from_bytes([2; 12])),
@@ -49,7 +51,7 @@ pub fn busy(number: u8, owner: &str, arguments: Arguments) -> Organization {
         done: 1,
         fence: 3,
         owner: owner.to_owned(),
-        refused: Some(Refusal::EmailTaken),
+        refused: Some(OperationRefusal::EmailTaken),
         undone: 0,
         documents: Some(1 << 40),
         started_at: NOW,
@@ -66,7 +68,7 @@ pub fn organizations() -> Vec<Organization> {
         kept_session: Some(SessionId::from_bytes([4; 12])),
         credential_epoch: 5,
     };
-    let rename = Arguments::Rename {
+    let rename = OperationArguments::Rename {
         to: naming("Another"),
         credentials: Some((AccountId::from_bytes([6; 12]), credentials)),
         settings: Settings {
@@ -76,10 +78,10 @@ pub fn organizations() -> Vec<Organization> {
         },
     };
     [
-        Arguments::Create { owner: Box::new(account()) },
+        OperationArguments::Create { owner: Box::new(account()) },
         rename,
-        Arguments::Delete,
-        Arguments::Restore { to: naming("Back"), owner_email: Some(email()) },
+        OperationArguments::Delete,
+        OperationArguments::Restore { to: naming("Back"), owner_email: Some(email()) },
     ]
     .into_iter()
     .zip(1..)
@@ -135,7 +137,7 @@ pub fn session() -> Session {
 }
 
 pub fn operation_record() -> OperationRecord {
-    let organization = busy(1, "somebody", Arguments::Delete);
+    let organization = busy(1, "somebody", OperationArguments::Delete);
     let operation = organization.operation.as_deref().unwrap();
     OperationRecord::finished(&organization, operation, NOW)
 }

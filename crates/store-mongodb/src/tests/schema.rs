@@ -5,7 +5,7 @@ use crate::error::OpenError;
 use crate::schema::{KNOWN, ORGANIZATIONS, VERSION_ID};
 use crate::{MongoDb, MongoOptions};
 use mongodb::bson::doc;
-use tenantry_domain::store::{Inserted, Organizations};
+use tenantry_domain::store::{InsertOutcome, Organizations};
 use tenantry_test_mongod::Mongod;
 use tokio::task::JoinSet;
 
@@ -20,7 +20,7 @@ async fn instances_that_start_at_once_make_one_schema() {
             // Those that are still starting must not take this for another program's.
             assert_eq!(
                 engine.insert_organization(&samples::organization(number)).await.unwrap(),
-                Inserted::New
+                InsertOutcome::New
             );
         });
     }

@@ -6,13 +6,13 @@ use mongodb::bson::{Document, doc};
 use std::time::Duration;
 use tenantry_domain::ErrorCode;
 use tenantry_domain::clock::after;
-use tenantry_domain::idempotency::{Claim, KeyHolder, RequestKey, RequestRecord};
+use tenantry_domain::idempotency::{IdempotencyClaim, IdempotencyKey, IdempotencyRecord, KeyHolder};
 use tenantry_domain::name::OrganizationName;
-use tenantry_domain::operation::Arguments;
+use tenantry_domain::operation::OperationArguments;
 use tenantry_domain::organization::{Naming, Organization, Placement};
+use tenantry_domain::rate_limit::{RateLimit, RateLimitDecision, RateLimitKey};
 use tenantry_domain::store::Tidied;
-use tenantry_domain::store::{Inserted, NewContainer, Store, Written};
-use tenantry_domain::throttle::{Limit, Taken, ThrottleKey};
+use tenantry_domain::store::{InsertOutcome, NewContainer, Store, UpdateOutcome};
 use tokio::task::JoinSet;
 
 fn new_container(organization: &Organization, fence: u32) -> NewContainer {
@@ -43,7 +43,7 @@ impl Fixture {
         let container = store.containers.create_container(&new_container(&organization, 1)).await.unwrap();
         let organization = Organization { container, ..organization };
         let inserted = store.organizations.insert_organization(&organization).await.unwrap();
-        assert_eq!(inserted, Inserted::New);
+        assert_eq!(inserted, InsertOutcome::New);
         self.collection(&organization.naming.namespace).insert_one(document(number)).await.unwrap();
         organization
     }
@@ -88,8 +88,8 @@ fn document(number: u8) -> Document {
 async fn an_operation_is_taken_over_when_its_lease_has_run_out_by_the_servers_clock() {
     let fixture = Fixture::new().await;
     let (first, second) = (fixture.open_store().await, fixture.open_store().await);
-    let busy = samples::busy(1, "first", Arguments::Delete);
-    assert_eq!(first.organizations.insert_organization(&busy).await.unwrap(), Inserted::New);
+    let busy = samples::busy(1, "first", OperationArguments::Delete);
+    assert_eq!(first.organizations.insert_organization(&busy).await.unwrap(), InsertOutcome::New);
     let organizations = fixture.collection("organizations");
     let lease = organizations.find_one(doc! {}).await.unwrap().unwrap();
     let server = fixture.database().run_command(doc! { "hello": 1 }).await.unwrap();
@@ -106,7 +106,7 @@ async fn an_operation_is_taken_over_when_its_lease_has_run_out_by_the_servers_cl
     assert!(first.organizations.claim_operations("first", 10).await.unwrap().is_empty());
 
     let late = first.organizations.update_organization(&busy.successor(samples::NOW)).await.unwrap();
-    assert_eq!(late, Written::Stale);
+    assert_eq!(late, UpdateOutcome::Stale);
     fixture.remove().await;
 }
 
@@ -114,16 +114,16 @@ async fn an_operation_is_taken_over_when_its_lease_has_run_out_by_the_servers_cl
 async fn attempts_at_two_instances_are_counted_together() {
     let fixture = Fixture::new().await;
     let instances = [fixture.open_store().await, fixture.open_store().await];
-    let limit = Limit { burst: 20, period: Duration::from_secs(60) };
+    let limit = RateLimit { burst: 20, period: Duration::from_secs(60) };
     let mut attempts = JoinSet::new();
     for number in 0..200 {
-        let throttles = instances[number % 2].throttles.clone();
+        let throttles = instances[number % 2].rate_limits.clone();
         attempts.spawn(async move {
-            throttles.take(&ThrottleKey::new("test", &[]), limit, samples::NOW).await.unwrap()
+            throttles.take(&RateLimitKey::new("test", &[]), limit, samples::NOW).await.unwrap()
         });
     }
     let taken = attempts.join_all().await;
-    assert_eq!(taken.iter().filter(|taken| matches!(taken, Taken::Allowed { .. })).count(), 20);
+    assert_eq!(taken.iter().filter(|taken| matches!(taken, RateLimitDecision::Allowed { .. })).count(), 20);
     fixture.remove().await;
 }
 
@@ -131,8 +131,8 @@ async fn attempts_at_two_instances_are_counted_together() {
 async fn new_keys_at_two_instances_are_counted_together() {
     let fixture = Fixture::new().await;
     let stores = [fixture.open_store().await, fixture.open_store().await];
-    let of = |key: u8| RequestRecord {
-        key: RequestKey([key; 32]),
+    let of = |key: u8| IdempotencyRecord {
+        key: IdempotencyKey([key; 32]),
         fingerprint: [1; 32],
         holder: Some(KeyHolder::new("account", "one", 5)),
         organization_id: samples::organization(key).id,
@@ -142,11 +142,11 @@ async fn new_keys_at_two_instances_are_counted_together() {
     };
     let mut claims = JoinSet::new();
     for key in 0..40 {
-        let (requests, record) = (stores[usize::from(key) % 2].requests.clone(), of(key));
+        let (requests, record) = (stores[usize::from(key) % 2].idempotency_keys.clone(), of(key));
         claims.spawn(async move { requests.claim_request(&record, samples::NOW).await });
     }
     let claims = claims.join_all().await;
-    let granted = claims.iter().filter(|claim| matches!(claim, Ok(Claim::Granted(_)))).count();
+    let granted = claims.iter().filter(|claim| matches!(claim, Ok(IdempotencyClaim::Granted(_)))).count();
     assert!(granted <= 5, "{claims:?}");
     assert_eq!(fixture.collection("requests").count_documents(doc! {}).await.unwrap(), granted as u64);
     fixture.remove().await;
@@ -178,7 +178,7 @@ async fn one_that_slept_through_a_rename_touches_no_other_organization() {
     // While it sleeps: the rename is finished by another, and the name is given to another.
     store.containers.move_container(&asleep, &fixture.naming("Zenith").namespace).await.unwrap();
     let awake = fixture.renamed(&asleep, "Zenith");
-    assert_eq!(store.organizations.update_organization(&awake).await.unwrap(), Written::Done);
+    assert_eq!(store.organizations.update_organization(&awake).await.unwrap(), UpdateOutcome::Done);
     let other = fixture.organization(&store, 2, "Acme").await;
 
     // It wakes in the middle of the same rename, of a delete, and of a purge of what it knows.
@@ -242,7 +242,7 @@ async fn what_one_that_slept_through_a_create_leaves_is_in_nobodys_way() {
     let acme = fixture.organization(&store, 1, "Acme").await;
     store.containers.move_container(&acme, &fixture.naming("Zenith").namespace).await.unwrap();
     let acme_now = fixture.renamed(&acme, "Zenith");
-    assert_eq!(store.organizations.update_organization(&acme_now).await.unwrap(), Written::Done);
+    assert_eq!(store.organizations.update_organization(&acme_now).await.unwrap(), UpdateOutcome::Done);
     // It wakes and makes the container that its organization has had for long.
     store.containers.create_container(&new_container(&acme, 1)).await.unwrap();
     assert_eq!(fixture.collections().await, ["tenant_acme", "tenant_zenith"]);
@@ -301,8 +301,8 @@ async fn tidying_removes_what_was_left_half_made_and_nothing_that_somebody_has()
     let acme = fixture.organization(&store, 1, "Acme").await;
     // Being made right now under fence 3, and begun before under fences 1 and 2.
     let owner = Box::new(samples::account());
-    let busy = samples::busy(2, "me", Arguments::Create { owner });
-    assert_eq!(store.organizations.insert_organization(&busy).await.unwrap(), Inserted::New);
+    let busy = samples::busy(2, "me", OperationArguments::Create { owner });
+    assert_eq!(store.organizations.insert_organization(&busy).await.unwrap(), InsertOutcome::New);
     for fence in 1..=3 {
         let name = format!("building_{}_{fence}", busy.id);
         fixture.database().create_collection(&name).await.unwrap();

@@ -4,9 +4,9 @@
 //! remembered holds in it. What a newcomer gets wrong: it may hold for one connection and not for another, which
 //! still reads what was before.
 
-use super::building::{Building, Buildings};
-use crate::containers::open::Scope;
-use crate::failure::Attempt;
+use super::index_builds::{Building, Buildings};
+use crate::containers::tenant_db::Scope;
+use crate::engine_error::Attempt;
 use crate::statement::statements;
 use rusqlite::{Connection, Row};
 use std::collections::HashMap;

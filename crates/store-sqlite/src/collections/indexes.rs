@@ -1,10 +1,10 @@
 //! The indexes of a collection; [`super::build`] makes their entries.
 
-use super::building::Building;
 use super::catalog::{self, NO_KEY_CUT, SOME_KEY_CUT, StoredIndex};
+use super::index_builds::Building;
 use super::removal;
-use crate::containers::open::Scope;
-use crate::failure::Attempt;
+use crate::containers::tenant_db::Scope;
+use crate::engine_error::Attempt;
 use crate::statement::statements;
 use rusqlite::params;
 use tenantry_documents::document::KeyFormat;

@@ -1,15 +1,15 @@
 //! Collections: which there are, and what is in them.
 
 use super::removal;
-use crate::containers::open::Scope;
+use crate::containers::tenant_db::Scope;
 use crate::documents::used;
-use crate::failure::{Attempt, Failure};
+use crate::engine_error::{Attempt, Failure};
 use crate::statement::statements;
 use rusqlite::{Connection, Row, params};
 use tenantry_domain::collection::CollectionName;
 use tenantry_domain::limits::COLLECTIONS_MAX;
 use tenantry_domain::organization::{Quota, Usage};
-use tenantry_domain::store::{CollectionInfo, Inserted};
+use tenantry_domain::store::{CollectionInfo, InsertOutcome};
 use tenantry_domain::{Error, ErrorCode};
 
 statements! {
@@ -76,9 +76,9 @@ fn empty_default() -> CollectionInfo {
 }
 
 /// Makes an empty collection.
-pub(super) fn insert(scope: Scope<'_>, name: &CollectionName, quota: Quota) -> Attempt<Inserted> {
+pub(super) fn insert(scope: Scope<'_>, name: &CollectionName, quota: Quota) -> Attempt<InsertOutcome> {
     if get(scope.connection, name)?.is_some() {
-        return Ok(Inserted::Exists);
+        return Ok(InsertOutcome::Exists);
     }
     let collections = how_many(scope.connection)? + 1;
     quota.check_collections(collections)?;
@@ -87,7 +87,7 @@ pub(super) fn insert(scope: Scope<'_>, name: &CollectionName, quota: Quota) -> A
         return Err(Error::new(ErrorCode::QuotaExceeded).detail(detail).into());
     }
     scope.add_collection(name)?;
-    Ok(Inserted::New)
+    Ok(InsertOutcome::New)
 }
 
 /// Removes a collection; none if it was not there, else whether something of it is left for later.

@@ -4,7 +4,7 @@
 //! a newcomer gets wrong: a crash in between leaves what nobody can see; the next one who opens the container goes on.
 
 use super::catalog;
-use crate::failure::Attempt;
+use crate::engine_error::Attempt;
 use crate::statement::{integer, statements};
 use rusqlite::{Connection, params};
 

@@ -4,7 +4,7 @@
 //! newcomer gets wrong: one is taken from here and closed only under its guard ([`super::guards`]); so whoever has the
 //! guard knows that nobody is still closing the file.
 
-use super::open::Container;
+use super::tenant_db::Container;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};

@@ -8,7 +8,7 @@
 //! jobs behind that nobody works on: [`Worker`] answers them.
 
 use crate::connection::LogSize;
-use crate::failure::Attempt;
+use crate::engine_error::Attempt;
 use crate::group::{Answer, BATCH_JOBS, Job};
 use crate::{connection, group};
 use rusqlite::Connection;
@@ -16,7 +16,7 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tenantry_domain::crash;
+use tenantry_domain::failpoints;
 use tenantry_domain::{Error, Result};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -102,7 +102,7 @@ impl Queue {
 
     fn work_off_with(&self, writer: &mut Writer) {
         loop {
-            crash::point("worker", "container_writer", "take");
+            failpoints::point("worker", "container_writer", "take");
             let jobs = self.take();
             if jobs.is_empty() {
                 return;
@@ -119,7 +119,7 @@ impl Queue {
 
     fn serve(&self, slot: &mut Option<Connection>, mut jobs: Vec<Box<dyn Job>>) {
         let outcome = group::attempt(slot, || self.reopen(), &mut jobs);
-        crash::point("worker", "container_writer", "answer");
+        failpoints::point("worker", "container_writer", "answer");
         group::answer(jobs, &outcome);
     }
 

@@ -6,7 +6,7 @@
 //! such reads.
 
 use crate::connection;
-use crate::failure::{Attempt, Failure, is_fatal};
+use crate::engine_error::{Attempt, Failure, is_fatal};
 use rusqlite::{Connection, InterruptHandle};
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};

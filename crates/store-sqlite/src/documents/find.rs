@@ -4,11 +4,11 @@
 //! reads these documents again at the end.
 
 use super::budget::Budget;
-use super::entries::keys;
-use super::walk::{Entries, Passed, Walker, reading, revision};
+use super::cursor::{Entries, Passed, Walker, reading, revision};
+use super::index_entries::keys;
 use crate::collections::catalog::{Collection, StoredIndex};
-use crate::containers::open::Scope;
-use crate::failure::{Attempt, Failure};
+use crate::containers::tenant_db::Scope;
+use crate::engine_error::{Attempt, Failure};
 use crate::statement::{integer, statements};
 use bson::{RawDocument, RawDocumentBuf};
 use rusqlite::types::ValueRef;

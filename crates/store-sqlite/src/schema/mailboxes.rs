@@ -3,7 +3,7 @@
 //! Of accounts of one mailbox the first to come gets its key, in the order of their ids; the others are duplicates:
 //! each keeps a key of its own, by which its spelling alone finds it.
 
-use crate::failure::Attempt;
+use crate::engine_error::Attempt;
 use crate::statement::{encode, integer};
 use rusqlite::{Connection, params};
 use tenantry_domain::Error;

@@ -7,7 +7,7 @@ use tenantry_domain::Result;
 use tenantry_domain::account::Account;
 use tenantry_domain::email::EmailKey;
 use tenantry_domain::ids::{AccountId, OrganizationId};
-use tenantry_domain::store::{Accounts, Inserted, Written};
+use tenantry_domain::store::{Accounts, InsertOutcome, UpdateOutcome};
 
 /// See [`super`].
 pub(super) struct Cached {
@@ -32,7 +32,7 @@ impl Cached {
 
 #[async_trait]
 impl Accounts for Cached {
-    async fn insert_account(&self, account: &Account) -> Result<Inserted> {
+    async fn insert_account(&self, account: &Account) -> Result<InsertOutcome> {
         self.inner.insert_account(account).await
     }
 
@@ -70,13 +70,13 @@ impl Accounts for Cached {
         self.inner.list_accounts_of(organization_id, after, limit).await
     }
 
-    async fn update_account(&self, account: &Account) -> Result<Written> {
+    async fn update_account(&self, account: &Account) -> Result<UpdateOutcome> {
         let (inner, account) = (self.inner.clone(), account.clone());
         let id = account.id;
         self.records.write_one(id, async move { inner.update_account(&account).await }).await
     }
 
-    async fn delete_account(&self, id: AccountId, version: u64) -> Result<Written> {
+    async fn delete_account(&self, id: AccountId, version: u64) -> Result<UpdateOutcome> {
         let inner = self.inner.clone();
         self.records.write_one(id, async move { inner.delete_account(id, version).await }).await
     }

@@ -8,7 +8,7 @@ use tenantry_domain::Result;
 use tenantry_domain::ids::{OperationId, OrganizationId};
 use tenantry_domain::name::Identifier;
 use tenantry_domain::organization::Organization;
-use tenantry_domain::store::{Inserted, OrganizationQuery, Organizations, Written};
+use tenantry_domain::store::{InsertOutcome, OrganizationQuery, Organizations, UpdateOutcome};
 
 /// See [`super`].
 pub(super) struct Cached {
@@ -52,7 +52,7 @@ impl Cached {
 
 #[async_trait]
 impl Organizations for Cached {
-    async fn insert_organization(&self, organization: &Organization) -> Result<Inserted> {
+    async fn insert_organization(&self, organization: &Organization) -> Result<InsertOutcome> {
         self.inner.insert_organization(organization).await
     }
 
@@ -98,13 +98,13 @@ impl Organizations for Cached {
         self.inner.list_organizations_to_purge(now, limit).await
     }
 
-    async fn update_organization(&self, organization: &Organization) -> Result<Written> {
+    async fn update_organization(&self, organization: &Organization) -> Result<UpdateOutcome> {
         let (inner, organization) = (self.inner.clone(), organization.clone());
         let id = organization.id;
         self.records.write_one(id, async move { inner.update_organization(&organization).await }).await
     }
 
-    async fn delete_organization(&self, id: OrganizationId, version: u64) -> Result<Written> {
+    async fn delete_organization(&self, id: OrganizationId, version: u64) -> Result<UpdateOutcome> {
         let inner = self.inner.clone();
         self.records.write_one(id, async move { inner.delete_organization(id, version).await }).await
     }

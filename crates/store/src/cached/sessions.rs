@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tenantry_domain::Result;
 use tenantry_domain::ids::{OrganizationId, SessionId};
 use tenantry_domain::session::Session;
-use tenantry_domain::store::{Sessions, Written};
+use tenantry_domain::store::{Sessions, UpdateOutcome};
 
 /// See [`super`].
 pub(super) struct Cached {
@@ -35,7 +35,7 @@ impl Sessions for Cached {
         self.records.get_recent(id, || self.inner.get_session(id)).await
     }
 
-    async fn update_session(&self, session: &Session) -> Result<Written> {
+    async fn update_session(&self, session: &Session) -> Result<UpdateOutcome> {
         let (inner, session) = (self.inner.clone(), session.clone());
         let id = session.id;
         self.records.write_one(id, async move { inner.update_session(&session).await }).await

@@ -2,7 +2,7 @@
 
 mod shared;
 
-use super::packed::{Reader, Writer};
+use super::codec::{Reader, Writer};
 use super::*;
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};

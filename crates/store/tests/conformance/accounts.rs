@@ -7,8 +7,8 @@ use tenantry_domain::account::{Account, PasswordHash};
 use tenantry_domain::email::{EmailAddress, EmailKey};
 use tenantry_domain::error::ErrorCode;
 use tenantry_domain::ids::{AccountId, OrganizationId};
-use tenantry_domain::store::Inserted::{Exists, New};
-use tenantry_domain::store::Written::{Done, Stale};
+use tenantry_domain::store::InsertOutcome::{Exists, New};
+use tenantry_domain::store::UpdateOutcome::{Done, Stale};
 
 impl Subject {
     async fn insert_account(&self, account: &Account) -> Account {

@@ -4,7 +4,7 @@ use crate::engines::{Subject, in_every_placement, in_parallel};
 use crate::given::{START, organization, refusal};
 use tenantry_domain::error::ErrorCode;
 use tenantry_domain::organization::Organization;
-use tenantry_domain::store::{Inserted, NewContainer};
+use tenantry_domain::store::{InsertOutcome, NewContainer};
 
 fn new_container(organization: &Organization, fence: u32) -> NewContainer {
     NewContainer {
@@ -114,7 +114,7 @@ fn a_container_moves_with_all_that_is_in_it() {
 fn a_dropped_container_is_gone_with_all_that_was_in_it() {
     in_every_placement(|subject| async move {
         let acme = subject.container_with("Acme", 5).await;
-        assert_eq!(subject.store.organizations.insert_organization(&acme).await.unwrap(), Inserted::New);
+        assert_eq!(subject.store.organizations.insert_organization(&acme).await.unwrap(), InsertOutcome::New);
         let neighbour = subject.container_with("Neighbour", 2).await;
         for _ in 0..2 {
             subject.store.containers.drop_container(&acme).await.unwrap();

@@ -19,7 +19,7 @@ use tenantry_documents::sort::Sort;
 use tenantry_domain::collection::CollectionName;
 use tenantry_domain::error::{ErrorCode, Result};
 use tenantry_domain::organization::{Organization, Quota};
-use tenantry_domain::store::{Inserted, NewContainer};
+use tenantry_domain::store::{InsertOutcome, NewContainer};
 
 /// Time that no query of a test needs.
 const LONG: Duration = Duration::from_secs(60);
@@ -88,7 +88,7 @@ impl Subject {
         };
         organization.container = self.store.containers.create_container(&container).await.unwrap();
         let inserted = self.store.organizations.insert_organization(&organization).await.unwrap();
-        assert_eq!(inserted, Inserted::New);
+        assert_eq!(inserted, InsertOutcome::New);
         organization
     }
 
@@ -155,16 +155,16 @@ impl Subject {
         organization: &Organization,
         collection: &str,
         index: &Index,
-    ) -> Result<Inserted> {
+    ) -> Result<InsertOutcome> {
         self.store.collections.insert_index(organization, &name(collection), index).await
     }
 
     async fn add_index(&self, organization: &Organization, collection: &str, index: &Index) {
-        assert_eq!(self.try_index(organization, collection, index).await.unwrap(), Inserted::New);
+        assert_eq!(self.try_index(organization, collection, index).await.unwrap(), InsertOutcome::New);
     }
 
     async fn add_collection(&self, organization: &Organization, collection: &str) {
         let inserted = self.store.collections.insert_collection(organization, &name(collection)).await;
-        assert_eq!(inserted.unwrap(), Inserted::New);
+        assert_eq!(inserted.unwrap(), InsertOutcome::New);
     }
 }

@@ -9,7 +9,7 @@ use tenantry_domain::email::EmailAddress;
 use tenantry_domain::error::{ErrorCode, Result};
 use tenantry_domain::ids::{AccountId, OperationId, OrganizationId, SessionId};
 use tenantry_domain::name::OrganizationName;
-use tenantry_domain::operation::{Actor, Arguments, Operation, OperationRecord, Settings};
+use tenantry_domain::operation::{Actor, Operation, OperationArguments, OperationRecord, Settings};
 use tenantry_domain::organization::{Naming, Organization, Placement, State};
 use tenantry_domain::session::{Session, UsedToken};
 
@@ -70,7 +70,7 @@ pub fn organization_in(state: State, name: &str) -> Organization {
 }
 
 /// An operation of `owner` that has just begun.
-pub fn operation(owner: &str, arguments: Arguments) -> Box<Operation> {
+pub fn operation(owner: &str, arguments: OperationArguments) -> Box<Operation> {
     Box::new(Operation {
         id: OperationId::from_bytes(id()),
         actor: Actor::Account(AccountId::from_bytes(id())),
@@ -86,7 +86,7 @@ pub fn operation(owner: &str, arguments: Arguments) -> Box<Operation> {
 }
 
 /// Arguments of every shape.
-pub fn every_arguments() -> Vec<Arguments> {
+pub fn every_arguments() -> Vec<OperationArguments> {
     let credentials = CredentialChange {
         email: Some(EmailAddress::parse("new@example.com").unwrap()),
         password_hash: Some(PasswordHash("$argon2id$new".into())),
@@ -94,8 +94,8 @@ pub fn every_arguments() -> Vec<Arguments> {
         credential_epoch: 7,
     };
     vec![
-        Arguments::Create { owner: Box::new(account("owner@example.com")) },
-        Arguments::Rename {
+        OperationArguments::Create { owner: Box::new(account("owner@example.com")) },
+        OperationArguments::Rename {
             to: naming("Another Name"),
             credentials: Some((AccountId::from_bytes(id()), credentials)),
             settings: Settings {
@@ -104,15 +104,15 @@ pub fn every_arguments() -> Vec<Arguments> {
                 quota: tenantry_domain::organization::Quota::default(),
             },
         },
-        Arguments::Update,
-        Arguments::Suspend,
-        Arguments::Reactivate,
-        Arguments::Delete,
-        Arguments::Restore {
+        OperationArguments::Update,
+        OperationArguments::Suspend,
+        OperationArguments::Reactivate,
+        OperationArguments::Delete,
+        OperationArguments::Restore {
             to: naming("Back Again"),
             owner_email: Some(EmailAddress::parse("back@example.com").unwrap()),
         },
-        Arguments::Purge,
+        OperationArguments::Purge,
     ]
 }
 
@@ -167,7 +167,7 @@ pub fn session(organization_id: OrganizationId, ends: Timestamp) -> Session {
 
 /// A finished operation of that organization.
 pub fn finished(organization: &Organization) -> OperationRecord {
-    OperationRecord::finished(organization, &operation("somebody", Arguments::Delete), at(1))
+    OperationRecord::finished(organization, &operation("somebody", OperationArguments::Delete), at(1))
 }
 
 /// The next version of a record, to be saved.

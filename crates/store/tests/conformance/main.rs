@@ -14,14 +14,14 @@ mod engines;
 #[cfg(test)]
 mod given;
 #[cfg(test)]
+mod idempotency;
+#[cfg(test)]
 mod installation;
 #[cfg(test)]
 mod operations;
 #[cfg(test)]
 mod organizations;
 #[cfg(test)]
-mod requests;
+mod rate_limits;
 #[cfg(test)]
 mod sessions;
-#[cfg(test)]
-mod throttles;

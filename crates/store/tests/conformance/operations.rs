@@ -2,8 +2,10 @@
 
 use crate::engines::on_every_engine;
 use crate::given::{at, finished, operation, organization};
-use tenantry_domain::operation::{Actor, Arguments, OperationRecord, OperationState, Refusal};
-use tenantry_domain::store::Inserted::{Exists, New};
+use tenantry_domain::operation::{
+    Actor, OperationArguments, OperationRecord, OperationRefusal, OperationState,
+};
+use tenantry_domain::store::InsertOutcome::{Exists, New};
 
 #[test]
 fn a_record_comes_back_as_it_was_given_and_stays_so() {
@@ -13,7 +15,7 @@ fn a_record_comes_back_as_it_was_given_and_stays_so() {
         let refused = OperationRecord {
             state: OperationState::Failed,
             actor: Actor::System,
-            refused: Some(Refusal::EmailTaken),
+            refused: Some(OperationRefusal::EmailTaken),
             documents: Some(1 << 40),
             finished_at: None,
             ..finished(&organization)
@@ -24,7 +26,7 @@ fn a_record_comes_back_as_it_was_given_and_stays_so() {
             assert_eq!(operations.insert_operation(&again).await.unwrap(), Exists);
             assert_eq!(operations.get_operation(record.id).await.unwrap(), Some(record));
         }
-        let unknown = operation("me", Arguments::Purge).id;
+        let unknown = operation("me", OperationArguments::Purge).id;
         assert_eq!(operations.get_operation(unknown).await.unwrap(), None);
     });
 }

@@ -9,10 +9,10 @@ use tenantry_domain::error::{ErrorCode, Result};
 use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::limits::OPERATION_LEASE;
 use tenantry_domain::name::Identifier;
-use tenantry_domain::operation::Arguments;
+use tenantry_domain::operation::OperationArguments;
 use tenantry_domain::organization::{ContainerId, Organization, ReservedKey, State, Status};
-use tenantry_domain::store::Inserted::{Exists, New};
-use tenantry_domain::store::Written::{Done, Stale};
+use tenantry_domain::store::InsertOutcome::{Exists, New};
+use tenantry_domain::store::UpdateOutcome::{Done, Stale};
 use tenantry_domain::store::{OrganizationCursor, OrganizationQuery};
 
 /// How long a test may take on a busy machine, while the clock of a server goes on by itself.
@@ -90,7 +90,7 @@ fn what_was_never_there_is_not_found() {
     on_every_engine(|subject| async move {
         assert_eq!(subject.get(organization("X-Ray").id).await, None);
         assert_eq!(subject.find(&identifier("x-ray")).await, None);
-        let operation = given::operation("me", Arguments::Update).id;
+        let operation = given::operation("me", OperationArguments::Update).id;
         let found = subject.store.organizations.find_organization_of_operation(operation).await;
         assert_eq!(found.unwrap(), None);
         let gone = organization("Gone").next();
@@ -282,7 +282,7 @@ fn an_organization_is_found_by_its_operation_while_that_is_under_way() {
         };
         for state in [State::Provisioning, State::Active, State::Deleted, State::Purging] {
             let mut record = organization_in(state, &format!("In {state:?}"));
-            let operation = given::operation("me", Arguments::Update);
+            let operation = given::operation("me", OperationArguments::Update);
             let id = operation.id;
             record.operation = Some(operation);
             subject.insert(&record).await;
@@ -413,8 +413,10 @@ fn what_is_due_for_purging_comes_longest_due_first() {
         };
         let held = Organization { legal_hold: true, ..deleted("Held", 1) };
         let mut busy = deleted("Busy", 1);
-        busy.operation =
-            Some(given::operation("me", Arguments::Restore { to: given::naming("Busy"), owner_email: None }));
+        busy.operation = Some(given::operation(
+            "me",
+            OperationArguments::Restore { to: given::naming("Busy"), owner_email: None },
+        ));
         let purging = Organization { state: State::Purging, ..deleted("Purging", 1) };
         let active = Organization { purge_at: Some(at(1)), ..organization("Active") };
         let kept = Organization { purge_at: None, ..deleted("Kept", 1) };
@@ -462,7 +464,7 @@ fn a_delete_needs_the_current_version() {
 fn an_operation_is_taken_over_when_its_lease_has_run_out() {
     on_every_engine(|subject| async move {
         let mut record = organization("Acme");
-        record.operation = Some(given::operation("me", Arguments::Delete));
+        record.operation = Some(given::operation("me", OperationArguments::Delete));
         subject.insert(&record).await;
         subject.insert(&organization("Idle")).await;
         assert_eq!(subject.claim("me", 10).await, []);
@@ -487,7 +489,7 @@ fn an_operation_is_taken_over_when_its_lease_has_run_out() {
 fn every_save_renews_the_lease_by_the_engines_own_clock() {
     on_every_engine(|subject| async move {
         let mut record = organization("Acme");
-        record.operation = Some(given::operation("me", Arguments::Delete));
+        record.operation = Some(given::operation("me", OperationArguments::Delete));
         let mut record = subject.insert(&record).await;
         for _ in 0..3 {
             subject.engine.let_pass(OPERATION_LEASE - MARGIN).await;
@@ -499,7 +501,7 @@ fn every_save_renews_the_lease_by_the_engines_own_clock() {
         assert_eq!(subject.claim("me", 10).await, [], "nothing is under way any more");
 
         subject
-            .change(&record, |next| next.operation = Some(given::operation("me", Arguments::Delete)))
+            .change(&record, |next| next.operation = Some(given::operation("me", OperationArguments::Delete)))
             .await;
         subject.engine.let_pass(OPERATION_LEASE - MARGIN).await;
         assert_eq!(subject.claim("me", 10).await, [], "a lease begins with the intent");
@@ -516,7 +518,7 @@ fn an_engine_of_one_process_takes_what_others_have_left_at_once() {
         }
         for (number, owner) in ["aa", "mm", "zz", "mm"].into_iter().enumerate() {
             let mut record = organization(&format!("Number {number}"));
-            record.operation = Some(given::operation(owner, Arguments::Delete));
+            record.operation = Some(given::operation(owner, OperationArguments::Delete));
             subject.insert(&record).await;
         }
         let claimed = subject.claim("mm", 10).await;
@@ -531,7 +533,7 @@ fn no_more_operations_are_taken_than_asked_for_and_each_is_taken_once() {
     on_every_engine(|subject| async move {
         for number in 0..25 {
             let mut record = organization(&format!("Number {number}"));
-            record.operation = Some(given::operation("me", Arguments::Delete));
+            record.operation = Some(given::operation("me", OperationArguments::Delete));
             subject.insert(&record).await;
         }
         subject.engine.let_pass(OPERATION_LEASE).await;

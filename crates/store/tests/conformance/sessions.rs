@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use tenantry_domain::ids::{OrganizationId, SessionId};
 use tenantry_domain::session::Session;
-use tenantry_domain::store::Written::{Done, Stale};
+use tenantry_domain::store::UpdateOutcome::{Done, Stale};
 
 impl Subject {
     async fn insert_session(&self, session: Session) -> Session {

@@ -12,7 +12,7 @@ use tenantry_documents::index::Index;
 use tenantry_documents::query::DocumentQuery;
 use tenantry_documents::sort::Sort;
 use tenantry_domain::collection::CollectionName;
-use tenantry_domain::store::Inserted;
+use tenantry_domain::store::InsertOutcome;
 
 const ROUNDS: usize = 6;
 const DOCUMENTS: i32 = 60;
@@ -31,7 +31,7 @@ fn parse(asked: &Document) -> Filter {
 impl Subject {
     async fn make(&self, name: &CollectionName, documents: &[Document]) {
         let made = self.store().collections.insert_collection(&self.organization, name).await;
-        assert_eq!(made.unwrap(), Inserted::New);
+        assert_eq!(made.unwrap(), InsertOutcome::New);
         let all = documents.iter().map(|document| stored(document, 1)).collect();
         let inserted = self.store().documents.insert_documents(&self.organization, name, all).await.unwrap();
         assert!(inserted.iter().all(Result::is_ok));

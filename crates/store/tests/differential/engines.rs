@@ -27,7 +27,7 @@ use tenantry_domain::error::{ErrorCode, Result};
 use tenantry_domain::ids::{AccountId, OrganizationId};
 use tenantry_domain::name::OrganizationName;
 use tenantry_domain::organization::{Naming, Organization, Placement, Quota, QuotaLimit, State};
-use tenantry_domain::store::{Inserted, NewContainer, Store, Written};
+use tenantry_domain::store::{InsertOutcome, NewContainer, Store, UpdateOutcome};
 use tenantry_store::{EmbeddedOptions, MongoOptions, Opened, StoreOptions, open, open_mongodb};
 
 const ROUNDS: usize = 12;
@@ -145,7 +145,7 @@ async fn home(store: &Store, placement: Placement) -> Organization {
         created_at: now,
     };
     organization.container = store.containers.create_container(&container).await.unwrap();
-    assert_eq!(store.organizations.insert_organization(&organization).await.unwrap(), Inserted::New);
+    assert_eq!(store.organizations.insert_organization(&organization).await.unwrap(), InsertOutcome::New);
     organization
 }
 
@@ -162,7 +162,7 @@ impl Trial<'_> {
         self.judge.delete_many(doc! {}).await.unwrap();
         for subject in self.subjects {
             let made = subject.store().collections.insert_collection(&subject.organization, &self.name);
-            assert_eq!(made.await.unwrap(), Inserted::New);
+            assert_eq!(made.await.unwrap(), InsertOutcome::New);
         }
     }
 
@@ -279,7 +279,7 @@ impl Trial<'_> {
             let documents = &subject.store().documents;
             let id = document_id(id);
             let deleted = documents.delete_document(&subject.organization, &self.name, &id, None).await;
-            assert_eq!(deleted.unwrap() == Written::Done, met, "{}", subject.name);
+            assert_eq!(deleted.unwrap() == UpdateOutcome::Done, met, "{}", subject.name);
         }
     }
 

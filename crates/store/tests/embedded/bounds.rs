@@ -13,7 +13,7 @@ use tenantry_domain::Error;
 use tenantry_domain::collection::CollectionName;
 use tenantry_domain::error::ErrorCode;
 use tenantry_domain::organization::{Organization, State};
-use tenantry_domain::store::{Inserted, Store, Written};
+use tenantry_domain::store::{InsertOutcome, Store, UpdateOutcome};
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -60,7 +60,7 @@ async fn a_document_whose_entries_are_many_times_as_large_is_refused() {
     for keys in ["tags,text", "text,tags"] {
         let index = Index::parse(None, keys, false).unwrap();
         let made = collections.insert_index(&acme, &collection, &index).await;
-        assert_eq!(made.unwrap(), Inserted::New);
+        assert_eq!(made.unwrap(), InsertOutcome::New);
         let start = Instant::now();
         let refused = insert(&opened.store, &acme, wide(1, 40_000)).await.unwrap_err();
         assert_eq!(pointer(&refused), "");
@@ -77,7 +77,7 @@ async fn a_document_whose_entries_are_many_times_as_large_is_refused() {
         for id in [1, 2] {
             let id = DocumentId::new(&id.into()).unwrap();
             let deleted = documents.delete_document(&acme, &collection, &id, None).await;
-            assert_eq!(deleted.unwrap(), Written::Done);
+            assert_eq!(deleted.unwrap(), UpdateOutcome::Done);
         }
     }
     opened.close().await;

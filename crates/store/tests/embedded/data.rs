@@ -16,7 +16,7 @@ use tenantry_domain::Result;
 use tenantry_domain::collection::CollectionName;
 use tenantry_domain::error::ErrorCode;
 use tenantry_domain::organization::{Organization, State};
-use tenantry_domain::store::{Inserted, Store, Written};
+use tenantry_domain::store::{InsertOutcome, Store, UpdateOutcome};
 use tenantry_store::container_file;
 
 const LONG: Duration = Duration::from_secs(60);
@@ -63,7 +63,7 @@ pub async fn count(store: &Store, organization: &Organization, collection: &str,
 async fn add_index(store: &Store, organization: &Organization, collection: &str, keys: &str) {
     let index = Index::parse(None, keys, false).unwrap();
     let made = store.collections.insert_index(organization, &name(collection), &index).await;
-    assert_eq!(made.unwrap(), Inserted::New);
+    assert_eq!(made.unwrap(), InsertOutcome::New);
 }
 
 pub fn numbers(container: &Connection, sql: &str) -> Vec<i64> {
@@ -233,7 +233,7 @@ async fn what_is_counted_is_exact_after_everything() {
     let opened = open(directory.path()).await.unwrap();
     let acme = Arc::new(organization(&opened.store, 1, State::Active).await);
     let notes = name("notes");
-    assert_eq!(opened.store.collections.insert_collection(&acme, &notes).await.unwrap(), Inserted::New);
+    assert_eq!(opened.store.collections.insert_collection(&acme, &notes).await.unwrap(), InsertOutcome::New);
     for collection in ["notes", "documents"] {
         add_index(&opened.store, &acme, collection, "n").await;
         add_index(&opened.store, &acme, collection, "tags,-n").await;
@@ -272,10 +272,10 @@ async fn mixed_writes(store: &Store, acme: &Organization, task: i32) {
         let next = stored(rawdoc! { "_id": first, "n": "changed", "u": first, "tags": [] });
         let next = StoredDocument { revision: Revision(2), ..next };
         let written = store.documents.update_document(acme, &collection, next, Revision(1)).await.unwrap();
-        assert_eq!(written, Written::Done);
+        assert_eq!(written, UpdateOutcome::Done);
         let gone = document_id(first + 1);
         let deleted = store.documents.delete_document(acme, &collection, &gone, None).await.unwrap();
-        assert_eq!(deleted, Written::Done);
+        assert_eq!(deleted, UpdateOutcome::Done);
     }
 }
 
@@ -287,7 +287,7 @@ async fn a_large_collection_goes_at_once_and_what_was_in_it_later() {
     let file = container_file(directory.path(), acme.id);
     let collections = &opened.store.collections;
     let orders = name("orders");
-    assert_eq!(collections.insert_collection(&acme, &orders).await.unwrap(), Inserted::New);
+    assert_eq!(collections.insert_collection(&acme, &orders).await.unwrap(), InsertOutcome::New);
     add_index(&opened.store, &acme, "orders", "tags").await;
     add_index(&opened.store, &acme, "orders", "n").await;
     fill(&opened.store, &acme, "orders", numbered(0, 12_000)).await;
@@ -296,7 +296,7 @@ async fn a_large_collection_goes_at_once_and_what_was_in_it_later() {
     assert!(collections.delete_collection(&acme, &orders).await.unwrap());
     let usage = collections.get_usage(&acme).await.unwrap();
     assert_eq!((usage.documents, usage.collections), (3, 1), "nobody counts it any more");
-    assert_eq!(collections.insert_collection(&acme, &orders).await.unwrap(), Inserted::New);
+    assert_eq!(collections.insert_collection(&acme, &orders).await.unwrap(), InsertOutcome::New);
     assert_eq!(count(&opened.store, &acme, "orders", "{}").await, 0);
     fill(&opened.store, &acme, "orders", numbered(0, 5)).await;
     let container = Connection::open(&file).unwrap();
@@ -317,7 +317,7 @@ async fn what_a_crash_has_left_of_a_removed_collection_stays_away_and_is_cleared
     let file = container_file(directory.path(), acme.id);
     let orders = name("orders");
     let made = opened.store.collections.insert_collection(&acme, &orders).await;
-    assert_eq!(made.unwrap(), Inserted::New);
+    assert_eq!(made.unwrap(), InsertOutcome::New);
     add_index(&opened.store, &acme, "orders", "n").await;
     fill(&opened.store, &acme, "orders", numbered(0, 1500)).await;
     opened.close().await;

@@ -9,7 +9,7 @@ use tenantry_domain::clock::Clock;
 use tenantry_domain::ids::{AccountId, OrganizationId};
 use tenantry_domain::name::OrganizationName;
 use tenantry_domain::organization::{Naming, Organization, Placement, State};
-use tenantry_domain::store::{Inserted, NewContainer, Store};
+use tenantry_domain::store::{InsertOutcome, NewContainer, Store};
 use tenantry_store::{EmbeddedOptions, OpenError, Opened, StoreOptions};
 
 /// Time stands still here.
@@ -60,7 +60,7 @@ pub async fn organization(store: &Store, number: u8, state: State) -> Organizati
         version: 1,
         operation: None,
     };
-    assert_eq!(store.organizations.insert_organization(&organization).await.unwrap(), Inserted::New);
+    assert_eq!(store.organizations.insert_organization(&organization).await.unwrap(), InsertOutcome::New);
     store.containers.create_container(&new_container(number)).await.unwrap();
     organization
 }

@@ -12,7 +12,7 @@ use tenantry_documents::document::{Revision, StoredDocument};
 use tenantry_documents::index::Index;
 use tenantry_domain::error::ErrorCode;
 use tenantry_domain::organization::{Organization, State};
-use tenantry_domain::store::{Inserted, Store, Written};
+use tenantry_domain::store::{InsertOutcome, Store, UpdateOutcome};
 use tenantry_store::{Opened, container_file};
 
 /// Documents there are before.
@@ -50,10 +50,10 @@ async fn write_until(store: Store, acme: Arc<Organization>, task: i32, is_over: 
         assert!(documents.insert_documents(&acme, &collection, new).await.unwrap()[0].is_ok());
         let next = StoredDocument { body: bulky(number, "changed"), revision: Revision(2) };
         let outcome = documents.update_document(&acme, &collection, next, Revision(1)).await;
-        assert_eq!(outcome.unwrap(), Written::Done);
+        assert_eq!(outcome.unwrap(), UpdateOutcome::Done);
         if number % 3 == 0 {
             let outcome = documents.delete_document(&acme, &collection, &document_id(number), None).await;
-            assert_eq!(outcome.unwrap(), Written::Done);
+            assert_eq!(outcome.unwrap(), UpdateOutcome::Done);
         }
         rounds += 1;
     }
@@ -78,7 +78,7 @@ async fn who_writes_does_not_wait_for_an_index_and_it_is_whole_all_the_same() {
         .collect();
     for keys in ["text", "n", "tags"] {
         let made = store.collections.insert_index(&acme, &name("documents"), &index(keys, false)).await;
-        assert_eq!(made.unwrap(), Inserted::New);
+        assert_eq!(made.unwrap(), InsertOutcome::New);
     }
     is_over.store(true, Ordering::SeqCst);
     let mut rounds = 0;
@@ -151,7 +151,7 @@ async fn an_index_of_a_collection_that_is_removed_meanwhile_leaves_nothing() {
     let container = Connection::open(&file).unwrap();
     for pause_ms in [0, 1, 5, 20, 50] {
         let orders = name("orders");
-        assert_eq!(store.collections.insert_collection(&acme, &orders).await.unwrap(), Inserted::New);
+        assert_eq!(store.collections.insert_collection(&acme, &orders).await.unwrap(), InsertOutcome::New);
         let documents = (0..1500).map(|number| stored(bulky(number, "old"))).collect();
         fill(&store, &acme, "orders", documents).await;
         let making = tokio::spawn({
@@ -181,7 +181,7 @@ async fn what_a_crash_has_left_of_an_index_is_cleared_up_and_it_can_be_made_agai
     let documents = (0..100).map(|n| stored(rawdoc! { "_id": n, "n": n })).collect();
     fill(&opened.store, &acme, "documents", documents).await;
     let made = opened.store.collections.insert_index(&acme, &name("documents"), &index("n", false)).await;
-    assert_eq!(made.unwrap(), Inserted::New);
+    assert_eq!(made.unwrap(), InsertOutcome::New);
     opened.close().await;
     let container = Connection::open(&file).unwrap();
     container
@@ -194,7 +194,7 @@ async fn what_a_crash_has_left_of_an_index_is_cleared_up_and_it_can_be_made_agai
         until(table, || numbers(&container, &format!("SELECT count(*) FROM {table}")) == [0]).await;
     }
     let made = opened.store.collections.insert_index(&acme, &name("documents"), &index("n", true)).await;
-    assert_eq!(made.unwrap(), Inserted::New);
+    assert_eq!(made.unwrap(), InsertOutcome::New);
     assert_eq!(count(&opened.store, &acme, "documents", r#"{"n":{"$lt":50}}"#).await, 50);
     drop(container);
     opened.close().await;
@@ -223,7 +223,7 @@ async fn what_an_index_cannot_take_may_go_while_it_is_made() {
             let next = StoredDocument { revision: Revision(2), ..next };
             store.documents.update_document(&acme, &name("documents"), next, Revision(1)).await
         };
-        assert_eq!(written.unwrap(), Written::Done);
+        assert_eq!(written.unwrap(), UpdateOutcome::Done);
     }
     if let Err(error) = making.await.unwrap() {
         assert_eq!((error.code(), error.fields()[0].pointer.as_str()), (ErrorCode::InvalidInput, "/keys"));

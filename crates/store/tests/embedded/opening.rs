@@ -8,10 +8,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 use tenantry_domain::error::ErrorCode;
-use tenantry_domain::idempotency::{Claim, RequestKey, RequestRecord};
+use tenantry_domain::idempotency::{IdempotencyClaim, IdempotencyKey, IdempotencyRecord};
 use tenantry_domain::organization::State;
 use tenantry_store::{OpenError, container_file};
-use tenantry_store_sqlite::OpenError as Refusal;
+use tenantry_store_sqlite::OpenError as OperationRefusal;
 
 fn control(directory: &Path) -> PathBuf {
     directory.join("control.db")
@@ -23,7 +23,7 @@ async fn a_second_process_is_refused_until_the_first_has_closed() {
     let first = open(directory.path()).await.unwrap();
     for _ in 0..2 {
         let error = refused(directory.path()).await;
-        assert!(matches!(&error, OpenError::Embedded(Refusal::InUse { .. })), "{error:?}");
+        assert!(matches!(&error, OpenError::Embedded(OperationRefusal::InUse { .. })), "{error:?}");
         assert!(error.to_string().contains(&directory.path().display().to_string()), "{error}");
     }
     first.store.installation.put_value("name", b"value").await.unwrap();
@@ -60,7 +60,7 @@ async fn a_directory_of_a_newer_version_is_refused_and_left_as_it_is() {
     let before = fs::read(control(directory.path())).unwrap();
     let error = refused(directory.path()).await;
     assert!(
-        matches!(error, OpenError::Embedded(Refusal::NewerSchema { found: 99, known: 1.., .. })),
+        matches!(error, OpenError::Embedded(OperationRefusal::NewerSchema { found: 99, known: 1.., .. })),
         "{error:?}"
     );
     assert_eq!(fs::read(control(directory.path())).unwrap(), before);
@@ -74,7 +74,7 @@ async fn a_database_of_another_program_is_refused_and_left_as_it_is() {
     connection.close().unwrap();
     let before = fs::read(control(directory.path())).unwrap();
     let error = refused(directory.path()).await;
-    assert!(matches!(error, OpenError::Embedded(Refusal::Foreign { .. })), "{error:?}");
+    assert!(matches!(error, OpenError::Embedded(OperationRefusal::Foreign { .. })), "{error:?}");
     assert_eq!(fs::read(control(directory.path())).unwrap(), before);
 }
 
@@ -87,7 +87,7 @@ async fn a_damaged_database_is_refused() {
     for damaged in damages {
         fs::write(control(directory.path()), damaged).unwrap();
         let error = refused(directory.path()).await;
-        assert!(matches!(error, OpenError::Embedded(Refusal::Corrupt { .. })), "{error:?}");
+        assert!(matches!(error, OpenError::Embedded(OperationRefusal::Corrupt { .. })), "{error:?}");
     }
     fs::write(control(directory.path()), good).unwrap();
     open(directory.path()).await.unwrap().close().await;
@@ -100,7 +100,7 @@ async fn a_path_that_is_no_directory_is_refused() {
     fs::write(&file, "").unwrap();
     for path in [file.clone(), file.join("below")] {
         let error = refused(&path).await;
-        assert!(matches!(error, OpenError::Embedded(Refusal::NotWritable { .. })), "{error:?}");
+        assert!(matches!(error, OpenError::Embedded(OperationRefusal::NotWritable { .. })), "{error:?}");
     }
 }
 
@@ -112,7 +112,7 @@ async fn a_read_only_disk_is_refused() {
     disk.remount("ro");
     for path in [directory.clone(), disk.path().join("new")] {
         let error = refused(&path).await;
-        assert!(matches!(error, OpenError::Embedded(Refusal::NotWritable { .. })), "{error:?}");
+        assert!(matches!(error, OpenError::Embedded(OperationRefusal::NotWritable { .. })), "{error:?}");
     }
     disk.remount("rw");
     open(&directory).await.unwrap().close().await;
@@ -138,8 +138,8 @@ async fn only_its_owner_can_read_what_is_made() {
 #[tokio::test]
 async fn the_leases_of_an_earlier_process_end_with_it() {
     let directory = TempDir::new().unwrap();
-    let request = RequestRecord {
-        key: RequestKey([1; 32]),
+    let request = IdempotencyRecord {
+        key: IdempotencyKey([1; 32]),
         fingerprint: [2; 32],
         holder: None,
         organization_id: id(3),
@@ -148,15 +148,15 @@ async fn the_leases_of_an_earlier_process_end_with_it() {
         answer: None,
     };
     let first = open(directory.path()).await.unwrap();
-    for claim in [Claim::Granted(id(3)), Claim::InProgress] {
-        let claimed = first.store.requests.claim_request(&request, Timestamp::UNIX_EPOCH).await;
+    for claim in [IdempotencyClaim::Granted(id(3)), IdempotencyClaim::InProgress] {
+        let claimed = first.store.idempotency_keys.claim_request(&request, Timestamp::UNIX_EPOCH).await;
         assert_eq!(claimed.unwrap(), claim);
     }
     first.close().await;
     let second = open(directory.path()).await.unwrap();
-    let again = RequestRecord { organization_id: id(4), ..request };
-    let claimed = second.store.requests.claim_request(&again, Timestamp::UNIX_EPOCH).await;
-    assert_eq!(claimed.unwrap(), Claim::Granted(id(3)));
+    let again = IdempotencyRecord { organization_id: id(4), ..request };
+    let claimed = second.store.idempotency_keys.claim_request(&again, Timestamp::UNIX_EPOCH).await;
+    assert_eq!(claimed.unwrap(), IdempotencyClaim::Granted(id(3)));
     second.close().await;
 }
 

@@ -12,7 +12,7 @@ use tenantry_domain::account::Account;
 use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::limits::RECENT;
 use tenantry_domain::organization::Organization;
-use tenantry_domain::store::{Inserted, Store, Written};
+use tenantry_domain::store::{InsertOutcome, Store, UpdateOutcome};
 use tenantry_store::StoreOptions;
 use tenantry_test_mongod::ReplicaSet;
 
@@ -45,13 +45,13 @@ impl Fixture {
 
 async fn insert(store: &Store, number: u8) -> Organization {
     let organization = samples::organization(number);
-    assert_eq!(store.organizations.insert_organization(&organization).await.unwrap(), Inserted::New);
+    assert_eq!(store.organizations.insert_organization(&organization).await.unwrap(), InsertOutcome::New);
     organization
 }
 
 async fn update(store: &Store, organization: &Organization) -> Organization {
     let next = organization.successor(samples::NOW);
-    assert_eq!(store.organizations.update_organization(&next).await.unwrap(), Written::Done);
+    assert_eq!(store.organizations.update_organization(&next).await.unwrap(), UpdateOutcome::Done);
     next
 }
 
@@ -88,7 +88,7 @@ async fn on_a_standalone_server_a_change_is_seen_by_others_within_a_second() {
     let (writer, reader) = (fixture.open_cached().await, fixture.open_cached().await);
     let organization = insert(&writer, 1).await;
     let account = samples::account();
-    assert_eq!(writer.accounts.insert_account(&account).await.unwrap(), Inserted::New);
+    assert_eq!(writer.accounts.insert_account(&account).await.unwrap(), InsertOutcome::New);
     let session = samples::session();
     writer.sessions.insert_session(&session).await.unwrap();
     fixture.count_from_now().await;
@@ -100,7 +100,7 @@ async fn on_a_standalone_server_a_change_is_seen_by_others_within_a_second() {
     assert!(fixture.reads(organization.id).await < 50, "most come from memory");
 
     let renamed = Account { version: account.version + 1, credential_epoch: 9, ..account.clone() };
-    assert_eq!(writer.accounts.update_account(&renamed).await.unwrap(), Written::Done);
+    assert_eq!(writer.accounts.update_account(&renamed).await.unwrap(), UpdateOutcome::Done);
     writer.sessions.delete_session(session.id).await.unwrap();
     update(&writer, &organization).await;
     let took = until("the change is seen", async || {
@@ -221,7 +221,7 @@ impl Watched {
         let current = answered(store.organizations.get_organization(self.id)).await?.unwrap();
         let next = current.successor(samples::NOW);
         let written = answered(store.organizations.update_organization(&next)).await?;
-        (written == Written::Done).then_some(next.version)
+        (written == UpdateOutcome::Done).then_some(next.version)
     }
 
     async fn read(&self, store: &Store) {

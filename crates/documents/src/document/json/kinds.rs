@@ -179,7 +179,7 @@ fn json_that_the_standard_leaves_open_is_decided() {
         ("[-1e400]", true),
         ("[123123e100000]", true),
         ("[0.4e00669999999999999999999999999999999999999999999999999999]", true),
-        // A byte order mark is no part of the text; it is taken away before (`mistaken::without_mark`).
+        // A byte order mark is no part of the text; it is taken away before (`mistake::without_mark`).
         ("\u{feff}{}", false),
     ] {
         assert_eq!(Json::parse(text).is_ok(), taken, "{text}");

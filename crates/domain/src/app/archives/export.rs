@@ -3,8 +3,8 @@
 use super::{Exportable, require_whole};
 use crate::account::Role;
 use crate::app::App;
-use crate::app::caller::{Authority, proven};
-use crate::archive::{ArchivedCollection, ArchivedOrganization, Manifest, Writer};
+use crate::app::auth::{Authorization, proven};
+use crate::archive::{ArchiveWriter, ArchivedCollection, ArchivedOrganization, Manifest};
 use crate::collection::CollectionName;
 use crate::error::{Error, ErrorCode, Result};
 use crate::limits::{ARCHIVE_PAGE_BYTES, ARCHIVE_PAGE_DOCUMENTS, INLINE_MAX_BYTES, PAGE_MAX_ITEMS};
@@ -30,8 +30,8 @@ pub struct Export {
 /// How far it is.
 enum At {
     Start,
-    BetweenCollections(Writer),
-    Within(Writer, CollectionName, Option<Position>),
+    BetweenCollections(ArchiveWriter),
+    Within(ArchiveWriter, CollectionName, Option<Position>),
     End,
 }
 
@@ -56,16 +56,16 @@ impl Export {
         Ok(Some(out))
     }
 
-    async fn begin(&mut self, out: &mut Vec<u8>) -> Result<Writer> {
+    async fn begin(&mut self, out: &mut Vec<u8>) -> Result<ArchiveWriter> {
         let organization = self.renew().await?;
         let owner = self.app.store.accounts.get_account(organization.owner_id).await?;
         // It goes in the middle of a purge alone.
         let owner = owner.ok_or(ErrorCode::OrganizationNotActive)?;
         let manifest = Manifest::new(self.app.now());
-        Writer::begin(manifest, ArchivedOrganization::of(&organization, &owner), out)
+        ArchiveWriter::begin(manifest, ArchivedOrganization::of(&organization, &owner), out)
     }
 
-    async fn begin_collection(&mut self, mut writer: Writer, out: &mut Vec<u8>) -> Result<At> {
+    async fn begin_collection(&mut self, mut writer: ArchiveWriter, out: &mut Vec<u8>) -> Result<At> {
         let organization = self.renew().await?;
         while let Some(name) = self.next_collection(&organization).await? {
             let indexes = match self.app.store.collections.list_indexes(&organization, &name).await {
@@ -101,7 +101,7 @@ impl Export {
 
     async fn write_page(
         &self,
-        mut writer: Writer,
+        mut writer: ArchiveWriter,
         name: CollectionName,
         after: Option<Position>,
         out: &mut Vec<u8>,
@@ -151,7 +151,7 @@ impl Export {
         let found = store.organizations.get_recent_organization(self.right.organization.id).await?;
         let organization = found.ok_or(ErrorCode::OrganizationNotFound)?;
         require_whole(&organization)?;
-        if let Authority::Member(member) = &self.right.authority {
+        if let Authorization::Member(member) = &self.right.authority {
             let (session, account) = tokio::try_join!(
                 store.sessions.get_recent_session(member.session.id),
                 store.accounts.get_recent_account(member.account.id),

@@ -1,6 +1,6 @@
 //! An archive as it arrives: chunks in, items out, no more of it held than a line.
 
-use crate::archive::{ArchivedOrganization, Item, Lines, Reader, line_max_bytes};
+use crate::archive::{ArchiveItem, ArchiveLines, ArchiveReader, ArchivedOrganization, line_max_bytes};
 use crate::error::{Error, Result};
 use futures_util::StreamExt;
 use futures_util::stream::{BoxStream, Fuse};
@@ -11,8 +11,8 @@ pub type ArchiveStream = BoxStream<'static, Result<Vec<u8>>>;
 /// An archive that is being read.
 pub struct Source {
     chunks: Fuse<ArchiveStream>,
-    lines: Lines,
-    reader: Reader,
+    lines: ArchiveLines,
+    reader: ArchiveReader,
 }
 
 impl Source {
@@ -20,8 +20,8 @@ impl Source {
     pub fn new(chunks: ArchiveStream, document_max_bytes: usize) -> Self {
         Self {
             chunks: chunks.fuse(),
-            lines: Lines::new(line_max_bytes(document_max_bytes)),
-            reader: Reader::new(document_max_bytes),
+            lines: ArchiveLines::new(line_max_bytes(document_max_bytes)),
+            reader: ArchiveReader::new(document_max_bytes),
         }
     }
 
@@ -32,8 +32,8 @@ impl Source {
     pub async fn begin(&mut self) -> Result<ArchivedOrganization> {
         loop {
             match self.next().await? {
-                Some(Item::Manifest(_)) => {}
-                Some(Item::Organization(organization)) => return Ok(*organization),
+                Some(ArchiveItem::Manifest(_)) => {}
+                Some(ArchiveItem::Organization(organization)) => return Ok(*organization),
                 // The reader lets nothing else come first.
                 _ => return Err(Error::internal("an archive without an organization")),
             }
@@ -44,7 +44,7 @@ impl Source {
     ///
     /// # Errors
     /// `archive_invalid`, or why nothing comes.
-    pub async fn next(&mut self) -> Result<Option<Item>> {
+    pub async fn next(&mut self) -> Result<Option<ArchiveItem>> {
         loop {
             if let Some(line) = self.lines.take()? {
                 return self.reader.read(line).map(Some);

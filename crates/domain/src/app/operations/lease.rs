@@ -8,33 +8,33 @@ use crate::error::{Error, Result};
 use crate::limits::{OPERATION_LEASE, OPERATION_RENEWAL};
 use crate::operation::save_of_progress;
 use crate::organization::Organization;
-use crate::store::{Organizations, Written};
+use crate::store::{Organizations, UpdateOutcome};
 use std::pin::{Pin, pin};
 use tokio::time::Instant;
 
 /// Why a step that takes long stops.
-pub(super) enum Stop {
+pub(super) enum Interrupted {
     /// Somebody else has the operation.
     Lost,
     /// It cannot go on.
     Failed(Error),
 }
 
-impl From<Error> for Stop {
+impl From<Error> for Interrupted {
     fn from(error: Error) -> Self {
         Self::Failed(error)
     }
 }
 
 /// How long the lease lasts still, and when it is to be renewed.
-pub(super) struct Term {
+pub(super) struct LeaseTimer {
     renewed: Instant,
     due: Instant,
     /// Whether the last renewal failed, or nobody knows whether it did.
     is_doubtful: bool,
 }
 
-impl Term {
+impl LeaseTimer {
     /// That of a lease that has just begun.
     pub(super) fn new() -> Self {
         Self::since(Instant::now())
@@ -57,14 +57,14 @@ pub(super) struct Lease<'a> {
     pub(super) store: &'a dyn Organizations,
     pub(super) clock: &'a dyn Clock,
     pub(super) organization: &'a mut Organization,
-    pub(super) term: &'a mut Term,
+    pub(super) term: &'a mut LeaseTimer,
     /// How far the step is.
     pub(super) documents: Option<u64>,
 }
 
 impl Lease<'_> {
     /// Waits for `work`, and renews the lease meanwhile. If the lease is lost, what has begun is still waited for.
-    pub(super) async fn hold<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Stop> {
+    pub(super) async fn hold<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Interrupted> {
         if self.term.due <= Instant::now() {
             self.renew().await?;
         }
@@ -79,11 +79,11 @@ impl Lease<'_> {
     }
 
     /// The same, but if the lease is lost, no more of it is done.
-    pub(super) async fn hold_or_stop<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Stop> {
+    pub(super) async fn hold_or_stop<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Interrupted> {
         self.renew_during(pin!(work)).await
     }
 
-    async fn renew_during<F: Future>(&mut self, mut work: Pin<&mut F>) -> Result<F::Output, Stop> {
+    async fn renew_during<F: Future>(&mut self, mut work: Pin<&mut F>) -> Result<F::Output, Interrupted> {
         loop {
             match tokio::time::timeout_at(self.term.due, work.as_mut()).await {
                 Ok(done) => return Ok(done),
@@ -93,7 +93,7 @@ impl Lease<'_> {
     }
 
     /// Waits until the record is known again, if the last renewal failed: what is saved next comes after it.
-    pub(super) async fn settle(&mut self) -> Result<(), Stop> {
+    pub(super) async fn settle(&mut self) -> Result<(), Interrupted> {
         while self.term.is_doubtful {
             tokio::time::sleep_until(self.term.due).await;
             self.renew().await?;
@@ -102,13 +102,13 @@ impl Lease<'_> {
     }
 
     /// Renews the lease, or puts that off as long as it has not run out.
-    async fn renew(&mut self) -> Result<(), Stop> {
+    async fn renew(&mut self) -> Result<(), Interrupted> {
         let began = Instant::now();
         match self.try_renew().await {
-            Ok(Written::Done) => *self.term = Term::since(began),
+            Ok(UpdateOutcome::Done) => *self.term = LeaseTimer::since(began),
             // An earlier renewal was saved, and its answer was lost: once more, from there.
-            Ok(Written::Stale) => self.term.due = began,
-            Err(Stop::Failed(error)) if self.term.postpone() => {
+            Ok(UpdateOutcome::Stale) => self.term.due = began,
+            Err(Interrupted::Failed(error)) if self.term.postpone() => {
                 tracing::warn!(organization = %self.organization.id, %error, "a lease could not be renewed");
             }
             Err(stop) => return Err(stop),
@@ -116,24 +116,25 @@ impl Lease<'_> {
         Ok(())
     }
 
-    async fn try_renew(&mut self) -> Result<Written, Stop> {
-        let next = save_of_progress(self.organization, self.documents, self.clock.now()).ok_or(Stop::Lost)?;
+    async fn try_renew(&mut self) -> Result<UpdateOutcome, Interrupted> {
+        let next =
+            save_of_progress(self.organization, self.documents, self.clock.now()).ok_or(Interrupted::Lost)?;
         let written = self.store.update_organization(&next).await?;
         *self.organization = match written {
-            Written::Done => next,
-            Written::Stale => self.read_again().await?,
+            UpdateOutcome::Done => next,
+            UpdateOutcome::Stale => self.read_again().await?,
         };
         Ok(written)
     }
 
     /// The record as it is now, if the operation is still ours.
-    async fn read_again(&self) -> Result<Organization, Stop> {
+    async fn read_again(&self) -> Result<Organization, Interrupted> {
         let found = self.store.get_organization(self.organization.id).await?;
         let is_ours = |found: &Organization| match (&found.operation, &self.organization.operation) {
             (Some(running), Some(ours)) => (running.id, running.fence) == (ours.id, ours.fence),
             _ => false,
         };
-        found.filter(|found| is_ours(found)).map(|found| Organization::clone(&found)).ok_or(Stop::Lost)
+        found.filter(|found| is_ours(found)).map(|found| Organization::clone(&found)).ok_or(Interrupted::Lost)
     }
 }
 

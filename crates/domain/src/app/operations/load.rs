@@ -4,28 +4,28 @@
 //! a call that has begun is waited for even then. What it writes may come after others have removed everything, and
 //! only when it is over can that be put right (`try_make_good`).
 
-use super::lease::{Lease, Stop, Term};
+use super::lease::{Interrupted, Lease, LeaseTimer};
 use crate::app::App;
 use crate::app::archives::Source;
-use crate::archive::{ArchivedCollection, Item, damaged};
+use crate::archive::{ArchiveItem, ArchivedCollection, damaged};
 use crate::collection::CollectionName;
-use crate::crash;
 use crate::error::{Error, ErrorCode, Result};
+use crate::failpoints;
 use crate::limits::{INSERT_MAX_BYTES, INSERT_MAX_DOCUMENTS};
-use crate::operation::{Observed, OperationKind, Refusal, Step};
+use crate::operation::{OperationKind, OperationRefusal, OperationStep, StepResult};
 use crate::organization::Organization;
 use std::sync::{Arc, OnceLock};
 use tenantry_documents::document::{NewDocument, StoredDocument};
 use tenantry_documents::index::Index;
 
 /// An archive on its way into a container.
-pub(in crate::app) struct Load {
+pub(in crate::app) struct ImportStream {
     source: Source,
     /// The refusal with all that is known of it; the record has its code alone.
     refused: Arc<OnceLock<Error>>,
 }
 
-impl Load {
+impl ImportStream {
     pub(super) fn new(source: Source) -> (Self, Arc<OnceLock<Error>>) {
         let refused = Arc::new(OnceLock::new());
         (Self { source, refused: Arc::clone(&refused) }, refused)
@@ -38,12 +38,12 @@ impl App {
     pub(super) async fn load_archive(
         &self,
         organization: &mut Organization,
-        load: Option<Load>,
-    ) -> Option<Observed> {
-        let Some(Load { source, refused }) = load else {
-            return Some(Observed::Refused(Refusal::Interrupted));
+        load: Option<ImportStream>,
+    ) -> Option<StepResult> {
+        let Some(ImportStream { source, refused }) = load else {
+            return Some(StepResult::Refused(OperationRefusal::Interrupted));
         };
-        let loading = Loading {
+        let loading = ImportProgress {
             app: self,
             organization,
             source,
@@ -52,22 +52,22 @@ impl App {
             lines: Vec::new(),
             batch_bytes: 0,
             documents: 0,
-            term: Term::new(),
+            term: LeaseTimer::new(),
         };
         match loading.run().await {
-            Ok(documents) => Some(Observed::Counted(documents)),
-            Err(Stop::Lost) => None,
-            Err(Stop::Failed(error)) => {
+            Ok(documents) => Some(StepResult::Counted(documents)),
+            Err(Interrupted::Lost) => None,
+            Err(Interrupted::Failed(error)) => {
                 let refusal = refusal(&error);
                 let _ = refused.set(error);
-                Some(Observed::Refused(refusal))
+                Some(StepResult::Refused(refusal))
             }
         }
     }
 }
 
 /// A load that goes on.
-struct Loading<'a> {
+struct ImportProgress<'a> {
     app: &'a App,
     organization: &'a mut Organization,
     source: Source,
@@ -79,33 +79,33 @@ struct Loading<'a> {
     batch_bytes: usize,
     /// Documents that are in the container.
     documents: u64,
-    term: Term,
+    term: LeaseTimer,
 }
 
-impl Loading<'_> {
+impl ImportProgress<'_> {
     /// How many documents it was.
-    async fn run(mut self) -> Result<u64, Stop> {
+    async fn run(mut self) -> Result<u64, Interrupted> {
         while let Some(item) = self.next_item().await? {
             match item {
-                Item::Collection(collection) => self.begin_collection(collection).await?,
-                Item::Document(document) => self.add(document).await?,
-                Item::CollectionEnd(_) => self.end_collection().await?,
-                Item::End(end) => self.expect(end.documents).await?,
-                Item::Manifest(_) | Item::Organization(_) => {}
+                ArchiveItem::Collection(collection) => self.begin_collection(collection).await?,
+                ArchiveItem::Document(document) => self.add(document).await?,
+                ArchiveItem::CollectionEnd(_) => self.end_collection().await?,
+                ArchiveItem::End(end) => self.expect(end.documents).await?,
+                ArchiveItem::Manifest(_) | ArchiveItem::Organization(_) => {}
             }
         }
         self.lease().settle().await?;
         Ok(self.documents)
     }
 
-    async fn next_item(&mut self) -> Result<Option<Item>, Stop> {
+    async fn next_item(&mut self) -> Result<Option<ArchiveItem>, Interrupted> {
         // What has arrived already is read at once.
         let Self { app, organization, source, documents, term, .. } = self;
         let mut lease = app.lease(organization, term, Some(*documents));
         Ok(lease.hold(source.next()).await??)
     }
 
-    async fn begin_collection(&mut self, collection: ArchivedCollection) -> Result<(), Stop> {
+    async fn begin_collection(&mut self, collection: ArchivedCollection) -> Result<(), Interrupted> {
         let name = collection.name.clone();
         self.into = Some(collection);
         if name.is_default() {
@@ -117,7 +117,7 @@ impl Loading<'_> {
         Ok(())
     }
 
-    async fn add(&mut self, document: NewDocument) -> Result<(), Stop> {
+    async fn add(&mut self, document: NewDocument) -> Result<(), Interrupted> {
         let id = document.id().cloned().ok_or_else(|| Error::internal("a document without an id"))?;
         let document = StoredDocument { body: document.under_id(&id), revision: self.app.first_revision() };
         self.batch_bytes += document.body.as_bytes().len();
@@ -130,7 +130,7 @@ impl Loading<'_> {
     }
 
     /// Writes what has been read.
-    async fn flush(&mut self) -> Result<(), Stop> {
+    async fn flush(&mut self) -> Result<(), Interrupted> {
         let (batch, lines) = (std::mem::take(&mut self.batch), std::mem::take(&mut self.lines));
         self.batch_bytes = 0;
         if batch.is_empty() {
@@ -146,11 +146,11 @@ impl Loading<'_> {
                 Err(error) => return Err(of_document(error, line).into()),
             }
         }
-        crash::point(OperationKind::Import.as_str(), Step::LoadArchive.as_str(), "part");
+        failpoints::point(OperationKind::Import.as_str(), OperationStep::LoadArchive.as_str(), "part");
         Ok(())
     }
 
-    async fn end_collection(&mut self) -> Result<(), Stop> {
+    async fn end_collection(&mut self) -> Result<(), Interrupted> {
         self.flush().await?;
         let name = self.collection_name()?;
         let indexes = self.into.take().map(|collection| collection.indexes).unwrap_or_default();
@@ -169,7 +169,7 @@ impl Loading<'_> {
     }
 
     /// Nothing but these documents may be in the container: what a process has written that slept for long would be.
-    async fn expect(&mut self, documents: u64) -> Result<(), Stop> {
+    async fn expect(&mut self, documents: u64) -> Result<(), Interrupted> {
         let (app, organization) = (self.app, self.organization.clone());
         let usage = self.hold(async { app.store.collections.get_usage(&organization).await }).await??;
         if usage.documents == documents && self.documents == documents {
@@ -179,7 +179,7 @@ impl Loading<'_> {
         Err(Error::unavailable(cause).into())
     }
 
-    async fn hold<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Stop> {
+    async fn hold<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Interrupted> {
         self.lease().hold(work).await
     }
 
@@ -210,11 +210,11 @@ fn of_index(error: Error, index: &Index, line: u64) -> Error {
 }
 
 /// What the log says of it.
-fn refusal(error: &Error) -> Refusal {
+fn refusal(error: &Error) -> OperationRefusal {
     match error.code() {
-        ErrorCode::ArchiveInvalid => Refusal::ArchiveInvalid,
-        ErrorCode::UniqueViolation => Refusal::UniqueViolation,
-        ErrorCode::CapacityReached => Refusal::CapacityReached,
-        _ => Refusal::Interrupted,
+        ErrorCode::ArchiveInvalid => OperationRefusal::ArchiveInvalid,
+        ErrorCode::UniqueViolation => OperationRefusal::UniqueViolation,
+        ErrorCode::CapacityReached => OperationRefusal::CapacityReached,
+        _ => OperationRefusal::Interrupted,
     }
 }

@@ -7,71 +7,78 @@ use crate::email::EmailAddress;
 use crate::error::{Error, ErrorCode, Result};
 use crate::ids::{AccountId, OperationId, OrganizationId};
 use crate::limits::PAGE_MAX_ITEMS;
-use crate::operation::{Arguments, Observed, Operation, OperationRecord, Refusal, Step};
+use crate::operation::{
+    Operation, OperationArguments, OperationRecord, OperationRefusal, OperationStep, StepResult,
+};
 use crate::organization::{Organization, State};
-use crate::store::{Inserted, NewContainer, Written};
+use crate::store::{InsertOutcome, NewContainer, UpdateOutcome};
 use std::sync::Arc;
 
 impl App {
     /// Carries out one step of the operation under way in `organization`.
     pub(super) async fn carry_out(
         &self,
-        step: Step,
+        step: OperationStep,
         organization: &Organization,
         operation: &Operation,
-    ) -> Result<Observed> {
+    ) -> Result<StepResult> {
         let containers = &self.store.containers;
         match (step, &operation.arguments) {
-            (Step::InsertOwner, Arguments::Create { owner }) => {
+            (OperationStep::InsertOwner, OperationArguments::Create { owner }) => {
                 refusable(self.store.accounts.insert_account(&with_key_of_today(owner)).await.map(|_| ()))
             }
-            (Step::InsertOwner, Arguments::Import { owner, .. }) => {
+            (OperationStep::InsertOwner, OperationArguments::Import { owner, .. }) => {
                 refusable(self.insert_new_account(&with_key_of_today(owner), organization.id).await)
             }
-            (Step::CreateContainer, Arguments::Import { .. }) => {
+            (OperationStep::CreateContainer, OperationArguments::Import { .. }) => {
                 self.create_empty_container(organization, operation).await
             }
-            (Step::CreateContainer, _) => {
+            (OperationStep::CreateContainer, _) => {
                 let made = containers.create_container(&new_container(organization, operation)).await?;
-                Ok(Observed::Made(made))
+                Ok(StepResult::Made(made))
             }
-            (Step::ChangeCredentials, Arguments::Rename { credentials, .. }) => match credentials {
-                Some((account, change)) => {
-                    refusable(self.change_credentials_as(organization, operation.id, *account, change).await)
+            (OperationStep::ChangeCredentials, OperationArguments::Rename { credentials, .. }) => {
+                match credentials {
+                    Some((account, change)) => refusable(
+                        self.change_credentials_as(organization, operation.id, *account, change).await,
+                    ),
+                    None => Ok(StepResult::Done),
                 }
-                None => Ok(Observed::Done),
-            },
-            (Step::ChangeCredentials, Arguments::SetPassword { credentials: (account, change) }) => {
+            }
+            (
+                OperationStep::ChangeCredentials,
+                OperationArguments::SetPassword { credentials: (account, change) },
+            ) => {
                 self.edit_account(*account, organization, operation.id, |account| {
                     Ok(Some(account.with_credentials(change, self.now())))
                 })
                 .await?;
-                Ok(Observed::Done)
+                Ok(StepResult::Done)
             }
-            (Step::MoveContainer, Arguments::Rename { to, .. }) => {
+            (OperationStep::MoveContainer, OperationArguments::Rename { to, .. }) => {
                 containers.move_container(organization, &to.namespace).await?;
-                Ok(Observed::Counted(containers.count_documents(organization).await?))
+                Ok(StepResult::Counted(containers.count_documents(organization).await?))
             }
-            (Step::HideContainer, _) => {
+            (OperationStep::HideContainer, _) => {
                 containers.move_container(organization, &organization.trash_namespace()).await?;
-                Ok(Observed::Done)
+                Ok(StepResult::Done)
             }
-            (Step::ShowContainer, Arguments::Restore { to, .. }) => {
+            (OperationStep::ShowContainer, OperationArguments::Restore { to, .. }) => {
                 containers.move_container(organization, &to.namespace).await?;
-                Ok(Observed::Done)
+                Ok(StepResult::Done)
             }
-            (Step::DropContainer, _) => {
+            (OperationStep::DropContainer, _) => {
                 containers.drop_container(organization).await?;
-                Ok(Observed::Done)
+                Ok(StepResult::Done)
             }
-            (Step::ReleaseEmails, _) => self.release_emails(organization, operation.id).await,
-            (Step::ReserveEmails, Arguments::Restore { owner_email, .. }) => {
+            (OperationStep::ReleaseEmails, _) => self.release_emails(organization, operation.id).await,
+            (OperationStep::ReserveEmails, OperationArguments::Restore { owner_email, .. }) => {
                 refusable(self.reserve_emails(organization, operation.id, owner_email.as_ref()).await)
             }
-            (Step::RemoveMembers, _) => self.remove_members(organization, operation.id).await,
-            (Step::Record, _) => {
+            (OperationStep::RemoveMembers, _) => self.remove_members(organization, operation.id).await,
+            (OperationStep::Record, _) => {
                 let record = OperationRecord::finished(organization, operation, self.now());
-                self.store.operations.insert_operation(&record).await.map(|_| Observed::Done)
+                self.store.operations.insert_operation(&record).await.map(|_| StepResult::Done)
             }
             (step, arguments) => {
                 Err(Error::internal(format!("{step:?} is not a step of {:?}", arguments.kind())))
@@ -82,7 +89,7 @@ impl App {
     /// Adds an account whose id may have been somebody's: one that is there is only taken for the work of an earlier
     /// try if it belongs to the organization.
     async fn insert_new_account(&self, account: &Account, organization: OrganizationId) -> Result<()> {
-        if self.store.accounts.insert_account(account).await? == Inserted::New {
+        if self.store.accounts.insert_account(account).await? == InsertOutcome::New {
             return Ok(());
         }
         let there = self.store.accounts.get_account(account.id).await?;
@@ -98,7 +105,7 @@ impl App {
         &self,
         organization: &Organization,
         operation: &Operation,
-    ) -> Result<Observed> {
+    ) -> Result<StepResult> {
         let containers = &self.store.containers;
         let container = match containers.create_container(&new_container(organization, operation)).await {
             Err(error) => return refusable(Err(error)),
@@ -106,8 +113,8 @@ impl App {
         };
         let made = Organization { container, ..organization.clone() };
         match containers.count_documents(&made).await? {
-            0 => Ok(Observed::Made(container)),
-            _ => Ok(Observed::Refused(Refusal::ContainerTaken)),
+            0 => Ok(StepResult::Made(container)),
+            _ => Ok(StepResult::Refused(OperationRefusal::ContainerTaken)),
         }
     }
 
@@ -131,7 +138,11 @@ impl App {
     }
 
     /// Frees the addresses of accounts whose every organization is deleted now.
-    async fn release_emails(&self, organization: &Organization, operation: OperationId) -> Result<Observed> {
+    async fn release_emails(
+        &self,
+        organization: &Organization,
+        operation: OperationId,
+    ) -> Result<StepResult> {
         for account in self.members_of(organization.id).await? {
             if self.belongs_elsewhere(&account, organization.id).await? {
                 continue;
@@ -143,7 +154,7 @@ impl App {
             })
             .await?;
         }
-        Ok(Observed::Done)
+        Ok(StepResult::Done)
     }
 
     /// Takes the addresses back. The owner must get one; another member whose address is taken meanwhile
@@ -190,13 +201,13 @@ impl App {
         &self,
         organization: &Organization,
         operation: OperationId,
-    ) -> Result<Observed> {
+    ) -> Result<StepResult> {
         let id = organization.id;
         while !self.store.sessions.delete_sessions_of(id, PAGE_MAX_ITEMS).await?.is_empty() {}
         for member in self.members_of(id).await? {
-            match Leaving::of(&member, organization) {
-                Leaving::Late => {}
-                Leaving::Membership => {
+            match MemberCleanup::of(&member, organization) {
+                MemberCleanup::Late => {}
+                MemberCleanup::Membership => {
                     self.edit_account(member.id, organization, operation, |account| {
                         let mut next = account.successor(self.now());
                         next.memberships.retain(|m| m.organization_id != id);
@@ -204,15 +215,15 @@ impl App {
                     })
                     .await?;
                 }
-                Leaving::Account => {
+                MemberCleanup::Account => {
                     let removed = self.store.accounts.delete_account(member.id, member.version).await?;
-                    if removed == Written::Stale {
+                    if removed == UpdateOutcome::Stale {
                         return Err(Error::unavailable("an account changed while it was removed"));
                     }
                 }
             }
         }
-        Ok(Observed::Done)
+        Ok(StepResult::Done)
     }
 
     async fn belongs_elsewhere(&self, account: &Account, organization: OrganizationId) -> Result<bool> {
@@ -254,7 +265,7 @@ impl App {
             }
             let Some(mut next) = edit(&account)? else { return Ok(()) };
             next.mark(organization, operation);
-            if self.store.accounts.update_account(&next).await? == Written::Done {
+            if self.store.accounts.update_account(&next).await? == UpdateOutcome::Done {
                 return Ok(());
             }
         }
@@ -263,7 +274,7 @@ impl App {
 
 /// What is to be removed of a member of an organization that is gone.
 #[derive(Debug, PartialEq, Eq)]
-enum Leaving {
+enum MemberCleanup {
     /// Nothing: the organization has come back under its id, and with it the account.
     Late,
     /// The membership: the account has others.
@@ -272,7 +283,7 @@ enum Leaving {
     Account,
 }
 
-impl Leaving {
+impl MemberCleanup {
     fn of(member: &Account, organization: &Organization) -> Self {
         if member.is_ahead_of(organization) {
             Self::Late
@@ -300,13 +311,13 @@ fn new_container(organization: &Organization, operation: &Operation) -> NewConta
 }
 
 /// What the effect of a step that a caller may be refused for came to.
-fn refusable(result: Result<()>) -> Result<Observed> {
+fn refusable(result: Result<()>) -> Result<StepResult> {
     match result {
-        Ok(()) => Ok(Observed::Done),
+        Ok(()) => Ok(StepResult::Done),
         Err(error) => match error.code() {
-            ErrorCode::EmailTaken => Ok(Observed::Refused(Refusal::EmailTaken)),
-            ErrorCode::TokenRevoked => Ok(Observed::Refused(Refusal::SessionEnded)),
-            ErrorCode::OrganizationExists => Ok(Observed::Refused(Refusal::ContainerTaken)),
+            ErrorCode::EmailTaken => Ok(StepResult::Refused(OperationRefusal::EmailTaken)),
+            ErrorCode::TokenRevoked => Ok(StepResult::Refused(OperationRefusal::SessionEnded)),
+            ErrorCode::OrganizationExists => Ok(StepResult::Refused(OperationRefusal::ContainerTaken)),
             _ => Err(error),
         },
     }
@@ -355,10 +366,10 @@ mod tests {
 
     #[test]
     fn the_owner_of_an_import_is_not_removed_by_a_purge_from_before_it() {
-        assert_eq!(Leaving::of(&owner(), &organization(IMPORTED_AT - 1)), Leaving::Late);
+        assert_eq!(MemberCleanup::of(&owner(), &organization(IMPORTED_AT - 1)), MemberCleanup::Late);
         // The import itself, which is undone, and a purge from after it.
         for version in [IMPORTED_AT, IMPORTED_AT + 3] {
-            assert_eq!(Leaving::of(&owner(), &organization(version)), Leaving::Account);
+            assert_eq!(MemberCleanup::of(&owner(), &organization(version)), MemberCleanup::Account);
         }
     }
 
@@ -369,6 +380,6 @@ mod tests {
         member
             .memberships
             .push(crate::account::Membership { organization_id: elsewhere, ..member.memberships[0].clone() });
-        assert_eq!(Leaving::of(&member, &organization(IMPORTED_AT)), Leaving::Membership);
+        assert_eq!(MemberCleanup::of(&member, &organization(IMPORTED_AT)), MemberCleanup::Membership);
     }
 }

@@ -7,15 +7,15 @@ const PASSWORD: &str = "securepassword123";
 const LONG: &str = "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx0123456789abcdefghijklmnop";
 /// Not in NFKC.
 const RAW: &str = "Cafe\u{301}-№5-secret";
-const REHASH: Verdict = Verdict::Match { rehash: true };
-const KEEP: Verdict = Verdict::Match { rehash: false };
+const REHASH: PasswordCheck = PasswordCheck::Match { rehash: true };
+const KEEP: PasswordCheck = PasswordCheck::Match { rehash: false };
 
-fn check(password: &str, stored: &str) -> Verdict {
+fn check(password: &str, stored: &str) -> PasswordCheck {
     verify(&PresentedPassword::new(password), stored, &mut Memory::default()).unwrap()
 }
 
 /// Made by passlib 1.7.4, argon2-cffi 25.1 and bcrypt 4.0.1.
-const FOREIGN: &[(&str, &str, Verdict)] = &[
+const FOREIGN: &[(&str, &str, PasswordCheck)] = &[
     // passlib's default, and argon2-cffi's
     (
         PASSWORD,
@@ -78,7 +78,7 @@ fn hashes_of_other_software_are_checked_as_it_made_them() {
     for (password, stored, expected) in FOREIGN {
         assert_eq!(check(password, stored), *expected, "{stored}");
         for wrong in ["", "securepassword124", &format!("x{password}"), "\0"] {
-            assert_eq!(check(wrong, stored), Verdict::NoMatch, "{stored}");
+            assert_eq!(check(wrong, stored), PasswordCheck::NoMatch, "{stored}");
         }
     }
 }
@@ -91,7 +91,7 @@ fn a_hash_of_ours_is_checked_and_kept() {
         let stored = hash(&new, *b"sixteen byte salt".first_chunk().unwrap(), &mut memory);
         assert!(stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$c2l4dGVlbiBieXRlIHNhbA$"), "{stored}");
         assert_eq!(check(password, &stored), KEEP);
-        assert_eq!(check(&format!("{password} "), &stored), Verdict::NoMatch);
+        assert_eq!(check(&format!("{password} "), &stored), PasswordCheck::NoMatch);
     }
 }
 
@@ -175,7 +175,7 @@ fn argon2_texts_of_real_tools_are_verified() {
     for (tool, stored) in ARGON2_OF_TOOLS {
         assert_eq!(check_readable(stored), Ok(()), "{tool}");
         assert_eq!(check(PASSWORD, stored), REHASH, "{tool}");
-        assert_eq!(check("securepassword124", stored), Verdict::NoMatch, "{tool}");
+        assert_eq!(check("securepassword124", stored), PasswordCheck::NoMatch, "{tool}");
     }
 }
 
@@ -193,7 +193,7 @@ fn bcrypt_hash_is_kept_from_72_bytes_on() {
     assert_eq!(check(&LONG[..72], OF_72), KEEP);
     // The owner's password of 72 bytes; anything behind it is no part of it.
     assert_eq!(check(&format!("{}-guessed", &LONG[..72]), OF_72), KEEP);
-    assert_eq!(check(&LONG[..71], OF_72), Verdict::NoMatch);
+    assert_eq!(check(&LONG[..71], OF_72), PasswordCheck::NoMatch);
     // Bytes, not characters.
     let accent = format!("caf\u{e9}{}", "x".repeat(68));
     assert_eq!(accent.chars().count(), 72);
@@ -216,23 +216,23 @@ fn bcrypt_sha256_is_replaced_whatever_the_length() {
         FOREIGN.iter().find(|(password, stored, _)| *password == LONG && stored.contains("sha256")).unwrap();
     let presented = PresentedPassword::new(LONG);
     assert_eq!(verify(&presented, stored, &mut Memory::default()).unwrap(), REHASH);
-    assert_eq!(check(&LONG[..72], stored), Verdict::NoMatch);
+    assert_eq!(check(&LONG[..72], stored), PasswordCheck::NoMatch);
     let rehashed = hash(&presented.into_verified(), [7; SALT_BYTES], &mut Memory::default());
     assert_eq!(check(LONG, &rehashed), KEEP);
-    assert_eq!(check(&LONG[..72], &rehashed), Verdict::NoMatch);
+    assert_eq!(check(&LONG[..72], &rehashed), PasswordCheck::NoMatch);
 }
 
 #[test]
 fn a_password_that_is_too_long_matches_nothing() {
     let stored = hash(&PresentedPassword::new("").into_verified(), [7; SALT_BYTES], &mut Memory::default());
     assert_eq!(check("", &stored), KEEP);
-    assert_eq!(check(&"x".repeat(257), &stored), Verdict::NoMatch);
+    assert_eq!(check(&"x".repeat(257), &stored), PasswordCheck::NoMatch);
 }
 
 #[test]
 fn the_decoy_costs_what_a_hash_of_ours_costs() {
-    assert!(Stored::parse(decoy()).is_ok_and(|stored| stored.is_current()));
-    assert_eq!(check(PASSWORD, decoy()), Verdict::NoMatch);
+    assert!(StoredHash::parse(decoy()).is_ok_and(|stored| stored.is_current()));
+    assert_eq!(check(PASSWORD, decoy()), PasswordCheck::NoMatch);
 }
 
 #[test]
@@ -298,7 +298,7 @@ fn hash_that_cannot_be_read_matches_nothing_and_says_why() {
     ] {
         let reason = check_readable(&stored).expect_err(&stored);
         assert!(reason.contains(part) && reason.ends_with('.'), "{stored}: {reason}");
-        assert_eq!(check(PASSWORD, &stored), Verdict::NoMatch, "{stored}");
+        assert_eq!(check(PASSWORD, &stored), PasswordCheck::NoMatch, "{stored}");
     }
 }
 

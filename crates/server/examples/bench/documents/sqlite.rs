@@ -26,7 +26,7 @@ pub struct Documents {
 }
 
 /// A document that was inserted.
-pub struct Inserted {
+pub struct InsertOutcome {
     /// Its `_id`, as JSON.
     pub id: String,
     /// All of it.
@@ -74,12 +74,12 @@ impl Documents {
     }
 
     /// Inserts a document, which is on disk then.
-    pub fn insert(&self, text: &[u8]) -> Result<Inserted> {
+    pub fn insert(&self, text: &[u8]) -> Result<InsertOutcome> {
         Ok(self.insert_all(&[text])?.remove(0))
     }
 
     /// Inserts documents in one transaction.
-    pub fn insert_all(&self, texts: &[&[u8]]) -> Result<Vec<Inserted>> {
+    pub fn insert_all(&self, texts: &[&[u8]]) -> Result<Vec<InsertOutcome>> {
         let parsed: Vec<Parsed> = texts.iter().map(|text| Parsed::new(text)).collect::<Result<_>>()?;
         let mut writer = lock(&self.writer);
         let transaction = writer.transaction()?;
@@ -99,7 +99,7 @@ impl Documents {
 struct Parsed {
     key: Vec<u8>,
     kind: Option<String>,
-    inserted: Inserted,
+    inserted: InsertOutcome,
 }
 
 impl Parsed {
@@ -114,7 +114,7 @@ impl Parsed {
             }
         };
         let kind = fields.get("kind").and_then(Value::as_str).map(str::to_owned);
-        let inserted = Inserted { id: fields["_id"].to_string(), text: serde_json::to_string(&fields)? };
+        let inserted = InsertOutcome { id: fields["_id"].to_string(), text: serde_json::to_string(&fields)? };
         Ok(Self { key, kind, inserted })
     }
 

@@ -19,7 +19,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use tenantry_domain::archive::{End, Lines, Verifier, line_max_bytes};
+use tenantry_domain::archive::{ArchiveEnd, ArchiveLines, Verifier, line_max_bytes};
 
 /// What stands for standard output and standard input.
 const STANDARD: &str = "-";
@@ -50,14 +50,14 @@ pub async fn export(session: &Session, arguments: &ArgMatches) -> Result<(), Fai
     let archive = session.client.open(request).await?;
     let end = target.fill(archive).await?;
     if session.json {
-        let End { collections, documents, bytes, sha256, left_out } = end;
+        let ArchiveEnd { collections, documents, bytes, sha256, left_out } = end;
         let told = json!({
             "file": output, "collections": collections, "documents": documents, "bytes": bytes, "sha256": sha256,
             "left_out": left_out,
         });
         say(&told.to_string());
     } else {
-        let End { collections, documents, left_out, .. } = end;
+        let ArchiveEnd { collections, documents, left_out, .. } = end;
         say(&format!("Exported to {output}: collections {collections}, documents {documents}."));
         if !left_out.is_empty() {
             say(&format!("Left out, because an archive cannot name them: {}.", left_out.join(", ")));
@@ -92,7 +92,7 @@ impl Target {
         Ok(Self { path, unfinished, file })
     }
 
-    async fn fill(mut self, archive: Response) -> Result<End, Failure> {
+    async fn fill(mut self, archive: Response) -> Result<ArchiveEnd, Failure> {
         let end = copy(archive, &mut self.file).await?;
         let kept = self.file.sync_all().and_then(|()| fs::rename(&self.unfinished, &self.path));
         kept.map_err(|error| not_written(&self.path, &error))?;
@@ -112,9 +112,10 @@ fn not_written(path: &Path, error: &io::Error) -> Failure {
 }
 
 /// Writes the archive and reads it on its way; what it had.
-async fn copy(mut archive: Response, to: &mut impl Write) -> Result<End, Failure> {
+async fn copy(mut archive: Response, to: &mut impl Write) -> Result<ArchiveEnd, Failure> {
     let progress = Progress::new();
-    let (mut lines, mut verifier) = (Lines::new(line_max_bytes(DOCUMENT_MAX_BYTES)), Verifier::default());
+    let (mut lines, mut verifier) =
+        (ArchiveLines::new(line_max_bytes(DOCUMENT_MAX_BYTES)), Verifier::default());
     let (mut bytes, mut shown) = (0_u64, Instant::now());
     let damaged = |error: tenantry_domain::Error| {
         Failure::Other(format!("{} The server broke off, or something on the way.", error.sentence()))

@@ -13,7 +13,7 @@ use axum::body::Body;
 use futures_util::future::{BoxFuture, FutureExt, pending};
 use std::sync::Arc;
 use std::time::Duration;
-use tenantry_documents::document::{NewDocument, mistaken};
+use tenantry_documents::document::{NewDocument, mistake};
 use tenantry_domain::app::documents::LineOutcome;
 use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::limits::{INSERT_MAX_BYTES, INSERT_MAX_DOCUMENTS};
@@ -221,14 +221,14 @@ impl Reader {
             let most = self.max_line_bytes;
             Error::new(ErrorCode::BodyTooLarge).detail(format!("The line may have at most {most} bytes."))
         })?;
-        let text = text.slice_ref(mistaken::without_mark(&text));
+        let text = text.slice_ref(mistake::without_mark(&text));
         if text.trim_ascii().is_empty() {
             return Ok(None);
         }
         let (text_bytes, max_bytes) = (text.len(), self.max_document_bytes);
         let parse = move || {
             let text = std::str::from_utf8(&text).map_err(|_| {
-                let what = mistaken::not_utf8(&text).explain("JSON in UTF-8");
+                let what = mistake::not_utf8(&text).explain("JSON in UTF-8");
                 Error::new(ErrorCode::InvalidJson).detail(format!("The line {what}"))
             })?;
             Ok(Some(NewDocument::parse(text, max_bytes)?))
@@ -249,7 +249,7 @@ impl Reader {
 /// The refusal of a whole body of which the first line is `line`, if it is a file in which no line can be a document.
 fn not_lines(line: &Line) -> Option<Error> {
     let text = line.text.as_ref().filter(|_| line.number == 1)?;
-    let what = mistaken::recognize_lines(text)?.explain("one JSON object to a line");
+    let what = mistake::recognize_lines(text)?.explain("one JSON object to a line");
     Some(Error::new(ErrorCode::InvalidJson).detail(format!("The body {what}")))
 }
 

@@ -22,9 +22,9 @@ use std::str::FromStr;
 use std::sync::Arc;
 use tenantry_documents::document::{NewDocument, StoredDocument};
 use tenantry_domain::app::documents::LineOutcome;
-use tenantry_domain::app::tenant::{Tenant, Write};
+use tenantry_domain::app::tenant::{TenantAccess, Write};
 use tenantry_domain::collection::CollectionName;
-use tenantry_domain::idempotency::RequestKey;
+use tenantry_domain::idempotency::IdempotencyKey;
 use tenantry_domain::{Error, Result};
 use utoipa::ToSchema;
 
@@ -133,7 +133,7 @@ pub struct InsertTotals {
 /// `invalid_header`, `request_timeout`, `collection_not_found`, `token_revoked`, `store_unavailable`.
 pub async fn insert(
     http: Arc<Http>,
-    tenant: Tenant<Write>,
+    tenant: TenantAccess<Write>,
     collection: CollectionName,
     headers: &HeaderMap,
     outcomes: Outcomes,
@@ -141,7 +141,7 @@ pub async fn insert(
 ) -> Result<Response, Refusal> {
     let scope = format!("{}/{collection}", tenant.scope());
     let key = headers.get(&IDEMPOTENCY_KEY).map(|key| key.to_str().unwrap_or_default());
-    let request = key.map(|key| RequestKey::parse(&scope, key)).transpose()?;
+    let request = key.map(|key| IdempotencyKey::parse(&scope, key)).transpose()?;
     let reader = Reader::new(&http, tenant.organization().id, body);
     let mut bulk = Bulk {
         http,
@@ -173,9 +173,9 @@ struct Cut {
 /// A request under way.
 struct Bulk {
     http: Arc<Http>,
-    tenant: Tenant<Write>,
+    tenant: TenantAccess<Write>,
     collection: CollectionName,
-    request: Option<RequestKey>,
+    request: Option<IdempotencyKey>,
     outcomes: Outcomes,
     /// None once the body has ended.
     reading: Option<Reading>,

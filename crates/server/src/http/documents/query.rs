@@ -4,12 +4,12 @@
 //! as it was sent, for the order of its members may mean something.
 
 use crate::http::Http;
-use crate::http::caller::Own;
+use crate::http::auth::Own;
 use crate::http::extract::{DocumentBody, QueryFields};
 use crate::http::fields::Fields;
+use crate::http::path_params::InCollection;
 use crate::http::problem::Refusal;
 use crate::http::representation::{json, json_text};
-use crate::http::segment::InCollection;
 use crate::telemetry::DOCUMENT_FULL_SCANS;
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
@@ -22,7 +22,7 @@ use tenantry_documents::query::SORT_AT;
 use tenantry_documents::sort::Sort;
 use tenantry_domain::Result;
 use tenantry_domain::app::documents::{DocumentPage, PageRequest};
-use tenantry_domain::app::tenant::{Read, Tenant};
+use tenantry_domain::app::tenant::{Read, TenantAccess};
 use tenantry_domain::collection::CollectionName;
 use tenantry_domain::offload;
 use tenantry_domain::page::PageLimit;
@@ -191,7 +191,7 @@ pub async fn count_matching_documents(
 
 async fn count(
     http: &Http,
-    tenant: &Tenant<Read>,
+    tenant: &TenantAccess<Read>,
     collection: &CollectionName,
     filter: &Filter,
 ) -> Result<Response, Refusal> {
@@ -238,7 +238,7 @@ impl Query {
     async fn answer(
         self,
         http: &Http,
-        tenant: &Tenant<Read>,
+        tenant: &TenantAccess<Read>,
         collection: &CollectionName,
     ) -> Result<Response, Refusal> {
         let page = http.app.find_documents(tenant, collection, self.page).await?;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 use tenantry::config::{Config, flags};
-use tenantry::descriptors;
+use tenantry::fd_limit;
 use tenantry::listen::{self, Limits};
 use tenantry::service::Service;
 use tenantry::system::SystemEntropy;
@@ -144,7 +144,7 @@ impl App {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let limits = Limits {
-            max_connections: descriptors::connections(config.max_connections),
+            max_connections: fd_limit::connections(config.max_connections),
             header_timeout: config.header_timeout,
             idle_timeout: config.idle_timeout,
             write_timeout: config.request_timeout,

@@ -7,7 +7,7 @@
 use super::{Amount, Command, ROUNDS};
 use crate::MongoDb;
 use crate::collections::Located;
-use crate::failure::Attempt;
+use crate::engine_error::Attempt;
 use bson::{RawDocument, RawDocumentBuf};
 use mongodb::Cursor;
 use mongodb::bson::Document;

@@ -8,7 +8,7 @@ use tenantry_documents::index::Index;
 use tenantry_domain::collection::CollectionName;
 use tenantry_domain::error::ErrorCode;
 use tenantry_domain::organization::Placement;
-use tenantry_domain::store::Inserted;
+use tenantry_domain::store::InsertOutcome;
 
 #[tokio::test]
 async fn an_index_of_one_that_shares_is_in_nobody_elses_way() {
@@ -21,7 +21,7 @@ async fn an_index_of_one_that_shares_is_in_nobody_elses_way() {
         let index = Index::parse(None, keys, unique).unwrap();
         for organization in [&acme, &other] {
             let made = store.collections.insert_index(organization, &collection, &index).await.unwrap();
-            assert_eq!(made, Inserted::New);
+            assert_eq!(made, InsertOutcome::New);
         }
         assert!(store.collections.delete_index(&other, &collection, &index.name).await.unwrap());
     }
@@ -54,7 +54,10 @@ async fn a_common_index_goes_with_the_last_that_wants_it_and_comes_back_where_it
     };
     let index = Index::parse(None, "n", false).unwrap();
     for organization in [&acme, &other] {
-        assert_eq!(collections.insert_index(organization, &collection, &index).await.unwrap(), Inserted::New);
+        assert_eq!(
+            collections.insert_index(organization, &collection, &index).await.unwrap(),
+            InsertOutcome::New
+        );
     }
     assert!(collections.delete_index(&acme, &collection, &index.name).await.unwrap());
     let kept = common().await;
@@ -65,7 +68,7 @@ async fn a_common_index_goes_with_the_last_that_wants_it_and_comes_back_where_it
     engine.tidy().await.unwrap();
     assert_eq!(common().await, kept);
     shared.drop_index(&kept[0]).await.unwrap();
-    assert_eq!(collections.insert_index(&other, &collection, &index).await.unwrap(), Inserted::Exists);
+    assert_eq!(collections.insert_index(&other, &collection, &index).await.unwrap(), InsertOutcome::Exists);
     assert_eq!(common().await, kept);
 
     assert!(collections.delete_index(&other, &collection, &index.name).await.unwrap());
@@ -92,7 +95,7 @@ async fn no_organization_takes_all_indexes_of_those_that_share() {
     assert!(refused.iter().all(|error| error.code() == ErrorCode::TooManyIndexes), "{refused:?}");
 
     assert!(collections.delete_collection(&acme, &name("notes")).await.unwrap());
-    assert_eq!(make("documents", "z").await.unwrap(), Inserted::New);
+    assert_eq!(make("documents", "z").await.unwrap(), InsertOutcome::New);
     let names = fixture.collection("shared_documents").list_index_names().await.unwrap();
     let left = names.iter().filter(|name| name.starts_with("common_") || name.starts_with("own_")).count();
     let listed = collections.list_indexes(&acme, &CollectionName::default()).await.unwrap().len();

@@ -5,7 +5,7 @@ use crate::engines::{in_every_placement, in_parallel};
 use tenantry_domain::collection::CollectionName;
 use tenantry_domain::error::ErrorCode;
 use tenantry_domain::organization::{Organization, Quota, QuotaLimit};
-use tenantry_domain::store::{Inserted, Written};
+use tenantry_domain::store::{InsertOutcome, UpdateOutcome};
 
 fn names(infos: &[tenantry_domain::store::CollectionInfo]) -> Vec<&str> {
     infos.iter().map(|info| info.name.as_str()).collect()
@@ -20,7 +20,7 @@ fn every_organization_begins_with_one_collection_that_stays() {
         assert_eq!(names(&listed), [CollectionName::DEFAULT]);
         assert_eq!((listed[0].documents, listed[0].bytes, listed[0].indexes), (0, 0, 0));
         let default = CollectionName::default();
-        assert_eq!(collections.insert_collection(&acme, &default).await.unwrap(), Inserted::Exists);
+        assert_eq!(collections.insert_collection(&acme, &default).await.unwrap(), InsertOutcome::Exists);
         assert_eq!(subject.insert_into(&acme, "documents", numbered(1, 3)).await, ["", "", ""]);
         let info = collections.get_collection(&acme, &default).await.unwrap().unwrap();
         assert_eq!(info.documents, 3);
@@ -42,7 +42,7 @@ fn a_collection_is_there_until_it_is_dropped_and_then_nothing_of_it_is() {
         );
         assert_eq!(collections.get_collection(&acme, &orders).await.unwrap(), None);
         subject.add_collection(&acme, "orders").await;
-        assert_eq!(collections.insert_collection(&acme, &orders).await.unwrap(), Inserted::Exists);
+        assert_eq!(collections.insert_collection(&acme, &orders).await.unwrap(), InsertOutcome::Exists);
         assert_eq!(collections.get_collection(&other, &orders).await.unwrap(), None, "a neighbour has none");
         subject.fill(&acme, "orders", numbered(1, 600)).await;
         subject.fill(&acme, "documents", numbered(1, 2)).await;
@@ -86,7 +86,7 @@ fn a_collection_is_made_once_however_many_ask_at_once() {
             async move { subject.store.collections.insert_collection(&acme, &name("orders")).await.unwrap() }
         })
         .await;
-        assert_eq!(made.iter().filter(|one| **one == Inserted::New).count(), 1);
+        assert_eq!(made.iter().filter(|one| **one == InsertOutcome::New).count(), 1);
         assert_eq!(subject.store.collections.get_usage(&acme).await.unwrap().collections, 2);
     });
 }
@@ -105,7 +105,7 @@ fn no_more_collections_are_made_than_the_quota_says() {
             }
         })
         .await;
-        assert_eq!(made.iter().filter(|one| **one == Ok(Inserted::New)).count(), 4);
+        assert_eq!(made.iter().filter(|one| **one == Ok(InsertOutcome::New)).count(), 4);
         assert_eq!(made.iter().filter(|one| **one == Err(ErrorCode::QuotaExceeded)).count(), 16);
         let listed = subject.store.collections.list_collections(&acme, None, 100).await.unwrap();
         assert_eq!(listed.len(), 5);
@@ -124,7 +124,7 @@ async fn rename(subject: &crate::engines::Subject, organization: &Organization, 
         version: organization.version + 1,
         ..organization.clone()
     };
-    assert_eq!(subject.store.organizations.update_organization(&renamed).await.unwrap(), Written::Done);
+    assert_eq!(subject.store.organizations.update_organization(&renamed).await.unwrap(), UpdateOutcome::Done);
     renamed
 }
 

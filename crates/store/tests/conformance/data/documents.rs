@@ -7,7 +7,7 @@ use bson::raw::RawBson;
 use bson::{RawDocumentBuf, rawdoc};
 use tenantry_documents::document::{DocumentId, Revision, StoredDocument};
 use tenantry_domain::error::ErrorCode;
-use tenantry_domain::store::Written;
+use tenantry_domain::store::UpdateOutcome;
 
 #[test]
 fn a_document_comes_back_as_it_was_whatever_is_in_it() {
@@ -75,9 +75,12 @@ fn a_change_meets_the_revision_it_expects_or_nothing() {
             body: rawdoc! { "_id": 1, "n": n, "more": "x" },
             revision: Revision(revision),
         };
-        for (expected, revision, outcome) in
-            [(7, 8, Written::Stale), (1, 2, Written::Done), (1, 3, Written::Stale), (2, 9, Written::Done)]
-        {
+        for (expected, revision, outcome) in [
+            (7, 8, UpdateOutcome::Stale),
+            (1, 2, UpdateOutcome::Done),
+            (1, 3, UpdateOutcome::Stale),
+            (2, 9, UpdateOutcome::Done),
+        ] {
             let written = documents.update_document(
                 &acme,
                 &collection,
@@ -89,12 +92,12 @@ fn a_change_meets_the_revision_it_expects_or_nothing() {
         assert_eq!(subject.document(&acme, "documents", &id(1)).await, Some(next(9, 9)));
         let absent = stored(rawdoc! { "_id": 77 });
         let written = documents.update_document(&acme, &collection, absent, Revision(1)).await.unwrap();
-        assert_eq!(written, Written::Stale);
+        assert_eq!(written, UpdateOutcome::Stale);
         for (number, expected, outcome) in [
-            (1, Some(1), Written::Stale),
-            (1, Some(9), Written::Done),
-            (1, None, Written::Stale),
-            (2, None, Written::Done),
+            (1, Some(1), UpdateOutcome::Stale),
+            (1, Some(9), UpdateOutcome::Done),
+            (1, None, UpdateOutcome::Stale),
+            (2, None, UpdateOutcome::Done),
         ] {
             let expected = expected.map(Revision);
             let deleted = documents.delete_document(&acme, &collection, &id(number), expected).await.unwrap();
@@ -121,7 +124,7 @@ fn of_a_hundred_changes_of_one_revision_one_is_made() {
             }
         })
         .await;
-        assert_eq!(outcomes.iter().filter(|outcome| **outcome == Written::Done).count(), 1);
+        assert_eq!(outcomes.iter().filter(|outcome| **outcome == UpdateOutcome::Done).count(), 1);
     });
 }
 
@@ -189,7 +192,7 @@ fn what_is_reserved_is_never_shown_nor_found() {
         let documents = &subject.store.documents;
         let collection = name("documents");
         let written = documents.delete_document(&acme, &collection, &own, None).await.unwrap();
-        assert_eq!(written, Written::Stale);
+        assert_eq!(written, UpdateOutcome::Stale);
         let removed = documents.delete_matching(&acme, &collection, &filter("{}"), LONG).await.unwrap();
         assert_eq!(removed.documents, 2);
         assert_eq!(

@@ -7,7 +7,7 @@ use tenantry_documents::index::{Index, IndexName};
 use tenantry_domain::error::ErrorCode;
 use tenantry_domain::limits::{INDEXES_MAX, SHARED_INDEXES_MAX};
 use tenantry_domain::organization::Placement;
-use tenantry_domain::store::{Inserted, Written};
+use tenantry_domain::store::{InsertOutcome, UpdateOutcome};
 
 #[test]
 fn indexes_are_made_listed_and_dropped() {
@@ -17,9 +17,9 @@ fn indexes_are_made_listed_and_dropped() {
         let collection = name("documents");
         subject.fill(&acme, "documents", numbered(0, 10)).await;
         let (by_n, by_two) = (index("n", false), index("b,-n", true));
-        assert_eq!(subject.try_index(&acme, "documents", &by_two).await.unwrap(), Inserted::New);
-        assert_eq!(subject.try_index(&acme, "documents", &by_n).await.unwrap(), Inserted::New);
-        assert_eq!(subject.try_index(&acme, "documents", &by_n).await.unwrap(), Inserted::Exists);
+        assert_eq!(subject.try_index(&acme, "documents", &by_two).await.unwrap(), InsertOutcome::New);
+        assert_eq!(subject.try_index(&acme, "documents", &by_n).await.unwrap(), InsertOutcome::New);
+        assert_eq!(subject.try_index(&acme, "documents", &by_n).await.unwrap(), InsertOutcome::Exists);
         assert_eq!(
             collections.list_indexes(&acme, &collection).await.unwrap(),
             [by_two.clone(), by_n.clone()]
@@ -84,7 +84,7 @@ fn a_unique_index_lets_no_value_in_twice() {
         assert_eq!(subject.document(&acme, "documents", &id(3)).await.unwrap().revision, Revision(1));
         let _ = documents.delete_document(&acme, &collection, &id(1), None).await.unwrap();
         let written = documents.update_document(&acme, &collection, taken, Revision(1)).await.unwrap();
-        assert_eq!(written, Written::Done);
+        assert_eq!(written, UpdateOutcome::Done);
         assert_eq!(
             subject.insert_into(&acme, "documents", vec![stored(rawdoc! { "_id": 8, "e": "b" })]).await,
             [""]

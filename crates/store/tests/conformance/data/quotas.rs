@@ -12,7 +12,7 @@ use tenantry_documents::fuel::Fuel;
 use tenantry_documents::index::Index;
 use tenantry_domain::error::ErrorCode;
 use tenantry_domain::organization::{Organization, Quota, QuotaLimit};
-use tenantry_domain::store::{Inserted, Written};
+use tenantry_domain::store::{InsertOutcome, UpdateOutcome};
 
 /// How old the bytes of index entries may be.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -96,7 +96,7 @@ fn bytes_are_counted_and_a_change_that_does_not_grow_is_always_made() {
             let next = StoredDocument { revision: before.next(), ..text(length) };
             let written = documents.update_document(&acme, &collection, next, before).await;
             match fits {
-                true => assert_eq!(written.unwrap(), Written::Done, "{length}"),
+                true => assert_eq!(written.unwrap(), UpdateOutcome::Done, "{length}"),
                 false => assert_eq!(code(written), ErrorCode::QuotaExceeded, "{length}"),
             }
         }
@@ -107,7 +107,7 @@ fn bytes_are_counted_and_a_change_that_does_not_grow_is_always_made() {
         let smaller = StoredDocument { revision: Revision(before.0 + 1), ..text(500) };
         assert_eq!(
             documents.update_document(&less, &collection, smaller, before).await.unwrap(),
-            Written::Done
+            UpdateOutcome::Done
         );
         assert_eq!(subject.insert_into(&less, "documents", numbered(7, 1)).await, ["quota_exceeded"]);
         let removed = documents.delete_matching(&less, &collection, &filter("{}"), LONG).await.unwrap();
@@ -133,7 +133,7 @@ fn a_quota_that_was_lifted_and_set_again_counts_what_came_meanwhile() {
         let set = async |organization: &Organization, quota| {
             let next = Organization { quota, ..organization.successor(given::START) };
             let written = subject.store.organizations.update_organization(&next).await.unwrap();
-            assert_eq!(written, Written::Done);
+            assert_eq!(written, UpdateOutcome::Done);
             next
         };
         let limited = set(&subject.home("Acme").await, of_documents(10)).await;
@@ -204,11 +204,11 @@ fn index_bytes_are_the_same_number_on_every_engine() {
             let before = subject.document(&acme, "documents", &super::id(2)).await.unwrap().revision;
             let next = StoredDocument { revision: before.next(), ..tagged(2, 30) };
             let written = documents.update_document(&acme, &collection, next, before).await;
-            assert_eq!(written.unwrap(), Written::Done);
+            assert_eq!(written.unwrap(), UpdateOutcome::Done);
             there[2] = tagged(2, 30);
             usage(index_bytes(&indexes, &there)).await;
             let deleted = documents.delete_document(&acme, &collection, &super::id(7), None).await;
-            assert_eq!(deleted.unwrap(), Written::Done);
+            assert_eq!(deleted.unwrap(), UpdateOutcome::Done);
             there.pop();
             usage(index_bytes(&indexes, &there)).await;
             let one = filter(r#"{"tags":{"$size":1}}"#);
@@ -245,7 +245,7 @@ fn index_quota_refuses_documents_and_indexes_beyond_it() {
         assert_eq!(code(refused), ErrorCode::QuotaExceeded);
         let smaller = StoredDocument { revision: before.next(), ..tagged(3, 9) };
         let written = documents.update_document(&acme, &collection, smaller, before).await;
-        assert_eq!(written.unwrap(), Written::Done, "what shrinks is always made");
+        assert_eq!(written.unwrap(), UpdateOutcome::Done, "what shrinks is always made");
 
         // An index that would take more than is left is refused, and nothing of it stays.
         assert_eq!(code(subject.try_index(&acme, "documents", &by_text).await), ErrorCode::QuotaExceeded);
@@ -277,7 +277,7 @@ fn document_with_too_many_entries_in_all_indexes_is_refused() {
         assert!(refused.fields()[0].detail.contains("16 MiB"), "{refused}");
         let (documents, collection) = (&subject.store.documents, name("documents"));
         let deleted = documents.delete_document(&acme, &collection, &super::id(1), None).await;
-        assert_eq!(deleted.unwrap(), Written::Done);
+        assert_eq!(deleted.unwrap(), UpdateOutcome::Done);
         subject.add_index(&acme, "documents", &other).await;
         let batch = vec![wide(2), tagged(3, 10)];
         assert_eq!(subject.insert_into(&acme, "documents", batch).await, ["invalid_input", ""]);
@@ -299,11 +299,11 @@ fn restored_index_takes_documents_that_it_had_elsewhere() {
         assert_eq!(refused.code(), ErrorCode::InvalidInput);
         let collections = &subject.store.collections;
         let restored = collections.restore_index(&acme, &collection, &tags).await;
-        assert_eq!(restored.unwrap(), Inserted::New);
+        assert_eq!(restored.unwrap(), InsertOutcome::New);
         let found = subject.found(&acme, "documents", &query(r#"{"tags":59999}"#, "", 10)).await;
         assert_eq!(ids(&found), [1]);
         let deleted = subject.store.documents.delete_document(&acme, &collection, &super::id(1), None).await;
-        assert_eq!(deleted.unwrap(), Written::Done);
+        assert_eq!(deleted.unwrap(), UpdateOutcome::Done);
     });
 }
 

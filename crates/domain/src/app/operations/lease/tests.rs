@@ -3,9 +3,9 @@
 use super::*;
 use crate::ids::{AccountId, OperationId, OrganizationId};
 use crate::name::{Identifier, OrganizationName};
-use crate::operation::{Actor, Arguments, Operation};
+use crate::operation::{Actor, Operation, OperationArguments};
 use crate::organization::{Naming, Placement, Quota, State};
-use crate::store::{Inserted, OrganizationQuery};
+use crate::store::{InsertOutcome, OrganizationQuery};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use std::sync::{Arc, Mutex};
@@ -36,7 +36,7 @@ impl Organizations for Scripted {
         Ok(Some(Arc::new(self.record.lock().unwrap().clone())))
     }
 
-    async fn update_organization(&self, next: &Organization) -> Result<Written> {
+    async fn update_organization(&self, next: &Organization) -> Result<UpdateOutcome> {
         let mut fates = self.fates.lock().unwrap();
         let fate = if fates.is_empty() { Fate::Saved } else { fates.remove(0) };
         let mut record = self.record.lock().unwrap();
@@ -44,13 +44,13 @@ impl Organizations for Scripted {
             return Err(Error::unavailable("not now"));
         }
         if record.version + 1 != next.version {
-            return Ok(Written::Stale);
+            return Ok(UpdateOutcome::Stale);
         }
         *record = next.clone();
-        if fate == Fate::Unheard { Err(Error::unavailable("no answer")) } else { Ok(Written::Done) }
+        if fate == Fate::Unheard { Err(Error::unavailable("no answer")) } else { Ok(UpdateOutcome::Done) }
     }
 
-    async fn insert_organization(&self, _: &Organization) -> Result<Inserted> {
+    async fn insert_organization(&self, _: &Organization) -> Result<InsertOutcome> {
         not_asked()
     }
 
@@ -70,7 +70,7 @@ impl Organizations for Scripted {
         not_asked()
     }
 
-    async fn delete_organization(&self, _: OrganizationId, _: u64) -> Result<Written> {
+    async fn delete_organization(&self, _: OrganizationId, _: u64) -> Result<UpdateOutcome> {
         not_asked()
     }
 
@@ -110,7 +110,7 @@ fn purging() -> Organization {
         operation: Some(Box::new(Operation {
             id: OperationId::from_bytes([3; 12]),
             actor: Actor::Operator,
-            arguments: Arguments::Purge,
+            arguments: OperationArguments::Purge,
             done: 0,
             fence: 1,
             owner: "one".into(),
@@ -123,10 +123,10 @@ fn purging() -> Organization {
 }
 
 /// How work of so many seconds ends with those fates of its renewals; what is known of the record then, and what it is.
-async fn held(seconds: u64, fates: &[Fate]) -> (Result<(), Stop>, Organization, Organization) {
+async fn held(seconds: u64, fates: &[Fate]) -> (Result<(), Interrupted>, Organization, Organization) {
     let mut organization = purging();
     let store = Scripted { record: Mutex::new(organization.clone()), fates: Mutex::new(fates.to_vec()) };
-    let mut term = Term::new();
+    let mut term = LeaseTimer::new();
     let documents = None;
     let mut lease =
         Lease { store: &store, clock: &Always, organization: &mut organization, term: &mut term, documents };
@@ -156,7 +156,7 @@ async fn renewals_may_fail_until_the_lease_has_run_out() {
         assert_eq!(known, saved);
     }
     let (outcome, ..) = held(30, &[Fate::Refused; 9]).await;
-    assert!(matches!(outcome, Err(Stop::Failed(_))));
+    assert!(matches!(outcome, Err(Interrupted::Failed(_))));
 }
 
 #[tokio::test(start_paused = true)]
@@ -165,13 +165,13 @@ async fn whoever_finds_that_another_has_the_operation_stops() {
     let mut taken = organization.successor(Timestamp::UNIX_EPOCH);
     taken.operation.as_mut().unwrap().fence += 1;
     let store = Scripted { record: Mutex::new(taken.clone()), fates: Mutex::new(Vec::new()) };
-    let mut term = Term::new();
+    let mut term = LeaseTimer::new();
     let documents = None;
     let mut lease =
         Lease { store: &store, clock: &Always, organization: &mut organization, term: &mut term, documents };
     let began = Instant::now();
     let outcome = lease.hold_or_stop(tokio::time::sleep(Duration::from_secs(600))).await;
-    assert!(matches!(outcome, Err(Stop::Lost)));
+    assert!(matches!(outcome, Err(Interrupted::Lost)));
     assert!(began.elapsed() < OPERATION_LEASE);
     assert_eq!(store.record.into_inner().unwrap(), taken);
 }

@@ -1,0 +1,104 @@
+//! Requests that carry an `Idempotency-Key`: claimed, answered once, answered the same again.
+
+use super::App;
+use super::auth::SignupAccess;
+use super::tenant::{Right, TenantAccess};
+use crate::clock;
+use crate::error::{ErrorCode, Result};
+use crate::idempotency::{IdempotencyClaim, IdempotencyKey, IdempotencyRecord, KeyHolder, StoredResponse};
+use crate::ids::OrganizationId;
+use crate::limits::{IDEMPOTENCY_KEEP, IDEMPOTENCY_LEASE};
+use crate::rate_limit::ClientNetwork;
+use aws_lc_rs::hmac;
+use std::time::Duration;
+
+/// What a repeatable request may do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IdempotencyPermit {
+    /// Carry on, and make the organization with this id.
+    Run(OrganizationId),
+    /// Give this answer again, for what was made with this id.
+    Repeat(OrganizationId, StoredResponse),
+}
+
+impl App {
+    /// The holder of the keys of a member.
+    #[must_use]
+    pub fn key_holder_of_member<R: Right>(&self, tenant: &TenantAccess<R>) -> KeyHolder {
+        KeyHolder::new("account", &tenant.account_id().to_string(), self.policy.idempotency_keys)
+    }
+
+    /// The holder of the keys of the caller that makes an organization from `network`; none for the operator, whose keys are not
+    /// bounded.
+    #[must_use]
+    pub fn key_holder_of_signup(&self, signup: SignupAccess, network: ClientNetwork) -> Option<KeyHolder> {
+        let most = self.policy.idempotency_keys;
+        (!signup.is_operators()).then(|| KeyHolder::new("network", &network.text(), most))
+    }
+
+    /// Claims `key` of `holder` for the request whose method, path and body are `request`.
+    ///
+    /// # Errors
+    /// `idempotency_in_progress`, `idempotency_key_reused`, `too_many_idempotency_keys`.
+    pub async fn claim_request(
+        &self,
+        key: IdempotencyKey,
+        holder: Option<KeyHolder>,
+        request: &[u8],
+    ) -> Result<IdempotencyPermit> {
+        let now = self.now();
+        let record = IdempotencyRecord {
+            key,
+            fingerprint: self.fingerprint(request),
+            holder,
+            organization_id: OrganizationId::new(now, &*self.entropy),
+            lease_until: clock::after(now, IDEMPOTENCY_LEASE),
+            expires_at: clock::after(now, IDEMPOTENCY_KEEP),
+            answer: None,
+        };
+        match self.store.idempotency_keys.claim_request(&record, now).await? {
+            IdempotencyClaim::Granted(id) => Ok(IdempotencyPermit::Run(id)),
+            IdempotencyClaim::Answered { made, answer } => Ok(IdempotencyPermit::Repeat(made, answer)),
+            IdempotencyClaim::TooMany { until } => {
+                let wait = until.duration_since(now).unsigned_abs().max(Duration::from_secs(1));
+                Err(crate::Error::new(ErrorCode::TooManyIdempotencyKeys).retry_after(wait))
+            }
+            IdempotencyClaim::InProgress => {
+                Err(crate::Error::new(ErrorCode::IdempotencyInProgress).retry_after(IDEMPOTENCY_LEASE))
+            }
+            IdempotencyClaim::OtherRequest => Err(ErrorCode::IdempotencyKeyReused.into()),
+        }
+    }
+
+    /// Keeps the answer to a claimed request.
+    ///
+    /// # Errors
+    /// `store_unavailable`.
+    pub async fn save_answer(&self, key: &IdempotencyKey, answer: &StoredResponse) -> Result<()> {
+        self.store.idempotency_keys.save_answer(key, answer).await
+    }
+
+    /// Lets others take up a claimed request whose outcome is not known.
+    ///
+    /// # Errors
+    /// `store_unavailable`.
+    pub async fn yield_request(&self, key: &IdempotencyKey) -> Result<()> {
+        self.store.idempotency_keys.yield_request(key).await
+    }
+
+    /// Forgets a claimed request that changed nothing.
+    ///
+    /// # Errors
+    /// `store_unavailable`.
+    pub async fn release_request(&self, key: &IdempotencyKey) -> Result<()> {
+        self.store.idempotency_keys.release_request(key).await
+    }
+
+    /// Keyed, because a body may hold a password, and a bare hash of it could be guessed.
+    fn fingerprint(&self, request: &[u8]) -> [u8; 32] {
+        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &self.mac_key), request);
+        let mut out = [0; 32];
+        out.copy_from_slice(tag.as_ref());
+        out
+    }
+}

@@ -1,0 +1,64 @@
+//! Operations to look at: those under way and those in the log.
+
+use crate::app::App;
+use crate::app::auth::{Operator, Principal};
+use crate::error::{ErrorCode, Result};
+use crate::ids::{OperationId, OrganizationId};
+use crate::operation::OperationRecord;
+use crate::page::{Page, PageLimit};
+
+impl App {
+    /// The operation of that id, for the operator or an admin of its organization.
+    ///
+    /// # Errors
+    /// `operation_not_found`, also for one of another organization.
+    pub async fn find_operation(&self, caller: &Principal, id: OperationId) -> Result<OperationRecord> {
+        let record = self.look_up(id).await?.filter(|record| match caller {
+            Principal::Operator(_) => true,
+            Principal::Member(member) => {
+                member.role.is_admin() && record.organization_id == member.organization.id
+            }
+        });
+        record.ok_or_else(|| ErrorCode::OperationNotFound.into())
+    }
+
+    /// The finished operations of an organization (which may be gone), the newest first.
+    ///
+    /// # Errors
+    /// `organization_not_found` if there never was one.
+    pub async fn list_operations(
+        &self,
+        _: &Operator,
+        organization_id: OrganizationId,
+        before: Option<OperationId>,
+        limit: PageLimit,
+    ) -> Result<Page<OperationRecord, OperationId>> {
+        let found =
+            self.store.operations.list_operations_of(organization_id, before, limit.items() + 1).await?;
+        // Every organization that ever was has at least its create in the log.
+        if found.is_empty() && before.is_none() {
+            self.store
+                .organizations
+                .get_organization(organization_id)
+                .await?
+                .ok_or(ErrorCode::OrganizationNotFound)?;
+        }
+        Ok(Page::of(found, limit, |record| record.id))
+    }
+
+    pub(super) async fn look_up(&self, id: OperationId) -> Result<Option<OperationRecord>> {
+        if let Some(record) = self.store.operations.get_operation(id).await? {
+            return Ok(Some(record));
+        }
+        let holder = self.store.organizations.find_organization_of_operation(id).await?;
+        let running = holder.as_ref().and_then(|organization| {
+            let operation = organization.operation.as_deref().filter(|operation| operation.id == id)?;
+            Some(OperationRecord::running(organization, operation))
+        });
+        // Between the two looks it may have finished and moved from the one place to the other.
+        match running {
+            Some(record) => Ok(Some(record)),
+            None => self.store.operations.get_operation(id).await,
+        }
+    }
+}

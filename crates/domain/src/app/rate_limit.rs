@@ -1,0 +1,129 @@
+//! Who may try a password how often.
+//!
+//! Every attempt is counted before it is evaluated, against the account together with the network it comes
+//! from, and against the network. From a network the account never signed in from, it also counts against all
+//! such strangers together: so guessing from many networks at once is slow too, and never locks the owner out
+//! of a network they use. A right password takes its attempts back.
+
+use super::App;
+use crate::email::EmailKey;
+use crate::error::{Error, ErrorCode, Result};
+use crate::rate_limit::{
+    CREATE_NETWORK, ClientNetwork, FAMILIAR, RateLimit, RateLimitDecision, RateLimitKey, SIGN_IN_NETWORK,
+    SIGN_IN_PAIR, SIGN_IN_STRANGERS,
+};
+use futures_util::future::join_all;
+use jiff::Timestamp;
+use std::time::Duration;
+
+/// An attempt that has been counted.
+pub(super) struct SignInAttempt {
+    counted: Vec<(RateLimitKey, RateLimit)>,
+    /// What remembers the network as one the account signs in from, if it is none yet.
+    stranger: Option<RateLimitKey>,
+    at: Timestamp,
+    /// How many more this account may be tried at once from this network; none where nobody counts.
+    pub(super) remaining: Option<u32>,
+}
+
+impl App {
+    /// Counts an attempt to sign in, or refuses it.
+    pub(super) async fn count_attempt(
+        &self,
+        account: &EmailKey,
+        network: ClientNetwork,
+    ) -> Result<SignInAttempt> {
+        let (account, network) = (account.as_str(), network.text());
+        let familiar = familiar(account, &network);
+        let mut attempt =
+            SignInAttempt { counted: Vec::new(), stranger: None, at: self.now(), remaining: None };
+        if !self.policy.throttle {
+            return Ok(attempt);
+        }
+        let is_familiar = self.store.rate_limits.is_counted(&familiar, attempt.at).await?;
+        // One after the other, the narrowest first: what its own limit refuses must not use up what others share,
+        // not even for a moment. And always three: how many there are would tell whether the account knows this
+        // network.
+        let counters = [
+            (RateLimitKey::new("pair", &[account, &network]), SIGN_IN_PAIR),
+            (RateLimitKey::new("network", &[&network]), SIGN_IN_NETWORK),
+            if is_familiar {
+                (RateLimitKey::new("familiar pair", &[account, &network]), SIGN_IN_PAIR)
+            } else {
+                (RateLimitKey::new("strangers", &[account]), SIGN_IN_STRANGERS)
+            },
+        ];
+        for counter in counters {
+            match self.store.rate_limits.take(&counter.0, counter.1, attempt.at).await? {
+                RateLimitDecision::Allowed { remaining } => {
+                    attempt.counted.push(counter);
+                    attempt.remaining = Some(attempt.remaining.map_or(remaining, |left| left.min(remaining)));
+                }
+                RateLimitDecision::Refused { wait } => {
+                    self.take_back(&attempt).await?;
+                    return Err(refusal(wait));
+                }
+            }
+        }
+        attempt.stranger = (!is_familiar).then_some(familiar);
+        Ok(attempt)
+    }
+
+    /// The attempt was a good one: takes it back, and remembers the network.
+    pub(super) async fn reward(&self, attempt: &SignInAttempt) -> Result<()> {
+        self.take_back(attempt).await?;
+        match &attempt.stranger {
+            Some(network) => self.make_familiar(network, attempt.at).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Remembers that the account belongs to somebody in that network, who made it from there.
+    ///
+    /// # Errors
+    /// `store_unavailable`.
+    pub async fn remember_network(&self, account: &EmailKey, network: ClientNetwork) -> Result<()> {
+        if !self.policy.throttle {
+            return Ok(());
+        }
+        self.make_familiar(&familiar(account.as_str(), &network.text()), self.now()).await
+    }
+
+    async fn make_familiar(&self, network: &RateLimitKey, at: Timestamp) -> Result<()> {
+        // Refused only says that it is familiar already.
+        self.store.rate_limits.take(network, FAMILIAR, at).await.map(|_| ())
+    }
+
+    /// Counts the making of an organization, or refuses it. How many more are allowed at once, where anybody
+    /// counts.
+    ///
+    /// # Errors
+    /// `too_many_attempts`.
+    pub async fn count_create(&self, network: ClientNetwork) -> Result<Option<u32>> {
+        if !self.policy.throttle {
+            return Ok(None);
+        }
+        let key = RateLimitKey::new("create", &[&network.text()]);
+        match self.store.rate_limits.take(&key, CREATE_NETWORK, self.now()).await? {
+            RateLimitDecision::Allowed { remaining } => Ok(Some(remaining)),
+            RateLimitDecision::Refused { wait } => Err(refusal(wait)),
+        }
+    }
+
+    async fn take_back(&self, attempt: &SignInAttempt) -> Result<()> {
+        let back = attempt
+            .counted
+            .iter()
+            .map(|(key, limit)| self.store.rate_limits.give_back(key, *limit, attempt.at));
+        join_all(back).await.into_iter().collect()
+    }
+}
+
+/// What remembers that the account is used from that network.
+fn familiar(account: &str, network: &str) -> RateLimitKey {
+    RateLimitKey::new("familiar", &[account, network])
+}
+
+fn refusal(wait: Duration) -> Error {
+    Error::new(ErrorCode::TooManyAttempts).retry_after(wait).remaining(Some(0))
+}

@@ -1,0 +1,160 @@
+//! Throttling: how many attempts are allowed, and how soon again. The counters are in the store, so a restart
+//! forgives nobody.
+//!
+//! The rule is the generic cell rate algorithm: a counter is one moment, the "theoretical arrival time", that
+//! each attempt moves on by one period; an attempt is refused while that moment is more than `burst` periods
+//! ahead.
+
+use crate::clock;
+use aws_lc_rs::digest::{SHA256, digest};
+use jiff::Timestamp;
+use std::net::{IpAddr, Ipv6Addr};
+use std::time::Duration;
+
+/// Attempts at once, and the time until one more is allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateLimit {
+    /// Attempts at once, from rest.
+    pub burst: u32,
+    /// After how long one attempt is forgotten.
+    pub period: Duration,
+}
+
+/// Wrong passwords for one account from one network.
+pub const SIGN_IN_PAIR: RateLimit = RateLimit { burst: 10, period: Duration::from_secs(60) };
+/// Wrong passwords for one account from all networks it has never signed in from.
+pub const SIGN_IN_STRANGERS: RateLimit = RateLimit { burst: 30, period: Duration::from_secs(60) };
+/// Wrong passwords from one network, for whatever accounts.
+pub const SIGN_IN_NETWORK: RateLimit = RateLimit { burst: 60, period: Duration::from_secs(10) };
+/// Organizations made from one network.
+pub const CREATE_NETWORK: RateLimit = RateLimit { burst: 20, period: Duration::from_secs(60) };
+/// How long a network counts as one the account signs in from: one "attempt" of this limit.
+pub const FAMILIAR: RateLimit = RateLimit { burst: 1, period: Duration::from_secs(90 * 24 * 3600) };
+
+/// What attempts are counted against: a hash, so that the store holds no address in clear.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RateLimitKey(pub [u8; 32]);
+
+impl RateLimitKey {
+    /// The counter of `what` for these parts.
+    #[must_use]
+    pub fn new(what: &str, parts: &[&str]) -> Self {
+        let mut text = String::from(what);
+        for part in parts {
+            text.push('\0');
+            text.push_str(part);
+        }
+        let mut out = [0; 32];
+        out.copy_from_slice(digest(&SHA256, text.as_bytes()).as_ref());
+        Self(out)
+    }
+}
+
+/// Where a request comes from, as far as throttling cares: an IPv4 address, or the /64 of an IPv6 address,
+/// which is what one subscriber commands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ClientNetwork(IpAddr);
+
+impl ClientNetwork {
+    /// The network of `address`.
+    #[must_use]
+    pub fn of(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V4(v4) => Self(v4.into()),
+            IpAddr::V6(v6) => Self(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into()),
+        }
+    }
+
+    /// Its form in keys.
+    #[must_use]
+    pub fn text(&self) -> String {
+        self.0.to_string()
+    }
+}
+
+/// What became of an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RateLimitDecision {
+    /// Go on; this many more are allowed at once.
+    Allowed {
+        /// Attempts left at once.
+        remaining: u32,
+    },
+    /// Not before this long from now.
+    Refused {
+        /// How long to wait.
+        wait: Duration,
+    },
+}
+
+/// The rule itself: given the counter's moment (`None`: at rest), what becomes of an attempt at `now`, and
+/// the moment to keep. Engines call this inside their atomic unit. A refused attempt keeps the moment as it is,
+/// unless the clock went back: then it must be kept too, or whoever waits as told is refused again.
+#[must_use]
+pub fn attempt(
+    arrival: Option<Timestamp>,
+    limit: RateLimit,
+    now: Timestamp,
+) -> (RateLimitDecision, Timestamp) {
+    let horizon = clock::after(now, limit.period * limit.burst);
+    // Never beyond the horizon by more than rounding, unless the clock went back: then the wait must not grow.
+    let from = arrival.map_or(now, |arrival| arrival.clamp(now, horizon));
+    let next = clock::after(from, limit.period);
+    if next > horizon {
+        return (RateLimitDecision::Refused { wait: clock::between(horizon, next) }, from);
+    }
+    let left = clock::between(next, horizon).as_millis() / limit.period.as_millis().max(1);
+    (RateLimitDecision::Allowed { remaining: u32::try_from(left).unwrap_or(u32::MAX) }, next)
+}
+
+/// The moment to keep when one attempt is taken back.
+#[must_use]
+pub fn forgive(arrival: Timestamp, limit: RateLimit) -> Timestamp {
+    clock::before(arrival, limit.period)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: RateLimit = RateLimit { burst: 3, period: Duration::from_secs(10) };
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    #[test]
+    fn a_burst_is_allowed_and_then_one_per_period() {
+        let mut arrival = None;
+        for remaining in [2, 1, 0] {
+            let (taken, next) = attempt(arrival, LIMIT, at(1000));
+            assert_eq!(taken, RateLimitDecision::Allowed { remaining });
+            arrival = Some(next);
+        }
+        let (taken, kept) = attempt(arrival, LIMIT, at(1000));
+        assert_eq!(taken, RateLimitDecision::Refused { wait: Duration::from_secs(10) });
+        assert_eq!(Some(kept), arrival, "a refused attempt costs nothing");
+        assert_eq!(attempt(arrival, LIMIT, at(1010)).0, RateLimitDecision::Allowed { remaining: 0 });
+    }
+
+    #[test]
+    fn a_forgiven_attempt_is_as_if_it_had_not_been() {
+        let (_, one) = attempt(None, LIMIT, at(1000));
+        assert_eq!(attempt(Some(forgive(one, LIMIT)), LIMIT, at(1000)), attempt(None, LIMIT, at(1000)));
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_locks_nobody_out() {
+        let (_, arrival) = attempt(None, LIMIT, at(100_000));
+        let (taken, _) = attempt(Some(arrival), LIMIT, at(1000));
+        assert_eq!(taken, RateLimitDecision::Refused { wait: LIMIT.period });
+    }
+
+    #[test]
+    fn ipv6_counts_by_subscriber() {
+        let of = |text: &str| ClientNetwork::of(text.parse().unwrap());
+        assert_eq!(of("2001:db8:1:2:3::4"), of("2001:db8:1:2:ffff::1"));
+        assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
+        assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
+    }
+}

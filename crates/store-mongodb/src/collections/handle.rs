@@ -1,0 +1,259 @@
+//! Where a collection of an organization is.
+//!
+//! In the placements `collection` and `database` it is a collection of the server's, and its UUID is what tells it
+//! from every other that has its name at another time. The UUID of the first collection is in the organization's
+//! record; those of the others are looked up by name, while the organization holds the name, and remembered. What a
+//! newcomer gets wrong: what is remembered may be wrong by now. Every command carries the UUID, so the server says so
+//! ([`super::command`]).
+
+use super::shared::Share;
+use crate::MongoDb;
+use crate::containers::namespace::{identity_of, uuid};
+use crate::containers::{DOCUMENTS, METADATA};
+use crate::document::object_id;
+use crate::documents::layout::Form;
+use crate::engine_error::{Attempt, Failure};
+use mongodb::Database;
+use mongodb::bson::doc;
+use mongodb::bson::oid::ObjectId;
+use quick_cache::sync::Cache;
+use std::time::Duration;
+use tenantry_domain::collection::CollectionName;
+use tenantry_domain::ids::OrganizationId;
+use tenantry_domain::organization::{ContainerId, Organization, Placement};
+use tenantry_domain::{Error, ErrorCode};
+
+/// Collections whose UUID is remembered.
+const REMEMBERED: usize = 10_000;
+/// How often a collection is looked for that an operation under way may be moving, and the pause before each.
+const LOOKS: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// The UUIDs of collections that are not in a record.
+pub(crate) struct Identities(Cache<(OrganizationId, CollectionName), ContainerId>);
+
+impl Identities {
+    pub(super) fn insert(&self, organization: OrganizationId, name: &CollectionName, id: ContainerId) {
+        self.0.insert((organization, name.clone()), id);
+    }
+}
+
+impl Default for Identities {
+    fn default() -> Self {
+        Self(Cache::new(REMEMBERED))
+    }
+}
+
+/// A collection of an organization, and where it was last seen.
+#[derive(Clone)]
+pub(crate) struct Located<'a> {
+    pub(crate) organization: &'a Organization,
+    pub(crate) name: &'a CollectionName,
+    pub(crate) database: Database,
+    /// The collection of the server that its documents are in.
+    pub(crate) namespace: String,
+    /// Which one that is; none for the one that all shares are in, which never changes hands.
+    pub(crate) identity: Option<ContainerId>,
+    pub(crate) form: Form,
+    /// The indexes it has, where the container lists them.
+    pub(crate) share: Option<Share>,
+    /// Whether it may be looked for once more.
+    pub(super) again: bool,
+}
+
+impl Located<'_> {
+    /// Whether it is the collection that the container is.
+    pub(super) fn is_container(&self) -> bool {
+        self.organization.placement == Placement::Collection && self.name.is_default()
+    }
+
+    /// Whether it still has its own name within the organization where it is called `namespace`. A program may have
+    /// renamed it.
+    pub(super) fn is_called(&self, namespace: &str) -> bool {
+        match self.organization.placement {
+            Placement::Collection if self.name.is_default() => true,
+            Placement::Collection => {
+                namespace.split_once('.').is_some_and(|(_, name)| name == self.name.as_str())
+            }
+            Placement::Database | Placement::Shared => namespace == self.name.as_str(),
+        }
+    }
+}
+
+impl MongoDb {
+    /// Finds the collection; `collection_not_found`.
+    pub(crate) async fn locate_collection<'a>(
+        &self,
+        organization: &'a Organization,
+        name: &'a CollectionName,
+    ) -> Attempt<Located<'a>> {
+        let found = match organization.placement {
+            Placement::Collection => self.locate_beside_records(organization, name).await?,
+            Placement::Database => self.locate_in_database(organization, name).await?,
+            Placement::Shared => self.locate_in_share(organization, name).await?,
+        };
+        found.ok_or_else(|| Failure::from(Error::from(ErrorCode::CollectionNotFound)))
+    }
+
+    /// What is remembered of a collection is wrong.
+    pub(super) fn forget_identity(&self, organization: OrganizationId, name: &CollectionName) {
+        self.identities.0.remove(&(organization, name.clone()));
+    }
+
+    async fn locate_beside_records<'a>(
+        &self,
+        organization: &'a Organization,
+        name: &'a CollectionName,
+    ) -> Attempt<Option<Located<'a>>> {
+        let database = self.server.database();
+        let namespace = &organization.naming.namespace;
+        if name.is_default() {
+            let id = organization.container;
+            let id = id.ok_or_else(|| Error::unavailable("the organization has no container"))?;
+            let first = Some(object_id(organization.id.as_bytes()));
+            return Ok(Some(plain(organization, name, database, namespace.clone(), id, first)));
+        }
+        let key = (organization.id, name.clone());
+        let (namespace, id) = match self.identities.0.get(&key) {
+            Some(id) => (format!("{namespace}.{name}"), id),
+            None => {
+                let Some(found) = self.find_further(organization.id, name).await? else { return Ok(None) };
+                self.identities.0.insert(key, found.1);
+                found
+            }
+        };
+        Ok(Some(plain(organization, name, database, namespace, id, None)))
+    }
+
+    /// Name and identity of the further collection that is called so.
+    pub(super) async fn find_further(
+        &self,
+        id: OrganizationId,
+        name: &CollectionName,
+    ) -> Attempt<Option<(String, ContainerId)>> {
+        let listed = self.further_now(id).await?;
+        Ok(listed.into_iter().find(|further| further.name == name.as_str()).map(|further| {
+            let namespace = further.full_name();
+            (namespace, further.id)
+        }))
+    }
+
+    async fn locate_in_database<'a>(
+        &self,
+        organization: &'a Organization,
+        name: &'a CollectionName,
+    ) -> Attempt<Option<Located<'a>>> {
+        let database = self.database_of(organization.id);
+        let key = (organization.id, name.clone());
+        let id = match self.identities.0.get(&key) {
+            Some(id) => id,
+            None => {
+                let Some(id) = self.find_in_database(organization.id, name).await? else { return Ok(None) };
+                self.identities.0.insert(key, id);
+                id
+            }
+        };
+        Ok(Some(plain(organization, name, &database, name.to_string(), id, None)))
+    }
+
+    /// The collection of that name in the organization's database. The one that every organization has is made when it
+    /// is first looked for.
+    async fn find_in_database(
+        &self,
+        id: OrganizationId,
+        name: &CollectionName,
+    ) -> Attempt<Option<ContainerId>> {
+        for _ in 0..LOOKS {
+            let found = self.in_database(id).await?;
+            let found = found.into_iter().find(|(own, _)| own == name.as_str());
+            if found.is_some() || name.as_str() != DOCUMENTS {
+                return Ok(found.map(|(_, id)| id));
+            }
+            match self.create_in_database(id, DOCUMENTS).await {
+                Ok(()) | Err(Failure::NamespaceExists) => {}
+                Err(failure) => return Err(failure),
+            }
+        }
+        Err(Error::unavailable("a collection that was made is not there").into())
+    }
+
+    /// The collections of users in the organization's database, which must be there.
+    pub(super) async fn in_database(&self, id: OrganizationId) -> Attempt<Vec<(String, ContainerId)>> {
+        let database = self.database_of(id);
+        let list = database.list_collections().filter(doc! { "type": "collection" });
+        let mut collections = self.call(list).await?;
+        let (mut found, mut is_there) = (Vec::new(), false);
+        while self.call(collections.advance()).await? {
+            let collection = collections.deserialize_current()?;
+            if collection.name == METADATA {
+                is_there = true;
+            } else if let (false, Some(id)) =
+                (collection.name.starts_with("system."), identity_of(&collection))
+            {
+                found.push((collection.name, id));
+            }
+        }
+        if !is_there {
+            return Err(Error::unavailable("the organization's database is not there").into());
+        }
+        found.sort_by(|one, other| one.0.cmp(&other.0));
+        Ok(found)
+    }
+
+    /// Makes a collection in the organization's database, and takes it back if there is no such database any more: a
+    /// create makes one.
+    pub(super) async fn create_in_database(&self, id: OrganizationId, name: &str) -> Attempt<()> {
+        let database = self.database_of(id);
+        self.call(database.run_command(self.server.durably(doc! { "create": name }))).await?;
+        let list = database.list_collections().filter(doc! { "name": { "$in": [METADATA, name] } });
+        let mut collections = self.call(list).await?;
+        let (mut made, mut is_there) = (None, false);
+        while self.call(collections.advance()).await? {
+            let collection = collections.deserialize_current()?;
+            match collection.name == METADATA {
+                true => is_there = true,
+                false => made = identity_of(&collection),
+            }
+        }
+        if is_there {
+            return Ok(());
+        }
+        if let Some(made) = made {
+            let drop = doc! { "drop": name, "collectionUUID": uuid(made) };
+            match self.call(database.run_command(self.server.durably(drop))).await {
+                Ok(_) | Err(Failure::Elsewhere { .. }) => {}
+                Err(failure) => return Err(failure),
+            }
+        }
+        Err(Error::unavailable("the organization's database is not there").into())
+    }
+
+    /// Waits for an operation that may be moving what is looked for.
+    pub(super) async fn wait_for_operation(&self, round: u32) -> Attempt<()> {
+        if round >= LOOKS {
+            return Err(Error::unavailable("the organization is being changed").into());
+        }
+        tokio::time::sleep(PAUSE).await;
+        Ok(())
+    }
+}
+
+fn plain<'a>(
+    organization: &'a Organization,
+    name: &'a CollectionName,
+    database: &Database,
+    namespace: String,
+    id: ContainerId,
+    first: Option<ObjectId>,
+) -> Located<'a> {
+    Located {
+        organization,
+        name,
+        database: database.clone(),
+        namespace,
+        identity: Some(id),
+        form: Form::Plain { first },
+        share: None,
+        again: true,
+    }
+}

@@ -1,0 +1,200 @@
+//! The further collections of a container that is a collection: `tenant_<identifier>.<name>` beside
+//! `tenant_<identifier>`.
+//!
+//! Programs make them as they like, so no record has their UUIDs: they are found by name. What a newcomer gets
+//! wrong: a name is only ever ours for the time that its reservation lasts, and this process may have been asleep
+//! since it began. So a list is only used if the organization's record is afterwards still what it was before;
+//! and each collection is then touched by the UUID that the list had.
+
+use super::namespace::{Place, identity_of};
+use crate::MongoDb;
+use crate::document::{integer, object_id};
+use crate::engine_error::{Attempt, Failure};
+use mongodb::bson::doc;
+use tenantry_domain::Error;
+use tenantry_domain::ids::OrganizationId;
+use tenantry_domain::organization::{ContainerId, Organization, ReservedKey};
+
+/// How often a list is made anew because the organization's record has changed meanwhile.
+const LOOKS: u32 = 20;
+
+/// A further collection, as it was found.
+pub(crate) struct Further {
+    /// What the container is called that it is beside.
+    namespace: String,
+    /// Its name after that of the container and a dot.
+    pub(crate) name: String,
+    pub(crate) id: ContainerId,
+}
+
+impl Further {
+    /// The name that the server has it under.
+    pub(crate) fn full_name(&self) -> String {
+        format!("{}.{}", self.namespace, self.name)
+    }
+}
+
+impl MongoDb {
+    /// Brings the further collections along to the container's next name.
+    pub(super) async fn move_further(
+        &self,
+        organization: &Organization,
+        from: &str,
+        to: &str,
+    ) -> Attempt<()> {
+        for further in self.further_of(organization, from).await? {
+            let (from, to) = (format!("{from}.{}", further.name), format!("{to}.{}", further.name));
+            match self.rename(&from, &to, further.id).await {
+                Ok(()) => {}
+                // Somebody else has moved or dropped it meanwhile.
+                Err(Failure::Elsewhere { actual }) if actual.as_ref().is_none_or(|actual| *actual == to) => {}
+                Err(Failure::NamespaceExists) => {
+                    tracing::error!(collection = to, "a collection is in the way that is none of ours");
+                    return Err(Error::unavailable(format!("the collection {to} is in the way")).into());
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+        Ok(())
+    }
+
+    /// How many documents are in them.
+    pub(super) async fn count_further(&self, organization: &Organization, namespace: &str) -> Attempt<u64> {
+        let (mut documents, listed) = (0, self.listed(namespace).await?);
+        for further in &listed {
+            let name = format!("{namespace}.{}", further.name);
+            let place = Place { database: self.server.database(), namespace: &name, id: Some(further.id) };
+            match self.count_at(place, None).await {
+                Ok(count) => documents += count,
+                // It moves on, or is gone.
+                Err(Failure::Elsewhere { .. }) => return Err(Failure::Elsewhere { actual: None }),
+                Err(failure) => return Err(failure),
+            }
+        }
+        // What was counted under a name that has changed hands is another's.
+        if !listed.is_empty() {
+            self.still_is(organization).await?;
+        }
+        Ok(documents)
+    }
+
+    /// Removes them.
+    pub(super) async fn drop_further(&self, organization: &Organization, namespace: &str) -> Attempt<()> {
+        let listed = self.listed(namespace).await?;
+        if !listed.is_empty() {
+            self.still_holds(organization).await?;
+        }
+        for further in listed {
+            match self.drop_at(&format!("{namespace}.{}", further.name), further.id).await {
+                Ok(()) | Err(Failure::Elsewhere { actual: None }) => {}
+                Err(failure) => return Err(failure),
+            }
+        }
+        Ok(())
+    }
+
+    /// The further collections under a name that the organization holds.
+    pub(crate) async fn further_of(
+        &self,
+        organization: &Organization,
+        namespace: &str,
+    ) -> Attempt<Vec<Further>> {
+        let listed = self.listed(namespace).await?;
+        if !listed.is_empty() {
+            self.still_is(organization).await?;
+        }
+        Ok(listed)
+    }
+
+    /// The further collections of an organization as it is now, also while an operation moves them. Sorted by name.
+    pub(crate) async fn further_now(&self, id: OrganizationId) -> Attempt<Vec<Further>> {
+        for _ in 0..LOOKS {
+            let organization = self.organization_now(id).await?;
+            let mut listed = Vec::new();
+            for namespace in namespaces(&organization) {
+                listed.extend(self.listed(&namespace).await?);
+            }
+            if organization.operation.is_some() {
+                // One that was moved between two lists is in both or, the other way round, in neither.
+                for namespace in namespaces(&organization) {
+                    listed.extend(self.listed(&namespace).await?);
+                }
+            }
+            if self.is_still(&organization).await? {
+                listed.sort_by(|one, other| one.name.cmp(&other.name));
+                listed.dedup_by(|one, other| one.name == other.name);
+                return Ok(listed);
+            }
+        }
+        Err(Error::unavailable("others work on the same organization").into())
+    }
+
+    /// The record of an organization, which must be there.
+    pub(crate) async fn organization_now(&self, id: OrganizationId) -> Attempt<Organization> {
+        let record = self.find_one(&self.organizations, doc! { "_id": object_id(id.as_bytes()) }).await?;
+        record.ok_or_else(|| Error::unavailable("there is no such organization any more").into())
+    }
+
+    async fn listed(&self, namespace: &str) -> Attempt<Vec<Further>> {
+        let prefix = format!("{namespace}.");
+        // Between the name with a dot and the name with what comes after a dot there is nothing else.
+        let names = doc! { "name": { "$gt": &prefix, "$lt": format!("{namespace}/") }, "type": "collection" };
+        let mut found = self.call(self.server.database().list_collections().filter(names)).await?;
+        let mut listed = Vec::new();
+        while self.call(found.advance()).await? {
+            let collection = found.deserialize_current()?;
+            if let (Some(name), Some(id)) = (collection.name.strip_prefix(&prefix), identity_of(&collection))
+            {
+                listed.push(Further { namespace: namespace.to_owned(), name: name.to_owned(), id });
+            }
+        }
+        listed.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(listed)
+    }
+
+    /// Refuses to go on for an organization that has been changed since it was read.
+    pub(crate) async fn still_is(&self, organization: &Organization) -> Attempt<()> {
+        if self.is_still(organization).await? {
+            return Ok(());
+        }
+        Err(Error::unavailable("others work on the same organization").into())
+    }
+
+    /// The same for whoever drives its operation: renewals of the lease are versions of the record, too, and
+    /// whoever takes over raises the fence.
+    pub(super) async fn still_holds(&self, organization: &Organization) -> Attempt<()> {
+        let Some(operation) = organization.operation.as_deref() else {
+            return self.still_is(organization).await;
+        };
+        let ours = doc! {
+            "_id": object_id(organization.id.as_bytes()),
+            "operation.id": object_id(operation.id.as_bytes()),
+            "operation.fence": operation.fence,
+        };
+        match self.call(self.organizations.find_one(ours).projection(doc! { "_id": 1 })).await? {
+            Some(_) => Ok(()),
+            None => Err(Error::unavailable("others work on the same organization").into()),
+        }
+    }
+
+    /// Whether an organization's record is what it was when it was read.
+    pub(crate) async fn is_still(&self, organization: &Organization) -> Attempt<bool> {
+        let same =
+            doc! { "_id": object_id(organization.id.as_bytes()), "version": integer(organization.version) };
+        let find = self.organizations.find_one(same).projection(doc! { "_id": 1 });
+        Ok(self.call(find).await?.is_some())
+    }
+}
+
+/// The names that the organization's container may have now: its own and, while an operation is under way, those that
+/// it may be moving it from or to.
+fn namespaces(organization: &Organization) -> Vec<String> {
+    let mut all = vec![organization.naming.namespace.clone()];
+    if organization.operation.is_some() {
+        all.push(organization.trash_namespace());
+        all.extend(organization.reserved.iter().filter_map(ReservedKey::to_namespace));
+        all.sort();
+        all.dedup();
+    }
+    all
+}

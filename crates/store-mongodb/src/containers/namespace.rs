@@ -1,0 +1,73 @@
+//! Looking into one collection of a container, without taking another's for it.
+
+use crate::MongoDb;
+use crate::document::object_id;
+use crate::engine_error::Attempt;
+use mongodb::Database;
+use mongodb::bson::{Bson, Document, Uuid, doc};
+use mongodb::results::CollectionSpecification;
+use tenantry_domain::Error;
+use tenantry_domain::ids::OrganizationId;
+use tenantry_domain::organization::ContainerId;
+
+/// Documents that are counted one by one. More are as many as the server says it keeps: that takes no time
+/// however many there are, and is exact but for a while after the server was killed.
+const COUNTED: i64 = 2_000;
+
+/// A collection.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'a> {
+    pub(super) database: &'a Database,
+    pub(super) namespace: &'a str,
+    /// Which one it must be, where the name alone does not say it.
+    pub(super) id: Option<ContainerId>,
+}
+
+impl MongoDb {
+    /// How many documents are there, without the first one of that organization's container.
+    pub(super) async fn count_at(&self, place: Place<'_>, first: Option<OrganizationId>) -> Attempt<u64> {
+        let others = doc! { "_id": { "$ne": first.map(|id| object_id(id.as_bytes())) } };
+        let few = [doc! { "$match": others }, doc! { "$limit": COUNTED + 1 }, doc! { "$count": "documents" }];
+        let counted = number(&self.aggregate(place, &few).await?, "documents");
+        if counted <= COUNTED {
+            return Ok(counted.unsigned_abs());
+        }
+        let kept = number(&self.aggregate(place, &[doc! { "$collStats": { "count": {} } }]).await?, "count");
+        Ok(kept.unsigned_abs().saturating_sub(first.iter().count() as u64))
+    }
+
+    /// The first batch of what comes out of a pipeline.
+    pub(super) async fn aggregate(&self, place: Place<'_>, pipeline: &[Document]) -> Attempt<Vec<Document>> {
+        let mut aggregate = doc! { "aggregate": place.namespace, "pipeline": pipeline, "cursor": {} };
+        if let Some(id) = place.id {
+            aggregate.insert("collectionUUID", uuid(id));
+        }
+        let mut answer = self.call(place.database.run_command(aggregate)).await?;
+        let batch = answer.get_document_mut("cursor").ok().and_then(|cursor| cursor.remove("firstBatch"));
+        let Some(Bson::Array(items)) = batch else {
+            return Err(Error::internal("an aggregation answers without a batch").into());
+        };
+        let documents = items.into_iter().filter_map(|item| match item {
+            Bson::Document(document) => Some(document),
+            _ => None,
+        });
+        Ok(documents.collect())
+    }
+}
+
+/// The identity of a collection as MongoDB keeps it.
+pub(crate) fn uuid(id: ContainerId) -> Bson {
+    Uuid::from_bytes(id.0).into()
+}
+
+/// The identity of a collection that was listed. A view has none.
+pub(crate) fn identity_of(collection: &CollectionSpecification) -> Option<ContainerId> {
+    let uuid = collection.info.uuid.as_ref()?;
+    Some(ContainerId(uuid.bytes.as_slice().try_into().ok()?))
+}
+
+/// The number in the only document of `batch`; 0 if there is none.
+fn number(batch: &[Document], field: &str) -> i64 {
+    let value = batch.first().and_then(|document| document.get(field));
+    value.and_then(|value| value.as_i64().or_else(|| value.as_i32().map(i64::from))).unwrap_or(0)
+}

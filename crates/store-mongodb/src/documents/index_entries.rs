@@ -1,0 +1,234 @@
+//! What documents take in the indexes of their collection, counted as on every engine ([`IndexKeys`]).
+//!
+//! MongoDB keeps the entries; this only counts them, and refuses a document that would have too many. It goes by the
+//! indexes as they are remembered for some seconds ([`KnownIndexes`]): what a new index takes is counted when it is made,
+//! and once more soon after.
+//!
+//! [`KnownIndexes`]: crate::collections::KnownIndexes
+
+use crate::MongoDb;
+use crate::collections::{Command, Located};
+use crate::engine_error::Attempt;
+use crate::quota::Size;
+use bson::raw::{CString, RawBson};
+use bson::{RawDocument, RawDocumentBuf};
+use mongodb::bson::{Bson, Document, doc};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+use tenantry_documents::document::order::Direction;
+use tenantry_documents::document::{
+    EntryBudget, ID_FIELD, IndexKeys, IndexKeysError, KeyFormat, StoredDocument, key,
+};
+use tenantry_documents::fuel::{Fuel, Interruption};
+use tenantry_documents::index::Index;
+use tenantry_domain::error::{Error, Result};
+use tenantry_domain::limits::{INDEX_ENTRIES_MAX_BYTES, INLINE_MAX_STEPS};
+use tenantry_domain::organization::Organization;
+
+/// How long it may take to look at every document of a collection.
+const COUNTING: Duration = Duration::from_secs(3600);
+/// Bytes of documents, times the indexes, that are counted on an async thread.
+const INLINE_BYTES: usize = 32 << 10;
+/// A document of fewer bytes cannot have too many entries: each value of an array takes 3 bytes at least, and each of its
+/// entries no more than the whole document for each key.
+const SMALL_DOCUMENT_BYTES: i32 = 512;
+
+/// The indexes of a collection, to count entries by.
+#[derive(Clone)]
+pub(crate) struct EntryCounter {
+    indexes: Arc<[Index]>,
+}
+
+impl EntryCounter {
+    pub(crate) const fn new(indexes: Arc<[Index]>) -> Self {
+        Self { indexes }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.indexes.is_empty()
+    }
+
+    /// Bytes of the entries of a document, which has its `_id`. What has no entries is MongoDB's to refuse: an index may
+    /// have been dropped meanwhile.
+    fn count(&self, body: &RawDocument, fuel: &Fuel<'_>) -> Result<u64, IndexKeysError> {
+        let id = body.get(ID_FIELD).ok().flatten();
+        let id_bytes = id.map_or(0, |id| key::encode(&[(id, Direction::Ascending)]).len());
+        let (mut budget, mut bytes) = (EntryBudget::of_document(), 0);
+        for index in &*self.indexes {
+            match IndexKeys::of(index, KeyFormat::Whole, body, &mut budget, fuel) {
+                Ok(keys) => bytes += keys.bytes(id_bytes),
+                Err(IndexKeysError::NotIndexable(_)) => {}
+                Err(beyond) => return Err(beyond),
+            }
+        }
+        Ok(bytes)
+    }
+
+    /// The same of many, on this thread; `None` if it costs more than bytes let expect.
+    fn count_inline(&self, bodies: &[&RawDocument]) -> Option<Vec<Result<u64, IndexKeysError>>> {
+        let fuel = Fuel::unlimited().up_to(INLINE_MAX_STEPS);
+        let count = |body: &&RawDocument| match self.count(body, &fuel) {
+            Err(IndexKeysError::Stopped(Interruption::BudgetSpent)) => None,
+            counted => Some(counted),
+        };
+        bodies.iter().map(count).collect()
+    }
+
+    /// The same of many, on a blocking thread if that may take long.
+    pub(crate) async fn count_all(
+        &self,
+        bodies: Vec<&RawDocument>,
+    ) -> Result<Vec<Result<u64, IndexKeysError>>> {
+        let bytes: usize = bodies.iter().map(|body| body.as_bytes().len()).sum();
+        if bytes * self.indexes.len() <= INLINE_BYTES
+            && let Some(counts) = self.count_inline(&bodies)
+        {
+            return Ok(counts);
+        }
+        let bodies: Vec<RawDocumentBuf> = bodies.into_iter().map(ToOwned::to_owned).collect();
+        let counter = self.clone();
+        let counting = tokio::task::spawn_blocking(move || {
+            bodies.iter().map(|body| counter.count(body, &Fuel::for_document())).collect()
+        });
+        counting.await.map_err(|_| Error::unavailable("the runtime is shutting down"))
+    }
+
+    /// The fields at the top of a document that the indexes reach into.
+    fn fields(&self) -> BTreeSet<&str> {
+        let paths = self.indexes.iter().flat_map(|index| &index.keys);
+        let first = paths.filter_map(|key| key.path.as_str().split('.').next());
+        first.filter(|field| *field != ID_FIELD).collect()
+    }
+
+    /// The expression that leaves of a document `root` what is counted: a list, because in it no name of a document can
+    /// be in the way. What is missing is null there, and makes the same entry.
+    pub(crate) fn projection(&self, root: &str) -> Vec<Document> {
+        let field = |name: &str| doc! { "$getField": { "field": { "$literal": name }, "input": root } };
+        std::iter::once(ID_FIELD).chain(self.fields()).map(field).collect()
+    }
+
+    /// The document that such a list is of, as far as it is counted.
+    pub(crate) fn rebuild(&self, list: &RawDocument) -> Attempt<RawDocumentBuf> {
+        let names = std::iter::once(ID_FIELD).chain(self.fields());
+        let mut body = RawDocumentBuf::new();
+        for (name, value) in names.zip(list.iter().map_while(std::result::Result::ok)) {
+            let name = CString::try_from(name).map_err(Error::internal)?;
+            body.append(name, RawBson::from(value.1));
+        }
+        Ok(body)
+    }
+}
+
+/// Sums up the entries of documents as [`EntryCounter::projection`] leaves them, in the field `list`.
+pub(crate) struct EntrySum {
+    counter: EntryCounter,
+    /// Where a document that has too many is refused. Without it, it counts for as many as are allowed: it was stored
+    /// before there was a bound.
+    refused_at: Option<&'static str>,
+}
+
+impl EntrySum {
+    pub(crate) async fn of(&self, page: Vec<RawDocumentBuf>) -> Attempt<u64> {
+        let rebuild = |found: &RawDocumentBuf| {
+            let list = found.get_array("list").map_err(Error::internal)?;
+            self.counter.rebuild(RawDocument::from_bytes(list.as_bytes()).map_err(Error::internal)?)
+        };
+        let bodies = page.iter().map(rebuild).collect::<Attempt<Vec<_>>>()?;
+        let mut sum = 0;
+        for entries in self.counter.count_all(bodies.iter().map(|body| &**body).collect()).await? {
+            sum += match (entries, self.refused_at) {
+                (Ok(bytes), _) => bytes,
+                (Err(why), Some(pointer)) => return Err(beyond(pointer, &why).into()),
+                (Err(_), None) => INDEX_ENTRIES_MAX_BYTES as u64,
+            };
+        }
+        Ok(sum)
+    }
+}
+
+/// The refusal of a document that has too many entries, at `pointer`.
+fn beyond(pointer: &str, why: &IndexKeysError) -> Error {
+    Error::invalid_field(pointer, why.to_string())
+}
+
+impl MongoDb {
+    /// How much each of these new documents takes, or why it cannot be stored.
+    pub(super) async fn sizes_of(
+        &self,
+        at: &mut Located<'_>,
+        documents: &[&StoredDocument],
+    ) -> Attempt<Vec<Result<Size>>> {
+        let counter = self.known_indexes(at).await?;
+        let is_counted = at.organization.quota.index_bytes.is_some();
+        let one = |document: &StoredDocument| Size::one(document.bytes());
+        if counter.is_empty() {
+            return Ok(documents.iter().map(|document| Ok(one(document))).collect());
+        }
+        let counts = counter.count_all(documents.iter().map(|document| &*document.body).collect()).await?;
+        let sized = documents.iter().zip(counts).map(|(document, entries)| {
+            let entries = entries.map_err(|why| beyond("", &why))?;
+            Ok(one(document).with_entries(if is_counted { entries } else { 0 }))
+        });
+        Ok(sized.collect())
+    }
+
+    /// Bytes of the index entries of an organization, counted one by one.
+    pub(crate) async fn measure_entries(&self, organization: &Organization) -> Attempt<u64> {
+        let mut sum = 0;
+        for name in self.collection_names_of(organization).await? {
+            let mut at = match self.locate_collection(organization, &name).await {
+                Err(failure) if crate::collections::is_missing(&failure) => continue,
+                at => at?,
+            };
+            let counter = EntryCounter::new(self.indexes_at(&mut at).await?.into());
+            if counter.is_empty() {
+                continue;
+            }
+            match self.sum_entries(&mut at, counter, Document::new(), None).await {
+                Err(failure) if crate::collections::is_missing(&failure) => {}
+                counted => sum += counted?,
+            }
+        }
+        Ok(sum)
+    }
+
+    /// Bytes of the entries that a new index will have. Refuses it where a document would have more of them in all
+    /// indexes together than `budget` allows.
+    pub(crate) async fn measure_new_index(
+        &self,
+        at: &mut Located<'_>,
+        serving: &[Index],
+        index: &Index,
+        budget: EntryBudget,
+    ) -> Attempt<u64> {
+        if budget != EntryBudget::unbounded() {
+            let all: Vec<Index> = serving.iter().chain([index]).cloned().collect();
+            let all = EntryCounter::new(all.into());
+            let root = at.form.root();
+            let large = doc! { "$expr": { "$gte": [{ "$bsonSize": root }, SMALL_DOCUMENT_BYTES] } };
+            self.sum_entries(at, all, large, Some("/keys")).await?;
+        }
+        if at.organization.quota.index_bytes.is_none() {
+            return Ok(0);
+        }
+        self.sum_entries(at, EntryCounter::new([index.clone()].into()), Document::new(), None).await
+    }
+
+    /// Bytes of the entries of the documents that `filter` finds.
+    async fn sum_entries(
+        &self,
+        at: &mut Located<'_>,
+        counter: EntryCounter,
+        filter: Document,
+        refused_at: Option<&'static str>,
+    ) -> Attempt<u64> {
+        let list = counter.projection(at.form.root());
+        let stages = [
+            doc! { "$match": at.form.scoped(filter) },
+            doc! { "$project": { "_id": 0, "list": Bson::from(list) } },
+        ];
+        let command = Command::pipeline(&stages)?;
+        self.sum_entries_at(at, &command, COUNTING, &EntrySum { counter, refused_at }).await
+    }
+}

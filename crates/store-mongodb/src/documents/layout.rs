@@ -1,0 +1,416 @@
+//! How the documents of a collection stand in MongoDB, and the one place that makes a filter find these documents and
+//! no others.
+//!
+//! In a collection of their own they stand as they are, with their revision in the reserved field at the end. Among
+//! those of other organizations each is wrapped. What a newcomer gets wrong: a program of the organization's own may
+//! have written a document, without a revision, or have put anything into the reserved field.
+
+use crate::document::integer;
+use crate::documents::EntryCounter;
+use crate::engine_error::Attempt;
+use crate::quota::Size;
+use bson::raw::cstr;
+use bson::spec::ElementType;
+use bson::{RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
+use mongodb::bson::oid::ObjectId;
+use mongodb::bson::{Bson, Document, doc};
+use tenantry_documents::document::{DocumentId, ID_FIELD, RESERVED_FIELD, Revision, StoredDocument};
+use tenantry_domain::{Error, ErrorCode};
+
+/// Where the revision is in a document that stands as it is.
+const REVISION: &str = "_tenantry.rev";
+/// Where it is in a wrapped one.
+const SHARED_REVISION: &str = "revision";
+/// What comes before the paths of a wrapped document.
+const SHARED_PREFIX: &str = "document.";
+
+/// How the documents of a collection stand there.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Form {
+    /// As they are.
+    Plain {
+        /// The `_id` of the document that the container begins with, if it is in this collection.
+        first: Option<ObjectId>,
+    },
+    /// Wrapped, among those of other collections.
+    Shared {
+        /// Whose they are.
+        organization: ObjectId,
+        /// What tells the collection from every other one that the organization has, or had.
+        key: String,
+    },
+}
+
+/// A document that was found, without what is in it.
+#[derive(Debug)]
+pub(crate) struct Trace {
+    /// The `_id` under which MongoDB has it.
+    pub(crate) id: Bson,
+    pub(crate) revision: Revision,
+    /// Bytes of the document as BSON, as a quota counts them.
+    pub(crate) bytes: u64,
+    /// Bytes of its index entries, where they are counted.
+    pub(crate) index_bytes: u64,
+}
+
+impl Trace {
+    /// How much the document takes.
+    pub(crate) fn size(&self) -> Size {
+        Size::one(self.bytes).with_entries(self.index_bytes)
+    }
+}
+
+impl Form {
+    /// What comes before each path of a document.
+    pub(crate) const fn prefix(&self) -> &'static str {
+        match self {
+            Self::Plain { .. } => "",
+            Self::Shared { .. } => SHARED_PREFIX,
+        }
+    }
+
+    /// The documents of the collection, and only they, that `filter` finds.
+    pub(crate) fn scoped(&self, filter: Document) -> Document {
+        let mut scope = match self {
+            Self::Plain { first: None } => return filter,
+            Self::Plain { first: Some(first) } => doc! { "_id": { "$ne": first } },
+            Self::Shared { organization, key } => doc! { "org_id": organization, "collection": key },
+        };
+        if !filter.is_empty() {
+            scope.insert("$and", [filter]);
+        }
+        scope
+    }
+
+    /// The document of that id.
+    pub(crate) fn of_id(&self, id: &DocumentId) -> Document {
+        match self {
+            Self::Plain { first: Some(first) } if *id == DocumentId::from(*first) => {
+                doc! { "_id": { "$in": [] } }
+            }
+            Self::Plain { .. } => match id.to_bson() {
+                Bson::Document(id) => doc! { "_id": { "$eq": id } },
+                // So MongoDB goes straight to it.
+                id => doc! { "_id": id },
+            },
+            Self::Shared { organization, key } => {
+                let id = doc! { "org_id": organization, "collection": key, "id": id.to_bson() };
+                doc! { "_id": { "$eq": id }, "org_id": organization, "collection": key }
+            }
+        }
+    }
+
+    /// The document of that id, if it has that revision.
+    pub(crate) fn of_version(&self, id: &DocumentId, revision: Revision) -> Document {
+        let mut filter = self.of_id(id);
+        filter.extend(self.at_revision(revision));
+        filter
+    }
+
+    /// The document that was found, if it is the same as then and `filter` still finds it.
+    pub(crate) fn of_trace(&self, trace: &Trace, filter: &Document) -> Document {
+        let id = doc! { "_id": { "$eq": &trace.id } };
+        let mut all = vec![id, self.at_revision(trace.revision)];
+        if !filter.is_empty() {
+            all.push(filter.clone());
+        }
+        self.scoped(doc! { "$and": all })
+    }
+
+    /// Documents of that revision.
+    pub(crate) fn at_revision(&self, revision: Revision) -> Document {
+        let field = match self {
+            Self::Plain { .. } => REVISION,
+            Self::Shared { .. } => SHARED_REVISION,
+        };
+        if revision == Revision::UNKNOWN {
+            // As [`self::revision`] reads it. An expression, because a condition would look into arrays.
+            let path = format!("${field}");
+            let is_long = doc! { "$eq": [{ "$type": &path }, "long"] };
+            return doc! { "$expr": { "$not": { "$and": [is_long, { "$gt": [path, 0] }] } } };
+        }
+        doc! { field: integer(revision.0) }
+    }
+
+    /// The document as it stands there.
+    pub(crate) fn wrap(&self, document: &StoredDocument) -> Attempt<RawDocumentBuf> {
+        let revision = integer(document.revision.0);
+        match self {
+            Self::Plain { .. } => {
+                let mut plain = document.body.clone();
+                plain.append(cstr!("_tenantry"), rawdoc! { "rev": revision });
+                Ok(plain)
+            }
+            Self::Shared { organization, key } => {
+                let id = document.id().ok_or_else(|| Error::internal("a document without an _id"))?;
+                let mut full_id = rawdoc! { "org_id": *organization, "collection": key.as_str() };
+                full_id.append(cstr!("id"), id.value());
+                Ok(rawdoc! {
+                    "_id": full_id,
+                    "org_id": *organization,
+                    "collection": key.as_str(),
+                    "document": document.body.clone(),
+                    "revision": revision,
+                })
+            }
+        }
+    }
+
+    /// A document that stands there, as it was stored.
+    pub(crate) fn unwrap(&self, stored: &RawDocument) -> Attempt<StoredDocument> {
+        if !is_readable(stored) {
+            return Err(cut_short(stored).into());
+        }
+        Ok(match self {
+            Self::Plain { .. } => unwrap_plain(stored),
+            Self::Shared { .. } => StoredDocument {
+                body: stored.get_document("document").map_err(unreadable)?.to_owned(),
+                revision: revision(stored.get(SHARED_REVISION).ok().flatten()),
+            },
+        })
+    }
+
+    /// The document itself, in an expression.
+    pub(crate) const fn root(&self) -> &'static str {
+        match self {
+            Self::Plain { .. } => "$$ROOT",
+            Self::Shared { .. } => "$document",
+        }
+    }
+
+    /// The projection that leaves what [`Self::trace`] reads, and what is counted of its index entries.
+    pub(crate) fn trace_projection(&self, counter: &EntryCounter) -> Document {
+        let revision = match self {
+            Self::Plain { .. } => REVISION,
+            Self::Shared { .. } => SHARED_REVISION,
+        };
+        let mut projection = doc! { "_id": 1, revision: 1, "bytes": self.bytes() };
+        if !counter.is_empty() {
+            projection.insert("list", Bson::from(counter.projection(self.root())));
+        }
+        projection
+    }
+
+    /// A document that was found with that projection.
+    pub(crate) fn trace(&self, found: &RawDocument) -> Attempt<Trace> {
+        let id = found.get(ID_FIELD).map_err(unreadable)?.unwrap_or(RawBsonRef::Null);
+        let bytes = found.get("bytes").map_err(unreadable)?.and_then(number).unwrap_or(0);
+        let own = match self {
+            Self::Plain { .. } => reserved_revision(found.get(RESERVED_FIELD).ok().flatten()),
+            Self::Shared { .. } => revision(found.get(SHARED_REVISION).ok().flatten()),
+        };
+        Ok(Trace { id: Bson::try_from(id).map_err(unreadable)?, revision: own, bytes, index_bytes: 0 })
+    }
+
+    /// What [`Self::deciding_fields`] and [`Self::deciding_trace`] read. The fields are apart from the rest: there is no
+    /// name that nobody has given one.
+    pub(crate) fn deciding_projection(&self, fields: Document) -> Document {
+        let revision = match self {
+            Self::Plain { .. } => REVISION,
+            Self::Shared { .. } => SHARED_REVISION,
+        };
+        doc! { "_id": "$_id", "revision": format!("${revision}"), "bytes": self.bytes(), "fields": fields }
+    }
+
+    /// The fields of a document that was found with that projection.
+    pub(crate) fn deciding_fields<'a>(&self, found: &'a RawDocument) -> Attempt<&'a RawDocument> {
+        let fields = found.get_document("fields").map_err(unreadable)?;
+        if is_readable(fields) { Ok(fields) } else { Err(cut_short(found).into()) }
+    }
+
+    /// The document itself.
+    pub(crate) fn deciding_trace(&self, found: &RawDocument) -> Attempt<Trace> {
+        let id = found.get(ID_FIELD).map_err(unreadable)?.unwrap_or(RawBsonRef::Null);
+        Ok(Trace {
+            id: Bson::try_from(id).map_err(unreadable)?,
+            revision: revision(found.get(SHARED_REVISION).map_err(unreadable)?),
+            bytes: found.get("bytes").map_err(unreadable)?.and_then(number).unwrap_or(0),
+            index_bytes: 0,
+        })
+    }
+
+    /// The `_id` of a document of which nothing else was asked for.
+    pub(crate) fn id_alone(&self, found: &RawDocument) -> Attempt<Option<DocumentId>> {
+        Ok(match self {
+            Self::Plain { .. } => DocumentId::of(found),
+            Self::Shared { .. } => {
+                let full = found.get_document(ID_FIELD).map_err(unreadable)?;
+                full.get("id").map_err(unreadable)?.and_then(|id| {
+                    let mut own = RawDocumentBuf::new();
+                    own.append(cstr!("_id"), id);
+                    DocumentId::of(&own)
+                })
+            }
+        })
+    }
+
+    /// The expression for the bytes of a document, as a quota counts them.
+    pub(crate) fn bytes(&self) -> Document {
+        match self {
+            Self::Plain { .. } => {
+                doc! { "$bsonSize": { "$unsetField": { "field": RESERVED_FIELD, "input": "$$ROOT" } } }
+            }
+            Self::Shared { .. } => doc! { "$bsonSize": "$document" },
+        }
+    }
+}
+
+/// Whether all of it can be read. The server takes from programs what is not as BSON should be, and reading would
+/// silently end there.
+fn is_readable(document: &RawDocument) -> bool {
+    flaw(document).is_none()
+}
+
+/// Where it cannot be read, and why.
+struct Flaw {
+    /// The names of the fields, from the innermost.
+    path: Vec<String>,
+    what: &'static str,
+}
+
+fn flaw(document: &RawDocument) -> Option<Flaw> {
+    document.iter_elements().find_map(|element| {
+        let element = match element {
+            Ok(element) => element,
+            Err(error) => {
+                return Some(Flaw { path: Vec::new(), what: what_is_wrong(&error, ElementType::Null) });
+            }
+        };
+        let mut flaw = match element.value() {
+            Ok(RawBsonRef::Document(inner)) => flaw(inner),
+            Ok(RawBsonRef::Array(inner)) => RawDocument::from_bytes(inner.as_bytes()).ok().and_then(flaw),
+            Ok(_) => None,
+            Err(error) => {
+                Some(Flaw { path: Vec::new(), what: what_is_wrong(&error, element.element_type()) })
+            }
+        }?;
+        flaw.path.push(element.key().as_str().to_owned());
+        Some(flaw)
+    })
+}
+
+const MALFORMED: &str = "a value that is not well-formed BSON";
+
+fn what_is_wrong(error: &bson::error::Error, kind: ElementType) -> &'static str {
+    match (&error.kind, kind) {
+        (bson::error::ErrorKind::Utf8Encoding { .. }, _) => "text that is not UTF-8",
+        (_, ElementType::Binary) => "a binary that is malformed (the old subtype 02 has a length of its own)",
+        _ => MALFORMED,
+    }
+}
+
+/// The refusal of a document that cannot be read whole.
+fn cut_short(stored: &RawDocument) -> Error {
+    let id =
+        DocumentId::of(stored).map_or_else(|| "without a readable `_id`".to_owned(), |id| format!("`{id}`"));
+    let (what, place) = match flaw(stored) {
+        Some(flaw) if !flaw.path.is_empty() => {
+            let path: Vec<&str> = flaw.path.iter().rev().map(String::as_str).collect();
+            (flaw.what, format!(" in the field `{}`", path.join(".")))
+        }
+        flaw => (flaw.map_or(MALFORMED, |flaw| flaw.what), String::new()),
+    };
+    Error::new(ErrorCode::DocumentUnreadable).detail(format!(
+        "The document {id} holds {what}{place}. A program has written it so: correct or delete it."
+    ))
+}
+
+fn unwrap_plain(stored: &RawDocument) -> StoredDocument {
+    let mut document = StoredDocument { body: RawDocumentBuf::new(), revision: Revision::UNKNOWN };
+    for (name, value) in stored.iter().map_while(Result::ok) {
+        if name.as_str() == RESERVED_FIELD {
+            document.revision = reserved_revision(Some(value));
+        } else {
+            document.body.append(name, value);
+        }
+    }
+    document
+}
+
+fn reserved_revision(field: Option<RawBsonRef<'_>>) -> Revision {
+    let reserved = field.and_then(RawBsonRef::as_document);
+    revision(reserved.and_then(|reserved| reserved.get("rev").ok().flatten()))
+}
+
+/// What a revision looks like that the service wrote; anything else is a program's.
+fn revision(value: Option<RawBsonRef<'_>>) -> Revision {
+    let number = value.and_then(RawBsonRef::as_i64).and_then(|number| u64::try_from(number).ok());
+    // 0 is the unknown one.
+    number.map_or(Revision::UNKNOWN, Revision)
+}
+
+/// A count, as whatever number the server chose to send.
+pub(crate) fn number(value: RawBsonRef<'_>) -> Option<u64> {
+    #[expect(clippy::cast_possible_truncation, reason = "no count comes near 2^53")]
+    let number = match value {
+        RawBsonRef::Int32(number) => i64::from(number),
+        RawBsonRef::Int64(number) => number,
+        RawBsonRef::Double(number) => number as i64,
+        _ => return None,
+    };
+    u64::try_from(number).ok()
+}
+
+fn unreadable(error: impl std::fmt::Display) -> Error {
+    Error::internal(format!("a stored document is unreadable: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn forms() -> [Form; 3] {
+        let id = ObjectId::from_bytes([7; 12]);
+        let shared = Form::Shared { organization: id, key: "notes.1".into() };
+        [Form::Plain { first: None }, Form::Plain { first: Some(id) }, shared]
+    }
+
+    #[test]
+    fn a_document_comes_back_as_it_was_with_its_revision() {
+        let body = rawdoc! { "_id": 1, "a": { "_tenantry": 2 }, "b": [1, { "c": null }] };
+        for form in forms() {
+            let document = StoredDocument { body: body.clone(), revision: Revision(1_750_000_000_123) };
+            assert_eq!(form.unwrap(&form.wrap(&document).unwrap()).unwrap(), document);
+        }
+    }
+
+    #[test]
+    fn what_a_program_wrote_has_no_revision_and_never_shows_the_reserved_field() {
+        for reserved in [
+            rawdoc! { "_id": 1, "_tenantry": 7, "a": 1 },
+            rawdoc! { "_id": 1, "a": 1 },
+            rawdoc! { "_id": 1, "a": 1, "_tenantry": { "rev": "7" } },
+            rawdoc! { "_id": 1, "a": 1, "_tenantry": { "rev": -7_i64 } },
+        ] {
+            let document = forms()[0].unwrap(&reserved).unwrap();
+            assert_eq!(document.revision, Revision::UNKNOWN);
+            assert_eq!(document.body, rawdoc! { "_id": 1, "a": 1 });
+        }
+    }
+
+    #[test]
+    fn no_id_reaches_beyond_the_collection() {
+        let id = ObjectId::from_bytes([7; 12]);
+        let own = DocumentId::from(id);
+        let [plain, first, shared] = forms();
+        assert_eq!(plain.of_id(&own), doc! { "_id": id });
+        assert_eq!(first.of_id(&own), doc! { "_id": { "$in": [] } });
+        let expected = doc! {
+            "_id": { "$eq": { "org_id": id, "collection": "notes.1", "id": id } },
+            "org_id": id, "collection": "notes.1",
+        };
+        assert_eq!(shared.of_id(&own), expected);
+    }
+
+    #[test]
+    fn no_filter_reaches_beyond_the_collection() {
+        let id = ObjectId::from_bytes([7; 12]);
+        let filter = doc! { "$or": [{ "a": 1 }, { "_id": id }] };
+        let [plain, first, shared] = forms();
+        assert_eq!(plain.scoped(filter.clone()), filter);
+        assert_eq!(first.scoped(filter.clone()), doc! { "_id": { "$ne": id }, "$and": [&filter] });
+        let expected = doc! { "org_id": id, "collection": "notes.1", "$and": [&filter] };
+        assert_eq!(shared.scoped(filter), expected);
+        assert_eq!(shared.scoped(doc! {}), doc! { "org_id": id, "collection": "notes.1" });
+    }
+}

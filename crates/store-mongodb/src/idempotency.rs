@@ -1,0 +1,225 @@
+//! Answers kept for their `Idempotency-Key`; `_id` is the key.
+//!
+//! # Pitfalls
+//! Others claim keys of the same holder at the same moment, here and in other instances. So near the bound a new claim is
+//! counted when it is there: whoever counts last of several has all of them before them.
+
+use super::MongoDb;
+use super::document::{binary, moment, object_id};
+use super::engine_error::Attempt;
+use async_trait::async_trait;
+use jiff::Timestamp;
+use mongodb::bson::oid::ObjectId;
+use mongodb::bson::spec::BinarySubtype;
+use mongodb::bson::{Binary, DateTime, Document, deserialize_from_document, doc, serialize_to_document};
+use serde::{Deserialize, Serialize};
+use tenantry_domain::idempotency::{
+    IdempotencyClaim, IdempotencyKey, IdempotencyRecord, KeyHolder, StoredResponse,
+};
+use tenantry_domain::ids::OrganizationId;
+use tenantry_domain::store::{IdempotencyKeys, InsertOutcome};
+use tenantry_domain::{Error, Result};
+use tokio::sync::Mutex;
+
+/// How often a claim is tried that others got ahead of. Whoever did has the key then, so the second time
+/// finds that; or the last place of its holder, unless two have just left it to each other.
+const ROUNDS: u32 = 5;
+/// Places so few are looked at closely. More new keys of one holder are never claimed between a count and its claim.
+const FEW: u64 = 1000;
+
+/// Makes the claims of this process that are for the last places of a holder come one after another. Together they would
+/// all find too many, and all give way.
+#[derive(Default)]
+pub(super) struct LastPlaces([Mutex<()>; 32]);
+
+impl LastPlaces {
+    fn of(&self, holder: &KeyHolder) -> &Mutex<()> {
+        &self.0[usize::from(holder.id[0]) % self.0.len()]
+    }
+}
+
+#[async_trait]
+impl IdempotencyKeys for MongoDb {
+    async fn claim_request(&self, record: &IdempotencyRecord, now: Timestamp) -> Result<IdempotencyClaim> {
+        for _ in 0..ROUNDS {
+            if let Some(claim) = self.try_claim(record, now).await? {
+                return Ok(claim);
+            }
+        }
+        Err(Error::unavailable("too many claims at the same moment"))
+    }
+
+    async fn save_answer(&self, key: &IdempotencyKey, answer: &StoredResponse) -> Result<()> {
+        let answer = serialize_to_document(&Answer::of(answer)).map_err(Error::internal)?;
+        self.change(doc! { "_id": binary(&key.0) }, doc! { "answer": answer }).await?;
+        Ok(())
+    }
+
+    async fn yield_request(&self, key: &IdempotencyKey) -> Result<()> {
+        self.change(unanswered(key), doc! { "lease_until": DateTime::from_millis(0) }).await?;
+        Ok(())
+    }
+
+    async fn release_request(&self, key: &IdempotencyKey) -> Result<()> {
+        self.call(self.requests.delete_one(unanswered(key))).await?;
+        Ok(())
+    }
+
+    async fn delete_expired_requests(&self, now: Timestamp, limit: u32) -> Result<u32> {
+        let expired = doc! { "expires_at": { "$lt": moment(now) } };
+        Ok(self.delete_some(&self.requests, expired, limit).await?.0)
+    }
+}
+
+/// What is known of a key that was claimed before.
+#[derive(Deserialize)]
+struct Known {
+    fingerprint: Binary,
+    organization_id: ObjectId,
+    lease_until: DateTime,
+    expires_at: DateTime,
+    answer: Option<Answer>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Answer {
+    status: i32,
+    headers: Vec<(String, String)>,
+    body: Binary,
+}
+
+impl Answer {
+    fn of(saved: &StoredResponse) -> Self {
+        let body = Binary { subtype: BinarySubtype::Generic, bytes: saved.body.clone() };
+        Self { status: saved.status.into(), headers: saved.headers.clone(), body }
+    }
+
+    fn saved(self) -> Result<StoredResponse> {
+        let status = u16::try_from(self.status).map_err(Error::internal)?;
+        Ok(StoredResponse { status, headers: self.headers, body: self.body.bytes })
+    }
+}
+
+impl MongoDb {
+    /// What comes of a claim; nothing if somebody else has changed the key meanwhile.
+    async fn try_claim(
+        &self,
+        record: &IdempotencyRecord,
+        now: Timestamp,
+    ) -> Attempt<Option<IdempotencyClaim>> {
+        let known = self.call(self.requests.find_one(doc! { "_id": binary(&record.key.0) })).await?;
+        let Some(known) = known.map(deserialize_from_document::<Known>).transpose()? else {
+            return self.claim_new(record, None, now).await;
+        };
+        if known.expires_at < moment(now) {
+            return self.claim_new(record, Some(&known), now).await;
+        }
+        if known.fingerprint.bytes != record.fingerprint {
+            return Ok(Some(IdempotencyClaim::OtherRequest));
+        }
+        if let Some(answer) = known.answer {
+            let made = OrganizationId::from_bytes(known.organization_id.bytes());
+            return Ok(Some(IdempotencyClaim::Answered { made, answer: answer.saved()? }));
+        }
+        if known.lease_until > moment(now) {
+            return Ok(Some(IdempotencyClaim::InProgress));
+        }
+        let mut filter = unanswered(&record.key);
+        filter.insert("lease_until", known.lease_until);
+        let (lease_until, expires_at) = (moment(record.lease_until), moment(record.expires_at));
+        let met = self.change(filter, doc! { "lease_until": lease_until, "expires_at": expires_at }).await?;
+        let organization_id = OrganizationId::from_bytes(known.organization_id.bytes());
+        Ok((met > 0).then_some(IdempotencyClaim::Granted(organization_id)))
+    }
+
+    /// Claims a key that is new, or forgotten and not yet removed, if its holder may have another.
+    async fn claim_new(
+        &self,
+        record: &IdempotencyRecord,
+        forgotten: Option<&Known>,
+        now: Timestamp,
+    ) -> Attempt<Option<IdempotencyClaim>> {
+        let granted = IdempotencyClaim::Granted(record.organization_id);
+        let Some(holder) = record.holder else {
+            return Ok(self.note(record, forgotten).await?.then_some(granted));
+        };
+        let most = u64::from(holder.most);
+        let held = self.keys_held(&holder, now, most).await?;
+        if held >= most {
+            return Ok(Some(IdempotencyClaim::TooMany { until: self.first_to_expire(&holder, now).await? }));
+        }
+        if most - held > FEW {
+            return Ok(self.note(record, forgotten).await?.then_some(granted));
+        }
+        let _one = self.last_places.of(&holder).lock().await;
+        if !self.note(record, forgotten).await? {
+            return Ok(None);
+        }
+        if self.keys_held(&holder, now, most + 1).await? > most {
+            self.withdraw(record).await?;
+            return Ok(None);
+        }
+        Ok(Some(granted))
+    }
+
+    /// Notes a claim of a key that is new or forgotten; whether nobody else was first.
+    async fn note(&self, record: &IdempotencyRecord, forgotten: Option<&Known>) -> Attempt<bool> {
+        let Some(known) = forgotten else {
+            return Ok(self.insert(&self.requests, document(record)).await? == InsertOutcome::New);
+        };
+        let filter = doc! { "_id": binary(&record.key.0), "expires_at": known.expires_at };
+        let result = self.call(self.requests.replace_one(filter, document(record))).await?;
+        Ok(result.matched_count > 0)
+    }
+
+    /// Takes back a claim that was one too many; not that of whoever has the key by now.
+    async fn withdraw(&self, record: &IdempotencyRecord) -> Attempt<()> {
+        let mut own = unanswered(&record.key);
+        own.insert("organization_id", object_id(record.organization_id.as_bytes()));
+        own.insert("lease_until", moment(record.lease_until));
+        self.call(self.requests.delete_one(own)).await.map(|_| ())
+    }
+
+    /// How many keys somebody has, counted up to `limit`.
+    async fn keys_held(&self, holder: &KeyHolder, now: Timestamp, limit: u64) -> Attempt<u64> {
+        self.call(self.requests.count_documents(held_by(holder, now)).limit(limit)).await
+    }
+
+    /// When the first of somebody's keys is forgotten.
+    async fn first_to_expire(&self, holder: &KeyHolder, now: Timestamp) -> Attempt<Timestamp> {
+        let first = self.requests.find_one(held_by(holder, now)).sort(doc! { "expires_at": 1 });
+        let first = self.call(first).await?.and_then(|first| first.get_datetime("expires_at").ok().copied());
+        let until = first.map_or(Ok(now), |first| Timestamp::from_millisecond(first.timestamp_millis()));
+        Ok(until.map_err(Error::internal)?)
+    }
+
+    /// Sets fields of the document that `filter` finds; how many it found.
+    async fn change(&self, filter: Document, fields: Document) -> Attempt<u64> {
+        let result = self.call(self.requests.update_one(filter, doc! { "$set": fields })).await?;
+        Ok(result.matched_count)
+    }
+}
+
+/// Finds the keys of somebody that are not forgotten.
+fn held_by(holder: &KeyHolder, now: Timestamp) -> Document {
+    doc! { "holder": binary(&holder.id), "expires_at": { "$gte": moment(now) } }
+}
+
+/// Finds the key if it has no answer yet.
+fn unanswered(key: &IdempotencyKey) -> Document {
+    doc! { "_id": binary(&key.0), "answer": { "$exists": false } }
+}
+
+fn document(record: &IdempotencyRecord) -> Document {
+    let mut document = doc! {
+        "_id": binary(&record.key.0),
+        "fingerprint": binary(&record.fingerprint),
+        "organization_id": object_id(record.organization_id.as_bytes()),
+        "lease_until": moment(record.lease_until),
+        "expires_at": moment(record.expires_at),
+    };
+    if let Some(holder) = record.holder {
+        document.insert("holder", binary(&holder.id));
+    }
+    document
+}

@@ -1,0 +1,102 @@
+//! Counters of attempts. The rule is the domain's; the filter and the update here say the one part of it that
+//! must not be overtaken: that a counter is moved on only if it has not yet gone too far.
+
+use super::MongoDb;
+use super::document::{binary, moment};
+use super::engine_error::{Attempt, Failure};
+use async_trait::async_trait;
+use jiff::Timestamp;
+use mongodb::bson::{Bson, Document, doc};
+use mongodb::options::ReturnDocument;
+use std::time::Duration;
+use tenantry_domain::clock::{after, before};
+use tenantry_domain::rate_limit::{RateLimit, RateLimitDecision, RateLimitKey, attempt};
+use tenantry_domain::store::RateLimits;
+use tenantry_domain::{Error, Result};
+
+/// How often an attempt that others got ahead of is tried again. Each time one of them has got through, so
+/// this is far more than a limit allows at once.
+const ROUNDS: u32 = 100;
+
+#[async_trait]
+impl RateLimits for MongoDb {
+    async fn take(&self, key: &RateLimitKey, limit: RateLimit, now: Timestamp) -> Result<RateLimitDecision> {
+        for _ in 0..ROUNDS {
+            match self.move_on(key, limit, now).await {
+                Ok(arrival) => return Ok(attempt(arrival, limit, now).0),
+                // The counter has gone too far, or somebody has begun it at the same time.
+                Err(failure) if failure.is_same_id() => {}
+                Err(failure) => return Err(failure.into()),
+            }
+            let found = self.arrival(key).await?;
+            let (taken, kept) = attempt(found, limit, now);
+            if matches!(taken, RateLimitDecision::Refused { .. }) {
+                if let Some(ahead) = found.filter(|found| *found != kept) {
+                    self.set_back(key, ahead, kept).await?;
+                }
+                return Ok(taken);
+            }
+        }
+        Err(Error::unavailable("too many attempts at the same moment"))
+    }
+
+    /// A counter that this brings to rest stays until it is tidied up: it says the same as none.
+    async fn give_back(&self, key: &RateLimitKey, limit: RateLimit, _now: Timestamp) -> Result<()> {
+        let earlier = doc! { "$subtract": ["$arrival", milliseconds(limit.period)] };
+        let update = vec![doc! { "$set": { "arrival": earlier } }];
+        self.call(self.throttles.update_one(doc! { "_id": binary(&key.0) }, update)).await?;
+        Ok(())
+    }
+
+    async fn is_counted(&self, key: &RateLimitKey, now: Timestamp) -> Result<bool> {
+        Ok(self.arrival(key).await?.is_some_and(|arrival| arrival > now))
+    }
+
+    async fn delete_idle_throttles(&self, now: Timestamp, limit: u32) -> Result<u32> {
+        let idle = doc! { "arrival": { "$lte": moment(now) } };
+        Ok(self.delete_some(&self.throttles, idle, limit).await?.0)
+    }
+}
+
+impl MongoDb {
+    /// Moves the counter on by one attempt, if one is allowed; where it was. Otherwise it is not found, and
+    /// making it fails, because it is there.
+    async fn move_on(
+        &self,
+        key: &RateLimitKey,
+        limit: RateLimit,
+        now: Timestamp,
+    ) -> Attempt<Option<Timestamp>> {
+        let last = before(after(now, limit.period * limit.burst), limit.period);
+        let filter = doc! { "_id": binary(&key.0), "arrival": { "$lte": moment(last) } };
+        let from = doc! { "$max": ["$arrival", moment(now)] };
+        let next = doc! { "$add": [from, milliseconds(limit.period)] };
+        let update = vec![doc! { "$set": { "arrival": next } }];
+        let take = self.throttles.find_one_and_update(filter, update);
+        let previous = self.call(take.upsert(true).return_document(ReturnDocument::Before)).await?;
+        previous.as_ref().map(arrival).transpose()
+    }
+
+    /// Takes a counter back to `to` that was moved on by a clock that was ahead, unless somebody else has.
+    async fn set_back(&self, key: &RateLimitKey, from: Timestamp, to: Timestamp) -> Attempt<()> {
+        let filter = doc! { "_id": binary(&key.0), "arrival": moment(from) };
+        let update = doc! { "$set": { "arrival": moment(to) } };
+        self.call(self.throttles.update_one(filter, update)).await.map(|_| ())
+    }
+
+    /// The counter's moment, if there is one.
+    async fn arrival(&self, key: &RateLimitKey) -> Attempt<Option<Timestamp>> {
+        let found = self.call(self.throttles.find_one(doc! { "_id": binary(&key.0) })).await?;
+        found.as_ref().map(arrival).transpose()
+    }
+}
+
+fn arrival(document: &Document) -> Attempt<Timestamp> {
+    let at = document.get("arrival").and_then(Bson::as_datetime);
+    let at = at.and_then(|at| Timestamp::from_millisecond(at.timestamp_millis()).ok());
+    at.ok_or_else(|| Failure::Refused(Error::internal("a stored counter has no moment")))
+}
+
+fn milliseconds(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
+}

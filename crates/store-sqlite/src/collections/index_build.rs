@@ -1,0 +1,231 @@
+//! Making an index while others read and write.
+//!
+//! First it is known to whoever writes; then its entries are added of what is there, some thousand at a time. A part of
+//! the collection is read in one go, its entries are sorted and added in as many transactions as it takes, between
+//! those of others. Added as the documents come, each entry would go to another page, and a large index would take many
+//! times as long.
+//!
+//! What a newcomer gets wrong: what was read may be changed before its entries are added. Then the document is looked at
+//! again, in the transaction that adds them.
+
+use super::catalog::StoredIndex;
+use super::index_builds::{Building, UnderWay};
+use super::indexes::{self, Begun};
+use crate::containers::tenant_db::{Container, Scope};
+use crate::documents::{IndexSizes, is_taken, keys, taken, used};
+use crate::engine_error::Attempt;
+use crate::statement::{blob, integer, statements};
+use bson::RawDocument;
+use rusqlite::params;
+use std::collections::HashSet;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use tenantry_documents::document::{EntryBudget, IndexKey, IndexKeys, IndexKeysError, entry_bytes};
+use tenantry_documents::fuel::Fuel;
+use tenantry_documents::index::Index;
+use tenantry_domain::collection::CollectionName;
+use tenantry_domain::limits::{INDEX_ENTRIES_MAX_BYTES, INDEXES_MAX};
+use tenantry_domain::organization::Quota;
+use tenantry_domain::store::InsertOutcome;
+use tenantry_domain::{Error, Result};
+
+statements! {
+    DOCUMENTS = "SELECT number, id, revision, body FROM documents WHERE collection = ?1 AND id > ?2 ORDER BY id";
+    AS_READ = "SELECT 1 FROM documents WHERE number = ?1 AND collection = ?2 AND id = ?3 AND revision = ?4";
+    AS_IT_IS = "SELECT number, body FROM documents WHERE collection = ?1 AND id = ?2";
+    ADD_ENTRY = "INSERT INTO index_entries (index_id, key, id, document) VALUES (?1, ?2, ?3, ?4) \
+        ON CONFLICT DO NOTHING";
+}
+
+/// Bytes of entries that are sorted in one go.
+const SORTED_BYTES: usize = 4 << 20;
+/// Bytes of documents that are read in one go: for so long the write-ahead log cannot be folded in.
+const READ_BYTES: usize = 64 << 20;
+/// Entries that are added in one transaction, for which others wait.
+const ADDED: usize = 2000;
+
+/// Makes an index of that collection, with its entries. What was begun is taken back if it cannot be, or if it takes more
+/// than the quota allows.
+pub(super) async fn build(
+    container: &Arc<Container>,
+    name: &CollectionName,
+    index: &Index,
+    quota: Quota,
+    budget: EntryBudget,
+) -> Result<InsertOutcome> {
+    // What is there already, or cannot be, waits for no other index.
+    let (of, definition) = (name.clone(), index.clone());
+    if container.scan(move |scope| indexes::is_there(scope, &of, &definition)).await? {
+        return Ok(InsertOutcome::Exists);
+    }
+    let buildings = container.buildings();
+    let _turn = buildings.turn().await;
+    let (of, definition) = (name.clone(), index.clone());
+    let begun = container.write(move |scope| indexes::begin(scope, &of, &definition)).await?;
+    let Begun::New(building) = begun else { return Ok(InsertOutcome::Exists) };
+    let number = building.index.number;
+    let under_way = buildings.begin(Arc::new(building));
+    let built = fill(container, name, &under_way, quota, budget).await;
+    drop(under_way);
+    if built.is_err() {
+        match container.write(move |scope| indexes::abandon(scope, number)).await {
+            Ok(()) => container.clear_remains(),
+            Err(error) => {
+                tracing::warn!(%error, "what was begun of an index is cleared up when the container is opened next");
+            }
+        }
+    }
+    built.map(|()| InsertOutcome::New)
+}
+
+async fn fill(
+    container: &Arc<Container>,
+    name: &CollectionName,
+    under_way: &UnderWay<'_>,
+    quota: Quota,
+    budget: EntryBudget,
+) -> Result<()> {
+    let building = &under_way.building;
+    let mut after = Some(Vec::new());
+    while let Some(place) = after {
+        // In the turn of those who write: when it is answered, what was written before is there to be read, and who
+        // writes later knows of the index and notes changes.
+        let (noted, of) = (building.clone(), name.clone());
+        let changes = container.write(move |scope| indexes::changes(scope, &of, &noted)).await?;
+        let (read, of) = (building.clone(), name.clone());
+        let part = container.scan(move |scope| Part::read(scope, &of, &read, &place, budget)).await?;
+        after = part.next;
+        let mut entries = part.entries.into_iter().peekable();
+        while entries.peek().is_some() {
+            let some: Vec<Entry> = entries.by_ref().take(ADDED).collect();
+            let building = building.clone();
+            container.write(move |scope| add(scope, &building, &some, changes, quota)).await?;
+        }
+    }
+    let (name, building) = (name.clone(), building.clone());
+    container.write(move |scope| indexes::finish(scope, &name, &building)).await
+}
+
+/// Entries of a part of the documents, in their order.
+struct Part {
+    entries: Vec<Entry>,
+    /// The `_id` of the last document, if there may be others.
+    next: Option<Vec<u8>>,
+}
+
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Entry {
+    key: IndexKey,
+    id: Box<[u8]>,
+    document: i64,
+    revision: i64,
+}
+
+impl Part {
+    /// Those of the documents after that `_id`.
+    fn read(
+        scope: Scope<'_>,
+        name: &CollectionName,
+        building: &Building,
+        after: &[u8],
+        budget: EntryBudget,
+    ) -> Attempt<Self> {
+        let mut part = Self { entries: Vec::new(), next: None };
+        let collection = scope.collection(name)?;
+        let (mut sorted, mut read) = (0, 0);
+        let _ = DOCUMENTS.each(scope.connection, params![building.collection, after], |row| {
+            scope.closing.check()?;
+            let (document, id, revision) = (row.get(0)?, blob(row, 1)?, row.get(2)?);
+            let body = blob(row, 3)?;
+            for key in keys_of(building, &collection.indexes, body, budget)? {
+                sorted += key.key.capacity() + id.len() + size_of::<Entry>();
+                part.entries.push(Entry { key, id: id.into(), document, revision });
+            }
+            read += body.len();
+            if sorted < SORTED_BYTES && read < READ_BYTES {
+                return Ok(ControlFlow::Continue(()));
+            }
+            part.next = Some(id.to_vec());
+            Ok(ControlFlow::Break(()))
+        })?;
+        part.entries.sort_unstable();
+        Ok(part)
+    }
+}
+
+/// The keys of a document that was there before the index, which stands beside `serving`.
+fn keys_of(
+    building: &Building,
+    serving: &[StoredIndex],
+    body: &[u8],
+    mut budget: EntryBudget,
+) -> Attempt<Vec<IndexKey>> {
+    let body = RawDocument::from_bytes(body).map_err(Error::internal)?;
+    let cannot = |why: IndexKeysError| Error::invalid_field("/keys", why.to_string());
+    let fuel = Fuel::for_document();
+    let found = keys(&building.index, body, &mut budget, &fuel).map_err(cannot)?;
+    if is_large(&found) {
+        for index in serving {
+            keys(index, body, &mut budget, &fuel).map_err(cannot)?;
+        }
+    }
+    building.note_keys(&found);
+    Ok(found.keys)
+}
+
+/// Whether the other indexes of a document have to be looked at to see whether its entries are within their bound. Of
+/// what is not large, all indexes that a collection may have take no more than the bound once more.
+fn is_large(keys: &IndexKeys) -> bool {
+    keys.keys.len() > 1 || keys.bytes(0) > (INDEX_ENTRIES_MAX_BYTES / INDEXES_MAX as usize) as u64
+}
+
+/// Adds entries that were read after so many changes, as long as the quota allows them.
+fn add(scope: Scope<'_>, building: &Building, entries: &[Entry], changes: u64, quota: Quota) -> Attempt<()> {
+    building.check()?;
+    let mut sizes = IndexSizes::default();
+    let is_unchanged = building.changes() == changes;
+    // Each is looked at again once: it may have thousands of entries.
+    let mut renewed = HashSet::new();
+    for Entry { key, id, document, revision } in entries {
+        scope.closing.check()?;
+        let read = params![document, building.collection, id, revision];
+        if is_unchanged || AS_READ.finds(scope.connection, read)? {
+            add_one(scope, building, key, id, *document, &mut sizes)?;
+            continue;
+        }
+        if !renewed.insert(id) {
+            continue;
+        }
+        let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?));
+        let now = AS_IT_IS.first(scope.connection, params![building.collection, id], read)?;
+        if let Some((document, body)) = now {
+            for key in keys_of(building, &[], &body, EntryBudget::of_document())? {
+                add_one(scope, building, &key, id, document, &mut sizes)?;
+            }
+        }
+    }
+    sizes.note(scope.connection)?;
+    if quota.index_bytes.is_some() {
+        quota.check_index_bytes(used(scope.connection)?.index_bytes.unwrap_or_default())?;
+    }
+    Ok(())
+}
+
+/// Adds an entry, unless whoever wrote the document has done so.
+fn add_one(
+    scope: Scope<'_>,
+    building: &Building,
+    entry: &IndexKey,
+    id: &[u8],
+    document: i64,
+    sizes: &mut IndexSizes,
+) -> Attempt<()> {
+    let StoredIndex { number, definition, .. } = &building.index;
+    if definition.unique && is_taken(scope.connection, *number, &entry.key, id)? {
+        return Err(taken(definition).into());
+    }
+    if ADD_ENTRY.execute(scope.connection, params![number, entry.key, id, document])? > 0 {
+        sizes.add(*number, integer(entry_bytes(entry, id.len())));
+    }
+    Ok(())
+}

@@ -1,0 +1,193 @@
+//! Going through the documents that a plan leads to, one by one, without keeping them.
+//!
+//! What a newcomer gets wrong: these are candidates. Whether one matches is for whoever looks at them, and by an index
+//! that has met an array the same one may come more than once.
+
+use crate::containers::tenant_db::Scope;
+use crate::engine_error::Attempt;
+use crate::statement::{Statement, blob, statements};
+use bson::RawDocument;
+use rusqlite::{Params, Row, params};
+use std::ops::ControlFlow;
+use tenantry_documents::document::Revision;
+use tenantry_documents::filter::Interval;
+use tenantry_documents::fuel::Fuel;
+use tenantry_documents::query::plan::{PlanEntry, ScanKind};
+use tenantry_domain::Error;
+
+statements! {
+    IDS_UP = "SELECT number, revision, body, id, x'' FROM documents \
+        WHERE collection = ?1 AND id >= ?2 AND id < ?3 ORDER BY id";
+    IDS_DOWN = "SELECT number, revision, body, id, x'' FROM documents \
+        WHERE collection = ?1 AND id >= ?2 AND id < ?3 ORDER BY id DESC";
+    KEYS_UP = "SELECT number, revision, body, e.id, e.key FROM index_entries AS e \
+        CROSS JOIN documents ON number = e.document \
+        WHERE e.index_id = ?1 AND e.key >= ?2 AND e.key < ?3 ORDER BY e.key, e.id";
+    KEYS_DOWN = "SELECT number, revision, body, e.id, e.key FROM index_entries AS e \
+        CROSS JOIN documents ON number = e.document \
+        WHERE e.index_id = ?1 AND e.key >= ?2 AND e.key < ?3 ORDER BY e.key DESC, e.id DESC";
+    REST_OF_KEY_UP = "SELECT number, revision, body, e.id, e.key FROM index_entries AS e \
+        CROSS JOIN documents ON number = e.document \
+        WHERE e.index_id = ?1 AND e.key = ?2 AND e.id > ?3 ORDER BY e.id";
+    REST_OF_KEY_DOWN = "SELECT number, revision, body, e.id, e.key FROM index_entries AS e \
+        CROSS JOIN documents ON number = e.document \
+        WHERE e.index_id = ?1 AND e.key = ?2 AND e.id < ?3 ORDER BY e.id DESC";
+    LAST_KEY = "SELECT key FROM index_entries WHERE index_id = ?1 AND key >= ?2 AND key < ?3 \
+        ORDER BY key DESC LIMIT 1";
+}
+
+/// What finding the beginning of a range costs, and what taking out a document does beside its bytes.
+const SEEK: u64 = 2_000;
+const DOCUMENT: u64 = 1_000;
+
+/// A document that is passed.
+pub(super) struct Passed<'a> {
+    /// What indexes refer to it by.
+    pub(super) number: i64,
+    pub(super) revision: Revision,
+    pub(super) body: &'a RawDocument,
+    /// The key of its `_id`.
+    pub(super) id: &'a [u8],
+    /// The entry that led to it; empty where it was the `_id`.
+    pub(super) key: &'a [u8],
+}
+
+/// The entries that are gone through.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Entries {
+    /// The `_id`s of the documents of this collection.
+    Ids(i64),
+    /// Those of this index.
+    Index(i64),
+}
+
+/// What is done with each document that is passed.
+type Look<'a> = dyn FnMut(&Passed<'_>) -> Attempt<ControlFlow<()>> + 'a;
+
+/// Goes through entries within intervals, which are in order; only those after a place, if one is given.
+pub(super) struct Walker<'a> {
+    scope: Scope<'a>,
+    entries: Entries,
+    way: ScanKind,
+    fuel: &'a Fuel<'a>,
+}
+
+impl<'a> Walker<'a> {
+    pub(super) const fn new(scope: Scope<'a>, entries: Entries, way: ScanKind, fuel: &'a Fuel<'a>) -> Self {
+        Self { scope, entries, way, fuel }
+    }
+
+    /// Shows `look` document after document, until it has seen enough, or there is no fuel left: `query_too_slow`.
+    pub(super) fn walk(
+        self,
+        intervals: &[Interval],
+        after: Option<&PlanEntry>,
+        look: &mut Look<'_>,
+    ) -> Attempt<()> {
+        let mut ranges: Vec<(Vec<u8>, Vec<u8>)> =
+            intervals.iter().map(|each| (each.low.clone(), each.end())).collect();
+        if let Some(place) = after {
+            if self.rest_of_key(place, look)?.is_break() {
+                return Ok(());
+            }
+            self.cut(&mut ranges, place);
+        }
+        if self.way != ScanKind::Up {
+            ranges.reverse();
+        }
+        for (low, end) in ranges {
+            // There may be thousands in which there is nothing.
+            self.fuel.spend(SEEK)?;
+            if self.range(&low, end, look)?.is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// What follows `place` under the same key.
+    fn rest_of_key(&self, place: &PlanEntry, look: &mut Look<'_>) -> Attempt<ControlFlow<()>> {
+        let Entries::Index(index) = self.entries else { return Ok(ControlFlow::Continue(())) };
+        let statement = if self.way == ScanKind::Down { REST_OF_KEY_DOWN } else { REST_OF_KEY_UP };
+        self.pass(statement, params![index, place.key, place.id], look)
+    }
+
+    /// Takes out of the ranges what does not come after the key of `place`.
+    fn cut(&self, ranges: &mut Vec<(Vec<u8>, Vec<u8>)>, place: &PlanEntry) {
+        let mut key = match self.entries {
+            Entries::Ids(_) => place.id.clone(),
+            Entries::Index(_) => place.key.clone(),
+        };
+        for (low, end) in ranges.iter_mut() {
+            if self.way == ScanKind::Up {
+                // The next of all possible keys.
+                key.push(0);
+                if *low < key {
+                    low.clone_from(&key);
+                }
+                key.pop();
+            } else if *end > key {
+                end.clone_from(&key);
+            }
+        }
+        ranges.retain(|(low, end)| low < end);
+    }
+
+    fn range(&self, low: &[u8], mut end: Vec<u8>, look: &mut Look<'_>) -> Attempt<ControlFlow<()>> {
+        match (self.entries, self.way) {
+            (Entries::Ids(collection), ScanKind::Up) => {
+                self.pass(IDS_UP, params![collection, low, end], look)
+            }
+            (Entries::Ids(collection), _) => self.pass(IDS_DOWN, params![collection, low, end], look),
+            (Entries::Index(index), ScanKind::Up) => self.pass(KEYS_UP, params![index, low, end], look),
+            (Entries::Index(index), ScanKind::Down) => self.pass(KEYS_DOWN, params![index, low, end], look),
+            (Entries::Index(index), ScanKind::DownByKey) => {
+                let connection = self.scope.connection;
+                while let Some(key) =
+                    LAST_KEY.first(connection, params![index, low, end], |row| row.get(0))?
+                {
+                    end = key;
+                    self.fuel.spend(SEEK)?;
+                    if self.pass(REST_OF_KEY_UP, params![index, end, b""], look)?.is_break() {
+                        return Ok(ControlFlow::Break(()));
+                    }
+                }
+                Ok(ControlFlow::Continue(()))
+            }
+        }
+    }
+
+    fn pass(
+        &self,
+        statement: Statement,
+        params: impl Params,
+        look: &mut Look<'_>,
+    ) -> Attempt<ControlFlow<()>> {
+        let connection = self.scope.connection;
+        statement.each(connection, params, |row| {
+            let passed = passed(row)?;
+            self.fuel.begin_document(reading(passed.body))?;
+            look(&passed)
+        })
+    }
+}
+
+/// What taking a document out of its file costs, once it is in memory.
+pub(super) fn reading(body: &RawDocument) -> u64 {
+    DOCUMENT + body.as_bytes().len() as u64 / 2
+}
+
+fn passed<'a>(row: &'a Row<'_>) -> Attempt<Passed<'a>> {
+    Ok(Passed {
+        number: row.get(0)?,
+        revision: revision(row.get(1)?),
+        body: RawDocument::from_bytes(blob(row, 2)?).map_err(Error::internal)?,
+        id: blob(row, 3)?,
+        key: blob(row, 4)?,
+    })
+}
+
+/// A revision as SQLite keeps it.
+pub(super) fn revision(number: i64) -> Revision {
+    Revision(u64::try_from(number).unwrap_or_default())
+}

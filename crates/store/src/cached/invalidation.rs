@@ -1,0 +1,60 @@
+//! The other side of a cache that others' writes have to reach: what follows their changes tells of them here.
+
+use super::coherence::{Coherence, Stream};
+use super::in_front_of;
+use super::memory::{Key, Memory};
+use metrics::{counter, gauge};
+use std::sync::Arc;
+use std::time::Instant;
+use tenantry_domain::metrics::{STORE_CACHE_INVALIDATIONS, STORE_CHANGE_STREAM_ALIVE};
+use tenantry_domain::store::Store;
+use tenantry_domain::store::invalidation::{Change, Invalidation};
+
+/// Where the changes go.
+pub(crate) struct Upstream {
+    memory: Arc<Memory>,
+    stream: Arc<Stream>,
+}
+
+impl Upstream {
+    /// `store`, which others write to as well, behind up to `bytes` of memory, and the place to tell of their
+    /// changes.
+    pub(crate) fn decorate(store: Store, bytes: u64) -> (Store, Self) {
+        let stream = Stream::new();
+        let memory = Memory::new(bytes, Coherence::Shared(stream.clone()));
+        (in_front_of(store, &memory), Self { memory, stream })
+    }
+}
+
+impl Invalidation for Upstream {
+    fn begin(&self, at: Instant) {
+        self.stream.begin(at);
+    }
+
+    fn invalidate(&self, change: Change) {
+        counter!(STORE_CACHE_INVALIDATIONS).increment(1);
+        let key: Key = match change {
+            Change::Organization(id) => id.into(),
+            Change::Account(id) => id.into(),
+            Change::Session(id) => id.into(),
+            Change::Any => return self.memory.forget_all(),
+        };
+        self.memory.forget([key]);
+    }
+
+    fn prove(&self, asked: Instant) {
+        gauge!(STORE_CHANGE_STREAM_ALIVE).set(1);
+        self.stream.prove(asked);
+    }
+
+    fn end(&self) {
+        gauge!(STORE_CHANGE_STREAM_ALIVE).set(0);
+        self.stream.end();
+    }
+}
+
+impl Drop for Upstream {
+    fn drop(&mut self) {
+        self.end();
+    }
+}

@@ -1,0 +1,108 @@
+//! Collections and indexes, each organization in its turn.
+
+use super::tenant::Turns;
+use super::write::Writes;
+use async_trait::async_trait;
+use std::sync::Arc;
+use tenantry_documents::index::{Index, IndexName};
+use tenantry_domain::Result;
+use tenantry_domain::collection::CollectionName;
+use tenantry_domain::organization::{Organization, Usage};
+use tenantry_domain::store::{CollectionInfo, Collections, InsertOutcome};
+
+/// See [`super`].
+pub(super) struct InTurn {
+    inner: Arc<dyn Collections>,
+    turns: Arc<Turns>,
+    writes: Writes,
+}
+
+impl InTurn {
+    pub(super) fn new(inner: Arc<dyn Collections>, turns: &Arc<Turns>, writes: &Writes) -> Self {
+        Self { inner, turns: turns.clone(), writes: writes.clone() }
+    }
+}
+
+#[async_trait]
+impl Collections for InTurn {
+    async fn list_collections(
+        &self,
+        organization: &Organization,
+        after: Option<&CollectionName>,
+        limit: u32,
+    ) -> Result<Vec<CollectionInfo>> {
+        let _turn = self.turns.to_read(organization.id).await?;
+        self.inner.list_collections(organization, after, limit).await
+    }
+
+    async fn list_unnamed_collections(&self, organization: &Organization) -> Result<Vec<String>> {
+        let _turn = self.turns.to_read(organization.id).await?;
+        self.inner.list_unnamed_collections(organization).await
+    }
+
+    async fn get_collection(
+        &self,
+        organization: &Organization,
+        name: &CollectionName,
+    ) -> Result<Option<CollectionInfo>> {
+        let _turn = self.turns.to_read(organization.id).await?;
+        self.inner.get_collection(organization, name).await
+    }
+
+    async fn insert_collection(
+        &self,
+        organization: &Organization,
+        name: &CollectionName,
+    ) -> Result<InsertOutcome> {
+        let turn = self.turns.to_write(organization.id).await?;
+        let (inner, organization, name) = (self.inner.clone(), organization.clone(), name.clone());
+        self.writes.run(turn, async move { inner.insert_collection(&organization, &name).await }).await
+    }
+
+    async fn delete_collection(&self, organization: &Organization, name: &CollectionName) -> Result<bool> {
+        let turn = self.turns.to_write(organization.id).await?;
+        let (inner, organization, name) = (self.inner.clone(), organization.clone(), name.clone());
+        self.writes.run(turn, async move { inner.delete_collection(&organization, &name).await }).await
+    }
+
+    async fn list_indexes(&self, organization: &Organization, name: &CollectionName) -> Result<Vec<Index>> {
+        let _turn = self.turns.to_read(organization.id).await?;
+        self.inner.list_indexes(organization, name).await
+    }
+
+    async fn insert_index(
+        &self,
+        organization: &Organization,
+        name: &CollectionName,
+        index: &Index,
+    ) -> Result<InsertOutcome> {
+        // Out of turn: it may take minutes, and the organization has to go on.
+        self.inner.insert_index(organization, name, index).await
+    }
+
+    async fn restore_index(
+        &self,
+        organization: &Organization,
+        name: &CollectionName,
+        index: &Index,
+    ) -> Result<InsertOutcome> {
+        self.inner.restore_index(organization, name, index).await
+    }
+
+    async fn delete_index(
+        &self,
+        organization: &Organization,
+        name: &CollectionName,
+        index: &IndexName,
+    ) -> Result<bool> {
+        let turn = self.turns.to_write(organization.id).await?;
+        let (inner, organization, name, index) =
+            (self.inner.clone(), organization.clone(), name.clone(), index.clone());
+        self.writes.run(turn, async move { inner.delete_index(&organization, &name, &index).await }).await
+    }
+
+    async fn get_usage(&self, organization: &Organization) -> Result<Usage> {
+        let _turn = self.turns.to_read(organization.id).await?;
+        self.inner.get_usage(organization).await
+    }
+}

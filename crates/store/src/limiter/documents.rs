@@ -1,0 +1,123 @@
+//! Documents, each organization in its turn.
+
+use super::tenant::Turns;
+use super::write::Writes;
+use async_trait::async_trait;
+use std::sync::Arc;
+use std::time::Duration;
+use tenantry_documents::document::{DocumentId, Revision, StoredDocument};
+use tenantry_documents::filter::Filter;
+use tenantry_documents::query::{Counted, DeleteResult, DocumentQuery, QueryPage};
+use tenantry_domain::Result;
+use tenantry_domain::collection::CollectionName;
+use tenantry_domain::organization::Organization;
+use tenantry_domain::store::{Documents, UpdateOutcome};
+
+/// See [`super`].
+pub(super) struct InTurn {
+    inner: Arc<dyn Documents>,
+    turns: Arc<Turns>,
+    writes: Writes,
+}
+
+impl InTurn {
+    pub(super) fn new(inner: Arc<dyn Documents>, turns: &Arc<Turns>, writes: &Writes) -> Self {
+        Self { inner, turns: turns.clone(), writes: writes.clone() }
+    }
+}
+
+#[async_trait]
+impl Documents for InTurn {
+    async fn insert_documents(
+        &self,
+        organization: &Organization,
+        collection: &CollectionName,
+        documents: Vec<StoredDocument>,
+    ) -> Result<Vec<Result<()>>> {
+        let turn = self.turns.to_write(organization.id).await?;
+        let (inner, organization, collection) =
+            (self.inner.clone(), organization.clone(), collection.clone());
+        self.writes
+            .run(turn, async move { inner.insert_documents(&organization, &collection, documents).await })
+            .await
+    }
+
+    async fn get_document(
+        &self,
+        organization: &Organization,
+        collection: &CollectionName,
+        id: &DocumentId,
+    ) -> Result<Option<StoredDocument>> {
+        let _turn = self.turns.to_read(organization.id).await?;
+        self.inner.get_document(organization, collection, id).await
+    }
+
+    async fn update_document(
+        &self,
+        organization: &Organization,
+        collection: &CollectionName,
+        document: StoredDocument,
+        expected: Revision,
+    ) -> Result<UpdateOutcome> {
+        let turn = self.turns.to_write(organization.id).await?;
+        let (inner, organization, collection) =
+            (self.inner.clone(), organization.clone(), collection.clone());
+        self.writes
+            .run(
+                turn,
+                async move { inner.update_document(&organization, &collection, document, expected).await },
+            )
+            .await
+    }
+
+    async fn delete_document(
+        &self,
+        organization: &Organization,
+        collection: &CollectionName,
+        id: &DocumentId,
+        expected: Option<Revision>,
+    ) -> Result<UpdateOutcome> {
+        let turn = self.turns.to_write(organization.id).await?;
+        let (inner, organization, collection, id) =
+            (self.inner.clone(), organization.clone(), collection.clone(), id.clone());
+        self.writes
+            .run(turn, async move { inner.delete_document(&organization, &collection, &id, expected).await })
+            .await
+    }
+
+    async fn find_documents(
+        &self,
+        organization: &Organization,
+        collection: &CollectionName,
+        query: &DocumentQuery,
+    ) -> Result<QueryPage> {
+        let _turn = self.turns.to_read(organization.id).await?;
+        self.inner.find_documents(organization, collection, query).await
+    }
+
+    async fn count_matching(
+        &self,
+        organization: &Organization,
+        collection: &CollectionName,
+        filter: &Filter,
+        time: Duration,
+    ) -> Result<Counted> {
+        let _turn = self.turns.to_read(organization.id).await?;
+        self.inner.count_matching(organization, collection, filter, time).await
+    }
+
+    async fn delete_matching(
+        &self,
+        organization: &Organization,
+        collection: &CollectionName,
+        filter: &Filter,
+        time: Duration,
+    ) -> Result<DeleteResult> {
+        let turn = self.turns.to_write(organization.id).await?;
+        let (inner, organization, collection, filter) =
+            (self.inner.clone(), organization.clone(), collection.clone(), filter.clone());
+        self.writes
+            .run(turn, async move { inner.delete_matching(&organization, &collection, &filter, time).await })
+            .await
+    }
+}

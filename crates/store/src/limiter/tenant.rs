@@ -1,0 +1,231 @@
+//! Who may go on at once, and who waits.
+//!
+//! What a newcomer gets wrong: calls that began while their organization was alone have no place in its lane. They are
+//! not counted when another one comes, and end soon.
+
+use super::ConcurrencyLimits;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tenantry_domain::ids::OrganizationId;
+use tenantry_domain::metrics::ORGANIZATION_TURN_WAITS;
+use tenantry_domain::{Error, Result};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// How long an organization counts as at work after a call of it has begun.
+const AT_WORK: Duration = Duration::from_secs(1);
+
+/// The calls that organizations have under way.
+pub(super) struct Turns {
+    company: Company,
+    reads: Arc<Lanes>,
+    writes: Arc<Lanes>,
+}
+
+/// The right to carry out a call. Who was alone has no place in a lane.
+pub(super) struct Turn {
+    _place: Option<Place>,
+}
+
+impl Turns {
+    /// Turns of which an organization has `share` at once.
+    pub(super) fn new(share: ConcurrencyLimits) -> Self {
+        let [reads, writes] = [share.reads, share.writes].map(|share| Arc::new(Lanes::new(share)));
+        Self { company: Company::default(), reads, writes }
+    }
+
+    /// Waits for the turn of a call of that organization that reads. It ends when it is dropped.
+    pub(super) async fn to_read(&self, id: OrganizationId) -> Result<Turn> {
+        self.turn(&self.reads, id, Instant::now()).await
+    }
+
+    /// The same of one that writes.
+    pub(super) async fn to_write(&self, id: OrganizationId) -> Result<Turn> {
+        self.turn(&self.writes, id, Instant::now()).await
+    }
+
+    async fn turn(&self, lanes: &Arc<Lanes>, id: OrganizationId, now: Instant) -> Result<Turn> {
+        let place = if self.company.meets(id, now) { Some(lanes.place(id).await?) } else { None };
+        Ok(Turn { _place: place })
+    }
+}
+
+/// Calls of one kind.
+struct Lanes {
+    /// Of one organization while others are at work.
+    share: usize,
+    /// Of those that have calls under way, or waiting, since they were not alone.
+    lanes: Mutex<HashMap<OrganizationId, Arc<Semaphore>>>,
+}
+
+/// A place in the lane of an organization.
+struct Place {
+    lanes: Arc<Lanes>,
+    id: OrganizationId,
+    /// None before it is there, and once it was given back.
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Lanes {
+    fn new(share: usize) -> Self {
+        Self { share: share.max(1), lanes: Mutex::default() }
+    }
+
+    async fn place(self: &Arc<Self>, id: OrganizationId) -> Result<Place> {
+        // From here on the lane is looked at again when whoever asked stops waiting.
+        let mut place = Place { lanes: self.clone(), id, permit: None };
+        let lane = self.lane(id);
+        let permit = match lane.clone().try_acquire_owned() {
+            Ok(permit) => permit,
+            Err(_) => {
+                metrics::counter!(ORGANIZATION_TURN_WAITS).increment(1);
+                lane.acquire_owned().await.map_err(|_| Error::internal("a lane was closed"))?
+            }
+        };
+        place.permit = Some(permit);
+        Ok(place)
+    }
+
+    fn lane(&self, id: OrganizationId) -> Arc<Semaphore> {
+        self.lock().entry(id).or_insert_with(|| Arc::new(Semaphore::new(self.share))).clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<OrganizationId, Arc<Semaphore>>> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        drop(self.permit.take());
+        let mut lanes = self.lanes.lock();
+        // Whoever has a place, or waits for one, holds it as well.
+        if lanes.get(&self.id).is_some_and(|lane| Arc::strong_count(lane) == 1) {
+            lanes.remove(&self.id);
+        }
+    }
+}
+
+/// Whether more than one organization is at work.
+#[derive(Default)]
+struct Company(Mutex<Seen>);
+
+#[derive(Default)]
+struct Seen {
+    /// Who called last.
+    last: Option<OrganizationId>,
+    /// When one called that had not been the last.
+    changed: Option<Instant>,
+}
+
+impl Company {
+    /// Notes a call of that organization; whether others are at work.
+    fn meets(&self, id: OrganizationId, now: Instant) -> bool {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.last.replace(id).is_some_and(|last| last != id) {
+            seen.changed = Some(now);
+        }
+        // Another thread may have noted a later moment.
+        seen.changed.is_some_and(|changed| now.saturating_duration_since(changed) <= AT_WORK)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt;
+
+    const SHARE: usize = 3;
+    const SHARES: ConcurrencyLimits = ConcurrencyLimits { reads: SHARE, writes: 2 * SHARE };
+
+    fn id(number: u8) -> OrganizationId {
+        OrganizationId::from_bytes([number; 12])
+    }
+
+    struct Moment {
+        turns: Turns,
+        now: Instant,
+    }
+
+    impl Moment {
+        fn new() -> Self {
+            Self { turns: Turns::new(SHARES), now: Instant::now() }
+        }
+
+        /// One in which two have just met.
+        fn in_company() -> Self {
+            let moment = Self::new();
+            drop((moment.read(1).now_or_never(), moment.read(2).now_or_never()));
+            moment
+        }
+
+        fn read(&self, number: u8) -> impl Future<Output = Result<Turn>> {
+            self.turns.turn(&self.turns.reads, id(number), self.now)
+        }
+
+        fn write(&self, number: u8) -> impl Future<Output = Result<Turn>> {
+            self.turns.turn(&self.turns.writes, id(number), self.now)
+        }
+
+        /// Those turns that there are at once.
+        fn reads(&self, number: u8) -> Vec<Turn> {
+            (0..10 * SHARE).map_while(|_| self.read(number).now_or_never()).map(Result::unwrap).collect()
+        }
+
+        fn is_at_rest(&self) -> bool {
+            self.turns.reads.lock().is_empty() && self.turns.writes.lock().is_empty()
+        }
+    }
+
+    #[test]
+    fn who_is_alone_has_as_many_turns_as_it_asks_for() {
+        assert_eq!(Moment::new().reads(1).len(), 10 * SHARE);
+    }
+
+    #[test]
+    fn in_company_each_has_its_share() {
+        let moment = Moment::new();
+        let alone = moment.reads(1);
+        // The other one finds its share free, whatever the first one has.
+        let other = moment.reads(2);
+        assert_eq!(other.len(), SHARE);
+        let more = moment.reads(1);
+        assert_eq!(more.len(), SHARE, "what began alone is not counted");
+        let writes: Vec<_> = (0..10 * SHARE).map_while(|_| moment.write(1).now_or_never()).collect();
+        assert_eq!(writes.len(), SHARES.writes, "reads leave room for writes");
+        drop((alone, other, more, writes));
+        assert!(moment.is_at_rest(), "who has nothing under way takes no memory");
+    }
+
+    #[test]
+    fn a_turn_that_ends_is_the_next_ones_in_the_order_they_came() {
+        let moment = Moment::in_company();
+        let mut under_way = moment.reads(1);
+        let (mut first, mut second) = (Box::pin(moment.read(1)), Box::pin(moment.read(1)));
+        assert!(first.as_mut().now_or_never().is_none() && second.as_mut().now_or_never().is_none());
+        under_way.pop();
+        assert!(second.as_mut().now_or_never().is_none());
+        assert!(first.as_mut().now_or_never().is_some());
+    }
+
+    #[test]
+    fn who_stops_waiting_leaves_nothing_behind() {
+        let moment = Moment::in_company();
+        let under_way = moment.reads(1);
+        let mut waiting = Box::pin(moment.read(1));
+        assert!(waiting.as_mut().now_or_never().is_none());
+        drop(under_way);
+        drop(waiting);
+        assert!(moment.is_at_rest());
+        assert_eq!(moment.reads(1).len(), SHARE);
+    }
+
+    #[test]
+    fn who_has_gone_leaves_the_other_one_alone() {
+        let mut moment = Moment::in_company();
+        moment.now += AT_WORK;
+        assert_eq!(moment.reads(2).len(), SHARE);
+        moment.now += Duration::from_millis(1);
+        assert_eq!(moment.reads(2).len(), 10 * SHARE);
+    }
+}

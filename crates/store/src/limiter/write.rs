@@ -1,0 +1,119 @@
+//! Writes that have their turn, each in a task of its own: it comes to its end, and keeps its turn until then, also when
+//! the caller stops waiting.
+//!
+//! On MongoDB a write first claims room in the quota, and gives back at its end what it did not use. Dropped in between, it
+//! would hold the claim against the organization for a minute.
+//!
+//! # Pitfalls
+//! A caller that waits for a turn is still part of the request: a caller who hangs up before the turn comes writes nothing.
+
+use super::tenant::Turn;
+use std::sync::Arc;
+use std::time::Duration;
+use tenantry_domain::{Error, Result, failpoints};
+use tokio::sync::watch;
+use tokio::task::JoinError;
+
+/// The writes that are under way.
+#[derive(Clone)]
+pub(crate) struct Writes(Arc<watch::Sender<usize>>);
+
+impl Default for Writes {
+    fn default() -> Self {
+        Self(Arc::new(watch::Sender::new(0)))
+    }
+}
+
+impl Writes {
+    /// Runs `write` to its end, also when the caller stops waiting. A write that panics is answered at once.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        turn: Turn,
+        write: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        let counted = Counted::new(self.clone());
+        let task = tokio::spawn(async move {
+            let _held = (turn, counted);
+            failpoints::point("worker", "write", "begun");
+            write.await
+        });
+        task.await.map_err(|error| cut_off(&error))?
+    }
+
+    /// Waits until no write is under way, for `time` at most.
+    pub(crate) async fn finish(&self, time: Duration) {
+        let mut count = self.0.subscribe();
+        if tokio::time::timeout(time, count.wait_for(|count| *count == 0)).await.is_err() {
+            tracing::warn!("some writes whose callers have gone did not end in time and are cut off");
+        }
+    }
+}
+
+fn cut_off(error: &JoinError) -> Error {
+    if error.is_panic() {
+        return Error::internal("a write has panicked");
+    }
+    Error::unavailable("the runtime is shutting down")
+}
+
+/// A write that is counted as under way until this is dropped.
+struct Counted(Writes);
+
+impl Counted {
+    fn new(writes: Writes) -> Self {
+        writes.0.send_modify(|count| *count += 1);
+        Self(writes)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.0.send_modify(|count| *count -= 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tenant::Turns;
+    use super::*;
+    use crate::ConcurrencyLimits;
+    use futures_util::FutureExt;
+    use tenantry_domain::ErrorCode;
+    use tenantry_domain::ids::OrganizationId;
+    use tokio::sync::oneshot;
+
+    async fn turn(turns: &Turns) -> Turn {
+        turns.to_write(OrganizationId::from_bytes([1; 12])).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn write_runs_to_its_end_without_its_caller() {
+        let (turns, writes) = (Turns::new(ConcurrencyLimits::default()), Writes::default());
+        let (begin, begun) = oneshot::channel::<()>();
+        let (end, ended) = oneshot::channel();
+        let write = async move {
+            let _ = begun.await;
+            let _ = end.send(());
+            Ok(())
+        };
+        let mut request = Box::pin(writes.run(turn(&turns).await, write));
+        assert!(request.as_mut().now_or_never().is_none());
+        drop(request);
+        begin.send(()).unwrap();
+        ended.await.expect("the write was dropped with its caller");
+        writes.finish(Duration::from_secs(60)).await;
+        assert_eq!(*writes.0.borrow(), 0);
+    }
+
+    #[tokio::test]
+    async fn write_that_panics_is_answered_and_gives_its_turn_back() {
+        let share = ConcurrencyLimits { reads: 1, writes: 1 };
+        let (turns, writes) = (Turns::new(share), Writes::default());
+        for _ in 0..3 {
+            let panicking = async { panic!("a defect") };
+            let answer: Result<()> = writes.run(turn(&turns).await, panicking).await;
+            assert_eq!(answer.unwrap_err().code(), ErrorCode::Internal);
+        }
+        assert_eq!(*writes.0.borrow(), 0);
+    }
+}

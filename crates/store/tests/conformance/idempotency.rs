@@ -1,0 +1,330 @@
+//! What a store owes requests that carry a key.
+
+use crate::engines::{Subject, in_parallel, on_every_engine};
+use crate::given::{self, at};
+use jiff::Timestamp;
+use tenantry_domain::idempotency::{
+    IdempotencyClaim, IdempotencyKey, IdempotencyRecord, KeyHolder, StoredResponse,
+};
+use tenantry_domain::ids::OrganizationId;
+
+/// A request whose lease ends after 30 and whose key is kept for 1,000 seconds.
+fn request(key: u8, fingerprint: u8) -> IdempotencyRecord {
+    IdempotencyRecord {
+        key: IdempotencyKey([key; 32]),
+        fingerprint: [fingerprint; 32],
+        holder: None,
+        organization_id: OrganizationId::from_bytes(given::id()),
+        lease_until: at(30),
+        expires_at: at(1000),
+        answer: None,
+    }
+}
+
+fn answer() -> StoredResponse {
+    StoredResponse {
+        status: 201,
+        headers: vec![("content-type".into(), "application/json".into()), ("etag".into(), "\"1\"".into())],
+        body: (0..=u8::MAX).collect(),
+    }
+}
+
+fn answered(record: &IdempotencyRecord, answer: StoredResponse) -> IdempotencyClaim {
+    IdempotencyClaim::Answered { made: record.organization_id, answer }
+}
+
+impl Subject {
+    async fn claim_request(&self, record: &IdempotencyRecord, now: Timestamp) -> IdempotencyClaim {
+        self.store.idempotency_keys.claim_request(record, now).await.unwrap()
+    }
+}
+
+#[test]
+fn a_new_key_is_granted_and_held_until_its_lease_runs_out() {
+    on_every_engine(|subject| async move {
+        let first = request(1, 1);
+        assert_eq!(
+            subject.claim_request(&first, at(0)).await,
+            IdempotencyClaim::Granted(first.organization_id)
+        );
+        assert_eq!(subject.claim_request(&first, at(0)).await, IdempotencyClaim::InProgress);
+        let second = IdempotencyRecord { lease_until: at(60), ..request(1, 1) };
+        assert_eq!(subject.claim_request(&second, at(29)).await, IdempotencyClaim::InProgress);
+        let granted = subject.claim_request(&second, at(30)).await;
+        assert_eq!(
+            granted,
+            IdempotencyClaim::Granted(first.organization_id),
+            "what the first one may have made already"
+        );
+        assert_eq!(
+            subject.claim_request(&request(1, 1), at(59)).await,
+            IdempotencyClaim::InProgress,
+            "a new lease"
+        );
+        let other = request(2, 1);
+        assert_eq!(
+            subject.claim_request(&other, at(0)).await,
+            IdempotencyClaim::Granted(other.organization_id)
+        );
+    });
+}
+
+#[test]
+fn another_request_with_the_same_key_is_refused_whatever_became_of_the_first() {
+    on_every_engine(|subject| async move {
+        let record = request(1, 1);
+        assert_eq!(
+            subject.claim_request(&record, at(0)).await,
+            IdempotencyClaim::Granted(record.organization_id)
+        );
+        assert_eq!(subject.claim_request(&request(1, 2), at(1)).await, IdempotencyClaim::OtherRequest);
+        assert_eq!(subject.claim_request(&request(1, 2), at(100)).await, IdempotencyClaim::OtherRequest);
+        subject.store.idempotency_keys.save_answer(&record.key, &answer()).await.unwrap();
+        assert_eq!(subject.claim_request(&request(1, 2), at(100)).await, IdempotencyClaim::OtherRequest);
+    });
+}
+
+#[test]
+fn an_answer_is_given_again_to_the_byte() {
+    on_every_engine(|subject| async move {
+        let bodiless = StoredResponse { status: 204, headers: vec![], body: vec![] };
+        for (key, answer) in [(1, answer()), (2, bodiless)] {
+            let record = request(key, 1);
+            assert_eq!(
+                subject.claim_request(&record, at(0)).await,
+                IdempotencyClaim::Granted(record.organization_id)
+            );
+            subject.store.idempotency_keys.save_answer(&record.key, &answer).await.unwrap();
+            for second in [1, 500, 1000] {
+                let again = subject.claim_request(&request(key, 1), at(second)).await;
+                assert_eq!(again, answered(&record, answer.clone()));
+            }
+        }
+    });
+}
+
+#[test]
+fn a_released_key_is_as_if_it_had_not_been_used() {
+    on_every_engine(|subject| async move {
+        let first = request(1, 1);
+        assert_eq!(
+            subject.claim_request(&first, at(0)).await,
+            IdempotencyClaim::Granted(first.organization_id)
+        );
+        for _ in 0..2 {
+            subject.store.idempotency_keys.release_request(&first.key).await.unwrap();
+        }
+        let other = request(1, 2);
+        assert_eq!(
+            subject.claim_request(&other, at(0)).await,
+            IdempotencyClaim::Granted(other.organization_id)
+        );
+
+        // A key that has its answer keeps it: whoever lets it go late has been overtaken.
+        subject.store.idempotency_keys.save_answer(&other.key, &answer()).await.unwrap();
+        subject.store.idempotency_keys.release_request(&other.key).await.unwrap();
+        assert_eq!(subject.claim_request(&other, at(1)).await, answered(&other, answer()));
+    });
+}
+
+#[test]
+fn a_yielded_key_is_granted_to_whoever_comes_next() {
+    on_every_engine(|subject| async move {
+        let first = request(1, 1);
+        subject.store.idempotency_keys.yield_request(&first.key).await.unwrap();
+        assert_eq!(
+            subject.claim_request(&first, at(0)).await,
+            IdempotencyClaim::Granted(first.organization_id)
+        );
+        subject.store.idempotency_keys.yield_request(&first.key).await.unwrap();
+        let granted = subject.claim_request(&request(1, 1), at(1)).await;
+        assert_eq!(
+            granted,
+            IdempotencyClaim::Granted(first.organization_id),
+            "what the first one may have made already"
+        );
+        assert_eq!(subject.claim_request(&request(1, 1), at(1)).await, IdempotencyClaim::InProgress);
+
+        subject.store.idempotency_keys.save_answer(&first.key, &answer()).await.unwrap();
+        subject.store.idempotency_keys.yield_request(&first.key).await.unwrap();
+        assert_eq!(subject.claim_request(&request(1, 1), at(1)).await, answered(&first, answer()));
+    });
+}
+
+#[test]
+fn an_answer_to_a_key_that_nobody_holds_is_not_kept() {
+    on_every_engine(|subject| async move {
+        let record = request(1, 1);
+        subject.store.idempotency_keys.save_answer(&record.key, &answer()).await.unwrap();
+        assert_eq!(
+            subject.claim_request(&record, at(0)).await,
+            IdempotencyClaim::Granted(record.organization_id)
+        );
+    });
+}
+
+#[test]
+fn of_fifty_parallel_claims_of_one_key_one_is_granted() {
+    on_every_engine(|subject| async move {
+        let claims = in_parallel(50, |_| {
+            let subject = subject.clone();
+            async move { subject.claim_request(&request(1, 1), at(0)).await }
+        })
+        .await;
+        let granted = claims.iter().filter(|claim| matches!(claim, IdempotencyClaim::Granted(_))).count();
+        let running = claims.iter().filter(|claim| **claim == IdempotencyClaim::InProgress).count();
+        assert_eq!((granted, running), (1, 49));
+    });
+}
+
+#[test]
+fn of_fifty_parallel_claims_of_an_abandoned_key_one_is_granted() {
+    on_every_engine(|subject| async move {
+        let first = request(1, 1);
+        assert_eq!(
+            subject.claim_request(&first, at(0)).await,
+            IdempotencyClaim::Granted(first.organization_id)
+        );
+        let claims = in_parallel(50, |_| {
+            let subject = subject.clone();
+            let again = IdempotencyRecord { lease_until: at(90), ..request(1, 1) };
+            async move { subject.claim_request(&again, at(60)).await }
+        })
+        .await;
+        let granted =
+            claims.iter().filter(|claim| **claim == IdempotencyClaim::Granted(first.organization_id)).count();
+        let running = claims.iter().filter(|claim| **claim == IdempotencyClaim::InProgress).count();
+        assert_eq!((granted, running), (1, 49));
+    });
+}
+
+#[test]
+fn keys_are_forgotten_once_they_have_expired() {
+    on_every_engine(|subject| async move {
+        let requests = &subject.store.idempotency_keys;
+        for key in 1..=3 {
+            let record = IdempotencyRecord { expires_at: at(10 * u64::from(key)), ..request(key, 1) };
+            assert_eq!(
+                subject.claim_request(&record, at(0)).await,
+                IdempotencyClaim::Granted(record.organization_id)
+            );
+            requests.save_answer(&record.key, &answer()).await.unwrap();
+        }
+        // Also one that has not been removed yet.
+        let anew = request(1, 2);
+        assert_eq!(subject.claim_request(&anew, at(10)).await, IdempotencyClaim::OtherRequest);
+        assert_eq!(
+            subject.claim_request(&anew, at(11)).await,
+            IdempotencyClaim::Granted(anew.organization_id)
+        );
+
+        assert_eq!(
+            requests.delete_expired_requests(at(20), 10).await.unwrap(),
+            0,
+            "not before, but just now"
+        );
+        assert_eq!(requests.delete_expired_requests(at(99), 1).await.unwrap(), 1, "not more than asked");
+        assert_eq!(requests.delete_expired_requests(at(99), 10).await.unwrap(), 1);
+        assert_eq!(requests.delete_expired_requests(at(99), 10).await.unwrap(), 0);
+        assert_eq!(subject.claim_request(&anew, at(12)).await, IdempotencyClaim::InProgress, "others stay");
+    });
+}
+
+#[test]
+fn parallel_new_keys_fill_the_bound_and_not_more() {
+    on_every_engine(|subject| async move {
+        let of = |key: u8| IdempotencyRecord {
+            holder: Some(KeyHolder::new("account", "one", 8)),
+            ..request(key, 1)
+        };
+        for key in 1..=3 {
+            let record = of(key);
+            assert_eq!(
+                subject.claim_request(&record, at(0)).await,
+                IdempotencyClaim::Granted(record.organization_id)
+            );
+        }
+        // Half of them were used before, and are forgotten and not yet removed.
+        for key in 100..110 {
+            let record = IdempotencyRecord { expires_at: at(1), ..request(key, 1) };
+            assert_eq!(
+                subject.claim_request(&record, at(0)).await,
+                IdempotencyClaim::Granted(record.organization_id)
+            );
+        }
+        let asked = subject.clone();
+        let claims = in_parallel(20, move |key| {
+            let subject = asked.clone();
+            let record = of(100 + u8::try_from(key).unwrap());
+            async move { subject.claim_request(&record, at(2)).await }
+        })
+        .await;
+        let granted = claims.iter().filter(|claim| matches!(claim, IdempotencyClaim::Granted(_))).count();
+        let refused = claims.iter().filter(|claim| matches!(claim, IdempotencyClaim::TooMany { .. })).count();
+        assert_eq!((granted, refused), (5, 15), "{claims:?}");
+        for key in 1..=3 {
+            assert_eq!(subject.claim_request(&of(key), at(2)).await, IdempotencyClaim::InProgress);
+        }
+    });
+}
+
+#[test]
+fn new_keys_beyond_the_bound_of_their_holder_are_refused() {
+    on_every_engine(|subject| async move {
+        let holder = |name: &str| Some(KeyHolder::new("account", name, 3));
+        let of = |key: u8, name: &str| IdempotencyRecord {
+            holder: holder(name),
+            expires_at: at(100 + u64::from(key)),
+            ..request(key, 1)
+        };
+        for key in 1..=3 {
+            let record = of(key, "one");
+            assert_eq!(
+                subject.claim_request(&record, at(0)).await,
+                IdempotencyClaim::Granted(record.organization_id)
+            );
+            subject.store.idempotency_keys.save_answer(&record.key, &answer()).await.unwrap();
+        }
+        let until = at(101);
+        assert_eq!(subject.claim_request(&of(4, "one"), at(0)).await, IdempotencyClaim::TooMany { until });
+        // Others are not held back, nor is one that nobody counts, nor a key that has been answered.
+        for other in [of(5, "two"), IdempotencyRecord { holder: None, ..request(6, 1) }] {
+            assert_eq!(
+                subject.claim_request(&other, at(0)).await,
+                IdempotencyClaim::Granted(other.organization_id)
+            );
+        }
+        for key in 1..=3 {
+            assert!(matches!(
+                subject.claim_request(&of(key, "one"), at(100)).await,
+                IdempotencyClaim::Answered { .. }
+            ));
+        }
+        // Each that expires makes room for one, removed or not, and so does one that is let go.
+        let next = of(4, "one");
+        assert_eq!(
+            subject.claim_request(&next, at(102)).await,
+            IdempotencyClaim::Granted(next.organization_id)
+        );
+        assert!(matches!(
+            subject.claim_request(&of(7, "one"), at(102)).await,
+            IdempotencyClaim::TooMany { .. }
+        ));
+        subject.store.idempotency_keys.release_request(&next.key).await.unwrap();
+        let next = of(7, "one");
+        assert_eq!(
+            subject.claim_request(&next, at(102)).await,
+            IdempotencyClaim::Granted(next.organization_id)
+        );
+        subject.store.idempotency_keys.delete_expired_requests(at(103), 10).await.unwrap();
+        let next = of(8, "one");
+        assert_eq!(
+            subject.claim_request(&next, at(103)).await,
+            IdempotencyClaim::Granted(next.organization_id)
+        );
+        assert!(matches!(
+            subject.claim_request(&of(9, "one"), at(103)).await,
+            IdempotencyClaim::TooMany { .. }
+        ));
+    });
+}
