@@ -80,7 +80,7 @@ impl OperationKind {
 
     /// Whether its intent only announces it. What the caller asked for then shows with a later step, or never.
     #[must_use]
-    pub const fn shows_later(self) -> bool {
+    pub const fn is_deferred(self) -> bool {
         matches!(self, Self::Create | Self::Rename | Self::Restore | Self::Import | Self::SetPassword)
     }
 

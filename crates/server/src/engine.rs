@@ -66,7 +66,7 @@ pub fn mongodb_at(config: &Config, uri: &str) -> MongoOptions {
         tenant_prefix: config.tenant_prefix.as_str().to_owned(),
         placement: config.placement.unwrap_or(Placement::Collection),
         max_namespaces: Some(config.max_namespaces).filter(|limit| *limit > 0),
-        share_when_full: config.at_capacity == CapacityPolicy::Shared,
+        shared_at_capacity: config.at_capacity == CapacityPolicy::Shared,
         deadline: config.mongo_timeout,
     }
 }

@@ -59,7 +59,7 @@ impl Service {
         background.spawn(keep_running("metrics", telemetry::metrics_upkeep));
         let (recovered, kept) = (Arc::clone(&app), Arc::clone(&app));
         background.spawn(keep_running("recovery", move || recover(Arc::clone(&recovered))));
-        background.spawn(keep_running("housekeeping", move || keep_house(Arc::clone(&kept))));
+        background.spawn(keep_running("housekeeping", move || maintain(Arc::clone(&kept))));
         Ok(Self { app, handlers, operator_key, opened, background })
     }
 
@@ -168,12 +168,12 @@ async fn recover(app: Arc<App>) {
     }
 }
 
-async fn keep_house(app: Arc<App>) {
+async fn maintain(app: Arc<App>) {
     // Not at once: the first requests come first.
     let mut pause = Duration::from_secs(1);
     loop {
         tokio::time::sleep(pause).await;
-        if let Err(error) = app.keep_house().await {
+        if let Err(error) = app.maintain().await {
             tracing::warn!(%error, "a round of housekeeping did not finish");
         }
         pause = JANITOR_INTERVAL;

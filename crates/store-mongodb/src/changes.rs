@@ -10,7 +10,7 @@
 //! applied and cannot be read yet. So it is told to begin at what a majority had when a read said so.
 
 use super::client::Server;
-use super::engine_error::{Attempt, Failure};
+use super::engine_error::{EngineError, EngineResult};
 use super::schema::{ACCOUNTS, INSTALLATION, ORGANIZATIONS, SESSIONS, VERSION_ID};
 use futures_util::FutureExt;
 use mongodb::bson::{Bson, Document, Timestamp, doc};
@@ -60,10 +60,10 @@ impl Drop for Follower {
 enum Broken {
     /// The server has none to tell: it is no member of a replica set.
     Standalone,
-    Failed(Failure),
+    Failed(EngineError),
 }
 
-impl<E: Into<Failure>> From<E> for Broken {
+impl<E: Into<EngineError>> From<E> for Broken {
     fn from(error: E) -> Self {
         Self::Failed(error.into())
     }
@@ -81,7 +81,7 @@ async fn keep_following(server: Server, cache: Arc<dyn Invalidation>) {
         };
         let (pause, why) = match broken {
             Broken::Standalone => (LONG_PAUSE, "it is a standalone server".to_owned()),
-            Broken::Failed(Failure::Forbidden { cause }) => (LONG_PAUSE, cause),
+            Broken::Failed(EngineError::Forbidden { cause }) => (LONG_PAUSE, cause),
             Broken::Failed(failure) => (PAUSE, Error::from(failure).cause().unwrap_or_default().to_owned()),
         };
         if said != why {
@@ -129,7 +129,7 @@ struct Line<'a> {
 
 impl<'a> Line<'a> {
     /// The first server that is found to take writes; another one or none as soon as it does not any more.
-    async fn to_primary(server: &'a Server) -> Attempt<Self> {
+    async fn to_primary(server: &'a Server) -> EngineResult<Self> {
         let session = server.database().client().start_session().causal_consistency(false);
         let session = within(session.into_future()).await?;
         let chosen = OnceLock::<ServerAddress>::new();
@@ -140,14 +140,14 @@ impl<'a> Line<'a> {
         Ok(Self { server, session, to })
     }
 
-    async fn ask(&mut self, command: Document) -> Attempt<Document> {
+    async fn ask(&mut self, command: Document) -> EngineResult<Document> {
         let call = self.server.database().run_command(command);
         within(call.selection_criteria(self.to.clone()).session(&mut self.session).into_future()).await
     }
 
     /// A moment of the server's logical time: a read that begins after this finds all that was written before. None
     /// where there is no such time.
-    async fn majority_time(&mut self) -> Attempt<Option<Timestamp>> {
+    async fn majority_time(&mut self) -> EngineResult<Option<Timestamp>> {
         let read = doc! {
             "find": INSTALLATION,
             "filter": { "_id": VERSION_ID },
@@ -166,7 +166,7 @@ fn takes_writes(server: ServerType) -> bool {
     )
 }
 
-async fn within<T>(call: impl Future<Output = mongodb::error::Result<T>>) -> Attempt<T> {
+async fn within<T>(call: impl Future<Output = mongodb::error::Result<T>>) -> EngineResult<T> {
     match tokio::time::timeout(PATIENCE, call).await {
         Ok(outcome) => Ok(outcome?),
         Err(_) => Err(Error::unavailable(format!("no answer from MongoDB within {PATIENCE:?}")).into()),
@@ -199,7 +199,7 @@ struct Cursor {
 
 impl Cursor {
     /// The cursor that an answer is about.
-    fn of(answer: &Document) -> Attempt<Self> {
+    fn of(answer: &Document) -> EngineResult<Self> {
         let cursor = answer.get_document("cursor").ok();
         let id = cursor.and_then(|cursor| cursor.get_i64("id").ok()).filter(|id| *id != 0);
         let namespace = cursor.and_then(|cursor| cursor.get_str("ns").ok()?.split_once('.'));

@@ -3,7 +3,7 @@
 //! What a newcomer gets wrong: the driver waits for ever on a server that has been frozen. So nothing here or
 //! beside it awaits the driver but through [`Server::within`].
 
-use super::engine_error::{Attempt, describe};
+use super::engine_error::{EngineResult, describe};
 use crate::error::OpenError;
 use mongodb::bson::{Document, doc};
 use mongodb::options::{
@@ -36,7 +36,7 @@ pub struct MongoOptions {
     /// Collections and indexes the server bears; none: as many as come.
     pub max_namespaces: Option<u64>,
     /// Whether an organization shares when the server bears no more, and is not refused.
-    pub share_when_full: bool,
+    pub shared_at_capacity: bool,
     /// How long one call may take before it counts as failed.
     pub deadline: Duration,
 }
@@ -51,7 +51,7 @@ impl MongoOptions {
             tenant_prefix: "tenant_".to_owned(),
             placement: Placement::Collection,
             max_namespaces: None,
-            share_when_full: false,
+            shared_at_capacity: false,
             deadline: Duration::from_secs(5),
         }
     }
@@ -124,7 +124,7 @@ impl Server {
     pub(super) async fn within<T>(
         &self,
         call: impl IntoFuture<Output = mongodb::error::Result<T>>,
-    ) -> Attempt<T> {
+    ) -> EngineResult<T> {
         self.within_time(self.deadline, call).await
     }
 
@@ -133,7 +133,7 @@ impl Server {
         &self,
         time: Duration,
         call: impl IntoFuture<Output = mongodb::error::Result<T>>,
-    ) -> Attempt<T> {
+    ) -> EngineResult<T> {
         match timeout(time, call.into_future()).await {
             Ok(outcome) => Ok(outcome?),
             Err(_) => Err(Error::unavailable(format!("no answer from MongoDB within {time:?}")).into()),

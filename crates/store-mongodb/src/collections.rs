@@ -16,12 +16,12 @@ mod shared;
 mod shared_indexes;
 
 pub(super) use command::{Amount, Command, Sieve};
-pub(super) use handle::{Identities, Located};
-pub(super) use scan_hint::{INDEXES_GOOD_FOR, KnownIndexes};
-pub(super) use shared::Share;
+pub(super) use handle::{CollectionHandle, UuidCache};
+pub(super) use scan_hint::{CachedIndexes, INDEXES_GOOD_FOR};
+pub(super) use shared::SharedCollection;
 
 use super::MongoDb;
-use super::engine_error::Failure;
+use super::engine_error::EngineError;
 use async_trait::async_trait;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tenantry_documents::document::EntryBudget;
@@ -66,7 +66,7 @@ impl Collections for MongoDb {
         organization: &Organization,
         name: &CollectionName,
     ) -> Result<Option<CollectionInfo>> {
-        let mut at = match self.locate_collection(organization, name).await.map_err(Error::from) {
+        let mut at = match self.resolve_collection(organization, name).await.map_err(Error::from) {
             Ok(at) => at,
             Err(error) if error.code() == ErrorCode::CollectionNotFound => return Ok(None),
             Err(error) => return Err(error),
@@ -106,12 +106,12 @@ impl Collections for MongoDb {
             }
         };
         self.forget_index_bytes(organization);
-        self.doubt_usage(organization).await;
+        self.invalidate_usage(organization).await;
         Ok(was_there)
     }
 
     async fn list_indexes(&self, organization: &Organization, name: &CollectionName) -> Result<Vec<Index>> {
-        let mut at = self.locate_collection(organization, name).await?;
+        let mut at = self.resolve_collection(organization, name).await?;
         Ok(self.indexes_at(&mut at).await?)
     }
 
@@ -139,7 +139,7 @@ impl Collections for MongoDb {
         name: &CollectionName,
         index: &IndexName,
     ) -> Result<bool> {
-        let mut at = self.locate_collection(organization, name).await?;
+        let mut at = self.resolve_collection(organization, name).await?;
         let was_there = match at.share {
             Some(_) => self.delete_shared_index(&mut at, index).await?,
             None => self.delete_plain_index(&mut at, index).await?,
@@ -147,7 +147,7 @@ impl Collections for MongoDb {
         self.indexes.forget(&at);
         self.forget_index_bytes(organization);
         if was_there {
-            self.doubt_usage(organization).await;
+            self.invalidate_usage(organization).await;
         }
         Ok(was_there)
     }
@@ -169,7 +169,7 @@ impl MongoDb {
         index: &Index,
         budget: EntryBudget,
     ) -> Result<InsertOutcome> {
-        let mut at = self.locate_collection(organization, name).await?;
+        let mut at = self.resolve_collection(organization, name).await?;
         let inserted = match at.share {
             Some(_) => self.insert_shared_index(&mut at, index, budget).await,
             None => self.insert_plain_index(&mut at, index, budget).await,
@@ -181,6 +181,6 @@ impl MongoDb {
 }
 
 /// Whether there is no such collection.
-pub(super) fn is_missing(failure: &Failure) -> bool {
-    matches!(failure, Failure::Refused(error) if error.code() == ErrorCode::CollectionNotFound)
+pub(super) fn is_missing(failure: &EngineError) -> bool {
+    matches!(failure, EngineError::Refused(error) if error.code() == ErrorCode::CollectionNotFound)
 }

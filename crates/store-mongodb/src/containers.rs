@@ -17,8 +17,8 @@ pub(super) mod shared;
 use super::MongoDb;
 use super::client::Server;
 use super::document::{moment, object_id};
-use super::engine_error::{Attempt, Failure};
-use super::schema::{INSTALLATION, Obstacle, SHARED_DOCUMENTS};
+use super::engine_error::{EngineError, EngineResult};
+use super::schema::{INSTALLATION, SHARED_DOCUMENTS, StartupError};
 use crate::error::OpenError;
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -100,12 +100,12 @@ impl Containers for MongoDb {
 
 impl MongoDb {
     /// Refuses a server that does not know effects that carry an identity, where collections are to be renamed.
-    pub(super) async fn check_fence(&self) -> Result<(), Obstacle> {
+    pub(super) async fn check_fence(&self) -> Result<(), StartupError> {
         if knows_fence(&self.server).await? {
             return Ok(());
         }
         if self.placement == Placement::Collection {
-            return Err(Obstacle::Lasting(OpenError::NoRenameByUuid));
+            return Err(StartupError::Lasting(OpenError::NoRenameByUuid));
         }
         tracing::warn!(
             "this MongoDB is older than 6.0: organizations in collections of their own cannot move"
@@ -116,11 +116,11 @@ impl MongoDb {
 
 /// Whether the server knows effects that carry an identity (MongoDB 6.0 and newer): asked for a collection that
 /// is nowhere, it says so. Without them a collection cannot follow a rename safely.
-pub(super) async fn knows_fence(server: &Server) -> Attempt<bool> {
+pub(super) async fn knows_fence(server: &Server) -> EngineResult<bool> {
     let probe = doc! { "find": INSTALLATION, "limit": 1, "collectionUUID": uuid(ContainerId([0; 16])) };
     match server.within(server.database().run_command(probe)).await {
-        Err(Failure::Elsewhere { .. }) => Ok(true),
-        Err(failure @ (Failure::Refused(_) | Failure::Answered { .. })) => {
+        Err(EngineError::Elsewhere { .. }) => Ok(true),
+        Err(failure @ (EngineError::Refused(_) | EngineError::Answered { .. })) => {
             let error = Error::from(failure);
             if error.code() == ErrorCode::Internal { Ok(false) } else { Err(error.into()) }
         }

@@ -6,7 +6,7 @@
 //! moment is told by the *name* of its field, and a new field of a record that is one must be listed here (a
 //! test finds it missing). On the way back the type alone says it.
 
-use super::engine_error::Attempt;
+use super::engine_error::EngineResult;
 use jiff::Timestamp;
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::spec::BinarySubtype;
@@ -49,7 +49,7 @@ const BYTES: [&str; 3] = ["token_hash", "hash", "salt"];
 const UUIDS: [&str; 1] = ["container"];
 
 /// The document of a record, with its `id` as `_id`.
-pub(super) fn encode(record: &impl Serialize) -> Attempt<Document> {
+pub(super) fn encode(record: &impl Serialize) -> EngineResult<Document> {
     let mut document = Document::new();
     for (name, value) in serialize_to_document(record)? {
         if let Some(value) = native(&name, value) {
@@ -60,7 +60,7 @@ pub(super) fn encode(record: &impl Serialize) -> Attempt<Document> {
 }
 
 /// The record of a document.
-pub(super) fn decode<T: DeserializeOwned>(document: Document) -> Attempt<T> {
+pub(super) fn decode<T: DeserializeOwned>(document: Document) -> EngineResult<T> {
     let mut plain = Document::new();
     for (name, value) in document {
         plain.insert(if name == "_id" { "id".to_owned() } else { name }, serdes(value)?);

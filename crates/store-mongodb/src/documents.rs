@@ -14,8 +14,8 @@ mod remove;
 pub(super) use index_entries::{EntryCounter, EntrySum};
 
 use super::MongoDb;
-use super::collections::{Amount, Command, Located};
-use super::engine_error::{Attempt, Failure, NOT_INDEXABLE, duplicate_in};
+use super::collections::{Amount, CollectionHandle, Command};
+use super::engine_error::{EngineError, EngineResult, NOT_INDEXABLE, duplicate_in};
 use super::quota::Size;
 use async_trait::async_trait;
 use bson::raw::{RawArrayBuf, cstr};
@@ -49,7 +49,7 @@ impl Documents for MongoDb {
         collection: &CollectionName,
         documents: Vec<StoredDocument>,
     ) -> Result<Vec<Result<()>>> {
-        let mut at = self.locate_collection(organization, collection).await?;
+        let mut at = self.resolve_collection(organization, collection).await?;
         Ok(self.insert_at(&mut at, &documents).await?)
     }
 
@@ -59,7 +59,7 @@ impl Documents for MongoDb {
         collection: &CollectionName,
         id: &DocumentId,
     ) -> Result<Option<StoredDocument>> {
-        let mut at = self.locate_collection(organization, collection).await?;
+        let mut at = self.resolve_collection(organization, collection).await?;
         let form = at.form.clone();
         let mut find = doc! { "filter": form.of_id(id), "limit": 1, "singleBatch": true };
         if at.share.is_some() {
@@ -79,7 +79,7 @@ impl Documents for MongoDb {
         document: StoredDocument,
         expected: Revision,
     ) -> Result<UpdateOutcome> {
-        let mut at = self.locate_collection(organization, collection).await?;
+        let mut at = self.resolve_collection(organization, collection).await?;
         let id = document.id().ok_or_else(|| Error::internal("a document without an _id"))?;
         // Without a quota nobody counts, and so nobody need know how large it was.
         let Some((size, change)) = self.begin_update(&mut at, &id, &document, expected).await? else {
@@ -105,7 +105,7 @@ impl Documents for MongoDb {
         id: &DocumentId,
         expected: Option<Revision>,
     ) -> Result<UpdateOutcome> {
-        let mut at = self.locate_collection(organization, collection).await?;
+        let mut at = self.resolve_collection(organization, collection).await?;
         Ok(self.delete_at(&mut at, id, expected).await?)
     }
 
@@ -115,8 +115,8 @@ impl Documents for MongoDb {
         collection: &CollectionName,
         query: &DocumentQuery,
     ) -> Result<QueryPage> {
-        let mut at = self.locate_collection(organization, collection).await?;
-        self.find_at(&mut at, query).await.map_err(Failure::of_question)
+        let mut at = self.resolve_collection(organization, collection).await?;
+        self.find_at(&mut at, query).await.map_err(EngineError::of_question)
     }
 
     async fn count_matching(
@@ -126,8 +126,8 @@ impl Documents for MongoDb {
         filter: &Filter,
         time: Duration,
     ) -> Result<Counted> {
-        let mut at = self.locate_collection(organization, collection).await?;
-        self.count_matching_at(&mut at, filter, time).await.map_err(Failure::of_question)
+        let mut at = self.resolve_collection(organization, collection).await?;
+        self.count_matching_at(&mut at, filter, time).await.map_err(EngineError::of_question)
     }
 
     async fn delete_matching(
@@ -137,8 +137,8 @@ impl Documents for MongoDb {
         filter: &Filter,
         time: Duration,
     ) -> Result<DeleteResult> {
-        let mut at = self.locate_collection(organization, collection).await?;
-        self.delete_matching_at(&mut at, filter, time).await.map_err(Failure::of_question)
+        let mut at = self.resolve_collection(organization, collection).await?;
+        self.delete_matching_at(&mut at, filter, time).await.map_err(EngineError::of_question)
     }
 }
 
@@ -146,7 +146,7 @@ impl MongoDb {
     /// Announces an update, and by how much it changes what there is; none if there is no such document.
     async fn begin_update(
         &self,
-        at: &mut Located<'_>,
+        at: &mut CollectionHandle<'_>,
         id: &DocumentId,
         document: &StoredDocument,
         expected: Revision,
@@ -168,7 +168,7 @@ impl MongoDb {
 
     async fn update_at(
         &self,
-        at: &mut Located<'_>,
+        at: &mut CollectionHandle<'_>,
         id: &DocumentId,
         document: &StoredDocument,
         expected: Revision,
@@ -192,10 +192,10 @@ impl MongoDb {
 
     async fn delete_at(
         &self,
-        at: &mut Located<'_>,
+        at: &mut CollectionHandle<'_>,
         id: &DocumentId,
         expected: Option<Revision>,
-    ) -> Attempt<UpdateOutcome> {
+    ) -> EngineResult<UpdateOutcome> {
         let filter = match expected {
             Some(expected) => at.form.of_version(id, expected),
             None => at.form.of_id(id),
@@ -221,12 +221,16 @@ impl MongoDb {
     }
 
     /// Removes at most one document by each of these filters; how many it was.
-    async fn delete_by(&self, at: &mut Located<'_>, filters: &[Document]) -> Attempt<u64> {
+    async fn delete_by(&self, at: &mut CollectionHandle<'_>, filters: &[Document]) -> EngineResult<u64> {
         let raw = filters.iter().map(RawDocumentBuf::try_from).collect::<std::result::Result<Vec<_>, _>>();
         self.delete_by_raw(at, raw.map_err(Error::internal)?).await
     }
 
-    async fn delete_by_raw(&self, at: &mut Located<'_>, filters: Vec<RawDocumentBuf>) -> Attempt<u64> {
+    async fn delete_by_raw(
+        &self,
+        at: &mut CollectionHandle<'_>,
+        filters: Vec<RawDocumentBuf>,
+    ) -> EngineResult<u64> {
         let mut deletes = RawArrayBuf::new();
         for filter in filters {
             deletes.push(rawdoc! { "q": filter, "limit": 1 });
@@ -243,7 +247,7 @@ impl MongoDb {
 }
 
 /// Adds what makes a write durable.
-fn append_durably(engine: &MongoDb, command: &mut RawDocumentBuf) -> Attempt<()> {
+fn append_durably(engine: &MongoDb, command: &mut RawDocumentBuf) -> EngineResult<()> {
     let durably = engine.server.durably(Document::new());
     let durably = RawDocumentBuf::try_from(&durably).map_err(Error::internal)?;
     for (name, value) in durably.iter().map_while(std::result::Result::ok) {
@@ -253,14 +257,14 @@ fn append_durably(engine: &MongoDb, command: &mut RawDocumentBuf) -> Attempt<()>
 }
 
 /// What the server did not write, and why: its place among what it was given.
-fn write_errors(at: &Located<'_>, answer: &Document) -> Vec<(usize, Error)> {
+fn write_errors(at: &CollectionHandle<'_>, answer: &Document) -> Vec<(usize, Error)> {
     let errors = answer.get_array("writeErrors").into_iter().flatten().filter_map(Bson::as_document);
     errors
         .map(|error| (usize::try_from(number(error, "index")).unwrap_or(0), write_error(at, error)))
         .collect()
 }
 
-fn write_error(at: &Located<'_>, error: &Document) -> Error {
+fn write_error(at: &CollectionHandle<'_>, error: &Document) -> Error {
     let code = error.get_i32("code").unwrap_or(0);
     let message = error.get_str("errmsg").unwrap_or_default();
     if let Some(index) = duplicate_in(code, message) {
@@ -283,12 +287,12 @@ fn write_error(at: &Located<'_>, error: &Document) -> Error {
             Error::invalid_field("", "Has no value that a geospatial index of the collection can take.")
         }
         TOO_LARGE => Error::invalid_field("", "Is larger than MongoDB allows."),
-        _ => Failure::Answered { code, message: message.to_owned() }.into(),
+        _ => EngineError::Answered { code, message: message.to_owned() }.into(),
     }
 }
 
 /// The refusal of what another document has already.
-fn duplicate(at: &Located<'_>, index: &str) -> Error {
+fn duplicate(at: &CollectionHandle<'_>, index: &str) -> Error {
     if index == super::engine_error::PRIMARY_INDEX {
         return ErrorCode::DocumentExists.into();
     }
@@ -298,7 +302,7 @@ fn duplicate(at: &Located<'_>, index: &str) -> Error {
 }
 
 /// Refuses to take a write for done that may be lost.
-fn check_durable(answer: &Document) -> Attempt<()> {
+fn check_durable(answer: &Document) -> EngineResult<()> {
     match answer.get_document("writeConcernError") {
         Ok(error) => Err(Error::unavailable(format!("a write may be lost: {error}")).into()),
         Err(_) => Ok(()),

@@ -10,7 +10,7 @@ use tenantry_domain::{Error, ErrorCode};
 
 /// Why a call came to nothing.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(super) enum EngineError {
     /// Another document has in this unique index what was to be written. Nothing has changed.
     Duplicate {
         /// The name of the index.
@@ -42,30 +42,30 @@ pub(super) enum Failure {
 }
 
 /// The result of a call.
-pub(super) type Attempt<T> = Result<T, Failure>;
+pub(super) type EngineResult<T> = Result<T, EngineError>;
 
 /// The unique index that every collection has.
 pub(super) const PRIMARY_INDEX: &str = "_id_";
 
-impl From<Error> for Failure {
+impl From<Error> for EngineError {
     fn from(error: Error) -> Self {
         Self::Refused(error)
     }
 }
 
-impl From<tenantry_documents::Error> for Failure {
+impl From<tenantry_documents::Error> for EngineError {
     fn from(error: tenantry_documents::Error) -> Self {
         Self::Refused(error.into())
     }
 }
 
-impl From<bson::error::Error> for Failure {
+impl From<bson::error::Error> for EngineError {
     fn from(error: bson::error::Error) -> Self {
         Self::Refused(Error::internal(format!("a record cannot be read or written: {error}")))
     }
 }
 
-impl From<DriverError> for Failure {
+impl From<DriverError> for EngineError {
     fn from(error: DriverError) -> Self {
         let code = answer(&error).map(|(code, _)| code);
         if let Some(index) = duplicate(&error) {
@@ -86,20 +86,20 @@ impl From<DriverError> for Failure {
     }
 }
 
-impl From<Failure> for Error {
-    fn from(failure: Failure) -> Self {
+impl From<EngineError> for Error {
+    fn from(failure: EngineError) -> Self {
         match failure {
-            Failure::Refused(error) => error,
-            Failure::Forbidden { cause } => Self::unavailable(cause),
-            Failure::Elsewhere { actual } => {
+            EngineError::Refused(error) => error,
+            EngineError::Forbidden { cause } => Self::unavailable(cause),
+            EngineError::Elsewhere { actual } => {
                 Self::unavailable(format!("a container is not where its record says, but at {actual:?}"))
             }
-            Failure::NamespaceExists => Self::unavailable("there is a collection of that name"),
-            Failure::Interrupted => {
+            EngineError::NamespaceExists => Self::unavailable("there is a collection of that name"),
+            EngineError::Interrupted => {
                 Self::unavailable("a collection was renamed or dropped while it was read")
             }
-            Failure::Answered { code, message } => answered(code, &message),
-            Failure::Duplicate { index } => match index.as_str() {
+            EngineError::Answered { code, message } => answered(code, &message),
+            EngineError::Duplicate { index } => match index.as_str() {
                 ORGANIZATIONS_RESERVED => ErrorCode::NameTaken.into(),
                 ACCOUNTS_BY_EMAIL => ErrorCode::EmailTaken.into(),
                 _ => Self::internal(format!("something else has the same key in the index {index}")),
@@ -108,7 +108,7 @@ impl From<Failure> for Error {
     }
 }
 
-impl Failure {
+impl EngineError {
     /// The same, of a question of a caller's: what the server refuses about the question itself is not a failure of the
     /// server's, and no waiting helps.
     pub(super) fn of_question(self) -> Error {
@@ -270,7 +270,7 @@ mod tests {
     use super::*;
 
     fn question(code: i32) -> ErrorCode {
-        Failure::Answered { code, message: "of the server".into() }.of_question().code()
+        EngineError::Answered { code, message: "of the server".into() }.of_question().code()
     }
 
     #[test]
@@ -288,7 +288,7 @@ mod tests {
 
     #[test]
     fn refusal_of_our_own_command_is_a_defect() {
-        let own = |code| Error::from(Failure::Answered { code, message: String::new() }).code();
+        let own = |code| Error::from(EngineError::Answered { code, message: String::new() }).code();
         assert_eq!(own(BAD_VALUE), ErrorCode::Internal);
         assert_eq!(question(40415), ErrorCode::Internal);
     }

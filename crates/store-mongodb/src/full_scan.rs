@@ -3,8 +3,8 @@
 use super::MongoDb;
 use super::containers::{DOCUMENTS as FIRST, METADATA};
 use super::document::object_id;
-use super::documents::layout::Form;
-use super::engine_error::{Attempt, Failure};
+use super::documents::layout::DocumentLayout;
+use super::engine_error::{EngineError, EngineResult};
 use async_trait::async_trait;
 use bson::{Bson, Document, RawDocument, RawDocumentBuf, cstr, doc, rawdoc};
 use futures_util::stream::try_unfold;
@@ -91,7 +91,7 @@ impl MongoDb {
         &self,
         records: &Collection<Document>,
         after: Option<[u8; 12]>,
-    ) -> Attempt<Vec<T>> {
+    ) -> EngineResult<Vec<T>> {
         let filter = after.map_or_else(Document::new, |after| doc! { "_id": { "$gt": object_id(&after) } });
         self.list(records.find(filter).sort(doc! { "_id": 1 }), PAGE).await
     }
@@ -100,7 +100,7 @@ impl MongoDb {
         let id = organization.id;
         match organization.placement {
             Placement::Collection => {
-                let further = self.further_of(organization, &organization.naming.namespace).await?;
+                let further = self.extra_collections_of(organization, &organization.naming.namespace).await?;
                 let mut names: Vec<String> = further.into_iter().map(|further| further.name).collect();
                 if names.iter().any(|name| name == FIRST) {
                     let found = format!("{}.{FIRST}", organization.naming.namespace);
@@ -134,7 +134,7 @@ impl MongoDb {
     }
 
     /// What stands in each document of a collection of a share.
-    async fn key_of(&self, organization: &Organization, collection: &str) -> Attempt<String> {
+    async fn key_of(&self, organization: &Organization, collection: &str) -> EngineResult<String> {
         if organization.placement == Placement::Shared
             && let Ok(name) = CollectionName::parse(collection)
             && let Some(share) = self.shares(organization).await?.remove(&name)
@@ -162,7 +162,7 @@ impl MongoDb {
         &self,
         organization: &Organization,
         collection: &str,
-    ) -> Attempt<Cursor<RawDocumentBuf>> {
+    ) -> EngineResult<Cursor<RawDocumentBuf>> {
         let id = object_id(organization.id.as_bytes());
         let filter = match organization.placement {
             // The document that the container begins with is none of the user's.
@@ -181,13 +181,13 @@ impl MongoDb {
         &self,
         cursor: &mut Cursor<RawDocumentBuf>,
         placement: Placement,
-    ) -> Attempt<Vec<RawDocumentBuf>> {
+    ) -> EngineResult<Vec<RawDocumentBuf>> {
         let (mut page, mut bytes) = (Vec::new(), 0);
         while page.len() < DOCUMENTS && bytes < BYTES && self.call(cursor.advance()).await? {
             let document = match placement {
                 Placement::Shared => own(cursor.current())?,
                 Placement::Collection | Placement::Database => {
-                    Form::Plain { first: None }.unwrap(cursor.current())?.body
+                    DocumentLayout::Plain { first: None }.unwrap(cursor.current())?.body
                 }
             };
             bytes += document.as_bytes().len();
@@ -213,13 +213,13 @@ fn shared(id: OrganizationId, collection: &str, document: &RawDocumentBuf) -> Re
 }
 
 /// The user's document of a share's.
-fn own(document: &RawDocument) -> Attempt<RawDocumentBuf> {
+fn own(document: &RawDocument) -> EngineResult<RawDocumentBuf> {
     match document.get_document("document") {
         Ok(own) => Ok(own.to_owned()),
         Err(_) => {
             let id = document.get("_id").ok().flatten().and_then(|id| Bson::try_from(id).ok());
             let cause = format!("in shared_documents, the document {id:?} has no field `document`");
-            Err(Failure::Refused(Error::unavailable(cause)))
+            Err(EngineError::Refused(Error::unavailable(cause)))
         }
     }
 }

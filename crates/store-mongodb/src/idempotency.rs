@@ -6,7 +6,7 @@
 
 use super::MongoDb;
 use super::document::{binary, moment, object_id};
-use super::engine_error::Attempt;
+use super::engine_error::EngineResult;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use mongodb::bson::oid::ObjectId;
@@ -30,9 +30,9 @@ const FEW: u64 = 1000;
 /// Makes the claims of this process that are for the last places of a holder come one after another. Together they would
 /// all find too many, and all give way.
 #[derive(Default)]
-pub(super) struct LastPlaces([Mutex<()>; 32]);
+pub(super) struct LastKeyPlaces([Mutex<()>; 32]);
 
-impl LastPlaces {
+impl LastKeyPlaces {
     fn of(&self, holder: &KeyHolder) -> &Mutex<()> {
         &self.0[usize::from(holder.id[0]) % self.0.len()]
     }
@@ -50,7 +50,7 @@ impl IdempotencyKeys for MongoDb {
     }
 
     async fn save_answer(&self, key: &IdempotencyKey, answer: &StoredResponse) -> Result<()> {
-        let answer = serialize_to_document(&Answer::of(answer)).map_err(Error::internal)?;
+        let answer = serialize_to_document(&ClaimRecord::of(answer)).map_err(Error::internal)?;
         self.change(doc! { "_id": binary(&key.0) }, doc! { "answer": answer }).await?;
         Ok(())
     }
@@ -73,22 +73,22 @@ impl IdempotencyKeys for MongoDb {
 
 /// What is known of a key that was claimed before.
 #[derive(Deserialize)]
-struct Known {
+struct KnownKey {
     fingerprint: Binary,
     organization_id: ObjectId,
     lease_until: DateTime,
     expires_at: DateTime,
-    answer: Option<Answer>,
+    answer: Option<ClaimRecord>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct Answer {
+struct ClaimRecord {
     status: i32,
     headers: Vec<(String, String)>,
     body: Binary,
 }
 
-impl Answer {
+impl ClaimRecord {
     fn of(saved: &StoredResponse) -> Self {
         let body = Binary { subtype: BinarySubtype::Generic, bytes: saved.body.clone() };
         Self { status: saved.status.into(), headers: saved.headers.clone(), body }
@@ -106,9 +106,9 @@ impl MongoDb {
         &self,
         record: &IdempotencyRecord,
         now: Timestamp,
-    ) -> Attempt<Option<IdempotencyClaim>> {
+    ) -> EngineResult<Option<IdempotencyClaim>> {
         let known = self.call(self.requests.find_one(doc! { "_id": binary(&record.key.0) })).await?;
-        let Some(known) = known.map(deserialize_from_document::<Known>).transpose()? else {
+        let Some(known) = known.map(deserialize_from_document::<KnownKey>).transpose()? else {
             return self.claim_new(record, None, now).await;
         };
         if known.expires_at < moment(now) {
@@ -136,9 +136,9 @@ impl MongoDb {
     async fn claim_new(
         &self,
         record: &IdempotencyRecord,
-        forgotten: Option<&Known>,
+        forgotten: Option<&KnownKey>,
         now: Timestamp,
-    ) -> Attempt<Option<IdempotencyClaim>> {
+    ) -> EngineResult<Option<IdempotencyClaim>> {
         let granted = IdempotencyClaim::Granted(record.organization_id);
         let Some(holder) = record.holder else {
             return Ok(self.note(record, forgotten).await?.then_some(granted));
@@ -163,7 +163,7 @@ impl MongoDb {
     }
 
     /// Notes a claim of a key that is new or forgotten; whether nobody else was first.
-    async fn note(&self, record: &IdempotencyRecord, forgotten: Option<&Known>) -> Attempt<bool> {
+    async fn note(&self, record: &IdempotencyRecord, forgotten: Option<&KnownKey>) -> EngineResult<bool> {
         let Some(known) = forgotten else {
             return Ok(self.insert(&self.requests, document(record)).await? == InsertOutcome::New);
         };
@@ -173,7 +173,7 @@ impl MongoDb {
     }
 
     /// Takes back a claim that was one too many; not that of whoever has the key by now.
-    async fn withdraw(&self, record: &IdempotencyRecord) -> Attempt<()> {
+    async fn withdraw(&self, record: &IdempotencyRecord) -> EngineResult<()> {
         let mut own = unanswered(&record.key);
         own.insert("organization_id", object_id(record.organization_id.as_bytes()));
         own.insert("lease_until", moment(record.lease_until));
@@ -181,12 +181,12 @@ impl MongoDb {
     }
 
     /// How many keys somebody has, counted up to `limit`.
-    async fn keys_held(&self, holder: &KeyHolder, now: Timestamp, limit: u64) -> Attempt<u64> {
+    async fn keys_held(&self, holder: &KeyHolder, now: Timestamp, limit: u64) -> EngineResult<u64> {
         self.call(self.requests.count_documents(held_by(holder, now)).limit(limit)).await
     }
 
     /// When the first of somebody's keys is forgotten.
-    async fn first_to_expire(&self, holder: &KeyHolder, now: Timestamp) -> Attempt<Timestamp> {
+    async fn first_to_expire(&self, holder: &KeyHolder, now: Timestamp) -> EngineResult<Timestamp> {
         let first = self.requests.find_one(held_by(holder, now)).sort(doc! { "expires_at": 1 });
         let first = self.call(first).await?.and_then(|first| first.get_datetime("expires_at").ok().copied());
         let until = first.map_or(Ok(now), |first| Timestamp::from_millisecond(first.timestamp_millis()));
@@ -194,7 +194,7 @@ impl MongoDb {
     }
 
     /// Sets fields of the document that `filter` finds; how many it found.
-    async fn change(&self, filter: Document, fields: Document) -> Attempt<u64> {
+    async fn change(&self, filter: Document, fields: Document) -> EngineResult<u64> {
         let result = self.call(self.requests.update_one(filter, doc! { "$set": fields })).await?;
         Ok(result.matched_count)
     }

@@ -3,7 +3,7 @@
 use super::client::{MongoOptions, Server};
 use super::containers::{capacity, knows_fence};
 use super::document::decode;
-use super::engine_error::Attempt;
+use super::engine_error::EngineResult;
 use super::installation;
 use super::schema::{self, ACCOUNTS, ORGANIZATIONS};
 use crate::error::OpenError;
@@ -70,7 +70,7 @@ pub async fn inspect_mongodb(
     Ok(look(&server, clock).await.map_err(Error::from))
 }
 
-async fn look(server: &Server, clock: &dyn Clock) -> Attempt<MongoInspection> {
+async fn look(server: &Server, clock: &dyn Clock) -> EngineResult<MongoInspection> {
     let admin = server.other_database("admin");
     let hello = server.within(admin.run_command(doc! { "hello": 1 })).await?;
     let now = clock.now();
@@ -107,7 +107,7 @@ fn topology(hello: &Document) -> Topology {
 }
 
 /// Duplicates are few, and read from the index of addresses alone.
-async fn shared_mailboxes(server: &Server) -> Attempt<Vec<SharedMailbox>> {
+async fn shared_mailboxes(server: &Server) -> EngineResult<Vec<SharedMailbox>> {
     let collection = server.collection(ACCOUNTS);
     let find = collection
         .find(doc! { "email_key": { "$regex": " " } })
@@ -123,7 +123,7 @@ async fn shared_mailboxes(server: &Server) -> Attempt<Vec<SharedMailbox>> {
             Ok(documents)
         })
         .await?;
-    let duplicates = duplicates.into_iter().map(decode).collect::<Attempt<Vec<Account>>>()?;
+    let duplicates = duplicates.into_iter().map(decode).collect::<EngineResult<Vec<Account>>>()?;
     let mut shared = Vec::new();
     for (mailbox, duplicates) in mailboxes(duplicates) {
         let holder = server.within(collection.find_one(doc! { "email_key": mailbox })).await?;
@@ -135,7 +135,7 @@ async fn shared_mailboxes(server: &Server) -> Attempt<Vec<SharedMailbox>> {
 }
 
 /// Counted in the index by status, so that it takes no look at the records themselves.
-async fn organizations(server: &Server) -> Attempt<Vec<(Status, u64)>> {
+async fn organizations(server: &Server) -> EngineResult<Vec<(Status, u64)>> {
     let mut counts = Vec::new();
     let collection = server.collection(ORGANIZATIONS);
     for status in Status::ALL {

@@ -3,7 +3,7 @@
 use super::MongoDb;
 use super::client::Server;
 use super::document::binary;
-use super::engine_error::Attempt;
+use super::engine_error::EngineResult;
 use super::schema::INSTALLATION;
 use async_trait::async_trait;
 use mongodb::bson::spec::BinarySubtype;
@@ -44,7 +44,7 @@ impl Installation for MongoDb {
 }
 
 impl MongoDb {
-    async fn upsert(&self, name: &str, update: Document) -> Attempt<()> {
+    async fn upsert(&self, name: &str, update: Document) -> EngineResult<()> {
         let update = self.installation.update_one(doc! { "_id": name }, update).upsert(true);
         self.call(update).await?;
         Ok(())
@@ -52,7 +52,7 @@ impl MongoDb {
 }
 
 /// The value of that name.
-pub(super) async fn stored_value(server: &Server, name: &str) -> Attempt<Option<Vec<u8>>> {
+pub(super) async fn stored_value(server: &Server, name: &str) -> EngineResult<Option<Vec<u8>>> {
     let installation = server.collection(INSTALLATION);
     let found = server.within(installation.find_one(doc! { "_id": name })).await?;
     Ok(found.and_then(|mut document| match document.remove("value") {

@@ -32,14 +32,14 @@ pub use inspect::{MongoInspection, Topology, inspect_mongodb};
 
 use changes::Follower;
 use client::Server;
-use collections::{Identities, KnownIndexes};
+use collections::{CachedIndexes, UuidCache};
 use document::{decode, integer};
-use engine_error::Attempt;
+use engine_error::EngineResult;
 use mongodb::Collection;
 use mongodb::action::Find;
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, Document, doc};
-use schema::Obstacle;
+use schema::StartupError;
 use serde::de::DeserializeOwned;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
@@ -73,13 +73,13 @@ pub struct MongoDb {
     tenant_prefix: String,
     placement: Placement,
     max_namespaces: Option<u64>,
-    share_when_full: bool,
+    shared_at_capacity: bool,
     capacity: containers::capacity::Capacity,
     usage: Collection<Document>,
-    identities: Identities,
-    indexes: KnownIndexes,
+    identities: UuidCache,
+    indexes: CachedIndexes,
     quotas: quota::Quotas,
-    last_places: idempotency::LastPlaces,
+    last_places: idempotency::LastKeyPlaces,
     processor: Arc<Processor>,
     /// Itself, for what goes on when nobody waits for it any more.
     this: OnceLock<Weak<Self>>,
@@ -108,13 +108,13 @@ impl MongoDb {
             tenant_prefix: options.tenant_prefix.clone(),
             placement: options.placement,
             max_namespaces: options.max_namespaces,
-            share_when_full: options.share_when_full,
+            shared_at_capacity: options.shared_at_capacity,
             capacity: containers::capacity::Capacity::default(),
             usage: server.collection(schema::USAGE),
-            identities: Identities::default(),
-            indexes: KnownIndexes::default(),
+            identities: UuidCache::default(),
+            indexes: CachedIndexes::default(),
             quotas: quota::Quotas::default(),
-            last_places: idempotency::LastPlaces::default(),
+            last_places: idempotency::LastKeyPlaces::default(),
             processor: Arc::default(),
             this: OnceLock::new(),
             server,
@@ -122,8 +122,8 @@ impl MongoDb {
         let _ = engine.this.set(Arc::downgrade(&engine));
         match engine.get_ready().await {
             Ok(()) => {}
-            Err(Obstacle::Lasting(refusal)) => return Err(refusal),
-            Err(Obstacle::Passing(error)) => {
+            Err(StartupError::Lasting(refusal)) => return Err(refusal),
+            Err(StartupError::Passing(error)) => {
                 tracing::error!(%error, "MongoDB cannot be used yet");
                 tokio::spawn(keep_getting_ready(Arc::downgrade(&engine)));
             }
@@ -131,7 +131,7 @@ impl MongoDb {
         Ok(engine)
     }
 
-    async fn get_ready(&self) -> Result<(), Obstacle> {
+    async fn get_ready(&self) -> Result<(), StartupError> {
         schema::upgrade(&self.server).await?;
         self.check_fence().await?;
         // It does not matter whether somebody else was first.
@@ -172,7 +172,7 @@ impl MongoDb {
     }
 
     /// Carries out a call, within the deadline, if the schema is what it should be.
-    async fn call<T>(&self, call: impl IntoFuture<Output = mongodb::error::Result<T>>) -> Attempt<T> {
+    async fn call<T>(&self, call: impl IntoFuture<Output = mongodb::error::Result<T>>) -> EngineResult<T> {
         self.call_within(self.server.deadline(), call).await
     }
 
@@ -181,7 +181,7 @@ impl MongoDb {
         &self,
         time: Duration,
         call: impl IntoFuture<Output = mongodb::error::Result<T>>,
-    ) -> Attempt<T> {
+    ) -> EngineResult<T> {
         if self.ready.get().is_none() {
             return Err(Error::unavailable("MongoDB could not be used since the start").into());
         }
@@ -193,17 +193,17 @@ impl MongoDb {
         &self,
         collection: &Collection<Document>,
         filter: Document,
-    ) -> Attempt<Option<T>> {
+    ) -> EngineResult<Option<T>> {
         self.call(collection.find_one(filter)).await?.map(decode).transpose()
     }
 
     /// Up to `limit` records, as `find` says.
-    async fn list<T: DeserializeOwned>(&self, find: Find<'_, Document>, limit: u32) -> Attempt<Vec<T>> {
+    async fn list<T: DeserializeOwned>(&self, find: Find<'_, Document>, limit: u32) -> EngineResult<Vec<T>> {
         self.documents(find, limit).await?.into_iter().map(decode).collect()
     }
 
     /// Up to `limit` documents, as `find` says, in one answer.
-    async fn documents(&self, find: Find<'_, Document>, limit: u32) -> Attempt<Vec<Document>> {
+    async fn documents(&self, find: Find<'_, Document>, limit: u32) -> EngineResult<Vec<Document>> {
         // To MongoDB it would mean "all".
         if limit == 0 {
             return Ok(Vec::new());
@@ -221,7 +221,11 @@ impl MongoDb {
     }
 
     /// Adds a document; one of the same `_id` is not an error.
-    async fn insert(&self, collection: &Collection<Document>, document: Document) -> Attempt<InsertOutcome> {
+    async fn insert(
+        &self,
+        collection: &Collection<Document>,
+        document: Document,
+    ) -> EngineResult<InsertOutcome> {
         match self.call(collection.insert_one(document)).await {
             Ok(_) => Ok(InsertOutcome::New),
             Err(failure) if failure.is_same_id() => Ok(InsertOutcome::Exists),
@@ -235,7 +239,7 @@ impl MongoDb {
         collection: &Collection<Document>,
         version: u64,
         document: Document,
-    ) -> Attempt<UpdateOutcome> {
+    ) -> EngineResult<UpdateOutcome> {
         let filter = doc! { "_id": document.get("_id").cloned(), "version": integer(version) - 1 };
         let result = self.call(collection.replace_one(filter, document)).await?;
         Ok(written(result.matched_count))
@@ -247,7 +251,7 @@ impl MongoDb {
         collection: &Collection<Document>,
         id: ObjectId,
         version: u64,
-    ) -> Attempt<UpdateOutcome> {
+    ) -> EngineResult<UpdateOutcome> {
         let filter = doc! { "_id": id, "version": integer(version) };
         Ok(written(self.call(collection.delete_one(filter)).await?.deleted_count))
     }
@@ -259,7 +263,7 @@ impl MongoDb {
         collection: &Collection<Document>,
         mut filter: Document,
         limit: u32,
-    ) -> Attempt<(u32, Vec<Bson>)> {
+    ) -> EngineResult<(u32, Vec<Bson>)> {
         let find = collection.find(filter.clone()).projection(doc! { "_id": 1 });
         let found = self.documents(find, limit).await?;
         let ids: Vec<Bson> = found.into_iter().filter_map(|mut document| document.remove("_id")).collect();
@@ -273,7 +277,7 @@ impl MongoDb {
 
     /// Removes all that `filter` finds. Others may do the same at the same time and remove a part of what was found
     /// here, so the end is where nothing is found.
-    async fn delete_all(&self, collection: &Collection<Document>, filter: &Document) -> Attempt<()> {
+    async fn delete_all(&self, collection: &Collection<Document>, filter: &Document) -> EngineResult<()> {
         while !self.delete_some(collection, filter.clone(), BATCH).await?.1.is_empty() {}
         Ok(())
     }
@@ -294,8 +298,8 @@ async fn keep_getting_ready(engine: Weak<MongoDb>) {
                 tracing::info!("MongoDB can be used");
                 return;
             }
-            Err(Obstacle::Lasting(refusal)) => tracing::error!(%refusal, "MongoDB cannot be used"),
-            Err(Obstacle::Passing(error)) => tracing::debug!(%error, "MongoDB cannot be used yet"),
+            Err(StartupError::Lasting(refusal)) => tracing::error!(%refusal, "MongoDB cannot be used"),
+            Err(StartupError::Passing(error)) => tracing::debug!(%error, "MongoDB cannot be used yet"),
         }
     }
 }

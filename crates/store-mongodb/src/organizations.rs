@@ -5,7 +5,7 @@
 //! by the server's clock, which all instances share: a moment is never sent to it, only how long.
 
 use super::document::{decode, encode, integer, moment, object_id};
-use super::engine_error::{Attempt, Failure};
+use super::engine_error::{EngineError, EngineResult};
 use super::quota::is_limited;
 use super::schema::ORGANIZATIONS_BY_STATUS;
 use super::{MongoDb, written};
@@ -34,7 +34,9 @@ impl Organizations for MongoDb {
         let insert = self.organizations.update_one(filter, replacement(organization)?).upsert(true);
         match self.call(insert).await {
             Ok(_) => Ok(InsertOutcome::New),
-            Err(Failure::Duplicate { .. }) if self.has(organization.id).await? => Ok(InsertOutcome::Exists),
+            Err(EngineError::Duplicate { .. }) if self.has(organization.id).await? => {
+                Ok(InsertOutcome::Exists)
+            }
             Err(failure) => Err(failure.into()),
         }
     }
@@ -115,13 +117,13 @@ impl Organizations for MongoDb {
 
 impl MongoDb {
     /// Whether there is a record of that organization, in whatever state.
-    pub(super) async fn has(&self, id: OrganizationId) -> Attempt<bool> {
+    pub(super) async fn has(&self, id: OrganizationId) -> EngineResult<bool> {
         let find = self.organizations.find_one(doc! { "_id": object_id(id.as_bytes()) });
         Ok(self.call(find.projection(doc! { "_id": 1 })).await?.is_some())
     }
 
     /// Takes over the operation whose lease ran out first, if any has run out.
-    async fn claim_one(&self, owner: &str) -> Attempt<Option<Arc<Organization>>> {
+    async fn claim_one(&self, owner: &str) -> EngineResult<Option<Arc<Organization>>> {
         let has_run_out = doc! {
             "lease_until": { "$exists": true },
             "$expr": { "$lte": ["$lease_until", "$$NOW"] },
@@ -139,7 +141,7 @@ impl MongoDb {
 }
 
 /// What puts the record, and what follows from it, in place of whatever is there; a lease begins now.
-fn replacement(organization: &Organization) -> Attempt<Vec<Document>> {
+fn replacement(organization: &Organization) -> EngineResult<Vec<Document>> {
     let status = organization.status();
     let mut document = encode(organization)?;
     document.insert("status", status.as_str());

@@ -16,12 +16,12 @@ mod indexes;
 mod remembered;
 
 pub(super) use claim::{Change, Size};
-pub(super) use collections::{Creation, most_collections, no_more_collections};
+pub(super) use collections::{Creation, collection_limit_error, most_collections};
 pub(super) use indexes::Outcome;
 
 use super::MongoDb;
 use super::document::object_id;
-use super::engine_error::Attempt;
+use super::engine_error::EngineResult;
 use mongodb::bson::{Bson, DateTime, Document, doc};
 use std::time::Duration;
 use tenantry_domain::ids::OrganizationId;
@@ -41,7 +41,7 @@ pub(super) struct Quotas {
     /// Announcements of collections, which are short; no count is ever made under one of these.
     creations: [Mutex<()>; 32],
     counts: count::Counts,
-    remembered: remembered::Remembered,
+    remembered: remembered::CountCache,
 }
 
 impl Quotas {
@@ -104,7 +104,7 @@ impl UsageDocument {
 }
 
 impl MongoDb {
-    async fn get_usage_document(&self, id: OrganizationId) -> Attempt<Option<UsageDocument>> {
+    async fn get_usage_document(&self, id: OrganizationId) -> EngineResult<Option<UsageDocument>> {
         let find = [doc! { "$match": of(id) }, doc! { "$set": { "now": "$$NOW" } }];
         let found = self
             .call(async {
@@ -124,7 +124,7 @@ impl MongoDb {
     }
 
     /// Notes that an organization has less than was counted, by something that was not measured.
-    pub(super) async fn doubt_usage(&self, organization: &Organization) {
+    pub(super) async fn invalidate_usage(&self, organization: &Organization) {
         if !is_limited(organization) {
             return;
         }
@@ -136,13 +136,13 @@ impl MongoDb {
 
     /// Forgets what was counted, before an organization without a quota gets one: what was added without a claim is not
     /// in it. A count under way comes to nothing.
-    pub(super) async fn forget_count(&self, id: OrganizationId) -> Attempt<()> {
+    pub(super) async fn forget_count(&self, id: OrganizationId) -> EngineResult<()> {
         let update = doc! { "$unset": { "counted_at": "" }, "$inc": { "version": 1_i64 } };
         self.call(self.usage.update_one(of(id), update)).await.map(|_| ())
     }
 
     /// Removes what is kept of an organization that is no more.
-    pub(super) async fn delete_usage(&self, id: OrganizationId) -> Attempt<()> {
+    pub(super) async fn delete_usage(&self, id: OrganizationId) -> EngineResult<()> {
         self.call(self.usage.delete_one(of(id))).await.map(|_| ())
     }
 }

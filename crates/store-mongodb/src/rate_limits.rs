@@ -3,7 +3,7 @@
 
 use super::MongoDb;
 use super::document::{binary, moment};
-use super::engine_error::{Attempt, Failure};
+use super::engine_error::{EngineError, EngineResult};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use mongodb::bson::{Bson, Document, doc};
@@ -66,7 +66,7 @@ impl MongoDb {
         key: &RateLimitKey,
         limit: RateLimit,
         now: Timestamp,
-    ) -> Attempt<Option<Timestamp>> {
+    ) -> EngineResult<Option<Timestamp>> {
         let last = before(after(now, limit.period * limit.burst), limit.period);
         let filter = doc! { "_id": binary(&key.0), "arrival": { "$lte": moment(last) } };
         let from = doc! { "$max": ["$arrival", moment(now)] };
@@ -78,23 +78,23 @@ impl MongoDb {
     }
 
     /// Takes a counter back to `to` that was moved on by a clock that was ahead, unless somebody else has.
-    async fn set_back(&self, key: &RateLimitKey, from: Timestamp, to: Timestamp) -> Attempt<()> {
+    async fn set_back(&self, key: &RateLimitKey, from: Timestamp, to: Timestamp) -> EngineResult<()> {
         let filter = doc! { "_id": binary(&key.0), "arrival": moment(from) };
         let update = doc! { "$set": { "arrival": moment(to) } };
         self.call(self.throttles.update_one(filter, update)).await.map(|_| ())
     }
 
     /// The counter's moment, if there is one.
-    async fn arrival(&self, key: &RateLimitKey) -> Attempt<Option<Timestamp>> {
+    async fn arrival(&self, key: &RateLimitKey) -> EngineResult<Option<Timestamp>> {
         let found = self.call(self.throttles.find_one(doc! { "_id": binary(&key.0) })).await?;
         found.as_ref().map(arrival).transpose()
     }
 }
 
-fn arrival(document: &Document) -> Attempt<Timestamp> {
+fn arrival(document: &Document) -> EngineResult<Timestamp> {
     let at = document.get("arrival").and_then(Bson::as_datetime);
     let at = at.and_then(|at| Timestamp::from_millisecond(at.timestamp_millis()).ok());
-    at.ok_or_else(|| Failure::Refused(Error::internal("a stored counter has no moment")))
+    at.ok_or_else(|| EngineError::Refused(Error::internal("a stored counter has no moment")))
 }
 
 fn milliseconds(span: Duration) -> i64 {

@@ -10,7 +10,7 @@ mod mailboxes;
 
 use super::client::Server;
 use super::document::integer;
-use super::engine_error::{Attempt, Failure};
+use super::engine_error::{EngineError, EngineResult};
 use crate::error::OpenError;
 use mongodb::IndexModel;
 use mongodb::bson::{Bson, Document, doc};
@@ -52,11 +52,15 @@ pub(super) const ACCOUNTS_BY_EMAIL: &str = "accounts_by_email";
 const CLAIMED: [&str; 3] = [ORGANIZATIONS, ACCOUNTS, SESSIONS];
 
 /// Step n leads from schema version n to n + 1.
-const STEPS: &[Step] =
-    &[Step::Indexes(STEP_1), Step::Indexes(STEP_2), Step::Mailboxes, Step::Indexes(STEP_4)];
+const STEPS: &[SchemaStep] = &[
+    SchemaStep::Indexes(STEP_1),
+    SchemaStep::Indexes(STEP_2),
+    SchemaStep::Mailboxes,
+    SchemaStep::Indexes(STEP_4),
+];
 
 /// What leads from one version to the next.
-enum Step {
+enum SchemaStep {
     /// These indexes.
     Indexes(&'static [Index]),
     /// Keys of accounts that are mailboxes.
@@ -73,11 +77,11 @@ struct Index {
     collection: &'static str,
     name: &'static str,
     keys: &'static [&'static str],
-    kind: Kind,
+    kind: IndexKind,
 }
 
 /// Which documents an index has, and whether a key may stand in it twice.
-enum Kind {
+enum IndexKind {
     /// All; it may.
     Plain,
     /// Those that have the field; it may.
@@ -94,67 +98,82 @@ const STEP_1: &[Index] = &[
         collection: ORGANIZATIONS,
         name: ORGANIZATIONS_RESERVED,
         keys: &["reserved"],
-        kind: Kind::UniqueTexts,
+        kind: IndexKind::UniqueTexts,
     },
     Index {
         collection: ORGANIZATIONS,
         name: "organizations_by_name",
         keys: &["identifier", "_id"],
-        kind: Kind::Plain,
+        kind: IndexKind::Plain,
     },
     Index {
         collection: ORGANIZATIONS,
         name: "organizations_shown",
         keys: &["hidden", "identifier", "_id"],
-        kind: Kind::Plain,
+        kind: IndexKind::Plain,
     },
     Index {
         collection: ORGANIZATIONS,
         name: ORGANIZATIONS_BY_STATUS,
         keys: &["status", "identifier", "_id"],
-        kind: Kind::Plain,
+        kind: IndexKind::Plain,
     },
-    Index { collection: ORGANIZATIONS, name: "organizations_due", keys: &["purge_due"], kind: Kind::Present },
+    Index {
+        collection: ORGANIZATIONS,
+        name: "organizations_due",
+        keys: &["purge_due"],
+        kind: IndexKind::Present,
+    },
     Index {
         collection: ORGANIZATIONS,
         name: "organizations_by_operation",
         keys: &["operation.id"],
-        kind: Kind::UniquePresent,
+        kind: IndexKind::UniquePresent,
     },
     Index {
         collection: ORGANIZATIONS,
         name: "organizations_leased",
         keys: &["lease_until"],
-        kind: Kind::Present,
+        kind: IndexKind::Present,
     },
     Index {
         collection: ORGANIZATIONS,
         name: "organizations_by_container",
         keys: &["container"],
-        kind: Kind::Present,
+        kind: IndexKind::Present,
     },
-    Index { collection: ACCOUNTS, name: ACCOUNTS_BY_EMAIL, keys: &["email_key"], kind: Kind::UniquePresent },
+    Index {
+        collection: ACCOUNTS,
+        name: ACCOUNTS_BY_EMAIL,
+        keys: &["email_key"],
+        kind: IndexKind::UniquePresent,
+    },
     Index {
         collection: ACCOUNTS,
         name: "accounts_of",
         keys: &["memberships.organization_id", "_id"],
-        kind: Kind::Plain,
+        kind: IndexKind::Plain,
     },
-    Index { collection: SESSIONS, name: "sessions_of", keys: &["organization_id", "_id"], kind: Kind::Plain },
-    Index { collection: SESSIONS, name: "sessions_ending", keys: &["ends_at"], kind: Kind::Plain },
+    Index {
+        collection: SESSIONS,
+        name: "sessions_of",
+        keys: &["organization_id", "_id"],
+        kind: IndexKind::Plain,
+    },
+    Index { collection: SESSIONS, name: "sessions_ending", keys: &["ends_at"], kind: IndexKind::Plain },
     Index {
         collection: OPERATIONS,
         name: "operations_of",
         keys: &["organization_id", "_id"],
-        kind: Kind::Plain,
+        kind: IndexKind::Plain,
     },
-    Index { collection: REQUESTS, name: "requests_expiring", keys: &["expires_at"], kind: Kind::Plain },
-    Index { collection: THROTTLES, name: "throttles_idle", keys: &["arrival"], kind: Kind::Plain },
+    Index { collection: REQUESTS, name: "requests_expiring", keys: &["expires_at"], kind: IndexKind::Plain },
+    Index { collection: THROTTLES, name: "throttles_idle", keys: &["arrival"], kind: IndexKind::Plain },
     Index {
         collection: SHARED_DOCUMENTS,
         name: "shared_documents_of",
         keys: &["org_id", "_id"],
-        kind: Kind::Plain,
+        kind: IndexKind::Plain,
     },
 ];
 
@@ -162,29 +181,29 @@ const STEP_2: &[Index] = &[Index {
     collection: SHARED_DOCUMENTS,
     name: "shared_documents_listed",
     keys: &["org_id", "collection", "document._id"],
-    kind: Kind::Plain,
+    kind: IndexKind::Plain,
 }];
 
 const STEP_4: &[Index] = &[Index {
     collection: REQUESTS,
     name: "requests_held",
     keys: &["holder", "expires_at"],
-    kind: Kind::Plain,
+    kind: IndexKind::Plain,
 }];
 
 /// Why the schema is not what it should be.
 #[derive(Debug)]
-pub(super) enum Obstacle {
+pub(super) enum StartupError {
     /// Waiting will not help: the operator must do something.
     Lasting(OpenError),
     /// The server cannot be reached, or not written; it may be soon.
     Passing(Error),
 }
 
-impl From<Failure> for Obstacle {
-    fn from(failure: Failure) -> Self {
+impl From<EngineError> for StartupError {
+    fn from(failure: EngineError) -> Self {
         match failure {
-            Failure::Forbidden { cause } => Self::Lasting(OpenError::Forbidden { cause }),
+            EngineError::Forbidden { cause } => Self::Lasting(OpenError::Forbidden { cause }),
             other => Self::Passing(other.into()),
         }
     }
@@ -192,26 +211,26 @@ impl From<Failure> for Obstacle {
 
 /// Brings the database to the newest version; refuses one that is not ours or comes from the future, and
 /// leaves that as it is.
-pub(super) async fn upgrade(server: &Server) -> Result<(), Obstacle> {
-    take_steps(server).await?
+pub(super) async fn upgrade(server: &Server) -> Result<(), StartupError> {
+    execute_steps(server).await?
 }
 
-async fn take_steps(server: &Server) -> Attempt<Result<(), Obstacle>> {
+async fn execute_steps(server: &Server) -> EngineResult<Result<(), StartupError>> {
     let database = || server.database().name().to_owned();
     let found = version(server).await?;
     if found > KNOWN {
         let newer = OpenError::NewerSchema { database: database(), found, known: KNOWN };
-        return Ok(Err(Obstacle::Lasting(newer)));
+        return Ok(Err(StartupError::Lasting(newer)));
     }
     if found == 0 && is_foreign(server).await? {
-        return Ok(Err(Obstacle::Lasting(OpenError::Foreign { database: database() })));
+        return Ok(Err(StartupError::Lasting(OpenError::Foreign { database: database() })));
     }
     if found < KNOWN {
         tracing::info!(from = found, to = KNOWN, "upgrading the schema of the database");
         for step in STEPS.iter().skip(usize::try_from(found).unwrap_or(0)) {
             match step {
-                Step::Indexes(indexes) => make(server, indexes).await?,
-                Step::Mailboxes => mailboxes::upgrade(server).await?,
+                SchemaStep::Indexes(indexes) => make(server, indexes).await?,
+                SchemaStep::Mailboxes => mailboxes::upgrade(server).await?,
             }
         }
         note(server).await?;
@@ -220,14 +239,14 @@ async fn take_steps(server: &Server) -> Attempt<Result<(), Obstacle>> {
 }
 
 /// The schema version; 0 for a database that has none.
-pub(super) async fn version(server: &Server) -> Attempt<i64> {
+pub(super) async fn version(server: &Server) -> EngineResult<i64> {
     let installation = server.collection(INSTALLATION);
     let document = server.within(installation.find_one(doc! { "_id": VERSION_ID })).await?;
     Ok(document.and_then(|document| document.get("version").and_then(Bson::as_i64)).unwrap_or(0))
 }
 
 /// Whether somebody else has put something where our records go.
-async fn is_foreign(server: &Server) -> Attempt<bool> {
+async fn is_foreign(server: &Server) -> EngineResult<bool> {
     for name in CLAIMED {
         if server.within(server.collection(name).find_one(Document::new())).await?.is_some() {
             // Another instance may have made the schema since, and its first record.
@@ -237,7 +256,7 @@ async fn is_foreign(server: &Server) -> Attempt<bool> {
     Ok(false)
 }
 
-async fn make(server: &Server, indexes: &[Index]) -> Attempt<()> {
+async fn make(server: &Server, indexes: &[Index]) -> EngineResult<()> {
     for index in indexes {
         let collection = server.collection(index.collection);
         server.within(collection.create_index(index.model())).await?;
@@ -246,7 +265,7 @@ async fn make(server: &Server, indexes: &[Index]) -> Attempt<()> {
 }
 
 /// Notes that the schema has the newest version, or a newer one.
-async fn note(server: &Server) -> Attempt<()> {
+async fn note(server: &Server) -> EngineResult<()> {
     let installation = server.collection(INSTALLATION);
     let update = doc! { "$max": { "version": integer(KNOWN.unsigned_abs()) } };
     server.within(installation.update_one(doc! { "_id": VERSION_ID }, update).upsert(true)).await?;
@@ -258,13 +277,13 @@ impl Index {
         let mut options = IndexOptions::default();
         options.name = Some(self.name.to_owned());
         match self.kind {
-            Kind::Plain => {}
-            Kind::Present => options.sparse = Some(true),
-            Kind::UniquePresent => {
+            IndexKind::Plain => {}
+            IndexKind::Present => options.sparse = Some(true),
+            IndexKind::UniquePresent => {
                 options.sparse = Some(true);
                 options.unique = Some(true);
             }
-            Kind::UniqueTexts => {
+            IndexKind::UniqueTexts => {
                 let [field] = self.keys else { unreachable!("a list is indexed alone") };
                 options.partial_filter_expression = Some(doc! { *field: { "$type": "string" } });
                 options.unique = Some(true);

@@ -2,7 +2,7 @@
 
 use super::MongoDb;
 use super::document::{encode, moment, object_id};
-use super::engine_error::Attempt;
+use super::engine_error::EngineResult;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use mongodb::bson::{Bson, Document, doc};
@@ -48,14 +48,14 @@ impl Sessions for MongoDb {
 
 impl MongoDb {
     /// Removes up to `limit` sessions that `filter` finds; which ones were found.
-    async fn removed(&self, filter: Document, limit: u32) -> Attempt<Vec<SessionId>> {
+    async fn removed(&self, filter: Document, limit: u32) -> EngineResult<Vec<SessionId>> {
         let (_, ids) = self.delete_some(&self.sessions, filter, limit).await?;
         let bytes = ids.iter().filter_map(Bson::as_object_id).map(|id| id.bytes());
         Ok(bytes.map(SessionId::from_bytes).collect())
     }
 }
 
-fn document(session: &Session) -> Attempt<Document> {
+fn document(session: &Session) -> EngineResult<Document> {
     let mut document = encode(session)?;
     document.insert("ends_at", moment(session.expires_at.min(session.idle_expires_at)));
     Ok(document)

@@ -1,7 +1,7 @@
 //! Accounts, and which organizations each is a member of.
 
 use super::Sqlite;
-use super::engine_error::Attempt;
+use super::engine_error::EngineResult;
 use super::organizations::written;
 use super::statement::{Statement, encode, integer, statements};
 use async_trait::async_trait;
@@ -84,7 +84,7 @@ impl Accounts for Sqlite {
     }
 }
 
-fn insert(connection: &Connection, account: &Account) -> Attempt<InsertOutcome> {
+fn insert(connection: &Connection, account: &Account) -> EngineResult<InsertOutcome> {
     if EXISTS.finds(connection, [account.id.as_bytes()])? {
         return Ok(InsertOutcome::Exists);
     }
@@ -93,7 +93,7 @@ fn insert(connection: &Connection, account: &Account) -> Attempt<InsertOutcome> 
     Ok(InsertOutcome::New)
 }
 
-fn update(connection: &Connection, account: &Account) -> Attempt<UpdateOutcome> {
+fn update(connection: &Connection, account: &Account) -> EngineResult<UpdateOutcome> {
     let changed = save(connection, UPDATE, account)?;
     if changed > 0 {
         join(connection, account)?;
@@ -101,7 +101,7 @@ fn update(connection: &Connection, account: &Account) -> Attempt<UpdateOutcome> 
     written(changed)
 }
 
-fn save(connection: &Connection, statement: Statement, account: &Account) -> Attempt<usize> {
+fn save(connection: &Connection, statement: Statement, account: &Account) -> EngineResult<usize> {
     let changed = statement.execute(
         connection,
         named_params! {
@@ -115,7 +115,7 @@ fn save(connection: &Connection, statement: Statement, account: &Account) -> Att
 }
 
 /// Makes the memberships of `account` those of its record; most updates change none of them.
-fn join(connection: &Connection, account: &Account) -> Attempt<()> {
+fn join(connection: &Connection, account: &Account) -> EngineResult<()> {
     let id = account.id.as_bytes();
     let held: BTreeSet<[u8; 12]> = MEMBERSHIPS.all(connection, [id], |row| row.get(0))?.into_iter().collect();
     let wanted: BTreeSet<[u8; 12]> =

@@ -95,7 +95,7 @@ pub(super) fn open_container_reader(file: &Path) -> rusqlite::Result<Connection>
 pub(super) struct LogSize {
     log: PathBuf,
     /// When somebody who read kept it from being cut.
-    put_off: Option<Instant>,
+    reschedule: Option<Instant>,
 }
 
 impl LogSize {
@@ -103,13 +103,13 @@ impl LogSize {
     pub(super) fn of(file: &Path) -> Self {
         let mut log = file.as_os_str().to_owned();
         log.push("-wal");
-        Self { log: log.into(), put_off: None }
+        Self { log: log.into(), reschedule: None }
     }
 
     /// Cuts a log that has grown, unless somebody reads what is in it: then a second later at the earliest.
     pub(super) fn bound(&mut self, connection: &Connection) {
         let bytes = fs::metadata(&self.log).map_or(0, |log| log.len());
-        let is_put_off = self.put_off.is_some_and(|at| at.elapsed() < PUT_OFF);
+        let is_put_off = self.reschedule.is_some_and(|at| at.elapsed() < PUT_OFF);
         if bytes <= LOG_BYTES.unsigned_abs() || is_put_off {
             return;
         }
@@ -117,10 +117,10 @@ impl LogSize {
         let cut = connection.busy_timeout(Duration::ZERO).and_then(|()| try_to_fold_log(connection));
         let restored = connection.busy_timeout(WRITER_BUSY);
         match cut.and_then(|is_cut| restored.map(|()| is_cut)) {
-            Ok(true) => self.put_off = None,
-            Ok(false) => self.put_off = Some(Instant::now()),
+            Ok(true) => self.reschedule = None,
+            Ok(false) => self.reschedule = Some(Instant::now()),
             Err(error) => {
-                self.put_off = Some(Instant::now());
+                self.reschedule = Some(Instant::now());
                 tracing::warn!(%error, log = %self.log.display(), bytes, "a write-ahead log that has grown could not be cut");
             }
         }
@@ -173,10 +173,10 @@ mod tests {
         let started = Instant::now();
         size.bound(&writer);
         assert!(started.elapsed() < WRITER_BUSY, "who writes does not wait for who reads");
-        assert!(log() > 20 << 20 && size.put_off.is_some());
+        assert!(log() > 20 << 20 && size.reschedule.is_some());
         assert_eq!(count(), 20);
         reader.execute_batch("COMMIT").unwrap();
-        size.put_off = None;
+        size.reschedule = None;
         size.bound(&writer);
         assert_eq!((log(), count()), (0, 40));
     }

@@ -14,9 +14,9 @@ mod tenant_schema;
 
 use super::Sqlite;
 use super::directory::{Directory, private_file, sync_directory};
-use super::engine_error::{self, Attempt};
+use super::engine_error::{self, EngineResult};
 use async_trait::async_trait;
-use locks::Guards;
+use locks::ContainerLocks;
 use pool::Pool;
 use rusqlite::{Connection, OpenFlags};
 use std::fs::{self, DirEntry};
@@ -25,7 +25,7 @@ use std::path::Path;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tenant_db::Container;
-use tenant_schema::Template;
+use tenant_schema::TenantSchema;
 use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::organization::{ContainerId, Location, Organization, Placement};
 use tenantry_domain::store::Tidied;
@@ -38,8 +38,8 @@ const BUSY: Duration = Duration::from_secs(5);
 /// The container files.
 pub(super) struct Files {
     directory: Directory,
-    template: Template,
-    guards: Guards,
+    template: TenantSchema,
+    guards: ContainerLocks,
     pool: Pool,
 }
 
@@ -154,7 +154,7 @@ impl Sqlite {
         Ok(tidied)
     }
 
-    async fn tidy_file(&self, file: Listed, tidied: &mut Tidied) -> Result<()> {
+    async fn tidy_file(&self, file: ListedFile, tidied: &mut Tidied) -> Result<()> {
         if file.is_unfinished {
             if self.on_container(file.id, move |files| files.remove_unfinished(&file)).await? {
                 tidied.removed += 1;
@@ -210,8 +210,13 @@ async fn close_surplus(files: Arc<Files>) {
 }
 
 impl Files {
-    pub(super) fn open(directory: Directory) -> Attempt<Self> {
-        Ok(Self { directory, template: Template::new()?, guards: Guards::default(), pool: Pool::default() })
+    pub(super) fn open(directory: Directory) -> EngineResult<Self> {
+        Ok(Self {
+            directory,
+            template: TenantSchema::new()?,
+            guards: ContainerLocks::default(),
+            pool: Pool::default(),
+        })
     }
 
     /// Opens the container, or finds it open.
@@ -319,11 +324,11 @@ impl Files {
         }
     }
 
-    fn remove_unfinished(&self, file: &Listed) -> Result<bool> {
+    fn remove_unfinished(&self, file: &ListedFile) -> Result<bool> {
         remove_if_there(&file.entry.path()).map_err(|e| failed("tidy", file.id, &e))
     }
 
-    fn quarantine(&self, file: &Listed) -> Result<bool> {
+    fn quarantine(&self, file: &ListedFile) -> Result<bool> {
         let target = self.directory.quarantine().join(file.entry.file_name());
         self.evict(file.id);
         match name_once(&file.entry.path(), &target) {
@@ -339,13 +344,13 @@ impl Files {
 }
 
 /// A file of a container.
-struct Listed {
+struct ListedFile {
     id: OrganizationId,
     is_unfinished: bool,
     entry: DirEntry,
 }
 
-impl Listed {
+impl ListedFile {
     /// `entry`, if it is named as `<id>.…`; other files are not ours to touch.
     fn of(entry: DirEntry) -> Option<Self> {
         let name = entry.file_name();
@@ -357,10 +362,10 @@ impl Listed {
 
 /// The files of containers in `shard`. A log comes before its database: it must not stay behind alone when
 /// the two are moved one after the other.
-fn list(directory: &Directory, shard: &Path) -> Result<Vec<Listed>> {
+fn list(directory: &Directory, shard: &Path) -> Result<Vec<ListedFile>> {
     let entries = directory.list(shard);
     let entries = entries.map_err(|e| Error::unavailable(format!("{}: {e}", shard.display())))?;
-    let mut files: Vec<Listed> = entries.into_iter().filter_map(Listed::of).collect();
+    let mut files: Vec<ListedFile> = entries.into_iter().filter_map(ListedFile::of).collect();
     files.sort_by_key(|file| std::cmp::Reverse(file.entry.file_name()));
     Ok(files)
 }

@@ -11,7 +11,7 @@ pub(super) use write::used;
 
 use super::Sqlite;
 use super::containers::tenant_db::Scope;
-use super::engine_error::Attempt;
+use super::engine_error::EngineResult;
 use async_trait::async_trait;
 use budget::Budget;
 use find::ById;
@@ -158,7 +158,7 @@ impl Sqlite {
         organization: &Organization,
         price: FilterPrice,
         time: Duration,
-        read: impl Fn(Scope<'_>, Budget<'_>) -> Attempt<T> + Send + 'static,
+        read: impl Fn(Scope<'_>, Budget<'_>) -> EngineResult<T> + Send + 'static,
     ) -> Result<T> {
         let container = self.container(organization).await?;
         if price.is_short() {

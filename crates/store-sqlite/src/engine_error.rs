@@ -7,48 +7,48 @@ use tokio::task::JoinError;
 
 /// Why a read or a write came to nothing.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(super) enum EngineError {
     /// SQLite says so.
     Engine(rusqlite::Error),
     /// We say so: what was read makes no sense.
     Refused(Error),
 }
 
-impl From<rusqlite::Error> for Failure {
+impl From<rusqlite::Error> for EngineError {
     fn from(error: rusqlite::Error) -> Self {
         Self::Engine(error)
     }
 }
 
-impl From<Error> for Failure {
+impl From<Error> for EngineError {
     fn from(error: Error) -> Self {
         Self::Refused(error)
     }
 }
 
-impl From<tenantry_documents::Error> for Failure {
+impl From<tenantry_documents::Error> for EngineError {
     fn from(error: tenantry_documents::Error) -> Self {
         Self::Refused(error.into())
     }
 }
 
-impl From<Interruption> for Failure {
+impl From<Interruption> for EngineError {
     fn from(stopped: Interruption) -> Self {
         Self::Refused(stopped.into())
     }
 }
 
-impl From<Failure> for Error {
-    fn from(failure: Failure) -> Self {
+impl From<EngineError> for Error {
+    fn from(failure: EngineError) -> Self {
         match failure {
-            Failure::Refused(error) => error,
-            Failure::Engine(error) => taken(&error).map_or_else(|| refusal(&error), Self::new),
+            EngineError::Refused(error) => error,
+            EngineError::Engine(error) => taken(&error).map_or_else(|| refusal(&error), Self::new),
         }
     }
 }
 
 /// The result of work on a connection.
-pub(super) type Attempt<T> = Result<T, Failure>;
+pub(super) type EngineResult<T> = Result<T, EngineError>;
 
 /// The uniqueness rule that was broken, if one was.
 fn taken(error: &rusqlite::Error) -> Option<ErrorCode> {

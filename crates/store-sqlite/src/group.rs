@@ -5,7 +5,7 @@
 //! What a newcomer gets wrong: a job's own result means nothing until the commit. If that fails, every job of
 //! the batch fails, also one that was refused: what it was refused for may be gone.
 
-use super::engine_error::{Attempt, Failure, is_fatal, is_of_statement};
+use super::engine_error::{EngineError, EngineResult, is_fatal, is_of_statement};
 use rusqlite::Connection;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use tenantry_domain::metrics::STORE_WRITE_BATCH_SIZE;
@@ -36,7 +36,7 @@ pub(super) type Answer<T> = oneshot::Receiver<Result<T>>;
 
 /// A job that does `work`.
 pub(super) fn job<T: Send + 'static>(
-    work: impl FnOnce(&Connection) -> Attempt<T> + Send + 'static,
+    work: impl FnOnce(&Connection) -> EngineResult<T> + Send + 'static,
 ) -> (Box<dyn Job>, Answer<T>) {
     let (answer, answered) = oneshot::channel();
     (Box::new(Task { work: Some(work), result: None, answer }), answered)
@@ -48,14 +48,16 @@ struct Task<T, W> {
     answer: oneshot::Sender<Result<T>>,
 }
 
-impl<T: Send, W: FnOnce(&Connection) -> Attempt<T> + Send> Job for Task<T, W> {
+impl<T: Send, W: FnOnce(&Connection) -> EngineResult<T> + Send> Job for Task<T, W> {
     fn run(&mut self, connection: &Connection) -> Result<(), Undo> {
         let Some(work) = self.work.take() else { return Ok(()) };
         // A defect in one job must not take the writer, and with it every later write, along.
         let outcome = catch_unwind(AssertUnwindSafe(|| work(connection)));
         let (result, undo) = match outcome {
             Ok(Ok(value)) => (Ok(value), None),
-            Ok(Err(Failure::Engine(error))) if !is_of_statement(&error) => return Err(Undo::Batch(error)),
+            Ok(Err(EngineError::Engine(error))) if !is_of_statement(&error) => {
+                return Err(Undo::Batch(error));
+            }
             Ok(Err(failure)) => (Err(failure.into()), Some(Undo::Job)),
             Err(_) => (Err(Error::internal("a write has panicked")), Some(Undo::Job)),
         };

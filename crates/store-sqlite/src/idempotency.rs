@@ -1,7 +1,7 @@
 //! Answers kept for their `Idempotency-Key`.
 
 use super::Sqlite;
-use super::engine_error::{Attempt, Failure};
+use super::engine_error::{EngineError, EngineResult};
 use super::statement::{encode, statements};
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -71,12 +71,12 @@ pub(super) fn end_leases(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 /// A number of rows, which is at most a limit that was a `u32`.
-pub(super) fn count(rows: usize) -> Attempt<u32> {
+pub(super) fn count(rows: usize) -> EngineResult<u32> {
     Ok(u32::try_from(rows).map_err(Error::internal)?)
 }
 
 /// What is known of a key that was claimed before.
-struct Known {
+struct KnownKey {
     fingerprint: [u8; 32],
     organization_id: OrganizationId,
     lease_until: i64,
@@ -85,7 +85,7 @@ struct Known {
     answer: Option<(u16, String, Vec<u8>)>,
 }
 
-impl Known {
+impl KnownKey {
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         let status: Option<u16> = row.get(4)?;
         Ok(Self {
@@ -100,14 +100,14 @@ impl Known {
     }
 }
 
-fn claim(connection: &Connection, record: &IdempotencyRecord, now: i64) -> Attempt<IdempotencyClaim> {
+fn claim(connection: &Connection, record: &IdempotencyRecord, now: i64) -> EngineResult<IdempotencyClaim> {
     let key = record.key.0;
-    let known = GET.first(connection, [key], Known::read)?;
+    let known = GET.first(connection, [key], KnownKey::read)?;
     let Some(known) = known.filter(|known| known.expires_at >= now) else {
         if let Some(until) = holder_is_full(connection, record, now)? {
             return Ok(IdempotencyClaim::TooMany { until });
         }
-        return claim_anew(connection, record);
+        return retry_claim(connection, record);
     };
     if known.fingerprint != record.fingerprint {
         return Ok(IdempotencyClaim::OtherRequest);
@@ -130,11 +130,11 @@ fn holder_is_full(
     connection: &Connection,
     record: &IdempotencyRecord,
     now: i64,
-) -> Attempt<Option<Timestamp>> {
+) -> EngineResult<Option<Timestamp>> {
     let Some(holder) = record.holder else { return Ok(None) };
     let is_full = || {
         let held: Option<u32> = HELD.first(connection, [holder.id], |row| row.get(0))?;
-        Ok::<_, Failure>(held.unwrap_or_default() >= holder.most)
+        Ok::<_, EngineError>(held.unwrap_or_default() >= holder.most)
     };
     if !is_full()? {
         return Ok(None);
@@ -150,7 +150,7 @@ fn holder_is_full(
 }
 
 /// Claims a key that is new, or forgotten and not yet removed.
-fn claim_anew(connection: &Connection, record: &IdempotencyRecord) -> Attempt<IdempotencyClaim> {
+fn retry_claim(connection: &Connection, record: &IdempotencyRecord) -> EngineResult<IdempotencyClaim> {
     let (lease_until, expires_at) = moments(record);
     let (key, organization_id) = (record.key.0, record.organization_id);
     FORGET.execute(connection, [key])?;

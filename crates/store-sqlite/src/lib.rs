@@ -33,7 +33,7 @@ pub use writer::WriterCounts;
 
 use containers::Files;
 use directory::Directory;
-use engine_error::Attempt;
+use engine_error::EngineResult;
 use readers::Readers;
 use rusqlite::Connection;
 use std::path::PathBuf;
@@ -125,7 +125,7 @@ impl Sqlite {
 
     async fn write<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Connection) -> Attempt<T> + Send + 'static,
+        work: impl FnOnce(&Connection) -> EngineResult<T> + Send + 'static,
     ) -> Result<T> {
         self.writer.write(work).await
     }

@@ -1,7 +1,7 @@
 //! Organizations, their reserved keys, and the leases of their operations.
 
 use super::Sqlite;
-use super::engine_error::Attempt;
+use super::engine_error::EngineResult;
 use super::statement::{Statement, encode, integer, statements};
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -122,7 +122,11 @@ impl Sqlite {
     }
 }
 
-fn insert(connection: &Connection, organization: &Organization, now: Timestamp) -> Attempt<InsertOutcome> {
+fn insert(
+    connection: &Connection,
+    organization: &Organization,
+    now: Timestamp,
+) -> EngineResult<InsertOutcome> {
     if EXISTS.finds(connection, [organization.id.as_bytes()])? {
         return Ok(InsertOutcome::Exists);
     }
@@ -131,7 +135,11 @@ fn insert(connection: &Connection, organization: &Organization, now: Timestamp) 
     Ok(InsertOutcome::New)
 }
 
-fn update(connection: &Connection, organization: &Organization, now: Timestamp) -> Attempt<UpdateOutcome> {
+fn update(
+    connection: &Connection,
+    organization: &Organization,
+    now: Timestamp,
+) -> EngineResult<UpdateOutcome> {
     let changed = save(connection, UPDATE, organization, now)?;
     if changed > 0 {
         reserve(connection, organization)?;
@@ -140,7 +148,7 @@ fn update(connection: &Connection, organization: &Organization, now: Timestamp) 
 }
 
 /// What a compare-and-set that changed so many rows came to.
-pub(super) fn written(changed: usize) -> Attempt<UpdateOutcome> {
+pub(super) fn written(changed: usize) -> EngineResult<UpdateOutcome> {
     Ok(if changed == 0 { UpdateOutcome::Stale } else { UpdateOutcome::Done })
 }
 
@@ -150,7 +158,7 @@ fn save(
     statement: Statement,
     organization: &Organization,
     now: Timestamp,
-) -> Attempt<usize> {
+) -> EngineResult<usize> {
     let operation = organization.operation.as_deref();
     let lease_until = after(now, OPERATION_LEASE).as_millisecond();
     let status = organization.status();
@@ -180,7 +188,7 @@ fn purge_due(organization: &Organization) -> Option<Timestamp> {
 }
 
 /// Makes the reserved keys of `organization` those of its record; most updates change none of them.
-fn reserve(connection: &Connection, organization: &Organization) -> Attempt<()> {
+fn reserve(connection: &Connection, organization: &Organization) -> EngineResult<()> {
     let id = organization.id.as_bytes();
     let held: BTreeSet<String> = KEYS.all(connection, [id], |row| row.get(0))?.into_iter().collect();
     let wanted: BTreeSet<&str> = organization.reserved.iter().map(ReservedKey::as_str).collect();
@@ -193,7 +201,11 @@ fn reserve(connection: &Connection, organization: &Organization) -> Attempt<()> 
     Ok(())
 }
 
-fn list(connection: &Connection, query: &OrganizationQuery, limit: u32) -> Attempt<Vec<Arc<Organization>>> {
+fn list(
+    connection: &Connection,
+    query: &OrganizationQuery,
+    limit: u32,
+) -> EngineResult<Vec<Arc<Organization>>> {
     let prefix = query.identifier_prefix.as_deref().unwrap_or_default();
     let end = format!("{prefix}{HIGHEST}");
     // No id is empty, so (prefix, nothing) is before the first one.
@@ -217,7 +229,7 @@ fn claim(
     owner: &str,
     limit: u32,
     now: Timestamp,
-) -> Attempt<Vec<Arc<Organization>>> {
+) -> EngineResult<Vec<Arc<Organization>>> {
     let latest = after(now, OPERATION_LEASE).as_millisecond();
     let claimable: Vec<Organization> =
         LIST_CLAIMABLE.records(connection, params![owner, now.as_millisecond(), latest, limit])?;

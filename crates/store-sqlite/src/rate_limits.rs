@@ -2,7 +2,7 @@
 //! which is in the writer.
 
 use super::Sqlite;
-use super::engine_error::Attempt;
+use super::engine_error::EngineResult;
 use super::idempotency::count;
 use super::statement::statements;
 use async_trait::async_trait;
@@ -51,7 +51,7 @@ fn take(
     key: RateLimitKey,
     limit: RateLimit,
     now: Timestamp,
-) -> Attempt<RateLimitDecision> {
+) -> EngineResult<RateLimitDecision> {
     let before = arrival(connection, key)?;
     let (taken, arrival) = attempt(before, limit, now);
     // A refused attempt leaves the counter as it is, so a flood of them writes nothing.
@@ -61,7 +61,12 @@ fn take(
     Ok(taken)
 }
 
-fn give_back(connection: &Connection, key: RateLimitKey, limit: RateLimit, now: Timestamp) -> Attempt<()> {
+fn give_back(
+    connection: &Connection,
+    key: RateLimitKey,
+    limit: RateLimit,
+    now: Timestamp,
+) -> EngineResult<()> {
     let Some(arrival) = arrival(connection, key)? else { return Ok(()) };
     let arrival = forgive(arrival, limit);
     if arrival > now {
@@ -73,7 +78,7 @@ fn give_back(connection: &Connection, key: RateLimitKey, limit: RateLimit, now: 
 }
 
 /// The counter's moment, if it is not at rest.
-fn arrival(connection: &Connection, key: RateLimitKey) -> Attempt<Option<Timestamp>> {
+fn arrival(connection: &Connection, key: RateLimitKey) -> EngineResult<Option<Timestamp>> {
     let arrival: Option<i64> = GET.first(connection, [key.0], |row| row.get(0))?;
     Ok(arrival.map(Timestamp::from_millisecond).transpose().map_err(Error::internal)?)
 }

@@ -6,7 +6,7 @@
 //! or goes through many rows.
 
 use super::connection;
-use super::engine_error::{self, Attempt};
+use super::engine_error::{self, EngineResult};
 use rusqlite::Connection;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -35,7 +35,7 @@ impl Readers {
     /// Reads little, by an index: at once and on this thread, if a connection is free.
     pub(super) async fn point<T: Send + 'static>(
         &self,
-        read: impl FnOnce(&Connection) -> Attempt<T> + Send + 'static,
+        read: impl FnOnce(&Connection) -> EngineResult<T> + Send + 'static,
     ) -> Result<T> {
         // In a block of its own: what guards a connection must not live across an await.
         let read = match self.0.free() {
@@ -48,7 +48,7 @@ impl Readers {
     /// Reads what may take longer, on a blocking thread.
     pub(super) async fn scan<T: Send + 'static>(
         &self,
-        read: impl FnOnce(&Connection) -> Attempt<T> + Send + 'static,
+        read: impl FnOnce(&Connection) -> EngineResult<T> + Send + 'static,
     ) -> Result<T> {
         let pool = self.0.clone();
         tokio::task::spawn_blocking(move || with(&pool.any(), read))
@@ -86,7 +86,7 @@ impl Pool {
     }
 }
 
-fn with<T>(slot: &Slot<'_>, read: impl FnOnce(&Connection) -> Attempt<T>) -> Result<T> {
+fn with<T>(slot: &Slot<'_>, read: impl FnOnce(&Connection) -> EngineResult<T>) -> Result<T> {
     let connection = slot.as_ref().ok_or_else(|| Error::unavailable("the store is closed"))?;
     Ok(read(connection)?)
 }
@@ -98,7 +98,7 @@ mod tests {
     use tempfile::TempDir;
     use tokio::sync::oneshot;
 
-    fn one(connection: &Connection) -> Attempt<i64> {
+    fn one(connection: &Connection) -> EngineResult<i64> {
         Ok(connection.query_row("SELECT 1", [], |row| row.get(0))?)
     }
 

@@ -6,7 +6,7 @@
 
 mod mailboxes;
 
-use super::engine_error::{Attempt, Failure};
+use super::engine_error::{EngineError, EngineResult};
 use crate::error::OpenError;
 use rusqlite::Connection;
 use rusqlite::ffi::ErrorCode;
@@ -16,14 +16,15 @@ use std::path::Path;
 const APPLICATION_ID: i64 = 0x544e_5459;
 
 /// Step n leads from schema version n to n + 1.
-const STEPS: &[Step] = &[Step::Sql(STEP_1), Step::Records(mailboxes::upgrade), Step::Sql(STEP_3)];
+const STEPS: &[SchemaStep] =
+    &[SchemaStep::Sql(STEP_1), SchemaStep::Records(mailboxes::upgrade), SchemaStep::Sql(STEP_3)];
 
 /// What leads from one version to the next.
-enum Step {
+enum SchemaStep {
     /// SQL alone.
     Sql(&'static str),
     /// What SQL cannot say about records.
-    Records(fn(&Connection) -> Attempt<()>),
+    Records(fn(&Connection) -> EngineResult<()>),
 }
 
 const STEP_1: &str = "
@@ -151,9 +152,9 @@ pub(super) fn upgrade(connection: &mut Connection, file: &Path) -> Result<(), Op
         return Ok(());
     }
     tracing::info!(from = found, to = KNOWN, "upgrading the schema of the control database");
-    take_steps(connection, found).map_err(|failure| match failure {
-        Failure::Engine(error) => refused(file, &error),
-        Failure::Refused(error) => OpenError::Corrupt {
+    execute_steps(connection, found).map_err(|failure| match failure {
+        EngineError::Engine(error) => refused(file, &error),
+        EngineError::Refused(error) => OpenError::Corrupt {
             file: file.into(),
             cause: error.cause().unwrap_or("a record is unreadable").to_owned(),
         },
@@ -180,12 +181,12 @@ fn header(connection: &Connection) -> rusqlite::Result<(i64, i64, i64)> {
     Ok((number("PRAGMA application_id")?, number("PRAGMA user_version")?, objects))
 }
 
-fn take_steps(connection: &mut Connection, from: i64) -> Attempt<()> {
+fn execute_steps(connection: &mut Connection, from: i64) -> EngineResult<()> {
     let transaction = connection.transaction()?;
     for step in STEPS.iter().skip(usize::try_from(from).unwrap_or(0)) {
         match step {
-            Step::Sql(sql) => transaction.execute_batch(sql)?,
-            Step::Records(upgrade) => upgrade(&transaction)?,
+            SchemaStep::Sql(sql) => transaction.execute_batch(sql)?,
+            SchemaStep::Records(upgrade) => upgrade(&transaction)?,
         }
     }
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;

@@ -1,7 +1,7 @@
 //! Sessions.
 
 use super::Sqlite;
-use super::engine_error::Attempt;
+use super::engine_error::EngineResult;
 use super::organizations::written;
 use super::statement::{Statement, encode, integer, statements};
 use async_trait::async_trait;
@@ -63,7 +63,7 @@ impl Sessions for Sqlite {
     }
 }
 
-fn save(connection: &Connection, statement: Statement, session: &Session) -> Attempt<usize> {
+fn save(connection: &Connection, statement: Statement, session: &Session) -> EngineResult<usize> {
     let ends_at = session.expires_at.min(session.idle_expires_at);
     let changed = statement.execute(
         connection,
@@ -83,6 +83,6 @@ fn removed(
     connection: &Connection,
     statement: Statement,
     params: impl rusqlite::Params,
-) -> Attempt<Vec<SessionId>> {
+) -> EngineResult<Vec<SessionId>> {
     Ok(statement.all(connection, params, |row| Ok(SessionId::from_bytes(row.get(0)?)))?)
 }

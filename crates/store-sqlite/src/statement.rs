@@ -1,7 +1,7 @@
 //! The SQL of this engine. Every statement is declared with [`statements!`], beside the code that uses it, so
 //! that one test can ask SQLite for the plan of each.
 
-use super::engine_error::Attempt;
+use super::engine_error::EngineResult;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Params, Row};
 use std::ops::ControlFlow;
 use tenantry_domain::Error;
@@ -65,8 +65,8 @@ impl Statement {
         self,
         connection: &Connection,
         params: impl Params,
-        mut look: impl FnMut(&Row<'_>) -> Attempt<ControlFlow<()>>,
-    ) -> Attempt<ControlFlow<()>> {
+        mut look: impl FnMut(&Row<'_>) -> EngineResult<ControlFlow<()>>,
+    ) -> EngineResult<ControlFlow<()>> {
         let mut statement = self.prepare(connection)?;
         let mut rows = statement.query(params)?;
         while let Some(row) = rows.next()? {
@@ -82,7 +82,7 @@ impl Statement {
         self,
         connection: &Connection,
         params: impl Params,
-    ) -> Attempt<Option<T>> {
+    ) -> EngineResult<Option<T>> {
         let mut statement = self.prepare(connection)?;
         let mut rows = statement.query(params)?;
         rows.next()?.map(decode).transpose()
@@ -93,7 +93,7 @@ impl Statement {
         self,
         connection: &Connection,
         params: impl Params,
-    ) -> Attempt<Vec<T>> {
+    ) -> EngineResult<Vec<T>> {
         let mut statement = self.prepare(connection)?;
         let mut rows = statement.query(params)?;
         let mut records = Vec::new();
@@ -105,7 +105,7 @@ impl Statement {
 }
 
 /// The record in the first column.
-fn decode<T: serde::de::DeserializeOwned>(row: &Row<'_>) -> Attempt<T> {
+fn decode<T: serde::de::DeserializeOwned>(row: &Row<'_>) -> EngineResult<T> {
     let text = row.get_ref(0)?.as_str().map_err(Error::internal)?;
     let what = std::any::type_name::<T>();
     Ok(serde_json::from_str(text)
@@ -113,12 +113,12 @@ fn decode<T: serde::de::DeserializeOwned>(row: &Row<'_>) -> Attempt<T> {
 }
 
 /// The bytes in that column.
-pub(super) fn blob<'a>(row: &'a Row<'_>, column: usize) -> Attempt<&'a [u8]> {
+pub(super) fn blob<'a>(row: &'a Row<'_>, column: usize) -> EngineResult<&'a [u8]> {
     Ok(row.get_ref(column)?.as_blob().map_err(Error::internal)?)
 }
 
 /// The record as it is stored.
-pub(super) fn encode(record: &impl serde::Serialize) -> Attempt<String> {
+pub(super) fn encode(record: &impl serde::Serialize) -> EngineResult<String> {
     Ok(serde_json::to_string(record).map_err(Error::internal)?)
 }
 

@@ -6,7 +6,7 @@
 //! defect: without it nothing is written any more, and the lock on the data directory would go while the process runs.
 
 use super::connection::LogSize;
-use super::engine_error::Attempt;
+use super::engine_error::EngineResult;
 use super::group::{BATCH_JOBS, Job};
 use super::{connection, group};
 use rusqlite::Connection;
@@ -81,7 +81,7 @@ impl Writer {
     /// nobody waits for it any more.
     pub(super) async fn write<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Connection) -> Attempt<T> + Send + 'static,
+        work: impl FnOnce(&Connection) -> EngineResult<T> + Send + 'static,
     ) -> Result<T> {
         let place = self.places.clone().acquire_owned().await.map_err(|_| closed())?;
         let (job, answered) = group::job(work);

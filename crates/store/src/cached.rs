@@ -22,12 +22,12 @@ mod organizations;
 mod sessions;
 
 #[cfg(feature = "mongodb")]
-pub(crate) use invalidation::Upstream;
+pub(crate) use invalidation::SharedCache;
 
-use codec::{Pack, pack, unpack};
+use codec::{Encode, pack, unpack};
 use coherence::{Coherence, View};
-use decoded::Recent;
-use memory::{Entry, Key, Mark, Memory};
+use decoded::DecodedRecords;
+use memory::{Entry, Key, Memory, WriteMark};
 use quick_cache::sync::GuardResult;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -46,9 +46,9 @@ pub(crate) fn decorate(store: Store, bytes: u64) -> Store {
 
 fn in_front_of(store: Store, memory: &Arc<Memory>) -> Store {
     Store {
-        organizations: Arc::new(organizations::Cached::new(store.organizations, memory)),
-        accounts: Arc::new(accounts::Cached::new(store.accounts, memory)),
-        sessions: Arc::new(sessions::Cached::new(store.sessions, memory)),
+        organizations: Arc::new(organizations::CachedOrganizations::new(store.organizations, memory)),
+        accounts: Arc::new(accounts::CachedAccounts::new(store.accounts, memory)),
+        sessions: Arc::new(sessions::CachedSessions::new(store.sessions, memory)),
         ..store
     }
 }
@@ -56,17 +56,17 @@ fn in_front_of(store: Store, memory: &Arc<Memory>) -> Store {
 /// Records by their id.
 struct Records<K, V> {
     memory: Arc<Memory>,
-    recent: Recent<V>,
+    recent: DecodedRecords<V>,
     kind: PhantomData<fn(K)>,
 }
 
 impl<K, V> Records<K, V>
 where
     K: Copy + Into<Key> + Send + Sync + 'static,
-    V: Pack + Send + Sync + 'static,
+    V: Encode + Send + Sync + 'static,
 {
     fn new(memory: &Arc<Memory>) -> Arc<Self> {
-        Arc::new(Self { memory: memory.clone(), recent: Recent::new(), kind: PhantomData })
+        Arc::new(Self { memory: memory.clone(), recent: DecodedRecords::new(), kind: PhantomData })
     }
 
     /// The record of `key` as it is now: from memory, where nobody else writes, or by `load`.
@@ -115,13 +115,13 @@ where
     }
 
     /// What is so before a search whose outcome [`Self::take_in`] gets.
-    fn mark(&self) -> Mark {
+    fn mark(&self) -> WriteMark {
         self.memory.mark()
     }
 
     /// Keeps a record that was not asked for by its key, unless a write was done since that `mark`. One that is done
     /// from now on removes the placeholder.
-    fn take_in(&self, key: K, record: &V, mark: Mark) {
+    fn take_in(&self, key: K, record: &V, mark: WriteMark) {
         let entry = self.memory.entries.get_value_or_guard(&key.into(), Some(Duration::ZERO));
         if let GuardResult::Guard(placeholder) = entry
             && self.memory.is_as_at(mark)

@@ -21,7 +21,7 @@ pub use tenantry_store_sqlite::{
     WriterCounts, container_file, inspect,
 };
 #[cfg(feature = "mongodb")]
-pub use transfer::{MARK as TRANSFER_MARK, Side, Step, TransferError, Transferred, transfer};
+pub use transfer::{MARK as TRANSFER_MARK, Side, TransferError, TransferProgress, TransferReport, transfer};
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -88,7 +88,7 @@ pub async fn open_mongodb(engine: &MongoOptions, options: &StoreOptions) -> Resu
     let store = match options.cache_bytes {
         0 => MongoDb::store(&engine),
         bytes => {
-            let (store, upstream) = cached::Upstream::decorate(MongoDb::store(&engine), bytes);
+            let (store, upstream) = cached::SharedCache::decorate(MongoDb::store(&engine), bytes);
             engine.follow_changes(Arc::new(upstream));
             store
         }

@@ -11,7 +11,7 @@ mod tenant;
 mod write;
 
 use std::sync::Arc;
-use tenant::Turns;
+use tenant::TenantLimiter;
 use tenantry_domain::store::Store;
 pub(crate) use write::Writes;
 
@@ -34,10 +34,10 @@ impl Default for ConcurrencyLimits {
 /// `store`, in which an organization has up to its `share` of calls for its own data under way while others have some,
 /// too; and the writes that its callers begin.
 pub(crate) fn decorate(store: Store, limits: ConcurrencyLimits) -> (Store, Writes) {
-    let (turns, writes) = (Arc::new(Turns::new(limits)), Writes::default());
+    let (turns, writes) = (Arc::new(TenantLimiter::new(limits)), Writes::default());
     let store = Store {
-        collections: Arc::new(collections::InTurn::new(store.collections, &turns, &writes)),
-        documents: Arc::new(documents::InTurn::new(store.documents, &turns, &writes)),
+        collections: Arc::new(collections::LimitedCollections::new(store.collections, &turns, &writes)),
+        documents: Arc::new(documents::LimitedDocuments::new(store.documents, &turns, &writes)),
         ..store
     };
     (store, writes)

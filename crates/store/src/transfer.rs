@@ -37,7 +37,7 @@ pub enum Side {
 
 /// How far a transfer is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
+pub enum TransferProgress {
     /// So many of the organizations, of which there are so many, have been copied with so many documents.
     Copied {
         /// Organizations that are done.
@@ -60,7 +60,7 @@ pub enum Step {
 
 /// What was copied, and found to be the same on both sides.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Transferred {
+pub struct TransferReport {
     /// Organizations, deleted ones too.
     pub organizations: u64,
     /// Accounts.
@@ -127,8 +127,8 @@ fn cause_of(error: &Error) -> String {
 pub async fn transfer(
     from: &Side,
     to: &Side,
-    tell: &mut (dyn FnMut(Step) + Send),
-) -> Result<Transferred, TransferError> {
+    tell: &mut (dyn FnMut(TransferProgress) + Send),
+) -> Result<TransferReport, TransferError> {
     let source = OpenSide::open(from).await?;
     let target = match OpenSide::open(to).await {
         Ok(target) => target,
@@ -137,7 +137,7 @@ pub async fn transfer(
             return Err(error.into());
         }
     };
-    let outcome = carry_out(&source, &target, tell).await;
+    let outcome = execute_step(&source, &target, tell).await;
     source.engine.close().await;
     target.engine.close().await;
     outcome
@@ -174,16 +174,16 @@ impl OpenSide {
     }
 }
 
-async fn carry_out(
+async fn execute_step(
     source: &OpenSide,
     target: &OpenSide,
-    tell: &mut (dyn FnMut(Step) + Send),
-) -> Result<Transferred, TransferError> {
+    tell: &mut (dyn FnMut(TransferProgress) + Send),
+) -> Result<TransferReport, TransferError> {
     let organizations = organizations(source).await?;
     mark(source, target).await?;
     copy::organizations(source, target, &organizations, tell).await?;
     copy::records(source, target).await?;
-    tell(Step::Records);
+    tell(TransferProgress::Records);
     let transferred = compare_all(source, target, &organizations, tell).await?;
     target.ports.installation.delete_value(MARK).await?;
     Ok(transferred)
@@ -229,8 +229,8 @@ async fn compare_all(
     source: &OpenSide,
     target: &OpenSide,
     organizations: &[Organization],
-    tell: &mut (dyn FnMut(Step) + Send),
-) -> Result<Transferred, TransferError> {
+    tell: &mut (dyn FnMut(TransferProgress) + Send),
+) -> Result<TransferReport, TransferError> {
     let (ours, theirs) = (compare::records(source).await?, compare::records(target).await?);
     for (what, one, other) in ours.pairs(&theirs) {
         same(what, one, other)?;
@@ -244,9 +244,9 @@ async fn compare_all(
         same(&format!("the documents of {}", organization.id), &one, &other)?;
         documents += one.count;
         done += 1;
-        tell(Step::Compared { organizations: done, of: organizations.len() as u64 });
+        tell(TransferProgress::Compared { organizations: done, of: organizations.len() as u64 });
     }
-    Ok(Transferred {
+    Ok(TransferReport {
         organizations: ours.organizations.count,
         accounts: ours.accounts.count,
         sessions: ours.sessions.count,

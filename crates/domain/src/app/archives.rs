@@ -124,9 +124,9 @@ impl App {
         }
         let placement = self.store.containers.choose_placement(import.placement).await?;
         if keep && placement == Placement::Shared {
-            self.expect_rested(id).await?;
+            self.ensure_cooldown_over(id).await?;
         }
-        self.expect_free(placement, &naming).await?;
+        self.ensure_available(placement, &naming).await?;
         let version = self.version_of_its_own();
         let owner = self.new_owner(id, keep, version, import.owner_email, archived.owner).await?;
         let settings = Settings {
@@ -166,7 +166,7 @@ impl App {
 
     /// Refuses an id that was somebody's a moment ago. In a share the id is all that tells documents of one from those
     /// of the other, so whoever still removes the former must have come to their end.
-    async fn expect_rested(&self, id: OrganizationId) -> Result<()> {
+    async fn ensure_cooldown_over(&self, id: OrganizationId) -> Result<()> {
         let last = self.store.operations.list_operations_of(id, None, 1).await?.pop();
         match last.and_then(|record| record.finished_at).map(|finished| after(finished, ID_REST)) {
             Some(rested) if self.now() < rested => {

@@ -92,7 +92,7 @@ impl App {
         match outcomes.into_iter().next() {
             Some(Ok(())) => Ok(document),
             Some(Err(error)) if again && error.code() == ErrorCode::DocumentExists => {
-                self.there_already(tenant, collection, &document).await?.ok_or(error)
+                self.existing_duplicate(tenant, collection, &document).await?.ok_or(error)
             }
             Some(Err(error)) => Err(error),
             None => Err(Error::internal("an insert without an outcome")),
@@ -124,7 +124,7 @@ impl App {
             outcomes.push(match outcome {
                 Ok(()) => LineOutcome::Inserted(document),
                 Err(error) if request.is_some() && error.code() == ErrorCode::DocumentExists => {
-                    match self.there_already(tenant, collection, &document).await? {
+                    match self.existing_duplicate(tenant, collection, &document).await? {
                         Some(there) => LineOutcome::Repeated(there),
                         None => LineOutcome::Refused(error),
                     }
@@ -136,7 +136,7 @@ impl App {
     }
 
     /// The document that has the id of this one, if it is this one, as an earlier try has left it.
-    async fn there_already(
+    async fn existing_duplicate(
         &self,
         tenant: &TenantAccess<Write>,
         collection: &CollectionName,

@@ -11,7 +11,7 @@ impl App {
     ///
     /// # Errors
     /// `store_unavailable`.
-    pub async fn keep_house(self: &Arc<Self>) -> Result<()> {
+    pub async fn maintain(self: &Arc<Self>) -> Result<()> {
         let now = self.now();
         let Store { sessions, idempotency_keys, rate_limits, .. } = &self.store;
         while sessions.delete_expired_sessions(now, JANITOR_BATCH).await?.len() == JANITOR_BATCH as usize {}

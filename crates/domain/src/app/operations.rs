@@ -89,9 +89,9 @@ impl App {
             let mut next = current.successor(self.now());
             let arguments = prepare(&mut next)?;
             if let Some(to) = arguments.naming().filter(|to| to.namespace != current.naming.namespace) {
-                self.expect_free(current.placement, to).await?;
+                self.ensure_available(current.placement, to).await?;
             }
-            if arguments.kind().shows_later() {
+            if arguments.kind().is_deferred() {
                 next.modified_at = current.modified_at;
             }
             let id = OperationId::new(self.now(), &*self.entropy);
@@ -104,7 +104,7 @@ impl App {
 
     /// Refuses a name under which somebody else keeps something. What comes there later, an operation under way
     /// waits for; this look spares the usual case that.
-    pub(super) async fn expect_free(&self, placement: Placement, naming: &Naming) -> Result<()> {
+    pub(super) async fn ensure_available(&self, placement: Placement, naming: &Naming) -> Result<()> {
         if self.store.containers.is_foreign(placement, &naming.namespace).await? {
             tracing::error!(collection = naming.namespace, "a collection is in the way that is none of ours");
             return Err(ErrorCode::NameTaken.into());
@@ -135,7 +135,7 @@ impl App {
         let running = running(&organization)?;
         let (load, refused) = ImportStream::new(source);
         let app = Arc::clone(self);
-        let task = async move { app.begin_and_drive(Intent::Insert(organization), Some(load)).await };
+        let task = async move { app.begin_and_run(Intent::Insert(organization), Some(load)).await };
         let outcome = match tokio::spawn(task).await.map_err(Error::internal)?? {
             RunOutcome::NotBegun => return Err(ErrorCode::OrganizationExists.into()),
             RunOutcome::Finished(record) => self.outcome(record).await,
@@ -218,7 +218,7 @@ impl App {
         let (Intent::Insert(organization) | Intent::Update(organization)) = &intent;
         let running = running(organization)?;
         let app = Arc::clone(self);
-        let task = tokio::spawn(async move { app.begin_and_drive(intent, None).await });
+        let task = tokio::spawn(async move { app.begin_and_run(intent, None).await });
         match tokio::time::timeout(OPERATION_WAIT, task).await {
             Err(_) => Ok(Some(Outcome::Running(running))),
             Ok(Err(panic)) => Err(Error::internal(panic)),
@@ -230,7 +230,7 @@ impl App {
         }
     }
 
-    async fn begin_and_drive(
+    async fn begin_and_run(
         self: &Arc<Self>,
         intent: Intent,
         load: Option<ImportStream>,
@@ -296,21 +296,21 @@ impl App {
         load: Option<ImportStream>,
     ) -> Result<RunOutcome> {
         let begun = organization.clone();
-        let driven = self.take_steps(organization, load).await;
+        let driven = self.execute_steps(organization, load).await;
         match driven {
             Ok(RunOutcome::Finished(_)) => {}
-            Ok(_) => self.make_good(&begun).await,
+            Ok(_) => self.compensate(&begun).await,
             // What could not be reached now may be soon; nobody waits for that.
             Err(_) => {
                 let app = Arc::clone(self);
-                drop(tokio::spawn(async move { app.make_good(&begun).await }));
+                drop(tokio::spawn(async move { app.compensate(&begun).await }));
             }
         }
         driven
     }
 
-    async fn make_good(&self, begun: &Organization) {
-        if let Err(error) = self.try_make_good(begun).await {
+    async fn compensate(&self, begun: &Organization) {
+        if let Err(error) = self.try_compensate(begun).await {
             tracing::warn!(organization = %begun.id, %error, "an effect that came too late may stand");
         }
     }
@@ -321,7 +321,7 @@ impl App {
     /// A container has the same name and the same identity after a rename and its reverse, so no condition on
     /// the effect itself can tell that it is late. What it does to others is nothing; what it does to its own
     /// organization is undone here, or by the next operation, or when the store is tidied.
-    async fn try_make_good(&self, begun: &Organization) -> Result<()> {
+    async fn try_compensate(&self, begun: &Organization) -> Result<()> {
         let Some(operation) = begun.operation.as_deref() else { return Ok(()) };
         let store = &self.store.organizations;
         loop {
@@ -330,7 +330,7 @@ impl App {
                 // empty, and cleared up like any other.
                 let has_place_of_id = begun.placement != Placement::Collection;
                 if operation.kind() == OperationKind::Import && has_place_of_id {
-                    return self.undo_again(begun, operation).await;
+                    return self.repeat_undo(begun, operation).await;
                 }
                 return self.remove_members(begun, operation.id).await.map(|_| ());
             };
@@ -353,7 +353,7 @@ impl App {
 
     /// Puts back the record of an import that others have undone, so that it is undone once more by whoever finds it:
     /// what came too late is in a place that has the organization's id, and nobody else gets that id meanwhile.
-    async fn undo_again(&self, begun: &Organization, operation: &Operation) -> Result<()> {
+    async fn repeat_undo(&self, begun: &Organization, operation: &Operation) -> Result<()> {
         let refused = Some(operation.refused.unwrap_or(OperationRefusal::Interrupted));
         // As if all had been done that can be undone. What has an identity beside the id takes no late effect.
         let done = u32::try_from(operation.kind().steps().len()).unwrap_or(u32::MAX);
@@ -370,7 +370,7 @@ impl App {
         self.store.organizations.insert_organization(&organization).await.map(|_| ())
     }
 
-    async fn take_steps(
+    async fn execute_steps(
         &self,
         mut organization: Organization,
         mut load: Option<ImportStream>,
@@ -390,7 +390,7 @@ impl App {
                         Err(Interrupted::Failed(error)) => return Err(error),
                     }
                 }
-                _ => self.carry_out(step, &organization, &operation).await?,
+                _ => self.execute_step(step, &organization, &operation).await?,
             };
             failpoints::point(kind, step.as_str(), "done");
             let Some(save) = next_save(&organization, observed, self.now()) else { break };
@@ -426,7 +426,7 @@ impl App {
         operation: &Operation,
     ) -> Result<StepResult, Interrupted> {
         let begun = organization.clone();
-        let dropped = self.carry_out(OperationStep::DropContainer, &begun, operation);
+        let dropped = self.execute_step(OperationStep::DropContainer, &begun, operation);
         let (mut term, documents) = (LeaseTimer::new(), operation.documents);
         let mut lease = self.lease(organization, &mut term, documents);
         let observed = lease.hold_or_stop(dropped).await??;

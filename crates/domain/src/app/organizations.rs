@@ -72,7 +72,7 @@ impl App {
         }
         self.require_free_mailbox(&new.email, None).await?;
         let placement = self.store.containers.choose_placement(new.placement).await?;
-        self.expect_free(placement, &naming).await?;
+        self.ensure_available(placement, &naming).await?;
         let password_hash = self.hash(new.password).await?;
         let now = self.now();
         let id = new.id.unwrap_or_else(|| OrganizationId::new(now, &*self.entropy));

@@ -20,7 +20,7 @@ use std::time::Duration;
 pub(super) struct SignInAttempt {
     counted: Vec<(RateLimitKey, RateLimit)>,
     /// What remembers the network as one the account signs in from, if it is none yet.
-    stranger: Option<RateLimitKey>,
+    unknown_network: Option<RateLimitKey>,
     at: Timestamp,
     /// How many more this account may be tried at once from this network; none where nobody counts.
     pub(super) remaining: Option<u32>,
@@ -34,13 +34,13 @@ impl App {
         network: ClientNetwork,
     ) -> Result<SignInAttempt> {
         let (account, network) = (account.as_str(), network.text());
-        let familiar = familiar(account, &network);
+        let known_network = known_network(account, &network);
         let mut attempt =
-            SignInAttempt { counted: Vec::new(), stranger: None, at: self.now(), remaining: None };
+            SignInAttempt { counted: Vec::new(), unknown_network: None, at: self.now(), remaining: None };
         if !self.policy.throttle {
             return Ok(attempt);
         }
-        let is_familiar = self.store.rate_limits.is_counted(&familiar, attempt.at).await?;
+        let is_familiar = self.store.rate_limits.is_counted(&known_network, attempt.at).await?;
         // One after the other, the narrowest first: what its own limit refuses must not use up what others share,
         // not even for a moment. And always three: how many there are would tell whether the account knows this
         // network.
@@ -48,7 +48,7 @@ impl App {
             (RateLimitKey::new("pair", &[account, &network]), SIGN_IN_PAIR),
             (RateLimitKey::new("network", &[&network]), SIGN_IN_NETWORK),
             if is_familiar {
-                (RateLimitKey::new("familiar pair", &[account, &network]), SIGN_IN_PAIR)
+                (RateLimitKey::new("known_network pair", &[account, &network]), SIGN_IN_PAIR)
             } else {
                 (RateLimitKey::new("strangers", &[account]), SIGN_IN_STRANGERS)
             },
@@ -60,19 +60,19 @@ impl App {
                     attempt.remaining = Some(attempt.remaining.map_or(remaining, |left| left.min(remaining)));
                 }
                 RateLimitDecision::Refused { wait } => {
-                    self.take_back(&attempt).await?;
+                    self.rollback_insert(&attempt).await?;
                     return Err(refusal(wait));
                 }
             }
         }
-        attempt.stranger = (!is_familiar).then_some(familiar);
+        attempt.unknown_network = (!is_familiar).then_some(known_network);
         Ok(attempt)
     }
 
     /// The attempt was a good one: takes it back, and remembers the network.
-    pub(super) async fn reward(&self, attempt: &SignInAttempt) -> Result<()> {
-        self.take_back(attempt).await?;
-        match &attempt.stranger {
+    pub(super) async fn record_success(&self, attempt: &SignInAttempt) -> Result<()> {
+        self.rollback_insert(attempt).await?;
+        match &attempt.unknown_network {
             Some(network) => self.make_familiar(network, attempt.at).await,
             None => Ok(()),
         }
@@ -86,11 +86,11 @@ impl App {
         if !self.policy.throttle {
             return Ok(());
         }
-        self.make_familiar(&familiar(account.as_str(), &network.text()), self.now()).await
+        self.make_familiar(&known_network(account.as_str(), &network.text()), self.now()).await
     }
 
     async fn make_familiar(&self, network: &RateLimitKey, at: Timestamp) -> Result<()> {
-        // Refused only says that it is familiar already.
+        // Refused only says that it is known_network already.
         self.store.rate_limits.take(network, FAMILIAR, at).await.map(|_| ())
     }
 
@@ -110,7 +110,7 @@ impl App {
         }
     }
 
-    async fn take_back(&self, attempt: &SignInAttempt) -> Result<()> {
+    async fn rollback_insert(&self, attempt: &SignInAttempt) -> Result<()> {
         let back = attempt
             .counted
             .iter()
@@ -120,8 +120,8 @@ impl App {
 }
 
 /// What remembers that the account is used from that network.
-fn familiar(account: &str, network: &str) -> RateLimitKey {
-    RateLimitKey::new("familiar", &[account, network])
+fn known_network(account: &str, network: &str) -> RateLimitKey {
+    RateLimitKey::new("known_network", &[account, network])
 }
 
 fn refusal(wait: Duration) -> Error {

@@ -125,7 +125,7 @@ impl App {
         let stored = account.map(|account| account.password_hash.0.clone());
         match (self.hashes.verify(password.clone(), stored).await?, account) {
             (PasswordCheck::Match { rehash }, Some(account)) => {
-                self.reward(&attempt).await?;
+                self.record_success(&attempt).await?;
                 // The password was right; if its hash cannot be renewed now, the next sign-in does it.
                 if rehash && let Err(error) = self.rehash(account, password).await {
                     tracing::warn!(account = %account.id, %error, "a password could not be rehashed");

@@ -8,7 +8,7 @@ use std::io::{self, BufRead, ErrorKind, IsTerminal, Write};
 const CTRL_C: u8 = 3;
 
 /// Whether somebody can be asked.
-pub fn is_attended() -> bool {
+pub fn has_waiters() -> bool {
     io::stdin().is_terminal()
 }
 

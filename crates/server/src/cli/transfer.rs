@@ -9,7 +9,7 @@ use anyhow::{Result, ensure};
 use clap::{Arg, ArgMatches, Command};
 use std::path::Path;
 use std::sync::Arc;
-use tenantry_store::{Side, Step, Transferred, transfer};
+use tenantry_store::{Side, TransferProgress, TransferReport, transfer};
 
 const AFTER: &str = "\
 Each side is a data directory, or a MongoDB: its connection string, or the word MONGO_URI for the one of that setting \
@@ -74,18 +74,20 @@ fn side(config: &Config, text: &str) -> Result<Side> {
     })
 }
 
-fn line(step: &Step) -> String {
+fn line(step: &TransferProgress) -> String {
     match step {
-        Step::Copied { organizations, of, documents } => {
+        TransferProgress::Copied { organizations, of, documents } => {
             format!("copied {organizations} of {of} organizations, {documents} documents")
         }
-        Step::Records => "copied accounts, sessions and finished operations".to_owned(),
-        Step::Compared { organizations, of } => format!("compared {organizations} of {of} organizations"),
+        TransferProgress::Records => "copied accounts, sessions and finished operations".to_owned(),
+        TransferProgress::Compared { organizations, of } => {
+            format!("compared {organizations} of {of} organizations")
+        }
     }
 }
 
-fn summary(done: &Transferred) -> String {
-    let Transferred { organizations, accounts, sessions, operations, documents } = done;
+fn summary(done: &TransferReport) -> String {
+    let TransferReport { organizations, accounts, sessions, operations, documents } = done;
     format!(
         "Both sides have the same {organizations} organizations, {accounts} accounts, {sessions} sessions, \
          {operations} finished operations and {documents} documents."

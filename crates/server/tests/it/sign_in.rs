@@ -233,7 +233,7 @@ async fn a_session_ends_when_it_is_idle_for_long_and_at_the_latest_after_its_abs
     refresh(&app, &used).await.refused("refresh_token_invalid");
     with_access(&app, &used).get(&acme.path()).await.refused("token_expired");
     // What has ended is also forgotten.
-    app.keep_house().await;
+    app.maintain().await;
     refresh(&app, &used).await.refused("refresh_token_invalid");
 }
 

@@ -59,7 +59,7 @@ fn assert_still_says(now: &Value, then: &Value, what: &str) {
 async fn data_of_before_is_sound_when_it_is_opened() {
     let data = DataSet::open();
     let app = data.start().await;
-    app.keep_house().await;
+    app.maintain().await;
     for (placement, group) in groups(&data) {
         for (role, organization) in
             group.as_object().unwrap().iter().filter(|(_, value)| value["view"].is_object())
@@ -233,12 +233,12 @@ async fn a_deleted_organization_of_before_is_purged_in_time() {
     let data = DataSet::open();
     let app = data.start().await;
     app.advance_days(29);
-    app.keep_house().await;
+    app.maintain().await;
     for (_, group) in groups(&data) {
         assert_eq!(app.operator().get(path(&group["gone"])).await.ok()["status"], "deleted");
     }
     app.advance_days(2);
-    app.keep_house().await;
+    app.maintain().await;
     for (_, group) in groups(&data) {
         let began = std::time::Instant::now();
         while !app.operator().get(path(&group["gone"])).await.is_refused("organization_not_found") {

@@ -8,12 +8,12 @@ mod sift;
 
 pub(crate) use sift::Sieve;
 
-use super::handle::Located;
+use super::handle::CollectionHandle;
 use crate::MongoDb;
 use crate::containers::namespace::uuid;
 use crate::document::object_id;
 use crate::documents::EntrySum;
-use crate::engine_error::{Attempt, COLLECTION_UUID_MISMATCH, Failure, NAMESPACE_NOT_FOUND};
+use crate::engine_error::{COLLECTION_UUID_MISMATCH, EngineError, EngineResult, NAMESPACE_NOT_FOUND};
 use bson::raw::{CString, cstr};
 use bson::{RawDocument, RawDocumentBuf};
 use mongodb::bson::{Document, doc};
@@ -51,7 +51,7 @@ impl Amount {
 }
 
 impl Command {
-    pub(crate) fn new(name: &'static str, rest: &Document) -> Attempt<Self> {
+    pub(crate) fn new(name: &'static str, rest: &Document) -> EngineResult<Self> {
         let rest = RawDocumentBuf::try_from(rest).map_err(Error::internal)?;
         Ok(Self { name, rest })
     }
@@ -61,19 +61,19 @@ impl Command {
     }
 
     /// One that reads what has been acknowledged.
-    pub(crate) fn reading(name: &'static str, mut rest: Document) -> Attempt<Self> {
+    pub(crate) fn reading(name: &'static str, mut rest: Document) -> EngineResult<Self> {
         rest.insert("readConcern", doc! { "level": "majority" });
         Self::new(name, &rest)
     }
 
     /// A pipeline.
-    pub(crate) fn pipeline(stages: &[Document]) -> Attempt<Self> {
+    pub(crate) fn pipeline(stages: &[Document]) -> EngineResult<Self> {
         Self::reading("aggregate", doc! { "pipeline": stages, "cursor": {} })
     }
 
     /// The same for one that reads. The server ends it some time after nobody waits for it any more: who hangs up, or
     /// gives up, leaves nothing at work there.
-    fn timed(&self, at: &Located<'_>, deadline: Duration) -> Attempt<RawDocumentBuf> {
+    fn timed(&self, at: &CollectionHandle<'_>, deadline: Duration) -> EngineResult<RawDocumentBuf> {
         let mut command = self.on(at)?;
         if command.get("maxTimeMS").ok().flatten().is_none() {
             let most = i64::from(i32::MAX);
@@ -84,7 +84,7 @@ impl Command {
         Ok(command)
     }
 
-    fn on(&self, at: &Located<'_>) -> Attempt<RawDocumentBuf> {
+    fn on(&self, at: &CollectionHandle<'_>) -> EngineResult<RawDocumentBuf> {
         let mut command = RawDocumentBuf::new();
         let name = CString::try_from(self.name).map_err(Error::internal)?;
         command.append(name, at.namespace.as_str());
@@ -104,17 +104,21 @@ impl Command {
 
 impl MongoDb {
     /// Carries out a command that answers with one document.
-    pub(crate) async fn command_at(&self, at: &mut Located<'_>, command: &Command) -> Attempt<Document> {
+    pub(crate) async fn command_at(
+        &self,
+        at: &mut CollectionHandle<'_>,
+        command: &Command,
+    ) -> EngineResult<Document> {
         self.long_command_at(at, command, self.server.deadline()).await
     }
 
     /// The same for one that may take longer.
     pub(crate) async fn long_command_at(
         &self,
-        at: &mut Located<'_>,
+        at: &mut CollectionHandle<'_>,
         command: &Command,
         deadline: Duration,
-    ) -> Attempt<Document> {
+    ) -> EngineResult<Document> {
         for _ in 0..ROUNDS {
             let run = at.database.run_raw_command(command.on(at)?);
             let failure = match self.call_within(deadline, run).await {
@@ -132,12 +136,12 @@ impl MongoDb {
     /// Carries out a command that answers with documents; what `read` makes of them, and whether there are others.
     pub(crate) async fn read_at<T: Send>(
         &self,
-        at: &mut Located<'_>,
+        at: &mut CollectionHandle<'_>,
         command: &Command,
         amount: Amount,
         deadline: Duration,
-        read: impl Fn(&RawDocument) -> Attempt<T> + Send + Sync,
-    ) -> Attempt<(Vec<T>, bool)> {
+        read: impl Fn(&RawDocument) -> EngineResult<T> + Send + Sync,
+    ) -> EngineResult<(Vec<T>, bool)> {
         for _ in 0..ROUNDS {
             let run = at.database.run_raw_cursor_command(command.timed(at, deadline)?);
             let reading = async {
@@ -168,11 +172,11 @@ impl MongoDb {
     /// time.
     pub(crate) async fn sum_entries_at(
         &self,
-        at: &mut Located<'_>,
+        at: &mut CollectionHandle<'_>,
         command: &Command,
         deadline: Duration,
         entries: &EntrySum,
-    ) -> Attempt<u64> {
+    ) -> EngineResult<u64> {
         for _ in 0..ROUNDS {
             let run = at.database.run_raw_cursor_command(command.on(at)?);
             let summing = async {
@@ -206,32 +210,32 @@ impl MongoDb {
     }
 
     /// Goes where the collection is now, if that is why a command has failed.
-    async fn follow(&self, at: &mut Located<'_>, failure: Failure) -> Attempt<()> {
+    async fn follow(&self, at: &mut CollectionHandle<'_>, failure: EngineError) -> EngineResult<()> {
         match failure {
             // `$collStats` looks for its collection once more, by the name alone, and that may have been changed by then.
-            Failure::Interrupted | Failure::Answered { code: NAMESPACE_NOT_FOUND, .. } => Ok(()),
-            Failure::Elsewhere { actual: Some(actual) } if at.is_called(&actual) => {
+            EngineError::Interrupted | EngineError::Answered { code: NAMESPACE_NOT_FOUND, .. } => Ok(()),
+            EngineError::Elsewhere { actual: Some(actual) } if at.is_called(&actual) => {
                 if at.is_container() {
                     self.look_after_container(at.organization, &actual).await;
                 }
                 at.namespace = actual;
                 Ok(())
             }
-            Failure::Elsewhere { .. } => self.look_again(at).await,
+            EngineError::Elsewhere { .. } => self.look_again(at).await,
             failure => Err(failure),
         }
     }
 
     /// The collection is gone, or is called otherwise: perhaps another has been made.
-    async fn look_again(&self, at: &mut Located<'_>) -> Attempt<()> {
+    async fn look_again(&self, at: &mut CollectionHandle<'_>) -> EngineResult<()> {
         if at.is_container() {
             return Err(Error::unavailable("the organization's container is not there").into());
         }
         if !at.again {
             return Err(Error::from(ErrorCode::CollectionNotFound).into());
         }
-        self.forget_identity(at.organization.id, at.name);
-        *at = Located { again: false, ..self.locate_collection(at.organization, at.name).await? };
+        self.invalidate_uuid(at.organization.id, at.name);
+        *at = CollectionHandle { again: false, ..self.resolve_collection(at.organization, at.name).await? };
         Ok(())
     }
 
@@ -252,10 +256,10 @@ impl MongoDb {
 }
 
 /// Whether a write was refused because the collection is elsewhere: that stands among the errors of its documents.
-fn elsewhere(answer: &Document) -> Option<Failure> {
+fn elsewhere(answer: &Document) -> Option<EngineError> {
     let first = answer.get_array("writeErrors").ok()?.first()?.as_document()?;
     let is_elsewhere =
         matches!(first.get_i32("code"), Ok(COLLECTION_UUID_MISMATCH)) && matches!(answer.get_i32("n"), Ok(0));
     is_elsewhere
-        .then(|| Failure::Elsewhere { actual: first.get_str("actualCollection").ok().map(str::to_owned) })
+        .then(|| EngineError::Elsewhere { actual: first.get_str("actualCollection").ok().map(str::to_owned) })
 }

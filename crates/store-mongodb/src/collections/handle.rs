@@ -6,13 +6,13 @@
 //! newcomer gets wrong: what is remembered may be wrong by now. Every command carries the UUID, so the server says so
 //! ([`super::command`]).
 
-use super::shared::Share;
+use super::shared::SharedCollection;
 use crate::MongoDb;
 use crate::containers::namespace::{identity_of, uuid};
 use crate::containers::{DOCUMENTS, METADATA};
 use crate::document::object_id;
-use crate::documents::layout::Form;
-use crate::engine_error::{Attempt, Failure};
+use crate::documents::layout::DocumentLayout;
+use crate::engine_error::{EngineError, EngineResult};
 use mongodb::Database;
 use mongodb::bson::doc;
 use mongodb::bson::oid::ObjectId;
@@ -30,15 +30,15 @@ const LOOKS: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// The UUIDs of collections that are not in a record.
-pub(crate) struct Identities(Cache<(OrganizationId, CollectionName), ContainerId>);
+pub(crate) struct UuidCache(Cache<(OrganizationId, CollectionName), ContainerId>);
 
-impl Identities {
+impl UuidCache {
     pub(super) fn insert(&self, organization: OrganizationId, name: &CollectionName, id: ContainerId) {
         self.0.insert((organization, name.clone()), id);
     }
 }
 
-impl Default for Identities {
+impl Default for UuidCache {
     fn default() -> Self {
         Self(Cache::new(REMEMBERED))
     }
@@ -46,7 +46,7 @@ impl Default for Identities {
 
 /// A collection of an organization, and where it was last seen.
 #[derive(Clone)]
-pub(crate) struct Located<'a> {
+pub(crate) struct CollectionHandle<'a> {
     pub(crate) organization: &'a Organization,
     pub(crate) name: &'a CollectionName,
     pub(crate) database: Database,
@@ -54,14 +54,14 @@ pub(crate) struct Located<'a> {
     pub(crate) namespace: String,
     /// Which one that is; none for the one that all shares are in, which never changes hands.
     pub(crate) identity: Option<ContainerId>,
-    pub(crate) form: Form,
+    pub(crate) form: DocumentLayout,
     /// The indexes it has, where the container lists them.
-    pub(crate) share: Option<Share>,
+    pub(crate) share: Option<SharedCollection>,
     /// Whether it may be looked for once more.
     pub(super) again: bool,
 }
 
-impl Located<'_> {
+impl CollectionHandle<'_> {
     /// Whether it is the collection that the container is.
     pub(super) fn is_container(&self) -> bool {
         self.organization.placement == Placement::Collection && self.name.is_default()
@@ -82,29 +82,29 @@ impl Located<'_> {
 
 impl MongoDb {
     /// Finds the collection; `collection_not_found`.
-    pub(crate) async fn locate_collection<'a>(
+    pub(crate) async fn resolve_collection<'a>(
         &self,
         organization: &'a Organization,
         name: &'a CollectionName,
-    ) -> Attempt<Located<'a>> {
+    ) -> EngineResult<CollectionHandle<'a>> {
         let found = match organization.placement {
-            Placement::Collection => self.locate_beside_records(organization, name).await?,
-            Placement::Database => self.locate_in_database(organization, name).await?,
-            Placement::Shared => self.locate_in_share(organization, name).await?,
+            Placement::Collection => self.resolve_beside_records(organization, name).await?,
+            Placement::Database => self.resolve_in_database(organization, name).await?,
+            Placement::Shared => self.resolve_in_shared(organization, name).await?,
         };
-        found.ok_or_else(|| Failure::from(Error::from(ErrorCode::CollectionNotFound)))
+        found.ok_or_else(|| EngineError::from(Error::from(ErrorCode::CollectionNotFound)))
     }
 
     /// What is remembered of a collection is wrong.
-    pub(super) fn forget_identity(&self, organization: OrganizationId, name: &CollectionName) {
+    pub(super) fn invalidate_uuid(&self, organization: OrganizationId, name: &CollectionName) {
         self.identities.0.remove(&(organization, name.clone()));
     }
 
-    async fn locate_beside_records<'a>(
+    async fn resolve_beside_records<'a>(
         &self,
         organization: &'a Organization,
         name: &'a CollectionName,
-    ) -> Attempt<Option<Located<'a>>> {
+    ) -> EngineResult<Option<CollectionHandle<'a>>> {
         let database = self.server.database();
         let namespace = &organization.naming.namespace;
         if name.is_default() {
@@ -117,7 +117,9 @@ impl MongoDb {
         let (namespace, id) = match self.identities.0.get(&key) {
             Some(id) => (format!("{namespace}.{name}"), id),
             None => {
-                let Some(found) = self.find_further(organization.id, name).await? else { return Ok(None) };
+                let Some(found) = self.find_extra_collection(organization.id, name).await? else {
+                    return Ok(None);
+                };
                 self.identities.0.insert(key, found.1);
                 found
             }
@@ -126,23 +128,23 @@ impl MongoDb {
     }
 
     /// Name and identity of the further collection that is called so.
-    pub(super) async fn find_further(
+    pub(super) async fn find_extra_collection(
         &self,
         id: OrganizationId,
         name: &CollectionName,
-    ) -> Attempt<Option<(String, ContainerId)>> {
-        let listed = self.further_now(id).await?;
+    ) -> EngineResult<Option<(String, ContainerId)>> {
+        let listed = self.extra_collections_now(id).await?;
         Ok(listed.into_iter().find(|further| further.name == name.as_str()).map(|further| {
             let namespace = further.full_name();
             (namespace, further.id)
         }))
     }
 
-    async fn locate_in_database<'a>(
+    async fn resolve_in_database<'a>(
         &self,
         organization: &'a Organization,
         name: &'a CollectionName,
-    ) -> Attempt<Option<Located<'a>>> {
+    ) -> EngineResult<Option<CollectionHandle<'a>>> {
         let database = self.database_of(organization.id);
         let key = (organization.id, name.clone());
         let id = match self.identities.0.get(&key) {
@@ -162,7 +164,7 @@ impl MongoDb {
         &self,
         id: OrganizationId,
         name: &CollectionName,
-    ) -> Attempt<Option<ContainerId>> {
+    ) -> EngineResult<Option<ContainerId>> {
         for _ in 0..LOOKS {
             let found = self.in_database(id).await?;
             let found = found.into_iter().find(|(own, _)| own == name.as_str());
@@ -170,7 +172,7 @@ impl MongoDb {
                 return Ok(found.map(|(_, id)| id));
             }
             match self.create_in_database(id, DOCUMENTS).await {
-                Ok(()) | Err(Failure::NamespaceExists) => {}
+                Ok(()) | Err(EngineError::NamespaceExists) => {}
                 Err(failure) => return Err(failure),
             }
         }
@@ -178,7 +180,7 @@ impl MongoDb {
     }
 
     /// The collections of users in the organization's database, which must be there.
-    pub(super) async fn in_database(&self, id: OrganizationId) -> Attempt<Vec<(String, ContainerId)>> {
+    pub(super) async fn in_database(&self, id: OrganizationId) -> EngineResult<Vec<(String, ContainerId)>> {
         let database = self.database_of(id);
         let list = database.list_collections().filter(doc! { "type": "collection" });
         let mut collections = self.call(list).await?;
@@ -202,7 +204,7 @@ impl MongoDb {
 
     /// Makes a collection in the organization's database, and takes it back if there is no such database any more: a
     /// create makes one.
-    pub(super) async fn create_in_database(&self, id: OrganizationId, name: &str) -> Attempt<()> {
+    pub(super) async fn create_in_database(&self, id: OrganizationId, name: &str) -> EngineResult<()> {
         let database = self.database_of(id);
         self.call(database.run_command(self.server.durably(doc! { "create": name }))).await?;
         let list = database.list_collections().filter(doc! { "name": { "$in": [METADATA, name] } });
@@ -221,7 +223,7 @@ impl MongoDb {
         if let Some(made) = made {
             let drop = doc! { "drop": name, "collectionUUID": uuid(made) };
             match self.call(database.run_command(self.server.durably(drop))).await {
-                Ok(_) | Err(Failure::Elsewhere { .. }) => {}
+                Ok(_) | Err(EngineError::Elsewhere { .. }) => {}
                 Err(failure) => return Err(failure),
             }
         }
@@ -229,7 +231,7 @@ impl MongoDb {
     }
 
     /// Waits for an operation that may be moving what is looked for.
-    pub(super) async fn wait_for_operation(&self, round: u32) -> Attempt<()> {
+    pub(super) async fn wait_for_operation(&self, round: u32) -> EngineResult<()> {
         if round >= LOOKS {
             return Err(Error::unavailable("the organization is being changed").into());
         }
@@ -245,14 +247,14 @@ fn plain<'a>(
     namespace: String,
     id: ContainerId,
     first: Option<ObjectId>,
-) -> Located<'a> {
-    Located {
+) -> CollectionHandle<'a> {
+    CollectionHandle {
         organization,
         name,
         database: database.clone(),
         namespace,
         identity: Some(id),
-        form: Form::Plain { first },
+        form: DocumentLayout::Plain { first },
         share: None,
         again: true,
     }

@@ -7,9 +7,9 @@
 //! `listIndexes` knows no UUID, so the collection is looked at before and after.
 
 use super::command::{Amount, Command};
-use super::handle::Located;
+use super::handle::CollectionHandle;
 use crate::MongoDb;
-use crate::engine_error::{Attempt, Failure, NOT_INDEXABLE};
+use crate::engine_error::{EngineError, EngineResult, NOT_INDEXABLE};
 use crate::quota::Outcome;
 use bson::RawDocument;
 use mongodb::bson::{Bson, Document, doc};
@@ -48,7 +48,7 @@ const ROUNDS: u32 = 8;
 
 impl MongoDb {
     /// The indexes of a collection, in the order of their names.
-    pub(crate) async fn indexes_at(&self, at: &mut Located<'_>) -> Attempt<Vec<Index>> {
+    pub(crate) async fn indexes_at(&self, at: &mut CollectionHandle<'_>) -> EngineResult<Vec<Index>> {
         let mut indexes: Vec<Index> = match &at.share {
             Some(share) => share.serving().cloned().collect(),
             None => self.specifications(at).await?.iter().filter_map(read).collect(),
@@ -58,7 +58,7 @@ impl MongoDb {
     }
 
     /// The definitions of all indexes that are made.
-    async fn specifications(&self, at: &mut Located<'_>) -> Attempt<Vec<Document>> {
+    async fn specifications(&self, at: &mut CollectionHandle<'_>) -> EngineResult<Vec<Document>> {
         for _ in 0..ROUNDS {
             // The collection that all share never moves.
             if at.share.is_none() {
@@ -84,17 +84,17 @@ impl MongoDb {
                 return listed.map(|all| all.into_iter().filter(is_made).collect());
             }
         }
-        Err(Failure::Interrupted)
+        Err(EngineError::Interrupted)
     }
 
     /// Finds out where the collection is now.
-    async fn look_at(&self, at: &mut Located<'_>) -> Attempt<()> {
+    async fn look_at(&self, at: &mut CollectionHandle<'_>) -> EngineResult<()> {
         let look = Command::new("find", &doc! { "limit": 1, "projection": { "_id": 1 } })?;
         self.read_at(at, &look, Amount::ALL, self.server.deadline(), |_| Ok(())).await.map(|_| ())
     }
 
     /// The names of the indexes that are still being made, which the server lists like all others.
-    async fn building_at(&self, at: &mut Located<'_>) -> Attempt<Vec<String>> {
+    async fn building_at(&self, at: &mut CollectionHandle<'_>) -> EngineResult<Vec<String>> {
         let stages = [
             doc! { "$collStats": { "storageStats": {} } },
             doc! { "$project": { "names": "$storageStats.indexBuilds" } },
@@ -110,12 +110,12 @@ impl MongoDb {
 
     /// Whether the server is making an index of an organization, no matter who asked for it. One in a share is not the
     /// organization's before it serves.
-    pub(crate) async fn is_making_index(&self, organization: &Organization) -> Attempt<bool> {
+    pub(crate) async fn is_making_index(&self, organization: &Organization) -> EngineResult<bool> {
         if organization.placement == Placement::Shared {
             return Ok(false);
         }
         for name in self.collection_names_of(organization).await? {
-            let building = match self.locate_collection(organization, &name).await {
+            let building = match self.resolve_collection(organization, &name).await {
                 Ok(mut at) => self.building_at(&mut at).await,
                 Err(failure) => Err(failure),
             };
@@ -131,10 +131,10 @@ impl MongoDb {
 
     pub(super) async fn insert_plain_index(
         &self,
-        at: &mut Located<'_>,
+        at: &mut CollectionHandle<'_>,
         index: &Index,
         budget: EntryBudget,
-    ) -> Attempt<InsertOutcome> {
+    ) -> EngineResult<InsertOutcome> {
         let serving = self.indexes_at(at).await?;
         if let Some(settled) = compare(&serving, index)? {
             return Ok(settled);
@@ -142,12 +142,16 @@ impl MongoDb {
         self.room_for_index().await?;
         let claim = self.begin_index(at, &serving, index, budget).await?;
         let made = self.make_claimed_index(at, index).await;
-        let made = made.map_err(|failure| Error::from(why_not(failure, index)));
+        let made = made.map_err(|failure| Error::from(explain_denial(failure, index)));
         self.end_index(at.organization, claim, Outcome::of(&made)).await;
         Ok(made?)
     }
 
-    async fn make_claimed_index(&self, at: &mut Located<'_>, index: &Index) -> Attempt<InsertOutcome> {
+    async fn make_claimed_index(
+        &self,
+        at: &mut CollectionHandle<'_>,
+        index: &Index,
+    ) -> EngineResult<InsertOutcome> {
         if index.unique {
             self.set_first_apart(at, index).await?;
         }
@@ -159,9 +163,9 @@ impl MongoDb {
     /// it is there, and not what becomes of it.
     pub(super) async fn make_index_at(
         &self,
-        at: &mut Located<'_>,
+        at: &mut CollectionHandle<'_>,
         specification: &Document,
-    ) -> Attempt<InsertOutcome> {
+    ) -> EngineResult<InsertOutcome> {
         let create = self.server.durably(doc! { "indexes": [specification] });
         let create = Command::new("createIndexes", &create)?;
         let began = Instant::now();
@@ -179,21 +183,25 @@ impl MongoDb {
         Err(Error::unavailable("another one does not come to an end with the same index").into())
     }
 
-    pub(super) async fn delete_plain_index(&self, at: &mut Located<'_>, name: &IndexName) -> Attempt<bool> {
+    pub(super) async fn delete_plain_index(
+        &self,
+        at: &mut CollectionHandle<'_>,
+        name: &IndexName,
+    ) -> EngineResult<bool> {
         let all = self.specifications(at).await?;
         let found = all.iter().find(|each| read(each).is_some_and(|index| index.name == *name));
         let Some(found) = found.and_then(|found| found.get_str("name").ok()) else { return Ok(false) };
         let drop = self.server.durably(doc! { "index": found });
         match self.command_at(at, &Command::new("dropIndexes", &drop)?).await {
             Ok(_) => Ok(true),
-            Err(Failure::Answered { code: INDEX_NOT_FOUND, .. }) => Ok(false),
+            Err(EngineError::Answered { code: INDEX_NOT_FOUND, .. }) => Ok(false),
             Err(failure) => Err(failure),
         }
     }
 }
 
 /// What follows from the indexes that are there: the same one, a refusal, or nothing.
-pub(super) fn compare(there: &[Index], index: &Index) -> Attempt<Option<InsertOutcome>> {
+pub(super) fn compare(there: &[Index], index: &Index) -> EngineResult<Option<InsertOutcome>> {
     if there.contains(index) {
         return Ok(Some(InsertOutcome::Exists));
     }
@@ -207,19 +215,19 @@ pub(super) fn compare(there: &[Index], index: &Index) -> Attempt<Option<InsertOu
 }
 
 /// Why an index could not be made, for the caller.
-pub(super) fn why_not(failure: Failure, index: &Index) -> Failure {
+pub(super) fn explain_denial(failure: EngineError, index: &Index) -> EngineError {
     let error = match failure {
-        Failure::Duplicate { .. } => {
+        EngineError::Duplicate { .. } => {
             let detail =
                 format!("Two documents have the same value: the index `{}` cannot be unique.", index.name);
             Error::from(ErrorCode::UniqueViolation).detail(detail)
         }
-        Failure::Answered { code, .. } if NOT_INDEXABLE.contains(&code) => Error::invalid_field(
+        EngineError::Answered { code, .. } if NOT_INDEXABLE.contains(&code) => Error::invalid_field(
             "/keys",
             "There is a document in which two of the paths go through different arrays.",
         ),
-        Failure::Answered { code, .. } if CONFLICTS.contains(&code) => ErrorCode::IndexExists.into(),
-        Failure::Answered { code: CANNOT_CREATE, message } if message.contains("too many") => {
+        EngineError::Answered { code, .. } if CONFLICTS.contains(&code) => ErrorCode::IndexExists.into(),
+        EngineError::Answered { code: CANNOT_CREATE, message } if message.contains("too many") => {
             ErrorCode::TooManyIndexes.into()
         }
         other => return other,

@@ -1,11 +1,11 @@
 //! Which collections an organization has, and what is in them.
 
 use super::command::{Amount, Command};
-use super::handle::Located;
+use super::handle::CollectionHandle;
 use crate::MongoDb;
 use crate::document::object_id;
 use crate::documents::layout::number;
-use crate::engine_error::Attempt;
+use crate::engine_error::EngineResult;
 use crate::quota::Size;
 use bson::{RawDocument, RawDocumentBuf};
 use mongodb::bson::{Document, doc};
@@ -23,10 +23,10 @@ impl MongoDb {
     pub(crate) async fn collection_names_of(
         &self,
         organization: &Organization,
-    ) -> Attempt<Vec<CollectionName>> {
+    ) -> EngineResult<Vec<CollectionName>> {
         let mut names = match organization.placement {
             Placement::Collection => {
-                let further = self.further_now(organization.id).await?;
+                let further = self.extra_collections_now(organization.id).await?;
                 let found = further.into_iter().map(|further| (further.name, further.id));
                 self.remember(organization, found.collect())
             }
@@ -43,11 +43,17 @@ impl MongoDb {
     }
 
     /// What an organization has that no caller can name.
-    pub(super) async fn unnamed_collections_of(&self, organization: &Organization) -> Attempt<Vec<String>> {
+    pub(super) async fn unnamed_collections_of(
+        &self,
+        organization: &Organization,
+    ) -> EngineResult<Vec<String>> {
         let mut names: Vec<String> = match organization.placement {
-            Placement::Collection => {
-                self.further_now(organization.id).await?.into_iter().map(|further| further.name).collect()
-            }
+            Placement::Collection => self
+                .extra_collections_now(organization.id)
+                .await?
+                .into_iter()
+                .map(|further| further.name)
+                .collect(),
             Placement::Database => {
                 self.in_database(organization.id).await?.into_iter().map(|(name, _)| name).collect()
             }
@@ -66,14 +72,14 @@ impl MongoDb {
     ) -> Vec<CollectionName> {
         let named = found.into_iter().filter_map(|(name, id)| Some((CollectionName::parse(&name).ok()?, id)));
         let remember = |(name, id): (CollectionName, _)| {
-            self.remember_identity(organization, &name, id);
+            self.cache_uuid(organization, &name, id);
             name
         };
         named.map(remember).collect()
     }
 
     /// What the server says that it keeps.
-    pub(super) async fn plain_info(&self, at: &mut Located<'_>) -> Attempt<CollectionInfo> {
+    pub(super) async fn plain_info(&self, at: &mut CollectionHandle<'_>) -> EngineResult<CollectionInfo> {
         let stages = [
             doc! { "$collStats": { "storageStats": {} } },
             // Those that are still being made do not count.
@@ -105,8 +111,8 @@ impl MongoDb {
         &self,
         organization: &Organization,
         name: &CollectionName,
-    ) -> Attempt<Size> {
-        let mut at = match self.locate_collection(organization, name).await {
+    ) -> EngineResult<Size> {
+        let mut at = match self.resolve_collection(organization, name).await {
             Err(failure) if super::is_missing(&failure) => return Ok(Size::default()),
             at => at?,
         };
@@ -124,7 +130,7 @@ impl MongoDb {
         &self,
         organization: &Organization,
         names: Vec<CollectionName>,
-    ) -> Attempt<Vec<CollectionInfo>> {
+    ) -> EngineResult<Vec<CollectionInfo>> {
         let shares = self.shares(organization).await?;
         let listed: Vec<_> =
             names.into_iter().filter_map(|name| shares.get(&name).map(|share| (name, share))).collect();
@@ -139,7 +145,7 @@ impl MongoDb {
         let sums = self.sums(&mut at, &[doc! { "$match": of_these }, doc! { "$group": sum }]).await?;
         let sums: HashMap<&str, Size> =
             sums.iter().filter_map(|sum| Some((sum.get_str("_id").ok()?, size(sum)))).collect();
-        let info = |(name, share): (CollectionName, &super::Share)| {
+        let info = |(name, share): (CollectionName, &super::SharedCollection)| {
             let size = sums.get(share.key.as_str()).copied().unwrap_or_default();
             CollectionInfo {
                 name,
@@ -151,7 +157,11 @@ impl MongoDb {
         Ok(listed.into_iter().map(info).collect())
     }
 
-    async fn sums(&self, at: &mut Located<'_>, stages: &[Document]) -> Attempt<Vec<RawDocumentBuf>> {
+    async fn sums(
+        &self,
+        at: &mut CollectionHandle<'_>,
+        stages: &[Document],
+    ) -> EngineResult<Vec<RawDocumentBuf>> {
         let command = Command::pipeline(stages)?;
         let read = |sum: &RawDocument| Ok(sum.to_owned());
         Ok(self.read_at(at, &command, Amount::ALL, COUNTING, read).await?.0)

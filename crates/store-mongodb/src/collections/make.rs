@@ -1,9 +1,9 @@
 //! Making and dropping the collections that are collections of the server's.
 
 use super::command::Command;
-use super::handle::Located;
+use super::handle::CollectionHandle;
 use crate::MongoDb;
-use crate::engine_error::{Attempt, Failure};
+use crate::engine_error::{EngineError, EngineResult};
 use crate::quota::Creation;
 use mongodb::bson::{Document, doc};
 use tenantry_domain::Error;
@@ -19,7 +19,7 @@ impl MongoDb {
         &self,
         organization: &Organization,
         name: &CollectionName,
-    ) -> Attempt<InsertOutcome> {
+    ) -> EngineResult<InsertOutcome> {
         let Some(creation) = self.begin_creation(organization, name).await? else {
             return Ok(InsertOutcome::Exists);
         };
@@ -36,12 +36,12 @@ impl MongoDb {
         organization: &Organization,
         name: &CollectionName,
         creation: &Creation,
-    ) -> Attempt<InsertOutcome> {
+    ) -> EngineResult<InsertOutcome> {
         if organization.placement == Placement::Database {
             creation.check()?;
             return match self.create_in_database(organization.id, name.as_str()).await {
                 Ok(()) => Ok(InsertOutcome::New),
-                Err(Failure::NamespaceExists) => Ok(InsertOutcome::Exists),
+                Err(EngineError::NamespaceExists) => Ok(InsertOutcome::Exists),
                 Err(failure) => Err(failure),
             };
         }
@@ -64,13 +64,13 @@ impl MongoDb {
         organization: &Organization,
         name: &CollectionName,
         creation: &Creation,
-    ) -> Attempt<Option<InsertOutcome>> {
+    ) -> EngineResult<Option<InsertOutcome>> {
         creation.check()?;
         let create = doc! { "create": format!("{}.{name}", organization.naming.namespace) };
         let create = self.server.database().run_command(self.server.durably(create));
         let made = match self.call(create).await {
             Ok(_) => InsertOutcome::New,
-            Err(Failure::NamespaceExists) => InsertOutcome::Exists,
+            Err(EngineError::NamespaceExists) => InsertOutcome::Exists,
             Err(failure) => return Err(failure),
         };
         Ok(self.is_still(organization).await?.then_some(made))
@@ -80,13 +80,13 @@ impl MongoDb {
         &self,
         organization: &Organization,
         name: &CollectionName,
-    ) -> Attempt<bool> {
-        let mut at = match self.locate_collection(organization, name).await {
+    ) -> EngineResult<bool> {
+        let mut at = match self.resolve_collection(organization, name).await {
             Err(failure) if super::is_missing(&failure) => return Ok(false),
             at => at?,
         };
         let dropped = self.drop_at_once(&mut at).await;
-        self.forget_identity(organization.id, name);
+        self.invalidate_uuid(organization.id, name);
         match dropped {
             Ok(_) => Ok(true),
             Err(failure) if super::is_missing(&failure) => Ok(false),
@@ -94,25 +94,20 @@ impl MongoDb {
         }
     }
 
-    async fn drop_at_once(&self, at: &mut Located<'_>) -> Attempt<Document> {
+    async fn drop_at_once(&self, at: &mut CollectionHandle<'_>) -> EngineResult<Document> {
         for _ in 0..ROUNDS {
             let drop = Command::new("drop", &self.server.durably(Document::new()))?;
             match self.command_at(at, &drop).await {
                 // Somebody is at work on it.
-                Err(Failure::Interrupted) => {}
+                Err(EngineError::Interrupted) => {}
                 done => return done,
             }
         }
-        Err(Failure::Interrupted)
+        Err(EngineError::Interrupted)
     }
 
     /// Which collection it is that is called so, for later.
-    pub(super) fn remember_identity(
-        &self,
-        organization: &Organization,
-        name: &CollectionName,
-        id: ContainerId,
-    ) {
+    pub(super) fn cache_uuid(&self, organization: &Organization, name: &CollectionName, id: ContainerId) {
         self.identities.insert(organization.id, name, id);
     }
 }

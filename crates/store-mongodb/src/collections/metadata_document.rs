@@ -4,10 +4,10 @@
 //! of which it lets one be: so it is given a value there that nobody else's document has.
 
 use super::command::{Amount, Command};
-use super::handle::Located;
+use super::handle::CollectionHandle;
 use crate::MongoDb;
-use crate::documents::layout::Form;
-use crate::engine_error::Attempt;
+use crate::documents::layout::DocumentLayout;
+use crate::engine_error::EngineResult;
 use bson::RawDocument;
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::spec::BinarySubtype;
@@ -21,8 +21,12 @@ const SUBTYPE: BinarySubtype = BinarySubtype::UserDefined(0x80);
 
 impl MongoDb {
     /// Makes the first document one of a kind in a unique index that is about to be made.
-    pub(super) async fn set_first_apart(&self, at: &mut Located<'_>, index: &Index) -> Attempt<()> {
-        let Form::Plain { first: Some(id) } = at.form else { return Ok(()) };
+    pub(super) async fn set_first_apart(
+        &self,
+        at: &mut CollectionHandle<'_>,
+        index: &Index,
+    ) -> EngineResult<()> {
+        let DocumentLayout::Plain { first: Some(id) } = at.form else { return Ok(()) };
         let find = Command::reading("find", doc! { "filter": { "_id": id }, "limit": 1 })?;
         let read = |document: &RawDocument| Ok(Document::try_from(document).map_err(Error::internal)?);
         let (mut found, _) = self.read_at(at, &find, Amount::ALL, self.server.deadline(), read).await?;
@@ -33,8 +37,8 @@ impl MongoDb {
     }
 
     /// Documents and bytes of the first document, which are none of the organization's.
-    pub(super) async fn size_of_first(&self, at: &mut Located<'_>) -> Attempt<(u64, u64)> {
-        let Form::Plain { first: Some(id) } = at.form else { return Ok((0, 0)) };
+    pub(super) async fn size_of_first(&self, at: &mut CollectionHandle<'_>) -> EngineResult<(u64, u64)> {
+        let DocumentLayout::Plain { first: Some(id) } = at.form else { return Ok((0, 0)) };
         let find = Command::reading("find", doc! { "filter": { "_id": id }, "limit": 1 })?;
         let read = |document: &RawDocument| Ok(document.as_bytes().len() as u64);
         let (found, _) = self.read_at(at, &find, Amount::ALL, self.server.deadline(), read).await?;

@@ -3,11 +3,11 @@
 //! MongoDB plans for itself. This says what follows from the definitions of the indexes, which are remembered for some
 //! seconds: a list that is a little old makes a hint wrong, not an answer. Index entries are counted by it as well.
 
-use super::handle::Located;
+use super::handle::CollectionHandle;
 use super::indexes::keys;
 use crate::MongoDb;
 use crate::documents::EntryCounter;
-use crate::engine_error::Attempt;
+use crate::engine_error::EngineResult;
 use mongodb::bson::{Bson, Document};
 use quick_cache::sync::Cache;
 use std::sync::Arc;
@@ -28,17 +28,17 @@ pub(crate) const INDEXES_GOOD_FOR: Duration = Duration::from_secs(5);
 type Listed = (Instant, Arc<[Index]>);
 
 /// The indexes of collections, as they were a few seconds ago.
-pub(crate) struct KnownIndexes(Cache<(OrganizationId, CollectionName), Listed>);
+pub(crate) struct CachedIndexes(Cache<(OrganizationId, CollectionName), Listed>);
 
-impl Default for KnownIndexes {
+impl Default for CachedIndexes {
     fn default() -> Self {
         Self(Cache::new(REMEMBERED))
     }
 }
 
-impl KnownIndexes {
+impl CachedIndexes {
     /// They have changed.
-    pub(super) fn forget(&self, at: &Located<'_>) {
+    pub(super) fn forget(&self, at: &CollectionHandle<'_>) {
         self.0.remove(&(at.organization.id, at.name.clone()));
     }
 }
@@ -47,10 +47,10 @@ impl MongoDb {
     /// Whether a query has to look at every document.
     pub(crate) async fn is_scan(
         &self,
-        at: &mut Located<'_>,
+        at: &mut CollectionHandle<'_>,
         filter: &Filter,
         sort: Option<&Sort>,
-    ) -> Attempt<bool> {
+    ) -> EngineResult<bool> {
         let price = filter.price();
         let asked = (filter.clone(), sort.cloned());
         if !offload::by_price(price, move || needs_all(&[], &asked.0, asked.1.as_ref())).await? {
@@ -62,11 +62,11 @@ impl MongoDb {
     }
 
     /// The indexes of a collection, to count entries by.
-    pub(crate) async fn known_indexes(&self, at: &mut Located<'_>) -> Attempt<EntryCounter> {
+    pub(crate) async fn known_indexes(&self, at: &mut CollectionHandle<'_>) -> EngineResult<EntryCounter> {
         Ok(EntryCounter::new(self.remembered_indexes(at).await?))
     }
 
-    async fn remembered_indexes(&self, at: &mut Located<'_>) -> Attempt<Arc<[Index]>> {
+    async fn remembered_indexes(&self, at: &mut CollectionHandle<'_>) -> EngineResult<Arc<[Index]>> {
         // The list of a share has just been read.
         if let Some(share) = &at.share {
             return Ok(share.serving().cloned().collect());

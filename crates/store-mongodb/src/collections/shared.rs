@@ -6,13 +6,13 @@
 //! back out of an archive counts anew: that is why its id rests before (`ID_REST`). What a newcomer gets wrong: the list is read for every request.
 //! It is the only thing that says whether there is such a collection; nothing of it is remembered.
 
-use super::handle::Located;
+use super::handle::CollectionHandle;
 use crate::MongoDb;
 use crate::containers::DOCUMENTS;
 use crate::document::{integer, object_id};
-use crate::documents::layout::Form;
-use crate::engine_error::Attempt;
-use crate::quota::{most_collections, no_more_collections};
+use crate::documents::layout::DocumentLayout;
+use crate::engine_error::EngineResult;
+use crate::quota::{collection_limit_error, most_collections};
 use crate::schema::SHARED_DOCUMENTS;
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, Document, doc};
@@ -35,7 +35,7 @@ const LAST: &str = "last_collection";
 
 /// A collection of a share.
 #[derive(Debug, Clone)]
-pub(crate) struct Share {
+pub(crate) struct SharedCollection {
     /// What stands in each of its documents.
     pub(crate) key: String,
     pub(super) indexes: Vec<SharedIndex>,
@@ -70,7 +70,7 @@ impl IndexState {
     }
 }
 
-impl Share {
+impl SharedCollection {
     /// The indexes that serve.
     pub(super) fn serving(&self) -> impl Iterator<Item = &Index> {
         let serving = self.indexes.iter().filter(|index| index.state == IndexState::Serving);
@@ -142,16 +142,16 @@ fn of(organization: OrganizationId) -> Document {
 }
 
 impl MongoDb {
-    pub(super) async fn locate_in_share<'a>(
+    pub(super) async fn resolve_in_shared<'a>(
         &self,
         organization: &'a Organization,
         name: &'a CollectionName,
-    ) -> Attempt<Option<Located<'a>>> {
+    ) -> EngineResult<Option<CollectionHandle<'a>>> {
         let Some(share) = self.shares(organization).await?.remove(name) else { return Ok(None) };
         let located = self.locate_all_shared(organization, name);
         let organization = object_id(organization.id.as_bytes());
-        let form = Form::Shared { organization, key: share.key.clone() };
-        Ok(Some(Located { form, share: Some(share), ..located }))
+        let form = DocumentLayout::Shared { organization, key: share.key.clone() };
+        Ok(Some(CollectionHandle { form, share: Some(share), ..located }))
     }
 
     /// The collection of the server that all shares are in.
@@ -159,10 +159,12 @@ impl MongoDb {
         &self,
         organization: &'a Organization,
         name: &'a CollectionName,
-    ) -> Located<'a> {
-        let form =
-            Form::Shared { organization: object_id(organization.id.as_bytes()), key: DOCUMENTS.to_owned() };
-        Located {
+    ) -> CollectionHandle<'a> {
+        let form = DocumentLayout::Shared {
+            organization: object_id(organization.id.as_bytes()),
+            key: DOCUMENTS.to_owned(),
+        };
+        CollectionHandle {
             organization,
             name,
             database: self.server.database().clone(),
@@ -175,7 +177,7 @@ impl MongoDb {
     }
 
     /// Whether the collection is still there, with that key: asked after a write that would make it appear.
-    pub(crate) async fn is_still_shared(&self, at: &Located<'_>) -> Attempt<bool> {
+    pub(crate) async fn is_still_shared(&self, at: &CollectionHandle<'_>) -> EngineResult<bool> {
         let Some(share) = &at.share else { return Ok(true) };
         let find = self.shared_containers.find_one(has(at.organization.id, at.name, &share.key));
         Ok(self.call(find.projection(doc! { "_id": 1 })).await?.is_some())
@@ -185,16 +187,19 @@ impl MongoDb {
     pub(crate) async fn shares(
         &self,
         organization: &Organization,
-    ) -> Attempt<BTreeMap<CollectionName, Share>> {
+    ) -> EngineResult<BTreeMap<CollectionName, SharedCollection>> {
         Ok(shares_in(&self.share_of(organization.id).await?))
     }
 
-    async fn share_of(&self, id: OrganizationId) -> Attempt<Document> {
+    async fn share_of(&self, id: OrganizationId) -> EngineResult<Document> {
         let container = self.call(self.shared_containers.find_one(of(id))).await?;
         container.ok_or_else(|| Error::unavailable("the organization has no share").into())
     }
 
-    pub(super) async fn shared_names(&self, organization: &Organization) -> Attempt<Vec<CollectionName>> {
+    pub(super) async fn shared_names(
+        &self,
+        organization: &Organization,
+    ) -> EngineResult<Vec<CollectionName>> {
         Ok(self.shares(organization).await?.into_keys().collect())
     }
 
@@ -202,7 +207,7 @@ impl MongoDb {
         &self,
         organization: &Organization,
         name: &CollectionName,
-    ) -> Attempt<InsertOutcome> {
+    ) -> EngineResult<InsertOutcome> {
         let field = field_of(name);
         let further = doc! { "$objectToArray": { "$ifNull": [format!("${FURTHER}"), {}] } };
         let most = integer(most_collections(organization));
@@ -219,7 +224,7 @@ impl MongoDb {
         }
         match self.shares(organization).await?.contains_key(name) {
             true => Ok(InsertOutcome::Exists),
-            false => Err(no_more_collections(organization).into()),
+            false => Err(collection_limit_error(organization).into()),
         }
     }
 
@@ -228,7 +233,7 @@ impl MongoDb {
         &self,
         id: OrganizationId,
         name: &CollectionName,
-    ) -> Attempt<String> {
+    ) -> EngineResult<String> {
         if !name.is_default() {
             let field = field_of(name);
             let mut missing = of(id);
@@ -244,7 +249,7 @@ impl MongoDb {
         &self,
         organization: &Organization,
         name: &CollectionName,
-    ) -> Attempt<bool> {
+    ) -> EngineResult<bool> {
         let Some(share) = self.shares(organization).await?.remove(name) else { return Ok(false) };
         let update = doc! { "$unset": { field_of(name): "" }, "$addToSet": { DROPPED: &share.key } };
         let filter = has(organization.id, name, &share.key);
@@ -260,7 +265,7 @@ impl MongoDb {
     }
 
     /// Removes the documents of a collection that is no longer listed.
-    async fn finish_drop(&self, id: OrganizationId, key: &str) -> Attempt<()> {
+    async fn finish_drop(&self, id: OrganizationId, key: &str) -> EngineResult<()> {
         let documents = doc! { "org_id": object_id(id.as_bytes()), "collection": key };
         self.delete_all(&self.shared_documents, &documents).await?;
         let update = doc! { "$pull": { DROPPED: key } };
@@ -268,7 +273,7 @@ impl MongoDb {
     }
 
     /// Finishes what one has begun that died while it dropped collections of a share.
-    pub(crate) async fn finish_drops(&self, id: OrganizationId, container: &Document) -> Attempt<()> {
+    pub(crate) async fn finish_drops(&self, id: OrganizationId, container: &Document) -> EngineResult<()> {
         for key in container.get_array(DROPPED).into_iter().flatten().filter_map(Bson::as_str) {
             self.finish_drop(id, key).await?;
         }
@@ -277,13 +282,13 @@ impl MongoDb {
 }
 
 /// The collections that a container lists.
-pub(super) fn shares_in(container: &Document) -> BTreeMap<CollectionName, Share> {
-    let first = Share::read(container.get_document(FIRST).ok(), DOCUMENTS);
+pub(super) fn shares_in(container: &Document) -> BTreeMap<CollectionName, SharedCollection> {
+    let first = SharedCollection::read(container.get_document(FIRST).ok(), DOCUMENTS);
     let further = container.get_document(FURTHER).into_iter().flatten();
     let further = further.filter_map(|(name, fields)| {
         let fields = fields.as_document();
         let key = fields?.get_str("key").ok()?;
-        Some((CollectionName::parse(name).ok()?, Share::read(fields, key)))
+        Some((CollectionName::parse(name).ok()?, SharedCollection::read(fields, key)))
     });
     std::iter::once((CollectionName::default(), first)).chain(further).collect()
 }

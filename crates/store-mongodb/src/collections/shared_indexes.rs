@@ -7,12 +7,14 @@
 //! entry in the container that it was made for, so one who comes late drops or makes nothing but that. A common one may
 //! be listed at the moment at which it is dropped: whoever drops it looks once more, and makes it again.
 
-use super::handle::Located;
-use super::indexes::{BUILDING, CONFLICTS, INDEX_NOT_FOUND, compare, keys, specification, why_not};
-use super::shared::{IndexState, Share, SharedIndex, field_of, has, has_room_for_index, shares_in};
+use super::handle::CollectionHandle;
+use super::indexes::{BUILDING, CONFLICTS, INDEX_NOT_FOUND, compare, explain_denial, keys, specification};
+use super::shared::{
+    IndexState, SharedCollection, SharedIndex, field_of, has, has_room_for_index, shares_in,
+};
 use crate::MongoDb;
 use crate::document::object_id;
-use crate::engine_error::{Attempt, Failure};
+use crate::engine_error::{EngineError, EngineResult};
 use crate::quota::Outcome;
 use crate::schema::SHARED_DOCUMENTS;
 use aws_lc_rs::digest::{SHA256, digest};
@@ -67,17 +69,17 @@ impl SharedIndex {
 impl MongoDb {
     pub(super) async fn insert_shared_index(
         &self,
-        at: &mut Located<'_>,
+        at: &mut CollectionHandle<'_>,
         index: &Index,
         budget: EntryBudget,
-    ) -> Attempt<InsertOutcome> {
+    ) -> EngineResult<InsertOutcome> {
         for _ in 0..ROUNDS {
-            if let Some(gone) = self.in_the_way(at, index) {
+            if let Some(gone) = self.find_conflict(at, index) {
                 self.drop_entry(at, &gone).await?;
-                *at = self.locate_collection(at.organization, at.name).await?;
+                *at = self.resolve_collection(at.organization, at.name).await?;
                 continue;
             }
-            let serving: Vec<Index> = at.share.iter().flat_map(Share::serving).cloned().collect();
+            let serving: Vec<Index> = at.share.iter().flat_map(SharedCollection::serving).cloned().collect();
             if let Some(settled) = compare(&serving, index)? {
                 self.make_common_again(at, index).await?;
                 return Ok(settled);
@@ -95,13 +97,13 @@ impl MongoDb {
                 return Ok(InsertOutcome::New);
             }
             // Another entry has been made meanwhile.
-            *at = self.locate_collection(at.organization, at.name).await?;
+            *at = self.resolve_collection(at.organization, at.name).await?;
         }
         Err(Error::unavailable("others change the indexes of the collection all the time").into())
     }
 
     /// An index of the same name or keys that is being dropped.
-    fn in_the_way(&self, at: &Located<'_>, index: &Index) -> Option<SharedIndex> {
+    fn find_conflict(&self, at: &CollectionHandle<'_>, index: &Index) -> Option<SharedIndex> {
         let mut all = at.share.iter().flat_map(|share| &share.indexes);
         let dropping = all.find(|other| {
             let collides = other.index.name == index.name || other.index.keys == index.keys;
@@ -111,7 +113,11 @@ impl MongoDb {
     }
 
     /// The entry of an index that is to be made: one who has begun may have died. None if the list has changed.
-    async fn find_or_note(&self, at: &Located<'_>, index: &Index) -> Attempt<Option<SharedIndex>> {
+    async fn find_or_note(
+        &self,
+        at: &CollectionHandle<'_>,
+        index: &Index,
+    ) -> EngineResult<Option<SharedIndex>> {
         let Some(share) = &at.share else { return Ok(None) };
         if let Some(begun) = share.indexes.iter().find(|other| other.index == *index) {
             return Ok(Some(begun.clone()));
@@ -134,7 +140,7 @@ impl MongoDb {
     }
 
     /// Makes sure that an index is there that is listed: one of all that want it may just have dropped it.
-    async fn make_common_again(&self, at: &mut Located<'_>, index: &Index) -> Attempt<()> {
+    async fn make_common_again(&self, at: &mut CollectionHandle<'_>, index: &Index) -> EngineResult<()> {
         let entry = at.share.iter().flat_map(|share| &share.indexes).find(|entry| entry.index == *index);
         match entry.filter(|entry| entry.is_common()).cloned() {
             Some(entry) => self.build_entry(at, &entry).await,
@@ -143,7 +149,7 @@ impl MongoDb {
     }
 
     /// Refuses an index that would be one too many of the organization's.
-    async fn check_number_of_own(&self, organization: &Organization) -> Attempt<()> {
+    async fn check_number_of_own(&self, organization: &Organization) -> EngineResult<()> {
         let number: usize = self.shares(organization).await?.values().map(|share| share.indexes.len()).sum();
         if number < SHARED_INDEXES_MAX as usize {
             return Ok(());
@@ -156,7 +162,7 @@ impl MongoDb {
     }
 
     /// Refuses an index that would be one too many on the server.
-    async fn check_number(&self, entry: &SharedIndex) -> Attempt<()> {
+    async fn check_number(&self, entry: &SharedIndex) -> EngineResult<()> {
         let there = self.physical_indexes().await?;
         if there.len() < MOST || there.contains(&entry.physical_name()) {
             return Ok(());
@@ -166,23 +172,23 @@ impl MongoDb {
         Err(Error::from(ErrorCode::CapacityReached).detail(detail).into())
     }
 
-    async fn physical_indexes(&self) -> Attempt<BTreeSet<String>> {
+    async fn physical_indexes(&self) -> EngineResult<BTreeSet<String>> {
         let names = self.call(self.shared_documents.list_index_names()).await?;
         Ok(names.into_iter().collect())
     }
 
-    async fn build_entry(&self, at: &mut Located<'_>, entry: &SharedIndex) -> Attempt<()> {
+    async fn build_entry(&self, at: &mut CollectionHandle<'_>, entry: &SharedIndex) -> EngineResult<()> {
         let Some(key) = at.share.as_ref().map(|share| share.key.clone()) else { return Ok(()) };
         let specification = entry.specification(at.organization.id, &key);
         match self.make_index_at(at, &specification).await {
             Ok(_) => {}
             // One of the same keys of an entry before, which its own drop has not reached yet.
-            Err(Failure::Answered { code, .. }) if CONFLICTS.contains(&code) => {
+            Err(EngineError::Answered { code, .. }) if CONFLICTS.contains(&code) => {
                 self.remove_entry(at, entry).await?;
                 return Err(Error::unavailable("an index of the same keys is still being dropped").into());
             }
             Err(failure) => {
-                let refusal = Error::from(why_not(failure, &entry.index));
+                let refusal = Error::from(explain_denial(failure, &entry.index));
                 // Nobody knows what becomes of one that was not answered; whoever asks again finds the entry.
                 if refusal.code() != ErrorCode::StoreUnavailable {
                     self.remove_entry(at, entry).await?;
@@ -199,11 +205,11 @@ impl MongoDb {
 
     async fn set_state(
         &self,
-        at: &Located<'_>,
+        at: &CollectionHandle<'_>,
         key: &str,
         entry: &SharedIndex,
         state: IndexState,
-    ) -> Attempt<bool> {
+    ) -> EngineResult<bool> {
         let list = format!("{}.indexes", field_of(at.name));
         let mut filter = has(at.organization.id, at.name, key);
         filter.insert(
@@ -214,7 +220,7 @@ impl MongoDb {
         Ok(self.call(self.shared_containers.update_one(filter, update)).await?.matched_count == 1)
     }
 
-    async fn remove_entry(&self, at: &Located<'_>, entry: &SharedIndex) -> Attempt<()> {
+    async fn remove_entry(&self, at: &CollectionHandle<'_>, entry: &SharedIndex) -> EngineResult<()> {
         let mut filter = doc! { "_id": object_id(at.organization.id.as_bytes()) };
         let list = format!("{}.indexes", field_of(at.name));
         filter.insert(format!("{list}.id"), entry.id);
@@ -222,7 +228,11 @@ impl MongoDb {
         self.call(self.shared_containers.update_one(filter, update)).await.map(|_| ())
     }
 
-    pub(super) async fn delete_shared_index(&self, at: &mut Located<'_>, name: &IndexName) -> Attempt<bool> {
+    pub(super) async fn delete_shared_index(
+        &self,
+        at: &mut CollectionHandle<'_>,
+        name: &IndexName,
+    ) -> EngineResult<bool> {
         let Some(share) = &at.share else { return Ok(false) };
         let Some(entry) = share.indexes.iter().find(|entry| entry.index.name == *name) else {
             return Ok(false);
@@ -233,14 +243,14 @@ impl MongoDb {
     }
 
     /// Finishes the drop of an index that is marked so.
-    async fn drop_entry(&self, at: &Located<'_>, entry: &SharedIndex) -> Attempt<()> {
+    async fn drop_entry(&self, at: &CollectionHandle<'_>, entry: &SharedIndex) -> EngineResult<()> {
         self.drop_own_index(entry).await?;
         self.remove_entry(at, entry).await?;
         if entry.is_common() { self.drop_unlisted(&entry.physical_name()).await } else { Ok(()) }
     }
 
     /// Drops the index of the server's that belongs to an entry which is not listed any more.
-    pub(super) async fn drop_index_of(&self, entry: &SharedIndex) -> Attempt<()> {
+    pub(super) async fn drop_index_of(&self, entry: &SharedIndex) -> EngineResult<()> {
         if entry.is_common() {
             return self.drop_unlisted(&entry.physical_name()).await;
         }
@@ -248,13 +258,13 @@ impl MongoDb {
     }
 
     /// Drops the index of the server's that was made for the entry alone.
-    async fn drop_own_index(&self, entry: &SharedIndex) -> Attempt<()> {
+    async fn drop_own_index(&self, entry: &SharedIndex) -> EngineResult<()> {
         if entry.is_common() { Ok(()) } else { self.drop_physical_index(&entry.physical_name()).await }
     }
 
     /// Drops an index of the server's, unless somebody lists it. Who has come to list it since may have found it there
     /// still, and gets it again.
-    async fn drop_unlisted(&self, name: &str) -> Attempt<()> {
+    async fn drop_unlisted(&self, name: &str) -> EngineResult<()> {
         if self.listed_indexes().await?.contains_key(name) {
             return Ok(());
         }
@@ -266,7 +276,7 @@ impl MongoDb {
     }
 
     /// The definitions of the indexes that shares list and do not drop, by what they are called on the server.
-    async fn listed_indexes(&self) -> Attempt<BTreeMap<String, Document>> {
+    async fn listed_indexes(&self) -> EngineResult<BTreeMap<String, Document>> {
         let all = self.shared_containers.find(doc! {}).hint(Hint::Name("_id_".to_owned()));
         let mut containers = self.call(all).await?;
         let mut listed = BTreeMap::new();
@@ -283,22 +293,22 @@ impl MongoDb {
         Ok(listed)
     }
 
-    async fn make_physical_index(&self, specification: &Document) -> Attempt<()> {
+    async fn make_physical_index(&self, specification: &Document) -> EngineResult<()> {
         let create =
             self.server.durably(doc! { "createIndexes": SHARED_DOCUMENTS, "indexes": [specification] });
         self.call_within(BUILDING, self.server.database().run_command(create)).await.map(|_| ())
     }
 
-    async fn drop_physical_index(&self, name: &str) -> Attempt<()> {
+    async fn drop_physical_index(&self, name: &str) -> EngineResult<()> {
         let drop = self.server.durably(doc! { "dropIndexes": SHARED_DOCUMENTS, "index": name });
         match self.call(self.server.database().run_command(drop)).await {
-            Ok(_) | Err(Failure::Answered { code: INDEX_NOT_FOUND, .. }) => Ok(()),
+            Ok(_) | Err(EngineError::Answered { code: INDEX_NOT_FOUND, .. }) => Ok(()),
             Err(failure) => Err(failure),
         }
     }
 
     /// Drops the indexes that a share has for itself, before it goes.
-    pub(crate) async fn drop_indexes_of(&self, id: OrganizationId) -> Attempt<()> {
+    pub(crate) async fn drop_indexes_of(&self, id: OrganizationId) -> EngineResult<()> {
         let container = doc! { "_id": object_id(id.as_bytes()) };
         let Some(container) = self.call(self.shared_containers.find_one(container)).await? else {
             return Ok(());
@@ -313,7 +323,7 @@ impl MongoDb {
 
     /// Drops the indexes that no share has any more, and makes those common ones again that are missing. Those of the
     /// server are listed before the shares are: an index is made after its entry.
-    pub(crate) async fn tidy_shared_indexes(&self) -> Attempt<()> {
+    pub(crate) async fn tidy_shared_indexes(&self) -> EngineResult<()> {
         let there = self.physical_indexes().await?;
         let listed = self.listed_indexes().await?;
         let is_ours = |name: &String| name.starts_with(COMMON) || name.starts_with(OWN);

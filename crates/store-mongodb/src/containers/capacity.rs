@@ -7,7 +7,7 @@
 
 use crate::MongoDb;
 use crate::client::Server;
-use crate::engine_error::{Attempt, Failure};
+use crate::engine_error::{EngineError, EngineResult};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use mongodb::bson::{Bson, Document, doc};
 use std::sync::{Mutex, PoisonError};
@@ -29,10 +29,10 @@ const GOOD_FOR: (Duration, Duration) = (Duration::from_secs(10), Duration::from_
 
 /// What was last counted, and what has been made since.
 #[derive(Default)]
-pub(crate) struct Capacity(Mutex<Option<Counted>>);
+pub(crate) struct Capacity(Mutex<Option<NamespaceCount>>);
 
 #[derive(Clone, Copy)]
-struct Counted {
+struct NamespaceCount {
     used: u64,
     at: Instant,
 }
@@ -46,7 +46,7 @@ impl Capacity {
     }
 
     fn learn(&self, used: u64) {
-        let counted = Counted { used, at: Instant::now() };
+        let counted = NamespaceCount { used, at: Instant::now() };
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(counted);
     }
 
@@ -70,7 +70,7 @@ impl MongoDb {
             return Ok(wanted);
         }
         // Who asks for a place is told that there is none, and not given another.
-        if asked.is_none() && self.share_when_full {
+        if asked.is_none() && self.shared_at_capacity {
             Ok(Placement::Shared)
         } else {
             Err(ErrorCode::CapacityReached.into())
@@ -92,7 +92,7 @@ impl MongoDb {
     }
 
     /// Whether the server bears so many more. Then they are counted.
-    async fn has_room(&self, needed: u64) -> Attempt<bool> {
+    async fn has_room(&self, needed: u64) -> EngineResult<bool> {
         let Some(limit) = self.max_namespaces else { return Ok(true) };
         let used = match self.capacity.known(limit) {
             Some(used) => used,
@@ -112,13 +112,13 @@ impl MongoDb {
 }
 
 /// How many collections and indexes there are in the databases that this user may see.
-pub(crate) async fn count_namespaces(server: &Server) -> Attempt<u64> {
+pub(crate) async fn count_namespaces(server: &Server) -> EngineResult<u64> {
     let names = server.within(server.database().client().list_database_names()).await?;
     let counts = stream::iter(names).map(|name| async move {
         let database = server.other_database(&name);
         match server.within(database.run_command(doc! { "dbStats": 1 })).await {
             Ok(stats) => Ok(number(&stats, "collections") + number(&stats, "indexes")),
-            Err(Failure::Forbidden { .. }) => Ok(0),
+            Err(EngineError::Forbidden { .. }) => Ok(0),
             Err(failure) => Err(failure),
         }
     });

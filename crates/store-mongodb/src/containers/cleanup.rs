@@ -4,7 +4,7 @@
 use super::collection::Stray;
 use super::namespace::{identity_of, uuid};
 use crate::MongoDb;
-use crate::engine_error::Attempt;
+use crate::engine_error::EngineResult;
 use mongodb::bson::{Document, doc};
 use mongodb::options::Hint;
 use tenantry_domain::Result;
@@ -27,7 +27,7 @@ impl MongoDb {
         Ok(tidied)
     }
 
-    async fn tidy_collections(&self, tidied: &mut Tidied) -> Attempt<()> {
+    async fn tidy_collections(&self, tidied: &mut Tidied) -> EngineResult<()> {
         let pattern = format!("^({}|deleted_|building_)", escaped(&self.tenant_prefix));
         let list = self.server.database().list_collections().filter(doc! { "name": { "$regex": pattern } });
         let mut collections = self.call(list).await?;
@@ -40,7 +40,7 @@ impl MongoDb {
         Ok(())
     }
 
-    async fn tidy_collection(&self, name: &str, id: ContainerId, tidied: &mut Tidied) -> Attempt<()> {
+    async fn tidy_collection(&self, name: &str, id: ContainerId, tidied: &mut Tidied) -> EngineResult<()> {
         let owner = self.find_one::<Organization>(&self.organizations, doc! { "container": uuid(id) });
         if let Some(owner) = owner.await? {
             if owner.operation.is_none() && owner.naming.namespace != name {
@@ -63,7 +63,7 @@ impl MongoDb {
     }
 
     /// Whether it is beside the container of an organization.
-    async fn is_further(&self, name: &str) -> Attempt<bool> {
+    async fn is_further(&self, name: &str) -> EngineResult<bool> {
         let Some((namespace, _)) = name.split_once('.') else { return Ok(false) };
         if let Some(id) = namespace.strip_prefix("deleted_").and_then(|id| id.parse().ok()) {
             return self.has(id).await;
@@ -73,7 +73,7 @@ impl MongoDb {
         Ok(self.call(find).await?.is_some())
     }
 
-    async fn tidy_databases(&self, tidied: &mut Tidied) -> Attempt<()> {
+    async fn tidy_databases(&self, tidied: &mut Tidied) -> EngineResult<()> {
         let pattern = format!("^{}[0-9a-f]{{24}}$", escaped(&self.tenant_prefix));
         let client = self.server.database().client();
         let list = client.list_database_names().filter(doc! { "name": { "$regex": pattern } });
@@ -95,7 +95,7 @@ impl MongoDb {
         Ok(())
     }
 
-    async fn tidy_shares(&self, tidied: &mut Tidied) -> Attempt<()> {
+    async fn tidy_shares(&self, tidied: &mut Tidied) -> EngineResult<()> {
         let find = self.shared_containers.find(doc! {}).hint(Hint::Name("_id_".to_owned()));
         let mut shares = self.call(find).await?;
         while self.call(shares.advance()).await? {
@@ -117,7 +117,7 @@ impl MongoDb {
     }
 
     /// Forgets how much organizations have that are no more.
-    async fn tidy_usage(&self) -> Attempt<()> {
+    async fn tidy_usage(&self) -> EngineResult<()> {
         let find = self.usage.find(doc! {}).projection(doc! { "_id": 1 }).hint(Hint::Name("_id_".to_owned()));
         let mut all = self.call(find).await?;
         while self.call(all.advance()).await? {

@@ -6,10 +6,10 @@
 //! ever renamed onto or dropped by name alone.
 
 use super::metadata;
-use super::namespace::{Place, identity_of, uuid};
+use super::namespace::{Namespace, identity_of, uuid};
 use crate::MongoDb;
 use crate::document::object_id;
-use crate::engine_error::{Attempt, Failure};
+use crate::engine_error::{EngineError, EngineResult};
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Document, doc};
 use tenantry_domain::Error;
@@ -23,7 +23,7 @@ const BUILDING: &str = "building_";
 const ROUNDS: u32 = 5;
 
 impl MongoDb {
-    pub(super) async fn create_collection(&self, container: &NewContainer) -> Attempt<ContainerId> {
+    pub(super) async fn create_collection(&self, container: &NewContainer) -> EngineResult<ContainerId> {
         let made = self.find_or_build(container).await?;
         // What those have begun that were overtaken. One of them who wakes begins again, and finds this one.
         for fence in 1..container.fence {
@@ -35,7 +35,7 @@ impl MongoDb {
         Ok(made)
     }
 
-    async fn find_or_build(&self, container: &NewContainer) -> Attempt<ContainerId> {
+    async fn find_or_build(&self, container: &NewContainer) -> EngineResult<ContainerId> {
         let NewContainer { organization_id, namespace, .. } = container;
         for _ in 0..ROUNDS {
             if let Some(there) = self.uuid_of(namespace).await? {
@@ -46,7 +46,7 @@ impl MongoDb {
                 self.make_way(namespace, there).await?;
             }
             match self.build(container).await {
-                Err(Failure::NamespaceExists | Failure::Elsewhere { .. }) => {}
+                Err(EngineError::NamespaceExists | EngineError::Elsewhere { .. }) => {}
                 done => return done,
             }
         }
@@ -54,36 +54,36 @@ impl MongoDb {
     }
 
     /// Makes the collection under a name of its own, complete, and then gives it its visible name.
-    async fn build(&self, container: &NewContainer) -> Attempt<ContainerId> {
+    async fn build(&self, container: &NewContainer) -> EngineResult<ContainerId> {
         let unfinished = unfinished_name(container.organization_id, container.fence);
         match self.command(doc! { "create": &unfinished }).await {
             // Of a try before, or of another who works under the same fence.
-            Ok(_) | Err(Failure::NamespaceExists) => {}
+            Ok(_) | Err(EngineError::NamespaceExists) => {}
             Err(failure) => return Err(failure),
         }
         let first = metadata(container.organization_id, container.created_at);
         let _ = self.insert(&self.server.collection(&unfinished), first).await?;
         // Gone: another has made it complete and has given it its name meanwhile.
         let Some(id) = self.uuid_of(&unfinished).await? else {
-            return Err(Failure::Elsewhere { actual: None });
+            return Err(EngineError::Elsewhere { actual: None });
         };
         self.rename(&unfinished, &container.namespace, id).await?;
         Ok(id)
     }
 
     /// Removes what is half made beside the complete container, by one who was a little later.
-    async fn remove_unfinished(&self, container: &NewContainer) -> Attempt<()> {
+    async fn remove_unfinished(&self, container: &NewContainer) -> EngineResult<()> {
         let unfinished = unfinished_name(container.organization_id, container.fence);
         match self.uuid_of(&unfinished).await? {
             Some(id) => match self.drop_at(&unfinished, id).await {
-                Err(Failure::Elsewhere { .. }) => Ok(()),
+                Err(EngineError::Elsewhere { .. }) => Ok(()),
                 done => done,
             },
             None => Ok(()),
         }
     }
 
-    pub(super) async fn move_collection(&self, organization: &Organization, to: &str) -> Attempt<()> {
+    pub(super) async fn move_collection(&self, organization: &Organization, to: &str) -> EngineResult<()> {
         let id = identity(organization)?;
         let from = organization.naming.namespace.as_str();
         if from == to {
@@ -106,7 +106,7 @@ impl MongoDb {
         from: &str,
         to: &str,
         id: ContainerId,
-    ) -> Attempt<()> {
+    ) -> EngineResult<()> {
         // First, so that the container itself says that there is still something to do; and once more, for one
         // that was made meanwhile.
         self.move_further(organization, from, to).await?;
@@ -115,11 +115,11 @@ impl MongoDb {
     }
 
     /// Moves the collection that the container is, without those beside it.
-    async fn move_first(&self, from: &str, to: &str, id: ContainerId) -> Attempt<()> {
+    async fn move_first(&self, from: &str, to: &str, id: ContainerId) -> EngineResult<()> {
         for _ in 0..ROUNDS {
             match self.rename(from, to, id).await {
-                Err(Failure::Elsewhere { actual: Some(actual) }) if actual == to => return Ok(()),
-                Err(Failure::NamespaceExists) => {
+                Err(EngineError::Elsewhere { actual: Some(actual) }) if actual == to => return Ok(()),
+                Err(EngineError::NamespaceExists) => {
                     if let Some(there) = self.uuid_of(to).await? {
                         self.make_way(to, there).await?;
                     }
@@ -131,7 +131,7 @@ impl MongoDb {
     }
 
     /// Its identity says which one it is, wherever it is.
-    pub(crate) async fn settle_collection(&self, organization: &Organization) -> Attempt<()> {
+    pub(crate) async fn settle_collection(&self, organization: &Organization) -> EngineResult<()> {
         let id = identity(organization)?;
         let home = organization.naming.namespace.as_str();
         let Some(actual) = self.name_of(home, id).await? else { return Ok(()) };
@@ -139,28 +139,28 @@ impl MongoDb {
         self.move_all(organization, &actual, home, id).await
     }
 
-    pub(super) async fn count_collection(&self, organization: &Organization) -> Attempt<u64> {
+    pub(super) async fn count_collection(&self, organization: &Organization) -> EngineResult<u64> {
         let id = identity(organization)?;
         let mut namespace = organization.naming.namespace.clone();
         for _ in 0..ROUNDS {
             match self.count_at(self.at(&namespace, id), Some(organization.id)).await {
                 // It moves, or has moved, and its record will say so.
-                Err(Failure::Elsewhere { actual: Some(actual) }) => namespace = actual,
-                Ok(count) => return Ok(count + self.count_further(organization, &namespace).await?),
+                Err(EngineError::Elsewhere { actual: Some(actual) }) => namespace = actual,
+                Ok(count) => return Ok(count + self.count_extra_collections(organization, &namespace).await?),
                 Err(failure) => return Err(failure),
             }
         }
         Err(overtaken())
     }
 
-    pub(super) async fn drop_collection(&self, organization: &Organization) -> Attempt<()> {
+    pub(super) async fn drop_collection(&self, organization: &Organization) -> EngineResult<()> {
         // Without an identity none was ever made.
         let Some(id) = organization.container else { return Ok(()) };
         let mut namespace = organization.naming.namespace.clone();
-        self.drop_further(organization, &namespace).await?;
+        self.drop_extra_collections(organization, &namespace).await?;
         for _ in 0..ROUNDS {
             match self.drop_at(&namespace, id).await {
-                Err(Failure::Elsewhere { actual: Some(actual) }) => namespace = actual,
+                Err(EngineError::Elsewhere { actual: Some(actual) }) => namespace = actual,
                 done => return done,
             }
         }
@@ -168,16 +168,16 @@ impl MongoDb {
     }
 
     /// Removes the collection of that UUID, if it has that name; one that is not there is not an error.
-    pub(super) async fn drop_at(&self, namespace: &str, id: ContainerId) -> Attempt<()> {
+    pub(super) async fn drop_at(&self, namespace: &str, id: ContainerId) -> EngineResult<()> {
         match self.command(doc! { "drop": namespace, "collectionUUID": uuid(id) }).await {
-            Ok(()) | Err(Failure::Elsewhere { actual: None }) => Ok(()),
+            Ok(()) | Err(EngineError::Elsewhere { actual: None }) => Ok(()),
             Err(failure) => Err(failure),
         }
     }
 
     /// Gives the collection of that UUID another name, if it has the one that is expected and the other is
     /// free.
-    pub(super) async fn rename(&self, from: &str, to: &str, id: ContainerId) -> Attempt<()> {
+    pub(super) async fn rename(&self, from: &str, to: &str, id: ContainerId) -> EngineResult<()> {
         let database = self.server.database().name();
         let rename = doc! {
             "renameCollection": format!("{database}.{from}"),
@@ -190,27 +190,27 @@ impl MongoDb {
         Ok(())
     }
 
-    fn at<'a>(&'a self, namespace: &'a str, id: ContainerId) -> Place<'a> {
-        Place { database: self.server.database(), namespace, id: Some(id) }
+    fn at<'a>(&'a self, namespace: &'a str, id: ContainerId) -> Namespace<'a> {
+        Namespace { database: self.server.database(), namespace, id: Some(id) }
     }
 
     /// Carries out a command that changes collections.
-    async fn command(&self, command: Document) -> Attempt<()> {
+    async fn command(&self, command: Document) -> EngineResult<()> {
         self.call(self.server.database().run_command(self.server.durably(command))).await?;
         Ok(())
     }
 
     /// What the collection of that UUID is called, if not `expected`.
-    async fn name_of(&self, expected: &str, id: ContainerId) -> Attempt<Option<String>> {
+    async fn name_of(&self, expected: &str, id: ContainerId) -> EngineResult<Option<String>> {
         match self.aggregate(self.at(expected, id), &[doc! { "$limit": 1 }]).await {
             Ok(_) => Ok(None),
-            Err(Failure::Elsewhere { actual: Some(actual) }) => Ok(Some(actual)),
+            Err(EngineError::Elsewhere { actual: Some(actual) }) => Ok(Some(actual)),
             Err(failure) => Err(failure),
         }
     }
 
     /// The identity of the collection that has that name now.
-    async fn uuid_of(&self, namespace: &str) -> Attempt<Option<ContainerId>> {
+    async fn uuid_of(&self, namespace: &str) -> EngineResult<Option<ContainerId>> {
         let list = self.server.database().list_collections().filter(doc! { "name": namespace });
         let mut collections = self.call(list).await?;
         if !self.call(collections.advance()).await? {
@@ -220,7 +220,12 @@ impl MongoDb {
     }
 
     /// Whether the collection is that organization's container.
-    async fn begins_with(&self, namespace: &str, id: ContainerId, owner: OrganizationId) -> Attempt<bool> {
+    async fn begins_with(
+        &self,
+        namespace: &str,
+        id: ContainerId,
+        owner: OrganizationId,
+    ) -> EngineResult<bool> {
         let first =
             doc! { "$match": { "_id": object_id(owner.as_bytes()), "metadata": { "$exists": true } } };
         Ok(!self.aggregate(self.at(namespace, id), &[first]).await?.is_empty())
@@ -228,31 +233,31 @@ impl MongoDb {
 
     /// Removes a collection under a name that is reserved for somebody else, if it is left over. Anything else
     /// is somebody's data: it stays, and whoever wanted the name waits until the operator has looked.
-    async fn make_way(&self, namespace: &str, id: ContainerId) -> Attempt<()> {
+    async fn make_way(&self, namespace: &str, id: ContainerId) -> EngineResult<()> {
         if !matches!(self.judge(namespace, id).await?, Stray::LeftOver) {
             tracing::error!(collection = namespace, "a collection is in the way that is none of ours");
             return Err(Error::unavailable(format!("the collection {namespace} is in the way")).into());
         }
         tracing::warn!(collection = namespace, "removing an empty container that no organization has");
         match self.drop_at(namespace, id).await {
-            Err(Failure::Elsewhere { .. }) => Ok(()),
+            Err(EngineError::Elsewhere { .. }) => Ok(()),
             done => done,
         }
     }
 
     /// Whether a collection of that name is none of ours.
-    pub(super) async fn is_foreign_collection(&self, namespace: &str) -> Attempt<bool> {
+    pub(super) async fn is_foreign_collection(&self, namespace: &str) -> EngineResult<bool> {
         let Some(id) = self.uuid_of(namespace).await? else { return Ok(false) };
         let owner = self.call(self.organizations.find_one(doc! { "container": uuid(id) })).await?;
         Ok(owner.is_none() && matches!(self.judge(namespace, id).await?, Stray::Foreign))
     }
 
     /// What a collection is that is not where a record says.
-    pub(super) async fn judge(&self, namespace: &str, id: ContainerId) -> Attempt<Stray> {
+    pub(super) async fn judge(&self, namespace: &str, id: ContainerId) -> EngineResult<Stray> {
         let two = [doc! { "$limit": 2 }, doc! { "$project": { "metadata": 1 } }];
         let first = match self.aggregate(self.at(namespace, id), &two).await {
             // Somebody is at work on it.
-            Err(Failure::Elsewhere { .. }) => return Ok(Stray::Owned),
+            Err(EngineError::Elsewhere { .. }) => return Ok(Stray::Owned),
             first => first?,
         };
         let (building, fence) = unfinished(namespace).unzip();
@@ -295,10 +300,10 @@ fn unfinished(namespace: &str) -> Option<(ObjectId, u32)> {
     Some((ObjectId::parse_str(id).ok()?, fence.parse().ok()?))
 }
 
-fn identity(organization: &Organization) -> Attempt<ContainerId> {
+fn identity(organization: &Organization) -> EngineResult<ContainerId> {
     organization.container.ok_or_else(|| Error::unavailable("the organization has no container").into())
 }
 
-fn overtaken() -> Failure {
+fn overtaken() -> EngineError {
     Error::unavailable("others work on the same container").into()
 }

@@ -1,11 +1,11 @@
 //! A database for each organization, named by a prefix and the organization's id, so that a rename moves
 //! nothing and no name is ever another's.
 
-use super::namespace::{Place, identity_of, uuid};
+use super::namespace::{Namespace, identity_of, uuid};
 use super::{knows_fence, metadata};
 use crate::MongoDb;
 use crate::document::object_id;
-use crate::engine_error::{Attempt, Failure, NAMESPACE_NOT_FOUND};
+use crate::engine_error::{EngineError, EngineResult, NAMESPACE_NOT_FOUND};
 use mongodb::Database;
 use mongodb::bson::{Document, doc};
 use tenantry_domain::ids::OrganizationId;
@@ -36,7 +36,7 @@ impl MongoDb {
 
     /// One insert makes the database and all that belongs into it. An organization that is imported under its old id
     /// may find that of another installation.
-    pub(super) async fn create_database(&self, container: &NewContainer) -> Attempt<()> {
+    pub(super) async fn create_database(&self, container: &NewContainer) -> EngineResult<()> {
         let mut first = metadata(container.organization_id, container.created_at);
         first.insert(RECORDS, self.server.database().name());
         let database = self.database_of(container.organization_id);
@@ -48,7 +48,7 @@ impl MongoDb {
         }
     }
 
-    pub(super) async fn count_database(&self, id: OrganizationId) -> Attempt<u64> {
+    pub(super) async fn count_database(&self, id: OrganizationId) -> EngineResult<u64> {
         let database = self.database_of(id);
         let first = database.collection::<Document>(METADATA);
         if self.call(first.find_one(doc! { "_id": object_id(id.as_bytes()) })).await?.is_none() {
@@ -58,11 +58,11 @@ impl MongoDb {
     }
 
     /// How many documents there are in all collections of users.
-    pub(super) async fn documents_in(&self, database: &Database) -> Attempt<u64> {
+    pub(super) async fn documents_in(&self, database: &Database) -> EngineResult<u64> {
         let mut documents = 0;
         for name in self.call(database.list_collection_names()).await? {
             if name != METADATA && !name.starts_with("system.") {
-                let place = Place { database, namespace: &name, id: None };
+                let place = Namespace { database, namespace: &name, id: None };
                 documents += self.count_at(place, None).await?;
             }
         }
@@ -70,7 +70,7 @@ impl MongoDb {
     }
 
     /// Whether the database was made for an organization of this installation.
-    pub(super) async fn is_ours(&self, database: &Database) -> Attempt<bool> {
+    pub(super) async fn is_ours(&self, database: &Database) -> EngineResult<bool> {
         let ours = doc! { RECORDS: self.server.database().name() };
         Ok(self.call(database.collection::<Document>(METADATA).find_one(ours)).await?.is_some())
     }
@@ -78,7 +78,7 @@ impl MongoDb {
     /// Removes the database as long as its organization's record is what this operation holds. The database has
     /// the organization's id for a name, which may come back out of an archive: so what is removed is what was listed
     /// before that was looked at.
-    pub(super) async fn drop_database(&self, organization: &Organization) -> Attempt<()> {
+    pub(super) async fn drop_database(&self, organization: &Organization) -> EngineResult<()> {
         let database = self.database_of(organization.id);
         for _ in 0..ROUNDS {
             let listed = self.listed_in(&database).await?;
@@ -92,7 +92,7 @@ impl MongoDb {
     }
 
     /// What is in a database, the collection that says whose it is last.
-    pub(super) async fn listed_in(&self, database: &Database) -> Attempt<Vec<Listed>> {
+    pub(super) async fn listed_in(&self, database: &Database) -> EngineResult<Vec<ListedDatabase>> {
         let mut found = self.call(database.list_collections()).await?;
         let mut listed = Vec::new();
         while self.call(found.advance()).await? {
@@ -100,7 +100,7 @@ impl MongoDb {
             // The server's own, which cannot be dropped while it is written.
             if collection.name != "system.profile" {
                 let id = identity_of(&collection);
-                listed.push(Listed { name: collection.name, id });
+                listed.push(ListedDatabase { name: collection.name, id });
             }
         }
         // What has no identity is a view on something that has, and goes first.
@@ -110,9 +110,13 @@ impl MongoDb {
 
     /// Removes what was listed. A view and a time series, which programs alone make, have no identity; on a server that
     /// knows none, nothing has: there, the look before is all there is.
-    pub(super) async fn drop_listed(&self, database: &Database, listed: &[Listed]) -> Attempt<()> {
+    pub(super) async fn drop_listed(
+        &self,
+        database: &Database,
+        listed: &[ListedDatabase],
+    ) -> EngineResult<()> {
         let knows_identities = knows_fence(&self.server).await?;
-        for Listed { name, id } in listed {
+        for ListedDatabase { name, id } in listed {
             let mut drop = doc! { "drop": name };
             if let Some(id) = id.filter(|_| knows_identities) {
                 drop.insert("collectionUUID", uuid(id));
@@ -120,7 +124,9 @@ impl MongoDb {
             match self.call(database.run_command(self.server.durably(drop))).await {
                 // Somebody else has dropped or renamed it, or it is another by now.
                 Ok(_)
-                | Err(Failure::Elsewhere { .. } | Failure::Answered { code: NAMESPACE_NOT_FOUND, .. }) => {}
+                | Err(
+                    EngineError::Elsewhere { .. } | EngineError::Answered { code: NAMESPACE_NOT_FOUND, .. },
+                ) => {}
                 Err(failure) => return Err(failure),
             }
         }
@@ -129,7 +135,7 @@ impl MongoDb {
 }
 
 /// A collection or view of a database.
-pub(super) struct Listed {
+pub(super) struct ListedDatabase {
     name: String,
     id: Option<ContainerId>,
 }

@@ -6,10 +6,10 @@
 //! since it began. So a list is only used if the organization's record is afterwards still what it was before;
 //! and each collection is then touched by the UUID that the list had.
 
-use super::namespace::{Place, identity_of};
+use super::namespace::{Namespace, identity_of};
 use crate::MongoDb;
 use crate::document::{integer, object_id};
-use crate::engine_error::{Attempt, Failure};
+use crate::engine_error::{EngineError, EngineResult};
 use mongodb::bson::doc;
 use tenantry_domain::Error;
 use tenantry_domain::ids::OrganizationId;
@@ -19,7 +19,7 @@ use tenantry_domain::organization::{ContainerId, Organization, ReservedKey};
 const LOOKS: u32 = 20;
 
 /// A further collection, as it was found.
-pub(crate) struct Further {
+pub(crate) struct ExtraCollection {
     /// What the container is called that it is beside.
     namespace: String,
     /// Its name after that of the container and a dot.
@@ -27,7 +27,7 @@ pub(crate) struct Further {
     pub(crate) id: ContainerId,
 }
 
-impl Further {
+impl ExtraCollection {
     /// The name that the server has it under.
     pub(crate) fn full_name(&self) -> String {
         format!("{}.{}", self.namespace, self.name)
@@ -41,14 +41,15 @@ impl MongoDb {
         organization: &Organization,
         from: &str,
         to: &str,
-    ) -> Attempt<()> {
-        for further in self.further_of(organization, from).await? {
+    ) -> EngineResult<()> {
+        for further in self.extra_collections_of(organization, from).await? {
             let (from, to) = (format!("{from}.{}", further.name), format!("{to}.{}", further.name));
             match self.rename(&from, &to, further.id).await {
                 Ok(()) => {}
                 // Somebody else has moved or dropped it meanwhile.
-                Err(Failure::Elsewhere { actual }) if actual.as_ref().is_none_or(|actual| *actual == to) => {}
-                Err(Failure::NamespaceExists) => {
+                Err(EngineError::Elsewhere { actual })
+                    if actual.as_ref().is_none_or(|actual| *actual == to) => {}
+                Err(EngineError::NamespaceExists) => {
                     tracing::error!(collection = to, "a collection is in the way that is none of ours");
                     return Err(Error::unavailable(format!("the collection {to} is in the way")).into());
                 }
@@ -59,15 +60,20 @@ impl MongoDb {
     }
 
     /// How many documents are in them.
-    pub(super) async fn count_further(&self, organization: &Organization, namespace: &str) -> Attempt<u64> {
+    pub(super) async fn count_extra_collections(
+        &self,
+        organization: &Organization,
+        namespace: &str,
+    ) -> EngineResult<u64> {
         let (mut documents, listed) = (0, self.listed(namespace).await?);
         for further in &listed {
             let name = format!("{namespace}.{}", further.name);
-            let place = Place { database: self.server.database(), namespace: &name, id: Some(further.id) };
+            let place =
+                Namespace { database: self.server.database(), namespace: &name, id: Some(further.id) };
             match self.count_at(place, None).await {
                 Ok(count) => documents += count,
                 // It moves on, or is gone.
-                Err(Failure::Elsewhere { .. }) => return Err(Failure::Elsewhere { actual: None }),
+                Err(EngineError::Elsewhere { .. }) => return Err(EngineError::Elsewhere { actual: None }),
                 Err(failure) => return Err(failure),
             }
         }
@@ -79,14 +85,18 @@ impl MongoDb {
     }
 
     /// Removes them.
-    pub(super) async fn drop_further(&self, organization: &Organization, namespace: &str) -> Attempt<()> {
+    pub(super) async fn drop_extra_collections(
+        &self,
+        organization: &Organization,
+        namespace: &str,
+    ) -> EngineResult<()> {
         let listed = self.listed(namespace).await?;
         if !listed.is_empty() {
             self.still_holds(organization).await?;
         }
         for further in listed {
             match self.drop_at(&format!("{namespace}.{}", further.name), further.id).await {
-                Ok(()) | Err(Failure::Elsewhere { actual: None }) => {}
+                Ok(()) | Err(EngineError::Elsewhere { actual: None }) => {}
                 Err(failure) => return Err(failure),
             }
         }
@@ -94,11 +104,11 @@ impl MongoDb {
     }
 
     /// The further collections under a name that the organization holds.
-    pub(crate) async fn further_of(
+    pub(crate) async fn extra_collections_of(
         &self,
         organization: &Organization,
         namespace: &str,
-    ) -> Attempt<Vec<Further>> {
+    ) -> EngineResult<Vec<ExtraCollection>> {
         let listed = self.listed(namespace).await?;
         if !listed.is_empty() {
             self.still_is(organization).await?;
@@ -107,7 +117,10 @@ impl MongoDb {
     }
 
     /// The further collections of an organization as it is now, also while an operation moves them. Sorted by name.
-    pub(crate) async fn further_now(&self, id: OrganizationId) -> Attempt<Vec<Further>> {
+    pub(crate) async fn extra_collections_now(
+        &self,
+        id: OrganizationId,
+    ) -> EngineResult<Vec<ExtraCollection>> {
         for _ in 0..LOOKS {
             let organization = self.organization_now(id).await?;
             let mut listed = Vec::new();
@@ -130,12 +143,12 @@ impl MongoDb {
     }
 
     /// The record of an organization, which must be there.
-    pub(crate) async fn organization_now(&self, id: OrganizationId) -> Attempt<Organization> {
+    pub(crate) async fn organization_now(&self, id: OrganizationId) -> EngineResult<Organization> {
         let record = self.find_one(&self.organizations, doc! { "_id": object_id(id.as_bytes()) }).await?;
         record.ok_or_else(|| Error::unavailable("there is no such organization any more").into())
     }
 
-    async fn listed(&self, namespace: &str) -> Attempt<Vec<Further>> {
+    async fn listed(&self, namespace: &str) -> EngineResult<Vec<ExtraCollection>> {
         let prefix = format!("{namespace}.");
         // Between the name with a dot and the name with what comes after a dot there is nothing else.
         let names = doc! { "name": { "$gt": &prefix, "$lt": format!("{namespace}/") }, "type": "collection" };
@@ -145,7 +158,7 @@ impl MongoDb {
             let collection = found.deserialize_current()?;
             if let (Some(name), Some(id)) = (collection.name.strip_prefix(&prefix), identity_of(&collection))
             {
-                listed.push(Further { namespace: namespace.to_owned(), name: name.to_owned(), id });
+                listed.push(ExtraCollection { namespace: namespace.to_owned(), name: name.to_owned(), id });
             }
         }
         listed.sort_by(|one, other| one.name.cmp(&other.name));
@@ -153,7 +166,7 @@ impl MongoDb {
     }
 
     /// Refuses to go on for an organization that has been changed since it was read.
-    pub(crate) async fn still_is(&self, organization: &Organization) -> Attempt<()> {
+    pub(crate) async fn still_is(&self, organization: &Organization) -> EngineResult<()> {
         if self.is_still(organization).await? {
             return Ok(());
         }
@@ -162,7 +175,7 @@ impl MongoDb {
 
     /// The same for whoever drives its operation: renewals of the lease are versions of the record, too, and
     /// whoever takes over raises the fence.
-    pub(super) async fn still_holds(&self, organization: &Organization) -> Attempt<()> {
+    pub(super) async fn still_holds(&self, organization: &Organization) -> EngineResult<()> {
         let Some(operation) = organization.operation.as_deref() else {
             return self.still_is(organization).await;
         };
@@ -178,7 +191,7 @@ impl MongoDb {
     }
 
     /// Whether an organization's record is what it was when it was read.
-    pub(crate) async fn is_still(&self, organization: &Organization) -> Attempt<bool> {
+    pub(crate) async fn is_still(&self, organization: &Organization) -> EngineResult<bool> {
         let same =
             doc! { "_id": object_id(organization.id.as_bytes()), "version": integer(organization.version) };
         let find = self.organizations.find_one(same).projection(doc! { "_id": 1 });

@@ -2,7 +2,7 @@
 
 use crate::MongoDb;
 use crate::document::object_id;
-use crate::engine_error::Attempt;
+use crate::engine_error::EngineResult;
 use mongodb::Database;
 use mongodb::bson::{Bson, Document, Uuid, doc};
 use mongodb::results::CollectionSpecification;
@@ -16,7 +16,7 @@ const COUNTED: i64 = 2_000;
 
 /// A collection.
 #[derive(Clone, Copy)]
-pub(super) struct Place<'a> {
+pub(super) struct Namespace<'a> {
     pub(super) database: &'a Database,
     pub(super) namespace: &'a str,
     /// Which one it must be, where the name alone does not say it.
@@ -25,7 +25,11 @@ pub(super) struct Place<'a> {
 
 impl MongoDb {
     /// How many documents are there, without the first one of that organization's container.
-    pub(super) async fn count_at(&self, place: Place<'_>, first: Option<OrganizationId>) -> Attempt<u64> {
+    pub(super) async fn count_at(
+        &self,
+        place: Namespace<'_>,
+        first: Option<OrganizationId>,
+    ) -> EngineResult<u64> {
         let others = doc! { "_id": { "$ne": first.map(|id| object_id(id.as_bytes())) } };
         let few = [doc! { "$match": others }, doc! { "$limit": COUNTED + 1 }, doc! { "$count": "documents" }];
         let counted = number(&self.aggregate(place, &few).await?, "documents");
@@ -37,7 +41,11 @@ impl MongoDb {
     }
 
     /// The first batch of what comes out of a pipeline.
-    pub(super) async fn aggregate(&self, place: Place<'_>, pipeline: &[Document]) -> Attempt<Vec<Document>> {
+    pub(super) async fn aggregate(
+        &self,
+        place: Namespace<'_>,
+        pipeline: &[Document],
+    ) -> EngineResult<Vec<Document>> {
         let mut aggregate = doc! { "aggregate": place.namespace, "pipeline": pipeline, "cursor": {} };
         if let Some(id) = place.id {
             aggregate.insert("collectionUUID", uuid(id));

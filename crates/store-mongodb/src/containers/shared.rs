@@ -4,7 +4,7 @@
 use super::metadata;
 use crate::MongoDb;
 use crate::document::object_id;
-use crate::engine_error::Attempt;
+use crate::engine_error::EngineResult;
 use mongodb::bson::{Document, doc};
 use tenantry_domain::Error;
 use tenantry_domain::ids::OrganizationId;
@@ -16,12 +16,12 @@ fn of(id: OrganizationId) -> Document {
 }
 
 impl MongoDb {
-    pub(super) async fn create_share(&self, container: &NewContainer) -> Attempt<()> {
+    pub(super) async fn create_share(&self, container: &NewContainer) -> EngineResult<()> {
         let first = metadata(container.organization_id, container.created_at);
         self.insert(&self.shared_containers, first).await.map(|_| ())
     }
 
-    pub(super) async fn count_share(&self, id: OrganizationId) -> Attempt<u64> {
+    pub(super) async fn count_share(&self, id: OrganizationId) -> EngineResult<u64> {
         let first = doc! { "_id": object_id(id.as_bytes()) };
         if self.call(self.shared_containers.find_one(first)).await?.is_none() {
             return Err(Error::unavailable("the organization has no share").into());
@@ -30,12 +30,12 @@ impl MongoDb {
     }
 
     /// How many documents the organization has among the others.
-    pub(super) async fn documents_of(&self, id: OrganizationId) -> Attempt<u64> {
+    pub(super) async fn documents_of(&self, id: OrganizationId) -> EngineResult<u64> {
         self.call(self.shared_documents.count_documents(of(id))).await
     }
 
     /// The documents first, so that a share that is there says that there is still something to do.
-    pub(super) async fn drop_share(&self, id: OrganizationId) -> Attempt<()> {
+    pub(super) async fn drop_share(&self, id: OrganizationId) -> EngineResult<()> {
         self.delete_all(&self.shared_documents, &of(id)).await?;
         self.drop_indexes_of(id).await?;
         let first = doc! { "_id": object_id(id.as_bytes()) };

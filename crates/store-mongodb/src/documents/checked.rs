@@ -4,11 +4,11 @@
 //! values, because a program that writes past the service does not change a revision.
 
 use crate::MongoDb;
-use crate::collections::{Amount, Command, Located};
+use crate::collections::{Amount, CollectionHandle, Command};
 use crate::documents::find::millis;
-use crate::documents::layout::{Form, Trace};
+use crate::documents::layout::{DocumentLayout, Trace};
 use crate::documents::remove::{ROUND, ROUND_BYTES, at_least};
-use crate::engine_error::Attempt;
+use crate::engine_error::EngineResult;
 use crate::quota::Size;
 use bson::raw::{CString, RawArrayBuf, RawBson, cstr};
 use bson::{RawDocument, RawDocumentBuf, rawdoc};
@@ -27,10 +27,10 @@ const CONDITION_MAX_BYTES: usize = 15 << 20;
 impl MongoDb {
     pub(super) async fn count_checked_at(
         &self,
-        at: &mut Located<'_>,
+        at: &mut CollectionHandle<'_>,
         filter: &Filter,
         time: Duration,
-    ) -> Attempt<u64> {
+    ) -> EngineResult<u64> {
         let command = deciding_fields(&at.form, filter, time).await?;
         let (form, filter) = (at.form.clone(), filter.clone());
         let is_match = move |found: &RawDocument, fuel: &Fuel<'_>| {
@@ -44,11 +44,11 @@ impl MongoDb {
     /// Removes some of the documents that match.
     pub(super) async fn delete_checked_round(
         &self,
-        at: &mut Located<'_>,
+        at: &mut CollectionHandle<'_>,
         filter: &Filter,
         rendered: &Document,
         left: Duration,
-    ) -> Attempt<DeleteResult> {
+    ) -> EngineResult<DeleteResult> {
         // The filter stands in each of the deletes.
         let filter_bytes = serialize_to_vec(rendered)?.len();
         let most = (ROUND_BYTES / (filter_bytes + 100)).clamp(1, ROUND);
@@ -74,14 +74,14 @@ impl MongoDb {
         self.end_change(change, at_least(&sizes, deleted).negative()).await;
         // What their index entries took is counted when something does not fit.
         if at.organization.quota.index_bytes.is_some() && deleted > 0 {
-            self.doubt_usage(at.organization).await;
+            self.invalidate_usage(at.organization).await;
         }
         Ok(DeleteResult { documents: deleted, more: more || deleted < count })
     }
 }
 
 /// The command that finds all that may match, of each the fields that decide.
-async fn deciding_fields(form: &Form, filter: &Filter, time: Duration) -> Attempt<Command> {
+async fn deciding_fields(form: &DocumentLayout, filter: &Filter, time: Duration) -> EngineResult<Command> {
     let prefix = form.prefix();
     let fields: Document =
         filter.heads().into_iter().map(|head| (head.to_owned(), format!("${prefix}{head}").into())).collect();
@@ -93,9 +93,9 @@ async fn deciding_fields(form: &Form, filter: &Filter, time: Duration) -> Attemp
 
 /// Leaves of each document that matches what names it, and the fields that decide.
 fn matching(
-    form: Form,
+    form: DocumentLayout,
     filter: Filter,
-) -> impl Fn(&RawDocument, &Fuel<'_>) -> Attempt<Option<(Trace, RawDocumentBuf)>> + Send + Sync {
+) -> impl Fn(&RawDocument, &Fuel<'_>) -> EngineResult<Option<(Trace, RawDocumentBuf)>> + Send + Sync {
     move |found, fuel| {
         let fields = form.deciding_fields(found)?;
         if !filter.evaluate(fields, fuel).map_err(Error::from)? {
@@ -108,11 +108,11 @@ fn matching(
 /// The sizes of documents, and the conditions that each is still the same in all that decides: of as many as one command
 /// has room for.
 fn conditions(
-    form: &Form,
+    form: &DocumentLayout,
     filter: &Filter,
     rendered: &Document,
     found: &[(Trace, RawDocumentBuf)],
-) -> Attempt<Vec<(Size, RawDocumentBuf)>> {
+) -> EngineResult<Vec<(Size, RawDocumentBuf)>> {
     let (mut all, mut bytes) = (Vec::new(), 0);
     for (trace, fields) in found {
         let condition = condition(form, trace, rendered, filter, fields)?;
@@ -131,12 +131,12 @@ fn conditions(
 }
 
 fn condition(
-    form: &Form,
+    form: &DocumentLayout,
     trace: &Trace,
     rendered: &Document,
     filter: &Filter,
     fields: &RawDocument,
-) -> Attempt<RawDocumentBuf> {
+) -> EngineResult<RawDocumentBuf> {
     let mut same = RawArrayBuf::new();
     for head in filter.heads() {
         let path = format!("${}{head}", form.prefix());

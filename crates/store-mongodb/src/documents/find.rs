@@ -5,9 +5,9 @@
 //! finds `[1, 9]`, which sorts as 1, and does not find the string that comes after all numbers.
 
 use crate::MongoDb;
-use crate::collections::{Amount, Command, Located, Sieve};
-use crate::documents::layout::Form;
-use crate::engine_error::Attempt;
+use crate::collections::{Amount, CollectionHandle, Command, Sieve};
+use crate::documents::layout::DocumentLayout;
+use crate::engine_error::EngineResult;
 use bson::{RawBson, RawDocument};
 use mongodb::bson::{Bson, Decimal128, Document, doc};
 use std::sync::Arc;
@@ -29,7 +29,11 @@ const COUNTED: i64 = 2_000;
 const SHARE_COUNTED: i64 = 100_000;
 
 impl MongoDb {
-    pub(super) async fn find_at(&self, at: &mut Located<'_>, query: &DocumentQuery) -> Attempt<QueryPage> {
+    pub(super) async fn find_at(
+        &self,
+        at: &mut CollectionHandle<'_>,
+        query: &DocumentQuery,
+    ) -> EngineResult<QueryPage> {
         let form = at.form.clone();
         let amount = Amount { documents: query.limit as usize, bytes: query.max_bytes };
         if query.limit == 0 {
@@ -58,11 +62,11 @@ impl MongoDb {
 
     pub(super) async fn count_matching_at(
         &self,
-        at: &mut Located<'_>,
+        at: &mut CollectionHandle<'_>,
         filter: &Filter,
         time: Duration,
-    ) -> Attempt<Counted> {
-        let is_plain = matches!(at.form, Form::Plain { .. });
+    ) -> EngineResult<Counted> {
+        let is_plain = matches!(at.form, DocumentLayout::Plain { .. });
         if filter.is_empty() && is_plain {
             let few = self.count_up_to(at, COUNTED + 1, time).await?;
             let documents = if few > COUNTED.unsigned_abs() { self.kept(at).await? } else { few };
@@ -83,21 +87,28 @@ impl MongoDb {
     }
 
     /// How many documents are in the collection, about.
-    async fn size_for_hint(&self, at: &mut Located<'_>) -> Attempt<u64> {
+    async fn size_for_hint(&self, at: &mut CollectionHandle<'_>) -> EngineResult<u64> {
         match at.form {
-            Form::Plain { .. } => self.kept(at).await,
-            Form::Shared { .. } => self.count_up_to(at, SHARE_COUNTED, self.server.deadline()).await,
+            DocumentLayout::Plain { .. } => self.kept(at).await,
+            DocumentLayout::Shared { .. } => {
+                self.count_up_to(at, SHARE_COUNTED, self.server.deadline()).await
+            }
         }
     }
 
-    async fn count_up_to(&self, at: &mut Located<'_>, most: i64, time: Duration) -> Attempt<u64> {
+    async fn count_up_to(
+        &self,
+        at: &mut CollectionHandle<'_>,
+        most: i64,
+        time: Duration,
+    ) -> EngineResult<u64> {
         let all = at.form.scoped(Document::new());
         let stages = [doc! { "$match": all }, doc! { "$limit": most }, doc! { "$count": "documents" }];
         self.one_number(at, &stages, time).await
     }
 
     /// How many documents the server says that it keeps.
-    async fn kept(&self, at: &mut Located<'_>) -> Attempt<u64> {
+    async fn kept(&self, at: &mut CollectionHandle<'_>) -> EngineResult<u64> {
         // A count knows no read concern.
         let stages = [
             doc! { "$collStats": { "count": {} } },
@@ -105,11 +116,16 @@ impl MongoDb {
         ];
         let command = Command::new("aggregate", &doc! { "pipeline": &stages[..], "cursor": {} })?;
         let kept = self.read_number(at, &command, self.server.deadline()).await?;
-        let first = u64::from(matches!(at.form, Form::Plain { first: Some(_) }));
+        let first = u64::from(matches!(at.form, DocumentLayout::Plain { first: Some(_) }));
         Ok(kept.saturating_sub(first))
     }
 
-    async fn one_number(&self, at: &mut Located<'_>, stages: &[Document], time: Duration) -> Attempt<u64> {
+    async fn one_number(
+        &self,
+        at: &mut CollectionHandle<'_>,
+        stages: &[Document],
+        time: Duration,
+    ) -> EngineResult<u64> {
         let command = Command::reading(
             "aggregate",
             doc! { "pipeline": stages, "cursor": {}, "maxTimeMS": millis(time) },
@@ -117,7 +133,12 @@ impl MongoDb {
         self.read_number(at, &command, time + self.server.deadline()).await
     }
 
-    async fn read_number(&self, at: &mut Located<'_>, command: &Command, deadline: Duration) -> Attempt<u64> {
+    async fn read_number(
+        &self,
+        at: &mut CollectionHandle<'_>,
+        command: &Command,
+        deadline: Duration,
+    ) -> EngineResult<u64> {
         let read = |document: &RawDocument| {
             Ok(document.get("documents").ok().flatten().and_then(super::layout::number).unwrap_or(0))
         };
@@ -127,7 +148,7 @@ impl MongoDb {
 }
 
 /// Commands for a page, of which the first that finds more than it has it whole; else it is what the last finds.
-fn commands(form: &Form, query: &DocumentQuery) -> Attempt<Vec<Command>> {
+fn commands(form: &DocumentLayout, query: &DocumentQuery) -> EngineResult<Vec<Command>> {
     let filter = query.filter.to_mongodb(form.prefix());
     let Some(after) = &query.after else { return Ok(vec![page_of(form, query, filter)?]) };
     let mut commands = Vec::with_capacity(2);
@@ -155,7 +176,7 @@ fn both(filter: Document, condition: Document) -> Document {
 }
 
 /// Leaves the documents that match, as they were stored.
-fn matching(form: &Form, filter: &Filter) -> Sieve<StoredDocument> {
+fn matching(form: &DocumentLayout, filter: &Filter) -> Sieve<StoredDocument> {
     let (form, filter) = (form.clone(), filter.clone());
     Arc::new(move |document, fuel| {
         let stored = form.unwrap(document)?;
@@ -164,7 +185,7 @@ fn matching(form: &Form, filter: &Filter) -> Sieve<StoredDocument> {
 }
 
 /// The first documents that match, in their order.
-fn page_of(form: &Form, query: &DocumentQuery, filter: Document) -> Attempt<Command> {
+fn page_of(form: &DocumentLayout, query: &DocumentQuery, filter: Document) -> EngineResult<Command> {
     let limit = i64::from(query.limit) + 1;
     let mut find = doc! {
         "filter": form.scoped(filter),
@@ -180,7 +201,7 @@ fn page_of(form: &Form, query: &DocumentQuery, filter: Document) -> Attempt<Comm
     Command::reading("find", find)
 }
 
-fn next_page(form: &Form, query: &DocumentQuery, after: &Position) -> Attempt<Command> {
+fn next_page(form: &DocumentLayout, query: &DocumentQuery, after: &Position) -> EngineResult<Command> {
     let limit = i64::from(query.limit) + 1;
     let prefix = form.prefix();
     let mut filter = query.filter.to_mongodb(prefix);
@@ -244,7 +265,7 @@ fn is_finite(number: Decimal128) -> bool {
 }
 
 /// Whether the key of a document comes after the position.
-fn is_after(keys: &[SortKey], after: &Position) -> Attempt<Bson> {
+fn is_after(keys: &[SortKey], after: &Position) -> EngineResult<Bson> {
     let mut is_after = Bson::Boolean(false);
     for (place, (key, value)) in keys.iter().zip(after.values()).enumerate().rev() {
         let own = doc! { "$arrayElemAt": ["$key", i32::try_from(place).map_err(Error::internal)?] };

@@ -1,14 +1,14 @@
 //! What documents take in the indexes of their collection, counted as on every engine ([`IndexKeys`]).
 //!
 //! MongoDB keeps the entries; this only counts them, and refuses a document that would have too many. It goes by the
-//! indexes as they are remembered for some seconds ([`KnownIndexes`]): what a new index takes is counted when it is made,
+//! indexes as they are remembered for some seconds ([`CachedIndexes`]): what a new index takes is counted when it is made,
 //! and once more soon after.
 //!
-//! [`KnownIndexes`]: crate::collections::KnownIndexes
+//! [`CachedIndexes`]: crate::collections::KnownIndexes
 
 use crate::MongoDb;
-use crate::collections::{Command, Located};
-use crate::engine_error::Attempt;
+use crate::collections::{CollectionHandle, Command};
+use crate::engine_error::EngineResult;
 use crate::quota::Size;
 use bson::raw::{CString, RawBson};
 use bson::{RawDocument, RawDocumentBuf};
@@ -109,7 +109,7 @@ impl EntryCounter {
     }
 
     /// The document that such a list is of, as far as it is counted.
-    pub(crate) fn rebuild(&self, list: &RawDocument) -> Attempt<RawDocumentBuf> {
+    pub(crate) fn rebuild(&self, list: &RawDocument) -> EngineResult<RawDocumentBuf> {
         let names = std::iter::once(ID_FIELD).chain(self.fields());
         let mut body = RawDocumentBuf::new();
         for (name, value) in names.zip(list.iter().map_while(std::result::Result::ok)) {
@@ -129,12 +129,12 @@ pub(crate) struct EntrySum {
 }
 
 impl EntrySum {
-    pub(crate) async fn of(&self, page: Vec<RawDocumentBuf>) -> Attempt<u64> {
+    pub(crate) async fn of(&self, page: Vec<RawDocumentBuf>) -> EngineResult<u64> {
         let rebuild = |found: &RawDocumentBuf| {
             let list = found.get_array("list").map_err(Error::internal)?;
             self.counter.rebuild(RawDocument::from_bytes(list.as_bytes()).map_err(Error::internal)?)
         };
-        let bodies = page.iter().map(rebuild).collect::<Attempt<Vec<_>>>()?;
+        let bodies = page.iter().map(rebuild).collect::<EngineResult<Vec<_>>>()?;
         let mut sum = 0;
         for entries in self.counter.count_all(bodies.iter().map(|body| &**body).collect()).await? {
             sum += match (entries, self.refused_at) {
@@ -156,9 +156,9 @@ impl MongoDb {
     /// How much each of these new documents takes, or why it cannot be stored.
     pub(super) async fn sizes_of(
         &self,
-        at: &mut Located<'_>,
+        at: &mut CollectionHandle<'_>,
         documents: &[&StoredDocument],
-    ) -> Attempt<Vec<Result<Size>>> {
+    ) -> EngineResult<Vec<Result<Size>>> {
         let counter = self.known_indexes(at).await?;
         let is_counted = at.organization.quota.index_bytes.is_some();
         let one = |document: &StoredDocument| Size::one(document.bytes());
@@ -174,10 +174,10 @@ impl MongoDb {
     }
 
     /// Bytes of the index entries of an organization, counted one by one.
-    pub(crate) async fn measure_entries(&self, organization: &Organization) -> Attempt<u64> {
+    pub(crate) async fn measure_entries(&self, organization: &Organization) -> EngineResult<u64> {
         let mut sum = 0;
         for name in self.collection_names_of(organization).await? {
-            let mut at = match self.locate_collection(organization, &name).await {
+            let mut at = match self.resolve_collection(organization, &name).await {
                 Err(failure) if crate::collections::is_missing(&failure) => continue,
                 at => at?,
             };
@@ -197,11 +197,11 @@ impl MongoDb {
     /// indexes together than `budget` allows.
     pub(crate) async fn measure_new_index(
         &self,
-        at: &mut Located<'_>,
+        at: &mut CollectionHandle<'_>,
         serving: &[Index],
         index: &Index,
         budget: EntryBudget,
-    ) -> Attempt<u64> {
+    ) -> EngineResult<u64> {
         if budget != EntryBudget::unbounded() {
             let all: Vec<Index> = serving.iter().chain([index]).cloned().collect();
             let all = EntryCounter::new(all.into());
@@ -218,11 +218,11 @@ impl MongoDb {
     /// Bytes of the entries of the documents that `filter` finds.
     async fn sum_entries(
         &self,
-        at: &mut Located<'_>,
+        at: &mut CollectionHandle<'_>,
         counter: EntryCounter,
         filter: Document,
         refused_at: Option<&'static str>,
-    ) -> Attempt<u64> {
+    ) -> EngineResult<u64> {
         let list = counter.projection(at.form.root());
         let stages = [
             doc! { "$match": at.form.scoped(filter) },

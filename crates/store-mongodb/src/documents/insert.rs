@@ -5,8 +5,8 @@
 
 use super::{append_durably, check_durable, write_errors};
 use crate::MongoDb;
-use crate::collections::{Amount, Command, Located};
-use crate::engine_error::{Attempt, COLLECTION_UUID_MISMATCH};
+use crate::collections::{Amount, CollectionHandle, Command};
+use crate::engine_error::{COLLECTION_UUID_MISMATCH, EngineResult};
 use crate::quota::Size;
 use bson::raw::{RawArrayBuf, cstr};
 use bson::{RawDocument, rawdoc};
@@ -24,9 +24,9 @@ const ROUNDS: u32 = 100;
 impl MongoDb {
     pub(super) async fn insert_at(
         &self,
-        at: &mut Located<'_>,
+        at: &mut CollectionHandle<'_>,
         documents: &[StoredDocument],
-    ) -> Attempt<Vec<Result<()>>> {
+    ) -> EngineResult<Vec<Result<()>>> {
         let (mut outcomes, mut sizes) = (Vec::with_capacity(documents.len()), Vec::new());
         for size in self.sizes_of(at, &documents.iter().collect::<Vec<_>>()).await? {
             sizes.push(size.as_ref().copied().unwrap_or_default());
@@ -81,13 +81,13 @@ impl MongoDb {
     /// Refuses what does not fit; but what is there already is told so, as it would be with room.
     async fn refuse(
         &self,
-        at: &mut Located<'_>,
+        at: &mut CollectionHandle<'_>,
         room: Size,
         open: &[usize],
         documents: &[StoredDocument],
         sizes: &[Size],
         outcomes: &mut [Option<Result<()>>],
-    ) -> Attempt<()> {
+    ) -> EngineResult<()> {
         let form = at.form.clone();
         let ids: Vec<_> = open.iter().filter_map(|place| documents[*place].id()).collect();
         let any: Vec<Document> = ids.iter().map(|id| form.of_id(id)).collect();
@@ -112,9 +112,9 @@ impl MongoDb {
 
     async fn insert_batch(
         &self,
-        at: &mut Located<'_>,
+        at: &mut CollectionHandle<'_>,
         documents: &[&StoredDocument],
-    ) -> Attempt<Vec<Result<()>>> {
+    ) -> EngineResult<Vec<Result<()>>> {
         let mut outcomes = Vec::with_capacity(documents.len());
         let mut rest = documents;
         while !rest.is_empty() {
@@ -133,9 +133,9 @@ impl MongoDb {
 
     async fn insert_command(
         &self,
-        at: &mut Located<'_>,
+        at: &mut CollectionHandle<'_>,
         documents: &[&StoredDocument],
-    ) -> Attempt<Vec<Result<()>>> {
+    ) -> EngineResult<Vec<Result<()>>> {
         let mut outcomes: Vec<Result<()>> = documents.iter().map(|_| Ok(())).collect();
         let mut open: Vec<usize> = (0..documents.len()).collect();
         while !open.is_empty() {
@@ -156,7 +156,7 @@ impl MongoDb {
                 }
             }
             if !self.is_still_shared(at).await? {
-                return self.take_back(at, documents).await;
+                return self.rollback_insert(at, documents).await;
             }
             open = late.into_iter().map(|place| open[place]).collect();
         }
@@ -164,11 +164,11 @@ impl MongoDb {
     }
 
     /// Removes what was written into a collection that was dropped meanwhile.
-    async fn take_back(
+    async fn rollback_insert(
         &self,
-        at: &mut Located<'_>,
+        at: &mut CollectionHandle<'_>,
         documents: &[&StoredDocument],
-    ) -> Attempt<Vec<Result<()>>> {
+    ) -> EngineResult<Vec<Result<()>>> {
         let ids = documents.iter().filter_map(|document| document.id());
         let filters: Vec<Document> = ids.map(|id| at.form.of_id(&id)).collect();
         let _ = self.delete_by(at, &filters).await?;

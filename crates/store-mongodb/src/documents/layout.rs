@@ -7,7 +7,7 @@
 
 use crate::document::integer;
 use crate::documents::EntryCounter;
-use crate::engine_error::Attempt;
+use crate::engine_error::EngineResult;
 use crate::quota::Size;
 use bson::raw::cstr;
 use bson::spec::ElementType;
@@ -26,7 +26,7 @@ const SHARED_PREFIX: &str = "document.";
 
 /// How the documents of a collection stand there.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Form {
+pub(crate) enum DocumentLayout {
     /// As they are.
     Plain {
         /// The `_id` of the document that the container begins with, if it is in this collection.
@@ -60,7 +60,7 @@ impl Trace {
     }
 }
 
-impl Form {
+impl DocumentLayout {
     /// What comes before each path of a document.
     pub(crate) const fn prefix(&self) -> &'static str {
         match self {
@@ -133,7 +133,7 @@ impl Form {
     }
 
     /// The document as it stands there.
-    pub(crate) fn wrap(&self, document: &StoredDocument) -> Attempt<RawDocumentBuf> {
+    pub(crate) fn wrap(&self, document: &StoredDocument) -> EngineResult<RawDocumentBuf> {
         let revision = integer(document.revision.0);
         match self {
             Self::Plain { .. } => {
@@ -157,7 +157,7 @@ impl Form {
     }
 
     /// A document that stands there, as it was stored.
-    pub(crate) fn unwrap(&self, stored: &RawDocument) -> Attempt<StoredDocument> {
+    pub(crate) fn unwrap(&self, stored: &RawDocument) -> EngineResult<StoredDocument> {
         if !is_readable(stored) {
             return Err(cut_short(stored).into());
         }
@@ -192,7 +192,7 @@ impl Form {
     }
 
     /// A document that was found with that projection.
-    pub(crate) fn trace(&self, found: &RawDocument) -> Attempt<Trace> {
+    pub(crate) fn trace(&self, found: &RawDocument) -> EngineResult<Trace> {
         let id = found.get(ID_FIELD).map_err(unreadable)?.unwrap_or(RawBsonRef::Null);
         let bytes = found.get("bytes").map_err(unreadable)?.and_then(number).unwrap_or(0);
         let own = match self {
@@ -213,13 +213,13 @@ impl Form {
     }
 
     /// The fields of a document that was found with that projection.
-    pub(crate) fn deciding_fields<'a>(&self, found: &'a RawDocument) -> Attempt<&'a RawDocument> {
+    pub(crate) fn deciding_fields<'a>(&self, found: &'a RawDocument) -> EngineResult<&'a RawDocument> {
         let fields = found.get_document("fields").map_err(unreadable)?;
         if is_readable(fields) { Ok(fields) } else { Err(cut_short(found).into()) }
     }
 
     /// The document itself.
-    pub(crate) fn deciding_trace(&self, found: &RawDocument) -> Attempt<Trace> {
+    pub(crate) fn deciding_trace(&self, found: &RawDocument) -> EngineResult<Trace> {
         let id = found.get(ID_FIELD).map_err(unreadable)?.unwrap_or(RawBsonRef::Null);
         Ok(Trace {
             id: Bson::try_from(id).map_err(unreadable)?,
@@ -230,7 +230,7 @@ impl Form {
     }
 
     /// The `_id` of a document of which nothing else was asked for.
-    pub(crate) fn id_alone(&self, found: &RawDocument) -> Attempt<Option<DocumentId>> {
+    pub(crate) fn id_alone(&self, found: &RawDocument) -> EngineResult<Option<DocumentId>> {
         Ok(match self {
             Self::Plain { .. } => DocumentId::of(found),
             Self::Shared { .. } => {
@@ -359,10 +359,10 @@ fn unreadable(error: impl std::fmt::Display) -> Error {
 mod tests {
     use super::*;
 
-    fn forms() -> [Form; 3] {
+    fn forms() -> [DocumentLayout; 3] {
         let id = ObjectId::from_bytes([7; 12]);
-        let shared = Form::Shared { organization: id, key: "notes.1".into() };
-        [Form::Plain { first: None }, Form::Plain { first: Some(id) }, shared]
+        let shared = DocumentLayout::Shared { organization: id, key: "notes.1".into() };
+        [DocumentLayout::Plain { first: None }, DocumentLayout::Plain { first: Some(id) }, shared]
     }
 
     #[test]

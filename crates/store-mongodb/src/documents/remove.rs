@@ -1,12 +1,12 @@
 //! Removing the documents that match a filter, some hundred at a time.
 
 use crate::MongoDb;
-use crate::collections::{Amount, Command, Located};
+use crate::collections::{Amount, CollectionHandle, Command};
 use crate::document::integer;
 use crate::documents::EntryCounter;
 use crate::documents::find::millis;
 use crate::documents::layout::Trace;
-use crate::engine_error::Attempt;
+use crate::engine_error::EngineResult;
 use crate::quota::Size;
 use bson::RawDocument;
 use mongodb::bson::{Document, doc, serialize_to_vec};
@@ -27,10 +27,10 @@ pub(super) const ROUND_BYTES: usize = 4 << 20;
 impl MongoDb {
     pub(super) async fn delete_matching_at(
         &self,
-        at: &mut Located<'_>,
+        at: &mut CollectionHandle<'_>,
         filter: &Filter,
         time: Duration,
-    ) -> Attempt<DeleteResult> {
+    ) -> EngineResult<DeleteResult> {
         let began = Instant::now();
         let (prefix, asked) = (at.form.prefix(), filter.clone());
         let rendered = offload::by_price(filter.price(), move || asked.to_mongodb(prefix)).await?;
@@ -65,10 +65,10 @@ impl MongoDb {
     /// Removes some of the documents that the filter finds.
     async fn delete_round(
         &self,
-        at: &mut Located<'_>,
+        at: &mut CollectionHandle<'_>,
         filter: &Document,
         left: Duration,
-    ) -> Attempt<DeleteResult> {
+    ) -> EngineResult<DeleteResult> {
         // The filter stands in each of the deletes.
         let filter_bytes = serialize_to_vec(filter)?.len();
         let most = (ROUND_BYTES / (filter_bytes + 100)).clamp(1, ROUND);
@@ -94,11 +94,11 @@ impl MongoDb {
     /// what their index entries are counted by is bounded.
     pub(super) async fn traces(
         &self,
-        at: &mut Located<'_>,
+        at: &mut CollectionHandle<'_>,
         filter: Document,
         most: usize,
         time: Option<Duration>,
-    ) -> Attempt<(Vec<Trace>, bool)> {
+    ) -> EngineResult<(Vec<Trace>, bool)> {
         let form = at.form.clone();
         let counter = match at.organization.quota.index_bytes {
             Some(_) => self.known_indexes(at).await?,

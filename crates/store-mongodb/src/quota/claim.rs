@@ -4,7 +4,7 @@ use super::count::is_being_counted;
 use super::{CLAIM, is_limited, of};
 use crate::MongoDb;
 use crate::document::integer;
-use crate::engine_error::Attempt;
+use crate::engine_error::EngineResult;
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Document, doc};
 use mongodb::options::ReturnDocument;
@@ -128,7 +128,7 @@ impl Change {
     }
 
     /// Refuses to go on when the claim may have been taken for that of somebody who died.
-    pub(crate) fn check(&self) -> Attempt<()> {
+    pub(crate) fn check(&self) -> EngineResult<()> {
         if self.is_old() {
             return Err(Error::unavailable("a change has waited too long").into());
         }
@@ -148,7 +148,7 @@ impl MongoDb {
         &self,
         organization: &Organization,
         size: Size,
-    ) -> Attempt<Result<Change, Size>> {
+    ) -> EngineResult<Result<Change, Size>> {
         self.begin(organization, size, false).await
     }
 
@@ -158,7 +158,7 @@ impl MongoDb {
         organization: &Organization,
         size: Size,
         is_index: bool,
-    ) -> Attempt<Result<Change, Size>> {
+    ) -> EngineResult<Result<Change, Size>> {
         if !is_limited(organization) {
             return Ok(Ok(Change(None)));
         }
@@ -198,7 +198,7 @@ impl MongoDb {
     }
 
     /// Announces a change that adds nothing; there is always room for it.
-    pub(crate) async fn begin_removal(&self, organization: &Organization) -> Attempt<Change> {
+    pub(crate) async fn begin_removal(&self, organization: &Organization) -> EngineResult<Change> {
         let begun = self.begin_change(organization, Size::default()).await?;
         begun.map_err(|_| Error::internal("no room for nothing").into())
     }
@@ -233,7 +233,7 @@ impl MongoDb {
     }
 
     /// Whether there is room for the claim; then it is noted.
-    async fn note_claim(&self, organization: &Organization, claim: &Claim) -> Attempt<bool> {
+    async fn note_claim(&self, organization: &Organization, claim: &Claim) -> EngineResult<bool> {
         let mut filter = of(organization.id);
         let limits = [
             ("documents", organization.quota.documents, claim.size.documents),

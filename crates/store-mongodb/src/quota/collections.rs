@@ -3,7 +3,7 @@
 use super::of;
 use crate::MongoDb;
 use crate::document::integer;
-use crate::engine_error::Attempt;
+use crate::engine_error::EngineResult;
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, doc};
 use std::collections::BTreeSet;
@@ -25,7 +25,7 @@ pub(crate) struct Creation {
 
 impl Creation {
     /// Refuses to go on when the claim may have been taken for that of somebody who died.
-    pub(crate) fn check(&self) -> Attempt<()> {
+    pub(crate) fn check(&self) -> EngineResult<()> {
         if self.made.elapsed() > super::CLAIM {
             return Err(Error::unavailable("a change has waited too long").into());
         }
@@ -42,7 +42,7 @@ pub(crate) fn most_collections(organization: &Organization) -> u64 {
 }
 
 /// The refusal of one more.
-pub(crate) fn no_more_collections(organization: &Organization) -> Error {
+pub(crate) fn collection_limit_error(organization: &Organization) -> Error {
     let most = most_collections(organization);
     let detail = format!("The organization may have {most} collections, and has as many.");
     Error::from(ErrorCode::QuotaExceeded).detail(detail)
@@ -57,7 +57,7 @@ impl MongoDb {
         &self,
         organization: &Organization,
         name: &CollectionName,
-    ) -> Attempt<Option<Creation>> {
+    ) -> EngineResult<Option<Creation>> {
         let _one = self.quotas.one_creation(organization.id).await;
         for _ in 0..ROUNDS {
             let usage = self.get_usage_document(organization.id).await?;
@@ -72,7 +72,7 @@ impl MongoDb {
             }
             names.insert(name.as_str());
             if names.len() as u64 > most_collections(organization) {
-                return Err(no_more_collections(organization).into());
+                return Err(collection_limit_error(organization).into());
             }
             let before = usage.map(|usage| usage.number("creations_version"));
             if let Some(creation) = self.note_creation(organization, name, before).await? {
@@ -87,7 +87,7 @@ impl MongoDb {
         organization: &Organization,
         name: &CollectionName,
         before: Option<i64>,
-    ) -> Attempt<Option<Creation>> {
+    ) -> EngineResult<Option<Creation>> {
         let creation = Creation { id: ObjectId::new(), made: Instant::now() };
         let version = before.unwrap_or(0);
         let mut filter = of(organization.id);

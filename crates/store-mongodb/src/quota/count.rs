@@ -6,7 +6,7 @@
 
 use super::{Size, UsageDocument, of};
 use crate::MongoDb;
-use crate::engine_error::Attempt;
+use crate::engine_error::EngineResult;
 use mongodb::bson::{Document, doc};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError, Weak};
@@ -91,7 +91,7 @@ impl MongoDb {
     }
 
     /// Counts until a count stands, or too much gets into its way.
-    async fn count(&self, organization: &Organization, is_due: bool) -> Attempt<()> {
+    async fn count(&self, organization: &Organization, is_due: bool) -> EngineResult<()> {
         self.make_usage_document(organization.id).await?;
         let (began, mut pause) = (Instant::now(), PAUSE);
         loop {
@@ -104,7 +104,7 @@ impl MongoDb {
                 return Ok(());
             }
             if began.elapsed() > if is_first { FIRST_TRIED_FOR } else { TRIED_FOR } {
-                return self.put_off(organization.id, began.elapsed()).await;
+                return self.reschedule(organization.id, began.elapsed()).await;
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
@@ -112,7 +112,7 @@ impl MongoDb {
     }
 
     /// Also where an announcement of a collection has made the document, which has no version then.
-    async fn make_usage_document(&self, id: OrganizationId) -> Attempt<()> {
+    async fn make_usage_document(&self, id: OrganizationId) -> EngineResult<()> {
         let nothing = doc! { "$max": { "version": 0_i64 } };
         match self.call(self.usage.update_one(of(id), nothing).upsert(true)).await {
             Ok(_) => Ok(()),
@@ -128,7 +128,7 @@ impl MongoDb {
         organization: &Organization,
         before: &UsageDocument,
         began: Instant,
-    ) -> Attempt<bool> {
+    ) -> EngineResult<bool> {
         let is_exact = || began.elapsed() < EXACT_FOR;
         let (claims, _) = before.entries("claims", self.claims_last());
         if claims.iter().any(|claim| is_exact() || !claim.contains_key("removes")) {
@@ -165,7 +165,7 @@ impl MongoDb {
         &self,
         organization: &Organization,
         before: &UsageDocument,
-    ) -> Attempt<Vec<Document>> {
+    ) -> EngineResult<Vec<Document>> {
         let claims: Vec<Document> = before.index_claims().into_iter().cloned().collect();
         if claims.is_empty() || self.is_making_index(organization).await? {
             return Ok(claims);
@@ -174,13 +174,13 @@ impl MongoDb {
     }
 
     /// Keeps a count that took long and came to nothing from being tried all the time.
-    async fn put_off(&self, id: OrganizationId, took: Duration) -> Attempt<()> {
+    async fn reschedule(&self, id: OrganizationId, took: Duration) -> EngineResult<()> {
         let due = doc! { "$set": { "due": later(AGAIN.max(took * AGAIN_TIMES)) } };
         self.call(self.usage.update_one(of(id), vec![due])).await.map(|_| ())
     }
 
     /// Counts documents and bytes of an organization, one by one.
-    pub(crate) async fn measure_documents(&self, organization: &Organization) -> Attempt<Size> {
+    pub(crate) async fn measure_documents(&self, organization: &Organization) -> EngineResult<Size> {
         let mut all = Size::default();
         for name in self.collection_names_of(organization).await? {
             all = all.plus(self.measure_collection(organization, &name).await?);
@@ -189,7 +189,7 @@ impl MongoDb {
     }
 
     /// The same, and the bytes of its index entries where there is a quota for them.
-    async fn measure(&self, organization: &Organization) -> Attempt<Size> {
+    async fn measure(&self, organization: &Organization) -> EngineResult<Size> {
         let all = self.measure_documents(organization).await?;
         match organization.quota.index_bytes {
             Some(_) => Ok(all.with_entries(self.measure_entries(organization).await?)),

@@ -8,8 +8,8 @@ use super::claim::Change;
 use super::count::{claimed_by, is_being_counted, later};
 use super::{Size, is_limited, of};
 use crate::MongoDb;
-use crate::collections::{INDEXES_GOOD_FOR, Located};
-use crate::engine_error::Attempt;
+use crate::collections::{CollectionHandle, INDEXES_GOOD_FOR};
+use crate::engine_error::EngineResult;
 use mongodb::bson::doc;
 use std::time::Duration;
 use tenantry_documents::document::EntryBudget;
@@ -43,11 +43,11 @@ impl MongoDb {
     /// Announces an index beside those that serve: its entries must fit the quota, and those of each document their bound.
     pub(crate) async fn begin_index(
         &self,
-        at: &mut Located<'_>,
+        at: &mut CollectionHandle<'_>,
         serving: &[Index],
         index: &Index,
         budget: EntryBudget,
-    ) -> Attempt<Change> {
+    ) -> EngineResult<Change> {
         let index_bytes = self.measure_new_index(at, serving, index, budget).await?;
         let size = Size::default().with_entries(index_bytes);
         match self.begin(at.organization, size, true).await? {
@@ -63,7 +63,7 @@ impl MongoDb {
         organization: &Organization,
         room: Size,
         wanted: Size,
-    ) -> Attempt<Error> {
+    ) -> EngineResult<Error> {
         let usage = self.get_usage_document(organization.id).await?;
         let unsettled = usage.map_or(0, |usage| claimed_by(usage.index_claims()));
         let room_then = Size { index_bytes: room.index_bytes.saturating_add(unsettled), ..room };
@@ -113,7 +113,7 @@ impl MongoDb {
 
     /// Bytes of all index entries of an organization: as its quota counts them; without one as they were counted
     /// lately, or counted now if that does not take long.
-    pub(crate) async fn index_bytes_of(&self, organization: &Organization) -> Attempt<Option<u64>> {
+    pub(crate) async fn index_bytes_of(&self, organization: &Organization) -> EngineResult<Option<u64>> {
         if organization.quota.index_bytes.is_none() {
             return self.remembered_index_bytes(organization).await;
         }
@@ -130,7 +130,10 @@ impl MongoDb {
     }
 
     /// Counts them now; none if that takes too long.
-    pub(super) async fn measure_entries_in_time(&self, organization: &Organization) -> Attempt<Option<u64>> {
+    pub(super) async fn measure_entries_in_time(
+        &self,
+        organization: &Organization,
+    ) -> EngineResult<Option<u64>> {
         match tokio::time::timeout(ASKED_FOR, self.measure_entries(organization)).await {
             Ok(measured) => measured.map(Some),
             Err(_) => Ok(None),

@@ -6,7 +6,7 @@
 
 use super::indexes::ASKED_FOR;
 use crate::MongoDb;
-use crate::engine_error::Attempt;
+use crate::engine_error::EngineResult;
 use quick_cache::sync::Cache;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -24,15 +24,15 @@ const TIMES: u32 = 20;
 const QUICK: Duration = Duration::from_millis(50);
 
 /// A lock for each organization, so that readers at the same moment wait for one count.
-pub(super) struct Remembered(Cache<OrganizationId, Arc<Mutex<Option<Counted>>>>);
+pub(super) struct CountCache(Cache<OrganizationId, Arc<Mutex<Option<Counted>>>>);
 
-impl Default for Remembered {
+impl Default for CountCache {
     fn default() -> Self {
         Self(Cache::new(REMEMBERED))
     }
 }
 
-impl Remembered {
+impl CountCache {
     fn of(&self, id: OrganizationId) -> Arc<Mutex<Option<Counted>>> {
         let new = || Ok::<_, std::convert::Infallible>(Arc::default());
         self.0.get_or_insert_with(&id, new).unwrap_or_default()
@@ -62,7 +62,10 @@ impl Counted {
 impl MongoDb {
     /// Bytes of all index entries of an organization, as they were a minute ago at most; none where counting takes too
     /// long.
-    pub(super) async fn remembered_index_bytes(&self, organization: &Organization) -> Attempt<Option<u64>> {
+    pub(super) async fn remembered_index_bytes(
+        &self,
+        organization: &Organization,
+    ) -> EngineResult<Option<u64>> {
         let engine = self.this.get().and_then(Weak::upgrade);
         let engine = engine.ok_or_else(|| Error::unavailable("the engine is closed"))?;
         let organization = organization.clone();

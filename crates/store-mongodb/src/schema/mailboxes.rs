@@ -7,7 +7,7 @@
 use super::{ACCOUNTS, ACCOUNTS_BY_EMAIL};
 use crate::client::Server;
 use crate::document::{decode, integer, object_id};
-use crate::engine_error::{Attempt, Failure};
+use crate::engine_error::{EngineError, EngineResult};
 use mongodb::bson::{Document, doc};
 use tenantry_domain::account::Account;
 use tenantry_domain::email::EmailKey;
@@ -16,12 +16,12 @@ use tenantry_domain::email::EmailKey;
 const SPELLED: &str = "[^\\x00-\\x7F]";
 
 /// Gives accounts of before the keys of today.
-pub(super) async fn upgrade(server: &Server) -> Attempt<()> {
+pub(super) async fn upgrade(server: &Server) -> EngineResult<()> {
     let mut duplicates = 0_u32;
     for account in spelled(server).await? {
         let Some((mailbox, duplicate)) = account.upgraded_keys() else { continue };
         match change_key(server, &account, &mailbox).await {
-            Err(Failure::Duplicate { index }) if index == ACCOUNTS_BY_EMAIL => {
+            Err(EngineError::Duplicate { index }) if index == ACCOUNTS_BY_EMAIL => {
                 change_key(server, &account, &duplicate).await?;
                 duplicates += 1;
             }
@@ -37,7 +37,7 @@ pub(super) async fn upgrade(server: &Server) -> Attempt<()> {
     Ok(())
 }
 
-async fn spelled(server: &Server) -> Attempt<Vec<Account>> {
+async fn spelled(server: &Server) -> EngineResult<Vec<Account>> {
     let filter = doc! { "email_key": { "$regex": SPELLED } };
     let accounts = server.collection(ACCOUNTS);
     let find = accounts.find(filter).sort(doc! { "_id": 1 });
@@ -55,7 +55,7 @@ async fn spelled(server: &Server) -> Attempt<Vec<Account>> {
 }
 
 /// Changes the key of an account, unless somebody has changed the account meanwhile.
-async fn change_key(server: &Server, account: &Account, key: &EmailKey) -> Attempt<()> {
+async fn change_key(server: &Server, account: &Account, key: &EmailKey) -> EngineResult<()> {
     let filter = doc! { "_id": object_id(account.id.as_bytes()), "version": integer(account.version) };
     let update = doc! { "$set": { "email_key": key.as_str() }, "$inc": { "version": 1_i64 } };
     server.within(server.collection(ACCOUNTS).update_one(filter, update)).await?;

@@ -4,9 +4,9 @@
 //! remembered holds in it. What a newcomer gets wrong: it may hold for one connection and not for another, which
 //! still reads what was before.
 
-use super::index_builds::{Building, Buildings};
+use super::index_builds::{IndexBuild, IndexBuilds};
 use crate::containers::tenant_db::Scope;
-use crate::engine_error::Attempt;
+use crate::engine_error::EngineResult;
 use crate::statement::statements;
 use rusqlite::{Connection, Row};
 use std::collections::HashMap;
@@ -28,13 +28,13 @@ statements! {
 /// What is remembered.
 #[derive(Default)]
 pub(crate) struct Catalog {
-    remembered: Mutex<Remembered>,
+    remembered: Mutex<CachedCatalog>,
     /// Indexes that are not in the file yet.
-    pub(crate) buildings: Buildings,
+    pub(crate) buildings: IndexBuilds,
 }
 
 #[derive(Default)]
-struct Remembered {
+struct CachedCatalog {
     stamp: i64,
     collections: HashMap<CollectionName, Arc<Collection>>,
 }
@@ -68,7 +68,7 @@ pub(super) const SOME_KEY_CUT: i64 = 2;
 
 impl Scope<'_> {
     /// The collection of that name, as this transaction sees it. `collection_not_found`.
-    pub(crate) fn collection(self, name: &CollectionName) -> Attempt<Arc<Collection>> {
+    pub(crate) fn collection(self, name: &CollectionName) -> EngineResult<Arc<Collection>> {
         let stamp = STAMP.first(self.connection, [], |row| row.get(0))?;
         let stamp: i64 = stamp.ok_or_else(|| Error::unavailable("a container has lost its stamp"))?;
         let lock = || self.catalog.remembered.lock().unwrap_or_else(PoisonError::into_inner);
@@ -80,18 +80,18 @@ impl Scope<'_> {
         let collection = Arc::new(self.load(name)?);
         let mut remembered = lock();
         if remembered.stamp != stamp {
-            *remembered = Remembered { stamp, collections: HashMap::new() };
+            *remembered = CachedCatalog { stamp, collections: HashMap::new() };
         }
         remembered.collections.insert(name.clone(), collection.clone());
         Ok(collection)
     }
 
     /// The indexes of the collection that are being made, which who writes has to keep up, too.
-    pub(crate) fn building(self, number: i64, collection: &Collection) -> Vec<Arc<Building>> {
+    pub(crate) fn building(self, number: i64, collection: &Collection) -> Vec<Arc<IndexBuild>> {
         self.catalog.buildings.of(number, &collection.indexes)
     }
 
-    fn load(self, name: &CollectionName) -> Attempt<Collection> {
+    fn load(self, name: &CollectionName) -> EngineResult<Collection> {
         let Some(number) = FIND.first(self.connection, [name.as_str()], |row| row.get(0))? else {
             return match name.is_default() {
                 true => Ok(Collection { number: None, indexes: Vec::new() }),
@@ -99,13 +99,13 @@ impl Scope<'_> {
             };
         };
         let rows = INDEXES.all(self.connection, [number], |row| Ok(stored_index(row)))?;
-        let mut indexes = rows.into_iter().collect::<Attempt<Vec<_>>>()?;
+        let mut indexes = rows.into_iter().collect::<EngineResult<Vec<_>>>()?;
         indexes.sort_by_key(|index| index.number);
         Ok(Collection { number: Some(number), indexes })
     }
 
     /// The collection of that name and its number. The one that is always there gets its number now.
-    pub(crate) fn numbered(self, name: &CollectionName) -> Attempt<(i64, Arc<Collection>)> {
+    pub(crate) fn numbered(self, name: &CollectionName) -> EngineResult<(i64, Arc<Collection>)> {
         let mut collection = self.collection(name)?;
         if collection.number.is_none() {
             self.add_collection(name)?;
@@ -116,7 +116,7 @@ impl Scope<'_> {
     }
 
     /// Makes an empty collection of a name that is free.
-    pub(crate) fn add_collection(self, name: &CollectionName) -> Attempt<()> {
+    pub(crate) fn add_collection(self, name: &CollectionName) -> EngineResult<()> {
         let number: Option<i64> = ADD.first(self.connection, [name.as_str()], |row| row.get(0))?;
         ADD_COUNTS.execute(self.connection, [number])?;
         touch(self.connection)
@@ -124,7 +124,7 @@ impl Scope<'_> {
 }
 
 /// Notes that collections or indexes have changed, so that nobody goes by what was remembered of them before.
-pub(crate) fn touch(connection: &Connection) -> Attempt<()> {
+pub(crate) fn touch(connection: &Connection) -> EngineResult<()> {
     TOUCH.execute(connection, [])?;
     Ok(())
 }
@@ -136,7 +136,7 @@ impl Collection {
     }
 }
 
-fn stored_index(row: &Row<'_>) -> Attempt<StoredIndex> {
+fn stored_index(row: &Row<'_>) -> EngineResult<StoredIndex> {
     let name = readable(IndexName::parse(row.get_ref(1)?.as_str().map_err(Error::internal)?))?;
     let keys = row.get_ref(2)?.as_str().map_err(Error::internal)?;
     let definition = Index::parse(Some(name), keys, row.get(3)?)?;

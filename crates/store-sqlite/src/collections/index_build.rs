@@ -9,11 +9,11 @@
 //! again, in the transaction that adds them.
 
 use super::catalog::StoredIndex;
-use super::index_builds::{Building, UnderWay};
-use super::indexes::{self, Begun};
+use super::index_builds::{IndexBuild, RunningBuild};
+use super::indexes::{self, BuildStart};
 use crate::containers::tenant_db::{Container, Scope};
 use crate::documents::{IndexSizes, is_taken, keys, taken, used};
-use crate::engine_error::Attempt;
+use crate::engine_error::EngineResult;
 use crate::statement::{blob, integer, statements};
 use bson::RawDocument;
 use rusqlite::params;
@@ -62,7 +62,7 @@ pub(super) async fn build(
     let _turn = buildings.turn().await;
     let (of, definition) = (name.clone(), index.clone());
     let begun = container.write(move |scope| indexes::begin(scope, &of, &definition)).await?;
-    let Begun::New(building) = begun else { return Ok(InsertOutcome::Exists) };
+    let BuildStart::New(building) = begun else { return Ok(InsertOutcome::Exists) };
     let number = building.index.number;
     let under_way = buildings.begin(Arc::new(building));
     let built = fill(container, name, &under_way, quota, budget).await;
@@ -81,7 +81,7 @@ pub(super) async fn build(
 async fn fill(
     container: &Arc<Container>,
     name: &CollectionName,
-    under_way: &UnderWay<'_>,
+    under_way: &RunningBuild<'_>,
     quota: Quota,
     budget: EntryBudget,
 ) -> Result<()> {
@@ -126,10 +126,10 @@ impl Part {
     fn read(
         scope: Scope<'_>,
         name: &CollectionName,
-        building: &Building,
+        building: &IndexBuild,
         after: &[u8],
         budget: EntryBudget,
-    ) -> Attempt<Self> {
+    ) -> EngineResult<Self> {
         let mut part = Self { entries: Vec::new(), next: None };
         let collection = scope.collection(name)?;
         let (mut sorted, mut read) = (0, 0);
@@ -155,11 +155,11 @@ impl Part {
 
 /// The keys of a document that was there before the index, which stands beside `serving`.
 fn keys_of(
-    building: &Building,
+    building: &IndexBuild,
     serving: &[StoredIndex],
     body: &[u8],
     mut budget: EntryBudget,
-) -> Attempt<Vec<IndexKey>> {
+) -> EngineResult<Vec<IndexKey>> {
     let body = RawDocument::from_bytes(body).map_err(Error::internal)?;
     let cannot = |why: IndexKeysError| Error::invalid_field("/keys", why.to_string());
     let fuel = Fuel::for_document();
@@ -180,7 +180,13 @@ fn is_large(keys: &IndexKeys) -> bool {
 }
 
 /// Adds entries that were read after so many changes, as long as the quota allows them.
-fn add(scope: Scope<'_>, building: &Building, entries: &[Entry], changes: u64, quota: Quota) -> Attempt<()> {
+fn add(
+    scope: Scope<'_>,
+    building: &IndexBuild,
+    entries: &[Entry],
+    changes: u64,
+    quota: Quota,
+) -> EngineResult<()> {
     building.check()?;
     let mut sizes = IndexSizes::default();
     let is_unchanged = building.changes() == changes;
@@ -214,12 +220,12 @@ fn add(scope: Scope<'_>, building: &Building, entries: &[Entry], changes: u64, q
 /// Adds an entry, unless whoever wrote the document has done so.
 fn add_one(
     scope: Scope<'_>,
-    building: &Building,
+    building: &IndexBuild,
     entry: &IndexKey,
     id: &[u8],
     document: i64,
     sizes: &mut IndexSizes,
-) -> Attempt<()> {
+) -> EngineResult<()> {
     let StoredIndex { number, definition, .. } = &building.index;
     if definition.unique && is_taken(scope.connection, *number, &entry.key, id)? {
         return Err(taken(definition).into());

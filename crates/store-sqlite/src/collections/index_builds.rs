@@ -11,7 +11,7 @@ use tenantry_domain::{ErrorCode, Result};
 
 /// An index that is being made.
 #[derive(Debug)]
-pub(crate) struct Building {
+pub(crate) struct IndexBuild {
     /// Whose it is.
     pub(crate) collection: i64,
     pub(crate) index: StoredIndex,
@@ -20,10 +20,10 @@ pub(crate) struct Building {
     is_multikey: AtomicBool,
     has_cut: AtomicBool,
     /// Whether its collection has been removed, or it has been, or nobody makes it any more.
-    is_void: AtomicBool,
+    is_empty_account: AtomicBool,
 }
 
-impl Building {
+impl IndexBuild {
     pub(super) const fn new(collection: i64, index: StoredIndex) -> Self {
         Self {
             collection,
@@ -31,7 +31,7 @@ impl Building {
             changes: AtomicU64::new(0),
             is_multikey: AtomicBool::new(false),
             has_cut: AtomicBool::new(false),
-            is_void: AtomicBool::new(false),
+            is_empty_account: AtomicBool::new(false),
         }
     }
 
@@ -65,16 +65,16 @@ impl Building {
 
     /// Nobody keeps it up any more, and nobody goes on with it.
     fn end(&self) {
-        self.is_void.store(true, Ordering::SeqCst);
+        self.is_empty_account.store(true, Ordering::SeqCst);
     }
 
-    fn is_void(&self) -> bool {
-        self.is_void.load(Ordering::SeqCst)
+    fn is_empty_account(&self) -> bool {
+        self.is_empty_account.load(Ordering::SeqCst)
     }
 
     /// Refuses to go on with one whose collection has been removed: what follows under its number may be another.
     pub(super) fn check(&self) -> Result<()> {
-        match self.is_void() {
+        match self.is_empty_account() {
             true => Err(ErrorCode::CollectionNotFound.into()),
             false => Ok(()),
         }
@@ -83,18 +83,18 @@ impl Building {
 
 /// Those of one container.
 #[derive(Default)]
-pub(crate) struct Buildings {
-    under_way: Mutex<Vec<Arc<Building>>>,
+pub(crate) struct IndexBuilds {
+    under_way: Mutex<Vec<Arc<IndexBuild>>>,
     /// They are made one after the other, so that they take the memory of one.
     turn: tokio::sync::Mutex<()>,
 }
 
-impl Buildings {
+impl IndexBuilds {
     /// Those of that collection, but for one that is done, which it has by now.
-    pub(super) fn of(&self, collection: i64, done: &[StoredIndex]) -> Vec<Arc<Building>> {
-        let is_under_way = |building: &&Arc<Building>| {
+    pub(super) fn of(&self, collection: i64, done: &[StoredIndex]) -> Vec<Arc<IndexBuild>> {
+        let is_under_way = |building: &&Arc<IndexBuild>| {
             let is_done = done.iter().any(|index| index.number == building.index.number);
-            building.collection == collection && !is_done && !building.is_void()
+            building.collection == collection && !is_done && !building.is_empty_account()
         };
         self.lock().iter().filter(is_under_way).cloned().collect()
     }
@@ -115,23 +115,23 @@ impl Buildings {
         self.turn.lock().await
     }
 
-    pub(super) fn begin(&self, building: Arc<Building>) -> UnderWay<'_> {
+    pub(super) fn begin(&self, building: Arc<IndexBuild>) -> RunningBuild<'_> {
         self.lock().push(building.clone());
-        UnderWay { buildings: self, building }
+        RunningBuild { buildings: self, building }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Arc<Building>>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Arc<IndexBuild>>> {
         self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Whoever writes keeps it up, until this is dropped.
-pub(super) struct UnderWay<'a> {
-    buildings: &'a Buildings,
-    pub(super) building: Arc<Building>,
+pub(super) struct RunningBuild<'a> {
+    buildings: &'a IndexBuilds,
+    pub(super) building: Arc<IndexBuild>,
 }
 
-impl Drop for UnderWay<'_> {
+impl Drop for RunningBuild<'_> {
     fn drop(&mut self) {
         // Should it not have come to its end, what is queued of it must not, either.
         self.building.end();

@@ -1,10 +1,10 @@
 //! The indexes of a collection; [`super::build`] makes their entries.
 
 use super::catalog::{self, NO_KEY_CUT, SOME_KEY_CUT, StoredIndex};
-use super::index_builds::Building;
+use super::index_builds::IndexBuild;
 use super::removal;
 use crate::containers::tenant_db::Scope;
-use crate::engine_error::Attempt;
+use crate::engine_error::EngineResult;
 use crate::statement::statements;
 use rusqlite::params;
 use tenantry_documents::document::KeyFormat;
@@ -22,7 +22,7 @@ statements! {
 }
 
 /// The indexes of a collection in the order of their names.
-pub(super) fn list(scope: Scope<'_>, name: &CollectionName) -> Attempt<Vec<Index>> {
+pub(super) fn list(scope: Scope<'_>, name: &CollectionName) -> EngineResult<Vec<Index>> {
     let collection = scope.collection(name)?;
     let mut indexes: Vec<Index> = collection.indexes.iter().map(|index| index.definition.clone()).collect();
     indexes.sort_by(|a, b| a.name.cmp(&b.name));
@@ -30,15 +30,15 @@ pub(super) fn list(scope: Scope<'_>, name: &CollectionName) -> Attempt<Vec<Index
 }
 
 /// What there is of an index that was asked for.
-pub(super) enum Begun {
+pub(super) enum BuildStart {
     /// It serves already.
     Exists,
     /// Nothing but its number.
-    New(Building),
+    New(IndexBuild),
 }
 
 /// Whether the index is there already, the same. Refuses one that cannot be made.
-pub(super) fn is_there(scope: Scope<'_>, name: &CollectionName, index: &Index) -> Attempt<bool> {
+pub(super) fn is_there(scope: Scope<'_>, name: &CollectionName, index: &Index) -> EngineResult<bool> {
     let found = scope.collection(name)?;
     if let Some(same) = found.index(&index.name).filter(|same| same.definition == *index) {
         tracing::debug!(number = same.number, "the index is there already");
@@ -56,9 +56,9 @@ pub(super) fn is_there(scope: Scope<'_>, name: &CollectionName, index: &Index) -
 }
 
 /// Gives an index its number, which is noted as one that is being made.
-pub(super) fn begin(scope: Scope<'_>, name: &CollectionName, index: &Index) -> Attempt<Begun> {
+pub(super) fn begin(scope: Scope<'_>, name: &CollectionName, index: &Index) -> EngineResult<BuildStart> {
     if is_there(scope, name, index)? {
-        return Ok(Begun::Exists);
+        return Ok(BuildStart::Exists);
     }
     let (collection, _) = scope.numbered(name)?;
     // The number is drawn by adding a row: so it is never another's again.
@@ -70,11 +70,11 @@ pub(super) fn begin(scope: Scope<'_>, name: &CollectionName, index: &Index) -> A
     let definition = index.clone();
     let index =
         StoredIndex { number, definition, is_multikey: false, format: KeyFormat::Cut, has_cut: false };
-    Ok(Begun::New(Building::new(collection, index)))
+    Ok(BuildStart::New(IndexBuild::new(collection, index)))
 }
 
 /// How many changes were noted, if the collection is still the same.
-pub(super) fn changes(scope: Scope<'_>, name: &CollectionName, building: &Building) -> Attempt<u64> {
+pub(super) fn changes(scope: Scope<'_>, name: &CollectionName, building: &IndexBuild) -> EngineResult<u64> {
     building.check()?;
     if scope.collection(name)?.number != Some(building.collection) {
         return Err(Error::new(ErrorCode::CollectionNotFound).into());
@@ -83,7 +83,7 @@ pub(super) fn changes(scope: Scope<'_>, name: &CollectionName, building: &Buildi
 }
 
 /// Lets an index serve that has all its entries.
-pub(super) fn finish(scope: Scope<'_>, name: &CollectionName, building: &Building) -> Attempt<()> {
+pub(super) fn finish(scope: Scope<'_>, name: &CollectionName, building: &IndexBuild) -> EngineResult<()> {
     changes(scope, name, building)?;
     let StoredIndex { number, definition, .. } = &building.index;
     removal::release_index(scope.connection, *number)?;
@@ -96,12 +96,16 @@ pub(super) fn finish(scope: Scope<'_>, name: &CollectionName, building: &Buildin
 }
 
 /// Leaves an index that cannot be made to be cleared up.
-pub(super) fn abandon(scope: Scope<'_>, number: i64) -> Attempt<()> {
+pub(super) fn abandon(scope: Scope<'_>, number: i64) -> EngineResult<()> {
     removal::abandon_index(scope.connection, number)
 }
 
 /// Removes an index; none if it was not there, else whether entries of it are left for later.
-pub(super) fn delete(scope: Scope<'_>, name: &CollectionName, index: &IndexName) -> Attempt<Option<bool>> {
+pub(super) fn delete(
+    scope: Scope<'_>,
+    name: &CollectionName,
+    index: &IndexName,
+) -> EngineResult<Option<bool>> {
     let collection = scope.collection(name)?;
     let Some(found) = collection.index(index) else { return Ok(None) };
     scope.catalog.buildings.note_end(found.number);

@@ -3,7 +3,7 @@
 use super::removal;
 use crate::containers::tenant_db::Scope;
 use crate::documents::used;
-use crate::engine_error::{Attempt, Failure};
+use crate::engine_error::{EngineError, EngineResult};
 use crate::statement::statements;
 use rusqlite::{Connection, Row, params};
 use tenantry_domain::collection::CollectionName;
@@ -33,10 +33,10 @@ pub(super) fn list(
     connection: &Connection,
     after: Option<&CollectionName>,
     limit: u32,
-) -> Attempt<Vec<CollectionInfo>> {
+) -> EngineResult<Vec<CollectionInfo>> {
     let from = after.map_or(BEFORE_ALL, CollectionName::as_str);
     let rows = LIST.all(connection, params![from, limit], |row| Ok(info(row)))?;
-    let mut infos = rows.into_iter().collect::<Attempt<Vec<_>>>()?;
+    let mut infos = rows.into_iter().collect::<EngineResult<Vec<_>>>()?;
     // The one that is always there, also if nothing was ever put into it.
     let default = CollectionName::default();
     if after.is_none_or(|after| *after < default)
@@ -49,21 +49,21 @@ pub(super) fn list(
 }
 
 /// The names that no caller can name.
-pub(super) fn list_unnamed(connection: &Connection) -> Attempt<Vec<String>> {
+pub(super) fn list_unnamed(connection: &Connection) -> EngineResult<Vec<String>> {
     let mut names: Vec<String> = NAMES.all(connection, [BEFORE_ALL], |row| row.get(0))?;
     names.retain(|name| CollectionName::parse(name).is_err());
     Ok(names)
 }
 
 /// The collection of that name.
-pub(super) fn get(connection: &Connection, name: &CollectionName) -> Attempt<Option<CollectionInfo>> {
+pub(super) fn get(connection: &Connection, name: &CollectionName) -> EngineResult<Option<CollectionInfo>> {
     match GET.first(connection, [name.as_str()], |row| Ok(info(row)))? {
         Some(found) => found.map(Some),
         None => Ok(name.is_default().then(empty_default)),
     }
 }
 
-fn info(row: &Row<'_>) -> Attempt<CollectionInfo> {
+fn info(row: &Row<'_>) -> EngineResult<CollectionInfo> {
     let name = row.get_ref(0)?.as_str().map_err(Error::internal)?;
     let name = CollectionName::parse(name)
         .map_err(|sentence| Error::internal(format!("a stored name is unreadable: {sentence}")))?;
@@ -76,7 +76,7 @@ fn empty_default() -> CollectionInfo {
 }
 
 /// Makes an empty collection.
-pub(super) fn insert(scope: Scope<'_>, name: &CollectionName, quota: Quota) -> Attempt<InsertOutcome> {
+pub(super) fn insert(scope: Scope<'_>, name: &CollectionName, quota: Quota) -> EngineResult<InsertOutcome> {
     if get(scope.connection, name)?.is_some() {
         return Ok(InsertOutcome::Exists);
     }
@@ -91,9 +91,9 @@ pub(super) fn insert(scope: Scope<'_>, name: &CollectionName, quota: Quota) -> A
 }
 
 /// Removes a collection; none if it was not there, else whether something of it is left for later.
-pub(super) fn delete(scope: Scope<'_>, name: &CollectionName) -> Attempt<Option<bool>> {
+pub(super) fn delete(scope: Scope<'_>, name: &CollectionName) -> EngineResult<Option<bool>> {
     let number = match scope.collection(name) {
-        Err(Failure::Refused(error)) if error.code() == ErrorCode::CollectionNotFound => return Ok(None),
+        Err(EngineError::Refused(error)) if error.code() == ErrorCode::CollectionNotFound => return Ok(None),
         found => found?.number,
     };
     let Some(number) = number else { return Ok(None) };
@@ -103,12 +103,12 @@ pub(super) fn delete(scope: Scope<'_>, name: &CollectionName) -> Attempt<Option<
 }
 
 /// What the organization has.
-pub(super) fn usage(connection: &Connection) -> Attempt<Usage> {
+pub(super) fn usage(connection: &Connection) -> EngineResult<Usage> {
     Ok(Usage { collections: how_many(connection)?, ..used(connection)? })
 }
 
 /// How many collections there are, the one that is always there included.
-fn how_many(connection: &Connection) -> Attempt<u64> {
+fn how_many(connection: &Connection) -> EngineResult<u64> {
     let stored: Option<i64> = HOW_MANY.first(connection, [], |row| row.get(0))?;
     let has_default = HAS_DEFAULT.finds(connection, [CollectionName::DEFAULT])?;
     Ok(stored.unwrap_or_default().unsigned_abs() + u64::from(!has_default))

@@ -4,7 +4,7 @@
 //! a newcomer gets wrong: a crash in between leaves what nobody can see; the next one who opens the container goes on.
 
 use super::catalog;
-use crate::engine_error::Attempt;
+use crate::engine_error::EngineResult;
 use crate::statement::{integer, statements};
 use rusqlite::{Connection, params};
 
@@ -46,7 +46,7 @@ const ENTRIES: u32 = 2000;
 const DOCUMENTS: u32 = 200;
 
 /// Takes an index off its collection.
-pub(super) fn remove_index(connection: &Connection, index: i64) -> Attempt<()> {
+pub(super) fn remove_index(connection: &Connection, index: i64) -> EngineResult<()> {
     NOTE_INDEX.execute(connection, [index])?;
     DELETE_INDEX.execute(connection, [index])?;
     DELETE_SIZE.execute(connection, [index])?;
@@ -55,27 +55,27 @@ pub(super) fn remove_index(connection: &Connection, index: i64) -> Attempt<()> {
 
 /// Takes an index off again that was added for its number; its entries go with the next who opens the container, unless
 /// it is released or abandoned before.
-pub(super) fn reserve_index(connection: &Connection, index: i64) -> Attempt<()> {
+pub(super) fn reserve_index(connection: &Connection, index: i64) -> EngineResult<()> {
     DELETE_INDEX.execute(connection, [index])?;
     RESERVE.execute(connection, [index])?;
     Ok(())
 }
 
 /// Nothing of an index has to go: it has been made.
-pub(super) fn release_index(connection: &Connection, index: i64) -> Attempt<()> {
+pub(super) fn release_index(connection: &Connection, index: i64) -> EngineResult<()> {
     RELEASE.execute(connection, [index])?;
     Ok(())
 }
 
 /// Leaves to [`clear`] what there is of an index that will not be made.
-pub(super) fn abandon_index(connection: &Connection, index: i64) -> Attempt<()> {
+pub(super) fn abandon_index(connection: &Connection, index: i64) -> EngineResult<()> {
     ABANDON.execute(connection, [index])?;
     DELETE_SIZE.execute(connection, [index])?;
     Ok(())
 }
 
 /// The same with all that were being made: whoever made them has gone.
-pub(crate) fn abandon_all(connection: &Connection) -> Attempt<()> {
+pub(crate) fn abandon_all(connection: &Connection) -> EngineResult<()> {
     while let Some(index) = RESERVED.first(connection, [], |row| row.get(0))? {
         abandon_index(connection, index)?;
     }
@@ -83,7 +83,7 @@ pub(crate) fn abandon_all(connection: &Connection) -> Attempt<()> {
 }
 
 /// Takes its name, its indexes and its counts off a collection.
-pub(super) fn remove_collection(connection: &Connection, collection: i64) -> Attempt<()> {
+pub(super) fn remove_collection(connection: &Connection, collection: i64) -> EngineResult<()> {
     for statement in [NOTE_INDEXES, DELETE_SIZES, DELETE_INDEXES, DELETE_COUNTS, HIDE] {
         statement.execute(connection, [collection])?;
     }
@@ -91,12 +91,12 @@ pub(super) fn remove_collection(connection: &Connection, collection: i64) -> Att
 }
 
 /// Whether anything is left that was removed.
-pub(crate) fn has_remains(connection: &Connection) -> Attempt<bool> {
+pub(crate) fn has_remains(connection: &Connection) -> EngineResult<bool> {
     Ok(REMOVED_INDEX.finds(connection, [])? || REMOVED_COLLECTION.finds(connection, [])?)
 }
 
 /// Removes some of what is left; whether there is more.
-pub(crate) fn clear(connection: &Connection) -> Attempt<bool> {
+pub(crate) fn clear(connection: &Connection) -> EngineResult<bool> {
     for _ in 0..PARTS {
         if let Some(index) = REMOVED_INDEX.first(connection, [], |row| row.get(0))? {
             clear_index(connection, index)?;
@@ -109,7 +109,7 @@ pub(crate) fn clear(connection: &Connection) -> Attempt<bool> {
     has_remains(connection)
 }
 
-fn clear_index(connection: &Connection, index: i64) -> Attempt<()> {
+fn clear_index(connection: &Connection, index: i64) -> EngineResult<()> {
     let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, Vec<u8>>(1)?));
     if let Some((key, id)) = LAST_ENTRY.first(connection, params![index, ENTRIES], read)? {
         DELETE_ENTRIES.execute(connection, params![index, key, id])?;
@@ -120,7 +120,7 @@ fn clear_index(connection: &Connection, index: i64) -> Attempt<()> {
     Ok(())
 }
 
-fn clear_collection(connection: &Connection, collection: i64) -> Attempt<()> {
+fn clear_collection(connection: &Connection, collection: i64) -> EngineResult<()> {
     let removed = DELETE_DOCUMENTS.execute(connection, params![collection, DOCUMENTS])?;
     TAKE_OFF.execute(connection, [integer(removed as u64)])?;
     if removed < DOCUMENTS as usize {

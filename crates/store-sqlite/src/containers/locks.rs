@@ -12,21 +12,21 @@ use tokio::sync::{Mutex as Lock, OwnedMutexGuard};
 
 /// The locks that somebody has or waits for.
 #[derive(Clone, Default)]
-pub(super) struct Guards(Arc<Mutex<HashMap<OrganizationId, Arc<Lock<()>>>>>);
+pub(super) struct ContainerLocks(Arc<Mutex<HashMap<OrganizationId, Arc<Lock<()>>>>>);
 
 /// Somebody who has the lock of an organization, or waits for it.
-pub(super) struct Guard {
-    guards: Guards,
+pub(super) struct ContainerLock {
+    guards: ContainerLocks,
     id: OrganizationId,
     held: Option<OwnedMutexGuard<()>>,
 }
 
-impl Guards {
+impl ContainerLocks {
     /// Waits for the lock of that organization.
-    pub(super) async fn of(&self, id: OrganizationId) -> Guard {
+    pub(super) async fn of(&self, id: OrganizationId) -> ContainerLock {
         let lock = self.with(|locks| locks.entry(id).or_default().clone());
         // Also who gives up waiting leaves nothing behind.
-        let mut guard = Guard { guards: self.clone(), id, held: None };
+        let mut guard = ContainerLock { guards: self.clone(), id, held: None };
         guard.held = Some(lock.lock_owned().await);
         guard
     }
@@ -36,7 +36,7 @@ impl Guards {
     }
 }
 
-impl Drop for Guard {
+impl Drop for ContainerLock {
     fn drop(&mut self) {
         let (id, held) = (self.id, self.held.take());
         self.guards.with(|locks| {
@@ -58,7 +58,7 @@ mod tests {
 
     #[tokio::test]
     async fn one_organization_waits_for_itself_alone_and_nothing_is_left() {
-        let guards = Guards::default();
+        let guards = ContainerLocks::default();
         // As the lanes of a hash would have them in common.
         let (acme, other) = (OrganizationId::from_bytes([1; 12]), OrganizationId::from_bytes([65; 12]));
         let held = guards.of(acme).await;

@@ -8,7 +8,7 @@
 //! jobs behind that nobody works on: [`Worker`] answers them.
 
 use crate::connection::LogSize;
-use crate::engine_error::Attempt;
+use crate::engine_error::EngineResult;
 use crate::group::{Answer, BATCH_JOBS, Job};
 use crate::{connection, group};
 use rusqlite::Connection;
@@ -40,7 +40,7 @@ struct Writer {
 struct Waiting {
     jobs: VecDeque<Queued>,
     /// Whether somebody is about to work on them.
-    is_attended: bool,
+    has_waiters: bool,
     is_closed: bool,
 }
 
@@ -71,7 +71,7 @@ impl Queue {
     pub(super) fn push<T: Send + 'static>(
         &self,
         place: OwnedSemaphorePermit,
-        work: impl FnOnce(&Connection) -> Attempt<T> + Send + 'static,
+        work: impl FnOnce(&Connection) -> EngineResult<T> + Send + 'static,
     ) -> Result<(Answer<T>, bool)> {
         let (job, answer) = group::job(work);
         let mut waiting = self.waiting();
@@ -79,7 +79,7 @@ impl Queue {
             return Err(closed());
         }
         waiting.jobs.push_back(Queued { job, _place: place });
-        let is_unattended = !std::mem::replace(&mut waiting.is_attended, true);
+        let is_unattended = !std::mem::replace(&mut waiting.has_waiters, true);
         Ok((answer, is_unattended))
     }
 
@@ -127,7 +127,7 @@ impl Queue {
     fn fail_waiting(&self) {
         let jobs = {
             let mut waiting = self.waiting();
-            waiting.is_attended = false;
+            waiting.has_waiters = false;
             std::mem::take(&mut waiting.jobs)
         };
         tracing::error!(file = %self.file.display(), jobs = jobs.len(), "the worker of a container has ended early");
@@ -136,7 +136,7 @@ impl Queue {
     fn take(&self) -> Vec<Box<dyn Job>> {
         let mut waiting = self.waiting();
         let count = waiting.jobs.len().min(BATCH_JOBS);
-        waiting.is_attended = count > 0;
+        waiting.has_waiters = count > 0;
         waiting.jobs.drain(..count).map(|queued| queued.job).collect()
     }
 

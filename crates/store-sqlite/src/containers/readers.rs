@@ -6,7 +6,7 @@
 //! such reads.
 
 use crate::connection;
-use crate::engine_error::{Attempt, Failure, is_fatal};
+use crate::engine_error::{EngineError, EngineResult, is_fatal};
 use rusqlite::{Connection, InterruptHandle};
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -23,7 +23,7 @@ const INTERRUPT_INTERVAL: Duration = Duration::from_millis(20);
 
 pub(super) struct Readers {
     file: PathBuf,
-    lending: Mutex<Lending>,
+    lending: Mutex<ReaderLending>,
     /// Told whenever a connection comes back.
     returned: Condvar,
     places: Arc<Semaphore>,
@@ -31,7 +31,7 @@ pub(super) struct Readers {
 }
 
 #[derive(Default)]
-struct Lending {
+struct ReaderLending {
     free: Vec<Reader>,
     lent: usize,
     /// What ends the statements that run on those that are lent.
@@ -63,7 +63,7 @@ impl Readers {
     }
 
     /// Reads little, on this thread, once a connection is free.
-    pub(super) async fn point<T>(&self, read: impl FnOnce(&Connection) -> Attempt<T>) -> Result<T> {
+    pub(super) async fn point<T>(&self, read: impl FnOnce(&Connection) -> EngineResult<T>) -> Result<T> {
         let _place = self.places.acquire().await.map_err(|_| closed())?;
         self.with(read)
     }
@@ -76,10 +76,10 @@ impl Readers {
     }
 
     /// Reads on a connection of its own. There are as many as there are places.
-    pub(super) fn with<T>(&self, read: impl FnOnce(&Connection) -> Attempt<T>) -> Result<T> {
+    pub(super) fn with<T>(&self, read: impl FnOnce(&Connection) -> EngineResult<T>) -> Result<T> {
         let mut lent = self.lend()?;
         let result = read(&lent);
-        if let Err(Failure::Engine(error)) = &result
+        if let Err(EngineError::Engine(error)) = &result
             && is_fatal(error)
         {
             lent.discard();
@@ -87,7 +87,7 @@ impl Readers {
         Ok(result?)
     }
 
-    fn lend(&self) -> Result<Lent<'_>> {
+    fn lend(&self) -> Result<LentReader<'_>> {
         let mut lending = self.lock();
         if lending.is_closed {
             return Err(closed());
@@ -96,7 +96,7 @@ impl Readers {
         let free = lending.free.pop();
         lending.interrupts.extend(free.as_ref().map(|reader| reader.interrupt.clone()));
         // From now on it comes back, whatever happens.
-        let mut lent = Lent { readers: self, reader: free };
+        let mut lent = LentReader { readers: self, reader: free };
         drop(lending);
         if lent.reader.is_none() {
             let connection = connection::open_container_reader(&self.file).map_err(Error::unavailable)?;
@@ -127,7 +127,7 @@ impl Readers {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Lending> {
+    fn lock(&self) -> MutexGuard<'_, ReaderLending> {
         self.lending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -137,12 +137,12 @@ fn closed() -> Error {
 }
 
 /// A connection that is in use; the next one is opened in its place if it is not to be used again.
-struct Lent<'a> {
+struct LentReader<'a> {
     readers: &'a Readers,
     reader: Option<Reader>,
 }
 
-impl Lent<'_> {
+impl LentReader<'_> {
     /// Closes the connection, which is not to be used again.
     fn discard(&mut self) {
         if let Some(Reader { connection, interrupt }) = self.reader.take() {
@@ -152,13 +152,13 @@ impl Lent<'_> {
     }
 }
 
-impl Lending {
+impl ReaderLending {
     fn forget(&mut self, interrupt: &Arc<InterruptHandle>) {
         self.interrupts.retain(|other| !Arc::ptr_eq(other, interrupt));
     }
 }
 
-impl std::ops::Deref for Lent<'_> {
+impl std::ops::Deref for LentReader<'_> {
     type Target = Connection;
 
     fn deref(&self) -> &Connection {
@@ -166,7 +166,7 @@ impl std::ops::Deref for Lent<'_> {
     }
 }
 
-impl Drop for Lent<'_> {
+impl Drop for LentReader<'_> {
     fn drop(&mut self) {
         // A panic may have left a transaction open; such a one is closed.
         if self.reader.as_ref().is_some_and(|reader| !reader.connection.is_autocommit()) {

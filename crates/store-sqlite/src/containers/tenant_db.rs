@@ -5,10 +5,10 @@ use super::queue::{self, Queue, Worker};
 use super::readers::Readers;
 use super::tenant_schema;
 use crate::collections::catalog::Catalog;
-use crate::collections::index_builds::Buildings;
+use crate::collections::index_builds::IndexBuilds;
 use crate::collections::removal;
 use crate::connection;
-use crate::engine_error::{self, Attempt};
+use crate::engine_error::{self, EngineResult};
 use rusqlite::Connection;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -46,7 +46,7 @@ pub(crate) struct Scope<'a> {
 impl Container {
     /// Opens the file, which is that organization's, and brings it to the newest schema; and whether there is anything
     /// for [`Self::clear_remains`].
-    pub(super) fn open(file: PathBuf, id: OrganizationId) -> Attempt<(Self, bool)> {
+    pub(super) fn open(file: PathBuf, id: OrganizationId) -> EngineResult<(Self, bool)> {
         let mut writer = connection::open_untouched(&file)?;
         let owner = tenant_schema::owner(&writer)?;
         if owner != Some(id.to_string()) {
@@ -70,7 +70,7 @@ impl Container {
     }
 
     /// The indexes that are being made.
-    pub(crate) const fn buildings(&self) -> &Buildings {
+    pub(crate) const fn buildings(&self) -> &IndexBuilds {
         &self.catalog.buildings
     }
 
@@ -78,7 +78,7 @@ impl Container {
     /// nobody waits for it any more.
     pub(crate) async fn write<T: Send + 'static>(
         self: &Arc<Self>,
-        work: impl FnOnce(Scope<'_>) -> Attempt<T> + Send + 'static,
+        work: impl FnOnce(Scope<'_>) -> EngineResult<T> + Send + 'static,
     ) -> Result<T> {
         let place = self.queue.place().await?;
         let container = self.clone();
@@ -93,19 +93,19 @@ impl Container {
     }
 
     /// Reads little, by an index and with one statement, on this thread.
-    pub(crate) async fn point<T>(&self, read: impl FnOnce(&Connection) -> Attempt<T>) -> Result<T> {
+    pub(crate) async fn point<T>(&self, read: impl FnOnce(&Connection) -> EngineResult<T>) -> Result<T> {
         self.readers.point(read).await
     }
 
     /// Reads what is soon done, whatever it meets, on this thread and as one moment left it.
-    pub(crate) async fn glance<T>(&self, read: impl FnOnce(Scope<'_>) -> Attempt<T>) -> Result<T> {
+    pub(crate) async fn glance<T>(&self, read: impl FnOnce(Scope<'_>) -> EngineResult<T>) -> Result<T> {
         self.readers.point(|connection| in_snapshot(connection, || read(self.scope(connection)))).await
     }
 
     /// Reads what may take longer, on a blocking thread and as one moment left it.
     pub(crate) async fn scan<T: Send + 'static>(
         self: &Arc<Self>,
-        read: impl FnOnce(Scope<'_>) -> Attempt<T> + Send + 'static,
+        read: impl FnOnce(Scope<'_>) -> EngineResult<T> + Send + 'static,
     ) -> Result<T> {
         let place = self.readers.scan_place().await?;
         let container = self.clone();
@@ -164,7 +164,7 @@ impl Container {
 }
 
 /// Reads in one transaction, so that all statements see the same.
-fn in_snapshot<T>(connection: &Connection, read: impl FnOnce() -> Attempt<T>) -> Attempt<T> {
+fn in_snapshot<T>(connection: &Connection, read: impl FnOnce() -> EngineResult<T>) -> EngineResult<T> {
     connection.prepare_cached("BEGIN")?.execute([])?;
     let result = read();
     connection.prepare_cached("COMMIT")?.execute([])?;

@@ -5,7 +5,7 @@
 
 #[cfg(doc)]
 use crate::connection;
-use crate::engine_error::Attempt;
+use crate::engine_error::EngineResult;
 use crate::statement::statements;
 use jiff::Timestamp;
 use rusqlite::{Connection, MAIN_DB, TransactionBehavior};
@@ -191,10 +191,10 @@ const JOURNAL_VERSIONS: std::ops::Range<usize> = 18..20;
 const WRITE_AHEAD_LOG: u8 = 2;
 
 /// An empty container in memory. Copying its bytes is some fifty times quicker than running the schema.
-pub(super) struct Template(Mutex<Connection>);
+pub(super) struct TenantSchema(Mutex<Connection>);
 
-impl Template {
-    pub(super) fn new() -> Attempt<Self> {
+impl TenantSchema {
+    pub(super) fn new() -> EngineResult<Self> {
         let mut connection = Connection::open_in_memory()?;
         connection.pragma_update(None, "application_id", APPLICATION_ID)?;
         upgrade(&mut connection)?;
@@ -217,7 +217,7 @@ impl Template {
 ///
 /// # Errors
 /// Also for one that comes from a newer program; it is left as it is.
-pub(super) fn upgrade(connection: &mut Connection) -> Attempt<()> {
+pub(super) fn upgrade(connection: &mut Connection) -> EngineResult<()> {
     let found = version(connection)?;
     if found == KNOWN {
         return Ok(());

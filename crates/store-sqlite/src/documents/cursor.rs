@@ -4,7 +4,7 @@
 //! that has met an array the same one may come more than once.
 
 use crate::containers::tenant_db::Scope;
-use crate::engine_error::Attempt;
+use crate::engine_error::EngineResult;
 use crate::statement::{Statement, blob, statements};
 use bson::RawDocument;
 use rusqlite::{Params, Row, params};
@@ -41,7 +41,7 @@ const SEEK: u64 = 2_000;
 const DOCUMENT: u64 = 1_000;
 
 /// A document that is passed.
-pub(super) struct Passed<'a> {
+pub(super) struct ScannedEntry<'a> {
     /// What indexes refer to it by.
     pub(super) number: i64,
     pub(super) revision: Revision,
@@ -62,7 +62,7 @@ pub(super) enum Entries {
 }
 
 /// What is done with each document that is passed.
-type Look<'a> = dyn FnMut(&Passed<'_>) -> Attempt<ControlFlow<()>> + 'a;
+type Look<'a> = dyn FnMut(&ScannedEntry<'_>) -> EngineResult<ControlFlow<()>> + 'a;
 
 /// Goes through entries within intervals, which are in order; only those after a place, if one is given.
 pub(super) struct Walker<'a> {
@@ -83,7 +83,7 @@ impl<'a> Walker<'a> {
         intervals: &[Interval],
         after: Option<&PlanEntry>,
         look: &mut Look<'_>,
-    ) -> Attempt<()> {
+    ) -> EngineResult<()> {
         let mut ranges: Vec<(Vec<u8>, Vec<u8>)> =
             intervals.iter().map(|each| (each.low.clone(), each.end())).collect();
         if let Some(place) = after {
@@ -106,7 +106,7 @@ impl<'a> Walker<'a> {
     }
 
     /// What follows `place` under the same key.
-    fn rest_of_key(&self, place: &PlanEntry, look: &mut Look<'_>) -> Attempt<ControlFlow<()>> {
+    fn rest_of_key(&self, place: &PlanEntry, look: &mut Look<'_>) -> EngineResult<ControlFlow<()>> {
         let Entries::Index(index) = self.entries else { return Ok(ControlFlow::Continue(())) };
         let statement = if self.way == ScanKind::Down { REST_OF_KEY_DOWN } else { REST_OF_KEY_UP };
         self.pass(statement, params![index, place.key, place.id], look)
@@ -133,7 +133,7 @@ impl<'a> Walker<'a> {
         ranges.retain(|(low, end)| low < end);
     }
 
-    fn range(&self, low: &[u8], mut end: Vec<u8>, look: &mut Look<'_>) -> Attempt<ControlFlow<()>> {
+    fn range(&self, low: &[u8], mut end: Vec<u8>, look: &mut Look<'_>) -> EngineResult<ControlFlow<()>> {
         match (self.entries, self.way) {
             (Entries::Ids(collection), ScanKind::Up) => {
                 self.pass(IDS_UP, params![collection, low, end], look)
@@ -162,7 +162,7 @@ impl<'a> Walker<'a> {
         statement: Statement,
         params: impl Params,
         look: &mut Look<'_>,
-    ) -> Attempt<ControlFlow<()>> {
+    ) -> EngineResult<ControlFlow<()>> {
         let connection = self.scope.connection;
         statement.each(connection, params, |row| {
             let passed = passed(row)?;
@@ -177,8 +177,8 @@ pub(super) fn reading(body: &RawDocument) -> u64 {
     DOCUMENT + body.as_bytes().len() as u64 / 2
 }
 
-fn passed<'a>(row: &'a Row<'_>) -> Attempt<Passed<'a>> {
-    Ok(Passed {
+fn passed<'a>(row: &'a Row<'_>) -> EngineResult<ScannedEntry<'a>> {
+    Ok(ScannedEntry {
         number: row.get(0)?,
         revision: revision(row.get(1)?),
         body: RawDocument::from_bytes(blob(row, 2)?).map_err(Error::internal)?,

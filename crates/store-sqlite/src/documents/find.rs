@@ -4,11 +4,11 @@
 //! reads these documents again at the end.
 
 use super::budget::Budget;
-use super::cursor::{Entries, Passed, Walker, reading, revision};
+use super::cursor::{Entries, ScannedEntry, Walker, reading, revision};
 use super::index_entries::keys;
 use crate::collections::catalog::{Collection, StoredIndex};
 use crate::containers::tenant_db::Scope;
-use crate::engine_error::{Attempt, Failure};
+use crate::engine_error::{EngineError, EngineResult};
 use crate::statement::{integer, statements};
 use bson::{RawDocument, RawDocumentBuf};
 use rusqlite::types::ValueRef;
@@ -53,7 +53,7 @@ pub(super) fn get(
     name: &CollectionName,
     id: &DocumentId,
     max_bytes: usize,
-) -> Attempt<ById> {
+) -> EngineResult<ById> {
     let max_bytes = integer(max_bytes as u64);
     let read = |row: &Row<'_>| Ok(if row.get_ref(1)? == ValueRef::Null { None } else { Some(document(row)) });
     if let Some(found) = GET.first(connection, params![name.as_str(), id.key(), max_bytes], read)? {
@@ -66,7 +66,7 @@ pub(super) fn get(
 }
 
 /// The document of a row of revision and body.
-fn document(row: &Row<'_>) -> Attempt<StoredDocument> {
+fn document(row: &Row<'_>) -> EngineResult<StoredDocument> {
     let body = RawDocumentBuf::from_bytes(row.get(1)?).map_err(Error::internal)?;
     Ok(StoredDocument { body, revision: revision(row.get(0)?) })
 }
@@ -77,7 +77,7 @@ pub(super) fn find(
     name: &CollectionName,
     query: &DocumentQuery,
     budget: Budget<'_>,
-) -> Attempt<QueryPage> {
+) -> EngineResult<QueryPage> {
     budget.spend(scope.closing, |fuel| find_within(scope, name, query, fuel))
 }
 
@@ -86,7 +86,7 @@ fn find_within(
     name: &CollectionName,
     query: &DocumentQuery,
     fuel: &Fuel<'_>,
-) -> Attempt<QueryPage> {
+) -> EngineResult<QueryPage> {
     let collection = scope.collection(name)?;
     let Some(number) = collection.number else { return Ok(QueryPage::default()) };
     let plan = plan(&candidates(&collection), &query.filter, Some(&query.sort));
@@ -121,7 +121,7 @@ fn entries(plan: &Plan, collection: &Collection, number: i64) -> Entries {
 }
 
 /// How many documents are in the collection.
-fn count_all(connection: &Connection, collection: i64) -> Attempt<u64> {
+fn count_all(connection: &Connection, collection: i64) -> EngineResult<u64> {
     let count: Option<i64> = COUNT.first(connection, [collection], |row| row.get(0))?;
     Ok(count.unwrap_or_default().unsigned_abs())
 }
@@ -140,7 +140,7 @@ impl Source<'_> {
     }
 
     /// They come in the order of the page.
-    fn in_order(&self, intervals: &[Interval], order: &Order, page: &mut Page) -> Attempt<()> {
+    fn in_order(&self, intervals: &[Interval], order: &Order, page: &mut Page) -> EngineResult<()> {
         let after = self.query.after.as_ref().map(|position| order.place(position));
         self.walker(order.walk).walk(intervals, after.as_ref(), &mut |passed| {
             if !self.query.filter.evaluate(passed.body, self.fuel)? {
@@ -151,7 +151,7 @@ impl Source<'_> {
     }
 
     /// They come in any order.
-    fn sorted(&self, intervals: &[Interval], page: &mut Page) -> Attempt<()> {
+    fn sorted(&self, intervals: &[Interval], page: &mut Page) -> EngineResult<()> {
         let DocumentQuery { filter, sort, .. } = self.query;
         let after = self.query.after.as_ref().map(|position| sort.key_at(position));
         let mut first = First::new(page.limit + 1);
@@ -244,7 +244,7 @@ impl Page {
     }
 
     /// Takes the next document, or notes that there is one.
-    fn add(&mut self, read: impl FnOnce() -> Attempt<StoredDocument>) -> Attempt<ControlFlow<()>> {
+    fn add(&mut self, read: impl FnOnce() -> EngineResult<StoredDocument>) -> EngineResult<ControlFlow<()>> {
         let has_bytes = !self.documents.is_empty() && self.bytes >= self.max_bytes;
         if self.documents.len() >= self.limit || has_bytes {
             self.more = true;
@@ -263,7 +263,7 @@ pub(super) fn count(
     name: &CollectionName,
     filter: &Filter,
     budget: Budget<'_>,
-) -> Attempt<Counted> {
+) -> EngineResult<Counted> {
     budget.spend(scope.closing, |fuel| count_within(scope, name, filter, fuel))
 }
 
@@ -272,7 +272,7 @@ fn count_within(
     name: &CollectionName,
     filter: &Filter,
     fuel: &Fuel<'_>,
-) -> Attempt<Counted> {
+) -> EngineResult<Counted> {
     let collection = scope.collection(name)?;
     let Some(number) = collection.number else { return Ok(Counted { documents: 0, scanned: None }) };
     let all = count_all(scope.connection, number)?;
@@ -311,7 +311,7 @@ impl<'a> Once<'a> {
         Self { index, intervals: &plan.intervals, fuel }
     }
 
-    fn is_first(&self, passed: &Passed<'_>) -> Attempt<bool> {
+    fn is_first(&self, passed: &ScannedEntry<'_>) -> EngineResult<bool> {
         let Some(index) = self.index else { return Ok(true) };
         let keys = keys(index, passed.body, &mut EntryBudget::unbounded(), self.fuel);
         let keys = keys.map_err(IndexKeysError::unexpected)?.keys;
@@ -348,7 +348,7 @@ pub(super) fn matching(
     filter: &Filter,
     next: Option<&Next>,
     budget: Budget<'_>,
-) -> Attempt<Matching> {
+) -> EngineResult<Matching> {
     let collection = scope.collection(name)?;
     let mut matching = Matching { candidates: Vec::new(), next: None, stopped: None };
     let Some(number) = collection.number else { return Ok(matching) };
@@ -370,7 +370,7 @@ pub(super) fn matching(
         })
     });
     match walked {
-        Err(Failure::Refused(error)) if error.code() == ErrorCode::QueryTooSlow => {
+        Err(EngineError::Refused(error)) if error.code() == ErrorCode::QueryTooSlow => {
             matching.stopped = Some(error);
         }
         walked => walked?,

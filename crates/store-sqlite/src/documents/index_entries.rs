@@ -4,9 +4,9 @@
 //! another document has it, in the transaction that adds it; there is only one that writes at a time.
 
 use crate::collections::catalog::{self, Collection, StoredIndex};
-use crate::collections::index_builds::Building;
+use crate::collections::index_builds::IndexBuild;
 use crate::containers::tenant_db::Scope;
-use crate::engine_error::Attempt;
+use crate::engine_error::EngineResult;
 use crate::statement::{integer, statements};
 use bson::RawDocument;
 use rusqlite::{Connection, params};
@@ -39,7 +39,7 @@ impl IndexSizes {
     }
 
     /// Notes it, in the transaction of the change.
-    pub(crate) fn note(self, connection: &Connection) -> Attempt<()> {
+    pub(crate) fn note(self, connection: &Connection) -> EngineResult<()> {
         for (index, bytes) in self.0 {
             if bytes != 0 {
                 GROW.execute(connection, [index, bytes])?;
@@ -73,7 +73,7 @@ pub(super) struct Which<'a> {
 /// The indexes that have to be kept up: those that serve and those that are being made.
 pub(super) struct Indexes<'a> {
     serving: &'a [StoredIndex],
-    building: Vec<Arc<Building>>,
+    building: Vec<Arc<IndexBuild>>,
 }
 
 impl<'a> Indexes<'a> {
@@ -86,7 +86,7 @@ impl<'a> Indexes<'a> {
         self.serving.is_empty() && self.building.is_empty()
     }
 
-    fn iter(&self) -> impl Iterator<Item = (&StoredIndex, Option<&Building>)> {
+    fn iter(&self) -> impl Iterator<Item = (&StoredIndex, Option<&IndexBuild>)> {
         let serving = self.serving.iter().map(|index| (index, None));
         serving.chain(self.building.iter().map(|building| (&building.index, Some(&**building))))
     }
@@ -98,7 +98,7 @@ pub(super) struct Changes<'a>(Vec<Change<'a>>);
 struct Change<'a> {
     index: &'a StoredIndex,
     /// If it is being made.
-    building: Option<&'a Building>,
+    building: Option<&'a IndexBuild>,
     /// Whether there was a document before, which whoever makes the index may have read.
     had_old: bool,
     old: IndexKeys,
@@ -114,7 +114,7 @@ impl<'a> Changes<'a> {
         id: &[u8],
         old: Option<&RawDocument>,
         new: Option<&RawDocument>,
-    ) -> Attempt<Self> {
+    ) -> EngineResult<Self> {
         let mut changes = Vec::with_capacity(indexes.serving.len());
         let mut budget = EntryBudget::of_document();
         // For all its indexes together. What is there already can always be removed.
@@ -153,7 +153,7 @@ impl<'a> Changes<'a> {
         connection: &Connection,
         document: Which<'_>,
         sizes: &mut IndexSizes,
-    ) -> Attempt<()> {
+    ) -> EngineResult<()> {
         let Which { number, id } = document;
         for change in self.0 {
             let index = change.index.number;
@@ -189,7 +189,7 @@ impl Change<'_> {
         self.new.keys.iter().filter(|entry| !self.old.contains(&entry.key))
     }
 
-    fn check(&self, connection: &Connection, id: &[u8]) -> Attempt<()> {
+    fn check(&self, connection: &Connection, id: &[u8]) -> EngineResult<()> {
         for entry in self.added() {
             if is_taken(connection, self.index.number, &entry.key, id)? {
                 return Err(taken(&self.index.definition).into());
@@ -201,7 +201,7 @@ impl Change<'_> {
 
 impl StoredIndex {
     /// Notes what a query has to know that goes by the index.
-    fn mark(&self, connection: &Connection, keys: &IndexKeys) -> Attempt<()> {
+    fn mark(&self, connection: &Connection, keys: &IndexKeys) -> EngineResult<()> {
         let marks = [
             (keys.is_multikey && !self.is_multikey, MARK_MULTIKEY),
             (keys.has_cut && !self.has_cut, MARK_CUT),
@@ -217,7 +217,7 @@ impl StoredIndex {
 }
 
 /// Whether another document than that of `id` has an entry of that key.
-pub(crate) fn is_taken(connection: &Connection, index: i64, key: &[u8], id: &[u8]) -> Attempt<bool> {
+pub(crate) fn is_taken(connection: &Connection, index: i64, key: &[u8], id: &[u8]) -> EngineResult<bool> {
     Ok(CLASH.finds(connection, params![index, key, id])?)
 }
 

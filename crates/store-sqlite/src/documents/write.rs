@@ -5,7 +5,7 @@ use super::cursor::revision;
 use super::find::Candidate;
 use super::index_entries::{Changes, IndexSizes, Indexes, Which};
 use crate::containers::tenant_db::Scope;
-use crate::engine_error::{Attempt, Failure};
+use crate::engine_error::{EngineError, EngineResult};
 use crate::statement::{integer, statements};
 use bson::RawDocument;
 use rusqlite::{Connection, params};
@@ -37,13 +37,13 @@ statements! {
 
 /// How many more documents and bytes there are in a collection, and in its indexes.
 #[derive(Default)]
-struct Tally {
+struct UsageDelta {
     documents: i64,
     bytes: i64,
     indexes: IndexSizes,
 }
 
-impl Tally {
+impl UsageDelta {
     fn add(&mut self, body: &RawDocument) {
         self.documents += 1;
         self.bytes += integer(body.as_bytes().len() as u64);
@@ -55,7 +55,7 @@ impl Tally {
     }
 
     /// Notes it, in the transaction of the change.
-    fn note(self, connection: &Connection, collection: i64) -> Attempt<()> {
+    fn note(self, connection: &Connection, collection: i64) -> EngineResult<()> {
         COUNT_IN_COLLECTION.execute(connection, params![collection, self.documents, self.bytes])?;
         if self.documents != 0 {
             COUNT_IN_ALL.execute(connection, [self.documents])?;
@@ -65,13 +65,13 @@ impl Tally {
 }
 
 /// What is left of a quota, in one transaction.
-struct Room {
+struct QuotaRoom {
     quota: Quota,
     used: Usage,
 }
 
-impl Room {
-    fn of(connection: &Connection, quota: Quota) -> Attempt<Self> {
+impl QuotaRoom {
+    fn of(connection: &Connection, quota: Quota) -> EngineResult<Self> {
         let used = if quota.limits_documents() { used(connection)? } else { Usage::default() };
         Ok(Self { quota, used })
     }
@@ -103,7 +103,7 @@ fn check_indexes(quota: Quota, used: Usage, growth: i64) -> Result<()> {
 }
 
 /// Documents and bytes of all collections, and bytes of all index entries.
-pub(crate) fn used(connection: &Connection) -> Attempt<Usage> {
+pub(crate) fn used(connection: &Connection) -> EngineResult<Usage> {
     let row = USED.first(connection, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))?;
     let (documents, bytes) = row.unwrap_or_default();
     let index_bytes: Option<i64> = INDEXES_USED.first(connection, [], |row| row.get(0))?;
@@ -121,11 +121,11 @@ pub(super) fn insert(
     name: &CollectionName,
     quota: Quota,
     documents: &[StoredDocument],
-) -> Attempt<Vec<Result<()>>> {
+) -> EngineResult<Vec<Result<()>>> {
     let (number, collection) = scope.numbered(name)?;
     let indexes = Indexes::of(scope, number, &collection);
-    let mut room = Room::of(scope.connection, quota)?;
-    let mut tally = Tally::default();
+    let mut room = QuotaRoom::of(scope.connection, quota)?;
+    let mut tally = UsageDelta::default();
     let mut outcomes = Vec::with_capacity(documents.len());
     for document in documents {
         scope.closing.check_write()?;
@@ -134,7 +134,7 @@ pub(super) fn insert(
                 tally.add(&document.body);
                 outcomes.push(Ok(()));
             }
-            Err(Failure::Refused(error)) => outcomes.push(Err(error)),
+            Err(EngineError::Refused(error)) => outcomes.push(Err(error)),
             Err(failure) => return Err(failure),
         }
     }
@@ -146,10 +146,10 @@ fn insert_one(
     connection: &Connection,
     number: i64,
     indexes: &Indexes<'_>,
-    room: &mut Room,
+    room: &mut QuotaRoom,
     sizes: &mut IndexSizes,
     document: &StoredDocument,
-) -> Attempt<()> {
+) -> EngineResult<()> {
     let id = id_key(&document.body)?;
     if let Err(full) = room.check(document.bytes()) {
         // That it is there already says more: whoever sends it again is answered as before.
@@ -184,15 +184,15 @@ fn insert_one(
 }
 
 /// A document as it is stored.
-struct Stored {
+struct StoredRow {
     number: i64,
     revision: Revision,
     body: Vec<u8>,
 }
 
-fn stored(connection: &Connection, collection: i64, id: &[u8]) -> Attempt<Option<Stored>> {
+fn stored(connection: &Connection, collection: i64, id: &[u8]) -> EngineResult<Option<StoredRow>> {
     Ok(STORED.first(connection, params![collection, id], |row| {
-        Ok(Stored { number: row.get(0)?, revision: revision(row.get(1)?), body: row.get(2)? })
+        Ok(StoredRow { number: row.get(0)?, revision: revision(row.get(1)?), body: row.get(2)? })
     })?)
 }
 
@@ -203,7 +203,7 @@ pub(super) fn update(
     quota: Quota,
     document: &StoredDocument,
     expected: Revision,
-) -> Attempt<UpdateOutcome> {
+) -> EngineResult<UpdateOutcome> {
     let (collection, connection) = (scope.collection(name)?, scope.connection);
     let Some(number) = collection.number else { return Ok(UpdateOutcome::Stale) };
     let id = id_key(&document.body)?;
@@ -223,7 +223,7 @@ pub(super) fn update(
     }
     let body = document.body.as_bytes();
     UPDATE.execute(connection, params![old.number, integer(document.revision.0), body])?;
-    let mut tally = Tally::default();
+    let mut tally = UsageDelta::default();
     changes.make(connection, Which { number: old.number, id: &id }, &mut tally.indexes)?;
     tally.take_off(before);
     tally.add(&document.body);
@@ -237,17 +237,17 @@ pub(super) fn delete(
     name: &CollectionName,
     id: &DocumentId,
     expected: Option<Revision>,
-) -> Attempt<UpdateOutcome> {
+) -> EngineResult<UpdateOutcome> {
     let collection = scope.collection(name)?;
     let Some(number) = collection.number else { return Ok(UpdateOutcome::Stale) };
     let id = id.key();
-    let is_expected = |old: &Stored| expected.is_none_or(|expected| old.revision == expected);
+    let is_expected = |old: &StoredRow| expected.is_none_or(|expected| old.revision == expected);
     let Some(old) = stored(scope.connection, number, &id)?.filter(is_expected) else {
         return Ok(UpdateOutcome::Stale);
     };
     let body = readable(&old.body)?;
     let indexes = Indexes::of(scope, number, &collection);
-    let mut tally = Tally::default();
+    let mut tally = UsageDelta::default();
     remove(scope.connection, &indexes, Which { number: old.number, id: &id }, body, &mut tally.indexes)?;
     tally.take_off(body);
     tally.note(scope.connection, number)?;
@@ -256,7 +256,7 @@ pub(super) fn delete(
 
 /// What came of removing candidates.
 #[derive(Default)]
-pub(super) struct Removed {
+pub(super) struct RemovedDocuments {
     pub(super) documents: u64,
     /// Why some were not looked at, if the budget did not last.
     pub(super) stopped: Option<Error>,
@@ -269,11 +269,11 @@ pub(super) fn delete_those(
     filter: &Filter,
     candidates: &[Candidate],
     budget: Budget<'_>,
-) -> Attempt<Removed> {
+) -> EngineResult<RemovedDocuments> {
     let collection = scope.collection(name)?;
-    let Some(of) = collection.number else { return Ok(Removed::default()) };
+    let Some(of) = collection.number else { return Ok(RemovedDocuments::default()) };
     let indexes = Indexes::of(scope, of, &collection);
-    let (mut removed, mut tally) = (Removed::default(), Tally::default());
+    let (mut removed, mut tally) = (RemovedDocuments::default(), UsageDelta::default());
     for candidate in candidates {
         let number = candidate.number;
         let Some((id, old)) = candidate_now(scope.connection, number, of)? else { continue };
@@ -299,9 +299,13 @@ pub(super) fn delete_those(
 }
 
 /// The document of that number as it is now, and the key of its `_id`.
-fn candidate_now(connection: &Connection, number: i64, of: i64) -> Attempt<Option<(Vec<u8>, Stored)>> {
+fn candidate_now(
+    connection: &Connection,
+    number: i64,
+    of: i64,
+) -> EngineResult<Option<(Vec<u8>, StoredRow)>> {
     Ok(CANDIDATE.first(connection, params![number, of], |row| {
-        let stored = Stored { number, revision: revision(row.get(2)?), body: row.get(1)? };
+        let stored = StoredRow { number, revision: revision(row.get(2)?), body: row.get(1)? };
         Ok((row.get(0)?, stored))
     })?)
 }
@@ -312,7 +316,7 @@ fn remove(
     which: Which<'_>,
     body: &RawDocument,
     sizes: &mut IndexSizes,
-) -> Attempt<()> {
+) -> EngineResult<()> {
     Changes::of(connection, indexes, which.id, Some(body), None)?.make(connection, which, sizes)?;
     DELETE.execute(connection, [which.number])?;
     Ok(())

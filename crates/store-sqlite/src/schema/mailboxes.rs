@@ -3,7 +3,7 @@
 //! Of accounts of one mailbox the first to come gets its key, in the order of their ids; the others are duplicates:
 //! each keeps a key of its own, by which its spelling alone finds it.
 
-use crate::engine_error::Attempt;
+use crate::engine_error::EngineResult;
 use crate::statement::{encode, integer};
 use rusqlite::{Connection, params};
 use tenantry_domain::Error;
@@ -16,7 +16,7 @@ const HELD: &str = "SELECT 1 FROM accounts WHERE email_key = ?1";
 const UPDATE: &str = "UPDATE accounts SET version = ?2, email_key = ?3, record = ?4 WHERE id = ?1";
 
 /// Gives accounts of before the keys of today, within the transaction of the upgrade.
-pub(super) fn upgrade(connection: &Connection) -> Attempt<()> {
+pub(super) fn upgrade(connection: &Connection) -> EngineResult<()> {
     let mut duplicates = 0_u32;
     for mut account in spelled(connection)? {
         let Some((mailbox, duplicate)) = account.upgraded_keys() else { continue };
@@ -35,7 +35,7 @@ pub(super) fn upgrade(connection: &Connection) -> Attempt<()> {
     Ok(())
 }
 
-fn spelled(connection: &Connection) -> Attempt<Vec<Account>> {
+fn spelled(connection: &Connection) -> EngineResult<Vec<Account>> {
     let mut statement = connection.prepare(SPELLED)?;
     let records = statement.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
     let read = |record: &String| {
@@ -45,7 +45,7 @@ fn spelled(connection: &Connection) -> Attempt<Vec<Account>> {
     records.iter().map(read).collect()
 }
 
-fn save(connection: &Connection, account: &Account) -> Attempt<()> {
+fn save(connection: &Connection, account: &Account) -> EngineResult<()> {
     let key = account.email_key.as_ref().map(EmailKey::as_str);
     let record = encode(account)?;
     connection.prepare_cached(UPDATE)?.execute(params![

@@ -35,7 +35,7 @@ impl Subject {
     /// Queues a job; it has its place before this returns.
     async fn queue(
         &self,
-        work: impl FnOnce(&Connection) -> Attempt<()> + Send + 'static,
+        work: impl FnOnce(&Connection) -> EngineResult<()> + Send + 'static,
     ) -> Task<Result<()>> {
         let jobs = QUEUE_JOBS - self.writer.places.available_permits();
         let writer = self.writer.clone();
@@ -88,7 +88,7 @@ impl Subject {
     }
 }
 
-type Work = Box<dyn FnOnce(&Connection) -> Attempt<()> + Send>;
+type Work = Box<dyn FnOnce(&Connection) -> EngineResult<()> + Send>;
 
 fn name(name: &str) -> Work {
     let name = name.to_owned();

@@ -10,13 +10,13 @@ use tenantry_domain::ids::{AccountId, OrganizationId};
 use tenantry_domain::store::{Accounts, InsertOutcome, UpdateOutcome};
 
 /// See [`super`].
-pub(super) struct Cached {
+pub(super) struct CachedAccounts {
     inner: Arc<dyn Accounts>,
     records: Arc<Records<AccountId, Account>>,
     memory: Arc<Memory>,
 }
 
-impl Cached {
+impl CachedAccounts {
     pub(super) fn new(inner: Arc<dyn Accounts>, memory: &Arc<Memory>) -> Self {
         Self { inner, records: Records::new(memory), memory: memory.clone() }
     }
@@ -31,7 +31,7 @@ impl Cached {
 }
 
 #[async_trait]
-impl Accounts for Cached {
+impl Accounts for CachedAccounts {
     async fn insert_account(&self, account: &Account) -> Result<InsertOutcome> {
         self.inner.insert_account(account).await
     }

@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use std::sync::Arc;
 
 /// A record that knows its few bytes.
-pub(super) trait Pack: PartialEq + Serialize + DeserializeOwned {
+pub(super) trait Encode: PartialEq + Serialize + DeserializeOwned {
     /// Writes the fields in the order in which [`Self::unpack`] reads them.
     fn pack(&self, to: &mut Writer);
 
@@ -27,7 +27,7 @@ const PACKED: u8 = 0;
 const JSON: u8 = 1;
 
 /// The bytes of `record`; nothing if there are none that it comes back from.
-pub(super) fn pack<T: Pack>(record: &T) -> Option<Arc<[u8]>> {
+pub(super) fn pack<T: Encode>(record: &T) -> Option<Arc<[u8]>> {
     let mut packed = Writer::new(PACKED);
     record.pack(&mut packed);
     if unpack_whole(packed.as_slice()).as_ref() == Some(record) {
@@ -39,14 +39,14 @@ pub(super) fn pack<T: Pack>(record: &T) -> Option<Arc<[u8]>> {
 }
 
 /// The record with these bytes, which [`pack`] has made.
-pub(super) fn unpack<T: Pack>(bytes: &[u8]) -> Option<T> {
+pub(super) fn unpack<T: Encode>(bytes: &[u8]) -> Option<T> {
     match bytes.split_first()? {
         (&JSON, json) => serde_json::from_slice(json).ok(),
         _ => unpack_whole(bytes),
     }
 }
 
-fn unpack_whole<T: Pack>(bytes: &[u8]) -> Option<T> {
+fn unpack_whole<T: Encode>(bytes: &[u8]) -> Option<T> {
     let mut reader = Reader::new(bytes.strip_prefix(&[PACKED])?);
     T::unpack(&mut reader)
 }

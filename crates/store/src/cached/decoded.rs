@@ -10,11 +10,11 @@ use std::sync::{Arc, RwLock};
 const SLOTS: usize = 256;
 
 /// At most one record per slot; which one it is in follows from where its bytes are.
-pub(super) struct Recent<V>(Box<[Slot<V>]>);
+pub(super) struct DecodedRecords<V>(Box<[Slot<V>]>);
 
 type Slot<V> = RwLock<Option<(Arc<[u8]>, Arc<V>)>>;
 
-impl<V> Recent<V> {
+impl<V> DecodedRecords<V> {
     pub(super) fn new() -> Self {
         Self((0..SLOTS).map(|_| RwLock::new(None)).collect())
     }
@@ -49,7 +49,7 @@ mod tests {
 
     #[test]
     fn the_same_bytes_are_read_once_and_equal_ones_again() {
-        let recent = Recent::new();
+        let recent = DecodedRecords::new();
         let reads = Cell::new(0);
         let read = |bytes: &[u8]| {
             reads.set(reads.get() + 1);
@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn many_share_the_slots() {
-        let recent = Recent::new();
+        let recent = DecodedRecords::new();
         let bytes: Vec<Arc<[u8]>> =
             (0..=u8::MAX).cycle().take(4 * SLOTS).map(|byte| Arc::from([byte])).collect();
         for _ in 0..2 {

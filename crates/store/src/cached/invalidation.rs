@@ -11,12 +11,12 @@ use tenantry_domain::store::Store;
 use tenantry_domain::store::invalidation::{Change, Invalidation};
 
 /// Where the changes go.
-pub(crate) struct Upstream {
+pub(crate) struct SharedCache {
     memory: Arc<Memory>,
     stream: Arc<Stream>,
 }
 
-impl Upstream {
+impl SharedCache {
     /// `store`, which others write to as well, behind up to `bytes` of memory, and the place to tell of their
     /// changes.
     pub(crate) fn decorate(store: Store, bytes: u64) -> (Store, Self) {
@@ -26,7 +26,7 @@ impl Upstream {
     }
 }
 
-impl Invalidation for Upstream {
+impl Invalidation for SharedCache {
     fn begin(&self, at: Instant) {
         self.stream.begin(at);
     }
@@ -53,7 +53,7 @@ impl Invalidation for Upstream {
     }
 }
 
-impl Drop for Upstream {
+impl Drop for SharedCache {
     fn drop(&mut self) {
         self.end();
     }

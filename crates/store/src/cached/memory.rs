@@ -62,7 +62,7 @@ pub(super) type Placeholder<'a> =
 
 /// What was so when a search began.
 #[derive(Clone, Copy)]
-pub(super) struct Mark {
+pub(super) struct WriteMark {
     writes: u64,
     pub(super) at: Moment,
 }
@@ -104,12 +104,12 @@ impl Memory {
     }
 
     /// What is so now, to be asked before a search.
-    pub(super) fn mark(&self) -> Mark {
-        Mark { writes: self.writes.load(Ordering::SeqCst), at: self.coherence.now() }
+    pub(super) fn mark(&self) -> WriteMark {
+        WriteMark { writes: self.writes.load(Ordering::SeqCst), at: self.coherence.now() }
     }
 
     /// Whether no write was done since then.
-    pub(super) fn is_as_at(&self, mark: Mark) -> bool {
+    pub(super) fn is_as_at(&self, mark: WriteMark) -> bool {
         self.writes.load(Ordering::SeqCst) == mark.writes
     }
 

@@ -11,13 +11,13 @@ use tenantry_domain::organization::Organization;
 use tenantry_domain::store::{InsertOutcome, OrganizationQuery, Organizations, UpdateOutcome};
 
 /// See [`super`].
-pub(super) struct Cached {
+pub(super) struct CachedOrganizations {
     inner: Arc<dyn Organizations>,
     records: Arc<Records<OrganizationId, Organization>>,
     memory: Arc<Memory>,
 }
 
-impl Cached {
+impl CachedOrganizations {
     pub(super) fn new(inner: Arc<dyn Organizations>, memory: &Arc<Memory>) -> Self {
         Self { inner, records: Records::new(memory), memory: memory.clone() }
     }
@@ -51,7 +51,7 @@ impl Cached {
 }
 
 #[async_trait]
-impl Organizations for Cached {
+impl Organizations for CachedOrganizations {
     async fn insert_organization(&self, organization: &Organization) -> Result<InsertOutcome> {
         self.inner.insert_organization(organization).await
     }

@@ -10,19 +10,19 @@ use tenantry_domain::session::Session;
 use tenantry_domain::store::{Sessions, UpdateOutcome};
 
 /// See [`super`].
-pub(super) struct Cached {
+pub(super) struct CachedSessions {
     inner: Arc<dyn Sessions>,
     records: Arc<Records<SessionId, Session>>,
 }
 
-impl Cached {
+impl CachedSessions {
     pub(super) fn new(inner: Arc<dyn Sessions>, memory: &Arc<Memory>) -> Self {
         Self { inner, records: Records::new(memory) }
     }
 }
 
 #[async_trait]
-impl Sessions for Cached {
+impl Sessions for CachedSessions {
     async fn insert_session(&self, session: &Session) -> Result<()> {
         self.inner.insert_session(session).await
     }

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Version(u64);
 
-impl Pack for Version {
+impl Encode for Version {
     fn pack(&self, to: &mut Writer) {
         to.number(self.0);
     }

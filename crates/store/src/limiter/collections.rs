@@ -1,6 +1,6 @@
 //! Collections and indexes, each organization in its turn.
 
-use super::tenant::Turns;
+use super::tenant::TenantLimiter;
 use super::write::Writes;
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -11,20 +11,20 @@ use tenantry_domain::organization::{Organization, Usage};
 use tenantry_domain::store::{CollectionInfo, Collections, InsertOutcome};
 
 /// See [`super`].
-pub(super) struct InTurn {
+pub(super) struct LimitedCollections {
     inner: Arc<dyn Collections>,
-    turns: Arc<Turns>,
+    turns: Arc<TenantLimiter>,
     writes: Writes,
 }
 
-impl InTurn {
-    pub(super) fn new(inner: Arc<dyn Collections>, turns: &Arc<Turns>, writes: &Writes) -> Self {
+impl LimitedCollections {
+    pub(super) fn new(inner: Arc<dyn Collections>, turns: &Arc<TenantLimiter>, writes: &Writes) -> Self {
         Self { inner, turns: turns.clone(), writes: writes.clone() }
     }
 }
 
 #[async_trait]
-impl Collections for InTurn {
+impl Collections for LimitedCollections {
     async fn list_collections(
         &self,
         organization: &Organization,

@@ -1,6 +1,6 @@
 //! Documents, each organization in its turn.
 
-use super::tenant::Turns;
+use super::tenant::TenantLimiter;
 use super::write::Writes;
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -14,20 +14,20 @@ use tenantry_domain::organization::Organization;
 use tenantry_domain::store::{Documents, UpdateOutcome};
 
 /// See [`super`].
-pub(super) struct InTurn {
+pub(super) struct LimitedDocuments {
     inner: Arc<dyn Documents>,
-    turns: Arc<Turns>,
+    turns: Arc<TenantLimiter>,
     writes: Writes,
 }
 
-impl InTurn {
-    pub(super) fn new(inner: Arc<dyn Documents>, turns: &Arc<Turns>, writes: &Writes) -> Self {
+impl LimitedDocuments {
+    pub(super) fn new(inner: Arc<dyn Documents>, turns: &Arc<TenantLimiter>, writes: &Writes) -> Self {
         Self { inner, turns: turns.clone(), writes: writes.clone() }
     }
 }
 
 #[async_trait]
-impl Documents for InTurn {
+impl Documents for LimitedDocuments {
     async fn insert_documents(
         &self,
         organization: &Organization,

@@ -16,42 +16,42 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 const AT_WORK: Duration = Duration::from_secs(1);
 
 /// The calls that organizations have under way.
-pub(super) struct Turns {
-    company: Company,
-    reads: Arc<Lanes>,
-    writes: Arc<Lanes>,
+pub(super) struct TenantLimiter {
+    company: ContentionDetector,
+    reads: Arc<TenantPermits>,
+    writes: Arc<TenantPermits>,
 }
 
 /// The right to carry out a call. Who was alone has no place in a lane.
-pub(super) struct Turn {
-    _place: Option<Place>,
+pub(super) struct Permit {
+    _place: Option<Lane>,
 }
 
-impl Turns {
+impl TenantLimiter {
     /// Turns of which an organization has `share` at once.
     pub(super) fn new(share: ConcurrencyLimits) -> Self {
-        let [reads, writes] = [share.reads, share.writes].map(|share| Arc::new(Lanes::new(share)));
-        Self { company: Company::default(), reads, writes }
+        let [reads, writes] = [share.reads, share.writes].map(|share| Arc::new(TenantPermits::new(share)));
+        Self { company: ContentionDetector::default(), reads, writes }
     }
 
     /// Waits for the turn of a call of that organization that reads. It ends when it is dropped.
-    pub(super) async fn to_read(&self, id: OrganizationId) -> Result<Turn> {
+    pub(super) async fn to_read(&self, id: OrganizationId) -> Result<Permit> {
         self.turn(&self.reads, id, Instant::now()).await
     }
 
     /// The same of one that writes.
-    pub(super) async fn to_write(&self, id: OrganizationId) -> Result<Turn> {
+    pub(super) async fn to_write(&self, id: OrganizationId) -> Result<Permit> {
         self.turn(&self.writes, id, Instant::now()).await
     }
 
-    async fn turn(&self, lanes: &Arc<Lanes>, id: OrganizationId, now: Instant) -> Result<Turn> {
+    async fn turn(&self, lanes: &Arc<TenantPermits>, id: OrganizationId, now: Instant) -> Result<Permit> {
         let place = if self.company.meets(id, now) { Some(lanes.place(id).await?) } else { None };
-        Ok(Turn { _place: place })
+        Ok(Permit { _place: place })
     }
 }
 
 /// Calls of one kind.
-struct Lanes {
+struct TenantPermits {
     /// Of one organization while others are at work.
     share: usize,
     /// Of those that have calls under way, or waiting, since they were not alone.
@@ -59,21 +59,21 @@ struct Lanes {
 }
 
 /// A place in the lane of an organization.
-struct Place {
-    lanes: Arc<Lanes>,
+struct Lane {
+    lanes: Arc<TenantPermits>,
     id: OrganizationId,
     /// None before it is there, and once it was given back.
     permit: Option<OwnedSemaphorePermit>,
 }
 
-impl Lanes {
+impl TenantPermits {
     fn new(share: usize) -> Self {
         Self { share: share.max(1), lanes: Mutex::default() }
     }
 
-    async fn place(self: &Arc<Self>, id: OrganizationId) -> Result<Place> {
+    async fn place(self: &Arc<Self>, id: OrganizationId) -> Result<Lane> {
         // From here on the lane is looked at again when whoever asked stops waiting.
-        let mut place = Place { lanes: self.clone(), id, permit: None };
+        let mut place = Lane { lanes: self.clone(), id, permit: None };
         let lane = self.lane(id);
         let permit = match lane.clone().try_acquire_owned() {
             Ok(permit) => permit,
@@ -95,7 +95,7 @@ impl Lanes {
     }
 }
 
-impl Drop for Place {
+impl Drop for Lane {
     fn drop(&mut self) {
         drop(self.permit.take());
         let mut lanes = self.lanes.lock();
@@ -108,7 +108,7 @@ impl Drop for Place {
 
 /// Whether more than one organization is at work.
 #[derive(Default)]
-struct Company(Mutex<Seen>);
+struct ContentionDetector(Mutex<Seen>);
 
 #[derive(Default)]
 struct Seen {
@@ -118,7 +118,7 @@ struct Seen {
     changed: Option<Instant>,
 }
 
-impl Company {
+impl ContentionDetector {
     /// Notes a call of that organization; whether others are at work.
     fn meets(&self, id: OrganizationId, now: Instant) -> bool {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -143,13 +143,13 @@ mod tests {
     }
 
     struct Moment {
-        turns: Turns,
+        turns: TenantLimiter,
         now: Instant,
     }
 
     impl Moment {
         fn new() -> Self {
-            Self { turns: Turns::new(SHARES), now: Instant::now() }
+            Self { turns: TenantLimiter::new(SHARES), now: Instant::now() }
         }
 
         /// One in which two have just met.
@@ -159,20 +159,20 @@ mod tests {
             moment
         }
 
-        fn read(&self, number: u8) -> impl Future<Output = Result<Turn>> {
+        fn read(&self, number: u8) -> impl Future<Output = Result<Permit>> {
             self.turns.turn(&self.turns.reads, id(number), self.now)
         }
 
-        fn write(&self, number: u8) -> impl Future<Output = Result<Turn>> {
+        fn write(&self, number: u8) -> impl Future<Output = Result<Permit>> {
             self.turns.turn(&self.turns.writes, id(number), self.now)
         }
 
         /// Those turns that there are at once.
-        fn reads(&self, number: u8) -> Vec<Turn> {
+        fn reads(&self, number: u8) -> Vec<Permit> {
             (0..10 * SHARE).map_while(|_| self.read(number).now_or_never()).map(Result::unwrap).collect()
         }
 
-        fn is_at_rest(&self) -> bool {
+        fn is_idle(&self) -> bool {
             self.turns.reads.lock().is_empty() && self.turns.writes.lock().is_empty()
         }
     }
@@ -194,7 +194,7 @@ mod tests {
         let writes: Vec<_> = (0..10 * SHARE).map_while(|_| moment.write(1).now_or_never()).collect();
         assert_eq!(writes.len(), SHARES.writes, "reads leave room for writes");
         drop((alone, other, more, writes));
-        assert!(moment.is_at_rest(), "who has nothing under way takes no memory");
+        assert!(moment.is_idle(), "who has nothing under way takes no memory");
     }
 
     #[test]
@@ -216,7 +216,7 @@ mod tests {
         assert!(waiting.as_mut().now_or_never().is_none());
         drop(under_way);
         drop(waiting);
-        assert!(moment.is_at_rest());
+        assert!(moment.is_idle());
         assert_eq!(moment.reads(1).len(), SHARE);
     }
 

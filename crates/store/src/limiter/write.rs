@@ -7,7 +7,7 @@
 //! # Pitfalls
 //! A caller that waits for a turn is still part of the request: a caller who hangs up before the turn comes writes nothing.
 
-use super::tenant::Turn;
+use super::tenant::Permit;
 use std::sync::Arc;
 use std::time::Duration;
 use tenantry_domain::{Error, Result, failpoints};
@@ -28,7 +28,7 @@ impl Writes {
     /// Runs `write` to its end, also when the caller stops waiting. A write that panics is answered at once.
     pub(super) async fn run<T: Send + 'static>(
         &self,
-        turn: Turn,
+        turn: Permit,
         write: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
         let counted = Counted::new(self.clone());
@@ -74,7 +74,7 @@ impl Drop for Counted {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tenant::Turns;
+    use super::super::tenant::TenantLimiter;
     use super::*;
     use crate::ConcurrencyLimits;
     use futures_util::FutureExt;
@@ -82,13 +82,13 @@ mod tests {
     use tenantry_domain::ids::OrganizationId;
     use tokio::sync::oneshot;
 
-    async fn turn(turns: &Turns) -> Turn {
+    async fn turn(turns: &TenantLimiter) -> Permit {
         turns.to_write(OrganizationId::from_bytes([1; 12])).await.unwrap()
     }
 
     #[tokio::test]
     async fn write_runs_to_its_end_without_its_caller() {
-        let (turns, writes) = (Turns::new(ConcurrencyLimits::default()), Writes::default());
+        let (turns, writes) = (TenantLimiter::new(ConcurrencyLimits::default()), Writes::default());
         let (begin, begun) = oneshot::channel::<()>();
         let (end, ended) = oneshot::channel();
         let write = async move {
@@ -108,7 +108,7 @@ mod tests {
     #[tokio::test]
     async fn write_that_panics_is_answered_and_gives_its_turn_back() {
         let share = ConcurrencyLimits { reads: 1, writes: 1 };
-        let (turns, writes) = (Turns::new(share), Writes::default());
+        let (turns, writes) = (TenantLimiter::new(share), Writes::default());
         for _ in 0..3 {
             let panicking = async { panic!("a defect") };
             let answer: Result<()> = writes.run(turn(&turns).await, panicking).await;

@@ -1,7 +1,7 @@
 //! The copying. It may be cut off anywhere: the target is not used before all of it has been compared.
 
 use super::pages::each;
-use super::{OpenSide, Step, TransferError, compare};
+use super::{OpenSide, TransferError, TransferProgress, compare};
 use futures_util::TryStreamExt;
 use std::collections::HashMap;
 use tenantry_domain::Result;
@@ -19,7 +19,7 @@ pub(super) async fn organizations(
     source: &OpenSide,
     target: &OpenSide,
     organizations: &[Organization],
-    tell: &mut (dyn FnMut(Step) + Send),
+    tell: &mut (dyn FnMut(TransferProgress) + Send),
 ) -> Result<(), TransferError> {
     let earlier = earlier_placements(target).await?;
     target.whole.clear_records().await?;
@@ -33,7 +33,7 @@ pub(super) async fn organizations(
         collections(source, target, organization, copied).await?;
         documents += count;
         done += 1;
-        tell(Step::Copied { organizations: done, of: organizations.len() as u64, documents });
+        tell(TransferProgress::Copied { organizations: done, of: organizations.len() as u64, documents });
     }
     Ok(())
 }

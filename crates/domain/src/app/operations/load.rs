@@ -2,7 +2,7 @@
 //!
 //! Meanwhile the lease is renewed, whatever is waited for, and whoever has lost it stops. What a newcomer gets wrong:
 //! a call that has begun is waited for even then. What it writes may come after others have removed everything, and
-//! only when it is over can that be put right (`try_make_good`).
+//! only when it is over can that be put right (`try_compensate`).
 
 use super::lease::{Interrupted, Lease, LeaseTimer};
 use crate::app::App;

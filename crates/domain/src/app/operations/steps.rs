@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 impl App {
     /// Carries out one step of the operation under way in `organization`.
-    pub(super) async fn carry_out(
+    pub(super) async fn execute_step(
         &self,
         step: OperationStep,
         organization: &Organization,

@@ -79,7 +79,7 @@ fn password(from_pipe: bool, question: &str) -> Result<String, Failure> {
         let line = password.strip_suffix('\n').unwrap_or(&password);
         return Ok(line.strip_suffix('\r').unwrap_or(line).to_owned());
     }
-    if !terminal::is_attended() {
+    if !terminal::has_waiters() {
         return Err(Failure::Usage(
             "Nobody can be asked for the password: give it on standard input, with --password-stdin.".into(),
         ));
@@ -214,7 +214,7 @@ async fn confirmed(session: &Session, arguments: &ArgMatches, fate: &str) -> Res
     if arguments.get_flag("yes") {
         return Ok(organization);
     }
-    if !terminal::is_attended() {
+    if !terminal::has_waiters() {
         return Err(Failure::Usage("Nobody can be asked whether to do so: give --yes.".into()));
     }
     let found: Organization = session.get(&organization).await?.read()?;

@@ -92,7 +92,7 @@ async fn a_restore_brings_everything_back() {
     delete(&app, &acme).await;
     // To the last moment.
     app.clock.advance(Duration::from_secs(30 * 24 * 3600) - SECOND);
-    app.keep_house().await;
+    app.maintain().await;
     let restored = app.operator().post_empty(&format!("{}/restore", acme.path())).await.ok();
     for (field, value) in before.as_object().unwrap() {
         if field != "modified_at" {
@@ -105,7 +105,7 @@ async fn a_restore_brings_everything_back() {
     owner.put("/org/update", &json!({ "organization_name": "Acme Global" })).await.ok();
     // And nothing of the delete lingers.
     app.advance_days(60);
-    app.keep_house().await;
+    app.maintain().await;
     assert_eq!(documents(&app, acme.id()).len(), 10);
 }
 
@@ -229,17 +229,17 @@ async fn what_is_deleted_is_purged_when_its_time_has_come_and_no_sooner() {
     app.clock.advance(SECOND);
     delete(&app, &later).await;
     app.clock.advance(Duration::from_secs(7 * 24 * 3600) - 2 * SECOND);
-    app.keep_house().await;
+    app.maintain().await;
     app.operator().get(&acme.path()).await.ok();
 
     app.clock.advance(SECOND);
-    app.keep_house().await;
+    app.maintain().await;
     assert_nothing_left(&app, &acme).await;
     let log = app.operator().get(&format!("{}/operations", acme.path())).await.ok();
     assert_eq!(log["items"][0]["actor"], json!({ "type": "system", "id": null }));
     app.operator().get(&later.path()).await.ok();
     app.clock.advance(SECOND);
-    app.keep_house().await;
+    app.maintain().await;
     assert_nothing_left(&app, &later).await;
 }
 
@@ -264,7 +264,7 @@ async fn a_delete_may_ask_for_the_purge_at_once() {
     assert_nothing_left(&app, &acme).await;
     let kept = organization(&app, "Kept").await;
     kept.owner.delete(&format!("{}?purge=false", kept.path())).await.ok();
-    app.keep_house().await;
+    app.maintain().await;
     app.operator().get(&kept.path()).await.ok();
 }
 
@@ -310,12 +310,12 @@ async fn what_is_under_a_legal_hold_is_not_purged_until_the_hold_is_lifted() {
         assert_eq!((&held["status"], &held["legal_hold"]), (&json!("deleted"), &json!(true)));
         app.operator().post_empty(&format!("{}/purge", acme.path())).await.refused("legal_hold");
         app.advance_days(1000);
-        app.keep_house().await;
+        app.maintain().await;
         app.operator().get(&acme.path()).await.ok();
         assert_eq!(documents(&app, acme.id()).len(), 3);
 
         app.operator().patch(&acme.path(), &hold(false)).await.ok();
-        app.keep_house().await;
+        app.maintain().await;
         assert_nothing_left(&app, &acme).await;
     }
 }
@@ -326,7 +326,7 @@ async fn a_legal_hold_is_kept_without_retention_too() {
     let acme = organization(&app, "Acme").await;
     app.operator().patch(&acme.path(), &json!({ "legal_hold": true })).await.ok();
     assert_eq!(delete(&app, &acme).await["status"], "deleted");
-    app.keep_house().await;
+    app.maintain().await;
     assert_eq!(app.operator().get(&acme.path()).await.ok()["status"], "deleted");
     restore(&app, &acme, json!({})).await.ok();
     sign_in(&app, acme.email()).await;

@@ -215,8 +215,8 @@ impl App {
     }
 
     /// One round of what the service does by itself at intervals.
-    pub async fn keep_house(&self) {
-        self.use_cases.keep_house().await.unwrap();
+    pub async fn maintain(&self) {
+        self.use_cases.maintain().await.unwrap();
     }
 
     /// Passwords that wait for a thread to hash them.

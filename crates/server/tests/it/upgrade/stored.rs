@@ -181,7 +181,7 @@ async fn documents_of_before_are_on_disk_to_the_byte() {
         assert_eq!(before, written);
     }
     let app = data.start().await;
-    app.keep_house().await;
+    app.maintain().await;
     for (_, group) in groups(&data) {
         for role in ["acme", "tools", "full"] {
             let listed = format!("{}/collections/documents/documents", path(&group[role]));
@@ -217,7 +217,7 @@ async fn indexes_that_programs_have_made_stay() {
     assert!(before.keys().any(|name| name.ends_with("reports.metadata.json")));
     assert_eq!(metadata(&dump(database)), before, "they are not restored as they were written");
     let app = data.start().await;
-    app.keep_house().await;
+    app.maintain().await;
     for (_, group) in groups(&data) {
         let tools = &group["tools"];
         owner(&app, tools).get(&format!("{}/collections", path(tools))).await.ok();

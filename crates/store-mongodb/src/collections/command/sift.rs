@@ -6,8 +6,8 @@
 
 use super::{Amount, Command, ROUNDS};
 use crate::MongoDb;
-use crate::collections::Located;
-use crate::engine_error::Attempt;
+use crate::collections::CollectionHandle;
+use crate::engine_error::EngineResult;
 use bson::{RawDocument, RawDocumentBuf};
 use mongodb::Cursor;
 use mongodb::bson::Document;
@@ -19,7 +19,7 @@ use tenantry_domain::offload;
 use tenantry_domain::processor::Processor;
 
 /// What a document comes to; `None` if it was not asked for.
-pub(crate) type Sieve<T> = Arc<dyn Fn(&RawDocument, &Fuel<'_>) -> Attempt<Option<T>> + Send + Sync>;
+pub(crate) type Sieve<T> = Arc<dyn Fn(&RawDocument, &Fuel<'_>) -> EngineResult<Option<T>> + Send + Sync>;
 
 /// Documents of the first look; each later one has twice as many, up to the most.
 const FIRST_BATCH: usize = 32;
@@ -32,12 +32,12 @@ impl MongoDb {
     /// `query_too_slow` after `time`.
     pub(crate) async fn sift_at<T: Send + 'static>(
         &self,
-        at: &mut Located<'_>,
+        at: &mut CollectionHandle<'_>,
         command: &Command,
         amount: Amount,
         time: Duration,
         sieve: Sieve<T>,
-    ) -> Attempt<(Vec<T>, bool)> {
+    ) -> EngineResult<(Vec<T>, bool)> {
         let ends = Instant::now() + time;
         for _ in 0..ROUNDS {
             let deadline = ends.saturating_duration_since(Instant::now()) + self.server.deadline();
@@ -97,9 +97,9 @@ impl<T: Send + 'static> Sifted<T> {
         sieve: &Sieve<T>,
         processor: &Arc<Processor>,
         ends: Instant,
-    ) -> Attempt<bool> {
+    ) -> EngineResult<bool> {
         let (sieve, processor) = (sieve.clone(), processor.clone());
-        let look = move || -> Attempt<Vec<(T, usize)>> {
+        let look = move || -> EngineResult<Vec<(T, usize)>> {
             let is_over = || if Instant::now() < ends { Ok(()) } else { Err(Interruption::TimeOver) };
             let slot = processor.enter(&is_over).map_err(Error::from)?;
             let must_stop = || slot.give_way(&is_over).and_then(|()| is_over());

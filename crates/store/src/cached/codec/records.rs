@@ -1,7 +1,7 @@
 //! Each record, field by field. A new field must be read here or it does not compile; one that is read and never
 //! written makes no record come back as it was, which the test below notices.
 
-use super::Pack;
+use super::Encode;
 use super::bytes::{Reader, Writer};
 use tenantry_domain::account::{Account, Membership, PasswordHash, Role};
 use tenantry_domain::email::{EmailAddress, EmailKey};
@@ -23,7 +23,7 @@ fn at<T: Copy>(all: &[T], from: &mut Reader<'_>) -> Option<T> {
 }
 
 /// Without an operation, and with the keys reserved that follow from its naming: as it is between changes.
-impl Pack for Organization {
+impl Encode for Organization {
     fn pack(&self, to: &mut Writer) {
         to.bytes(self.id.as_bytes());
         to.text(self.naming.name.as_str());
@@ -85,7 +85,7 @@ fn limit(from: &mut Reader<'_>) -> Option<QuotaLimit> {
 }
 
 /// With the key that follows from its address, or none, or another one, which accounts of before may have.
-impl Pack for Account {
+impl Encode for Account {
     fn pack(&self, to: &mut Writer) {
         to.bytes(self.id.as_bytes());
         to.text(self.email.as_str());
@@ -126,7 +126,7 @@ impl Pack for Account {
     }
 }
 
-impl Pack for Membership {
+impl Encode for Membership {
     fn pack(&self, to: &mut Writer) {
         to.bytes(self.organization_id.as_bytes());
         to.number(place(&ROLES, &self.role));
@@ -146,7 +146,7 @@ impl Pack for Membership {
     }
 }
 
-impl Pack for Session {
+impl Encode for Session {
     fn pack(&self, to: &mut Writer) {
         to.bytes(self.id.as_bytes());
         to.bytes(self.account_id.as_bytes());

@@ -87,7 +87,7 @@ fn session() -> Session {
 
 /// How `record` is kept, after a look that it comes back.
 #[track_caller]
-fn kept<T: Pack + std::fmt::Debug>(record: &T) -> u8 {
+fn kept<T: Encode + std::fmt::Debug>(record: &T) -> u8 {
     let bytes = pack(record).unwrap();
     assert_eq!(unpack::<T>(&bytes).as_ref(), Some(record));
     for end in 0..bytes.len() {

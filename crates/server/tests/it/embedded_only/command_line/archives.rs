@@ -112,10 +112,11 @@ fn import_refused_at_once_tells_why_and_not_of_a_pipe() {
     let document = format!("{{\"document\":{{\"text\":\"{}\"}}}}\n", "x".repeat(1000));
     for round in 0..20 {
         fs::write(shell.home.path().join("large"), document.repeat(1000 * (1 + round % 5))).unwrap();
-        let stranger = Shell { environment: shell.environment.clone(), home: tempfile::tempdir().unwrap() }
-            .with("OPERATOR_KEY", "tenantry_operator_key-of-another-server");
+        let unknown_network =
+            Shell { environment: shell.environment.clone(), home: tempfile::tempdir().unwrap() }
+                .with("OPERATOR_KEY", "tenantry_operator_key-of-another-server");
         let path = shell.home.path().join("large").display().to_string();
-        let refused = stranger.run(&["org", "import", &path]).refused();
+        let refused = unknown_network.run(&["org", "import", &path]).refused();
         assert!(refused.contains("\ncode: operator_key_invalid\n"), "{refused}");
         let refused = shell.run(&["org", "import", "large", "--owner-email", "nobody"]).refused();
         assert!(refused.contains("\ncode: invalid_input\n"), "{refused}");

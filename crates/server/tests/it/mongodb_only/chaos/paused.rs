@@ -61,7 +61,7 @@ pub async fn names_are_others_when_it_wakes(world: World, case: Case, point: &st
 }
 
 /// The change that takes back what `case` has done, for the organization of that id.
-async fn take_back(case: Case, id: &str, server: &Server) {
+async fn rollback_insert(case: Case, id: &str, server: &Server) {
     let path = format!("/v1/organizations/{id}");
     let operator = server.operator();
     let post = async |what: &str| operator.post_empty(&format!("{path}/{what}")).await;
@@ -103,7 +103,7 @@ pub async fn all_is_as_it_was_when_it_wakes(world: World, case: Case, point: &st
     let subject = Snapshot::sound(&world.place).named(SUBJECT).map(|found| found["id"].clone());
     let subject = world.ids.get(SUBJECT).cloned().or(subject.and_then(|id| id.as_str().map(str::to_owned)));
     let subject = subject.unwrap();
-    take_back(case, &subject, &other).await;
+    rollback_insert(case, &subject, &other).await;
     let before = sound_at_last(&world.place).await;
 
     asleep.wake().await;
