@@ -134,6 +134,14 @@ impl OrganizationRef {
         }
         text.parse().map(Self::Identifier).map_err(|_| ErrorCode::OrganizationNotFound.into())
     }
+
+    /// Whether it names that organization.
+    fn names(&self, organization: &Organization) -> bool {
+        match self {
+            Self::Id(id) => *id == organization.id,
+            Self::Identifier(name) => *name == organization.naming.identifier,
+        }
+    }
 }
 
 impl App {
@@ -219,6 +227,13 @@ impl App {
         caller: &Principal,
         which: &OrganizationRef,
     ) -> Result<Arc<Organization>> {
+        if let Principal::Member(member) = caller
+            && which.names(&member.organization)
+        {
+            // The token has shown it, as it recently was. If it has just been renamed elsewhere, it is reached by its old name
+            // for as long as that: it is still the caller's own.
+            return Ok(Arc::clone(&member.organization));
+        }
         let found = match which {
             OrganizationRef::Id(id) => self.store.organizations.get_recent_organization(*id).await?,
             // A name may be another's by now, and what follows may be a change.

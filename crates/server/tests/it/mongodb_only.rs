@@ -2,6 +2,7 @@
 
 #[cfg(feature = "crash-points")]
 mod chaos;
+mod commands;
 mod doctor;
 mod further_collections;
 mod placements;
