@@ -179,9 +179,10 @@ fn api() -> OpenApiRouter<Arc<Http>> {
         // Documents
         .routes(routes!(
             documents::query::list_documents,
-            documents::insert_documents,
+            documents::insert_document,
             documents::delete_documents
         ))
+        .routes(routes!(documents::bulk::insert_documents))
         .routes(routes!(documents::query::query_documents))
         .routes(routes!(documents::query::count_documents, documents::query::count_matching_documents))
         .routes(routes!(documents::delete_matching_documents))

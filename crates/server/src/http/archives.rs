@@ -33,13 +33,15 @@ const NDJSON: &str = "application/x-ndjson";
 /// The route whose answer takes as long as its body does.
 pub const IMPORT: &str = "/v1/organizations/import";
 
-/// Export an organization, with its settings, its owner and all its data: the operator any, also a deleted one by its
-/// id; an owner their own.
+/// Export an organization.
 ///
-/// The archive is NDJSON and ends with a line `{"end":..}`; without it, it is cut off and worth nothing. It is no
-/// snapshot: each document is whole, and what changes meanwhile may or may not be in it. The hash of the owner's
-/// password is in it.
-#[utoipa::path(get, path = "/v1/organizations/{organization}/export", operation_id = "export_organization",
+/// Its settings, its owner and all its data. The operator exports any organization, also a deleted one by its
+/// id; an owner exports their own.
+///
+/// The archive is NDJSON and ends with a line `{"end":..}`; an archive without that line is incomplete, and
+/// importing it is refused. It is no snapshot: each document is whole, and what changes during the export may
+/// or may not be in it. The archive contains the hash of the owner's password.
+#[utoipa::path(get, path = "/v1/organizations/{organization}/export", operation_id = "exportOrganization",
     tag = "Organizations",
     params(("organization" = String, Path, description = "Its id or identifier.")),
     responses((status = 200, description = "The archive, while it is written.", body = String,
@@ -146,11 +148,11 @@ impl Drop for Watch {
     }
 }
 
-/// Import an organization out of an archive, with its settings, its owner and all its data.
+/// Import an organization from an archive.
 ///
-/// It is there at once, when the whole archive has come and fits; until then nobody sees it, and whatever goes wrong,
-/// nothing of it is left.
-#[utoipa::path(post, path = "/v1/organizations/import", operation_id = "import_organization", tag = "Organizations",
+/// Its settings, its owner and all its data. The organization appears at once, when the whole archive has
+/// arrived and is valid. If anything goes wrong, nothing of it is left.
+#[utoipa::path(post, path = "/v1/organizations/import", operation_id = "importOrganization", tag = "Organizations",
     params(
         ("organization_name" = Option<String>, Query, description = "Another name, where that of the archive is taken."),
         ("id" = Option<String>, Query, description = "`keep` (the default): it has the id it had. `new`: another one."),
@@ -159,7 +161,7 @@ impl Drop for Watch {
         ("owner_email" = Option<String>, Query, description = "Another address of its owner, where the old one is taken.")),
     request_body(content = String, content_type = "application/x-ndjson", description = "The archive."),
     responses(
-        (status = 201, description = "The organization.", body = inline(OrganizationDetails<'static>)),
+        (status = 201, description = "The organization.", body = OrganizationDetails<'static>),
         (status = 202, description = "Another instance has taken it over; `Location` says where to watch.",
             body = OperationBody)))]
 pub async fn import_organization(

@@ -47,12 +47,15 @@ pub struct CreateOrganization {
     pub password: String,
 }
 
-/// Create an organization, its first admin and its container.
-#[utoipa::path(post, path = "/org/create", operation_id = "create", tag = "Classic",
+/// Register an organization.
+///
+/// Creates an organization, its first admin and its container. The setting `SIGNUP` says whether anybody may,
+/// or the operator alone. `POST /v1/organizations` is the form for the operator.
+#[utoipa::path(post, path = "/org/create", operation_id = "registerOrganization", tag = "Classic",
     params(("Idempotency-Key" = Option<String>, Header,
         description = "Send the same key to get the same answer, and no second organization.")),
     request_body = CreateOrganization,
-    responses((status = 201, description = "The organization.", body = inline(OrganizationBody<'static>))))]
+    responses((status = 201, description = "The organization.", body = OrganizationBody<'static>)))]
 pub async fn create(
     State(http): State<Arc<Http>>,
     Client(network): Client,
@@ -102,11 +105,14 @@ fn read_new_organization(http: &Http, mut fields: Fields) -> Result<NewOrganizat
     }
 }
 
-/// Find an organization by its name, whatever its case, spaces and punctuation.
-#[utoipa::path(get, path = "/org/get", operation_id = "get", tag = "Classic",
+/// Find an organization by its name.
+///
+/// Case, spaces and punctuation make no difference. The setting `PUBLIC_LOOKUP` says what anonymous callers
+/// see.
+#[utoipa::path(get, path = "/org/get", operation_id = "findOrganization", tag = "Classic",
     params(("organization_name" = String, Query, description = "Its name.", example = "Tech Innovations Corp")),
     responses((status = 200, description = "The organization. Under `PUBLIC_LOOKUP=card`, anonymous callers \
-        see it without `admin_email`, `tenant_collection` and `tenant_database`.", body = inline(OrganizationBody<'static>))))]
+        see it without `admin_email`, `tenant_collection` and `tenant_database`.", body = OrganizationBody<'static>)))]
 pub async fn get(
     State(http): State<Arc<Http>>,
     QueryFields(mut fields): QueryFields,
@@ -176,12 +182,16 @@ pub struct UpdatedOrganization<'a> {
     pub documents_migrated: u64,
 }
 
-/// Rename your organization, change its admin's credentials, or both.
-#[utoipa::path(put, path = "/org/update", operation_id = "update", tag = "Classic",
+/// Rename your organization or change its admin's credentials.
+///
+/// With `new_organization_name`, or with the current name, `email` and `password` become the new credentials.
+/// With another name in `organization_name`, the organization is renamed to it, and `email` and `password`,
+/// if sent, must be the current ones. The data follows a new name.
+#[utoipa::path(put, path = "/org/update", operation_id = "updateOwnOrganization", tag = "Classic",
     params(("If-Match" = Option<String>, Header, description = "Its `ETag`, to change no later version.")),
     request_body = UpdateOrganization,
     responses((status = 200, description = "The organization, and what became of its data.",
-        body = inline(UpdatedOrganization<'static>))))]
+        body = UpdatedOrganization<'static>)))]
 pub async fn update(
     State(http): State<Arc<Http>>,
     Client(network): Client,
@@ -285,8 +295,10 @@ pub struct DeletedOrganization {
     pub purge_at: Option<Timestamp>,
 }
 
-/// Delete your organization. It is kept until `purge_at`.
-#[utoipa::path(delete, path = "/org/delete", operation_id = "delete", tag = "Classic",
+/// Delete your organization.
+///
+/// Name it in the query or in the body. It is kept until `purge_at`; until then the operator can restore it.
+#[utoipa::path(delete, path = "/org/delete", operation_id = "deleteOwnOrganization", tag = "Classic",
     params(
         ("organization_name" = Option<String>, Query, description = "Its name; here or in the body."),
         ("purge" = Option<bool>, Query, description = "`true`: do not keep it."),

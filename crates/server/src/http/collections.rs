@@ -63,14 +63,16 @@ pub fn path(organization: &Organization, name: &CollectionName) -> String {
     format!("/v1/organizations/{}/collections/{name}", organization.id)
 }
 
-/// List the collections of an organization, in the order of their names.
-#[utoipa::path(get, path = "/v1/organizations/{organization}/collections", operation_id = "list_collections",
+/// List the collections of an organization.
+///
+/// In the order of their names, a page at a time.
+#[utoipa::path(get, path = "/v1/organizations/{organization}/collections", operation_id = "listCollections",
     tag = "Collections",
     params(
         ("organization" = String, Path, description = "Its id or identifier."),
         ("limit" = Option<u32>, Query, description = "Items of a page, 1 to 200; 50 by default."),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before.")),
-    responses((status = 200, description = "A page of collections.", body = inline(CollectionPage<'static>))))]
+    responses((status = 200, description = "A page of collections.", body = CollectionPage<'static>)))]
 pub async fn list_collections(
     State(http): State<Arc<Http>>,
     Own(tenant): Own<Read>,
@@ -96,14 +98,16 @@ pub struct NewCollection {
     pub name: String,
 }
 
-/// Create an empty collection: admins.
-#[utoipa::path(post, path = "/v1/organizations/{organization}/collections", operation_id = "create_collection",
+/// Create an empty collection.
+///
+/// Admins only.
+#[utoipa::path(post, path = "/v1/organizations/{organization}/collections", operation_id = "createCollection",
     tag = "Collections",
     params(
         ("organization" = String, Path, description = "Its id or identifier."),
         ("Idempotency-Key" = Option<String>, Header, description = "Send the same key to get the same answer.")),
     request_body = NewCollection,
-    responses((status = 201, description = "The collection.", body = inline(CollectionBody<'static>))))]
+    responses((status = 201, description = "The collection.", body = CollectionBody<'static>)))]
 pub async fn create_collection(
     State(http): State<Arc<Http>>,
     Own(tenant): Own<Shape>,
@@ -129,15 +133,17 @@ fn read_name(body: &JsonBody) -> Result<CollectionName> {
     fields.finish_with(name)
 }
 
-/// Get a collection: how much is in it.
+/// Get a collection.
+///
+/// How many documents, bytes and indexes it has.
 #[utoipa::path(get, path = "/v1/organizations/{organization}/collections/{collection}",
-    operation_id = "get_collection", tag = "Collections",
+    operation_id = "getCollection", tag = "Collections",
     params(
         ("organization" = String, Path, description = "Its id or identifier."),
         ("collection" = String, Path, description = "Its name."),
         ("If-None-Match" = Option<String>, Header, description = "The `ETag` of what you have, to get nothing again.")),
     responses(
-        (status = 200, description = "The collection.", body = inline(CollectionBody<'static>)),
+        (status = 200, description = "The collection.", body = CollectionBody<'static>),
         (status = 304, description = "You have it.")))]
 pub async fn get_collection(
     State(http): State<Arc<Http>>,
@@ -149,9 +155,11 @@ pub async fn get_collection(
     Ok(tagged_unless(&known, &CollectionBody::from(&info)))
 }
 
-/// Drop a collection with all that is in it: admins. That called `documents` always stays.
+/// Delete a collection with all its documents.
+///
+/// Admins only. The collection called `documents` cannot be deleted.
 #[utoipa::path(delete, path = "/v1/organizations/{organization}/collections/{collection}",
-    operation_id = "delete_collection", tag = "Collections",
+    operation_id = "deleteCollection", tag = "Collections",
     params(
         ("organization" = String, Path, description = "Its id or identifier."),
         ("collection" = String, Path, description = "Its name."),

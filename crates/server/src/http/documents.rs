@@ -12,7 +12,7 @@ use super::Http;
 use super::auth::Own;
 use super::collections;
 use super::conditional::{IfNoneMatch, IfRevision, revision_etag};
-use super::extract::{DocumentBody, QueryFields, media_type, require_plain};
+use super::extract::{DocumentBody, QueryFields, media_type};
 use super::fields::Fields;
 use super::idempotency::{self, Replay, Scope};
 use super::path_params::{InCollection, WithId, encoded};
@@ -21,7 +21,6 @@ use super::representation::{json, json_text, with_location};
 use axum::extract::{FromRequest, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use bulk::InsertAnswer;
 use serde::Serialize;
 use std::sync::Arc;
 use tenantry_documents::document::{
@@ -41,47 +40,35 @@ use utoipa::ToSchema;
 #[schema(as = Document, value_type = Object, example = json!({ "_id": "order-1", "status": "open", "total": 12.5 }))]
 pub struct Document(());
 
-/// Insert a document, or many: one to a line, answered line by line as they are stored.
+/// Insert a document.
+///
+/// A document without an `_id` is given an ObjectId. For many documents, use `POST …/bulk`. This path takes
+/// NDJSON, too, and then answers as `POST …/bulk` does: that is the older form, and it keeps working.
 #[utoipa::path(post, path = "/v1/organizations/{organization}/collections/{collection}/documents",
-    operation_id = "insert_documents", tag = "Documents",
+    operation_id = "insertDocument", tag = "Documents",
     params(
         ("organization" = String, Path, description = "Its id or identifier."),
         ("collection" = String, Path, description = "Its name."),
-        ("outcomes" = Option<String>, Query,
-            description = "Of many documents: `refused` answers the lines that were not stored, and the last; `all` is \
-                the default."),
-        ("Idempotency-Key" = Option<String>, Header,
-            description = "Send the same key to insert nothing twice. Of many documents, those are told apart by their \
-                lines.")),
-    request_body(content((Document = "application/json"), (Document = "application/x-ndjson"))),
-    responses(
-        (status = 201, description = "The document.", body = Document),
-        (status = 200, description = "A line for each line that is not empty, in their order, and at last how many there \
-            were. Without that last line something was cut off: of lines that have no answer nothing is known.",
-            body = InsertAnswer, content_type = "application/x-ndjson")))]
-pub async fn insert_documents(
+        ("Idempotency-Key" = Option<String>, Header, description = "Send the same key to insert nothing twice.")),
+    request_body = Document,
+    responses((status = 201, description = "The document.", body = Document)))]
+pub async fn insert_document(
     State(http): State<Arc<Http>>,
     Own(tenant): Own<Write>,
     InCollection(collection): InCollection,
-    QueryFields(mut query): QueryFields,
+    QueryFields(query): QueryFields,
     headers: HeaderMap,
     request: Request,
 ) -> Result<Response, Refusal> {
-    let media_type = media_type(&headers);
-    if !bulk::MEDIA_TYPES.contains(&media_type.as_str()) {
-        query.refuse_unknown();
-        query.finish()?;
-        let body = DocumentBody::from_request(request, &http).await?;
-        return insert_document(&http, tenant, collection, &headers, body).await;
+    if bulk::MEDIA_TYPES.contains(&media_type(&headers).as_str()) {
+        return bulk::insert(http, tenant, collection, query, headers, request.into_body()).await;
     }
-    let outcomes = query.optional("outcomes", str::parse).unwrap_or_default();
-    query.refuse_unknown();
-    query.finish()?;
-    require_plain(&headers)?;
-    bulk::insert(http, tenant, collection, &headers, outcomes, request.into_body()).await
+    query.finish_empty()?;
+    let body = DocumentBody::from_request(request, &http).await?;
+    insert_one(&http, tenant, collection, &headers, body).await
 }
 
-async fn insert_document(
+async fn insert_one(
     http: &Arc<Http>,
     tenant: TenantAccess<Write>,
     collection: CollectionName,
@@ -127,8 +114,10 @@ async fn created(of: &str, document: StoredDocument) -> Result<Response, Refusal
 }
 
 /// Get a document.
+///
+/// Values that JSON has no form for are written as Extended JSON.
 #[utoipa::path(get, path = "/v1/organizations/{organization}/collections/{collection}/documents/{document}",
-    operation_id = "get_document", tag = "Documents",
+    operation_id = "getDocument", tag = "Documents",
     params(
         ("organization" = String, Path, description = "Its id or identifier."),
         ("collection" = String, Path, description = "Its name."),
@@ -152,9 +141,11 @@ pub async fn get_document(
     Ok(answer(StatusCode::OK, document).await?)
 }
 
-/// Put a document in place of the one that is there.
+/// Replace a document.
+///
+/// The document must exist. Its `_id` stays.
 #[utoipa::path(put, path = "/v1/organizations/{organization}/collections/{collection}/documents/{document}",
-    operation_id = "replace_document", tag = "Documents",
+    operation_id = "replaceDocument", tag = "Documents",
     params(
         ("organization" = String, Path, description = "Its id or identifier."),
         ("collection" = String, Path, description = "Its name."),
@@ -176,9 +167,12 @@ pub async fn replace_document(
     Ok(answer(StatusCode::OK, document).await?)
 }
 
-/// Change a document by a JSON merge patch (RFC 7396): null removes a field.
+/// Change some fields of a document.
+///
+/// A JSON merge patch (RFC 7396): null removes a field, an object changes the fields it names, and any other
+/// value replaces the field.
 #[utoipa::path(patch, path = "/v1/organizations/{organization}/collections/{collection}/documents/{document}",
-    operation_id = "patch_document", tag = "Documents",
+    operation_id = "patchDocument", tag = "Documents",
     params(
         ("organization" = String, Path, description = "Its id or identifier."),
         ("collection" = String, Path, description = "Its name."),
@@ -203,8 +197,10 @@ pub async fn patch_document(
 }
 
 /// Delete a document.
+///
+/// It cannot be restored.
 #[utoipa::path(delete, path = "/v1/organizations/{organization}/collections/{collection}/documents/{document}",
-    operation_id = "delete_document", tag = "Documents",
+    operation_id = "deleteDocument", tag = "Documents",
     params(
         ("organization" = String, Path, description = "Its id or identifier."),
         ("collection" = String, Path, description = "Its name."),
@@ -232,9 +228,12 @@ pub struct DeletedDocuments {
     pub more: bool,
 }
 
-/// Delete the documents that match a filter: all of them, or as many as are found in the time a query may take.
+/// Delete the documents that match a filter.
+///
+/// All of them, or as many as are found in the time a query may take; `more` says whether to send the request
+/// again. If the filter is too long for a URL, use `POST …/delete`.
 #[utoipa::path(delete, path = "/v1/organizations/{organization}/collections/{collection}/documents",
-    operation_id = "delete_documents", tag = "Documents",
+    operation_id = "deleteDocuments", tag = "Documents",
     params(
         ("organization" = String, Path, description = "Its id or identifier."),
         ("collection" = String, Path, description = "Its name."),
@@ -263,10 +262,11 @@ pub struct DeleteBody {
     pub filter: (),
 }
 
-/// Delete the documents that match a filter which is too long for a URL: all of them, or as many as are found in the time
-/// a query may take.
+/// Delete the documents that match a filter in the body.
+///
+/// The same as `DELETE …/documents`, for filters that are too long for a URL.
 #[utoipa::path(post, path = "/v1/organizations/{organization}/collections/{collection}/delete",
-    operation_id = "delete_matching_documents", tag = "Documents",
+    operation_id = "deleteMatchingDocuments", tag = "Documents",
     params(
         ("organization" = String, Path, description = "Its id or identifier."),
         ("collection" = String, Path, description = "Its name.")),

@@ -154,14 +154,6 @@ impl Fields {
         }
     }
 
-    /// Whether the member is there and null; in a merge patch that asks for its removal.
-    pub fn refuse_null(&mut self, name: &str) {
-        if self.members.get(name).is_some_and(Value::is_null) {
-            self.members.remove(name);
-            self.refuse(name, "Must not be null.");
-        }
-    }
-
     /// A boolean that may be absent or null; a query spells it `true` or `false`.
     pub fn flag(&mut self, name: &str) -> Option<bool> {
         match self.members.remove(name)? {
@@ -212,11 +204,15 @@ impl Fields {
         }
     }
 
-    /// What `read` makes of the members of an object that may be absent.
+    /// What `read` makes of the members of an object that may be absent or null.
     pub fn object<T>(&mut self, name: &str, read: impl FnOnce(&mut Self) -> T) -> Option<T> {
-        let Value::Object(members) = self.members.remove(name)? else {
-            self.refuse(name, "Must be an object.");
-            return None;
+        let members = match self.members.remove(name)? {
+            Value::Null => return None,
+            Value::Object(members) => members,
+            _ => {
+                self.refuse(name, "Must be an object.");
+                return None;
+            }
         };
         let mut inner = Self::new(format!("{}{name}/", self.at), members.into_iter().collect());
         let value = read(&mut inner);
@@ -254,6 +250,15 @@ impl Fields {
     /// `invalid_input` with every bad field.
     pub fn finish(self) -> Result<()> {
         if self.errors.is_empty() { Ok(()) } else { Err(Error::invalid(self.errors)) }
+    }
+
+    /// Whether all that was read is good, and nothing is left.
+    ///
+    /// # Errors
+    /// `invalid_input` with every bad field.
+    pub fn finish_empty(mut self) -> Result<()> {
+        self.refuse_unknown();
+        self.finish()
     }
 
     /// What was made of a value that must be there, if all that was read is good.

@@ -34,9 +34,11 @@ pub struct Root<'a> {
     pub health: String,
 }
 
-/// What this is.
-#[utoipa::path(get, path = "/", operation_id = "root", tag = "Service",
-    responses((status = 200, description = "Name, version and links.", body = inline(Root<'static>))))]
+/// Name the service.
+///
+/// Returns the name, the version and links to the documentation.
+#[utoipa::path(get, path = "/", operation_id = "getServiceInfo", tag = "Service",
+    responses((status = 200, description = "Name, version and links.", body = Root<'static>)))]
 pub async fn root(State(http): State<Arc<Http>>) -> Response {
     let link = |path: &str| format!("{}{path}", http.settings.public_url);
     let body = Root {
@@ -61,8 +63,10 @@ pub struct Health {
     pub service: &'static str,
 }
 
-/// Whether the service is up.
-#[utoipa::path(get, path = "/health", operation_id = "health", tag = "Classic",
+/// Tell whether the service is up.
+///
+/// Always answers `operational` while the process runs. For probes, use `GET /livez` and `GET /readyz`.
+#[utoipa::path(get, path = "/health", operation_id = "getHealth", tag = "Classic",
     responses((status = 200, description = "It is.", body = Health)))]
 pub async fn health() -> Response {
     json(StatusCode::OK, &Health { status: "operational", service: "Organization Management API" })
@@ -76,23 +80,30 @@ pub struct Probe {
     pub status: &'static str,
 }
 
-/// Whether the process answers. If not, restart it.
-#[utoipa::path(get, path = "/livez", operation_id = "livez", tag = "Service",
+/// Tell whether the process answers.
+///
+/// A liveness probe: it touches no data. If it fails, restart the process.
+#[utoipa::path(get, path = "/livez", operation_id = "getLiveness", tag = "Service",
     responses((status = 200, description = "It does.", body = Probe)))]
 pub async fn livez() -> Response {
     json(StatusCode::OK, &Probe { status: "ok" })
 }
 
-/// Whether it can do its work: succeeds if a write would. If not, send it no requests.
-#[utoipa::path(get, path = "/readyz", operation_id = "readyz", tag = "Service",
+/// Tell whether the service can do its work.
+///
+/// A readiness probe: it succeeds if a write to the store would. If it fails, send this instance no requests.
+#[utoipa::path(get, path = "/readyz", operation_id = "getReadiness", tag = "Service",
     responses((status = 200, description = "It can.", body = Probe)))]
 pub async fn readyz(State(http): State<Arc<Http>>) -> Result<Response, Refusal> {
     http.readiness.check(&http.app).await?;
     Ok(json(StatusCode::OK, &Probe { status: "ok" }))
 }
 
-/// What the service counts, for Prometheus (setting `METRICS`: `open`, `operator`, `off`).
-#[utoipa::path(get, path = "/metrics", operation_id = "metrics", tag = "Service",
+/// Get the metrics.
+///
+/// Counters and histograms in the Prometheus text format. The setting `METRICS` (`open`, `operator` or `off`)
+/// says who may read them.
+#[utoipa::path(get, path = "/metrics", operation_id = "getMetrics", tag = "Service",
     responses((status = 200, description = "The Prometheus text format.", body = String, content_type = "text/plain")))]
 pub async fn metrics(State(http): State<Arc<Http>>, headers: HeaderMap) -> Result<Response, Refusal> {
     match http.settings.metrics {
@@ -109,10 +120,21 @@ pub async fn metrics(State(http): State<Arc<Http>>, headers: HeaderMap) -> Resul
     Ok(([(header::CONTENT_TYPE, prometheus)], text).into_response())
 }
 
-/// The keys to check access tokens with, where they are signed with EdDSA (RFC 7517).
-#[utoipa::path(get, path = "/.well-known/jwks.json", operation_id = "jwks", tag = "Sign-in",
+/// A JSON Web Key Set.
+#[derive(ToSchema)]
+pub struct SigningKeys {
+    /// Each as RFC 7517 has it.
+    #[schema(value_type = Vec<Object>)]
+    pub keys: (),
+}
+
+/// Get the keys that verify access tokens.
+///
+/// A JSON Web Key Set (RFC 7517). It has keys where tokens are signed with EdDSA, and is empty where they are
+/// signed with a shared secret.
+#[utoipa::path(get, path = "/.well-known/jwks.json", operation_id = "getSigningKeys", tag = "Sign-in",
     responses((status = 200, description = "A JSON Web Key Set; empty where tokens are signed with a shared secret.",
-        body = serde_json::Value, content_type = "application/jwk-set+json")))]
+        body = SigningKeys, content_type = "application/jwk-set+json")))]
 pub async fn jwks(State(http): State<Arc<Http>>) -> Response {
     let mut response = json(StatusCode::OK, &http.app.public_keys());
     let headers = response.headers_mut();
@@ -121,8 +143,10 @@ pub async fn jwks(State(http): State<Arc<Http>>) -> Response {
     response
 }
 
-/// Explain a problem: what a `type` of an error body points to.
-#[utoipa::path(get, path = "/problems/{code}", operation_id = "problem", tag = "Service",
+/// Explain a problem.
+///
+/// The `type` of every error body is a link to this page. It says what the `code` means and what to do.
+#[utoipa::path(get, path = "/problems/{code}", operation_id = "explainProblem", tag = "Service",
     params(("code" = String, Path, description = "The `code` of a problem.", example = "name_taken")),
     responses((status = 200, description = "What it means and what to do.", body = String, content_type = "text/plain")))]
 pub async fn problem(Segment(code): Segment) -> Result<Response, Refusal> {

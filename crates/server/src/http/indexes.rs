@@ -53,9 +53,11 @@ pub struct IndexList {
     pub items: Vec<IndexBody>,
 }
 
-/// List the indexes of a collection, in the order of their names.
+/// List the indexes of a collection.
+///
+/// All of them, in the order of their names, without the one on the `_id`.
 #[utoipa::path(get, path = "/v1/organizations/{organization}/collections/{collection}/indexes",
-    operation_id = "list_indexes", tag = "Collections",
+    operation_id = "listIndexes", tag = "Collections",
     params(
         ("organization" = String, Path, description = "Its id or identifier."),
         ("collection" = String, Path, description = "Its name.")),
@@ -83,9 +85,13 @@ pub struct NewIndex {
     pub name: Option<String>,
 }
 
-/// Create an index: admins. The same request again finds the same index.
+/// Create an index.
+///
+/// Admins only. Others can write to the collection while the index is built. If the build takes longer than a
+/// few seconds, the response is 202 and `Location` names the index. The same request again finds the same
+/// index.
 #[utoipa::path(post, path = "/v1/organizations/{organization}/collections/{collection}/indexes",
-    operation_id = "create_index", tag = "Collections",
+    operation_id = "createIndex", tag = "Collections",
     params(
         ("organization" = String, Path, description = "Its id or identifier."),
         ("collection" = String, Path, description = "Its name."),
@@ -134,8 +140,10 @@ fn read_index(body: &JsonBody) -> Result<Index> {
 }
 
 /// Get an index.
+///
+/// An index that is still being built is not found yet.
 #[utoipa::path(get, path = "/v1/organizations/{organization}/collections/{collection}/indexes/{index}",
-    operation_id = "get_index", tag = "Collections",
+    operation_id = "getIndex", tag = "Collections",
     params(
         ("organization" = String, Path, description = "Its id or identifier."),
         ("collection" = String, Path, description = "Its name."),
@@ -155,9 +163,11 @@ pub async fn get_index(
     Ok(tagged_unless(&known, &IndexBody::from(&index)))
 }
 
-/// Drop an index: admins. No document changes.
+/// Delete an index.
+///
+/// Admins only. No document changes.
 #[utoipa::path(delete, path = "/v1/organizations/{organization}/collections/{collection}/indexes/{index}",
-    operation_id = "delete_index", tag = "Collections",
+    operation_id = "deleteIndex", tag = "Collections",
     params(
         ("organization" = String, Path, description = "Its id or identifier."),
         ("collection" = String, Path, description = "Its name."),

@@ -77,14 +77,27 @@ impl Access {
         }
     }
 
+    /// One scheme for both credentials: where either is taken and each has a scheme, some generated clients send both.
     fn security(self) -> Value {
         match self {
             Self::Public => json!([]),
-            Self::SettingOperator => json!([{}, { "operatorKey": [] }]),
-            Self::Setting => json!([{}, { "token": [] }, { "operatorKey": [] }]),
-            Self::Member | Self::OwnMember => json!([{ "token": [] }]),
-            Self::OperatorOrMember => json!([{ "token": [] }, { "operatorKey": [] }]),
-            Self::Operator => json!([{ "operatorKey": [] }]),
+            Self::SettingOperator | Self::Setting => json!([{}, { "bearer": [] }]),
+            Self::Member | Self::OwnMember | Self::OperatorOrMember | Self::Operator => {
+                json!([{ "bearer": [] }])
+            }
+        }
+    }
+
+    /// Which credential an operation takes, as its description says it.
+    const fn sentence(self) -> &'static str {
+        match self {
+            Self::Public => "It takes no credential.",
+            Self::SettingOperator => "A setting says whether it needs the operator key.",
+            Self::Setting => "A setting says whether it needs an access token or the operator key.",
+            Self::Member => "It needs an access token.",
+            Self::OperatorOrMember => "It needs the operator key, or an access token of the organization.",
+            Self::OwnMember => "It needs an access token of the organization.",
+            Self::Operator => "It needs the operator key.",
         }
     }
 }
@@ -117,7 +130,10 @@ pub fn document(routes: utoipa::openapi::OpenApi, app_name: &str, public_url: &s
         "title": app_name,
         "version": env!("CARGO_PKG_VERSION"),
         "description": "Keeps the organizations of a SaaS product and the isolated data of each.\n\nEvery refusal \
-            is a problem (RFC 9457) with a stable `code`; each response lists the codes it may carry.",
+            is a problem (RFC 9457) with a stable `code`; each response lists the codes it may carry.\n\nIn request bodies, \
+            a member that is `null` is as one that is absent. Two things are data and keep it: documents, and the limits of a \
+            quota, where `null` means no limit.",
+        "contact": { "name": "The operator of this service" },
         "license": { "name": "MIT OR Apache-2.0", "identifier": env!("CARGO_PKG_LICENSE") },
     });
     document["servers"] = if public_url.is_empty() {
@@ -126,10 +142,9 @@ pub fn document(routes: utoipa::openapi::OpenApi, app_name: &str, public_url: &s
         json!([{ "url": public_url, "description": "Where clients reach the service." }])
     };
     document["components"]["securitySchemes"] = json!({
-        "token": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT",
-            "description": "The `access_token` of `POST /admin/login`, bare." },
-        "operatorKey": { "type": "http", "scheme": "bearer",
-            "description": "The operator key, bare. The service prints at start where it is kept." },
+        "bearer": { "type": "http", "scheme": "bearer",
+            "description": "Bare, either the `access_token` of `POST /admin/login` or the operator key, as the description of \
+                each operation says. The service prints at start where the operator key is kept." },
     });
     let mut ruled = 0;
     for path in document["paths"].as_object_mut().into_iter().flat_map(Map::values_mut) {
@@ -148,6 +163,8 @@ pub fn document(routes: utoipa::openapi::OpenApi, app_name: &str, public_url: &s
 fn apply(operation: &mut Value, rule: &Rule) {
     operation["security"] = rule.access.security();
     operation["x-access"] = rule.access.as_str().into();
+    let description = operation["description"].as_str().unwrap_or_default();
+    operation["description"] = format!("{description}\n\n{}", rule.access.sentence()).into();
     let reads_body = operation.get("requestBody").is_some();
     if let Some(body) = operation.get_mut("requestBody") {
         say_absent_not_null(body);

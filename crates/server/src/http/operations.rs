@@ -13,8 +13,11 @@ use std::sync::Arc;
 use tenantry_domain::page::PageLimit;
 use tenantry_domain::{ErrorCode, Result};
 
-/// Look at a multi-step change, under way or finished.
-#[utoipa::path(get, path = "/v1/operations/{operation}", operation_id = "get_operation", tag = "Operations",
+/// Get an operation.
+///
+/// An operation is a change in several steps, running or finished. Poll it until `state` is no longer
+/// `running`.
+#[utoipa::path(get, path = "/v1/operations/{operation}", operation_id = "getOperation", tag = "Operations",
     params(("operation" = String, Path, description = "Its id, from `Operation-Location` or `Location`.")),
     responses((status = 200, description = "The operation.", body = OperationBody)))]
 pub async fn get_operation(
@@ -32,8 +35,10 @@ pub async fn get_operation(
     Ok(response)
 }
 
-/// The finished changes of an organization, the newest first: its audit trail. Outlives the organization.
-#[utoipa::path(get, path = "/v1/organizations/{organization}/operations", operation_id = "list_operations",
+/// List the finished operations of an organization.
+///
+/// Its audit trail, the newest first. It outlives the organization.
+#[utoipa::path(get, path = "/v1/organizations/{organization}/operations", operation_id = "listOperations",
     tag = "Operations",
     params(
         ("organization" = String, Path, description = "Its id."),

@@ -28,8 +28,11 @@ use tenantry_domain::store::OrganizationQuery;
 use tenantry_domain::{Error, ErrorCode, Result};
 use utoipa::ToSchema;
 
-/// List organizations, in the order of their identifiers.
-#[utoipa::path(get, path = "/v1/organizations", operation_id = "list_organizations", tag = "Organizations",
+/// List organizations.
+///
+/// All of them, in the order of their identifiers, a page at a time. Deleted ones are left out unless you ask
+/// for them.
+#[utoipa::path(get, path = "/v1/organizations", operation_id = "listOrganizations", tag = "Organizations",
     params(
         ("limit" = Option<u32>, Query, description = "Items of a page, 1 to 200; 50 by default."),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before."),
@@ -38,7 +41,7 @@ use utoipa::ToSchema;
         ("status" = Option<String>, Query,
             description = "Only those of this status: `provisioning`, `active`, `suspended`, `deleted` or `purging`."),
         ("show_deleted" = Option<bool>, Query, description = "`true`: also those that are deleted.")),
-    responses((status = 200, description = "A page of organizations.", body = inline(OrganizationPage<'static>))))]
+    responses((status = 200, description = "A page of organizations.", body = OrganizationPage<'static>)))]
 pub async fn list_organizations(
     State(http): State<Arc<Http>>,
     OperatorCaller(operator): OperatorCaller,
@@ -88,13 +91,16 @@ pub struct NewOrganizationBody {
     pub placement: Option<String>,
 }
 
-/// Create an organization, its owner and its container.
-#[utoipa::path(post, path = "/v1/organizations", operation_id = "create_organization", tag = "Organizations",
+/// Create an organization.
+///
+/// Creates the organization, its owner and its container. If that takes longer than a few seconds, the
+/// response is 202 and `Location` names the operation.
+#[utoipa::path(post, path = "/v1/organizations", operation_id = "createOrganization", tag = "Organizations",
     params(("Idempotency-Key" = Option<String>, Header,
         description = "Send the same key to get the same answer, and no second organization.")),
     request_body = NewOrganizationBody,
     responses(
-        (status = 201, description = "The organization.", body = inline(OrganizationDetails<'static>)),
+        (status = 201, description = "The organization.", body = OrganizationDetails<'static>),
         (status = 202, description = "It is still being made; `Location` says where to watch.", body = OperationBody)))]
 pub async fn create_organization(
     State(http): State<Arc<Http>>,
@@ -134,11 +140,13 @@ fn read_new_organization(http: &Http, body: &JsonBody) -> Result<NewOrganization
     }
 }
 
-/// Get an organization: the operator any, also a deleted one by its id; an account its own.
-#[utoipa::path(get, path = "/v1/organizations/{organization}", operation_id = "get_organization",
+/// Get an organization.
+///
+/// The operator gets any organization, also a deleted one by its id; an account gets its own.
+#[utoipa::path(get, path = "/v1/organizations/{organization}", operation_id = "getOrganization",
     tag = "Organizations",
     params(("organization" = String, Path, description = "Its id or identifier.")),
-    responses((status = 200, description = "The organization.", body = inline(OrganizationDetails<'static>))))]
+    responses((status = 200, description = "The organization.", body = OrganizationDetails<'static>)))]
 pub async fn get_organization(
     State(http): State<Arc<Http>>,
     AnyCaller(caller): AnyCaller,
@@ -148,25 +156,28 @@ pub async fn get_organization(
     Ok(organization(StatusCode::OK, &view))
 }
 
-/// What to change; what is absent stays.
+/// What to change; what is absent or null stays.
 #[derive(Debug, ToSchema)]
 pub struct OrganizationPatch {
     /// Another name, or another spelling. The data follows.
-    #[schema(required = false, value_type = String)]
+    #[schema(required = false)]
     pub organization_name: Option<String>,
     /// Whether a delete is refused.
-    #[schema(required = false, value_type = bool)]
+    #[schema(required = false)]
     pub delete_protection: Option<bool>,
     /// Whether a purge is refused. The operator's alone.
-    #[schema(required = false, value_type = bool)]
+    #[schema(required = false)]
     pub legal_hold: Option<bool>,
     /// How much it may have at most. The operator's alone.
-    #[schema(required = false, value_type = QuotaPatch)]
+    #[schema(required = false)]
     pub quota: Option<QuotaPatch>,
 }
 
-/// Rename an organization or change its settings (a JSON merge patch): the operator any, an admin their own.
-#[utoipa::path(patch, path = "/v1/organizations/{organization}", operation_id = "change_organization",
+/// Rename an organization or change its settings.
+///
+/// A JSON merge patch: members that are absent or null stay as they are. In `quota`, null removes a limit.
+/// The operator changes any organization, an admin their own.
+#[utoipa::path(patch, path = "/v1/organizations/{organization}", operation_id = "patchOrganization",
     tag = "Organizations",
     params(
         ("organization" = String, Path, description = "Its id or identifier."),
@@ -174,7 +185,7 @@ pub struct OrganizationPatch {
     request_body(content(
         (OrganizationPatch = "application/merge-patch+json"), (OrganizationPatch = "application/json"))),
     responses(
-        (status = 200, description = "The organization.", body = inline(OrganizationDetails<'static>)),
+        (status = 200, description = "The organization.", body = OrganizationDetails<'static>),
         (status = 202, description = "The change goes on; `Location` says where to watch.", body = OperationBody)))]
 pub async fn change_organization(
     State(http): State<Arc<Http>>,
@@ -185,9 +196,6 @@ pub async fn change_organization(
 ) -> Result<Response, Refusal> {
     let managed = http.app.manage(&caller, &OrganizationRef::parse(&which)?).await?;
     let mut fields = body.fields()?;
-    for name in ["organization_name", "delete_protection", "legal_hold"] {
-        fields.refuse_null(name);
-    }
     let change = OrganizationChange {
         name: fields.optional("organization_name", OrganizationName::parse),
         delete_protection: fields.flag("delete_protection"),
@@ -207,15 +215,18 @@ pub async fn change_organization(
     Ok(answer(StatusCode::OK, &outcome))
 }
 
-/// Delete an organization: the operator any, an admin their own. It is kept until `purge_at`.
-#[utoipa::path(delete, path = "/v1/organizations/{organization}", operation_id = "delete_organization",
+/// Delete an organization.
+///
+/// It is kept until `purge_at`; until then the operator can restore it. The operator deletes any
+/// organization, an admin their own.
+#[utoipa::path(delete, path = "/v1/organizations/{organization}", operation_id = "deleteOrganization",
     tag = "Organizations",
     params(
         ("organization" = String, Path, description = "Its id or identifier."),
         ("purge" = Option<bool>, Query, description = "`true`: do not keep it."),
         ("If-Match" = Option<String>, Header, description = "Its `ETag`, to delete no later version.")),
     responses(
-        (status = 200, description = "The organization, deleted.", body = inline(OrganizationDetails<'static>)),
+        (status = 200, description = "The organization, deleted.", body = OrganizationDetails<'static>),
         (status = 202, description = "The change goes on; `Location` says where to watch.", body = OperationBody)))]
 pub async fn delete_organization(
     State(http): State<Arc<Http>>,
@@ -243,15 +254,18 @@ pub struct RestoreOrganization {
     pub admin_email: Option<String>,
 }
 
-/// Bring a deleted organization back, with its members and data.
-#[utoipa::path(post, path = "/v1/organizations/{organization}/restore", operation_id = "restore_organization",
+/// Restore a deleted organization.
+///
+/// Brings it back with its members and data. If its name or the address of its owner is taken by now, send
+/// others.
+#[utoipa::path(post, path = "/v1/organizations/{organization}/restore", operation_id = "restoreOrganization",
     tag = "Organizations",
     params(
         ("organization" = String, Path, description = "Its id."),
         ("If-Match" = Option<String>, Header, description = "Its `ETag`, to restore no later version.")),
     request_body = Option<RestoreOrganization>,
     responses(
-        (status = 200, description = "The organization.", body = inline(OrganizationDetails<'static>)),
+        (status = 200, description = "The organization.", body = OrganizationDetails<'static>),
         (status = 202, description = "The change goes on; `Location` says where to watch.", body = OperationBody)))]
 pub async fn restore_organization(
     State(http): State<Arc<Http>>,
@@ -270,14 +284,16 @@ pub async fn restore_organization(
     Ok(answer(StatusCode::OK, &outcome))
 }
 
-/// Let nobody of an organization sign in or reach its data until it is reactivated. Its tokens die.
-#[utoipa::path(post, path = "/v1/organizations/{organization}/suspend", operation_id = "suspend_organization",
+/// Suspend an organization.
+///
+/// Nobody of it can sign in or reach its data until it is reactivated. Its tokens are refused from now on.
+#[utoipa::path(post, path = "/v1/organizations/{organization}/suspend", operation_id = "suspendOrganization",
     tag = "Organizations",
     params(
         ("organization" = String, Path, description = "Its id or identifier."),
         ("If-Match" = Option<String>, Header, description = "Its `ETag`, to suspend no later version.")),
     responses(
-        (status = 200, description = "The organization.", body = inline(OrganizationDetails<'static>)),
+        (status = 200, description = "The organization.", body = OrganizationDetails<'static>),
         (status = 202, description = "The change goes on; `Location` says where to watch.", body = OperationBody)))]
 pub async fn suspend_organization(
     State(http): State<Arc<Http>>,
@@ -290,14 +306,16 @@ pub async fn suspend_organization(
     Ok(answer(StatusCode::OK, &outcome))
 }
 
-/// End a suspension. Everybody signs in again.
+/// Reactivate a suspended organization.
+///
+/// Ends the suspension. Its members sign in again.
 #[utoipa::path(post, path = "/v1/organizations/{organization}/reactivate",
-    operation_id = "reactivate_organization", tag = "Organizations",
+    operation_id = "reactivateOrganization", tag = "Organizations",
     params(
         ("organization" = String, Path, description = "Its id or identifier."),
         ("If-Match" = Option<String>, Header, description = "Its `ETag`, to reactivate no later version.")),
     responses(
-        (status = 200, description = "The organization.", body = inline(OrganizationDetails<'static>)),
+        (status = 200, description = "The organization.", body = OrganizationDetails<'static>),
         (status = 202, description = "The change goes on; `Location` says where to watch.", body = OperationBody)))]
 pub async fn reactivate_organization(
     State(http): State<Arc<Http>>,
@@ -318,15 +336,17 @@ pub struct SetPassword {
     pub password: String,
 }
 
-/// Give the owner of an organization a new password, where they have forgotten theirs. All their sessions end.
-#[utoipa::path(post, path = "/v1/organizations/{organization}/set-password", operation_id = "set_owner_password",
+/// Give the owner of an organization a new password.
+///
+/// For owners who have forgotten theirs. All their sessions end.
+#[utoipa::path(post, path = "/v1/organizations/{organization}/set-password", operation_id = "setOwnerPassword",
     tag = "Organizations",
     params(
         ("organization" = String, Path, description = "Its id or identifier."),
         ("If-Match" = Option<String>, Header, description = "Its `ETag`, to change no later version.")),
     request_body = SetPassword,
     responses(
-        (status = 200, description = "The organization.", body = inline(OrganizationDetails<'static>)),
+        (status = 200, description = "The organization.", body = OrganizationDetails<'static>),
         (status = 202, description = "The change goes on; `Location` says where to watch.", body = OperationBody)))]
 pub async fn set_owner_password(
     State(http): State<Arc<Http>>,
@@ -345,8 +365,10 @@ pub async fn set_owner_password(
     Ok(answer(StatusCode::OK, &outcome))
 }
 
-/// Remove a deleted organization and all its data for ever, before its retention ends.
-#[utoipa::path(post, path = "/v1/organizations/{organization}/purge", operation_id = "purge_organization",
+/// Purge a deleted organization.
+///
+/// Removes it and all its data for good, before its retention ends.
+#[utoipa::path(post, path = "/v1/organizations/{organization}/purge", operation_id = "purgeOrganization",
     tag = "Organizations",
     params(
         ("organization" = String, Path, description = "Its id."),

@@ -52,8 +52,11 @@ pub struct Tokens<'a> {
 }
 
 /// Sign in.
-#[utoipa::path(post, path = "/admin/login", operation_id = "login", tag = "Classic",
-    request_body = SignIn, responses((status = 200, description = "Tokens.", body = inline(Tokens<'static>))))]
+///
+/// Exchanges an e-mail address and a password for an access token and a refresh token. Whether the address
+/// exists makes no difference to the answer.
+#[utoipa::path(post, path = "/admin/login", operation_id = "signIn", tag = "Classic",
+    request_body = SignIn, responses((status = 200, description = "Tokens.", body = Tokens<'static>)))]
 pub async fn login(
     State(http): State<Arc<Http>>,
     Client(network): Client,
@@ -85,10 +88,12 @@ pub struct Refresh {
     pub refresh_token: String,
 }
 
-/// Exchange a refresh token for new tokens. Each is good for one exchange: one that comes again later than
-/// 10 seconds after its first use ends its whole session.
-#[utoipa::path(post, path = "/v1/auth/refresh", operation_id = "refresh", tag = "Sign-in",
-    request_body = Refresh, responses((status = 200, description = "Tokens.", body = inline(Tokens<'static>))))]
+/// Exchange a refresh token for new tokens.
+///
+/// Each refresh token is good for one exchange: one that comes again later than 10 seconds after its first
+/// use ends its whole session.
+#[utoipa::path(post, path = "/v1/auth/refresh", operation_id = "refreshTokens", tag = "Sign-in",
+    request_body = Refresh, responses((status = 200, description = "Tokens.", body = Tokens<'static>)))]
 pub async fn refresh(State(http): State<Arc<Http>>, body: JsonBody) -> Result<Response, Refusal> {
     let mut fields = body.fields()?;
     let token = fields.text("refresh_token");
@@ -98,8 +103,10 @@ pub async fn refresh(State(http): State<Arc<Http>>, body: JsonBody) -> Result<Re
     Ok(tokens(&grant))
 }
 
-/// End the session of the token: its access and refresh tokens are worthless from now on.
-#[utoipa::path(post, path = "/v1/auth/logout", operation_id = "logout", tag = "Sign-in",
+/// Sign out.
+///
+/// Ends the session of the access token. Its access and refresh tokens are refused from now on.
+#[utoipa::path(post, path = "/v1/auth/logout", operation_id = "signOut", tag = "Sign-in",
     responses((status = 204, description = "The session has ended.")))]
 pub async fn logout(State(http): State<Arc<Http>>, Member(member): Member) -> Result<Response, Refusal> {
     http.app.sign_out(&member).await?;

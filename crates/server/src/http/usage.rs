@@ -87,8 +87,10 @@ pub struct UsageBody {
     pub quota: QuotaBody,
 }
 
-/// See how much of its quota an organization uses.
-#[utoipa::path(get, path = "/v1/organizations/{organization}/usage", operation_id = "get_usage", tag = "Collections",
+/// Get what an organization uses of its quota.
+///
+/// Documents, bytes, collections and bytes of index entries, each beside its limit.
+#[utoipa::path(get, path = "/v1/organizations/{organization}/usage", operation_id = "getUsage", tag = "Collections",
     params(("organization" = String, Path, description = "Its id or identifier.")),
     responses((status = 200, description = "What it has and may have.", body = UsageBody)))]
 pub async fn get_usage(State(http): State<Arc<Http>>, Own(tenant): Own<Read>) -> Result<Response, Refusal> {

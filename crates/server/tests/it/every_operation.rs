@@ -47,9 +47,10 @@ impl Operation {
 
     /// Whether it is about an organization that the request names.
     fn has_target(&self) -> bool {
-        self.template.contains("{org}")
+        self.template.contains("{organization}")
             || self.template.contains("{operation_id}")
-            || ["get", "update", "delete"].contains(&self.id.as_str())
+            || ["findOrganization", "updateOwnOrganization", "deleteOwnOrganization"]
+                .contains(&self.id.as_str())
     }
 
     /// What it answers where its target is not there or not the caller's.
@@ -64,9 +65,9 @@ impl Operation {
     /// The variables of its path, but for the organization, and what it answers where nothing has that name.
     fn names_within(&self) -> Vec<(&'static str, &'static str)> {
         let all = [
-            ("{collection_name}", "collection_not_found"),
+            ("{collection}", "collection_not_found"),
             ("{document_id}", "document_not_found"),
-            ("{index_name}", "index_not_found"),
+            ("{index}", "index_not_found"),
         ];
         all.into_iter().filter(|(variable, _)| self.template.contains(variable)).collect()
     }
@@ -74,19 +75,19 @@ impl Operation {
     async fn send(&self, client: &Client, target: &Target<'_>) -> Answer {
         let path = self
             .template
-            .replace("{org}", target.id)
+            .replace("{organization}", target.id)
             .replace("{operation_id}", target.operation)
-            .replace("{collection_name}", target.collection)
+            .replace("{collection}", target.collection)
             .replace("{document_id}", target.document)
-            .replace("{index_name}", target.index)
+            .replace("{index}", target.index)
             .replace("{code}", "name_taken");
         let path = match self.id.as_str() {
-            "get" => format!("{path}?organization_name={}", encoded(target.name)),
-            "delete_documents" => format!("{path}?filter=%7B%7D"),
+            "findOrganization" => format!("{path}?organization_name={}", encoded(target.name)),
+            "deleteDocuments" => format!("{path}?filter=%7B%7D"),
             _ => path,
         };
         let body = self.description.get("requestBody").map(|_| match self.id.as_str() {
-            "import_organization" => ("application/x-ndjson", b"{}\n".to_vec()),
+            "importOrganization" | "insertDocuments" => ("application/x-ndjson", b"{}\n".to_vec()),
             _ => ("application/json", self.body(target).to_string().into_bytes()),
         });
         client.send(self.method.clone(), &path, body).await
@@ -95,21 +96,23 @@ impl Operation {
     /// A request that would do harm, or good, if it were allowed.
     fn body(&self, target: &Target<'_>) -> Value {
         match self.id.as_str() {
-            "create" | "create_organization" => {
+            "registerOrganization" | "createOrganization" => {
                 new_organization(target.fresh, &format!("{}@new.example", target.fresh))
             }
-            "login" => credentials(target.email, PASSWORD),
-            "refresh" => json!({ "refresh_token": "garbage" }),
-            "update" => json!({ "organization_name": target.name, "new_organization_name": target.fresh }),
-            "delete" => json!({ "organization_name": target.name }),
-            "change_organization" => json!({ "organization_name": target.fresh }),
-            "restore_organization" => json!({}),
-            "set_owner_password" => json!({ "password": PASSWORD }),
-            "create_collection" => json!({ "name": target.fresh }),
-            "create_index" => json!({ "keys": "a,-b" }),
-            "query_documents" | "count_matching_documents" => json!({ "filter": { "a": 1 } }),
-            "delete_matching_documents" => json!({ "filter": {} }),
-            "insert_documents" | "replace_document" | "patch_document" => json!({ "a": 2 }),
+            "signIn" => credentials(target.email, PASSWORD),
+            "refreshTokens" => json!({ "refresh_token": "garbage" }),
+            "updateOwnOrganization" => {
+                json!({ "organization_name": target.name, "new_organization_name": target.fresh })
+            }
+            "deleteOwnOrganization" => json!({ "organization_name": target.name }),
+            "patchOrganization" => json!({ "organization_name": target.fresh }),
+            "restoreOrganization" => json!({}),
+            "setOwnerPassword" => json!({ "password": PASSWORD }),
+            "createCollection" => json!({ "name": target.fresh }),
+            "createIndex" => json!({ "keys": "a,-b" }),
+            "queryDocuments" | "countMatchingDocuments" => json!({ "filter": { "a": 1 } }),
+            "deleteMatchingDocuments" => json!({ "filter": {} }),
+            "insertDocument" | "replaceDocument" | "patchDocument" => json!({ "a": 2 }),
             other => panic!("`{other}` reads a body: write down here what it is sent"),
         }
     }
@@ -255,7 +258,7 @@ impl Scene {
         match (operation.access.as_str(), caller) {
             ("public", _) => Heard,
             // A token proves nothing there, good or bad; an operator key is looked at where it matters.
-            ("setting_operator", "a wrong operator key") if operation.id == "metrics" && is_open => Heard,
+            ("setting_operator", "a wrong operator key") if operation.id == "getMetrics" && is_open => Heard,
             ("setting_operator", "a wrong operator key") => Refused("operator_key_invalid"),
             ("setting_operator", "the operator") => Heard,
             ("setting_operator", _) => {
@@ -283,7 +286,9 @@ impl Scene {
             }
             ("operator", "a foreign token") => Refused("operator_only"),
             // Names are known to anybody, or they are not.
-            ("member", "a foreign token") if operation.id == "update" => Refused("not_your_organization"),
+            ("member", "a foreign token") if operation.id == "updateOwnOrganization" => {
+                Refused("not_your_organization")
+            }
             ("member", "a foreign token") if operation.has_target() && is_open => {
                 Refused("not_your_organization")
             }
@@ -336,11 +341,11 @@ async fn nobody_gets_through_who_may_not() {
 /// What the requests of this file are refused for, whoever sends them: the organization is in use, the token or the
 /// archive is made up.
 const REFUSED_ALL_THE_SAME: [(&str, &str); 5] = [
-    ("import_organization", "archive_invalid"),
-    ("restore_organization", "organization_not_deleted"),
-    ("purge_organization", "organization_not_deleted"),
-    ("reactivate_organization", "organization_not_suspended"),
-    ("refresh", "refresh_token_invalid"),
+    ("importOrganization", "archive_invalid"),
+    ("restoreOrganization", "organization_not_deleted"),
+    ("purgeOrganization", "organization_not_deleted"),
+    ("reactivateOrganization", "organization_not_suspended"),
+    ("refreshTokens", "refresh_token_invalid"),
 ];
 
 #[tokio::test]
@@ -422,7 +427,7 @@ async fn what_is_not_there_in_ones_own_organization_is_not_found() {
             for name in ["nothing", "%FF", "~%7B", "%2F..%00", "_id_"] {
                 let target = scene.target("fresh");
                 let target = match variable {
-                    "{collection_name}" => Target { collection: name, ..target },
+                    "{collection}" => Target { collection: name, ..target },
                     "{document_id}" => Target { document: name, ..target },
                     _ => Target { index: name, ..target },
                 };
@@ -449,13 +454,20 @@ async fn the_document_is_an_openapi_document() {
     for operation in Operation::all(&app) {
         let (id, description) = (&operation.id, &operation.description);
         assert!(ids.insert(id.clone()), "two operations are called {id}");
-        assert!(
-            description["summary"].as_str().is_some_and(|text| text.ends_with('.')),
-            "{id} has no summary"
-        );
+        let is_camel_case = id.chars().all(char::is_alphanumeric) && id.starts_with(char::is_lowercase);
+        assert!(is_camel_case && id.contains(char::is_uppercase), "{id} is no verb with its noun");
+        for name in ["summary", "description"] {
+            let text = description[name].as_str().unwrap_or_default();
+            assert!(text.ends_with('.'), "{id} has no {name}");
+        }
+        assert!(!description["summary"].as_str().unwrap().contains('\n'), "{id} has a long summary");
+        assert_eq!(description["tags"].as_array().unwrap().len(), 1, "{id}");
         for tag in description["tags"].as_array().unwrap() {
             assert!(tags.contains(&tag.to_string()), "{id}: the tag {tag} is not declared");
         }
+        // Of two credentials in one header, clients that send both are refused.
+        let requirements = description["security"].as_array().unwrap().iter();
+        assert!(requirements.filter(|schemes| **schemes != json!({})).count() <= 1, "{id}");
         for requirement in description["security"].as_array().unwrap() {
             for scheme in requirement.as_object().unwrap().keys() {
                 assert!(schemes.contains_key(scheme), "{id}: the scheme {scheme} is not declared");
@@ -487,14 +499,13 @@ fn check_parameters(operation: &Operation) {
         codes(&operation.description["responses"]["400"]).contains(&"invalid_header".to_owned());
     assert!(refuses_header, "{id}: headers it refuses");
     let body = &operation.description["requestBody"];
-    if id == "import_organization" {
+    if ["importOrganization", "insertDocuments"].contains(&id.as_str()) {
         assert_eq!(body["content"]["application/x-ndjson"]["schema"]["type"], "string", "{id}: {body}");
     } else if !body.is_null() {
         let schema = &body["content"]["application/json"]["schema"];
         // One that may be absent is none that may be `null`.
         assert!(schema["$ref"].is_string(), "{id}: {body}");
-        let lines = body["content"].get("application/x-ndjson").is_some();
-        assert_eq!(lines, id == "insert_documents", "{id}");
+        assert!(body["content"].get("application/x-ndjson").is_none(), "{id}");
         let merge_patch = body["content"].get("application/merge-patch+json").is_some();
         assert_eq!(merge_patch, operation.method == Method::PATCH, "{id}");
     }

@@ -154,7 +154,7 @@ fn routes(app: &App) -> Vec<Route> {
     for (template, methods) in app.document()["paths"].as_object().unwrap() {
         for (method, description) in methods.as_object().unwrap() {
             let id = description["operationId"].as_str().unwrap().to_owned();
-            if ["logout", "login", "refresh"].contains(&id.as_str()) {
+            if ["signOut", "signIn", "refreshTokens"].contains(&id.as_str()) {
                 continue;
             }
             let has_body = description.get("requestBody").is_some();
@@ -169,17 +169,17 @@ impl Route {
     /// Whether it would end what the asker has, aimed at their own organization.
     fn is_harmful(&self) -> bool {
         let organization = [
-            "change_organization",
-            "delete_organization",
-            "purge_organization",
-            "suspend_organization",
-            "update",
-            "delete",
-            "create",
-            "create_organization",
-            "import_organization",
+            "patchOrganization",
+            "deleteOrganization",
+            "purgeOrganization",
+            "suspendOrganization",
+            "updateOwnOrganization",
+            "deleteOwnOrganization",
+            "registerOrganization",
+            "createOrganization",
+            "importOrganization",
             // What the asker would see is gone then.
-            "delete_matching_documents",
+            "deleteMatchingDocuments",
         ];
         organization.contains(&self.id.as_str())
     }
@@ -187,11 +187,11 @@ impl Route {
     /// Paths with the organization, and everything in it that a path can name.
     fn paths(&self, name: &str, things: &Home) -> String {
         self.template
-            .replace("{org}", name)
-            .replace("{collection_name}", &things.collection)
+            .replace("{organization}", name)
+            .replace("{collection}", &things.collection)
             .replace("{id}", &things.document)
             .replace("{document_id}", &things.document)
-            .replace("{index_name}", &things.index)
+            .replace("{index}", &things.index)
             .replace("{operation_id}", things.organization.id())
             .replace("{code}", "name_taken")
     }
@@ -255,11 +255,11 @@ async fn aim(scene: &mut Scene, route: &Route, kind: &str, name: &str, things: u
         return;
     }
     // What the asker wrote with another's words it would read again.
-    let only_reads = ["query_documents", "count_matching_documents"].contains(&route.id.as_str());
+    let only_reads = ["queryDocuments", "countMatchingDocuments"].contains(&route.id.as_str());
     if kind == "own" && things != 0 && route.method != Method::GET && !only_reads {
         return;
     }
-    let names_organization = route.template.contains("{org}");
+    let names_organization = route.template.contains("{organization}");
     if !names_organization && kind != "own" && kind != "other" {
         return;
     }

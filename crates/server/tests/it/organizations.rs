@@ -159,10 +159,6 @@ async fn a_patch_is_refused_with_every_reason_and_then_nothing_has_changed() {
             json!({ "organization_name": "A", "delete_protection": 1, "legal_hold": "no" }),
             "/organization_name /delete_protection /legal_hold",
         ),
-        (
-            json!({ "organization_name": null, "delete_protection": null, "legal_hold": null }),
-            "/organization_name /delete_protection /legal_hold",
-        ),
         (json!({ "email": "a@b.example", "status": "suspended", "id": "0" }), "/email /id /status"),
         (json!({ "organization_name": "other" }), "name_taken"),
         (json!({ "organization_name": "other", "delete_protection": true }), "name_taken"),

@@ -4,13 +4,18 @@
 //! read from, either. What a newcomer gets wrong: once the first answer is out, nothing can be refused any more. What
 //! goes wrong then is the last line, and the line with the totals is missing.
 
-use super::NDJSON;
 use super::batches::{Batch, Reader, Reading, read};
+use super::{Document, NDJSON};
 use crate::http::Http;
+use crate::http::auth::Own;
 use crate::http::body_budget::Reservation;
+use crate::http::extract::{QueryFields, media_type, not_taken, require_plain};
+use crate::http::fields::Fields;
 use crate::http::idempotency::IDEMPOTENCY_KEY;
+use crate::http::path_params::InCollection;
 use crate::http::problem::{FieldProblem, Refusal, status_of};
 use axum::body::{Body, Bytes};
+use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::Response;
 use futures_util::future::{FutureExt, ready};
@@ -127,18 +132,56 @@ pub struct InsertTotals {
     pub lines: u64,
 }
 
+/// Insert many documents.
+///
+/// The body is NDJSON: a document to each line, and any number of lines. Each line that is not empty is answered with a
+/// line, in their order, as soon as its document is stored; a bad line stops no other. The last line says how many there
+/// were.
+#[utoipa::path(post, path = "/v1/organizations/{organization}/collections/{collection}/bulk",
+    operation_id = "insertDocuments", tag = "Documents",
+    params(
+        ("organization" = String, Path, description = "Its id or identifier."),
+        ("collection" = String, Path, description = "Its name."),
+        ("outcomes" = Option<String>, Query,
+            description = "`refused` answers the lines that were not stored, and the last; `all` is the default."),
+        ("Idempotency-Key" = Option<String>, Header,
+            description = "Send the same key to insert nothing twice. Documents are told apart by their lines.")),
+    request_body(content = Document, content_type = "application/x-ndjson", description = "A document to each line."),
+    responses((status = 200, description = "A line for each line that is not empty, and at last the totals. Without the \
+        totals something was cut off: of lines that have no answer nothing is known.",
+        body = InsertAnswer, content_type = "application/x-ndjson")))]
+pub async fn insert_documents(
+    State(http): State<Arc<Http>>,
+    Own(tenant): Own<Write>,
+    InCollection(collection): InCollection,
+    QueryFields(query): QueryFields,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Refusal> {
+    let media_type = media_type(&headers);
+    if !MEDIA_TYPES.contains(&media_type.as_str()) {
+        let advice = "The body must be NDJSON: send `Content-Type: application/x-ndjson`.";
+        return Err(not_taken(&media_type, "one JSON object to a line", advice).into());
+    }
+    insert(http, tenant, collection, query, headers, body).await
+}
+
 /// Stores the documents in the lines of `body`. What goes wrong before there is any answer is refused as always.
 ///
 /// # Errors
-/// `invalid_header`, `request_timeout`, `collection_not_found`, `token_revoked`, `store_unavailable`.
+/// `invalid_input`, `invalid_header`, `unsupported_media_type`, `request_timeout`, `collection_not_found`,
+/// `token_revoked`, `store_unavailable`.
 pub async fn insert(
     http: Arc<Http>,
     tenant: TenantAccess<Write>,
     collection: CollectionName,
-    headers: &HeaderMap,
-    outcomes: Outcomes,
+    mut query: Fields,
+    headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Refusal> {
+    let outcomes = query.optional("outcomes", str::parse).unwrap_or_default();
+    query.finish_empty()?;
+    require_plain(&headers)?;
     let scope = format!("{}/{collection}", tenant.scope());
     let key = headers.get(&IDEMPOTENCY_KEY).map(|key| key.to_str().unwrap_or_default());
     let request = key.map(|key| IdempotencyKey::parse(&scope, key)).transpose()?;

@@ -53,9 +53,11 @@ pub struct DocumentCount {
     pub count: u64,
 }
 
-/// List the documents of a collection that match a filter.
+/// List the documents that match a filter.
+///
+/// A page at a time. If the filter is too long for a URL, use `POST …/query`.
 #[utoipa::path(get, path = "/v1/organizations/{organization}/collections/{collection}/documents",
-    operation_id = "list_documents", tag = "Documents",
+    operation_id = "listDocuments", tag = "Documents",
     params(
         ("organization" = String, Path, description = "Its id or identifier."),
         ("collection" = String, Path, description = "Its name."),
@@ -106,9 +108,11 @@ pub struct QueryBody {
     pub revisions: Option<bool>,
 }
 
-/// List the documents of a collection that match a filter which is too long for a URL.
+/// List the documents that match a filter in the body.
+///
+/// The same as `GET …/documents`, for filters that are too long for a URL.
 #[utoipa::path(post, path = "/v1/organizations/{organization}/collections/{collection}/query",
-    operation_id = "query_documents", tag = "Documents",
+    operation_id = "queryDocuments", tag = "Documents",
     params(
         ("organization" = String, Path, description = "Its id or identifier."),
         ("collection" = String, Path, description = "Its name.")),
@@ -131,9 +135,11 @@ pub async fn query_documents(
     query.answer(&http, &tenant, &collection).await
 }
 
-/// Count the documents of a collection that match a filter.
+/// Count the documents that match a filter.
+///
+/// If the filter is too long for a URL, use `POST …/count`.
 #[utoipa::path(get, path = "/v1/organizations/{organization}/collections/{collection}/count",
-    operation_id = "count_documents", tag = "Documents",
+    operation_id = "countDocuments", tag = "Documents",
     params(
         ("organization" = String, Path, description = "Its id or identifier."),
         ("collection" = String, Path, description = "Its name."),
@@ -163,9 +169,11 @@ pub struct CountBody {
     pub filter: (),
 }
 
-/// Count the documents of a collection that match a filter which is too long for a URL.
+/// Count the documents that match a filter in the body.
+///
+/// The same as `GET …/count`, for filters that are too long for a URL.
 #[utoipa::path(post, path = "/v1/organizations/{organization}/collections/{collection}/count",
-    operation_id = "count_matching_documents", tag = "Documents",
+    operation_id = "countMatchingDocuments", tag = "Documents",
     params(
         ("organization" = String, Path, description = "Its id or identifier."),
         ("collection" = String, Path, description = "Its name.")),

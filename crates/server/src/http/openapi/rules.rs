@@ -54,15 +54,15 @@ const fn rule(operation: &'static str, access: Access, codes: &'static [ErrorCod
 
 /// Every operation of the service.
 pub const RULES: &[Rule] = &[
-    rule("root", Access::Public, &[]),
-    rule("health", Access::Public, &[]),
-    rule("livez", Access::Public, &[]),
-    rule("readyz", Access::Public, &[]),
-    rule("metrics", Access::SettingOperator, &[E::RouteNotFound]),
-    rule("jwks", Access::Public, &[]),
-    rule("problem", Access::Public, &[E::RouteNotFound]),
+    rule("getServiceInfo", Access::Public, &[]),
+    rule("getHealth", Access::Public, &[]),
+    rule("getLiveness", Access::Public, &[]),
+    rule("getReadiness", Access::Public, &[]),
+    rule("getMetrics", Access::SettingOperator, &[E::RouteNotFound]),
+    rule("getSigningKeys", Access::Public, &[]),
+    rule("explainProblem", Access::Public, &[E::RouteNotFound]),
     rule(
-        "create",
+        "registerOrganization",
         Access::SettingOperator,
         &[
             E::NameTaken,
@@ -78,14 +78,14 @@ pub const RULES: &[Rule] = &[
             E::TooManyIdempotencyKeys,
         ],
     ),
-    rule("get", Access::Setting, &[E::InvalidInput, E::OrganizationNotFound]),
+    rule("findOrganization", Access::Setting, &[E::InvalidInput, E::OrganizationNotFound]),
     rule(
-        "login",
+        "signIn",
         Access::Public,
         &[E::InvalidCredentials, E::OrganizationSuspended, E::TooManyAttempts, HASHING],
     ),
     rule(
-        "update",
+        "updateOwnOrganization",
         Access::Member,
         &[
             E::InvalidCredentials,
@@ -104,7 +104,7 @@ pub const RULES: &[Rule] = &[
         ],
     ),
     rule(
-        "delete",
+        "deleteOwnOrganization",
         Access::Member,
         &[
             E::NotYourOrganization,
@@ -118,11 +118,11 @@ pub const RULES: &[Rule] = &[
             VERSIONED[2],
         ],
     ),
-    rule("refresh", Access::Public, &[E::RefreshTokenInvalid]),
-    rule("logout", Access::Member, &[]),
-    rule("list_organizations", Access::Operator, &[E::InvalidInput]),
+    rule("refreshTokens", Access::Public, &[E::RefreshTokenInvalid]),
+    rule("signOut", Access::Member, &[]),
+    rule("listOrganizations", Access::Operator, &[E::InvalidInput]),
     rule(
-        "create_organization",
+        "createOrganization",
         Access::Operator,
         &[
             E::NameTaken,
@@ -135,9 +135,9 @@ pub const RULES: &[Rule] = &[
             E::IdempotencyKeyReused,
         ],
     ),
-    rule("get_organization", Access::OperatorOrMember, &[E::OrganizationNotFound]),
+    rule("getOrganization", Access::OperatorOrMember, &[E::OrganizationNotFound]),
     rule(
-        "change_organization",
+        "patchOrganization",
         Access::OperatorOrMember,
         &[
             E::RoleInsufficient,
@@ -151,7 +151,7 @@ pub const RULES: &[Rule] = &[
         ],
     ),
     rule(
-        "delete_organization",
+        "deleteOrganization",
         Access::OperatorOrMember,
         &[
             E::InvalidInput,
@@ -166,7 +166,7 @@ pub const RULES: &[Rule] = &[
         ],
     ),
     rule(
-        "restore_organization",
+        "restoreOrganization",
         Access::Operator,
         &[
             E::OrganizationNotFound,
@@ -179,17 +179,17 @@ pub const RULES: &[Rule] = &[
         ],
     ),
     rule(
-        "suspend_organization",
+        "suspendOrganization",
         Access::Operator,
         &[E::OrganizationNotFound, E::OrganizationNotActive, VERSIONED[0], VERSIONED[1], VERSIONED[2]],
     ),
     rule(
-        "reactivate_organization",
+        "reactivateOrganization",
         Access::Operator,
         &[E::OrganizationNotFound, E::OrganizationNotSuspended, VERSIONED[0], VERSIONED[1], VERSIONED[2]],
     ),
     rule(
-        "set_owner_password",
+        "setOwnerPassword",
         Access::Operator,
         &[
             E::OrganizationNotFound,
@@ -201,7 +201,7 @@ pub const RULES: &[Rule] = &[
         ],
     ),
     rule(
-        "purge_organization",
+        "purgeOrganization",
         Access::Operator,
         &[
             E::OrganizationNotFound,
@@ -213,12 +213,12 @@ pub const RULES: &[Rule] = &[
         ],
     ),
     rule(
-        "export_organization",
+        "exportOrganization",
         Access::OperatorOrMember,
         &[E::RoleInsufficient, E::OrganizationNotFound, E::OrganizationNotActive],
     ),
     rule(
-        "import_organization",
+        "importOrganization",
         Access::Operator,
         &[
             E::ArchiveInvalid,
@@ -232,9 +232,9 @@ pub const RULES: &[Rule] = &[
             E::OrganizationNotFound,
         ],
     ),
-    rule("list_collections", Access::OwnMember, &[E::InvalidInput]),
+    rule("listCollections", Access::OwnMember, &[E::InvalidInput]),
     rule(
-        "create_collection",
+        "createCollection",
         Access::OwnMember,
         &[
             E::RoleInsufficient,
@@ -247,9 +247,9 @@ pub const RULES: &[Rule] = &[
             REPEATABLE[3],
         ],
     ),
-    rule("get_collection", Access::OwnMember, &[E::InvalidHeader, E::CollectionNotFound]),
+    rule("getCollection", Access::OwnMember, &[E::InvalidHeader, E::CollectionNotFound]),
     rule(
-        "delete_collection",
+        "deleteCollection",
         Access::OwnMember,
         &[
             E::InvalidHeader,
@@ -259,10 +259,10 @@ pub const RULES: &[Rule] = &[
             E::VersionMismatch,
         ],
     ),
-    rule("get_usage", Access::OwnMember, &[]),
-    rule("list_indexes", Access::OwnMember, &[E::CollectionNotFound]),
+    rule("getUsage", Access::OwnMember, &[]),
+    rule("listIndexes", Access::OwnMember, &[E::CollectionNotFound]),
     rule(
-        "create_index",
+        "createIndex",
         Access::OwnMember,
         &[
             E::RoleInsufficient,
@@ -274,18 +274,18 @@ pub const RULES: &[Rule] = &[
             E::CapacityReached,
         ],
     ),
-    rule("get_index", Access::OwnMember, &[E::InvalidHeader, E::CollectionNotFound, E::IndexNotFound]),
+    rule("getIndex", Access::OwnMember, &[E::InvalidHeader, E::CollectionNotFound, E::IndexNotFound]),
     rule(
-        "delete_index",
+        "deleteIndex",
         Access::OwnMember,
         &[E::InvalidHeader, E::RoleInsufficient, E::CollectionNotFound, E::IndexNotFound, E::VersionMismatch],
     ),
-    rule("list_documents", Access::OwnMember, &QUERY),
-    rule("query_documents", Access::OwnMember, &QUERY),
-    rule("count_documents", Access::OwnMember, &QUERY),
-    rule("count_matching_documents", Access::OwnMember, &QUERY),
+    rule("listDocuments", Access::OwnMember, &QUERY),
+    rule("queryDocuments", Access::OwnMember, &QUERY),
+    rule("countDocuments", Access::OwnMember, &QUERY),
+    rule("countMatchingDocuments", Access::OwnMember, &QUERY),
     rule(
-        "insert_documents",
+        "insertDocument",
         Access::OwnMember,
         &[
             E::RoleInsufficient,
@@ -301,24 +301,29 @@ pub const RULES: &[Rule] = &[
         ],
     ),
     rule(
-        "delete_documents",
+        "insertDocuments",
+        Access::OwnMember,
+        &[E::RoleInsufficient, E::CollectionNotFound, E::DocumentUnreadable],
+    ),
+    rule(
+        "deleteDocuments",
         Access::OwnMember,
         &[E::InvalidInput, E::RoleInsufficient, E::CollectionNotFound, E::QueryTooSlow],
     ),
     rule(
-        "delete_matching_documents",
+        "deleteMatchingDocuments",
         Access::OwnMember,
         &[E::InvalidInput, E::RoleInsufficient, E::CollectionNotFound, E::QueryTooSlow],
     ),
     rule(
-        "get_document",
+        "getDocument",
         Access::OwnMember,
         &[E::InvalidHeader, E::CollectionNotFound, E::DocumentNotFound, E::DocumentUnreadable],
     ),
-    rule("replace_document", Access::OwnMember, &CHANGE_OF_DOCUMENT),
-    rule("patch_document", Access::OwnMember, &CHANGE_OF_DOCUMENT),
+    rule("replaceDocument", Access::OwnMember, &CHANGE_OF_DOCUMENT),
+    rule("patchDocument", Access::OwnMember, &CHANGE_OF_DOCUMENT),
     rule(
-        "delete_document",
+        "deleteDocument",
         Access::OwnMember,
         &[
             E::InvalidHeader,
@@ -329,6 +334,6 @@ pub const RULES: &[Rule] = &[
             E::DocumentUnreadable,
         ],
     ),
-    rule("list_operations", Access::Operator, &[E::InvalidInput, E::OrganizationNotFound]),
-    rule("get_operation", Access::OperatorOrMember, &[E::OperationNotFound]),
+    rule("listOperations", Access::Operator, &[E::InvalidInput, E::OrganizationNotFound]),
+    rule("getOperation", Access::OperatorOrMember, &[E::OperationNotFound]),
 ];

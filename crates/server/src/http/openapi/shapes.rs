@@ -1,5 +1,6 @@
 //! What holds for all schemas and parameters of the document, whichever handler declares them: the names of path
-//! parameters, the bounds of `limit`, objects that take any member, parameters that are never `null`.
+//! parameters, the bounds of `limit`, bodies of NDJSON, objects that take any member, parameters that are
+//! never `null`.
 //!
 //! It is done once for the whole document because the macros that the handlers use cannot say it, or would say it
 //! once for each route.
@@ -7,16 +8,13 @@
 use serde_json::{Map, Value, json};
 use tenantry_domain::limits::{PAGE_DEFAULT_ITEMS, PAGE_MAX_ITEMS};
 
-/// The variables of our routes, and what the document calls them. Generators name the argument that takes a body
-/// after its schema, so that `{document}` beside a body of the schema `Document` would be two arguments of one name.
-/// The routes themselves keep their names: metrics have them as a label.
-const PATH_PARAMETERS: [(&str, &str); 5] = [
-    ("organization", "org"),
-    ("collection", "collection_name"),
-    ("document", "document_id"),
-    ("index", "index_name"),
-    ("operation", "operation_id"),
-];
+/// The media type of values that are one to a line.
+const NDJSON: &str = "application/x-ndjson";
+
+/// The variables of our routes that the document gives another name: what is addressed by its id says so. Generators name
+/// the argument that takes a body after its schema, so that `{document}` beside a body of the schema `Document` would be
+/// two arguments of one name. The routes themselves keep their names: metrics have them as a label.
+const PATH_PARAMETERS: [(&str, &str); 2] = [("document", "document_id"), ("operation", "operation_id")];
 
 /// Makes the shapes of `document` say what the service means.
 pub fn finish(document: &mut Value) {
@@ -27,6 +25,7 @@ pub fn finish(document: &mut Value) {
         let parameters = operations.filter_map(|operation| operation.get_mut("parameters")?.as_array_mut());
         parameters.flatten().for_each(parameter);
     }
+    lines(document);
     open_objects(document);
     bound_limits(document);
 }
@@ -53,6 +52,25 @@ fn parameter(parameter: &mut Value) {
     }
     if parameter["name"] == "limit" {
         bound(&mut parameter["schema"]);
+    }
+}
+
+/// Says of NDJSON that it is a stream and, where each line is of one schema, which. That schema alone would mean that the
+/// whole body is one value, and text alone is sent as a JSON string by some generated clients; `binary` goes as it is.
+fn lines(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            if let Some(schema) = members.get_mut(NDJSON).and_then(|media| media.get_mut("schema")) {
+                let line = schema.take();
+                *schema = json!({ "type": "string", "format": "binary", "contentMediaType": NDJSON });
+                if line["type"] != "string" {
+                    schema["contentSchema"] = line;
+                }
+            }
+            members.values_mut().for_each(lines);
+        }
+        Value::Array(items) => items.iter_mut().for_each(lines),
+        _ => {}
     }
 }
 

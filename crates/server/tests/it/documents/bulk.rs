@@ -37,7 +37,7 @@ async fn each_line_is_answered_in_order_and_a_bad_one_stops_no_other() {
         \x20 \r\n\
         {\"_id\":\"x\",\"b\":{\"c.d\":1},\"_tenantry\":1}\r\n\
         {\"_id\":{\"k\":[9007199254740993]}}";
-    let answer = insert_lines(&acme.owner, &acme.documents(), lines).await;
+    let answer = insert_lines(&acme.owner, &acme.about("bulk"), lines).await;
     insta::assert_snapshot!(answer.text, @r#"
     {"line":1,"status":201,"id":1,"revision":"1800000000000"}
     {"line":2,"status":409,"code":"document_exists","detail":"There is a document of this `_id`. Replace it with PUT, or choose another `_id`."}
@@ -49,7 +49,7 @@ async fn each_line_is_answered_in_order_and_a_bad_one_stops_no_other() {
     assert_eq!(count(&acme).await, 2);
     for media_type in ["application/jsonl", "application/ndjson; charset=utf-8", "Application/X-NDJSON"] {
         let body = Some((media_type, b"{}".to_vec()));
-        let (lines, last) = split(&acme.owner.send(Method::POST, &acme.documents(), body).await);
+        let (lines, last) = split(&acme.owner.send(Method::POST, &acme.about("bulk"), body).await);
         assert_eq!((lines.len(), last["inserted"].as_u64()), (1, Some(1)), "{media_type}");
     }
 }
@@ -58,14 +58,14 @@ async fn each_line_is_answered_in_order_and_a_bad_one_stops_no_other() {
 async fn nothing_but_refused_lines_is_answered_where_nothing_else_is_asked_for() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
-    let path = format!("{}?outcomes=refused", acme.documents());
+    let path = format!("{}?outcomes=refused", acme.about("bulk"));
     let lines: String = (0..1200).map(|number| format!("{{\"_id\":{}}}\n", number % 1199)).collect();
     let (refused, last) = split(&insert_lines(&acme.owner, &path, &lines).await);
     assert_eq!(refused.len(), 1);
     assert_eq!((&refused[0]["line"], &refused[0]["code"]), (&json!(1200), &json!("document_exists")));
     assert_eq!(last, json!({ "inserted": 1199, "repeated": 0, "refused": 1, "lines": 1200 }));
     let (all, _) =
-        split(&insert_lines(&acme.owner, &format!("{}?outcomes=all", acme.documents()), &lines).await);
+        split(&insert_lines(&acme.owner, &format!("{}?outcomes=all", acme.about("bulk")), &lines).await);
     assert_eq!(all.len(), 1200);
 }
 
@@ -74,7 +74,7 @@ async fn no_line_at_all_is_no_error() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     for (lines, number) in [("", 0), ("\n", 1), ("\n \n\t\n ", 4)] {
-        let (answers, last) = split(&insert_lines(&acme.owner, &acme.documents(), lines).await);
+        let (answers, last) = split(&insert_lines(&acme.owner, &acme.about("bulk"), lines).await);
         assert!(answers.is_empty());
         assert_eq!(last, json!({ "inserted": 0, "repeated": 0, "refused": 0, "lines": number }));
     }
@@ -108,7 +108,7 @@ async fn many_batches_are_one_answer() {
     let text = "t".repeat(20_000);
     let lines: String =
         (0..1500).map(|number| format!("{{\"_id\":{number},\"text\":\"{text}\"}}\n")).collect();
-    let (answers, last) = split(&insert_lines(&acme.owner, &acme.documents(), &lines).await);
+    let (answers, last) = split(&insert_lines(&acme.owner, &acme.about("bulk"), &lines).await);
     let in_order = (0..1500)
         .zip(&answers)
         .all(|(number, answer)| answer["line"] == number + 1 && answer["id"] == number);
@@ -126,10 +126,10 @@ async fn lines_that_are_sent_again_with_their_key_make_no_second_documents() {
         (0..700).map(|number| format!("{{\"n\":{number}}}\n{}", "\n".repeat(number % 3))).collect();
     let half = &lines[..lines.len() / 2];
     let half = &half[..=half.rfind('\n').unwrap()];
-    let (first, totals) = split(&insert_lines(&keyed, &acme.documents(), half).await);
+    let (first, totals) = split(&insert_lines(&keyed, &acme.about("bulk"), half).await);
     assert_eq!(totals["inserted"], first.len());
 
-    let (again, totals) = split(&insert_lines(&keyed, &acme.documents(), &lines).await);
+    let (again, totals) = split(&insert_lines(&keyed, &acme.about("bulk"), &lines).await);
     assert_eq!((&totals["inserted"], &totals["repeated"]), (&json!(700 - first.len()), &json!(first.len())));
     for (number, line) in again.iter().enumerate() {
         let was_there = first.get(number);
@@ -149,7 +149,7 @@ async fn lines_that_are_sent_again_with_their_key_make_no_second_documents() {
     // A line whose document has changed since is not the same.
     let changed = format!("{}/{}", acme.documents(), again[0]["id"]["$oid"].as_str().unwrap());
     acme.owner.patch(&changed, &json!({ "n": "changed" })).await.ok();
-    let (third, _) = split(&insert_lines(&keyed, &acme.documents(), half).await);
+    let (third, _) = split(&insert_lines(&keyed, &acme.about("bulk"), half).await);
     assert_eq!((&third[0]["code"], &third[1]["repeated"]), (&json!("document_exists"), &json!(true)));
 }
 
@@ -164,7 +164,7 @@ async fn what_is_wrong_before_the_first_answer_is_refused_as_always() {
         insert_lines(&app.operator(), &acme.documents(), lines).await.refused("members_only");
         for media_type in ["text/plain", "application/x-json-stream", "application/json-seq"] {
             let body = Some((media_type, format!("{lines}{{}}").into_bytes()));
-            let answer = acme.owner.send(Method::POST, &acme.documents(), body).await;
+            let answer = acme.owner.send(Method::POST, &acme.about("bulk"), body).await;
             answer.refused("unsupported_media_type");
         }
     }
@@ -308,4 +308,28 @@ async fn whoever_does_not_read_the_answers_is_not_read_from() {
     assert!(sent < MOST, "all of it was read");
     // The service goes on for others.
     assert_eq!(count(&acme).await, 0);
+}
+
+#[tokio::test]
+async fn bulk_path_refuses_a_single_json_document() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    let problem = acme.owner.post(&acme.about("bulk"), &json!({ "a": 1 })).await;
+    let problem = problem.refused("unsupported_media_type");
+    assert!(problem["detail"].as_str().unwrap().contains("application/x-ndjson"), "{problem}");
+    acme.owner.post_empty(&acme.about("bulk")).await.refused("unsupported_media_type");
+    assert_eq!(count(&acme).await, 0);
+}
+
+#[tokio::test]
+async fn ndjson_to_documents_answers_as_bulk() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    let keyed = acme.owner.with_header("idempotency-key", "key-1");
+    let (first, totals) = split(&insert_lines(&keyed, &acme.documents(), "{\"n\":1}\nnonsense\n").await);
+    assert_eq!(totals, json!({ "inserted": 1, "repeated": 0, "refused": 1, "lines": 2 }));
+    // A key means the same at both paths.
+    let (second, totals) = split(&insert_lines(&keyed, &acme.about("bulk"), "{\"n\":1}\nnonsense\n").await);
+    assert_eq!(totals, json!({ "inserted": 0, "repeated": 1, "refused": 1, "lines": 2 }));
+    assert_eq!((&first[0]["id"], &first[1]), (&second[0]["id"], &second[1]));
 }

@@ -24,7 +24,8 @@ async fn writes(client: &Client, acme: &Organization) -> Vec<Answer> {
     let lines = Some(("application/x-ndjson", b"{}\n".to_vec()));
     vec![
         client.post(&acme.documents(), &json!({ "a": 1 })).await,
-        client.send(reqwest::Method::POST, &acme.documents(), lines).await,
+        client.send(reqwest::Method::POST, &acme.documents(), lines.clone()).await,
+        client.send(reqwest::Method::POST, &acme.about("bulk"), lines).await,
         client.put(&document, &json!({ "a": 1 })).await,
         client.patch(&document, &json!({ "a": 2 })).await,
         client.delete(&format!("{}?filter=%7B%22a%22%3A1%7D", acme.documents())).await,

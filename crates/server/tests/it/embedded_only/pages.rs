@@ -7,7 +7,7 @@ use serde_json::Value;
 
 /// An operation that needs a credential and no parameter, and what kind of credential.
 const PROTECTED_PATH: &str = "/v1/organizations";
-const CREDENTIAL: &str = "operatorKey";
+const CREDENTIAL: &str = "bearer";
 
 fn base_url(app: &App) -> String {
     format!("http://{}", app.address())

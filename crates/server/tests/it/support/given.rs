@@ -58,7 +58,7 @@ impl Organization {
     /// Stores these documents, all of which are good.
     pub async fn store(&self, documents: &[Value]) {
         let lines: Vec<String> = documents.iter().map(|document| format!("{document}\n")).collect();
-        let answer = insert_lines(&self.owner, &self.documents(), &lines.concat()).await;
+        let answer = insert_lines(&self.owner, &self.about("bulk"), &lines.concat()).await;
         assert_eq!(answer.lines().last().unwrap()["inserted"], documents.len(), "{answer}");
     }
 }
