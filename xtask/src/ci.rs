@@ -5,7 +5,7 @@
 
 use crate::shell::{cargo, nextest, run as sh};
 use crate::tools::programs::TYPOS;
-use crate::{chaos, deny, docs, generate, suites, tidy, tools};
+use crate::{chaos, clients, deny, docs, generate, suites, tidy, tools};
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 use std::time::{Duration, Instant};
@@ -33,6 +33,10 @@ pub enum Step {
     Tests,
     /// The generated pages are what the code says
     Generate,
+    /// Clients that two tools make of the OpenAPI document, against the service
+    Clients,
+    /// Long: the clients of all tools
+    AllClients,
     /// Long: every case of the faults of MongoDB, where the tests run a sample
     AllFaults,
     /// Long: public suites of others
@@ -51,7 +55,7 @@ impl Step {
 
     /// Whether it takes longer than a change may wait for.
     const fn is_long(self) -> bool {
-        matches!(self, Self::AllFaults | Self::Suites | Self::Chaos)
+        matches!(self, Self::AllClients | Self::AllFaults | Self::Suites | Self::Chaos)
     }
 
     fn run(self) -> Result<()> {
@@ -68,6 +72,8 @@ impl Step {
             Self::Tests => tests(),
             Self::DocTests => sh(cargo("test --locked --workspace --all-features --doc")),
             Self::Generate => generate::run(true),
+            Self::Clients => clients::run(false),
+            Self::AllClients => clients::run(true),
             Self::AllFaults => all_faults(),
             Self::Suites => suites::run(),
             Self::Chaos => chaos::run(CHAOS_MINUTES, None),

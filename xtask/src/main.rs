@@ -11,6 +11,7 @@
 mod bench;
 mod chaos;
 mod ci;
+mod clients;
 mod deny;
 mod docs;
 mod generate;
@@ -40,7 +41,8 @@ enum Command {
         /// The steps to run; all of them if none is named
         #[arg(value_enum)]
         steps: Vec<ci::Step>,
-        /// Also what is too long for every change: all faults of MongoDB, half an hour of chaos, the suites of others
+        /// Also what is too long for every change: all faults of MongoDB, all clients, the suites of others, half an
+        /// hour of chaos
         #[arg(long, conflicts_with = "steps")]
         long: bool,
     },

@@ -20,7 +20,7 @@ use crate::shell::{command, output, root, run, succeeds, tools_directory};
 use anyhow::{Context, Result, ensure};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What pip installs, and the module that proves it is there.
@@ -152,7 +152,10 @@ fn package_directory() -> Result<String> {
     let mut install = command("python3", &pip_install());
     install.arg("--upgrade").arg("--target").arg(&directory);
     run(install)?;
-    Ok(format!("#!/bin/sh\nPYTHONPATH='{}' exec python3 \"$@\"\n", directory.display()))
+    Ok(format!(
+        "#!/bin/sh\nPYTHONPATH=\"{}${{PYTHONPATH:+:$PYTHONPATH}}\" exec python3 \"$@\"\n",
+        directory.display()
+    ))
 }
 
 fn pip_install() -> Vec<&'static str> {
@@ -179,28 +182,50 @@ fn node() -> Result<()> {
     Ok(())
 }
 
-/// Installs the packages of [`JAVASCRIPT`], as its lock file has them. That names no place to download them from: npm asks
-/// the registry of its own settings, and compares what comes.
 fn javascript() -> Result<()> {
-    let directory = tools_directory().join("javascript");
-    let manifests = ["package.json", "package-lock.json"];
+    npm_packages(JAVASCRIPT, "javascript").map(drop)
+}
+
+/// Installs the packages of `manifests`, a folder of the repository, as its lock file has them; gives the folder that has
+/// them. That file names no place to download them from: npm asks the registry of its own settings, and compares what
+/// comes.
+pub fn npm_packages(manifests: &str, name: &str) -> Result<PathBuf> {
+    let directory = tools_directory().join(name);
+    let files = ["package.json", "package-lock.json"];
     let is_same = |name: &str| {
         let read = |folder: &Path| fs::read(folder.join(name)).ok();
-        read(&directory).is_some_and(|installed| Some(installed) == read(&root().join(JAVASCRIPT)))
+        read(&directory).is_some_and(|installed| Some(installed) == read(&root().join(manifests)))
     };
-    if !manifests.iter().all(|name| is_same(name)) || !directory.join("node_modules").exists() {
-        println!("installing the packages of {JAVASCRIPT}");
+    if !files.iter().all(|name| is_same(name)) || !directory.join("node_modules").exists() {
+        println!("installing the packages of {manifests}");
         fs::create_dir_all(&directory)?;
         let npm = tools_directory().join("node-package").join(NPM);
         let mut install = command(tools_directory().join("node"), &[npm]);
         install.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"]);
-        fs::copy(root().join(JAVASCRIPT).join(manifests[0]), directory.join(manifests[0]))?;
-        fs::copy(root().join(JAVASCRIPT).join(manifests[1]), directory.join(manifests[1]))?;
+        for file in files {
+            fs::copy(root().join(manifests).join(file), directory.join(file))?;
+        }
         install.current_dir(&directory);
         run(install)?;
     }
     println!("{}: there", directory.strip_prefix(root()).unwrap_or(&directory).display());
-    Ok(())
+    Ok(directory)
+}
+
+/// Installs the Python packages that a file of requirements lists; gives the folder that has them, for `PYTHONPATH`.
+pub fn python_packages(requirements: &str, name: &str) -> Result<PathBuf> {
+    let directory = tools_directory().join(name);
+    let list = fs::read(root().join(requirements)).with_context(|| format!("cannot read {requirements}"))?;
+    let installed = directory.join("requirements.txt");
+    if fs::read(&installed).ok().as_ref() != Some(&list) {
+        println!("installing the packages of {requirements}");
+        let mut install = command(tools_directory().join("python"), &PIP_INSTALL);
+        install.args(["--upgrade", "--target"]).arg(&directory).arg("-r").arg(requirements);
+        run(install)?;
+        fs::write(installed, list)?;
+    }
+    println!("{}: there", directory.strip_prefix(root()).unwrap_or(&directory).display());
+    Ok(directory)
 }
 
 fn has_fetch(node: &Path) -> bool {
