@@ -2,8 +2,9 @@
 //!
 //! It is written anew from what was understood, not copied from what was sent: nothing that was not understood
 //! can reach the server. Two things that were understood do not, because it could find too little: a pattern of which
-//! its search may give up ([`super::pattern::Pattern::is_bounded`]), and a range that an index narrows too far. The
-//! server is asked for more, and the service looks at each document again ([`is_decided`]).
+//! its search may give up ([`super::pattern::Pattern::is_bounded`]), and what an index narrows too far: some ranges, and the
+//! negation of a list of null and `[]`. The server is asked for more, and the service looks at each document again
+//! ([`is_decided`]).
 
 use super::{Clause, Comparison, ElementMatch, Filter, Predicate};
 use crate::document::items;
@@ -67,6 +68,7 @@ fn is_predicate_decided(predicate: &Predicate) -> bool {
     match predicate {
         Predicate::Regex(pattern) => pattern.is_bounded(),
         Predicate::Compare(comparison, operand) => !is_hidden_by_indexes(*comparison, operand),
+        Predicate::In(operands) | Predicate::NotIn(operands) => !is_null_or_empty(operands),
         Predicate::Not(all) => all.iter().all(is_predicate_decided),
         Predicate::ElementMatch(element) => is_element_decided(element),
         Predicate::AllMatch(elements) => elements.iter().all(is_element_decided),
@@ -84,6 +86,16 @@ fn is_hidden_by_indexes(comparison: Comparison, operand: &RawBson) -> bool {
             .is_some_and(|first| first.as_array().is_some())
     };
     comparison != Comparison::Equal && begins_with_array()
+}
+
+/// Whether the values of a list are null and the empty array, and both: negated, an index on a path of several parts hides
+/// the documents in which the path ends in an array of scalars. It has them as null, which they are not.
+fn is_null_or_empty(operands: &[RawBson]) -> bool {
+    let is_null = |operand: &RawBson| matches!(operand, RawBson::Null);
+    let is_empty = |operand: &RawBson| operand.as_array().is_some_and(|array| items(array).next().is_none());
+    operands.iter().all(|operand| is_null(operand) || is_empty(operand))
+        && operands.iter().any(is_null)
+        && operands.iter().any(is_empty)
 }
 
 /// What each value meets that a pattern matches which MongoDB is not asked for; `None` if it decides the predicate.
@@ -115,7 +127,7 @@ fn predicates(all: &[Predicate]) -> Document {
             Predicate::Compare(comparison, operand) if is_hidden_by_indexes(*comparison, operand) => {
                 operators.insert("$type", "array");
             }
-            Predicate::Not(_) if !is_predicate_decided(each) => {}
+            Predicate::Not(_) | Predicate::NotIn(_) if !is_predicate_decided(each) => {}
             _ => {
                 let (operator, operand) = predicate(each);
                 operators.insert(operator, operand);

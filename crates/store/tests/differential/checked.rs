@@ -80,6 +80,8 @@ fn question(chance: &mut Chance) -> Document {
     let path = chance.one_of(&["a", "b", "a.b", "a.a", "b.a", "a.0"]);
     let operator = chance.one_of(&["$gt", "$gte", "$lt", "$lte", "$eq", "$ne", "$in", "$nin", "$all"]);
     let operand = match operator {
+        // Of these two MongoDB makes something of its own.
+        "$in" | "$nin" if chance.below(5) == 0 => vec![Bson::Null, Bson::Array(Vec::new())].into(),
         "$in" | "$nin" | "$all" => (0..1 + chance.below(2)).map(|_| nested(chance, 3)).collect(),
         _ => nested(chance, 3),
     };

@@ -112,6 +112,25 @@ fn range_above_an_array_in_an_array_is_asked_without_it() {
 }
 
 #[test]
+fn negated_list_of_null_and_empty_array_is_not_asked() {
+    for json in [
+        r#"{"a.b":{"$nin":[null,[]]}}"#,
+        r#"{"a.b":{"$not":{"$in":[[],null,[]]}}}"#,
+        r#"{"$nor":[{"a.b":{"$in":[null,[]]}}]}"#,
+        r#"{"a.b":{"$not":{"$not":{"$nin":[null,[]]}}}}"#,
+    ] {
+        assert!(!filter(json).is_decided_by_mongodb(), "{json}");
+        assert!(filter(json).to_mongodb("").is_empty(), "{json}");
+    }
+    // Not negated it narrows as it should.
+    assert_eq!(asked(r#"{"a.b":{"$in":[null,[]]}}"#), r#"{ "a.b": { "$in": [null, []] } }"#);
+    for json in [r#"{"a.b":{"$nin":[null,[],1]}}"#, r#"{"a.b":{"$nin":[[]]}}"#, r#"{"a.b":{"$nin":[null]}}"#]
+    {
+        assert!(filter(json).is_decided_by_mongodb(), "{json}");
+    }
+}
+
+#[test]
 fn heads_are_the_fields_that_decide() {
     let heads = |json: &str| filter(json).heads().into_iter().map(str::to_owned).collect::<Vec<_>>();
     assert_eq!(heads("{}"), Vec::<String>::new());
