@@ -29,6 +29,8 @@ pub enum Step {
     Clippy,
     /// The examples in the documentation of the code
     DocTests,
+    /// The service without MongoDB compiles
+    NoMongodb,
     /// All tests but the doc tests
     Tests,
     /// The generated pages are what the code says
@@ -37,6 +39,8 @@ pub enum Step {
     Clients,
     /// Long: the clients of all tools
     AllClients,
+    /// Fast: the tests that need no MongoDB, on the embedded engine
+    FastTests,
     /// Long: every case of the faults of MongoDB, where the tests run a sample
     AllFaults,
     /// Long: public suites of others
@@ -58,6 +62,11 @@ impl Step {
         matches!(self, Self::AllClients | Self::AllFaults | Self::Suites | Self::Chaos)
     }
 
+    /// Whether it is part of a quick run while one works on a change.
+    const fn is_fast(self) -> bool {
+        matches!(self, Self::Tidy | Self::Fmt | Self::Clippy | Self::FastTests)
+    }
+
     fn run(self) -> Result<()> {
         match self {
             Self::Tidy => tidy::check(),
@@ -69,7 +78,9 @@ impl Step {
             Self::Clippy => {
                 sh(cargo("clippy --locked --workspace --all-targets --all-features -- -D warnings"))
             }
+            Self::NoMongodb => sh(cargo("check --locked --package tenantry --no-default-features")),
             Self::Tests => tests(),
+            Self::FastTests => fast_tests(),
             Self::DocTests => sh(cargo("test --locked --workspace --all-features --doc")),
             Self::Generate => generate::run(true),
             Self::Clients => clients::run(false),
@@ -81,11 +92,24 @@ impl Step {
     }
 }
 
-/// Runs `chosen` steps or, if none is chosen, all of them: the long ones only with `long`.
-pub fn run(chosen: &[Step], long: bool) -> Result<()> {
-    let is_meant = |step: &Step| match chosen {
-        [] => long || !step.is_long(),
-        chosen => chosen.contains(step),
+/// How much of it is run where no step is chosen.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// What finds most mistakes soon.
+    Fast,
+    /// What a change needs to be taken.
+    Usual,
+    /// All there is.
+    Long,
+}
+
+/// Runs `chosen` steps or, if none is chosen, those that `extent` says.
+pub fn run(chosen: &[Step], extent: Extent) -> Result<()> {
+    let is_meant = |step: &Step| match (chosen, extent) {
+        ([], Extent::Fast) => step.is_fast(),
+        ([], Extent::Usual) => !step.is_long() && *step != Step::FastTests,
+        ([], Extent::Long) => *step != Step::FastTests,
+        (chosen, _) => chosen.contains(step),
     };
     let steps: Vec<Step> = Step::value_variants().iter().copied().filter(is_meant).collect();
     let start = Instant::now();
@@ -111,6 +135,15 @@ fn tests() -> Result<()> {
         ("mongodb", "binary(it) & not test(/^embedded_only::/)"),
     ];
     run_tests(&runs, &[])
+}
+
+/// Runs what needs no MongoDB, on the embedded engine.
+fn fast_tests() -> Result<()> {
+    let meant = "not test(/^(mongodb_only|crash)::/) & not binary(on_mongodb) & not binary(differential) \
+                 & not package(tenantry-store-mongodb)";
+    let mut tests = nextest("run")?;
+    tests.args(["-E", meant]).env(ENGINE_VARIABLE, "embedded").env("TENANTRY_TEST_EMBEDDED_ONLY", "yes");
+    sh(tests)
 }
 
 /// Every case of the faults of MongoDB, where the tests run a sample.

@@ -45,6 +45,9 @@ enum Command {
         /// hour of chaos
         #[arg(long, conflicts_with = "steps")]
         long: bool,
+        /// Only what finds most mistakes soon: formatting, clippy, and the tests that need no MongoDB
+        #[arg(long, conflicts_with_all = ["steps", "long"])]
+        fast: bool,
     },
     /// Installs what the tests need and this machine lacks: a browser with its driver, curl, Python packages
     ///
@@ -95,7 +98,14 @@ enum Command {
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
-        Command::Ci { steps, long } => ci::run(&steps, long),
+        Command::Ci { steps, long, fast } => {
+            let extent = match (fast, long) {
+                (true, _) => ci::Extent::Fast,
+                (_, true) => ci::Extent::Long,
+                _ => ci::Extent::Usual,
+            };
+            ci::run(&steps, extent)
+        }
         Command::Tools => tools::install(),
         Command::Generate { check } => generate::run(check),
         Command::Docs => docs::build(),

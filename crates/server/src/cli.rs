@@ -8,6 +8,7 @@ mod org;
 mod output;
 mod serve;
 mod terminal;
+#[cfg(feature = "mongodb")]
 mod transfer;
 
 use crate::config::{self, Config};
@@ -25,7 +26,7 @@ const AFTER: &str = "Without a command, `tenantry` is `tenantry serve`. Every fl
 /// The command line, whole.
 #[must_use]
 pub fn command() -> Command {
-    config::flags(Command::new("tenantry"))
+    let command = config::flags(Command::new("tenantry"))
         .version(env!("CARGO_PKG_VERSION"))
         .about(ABOUT)
         .after_help(AFTER)
@@ -33,8 +34,10 @@ pub fn command() -> Command {
         .subcommand(config::flags(Command::new("serve")).about("Run the service (the default)"))
         .subcommand(org::command())
         .subcommand(doctor::command())
-        .subcommand(operator_key::command())
-        .subcommand(transfer::command())
+        .subcommand(operator_key::command());
+    #[cfg(feature = "mongodb")]
+    let command = command.subcommand(transfer::command());
+    command
         .subcommand(Command::new("openapi").about("Print the OpenAPI document"))
         .subcommand(docs::command())
 }
@@ -48,6 +51,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Some(("org", matches)) => return org::run(matches),
         Some(("doctor", matches)) => return doctor::run(matches),
         Some(("operator-key", matches)) => with_config(matches, operator_key::run),
+        #[cfg(feature = "mongodb")]
         Some(("transfer", matches)) => transfer::run(matches),
         Some(("openapi", _)) => docs::openapi(),
         Some((_, matches)) => docs::run(matches),

@@ -1,35 +1,28 @@
 //! Which engine the settings ask for. The only place of the service that tells them apart.
 
-use crate::config::{self, CapacityPolicy, Config};
+#[cfg(feature = "mongodb")]
+use crate::config::CapacityPolicy;
+use crate::config::{self, Config};
+#[cfg(feature = "mongodb")]
+use anyhow::Context;
 use anyhow::{Result, bail};
 use std::path::Path;
 use std::sync::Arc;
 use tenantry_domain::clock::Clock;
+#[cfg(feature = "mongodb")]
 use tenantry_domain::organization::Placement;
-use tenantry_store::{ConcurrencyLimits, EmbeddedOptions, MongoOptions, Opened, StoreOptions, TRANSFER_MARK};
+#[cfg(feature = "mongodb")]
+use tenantry_store::MongoOptions;
+use tenantry_store::{ConcurrencyLimits, EmbeddedOptions, Opened, StoreOptions, TRANSFER_MARK};
 
 /// Opens it.
 ///
 /// # Errors
 /// A sentence for the operator; also where a transfer into it was stopped.
 pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Opened> {
-    let calls = config.calls_of_each();
-    let opened = match mongodb(config) {
-        Some(engine) => {
-            tenantry_store::open_mongodb(
-                &engine,
-                &in_front(config, ConcurrencyLimits { reads: calls, writes: calls }),
-            )
-            .await?
-        }
-        None => {
-            // It reads without ever waiting, so that only who has fewer reads at once than there are cores leaves any to
-            // others.
-            let reads = calls.min((config::cores() / 2).max(1));
-            let engine = embedded_at(config, &config.data_dir, clock);
-            tenantry_store::open(&engine, &in_front(config, ConcurrencyLimits { reads, writes: calls }))
-                .await?
-        }
+    let opened = match config.mongo_uri {
+        Some(_) => open_mongodb(config).await?,
+        None => open_embedded(config, clock).await?,
     };
     // A MongoDB that cannot be reached now has nothing to say about it.
     if let Ok(Some(_)) = opened.store.installation.get_value(TRANSFER_MARK).await {
@@ -47,17 +40,44 @@ pub fn embedded_at(config: &Config, data_dir: &Path, clock: Arc<dyn Clock>) -> E
     EmbeddedOptions { data_dir: data_dir.to_owned(), clock, readers: config.readers }
 }
 
+async fn open_embedded(config: &Config, clock: Arc<dyn Clock>) -> Result<Opened> {
+    let calls = config.calls_of_each();
+    // It reads without ever waiting, so that only who has fewer reads at once than there are cores leaves any to others.
+    let reads = calls.min((config::cores() / 2).max(1));
+    let options = in_front(config, ConcurrencyLimits { reads, writes: calls });
+    Ok(tenantry_store::open(&embedded_at(config, &config.data_dir, clock), &options).await?)
+}
+
+#[cfg(feature = "mongodb")]
+async fn open_mongodb(config: &Config) -> Result<Opened> {
+    let calls = config.calls_of_each();
+    let options = in_front(config, ConcurrencyLimits { reads: calls, writes: calls });
+    let engine = mongodb(config).context("no MONGO_URI is set")?;
+    Ok(tenantry_store::open_mongodb(&engine, &options).await?)
+}
+
+#[cfg(not(feature = "mongodb"))]
+#[expect(clippy::unused_async, reason = "as with the feature")]
+async fn open_mongodb(_: &Config) -> Result<Opened> {
+    bail!(
+        "MONGO_URI is set, and this binary was built without MongoDB. Use one that was built with the feature \
+         `mongodb`, as it is by default, or remove MONGO_URI."
+    )
+}
+
 const fn in_front(config: &Config, concurrency: ConcurrencyLimits) -> StoreOptions {
     StoreOptions { cache_bytes: config.cache_bytes, concurrency }
 }
 
 /// How MongoDB is reached, if it is asked for.
+#[cfg(feature = "mongodb")]
 #[must_use]
 pub fn mongodb(config: &Config) -> Option<MongoOptions> {
     Some(mongodb_at(config, config.mongo_uri.as_ref()?.expose()))
 }
 
 /// How a MongoDB is reached that has that connection string.
+#[cfg(feature = "mongodb")]
 #[must_use]
 pub fn mongodb_at(config: &Config, uri: &str) -> MongoOptions {
     MongoOptions {

@@ -21,7 +21,7 @@ pub use tenantry_store_sqlite::{
     WriterCounts, container_file, inspect,
 };
 #[cfg(feature = "mongodb")]
-pub use transfer::{MARK as TRANSFER_MARK, Side, TransferError, TransferProgress, TransferReport, transfer};
+pub use transfer::{Side, TransferError, TransferProgress, TransferReport, transfer};
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +30,9 @@ use tenantry_domain::store::Store;
 #[cfg(feature = "mongodb")]
 use tenantry_store_mongodb::MongoDb;
 use tenantry_store_sqlite::Sqlite;
+
+/// The value that marks the target of a transfer that was not finished, and says which source it comes from.
+pub const TRANSFER_MARK: &str = "transfer";
 
 /// How long writes may take to end whose callers have gone, once the store is to be closed.
 const LAST_WRITES: Duration = Duration::from_secs(1);

@@ -11,7 +11,7 @@ mod copy;
 mod pages;
 
 use crate::error::OpenError;
-use crate::{EmbeddedOptions, Engine, MongoOptions};
+use crate::{EmbeddedOptions, Engine, MongoOptions, TRANSFER_MARK};
 use compare::Digest;
 use std::sync::Arc;
 use tenantry_domain::Error;
@@ -22,9 +22,6 @@ use tenantry_domain::store::Store;
 use tenantry_domain::store::full_scan::FullScan;
 use tenantry_store_mongodb::MongoDb;
 use tenantry_store_sqlite::Sqlite;
-
-/// The value that marks a target, and says which source it comes from.
-pub const MARK: &str = "transfer";
 
 /// One side of a transfer.
 #[derive(Clone)]
@@ -185,7 +182,7 @@ async fn execute_step(
     copy::records(source, target).await?;
     tell(TransferProgress::Records);
     let transferred = compare_all(source, target, &organizations, tell).await?;
-    target.ports.installation.delete_value(MARK).await?;
+    target.ports.installation.delete_value(TRANSFER_MARK).await?;
     Ok(transferred)
 }
 
@@ -213,7 +210,7 @@ async fn mark(source: &OpenSide, target: &OpenSide) -> Result<(), TransferError>
     // The operator key tells installations apart; one without has nothing in it.
     let name = source.ports.installation.get_value(operator::HASH).await?.unwrap_or_default();
     let ports = &target.ports;
-    match ports.installation.get_value(MARK).await? {
+    match ports.installation.get_value(TRANSFER_MARK).await? {
         Some(marked) if marked == name => return Ok(()),
         Some(_) => return Err(TransferError::Occupied { what: "part of another installation" }),
         None => {}
@@ -221,7 +218,7 @@ async fn mark(source: &OpenSide, target: &OpenSide) -> Result<(), TransferError>
     if !target.whole.organizations(None).await?.is_empty() || !target.whole.accounts(None).await?.is_empty() {
         return Err(TransferError::Occupied { what: "organizations" });
     }
-    ports.installation.put_value(MARK, &name).await?;
+    ports.installation.put_value(TRANSFER_MARK, &name).await?;
     Ok(())
 }
 

@@ -6,6 +6,7 @@
 mod data_dir;
 mod keys;
 mod mailboxes;
+#[cfg(feature = "mongodb")]
 mod mongodb;
 mod records;
 mod report;
@@ -13,6 +14,7 @@ mod server;
 
 use super::{complain, say, switch};
 use crate::config::{self, ClientConfig, Config, ConfigErrors};
+#[cfg(feature = "mongodb")]
 use crate::engine;
 use crate::system::SystemClock;
 use clap::{ArgMatches, Command};
@@ -64,6 +66,7 @@ fn examine(report: &mut Report, matches: &ArgMatches) {
     if !data_dir::examine(report, &client.data_dir) {
         return;
     }
+    #[cfg(feature = "mongodb")]
     if let Ok(config) = &config
         && let Some(options) = engine::mongodb(config)
     {

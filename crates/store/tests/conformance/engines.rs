@@ -44,17 +44,26 @@ pub trait Running: Send + Sync {
 /// containers.
 fn engines() -> Vec<Box<dyn Engine>> {
     #[cfg(feature = "mongodb")]
-    return embedded::engines().into_iter().chain([mongodb::engine()]).collect();
-    #[cfg(not(feature = "mongodb"))]
+    if !is_embedded_only() {
+        return embedded::engines().into_iter().chain([mongodb::engine()]).collect();
+    }
     embedded::engines()
 }
 
 /// All of them, in every placement they have.
 fn placements() -> Vec<Box<dyn Engine>> {
     #[cfg(feature = "mongodb")]
-    return embedded::engines().into_iter().chain(mongodb::placements()).collect();
-    #[cfg(not(feature = "mongodb"))]
+    if !is_embedded_only() {
+        return embedded::engines().into_iter().chain(mongodb::placements()).collect();
+    }
     embedded::engines()
+}
+
+/// Whether this is a quick run, on the engine that needs no server (`cargo xtask ci --fast`).
+#[cfg(feature = "mongodb")]
+#[expect(clippy::disallowed_methods, reason = "no setting: what the tests run on")]
+fn is_embedded_only() -> bool {
+    std::env::var_os("TENANTRY_TEST_EMBEDDED_ONLY").is_some()
 }
 
 /// A started engine.
