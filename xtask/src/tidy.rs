@@ -2,6 +2,7 @@
 //! over in it, and whether the pages name files, tests and types that are there ([`pages`]).
 
 mod pages;
+mod retired;
 
 use crate::shell::root;
 use anyhow::{Context, Result, ensure};
@@ -111,6 +112,7 @@ fn inspect_rust(file: &str, text: &str) -> Vec<String> {
     if !text.starts_with("//! ") {
         findings.push(format!("{file}:1: no head (`//! `) that says what the file is for"));
     }
+    findings.extend((1..).zip(text.lines()).flat_map(|(number, line)| retired::inspect(file, number, line)));
     let lines = text.lines().count();
     let is_exempt = LONG_FILES.iter().any(|(long, _)| *long == file);
     if file.starts_with("crates/") && file.contains("/src/") && lines > MAX_LINES && !is_exempt {
