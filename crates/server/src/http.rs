@@ -20,8 +20,8 @@ mod idempotency;
 pub mod indexes;
 mod line_clock;
 mod malformed;
+mod metrics;
 mod middleware;
-mod observe;
 pub mod openapi;
 pub mod operations;
 pub mod organizations;
@@ -82,7 +82,7 @@ pub struct Http {
     app: Arc<App>,
     request_ids: request_id::RequestIds,
     settings: HttpSettings,
-    metrics: observe::RequestMetrics,
+    metrics: metrics::RequestMetrics,
     readiness: readiness::Readiness,
     forwarding: forwarding::Forwarding,
     body_budget: Arc<body_budget::BodyBudget>,
@@ -118,7 +118,7 @@ pub fn handlers(app: Arc<App>, entropy: Arc<dyn Entropy>, config: &Config) -> Ha
         app,
         request_ids: request_id::RequestIds::new(entropy),
         settings,
-        metrics: observe::RequestMetrics::default(),
+        metrics: metrics::RequestMetrics::default(),
         readiness: readiness::Readiness::default(),
         forwarding: forwarding::Forwarding::default(),
         body_budget,
@@ -126,14 +126,14 @@ pub fn handlers(app: Arc<App>, entropy: Arc<dyn Entropy>, config: &Config) -> Ha
     let routes = routes
         .route(archives::IMPORT, organization_called_import())
         .merge(docs::routes(Bytes::from(document.to_string())))
-        .fallback(async || problem::Refusal::from(tenantry_domain::ErrorCode::RouteNotFound));
+        .fallback(async || problem::ApiError::from(tenantry_domain::ErrorCode::RouteNotFound));
     let cors = (!config.cors_origins.is_empty()).then(|| cors(config));
     let malformed = malformed::handler(&http, cors.clone());
     let routes = match cors {
         Some(cors) => routes.layer(cors),
         None => routes,
     };
-    Handlers { router: routes.layer(middleware::Frame(Arc::clone(&http))).with_state(http), malformed }
+    Handlers { router: routes.layer(middleware::Middleware(Arc::clone(&http))).with_state(http), malformed }
 }
 
 /// The OpenAPI document.

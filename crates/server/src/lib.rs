@@ -13,7 +13,7 @@ pub mod http;
 pub mod huge_pages;
 mod keys;
 pub mod listen;
-mod patience;
+mod paced_stream;
 pub mod service;
 pub mod system;
 pub mod telemetry;

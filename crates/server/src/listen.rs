@@ -12,7 +12,7 @@ mod timer;
 pub use head::HeadFault;
 pub use socket::MalformedRequest;
 
-use crate::patience::{Patience, PatientStream};
+use crate::paced_stream::{PacedStream, ReadPace};
 use crate::telemetry::HTTP_CONNECTIONS;
 use axum::Router;
 use axum::body::Body;
@@ -89,9 +89,9 @@ pub async fn serve(
             header_timeout: limits.header_timeout,
             idle_timeout: limits.idle_timeout,
         };
-        let patience = Patience::new(limits.write_timeout);
+        let patience = ReadPace::new(limits.write_timeout);
         let socket = HttpSocket::new(
-            PatientStream::new(stream, patience.clone()),
+            PacedStream::new(stream, patience.clone()),
             Arc::clone(&state),
             Arc::clone(&handlers.malformed),
         );
@@ -129,7 +129,7 @@ fn respond(
     mut router: Router,
     mut request: Request<Incoming>,
     peer: SocketAddr,
-    patience: &Patience,
+    patience: &ReadPace,
     state: &Arc<ConnectionState>,
 ) -> impl Future<Output = Result<Response, Infallible>> + use<> {
     request.extensions_mut().insert(peer);

@@ -1,17 +1,21 @@
 //! Names that the code no longer uses, each with the one that took its place: one thing has one word.
 
 /// Retired identifiers of `crates/`, and what to say instead.
-const RETIRED: [(&str, &str); 32] = [
+const RETIRED: [(&str, &str); 37] = [
+    ("AnyCaller", "RequireCaller"),
     ("Attempt", "EngineResult, or SignInAttempt"),
     ("Begun", "BuildStart"),
     ("Driven", "RunOutcome"),
     ("Further", "ExtraCollection"),
+    ("InCollection", "CollectionPath"),
     ("InTurn", "LimitedCollections, LimitedDocuments"),
     ("Leaving", "MemberCleanup"),
     ("Lending", "ReaderLending"),
     ("Located", "CollectionHandle"),
     ("Managed", "ManageAccess"),
     ("Obstacle", "StartupError"),
+    ("OperatorCaller", "RequireOperator"),
+    ("PatientStream", "PacedStream"),
     ("RequestKey", "IdempotencyKey"),
     ("RequestRecord", "IdempotencyRecord"),
     ("SavedAnswer", "StoredResponse"),
@@ -19,6 +23,7 @@ const RETIRED: [(&str, &str); 32] = [
     ("Signup", "SignupAccess"),
     ("ThrottleKey", "RateLimitKey"),
     ("Throttles", "RateLimits"),
+    ("Turns", "TenantLimiter"),
     ("UnderWay", "RunningBuild"),
     ("claim_anew", "retry_claim"),
     ("doubt_usage", "invalidate_usage"),

@@ -1,6 +1,6 @@
 //! Talking to a running server, for the commands that do, and how it is told when that fails.
 //!
-//! What a newcomer gets wrong: an answer of 400 and above is a [`Failure`]; an [`Answer`] is always a success.
+//! What a newcomer gets wrong: an answer of 400 and above is a [`ClientError`]; an [`Answer`] is always a success.
 
 use crate::config::ClientConfig;
 use crate::keys::OPERATOR_KEY_FILE;
@@ -22,7 +22,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Why a command came to nothing.
 #[derive(Debug)]
-pub enum Failure {
+pub enum ClientError {
     /// The command line asks for what cannot be.
     Usage(String),
     /// The server refuses.
@@ -58,7 +58,7 @@ pub struct FieldProblem {
     pub detail: String,
 }
 
-impl Failure {
+impl ClientError {
     /// The exit code of the process.
     pub const fn exit_code(&self) -> u8 {
         match self {
@@ -79,7 +79,7 @@ impl Failure {
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for ClientError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused(problem) => problem.fmt(f),
@@ -115,7 +115,7 @@ impl Answer {
     ///
     /// # Errors
     /// A sentence, if it is not what a Tenantry says.
-    pub fn read<T: DeserializeOwned>(&self) -> Result<T, Failure> {
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, ClientError> {
         serde_json::from_str(&self.body).map_err(|_| strange(&self.url, self.status))
     }
 }
@@ -132,7 +132,7 @@ impl Client {
     ///
     /// # Errors
     /// A sentence, if this machine has no means to.
-    pub fn new(base: Url, key: Option<String>) -> Result<Self, Failure> {
+    pub fn new(base: Url, key: Option<String>) -> Result<Self, ClientError> {
         // Elsewhere a redirect would take the key.
         let mut http = reqwest::Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
@@ -142,7 +142,7 @@ impl Client {
             http = http.no_proxy();
         }
         let http =
-            http.build().map_err(|error| Failure::Other(format!("No HTTP client: {}", cause(&error))))?;
+            http.build().map_err(|error| ClientError::Other(format!("No HTTP client: {}", cause(&error))))?;
         Ok(Self { http, base, key })
     }
 
@@ -166,7 +166,7 @@ impl Client {
     ///
     /// # Errors
     /// What the server refuses, or why there is no answer.
-    pub async fn send(&self, request: RequestBuilder) -> Result<Answer, Failure> {
+    pub async fn send(&self, request: RequestBuilder) -> Result<Answer, ClientError> {
         let response = self.open(request).await?;
         let status = response.status();
         let body = response.text().await.map_err(|error| self.unanswered(&error))?;
@@ -177,28 +177,28 @@ impl Client {
     ///
     /// # Errors
     /// What the server refuses, or why there is no answer.
-    pub async fn open(&self, request: RequestBuilder) -> Result<Response, Failure> {
+    pub async fn open(&self, request: RequestBuilder) -> Result<Response, ClientError> {
         let response = request.send().await.map_err(|error| self.unanswered(&error))?;
         let status = response.status();
         if status.is_success() {
             return Ok(response);
         }
         let body = response.text().await.map_err(|error| self.unanswered(&error))?;
-        Err(serde_json::from_str(&body).map_or_else(|_| strange(&self.base, status), Failure::Refused))
+        Err(serde_json::from_str(&body).map_or_else(|_| strange(&self.base, status), ClientError::Refused))
     }
 
-    fn unanswered(&self, error: &reqwest::Error) -> Failure {
+    fn unanswered(&self, error: &reqwest::Error) -> ClientError {
         let (base, cause) = (&self.base, cause(error));
         if error.is_connect() {
-            return Failure::Unreachable(format!(
+            return ClientError::Unreachable(format!(
                 "No server answers at {base} ({cause}).\n\
                  Start one with `tenantry serve`, or say where it is with --server-url or SERVER_URL."
             ));
         }
         if error.is_builder() {
-            return Failure::Other(format!("The request cannot be sent: {cause}."));
+            return ClientError::Other(format!("The request cannot be sent: {cause}."));
         }
-        Failure::Broken(format!(
+        ClientError::Broken(format!(
             "The connection to {base} broke before the answer ({cause}).\n\
              What was asked may have happened: look first, then repeat it."
         ))
@@ -210,8 +210,8 @@ fn is_this_machine(url: &Url) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-fn strange(url: &Url, status: StatusCode) -> Failure {
-    Failure::Other(format!("{url} answered {status}, and not as Tenantry does. Is that its URL?"))
+fn strange(url: &Url, status: StatusCode) -> ClientError {
+    ClientError::Other(format!("{url} answered {status}, and not as Tenantry does. Is that its URL?"))
 }
 
 /// The innermost reason, which is the one that says something.
@@ -227,14 +227,14 @@ fn cause(error: &reqwest::Error) -> String {
 ///
 /// # Errors
 /// A sentence that says where to find it.
-pub fn operator_key(config: &ClientConfig) -> Result<String, Failure> {
+pub fn operator_key(config: &ClientConfig) -> Result<String, ClientError> {
     let key = match &config.operator_key {
         Some(key) => key.expose().to_owned(),
         None => operator_key_file(config)?,
     };
     let key = key.trim();
     if !key.starts_with(OPERATOR_KEY_PREFIX) || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(Failure::Other(format!(
+        return Err(ClientError::Other(format!(
             "What is given as the operator key is none: one begins with {OPERATOR_KEY_PREFIX} and has letters, \
              digits, - and _ after that."
         )));
@@ -242,10 +242,10 @@ pub fn operator_key(config: &ClientConfig) -> Result<String, Failure> {
     Ok(key.to_owned())
 }
 
-fn operator_key_file(config: &ClientConfig) -> Result<String, Failure> {
+fn operator_key_file(config: &ClientConfig) -> Result<String, ClientError> {
     let path = config.data_dir.join(OPERATOR_KEY_FILE);
     std::fs::read_to_string(&path).map_err(|error| {
-        Failure::Other(format!(
+        ClientError::Other(format!(
             "There is no operator key: OPERATOR_KEY is not set, and {} cannot be read ({error}).\n\
              The server says at its start where the key is. Set OPERATOR_KEY to it, or give the server's data \
              directory with --data-dir.",
@@ -286,7 +286,7 @@ mod tests {
             "errors": [{"pointer": "/email", "detail": "is required"}, {"pointer": "?limit", "detail": "is 0"}]}"#;
         let problem: Problem = serde_json::from_str(problem).unwrap();
         assert_eq!(
-            Failure::Refused(problem).to_string(),
+            ClientError::Refused(problem).to_string(),
             "Bad fields.\n  email: is required\n  limit: is 0\ncode: invalid_input\nrequest id: r1"
         );
     }

@@ -12,7 +12,7 @@ mod view;
 
 pub use arguments::command;
 
-use super::client::{Answer, Client, Failure, operator_key};
+use super::client::{Answer, Client, ClientError, operator_key};
 use super::{complain, say};
 use crate::config::{self, ClientConfig};
 use clap::ArgMatches;
@@ -33,16 +33,16 @@ pub fn run(matches: &ArgMatches) -> ExitCode {
     }
 }
 
-fn try_run(matches: &ArgMatches) -> Result<(), Failure> {
+fn try_run(matches: &ArgMatches) -> Result<(), ClientError> {
     let Some((name, arguments)) = matches.subcommand() else { return Ok(()) };
     let config = ClientConfig::load(arguments, config::environment(), Some(Path::new(".env")))
-        .map_err(|errors| Failure::Other(errors.to_string()))?;
+        .map_err(|errors| ClientError::Other(errors.to_string()))?;
     let client = Client::new(config.server_url.clone(), Some(operator_key(&config)?))?;
     let session = Session { client, json: arguments.get_flag("json") };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| Failure::Other(format!("This machine gives no means to wait: {error}.")))?;
+        .map_err(|error| ClientError::Other(format!("This machine gives no means to wait: {error}.")))?;
     runtime.block_on(async {
         match name {
             "list" => list::run(&session, arguments).await,
@@ -68,11 +68,11 @@ impl Session {
     }
 
     /// The organization as it is now.
-    async fn get(&self, organization: &str) -> Result<Answer, Failure> {
+    async fn get(&self, organization: &str) -> Result<Answer, ClientError> {
         self.client.send(self.about(Method::GET, organization, &[])).await
     }
 
-    async fn show(&self, organization: &str) -> Result<(), Failure> {
+    async fn show(&self, organization: &str) -> Result<(), ClientError> {
         let answer = self.get(organization).await?;
         if self.json {
             say(&answer.body);
@@ -83,7 +83,7 @@ impl Session {
     }
 
     /// Sends a change and waits for its end; the organization it leads to.
-    async fn change(&self, request: RequestBuilder) -> Result<Answer, Failure> {
+    async fn change(&self, request: RequestBuilder) -> Result<Answer, ClientError> {
         let answer = self.client.send(request).await?;
         if answer.status != StatusCode::ACCEPTED {
             return Ok(answer);
@@ -93,7 +93,11 @@ impl Session {
     }
 
     /// Tells what became of an organization: `sentence`, with the details under it.
-    fn tell(&self, answer: &Answer, sentence: impl FnOnce(&Organization) -> String) -> Result<(), Failure> {
+    fn tell(
+        &self,
+        answer: &Answer,
+        sentence: impl FnOnce(&Organization) -> String,
+    ) -> Result<(), ClientError> {
         if self.json {
             say(&answer.body);
             return Ok(());

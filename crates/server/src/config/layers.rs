@@ -24,11 +24,11 @@ pub struct Layers {
 }
 
 struct Layer {
-    place: Place,
+    place: SettingSource,
     values: Vec<(String, String)>,
 }
 
-enum Place {
+enum SettingSource {
     Flags,
     Environment,
     File(String),
@@ -42,7 +42,7 @@ impl Layers {
         dotenv: Option<&Path>,
     ) -> Self {
         let mut errors = Vec::new();
-        let mut layers = vec![Layer::flags(flags), Layer::new(Place::Environment, env)];
+        let mut layers = vec![Layer::flags(flags), Layer::new(SettingSource::Environment, env)];
         layers.extend(dotenv.map(|path| Layer::file(path, &mut errors)));
         Self { layers, errors }
     }
@@ -63,7 +63,7 @@ impl Layers {
 }
 
 impl Layer {
-    fn new(place: Place, values: impl Iterator<Item = (String, String)>) -> Self {
+    fn new(place: SettingSource, values: impl Iterator<Item = (String, String)>) -> Self {
         // The environment is full of what is not ours; an empty value is none.
         let ours = |name: &str| SETTINGS.iter().any(|setting| setting.limits_of(name).is_some());
         Self { place, values: values.filter(|(name, text)| ours(name) && !text.trim().is_empty()).collect() }
@@ -73,7 +73,7 @@ impl Layer {
         // A command may take some of the flags only: one it does not know is not given.
         let text = |setting: &Setting| flags.try_get_one::<String>(setting.name).ok().flatten().cloned();
         let values = SETTINGS.iter().filter_map(|setting| Some((setting.name.to_owned(), text(setting)?)));
-        Self::new(Place::Flags, values)
+        Self::new(SettingSource::Flags, values)
     }
 
     fn file(path: &Path, errors: &mut Vec<String>) -> Self {
@@ -94,7 +94,7 @@ impl Layer {
         errors.extend(misspelt.map(|(name, meant)| {
             format!("{} Correct the name, or remove the line.", meant.sentence(name, &format!(" in {place}")))
         }));
-        Self::new(Place::File(place.to_string()), file.entries.into_iter())
+        Self::new(SettingSource::File(place.to_string()), file.entries.into_iter())
     }
 
     /// The texts given for a setting: the name each was given under, and its limits.
@@ -123,7 +123,7 @@ impl Layer {
 
     fn label(&self, setting: &Setting, name: &str) -> String {
         match &self.place {
-            Place::Flags => format!("--{}", setting.flag),
+            SettingSource::Flags => format!("--{}", setting.flag),
             place => format!("{name}{place}"),
         }
     }
@@ -138,7 +138,7 @@ impl Layer {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for SettingSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Flags => f.write_str(" on the command line"),

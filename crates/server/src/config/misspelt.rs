@@ -24,23 +24,23 @@ const NOT_SETTINGS: [&str; 2] = ["TENANTRY_TEST_", "TENANTRY_CHAOS"];
 
 /// The setting that `name` is likely to have been meant for; nothing if it is one, or like none.
 #[must_use]
-pub fn meant(name: &str) -> Option<Meant> {
+pub fn meant(name: &str) -> Option<Suggestion> {
     if names().any(|ours| ours == name) {
         return None;
     }
     let bare = plain(name);
     let prefix = plain(PREFIX);
     if let Some(rest) = bare.strip_prefix(&prefix).filter(|rest| !rest.is_empty()) {
-        return Some(Meant(closest(rest)));
+        return Some(Suggestion(closest(rest)));
     }
-    closest(&bare).map(|ours| Meant(Some(ours)))
+    closest(&bare).map(|ours| Suggestion(Some(ours)))
 }
 
 /// The setting that a name was meant for, if one is close: a name with our prefix is meant for us anyway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Meant(Option<&'static str>);
+pub struct Suggestion(Option<&'static str>);
 
-impl Meant {
+impl Suggestion {
     /// What is wrong with `name`, which stands in `place` (" in .env").
     #[must_use]
     pub fn sentence(&self, name: &str, place: &str) -> String {
@@ -169,9 +169,9 @@ mod tests {
             ("TENANTRY_PORT", "PORT"),
             ("TENANTRY_LOG_LEVL", "LOG_LEVEL"),
         ] {
-            assert_eq!(meant(name), Some(Meant(Some(ours))), "{name}");
+            assert_eq!(meant(name), Some(Suggestion(Some(ours))), "{name}");
         }
-        assert_eq!(meant("TENANTRY_COLOUR"), Some(Meant(None)));
+        assert_eq!(meant("TENANTRY_COLOUR"), Some(Suggestion(None)));
     }
 
     #[test]

@@ -4,13 +4,13 @@
 //! then, and the missing end line says so to whoever reads it.
 
 use super::Http;
-use super::auth::{AnyCaller, OperatorCaller};
-use super::extract::{QueryFields, Segment, media_type, not_taken, require_plain};
+use super::auth::{RequireCaller, RequireOperator};
+use super::extract::{PathParam, QueryFields, media_type, not_taken, require_plain};
 use super::line_clock::{LineClock, Next, too_slow};
 use super::organizations::answer;
-use super::problem::Refusal;
+use super::problem::ApiError;
 use super::representation::{OperationBody, OrganizationDetails, with_location};
-use crate::patience::Patience;
+use crate::paced_stream::ReadPace;
 use axum::body::{Body, BodyDataStream};
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
@@ -48,17 +48,17 @@ pub const IMPORT: &str = "/v1/organizations/import";
         content_type = "application/x-ndjson")))]
 pub async fn export_organization(
     State(http): State<Arc<Http>>,
-    AnyCaller(caller): AnyCaller,
-    Segment(which): Segment,
+    RequireCaller(caller): RequireCaller,
+    PathParam(which): PathParam,
     connection: Connection,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     let right = http.app.allow_export(&caller, &OrganizationRef::parse(&which)?).await?;
     let file_name = file_name(right.organization());
     let mut watch = Watch::new(right.organization().id, connection, http.settings.export_pause_timeout);
     let mut export = http.app.export_organization(right);
     // Whatever can be refused is refused before the head of the answer is sent.
     let begin = export.next().await.inspect_err(|_| watch.is_over = true)?.unwrap_or_default();
-    let sending = Some(Sending { export, watch });
+    let sending = Some(ExportBody { export, watch });
     let chunks = stream::once(async { Ok(begin) }).chain(stream::unfold(sending, next_chunk));
     let mut response = Body::from_stream(chunks).into_response();
     let headers = response.headers_mut();
@@ -74,12 +74,12 @@ fn file_name(organization: &Organization) -> String {
 }
 
 /// An export on its way.
-struct Sending {
+struct ExportBody {
     export: Export,
     watch: Watch,
 }
 
-async fn next_chunk(sending: Option<Sending>) -> Option<(Result<Vec<u8>, Error>, Option<Sending>)> {
+async fn next_chunk(sending: Option<ExportBody>) -> Option<(Result<Vec<u8>, Error>, Option<ExportBody>)> {
     let mut sending = sending?;
     match sending.export.next().await {
         Ok(Some(chunk)) => Some((Ok(chunk), Some(sending))),
@@ -97,7 +97,7 @@ async fn next_chunk(sending: Option<Sending>) -> Option<(Result<Vec<u8>, Error>,
 }
 
 /// How long the connection of a request waits for its client, where there is a connection.
-pub struct Connection(Option<Patience>);
+pub struct Connection(Option<ReadPace>);
 
 impl<S: Sync> FromRequestParts<S> for Connection {
     type Rejection = Infallible;
@@ -135,7 +135,7 @@ impl Drop for Watch {
             return;
         }
         let organization = self.organization;
-        if patience.is_some_and(Patience::has_run_out) {
+        if patience.is_some_and(ReadPace::has_run_out) {
             let seconds = self.limit.as_secs();
             tracing::warn!(
                 %organization,
@@ -166,10 +166,10 @@ impl Drop for Watch {
             body = OperationBody)))]
 pub async fn import_organization(
     State(http): State<Arc<Http>>,
-    OperatorCaller(operator): OperatorCaller,
+    RequireOperator(operator): RequireOperator,
     QueryFields(mut query): QueryFields,
     request: Request,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     let import = Import {
         name: query.optional("organization_name", OrganizationName::parse),
         id: query.optional("id", parse_id).unwrap_or_default(),

@@ -2,7 +2,7 @@
 
 use super::Http;
 use super::path_params::segment;
-use super::problem::Refusal;
+use super::problem::ApiError;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
@@ -33,12 +33,12 @@ fn credential(headers: &HeaderMap) -> Credential<'_> {
 }
 
 /// An account with a good access token.
-pub struct Member(pub AccountPrincipal);
+pub struct RequireAccount(pub AccountPrincipal);
 
-impl FromRequestParts<Arc<Http>> for Member {
-    type Rejection = Refusal;
+impl FromRequestParts<Arc<Http>> for RequireAccount {
+    type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, http: &Arc<Http>) -> Result<Self, Refusal> {
+    async fn from_request_parts(parts: &mut Parts, http: &Arc<Http>) -> Result<Self, ApiError> {
         match credential(&parts.headers) {
             Credential::None => Err(ErrorCode::TokenMissing.into()),
             Credential::Key(_) => Err(ErrorCode::TokenInvalid.into()),
@@ -48,12 +48,12 @@ impl FromRequestParts<Arc<Http>> for Member {
 }
 
 /// The operator.
-pub struct OperatorCaller(pub Operator);
+pub struct RequireOperator(pub Operator);
 
-impl FromRequestParts<Arc<Http>> for OperatorCaller {
-    type Rejection = Refusal;
+impl FromRequestParts<Arc<Http>> for RequireOperator {
+    type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, http: &Arc<Http>) -> Result<Self, Refusal> {
+    async fn from_request_parts(parts: &mut Parts, http: &Arc<Http>) -> Result<Self, ApiError> {
         match credential(&parts.headers) {
             Credential::None => Err(ErrorCode::OperatorKeyRequired.into()),
             Credential::Key(key) => Ok(Self(http.app.authenticate_operator(key).await?)),
@@ -67,25 +67,25 @@ impl FromRequestParts<Arc<Http>> for OperatorCaller {
 }
 
 /// The operator, or an account with a good access token.
-pub struct AnyCaller(pub Principal);
+pub struct RequireCaller(pub Principal);
 
-impl FromRequestParts<Arc<Http>> for AnyCaller {
-    type Rejection = Refusal;
+impl FromRequestParts<Arc<Http>> for RequireCaller {
+    type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, http: &Arc<Http>) -> Result<Self, Refusal> {
+    async fn from_request_parts(parts: &mut Parts, http: &Arc<Http>) -> Result<Self, ApiError> {
         let caller = optional(http, &parts.headers).await?;
         Ok(Self(caller.ok_or(ErrorCode::TokenMissing)?))
     }
 }
 
 /// A member of the organization in the path, with the right `R` to its data. Proven before the body is read.
-pub struct Own<R>(pub TenantAccess<R>);
+pub struct RequireTenant<R>(pub TenantAccess<R>);
 
-impl<R: Right> FromRequestParts<Arc<Http>> for Own<R> {
-    type Rejection = Refusal;
+impl<R: Right> FromRequestParts<Arc<Http>> for RequireTenant<R> {
+    type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, http: &Arc<Http>) -> Result<Self, Refusal> {
-        let AnyCaller(caller) = AnyCaller::from_request_parts(parts, http).await?;
+    async fn from_request_parts(parts: &mut Parts, http: &Arc<Http>) -> Result<Self, ApiError> {
+        let RequireCaller(caller) = RequireCaller::from_request_parts(parts, http).await?;
         let which = OrganizationRef::parse(&segment(parts, "organization")?)?;
         Ok(Self(http.app.tenant(&caller, &which).await?))
     }

@@ -5,12 +5,12 @@
 //! apart in [`Dialect`] alone.
 
 use super::Http;
-use super::auth::Member;
+use super::auth::RequireAccount;
 use super::conditional::IfMatch;
-use super::extract::{Client, JsonBody, QueryFields};
+use super::extract::{ClientAddress, JsonBody, QueryFields};
 use super::fields::Fields;
 use super::idempotency::{self, Replay, Scope};
-use super::problem::Refusal;
+use super::problem::ApiError;
 use super::rate_limit::announce;
 use super::representation::{OrganizationBody, json, with_etag, with_operation};
 use crate::config::LookupPolicy;
@@ -58,10 +58,10 @@ pub struct CreateOrganization {
     responses((status = 201, description = "The organization.", body = OrganizationBody<'static>)))]
 pub async fn create(
     State(http): State<Arc<Http>>,
-    Client(network): Client,
+    ClientAddress(network): ClientAddress,
     headers: HeaderMap,
     body: JsonBody,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     // An operator key must be good; an access token, perhaps an old one, makes no difference and is not looked at.
     let signup = http.app.allow_signup(super::auth::operator_key(&http, &headers).await?)?;
     // Checked before anything is counted or claimed: bad input costs its sender nothing.
@@ -117,7 +117,7 @@ pub async fn get(
     State(http): State<Arc<Http>>,
     QueryFields(mut fields): QueryFields,
     request: Request,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     let name = fields.required("organization_name", OrganizationName::parse);
     fields.finish()?;
     let name = name.ok_or(ErrorCode::OrganizationNotFound)?;
@@ -194,11 +194,11 @@ pub struct UpdatedOrganization<'a> {
         body = UpdatedOrganization<'static>)))]
 pub async fn update(
     State(http): State<Arc<Http>>,
-    Client(network): Client,
-    Member(member): Member,
+    ClientAddress(network): ClientAddress,
+    RequireAccount(member): RequireAccount,
     IfMatch(expected): IfMatch,
     body: JsonBody,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     let dialect = Dialect::read(&http, &member, body.fields()?)?;
     let managed = http.app.manage_own(&member)?;
     let previous = http.app.locate(&managed).collection;
@@ -307,11 +307,11 @@ pub struct DeletedOrganization {
     responses((status = 200, description = "It is deleted.", body = DeletedOrganization)))]
 pub async fn delete(
     State(http): State<Arc<Http>>,
-    Member(member): Member,
+    RequireAccount(member): RequireAccount,
     IfMatch(expected): IfMatch,
     QueryFields(mut query): QueryFields,
     body: JsonBody,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     let is_in_query = query.has("organization_name");
     let in_query = query.optional("organization_name", OrganizationName::parse);
     let purge = query.flag("purge").unwrap_or(false);

@@ -3,13 +3,13 @@
 //! What a newcomer gets wrong: counts come from the engine as they are at the moment; a page of them is no snapshot.
 
 use super::Http;
-use super::auth::Own;
+use super::auth::RequireTenant;
 use super::conditional::{IfNotShown, IfShown};
 use super::cursor::Cursor;
 use super::extract::{JsonBody, QueryFields};
 use super::idempotency::{self, Replay, Scope};
-use super::path_params::InCollection;
-use super::problem::Refusal;
+use super::path_params::CollectionPath;
+use super::problem::ApiError;
 use super::representation::{json, tagged, tagged_unless, with_location};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -75,9 +75,9 @@ pub fn path(organization: &Organization, name: &CollectionName) -> String {
     responses((status = 200, description = "A page of collections.", body = CollectionPage<'static>)))]
 pub async fn list_collections(
     State(http): State<Arc<Http>>,
-    Own(tenant): Own<Read>,
+    RequireTenant(tenant): RequireTenant<Read>,
     QueryFields(mut query): QueryFields,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     let limit = query.optional("limit", PageLimit::parse).unwrap_or_default();
     let after = query.optional("cursor", |text| Cursor::parse(text)?.collection());
     query.refuse_unknown();
@@ -110,10 +110,10 @@ pub struct NewCollection {
     responses((status = 201, description = "The collection.", body = CollectionBody<'static>)))]
 pub async fn create_collection(
     State(http): State<Arc<Http>>,
-    Own(tenant): Own<Shape>,
+    RequireTenant(tenant): RequireTenant<Shape>,
     headers: HeaderMap,
     body: JsonBody,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     let (scope, work) = (tenant.scope(), Arc::clone(&http));
     let request = [b"POST collections\n", &body.0[..]].concat();
     let scope = Scope { name: &scope, holder: Some(http.app.key_holder_of_member(&tenant)) };
@@ -147,10 +147,10 @@ fn read_name(body: &JsonBody) -> Result<CollectionName> {
         (status = 304, description = "You have it.")))]
 pub async fn get_collection(
     State(http): State<Arc<Http>>,
-    Own(tenant): Own<Read>,
-    InCollection(name): InCollection,
+    RequireTenant(tenant): RequireTenant<Read>,
+    CollectionPath(name): CollectionPath,
     known: IfNotShown,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     let info = http.app.get_collection(&tenant, &name).await?;
     Ok(tagged_unless(&known, &CollectionBody::from(&info)))
 }
@@ -169,10 +169,10 @@ pub async fn get_collection(
     responses((status = 204, description = "It is gone.")))]
 pub async fn delete_collection(
     State(http): State<Arc<Http>>,
-    Own(tenant): Own<Shape>,
-    InCollection(name): InCollection,
+    RequireTenant(tenant): RequireTenant<Shape>,
+    CollectionPath(name): CollectionPath,
     expected: IfShown,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     if !expected.is_any() {
         let info = http.app.get_collection(&tenant.to_read(), &name).await?;
         expected.check(&CollectionBody::from(&info))?;

@@ -4,7 +4,7 @@
 //! A version has one representation, so a tag that a compressing proxy has weakened or marked still names that version.
 
 use super::Http;
-use super::problem::Refusal;
+use super::problem::ApiError;
 use aws_lc_rs::digest;
 use axum::body::Bytes;
 use axum::extract::FromRequestParts;
@@ -79,9 +79,9 @@ impl IfShown {
 }
 
 impl FromRequestParts<Arc<Http>> for IfShown {
-    type Rejection = Refusal;
+    type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, Refusal> {
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, ApiError> {
         refuse_if_none_match(&parts.headers)?;
         Ok(Self(expected(&parts.headers, |text| Some(text.to_owned()))?))
     }
@@ -103,9 +103,9 @@ impl IfNotShown {
 }
 
 impl FromRequestParts<Arc<Http>> for IfNotShown {
-    type Rejection = Refusal;
+    type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, Refusal> {
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, ApiError> {
         Ok(Self(tags(&parts.headers, &header::IF_NONE_MATCH, |text| Some(text.to_owned()))?))
     }
 }
@@ -114,9 +114,9 @@ impl FromRequestParts<Arc<Http>> for IfNotShown {
 pub struct IfMatch(pub Expected);
 
 impl FromRequestParts<Arc<Http>> for IfMatch {
-    type Rejection = Refusal;
+    type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, Refusal> {
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, ApiError> {
         Ok(Self(Expected(expected(&parts.headers, entity_tag)?)))
     }
 }
@@ -125,9 +125,9 @@ impl FromRequestParts<Arc<Http>> for IfMatch {
 pub struct IfRevision(pub ExpectedRevision);
 
 impl FromRequestParts<Arc<Http>> for IfRevision {
-    type Rejection = Refusal;
+    type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, Refusal> {
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, ApiError> {
         refuse_if_none_match(&parts.headers)?;
         Ok(Self(ExpectedRevision(expected(&parts.headers, revision)?)))
     }
@@ -149,9 +149,9 @@ impl IfNoneMatch {
 }
 
 impl FromRequestParts<Arc<Http>> for IfNoneMatch {
-    type Rejection = Refusal;
+    type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, Refusal> {
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, ApiError> {
         Ok(Self(tags(&parts.headers, &header::IF_NONE_MATCH, revision)?))
     }
 }

@@ -9,14 +9,14 @@ mod lines;
 pub mod query;
 
 use super::Http;
-use super::auth::Own;
+use super::auth::RequireTenant;
 use super::collections;
 use super::conditional::{IfNoneMatch, IfRevision, revision_etag};
 use super::extract::{DocumentBody, QueryFields, media_type};
 use super::fields::Fields;
 use super::idempotency::{self, Replay, Scope};
-use super::path_params::{InCollection, WithId, encoded};
-use super::problem::Refusal;
+use super::path_params::{CollectionPath, ItemPath, encoded};
+use super::problem::ApiError;
 use super::representation::{json, json_text, with_location};
 use axum::extract::{FromRequest, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -54,12 +54,12 @@ pub struct Document(());
     responses((status = 201, description = "The document.", body = Document)))]
 pub async fn insert_document(
     State(http): State<Arc<Http>>,
-    Own(tenant): Own<Write>,
-    InCollection(collection): InCollection,
+    RequireTenant(tenant): RequireTenant<Write>,
+    CollectionPath(collection): CollectionPath,
     QueryFields(query): QueryFields,
     headers: HeaderMap,
     request: Request,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     if bulk::MEDIA_TYPES.contains(&media_type(&headers).as_str()) {
         return bulk::insert(http, tenant, collection, query, headers, request.into_body()).await;
     }
@@ -74,7 +74,7 @@ async fn insert_one(
     collection: CollectionName,
     headers: &HeaderMap,
     body: DocumentBody,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     let (scope, work) = (tenant.scope(), Arc::clone(http));
     let request = [format!("POST {collection}/documents\n").as_bytes(), &body.0].concat();
     let scope = Scope { name: &scope, holder: Some(http.app.key_holder_of_member(&tenant)) };
@@ -108,7 +108,7 @@ fn remade(http: &Arc<Http>, of: &str, body: &DocumentBody) -> Replay {
 }
 
 /// The answer to an insert into the collection at `of`.
-async fn created(of: &str, document: StoredDocument) -> Result<Response, Refusal> {
+async fn created(of: &str, document: StoredDocument) -> Result<Response, ApiError> {
     let id = document.id().map(|id| encoded(&id.to_string())).unwrap_or_default();
     Ok(with_location(answer(StatusCode::CREATED, document).await?, &format!("{of}/documents/{id}")))
 }
@@ -129,11 +129,11 @@ async fn created(of: &str, document: StoredDocument) -> Result<Response, Refusal
         (status = 304, description = "You have it.")))]
 pub async fn get_document(
     State(http): State<Arc<Http>>,
-    Own(tenant): Own<Read>,
-    InCollection(collection): InCollection,
-    WithId(id): WithId,
+    RequireTenant(tenant): RequireTenant<Read>,
+    CollectionPath(collection): CollectionPath,
+    ItemPath(id): ItemPath,
     known: IfNoneMatch,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     let document = http.app.get_document(&tenant, &collection, &id).await?;
     if known.has(document.revision) {
         return Ok(with_etag(StatusCode::NOT_MODIFIED.into_response(), &document));
@@ -156,12 +156,12 @@ pub async fn get_document(
     responses((status = 200, description = "The document.", body = Document)))]
 pub async fn replace_document(
     State(http): State<Arc<Http>>,
-    Own(tenant): Own<Write>,
-    InCollection(collection): InCollection,
-    WithId(id): WithId,
+    RequireTenant(tenant): RequireTenant<Write>,
+    CollectionPath(collection): CollectionPath,
+    ItemPath(id): ItemPath,
     IfRevision(expected): IfRevision,
     body: DocumentBody,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     let document = read_document(&http, body).await?;
     let document = http.app.replace_document(&tenant, &collection, &id, &expected, document).await?;
     Ok(answer(StatusCode::OK, document).await?)
@@ -183,12 +183,12 @@ pub async fn replace_document(
     responses((status = 200, description = "The document.", body = Document)))]
 pub async fn patch_document(
     State(http): State<Arc<Http>>,
-    Own(tenant): Own<Write>,
-    InCollection(collection): InCollection,
-    WithId(id): WithId,
+    RequireTenant(tenant): RequireTenant<Write>,
+    CollectionPath(collection): CollectionPath,
+    ItemPath(id): ItemPath,
     IfRevision(expected): IfRevision,
     body: DocumentBody,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     let bytes = body.0.len();
     let parse = move || -> Result<MergePatch> { Ok(MergePatch::parse(body.text()?)?) };
     let patch = offload::by_size(bytes, parse).await??;
@@ -210,11 +210,11 @@ pub async fn patch_document(
     responses((status = 204, description = "It is gone.")))]
 pub async fn delete_document(
     State(http): State<Arc<Http>>,
-    Own(tenant): Own<Write>,
-    InCollection(collection): InCollection,
-    WithId(id): WithId,
+    RequireTenant(tenant): RequireTenant<Write>,
+    CollectionPath(collection): CollectionPath,
+    ItemPath(id): ItemPath,
     IfRevision(expected): IfRevision,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     http.app.delete_document(&tenant, &collection, &id, &expected).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
@@ -241,10 +241,10 @@ pub struct DeletedDocuments {
     responses((status = 200, description = "What was deleted.", body = DeletedDocuments)))]
 pub async fn delete_documents(
     State(http): State<Arc<Http>>,
-    Own(tenant): Own<Write>,
-    InCollection(collection): InCollection,
+    RequireTenant(tenant): RequireTenant<Write>,
+    CollectionPath(collection): CollectionPath,
     QueryFields(mut query): QueryFields,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     let filter = match query.text("filter") {
         Some(text) => query.take(read_filter(text, "?filter").await),
         None => None,
@@ -274,10 +274,10 @@ pub struct DeleteBody {
     responses((status = 200, description = "What was deleted.", body = DeletedDocuments)))]
 pub async fn delete_matching_documents(
     State(http): State<Arc<Http>>,
-    Own(tenant): Own<Write>,
-    InCollection(collection): InCollection,
+    RequireTenant(tenant): RequireTenant<Write>,
+    CollectionPath(collection): CollectionPath,
     body: DocumentBody,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     let body_bytes = body.0.len();
     let read = move || {
         let (mut fields, text) = Fields::of_json_with(&body.0, "filter")?;
@@ -298,7 +298,7 @@ async fn delete_matching(
     tenant: &TenantAccess<Write>,
     collection: &CollectionName,
     filter: &Filter,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     let deleted = http.app.delete_documents(tenant, collection, filter).await?;
     Ok(json(StatusCode::OK, &DeletedDocuments { deleted: deleted.documents, more: deleted.more }))
 }

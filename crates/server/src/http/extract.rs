@@ -2,7 +2,7 @@
 
 use super::Http;
 use super::fields::Fields;
-use super::problem::Refusal;
+use super::problem::ApiError;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, MatchedPath, Path, Request};
 use axum::http::request::Parts;
@@ -41,9 +41,9 @@ impl JsonBody {
 }
 
 impl FromRequest<Arc<Http>> for JsonBody {
-    type Rejection = Refusal;
+    type Rejection = ApiError;
 
-    async fn from_request(request: Request, http: &Arc<Http>) -> Result<Self, Refusal> {
+    async fn from_request(request: Request, http: &Arc<Http>) -> Result<Self, ApiError> {
         read_json(request, http, http.settings.max_body_bytes).await.map(Self)
     }
 }
@@ -67,14 +67,14 @@ impl DocumentBody {
 }
 
 impl FromRequest<Arc<Http>> for DocumentBody {
-    type Rejection = Refusal;
+    type Rejection = ApiError;
 
-    async fn from_request(request: Request, http: &Arc<Http>) -> Result<Self, Refusal> {
+    async fn from_request(request: Request, http: &Arc<Http>) -> Result<Self, ApiError> {
         read_json(request, http, http.settings.max_document_json_bytes).await.map(Self)
     }
 }
 
-async fn read_json(request: Request, http: &Http, limit: usize) -> Result<Bytes, Refusal> {
+async fn read_json(request: Request, http: &Http, limit: usize) -> Result<Bytes, ApiError> {
     let (parts, body) = request.into_parts();
     require_plain(&parts.headers)?;
     let declared = declared_length(&parts.headers).unwrap_or(0);
@@ -129,7 +129,7 @@ pub fn cut_off() -> Error {
 }
 
 /// A body that did not arrive whole: too long, or cut off.
-fn broken(error: &axum::Error, limit: usize) -> Refusal {
+fn broken(error: &axum::Error, limit: usize) -> ApiError {
     let mut source: Option<&dyn std::error::Error> = Some(error);
     while let Some(error) = source {
         if error.is::<http_body_util::LengthLimitError>() {
@@ -140,7 +140,7 @@ fn broken(error: &axum::Error, limit: usize) -> Refusal {
     cut_off().into()
 }
 
-fn too_large(limit: usize) -> Refusal {
+fn too_large(limit: usize) -> ApiError {
     Error::new(ErrorCode::BodyTooLarge).detail(format!("The body may have at most {limit} bytes.")).into()
 }
 
@@ -173,9 +173,9 @@ pub fn media_type(headers: &HeaderMap) -> String {
 pub struct QueryFields(pub Fields);
 
 impl FromRequestParts<Arc<Http>> for QueryFields {
-    type Rejection = Refusal;
+    type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, Refusal> {
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, ApiError> {
         let query = parts.uri.query().unwrap_or_default();
         Ok(Self(Fields::of_query(query)?))
     }
@@ -184,12 +184,12 @@ impl FromRequestParts<Arc<Http>> for QueryFields {
 /// The one variable segment of a path, as text; handlers say what it must be. What is not UTF-8 once decoded
 /// names nothing, so it is as good as empty. A path without a variable ends in a word that is one organization's
 /// identifier (`organization_called_import`).
-pub struct Segment(pub String);
+pub struct PathParam(pub String);
 
-impl FromRequestParts<Arc<Http>> for Segment {
-    type Rejection = Refusal;
+impl FromRequestParts<Arc<Http>> for PathParam {
+    type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, http: &Arc<Http>) -> Result<Self, Refusal> {
+    async fn from_request_parts(parts: &mut Parts, http: &Arc<Http>) -> Result<Self, ApiError> {
         let route = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
         if !route.contains('{') {
             return Ok(Self(route.rsplit('/').next().unwrap_or_default().to_owned()));
@@ -200,12 +200,12 @@ impl FromRequestParts<Arc<Http>> for Segment {
 }
 
 /// Where a request comes from, as far as throttling cares.
-pub struct Client(pub ClientNetwork);
+pub struct ClientAddress(pub ClientNetwork);
 
-impl FromRequestParts<Arc<Http>> for Client {
-    type Rejection = Refusal;
+impl FromRequestParts<Arc<Http>> for ClientAddress {
+    type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, http: &Arc<Http>) -> Result<Self, Refusal> {
+    async fn from_request_parts(parts: &mut Parts, http: &Arc<Http>) -> Result<Self, ApiError> {
         let peer = parts.extensions.get::<SocketAddr>().map(SocketAddr::ip);
         let peer = peer.ok_or_else(|| Error::internal("a request without a peer address"))?;
         let trusted = |address| http.settings.trusted_proxies.iter().any(|proxy| proxy.contains(address));

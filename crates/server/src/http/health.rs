@@ -2,8 +2,8 @@
 
 use super::Http;
 use super::auth::operator_key;
-use super::extract::Segment;
-use super::problem::Refusal;
+use super::extract::PathParam;
+use super::problem::ApiError;
 use super::representation::json;
 use crate::config::MetricsPolicy;
 use crate::telemetry::{PASSWORD_HASH_QUEUE_DEPTH, render_metrics};
@@ -94,7 +94,7 @@ pub async fn livez() -> Response {
 /// A readiness probe: it succeeds if a write to the store would. If it fails, send this instance no requests.
 #[utoipa::path(get, path = "/readyz", operation_id = "getReadiness", tag = "Service",
     responses((status = 200, description = "It can.", body = Probe)))]
-pub async fn readyz(State(http): State<Arc<Http>>) -> Result<Response, Refusal> {
+pub async fn readyz(State(http): State<Arc<Http>>) -> Result<Response, ApiError> {
     http.readiness.check(&http.app).await?;
     Ok(json(StatusCode::OK, &Probe { status: "ok" }))
 }
@@ -105,7 +105,7 @@ pub async fn readyz(State(http): State<Arc<Http>>) -> Result<Response, Refusal> 
 /// says who may read them.
 #[utoipa::path(get, path = "/metrics", operation_id = "getMetrics", tag = "Service",
     responses((status = 200, description = "The Prometheus text format.", body = String, content_type = "text/plain")))]
-pub async fn metrics(State(http): State<Arc<Http>>, headers: HeaderMap) -> Result<Response, Refusal> {
+pub async fn metrics(State(http): State<Arc<Http>>, headers: HeaderMap) -> Result<Response, ApiError> {
     match http.settings.metrics {
         MetricsPolicy::Off => return Err(ErrorCode::RouteNotFound.into()),
         MetricsPolicy::Operator => {
@@ -149,7 +149,7 @@ pub async fn jwks(State(http): State<Arc<Http>>) -> Response {
 #[utoipa::path(get, path = "/problems/{code}", operation_id = "explainProblem", tag = "Service",
     params(("code" = String, Path, description = "The `code` of a problem.", example = "name_taken")),
     responses((status = 200, description = "What it means and what to do.", body = String, content_type = "text/plain")))]
-pub async fn problem(Segment(code): Segment) -> Result<Response, Refusal> {
+pub async fn problem(PathParam(code): PathParam) -> Result<Response, ApiError> {
     let row = ErrorCode::ALL.iter().find(|row| row.code() == code).ok_or(ErrorCode::RouteNotFound)?;
     let status = super::problem::status_of(row.kind());
     Ok(format!("{code} ({status})\n\n{}\n{}\n", row.title(), row.advice()).into_response())

@@ -1,7 +1,7 @@
 //! `Idempotency-Key`: a request that is sent again gets its first answer again.
 
 use super::Http;
-use super::problem::Refusal;
+use super::problem::ApiError;
 use axum::body::{Body, HttpBody, to_bytes};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
@@ -32,17 +32,17 @@ pub struct Scope<'a> {
 }
 
 /// An answer that is being made again.
-type Remaking = BoxFuture<'static, Result<Response, Refusal>>;
+type ReplayFuture = BoxFuture<'static, Result<Response, ApiError>>;
 
 /// Makes an answer again, of the id of what was made and of its `ETag`.
-type Remake = Box<dyn FnOnce(OrganizationId, &str) -> Remaking + Send>;
+type ReplayFn = Box<dyn FnOnce(OrganizationId, &str) -> ReplayFuture + Send>;
 
 /// How an answer is given again.
 pub enum Replay {
     /// As it was kept: it is always small.
     Kept,
     /// Made again of the repeated request, which is the same, of the id of what was made and of its `ETag`.
-    Remade(Remake),
+    Remade(ReplayFn),
 }
 
 /// Answers a request that may carry a key: carries it out the first time, with an id for what it makes, and
@@ -57,9 +57,9 @@ pub async fn once<F>(
     request: &[u8],
     replay: Replay,
     run: impl FnOnce(Option<OrganizationId>) -> F,
-) -> Result<Response, Refusal>
+) -> Result<Response, ApiError>
 where
-    F: Future<Output = Result<Response, Refusal>> + Send + 'static,
+    F: Future<Output = Result<Response, ApiError>> + Send + 'static,
 {
     let Some(value) = headers.get(&IDEMPOTENCY_KEY) else { return run(None).await };
     let key = IdempotencyKey::parse(scope.name, value.to_str().unwrap_or_default())?;
@@ -81,8 +81,8 @@ async fn keep(
     http: &Http,
     key: &IdempotencyKey,
     keeps_body: bool,
-    result: Result<Response, Refusal>,
-) -> Result<Response, Refusal> {
+    result: Result<Response, ApiError>,
+) -> Result<Response, ApiError> {
     match result {
         Ok(response) if !keeps_body => {
             let answer = StoredResponse {
@@ -131,7 +131,7 @@ fn kept_headers(headers: &HeaderMap, names: &[&str]) -> Vec<(String, String)> {
     kept.collect()
 }
 
-async fn repeat(made: OrganizationId, answer: StoredResponse, replay: Replay) -> Result<Response, Refusal> {
+async fn repeat(made: OrganizationId, answer: StoredResponse, replay: Replay) -> Result<Response, ApiError> {
     let mut response = match replay {
         // Builds before 2026-11-29 kept every body.
         Replay::Remade(remake) if answer.body.is_empty() => {

@@ -3,12 +3,12 @@
 //! What a newcomer gets wrong: an index that is still being made is not there yet; 202 says where it will be.
 
 use super::Http;
-use super::auth::Own;
+use super::auth::RequireTenant;
 use super::collections;
 use super::conditional::{IfNotShown, IfShown};
 use super::extract::JsonBody;
-use super::path_params::{InCollection, WithIndex, encoded};
-use super::problem::Refusal;
+use super::path_params::{CollectionPath, IndexPath, encoded};
+use super::problem::ApiError;
 use super::representation::{json, tagged, tagged_unless, with_location};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, StatusCode};
@@ -64,9 +64,9 @@ pub struct IndexList {
     responses((status = 200, description = "All of them.", body = IndexList)))]
 pub async fn list_indexes(
     State(http): State<Arc<Http>>,
-    Own(tenant): Own<Read>,
-    InCollection(collection): InCollection,
-) -> Result<Response, Refusal> {
+    RequireTenant(tenant): RequireTenant<Read>,
+    CollectionPath(collection): CollectionPath,
+) -> Result<Response, ApiError> {
     let indexes = http.app.list_indexes(&tenant, &collection).await?;
     Ok(json(StatusCode::OK, &IndexList { items: indexes.iter().map(IndexBody::from).collect() }))
 }
@@ -105,11 +105,11 @@ pub struct NewIndex {
             it never is.", body = IndexBody)))]
 pub async fn create_index(
     State(http): State<Arc<Http>>,
-    Own(tenant): Own<Shape>,
-    InCollection(collection): InCollection,
+    RequireTenant(tenant): RequireTenant<Shape>,
+    CollectionPath(collection): CollectionPath,
     headers: HeaderMap,
     body: JsonBody,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     let index = read_index(&body)?;
     let patience = if prefers_not_to_wait(&headers) { Duration::ZERO } else { OPERATION_WAIT };
     let status = match http.app.create_index(&tenant, &collection, &index, patience).await? {
@@ -154,11 +154,11 @@ fn read_index(body: &JsonBody) -> Result<Index> {
         (status = 304, description = "You have it.")))]
 pub async fn get_index(
     State(http): State<Arc<Http>>,
-    Own(tenant): Own<Read>,
-    InCollection(collection): InCollection,
-    WithIndex(name): WithIndex,
+    RequireTenant(tenant): RequireTenant<Read>,
+    CollectionPath(collection): CollectionPath,
+    IndexPath(name): IndexPath,
     known: IfNotShown,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     let index = http.app.get_index(&tenant, &collection, &name).await?;
     Ok(tagged_unless(&known, &IndexBody::from(&index)))
 }
@@ -177,11 +177,11 @@ pub async fn get_index(
     responses((status = 204, description = "It is gone.")))]
 pub async fn delete_index(
     State(http): State<Arc<Http>>,
-    Own(tenant): Own<Shape>,
-    InCollection(collection): InCollection,
-    WithIndex(name): WithIndex,
+    RequireTenant(tenant): RequireTenant<Shape>,
+    CollectionPath(collection): CollectionPath,
+    IndexPath(name): IndexPath,
     expected: IfShown,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     if !expected.is_any() {
         let index = http.app.get_index(&tenant.to_read(), &collection, &name).await?;
         expected.check(&IndexBody::from(&index))?;

@@ -4,8 +4,8 @@
 //! other, and so has an id, a line in the log, and the headers that let a page of another origin read it.
 
 use super::Http;
-use super::middleware::Frame;
-use super::problem::Refusal;
+use super::middleware::Middleware;
+use super::problem::ApiError;
 use crate::listen::{HeadFault, MalformedHandler, MalformedRequest};
 use crate::system::SystemClock;
 use axum::Router;
@@ -35,13 +35,13 @@ pub fn handler(http: &Arc<Http>, cors: Option<CorsLayer>) -> MalformedHandler {
         Some(cors) => routes.layer(cors),
         None => routes,
     };
-    let router: Router = routes.layer(Frame(Arc::clone(http)));
+    let router: Router = routes.layer(Middleware(Arc::clone(http)));
     Arc::new(move |malformed| respond(router.clone(), malformed).unwrap_or_else(|| Bytes::from_static(BARE)))
 }
 
-async fn refuse(request: Request) -> Refusal {
+async fn refuse(request: Request) -> ApiError {
     match request.extensions().get::<HeadFault>() {
-        Some(fault) => Refusal(error(*fault)),
+        Some(fault) => ApiError(error(*fault)),
         None => ErrorCode::Internal.into(),
     }
 }

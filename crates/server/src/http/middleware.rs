@@ -4,8 +4,8 @@
 
 use super::extract::{ACCEPT_PATCH, PATCH_TYPES};
 use super::idempotency::IDEMPOTENCY_KEY;
-use super::observe::Observed;
-use super::problem::{Refusal, render};
+use super::metrics::AnsweredRequest;
+use super::problem::{ApiError, render};
 use super::representation::OPERATION_LOCATION;
 use super::request_id::{RequestId, X_REQUEST_ID};
 use super::{Http, archives};
@@ -45,24 +45,24 @@ static SECURITY: LazyLock<HeaderMap> = LazyLock::new(|| {
 
 /// The layer that puts routes into the frame.
 #[derive(Clone)]
-pub struct Frame(pub Arc<Http>);
+pub struct Middleware(pub Arc<Http>);
 
-impl<R> Layer<R> for Frame {
-    type Service = Framed<R>;
+impl<R> Layer<R> for Middleware {
+    type Service = WithMiddleware<R>;
 
-    fn layer(&self, routes: R) -> Framed<R> {
-        Framed { http: Arc::clone(&self.0), routes }
+    fn layer(&self, routes: R) -> WithMiddleware<R> {
+        WithMiddleware { http: Arc::clone(&self.0), routes }
     }
 }
 
 /// Routes in the frame.
 #[derive(Clone)]
-pub struct Framed<R> {
+pub struct WithMiddleware<R> {
     http: Arc<Http>,
     routes: R,
 }
 
-impl<R> Service<Request> for Framed<R>
+impl<R> Service<Request> for WithMiddleware<R>
 where
     R: Service<Request, Response = Response, Error = Infallible>,
     R::Future: Send + 'static,
@@ -77,7 +77,7 @@ where
 
     fn call(&mut self, request: Request) -> Self::Future {
         let http = Arc::clone(&self.http);
-        let seen = Seen::of(&http, &request);
+        let seen = RequestContext::of(&http, &request);
         http.forwarding.notice(&request, &http.settings.trusted_proxies);
         let answer = match repeated(request.headers()) {
             Some(name) => Either::Left(ready(Ok(refused(&name)))),
@@ -88,14 +88,14 @@ where
 }
 
 /// What of a request is still needed when it is answered.
-struct Seen {
+struct RequestContext {
     started: Instant,
     id: RequestId,
     method: Method,
     route: Option<MatchedPath>,
 }
 
-impl Seen {
+impl RequestContext {
     fn of(http: &Http, request: &Request) -> Self {
         Self {
             started: Instant::now(),
@@ -115,7 +115,7 @@ impl Seen {
 /// Carries a request through to its answer.
 async fn carry(
     http: &Http,
-    seen: Seen,
+    seen: RequestContext,
     answer: impl Future<Output = Result<Response, Infallible>>,
 ) -> Response {
     let answer = AssertUnwindSafe(answer).catch_unwind();
@@ -133,7 +133,7 @@ async fn carry(
     }
     let route = seen.route.as_ref().map_or("unmatched", MatchedPath::as_str);
     let took = seen.started.elapsed();
-    let observed = Observed { method: &seen.method, route, status: response.status(), took };
+    let observed = AnsweredRequest { method: &seen.method, route, status: response.status(), took };
     http.metrics.observe(&observed);
     log(&seen.id, &observed);
     make_absolute(response.headers_mut(), public_url);
@@ -152,7 +152,7 @@ fn repeated(headers: &HeaderMap) -> Option<HeaderName> {
 fn refused(name: &HeaderName) -> Response {
     let name = if *name == IDEMPOTENCY_KEY { "Idempotency-Key" } else { "Authorization" };
     let detail = format!("The header `{name}` came more than once: send one.");
-    Refusal(Error::new(ErrorCode::InvalidHeader).detail(detail)).into_response()
+    ApiError(Error::new(ErrorCode::InvalidHeader).detail(detail)).into_response()
 }
 
 /// Puts the public URL before the paths in the headers of an answer. Here, at the end: an answer that is kept for its
@@ -171,7 +171,7 @@ fn make_absolute(headers: &mut HeaderMap, public_url: &str) {
 }
 
 fn too_slow() -> Response {
-    Refusal(Error::new(ErrorCode::Overloaded)).into_response()
+    ApiError(Error::new(ErrorCode::Overloaded)).into_response()
 }
 
 /// The headers that every answer has; one that begins with them need not get them in the end.
@@ -189,7 +189,7 @@ fn complete(answer: &mut HeaderMap, id: RequestId) {
 
 /// Reads that went well are many and say little; the rest is what somebody looks for afterwards. The path is
 /// not logged: it may hold a name, and the route says which endpoint it was.
-fn log(id: &RequestId, seen: &Observed<'_>) {
+fn log(id: &RequestId, seen: &AnsweredRequest<'_>) {
     let (method, status) = (seen.method.as_str(), seen.status.as_u16());
     let micros = u64::try_from(seen.took.as_micros()).unwrap_or(u64::MAX);
     let id = id.as_str();
@@ -204,5 +204,5 @@ fn log(id: &RequestId, seen: &Observed<'_>) {
 fn on_panic(panic: &(dyn Any + Send)) -> Response {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("of unknown kind");
-    Refusal(Error::internal(format!("a handler panicked: {text}"))).into_response()
+    ApiError(Error::internal(format!("a handler panicked: {text}"))).into_response()
 }

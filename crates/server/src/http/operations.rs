@@ -1,10 +1,10 @@
 //! Operations: watching a multi-step change, and the log of them.
 
 use super::Http;
-use super::auth::{AnyCaller, OperatorCaller};
+use super::auth::{RequireCaller, RequireOperator};
 use super::cursor::Cursor;
-use super::extract::{QueryFields, Segment};
-use super::problem::Refusal;
+use super::extract::{PathParam, QueryFields};
+use super::problem::ApiError;
 use super::representation::{OperationBody, OperationPage, json};
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -22,9 +22,9 @@ use tenantry_domain::{ErrorCode, Result};
     responses((status = 200, description = "The operation.", body = OperationBody)))]
 pub async fn get_operation(
     State(http): State<Arc<Http>>,
-    AnyCaller(caller): AnyCaller,
-    Segment(id): Segment,
-) -> Result<Response, Refusal> {
+    RequireCaller(caller): RequireCaller,
+    PathParam(id): PathParam,
+) -> Result<Response, ApiError> {
     let id = id.parse().map_err(|_| ErrorCode::OperationNotFound)?;
     let record = http.app.find_operation(&caller, id).await?;
     let mut response = json(StatusCode::OK, &OperationBody::from(&record));
@@ -47,10 +47,10 @@ pub async fn get_operation(
     responses((status = 200, description = "A page of operations.", body = OperationPage)))]
 pub async fn list_operations(
     State(http): State<Arc<Http>>,
-    OperatorCaller(operator): OperatorCaller,
-    Segment(id): Segment,
+    RequireOperator(operator): RequireOperator,
+    PathParam(id): PathParam,
     QueryFields(mut query): QueryFields,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     let limit = query.optional("limit", PageLimit::parse).unwrap_or_default();
     let before = query.optional("cursor", |text| Cursor::parse(text)?.operation());
     query.refuse_unknown();

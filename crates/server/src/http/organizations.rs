@@ -1,12 +1,12 @@
 //! Organizations in the v1 API: for the operator, and for admins their own.
 
 use super::Http;
-use super::auth::{AnyCaller, OperatorCaller};
+use super::auth::{RequireCaller, RequireOperator};
 use super::conditional::IfMatch;
 use super::cursor::Cursor;
-use super::extract::{JsonBody, QueryFields, Segment};
+use super::extract::{JsonBody, PathParam, QueryFields};
 use super::idempotency::{self, Replay, Scope};
-use super::problem::Refusal;
+use super::problem::ApiError;
 use super::representation::{
     OperationBody, OrganizationDetails, OrganizationPage, accepted, json, organization, with_location,
     with_operation,
@@ -44,9 +44,9 @@ use utoipa::ToSchema;
     responses((status = 200, description = "A page of organizations.", body = OrganizationPage<'static>)))]
 pub async fn list_organizations(
     State(http): State<Arc<Http>>,
-    OperatorCaller(operator): OperatorCaller,
+    RequireOperator(operator): RequireOperator,
     QueryFields(mut query): QueryFields,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     let limit = query.optional("limit", PageLimit::parse).unwrap_or_default();
     let after = query.optional("cursor", |text| Cursor::parse(text)?.organization());
     let status = query.optional("status", parse_status);
@@ -104,10 +104,10 @@ pub struct NewOrganizationBody {
         (status = 202, description = "It is still being made; `Location` says where to watch.", body = OperationBody)))]
 pub async fn create_organization(
     State(http): State<Arc<Http>>,
-    OperatorCaller(operator): OperatorCaller,
+    RequireOperator(operator): RequireOperator,
     headers: HeaderMap,
     body: JsonBody,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     let signup = http.app.allow_signup(Some(operator))?;
     let work = Arc::clone(&http);
     let request = [b"POST /v1/organizations\n", &body.0[..]].concat();
@@ -149,9 +149,9 @@ fn read_new_organization(http: &Http, body: &JsonBody) -> Result<NewOrganization
     responses((status = 200, description = "The organization.", body = OrganizationDetails<'static>)))]
 pub async fn get_organization(
     State(http): State<Arc<Http>>,
-    AnyCaller(caller): AnyCaller,
-    Segment(which): Segment,
-) -> Result<Response, Refusal> {
+    RequireCaller(caller): RequireCaller,
+    PathParam(which): PathParam,
+) -> Result<Response, ApiError> {
     let view = http.app.get_organization(&caller, &OrganizationRef::parse(&which)?).await?;
     Ok(organization(StatusCode::OK, &view))
 }
@@ -189,11 +189,11 @@ pub struct OrganizationPatch {
         (status = 202, description = "The change goes on; `Location` says where to watch.", body = OperationBody)))]
 pub async fn change_organization(
     State(http): State<Arc<Http>>,
-    AnyCaller(caller): AnyCaller,
-    Segment(which): Segment,
+    RequireCaller(caller): RequireCaller,
+    PathParam(which): PathParam,
     IfMatch(expected): IfMatch,
     body: JsonBody,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     let managed = http.app.manage(&caller, &OrganizationRef::parse(&which)?).await?;
     let mut fields = body.fields()?;
     let change = OrganizationChange {
@@ -230,11 +230,11 @@ pub async fn change_organization(
         (status = 202, description = "The change goes on; `Location` says where to watch.", body = OperationBody)))]
 pub async fn delete_organization(
     State(http): State<Arc<Http>>,
-    AnyCaller(caller): AnyCaller,
-    Segment(which): Segment,
+    RequireCaller(caller): RequireCaller,
+    PathParam(which): PathParam,
     IfMatch(expected): IfMatch,
     QueryFields(mut query): QueryFields,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     let managed = http.app.manage(&caller, &OrganizationRef::parse(&which)?).await?;
     let purge = query.flag("purge").unwrap_or(false);
     query.refuse_unknown();
@@ -269,11 +269,11 @@ pub struct RestoreOrganization {
         (status = 202, description = "The change goes on; `Location` says where to watch.", body = OperationBody)))]
 pub async fn restore_organization(
     State(http): State<Arc<Http>>,
-    OperatorCaller(operator): OperatorCaller,
-    Segment(which): Segment,
+    RequireOperator(operator): RequireOperator,
+    PathParam(which): PathParam,
     IfMatch(expected): IfMatch,
     body: JsonBody,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     let view = find(&http, operator, &which).await?;
     let mut fields = body.optional_fields()?;
     let name = fields.optional("organization_name", OrganizationName::parse);
@@ -297,10 +297,10 @@ pub async fn restore_organization(
         (status = 202, description = "The change goes on; `Location` says where to watch.", body = OperationBody)))]
 pub async fn suspend_organization(
     State(http): State<Arc<Http>>,
-    OperatorCaller(operator): OperatorCaller,
-    Segment(which): Segment,
+    RequireOperator(operator): RequireOperator,
+    PathParam(which): PathParam,
     IfMatch(expected): IfMatch,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     let view = find(&http, operator, &which).await?;
     let outcome = http.app.suspend_organization(&operator, &view, &expected).await?;
     Ok(answer(StatusCode::OK, &outcome))
@@ -319,10 +319,10 @@ pub async fn suspend_organization(
         (status = 202, description = "The change goes on; `Location` says where to watch.", body = OperationBody)))]
 pub async fn reactivate_organization(
     State(http): State<Arc<Http>>,
-    OperatorCaller(operator): OperatorCaller,
-    Segment(which): Segment,
+    RequireOperator(operator): RequireOperator,
+    PathParam(which): PathParam,
     IfMatch(expected): IfMatch,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     let view = find(&http, operator, &which).await?;
     let outcome = http.app.reactivate_organization(&operator, &view, &expected).await?;
     Ok(answer(StatusCode::OK, &outcome))
@@ -350,11 +350,11 @@ pub struct SetPassword {
         (status = 202, description = "The change goes on; `Location` says where to watch.", body = OperationBody)))]
 pub async fn set_owner_password(
     State(http): State<Arc<Http>>,
-    OperatorCaller(operator): OperatorCaller,
-    Segment(which): Segment,
+    RequireOperator(operator): RequireOperator,
+    PathParam(which): PathParam,
     IfMatch(expected): IfMatch,
     body: JsonBody,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     let view = find(&http, operator, &which).await?;
     let mut fields = body.fields()?;
     let password = fields.required("password", |text| http.new_password(text));
@@ -377,10 +377,10 @@ pub async fn set_owner_password(
         body = OperationBody)))]
 pub async fn purge_organization(
     State(http): State<Arc<Http>>,
-    OperatorCaller(operator): OperatorCaller,
-    Segment(which): Segment,
+    RequireOperator(operator): RequireOperator,
+    PathParam(which): PathParam,
     IfMatch(expected): IfMatch,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     let view = find(&http, operator, &which).await?;
     let outcome = http.app.purge_organization(&operator, &view, &expected).await?;
     Ok(accepted(outcome.record()))

@@ -3,7 +3,7 @@
 //! What a newcomer gets wrong: a segment that can be nothing's name names nothing. It is 404, never 400.
 
 use super::Http;
-use super::problem::Refusal;
+use super::problem::ApiError;
 use axum::extract::{FromRequestParts, MatchedPath};
 use axum::http::request::Parts;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
@@ -38,24 +38,24 @@ pub fn segment(parts: &Parts, variable: &str) -> Result<String> {
 }
 
 /// The collection in the path.
-pub struct InCollection(pub CollectionName);
+pub struct CollectionPath(pub CollectionName);
 
-impl FromRequestParts<Arc<Http>> for InCollection {
-    type Rejection = Refusal;
+impl FromRequestParts<Arc<Http>> for CollectionPath {
+    type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, Refusal> {
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, ApiError> {
         let name = CollectionName::parse(&segment(parts, "collection")?);
         Ok(Self(name.map_err(|_| ErrorCode::CollectionNotFound)?))
     }
 }
 
 /// The id of a document in the path.
-pub struct WithId(pub DocumentId);
+pub struct ItemPath(pub DocumentId);
 
-impl FromRequestParts<Arc<Http>> for WithId {
-    type Rejection = Refusal;
+impl FromRequestParts<Arc<Http>> for ItemPath {
+    type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, Refusal> {
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, ApiError> {
         let id = DocumentId::parse(&segment(parts, "document")?);
         Ok(Self(id.map_err(|flaw| {
             Error::new(ErrorCode::DocumentNotFound)
@@ -65,12 +65,12 @@ impl FromRequestParts<Arc<Http>> for WithId {
 }
 
 /// The name of an index in the path.
-pub struct WithIndex(pub IndexName);
+pub struct IndexPath(pub IndexName);
 
-impl FromRequestParts<Arc<Http>> for WithIndex {
-    type Rejection = Refusal;
+impl FromRequestParts<Arc<Http>> for IndexPath {
+    type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, Refusal> {
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, ApiError> {
         let name = IndexName::parse(&segment(parts, "index")?);
         Ok(Self(name.map_err(|_| ErrorCode::IndexNotFound)?))
     }

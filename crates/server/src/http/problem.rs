@@ -1,6 +1,6 @@
 //! Problems: how a refusal of the domain, or of the framework, becomes an answer (RFC 9457).
 //!
-//! A handler answers with [`Refusal`], which only carries the error along; [`render`] turns it, and every other
+//! A handler answers with [`ApiError`], which only carries the error along; [`render`] turns it, and every other
 //! answer of 400 and above that the framework makes, into a problem body with the request's id.
 
 use super::request_id::RequestId;
@@ -57,21 +57,21 @@ impl From<&FieldError> for FieldProblem {
 
 /// A refusal on its way out; the frame renders it.
 #[derive(Debug, Clone)]
-pub struct Refusal(pub Error);
+pub struct ApiError(pub Error);
 
-impl From<Error> for Refusal {
+impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
         Self(error)
     }
 }
 
-impl From<ErrorCode> for Refusal {
+impl From<ErrorCode> for ApiError {
     fn from(code: ErrorCode) -> Self {
         Self(code.into())
     }
 }
 
-impl IntoResponse for Refusal {
+impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let mut response = status_of(self.0.code().kind()).into_response();
         response.extensions_mut().insert(self);
@@ -109,8 +109,8 @@ pub fn render(mut response: Response, id: &RequestId, public_url: &str) -> Respo
     if !status.is_client_error() && !status.is_server_error() {
         return response;
     }
-    let error = match response.extensions_mut().remove::<Refusal>() {
-        Some(Refusal(error)) => error,
+    let error = match response.extensions_mut().remove::<ApiError>() {
+        Some(ApiError(error)) => error,
         None => match of_framework(status) {
             Some(code) => code.into(),
             // A problem that was rendered before, kept for its Idempotency-Key.

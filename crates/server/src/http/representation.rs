@@ -242,7 +242,7 @@ pub fn json<T: Serialize>(status: StatusCode, body: &T) -> Response {
     let mut bytes = Vec::with_capacity(512);
     match serde_json::to_writer(&mut bytes, body) {
         Ok(()) => json_text(status, bytes),
-        Err(error) => super::problem::Refusal(tenantry_domain::Error::internal(error)).into_response(),
+        Err(error) => super::problem::ApiError(tenantry_domain::Error::internal(error)).into_response(),
     }
 }
 

@@ -1,9 +1,9 @@
 //! Signing in (classic), staying signed in and signing out (v1).
 
 use super::Http;
-use super::auth::Member;
-use super::extract::{Client, JsonBody};
-use super::problem::Refusal;
+use super::auth::RequireAccount;
+use super::extract::{ClientAddress, JsonBody};
+use super::problem::ApiError;
 use super::rate_limit::announce;
 use super::representation::json;
 use axum::extract::State;
@@ -59,9 +59,9 @@ pub struct Tokens<'a> {
     request_body = SignIn, responses((status = 200, description = "Tokens.", body = Tokens<'static>)))]
 pub async fn login(
     State(http): State<Arc<Http>>,
-    Client(network): Client,
+    ClientAddress(network): ClientAddress,
     body: JsonBody,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     let mut fields = body.fields()?;
     let (email, password) = (fields.text("email"), fields.text("password"));
     fields.finish()?;
@@ -75,7 +75,7 @@ pub async fn login(
     };
     let mut response = match result {
         Ok(grant) => tokens(&grant),
-        Err(error) => Refusal(error).into_response(),
+        Err(error) => ApiError(error).into_response(),
     };
     announce(response.headers_mut(), "sign-in", SIGN_IN_PAIR, remaining);
     Ok(response)
@@ -94,7 +94,7 @@ pub struct Refresh {
 /// use ends its whole session.
 #[utoipa::path(post, path = "/v1/auth/refresh", operation_id = "refreshTokens", tag = "Sign-in",
     request_body = Refresh, responses((status = 200, description = "Tokens.", body = Tokens<'static>)))]
-pub async fn refresh(State(http): State<Arc<Http>>, body: JsonBody) -> Result<Response, Refusal> {
+pub async fn refresh(State(http): State<Arc<Http>>, body: JsonBody) -> Result<Response, ApiError> {
     let mut fields = body.fields()?;
     let token = fields.text("refresh_token");
     fields.refuse_unknown();
@@ -108,7 +108,10 @@ pub async fn refresh(State(http): State<Arc<Http>>, body: JsonBody) -> Result<Re
 /// Ends the session of the access token. Its access and refresh tokens are refused from now on.
 #[utoipa::path(post, path = "/v1/auth/logout", operation_id = "signOut", tag = "Sign-in",
     responses((status = 204, description = "The session has ended.")))]
-pub async fn logout(State(http): State<Arc<Http>>, Member(member): Member) -> Result<Response, Refusal> {
+pub async fn logout(
+    State(http): State<Arc<Http>>,
+    RequireAccount(member): RequireAccount,
+) -> Result<Response, ApiError> {
     http.app.sign_out(&member).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

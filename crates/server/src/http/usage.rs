@@ -1,9 +1,9 @@
 //! How much an organization has, and how much it may have.
 
 use super::Http;
-use super::auth::Own;
+use super::auth::RequireTenant;
 use super::fields::Fields;
-use super::problem::Refusal;
+use super::problem::ApiError;
 use super::representation::json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -93,7 +93,10 @@ pub struct UsageBody {
 #[utoipa::path(get, path = "/v1/organizations/{organization}/usage", operation_id = "getUsage", tag = "Collections",
     params(("organization" = String, Path, description = "Its id or identifier.")),
     responses((status = 200, description = "What it has and may have.", body = UsageBody)))]
-pub async fn get_usage(State(http): State<Arc<Http>>, Own(tenant): Own<Read>) -> Result<Response, Refusal> {
+pub async fn get_usage(
+    State(http): State<Arc<Http>>,
+    RequireTenant(tenant): RequireTenant<Read>,
+) -> Result<Response, ApiError> {
     let usage = http.app.get_usage(&tenant).await?;
     let body = UsageBody {
         documents: usage.documents,

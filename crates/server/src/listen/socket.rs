@@ -5,7 +5,7 @@ use super::MalformedHandler;
 use super::chunks::ChunkScan;
 use super::head::{HeadCheck, HeadFault, Progress};
 use super::state::{ConnectionState, DISCARD_MAX_BYTES, DISCARD_PAUSE, Phase};
-use crate::patience::PatientStream;
+use crate::paced_stream::PacedStream;
 use hyper::body::Bytes;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -31,7 +31,7 @@ pub struct MalformedRequest<'a> {
 
 /// The socket of one connection.
 pub struct HttpSocket {
-    stream: Pin<Box<PatientStream<TcpStream>>>,
+    stream: Pin<Box<PacedStream<TcpStream>>>,
     state: Arc<ConnectionState>,
     handler: MalformedHandler,
     head: HeadCheck,
@@ -51,7 +51,7 @@ pub struct HttpSocket {
 impl HttpSocket {
     /// Of a connection that was just accepted.
     pub fn new(
-        stream: PatientStream<TcpStream>,
+        stream: PacedStream<TcpStream>,
         state: Arc<ConnectionState>,
         handler: MalformedHandler,
     ) -> Self {

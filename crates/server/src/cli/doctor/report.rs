@@ -6,7 +6,7 @@ use std::fmt;
 /// How a check came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-enum Verdict {
+enum CheckOutcome {
     /// As it should be.
     Ok,
     /// The service works, and somebody should look.
@@ -18,7 +18,7 @@ enum Verdict {
 #[derive(Debug, Serialize)]
 struct Check {
     check: &'static str,
-    verdict: Verdict,
+    verdict: CheckOutcome,
     found: String,
     #[serde(skip_serializing_if = "str::is_empty")]
     advice: String,
@@ -31,22 +31,22 @@ pub struct Report(Vec<Check>);
 impl Report {
     /// All is as it should be.
     pub fn ok(&mut self, check: &'static str, found: impl Into<String>) {
-        self.add(check, Verdict::Ok, found.into(), "");
+        self.add(check, CheckOutcome::Ok, found.into(), "");
     }
 
     /// The service works, and somebody should look.
     pub fn warn(&mut self, check: &'static str, found: impl Into<String>, advice: &str) {
-        self.add(check, Verdict::Warn, found.into(), advice);
+        self.add(check, CheckOutcome::Warn, found.into(), advice);
     }
 
     /// The service does not work, or not safely. No advice where `found` is sentences that end with one.
     pub fn fail(&mut self, check: &'static str, found: impl Into<String>, advice: &str) {
-        self.add(check, Verdict::Fail, found.into(), advice);
+        self.add(check, CheckOutcome::Fail, found.into(), advice);
     }
 
     /// Whether something failed.
     pub fn has_failed(&self) -> bool {
-        self.count(Verdict::Fail) > 0
+        self.count(CheckOutcome::Fail) > 0
     }
 
     /// The report for programs.
@@ -57,16 +57,16 @@ impl Report {
         serde_json::to_string_pretty(&serde_json::json!({ "ok": !self.has_failed(), "checks": self.0 }))
     }
 
-    fn add(&mut self, check: &'static str, verdict: Verdict, found: String, advice: &str) {
+    fn add(&mut self, check: &'static str, verdict: CheckOutcome, found: String, advice: &str) {
         self.0.push(Check { check, verdict, found, advice: advice.to_owned() });
     }
 
-    fn count(&self, verdict: Verdict) -> usize {
+    fn count(&self, verdict: CheckOutcome) -> usize {
         self.0.iter().filter(|check| check.verdict == verdict).count()
     }
 }
 
-impl fmt::Display for Verdict {
+impl fmt::Display for CheckOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Ok => "ok",
@@ -83,7 +83,7 @@ impl fmt::Display for Report {
             let colon = if advice.is_empty() { "" } else { ": " };
             writeln!(f, "{verdict:4}  {check:width$}  {found}{colon}{advice}")?;
         }
-        match (self.count(Verdict::Fail), self.count(Verdict::Warn)) {
+        match (self.count(CheckOutcome::Fail), self.count(CheckOutcome::Warn)) {
             (0, 0) => write!(f, "\nAll is well."),
             (0, warnings) => write!(f, "\nNothing failed; warnings: {warnings}."),
             (failures, warnings) => write!(f, "\nFailed: {failures}; warnings: {warnings}."),

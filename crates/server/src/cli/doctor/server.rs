@@ -1,7 +1,7 @@
 //! The address to listen on: free, or answered by a Tenantry that takes the operator key.
 
 use super::report::Report;
-use crate::cli::client::{Client, Failure, operator_key};
+use crate::cli::client::{Client, ClientError, operator_key};
 use crate::config::{ClientConfig, Config};
 use reqwest::{Method, Url};
 use serde::Deserialize;
@@ -42,7 +42,7 @@ fn occupied(report: &mut Report, address: SocketAddr, config: &ClientConfig, in_
     let asked = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| Failure::Other(error.to_string()))
+        .map_err(|error| ClientError::Other(error.to_string()))
         .and_then(|runtime| runtime.block_on(ask(address, config)));
     match asked {
         Ok(answers) => answered(report, address, &answers, in_use),
@@ -58,7 +58,7 @@ fn occupied(report: &mut Report, address: SocketAddr, config: &ClientConfig, in_
 struct Answers {
     version: String,
     /// Whether it takes the operator key; nothing if there is none at hand.
-    accepts_key: Option<Result<(), Failure>>,
+    accepts_key: Option<Result<(), ClientError>>,
 }
 
 #[derive(Deserialize)]
@@ -72,12 +72,12 @@ struct Root {
 }
 
 /// Asks whoever listens; fails if that is no Tenantry.
-async fn ask(address: SocketAddr, config: &ClientConfig) -> Result<Answers, Failure> {
+async fn ask(address: SocketAddr, config: &ClientConfig) -> Result<Answers, ClientError> {
     let key = operator_key(config).ok();
     let anonymous = Client::new(url_of(address)?, None)?;
     let health: Health = get(&anonymous, &["health"]).await?;
     if health.service != "Organization Management API" {
-        return Err(Failure::Other("another service".into()));
+        return Err(ClientError::Other("another service".into()));
     }
     let root: Root = get(&anonymous, &[]).await?;
     let accepts_key = match key {
@@ -90,9 +90,9 @@ async fn ask(address: SocketAddr, config: &ClientConfig) -> Result<Answers, Fail
     Ok(Answers { version: root.version, accepts_key })
 }
 
-async fn get<T: serde::de::DeserializeOwned>(client: &Client, path: &[&str]) -> Result<T, Failure> {
+async fn get<T: serde::de::DeserializeOwned>(client: &Client, path: &[&str]) -> Result<T, ClientError> {
     let asking = client.send(client.request(Method::GET, path, &[]));
-    let late = |_| Failure::Other(format!("no answer within {} seconds", PATIENCE.as_secs()));
+    let late = |_| ClientError::Other(format!("no answer within {} seconds", PATIENCE.as_secs()));
     tokio::time::timeout(PATIENCE, asking).await.map_err(late)??.read()
 }
 
@@ -109,7 +109,7 @@ fn answered(report: &mut Report, address: SocketAddr, answers: &Answers, in_use:
     }
     match &answers.accepts_key {
         Some(Ok(())) => report.ok("operator key", "the running server takes it"),
-        Some(Err(Failure::Refused(problem))) => report.fail(
+        Some(Err(ClientError::Refused(problem))) => report.fail(
             "operator key",
             format!("the running server refuses it ({})", problem.code),
             "use the key of that server, or stop it and make another with `tenantry operator-key`",
@@ -120,14 +120,14 @@ fn answered(report: &mut Report, address: SocketAddr, answers: &Answers, in_use:
 }
 
 /// Where a server that listens on `address` is asked from this machine.
-fn url_of(address: SocketAddr) -> Result<Url, Failure> {
+fn url_of(address: SocketAddr) -> Result<Url, ClientError> {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
         ip => ip,
     };
     let url = format!("http://{}", SocketAddr::new(ip, address.port()));
-    url.parse().map_err(|_| Failure::Other(format!("{url} is no URL")))
+    url.parse().map_err(|_| ClientError::Other(format!("{url} is no URL")))
 }
 
 #[cfg(test)]

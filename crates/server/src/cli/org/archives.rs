@@ -5,7 +5,7 @@
 
 use super::arguments::organization;
 use super::view::Organization;
-use super::{Failure, Session};
+use super::{ClientError, Session};
 use crate::cli::say;
 use crate::cli::terminal::Progress;
 use clap::ArgMatches;
@@ -37,7 +37,7 @@ const PIECE_BYTES: usize = 64 << 10;
 const PROGRESS_PAUSE: Duration = Duration::from_millis(100);
 
 /// Writes an archive of an organization.
-pub async fn export(session: &Session, arguments: &ArgMatches) -> Result<(), Failure> {
+pub async fn export(session: &Session, arguments: &ArgMatches) -> Result<(), ClientError> {
     let which = organization(arguments);
     let output = arguments.get_one::<String>("output").cloned().unwrap_or_else(|| format!("{which}.ndjson"));
     let request = session.about(Method::GET, &which, &["export"]).timeout(STREAM_TIMEOUT);
@@ -67,8 +67,8 @@ pub async fn export(session: &Session, arguments: &ArgMatches) -> Result<(), Fai
 }
 
 /// What is in standard output cannot be taken back.
-fn cut_off(failure: &Failure) -> Failure {
-    Failure::Other(format!("{failure}\nWhat was written is not a whole archive: throw it away."))
+fn cut_off(failure: &ClientError) -> ClientError {
+    ClientError::Other(format!("{failure}\nWhat was written is not a whole archive: throw it away."))
 }
 
 /// A file that is there when it is whole, and not before.
@@ -79,9 +79,12 @@ struct Target {
 }
 
 impl Target {
-    fn new(path: PathBuf) -> Result<Self, Failure> {
+    fn new(path: PathBuf) -> Result<Self, ClientError> {
         if path.exists() {
-            return Err(Failure::Other(format!("{} is there already: name another file.", path.display())));
+            return Err(ClientError::Other(format!(
+                "{} is there already: name another file.",
+                path.display()
+            )));
         }
         let mut name = path.file_name().unwrap_or_default().to_owned();
         name.push(format!(".{}.part", std::process::id()));
@@ -92,7 +95,7 @@ impl Target {
         Ok(Self { path, unfinished, file })
     }
 
-    async fn fill(mut self, archive: Response) -> Result<ArchiveEnd, Failure> {
+    async fn fill(mut self, archive: Response) -> Result<ArchiveEnd, ClientError> {
         let end = copy(archive, &mut self.file).await?;
         let kept = self.file.sync_all().and_then(|()| fs::rename(&self.unfinished, &self.path));
         kept.map_err(|error| not_written(&self.path, &error))?;
@@ -107,18 +110,18 @@ impl Drop for Target {
     }
 }
 
-fn not_written(path: &Path, error: &io::Error) -> Failure {
-    Failure::Other(format!("{} cannot be written: {error}.", path.display()))
+fn not_written(path: &Path, error: &io::Error) -> ClientError {
+    ClientError::Other(format!("{} cannot be written: {error}.", path.display()))
 }
 
 /// Writes the archive and reads it on its way; what it had.
-async fn copy(mut archive: Response, to: &mut impl Write) -> Result<ArchiveEnd, Failure> {
+async fn copy(mut archive: Response, to: &mut impl Write) -> Result<ArchiveEnd, ClientError> {
     let progress = Progress::new();
     let (mut lines, mut verifier) =
         (ArchiveLines::new(line_max_bytes(DOCUMENT_MAX_BYTES)), Verifier::default());
     let (mut bytes, mut shown) = (0_u64, Instant::now());
     let damaged = |error: tenantry_domain::Error| {
-        Failure::Other(format!("{} The server broke off, or something on the way.", error.sentence()))
+        ClientError::Other(format!("{} The server broke off, or something on the way.", error.sentence()))
     };
     let mut longest_pause = Duration::ZERO;
     loop {
@@ -126,7 +129,7 @@ async fn copy(mut archive: Response, to: &mut impl Write) -> Result<ArchiveEnd, 
         let Some(piece) = piece.map_err(|_| broken(longest_pause))? else { break };
         let began = Instant::now();
         to.write_all(&piece)
-            .map_err(|error| Failure::Other(format!("The archive cannot be written: {error}.")))?;
+            .map_err(|error| ClientError::Other(format!("The archive cannot be written: {error}.")))?;
         longest_pause = longest_pause.max(began.elapsed());
         lines.push(&piece);
         while let Some(line) = lines.take().map_err(damaged)? {
@@ -142,33 +145,35 @@ async fn copy(mut archive: Response, to: &mut impl Write) -> Result<ArchiveEnd, 
         verifier.line(line).map_err(damaged)?;
     }
     let end = verifier.finish().map_err(damaged)?;
-    to.flush().map_err(|error| Failure::Other(format!("The archive cannot be written: {error}.")))?;
+    to.flush().map_err(|error| ClientError::Other(format!("The archive cannot be written: {error}.")))?;
     Ok(end)
 }
 
-fn silent() -> Failure {
+fn silent() -> ClientError {
     let seconds = PIECE_TIMEOUT.as_secs();
-    Failure::Other(format!("The server has sent nothing for {seconds} s. Its log may say why; try again."))
+    ClientError::Other(format!(
+        "The server has sent nothing for {seconds} s. Its log may say why; try again."
+    ))
 }
 
 /// Why the connection broke, as far as this side can know: the longest time in which it took nothing.
-fn broken(pause: Duration) -> Failure {
+fn broken(pause: Duration) -> ClientError {
     let broken = "The connection broke before the end of the archive.";
     if pause < PAUSE_TOLD {
-        return Failure::Other(format!("{broken} The server's log says why."));
+        return ClientError::Other(format!("{broken} The server's log says why."));
     }
     let seconds = pause.as_secs();
-    Failure::Other(format!(
+    ClientError::Other(format!(
         "{broken} Before that, what it is written to took nothing for {seconds} s: the server cuts a reader off that \
          takes nothing for EXPORT_PAUSE_TIMEOUT (300 s, unless it is set). Write to a file, or set it higher."
     ))
 }
 
 /// Makes an organization out of an archive.
-pub async fn import(session: &Session, arguments: &ArgMatches) -> Result<(), Failure> {
+pub async fn import(session: &Session, arguments: &ArgMatches) -> Result<(), ClientError> {
     let path = arguments.get_one::<String>("file").map_or("", String::as_str);
     let pieces =
-        Pieces::open(path).map_err(|error| Failure::Other(format!("{path} cannot be read: {error}.")))?;
+        Pieces::open(path).map_err(|error| ClientError::Other(format!("{path} cannot be read: {error}.")))?;
     let mut query: Vec<(&str, &str)> = Vec::new();
     for (argument, name) in
         [("name", "organization_name"), ("placement", "placement"), ("owner-email", "owner_email")]

@@ -2,7 +2,7 @@
 
 use super::arguments::{QUOTA, organization};
 use super::view::{Organization, utc};
-use super::{Answer, Failure, Session, operation, say};
+use super::{Answer, ClientError, Session, operation, say};
 use crate::cli::terminal::{self, Progress};
 use crate::system::SystemEntropy;
 use clap::ArgMatches;
@@ -22,7 +22,7 @@ const PURGE_PAUSE: Duration = Duration::from_millis(500);
 const FOR_EVER: &str = "will be removed with all its data, for ever";
 
 /// Runs the command of that name.
-pub async fn run(session: &Session, name: &str, arguments: &ArgMatches) -> Result<(), Failure> {
+pub async fn run(session: &Session, name: &str, arguments: &ArgMatches) -> Result<(), ClientError> {
     match name {
         "create" => create(session, arguments).await,
         "rename" => rename(session, arguments).await,
@@ -37,7 +37,7 @@ pub async fn run(session: &Session, name: &str, arguments: &ArgMatches) -> Resul
     }
 }
 
-async fn create(session: &Session, arguments: &ArgMatches) -> Result<(), Failure> {
+async fn create(session: &Session, arguments: &ArgMatches) -> Result<(), ClientError> {
     let password = password(arguments.get_flag("password-stdin"), "Password of the admin: ")?;
     let mut body = json!({
         "organization_name": text(arguments, "name"),
@@ -54,13 +54,13 @@ async fn create(session: &Session, arguments: &ArgMatches) -> Result<(), Failure
     };
     let answer = match request().await {
         // The same key makes no second one.
-        Err(Failure::Broken(_)) => request().await?,
+        Err(ClientError::Broken(_)) => request().await?,
         result => result?,
     };
     session.tell(&answer, |made| format!("Created {}.", made.organization_name))
 }
 
-async fn set_password(session: &Session, arguments: &ArgMatches) -> Result<(), Failure> {
+async fn set_password(session: &Session, arguments: &ArgMatches) -> Result<(), ClientError> {
     let password = password(arguments.get_flag("password-stdin"), "New password of the owner: ")?;
     let request = post(session, arguments, "set-password").json(&json!({ "password": password }));
     let answer = session.change(request).await?;
@@ -71,8 +71,8 @@ async fn set_password(session: &Session, arguments: &ArgMatches) -> Result<(), F
 }
 
 /// The password of an admin, from a person or a pipe.
-fn password(from_pipe: bool, question: &str) -> Result<String, Failure> {
-    let unreadable = |error| Failure::Other(format!("The password cannot be read: {error}."));
+fn password(from_pipe: bool, question: &str) -> Result<String, ClientError> {
+    let unreadable = |error| ClientError::Other(format!("The password cannot be read: {error}."));
     if from_pipe {
         let mut password = String::new();
         std::io::stdin().read_to_string(&mut password).map_err(unreadable)?;
@@ -80,30 +80,30 @@ fn password(from_pipe: bool, question: &str) -> Result<String, Failure> {
         return Ok(line.strip_suffix('\r').unwrap_or(line).to_owned());
     }
     if !terminal::has_waiters() {
-        return Err(Failure::Usage(
+        return Err(ClientError::Usage(
             "Nobody can be asked for the password: give it on standard input, with --password-stdin.".into(),
         ));
     }
     let password = terminal::ask_hidden(question).map_err(unreadable)?;
     if terminal::ask_hidden("The same again: ").map_err(unreadable)? != password {
-        return Err(Failure::Other("The two passwords differ. Nothing was changed.".into()));
+        return Err(ClientError::Other("The two passwords differ. Nothing was changed.".into()));
     }
     Ok(password)
 }
 
-async fn rename(session: &Session, arguments: &ArgMatches) -> Result<(), Failure> {
+async fn rename(session: &Session, arguments: &ArgMatches) -> Result<(), ClientError> {
     let answer = patch(session, arguments, json!({ "organization_name": text(arguments, "name") })).await?;
     session.tell(&answer, |renamed| format!("It is called {} now.", renamed.organization_name))
 }
 
-async fn set(session: &Session, arguments: &ArgMatches) -> Result<(), Failure> {
+async fn set(session: &Session, arguments: &ArgMatches) -> Result<(), ClientError> {
     let setting = |flag: &str| arguments.get_one::<bool>(flag).map(|on| (flag.replace('-', "_"), json!(on)));
     let body: Map<_, _> = ["delete-protection", "legal-hold"].into_iter().filter_map(setting).collect();
     let answer = patch(session, arguments, Value::Object(body)).await?;
     session.tell(&answer, |changed| format!("Changed {}.", changed.organization_name))
 }
 
-async fn quota(session: &Session, arguments: &ArgMatches) -> Result<(), Failure> {
+async fn quota(session: &Session, arguments: &ArgMatches) -> Result<(), ClientError> {
     let limit = |flag: &str| {
         arguments.get_one::<Option<QuotaLimit>>(flag).map(|limit| (flag.to_owned(), json!(limit)))
     };
@@ -112,22 +112,22 @@ async fn quota(session: &Session, arguments: &ArgMatches) -> Result<(), Failure>
     session.tell(&answer, |changed| format!("Changed {}.", changed.organization_name))
 }
 
-async fn patch(session: &Session, arguments: &ArgMatches, body: Value) -> Result<Answer, Failure> {
+async fn patch(session: &Session, arguments: &ArgMatches, body: Value) -> Result<Answer, ClientError> {
     let request = session.about(Method::PATCH, &organization(arguments), &[]);
     session.change(request.json(&body)).await
 }
 
-async fn suspend(session: &Session, arguments: &ArgMatches) -> Result<(), Failure> {
+async fn suspend(session: &Session, arguments: &ArgMatches) -> Result<(), ClientError> {
     let answer = session.change(post(session, arguments, "suspend")).await?;
     session.tell(&answer, |suspended| format!("Suspended {}.", suspended.organization_name))
 }
 
-async fn reactivate(session: &Session, arguments: &ArgMatches) -> Result<(), Failure> {
+async fn reactivate(session: &Session, arguments: &ArgMatches) -> Result<(), ClientError> {
     let answer = session.change(post(session, arguments, "reactivate")).await?;
     session.tell(&answer, |active| format!("{} is active again.", active.organization_name))
 }
 
-async fn restore(session: &Session, arguments: &ArgMatches) -> Result<(), Failure> {
+async fn restore(session: &Session, arguments: &ArgMatches) -> Result<(), ClientError> {
     let given = |argument, field: &str| {
         arguments.get_one::<String>(argument).map(|text| (field.to_owned(), json!(text)))
     };
@@ -137,7 +137,7 @@ async fn restore(session: &Session, arguments: &ArgMatches) -> Result<(), Failur
     session.tell(&answer, |restored| format!("Restored {}.", restored.organization_name))
 }
 
-async fn delete(session: &Session, arguments: &ArgMatches) -> Result<(), Failure> {
+async fn delete(session: &Session, arguments: &ArgMatches) -> Result<(), ClientError> {
     if arguments.get_flag("purge") {
         return delete_for_ever(session, arguments).await;
     }
@@ -154,7 +154,7 @@ async fn delete(session: &Session, arguments: &ArgMatches) -> Result<(), Failure
     })
 }
 
-async fn delete_for_ever(session: &Session, arguments: &ArgMatches) -> Result<(), Failure> {
+async fn delete_for_ever(session: &Session, arguments: &ArgMatches) -> Result<(), ClientError> {
     let which = confirmed(session, arguments, FOR_EVER).await?;
     let path = ["v1", "organizations", &which];
     let request = session.client.request(Method::DELETE, &path, &[("purge", "true")]);
@@ -166,7 +166,7 @@ async fn delete_for_ever(session: &Session, arguments: &ArgMatches) -> Result<()
         (answer.read::<Organization>()?.id, answer)
     };
     if !is_purged(session, &id).await? {
-        return Err(Failure::Other(format!(
+        return Err(ClientError::Other(format!(
             "It is deleted. Its data is still being removed; `tenantry org show {id}` finds nothing once that is done."
         )));
     }
@@ -175,7 +175,7 @@ async fn delete_for_ever(session: &Session, arguments: &ArgMatches) -> Result<()
 }
 
 /// Waits until nothing is left of it; false if that takes too long.
-async fn is_purged(session: &Session, id: &str) -> Result<bool, Failure> {
+async fn is_purged(session: &Session, id: &str) -> Result<bool, ClientError> {
     let progress = Progress::new();
     let looking = async {
         loop {
@@ -190,11 +190,11 @@ async fn is_purged(session: &Session, id: &str) -> Result<bool, Failure> {
     tokio::time::timeout(PURGE_WAIT, looking).await.unwrap_or(Ok(false))
 }
 
-fn is_gone(failure: &Failure) -> bool {
-    matches!(failure, Failure::Refused(problem) if problem.code == "organization_not_found")
+fn is_gone(failure: &ClientError) -> bool {
+    matches!(failure, ClientError::Refused(problem) if problem.code == "organization_not_found")
 }
 
-async fn purge(session: &Session, arguments: &ArgMatches) -> Result<(), Failure> {
+async fn purge(session: &Session, arguments: &ArgMatches) -> Result<(), ClientError> {
     let which = confirmed(session, arguments, FOR_EVER).await?;
     let answer = session.client.send(session.about(Method::POST, &which, &["purge"])).await?;
     let finished = operation::follow(&session.client, answer).await?;
@@ -209,13 +209,13 @@ impl Session {
 }
 
 /// The organization, once somebody has typed its identifier or the command line says that nobody needs to.
-async fn confirmed(session: &Session, arguments: &ArgMatches, fate: &str) -> Result<String, Failure> {
+async fn confirmed(session: &Session, arguments: &ArgMatches, fate: &str) -> Result<String, ClientError> {
     let organization = organization(arguments);
     if arguments.get_flag("yes") {
         return Ok(organization);
     }
     if !terminal::has_waiters() {
-        return Err(Failure::Usage("Nobody can be asked whether to do so: give --yes.".into()));
+        return Err(ClientError::Usage("Nobody can be asked whether to do so: give --yes.".into()));
     }
     let found: Organization = session.get(&organization).await?.read()?;
     let (name, identifier) = (&found.organization_name, &found.organization_identifier);
@@ -223,7 +223,7 @@ async fn confirmed(session: &Session, arguments: &ArgMatches, fate: &str) -> Res
     match terminal::ask(&question) {
         // By its id from now on: somebody else may take the identifier meanwhile.
         Ok(typed) if typed.trim() == identifier => Ok(found.id),
-        _ => Err(Failure::Other("Nothing was changed.".into())),
+        _ => Err(ClientError::Other("Nothing was changed.".into())),
     }
 }
 

@@ -1,7 +1,7 @@
 //! `tenantry org list`: every page of the list, or as many items as are asked for.
 
 use super::view::{self, Organization};
-use super::{Failure, Session, complain, say};
+use super::{ClientError, Session, complain, say};
 use clap::ArgMatches;
 use reqwest::Method;
 use serde::Deserialize;
@@ -17,7 +17,7 @@ struct Page {
 }
 
 /// Lists.
-pub async fn run(session: &Session, arguments: &ArgMatches) -> Result<(), Failure> {
+pub async fn run(session: &Session, arguments: &ArgMatches) -> Result<(), ClientError> {
     let limit = arguments.get_one::<u64>("limit").copied().unwrap_or(u64::MAX);
     let (items, has_more) = collect(session, arguments, limit).await?;
     if session.json {
@@ -25,7 +25,7 @@ pub async fn run(session: &Session, arguments: &ArgMatches) -> Result<(), Failur
     } else {
         let read = items.iter().map(|item| serde_json::from_str(item.get()));
         let organizations = read.collect::<Result<Vec<Organization>, _>>().map_err(|error| {
-            Failure::Other(format!("An organization of the list is not as it should be: {error}."))
+            ClientError::Other(format!("An organization of the list is not as it should be: {error}."))
         })?;
         say(&view::table(&organizations));
     }
@@ -41,7 +41,7 @@ async fn collect(
     session: &Session,
     arguments: &ArgMatches,
     limit: u64,
-) -> Result<(Vec<Box<RawValue>>, bool), Failure> {
+) -> Result<(Vec<Box<RawValue>>, bool), ClientError> {
     let mut items = Vec::new();
     let mut cursor = None;
     loop {
@@ -60,7 +60,7 @@ async fn page(
     arguments: &ArgMatches,
     limit: u64,
     cursor: Option<&str>,
-) -> Result<Page, Failure> {
+) -> Result<Page, ClientError> {
     let limit = limit.to_string();
     let text = |name| arguments.get_one::<String>(name).map(String::as_str);
     let mut query = vec![("limit", limit.as_str())];

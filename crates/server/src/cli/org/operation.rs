@@ -1,6 +1,6 @@
 //! Following a change that the server has accepted and not finished.
 
-use super::Failure;
+use super::ClientError;
 use crate::cli::client::{Answer, Client};
 use crate::cli::terminal::Progress;
 use reqwest::Method;
@@ -47,7 +47,7 @@ struct Refusal {
 ///
 /// # Errors
 /// Why it has undone itself; or why it cannot be watched any more, in which case it goes on.
-pub async fn follow(client: &Client, mut answer: Answer) -> Result<Finished, Failure> {
+pub async fn follow(client: &Client, mut answer: Answer) -> Result<Finished, ClientError> {
     let progress = Progress::new();
     let mut pause = FIRST_PAUSE;
     loop {
@@ -63,19 +63,19 @@ pub async fn follow(client: &Client, mut answer: Answer) -> Result<Finished, Fai
     }
 }
 
-fn finished(operation: Operation, answer: Answer) -> Result<Finished, Failure> {
+fn finished(operation: Operation, answer: Answer) -> Result<Finished, ClientError> {
     match operation.error {
         Some(Refusal { code, detail }) => {
-            Err(Failure::Other(format!("{detail}\ncode: {code}\noperation: {}", operation.id)))
+            Err(ClientError::Other(format!("{detail}\ncode: {code}\noperation: {}", operation.id)))
         }
         None => Ok(Finished { organization_id: operation.organization_id, answer }),
     }
 }
 
-async fn look(client: &Client, id: &str) -> Result<Answer, Failure> {
+async fn look(client: &Client, id: &str) -> Result<Answer, ClientError> {
     let request = client.request(Method::GET, &["v1", "operations", id], &[]);
     client.send(request).await.map_err(|failure| {
-        Failure::Other(format!(
+        ClientError::Other(format!(
             "{failure}\nThe change goes on without being watched; look at /v1/operations/{id}."
         ))
     })

@@ -4,7 +4,7 @@
 //! A batch ends early where there is no room for the next line: it is stored, which makes room. Only a reader that has
 //! nothing to store waits, and the sender's clock stands still meanwhile.
 
-use super::lines::{Arrival, Line, Lines};
+use super::lines::{LineArrival, NdjsonLine, NdjsonLines};
 use crate::http::Http;
 use crate::http::body_budget::{BodyBudget, Reservation};
 use crate::http::extract::cut_off;
@@ -90,8 +90,8 @@ impl Batch {
 }
 
 /// Reads batches.
-pub(super) struct Reader {
-    lines: Lines,
+pub(super) struct BatchReader {
+    lines: NdjsonLines,
     /// How long the body may pause, and what a line may take.
     patience: Duration,
     /// How long the first batch may still take to arrive; none once it is there.
@@ -105,13 +105,13 @@ pub(super) struct Reader {
 }
 
 /// A batch on its way, and who reads on after it.
-pub(super) type Reading = BoxFuture<'static, (Reader, Batch)>;
+pub(super) type Reading = BoxFuture<'static, (BatchReader, Batch)>;
 
-impl Reader {
+impl BatchReader {
     pub(super) fn new(http: &Http, organization: OrganizationId, body: Body) -> Self {
         let (patience, longest) = (http.settings.arrival_timeout(), http.settings.max_document_json_bytes);
         Self {
-            lines: Lines::of(body, longest, patience),
+            lines: NdjsonLines::of(body, longest, patience),
             patience,
             first: Some(patience),
             max_line_bytes: longest,
@@ -176,15 +176,15 @@ impl Reader {
         let arrival = self.lines.arrive(wait).await;
         self.first = self.first.map(|left| left.saturating_sub(began.elapsed()));
         match arrival {
-            Arrival::More if batch.is_empty() && self.first == Some(Duration::ZERO) => {
+            LineArrival::More if batch.is_empty() && self.first == Some(Duration::ZERO) => {
                 batch.end = Some(Err(ErrorCode::RequestTimeout.into()));
             }
-            Arrival::More => {}
-            Arrival::Nothing | Arrival::TooSlow if !batch.is_empty() => batch.ends_early = true,
-            Arrival::Nothing => batch.end = Some(Err(ErrorCode::RequestTimeout.into())),
-            Arrival::TooSlow => batch.end = Some(Err(too_slow(self.patience))),
-            Arrival::Broken => batch.end = Some(Err(cut_off())),
-            Arrival::End => {
+            LineArrival::More => {}
+            LineArrival::Nothing | LineArrival::TooSlow if !batch.is_empty() => batch.ends_early = true,
+            LineArrival::Nothing => batch.end = Some(Err(ErrorCode::RequestTimeout.into())),
+            LineArrival::TooSlow => batch.end = Some(Err(too_slow(self.patience))),
+            LineArrival::Broken => batch.end = Some(Err(cut_off())),
+            LineArrival::End => {
                 if let Some(line) = self.lines.last() {
                     self.add(line, batch).await;
                 }
@@ -202,7 +202,7 @@ impl Reader {
         true
     }
 
-    async fn add(&mut self, line: Line, batch: &mut Batch) {
+    async fn add(&mut self, line: NdjsonLine, batch: &mut Batch) {
         if let Some(error) = not_lines(&line) {
             batch.end = Some(Err(error));
             return;
@@ -216,7 +216,7 @@ impl Reader {
     }
 
     /// The document in a line; `None` if it is empty.
-    async fn parse(&mut self, line: Line) -> Result<Option<NewDocument>> {
+    async fn parse(&mut self, line: NdjsonLine) -> Result<Option<NewDocument>> {
         let text = line.text.ok_or_else(|| {
             let most = self.max_line_bytes;
             Error::new(ErrorCode::BodyTooLarge).detail(format!("The line may have at most {most} bytes."))
@@ -247,14 +247,14 @@ impl Reader {
 }
 
 /// The refusal of a whole body of which the first line is `line`, if it is a file in which no line can be a document.
-fn not_lines(line: &Line) -> Option<Error> {
+fn not_lines(line: &NdjsonLine) -> Option<Error> {
     let text = line.text.as_ref().filter(|_| line.number == 1)?;
     let what = mistake::recognize_lines(text)?.explain("one JSON object to a line");
     Some(Error::new(ErrorCode::InvalidJson).detail(format!("The body {what}")))
 }
 
 /// The batch that is being read; never, where none is.
-pub(super) async fn read(reading: &mut Option<Reading>) -> (Reader, Batch) {
+pub(super) async fn read(reading: &mut Option<Reading>) -> (BatchReader, Batch) {
     match reading {
         Some(reading) => reading.await,
         None => pending().await,

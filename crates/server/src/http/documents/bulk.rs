@@ -4,16 +4,16 @@
 //! read from, either. What a newcomer gets wrong: once the first answer is out, nothing can be refused any more. What
 //! goes wrong then is the last line, and the line with the totals is missing.
 
-use super::batches::{Batch, Reader, Reading, read};
+use super::batches::{Batch, BatchReader, Reading, read};
 use super::{Document, NDJSON};
 use crate::http::Http;
-use crate::http::auth::Own;
+use crate::http::auth::RequireTenant;
 use crate::http::body_budget::Reservation;
 use crate::http::extract::{QueryFields, media_type, not_taken, require_plain};
 use crate::http::fields::Fields;
 use crate::http::idempotency::IDEMPOTENCY_KEY;
-use crate::http::path_params::InCollection;
-use crate::http::problem::{FieldProblem, Refusal, status_of};
+use crate::http::path_params::CollectionPath;
+use crate::http::problem::{ApiError, FieldProblem, status_of};
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
@@ -152,12 +152,12 @@ pub struct InsertTotals {
         body = InsertAnswer, content_type = "application/x-ndjson")))]
 pub async fn insert_documents(
     State(http): State<Arc<Http>>,
-    Own(tenant): Own<Write>,
-    InCollection(collection): InCollection,
+    RequireTenant(tenant): RequireTenant<Write>,
+    CollectionPath(collection): CollectionPath,
     QueryFields(query): QueryFields,
     headers: HeaderMap,
     body: Body,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     let media_type = media_type(&headers);
     if !MEDIA_TYPES.contains(&media_type.as_str()) {
         let advice = "The body must be NDJSON: send `Content-Type: application/x-ndjson`.";
@@ -178,14 +178,14 @@ pub async fn insert(
     mut query: Fields,
     headers: HeaderMap,
     body: Body,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     let outcomes = query.optional("outcomes", str::parse).unwrap_or_default();
     query.finish_empty()?;
     require_plain(&headers)?;
     let scope = format!("{}/{collection}", tenant.scope());
     let key = headers.get(&IDEMPOTENCY_KEY).map(|key| key.to_str().unwrap_or_default());
     let request = key.map(|key| IdempotencyKey::parse(&scope, key)).transpose()?;
-    let reader = Reader::new(&http, tenant.organization().id, body);
+    let reader = BatchReader::new(&http, tenant.organization().id, body);
     let mut bulk = Bulk {
         http,
         tenant,

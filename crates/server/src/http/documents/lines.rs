@@ -9,7 +9,7 @@ use std::time::Duration;
 
 /// A line without its end.
 #[derive(Debug, PartialEq)]
-pub struct Line {
+pub struct NdjsonLine {
     /// Which line of the body it is, from 1.
     pub number: u64,
     /// What it says; none if that is too long.
@@ -18,7 +18,7 @@ pub struct Line {
 
 /// What came of waiting for more of the body.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Arrival {
+pub enum LineArrival {
     /// More of it.
     More,
     /// Nothing in that time.
@@ -32,7 +32,7 @@ pub enum Arrival {
 }
 
 /// The lines of a body that is arriving.
-pub struct Lines {
+pub struct NdjsonLines {
     body: BodyDataStream,
     /// What arrived and is not read yet.
     arrived: Bytes,
@@ -44,7 +44,7 @@ pub struct Lines {
     clock: LineClock,
 }
 
-impl Lines {
+impl NdjsonLines {
     /// The lines of `body`, of which none may have more than `max_bytes` or take longer than `time`.
     pub fn of(body: Body, max_bytes: usize, time: Duration) -> Self {
         Self {
@@ -78,7 +78,7 @@ impl Lines {
     }
 
     /// The next line, if it has arrived whole.
-    pub fn next(&mut self) -> Option<Line> {
+    pub fn next(&mut self) -> Option<NdjsonLine> {
         match self.arrived.iter().position(|byte| *byte == b'\n') {
             Some(end) => {
                 let text = self.arrived.split_to(end);
@@ -94,22 +94,22 @@ impl Lines {
     }
 
     /// What stands behind the last line break, once the body has ended.
-    pub fn last(&mut self) -> Option<Line> {
+    pub fn last(&mut self) -> Option<NdjsonLine> {
         self.has_begun().then(|| self.finish(Bytes::new()))
     }
 
     /// Waits for more of the body, so long at most. All that arrived before must have been read.
-    pub async fn arrive(&mut self, wait: Duration) -> Arrival {
+    pub async fn arrive(&mut self, wait: Duration) -> LineArrival {
         match self.clock.next(&mut self.body, wait).await {
-            Next::Piece(None) => Arrival::End,
-            Next::Piece(Some(Err(_))) => Arrival::Broken,
+            Next::Piece(None) => LineArrival::End,
+            Next::Piece(Some(Err(_))) => LineArrival::Broken,
             Next::Piece(Some(Ok(bytes))) => {
                 self.clock.pass(&bytes);
                 self.arrived = bytes;
-                Arrival::More
+                LineArrival::More
             }
-            Next::Nothing => Arrival::Nothing,
-            Next::TooSlow => Arrival::TooSlow,
+            Next::Nothing => LineArrival::Nothing,
+            Next::TooSlow => LineArrival::TooSlow,
         }
     }
 
@@ -123,7 +123,7 @@ impl Lines {
     }
 
     /// Ends the line that was begun with `text`.
-    fn finish(&mut self, text: Bytes) -> Line {
+    fn finish(&mut self, text: Bytes) -> NdjsonLine {
         let is_whole = !self.is_too_long && self.begun.is_empty() && text.len() <= self.max_bytes;
         let text = if is_whole {
             Some(text)
@@ -133,7 +133,7 @@ impl Lines {
             (!std::mem::take(&mut self.is_too_long)).then_some(kept)
         };
         self.read += 1;
-        Line { number: self.read, text }
+        NdjsonLine { number: self.read, text }
     }
 }
 
@@ -146,9 +146,10 @@ mod tests {
     /// The lines of a body that arrives in these pieces.
     async fn lines(pieces: &[&'static str], max_bytes: usize) -> Vec<(u64, Option<String>)> {
         let pieces: Vec<_> = pieces.iter().map(|piece| Ok::<_, Infallible>(Bytes::from(*piece))).collect();
-        let mut lines = Lines::of(Body::from_stream(stream::iter(pieces)), max_bytes, Duration::from_secs(5));
+        let mut lines =
+            NdjsonLines::of(Body::from_stream(stream::iter(pieces)), max_bytes, Duration::from_secs(5));
         let mut found = Vec::new();
-        while lines.arrive(Duration::from_secs(5)).await == Arrival::More {
+        while lines.arrive(Duration::from_secs(5)).await == LineArrival::More {
             found.extend(std::iter::from_fn(|| lines.next()));
         }
         found.extend(lines.last());
@@ -192,16 +193,17 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn line_has_its_time_from_its_first_byte() {
         for max_bytes in [3, 1000] {
-            let mut lines = Lines::of(drip(Duration::from_millis(700)), max_bytes, Duration::from_secs(5));
+            let mut lines =
+                NdjsonLines::of(drip(Duration::from_millis(700)), max_bytes, Duration::from_secs(5));
             let mut arrivals = 0;
             let last = loop {
                 match lines.arrive(Duration::from_secs(1)).await {
-                    Arrival::More => assert!(lines.next().is_none()),
+                    LineArrival::More => assert!(lines.next().is_none()),
                     other => break other,
                 }
                 arrivals += 1;
             };
-            assert_eq!((arrivals, last), (8, Arrival::TooSlow), "{max_bytes}");
+            assert_eq!((arrivals, last), (8, LineArrival::TooSlow), "{max_bytes}");
         }
     }
 
@@ -209,11 +211,11 @@ mod tests {
     async fn time_without_a_look_at_the_body_is_not_the_lines() {
         let pieces = ["a", "b", "c\n"].map(|piece| Ok::<_, Infallible>(Bytes::from_static(piece.as_bytes())));
         let body = Body::from_stream(stream::iter(pieces));
-        let mut lines = Lines::of(body, 9, Duration::from_secs(5));
+        let mut lines = NdjsonLines::of(body, 9, Duration::from_secs(5));
         for _ in 0..3 {
             let mut arrival = Box::pin(lines.arrive(Duration::from_secs(1)));
             tokio::time::advance(Duration::from_secs(60)).await;
-            assert_eq!(arrival.as_mut().await, Arrival::More);
+            assert_eq!(arrival.as_mut().await, LineArrival::More);
             drop(arrival);
             tokio::time::advance(Duration::from_secs(60)).await;
             let _ = lines.next().inspect(|line| assert_eq!(line.text, Some(Bytes::from_static(b"abc"))));

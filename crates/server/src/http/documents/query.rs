@@ -4,11 +4,11 @@
 //! as it was sent, for the order of its members may mean something.
 
 use crate::http::Http;
-use crate::http::auth::Own;
+use crate::http::auth::RequireTenant;
 use crate::http::extract::{DocumentBody, QueryFields};
 use crate::http::fields::Fields;
-use crate::http::path_params::InCollection;
-use crate::http::problem::Refusal;
+use crate::http::path_params::CollectionPath;
+use crate::http::problem::ApiError;
 use crate::http::representation::{json, json_text};
 use crate::telemetry::DOCUMENT_FULL_SCANS;
 use axum::extract::State;
@@ -73,12 +73,12 @@ pub struct DocumentCount {
         were many and no index spared that.", body = DocumentPageBody)))]
 pub async fn list_documents(
     State(http): State<Arc<Http>>,
-    Own(tenant): Own<Read>,
-    InCollection(collection): InCollection,
+    RequireTenant(tenant): RequireTenant<Read>,
+    CollectionPath(collection): CollectionPath,
     QueryFields(mut fields): QueryFields,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     let filter = fields.optional("filter", |text| Ok::<_, String>(text.to_owned()));
-    let at = At { filter: "?filter", cursor: "?cursor", sort: SORT_AT };
+    let at = Pointers { filter: "?filter", cursor: "?cursor", sort: SORT_AT };
     let bytes = filter.as_ref().map_or(0, String::len);
     let read = move || Query::read(fields, filter.as_deref(), &at);
     let query = offload::by_filter_size(bytes, read).await??;
@@ -121,14 +121,14 @@ pub struct QueryBody {
         were many and no index spared that.", body = DocumentPageBody)))]
 pub async fn query_documents(
     State(http): State<Arc<Http>>,
-    Own(tenant): Own<Read>,
-    InCollection(collection): InCollection,
+    RequireTenant(tenant): RequireTenant<Read>,
+    CollectionPath(collection): CollectionPath,
     body: DocumentBody,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     let body_bytes = body.0.len();
     let read = move || {
         let (fields, filter) = Fields::of_json_with(&body.0, "filter")?;
-        let at = At { filter: "/filter", cursor: "/cursor", sort: "/sort" };
+        let at = Pointers { filter: "/filter", cursor: "/cursor", sort: "/sort" };
         Query::read(fields, filter.as_deref(), &at)
     };
     let query = offload::by_filter_size(body_bytes, read).await??;
@@ -148,10 +148,10 @@ pub async fn query_documents(
         and no index spared that.", body = DocumentCount)))]
 pub async fn count_documents(
     State(http): State<Arc<Http>>,
-    Own(tenant): Own<Read>,
-    InCollection(collection): InCollection,
+    RequireTenant(tenant): RequireTenant<Read>,
+    CollectionPath(collection): CollectionPath,
     QueryFields(mut fields): QueryFields,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     let filter = match fields.optional("filter", |text| Ok::<_, String>(text.to_owned())) {
         Some(text) => fields.take(super::read_filter(text, "?filter").await),
         None => None,
@@ -182,10 +182,10 @@ pub struct CountBody {
         and no index spared that.", body = DocumentCount)))]
 pub async fn count_matching_documents(
     State(http): State<Arc<Http>>,
-    Own(tenant): Own<Read>,
-    InCollection(collection): InCollection,
+    RequireTenant(tenant): RequireTenant<Read>,
+    CollectionPath(collection): CollectionPath,
     body: DocumentBody,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     let body_bytes = body.0.len();
     let read = move || {
         let (mut fields, text) = Fields::of_json_with(&body.0, "filter")?;
@@ -202,14 +202,14 @@ async fn count(
     tenant: &TenantAccess<Read>,
     collection: &CollectionName,
     filter: &Filter,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     let counted = http.app.count_documents(tenant, collection, filter).await?;
     let answer = json(StatusCode::OK, &DocumentCount { count: counted.documents });
     Ok(with_scan(http, answer, counted.scanned))
 }
 
 /// Where a request has what only a look at the data may refuse.
-struct At {
+struct Pointers {
     filter: &'static str,
     cursor: &'static str,
     sort: &'static str,
@@ -224,7 +224,7 @@ struct Query {
 
 impl Query {
     /// Reads what `fields` has beside the filter.
-    fn read(mut fields: Fields, filter: Option<&str>, at: &At) -> Result<Self> {
+    fn read(mut fields: Fields, filter: Option<&str>, at: &Pointers) -> Result<Self> {
         let filter = filter.and_then(|text| fields.take(Filter::parse(text, at.filter)));
         let query = Self {
             page: PageRequest {
@@ -248,7 +248,7 @@ impl Query {
         http: &Http,
         tenant: &TenantAccess<Read>,
         collection: &CollectionName,
-    ) -> Result<Response, Refusal> {
+    ) -> Result<Response, ApiError> {
         let page = http.app.find_documents(tenant, collection, self.page).await?;
         let (scanned, projection, with_revisions) = (page.scanned, self.projection, self.with_revisions);
         let bytes = page.documents.iter().map(|document| document.body.as_bytes().len()).sum();

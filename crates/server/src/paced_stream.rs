@@ -14,7 +14,7 @@ use tokio::time::{Sleep, sleep};
 
 /// How long the other side of a connection may read nothing of what is sent.
 #[derive(Clone)]
-pub struct Patience(Arc<Shared>);
+pub struct ReadPace(Arc<Shared>);
 
 struct Shared {
     usual: Duration,
@@ -22,7 +22,7 @@ struct Shared {
     has_run_out: AtomicBool,
 }
 
-impl Patience {
+impl ReadPace {
     /// So long, unless somebody moves it.
     #[must_use]
     pub fn new(usual: Duration) -> Self {
@@ -56,16 +56,16 @@ fn millis(time: Duration) -> u64 {
 }
 
 /// A stream that fails once its other side has read nothing for too long.
-pub struct PatientStream<S> {
+pub struct PacedStream<S> {
     stream: S,
-    patience: Patience,
+    patience: ReadPace,
     /// Runs while something waits to be sent.
     waiting: Option<Pin<Box<Sleep>>>,
 }
 
-impl<S> PatientStream<S> {
+impl<S> PacedStream<S> {
     /// `stream`, as long as `patience` lasts.
-    pub const fn new(stream: S, patience: Patience) -> Self {
+    pub const fn new(stream: S, patience: ReadPace) -> Self {
         Self { stream, patience, waiting: None }
     }
 
@@ -87,7 +87,7 @@ impl<S> PatientStream<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for PatientStream<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for PacedStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -97,7 +97,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for PatientStream<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for PatientStream<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for PacedStream<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.watch(context, written)
@@ -136,8 +136,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn stream_fails_once_nothing_was_read_for_the_limit() {
         let (stream, mut other_side) = duplex(4);
-        let patience = Patience::new(Duration::from_secs(1));
-        let mut stream = PatientStream::new(stream, patience.clone());
+        let patience = ReadPace::new(Duration::from_secs(1));
+        let mut stream = PacedStream::new(stream, patience.clone());
         patience.set(Duration::from_secs(60));
         stream.write_all(b"abcd").await.unwrap();
         // A client that reads a little now and then is not cut off.
@@ -159,8 +159,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn limit_that_is_put_back_is_the_usual_one() {
         let (stream, _other_side) = duplex(1);
-        let patience = Patience::new(Duration::from_secs(1));
-        let mut stream = PatientStream::new(stream, patience.clone());
+        let patience = ReadPace::new(Duration::from_secs(1));
+        let mut stream = PacedStream::new(stream, patience.clone());
         patience.set(Duration::from_secs(60));
         patience.reset();
         let began = Instant::now();

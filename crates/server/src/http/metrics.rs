@@ -8,7 +8,7 @@ use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 /// A request that has been answered.
-pub struct Observed<'a> {
+pub struct AnsweredRequest<'a> {
     /// Its method.
     pub method: &'a Method,
     /// The route it matched, never its path.
@@ -33,7 +33,7 @@ pub struct RequestMetrics(RwLock<HashMap<String, Vec<Series>>>);
 
 impl RequestMetrics {
     /// Counts an answered request.
-    pub fn observe(&self, seen: &Observed<'_>) {
+    pub fn observe(&self, seen: &AnsweredRequest<'_>) {
         let method = known(seen.method);
         {
             let routes = self.0.read().unwrap_or_else(PoisonError::into_inner);
@@ -53,7 +53,7 @@ impl RequestMetrics {
 }
 
 impl Series {
-    fn new(method: &Method, seen: &Observed<'_>) -> Self {
+    fn new(method: &Method, seen: &AnsweredRequest<'_>) -> Self {
         let (route, status) = (seen.route.to_owned(), seen.status.as_str().to_owned());
         let name = method.as_str().to_owned();
         Self {
