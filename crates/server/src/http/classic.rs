@@ -9,7 +9,7 @@ use super::auth::RequireAccount;
 use super::conditional::IfMatch;
 use super::extract::{ClientAddress, JsonBody, QueryFields};
 use super::fields::Fields;
-use super::idempotency::{self, Replay, Scope};
+use super::idempotency::{self, Replay, Scope, Sent};
 use super::problem::ApiError;
 use super::rate_limit::announce;
 use super::representation::{OrganizationBody, json, with_etag, with_operation};
@@ -67,10 +67,11 @@ pub async fn create(
     // Checked before anything is counted or claimed: bad input costs its sender nothing.
     read_new_organization(&http, body.fields()?)?;
     let work = Arc::clone(&http);
-    let request = [b"POST /org/create\n", &body.0[..]].concat();
+    let content = body.0.clone();
+    let sent = Sent { route: "POST /org/create", body: &content };
     let holder = http.app.key_holder_of_signup(signup, network);
     let scope = Scope { name: signup.scope(), holder };
-    let answer = idempotency::once(&http, &headers, scope, &request, Replay::Kept, move |id| async move {
+    let answer = idempotency::once(&http, &headers, scope, sent, Replay::Kept, move |id| async move {
         let new = read_new_organization(&work, body.fields()?)?;
         let remaining = work.app.count_create(network).await?;
         let account = new.email.key();

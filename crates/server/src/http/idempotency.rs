@@ -31,6 +31,14 @@ pub struct Scope<'a> {
     pub holder: Option<KeyHolder>,
 }
 
+/// A request, by which one that is sent again is told from another one.
+pub struct Sent<'a> {
+    /// Its method and what it is about.
+    pub route: &'a str,
+    /// Its body.
+    pub body: &'a [u8],
+}
+
 /// An answer that is being made again.
 type ReplayFuture = BoxFuture<'static, Result<Response, ApiError>>;
 
@@ -54,7 +62,7 @@ pub async fn once<F>(
     http: &Arc<Http>,
     headers: &HeaderMap,
     scope: Scope<'_>,
-    request: &[u8],
+    sent: Sent<'_>,
     replay: Replay,
     run: impl FnOnce(Option<OrganizationId>) -> F,
 ) -> Result<Response, ApiError>
@@ -64,7 +72,8 @@ where
     let Some(value) = headers.get(&IDEMPOTENCY_KEY) else { return run(None).await };
     let key = IdempotencyKey::parse(scope.name, value.to_str().unwrap_or_default())?;
     let keeps_body = matches!(replay, Replay::Kept);
-    let id = match http.app.claim_request(key.clone(), scope.holder, request).await? {
+    let request = [sent.route.as_bytes(), b"\n", sent.body].concat();
+    let id = match http.app.claim_request(key.clone(), scope.holder, &request).await? {
         IdempotencyPermit::Repeat(made, answer) => return repeat(made, answer, replay).await,
         IdempotencyPermit::Run(id) => id,
     };
