@@ -50,7 +50,7 @@ impl IdempotencyKeys for MongoDb {
     }
 
     async fn save_answer(&self, key: &IdempotencyKey, answer: &StoredResponse) -> Result<()> {
-        let answer = serialize_to_document(&ClaimRecord::of(answer)).map_err(Error::internal)?;
+        let answer = serialize_to_document(&ResponseDocument::of(answer)).map_err(Error::internal)?;
         self.change(doc! { "_id": binary(&key.0) }, doc! { "answer": answer }).await?;
         Ok(())
     }
@@ -78,17 +78,17 @@ struct KnownKey {
     organization_id: ObjectId,
     lease_until: DateTime,
     expires_at: DateTime,
-    answer: Option<ClaimRecord>,
+    answer: Option<ResponseDocument>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct ClaimRecord {
+struct ResponseDocument {
     status: i32,
     headers: Vec<(String, String)>,
     body: Binary,
 }
 
-impl ClaimRecord {
+impl ResponseDocument {
     fn of(saved: &StoredResponse) -> Self {
         let body = Binary { subtype: BinarySubtype::Generic, bytes: saved.body.clone() };
         Self { status: saved.status.into(), headers: saved.headers.clone(), body }
@@ -172,7 +172,7 @@ impl MongoDb {
         Ok(result.matched_count > 0)
     }
 
-    /// Takes back a claim that was one too many; not that of whoever has the key by now.
+    /// Takes back a claim that was one too many; not that of another request that has the key now.
     async fn withdraw(&self, record: &IdempotencyRecord) -> EngineResult<()> {
         let mut own = unanswered(&record.key);
         own.insert("organization_id", object_id(record.organization_id.as_bytes()));

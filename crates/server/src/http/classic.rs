@@ -9,7 +9,7 @@ use super::auth::RequireAccount;
 use super::conditional::IfMatch;
 use super::extract::{ClientAddress, JsonBody, QueryFields};
 use super::fields::Fields;
-use super::idempotency::{self, Replay, Scope, Sent};
+use super::idempotency::{self, IdempotentRequest, Replay, Scope};
 use super::problem::ApiError;
 use super::rate_limit::announce;
 use super::representation::{OrganizationBody, json, with_etag, with_operation};
@@ -68,10 +68,10 @@ pub async fn create(
     read_new_organization(&http, body.fields()?)?;
     let work = Arc::clone(&http);
     let content = body.0.clone();
-    let sent = Sent { route: "POST /org/create", body: &content };
+    let request = IdempotentRequest { route: "POST /org/create", body: &content };
     let holder = http.app.key_holder_of_signup(signup, network);
     let scope = Scope { name: signup.scope(), holder };
-    let answer = idempotency::once(&http, &headers, scope, sent, Replay::Kept, move |id| async move {
+    let answer = idempotency::once(&http, &headers, scope, request, Replay::Kept, move |id| async move {
         let new = read_new_organization(&work, body.fields()?)?;
         let remaining = work.app.count_create(network).await?;
         let account = new.email.key();

@@ -7,7 +7,7 @@ use super::auth::RequireTenant;
 use super::conditional::{IfNotShown, IfShown};
 use super::cursor::Cursor;
 use super::extract::{JsonBody, QueryFields};
-use super::idempotency::{self, Replay, Scope, Sent};
+use super::idempotency::{self, IdempotentRequest, Replay, Scope};
 use super::path_params::CollectionPath;
 use super::problem::ApiError;
 use super::representation::{json, tagged, tagged_unless, with_location};
@@ -116,9 +116,9 @@ pub async fn create_collection(
 ) -> Result<Response, ApiError> {
     let (scope, work) = (tenant.scope(), Arc::clone(&http));
     let content = body.0.clone();
-    let sent = Sent { route: "POST collections", body: &content };
+    let request = IdempotentRequest { route: "POST collections", body: &content };
     let scope = Scope { name: &scope, holder: Some(http.app.key_holder_of_member(&tenant)) };
-    idempotency::once(&http, &headers, scope, sent, Replay::Kept, move |_| async move {
+    idempotency::once(&http, &headers, scope, request, Replay::Kept, move |_| async move {
         let name = read_name(&body)?;
         let made = work.app.create_collection(&tenant, &name).await?;
         let answer = tagged(StatusCode::CREATED, &CollectionBody::from(&made));

@@ -14,7 +14,7 @@ use super::collections;
 use super::conditional::{IfNoneMatch, IfRevision, revision_etag};
 use super::extract::{DocumentBody, QueryFields, media_type};
 use super::fields::Fields;
-use super::idempotency::{self, Replay, Scope, Sent};
+use super::idempotency::{self, IdempotentRequest, Replay, Scope};
 use super::path_params::{CollectionPath, ItemPath, encoded};
 use super::problem::ApiError;
 use super::representation::{json, json_text, with_location};
@@ -77,11 +77,11 @@ async fn insert_one(
 ) -> Result<Response, ApiError> {
     let (scope, work) = (tenant.scope(), Arc::clone(http));
     let (route, content) = (format!("POST {collection}/documents"), body.0.clone());
-    let sent = Sent { route: &route, body: &content };
+    let request = IdempotentRequest { route: &route, body: &content };
     let scope = Scope { name: &scope, holder: Some(http.app.key_holder_of_member(&tenant)) };
     let of = collections::path(tenant.organization(), &collection);
     let replay = remade(http, &of, &body);
-    idempotency::once(http, headers, scope, sent, replay, move |id| async move {
+    idempotency::once(http, headers, scope, request, replay, move |id| async move {
         let document = read_document(&work, body).await?;
         let id = id.map(document_id);
         let made = work.app.insert_document(&tenant, &collection, document, id).await?;

@@ -32,7 +32,7 @@ pub struct Scope<'a> {
 }
 
 /// A request, by which one that is sent again is told from another one.
-pub struct Sent<'a> {
+pub struct IdempotentRequest<'a> {
     /// Its method and what it is about.
     pub route: &'a str,
     /// Its body.
@@ -62,7 +62,7 @@ pub async fn once<F>(
     http: &Arc<Http>,
     headers: &HeaderMap,
     scope: Scope<'_>,
-    sent: Sent<'_>,
+    sent: IdempotentRequest<'_>,
     replay: Replay,
     run: impl FnOnce(Option<OrganizationId>) -> F,
 ) -> Result<Response, ApiError>

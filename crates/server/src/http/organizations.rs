@@ -5,7 +5,7 @@ use super::auth::{RequireCaller, RequireOperator};
 use super::conditional::IfMatch;
 use super::cursor::Cursor;
 use super::extract::{JsonBody, PathParam, QueryFields};
-use super::idempotency::{self, Replay, Scope, Sent};
+use super::idempotency::{self, IdempotentRequest, Replay, Scope};
 use super::problem::ApiError;
 use super::representation::{
     OperationBody, OrganizationDetails, OrganizationPage, accepted, json, organization, with_location,
@@ -111,10 +111,10 @@ pub async fn create_organization(
     let signup = http.app.allow_signup(Some(operator))?;
     let work = Arc::clone(&http);
     let content = body.0.clone();
-    let sent = Sent { route: "POST /v1/organizations", body: &content };
+    let request = IdempotentRequest { route: "POST /v1/organizations", body: &content };
     // The operator's keys are not bounded.
     let scope = Scope { name: signup.scope(), holder: None };
-    idempotency::once(&http, &headers, scope, sent, Replay::Kept, move |id| async move {
+    idempotency::once(&http, &headers, scope, request, Replay::Kept, move |id| async move {
         let new = read_new_organization(&work, &body)?;
         let outcome = work.app.create_organization(signup, NewOrganization { id, ..new }).await?;
         let location = format!("/v1/organizations/{}", outcome.record().organization_id);

@@ -83,7 +83,7 @@ impl MongoDb {
         counting.await.map_err(|_| Error::unavailable("the runtime is shutting down"))?
     }
 
-    /// The indexes of an organization have changed by a call of this instance's: whoever made one wants to see it counted.
+    /// The indexes of an organization have changed by a call of this instance's, and its caller wants to see that counted.
     /// A count under way is nobody's any more.
     pub(crate) fn forget_index_bytes(&self, organization: &Organization) {
         self.quotas.remembered.0.remove(&organization.id);

@@ -211,11 +211,11 @@ fn keys_are_forgotten_once_they_have_expired() {
             requests.save_answer(&record.key, &answer()).await.unwrap();
         }
         // Also one that has not been removed yet.
-        let anew = request(1, 2);
-        assert_eq!(subject.claim_request(&anew, at(10)).await, IdempotencyClaim::OtherRequest);
+        let repeated = request(1, 2);
+        assert_eq!(subject.claim_request(&repeated, at(10)).await, IdempotencyClaim::OtherRequest);
         assert_eq!(
-            subject.claim_request(&anew, at(11)).await,
-            IdempotencyClaim::Granted(anew.organization_id)
+            subject.claim_request(&repeated, at(11)).await,
+            IdempotencyClaim::Granted(repeated.organization_id)
         );
 
         assert_eq!(
@@ -226,7 +226,11 @@ fn keys_are_forgotten_once_they_have_expired() {
         assert_eq!(requests.delete_expired_requests(at(99), 1).await.unwrap(), 1, "not more than asked");
         assert_eq!(requests.delete_expired_requests(at(99), 10).await.unwrap(), 1);
         assert_eq!(requests.delete_expired_requests(at(99), 10).await.unwrap(), 0);
-        assert_eq!(subject.claim_request(&anew, at(12)).await, IdempotencyClaim::InProgress, "others stay");
+        assert_eq!(
+            subject.claim_request(&repeated, at(12)).await,
+            IdempotencyClaim::InProgress,
+            "others stay"
+        );
     });
 }
 
