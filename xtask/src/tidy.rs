@@ -3,6 +3,7 @@
 
 mod pages;
 mod retired;
+mod test_filters;
 
 use crate::shell::root;
 use anyhow::{Context, Result, ensure};
@@ -48,6 +49,9 @@ pub fn check() -> Result<()> {
     let concepts =
         fs::read_to_string(root().join(pages::CONCEPTS)).context("cannot read the page of concepts")?;
     findings.extend(pages::missing_types(&concepts, &sources));
+    let filters = fs::read_to_string(root().join(test_filters::FILE))
+        .context("cannot read the settings of the test runner")?;
+    findings.extend(test_filters::inspect(&filters, &sources));
     for finding in &findings {
         println!("{finding}");
     }
