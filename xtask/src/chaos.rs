@@ -4,9 +4,9 @@ use crate::ci::ENGINE_VARIABLE;
 use crate::shell::{nextest, run as sh};
 use anyhow::Result;
 
-/// Read by `crates/server/tests/it/mongodb_only/chaos/long.rs`.
+/// Read by `crates/tenantry/tests/it/mongodb_only/chaos/long.rs`.
 const MINUTES: &str = "TENANTRY_CHAOS_MINUTES";
-/// Read by `crates/server/tests/it/support/chance.rs`.
+/// Read by `crates/tenantry/tests/it/support/chance.rs`.
 const SEED: &str = "TENANTRY_TEST_SEED";
 
 /// Begins runs for so many minutes, the first one with `seed`.

@@ -125,7 +125,7 @@ pub fn run(chosen: &[Step], extent: Extent) -> Result<()> {
     Ok(())
 }
 
-/// The engine that the tests over HTTP run on; read by `crates/server/tests/it/main.rs`.
+/// The engine that the tests over HTTP run on; read by `crates/tenantry/tests/it/main.rs`.
 pub const ENGINE_VARIABLE: &str = "TENANTRY_TEST_ENGINE";
 
 /// Runs the tests, those over HTTP on each engine.

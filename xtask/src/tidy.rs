@@ -161,7 +161,7 @@ mod tests {
         let text = format!("//! A head.\n{}", "//\n".repeat(MAX_LINES - 1));
         assert!(inspect("crates/domain/src/a.rs", &text).is_empty());
         assert_eq!(inspect("crates/domain/src/a.rs", &(text.clone() + "//\n")).len(), 1);
-        assert!(inspect("crates/server/tests/it/a.rs", &(text + "//\n")).is_empty());
+        assert!(inspect("crates/tenantry/tests/it/a.rs", &(text + "//\n")).is_empty());
     }
 
     #[test]

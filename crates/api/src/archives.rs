@@ -1,0 +1,226 @@
+//! Archives of organizations in the v1 API: out and in, as streams.
+//!
+//! What a newcomer gets wrong: an export that fails in its middle has long been answered 200. Its stream is cut off
+//! then, and the missing end line says so to whoever reads it.
+
+use super::auth::{RequireCaller, RequireOperator};
+use super::extract::{PathParam, QueryFields, media_type, not_taken, require_plain};
+use super::http::Http;
+use super::line_clock::{LineClock, Next, too_slow};
+use super::organizations::answer;
+use super::problem::ApiError;
+use super::representation::{OperationBody, OrganizationDetails, with_location};
+use crate::paced_stream::ReadPace;
+use axum::body::{Body, BodyDataStream};
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use futures_util::{StreamExt, stream};
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+use tenantry_domain::app::archives::{ArchiveStream, Export, Import, ImportedId};
+use tenantry_domain::app::auth::OrganizationRef;
+use tenantry_domain::email::EmailAddress;
+use tenantry_domain::ids::OrganizationId;
+use tenantry_domain::name::OrganizationName;
+use tenantry_domain::organization::Organization;
+use tenantry_domain::{Error, ErrorCode};
+
+/// The media type of an archive.
+const NDJSON: &str = "application/x-ndjson";
+/// The route whose answer takes as long as its body does.
+pub const IMPORT: &str = "/v1/organizations/import";
+
+/// Export an organization.
+///
+/// Its settings, its owner and all its data. The operator exports any organization, also a deleted one by its
+/// id; an owner exports their own.
+///
+/// The archive is NDJSON and ends with a line `{"end":..}`; an archive without that line is incomplete, and
+/// importing it is refused. It is no snapshot: each document is whole, and what changes during the export may
+/// or may not be in it. The archive contains the hash of the owner's password.
+#[utoipa::path(get, path = "/v1/organizations/{organization}/export", operation_id = "exportOrganization",
+    tag = "Organizations",
+    params(("organization" = String, Path, description = "Its id or identifier.")),
+    responses((status = 200, description = "The archive, while it is written.", body = String,
+        content_type = "application/x-ndjson")))]
+pub async fn export_organization(
+    State(http): State<Arc<Http>>,
+    RequireCaller(caller): RequireCaller,
+    PathParam(which): PathParam,
+    connection: Connection,
+) -> Result<Response, ApiError> {
+    let right = http.app.allow_export(&caller, &OrganizationRef::parse(&which)?).await?;
+    let file_name = file_name(right.organization());
+    let mut watch = Watch::new(right.organization().id, connection, http.settings.export_pause_timeout);
+    let mut export = http.app.export_organization(right);
+    // Whatever can be refused is refused before the head of the answer is sent.
+    let begin = export.next().await.inspect_err(|_| watch.is_over = true)?.unwrap_or_default();
+    let sending = Some(ExportBody { export, watch });
+    let chunks = stream::once(async { Ok(begin) }).chain(stream::unfold(sending, next_chunk));
+    let mut response = Body::from_stream(chunks).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(NDJSON));
+    let disposition = HeaderValue::from_str(&format!("attachment; filename=\"{file_name}\""));
+    headers.insert(header::CONTENT_DISPOSITION, disposition.map_err(Error::internal)?);
+    Ok(response)
+}
+
+/// An identifier has nothing in it that a file's name or a header could not have.
+fn file_name(organization: &Organization) -> String {
+    format!("{}.ndjson", organization.naming.identifier)
+}
+
+/// An export on its way.
+struct ExportBody {
+    export: Export,
+    watch: Watch,
+}
+
+async fn next_chunk(sending: Option<ExportBody>) -> Option<(Result<Vec<u8>, Error>, Option<ExportBody>)> {
+    let mut sending = sending?;
+    match sending.export.next().await {
+        Ok(Some(chunk)) => Some((Ok(chunk), Some(sending))),
+        Ok(None) => {
+            sending.watch.is_over = true;
+            None
+        }
+        Err(error) => {
+            let organization = sending.watch.organization;
+            tracing::warn!(%organization, %error, "an export was cut off");
+            sending.watch.is_over = true;
+            Some((Err(error), None))
+        }
+    }
+}
+
+/// How long the connection of a request waits for its client, where there is a connection.
+pub struct Connection(Option<ReadPace>);
+
+impl<S: Sync> FromRequestParts<S> for Connection {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(parts.extensions.get().cloned()))
+    }
+}
+
+/// Gives the reader of an export its own time, and says in the log why it ended before its end line.
+struct Watch {
+    organization: OrganizationId,
+    connection: Connection,
+    limit: Duration,
+    /// Whether all that has to be said of its end has been said.
+    is_over: bool,
+}
+
+impl Watch {
+    fn new(organization: OrganizationId, connection: Connection, limit: Duration) -> Self {
+        if let Some(patience) = &connection.0 {
+            patience.set(limit);
+        }
+        Self { organization, connection, limit, is_over: false }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let patience = self.connection.0.as_ref();
+        if let Some(patience) = patience {
+            patience.reset();
+        }
+        if self.is_over {
+            return;
+        }
+        let organization = self.organization;
+        if patience.is_some_and(ReadPace::has_run_out) {
+            let seconds = self.limit.as_secs();
+            tracing::warn!(
+                %organization,
+                seconds,
+                "an export was cut off: its reader took nothing for as long as EXPORT_PAUSE_TIMEOUT says"
+            );
+        } else {
+            tracing::warn!(%organization, "an export was cut off: its reader hung up, or the service ends");
+        }
+    }
+}
+
+/// Import an organization from an archive.
+///
+/// Its settings, its owner and all its data. The organization appears at once, when the whole archive has
+/// arrived and is valid. If anything goes wrong, nothing of it is left.
+#[utoipa::path(post, path = "/v1/organizations/import", operation_id = "importOrganization", tag = "Organizations",
+    params(
+        ("organization_name" = Option<String>, Query, description = "Another name, where that of the archive is taken."),
+        ("id" = Option<String>, Query, description = "`keep` (the default): it has the id it had. `new`: another one."),
+        ("placement" = Option<String>, Query,
+            description = "Where its data goes, if not where the settings say: `database`, `collection` or `shared`."),
+        ("owner_email" = Option<String>, Query, description = "Another address of its owner, where the old one is taken.")),
+    request_body(content = String, content_type = "application/x-ndjson", description = "The archive."),
+    responses(
+        (status = 201, description = "The organization.", body = OrganizationDetails<'static>),
+        (status = 202, description = "Another instance has taken it over; `Location` says where to watch.",
+            body = OperationBody)))]
+pub async fn import_organization(
+    State(http): State<Arc<Http>>,
+    RequireOperator(operator): RequireOperator,
+    QueryFields(mut query): QueryFields,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let import = Import {
+        name: query.optional("organization_name", OrganizationName::parse),
+        id: query.optional("id", parse_id).unwrap_or_default(),
+        placement: query.optional("placement", str::parse),
+        owner_email: query.optional("owner_email", EmailAddress::parse),
+    };
+    query.refuse_unknown();
+    query.finish()?;
+    require_ndjson(request.headers())?;
+    let archive = chunks(request.into_body(), http.settings.request_timeout);
+    let outcome = http.app.import_organization(&operator, import, archive).await?;
+    let response = answer(StatusCode::CREATED, &outcome);
+    let location = format!("/v1/organizations/{}", outcome.record().organization_id);
+    let is_made = response.status() == StatusCode::CREATED;
+    Ok(if is_made { with_location(response, &location) } else { response })
+}
+
+fn parse_id(text: &str) -> Result<ImportedId, &'static str> {
+    match text {
+        "keep" => Ok(ImportedId::Keep),
+        "new" => Ok(ImportedId::New),
+        _ => Err("Must be keep or new."),
+    }
+}
+
+fn require_ndjson(headers: &HeaderMap) -> Result<(), Error> {
+    if media_type(headers) == NDJSON {
+        return require_plain(headers);
+    }
+    let detail = format!("The body must be an archive: send `Content-Type: {NDJSON}`.");
+    Err(not_taken(&media_type(headers), "an archive", &detail))
+}
+
+/// A body as it comes. It may take as long as it takes, but never stop for longer than `patience`, and no line of it may take
+/// longer than that.
+fn chunks(body: Body, patience: Duration) -> ArchiveStream {
+    let next = move |arriving: Option<(BodyDataStream, LineClock)>| async move {
+        let (mut body, mut clock) = arriving?;
+        let error = match clock.next(&mut body, patience).await {
+            Next::Piece(Some(Ok(bytes))) => {
+                clock.pass(&bytes);
+                return Some((Ok(Vec::from(bytes)), Some((body, clock))));
+            }
+            Next::Piece(None) => return None,
+            Next::Piece(Some(Err(_))) => {
+                Error::new(ErrorCode::ImportInterrupted).detail("The archive did not arrive whole.")
+            }
+            Next::Nothing => ErrorCode::RequestTimeout.into(),
+            Next::TooSlow => too_slow(patience),
+        };
+        Some((Err(error), None))
+    };
+    stream::unfold(Some((body.into_data_stream(), LineClock::new(patience))), next).boxed()
+}

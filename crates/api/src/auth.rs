@@ -1,0 +1,117 @@
+//! Who is asking: extractors that prove it. A handler that takes one cannot run without.
+
+use super::http::Http;
+use super::path_params::segment;
+use super::problem::ApiError;
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use std::sync::Arc;
+use tenantry_domain::app::auth::{AccountPrincipal, Operator, OrganizationRef, Principal};
+use tenantry_domain::app::operator::OPERATOR_KEY_PREFIX;
+use tenantry_domain::app::tenant::{Right, TenantAccess};
+use tenantry_domain::{ErrorCode, Result};
+
+/// The credential of a request.
+enum Credential<'a> {
+    None,
+    Key(&'a str),
+    Token(&'a str),
+}
+
+fn credential(headers: &HeaderMap) -> Credential<'_> {
+    let Some(Ok(value)) = headers.get(header::AUTHORIZATION).map(|value| value.to_str()) else {
+        return Credential::None;
+    };
+    match value.split_once(' ') {
+        Some((scheme, text)) if scheme.eq_ignore_ascii_case("bearer") => match text.trim() {
+            key if key.starts_with(OPERATOR_KEY_PREFIX) => Credential::Key(key),
+            token => Credential::Token(token),
+        },
+        _ => Credential::None,
+    }
+}
+
+/// An account with a good access token.
+pub struct RequireAccount(pub AccountPrincipal);
+
+impl FromRequestParts<Arc<Http>> for RequireAccount {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, http: &Arc<Http>) -> Result<Self, ApiError> {
+        match credential(&parts.headers) {
+            Credential::None => Err(ErrorCode::TokenMissing.into()),
+            Credential::Key(_) => Err(ErrorCode::TokenInvalid.into()),
+            Credential::Token(token) => Ok(Self(http.app.authenticate(token).await?)),
+        }
+    }
+}
+
+/// The operator.
+pub struct RequireOperator(pub Operator);
+
+impl FromRequestParts<Arc<Http>> for RequireOperator {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, http: &Arc<Http>) -> Result<Self, ApiError> {
+        match credential(&parts.headers) {
+            Credential::None => Err(ErrorCode::OperatorKeyRequired.into()),
+            Credential::Key(key) => Ok(Self(http.app.authenticate_operator(key).await?)),
+            // A good token may know that it is not enough; a bad one learns only that it is bad.
+            Credential::Token(token) => {
+                http.app.authenticate(token).await?;
+                Err(ErrorCode::OperatorOnly.into())
+            }
+        }
+    }
+}
+
+/// The operator, or an account with a good access token.
+pub struct RequireCaller(pub Principal);
+
+impl FromRequestParts<Arc<Http>> for RequireCaller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, http: &Arc<Http>) -> Result<Self, ApiError> {
+        let caller = optional(http, &parts.headers).await?;
+        Ok(Self(caller.ok_or(ErrorCode::TokenMissing)?))
+    }
+}
+
+/// A member of the organization in the path, with the right `R` to its data. Proven before the body is read.
+pub struct RequireTenant<R>(pub TenantAccess<R>);
+
+impl<R: Right> FromRequestParts<Arc<Http>> for RequireTenant<R> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, http: &Arc<Http>) -> Result<Self, ApiError> {
+        let RequireCaller(caller) = RequireCaller::from_request_parts(parts, http).await?;
+        let which = OrganizationRef::parse(&segment(parts, "organization")?)?;
+        Ok(Self(http.app.tenant(&caller, &which).await?))
+    }
+}
+
+/// Whoever the credential of a request proves, where that makes a difference to a route that is open to all.
+///
+/// # Errors
+/// As the extractors: a credential that is there must be good.
+pub async fn optional(http: &Http, headers: &HeaderMap) -> Result<Option<Principal>> {
+    match credential(headers) {
+        Credential::None => Ok(None),
+        Credential::Key(key) => Ok(Some(Principal::Operator(http.app.authenticate_operator(key).await?))),
+        Credential::Token(token) => {
+            Ok(Some(Principal::Member(Box::new(http.app.authenticate(token).await?))))
+        }
+    }
+}
+
+/// The operator, if the request carries an operator key.
+///
+/// # Errors
+/// `operator_key_invalid`.
+pub async fn operator_key(http: &Http, headers: &HeaderMap) -> Result<Option<Operator>> {
+    match credential(headers) {
+        Credential::Key(key) => http.app.authenticate_operator(key).await.map(Some),
+        Credential::None | Credential::Token(_) => Ok(None),
+    }
+}

@@ -1,0 +1,184 @@
+//! Collections of an organization's documents.
+//!
+//! What a newcomer gets wrong: counts come from the engine as they are at the moment; a page of them is no snapshot.
+
+use super::auth::RequireTenant;
+use super::conditional::{IfNotShown, IfShown};
+use super::cursor::Cursor;
+use super::extract::{JsonBody, QueryFields};
+use super::http::Http;
+use super::idempotency::{self, IdempotentRequest, Replay, Scope};
+use super::path_params::CollectionPath;
+use super::problem::ApiError;
+use super::representation::{json, tagged, tagged_unless, with_location};
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use std::sync::Arc;
+use tenantry_domain::Result;
+use tenantry_domain::app::tenant::{Read, Shape};
+use tenantry_domain::collection::CollectionName;
+use tenantry_domain::organization::Organization;
+use tenantry_domain::page::PageLimit;
+use tenantry_domain::store::CollectionInfo;
+use utoipa::ToSchema;
+
+/// A collection as it is.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Collection)]
+pub struct CollectionBody<'a> {
+    /// Its name.
+    #[schema(example = "orders")]
+    pub name: &'a str,
+    /// How many documents are in it.
+    pub documents: u64,
+    /// Bytes they take as BSON, on MongoDB with what the service adds to each.
+    pub bytes: u64,
+    /// How many indexes it has, without that on the `_id`.
+    pub indexes: u32,
+}
+
+impl<'a> From<&'a CollectionInfo> for CollectionBody<'a> {
+    fn from(info: &'a CollectionInfo) -> Self {
+        let CollectionInfo { name, documents, bytes, indexes } = info;
+        Self { name: name.as_str(), documents: *documents, bytes: *bytes, indexes: *indexes }
+    }
+}
+
+/// A slice of the list of collections.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CollectionPage)]
+pub struct CollectionPage<'a> {
+    /// In the order of their names.
+    pub items: Vec<CollectionBody<'a>>,
+    /// Pass it as `cursor` for the next page; null on the last.
+    #[schema(required = true)]
+    pub next_cursor: Option<String>,
+}
+
+/// The path of a collection.
+#[must_use]
+pub fn path(organization: &Organization, name: &CollectionName) -> String {
+    format!("/v1/organizations/{}/collections/{name}", organization.id)
+}
+
+/// List the collections of an organization.
+///
+/// In the order of their names, a page at a time.
+#[utoipa::path(get, path = "/v1/organizations/{organization}/collections", operation_id = "listCollections",
+    tag = "Collections",
+    params(
+        ("organization" = String, Path, description = "Its id or identifier."),
+        ("limit" = Option<u32>, Query, description = "Items of a page, 1 to 200; 50 by default."),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before.")),
+    responses((status = 200, description = "A page of collections.", body = CollectionPage<'static>)))]
+pub async fn list_collections(
+    State(http): State<Arc<Http>>,
+    RequireTenant(tenant): RequireTenant<Read>,
+    QueryFields(mut query): QueryFields,
+) -> Result<Response, ApiError> {
+    let limit = query.optional("limit", PageLimit::parse).unwrap_or_default();
+    let after = query.optional("cursor", |text| Cursor::parse(text)?.collection());
+    query.refuse_unknown();
+    query.finish()?;
+    let page = http.app.list_collections(&tenant, after.as_ref(), limit).await?;
+    let body = CollectionPage {
+        items: page.items.iter().map(CollectionBody::from).collect(),
+        next_cursor: page.next.map(|name| Cursor::of_collection(&name).to_string()),
+    };
+    Ok(json(StatusCode::OK, &body))
+}
+
+/// What makes a collection.
+#[expect(dead_code, reason = "a schema of the OpenAPI document; `Fields` reads the body")]
+#[derive(Debug, ToSchema)]
+pub struct NewCollection {
+    /// 1 to 64 letters (a-z, A-Z), digits, `_` and `-`, the first a letter or digit.
+    #[schema(example = "orders")]
+    pub name: String,
+}
+
+/// Create an empty collection.
+///
+/// Admins only.
+#[utoipa::path(post, path = "/v1/organizations/{organization}/collections", operation_id = "createCollection",
+    tag = "Collections",
+    params(
+        ("organization" = String, Path, description = "Its id or identifier."),
+        ("Idempotency-Key" = Option<String>, Header, description = "Send the same key to get the same answer.")),
+    request_body = NewCollection,
+    responses((status = 201, description = "The collection.", body = CollectionBody<'static>)))]
+pub async fn create_collection(
+    State(http): State<Arc<Http>>,
+    RequireTenant(tenant): RequireTenant<Shape>,
+    headers: HeaderMap,
+    body: JsonBody,
+) -> Result<Response, ApiError> {
+    let (scope, work) = (tenant.scope(), Arc::clone(&http));
+    let content = body.0.clone();
+    let request = IdempotentRequest { route: "POST collections", body: &content };
+    let scope = Scope { name: &scope, holder: Some(http.app.key_holder_of_member(&tenant)) };
+    idempotency::once(&http, &headers, scope, request, Replay::Kept, move |_| async move {
+        let name = read_name(&body)?;
+        let made = work.app.create_collection(&tenant, &name).await?;
+        let answer = tagged(StatusCode::CREATED, &CollectionBody::from(&made));
+        Ok(with_location(answer, &path(tenant.organization(), &name)))
+    })
+    .await
+}
+
+fn read_name(body: &JsonBody) -> Result<CollectionName> {
+    let mut fields = body.fields()?;
+    let name = fields.required("name", CollectionName::parse);
+    fields.refuse_unknown();
+    fields.finish_with(name)
+}
+
+/// Get a collection.
+///
+/// How many documents, bytes and indexes it has.
+#[utoipa::path(get, path = "/v1/organizations/{organization}/collections/{collection}",
+    operation_id = "getCollection", tag = "Collections",
+    params(
+        ("organization" = String, Path, description = "Its id or identifier."),
+        ("collection" = String, Path, description = "Its name."),
+        ("If-None-Match" = Option<String>, Header, description = "The `ETag` of what you have, to get nothing again.")),
+    responses(
+        (status = 200, description = "The collection.", body = CollectionBody<'static>),
+        (status = 304, description = "You have it.")))]
+pub async fn get_collection(
+    State(http): State<Arc<Http>>,
+    RequireTenant(tenant): RequireTenant<Read>,
+    CollectionPath(name): CollectionPath,
+    known: IfNotShown,
+) -> Result<Response, ApiError> {
+    let info = http.app.get_collection(&tenant, &name).await?;
+    Ok(tagged_unless(&known, &CollectionBody::from(&info)))
+}
+
+/// Delete a collection with all its documents.
+///
+/// Admins only. The collection called `documents` cannot be deleted.
+#[utoipa::path(delete, path = "/v1/organizations/{organization}/collections/{collection}",
+    operation_id = "deleteCollection", tag = "Collections",
+    params(
+        ("organization" = String, Path, description = "Its id or identifier."),
+        ("collection" = String, Path, description = "Its name."),
+        ("If-Match" = Option<String>, Header,
+            description = "Its `ETag`, to drop it only with as much in it as you have seen. It is compared just before; \
+                what others write in that moment goes, too.")),
+    responses((status = 204, description = "It is gone.")))]
+pub async fn delete_collection(
+    State(http): State<Arc<Http>>,
+    RequireTenant(tenant): RequireTenant<Shape>,
+    CollectionPath(name): CollectionPath,
+    expected: IfShown,
+) -> Result<Response, ApiError> {
+    if !expected.is_any() {
+        let info = http.app.get_collection(&tenant.to_read(), &name).await?;
+        expected.check(&CollectionBody::from(&info))?;
+    }
+    http.app.delete_collection(&tenant, &name).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}

@@ -1,0 +1,318 @@
+//! `ETag`, `If-Match` and `If-None-Match`: a change meets the version its caller has seen, or none; an answer that the
+//! caller has already is not sent again.
+//!
+//! A version has one representation, so a tag that a compressing proxy has weakened or marked still names that version.
+
+use super::http::Http;
+use super::problem::ApiError;
+use aws_lc_rs::digest;
+use axum::body::Bytes;
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use serde::Serialize;
+use std::fmt::Write;
+use std::sync::Arc;
+use tenantry_documents::document::Revision;
+use tenantry_domain::app::documents::ExpectedRevision;
+use tenantry_domain::app::{EntityTag, Expected};
+use tenantry_domain::{Error, ErrorCode, Result};
+
+/// What proxies that compress a response append to its tag, after `-` (Apache, Caddy, lighttpd), `--` (Jetty) or `;`.
+const CODINGS: [&str; 6] = ["gzip", "gz", "br", "zstd", "deflate", "compress"];
+
+/// The `ETag` of an organization.
+#[must_use]
+pub fn etag(tag: EntityTag) -> Option<HeaderValue> {
+    // Room for all that versions come to: growing would cost more than writing them.
+    let mut text = String::with_capacity(24);
+    write!(text, "\"{}-{}\"", tag.organization, tag.admin).ok()?;
+    HeaderValue::from_maybe_shared(Bytes::from(text)).ok()
+}
+
+/// The `ETag` of a document; none of one that a program wrote: it has the same revision whatever is in it.
+#[must_use]
+pub fn revision_etag(revision: Revision) -> Option<HeaderValue> {
+    if revision == Revision::UNKNOWN {
+        return None;
+    }
+    HeaderValue::from_maybe_shared(Bytes::from(format!("\"{revision}\""))).ok()
+}
+
+/// The `ETag` of what has no version of its own: a hash of how it is shown, which is another when that is.
+#[must_use]
+pub fn shown_etag(body: &impl Serialize) -> Option<HeaderValue> {
+    HeaderValue::from_maybe_shared(Bytes::from(format!("\"{}\"", shown(body)))).ok()
+}
+
+fn shown(body: &impl Serialize) -> String {
+    hash(&serde_json::to_vec(body).unwrap_or_default())
+}
+
+/// What an `ETag` says of bytes that have no version: half of their SHA-256, as 32 hexadecimal digits.
+#[must_use]
+pub fn hash(bytes: &[u8]) -> String {
+    let hash = digest::digest(&digest::SHA256, bytes);
+    hash.as_ref()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// How the caller has seen what has no version, if the change depends on that.
+pub struct IfShown(Option<Vec<String>>);
+
+impl IfShown {
+    /// Whether the change depends on nothing.
+    #[must_use]
+    pub const fn is_any(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Refuses what is shown otherwise now.
+    ///
+    /// # Errors
+    /// `version_mismatch`.
+    pub fn check(&self, body: &impl Serialize) -> Result<()> {
+        match &self.0 {
+            Some(tags) if !tags.contains(&shown(body)) => Err(ErrorCode::VersionMismatch.into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl FromRequestParts<Arc<Http>> for IfShown {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, ApiError> {
+        refuse_if_none_match(&parts.headers)?;
+        Ok(Self(expected(&parts.headers, |text| Some(text.to_owned()))?))
+    }
+}
+
+/// What of that the caller has, if there is to be no answer for it.
+pub struct IfNotShown(Option<Tags<String>>);
+
+impl IfNotShown {
+    /// Whether the caller has that.
+    #[must_use]
+    pub fn has(&self, body: &impl Serialize) -> bool {
+        match &self.0 {
+            None => false,
+            Some(Tags::Any) => true,
+            Some(Tags::These(tags)) => tags.contains(&Some(shown(body))),
+        }
+    }
+}
+
+impl FromRequestParts<Arc<Http>> for IfNotShown {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, ApiError> {
+        Ok(Self(tags(&parts.headers, &header::IF_NONE_MATCH, |text| Some(text.to_owned()))?))
+    }
+}
+
+/// The versions of an organization the caller has seen, if the change depends on one.
+pub struct IfMatch(pub Expected);
+
+impl FromRequestParts<Arc<Http>> for IfMatch {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, ApiError> {
+        Ok(Self(Expected(expected(&parts.headers, entity_tag)?)))
+    }
+}
+
+/// The revisions of a document the caller has seen, if the change depends on one.
+pub struct IfRevision(pub ExpectedRevision);
+
+impl FromRequestParts<Arc<Http>> for IfRevision {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, ApiError> {
+        refuse_if_none_match(&parts.headers)?;
+        Ok(Self(ExpectedRevision(expected(&parts.headers, revision)?)))
+    }
+}
+
+/// The revisions of a document the caller has, if there is to be no answer for them.
+pub struct IfNoneMatch(Option<Tags<Revision>>);
+
+impl IfNoneMatch {
+    /// Whether the caller has that revision.
+    #[must_use]
+    pub fn has(&self, revision: Revision) -> bool {
+        match &self.0 {
+            None => false,
+            Some(Tags::Any) => true,
+            Some(Tags::These(tags)) => tags.contains(&Some(revision)),
+        }
+    }
+}
+
+impl FromRequestParts<Arc<Http>> for IfNoneMatch {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, ApiError> {
+        Ok(Self(tags(&parts.headers, &header::IF_NONE_MATCH, revision)?))
+    }
+}
+
+/// Ignored, a change would go ahead that its caller has ruled out.
+fn refuse_if_none_match(headers: &HeaderMap) -> Result<()> {
+    if !headers.contains_key(header::IF_NONE_MATCH) {
+        return Ok(());
+    }
+    let detail = "`If-None-Match` is for reading alone; a change takes `If-Match`.";
+    Err(Error::new(ErrorCode::InvalidHeader).detail(detail))
+}
+
+/// The versions that `If-Match` names; `None` if it is absent or lets any version pass. A tag that is not ours matches no
+/// version.
+fn expected<T>(headers: &HeaderMap, read: impl Fn(&str) -> Option<T>) -> Result<Option<Vec<T>>> {
+    match tags(headers, &header::IF_MATCH, read)? {
+        None | Some(Tags::Any) => Ok(None),
+        Some(Tags::These(tags)) => Ok(Some(tags.into_iter().flatten().collect())),
+    }
+}
+
+fn entity_tag(text: &str) -> Option<EntityTag> {
+    let (organization, admin) = text.split_once('-')?;
+    Some(EntityTag { organization: organization.parse().ok()?, admin: admin.parse().ok()? })
+}
+
+fn revision(text: &str) -> Option<Revision> {
+    // `+5` and `05` are other tags than `5`, and that of an unknown revision is none.
+    let is_tag = |revision: &Revision| *revision != Revision::UNKNOWN && revision.to_string() == text;
+    text.parse().ok().filter(is_tag)
+}
+
+/// What a conditional header names.
+#[derive(Debug, PartialEq)]
+enum Tags<T> {
+    /// `*`: whatever is there.
+    Any,
+    /// Any of these; `None` is a tag that is not one of ours.
+    These(Vec<Option<T>>),
+}
+
+fn tags<T>(
+    headers: &HeaderMap,
+    name: &HeaderName,
+    read: impl Fn(&str) -> Option<T>,
+) -> Result<Option<Tags<T>>> {
+    let lines: Vec<&str> =
+        headers.get_all(name).iter().map(|line| line.to_str().unwrap_or_default()).collect();
+    if lines.is_empty() {
+        return Ok(None);
+    }
+    let refusal = || {
+        let name = if *name == header::IF_MATCH { "If-Match" } else { "If-None-Match" };
+        Error::new(ErrorCode::InvalidHeader)
+            .detail(format!("`{name}` must be entity tags in double quotes, as `ETag` gives them, or `*`."))
+    };
+    parse(&lines.join(","), read).map(Some).ok_or_else(refusal)
+}
+
+fn parse<T>(value: &str, read: impl Fn(&str) -> Option<T>) -> Option<Tags<T>> {
+    if value.trim() == "*" {
+        return Some(Tags::Any);
+    }
+    let tag = |text: &str| {
+        // Apache before 2.4 appends the coding behind the quotes.
+        let quoted = strip_codings(text.strip_prefix("W/").unwrap_or(text));
+        let opaque = quoted.strip_prefix('"')?.strip_suffix('"')?;
+        Some(read(strip_codings(opaque)))
+    };
+    value.split(',').map(|text| tag(text.trim())).collect::<Option<_>>().map(Tags::These)
+}
+
+/// The tag without the codings that proxies have appended, one after the other.
+fn strip_codings(mut tag: &str) -> &str {
+    while let Some(rest) = CODINGS.iter().find_map(|coding| strip_coding(tag, coding)) {
+        tag = rest;
+    }
+    tag
+}
+
+fn strip_coding<'a>(tag: &'a str, coding: &str) -> Option<&'a str> {
+    let marked = tag.strip_suffix(coding)?;
+    ["--", "-", ";"].iter().find_map(|separator| marked.strip_suffix(separator))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(name: HeaderName, value: &str) -> HeaderMap {
+        HeaderMap::from_iter([(name, value.parse().unwrap())])
+    }
+
+    fn if_match(value: &str) -> Result<Option<Vec<EntityTag>>> {
+        expected(&headers(header::IF_MATCH, value), entity_tag)
+    }
+
+    #[test]
+    fn tags_read_back_and_nothing_else_is_one() {
+        let tag = EntityTag { organization: 7, admin: 2 };
+        assert_eq!(if_match(etag(tag).unwrap().to_str().unwrap()).unwrap(), Some(vec![tag]));
+        let other = EntityTag { organization: 8, admin: 2 };
+        assert_eq!(if_match("\"7-2\", \"x\" ,\"8-2\"").unwrap(), Some(vec![tag, other]));
+        assert_eq!(if_match("*").unwrap(), None);
+        for value in ["\"7\"", "\"abc\"", "\"7-gzip\"", "\"7-2-snappy\"", "\"-gzip\""] {
+            assert_eq!(if_match(value).unwrap(), Some(Vec::new()), "{value}");
+        }
+        for value in ["7-2", "", "\"7-2", "*, \"7-2\"", "\""] {
+            assert_eq!(if_match(value).unwrap_err().code(), ErrorCode::InvalidHeader, "{value}");
+        }
+    }
+
+    #[test]
+    fn tag_changed_by_a_compressing_proxy_still_matches() {
+        let tag = EntityTag { organization: 7, admin: 2 };
+        let changed = [
+            "W/\"7-2\"",
+            "\"7-2-gzip\"",
+            "W/\"7-2-gzip\"",
+            "\"7-2--gzip\"",
+            "\"7-2;gzip\"",
+            "\"7-2-br\"",
+            "\"7-2-zstd\"",
+            "\"7-2-deflate\"",
+            "\"7-2-gzip-gzip\"",
+            "\"7-2\"-gzip",
+        ];
+        for value in changed {
+            assert_eq!(if_match(value).unwrap(), Some(vec![tag]), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_revision_is_one_tag_and_a_weak_one_shows_what_the_caller_has() {
+        let known = Revision(5);
+        assert_eq!(revision_etag(known).unwrap(), "\"5\"");
+        let strong =
+            |value: &str| expected(&headers(header::IF_MATCH, value), revision).unwrap().unwrap_or_default();
+        assert_eq!(strong("\"5\", \"05\", \"+6\", \"x\""), [known]);
+        let has = |value: &str| {
+            IfNoneMatch(
+                tags(&headers(header::IF_NONE_MATCH, value), &header::IF_NONE_MATCH, revision).unwrap(),
+            )
+            .has(known)
+        };
+        for value in ["*", "\"5\"", "W/\"5\"", "\"5-gzip\"", "\"x\", \"5\""] {
+            assert!(has(value), "{value}");
+        }
+        for value in ["\"4\"", "W/\"x\""] {
+            assert!(!has(value), "{value}");
+        }
+        assert!(!IfNoneMatch(None).has(known));
+    }
+
+    #[test]
+    fn a_document_of_a_program_has_no_tag_and_none_is_its() {
+        assert_eq!(revision_etag(Revision::UNKNOWN), None);
+        let zero = |name: HeaderName| headers(name, "\"0\"");
+        assert_eq!(expected(&zero(header::IF_MATCH), revision).unwrap(), Some(Vec::new()));
+        let known = tags(&zero(header::IF_NONE_MATCH), &header::IF_NONE_MATCH, revision).unwrap();
+        assert!(!IfNoneMatch(known).has(Revision::UNKNOWN));
+    }
+}

@@ -1,0 +1,342 @@
+//! Documents of an organization, one at a time; many at once are in [`bulk`] and [`query`].
+//!
+//! What a newcomer gets wrong: no document passes through `serde_json` here. It would round numbers and sort members,
+//! so bodies go to the domain as text and come from it as bytes.
+
+mod batches;
+pub mod bulk;
+mod lines;
+pub mod query;
+
+use super::auth::RequireTenant;
+use super::collections;
+use super::conditional::{IfNoneMatch, IfRevision, revision_etag};
+use super::extract::{DocumentBody, QueryFields, media_type};
+use super::fields::Fields;
+use super::http::Http;
+use super::idempotency::{self, IdempotentRequest, Replay, Scope};
+use super::path_params::{CollectionPath, ItemPath, encoded};
+use super::problem::ApiError;
+use super::representation::{json, json_text, with_location};
+use axum::extract::{FromRequest, Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use std::sync::Arc;
+use tenantry_documents::document::{
+    DocumentId, MergePatch, NewDocument, Revision, StoredDocument, write_json,
+};
+use tenantry_documents::filter::Filter;
+use tenantry_documents::projection::Projection;
+use tenantry_domain::Result;
+use tenantry_domain::app::tenant::{Read, TenantAccess, Write};
+use tenantry_domain::collection::CollectionName;
+use tenantry_domain::ids::OrganizationId;
+use tenantry_domain::offload;
+use utoipa::ToSchema;
+
+/// A document: any JSON object, with Extended JSON for what JSON has no form for.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Document, value_type = Object, example = json!({ "_id": "order-1", "status": "open", "total": 12.5 }))]
+pub struct Document(());
+
+/// Insert a document.
+///
+/// A document without an `_id` is given an ObjectId. For many documents, use `POST …/bulk`. This path takes
+/// NDJSON, too, and then answers as `POST …/bulk` does: that is the older form, and it keeps working.
+#[utoipa::path(post, path = "/v1/organizations/{organization}/collections/{collection}/documents",
+    operation_id = "insertDocument", tag = "Documents",
+    params(
+        ("organization" = String, Path, description = "Its id or identifier."),
+        ("collection" = String, Path, description = "Its name."),
+        ("Idempotency-Key" = Option<String>, Header, description = "Send the same key to insert nothing twice.")),
+    request_body = Document,
+    responses((status = 201, description = "The document.", body = Document)))]
+pub async fn insert_document(
+    State(http): State<Arc<Http>>,
+    RequireTenant(tenant): RequireTenant<Write>,
+    CollectionPath(collection): CollectionPath,
+    QueryFields(query): QueryFields,
+    headers: HeaderMap,
+    request: Request,
+) -> Result<Response, ApiError> {
+    if bulk::MEDIA_TYPES.contains(&media_type(&headers).as_str()) {
+        return bulk::insert(http, tenant, collection, query, headers, request.into_body()).await;
+    }
+    query.finish_empty()?;
+    let body = DocumentBody::from_request(request, &http).await?;
+    insert_one(&http, tenant, collection, &headers, body).await
+}
+
+async fn insert_one(
+    http: &Arc<Http>,
+    tenant: TenantAccess<Write>,
+    collection: CollectionName,
+    headers: &HeaderMap,
+    body: DocumentBody,
+) -> Result<Response, ApiError> {
+    let (scope, work) = (tenant.scope(), Arc::clone(http));
+    let (route, content) = (format!("POST {collection}/documents"), body.0.clone());
+    let request = IdempotentRequest { route: &route, body: &content };
+    let scope = Scope { name: &scope, holder: Some(http.app.key_holder_of_member(&tenant)) };
+    let of = collections::path(tenant.organization(), &collection);
+    let replay = remade(http, &of, &body);
+    idempotency::once(http, headers, scope, request, replay, move |id| async move {
+        let document = read_document(&work, body).await?;
+        let id = id.map(document_id);
+        let made = work.app.insert_document(&tenant, &collection, document, id).await?;
+        created(&of, made).await
+    })
+    .await
+}
+
+/// The `_id` of a document without one of its own whose request was granted `id`.
+const fn document_id(id: OrganizationId) -> DocumentId {
+    DocumentId::of_object_id(*id.as_bytes())
+}
+
+/// Makes the answer to an insert again: nothing of the document is kept a second time.
+fn remade(http: &Arc<Http>, of: &str, body: &DocumentBody) -> Replay {
+    let (http, of, body) = (Arc::clone(http), of.to_owned(), body.clone());
+    Replay::Remade(Box::new(move |made, etag| {
+        let revision = etag.trim_matches('"').parse().map_or(Revision::UNKNOWN, Revision);
+        Box::pin(async move {
+            let document = read_document(&http, body).await?;
+            let body = document.with_id(|| document_id(made));
+            created(&of, StoredDocument { body, revision }).await
+        })
+    }))
+}
+
+/// The answer to an insert into the collection at `of`.
+async fn created(of: &str, document: StoredDocument) -> Result<Response, ApiError> {
+    let id = document.id().map(|id| encoded(&id.to_string())).unwrap_or_default();
+    Ok(with_location(answer(StatusCode::CREATED, document).await?, &format!("{of}/documents/{id}")))
+}
+
+/// Get a document.
+///
+/// Values that JSON has no form for are written as Extended JSON.
+#[utoipa::path(get, path = "/v1/organizations/{organization}/collections/{collection}/documents/{document}",
+    operation_id = "getDocument", tag = "Documents",
+    params(
+        ("organization" = String, Path, description = "Its id or identifier."),
+        ("collection" = String, Path, description = "Its name."),
+        ("document" = String, Path,
+            description = "Its `_id`: 24 hexadecimal digits are an ObjectId, text after `~` is JSON, all else is a string."),
+        ("If-None-Match" = Option<String>, Header, description = "The `ETag` of what you have, to get nothing again.")),
+    responses(
+        (status = 200, description = "The document.", body = Document),
+        (status = 304, description = "You have it.")))]
+pub async fn get_document(
+    State(http): State<Arc<Http>>,
+    RequireTenant(tenant): RequireTenant<Read>,
+    CollectionPath(collection): CollectionPath,
+    ItemPath(id): ItemPath,
+    known: IfNoneMatch,
+) -> Result<Response, ApiError> {
+    let document = http.app.get_document(&tenant, &collection, &id).await?;
+    if known.has(document.revision) {
+        return Ok(with_etag(StatusCode::NOT_MODIFIED.into_response(), &document));
+    }
+    Ok(answer(StatusCode::OK, document).await?)
+}
+
+/// Replace a document.
+///
+/// The document must exist. Its `_id` stays.
+#[utoipa::path(put, path = "/v1/organizations/{organization}/collections/{collection}/documents/{document}",
+    operation_id = "replaceDocument", tag = "Documents",
+    params(
+        ("organization" = String, Path, description = "Its id or identifier."),
+        ("collection" = String, Path, description = "Its name."),
+        ("document" = String, Path,
+            description = "Its `_id`: 24 hexadecimal digits are an ObjectId, text after `~` is JSON, all else is a string."),
+        ("If-Match" = Option<String>, Header, description = "Its `ETag`, to replace no later revision.")),
+    request_body = Document,
+    responses((status = 200, description = "The document.", body = Document)))]
+pub async fn replace_document(
+    State(http): State<Arc<Http>>,
+    RequireTenant(tenant): RequireTenant<Write>,
+    CollectionPath(collection): CollectionPath,
+    ItemPath(id): ItemPath,
+    IfRevision(expected): IfRevision,
+    body: DocumentBody,
+) -> Result<Response, ApiError> {
+    let document = read_document(&http, body).await?;
+    let document = http.app.replace_document(&tenant, &collection, &id, &expected, document).await?;
+    Ok(answer(StatusCode::OK, document).await?)
+}
+
+/// Change some fields of a document.
+///
+/// A JSON merge patch (RFC 7396): null removes a field, an object changes the fields it names, and any other
+/// value replaces the field.
+#[utoipa::path(patch, path = "/v1/organizations/{organization}/collections/{collection}/documents/{document}",
+    operation_id = "patchDocument", tag = "Documents",
+    params(
+        ("organization" = String, Path, description = "Its id or identifier."),
+        ("collection" = String, Path, description = "Its name."),
+        ("document" = String, Path,
+            description = "Its `_id`: 24 hexadecimal digits are an ObjectId, text after `~` is JSON, all else is a string."),
+        ("If-Match" = Option<String>, Header, description = "Its `ETag`, to change no later revision.")),
+    request_body(content((Document = "application/merge-patch+json"), (Document = "application/json"))),
+    responses((status = 200, description = "The document.", body = Document)))]
+pub async fn patch_document(
+    State(http): State<Arc<Http>>,
+    RequireTenant(tenant): RequireTenant<Write>,
+    CollectionPath(collection): CollectionPath,
+    ItemPath(id): ItemPath,
+    IfRevision(expected): IfRevision,
+    body: DocumentBody,
+) -> Result<Response, ApiError> {
+    let bytes = body.0.len();
+    let parse = move || -> Result<MergePatch> { Ok(MergePatch::parse(body.text()?)?) };
+    let patch = offload::by_size(bytes, parse).await??;
+    let document = http.app.patch_document(&tenant, &collection, &id, &expected, patch).await?;
+    Ok(answer(StatusCode::OK, document).await?)
+}
+
+/// Delete a document.
+///
+/// It cannot be restored.
+#[utoipa::path(delete, path = "/v1/organizations/{organization}/collections/{collection}/documents/{document}",
+    operation_id = "deleteDocument", tag = "Documents",
+    params(
+        ("organization" = String, Path, description = "Its id or identifier."),
+        ("collection" = String, Path, description = "Its name."),
+        ("document" = String, Path,
+            description = "Its `_id`: 24 hexadecimal digits are an ObjectId, text after `~` is JSON, all else is a string."),
+        ("If-Match" = Option<String>, Header, description = "Its `ETag`, to delete no later revision.")),
+    responses((status = 204, description = "It is gone.")))]
+pub async fn delete_document(
+    State(http): State<Arc<Http>>,
+    RequireTenant(tenant): RequireTenant<Write>,
+    CollectionPath(collection): CollectionPath,
+    ItemPath(id): ItemPath,
+    IfRevision(expected): IfRevision,
+) -> Result<Response, ApiError> {
+    http.app.delete_document(&tenant, &collection, &id, &expected).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// What a round of deletes came to.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DeletedDocuments {
+    /// How many documents are gone.
+    pub deleted: u64,
+    /// Whether there may be others that match: then send the request again.
+    pub more: bool,
+}
+
+/// Delete the documents that match a filter.
+///
+/// All of them, or as many as are found in the time a query may take; `more` says whether to send the request
+/// again. If the filter is too long for a URL, use `POST …/delete`.
+#[utoipa::path(delete, path = "/v1/organizations/{organization}/collections/{collection}/documents",
+    operation_id = "deleteDocuments", tag = "Documents",
+    params(
+        ("organization" = String, Path, description = "Its id or identifier."),
+        ("collection" = String, Path, description = "Its name."),
+        ("filter" = String, Query, description = "Which documents, in MongoDB's filter language; `{}` is all.")),
+    responses((status = 200, description = "What was deleted.", body = DeletedDocuments)))]
+pub async fn delete_documents(
+    State(http): State<Arc<Http>>,
+    RequireTenant(tenant): RequireTenant<Write>,
+    CollectionPath(collection): CollectionPath,
+    QueryFields(mut query): QueryFields,
+) -> Result<Response, ApiError> {
+    let filter = match query.text("filter") {
+        Some(text) => query.take(read_filter(text, "?filter").await),
+        None => None,
+    };
+    query.refuse_unknown();
+    let filter = query.finish_with(filter)?;
+    delete_matching(&http, &tenant, &collection, &filter).await
+}
+
+/// The documents to delete, where a URL would be too short for it.
+#[expect(dead_code, reason = "a schema of the OpenAPI document; `Fields` reads the body")]
+#[derive(Debug, ToSchema)]
+pub struct DeleteBody {
+    /// Which documents, in MongoDB's filter language; `{}` is all.
+    #[schema(value_type = Object, example = json!({ "status": { "$in": ["closed", "void"] } }))]
+    pub filter: (),
+}
+
+/// Delete the documents that match a filter in the body.
+///
+/// The same as `DELETE …/documents`, for filters that are too long for a URL.
+#[utoipa::path(post, path = "/v1/organizations/{organization}/collections/{collection}/delete",
+    operation_id = "deleteMatchingDocuments", tag = "Documents",
+    params(
+        ("organization" = String, Path, description = "Its id or identifier."),
+        ("collection" = String, Path, description = "Its name.")),
+    request_body = DeleteBody,
+    responses((status = 200, description = "What was deleted.", body = DeletedDocuments)))]
+pub async fn delete_matching_documents(
+    State(http): State<Arc<Http>>,
+    RequireTenant(tenant): RequireTenant<Write>,
+    CollectionPath(collection): CollectionPath,
+    body: DocumentBody,
+) -> Result<Response, ApiError> {
+    let body_bytes = body.0.len();
+    let read = move || {
+        let (mut fields, text) = Fields::of_json_with(&body.0, "filter")?;
+        if text.is_none() {
+            // A caller that means all of them says so: `{}`.
+            fields.refuse("filter", "Is required.");
+        }
+        let filter = text.and_then(|text| fields.take(Filter::parse(&text, "/filter")));
+        fields.refuse_unknown();
+        fields.finish_with(filter)
+    };
+    let filter = offload::by_filter_size(body_bytes, read).await??;
+    delete_matching(&http, &tenant, &collection, &filter).await
+}
+
+async fn delete_matching(
+    http: &Http,
+    tenant: &TenantAccess<Write>,
+    collection: &CollectionName,
+    filter: &Filter,
+) -> Result<Response, ApiError> {
+    let deleted = http.app.delete_documents(tenant, collection, filter).await?;
+    Ok(json(StatusCode::OK, &DeletedDocuments { deleted: deleted.documents, more: deleted.more }))
+}
+
+async fn read_document(http: &Http, body: DocumentBody) -> Result<NewDocument> {
+    let max_bytes = http.app.policy().document_max_bytes;
+    offload::by_size(body.0.len(), move || Ok(NewDocument::parse(body.text()?, max_bytes)?)).await?
+}
+
+/// Reads a filter that stands at the pointer `at` of the request.
+async fn read_filter(text: String, at: &'static str) -> Result<Filter> {
+    Ok(offload::by_filter_size(text.len(), move || Filter::parse(&text, at)).await??)
+}
+
+/// A document as an answer, with its `ETag`.
+async fn answer(status: StatusCode, document: StoredDocument) -> Result<Response> {
+    let bytes = document.body.as_bytes().len();
+    let write = move || {
+        let mut json = Vec::with_capacity(bytes + 64);
+        write(&document, &Projection::default(), &mut json);
+        with_etag(json_text(status, json), &document)
+    };
+    offload::by_size(bytes, write).await
+}
+
+/// Appends what is shown of `document` to `out`.
+fn write(document: &StoredDocument, projection: &Projection, out: &mut Vec<u8>) {
+    write_json(&projection.apply(&document.body), out);
+}
+
+fn with_etag(mut response: Response, document: &StoredDocument) -> Response {
+    if let Some(tag) = revision_etag(document.revision) {
+        response.headers_mut().insert(header::ETAG, tag);
+    }
+    response
+}
+
+/// The media type of documents that are one to a line.
+const NDJSON: HeaderValue = HeaderValue::from_static("application/x-ndjson");

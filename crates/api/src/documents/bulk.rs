@@ -1,0 +1,349 @@
+//! Many documents, one to a line, answered one to a line: read, stored and answered in batches.
+//!
+//! While a batch is being stored, the next one is read, and no more than that: whoever does not read the answers is not
+//! read from, either. What a newcomer gets wrong: once the first answer is out, nothing can be refused any more. What
+//! goes wrong then is the last line, and the line with the totals is missing.
+
+use super::batches::{Batch, BatchReader, Reading, read};
+use super::{Document, NDJSON};
+use crate::auth::RequireTenant;
+use crate::body_budget::Reservation;
+use crate::extract::{QueryFields, media_type, not_taken, require_plain};
+use crate::fields::Fields;
+use crate::http::Http;
+use crate::idempotency::IDEMPOTENCY_KEY;
+use crate::path_params::CollectionPath;
+use crate::problem::{ApiError, FieldProblem, status_of};
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, header};
+use axum::response::Response;
+use futures_util::future::{FutureExt, ready};
+use futures_util::stream::{self, StreamExt};
+use serde::Serialize;
+use std::convert::Infallible;
+use std::pin::pin;
+use std::str::FromStr;
+use std::sync::Arc;
+use tenantry_documents::document::{NewDocument, StoredDocument};
+use tenantry_domain::app::documents::LineOutcome;
+use tenantry_domain::app::tenant::{TenantAccess, Write};
+use tenantry_domain::collection::CollectionName;
+use tenantry_domain::idempotency::IdempotencyKey;
+use tenantry_domain::{Error, Result};
+use utoipa::ToSchema;
+
+/// The media types of documents that are one to a line.
+pub const MEDIA_TYPES: [&str; 3] = ["application/x-ndjson", "application/ndjson", "application/jsonl"];
+
+/// Which lines are answered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Outcomes {
+    /// All that are not empty.
+    #[default]
+    All,
+    /// Those that were not stored.
+    Refused,
+}
+
+impl FromStr for Outcomes {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "all" => Ok(Self::All),
+            "refused" => Ok(Self::Refused),
+            _ => Err("Must be all or refused."),
+        }
+    }
+}
+
+/// A line of the answer.
+#[expect(dead_code, reason = "a schema of the OpenAPI document; `Fields` reads the body")]
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum InsertAnswer {
+    /// The document of that line is stored.
+    Inserted(InsertedLine),
+    /// It is not; or, in place of the last line, nothing from that line on was read.
+    Refused(RefusedLine),
+    /// The last line, if nothing was cut off.
+    Totals(InsertTotals),
+}
+
+/// A line whose document is stored.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct InsertedLine {
+    /// Which line it is, from 1; empty ones count.
+    pub line: u64,
+    /// Always 201.
+    pub status: u16,
+    /// Its `_id`, as Extended JSON.
+    pub id: serde_json::Value,
+    /// Its revision: the `ETag` without the quotes.
+    pub revision: String,
+    /// `true` if an earlier request with the same `Idempotency-Key` had stored it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, value_type = bool)]
+    pub repeated: Option<bool>,
+}
+
+/// A line that was refused.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RefusedLine {
+    /// Which line it is, from 1; empty ones count.
+    pub line: u64,
+    /// What the HTTP status would be.
+    #[schema(example = 409)]
+    pub status: u16,
+    /// The stable name of the problem.
+    #[schema(example = "document_exists")]
+    pub code: &'static str,
+    /// What happened, and what to do.
+    pub detail: String,
+    /// Every bad field.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    pub errors: Vec<FieldProblem>,
+}
+
+impl RefusedLine {
+    fn of(line: u64, error: &Error) -> Self {
+        let code = error.code();
+        Self {
+            line,
+            status: status_of(code.kind()).as_u16(),
+            code: code.code(),
+            detail: error.sentence(),
+            errors: error.fields().iter().map(FieldProblem::from).collect(),
+        }
+    }
+}
+
+/// How many lines there were.
+#[derive(Debug, Default, Serialize, ToSchema)]
+pub struct InsertTotals {
+    /// Documents that were stored.
+    pub inserted: u64,
+    /// Documents that an earlier request with the same `Idempotency-Key` had stored.
+    pub repeated: u64,
+    /// Lines that were refused.
+    pub refused: u64,
+    /// All lines, empty ones too.
+    pub lines: u64,
+}
+
+/// Insert many documents.
+///
+/// The body is NDJSON: a document to each line, and any number of lines. Each line that is not empty is answered with a
+/// line, in their order, as soon as its document is stored; a bad line stops no other. The last line says how many there
+/// were.
+#[utoipa::path(post, path = "/v1/organizations/{organization}/collections/{collection}/bulk",
+    operation_id = "insertDocuments", tag = "Documents",
+    params(
+        ("organization" = String, Path, description = "Its id or identifier."),
+        ("collection" = String, Path, description = "Its name."),
+        ("outcomes" = Option<String>, Query,
+            description = "`refused` answers the lines that were not stored, and the last; `all` is the default."),
+        ("Idempotency-Key" = Option<String>, Header,
+            description = "Send the same key to insert nothing twice. Documents are told apart by their lines.")),
+    request_body(content = Document, content_type = "application/x-ndjson", description = "A document to each line."),
+    responses((status = 200, description = "A line for each line that is not empty, and at last the totals. Without the \
+        totals something was cut off: of lines that have no answer nothing is known.",
+        body = InsertAnswer, content_type = "application/x-ndjson")))]
+pub async fn insert_documents(
+    State(http): State<Arc<Http>>,
+    RequireTenant(tenant): RequireTenant<Write>,
+    CollectionPath(collection): CollectionPath,
+    QueryFields(query): QueryFields,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, ApiError> {
+    let media_type = media_type(&headers);
+    if !MEDIA_TYPES.contains(&media_type.as_str()) {
+        let advice = "The body must be NDJSON: send `Content-Type: application/x-ndjson`.";
+        return Err(not_taken(&media_type, "one JSON object to a line", advice).into());
+    }
+    insert(http, tenant, collection, query, headers, body).await
+}
+
+/// Stores the documents in the lines of `body`. What goes wrong before there is any answer is refused as always.
+///
+/// # Errors
+/// `invalid_input`, `invalid_header`, `unsupported_media_type`, `request_timeout`, `collection_not_found`,
+/// `token_revoked`, `store_unavailable`.
+pub async fn insert(
+    http: Arc<Http>,
+    tenant: TenantAccess<Write>,
+    collection: CollectionName,
+    mut query: Fields,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, ApiError> {
+    let outcomes = query.optional("outcomes", str::parse).unwrap_or_default();
+    query.finish_empty()?;
+    require_plain(&headers)?;
+    let scope = format!("{}/{collection}", tenant.scope());
+    let key = headers.get(&IDEMPOTENCY_KEY).map(|key| key.to_str().unwrap_or_default());
+    let request = key.map(|key| IdempotencyKey::parse(&scope, key)).transpose()?;
+    let reader = BatchReader::new(&http, tenant.organization().id, body);
+    let mut bulk = Bulk {
+        http,
+        tenant,
+        collection,
+        request,
+        outcomes,
+        reading: Some(reader.batch().boxed()),
+        ahead: None,
+        has_begun: false,
+        totals: InsertTotals::default(),
+    };
+    bulk.read_first().await;
+    let first = bulk.step().await.map_err(|cut| cut.error)?;
+    let answers = stream::iter(first).chain(stream::unfold(bulk, Bulk::go_on));
+    let answers = answers
+        .filter_map(|lines| ready((!lines.is_empty()).then(|| Ok::<_, Infallible>(Bytes::from(lines)))));
+    let mut response = Response::new(Body::from_stream(answers));
+    response.headers_mut().insert(header::CONTENT_TYPE, NDJSON);
+    Ok(response)
+}
+
+/// Why there are no more answers, and which line is the first without one.
+struct Cut {
+    line: u64,
+    error: Error,
+}
+
+/// A request under way.
+struct Bulk {
+    http: Arc<Http>,
+    tenant: TenantAccess<Write>,
+    collection: CollectionName,
+    request: Option<IdempotencyKey>,
+    outcomes: Outcomes,
+    /// None once the body has ended.
+    reading: Option<Reading>,
+    /// Read while the one before it was being stored.
+    ahead: Option<Batch>,
+    has_begun: bool,
+    totals: InsertTotals,
+}
+
+impl Bulk {
+    async fn read_first(&mut self) {
+        self.ahead = self.next_batch().await;
+    }
+
+    /// The answers to the next batch, and what comes after them.
+    async fn go_on(mut self) -> Option<(Vec<u8>, Self)> {
+        let lines = match self.step().await {
+            Ok(lines) => lines?,
+            Err(Cut { line, error }) => {
+                if let Some(cause) = error.cause() {
+                    let (code, organization) = (error.code().code(), self.tenant.organization().id);
+                    tracing::error!(%organization, code, cause, "an insert of many documents was cut off");
+                }
+                (self.reading, self.ahead) = (None, None);
+                let mut out = Vec::new();
+                write_line(&RefusedLine::of(line, &error), &mut out);
+                out
+            }
+        };
+        Some((lines, self))
+    }
+
+    /// Stores the next batch; the answers to it. None if there is no other.
+    async fn step(&mut self) -> Result<Option<Vec<u8>>, Cut> {
+        let Some(batch) = self.next_batch().await else { return Ok(None) };
+        let is_empty = batch.is_empty();
+        let Batch { first, next, documents, refused: mut answers, end, held, .. } = batch;
+        if let (true, Some(Err(error))) = (is_empty, &end) {
+            return Err(Cut { line: next, error: error.clone() });
+        }
+        let numbers: Vec<u64> = documents.iter().map(|(line, _)| *line).collect();
+        let stored = self.store(documents, held).await;
+        let outcomes = stored.map_err(|error| Cut { line: first, error })?;
+        answers.extend(numbers.into_iter().zip(outcomes));
+        answers.sort_by_key(|(line, _)| *line);
+        let mut out = Vec::with_capacity(128 * answers.len());
+        for (line, outcome) in &answers {
+            self.answer(*line, outcome, &mut out);
+        }
+        match end {
+            None => {}
+            Some(Err(error)) => write_line(&RefusedLine::of(next, &error), &mut out),
+            Some(Ok(())) => {
+                self.totals.lines = next - 1;
+                write_line(&self.totals, &mut out);
+            }
+        }
+        Ok(Some(out))
+    }
+
+    async fn next_batch(&mut self) -> Option<Batch> {
+        if let Some(batch) = self.ahead.take() {
+            return Some(batch);
+        }
+        let (reader, batch) = self.reading.as_mut()?.await;
+        self.reading = reader.after(&batch);
+        Some(batch)
+    }
+
+    /// Stores documents, for which room is `held` until then, and reads the next ones meanwhile.
+    async fn store(
+        &mut self,
+        documents: Vec<(u64, NewDocument)>,
+        held: Reservation,
+    ) -> Result<Vec<LineOutcome>> {
+        let _held = held;
+        // The first time even nothing is stored: that tells whether the collection is there.
+        if documents.is_empty() && std::mem::replace(&mut self.has_begun, true) {
+            return Ok(Vec::new());
+        }
+        self.has_begun = true;
+        self.tenant = self.http.app.renew(&self.tenant).await?;
+        let Self { http, tenant, collection, request, reading, ahead, .. } = self;
+        let mut storing = pin!(http.app.insert_documents(tenant, collection, documents, request.as_ref()));
+        loop {
+            tokio::select! {
+                biased;
+                outcomes = &mut storing => return outcomes,
+                (reader, batch) = read(reading), if ahead.is_none() => {
+                    *reading = reader.after(&batch);
+                    *ahead = Some(batch);
+                }
+            }
+        }
+    }
+
+    fn answer(&mut self, line: u64, outcome: &LineOutcome, out: &mut Vec<u8>) {
+        let count = match outcome {
+            LineOutcome::Inserted(_) => &mut self.totals.inserted,
+            LineOutcome::Repeated(_) => &mut self.totals.repeated,
+            LineOutcome::Refused(_) => &mut self.totals.refused,
+        };
+        *count += 1;
+        match outcome {
+            LineOutcome::Refused(error) => write_line(&RefusedLine::of(line, error), out),
+            _ if self.outcomes == Outcomes::Refused => {}
+            LineOutcome::Inserted(document) => write_inserted(line, document, "", out),
+            LineOutcome::Repeated(document) => write_inserted(line, document, ",\"repeated\":true", out),
+        }
+    }
+}
+
+/// An [`InsertedLine`], straight into bytes: `serde_json` would round an `_id`.
+fn write_inserted(line: u64, document: &StoredDocument, more: &str, out: &mut Vec<u8>) {
+    out.extend(format!("{{\"line\":{line},\"status\":201,\"id\":").as_bytes());
+    match document.id() {
+        Some(id) => id.write_json(out),
+        None => out.extend(b"null"),
+    }
+    out.extend(format!(",\"revision\":\"{}\"{more}}}\n", document.revision).as_bytes());
+}
+
+fn write_line(line: &impl Serialize, out: &mut Vec<u8>) {
+    // Plain text and numbers: that cannot fail.
+    let _ = serde_json::to_writer(&mut *out, line);
+    out.push(b'\n');
+}

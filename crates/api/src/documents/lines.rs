@@ -1,0 +1,225 @@
+//! A body, line by line: never more of it in memory than what arrived last and the line that it is the middle of.
+//!
+//! # Pitfalls
+//! A line that is too long is read to its end, but not kept.
+
+use crate::line_clock::{LineClock, Next};
+use axum::body::{Body, BodyDataStream, Bytes};
+use std::time::Duration;
+
+/// A line without its end.
+#[derive(Debug, PartialEq)]
+pub struct NdjsonLine {
+    /// Which line of the body it is, from 1.
+    pub number: u64,
+    /// What it says; none if that is too long.
+    pub text: Option<Bytes>,
+}
+
+/// What came of waiting for more of the body.
+#[derive(Debug, PartialEq, Eq)]
+pub enum LineArrival {
+    /// More of it.
+    More,
+    /// Nothing in that time.
+    Nothing,
+    /// Not the rest of a line that began too long ago.
+    TooSlow,
+    /// Its end.
+    End,
+    /// It broke off.
+    Broken,
+}
+
+/// The lines of a body that is arriving.
+pub struct NdjsonLines {
+    body: BodyDataStream,
+    /// What arrived and is not read yet.
+    arrived: Bytes,
+    /// The line of which the end has not arrived.
+    begun: Vec<u8>,
+    is_too_long: bool,
+    read: u64,
+    max_bytes: usize,
+    clock: LineClock,
+}
+
+impl NdjsonLines {
+    /// The lines of `body`, of which none may have more than `max_bytes` or take longer than `time`.
+    pub fn of(body: Body, max_bytes: usize, time: Duration) -> Self {
+        Self {
+            body: body.into_data_stream(),
+            arrived: Bytes::new(),
+            begun: Vec::new(),
+            is_too_long: false,
+            read: 0,
+            max_bytes,
+            clock: LineClock::new(time),
+        }
+    }
+
+    /// Bytes that are kept of the line of which the end has not arrived.
+    pub const fn begun(&self) -> usize {
+        self.begun.len()
+    }
+
+    /// Makes room for the whole of that line at once.
+    pub fn reserve_longest(&mut self) {
+        self.begun.reserve_exact(self.max_bytes.saturating_sub(self.begun.len()));
+    }
+
+    const fn has_begun(&self) -> bool {
+        self.is_too_long || !self.begun.is_empty()
+    }
+
+    /// How many lines were read.
+    pub const fn read(&self) -> u64 {
+        self.read
+    }
+
+    /// The next line, if it has arrived whole.
+    pub fn next(&mut self) -> Option<NdjsonLine> {
+        match self.arrived.iter().position(|byte| *byte == b'\n') {
+            Some(end) => {
+                let text = self.arrived.split_to(end);
+                drop(self.arrived.split_to(1));
+                Some(self.finish(text))
+            }
+            None => {
+                let text = std::mem::take(&mut self.arrived);
+                self.keep(&text);
+                None
+            }
+        }
+    }
+
+    /// What stands behind the last line break, once the body has ended.
+    pub fn last(&mut self) -> Option<NdjsonLine> {
+        self.has_begun().then(|| self.finish(Bytes::new()))
+    }
+
+    /// Waits for more of the body, so long at most. All that arrived before must have been read.
+    pub async fn arrive(&mut self, wait: Duration) -> LineArrival {
+        match self.clock.next(&mut self.body, wait).await {
+            Next::Piece(None) => LineArrival::End,
+            Next::Piece(Some(Err(_))) => LineArrival::Broken,
+            Next::Piece(Some(Ok(bytes))) => {
+                self.clock.pass(&bytes);
+                self.arrived = bytes;
+                LineArrival::More
+            }
+            Next::Nothing => LineArrival::Nothing,
+            Next::TooSlow => LineArrival::TooSlow,
+        }
+    }
+
+    fn keep(&mut self, text: &[u8]) {
+        if self.is_too_long || self.begun.len() + text.len() > self.max_bytes {
+            self.is_too_long = true;
+            self.begun = Vec::new();
+        } else {
+            self.begun.extend_from_slice(text);
+        }
+    }
+
+    /// Ends the line that was begun with `text`.
+    fn finish(&mut self, text: Bytes) -> NdjsonLine {
+        let is_whole = !self.is_too_long && self.begun.is_empty() && text.len() <= self.max_bytes;
+        let text = if is_whole {
+            Some(text)
+        } else {
+            self.keep(&text);
+            let kept = Bytes::from(std::mem::take(&mut self.begun));
+            (!std::mem::take(&mut self.is_too_long)).then_some(kept)
+        };
+        self.read += 1;
+        NdjsonLine { number: self.read, text }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::stream;
+    use std::convert::Infallible;
+
+    /// The lines of a body that arrives in these pieces.
+    async fn lines(pieces: &[&'static str], max_bytes: usize) -> Vec<(u64, Option<String>)> {
+        let pieces: Vec<_> = pieces.iter().map(|piece| Ok::<_, Infallible>(Bytes::from(*piece))).collect();
+        let mut lines =
+            NdjsonLines::of(Body::from_stream(stream::iter(pieces)), max_bytes, Duration::from_secs(5));
+        let mut found = Vec::new();
+        while lines.arrive(Duration::from_secs(5)).await == LineArrival::More {
+            found.extend(std::iter::from_fn(|| lines.next()));
+        }
+        found.extend(lines.last());
+        let text = |text: Bytes| String::from_utf8(text.to_vec()).unwrap();
+        found.into_iter().map(|line| (line.number, line.text.map(text))).collect()
+    }
+
+    fn numbered(texts: &[Option<&str>]) -> Vec<(u64, Option<String>)> {
+        (1..).zip(texts).map(|(number, text)| (number, text.map(str::to_owned))).collect()
+    }
+
+    #[tokio::test]
+    async fn lines_are_the_same_however_they_arrive() {
+        let expected = numbered(&[Some("ab"), Some(""), Some("c\r"), Some("d")]);
+        for pieces in
+            [&["ab\n\nc\r\nd"][..], &["a", "b", "\n", "\nc\r", "\nd"], &["ab\n", "\n", "c\r\n", "d"]]
+        {
+            assert_eq!(lines(pieces, 9).await, expected, "{pieces:?}");
+        }
+        assert_eq!(lines(&["a\n"], 9).await, numbered(&[Some("a")]));
+        assert_eq!(lines(&[], 9).await, []);
+    }
+
+    #[tokio::test]
+    async fn a_line_that_is_too_long_is_passed_over_and_the_next_is_read() {
+        let expected = numbered(&[Some("abc"), None, Some("d")]);
+        for pieces in [&["abc\nabcd\nd"][..], &["abc\nab", "c", "defgh", "ijk\nd\n"], &["abc\nabcd", "\nd"]] {
+            assert_eq!(lines(pieces, 3).await, expected, "{pieces:?}");
+        }
+        assert_eq!(lines(&["abc", "d"], 3).await, numbered(&[None]));
+    }
+
+    /// A body of which a byte comes now and then.
+    fn drip(pause: Duration) -> Body {
+        Body::from_stream(stream::unfold((), move |()| async move {
+            tokio::time::sleep(pause).await;
+            Some((Ok::<_, Infallible>(Bytes::from_static(b"x")), ()))
+        }))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn line_has_its_time_from_its_first_byte() {
+        for max_bytes in [3, 1000] {
+            let mut lines =
+                NdjsonLines::of(drip(Duration::from_millis(700)), max_bytes, Duration::from_secs(5));
+            let mut arrivals = 0;
+            let last = loop {
+                match lines.arrive(Duration::from_secs(1)).await {
+                    LineArrival::More => assert!(lines.next().is_none()),
+                    other => break other,
+                }
+                arrivals += 1;
+            };
+            assert_eq!((arrivals, last), (8, LineArrival::TooSlow), "{max_bytes}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn time_without_a_look_at_the_body_is_not_the_lines() {
+        let pieces = ["a", "b", "c\n"].map(|piece| Ok::<_, Infallible>(Bytes::from_static(piece.as_bytes())));
+        let body = Body::from_stream(stream::iter(pieces));
+        let mut lines = NdjsonLines::of(body, 9, Duration::from_secs(5));
+        for _ in 0..3 {
+            let mut arrival = Box::pin(lines.arrive(Duration::from_secs(1)));
+            tokio::time::advance(Duration::from_secs(60)).await;
+            assert_eq!(arrival.as_mut().await, LineArrival::More);
+            drop(arrival);
+            tokio::time::advance(Duration::from_secs(60)).await;
+            let _ = lines.next().inspect(|line| assert_eq!(line.text, Some(Bytes::from_static(b"abc"))));
+        }
+        assert_eq!(lines.read(), 1);
+    }
+}

@@ -1,0 +1,291 @@
+//! Pages and counts of documents that match a filter.
+//!
+//! What a newcomer gets wrong: the same query stands in a URL as text and in a body as JSON. There the filter is taken
+//! as it was sent, for the order of its members may mean something.
+
+use crate::auth::RequireTenant;
+use crate::extract::{DocumentBody, QueryFields};
+use crate::fields::Fields;
+use crate::http::Http;
+use crate::metrics::DOCUMENT_FULL_SCANS;
+use crate::path_params::CollectionPath;
+use crate::problem::ApiError;
+use crate::representation::{json, json_text};
+use axum::extract::State;
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::response::Response;
+use serde::Serialize;
+use std::sync::Arc;
+use tenantry_documents::filter::Filter;
+use tenantry_documents::projection::Projection;
+use tenantry_documents::query::SORT_AT;
+use tenantry_documents::sort::Sort;
+use tenantry_domain::Result;
+use tenantry_domain::app::documents::{DocumentPage, PageRequest};
+use tenantry_domain::app::tenant::{Read, TenantAccess};
+use tenantry_domain::collection::CollectionName;
+use tenantry_domain::offload;
+use tenantry_domain::page::PageLimit;
+use utoipa::ToSchema;
+
+/// Says how many documents a query had to look at, where those were many.
+pub const FULL_SCAN: HeaderName = HeaderName::from_static("full-scan");
+
+/// A slice of the documents that match.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = DocumentPage)]
+pub struct DocumentPageBody {
+    /// In the order of the query. There may be fewer than `limit` of them and others after them.
+    #[schema(value_type = Vec<super::Document>)]
+    pub items: Vec<super::Document>,
+    /// Pass it as `cursor` for the next page of the same query; null on the last.
+    #[schema(required = true)]
+    pub next_cursor: Option<String>,
+    /// The revision of each, if they were asked for: its `ETag` without the quotes.
+    #[schema(required = false, value_type = Vec<String>)]
+    pub revisions: Option<Vec<String>>,
+}
+
+/// How many documents match.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DocumentCount {
+    /// The number, exactly.
+    pub count: u64,
+}
+
+/// List the documents that match a filter.
+///
+/// A page at a time. If the filter is too long for a URL, use `POST …/query`.
+#[utoipa::path(get, path = "/v1/organizations/{organization}/collections/{collection}/documents",
+    operation_id = "listDocuments", tag = "Documents",
+    params(
+        ("organization" = String, Path, description = "Its id or identifier."),
+        ("collection" = String, Path, description = "Its name."),
+        ("filter" = Option<String>, Query, description = "Which documents, in MongoDB's filter language; all by default."),
+        ("sort" = Option<String>, Query,
+            description = "Up to 3 paths joined by commas, `-` before those that go down; the `_id` ends every order."),
+        ("fields" = Option<String>, Query,
+            description = "The paths to show, joined by commas, or each with `-` before it, those to leave out."),
+        ("limit" = Option<u32>, Query, description = "Items of a page, 1 to 200; 50 by default."),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before."),
+        ("revisions" = Option<bool>, Query, description = "`true`: also the revision of each.")),
+    responses((status = 200, description = "A page of documents. `Full-Scan` says how many had to be looked at, if they \
+        were many and no index spared that.", body = DocumentPageBody)))]
+pub async fn list_documents(
+    State(http): State<Arc<Http>>,
+    RequireTenant(tenant): RequireTenant<Read>,
+    CollectionPath(collection): CollectionPath,
+    QueryFields(mut fields): QueryFields,
+) -> Result<Response, ApiError> {
+    let filter = fields.optional("filter", |text| Ok::<_, String>(text.to_owned()));
+    let at = Pointers { filter: "?filter", cursor: "?cursor", sort: SORT_AT };
+    let bytes = filter.as_ref().map_or(0, String::len);
+    let read = move || Query::read(fields, filter.as_deref(), &at);
+    let query = offload::by_filter_size(bytes, read).await??;
+    query.answer(&http, &tenant, &collection).await
+}
+
+/// A query, where a URL would be too short for it.
+#[expect(dead_code, reason = "a schema of the OpenAPI document; `Fields` reads the body")]
+#[derive(Debug, ToSchema)]
+pub struct QueryBody {
+    /// Which documents, in MongoDB's filter language; all by default.
+    #[schema(required = false, value_type = Option<Object>, example = json!({ "status": { "$in": ["open", "held"] } }))]
+    pub filter: (),
+    /// Up to 3 paths joined by commas, `-` before those that go down; the `_id` ends every order.
+    #[schema(required = false, example = "-placed")]
+    pub sort: Option<String>,
+    /// The paths to show, joined by commas, or each with `-` before it, those to leave out.
+    #[schema(required = false, example = "status,total")]
+    pub fields: Option<String>,
+    /// Items of a page, 1 to 200; 50 by default.
+    #[schema(required = false)]
+    pub limit: Option<u32>,
+    /// `next_cursor` of the page before.
+    #[schema(required = false)]
+    pub cursor: Option<String>,
+    /// Whether to tell the revision of each, too.
+    #[schema(required = false)]
+    pub revisions: Option<bool>,
+}
+
+/// List the documents that match a filter in the body.
+///
+/// The same as `GET …/documents`, for filters that are too long for a URL.
+#[utoipa::path(post, path = "/v1/organizations/{organization}/collections/{collection}/query",
+    operation_id = "queryDocuments", tag = "Documents",
+    params(
+        ("organization" = String, Path, description = "Its id or identifier."),
+        ("collection" = String, Path, description = "Its name.")),
+    request_body = QueryBody,
+    responses((status = 200, description = "A page of documents. `Full-Scan` says how many had to be looked at, if they \
+        were many and no index spared that.", body = DocumentPageBody)))]
+pub async fn query_documents(
+    State(http): State<Arc<Http>>,
+    RequireTenant(tenant): RequireTenant<Read>,
+    CollectionPath(collection): CollectionPath,
+    body: DocumentBody,
+) -> Result<Response, ApiError> {
+    let body_bytes = body.0.len();
+    let read = move || {
+        let (fields, filter) = Fields::of_json_with(&body.0, "filter")?;
+        let at = Pointers { filter: "/filter", cursor: "/cursor", sort: "/sort" };
+        Query::read(fields, filter.as_deref(), &at)
+    };
+    let query = offload::by_filter_size(body_bytes, read).await??;
+    query.answer(&http, &tenant, &collection).await
+}
+
+/// Count the documents that match a filter.
+///
+/// If the filter is too long for a URL, use `POST …/count`.
+#[utoipa::path(get, path = "/v1/organizations/{organization}/collections/{collection}/count",
+    operation_id = "countDocuments", tag = "Documents",
+    params(
+        ("organization" = String, Path, description = "Its id or identifier."),
+        ("collection" = String, Path, description = "Its name."),
+        ("filter" = Option<String>, Query, description = "Which documents, in MongoDB's filter language; all by default.")),
+    responses((status = 200, description = "How many. `Full-Scan` says how many had to be looked at, if they were many \
+        and no index spared that.", body = DocumentCount)))]
+pub async fn count_documents(
+    State(http): State<Arc<Http>>,
+    RequireTenant(tenant): RequireTenant<Read>,
+    CollectionPath(collection): CollectionPath,
+    QueryFields(mut fields): QueryFields,
+) -> Result<Response, ApiError> {
+    let filter = match fields.optional("filter", |text| Ok::<_, String>(text.to_owned())) {
+        Some(text) => fields.take(super::read_filter(text, "?filter").await),
+        None => None,
+    };
+    fields.refuse_unknown();
+    fields.finish()?;
+    count(&http, &tenant, &collection, &filter.unwrap_or_default()).await
+}
+
+/// The documents to count, where a URL would be too short for it.
+#[expect(dead_code, reason = "a schema of the OpenAPI document; `Fields` reads the body")]
+#[derive(Debug, ToSchema)]
+pub struct CountBody {
+    /// Which documents, in MongoDB's filter language; all by default.
+    #[schema(required = false, value_type = Option<Object>, example = json!({ "status": { "$in": ["open", "held"] } }))]
+    pub filter: (),
+}
+
+/// Count the documents that match a filter in the body.
+///
+/// The same as `GET …/count`, for filters that are too long for a URL.
+#[utoipa::path(post, path = "/v1/organizations/{organization}/collections/{collection}/count",
+    operation_id = "countMatchingDocuments", tag = "Documents",
+    params(
+        ("organization" = String, Path, description = "Its id or identifier."),
+        ("collection" = String, Path, description = "Its name.")),
+    request_body = CountBody,
+    responses((status = 200, description = "How many. `Full-Scan` says how many had to be looked at, if they were many \
+        and no index spared that.", body = DocumentCount)))]
+pub async fn count_matching_documents(
+    State(http): State<Arc<Http>>,
+    RequireTenant(tenant): RequireTenant<Read>,
+    CollectionPath(collection): CollectionPath,
+    body: DocumentBody,
+) -> Result<Response, ApiError> {
+    let body_bytes = body.0.len();
+    let read = move || {
+        let (mut fields, text) = Fields::of_json_with(&body.0, "filter")?;
+        let filter = text.and_then(|text| fields.take(Filter::parse(&text, "/filter")));
+        fields.refuse_unknown();
+        fields.finish().map(|()| filter.unwrap_or_default())
+    };
+    let filter = offload::by_filter_size(body_bytes, read).await??;
+    count(&http, &tenant, &collection, &filter).await
+}
+
+async fn count(
+    http: &Http,
+    tenant: &TenantAccess<Read>,
+    collection: &CollectionName,
+    filter: &Filter,
+) -> Result<Response, ApiError> {
+    let counted = http.app.count_documents(tenant, collection, filter).await?;
+    let answer = json(StatusCode::OK, &DocumentCount { count: counted.documents });
+    Ok(with_scan(http, answer, counted.scanned))
+}
+
+/// Where a request has what only a look at the data may refuse.
+struct Pointers {
+    filter: &'static str,
+    cursor: &'static str,
+    sort: &'static str,
+}
+
+/// A query, and how its answer looks.
+struct Query {
+    page: PageRequest,
+    projection: Projection,
+    with_revisions: bool,
+}
+
+impl Query {
+    /// Reads what `fields` has beside the filter.
+    fn read(mut fields: Fields, filter: Option<&str>, at: &Pointers) -> Result<Self> {
+        let filter = filter.and_then(|text| fields.take(Filter::parse(text, at.filter)));
+        let query = Self {
+            page: PageRequest {
+                filter: filter.unwrap_or_default(),
+                sort: fields.optional("sort", Sort::parse).unwrap_or_default(),
+                limit: fields.numeric("limit", PageLimit::parse).unwrap_or_default(),
+                cursor: fields.optional("cursor", |text| Ok::<_, String>(text.to_owned())),
+                cursor_at: at.cursor,
+                sort_at: at.sort,
+            },
+            projection: fields.optional("fields", Projection::parse).unwrap_or_default(),
+            with_revisions: fields.flag("revisions").unwrap_or(false),
+        };
+        fields.refuse_unknown();
+        fields.finish()?;
+        Ok(query)
+    }
+
+    async fn answer(
+        self,
+        http: &Http,
+        tenant: &TenantAccess<Read>,
+        collection: &CollectionName,
+    ) -> Result<Response, ApiError> {
+        let page = http.app.find_documents(tenant, collection, self.page).await?;
+        let (scanned, projection, with_revisions) = (page.scanned, self.projection, self.with_revisions);
+        let bytes = page.documents.iter().map(|document| document.body.as_bytes().len()).sum();
+        let write = move || write_page(&page, &projection, with_revisions);
+        let body = offload::by_size(bytes, write).await?;
+        Ok(with_scan(http, json_text(StatusCode::OK, body), scanned))
+    }
+}
+
+/// A [`DocumentPageBody`], straight into bytes.
+fn write_page(page: &DocumentPage, projection: &Projection, with_revisions: bool) -> Vec<u8> {
+    let mut out = b"{\"items\":[".to_vec();
+    for (number, document) in page.documents.iter().enumerate() {
+        if number > 0 {
+            out.push(b',');
+        }
+        super::write(document, projection, &mut out);
+    }
+    // A cursor and a revision are plain text: nothing in them needs escaping.
+    let cursor = page.next_cursor.as_ref().map_or("null".to_owned(), |cursor| format!("\"{cursor}\""));
+    out.extend(format!("],\"next_cursor\":{cursor}").as_bytes());
+    if with_revisions {
+        let revisions: Vec<String> =
+            page.documents.iter().map(|document| format!("\"{}\"", document.revision)).collect();
+        out.extend(format!(",\"revisions\":[{}]", revisions.join(",")).as_bytes());
+    }
+    out.push(b'}');
+    out
+}
+
+/// `response`, which says if there were many documents to look at.
+fn with_scan(http: &Http, mut response: Response, scanned: Option<u64>) -> Response {
+    if let Some(scanned) = scanned.filter(|scanned| *scanned > http.settings.full_scan_notice) {
+        metrics::counter!(DOCUMENT_FULL_SCANS).increment(1);
+        response.headers_mut().insert(FULL_SCAN, HeaderValue::from(scanned));
+    }
+    response
+}

@@ -1,0 +1,261 @@
+//! What handlers take from a request: its body, its query, where it comes from.
+
+use super::fields::Fields;
+use super::http::Http;
+use super::problem::ApiError;
+use axum::body::Bytes;
+use axum::extract::{FromRequest, FromRequestParts, MatchedPath, Path, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use tenantry_documents::document::mistake;
+use tenantry_domain::rate_limit::ClientNetwork;
+use tenantry_domain::{Error, ErrorCode, Result};
+
+/// Says what a PATCH may be sent as (RFC 5789).
+pub const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
+/// What a PATCH may be sent as. Another `+json` is another patch language, which would be carried out wrongly.
+pub const PATCH_TYPES: HeaderValue =
+    HeaderValue::from_static("application/merge-patch+json, application/json");
+
+/// A body, whole and within the limit, that says it is JSON (or, where it may be, is absent).
+pub struct JsonBody(pub Bytes);
+
+impl JsonBody {
+    /// Its members.
+    ///
+    /// # Errors
+    /// `invalid_json`.
+    pub fn fields(&self) -> Result<Fields> {
+        Fields::of_json(&self.0)
+    }
+
+    /// Its members; none if it is absent.
+    ///
+    /// # Errors
+    /// `invalid_json`.
+    pub fn optional_fields(&self) -> Result<Fields> {
+        Fields::of_optional_json(&self.0)
+    }
+}
+
+impl FromRequest<Arc<Http>> for JsonBody {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, http: &Arc<Http>) -> Result<Self, ApiError> {
+        read_json(request, http, http.settings.max_body_bytes).await.map(Self)
+    }
+}
+
+/// A body that holds a document, or a filter, which may hold one. Its limit follows from that of documents.
+#[derive(Clone)]
+pub struct DocumentBody(pub Bytes);
+
+impl DocumentBody {
+    /// Its text.
+    ///
+    /// # Errors
+    /// `invalid_json` if it is not UTF-8.
+    pub fn text(&self) -> Result<&str> {
+        let text = mistake::without_mark(&self.0);
+        std::str::from_utf8(text).map_err(|_| {
+            let what = mistake::not_utf8(text).explain("JSON in UTF-8");
+            Error::new(ErrorCode::InvalidJson).detail(format!("The body {what}"))
+        })
+    }
+}
+
+impl FromRequest<Arc<Http>> for DocumentBody {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, http: &Arc<Http>) -> Result<Self, ApiError> {
+        read_json(request, http, http.settings.max_document_json_bytes).await.map(Self)
+    }
+}
+
+async fn read_json(request: Request, http: &Http, limit: usize) -> Result<Bytes, ApiError> {
+    let (parts, body) = request.into_parts();
+    require_plain(&parts.headers)?;
+    let declared = declared_length(&parts.headers).unwrap_or(0);
+    if declared > limit as u64 {
+        return Err(too_large(limit));
+    }
+    // Before it is read, where it is known that there is one.
+    if declared > 0 {
+        require_json(&parts)?;
+    }
+    let arriving = axum::body::to_bytes(body, limit);
+    let bytes = match tokio::time::timeout(http.settings.arrival_timeout(), arriving).await {
+        Err(_) => return Err(ErrorCode::RequestTimeout.into()),
+        Ok(Ok(bytes)) => bytes,
+        Ok(Err(error)) => return Err(broken(&error, limit)),
+    };
+    if !bytes.is_empty() {
+        require_json(&parts)?;
+    }
+    Ok(bytes)
+}
+
+/// Refuses a body that does not say it is JSON, and a patch in a language that is not ours.
+fn require_json(parts: &Parts) -> Result<()> {
+    let media_type = media_type(&parts.headers);
+    let (is_taken, detail) = if parts.method == Method::PATCH {
+        let taken = ["application/merge-patch+json", "application/json"];
+        let detail = "The body must be a merge patch: send `Content-Type: application/merge-patch+json`.";
+        (taken.contains(&media_type.as_str()), detail)
+    } else {
+        (is_json(&media_type), "The body must be JSON: send `Content-Type: application/json`.")
+    };
+    if is_taken {
+        return Ok(());
+    }
+    Err(not_taken(&media_type, "JSON", detail))
+}
+
+/// The refusal of a media type: it names what such a body is if that is known, or else says what to send.
+pub fn not_taken(media_type: &str, wanted: &str, advice: &str) -> Error {
+    let named = mistake::of_media_type(media_type).map(|what| format!("The body {}", what.explain(wanted)));
+    Error::new(ErrorCode::UnsupportedMediaType).detail(named.unwrap_or_else(|| advice.to_owned()))
+}
+
+fn declared_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// What a body that was cut off is refused with.
+pub fn cut_off() -> Error {
+    Error::new(ErrorCode::InvalidJson).detail("The body did not arrive whole.")
+}
+
+/// A body that did not arrive whole: too long, or cut off.
+fn broken(error: &axum::Error, limit: usize) -> ApiError {
+    let mut source: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = source {
+        if error.is::<http_body_util::LengthLimitError>() {
+            return too_large(limit);
+        }
+        source = error.source();
+    }
+    cut_off().into()
+}
+
+fn too_large(limit: usize) -> ApiError {
+    Error::new(ErrorCode::BodyTooLarge).detail(format!("The body may have at most {limit} bytes.")).into()
+}
+
+/// `application/json` or a `+json` type.
+fn is_json(media_type: &str) -> bool {
+    media_type == "application/json"
+        || (media_type.starts_with("application/") && media_type.ends_with("+json"))
+}
+
+/// Refuses a body that is compressed: it would be read as it came.
+///
+/// # Errors
+/// `unsupported_media_type`.
+pub fn require_plain(headers: &HeaderMap) -> Result<()> {
+    let is_plain = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
+    if headers.get_all(header::CONTENT_ENCODING).iter().all(is_plain) {
+        return Ok(());
+    }
+    Err(Error::new(ErrorCode::UnsupportedMediaType)
+        .detail("Send the body as it is, without `Content-Encoding`."))
+}
+
+/// What the body says it is, without parameters; nothing if it does not say.
+pub fn media_type(headers: &HeaderMap) -> String {
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+/// The parameters of a query string.
+pub struct QueryFields(pub Fields);
+
+impl FromRequestParts<Arc<Http>> for QueryFields {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, ApiError> {
+        let query = parts.uri.query().unwrap_or_default();
+        Ok(Self(Fields::of_query(query)?))
+    }
+}
+
+/// The one variable segment of a path, as text; handlers say what it must be. What is not UTF-8 once decoded
+/// names nothing, so it is as good as empty. A path without a variable ends in a word that is one organization's
+/// identifier (`organization_called_import`).
+pub struct PathParam(pub String);
+
+impl FromRequestParts<Arc<Http>> for PathParam {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, http: &Arc<Http>) -> Result<Self, ApiError> {
+        let route = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
+        if !route.contains('{') {
+            return Ok(Self(route.rsplit('/').next().unwrap_or_default().to_owned()));
+        }
+        let text = Path::<String>::from_request_parts(parts, http).await.map(|Path(text)| text);
+        Ok(Self(text.unwrap_or_default()))
+    }
+}
+
+/// Where a request comes from, as far as throttling cares.
+pub struct ClientAddress(pub ClientNetwork);
+
+impl FromRequestParts<Arc<Http>> for ClientAddress {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, http: &Arc<Http>) -> Result<Self, ApiError> {
+        let peer = parts.extensions.get::<SocketAddr>().map(SocketAddr::ip);
+        let peer = peer.ok_or_else(|| Error::internal("a request without a peer address"))?;
+        let trusted = |address| http.settings.trusted_proxies.iter().any(|proxy| proxy.contains(address));
+        Ok(Self(ClientNetwork::of(client_address(peer, &parts.headers, trusted))))
+    }
+}
+
+/// The last address that no trusted proxy vouches for: what stands left of it anybody may have written.
+fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: impl Fn(IpAddr) -> bool) -> IpAddr {
+    let lines: Vec<&str> =
+        headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok()).collect();
+    let hops = lines.iter().rev().flat_map(|line| line.split(',').rev().map(str::trim));
+    let mut address = peer;
+    for hop in hops {
+        if !trusted(address) {
+            break;
+        }
+        let Some(next) = parse_hop(hop) else { break };
+        address = next;
+    }
+    address
+}
+
+/// An address as proxies write it: bare, with a port, in brackets.
+fn parse_hop(hop: &str) -> Option<IpAddr> {
+    let bare = hop.trim_start_matches('[').trim_end_matches(']');
+    bare.parse().ok().or_else(|| hop.parse::<SocketAddr>().ok().map(|address| address.ip()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(peer: &str, forwarded: &[&str]) -> String {
+        let mut headers = HeaderMap::new();
+        for line in forwarded {
+            headers.append("x-forwarded-for", line.parse().unwrap());
+        }
+        let trusted = |address: IpAddr| address.to_string().starts_with("10.");
+        client_address(peer.parse().unwrap(), &headers, trusted).to_string()
+    }
+
+    #[test]
+    fn only_what_a_trusted_proxy_wrote_counts() {
+        assert_eq!(client("192.0.2.1", &["198.51.100.7"]), "192.0.2.1");
+        assert_eq!(client("10.0.0.1", &["198.51.100.7"]), "198.51.100.7");
+        assert_eq!(client("10.0.0.1", &["1.1.1.1, 198.51.100.7, 10.0.0.2"]), "198.51.100.7");
+        assert_eq!(client("10.0.0.1", &["1.1.1.1", "198.51.100.7"]), "198.51.100.7");
+        assert_eq!(client("10.0.0.1", &["[2001:db8::1]:443"]), "2001:db8::1");
+        assert_eq!(client("10.0.0.1", &["nonsense"]), "10.0.0.1");
+        assert_eq!(client("10.0.0.1", &[]), "10.0.0.1");
+    }
+}

@@ -1,0 +1,75 @@
+//! Requests that come through a proxy which the settings do not name: who is behind it cannot be told apart, so guesses
+//! of one are held against all. The log says so, once for each proxy.
+
+use super::network::Network;
+use axum::extract::Request;
+use axum::http::HeaderMap;
+use std::collections::HashSet;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Mutex, PoisonError};
+
+/// Peers that are remembered. Behind so many there is no proxy that somebody forgot to name.
+const PEERS_MAX: usize = 256;
+/// What proxies add.
+const ADDED: [&str; 3] = ["x-forwarded-for", "forwarded", "x-real-ip"];
+
+/// The proxies that were warned of.
+#[derive(Default)]
+pub struct Forwarding {
+    warned_of: Mutex<HashSet<IpAddr>>,
+}
+
+impl Forwarding {
+    /// Warns if a proxy that is not among the `trusted` has passed this request on.
+    pub fn notice(&self, request: &Request, trusted: &[Network]) {
+        let Some(header) = added_by_a_proxy(request.headers()) else { return };
+        let Some(peer) = request.extensions().get::<SocketAddr>().map(SocketAddr::ip) else { return };
+        let is_trusted = trusted.iter().any(|proxy| proxy.contains(peer));
+        if !is_trusted && self.is_first(peer.to_canonical()) {
+            tracing::warn!(
+                %peer,
+                header,
+                "a request came through a proxy that TRUSTED_PROXIES does not name: all behind it count as one client \
+                 where guesses are counted; name it there, and let it send X-Forwarded-For"
+            );
+        }
+    }
+
+    fn is_first(&self, peer: IpAddr) -> bool {
+        let mut warned_of = self.warned_of.lock().unwrap_or_else(PoisonError::into_inner);
+        warned_of.len() < PEERS_MAX && warned_of.insert(peer)
+    }
+}
+
+fn added_by_a_proxy(headers: &HeaderMap) -> Option<&'static str> {
+    ADDED.into_iter().find(|name| headers.contains_key(*name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+
+    #[test]
+    fn each_peer_is_warned_of_once_and_not_too_many() {
+        let forwarding = Forwarding::default();
+        let peer = |number: usize| IpAddr::from(Ipv4Addr::from_bits(u32::try_from(number).unwrap()));
+        for number in 0..PEERS_MAX {
+            assert!(forwarding.is_first(peer(number)));
+            assert!(!forwarding.is_first(peer(number)));
+        }
+        assert!(!forwarding.is_first(peer(PEERS_MAX)));
+        assert_eq!(forwarding.warned_of.lock().unwrap().len(), PEERS_MAX);
+    }
+
+    #[test]
+    fn every_header_of_a_proxy_tells_of_it() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(added_by_a_proxy(&headers), None);
+        for name in ADDED {
+            headers.insert(name, "192.0.2.1".parse().unwrap());
+            assert!(added_by_a_proxy(&headers).is_some());
+            headers.clear();
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! Whether the service lives, whether it can work, what it counts; and what it is.
+
+use super::auth::operator_key;
+use super::extract::PathParam;
+use super::http::Http;
+use super::metrics::PASSWORD_HASH_QUEUE_DEPTH;
+use super::problem::ApiError;
+use super::representation::json;
+use super::settings::MetricsPolicy;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use std::sync::Arc;
+use tenantry_domain::ErrorCode;
+use utoipa::ToSchema;
+
+/// What the service is and where to read on.
+#[derive(Serialize, ToSchema)]
+pub struct Root<'a> {
+    /// The setting `APP_NAME`.
+    #[schema(example = "Tenantry")]
+    pub name: &'a str,
+    /// The version of the service.
+    #[schema(example = "0.1.0")]
+    pub version: &'static str,
+    /// The API with a form for each request.
+    pub docs: String,
+    /// The API to read.
+    pub redoc: String,
+    /// The API as an OpenAPI document.
+    pub openapi: String,
+    /// Whether the service is up.
+    pub health: String,
+}
+
+/// Name the service.
+///
+/// Returns the name, the version and links to the documentation.
+#[utoipa::path(get, path = "/", operation_id = "getServiceInfo", tag = "Service",
+    responses((status = 200, description = "Name, version and links.", body = Root<'static>)))]
+pub async fn root(State(http): State<Arc<Http>>) -> Response {
+    let link = |path: &str| format!("{}{path}", http.settings.public_url);
+    let body = Root {
+        name: &http.settings.app_name,
+        version: env!("CARGO_PKG_VERSION"),
+        docs: link("/docs"),
+        redoc: link("/redoc"),
+        openapi: link("/openapi.json"),
+        health: link("/health"),
+    };
+    json(StatusCode::OK, &body)
+}
+
+/// That the service is up.
+#[derive(Serialize, ToSchema)]
+pub struct Health {
+    /// Always `operational`.
+    #[schema(example = "operational")]
+    pub status: &'static str,
+    /// Always the same.
+    #[schema(example = "Organization Management API")]
+    pub service: &'static str,
+}
+
+/// Tell whether the service is up.
+///
+/// Always answers `operational` while the process runs. For probes, use `GET /livez` and `GET /readyz`.
+#[utoipa::path(get, path = "/health", operation_id = "getHealth", tag = "Classic",
+    responses((status = 200, description = "It is.", body = Health)))]
+pub async fn health() -> Response {
+    json(StatusCode::OK, &Health { status: "operational", service: "Organization Management API" })
+}
+
+/// A probe's answer.
+#[derive(Serialize, ToSchema)]
+pub struct Probe {
+    /// Always `ok`.
+    #[schema(example = "ok")]
+    pub status: &'static str,
+}
+
+/// Tell whether the process answers.
+///
+/// A liveness probe: it touches no data. If it fails, restart the process.
+#[utoipa::path(get, path = "/livez", operation_id = "getLiveness", tag = "Service",
+    responses((status = 200, description = "It does.", body = Probe)))]
+pub async fn livez() -> Response {
+    json(StatusCode::OK, &Probe { status: "ok" })
+}
+
+/// Tell whether the service can do its work.
+///
+/// A readiness probe: it succeeds if a write to the store would. If it fails, send this instance no requests.
+#[utoipa::path(get, path = "/readyz", operation_id = "getReadiness", tag = "Service",
+    responses((status = 200, description = "It can.", body = Probe)))]
+pub async fn readyz(State(http): State<Arc<Http>>) -> Result<Response, ApiError> {
+    http.readiness.check(&http.app).await?;
+    Ok(json(StatusCode::OK, &Probe { status: "ok" }))
+}
+
+/// Get the metrics.
+///
+/// Counters and histograms in the Prometheus text format. The setting `METRICS` (`open`, `operator` or `off`)
+/// says who may read them.
+#[utoipa::path(get, path = "/metrics", operation_id = "getMetrics", tag = "Service",
+    responses((status = 200, description = "The Prometheus text format.", body = String, content_type = "text/plain")))]
+pub async fn metrics(State(http): State<Arc<Http>>, headers: HeaderMap) -> Result<Response, ApiError> {
+    match http.settings.metrics {
+        MetricsPolicy::Off => return Err(ErrorCode::RouteNotFound.into()),
+        MetricsPolicy::Operator => {
+            operator_key(&http, &headers).await?.ok_or(ErrorCode::OperatorKeyRequired)?;
+        }
+        MetricsPolicy::Open => {}
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a queue is far shorter than 2^52")]
+    metrics::gauge!(PASSWORD_HASH_QUEUE_DEPTH).set(http.app.waiting_hashes() as f64);
+    let text = (http.render_metrics)();
+    let prometheus = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    Ok(([(header::CONTENT_TYPE, prometheus)], text).into_response())
+}
+
+/// A JSON Web Key Set.
+#[expect(dead_code, reason = "a schema of the OpenAPI document; `Fields` reads the body")]
+#[derive(ToSchema)]
+pub struct SigningKeys {
+    /// Each as RFC 7517 has it.
+    #[schema(value_type = Vec<Object>)]
+    pub keys: (),
+}
+
+/// Get the keys that verify access tokens.
+///
+/// A JSON Web Key Set (RFC 7517). It has keys where tokens are signed with EdDSA, and is empty where they are
+/// signed with a shared secret.
+#[utoipa::path(get, path = "/.well-known/jwks.json", operation_id = "getSigningKeys", tag = "Sign-in",
+    responses((status = 200, description = "A JSON Web Key Set; empty where tokens are signed with a shared secret.",
+        body = SigningKeys, content_type = "application/jwk-set+json")))]
+pub async fn jwks(State(http): State<Arc<Http>>) -> Response {
+    let mut response = json(StatusCode::OK, &http.app.public_keys());
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/jwk-set+json"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
+    response
+}
+
+/// Explain a problem.
+///
+/// The `type` of every error body is a link to this page. It says what the `code` means and what to do.
+#[utoipa::path(get, path = "/problems/{code}", operation_id = "explainProblem", tag = "Service",
+    params(("code" = String, Path, description = "The `code` of a problem.", example = "name_taken")),
+    responses((status = 200, description = "What it means and what to do.", body = String, content_type = "text/plain")))]
+pub async fn problem(PathParam(code): PathParam) -> Result<Response, ApiError> {
+    let row = ErrorCode::ALL.iter().find(|row| row.code() == code).ok_or(ErrorCode::RouteNotFound)?;
+    let status = super::problem::status_of(row.kind());
+    Ok(format!("{code} ({status})\n\n{}\n{}\n", row.title(), row.advice()).into_response())
+}

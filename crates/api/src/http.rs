@@ -1,0 +1,44 @@
+//! What all handlers share.
+
+use super::body_budget::BodyBudget;
+use super::forwarding::Forwarding;
+use super::metrics::RequestMetrics;
+use super::readiness::Readiness;
+use super::request_id::RequestIds;
+use super::settings::Settings;
+use std::sync::Arc;
+use tenantry_domain::app::App;
+use tenantry_domain::clock::Clock;
+use tenantry_domain::password::policy::NewPassword;
+
+/// What all handlers share.
+pub struct Http {
+    /// The use cases.
+    pub app: Arc<App>,
+    /// The clock of responses that hyper does not date.
+    pub clock: Arc<dyn Clock>,
+    /// The source of request ids.
+    pub request_ids: RequestIds,
+    /// What the operator has set.
+    pub settings: Settings,
+    /// The counters of requests.
+    pub metrics: RequestMetrics,
+    /// All metrics of the process, in the Prometheus text format.
+    pub render_metrics: fn() -> String,
+    /// What the last readiness probe found.
+    pub readiness: Readiness,
+    /// The proxies that were warned of.
+    pub forwarding: Forwarding,
+    /// The memory that lines of NDJSON may take.
+    pub body_budget: Arc<BodyBudget>,
+}
+
+impl Http {
+    /// A new password under the rules of the settings.
+    ///
+    /// # Errors
+    /// The rule that it breaks.
+    pub fn new_password(&self, text: &str) -> Result<NewPassword, String> {
+        NewPassword::parse(text, self.app.policy().password_min_chars)
+    }
+}

@@ -1,0 +1,165 @@
+//! `Idempotency-Key`: a request that is sent again gets its first answer again.
+
+use super::http::Http;
+use super::problem::ApiError;
+use axum::body::{Body, HttpBody, to_bytes};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::response::Response;
+use futures_util::future::BoxFuture;
+use std::sync::Arc;
+use tenantry_domain::app::idempotency::IdempotencyPermit;
+use tenantry_domain::idempotency::{IdempotencyKey, KeyHolder, StoredResponse};
+use tenantry_domain::ids::OrganizationId;
+use tenantry_domain::{Error, ErrorCode};
+
+/// Where a client puts its key.
+pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// Says that an answer is a repeated one.
+pub const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+/// Bytes of the body of an answer that is kept, which no quota counts. Only documents make larger ones, and those are made
+/// again ([`Replay::Remade`]).
+const ANSWER_MAX_BYTES: usize = 4 << 10;
+/// The headers of an answer that are kept with it.
+const KEPT: [&str; 4] = ["content-type", ETAG, "location", "operation-location"];
+const ETAG: &str = "etag";
+
+/// Whose key it is.
+pub struct Scope<'a> {
+    /// Tells callers apart who could choose the same key.
+    pub name: &'a str,
+    /// Who may have only so many keys; none where nobody counts.
+    pub holder: Option<KeyHolder>,
+}
+
+/// A request, by which one that is sent again is told from another one.
+pub struct IdempotentRequest<'a> {
+    /// Its method and what it is about.
+    pub route: &'a str,
+    /// Its body.
+    pub body: &'a [u8],
+}
+
+/// An answer that is being made again.
+type ReplayFuture = BoxFuture<'static, Result<Response, ApiError>>;
+
+/// Makes an answer again, of the id of what was made and of its `ETag`.
+type ReplayFn = Box<dyn FnOnce(OrganizationId, &str) -> ReplayFuture + Send>;
+
+/// How an answer is given again.
+pub enum Replay {
+    /// As it was kept: it is always small.
+    Kept,
+    /// Made again of the repeated request, which is the same, of the id of what was made and of its `ETag`.
+    Remade(ReplayFn),
+}
+
+/// Answers a request that may carry a key: carries it out the first time, with an id for what it makes, and
+/// repeats the answer from then on.
+///
+/// # Errors
+/// What `run` refuses; `invalid_header`, `idempotency_in_progress`, `idempotency_key_reused`, `too_many_idempotency_keys`.
+pub async fn once<F>(
+    http: &Arc<Http>,
+    headers: &HeaderMap,
+    scope: Scope<'_>,
+    sent: IdempotentRequest<'_>,
+    replay: Replay,
+    run: impl FnOnce(Option<OrganizationId>) -> F,
+) -> Result<Response, ApiError>
+where
+    F: Future<Output = Result<Response, ApiError>> + Send + 'static,
+{
+    let Some(value) = headers.get(&IDEMPOTENCY_KEY) else { return run(None).await };
+    let key = IdempotencyKey::parse(scope.name, value.to_str().unwrap_or_default())?;
+    let keeps_body = matches!(replay, Replay::Kept);
+    let request = [sent.route.as_bytes(), b"\n", sent.body].concat();
+    let id = match http.app.claim_request(key.clone(), scope.holder, &request).await? {
+        IdempotencyPermit::Repeat(made, answer) => return repeat(made, answer, replay).await,
+        IdempotencyPermit::Run(id) => id,
+    };
+    // In a task of its own: if the client hangs up now, its next attempt still finds the answer.
+    let (http, work) = (Arc::clone(http), run(Some(id)));
+    let task = tokio::spawn(async move {
+        let result = work.await;
+        keep(&http, &key, keeps_body, result).await
+    });
+    task.await.map_err(Error::internal)?
+}
+
+async fn keep(
+    http: &Http,
+    key: &IdempotencyKey,
+    keeps_body: bool,
+    result: Result<Response, ApiError>,
+) -> Result<Response, ApiError> {
+    match result {
+        Ok(response) if !keeps_body => {
+            let answer = StoredResponse {
+                status: response.status().as_u16(),
+                headers: kept_headers(response.headers(), &[ETAG]),
+                body: Vec::new(),
+            };
+            http.app.save_answer(key, &answer).await?;
+            Ok(response)
+        }
+        Ok(response) => {
+            if response.body().size_hint().exact().is_none_or(|bytes| bytes > ANSWER_MAX_BYTES as u64) {
+                // Sent again, the request finds by its id what it has made, and answers anew.
+                http.app.yield_request(key).await?;
+                return Ok(response);
+            }
+            let (parts, body) = response.into_parts();
+            let bytes = to_bytes(body, ANSWER_MAX_BYTES).await.map_err(Error::internal)?;
+            let headers = kept_headers(&parts.headers, &KEPT);
+            let answer = StoredResponse { status: parts.status.as_u16(), headers, body: bytes.to_vec() };
+            http.app.save_answer(key, &answer).await?;
+            Ok(Response::from_parts(parts, Body::from(bytes)))
+        }
+        Err(refusal) => {
+            let released = match refusal.0.code() {
+                // The change may have happened: the key stays, so that its next holder makes the same thing and
+                // no second one, and may come at once.
+                ErrorCode::Internal | ErrorCode::StoreUnavailable | ErrorCode::Overloaded => {
+                    http.app.yield_request(key).await
+                }
+                _ => http.app.release_request(key).await,
+            };
+            if let Err(error) = released {
+                tracing::warn!(%error, "an Idempotency-Key stays held until its lease ends");
+            }
+            Err(refusal)
+        }
+    }
+}
+
+fn kept_headers(headers: &HeaderMap, names: &[&str]) -> Vec<(String, String)> {
+    let kept = names.iter().filter_map(|name| {
+        let value = headers.get(*name)?.to_str().ok()?;
+        Some(((*name).to_owned(), value.to_owned()))
+    });
+    kept.collect()
+}
+
+async fn repeat(made: OrganizationId, answer: StoredResponse, replay: Replay) -> Result<Response, ApiError> {
+    let mut response = match replay {
+        // Builds before 2026-11-29 kept every body.
+        Replay::Remade(remake) if answer.body.is_empty() => {
+            let etag = answer.headers.iter().find(|(name, _)| name == ETAG);
+            remake(made, etag.map_or("", |(_, value)| value)).await?
+        }
+        _ => repeat_kept(answer),
+    };
+    response.headers_mut().insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
+    Ok(response)
+}
+
+fn repeat_kept(answer: StoredResponse) -> Response {
+    let mut response = Response::new(Body::from(answer.body));
+    *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
+    for (name, value) in answer.headers {
+        if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), HeaderValue::from_str(&value)) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    response
+}

@@ -1,0 +1,192 @@
+//! Indexes of a collection.
+//!
+//! What a newcomer gets wrong: an index that is still being made is not there yet; 202 says where it will be.
+
+use super::auth::RequireTenant;
+use super::collections;
+use super::conditional::{IfNotShown, IfShown};
+use super::extract::JsonBody;
+use super::http::Http;
+use super::path_params::{CollectionPath, IndexPath, encoded};
+use super::problem::ApiError;
+use super::representation::{json, tagged, tagged_unless, with_location};
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderName, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use std::sync::Arc;
+use std::time::Duration;
+use tenantry_documents::index::{Index, IndexName};
+use tenantry_domain::Result;
+use tenantry_domain::app::collections::Built;
+use tenantry_domain::app::tenant::{Read, Shape};
+use tenantry_domain::limits::OPERATION_WAIT;
+use utoipa::ToSchema;
+
+/// How the caller would like to be served (RFC 7240).
+pub const PREFER: HeaderName = HeaderName::from_static("prefer");
+
+/// An index.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Index)]
+pub struct IndexBody {
+    /// Its name.
+    #[schema(example = "status_1_placed_-1")]
+    pub name: String,
+    /// Its paths, `-` before those that go down.
+    #[schema(example = "status,-placed")]
+    pub keys: String,
+    /// Whether no two documents may have a common entry.
+    pub unique: bool,
+}
+
+impl From<&Index> for IndexBody {
+    fn from(index: &Index) -> Self {
+        Self { name: index.name.to_string(), keys: index.keys_text(), unique: index.unique }
+    }
+}
+
+/// The indexes of a collection. There are few, so that they are one page.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct IndexList {
+    /// In the order of their names, without that on the `_id`.
+    pub items: Vec<IndexBody>,
+}
+
+/// List the indexes of a collection.
+///
+/// All of them, in the order of their names, without the one on the `_id`.
+#[utoipa::path(get, path = "/v1/organizations/{organization}/collections/{collection}/indexes",
+    operation_id = "listIndexes", tag = "Collections",
+    params(
+        ("organization" = String, Path, description = "Its id or identifier."),
+        ("collection" = String, Path, description = "Its name.")),
+    responses((status = 200, description = "All of them.", body = IndexList)))]
+pub async fn list_indexes(
+    State(http): State<Arc<Http>>,
+    RequireTenant(tenant): RequireTenant<Read>,
+    CollectionPath(collection): CollectionPath,
+) -> Result<Response, ApiError> {
+    let indexes = http.app.list_indexes(&tenant, &collection).await?;
+    Ok(json(StatusCode::OK, &IndexList { items: indexes.iter().map(IndexBody::from).collect() }))
+}
+
+/// What makes an index.
+#[expect(dead_code, reason = "a schema of the OpenAPI document; `Fields` reads the body")]
+#[derive(Debug, ToSchema)]
+pub struct NewIndex {
+    /// 1 to 8 paths joined by commas, `-` before those that go down.
+    #[schema(example = "status,-placed")]
+    pub keys: String,
+    /// Whether no two documents may have a common entry; a missing field is one, too.
+    #[schema(required = false)]
+    pub unique: Option<bool>,
+    /// Its name, if not one that follows from the keys.
+    #[schema(required = false)]
+    pub name: Option<String>,
+}
+
+/// Create an index.
+///
+/// Admins only. Others can write to the collection while the index is built. If the build takes longer than a
+/// few seconds, the response is 202 and `Location` names the index. The same request again finds the same
+/// index.
+#[utoipa::path(post, path = "/v1/organizations/{organization}/collections/{collection}/indexes",
+    operation_id = "createIndex", tag = "Collections",
+    params(
+        ("organization" = String, Path, description = "Its id or identifier."),
+        ("collection" = String, Path, description = "Its name."),
+        ("Prefer" = Option<String>, Header,
+            description = "`respond-async` (RFC 7240): 202 at once. Why it cannot be made, if so, is then not told.")),
+    request_body = NewIndex,
+    responses(
+        (status = 201, description = "The index; it serves.", body = IndexBody),
+        (status = 200, description = "The index; it was there already, the same.", body = IndexBody),
+        (status = 202, description = "It is still being made; once it serves, it is at `Location`. If that cannot be, \
+            it never is.", body = IndexBody)))]
+pub async fn create_index(
+    State(http): State<Arc<Http>>,
+    RequireTenant(tenant): RequireTenant<Shape>,
+    CollectionPath(collection): CollectionPath,
+    headers: HeaderMap,
+    body: JsonBody,
+) -> Result<Response, ApiError> {
+    let index = read_index(&body)?;
+    let patience = if prefers_not_to_wait(&headers) { Duration::ZERO } else { OPERATION_WAIT };
+    let status = match http.app.create_index(&tenant, &collection, &index, patience).await? {
+        Built::New => StatusCode::CREATED,
+        Built::Exists => StatusCode::OK,
+        Built::Later => StatusCode::ACCEPTED,
+    };
+    let of = collections::path(tenant.organization(), &collection);
+    let path = format!("{of}/indexes/{}", encoded(index.name.as_str()));
+    Ok(with_location(tagged(status, &IndexBody::from(&index)), &path))
+}
+
+/// Whether one of the preferences is `respond-async`; each may have parameters.
+fn prefers_not_to_wait(headers: &HeaderMap) -> bool {
+    let lines = headers.get_all(PREFER).iter().filter_map(|line| line.to_str().ok());
+    let mut preferences = lines.flat_map(|line| line.split(',')).filter_map(|each| each.split(';').next());
+    preferences.any(|preference| preference.trim().eq_ignore_ascii_case("respond-async"))
+}
+
+fn read_index(body: &JsonBody) -> Result<Index> {
+    let mut fields = body.fields()?;
+    let keys = fields.text("keys");
+    let name = fields.optional("name", IndexName::parse);
+    let unique = fields.flag("unique").unwrap_or(false);
+    let index = keys.and_then(|keys| fields.take(Index::parse(name, &keys, unique)));
+    fields.refuse_unknown();
+    fields.finish_with(index)
+}
+
+/// Get an index.
+///
+/// An index that is still being built is not found yet.
+#[utoipa::path(get, path = "/v1/organizations/{organization}/collections/{collection}/indexes/{index}",
+    operation_id = "getIndex", tag = "Collections",
+    params(
+        ("organization" = String, Path, description = "Its id or identifier."),
+        ("collection" = String, Path, description = "Its name."),
+        ("index" = String, Path, description = "Its name."),
+        ("If-None-Match" = Option<String>, Header, description = "The `ETag` of what you have, to get nothing again.")),
+    responses(
+        (status = 200, description = "The index.", body = IndexBody),
+        (status = 304, description = "You have it.")))]
+pub async fn get_index(
+    State(http): State<Arc<Http>>,
+    RequireTenant(tenant): RequireTenant<Read>,
+    CollectionPath(collection): CollectionPath,
+    IndexPath(name): IndexPath,
+    known: IfNotShown,
+) -> Result<Response, ApiError> {
+    let index = http.app.get_index(&tenant, &collection, &name).await?;
+    Ok(tagged_unless(&known, &IndexBody::from(&index)))
+}
+
+/// Delete an index.
+///
+/// Admins only. No document changes.
+#[utoipa::path(delete, path = "/v1/organizations/{organization}/collections/{collection}/indexes/{index}",
+    operation_id = "deleteIndex", tag = "Collections",
+    params(
+        ("organization" = String, Path, description = "Its id or identifier."),
+        ("collection" = String, Path, description = "Its name."),
+        ("index" = String, Path, description = "Its name."),
+        ("If-Match" = Option<String>, Header,
+            description = "Its `ETag`, to drop no other of that name. It is compared just before.")),
+    responses((status = 204, description = "It is gone.")))]
+pub async fn delete_index(
+    State(http): State<Arc<Http>>,
+    RequireTenant(tenant): RequireTenant<Shape>,
+    CollectionPath(collection): CollectionPath,
+    IndexPath(name): IndexPath,
+    expected: IfShown,
+) -> Result<Response, ApiError> {
+    if !expected.is_any() {
+        let index = http.app.get_index(&tenant.to_read(), &collection, &name).await?;
+        expected.check(&IndexBody::from(&index))?;
+    }
+    http.app.delete_index(&tenant, &collection, &name).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}

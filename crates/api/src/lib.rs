@@ -1,0 +1,44 @@
+//! HTTP: routes, who may call them, how a body is read and an answer written, the OpenAPI document, and the accept loop.
+//!
+//! A handler takes what proves its caller's right, calls the application, converts, answers. What a newcomer gets
+//! wrong: no handler reaches a store; this crate depends on none.
+
+mod archives;
+mod auth;
+mod body_budget;
+mod classic;
+mod collections;
+mod conditional;
+mod cursor;
+mod docs;
+mod documents;
+mod extract;
+mod fields;
+mod forwarding;
+mod health;
+mod http;
+mod idempotency;
+mod indexes;
+mod line_clock;
+pub mod listen;
+mod malformed;
+pub mod metrics;
+mod middleware;
+pub mod network;
+mod openapi;
+mod operations;
+mod organizations;
+mod paced_stream;
+mod path_params;
+mod problem;
+mod rate_limit;
+mod readiness;
+mod representation;
+mod request_id;
+mod routes;
+mod sessions;
+pub mod settings;
+mod usage;
+
+pub use problem::status_of;
+pub use routes::{Parts, handlers, openapi_document};

@@ -1,0 +1,98 @@
+//! What the API counts, and how requests are counted: handles are made once per route, method and status, and looked up without allocating.
+
+use axum::http::{Method, StatusCode};
+use metrics::{Counter, Histogram, counter, histogram};
+use std::collections::HashMap;
+use std::sync::{PoisonError, RwLock};
+use std::time::Duration;
+
+/// Requests answered, by `method`, `route` and `status`.
+pub const HTTP_REQUESTS: &str = "http_requests_total";
+/// Seconds from the head of a request to the head of its answer, by `method` and `route`.
+pub const HTTP_REQUEST_DURATION: &str = "http_request_duration_seconds";
+/// Queries of documents that looked at more of them than `FULL_SCAN_NOTICE`, because no index serves them.
+pub const DOCUMENT_FULL_SCANS: &str = "document_full_scans_total";
+/// Open connections of clients.
+pub const HTTP_CONNECTIONS: &str = "http_connections";
+/// Passwords that wait for a thread.
+pub const PASSWORD_HASH_QUEUE_DEPTH: &str = "password_hash_queue_depth";
+
+/// A request that has been answered.
+pub struct AnsweredRequest<'a> {
+    /// Its method.
+    pub method: &'a Method,
+    /// The route it matched, never its path.
+    pub route: &'a str,
+    /// The status of the answer.
+    pub status: StatusCode,
+    /// From its head to the head of its answer.
+    pub took: Duration,
+}
+
+/// The numbers of one route, for one method and status.
+struct Series {
+    method: Method,
+    status: StatusCode,
+    requests: Counter,
+    seconds: Histogram,
+}
+
+/// The numbers of all routes. Bounded: routes are ours, and a method we do not know counts as `OTHER`.
+#[derive(Default)]
+pub struct RequestMetrics(RwLock<HashMap<String, Vec<Series>>>);
+
+impl RequestMetrics {
+    /// Counts an answered request.
+    pub fn observe(&self, seen: &AnsweredRequest<'_>) {
+        let method = known(seen.method);
+        {
+            let routes = self.0.read().unwrap_or_else(PoisonError::into_inner);
+            let found = routes.get(seen.route).and_then(|all| {
+                all.iter().find(|series| series.method == method && series.status == seen.status)
+            });
+            if let Some(series) = found {
+                series.count(seen.took);
+                return;
+            }
+        }
+        let series = Series::new(&method, seen);
+        series.count(seen.took);
+        let mut routes = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        routes.entry(seen.route.to_owned()).or_default().push(series);
+    }
+}
+
+impl Series {
+    fn new(method: &Method, seen: &AnsweredRequest<'_>) -> Self {
+        let (route, status) = (seen.route.to_owned(), seen.status.as_str().to_owned());
+        let name = method.as_str().to_owned();
+        Self {
+            method: method.clone(),
+            status: seen.status,
+            requests: counter!(HTTP_REQUESTS, "method" => name.clone(), "route" => route.clone(), "status" => status),
+            seconds: histogram!(HTTP_REQUEST_DURATION, "method" => name, "route" => route),
+        }
+    }
+
+    fn count(&self, took: Duration) {
+        self.requests.increment(1);
+        self.seconds.record(took.as_secs_f64());
+    }
+}
+
+/// The method, or one name for all that a client may invent.
+fn known(method: &Method) -> Method {
+    const KNOWN: [Method; 7] = [
+        Method::GET,
+        Method::POST,
+        Method::PUT,
+        Method::PATCH,
+        Method::DELETE,
+        Method::HEAD,
+        Method::OPTIONS,
+    ];
+    if KNOWN.contains(method) {
+        return method.clone();
+    }
+    Method::from_bytes(b"OTHER").unwrap_or(Method::TRACE)
+}

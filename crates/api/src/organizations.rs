@@ -1,0 +1,404 @@
+//! Organizations in the v1 API: for the operator, and for admins their own.
+
+use super::auth::{RequireCaller, RequireOperator};
+use super::conditional::IfMatch;
+use super::cursor::Cursor;
+use super::extract::{JsonBody, PathParam, QueryFields};
+use super::http::Http;
+use super::idempotency::{self, IdempotentRequest, Replay, Scope};
+use super::problem::ApiError;
+use super::representation::{
+    OperationBody, OrganizationDetails, OrganizationPage, accepted, json, organization, with_location,
+    with_operation,
+};
+use super::usage::{QuotaPatch, read_quota};
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use std::sync::Arc;
+use tenantry_domain::app::OrganizationView;
+use tenantry_domain::app::auth::{Operator, OrganizationRef, Principal};
+use tenantry_domain::app::operations::Outcome;
+use tenantry_domain::app::organizations::{NewOrganization, OrganizationChange};
+use tenantry_domain::email::EmailAddress;
+use tenantry_domain::name::{Identifier, OrganizationName};
+use tenantry_domain::organization::Status;
+use tenantry_domain::page::PageLimit;
+use tenantry_domain::store::OrganizationQuery;
+use tenantry_domain::{Error, ErrorCode, Result};
+use utoipa::ToSchema;
+
+/// List organizations.
+///
+/// All of them, in the order of their identifiers, a page at a time. Deleted ones are left out unless you ask
+/// for them.
+#[utoipa::path(get, path = "/v1/organizations", operation_id = "listOrganizations", tag = "Organizations",
+    params(
+        ("limit" = Option<u32>, Query, description = "Items of a page, 1 to 200; 50 by default."),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before."),
+        ("name_prefix" = Option<String>, Query,
+            description = "Only those whose name begins so, whatever its case, spaces and punctuation."),
+        ("status" = Option<String>, Query,
+            description = "Only those of this status: `provisioning`, `active`, `suspended`, `deleted` or `purging`."),
+        ("show_deleted" = Option<bool>, Query, description = "`true`: also those that are deleted.")),
+    responses((status = 200, description = "A page of organizations.", body = OrganizationPage<'static>)))]
+pub async fn list_organizations(
+    State(http): State<Arc<Http>>,
+    RequireOperator(operator): RequireOperator,
+    QueryFields(mut query): QueryFields,
+) -> Result<Response, ApiError> {
+    let limit = query.optional("limit", PageLimit::parse).unwrap_or_default();
+    let after = query.optional("cursor", |text| Cursor::parse(text)?.organization());
+    let status = query.optional("status", parse_status);
+    let show_deleted = query.flag("show_deleted").unwrap_or(false);
+    let identifier_prefix = query.optional("name_prefix", |text| {
+        Identifier::prefix_of(text).ok_or("Must contain a letter or a digit.")
+    });
+    query.refuse_unknown();
+    query.finish()?;
+    let wanted = OrganizationQuery { after, status, show_deleted, identifier_prefix };
+    let page = http.app.list_organizations(&operator, &wanted, limit).await?;
+    let body = OrganizationPage {
+        items: page.items.iter().map(OrganizationDetails::of).collect(),
+        next_cursor: page.next.map(|cursor| Cursor::of_organization(&cursor).to_string()),
+    };
+    Ok(json(StatusCode::OK, &body))
+}
+
+fn parse_status(text: &str) -> Result<Status, String> {
+    let found = Status::ALL.into_iter().find(|status| status.as_str() == text);
+    found.ok_or_else(|| {
+        let names: Vec<&str> = Status::ALL.iter().map(|status| status.as_str()).collect();
+        format!("Must be one of {}.", names.join(", "))
+    })
+}
+
+/// What makes an organization.
+#[expect(dead_code, reason = "a schema of the OpenAPI document; `Fields` reads the body")]
+#[derive(Debug, ToSchema)]
+pub struct NewOrganizationBody {
+    /// 2 to 120 characters. Names are compared without case, spaces and punctuation.
+    #[schema(example = "Tech Innovations Corp")]
+    pub organization_name: String,
+    /// The address its owner signs in with.
+    #[schema(example = "admin@techcorp.com")]
+    pub email: String,
+    /// At least 8 characters (setting `PASSWORD_MIN_LENGTH`), at most 256; not one of the most common.
+    #[schema(example = "SecurePassword123")]
+    pub password: String,
+    /// Where its data goes, if not where the settings say: `database` (the only one of the embedded engine),
+    /// `collection` or `shared`.
+    #[schema(required = false, example = "database")]
+    pub placement: Option<String>,
+}
+
+/// Create an organization.
+///
+/// Creates the organization, its owner and its container. If that takes longer than a few seconds, the
+/// response is 202 and `Location` names the operation.
+#[utoipa::path(post, path = "/v1/organizations", operation_id = "createOrganization", tag = "Organizations",
+    params(("Idempotency-Key" = Option<String>, Header,
+        description = "Send the same key to get the same answer, and no second organization.")),
+    request_body = NewOrganizationBody,
+    responses(
+        (status = 201, description = "The organization.", body = OrganizationDetails<'static>),
+        (status = 202, description = "It is still being made; `Location` says where to watch.", body = OperationBody)))]
+pub async fn create_organization(
+    State(http): State<Arc<Http>>,
+    RequireOperator(operator): RequireOperator,
+    headers: HeaderMap,
+    body: JsonBody,
+) -> Result<Response, ApiError> {
+    let signup = http.app.allow_signup(Some(operator))?;
+    let work = Arc::clone(&http);
+    let content = body.0.clone();
+    let request = IdempotentRequest { route: "POST /v1/organizations", body: &content };
+    // The operator's keys are not bounded.
+    let scope = Scope { name: signup.scope(), holder: None };
+    idempotency::once(&http, &headers, scope, request, Replay::Kept, move |id| async move {
+        let new = read_new_organization(&work, &body)?;
+        let outcome = work.app.create_organization(signup, NewOrganization { id, ..new }).await?;
+        let location = format!("/v1/organizations/{}", outcome.record().organization_id);
+        let response = answer(StatusCode::CREATED, &outcome);
+        let is_made = response.status() == StatusCode::CREATED;
+        Ok(if is_made { with_location(response, &location) } else { response })
+    })
+    .await
+}
+
+fn read_new_organization(http: &Http, body: &JsonBody) -> Result<NewOrganization> {
+    let mut fields = body.fields()?;
+    let name = fields.required("organization_name", OrganizationName::parse);
+    let email = fields.required("email", EmailAddress::parse);
+    let password = fields.required("password", |text| http.new_password(text));
+    let placement = fields.optional("placement", str::parse);
+    fields.refuse_unknown();
+    fields.finish()?;
+    match (name, email, password) {
+        (Some(name), Some(email), Some(password)) => {
+            Ok(NewOrganization { id: None, name, email, password, placement })
+        }
+        _ => Err(Error::internal("a field was neither read nor refused")),
+    }
+}
+
+/// Get an organization.
+///
+/// The operator gets any organization, also a deleted one by its id; an account gets its own.
+#[utoipa::path(get, path = "/v1/organizations/{organization}", operation_id = "getOrganization",
+    tag = "Organizations",
+    params(("organization" = String, Path, description = "Its id or identifier.")),
+    responses((status = 200, description = "The organization.", body = OrganizationDetails<'static>)))]
+pub async fn get_organization(
+    State(http): State<Arc<Http>>,
+    RequireCaller(caller): RequireCaller,
+    PathParam(which): PathParam,
+) -> Result<Response, ApiError> {
+    let view = http.app.get_organization(&caller, &OrganizationRef::parse(&which)?).await?;
+    Ok(organization(StatusCode::OK, &view))
+}
+
+/// What to change; what is absent or null stays.
+#[expect(dead_code, reason = "a schema of the OpenAPI document; `Fields` reads the body")]
+#[derive(Debug, ToSchema)]
+pub struct OrganizationPatch {
+    /// Another name, or another spelling. The data follows.
+    #[schema(required = false)]
+    pub organization_name: Option<String>,
+    /// Whether a delete is refused.
+    #[schema(required = false)]
+    pub delete_protection: Option<bool>,
+    /// Whether a purge is refused. The operator's alone.
+    #[schema(required = false)]
+    pub legal_hold: Option<bool>,
+    /// How much it may have at most. The operator's alone.
+    #[schema(required = false)]
+    pub quota: Option<QuotaPatch>,
+}
+
+/// Rename an organization or change its settings.
+///
+/// A JSON merge patch: members that are absent or null stay as they are. In `quota`, null removes a limit.
+/// The operator changes any organization, an admin their own.
+#[utoipa::path(patch, path = "/v1/organizations/{organization}", operation_id = "patchOrganization",
+    tag = "Organizations",
+    params(
+        ("organization" = String, Path, description = "Its id or identifier."),
+        ("If-Match" = Option<String>, Header, description = "Its `ETag`, to change no later version.")),
+    request_body(content(
+        (OrganizationPatch = "application/merge-patch+json"), (OrganizationPatch = "application/json"))),
+    responses(
+        (status = 200, description = "The organization.", body = OrganizationDetails<'static>),
+        (status = 202, description = "The change goes on; `Location` says where to watch.", body = OperationBody)))]
+pub async fn change_organization(
+    State(http): State<Arc<Http>>,
+    RequireCaller(caller): RequireCaller,
+    PathParam(which): PathParam,
+    IfMatch(expected): IfMatch,
+    body: JsonBody,
+) -> Result<Response, ApiError> {
+    let managed = http.app.manage(&caller, &OrganizationRef::parse(&which)?).await?;
+    let mut fields = body.fields()?;
+    let change = OrganizationChange {
+        name: fields.optional("organization_name", OrganizationName::parse),
+        delete_protection: fields.flag("delete_protection"),
+        legal_hold: fields.flag("legal_hold"),
+        credentials: None,
+        quota: fields.object("quota", read_quota),
+    };
+    fields.refuse_unknown();
+    fields.finish()?;
+    let is_operators = change.legal_hold.is_some() || change.quota.is_some();
+    if is_operators && !matches!(caller, Principal::Operator(_)) {
+        return Err(Error::new(ErrorCode::OperatorOnly)
+            .detail("Only the operator sets a legal hold or a quota.")
+            .into());
+    }
+    let outcome = http.app.change_organization(&managed, &expected, change).await?;
+    Ok(answer(StatusCode::OK, &outcome))
+}
+
+/// Delete an organization.
+///
+/// It is kept until `purge_at`; until then the operator can restore it. The operator deletes any
+/// organization, an admin their own.
+#[utoipa::path(delete, path = "/v1/organizations/{organization}", operation_id = "deleteOrganization",
+    tag = "Organizations",
+    params(
+        ("organization" = String, Path, description = "Its id or identifier."),
+        ("purge" = Option<bool>, Query, description = "`true`: do not keep it."),
+        ("If-Match" = Option<String>, Header, description = "Its `ETag`, to delete no later version.")),
+    responses(
+        (status = 200, description = "The organization, deleted.", body = OrganizationDetails<'static>),
+        (status = 202, description = "The change goes on; `Location` says where to watch.", body = OperationBody)))]
+pub async fn delete_organization(
+    State(http): State<Arc<Http>>,
+    RequireCaller(caller): RequireCaller,
+    PathParam(which): PathParam,
+    IfMatch(expected): IfMatch,
+    QueryFields(mut query): QueryFields,
+) -> Result<Response, ApiError> {
+    let managed = http.app.manage(&caller, &OrganizationRef::parse(&which)?).await?;
+    let purge = query.flag("purge").unwrap_or(false);
+    query.refuse_unknown();
+    query.finish()?;
+    let outcome = http.app.delete_organization(&managed, &expected, purge).await?;
+    Ok(answer(StatusCode::OK, &outcome))
+}
+
+/// What a restored organization is called.
+#[expect(dead_code, reason = "a schema of the OpenAPI document; `Fields` reads the body")]
+#[derive(Debug, ToSchema)]
+pub struct RestoreOrganization {
+    /// Another name, where the old one is taken by now.
+    #[schema(required = false)]
+    pub organization_name: Option<String>,
+    /// Another address for its owner, where the old one is taken by now.
+    #[schema(required = false)]
+    pub admin_email: Option<String>,
+}
+
+/// Restore a deleted organization.
+///
+/// Brings it back with its members and data. If its name or the address of its owner is taken by now, send
+/// others.
+#[utoipa::path(post, path = "/v1/organizations/{organization}/restore", operation_id = "restoreOrganization",
+    tag = "Organizations",
+    params(
+        ("organization" = String, Path, description = "Its id."),
+        ("If-Match" = Option<String>, Header, description = "Its `ETag`, to restore no later version.")),
+    request_body = Option<RestoreOrganization>,
+    responses(
+        (status = 200, description = "The organization.", body = OrganizationDetails<'static>),
+        (status = 202, description = "The change goes on; `Location` says where to watch.", body = OperationBody)))]
+pub async fn restore_organization(
+    State(http): State<Arc<Http>>,
+    RequireOperator(operator): RequireOperator,
+    PathParam(which): PathParam,
+    IfMatch(expected): IfMatch,
+    body: JsonBody,
+) -> Result<Response, ApiError> {
+    let view = find(&http, operator, &which).await?;
+    let mut fields = body.optional_fields()?;
+    let name = fields.optional("organization_name", OrganizationName::parse);
+    let email = fields.optional("admin_email", EmailAddress::parse);
+    fields.refuse_unknown();
+    fields.finish()?;
+    let outcome = http.app.restore_organization(&operator, &view, &expected, name, email).await?;
+    Ok(answer(StatusCode::OK, &outcome))
+}
+
+/// Suspend an organization.
+///
+/// Nobody of it can sign in or reach its data until it is reactivated. Its tokens are refused from now on.
+#[utoipa::path(post, path = "/v1/organizations/{organization}/suspend", operation_id = "suspendOrganization",
+    tag = "Organizations",
+    params(
+        ("organization" = String, Path, description = "Its id or identifier."),
+        ("If-Match" = Option<String>, Header, description = "Its `ETag`, to suspend no later version.")),
+    responses(
+        (status = 200, description = "The organization.", body = OrganizationDetails<'static>),
+        (status = 202, description = "The change goes on; `Location` says where to watch.", body = OperationBody)))]
+pub async fn suspend_organization(
+    State(http): State<Arc<Http>>,
+    RequireOperator(operator): RequireOperator,
+    PathParam(which): PathParam,
+    IfMatch(expected): IfMatch,
+) -> Result<Response, ApiError> {
+    let view = find(&http, operator, &which).await?;
+    let outcome = http.app.suspend_organization(&operator, &view, &expected).await?;
+    Ok(answer(StatusCode::OK, &outcome))
+}
+
+/// Reactivate a suspended organization.
+///
+/// Ends the suspension. Its members sign in again.
+#[utoipa::path(post, path = "/v1/organizations/{organization}/reactivate",
+    operation_id = "reactivateOrganization", tag = "Organizations",
+    params(
+        ("organization" = String, Path, description = "Its id or identifier."),
+        ("If-Match" = Option<String>, Header, description = "Its `ETag`, to reactivate no later version.")),
+    responses(
+        (status = 200, description = "The organization.", body = OrganizationDetails<'static>),
+        (status = 202, description = "The change goes on; `Location` says where to watch.", body = OperationBody)))]
+pub async fn reactivate_organization(
+    State(http): State<Arc<Http>>,
+    RequireOperator(operator): RequireOperator,
+    PathParam(which): PathParam,
+    IfMatch(expected): IfMatch,
+) -> Result<Response, ApiError> {
+    let view = find(&http, operator, &which).await?;
+    let outcome = http.app.reactivate_organization(&operator, &view, &expected).await?;
+    Ok(answer(StatusCode::OK, &outcome))
+}
+
+/// A new password.
+#[expect(dead_code, reason = "a schema of the OpenAPI document; `Fields` reads the body")]
+#[derive(Debug, ToSchema)]
+pub struct SetPassword {
+    /// At least 8 characters (setting `PASSWORD_MIN_LENGTH`), at most 256; not one of the most common.
+    #[schema(example = "SecurePassword123")]
+    pub password: String,
+}
+
+/// Give the owner of an organization a new password.
+///
+/// For owners who have forgotten theirs. All their sessions end.
+#[utoipa::path(post, path = "/v1/organizations/{organization}/set-password", operation_id = "setOwnerPassword",
+    tag = "Organizations",
+    params(
+        ("organization" = String, Path, description = "Its id or identifier."),
+        ("If-Match" = Option<String>, Header, description = "Its `ETag`, to change no later version.")),
+    request_body = SetPassword,
+    responses(
+        (status = 200, description = "The organization.", body = OrganizationDetails<'static>),
+        (status = 202, description = "The change goes on; `Location` says where to watch.", body = OperationBody)))]
+pub async fn set_owner_password(
+    State(http): State<Arc<Http>>,
+    RequireOperator(operator): RequireOperator,
+    PathParam(which): PathParam,
+    IfMatch(expected): IfMatch,
+    body: JsonBody,
+) -> Result<Response, ApiError> {
+    let view = find(&http, operator, &which).await?;
+    let mut fields = body.fields()?;
+    let password = fields.required("password", |text| http.new_password(text));
+    fields.refuse_unknown();
+    fields.finish()?;
+    let password = password.ok_or_else(|| Error::internal("a field was neither read nor refused"))?;
+    let outcome = http.app.set_owner_password(&operator, &view, &expected, password).await?;
+    Ok(answer(StatusCode::OK, &outcome))
+}
+
+/// Purge a deleted organization.
+///
+/// Removes it and all its data for good, before its retention ends.
+#[utoipa::path(post, path = "/v1/organizations/{organization}/purge", operation_id = "purgeOrganization",
+    tag = "Organizations",
+    params(
+        ("organization" = String, Path, description = "Its id."),
+        ("If-Match" = Option<String>, Header, description = "Its `ETag`, to purge no later version.")),
+    responses((status = 202, description = "`Location` says where to watch, and remains when all else is gone.",
+        body = OperationBody)))]
+pub async fn purge_organization(
+    State(http): State<Arc<Http>>,
+    RequireOperator(operator): RequireOperator,
+    PathParam(which): PathParam,
+    IfMatch(expected): IfMatch,
+) -> Result<Response, ApiError> {
+    let view = find(&http, operator, &which).await?;
+    let outcome = http.app.purge_organization(&operator, &view, &expected).await?;
+    Ok(accepted(outcome.record()))
+}
+
+async fn find(http: &Http, operator: Operator, which: &str) -> Result<OrganizationView> {
+    http.app.get_organization(&Principal::Operator(operator), &OrganizationRef::parse(which)?).await
+}
+
+/// The answer to a change: the organization, or, while it goes on, where to watch.
+pub(super) fn answer(status: StatusCode, outcome: &Outcome) -> Response {
+    match outcome {
+        Outcome::Done { record, view: Some(view) } => with_operation(organization(status, view), record),
+        Outcome::Done { record, view: None } | Outcome::Running(record) => accepted(record),
+    }
+}

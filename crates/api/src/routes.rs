@@ -1,0 +1,188 @@
+//! THE list of routes and layers, readable from top to bottom.
+//!
+//! What a newcomer gets wrong: a route that is added here also needs its rule in [`openapi`], and gets its tests from it.
+
+use super::body_budget::BodyBudget;
+use super::forwarding::Forwarding;
+use super::http::Http;
+use super::listen::Handlers;
+use super::metrics::RequestMetrics;
+use super::middleware::Middleware;
+use super::problem::ApiError;
+use super::readiness::Readiness;
+use super::request_id::RequestIds;
+use super::settings::Settings;
+use super::{
+    archives, classic, collections, docs, documents, extract, health, idempotency, indexes, malformed,
+    openapi, operations, organizations, rate_limit, representation, request_id, sessions, usage,
+};
+use axum::body::Bytes;
+use axum::http::{HeaderName, Method, header};
+use axum::routing::{MethodRouter, get};
+use std::sync::Arc;
+use std::time::Duration;
+use tenantry_domain::ErrorCode;
+use tenantry_domain::app::App;
+use tenantry_domain::clock::Clock;
+use tenantry_domain::ids::Entropy;
+use tower_http::cors::{AllowOrigin, CorsLayer};
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// What the API is made of.
+pub struct Parts {
+    /// The use cases.
+    pub app: Arc<App>,
+    /// The clock of responses that hyper does not date.
+    pub clock: Arc<dyn Clock>,
+    /// The source of request ids.
+    pub entropy: Arc<dyn Entropy>,
+    /// What the operator has set.
+    pub settings: Settings,
+    /// All metrics of the process, in the Prometheus text format.
+    pub render_metrics: fn() -> String,
+}
+
+/// The use cases over HTTP.
+#[must_use]
+pub fn handlers(parts: Parts) -> Handlers {
+    let Parts { app, clock, entropy, settings, render_metrics } = parts;
+    let (routes, document) = api().split_for_parts();
+    let document = openapi::document(document, &settings.app_name, &settings.public_url);
+    let cors = (!settings.cors_origins.is_empty()).then(|| cors(&settings));
+    let http = Arc::new(Http {
+        app,
+        clock,
+        request_ids: RequestIds::new(entropy),
+        metrics: RequestMetrics::default(),
+        render_metrics,
+        readiness: Readiness::default(),
+        forwarding: Forwarding::default(),
+        body_budget: BodyBudget::new(settings.bulk_memory_bytes, settings.max_document_json_bytes),
+        settings,
+    });
+    let routes = routes
+        .route(archives::IMPORT, organization_called_import())
+        .merge(docs::routes(Bytes::from(document.to_string())))
+        .fallback(async || ApiError::from(ErrorCode::RouteNotFound));
+    let malformed = malformed::handler(&http, cors.clone());
+    let routes = match cors {
+        Some(cors) => routes.layer(cors),
+        None => routes,
+    };
+    Handlers { router: routes.layer(Middleware(Arc::clone(&http))).with_state(http), malformed }
+}
+
+/// The OpenAPI document.
+#[must_use]
+pub fn openapi_document(app_name: &str) -> serde_json::Value {
+    openapi::document(api().split_for_parts().1, app_name, "")
+}
+
+/// Every route of the API; those of its documentation are in [`docs`].
+fn api() -> OpenApiRouter<Arc<Http>> {
+    OpenApiRouter::with_openapi(openapi::Base::openapi())
+        // Classic
+        .routes(routes!(classic::create))
+        .routes(routes!(classic::get))
+        .routes(routes!(classic::update))
+        .routes(routes!(classic::delete))
+        .routes(routes!(sessions::login))
+        .routes(routes!(health::health))
+        // Sign-in
+        .routes(routes!(sessions::refresh))
+        .routes(routes!(sessions::logout))
+        .routes(routes!(health::jwks))
+        // Organizations
+        .routes(routes!(organizations::list_organizations, organizations::create_organization))
+        .routes(routes!(
+            organizations::get_organization,
+            organizations::change_organization,
+            organizations::delete_organization
+        ))
+        .routes(routes!(organizations::restore_organization))
+        .routes(routes!(organizations::suspend_organization))
+        .routes(routes!(organizations::set_owner_password))
+        .routes(routes!(organizations::reactivate_organization))
+        .routes(routes!(organizations::purge_organization))
+        .routes(routes!(archives::export_organization))
+        .routes(routes!(archives::import_organization))
+        // Collections
+        .routes(routes!(collections::list_collections, collections::create_collection))
+        .routes(routes!(collections::get_collection, collections::delete_collection))
+        .routes(routes!(usage::get_usage))
+        .routes(routes!(indexes::list_indexes, indexes::create_index))
+        .routes(routes!(indexes::get_index, indexes::delete_index))
+        // Documents
+        .routes(routes!(
+            documents::query::list_documents,
+            documents::insert_document,
+            documents::delete_documents
+        ))
+        .routes(routes!(documents::bulk::insert_documents))
+        .routes(routes!(documents::query::query_documents))
+        .routes(routes!(documents::query::count_documents, documents::query::count_matching_documents))
+        .routes(routes!(documents::delete_matching_documents))
+        .routes(routes!(
+            documents::get_document,
+            documents::replace_document,
+            documents::patch_document,
+            documents::delete_document
+        ))
+        // Operations
+        .routes(routes!(operations::list_operations))
+        .routes(routes!(operations::get_operation))
+        // Service
+        .routes(routes!(health::root))
+        .routes(routes!(health::livez))
+        .routes(routes!(health::readyz))
+        .routes(routes!(health::metrics))
+        .routes(routes!(health::problem))
+}
+
+/// What an organization's path answers, for the one whose identifier is the word that imports are sent to.
+fn organization_called_import() -> MethodRouter<Arc<Http>> {
+    get(organizations::get_organization)
+        .patch(organizations::change_organization)
+        .delete(organizations::delete_organization)
+}
+
+/// The request headers that pages of other origins may send, regardless of the settings.
+static CORS_HEADERS: [HeaderName; 11] = [
+    header::AUTHORIZATION,
+    header::CONTENT_TYPE,
+    header::IF_MATCH,
+    header::IF_NONE_MATCH,
+    idempotency::IDEMPOTENCY_KEY,
+    indexes::PREFER,
+    request_id::X_REQUEST_ID,
+    // Libraries that trace add them to every request; a page that has one could call nothing without them.
+    HeaderName::from_static("traceparent"),
+    HeaderName::from_static("tracestate"),
+    HeaderName::from_static("baggage"),
+    HeaderName::from_static("sentry-trace"),
+];
+
+fn cors(settings: &Settings) -> CorsLayer {
+    let headers = CORS_HEADERS.iter().chain(&settings.cors_headers).cloned();
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::list(settings.cors_origins.iter().cloned()))
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
+        .allow_headers(headers.collect::<Vec<_>>())
+        .expose_headers([
+            extract::ACCEPT_PATCH,
+            header::CONTENT_DISPOSITION,
+            header::ETAG,
+            header::LOCATION,
+            header::RETRY_AFTER,
+            header::WWW_AUTHENTICATE,
+            documents::query::FULL_SCAN,
+            idempotency::IDEMPOTENCY_REPLAYED,
+            rate_limit::RATE_LIMIT,
+            rate_limit::RATE_LIMIT_POLICY,
+            representation::OPERATION_LOCATION,
+            request_id::X_REQUEST_ID,
+        ])
+        .max_age(Duration::from_secs(600))
+}

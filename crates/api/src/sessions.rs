@@ -1,0 +1,136 @@
+//! Signing in (classic), staying signed in and signing out (v1).
+
+use super::auth::RequireAccount;
+use super::extract::{ClientAddress, JsonBody};
+use super::http::Http;
+use super::problem::ApiError;
+use super::rate_limit::announce;
+use super::representation::json;
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use std::sync::Arc;
+use tenantry_domain::app::sessions::Grant;
+use tenantry_domain::password::policy::PresentedPassword;
+use tenantry_domain::rate_limit::SIGN_IN_PAIR;
+use tenantry_domain::{ErrorCode, Result};
+use utoipa::ToSchema;
+
+/// Credentials.
+#[expect(dead_code, reason = "a schema of the OpenAPI document; `Fields` reads the body")]
+#[derive(Debug, ToSchema)]
+pub struct SignIn {
+    /// The address, whatever its case.
+    #[schema(example = "admin@techcorp.com")]
+    pub email: String,
+    /// The password.
+    #[schema(example = "SecurePassword123")]
+    pub password: String,
+}
+
+/// Tokens.
+#[derive(Serialize, ToSchema)]
+pub struct Tokens<'a> {
+    /// Send it as `Authorization: Bearer <access_token>`.
+    pub access_token: &'a str,
+    /// Always `bearer`.
+    #[schema(example = "bearer")]
+    pub token_type: &'static str,
+    /// Seconds the access token is good for.
+    #[schema(example = 3600)]
+    pub expires_in: u64,
+    /// Good for one exchange at `POST /v1/auth/refresh`.
+    pub refresh_token: &'a str,
+    /// The account: 24 hex digits.
+    #[schema(value_type = String)]
+    pub admin_id: tenantry_domain::ids::AccountId,
+    /// The organization it signed in to: 24 hex digits.
+    #[schema(value_type = String)]
+    pub org_id: tenantry_domain::ids::OrganizationId,
+    /// The name of that organization.
+    pub organization_name: &'a str,
+}
+
+/// Sign in.
+///
+/// Exchanges an e-mail address and a password for an access token and a refresh token. Whether the address
+/// exists makes no difference to the answer.
+#[utoipa::path(post, path = "/admin/login", operation_id = "signIn", tag = "Classic",
+    request_body = SignIn, responses((status = 200, description = "Tokens.", body = Tokens<'static>)))]
+pub async fn login(
+    State(http): State<Arc<Http>>,
+    ClientAddress(network): ClientAddress,
+    body: JsonBody,
+) -> Result<Response, ApiError> {
+    let mut fields = body.fields()?;
+    let (email, password) = (fields.text("email"), fields.text("password"));
+    fields.finish()?;
+    let (Some(email), Some(password)) = (email, password) else {
+        return Err(ErrorCode::InvalidCredentials.into());
+    };
+    let result = http.app.sign_in(&email, PresentedPassword::new(&password), network).await;
+    let remaining = match &result {
+        Ok(grant) => grant.remaining,
+        Err(error) => error.attempts_left(),
+    };
+    let mut response = match result {
+        Ok(grant) => tokens(&grant),
+        Err(error) => ApiError(error).into_response(),
+    };
+    announce(response.headers_mut(), "sign-in", SIGN_IN_PAIR, remaining);
+    Ok(response)
+}
+
+/// A refresh token.
+#[expect(dead_code, reason = "a schema of the OpenAPI document; `Fields` reads the body")]
+#[derive(Debug, ToSchema)]
+pub struct Refresh {
+    /// As the last sign-in or exchange gave it.
+    pub refresh_token: String,
+}
+
+/// Exchange a refresh token for new tokens.
+///
+/// Each refresh token is good for one exchange: one that comes again later than 10 seconds after its first
+/// use ends its whole session.
+#[utoipa::path(post, path = "/v1/auth/refresh", operation_id = "refreshTokens", tag = "Sign-in",
+    request_body = Refresh, responses((status = 200, description = "Tokens.", body = Tokens<'static>)))]
+pub async fn refresh(State(http): State<Arc<Http>>, body: JsonBody) -> Result<Response, ApiError> {
+    let mut fields = body.fields()?;
+    let token = fields.text("refresh_token");
+    fields.refuse_unknown();
+    fields.finish()?;
+    let grant = http.app.refresh(&token.unwrap_or_default()).await?;
+    Ok(tokens(&grant))
+}
+
+/// Sign out.
+///
+/// Ends the session of the access token. Its access and refresh tokens are refused from now on.
+#[utoipa::path(post, path = "/v1/auth/logout", operation_id = "signOut", tag = "Sign-in",
+    responses((status = 204, description = "The session has ended.")))]
+pub async fn logout(
+    State(http): State<Arc<Http>>,
+    RequireAccount(member): RequireAccount,
+) -> Result<Response, ApiError> {
+    http.app.sign_out(&member).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+fn tokens(grant: &Grant) -> Response {
+    let mut response = json(
+        StatusCode::OK,
+        &Tokens {
+            access_token: &grant.access_token,
+            token_type: "bearer",
+            expires_in: grant.expires_in.as_secs(),
+            refresh_token: &grant.refresh_token,
+            admin_id: grant.account.id,
+            org_id: grant.organization.id,
+            organization_name: grant.organization.naming.name.as_str(),
+        },
+    );
+    response.headers_mut().insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
+    response
+}

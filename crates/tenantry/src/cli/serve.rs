@@ -1,0 +1,112 @@
+//! `tenantry serve`: the service itself, from its first line of output to its last connection.
+
+use super::output;
+use crate::config::{self, Config, Warning};
+use crate::fd_limit;
+use crate::service::{OperatorKey, Service};
+use crate::system::{SystemClock, SystemEntropy};
+use crate::telemetry;
+use anyhow::{Context, Result};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tenantry_api::listen::{self, Limits};
+use tenantry_domain::clock::Clock;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// How often it is looked for what a crash has left.
+const TIDY_INTERVAL: Duration = Duration::from_secs(3600);
+
+/// How long the store may take to close behind the drain. The operator kills it after a while, and being
+/// killed costs no more than the logs of some containers being read at the next start.
+const STOP_TIMEOUT: Duration = Duration::from_millis(800);
+
+/// Runs the service until it is told to stop.
+///
+/// # Errors
+/// A sentence: what is in the way and what to do.
+pub fn run(config: &Config) -> Result<()> {
+    #[cfg(feature = "crash-points")]
+    crate::failpoints::arm();
+    telemetry::init(config);
+    output::log_panics(config);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let served = runtime.block_on(serve(config));
+    // What is still at work on a blocking thread has been told to stop, and nothing that was acknowledged depends on it.
+    runtime.shutdown_background();
+    served
+}
+
+async fn serve(config: &Config) -> Result<()> {
+    // First of all: whoever stops a service that is still starting wants it to end well, too.
+    let stop = stop_signal()?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    // The port before the data: who starts a second one by mistake hears of the port, and nothing was touched.
+    let listener = TcpListener::bind((config.host, config.port)).await.with_context(|| {
+        format!("{}:{} cannot be listened on (another port: --port)", config.host, config.port)
+    })?;
+    let service = Service::start(config, clock, Arc::new(SystemEntropy)).await?;
+    announce(listener.local_addr()?, config, &service.operator_key);
+    for Warning { found, advice } in config::warnings(config, config::environment()) {
+        tracing::warn!("{found}: {advice}");
+    }
+    let limits = Limits {
+        max_connections: fd_limit::connections(config.max_connections),
+        header_timeout: config.header_timeout,
+        idle_timeout: config.idle_timeout,
+        write_timeout: config.request_timeout,
+        drain_timeout: config.drain_timeout,
+    };
+    let listening = listen::serve(listener, service.handlers.clone(), limits, stop);
+    tokio::select! {
+        () = listening => {}
+        () = tidy(&service) => {}
+    }
+    tracing::info!("stopping");
+    if tokio::time::timeout(STOP_TIMEOUT, service.stop()).await.is_err() {
+        tracing::warn!("the store was not closed in time: the next start reads what its logs still hold");
+    }
+    Ok(())
+}
+
+/// Looks at the start, and at intervals, for what a crash has left, here or in another instance. Never done.
+async fn tidy(service: &Service) {
+    loop {
+        service.tidy().await;
+        tokio::time::sleep(TIDY_INTERVAL).await;
+    }
+}
+
+fn announce(address: SocketAddr, config: &Config, operator_key: &OperatorKey) {
+    let data = if config.mongo_uri.is_some() {
+        format!("MongoDB, database {}", config.master_db.as_str())
+    } else {
+        config.data_dir.display().to_string()
+    };
+    let key = match operator_key {
+        OperatorKey::In(path) => path.display().to_string(),
+        OperatorKey::Elsewhere => {
+            "as it was given out (not in DATA_DIR; `tenantry operator-key` makes a new one)".to_owned()
+        }
+        OperatorKey::Unknown => {
+            format!("in {} once MongoDB answers, if there is none yet", config.data_dir.display())
+        }
+    };
+    let title = format!("Tenantry {} listens on http://{address}", env!("CARGO_PKG_VERSION"));
+    let base = config.public_url.as_ref().map(|url| url.as_str().to_owned());
+    let docs = format!("{}/docs", base.unwrap_or_else(|| format!("http://{address}")));
+    output::announce(config, &title, &[("docs", docs), ("data", data), ("operator key", key)]);
+}
+
+/// Done when the process is asked to end, by the service manager or by Ctrl-C.
+fn stop_signal() -> Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}

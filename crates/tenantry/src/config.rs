@@ -1,0 +1,215 @@
+//! What an operator may set, read once at the start: flags, environment, `.env`, defaults.
+//!
+//! `table.rs` lists the settings and is the only place that does. Nothing else in the service reads the environment.
+//! What a newcomer gets wrong: a loaded `Config` is right as a whole, so nobody checks a setting again.
+
+mod choices;
+mod env_file;
+mod layers;
+mod misspelt;
+mod public_url;
+mod reference;
+mod secret;
+mod table;
+mod value;
+mod warnings;
+
+pub use choices::{CapacityPolicy, LogFormat, LogLevel, TokenAlgorithm};
+pub use public_url::PublicUrl;
+pub use reference::{client_flags, flags, markdown};
+pub use secret::{SECRET_MIN_BYTES, Secret, SigningSecret};
+pub use table::{ClientConfig, Config, SETTINGS, Setting};
+pub use value::{DatabaseName, Origin, TenantPrefix};
+pub use warnings::{Warning, warnings};
+
+use clap::ArgMatches;
+use layers::Layers;
+use std::fmt;
+use std::num::NonZero;
+use std::path::Path;
+use std::thread::available_parallelism;
+use table::Draft;
+use tenantry_domain::app::SignupPolicy;
+use tenantry_domain::organization::Placement;
+
+/// Calls of an organization beside others, for each core: some wait for a disk or a server while others compute.
+const CALLS_PER_CORE: usize = 4;
+
+/// Everything that is wrong with the settings: sentences that say what and what to do, none of them with a secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigErrors(Vec<String>);
+
+impl ConfigErrors {
+    /// The sentences.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+}
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join("\n"))
+    }
+}
+
+impl std::error::Error for ConfigErrors {}
+
+/// The environment of this process. What is not UTF-8 in it is marked, and refused where it is a setting.
+pub fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
+}
+
+impl Config {
+    /// Reads the settings from `flags` (those of [`flags`], or some of them), `env`, and the file `dotenv` if it exists.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong, at once.
+    pub fn load(
+        flags: &ArgMatches,
+        env: impl Iterator<Item = (String, String)>,
+        dotenv: Option<&Path>,
+    ) -> Result<Self, ConfigErrors> {
+        let mut layers = Layers::new(flags, env, dotenv);
+        let draft = Draft::read(&mut layers);
+        let mut errors = layers.into_errors();
+        errors.extend(refusals(&draft));
+        draft.finish().filter(|_| errors.is_empty()).ok_or(ConfigErrors(errors))
+    }
+
+    /// The settings that are missing for what anybody may sign up for to be limited; none where nobody signs up alone.
+    #[must_use]
+    pub fn missing_signup_quotas(&self) -> Vec<&'static str> {
+        let quotas = [
+            ("DEFAULT_QUOTA_DOCUMENTS", self.default_quota_documents),
+            ("DEFAULT_QUOTA_BYTES", self.default_quota_bytes),
+            ("DEFAULT_QUOTA_COLLECTIONS", self.default_quota_collections),
+            ("DEFAULT_QUOTA_INDEX_BYTES", self.default_quota_index_bytes),
+        ];
+        let missing = quotas.into_iter().filter(|(_, limit)| limit.is_none()).map(|(name, _)| name);
+        match self.signup {
+            SignupPolicy::Open => missing.collect(),
+            SignupPolicy::Operator => Vec::new(),
+        }
+    }
+
+    /// Bytes of a document as JSON at most: a character that is written as `\u0041` takes six for one, and nothing that
+    /// anybody would send takes more.
+    #[must_use]
+    pub const fn max_document_json_bytes(&self) -> usize {
+        6 * self.max_document_bytes
+    }
+
+    /// How many threads hash passwords.
+    #[must_use]
+    pub fn hash_workers(&self) -> usize {
+        match self.hash_threads {
+            0 => (cores() / 2).max(1),
+            threads => threads,
+        }
+    }
+
+    /// How many calls for its own data an organization has under way while others are at work.
+    #[must_use]
+    pub fn calls_of_each(&self) -> usize {
+        match self.organization_share {
+            0 => CALLS_PER_CORE * cores(),
+            calls => calls,
+        }
+    }
+}
+
+/// The format of the log that the settings ask for, also where others of them are wrong; text if it is not known.
+pub fn log_format(
+    flags: &ArgMatches,
+    env: impl Iterator<Item = (String, String)>,
+    dotenv: Option<&Path>,
+) -> LogFormat {
+    let mut layers = Layers::new(flags, env, dotenv);
+    let setting = SETTINGS.iter().find(|setting| setting.name == "LOG_FORMAT");
+    setting.and_then(|setting| layers.read(setting)).unwrap_or(LogFormat::Text)
+}
+
+/// Processors this process may use.
+pub(crate) fn cores() -> usize {
+    available_parallelism().map_or(1, NonZero::get)
+}
+
+impl ClientConfig {
+    /// Reads its settings as [`Config::load`] does, and looks at no other: what only the service minds does not
+    /// stop a command that talks to it.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with them, at once.
+    pub fn load(
+        flags: &ArgMatches,
+        env: impl Iterator<Item = (String, String)>,
+        dotenv: Option<&Path>,
+    ) -> Result<Self, ConfigErrors> {
+        let mut layers = Layers::new(flags, env, dotenv);
+        let config = Self::read(&mut layers);
+        let errors = layers.into_errors();
+        config.filter(|_| errors.is_empty()).ok_or(ConfigErrors(errors))
+    }
+}
+
+/// What is wrong with settings that are right one by one.
+fn refusals(draft: &Draft) -> Vec<String> {
+    [
+        no_shared_secret(draft),
+        no_such_placement(draft),
+        secret_too_short(draft),
+        idle_longer_than_absolute(draft),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// Instances must agree on what they sign with, so none may make a secret of its own.
+fn no_shared_secret(draft: &Draft) -> Option<String> {
+    let missing = draft.mongo_uri.as_ref()?.is_some() && draft.jwt_secret.as_ref()?.is_none();
+    missing.then(|| {
+        "MONGO_URI is set and JWT_SECRET is not: every instance must sign tokens with the same secret. \
+         Make one with `openssl rand -base64 32` and give it to all of them."
+            .to_owned()
+    })
+}
+
+fn no_such_placement(draft: &Draft) -> Option<String> {
+    let (placement, mongo_uri) = ((*draft.placement.as_ref()?)?, draft.mongo_uri.as_ref()?);
+    (mongo_uri.is_none() && placement != Placement::Database).then(|| {
+        format!(
+            "PLACEMENT is {} and MONGO_URI is not set: the embedded engine keeps each organization in a file of \
+             its own (database). Remove PLACEMENT, or set MONGO_URI.",
+            placement.as_str()
+        )
+    })
+}
+
+fn secret_too_short(draft: &Draft) -> Option<String> {
+    let secret = draft.jwt_secret.as_ref()?.as_ref()?;
+    let algorithm = draft.jwt_algorithm?;
+    let needed = algorithm.secret_min_bytes();
+    (secret.expose().len() < needed).then(|| {
+        let name = algorithm.as_str();
+        format!(
+            "JWT_ALGORITHM {name} needs a JWT_SECRET of at least {needed} bytes: \
+             make one with `openssl rand -base64 {needed}`, or use HS256."
+        )
+    })
+}
+
+fn idle_longer_than_absolute(draft: &Draft) -> Option<String> {
+    let (idle, absolute) = (draft.refresh_idle_lifetime?, draft.refresh_absolute_lifetime?);
+    (idle > absolute).then(|| {
+        "REFRESH_IDLE_LIFETIME is longer than REFRESH_ABSOLUTE_LIFETIME and could never run out: \
+         make it at most as long."
+            .to_owned()
+    })
+}
+
+#[cfg(test)]
+mod tests;

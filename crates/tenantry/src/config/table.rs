@@ -1,0 +1,438 @@
+//! THE table of settings: one row is the name, the flag, the default, the limits, the page and the field of `Config`.
+//!
+//! A new setting is a new row and nothing else; the type of its field says how its text is read (`value.rs`).
+
+use super::choices::{CapacityPolicy, LogFormat, LogLevel, TokenAlgorithm};
+use super::layers::Layers;
+use super::public_url::PublicUrl;
+use super::secret::{Secret, SigningSecret};
+use super::value::{DatabaseName, Limits, Origin, TenantPrefix, Unit, Value};
+use axum::http::HeaderName;
+use reqwest::Url;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+use tenantry_api::network::Network;
+use tenantry_api::settings::{LookupPolicy, MetricsPolicy};
+use tenantry_domain::app::SignupPolicy;
+use tenantry_domain::organization::{Placement, QuotaLimit};
+
+/// A row of the table.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting {
+    /// Its name in the environment and in `.env`.
+    pub name: &'static str,
+    /// Other names for it, mostly those that existing deployments of the classic API use.
+    pub aliases: &'static [Alias],
+    /// Its flag on the command line, without the dashes.
+    pub flag: &'static str,
+    /// The text it has when nobody gives one; empty for a setting that may be absent.
+    pub default: &'static str,
+    /// What a number or the length of a text must keep to, and the unit of the number.
+    pub limits: Limits,
+    /// What it is for, in sentences.
+    pub help: &'static str,
+    /// The heading it stands under.
+    pub group: &'static str,
+    /// Whether its text must never be shown.
+    pub secret: bool,
+    /// What stands for its value in `--help`.
+    pub shape: &'static str,
+    rule: fn(&Limits) -> String,
+}
+
+/// Another name of a setting.
+#[derive(Debug, Clone, Copy)]
+pub struct Alias {
+    /// The name.
+    pub name: &'static str,
+    /// The unit of a number under this name, if it is another.
+    pub unit: Option<Unit>,
+}
+
+impl Setting {
+    /// What every row has unless it says otherwise.
+    const ROW: Self = Self {
+        name: "",
+        aliases: &[],
+        flag: "",
+        default: "",
+        limits: Limits::new(0, 0, Unit::One),
+        help: "",
+        group: "",
+        secret: false,
+        shape: "",
+        rule: |_| String::new(),
+    };
+
+    /// What its value must be, in words.
+    #[must_use]
+    pub fn rule(&self) -> String {
+        (self.rule)(&self.limits)
+    }
+
+    /// The limits of a text that is given under `name`; nothing if that is no name of this setting.
+    #[must_use]
+    pub fn limits_of(&self, name: &str) -> Option<Limits> {
+        if name == self.name {
+            return Some(self.limits);
+        }
+        let alias = self.aliases.iter().find(|alias| alias.name == name)?;
+        Some(alias.unit.map_or(self.limits, |unit| self.limits.in_unit(unit)))
+    }
+}
+
+const fn alias(name: &'static str) -> Alias {
+    Alias { name, unit: None }
+}
+
+const fn minutes(name: &'static str) -> Alias {
+    Alias { name, unit: Some(Unit::Minutes) }
+}
+
+macro_rules! settings {
+    ($($group:ident { $(
+        $(#[doc = $help:literal])+
+        $field:ident: $type:ty = { $($column:ident: $value:expr),+ $(,)? };
+    )+ })+) => {
+        mod rows {
+            #![expect(non_upper_case_globals, reason = "a row is named as the field it fills")]
+            #![expect(clippy::needless_update, reason = "some row fills every column")]
+            use super::*;
+            $($(pub const $field: Setting = Setting {
+                $($column: $value,)+
+                help: concat!($($help),+).trim_ascii(),
+                group: $group,
+                secret: <$type as Value>::SECRET,
+                shape: <$type as Value>::SHAPE,
+                rule: <$type as Value>::rule,
+                ..Setting::ROW
+            };)+)+
+        }
+
+        /// Every setting, in the order of the page.
+        pub const SETTINGS: &[Setting] = &[$($(rows::$field),+),+];
+
+        /// The settings of one process. Printing it shows no secret.
+        #[derive(Debug, Clone)]
+        pub struct Config { $($($(#[doc = $help])+ pub $field: $type,)+)+ }
+
+        /// What has been read so far: a setting that could not be read is missing.
+        pub struct Draft { $($(pub $field: Option<$type>,)+)+ }
+
+        impl Draft {
+            /// Reads every setting; what is wrong stays in `layers`.
+            pub fn read(layers: &mut Layers) -> Self {
+                Self { $($($field: layers.read(&rows::$field),)+)+ }
+            }
+
+            /// The settings, if none is missing.
+            pub fn finish(self) -> Option<Config> {
+                Some(Config { $($($field: self.$field?,)+)+ })
+            }
+        }
+    };
+}
+
+const LISTENING: &str = "Listening";
+const STORAGE: &str = "Storage";
+const MONGODB: &str = "MongoDB";
+const TOKENS: &str = "Tokens";
+const POLICY: &str = "Policy";
+const DOCUMENTS: &str = "Documents";
+const CAPACITY: &str = "Capacity";
+const LOGS: &str = "Logs and metrics";
+const COMMAND_LINE: &str = "Command line";
+
+settings! {
+    LISTENING {
+        /// The address to listen on: `0.0.0.0` or `::` for every interface.
+        host: IpAddr = { name: "HOST", flag: "host", default: "127.0.0.1" };
+        /// The port to listen on; 0 takes any free one.
+        port: u16 = { name: "PORT", flag: "port", default: "8000", limits: Limits::new(0, 65_535, Unit::One) };
+        /// What the service calls itself at `/` and in the API document.
+        app_name: String = {
+            name: "APP_NAME", flag: "app-name", default: "Tenantry", limits: Limits::new(1, 120, Unit::One),
+        };
+        /// The URL under which clients reach the service, with the path below which a proxy serves it, if there is one. With
+        /// it `Location`, `Operation-Location`, the `type` of problems, links and the API document's `servers` begin;
+        /// without it they begin with `/`. The proxy takes the path off before it passes a request on.
+        public_url: Option<PublicUrl> = { name: "PUBLIC_URL", flag: "public-url" };
+        /// The proxies whose `X-Forwarded-For` is believed. The log warns, once for each, of a peer that is
+        /// not among them and sends such a header (`X-Forwarded-For`, `Forwarded` or `X-Real-IP`): all clients behind it then count
+        /// as one where guesses are counted.
+        trusted_proxies: Vec<Network> = { name: "TRUSTED_PROXIES", flag: "trusted-proxies" };
+        /// The origins whose pages may call the service from a browser.
+        cors_origins: Vec<Origin> = { name: "CORS_ORIGINS", flag: "cors-origins" };
+        /// Headers that those pages may send beside the service's own and those of tracing (`traceparent`,
+        /// `tracestate`, `baggage`, `sentry-trace`).
+        cors_headers: Vec<HeaderName> = { name: "CORS_HEADERS", flag: "cors-headers" };
+        /// How long the head of a request may take to arrive, from its first byte; then it is answered 408.
+        header_timeout: Duration = {
+            name: "HEADER_TIMEOUT", flag: "header-timeout", default: "10", limits: Limits::new(1, 300, Unit::Seconds),
+        };
+        /// How long a connection is kept open without a request: longer than the load balancer in front keeps it, which
+        /// is 60 seconds with most. While there are `MAX_CONNECTIONS`, it is `HEADER_TIMEOUT`.
+        idle_timeout: Duration = {
+            name: "IDLE_TIMEOUT", flag: "idle-timeout", default: "75", limits: Limits::new(1, 3600, Unit::Seconds),
+        };
+        /// How long a request may take from its head to its answer; its body has half of that to arrive.
+        request_timeout: Duration = {
+            name: "REQUEST_TIMEOUT", flag: "request-timeout", default: "10",
+            limits: Limits::new(1, 300, Unit::Seconds),
+        };
+        /// How long the reader of an export may take nothing of it before it is cut off. The reader of any other answer has
+        /// `REQUEST_TIMEOUT`.
+        export_pause_timeout: Duration = {
+            name: "EXPORT_PAUSE_TIMEOUT", flag: "export-pause-timeout", default: "300",
+            limits: Limits::new(1, 86_400, Unit::Seconds),
+        };
+        /// How long running requests may finish after SIGTERM or SIGINT.
+        drain_timeout: Duration = {
+            name: "DRAIN_TIMEOUT", flag: "drain-timeout", default: "20", limits: Limits::new(0, 3600, Unit::Seconds),
+        };
+    }
+    STORAGE {
+        /// The directory of everything the service keeps: the data, the keys it made. It is made if it is not there.
+        /// With MongoDB it holds the operator key alone.
+        data_dir: PathBuf = { name: "DATA_DIR", flag: "data-dir", default: "./data" };
+        /// What `tenant_collection` begins with, and on MongoDB the name of an organization's database.
+        tenant_prefix: TenantPrefix = { name: "TENANT_PREFIX", flag: "tenant-prefix", default: "tenant_" };
+    }
+    MONGODB {
+        /// The MongoDB to keep everything in. User, TLS, pool size (`maxPoolSize`, 100 by default) and timeouts go into
+        /// it, as MongoDB's manual says. Without it the embedded engine runs in `DATA_DIR`.
+        mongo_uri: Option<Secret> = { name: "MONGO_URI", flag: "mongo-uri" };
+        /// The MongoDB database of the service's own records, and of organizations that are collections.
+        master_db: DatabaseName = {
+            name: "MASTER_DB", aliases: &[alias("PRIMARY_DB")], flag: "master-db", default: "tenantry",
+        };
+        /// Where the data of new organizations goes on MongoDB: into a `collection` each (the default there), a
+        /// `database` each, or collections that all of them share (`shared`). The operator may name another at create.
+        placement: Option<Placement> = { name: "PLACEMENT", flag: "placement" };
+        /// How many collections and indexes the MongoDB server bears, all programs' together; 0: as many as come. The
+        /// default is what a small cluster bears.
+        max_namespaces: u64 = {
+            name: "MAX_NAMESPACES", flag: "max-namespaces", default: "10000",
+            limits: Limits::new(0, 100_000_000, Unit::One),
+        };
+        /// What becomes of a new organization when there are `MAX_NAMESPACES`: it is refused (`refuse`), or `shared`
+        /// if nobody named a placement for it.
+        at_capacity: CapacityPolicy = { name: "AT_CAPACITY", flag: "at-capacity", default: "refuse" };
+        /// How long one call to MongoDB may take before the request that needs it is answered 503.
+        mongo_timeout: Duration = {
+            name: "MONGO_TIMEOUT", flag: "mongo-timeout", default: "5", limits: Limits::new(1, 60, Unit::Seconds),
+        };
+    }
+    TOKENS {
+        /// The secret that signs access tokens. Without one the service makes one and keeps it in `DATA_DIR`; with
+        /// MongoDB it must be given, the same to every instance.
+        jwt_secret: Option<SigningSecret> = {
+            name: "JWT_SECRET", aliases: &[alias("SECRET_KEY")], flag: "jwt-secret",
+        };
+        /// What access tokens are signed with. HS384 needs a secret of 48 bytes, HS512 one of 64, EdDSA none
+        /// (with MongoDB its key comes of the secret).
+        jwt_algorithm: TokenAlgorithm = {
+            name: "JWT_ALGORITHM", aliases: &[alias("JWT_ALGO"), alias("ALGORITHM")], flag: "jwt-algorithm",
+            default: "HS256",
+        };
+        /// How long an access token is good.
+        access_token_lifetime: Duration = {
+            name: "JWT_EXP_SECONDS", aliases: &[minutes("JWT_EXPIRE_MINUTES"), minutes("TOKEN_LIFETIME")],
+            flag: "jwt-exp-seconds", default: "3600", limits: Limits::new(60, 30 * 24 * 3600, Unit::Seconds),
+        };
+        /// The `iss` of access tokens.
+        jwt_issuer: String = {
+            name: "JWT_ISSUER", flag: "jwt-issuer", default: "tenantry", limits: Limits::new(1, 255, Unit::One),
+        };
+        /// The `aud` of access tokens.
+        jwt_audience: String = {
+            name: "JWT_AUDIENCE", flag: "jwt-audience", default: "tenantry", limits: Limits::new(1, 255, Unit::One),
+        };
+        /// How long a refresh token is good without being used (14 days).
+        refresh_idle_lifetime: Duration = {
+            name: "REFRESH_IDLE_LIFETIME", flag: "refresh-idle-lifetime", default: "1209600",
+            limits: Limits::new(60, 365 * 24 * 3600, Unit::Seconds),
+        };
+        /// How long refresh tokens carry one sign-in on, however often they are used (90 days).
+        refresh_absolute_lifetime: Duration = {
+            name: "REFRESH_ABSOLUTE_LIFETIME", flag: "refresh-absolute-lifetime", default: "7776000",
+            limits: Limits::new(60, 3650 * 24 * 3600, Unit::Seconds),
+        };
+        /// How old the sign-in of a token may be that changes credentials.
+        reauth_max_age: Duration = {
+            name: "REAUTH_MAX_AGE", flag: "reauth-max-age", default: "900", limits: Limits::new(1, 86_400, Unit::Seconds),
+        };
+    }
+    POLICY {
+        /// Who may create organizations: `open` to anybody, or only with the `operator` key.
+        signup: SignupPolicy = { name: "SIGNUP", flag: "signup", default: "open" };
+        /// What a caller without a token sees of an organization: `full`, a `card` without e-mail address
+        /// and container, or nothing (`off`: it needs a token of that organization).
+        public_lookup: LookupPolicy = { name: "PUBLIC_LOOKUP", flag: "public-lookup", default: "full" };
+        /// How long a deleted organization can be restored; 0 purges at once.
+        retention: Duration = {
+            name: "RETENTION_DAYS", flag: "retention-days", default: "30", limits: Limits::new(0, 3650, Unit::Days),
+        };
+        /// How many documents a new organization may have in all its collections. Without it they are not limited. It
+        /// holds for organizations created from then on; `tenantry org quota` changes that of one.
+        default_quota_documents: Option<QuotaLimit> = {
+            name: "DEFAULT_QUOTA_DOCUMENTS", flag: "default-quota-documents",
+        };
+        /// How many bytes the documents of a new organization may take as BSON. Without it they are not limited.
+        default_quota_bytes: Option<QuotaLimit> = { name: "DEFAULT_QUOTA_BYTES", flag: "default-quota-bytes" };
+        /// How many collections a new organization may have, with the one called `documents`. Without it they are not
+        /// limited but by the 1,000 that any may have.
+        default_quota_collections: Option<QuotaLimit> = {
+            name: "DEFAULT_QUOTA_COLLECTIONS", flag: "default-quota-collections",
+        };
+        /// How many bytes the index entries of a new organization may take. Without it they are not limited.
+        default_quota_index_bytes: Option<QuotaLimit> = {
+            name: "DEFAULT_QUOTA_INDEX_BYTES", flag: "default-quota-index-bytes",
+        };
+        /// How many `Idempotency-Key`s an account may use within 24 hours, and a network for sign-ups; the operator's are
+        /// not limited. One more is answered 429: no answer is forgotten before its 24 hours are over.
+        idempotency_keys: u32 = {
+            name: "IDEMPOTENCY_KEYS", flag: "idempotency-keys", default: "10000",
+            limits: Limits::new(1, 10_000_000, Unit::One),
+        };
+        /// The least characters of a password.
+        password_min_length: usize = {
+            name: "PASSWORD_MIN_LENGTH", flag: "password-min-length", default: "8", limits: Limits::new(8, 64, Unit::One),
+        };
+        /// Whether sign-ins and creates are limited per account and network. `off` is for tests.
+        rate_limit: bool = { name: "RATE_LIMIT", flag: "rate-limit", default: "on" };
+    }
+    DOCUMENTS {
+        /// The largest document, as BSON; as JSON it may be six times as large. MongoDB bears none beyond 16 MiB with
+        /// what the service adds.
+        max_document_bytes: usize = {
+            name: "MAX_DOCUMENT_KIB", flag: "max-document-kib", default: "1024",
+            limits: Limits::new(1, 15 * 1024, Unit::Kibibytes),
+        };
+        /// How long a query of documents may take.
+        query_timeout: Duration = {
+            name: "QUERY_TIMEOUT", flag: "query-timeout", default: "5", limits: Limits::new(1, 60, Unit::Seconds),
+        };
+        /// A query that has to look at more documents than this, because no index serves it, says so in its answer.
+        full_scan_notice: u64 = {
+            name: "FULL_SCAN_NOTICE", flag: "full-scan-notice", default: "1000",
+            limits: Limits::new(0, 1_000_000_000, Unit::One),
+        };
+    }
+    CAPACITY {
+        /// Threads that hash passwords; 0 is half of the cores, at least one.
+        hash_threads: usize = {
+            name: "HASH_THREADS", flag: "hash-threads", default: "0", limits: Limits::new(0, 1024, Unit::One),
+        };
+        /// Passwords that may wait for a thread; one more is answered 503.
+        hash_queue: usize = {
+            name: "HASH_QUEUE", flag: "hash-queue", default: "512", limits: Limits::new(1, 100_000, Unit::One),
+        };
+        /// Memory for records read before; 0: none are kept.
+        cache_bytes: u64 = {
+            name: "CACHE_MIB", flag: "cache-mib", default: "64", limits: Limits::new(0, 65_536, Unit::Mebibytes),
+        };
+        /// How many of an organization's requests for its documents are worked on at once while other organizations
+        /// send some, too; those beyond it wait their turn. 0 is four for each core. On the embedded engine reads are at
+        /// most half as many as there are cores. An organization that is alone is not held back.
+        organization_share: usize = {
+            name: "ORGANIZATION_SHARE", flag: "organization-share", default: "0",
+            limits: Limits::new(0, 10_000, Unit::One),
+        };
+        /// Connections that read the embedded engine at the same time.
+        readers: usize = { name: "READERS", flag: "readers", default: "4", limits: Limits::new(1, 256, Unit::One) };
+        /// Connections of clients that are open at the same time.
+        max_connections: usize = {
+            name: "MAX_CONNECTIONS", flag: "max-connections", default: "4096",
+            limits: Limits::new(1, 1_000_000, Unit::One),
+        };
+        /// Memory for lines of documents that have arrived and are not stored yet, of all organizations together; one
+        /// organization has a quarter of it, and its first 64 KiB also where the others hold all that long lines may have
+        /// (15/16). A connection without room is not read from until there is some, and answered 503 after half of
+        /// `REQUEST_TIMEOUT`. It is never less than 1 MiB and four of the longest lines.
+        bulk_memory_bytes: usize = {
+            name: "BULK_MEMORY_MIB", flag: "bulk-memory-mib", default: "256",
+            limits: Limits::new(1, 65_536, Unit::Mebibytes),
+        };
+        /// The largest body of a request that holds no document: those may be as large as a document can be as JSON.
+        max_body_bytes: usize = {
+            name: "MAX_BODY_KIB", flag: "max-body-kib", default: "64", limits: Limits::new(1, 16_384, Unit::Kibibytes),
+        };
+    }
+    LOGS {
+        /// The least important events that are logged.
+        log_level: LogLevel = { name: "LOG_LEVEL", flag: "log-level", default: "info" };
+        /// How log lines look: `text` for eyes, `json` for collectors.
+        log_format: LogFormat = { name: "LOG_FORMAT", flag: "log-format", default: "text" };
+        /// Who may read `/metrics`: `open` to anybody, only with the `operator` key, or `off`.
+        metrics: MetricsPolicy = { name: "METRICS", flag: "metrics", default: "open" };
+    }
+    COMMAND_LINE {
+        /// The running server that `tenantry org` talks to.
+        server_url: Url = { name: "SERVER_URL", flag: "server-url", default: "http://127.0.0.1:8000" };
+        /// The operator key that `tenantry org` sends. Without one it is read from `operator.key` in `DATA_DIR`.
+        operator_key: Option<Secret> = { name: "OPERATOR_KEY", flag: "operator-key" };
+    }
+}
+
+/// The settings of a command that talks to a running server, under the same names.
+#[derive(Debug, Clone)]
+pub struct ClientConfig {
+    /// The server.
+    pub server_url: Url,
+    /// The operator key, if it is set.
+    pub operator_key: Option<Secret>,
+    /// Where a server on this machine keeps the operator key.
+    pub data_dir: PathBuf,
+}
+
+impl ClientConfig {
+    /// The rows it is read from.
+    pub const SETTINGS: [Setting; 3] = [
+        rows::server_url,
+        rows::operator_key,
+        Setting {
+            help: "Where a server on this machine keeps its data and the operator key.",
+            ..rows::data_dir
+        },
+    ];
+
+    /// Reads those rows alone; what is wrong stays in `layers`.
+    pub fn read(layers: &mut Layers) -> Option<Self> {
+        // All of them before any is missed: everything wrong is said at once.
+        let server_url = layers.read(&rows::server_url);
+        let operator_key = layers.read(&rows::operator_key);
+        let data_dir = layers.read(&rows::data_dir);
+        Some(Self { server_url: server_url?, operator_key: operator_key?, data_dir: data_dir? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_name_and_flag_belongs_to_one_setting() {
+        let mut names = BTreeSet::new();
+        for setting in SETTINGS {
+            for name in setting.aliases.iter().map(|alias| alias.name).chain([setting.name]) {
+                assert!(names.insert(name), "{name} stands twice");
+            }
+            assert_eq!(setting.flag, setting.name.to_lowercase().replace('_', "-"));
+        }
+    }
+
+    #[test]
+    fn every_help_is_sentences() {
+        for setting in SETTINGS {
+            assert!(setting.help.ends_with(['.', ')']), "{}", setting.name);
+            assert!(
+                !setting.help.contains(['|', '\n']),
+                "{} would break the table of the page",
+                setting.name
+            );
+        }
+    }
+}

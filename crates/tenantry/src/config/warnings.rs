@@ -1,0 +1,57 @@
+//! What is allowed and seldom meant: said by `serve` at its start and by `tenantry doctor`, in the same words.
+
+use super::{Config, misspelt};
+use tenantry_api::settings::LookupPolicy;
+use tenantry_domain::app::SignupPolicy;
+
+/// Something that is allowed and seldom meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Warning {
+    /// What was found, a sentence without its full stop.
+    pub found: String,
+    /// What to do about it.
+    pub advice: &'static str,
+}
+
+/// Everything in the settings and the environment that is allowed and seldom meant.
+pub fn warnings(config: &Config, env: impl Iterator<Item = (String, String)>) -> Vec<Warning> {
+    let misspelt = misspelt::in_environment(env);
+    let misspelt = misspelt.into_iter().map(|found| Warning { found, advice: misspelt::ADVICE });
+    let own = [rate_limit_off(config), open_to_everybody(config), unlimited_signup(config)];
+    own.into_iter().flatten().chain(misspelt).collect()
+}
+
+fn rate_limit_off(config: &Config) -> Option<Warning> {
+    (!config.rate_limit).then(|| Warning {
+        found: "RATE_LIMIT is off, so that passwords can be guessed without limit".to_owned(),
+        advice: "remove it, unless this is a test",
+    })
+}
+
+/// What anybody may sign up for, and store without limit.
+fn unlimited_signup(config: &Config) -> Option<Warning> {
+    let missing = config.missing_signup_quotas();
+    (!missing.is_empty()).then(|| {
+        let (names, verb) = (missing.join(", "), if missing.len() == 1 { "is" } else { "are" });
+        Warning {
+            found: format!(
+                "anybody can create organizations (SIGNUP=open), and nothing limits what they store: {names} {verb} \
+                 not set"
+            ),
+            advice: "set them for new organizations, or SIGNUP=operator",
+        }
+    })
+}
+
+/// What suits a first try on one's own machine, where others reach it.
+fn open_to_everybody(config: &Config) -> Option<Warning> {
+    let is_open = config.signup == SignupPolicy::Open && config.public_lookup == LookupPolicy::Full;
+    (is_open && !config.host.is_loopback()).then(|| Warning {
+        found: format!(
+            "HOST {} is reached from other machines, and anybody there may create organizations (SIGNUP=open) and see \
+             names, admins' addresses and containers of all of them (PUBLIC_LOOKUP=full)",
+            config.host
+        ),
+        advice: "set SIGNUP=operator, and PUBLIC_LOOKUP=card or off, unless that is meant",
+    })
+}

@@ -1,0 +1,220 @@
+//! The service put together: engine, keys, application, and what it does by itself at intervals.
+
+use crate::config::Config;
+use crate::{engine, huge_pages, keys, telemetry};
+use anyhow::Result;
+use futures_util::FutureExt;
+use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tenantry_api::listen::Handlers;
+use tenantry_api::settings::Settings;
+use tenantry_domain::app::{App, Parts, Policy};
+use tenantry_domain::clock::Clock;
+use tenantry_domain::ids::Entropy;
+use tenantry_domain::limits::{JANITOR_INTERVAL, RECOVERY_INTERVAL};
+use tenantry_domain::metrics::OPERATION_RECOVERIES;
+use tenantry_domain::organization::Quota;
+use tenantry_domain::password::pool::HashPool;
+use tenantry_domain::store::Store;
+use tenantry_domain::token::TokenKeys;
+use tenantry_domain::{Error, ErrorCode};
+use tenantry_store::Opened;
+use tokio::task::JoinSet;
+
+/// A running service, apart from its listener.
+pub struct Service {
+    /// The use cases.
+    pub app: Arc<App>,
+    /// The use cases over HTTP.
+    pub handlers: Handlers,
+    /// What is known of the operator key.
+    pub operator_key: OperatorKey,
+    opened: Opened,
+    background: JoinSet<()>,
+}
+
+impl Service {
+    /// Opens the data directory and starts everything but the listener.
+    ///
+    /// # Errors
+    /// A sentence for the operator.
+    pub async fn start(config: &Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<Self> {
+        // Before anything counts: what is counted earlier is lost.
+        telemetry::metrics_handle();
+        telemetry::record_start(clock.now());
+        let opened = engine::open(config, Arc::clone(&clock)).await?;
+        let keys = keys::load(config, &*entropy)?;
+        let mut background = JoinSet::new();
+        let operator_key = operator_key(&mut background, &opened.store, config, &entropy).await?;
+        let app = App::new(Parts {
+            store: opened.store.clone(),
+            clock: Arc::clone(&clock),
+            entropy: Arc::clone(&entropy),
+            hashes: HashPool::start(config.hash_workers(), config.hash_queue, huge_pages::within),
+            tokens: TokenKeys::new(&keys.signing, config.jwt_issuer.as_str(), config.jwt_audience.as_str())?,
+            mac_key: keys.mac,
+            policy: policy(config),
+        });
+        let handlers = tenantry_api::handlers(tenantry_api::Parts {
+            app: Arc::clone(&app),
+            clock,
+            entropy,
+            settings: settings(config),
+            render_metrics: telemetry::render_metrics,
+        });
+        background.spawn(keep_running("metrics", telemetry::metrics_upkeep));
+        let (recovered, kept) = (Arc::clone(&app), Arc::clone(&app));
+        background.spawn(keep_running("recovery", move || recover(Arc::clone(&recovered))));
+        background.spawn(keep_running("housekeeping", move || maintain(Arc::clone(&kept))));
+        Ok(Self { app, handlers, operator_key, opened, background })
+    }
+
+    /// Clears up or sets aside what a crash has left.
+    pub async fn tidy(&self) {
+        if let Err(error) = self.opened.tidy().await {
+            tracing::warn!(%error, "what crashes may have left could not be looked for");
+        }
+    }
+
+    /// Stops what runs by itself and closes the engine; every acknowledged write is in it.
+    pub async fn stop(mut self) {
+        self.background.shutdown().await;
+        self.opened.close().await;
+    }
+}
+
+/// What is known of the operator key after a start.
+pub enum OperatorKey {
+    /// It is in that file.
+    In(PathBuf),
+    /// Somebody keeps it elsewhere.
+    Elsewhere,
+    /// The store cannot be reached; the key will be made, if there is none, as soon as it can.
+    Unknown,
+}
+
+/// Makes the operator key where there is none. A store that may come back is waited for in the background, as
+/// everything else waits for it.
+async fn operator_key(
+    background: &mut JoinSet<()>,
+    store: &Store,
+    config: &Config,
+    entropy: &Arc<dyn Entropy>,
+) -> Result<OperatorKey> {
+    match keys::operator_key(store, &config.data_dir, &**entropy).await {
+        Ok(Some(file)) => Ok(OperatorKey::In(file)),
+        Ok(None) => Ok(OperatorKey::Elsewhere),
+        Err(error) if config.mongo_uri.is_some() && is_passing(&error) => {
+            let (store, data_dir, entropy) = (store.clone(), config.data_dir.clone(), Arc::clone(entropy));
+            background.spawn(async move {
+                while let Err(error) = keys::operator_key(&store, &data_dir, &*entropy).await {
+                    if !is_passing(&error) {
+                        tracing::error!(%error, "there is no operator key");
+                    }
+                    tokio::time::sleep(RECOVERY_INTERVAL).await;
+                }
+            });
+            Ok(OperatorKey::Unknown)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn is_passing(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<Error>().is_some_and(|error| error.code() == ErrorCode::StoreUnavailable)
+}
+
+fn settings(config: &Config) -> Settings {
+    Settings {
+        app_name: config.app_name.clone(),
+        public_url: config.public_url.as_ref().map(|url| url.as_str().to_owned()).unwrap_or_default(),
+        public_lookup: config.public_lookup,
+        metrics: config.metrics,
+        max_body_bytes: config.max_body_bytes,
+        max_document_json_bytes: config.max_document_json_bytes(),
+        bulk_memory_bytes: config.bulk_memory_bytes,
+        full_scan_notice: config.full_scan_notice,
+        request_timeout: config.request_timeout,
+        export_pause_timeout: config.export_pause_timeout,
+        trusted_proxies: config.trusted_proxies.clone(),
+        cors_origins: config.cors_origins.iter().filter_map(|origin| origin.as_str().parse().ok()).collect(),
+        cors_headers: config.cors_headers.clone(),
+    }
+}
+
+fn policy(config: &Config) -> Policy {
+    Policy {
+        tenant_prefix: config.tenant_prefix.as_str().to_owned(),
+        signup: config.signup,
+        retention: config.retention,
+        password_min_chars: config.password_min_length,
+        reauth_max_age: config.reauth_max_age,
+        access_lifetime: config.access_token_lifetime,
+        refresh_idle_lifetime: config.refresh_idle_lifetime,
+        refresh_absolute_lifetime: config.refresh_absolute_lifetime,
+        throttle: config.rate_limit,
+        default_quota: Quota {
+            documents: config.default_quota_documents,
+            bytes: config.default_quota_bytes,
+            collections: config.default_quota_collections,
+            index_bytes: config.default_quota_index_bytes,
+        },
+        idempotency_keys: config.idempotency_keys,
+        document_max_bytes: config.max_document_bytes,
+        query_time: config.query_timeout,
+    }
+}
+
+/// Runs what never ends by itself. After a panic it restarts: nobody waits for it, so nobody would notice that it is gone.
+async fn keep_running<F: Future<Output = ()>>(name: &'static str, work: impl Fn() -> F) {
+    while AssertUnwindSafe(work()).catch_unwind().await.is_err() {
+        tracing::error!(name, "work in the background has panicked and restarts");
+        tokio::time::sleep(RECOVERY_INTERVAL).await;
+    }
+}
+
+/// Finishes what another or an earlier process left, at once and then at intervals.
+async fn recover(app: Arc<App>) {
+    loop {
+        match app.recover().await {
+            Ok(0) => {}
+            Ok(count) => {
+                metrics::counter!(OPERATION_RECOVERIES).increment(count as u64);
+                // There may be more than it takes at once.
+                continue;
+            }
+            Err(error) => tracing::warn!(%error, "operations could not be looked for"),
+        }
+        tokio::time::sleep(RECOVERY_INTERVAL).await;
+    }
+}
+
+async fn maintain(app: Arc<App>) {
+    // Not at once: the first requests come first.
+    let mut pause = Duration::from_secs(1);
+    loop {
+        tokio::time::sleep(pause).await;
+        if let Err(error) = app.maintain().await {
+            tracing::warn!(%error, "a round of housekeeping did not finish");
+        }
+        pause = JANITOR_INTERVAL;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[tokio::test(start_paused = true)]
+    async fn background_work_that_panics_begins_anew() {
+        let rounds = AtomicUsize::new(0);
+        keep_running("test", async || {
+            assert_eq!(rounds.fetch_add(1, Ordering::SeqCst), 2, "a defect");
+        })
+        .await;
+        assert_eq!(rounds.load(Ordering::SeqCst), 3);
+    }
+}

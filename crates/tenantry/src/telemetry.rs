@@ -1,0 +1,229 @@
+//! What the service tells about itself: log lines on standard error, and numbers for Prometheus.
+//!
+//! It must never tell an e-mail address, a password, a token or a secret. What a newcomer gets wrong: a label has few
+//! values, fixed by the code. The path a client asked for is not one, its route is; an organization never is.
+
+use crate::config::{Config, LogFormat, LogLevel};
+use jiff::Timestamp;
+use metrics::{Unit, describe_counter, describe_gauge, describe_histogram, gauge};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use std::io::IsTerminal;
+use std::sync::OnceLock;
+use std::time::Duration;
+use tenantry_api::metrics::{
+    DOCUMENT_FULL_SCANS, HTTP_CONNECTIONS, HTTP_REQUEST_DURATION, HTTP_REQUESTS, PASSWORD_HASH_QUEUE_DEPTH,
+};
+use tenantry_domain::metrics::{
+    OPERATION_RECOVERIES, OPERATIONS, ORGANIZATION_TURN_WAITS, PASSWORD_HASH_DURATION,
+    STORE_CACHE_INVALIDATIONS, STORE_CHANGE_STREAM_ALIVE, STORE_WRITE_BATCH_SIZE,
+};
+use tracing::Level;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Registry, fmt};
+
+/// Memory of the process that is in use.
+pub const PROCESS_RESIDENT_MEMORY: &str = "process_resident_memory_bytes";
+/// When the process started.
+pub const PROCESS_START_TIME: &str = "process_start_time_seconds";
+/// Always 1; its label `version` tells which build runs.
+pub const BUILD_INFO: &str = "build_info";
+
+/// How often the recorder folds its samples together when nobody reads them.
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Upper bounds of the buckets, in seconds: from an answer out of the cache to the default deadline of a request.
+const REQUEST_SECONDS: &[f64] = &[
+    0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+];
+/// Upper bounds of the buckets, in seconds: Argon2id takes some 14 ms, bcrypt with cost 12 some 214 ms.
+const HASH_SECONDS: &[f64] = &[0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.5];
+/// Upper bounds of the buckets, in writes.
+const BATCH_WRITES: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
+
+/// Sends log lines to standard error from now on. The first call decides for the whole process.
+pub fn init(config: &Config) {
+    let filter = log_filter(config.log_level);
+    let subscriber = Registry::default();
+    let lines = fmt::layer().with_writer(std::io::stderr);
+    // A second service in one process (a test) finds the first one's subscriber, which is as good.
+    let _ = match config.log_format {
+        LogFormat::Json => subscriber.with(lines.json().flatten_event(true).with_filter(filter)).try_init(),
+        LogFormat::Text if std::io::stderr().is_terminal() => {
+            subscriber.with(lines.with_filter(filter)).try_init()
+        }
+        LogFormat::Text => subscriber.with(lines.with_ansi(false).with_filter(filter)).try_init(),
+    };
+}
+
+/// `level` for our crates, which all begin with `tenantry`; warnings of the others, or less if `level` is less.
+fn log_filter(level: LogLevel) -> Targets {
+    let level = match level {
+        LogLevel::Error => Level::ERROR,
+        LogLevel::Warn => Level::WARN,
+        LogLevel::Info => Level::INFO,
+        LogLevel::Debug => Level::DEBUG,
+        LogLevel::Trace => Level::TRACE,
+    };
+    Targets::new().with_default(level.min(Level::WARN)).with_target("tenantry", level)
+}
+
+/// The numbers of this process. The first call begins to count; numbers from before it are lost.
+pub fn metrics_handle() -> PrometheusHandle {
+    static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
+    HANDLE.get_or_init(install_recorder).clone()
+}
+
+fn install_recorder() -> PrometheusHandle {
+    let recorder = recorder_builder().build_recorder();
+    let handle = recorder.handle();
+    if metrics::set_global_recorder(recorder).is_err() {
+        tracing::error!("another recorder of metrics is installed: /metrics will be empty");
+    }
+    describe_metrics();
+    handle
+}
+
+fn recorder_builder() -> PrometheusBuilder {
+    let buckets = [
+        (HTTP_REQUEST_DURATION, REQUEST_SECONDS),
+        (PASSWORD_HASH_DURATION, HASH_SECONDS),
+        (STORE_WRITE_BATCH_SIZE, BATCH_WRITES),
+    ];
+    buckets.into_iter().fold(PrometheusBuilder::new(), |builder, (name, bounds)| {
+        builder
+            .set_buckets_for_metric(Matcher::Full(name.to_owned()), bounds)
+            .expect("every list of bounds has some")
+    })
+}
+
+fn describe_metrics() {
+    describe_counter!(HTTP_REQUESTS, Unit::Count, "Requests answered.");
+    describe_histogram!(
+        HTTP_REQUEST_DURATION,
+        Unit::Seconds,
+        "From the head of a request to the head of its answer."
+    );
+    describe_counter!(
+        DOCUMENT_FULL_SCANS,
+        Unit::Count,
+        "Queries of documents that no index serves and that looked at many."
+    );
+    describe_counter!(
+        ORGANIZATION_TURN_WAITS,
+        Unit::Count,
+        "Calls for an organization's data that waited because it had its share under way."
+    );
+    describe_gauge!(HTTP_CONNECTIONS, Unit::Count, "Open connections of clients.");
+    describe_gauge!(PASSWORD_HASH_QUEUE_DEPTH, Unit::Count, "Passwords that wait for a thread.");
+    describe_histogram!(PASSWORD_HASH_DURATION, Unit::Seconds, "Work of a thread on one password.");
+    describe_counter!(OPERATIONS, Unit::Count, "Recorded multi-step changes that ended.");
+    describe_counter!(
+        OPERATION_RECOVERIES,
+        Unit::Count,
+        "Operations taken over from an instance that did not finish them."
+    );
+    describe_histogram!(STORE_WRITE_BATCH_SIZE, Unit::Count, "Writes that were made durable together.");
+    describe_gauge!(
+        STORE_CHANGE_STREAM_ALIVE,
+        Unit::Count,
+        "Whether changes by other instances are followed: 1 or 0."
+    );
+    describe_counter!(
+        STORE_CACHE_INVALIDATIONS,
+        Unit::Count,
+        "Records dropped from memory because another instance may have changed them."
+    );
+    describe_gauge!(PROCESS_RESIDENT_MEMORY, Unit::Bytes, "Memory of the process that is in use.");
+    describe_gauge!(PROCESS_START_TIME, Unit::Seconds, "When the process started, in seconds since 1970.");
+    describe_gauge!(BUILD_INFO, Unit::Count, "Always 1; the label tells which build runs.");
+}
+
+/// Notes that the process runs since `now`, and which build it is.
+pub fn record_start(now: Timestamp) {
+    gauge!(PROCESS_START_TIME).set(now.as_duration().as_secs_f64());
+    gauge!(BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+}
+
+/// All numbers as Prometheus reads them.
+#[must_use]
+pub fn render_metrics() -> String {
+    let handle = metrics_handle();
+    if let Some(bytes) = resident_bytes() {
+        gauge!(PROCESS_RESIDENT_MEMORY).set(bytes);
+    }
+    handle.render()
+}
+
+/// Keeps the memory of the recorder bounded while nobody reads `/metrics`. Never returns; one task is enough.
+pub async fn metrics_upkeep() {
+    let handle = metrics_handle();
+    let mut ticks = tokio::time::interval(UPKEEP_INTERVAL);
+    loop {
+        ticks.tick().await;
+        handle.run_upkeep();
+    }
+}
+
+/// Memory of this process in use, in bytes, where the system tells it as Linux does.
+fn resident_bytes() -> Option<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kibibytes: f64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
+    Some(kibibytes * 1024.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use metrics::{counter, histogram};
+
+    #[test]
+    fn the_log_level_is_ours_and_others_only_warn() {
+        let filter = log_filter(LogLevel::Debug);
+        for target in ["tenantry", "tenantry::http", "tenantry_store::sqlite", "tenantry_domain"] {
+            assert!(filter.would_enable(target, &Level::DEBUG), "{target}");
+            assert!(!filter.would_enable(target, &Level::TRACE), "{target}");
+        }
+        assert!(filter.would_enable("hyper", &Level::WARN));
+        assert!(!filter.would_enable("hyper", &Level::INFO));
+        assert!(!log_filter(LogLevel::Error).would_enable("hyper", &Level::WARN));
+    }
+
+    #[test]
+    fn numbers_are_written_as_prometheus_reads_them() {
+        let recorder = recorder_builder().build_recorder();
+        let text = metrics::with_local_recorder(&recorder, || {
+            describe_metrics();
+            record_start(Timestamp::from_millisecond(1_700_000_000_500).unwrap());
+            counter!(HTTP_REQUESTS, "method" => "GET", "route" => "/org/get", "status" => "200").increment(2);
+            histogram!(HTTP_REQUEST_DURATION, "method" => "GET", "route" => "/org/get").record(0.0003);
+            histogram!(STORE_WRITE_BATCH_SIZE).record(3.0);
+            histogram!(PASSWORD_HASH_DURATION).record(0.014);
+            recorder.handle().render()
+        });
+        for line in [
+            "# HELP http_requests_total Requests answered.",
+            "# TYPE http_requests_total counter",
+            r#"http_requests_total{method="GET",route="/org/get",status="200"} 2"#,
+            "# TYPE http_request_duration_seconds histogram",
+            r#"http_request_duration_seconds_bucket{method="GET",route="/org/get",le="0.00025"} 0"#,
+            r#"http_request_duration_seconds_bucket{method="GET",route="/org/get",le="0.0005"} 1"#,
+            r#"store_write_batch_size_bucket{le="2"} 0"#,
+            r#"store_write_batch_size_bucket{le="4"} 1"#,
+            r#"password_hash_seconds_bucket{le="0.015"} 1"#,
+            "process_start_time_seconds 1700000000.5",
+            concat!("build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is missing in\n{text}");
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_memory_in_use_is_known() {
+        let bytes = resident_bytes().unwrap();
+        assert!((1e6..1e11).contains(&bytes), "{bytes}");
+    }
+}

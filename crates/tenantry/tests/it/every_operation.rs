@@ -1,0 +1,580 @@
+//! Every operation of the OpenAPI document, by everybody who may not: nobody, somebody with a dead or made-up
+//! credential, a member of another organization, the operator where only members may. What each is answered
+//! follows from the operation's `x-access`; a new route without a rule, or whose request is not written down
+//! here, fails.
+
+use crate::support::app::{App, Setup};
+use crate::support::client::{Answer, Client};
+use crate::support::given::{
+    Organization, PASSWORD, credentials, encoded, new_organization, sign_in, with_access,
+};
+use reqwest::Method;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+use tenantry_api::status_of;
+use tenantry_domain::ErrorCode;
+
+/// An operation of the document.
+struct Operation {
+    id: String,
+    method: Method,
+    template: String,
+    access: String,
+    description: Value,
+}
+
+impl Operation {
+    fn all(app: &App) -> Vec<Self> {
+        let mut all = Vec::new();
+        for (template, methods) in app.document()["paths"].as_object().unwrap() {
+            for (method, description) in methods.as_object().unwrap() {
+                let text = |name: &str| {
+                    let text = description[name].as_str();
+                    text.unwrap_or_else(|| panic!("{method} {template} has no {name}")).to_owned()
+                };
+                all.push(Self {
+                    id: text("operationId"),
+                    method: method.to_uppercase().parse().unwrap(),
+                    template: template.clone(),
+                    access: text("x-access"),
+                    description: description.clone(),
+                });
+            }
+        }
+        all
+    }
+
+    /// Whether it is about an organization that the request names.
+    fn has_target(&self) -> bool {
+        self.template.contains("{organization}")
+            || self.template.contains("{operation_id}")
+            || ["findOrganization", "updateOwnOrganization", "deleteOwnOrganization"]
+                .contains(&self.id.as_str())
+    }
+
+    /// What it answers where its target is not there or not the caller's.
+    fn not_found(&self) -> &'static str {
+        if self.template.contains("{operation_id}") {
+            "operation_not_found"
+        } else {
+            "organization_not_found"
+        }
+    }
+
+    /// The variables of its path, but for the organization, and what it answers where nothing has that name.
+    fn names_within(&self) -> Vec<(&'static str, &'static str)> {
+        let all = [
+            ("{collection}", "collection_not_found"),
+            ("{document_id}", "document_not_found"),
+            ("{index}", "index_not_found"),
+        ];
+        all.into_iter().filter(|(variable, _)| self.template.contains(variable)).collect()
+    }
+
+    async fn send(&self, client: &Client, target: &Target<'_>) -> Answer {
+        let path = self
+            .template
+            .replace("{organization}", target.id)
+            .replace("{operation_id}", target.operation)
+            .replace("{collection}", target.collection)
+            .replace("{document_id}", target.document)
+            .replace("{index}", target.index)
+            .replace("{code}", "name_taken");
+        let path = match self.id.as_str() {
+            "findOrganization" => format!("{path}?organization_name={}", encoded(target.name)),
+            "deleteDocuments" => format!("{path}?filter=%7B%7D"),
+            _ => path,
+        };
+        let body = self.description.get("requestBody").map(|_| match self.id.as_str() {
+            "importOrganization" | "insertDocuments" => ("application/x-ndjson", b"{}\n".to_vec()),
+            _ => ("application/json", self.body(target).to_string().into_bytes()),
+        });
+        client.send(self.method.clone(), &path, body).await
+    }
+
+    /// A request that would do harm, or good, if it were allowed.
+    fn body(&self, target: &Target<'_>) -> Value {
+        match self.id.as_str() {
+            "registerOrganization" | "createOrganization" => {
+                new_organization(target.fresh, &format!("{}@new.example", target.fresh))
+            }
+            "signIn" => credentials(target.email, PASSWORD),
+            "refreshTokens" => json!({ "refresh_token": "garbage" }),
+            "updateOwnOrganization" => {
+                json!({ "organization_name": target.name, "new_organization_name": target.fresh })
+            }
+            "deleteOwnOrganization" => json!({ "organization_name": target.name }),
+            "patchOrganization" => json!({ "organization_name": target.fresh }),
+            "restoreOrganization" => json!({}),
+            "setOwnerPassword" => json!({ "password": PASSWORD }),
+            "createCollection" => json!({ "name": target.fresh }),
+            "createIndex" => json!({ "keys": "a,-b" }),
+            "queryDocuments" | "countMatchingDocuments" => json!({ "filter": { "a": 1 } }),
+            "deleteMatchingDocuments" => json!({ "filter": {} }),
+            "insertDocument" | "replaceDocument" | "patchDocument" => json!({ "a": 2 }),
+            other => panic!("`{other}` reads a body: write down here what it is sent"),
+        }
+    }
+}
+
+/// What a request is aimed at.
+struct Target<'a> {
+    id: &'a str,
+    name: &'a str,
+    email: &'a str,
+    operation: &'a str,
+    collection: &'a str,
+    document: &'a str,
+    index: &'a str,
+    /// A name that nobody has.
+    fresh: &'a str,
+}
+
+/// What every organization of this file has: a collection, a document and an index of these names.
+const COLLECTION: &str = "orders";
+const DOCUMENT: &str = "order-1";
+const INDEX: &str = "a_1";
+
+async fn fill(owner: &Client, path: &str) {
+    owner.post(&format!("{path}/collections"), &json!({ "name": COLLECTION })).await.created();
+    let path = format!("{path}/collections/{COLLECTION}");
+    owner.post(&format!("{path}/documents"), &json!({ "_id": DOCUMENT, "a": 1 })).await.created();
+    owner.post(&format!("{path}/indexes"), &json!({ "keys": "a" })).await.created();
+}
+
+/// What a caller who should not get through is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Expected {
+    /// This refusal.
+    Refused(&'static str),
+    /// Anything but a refusal for who asks.
+    Heard,
+}
+use Expected::{Heard, Refused};
+
+/// The refusals for who asks.
+const FOR_WHO_ASKS: [&str; 8] = [
+    "token_missing",
+    "token_invalid",
+    "token_expired",
+    "token_revoked",
+    "operator_key_required",
+    "operator_key_invalid",
+    "operator_only",
+    "members_only",
+];
+
+#[track_caller]
+fn assert_answered(operation: &Operation, caller: &str, answer: &Answer, expected: Expected) {
+    let id = &operation.id;
+    match expected {
+        Refused(code) => {
+            assert!(answer.status.is_client_error(), "{id} by {caller} got through: {answer}");
+            assert_eq!(answer.outcome(), code, "{id} by {caller}: {answer}");
+        }
+        Heard if answer.status.is_client_error() => {
+            let outcome = answer.outcome();
+            let unheard = FOR_WHO_ASKS.contains(&outcome.as_str())
+                || ["route_not_found", "method_not_allowed"].contains(&outcome.as_str());
+            assert!(!unheard, "{id} by {caller}: {answer}");
+        }
+        Heard => assert!(answer.status.is_success(), "{id} by {caller}: {answer}"),
+    }
+}
+
+/// A service with the victim, and everybody who has no business with it.
+struct Scene {
+    app: App,
+    victim: Organization,
+    operation: String,
+    expired: String,
+    revoked: String,
+    /// Whether the settings open to anybody what can be opened.
+    is_open: bool,
+}
+
+impl Scene {
+    async fn start(is_open: bool) -> Self {
+        let flags: &[&str] =
+            if is_open { &[] } else { &["--signup=operator", "--public-lookup=off", "--metrics=operator"] };
+        let app = flags.iter().fold(Setup::unlimited(), |setup, flag| setup.with(flag)).start().await;
+        for name in ["Victim", "Foreign"] {
+            let email = format!("owner@{}.example", name.to_lowercase());
+            app.operator().post("/v1/organizations", &new_organization(name, &email)).await.created();
+        }
+        let token = |tokens: &Value| tokens["access_token"].as_str().unwrap().to_owned();
+        let expired = token(&sign_in(&app, "owner@victim.example").await);
+        app.clock.advance(Duration::from_secs(3600));
+        let revoked = token(&sign_in(&app, "owner@victim.example").await);
+        app.client().with_token(&revoked).post_empty("/v1/auth/logout").await.done();
+        let tokens = sign_in(&app, "owner@victim.example").await;
+        let owner = with_access(&app, &tokens);
+        let body = app.operator().get("/v1/organizations/victim").await.ok();
+        let victim = Organization { body, owner, tokens };
+        fill(&victim.owner, &victim.path()).await;
+        let log = app.operator().get(&format!("{}/operations", victim.path())).await.ok();
+        let operation = log["items"][0]["id"].as_str().unwrap().to_owned();
+        Self { app, victim, operation, expired, revoked, is_open }
+    }
+
+    fn target<'a>(&'a self, fresh: &'a str) -> Target<'a> {
+        Target {
+            id: self.victim.id(),
+            name: self.victim.name(),
+            email: self.victim.email(),
+            operation: &self.operation,
+            collection: COLLECTION,
+            document: DOCUMENT,
+            index: INDEX,
+            fresh,
+        }
+    }
+
+    /// Everybody who may be refused, and a name for each. The foreign member signs in anew, as a logout is
+    /// among what they do.
+    async fn callers(&self) -> Vec<(&'static str, Client)> {
+        let with = |token: &str| self.app.client().with_token(token);
+        vec![
+            ("nobody", self.app.client()),
+            ("a garbage token", with("garbage")),
+            ("an expired token", with(&self.expired)),
+            ("a revoked token", with(&self.revoked)),
+            ("a wrong operator key", with("tenantry_operator_wrong")),
+            ("a foreign token", with_access(&self.app, &sign_in(&self.app, "owner@foreign.example").await)),
+            ("the operator", self.app.operator()),
+        ]
+    }
+
+    /// What the rule of an operation means for a caller.
+    fn expected(&self, operation: &Operation, caller: &str) -> Expected {
+        let dead = match caller {
+            "a garbage token" => Some("token_invalid"),
+            "an expired token" => Some("token_expired"),
+            "a revoked token" => Some("token_revoked"),
+            _ => None,
+        };
+        let is_open = self.is_open;
+        match (operation.access.as_str(), caller) {
+            ("public", _) => Heard,
+            // A token proves nothing there, good or bad; an operator key is looked at where it matters.
+            ("setting_operator", "a wrong operator key") if operation.id == "getMetrics" && is_open => Heard,
+            ("setting_operator", "a wrong operator key") => Refused("operator_key_invalid"),
+            ("setting_operator", "the operator") => Heard,
+            ("setting_operator", _) => {
+                if is_open {
+                    Heard
+                } else {
+                    Refused("operator_key_required")
+                }
+            }
+            ("setting", _) if is_open => Heard,
+            ("setting" | "member" | "operator_or_member" | "own_member", "nobody") => {
+                Refused("token_missing")
+            }
+            ("operator", "nobody") => Refused("operator_key_required"),
+            ("member", "a wrong operator key" | "the operator") => Refused("token_invalid"),
+            ("own_member", "the operator") => Refused("members_only"),
+            ("setting" | "operator_or_member" | "own_member" | "operator", "a wrong operator key") => {
+                Refused("operator_key_invalid")
+            }
+            ("setting" | "operator_or_member" | "operator", "the operator") => Heard,
+            ("setting" | "member" | "operator_or_member" | "own_member" | "operator", _)
+                if dead.is_some() =>
+            {
+                Refused(dead.unwrap())
+            }
+            ("operator", "a foreign token") => Refused("operator_only"),
+            // Names are known to anybody, or they are not.
+            ("member", "a foreign token") if operation.id == "updateOwnOrganization" => {
+                Refused("not_your_organization")
+            }
+            ("member", "a foreign token") if operation.has_target() && is_open => {
+                Refused("not_your_organization")
+            }
+            ("setting" | "member" | "operator_or_member" | "own_member", "a foreign token") => {
+                if operation.has_target() { Refused(operation.not_found()) } else { Heard }
+            }
+            (access, _) => panic!("`{}` has an access that has no meaning here: {access}", operation.id),
+        }
+    }
+
+    /// The victim's record, log and data.
+    async fn victim_now(&self) -> Vec<Value> {
+        let (operator, owner, path) = (self.app.operator(), &self.victim.owner, self.victim.path());
+        let mut all = vec![
+            operator.get(&path).await.ok(),
+            operator.get(&format!("{path}/operations")).await.ok(),
+            owner.get(&format!("{path}/collections")).await.ok(),
+        ];
+        for what in ["documents", "indexes"] {
+            all.push(owner.get(&format!("{path}/collections/{COLLECTION}/{what}")).await.ok());
+        }
+        all
+    }
+}
+
+#[tokio::test]
+async fn nobody_gets_through_who_may_not() {
+    for is_open in [true, false] {
+        let scene = Scene::start(is_open).await;
+        let before = scene.victim_now().await;
+        let operations = Operation::all(&scene.app);
+        assert!(operations.len() > 20, "the document has lost its operations");
+        for (number, operation) in operations.iter().enumerate() {
+            for (caller, client) in scene.callers().await {
+                // What the operator may do is for the other test: here it would do it.
+                let expected = scene.expected(operation, caller);
+                if (caller, expected) == ("the operator", Heard) {
+                    continue;
+                }
+                let fresh = format!("fresh-{number}-{}", caller.replace(' ', "-"));
+                let answer = operation.send(&client, &scene.target(&fresh)).await;
+                assert_answered(operation, caller, &answer, expected);
+            }
+        }
+        assert_eq!(scene.victim_now().await, before);
+        scene.victim.owner.get(&scene.victim.path()).await.ok();
+    }
+}
+
+/// What the requests of this file are refused for, whoever sends them: the organization is in use, the token or the
+/// archive is made up.
+const REFUSED_ALL_THE_SAME: [(&str, &str); 5] = [
+    ("importOrganization", "archive_invalid"),
+    ("restoreOrganization", "organization_not_deleted"),
+    ("purgeOrganization", "organization_not_deleted"),
+    ("reactivateOrganization", "organization_not_suspended"),
+    ("refreshTokens", "refresh_token_invalid"),
+];
+
+#[tokio::test]
+async fn everybody_gets_through_who_may() {
+    for is_open in [true, false] {
+        let scene = Scene::start(is_open).await;
+        for operation in Operation::all(&scene.app) {
+            let clients: Vec<(&str, Client)> = match operation.access.as_str() {
+                "public" => vec![("nobody", scene.app.client())],
+                "setting" | "setting_operator" if is_open => vec![("nobody", scene.app.client())],
+                "setting_operator" | "operator" => vec![("the operator", scene.app.operator())],
+                "member" | "own_member" => vec![("the owner", scene.app.client())],
+                _ => vec![("the operator", scene.app.operator()), ("the owner", scene.app.client())],
+            };
+            for (number, (caller, client)) in clients.into_iter().enumerate() {
+                // An organization of its own for each, because some of them end it.
+                let name = format!("Of {} {number}", operation.id);
+                let email = format!("owner-{number}@{}.example", operation.id.replace('_', "-"));
+                let new = new_organization(&name, &email);
+                let made = scene.app.operator().post("/v1/organizations", &new).await;
+                let made_by = made.header("operation-location").rsplit('/').next().unwrap().to_owned();
+                let made = made.created();
+                let client = match caller {
+                    "the owner" => with_access(&scene.app, &sign_in(&scene.app, &email).await),
+                    _ => client,
+                };
+                if !operation.names_within().is_empty() {
+                    fill(&client, &format!("/v1/organizations/{}", made["id"].as_str().unwrap())).await;
+                }
+                let target = Target {
+                    id: made["id"].as_str().unwrap(),
+                    name: &name,
+                    email: &email,
+                    operation: &made_by,
+                    collection: COLLECTION,
+                    document: DOCUMENT,
+                    index: INDEX,
+                    fresh: &format!("fresh-{}-{number}", operation.id.replace('_', "-")),
+                };
+                let answer = operation.send(&client, &target).await;
+                match REFUSED_ALL_THE_SAME.iter().find(|(id, _)| *id == operation.id) {
+                    Some((_, code)) => drop(answer.refused(code)),
+                    None => assert!(answer.status.is_success(), "{} by {caller}: {answer}", operation.id),
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_not_found_by_anybody() {
+    let scene = Scene::start(true).await;
+    for operation in Operation::all(&scene.app).iter().filter(|operation| operation.template.contains('{')) {
+        let callers = match operation.access.as_str() {
+            "operator" => vec![scene.app.operator()],
+            "operator_or_member" => vec![scene.app.operator(), scene.victim.owner.clone()],
+            "own_member" => vec![scene.victim.owner.clone()],
+            "public" => continue,
+            access => panic!("`{}`: {access} has no meaning here", operation.id),
+        };
+        for client in callers {
+            let unknown = Target {
+                id: "0123456789abcdef01234567",
+                operation: "0123456789abcdef01234567",
+                ..scene.target("fresh")
+            };
+            let answer = operation.send(&client, &unknown).await;
+            assert_answered(operation, "somebody", &answer, Refused(operation.not_found()));
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_there_in_ones_own_organization_is_not_found() {
+    let scene = Scene::start(true).await;
+    for operation in Operation::all(&scene.app) {
+        for (variable, code) in operation.names_within() {
+            // One that nothing has, and some that nothing can have.
+            for name in ["nothing", "%FF", "~%7B", "%2F..%00", "_id_"] {
+                let target = scene.target("fresh");
+                let target = match variable {
+                    "{collection}" => Target { collection: name, ..target },
+                    "{document_id}" => Target { document: name, ..target },
+                    _ => Target { index: name, ..target },
+                };
+                let answer = operation.send(&scene.victim.owner, &target).await;
+                assert_answered(&operation, name, &answer, Refused(code));
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_document_is_an_openapi_document() {
+    let app = App::start().await;
+    let served = app.client().get("/openapi.json").await.ok();
+    assert_eq!(served, *app.document());
+    assert_eq!(served["openapi"], "3.1.0");
+    for member in ["title", "version", "description", "license"] {
+        assert!(!served["info"][member].is_null(), "info has no {member}");
+    }
+    let tags: BTreeSet<_> =
+        served["tags"].as_array().unwrap().iter().map(|tag| &tag["name"]).map(Value::to_string).collect();
+    let schemes = served["components"]["securitySchemes"].as_object().unwrap();
+    let mut ids = BTreeSet::new();
+    for operation in Operation::all(&app) {
+        let (id, description) = (&operation.id, &operation.description);
+        assert!(ids.insert(id.clone()), "two operations are called {id}");
+        let is_camel_case = id.chars().all(char::is_alphanumeric) && id.starts_with(char::is_lowercase);
+        assert!(is_camel_case && id.contains(char::is_uppercase), "{id} is no verb with its noun");
+        for name in ["summary", "description"] {
+            let text = description[name].as_str().unwrap_or_default();
+            assert!(text.ends_with('.'), "{id} has no {name}");
+        }
+        assert!(!description["summary"].as_str().unwrap().contains('\n'), "{id} has a long summary");
+        assert_eq!(description["tags"].as_array().unwrap().len(), 1, "{id}");
+        for tag in description["tags"].as_array().unwrap() {
+            assert!(tags.contains(&tag.to_string()), "{id}: the tag {tag} is not declared");
+        }
+        // Of two credentials in one header, clients that send both are refused.
+        let requirements = description["security"].as_array().unwrap().iter();
+        assert!(requirements.filter(|schemes| **schemes != json!({})).count() <= 1, "{id}");
+        for requirement in description["security"].as_array().unwrap() {
+            for scheme in requirement.as_object().unwrap().keys() {
+                assert!(schemes.contains_key(scheme), "{id}: the scheme {scheme} is not declared");
+            }
+        }
+        check_parameters(&operation);
+        check_responses(&operation);
+    }
+    check_references(&served, &served);
+}
+
+/// That the variables of the path are its path parameters, and that headers which can be wrong are named.
+fn check_parameters(operation: &Operation) {
+    let id = &operation.id;
+    let parameters = operation.description["parameters"].as_array().cloned().unwrap_or_default();
+    let named = |place: &str| -> BTreeSet<String> {
+        let of_place = parameters.iter().filter(|parameter| parameter["in"] == place);
+        of_place.map(|parameter| parameter["name"].as_str().unwrap().to_owned()).collect()
+    };
+    for parameter in &parameters {
+        assert!(parameter["schema"].is_object() && parameter["description"].is_string(), "{id}: {parameter}");
+        assert!(parameter["in"] != "path" || parameter["required"] == true, "{id}: {parameter}");
+    }
+    let variables =
+        operation.template.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+    assert_eq!(named("path"), variables.map(str::to_owned).collect(), "{id}");
+    // Every request may have a header twice of which it has one.
+    let refuses_header =
+        codes(&operation.description["responses"]["400"]).contains(&"invalid_header".to_owned());
+    assert!(refuses_header, "{id}: headers it refuses");
+    let body = &operation.description["requestBody"];
+    if ["importOrganization", "insertDocuments"].contains(&id.as_str()) {
+        assert_eq!(body["content"]["application/x-ndjson"]["schema"]["type"], "string", "{id}: {body}");
+    } else if !body.is_null() {
+        let schema = &body["content"]["application/json"]["schema"];
+        // One that may be absent is none that may be `null`.
+        assert!(schema["$ref"].is_string(), "{id}: {body}");
+        assert!(body["content"].get("application/x-ndjson").is_none(), "{id}");
+        let merge_patch = body["content"].get("application/merge-patch+json").is_some();
+        assert_eq!(merge_patch, operation.method == Method::PATCH, "{id}");
+    }
+}
+
+fn codes(response: &Value) -> Vec<String> {
+    let codes = response["x-codes"].as_array().into_iter().flatten();
+    codes.map(|code| code.as_str().unwrap().to_owned()).collect()
+}
+
+/// That each status is one, says what it means, and carries codes of that status alone.
+fn check_responses(operation: &Operation) {
+    let rows: BTreeMap<&str, u16> =
+        ErrorCode::ALL.iter().map(|row| (row.code(), status_of(row.kind()).as_u16())).collect();
+    let responses = operation.description["responses"].as_object().unwrap();
+    assert!(responses.keys().any(|status| status.starts_with('2')), "{} cannot succeed", operation.id);
+    for (status, response) in responses {
+        let what = format!("{} {status}", operation.id);
+        let number: u16 = status.parse().unwrap();
+        assert!(response["description"].as_str().is_some_and(|text| !text.is_empty()), "{what}");
+        let codes = codes(response);
+        if number < 400 {
+            assert!(codes.is_empty(), "{what}");
+            continue;
+        }
+        let schema = &response["content"]["application/problem+json"]["schema"];
+        assert_eq!(schema["$ref"], "#/components/schemas/Problem", "{what}");
+        assert!(!codes.is_empty(), "{what} has no code");
+        for code in codes {
+            assert_eq!(rows.get(code.as_str()), Some(&number), "{what}: {code}");
+        }
+    }
+}
+
+/// That every reference points at something.
+fn check_references(document: &Value, value: &Value) {
+    match value {
+        Value::Object(members) => {
+            if let Some(Value::String(name)) = members.get("$ref") {
+                let pointer = name.strip_prefix('#').unwrap_or_else(|| panic!("{name} leaves the document"));
+                assert!(document.pointer(pointer).is_some(), "{name} points nowhere");
+            }
+            members.values().for_each(|value| check_references(document, value));
+        }
+        Value::Array(items) => items.iter().for_each(|value| check_references(document, value)),
+        _ => {}
+    }
+}
+
+#[tokio::test]
+async fn every_code_is_explained_where_errors_are_and_some_operation_answers_it() {
+    /// What the framework answers where no operation is.
+    const OF_NO_OPERATION: [&str; 1] = ["method_not_allowed"];
+    let app = App::start().await;
+    let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/errors.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let mut answered = BTreeSet::new();
+    for operation in Operation::all(&app) {
+        for response in operation.description["responses"].as_object().unwrap().values() {
+            answered.extend(codes(response));
+        }
+    }
+    for row in ErrorCode::ALL {
+        let code = row.code();
+        let status = status_of(row.kind()).as_u16();
+        assert!(page.contains(&format!("| {status} | `{code}` |")), "{code} is not in docs/errors.md");
+        assert_eq!(!answered.contains(code), OF_NO_OPERATION.contains(&code), "{code}");
+        let explained = app.client().get(&format!("/problems/{code}")).await;
+        assert_eq!(explained.status, 200, "{explained}");
+        assert!(explained.text.contains(row.title()) && explained.text.contains(row.advice()), "{explained}");
+    }
+}
