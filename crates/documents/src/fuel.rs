@@ -163,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fuel_looks_whether_to_stop_at_intervals() {
+    fn fuel_checks_whether_to_stop_at_intervals() {
         let looks = Cell::new(0);
         let must_stop = || {
             looks.set(looks.get() + 1);
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn fuel_ends_with_its_budget_or_with_a_dear_document() {
+    fn fuel_ends_at_its_budget_or_at_a_costly_document() {
         let fuel = Fuel::unlimited().up_to(100);
         assert_eq!(fuel.spend(100), Ok(()));
         assert_eq!(fuel.spend(1), Err(Interruption::BudgetSpent));

@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_index_is_called_after_its_keys_unless_it_has_a_name() {
+    fn index_name_derives_from_keys_unless_given() {
         let index = Index::parse(None, "a,-b.c", true).unwrap();
         assert_eq!((index.name.as_str(), index.keys_text().as_str()), ("a_1_b.c_-1", "a,-b.c"));
         let name = IndexName::parse("mine").unwrap();
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_indexed_is_refused() {
+    fn index_parse_rejects_unusable_keys_and_names() {
         for keys in
             ["", "a,,b", "a,a", "a,-a", "_id", "-_id", "a.0", "a.0.b", "$a", "_tenantry", "a b,_tenantry.x"]
         {

@@ -187,7 +187,7 @@ mod tests {
     use bson::{doc, rawdoc};
 
     #[test]
-    fn it_shows_what_is_included_or_not_excluded() {
+    fn projection_shows_included_or_non_excluded_fields() {
         let document = rawdoc! {
             "_id": 1,
             "_tenantry": { "revision": 7 },
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn mongodb_gets_the_same_under_the_prefix() {
+    fn projection_renders_to_mongodb_under_prefix() {
         for (text, plain, prefixed) in [
             ("a", doc! { "a": 1 }, doc! { "doc.a": 1, "doc._id": 1 }),
             ("a,-_id", doc! { "a": 1, "_id": 0 }, doc! { "doc.a": 1 }),
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_projection_is_refused() {
+    fn projection_parse_rejects_invalid_texts() {
         for text in [
             "",
             "a,-b",

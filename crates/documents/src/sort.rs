@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn an_array_sorts_by_its_lowest_value_up_and_by_its_highest_down() {
+    fn sort_takes_lowest_array_value_up_and_highest_down() {
         let documents = [
             rawdoc! { "_id": 1, "a": [1, 9] },
             rawdoc! { "_id": 2, "a": 5 },
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn one_entry_counts_for_all_keys() {
+    fn sort_compares_one_array_entry_for_all_keys() {
         let documents = [
             rawdoc! { "_id": 1, "a": [{ "x": 1, "y": 9 }, { "x": 2, "y": 0 }] },
             rawdoc! { "_id": 2, "a": [{ "x": 1, "y": 5 }] },
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn the_id_ends_every_order() {
+    fn sort_order_ends_with_id() {
         for (text, expected) in [
             ("a", doc! { "doc.a": 1, "doc._id": 1 }),
             ("-a,b.c", doc! { "doc.a": -1, "doc.b.c": 1, "doc._id": 1 }),
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_position_is_read_back() {
+    fn sort_position_round_trips() {
         let sort = Sort::parse("a,-b").unwrap();
         let document = rawdoc! { "_id": 7, "a": [5, "x"], "b": null };
         let position = sort.position(&document, &Fuel::unlimited()).unwrap();
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_order_is_refused() {
+    fn sort_parse_rejects_invalid_orders() {
         for text in
             ["", "a,,b", "a,a", "a,-a", "a,b,c,d", "-", "$a", "a.$b", "a..b", "_tenantry", "-_tenantry.x"]
         {

@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn date_as_tools_print_it_is_read() {
+    fn date_parser_reads_formats_of_common_tools() {
         for (text, expected) in [
             // Python's json_util of pymongo 4.20.
             ("2026-01-02T03:04:05.678+0530", 1_767_303_245_678),
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn text_that_is_no_moment_is_refused() {
+    fn date_parser_rejects_text_without_a_moment() {
         for text in [
             "",
             "2026-01-02",
@@ -183,7 +183,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn date_is_read_as_rfc_3339_reads_it(ms in -62_135_596_800_000_i64..253_402_300_800_000) {
+        fn date_parser_agrees_with_rfc_3339(ms in -62_135_596_800_000_i64..253_402_300_800_000) {
             let text = DateTime::from_millis(ms).try_to_rfc3339_string().unwrap();
             prop_assert_eq!(beyond_rfc_3339(&text), Some(ms), "{}", text);
         }

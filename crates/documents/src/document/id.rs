@@ -139,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_stand_in_urls_and_are_read_back() {
+    fn document_id_round_trips_through_url_form() {
         for (text, printed) in [
             ("65f0a1b2c3d4e5f601234567", "65f0a1b2c3d4e5f601234567"),
             ("65F0A1B2C3D4E5F601234567", "65f0a1b2c3d4e5f601234567"),
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_numbers_are_one_id() {
+    fn document_ids_of_equal_numbers_are_equal() {
         let id = |text| DocumentId::parse(text).unwrap();
         assert_eq!(id("~5"), id("~5.0"));
         assert_eq!(id("~5").key(), id("~{\"$numberDecimal\":\"5.00\"}").key());
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_an_id_is_refused() {
+    fn document_id_parse_rejects_unusable_values() {
         let long = "x".repeat(DOCUMENT_ID_MAX_BYTES);
         for text in [
             "",

@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn cut_keys_keep_order_and_tell_long_values_apart() {
+    fn index_keys_cut_to_bound_keep_order_and_stay_distinct() {
         for keys_text in ["a", "-a"] {
             let mut previous: Option<Vec<u8>> = None;
             // Around the bound, and far beyond it; the last character comes within the first 1,024 bytes or not.
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_of_one_document_are_bounded_over_all_indexes() {
+    fn index_entries_of_document_are_bounded_over_all_indexes() {
         let array: bson::raw::RawArrayBuf = (0..1000).collect();
         let body = rawdoc! { "_id": 1, "a": array, "b": "x".repeat(15_000) };
         let index = |keys: &str| Index::parse(None, keys, false).unwrap();

@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn members_keep_their_order_and_numbers_their_digits() {
+    fn json_object_keeps_member_order_and_number_digits() {
         let text = r#"{"b":1.50,"a":[123456789012345678901,-0],"b":"\u00e9\ud83d\ude00\n"}"#;
         let number = |digits| Json::Number(digits);
         assert_eq!(
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_json_is_refused_with_its_place() {
+    fn json_parser_rejects_malformed_text_with_position() {
         for (text, at) in [
             ("", 0),
             ("{", 1),
@@ -333,7 +333,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_takes_and_refuses_what_serde_json_does(text in r#"[\[\]{}:," \\unr0-9eE.+\-dabftls\PC]{0,12}"#) {
+        fn json_parser_agrees_with_serde_json(text in r#"[\[\]{}:," \\unr0-9eE.+\-dabftls\PC]{0,12}"#) {
             let theirs = serde_json::from_str::<serde_json::Value>(&text);
             match (Json::parse(&text), theirs) {
                 (Ok(ours), Ok(theirs)) => prop_assert_eq!(plain(&ours), theirs),

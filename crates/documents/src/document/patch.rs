@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_patch_merges_as_rfc_7396_says() {
+    fn merge_patch_follows_rfc_7396() {
         for (document, patch, expected) in [
             (r#"{"a":"b"}"#, r#"{"a":"c"}"#, r#"{"a":"c"}"#),
             (r#"{"a":"b"}"#, r#"{"b":"c"}"#, r#"{"a":"b","b":"c"}"#),
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_patch_cannot_change_the_id_or_reach_what_is_reserved() {
+    fn merge_patch_rejects_id_change_and_reserved_fields() {
         for patch in
             [r#"{"_id":6}"#, r#"{"_id":null}"#, r#"{"_tenantry":1}"#, r#"{"a":{"$set":1}}"#, r#"{"a.b":1}"#]
         {

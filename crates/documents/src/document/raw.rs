@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn they_are_those_that_bson_finds() {
+    fn raw_elements_equal_those_of_bson() {
         let bytes = of_every_kind();
         let document = RawDocument::from_bytes(&bytes).unwrap();
         let theirs: Vec<(&str, RawBsonRef<'_>)> = fields(document).collect();
@@ -158,7 +158,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn broken_bytes_end_them(at in 0_usize..300, byte: u8, length in 0_usize..300) {
+        fn raw_elements_of_broken_bytes_stay_within_them(at in 0_usize..300, byte: u8, length in 0_usize..300) {
             let mut bytes = of_every_kind();
             let at = at % bytes.len();
             bytes[at] = byte;

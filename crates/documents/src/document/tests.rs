@@ -37,7 +37,7 @@ fn refusals(json: &str) -> Vec<(String, String)> {
 }
 
 #[test]
-fn relaxed_extended_json_comes_back_as_it_was() {
+fn relaxed_extended_json_round_trips() {
     for json in [
         r#"{"z":1,"a":-2147483648,"m":2147483648,"l":9223372036854775807}"#,
         r#"{"a":1.5,"b":5.0,"c":-0.0,"d":1e+300,"e":5e-324}"#,
@@ -59,7 +59,7 @@ fn relaxed_extended_json_comes_back_as_it_was() {
 }
 
 #[test]
-fn canonical_extended_json_is_read_too() {
+fn canonical_extended_json_is_read() {
     for (json, relaxed) in [
         (r#"{"a":{"$numberInt":"5"},"b":{"$numberLong":"5"}}"#, r#"{"a":5,"b":5}"#),
         (r#"{"a":{"$numberDouble":"5"},"b":{"$numberDouble":"-0.0"}}"#, r#"{"a":5.0,"b":-0.0}"#),
@@ -97,7 +97,7 @@ const EVERY_TYPE: &str = r#"{"_id":{"$oid":"65f0a1b2c3d4e5f601234567"},
     "te":"\"\\\u0000\n \u2028 é😀","":[[],{},[{"a":{"$numberInt":"1"}},1.5]]}"#;
 
 #[test]
-fn canonical_json_brings_every_type_back() {
+fn canonical_json_round_trips_every_type() {
     let document = read(EVERY_TYPE);
     let mut canonical = Vec::new();
     write_canonical_json(&document, &mut canonical);
@@ -115,7 +115,7 @@ fn canonical_json_brings_every_type_back() {
 
 proptest! {
     #[test]
-    fn canonical_doubles_come_back_to_the_bit(bits: u64) {
+    fn canonical_json_round_trips_doubles_bit_for_bit(bits: u64) {
         let value = f64::from_bits(bits);
         let mut canonical = Vec::new();
         write_canonical_json(&rawdoc! { "_id": 1, "a": value }, &mut canonical);
@@ -124,8 +124,9 @@ proptest! {
     }
 }
 
+/// The `_id` becomes the first field; a document without one is accepted, and gets one later.
 #[test]
-fn the_id_stands_first_and_is_made_if_there_is_none() {
+fn document_id_comes_first_and_may_be_absent() {
     assert_eq!(round(r#"{"a":1,"_id":"x"}"#), r#"{"_id":"x","a":1}"#);
     assert_eq!(DocumentId::of(&read(r#"{"a":1,"_id":"x"}"#)).unwrap().to_string(), "x");
     assert!(NewDocument::parse("{}", 100).unwrap().id().is_none());
@@ -133,7 +134,7 @@ fn the_id_stands_first_and_is_made_if_there_is_none() {
 }
 
 #[test]
-fn every_bad_field_is_named_at_once() {
+fn document_parse_reports_every_bad_field_at_once() {
     let found = refusals(
         r#"{"$set":1,"a.b":{"c":1,"c":2},"d":[{"e\u0000":0}],"_id":null,"_tenantry":{},"~/":{"$oid":"x"}}"#,
     );
@@ -144,7 +145,7 @@ fn every_bad_field_is_named_at_once() {
 }
 
 #[test]
-fn what_is_no_document_is_refused() {
+fn document_parse_rejects_invalid_values() {
     for json in [
         r#"{"a":{"$foo":1}}"#,
         r#"{"a":{"$oid":"65f0a1b2c3d4e5f601234567","b":1}}"#,
@@ -173,7 +174,7 @@ fn what_is_no_document_is_refused() {
 }
 
 #[test]
-fn depth_and_size_are_bounded() {
+fn document_parse_bounds_depth_and_size() {
     let deep = |levels: usize| format!("{}{{}}{}", "{\"a\":".repeat(levels - 1), "}".repeat(levels - 1));
     read(&deep(DOCUMENT_MAX_LEVELS));
     assert_eq!(refusals(&deep(DOCUMENT_MAX_LEVELS + 1)).len(), 1);
@@ -198,7 +199,7 @@ fn nested(levels: usize) -> RawDocumentBuf {
 
 /// The threads of the service have 2 MiB each, and a stack overflow ends the process.
 #[test]
-fn the_deepest_documents_need_little_stack() {
+fn document_of_maximum_depth_needs_little_stack() {
     let work = || {
         let json = format!(
             "{}{{}}{}",
@@ -308,7 +309,7 @@ fn raw(value: &Bson) -> RawBson {
 }
 
 #[test]
-fn values_and_their_keys_have_mongodbs_order() {
+fn values_and_their_keys_follow_mongodb_order() {
     let values: Vec<(usize, RawBson)> = in_order()
         .iter()
         .enumerate()
@@ -329,7 +330,7 @@ fn values_and_their_keys_have_mongodbs_order() {
 
 proptest! {
     #[test]
-    fn doubles_have_the_order_of_their_keys(a: f64, b: f64) {
+    fn doubles_and_their_keys_have_one_order(a: f64, b: f64) {
         let key = |value: f64| key::encode(&[(Bson::Double(value), Direction::Ascending)].map(|(v, d)| (raw(&v), d)).each_ref().map(|(v, d)| (v.as_raw_bson_ref(), *d)));
         if let Some(order) = a.partial_cmp(&b) {
             prop_assert_eq!(key(a).cmp(&key(b)), order);
@@ -348,7 +349,7 @@ proptest! {
 }
 
 #[test]
-fn an_array_makes_an_entry_for_each_of_its_values() {
+fn index_entries_of_array_are_one_per_value() {
     let entries = |document: &RawDocumentBuf, paths: &[&str]| {
         let paths: Vec<_> = paths.iter().map(|path| Path::parse(path).unwrap()).collect();
         let entries = index_entries(document, &paths.iter().collect::<Vec<_>>(), &Fuel::unlimited())?;
@@ -379,8 +380,9 @@ fn an_array_makes_an_entry_for_each_of_its_values() {
     assert!(entries(&rawdoc! { "a": [{ "0": 1 }] }, &["a.0"]).is_err());
 }
 
+/// A malformed number is rejected, never read as another number.
 #[test]
-fn numbers_that_are_none_are_refused_and_not_read_as_others() {
+fn number_parse_rejects_malformed_numbers() {
     for text in [
         r#"{"a":{"$numberDecimal":""}}"#,
         r#"{"a":{"$numberDecimal":"."}}"#,
@@ -407,7 +409,7 @@ fn numbers_that_are_none_are_refused_and_not_read_as_others() {
 }
 
 #[test]
-fn values_are_read_as_real_tools_print_them() {
+fn extended_json_of_common_tools_is_read() {
     for (json, relaxed) in [
         // Python's json_util for a moment with a zone; libbson and JavaScript for years beyond 9999.
         (
@@ -438,7 +440,7 @@ fn values_are_read_as_real_tools_print_them() {
 }
 
 #[test]
-fn value_that_is_no_extended_json_is_refused() {
+fn extended_json_with_invalid_values_is_rejected() {
     for json in [
         r#"{"a":{"$date":42}}"#,
         r#"{"a":{"$date":-1}}"#,
@@ -460,7 +462,7 @@ fn value_that_is_no_extended_json_is_refused() {
 }
 
 #[test]
-fn options_of_a_stored_pattern_are_written_sorted() {
+fn regex_options_are_written_sorted() {
     let regex = bson::Regex { pattern: "a".try_into().unwrap(), options: "xsmi".try_into().unwrap() };
     let document = rawdoc! { "_id": 1, "a": regex };
     let (mut relaxed, mut canonical) = (Vec::new(), Vec::new());

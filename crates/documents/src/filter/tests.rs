@@ -20,7 +20,7 @@ fn filter(json: &str) -> Filter {
 }
 
 #[test]
-fn filters_match_as_mongodbs() {
+fn filter_matches_as_mongodb_does() {
     for (json, matching, others) in [
         ("{}", &["{}"][..], &[][..]),
         (r#"{"a":1}"#, &[r#"{"a":1.0}"#, r#"{"a":[2,1]}"#], &["{}", r#"{"a":[[1]]}"#, r#"{"a":"1"}"#]),
@@ -72,7 +72,7 @@ fn filters_match_as_mongodbs() {
 }
 
 #[test]
-fn every_operator_outside_the_list_is_refused_where_it_stands() {
+fn filter_rejects_unlisted_operators_with_pointer() {
     const OTHERS: [&str; 30] = [
         "$where",
         "$expr",
@@ -132,7 +132,7 @@ fn every_operator_outside_the_list_is_refused_where_it_stands() {
 }
 
 #[test]
-fn what_mongodb_refuses_or_we_cannot_do_is_refused() {
+fn filter_rejects_invalid_and_unsupported_conditions() {
     for json in [
         r#"{"":1}"#,
         r#"{"a.":1}"#,
@@ -183,7 +183,7 @@ fn what_mongodb_refuses_or_we_cannot_do_is_refused() {
 }
 
 #[test]
-fn no_path_reaches_the_reserved_field() {
+fn filter_paths_never_reach_reserved_field() {
     for path in ["_tenantry", "_tenantry.x", "_tenantry.0"] {
         for json in [
             format!(r#"{{"{path}":1}}"#),
@@ -201,7 +201,7 @@ fn no_path_reaches_the_reserved_field() {
 }
 
 #[test]
-fn filters_are_bounded_and_the_bound_is_named() {
+fn filter_bounds_are_enforced_and_named() {
     let list = |length: usize| vec!["1"; length].join(",");
     let nested = |levels: usize| format!("{}{{}}{}", "{\"$and\":[".repeat(levels), "]}".repeat(levels));
     let wide = |nodes: usize| {
@@ -231,7 +231,7 @@ fn filters_are_bounded_and_the_bound_is_named() {
 }
 
 #[test]
-fn mongodb_gets_what_was_understood_under_the_prefix() {
+fn filter_renders_to_mongodb_under_prefix() {
     for (json, plain, prefixed) in [
         (r#"{"a":1}"#, r#"{ "a": { "$eq": 1 } }"#, r#"{ "doc.a": { "$eq": 1 } }"#),
         (
@@ -251,7 +251,7 @@ fn mongodb_gets_what_was_understood_under_the_prefix() {
 }
 
 #[test]
-fn a_pattern_means_what_it_means_in_pcre() {
+fn filter_pattern_means_what_pcre_means() {
     for (pattern, options, matching, others) in [
         ("", "", &["", "a"][..], &[][..]),
         ("a$", "", &["a", "ba\n"], &["a\n\n", "ab"]),
@@ -278,7 +278,7 @@ fn a_pattern_means_what_it_means_in_pcre() {
 }
 
 #[test]
-fn a_pattern_that_would_be_read_differently_is_refused() {
+fn filter_pattern_that_pcre_reads_differently_is_rejected() {
     for (pattern, options) in [
         ("a$b", ""),
         ("(a$)*", ""),
@@ -339,8 +339,9 @@ fn a_pattern_that_would_be_read_differently_is_refused() {
     }
 }
 
+/// Two bounds of a path intersect only where a document has one index entry; an array has many.
 #[test]
-fn bounds_are_intersected_only_where_documents_have_one_entry() {
+fn filter_bounds_intersect_only_for_single_entry_documents() {
     use super::Entries;
     use crate::document::Path;
     let count = |json: &str, path: &str, entries| {
@@ -382,7 +383,7 @@ fn multiples(step: usize, lists: usize) -> serde_json::Value {
 }
 
 #[test]
-fn bounds_of_very_many_values_take_little_time_and_are_few() {
+fn filter_bounds_of_many_values_are_few_and_fast() {
     use super::{Entries, Interval};
     use crate::document::{ID_FIELD, Path, key, order::Direction};
     let id = Path::parse(ID_FIELD).unwrap();
@@ -414,7 +415,7 @@ fn bounds_of_very_many_values_take_little_time_and_are_few() {
 }
 
 #[test]
-fn all_of_many_values_is_asked_in_one_pass() {
+fn filter_all_of_many_values_takes_one_pass() {
     let numbers: Vec<usize> = (0..50_000).collect();
     let array = document(&serde_json::json!({ "a": numbers }).to_string());
     let all = |list: Vec<usize>| filter(&serde_json::json!({ "a": { "$all": list } }).to_string());

@@ -4,7 +4,7 @@
 use super::*;
 
 #[test]
-fn json_that_every_parser_must_take_is_taken() {
+fn json_parser_accepts_what_every_parser_must_accept() {
     for text in [
         // Arrays and objects, with white space wherever it may be.
         "[]",
@@ -56,7 +56,7 @@ fn json_that_every_parser_must_take_is_taken() {
 }
 
 #[test]
-fn json_that_every_parser_must_refuse_is_refused() {
+fn json_parser_rejects_what_every_parser_must_reject() {
     for text in [
         // Brackets and commas.
         "[",
@@ -167,7 +167,7 @@ fn json_that_every_parser_must_refuse_is_refused() {
 }
 
 #[test]
-fn json_that_the_standard_leaves_open_is_decided() {
+fn json_parser_decides_what_the_standard_leaves_open() {
     for (text, taken) in [
         // Half of a surrogate pair is no character.
         ("[\"\\uD800\"]", false),

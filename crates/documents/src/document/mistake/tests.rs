@@ -9,7 +9,7 @@ fn named(text: &str) -> String {
 }
 
 #[test]
-fn files_are_named_by_what_they_begin_with() {
+fn file_type_is_recognized_by_its_first_bytes() {
     let utf16 = |mark: &[u8]| [mark, b"{\0\"\0a\0\"\0"].concat();
     let cases: [(&[u8], &str); 17] = [
         (b"\x1f\x8b\x08\x08\0\0\0\0\0\x03l.ndjson", "gzip -dc"),
@@ -42,7 +42,7 @@ fn files_are_named_by_what_they_begin_with() {
 }
 
 #[test]
-fn texts_are_named_by_what_stands_where_json_ends() {
+fn json_mistake_is_explained_by_text_at_error_position() {
     for (text, expected) in [
         ("{'a': 1}", "single quotes"),
         ("{\"a\": None, \"b\": True}", "json.dumps"),
@@ -93,7 +93,7 @@ fn texts_are_named_by_what_stands_where_json_ends() {
 }
 
 #[test]
-fn json_that_is_only_wrong_is_not_explained_away() {
+fn json_mistake_without_known_cause_stays_a_plain_error() {
     for text in ["", "nul", "{\"a\" 1}", "{\"a\":01}", "{\"a\":\"\\x\"}", "[1 2]", "hello", "{\"a\":1} x"] {
         let Err(error) = Json::parse(text) else { panic!("{text:?} was taken") };
         assert!(error.to_string().starts_with("This is not JSON: "), "{text:?}: {error}");
@@ -101,14 +101,14 @@ fn json_that_is_only_wrong_is_not_explained_away() {
 }
 
 #[test]
-fn a_mark_and_crlf_are_taken() {
+fn json_with_byte_order_mark_and_crlf_is_accepted() {
     assert_eq!(without_mark(b"\xEF\xBB\xBF{}"), b"{}");
     assert_eq!(without_mark(b"{}"), b"{}");
     assert_eq!(named("{\"a\":1}\r\n"), "taken");
 }
 
 #[test]
-fn lines_are_refused_whole_where_no_line_can_be_good() {
+fn ndjson_is_rejected_whole_when_no_line_can_be_valid() {
     for first in ["[", "[{\"a\":1},", "{", "\u{feff}[", "  {  "] {
         assert!(recognize_lines(first.as_bytes()).is_some(), "{first}");
     }

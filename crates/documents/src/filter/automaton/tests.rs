@@ -16,7 +16,7 @@ fn search(automaton: &Automaton, text: &str) -> (bool, u64) {
 }
 
 #[test]
-fn states_are_counted_without_expanding_repetitions() {
+fn automaton_counts_states_without_expanding_repetitions() {
     for (pattern, most) in
         [("abc", 20), ("a{1000}", 1100), ("(?:(?:a{1000}){1000}){1000}", usize::MAX), (r"\A.{0,100}\z", 1200)]
     {
@@ -27,7 +27,7 @@ fn states_are_counted_without_expanding_repetitions() {
 }
 
 #[test]
-fn search_costs_a_step_per_byte_once_it_is_known() {
+fn automaton_search_costs_one_step_per_byte_once_compiled() {
     let automaton = automaton(r"needle\z");
     let text = "hay".repeat(100_000);
     let (found, first) = search(&automaton, &text);
@@ -38,7 +38,7 @@ fn search_costs_a_step_per_byte_once_it_is_known() {
 }
 
 #[test]
-fn search_stops_within_one_text_when_its_fuel_is_out() {
+fn automaton_search_stops_within_text_when_fuel_is_out() {
     // Which of the last bytes were an `a` is another state each time.
     let automaton = automaton("[ab]*a[ab]{40}c");
     let mut seed = 1_u32;
@@ -85,7 +85,7 @@ fn pattern() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn automata_find_what_regex_finds(
+    fn automaton_finds_what_regex_finds(
         pattern in pattern(),
         texts in prop::collection::vec("[abcéÀ_ \n]{0,12}", 1..6),
         flags in any::<[bool; 3]>(),
@@ -106,7 +106,7 @@ proptest! {
     }
 
     #[test]
-    fn automata_have_no_more_states_than_counted(pattern in pattern(), i: bool) {
+    fn automaton_has_at_most_the_counted_states(pattern in pattern(), i: bool) {
         let mut syntax = ParserBuilder::new();
         syntax.case_insensitive(i);
         let automaton = Automaton::parse(&pattern, &syntax).unwrap();

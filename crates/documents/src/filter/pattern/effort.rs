@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn pattern_with_bounded_search_is_bounded() {
+    fn pattern_with_bounded_search_has_bounded_effort() {
         for pattern in [
             "",
             "abc",
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn pattern_whose_search_grows_with_the_text_is_unbounded() {
+    fn pattern_with_growing_search_has_unbounded_effort() {
         for pattern in
             ["a.*b", ".*a", "^a*$", "(?:ab)*", "(?:ab){2,}", "a(b+)c", "(?:a|b){0,40}c", "(?:a?){30}"]
         {

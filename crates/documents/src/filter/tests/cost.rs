@@ -14,7 +14,7 @@ fn numbered(levels: usize) -> RawDocumentBuf {
 }
 
 #[test]
-fn path_of_numbers_costs_more_with_each_and_ends_with_its_fuel() {
+fn filter_path_cost_grows_with_positions_and_obeys_fuel() {
     let cost = |positions: usize| {
         let filter = filter(&format!(r#"{{"a{}":2}}"#, ".0".repeat(positions)));
         let fuel = Fuel::unlimited();
@@ -29,7 +29,7 @@ fn path_of_numbers_costs_more_with_each_and_ends_with_its_fuel() {
 }
 
 #[test]
-fn evaluation_pays_for_what_it_passes_compares_and_searches() {
+fn filter_evaluation_pays_for_steps_comparisons_and_searches() {
     let cost = |json: &str, of: &RawDocumentBuf| {
         let fuel = Fuel::unlimited();
         filter(json).evaluate(of, &fuel).unwrap();
@@ -53,7 +53,7 @@ fn evaluation_pays_for_what_it_passes_compares_and_searches() {
 }
 
 #[test]
-fn price_counts_what_a_filter_consists_of() {
+fn filter_price_counts_its_parts() {
     let price = filter(r#"{"a.b":{"$in":[1,2,3]},"$or":[{"c":{"$regex":"^x{3}"}},{"d":1}]}"#).price();
     assert_eq!((price.path_parts, price.list_items), (4, 3));
     assert!((5..30).contains(&price.states) && price.nodes >= 5 && price.is_short(), "{price:?}");
@@ -63,7 +63,7 @@ fn price_counts_what_a_filter_consists_of() {
 }
 
 #[test]
-fn first_excess_of_a_price_ends_the_reading() {
+fn filter_parse_stops_at_first_excess_of_price() {
     // Each has some 1,900 states, so the eleventh is too much.
     let dear: Vec<_> = (0..12).map(|number| format!(r#""f{number}":{{"$regex":"^a{{1,950}}$"}},"#)).collect();
     let json = format!(r#"{{{}"z":{{"$where":1}}}}"#, dear.concat());
@@ -73,7 +73,7 @@ fn first_excess_of_a_price_ends_the_reading() {
 }
 
 #[test]
-fn document_that_costs_too_many_steps_ends_a_query_that_says_so() {
+fn filter_reports_document_that_costs_too_many_steps() {
     let text = document(&format!(r#"{{"t":"{}"}}"#, "x".repeat(1000)));
     let pattern = filter(r#"{"t":{"$regex":"y"}}"#);
     let fuel = Fuel::for_document();

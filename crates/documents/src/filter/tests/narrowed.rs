@@ -15,7 +15,7 @@ fn asked(json: &str) -> String {
 }
 
 #[test]
-fn pattern_that_pcre_does_not_compile_is_refused() {
+fn pattern_that_pcre_does_not_compile_is_rejected() {
     let nested = format!("{}a{}", "(".repeat(210), ")".repeat(210));
     for text in [
         "[:alpha:]",
@@ -41,7 +41,7 @@ fn pattern_that_pcre_does_not_compile_is_refused() {
 }
 
 #[test]
-fn pattern_with_white_space_in_a_repetition_is_refused() {
+fn pattern_with_white_space_in_repetition_is_rejected() {
     for text in ["a{1, 2}", "a{ 1}", "a{1 ,}", "(?:ab){ 2 }", "a{1,\n2}"] {
         for options in ["", "x"] {
             assert!(pattern(text, options).is_err(), "{text:?} {options}");
@@ -51,7 +51,7 @@ fn pattern_with_white_space_in_a_repetition_is_refused() {
 }
 
 #[test]
-fn required_part_is_bounded_and_in_every_match() {
+fn pattern_required_part_is_bounded_and_in_every_match() {
     for (text, options, required) in [
         ("^foo.*bar", "", Some("^foo")),
         ("foo.*quux", "", Some("quux")),
@@ -77,7 +77,7 @@ fn required_part_is_bounded_and_in_every_match() {
 }
 
 #[test]
-fn unbounded_pattern_never_reaches_mongodb() {
+fn pattern_with_unbounded_search_never_reaches_mongodb() {
     for (json, expected) in [
         (
             r#"{"a":{"$regex":"^x.*y"},"b":1}"#,
@@ -100,7 +100,7 @@ fn unbounded_pattern_never_reaches_mongodb() {
 }
 
 #[test]
-fn range_above_an_array_in_an_array_is_asked_without_it() {
+fn filter_range_above_nested_array_asks_only_for_arrays() {
     for operator in ["$gt", "$gte", "$lt", "$lte"] {
         let json = format!(r#"{{"a":{{"{operator}":[[1],2]}}}}"#);
         assert!(!filter(&json).is_decided_by_mongodb(), "{json}");
@@ -112,7 +112,7 @@ fn range_above_an_array_in_an_array_is_asked_without_it() {
 }
 
 #[test]
-fn negated_list_of_null_and_empty_array_is_not_asked() {
+fn filter_negated_list_of_null_and_empty_array_is_not_sent() {
     for json in [
         r#"{"a.b":{"$nin":[null,[]]}}"#,
         r#"{"a.b":{"$not":{"$in":[[],null,[]]}}}"#,
@@ -131,7 +131,7 @@ fn negated_list_of_null_and_empty_array_is_not_asked() {
 }
 
 #[test]
-fn heads_are_the_fields_that_decide() {
+fn filter_heads_are_the_fields_that_decide() {
     let heads = |json: &str| filter(json).heads().into_iter().map(str::to_owned).collect::<Vec<_>>();
     assert_eq!(heads("{}"), Vec::<String>::new());
     let json = r#"{"b.c":1,"$or":[{"a.0.x":{"$elemMatch":{"z":1}}},{"$nor":[{"_id":1}]}]}"#;
@@ -139,7 +139,7 @@ fn heads_are_the_fields_that_decide() {
 }
 
 #[test]
-fn exists_takes_zero_and_one_of_every_type() {
+fn filter_exists_accepts_zero_and_one_of_every_type() {
     for (json, exists) in [
         ("true", true),
         ("1", true),
@@ -162,7 +162,7 @@ fn exists_takes_zero_and_one_of_every_type() {
 }
 
 #[test]
-fn reference_to_a_document_is_an_operand() {
+fn filter_accepts_document_reference_as_operand() {
     let stored = document(r#"{"r":{"$ref":"c","$id":1},"s":[{"$ref":"c","$id":1,"$db":"d","x":2}]}"#);
     for (json, matches) in [
         (r#"{"r":{"$ref":"c","$id":1}}"#, true),

@@ -44,7 +44,7 @@ fn shown(indexes: &[&str], filter: &str, sort: Option<&str>) -> String {
 }
 
 #[test]
-fn each_query_goes_by_the_index_that_suits_it() {
+fn query_plan_uses_the_suitable_index() {
     let table: &[(&[&str], &str, Option<&str>, &str)] = &[
         // By the `_id`.
         (&[], "{}", Some(""), "_id 1 up"),
@@ -118,7 +118,7 @@ fn each_query_goes_by_the_index_that_suits_it() {
 }
 
 #[test]
-fn long_values_are_looked_for_by_cut_keys() {
+fn query_plan_finds_long_values_by_cut_keys() {
     let long = |last: &str| format!("{}{last}", "x".repeat(2000));
     let bounds = |filter: String| plan_of(&["a"], &filter, None).intervals;
     let stored = |text: &str| {
@@ -143,7 +143,7 @@ fn long_values_are_looked_for_by_cut_keys() {
 }
 
 #[test]
-fn many_values_of_several_keys_are_not_all_combined() {
+fn query_plan_does_not_combine_many_values_of_several_keys() {
     let list: Vec<String> = (0..100).map(|n| n.to_string()).collect();
     let list = list.join(",");
     let filter = format!(r#"{{"a":{{"$in":[{list}]}},"b":{{"$in":[{list}]}}}}"#);
@@ -210,8 +210,9 @@ fn followed(
     entries[from..].iter().map(|(.., id)| *id).collect()
 }
 
+/// All plans of a query return the same documents in the same order.
 #[test]
-fn whatever_the_plan_the_documents_are_the_same_and_in_order() {
+fn query_plan_never_changes_documents_or_their_order() {
     let documents = documents();
     let indexes = ["a", "-a", "a,b", "a,-b", "b,a,c", "-c,b", "a,-_id", "c,_id"];
     let filters = [
