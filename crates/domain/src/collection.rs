@@ -79,14 +79,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn plain_names_are_taken_as_they_are() {
+    fn collection_name_accepts_plain_names() {
         for text in ["a", "0", "Orders", "order-lines_2", "systems", "my-system", &"x".repeat(64)] {
             assert_eq!(CollectionName::parse(text).unwrap().as_str(), text);
         }
     }
 
     #[test]
-    fn all_else_is_refused() {
+    fn collection_name_rejects_other_names() {
         for text in [
             "",
             "_a",

@@ -353,7 +353,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
-    fn every_code_is_snake_case_and_used_once() {
+    fn error_codes_are_snake_case_and_unique() {
         let mut seen = BTreeSet::new();
         for row in ErrorCode::ALL {
             assert!(row.code().chars().all(|c| c.is_ascii_lowercase() || c == '_'), "{}", row.code());
@@ -363,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cause_never_reaches_the_callers_sentence() {
+    fn error_cause_never_reaches_the_sentence() {
         let error = Error::internal("secret path");
         assert!(!error.sentence().contains("secret path"));
         assert_eq!(error.cause(), Some("secret path"));

@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_sort_in_the_order_they_were_made() {
+    fn ids_sort_by_creation_time() {
         let now = Timestamp::from_second(1_800_000_000).unwrap();
         let made: Vec<OperationId> = (0..100).map(|_| OperationId::new(now, &Sevens)).collect();
         // The counter may wrap once within a hundred.
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_prints_as_24_hex_digits_that_begin_with_its_second() {
+    fn id_prints_24_hex_digits_starting_with_its_second() {
         let id =
             OrganizationId::new(Timestamp::from_millisecond(0x6790_0000 * 1000 + 0x0102).unwrap(), &Sevens);
         let text = id.to_string();
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_24_hex_digits_is_no_id() {
+    fn id_parse_rejects_all_but_24_hex_digits() {
         for text in
             ["", "67", "679000000707070707070707aa", "zz9000000707070707070707", "67900000070707070707070é"]
         {

@@ -58,14 +58,14 @@ mod tests {
     use std::thread;
 
     #[tokio::test]
-    async fn large_work_leaves_the_thread_that_serves() {
+    async fn offload_runs_large_work_on_another_thread() {
         let own = thread::current().id();
         assert_eq!(by_size(INLINE_MAX_BYTES, || thread::current().id()).await.unwrap(), own);
         assert_ne!(by_size(INLINE_MAX_BYTES + 1, || thread::current().id()).await.unwrap(), own);
     }
 
     #[tokio::test]
-    async fn work_that_panics_elsewhere_is_a_defect() {
+    async fn offload_maps_panic_to_internal_error() {
         let panicked: Result<()> = elsewhere(|| panic!("as a test")).await;
         assert_eq!(panicked.unwrap_err().code(), ErrorCode::Internal);
     }

@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_limit_over_the_maximum_is_refused() {
+    fn page_limit_over_maximum_is_rejected() {
         for text in ["0", "201", "-1", "ten", "1.5", "99999999999"] {
             assert!(PageLimit::parse(text).is_err(), "{text}");
         }
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_page_has_no_cursor() {
+    fn page_that_is_last_has_no_cursor() {
         let limit = PageLimit::parse("2").unwrap();
         assert_eq!(Page::of(vec![1, 2, 3], limit, |i| *i).next, Some(2));
         assert_eq!(Page::of(vec![1, 2], limit, |i| *i).next, None);

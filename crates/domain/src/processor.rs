@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn processor_runs_no_more_than_its_slots_at_once() {
+    fn processor_runs_at_most_its_slots_at_once() {
         let processor = Processor::new(2);
         let held = [processor.enter(&go_on).unwrap(), processor.enter(&go_on).unwrap()];
         let refused = processor.enter(&|| Err(Interruption::Closing)).map(|_| ());
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn long_query_gives_way_to_one_that_begins() {
+    fn processor_long_query_gives_way_to_new_one() {
         let processor = Processor::new(1);
         let long = processor.enter(&go_on).unwrap();
         let (began, beginning) = channel();
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn next_is_who_has_had_least_and_at_times_the_oldest() {
+    fn processor_picks_least_served_waiter_and_at_times_oldest() {
         let waiter = |milliseconds| {
             let has_run = Duration::from_millis(milliseconds);
             Arc::new(Waiter { thread: thread::current(), has_run, is_granted: AtomicBool::new(false) })

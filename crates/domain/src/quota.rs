@@ -234,7 +234,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quota_limit_beyond_2_to_the_53_is_refused_from_every_source() {
+    fn quota_limit_beyond_2_to_the_53_is_rejected() {
         for number in [(1 << 53) + 1, 1 << 63, u64::MAX] {
             assert!(QuotaLimit::new(number).is_err());
             assert!(number.to_string().parse::<QuotaLimit>().is_err());
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn stored_quota_beyond_2_to_the_53_reads_as_the_largest() {
+    fn stored_quota_beyond_2_to_the_53_reads_as_maximum() {
         let text = r#"{"documents":18446744073709551615,"bytes":7,"collections":null}"#;
         let quota = Quota::deserialize_stored(&mut serde_json::Deserializer::from_str(text)).unwrap();
         let expected =
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn quota_without_index_limit_is_written_as_before() {
+    fn quota_without_index_limit_keeps_its_stored_form() {
         let text = r#"{"documents":5,"bytes":null,"collections":null}"#;
         assert_eq!(serde_json::to_string(&serde_json::from_str::<Quota>(text).unwrap()).unwrap(), text);
     }

@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_is_allowed_and_then_one_per_period() {
+    fn rate_limit_allows_burst_and_then_one_per_period() {
         let mut arrival = None;
         for remaining in [2, 1, 0] {
             let (taken, next) = attempt(arrival, LIMIT, at(1000));
@@ -138,20 +138,20 @@ mod tests {
     }
 
     #[test]
-    fn a_forgiven_attempt_is_as_if_it_had_not_been() {
+    fn rate_limit_forgiven_attempt_leaves_no_trace() {
         let (_, one) = attempt(None, LIMIT, at(1000));
         assert_eq!(attempt(Some(forgive(one, LIMIT)), LIMIT, at(1000)), attempt(None, LIMIT, at(1000)));
     }
 
     #[test]
-    fn a_clock_that_goes_back_locks_nobody_out() {
+    fn rate_limit_waits_at_most_a_period_when_clock_goes_back() {
         let (_, arrival) = attempt(None, LIMIT, at(100_000));
         let (taken, _) = attempt(Some(arrival), LIMIT, at(1000));
         assert_eq!(taken, RateLimitDecision::Refused { wait: LIMIT.period });
     }
 
     #[test]
-    fn ipv6_counts_by_subscriber() {
+    fn client_network_groups_ipv6_by_subscriber() {
         let of = |text: &str| ClientNetwork::of(text.parse().unwrap());
         assert_eq!(of("2001:db8:1:2:3::4"), of("2001:db8:1:2:ffff::1"));
         assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));

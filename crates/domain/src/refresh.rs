@@ -100,7 +100,7 @@ mod tests {
     const KEY: [u8; 32] = [1; 32];
 
     #[test]
-    fn a_token_reads_back_and_a_changed_one_does_not() {
+    fn refresh_token_round_trips_and_rejects_any_change() {
         let token = RefreshToken::first(SessionId::from_bytes([7; 12]), [9; 32]);
         let text = token.text(&KEY);
         assert_eq!(RefreshToken::parse(&text, &KEY), Some(token));
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_used_token_and_its_salt_give_the_same_successor_again() {
+    fn refresh_token_successor_is_deterministic_for_its_salt() {
         let token = RefreshToken::first(SessionId::from_bytes([7; 12]), [9; 32]);
         assert_eq!(token.successor(&[3; 32]), token.successor(&[3; 32]));
         assert_ne!(token.successor(&[3; 32]).hash(), token.successor(&[4; 32]).hash());

@@ -125,8 +125,9 @@ impl App {
 mod tests {
     use super::*;
 
+    /// Viewers read, members write, admins and owners shape.
     #[test]
-    fn viewers_read_members_write_and_admins_shape() {
+    fn roles_grant_their_rights_and_no_more() {
         for (role, rights) in [
             (Role::Viewer, [true, false, false]),
             (Role::Member, [true, true, false]),

@@ -106,7 +106,7 @@ fn with(from: &str, to: &str) -> Vec<u8> {
 }
 
 #[test]
-fn what_is_written_is_read() {
+fn archive_round_trips() {
     let items = read(&whole()).unwrap();
     let [
         ArchiveItem::Manifest(_),
@@ -140,7 +140,7 @@ fn what_is_written_is_read() {
 }
 
 #[test]
-fn the_form_is_what_the_documentation_says() {
+fn archive_format_matches_documentation() {
     let text = String::from_utf8(whole()).unwrap();
     let shown: Vec<&str> = text.lines().filter(|line| !line.contains("manifest")).collect();
     assert_eq!(
@@ -175,7 +175,7 @@ fn digest<'a>(lines: impl Iterator<Item = &'a str>) -> String {
 }
 
 #[test]
-fn lines_are_the_same_however_they_come() {
+fn archive_lines_do_not_depend_on_chunk_boundaries() {
     let expected: Vec<_> = whole().split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
     for chunk in [1, 2, 7, 64, 1 << 20] {
         assert_eq!(lines(&whole(), chunk), expected[..expected.len() - 1]);
@@ -183,7 +183,7 @@ fn lines_are_the_same_however_they_come() {
 }
 
 #[test]
-fn an_archive_that_is_cut_off_anywhere_is_refused() {
+fn archive_truncated_at_any_byte_is_rejected() {
     let archive = whole();
     // The last line feed alone may be missing.
     assert!(read(&archive[..archive.len() - 1]).is_ok());
@@ -194,7 +194,7 @@ fn an_archive_that_is_cut_off_anywhere_is_refused() {
 }
 
 #[test]
-fn an_archive_without_one_of_its_lines_or_with_one_twice_is_refused() {
+fn archive_with_lines_missing_repeated_or_swapped_is_rejected() {
     let archive = whole();
     let all: Vec<&[u8]> = archive.split_inclusive(|byte| *byte == b'\n').collect();
     for at in 0..all.len() {
@@ -210,7 +210,7 @@ fn an_archive_without_one_of_its_lines_or_with_one_twice_is_refused() {
 
 proptest! {
     #[test]
-    fn a_flipped_bit_is_seen(at in any::<prop::sample::Index>(), bit in 0_u8..8) {
+    fn archive_with_flipped_bit_is_rejected(at in any::<prop::sample::Index>(), bit in 0_u8..8) {
         let mut archive = whole();
         // The last line feed belongs to nothing.
         let at = at.index(archive.len() - 1);
@@ -221,7 +221,7 @@ proptest! {
 }
 
 #[test]
-fn what_is_wrong_is_told_with_its_line() {
+fn archive_error_names_the_line() {
     let other = String::from_utf8(whole()).unwrap();
     let twice = [whole(), whole()].concat();
     for (archive, expected) in [
@@ -281,7 +281,7 @@ fn what_is_wrong_is_told_with_its_line() {
 }
 
 #[test]
-fn what_an_archive_may_have_is_bounded() {
+fn archive_size_is_bounded() {
     let mut lines = ArchiveLines::new(100);
     lines.push(&[b'x'; 100]);
     assert!(lines.take().unwrap().is_none());
@@ -315,9 +315,9 @@ fn what_an_archive_may_have_is_bounded() {
     assert!(refused(&out).contains("at most 1000 collections"));
 }
 
-/// The reader's longest line must take every document that the writer can make of one that is allowed.
+/// The longest line that the reader accepts holds every allowed document, however it is written.
 #[test]
-fn no_document_becomes_longer_than_a_line_may_be() {
+fn archive_document_line_fits_the_longest_line() {
     let empty = || bson::Regex { pattern: bson::raw::cstr!("").into(), options: bson::raw::cstr!("").into() };
     let mut worst = RawDocumentBuf::new();
     for code in 1..32_u8 {
@@ -332,8 +332,9 @@ fn no_document_becomes_longer_than_a_line_may_be() {
     assert!(line.len() > 10 * document.as_bytes().len(), "the spread is not needed");
 }
 
+/// Editors and transfers may add a byte order mark and CRLF; that is no damage.
 #[test]
-fn what_editors_and_transfers_add_to_lines_is_no_damage() {
+fn archive_accepts_byte_order_mark_and_crlf() {
     let edited = String::from_utf8(whole()).unwrap().replace('\n', "\r\n");
     let items = read(format!("\u{feff}{edited}").as_bytes()).unwrap();
     assert_eq!(items.len(), read(&whole()).unwrap().len());

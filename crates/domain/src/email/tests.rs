@@ -7,7 +7,7 @@ fn key(text: &str) -> EmailKey {
 }
 
 #[test]
-fn an_address_is_kept_as_given() {
+fn email_address_is_kept_as_given() {
     let label = "a".repeat(63);
     let longest = format!("{}@{label}.{label}.{}.de", "a".repeat(64), &label[..58]);
     assert_eq!(longest.len(), EMAIL_MAX_BYTES);
@@ -45,7 +45,7 @@ fn an_address_is_kept_as_given() {
 }
 
 #[test]
-fn what_is_no_address_is_refused() {
+fn email_address_parse_rejects_invalid_texts() {
     let label = "a".repeat(63);
     let long_in_ascii = format!("a@{}.com", "\u{fc}".repeat(60));
     let long_label = format!("a@{label}a.com");
@@ -96,7 +96,7 @@ fn what_is_no_address_is_refused() {
 }
 
 #[test]
-fn addresses_are_compared_without_case() {
+fn email_keys_ignore_case() {
     assert_eq!(key("Admin@Tech.COM").as_str(), "admin@tech.com");
     assert_eq!(key("JOSÉ@EXAMPLE.COM"), key("jose\u{301}@example.com"));
     assert_eq!(key("ΣΊΣΥΦΟΣ@example.gr"), key("σίσυφος@example.gr"));
@@ -104,7 +104,7 @@ fn addresses_are_compared_without_case() {
 }
 
 #[test]
-fn nobody_has_the_key_of_what_is_no_address() {
+fn email_key_of_invalid_address_belongs_to_no_account() {
     let impossible = EmailKey::impossible("no address");
     assert!(EmailAddress::parse(impossible.as_str()).is_err());
     assert_eq!(impossible, EmailKey::impossible("no address"));
@@ -113,13 +113,13 @@ fn nobody_has_the_key_of_what_is_no_address() {
 }
 
 #[test]
-fn an_address_never_shows_in_debug_output() {
+fn email_address_is_hidden_in_debug_output() {
     let address = EmailAddress::parse("admin@tech.com").unwrap();
     assert_eq!(format!("{address:?} {:?}", address.key()), "EmailAddress(..) EmailKey(..)");
 }
 
 #[test]
-fn a_stored_address_is_checked_when_it_is_read() {
+fn email_address_is_checked_when_deserialized() {
     let address = EmailAddress::parse("Admin@tech.com").unwrap();
     assert_eq!(serde_json::to_string(&address).unwrap(), r#""Admin@tech.com""#);
     assert_eq!(serde_json::from_str::<EmailAddress>(r#""Admin@tech.com""#).unwrap(), address);
@@ -127,7 +127,7 @@ fn a_stored_address_is_checked_when_it_is_read() {
 }
 
 #[test]
-fn domains_are_compared_by_uts_46() {
+fn email_domains_compare_by_uts_46() {
     let mailbox = key("ada@xn--bcher-kva.test");
     for spelling in [
         "ada@b\u{fc}cher.test",
@@ -150,7 +150,7 @@ fn domains_are_compared_by_uts_46() {
 }
 
 #[test]
-fn address_of_before_is_read_and_keeps_its_key() {
+fn email_address_stored_by_earlier_version_keeps_its_key() {
     // A domain that mixes directions, which UTS #46 refuses.
     let text = "Ada@\u{5d0}a.com";
     assert!(EmailAddress::parse(text).is_err());
@@ -162,7 +162,7 @@ fn address_of_before_is_read_and_keeps_its_key() {
 }
 
 #[test]
-fn only_domains_beyond_ascii_have_earlier_keys() {
+fn email_earlier_keys_exist_only_for_domains_beyond_ascii() {
     for text in ["Ada@Example.com", "ada@xn--bcher-kva.test", "\u{7528}\u{6237}@example.com"] {
         assert_eq!(EmailAddress::parse(text).unwrap().earlier_keys(), None, "{text}");
     }

@@ -55,15 +55,15 @@ const IDENTIFIERS: &[(&str, &str)] = &[
 ];
 
 #[test]
-fn an_identifier_is_the_same_for_ever() {
+fn identifier_of_name_never_changes() {
     for (text, expected) in IDENTIFIERS {
         assert_eq!(identifier(text), *expected, "{text}");
     }
 }
 
-/// Covers what the vectors above do not: how every single character that `deunicode` knows is spelled.
+/// Covers what the vectors above do not: the spelling of every character that `deunicode` knows.
 #[test]
-fn the_spelling_of_every_character_is_the_same_for_ever() {
+fn identifier_spelling_of_every_character_never_changes() {
     let mut all = String::new();
     for c in ('\u{80}'..char::MAX).filter(|&c| deunicode_char(c).is_some() && unprintable(c).is_none()) {
         all += &format!("{c}{}\n", slug(&c.to_string()));
@@ -72,7 +72,7 @@ fn the_spelling_of_every_character_is_the_same_for_ever() {
 }
 
 #[test]
-fn two_long_names_with_one_beginning_are_two_names() {
+fn identifiers_of_long_names_with_same_start_differ() {
     let long = "National Association of Long Names and Very Long Names in Town";
     assert_eq!(identifier(long), "national-association-of-long-names-and-very-long-names-in-town");
     let [north, south] = [identifier(&format!("{long} North")), identifier(&format!("{long} South"))];
@@ -82,7 +82,7 @@ fn two_long_names_with_one_beginning_are_two_names() {
 }
 
 #[test]
-fn twins_are_one_name() {
+fn identifier_is_equal_for_equivalent_spellings() {
     let twins: &[&[&str]] = &[
         &[
             "Acme Corp",
@@ -110,7 +110,7 @@ fn twins_are_one_name() {
 }
 
 #[test]
-fn names_in_every_script_stay_apart() {
+fn identifiers_in_every_script_differ() {
     let names = [
         "株式会社",
         "Яндекс",
@@ -131,7 +131,7 @@ fn names_in_every_script_stay_apart() {
 }
 
 #[test]
-fn a_name_is_shown_as_given_but_for_white_space_and_composition() {
+fn organization_name_changes_only_white_space_and_composition() {
     for (text, shown) in [
         ("  Acme \t\r\n Corp\u{2028}", "Acme Corp"),
         ("Cafe\u{301}", "Café"),
@@ -143,7 +143,7 @@ fn a_name_is_shown_as_given_but_for_white_space_and_composition() {
 }
 
 #[test]
-fn a_name_has_2_to_120_characters() {
+fn organization_name_has_2_to_120_characters() {
     for text in ["", " ", "\u{3000}\t\n", "a", " a ", "日", "e\u{301}"] {
         assert_eq!(rule_broken_by(text), "Must have 2 to 120 characters.", "{text:?}");
     }
@@ -156,7 +156,7 @@ fn a_name_has_2_to_120_characters() {
 }
 
 #[test]
-fn a_name_of_a_megabyte_is_refused_at_once() {
+fn organization_name_of_a_megabyte_is_rejected_fast() {
     let huge = "a ".repeat(500_000);
     // The quickest of several rounds: in each the machine may be busy with something else.
     let rounds = (0..20).map(|_| {
@@ -171,7 +171,7 @@ fn a_name_of_a_megabyte_is_refused_at_once() {
 }
 
 #[test]
-fn what_cannot_be_seen_is_refused_and_named() {
+fn organization_name_rejects_and_names_invisible_characters() {
     let cases = [
         ("Acme\0", "control character U+0000"),
         ("Ac\u{7}me", "control character U+0007"),
@@ -197,7 +197,7 @@ fn what_cannot_be_seen_is_refused_and_named() {
 }
 
 #[test]
-fn a_name_that_reads_as_an_id_is_refused() {
+fn organization_name_that_reads_as_id_is_rejected() {
     for text in ["6790000007070707070707aa", "DEADBEEFDEADBEEFDEADBEEF", "６79000000707070707070707!"] {
         assert_eq!(rule_broken_by(text), "Must not look like an id of 24 hexadecimal digits.");
     }
@@ -207,7 +207,7 @@ fn a_name_that_reads_as_an_id_is_refused() {
 }
 
 #[test]
-fn an_identifier_that_was_made_before_is_read_back() {
+fn identifier_made_by_earlier_version_is_read() {
     for text in ["a", "acme-corp-2-0", "org-e9d1c1e4e89d4a5c", &"a".repeat(63)] {
         assert_eq!(text.parse::<Identifier>().map(|made| made.to_string()), Ok(text.to_owned()));
     }
@@ -218,14 +218,14 @@ fn an_identifier_that_was_made_before_is_read_back() {
 }
 
 #[test]
-fn the_tenant_collection_follows_the_name() {
+fn tenant_collection_derives_from_organization_name() {
     let identifier = name("Tech Innovations Corp 2.0").identifier();
     assert_eq!(identifier.tenant_collection("tenant_"), "tenant_tech_innovations_corp_2_0");
     assert_eq!(identifier.tenant_collection("org_"), "org_tech_innovations_corp_2_0");
 }
 
 #[test]
-fn a_prefix_is_searched_as_names_are_compared() {
+fn identifier_prefix_is_normalized_as_names_are() {
     for (text, expected) in [
         ("Tech Inn", Some("tech-inn")),
         ("ЯН", Some("ian")),
@@ -240,7 +240,7 @@ fn a_prefix_is_searched_as_names_are_compared() {
 }
 
 #[test]
-fn a_stored_name_is_checked_when_it_is_read() {
+fn organization_name_is_checked_when_deserialized() {
     let stored = serde_json::to_string(&name("Acme Corp")).unwrap();
     assert_eq!(stored, r#""Acme Corp""#);
     assert_eq!(serde_json::from_str::<OrganizationName>(&stored).unwrap(), name("Acme Corp"));
@@ -260,7 +260,7 @@ fn has_plain_case(c: char) -> bool {
 
 proptest! {
     #[test]
-    fn every_name_has_an_identifier_and_keeps_it(text in "\\PC{2,60}") {
+    fn organization_name_always_has_a_stable_identifier(text in "\\PC{2,60}") {
         if let Ok(name) = OrganizationName::parse(&text) {
             let identifier = name.identifier();
             prop_assert!(is_identifier(identifier.as_str()), "{identifier}");
@@ -269,7 +269,7 @@ proptest! {
     }
 
     #[test]
-    fn case_does_not_tell_names_apart(text in "[\\p{L}\\p{N} .,!&_-]{2,40}") {
+    fn identifier_ignores_case(text in "[\\p{L}\\p{N} .,!&_-]{2,40}") {
         let plain: String = text.chars().filter(|&c| has_plain_case(c)).collect();
         if let Ok(name) = OrganizationName::parse(&plain) {
             for twin in [plain.to_uppercase(), plain.to_lowercase()] {
@@ -279,7 +279,7 @@ proptest! {
     }
 
     #[test]
-    fn the_quick_way_for_ascii_comes_to_the_same(text in "[ -~]{0,80}") {
+    fn ascii_slug_equals_general_slug(text in "[ -~]{0,80}") {
         prop_assert_eq!(slug_of_ascii(&text), slug_of_any(&text));
     }
 }

@@ -148,7 +148,7 @@ fn settled(kind: OperationKind, refuse: Option<OperationStep>) -> Organization {
 }
 
 #[test]
-fn every_operation_takes_its_steps_in_order_and_records_itself_last() {
+fn operation_runs_its_steps_in_order_and_records_itself_last() {
     for kind in KINDS {
         let (steps, _) = run(kind, None);
         assert_eq!(steps, kind.steps(), "{kind:?}");
@@ -167,7 +167,7 @@ fn undone_by(step: OperationStep) -> Option<OperationStep> {
 }
 
 #[test]
-fn whatever_is_done_before_a_refusal_is_undone_after_it() {
+fn operation_undoes_every_step_before_a_refusal() {
     for kind in KINDS {
         // A create makes its container under an id of its own, and nothing is in its way.
         let refusing = |step: &OperationStep| {
@@ -184,7 +184,7 @@ fn whatever_is_done_before_a_refusal_is_undone_after_it() {
 }
 
 #[test]
-fn an_import_is_not_seen_before_all_of_it_is_there() {
+fn import_is_hidden_until_complete() {
     let mut record = begun(OperationKind::Import);
     for (observed, state) in [
         (StepResult::Done, State::Provisioning),
@@ -205,7 +205,7 @@ fn an_import_is_not_seen_before_all_of_it_is_there() {
 }
 
 #[test]
-fn a_refused_import_undoes_what_it_has_done_and_goes() {
+fn import_that_is_refused_undoes_its_steps_and_disappears() {
     for (refusing, undoing) in [
         (OperationStep::InsertOwner, &[OperationStep::Record][..]),
         (OperationStep::CreateContainer, &[OperationStep::RemoveMembers, OperationStep::Record]),
@@ -222,7 +222,7 @@ fn a_refused_import_undoes_what_it_has_done_and_goes() {
 }
 
 #[test]
-fn progress_of_a_step_is_a_version_of_the_record_and_nothing_else() {
+fn operation_progress_saves_only_a_record_version() {
     let record = begun(OperationKind::Import);
     let saved = save_of_progress(&record, Some(7), at(9)).unwrap();
     let operation = saved.operation.as_deref().unwrap();
@@ -232,7 +232,7 @@ fn progress_of_a_step_is_a_version_of_the_record_and_nothing_else() {
 }
 
 #[test]
-fn what_an_operation_leaves_behind() {
+fn operation_success_leaves_expected_record() {
     let created = settled(OperationKind::Create, None);
     assert_eq!(created.status(), Status::Active);
     assert_eq!(created.reserved, naming("Old").reserved());
@@ -257,7 +257,7 @@ fn what_an_operation_leaves_behind() {
 }
 
 #[test]
-fn a_refused_operation_leaves_what_was() {
+fn operation_refusal_leaves_previous_record() {
     assert_eq!(run(OperationKind::Create, Some(OperationStep::InsertOwner)).1, RecordUpdate::Delete);
 
     let unchanged = settled(OperationKind::Rename, Some(OperationStep::ChangeCredentials));
@@ -270,7 +270,7 @@ fn a_refused_operation_leaves_what_was() {
 }
 
 #[test]
-fn a_refused_operation_only_records_that_it_was() {
+fn operation_refusal_records_only_itself() {
     let (steps, _) = run(OperationKind::Rename, Some(OperationStep::ChangeCredentials));
     assert_eq!(steps, [OperationStep::ChangeCredentials, OperationStep::Record]);
     let mut record = begun(OperationKind::Rename);
@@ -280,7 +280,7 @@ fn a_refused_operation_only_records_that_it_was() {
 }
 
 #[test]
-fn what_was_counted_is_in_the_log() {
+fn operation_log_has_the_counted_documents() {
     let mut record = begun(OperationKind::Rename);
     for observed in [StepResult::Done, StepResult::Counted(5)] {
         match next_save(&record, observed, at(9)) {

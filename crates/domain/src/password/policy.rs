@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn the_reference_passwords_are_accepted() {
+    fn password_policy_accepts_reference_passwords() {
         for text in [
             "securepassword123",
             "newpassword123",
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn the_most_common_passwords_are_refused() {
+    fn password_policy_rejects_most_common_passwords() {
         for text in [
             "password",
             "Password1",
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_has_the_characters_the_operator_asks_for_to_256() {
+    fn password_length_is_configured_minimum_to_256() {
         assert_eq!(rule_broken_by("kR7;pq2"), "Must have 8 to 256 characters.");
         assert_eq!(rule_broken_by(""), "Must have 8 to 256 characters.");
         assert_eq!(NewPassword::parse("kR7;pq2x", 12).unwrap_err(), "Must have 12 to 256 characters.");
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn characters_are_counted_in_nfkc() {
+    fn password_characters_are_counted_in_nfkc() {
         let decomposed: String = "각힣Ǖ".repeat(85).nfd().collect();
         assert!(decomposed.chars().count() > 2 * PASSWORD_MAX_CHARS);
         assert!(NewPassword::parse(&decomposed, 8).is_ok());
@@ -182,14 +182,14 @@ mod tests {
     }
 
     #[test]
-    fn control_characters_are_refused() {
+    fn password_policy_rejects_control_characters() {
         for text in ["kR7;\0pq2x", "kR7;\tpq2x", "kR7;pq2x\n", "kR7;\u{85}pq2x"] {
             assert!(rule_broken_by(text).starts_with("Must not contain control characters"), "{text:?}");
         }
     }
 
     #[test]
-    fn a_password_is_the_same_however_it_is_typed() {
+    fn password_is_equal_in_every_unicode_form() {
         let chosen = NewPassword::parse("Ｐａｓｓ-Cafe\u{301}-№５", 8).unwrap();
         let presented = PresentedPassword::new("Pass-Café-No5");
         assert_eq!(chosen.as_bytes(), presented.normalized());
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_presented_password_is_never_cut() {
+    fn presented_password_is_never_truncated() {
         assert!(PresentedPassword::new(&"x".repeat(256)).may_match());
         for text in ["x".repeat(257), "\u{fdfa}".repeat(15), "x".repeat(1_000_000)] {
             let presented = PresentedPassword::new(&text);
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_never_shows_in_debug_output() {
+    fn password_is_hidden_in_debug_output() {
         let chosen = NewPassword::parse("securepassword123", 8).unwrap();
         let presented = PresentedPassword::new("securepassword123");
         assert_eq!(format!("{chosen:?} {presented:?}"), "NewPassword(..) PresentedPassword(..)");
@@ -215,7 +215,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_was_accepted_once_is_recognized(text in "\\PC{8,40}") {
+        fn password_once_accepted_is_recognized(text in "\\PC{8,40}") {
             if let Ok(chosen) = NewPassword::parse(&text, 8) {
                 let presented = PresentedPassword::new(&text);
                 prop_assert!(presented.may_match());

@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_password_is_hashed_and_recognized() {
+    async fn hash_pool_hashes_and_verifies() {
         let pool = HashPool::start(2, 8, |take| take());
         let stored = pool.hash(new_password(), [7; SALT_BYTES]).await.unwrap();
         let right = pool.verify(presented(RIGHT), Some(stored.clone())).await.unwrap();
@@ -282,14 +282,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nobody_signs_in_to_an_account_that_does_not_exist() {
+    async fn hash_pool_verifies_no_password_without_an_account() {
         let pool = HashPool::start(1, 8, |take| take());
         assert_eq!(pool.verify(presented(RIGHT), None).await.unwrap(), PasswordCheck::NoMatch);
         assert_eq!(pool.verify(presented(""), None).await.unwrap(), PasswordCheck::NoMatch);
     }
 
     #[tokio::test]
-    async fn every_request_of_a_crowd_gets_its_own_answer() {
+    async fn hash_pool_gives_each_parallel_request_its_own_result() {
         let pool = Arc::new(HashPool::start(2, 32, |take| take()));
         let stored = pool.hash(new_password(), [7; SALT_BYTES]).await.unwrap();
         let requests: Vec<_> = (0..16)
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_queue_refuses_and_says_when_to_come_back() {
+    fn hash_pool_refuses_with_wait_when_queue_is_full() {
         let pool = stalled(2);
         let mut first = pin!(pool.hash(new_password(), [0; SALT_BYTES]));
         let mut second = pin!(pool.verify(presented(RIGHT), None));
@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn the_time_to_come_back_follows_queue_cost_and_threads() {
+    fn hash_pool_wait_follows_queue_cost_and_threads() {
         let shared = PoolState::new(2, 1000);
         let seconds = |jobs: usize, cost: Duration| {
             let (reply, _) = oneshot::channel();
@@ -344,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cost_of_a_job_is_a_moving_average() {
+    fn hash_pool_job_cost_is_a_moving_average() {
         let shared = PoolState::new(1, 1);
         for _ in 0..100 {
             shared.record(Duration::from_millis(240));
@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_gone_gives_the_place_in_the_queue_to_others() {
+    fn hash_pool_frees_queue_slot_of_canceled_request() {
         let pool = stalled(1);
         {
             let mut gone = Box::pin(pool.verify(presented(RIGHT), None));
@@ -369,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_hashed_for_who_has_gone() {
+    fn hash_pool_skips_jobs_of_canceled_requests() {
         let pool = stalled(8);
         let mut gone = Box::pin(pool.hash(new_password(), [0; SALT_BYTES]));
         let mut waiting = pin!(pool.verify(presented("wrong"), None));
@@ -388,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_are_served_in_the_order_they_came() {
+    fn hash_pool_serves_requests_in_order() {
         let pool = stalled(8);
         let mut first = pin!(pool.verify(presented("first"), None));
         let mut second = pin!(pool.verify(presented("second"), None));
@@ -399,7 +399,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_given_back_when_no_work_comes() {
+    fn hash_pool_releases_memory_when_idle() {
         let shared = PoolState { idle: Duration::from_millis(1), ..PoolState::new(1, 1) };
         let mut memory = Memory::default();
         let (reply, _) = oneshot::channel();
@@ -410,7 +410,7 @@ mod tests {
     }
 
     #[test]
-    fn dropping_the_pool_ends_its_threads() {
+    fn hash_pool_drop_ends_its_threads() {
         let pool = HashPool::start(3, 8, |take| take());
         let shared = Arc::downgrade(&pool.shared);
         drop(pool);

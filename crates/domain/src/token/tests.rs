@@ -92,7 +92,7 @@ fn decoded(part: &str) -> Value {
 }
 
 #[test]
-fn a_token_says_what_was_put_into_it() {
+fn access_token_round_trips_its_claims() {
     for keys in all_keys() {
         let token = keys.issue(&claims()).unwrap();
         assert_eq!(outcome(&keys, &token, NOW), Ok(claims()), "{keys:?}");
@@ -100,7 +100,7 @@ fn a_token_says_what_was_put_into_it() {
 }
 
 #[test]
-fn a_token_reads_as_rfc_9068_says() {
+fn access_token_follows_rfc_9068() {
     let token = hs256().issue(&claims()).unwrap();
     let parts: Vec<_> = token.split('.').collect();
     assert_eq!(decoded(parts[0]), good_header());
@@ -116,7 +116,7 @@ fn a_token_reads_as_rfc_9068_says() {
 }
 
 #[test]
-fn a_token_is_good_until_the_second_it_expires_in() {
+fn access_token_expires_at_its_second() {
     for keys in all_keys() {
         let token = keys.issue(&claims()).unwrap();
         assert!(outcome(&keys, &token, NOW + 899).is_ok());
@@ -125,15 +125,17 @@ fn a_token_is_good_until_the_second_it_expires_in() {
     }
 }
 
+/// A minute of clock skew is allowed for `nbf`.
 #[test]
-fn a_token_that_is_not_good_yet_is_refused_but_for_a_minute_of_skew() {
+fn access_token_not_yet_valid_is_rejected_beyond_skew() {
     let token = forged(&good_header(), &changed(json!({ "nbf": NOW + 60 })), SECRET);
     assert!(outcome(&hs256(), &token, NOW).is_ok());
     assert_eq!(outcome(&hs256(), &token, NOW - 1), Err(ErrorCode::TokenInvalid));
 }
 
+/// A minute of clock skew is allowed for `iat`, also for a token that has expired.
 #[test]
-fn token_issued_in_the_future_is_refused_but_for_a_minute_of_skew() {
+fn access_token_issued_in_future_is_rejected_beyond_skew() {
     for keys in all_keys() {
         let token = keys.issue(&claims()).unwrap();
         assert!(outcome(&keys, &token, NOW - 60).is_ok());
@@ -145,13 +147,13 @@ fn token_issued_in_the_future_is_refused_but_for_a_minute_of_skew() {
 }
 
 #[test]
-fn token_of_before_without_client_id_is_good() {
+fn access_token_of_earlier_version_without_client_id_is_valid() {
     let token = forged(&good_header(), &changed(json!({ "client_id": null })), SECRET);
     assert_eq!(outcome(&hs256(), &token, NOW), Ok(Claims { client_id: None, ..claims() }));
 }
 
 #[test]
-fn a_token_signed_with_another_key_is_refused() {
+fn access_token_signed_with_another_key_is_rejected() {
     let [a, b, c, d] = all_keys();
     for (keys, others) in [(&a, [&b, &c, &d]), (&b, [&a, &c, &d]), (&c, [&a, &b, &d]), (&d, [&a, &b, &c])] {
         for other in others {
@@ -164,7 +166,7 @@ fn a_token_signed_with_another_key_is_refused() {
 }
 
 #[test]
-fn a_token_of_another_service_or_for_another_audience_is_refused() {
+fn access_token_of_other_issuer_or_audience_is_rejected() {
     let key = SigningKey::Hs256(SECRET.to_vec().into());
     let token = hs256().issue(&claims()).unwrap();
     for (issuer, audience) in [("other", "tenantry-api"), ("tenantry", "other"), ("tenantry", "tenantry-ap")]
@@ -175,7 +177,7 @@ fn a_token_of_another_service_or_for_another_audience_is_refused() {
 }
 
 #[test]
-fn the_header_chooses_neither_algorithm_nor_key() {
+fn access_token_header_chooses_neither_algorithm_nor_key() {
     let all = serde_json::to_value(claims()).unwrap();
     assert!(
         outcome(&hs256(), &forged(&good_header(), &all, SECRET), NOW).is_ok(),
@@ -200,7 +202,7 @@ fn the_header_chooses_neither_algorithm_nor_key() {
 }
 
 #[test]
-fn only_an_access_token_is_an_access_token() {
+fn access_token_of_another_type_is_rejected() {
     let all = serde_json::to_value(claims()).unwrap();
     for typ in ["at+jwt", "AT+JWT", "application/at+jwt"] {
         let token = forged(&json!({ "typ": typ, "alg": "HS256" }), &all, SECRET);
@@ -220,7 +222,7 @@ fn only_an_access_token_is_an_access_token() {
 }
 
 #[test]
-fn claims_of_the_wrong_form_are_refused() {
+fn access_token_with_malformed_claims_is_rejected() {
     for changes in [
         json!({ "exp": (NOW + 900) as f64 + 0.5 }),
         json!({ "exp": (NOW + 900).to_string() }),
@@ -262,7 +264,7 @@ fn claims_of_the_wrong_form_are_refused() {
 }
 
 #[test]
-fn a_token_that_was_touched_is_refused() {
+fn access_token_with_any_changed_byte_is_rejected() {
     for keys in all_keys() {
         let token = keys.issue(&claims()).unwrap();
         for position in 0..token.len() {
@@ -278,7 +280,7 @@ fn a_token_that_was_touched_is_refused() {
 }
 
 #[test]
-fn what_is_no_token_is_refused() {
+fn access_token_parse_rejects_other_texts() {
     let long = forged(&good_header(), &changed(json!({ "pad": "x".repeat(8000) })), SECRET);
     let huge = "a.".repeat(500_000);
     for text in ["", ".", "..", "...", "a.b.c", "é.é.é", "null.null.null", "e30.e30.e30", &long, &huge] {
@@ -287,7 +289,7 @@ fn what_is_no_token_is_refused() {
 }
 
 #[test]
-fn a_public_key_is_published_and_named_by_its_thumbprint() {
+fn public_key_is_published_with_its_thumbprint() {
     // RFC 8037, A.3.
     assert_eq!(
         thumbprint("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"),
@@ -306,7 +308,7 @@ fn a_public_key_is_published_and_named_by_its_thumbprint() {
 }
 
 #[test]
-fn others_can_check_a_token_with_the_published_key() {
+fn published_key_verifies_access_token() {
     let keys = ed25519();
     let token = keys.issue(&claims()).unwrap();
     let (message, signature) = token.rsplit_once('.').unwrap();
@@ -318,7 +320,7 @@ fn others_can_check_a_token_with_the_published_key() {
 }
 
 #[test]
-fn a_key_that_is_none_is_refused() {
+fn signing_key_parse_rejects_invalid_bytes() {
     for pkcs8 in [&b""[..], b"not a key", &[7; 48]] {
         let refusal = TokenKeys::new(&SigningKey::EdDsa(pkcs8.to_vec().into()), "a", "b").unwrap_err();
         assert_eq!(refusal.code(), ErrorCode::Internal);
@@ -326,7 +328,7 @@ fn a_key_that_is_none_is_refused() {
 }
 
 #[test]
-fn no_secret_shows_in_debug_output() {
+fn token_secrets_are_hidden_in_debug_output() {
     let secret = String::from_utf8(SECRET.to_vec()).unwrap();
     let key = SigningKey::Hs256(SECRET.to_vec().into());
     let shown = format!("{key:?} {:?} {:?} {:?}", hs256(), ed25519(), claims());

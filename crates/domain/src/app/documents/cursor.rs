@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cursor_is_good_for_its_query_alone() {
+    fn cursor_is_valid_only_for_its_own_query() {
         let key = hmac::Key::new(hmac::HMAC_SHA256, &[7; 32]);
         let (own, other) = (OrganizationId::from_bytes([1; 12]), OrganizationId::from_bytes([2; 12]));
         let (orders, lines) =

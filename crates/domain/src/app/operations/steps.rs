@@ -364,8 +364,9 @@ mod tests {
         imported_owner(AccountId::from_bytes([2; 12]), email, PasswordHash(String::new()), of, now)
     }
 
+    /// A purge that began before an import does not remove the owner that the import created.
     #[test]
-    fn the_owner_of_an_import_is_not_removed_by_a_purge_from_before_it() {
+    fn late_purge_does_not_remove_owner_of_import() {
         assert_eq!(MemberCleanup::of(&owner(), &organization(IMPORTED_AT - 1)), MemberCleanup::Late);
         // The import itself, which is undone, and a purge from after it.
         for version in [IMPORTED_AT, IMPORTED_AT + 3] {
@@ -374,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn an_account_that_belongs_elsewhere_stays() {
+    fn member_cleanup_keeps_account_with_other_memberships() {
         let mut member = owner();
         let elsewhere = OrganizationId::from_bytes([9; 12]);
         member

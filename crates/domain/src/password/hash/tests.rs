@@ -74,7 +74,7 @@ const FOREIGN: &[(&str, &str, PasswordCheck)] = &[
 ];
 
 #[test]
-fn hashes_of_other_software_are_checked_as_it_made_them() {
+fn password_hash_of_other_software_is_verified() {
     for (password, stored, expected) in FOREIGN {
         assert_eq!(check(password, stored), *expected, "{stored}");
         for wrong in ["", "securepassword124", &format!("x{password}"), "\0"] {
@@ -84,7 +84,7 @@ fn hashes_of_other_software_are_checked_as_it_made_them() {
 }
 
 #[test]
-fn a_hash_of_ours_is_checked_and_kept() {
+fn password_hash_of_ours_is_verified_and_kept() {
     let mut memory = Memory::default();
     for password in [PASSWORD, RAW, LONG, &"é".repeat(256)] {
         let new = NewPassword::parse(password, 8).unwrap();
@@ -96,7 +96,7 @@ fn a_hash_of_ours_is_checked_and_kept() {
 }
 
 #[test]
-fn the_memory_of_one_hash_leaves_no_trace_in_the_next() {
+fn password_hash_memory_leaves_no_trace_in_next_hash() {
     let mut memory = Memory::default();
     let password = NewPassword::parse(PASSWORD, 8).unwrap();
     let first = hash(&password, [1; SALT_BYTES], &mut memory);
@@ -171,7 +171,7 @@ const ARGON2_OF_TOOLS: &[(&str, &str)] = &[
 ];
 
 #[test]
-fn argon2_texts_of_real_tools_are_verified() {
+fn argon2_hash_of_common_tools_is_verified() {
     for (tool, stored) in ARGON2_OF_TOOLS {
         assert_eq!(check_readable(stored), Ok(()), "{tool}");
         assert_eq!(check(PASSWORD, stored), REHASH, "{tool}");
@@ -203,7 +203,7 @@ fn bcrypt_hash_is_kept_from_72_bytes_on() {
 }
 
 #[test]
-fn bcrypt_hash_is_kept_when_a_zero_byte_was_typed() {
+fn bcrypt_hash_is_kept_after_password_with_zero_byte() {
     let stored = "$2b$04$r8gnGXvLb9faaEPtrPyMne.rXcF51overz1qt/TrCZjeGbdsHuj0q";
     assert_eq!(check(PASSWORD, stored), REHASH);
     // bcrypt repeats its key with the zero that ends it, so this is the same to it.
@@ -211,7 +211,7 @@ fn bcrypt_hash_is_kept_when_a_zero_byte_was_typed() {
 }
 
 #[test]
-fn bcrypt_sha256_is_replaced_whatever_the_length() {
+fn bcrypt_sha256_hash_is_replaced_at_any_length() {
     let (_, stored, _) =
         FOREIGN.iter().find(|(password, stored, _)| *password == LONG && stored.contains("sha256")).unwrap();
     let presented = PresentedPassword::new(LONG);
@@ -223,20 +223,21 @@ fn bcrypt_sha256_is_replaced_whatever_the_length() {
 }
 
 #[test]
-fn a_password_that_is_too_long_matches_nothing() {
+fn password_that_is_too_long_matches_no_hash() {
     let stored = hash(&PresentedPassword::new("").into_verified(), [7; SALT_BYTES], &mut Memory::default());
     assert_eq!(check("", &stored), KEEP);
     assert_eq!(check(&"x".repeat(257), &stored), PasswordCheck::NoMatch);
 }
 
 #[test]
-fn the_decoy_costs_what_a_hash_of_ours_costs() {
+fn decoy_hash_costs_as_much_as_a_hash_of_ours() {
     assert!(StoredHash::parse(decoy()).is_ok_and(|stored| stored.is_current()));
     assert_eq!(check(PASSWORD, decoy()), PasswordCheck::NoMatch);
 }
 
+/// A hash that cannot be read matches no password, and the reason is a sentence.
 #[test]
-fn hash_that_cannot_be_read_matches_nothing_and_says_why() {
+fn password_hash_that_is_unreadable_matches_nothing() {
     let argon2 = |rest: &str| format!("$argon2id${rest}");
     let end = "UP53+xp/VZw7KyMd045eEg$/XnwlmKpm+R/fOEJ8jVkWcYazO0VD0fQf6Bpd+rmP1U";
     let long = STANDARD_NO_PAD.encode([7; 1025]);
@@ -303,7 +304,7 @@ fn hash_that_cannot_be_read_matches_nothing_and_says_why() {
 }
 
 #[test]
-fn hash_that_asks_for_too_much_is_not_computed() {
+fn password_hash_with_excessive_cost_is_not_computed() {
     let rest = "UP53+xp/VZw7KyMd045eEg$/XnwlmKpm+R/fOEJ8jVkWcYazO0VD0fQf6Bpd+rmP1U";
     for params in ["m=1048577,t=1,p=1", "m=1048576,t=5,p=1", "m=64,t=4294967295,p=1", "m=4294967295,t=1,p=1"]
     {

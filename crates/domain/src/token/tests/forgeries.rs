@@ -19,7 +19,7 @@ fn assert_refused(keys: &TokenKeys, what: &str, token: &str) {
 }
 
 #[test]
-fn tag_that_is_not_the_whole_one_is_refused() {
+fn token_tag_that_is_incomplete_or_changed_is_rejected() {
     let keys = hs256();
     let token = keys.issue(&claims()).unwrap();
     let (message, tag) = split(&token);
@@ -64,7 +64,7 @@ fn sum(one: &[u8], other: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn ed25519_signature_that_lax_verifiers_take_is_refused() {
+fn ed25519_signature_that_lax_verifiers_accept_is_rejected() {
     let keys = ed25519();
     let token = keys.issue(&claims()).unwrap();
     let (message, signature) = split(&token);
@@ -90,7 +90,7 @@ fn ed25519_signature_that_lax_verifiers_take_is_refused() {
 }
 
 #[test]
-fn encoding_that_is_not_the_one_of_a_token_is_refused() {
+fn token_in_another_encoding_is_rejected() {
     for keys in all_keys() {
         let token = keys.issue(&claims()).unwrap();
         let (message, signature) = split(&token);

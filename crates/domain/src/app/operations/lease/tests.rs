@@ -138,14 +138,14 @@ async fn held(seconds: u64, fates: &[Fate]) -> (Result<(), Interrupted>, Organiz
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lease_is_renewed_as_long_as_something_goes_on() {
+async fn lease_is_renewed_while_work_goes_on() {
     let (outcome, known, saved) = held(61, &[]).await;
     assert!(outcome.is_ok());
     assert_eq!((known.version, saved.version), (37, 37));
 }
 
 #[tokio::test(start_paused = true)]
-async fn renewals_may_fail_until_the_lease_has_run_out() {
+async fn lease_survives_failed_renewals_until_it_expires() {
     for fate in [Fate::Refused, Fate::Unheard] {
         let (outcome, known, saved) = held(30, &[fate; 3]).await;
         assert!(outcome.is_ok());
@@ -160,7 +160,7 @@ async fn renewals_may_fail_until_the_lease_has_run_out() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_finds_that_another_has_the_operation_stops() {
+async fn lease_holder_stops_when_another_has_the_operation() {
     let mut organization = purging();
     let mut taken = organization.successor(Timestamp::UNIX_EPOCH);
     taken.operation.as_mut().unwrap().fence += 1;
