@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn one_organization_never_holds_more_than_its_share() {
+    fn body_budget_caps_each_organization_at_its_share() {
         let budget = BodyBudget::new(TOTAL, LONGEST);
         let held = grab(&budget, 1);
         assert_eq!(bytes(&held), LONG / 4);
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn organizations_that_hold_little_find_room_beside_greedy_ones() {
+    fn body_budget_has_room_for_small_holders_beside_greedy_ones() {
         let budget = BodyBudget::new(TOTAL, LONGEST);
         // Three took all that each may have, and the others a small part each.
         let _greedy: Vec<_> = (0..3).map(|number| reserved(&budget, number, LONG / 4).unwrap()).collect();
@@ -217,8 +217,9 @@ mod tests {
         assert!(reserved(&budget, 9, LONG / 16 + 1).is_none());
     }
 
+    /// An organization that sends short lines gets room while ten others hold all they may have.
     #[test]
-    fn newcomer_with_short_lines_finds_room_beside_ten_greedy() {
+    fn body_budget_has_room_for_newcomer_beside_ten_greedy_ones() {
         for total in [1, TOTAL, 256 << 20] {
             let budget = BodyBudget::new(total, LONGEST);
             let greedy: Vec<_> = (0..10).map(|number| grab(&budget, number)).collect();
@@ -231,21 +232,22 @@ mod tests {
     }
 
     #[test]
-    fn all_together_never_hold_more_than_the_total() {
+    fn body_budget_never_exceeds_its_total() {
         let budget = BodyBudget::new(TOTAL, LONGEST);
         let held: Vec<_> = (0..=u8::MAX).flat_map(|number| grab(&budget, number)).collect();
         assert_eq!(bytes(&held), TOTAL);
     }
 
     #[test]
-    fn the_longest_body_always_fits() {
+    fn body_budget_always_fits_the_longest_body() {
         let budget = BodyBudget::new(1, LONGEST);
         let held: Vec<_> = (0..4).map_while(|number| reserved(&budget, number, LONGEST)).collect();
         assert_eq!(held.len(), 4);
     }
 
+    /// A request that waits goes on when room is returned, and is refused when the wait is over.
     #[tokio::test(start_paused = true)]
-    async fn whoever_waits_goes_on_when_there_is_room_or_is_refused() {
+    async fn body_budget_grants_waiting_request_or_refuses_in_time() {
         let budget = BodyBudget::new(TOTAL, LONGEST);
         let full = reserved(&budget, 1, LONG / 4).unwrap();
         let mut waiting = budget.reserve(id(1));

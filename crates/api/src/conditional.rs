@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn tags_read_back_and_nothing_else_is_one() {
+    fn if_match_reads_own_tags_and_rejects_other_values() {
         let tag = EntityTag { organization: 7, admin: 2 };
         assert_eq!(if_match(etag(tag).unwrap().to_str().unwrap()).unwrap(), Some(vec![tag]));
         let other = EntityTag { organization: 8, admin: 2 };
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn tag_changed_by_a_compressing_proxy_still_matches() {
+    fn if_match_accepts_tag_changed_by_compressing_proxy() {
         let tag = EntityTag { organization: 7, admin: 2 };
         let changed = [
             "W/\"7-2\"",
@@ -285,8 +285,9 @@ mod tests {
         }
     }
 
+    /// A revision has one strong tag; in `If-None-Match` its weak form counts as well.
     #[test]
-    fn a_revision_is_one_tag_and_a_weak_one_shows_what_the_caller_has() {
+    fn revision_etag_matches_strong_and_weak_forms() {
         let known = Revision(5);
         assert_eq!(revision_etag(known).unwrap(), "\"5\"");
         let strong =
@@ -307,8 +308,9 @@ mod tests {
         assert!(!IfNoneMatch(None).has(known));
     }
 
+    /// A document that a program wrote directly has no revision, and no tag matches it.
     #[test]
-    fn a_document_of_a_program_has_no_tag_and_none_is_its() {
+    fn unknown_revision_has_no_etag_and_matches_none() {
         assert_eq!(revision_etag(Revision::UNKNOWN), None);
         let zero = |name: HeaderName| headers(name, "\"0\"");
         assert_eq!(expected(&zero(header::IF_MATCH), revision).unwrap(), Some(Vec::new()));

@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cursor_reads_back_and_nothing_else_is_one() {
+    fn cursor_round_trips_and_rejects_other_texts() {
         let id: OperationId = "0123456789abcdef01234567".parse().unwrap();
         let text = Cursor::of_operation(id).to_string();
         assert_eq!(Cursor::parse(&text).unwrap().operation(), Ok(id));

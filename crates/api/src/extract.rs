@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_a_trusted_proxy_wrote_counts() {
+    fn client_address_comes_only_from_trusted_proxies() {
         assert_eq!(client("192.0.2.1", &["198.51.100.7"]), "192.0.2.1");
         assert_eq!(client("10.0.0.1", &["198.51.100.7"]), "198.51.100.7");
         assert_eq!(client("10.0.0.1", &["1.1.1.1, 198.51.100.7, 10.0.0.2"]), "198.51.100.7");

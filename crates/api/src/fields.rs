@@ -380,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_one_object_without_duplicate_keys_is_refused() {
+    fn json_body_rejects_non_objects_and_duplicate_keys() {
         let deep = "[".repeat(1_000_000);
         for body in [
             "",
@@ -402,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn every_bad_field_is_named_at_once() {
+    fn fields_report_every_bad_field_at_once() {
         let mut fields = Fields::of_json(br#"{"a":1,"b":"x","~/":0}"#).unwrap();
         assert_eq!(fields.text("a"), None);
         assert_eq!(fields.required("b", |_| Err::<(), _>("Is bad.")), None);

@@ -51,7 +51,7 @@ mod tests {
     use std::net::Ipv4Addr;
 
     #[test]
-    fn each_peer_is_warned_of_once_and_not_too_many() {
+    fn forwarding_warns_once_per_peer_up_to_a_maximum() {
         let forwarding = Forwarding::default();
         let peer = |number: usize| IpAddr::from(Ipv4Addr::from_bits(u32::try_from(number).unwrap()));
         for number in 0..PEERS_MAX {
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn every_header_of_a_proxy_tells_of_it() {
+    fn forwarding_detects_every_proxy_header() {
         let mut headers = HeaderMap::new();
         assert_eq!(added_by_a_proxy(&headers), None);
         for name in ADDED {

@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn a_network_contains_its_own_addresses_and_no_others() {
+    fn network_contains_only_its_own_addresses() {
         for (text, inside, outside) in [
             ("10.0.0.0/8", "10.255.1.2", "11.0.0.0"),
             ("10.1.2.3", "10.1.2.3", "10.1.2.4"),
@@ -114,13 +114,13 @@ mod tests {
     }
 
     #[test]
-    fn a_network_is_named_by_its_first_address() {
+    fn network_displays_its_first_address() {
         assert_eq!(network("10.1.2.3/8").unwrap().to_string(), "10.0.0.0/8");
         assert_eq!(network("2001:db8::ff/64").unwrap().to_string(), "2001:db8::/64");
     }
 
     #[test]
-    fn what_is_no_network_is_refused() {
+    fn network_parse_rejects_malformed_text() {
         for text in [
             "",
             "10.0.0.0/33",

@@ -134,7 +134,7 @@ mod tests {
     use tokio::time::Instant;
 
     #[tokio::test(start_paused = true)]
-    async fn stream_fails_once_nothing_was_read_for_the_limit() {
+    async fn paced_stream_fails_after_limit_without_reads() {
         let (stream, mut other_side) = duplex(4);
         let patience = ReadPace::new(Duration::from_secs(1));
         let mut stream = PacedStream::new(stream, patience.clone());
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn limit_that_is_put_back_is_the_usual_one() {
+    async fn paced_stream_reset_restores_default_limit() {
         let (stream, _other_side) = duplex(1);
         let patience = ReadPace::new(Duration::from_secs(1));
         let mut stream = PacedStream::new(stream, patience.clone());

@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_are_written_so_that_they_are_read_back() {
+    fn path_parameter_encoding_round_trips() {
         for (text, written) in [
             ("plain-_.~", "plain-_.~"),
             ("~5", "~5"),

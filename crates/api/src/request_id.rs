@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn no_two_requests_have_one_id() {
+    fn request_ids_are_unique() {
         let ids = RequestIds::new(Arc::new(Counter::default()));
         let made = (0..3 * DRAWN).map(|_| RequestId::of(&HeaderMap::new(), &ids).as_str().to_owned());
         let made: HashSet<String> = made.collect();
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_that_could_forge_a_log_line_is_not_taken() {
+    fn request_id_that_could_forge_log_line_is_rejected() {
         assert!(is_sane(b"01J-abc_DEF.7"));
         for id in [&b""[..], b"a b", b"a\"b", b"a\nb", &[b'a'; 129], "é".as_bytes()] {
             assert!(!is_sane(id));

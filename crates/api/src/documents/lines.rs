@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn lines_are_the_same_however_they_arrive() {
+    async fn ndjson_lines_do_not_depend_on_chunk_boundaries() {
         let expected = numbered(&[Some("ab"), Some(""), Some("c\r"), Some("d")]);
         for pieces in
             [&["ab\n\nc\r\nd"][..], &["a", "b", "\n", "\nc\r", "\nd"], &["ab\n", "\n", "c\r\n", "d"]]
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_line_that_is_too_long_is_passed_over_and_the_next_is_read() {
+    async fn ndjson_line_over_limit_is_skipped_and_next_is_read() {
         let expected = numbered(&[Some("abc"), None, Some("d")]);
         for pieces in [&["abc\nabcd\nd"][..], &["abc\nab", "c", "defgh", "ijk\nd\n"], &["abc\nabcd", "\nd"]] {
             assert_eq!(lines(pieces, 3).await, expected, "{pieces:?}");
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn line_has_its_time_from_its_first_byte() {
+    async fn ndjson_line_timeout_starts_at_its_first_byte() {
         for max_bytes in [3, 1000] {
             let mut lines =
                 NdjsonLines::of(drip(Duration::from_millis(700)), max_bytes, Duration::from_secs(5));
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn time_without_a_look_at_the_body_is_not_the_lines() {
+    async fn ndjson_line_timeout_excludes_time_not_spent_reading() {
         let pieces = ["a", "b", "c\n"].map(|piece| Ok::<_, Infallible>(Bytes::from_static(piece.as_bytes())));
         let body = Body::from_stream(stream::iter(pieces));
         let mut lines = NdjsonLines::of(body, 9, Duration::from_secs(5));

@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn broken_chunks_have_no_end() {
+    fn chunked_body_with_broken_chunks_has_no_end() {
         for body in ["3\nabc\r\n0\r\n\r\n", "fffffffffffffffff\r\n", "0\r\n\rx\r\n\r\n"] {
             let stream = format!("{body}GET / HTTP/1.1\r\n\r\n");
             let mut scan = ChunkScan::default();

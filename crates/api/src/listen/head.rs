@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn head_that_is_right_ends_where_its_body_begins() {
+    fn request_head_ends_where_its_body_begins() {
         for head in [
             "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
             "\r\n\r\nGET / HTTP/1.1\r\nhost:a.example:8000\r\n\r\n",
@@ -267,8 +267,9 @@ mod tests {
         assert_eq!(check("GET / HTTP/1.1\r\nHost: a\r\n"), Progress::Partial);
     }
 
+    /// A head that two parsers could read differently is rejected, as it could smuggle a request.
     #[test]
-    fn head_that_could_be_read_in_two_ways_is_refused() {
+    fn request_head_with_two_readings_is_rejected() {
         use HeadFault::*;
         for (head, fault) in [
             ("GET / HTTP/1.1\nHost: a\n\n", BareLineFeed),
@@ -307,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn each_head_of_a_connection_is_checked_by_itself() {
+    fn request_heads_of_one_connection_are_checked_separately() {
         let mut check = HeadCheck::default();
         let first = "HEAD / HTTP/1.1\r\nHost: a\r\nOrigin: https://a.example\r\n\r\n";
         assert_eq!(check.check(first.as_bytes()), Progress::Complete(first.len()));
