@@ -145,7 +145,7 @@ mod tests {
     use tempfile::TempDir;
 
     #[test]
-    fn log_that_has_grown_is_cut_once_nobody_reads_it() {
+    fn write_ahead_log_is_truncated_once_unread() {
         let directory = TempDir::new().unwrap();
         let file = directory.path().join("test.db");
         drop(Connection::open(&file).unwrap());
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn other_parameters_are_no_reason_to_plan_a_statement_anew() {
+    fn statement_is_not_replanned_for_other_parameters() {
         let directory = TempDir::new().unwrap();
         let file = directory.path().join("test.db");
         let schema =

@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_sentence_names_the_place_and_says_what_to_do() {
+    fn sqlite_open_errors_name_path_and_say_what_to_do() {
         let place = PathBuf::from("/srv/tenantry");
         let all = [
             OpenError::InUse { directory: place.clone() },

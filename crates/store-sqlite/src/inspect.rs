@@ -378,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn a_look_reads_everything_and_changes_nothing() {
+    fn inspection_reads_everything_and_changes_nothing() {
         for closed in [true, false] {
             let (temp, _directory) = directory_after(closed);
             let before = snapshot(temp.path());
@@ -394,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn a_database_in_use_is_read_beside_its_owner() {
+    fn inspection_reads_database_in_use() {
         let temp = tempfile::tempdir().unwrap();
         let (directory, _lock) = Directory::take(temp.path()).unwrap();
         let file = directory.control_database();
@@ -409,7 +409,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_yet_is_empty_and_a_cut_off_upgrade_is_interrupted() {
+    fn inspection_tells_empty_from_interrupted_upgrade() {
         let temp = tempfile::tempdir().unwrap();
         assert!(matches!(inspect(&temp.path().join("missing")).control, ControlState::Empty));
         assert!(matches!(inspect(temp.path()).control, ControlState::Empty));
@@ -421,7 +421,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_ours_to_read_is_refused_as_at_a_start() {
+    fn inspection_refuses_what_a_start_would_refuse() {
         let (temp, directory) = directory_after(true);
         let file = directory.control_database();
         let change = |sql| Connection::open(&file).unwrap().execute_batch(sql).unwrap();
@@ -441,7 +441,7 @@ mod tests {
     }
 
     #[test]
-    fn damage_is_found() {
+    fn inspection_finds_damage() {
         let (temp, directory) = directory_after(true);
         let file = directory.control_database();
         let mut bytes = fs::read(&file).unwrap();
@@ -454,7 +454,7 @@ mod tests {
     }
 
     #[test]
-    fn files_and_records_that_do_not_fit_are_named() {
+    fn inspection_names_mismatched_files_and_records() {
         let (temp, directory) = directory_after(true);
         let id = |last: u8| OrganizationId::from_bytes([0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, last]);
         let connection = Connection::open(directory.control_database()).unwrap();

@@ -102,9 +102,9 @@ mod tests {
         Ok(connection.query_row("SELECT 1", [], |row| row.get(0))?)
     }
 
-    /// All on one thread: if the read waited on it, nobody could end what it waits for.
+    /// Everything runs on one thread: a read that waits on it would block what it waits for.
     #[tokio::test(flavor = "current_thread")]
-    async fn a_read_that_finds_no_free_connection_waits_on_another_thread() {
+    async fn read_without_free_connection_waits_on_another_thread() {
         let directory = TempDir::new().unwrap();
         let file = directory.path().join("test.db");
         std::fs::File::create(&file).unwrap();

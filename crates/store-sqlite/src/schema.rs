@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn every_statement_uses_an_index() {
+    fn control_statements_use_an_index() {
         let lists = [
             organizations::STATEMENTS,
             accounts::STATEMENTS,
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn an_upgrade_that_has_been_done_changes_nothing() {
+    fn schema_upgrade_is_idempotent() {
         let mut connection = upgraded();
         let before = connection.total_changes();
         upgrade(&mut connection, Path::new("control.db")).unwrap();

@@ -145,7 +145,7 @@ pub(super) mod tests {
 
     #[test]
     #[should_panic(expected = "SCAN")]
-    fn a_scan_is_noticed() {
+    fn statement_check_detects_scan() {
         let connection = Connection::open_in_memory().unwrap();
         connection.execute_batch("CREATE TABLE t (a)").unwrap();
         check_plans(&connection, &[Statement { sql: "SELECT a FROM t" }]);
@@ -153,7 +153,7 @@ pub(super) mod tests {
 
     #[test]
     #[should_panic(expected = "TEMP B-TREE")]
-    fn a_sort_is_noticed() {
+    fn statement_check_detects_sort() {
         let connection = Connection::open_in_memory().unwrap();
         connection.execute_batch("CREATE TABLE t (a INTEGER PRIMARY KEY, b)").unwrap();
         check_plans(&connection, &[Statement { sql: "SELECT b FROM t WHERE a > 1 ORDER BY b" }]);

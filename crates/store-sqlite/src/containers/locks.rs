@@ -57,7 +57,7 @@ mod tests {
     const SHORT: Duration = Duration::from_millis(20);
 
     #[tokio::test]
-    async fn one_organization_waits_for_itself_alone_and_nothing_is_left() {
+    async fn container_lock_blocks_only_its_organization_and_is_freed() {
         let guards = ContainerLocks::default();
         // As the lanes of a hash would have them in common.
         let (acme, other) = (OrganizationId::from_bytes([1; 12]), OrganizationId::from_bytes([65; 12]));

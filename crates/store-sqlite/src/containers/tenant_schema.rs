@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn every_statement_uses_an_index() {
+    fn container_statements_use_an_index() {
         let container = container();
         let lists = [&[STATEMENTS][..], &collections::STATEMENTS, &documents::STATEMENTS].concat();
         lists.iter().for_each(|list| check_plans(&container, list));
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn the_count_is_exact_through_every_kind_of_change() {
+    fn document_count_stays_exact_through_every_change() {
         let container = container();
         let values =
             "(1, x'61', 1, x'0500000000'), (1, x'62', 1, x'0500000000'), (1, x'63', 1, x'0500000000')";

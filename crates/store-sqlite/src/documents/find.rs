@@ -383,7 +383,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_a_million_documents_only_the_first_are_kept() {
+    fn documents_kept_for_page_are_bounded_among_a_million() {
         let mut first = First::new(10);
         for number in 0..1_000_000_i64 {
             // Every number below a million once, and in no order.
@@ -396,7 +396,7 @@ mod tests {
         assert_eq!(first.numbers.into_values().collect::<Vec<_>>(), (0..10).collect::<Vec<_>>());
     }
     #[test]
-    fn long_sort_keys_are_kept_up_to_so_many_bytes() {
+    fn sort_keys_in_memory_are_bounded_by_bytes() {
         let key = |first: u8| [vec![first], vec![0; 1 << 20]].concat();
         let mut first = First::new(200);
         for number in 0..63 {

@@ -111,7 +111,7 @@ fn codes(outcomes: &[Result<()>]) -> Vec<Option<ErrorCode>> {
 }
 
 #[tokio::test]
-async fn jobs_that_wait_share_one_commit() {
+async fn writer_commits_waiting_jobs_together() {
     let subject = Subject::new();
     let outcomes = subject.in_one_batch((0..100).map(|i| name(&format!("{i:03}"))).collect()).await;
     assert!(outcomes.iter().all(Result::is_ok));
@@ -119,7 +119,7 @@ async fn jobs_that_wait_share_one_commit() {
 }
 
 #[tokio::test]
-async fn a_job_that_fails_undoes_itself_alone() {
+async fn writer_failed_job_undoes_only_itself() {
     let subject = Subject::new();
     let refused: Work = Box::new(|connection| {
         connection.execute("INSERT INTO names (name) VALUES ('undone')", [])?;
@@ -137,7 +137,7 @@ async fn a_job_that_fails_undoes_itself_alone() {
 }
 
 #[tokio::test]
-async fn a_failed_commit_fails_every_job_of_the_batch() {
+async fn writer_failed_commit_fails_every_job_of_the_batch() {
     let subject = Subject::new();
     let orphan: Work = Box::new(|connection| {
         connection.execute("INSERT INTO children (name) VALUES ('nobody')", [])?;
@@ -153,7 +153,7 @@ async fn a_failed_commit_fails_every_job_of_the_batch() {
 }
 
 #[tokio::test]
-async fn a_full_disk_fails_the_batch_and_heals_when_there_is_room() {
+async fn writer_batch_fails_on_full_disk_and_recovers() {
     let subject = Subject::new();
     let limit = |pages: &'static str| -> Work {
         Box::new(move |connection| {
@@ -172,7 +172,7 @@ async fn a_full_disk_fails_the_batch_and_heals_when_there_is_room() {
 }
 
 #[tokio::test]
-async fn an_error_of_the_disk_costs_the_connection_and_nothing_else() {
+async fn writer_replaces_connection_after_disk_error() {
     for code in [ffi::SQLITE_IOERR_FSYNC, ffi::SQLITE_CORRUPT, ffi::SQLITE_NOMEM, ffi::SQLITE_READONLY] {
         let subject = Subject::new();
         let mark: Work = Box::new(|c| Ok(c.execute_batch("CREATE TEMP TABLE mark (a)")?));
@@ -204,7 +204,7 @@ async fn configuration(subject: &Subject) -> (i64, String, i64) {
 }
 
 #[tokio::test]
-async fn while_the_file_cannot_be_opened_writes_fail_and_then_they_succeed() {
+async fn writer_fails_while_file_is_missing_and_recovers() {
     let subject = Subject::new();
     let (file, away) = (subject.directory.path().join("test.db"), subject.directory.path().join("away"));
     subject.writer.write(name("a")).await.unwrap();
@@ -222,7 +222,7 @@ async fn while_the_file_cannot_be_opened_writes_fail_and_then_they_succeed() {
 }
 
 #[tokio::test]
-async fn a_write_that_is_queued_happens_even_if_nobody_waits_for_it() {
+async fn writer_runs_queued_job_without_its_caller() {
     let subject = Subject::new();
     let hold = subject.hold().await;
     let abandoned = subject.queue(name("a")).await;
@@ -234,7 +234,7 @@ async fn a_write_that_is_queued_happens_even_if_nobody_waits_for_it() {
 }
 
 #[tokio::test]
-async fn closing_finishes_what_is_queued_and_refuses_what_comes_later() {
+async fn writer_close_finishes_queued_jobs_and_refuses_later_ones() {
     let subject = Subject::new();
     let hold = subject.hold().await;
     let queued = subject.queue(name("a")).await;
@@ -251,7 +251,7 @@ async fn closing_finishes_what_is_queued_and_refuses_what_comes_later() {
 }
 
 #[tokio::test]
-async fn an_idle_writer_cuts_the_log() {
+async fn writer_truncates_log_when_idle() {
     let subject = Subject::new();
     subject.writer.write(name("a")).await.unwrap();
     let log = subject.directory.path().join("test.db-wal");

@@ -44,7 +44,7 @@ fn of_version_1(accounts: &[Account]) -> Connection {
 }
 
 #[test]
-fn upgrade_gives_each_mailbox_one_key_and_keeps_duplicates() {
+fn mailbox_upgrade_gives_one_key_and_keeps_duplicates() {
     let without_key = Account { email_key: None, ..account(6, "gone@bücher.test") };
     let mut connection = of_version_1(&[
         account(1, "Ada@Example.com"),
@@ -84,7 +84,7 @@ fn upgrade_gives_each_mailbox_one_key_and_keeps_duplicates() {
 }
 
 #[test]
-fn upgrade_that_fails_leaves_the_database_as_it_was() {
+fn mailbox_upgrade_that_fails_changes_nothing() {
     let mut connection = of_version_1(&[account(2, "ada@bücher.test")]);
     connection.execute("UPDATE accounts SET record = '{}'", []).unwrap();
     upgrade(&mut connection, Path::new("control.db")).unwrap_err();
