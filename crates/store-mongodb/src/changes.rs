@@ -247,7 +247,7 @@ mod tests {
     use mongodb::bson::oid::ObjectId;
 
     #[test]
-    fn a_change_that_is_not_of_one_record_is_of_all() {
+    fn change_event_without_one_record_counts_for_all_records() {
         let id = ObjectId::from_bytes([7; 12]);
         let of = |collection: &str| {
             Bson::from(doc! { "ns": { "coll": collection }, "documentKey": { "_id": id } })

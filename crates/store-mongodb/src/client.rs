@@ -188,7 +188,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_connection_string_that_is_refused_gives_no_password_away() {
+    async fn connection_string_error_hides_password() {
         for uri in
             ["mongodb://user:hun@ter2@", "mongo://user:hunter2@host", "mongodb://user:hunter2@host/?w=x&w"]
         {
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_name_of_the_database_is_checked_at_start() {
+    async fn database_name_is_checked_at_start() {
         for name in ["", "a b", "a.b", "a$b", "a/b", &"x".repeat(64)] {
             let refusal = Server::new(&MongoOptions::new("mongodb://127.0.0.1", name)).await.unwrap_err();
             assert!(matches!(refusal, OpenError::InvalidDatabaseName { .. }), "{refusal}");

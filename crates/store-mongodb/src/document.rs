@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn every_record_comes_back_as_it_was_and_is_kept_in_mongodbs_types() {
+    fn records_round_trip_through_mongodb_types() {
         for organization in samples::organizations() {
             let document = comes_back(&organization);
             assert_eq!(document.get_object_id("_id").unwrap().to_hex(), organization.id.to_string());
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_absent_takes_no_place() {
+    fn record_fields_that_are_absent_are_not_stored() {
         let account = tenantry_domain::account::Account { email_key: None, ..samples::account() };
         assert!(!comes_back(&account).contains_key("email_key"));
     }

@@ -273,8 +273,9 @@ mod tests {
         EngineError::Answered { code, message: "of the server".into() }.of_question().code()
     }
 
+    /// A server that refuses a query refuses the query; only failures of the server are unavailability.
     #[test]
-    fn refusal_of_a_question_is_never_unavailable() {
+    fn query_error_code_never_maps_to_unavailable() {
         // A pattern that PCRE does not compile (by the version), and memory for a sort; then what names no place.
         for code in [51091, 51092, 292, 2, 9, 14, 16, 10334, 7_241_101] {
             assert_eq!(question(code), ErrorCode::InvalidInput, "{code}");
@@ -287,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn refusal_of_our_own_command_is_a_defect() {
+    fn command_error_code_maps_to_internal_error() {
         let own = |code| Error::from(EngineError::Answered { code, message: String::new() }).code();
         assert_eq!(own(BAD_VALUE), ErrorCode::Internal);
         assert_eq!(question(40415), ErrorCode::Internal);

@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_sentence_about_mongodb_says_what_to_do() {
+    fn mongodb_open_errors_say_what_to_do() {
         let database = "master".to_owned();
         let all = [
             OpenError::InvalidUri { cause: "it is empty".into() },

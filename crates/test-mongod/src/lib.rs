@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn it_ends_with_its_owner_and_comes_back_after_a_kill() {
+    fn mongod_ends_with_its_owner_and_restarts_after_kill() {
         let mut mongod = Mongod::start();
         let port = mongod.port();
         assert!(listens(port));

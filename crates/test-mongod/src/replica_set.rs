@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn another_node_takes_over_from_one_that_is_killed_or_frozen() {
+    fn replica_set_elects_another_node_after_kill_or_freeze() {
         let mut set = ReplicaSet::start();
         let first = set.primary();
         set.node(first).kill();

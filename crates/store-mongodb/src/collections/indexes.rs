@@ -292,7 +292,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn plain_indexes_are_read_as_they_were_made() {
+    fn mongodb_index_round_trips_through_its_specification() {
         for (keys_text, unique, made) in [
             ("a", false, doc! { "name": "a_1~", "key": { "a": 1, "_id": 1 } }),
             ("-a,_id", false, doc! { "name": "a_-1__id_1", "key": { "a": -1, "_id": 1 } }),
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn indexes_of_other_kinds_are_not_shown() {
+    fn mongodb_index_of_other_kinds_is_not_listed() {
         for other in [
             doc! { "v": 2, "key": { "_id": 1 }, "name": "_id_" },
             doc! { "v": 2, "key": { "a": "text" }, "name": "a" },
@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn an_index_is_compared_with_those_that_are_there() {
+    fn mongodb_index_insert_compares_with_existing_indexes() {
         let index = |name, keys, unique| Index::parse(IndexName::parse(name).ok(), keys, unique).unwrap();
         let there = [index("one", "a", false)];
         assert_eq!(compare(&there, &index("one", "a", false)).unwrap(), Some(InsertOutcome::Exists));

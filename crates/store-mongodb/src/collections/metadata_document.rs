@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_document_is_one_of_a_kind_in_every_unique_index() {
+    fn metadata_document_is_unique_in_every_unique_index() {
         let id = ObjectId::from_bytes([7; 12]);
         let own = Bson::Binary(Binary { subtype: SUBTYPE, bytes: [b"tenantry", &[7; 12][..]].concat() });
         let mut first = doc! { "_id": id, "metadata": { "schema_version": "1.0" } };

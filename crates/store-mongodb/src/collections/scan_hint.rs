@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_query_is_a_scan_unless_an_index_narrows_it_or_gives_the_order() {
+    fn scan_hint_needs_all_unless_index_narrows_or_sorts() {
         let index = |keys| Index::parse(None, keys, false).unwrap();
         for (indexes, filter, sort, expected) in [
             (vec![], "{}", "_id", false),

@@ -366,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_comes_back_as_it_was_with_its_revision() {
+    fn document_layout_round_trips_body_and_revision() {
         let body = rawdoc! { "_id": 1, "a": { "_tenantry": 2 }, "b": [1, { "c": null }] };
         for form in forms() {
             let document = StoredDocument { body: body.clone(), revision: Revision(1_750_000_000_123) };
@@ -374,8 +374,9 @@ mod tests {
         }
     }
 
+    /// What a program wrote directly has no revision, and the reserved field is never shown.
     #[test]
-    fn what_a_program_wrote_has_no_revision_and_never_shows_the_reserved_field() {
+    fn document_layout_without_own_revision_reads_as_unknown() {
         for reserved in [
             rawdoc! { "_id": 1, "_tenantry": 7, "a": 1 },
             rawdoc! { "_id": 1, "a": 1 },
@@ -389,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn no_id_reaches_beyond_the_collection() {
+    fn document_layout_id_filter_stays_within_collection() {
         let id = ObjectId::from_bytes([7; 12]);
         let own = DocumentId::from(id);
         let [plain, first, shared] = forms();
@@ -403,7 +404,7 @@ mod tests {
     }
 
     #[test]
-    fn no_filter_reaches_beyond_the_collection() {
+    fn document_layout_filter_stays_within_collection() {
         let id = ObjectId::from_bytes([7; 12]);
         let filter = doc! { "$or": [{ "a": 1 }, { "_id": id }] };
         let [plain, first, shared] = forms();

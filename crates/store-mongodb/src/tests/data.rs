@@ -47,8 +47,9 @@ async fn has(store: &Store, organization: &Organization, collection: &str, numbe
     store.documents.get_document(organization, &name(collection), &id(number)).await.unwrap().is_some()
 }
 
+/// After another instance deletes and recreates a collection, this one finds the new one only.
 #[tokio::test]
-async fn a_collection_that_another_instance_made_anew_is_found_and_the_old_one_forgotten() {
+async fn collection_recreated_by_another_instance_is_found() {
     let fixture = Fixture::new().await;
     let (first, second) = (fixture.open_store().await, fixture.open_store().await);
     for (number, placement) in (1..).zip(Placement::ALL) {
@@ -70,8 +71,9 @@ async fn a_collection_that_another_instance_made_anew_is_found_and_the_old_one_f
     fixture.remove().await;
 }
 
+/// A record with the old name reaches its own organization, never the one that holds the name now.
 #[tokio::test]
-async fn whoever_knows_the_old_name_reaches_the_same_organization_and_never_the_one_that_has_it_now() {
+async fn old_organization_name_never_reaches_its_next_holder() {
     let fixture = Fixture::new().await;
     let (first, second) = (fixture.open_store().await, fixture.open_store().await);
     let before = fixture.home(&first, 1, "Acme", Placement::Collection).await;
@@ -96,7 +98,7 @@ async fn whoever_knows_the_old_name_reaches_the_same_organization_and_never_the_
 }
 
 #[tokio::test]
-async fn a_container_that_was_taken_elsewhere_is_used_there_and_brought_back() {
+async fn container_moved_elsewhere_is_used_there_and_returned() {
     let fixture = Fixture::new().await;
     let store = fixture.open_store().await;
     let acme = fixture.home(&store, 1, "Acme", Placement::Collection).await;
@@ -113,7 +115,7 @@ async fn a_container_that_was_taken_elsewhere_is_used_there_and_brought_back() {
 }
 
 #[tokio::test]
-async fn the_document_that_a_container_begins_with_cannot_be_reached() {
+async fn metadata_document_is_unreachable_for_callers() {
     let fixture = Fixture::new().await;
     let store = fixture.open_store().await;
     let acme = fixture.home(&store, 1, "Acme", Placement::Collection).await;
@@ -154,8 +156,9 @@ async fn the_document_that_a_container_begins_with_cannot_be_reached() {
     fixture.remove().await;
 }
 
+/// A document that a program wrote directly is updated and deleted by its unknown revision.
 #[tokio::test]
-async fn what_a_program_wrote_is_changed_and_deleted_by_its_missing_revision() {
+async fn document_without_revision_is_changed_and_deleted() {
     let fixture = Fixture::new().await;
     let store = fixture.open_store().await;
     let acme = fixture.home(&store, 1, "Acme", Placement::Collection).await;
@@ -191,7 +194,7 @@ async fn what_a_program_wrote_is_changed_and_deleted_by_its_missing_revision() {
 }
 
 #[tokio::test]
-async fn a_claim_of_somebody_who_died_is_held_against_the_organization_for_a_while_only() {
+async fn quota_claim_of_dead_process_expires() {
     let fixture = Fixture::new().await;
     let store = fixture.open_store().await;
     let quota = Quota { documents: QuotaLimit::new(5).ok(), ..Quota::default() };
@@ -220,8 +223,9 @@ async fn a_claim_of_somebody_who_died_is_held_against_the_organization_for_a_whi
     fixture.remove().await;
 }
 
+/// The count goes on by itself; until its end, inserts of that organization alone are told to retry.
 #[tokio::test]
-async fn a_first_count_that_takes_long_goes_on_by_itself_and_is_in_nobodys_way() {
+async fn quota_first_count_that_is_slow_blocks_no_other_call() {
     let fixture = Fixture::new().await;
     let store = fixture.open_store().await;
     let quota = Quota { documents: QuotaLimit::new(5).ok(), ..Quota::default() };
@@ -264,7 +268,7 @@ async fn a_first_count_that_takes_long_goes_on_by_itself_and_is_in_nobodys_way()
 }
 
 #[tokio::test]
-async fn a_database_that_is_gone_does_not_come_back() {
+async fn database_dropped_is_never_recreated_by_late_writes() {
     let fixture = Fixture::new().await;
     let store = fixture.open_store().await;
     let acme = fixture.home(&store, 1, "Acme", Placement::Database).await;
@@ -283,8 +287,9 @@ async fn a_database_that_is_gone_does_not_come_back() {
     fixture.remove().await;
 }
 
+/// What is written late into a dropped shared collection is not in the next one of the same name.
 #[tokio::test]
-async fn what_is_written_late_into_a_dropped_share_is_not_in_the_one_of_the_same_name() {
+async fn shared_collection_recreated_hides_late_writes() {
     let fixture = Fixture::new().await;
     let engine = fixture.open().await;
     let store = super::MongoDb::store(&engine);
@@ -317,7 +322,7 @@ async fn what_is_written_late_into_a_dropped_share_is_not_in_the_one_of_the_same
 }
 
 #[tokio::test]
-async fn documents_are_found_by_an_index_in_every_placement() {
+async fn query_uses_index_in_every_placement() {
     let fixture = Fixture::new().await;
     let store = fixture.open_store().await;
     for (number, placement) in (1..).zip(Placement::ALL) {
@@ -369,7 +374,7 @@ async fn documents_are_found_by_an_index_in_every_placement() {
 }
 
 #[tokio::test]
-async fn the_last_page_over_objects_looks_at_no_more_than_the_first() {
+async fn query_last_page_over_objects_examines_few_documents() {
     let fixture = Fixture::new().await;
     let store = fixture.open_store().await;
     let collection = CollectionName::default();

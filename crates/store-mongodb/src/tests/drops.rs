@@ -29,7 +29,7 @@ async fn make_container(store: &Store, organization: &Organization) {
 }
 
 #[tokio::test]
-async fn whoever_drops_a_share_goes_on_while_another_removes_a_part_of_it() {
+async fn shared_container_drop_survives_parallel_drop() {
     let fixture = Fixture::new().await;
     let store = fixture.open_store().await;
     let acme = purging(&store, Placement::Shared).await;
@@ -51,8 +51,9 @@ async fn whoever_drops_a_share_goes_on_while_another_removes_a_part_of_it() {
     fixture.remove().await;
 }
 
+/// A process that slept through a purge does not drop the database that came back under the id.
 #[tokio::test]
-async fn one_that_slept_through_a_purge_drops_no_database_that_came_back_under_the_id() {
+async fn database_reimported_is_safe_from_late_purge() {
     let fixture = Fixture::new().await;
     let store = fixture.open_store().await;
     let asleep = purging(&store, Placement::Database).await;
@@ -80,7 +81,7 @@ async fn one_that_slept_through_a_purge_drops_no_database_that_came_back_under_t
 }
 
 #[tokio::test]
-async fn a_database_with_views_is_dropped_whole_and_one_that_is_left_over_tidied() {
+async fn database_with_views_is_dropped_and_leftover_cleaned_up() {
     let fixture = Fixture::new().await;
     let engine = fixture.open().await;
     let store = crate::MongoDb::store(&engine);

@@ -44,8 +44,9 @@ async fn becomes_available(engine: &MongoDb) {
     assert_eq!(engine.get_value("a").await.unwrap().unwrap(), b"b");
 }
 
+/// The server is away, then frozen, then killed; each time the service recovers by itself.
 #[tokio::test]
-async fn a_server_that_is_away_freezes_or_dies_needs_no_restart_of_ours() {
+async fn server_outage_needs_no_restart_of_the_service() {
     let mut mongod = Mongod::start();
     mongod.kill();
     let engine = open(&mongod).await;
@@ -67,7 +68,7 @@ async fn a_server_that_is_away_freezes_or_dies_needs_no_restart_of_ours() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn what_was_acknowledged_survives_the_death_of_the_server() {
+async fn acknowledged_writes_survive_server_kill() {
     let mut mongod = Mongod::start();
     let engine = open(&mongod).await;
     becomes_available(&engine).await;

@@ -12,7 +12,7 @@ use tenantry_test_mongod::Mongod;
 const NAMESPACE_NOT_FOUND: i32 = 26;
 
 #[tokio::test]
-async fn statistics_of_a_collection_that_moves_are_asked_again() {
+async fn collection_statistics_are_retried_while_it_moves() {
     let mongod = Mongod::start_with(&["--setParameter=enableTestCommands=1"]);
     let fixture = Fixture::at(mongod.uri()).await;
     let store = fixture.open_store().await;

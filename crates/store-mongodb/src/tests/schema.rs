@@ -10,7 +10,7 @@ use tenantry_test_mongod::Mongod;
 use tokio::task::JoinSet;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn instances_that_start_at_once_make_one_schema() {
+async fn schema_upgrade_by_parallel_instances_makes_one_schema() {
     let fixture = Fixture::new().await;
     let mut starts = JoinSet::new();
     for number in 1..=8 {
@@ -35,9 +35,9 @@ async fn instances_that_start_at_once_make_one_schema() {
     fixture.remove().await;
 }
 
-/// One was killed in the middle of the first upgrade; an empty collection and some indexes are there.
+/// A kill in the middle of the first upgrade leaves an empty collection and some indexes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn instances_that_start_at_once_finish_a_schema_that_was_left_half_made() {
+async fn schema_upgrade_by_parallel_instances_finishes_partial_one() {
     let whole = Fixture::new().await;
     drop(whole.open().await);
     let fixture = Fixture::new().await;
@@ -71,7 +71,7 @@ async fn instances_that_start_at_once_finish_a_schema_that_was_left_half_made() 
 }
 
 #[tokio::test]
-async fn a_database_from_the_future_is_refused_and_left_alone() {
+async fn database_with_newer_schema_is_refused_unchanged() {
     let fixture = Fixture::new().await;
     let future = doc! { "_id": VERSION_ID, "version": KNOWN + 1 };
     fixture.collection("installation").insert_one(future.clone()).await.unwrap();
@@ -83,7 +83,7 @@ async fn a_database_from_the_future_is_refused_and_left_alone() {
 }
 
 #[tokio::test]
-async fn a_database_of_another_program_is_refused_and_left_alone() {
+async fn database_of_another_program_is_refused_unchanged() {
     let fixture = Fixture::new().await;
     let foreign = doc! { "_id": 1, "organization_name": "Acme" };
     fixture.collection(ORGANIZATIONS).insert_one(foreign).await.unwrap();
@@ -95,7 +95,7 @@ async fn a_database_of_another_program_is_refused_and_left_alone() {
 }
 
 #[tokio::test]
-async fn a_user_whom_the_server_does_not_let_in_is_told_at_start() {
+async fn open_reports_user_whom_server_rejects() {
     let mongod = Mongod::start_with(&["--auth"]);
     let refused = async |uri: String| {
         let refusal = MongoDb::open(&MongoOptions::new(uri, "tenantry")).await.err().unwrap();

@@ -85,7 +85,7 @@ fn document(number: u8) -> Document {
 }
 
 #[tokio::test]
-async fn an_operation_is_taken_over_when_its_lease_has_run_out_by_the_servers_clock() {
+async fn operation_takeover_waits_for_lease_by_server_clock() {
     let fixture = Fixture::new().await;
     let (first, second) = (fixture.open_store().await, fixture.open_store().await);
     let busy = samples::busy(1, "first", OperationArguments::Delete);
@@ -111,7 +111,7 @@ async fn an_operation_is_taken_over_when_its_lease_has_run_out_by_the_servers_cl
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn attempts_at_two_instances_are_counted_together() {
+async fn rate_limit_counts_attempts_across_instances() {
     let fixture = Fixture::new().await;
     let instances = [fixture.open_store().await, fixture.open_store().await];
     let limit = RateLimit { burst: 20, period: Duration::from_secs(60) };
@@ -128,7 +128,7 @@ async fn attempts_at_two_instances_are_counted_together() {
 }
 
 #[tokio::test]
-async fn new_keys_at_two_instances_are_counted_together() {
+async fn idempotency_new_keys_count_across_instances() {
     let fixture = Fixture::new().await;
     let stores = [fixture.open_store().await, fixture.open_store().await];
     let of = |key: u8| IdempotencyRecord {
@@ -153,7 +153,7 @@ async fn new_keys_at_two_instances_are_counted_together() {
 }
 
 #[tokio::test]
-async fn a_container_begins_with_the_document_that_says_when_it_was_made() {
+async fn container_starts_with_its_metadata_document() {
     let fixture = Fixture::new().await;
     let store = fixture.open_store().await;
     let acme = fixture.without_container(1, "Acme");
@@ -170,8 +170,9 @@ async fn a_container_begins_with_the_document_that_says_when_it_was_made() {
     fixture.remove().await;
 }
 
+/// A process that slept through a rename touches no organization that has the names now.
 #[tokio::test]
-async fn one_that_slept_through_a_rename_touches_no_other_organization() {
+async fn late_rename_touches_no_other_organization() {
     let fixture = Fixture::new().await;
     let store = fixture.open_store().await;
     let asleep = fixture.organization(&store, 1, "Acme").await;
@@ -194,8 +195,9 @@ async fn one_that_slept_through_a_rename_touches_no_other_organization() {
     fixture.remove().await;
 }
 
+/// A process that slept through a rename moves the container away; recovery and cleanup move it back.
 #[tokio::test]
-async fn a_container_that_one_who_slept_has_taken_elsewhere_is_brought_back() {
+async fn container_moved_by_late_rename_is_returned() {
     let fixture = Fixture::new().await;
     let engine = fixture.open().await;
     let store = crate::MongoDb::store(&engine);
@@ -222,7 +224,7 @@ async fn a_container_that_one_who_slept_has_taken_elsewhere_is_brought_back() {
 }
 
 #[tokio::test]
-async fn a_create_that_was_taken_over_leaves_nothing_of_those_before() {
+async fn create_taken_over_removes_remains_of_earlier_attempts() {
     let fixture = Fixture::new().await;
     let store = fixture.open_store().await;
     let acme = fixture.without_container(1, "Acme");
@@ -235,8 +237,9 @@ async fn a_create_that_was_taken_over_leaves_nothing_of_those_before() {
     fixture.remove().await;
 }
 
+/// A process that slept through a create leaves a collection behind that blocks no later name.
 #[tokio::test]
-async fn what_one_that_slept_through_a_create_leaves_is_in_nobodys_way() {
+async fn late_create_leftovers_block_nothing() {
     let fixture = Fixture::new().await;
     let store = fixture.open_store().await;
     let acme = fixture.organization(&store, 1, "Acme").await;
@@ -262,7 +265,7 @@ async fn what_one_that_slept_through_a_create_leaves_is_in_nobodys_way() {
 }
 
 #[tokio::test]
-async fn a_collection_that_is_none_of_ours_is_never_adopted_dropped_or_renamed_onto() {
+async fn foreign_collection_is_never_adopted_dropped_or_replaced() {
     let fixture = Fixture::new().await;
     let store = fixture.open_store().await;
     let acme = fixture.organization(&store, 1, "Acme").await;
@@ -294,7 +297,7 @@ async fn a_collection_that_is_none_of_ours_is_never_adopted_dropped_or_renamed_o
 }
 
 #[tokio::test]
-async fn tidying_removes_what_was_left_half_made_and_nothing_that_somebody_has() {
+async fn cleanup_removes_only_unowned_remains() {
     let fixture = Fixture::new().await;
     let engine = fixture.open().await;
     let store = crate::MongoDb::store(&engine);

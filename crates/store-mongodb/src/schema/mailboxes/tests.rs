@@ -18,9 +18,9 @@ fn account(number: u8, email: &str) -> Document {
     account
 }
 
-/// Also when one was killed in the middle of it, which leaves some accounts changed and the version as it was.
+/// Also after a kill in the middle, which leaves some accounts changed and the version unchanged.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn instances_that_upgrade_at_once_keep_all_duplicates() {
+async fn mailbox_upgrade_by_parallel_instances_keeps_duplicates() {
     let fixture = Fixture::new().await;
     drop(fixture.open().await);
     let before = doc! { "$set": { "version": 2_i64 } };

@@ -11,7 +11,7 @@ use tenantry_domain::organization::Placement;
 use tenantry_domain::store::InsertOutcome;
 
 #[tokio::test]
-async fn an_index_of_one_that_shares_is_in_nobody_elses_way() {
+async fn shared_index_of_one_organization_does_not_affect_others() {
     let fixture = Fixture::new().await;
     let store = fixture.open_store().await;
     let acme = fixture.home(&store, 1, "Acme", Placement::Shared).await;
@@ -38,8 +38,9 @@ async fn an_index_of_one_that_shares_is_in_nobody_elses_way() {
     fixture.remove().await;
 }
 
+/// A common index goes with the last organization that uses it, and comes back where it is missing.
 #[tokio::test]
-async fn a_common_index_goes_with_the_last_that_wants_it_and_comes_back_where_it_is_missing() {
+async fn shared_index_is_dropped_with_last_user_and_recreated() {
     let fixture = Fixture::new().await;
     let engine = fixture.open().await;
     let store = MongoDb::store(&engine);
@@ -77,7 +78,7 @@ async fn a_common_index_goes_with_the_last_that_wants_it_and_comes_back_where_it
 }
 
 #[tokio::test]
-async fn no_organization_takes_all_indexes_of_those_that_share() {
+async fn shared_indexes_are_bounded_per_organization() {
     let fixture = Fixture::new().await;
     let store = fixture.open_store().await;
     let acme = fixture.home(&store, 1, "Acme", Placement::Shared).await;
