@@ -144,15 +144,16 @@ mod tests {
     }
 
     #[test]
-    fn a_record_is_good_for_a_moment_where_nothing_tells_of_changes() {
+    fn cached_record_expires_without_change_stream() {
         let stream = Stream::new();
         let read_at = stream.zero + 5_000 * MS;
         assert!(is_good(&stream, read_at + TTL, read_at));
         assert!(!is_good(&stream, read_at + TTL + MS, read_at));
     }
 
+    /// The stream must be proven without a gap since before the record was read.
     #[test]
-    fn a_record_is_good_while_the_stream_is_proven_since_before_it_was_read() {
+    fn cached_record_is_valid_while_stream_is_proven() {
         let stream = Stream::new();
         let begun = stream.zero + 5_000 * MS;
         stream.begin(begun);
@@ -170,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_read_before_a_stream_broke_off_is_not_good_by_the_next_one() {
+    fn cached_record_is_invalid_after_stream_broke() {
         let stream = Stream::new();
         let first = stream.zero + 5_000 * MS;
         stream.begin(first);
@@ -187,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_given_that_is_older_than_promised() {
+    fn cached_record_is_never_older_than_promised() {
         assert!(TTL.max(PROOF) < tenantry_domain::limits::RECENT);
         // Also when the process was stopped: time went on.
         let stream = Stream::new();

@@ -48,7 +48,7 @@ mod tests {
     use std::cell::Cell;
 
     #[test]
-    fn the_same_bytes_are_read_once_and_equal_ones_again() {
+    fn decoded_record_is_reused_only_for_the_same_allocation() {
         let recent = DecodedRecords::new();
         let reads = Cell::new(0);
         let read = |bytes: &[u8]| {
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn many_share_the_slots() {
+    fn decoded_records_spread_over_slots() {
         let recent = DecodedRecords::new();
         let bytes: Vec<Arc<[u8]>> =
             (0..=u8::MAX).cycle().take(4 * SLOTS).map(|byte| Arc::from([byte])).collect();

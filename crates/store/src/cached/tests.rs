@@ -63,7 +63,7 @@ async fn read(records: &Records<AccountId, Version>, engine: &Engine) -> u64 {
 }
 
 #[tokio::test]
-async fn what_was_read_once_is_not_asked_for_again() {
+async fn cache_loads_record_once() {
     let (records, engine) = (records(1 << 20), Engine::new(1));
     for _ in 0..10 {
         assert_eq!(read(&records, &engine).await, 0);
@@ -72,7 +72,7 @@ async fn what_was_read_once_is_not_asked_for_again() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_asked_for_every_time() {
+async fn cache_does_not_keep_absence_or_errors() {
     let records = records(1 << 20);
     assert_eq!(records.get(key(0), || async { Ok(None) }).await.unwrap(), None);
     let error = records.get(key(0), || async { Err(Error::unavailable("away")) }).await.unwrap_err();
@@ -81,7 +81,7 @@ async fn what_is_not_there_is_asked_for_every_time() {
 }
 
 #[tokio::test]
-async fn what_a_search_has_found_is_not_asked_for_again() {
+async fn cache_keeps_records_found_by_search() {
     let (records, engine) = (records(1 << 20), Engine::new(1));
     records.take_in(key(0), &Version(0), records.mark());
     assert_eq!(read(&records, &engine).await, 0);
@@ -89,7 +89,7 @@ async fn what_a_search_has_found_is_not_asked_for_again() {
 }
 
 #[tokio::test]
-async fn what_a_search_has_found_before_a_write_is_not_kept() {
+async fn cache_drops_search_result_older_than_write() {
     for several in [false, true] {
         let (records, engine) = (records(1 << 20), Engine::new(1));
         let mark = records.mark();
@@ -104,9 +104,9 @@ async fn what_a_search_has_found_before_a_write_is_not_kept() {
     }
 }
 
-/// A search waits for nobody.
+/// A search never waits for a load.
 #[tokio::test]
-async fn what_a_search_has_found_is_left_to_who_is_asking_for_it() {
+async fn cache_search_result_yields_to_running_load() {
     let (records, engine) = (records(1 << 20), Engine::new(1));
     let load = || async {
         records.take_in(key(0), &Version(7), records.mark());
@@ -117,9 +117,9 @@ async fn what_a_search_has_found_is_left_to_who_is_asking_for_it() {
     assert_eq!(engine.loads.load(Ordering::Relaxed), 1);
 }
 
-/// The reader has the old record in its hand while the write goes through from beginning to end.
+/// The reader holds the old record while a write runs from beginning to end.
 #[tokio::test]
-async fn a_reader_that_was_overtaken_by_a_write_leaves_nothing_old_behind() {
+async fn cache_load_overtaken_by_write_is_not_kept() {
     for several in [false, true] {
         let (records, engine) = (records(1 << 20), Engine::new(1));
         let (go_on, waiting) = oneshot::channel::<()>();
@@ -152,7 +152,7 @@ async fn a_reader_that_was_overtaken_by_a_write_leaves_nothing_old_behind() {
 }
 
 #[tokio::test]
-async fn a_failed_write_is_forgotten_as_if_it_had_been_done() {
+async fn cache_forgets_record_after_failed_write() {
     for several in [false, true] {
         let (records, engine) = (records(1 << 20), Engine::new(1));
         assert_eq!(read(&records, &engine).await, 0);
@@ -171,7 +171,7 @@ async fn a_failed_write_is_forgotten_as_if_it_had_been_done() {
 }
 
 #[tokio::test]
-async fn a_write_forgets_its_record_even_if_nobody_waits_for_it() {
+async fn cache_forgets_record_after_write_without_caller() {
     let (records, engine) = (records(1 << 20), Engine::new(1));
     assert_eq!(read(&records, &engine).await, 0);
     let (go_on, waiting) = oneshot::channel::<()>();
@@ -200,7 +200,7 @@ async fn a_write_forgets_its_record_even_if_nobody_waits_for_it() {
 }
 
 #[tokio::test]
-async fn memory_is_bounded_by_weight() {
+async fn cache_memory_is_bounded_by_weight() {
     let records = records(100_000);
     for number in 0..10_000_u32 {
         let mut bytes = [0; 12];
@@ -212,10 +212,10 @@ async fn memory_is_bounded_by_weight() {
     assert!(records.memory.entries.len() > 100, "and it is used");
 }
 
-/// Many threads, few keys and a cache so small that records are also pushed out: after a write was
-/// acknowledged, nobody ever reads less than it.
+/// Many threads, few keys and a cache so small that it evicts records: after a write is acknowledged, every read
+/// returns that version or a later one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 8)]
-async fn nobody_reads_what_was_before_an_acknowledged_write() {
+async fn cache_never_returns_less_than_an_acknowledged_write() {
     const KEYS: usize = 16;
     const ROUNDS: usize = 4_000;
     let acknowledged: Arc<Vec<AtomicU64>> = Arc::new((0..KEYS).map(|_| AtomicU64::new(0)).collect());

@@ -178,12 +178,12 @@ mod tests {
     }
 
     #[test]
-    fn who_is_alone_has_as_many_turns_as_it_asks_for() {
+    fn limiter_grants_all_permits_to_lone_tenant() {
         assert_eq!(Moment::new().reads(1).len(), 10 * SHARE);
     }
 
     #[test]
-    fn in_company_each_has_its_share() {
+    fn limiter_caps_each_tenant_under_contention() {
         let moment = Moment::new();
         let alone = moment.reads(1);
         // The other one finds its share free, whatever the first one has.
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_turn_that_ends_is_the_next_ones_in_the_order_they_came() {
+    fn limiter_grants_returned_permit_in_order() {
         let moment = Moment::in_company();
         let mut under_way = moment.reads(1);
         let (mut first, mut second) = (Box::pin(moment.read(1)), Box::pin(moment.read(1)));
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn who_stops_waiting_leaves_nothing_behind() {
+    fn limiter_forgets_canceled_waiter() {
         let moment = Moment::in_company();
         let under_way = moment.reads(1);
         let mut waiting = Box::pin(moment.read(1));
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_gone_leaves_the_other_one_alone() {
+    fn limiter_lifts_cap_when_contention_ends() {
         let mut moment = Moment::in_company();
         moment.now += AT_WORK;
         assert_eq!(moment.reads(2).len(), SHARE);

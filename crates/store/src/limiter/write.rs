@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn write_that_panics_is_answered_and_gives_its_turn_back() {
+    async fn write_that_panics_fails_and_returns_its_permit() {
         let share = ConcurrencyLimits { reads: 1, writes: 1 };
         let (turns, writes) = (TenantLimiter::new(share), Writes::default());
         for _ in 0..3 {

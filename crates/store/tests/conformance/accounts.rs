@@ -49,7 +49,7 @@ fn organization_id() -> OrganizationId {
 }
 
 #[test]
-fn a_record_comes_back_as_it_was_given() {
+fn account_round_trips() {
     on_every_engine(|subject| async move {
         let mut bare = account("bare@example.com");
         (bare.email_key, bare.kept_session, bare.last_operation) = (None, None, None);
@@ -66,7 +66,7 @@ fn a_record_comes_back_as_it_was_given() {
 }
 
 #[test]
-fn an_id_that_is_there_already_stays_as_it_is() {
+fn account_insert_of_existing_id_changes_nothing() {
     on_every_engine(|subject| async move {
         let first = subject.insert_account(&account("first@example.com")).await;
         let again = Account { id: first.id, ..account("second@example.com") };
@@ -79,7 +79,7 @@ fn an_id_that_is_there_already_stays_as_it_is() {
 }
 
 #[test]
-fn an_address_that_another_one_has_is_refused_and_nothing_changes() {
+fn account_email_of_another_account_is_refused() {
     on_every_engine(|subject| async move {
         let here = organization_id();
         let holder = subject.insert_account(&account("ada@example.com")).await;
@@ -100,7 +100,7 @@ fn an_address_that_another_one_has_is_refused_and_nothing_changes() {
 }
 
 #[test]
-fn any_number_of_accounts_may_have_no_key() {
+fn account_without_email_key_may_exist_many_times() {
     on_every_engine(|subject| async move {
         for _ in 0..3 {
             let record = Account { email_key: None, ..account("ada@example.com") };
@@ -111,7 +111,7 @@ fn any_number_of_accounts_may_have_no_key() {
 }
 
 #[test]
-fn of_fifty_parallel_inserts_of_one_address_one_succeeds() {
+fn account_email_is_taken_once_by_fifty_parallel_inserts() {
     on_every_engine(|subject| async move {
         let outcomes = in_parallel(50, |_| {
             let subject = subject.clone();
@@ -132,7 +132,7 @@ fn of_fifty_parallel_inserts_of_one_address_one_succeeds() {
 }
 
 #[test]
-fn an_address_leads_to_whoever_has_it_now() {
+fn account_lookup_by_email_follows_current_holder() {
     on_every_engine(|subject| async move {
         let first = subject.insert_account(&account("ada@example.com")).await;
         assert_eq!(subject.account_of("ada@example.com").await, Some(first.id));
@@ -148,7 +148,7 @@ fn an_address_leads_to_whoever_has_it_now() {
 }
 
 #[test]
-fn an_update_needs_the_version_before_it() {
+fn account_update_requires_the_version_before_it() {
     on_every_engine(|subject| async move {
         let record = subject.insert_account(&Account { version: 5, ..account("ada@example.com") }).await;
         for version in [0, 1, 4, 5, 7] {
@@ -165,7 +165,7 @@ fn an_update_needs_the_version_before_it() {
 }
 
 #[test]
-fn of_fifty_parallel_updates_of_one_version_one_succeeds() {
+fn account_version_is_updated_once_by_fifty_parallel_updates() {
     on_every_engine(|subject| async move {
         let record = subject.insert_account(&account("ada@example.com")).await;
         let outcomes = in_parallel(50, |number| {
@@ -183,7 +183,7 @@ fn of_fifty_parallel_updates_of_one_version_one_succeeds() {
 }
 
 #[test]
-fn the_accounts_of_an_organization_come_in_pages_in_the_order_of_their_ids() {
+fn account_list_of_organization_is_paged_by_id() {
     on_every_engine(|subject| async move {
         let (here, there) = (organization_id(), organization_id());
         let mut expected = Vec::new();
@@ -203,7 +203,7 @@ fn the_accounts_of_an_organization_come_in_pages_in_the_order_of_their_ids() {
 }
 
 #[test]
-fn a_change_of_memberships_shows_in_the_lists() {
+fn account_list_follows_membership_changes() {
     on_every_engine(|subject| async move {
         let (old, kept, new) = (organization_id(), organization_id(), organization_id());
         let record = subject.insert_account(&member(account("ada@example.com"), &[old, kept])).await;
@@ -217,7 +217,7 @@ fn a_change_of_memberships_shows_in_the_lists() {
 }
 
 #[test]
-fn a_delete_needs_the_current_version_and_takes_everything_along() {
+fn account_delete_requires_current_version_and_frees_all() {
     on_every_engine(|subject| async move {
         let here = organization_id();
         let first = subject.insert_account(&member(account("ada@example.com"), &[here])).await;

@@ -43,7 +43,7 @@ impl Subject {
 }
 
 #[test]
-fn a_new_container_is_empty_and_counts_exactly_what_comes() {
+fn container_starts_empty_and_counts_its_documents() {
     in_every_placement(|subject| async move {
         let (one, other) = (subject.container_with("One", 0).await, subject.container_with("Other", 7).await);
         assert_eq!(subject.count(&one).await, 0);
@@ -57,7 +57,7 @@ fn a_new_container_is_empty_and_counts_exactly_what_comes() {
 }
 
 #[test]
-fn a_container_that_is_there_stays_as_it_is() {
+fn container_create_keeps_existing_container() {
     in_every_placement(|subject| async move {
         let acme = subject.container_with("Acme", 3).await;
         for fence in [0, 1] {
@@ -68,7 +68,7 @@ fn a_container_that_is_there_stays_as_it_is() {
 }
 
 #[test]
-fn two_that_make_one_container_make_one() {
+fn container_parallel_creates_make_one() {
     in_every_placement(|subject| async move {
         let acme = subject.organization("Acme").await;
         let made = in_parallel(8, |number| {
@@ -83,7 +83,7 @@ fn two_that_make_one_container_make_one() {
 }
 
 #[test]
-fn a_container_that_is_not_there_is_unavailable_and_not_empty() {
+fn container_that_is_missing_is_unavailable_not_empty() {
     in_every_placement(|subject| async move {
         let nowhere = subject.organization("Nowhere").await;
         for _ in 0..2 {
@@ -94,7 +94,7 @@ fn a_container_that_is_not_there_is_unavailable_and_not_empty() {
 }
 
 #[test]
-fn a_container_moves_with_all_that_is_in_it() {
+fn container_move_keeps_its_documents() {
     in_every_placement(|subject| async move {
         let mut acme = subject.container_with("Acme", 5).await;
         let neighbour = subject.container_with("Neighbour", 2).await;
@@ -111,7 +111,7 @@ fn a_container_moves_with_all_that_is_in_it() {
 }
 
 #[test]
-fn a_dropped_container_is_gone_with_all_that_was_in_it() {
+fn container_drop_removes_its_documents() {
     in_every_placement(|subject| async move {
         let acme = subject.container_with("Acme", 5).await;
         assert_eq!(subject.store.organizations.insert_organization(&acme).await.unwrap(), InsertOutcome::New);

@@ -40,7 +40,7 @@ impl Subject {
 }
 
 #[test]
-fn a_new_key_is_granted_and_held_until_its_lease_runs_out() {
+fn idempotency_claim_is_held_until_lease_expires() {
     on_every_engine(|subject| async move {
         let first = request(1, 1);
         assert_eq!(
@@ -70,7 +70,7 @@ fn a_new_key_is_granted_and_held_until_its_lease_runs_out() {
 }
 
 #[test]
-fn another_request_with_the_same_key_is_refused_whatever_became_of_the_first() {
+fn idempotency_claim_refuses_other_request_with_same_key() {
     on_every_engine(|subject| async move {
         let record = request(1, 1);
         assert_eq!(
@@ -85,7 +85,7 @@ fn another_request_with_the_same_key_is_refused_whatever_became_of_the_first() {
 }
 
 #[test]
-fn an_answer_is_given_again_to_the_byte() {
+fn idempotency_response_is_replayed_byte_for_byte() {
     on_every_engine(|subject| async move {
         let bodiless = StoredResponse { status: 204, headers: vec![], body: vec![] };
         for (key, answer) in [(1, answer()), (2, bodiless)] {
@@ -104,7 +104,7 @@ fn an_answer_is_given_again_to_the_byte() {
 }
 
 #[test]
-fn a_released_key_is_as_if_it_had_not_been_used() {
+fn idempotency_key_released_is_unused_again() {
     on_every_engine(|subject| async move {
         let first = request(1, 1);
         assert_eq!(
@@ -128,7 +128,7 @@ fn a_released_key_is_as_if_it_had_not_been_used() {
 }
 
 #[test]
-fn a_yielded_key_is_granted_to_whoever_comes_next() {
+fn idempotency_key_yielded_is_granted_to_next_claim() {
     on_every_engine(|subject| async move {
         let first = request(1, 1);
         subject.store.idempotency_keys.yield_request(&first.key).await.unwrap();
@@ -152,7 +152,7 @@ fn a_yielded_key_is_granted_to_whoever_comes_next() {
 }
 
 #[test]
-fn an_answer_to_a_key_that_nobody_holds_is_not_kept() {
+fn idempotency_response_without_claim_is_not_kept() {
     on_every_engine(|subject| async move {
         let record = request(1, 1);
         subject.store.idempotency_keys.save_answer(&record.key, &answer()).await.unwrap();
@@ -164,7 +164,7 @@ fn an_answer_to_a_key_that_nobody_holds_is_not_kept() {
 }
 
 #[test]
-fn of_fifty_parallel_claims_of_one_key_one_is_granted() {
+fn idempotency_key_is_granted_once_to_parallel_claims() {
     on_every_engine(|subject| async move {
         let claims = in_parallel(50, |_| {
             let subject = subject.clone();
@@ -178,7 +178,7 @@ fn of_fifty_parallel_claims_of_one_key_one_is_granted() {
 }
 
 #[test]
-fn of_fifty_parallel_claims_of_an_abandoned_key_one_is_granted() {
+fn idempotency_key_abandoned_is_granted_once() {
     on_every_engine(|subject| async move {
         let first = request(1, 1);
         assert_eq!(
@@ -199,7 +199,7 @@ fn of_fifty_parallel_claims_of_an_abandoned_key_one_is_granted() {
 }
 
 #[test]
-fn keys_are_forgotten_once_they_have_expired() {
+fn idempotency_keys_are_deleted_once_expired() {
     on_every_engine(|subject| async move {
         let requests = &subject.store.idempotency_keys;
         for key in 1..=3 {
@@ -235,7 +235,7 @@ fn keys_are_forgotten_once_they_have_expired() {
 }
 
 #[test]
-fn parallel_new_keys_fill_the_bound_and_not_more() {
+fn idempotency_key_bound_is_exact_under_parallel_claims() {
     on_every_engine(|subject| async move {
         let of = |key: u8| IdempotencyRecord {
             holder: Some(KeyHolder::new("account", "one", 8)),
@@ -273,7 +273,7 @@ fn parallel_new_keys_fill_the_bound_and_not_more() {
 }
 
 #[test]
-fn new_keys_beyond_the_bound_of_their_holder_are_refused() {
+fn idempotency_new_keys_beyond_bound_of_holder_are_refused() {
     on_every_engine(|subject| async move {
         let holder = |name: &str| Some(KeyHolder::new("account", name, 3));
         let of = |key: u8, name: &str| IdempotencyRecord {

@@ -4,7 +4,7 @@ use crate::engines::{in_parallel, on_every_engine};
 use std::collections::BTreeSet;
 
 #[test]
-fn a_value_is_set_once_and_stays() {
+fn installation_value_is_initialized_once() {
     on_every_engine(|subject| async move {
         let installation = &subject.store.installation;
         assert_eq!(installation.get_value("key").await.unwrap(), None);
@@ -18,7 +18,7 @@ fn a_value_is_set_once_and_stays() {
 }
 
 #[test]
-fn a_value_can_be_put_over_another_one() {
+fn installation_value_can_be_replaced() {
     on_every_engine(|subject| async move {
         let installation = &subject.store.installation;
         for value in [&[0_u8, 255, 10][..], b"", b"third"] {
@@ -29,7 +29,7 @@ fn a_value_can_be_put_over_another_one() {
 }
 
 #[test]
-fn all_who_set_a_value_at_the_same_time_get_the_same_one() {
+fn installation_value_is_one_after_parallel_inits() {
     on_every_engine(|subject| async move {
         let values = in_parallel(50, |number| {
             let subject = subject.clone();
@@ -41,7 +41,7 @@ fn all_who_set_a_value_at_the_same_time_get_the_same_one() {
 }
 
 #[test]
-fn a_store_that_works_is_writable() {
+fn store_that_works_is_writable() {
     on_every_engine(|subject| async move {
         for _ in 0..3 {
             subject.store.installation.check_writable().await.unwrap();

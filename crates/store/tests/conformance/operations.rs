@@ -8,7 +8,7 @@ use tenantry_domain::operation::{
 use tenantry_domain::store::InsertOutcome::{Exists, New};
 
 #[test]
-fn a_record_comes_back_as_it_was_given_and_stays_so() {
+fn operation_record_round_trips_and_stays() {
     on_every_engine(|subject| async move {
         let organization = organization("Acme");
         let operations = &subject.store.operations;
@@ -32,7 +32,7 @@ fn a_record_comes_back_as_it_was_given_and_stays_so() {
 }
 
 #[test]
-fn the_operations_of_an_organization_come_newest_first_in_pages() {
+fn operation_list_is_newest_first_in_pages() {
     on_every_engine(|subject| async move {
         let operations = &subject.store.operations;
         let (here, there) = (organization("Here"), organization("There"));

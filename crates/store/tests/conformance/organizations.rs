@@ -62,7 +62,7 @@ fn identifier(text: &str) -> Identifier {
 }
 
 #[test]
-fn a_record_comes_back_as_it_was_given() {
+fn organization_round_trips() {
     on_every_engine(|subject| async move {
         let mut records = vec![organization("Plain")];
         for (number, arguments) in given::every_arguments().into_iter().enumerate() {
@@ -86,7 +86,7 @@ fn a_record_comes_back_as_it_was_given() {
 }
 
 #[test]
-fn what_was_never_there_is_not_found() {
+fn organization_that_never_existed_is_not_found() {
     on_every_engine(|subject| async move {
         assert_eq!(subject.get(organization("X-Ray").id).await, None);
         assert_eq!(subject.find(&identifier("x-ray")).await, None);
@@ -102,7 +102,7 @@ fn what_was_never_there_is_not_found() {
 }
 
 #[test]
-fn an_id_that_is_there_already_stays_as_it_is() {
+fn organization_insert_of_existing_id_changes_nothing() {
     on_every_engine(|subject| async move {
         let first = subject.insert(&organization("First")).await;
         let again = Organization { id: first.id, ..organization("Second") };
@@ -116,7 +116,7 @@ fn an_id_that_is_there_already_stays_as_it_is() {
 }
 
 #[test]
-fn a_key_that_another_one_holds_is_refused_and_nothing_changes() {
+fn organization_reserved_key_of_another_is_refused() {
     on_every_engine(|subject| async move {
         let holder = subject.insert(&organization("Acme Corp")).await;
         let other = subject.insert(&organization("Other")).await;
@@ -142,7 +142,7 @@ fn a_key_that_another_one_holds_is_refused_and_nothing_changes() {
 }
 
 #[test]
-fn a_key_is_free_again_once_its_record_lets_it_go() {
+fn organization_reserved_key_is_free_after_release() {
     on_every_engine(|subject| async move {
         let first = subject.insert(&organization("Acme")).await;
         let renamed = subject
@@ -163,7 +163,7 @@ fn a_key_is_free_again_once_its_record_lets_it_go() {
 }
 
 #[test]
-fn of_fifty_parallel_inserts_of_one_key_one_succeeds() {
+fn organization_reserved_key_is_taken_once_in_parallel() {
     on_every_engine(|subject| async move {
         let key = ReservedKey::namespace("wanted");
         let outcomes: Vec<(OrganizationId, Result<_>)> = in_parallel(50, |number| {
@@ -196,7 +196,7 @@ fn of_fifty_parallel_inserts_of_one_key_one_succeeds() {
 }
 
 #[test]
-fn of_fifty_parallel_updates_of_one_version_one_succeeds() {
+fn organization_version_is_updated_once_in_parallel() {
     on_every_engine(|subject| async move {
         let record = subject.insert(&organization("Acme")).await;
         let outcomes = in_parallel(50, |number| {
@@ -216,7 +216,7 @@ fn of_fifty_parallel_updates_of_one_version_one_succeeds() {
 }
 
 #[test]
-fn an_update_against_another_version_is_stale_and_changes_nothing() {
+fn organization_update_of_other_version_is_stale() {
     on_every_engine(|subject| async move {
         let record = Organization { version: 5, ..organization("Acme") };
         subject.insert(&record).await;
@@ -234,7 +234,7 @@ fn an_update_against_another_version_is_stale_and_changes_nothing() {
 }
 
 #[test]
-fn only_a_live_organization_answers_to_its_identifier() {
+fn organization_lookup_by_identifier_finds_only_live_one() {
     on_every_engine(|subject| async move {
         let id = identifier("acme");
         for state in [State::Deleted, State::Purging, State::Provisioning] {
@@ -254,7 +254,7 @@ fn only_a_live_organization_answers_to_its_identifier() {
 }
 
 #[test]
-fn a_name_leads_to_whoever_has_it_now() {
+fn organization_lookup_by_name_follows_current_holder() {
     on_every_engine(|subject| async move {
         let (acme, zenith) = (identifier("acme"), identifier("zenith"));
         let first = subject.insert(&organization("Acme")).await;
@@ -274,7 +274,7 @@ fn a_name_leads_to_whoever_has_it_now() {
 }
 
 #[test]
-fn an_organization_is_found_by_its_operation_while_that_is_under_way() {
+fn organization_lookup_by_operation_works_while_it_runs() {
     on_every_engine(|subject| async move {
         let find = |id| {
             let organizations = subject.store.organizations.clone();
@@ -294,7 +294,7 @@ fn an_organization_is_found_by_its_operation_while_that_is_under_way() {
 }
 
 #[test]
-fn lists_are_filtered_and_in_the_order_of_identifier_then_id() {
+fn organization_list_filters_and_sorts_by_identifier_and_id() {
     on_every_engine(|subject| async move {
         for name in ["b", "a-1", "a", "c", "aa", "a-2"] {
             subject.insert(&organization(&format!("{name} x"))).await;
@@ -344,7 +344,7 @@ fn lists_are_filtered_and_in_the_order_of_identifier_then_id() {
 }
 
 #[test]
-fn pages_show_each_once_also_while_others_are_added() {
+fn organization_pages_show_each_once_during_inserts() {
     on_every_engine(|subject| async move {
         // Two with one identifier are told apart by their ids.
         let mut expected: Vec<(String, OrganizationId)> = Vec::new();
@@ -387,7 +387,7 @@ fn pages_show_each_once_also_while_others_are_added() {
 }
 
 #[test]
-fn a_cursor_before_the_prefix_begins_at_the_prefix() {
+fn organization_cursor_before_prefix_starts_at_prefix() {
     on_every_engine(|subject| async move {
         for name in ["Alpha", "Beta", "Gamma"] {
             subject.insert(&organization(name)).await;
@@ -405,7 +405,7 @@ fn a_cursor_before_the_prefix_begins_at_the_prefix() {
 }
 
 #[test]
-fn what_is_due_for_purging_comes_longest_due_first() {
+fn organizations_due_for_purge_come_longest_due_first() {
     on_every_engine(|subject| async move {
         let deleted = |name: &str, second| Organization {
             purge_at: Some(at(second)),
@@ -443,7 +443,7 @@ fn what_is_due_for_purging_comes_longest_due_first() {
 }
 
 #[test]
-fn a_delete_needs_the_current_version() {
+fn organization_delete_requires_current_version() {
     on_every_engine(|subject| async move {
         let first = subject.insert(&organization("Acme")).await;
         let second = subject.change(&first, |_| ()).await;
@@ -461,7 +461,7 @@ fn a_delete_needs_the_current_version() {
 }
 
 #[test]
-fn an_operation_is_taken_over_when_its_lease_has_run_out() {
+fn operation_takeover_waits_for_lease_expiry() {
     on_every_engine(|subject| async move {
         let mut record = organization("Acme");
         record.operation = Some(given::operation("me", OperationArguments::Delete));
@@ -486,7 +486,7 @@ fn an_operation_is_taken_over_when_its_lease_has_run_out() {
 }
 
 #[test]
-fn every_save_renews_the_lease_by_the_engines_own_clock() {
+fn operation_lease_is_renewed_by_every_save() {
     on_every_engine(|subject| async move {
         let mut record = organization("Acme");
         record.operation = Some(given::operation("me", OperationArguments::Delete));
@@ -511,7 +511,7 @@ fn every_save_renews_the_lease_by_the_engines_own_clock() {
 }
 
 #[test]
-fn an_engine_of_one_process_takes_what_others_have_left_at_once() {
+fn operation_takeover_is_immediate_on_single_process_engine() {
     on_every_engine(|subject| async move {
         if !subject.engine.is_one_process() {
             return;
@@ -529,7 +529,7 @@ fn an_engine_of_one_process_takes_what_others_have_left_at_once() {
 }
 
 #[test]
-fn no_more_operations_are_taken_than_asked_for_and_each_is_taken_once() {
+fn operation_takeover_is_bounded_and_happens_once() {
     on_every_engine(|subject| async move {
         for number in 0..25 {
             let mut record = organization(&format!("Number {number}"));
@@ -550,10 +550,10 @@ fn no_more_operations_are_taken_than_asked_for_and_each_is_taken_once() {
     });
 }
 
-/// Many readers by id and by name while every record is changed and renamed: nobody reads less than what was
+/// Many readers by id and by name while every record is changed and renamed: no read returns less than was
 /// acknowledged before, and a name never leads to an organization that has another one.
 #[test]
-fn no_read_is_older_than_what_was_acknowledged_before_it() {
+fn organization_read_is_never_older_than_acknowledged_write() {
     on_every_engine(|subject| async move {
         let record = subject.insert(&organization("Name 0")).await;
         let acknowledged = Arc::new(std::sync::Mutex::new((1, 0)));

@@ -27,7 +27,7 @@ impl Subject {
 }
 
 #[test]
-fn a_burst_is_allowed_and_then_one_per_period() {
+fn rate_limit_allows_burst_and_then_one_per_period() {
     on_every_engine(|subject| async move {
         for remaining in [2, 1, 0] {
             assert_eq!(subject.take("a", at(0)).await, allowed(remaining));
@@ -41,7 +41,7 @@ fn a_burst_is_allowed_and_then_one_per_period() {
 }
 
 #[test]
-fn of_a_thousand_parallel_attempts_exactly_the_burst_is_allowed() {
+fn rate_limit_allows_exact_burst_of_parallel_attempts() {
     on_every_engine(|subject| async move {
         let limit = RateLimit { burst: 37, period: Duration::from_secs(60) };
         let outcomes = in_parallel(1000, |_| {
@@ -62,7 +62,7 @@ fn of_a_thousand_parallel_attempts_exactly_the_burst_is_allowed() {
 }
 
 #[test]
-fn an_attempt_that_is_given_back_is_as_if_it_had_not_been() {
+fn rate_limit_refund_leaves_no_trace() {
     on_every_engine(|subject| async move {
         let throttles = &subject.store.rate_limits;
         throttles.give_back(&key("a"), LIMIT, at(0)).await.unwrap();
@@ -81,7 +81,7 @@ fn an_attempt_that_is_given_back_is_as_if_it_had_not_been() {
 }
 
 #[test]
-fn a_clock_that_was_set_back_makes_nobody_wait_longer_than_they_are_told() {
+fn rate_limit_wait_stays_as_announced_when_clock_goes_back() {
     on_every_engine(|subject| async move {
         for remaining in [2, 1, 0] {
             assert_eq!(subject.take("a", at(4000)).await, allowed(remaining));
@@ -93,7 +93,7 @@ fn a_clock_that_was_set_back_makes_nobody_wait_longer_than_they_are_told() {
 }
 
 #[test]
-fn a_counter_is_above_zero_until_all_its_attempts_are_forgotten() {
+fn rate_limit_is_counted_until_attempts_are_forgotten() {
     on_every_engine(|subject| async move {
         let throttles = &subject.store.rate_limits;
         assert!(!throttles.is_counted(&key("a"), at(0)).await.unwrap());
@@ -108,7 +108,7 @@ fn a_counter_is_above_zero_until_all_its_attempts_are_forgotten() {
 }
 
 #[test]
-fn counters_that_are_back_at_zero_are_removed_and_no_others() {
+fn rate_limit_cleanup_deletes_only_idle_counters() {
     on_every_engine(|subject| async move {
         let throttles = &subject.store.rate_limits;
         for (part, attempts) in [("a", 1), ("b", 2), ("c", 3)] {

@@ -36,7 +36,7 @@ fn organization_id() -> OrganizationId {
 }
 
 #[test]
-fn a_record_comes_back_as_it_was_given_also_when_it_has_expired() {
+fn session_round_trips_even_when_expired() {
     on_every_engine(|subject| async move {
         for record in [
             session(organization_id(), at(5)),
@@ -52,7 +52,7 @@ fn a_record_comes_back_as_it_was_given_also_when_it_has_expired() {
 }
 
 #[test]
-fn an_update_needs_the_version_before_it() {
+fn session_update_requires_the_version_before_it() {
     on_every_engine(|subject| async move {
         let record =
             subject.insert_session(Session { version: 5, ..session(organization_id(), at(5)) }).await;
@@ -72,7 +72,7 @@ fn an_update_needs_the_version_before_it() {
 }
 
 #[test]
-fn of_fifty_parallel_exchanges_of_one_token_one_succeeds() {
+fn session_token_is_exchanged_once_in_parallel() {
     on_every_engine(|subject| async move {
         let record = subject.insert_session(session(organization_id(), at(5))).await;
         let outcomes = in_parallel(50, |number| {
@@ -88,7 +88,7 @@ fn of_fifty_parallel_exchanges_of_one_token_one_succeeds() {
 }
 
 #[test]
-fn a_session_can_be_ended_any_number_of_times() {
+fn session_delete_is_idempotent() {
     on_every_engine(|subject| async move {
         let (record, other) = (session(organization_id(), at(5)), session(organization_id(), at(5)));
         let (record, other) = (subject.insert_session(record).await, subject.insert_session(other).await);
@@ -102,7 +102,7 @@ fn a_session_can_be_ended_any_number_of_times() {
 }
 
 #[test]
-fn the_sessions_of_an_organization_end_in_batches_and_no_others() {
+fn session_delete_by_organization_works_in_batches() {
     on_every_engine(|subject| async move {
         let (here, there) = (organization_id(), organization_id());
         let mut ids = Vec::new();
@@ -126,7 +126,7 @@ fn the_sessions_of_an_organization_end_in_batches_and_no_others() {
 }
 
 #[test]
-fn sessions_that_ended_before_now_go_idle_or_absolutely() {
+fn session_cleanup_deletes_idle_and_expired_ones() {
     on_every_engine(|subject| async move {
         let here = organization_id();
         let idle = subject.insert_session(session(here, at(10))).await.id;

@@ -97,7 +97,7 @@ fn question(chance: &mut Chance) -> Document {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn answer_stays_the_same_when_an_index_is_made() {
+async fn index_creation_never_changes_query_results() {
     let mut chance = Chance::of_this_run();
     let (judge, database) = (Judge::new().await, database());
     let subjects = subjects(&database).await;
@@ -158,7 +158,7 @@ fn texts() -> Vec<Document> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn unbounded_pattern_is_answered_and_never_sent_to_mongodb() {
+async fn pattern_with_unbounded_search_is_never_sent_to_mongodb() {
     let (judge, database) = (Judge::new().await, database());
     let subjects = subjects(&database).await;
     let client = Client::with_uri_str(tenantry_test_mongod::shared_uri()).await.unwrap();
@@ -211,9 +211,9 @@ async fn unbounded_pattern_is_answered_and_never_sent_to_mongodb() {
     end(subjects, judge, &database).await;
 }
 
-/// Each document's delete carries the whole filter: all of them at once would be more than one command may hold.
+/// Each delete of one document carries the whole filter: one command cannot hold all of them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn delete_by_a_long_unbounded_filter_removes_all() {
+async fn delete_by_long_unbounded_filter_deletes_all() {
     let (judge, database) = (Judge::new().await, database());
     let subjects = subjects(&database).await;
     let name = CollectionName::parse("long").unwrap();

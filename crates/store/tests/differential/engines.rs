@@ -58,7 +58,7 @@ pub struct Subject {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_engine_does_what_mongodb_does() {
+async fn engines_do_what_mongodb_does() {
     let mut chance = Chance::of_this_run();
     let judge = Judge::new().await;
     let database = format!("engines_{:016x}", RandomState::new().hash_one(0));

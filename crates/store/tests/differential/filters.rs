@@ -16,7 +16,7 @@ const FILTERS: usize = 75;
 const INDEXED: [&str; 5] = ["a", "b", "a.b", "b.a", "a.b.a"];
 
 #[tokio::test]
-async fn a_filter_matches_the_documents_that_mongodb_finds() {
+async fn filter_matches_what_mongodb_finds() {
     let mut chance = Chance::of_this_run();
     let judge = Judge::new().await;
     for _ in 0..ROUNDS {
@@ -66,7 +66,7 @@ fn assert_same(asked: &Document, documents: &[Document], ours: &[i32], theirs: R
 }
 
 #[test]
-fn every_match_has_an_entry_within_the_bounds() {
+fn filter_bounds_include_every_match() {
     let mut chance = Chance::of_this_run();
     let (mut bounded, mut unbounded) = (0, 0);
     for _ in 0..ROUNDS {

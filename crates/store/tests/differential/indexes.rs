@@ -14,9 +14,9 @@ use tenantry_documents::fuel::Fuel;
 const ROUNDS: usize = 80;
 const DOCUMENTS: i32 = 25;
 
-/// The server shows of each document the entry that it met first: the lowest in the order of the index.
+/// For each document the server shows the entry that it met first: the lowest in the order of the index.
 #[tokio::test]
-async fn documents_make_the_entries_that_mongodb_makes() {
+async fn index_entries_equal_those_of_mongodb() {
     let mut chance = Chance::of_this_run();
     let judge = Judge::new().await;
     let mut refused = 0;

@@ -147,7 +147,7 @@ fn bson(json: &str) -> Bson {
 }
 
 #[tokio::test]
-async fn kinds_that_others_test_are_answered_as_by_mongodb() {
+async fn filter_of_every_type_matches_what_mongodb_finds() {
     let judge = Judge::new().await;
     let mut documents: Vec<Document> =
         (0..).zip(VALUES).map(|(id, value): (i32, _)| doc! { "_id": id, "v": bson(value) }).collect();

@@ -23,7 +23,7 @@ fn parsed(json: &str) -> Document {
 }
 
 #[tokio::test]
-async fn mongodb_takes_what_is_just_allowed() {
+async fn document_at_limits_is_accepted_by_mongodb() {
     let judge = Judge::new().await;
     let levels = DOCUMENT_MAX_LEVELS - 1;
     let documents = [

@@ -98,7 +98,7 @@ const TEXTS: [&str; 44] = [
 ];
 
 #[tokio::test]
-async fn a_pattern_matches_the_texts_that_mongodb_finds() {
+async fn pattern_matches_what_mongodb_finds() {
     let mut chance = Chance::of_this_run();
     let judge = Judge::new().await;
     let documents: Vec<_> =
@@ -130,9 +130,9 @@ async fn a_pattern_matches_the_texts_that_mongodb_finds() {
     judge.end().await;
 }
 
-/// Long texts, in which a bounded search is bounded, too: the server finds what is at their end.
+/// A bounded search stays bounded in a long text, so the server finds what is at its end.
 #[tokio::test]
-async fn bounded_pattern_finds_the_end_of_a_long_text() {
+async fn pattern_with_bounded_search_finds_end_of_long_text() {
     const LENGTH: usize = 300_000;
     let judge = Judge::new().await;
     let texts = [format!("{}b7-k", "a".repeat(LENGTH)), format!("{}k", "ab".repeat(LENGTH / 2))];

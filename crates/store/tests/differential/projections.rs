@@ -12,7 +12,7 @@ const DOCUMENTS: i32 = 40;
 const PROJECTIONS: usize = 30;
 
 #[tokio::test]
-async fn a_projection_shows_what_mongodb_shows() {
+async fn projection_shows_what_mongodb_shows() {
     let mut chance = Chance::of_this_run();
     let judge = Judge::new().await;
     for _ in 0..ROUNDS {

@@ -13,7 +13,7 @@ const DOCUMENTS: i32 = 40;
 const SORTS: usize = 30;
 
 #[tokio::test]
-async fn documents_sort_as_mongodb_sorts_them() {
+async fn sort_orders_as_mongodb_sorts() {
     let mut chance = Chance::of_this_run();
     let judge = Judge::new().await;
     let mut refused = 0;

@@ -51,7 +51,7 @@ fn pointer(refused: &Error) -> &str {
 }
 
 #[tokio::test]
-async fn a_document_whose_entries_are_many_times_as_large_is_refused() {
+async fn document_with_oversized_index_entries_is_refused() {
     let directory = TempDir::new().unwrap();
     let opened = open(directory.path()).await.unwrap();
     let acme = organization(&opened.store, 1, State::Active).await;
@@ -84,7 +84,7 @@ async fn a_document_whose_entries_are_many_times_as_large_is_refused() {
 }
 
 #[tokio::test]
-async fn a_page_sorted_by_long_values_is_held_up_to_so_many_bytes() {
+async fn page_sorted_by_long_values_is_bounded_by_bytes() {
     let directory = TempDir::new().unwrap();
     let opened = open(directory.path()).await.unwrap();
     let acme = organization(&opened.store, 1, State::Active).await;
@@ -103,7 +103,7 @@ async fn a_page_sorted_by_long_values_is_held_up_to_so_many_bytes() {
 }
 
 #[tokio::test]
-async fn a_delete_that_finds_nothing_in_its_time_is_too_slow() {
+async fn delete_without_match_in_time_is_too_slow() {
     let directory = TempDir::new().unwrap();
     let opened = open(directory.path()).await.unwrap();
     let acme = organization(&opened.store, 1, State::Active).await;
@@ -129,7 +129,7 @@ async fn a_delete_that_finds_nothing_in_its_time_is_too_slow() {
 }
 
 #[tokio::test]
-async fn the_clock_is_looked_at_after_few_large_documents() {
+async fn query_checks_time_after_few_large_documents() {
     let directory = TempDir::new().unwrap();
     let opened = open(directory.path()).await.unwrap();
     let acme = organization(&opened.store, 1, State::Active).await;
@@ -145,7 +145,7 @@ async fn the_clock_is_looked_at_after_few_large_documents() {
 }
 
 #[tokio::test]
-async fn document_is_read_by_its_id_however_large() {
+async fn document_of_any_size_is_read_by_id() {
     let directory = TempDir::new().unwrap();
     let opened = open(directory.path()).await.unwrap();
     let acme = organization(&opened.store, 1, State::Active).await;
@@ -160,7 +160,7 @@ async fn document_is_read_by_its_id_however_large() {
 }
 
 #[tokio::test]
-async fn delete_by_filter_evaluates_again_only_what_has_changed() {
+async fn delete_by_filter_deletes_matches_and_nothing_else() {
     let directory = TempDir::new().unwrap();
     let opened = open(directory.path()).await.unwrap();
     let acme = organization(&opened.store, 1, State::Active).await;

@@ -32,7 +32,7 @@ fn beside(data_dir: &Path, number: u8, suffix: &str) -> PathBuf {
 }
 
 #[tokio::test]
-async fn a_container_is_a_whole_database_named_by_the_id() {
+async fn container_is_a_database_file_named_by_id() {
     let directory = TempDir::new().unwrap();
     let opened = open(directory.path()).await.unwrap();
     let organization = organization(&opened.store, 0xab, State::Active).await;
@@ -56,7 +56,7 @@ async fn a_container_is_a_whole_database_named_by_the_id() {
 }
 
 #[tokio::test]
-async fn what_was_never_finished_is_in_nobodys_way() {
+async fn container_files_left_unfinished_block_nothing() {
     let directory = TempDir::new().unwrap();
     let opened = open(directory.path()).await.unwrap();
     // Cut off while it was written, and after it got its name but before the other one went.
@@ -69,7 +69,7 @@ async fn what_was_never_finished_is_in_nobodys_way() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_not_the_organizations_own_is_never_taken_for_it() {
+async fn container_file_of_another_organization_is_never_used() {
     let directory = TempDir::new().unwrap();
     let opened = open(directory.path()).await.unwrap();
     organization(&opened.store, 1, State::Active).await;
@@ -86,7 +86,7 @@ async fn a_file_that_is_not_the_organizations_own_is_never_taken_for_it() {
 }
 
 #[tokio::test]
-async fn a_drop_removes_every_file_of_the_container() {
+async fn container_drop_deletes_all_its_files() {
     let directory = TempDir::new().unwrap();
     let opened = open(directory.path()).await.unwrap();
     let organization = organization(&opened.store, 1, State::Purging).await;
@@ -100,7 +100,7 @@ async fn a_drop_removes_every_file_of_the_container() {
 
 /// A start makes none of the 256 directories.
 #[tokio::test]
-async fn a_directory_that_never_held_a_container_is_empty_and_not_missing() {
+async fn container_directory_never_used_counts_as_empty() {
     let directory = TempDir::new().unwrap();
     let opened = open(directory.path()).await.unwrap();
     let organization = organization(&opened.store, 1, State::Purging).await;
@@ -121,9 +121,9 @@ async fn a_directory_that_never_held_a_container_is_empty_and_not_missing() {
     opened.close().await;
 }
 
-/// As when the disk that the containers are on is not mounted any more.
+/// The disk that holds the containers is no longer mounted.
 #[tokio::test]
-async fn an_empty_place_is_not_taken_for_the_directory_of_containers() {
+async fn container_directory_that_is_unmounted_is_unavailable() {
     let directory = TempDir::new().unwrap();
     let opened = open(directory.path()).await.unwrap();
     let organization = organization(&opened.store, 1, State::Purging).await;
@@ -139,7 +139,7 @@ async fn an_empty_place_is_not_taken_for_the_directory_of_containers() {
 }
 
 #[tokio::test]
-async fn tidying_removes_what_is_half_made_and_sets_aside_what_nobody_knows() {
+async fn cleanup_deletes_unfinished_and_quarantines_unknown_files() {
     let directory = TempDir::new().unwrap();
     let opened = open(directory.path()).await.unwrap();
     let states = [State::Provisioning, State::Active, State::Deleted, State::Purging];

@@ -139,7 +139,7 @@ PRAGMA user_version = 0;
 ";
 
 #[tokio::test]
-async fn a_container_of_the_first_version_is_brought_up_with_all_that_is_in_it() {
+async fn container_of_first_version_is_upgraded_with_contents() {
     let directory = TempDir::new().unwrap();
     let opened = open(directory.path()).await.unwrap();
     let acme = organization(&opened.store, 1, State::Active).await;
@@ -166,7 +166,7 @@ async fn a_container_of_the_first_version_is_brought_up_with_all_that_is_in_it()
 }
 
 #[tokio::test]
-async fn container_of_the_second_version_keeps_its_indexes() {
+async fn container_of_second_version_keeps_its_indexes() {
     let directory = TempDir::new().unwrap();
     let opened = open(directory.path()).await.unwrap();
     let acme = organization(&opened.store, 1, State::Active).await;
@@ -197,7 +197,7 @@ async fn container_of_the_second_version_keeps_its_indexes() {
 }
 
 #[tokio::test]
-async fn a_container_of_a_newer_version_is_unavailable_and_left_as_it_is() {
+async fn container_of_newer_version_is_unavailable_and_unchanged() {
     let directory = TempDir::new().unwrap();
     let opened = open(directory.path()).await.unwrap();
     let acme = organization(&opened.store, 1, State::Active).await;
@@ -213,7 +213,7 @@ async fn a_container_of_a_newer_version_is_unavailable_and_left_as_it_is() {
 }
 
 #[tokio::test]
-async fn the_file_of_another_organization_is_never_opened_as_ones_own() {
+async fn container_copied_from_another_organization_is_not_opened() {
     let directory = TempDir::new().unwrap();
     let opened = open(directory.path()).await.unwrap();
     let (acme, other) = (
@@ -228,7 +228,7 @@ async fn the_file_of_another_organization_is_never_opened_as_ones_own() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn what_is_counted_is_exact_after_everything() {
+async fn counts_are_exact_after_parallel_changes() {
     let directory = TempDir::new().unwrap();
     let opened = open(directory.path()).await.unwrap();
     let acme = Arc::new(organization(&opened.store, 1, State::Active).await);
@@ -280,7 +280,7 @@ async fn mixed_writes(store: &Store, acme: &Organization, task: i32) {
 }
 
 #[tokio::test]
-async fn a_large_collection_goes_at_once_and_what_was_in_it_later() {
+async fn collection_delete_hides_at_once_and_deletes_later() {
     let directory = TempDir::new().unwrap();
     let opened = open(directory.path()).await.unwrap();
     let acme = organization(&opened.store, 1, State::Active).await;
@@ -308,9 +308,9 @@ async fn a_large_collection_goes_at_once_and_what_was_in_it_later() {
     assert_sound(&file);
 }
 
-/// As a crash leaves it that comes after the name has gone and before anything else.
+/// The crash comes after the name is removed and before anything else.
 #[tokio::test]
-async fn what_a_crash_has_left_of_a_removed_collection_stays_away_and_is_cleared_up() {
+async fn collection_deleted_before_crash_stays_hidden_and_is_cleared() {
     let directory = TempDir::new().unwrap();
     let opened = open(directory.path()).await.unwrap();
     let acme = organization(&opened.store, 1, State::Active).await;
@@ -342,7 +342,7 @@ async fn what_a_crash_has_left_of_a_removed_collection_stays_away_and_is_cleared
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_container_is_removed_while_others_are_at_work_in_it_and_nobody_brings_it_back() {
+async fn container_drop_during_use_is_never_undone() {
     let directory = TempDir::new().unwrap();
     let opened = open(directory.path()).await.unwrap();
     for round in 0..5_u8 {
@@ -411,7 +411,7 @@ fn open_containers(directory: &Path) -> BTreeSet<std::path::PathBuf> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn of_many_containers_few_stay_open_and_none_loses_anything() {
+async fn containers_stay_open_up_to_a_bound_and_lose_nothing() {
     const CONTAINERS: u8 = 100;
     let directory = TempDir::new_in("/dev/shm").unwrap_or_else(|_| TempDir::new().unwrap());
     let opened = open(directory.path()).await.unwrap();
@@ -451,7 +451,7 @@ async fn of_many_containers_few_stay_open_and_none_loses_anything() {
 }
 
 #[tokio::test]
-async fn a_closed_store_answers_no_more() {
+async fn container_of_closed_store_is_unavailable() {
     let directory = TempDir::new().unwrap();
     let opened = open(directory.path()).await.unwrap();
     let (used, unused) = (

@@ -26,7 +26,7 @@ async fn is_writable(store: &Store) -> bool {
 }
 
 #[tokio::test]
-async fn a_full_disk_refuses_writes_until_there_is_room_and_loses_nothing() {
+async fn writes_on_full_disk_fail_until_there_is_room() {
     let Some(disk) = Disk::mount("size=4m") else { return };
     let directory = disk.path().join("data");
     let opened = open(&directory).await.unwrap();
@@ -59,7 +59,7 @@ async fn a_full_disk_refuses_writes_until_there_is_room_and_loses_nothing() {
 }
 
 #[tokio::test]
-async fn a_start_on_a_full_disk_is_refused_with_its_reason() {
+async fn start_on_full_disk_is_refused_with_reason() {
     let Some(disk) = Disk::mount("size=4m") else { return };
     let directory = disk.path().join("data");
     open(&directory).await.unwrap().close().await;
@@ -71,7 +71,7 @@ async fn a_start_on_a_full_disk_is_refused_with_its_reason() {
 }
 
 #[tokio::test]
-async fn a_container_that_cannot_be_opened_is_unavailable_and_a_good_one_beside_it_is_not() {
+async fn container_that_is_damaged_does_not_affect_others() {
     let directory = tempfile::TempDir::new().unwrap();
     let opened = open(directory.path()).await.unwrap();
     let good = organization(&opened.store, 1, State::Active).await;

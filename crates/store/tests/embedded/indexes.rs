@@ -68,7 +68,7 @@ fn entries(container: &Connection, keys: &str) -> i64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn who_writes_does_not_wait_for_an_index_and_it_is_whole_all_the_same() {
+async fn index_build_blocks_no_writer_and_ends_complete() {
     let directory = TempDir::new().unwrap();
     let (opened, acme) = filled(directory.path()).await;
     let store = opened.store.clone();
@@ -107,7 +107,7 @@ async fn who_writes_does_not_wait_for_an_index_and_it_is_whole_all_the_same() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_unique_index_holds_from_the_moment_it_is_begun() {
+async fn unique_index_holds_from_start_of_its_build() {
     let directory = TempDir::new().unwrap();
     let (opened, acme) = filled(directory.path()).await;
     let store = opened.store.clone();
@@ -143,7 +143,7 @@ async fn a_unique_index_holds_from_the_moment_it_is_begun() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn an_index_of_a_collection_that_is_removed_meanwhile_leaves_nothing() {
+async fn index_build_in_deleted_collection_leaves_nothing() {
     let directory = TempDir::new().unwrap();
     let (opened, acme) = filled(directory.path()).await;
     let store = opened.store.clone();
@@ -171,9 +171,9 @@ async fn an_index_of_a_collection_that_is_removed_meanwhile_leaves_nothing() {
     assert_sound(&file);
 }
 
-/// As a crash leaves it in the middle.
+/// The crash comes in the middle of the build.
 #[tokio::test]
-async fn what_a_crash_has_left_of_an_index_is_cleared_up_and_it_can_be_made_again() {
+async fn index_left_by_crash_is_cleared_and_can_be_rebuilt() {
     let directory = TempDir::new().unwrap();
     let opened = open(directory.path()).await.unwrap();
     let acme = organization(&opened.store, 1, State::Active).await;
@@ -202,7 +202,7 @@ async fn what_a_crash_has_left_of_an_index_is_cleared_up_and_it_can_be_made_agai
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn what_an_index_cannot_take_may_go_while_it_is_made() {
+async fn index_build_tolerates_bad_document_deleted_meanwhile() {
     let directory = TempDir::new().unwrap();
     let (opened, acme) = filled(directory.path()).await;
     let store = opened.store.clone();

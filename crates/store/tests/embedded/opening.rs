@@ -18,7 +18,7 @@ fn control(directory: &Path) -> PathBuf {
 }
 
 #[tokio::test]
-async fn a_second_process_is_refused_until_the_first_has_closed() {
+async fn data_directory_is_refused_while_another_process_has_it() {
     let directory = TempDir::new().unwrap();
     let first = open(directory.path()).await.unwrap();
     for _ in 0..2 {
@@ -34,7 +34,7 @@ async fn a_second_process_is_refused_until_the_first_has_closed() {
 }
 
 #[tokio::test]
-async fn a_closed_store_answers_that_it_is_closed() {
+async fn store_that_is_closed_is_unavailable() {
     let directory = TempDir::new().unwrap();
     let opened = open(directory.path()).await.unwrap();
     let store = opened.store.clone();
@@ -51,7 +51,7 @@ async fn a_closed_store_answers_that_it_is_closed() {
 }
 
 #[tokio::test]
-async fn a_directory_of_a_newer_version_is_refused_and_left_as_it_is() {
+async fn data_directory_of_newer_version_is_refused_unchanged() {
     let directory = TempDir::new().unwrap();
     open(directory.path()).await.unwrap().close().await;
     let connection = Connection::open(control(directory.path())).unwrap();
@@ -67,7 +67,7 @@ async fn a_directory_of_a_newer_version_is_refused_and_left_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_database_of_another_program_is_refused_and_left_as_it_is() {
+async fn database_of_another_program_is_refused_unchanged() {
     let directory = TempDir::new().unwrap();
     let connection = Connection::open(control(directory.path())).unwrap();
     connection.execute_batch("CREATE TABLE theirs (a); INSERT INTO theirs VALUES (1)").unwrap();
@@ -79,7 +79,7 @@ async fn a_database_of_another_program_is_refused_and_left_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_damaged_database_is_refused() {
+async fn database_that_is_damaged_is_refused() {
     let directory = TempDir::new().unwrap();
     open(directory.path()).await.unwrap().close().await;
     let good = fs::read(control(directory.path())).unwrap();
@@ -94,7 +94,7 @@ async fn a_damaged_database_is_refused() {
 }
 
 #[tokio::test]
-async fn a_path_that_is_no_directory_is_refused() {
+async fn data_directory_that_is_a_file_is_refused() {
     let directory = TempDir::new().unwrap();
     let file = directory.path().join("file");
     fs::write(&file, "").unwrap();
@@ -105,7 +105,7 @@ async fn a_path_that_is_no_directory_is_refused() {
 }
 
 #[tokio::test]
-async fn a_read_only_disk_is_refused() {
+async fn data_directory_on_read_only_disk_is_refused() {
     let Some(disk) = Disk::mount("size=8m") else { return };
     let directory = disk.path().join("data");
     open(&directory).await.unwrap().close().await;
@@ -119,7 +119,7 @@ async fn a_read_only_disk_is_refused() {
 }
 
 #[tokio::test]
-async fn only_its_owner_can_read_what_is_made() {
+async fn data_files_are_readable_only_by_owner() {
     let parent = TempDir::new().unwrap();
     let directory = parent.path().join("deep").join("data");
     let opened = open(&directory).await.unwrap();
@@ -136,7 +136,7 @@ async fn only_its_owner_can_read_what_is_made() {
 }
 
 #[tokio::test]
-async fn the_leases_of_an_earlier_process_end_with_it() {
+async fn leases_of_earlier_process_end_with_it() {
     let directory = TempDir::new().unwrap();
     let request = IdempotencyRecord {
         key: IdempotencyKey([1; 32]),
@@ -160,9 +160,9 @@ async fn the_leases_of_an_earlier_process_end_with_it() {
     second.close().await;
 }
 
-/// What is in the files at any moment is what a crash at that moment leaves.
+/// The files, copied at any moment, are what a crash at that moment leaves.
 #[tokio::test]
-async fn what_was_acknowledged_is_there_after_a_crash() {
+async fn acknowledged_writes_survive_crash() {
     let directory = TempDir::new().unwrap();
     let opened = open(directory.path()).await.unwrap();
     let writers: Vec<_> = (0..8_u8)

@@ -119,7 +119,7 @@ fn claims_in(usage: &Document) -> usize {
 }
 
 #[tokio::test]
-async fn index_build_without_answer_keeps_its_claim() {
+async fn index_build_without_reply_keeps_its_claim() {
     let (_mongod, fixture, store, _opened) = start().await;
     let acme = fixture.home(&store, 1, "Acme", Placement::Collection).await;
     let acme = Organization { quota: of_index_bytes(1 << 20), ..acme };
@@ -161,7 +161,7 @@ async fn index_build_without_answer_keeps_its_claim() {
 }
 
 #[tokio::test]
-async fn index_asked_again_beside_its_lost_claim_is_put_off() {
+async fn index_retry_beside_lost_claim_is_postponed() {
     let (_mongod, fixture, store, _opened) = start().await;
     for (number, placement) in (1..).zip(Placement::ALL) {
         let acme = fixture.home(&store, number, &format!("Acme {number}"), placement).await;
@@ -196,7 +196,7 @@ async fn insert(store: &Store, organization: &Organization, documents: Vec<Store
 }
 
 #[tokio::test]
-async fn insert_on_which_its_caller_hangs_up_leaves_no_claim() {
+async fn insert_canceled_by_caller_leaves_no_claim() {
     let (_mongod, fixture, store, opened) = start().await;
     for (number, placement) in (1..).zip(Placement::ALL) {
         let acme = fixture.home(&store, number, &format!("Acme {number}"), placement).await;
@@ -219,7 +219,7 @@ async fn insert_on_which_its_caller_hangs_up_leaves_no_claim() {
 }
 
 #[tokio::test]
-async fn change_on_which_its_caller_hangs_up_leaves_no_claim() {
+async fn update_canceled_by_caller_leaves_no_claim() {
     let (_mongod, fixture, store, opened) = start().await;
     for (number, placement) in (1..).zip(Placement::ALL) {
         let acme = fixture.home(&store, number, &format!("Acme {number}"), placement).await;
@@ -265,7 +265,7 @@ async fn change_on_which_its_caller_hangs_up_leaves_no_claim() {
 }
 
 #[tokio::test]
-async fn collection_on_which_its_caller_hangs_up_is_not_announced() {
+async fn collection_insert_canceled_by_caller_leaves_no_claim() {
     let (_mongod, fixture, store, opened) = start().await;
     for (number, placement) in [(1, Placement::Collection), (2, Placement::Database)] {
         let acme = fixture.home(&store, number, &format!("Acme {number}"), placement).await;
@@ -288,7 +288,7 @@ async fn collection_on_which_its_caller_hangs_up_is_not_announced() {
 }
 
 #[tokio::test]
-async fn insert_into_a_dropped_collection_leaves_no_claim() {
+async fn insert_into_dropped_collection_leaves_no_claim() {
     let fixture = Fixture::new().await;
     let (first, second) = (fixture.open_store().await, fixture.open_store().await);
     let acme = fixture.home(&first, 1, "Acme", Placement::Collection).await;
@@ -312,8 +312,9 @@ async fn largest_answer(fixture: &Fixture) -> i32 {
     found.unwrap().get_i32("responseLength").unwrap()
 }
 
+/// The server sends ids, not documents, when it is asked which documents exist already.
 #[tokio::test]
-async fn documents_without_room_are_looked_for_by_ids_alone() {
+async fn documents_without_room_are_checked_by_ids_alone() {
     let fixture = Fixture::new().await;
     let store = fixture.open_store().await;
     // A database of its own has a profiler of its own.

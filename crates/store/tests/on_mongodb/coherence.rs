@@ -83,7 +83,7 @@ async fn is_seen_in_time(writer: &Store, reader: &Store, organization: &Organiza
 }
 
 #[tokio::test]
-async fn on_a_standalone_server_a_change_is_seen_by_others_within_a_second() {
+async fn change_on_standalone_server_is_seen_within_a_second() {
     let fixture = Fixture::new().await;
     let (writer, reader) = (fixture.open_cached().await, fixture.open_cached().await);
     let organization = insert(&writer, 1).await;
@@ -114,7 +114,7 @@ async fn on_a_standalone_server_a_change_is_seen_by_others_within_a_second() {
 }
 
 #[tokio::test]
-async fn what_is_not_asked_for_as_recent_is_as_it_is_now() {
+async fn uncached_read_sees_latest_change() {
     let fixture = Fixture::new().await;
     let (writer, reader) = (fixture.open_cached().await, fixture.open_cached().await);
     let mut organization = insert(&writer, 1).await;
@@ -133,8 +133,9 @@ async fn what_is_not_asked_for_as_recent_is_as_it_is_now() {
     fixture.remove().await;
 }
 
+/// On a replica set an unchanged record is read once, and a change is seen at once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn on_a_replica_set_what_nobody_changes_is_read_once_and_a_change_is_seen_at_once() {
+async fn change_on_replica_set_is_seen_at_once() {
     let set = ReplicaSet::start();
     let fixture = Fixture::at(set.uri()).await;
     let (writer, reader) = (fixture.open_cached().await, fixture.open_cached().await);
@@ -267,7 +268,7 @@ async fn admin(fixture: &Fixture, command: Document) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn nothing_is_lost_and_nothing_older_is_read_while_streams_break_and_primaries_change() {
+async fn cache_loses_nothing_while_streams_break_and_primaries_change() {
     let mut set = ReplicaSet::start();
     let mut fixture = Fixture::at(set.uri()).await;
     fixture.options.deadline = DEADLINE;

@@ -97,7 +97,7 @@ fn kept<T: Encode + std::fmt::Debug>(record: &T) -> u8 {
 }
 
 #[test]
-fn organizations_come_back_as_they_were() {
+fn codec_round_trips_organizations() {
     let naming = Naming::new(OrganizationName::parse("Яндекс 株式会社").unwrap(), "t_");
     let changed = Organization {
         reserved: naming.reserved(),
@@ -121,7 +121,7 @@ fn organizations_come_back_as_they_were() {
 }
 
 #[test]
-fn accounts_come_back_as_they_were() {
+fn codec_round_trips_accounts() {
     let shown = EmailAddress::parse("Admin@TechCorp.com").unwrap();
     let roles = [Role::Viewer, Role::Member, Role::Admin, Role::Owner];
     let changed = Account {
@@ -138,13 +138,13 @@ fn accounts_come_back_as_they_were() {
 }
 
 #[test]
-fn sessions_come_back_as_they_were() {
+fn codec_round_trips_sessions() {
     let used = UsedToken { hash: [1; 32], salt: [2; 32], used_at: moment(5) };
     assert_eq!([kept(&session()), kept(&Session { used: Some(used), ..session() })], [PACKED; 2]);
 }
 
 #[test]
-fn what_the_bytes_cannot_say_is_kept_as_json() {
+fn codec_falls_back_to_json_for_unusual_records() {
     let moved = Organization { reserved: Vec::new(), ..organization() };
     let fine = Timestamp::from_nanosecond(1).unwrap();
     assert_eq!(kept(&moved), JSON);
@@ -152,7 +152,7 @@ fn what_the_bytes_cannot_say_is_kept_as_json() {
 }
 
 #[test]
-fn a_usual_record_takes_few_bytes() {
+fn codec_packs_usual_record_in_few_bytes() {
     let sizes = [pack(&organization()).unwrap().len(), pack(&account()).unwrap().len()];
     assert!(sizes[0] <= 120 && sizes[1] <= 200, "{sizes:?}");
 }

@@ -14,7 +14,7 @@ async fn recent(records: &Records<AccountId, Version>, engine: &Engine) -> u64 {
 }
 
 #[tokio::test]
-async fn what_others_write_is_seen_at_once_by_those_who_ask_how_it_is_now() {
+async fn cache_uncached_read_sees_write_of_other_instance_at_once() {
     let (records, engine) = (shared(), Engine::new(1));
     assert_eq!(recent(&records, &engine).await, 0);
     engine.clone().increment(0).await.unwrap();
@@ -25,7 +25,7 @@ async fn what_others_write_is_seen_at_once_by_those_who_ask_how_it_is_now() {
 }
 
 #[tokio::test]
-async fn what_others_write_is_seen_soon_by_those_who_ask_how_it_recently_was() {
+async fn cache_recent_read_sees_write_of_other_instance_soon() {
     let (records, engine) = (shared(), Engine::new(1));
     assert_eq!(recent(&records, &engine).await, 0);
     engine.clone().increment(0).await.unwrap();
@@ -38,7 +38,7 @@ async fn what_others_write_is_seen_soon_by_those_who_ask_how_it_recently_was() {
 }
 
 #[tokio::test]
-async fn what_was_on_its_way_when_it_was_forgotten_is_not_kept() {
+async fn cache_drops_load_that_was_invalidated_meanwhile() {
     let (records, engine) = (shared(), Engine::new(1));
     let load = async || {
         let found = engine.load(0).await;
@@ -51,7 +51,7 @@ async fn what_was_on_its_way_when_it_was_forgotten_is_not_kept() {
 }
 
 #[tokio::test]
-async fn nobody_waits_long_for_what_another_one_cannot_load() {
+async fn cache_read_waits_briefly_for_stuck_load() {
     let (records, engine) = (shared(), Engine::new(1));
     let (started, starting) = oneshot::channel::<()>();
     let stuck = {
@@ -72,7 +72,7 @@ async fn nobody_waits_long_for_what_another_one_cannot_load() {
 }
 
 #[tokio::test]
-async fn what_a_search_has_found_before_others_told_of_a_write_is_not_kept() {
+async fn cache_drops_search_result_invalidated_by_other_instance() {
     let (records, engine) = (shared(), Engine::new(1));
     let mark = records.mark();
     let found = engine.load(0).await.unwrap().unwrap();

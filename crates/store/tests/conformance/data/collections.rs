@@ -12,7 +12,7 @@ fn names(infos: &[tenantry_domain::store::CollectionInfo]) -> Vec<&str> {
 }
 
 #[test]
-fn every_organization_begins_with_one_collection_that_stays() {
+fn default_collection_exists_and_stays() {
     in_every_placement(|subject| async move {
         let acme = subject.home("Acme").await;
         let collections = &subject.store.collections;
@@ -30,7 +30,7 @@ fn every_organization_begins_with_one_collection_that_stays() {
 }
 
 #[test]
-fn a_collection_is_there_until_it_is_dropped_and_then_nothing_of_it_is() {
+fn collection_exists_until_dropped_and_leaves_nothing() {
     in_every_placement(|subject| async move {
         let (acme, other) = (subject.home("Acme").await, subject.home("Other").await);
         let (collections, documents) = (&subject.store.collections, &subject.store.documents);
@@ -61,7 +61,7 @@ fn a_collection_is_there_until_it_is_dropped_and_then_nothing_of_it_is() {
 }
 
 #[test]
-fn collections_are_listed_in_the_order_of_their_names_page_by_page() {
+fn collection_list_is_paged_by_name() {
     in_every_placement(|subject| async move {
         let acme = subject.home("Acme").await;
         for each in ["b", "a", "Z", "z-1", "zz"] {
@@ -76,7 +76,7 @@ fn collections_are_listed_in_the_order_of_their_names_page_by_page() {
 }
 
 #[test]
-fn a_collection_is_made_once_however_many_ask_at_once() {
+fn collection_is_created_once_by_parallel_inserts() {
     in_every_placement(|subject| async move {
         let acme = subject.home("Acme").await;
         let asked = subject.clone();
@@ -92,7 +92,7 @@ fn a_collection_is_made_once_however_many_ask_at_once() {
 }
 
 #[test]
-fn no_more_collections_are_made_than_the_quota_says() {
+fn collection_quota_is_never_exceeded() {
     in_every_placement(|subject| async move {
         let quota = Quota { collections: QuotaLimit::new(5).ok(), ..Quota::default() };
         let acme = subject.home_with("Acme", quota).await;
@@ -128,8 +128,9 @@ async fn rename(subject: &crate::engines::Subject, organization: &Organization, 
     renamed
 }
 
+/// A rename moves every collection, and a record with the old name still finds them.
 #[test]
-fn a_rename_takes_all_collections_along_and_whoever_knows_the_old_name_still_finds_them() {
+fn rename_keeps_collections_reachable_under_both_names() {
     in_every_placement(|subject| async move {
         let acme = subject.home("Acme").await;
         subject.add_collection(&acme, "orders").await;
@@ -160,7 +161,7 @@ fn a_rename_takes_all_collections_along_and_whoever_knows_the_old_name_still_fin
 }
 
 #[test]
-fn nothing_reaches_a_container_that_is_gone() {
+fn container_that_was_dropped_is_reached_by_no_call() {
     in_every_placement(|subject| async move {
         let acme = subject.home("Acme").await;
         subject.add_collection(&acme, "orders").await;

@@ -10,7 +10,7 @@ use tenantry_domain::error::ErrorCode;
 use tenantry_domain::store::UpdateOutcome;
 
 #[test]
-fn a_document_comes_back_as_it_was_whatever_is_in_it() {
+fn document_round_trips_with_any_value() {
     in_every_placement(|subject| async move {
         let acme = subject.home("Acme").await;
         let mut deep = rawdoc! { "x": 1 };
@@ -42,7 +42,7 @@ fn a_document_comes_back_as_it_was_whatever_is_in_it() {
 }
 
 #[test]
-fn an_id_is_there_once_and_equal_numbers_are_one_id() {
+fn document_id_is_unique_and_equal_numbers_are_equal() {
     in_every_placement(|subject| async move {
         let (acme, other) = (subject.home("Acme").await, subject.home("Other").await);
         let five = vec![stored(rawdoc! { "_id": 5, "a": 1 })];
@@ -65,7 +65,7 @@ fn an_id_is_there_once_and_equal_numbers_are_one_id() {
 }
 
 #[test]
-fn a_change_meets_the_revision_it_expects_or_nothing() {
+fn document_change_requires_the_expected_revision() {
     in_every_placement(|subject| async move {
         let acme = subject.home("Acme").await;
         let documents = &subject.store.documents;
@@ -109,7 +109,7 @@ fn a_change_meets_the_revision_it_expects_or_nothing() {
 }
 
 #[test]
-fn of_a_hundred_changes_of_one_revision_one_is_made() {
+fn document_revision_is_changed_once_by_parallel_updates() {
     in_every_placement(|subject| async move {
         let acme = subject.home("Acme").await;
         subject.fill(&acme, "documents", numbered(1, 1)).await;
@@ -129,7 +129,7 @@ fn of_a_hundred_changes_of_one_revision_one_is_made() {
 }
 
 #[test]
-fn documents_are_removed_by_filter_and_no_others() {
+fn delete_matching_removes_only_matching_documents() {
     in_every_placement(|subject| async move {
         let (acme, other) = (subject.home("Acme").await, subject.home("Other").await);
         for organization in [&acme, &other] {
@@ -152,7 +152,7 @@ fn documents_are_removed_by_filter_and_no_others() {
 }
 
 #[test]
-fn writers_at_once_lose_nothing() {
+fn parallel_inserts_lose_no_document() {
     in_every_placement(|subject| async move {
         let acme = subject.home("Acme").await;
         let (asked, acme_too) = (subject.clone(), acme.clone());
@@ -173,7 +173,7 @@ fn writers_at_once_lose_nothing() {
 }
 
 #[test]
-fn what_is_reserved_is_never_shown_nor_found() {
+fn reserved_field_is_never_shown_nor_found() {
     in_every_placement(|subject| async move {
         let acme = subject.home("Acme").await;
         subject.fill(&acme, "documents", numbered(1, 2)).await;
@@ -204,7 +204,7 @@ fn what_is_reserved_is_never_shown_nor_found() {
 }
 
 #[test]
-fn a_query_that_takes_too_long_is_refused() {
+fn query_that_takes_too_long_is_refused() {
     in_every_placement(|subject| async move {
         let acme = subject.home("Acme").await;
         let text = "x".repeat(200);

@@ -10,7 +10,7 @@ use tenantry_domain::organization::Placement;
 use tenantry_domain::store::{InsertOutcome, UpdateOutcome};
 
 #[test]
-fn indexes_are_made_listed_and_dropped() {
+fn index_is_created_listed_and_dropped() {
     in_every_placement(|subject| async move {
         let (acme, other) = (subject.home("Acme").await, subject.home("Other").await);
         let collections = &subject.store.collections;
@@ -47,7 +47,7 @@ fn indexes_are_made_listed_and_dropped() {
 }
 
 #[test]
-fn a_unique_index_lets_no_value_in_twice() {
+fn unique_index_rejects_duplicate_values() {
     in_every_placement(|subject| async move {
         let (acme, other) = (subject.home("Acme").await, subject.home("Other").await);
         subject.add_collection(&acme, "orders").await;
@@ -93,7 +93,7 @@ fn a_unique_index_lets_no_value_in_twice() {
 }
 
 #[test]
-fn a_unique_index_is_not_made_over_values_that_are_there_twice() {
+fn unique_index_build_fails_over_duplicate_values() {
     in_every_placement(|subject| async move {
         let acme = subject.home("Acme").await;
         subject
@@ -114,7 +114,7 @@ fn a_unique_index_is_not_made_over_values_that_are_there_twice() {
 }
 
 #[test]
-fn what_cannot_be_indexed_is_refused_and_changes_nothing() {
+fn index_over_parallel_arrays_is_refused_without_change() {
     in_every_placement(|subject| async move {
         let acme = subject.home("Acme").await;
         subject.add_collection(&acme, "orders").await;
@@ -138,7 +138,7 @@ fn what_cannot_be_indexed_is_refused_and_changes_nothing() {
 }
 
 #[test]
-fn a_collection_bears_so_many_indexes_and_no_more() {
+fn index_count_of_collection_is_bounded() {
     in_every_placement(|subject| async move {
         let acme = subject.home("Acme").await;
         let most = if acme.placement == Placement::Shared { SHARED_INDEXES_MAX } else { INDEXES_MAX };
@@ -151,7 +151,7 @@ fn a_collection_bears_so_many_indexes_and_no_more() {
 }
 
 #[test]
-fn an_index_is_whole_however_many_write_while_it_is_made() {
+fn index_is_complete_after_writes_during_its_build() {
     in_every_placement(|subject| async move {
         let acme = subject.home("Acme").await;
         subject.fill(&acme, "documents", numbered(0, 2000)).await;

@@ -32,7 +32,7 @@ fn mixed() -> Vec<RawDocumentBuf> {
 }
 
 #[test]
-fn pages_come_in_order_none_twice_none_missing() {
+fn query_pages_are_ordered_without_gaps_or_duplicates() {
     in_every_placement(|subject| async move {
         let acme = subject.home("Acme").await;
         subject.fill(&acme, "documents", mixed().into_iter().map(stored).collect()).await;
@@ -89,7 +89,7 @@ fn composed() -> Vec<StoredDocument> {
 }
 
 #[test]
-fn pages_over_objects_and_decimals_come_in_order() {
+fn query_pages_over_objects_and_decimals_are_ordered() {
     in_every_placement(|subject| async move {
         let acme = subject.home("Acme").await;
         subject.fill(&acme, "documents", composed()).await;
@@ -117,7 +117,7 @@ fn pages_over_objects_and_decimals_come_in_order() {
 }
 
 #[test]
-fn a_page_goes_on_where_it_was_whatever_comes_and_goes() {
+fn query_page_continues_at_its_position_after_changes() {
     in_every_placement(|subject| async move {
         let acme = subject.home("Acme").await;
         let documents = (0..20).map(|n| stored(rawdoc! { "_id": n * 10, "n": n / 3 })).collect();
@@ -144,7 +144,7 @@ fn a_page_goes_on_where_it_was_whatever_comes_and_goes() {
 }
 
 #[test]
-fn a_page_ends_by_its_bytes_too_and_says_that_there_is_more() {
+fn query_page_is_bounded_by_bytes_and_reports_more() {
     in_every_placement(|subject| async move {
         let acme = subject.home("Acme").await;
         let text = "x".repeat(1000);
@@ -163,7 +163,7 @@ fn a_page_ends_by_its_bytes_too_and_says_that_there_is_more() {
 }
 
 #[test]
-fn an_index_changes_how_long_it_takes_and_nothing_else() {
+fn index_never_changes_query_results() {
     in_every_placement(|subject| async move {
         let acme = subject.home("Acme").await;
         let documents = || {
@@ -213,7 +213,7 @@ fn an_index_changes_how_long_it_takes_and_nothing_else() {
 }
 
 #[test]
-fn a_query_says_when_it_had_to_look_at_everything() {
+fn query_reports_full_scan() {
     in_every_placement(|subject| async move {
         let acme = subject.home("Acme").await;
         subject.fill(&acme, "documents", numbered(0, 300)).await;
@@ -238,7 +238,7 @@ fn a_query_says_when_it_had_to_look_at_everything() {
 }
 
 #[test]
-fn documents_that_have_no_order_are_refused() {
+fn query_over_parallel_arrays_is_refused() {
     in_every_placement(|subject| async move {
         let acme = subject.home("Acme").await;
         subject.fill(&acme, "documents", vec![stored(rawdoc! { "_id": 1, "a": [1, 2], "b": [3] })]).await;

@@ -22,7 +22,7 @@ fn of_documents(documents: u64) -> Quota {
 }
 
 #[test]
-fn usage_counts_what_is_there() {
+fn usage_counts_documents_bytes_and_collections() {
     in_every_placement(|subject| async move {
         let acme = subject.home("Acme").await;
         subject.add_collection(&acme, "orders").await;
@@ -35,7 +35,7 @@ fn usage_counts_what_is_there() {
 }
 
 #[test]
-fn no_document_more_gets_in_than_the_quota_says_however_many_write() {
+fn document_quota_is_never_exceeded_by_parallel_inserts() {
     in_every_placement(|subject| async move {
         let acme = subject.home_with("Acme", of_documents(250)).await;
         subject.add_collection(&acme, "orders").await;
@@ -63,7 +63,7 @@ fn no_document_more_gets_in_than_the_quota_says_however_many_write() {
 }
 
 #[test]
-fn what_is_deleted_makes_room_again() {
+fn delete_frees_room_in_document_quota() {
     in_every_placement(|subject| async move {
         let acme = subject.home_with("Acme", of_documents(10)).await;
         subject.fill(&acme, "documents", numbered(0, 10)).await;
@@ -81,7 +81,7 @@ fn what_is_deleted_makes_room_again() {
 }
 
 #[test]
-fn bytes_are_counted_and_a_change_that_does_not_grow_is_always_made() {
+fn byte_quota_always_allows_updates_that_do_not_grow() {
     in_every_placement(|subject| async move {
         let text = |length: usize| stored(rawdoc! { "_id": 1, "text": "x".repeat(length) });
         let most = text(1000).bytes();
@@ -116,7 +116,7 @@ fn bytes_are_counted_and_a_change_that_does_not_grow_is_always_made() {
 }
 
 #[test]
-fn a_quota_that_comes_later_counts_what_is_there() {
+fn quota_set_later_counts_existing_documents() {
     in_every_placement(|subject| async move {
         let acme = subject.home("Acme").await;
         subject.fill(&acme, "documents", numbered(0, 8)).await;
@@ -128,7 +128,7 @@ fn a_quota_that_comes_later_counts_what_is_there() {
 }
 
 #[test]
-fn a_quota_that_was_lifted_and_set_again_counts_what_came_meanwhile() {
+fn quota_lifted_and_set_again_counts_documents_added_between() {
     in_every_placement(|subject| async move {
         let set = async |organization: &Organization, quota| {
             let next = Organization { quota, ..organization.successor(given::START) };
@@ -171,7 +171,7 @@ fn tagged(id: i32, tags: i32) -> StoredDocument {
 }
 
 #[test]
-fn index_bytes_are_the_same_number_on_every_engine() {
+fn index_bytes_are_equal_on_every_engine() {
     in_every_placement(|subject| async move {
         for (title, quota) in [("Acme", Quota::default()), ("Other", of_index_bytes(1 << 30))] {
             let acme = subject.home_with(title, quota).await;
@@ -261,7 +261,7 @@ fn index_quota_refuses_documents_and_indexes_beyond_it() {
 }
 
 #[test]
-fn document_with_too_many_entries_in_all_indexes_is_refused() {
+fn document_with_too_many_index_entries_is_refused() {
     in_every_placement(|subject| async move {
         let acme = subject.home("Acme").await;
         let (one, other) = (index("tags,text", false), index("-tags,text", false));
@@ -289,7 +289,7 @@ fn document_with_too_many_entries_in_all_indexes_is_refused() {
 }
 
 #[test]
-fn restored_index_takes_documents_that_it_had_elsewhere() {
+fn restored_index_accepts_document_over_entry_limit() {
     in_every_placement(|subject| async move {
         let acme = subject.home("Acme").await;
         let (collection, tags) = (name("documents"), index("tags", false));
@@ -308,7 +308,7 @@ fn restored_index_takes_documents_that_it_had_elsewhere() {
 }
 
 #[test]
-fn long_indexed_values_keep_order_equality_and_uniqueness() {
+fn index_over_long_values_keeps_order_and_uniqueness() {
     in_every_placement(|subject| async move {
         let acme = subject.home("Acme").await;
         let text = |last: &str| format!("{}{last}", "x".repeat(3000));

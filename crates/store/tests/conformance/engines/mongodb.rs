@@ -154,7 +154,7 @@ impl Running for RunningMongoDb {
 }
 
 #[tokio::test]
-async fn a_search_that_scans_or_sorts_is_noticed() {
+async fn scan_check_detects_scan_and_sort() {
     for (filter, order) in
         [(doc! { "nothing": 1 }, doc! {}), (doc! { "hidden": true }, doc! { "version": 1 })]
     {

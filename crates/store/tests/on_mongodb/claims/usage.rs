@@ -47,7 +47,7 @@ async fn index_bytes(store: &Store, organization: &Organization) -> u64 {
 }
 
 #[tokio::test]
-async fn usage_asked_often_counts_entries_once() {
+async fn usage_read_in_parallel_counts_entries_once() {
     let (_mongod, fixture, store, _opened) = start().await;
     let acme = Arc::new(fixture.indexed(&store).await);
     fixture.slow_counts().await;
@@ -73,7 +73,7 @@ async fn usage_asked_often_counts_entries_once() {
 }
 
 #[tokio::test]
-async fn usage_on_which_its_reader_hangs_up_is_counted_on() {
+async fn usage_count_goes_on_after_reader_cancels() {
     let (_mongod, fixture, store, _opened) = start().await;
     let acme = fixture.indexed(&store).await;
     let before = fixture.counts().await;
