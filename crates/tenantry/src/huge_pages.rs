@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn they_are_there_for_what_asks_for_them_and_not_for_the_rest() {
+    fn huge_pages_are_enabled_only_within_the_call() {
         let disabled = || transparent_huge_pages_are_disabled().unwrap();
         avoid();
         assert!(disabled());

@@ -209,7 +209,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     #[tokio::test(start_paused = true)]
-    async fn background_work_that_panics_begins_anew() {
+    async fn background_task_that_panics_restarts() {
         let rounds = AtomicUsize::new(0);
         keep_running("test", async || {
             assert_eq!(rounds.fetch_add(1, Ordering::SeqCst), 2, "a defect");

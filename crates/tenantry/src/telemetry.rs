@@ -180,7 +180,7 @@ mod tests {
     use metrics::{counter, histogram};
 
     #[test]
-    fn the_log_level_is_ours_and_others_only_warn() {
+    fn log_filter_level_applies_to_us_and_others_only_warn() {
         let filter = log_filter(LogLevel::Debug);
         for target in ["tenantry", "tenantry::http", "tenantry_store::sqlite", "tenantry_domain"] {
             assert!(filter.would_enable(target, &Level::DEBUG), "{target}");
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_written_as_prometheus_reads_them() {
+    fn metrics_are_written_in_prometheus_format() {
         let recorder = recorder_builder().build_recorder();
         let text = metrics::with_local_recorder(&recorder, || {
             describe_metrics();
@@ -222,7 +222,7 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn the_memory_in_use_is_known() {
+    fn resident_memory_is_reported() {
         let bytes = resident_bytes().unwrap();
         assert!((1e6..1e11).contains(&bytes), "{bytes}");
     }

@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_goes_below_the_url_of_the_server() {
+    fn client_path_is_below_server_url() {
         assert_eq!(
             url("http://a.example", &["v1", "organizations"], &[]),
             "http://a.example/v1/organizations"
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_told_field_by_field_with_its_code_at_the_end() {
+    fn client_error_lists_fields_and_ends_with_code() {
         let problem = r#"{"type": "/problems/invalid_input", "title": "t", "status": 400, "detail": "Bad fields.",
             "code": "invalid_input", "request_id": "r1",
             "errors": [{"pointer": "/email", "detail": "is required"}, {"pointer": "?limit", "detail": "is 0"}]}"#;
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn this_machine_is_known_by_its_addresses() {
+    fn loopback_urls_are_this_machine() {
         for (url, expected) in [
             ("http://127.0.0.1:8000", true),
             ("http://[::1]", true),

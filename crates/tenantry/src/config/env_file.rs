@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_entry_is_read_however_it_is_written() {
+    fn env_file_entry_is_read_in_every_notation() {
         for (text, value) in [
             ("NAME=value", "value"),
             ("  export NAME = value  ", "value"),
@@ -122,12 +122,12 @@ mod tests {
     }
 
     #[test]
-    fn blank_lines_and_comments_are_no_entries() {
+    fn env_file_skips_blank_lines_and_comments() {
         assert_eq!(EnvFile::parse("\n# A=1\n   \n\t# B=2\n"), EnvFile::default());
     }
 
     #[test]
-    fn every_line_that_cannot_be_read_is_counted() {
+    fn env_file_reports_unreadable_lines() {
         let file = EnvFile::parse("A=\"1\n2\"\nnothing here\nB=2\nC D=3\nE='open\nF=\"x\" y\n=4\nG=5");
         let entries =
             [("A", "1\n2"), ("B", "2"), ("G", "5")].map(|(name, value)| (name.into(), value.into()));

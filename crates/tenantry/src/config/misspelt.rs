@@ -140,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_that_is_close_to_one_of_ours_is_recognized() {
+    fn misspelt_setting_is_recognized() {
         for (name, ours) in [
             ("LOG_LEVL", "LOG_LEVEL"),
             ("LOG_LEVLE", "LOG_LEVEL"),
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_others_are_not_taken_for_ours() {
+    fn setting_names_of_other_programs_are_ignored() {
         for name in [
             "PATH",
             "PORTS",
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_orchestrator_puts_there_is_not_warned_of() {
+    fn orchestrator_variables_are_not_warned_of() {
         let environment = [
             ("TENANTRY_PORT", "tcp://10.0.0.1:8000"),
             ("TENANTRY_PORT_8000_TCP", "tcp://10.0.0.1:8000"),

@@ -51,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn public_url_with_anything_but_host_and_path_is_refused() {
+    fn public_url_with_more_than_host_and_path_is_rejected() {
         for text in [
             "",
             "api.example.com",

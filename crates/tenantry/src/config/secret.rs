@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_random_secret_of_32_bytes_is_taken() {
+    fn signing_secret_of_32_random_bytes_is_accepted() {
         for text in [
             "3q2+7w8bTZp0m1xYcVQhJ5n6RkLsUeAf",
             "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn short_and_well_known_secrets_are_refused() {
+    fn signing_secret_that_is_short_or_well_known_is_rejected() {
         for text in [
             "3q2+7w8bTZp0m1xYcVQhJ5n6RkLsUeA",
             "secret",
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_does_not_print_itself() {
+    fn secret_is_hidden_in_debug_output() {
         let secret = signing("3q2+7w8bTZp0m1xYcVQhJ5n6RkLsUeAf").unwrap();
         assert_eq!(format!("{secret:?} {:?}", Some(Secret("hidden".into()))), "[secret] Some([secret])");
     }

@@ -414,7 +414,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
-    fn every_name_and_flag_belongs_to_one_setting() {
+    fn setting_names_and_flags_are_unique() {
         let mut names = BTreeSet::new();
         for setting in SETTINGS {
             for name in setting.aliases.iter().map(|alias| alias.name).chain([setting.name]) {
@@ -425,7 +425,7 @@ mod tests {
     }
 
     #[test]
-    fn every_help_is_sentences() {
+    fn setting_help_consists_of_sentences() {
         for setting in SETTINGS {
             assert!(setting.help.ends_with(['.', ')']), "{}", setting.name);
             assert!(

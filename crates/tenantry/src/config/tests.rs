@@ -36,7 +36,7 @@ fn refused(env_values: &[(&str, &str)]) -> Vec<String> {
 }
 
 #[test]
-fn nothing_needs_to_be_set() {
+fn config_is_complete_without_settings() {
     let config = env(&[]).unwrap();
     assert_eq!(config.host, IpAddr::from([127, 0, 0, 1]));
     assert_eq!((config.port, config.data_dir.to_str()), (8000, Some("./data")));
@@ -50,7 +50,7 @@ fn nothing_needs_to_be_set() {
 }
 
 #[test]
-fn a_missing_env_file_and_a_python_environment_of_that_name_are_fine() {
+fn config_ignores_missing_env_file_and_env_directory() {
     let directory = tempfile::tempdir().unwrap();
     let flags = flags(Command::new("tenantry")).get_matches_from(["tenantry"]);
     for path in [directory.path().join("missing"), directory.path().to_owned()] {
@@ -59,7 +59,7 @@ fn a_missing_env_file_and_a_python_environment_of_that_name_are_fine() {
 }
 
 #[test]
-fn every_setting_takes_what_it_should() {
+fn settings_accept_valid_values() {
     for (name, text, field) in [
         ("HOST", "::1", "host: ::1"),
         ("HOST", "[::]", "host: ::"),
@@ -105,7 +105,7 @@ fn every_setting_takes_what_it_should() {
 }
 
 #[test]
-fn what_a_setting_cannot_be_is_refused() {
+fn settings_reject_invalid_values() {
     for (name, texts) in [
         ("HOST", &["localhost", "127.0.0.1:80", "300.0.0.1"][..]),
         ("PORT", &["-1", "65536", "80a", "8 0"]),
@@ -142,7 +142,7 @@ fn what_a_setting_cannot_be_is_refused() {
 }
 
 #[test]
-fn a_refusal_says_what_is_wrong_and_what_to_do() {
+fn settings_error_says_what_is_wrong_and_what_to_do() {
     for (given, sentence) in [
         (("PORT", "80a"), "PORT in the environment must be a whole number from 0 to 65535; it is `80a`."),
         (
@@ -171,7 +171,7 @@ fn a_refusal_says_what_is_wrong_and_what_to_do() {
 }
 
 #[test]
-fn everything_wrong_is_said_at_once() {
+fn settings_errors_are_reported_at_once() {
     let start = Start {
         flags: &["--signup", "closed"],
         env: &[("PORT", "x"), ("PLACEMENT", "collection"), ("SECRET_KEY", "secret")],
@@ -192,7 +192,7 @@ fn everything_wrong_is_said_at_once() {
 }
 
 #[test]
-fn flags_win_over_the_environment_and_that_over_the_env_file() {
+fn settings_from_flags_override_environment_and_env_file() {
     let environment = [("PORT", "2"), ("TOKEN_LIFETIME", "2")];
     let dotenv = "PORT=3\nJWT_EXP_SECONDS=180\nREADERS=3\n";
     let config = Start { flags: &["--port", "1"], env: &environment, dotenv }.load().unwrap();
@@ -205,14 +205,14 @@ fn flags_win_over_the_environment_and_that_over_the_env_file() {
 }
 
 #[test]
-fn an_empty_or_overridden_value_is_not_looked_at() {
+fn settings_values_that_are_empty_or_overridden_are_ignored() {
     let start = Start { flags: &["--port", "1", "--host", ""], env: &[("PORT", "x")], dotenv: "HOST=::1" };
     let config = start.load().unwrap();
     assert_eq!((config.port, config.host.to_string().as_str()), (1, "::1"));
 }
 
 #[test]
-fn names_of_one_setting_must_agree_within_one_place() {
+fn setting_aliases_must_agree_within_one_source() {
     for agreeing in [
         &[("JWT_EXPIRE_MINUTES", "60"), ("JWT_EXP_SECONDS", "3600"), ("TOKEN_LIFETIME", "60")][..],
         &[("JWT_ALGO", "HS256"), ("ALGORITHM", "hs256")],
@@ -236,14 +236,14 @@ fn names_of_one_setting_must_agree_within_one_place() {
 }
 
 #[test]
-fn one_name_twice_in_a_file_must_agree() {
+fn setting_repeated_in_env_file_must_agree() {
     assert!(Start { dotenv: "PORT=1\nPORT=1", ..Start::default() }.load().is_ok());
     let error = Start { dotenv: "PORT=1\nPORT=2", ..Start::default() }.load().unwrap_err().to_string();
     assert!(error.starts_with("PORT stands twice in ") && error.contains("different values"), "{error}");
 }
 
 #[test]
-fn a_larger_hash_needs_a_longer_secret() {
+fn jwt_secret_length_follows_algorithm() {
     assert!(env(&[("JWT_SECRET", SECRET), ("JWT_ALGORITHM", "HS256")]).is_ok());
     assert!(env(&[("JWT_SECRET", SECRET), ("JWT_ALGORITHM", "EdDSA")]).is_ok());
     let errors = refused(&[("JWT_SECRET", SECRET), ("JWT_ALGORITHM", "HS512")]);
@@ -254,7 +254,7 @@ fn a_larger_hash_needs_a_longer_secret() {
 }
 
 #[test]
-fn a_refresh_token_cannot_idle_longer_than_it_lives() {
+fn refresh_idle_lifetime_may_not_exceed_absolute_one() {
     let errors = refused(&[("REFRESH_IDLE_LIFETIME", "7200"), ("REFRESH_ABSOLUTE_LIFETIME", "3600")]);
     assert!(
         errors[0].starts_with("REFRESH_IDLE_LIFETIME is longer than REFRESH_ABSOLUTE_LIFETIME"),
@@ -263,7 +263,7 @@ fn a_refresh_token_cannot_idle_longer_than_it_lives() {
 }
 
 #[test]
-fn the_settings_files_of_the_references_load() {
+fn settings_files_of_reference_projects_load() {
     let a = format!(
         "APP_NAME=Org Management Service\nJWT_SECRET={SECRET}\nJWT_ALGO=HS256\nJWT_EXPIRE_MINUTES=1440\nMASTER_DB=master_db\n"
     );
@@ -293,7 +293,7 @@ fn the_settings_files_of_the_references_load() {
 }
 
 #[test]
-fn no_secret_is_ever_printed() {
+fn settings_secrets_are_never_printed() {
     let operator_key = "operator-key-of-this-test";
     let config = env(&[("JWT_SECRET", SECRET), ("OPERATOR_KEY", operator_key)]).unwrap();
     let shown = format!("{config:?} {config:#?}");
@@ -315,7 +315,7 @@ fn no_secret_is_ever_printed() {
 }
 
 #[test]
-fn a_command_may_take_the_client_flags_alone() {
+fn command_may_accept_client_flags_alone() {
     let command = client_flags(Command::new("org"));
     let flags = command.try_get_matches_from(["org", "--server-url", "http://10.0.0.1:9000"]).unwrap();
     let config = Config::load(&flags, std::iter::empty(), None).unwrap();
@@ -324,7 +324,7 @@ fn a_command_may_take_the_client_flags_alone() {
 }
 
 #[test]
-fn what_only_the_service_minds_does_not_stop_a_client() {
+fn client_config_ignores_errors_in_service_settings() {
     let flags = client_flags(Command::new("org")).get_matches_from(["org", "--data-dir", "/srv"]);
     let env = |pairs: &[(&str, &str)]| {
         let owned = |(name, text): &(&str, &str)| ((*name).to_owned(), (*text).to_owned());
@@ -343,7 +343,7 @@ fn what_only_the_service_minds_does_not_stop_a_client() {
 }
 
 #[test]
-fn the_help_shows_every_setting_with_its_names_and_default() {
+fn help_shows_every_setting_with_its_names_and_default() {
     let mut command = flags(Command::new("tenantry")).term_width(0);
     command.clone().debug_assert();
     let help = command.render_long_help().to_string();
@@ -359,7 +359,7 @@ fn the_help_shows_every_setting_with_its_names_and_default() {
 }
 
 #[test]
-fn the_page_of_settings_is_fresh() {
+fn settings_page_is_up_to_date() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/settings.md");
     let page = std::fs::read_to_string(path).unwrap_or_default();
     assert!(

@@ -361,7 +361,7 @@ mod tests {
     const ANY: Limits = Limits::new(0, 0, Unit::One);
 
     #[test]
-    fn limits_hold_in_whichever_unit_the_text_is() {
+    fn number_limits_apply_in_every_unit() {
         let seconds = Limits::new(60, 3600, Unit::Seconds);
         let minutes = seconds.in_unit(Unit::Minutes);
         assert_eq!(minutes.number("60"), seconds.number("3600"));
@@ -373,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn an_origin_is_kept_as_browsers_write_it() {
+    fn origin_is_normalized_as_browsers_write_it() {
         for (text, origin) in [
             ("https://App.Example.com", "https://app.example.com"),
             ("https://app.example.com:443/", "https://app.example.com"),
@@ -395,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn a_database_name_is_one_that_mongodb_takes() {
+    fn database_name_is_valid_for_mongodb() {
         for text in ["master_db", "enterprise-db", "x"] {
             assert!(DatabaseName::parse(text, &ANY).is_some(), "{text}");
         }

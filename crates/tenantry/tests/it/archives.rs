@@ -105,8 +105,9 @@ async fn usage(client: &Client, id: &Value) -> Value {
     client.get(&format!("/v1/organizations/{}/usage", id.as_str().unwrap())).await.ok()
 }
 
+/// The import may have another id and another name.
 #[tokio::test]
-async fn what_was_exported_comes_in_again_in_every_placement_under_another_id_and_name() {
+async fn import_into_every_placement_restores_export() {
     let app = App::start().await;
     let acme = filled(&app, "Acme").await;
     let archive = export(&app.operator(), &acme.path()).await;
@@ -141,7 +142,7 @@ async fn what_was_exported_comes_in_again_in_every_placement_under_another_id_an
 }
 
 #[tokio::test]
-async fn after_a_purge_an_import_brings_everything_back_as_it_was() {
+async fn import_after_purge_restores_organization_unchanged() {
     let app = App::start().await;
     let acme = filled(&app, "Acme").await;
     let settings = json!({ "delete_protection": false, "quota": { "documents": 5000, "collections": 9, "index_bytes": 70_000_000 } });
@@ -178,8 +179,9 @@ async fn after_a_purge_an_import_brings_everything_back_as_it_was() {
     Snapshot::sound(app.place());
 }
 
+/// After a purge, the id comes back into a shared placement only after a rest.
 #[tokio::test]
-async fn an_id_rests_before_it_comes_back_into_a_share() {
+async fn import_into_shared_placement_waits_for_its_id_to_rest() {
     let app = App::start().await;
     let purged = async |name: &str| {
         let acme = organization(&app, name).await;
@@ -209,7 +211,7 @@ async fn an_id_rests_before_it_comes_back_into_a_share() {
 }
 
 #[tokio::test]
-async fn protection_hold_and_suspension_come_along() {
+async fn import_keeps_protection_hold_and_suspension() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let settings = json!({ "delete_protection": true, "legal_hold": true });
@@ -226,7 +228,7 @@ async fn protection_hold_and_suspension_come_along() {
 }
 
 #[tokio::test]
-async fn more_than_the_quota_comes_in_and_then_no_more() {
+async fn import_may_exceed_quota_but_later_writes_may_not() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     acme.store(&[json!({ "_id": 1 }), json!({ "_id": 2 })]).await;
@@ -283,7 +285,7 @@ async fn assert_nothing_left(app: &App, before: &Snapshot, name: &str) {
 }
 
 #[tokio::test]
-async fn a_damaged_archive_leaves_nothing_and_its_name_is_free_again() {
+async fn import_of_damaged_archive_leaves_nothing_and_frees_name() {
     let app = App::start().await;
     let acme = filled(&app, "Acme").await;
     let archive = export(&acme.owner, &acme.path()).await;
@@ -325,7 +327,7 @@ async fn a_damaged_archive_leaves_nothing_and_its_name_is_free_again() {
 }
 
 #[tokio::test]
-async fn what_an_archive_is_refused_for_that_is_whole() {
+async fn import_of_intact_archive_is_refused_for_each_reason() {
     let app = App::start().await;
     organization(&app, "Acme").await;
     let before = Snapshot::sound(app.place());
@@ -359,7 +361,7 @@ async fn what_an_archive_is_refused_for_that_is_whole() {
 }
 
 #[tokio::test]
-async fn of_imports_of_one_archive_at_once_one_gets_the_name() {
+async fn imports_of_one_archive_in_parallel_make_one_organization() {
     let app = App::start().await;
     let documents: Vec<Value> = (0..600).map(|n| json!({ "_id": n })).collect();
     let archive = crafted("New", &documents, &[]);
@@ -381,7 +383,7 @@ async fn of_imports_of_one_archive_at_once_one_gets_the_name() {
 }
 
 #[tokio::test]
-async fn an_owner_may_have_the_archive_and_others_may_not() {
+async fn export_is_for_owner_and_operator_only() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let foreign = organization(&app, "Foreign").await;
@@ -399,7 +401,7 @@ async fn an_owner_may_have_the_archive_and_others_may_not() {
 }
 
 #[tokio::test]
-async fn an_organization_may_be_called_as_the_path_of_imports() {
+async fn organization_named_import_works_beside_import_path() {
     let app = App::start().await;
     let import = organization(&app, "Import").await;
     for path in ["/v1/organizations/import", &import.path()] {
@@ -414,7 +416,7 @@ async fn an_organization_may_be_called_as_the_path_of_imports() {
 }
 
 #[tokio::test]
-async fn an_archive_goes_from_one_service_to_another() {
+async fn archive_moves_between_services() {
     let (app, other) = (App::start().await, Setup::unlimited().with("--tenant-prefix=other_").start().await);
     let acme = filled(&app, "Acme").await;
     let archive = export(&acme.owner, &acme.path()).await;
@@ -427,9 +429,9 @@ async fn an_archive_goes_from_one_service_to_another() {
     assert_eq!(data(&export(&other.operator(), &acme.path()).await), data(&archive));
 }
 
-/// An archive of builds that took any number.
+/// Earlier versions accepted any number, and wrote it into archives.
 #[tokio::test]
-async fn archive_with_a_quota_beyond_2_to_the_53_is_refused() {
+async fn archive_with_quota_beyond_2_to_the_53_is_refused() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     app.operator().patch(&acme.path(), &json!({ "quota": { "documents": 5 } })).await.ok();

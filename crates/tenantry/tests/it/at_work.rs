@@ -135,8 +135,9 @@ async fn there(owner: &Client, path: &str) -> BTreeSet<(usize, String)> {
     there
 }
 
+/// Rename, delete and restore take all collections along while clients read and write.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn changes_of_an_organization_take_all_its_collections_along_while_others_read_and_write() {
+async fn organization_changes_keep_collections_under_load() {
     for placement in placements() {
         let app = App::start().await;
         let acme = organization(&app, "Acme", "First", placement).await;

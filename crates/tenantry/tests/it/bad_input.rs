@@ -219,7 +219,7 @@ fn assert_refused(answer: &Answer, outcome: &str, what: &str) {
 }
 
 #[tokio::test]
-async fn every_route_that_reads_a_body_is_in_these_tests() {
+async fn routes_with_body_are_all_tested_here() {
     let scene = Scene::start(Setup::unlimited()).await;
     let tested: BTreeSet<&str> = scene.routes.iter().map(|route| route.operation).collect();
     let operations = scene.app.document()["paths"].as_object().unwrap().values();
@@ -233,7 +233,7 @@ async fn every_route_that_reads_a_body_is_in_these_tests() {
 }
 
 #[tokio::test]
-async fn a_body_of_another_type_is_not_read() {
+async fn body_of_another_content_type_is_refused() {
     let scene = Scene::start(Setup::unlimited()).await;
     for route in &scene.routes {
         for content_type in [
@@ -268,9 +268,9 @@ async fn a_body_of_another_type_is_not_read() {
     scene.assert_unchanged().await;
 }
 
-/// Another `+json` is another patch language, which would be carried out as what it is not.
+/// Another `+json` type is another patch language, which must not be applied as a merge patch.
 #[tokio::test]
-async fn patch_of_another_json_type_names_those_it_takes() {
+async fn patch_of_another_json_type_names_accepted_types() {
     let scene = Scene::start(Setup::unlimited()).await;
     let patches: Vec<_> = scene.routes.iter().filter(|route| route.method == Method::PATCH).collect();
     assert_eq!(patches.len(), 2);
@@ -303,7 +303,7 @@ fn authorization(caller: &Client) -> String {
 }
 
 #[tokio::test]
-async fn what_is_not_one_json_object_without_duplicate_keys_is_refused() {
+async fn body_that_is_no_json_object_or_repeats_keys_is_refused() {
     let scene = Scene::start(Setup::unlimited()).await;
     let bodies: [&[u8]; 19] = [
         b" ",
@@ -349,7 +349,7 @@ async fn what_is_not_one_json_object_without_duplicate_keys_is_refused() {
 }
 
 #[tokio::test]
-async fn json_a_million_levels_deep_is_refused_at_once() {
+async fn body_nested_a_million_levels_is_refused_fast() {
     let scene = Scene::start(Setup::unlimited().with("--max-body-kib=16384")).await;
     let levels = 1_000_000;
     let bodies = [
@@ -368,7 +368,7 @@ async fn json_a_million_levels_deep_is_refused_at_once() {
 }
 
 #[tokio::test]
-async fn a_body_over_the_limit_is_refused_before_it_has_arrived() {
+async fn body_over_limit_is_refused_before_it_arrives() {
     let scene = Scene::start(Setup::unlimited()).await;
     for route in &scene.routes {
         let (line, limit) = (format!("{} {}", route.method, route.path), route.limit);
@@ -407,7 +407,7 @@ fn padded(length: usize) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_body_that_breaks_off_is_refused() {
+async fn body_that_breaks_off_is_refused() {
     let scene = Scene::start(Setup::unlimited()).await;
     for route in scene.routes.iter().filter(|route| route.needs_body) {
         let line = format!("{} {}", route.method, route.path);
@@ -422,7 +422,7 @@ async fn a_body_that_breaks_off_is_refused() {
 }
 
 #[tokio::test]
-async fn every_field_of_a_wrong_type_is_named_at_once() {
+async fn body_fields_of_wrong_type_are_all_named() {
     let scene = Scene::start(Setup::unlimited()).await;
     let has_fields = |route: &&Route| !route.fields.is_empty() || !route.flags.is_empty();
     for route in scene.routes.iter().filter(has_fields) {
@@ -451,7 +451,7 @@ async fn every_field_of_a_wrong_type_is_named_at_once() {
 }
 
 #[tokio::test]
-async fn every_missing_field_is_named_at_once() {
+async fn body_fields_that_are_missing_are_all_named() {
     let scene = Scene::start(Setup::unlimited()).await;
     for route in scene.routes.iter().filter(|route| !route.required.is_empty()) {
         let all: Vec<String> = route.required.iter().map(|field| format!("/{field}")).collect();
@@ -480,7 +480,7 @@ fn good(route: &Route) -> Value {
 }
 
 #[tokio::test]
-async fn fields_nobody_asked_for_are_refused_in_v1_and_ignored_in_the_classic_api() {
+async fn unknown_fields_are_refused_in_v1_and_ignored_in_classic_api() {
     let scene = Scene::start(Setup::unlimited()).await;
     for route in scene.routes.iter().filter(|route| !route.is_document) {
         let mut body = json!({ "surprise": 1, "an/odd~one": null });
@@ -501,7 +501,7 @@ async fn fields_nobody_asked_for_are_refused_in_v1_and_ignored_in_the_classic_ap
 }
 
 #[tokio::test]
-async fn every_bad_parameter_of_a_query_is_named_at_once() {
+async fn query_parameters_that_are_invalid_are_all_named() {
     let scene = Scene::start(Setup::unlimited()).await;
     let operator = scene.app.operator();
     let log = format!("{}/operations", scene.acme.path());
@@ -536,7 +536,7 @@ async fn every_bad_parameter_of_a_query_is_named_at_once() {
 }
 
 #[tokio::test]
-async fn every_bad_parameter_about_documents_is_named_at_once() {
+async fn document_parameters_that_are_invalid_are_all_named() {
     let scene = Scene::start(Setup::unlimited()).await;
     let (owner, path) = (&scene.acme.owner, scene.acme.path());
     let (collection, documents) = (collection(&scene.acme), format!("{}/documents", collection(&scene.acme)));
@@ -579,7 +579,7 @@ async fn every_bad_parameter_about_documents_is_named_at_once() {
 }
 
 #[tokio::test]
-async fn every_bad_field_about_documents_is_named_at_once() {
+async fn document_fields_that_are_invalid_are_all_named() {
     let scene = Scene::start(Setup::unlimited()).await;
     let (owner, organization, collection) = (&scene.acme.owner, scene.acme.path(), collection(&scene.acme));
     let query = format!("{collection}/query");
@@ -636,7 +636,7 @@ async fn every_bad_field_about_documents_is_named_at_once() {
 }
 
 #[tokio::test]
-async fn every_bad_part_of_a_quota_is_named_at_once() {
+async fn quota_fields_that_are_invalid_are_all_named() {
     let scene = Scene::start(Setup::unlimited()).await;
     let (operator, path) = (scene.app.operator(), scene.acme.path());
     for (quota, outcome) in [
@@ -657,7 +657,7 @@ async fn every_bad_part_of_a_quota_is_named_at_once() {
 }
 
 #[tokio::test]
-async fn a_header_that_cannot_be_read_is_named() {
+async fn header_that_is_unreadable_is_named() {
     let scene = Scene::start(Setup::unlimited()).await;
     let operator = scene.app.operator();
     let path = scene.acme.path();
@@ -709,7 +709,7 @@ async fn a_header_that_cannot_be_read_is_named() {
 }
 
 #[tokio::test]
-async fn a_path_or_method_that_is_not_there_is_a_problem_too() {
+async fn unknown_path_or_method_is_a_problem() {
     let scene = Scene::start(Setup::unlimited()).await;
     let client = scene.app.client();
     for path in [
@@ -753,7 +753,7 @@ async fn a_path_or_method_that_is_not_there_is_a_problem_too() {
 }
 
 #[tokio::test]
-async fn a_segment_of_a_path_that_is_no_id_names_nothing() {
+async fn path_segment_that_is_no_id_names_nothing() {
     let scene = Scene::start(Setup::unlimited()).await;
     let operator = scene.app.operator();
     let long = "x".repeat(5000);

@@ -62,7 +62,7 @@ fn resealed(lines: &[&str]) -> String {
 }
 
 #[tokio::test]
-async fn argon2_texts_of_real_tools_are_imported_and_verified() {
+async fn argon2_hash_of_common_tools_is_imported_and_verified() {
     let app = App::start().await;
     let template = organization(&app, "Template").await;
     for (number, hash) in ARGON2.iter().enumerate() {
@@ -77,7 +77,7 @@ async fn argon2_texts_of_real_tools_are_imported_and_verified() {
 }
 
 #[tokio::test]
-async fn hash_that_can_never_verify_is_refused_with_the_reason() {
+async fn imported_hash_that_can_never_verify_is_refused() {
     let app = App::start().await;
     let template = organization(&app, "Template").await;
     for (number, (hash, reason)) in REFUSED.iter().enumerate() {
@@ -91,8 +91,9 @@ async fn hash_that_can_never_verify_is_refused_with_the_reason() {
     assert_eq!(listed["items"].as_array().unwrap().len(), 1, "{listed}");
 }
 
+/// bcrypt sees 72 bytes only, so a longer password that matches must not become the new hash.
 #[tokio::test]
-async fn bcrypt_hash_of_72_bytes_is_not_replaced_by_what_it_did_not_see() {
+async fn bcrypt_hash_of_72_bytes_is_not_replaced() {
     /// bcrypt 5.0 made it of `letters(72)`.
     const OF_72: &str = "$2b$04$GzXg3z7zdZ/84Pn712MhCONWB9TNOIIe0jSopWv6ipdkNb4x025Ca";
     /// And this one of `letters(71)`.

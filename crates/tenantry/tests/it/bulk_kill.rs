@@ -14,8 +14,9 @@ const LINES: usize = 6_000;
 const ROUNDS: u32 = 3;
 const KEY: &str = "the-same-key";
 
+/// Every answered line survives a kill, and none is stored twice when the lines are sent again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_answered_line_is_there_after_a_kill_and_none_twice_when_it_is_sent_again() {
+async fn bulk_lines_answered_survive_kill_and_retry_adds_none_twice() {
     let mut chance = Chance::of_this_run();
     for has_ids in [false, true] {
         let place = Place::new();

@@ -39,17 +39,17 @@ async fn read_while_purged(moment: u32) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn snapshot_is_sound_when_a_purge_precedes_its_reading() {
+async fn snapshot_is_sound_when_purge_precedes_reading() {
     read_while_purged(0).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn snapshot_is_sound_when_a_purge_overtakes_its_reading() {
+async fn snapshot_is_sound_when_purge_overtakes_reading() {
     read_while_purged(1).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn snapshot_is_sound_when_a_create_overtakes_it() {
+async fn snapshot_is_sound_when_create_overtakes_reading() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let readings = AtomicU32::new(0);
@@ -75,7 +75,7 @@ fn remove_container(place: &Place, id: &str) {
 }
 
 #[tokio::test]
-async fn snapshot_reports_a_container_that_is_missing() {
+async fn snapshot_reports_missing_container() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let id = acme.id().to_owned();
@@ -86,7 +86,7 @@ async fn snapshot_reports_a_container_that_is_missing() {
 }
 
 #[tokio::test]
-async fn snapshot_reports_a_container_that_is_damaged() {
+async fn snapshot_reports_damaged_container() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     put_documents(&app, acme.id(), 200);

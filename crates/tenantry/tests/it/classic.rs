@@ -14,7 +14,7 @@ use std::time::Duration;
 const OTHER_PASSWORD: &str = "another horse, same stable";
 
 #[tokio::test]
-async fn creating_makes_an_organization_its_admin_and_its_container() {
+async fn create_makes_organization_admin_and_container() {
     let app = App::start().await;
     let new = new_organization("Tech Innovations Corp", "Admin@TechCorp.com");
     let answer = app.client().post("/org/create", &new).await;
@@ -44,7 +44,7 @@ async fn creating_makes_an_organization_its_admin_and_its_container() {
 }
 
 #[tokio::test]
-async fn a_create_is_refused_with_every_reason() {
+async fn create_is_refused_for_each_reason() {
     let app = App::start().await;
     organization(&app, "Acme").await;
     let good = || new_organization("Other", "owner@other.example");
@@ -81,7 +81,7 @@ fn changed(mut body: Value, field: &str, value: &str) -> Value {
 }
 
 #[tokio::test]
-async fn fields_that_are_not_asked_for_are_ignored_and_never_taken() {
+async fn create_and_update_ignore_fields_of_the_service() {
     let app = App::start().await;
     let mut new = new_organization("Acme", "owner@acme.example");
     let foreign = json!({
@@ -115,7 +115,7 @@ async fn fields_that_are_not_asked_for_are_ignored_and_never_taken() {
 }
 
 #[tokio::test]
-async fn where_only_the_operator_signs_customers_up_a_create_needs_the_operator_key() {
+async fn create_needs_operator_key_when_signup_is_operator() {
     let app = Setup::unlimited().with("--signup=operator").start().await;
     let new = new_organization("Acme", "owner@acme.example");
     app.client().post("/org/create", &new).await.refused("operator_key_required");
@@ -132,7 +132,7 @@ async fn where_only_the_operator_signs_customers_up_a_create_needs_the_operator_
 }
 
 #[tokio::test]
-async fn an_organization_is_found_whatever_case_spaces_and_punctuation() {
+async fn lookup_ignores_case_spaces_and_punctuation() {
     let app = App::start().await;
     let acme = organization(&app, "Acme Corp").await;
     for name in ["Acme Corp", "acme corp", "ACME   CORP", " acme\tcorp ", "acme-corp", "Ａｃｍｅ　Ｃｏｒｐ"]
@@ -151,7 +151,7 @@ async fn an_organization_is_found_whatever_case_spaces_and_punctuation() {
 }
 
 #[tokio::test]
-async fn who_sees_what_of_an_organization_is_a_setting() {
+async fn lookup_shows_what_the_setting_allows_each_caller() {
     let table = [
         // anonymous, garbage, another organization's token, its own token, the operator key
         ("full", ["everything"; 5]),
@@ -195,7 +195,7 @@ async fn seen(caller: &Client, organization: &Value) -> String {
 }
 
 #[tokio::test]
-async fn a_sign_in_answers_with_tokens_and_whose_they_are() {
+async fn sign_in_returns_tokens_with_their_owner() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     assert_eq!(acme.tokens["org_id"], acme.body["id"]);
@@ -216,7 +216,7 @@ async fn a_sign_in_answers_with_tokens_and_whose_they_are() {
 }
 
 #[tokio::test]
-async fn with_a_new_name_beside_the_current_one_the_credentials_are_new_ones() {
+async fn update_with_new_name_beside_current_sets_credentials() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let body = json!({
@@ -252,7 +252,7 @@ async fn with_a_new_name_beside_the_current_one_the_credentials_are_new_ones() {
 }
 
 #[tokio::test]
-async fn with_the_current_name_alone_only_its_spelling_and_the_credentials_change() {
+async fn update_with_current_name_sets_spelling_and_credentials() {
     let app = App::start().await;
     let acme = organization(&app, "Acme Corp").await;
     let body = json!({ "organization_name": "ACME-CORP", "password": OTHER_PASSWORD });
@@ -266,8 +266,9 @@ async fn with_the_current_name_alone_only_its_spelling_and_the_credentials_chang
     client.post("/admin/login", &credentials(acme.email(), PASSWORD)).await.refused("invalid_credentials");
 }
 
+/// With a new name alone, e-mail address and password must be the current ones; they stay.
 #[tokio::test]
-async fn with_another_name_alone_the_credentials_are_the_current_ones_and_change_nothing() {
+async fn update_with_new_name_alone_requires_current_credentials() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let bodies = [
@@ -289,7 +290,7 @@ async fn with_another_name_alone_the_credentials_are_the_current_ones_and_change
 }
 
 #[tokio::test]
-async fn an_update_is_refused_with_every_reason_and_then_nothing_has_changed() {
+async fn update_is_refused_for_each_reason_and_changes_nothing() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     organization(&app, "Other").await;
@@ -341,7 +342,7 @@ async fn an_update_is_refused_with_every_reason_and_then_nothing_has_changed() {
 }
 
 #[tokio::test]
-async fn new_credentials_need_a_recent_sign_in() {
+async fn update_of_credentials_requires_recent_sign_in() {
     let app = Setup::unlimited().with("--reauth-max-age=60").start().await;
     let acme = organization(&app, "Acme").await;
     let bodies = [
@@ -371,7 +372,7 @@ async fn new_credentials_need_a_recent_sign_in() {
 }
 
 #[tokio::test]
-async fn new_credentials_end_every_session_but_the_one_that_set_them() {
+async fn update_of_credentials_ends_all_other_sessions() {
     let app = App::start().await;
     for credentials in [json!({ "email": "new@acme.example" }), json!({ "password": OTHER_PASSWORD })] {
         let acme = organization(&app, "Acme").await;
@@ -391,7 +392,7 @@ async fn new_credentials_end_every_session_but_the_one_that_set_them() {
 }
 
 #[tokio::test]
-async fn an_organization_is_deleted_by_its_name_in_the_query_the_body_or_both() {
+async fn delete_accepts_name_in_query_body_or_both() {
     let app = App::start().await;
     let body = json!({ "organization_name": "acme" });
     for place in ["query", "body", "both"] {
@@ -413,7 +414,7 @@ async fn an_organization_is_deleted_by_its_name_in_the_query_the_body_or_both() 
 }
 
 #[tokio::test]
-async fn a_delete_with_purge_keeps_nothing() {
+async fn delete_with_purge_keeps_nothing() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let deleted = acme.owner.delete("/org/delete?organization_name=Acme&purge=true").await.ok();
@@ -424,7 +425,7 @@ async fn a_delete_with_purge_keeps_nothing() {
 }
 
 #[tokio::test]
-async fn a_delete_is_refused_with_every_reason_and_then_nothing_has_changed() {
+async fn delete_is_refused_for_each_reason_and_changes_nothing() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let other = organization(&app, "Other").await;
@@ -464,7 +465,7 @@ async fn a_delete_is_refused_with_every_reason_and_then_nothing_has_changed() {
 }
 
 #[tokio::test]
-async fn an_update_and_a_delete_with_if_match_meet_the_version_they_name_or_none() {
+async fn update_and_delete_honor_if_match() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let old = find(&app, "Acme").await.header("etag").to_owned();
@@ -481,7 +482,7 @@ async fn an_update_and_a_delete_with_if_match_meet_the_version_they_name_or_none
 }
 
 #[tokio::test]
-async fn where_names_are_not_public_deleting_says_nothing_of_others() {
+async fn delete_reveals_no_other_names_when_lookup_is_off() {
     let app = Setup::unlimited().with("--public-lookup=off").start().await;
     let acme = organization(&app, "Acme").await;
     organization(&app, "Other").await;
@@ -492,7 +493,7 @@ async fn where_names_are_not_public_deleting_says_nothing_of_others() {
 }
 
 #[tokio::test]
-async fn the_service_says_what_it_is_and_that_it_is_up() {
+async fn root_and_health_describe_the_service() {
     let app = Setup::unlimited().with("--app-name=Org Management Service").start().await;
     assert_eq!(
         app.client().get("/health").await.ok(),

@@ -9,7 +9,7 @@ fn names(page: &Value) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn an_organization_begins_with_one_collection_and_gets_others() {
+async fn organization_starts_with_one_collection_and_gets_others() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let list = acme.owner.get(&acme.collections()).await.ok();
@@ -35,7 +35,7 @@ async fn an_organization_begins_with_one_collection_and_gets_others() {
 }
 
 #[tokio::test]
-async fn a_collection_is_dropped_with_all_that_is_in_it() {
+async fn collection_delete_removes_documents_and_indexes() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let path = format!("{}/orders", acme.collections());
@@ -53,7 +53,7 @@ async fn a_collection_is_dropped_with_all_that_is_in_it() {
 }
 
 #[tokio::test]
-async fn a_name_is_one_collection_with_its_case() {
+async fn collection_names_are_case_sensitive_and_unique() {
     let app = App::start().await;
     let (acme, other) = (organization(&app, "Acme").await, organization(&app, "Other").await);
     acme.owner.post(&acme.collections(), &json!({ "name": "orders" })).await.created();
@@ -67,7 +67,7 @@ async fn a_name_is_one_collection_with_its_case() {
 }
 
 #[tokio::test]
-async fn collections_are_listed_page_by_page() {
+async fn collection_list_is_paged() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     for number in 0..6 {
@@ -88,7 +88,7 @@ async fn collections_are_listed_page_by_page() {
 }
 
 #[tokio::test]
-async fn a_create_that_is_sent_again_with_its_key_is_answered_again() {
+async fn collection_create_with_idempotency_key_is_replayed() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let keyed = acme.owner.with_header("idempotency-key", "key");
@@ -100,8 +100,9 @@ async fn a_create_that_is_sent_again_with_its_key_is_answered_again() {
     keyed.post(&acme.collections(), &json!({ "name": "other" })).await.refused("idempotency_key_reused");
 }
 
+/// A collection is deleted only with the contents that its caller has seen.
 #[tokio::test]
-async fn a_collection_is_dropped_only_with_as_much_in_it_as_its_caller_has_seen() {
+async fn collection_delete_honors_if_match() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let made = acme.owner.post(&acme.collections(), &json!({ "name": "orders" })).await;

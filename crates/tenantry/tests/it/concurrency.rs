@@ -68,7 +68,7 @@ fn renamed(app: &App, path: &str, name: &str) -> impl Future<Output = Answer> + 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn of_fifty_creates_of_one_name_one_makes_an_organization() {
+async fn creates_of_one_name_in_parallel_make_one_organization() {
     let app = App::start().await;
     let creates = (0..50).map(|number| created(&app, "Acme Corp", &format!("owner-{number}@acme.example")));
     assert_eq!(outcomes(creates).await, counts([("ok", 1), ("name_taken", 49)]));
@@ -76,8 +76,9 @@ async fn of_fifty_creates_of_one_name_one_makes_an_organization() {
     assert_eq!([found.organizations(), found.accounts(), found.containers()], [1, 1, 1]);
 }
 
+/// One create makes an organization; the others are refused and hold no name.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn of_fifty_creates_with_one_address_one_makes_an_organization_and_the_others_hold_no_name() {
+async fn creates_with_one_email_in_parallel_free_other_names() {
     let app = App::start().await;
     let name = |number: usize| format!("Acme {number}");
     let creates = (0..50).map(|number| created(&app, &name(number), "owner@acme.example"));
@@ -92,8 +93,9 @@ async fn of_fifty_creates_with_one_address_one_makes_an_organization_and_the_oth
     assert_eq!([found.organizations(), found.accounts(), found.containers()], [50, 50, 50]);
 }
 
+/// One of twenty parallel creates makes an organization, and all may learn which.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn of_twenty_creates_with_one_idempotency_key_one_makes_an_organization_and_all_may_learn_which() {
+async fn creates_with_one_idempotency_key_make_one_organization() {
     let app = App::start().await;
     let client = app.client().with_header("idempotency-key", "one-and-only");
     let body = new_organization("Acme", "owner@acme.example");
@@ -110,7 +112,7 @@ async fn of_twenty_creates_with_one_idempotency_key_one_makes_an_organization_an
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn of_two_renames_to_one_name_one_wins_two_hundred_times() {
+async fn renames_to_one_name_in_parallel_have_one_winner() {
     let app = App::start().await;
     let (one, other) = (organization(&app, "One").await, organization(&app, "Other").await);
     for round in 0..200 {
@@ -130,7 +132,7 @@ async fn of_two_renames_to_one_name_one_wins_two_hundred_times() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_delete_a_rename_and_a_restore_at_once_come_to_a_whole() {
+async fn delete_rename_and_restore_in_parallel_stay_consistent() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let documents = put_documents(app.place(), acme.id(), 20);
@@ -163,7 +165,7 @@ async fn a_delete_a_rename_and_a_restore_at_once_come_to_a_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_suspension_and_a_delete_at_once_come_to_a_whole() {
+async fn suspend_and_delete_in_parallel_stay_consistent() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     for round in 0..60 {
@@ -186,7 +188,7 @@ async fn a_suspension_and_a_delete_at_once_come_to_a_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn of_twenty_changes_of_one_version_one_is_made() {
+async fn updates_of_one_version_in_parallel_have_one_winner() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let tag = app.operator().get(&acme.path()).await.header("etag").to_owned();
@@ -207,7 +209,7 @@ async fn of_twenty_changes_of_one_version_one_is_made() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn no_sign_in_with_the_old_password_outlives_its_change() {
+async fn sessions_with_old_password_never_outlive_its_change() {
     let app = App::start().await;
     organization(&app, "Acme").await;
     let email = email_for("Acme");
@@ -259,7 +261,7 @@ fn assert_whole(body: &Value, id: &str) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn readers_during_renames_always_find_it_whole() {
+async fn readers_during_renames_see_consistent_organization() {
     const RENAMES: usize = 300;
     let app = App::start().await;
     let acme = organization(&app, "Acme 0").await;
@@ -316,7 +318,7 @@ async fn follow_by_name(client: Client, id: String, begun: Arc<AtomicUsize>, las
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn clients_that_hang_up_leave_nothing_half_done() {
+async fn requests_canceled_by_client_leave_nothing_half_done() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     put_documents(app.place(), acme.id(), 5);

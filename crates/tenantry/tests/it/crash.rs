@@ -2,7 +2,7 @@
 //! the old or the new, whole. The real binary does it to itself, by signal 9; the checker reads what is left.
 //!
 //! What a newcomer gets wrong: a point that is never reached proves nothing. So each run first expects the
-//! process to have died there, and [`every_crash_point_belongs_to_a_case`] expects each point to be run.
+//! process to have died there, and [`crash_points_all_belong_to_a_case`] expects each point to be run.
 
 #![expect(clippy::print_stdout, reason = "a run says how much it killed and checked")]
 
@@ -644,17 +644,17 @@ macro_rules! cases {
             use super::*;
 
             #[tokio::test]
-            async fn is_whole_wherever_the_service_is_killed() {
+            async fn operation_stays_whole_when_killed_at_any_point() {
                 kill_everywhere(Case::$case).await;
             }
 
             #[tokio::test]
-            async fn is_whole_when_its_recovery_is_killed_three_times() {
+            async fn operation_stays_whole_when_recovery_is_killed_three_times() {
                 kill_recoveries(Case::$case).await;
             }
 
             #[tokio::test]
-            async fn is_whole_when_it_is_killed_at_each_of_its_points_in_turn() {
+            async fn operation_stays_whole_when_killed_at_each_point_in_turn() {
                 kill_at_each_point_in_turn(Case::$case).await;
             }
         }
@@ -665,21 +665,21 @@ macro_rules! cases {
 macro_rules! every_case {
     ($cases:ident) => {
         $cases! {
-            a_create: Create;
-            a_create_with_an_idempotency_key: CreateWithKey;
-            a_rename: Rename;
-            a_rename_with_new_credentials: RenameWithCredentials;
-            a_rename_that_is_refused: RenameRefused;
-            an_update: Update;
-            a_suspension: Suspend;
-            a_reactivation: Reactivate;
-            a_new_password: SetPassword;
-            a_delete: Delete;
-            a_restore: Restore;
-            a_restore_that_is_refused: RestoreRefused;
-            a_purge: Purge;
-            an_import: Import;
-            an_import_of_a_damaged_archive: ImportDamaged;
+            create: Create;
+            create_with_idempotency_key: CreateWithKey;
+            rename: Rename;
+            rename_with_credentials: RenameWithCredentials;
+            rename_refused: RenameRefused;
+            update: Update;
+            suspend: Suspend;
+            reactivate: Reactivate;
+            set_password: SetPassword;
+            delete: Delete;
+            restore: Restore;
+            restore_refused: RestoreRefused;
+            purge: Purge;
+            import: Import;
+            import_damaged: ImportDamaged;
         }
     };
 }
@@ -688,7 +688,7 @@ pub(crate) use every_case;
 self::every_case!(cases);
 
 #[test]
-fn every_crash_point_belongs_to_a_case() {
+fn crash_points_all_belong_to_a_case() {
     let run: BTreeSet<String> = Case::ALL.into_iter().flat_map(Case::points).collect();
     assert_eq!(run, every_point().into_iter().collect());
 }

@@ -12,7 +12,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 #[tokio::test]
-async fn a_document_is_stored_with_its_types_and_shown_as_it_is() {
+async fn document_keeps_its_types_and_is_shown_as_stored() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let sent = r#"{
@@ -33,7 +33,7 @@ async fn a_document_is_stored_with_its_types_and_shown_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_document_without_an_id_gets_a_new_one() {
+async fn document_without_id_gets_a_new_one() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let mut ids = Vec::new();
@@ -51,7 +51,7 @@ async fn a_document_without_an_id_gets_a_new_one() {
 }
 
 #[tokio::test]
-async fn a_document_is_found_at_its_location_whatever_its_id_is() {
+async fn document_is_found_at_its_location_for_any_id() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let ids = [
@@ -85,7 +85,7 @@ async fn a_document_is_found_at_its_location_whatever_its_id_is() {
 }
 
 #[tokio::test]
-async fn a_document_is_replaced_patched_and_deleted() {
+async fn document_is_replaced_patched_and_deleted() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let first = json!({ "_id": "d", "a": 1, "b": { "c": 1, "d": [1, 2] } });
@@ -130,7 +130,7 @@ async fn a_document_is_replaced_patched_and_deleted() {
 }
 
 #[tokio::test]
-async fn a_document_may_be_as_large_as_the_setting_says_however_it_is_written() {
+async fn document_size_limit_is_independent_of_notation() {
     let app = Setup::unlimited().with("--max-document-kib=2").start().await;
     let acme = organization(&app, "Acme").await;
     let post = async |text: &str| {
@@ -152,7 +152,7 @@ async fn a_document_may_be_as_large_as_the_setting_says_however_it_is_written() 
 }
 
 #[tokio::test]
-async fn an_insert_that_is_sent_again_with_its_key_makes_no_second_document() {
+async fn document_insert_with_idempotency_key_is_replayed() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let keyed = acme.owner.with_header("idempotency-key", "key-1");
@@ -183,7 +183,7 @@ async fn an_insert_that_is_sent_again_with_its_key_makes_no_second_document() {
 }
 
 #[tokio::test]
-async fn each_organization_has_documents_of_its_own() {
+async fn documents_of_each_organization_are_separate() {
     let app = App::start().await;
     let (acme, other) = (organization(&app, "Acme").await, organization(&app, "Other").await);
     for (organization, canary) in [(&acme, "acme"), (&other, "other")] {
@@ -203,7 +203,7 @@ async fn each_organization_has_documents_of_its_own() {
 }
 
 #[tokio::test]
-async fn documents_follow_a_rename_and_come_back_with_a_restore() {
+async fn documents_follow_rename_and_restore() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     acme.owner.post(&acme.collections(), &json!({ "name": "orders" })).await.created();
@@ -223,8 +223,9 @@ async fn documents_follow_a_rename_and_come_back_with_a_restore() {
     assert_eq!(items, json!([{ "_id": 1 }, { "_id": 2 }]));
 }
 
+/// A hundred parallel changes of one document that depend on nothing are all made.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_hundred_changes_of_one_document_that_depend_on_nothing_are_all_made() {
+async fn document_accepts_a_hundred_independent_patches() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     acme.owner.post(&acme.documents(), &json!({ "_id": "one" })).await.created();
@@ -238,8 +239,9 @@ async fn a_hundred_changes_of_one_document_that_depend_on_nothing_are_all_made()
     assert_eq!(acme.owner.get(&path).await.ok().as_object().unwrap().len(), 101);
 }
 
+/// A header that would rule a change out is refused where it has no effect, never ignored.
 #[tokio::test]
-async fn what_a_caller_rules_out_is_not_ignored() {
+async fn document_preconditions_that_do_not_apply_are_refused() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     acme.owner.post(&acme.documents(), &json!({ "_id": "one" })).await.created();

@@ -51,7 +51,7 @@ fn rename() -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rename_that_began_before_a_logout_is_refused_after_it() {
+async fn rename_in_progress_is_refused_after_logout() {
     let app = App::start().await;
     let acme = given::organization(&app, "Acme").await;
     let held = Held::begin(&app, access(&acme), "PUT", "/org/update", &rename()).await;
@@ -61,7 +61,7 @@ async fn a_rename_that_began_before_a_logout_is_refused_after_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rename_that_began_before_a_suspension_is_refused_after_it() {
+async fn rename_in_progress_is_refused_after_suspension() {
     let app = App::start().await;
     let acme = given::organization(&app, "Acme").await;
     let held = Held::begin(&app, access(&acme), "PUT", "/org/update", &rename()).await;
@@ -71,7 +71,7 @@ async fn a_rename_that_began_before_a_suspension_is_refused_after_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_delete_that_began_before_a_password_change_is_refused_after_it() {
+async fn delete_in_progress_is_refused_after_password_change() {
     let app = App::start().await;
     let acme = given::organization(&app, "Acme").await;
     let body = json!({ "organization_name": "Acme" });
@@ -81,8 +81,9 @@ async fn a_delete_that_began_before_a_password_change_is_refused_after_it() {
     given::find(&app, "Acme").await.ok();
 }
 
+/// A change that began with a stolen token is refused once the owner has changed the password.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_password_change_that_began_with_a_stolen_token_is_refused_after_the_owners_own() {
+async fn password_change_in_progress_is_refused_after_another() {
     let app = App::start().await;
     let acme = given::organization(&app, "Acme").await;
     let body = json!({ "organization_name": "Acme", "password": "the thief's password" });
@@ -102,7 +103,7 @@ async fn change_password_elsewhere(app: &App, acme: &Organization) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_began_on_documents_before_a_suspension_is_refused_after_it() {
+async fn document_requests_in_progress_are_refused_after_suspension() {
     let app = App::start().await;
     let acme = given::organization(&app, "Acme").await;
     let documents = format!("{}/collections/documents/documents", acme.path());

@@ -315,7 +315,7 @@ impl Scene {
 }
 
 #[tokio::test]
-async fn nobody_gets_through_who_may_not() {
+async fn operations_refuse_every_caller_without_the_right() {
     for is_open in [true, false] {
         let scene = Scene::start(is_open).await;
         let before = scene.victim_now().await;
@@ -349,7 +349,7 @@ const REFUSED_ALL_THE_SAME: [(&str, &str); 5] = [
 ];
 
 #[tokio::test]
-async fn everybody_gets_through_who_may() {
+async fn operations_accept_every_caller_with_the_right() {
     for is_open in [true, false] {
         let scene = Scene::start(is_open).await;
         for operation in Operation::all(&scene.app) {
@@ -396,7 +396,7 @@ async fn everybody_gets_through_who_may() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_not_found_by_anybody() {
+async fn operations_on_unknown_organization_find_nothing() {
     let scene = Scene::start(true).await;
     for operation in Operation::all(&scene.app).iter().filter(|operation| operation.template.contains('{')) {
         let callers = match operation.access.as_str() {
@@ -419,7 +419,7 @@ async fn what_is_not_there_is_not_found_by_anybody() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_in_ones_own_organization_is_not_found() {
+async fn operations_on_unknown_names_in_own_organization_find_nothing() {
     let scene = Scene::start(true).await;
     for operation in Operation::all(&scene.app) {
         for (variable, code) in operation.names_within() {
@@ -439,7 +439,7 @@ async fn what_is_not_there_in_ones_own_organization_is_not_found() {
 }
 
 #[tokio::test]
-async fn the_document_is_an_openapi_document() {
+async fn openapi_document_is_valid() {
     let app = App::start().await;
     let served = app.client().get("/openapi.json").await.ok();
     assert_eq!(served, *app.document());
@@ -556,7 +556,7 @@ fn check_references(document: &Value, value: &Value) {
 }
 
 #[tokio::test]
-async fn every_code_is_explained_where_errors_are_and_some_operation_answers_it() {
+async fn error_codes_are_explained_and_used_by_some_operation() {
     /// What the framework answers where no operation is.
     const OF_NO_OPERATION: [&str; 1] = ["method_not_allowed"];
     let app = App::start().await;

@@ -6,7 +6,7 @@ use serde_json::json;
 use std::time::{Duration, Instant};
 
 #[tokio::test]
-async fn an_index_is_made_shown_and_dropped() {
+async fn index_is_created_shown_and_dropped() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let indexes = acme.about("indexes");
@@ -33,7 +33,7 @@ async fn an_index_is_made_shown_and_dropped() {
 }
 
 #[tokio::test]
-async fn a_unique_index_keeps_values_apart() {
+async fn unique_index_rejects_duplicate_values() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let (indexes, documents) = (acme.about("indexes"), acme.documents());
@@ -54,7 +54,7 @@ async fn a_unique_index_keeps_values_apart() {
 }
 
 #[tokio::test]
-async fn an_index_that_cannot_be_is_refused() {
+async fn index_create_is_refused_for_each_reason() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let indexes = acme.about("indexes");
@@ -76,7 +76,7 @@ async fn an_index_that_cannot_be_is_refused() {
 }
 
 #[tokio::test]
-async fn an_index_is_dropped_only_if_it_is_the_one_its_caller_has_seen() {
+async fn index_delete_honors_if_match() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let indexes = acme.about("indexes");
@@ -93,8 +93,9 @@ async fn an_index_is_dropped_only_if_it_is_the_one_its_caller_has_seen() {
     acme.owner.with_header("if-match", other.header("etag")).delete(&path).await.done();
 }
 
+/// The client that prefers not to wait finds the index once it serves queries.
 #[tokio::test]
-async fn whoever_prefers_not_to_wait_finds_the_index_once_it_serves() {
+async fn index_create_with_respond_async_returns_before_it_serves() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let indexes = acme.about("indexes");

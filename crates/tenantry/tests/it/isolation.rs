@@ -227,7 +227,7 @@ impl Route {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_route_shows_anything_of_another_organization() {
+async fn routes_show_nothing_of_another_organization() {
     let mut scene = Scene::start().await;
     let before = scene.other.contents().await;
     for route in routes(&scene.app) {

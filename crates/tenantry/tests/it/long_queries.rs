@@ -60,7 +60,7 @@ async fn with_wide_documents(app: &App) -> Organization {
 }
 
 #[tokio::test]
-async fn filter_beyond_a_price_is_refused_where_it_is_exceeded() {
+async fn filter_over_price_is_refused_at_its_excess() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let paths: Vec<Value> =
@@ -82,7 +82,7 @@ async fn filter_beyond_a_price_is_refused_where_it_is_exceeded() {
 }
 
 #[tokio::test]
-async fn query_out_of_time_says_which_bound_and_others_are_answered() {
+async fn query_timeout_names_its_bound_and_blocks_no_other() {
     let app = Setup::unlimited().with("--query-timeout=1").start().await;
     let acme = with_wide_documents(&app).await;
     let problem = acme.owner.post(&acme.about("query"), &json!({ "filter": long_filter() })).await;
@@ -92,7 +92,7 @@ async fn query_out_of_time_says_which_bound_and_others_are_answered() {
 }
 
 #[tokio::test]
-async fn purge_is_not_held_by_a_running_query() {
+async fn purge_does_not_wait_for_running_query() {
     let app = Setup::unlimited().with(QUERY_TIME).start().await;
     let acme = with_wide_documents(&app).await;
     let query = begin_long_query(&app.client(), &acme.owner, acme.about("query")).await;
@@ -105,7 +105,7 @@ async fn purge_is_not_held_by_a_running_query() {
 }
 
 #[tokio::test]
-async fn process_ends_with_its_drain_under_a_running_query() {
+async fn shutdown_does_not_wait_for_running_query() {
     let place = Place::new();
     let server = Launch::on(&place).with(QUERY_TIME).with("--drain-timeout=1").start();
     let (client, email) = (server.client(), "owner@acme.example");
@@ -132,7 +132,7 @@ async fn process_ends_with_its_drain_under_a_running_query() {
 }
 
 #[tokio::test]
-async fn query_not_known_to_be_short_begins_on_no_async_thread() {
+async fn query_not_known_to_be_short_leaves_async_threads() {
     if engine() == Engine::MongoDb {
         return;
     }

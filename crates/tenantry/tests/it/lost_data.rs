@@ -2,19 +2,19 @@
 //!
 //! | what happened there | the test here |
 //! |---|---|
-//! | 50 concurrent creates of one name: 50 succeed, on one container | `concurrency.rs`, `of_fifty_creates_of_one_name_one_makes_an_organization` |
-//! | `Acme Corp`, `Acme-Corp`, `acme_corp!`; 株式会社 and Яндекс: one container for all | [`punctuation_twins_never_share_a_container`], [`names_of_other_scripts_never_share_a_container`] |
-//! | a rename to the same slug: every document gone | [`a_rename_to_the_same_identifier_keeps_every_document`] |
-//! | a refused rename (e-mail taken): the data had already moved | [`a_refused_rename_changes_nothing`] |
-//! | kill -9 in the middle of a rename: two containers, or a rename that can never finish | `crash.rs`, `a_rename::is_whole_wherever_the_service_is_killed` |
-//! | writers during a rename: two thirds of the acknowledged writes lost | [`what_is_written_during_renames_is_kept`] |
-//! | a good rename: ids, indexes and validators lost | [`a_rename_keeps_ids_indexes_and_rules_of_the_documents`] |
-//! | delete during a rename: the next organization of that name inherits the documents | [`a_delete_during_a_rename_leaves_nothing_to_the_next_of_that_name`] |
-//! | an old token after a delete: drops the container again, by then another tenant's | [`a_token_from_before_a_delete_harms_nobody_of_the_same_name`] |
-//! | a token after a password change: works for 24 hours | `classic.rs`, `new_credentials_end_every_session_but_the_one_that_set_them` |
-//! | the database killed: acknowledged writes lost | `crash/load.rs`, `what_was_answered_before_a_kill_is_there_after_it` |
-//! | 50 sign-ins at once: `/health` blocked for 51 s, 2.4 GiB of memory | [`health_answers_and_memory_stays_while_a_hundred_people_sign_in`] |
-//! | login timing: 212 ms for a known address, 1 ms for an unknown one | `sign_in.rs`, `a_sign_in_takes_as_long_for_an_address_that_nobody_has` |
+//! | 50 concurrent creates of one name: 50 succeed, on one container | `concurrency.rs`, `creates_of_one_name_in_parallel_make_one_organization` |
+//! | `Acme Corp`, `Acme-Corp`, `acme_corp!`; 株式会社 and Яндекс: one container for all | [`names_equal_but_for_punctuation_never_share_a_container`], [`names_in_other_scripts_never_share_a_container`] |
+//! | a rename to the same slug: every document gone | [`rename_to_same_identifier_keeps_every_document`] |
+//! | a refused rename (e-mail taken): the data had already moved | [`rename_that_is_refused_changes_nothing`] |
+//! | kill -9 in the middle of a rename: two containers, or a rename that can never finish | `crash.rs`, `rename::operation_stays_whole_when_killed_at_any_point` |
+//! | writers during a rename: two thirds of the acknowledged writes lost | [`writes_during_renames_are_kept`] |
+//! | a good rename: ids, indexes and validators lost | [`rename_keeps_document_ids_indexes_and_rules`] |
+//! | delete during a rename: the next organization of that name inherits the documents | [`delete_during_rename_leaves_nothing_to_next_of_that_name`] |
+//! | an old token after a delete: drops the container again, by then another tenant's | [`token_of_deleted_organization_cannot_reach_its_successor`] |
+//! | a token after a password change: works for 24 hours | `classic.rs`, `update_of_credentials_ends_all_other_sessions` |
+//! | the database killed: acknowledged writes lost | `crash/load.rs`, `acknowledged_changes_survive_kills_under_load` |
+//! | 50 sign-ins at once: `/health` blocked for 51 s, 2.4 GiB of memory | [`health_and_memory_hold_while_a_hundred_sign_in`] |
+//! | login timing: 212 ms for a known address, 1 ms for an unknown one | `sign_in.rs`, `sign_in_takes_equal_time_for_unknown_email` |
 
 use crate::support::app::App;
 use crate::support::given::{
@@ -30,7 +30,7 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
 #[tokio::test]
-async fn punctuation_twins_never_share_a_container() {
+async fn names_equal_but_for_punctuation_never_share_a_container() {
     let app = App::start().await;
     let acme = organization(&app, "Acme Corp").await;
     for twin in ["Acme-Corp", "acme_corp!", "ACME  CORP", "(Acme) Corp™"] {
@@ -47,7 +47,7 @@ async fn punctuation_twins_never_share_a_container() {
 }
 
 #[tokio::test]
-async fn names_of_other_scripts_never_share_a_container() {
+async fn names_in_other_scripts_never_share_a_container() {
     let app = App::start().await;
     let mut made = Vec::new();
     for (number, name) in ["株式会社", "Яндекс", "שלום", "🦄🚀", "🚀🦄", "!!!", "?!"].iter().enumerate()
@@ -69,7 +69,7 @@ async fn names_of_other_scripts_never_share_a_container() {
 }
 
 #[tokio::test]
-async fn a_rename_to_the_same_identifier_keeps_every_document() {
+async fn rename_to_same_identifier_keeps_every_document() {
     let app = App::start().await;
     let acme = organization(&app, "Acme Corp").await;
     put_documents(&app, acme.id(), 500);
@@ -86,7 +86,7 @@ async fn a_rename_to_the_same_identifier_keeps_every_document() {
 }
 
 #[tokio::test]
-async fn a_refused_rename_changes_nothing() {
+async fn rename_that_is_refused_changes_nothing() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let other = organization(&app, "Other").await;
@@ -111,7 +111,7 @@ async fn a_refused_rename_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_written_during_renames_is_kept() {
+async fn writes_during_renames_are_kept() {
     let app = App::start().await;
     let acme = organization(&app, "Acme 0").await;
     let mut notes = Writer::of(&app, acme.id());
@@ -142,7 +142,7 @@ async fn what_is_written_during_renames_is_kept() {
 }
 
 #[tokio::test]
-async fn a_rename_keeps_ids_indexes_and_rules_of_the_documents() {
+async fn rename_keeps_document_ids_indexes_and_rules() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     put_documents(&app, acme.id(), 100);
@@ -159,7 +159,7 @@ async fn a_rename_keeps_ids_indexes_and_rules_of_the_documents() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_delete_during_a_rename_leaves_nothing_to_the_next_of_that_name() {
+async fn delete_during_rename_leaves_nothing_to_next_of_that_name() {
     let app = App::start().await;
     for round in 0..10 {
         let (old, new) = (format!("Acme {round}"), format!("Acme Global {round}"));
@@ -187,8 +187,9 @@ async fn a_delete_during_a_rename_leaves_nothing_to_the_next_of_that_name() {
     }
 }
 
+/// A token from before a delete reaches no organization that has the name now.
 #[tokio::test]
-async fn a_token_from_before_a_delete_harms_nobody_of_the_same_name() {
+async fn token_of_deleted_organization_cannot_reach_its_successor() {
     let app = App::start().await;
     for path in ["/org/delete?organization_name=Acme", "/org/delete?organization_name=Acme&purge=true"] {
         let old = organization(&app, "Acme").await;
@@ -212,7 +213,7 @@ async fn a_token_from_before_a_delete_harms_nobody_of_the_same_name() {
 }
 
 #[tokio::test]
-async fn a_name_and_an_address_freed_by_a_rename_or_a_delete_are_free() {
+async fn name_and_email_freed_by_rename_or_delete_are_reusable() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     put_documents(&app, acme.id(), 5);
@@ -232,7 +233,7 @@ async fn a_name_and_an_address_freed_by_a_rename_or_a_delete_are_free() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn health_answers_and_memory_stays_while_a_hundred_people_sign_in() {
+async fn health_and_memory_hold_while_a_hundred_sign_in() {
     // A hash takes 19 MiB: a hundred at the same time would take 1.9 GiB.
     const GROWTH_MAX_MIB: u64 = 600;
     let app = App::start().await;

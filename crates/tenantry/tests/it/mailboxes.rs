@@ -22,7 +22,7 @@ const SPELLINGS: [&str; 6] = [
 ];
 
 #[tokio::test]
-async fn every_address_that_html_takes_signs_up_and_in() {
+async fn email_addresses_that_html_accepts_sign_up_and_in() {
     let app = App::start().await;
     let addresses = [
         "o'brien@example.com",
@@ -106,7 +106,7 @@ async fn three_of_one_mailbox() -> (App, [Value; 3]) {
 }
 
 #[tokio::test]
-async fn accounts_of_before_with_one_mailbox_all_sign_in() {
+async fn earlier_accounts_with_one_mailbox_all_sign_in() {
     let (mut app, [one, two, three]) = three_of_one_mailbox().await;
     for _ in 0..2 {
         for (organization, spelling) in [(&one, SPELLINGS[0]), (&two, SPELLINGS[3]), (&three, SPELLINGS[1])] {
@@ -125,7 +125,7 @@ async fn accounts_of_before_with_one_mailbox_all_sign_in() {
 }
 
 #[tokio::test]
-async fn account_of_before_changes_its_password_and_keeps_its_spelling() {
+async fn earlier_account_changes_password_and_keeps_spelling() {
     let (app, [one, ..]) = three_of_one_mailbox().await;
     let owner = with_access(&app, &sign_in(&app, SPELLINGS[0]).await);
     let password = "another horse battery";
@@ -151,7 +151,7 @@ async fn account_of_before_changes_its_password_and_keeps_its_spelling() {
 }
 
 #[tokio::test]
-async fn mailbox_stays_taken_while_an_account_of_before_has_it() {
+async fn mailbox_stays_taken_while_an_earlier_account_has_it() {
     let (app, [one, two, three]) = three_of_one_mailbox().await;
     let path = |organization: &Value| format!("/v1/organizations/{}", organization["id"].as_str().unwrap());
     // The one that holds the mailbox's own key.
@@ -186,7 +186,7 @@ fn doctor(place: &Place) -> String {
 }
 
 #[tokio::test]
-async fn doctor_lists_accounts_of_before_with_one_mailbox() {
+async fn doctor_lists_earlier_accounts_with_one_mailbox() {
     let (app, organizations) = three_of_one_mailbox().await;
     let place = app.stop().await;
     let line = doctor(&place);

@@ -111,7 +111,7 @@ fn names(answer: &Answer, pointer: &str) -> bool {
 }
 
 #[tokio::test]
-async fn null_in_each_member_is_taken_as_the_document_says() {
+async fn null_members_are_accepted_as_documented() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     acme.owner.post(&acme.documents(), &json!({ "_id": "d" })).await.created();
@@ -141,7 +141,7 @@ async fn null_in_each_member_is_taken_as_the_document_says() {
 }
 
 #[tokio::test]
-async fn limit_is_bounded_as_the_document_says() {
+async fn limit_bounds_match_the_document() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let document = app.document().clone();
@@ -178,7 +178,7 @@ fn around(schema: &Value) -> [(i64, bool); 4] {
 }
 
 #[tokio::test]
-async fn the_most_that_a_quota_may_be_is_documented() {
+async fn quota_maximum_matches_the_document() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let members = app.document()["components"]["schemas"]["QuotaPatch"]["properties"].as_object().unwrap();
@@ -192,7 +192,7 @@ async fn the_most_that_a_quota_may_be_is_documented() {
 }
 
 #[tokio::test]
-async fn objects_without_members_take_any_member() {
+async fn objects_without_members_are_open() {
     let app = App::start().await;
     let mut open = BTreeSet::new();
     walk(app.document(), "", &mut |pointer, schema| {
@@ -227,7 +227,7 @@ fn walk(value: &Value, at: &str, visit: &mut impl FnMut(&str, &Map<String, Value
 }
 
 #[tokio::test]
-async fn no_parameter_is_called_like_the_body() {
+async fn parameter_names_differ_from_generated_body_names() {
     let app = App::start().await;
     let plain = |name: &str| name.replace(['_', '-'], "").to_lowercase();
     let mut tested = 0;
@@ -251,7 +251,7 @@ async fn no_parameter_is_called_like_the_body() {
 }
 
 #[tokio::test]
-async fn the_document_names_its_server_and_its_licence() {
+async fn openapi_document_names_server_and_licence() {
     let app = App::start().await;
     let served = app.client().get("/openapi.json").await.ok();
     assert_eq!(served["servers"][0]["url"], "/");
@@ -260,7 +260,7 @@ async fn the_document_names_its_server_and_its_licence() {
 }
 
 #[tokio::test]
-async fn patch_of_null_members_changes_nothing() {
+async fn patch_with_null_members_changes_nothing() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let set = json!({ "delete_protection": true, "legal_hold": true, "quota": { "documents": 5 } });
@@ -277,7 +277,7 @@ async fn patch_of_null_members_changes_nothing() {
 }
 
 #[tokio::test]
-async fn optional_members_of_bodies_may_be_null() {
+async fn optional_body_members_may_be_null() {
     let app = App::start().await;
     let document = app.document();
     let mut tested = 0;

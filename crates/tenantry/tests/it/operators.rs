@@ -249,7 +249,7 @@ fn assert_refused(answer: &Answer, what: &str) {
 }
 
 #[tokio::test]
-async fn no_operator_but_those_that_are_allowed_gets_through_anywhere() {
+async fn query_operators_off_the_list_are_refused_everywhere() {
     let scene = Scene::start().await;
     let before = scene.all().await;
     let mut way = 0;
@@ -275,7 +275,7 @@ async fn no_operator_but_those_that_are_allowed_gets_through_anywhere() {
 }
 
 #[tokio::test]
-async fn no_operator_is_a_path() {
+async fn query_operators_are_never_paths() {
     let scene = Scene::start().await;
     let before = scene.all().await;
     let documents = format!("{}/documents", scene.collection);
@@ -308,7 +308,7 @@ const SQL: [&str; 8] = [
 ];
 
 #[tokio::test]
-async fn sql_is_a_text_like_any_other() {
+async fn sql_in_texts_is_stored_as_text() {
     let scene = Scene::start().await;
     let Scene { owner, collection, app: _app } = &scene;
     for text in SQL {

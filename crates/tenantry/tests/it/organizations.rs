@@ -13,7 +13,7 @@ use serde_json::json;
 use std::time::Duration;
 
 #[tokio::test]
-async fn the_operator_creates_an_organization_with_its_owner_and_container() {
+async fn create_by_operator_makes_organization_owner_and_container() {
     let app = App::start().await;
     let new = new_organization("Tech Innovations Corp", "admin@techcorp.com");
     let answer = app.operator().post("/v1/organizations", &new).await;
@@ -57,7 +57,7 @@ async fn the_operator_creates_an_organization_with_its_owner_and_container() {
 }
 
 #[tokio::test]
-async fn a_create_by_the_operator_is_refused_with_every_reason() {
+async fn create_by_operator_is_refused_for_each_reason() {
     let app = App::start().await;
     organization(&app, "Acme").await;
     let cases = [
@@ -81,7 +81,7 @@ async fn a_create_by_the_operator_is_refused_with_every_reason() {
 }
 
 #[tokio::test]
-async fn an_organization_is_found_by_its_id_or_identifier_by_those_who_may() {
+async fn organization_is_found_by_id_or_identifier_with_right() {
     let app = App::start().await;
     let acme = organization(&app, "Acme Corp").await;
     let other = organization(&app, "Other").await;
@@ -114,7 +114,7 @@ async fn an_organization_is_found_by_its_id_or_identifier_by_those_who_may() {
 }
 
 #[tokio::test]
-async fn a_patch_changes_what_it_names_and_nothing_else() {
+async fn patch_changes_only_what_it_names() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let mut expected = app.operator().get(&acme.path()).await.ok();
@@ -149,7 +149,7 @@ async fn a_patch_changes_what_it_names_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_patch_is_refused_with_every_reason_and_then_nothing_has_changed() {
+async fn patch_is_refused_for_each_reason_and_changes_nothing() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     organization(&app, "Other").await;
@@ -172,7 +172,7 @@ async fn a_patch_is_refused_with_every_reason_and_then_nothing_has_changed() {
 }
 
 #[tokio::test]
-async fn an_admin_changes_their_own_organization_but_sets_no_legal_hold() {
+async fn admin_may_change_own_organization_but_not_legal_hold() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let owner = &acme.owner;
@@ -205,7 +205,7 @@ async fn change_if_match(app: &App, path: &str, tag: &str) -> Vec<Answer> {
 }
 
 #[tokio::test]
-async fn a_change_with_if_match_meets_the_version_it_names_or_none() {
+async fn changes_honor_if_match() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let path = acme.path();
@@ -247,7 +247,7 @@ async fn a_change_with_if_match_meets_the_version_it_names_or_none() {
 }
 
 #[tokio::test]
-async fn the_owners_new_address_is_another_version() {
+async fn owner_email_change_is_a_new_version() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let old = app.operator().get(&acme.path()).await.header("etag").to_owned();

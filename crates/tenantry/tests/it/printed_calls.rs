@@ -77,7 +77,7 @@ async fn readme_calls_lead_into_the_tour_of_documents() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tour_runs_alone_and_a_second_time() {
+async fn tour_of_documents_runs_alone_and_twice() {
     let app = App::start().await;
     let tour = block("docs/documents.md", "# An organization of its own");
     let many = block(
@@ -94,7 +94,7 @@ async fn tour_runs_alone_and_a_second_time() {
 }
 
 #[test]
-fn readme_names_the_rust_version_of_the_manifest() {
+fn readme_names_rust_version_of_manifest() {
     let manifest = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();
     let version = manifest.lines().find_map(|line| line.strip_prefix("rust-version = ")).unwrap();
     let readme = std::fs::read_to_string(root().join("README.md")).unwrap();

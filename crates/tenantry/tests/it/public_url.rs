@@ -90,7 +90,7 @@ async fn follow(link: &str, authorization: Option<&str>) -> (StatusCode, String)
 }
 
 #[tokio::test]
-async fn every_link_leads_through_the_proxy() {
+async fn links_lead_through_the_proxy() {
     let (app, proxy, public_url) = behind_a_proxy().await;
     assert_eq!(public_url, format!("http://{}{PREFIX}", proxy.address));
     let acme = organization(&app, "Acme").await;
@@ -131,7 +131,7 @@ async fn every_link_leads_through_the_proxy() {
 }
 
 #[tokio::test]
-async fn problems_and_the_api_document_name_the_public_url() {
+async fn problems_and_openapi_document_use_public_url() {
     let (app, _proxy, public_url) = behind_a_proxy().await;
     let problem = app.client().get("/v1/organizations").await.refused("operator_key_required");
     let link = problem["type"].as_str().unwrap();
@@ -154,7 +154,7 @@ async fn problems_and_the_api_document_name_the_public_url() {
 }
 
 #[tokio::test]
-async fn no_header_of_a_request_moves_a_link() {
+async fn request_headers_never_change_links() {
     let app = App::start().await;
     let mut client = app.client();
     for (name, value) in [

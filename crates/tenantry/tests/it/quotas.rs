@@ -19,7 +19,7 @@ async fn usage(client: &Client, acme: &Organization) -> Value {
 }
 
 #[tokio::test]
-async fn the_operator_sets_a_quota_and_members_see_it_with_what_they_have() {
+async fn quota_is_set_by_operator_and_shown_with_usage() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let unlimited = json!({ "documents": null, "bytes": null, "collections": null, "index_bytes": null });
@@ -53,7 +53,7 @@ async fn the_operator_sets_a_quota_and_members_see_it_with_what_they_have() {
 }
 
 #[tokio::test]
-async fn what_goes_beyond_a_quota_is_refused_and_what_goes_makes_room() {
+async fn quota_refuses_excess_and_delete_makes_room() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let documents = acme.documents();
@@ -86,7 +86,7 @@ async fn what_goes_beyond_a_quota_is_refused_and_what_goes_makes_room() {
 }
 
 #[tokio::test]
-async fn less_than_there_is_takes_nothing_away() {
+async fn quota_below_usage_removes_nothing() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     acme.store(&[json!({ "_id": 1, "a": "xx" }), json!({ "_id": 2 })]).await;
@@ -101,7 +101,7 @@ async fn less_than_there_is_takes_nothing_away() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_100_writers_at_once_as_many_get_through_as_there_is_room_for() {
+async fn quota_room_is_exact_under_parallel_writers() {
     const ROOM: usize = 37;
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
@@ -138,7 +138,7 @@ async fn hang_up(app: &App, acme: &Organization, number: u32, after: Duration) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn room_claimed_by_a_client_that_hung_up_is_not_lost() {
+async fn quota_room_claimed_by_canceled_request_comes_back() {
     const ROOM: u32 = 100;
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
@@ -168,7 +168,7 @@ async fn room_claimed_by_a_client_that_hung_up_is_not_lost() {
 }
 
 #[tokio::test]
-async fn index_quota_refuses_what_goes_beyond_and_removal_makes_room() {
+async fn index_quota_refuses_excess_and_removal_makes_room() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     acme.owner.post(&acme.about("indexes"), &json!({ "keys": "tags" })).await.created();
@@ -194,7 +194,7 @@ async fn index_quota_refuses_what_goes_beyond_and_removal_makes_room() {
 }
 
 #[tokio::test]
-async fn default_quotas_hold_for_new_organizations_alone() {
+async fn default_quotas_apply_to_new_organizations_only() {
     let app = App::start().await;
     let earlier = organization(&app, "Earlier").await;
     let unlimited = app.operator().get(&earlier.path()).await.ok()["quota"].take();
@@ -220,7 +220,7 @@ async fn default_quotas_hold_for_new_organizations_alone() {
 }
 
 #[tokio::test]
-async fn idempotency_keys_of_an_account_are_bounded_for_a_day() {
+async fn idempotency_keys_of_account_are_bounded_for_a_day() {
     let app = Setup::unlimited().with("--idempotency-keys=3").start().await;
     let (acme, other) = (organization(&app, "Acme").await, organization(&app, "Other").await);
     let send = async |acme: &Organization, key: &str, id: i32| {

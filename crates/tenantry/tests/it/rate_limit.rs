@@ -48,8 +48,9 @@ fn counts<const N: usize>(counts: [(&str, usize); N]) -> BTreeMap<String, usize>
     counts.into_iter().map(|(outcome, count)| (outcome.to_owned(), count)).collect()
 }
 
+/// Of a thousand parallel guesses ten are evaluated, while the owner signs in from elsewhere.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_a_thousand_parallel_guesses_ten_are_evaluated_while_the_owner_signs_in_from_elsewhere() {
+async fn guesses_in_parallel_are_bounded_and_owner_still_signs_in() {
     let app = behind_a_proxy().start().await;
     let acme = organization(&app, "Acme").await;
     let (attacker, owner) = ("198.51.100.7", from(&app, "203.0.113.5"));
@@ -71,8 +72,9 @@ async fn of_a_thousand_parallel_guesses_ten_are_evaluated_while_the_owner_signs_
     from(&app, "203.0.113.99").post("/admin/login", &right).await.ok();
 }
 
+/// The owner still signs in from networks of an earlier sign-in.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn guesses_from_a_thousand_networks_are_slow_too_and_lock_nobody_out_of_a_network_of_theirs() {
+async fn guesses_from_many_networks_are_slow_and_lock_nobody_out() {
     let app = behind_a_proxy().start().await;
     let acme = new_organization("Acme", "owner@acme.example");
     from(&app, "203.0.113.5").post("/org/create", &acme).await.created();
@@ -92,7 +94,7 @@ async fn guesses_from_a_thousand_networks_are_slow_too_and_lock_nobody_out_of_a_
 }
 
 #[tokio::test]
-async fn all_addresses_of_one_ipv6_subscriber_are_one_network() {
+async fn ipv6_subscriber_counts_as_one_network() {
     let app = behind_a_proxy().start().await;
     let acme = organization(&app, "Acme").await;
     let subscriber = (1..=30).map(|number| format!("2001:db8:1:2:{number:x}::{number:x}"));
@@ -109,7 +111,7 @@ async fn all_addresses_of_one_ipv6_subscriber_are_one_network() {
 }
 
 #[tokio::test]
-async fn one_network_cannot_try_many_accounts_either() {
+async fn network_that_tries_many_accounts_is_limited() {
     let app = behind_a_proxy().start().await;
     let mut outcomes = BTreeMap::new();
     let attacker = from(&app, "198.51.100.7");
@@ -122,7 +124,7 @@ async fn one_network_cannot_try_many_accounts_either() {
 }
 
 #[tokio::test]
-async fn who_waits_as_long_as_they_are_told_may_try_again() {
+async fn rate_limit_allows_retry_after_announced_wait() {
     let app = behind_a_proxy().start().await;
     let acme = organization(&app, "Acme").await;
     let client = from(&app, "198.51.100.7");
@@ -150,7 +152,7 @@ async fn who_waits_as_long_as_they_are_told_may_try_again() {
 }
 
 #[tokio::test]
-async fn a_right_password_gives_its_attempt_back_and_no_other() {
+async fn sign_in_success_refunds_only_its_own_attempt() {
     let app = behind_a_proxy().start().await;
     let acme = organization(&app, "Acme").await;
     let client = from(&app, "198.51.100.7");
@@ -175,7 +177,7 @@ async fn a_right_password_gives_its_attempt_back_and_no_other() {
 }
 
 #[tokio::test]
-async fn a_stolen_token_does_not_help_to_guess_the_password() {
+async fn stolen_token_gives_no_more_password_guesses() {
     let app = Setup::default().start().await;
     let acme = organization(&app, "Acme").await;
     let mut outcomes = BTreeMap::new();
@@ -188,7 +190,7 @@ async fn a_stolen_token_does_not_help_to_guess_the_password() {
 }
 
 #[tokio::test]
-async fn creates_are_limited_per_network_and_only_what_could_be_made_counts() {
+async fn creates_are_limited_per_network_unless_invalid() {
     let app = behind_a_proxy().start().await;
     let client = from(&app, "198.51.100.7");
     let new =
@@ -223,7 +225,7 @@ async fn creates_are_limited_per_network_and_only_what_could_be_made_counts() {
 }
 
 #[tokio::test]
-async fn who_says_where_a_request_comes_from_must_be_trusted() {
+async fn forwarded_address_counts_only_from_trusted_proxy() {
     // Nobody is, unless told: each of these would else be a network of its own.
     let app = Setup::default().start().await;
     let acme = organization(&app, "Acme").await;
@@ -243,7 +245,7 @@ async fn who_says_where_a_request_comes_from_must_be_trusted() {
 }
 
 #[tokio::test]
-async fn nobody_counts_where_throttling_is_off() {
+async fn rate_limit_that_is_off_counts_nothing() {
     let app = Setup::unlimited().start().await;
     let acme = organization(&app, "Acme").await;
     for number in 0..25 {

@@ -164,7 +164,7 @@ fn without_default(mut found: BTreeMap<String, (u64, String)>) -> BTreeMap<Strin
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn real_data_stays_what_it_is_on_its_whole_way() {
+async fn real_data_survives_storage_queries_and_archives() {
     let (subdivisions, packages) = (Data::read("subdivisions"), Data::read("packages"));
     assert!(subdivisions.documents.len() > 4_000 && packages.documents.len() > 50_000);
     let app = App::start().await;

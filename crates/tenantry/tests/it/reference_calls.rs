@@ -13,7 +13,7 @@ fn body(text: &str) -> Option<(&'static str, Vec<u8>)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_calls_of_reference_a_work_in_their_order() {
+async fn reference_a_calls_work_in_order() {
     let app = App::start().await;
     let client = app.client();
     let created = client
@@ -134,7 +134,7 @@ fn run_flow(flow: &Flow, send: Send<'_>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_calls_of_reference_d_work_from_curl() {
+async fn reference_d_calls_work_from_curl() {
     let app = App::start().await;
     let base = format!("http://{}", app.address());
     for flow in FLOWS {
@@ -179,7 +179,7 @@ for line in sys.stdin:
 "#;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_calls_of_reference_d_work_from_python_requests() {
+async fn reference_d_calls_work_from_python_requests() {
     let app = App::start().await;
     let base = format!("http://{}", app.address());
     tokio::task::spawn_blocking(move || {

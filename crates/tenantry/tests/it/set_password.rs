@@ -9,7 +9,7 @@ use serde_json::json;
 const NEW_PASSWORD: &str = "another horse battery";
 
 #[tokio::test]
-async fn set_password_ends_sessions_and_is_in_the_log() {
+async fn set_password_ends_sessions_and_is_logged() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let other = organization(&app, "Other").await;
@@ -39,7 +39,7 @@ async fn set_password_ends_sessions_and_is_in_the_log() {
 }
 
 #[tokio::test]
-async fn set_password_is_refused_where_it_cannot_be() {
+async fn set_password_is_refused_for_each_reason() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let path = format!("{}/set-password", acme.path());

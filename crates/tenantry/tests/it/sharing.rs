@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 const AT_ONCE: usize = 30;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_beyond_an_organizations_share_waits_and_is_answered() {
+async fn requests_over_organization_share_wait_and_are_answered() {
     let app = Setup::unlimited().with("--organization-share=1").start().await;
     let mut working = JoinSet::new();
     for name in ["Acme", "Globex", "Initech"] {

@@ -33,7 +33,7 @@ fn encode(part: &Value) -> String {
 }
 
 #[tokio::test]
-async fn an_access_token_says_who_signed_in_where_and_for_how_long() {
+async fn access_token_names_account_organization_and_lifetime() {
     let app =
         Setup::unlimited().with("--jwt-issuer=https://id.example").with("--jwt-audience=api").start().await;
     let acme = organization(&app, "Acme").await;
@@ -66,7 +66,7 @@ async fn an_access_token_says_who_signed_in_where_and_for_how_long() {
 }
 
 #[tokio::test]
-async fn an_access_token_is_good_until_its_second_and_no_longer_than_its_session() {
+async fn access_token_expires_on_time_and_within_its_session() {
     for (flags, lifetime) in [
         (&["--jwt-exp-seconds=60"][..], 60),
         (&["--jwt-exp-seconds=7200"], 7200),
@@ -86,7 +86,7 @@ async fn an_access_token_is_good_until_its_second_and_no_longer_than_its_session
 }
 
 #[tokio::test]
-async fn a_token_that_is_not_ours_is_refused() {
+async fn access_token_of_others_is_refused() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let other = organization(&app, "Other").await;
@@ -127,7 +127,7 @@ async fn a_token_that_is_not_ours_is_refused() {
 }
 
 #[tokio::test]
-async fn another_service_can_check_a_token_with_the_published_key_alone() {
+async fn access_token_is_verifiable_with_published_key_alone() {
     let app = Setup::unlimited().with("--jwt-algorithm=EdDSA").start().await;
     let acme = organization(&app, "Acme").await;
     let answer = app.client().get("/.well-known/jwks.json").await;
@@ -156,13 +156,13 @@ async fn another_service_can_check_a_token_with_the_published_key_alone() {
 }
 
 #[tokio::test]
-async fn a_shared_secret_is_not_published() {
+async fn shared_secret_is_not_published() {
     let app = App::start().await;
     assert_eq!(app.client().get("/.well-known/jwks.json").await.ok(), json!({ "keys": [] }));
 }
 
 #[tokio::test]
-async fn a_refresh_gives_new_tokens_of_the_same_sign_in() {
+async fn refresh_returns_new_tokens_of_same_session() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     app.clock.advance(HOUR);
@@ -177,8 +177,9 @@ async fn a_refresh_gives_new_tokens_of_the_same_sign_in() {
     assert_eq!(after["iat"].as_i64().unwrap() - before["iat"].as_i64().unwrap(), 3600);
 }
 
+/// A double click refreshes twice and gets one successor.
 #[tokio::test]
-async fn a_double_click_gets_the_same_successor() {
+async fn refresh_repeated_at_once_returns_same_successor() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let (one, two) = tokio::join!(refresh(&app, &acme.tokens), refresh(&app, &acme.tokens));
@@ -193,7 +194,7 @@ async fn a_double_click_gets_the_same_successor() {
 }
 
 #[tokio::test]
-async fn a_used_refresh_token_that_comes_again_later_ends_its_whole_session() {
+async fn refresh_token_reused_later_ends_its_session() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let elsewhere = sign_in(&app, acme.email()).await;
@@ -212,7 +213,7 @@ async fn a_used_refresh_token_that_comes_again_later_ends_its_whole_session() {
 }
 
 #[tokio::test]
-async fn a_session_ends_when_it_is_idle_for_long_and_at_the_latest_after_its_absolute_lifetime() {
+async fn session_ends_when_idle_or_at_absolute_lifetime() {
     let app = Setup::unlimited()
         .with("--refresh-idle-lifetime=172800")
         .with("--refresh-absolute-lifetime=432000")
@@ -238,7 +239,7 @@ async fn a_session_ends_when_it_is_idle_for_long_and_at_the_latest_after_its_abs
 }
 
 #[tokio::test]
-async fn a_refresh_token_that_is_not_ours_is_refused() {
+async fn refresh_token_of_others_is_refused() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let good = acme.tokens["refresh_token"].as_str().unwrap();
@@ -254,7 +255,7 @@ async fn a_refresh_token_that_is_not_ours_is_refused() {
 }
 
 #[tokio::test]
-async fn a_logout_ends_its_session_and_no_other() {
+async fn logout_ends_only_its_session() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let elsewhere = sign_in(&app, acme.email()).await;
@@ -267,7 +268,7 @@ async fn a_logout_ends_its_session_and_no_other() {
 }
 
 #[tokio::test]
-async fn a_suspension_ends_every_session_and_keeps_people_out_until_it_ends() {
+async fn suspension_ends_sessions_and_blocks_sign_in() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let other = organization(&app, "Other").await;
@@ -288,7 +289,7 @@ async fn a_suspension_ends_every_session_and_keeps_people_out_until_it_ends() {
 }
 
 #[tokio::test]
-async fn a_delete_ends_every_session_also_after_a_restore() {
+async fn delete_ends_sessions_even_after_restore() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     app.operator().delete(&acme.path()).await.ok();
@@ -311,7 +312,7 @@ async fn assert_dead(app: &App, organization: &Organization) {
 }
 
 #[tokio::test]
-async fn what_an_account_may_do_is_its_role_of_now() {
+async fn account_rights_follow_current_role() {
     let mut app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let created = app.operator().get(&format!("{}/operations", acme.path())).await.ok();
@@ -355,7 +356,7 @@ async fn change_membership(app: App, organization: &Organization, change: impl F
 }
 
 #[tokio::test]
-async fn an_address_signs_in_whatever_its_case_and_a_password_only_whole() {
+async fn sign_in_ignores_email_case_and_needs_whole_password() {
     let app = App::start().await;
     let long: String = (0..64).map(|number| format!("{number:03}.")).collect();
     assert_eq!(long.len(), 256);
@@ -378,7 +379,7 @@ async fn an_address_signs_in_whatever_its_case_and_a_password_only_whole() {
 }
 
 #[tokio::test]
-async fn the_answer_does_not_tell_whether_an_account_exists() {
+async fn sign_in_response_hides_whether_account_exists() {
     for setup in [Setup::unlimited(), Setup::default()] {
         let app = setup.start().await;
         let [one, two, three, gone] = ["One", "Two", "Three", "Gone"].map(|name| organization(&app, name));
@@ -430,7 +431,7 @@ const FOREIGN_HASHES: [&str; 8] = [
 ];
 
 #[tokio::test]
-async fn a_password_hashed_by_other_software_opens_the_account_and_is_hashed_anew() {
+async fn sign_in_with_foreign_hash_succeeds_and_replaces_hash() {
     const OURS: &str = "$argon2id$v=19$m=19456,t=2,p=1$";
     let app = App::start().await;
     let mut emails = Vec::new();
@@ -462,7 +463,7 @@ async fn a_password_hashed_by_other_software_opens_the_account_and_is_hashed_ane
 }
 
 #[tokio::test]
-async fn a_stored_hash_that_cannot_be_read_opens_nothing() {
+async fn sign_in_with_unreadable_hash_is_refused() {
     let mut app = App::start().await;
     let acme = organization(&app, "Acme").await;
     for hash in
@@ -481,7 +482,7 @@ async fn a_stored_hash_that_cannot_be_read_opens_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn more_sign_ins_than_can_wait_are_told_when_to_come_back() {
+async fn sign_in_over_queue_limit_is_told_when_to_retry() {
     let app = Setup::unlimited().with("--hash-threads=1").with("--hash-queue=2").start().await;
     let acme = organization(&app, "Acme").await;
     let mut sign_ins = tokio::task::JoinSet::new();
@@ -504,7 +505,7 @@ async fn more_sign_ins_than_can_wait_are_told_when_to_come_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_sign_in_takes_as_long_for_an_address_that_nobody_has() {
+async fn sign_in_takes_equal_time_for_unknown_email() {
     const DIFFERENCE_MAX: f64 = 0.03;
     // The machine may be busy with other work. What the service itself gives away stays, however often it is measured.
     const ROUNDS: usize = 8;

@@ -12,7 +12,7 @@ use std::time::Duration;
 const HOUR: Duration = Duration::from_secs(3600);
 
 #[tokio::test]
-async fn clock_set_back_revives_no_token_and_keeps_nobody_out() {
+async fn clock_set_back_revives_no_token_and_locks_nobody_out() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     app.clock.advance(HOUR);
@@ -30,7 +30,7 @@ async fn clock_set_back_revives_no_token_and_keeps_nobody_out() {
 }
 
 #[tokio::test]
-async fn token_names_the_client_that_asked_for_it() {
+async fn access_token_names_requesting_client() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let token = acme.tokens["access_token"].as_str().unwrap();
@@ -42,9 +42,9 @@ async fn token_names_the_client_that_asked_for_it() {
     assert_eq!(claims["client_id"], "tenantry");
 }
 
-/// A sign-in that was slow may keep its session when the purge has removed all others.
+/// A slow sign-in may store its session after the purge has removed all others.
 #[tokio::test]
-async fn session_of_before_a_purge_is_dead_after_an_import() {
+async fn session_from_before_purge_is_dead_after_import() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let archive = app.operator().get(&format!("{}/export", acme.path())).await.text;
@@ -69,7 +69,7 @@ async fn acme_is_reachable(app: &App, tokens: &Value, path: &str) {
 }
 
 #[tokio::test]
-async fn header_of_which_there_is_one_is_refused_twice() {
+async fn repeated_single_header_is_refused() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let token = format!("Bearer {}", acme.tokens["access_token"].as_str().unwrap());

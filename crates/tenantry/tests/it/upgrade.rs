@@ -56,7 +56,7 @@ fn assert_still_says(now: &Value, then: &Value, what: &str) {
 }
 
 #[tokio::test]
-async fn data_of_before_is_sound_when_it_is_opened() {
+async fn earlier_data_is_sound_when_opened() {
     let data = DataSet::open();
     let app = data.start().await;
     app.maintain().await;
@@ -76,7 +76,7 @@ async fn data_of_before_is_sound_when_it_is_opened() {
 }
 
 #[tokio::test]
-async fn sessions_of_before_go_on() {
+async fn earlier_sessions_continue() {
     let data = DataSet::open();
     let app = data.start().await;
     let refresh = async |tokens: &Value| {
@@ -102,7 +102,7 @@ async fn sessions_of_before_go_on() {
 }
 
 #[tokio::test]
-async fn access_tokens_of_before_end_when_they_said() {
+async fn earlier_access_tokens_expire_as_announced() {
     let data = DataSet::open();
     let app = data.start().await;
     app.clock.advance(Duration::from_secs(3600));
@@ -115,7 +115,7 @@ async fn access_tokens_of_before_end_when_they_said() {
 }
 
 #[tokio::test]
-async fn the_operator_key_of_before_is_good() {
+async fn earlier_operator_key_is_valid() {
     let data = DataSet::open();
     let app = data.start().await;
     let key = std::str::from_utf8(data.file("operator.key")).unwrap().trim();
@@ -124,7 +124,7 @@ async fn the_operator_key_of_before_is_good() {
 }
 
 #[tokio::test]
-async fn passwords_of_before_sign_in() {
+async fn earlier_passwords_sign_in() {
     let data = DataSet::open();
     let app = data.start().await;
     let accounts = data.facts["accounts"].as_array().unwrap();
@@ -169,7 +169,7 @@ fn assert_repeated(answer: &Answer, kept: &Value) {
 }
 
 #[tokio::test]
-async fn responses_kept_for_a_key_of_before_are_repeated() {
+async fn earlier_idempotency_responses_are_replayed() {
     let data = DataSet::open();
     let app = data.start().await;
     for kept in data.facts["kept_creates"].as_array().unwrap() {
@@ -205,7 +205,7 @@ async fn responses_kept_for_a_key_of_before_are_repeated() {
 }
 
 #[tokio::test]
-async fn a_deleted_organization_of_before_is_restored() {
+async fn earlier_deleted_organization_is_restored() {
     let data = DataSet::open();
     let app = data.start().await;
     for (placement, group) in groups(&data) {
@@ -229,7 +229,7 @@ async fn a_deleted_organization_of_before_is_restored() {
 }
 
 #[tokio::test]
-async fn a_deleted_organization_of_before_is_purged_in_time() {
+async fn earlier_deleted_organization_is_purged_on_time() {
     let data = DataSet::open();
     let app = data.start().await;
     app.advance_days(29);
@@ -252,7 +252,7 @@ async fn a_deleted_organization_of_before_is_purged_in_time() {
 }
 
 #[tokio::test]
-async fn a_suspended_organization_of_before_is_reactivated() {
+async fn earlier_suspended_organization_is_reactivated() {
     let data = DataSet::open();
     let app = data.start().await;
     for (_, group) in groups(&data) {
@@ -267,7 +267,7 @@ async fn a_suspended_organization_of_before_is_reactivated() {
 }
 
 #[tokio::test]
-async fn a_legal_hold_of_before_holds() {
+async fn earlier_legal_hold_applies() {
     let data = DataSet::open();
     let app = data.start().await;
     for (_, group) in groups(&data) {
@@ -284,7 +284,7 @@ async fn a_legal_hold_of_before_holds() {
 }
 
 #[tokio::test]
-async fn a_quota_of_before_is_enforced() {
+async fn earlier_quota_is_enforced() {
     let data = DataSet::open();
     let app = data.start().await;
     for (_, group) in groups(&data) {
@@ -311,7 +311,7 @@ async fn import(app: &App, archive: &str, more: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn archives_of_before_are_imported() {
+async fn earlier_archives_are_imported() {
     let app = App::start().await;
     let placements: &[&str] =
         if app.place().database().is_some() { &["collection", "database", "shared"] } else { &["database"] };

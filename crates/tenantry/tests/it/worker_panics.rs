@@ -42,7 +42,7 @@ async fn owner(anybody: &Client) -> (Client, String) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn worker_that_panics_leaves_nobody_waiting() {
+async fn worker_that_panics_leaves_no_request_waiting() {
     for point in points() {
         let place = Place::new();
         let launch = Launch::on(&place).env("TENANTRY_PANIC_AT", &format!("{point}:{PASSED_BEFORE}"));

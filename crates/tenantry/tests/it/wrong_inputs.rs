@@ -29,7 +29,7 @@ fn assert_names(answer: Answer, code: &str, expected: &str) {
 }
 
 #[tokio::test]
-async fn body_that_is_another_format_is_named() {
+async fn body_in_another_format_is_named() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let text = "{\"name\": \"orders\"}";
@@ -57,7 +57,7 @@ async fn body_that_is_another_format_is_named() {
 }
 
 #[tokio::test]
-async fn byte_order_mark_and_crlf_are_taken() {
+async fn body_with_byte_order_mark_and_crlf_is_accepted() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let mark = "\u{feff}";
@@ -75,7 +75,7 @@ async fn byte_order_mark_and_crlf_are_taken() {
 }
 
 #[tokio::test]
-async fn stream_that_is_another_format_is_refused_whole() {
+async fn stream_in_another_format_is_refused_whole() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     // The last line of each of these is a document by itself: nothing of it may be stored.
@@ -93,7 +93,7 @@ async fn stream_that_is_another_format_is_refused_whole() {
 }
 
 #[tokio::test]
-async fn line_that_is_another_format_is_named() {
+async fn line_in_another_format_is_named() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     for (line, expected) in [
@@ -117,7 +117,7 @@ async fn line_that_is_another_format_is_named() {
 }
 
 #[tokio::test]
-async fn archive_from_an_editor_is_taken_or_named() {
+async fn archive_saved_by_an_editor_is_accepted_or_named() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     acme.store(&[json!({ "_id": 1 }), json!({ "_id": 2 })]).await;
@@ -141,7 +141,7 @@ async fn archive_from_an_editor_is_taken_or_named() {
 }
 
 #[tokio::test]
-async fn refused_body_of_a_sign_up_says_what_it_is() {
+async fn signup_body_that_is_refused_is_explained() {
     let app = App::start().await;
     let body = new_organization("Acme", "owner@acme.example").to_string();
     let cases = [

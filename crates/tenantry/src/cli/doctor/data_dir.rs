@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn who_else_may_look_or_write_decides() {
+    fn data_dir_check_judges_permissions() {
         let temp = tempfile::tempdir().unwrap();
         for (mode, begin) in
             [(0o700, "ok "), (0o750, "warn"), (0o705, "warn"), (0o770, "FAIL"), (0o702, "FAIL")]
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_is_fine_and_what_is_a_file_is_not() {
+    fn data_dir_check_accepts_missing_directory_but_no_file() {
         let temp = tempfile::tempdir().unwrap();
         assert!(line(&temp.path().join("a/b")).contains("is not there yet"));
         assert!(!temp.path().join("a").exists());
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_size_has_a_unit_it_can_be_read_in() {
+    fn size_is_shown_in_a_readable_unit() {
         for (bytes, text) in [
             (0, "0 KiB"),
             (4096, "4 KiB"),
@@ -182,13 +182,13 @@ mod tests {
     }
 
     #[test]
-    fn the_nearest_directory_of_a_relative_path_is_the_working_directory() {
+    fn nearest_directory_of_relative_path_is_the_working_directory() {
         assert_eq!(nearest(Path::new("no-such-directory/data")), Path::new("."));
         assert_eq!(nearest(Path::new("/no-such-directory/data")), Path::new("/"));
     }
 
     #[test]
-    fn little_room_is_a_warning_and_none_a_failure() {
+    fn space_check_warns_of_little_room_and_fails_on_none() {
         let mut disk = statvfs("/").unwrap();
         (disk.f_frsize, disk.f_files, disk.f_favail) = (4096, 1 << 20, 1 << 20);
         for (free, inodes, begin) in [

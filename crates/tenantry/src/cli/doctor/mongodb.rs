@@ -138,8 +138,9 @@ mod tests {
         report.to_string()
     }
 
+    /// Organizations that share collections need no more namespaces, so they get no warning.
     #[test]
-    fn a_server_that_is_nearly_full_is_a_warning_unless_organizations_share() {
+    fn capacity_check_warns_when_server_is_nearly_full() {
         let options = |max_namespaces, placement| MongoOptions {
             max_namespaces,
             placement,
@@ -158,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn clocks_may_differ_by_a_few_seconds() {
+    fn clock_check_allows_a_few_seconds() {
         for (seconds, begin) in [(0, "ok "), (5, "ok "), (-5, "ok "), (6, "warn"), (-3600, "warn")] {
             let line = line(|report| clock(report, SignedDuration::from_secs(seconds)));
             assert!(line.starts_with(begin), "{seconds}: {line}");

@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_is_sane_and_not_behind_the_records() {
+    fn clock_check_requires_sane_time_after_newest_record() {
         let at = |text: &str| text.parse::<Timestamp>().unwrap();
         for (now, newest, begin) in [
             ("2026-05-01T00:00:00Z", None, "ok "),
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_container_fails_and_a_surplus_one_is_only_said() {
+    fn container_check_fails_on_missing_and_mentions_surplus() {
         let id: OrganizationId = "674f1c2e9b1d4a0c5e8f7a6b".parse().unwrap();
         let files = |missing, orphans: &[&str], quarantined| ContainerFiles {
             found: 3,

@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_check_is_a_line_and_one_failure_fails_the_whole() {
+    fn report_has_a_line_per_check_and_fails_with_any() {
         let mut report = Report::default();
         report.ok("settings", "fine");
         assert!(!report.has_failed() && report.to_string().ends_with("\nAll is well."));

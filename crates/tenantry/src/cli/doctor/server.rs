@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_server_on_every_interface_is_asked_on_this_machine() {
+    fn server_url_of_every_interface_is_loopback() {
         for (address, url) in [
             ("0.0.0.0:8000", "http://127.0.0.1:8000/"),
             ("[::]:8000", "http://[::1]:8000/"),

@@ -304,7 +304,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_organization_is_named_by_id_identifier_or_name() {
+    fn organization_argument_is_id_identifier_or_name() {
         for (text, segment) in [
             ("674F1C2E9B1D4A0C5E8F7A6B", "674f1c2e9b1d4a0c5e8f7a6b"),
             ("tech-innovations-corp-2-0", "tech-innovations-corp-2-0"),
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn every_command_has_examples_in_its_help() {
+    fn org_commands_have_examples_in_their_help() {
         let mut org = command();
         org.build();
         org.clone().debug_assert();

@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_stand_one_under_the_other() {
+    fn organization_table_aligns_columns() {
         let table = table(&[organization("Acme", false), organization("株式会社", true)]);
         assert_eq!(
             table.lines().collect::<Vec<_>>(),
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn details_are_a_line_each() {
+    fn organization_details_have_a_line_each() {
         let details = details(&organization("Acme Corp", true));
         assert_eq!(details.lines().count(), 19);
         for line in [

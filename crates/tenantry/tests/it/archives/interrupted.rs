@@ -53,7 +53,7 @@ async fn settled(app: &App) {
 }
 
 #[tokio::test]
-async fn an_import_may_take_longer_than_a_request() {
+async fn import_may_take_longer_than_request_timeout() {
     let app = Setup::unlimited().with("--request-timeout=1").start().await;
     let archive = archive();
     let mut stream = begin(&app).await;
@@ -71,7 +71,7 @@ async fn an_import_may_take_longer_than_a_request() {
 }
 
 #[tokio::test]
-async fn an_import_that_stands_still_is_undone() {
+async fn import_whose_body_pauses_too_long_is_undone() {
     let app = Setup::unlimited().with("--request-timeout=1").start().await;
     let (archive, before) = (archive(), Snapshot::sound(app.place()));
     let mut stream = begin(&app).await;
@@ -105,7 +105,7 @@ async fn import_whose_line_arrives_byte_by_byte_is_undone() {
 }
 
 #[tokio::test]
-async fn an_import_whose_client_goes_away_is_undone() {
+async fn import_whose_client_disconnects_is_undone() {
     let app = App::start().await;
     let (archive, before) = (archive(), Snapshot::sound(app.place()));
     let mut stream = begin(&app).await;
@@ -122,7 +122,7 @@ async fn an_import_whose_client_goes_away_is_undone() {
 }
 
 #[tokio::test]
-async fn nobody_sees_an_organization_that_is_being_imported() {
+async fn import_in_progress_hides_organization() {
     let app = App::start().await;
     let archive = archive();
     let mut stream = begin(&app).await;

@@ -47,7 +47,7 @@ async fn begin(server: &Server, path: &str) -> TcpStream {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn export_goes_on_after_a_pause_within_its_limit() {
+async fn export_resumes_after_pause_within_its_limit() {
     let place = Place::new();
     let server = Launch::on(&place).with("--request-timeout=2").with("--export-pause-timeout=60").start();
     let path = filled(&server).await;

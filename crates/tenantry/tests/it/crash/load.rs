@@ -22,7 +22,7 @@ const WORKERS: usize = 8;
 const READERS: usize = 2;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_answered_before_a_kill_is_there_after_it() {
+async fn acknowledged_changes_survive_kills_under_load() {
     let mut chance = Chance::of_this_run();
     let place = Place::new();
     let mut workers: Vec<Worker> = (0..WORKERS).map(|number| Worker::new(number, chance.next())).collect();

@@ -23,7 +23,7 @@ const CONTESTED: &str = "owner@competitors.example";
 /// Several creates with one address begin before the first of them has it. The others are refused after their
 /// intents, and the service is killed in the middle of that.
 #[tokio::test]
-async fn creates_that_compete_for_an_address_are_whole_wherever_the_service_is_killed() {
+async fn creates_with_one_email_stay_whole_when_killed() {
     let template = World::before(Case::Create).await;
     let moments = ["before", "done", "saved"];
     let steps = ["insert_owner", "record"];
@@ -95,7 +95,7 @@ async fn compete_again(world: &World, server: &Server, winner: &Value) {
 }
 
 #[tokio::test]
-async fn a_delete_that_goes_on_to_purge_ends_there_wherever_the_service_is_killed() {
+async fn delete_with_purge_ends_purged_when_killed_at_any_point() {
     let template = World::before(Case::Delete).await;
     let subject = template.ids[SUBJECT].clone();
     let points = Case::Delete.points().into_iter().chain(Case::Purge.points()).skip(1);
@@ -128,7 +128,7 @@ async fn a_delete_that_goes_on_to_purge_ends_there_wherever_the_service_is_kille
 }
 
 #[tokio::test]
-async fn a_thousand_changes_under_way_are_soon_finished() {
+async fn recovery_finishes_a_thousand_operations_soon() {
     const CHANGES: usize = 1000;
     let place = Place::new();
     let server = Launch::on(&place).start();

@@ -27,7 +27,7 @@ fn split(answer: &Answer) -> (Vec<Value>, Value) {
 }
 
 #[tokio::test]
-async fn each_line_is_answered_in_order_and_a_bad_one_stops_no_other() {
+async fn bulk_lines_are_answered_in_order_and_bad_ones_stop_none() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let lines = "{\"_id\":1,\"a\":{\"$numberLong\":\"5\"}}\n\
@@ -55,7 +55,7 @@ async fn each_line_is_answered_in_order_and_a_bad_one_stops_no_other() {
 }
 
 #[tokio::test]
-async fn nothing_but_refused_lines_is_answered_where_nothing_else_is_asked_for() {
+async fn bulk_with_refused_outcomes_answers_only_refused_lines() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let path = format!("{}?outcomes=refused", acme.about("bulk"));
@@ -70,7 +70,7 @@ async fn nothing_but_refused_lines_is_answered_where_nothing_else_is_asked_for()
 }
 
 #[tokio::test]
-async fn no_line_at_all_is_no_error() {
+async fn bulk_without_lines_is_no_error() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     for (lines, number) in [("", 0), ("\n", 1), ("\n \n\t\n ", 4)] {
@@ -81,7 +81,7 @@ async fn no_line_at_all_is_no_error() {
 }
 
 #[tokio::test]
-async fn lines_that_are_too_long_or_no_text_are_refused_alone() {
+async fn bulk_line_that_is_too_long_or_no_text_is_refused_alone() {
     let app = Setup::unlimited().with("--max-document-kib=1").start().await;
     let acme = organization(&app, "Acme").await;
     let mut body = b"{\"_id\":1}\n{\"a\":\"".to_vec();
@@ -102,7 +102,7 @@ async fn lines_that_are_too_long_or_no_text_are_refused_alone() {
 }
 
 #[tokio::test]
-async fn many_batches_are_one_answer() {
+async fn bulk_of_many_batches_is_one_response() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let text = "t".repeat(20_000);
@@ -118,7 +118,7 @@ async fn many_batches_are_one_answer() {
 }
 
 #[tokio::test]
-async fn lines_that_are_sent_again_with_their_key_make_no_second_documents() {
+async fn bulk_lines_with_idempotency_key_insert_once() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let keyed = acme.owner.with_header("idempotency-key", "key-1");
@@ -154,7 +154,7 @@ async fn lines_that_are_sent_again_with_their_key_make_no_second_documents() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_before_the_first_answer_is_refused_as_always() {
+async fn bulk_errors_before_first_line_are_plain_refusals() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     for lines in ["{}\n", "", "nonsense\n"] {
@@ -219,7 +219,7 @@ impl Stream {
 }
 
 #[tokio::test]
-async fn a_line_is_answered_before_the_next_one_is_sent() {
+async fn bulk_line_is_answered_before_the_next_is_sent() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let mut stream = Stream::begin(&app, &acme).await;
@@ -236,7 +236,7 @@ async fn a_line_is_answered_before_the_next_one_is_sent() {
 }
 
 #[tokio::test]
-async fn a_right_that_ends_ends_the_stream() {
+async fn bulk_stream_ends_when_right_ends() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let mut stream = Stream::begin(&app, &acme).await;
@@ -254,7 +254,7 @@ async fn a_right_that_ends_ends_the_stream() {
 }
 
 #[tokio::test]
-async fn a_body_that_pauses_for_long_ends_the_stream() {
+async fn bulk_stream_ends_after_long_pause() {
     let app = Setup::unlimited().with("--request-timeout=2").start().await;
     let acme = organization(&app, "Acme").await;
     let mut stream = Stream::begin(&app, &acme).await;
@@ -280,7 +280,7 @@ async fn a_body_that_pauses_for_long_ends_the_stream() {
 }
 
 #[tokio::test]
-async fn a_body_that_breaks_off_leaves_whole_lines_alone() {
+async fn bulk_body_that_breaks_off_stores_only_whole_lines() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let mut stream = Stream::begin(&app, &acme).await;
@@ -293,7 +293,7 @@ async fn a_body_that_breaks_off_leaves_whole_lines_alone() {
 }
 
 #[tokio::test]
-async fn whoever_does_not_read_the_answers_is_not_read_from() {
+async fn bulk_reads_no_more_while_client_reads_nothing() {
     // Lines of two bytes, each with an answer of a hundred and more.
     const LINES: &str = "x\n";
     const MOST: usize = 16 << 20;
@@ -322,7 +322,7 @@ async fn bulk_path_refuses_a_single_json_document() {
 }
 
 #[tokio::test]
-async fn ndjson_to_documents_answers_as_bulk() {
+async fn documents_path_answers_ndjson_as_bulk_does() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let keyed = acme.owner.with_header("idempotency-key", "key-1");

@@ -13,7 +13,7 @@ async fn document(acme: &Organization) -> (String, String) {
 }
 
 #[tokio::test]
-async fn a_change_of_another_revision_than_was_seen_is_refused() {
+async fn change_of_another_revision_is_refused() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let (path, first) = document(&acme).await;
@@ -59,7 +59,7 @@ fn changed_by_proxies(tag: &str) -> [String; 8] {
 }
 
 #[tokio::test]
-async fn if_match_takes_tags_that_proxies_changed() {
+async fn if_match_accepts_tags_that_proxies_changed() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let (path, first) = document(&acme).await;
@@ -93,7 +93,7 @@ async fn if_match_takes_tags_that_proxies_changed() {
 }
 
 #[tokio::test]
-async fn if_none_match_takes_tags_that_proxies_changed() {
+async fn if_none_match_accepts_tags_that_proxies_changed() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let (path, tag) = document(&acme).await;
@@ -108,7 +108,7 @@ async fn if_none_match_takes_tags_that_proxies_changed() {
 }
 
 #[tokio::test]
-async fn what_the_caller_has_is_not_sent_again() {
+async fn get_with_current_tag_returns_not_modified() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let (path, tag) = document(&acme).await;
@@ -125,7 +125,7 @@ async fn what_the_caller_has_is_not_sent_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_100_changes_of_one_revision_one_wins() {
+async fn changes_of_one_revision_in_parallel_have_one_winner() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let (path, tag) = document(&acme).await;
@@ -148,7 +148,7 @@ async fn of_100_changes_of_one_revision_one_wins() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn changes_that_name_no_revision_all_happen() {
+async fn changes_without_revision_all_happen() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let (path, _) = document(&acme).await;

@@ -36,7 +36,7 @@ fn ids(found: &[Value]) -> Vec<i64> {
 }
 
 #[tokio::test]
-async fn a_page_shows_what_matches_in_its_order_and_where_the_next_begins() {
+async fn query_page_shows_matches_in_order_with_next_cursor() {
     let app = App::start().await;
     let acme = orders(&app).await;
     let filter = encoded(r#"{"status":"open","total":{"$gte":1}}"#);
@@ -83,8 +83,9 @@ async fn a_page_shows_what_matches_in_its_order_and_where_the_next_begins() {
     assert!(last.get("revisions").is_none());
 }
 
+/// Pages neither repeat nor miss what stays.
 #[tokio::test]
-async fn pages_neither_repeat_nor_miss_what_stays_while_others_come_and_go() {
+async fn query_pages_are_stable_while_documents_come_and_go() {
     let app = App::start().await;
     let acme = orders(&app).await;
     let path = acme.documents();
@@ -102,7 +103,7 @@ async fn pages_neither_repeat_nor_miss_what_stays_while_others_come_and_go() {
 }
 
 #[tokio::test]
-async fn a_cursor_is_good_for_its_own_query_alone() {
+async fn query_cursor_is_valid_only_for_its_own_query() {
     let app = App::start().await;
     let acme = orders(&app).await;
     let other = organization(&app, "Other").await;
@@ -121,7 +122,7 @@ async fn a_cursor_is_good_for_its_own_query_alone() {
 }
 
 #[tokio::test]
-async fn a_query_in_a_body_finds_what_it_finds_in_a_url() {
+async fn query_in_body_equals_query_in_url() {
     let app = App::start().await;
     let acme = orders(&app).await;
     for (filter, sort, fields) in [
@@ -160,7 +161,7 @@ fn long_filter() -> Value {
 }
 
 #[tokio::test]
-async fn count_and_delete_take_a_filter_too_long_for_a_url() {
+async fn count_and_delete_accept_filter_too_long_for_url() {
     let app = Setup::unlimited().with("--full-scan-notice=10").start().await;
     let acme = orders(&app).await;
     let filter = json!({ "filter": long_filter() });
@@ -190,7 +191,7 @@ async fn count_and_delete_take_a_filter_too_long_for_a_url() {
 }
 
 #[tokio::test]
-async fn a_query_that_looks_at_many_documents_says_so() {
+async fn query_that_scans_many_documents_says_so() {
     let app = Setup::unlimited().with("--full-scan-notice=10").start().await;
     let acme = orders(&app).await;
     let scans = async || {
@@ -219,7 +220,7 @@ async fn a_query_that_looks_at_many_documents_says_so() {
 }
 
 #[tokio::test]
-async fn what_matches_is_counted_and_deleted() {
+async fn count_and_delete_apply_to_matching_documents() {
     let app = App::start().await;
     let acme = orders(&app).await;
     let count = async |filter: &str| {
@@ -244,7 +245,7 @@ async fn what_matches_is_counted_and_deleted() {
 }
 
 #[tokio::test]
-async fn a_query_of_a_collection_that_is_not_there_is_refused() {
+async fn query_of_missing_collection_is_refused() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     for name in ["nothing", "sys.tem", "_x", "%24cmd"] {
@@ -260,7 +261,7 @@ async fn a_query_of_a_collection_that_is_not_there_is_refused() {
 }
 
 #[tokio::test]
-async fn documents_that_have_no_order_are_refused_where_the_request_has_it() {
+async fn query_over_parallel_arrays_is_refused_at_its_sort() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     acme.store(&[json!({ "_id": 1, "a": [1, 2], "b": [3] })]).await;
@@ -269,7 +270,7 @@ async fn documents_that_have_no_order_are_refused_where_the_request_has_it() {
 }
 
 #[tokio::test]
-async fn pattern_that_an_engine_would_not_take_is_refused() {
+async fn pattern_that_an_engine_rejects_is_refused() {
     let app = App::start().await;
     let acme = orders(&app).await;
     let nested = format!("{}a{}", "(".repeat(210), ")".repeat(210));
@@ -293,7 +294,7 @@ async fn pattern_that_an_engine_would_not_take_is_refused() {
 }
 
 #[tokio::test]
-async fn delete_by_a_pattern_in_a_long_text_keeps_what_matches() {
+async fn delete_by_pattern_over_long_texts_keeps_others() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let long = "-".repeat(200_000);
@@ -316,7 +317,7 @@ async fn delete_by_a_pattern_in_a_long_text_keeps_what_matches() {
 }
 
 #[tokio::test]
-async fn reference_and_date_of_real_tools_are_stored_and_found() {
+async fn extended_json_of_common_tools_is_stored_and_found() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let document = json!({

@@ -43,8 +43,9 @@ async fn shapes(client: &Client, acme: &Organization) -> Vec<Answer> {
     ]
 }
 
+/// Viewers read, members write, admins and owners shape.
 #[tokio::test]
-async fn viewers_read_members_write_and_admins_shape() {
+async fn roles_grant_their_rights_and_no_more() {
     let mut app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let mut owner = acme.owner.clone();
@@ -75,7 +76,7 @@ async fn viewers_read_members_write_and_admins_shape() {
 }
 
 #[tokio::test]
-async fn the_operator_key_opens_no_organization() {
+async fn operator_key_opens_no_organization() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let operator = app.operator();

@@ -33,7 +33,7 @@ async fn drip(stream: &mut Stream) -> String {
 }
 
 #[tokio::test]
-async fn line_that_arrives_byte_by_byte_is_cut_off() {
+async fn bulk_line_that_arrives_byte_by_byte_is_cut_off() {
     let app = setup().start().await;
     let acme = organization(&app, "Acme").await;
     // Behind a line that was answered, where no deadline of the request holds any more.
@@ -51,7 +51,7 @@ async fn line_that_arrives_byte_by_byte_is_cut_off() {
 }
 
 #[tokio::test]
-async fn lines_that_come_slowly_one_by_one_are_all_stored() {
+async fn bulk_lines_that_arrive_slowly_are_all_stored() {
     let app = setup().start().await;
     let acme = organization(&app, "Acme").await;
     let mut stream = Stream::begin(&app, &acme).await;
@@ -71,7 +71,7 @@ async fn lines_that_come_slowly_one_by_one_are_all_stored() {
 }
 
 #[tokio::test]
-async fn slow_senders_of_one_organization_hold_up_no_other() {
+async fn bulk_slow_senders_of_one_organization_block_no_other() {
     // Room for one of the longest lines of each organization.
     let app = setup().with("--bulk-memory-mib=1").start().await;
     let (acme, other) = (organization(&app, "Acme").await, organization(&app, "Other").await);
@@ -106,7 +106,7 @@ async fn slow_senders_of_one_organization_hold_up_no_other() {
 }
 
 #[tokio::test]
-async fn newcomer_with_short_lines_is_served_beside_ten_greedy() {
+async fn bulk_newcomer_with_short_lines_is_served_beside_ten_greedy() {
     let flags = ["--request-timeout=30", "--bulk-memory-mib=2", "--max-document-kib=8"];
     let app = flags.into_iter().fold(Setup::unlimited(), Setup::with).start().await;
     let newcomer = organization(&app, "Newcomer").await;

@@ -129,7 +129,7 @@ async fn wait_for_status(server: &Server, path: &str, status: u16) -> Answer {
 }
 
 #[tokio::test]
-async fn a_second_process_on_a_data_directory_is_refused_and_the_first_goes_on() {
+async fn data_directory_is_refused_to_second_process() {
     let directory = TempDir::new().unwrap();
     let data_dir = directory.path().join("data");
     let first = Launch::on(&data_dir).start();
@@ -143,7 +143,7 @@ async fn a_second_process_on_a_data_directory_is_refused_and_the_first_goes_on()
 }
 
 #[tokio::test]
-async fn a_data_directory_of_a_newer_version_is_left_as_it_is() {
+async fn data_directory_of_newer_version_is_refused_unchanged() {
     let directory = TempDir::new().unwrap();
     let data_dir = directory.path().join("data");
     used_directory(&data_dir).await;
@@ -159,7 +159,7 @@ async fn a_data_directory_of_a_newer_version_is_left_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_damaged_control_database_is_named_and_left_as_it_is() {
+async fn control_database_that_is_damaged_is_named_and_unchanged() {
     let directory = TempDir::new().unwrap();
     let data_dir = directory.path().join("data");
     used_directory(&data_dir).await;
@@ -174,8 +174,9 @@ async fn a_damaged_control_database_is_named_and_left_as_it_is() {
     assert_eq!(files(&data_dir), before);
 }
 
+/// Also where it is empty: the service does not start, and the containers stay as they are.
 #[tokio::test]
-async fn a_control_database_that_is_missing_or_empty_does_not_cost_the_containers() {
+async fn control_database_that_is_missing_keeps_containers() {
     let directory = TempDir::new().unwrap();
     let data_dir = directory.path().join("data");
     used_directory(&data_dir).await;
@@ -198,7 +199,7 @@ async fn a_control_database_that_is_missing_or_empty_does_not_cost_the_container
 }
 
 #[tokio::test]
-async fn a_read_only_disk_is_named_at_the_start() {
+async fn read_only_disk_is_named_at_start() {
     let disk = Disk::of("8m");
     used_directory(&disk.data_dir()).await;
     disk.make_read_only();
@@ -208,7 +209,7 @@ async fn a_read_only_disk_is_named_at_the_start() {
 }
 
 #[tokio::test]
-async fn a_port_in_use_is_named_and_no_data_touched() {
+async fn port_in_use_is_named_and_no_data_is_touched() {
     let directory = TempDir::new().unwrap();
     let data_dir = directory.path().join("data");
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -219,7 +220,7 @@ async fn a_port_in_use_is_named_and_no_data_touched() {
 }
 
 #[tokio::test]
-async fn a_full_disk_refuses_writes_reads_on_and_heals_without_a_restart() {
+async fn full_disk_refuses_writes_serves_reads_and_recovers() {
     let disk = Disk::of("6m");
     let server = Launch::on(&disk.data_dir()).start();
     let acme = create(&server, "Acme").await.created();
@@ -277,7 +278,7 @@ async fn a_full_disk_refuses_writes_reads_on_and_heals_without_a_restart() {
 }
 
 #[tokio::test]
-async fn a_container_that_is_missing_is_unavailable_and_never_empty() {
+async fn missing_container_is_unavailable_not_empty() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     put_documents(&app.data_dir(), acme.id(), 12);
@@ -299,8 +300,9 @@ async fn a_container_that_is_missing_is_unavailable_and_never_empty() {
     Snapshot::sound(&app.data_dir());
 }
 
+/// An operation that could not go on resumes once it can, although the clock was set back.
 #[tokio::test]
-async fn a_change_that_could_not_go_on_does_so_although_the_clock_was_set_back() {
+async fn interrupted_operation_resumes_although_clock_went_back() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let file = tenantry_store::container_file(&app.data_dir(), acme.id().parse().unwrap());
@@ -334,7 +336,7 @@ async fn wait_until_nobody_is_let_in(server: &Server) {
 }
 
 #[tokio::test]
-async fn a_service_that_is_asked_to_end_finishes_what_it_is_doing() {
+async fn shutdown_finishes_running_requests() {
     let directory = TempDir::new().unwrap();
     let data_dir = directory.path().join("data");
     let server = Launch::on(&data_dir).start();
@@ -356,7 +358,7 @@ async fn a_service_that_is_asked_to_end_finishes_what_it_is_doing() {
 }
 
 #[tokio::test]
-async fn a_service_that_is_asked_to_end_waits_for_nobody_for_ever() {
+async fn shutdown_waits_for_stuck_request_at_most_drain_timeout() {
     let directory = TempDir::new().unwrap();
     let data_dir = directory.path().join("data");
     let server = Launch::on(&data_dir).with("--drain-timeout=1").start();
@@ -371,7 +373,7 @@ async fn a_service_that_is_asked_to_end_waits_for_nobody_for_ever() {
 }
 
 #[tokio::test]
-async fn a_clock_that_is_set_back_an_hour_keeps_nobody_out() {
+async fn clock_set_back_an_hour_locks_nobody_out() {
     let app = Setup::default().start().await;
     let acme = organization(&app, "Acme").await;
     app.clock.set_back(HOUR);
@@ -391,8 +393,9 @@ async fn a_clock_that_is_set_back_an_hour_keeps_nobody_out() {
     Snapshot::sound(&app.data_dir());
 }
 
+/// Guesses are neither forgiven nor counted again.
 #[tokio::test]
-async fn a_clock_that_is_set_back_an_hour_neither_forgives_guesses_nor_keeps_counting_them() {
+async fn clock_set_back_keeps_sign_in_limits_as_they_were() {
     let app = Setup::default().start().await;
     let acme = organization(&app, "Acme").await;
     let guess = credentials(acme.email(), "wrong horse");
@@ -419,7 +422,7 @@ async fn a_clock_that_is_set_back_an_hour_neither_forgives_guesses_nor_keeps_cou
 }
 
 #[tokio::test]
-async fn a_used_refresh_token_is_no_better_while_the_clock_is_behind() {
+async fn refresh_token_once_used_stays_invalid_when_clock_goes_back() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let refresh = json!({ "refresh_token": acme.tokens["refresh_token"] });

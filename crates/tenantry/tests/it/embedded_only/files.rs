@@ -5,7 +5,7 @@ use crate::support::given::new_organization;
 use serde_json::json;
 
 #[tokio::test]
-async fn an_organization_is_a_file_and_can_be_nothing_else() {
+async fn embedded_organization_is_a_file_in_database_placement() {
     let app = App::start().await;
     for placement in ["collection", "shared"] {
         let mut body = new_organization("Acme", "owner@acme.example");

@@ -17,7 +17,7 @@ async fn create(app: &App, name: &str, number: usize) -> crate::support::client:
 }
 
 #[tokio::test]
-async fn names_that_differ_in_case_spaces_punctuation_or_width_are_one_name() {
+async fn names_that_differ_only_in_spelling_are_one_name() {
     let families: [&[&str]; 6] = [
         &["Acme Corp", "ACME CORP", " acme\t\u{a0}corp\u{3000}", "Acme-Corp", "acme_corp!", "(Acme) Corp®"],
         &["Ｂｅｔａ　Ｃｏｒｐ", "Beta Corp", "𝐁𝐞𝐭𝐚 𝒞ℴ𝓇𝓅"],
@@ -39,7 +39,7 @@ async fn names_that_differ_in_case_spaces_punctuation_or_width_are_one_name() {
 }
 
 #[tokio::test]
-async fn names_in_every_script_are_names_of_their_own() {
+async fn names_in_every_script_have_identifiers() {
     let app = App::start().await;
     let names = [
         ("株式会社 山田", "zhu-shi-hui-she-shan-tian"),
@@ -67,7 +67,7 @@ async fn names_in_every_script_are_names_of_their_own() {
 }
 
 #[tokio::test]
-async fn a_name_is_shown_as_given_but_for_white_space_and_composition() {
+async fn name_is_shown_as_given_except_white_space_and_composition() {
     let app = App::start().await;
     let names = [
         ("  Acme \t\r\n Corp\u{2028}", "Acme Corp"),
@@ -80,7 +80,7 @@ async fn a_name_is_shown_as_given_but_for_white_space_and_composition() {
 }
 
 #[tokio::test]
-async fn a_name_that_reads_like_a_path_or_a_reserved_word_is_a_name_like_any_other() {
+async fn name_that_reads_like_path_or_reserved_word_is_accepted() {
     let app = App::start().await;
     let names = [
         ("../../etc/passwd", "etc-passwd"),
@@ -136,7 +136,7 @@ fn files(app: &App) -> Vec<std::path::PathBuf> {
 }
 
 #[tokio::test]
-async fn a_name_has_2_to_120_characters() {
+async fn name_has_2_to_120_characters() {
     let app = App::start().await;
     for (name, fits) in [
         (String::new(), false),
@@ -164,7 +164,7 @@ async fn a_name_has_2_to_120_characters() {
 }
 
 #[tokio::test]
-async fn two_long_names_with_one_beginning_are_two_names() {
+async fn long_names_with_same_start_are_different_names() {
     let app = App::start().await;
     let long = "National Association of Long Names and Very Long Names in the Town of";
     let north = create(&app, &format!("{long} North"), 1).await.created();
@@ -174,7 +174,7 @@ async fn two_long_names_with_one_beginning_are_two_names() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_seen_in_a_name_is_refused_wherever_a_name_is_taken() {
+async fn name_with_invisible_characters_is_refused_everywhere() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let gone = organization(&app, "Gone").await;
@@ -215,7 +215,7 @@ async fn what_cannot_be_seen_in_a_name_is_refused_wherever_a_name_is_taken() {
 }
 
 #[tokio::test]
-async fn a_lone_surrogate_is_no_text() {
+async fn lone_surrogate_in_name_is_invalid_json() {
     let app = App::start().await;
     for name in [r"Acme\ud800", r"\udfffAcme", r"\udc00\ud800"] {
         let body = format!(
@@ -232,7 +232,7 @@ async fn a_lone_surrogate_is_no_text() {
 }
 
 #[tokio::test]
-async fn bytes_that_are_no_utf_8_are_no_name() {
+async fn name_that_is_not_utf_8_is_refused() {
     let app = App::start().await;
     let body = b"{\"organization_name\": \"Acme\xff\", \"email\": \"owner@acme.example\", \"password\": \"correct horse battery\"}";
     let body = Some(("application/json", body.to_vec()));
@@ -241,7 +241,7 @@ async fn bytes_that_are_no_utf_8_are_no_name() {
 }
 
 #[tokio::test]
-async fn a_name_of_a_megabyte_is_refused_at_once() {
+async fn name_of_a_megabyte_is_refused_fast() {
     let name = "a ".repeat(500_000);
     // As it comes, the body is too large for any request; where larger ones are allowed, it is too long a name.
     for (setup, outcome) in [

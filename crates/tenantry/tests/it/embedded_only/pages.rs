@@ -39,7 +39,7 @@ async fn assert_undisturbed(browser: &Browser, base_url: &str) {
 }
 
 #[tokio::test]
-async fn swagger_ui_shows_every_operation_and_needs_no_other_host() {
+async fn swagger_ui_shows_every_operation_without_other_hosts() {
     let app = App::start().await;
     let base_url = base_url(&app);
     let browser = Browser::start().await;
@@ -60,7 +60,7 @@ async fn swagger_ui_shows_every_operation_and_needs_no_other_host() {
 }
 
 #[tokio::test]
-async fn swagger_ui_sends_the_bare_token_and_keeps_it_over_a_reload() {
+async fn swagger_ui_sends_bare_token_and_keeps_it_on_reload() {
     let app = App::start().await;
     let base_url = base_url(&app);
     let browser = Browser::start().await;
@@ -103,7 +103,7 @@ async fn try_out(browser: &Browser, base_url: &str, key: &str) {
 }
 
 #[tokio::test]
-async fn redoc_shows_every_operation_searches_them_and_needs_no_other_host() {
+async fn redoc_shows_and_searches_operations_without_other_hosts() {
     let app = App::start().await;
     let base_url = base_url(&app);
     let browser = Browser::start().await;
@@ -120,7 +120,7 @@ async fn redoc_shows_every_operation_searches_them_and_needs_no_other_host() {
 }
 
 #[tokio::test]
-async fn a_page_allows_no_inline_script_and_no_other_host() {
+async fn pages_allow_no_inline_script_and_no_other_host() {
     let app = App::start().await;
     let base_url = base_url(&app);
     for page in ["/docs", "/redoc"] {
@@ -134,7 +134,7 @@ async fn a_page_allows_no_inline_script_and_no_other_host() {
 }
 
 #[tokio::test]
-async fn what_the_browser_has_is_not_sent_again() {
+async fn pages_return_not_modified_when_browser_has_them() {
     let app = App::start().await;
     let base_url = base_url(&app);
     let client = reqwest::Client::new();

@@ -9,7 +9,7 @@ fn warnings(log: &str) -> usize {
 }
 
 #[tokio::test]
-async fn proxy_that_is_not_trusted_is_warned_of_once() {
+async fn untrusted_proxy_is_warned_of_once() {
     let home = tempdir().unwrap();
     let server = Launch::on(&home.path().join("data")).start();
     server.client().get("/livez").await.ok();
@@ -24,7 +24,7 @@ async fn proxy_that_is_not_trusted_is_warned_of_once() {
 }
 
 #[tokio::test]
-async fn proxy_that_is_trusted_is_not_warned_of() {
+async fn trusted_proxy_is_not_warned_of() {
     let home = tempdir().unwrap();
     let server = Launch::on(&home.path().join("data")).with("--trusted-proxies=127.0.0.0/8").start();
     server.client().with_header("x-forwarded-for", "203.0.113.5").get("/livez").await.ok();

@@ -56,7 +56,7 @@ async fn token_of(home: &Path, algorithm: &str) -> (Server, String) {
 }
 
 #[tokio::test]
-async fn strict_verifiers_take_tokens_of_a_published_key() {
+async fn strict_verifiers_accept_tokens_of_published_key() {
     let home = tempdir().unwrap();
     let (server, token) = token_of(home.path(), "EdDSA").await;
     let found = verify(&json!({
@@ -71,7 +71,7 @@ async fn strict_verifiers_take_tokens_of_a_published_key() {
 }
 
 #[tokio::test]
-async fn strict_verifier_takes_tokens_of_a_shared_secret() {
+async fn strict_verifier_accepts_tokens_of_shared_secret() {
     for algorithm in ["HS256", "HS384", "HS512"] {
         let home = tempdir().unwrap();
         let (server, token) = token_of(home.path(), algorithm).await;

@@ -28,7 +28,7 @@ fn asked(database: &Database, collection: &str) -> (Vec<String>, usize) {
 }
 
 #[tokio::test]
-async fn signed_in_requests_cost_as_few_commands_as_they_can() {
+async fn signed_in_requests_send_the_fewest_commands() {
     let app: App = Setup::unlimited().start().await;
     let database = app.place().database().unwrap();
     let acme = organization(&app, "Acme").await;

@@ -32,7 +32,7 @@ fn assert_has(text: &str, verdict: &str, check: &str, part: &str) {
 }
 
 #[tokio::test]
-async fn doctor_tells_what_there_is_and_changes_nothing() {
+async fn doctor_reports_database_and_changes_nothing() {
     let place = Place::new();
     let (text, well) = doctor(&place, &[]);
     assert!(well, "{text}");
@@ -52,7 +52,7 @@ async fn doctor_tells_what_there_is_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn doctor_says_what_is_wrong_and_shows_no_password() {
+async fn doctor_reports_problems_and_shows_no_password() {
     let app = App::start().await;
     let (text, well) = doctor(app.place(), &["--max-namespaces=5"]);
     assert!(well, "{text}");

@@ -30,8 +30,9 @@ fn uuids(database: &Database, prefix: &str) -> Vec<Document> {
     listed.into_iter().map(|each| each.get_document("info").unwrap().clone()).collect()
 }
 
+/// They follow a rename, a delete and a restore, and end with a purge.
 #[tokio::test]
-async fn they_follow_a_rename_a_delete_a_restore_and_end_with_a_purge() {
+async fn extra_collections_follow_organization_until_purge() {
     let app = App::start().await;
     let database = app.place().database().unwrap();
     let acme = organization(&app, "Acme").await;
@@ -74,7 +75,7 @@ async fn they_follow_a_rename_a_delete_a_restore_and_end_with_a_purge() {
 }
 
 #[tokio::test]
-async fn an_archive_says_which_collections_it_goes_without() {
+async fn archive_lists_collections_it_leaves_out() {
     let app = App::start().await;
     let database = app.place().database().unwrap();
     let acme = organization(&app, "Acme").await;
@@ -91,7 +92,7 @@ async fn an_archive_says_which_collections_it_goes_without() {
 }
 
 #[tokio::test]
-async fn a_document_that_is_not_utf_8_is_named_and_never_shown_in_part() {
+async fn document_that_is_not_utf_8_is_named_and_never_shown() {
     let app = App::start().await;
     let database = app.place().database().unwrap();
     let acme = organization(&app, "Acme").await;
@@ -112,7 +113,7 @@ async fn a_document_that_is_not_utf_8_is_named_and_never_shown_in_part() {
 }
 
 #[tokio::test]
-async fn malformed_binary_is_named_with_its_field_and_not_called_text() {
+async fn document_with_malformed_binary_names_its_field() {
     let app = App::start().await;
     let database = app.place().database().unwrap();
     let acme = organization(&app, "Acme").await;
@@ -135,7 +136,7 @@ async fn malformed_binary_is_named_with_its_field_and_not_called_text() {
 }
 
 #[tokio::test]
-async fn options_of_a_pattern_stored_unsorted_are_answered_sorted() {
+async fn regex_options_stored_unsorted_are_returned_sorted() {
     let app = App::start().await;
     let database = app.place().database().unwrap();
     let acme = organization(&app, "Acme").await;

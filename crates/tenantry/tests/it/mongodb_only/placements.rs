@@ -42,7 +42,7 @@ fn write_where_it_says(app: &App, body: &Value, count: i64) {
 }
 
 #[tokio::test]
-async fn the_answer_says_where_the_data_is_in_every_placement_before_and_after_a_rename() {
+async fn response_names_data_location_before_and_after_rename() {
     let app = App::start().await;
     let master = app.place().database().unwrap().name();
     for placement in Placement::ALL {
@@ -76,7 +76,7 @@ async fn the_answer_says_where_the_data_is_in_every_placement_before_and_after_a
 }
 
 #[tokio::test]
-async fn the_settings_say_where_organizations_go_for_which_nobody_names_a_placement() {
+async fn placement_setting_applies_to_new_organizations() {
     for placement in Placement::ALL {
         let app = Setup::unlimited().with(&format!("--placement={}", placement.as_str())).start().await;
         let made = app.client().post("/org/create", &new_organization("Acme", None)).await.created();
@@ -85,7 +85,7 @@ async fn the_settings_say_where_organizations_go_for_which_nobody_names_a_placem
 }
 
 #[tokio::test]
-async fn a_placement_is_one_that_there_is() {
+async fn placement_that_does_not_exist_is_refused() {
     let app = App::start().await;
     for wrong in [json!("moon"), json!("Shared"), json!(""), json!(1)] {
         let mut body = new_organization("Acme", None);
@@ -99,7 +99,7 @@ async fn a_placement_is_one_that_there_is() {
 }
 
 #[tokio::test]
-async fn at_the_capacity_of_the_server_only_those_that_share_are_made() {
+async fn create_at_server_capacity_works_only_in_shared_placement() {
     // The server has more than that before the test begins.
     let full = || Setup::unlimited().with("--max-namespaces=5");
     let app = full().start().await;

@@ -87,7 +87,7 @@ async fn shape(app: &App, id: &str) -> Vec<Value> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_installation_moves_to_mongodb_and_back_with_all_that_is_in_it() {
+async fn transfer_to_mongodb_and_back_keeps_everything() {
     for placement in ["collection", "database", "shared"] {
         let app = embedded().await;
         let listed = app.operator().get("/v1/organizations?show_deleted=true").await.ok();
@@ -140,8 +140,9 @@ async fn an_installation_moves_to_mongodb_and_back_with_all_that_is_in_it() {
     }
 }
 
+/// A transfer that was killed resumes when it is started again; no service starts before its end.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_transfer_that_was_stopped_goes_on_and_nobody_uses_it_before() {
+async fn transfer_that_was_killed_resumes_and_blocks_use() {
     let source = embedded().await.stop().await;
     let place = Place::new();
     let from = path(&source.data_dir());
@@ -171,7 +172,7 @@ async fn a_transfer_that_was_stopped_goes_on_and_nobody_uses_it_before() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_transfer_takes_no_target_that_is_in_use_and_no_source_that_is_running() {
+async fn transfer_refuses_used_target_and_running_source() {
     let app = embedded().await;
     let place = Place::new();
     let from = path(&app.data_dir());
@@ -191,7 +192,7 @@ async fn a_transfer_takes_no_target_that_is_in_use_and_no_source_that_is_running
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn data_of_an_earlier_version_moves_to_mongodb() {
+async fn transfer_of_earlier_version_to_mongodb_works() {
     let data = DataSet::open_on(Engine::Embedded);
     let place = Place::new();
     let source = data.place().data_dir();

@@ -30,7 +30,7 @@ fn essence(answer: &Answer) -> (u16, String, Vec<String>) {
 }
 
 #[tokio::test]
-async fn the_same_request_with_the_same_key_gets_the_same_answer_for_a_day() {
+async fn idempotency_key_replays_response_for_a_day() {
     let app = App::start().await;
     for (number, (client, path)) in routes(&app).iter().enumerate() {
         let new = new_organization(&format!("Acme {number}"), &format!("owner@acme-{number}.example"));
@@ -62,7 +62,7 @@ async fn the_same_request_with_the_same_key_gets_the_same_answer_for_a_day() {
 }
 
 #[tokio::test]
-async fn a_kept_answer_outlives_a_restart() {
+async fn idempotency_response_outlives_restart() {
     let app = App::start().await;
     let new = new_organization("Acme", "owner@acme.example");
     let first = send(&app.client(), "/org/create", "key-1", &new).await;
@@ -73,7 +73,7 @@ async fn a_kept_answer_outlives_a_restart() {
 }
 
 #[tokio::test]
-async fn a_key_is_for_one_request_of_one_kind_of_caller() {
+async fn idempotency_key_is_bound_to_request_and_caller_kind() {
     let app = App::start().await;
     let [(anybody, classic), (operator, v1)] = routes(&app);
     let new = new_organization("Acme", "owner@acme.example");
@@ -92,7 +92,7 @@ async fn a_key_is_for_one_request_of_one_kind_of_caller() {
 }
 
 #[tokio::test]
-async fn a_refused_request_leaves_its_key_free() {
+async fn idempotency_key_of_refused_request_stays_free() {
     let app = App::start().await;
     organization(&app, "Taken").await;
     for (number, (client, path)) in routes(&app).iter().enumerate() {
@@ -109,7 +109,7 @@ async fn a_refused_request_leaves_its_key_free() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_two_at_once_one_is_told_that_the_other_is_at_work() {
+async fn idempotency_key_in_use_is_reported_as_in_progress() {
     let app = Setup::unlimited().with("--hash-threads=1").start().await;
     let acme = organization(&app, "Acme").await;
     for (number, (client, path)) in routes(&app).into_iter().enumerate() {

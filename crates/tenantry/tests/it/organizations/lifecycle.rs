@@ -32,7 +32,7 @@ async fn assert_nothing_left(app: &App, organization: &Organization) {
 }
 
 #[tokio::test]
-async fn a_deleted_organization_is_hidden_and_kept() {
+async fn deleted_organization_is_hidden_and_kept() {
     let app = Setup::unlimited().with("--retention-days=7").start().await;
     let acme = organization(&app, "Acme").await;
     put_documents(&app, acme.id(), 10);
@@ -84,7 +84,7 @@ async fn a_deleted_organization_is_hidden_and_kept() {
 }
 
 #[tokio::test]
-async fn a_restore_brings_everything_back() {
+async fn restore_brings_everything_back() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     put_documents(&app, acme.id(), 10);
@@ -110,7 +110,7 @@ async fn a_restore_brings_everything_back() {
 }
 
 #[tokio::test]
-async fn a_restore_that_finds_its_name_or_address_taken_may_name_others() {
+async fn restore_with_taken_name_or_email_may_use_others() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     put_documents(&app, acme.id(), 3);
@@ -151,7 +151,7 @@ async fn a_restore_that_finds_its_name_or_address_taken_may_name_others() {
 }
 
 #[tokio::test]
-async fn only_what_is_deleted_can_be_restored_or_purged() {
+async fn restore_and_purge_require_deleted_organization() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     restore(&app, &acme, json!({})).await.refused("organization_not_deleted");
@@ -164,7 +164,7 @@ async fn only_what_is_deleted_can_be_restored_or_purged() {
 }
 
 #[tokio::test]
-async fn a_suspension_ends_only_when_it_is_ended() {
+async fn suspension_lasts_until_reactivation() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let act = async |action: &str| app.operator().post_empty(&format!("{}/{action}", acme.path())).await;
@@ -185,7 +185,7 @@ async fn a_suspension_ends_only_when_it_is_ended() {
 }
 
 #[tokio::test]
-async fn after_a_purge_nothing_is_left_but_the_log() {
+async fn purge_leaves_only_the_log() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let neighbour = organization(&app, "Neighbour").await;
@@ -221,7 +221,7 @@ async fn finished(app: &App, operation: &Value) -> Value {
 }
 
 #[tokio::test]
-async fn what_is_deleted_is_purged_when_its_time_has_come_and_no_sooner() {
+async fn deleted_organization_is_purged_on_time() {
     let app = Setup::unlimited().with("--retention-days=7").start().await;
     let acme = organization(&app, "Acme").await;
     let later = organization(&app, "Later").await;
@@ -244,7 +244,7 @@ async fn what_is_deleted_is_purged_when_its_time_has_come_and_no_sooner() {
 }
 
 #[tokio::test]
-async fn without_retention_a_delete_purges_at_once() {
+async fn delete_without_retention_purges_at_once() {
     let app = Setup::unlimited().with("--retention-days=0").start().await;
     for (name, path) in [("Acme", "/org/delete?organization_name=Acme"), ("Other", "/v1/organizations/other")]
     {
@@ -257,7 +257,7 @@ async fn without_retention_a_delete_purges_at_once() {
 }
 
 #[tokio::test]
-async fn a_delete_may_ask_for_the_purge_at_once() {
+async fn delete_with_purge_parameter_purges_at_once() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     acme.owner.delete(&format!("{}?purge=true", acme.path())).await.ok();
@@ -269,7 +269,7 @@ async fn a_delete_may_ask_for_the_purge_at_once() {
 }
 
 #[tokio::test]
-async fn what_is_protected_cannot_be_deleted_by_anybody() {
+async fn delete_protection_stops_every_caller() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let protect = |on: bool| json!({ "delete_protection": on });
@@ -292,7 +292,7 @@ async fn what_is_protected_cannot_be_deleted_by_anybody() {
 }
 
 #[tokio::test]
-async fn what_is_under_a_legal_hold_is_not_purged_until_the_hold_is_lifted() {
+async fn legal_hold_stops_purge_until_lifted() {
     let app = App::start().await;
     let hold = |on: bool| json!({ "legal_hold": on });
     // Set before the delete, or after it.
@@ -321,7 +321,7 @@ async fn what_is_under_a_legal_hold_is_not_purged_until_the_hold_is_lifted() {
 }
 
 #[tokio::test]
-async fn a_legal_hold_is_kept_without_retention_too() {
+async fn legal_hold_works_without_retention() {
     let app = Setup::unlimited().with("--retention-days=0").start().await;
     let acme = organization(&app, "Acme").await;
     app.operator().patch(&acme.path(), &json!({ "legal_hold": true })).await.ok();

@@ -38,7 +38,7 @@ async fn all(app: &App, limit: usize, query: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn the_list_is_in_the_order_of_identifiers_whatever_the_size_of_its_pages() {
+async fn list_is_sorted_by_identifier_at_any_page_size() {
     let app = App::start().await;
     assert_eq!(page(&app, "").await, (vec![], None));
     make(&app, &["Delta", "alpha", "Bravo 2", "Bravo 10", "charlie", "Bravo", "Echo"]).await;
@@ -52,7 +52,7 @@ async fn the_list_is_in_the_order_of_identifiers_whatever_the_size_of_its_pages(
 }
 
 #[tokio::test]
-async fn a_list_is_never_cut_without_saying_so() {
+async fn list_truncated_by_default_limit_has_next_cursor() {
     let app = App::start().await;
     let names: Vec<String> = (0..51).map(|number| format!("Acme {number:02}")).collect();
     for name in &names {
@@ -67,7 +67,7 @@ async fn a_list_is_never_cut_without_saying_so() {
 }
 
 #[tokio::test]
-async fn a_cursor_goes_on_at_its_place_whoever_comes_and_goes() {
+async fn list_cursor_continues_after_inserts_and_deletes() {
     let app = App::start().await;
     make(&app, &["Bravo", "Delta", "Foxtrot", "Hotel"]).await;
     let (first, next) = page(&app, "limit=2").await;
@@ -88,7 +88,7 @@ async fn a_cursor_goes_on_at_its_place_whoever_comes_and_goes() {
 }
 
 #[tokio::test]
-async fn the_list_is_searched_by_how_a_name_begins_whatever_its_spelling() {
+async fn list_prefix_search_ignores_spelling() {
     let app = App::start().await;
     make(&app, &["Acme", "Acme Corp", "Acmeville", "Other Acme"]).await;
     for (name, email) in [("Яндекс", "owner@iandeks.example"), ("Ünïcödé", "owner@unicode.example")]
@@ -112,7 +112,7 @@ async fn the_list_is_searched_by_how_a_name_begins_whatever_its_spelling() {
 }
 
 #[tokio::test]
-async fn the_list_hides_what_is_deleted_unless_asked() {
+async fn list_hides_deleted_organizations_by_default() {
     let app = App::start().await;
     make(&app, &["Active", "Deleted", "Suspended"]).await;
     app.operator().delete("/v1/organizations/deleted").await.ok();

@@ -31,7 +31,7 @@ async fn live(app: &App, acme: &Organization) {
 const LIFE: [&str; 8] = ["purge", "delete", "restore", "delete", "reactivate", "suspend", "update", "rename"];
 
 #[tokio::test]
-async fn the_log_has_every_change_once_the_newest_first_and_outlives_the_organization() {
+async fn operation_log_is_newest_first_and_outlives_organization() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     organization(&app, "Other").await;
@@ -63,7 +63,7 @@ async fn the_log_has_every_change_once_the_newest_first_and_outlives_the_organiz
 }
 
 #[tokio::test]
-async fn the_log_comes_in_pages_that_stay_put() {
+async fn operation_log_is_paged_and_survives_restart() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     live(&app, &acme).await;
@@ -85,7 +85,7 @@ async fn the_log_comes_in_pages_that_stay_put() {
 }
 
 #[tokio::test]
-async fn a_newer_change_does_not_move_the_pages_after_it() {
+async fn operation_log_pages_are_stable_after_new_changes() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     for _ in 0..3 {
@@ -100,7 +100,7 @@ async fn a_newer_change_does_not_move_the_pages_after_it() {
 }
 
 #[tokio::test]
-async fn an_operation_says_what_was_done_by_whom_and_when() {
+async fn operation_shows_what_was_done_by_whom_and_when() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     put_documents(&app, acme.id(), 7);
@@ -130,7 +130,7 @@ async fn an_operation_says_what_was_done_by_whom_and_when() {
 }
 
 #[tokio::test]
-async fn a_change_that_undid_itself_is_in_the_log_with_its_reason() {
+async fn operation_that_failed_is_logged_with_reason() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     organization(&app, "Other").await;
@@ -145,7 +145,7 @@ async fn a_change_that_undid_itself_is_in_the_log_with_its_reason() {
 }
 
 #[tokio::test]
-async fn a_change_that_could_not_begin_is_not_in_the_log() {
+async fn operation_refused_at_start_is_not_logged() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     organization(&app, "Other").await;
@@ -159,7 +159,7 @@ async fn a_change_that_could_not_begin_is_not_in_the_log() {
 }
 
 #[tokio::test]
-async fn an_operation_is_shown_to_the_operator_and_admins_of_its_organization() {
+async fn operation_is_shown_to_operator_and_own_admins() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let other = organization(&app, "Other").await;

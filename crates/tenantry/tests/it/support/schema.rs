@@ -100,7 +100,7 @@ fn has_type(named: &Value, value: &Value) -> bool {
 }
 
 #[test]
-fn a_value_is_held_to_its_schema() {
+fn value_is_checked_against_schema() {
     let document =
         serde_json::json!({ "part": { "type": "object", "properties": { "a": { "type": "string" } } } });
     let schema = serde_json::json!({

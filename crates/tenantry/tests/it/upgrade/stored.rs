@@ -32,7 +32,7 @@ fn sorted(mut value: Value) -> Value {
 }
 
 #[tokio::test]
-async fn documents_of_before_read_as_before() {
+async fn earlier_documents_read_unchanged() {
     let data = DataSet::open();
     let app = data.start().await;
     for (placement, group) in groups(&data) {
@@ -62,7 +62,7 @@ async fn documents_of_before_read_as_before() {
 }
 
 #[tokio::test]
-async fn documents_of_before_are_changed_by_their_revision() {
+async fn earlier_documents_are_changed_by_their_revision() {
     let data = DataSet::open();
     let app = data.start().await;
     for (_, group) in groups(&data) {
@@ -83,7 +83,7 @@ async fn documents_of_before_are_changed_by_their_revision() {
 }
 
 #[tokio::test]
-async fn indexes_of_before_are_there_and_used() {
+async fn earlier_indexes_exist_and_are_used() {
     let data = DataSet::open();
     let app = data.start_with(data.setup().with("--full-scan-notice=0")).await;
     for (placement, group) in groups(&data) {
@@ -170,7 +170,7 @@ fn in_collections(files: &BTreeMap<String, Vec<u8>>) -> BTreeMap<String, Vec<Vec
 }
 
 #[tokio::test]
-async fn documents_of_before_are_on_disk_to_the_byte() {
+async fn earlier_documents_stay_unchanged_on_disk() {
     let data = DataSet::open();
     let before = stored_documents(data.place());
     assert!(before.len() > 3, "{:?}", before.keys());
@@ -207,7 +207,7 @@ fn metadata(files: &BTreeMap<String, Vec<u8>>) -> BTreeMap<String, String> {
 }
 
 #[tokio::test]
-async fn indexes_that_programs_have_made_stay() {
+async fn indexes_made_by_other_programs_stay() {
     let data = DataSet::open();
     let Some(database) = data.place().database() else {
         // Programs make indexes in MongoDB alone.

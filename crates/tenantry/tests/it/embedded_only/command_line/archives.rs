@@ -19,7 +19,7 @@ fn files(shell: &Shell) -> Vec<String> {
 }
 
 #[test]
-fn an_organization_goes_into_a_file_and_out_of_it() {
+fn export_and_import_commands_round_trip_through_file() {
     let (shell, _server) = beside_a_server();
     create(&shell, "Acme Corp", "admin@acme.com");
     let told = shell.run(&["org", "export", "Acme Corp"]).done();
@@ -50,7 +50,7 @@ fn an_organization_goes_into_a_file_and_out_of_it() {
 }
 
 #[test]
-fn a_file_is_written_whole_or_not_at_all() {
+fn export_file_is_written_whole_or_not_at_all() {
     let (shell, _server) = beside_a_server();
     create(&shell, "Acme", "admin@acme.com");
     shell.run(&["org", "export", "acme", "--output", "kept"]).done();
@@ -66,7 +66,7 @@ fn a_file_is_written_whole_or_not_at_all() {
 }
 
 #[test]
-fn an_export_that_breaks_off_leaves_no_file() {
+fn export_that_breaks_off_leaves_no_file() {
     let (shell, _server) = beside_a_server();
     create(&shell, "Acme", "admin@acme.com");
     let archive = shell.run(&["org", "export", "acme", "--output", "-"]).done();
@@ -90,7 +90,7 @@ fn an_export_that_breaks_off_leaves_no_file() {
 
 /// The server refuses it by its second line, while most of it is still to be sent.
 #[test]
-fn a_large_archive_that_is_refused_at_once_is_told_why() {
+fn import_of_large_archive_refused_early_shows_reason() {
     let (shell, _server) = beside_a_server();
     create(&shell, "Acme", "admin@acme.com");
     let archive = shell.run(&["org", "export", "acme", "--output", "-"]).done();
@@ -107,7 +107,7 @@ fn a_large_archive_that_is_refused_at_once_is_told_why() {
 
 /// The server refuses it by its head, before it has read anything of the archive.
 #[test]
-fn import_refused_at_once_tells_why_and_not_of_a_pipe() {
+fn import_refused_by_its_head_shows_reason_and_no_broken_pipe() {
     let (shell, server) = beside_a_server();
     let document = format!("{{\"document\":{{\"text\":\"{}\"}}}}\n", "x".repeat(1000));
     for round in 0..20 {
@@ -125,7 +125,7 @@ fn import_refused_at_once_tells_why_and_not_of_a_pipe() {
 }
 
 #[test]
-fn what_cannot_be_imported_is_told_and_leaves_nothing() {
+fn import_that_is_refused_shows_reason_and_leaves_nothing() {
     let (shell, _server) = beside_a_server();
     create(&shell, "Acme", "admin@acme.com");
     let archive = shell.run(&["org", "export", "acme", "--output", "-"]).done();

@@ -72,7 +72,7 @@ async fn after_a_run() -> Shell {
 }
 
 #[test]
-fn a_machine_where_it_never_ran_is_healthy_and_stays_as_it_is() {
+fn doctor_before_first_start_is_healthy_and_changes_nothing() {
     let shell = shell();
     let text = shell.run(&["doctor", "--signup=operator"]).healthy();
     assert_has(&text, "ok data directory", "is not there yet; the first start makes it");
@@ -82,7 +82,7 @@ fn a_machine_where_it_never_ran_is_healthy_and_stays_as_it_is() {
 }
 
 #[tokio::test]
-async fn open_sign_up_without_quotas_is_warned_of() {
+async fn doctor_and_server_warn_of_open_signup_without_quotas() {
     let (shell, warning) = (shell(), "nothing limits what they store");
     let text = shell.run(&["doctor"]).healthy();
     assert_has(&text, "warn settings", warning);
@@ -108,7 +108,7 @@ async fn open_sign_up_without_quotas_is_warned_of() {
 }
 
 #[tokio::test]
-async fn a_good_directory_is_healthy_and_stays_as_it_is() {
+async fn doctor_of_good_directory_is_healthy_and_changes_nothing() {
     let shell = after_a_run().await;
     let before = snapshot(&shell.data_dir());
     let text = shell.run(&["doctor", "--signup=operator"]).healthy();
@@ -131,7 +131,7 @@ async fn a_good_directory_is_healthy_and_stays_as_it_is() {
 }
 
 #[tokio::test]
-async fn what_a_crash_has_left_is_read_and_stays_as_it_is() {
+async fn doctor_reads_state_after_crash_and_changes_nothing() {
     let shell = after_a_run().await;
     let server = Launch::on(&shell.data_dir()).start();
     let body = serde_json::json!({
@@ -147,7 +147,7 @@ async fn what_a_crash_has_left_is_read_and_stays_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_running_server_answers_and_takes_the_key() {
+async fn doctor_asks_running_server_and_tries_its_key() {
     let shell = Shell::new();
     let server = Launch::on(&shell.data_dir()).start();
     let shell = shell.with("PORT", &server.address().port().to_string());
@@ -166,7 +166,7 @@ async fn a_running_server_answers_and_takes_the_key() {
 }
 
 #[test]
-fn an_address_that_another_program_has_is_a_failure() {
+fn doctor_fails_when_another_program_has_the_address() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port().to_string();
     std::thread::spawn(move || listener.incoming().for_each(drop));
@@ -177,7 +177,7 @@ fn an_address_that_another_program_has_is_a_failure() {
 }
 
 #[tokio::test]
-async fn a_key_that_others_can_read_is_a_failure() {
+async fn doctor_fails_when_others_can_read_a_key() {
     let shell = after_a_run().await;
     for file in ["operator.key", "jwt-secret"] {
         let path = shell.data_dir().join(file);
@@ -191,7 +191,7 @@ async fn a_key_that_others_can_read_is_a_failure() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_not_what_it_was_is_noticed() {
+async fn doctor_fails_when_a_key_has_changed() {
     let shell = after_a_run().await;
     let path = |file: &str| shell.data_dir().join(file);
     fs::write(path("jwt-secret"), "short").unwrap();
@@ -214,7 +214,7 @@ async fn a_key_that_is_not_what_it_was_is_noticed() {
 }
 
 #[tokio::test]
-async fn records_of_a_newer_version_are_a_failure_and_stay_as_they_are() {
+async fn doctor_fails_on_records_of_newer_version_unchanged() {
     let shell = after_a_run().await;
     let file = shell.data_dir().join("control.db");
     let connection = rusqlite::Connection::open(&file).unwrap();
@@ -228,7 +228,7 @@ async fn records_of_a_newer_version_are_a_failure_and_stay_as_they_are() {
 }
 
 #[tokio::test]
-async fn a_container_that_is_gone_is_a_failure() {
+async fn doctor_fails_on_missing_container() {
     let shell = after_a_run().await;
     let containers = shell.data_dir().join("containers");
     let (path, _) = snapshot(&containers)
@@ -242,7 +242,7 @@ async fn a_container_that_is_gone_is_a_failure() {
 }
 
 #[test]
-fn everything_wrong_with_the_settings_is_said_and_the_rest_is_looked_at() {
+fn doctor_reports_all_settings_errors_and_checks_the_rest() {
     let shell = Shell::new().with("PORT", "x").with("MONGO_URI", "mongodb://localhost");
     let text = shell.run(&["doctor"]).unhealthy();
     assert_has(&text, "FAIL settings PORT in the environment must be", "");
@@ -254,7 +254,7 @@ fn everything_wrong_with_the_settings_is_said_and_the_rest_is_looked_at() {
 }
 
 #[tokio::test]
-async fn json_has_every_check_with_its_verdict() {
+async fn doctor_json_has_every_check_with_its_verdict() {
     let shell = after_a_run().await;
     let report = shell.run(&["doctor", "--json"]).json();
     assert_eq!(report["ok"], true);

@@ -28,7 +28,7 @@ fn served(shell: &Shell, arguments: &[&str]) -> (String, String) {
 }
 
 #[test]
-fn service_prints_json_alone_where_json_was_asked_for() {
+fn serve_prints_only_json_with_json_log_format() {
     let shell = Shell::new().with("PORT", "0").with("LOG_FORMAT", "json").with("RATE_LIMIT", "off");
     let (stdout, stderr) = served(&shell, &[]);
     let started = &json_lines(&stdout)[0];
@@ -52,7 +52,7 @@ fn service_prints_json_alone_where_json_was_asked_for() {
 }
 
 #[test]
-fn refusal_of_a_command_is_json_where_json_was_asked_for() {
+fn command_error_is_json_with_json_flag() {
     // A port that nobody listens on.
     let shell =
         Shell::new().with("SERVER_URL", "http://127.0.0.1:9").with("OPERATOR_KEY", "tenantry_operator_x");
@@ -62,7 +62,7 @@ fn refusal_of_a_command_is_json_where_json_was_asked_for() {
 }
 
 #[tokio::test]
-async fn problem_of_the_server_is_json_where_json_was_asked_for() {
+async fn command_problem_of_server_is_json_with_json_flag() {
     let shell = Shell::new();
     let server = Launch::on(&shell.data_dir()).start();
     let shell = shell.with("SERVER_URL", &format!("http://{}", server.address()));
@@ -73,7 +73,7 @@ async fn problem_of_the_server_is_json_where_json_was_asked_for() {
 }
 
 #[test]
-fn misspelt_setting_in_the_env_file_is_refused_with_a_suggestion() {
+fn misspelt_setting_in_env_file_is_refused_with_suggestion() {
     let shell = Shell::new().with("PORT", "0").with("SIGNUP", "operator");
     let env_file = shell.home.path().join(".env");
     for (line, meant) in
@@ -95,7 +95,7 @@ fn misspelt_setting_in_the_env_file_is_refused_with_a_suggestion() {
 }
 
 #[test]
-fn misspelt_setting_in_the_environment_is_warned_of() {
+fn misspelt_setting_in_environment_is_warned_of() {
     let shell = Shell::new().with("PORT", "0").with("DATA_DIRR", "/x").with("TENANTRY_HOST", "0.0.0.0");
     let checked = shell.run(&["doctor"]).done();
     for sentence in [
@@ -112,8 +112,9 @@ fn misspelt_setting_in_the_environment_is_warned_of() {
     assert!(shell.run(&["doctor"]).done().contains("all are valid"));
 }
 
+/// The check and the server warn where the address is public.
 #[test]
-fn open_sign_up_with_public_lookup_is_warned_of_on_a_public_address() {
+fn open_signup_with_public_lookup_is_warned_of() {
     let public = |shell: Shell| shell.with("PORT", "0").with("HOST", "0.0.0.0");
     let shell = public(Shell::new());
     let checked = shell.run(&["doctor"]).done();

@@ -39,7 +39,7 @@ fn detail<'a>(text: &'a str, label: &str) -> &'a str {
 }
 
 #[test]
-fn an_organization_lives_from_create_to_purge() {
+fn org_commands_cover_life_from_create_to_purge() {
     let (shell, _server) = beside_a_server();
     let arguments = ["org", "create", "--name", "Acme Corp", "--email", "admin@acme.com", "--password-stdin"];
     let made = shell.run_with(&arguments, &format!("{PASSWORD}\n")).done();
@@ -90,7 +90,7 @@ fn an_organization_lives_from_create_to_purge() {
 }
 
 #[test]
-fn set_password_reads_it_from_a_pipe_and_shows_it_nowhere() {
+fn set_password_command_reads_pipe_and_shows_no_password() {
     const NEW_PASSWORD: &str = "another horse battery";
     let (shell, server) = beside_a_server();
     let id = create(&shell, "Acme Corp", "admin@acme.com");
@@ -110,7 +110,7 @@ fn set_password_reads_it_from_a_pipe_and_shows_it_nowhere() {
 }
 
 #[test]
-fn a_delete_for_ever_ends_when_nothing_is_left() {
+fn delete_command_with_purge_waits_until_nothing_is_left() {
     let (shell, _server) = beside_a_server();
     let id = create(&shell, "Acme", "admin@acme.com");
     let purged = shell.run(&["org", "delete", "Acme", "--purge", "--yes"]).done();
@@ -120,7 +120,7 @@ fn a_delete_for_ever_ends_when_nothing_is_left() {
 }
 
 #[test]
-fn a_list_is_a_table_or_one_array_of_what_is_asked_for() {
+fn list_command_prints_table_or_json_array() {
     let (shell, _server) = beside_a_server();
     assert_eq!(shell.run(&["org", "list"]).done(), "No organizations.\n");
     assert_eq!(shell.run(&["org", "list", "--json"]).json(), json!([]));
@@ -150,7 +150,7 @@ fn a_list_is_a_table_or_one_array_of_what_is_asked_for() {
 }
 
 #[test]
-fn json_is_what_the_server_answered() {
+fn org_commands_print_json_of_server_with_json_flag() {
     let (shell, _server) = beside_a_server();
     let id = create(&shell, "Acme", "admin@acme.com");
     let shown = shell.run(&["org", "show", &id, "--json"]).json();
@@ -164,7 +164,7 @@ fn json_is_what_the_server_answered() {
 }
 
 #[test]
-fn what_the_server_refuses_is_told_field_by_field() {
+fn org_command_lists_every_refused_field() {
     let (shell, _server) = beside_a_server();
     let arguments = ["org", "create", "--name", "x", "--email", "nobody", "--password-stdin"];
     let told = shell.run_with(&arguments, "short\r\n").refused();
@@ -179,7 +179,7 @@ fn what_the_server_refuses_is_told_field_by_field() {
 }
 
 #[test]
-fn a_password_from_a_pipe_signs_in() {
+fn create_command_password_from_pipe_signs_in() {
     let (shell, server) = beside_a_server();
     for (number, input) in
         [PASSWORD.to_owned(), format!("{PASSWORD}\n"), format!("{PASSWORD}\r\n")].iter().enumerate()
@@ -193,8 +193,9 @@ fn a_password_from_a_pipe_signs_in() {
     }
 }
 
+/// A wrong key is refused; what is no key at all is not sent.
 #[test]
-fn a_wrong_key_is_refused_and_what_is_no_key_is_not_sent() {
+fn operator_key_that_is_wrong_is_refused_or_not_sent() {
     let (shell, _server) = beside_a_server();
     let shell = shell.with("OPERATOR_KEY", "tenantry_operator_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
     assert!(shell.run(&["org", "list"]).refused().contains("\ncode: operator_key_invalid\n"));
@@ -203,14 +204,14 @@ fn a_wrong_key_is_refused_and_what_is_no_key_is_not_sent() {
 }
 
 #[test]
-fn without_a_key_it_is_said_where_to_find_one() {
+fn org_command_without_key_says_where_to_find_one() {
     let shell = Shell::new();
     let told = shell.run(&["org", "list"]).refused();
     assert!(told.contains("OPERATOR_KEY") && told.contains("data/operator.key cannot be read"), "{told}");
 }
 
 #[test]
-fn without_a_server_it_is_said_how_to_start_one() {
+fn org_command_without_server_says_how_to_start_one() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
@@ -220,7 +221,7 @@ fn without_a_server_it_is_said_how_to_start_one() {
 }
 
 #[test]
-fn settings_of_the_service_do_not_stop_a_client() {
+fn org_command_ignores_errors_in_service_settings() {
     let (shell, _server) = beside_a_server();
     std::fs::write(shell.home.path().join(".env"), "MONGO_URI=mongodb://localhost\nPORT=x\n").unwrap();
     shell.run(&["org", "list"]).done();
@@ -229,7 +230,7 @@ fn settings_of_the_service_do_not_stop_a_client() {
 }
 
 #[test]
-fn a_command_that_cannot_be_meant_ends_with_2() {
+fn org_command_misuse_exits_with_2() {
     let shell = talking_to("http://127.0.0.1:1");
     let create = ["org", "create", "--name", "Acme", "--email", "a@acme.com"];
     assert!(shell.run(&create).misused().contains("--password-stdin"));
@@ -252,7 +253,7 @@ fn a_command_that_cannot_be_meant_ends_with_2() {
 }
 
 #[test]
-fn nobody_reading_on_is_no_error() {
+fn list_command_with_closed_stdout_is_no_error() {
     let (shell, _server) = beside_a_server();
     let mut child =
         shell.command(&["org", "list"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -262,7 +263,7 @@ fn nobody_reading_on_is_no_error() {
 }
 
 #[test]
-fn a_person_is_asked_for_the_password_twice_and_it_is_not_shown() {
+fn create_command_asks_for_password_twice_and_hides_it() {
     let (shell, _server) = beside_a_server();
     let create = ["org", "create", "--name", "Acme", "--email", "admin@acme.com"];
 
@@ -293,7 +294,7 @@ fn a_person_is_asked_for_the_password_twice_and_it_is_not_shown() {
 }
 
 #[test]
-fn set_password_asks_a_person_twice_and_shows_nothing() {
+fn set_password_command_asks_twice_and_shows_nothing() {
     let (shell, server) = beside_a_server();
     create(&shell, "Acme", "admin@acme.com");
     let mut terminal = Terminal::start(shell.command(&["org", "set-password", "acme"]));
@@ -307,7 +308,7 @@ fn set_password_asks_a_person_twice_and_shows_nothing() {
 }
 
 #[test]
-fn a_person_types_the_identifier_before_anything_is_deleted() {
+fn delete_command_asks_for_identifier_first() {
     let (shell, _server) = beside_a_server();
     let id = create(&shell, "Acme Corp", "admin@acme.com");
     let delete = ["org", "delete", "Acme Corp"];
@@ -401,7 +402,7 @@ fn page(names: &[&str], next_cursor: &Value) -> Line {
 }
 
 #[test]
-fn a_list_goes_through_every_page() {
+fn list_command_fetches_every_page() {
     let script = Script::of(vec![page(&["A", "B"], &json!("c&1")), page(&["C"], &Value::Null)]);
     let list = talking_to(&script.url).run(&["org", "list", "--json", "--status", "active"]).json();
     assert_eq!(list, json!([organization("A"), organization("B"), organization("C")]));
@@ -417,7 +418,7 @@ fn a_list_goes_through_every_page() {
 }
 
 #[test]
-fn a_list_that_stops_early_says_so() {
+fn list_command_says_when_it_stops_early() {
     let script = Script::of(vec![page(&["A", "B"], &json!("c1")), page(&["C"], &json!("c2"))]);
     let ran = talking_to(&script.url).run(&["org", "list", "--limit", "3"]);
     assert_eq!((ran.code, ran.stdout.lines().count()), (Some(0), 4), "{ran:?}");
@@ -427,7 +428,7 @@ fn a_list_that_stops_early_says_so() {
 }
 
 #[test]
-fn a_change_that_takes_longer_is_followed_to_its_end() {
+fn org_command_follows_long_operation_to_its_end() {
     let script = Script::of(vec![
         Some((202, operation("running", &Value::Null))),
         Some((200, operation("running", &Value::Null))),
@@ -443,7 +444,7 @@ fn a_change_that_takes_longer_is_followed_to_its_end() {
 }
 
 #[test]
-fn a_change_that_undid_itself_or_is_lost_from_sight_is_no_success() {
+fn org_command_fails_when_operation_fails_or_is_lost() {
     let error = json!({ "code": "email_taken", "detail": "This e-mail address is in use." });
     let script = Script::of(vec![
         Some((202, operation("running", &Value::Null))),
@@ -458,7 +459,7 @@ fn a_change_that_undid_itself_or_is_lost_from_sight_is_no_success() {
 }
 
 #[test]
-fn a_create_whose_connection_breaks_is_sent_once_more_under_the_same_key() {
+fn create_command_retries_broken_connection_with_same_key() {
     let arguments = ["org", "create", "--name", "Acme", "--email", "a@x.example", "--password-stdin"];
     let script = Script::of(vec![None, Some((201, organization("Acme")))]);
     let told = talking_to(&script.url).run_with(&arguments, PASSWORD).done();
@@ -485,7 +486,7 @@ fn idempotency_key(requests: &[String]) -> String {
 }
 
 #[test]
-fn no_other_change_is_sent_twice() {
+fn org_changes_except_create_are_never_retried() {
     let script = Script::of(vec![None]);
     let told = talking_to(&script.url).run(&["org", "suspend", "acme"]).refused();
     assert!(told.contains("broke before the answer"), "{told}");
@@ -493,7 +494,7 @@ fn no_other_change_is_sent_twice() {
 }
 
 #[test]
-fn a_server_of_another_kind_is_recognized() {
+fn org_command_recognizes_another_kind_of_server() {
     for line in [(200, json!("hello")), (502, json!("bad gateway")), (301, json!(""))] {
         let script = Script::of(vec![Some(line.clone())]);
         let told = talking_to(&script.url).run(&["org", "show", "acme"]).refused();

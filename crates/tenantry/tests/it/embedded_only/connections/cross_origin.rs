@@ -19,7 +19,7 @@ async fn allowed_headers(setup: Setup) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn preflight_lets_headers_of_tracing_pass() {
+async fn preflight_allows_tracing_headers() {
     let allowed = allowed_headers(Setup::unlimited()).await;
     for name in ["traceparent", "tracestate", "baggage", "sentry-trace", "authorization", "if-match"] {
         assert!(allowed.iter().any(|header| header == name), "{name}: {allowed:?}");
@@ -28,7 +28,7 @@ async fn preflight_lets_headers_of_tracing_pass() {
 }
 
 #[tokio::test]
-async fn preflight_lets_headers_of_the_setting_pass() {
+async fn preflight_allows_configured_headers() {
     let allowed = allowed_headers(Setup::unlimited().with("--cors-headers=X-Trace-Id, b3")).await;
     for name in ["x-trace-id", "b3", "traceparent", "authorization"] {
         assert!(allowed.iter().any(|header| header == name), "{name}: {allowed:?}");

@@ -43,7 +43,7 @@ fn framings(length: usize) -> [(String, Vec<u8>); 2] {
 }
 
 #[tokio::test]
-async fn refusal_reaches_a_client_that_sends_all_first() {
+async fn early_refusal_reaches_client_that_sends_all_first() {
     let app = App::start().await;
     for length in [70 << 10, 1 << 20, 5 << 20] {
         for (framing, body) in framings(length) {
@@ -67,7 +67,7 @@ async fn refusal_reaches_a_client_that_sends_all_first() {
 }
 
 #[tokio::test]
-async fn refusal_comes_before_the_rest_of_the_body() {
+async fn early_refusal_comes_before_rest_of_body() {
     let app = App::start().await;
     for refused in &REFUSED[..5] {
         let mut connection = RawConnection::open(&app).await;
@@ -79,7 +79,7 @@ async fn refusal_comes_before_the_rest_of_the_body() {
 }
 
 #[tokio::test]
-async fn refusal_reaches_a_client_that_asks_to_close() {
+async fn early_refusal_reaches_client_that_asks_to_close() {
     let app = App::start().await;
     for refused in &REFUSED {
         for (framing, body) in framings(5 << 20) {
@@ -94,7 +94,7 @@ async fn refusal_reaches_a_client_that_asks_to_close() {
 }
 
 #[tokio::test]
-async fn body_beyond_what_is_discarded_gets_an_announced_close() {
+async fn early_refusal_of_huge_body_announces_close() {
     let app = App::start().await;
     for refused in &REFUSED {
         let mut connection = RawConnection::open(&app).await;
@@ -107,7 +107,7 @@ async fn body_beyond_what_is_discarded_gets_an_announced_close() {
 }
 
 #[tokio::test]
-async fn client_that_awaits_continue_is_refused_without_it() {
+async fn early_refusal_replaces_100_continue() {
     let app = App::start().await;
     for refused in &REFUSED {
         let mut connection = RawConnection::open(&app).await;
@@ -133,9 +133,9 @@ async fn client_that_awaits_continue_is_refused_without_it() {
     connection.serves().await;
 }
 
-/// Where a body breaks, nobody knows where the next request begins.
+/// After a broken chunk, the start of the next request is unknown.
 #[tokio::test]
-async fn broken_chunks_are_refused_with_an_announced_close() {
+async fn broken_chunks_are_refused_with_announced_close() {
     let app = App::start().await;
     let head = "POST /admin/login HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
         transfer-encoding: chunked\r\n\r\n";
@@ -149,7 +149,7 @@ async fn broken_chunks_are_refused_with_an_announced_close() {
 }
 
 #[tokio::test]
-async fn body_that_is_too_slow_is_refused_with_an_announced_close() {
+async fn slow_body_is_refused_with_announced_close() {
     let app = Setup::unlimited().with("--request-timeout=1").start().await;
     let mut connection = RawConnection::open(&app).await;
     let login = "POST /admin/login HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
@@ -161,7 +161,7 @@ async fn body_that_is_too_slow_is_refused_with_an_announced_close() {
 }
 
 #[tokio::test]
-async fn sender_that_stalls_after_its_refusal_is_let_go() {
+async fn stalled_sender_is_dropped_after_refusal() {
     let app = Setup::unlimited().with("--max-connections=2").start().await;
     let mut connection = RawConnection::open(&app).await;
     connection.send(REFUSED[0].head("content-length: 100000").as_bytes()).await;
@@ -173,9 +173,9 @@ async fn sender_that_stalls_after_its_refusal_is_let_go() {
     RawConnection::open(&app).await.serves().await;
 }
 
-/// What is refused in the middle of a stream, long after the head of the response.
+/// The refusal comes in the middle of the stream, long after the head of the response.
 #[tokio::test]
-async fn rest_of_a_refused_import_is_taken_in() {
+async fn refused_import_discards_rest_of_body() {
     let app = App::start().await;
     let key = std::fs::read_to_string(app.data_dir().join("operator.key")).unwrap();
     let head = format!(

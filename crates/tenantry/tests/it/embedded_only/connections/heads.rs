@@ -52,7 +52,7 @@ fn assert_malformed(response: &RawResponse, says: &str, what: &str) {
 }
 
 #[tokio::test]
-async fn malformed_head_is_refused_with_a_problem_and_closed() {
+async fn malformed_head_is_refused_with_problem_and_close() {
     let app = App::start().await;
     for (head, says) in MALFORMED {
         let mut connection = RawConnection::open(&app).await;
@@ -79,7 +79,7 @@ async fn malformed_head_is_refused_in_any_pieces() {
     }
 }
 
-/// The second of two requests that come as one piece is checked as the first is.
+/// The second of two requests that arrive in one piece is checked like the first.
 #[tokio::test]
 async fn malformed_head_behind_another_request_is_refused() {
     let app = App::start().await;
@@ -99,9 +99,10 @@ async fn malformed_head_behind_another_request_is_refused() {
     }
 }
 
-/// The socket holds back all but the first. hyper asks for them only while its `header_read_timeout` is not `None`.
+/// The socket holds back all but the first. hyper asks for the others only while its `header_read_timeout`
+/// is not `None`.
 #[tokio::test]
-async fn requests_in_one_piece_are_answered_one_by_one() {
+async fn pipelined_requests_are_answered_one_by_one() {
     let app = App::start().await;
     let mut connection = RawConnection::open(&app).await;
     let get = "GET /livez HTTP/1.1\r\nhost: a\r\n\r\n";
@@ -125,7 +126,7 @@ async fn requests_in_one_piece_are_answered_one_by_one() {
 }
 
 #[tokio::test]
-async fn http_1_0_without_host_is_answered() {
+async fn http_1_0_request_without_host_is_answered() {
     let app = App::start().await;
     let mut connection = RawConnection::open(&app).await;
     connection.send(b"GET /livez HTTP/1.0\r\n\r\n").await;
@@ -134,7 +135,7 @@ async fn http_1_0_without_host_is_answered() {
 }
 
 #[tokio::test]
-async fn refusal_of_a_malformed_head_request_has_no_body() {
+async fn malformed_head_request_is_refused_without_body() {
     let app = App::start().await;
     let mut connection = RawConnection::open(&app).await;
     connection.send(b"HEAD /livez HTTP/1.1\r\n\r\n").await;
@@ -145,7 +146,7 @@ async fn refusal_of_a_malformed_head_request_has_no_body() {
 }
 
 #[tokio::test]
-async fn head_beyond_its_limits_is_refused_with_a_problem() {
+async fn head_beyond_its_limits_is_refused_with_problem() {
     let app = App::start().await;
     let many = (0..101).map(|i| format!("x-{i}: y\r\n")).collect::<String>();
     for (head, status, code) in [
@@ -174,7 +175,7 @@ async fn head_beyond_its_limits_is_refused_with_a_problem() {
 }
 
 #[tokio::test]
-async fn malformed_head_lets_pages_of_known_origins_read_it() {
+async fn malformed_head_response_is_readable_by_known_origins() {
     let app = Setup::unlimited().with("--cors-origins=https://a.example,https://b.example").start().await;
     for (origin, allowed) in
         [("https://b.example", Some("https://b.example")), ("https://evil.example", None)]

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 const HEAD: &[u8] = b"GET /livez HTTP/1.1\r\nhost: a\r\n\r\n";
 
 #[tokio::test]
-async fn kept_connection_outlives_the_header_timeout() {
+async fn kept_connection_outlives_header_timeout() {
     let app = Setup::unlimited().with("--header-timeout=1").start().await;
     let mut connection = RawConnection::open(&app).await;
     connection.serves().await;
@@ -18,7 +18,7 @@ async fn kept_connection_outlives_the_header_timeout() {
 }
 
 #[tokio::test]
-async fn new_connection_outlives_the_header_timeout() {
+async fn new_connection_outlives_header_timeout() {
     let app = Setup::unlimited().with("--header-timeout=1").start().await;
     let mut connection = RawConnection::open(&app).await;
     let closed = tokio::time::timeout(Duration::from_secs(3), connection.ends()).await;
@@ -27,7 +27,7 @@ async fn new_connection_outlives_the_header_timeout() {
 }
 
 #[tokio::test]
-async fn idle_connection_is_closed_after_the_idle_timeout() {
+async fn idle_connection_is_closed_after_idle_timeout() {
     let app = Setup::unlimited().with("--header-timeout=60").with("--idle-timeout=1").start().await;
     let mut kept = RawConnection::open(&app).await;
     kept.serves().await;
@@ -39,7 +39,7 @@ async fn idle_connection_is_closed_after_the_idle_timeout() {
 }
 
 #[tokio::test]
-async fn head_has_its_time_from_its_first_byte() {
+async fn header_timeout_starts_at_first_byte_of_head() {
     let app = Setup::unlimited().with("--header-timeout=2").with("--idle-timeout=600").start().await;
     let mut connection = RawConnection::open(&app).await;
     connection.serves().await;
@@ -70,7 +70,7 @@ async fn head_has_its_time_from_its_first_byte() {
 }
 
 #[tokio::test]
-async fn empty_line_behind_a_request_begins_no_head() {
+async fn empty_line_after_request_starts_no_head() {
     let app = Setup::unlimited().with("--header-timeout=1").start().await;
     let mut connection = RawConnection::open(&app).await;
     connection.serves().await;
@@ -81,7 +81,7 @@ async fn empty_line_behind_a_request_begins_no_head() {
 }
 
 #[tokio::test]
-async fn idle_connections_make_room_when_all_places_are_taken() {
+async fn idle_connections_are_closed_when_limit_is_reached() {
     let flags = ["--max-connections=2", "--header-timeout=1", "--idle-timeout=3600"];
     let setup = flags.into_iter().fold(Setup::unlimited(), Setup::with);
     let app = setup.start().await;

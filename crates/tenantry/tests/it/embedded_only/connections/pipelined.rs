@@ -38,7 +38,7 @@ async fn reads_both(mut connection: RawConnection) {
 }
 
 #[tokio::test]
-async fn refusal_behind_a_slowly_read_response_waits_for_it() {
+async fn pipelined_refusal_waits_for_slowly_read_response() {
     let (app, acme) = filled().await;
     let mut connection = RawConnection::open_with_small_buffer(&app).await;
     connection.send(format!("{}{FAULTY}", head(&acme, "")).as_bytes()).await;

@@ -54,8 +54,9 @@ async fn works_again(place: &Place, server: &Server, name: &str) {
     server.client().get(&format!("/org/get?organization_name={name}")).await.ok();
 }
 
+/// The server is away, then frozen, then killed; each time the service recovers by itself.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_is_away_freezes_dies_and_comes_back_needs_no_restart() {
+async fn server_outage_needs_no_restart_of_the_service() {
     let mut mongod = Mongod::start();
     let place = Place::at(&mongod.uri());
     mongod.kill();
@@ -82,9 +83,9 @@ async fn a_server_that_is_away_freezes_dies_and_comes_back_needs_no_restart() {
     }
 }
 
-/// What is under way when the server freezes is answered, too, and comes to an end when that goes on.
+/// A request in progress when the server freezes is answered, and its change is finished later.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_change_that_meets_a_frozen_server_is_answered_and_finished_afterwards() {
+async fn change_at_frozen_server_is_answered_and_finished_later() {
     let mut mongod = Mongod::start();
     let place = Place::at(&mongod.uri());
     let server = Launch::on(&place).env("TENANTRY_STOP_AT", "create.create_container.before").start();

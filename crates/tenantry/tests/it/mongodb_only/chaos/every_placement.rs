@@ -39,12 +39,12 @@ macro_rules! cases {
             use super::*;
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn is_whole_in_a_database_of_its_own() {
+            async fn operation_stays_whole_in_own_database() {
                 kill_in("database", Case::$case).await;
             }
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn is_whole_in_a_share() {
+            async fn operation_stays_whole_in_shared_collection() {
                 kill_in("shared", Case::$case).await;
             }
         }

@@ -40,7 +40,7 @@ impl<'a> Foreign<'a> {
 }
 
 #[tokio::test]
-async fn a_name_under_which_somebody_else_keeps_something_is_taken() {
+async fn name_of_foreign_collection_is_taken() {
     let app = App::start().await;
     let foreign = Foreign::put(app.place(), "tenant_acme");
     let acme = new_organization("Acme", &email_for("Acme"));
@@ -85,16 +85,16 @@ async fn comes_while_it_is_under_way(case: Case, point: &str, name: &'static str
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_create_that_somebody_else_gets_ahead_of_waits_for_its_name() {
+async fn create_overtaken_by_foreign_collection_waits_for_name() {
     comes_while_it_is_under_way(Case::Create, "create.create_container.before", "tenant_subject_org").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_rename_that_somebody_else_gets_ahead_of_waits_for_its_name() {
+async fn rename_overtaken_by_foreign_collection_waits_for_name() {
     comes_while_it_is_under_way(Case::Rename, "rename.move_container.before", "tenant_renamed_org").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_restore_that_somebody_else_gets_ahead_of_waits_for_its_name() {
+async fn restore_overtaken_by_foreign_collection_waits_for_name() {
     comes_while_it_is_under_way(Case::Restore, "restore.show_container.before", "tenant_subject_org").await;
 }

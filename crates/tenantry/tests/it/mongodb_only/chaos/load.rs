@@ -293,7 +293,7 @@ async fn meet(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_answered_before_a_fault_is_there_after_it() {
+async fn acknowledged_changes_survive_faults() {
     let mut chance = Chance::of_this_run();
     let tally = run(&mut Servers::alone().await, &ALONE, 5, &mut chance).await;
     println!("{tally:?}");
@@ -301,7 +301,7 @@ async fn what_was_answered_before_a_fault_is_there_after_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_answered_before_a_primary_went_is_there_after_it() {
+async fn acknowledged_changes_survive_loss_of_primary() {
     let mut chance = Chance::of_this_run();
     let mut servers = Servers::set();
     for fault in [Fault::StepDown, Fault::KillServer] {

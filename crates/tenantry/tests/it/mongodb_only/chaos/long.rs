@@ -53,10 +53,10 @@ async fn at_a_point(chance: &mut Chance) -> Tally {
     Tally { kills: usize::from([0, 3].contains(&fault)), answered: 1, ..Tally::default() }
 }
 
-/// Not a test like the others: takes `TENANTRY_CHAOS_MINUTES`.
+/// Runs only on request, for `TENANTRY_CHAOS_MINUTES`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes as long as it is told to: `cargo xtask chaos`"]
-async fn chaos() {
+async fn chaos_loses_no_acknowledged_change() {
     #[expect(clippy::disallowed_methods, reason = "no setting: how long a test runs")]
     let minutes: u64 = std::env::var("TENANTRY_CHAOS_MINUTES").unwrap().parse().unwrap();
     let end = Instant::now() + Duration::from_secs(60 * minutes);

@@ -120,8 +120,9 @@ macro_rules! cases {
         mod $name {
             use super::*;
 
+            /// When the instance wakes, others hold the names that the operation knows.
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn harms_nobody_who_has_its_names_when_its_instance_wakes() {
+            async fn operation_waking_late_harms_no_new_holder_of_its_names() {
                 let template = World::before(Case::$case).await;
                 for point in sample(Case::$case.points(), 4) {
                     println!("{point}");
@@ -129,8 +130,9 @@ macro_rules! cases {
                 }
             }
 
+            /// The change was made and taken back while its instance slept.
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn is_done_once_when_its_instance_wakes_after_it_was_taken_back() {
+            async fn operation_waking_after_rollback_happens_once() {
                 let template = World::before(Case::$case).await;
                 for point in sample(Case::$case.points().split_off(1), 3) {
                     println!("{point}");
@@ -142,18 +144,18 @@ macro_rules! cases {
 }
 
 cases! {
-    a_create: Create;
-    a_create_with_an_idempotency_key: CreateWithKey;
-    a_rename: Rename;
-    a_rename_with_new_credentials: RenameWithCredentials;
-    a_rename_that_is_refused: RenameRefused;
-    an_update: Update;
-    a_suspension: Suspend;
-    a_reactivation: Reactivate;
-    a_new_password: SetPassword;
-    a_delete: Delete;
-    a_restore: Restore;
-    a_restore_that_is_refused: RestoreRefused;
-    a_purge: Purge;
-    an_import: Import;
+    create: Create;
+    create_with_idempotency_key: CreateWithKey;
+    rename: Rename;
+    rename_with_credentials: RenameWithCredentials;
+    rename_refused: RenameRefused;
+    update: Update;
+    suspend: Suspend;
+    reactivate: Reactivate;
+    set_password: SetPassword;
+    delete: Delete;
+    restore: Restore;
+    restore_refused: RestoreRefused;
+    purge: Purge;
+    import: Import;
 }

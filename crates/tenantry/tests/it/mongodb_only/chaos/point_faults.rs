@@ -110,7 +110,7 @@ macro_rules! cases {
             use super::*;
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn is_whole_when_the_server_is_killed_or_its_connection_cut() {
+            async fn operation_stays_whole_when_server_dies_or_connection_cuts() {
                 meet_everywhere(Case::$case).await;
             }
         }

@@ -11,7 +11,7 @@ const RENAMES: usize = 20;
 const APPLICATIONS: u32 = 4;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn four_writers_and_four_readers_lose_nothing_to_renames() {
+async fn renames_lose_nothing_of_four_writers_and_four_readers() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let traffic = Traffic::begin(app.place(), acme.id(), 0, 0, APPLICATIONS);

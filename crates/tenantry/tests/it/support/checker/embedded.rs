@@ -299,7 +299,7 @@ mod tests {
     use tempfile::TempDir;
 
     #[test]
-    fn reading_a_vanishing_container_leaves_nothing_behind() {
+    fn vanishing_container_reading_leaves_nothing_behind() {
         let directory = TempDir::new().unwrap();
         let file = directory.path().join("container.db");
         let made = Connection::open(&file).unwrap();
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn reading_a_container_leaves_files_that_others_made() {
+    fn container_reading_leaves_files_of_others() {
         let directory = TempDir::new().unwrap();
         let file = directory.path().join("container.db");
         let log = file.with_extension("db-wal");

@@ -112,34 +112,34 @@ mod tests {
     }
 
     #[test]
-    fn a_reading_nobody_disturbs_counts_at_once() {
+    fn steady_reading_without_change_counts_at_once() {
         assert_eq!(run(&[IDLE], vec![Ok(1)]), (1, 1));
     }
 
     #[test]
-    fn a_reading_of_changed_records_is_repeated() {
+    fn steady_reading_of_changed_records_is_repeated() {
         assert_eq!(run(&[IDLE, BUSY, ENDED, ENDED], vec![Ok(1), Ok(2), Ok(3)]), (3, 3));
     }
 
     #[test]
-    fn an_error_of_a_busy_container_is_read_again() {
+    fn steady_reading_repeats_after_error_of_busy_container() {
         assert_eq!(run(&[BUSY, BUSY, BUSY, ENDED], vec![Err(fault(false)), Ok(2)]), (2, 2));
     }
 
     #[test]
-    fn an_error_of_what_is_gone_is_read_again() {
+    fn steady_reading_repeats_after_error_of_missing_container() {
         assert_eq!(run(&[IDLE], vec![Err(fault(true)), Ok(2)]), (2, 2));
     }
 
     #[test]
     #[should_panic(expected = "the container of acme cannot be read: disk I/O error")]
-    fn an_error_of_an_idle_container_is_a_fault() {
+    fn steady_reading_error_of_idle_container_is_a_fault() {
         run(&[IDLE], vec![Err(fault(false)), Ok(2)]);
     }
 
     #[test]
     #[should_panic(expected = "cannot be read")]
-    fn an_error_that_stays_after_the_change_is_a_fault() {
+    fn steady_reading_error_after_the_change_is_a_fault() {
         run(&[BUSY, ENDED], vec![Err(fault(false)), Err(fault(false)), Ok(3)]);
     }
 }
