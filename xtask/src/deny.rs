@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reason_is_last_line_or_timeout() {
+    fn deny_reason_is_last_line_or_timeout() {
         assert_eq!(reason("fetching\n  no route to host\n\n"), "no route to host");
         assert_eq!(reason("\n"), "their list did not arrive in time");
     }

@@ -1,9 +1,11 @@
 //! What neither rustfmt nor clippy looks at: how long a file has grown, whether it says what it is for, what was left
-//! over in it, and whether the pages name files, tests and types that are there ([`pages`]).
+//! over in it, how tests are named ([`test_names`]), and whether the pages name files, tests and types that are there
+//! ([`pages`]).
 
 mod pages;
 mod retired;
 mod test_filters;
+mod test_names;
 
 use crate::shell::root;
 use anyhow::{Context, Result, ensure};
@@ -117,6 +119,7 @@ fn inspect_rust(file: &str, text: &str) -> Vec<String> {
         findings.push(format!("{file}:1: no head (`//! `) that says what the file is for"));
     }
     findings.extend((1..).zip(text.lines()).flat_map(|(number, line)| retired::inspect(file, number, line)));
+    findings.extend(test_names::inspect(file, text));
     let lines = text.lines().count();
     let is_exempt = LONG_FILES.iter().any(|(long, _)| *long == file);
     if file.starts_with("crates/") && file.contains("/src/") && lines > MAX_LINES && !is_exempt {
@@ -141,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_kind_of_untidiness_is_found_at_its_line() {
+    fn untidiness_of_each_kind_is_found_at_its_line() {
         let note = NOTES[0];
         let text = format!("fn a() {{}}\n\tlet b;\nlet c; \n// {note}: later");
         assert_eq!(
@@ -157,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_source_file_may_have_500_lines_and_no_more() {
+    fn source_file_may_have_at_most_500_lines() {
         let text = format!("//! A head.\n{}", "//\n".repeat(MAX_LINES - 1));
         assert!(inspect("crates/domain/src/a.rs", &text).is_empty());
         assert_eq!(inspect("crates/domain/src/a.rs", &(text.clone() + "//\n")).len(), 1);
@@ -165,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_note_inside_a_word_is_none() {
+    fn note_inside_a_word_is_ignored() {
         let note = NOTES[2];
         assert!(has_word(&format!("// {note}"), note));
         assert!(!has_word(&format!("FO{note}"), note));

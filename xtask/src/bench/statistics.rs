@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_bad_round_moves_no_ratio() {
+    fn ratio_ignores_one_bad_round() {
         let mut pairs = Pairs::default();
         for (first, second) in [(80.0, 100.0), (40.0, 50.0), (10.0, 100.0), (81.0, 100.0), (78.0, 100.0)] {
             pairs.push(first, second);
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn a_percentile_is_a_value_that_was_measured() {
+    fn percentile_is_a_measured_value() {
         let values: Vec<f64> = (1..=200).rev().map(f64::from).collect();
         assert!((percentile(values.clone(), 0.99).unwrap() - 198.0).abs() < 1e-9);
         assert!((percentile(values, 0.5).unwrap() - 101.0).abs() < 1e-9);

@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_and_tests_that_are_gone_are_found() {
+    fn paths_and_tests_that_are_missing_are_found() {
         let root = tempfile::tempdir().unwrap();
         let folder = root.path().join("crates/a/src");
         fs::create_dir_all(&folder).unwrap();

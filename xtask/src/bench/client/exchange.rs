@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn chunks_are_put_together() {
+    fn exchange_joins_chunks() {
         let text =
             "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\nA\r\n0123456789\r\n0\r\n\r\n";
         assert_eq!(answered(text).unwrap(), "abc0123456789");
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_off_or_refused_is_an_error() {
+    fn exchange_fails_on_truncated_or_refused_response() {
         for text in [
             "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nabc\r\n0\r\n\r\n",
             "HTTP/1.1 200 OK\r\n\r\nnone\r\n",
