@@ -5,7 +5,7 @@
 //! creates an organization, signs in, inserts a document, reads a field of it back, lists, renames and deletes. What a
 //! newcomer gets wrong: generated code is never mended. What a tool stumbles over is mended in the document.
 
-use crate::bench::Server;
+use crate::process::Process;
 use crate::shell::{cargo, command, output, root, run as sh, service_program, tools_directory};
 use crate::tools;
 use anyhow::{Context, Result};
@@ -175,7 +175,7 @@ pub fn run(all: bool) -> Result<()> {
     let document = output(command(&program, &["docs", "openapi"]))?;
     let directory = tempfile::tempdir()?;
     lint(&document, directory.path(), &quick, more.as_ref())?;
-    let server = Server::program::<&str>(&program, &directory.path().join("data"), &[])?;
+    let server = Process::service::<&str>(&program, &directory.path().join("data"), &[])?;
     let operator_key = fs::read_to_string(directory.path().join("data/operator.key"))?;
     let mut lines = Vec::new();
     for client in CLIENTS.iter().filter(|client| all || client.set == Set::Quick) {

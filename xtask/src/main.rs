@@ -15,6 +15,8 @@ mod clients;
 mod deny;
 mod docs;
 mod generate;
+#[path = "../../benches/src/process.rs"]
+mod process;
 mod shell;
 mod suites;
 mod tidy;
@@ -86,14 +88,7 @@ enum Command {
     /// Measures how fast the service is, against what bounds it, and writes target/bench.json
     ///
     /// Builds the binary as it is shipped first (`--profile dist`). Takes some minutes and wants the machine for itself.
-    Bench {
-        /// Measure this alone; may stand several times
-        #[arg(long, value_name = "MEASURE", value_enum)]
-        only: Vec<bench::Measure>,
-        /// Fewer and shorter rounds on smaller data: to see that it works, not for figures
-        #[arg(long)]
-        quick: bool,
-    },
+    Bench(bench::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -112,7 +107,7 @@ fn main() -> ExitCode {
         Command::Tidy => tidy::check(),
         Command::Chaos { minutes, seed } => chaos::run(minutes, seed),
         Command::Suites => suites::run(),
-        Command::Bench { only, quick } => bench::run(&only, quick),
+        Command::Bench(arguments) => bench::run(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

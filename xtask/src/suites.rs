@@ -5,7 +5,7 @@
 //! were recorded are a failure as well as one that fails. What a newcomer gets wrong: a suite is no test of ours. Where we
 //! promise something else than it expects, that is a refusal which the pages document, and it is counted apart.
 
-use crate::bench::Server;
+use crate::process::Process;
 use crate::shell::{command, output, root, run as sh, service_program, tools_directory};
 use crate::tools;
 use anyhow::{Context, Result, ensure};
@@ -117,7 +117,7 @@ impl Suite {
             // Of no use to anybody: the service ends with this run.
             flags.push(format!("--jwt-secret={}", "suites".repeat(6)));
         }
-        let server = Server::program(program, directory.path(), &flags)?;
+        let server = Process::service(program, directory.path(), &flags)?;
         let url = format!("http://{}", server.address);
         let mut script =
             command(tools_directory().join("python"), &[root().join("xtask/src/suites").join(self.script)]);

@@ -1,7 +1,7 @@
 //! A real `mongod` for tests, or a replica set of three: found, started on any free port with an empty directory,
 //! and gone when the process that started it is gone, however that ended.
 //!
-//! It is a crate of its own because the tests of the store, those of the server and `xtask` need it, and
+//! It is a crate of its own because the tests of the store, those of the server, the benchmark and `xtask` need it, and
 //! `xtask` must build without the rest. What a newcomer gets wrong: nothing here relies on destructors. A shell
 //! script keeps `mongod`; it kills that and removes the directory when its standard input ends, and the
 //! operating system closes a pipe also for a process that was killed.

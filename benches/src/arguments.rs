@@ -1,0 +1,46 @@
+//! The options of `cargo xtask bench`.
+//!
+//! `xtask` includes this file: its `--help`, and its refusal of a wrong option, come before the long build.
+
+use clap::{Args, ValueEnum};
+
+/// What to measure, and how thoroughly.
+#[derive(Args)]
+pub struct Arguments {
+    /// Measure this alone; may be given several times
+    #[arg(long, value_name = "MEASURE", value_enum)]
+    pub only: Vec<Measure>,
+    /// Fewer and shorter rounds on smaller data: to see that it works, not for figures
+    #[arg(long)]
+    pub quick: bool,
+}
+
+/// A measure. They run in this order.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Measure {
+    /// Memory at rest, and the time to the first response
+    Idle,
+    /// Lookups over kept connections, against a bare axum route
+    Get,
+    /// Sign-ins, against the same Argon2 calls alone
+    Login,
+    /// Renames of a small and of a large container
+    Rename,
+    /// A hundred thousand organizations, against a hundred
+    Scale,
+    /// Lookups, renames and creates on MongoDB
+    Mongodb,
+    /// Documents, against the engines used directly
+    Documents,
+    /// What one organization notices of another that asks for ten times as much
+    Neighbours,
+    /// Memory to export and import a million documents, against ten thousand
+    Archives,
+}
+
+impl Measure {
+    /// What the option calls it.
+    pub fn name(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+}

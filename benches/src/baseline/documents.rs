@@ -1,0 +1,41 @@
+//! Documents: what the service is compared with when it keeps them, which is the engines used directly.
+//!
+//! # Pitfalls
+//! A comparison of different work says nothing. What is used directly also checks that what comes is JSON, gives it
+//! an `_id`, keeps an index, and has a document on disk before it says so.
+
+pub mod driver;
+pub mod route;
+pub mod sqlite;
+
+use tenantry_domain::limits::INSERT_MAX_DOCUMENTS;
+
+/// Documents of one transaction or command, of many that are inserted; as many as the service takes at once.
+const BATCH: usize = INSERT_MAX_DOCUMENTS;
+
+/// What is repeated with documents.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Operation {
+    /// Gets one by its id
+    Read,
+    /// Lists a hundred of a kind, in the order of their ids
+    List,
+    /// Inserts one
+    Insert,
+    /// Inserts many at once
+    Bulk,
+}
+
+impl Operation {
+    const fn inserts(self) -> bool {
+        matches!(self, Self::Insert | Self::Bulk)
+    }
+
+    /// What it counts as: one response, or the documents of a batch.
+    const fn counts(self) -> u64 {
+        match self {
+            Self::Read | Self::List | Self::Insert => 1,
+            Self::Bulk => BATCH as u64,
+        }
+    }
+}

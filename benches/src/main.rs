@@ -1,0 +1,104 @@
+//! How fast the service is: the real binary as it is shipped, measured against what bounds it, as ratios of one run.
+//!
+//! `cargo xtask bench` builds the service and this program by the same profile and runs it.
+//! Machines differ and are noisy, so no figure stands alone: two things that are compared take turns, round by
+//! round, and the median of the rounds' ratios is what counts. `docs/benchmarks.md` says what each measure means.
+//!
+//! # Pitfalls
+//! The load comes from the same cores, so a figure of one run says nothing about another machine, and little about
+//! another run.
+#![expect(
+    clippy::print_stdout,
+    reason = "this is a command line program, and its progress is what it prints"
+)]
+
+mod arguments;
+mod baseline;
+mod client;
+mod data;
+mod load;
+mod measures;
+mod process;
+mod report;
+mod runtime;
+mod server;
+mod statistics;
+mod tenant;
+mod workload;
+
+use anyhow::{Context, Result};
+use arguments::{Arguments, Measure};
+use clap::{Parser, Subcommand, ValueEnum};
+use report::Report;
+use std::env::current_exe;
+use std::path::PathBuf;
+use std::time::Duration;
+use tempfile::TempDir;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask bench", args_conflicts_with_subcommands = true)]
+struct CommandLine {
+    #[command(flatten)]
+    arguments: Arguments,
+    #[command(subcommand)]
+    baseline: Option<Baseline>,
+}
+
+/// A server that the service is compared with. The benchmark starts these itself, each as a process of its own, whose
+/// processor time can be read.
+#[derive(Subcommand)]
+enum Baseline {
+    /// Serves one body from memory, on a port that it prints
+    #[command(hide = true)]
+    BareRoute { body: String },
+    /// Serves documents in a file of SQLite, on a port that it prints
+    #[command(hide = true)]
+    DocumentsRoute { file: PathBuf },
+}
+
+fn main() -> Result<()> {
+    let CommandLine { arguments, baseline } = CommandLine::parse();
+    match baseline {
+        None => measure(arguments),
+        Some(Baseline::BareRoute { body }) => baseline::bare::serve(body),
+        Some(Baseline::DocumentsRoute { file }) => baseline::documents::route::serve(&file),
+    }
+}
+
+/// What the measures share.
+pub struct Bench {
+    /// The service.
+    service: PathBuf,
+    /// Where data directories go: on the disk of the build, because `/tmp` may be in memory.
+    directory: TempDir,
+    /// Rounds of each comparison.
+    rounds: usize,
+    /// How long one side of a round runs.
+    span: Duration,
+    /// Divides the sizes that take long to prepare.
+    shrink: u32,
+}
+
+/// Runs the chosen measures, or all if none is chosen, and writes `target/bench.json`.
+fn measure(arguments: Arguments) -> Result<()> {
+    let Arguments { only, quick } = arguments;
+    let program = current_exe()?;
+    let target = program.ancestors().nth(2).context("the benchmark is not in a directory of cargo's")?;
+    let service = program.with_file_name("tenantry");
+    let directory = tempfile::Builder::new().prefix("bench-").tempdir_in(target)?;
+    let (rounds, span, shrink) =
+        if quick { (3, Duration::from_millis(500), 10) } else { (7, Duration::from_secs(2), 1) };
+    let bench = Bench { service, directory, rounds, span, shrink };
+    let is_chosen = |measure: &&Measure| only.is_empty() || only.contains(measure);
+    let mut findings = Vec::new();
+    for measure in Measure::value_variants().iter().filter(is_chosen) {
+        let name = measure.name();
+        println!("\n== {name} ==");
+        let found = measures::run(*measure, &bench).with_context(|| format!("the measure `{name}`"))?;
+        findings.extend(found.into_iter().inspect(|finding| println!("{finding}")));
+    }
+    Report::new(quick, findings).publish(&target.join("bench.json"))
+}

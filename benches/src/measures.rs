@@ -1,0 +1,30 @@
+//! The measures: each prepares its data, lets two things take turns, and reports what it found.
+
+mod documents;
+mod engine;
+mod get;
+mod idle;
+mod login;
+mod mongodb;
+mod rename;
+mod scale;
+
+use crate::Bench;
+use crate::arguments::Measure;
+use crate::report::Finding;
+use anyhow::Result;
+
+/// Runs one of them.
+pub fn run(measure: Measure, bench: &Bench) -> Result<Vec<Finding>> {
+    match measure {
+        Measure::Idle => idle::measure(bench),
+        Measure::Get => get::measure(bench),
+        Measure::Login => login::measure(bench),
+        Measure::Rename => rename::measure(bench),
+        Measure::Scale => scale::measure(bench),
+        Measure::Mongodb => mongodb::measure(bench),
+        Measure::Documents => documents::speed(bench),
+        Measure::Neighbours => documents::neighbours(bench),
+        Measure::Archives => documents::archives(bench),
+    }
+}
