@@ -3,16 +3,21 @@
 //! `xtask` includes this file: its `--help`, and its refusal of a wrong option, come before the long build.
 
 use clap::{Args, ValueEnum};
+use std::path::PathBuf;
+use std::{fs, io};
 
 /// What to measure, and how thoroughly.
 #[derive(Args)]
 pub struct Arguments {
     /// Measure this alone; may be given several times
-    #[arg(long, value_name = "MEASURE", value_enum)]
+    #[arg(long, value_name = "MEASURE", value_enum, requires_if("versions", "before"))]
     pub only: Vec<Measure>,
     /// Fewer and shorter rounds on smaller data: to see that it works, not for figures
     #[arg(long)]
     pub quick: bool,
+    /// The program `tenantry` of an earlier version, which the measure `versions` compares with
+    #[arg(long, value_name = "PATH", value_parser = existing_file)]
+    pub before: Option<PathBuf>,
 }
 
 /// A measure. They run in this order.
@@ -36,6 +41,8 @@ pub enum Measure {
     Neighbours,
     /// Memory to export and import a million documents, against ten thousand
     Archives,
+    /// The service, against an earlier version of it (needs --before)
+    Versions,
 }
 
 impl Measure {
@@ -43,4 +50,9 @@ impl Measure {
     pub fn name(self) -> String {
         self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
     }
+}
+
+/// An absolute path: the programs that read it run in other directories.
+fn existing_file(path: &str) -> io::Result<PathBuf> {
+    fs::canonicalize(path)
 }

@@ -72,6 +72,8 @@ fn main() -> Result<()> {
 pub struct Bench {
     /// The service.
     service: PathBuf,
+    /// An earlier version of it.
+    before: Option<PathBuf>,
     /// Where data directories go: on the disk of the build, because `/tmp` may be in memory.
     directory: TempDir,
     /// Rounds of each comparison.
@@ -84,14 +86,14 @@ pub struct Bench {
 
 /// Runs the chosen measures, or all if none is chosen, and writes `target/bench.json`.
 fn measure(arguments: Arguments) -> Result<()> {
-    let Arguments { only, quick } = arguments;
+    let Arguments { only, quick, before } = arguments;
     let program = current_exe()?;
     let target = program.ancestors().nth(2).context("the benchmark is not in a directory of cargo's")?;
     let service = program.with_file_name("tenantry");
     let directory = tempfile::Builder::new().prefix("bench-").tempdir_in(target)?;
     let (rounds, span, shrink) =
         if quick { (3, Duration::from_millis(500), 10) } else { (7, Duration::from_secs(2), 1) };
-    let bench = Bench { service, directory, rounds, span, shrink };
+    let bench = Bench { service, before, directory, rounds, span, shrink };
     let is_chosen = |measure: &&Measure| only.is_empty() || only.contains(measure);
     let mut findings = Vec::new();
     for measure in Measure::value_variants().iter().filter(is_chosen) {

@@ -8,6 +8,7 @@ mod login;
 mod mongodb;
 mod rename;
 mod scale;
+mod versions;
 
 use crate::Bench;
 use crate::arguments::Measure;
@@ -26,5 +27,6 @@ pub fn run(measure: Measure, bench: &Bench) -> Result<Vec<Finding>> {
         Measure::Documents => documents::speed(bench),
         Measure::Neighbours => documents::neighbours(bench),
         Measure::Archives => documents::archives(bench),
+        Measure::Versions => versions::measure(bench),
     }
 }

@@ -13,7 +13,7 @@ pub const BULK: u32 = 5_000;
 /// Requests of one sort, which are sent again and again.
 const REQUESTS: u32 = 2_000;
 
-/// Somebody's collection of documents.
+/// An organization with one collection of documents, and its admin's token.
 #[derive(Clone)]
 pub struct Tenant {
     /// Where the server listens.
@@ -49,6 +49,11 @@ impl Tenant {
 
     fn token(&self) -> Option<&str> {
         self.token.as_deref()
+    }
+
+    /// A request for the organization's record, by its admin.
+    pub fn organization(&self) -> Request {
+        Request::get_by(&format!("/v1/organizations/{}", self.id), self.token())
     }
 
     /// Indexes what lists are asked by.
@@ -87,6 +92,13 @@ impl Tenant {
     pub fn reads(&self, documents: u32) -> Vec<Request> {
         let read = |number| Request::get_by(&self.document(number), self.token());
         numbers(documents).map(read).collect()
+    }
+
+    /// Merge patches of single documents, of the first `documents`.
+    pub fn patches(&self, documents: u32) -> Vec<Request> {
+        let patch = json!({ "pages": 13 });
+        let patch = |number| Request::json("PATCH", &self.document(number), self.token(), &patch);
+        numbers(documents).map(patch).collect()
     }
 
     /// Lists of the first `limit` documents of a kind, of the first `documents`.

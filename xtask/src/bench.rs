@@ -17,5 +17,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if arguments.quick {
         bench.arg("--quick");
     }
+    if let Some(before) = &arguments.before {
+        bench.arg("--before").arg(before);
+    }
     sh(bench)
 }
