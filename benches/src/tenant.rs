@@ -18,7 +18,7 @@ const REQUESTS: u32 = 2_000;
 pub struct Tenant {
     /// Where the server listens.
     pub address: SocketAddr,
-    /// The organization's id.
+    /// The organization's id, or its identifier.
     pub id: String,
     token: Option<String>,
 }

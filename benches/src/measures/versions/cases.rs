@@ -22,7 +22,8 @@ pub struct Case {
     /// Connections, each with one request under way.
     connections: usize,
     threads: usize,
-    /// For the requests per CPU second.
+    /// For the requests per second on MongoDB, which waits for another process; for those per CPU second on the embedded
+    /// engine, which the load bounds.
     pub aim: Aim,
     pub names: Names,
 }
