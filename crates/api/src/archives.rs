@@ -4,10 +4,11 @@
 //! then, and the missing end line says so to whoever reads it.
 
 use super::auth::{RequireCaller, RequireOperator};
-use super::extract::{PathParam, QueryFields, media_type, not_taken, require_plain};
+use super::extract::{QueryFields, media_type, not_taken, require_plain};
 use super::http::Http;
 use super::line_clock::{LineClock, Next, too_slow};
 use super::organizations::answer;
+use super::path_params::OrganizationPath;
 use super::problem::ApiError;
 use super::representation::{OperationBody, OrganizationDetails, with_location};
 use crate::paced_stream::ReadPace;
@@ -43,13 +44,13 @@ pub const IMPORT: &str = "/v1/organizations/import";
 /// or may not be in it. The archive contains the hash of the owner's password.
 #[utoipa::path(get, path = "/v1/organizations/{organization}/export", operation_id = "exportOrganization",
     tag = "Organizations",
-    params(("organization" = String, Path, description = "Its id or identifier.")),
+    params(OrganizationPath),
     responses((status = 200, description = "The archive, while it is written.", body = String,
         content_type = "application/x-ndjson")))]
 pub async fn export_organization(
     State(http): State<Arc<Http>>,
     RequireCaller(caller): RequireCaller,
-    PathParam(which): PathParam,
+    OrganizationPath(which): OrganizationPath,
     connection: Connection,
 ) -> Result<Response, ApiError> {
     let right = http.app.allow_export(&caller, &OrganizationRef::parse(&which)?).await?;

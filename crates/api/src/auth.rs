@@ -1,7 +1,7 @@
 //! Who is asking: extractors that prove it. A handler that takes one cannot run without.
 
 use super::http::Http;
-use super::path_params::segment;
+use super::path_params::{OrganizationPath, segment};
 use super::problem::ApiError;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -11,6 +11,8 @@ use tenantry_domain::app::auth::{AccountPrincipal, Operator, OrganizationRef, Pr
 use tenantry_domain::app::operator::OPERATOR_KEY_PREFIX;
 use tenantry_domain::app::tenant::{Right, TenantAccess};
 use tenantry_domain::{ErrorCode, Result};
+use utoipa::IntoParams;
+use utoipa::openapi::path::{Parameter, ParameterIn};
 
 /// The credential of a request.
 enum Credential<'a> {
@@ -88,6 +90,12 @@ impl<R: Right> FromRequestParts<Arc<Http>> for RequireTenant<R> {
         let RequireCaller(caller) = RequireCaller::from_request_parts(parts, http).await?;
         let which = OrganizationRef::parse(&segment(parts, "organization")?)?;
         Ok(Self(http.app.tenant(&caller, &which).await?))
+    }
+}
+
+impl<R> IntoParams for RequireTenant<R> {
+    fn into_params(parameter_in: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        OrganizationPath::into_params(parameter_in)
     }
 }
 

@@ -9,7 +9,7 @@ use super::conditional::IfMatch;
 use super::extract::{ClientAddress, JsonBody, QueryFields};
 use super::fields::Fields;
 use super::http::Http;
-use super::idempotency::{self, IdempotentRequest, Replay, Scope};
+use super::idempotency::{self, IdempotencyHeader, IdempotentRequest, Replay, Scope};
 use super::problem::ApiError;
 use super::rate_limit::announce;
 use super::representation::{OrganizationBody, json, with_etag, with_operation};
@@ -53,14 +53,14 @@ pub struct CreateOrganization {
 /// Creates an organization, its first admin and its container. The setting `SIGNUP` says whether anybody may,
 /// or the operator alone. `POST /v1/organizations` is the form for the operator.
 #[utoipa::path(post, path = "/org/create", operation_id = "registerOrganization", tag = "Classic",
-    params(("Idempotency-Key" = Option<String>, Header,
-        description = "Send the same key to get the same answer, and no second organization.")),
+    params(IdempotencyHeader),
     request_body = CreateOrganization,
     responses((status = 201, description = "The organization.", body = OrganizationBody<'static>)))]
 pub async fn create(
     State(http): State<Arc<Http>>,
     ClientAddress(network): ClientAddress,
     headers: HeaderMap,
+    key: IdempotencyHeader,
     body: JsonBody,
 ) -> Result<Response, ApiError> {
     // An operator key must be good; an access token, perhaps an old one, makes no difference and is not looked at.
@@ -72,7 +72,7 @@ pub async fn create(
     let request = IdempotentRequest { route: "POST /org/create", body: &content };
     let holder = http.app.key_holder_of_signup(signup, network);
     let scope = Scope { name: signup.scope(), holder };
-    let answer = idempotency::once(&http, &headers, scope, request, Replay::Kept, move |id| async move {
+    let answer = idempotency::once(&http, key, scope, request, Replay::Kept, move |id| async move {
         let new = read_new_organization(&work, body.fields()?)?;
         let remaining = work.app.count_create(network).await?;
         let account = new.email.key();
@@ -191,7 +191,7 @@ pub struct UpdatedOrganization<'a> {
 /// With another name in `organization_name`, the organization is renamed to it, and `email` and `password`,
 /// if sent, must be the current ones. The data follows a new name.
 #[utoipa::path(put, path = "/org/update", operation_id = "updateOwnOrganization", tag = "Classic",
-    params(("If-Match" = Option<String>, Header, description = "Its `ETag`, to change no later version.")),
+    params(IfMatch),
     request_body = UpdateOrganization,
     responses((status = 200, description = "The organization, and what became of its data.",
         body = UpdatedOrganization<'static>)))]
@@ -306,7 +306,7 @@ pub struct DeletedOrganization {
     params(
         ("organization_name" = Option<String>, Query, description = "Its name; here or in the body."),
         ("purge" = Option<bool>, Query, description = "`true`: do not keep it."),
-        ("If-Match" = Option<String>, Header, description = "Its `ETag`, to delete no later version.")),
+        IfMatch),
     request_body(content = Option<DeleteOrganization>, description = "Its name, where it is not in the query."),
     responses((status = 200, description = "It is deleted.", body = DeletedOrganization)))]
 pub async fn delete(

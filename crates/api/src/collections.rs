@@ -7,12 +7,12 @@ use super::conditional::{IfNotShown, IfShown};
 use super::cursor::Cursor;
 use super::extract::{JsonBody, QueryFields};
 use super::http::Http;
-use super::idempotency::{self, IdempotentRequest, Replay, Scope};
+use super::idempotency::{self, IdempotencyHeader, IdempotentRequest, Replay, Scope};
 use super::path_params::CollectionPath;
 use super::problem::ApiError;
 use super::representation::{json, tagged, tagged_unless, with_location};
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use std::sync::Arc;
@@ -68,8 +68,7 @@ pub fn path(organization: &Organization, name: &CollectionName) -> String {
 /// In the order of their names, a page at a time.
 #[utoipa::path(get, path = "/v1/organizations/{organization}/collections", operation_id = "listCollections",
     tag = "Collections",
-    params(
-        ("organization" = String, Path, description = "Its id or identifier."),
+    params(RequireTenant<Read>,
         ("limit" = Option<u32>, Query, description = "Items of a page, 1 to 200; 50 by default."),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before.")),
     responses((status = 200, description = "A page of collections.", body = CollectionPage<'static>)))]
@@ -104,22 +103,20 @@ pub struct NewCollection {
 /// Admins only.
 #[utoipa::path(post, path = "/v1/organizations/{organization}/collections", operation_id = "createCollection",
     tag = "Collections",
-    params(
-        ("organization" = String, Path, description = "Its id or identifier."),
-        ("Idempotency-Key" = Option<String>, Header, description = "Send the same key to get the same answer.")),
+    params(RequireTenant<Shape>, IdempotencyHeader),
     request_body = NewCollection,
     responses((status = 201, description = "The collection.", body = CollectionBody<'static>)))]
 pub async fn create_collection(
     State(http): State<Arc<Http>>,
     RequireTenant(tenant): RequireTenant<Shape>,
-    headers: HeaderMap,
+    key: IdempotencyHeader,
     body: JsonBody,
 ) -> Result<Response, ApiError> {
     let (scope, work) = (tenant.scope(), Arc::clone(&http));
     let content = body.0.clone();
     let request = IdempotentRequest { route: "POST collections", body: &content };
     let scope = Scope { name: &scope, holder: Some(http.app.key_holder_of_member(&tenant)) };
-    idempotency::once(&http, &headers, scope, request, Replay::Kept, move |_| async move {
+    idempotency::once(&http, key, scope, request, Replay::Kept, move |_| async move {
         let name = read_name(&body)?;
         let made = work.app.create_collection(&tenant, &name).await?;
         let answer = tagged(StatusCode::CREATED, &CollectionBody::from(&made));
@@ -140,10 +137,7 @@ fn read_name(body: &JsonBody) -> Result<CollectionName> {
 /// How many documents, bytes and indexes it has.
 #[utoipa::path(get, path = "/v1/organizations/{organization}/collections/{collection}",
     operation_id = "getCollection", tag = "Collections",
-    params(
-        ("organization" = String, Path, description = "Its id or identifier."),
-        ("collection" = String, Path, description = "Its name."),
-        ("If-None-Match" = Option<String>, Header, description = "The `ETag` of what you have, to get nothing again.")),
+    params(RequireTenant<Read>, CollectionPath, IfNotShown),
     responses(
         (status = 200, description = "The collection.", body = CollectionBody<'static>),
         (status = 304, description = "You have it.")))]
@@ -159,15 +153,11 @@ pub async fn get_collection(
 
 /// Delete a collection with all its documents.
 ///
-/// Admins only. The collection called `documents` cannot be deleted.
+/// Admins only. The collection called `documents` cannot be deleted. With `If-Match`, a collection is deleted only with as
+/// much in it as you have seen; what others write in that moment goes, too.
 #[utoipa::path(delete, path = "/v1/organizations/{organization}/collections/{collection}",
     operation_id = "deleteCollection", tag = "Collections",
-    params(
-        ("organization" = String, Path, description = "Its id or identifier."),
-        ("collection" = String, Path, description = "Its name."),
-        ("If-Match" = Option<String>, Header,
-            description = "Its `ETag`, to drop it only with as much in it as you have seen. It is compared just before; \
-                what others write in that moment goes, too.")),
+    params(RequireTenant<Shape>, CollectionPath, IfShown),
     responses((status = 204, description = "It is gone.")))]
 pub async fn delete_collection(
     State(http): State<Arc<Http>>,

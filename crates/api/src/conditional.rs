@@ -17,6 +17,7 @@ use tenantry_documents::document::Revision;
 use tenantry_domain::app::documents::ExpectedRevision;
 use tenantry_domain::app::{EntityTag, Expected};
 use tenantry_domain::{Error, ErrorCode, Result};
+use utoipa::IntoParams;
 
 /// What proxies that compress a response append to its tag, after `-` (Apache, Caddy, lighttpd), `--` (Jetty) or `;`.
 const CODINGS: [&str; 6] = ["gzip", "gz", "br", "zstd", "deflate", "compress"];
@@ -57,7 +58,13 @@ pub fn hash(bytes: &[u8]) -> String {
 }
 
 /// How the caller has seen what has no version, if the change depends on that.
-pub struct IfShown(Option<Vec<String>>);
+#[derive(IntoParams)]
+#[into_params(names("If-Match"), parameter_in = Header)]
+pub struct IfShown(
+    /// Its `ETag`, to delete only what you have seen. It is compared just before.
+    #[param(value_type = Option<String>)]
+    Option<Vec<String>>,
+);
 
 impl IfShown {
     /// Whether the change depends on nothing.
@@ -88,7 +95,13 @@ impl FromRequestParts<Arc<Http>> for IfShown {
 }
 
 /// What of that the caller has, if there is to be no answer for it.
-pub struct IfNotShown(Option<Tags<String>>);
+#[derive(IntoParams)]
+#[into_params(names("If-None-Match"), parameter_in = Header)]
+pub struct IfNotShown(
+    /// The `ETag` of what you have, to get nothing again.
+    #[param(value_type = Option<String>)]
+    Option<Tags<String>>,
+);
 
 impl IfNotShown {
     /// Whether the caller has that.
@@ -111,7 +124,13 @@ impl FromRequestParts<Arc<Http>> for IfNotShown {
 }
 
 /// The versions of an organization the caller has seen, if the change depends on one.
-pub struct IfMatch(pub Expected);
+#[derive(IntoParams)]
+#[into_params(names("If-Match"), parameter_in = Header)]
+pub struct IfMatch(
+    /// Its `ETag`, to change no later version.
+    #[param(value_type = Option<String>)]
+    pub Expected,
+);
 
 impl FromRequestParts<Arc<Http>> for IfMatch {
     type Rejection = ApiError;
@@ -122,7 +141,13 @@ impl FromRequestParts<Arc<Http>> for IfMatch {
 }
 
 /// The revisions of a document the caller has seen, if the change depends on one.
-pub struct IfRevision(pub ExpectedRevision);
+#[derive(IntoParams)]
+#[into_params(names("If-Match"), parameter_in = Header)]
+pub struct IfRevision(
+    /// Its `ETag`, to change no later revision.
+    #[param(value_type = Option<String>)]
+    pub ExpectedRevision,
+);
 
 impl FromRequestParts<Arc<Http>> for IfRevision {
     type Rejection = ApiError;
@@ -134,7 +159,13 @@ impl FromRequestParts<Arc<Http>> for IfRevision {
 }
 
 /// The revisions of a document the caller has, if there is to be no answer for them.
-pub struct IfNoneMatch(Option<Tags<Revision>>);
+#[derive(IntoParams)]
+#[into_params(names("If-None-Match"), parameter_in = Header)]
+pub struct IfNoneMatch(
+    /// The `ETag` of what you have, to get nothing again.
+    #[param(value_type = Option<String>)]
+    Option<Tags<Revision>>,
+);
 
 impl IfNoneMatch {
     /// Whether the caller has that revision.

@@ -14,7 +14,7 @@ use super::conditional::{IfNoneMatch, IfRevision, revision_etag};
 use super::extract::{DocumentBody, QueryFields, media_type};
 use super::fields::Fields;
 use super::http::Http;
-use super::idempotency::{self, IdempotentRequest, Replay, Scope};
+use super::idempotency::{self, IdempotencyHeader, IdempotentRequest, Replay, Scope};
 use super::path_params::{CollectionPath, ItemPath, encoded};
 use super::problem::ApiError;
 use super::representation::{json, json_text, with_location};
@@ -46,10 +46,7 @@ pub struct Document(());
 /// NDJSON, too, and then answers as `POST …/bulk` does: that is the older form, and it keeps working.
 #[utoipa::path(post, path = "/v1/organizations/{organization}/collections/{collection}/documents",
     operation_id = "insertDocument", tag = "Documents",
-    params(
-        ("organization" = String, Path, description = "Its id or identifier."),
-        ("collection" = String, Path, description = "Its name."),
-        ("Idempotency-Key" = Option<String>, Header, description = "Send the same key to insert nothing twice.")),
+    params(RequireTenant<Write>, CollectionPath, IdempotencyHeader),
     request_body = Document,
     responses((status = 201, description = "The document.", body = Document)))]
 pub async fn insert_document(
@@ -58,21 +55,22 @@ pub async fn insert_document(
     CollectionPath(collection): CollectionPath,
     QueryFields(query): QueryFields,
     headers: HeaderMap,
+    key: IdempotencyHeader,
     request: Request,
 ) -> Result<Response, ApiError> {
     if bulk::MEDIA_TYPES.contains(&media_type(&headers).as_str()) {
-        return bulk::insert(http, tenant, collection, query, headers, request.into_body()).await;
+        return bulk::insert(http, tenant, collection, query, headers, key, request.into_body()).await;
     }
     query.finish_empty()?;
     let body = DocumentBody::from_request(request, &http).await?;
-    insert_one(&http, tenant, collection, &headers, body).await
+    insert_one(&http, tenant, collection, key, body).await
 }
 
 async fn insert_one(
     http: &Arc<Http>,
     tenant: TenantAccess<Write>,
     collection: CollectionName,
-    headers: &HeaderMap,
+    key: IdempotencyHeader,
     body: DocumentBody,
 ) -> Result<Response, ApiError> {
     let (scope, work) = (tenant.scope(), Arc::clone(http));
@@ -81,7 +79,7 @@ async fn insert_one(
     let scope = Scope { name: &scope, holder: Some(http.app.key_holder_of_member(&tenant)) };
     let of = collections::path(tenant.organization(), &collection);
     let replay = remade(http, &of, &body);
-    idempotency::once(http, headers, scope, request, replay, move |id| async move {
+    idempotency::once(http, key, scope, request, replay, move |id| async move {
         let document = read_document(&work, body).await?;
         let id = id.map(document_id);
         let made = work.app.insert_document(&tenant, &collection, document, id).await?;
@@ -119,12 +117,7 @@ async fn created(of: &str, document: StoredDocument) -> Result<Response, ApiErro
 /// Values that JSON has no form for are written as Extended JSON.
 #[utoipa::path(get, path = "/v1/organizations/{organization}/collections/{collection}/documents/{document}",
     operation_id = "getDocument", tag = "Documents",
-    params(
-        ("organization" = String, Path, description = "Its id or identifier."),
-        ("collection" = String, Path, description = "Its name."),
-        ("document" = String, Path,
-            description = "Its `_id`: 24 hexadecimal digits are an ObjectId, text after `~` is JSON, all else is a string."),
-        ("If-None-Match" = Option<String>, Header, description = "The `ETag` of what you have, to get nothing again.")),
+    params(RequireTenant<Read>, CollectionPath, ItemPath, IfNoneMatch),
     responses(
         (status = 200, description = "The document.", body = Document),
         (status = 304, description = "You have it.")))]
@@ -147,12 +140,7 @@ pub async fn get_document(
 /// The document must exist. Its `_id` stays.
 #[utoipa::path(put, path = "/v1/organizations/{organization}/collections/{collection}/documents/{document}",
     operation_id = "replaceDocument", tag = "Documents",
-    params(
-        ("organization" = String, Path, description = "Its id or identifier."),
-        ("collection" = String, Path, description = "Its name."),
-        ("document" = String, Path,
-            description = "Its `_id`: 24 hexadecimal digits are an ObjectId, text after `~` is JSON, all else is a string."),
-        ("If-Match" = Option<String>, Header, description = "Its `ETag`, to replace no later revision.")),
+    params(RequireTenant<Write>, CollectionPath, ItemPath, IfRevision),
     request_body = Document,
     responses((status = 200, description = "The document.", body = Document)))]
 pub async fn replace_document(
@@ -174,12 +162,7 @@ pub async fn replace_document(
 /// value replaces the field.
 #[utoipa::path(patch, path = "/v1/organizations/{organization}/collections/{collection}/documents/{document}",
     operation_id = "patchDocument", tag = "Documents",
-    params(
-        ("organization" = String, Path, description = "Its id or identifier."),
-        ("collection" = String, Path, description = "Its name."),
-        ("document" = String, Path,
-            description = "Its `_id`: 24 hexadecimal digits are an ObjectId, text after `~` is JSON, all else is a string."),
-        ("If-Match" = Option<String>, Header, description = "Its `ETag`, to change no later revision.")),
+    params(RequireTenant<Write>, CollectionPath, ItemPath, IfRevision),
     request_body(content((Document = "application/merge-patch+json"), (Document = "application/json"))),
     responses((status = 200, description = "The document.", body = Document)))]
 pub async fn patch_document(
@@ -202,12 +185,7 @@ pub async fn patch_document(
 /// It cannot be restored.
 #[utoipa::path(delete, path = "/v1/organizations/{organization}/collections/{collection}/documents/{document}",
     operation_id = "deleteDocument", tag = "Documents",
-    params(
-        ("organization" = String, Path, description = "Its id or identifier."),
-        ("collection" = String, Path, description = "Its name."),
-        ("document" = String, Path,
-            description = "Its `_id`: 24 hexadecimal digits are an ObjectId, text after `~` is JSON, all else is a string."),
-        ("If-Match" = Option<String>, Header, description = "Its `ETag`, to delete no later revision.")),
+    params(RequireTenant<Write>, CollectionPath, ItemPath, IfRevision),
     responses((status = 204, description = "It is gone.")))]
 pub async fn delete_document(
     State(http): State<Arc<Http>>,
@@ -235,9 +213,7 @@ pub struct DeletedDocuments {
 /// again. If the filter is too long for a URL, use `POST …/delete`.
 #[utoipa::path(delete, path = "/v1/organizations/{organization}/collections/{collection}/documents",
     operation_id = "deleteDocuments", tag = "Documents",
-    params(
-        ("organization" = String, Path, description = "Its id or identifier."),
-        ("collection" = String, Path, description = "Its name."),
+    params(RequireTenant<Write>, CollectionPath,
         ("filter" = String, Query, description = "Which documents, in MongoDB's filter language; `{}` is all.")),
     responses((status = 200, description = "What was deleted.", body = DeletedDocuments)))]
 pub async fn delete_documents(
@@ -269,9 +245,7 @@ pub struct DeleteBody {
 /// The same as `DELETE …/documents`, for filters that are too long for a URL.
 #[utoipa::path(post, path = "/v1/organizations/{organization}/collections/{collection}/delete",
     operation_id = "deleteMatchingDocuments", tag = "Documents",
-    params(
-        ("organization" = String, Path, description = "Its id or identifier."),
-        ("collection" = String, Path, description = "Its name.")),
+    params(RequireTenant<Write>, CollectionPath),
     request_body = DeleteBody,
     responses((status = 200, description = "What was deleted.", body = DeletedDocuments)))]
 pub async fn delete_matching_documents(

@@ -4,7 +4,7 @@ use super::fields::Fields;
 use super::http::Http;
 use super::problem::ApiError;
 use axum::body::Bytes;
-use axum::extract::{FromRequest, FromRequestParts, MatchedPath, Path, Request};
+use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use std::net::{IpAddr, SocketAddr};
@@ -178,24 +178,6 @@ impl FromRequestParts<Arc<Http>> for QueryFields {
     async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, ApiError> {
         let query = parts.uri.query().unwrap_or_default();
         Ok(Self(Fields::of_query(query)?))
-    }
-}
-
-/// The one variable segment of a path, as text; handlers say what it must be. What is not UTF-8 once decoded
-/// names nothing, so it is as good as empty. A path without a variable ends in a word that is one organization's
-/// identifier (`organization_called_import`).
-pub struct PathParam(pub String);
-
-impl FromRequestParts<Arc<Http>> for PathParam {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, http: &Arc<Http>) -> Result<Self, ApiError> {
-        let route = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
-        if !route.contains('{') {
-            return Ok(Self(route.rsplit('/').next().unwrap_or_default().to_owned()));
-        }
-        let text = Path::<String>::from_request_parts(parts, http).await.map(|Path(text)| text);
-        Ok(Self(text.unwrap_or_default()))
     }
 }
 

@@ -1,9 +1,9 @@
 //! Whether the service lives, whether it can work, what it counts; and what it is.
 
 use super::auth::operator_key;
-use super::extract::PathParam;
 use super::http::Http;
 use super::metrics::PASSWORD_HASH_QUEUE_DEPTH;
+use super::path_params::ProblemCodePath;
 use super::problem::ApiError;
 use super::representation::json;
 use super::settings::MetricsPolicy;
@@ -148,10 +148,9 @@ pub async fn jwks(State(http): State<Arc<Http>>) -> Response {
 ///
 /// The `type` of every error body is a link to this page. It says what the `code` means and what to do.
 #[utoipa::path(get, path = "/problems/{code}", operation_id = "explainProblem", tag = "Service",
-    params(("code" = String, Path, description = "The `code` of a problem.", example = "name_taken")),
+    params(ProblemCodePath),
     responses((status = 200, description = "What it means and what to do.", body = String, content_type = "text/plain")))]
-pub async fn problem(PathParam(code): PathParam) -> Result<Response, ApiError> {
-    let row = ErrorCode::ALL.iter().find(|row| row.code() == code).ok_or(ErrorCode::RouteNotFound)?;
+pub async fn problem(ProblemCodePath(row): ProblemCodePath) -> Response {
     let status = super::problem::status_of(row.kind());
-    Ok(format!("{code} ({status})\n\n{}\n{}\n", row.title(), row.advice()).into_response())
+    format!("{} ({status})\n\n{}\n{}\n", row.code(), row.title(), row.advice()).into_response()
 }

@@ -3,14 +3,18 @@
 use super::http::Http;
 use super::problem::ApiError;
 use axum::body::{Body, HttpBody, to_bytes};
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use futures_util::future::BoxFuture;
+use std::convert::Infallible;
 use std::sync::Arc;
 use tenantry_domain::app::idempotency::IdempotencyPermit;
 use tenantry_domain::idempotency::{IdempotencyKey, KeyHolder, StoredResponse};
 use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::{Error, ErrorCode};
+use utoipa::IntoParams;
 
 /// Where a client puts its key.
 pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -22,6 +26,34 @@ const ANSWER_MAX_BYTES: usize = 4 << 10;
 /// The headers of an answer that are kept with it.
 const KEPT: [&str; 4] = ["content-type", ETAG, "location", "operation-location"];
 const ETAG: &str = "etag";
+
+/// The key of a request, as it was sent, if it has one.
+#[derive(IntoParams)]
+#[into_params(names("Idempotency-Key"), parameter_in = Header)]
+pub struct IdempotencyHeader(
+    /// Send the same key to get the same answer, and nothing is made twice.
+    #[param(value_type = Option<String>)]
+    Option<HeaderValue>,
+);
+
+impl IdempotencyHeader {
+    /// The key in `scope`.
+    ///
+    /// # Errors
+    /// `invalid_header` if it can be none.
+    pub fn parse(&self, scope: &str) -> Result<Option<IdempotencyKey>, Error> {
+        let text = self.0.as_ref().map(|value| value.to_str().unwrap_or_default());
+        text.map(|text| IdempotencyKey::parse(scope, text)).transpose()
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for IdempotencyHeader {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(parts.headers.get(&IDEMPOTENCY_KEY).cloned()))
+    }
+}
 
 /// Whose key it is.
 pub struct Scope<'a> {
@@ -60,7 +92,7 @@ pub enum Replay {
 /// What `run` refuses; `invalid_header`, `idempotency_in_progress`, `idempotency_key_reused`, `too_many_idempotency_keys`.
 pub async fn once<F>(
     http: &Arc<Http>,
-    headers: &HeaderMap,
+    header: IdempotencyHeader,
     scope: Scope<'_>,
     sent: IdempotentRequest<'_>,
     replay: Replay,
@@ -69,8 +101,7 @@ pub async fn once<F>(
 where
     F: Future<Output = Result<Response, ApiError>> + Send + 'static,
 {
-    let Some(value) = headers.get(&IDEMPOTENCY_KEY) else { return run(None).await };
-    let key = IdempotencyKey::parse(scope.name, value.to_str().unwrap_or_default())?;
+    let Some(key) = header.parse(scope.name)? else { return run(None).await };
     let keeps_body = matches!(replay, Replay::Kept);
     let request = [sent.route.as_bytes(), b"\n", sent.body].concat();
     let id = match http.app.claim_request(key.clone(), scope.holder, &request).await? {

@@ -10,10 +10,12 @@ use super::http::Http;
 use super::path_params::{CollectionPath, IndexPath, encoded};
 use super::problem::ApiError;
 use super::representation::{json, tagged, tagged_unless, with_location};
-use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, StatusCode};
+use axum::extract::{FromRequestParts, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use tenantry_documents::index::{Index, IndexName};
@@ -23,8 +25,31 @@ use tenantry_domain::app::tenant::{Read, Shape};
 use tenantry_domain::limits::OPERATION_WAIT;
 use utoipa::ToSchema;
 
-/// How the caller would like to be served (RFC 7240).
+/// The header that says how the caller would like to be served (RFC 7240).
 pub const PREFER: HeaderName = HeaderName::from_static("prefer");
+
+/// How the caller would like to be served.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Header)]
+pub struct Prefer {
+    /// `respond-async` (RFC 7240): 202 at once. Why it cannot be made, if so, is then not told.
+    #[param(rename = "Prefer", value_type = Option<String>)]
+    respond_async: bool,
+}
+
+impl<S: Sync> FromRequestParts<S> for Prefer {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let lines = parts.headers.get_all(PREFER).iter().filter_map(|line| line.to_str().ok());
+        // Each preference may have parameters.
+        let mut preferences =
+            lines.flat_map(|line| line.split(',')).filter_map(|preference| preference.split(';').next());
+        let respond_async =
+            preferences.any(|preference| preference.trim().eq_ignore_ascii_case("respond-async"));
+        Ok(Self { respond_async })
+    }
+}
 
 /// An index.
 #[derive(Debug, Serialize, ToSchema)]
@@ -58,9 +83,7 @@ pub struct IndexList {
 /// All of them, in the order of their names, without the one on the `_id`.
 #[utoipa::path(get, path = "/v1/organizations/{organization}/collections/{collection}/indexes",
     operation_id = "listIndexes", tag = "Collections",
-    params(
-        ("organization" = String, Path, description = "Its id or identifier."),
-        ("collection" = String, Path, description = "Its name.")),
+    params(RequireTenant<Read>, CollectionPath),
     responses((status = 200, description = "All of them.", body = IndexList)))]
 pub async fn list_indexes(
     State(http): State<Arc<Http>>,
@@ -93,11 +116,7 @@ pub struct NewIndex {
 /// index.
 #[utoipa::path(post, path = "/v1/organizations/{organization}/collections/{collection}/indexes",
     operation_id = "createIndex", tag = "Collections",
-    params(
-        ("organization" = String, Path, description = "Its id or identifier."),
-        ("collection" = String, Path, description = "Its name."),
-        ("Prefer" = Option<String>, Header,
-            description = "`respond-async` (RFC 7240): 202 at once. Why it cannot be made, if so, is then not told.")),
+    params(RequireTenant<Shape>, CollectionPath, Prefer),
     request_body = NewIndex,
     responses(
         (status = 201, description = "The index; it serves.", body = IndexBody),
@@ -108,11 +127,11 @@ pub async fn create_index(
     State(http): State<Arc<Http>>,
     RequireTenant(tenant): RequireTenant<Shape>,
     CollectionPath(collection): CollectionPath,
-    headers: HeaderMap,
+    prefer: Prefer,
     body: JsonBody,
 ) -> Result<Response, ApiError> {
     let index = read_index(&body)?;
-    let patience = if prefers_not_to_wait(&headers) { Duration::ZERO } else { OPERATION_WAIT };
+    let patience = if prefer.respond_async { Duration::ZERO } else { OPERATION_WAIT };
     let status = match http.app.create_index(&tenant, &collection, &index, patience).await? {
         Built::New => StatusCode::CREATED,
         Built::Exists => StatusCode::OK,
@@ -121,13 +140,6 @@ pub async fn create_index(
     let of = collections::path(tenant.organization(), &collection);
     let path = format!("{of}/indexes/{}", encoded(index.name.as_str()));
     Ok(with_location(tagged(status, &IndexBody::from(&index)), &path))
-}
-
-/// Whether one of the preferences is `respond-async`; each may have parameters.
-fn prefers_not_to_wait(headers: &HeaderMap) -> bool {
-    let lines = headers.get_all(PREFER).iter().filter_map(|line| line.to_str().ok());
-    let mut preferences = lines.flat_map(|line| line.split(',')).filter_map(|each| each.split(';').next());
-    preferences.any(|preference| preference.trim().eq_ignore_ascii_case("respond-async"))
 }
 
 fn read_index(body: &JsonBody) -> Result<Index> {
@@ -145,11 +157,7 @@ fn read_index(body: &JsonBody) -> Result<Index> {
 /// An index that is still being built is not found yet.
 #[utoipa::path(get, path = "/v1/organizations/{organization}/collections/{collection}/indexes/{index}",
     operation_id = "getIndex", tag = "Collections",
-    params(
-        ("organization" = String, Path, description = "Its id or identifier."),
-        ("collection" = String, Path, description = "Its name."),
-        ("index" = String, Path, description = "Its name."),
-        ("If-None-Match" = Option<String>, Header, description = "The `ETag` of what you have, to get nothing again.")),
+    params(RequireTenant<Read>, CollectionPath, IndexPath, IfNotShown),
     responses(
         (status = 200, description = "The index.", body = IndexBody),
         (status = 304, description = "You have it.")))]
@@ -169,12 +177,7 @@ pub async fn get_index(
 /// Admins only. No document changes.
 #[utoipa::path(delete, path = "/v1/organizations/{organization}/collections/{collection}/indexes/{index}",
     operation_id = "deleteIndex", tag = "Collections",
-    params(
-        ("organization" = String, Path, description = "Its id or identifier."),
-        ("collection" = String, Path, description = "Its name."),
-        ("index" = String, Path, description = "Its name."),
-        ("If-Match" = Option<String>, Header,
-            description = "Its `ETag`, to drop no other of that name. It is compared just before.")),
+    params(RequireTenant<Shape>, CollectionPath, IndexPath, IfShown),
     responses((status = 204, description = "It is gone.")))]
 pub async fn delete_index(
     State(http): State<Arc<Http>>,

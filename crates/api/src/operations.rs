@@ -2,8 +2,9 @@
 
 use super::auth::{RequireCaller, RequireOperator};
 use super::cursor::Cursor;
-use super::extract::{PathParam, QueryFields};
+use super::extract::QueryFields;
 use super::http::Http;
+use super::path_params::{OperationPath, OrganizationIdPath};
 use super::problem::ApiError;
 use super::representation::{OperationBody, OperationPage, json};
 use axum::extract::State;
@@ -18,14 +19,13 @@ use tenantry_domain::{ErrorCode, Result};
 /// An operation is a change in several steps, running or finished. Poll it until `state` is no longer
 /// `running`.
 #[utoipa::path(get, path = "/v1/operations/{operation}", operation_id = "getOperation", tag = "Operations",
-    params(("operation" = String, Path, description = "Its id, from `Operation-Location` or `Location`.")),
+    params(OperationPath),
     responses((status = 200, description = "The operation.", body = OperationBody)))]
 pub async fn get_operation(
     State(http): State<Arc<Http>>,
     RequireCaller(caller): RequireCaller,
-    PathParam(id): PathParam,
+    OperationPath(id): OperationPath,
 ) -> Result<Response, ApiError> {
-    let id = id.parse().map_err(|_| ErrorCode::OperationNotFound)?;
     let record = http.app.find_operation(&caller, id).await?;
     let mut response = json(StatusCode::OK, &OperationBody::from(&record));
     // What changes about an operation is how far it is, and then nothing.
@@ -41,14 +41,14 @@ pub async fn get_operation(
 #[utoipa::path(get, path = "/v1/organizations/{organization}/operations", operation_id = "listOperations",
     tag = "Operations",
     params(
-        ("organization" = String, Path, description = "Its id."),
+        OrganizationIdPath,
         ("limit" = Option<u32>, Query, description = "Items of a page, 1 to 200; 50 by default."),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before.")),
     responses((status = 200, description = "A page of operations.", body = OperationPage)))]
 pub async fn list_operations(
     State(http): State<Arc<Http>>,
     RequireOperator(operator): RequireOperator,
-    PathParam(id): PathParam,
+    OrganizationIdPath(id): OrganizationIdPath,
     QueryFields(mut query): QueryFields,
 ) -> Result<Response, ApiError> {
     let limit = query.optional("limit", PageLimit::parse).unwrap_or_default();

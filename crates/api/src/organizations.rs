@@ -3,9 +3,10 @@
 use super::auth::{RequireCaller, RequireOperator};
 use super::conditional::IfMatch;
 use super::cursor::Cursor;
-use super::extract::{JsonBody, PathParam, QueryFields};
+use super::extract::{JsonBody, QueryFields};
 use super::http::Http;
-use super::idempotency::{self, IdempotentRequest, Replay, Scope};
+use super::idempotency::{self, IdempotencyHeader, IdempotentRequest, Replay, Scope};
+use super::path_params::{OrganizationIdPath, OrganizationPath};
 use super::problem::ApiError;
 use super::representation::{
     OperationBody, OrganizationDetails, OrganizationPage, accepted, json, organization, with_location,
@@ -13,7 +14,7 @@ use super::representation::{
 };
 use super::usage::{QuotaPatch, read_quota};
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use std::sync::Arc;
 use tenantry_domain::app::OrganizationView;
@@ -97,8 +98,7 @@ pub struct NewOrganizationBody {
 /// Creates the organization, its owner and its container. If that takes longer than a few seconds, the
 /// response is 202 and `Location` names the operation.
 #[utoipa::path(post, path = "/v1/organizations", operation_id = "createOrganization", tag = "Organizations",
-    params(("Idempotency-Key" = Option<String>, Header,
-        description = "Send the same key to get the same answer, and no second organization.")),
+    params(IdempotencyHeader),
     request_body = NewOrganizationBody,
     responses(
         (status = 201, description = "The organization.", body = OrganizationDetails<'static>),
@@ -106,7 +106,7 @@ pub struct NewOrganizationBody {
 pub async fn create_organization(
     State(http): State<Arc<Http>>,
     RequireOperator(operator): RequireOperator,
-    headers: HeaderMap,
+    key: IdempotencyHeader,
     body: JsonBody,
 ) -> Result<Response, ApiError> {
     let signup = http.app.allow_signup(Some(operator))?;
@@ -115,7 +115,7 @@ pub async fn create_organization(
     let request = IdempotentRequest { route: "POST /v1/organizations", body: &content };
     // The operator's keys are not bounded.
     let scope = Scope { name: signup.scope(), holder: None };
-    idempotency::once(&http, &headers, scope, request, Replay::Kept, move |id| async move {
+    idempotency::once(&http, key, scope, request, Replay::Kept, move |id| async move {
         let new = read_new_organization(&work, &body)?;
         let outcome = work.app.create_organization(signup, NewOrganization { id, ..new }).await?;
         let location = format!("/v1/organizations/{}", outcome.record().organization_id);
@@ -147,12 +147,12 @@ fn read_new_organization(http: &Http, body: &JsonBody) -> Result<NewOrganization
 /// The operator gets any organization, also a deleted one by its id; an account gets its own.
 #[utoipa::path(get, path = "/v1/organizations/{organization}", operation_id = "getOrganization",
     tag = "Organizations",
-    params(("organization" = String, Path, description = "Its id or identifier.")),
+    params(OrganizationPath),
     responses((status = 200, description = "The organization.", body = OrganizationDetails<'static>)))]
 pub async fn get_organization(
     State(http): State<Arc<Http>>,
     RequireCaller(caller): RequireCaller,
-    PathParam(which): PathParam,
+    OrganizationPath(which): OrganizationPath,
 ) -> Result<Response, ApiError> {
     let view = http.app.get_organization(&caller, &OrganizationRef::parse(&which)?).await?;
     Ok(organization(StatusCode::OK, &view))
@@ -182,9 +182,7 @@ pub struct OrganizationPatch {
 /// The operator changes any organization, an admin their own.
 #[utoipa::path(patch, path = "/v1/organizations/{organization}", operation_id = "patchOrganization",
     tag = "Organizations",
-    params(
-        ("organization" = String, Path, description = "Its id or identifier."),
-        ("If-Match" = Option<String>, Header, description = "Its `ETag`, to change no later version.")),
+    params(OrganizationPath, IfMatch),
     request_body(content(
         (OrganizationPatch = "application/merge-patch+json"), (OrganizationPatch = "application/json"))),
     responses(
@@ -193,7 +191,7 @@ pub struct OrganizationPatch {
 pub async fn change_organization(
     State(http): State<Arc<Http>>,
     RequireCaller(caller): RequireCaller,
-    PathParam(which): PathParam,
+    OrganizationPath(which): OrganizationPath,
     IfMatch(expected): IfMatch,
     body: JsonBody,
 ) -> Result<Response, ApiError> {
@@ -225,16 +223,16 @@ pub async fn change_organization(
 #[utoipa::path(delete, path = "/v1/organizations/{organization}", operation_id = "deleteOrganization",
     tag = "Organizations",
     params(
-        ("organization" = String, Path, description = "Its id or identifier."),
+        OrganizationPath,
         ("purge" = Option<bool>, Query, description = "`true`: do not keep it."),
-        ("If-Match" = Option<String>, Header, description = "Its `ETag`, to delete no later version.")),
+        IfMatch),
     responses(
         (status = 200, description = "The organization, deleted.", body = OrganizationDetails<'static>),
         (status = 202, description = "The change goes on; `Location` says where to watch.", body = OperationBody)))]
 pub async fn delete_organization(
     State(http): State<Arc<Http>>,
     RequireCaller(caller): RequireCaller,
-    PathParam(which): PathParam,
+    OrganizationPath(which): OrganizationPath,
     IfMatch(expected): IfMatch,
     QueryFields(mut query): QueryFields,
 ) -> Result<Response, ApiError> {
@@ -264,9 +262,7 @@ pub struct RestoreOrganization {
 /// others.
 #[utoipa::path(post, path = "/v1/organizations/{organization}/restore", operation_id = "restoreOrganization",
     tag = "Organizations",
-    params(
-        ("organization" = String, Path, description = "Its id."),
-        ("If-Match" = Option<String>, Header, description = "Its `ETag`, to restore no later version.")),
+    params(OrganizationIdPath, IfMatch),
     request_body = Option<RestoreOrganization>,
     responses(
         (status = 200, description = "The organization.", body = OrganizationDetails<'static>),
@@ -274,7 +270,7 @@ pub struct RestoreOrganization {
 pub async fn restore_organization(
     State(http): State<Arc<Http>>,
     RequireOperator(operator): RequireOperator,
-    PathParam(which): PathParam,
+    OrganizationIdPath(which): OrganizationIdPath,
     IfMatch(expected): IfMatch,
     body: JsonBody,
 ) -> Result<Response, ApiError> {
@@ -293,16 +289,14 @@ pub async fn restore_organization(
 /// Nobody of it can sign in or reach its data until it is reactivated. Its tokens are refused from now on.
 #[utoipa::path(post, path = "/v1/organizations/{organization}/suspend", operation_id = "suspendOrganization",
     tag = "Organizations",
-    params(
-        ("organization" = String, Path, description = "Its id or identifier."),
-        ("If-Match" = Option<String>, Header, description = "Its `ETag`, to suspend no later version.")),
+    params(OrganizationPath, IfMatch),
     responses(
         (status = 200, description = "The organization.", body = OrganizationDetails<'static>),
         (status = 202, description = "The change goes on; `Location` says where to watch.", body = OperationBody)))]
 pub async fn suspend_organization(
     State(http): State<Arc<Http>>,
     RequireOperator(operator): RequireOperator,
-    PathParam(which): PathParam,
+    OrganizationPath(which): OrganizationPath,
     IfMatch(expected): IfMatch,
 ) -> Result<Response, ApiError> {
     let view = find(&http, operator, &which).await?;
@@ -315,16 +309,14 @@ pub async fn suspend_organization(
 /// Ends the suspension. Its members sign in again.
 #[utoipa::path(post, path = "/v1/organizations/{organization}/reactivate",
     operation_id = "reactivateOrganization", tag = "Organizations",
-    params(
-        ("organization" = String, Path, description = "Its id or identifier."),
-        ("If-Match" = Option<String>, Header, description = "Its `ETag`, to reactivate no later version.")),
+    params(OrganizationPath, IfMatch),
     responses(
         (status = 200, description = "The organization.", body = OrganizationDetails<'static>),
         (status = 202, description = "The change goes on; `Location` says where to watch.", body = OperationBody)))]
 pub async fn reactivate_organization(
     State(http): State<Arc<Http>>,
     RequireOperator(operator): RequireOperator,
-    PathParam(which): PathParam,
+    OrganizationPath(which): OrganizationPath,
     IfMatch(expected): IfMatch,
 ) -> Result<Response, ApiError> {
     let view = find(&http, operator, &which).await?;
@@ -346,9 +338,7 @@ pub struct SetPassword {
 /// For owners who have forgotten theirs. All their sessions end.
 #[utoipa::path(post, path = "/v1/organizations/{organization}/set-password", operation_id = "setOwnerPassword",
     tag = "Organizations",
-    params(
-        ("organization" = String, Path, description = "Its id or identifier."),
-        ("If-Match" = Option<String>, Header, description = "Its `ETag`, to change no later version.")),
+    params(OrganizationPath, IfMatch),
     request_body = SetPassword,
     responses(
         (status = 200, description = "The organization.", body = OrganizationDetails<'static>),
@@ -356,7 +346,7 @@ pub struct SetPassword {
 pub async fn set_owner_password(
     State(http): State<Arc<Http>>,
     RequireOperator(operator): RequireOperator,
-    PathParam(which): PathParam,
+    OrganizationPath(which): OrganizationPath,
     IfMatch(expected): IfMatch,
     body: JsonBody,
 ) -> Result<Response, ApiError> {
@@ -375,15 +365,13 @@ pub async fn set_owner_password(
 /// Removes it and all its data for good, before its retention ends.
 #[utoipa::path(post, path = "/v1/organizations/{organization}/purge", operation_id = "purgeOrganization",
     tag = "Organizations",
-    params(
-        ("organization" = String, Path, description = "Its id."),
-        ("If-Match" = Option<String>, Header, description = "Its `ETag`, to purge no later version.")),
+    params(OrganizationIdPath, IfMatch),
     responses((status = 202, description = "`Location` says where to watch, and remains when all else is gone.",
         body = OperationBody)))]
 pub async fn purge_organization(
     State(http): State<Arc<Http>>,
     RequireOperator(operator): RequireOperator,
-    PathParam(which): PathParam,
+    OrganizationIdPath(which): OrganizationIdPath,
     IfMatch(expected): IfMatch,
 ) -> Result<Response, ApiError> {
     let view = find(&http, operator, &which).await?;

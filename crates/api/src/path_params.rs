@@ -1,4 +1,5 @@
-//! The variable segments of a path: what they name, and how a name is written as one.
+//! The variable segments of a path: what they name, how a name is written as one, and what the OpenAPI document says of
+//! them.
 //!
 //! What a newcomer gets wrong: a segment that can be nothing's name names nothing. It is 404, never 400.
 
@@ -11,7 +12,9 @@ use std::sync::Arc;
 use tenantry_documents::document::DocumentId;
 use tenantry_documents::index::IndexName;
 use tenantry_domain::collection::CollectionName;
+use tenantry_domain::ids::OperationId;
 use tenantry_domain::{Error, ErrorCode, Result};
+use utoipa::IntoParams;
 
 /// All but what RFC 3986 calls unreserved.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -28,7 +31,7 @@ pub fn encoded(text: &str) -> String {
 /// # Errors
 /// `internal` if the route has no such variable.
 pub fn segment(parts: &Parts, variable: &str) -> Result<String> {
-    let route = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    let route = route(parts);
     let is_it = |name: &str| name.strip_prefix('{').and_then(|name| name.strip_suffix('}')) == Some(variable);
     let mut segments = route.split('/').zip(parts.uri.path().split('/'));
     let (_, text) = segments
@@ -37,8 +40,94 @@ pub fn segment(parts: &Parts, variable: &str) -> Result<String> {
     Ok(percent_decode_str(text).decode_utf8().map(String::from).unwrap_or_default())
 }
 
+fn route(parts: &Parts) -> &str {
+    parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str)
+}
+
+/// Which organization the path names, as text.
+#[derive(IntoParams)]
+#[into_params(names("organization"), parameter_in = Path)]
+pub struct OrganizationPath(
+    /// Its id or identifier.
+    #[param(value_type = String)]
+    pub String,
+);
+
+impl FromRequestParts<Arc<Http>> for OrganizationPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, ApiError> {
+        let route = route(parts);
+        // A path without a variable ends in a word that is one organization's identifier (`organization_called_import`).
+        if !route.contains('{') {
+            return Ok(Self(route.rsplit('/').next().unwrap_or_default().to_owned()));
+        }
+        Ok(Self(segment(parts, "organization")?))
+    }
+}
+
+/// As [`OrganizationPath`], where the organization may be deleted: its name may be another's now.
+#[derive(IntoParams)]
+#[into_params(names("organization"), parameter_in = Path)]
+pub struct OrganizationIdPath(
+    /// Its id.
+    #[param(value_type = String)]
+    pub String,
+);
+
+impl FromRequestParts<Arc<Http>> for OrganizationIdPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, ApiError> {
+        Ok(Self(segment(parts, "organization")?))
+    }
+}
+
+/// The operation in the path.
+#[derive(IntoParams)]
+#[into_params(names("operation"), parameter_in = Path)]
+pub struct OperationPath(
+    /// Its id, from `Operation-Location` or `Location`.
+    #[param(value_type = String)]
+    pub OperationId,
+);
+
+impl FromRequestParts<Arc<Http>> for OperationPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, ApiError> {
+        let id = segment(parts, "operation")?.parse();
+        Ok(Self(id.map_err(|_| ErrorCode::OperationNotFound)?))
+    }
+}
+
+/// The code of a problem in the path.
+#[derive(IntoParams)]
+#[into_params(names("code"), parameter_in = Path)]
+pub struct ProblemCodePath(
+    /// The `code` of a problem.
+    #[param(value_type = String, example = "name_taken")]
+    pub ErrorCode,
+);
+
+impl FromRequestParts<Arc<Http>> for ProblemCodePath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, ApiError> {
+        let code = segment(parts, "code")?;
+        let row = ErrorCode::ALL.iter().find(|row| row.code() == code);
+        Ok(Self(*row.ok_or(ErrorCode::RouteNotFound)?))
+    }
+}
+
 /// The collection in the path.
-pub struct CollectionPath(pub CollectionName);
+#[derive(IntoParams)]
+#[into_params(names("collection"), parameter_in = Path)]
+pub struct CollectionPath(
+    /// Its name.
+    #[param(value_type = String)]
+    pub CollectionName,
+);
 
 impl FromRequestParts<Arc<Http>> for CollectionPath {
     type Rejection = ApiError;
@@ -50,7 +139,13 @@ impl FromRequestParts<Arc<Http>> for CollectionPath {
 }
 
 /// The id of a document in the path.
-pub struct ItemPath(pub DocumentId);
+#[derive(IntoParams)]
+#[into_params(names("document"), parameter_in = Path)]
+pub struct ItemPath(
+    /// Its `_id`: 24 hexadecimal digits are an ObjectId, text after `~` is JSON, all else is a string.
+    #[param(value_type = String)]
+    pub DocumentId,
+);
 
 impl FromRequestParts<Arc<Http>> for ItemPath {
     type Rejection = ApiError;
@@ -65,7 +160,13 @@ impl FromRequestParts<Arc<Http>> for ItemPath {
 }
 
 /// The name of an index in the path.
-pub struct IndexPath(pub IndexName);
+#[derive(IntoParams)]
+#[into_params(names("index"), parameter_in = Path)]
+pub struct IndexPath(
+    /// Its name.
+    #[param(value_type = String)]
+    pub IndexName,
+);
 
 impl FromRequestParts<Arc<Http>> for IndexPath {
     type Rejection = ApiError;

@@ -92,7 +92,7 @@ pub struct UsageBody {
 ///
 /// Documents, bytes, collections and bytes of index entries, each beside its limit.
 #[utoipa::path(get, path = "/v1/organizations/{organization}/usage", operation_id = "getUsage", tag = "Collections",
-    params(("organization" = String, Path, description = "Its id or identifier.")),
+    params(RequireTenant<Read>),
     responses((status = 200, description = "What it has and may have.", body = UsageBody)))]
 pub async fn get_usage(
     State(http): State<Arc<Http>>,

@@ -11,7 +11,7 @@ use crate::body_budget::Reservation;
 use crate::extract::{QueryFields, media_type, not_taken, require_plain};
 use crate::fields::Fields;
 use crate::http::Http;
-use crate::idempotency::IDEMPOTENCY_KEY;
+use crate::idempotency::IdempotencyHeader;
 use crate::path_params::CollectionPath;
 use crate::problem::{ApiError, FieldProblem, status_of};
 use axum::body::{Body, Bytes};
@@ -137,16 +137,13 @@ pub struct InsertTotals {
 ///
 /// The body is NDJSON: a document to each line, and any number of lines. Each line that is not empty is answered with a
 /// line, in their order, as soon as its document is stored; a bad line stops no other. The last line says how many there
-/// were.
+/// were. With an `Idempotency-Key`, documents are told apart by their lines.
 #[utoipa::path(post, path = "/v1/organizations/{organization}/collections/{collection}/bulk",
     operation_id = "insertDocuments", tag = "Documents",
-    params(
-        ("organization" = String, Path, description = "Its id or identifier."),
-        ("collection" = String, Path, description = "Its name."),
+    params(RequireTenant<Write>, CollectionPath,
         ("outcomes" = Option<String>, Query,
             description = "`refused` answers the lines that were not stored, and the last; `all` is the default."),
-        ("Idempotency-Key" = Option<String>, Header,
-            description = "Send the same key to insert nothing twice. Documents are told apart by their lines.")),
+        IdempotencyHeader),
     request_body(content = Document, content_type = "application/x-ndjson", description = "A document to each line."),
     responses((status = 200, description = "A line for each line that is not empty, and at last the totals. Without the \
         totals something was cut off: of lines that have no answer nothing is known.",
@@ -157,6 +154,7 @@ pub async fn insert_documents(
     CollectionPath(collection): CollectionPath,
     QueryFields(query): QueryFields,
     headers: HeaderMap,
+    key: IdempotencyHeader,
     body: Body,
 ) -> Result<Response, ApiError> {
     let media_type = media_type(&headers);
@@ -164,7 +162,7 @@ pub async fn insert_documents(
         let advice = "The body must be NDJSON: send `Content-Type: application/x-ndjson`.";
         return Err(not_taken(&media_type, "one JSON object to a line", advice).into());
     }
-    insert(http, tenant, collection, query, headers, body).await
+    insert(http, tenant, collection, query, headers, key, body).await
 }
 
 /// Stores the documents in the lines of `body`. What goes wrong before there is any answer is refused as always.
@@ -178,14 +176,14 @@ pub async fn insert(
     collection: CollectionName,
     mut query: Fields,
     headers: HeaderMap,
+    key: IdempotencyHeader,
     body: Body,
 ) -> Result<Response, ApiError> {
     let outcomes = query.optional("outcomes", str::parse).unwrap_or_default();
     query.finish_empty()?;
     require_plain(&headers)?;
     let scope = format!("{}/{collection}", tenant.scope());
-    let key = headers.get(&IDEMPOTENCY_KEY).map(|key| key.to_str().unwrap_or_default());
-    let request = key.map(|key| IdempotencyKey::parse(&scope, key)).transpose()?;
+    let request = key.parse(&scope)?;
     let reader = BatchReader::new(&http, tenant.organization().id, body);
     let mut bulk = Bulk {
         http,

@@ -58,9 +58,7 @@ pub struct DocumentCount {
 /// A page at a time. If the filter is too long for a URL, use `POST …/query`.
 #[utoipa::path(get, path = "/v1/organizations/{organization}/collections/{collection}/documents",
     operation_id = "listDocuments", tag = "Documents",
-    params(
-        ("organization" = String, Path, description = "Its id or identifier."),
-        ("collection" = String, Path, description = "Its name."),
+    params(RequireTenant<Read>, CollectionPath,
         ("filter" = Option<String>, Query, description = "Which documents, in MongoDB's filter language; all by default."),
         ("sort" = Option<String>, Query,
             description = "Up to 3 paths joined by commas, `-` before those that go down; the `_id` ends every order."),
@@ -114,9 +112,7 @@ pub struct QueryBody {
 /// The same as `GET …/documents`, for filters that are too long for a URL.
 #[utoipa::path(post, path = "/v1/organizations/{organization}/collections/{collection}/query",
     operation_id = "queryDocuments", tag = "Documents",
-    params(
-        ("organization" = String, Path, description = "Its id or identifier."),
-        ("collection" = String, Path, description = "Its name.")),
+    params(RequireTenant<Read>, CollectionPath),
     request_body = QueryBody,
     responses((status = 200, description = "A page of documents. `Full-Scan` says how many had to be looked at, if they \
         were many and no index spared that.", body = DocumentPageBody)))]
@@ -141,9 +137,7 @@ pub async fn query_documents(
 /// If the filter is too long for a URL, use `POST …/count`.
 #[utoipa::path(get, path = "/v1/organizations/{organization}/collections/{collection}/count",
     operation_id = "countDocuments", tag = "Documents",
-    params(
-        ("organization" = String, Path, description = "Its id or identifier."),
-        ("collection" = String, Path, description = "Its name."),
+    params(RequireTenant<Read>, CollectionPath,
         ("filter" = Option<String>, Query, description = "Which documents, in MongoDB's filter language; all by default.")),
     responses((status = 200, description = "How many. `Full-Scan` says how many had to be looked at, if they were many \
         and no index spared that.", body = DocumentCount)))]
@@ -176,9 +170,7 @@ pub struct CountBody {
 /// The same as `GET …/count`, for filters that are too long for a URL.
 #[utoipa::path(post, path = "/v1/organizations/{organization}/collections/{collection}/count",
     operation_id = "countMatchingDocuments", tag = "Documents",
-    params(
-        ("organization" = String, Path, description = "Its id or identifier."),
-        ("collection" = String, Path, description = "Its name.")),
+    params(RequireTenant<Read>, CollectionPath),
     request_body = CountBody,
     responses((status = 200, description = "How many. `Full-Scan` says how many had to be looked at, if they were many \
         and no index spared that.", body = DocumentCount)))]
