@@ -11,6 +11,7 @@ use super::organizations::answer;
 use super::path_params::OrganizationPath;
 use super::problem::ApiError;
 use super::representation::{OperationBody, OrganizationDetails, with_location};
+use super::request_fields::request_fields;
 use crate::paced_stream::ReadPace;
 use axum::body::{Body, BodyDataStream};
 use axum::extract::{FromRequestParts, Request, State};
@@ -26,7 +27,7 @@ use tenantry_domain::app::auth::OrganizationRef;
 use tenantry_domain::email::EmailAddress;
 use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::name::OrganizationName;
-use tenantry_domain::organization::Organization;
+use tenantry_domain::organization::{Organization, Placement};
 use tenantry_domain::{Error, ErrorCode};
 
 /// The media type of an archive.
@@ -149,17 +150,26 @@ impl Drop for Watch {
     }
 }
 
+request_fields! {
+    /// What differs from the archive.
+    pub struct ImportQuery in query {
+        /// Another name, where that of the archive is taken.
+        pub organization_name: Option<OrganizationName> = optional(OrganizationName::parse),
+        /// `keep` (the default): it has the id it had. `new`: another one.
+        pub id: ImportedId = optional(parse_id) or default,
+        /// Where its data goes, if not where the settings say: `database`, `collection` or `shared`.
+        pub placement: Option<Placement> = optional(str::parse),
+        /// Another address of its owner, where the old one is taken.
+        pub owner_email: Option<EmailAddress> = optional(EmailAddress::parse),
+    }
+}
+
 /// Import an organization from an archive.
 ///
 /// Its settings, its owner and all its data. The organization appears at once, when the whole archive has
 /// arrived and is valid. If anything goes wrong, nothing of it is left.
 #[utoipa::path(post, path = "/v1/organizations/import", operation_id = "importOrganization", tag = "Organizations",
-    params(
-        ("organization_name" = Option<String>, Query, description = "Another name, where that of the archive is taken."),
-        ("id" = Option<String>, Query, description = "`keep` (the default): it has the id it had. `new`: another one."),
-        ("placement" = Option<String>, Query,
-            description = "Where its data goes, if not where the settings say: `database`, `collection` or `shared`."),
-        ("owner_email" = Option<String>, Query, description = "Another address of its owner, where the old one is taken.")),
+    params(ImportQuery),
     request_body(content = String, content_type = "application/x-ndjson", description = "The archive."),
     responses(
         (status = 201, description = "The organization.", body = OrganizationDetails<'static>),
@@ -168,19 +178,18 @@ impl Drop for Watch {
 pub async fn import_organization(
     State(http): State<Arc<Http>>,
     RequireOperator(operator): RequireOperator,
-    QueryFields(mut query): QueryFields,
+    QueryFields(query): QueryFields,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let import = Import {
-        name: query.optional("organization_name", OrganizationName::parse),
-        id: query.optional("id", parse_id).unwrap_or_default(),
-        placement: query.optional("placement", str::parse),
-        owner_email: query.optional("owner_email", EmailAddress::parse),
-    };
-    query.refuse_unknown();
-    query.finish()?;
+    let query = query.parse(ImportQuery::from_fields)?;
     require_ndjson(request.headers())?;
     let archive = chunks(request.into_body(), http.settings.request_timeout);
+    let import = Import {
+        name: query.organization_name,
+        id: query.id,
+        placement: query.placement,
+        owner_email: query.owner_email,
+    };
     let outcome = http.app.import_organization(&operator, import, archive).await?;
     let response = answer(StatusCode::CREATED, &outcome);
     let location = format!("/v1/organizations/{}", outcome.record().organization_id);

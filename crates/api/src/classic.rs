@@ -2,7 +2,7 @@
 //!
 //! They only translate to the same calls of the application as the v1 API. What a newcomer gets wrong:
 //! unknown fields are ignored here, and the three dialects of `PUT /org/update` are told
-//! apart in [`Dialect`] alone.
+//! apart in [`Dialects`] alone.
 
 use super::auth::RequireAccount;
 use super::conditional::IfMatch;
@@ -13,6 +13,7 @@ use super::idempotency::{self, IdempotencyHeader, IdempotentRequest, Replay, Sco
 use super::problem::ApiError;
 use super::rate_limit::announce;
 use super::representation::{OrganizationBody, json, with_etag, with_operation};
+use super::request_fields::request_fields;
 use super::settings::LookupPolicy;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -20,32 +21,31 @@ use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use serde::Serialize;
 use std::sync::Arc;
-use tenantry_domain::account::CredentialChange;
 use tenantry_domain::app::OrganizationView;
 use tenantry_domain::app::auth::{AccountPrincipal, Principal};
 use tenantry_domain::app::operations::Outcome;
 use tenantry_domain::app::organizations::{NewOrganization, OrganizationChange};
 use tenantry_domain::email::EmailAddress;
-use tenantry_domain::name::OrganizationName;
+use tenantry_domain::name::{Identifier, OrganizationName};
 use tenantry_domain::operation::OperationRecord;
 use tenantry_domain::password::policy::{NewPassword, PresentedPassword};
 use tenantry_domain::rate_limit::{CREATE_NETWORK, ClientNetwork};
 use tenantry_domain::{Error, ErrorCode, Result};
 use utoipa::ToSchema;
 
-/// What makes an organization.
-#[expect(dead_code, reason = "a schema of the OpenAPI document; `Fields` reads the body")]
-#[derive(Debug, ToSchema)]
-pub struct CreateOrganization {
-    /// 2 to 120 characters. Names are compared without case, spaces and punctuation.
-    #[schema(example = "Tech Innovations Corp")]
-    pub organization_name: String,
-    /// The address its first admin signs in with.
-    #[schema(example = "admin@techcorp.com")]
-    pub email: String,
-    /// At least 8 characters (setting `PASSWORD_MIN_LENGTH`), at most 256; not one of the most common.
-    #[schema(example = "SecurePassword123")]
-    pub password: String,
+request_fields! {
+    /// What makes an organization.
+    pub struct CreateOrganization(http: &Http) in body {
+        /// 2 to 120 characters. Names are compared without case, spaces and punctuation.
+        #[schema(example = "Tech Innovations Corp")]
+        pub organization_name: OrganizationName = required(OrganizationName::parse),
+        /// The address its first admin signs in with.
+        #[schema(example = "admin@techcorp.com")]
+        pub email: EmailAddress = required(EmailAddress::parse),
+        /// At least 8 characters (setting `PASSWORD_MIN_LENGTH`), at most 256; not one of the most common.
+        #[schema(example = "SecurePassword123")]
+        pub password: NewPassword = required(|text| http.new_password(text)),
+    }
 }
 
 /// Register an organization.
@@ -65,19 +65,18 @@ pub async fn create(
 ) -> Result<Response, ApiError> {
     // An operator key must be good; an access token, perhaps an old one, makes no difference and is not looked at.
     let signup = http.app.allow_signup(super::auth::operator_key(&http, &headers).await?)?;
-    // Checked before anything is counted or claimed: bad input costs its sender nothing.
-    read_new_organization(&http, body.fields()?)?;
+    // Before anything is counted or claimed: bad input costs its sender nothing.
+    let new = body.fields()?.parse_known(|fields| CreateOrganization::from_fields(fields, &http))?;
     let work = Arc::clone(&http);
-    let content = body.0.clone();
-    let request = IdempotentRequest { route: "POST /org/create", body: &content };
+    let request = IdempotentRequest { route: "POST /org/create", body: &body.0 };
     let holder = http.app.key_holder_of_signup(signup, network);
     let scope = Scope { name: signup.scope(), holder };
     let answer = idempotency::once(&http, key, scope, request, Replay::Kept, move |id| async move {
-        let new = read_new_organization(&work, body.fields()?)?;
         let remaining = work.app.count_create(network).await?;
         let account = new.email.key();
-        let (record, view) =
-            done(work.app.create_organization(signup, NewOrganization { id, ..new }).await?)?;
+        let CreateOrganization { organization_name: name, email, password } = new;
+        let new = NewOrganization { id, name, email, password, placement: None };
+        let (record, view) = done(work.app.create_organization(signup, new).await?)?;
         work.app.remember_network(&account, network).await?;
         let mut response = json(StatusCode::CREATED, &OrganizationBody::full(&view));
         if let Ok(location) = HeaderValue::from_str(&format!("/v1/organizations/{}", view.organization.id)) {
@@ -94,16 +93,12 @@ pub async fn create(
     })
 }
 
-fn read_new_organization(http: &Http, mut fields: Fields) -> Result<NewOrganization> {
-    let name = fields.required("organization_name", OrganizationName::parse);
-    let email = fields.required("email", EmailAddress::parse);
-    let password = fields.required("password", |text| http.new_password(text));
-    fields.finish()?;
-    match (name, email, password) {
-        (Some(name), Some(email), Some(password)) => {
-            Ok(NewOrganization { id: None, name, email, password, placement: None })
-        }
-        _ => Err(Error::internal("a field was neither read nor refused")),
+request_fields! {
+    /// Which organization to find.
+    pub struct OrganizationNameQuery in query {
+        /// Its name.
+        #[param(example = "Tech Innovations Corp")]
+        pub organization_name: OrganizationName = required(OrganizationName::parse),
     }
 }
 
@@ -112,17 +107,16 @@ fn read_new_organization(http: &Http, mut fields: Fields) -> Result<NewOrganizat
 /// Case, spaces and punctuation make no difference. The setting `PUBLIC_LOOKUP` says what anonymous callers
 /// see.
 #[utoipa::path(get, path = "/org/get", operation_id = "findOrganization", tag = "Classic",
-    params(("organization_name" = String, Query, description = "Its name.", example = "Tech Innovations Corp")),
+    params(OrganizationNameQuery),
     responses((status = 200, description = "The organization. Under `PUBLIC_LOOKUP=card`, anonymous callers \
         see it without `admin_email`, `tenant_collection` and `tenant_database`.", body = OrganizationBody<'static>)))]
 pub async fn get(
     State(http): State<Arc<Http>>,
-    QueryFields(mut fields): QueryFields,
+    QueryFields(query): QueryFields,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let name = fields.required("organization_name", OrganizationName::parse);
-    fields.finish()?;
-    let name = name.ok_or(ErrorCode::OrganizationNotFound)?;
+    let OrganizationNameQuery { organization_name: name } =
+        query.parse_known(OrganizationNameQuery::from_fields)?;
     // Only where it makes a difference is a credential looked at: an open lookup never fails for a bad one.
     let caller = match http.settings.public_lookup {
         LookupPolicy::Full => None,
@@ -145,24 +139,25 @@ pub async fn get(
     Ok(with_etag(json(StatusCode::OK, &body), &view))
 }
 
-/// New names and credentials, in any of the references' dialects.
-#[expect(dead_code, reason = "a schema of the OpenAPI document; `Fields` reads the body")]
-#[derive(Debug, ToSchema)]
-pub struct UpdateOrganization {
-    /// With `new_organization_name`: the current name. Without: the new name (or the current one, to change
-    /// only credentials).
-    #[schema(example = "Tech Innovations Corp 2.0")]
-    pub organization_name: String,
-    /// With `new_organization_name`, or with the current name: the admin's new address. With a new name: the
-    /// admin's current address, which must be right.
-    #[schema(required = false, example = "admin@techcorp.com")]
-    pub email: Option<String>,
-    /// As `email`: a new password, or the current one.
-    #[schema(required = false, example = "SecurePassword123")]
-    pub password: Option<String>,
-    /// The new name, where `organization_name` is the current one.
-    #[schema(required = false)]
-    pub new_organization_name: Option<String>,
+request_fields! {
+    /// New names and credentials, in any of the references' dialects.
+    pub struct UpdateOrganization(dialects: &Dialects<'_>) in body {
+        /// With `new_organization_name`: the current name. Without: the new name (or the current one, to change
+        /// only credentials).
+        #[schema(example = "Tech Innovations Corp 2.0")]
+        pub organization_name: OrganizationName = required(OrganizationName::parse),
+        /// The new name, where `organization_name` is the current one.
+        pub new_organization_name: Option<OrganizationName> = optional(OrganizationName::parse),
+        /// With `new_organization_name`, or with the current name: the admin's new address. With a new name: the
+        /// admin's current address, which must be right.
+        #[schema(example = "admin@techcorp.com")]
+        pub email: Option<SentCredential<EmailAddress, String>> =
+            optional(|text| dialects.email(organization_name.as_ref(), text)),
+        /// As `email`: a new password, or the current one.
+        #[schema(example = "SecurePassword123")]
+        pub password: Option<SentCredential<NewPassword, PresentedPassword>> =
+            optional(|text| dialects.password(organization_name.as_ref(), text)),
+    }
 }
 
 /// The organization after an update, and what became of its data.
@@ -202,10 +197,16 @@ pub async fn update(
     IfMatch(expected): IfMatch,
     body: JsonBody,
 ) -> Result<Response, ApiError> {
-    let dialect = Dialect::read(&http, &member, body.fields()?)?;
+    let fields = body.fields()?;
+    let dialects = Dialects::new(&http, &member, &fields);
+    let update = fields.parse_known(|fields| UpdateOrganization::from_fields(fields, &dialects))?;
+    let names_own = update.organization_name.identifier() == *dialects.current;
+    if !names_own && !dialects.renames(Some(&update.organization_name)) {
+        return Err(ErrorCode::NotYourOrganization.into());
+    }
     let managed = http.app.manage_own(&member)?;
     let previous = http.app.locate(&managed).collection;
-    let change = change(&http, &member, network, dialect).await?;
+    let change = prepare_change(&http, &member, network, update).await?;
     let (record, view) = done(http.app.change_organization(&managed, &expected, change).await?)?;
     let body = UpdatedOrganization {
         organization: OrganizationBody::full(&view),
@@ -217,75 +218,108 @@ pub async fn update(
     Ok(with_operation(with_etag(json(StatusCode::OK, &body), &view), &record))
 }
 
-/// What an update asks for.
-enum Dialect {
-    /// `organization_name` names the caller's organization, as it is: the rest is new.
-    Change { name: OrganizationName, email: Option<EmailAddress>, password: Option<NewPassword> },
-    /// `organization_name` is another name: credentials are the current ones.
-    Rename { name: OrganizationName, email: Option<String>, password: Option<PresentedPassword> },
+/// What tells the dialects of an update apart.
+pub struct Dialects<'a> {
+    http: &'a Http,
+    /// The identifier of the caller's organization.
+    current: &'a Identifier,
+    /// Whether there is a `new_organization_name`, right or wrong: what the other fields mean follows from that.
+    has_new_name: bool,
 }
 
-impl Dialect {
-    fn read(http: &Http, member: &AccountPrincipal, mut fields: Fields) -> Result<Self> {
-        let named = fields.required("organization_name", OrganizationName::parse);
-        // A new name decides by being there, right or wrong: the other fields are checked for what they mean then.
-        let has_new_name = fields.has("new_organization_name");
-        let new_name = fields.optional("new_organization_name", OrganizationName::parse);
-        let current = &member.organization().naming.identifier;
-        let is_own = named.as_ref().is_some_and(|name| name.identifier() == *current);
-        if has_new_name || is_own || named.is_none() {
-            let email = fields.optional("email", EmailAddress::parse);
-            let password = fields.optional("password", |text| http.new_password(text));
-            fields.finish()?;
-            let (Some(name), Some(named)) = (new_name.or_else(|| named.clone()), named) else {
-                return Err(Error::internal("a name was neither read nor refused"));
-            };
-            if named.identifier() != *current {
-                return Err(ErrorCode::NotYourOrganization.into());
-            }
-            return Ok(Self::Change { name, email, password });
+/// A credential in an update.
+pub enum SentCredential<New, Current> {
+    /// One to change to.
+    New(New),
+    /// The one that the account should have now.
+    Current(Current),
+}
+
+impl<New, Current> SentCredential<New, Current> {
+    fn split(sent: Option<Self>) -> (Option<New>, Option<Current>) {
+        match sent {
+            None => (None, None),
+            Some(Self::New(new)) => (Some(new), None),
+            Some(Self::Current(current)) => (None, Some(current)),
         }
-        let email = fields.optional("email", |text| Ok::<_, String>(text.to_owned()));
-        let password = fields.optional("password", |text| Ok::<_, String>(PresentedPassword::new(text)));
-        fields.finish()?;
-        named
-            .map(|name| Self::Rename { name, email, password })
-            .ok_or_else(|| Error::internal("a name was neither read nor refused"))
     }
 }
 
-async fn change(
+impl<'a> Dialects<'a> {
+    fn new(http: &'a Http, member: &'a AccountPrincipal, fields: &Fields) -> Self {
+        let current = &member.organization().naming.identifier;
+        Self { http, current, has_new_name: fields.has("new_organization_name") }
+    }
+
+    /// Whether `organization_name` is the new name, and the credentials beside it are the current ones.
+    fn renames(&self, name: Option<&OrganizationName>) -> bool {
+        !self.has_new_name && name.is_some_and(|name| name.identifier() != *self.current)
+    }
+
+    fn email(
+        &self,
+        name: Option<&OrganizationName>,
+        text: &str,
+    ) -> Result<SentCredential<EmailAddress, String>, String> {
+        if self.renames(name) {
+            return Ok(SentCredential::Current(text.to_owned()));
+        }
+        EmailAddress::parse(text).map(SentCredential::New)
+    }
+
+    fn password(
+        &self,
+        name: Option<&OrganizationName>,
+        text: &str,
+    ) -> Result<SentCredential<NewPassword, PresentedPassword>, String> {
+        if self.renames(name) {
+            return Ok(SentCredential::Current(PresentedPassword::new(text)));
+        }
+        self.http.new_password(text).map(SentCredential::New)
+    }
+}
+
+/// The change that an update asks for. Current credentials are checked, new ones made ready.
+async fn prepare_change(
     http: &Http,
     member: &AccountPrincipal,
     network: ClientNetwork,
-    dialect: Dialect,
+    update: UpdateOrganization,
 ) -> Result<OrganizationChange> {
-    match dialect {
-        Dialect::Change { name, email, password } => {
-            let credentials = match (email, password) {
-                (None, None) => None,
-                (email, password) => {
-                    let change: CredentialChange =
-                        http.app.prepare_credentials(member, email, password).await?;
-                    Some((member.account().id, change))
-                }
-            };
-            Ok(OrganizationChange { name: Some(name), credentials, ..OrganizationChange::default() })
-        }
-        Dialect::Rename { name, email, password } => {
-            http.app.confirm_credentials(member, email.as_deref(), password, network).await?;
-            Ok(OrganizationChange { name: Some(name), ..OrganizationChange::default() })
-        }
+    let is_rename = update.new_organization_name.is_none()
+        && update.organization_name.identifier() != member.organization().naming.identifier;
+    let (new_email, email) = SentCredential::split(update.email);
+    let (new_password, password) = SentCredential::split(update.password);
+    let credentials = if is_rename {
+        http.app.confirm_credentials(member, email.as_deref(), password, network).await?;
+        None
+    } else if new_email.is_some() || new_password.is_some() {
+        let change = http.app.prepare_credentials(member, new_email, new_password).await?;
+        Some((member.account().id, change))
+    } else {
+        None
+    };
+    let name = update.new_organization_name.unwrap_or(update.organization_name);
+    Ok(OrganizationChange { name: Some(name), credentials, ..OrganizationChange::default() })
+}
+
+request_fields! {
+    /// Which organization to delete, and how.
+    pub struct DeleteOwnQuery in query {
+        /// Its name; here or in the body.
+        pub organization_name: Option<OrganizationName> = optional(OrganizationName::parse),
+        /// `true`: do not keep it.
+        pub purge: bool = flag or default,
     }
 }
 
-/// Which organization to delete.
-#[expect(dead_code, reason = "a schema of the OpenAPI document; `Fields` reads the body")]
-#[derive(Debug, ToSchema)]
-pub struct DeleteOrganization {
-    /// Its name; in the query or here.
-    #[schema(example = "Tech Innovations Corp 2.0")]
-    pub organization_name: String,
+request_fields! {
+    /// Which organization to delete.
+    pub struct DeleteOrganization(is_in_query: bool) in body {
+        /// Its name; in the query or here.
+        #[schema(example = "Tech Innovations Corp 2.0")]
+        pub organization_name: Option<OrganizationName> = required_unless(is_in_query, OrganizationName::parse),
+    }
 }
 
 /// What became of a deleted organization.
@@ -303,10 +337,7 @@ pub struct DeletedOrganization {
 ///
 /// Name it in the query or in the body. It is kept until `purge_at`; until then the operator can restore it.
 #[utoipa::path(delete, path = "/org/delete", operation_id = "deleteOwnOrganization", tag = "Classic",
-    params(
-        ("organization_name" = Option<String>, Query, description = "Its name; here or in the body."),
-        ("purge" = Option<bool>, Query, description = "`true`: do not keep it."),
-        IfMatch),
+    params(DeleteOwnQuery, IfMatch),
     request_body(content = Option<DeleteOrganization>, description = "Its name, where it is not in the query."),
     responses((status = 200, description = "It is deleted.", body = DeletedOrganization)))]
 pub async fn delete(
@@ -317,21 +348,17 @@ pub async fn delete(
     body: JsonBody,
 ) -> Result<Response, ApiError> {
     let is_in_query = query.has("organization_name");
-    let in_query = query.optional("organization_name", OrganizationName::parse);
-    let purge = query.flag("purge").unwrap_or(false);
-    let mut fields = body.optional_fields()?.after(query);
-    let in_body = if is_in_query {
-        fields.optional("organization_name", OrganizationName::parse)
-    } else {
-        fields.required("organization_name", OrganizationName::parse)
-    };
-    if let (Some(one), Some(other)) = (&in_query, &in_body)
-        && one.identifier() != other.identifier()
-    {
-        fields.refuse("organization_name", "Is another name than the one in the query.");
-    }
-    fields.finish()?;
-    let name = in_query.or(in_body).ok_or_else(|| Error::internal("a name was neither read nor refused"))?;
+    let in_query = DeleteOwnQuery::from_fields(&mut query);
+    let (name, purge) = body.optional_fields()?.after(query).parse_known(|fields| {
+        let in_body = DeleteOrganization::from_fields(fields, is_in_query)?.organization_name;
+        let DeleteOwnQuery { organization_name: in_query, purge } = in_query?;
+        if let (Some(one), Some(other)) = (&in_query, &in_body)
+            && one.identifier() != other.identifier()
+        {
+            fields.refuse("organization_name", "Is another name than the one in the query.");
+        }
+        Some((in_query.or(in_body)?, purge))
+    })?;
     require_own(&http, &member, &name).await?;
     let managed = http.app.manage_own(&member)?;
     let outcome = http.app.delete_organization(&managed, &expected, purge).await?;

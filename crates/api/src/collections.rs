@@ -11,12 +11,12 @@ use super::idempotency::{self, IdempotencyHeader, IdempotentRequest, Replay, Sco
 use super::path_params::CollectionPath;
 use super::problem::ApiError;
 use super::representation::{json, tagged, tagged_unless, with_location};
+use super::request_fields::request_fields;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use std::sync::Arc;
-use tenantry_domain::Result;
 use tenantry_domain::app::tenant::{Read, Shape};
 use tenantry_domain::collection::CollectionName;
 use tenantry_domain::organization::Organization;
@@ -63,25 +63,30 @@ pub fn path(organization: &Organization, name: &CollectionName) -> String {
     format!("/v1/organizations/{}/collections/{name}", organization.id)
 }
 
+request_fields! {
+    /// Which collections to list.
+    pub struct CollectionListQuery in query {
+        /// Items of a page, 1 to 200; 50 by default.
+        pub limit: PageLimit = numeric(PageLimit::parse) or default,
+        /// `next_cursor` of the page before.
+        pub cursor: Option<CollectionName> = optional(|text| Cursor::parse(text)?.collection()),
+    }
+}
+
 /// List the collections of an organization.
 ///
 /// In the order of their names, a page at a time.
 #[utoipa::path(get, path = "/v1/organizations/{organization}/collections", operation_id = "listCollections",
     tag = "Collections",
-    params(RequireTenant<Read>,
-        ("limit" = Option<u32>, Query, description = "Items of a page, 1 to 200; 50 by default."),
-        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before.")),
+    params(RequireTenant<Read>, CollectionListQuery),
     responses((status = 200, description = "A page of collections.", body = CollectionPage<'static>)))]
 pub async fn list_collections(
     State(http): State<Arc<Http>>,
     RequireTenant(tenant): RequireTenant<Read>,
-    QueryFields(mut query): QueryFields,
+    QueryFields(query): QueryFields,
 ) -> Result<Response, ApiError> {
-    let limit = query.optional("limit", PageLimit::parse).unwrap_or_default();
-    let after = query.optional("cursor", |text| Cursor::parse(text)?.collection());
-    query.refuse_unknown();
-    query.finish()?;
-    let page = http.app.list_collections(&tenant, after.as_ref(), limit).await?;
+    let CollectionListQuery { limit, cursor } = query.parse(CollectionListQuery::from_fields)?;
+    let page = http.app.list_collections(&tenant, cursor.as_ref(), limit).await?;
     let body = CollectionPage {
         items: page.items.iter().map(CollectionBody::from).collect(),
         next_cursor: page.next.map(|name| Cursor::of_collection(&name).to_string()),
@@ -89,13 +94,13 @@ pub async fn list_collections(
     Ok(json(StatusCode::OK, &body))
 }
 
-/// What makes a collection.
-#[expect(dead_code, reason = "a schema of the OpenAPI document; `Fields` reads the body")]
-#[derive(Debug, ToSchema)]
-pub struct NewCollection {
-    /// 1 to 64 letters (a-z, A-Z), digits, `_` and `-`, the first a letter or digit.
-    #[schema(example = "orders")]
-    pub name: String,
+request_fields! {
+    /// What makes a collection.
+    pub struct NewCollection in body {
+        /// 1 to 64 letters (a-z, A-Z), digits, `_` and `-`, the first a letter or digit.
+        #[schema(example = "orders")]
+        pub name: CollectionName = required(CollectionName::parse),
+    }
 }
 
 /// Create an empty collection.
@@ -117,19 +122,12 @@ pub async fn create_collection(
     let request = IdempotentRequest { route: "POST collections", body: &content };
     let scope = Scope { name: &scope, holder: Some(http.app.key_holder_of_member(&tenant)) };
     idempotency::once(&http, key, scope, request, Replay::Kept, move |_| async move {
-        let name = read_name(&body)?;
+        let NewCollection { name } = body.fields()?.parse(NewCollection::from_fields)?;
         let made = work.app.create_collection(&tenant, &name).await?;
         let answer = tagged(StatusCode::CREATED, &CollectionBody::from(&made));
         Ok(with_location(answer, &path(tenant.organization(), &name)))
     })
     .await
-}
-
-fn read_name(body: &JsonBody) -> Result<CollectionName> {
-    let mut fields = body.fields()?;
-    let name = fields.required("name", CollectionName::parse);
-    fields.refuse_unknown();
-    fields.finish_with(name)
 }
 
 /// Get a collection.

@@ -12,12 +12,12 @@ use super::auth::RequireTenant;
 use super::collections;
 use super::conditional::{IfNoneMatch, IfRevision, revision_etag};
 use super::extract::{DocumentBody, QueryFields, media_type};
-use super::fields::Fields;
 use super::http::Http;
 use super::idempotency::{self, IdempotencyHeader, IdempotentRequest, Replay, Scope};
 use super::path_params::{CollectionPath, ItemPath, encoded};
 use super::problem::ApiError;
 use super::representation::{json, json_text, with_location};
+use super::request_fields::request_fields;
 use axum::extract::{FromRequest, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -207,37 +207,34 @@ pub struct DeletedDocuments {
     pub more: bool,
 }
 
+request_fields! {
+    /// The documents to delete.
+    #[schema(as = DeleteBody)]
+    pub struct DeleteDocuments in body and query {
+        /// Which documents, in MongoDB's filter language; `{}` is all.
+        #[schema(example = json!({ "status": { "$in": ["closed", "void"] } }))]
+        pub filter: Filter = required_filter,
+    }
+}
+
 /// Delete the documents that match a filter.
 ///
 /// All of them, or as many as are found in the time a query may take; `more` says whether to send the request
 /// again. If the filter is too long for a URL, use `POST …/delete`.
 #[utoipa::path(delete, path = "/v1/organizations/{organization}/collections/{collection}/documents",
     operation_id = "deleteDocuments", tag = "Documents",
-    params(RequireTenant<Write>, CollectionPath,
-        ("filter" = String, Query, description = "Which documents, in MongoDB's filter language; `{}` is all.")),
+    params(RequireTenant<Write>, CollectionPath, DeleteDocuments),
     responses((status = 200, description = "What was deleted.", body = DeletedDocuments)))]
 pub async fn delete_documents(
     State(http): State<Arc<Http>>,
     RequireTenant(tenant): RequireTenant<Write>,
     CollectionPath(collection): CollectionPath,
-    QueryFields(mut query): QueryFields,
+    QueryFields(query): QueryFields,
 ) -> Result<Response, ApiError> {
-    let filter = match query.text("filter") {
-        Some(text) => query.take(read_filter(text, "?filter").await),
-        None => None,
-    };
-    query.refuse_unknown();
-    let filter = query.finish_with(filter)?;
+    let bytes = query.filter_bytes();
+    let read = move || query.parse(DeleteDocuments::from_fields);
+    let DeleteDocuments { filter } = offload::by_filter_size(bytes, read).await??;
     delete_matching(&http, &tenant, &collection, &filter).await
-}
-
-/// The documents to delete, where a URL would be too short for it.
-#[expect(dead_code, reason = "a schema of the OpenAPI document; `Fields` reads the body")]
-#[derive(Debug, ToSchema)]
-pub struct DeleteBody {
-    /// Which documents, in MongoDB's filter language; `{}` is all.
-    #[schema(value_type = Object, example = json!({ "status": { "$in": ["closed", "void"] } }))]
-    pub filter: (),
 }
 
 /// Delete the documents that match a filter in the body.
@@ -246,7 +243,7 @@ pub struct DeleteBody {
 #[utoipa::path(post, path = "/v1/organizations/{organization}/collections/{collection}/delete",
     operation_id = "deleteMatchingDocuments", tag = "Documents",
     params(RequireTenant<Write>, CollectionPath),
-    request_body = DeleteBody,
+    request_body = DeleteDocuments,
     responses((status = 200, description = "What was deleted.", body = DeletedDocuments)))]
 pub async fn delete_matching_documents(
     State(http): State<Arc<Http>>,
@@ -255,17 +252,8 @@ pub async fn delete_matching_documents(
     body: DocumentBody,
 ) -> Result<Response, ApiError> {
     let body_bytes = body.0.len();
-    let read = move || {
-        let (mut fields, text) = Fields::of_json_with(&body.0, "filter")?;
-        if text.is_none() {
-            // A caller that means all of them says so: `{}`.
-            fields.refuse("filter", "Is required.");
-        }
-        let filter = text.and_then(|text| fields.take(Filter::parse(&text, "/filter")));
-        fields.refuse_unknown();
-        fields.finish_with(filter)
-    };
-    let filter = offload::by_filter_size(body_bytes, read).await??;
+    let read = move || body.fields()?.parse(DeleteDocuments::from_fields);
+    let DeleteDocuments { filter } = offload::by_filter_size(body_bytes, read).await??;
     delete_matching(&http, &tenant, &collection, &filter).await
 }
 
@@ -282,11 +270,6 @@ async fn delete_matching(
 async fn read_document(http: &Http, body: DocumentBody) -> Result<NewDocument> {
     let max_bytes = http.app.policy().document_max_bytes;
     offload::by_size(body.0.len(), move || Ok(NewDocument::parse(body.text()?, max_bytes)?)).await?
-}
-
-/// Reads a filter that stands at the pointer `at` of the request.
-async fn read_filter(text: String, at: &'static str) -> Result<Filter> {
-    Ok(offload::by_filter_size(text.len(), move || Filter::parse(&text, at)).await??)
 }
 
 /// A document as an answer, with its `ETag`.

@@ -53,6 +53,14 @@ impl FromRequest<Arc<Http>> for JsonBody {
 pub struct DocumentBody(pub Bytes);
 
 impl DocumentBody {
+    /// The members of a body with a filter in it.
+    ///
+    /// # Errors
+    /// `invalid_json`.
+    pub fn fields(&self) -> Result<Fields> {
+        Fields::of_json_with_filter(&self.0)
+    }
+
     /// Its text.
     ///
     /// # Errors

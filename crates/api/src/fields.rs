@@ -1,7 +1,7 @@
 //! Reading a request's input: JSON bodies and query strings, every bad field at once.
 //!
-//! What a newcomer gets wrong: a getter that returns `None` may have recorded an error; only [`Fields::finish`]
-//! says whether the input is good.
+//! What a newcomer gets wrong: a getter that returns `None` may have recorded an error; only [`Fields::parse`] says whether
+//! the input is good. What is read from a request is declared with [`request_fields`](super::request_fields).
 
 use serde::Deserialize;
 use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::fmt;
 use tenantry_documents::document::mistake;
+use tenantry_documents::filter::Filter;
 use tenantry_domain::organization::QuotaLimit;
 use tenantry_domain::{Error, ErrorCode, FieldError, Result};
 
@@ -17,6 +18,9 @@ use tenantry_domain::{Error, ErrorCode, FieldError, Result};
 const NAMED_MAX: usize = 50;
 /// Characters of a bad field's own name that are given back.
 const NAME_MAX_CHARS: usize = 100;
+
+/// The member of a body, and the parameter of a query, that is a filter.
+const FILTER: &str = "filter";
 
 /// The members of a JSON object, or the parameters of a query, while they are being read.
 pub struct Fields {
@@ -52,24 +56,25 @@ impl Fields {
         }
     }
 
-    /// Those of a JSON body, and the text of its member `apart`, in which nothing is rounded or put in order.
+    /// Those of a JSON body, with the filter in it as text: as JSON numbers would be rounded and members put in order.
     ///
     /// # Errors
-    /// As [`Fields::of_json`], but that nothing of the member is looked at.
-    pub fn of_json_with(body: &[u8], apart: &str) -> Result<(Self, Option<String>)> {
+    /// As [`Fields::of_json`], but that nothing of the filter is looked at.
+    pub fn of_json_with_filter(body: &[u8]) -> Result<Self> {
         let body = mistake::without_mark(body);
         let Members(raw) = serde_json::from_slice(body).map_err(|error| not_this_json(body, &error))?;
-        let (mut members, mut text) = (BTreeMap::new(), None);
+        let mut members = BTreeMap::new();
         for (name, value) in raw {
-            if name == apart {
-                text = Some(value.get().to_owned()).filter(|text| text != "null");
+            let value = if name == FILTER && value.get() != "null" {
+                Value::String(value.get().to_owned())
             } else {
-                let Strict(value) =
-                    serde_json::from_str(value.get()).map_err(|error| not_this_json(body, &error))?;
-                members.insert(name, value);
-            }
+                let read = serde_json::from_str(value.get());
+                let Strict(value) = read.map_err(|error| not_this_json(body, &error))?;
+                value
+            };
+            members.insert(name, value);
         }
-        Ok((Self::new("/", members), text))
+        Ok(Self::new("/", members))
     }
 
     /// Those of a body that may be absent.
@@ -113,11 +118,6 @@ impl Fields {
         self.members.get(name).is_some_and(|value| !value.is_null())
     }
 
-    /// A text that must be there.
-    pub fn text(&mut self, name: &str) -> Option<String> {
-        self.required(name, |text| Ok::<_, String>(text.to_owned()))
-    }
-
     /// A value that must be there, read from its text.
     pub fn required<T, E: fmt::Display>(
         &mut self,
@@ -152,6 +152,38 @@ impl Fields {
                 None
             }
         }
+    }
+
+    /// A value that must be there unless `is_optional`, read from its text.
+    pub fn required_unless<T, E: fmt::Display>(
+        &mut self,
+        name: &str,
+        is_optional: bool,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        if is_optional { self.optional(name, parse) } else { self.required(name, parse) }
+    }
+
+    /// Bytes of the filter, which say how long it takes to read.
+    pub fn filter_bytes(&self) -> usize {
+        self.members.get(FILTER).and_then(Value::as_str).map_or(0, str::len)
+    }
+
+    /// A filter that may be absent or null.
+    pub fn filter(&mut self, name: &str) -> Option<Filter> {
+        let text: String = self.optional(name, str::parse)?;
+        self.parse_filter(name, &text)
+    }
+
+    /// A filter that must be there: who means all documents says so, with `{}`.
+    pub fn required_filter(&mut self, name: &str) -> Option<Filter> {
+        let text: String = self.required(name, str::parse)?;
+        self.parse_filter(name, &text)
+    }
+
+    fn parse_filter(&mut self, name: &str, text: &str) -> Option<Filter> {
+        let parsed = Filter::parse(text, &format!("{}{name}", self.at));
+        self.take(parsed)
     }
 
     /// A boolean that may be absent or null; a query spells it `true` or `false`.
@@ -205,7 +237,7 @@ impl Fields {
     }
 
     /// What `read` makes of the members of an object that may be absent or null.
-    pub fn object<T>(&mut self, name: &str, read: impl FnOnce(&mut Self) -> T) -> Option<T> {
+    pub fn object<T>(&mut self, name: &str, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
         let members = match self.members.remove(name)? {
             Value::Null => return None,
             Value::Object(members) => members,
@@ -218,7 +250,7 @@ impl Fields {
         let value = read(&mut inner);
         inner.refuse_unknown();
         self.errors.extend(inner.errors);
-        Some(value)
+        value
     }
 
     /// The value of `result`, whose refusal says which fields are bad.
@@ -237,8 +269,22 @@ impl Fields {
         self.errors.push(FieldError { pointer: format!("{}{name}", self.at), detail: detail.to_string() });
     }
 
+    /// How many bad fields there are so far.
+    pub const fn error_count(&self) -> usize {
+        self.errors.len()
+    }
+
+    /// Puts the bad fields behind the `earlier` ones into the order of `members`; what is not of these comes last.
+    pub fn sort_errors(&mut self, earlier: usize, members: &[&str]) {
+        let at = self.at.len();
+        self.errors[earlier..].sort_by_key(|error| {
+            let member = error.pointer.get(at..).and_then(|member| member.split('/').next());
+            members.iter().position(|name| Some(*name) == member).unwrap_or(members.len())
+        });
+    }
+
     /// Refuses what has not been read.
-    pub fn refuse_unknown(&mut self) {
+    fn refuse_unknown(&mut self) {
         for name in std::mem::take(&mut self.members).into_keys() {
             self.refuse(&name, "Is not a field of this request.");
         }
@@ -248,7 +294,7 @@ impl Fields {
     ///
     /// # Errors
     /// `invalid_input` with every bad field.
-    pub fn finish(self) -> Result<()> {
+    fn finish(self) -> Result<()> {
         if self.errors.is_empty() { Ok(()) } else { Err(Error::invalid(self.errors)) }
     }
 
@@ -261,11 +307,24 @@ impl Fields {
         self.finish()
     }
 
-    /// What was made of a value that must be there, if all that was read is good.
+    /// What `read` makes of the fields; one that it does not read is refused.
     ///
     /// # Errors
     /// `invalid_input` with every bad field.
-    pub fn finish_with<T>(self, value: Option<T>) -> Result<T> {
+    pub fn parse<T>(self, read: impl FnOnce(&mut Self) -> Option<T>) -> Result<T> {
+        self.parse_known(|fields| {
+            let value = read(fields);
+            fields.refuse_unknown();
+            value
+        })
+    }
+
+    /// What `read` makes of the fields; the classic API ignores those that it does not read.
+    ///
+    /// # Errors
+    /// `invalid_input` with every bad field.
+    pub fn parse_known<T>(mut self, read: impl FnOnce(&mut Self) -> Option<T>) -> Result<T> {
+        let value = read(&mut self);
         self.finish()?;
         value.ok_or_else(|| Error::internal("a field was neither read nor refused"))
     }
@@ -404,9 +463,9 @@ mod tests {
     #[test]
     fn fields_report_every_bad_field_at_once() {
         let mut fields = Fields::of_json(br#"{"a":1,"b":"x","~/":0}"#).unwrap();
-        assert_eq!(fields.text("a"), None);
+        assert_eq!(fields.required("a", str::parse::<String>), None);
         assert_eq!(fields.required("b", |_| Err::<(), _>("Is bad.")), None);
-        assert_eq!(fields.text("c"), None);
+        assert_eq!(fields.required("c", str::parse::<String>), None);
         fields.refuse_unknown();
         let error = fields.finish().unwrap_err();
         let named: Vec<_> = error.fields().iter().map(|f| (f.pointer.as_str(), f.detail.as_str())).collect();

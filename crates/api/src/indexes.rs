@@ -10,6 +10,7 @@ use super::http::Http;
 use super::path_params::{CollectionPath, IndexPath, encoded};
 use super::problem::ApiError;
 use super::representation::{json, tagged, tagged_unless, with_location};
+use super::request_fields::request_fields;
 use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, StatusCode};
@@ -19,7 +20,6 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use tenantry_documents::index::{Index, IndexName};
-use tenantry_domain::Result;
 use tenantry_domain::app::collections::Built;
 use tenantry_domain::app::tenant::{Read, Shape};
 use tenantry_domain::limits::OPERATION_WAIT;
@@ -94,19 +94,17 @@ pub async fn list_indexes(
     Ok(json(StatusCode::OK, &IndexList { items: indexes.iter().map(IndexBody::from).collect() }))
 }
 
-/// What makes an index.
-#[expect(dead_code, reason = "a schema of the OpenAPI document; `Fields` reads the body")]
-#[derive(Debug, ToSchema)]
-pub struct NewIndex {
-    /// 1 to 8 paths joined by commas, `-` before those that go down.
-    #[schema(example = "status,-placed")]
-    pub keys: String,
-    /// Whether no two documents may have a common entry; a missing field is one, too.
-    #[schema(required = false)]
-    pub unique: Option<bool>,
-    /// Its name, if not one that follows from the keys.
-    #[schema(required = false)]
-    pub name: Option<String>,
+request_fields! {
+    /// What makes an index.
+    pub struct NewIndex in body {
+        /// 1 to 8 paths joined by commas, `-` before those that go down.
+        #[schema(example = "status,-placed")]
+        pub keys: String = required(str::parse),
+        /// Its name, if not one that follows from the keys.
+        pub name: Option<IndexName> = optional(IndexName::parse),
+        /// Whether no two documents may have a common entry; a missing field is one, too.
+        pub unique: bool = flag or default,
+    }
 }
 
 /// Create an index.
@@ -130,7 +128,10 @@ pub async fn create_index(
     prefer: Prefer,
     body: JsonBody,
 ) -> Result<Response, ApiError> {
-    let index = read_index(&body)?;
+    let index = body.fields()?.parse(|fields| {
+        let NewIndex { keys, name, unique } = NewIndex::from_fields(fields)?;
+        fields.take(Index::parse(name, &keys, unique))
+    })?;
     let patience = if prefer.respond_async { Duration::ZERO } else { OPERATION_WAIT };
     let status = match http.app.create_index(&tenant, &collection, &index, patience).await? {
         Built::New => StatusCode::CREATED,
@@ -140,16 +141,6 @@ pub async fn create_index(
     let of = collections::path(tenant.organization(), &collection);
     let path = format!("{of}/indexes/{}", encoded(index.name.as_str()));
     Ok(with_location(tagged(status, &IndexBody::from(&index)), &path))
-}
-
-fn read_index(body: &JsonBody) -> Result<Index> {
-    let mut fields = body.fields()?;
-    let keys = fields.text("keys");
-    let name = fields.optional("name", IndexName::parse);
-    let unique = fields.flag("unique").unwrap_or(false);
-    let index = keys.and_then(|keys| fields.take(Index::parse(name, &keys, unique)));
-    fields.refuse_unknown();
-    fields.finish_with(index)
 }
 
 /// Get an index.

@@ -34,6 +34,7 @@ mod problem;
 mod rate_limit;
 mod readiness;
 mod representation;
+mod request_fields;
 mod request_id;
 mod routes;
 mod sessions;

@@ -7,12 +7,14 @@ use super::http::Http;
 use super::path_params::{OperationPath, OrganizationIdPath};
 use super::problem::ApiError;
 use super::representation::{OperationBody, OperationPage, json};
+use super::request_fields::request_fields;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use std::sync::Arc;
+use tenantry_domain::ErrorCode;
+use tenantry_domain::ids::OperationId;
 use tenantry_domain::page::PageLimit;
-use tenantry_domain::{ErrorCode, Result};
 
 /// Get an operation.
 ///
@@ -35,28 +37,32 @@ pub async fn get_operation(
     Ok(response)
 }
 
+request_fields! {
+    /// Which operations to list.
+    pub struct OperationListQuery in query {
+        /// Items of a page, 1 to 200; 50 by default.
+        pub limit: PageLimit = numeric(PageLimit::parse) or default,
+        /// `next_cursor` of the page before.
+        pub cursor: Option<OperationId> = optional(|text| Cursor::parse(text)?.operation()),
+    }
+}
+
 /// List the finished operations of an organization.
 ///
 /// Its audit trail, the newest first. It outlives the organization.
 #[utoipa::path(get, path = "/v1/organizations/{organization}/operations", operation_id = "listOperations",
     tag = "Operations",
-    params(
-        OrganizationIdPath,
-        ("limit" = Option<u32>, Query, description = "Items of a page, 1 to 200; 50 by default."),
-        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before.")),
+    params(OrganizationIdPath, OperationListQuery),
     responses((status = 200, description = "A page of operations.", body = OperationPage)))]
 pub async fn list_operations(
     State(http): State<Arc<Http>>,
     RequireOperator(operator): RequireOperator,
     OrganizationIdPath(id): OrganizationIdPath,
-    QueryFields(mut query): QueryFields,
+    QueryFields(query): QueryFields,
 ) -> Result<Response, ApiError> {
-    let limit = query.optional("limit", PageLimit::parse).unwrap_or_default();
-    let before = query.optional("cursor", |text| Cursor::parse(text)?.operation());
-    query.refuse_unknown();
-    query.finish()?;
+    let OperationListQuery { limit, cursor } = query.parse(OperationListQuery::from_fields)?;
     let id = id.parse().map_err(|_| ErrorCode::OrganizationNotFound)?;
-    let page = http.app.list_operations(&operator, id, before, limit).await?;
+    let page = http.app.list_operations(&operator, id, cursor, limit).await?;
     let body = OperationPage {
         items: page.items.iter().map(OperationBody::from).collect(),
         next_cursor: page.next.map(|id| Cursor::of_operation(id).to_string()),

@@ -12,7 +12,8 @@ use super::representation::{
     OperationBody, OrganizationDetails, OrganizationPage, accepted, json, organization, with_location,
     with_operation,
 };
-use super::usage::{QuotaPatch, read_quota};
+use super::request_fields::request_fields;
+use super::usage::QuotaPatch;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -23,41 +24,46 @@ use tenantry_domain::app::operations::Outcome;
 use tenantry_domain::app::organizations::{NewOrganization, OrganizationChange};
 use tenantry_domain::email::EmailAddress;
 use tenantry_domain::name::{Identifier, OrganizationName};
-use tenantry_domain::organization::Status;
+use tenantry_domain::organization::{Placement, QuotaChange, Status};
 use tenantry_domain::page::PageLimit;
-use tenantry_domain::store::OrganizationQuery;
+use tenantry_domain::password::policy::NewPassword;
+use tenantry_domain::store::{OrganizationCursor, OrganizationQuery};
 use tenantry_domain::{Error, ErrorCode, Result};
-use utoipa::ToSchema;
+
+request_fields! {
+    /// Which organizations to list.
+    pub struct OrganizationListQuery in query
+    reported as [limit, cursor, status, show_deleted, name_prefix] {
+        /// Items of a page, 1 to 200; 50 by default.
+        pub limit: PageLimit = numeric(PageLimit::parse) or default,
+        /// `next_cursor` of the page before.
+        pub cursor: Option<OrganizationCursor> = optional(|text| Cursor::parse(text)?.organization()),
+        /// Only those whose name begins so, whatever its case, spaces and punctuation.
+        pub name_prefix: Option<String> = optional(|text| {
+            Identifier::prefix_of(text).ok_or("Must contain a letter or a digit.")
+        }),
+        /// Only those of this status: `provisioning`, `active`, `suspended`, `deleted` or `purging`.
+        pub status: Option<Status> = optional(parse_status),
+        /// `true`: also those that are deleted.
+        pub show_deleted: bool = flag or default,
+    }
+}
 
 /// List organizations.
 ///
 /// All of them, in the order of their identifiers, a page at a time. Deleted ones are left out unless you ask
 /// for them.
 #[utoipa::path(get, path = "/v1/organizations", operation_id = "listOrganizations", tag = "Organizations",
-    params(
-        ("limit" = Option<u32>, Query, description = "Items of a page, 1 to 200; 50 by default."),
-        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before."),
-        ("name_prefix" = Option<String>, Query,
-            description = "Only those whose name begins so, whatever its case, spaces and punctuation."),
-        ("status" = Option<String>, Query,
-            description = "Only those of this status: `provisioning`, `active`, `suspended`, `deleted` or `purging`."),
-        ("show_deleted" = Option<bool>, Query, description = "`true`: also those that are deleted.")),
+    params(OrganizationListQuery),
     responses((status = 200, description = "A page of organizations.", body = OrganizationPage<'static>)))]
 pub async fn list_organizations(
     State(http): State<Arc<Http>>,
     RequireOperator(operator): RequireOperator,
-    QueryFields(mut query): QueryFields,
+    QueryFields(query): QueryFields,
 ) -> Result<Response, ApiError> {
-    let limit = query.optional("limit", PageLimit::parse).unwrap_or_default();
-    let after = query.optional("cursor", |text| Cursor::parse(text)?.organization());
-    let status = query.optional("status", parse_status);
-    let show_deleted = query.flag("show_deleted").unwrap_or(false);
-    let identifier_prefix = query.optional("name_prefix", |text| {
-        Identifier::prefix_of(text).ok_or("Must contain a letter or a digit.")
-    });
-    query.refuse_unknown();
-    query.finish()?;
-    let wanted = OrganizationQuery { after, status, show_deleted, identifier_prefix };
+    let OrganizationListQuery { limit, cursor, name_prefix, status, show_deleted } =
+        query.parse(OrganizationListQuery::from_fields)?;
+    let wanted = OrganizationQuery { after: cursor, status, show_deleted, identifier_prefix: name_prefix };
     let page = http.app.list_organizations(&operator, &wanted, limit).await?;
     let body = OrganizationPage {
         items: page.items.iter().map(OrganizationDetails::of).collect(),
@@ -74,23 +80,23 @@ fn parse_status(text: &str) -> Result<Status, String> {
     })
 }
 
-/// What makes an organization.
-#[expect(dead_code, reason = "a schema of the OpenAPI document; `Fields` reads the body")]
-#[derive(Debug, ToSchema)]
-pub struct NewOrganizationBody {
-    /// 2 to 120 characters. Names are compared without case, spaces and punctuation.
-    #[schema(example = "Tech Innovations Corp")]
-    pub organization_name: String,
-    /// The address its owner signs in with.
-    #[schema(example = "admin@techcorp.com")]
-    pub email: String,
-    /// At least 8 characters (setting `PASSWORD_MIN_LENGTH`), at most 256; not one of the most common.
-    #[schema(example = "SecurePassword123")]
-    pub password: String,
-    /// Where its data goes, if not where the settings say: `database` (the only one of the embedded engine),
-    /// `collection` or `shared`.
-    #[schema(required = false, example = "database")]
-    pub placement: Option<String>,
+request_fields! {
+    /// What makes an organization.
+    pub struct NewOrganizationBody(http: &Http) in body {
+        /// 2 to 120 characters. Names are compared without case, spaces and punctuation.
+        #[schema(example = "Tech Innovations Corp")]
+        pub organization_name: OrganizationName = required(OrganizationName::parse),
+        /// The address its owner signs in with.
+        #[schema(example = "admin@techcorp.com")]
+        pub email: EmailAddress = required(EmailAddress::parse),
+        /// At least 8 characters (setting `PASSWORD_MIN_LENGTH`), at most 256; not one of the most common.
+        #[schema(example = "SecurePassword123")]
+        pub password: NewPassword = required(|text| http.new_password(text)),
+        /// Where its data goes, if not where the settings say: `database` (the only one of the embedded engine),
+        /// `collection` or `shared`.
+        #[schema(example = "database")]
+        pub placement: Option<Placement> = optional(str::parse),
+    }
 }
 
 /// Create an organization.
@@ -116,30 +122,21 @@ pub async fn create_organization(
     // The operator's keys are not bounded.
     let scope = Scope { name: signup.scope(), holder: None };
     idempotency::once(&http, key, scope, request, Replay::Kept, move |id| async move {
-        let new = read_new_organization(&work, &body)?;
-        let outcome = work.app.create_organization(signup, NewOrganization { id, ..new }).await?;
+        let new = body.fields()?.parse(|fields| NewOrganizationBody::from_fields(fields, &work))?;
+        let new = NewOrganization {
+            id,
+            name: new.organization_name,
+            email: new.email,
+            password: new.password,
+            placement: new.placement,
+        };
+        let outcome = work.app.create_organization(signup, new).await?;
         let location = format!("/v1/organizations/{}", outcome.record().organization_id);
         let response = answer(StatusCode::CREATED, &outcome);
         let is_made = response.status() == StatusCode::CREATED;
         Ok(if is_made { with_location(response, &location) } else { response })
     })
     .await
-}
-
-fn read_new_organization(http: &Http, body: &JsonBody) -> Result<NewOrganization> {
-    let mut fields = body.fields()?;
-    let name = fields.required("organization_name", OrganizationName::parse);
-    let email = fields.required("email", EmailAddress::parse);
-    let password = fields.required("password", |text| http.new_password(text));
-    let placement = fields.optional("placement", str::parse);
-    fields.refuse_unknown();
-    fields.finish()?;
-    match (name, email, password) {
-        (Some(name), Some(email), Some(password)) => {
-            Ok(NewOrganization { id: None, name, email, password, placement })
-        }
-        _ => Err(Error::internal("a field was neither read nor refused")),
-    }
 }
 
 /// Get an organization.
@@ -158,22 +155,18 @@ pub async fn get_organization(
     Ok(organization(StatusCode::OK, &view))
 }
 
-/// What to change; what is absent or null stays.
-#[expect(dead_code, reason = "a schema of the OpenAPI document; `Fields` reads the body")]
-#[derive(Debug, ToSchema)]
-pub struct OrganizationPatch {
-    /// Another name, or another spelling. The data follows.
-    #[schema(required = false)]
-    pub organization_name: Option<String>,
-    /// Whether a delete is refused.
-    #[schema(required = false)]
-    pub delete_protection: Option<bool>,
-    /// Whether a purge is refused. The operator's alone.
-    #[schema(required = false)]
-    pub legal_hold: Option<bool>,
-    /// How much it may have at most. The operator's alone.
-    #[schema(required = false)]
-    pub quota: Option<QuotaPatch>,
+request_fields! {
+    /// What to change; what is absent or null stays.
+    pub struct OrganizationPatch in body {
+        /// Another name, or another spelling. The data follows.
+        pub organization_name: Option<OrganizationName> = optional(OrganizationName::parse),
+        /// Whether a delete is refused.
+        pub delete_protection: Option<bool> = flag,
+        /// Whether a purge is refused. The operator's alone.
+        pub legal_hold: Option<bool> = flag,
+        /// How much it may have at most. The operator's alone.
+        pub quota: Option<QuotaPatch> = object(QuotaPatch),
+    }
 }
 
 /// Rename an organization or change its settings.
@@ -196,16 +189,14 @@ pub async fn change_organization(
     body: JsonBody,
 ) -> Result<Response, ApiError> {
     let managed = http.app.manage(&caller, &OrganizationRef::parse(&which)?).await?;
-    let mut fields = body.fields()?;
+    let patch = body.fields()?.parse(OrganizationPatch::from_fields)?;
     let change = OrganizationChange {
-        name: fields.optional("organization_name", OrganizationName::parse),
-        delete_protection: fields.flag("delete_protection"),
-        legal_hold: fields.flag("legal_hold"),
+        name: patch.organization_name,
+        delete_protection: patch.delete_protection,
+        legal_hold: patch.legal_hold,
         credentials: None,
-        quota: fields.object("quota", read_quota),
+        quota: patch.quota.map(QuotaChange::from),
     };
-    fields.refuse_unknown();
-    fields.finish()?;
     let is_operators = change.legal_hold.is_some() || change.quota.is_some();
     if is_operators && !matches!(caller, Principal::Operator(_)) {
         return Err(Error::new(ErrorCode::OperatorOnly)
@@ -216,16 +207,21 @@ pub async fn change_organization(
     Ok(answer(StatusCode::OK, &outcome))
 }
 
+request_fields! {
+    /// How to delete an organization.
+    pub struct PurgeQuery in query {
+        /// `true`: do not keep it.
+        pub purge: bool = flag or default,
+    }
+}
+
 /// Delete an organization.
 ///
 /// It is kept until `purge_at`; until then the operator can restore it. The operator deletes any
 /// organization, an admin their own.
 #[utoipa::path(delete, path = "/v1/organizations/{organization}", operation_id = "deleteOrganization",
     tag = "Organizations",
-    params(
-        OrganizationPath,
-        ("purge" = Option<bool>, Query, description = "`true`: do not keep it."),
-        IfMatch),
+    params(OrganizationPath, PurgeQuery, IfMatch),
     responses(
         (status = 200, description = "The organization, deleted.", body = OrganizationDetails<'static>),
         (status = 202, description = "The change goes on; `Location` says where to watch.", body = OperationBody)))]
@@ -234,26 +230,22 @@ pub async fn delete_organization(
     RequireCaller(caller): RequireCaller,
     OrganizationPath(which): OrganizationPath,
     IfMatch(expected): IfMatch,
-    QueryFields(mut query): QueryFields,
+    QueryFields(query): QueryFields,
 ) -> Result<Response, ApiError> {
     let managed = http.app.manage(&caller, &OrganizationRef::parse(&which)?).await?;
-    let purge = query.flag("purge").unwrap_or(false);
-    query.refuse_unknown();
-    query.finish()?;
+    let PurgeQuery { purge } = query.parse(PurgeQuery::from_fields)?;
     let outcome = http.app.delete_organization(&managed, &expected, purge).await?;
     Ok(answer(StatusCode::OK, &outcome))
 }
 
-/// What a restored organization is called.
-#[expect(dead_code, reason = "a schema of the OpenAPI document; `Fields` reads the body")]
-#[derive(Debug, ToSchema)]
-pub struct RestoreOrganization {
-    /// Another name, where the old one is taken by now.
-    #[schema(required = false)]
-    pub organization_name: Option<String>,
-    /// Another address for its owner, where the old one is taken by now.
-    #[schema(required = false)]
-    pub admin_email: Option<String>,
+request_fields! {
+    /// What a restored organization is called.
+    pub struct RestoreOrganization in body {
+        /// Another name, where the old one is taken by now.
+        pub organization_name: Option<OrganizationName> = optional(OrganizationName::parse),
+        /// Another address for its owner, where the old one is taken by now.
+        pub admin_email: Option<EmailAddress> = optional(EmailAddress::parse),
+    }
 }
 
 /// Restore a deleted organization.
@@ -275,12 +267,11 @@ pub async fn restore_organization(
     body: JsonBody,
 ) -> Result<Response, ApiError> {
     let view = find(&http, operator, &which).await?;
-    let mut fields = body.optional_fields()?;
-    let name = fields.optional("organization_name", OrganizationName::parse);
-    let email = fields.optional("admin_email", EmailAddress::parse);
-    fields.refuse_unknown();
-    fields.finish()?;
-    let outcome = http.app.restore_organization(&operator, &view, &expected, name, email).await?;
+    let RestoreOrganization { organization_name, admin_email } =
+        body.optional_fields()?.parse(RestoreOrganization::from_fields)?;
+    let restoring =
+        http.app.restore_organization(&operator, &view, &expected, organization_name, admin_email);
+    let outcome = restoring.await?;
     Ok(answer(StatusCode::OK, &outcome))
 }
 
@@ -324,13 +315,13 @@ pub async fn reactivate_organization(
     Ok(answer(StatusCode::OK, &outcome))
 }
 
-/// A new password.
-#[expect(dead_code, reason = "a schema of the OpenAPI document; `Fields` reads the body")]
-#[derive(Debug, ToSchema)]
-pub struct SetPassword {
-    /// At least 8 characters (setting `PASSWORD_MIN_LENGTH`), at most 256; not one of the most common.
-    #[schema(example = "SecurePassword123")]
-    pub password: String,
+request_fields! {
+    /// A new password.
+    pub struct SetPassword(http: &Http) in body {
+        /// At least 8 characters (setting `PASSWORD_MIN_LENGTH`), at most 256; not one of the most common.
+        #[schema(example = "SecurePassword123")]
+        pub password: NewPassword = required(|text| http.new_password(text)),
+    }
 }
 
 /// Give the owner of an organization a new password.
@@ -351,11 +342,7 @@ pub async fn set_owner_password(
     body: JsonBody,
 ) -> Result<Response, ApiError> {
     let view = find(&http, operator, &which).await?;
-    let mut fields = body.fields()?;
-    let password = fields.required("password", |text| http.new_password(text));
-    fields.refuse_unknown();
-    fields.finish()?;
-    let password = password.ok_or_else(|| Error::internal("a field was neither read nor refused"))?;
+    let SetPassword { password } = body.fields()?.parse(|fields| SetPassword::from_fields(fields, &http))?;
     let outcome = http.app.set_owner_password(&operator, &view, &expected, password).await?;
     Ok(answer(StatusCode::OK, &outcome))
 }

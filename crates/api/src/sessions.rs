@@ -6,27 +6,28 @@ use super::http::Http;
 use super::problem::ApiError;
 use super::rate_limit::announce;
 use super::representation::json;
+use super::request_fields::request_fields;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use std::convert::Infallible;
 use std::sync::Arc;
 use tenantry_domain::app::sessions::Grant;
 use tenantry_domain::password::policy::PresentedPassword;
 use tenantry_domain::rate_limit::SIGN_IN_PAIR;
-use tenantry_domain::{ErrorCode, Result};
 use utoipa::ToSchema;
 
-/// Credentials.
-#[expect(dead_code, reason = "a schema of the OpenAPI document; `Fields` reads the body")]
-#[derive(Debug, ToSchema)]
-pub struct SignIn {
-    /// The address, whatever its case.
-    #[schema(example = "admin@techcorp.com")]
-    pub email: String,
-    /// The password.
-    #[schema(example = "SecurePassword123")]
-    pub password: String,
+request_fields! {
+    /// Credentials.
+    pub struct SignIn in body {
+        /// The address, whatever its case.
+        #[schema(example = "admin@techcorp.com")]
+        pub email: String = required(str::parse),
+        /// The password.
+        #[schema(example = "SecurePassword123")]
+        pub password: PresentedPassword = required(|text| Ok::<_, Infallible>(PresentedPassword::new(text))),
+    }
 }
 
 /// Tokens.
@@ -63,13 +64,8 @@ pub async fn login(
     ClientAddress(network): ClientAddress,
     body: JsonBody,
 ) -> Result<Response, ApiError> {
-    let mut fields = body.fields()?;
-    let (email, password) = (fields.text("email"), fields.text("password"));
-    fields.finish()?;
-    let (Some(email), Some(password)) = (email, password) else {
-        return Err(ErrorCode::InvalidCredentials.into());
-    };
-    let result = http.app.sign_in(&email, PresentedPassword::new(&password), network).await;
+    let SignIn { email, password } = body.fields()?.parse_known(SignIn::from_fields)?;
+    let result = http.app.sign_in(&email, password, network).await;
     let remaining = match &result {
         Ok(grant) => grant.remaining,
         Err(error) => error.attempts_left(),
@@ -82,12 +78,12 @@ pub async fn login(
     Ok(response)
 }
 
-/// A refresh token.
-#[expect(dead_code, reason = "a schema of the OpenAPI document; `Fields` reads the body")]
-#[derive(Debug, ToSchema)]
-pub struct Refresh {
-    /// As the last sign-in or exchange gave it.
-    pub refresh_token: String,
+request_fields! {
+    /// A refresh token.
+    pub struct Refresh in body {
+        /// As the last sign-in or exchange gave it.
+        pub refresh_token: String = required(str::parse),
+    }
 }
 
 /// Exchange a refresh token for new tokens.
@@ -97,11 +93,8 @@ pub struct Refresh {
 #[utoipa::path(post, path = "/v1/auth/refresh", operation_id = "refreshTokens", tag = "Sign-in",
     request_body = Refresh, responses((status = 200, description = "Tokens.", body = Tokens<'static>)))]
 pub async fn refresh(State(http): State<Arc<Http>>, body: JsonBody) -> Result<Response, ApiError> {
-    let mut fields = body.fields()?;
-    let token = fields.text("refresh_token");
-    fields.refuse_unknown();
-    fields.finish()?;
-    let grant = http.app.refresh(&token.unwrap_or_default()).await?;
+    let Refresh { refresh_token } = body.fields()?.parse(Refresh::from_fields)?;
+    let grant = http.app.refresh(&refresh_token).await?;
     Ok(tokens(&grant))
 }
 

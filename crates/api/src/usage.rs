@@ -1,10 +1,10 @@
 //! How much an organization has, and how much it may have.
 
 use super::auth::RequireTenant;
-use super::fields::Fields;
 use super::http::Http;
 use super::problem::ApiError;
 use super::representation::json;
+use super::request_fields::request_fields;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -43,31 +43,25 @@ impl From<Quota> for QuotaBody {
     }
 }
 
-/// Another quota: what is absent stays, what is null is not limited any more. At most 2^53 of anything.
-#[expect(dead_code, reason = "a schema of the OpenAPI document; `Fields` reads the body")]
-#[derive(Debug, ToSchema)]
-pub struct QuotaPatch {
-    /// Documents, in all its collections.
-    #[schema(required = false, maximum = 9_007_199_254_740_992_u64, example = 100_000)]
-    pub documents: Option<u64>,
-    /// Bytes of these as BSON.
-    #[schema(required = false, maximum = 9_007_199_254_740_992_u64)]
-    pub bytes: Option<u64>,
-    /// Collections, with the one called `documents`.
-    #[schema(required = false, maximum = 9_007_199_254_740_992_u64)]
-    pub collections: Option<u64>,
-    /// Bytes of the entries of all indexes.
-    #[schema(required = false, maximum = 9_007_199_254_740_992_u64)]
-    pub index_bytes: Option<u64>,
+request_fields! {
+    /// Another quota: what is absent stays, what is null is not limited any more. At most 2^53 of anything.
+    pub struct QuotaPatch in body {
+        /// Documents, in all its collections.
+        #[schema(example = 100_000)]
+        pub documents: Option<Option<QuotaLimit>> = limit,
+        /// Bytes of these as BSON.
+        pub bytes: Option<Option<QuotaLimit>> = limit,
+        /// Collections, with the one called `documents`.
+        pub collections: Option<Option<QuotaLimit>> = limit,
+        /// Bytes of the entries of all indexes.
+        pub index_bytes: Option<Option<QuotaLimit>> = limit,
+    }
 }
 
-/// Reads a [`QuotaPatch`].
-pub fn read_quota(fields: &mut Fields) -> QuotaChange {
-    QuotaChange {
-        documents: fields.limit("documents"),
-        bytes: fields.limit("bytes"),
-        collections: fields.limit("collections"),
-        index_bytes: fields.limit("index_bytes"),
+impl From<QuotaPatch> for QuotaChange {
+    fn from(patch: QuotaPatch) -> Self {
+        let QuotaPatch { documents, bytes, collections, index_bytes } = patch;
+        Self { documents, bytes, collections, index_bytes }
     }
 }
 

@@ -14,6 +14,7 @@ use crate::http::Http;
 use crate::idempotency::IdempotencyHeader;
 use crate::path_params::CollectionPath;
 use crate::problem::{ApiError, FieldProblem, status_of};
+use crate::request_fields::request_fields;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
@@ -55,6 +56,14 @@ impl FromStr for Outcomes {
             "refused" => Ok(Self::Refused),
             _ => Err("Must be all or refused."),
         }
+    }
+}
+
+request_fields! {
+    /// How many documents are inserted.
+    pub struct BulkInsertQuery in query {
+        /// `refused` answers the lines that were not stored, and the last; `all` is the default.
+        pub outcomes: Outcomes = optional(str::parse) or default,
     }
 }
 
@@ -140,10 +149,7 @@ pub struct InsertTotals {
 /// were. With an `Idempotency-Key`, documents are told apart by their lines.
 #[utoipa::path(post, path = "/v1/organizations/{organization}/collections/{collection}/bulk",
     operation_id = "insertDocuments", tag = "Documents",
-    params(RequireTenant<Write>, CollectionPath,
-        ("outcomes" = Option<String>, Query,
-            description = "`refused` answers the lines that were not stored, and the last; `all` is the default."),
-        IdempotencyHeader),
+    params(RequireTenant<Write>, CollectionPath, BulkInsertQuery, IdempotencyHeader),
     request_body(content = Document, content_type = "application/x-ndjson", description = "A document to each line."),
     responses((status = 200, description = "A line for each line that is not empty, and at last the totals. Without the \
         totals something was cut off: of lines that have no answer nothing is known.",
@@ -174,13 +180,12 @@ pub async fn insert(
     http: Arc<Http>,
     tenant: TenantAccess<Write>,
     collection: CollectionName,
-    mut query: Fields,
+    query: Fields,
     headers: HeaderMap,
     key: IdempotencyHeader,
     body: Body,
 ) -> Result<Response, ApiError> {
-    let outcomes = query.optional("outcomes", str::parse).unwrap_or_default();
-    query.finish_empty()?;
+    let BulkInsertQuery { outcomes } = query.parse(BulkInsertQuery::from_fields)?;
     require_plain(&headers)?;
     let scope = format!("{}/{collection}", tenant.scope());
     let request = key.parse(&scope)?;

@@ -5,12 +5,12 @@
 
 use crate::auth::RequireTenant;
 use crate::extract::{DocumentBody, QueryFields};
-use crate::fields::Fields;
 use crate::http::Http;
 use crate::metrics::DOCUMENT_FULL_SCANS;
 use crate::path_params::CollectionPath;
 use crate::problem::ApiError;
 use crate::representation::{json, json_text};
+use crate::request_fields::request_fields;
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
@@ -20,7 +20,6 @@ use tenantry_documents::filter::Filter;
 use tenantry_documents::projection::Projection;
 use tenantry_documents::query::SORT_AT;
 use tenantry_documents::sort::Sort;
-use tenantry_domain::Result;
 use tenantry_domain::app::documents::{DocumentPage, PageRequest};
 use tenantry_domain::app::tenant::{Read, TenantAccess};
 use tenantry_domain::collection::CollectionName;
@@ -53,58 +52,48 @@ pub struct DocumentCount {
     pub count: u64,
 }
 
+request_fields! {
+    /// A query of documents.
+    #[schema(as = QueryBody)]
+    pub struct DocumentQuery in body and query
+    reported as [filter, sort, limit, cursor, fields, revisions] {
+        /// Which documents, in MongoDB's filter language; all by default.
+        #[schema(example = json!({ "status": { "$in": ["open", "held"] } }))]
+        pub filter: Filter = filter or default,
+        /// Up to 3 paths joined by commas, `-` before those that go down; the `_id` ends every order.
+        #[schema(example = "-placed")]
+        pub sort: Sort = optional(Sort::parse) or default,
+        /// The paths to show, joined by commas, or each with `-` before it, those to leave out.
+        #[schema(example = "status,total")]
+        pub fields: Projection = optional(Projection::parse) or default,
+        /// Items of a page, 1 to 200; 50 by default.
+        pub limit: PageLimit = numeric(PageLimit::parse) or default,
+        /// `next_cursor` of the page before.
+        pub cursor: Option<String> = optional(str::parse),
+        /// Whether to tell the revision of each, too.
+        pub revisions: bool = flag or default,
+    }
+}
+
 /// List the documents that match a filter.
 ///
 /// A page at a time. If the filter is too long for a URL, use `POST …/query`.
 #[utoipa::path(get, path = "/v1/organizations/{organization}/collections/{collection}/documents",
     operation_id = "listDocuments", tag = "Documents",
-    params(RequireTenant<Read>, CollectionPath,
-        ("filter" = Option<String>, Query, description = "Which documents, in MongoDB's filter language; all by default."),
-        ("sort" = Option<String>, Query,
-            description = "Up to 3 paths joined by commas, `-` before those that go down; the `_id` ends every order."),
-        ("fields" = Option<String>, Query,
-            description = "The paths to show, joined by commas, or each with `-` before it, those to leave out."),
-        ("limit" = Option<u32>, Query, description = "Items of a page, 1 to 200; 50 by default."),
-        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before."),
-        ("revisions" = Option<bool>, Query, description = "`true`: also the revision of each.")),
+    params(RequireTenant<Read>, CollectionPath, DocumentQuery),
     responses((status = 200, description = "A page of documents. `Full-Scan` says how many had to be looked at, if they \
         were many and no index spared that.", body = DocumentPageBody)))]
 pub async fn list_documents(
     State(http): State<Arc<Http>>,
     RequireTenant(tenant): RequireTenant<Read>,
     CollectionPath(collection): CollectionPath,
-    QueryFields(mut fields): QueryFields,
+    QueryFields(fields): QueryFields,
 ) -> Result<Response, ApiError> {
-    let filter = fields.optional("filter", |text| Ok::<_, String>(text.to_owned()));
-    let at = Pointers { filter: "?filter", cursor: "?cursor", sort: SORT_AT };
-    let bytes = filter.as_ref().map_or(0, String::len);
-    let read = move || Query::read(fields, filter.as_deref(), &at);
+    let bytes = fields.filter_bytes();
+    let read = move || fields.parse(DocumentQuery::from_fields);
     let query = offload::by_filter_size(bytes, read).await??;
-    query.answer(&http, &tenant, &collection).await
-}
-
-/// A query, where a URL would be too short for it.
-#[expect(dead_code, reason = "a schema of the OpenAPI document; `Fields` reads the body")]
-#[derive(Debug, ToSchema)]
-pub struct QueryBody {
-    /// Which documents, in MongoDB's filter language; all by default.
-    #[schema(required = false, value_type = Option<Object>, example = json!({ "status": { "$in": ["open", "held"] } }))]
-    pub filter: (),
-    /// Up to 3 paths joined by commas, `-` before those that go down; the `_id` ends every order.
-    #[schema(required = false, example = "-placed")]
-    pub sort: Option<String>,
-    /// The paths to show, joined by commas, or each with `-` before it, those to leave out.
-    #[schema(required = false, example = "status,total")]
-    pub fields: Option<String>,
-    /// Items of a page, 1 to 200; 50 by default.
-    #[schema(required = false)]
-    pub limit: Option<u32>,
-    /// `next_cursor` of the page before.
-    #[schema(required = false)]
-    pub cursor: Option<String>,
-    /// Whether to tell the revision of each, too.
-    #[schema(required = false)]
-    pub revisions: Option<bool>,
+    let pointers = Pointers { cursor: "?cursor", sort: SORT_AT };
+    list_matching(&http, &tenant, &collection, query, pointers).await
 }
 
 /// List the documents that match a filter in the body.
@@ -113,7 +102,7 @@ pub struct QueryBody {
 #[utoipa::path(post, path = "/v1/organizations/{organization}/collections/{collection}/query",
     operation_id = "queryDocuments", tag = "Documents",
     params(RequireTenant<Read>, CollectionPath),
-    request_body = QueryBody,
+    request_body = DocumentQuery,
     responses((status = 200, description = "A page of documents. `Full-Scan` says how many had to be looked at, if they \
         were many and no index spared that.", body = DocumentPageBody)))]
 pub async fn query_documents(
@@ -123,13 +112,20 @@ pub async fn query_documents(
     body: DocumentBody,
 ) -> Result<Response, ApiError> {
     let body_bytes = body.0.len();
-    let read = move || {
-        let (fields, filter) = Fields::of_json_with(&body.0, "filter")?;
-        let at = Pointers { filter: "/filter", cursor: "/cursor", sort: "/sort" };
-        Query::read(fields, filter.as_deref(), &at)
-    };
+    let read = move || body.fields()?.parse(DocumentQuery::from_fields);
     let query = offload::by_filter_size(body_bytes, read).await??;
-    query.answer(&http, &tenant, &collection).await
+    let pointers = Pointers { cursor: "/cursor", sort: "/sort" };
+    list_matching(&http, &tenant, &collection, query, pointers).await
+}
+
+request_fields! {
+    /// The documents to count.
+    #[schema(as = CountBody)]
+    pub struct CountQuery in body and query {
+        /// Which documents, in MongoDB's filter language; all by default.
+        #[schema(example = json!({ "status": { "$in": ["open", "held"] } }))]
+        pub filter: Filter = filter or default,
+    }
 }
 
 /// Count the documents that match a filter.
@@ -137,32 +133,19 @@ pub async fn query_documents(
 /// If the filter is too long for a URL, use `POST …/count`.
 #[utoipa::path(get, path = "/v1/organizations/{organization}/collections/{collection}/count",
     operation_id = "countDocuments", tag = "Documents",
-    params(RequireTenant<Read>, CollectionPath,
-        ("filter" = Option<String>, Query, description = "Which documents, in MongoDB's filter language; all by default.")),
+    params(RequireTenant<Read>, CollectionPath, CountQuery),
     responses((status = 200, description = "How many. `Full-Scan` says how many had to be looked at, if they were many \
         and no index spared that.", body = DocumentCount)))]
 pub async fn count_documents(
     State(http): State<Arc<Http>>,
     RequireTenant(tenant): RequireTenant<Read>,
     CollectionPath(collection): CollectionPath,
-    QueryFields(mut fields): QueryFields,
+    QueryFields(fields): QueryFields,
 ) -> Result<Response, ApiError> {
-    let filter = match fields.optional("filter", |text| Ok::<_, String>(text.to_owned())) {
-        Some(text) => fields.take(super::read_filter(text, "?filter").await),
-        None => None,
-    };
-    fields.refuse_unknown();
-    fields.finish()?;
-    count(&http, &tenant, &collection, &filter.unwrap_or_default()).await
-}
-
-/// The documents to count, where a URL would be too short for it.
-#[expect(dead_code, reason = "a schema of the OpenAPI document; `Fields` reads the body")]
-#[derive(Debug, ToSchema)]
-pub struct CountBody {
-    /// Which documents, in MongoDB's filter language; all by default.
-    #[schema(required = false, value_type = Option<Object>, example = json!({ "status": { "$in": ["open", "held"] } }))]
-    pub filter: (),
+    let bytes = fields.filter_bytes();
+    let read = move || fields.parse(CountQuery::from_fields);
+    let CountQuery { filter } = offload::by_filter_size(bytes, read).await??;
+    count(&http, &tenant, &collection, &filter).await
 }
 
 /// Count the documents that match a filter in the body.
@@ -171,7 +154,7 @@ pub struct CountBody {
 #[utoipa::path(post, path = "/v1/organizations/{organization}/collections/{collection}/count",
     operation_id = "countMatchingDocuments", tag = "Documents",
     params(RequireTenant<Read>, CollectionPath),
-    request_body = CountBody,
+    request_body = CountQuery,
     responses((status = 200, description = "How many. `Full-Scan` says how many had to be looked at, if they were many \
         and no index spared that.", body = DocumentCount)))]
 pub async fn count_matching_documents(
@@ -181,13 +164,8 @@ pub async fn count_matching_documents(
     body: DocumentBody,
 ) -> Result<Response, ApiError> {
     let body_bytes = body.0.len();
-    let read = move || {
-        let (mut fields, text) = Fields::of_json_with(&body.0, "filter")?;
-        let filter = text.and_then(|text| fields.take(Filter::parse(&text, "/filter")));
-        fields.refuse_unknown();
-        fields.finish().map(|()| filter.unwrap_or_default())
-    };
-    let filter = offload::by_filter_size(body_bytes, read).await??;
+    let read = move || body.fields()?.parse(CountQuery::from_fields);
+    let CountQuery { filter } = offload::by_filter_size(body_bytes, read).await??;
     count(&http, &tenant, &collection, &filter).await
 }
 
@@ -204,52 +182,26 @@ async fn count(
 
 /// Where a request has what only a look at the data may refuse.
 struct Pointers {
-    filter: &'static str,
     cursor: &'static str,
     sort: &'static str,
 }
 
-/// A query, and how its answer looks.
-struct Query {
-    page: PageRequest,
-    projection: Projection,
-    with_revisions: bool,
-}
-
-impl Query {
-    /// Reads what `fields` has beside the filter.
-    fn read(mut fields: Fields, filter: Option<&str>, at: &Pointers) -> Result<Self> {
-        let filter = filter.and_then(|text| fields.take(Filter::parse(text, at.filter)));
-        let query = Self {
-            page: PageRequest {
-                filter: filter.unwrap_or_default(),
-                sort: fields.optional("sort", Sort::parse).unwrap_or_default(),
-                limit: fields.numeric("limit", PageLimit::parse).unwrap_or_default(),
-                cursor: fields.optional("cursor", |text| Ok::<_, String>(text.to_owned())),
-                cursor_at: at.cursor,
-                sort_at: at.sort,
-            },
-            projection: fields.optional("fields", Projection::parse).unwrap_or_default(),
-            with_revisions: fields.flag("revisions").unwrap_or(false),
-        };
-        fields.refuse_unknown();
-        fields.finish()?;
-        Ok(query)
-    }
-
-    async fn answer(
-        self,
-        http: &Http,
-        tenant: &TenantAccess<Read>,
-        collection: &CollectionName,
-    ) -> Result<Response, ApiError> {
-        let page = http.app.find_documents(tenant, collection, self.page).await?;
-        let (scanned, projection, with_revisions) = (page.scanned, self.projection, self.with_revisions);
-        let bytes = page.documents.iter().map(|document| document.body.as_bytes().len()).sum();
-        let write = move || write_page(&page, &projection, with_revisions);
-        let body = offload::by_size(bytes, write).await?;
-        Ok(with_scan(http, json_text(StatusCode::OK, body), scanned))
-    }
+async fn list_matching(
+    http: &Http,
+    tenant: &TenantAccess<Read>,
+    collection: &CollectionName,
+    query: DocumentQuery,
+    pointers: Pointers,
+) -> Result<Response, ApiError> {
+    let DocumentQuery { filter, sort, fields: projection, limit, cursor, revisions } = query;
+    let (cursor_at, sort_at) = (pointers.cursor, pointers.sort);
+    let request = PageRequest { filter, sort, limit, cursor, cursor_at, sort_at };
+    let page = http.app.find_documents(tenant, collection, request).await?;
+    let scanned = page.scanned;
+    let bytes = page.documents.iter().map(|document| document.body.as_bytes().len()).sum();
+    let write = move || write_page(&page, &projection, revisions);
+    let body = offload::by_size(bytes, write).await?;
+    Ok(with_scan(http, json_text(StatusCode::OK, body), scanned))
 }
 
 /// A [`DocumentPageBody`], straight into bytes.
