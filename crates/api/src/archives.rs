@@ -7,6 +7,7 @@ use super::auth::{RequireCaller, RequireOperator};
 use super::extract::{QueryFields, media_type, not_taken, require_plain};
 use super::http::Http;
 use super::line_clock::{LineClock, Next, too_slow};
+use super::openapi::Access;
 use super::organizations::answer;
 use super::path_params::OrganizationPath;
 use super::problem::ApiError;
@@ -47,7 +48,10 @@ pub const IMPORT: &str = "/v1/organizations/import";
     tag = "Organizations",
     params(OrganizationPath),
     responses((status = 200, description = "The archive, while it is written.", body = String,
-        content_type = "application/x-ndjson")))]
+        content_type = "application/x-ndjson")),
+    extensions(("x-rule" = json!(Access::OperatorOrMember.refuses(&[
+        ErrorCode::RoleInsufficient, ErrorCode::OrganizationNotFound, ErrorCode::OrganizationNotActive
+    ])))))]
 pub async fn export_organization(
     State(http): State<Arc<Http>>,
     RequireCaller(caller): RequireCaller,
@@ -174,7 +178,13 @@ request_fields! {
     responses(
         (status = 201, description = "The organization.", body = OrganizationDetails<'static>),
         (status = 202, description = "Another instance has taken it over; `Location` says where to watch.",
-            body = OperationBody)))]
+            body = OperationBody)),
+    extensions(("x-rule" = json!(Access::Operator.refuses(&[
+        // `organization_not_found`: it was made, and purged before the answer.
+        ErrorCode::ArchiveInvalid, ErrorCode::OrganizationExists, ErrorCode::NameTaken, ErrorCode::EmailTaken,
+        ErrorCode::UniqueViolation, ErrorCode::CapacityReached, ErrorCode::ImportInterrupted,
+        ErrorCode::OrganizationNotFound
+    ])))))]
 pub async fn import_organization(
     State(http): State<Arc<Http>>,
     RequireOperator(operator): RequireOperator,

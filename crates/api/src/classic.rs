@@ -10,6 +10,7 @@ use super::extract::{ClientAddress, JsonBody, QueryFields};
 use super::fields::Fields;
 use super::http::Http;
 use super::idempotency::{self, IdempotencyHeader, IdempotentRequest, Replay, Scope};
+use super::openapi::{Access, REPEATABLE, VERSIONED};
 use super::problem::ApiError;
 use super::rate_limit::announce;
 use super::representation::{OrganizationBody, json, with_etag, with_operation};
@@ -55,7 +56,12 @@ request_fields! {
 #[utoipa::path(post, path = "/org/create", operation_id = "registerOrganization", tag = "Classic",
     params(IdempotencyHeader),
     request_body = CreateOrganization,
-    responses((status = 201, description = "The organization.", body = OrganizationBody<'static>)))]
+    responses((status = 201, description = "The organization.", body = OrganizationBody<'static>)),
+    extensions(("x-rule" = json!(Access::SettingOperator.refuses(&[
+        // `organization_not_found`: it was made, and purged before the answer.
+        ErrorCode::NameTaken, ErrorCode::EmailTaken, ErrorCode::CapacityReached, ErrorCode::OrganizationNotFound,
+        ErrorCode::TooManyAttempts, ErrorCode::SignInBusy
+    ]).and(&REPEATABLE)))))]
 pub async fn create(
     State(http): State<Arc<Http>>,
     ClientAddress(network): ClientAddress,
@@ -109,7 +115,10 @@ request_fields! {
 #[utoipa::path(get, path = "/org/get", operation_id = "findOrganization", tag = "Classic",
     params(OrganizationNameQuery),
     responses((status = 200, description = "The organization. Under `PUBLIC_LOOKUP=card`, anonymous callers \
-        see it without `admin_email`, `tenant_collection` and `tenant_database`.", body = OrganizationBody<'static>)))]
+        see it without `admin_email`, `tenant_collection` and `tenant_database`.", body = OrganizationBody<'static>)),
+    extensions(("x-rule" = json!(Access::Setting.refuses(&[
+        ErrorCode::InvalidInput, ErrorCode::OrganizationNotFound
+    ])))))]
 pub async fn get(
     State(http): State<Arc<Http>>,
     QueryFields(query): QueryFields,
@@ -189,7 +198,12 @@ pub struct UpdatedOrganization<'a> {
     params(IfMatch),
     request_body = UpdateOrganization,
     responses((status = 200, description = "The organization, and what became of its data.",
-        body = UpdatedOrganization<'static>)))]
+        body = UpdatedOrganization<'static>)),
+    extensions(("x-rule" = json!(Access::Member.refuses(&[
+        ErrorCode::InvalidCredentials, ErrorCode::ReauthenticationRequired, ErrorCode::NotYourOrganization,
+        ErrorCode::RoleInsufficient, ErrorCode::OrganizationNotFound, ErrorCode::NameTaken, ErrorCode::EmailTaken,
+        ErrorCode::OrganizationNotActive, ErrorCode::TooManyAttempts, ErrorCode::SignInBusy
+    ]).and(&VERSIONED)))))]
 pub async fn update(
     State(http): State<Arc<Http>>,
     ClientAddress(network): ClientAddress,
@@ -339,7 +353,11 @@ pub struct DeletedOrganization {
 #[utoipa::path(delete, path = "/org/delete", operation_id = "deleteOwnOrganization", tag = "Classic",
     params(DeleteOwnQuery, IfMatch),
     request_body(content = Option<DeleteOrganization>, description = "Its name, where it is not in the query."),
-    responses((status = 200, description = "It is deleted.", body = DeletedOrganization)))]
+    responses((status = 200, description = "It is deleted.", body = DeletedOrganization)),
+    extensions(("x-rule" = json!(Access::Member.refuses(&[
+        ErrorCode::NotYourOrganization, ErrorCode::RoleInsufficient, ErrorCode::OrganizationNotFound,
+        ErrorCode::DeleteProtected, ErrorCode::LegalHold, ErrorCode::OrganizationNotActive
+    ]).and(&VERSIONED)))))]
 pub async fn delete(
     State(http): State<Arc<Http>>,
     RequireAccount(member): RequireAccount,

@@ -8,6 +8,7 @@ use super::cursor::Cursor;
 use super::extract::{JsonBody, QueryFields};
 use super::http::Http;
 use super::idempotency::{self, IdempotencyHeader, IdempotentRequest, Replay, Scope};
+use super::openapi::{Access, REPEATABLE};
 use super::path_params::CollectionPath;
 use super::problem::ApiError;
 use super::representation::{json, tagged, tagged_unless, with_location};
@@ -17,6 +18,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use std::sync::Arc;
+use tenantry_domain::ErrorCode;
 use tenantry_domain::app::tenant::{Read, Shape};
 use tenantry_domain::collection::CollectionName;
 use tenantry_domain::organization::Organization;
@@ -79,7 +81,8 @@ request_fields! {
 #[utoipa::path(get, path = "/v1/organizations/{organization}/collections", operation_id = "listCollections",
     tag = "Collections",
     params(RequireTenant<Read>, CollectionListQuery),
-    responses((status = 200, description = "A page of collections.", body = CollectionPage<'static>)))]
+    responses((status = 200, description = "A page of collections.", body = CollectionPage<'static>)),
+    extensions(("x-rule" = json!(Access::OwnMember.refuses(&[ErrorCode::InvalidInput])))))]
 pub async fn list_collections(
     State(http): State<Arc<Http>>,
     RequireTenant(tenant): RequireTenant<Read>,
@@ -110,7 +113,11 @@ request_fields! {
     tag = "Collections",
     params(RequireTenant<Shape>, IdempotencyHeader),
     request_body = NewCollection,
-    responses((status = 201, description = "The collection.", body = CollectionBody<'static>)))]
+    responses((status = 201, description = "The collection.", body = CollectionBody<'static>)),
+    extensions(("x-rule" = json!(Access::OwnMember.refuses(&[
+        ErrorCode::RoleInsufficient, ErrorCode::CollectionExists, ErrorCode::QuotaExceeded,
+        ErrorCode::CapacityReached
+    ]).and(&REPEATABLE)))))]
 pub async fn create_collection(
     State(http): State<Arc<Http>>,
     RequireTenant(tenant): RequireTenant<Shape>,
@@ -138,7 +145,8 @@ pub async fn create_collection(
     params(RequireTenant<Read>, CollectionPath, IfNotShown),
     responses(
         (status = 200, description = "The collection.", body = CollectionBody<'static>),
-        (status = 304, description = "You have it.")))]
+        (status = 304, description = "You have it.")),
+    extensions(("x-rule" = json!(Access::OwnMember.refuses(&[ErrorCode::CollectionNotFound])))))]
 pub async fn get_collection(
     State(http): State<Arc<Http>>,
     RequireTenant(tenant): RequireTenant<Read>,
@@ -156,7 +164,11 @@ pub async fn get_collection(
 #[utoipa::path(delete, path = "/v1/organizations/{organization}/collections/{collection}",
     operation_id = "deleteCollection", tag = "Collections",
     params(RequireTenant<Shape>, CollectionPath, IfShown),
-    responses((status = 204, description = "It is gone.")))]
+    responses((status = 204, description = "It is gone.")),
+    extensions(("x-rule" = json!(Access::OwnMember.refuses(&[
+        ErrorCode::RoleInsufficient, ErrorCode::CollectionNotFound, ErrorCode::CollectionIsDefault,
+        ErrorCode::VersionMismatch
+    ])))))]
 pub async fn delete_collection(
     State(http): State<Arc<Http>>,
     RequireTenant(tenant): RequireTenant<Shape>,

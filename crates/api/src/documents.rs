@@ -14,6 +14,7 @@ use super::conditional::{IfNoneMatch, IfRevision, revision_etag};
 use super::extract::{DocumentBody, QueryFields, media_type};
 use super::http::Http;
 use super::idempotency::{self, IdempotencyHeader, IdempotentRequest, Replay, Scope};
+use super::openapi::{Access, DOCUMENT_CHANGE, REPEATABLE};
 use super::path_params::{CollectionPath, ItemPath, encoded};
 use super::problem::ApiError;
 use super::representation::{json, json_text, with_location};
@@ -28,11 +29,11 @@ use tenantry_documents::document::{
 };
 use tenantry_documents::filter::Filter;
 use tenantry_documents::projection::Projection;
-use tenantry_domain::Result;
 use tenantry_domain::app::tenant::{Read, TenantAccess, Write};
 use tenantry_domain::collection::CollectionName;
 use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::offload;
+use tenantry_domain::{ErrorCode, Result};
 use utoipa::ToSchema;
 
 /// A document: any JSON object, with Extended JSON for what JSON has no form for.
@@ -48,7 +49,11 @@ pub struct Document(());
     operation_id = "insertDocument", tag = "Documents",
     params(RequireTenant<Write>, CollectionPath, IdempotencyHeader),
     request_body = Document,
-    responses((status = 201, description = "The document.", body = Document)))]
+    responses((status = 201, description = "The document.", body = Document)),
+    extensions(("x-rule" = json!(Access::OwnMember.refuses(&[
+        ErrorCode::RoleInsufficient, ErrorCode::CollectionNotFound, ErrorCode::DocumentExists,
+        ErrorCode::UniqueViolation, ErrorCode::QuotaExceeded, ErrorCode::DocumentUnreadable
+    ]).and(&REPEATABLE)))))]
 pub async fn insert_document(
     State(http): State<Arc<Http>>,
     RequireTenant(tenant): RequireTenant<Write>,
@@ -120,7 +125,10 @@ async fn created(of: &str, document: StoredDocument) -> Result<Response, ApiErro
     params(RequireTenant<Read>, CollectionPath, ItemPath, IfNoneMatch),
     responses(
         (status = 200, description = "The document.", body = Document),
-        (status = 304, description = "You have it.")))]
+        (status = 304, description = "You have it.")),
+    extensions(("x-rule" = json!(Access::OwnMember.refuses(&[
+        ErrorCode::CollectionNotFound, ErrorCode::DocumentNotFound, ErrorCode::DocumentUnreadable
+    ])))))]
 pub async fn get_document(
     State(http): State<Arc<Http>>,
     RequireTenant(tenant): RequireTenant<Read>,
@@ -142,7 +150,8 @@ pub async fn get_document(
     operation_id = "replaceDocument", tag = "Documents",
     params(RequireTenant<Write>, CollectionPath, ItemPath, IfRevision),
     request_body = Document,
-    responses((status = 200, description = "The document.", body = Document)))]
+    responses((status = 200, description = "The document.", body = Document)),
+    extensions(("x-rule" = json!(Access::OwnMember.refuses(&DOCUMENT_CHANGE)))))]
 pub async fn replace_document(
     State(http): State<Arc<Http>>,
     RequireTenant(tenant): RequireTenant<Write>,
@@ -164,7 +173,8 @@ pub async fn replace_document(
     operation_id = "patchDocument", tag = "Documents",
     params(RequireTenant<Write>, CollectionPath, ItemPath, IfRevision),
     request_body(content((Document = "application/merge-patch+json"), (Document = "application/json"))),
-    responses((status = 200, description = "The document.", body = Document)))]
+    responses((status = 200, description = "The document.", body = Document)),
+    extensions(("x-rule" = json!(Access::OwnMember.refuses(&DOCUMENT_CHANGE)))))]
 pub async fn patch_document(
     State(http): State<Arc<Http>>,
     RequireTenant(tenant): RequireTenant<Write>,
@@ -186,7 +196,11 @@ pub async fn patch_document(
 #[utoipa::path(delete, path = "/v1/organizations/{organization}/collections/{collection}/documents/{document}",
     operation_id = "deleteDocument", tag = "Documents",
     params(RequireTenant<Write>, CollectionPath, ItemPath, IfRevision),
-    responses((status = 204, description = "It is gone.")))]
+    responses((status = 204, description = "It is gone.")),
+    extensions(("x-rule" = json!(Access::OwnMember.refuses(&[
+        ErrorCode::RoleInsufficient, ErrorCode::CollectionNotFound, ErrorCode::DocumentNotFound,
+        ErrorCode::VersionMismatch, ErrorCode::DocumentUnreadable
+    ])))))]
 pub async fn delete_document(
     State(http): State<Arc<Http>>,
     RequireTenant(tenant): RequireTenant<Write>,
@@ -224,7 +238,11 @@ request_fields! {
 #[utoipa::path(delete, path = "/v1/organizations/{organization}/collections/{collection}/documents",
     operation_id = "deleteDocuments", tag = "Documents",
     params(RequireTenant<Write>, CollectionPath, DeleteDocuments),
-    responses((status = 200, description = "What was deleted.", body = DeletedDocuments)))]
+    responses((status = 200, description = "What was deleted.", body = DeletedDocuments)),
+    extensions(("x-rule" = json!(Access::OwnMember.refuses(&[
+        ErrorCode::InvalidInput, ErrorCode::RoleInsufficient, ErrorCode::CollectionNotFound,
+        ErrorCode::QueryTooSlow
+    ])))))]
 pub async fn delete_documents(
     State(http): State<Arc<Http>>,
     RequireTenant(tenant): RequireTenant<Write>,
@@ -244,7 +262,11 @@ pub async fn delete_documents(
     operation_id = "deleteMatchingDocuments", tag = "Documents",
     params(RequireTenant<Write>, CollectionPath),
     request_body = DeleteDocuments,
-    responses((status = 200, description = "What was deleted.", body = DeletedDocuments)))]
+    responses((status = 200, description = "What was deleted.", body = DeletedDocuments)),
+    extensions(("x-rule" = json!(Access::OwnMember.refuses(&[
+        ErrorCode::InvalidInput, ErrorCode::RoleInsufficient, ErrorCode::CollectionNotFound,
+        ErrorCode::QueryTooSlow
+    ])))))]
 pub async fn delete_matching_documents(
     State(http): State<Arc<Http>>,
     RequireTenant(tenant): RequireTenant<Write>,

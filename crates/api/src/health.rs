@@ -3,6 +3,7 @@
 use super::auth::operator_key;
 use super::http::Http;
 use super::metrics::PASSWORD_HASH_QUEUE_DEPTH;
+use super::openapi::Access;
 use super::path_params::ProblemCodePath;
 use super::problem::ApiError;
 use super::representation::json;
@@ -38,7 +39,8 @@ pub struct Root<'a> {
 ///
 /// Returns the name, the version and links to the documentation.
 #[utoipa::path(get, path = "/", operation_id = "getServiceInfo", tag = "Service",
-    responses((status = 200, description = "Name, version and links.", body = Root<'static>)))]
+    responses((status = 200, description = "Name, version and links.", body = Root<'static>)),
+    extensions(("x-rule" = json!(Access::Public.refuses(&[])))))]
 pub async fn root(State(http): State<Arc<Http>>) -> Response {
     let link = |path: &str| format!("{}{path}", http.settings.public_url);
     let body = Root {
@@ -67,7 +69,8 @@ pub struct Health {
 ///
 /// Always answers `operational` while the process runs. For probes, use `GET /livez` and `GET /readyz`.
 #[utoipa::path(get, path = "/health", operation_id = "getHealth", tag = "Classic",
-    responses((status = 200, description = "It is.", body = Health)))]
+    responses((status = 200, description = "It is.", body = Health)),
+    extensions(("x-rule" = json!(Access::Public.refuses(&[])))))]
 pub async fn health() -> Response {
     json(StatusCode::OK, &Health { status: "operational", service: "Organization Management API" })
 }
@@ -84,7 +87,8 @@ pub struct Probe {
 ///
 /// A liveness probe: it touches no data. If it fails, restart the process.
 #[utoipa::path(get, path = "/livez", operation_id = "getLiveness", tag = "Service",
-    responses((status = 200, description = "It does.", body = Probe)))]
+    responses((status = 200, description = "It does.", body = Probe)),
+    extensions(("x-rule" = json!(Access::Public.refuses(&[])))))]
 pub async fn livez() -> Response {
     json(StatusCode::OK, &Probe { status: "ok" })
 }
@@ -93,7 +97,8 @@ pub async fn livez() -> Response {
 ///
 /// A readiness probe: it succeeds if a write to the store would. If it fails, send this instance no requests.
 #[utoipa::path(get, path = "/readyz", operation_id = "getReadiness", tag = "Service",
-    responses((status = 200, description = "It can.", body = Probe)))]
+    responses((status = 200, description = "It can.", body = Probe)),
+    extensions(("x-rule" = json!(Access::Public.refuses(&[])))))]
 pub async fn readyz(State(http): State<Arc<Http>>) -> Result<Response, ApiError> {
     http.readiness.check(&http.app).await?;
     Ok(json(StatusCode::OK, &Probe { status: "ok" }))
@@ -104,7 +109,8 @@ pub async fn readyz(State(http): State<Arc<Http>>) -> Result<Response, ApiError>
 /// Counters and histograms in the Prometheus text format. The setting `METRICS` (`open`, `operator` or `off`)
 /// says who may read them.
 #[utoipa::path(get, path = "/metrics", operation_id = "getMetrics", tag = "Service",
-    responses((status = 200, description = "The Prometheus text format.", body = String, content_type = "text/plain")))]
+    responses((status = 200, description = "The Prometheus text format.", body = String, content_type = "text/plain")),
+    extensions(("x-rule" = json!(Access::SettingOperator.refuses(&[ErrorCode::RouteNotFound])))))]
 pub async fn metrics(State(http): State<Arc<Http>>, headers: HeaderMap) -> Result<Response, ApiError> {
     match http.settings.metrics {
         MetricsPolicy::Off => return Err(ErrorCode::RouteNotFound.into()),
@@ -135,7 +141,8 @@ pub struct SigningKeys {
 /// signed with a shared secret.
 #[utoipa::path(get, path = "/.well-known/jwks.json", operation_id = "getSigningKeys", tag = "Sign-in",
     responses((status = 200, description = "A JSON Web Key Set; empty where tokens are signed with a shared secret.",
-        body = SigningKeys, content_type = "application/jwk-set+json")))]
+        body = SigningKeys, content_type = "application/jwk-set+json")),
+    extensions(("x-rule" = json!(Access::Public.refuses(&[])))))]
 pub async fn jwks(State(http): State<Arc<Http>>) -> Response {
     let mut response = json(StatusCode::OK, &http.app.public_keys());
     let headers = response.headers_mut();
@@ -149,7 +156,8 @@ pub async fn jwks(State(http): State<Arc<Http>>) -> Response {
 /// The `type` of every error body is a link to this page. It says what the `code` means and what to do.
 #[utoipa::path(get, path = "/problems/{code}", operation_id = "explainProblem", tag = "Service",
     params(ProblemCodePath),
-    responses((status = 200, description = "What it means and what to do.", body = String, content_type = "text/plain")))]
+    responses((status = 200, description = "What it means and what to do.", body = String, content_type = "text/plain")),
+    extensions(("x-rule" = json!(Access::Public.refuses(&[ErrorCode::RouteNotFound])))))]
 pub async fn problem(ProblemCodePath(row): ProblemCodePath) -> Response {
     let status = super::problem::status_of(row.kind());
     format!("{} ({status})\n\n{}\n{}\n", row.code(), row.title(), row.advice()).into_response()

@@ -7,6 +7,7 @@ use super::collections;
 use super::conditional::{IfNotShown, IfShown};
 use super::extract::JsonBody;
 use super::http::Http;
+use super::openapi::Access;
 use super::path_params::{CollectionPath, IndexPath, encoded};
 use super::problem::ApiError;
 use super::representation::{json, tagged, tagged_unless, with_location};
@@ -20,6 +21,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use tenantry_documents::index::{Index, IndexName};
+use tenantry_domain::ErrorCode;
 use tenantry_domain::app::collections::Built;
 use tenantry_domain::app::tenant::{Read, Shape};
 use tenantry_domain::limits::OPERATION_WAIT;
@@ -84,7 +86,8 @@ pub struct IndexList {
 #[utoipa::path(get, path = "/v1/organizations/{organization}/collections/{collection}/indexes",
     operation_id = "listIndexes", tag = "Collections",
     params(RequireTenant<Read>, CollectionPath),
-    responses((status = 200, description = "All of them.", body = IndexList)))]
+    responses((status = 200, description = "All of them.", body = IndexList)),
+    extensions(("x-rule" = json!(Access::OwnMember.refuses(&[ErrorCode::CollectionNotFound])))))]
 pub async fn list_indexes(
     State(http): State<Arc<Http>>,
     RequireTenant(tenant): RequireTenant<Read>,
@@ -120,7 +123,12 @@ request_fields! {
         (status = 201, description = "The index; it serves.", body = IndexBody),
         (status = 200, description = "The index; it was there already, the same.", body = IndexBody),
         (status = 202, description = "It is still being made; once it serves, it is at `Location`. If that cannot be, \
-            it never is.", body = IndexBody)))]
+            it never is.", body = IndexBody)),
+    extensions(("x-rule" = json!(Access::OwnMember.refuses(&[
+        ErrorCode::RoleInsufficient, ErrorCode::CollectionNotFound, ErrorCode::IndexExists,
+        ErrorCode::UniqueViolation, ErrorCode::TooManyIndexes, ErrorCode::QuotaExceeded,
+        ErrorCode::CapacityReached
+    ])))))]
 pub async fn create_index(
     State(http): State<Arc<Http>>,
     RequireTenant(tenant): RequireTenant<Shape>,
@@ -151,7 +159,10 @@ pub async fn create_index(
     params(RequireTenant<Read>, CollectionPath, IndexPath, IfNotShown),
     responses(
         (status = 200, description = "The index.", body = IndexBody),
-        (status = 304, description = "You have it.")))]
+        (status = 304, description = "You have it.")),
+    extensions(("x-rule" = json!(Access::OwnMember.refuses(&[
+        ErrorCode::CollectionNotFound, ErrorCode::IndexNotFound
+    ])))))]
 pub async fn get_index(
     State(http): State<Arc<Http>>,
     RequireTenant(tenant): RequireTenant<Read>,
@@ -169,7 +180,11 @@ pub async fn get_index(
 #[utoipa::path(delete, path = "/v1/organizations/{organization}/collections/{collection}/indexes/{index}",
     operation_id = "deleteIndex", tag = "Collections",
     params(RequireTenant<Shape>, CollectionPath, IndexPath, IfShown),
-    responses((status = 204, description = "It is gone.")))]
+    responses((status = 204, description = "It is gone.")),
+    extensions(("x-rule" = json!(Access::OwnMember.refuses(&[
+        ErrorCode::RoleInsufficient, ErrorCode::CollectionNotFound, ErrorCode::IndexNotFound,
+        ErrorCode::VersionMismatch
+    ])))))]
 pub async fn delete_index(
     State(http): State<Arc<Http>>,
     RequireTenant(tenant): RequireTenant<Shape>,

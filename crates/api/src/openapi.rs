@@ -1,106 +1,20 @@
 //! The OpenAPI document: what the handlers say of themselves, and for each operation who may call it and every
 //! error code it can answer.
 //!
-//! What a newcomer gets wrong: a new route needs a rule in [`rules`]; without one the service does not start.
+//! Each handler declares its [`Rule`] in its own attribute. What a newcomer gets wrong: a new route needs one, too; without
+//! it the service does not start.
 
-mod rules;
+mod rule;
 mod shapes;
 
+pub use rule::{Access, DOCUMENT_CHANGE, QUERY, REPEATABLE, VERSIONED};
+
 use super::problem::{FieldProblem, Problem, status_of};
-use rules::{ALWAYS, BODY, RULES, Rule};
+use rule::{ALWAYS, BODY, Rule};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use tenantry_domain::ErrorCode;
-use tenantry_domain::ErrorCode as E;
 use utoipa::OpenApi;
-
-/// Who may call an operation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
-    /// Anybody.
-    Public,
-    /// Anybody, or fewer, as a setting says; an operator key that is sent must be good.
-    SettingOperator,
-    /// Anybody, or fewer, as a setting says; then a credential that is sent must be good.
-    Setting,
-    /// An account with an access token.
-    Member,
-    /// The operator, or an account for its own organization.
-    OperatorOrMember,
-    /// An account for its own organization, and nobody else: the operator neither.
-    OwnMember,
-    /// The operator.
-    Operator,
-}
-
-impl Access {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Public => "public",
-            Self::SettingOperator => "setting_operator",
-            Self::Setting => "setting",
-            Self::Member => "member",
-            Self::OperatorOrMember => "operator_or_member",
-            Self::OwnMember => "own_member",
-            Self::Operator => "operator",
-        }
-    }
-
-    const fn codes(self) -> &'static [ErrorCode] {
-        match self {
-            Self::Public => &[],
-            Self::SettingOperator => &[E::OperatorKeyRequired, E::OperatorKeyInvalid],
-            Self::Setting => {
-                &[E::TokenMissing, E::TokenInvalid, E::TokenExpired, E::TokenRevoked, E::OperatorKeyInvalid]
-            }
-            Self::Member => &[E::TokenMissing, E::TokenInvalid, E::TokenExpired, E::TokenRevoked],
-            Self::OperatorOrMember => {
-                &[E::TokenMissing, E::TokenInvalid, E::TokenExpired, E::TokenRevoked, E::OperatorKeyInvalid]
-            }
-            Self::OwnMember => &[
-                E::TokenMissing,
-                E::TokenInvalid,
-                E::TokenExpired,
-                E::TokenRevoked,
-                E::OperatorKeyInvalid,
-                E::MembersOnly,
-                E::OrganizationNotFound,
-            ],
-            Self::Operator => &[
-                E::OperatorKeyRequired,
-                E::OperatorKeyInvalid,
-                E::TokenInvalid,
-                E::TokenExpired,
-                E::TokenRevoked,
-                E::OperatorOnly,
-            ],
-        }
-    }
-
-    /// One scheme for both credentials: where either is taken and each has a scheme, some generated clients send both.
-    fn security(self) -> Value {
-        match self {
-            Self::Public => json!([]),
-            Self::SettingOperator | Self::Setting => json!([{}, { "bearer": [] }]),
-            Self::Member | Self::OwnMember | Self::OperatorOrMember | Self::Operator => {
-                json!([{ "bearer": [] }])
-            }
-        }
-    }
-
-    /// Which credential an operation takes, as its description says it.
-    const fn sentence(self) -> &'static str {
-        match self {
-            Self::Public => "It takes no credential.",
-            Self::SettingOperator => "A setting says whether it needs the operator key.",
-            Self::Setting => "A setting says whether it needs an access token or the operator key.",
-            Self::Member => "It needs an access token.",
-            Self::OperatorOrMember => "It needs the operator key, or an access token of the organization.",
-            Self::OwnMember => "It needs an access token of the organization.",
-            Self::Operator => "It needs the operator key.",
-        }
-    }
-}
 
 /// The parts of the document that no handler says.
 #[derive(OpenApi)]
@@ -122,7 +36,7 @@ pub struct Base;
 /// reach the service; empty, it is where they have the document from.
 ///
 /// # Panics
-/// If an operation has no rule, or a rule no operation: the table above is wrong.
+/// If an operation has no rule.
 #[must_use]
 pub fn document(routes: utoipa::openapi::OpenApi, app_name: &str, public_url: &str) -> Value {
     let mut document = serde_json::to_value(routes).expect("the document is made of plain maps and lists");
@@ -146,23 +60,20 @@ pub fn document(routes: utoipa::openapi::OpenApi, app_name: &str, public_url: &s
             "description": "Bare, either the `access_token` of `POST /admin/login` or the operator key, as the description of \
                 each operation says. The service prints at start where the operator key is kept." },
     });
-    let mut ruled = 0;
     for path in document["paths"].as_object_mut().into_iter().flat_map(Map::values_mut) {
         for operation in path.as_object_mut().into_iter().flat_map(Map::values_mut) {
-            let Some(id) = operation["operationId"].as_str() else { continue };
-            let rule = RULES.iter().find(|rule| rule.operation == id);
-            apply(operation, rule.unwrap_or_else(|| panic!("the operation `{id}` has no rule")));
-            ruled += 1;
+            apply_rule(operation);
         }
     }
-    assert_eq!(ruled, RULES.len(), "a rule has no operation");
     shapes::finish(&mut document);
     document
 }
 
-fn apply(operation: &mut Value, rule: &Rule) {
+/// Replaces the rule of an operation with what follows from it.
+fn apply_rule(operation: &mut Value) {
+    let rule = Rule::take(operation).unwrap_or_else(|| panic!("{} has no rule", operation["operationId"]));
     operation["security"] = rule.access.security();
-    operation["x-access"] = rule.access.as_str().into();
+    operation["x-access"] = json!(rule.access);
     let description = operation["description"].as_str().unwrap_or_default();
     operation["description"] = format!("{description}\n\n{}", rule.access.sentence()).into();
     let reads_body = operation.get("requestBody").is_some();

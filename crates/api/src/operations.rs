@@ -4,6 +4,7 @@ use super::auth::{RequireCaller, RequireOperator};
 use super::cursor::Cursor;
 use super::extract::QueryFields;
 use super::http::Http;
+use super::openapi::Access;
 use super::path_params::{OperationPath, OrganizationIdPath};
 use super::problem::ApiError;
 use super::representation::{OperationBody, OperationPage, json};
@@ -22,7 +23,8 @@ use tenantry_domain::page::PageLimit;
 /// `running`.
 #[utoipa::path(get, path = "/v1/operations/{operation}", operation_id = "getOperation", tag = "Operations",
     params(OperationPath),
-    responses((status = 200, description = "The operation.", body = OperationBody)))]
+    responses((status = 200, description = "The operation.", body = OperationBody)),
+    extensions(("x-rule" = json!(Access::OperatorOrMember.refuses(&[ErrorCode::OperationNotFound])))))]
 pub async fn get_operation(
     State(http): State<Arc<Http>>,
     RequireCaller(caller): RequireCaller,
@@ -53,7 +55,10 @@ request_fields! {
 #[utoipa::path(get, path = "/v1/organizations/{organization}/operations", operation_id = "listOperations",
     tag = "Operations",
     params(OrganizationIdPath, OperationListQuery),
-    responses((status = 200, description = "A page of operations.", body = OperationPage)))]
+    responses((status = 200, description = "A page of operations.", body = OperationPage)),
+    extensions(("x-rule" = json!(Access::Operator.refuses(&[
+        ErrorCode::InvalidInput, ErrorCode::OrganizationNotFound
+    ])))))]
 pub async fn list_operations(
     State(http): State<Arc<Http>>,
     RequireOperator(operator): RequireOperator,

@@ -6,6 +6,7 @@ use super::cursor::Cursor;
 use super::extract::{JsonBody, QueryFields};
 use super::http::Http;
 use super::idempotency::{self, IdempotencyHeader, IdempotentRequest, Replay, Scope};
+use super::openapi::{Access, VERSIONED};
 use super::path_params::{OrganizationIdPath, OrganizationPath};
 use super::problem::ApiError;
 use super::representation::{
@@ -55,7 +56,8 @@ request_fields! {
 /// for them.
 #[utoipa::path(get, path = "/v1/organizations", operation_id = "listOrganizations", tag = "Organizations",
     params(OrganizationListQuery),
-    responses((status = 200, description = "A page of organizations.", body = OrganizationPage<'static>)))]
+    responses((status = 200, description = "A page of organizations.", body = OrganizationPage<'static>)),
+    extensions(("x-rule" = json!(Access::Operator.refuses(&[ErrorCode::InvalidInput])))))]
 pub async fn list_organizations(
     State(http): State<Arc<Http>>,
     RequireOperator(operator): RequireOperator,
@@ -108,7 +110,12 @@ request_fields! {
     request_body = NewOrganizationBody,
     responses(
         (status = 201, description = "The organization.", body = OrganizationDetails<'static>),
-        (status = 202, description = "It is still being made; `Location` says where to watch.", body = OperationBody)))]
+        (status = 202, description = "It is still being made; `Location` says where to watch.", body = OperationBody)),
+    extensions(("x-rule" = json!(Access::Operator.refuses(&[
+        // `organization_not_found`: it was made, and purged before the answer.
+        ErrorCode::NameTaken, ErrorCode::EmailTaken, ErrorCode::CapacityReached, ErrorCode::OrganizationNotFound,
+        ErrorCode::SignInBusy, ErrorCode::IdempotencyInProgress, ErrorCode::IdempotencyKeyReused
+    ])))))]
 pub async fn create_organization(
     State(http): State<Arc<Http>>,
     RequireOperator(operator): RequireOperator,
@@ -145,7 +152,8 @@ pub async fn create_organization(
 #[utoipa::path(get, path = "/v1/organizations/{organization}", operation_id = "getOrganization",
     tag = "Organizations",
     params(OrganizationPath),
-    responses((status = 200, description = "The organization.", body = OrganizationDetails<'static>)))]
+    responses((status = 200, description = "The organization.", body = OrganizationDetails<'static>)),
+    extensions(("x-rule" = json!(Access::OperatorOrMember.refuses(&[ErrorCode::OrganizationNotFound])))))]
 pub async fn get_organization(
     State(http): State<Arc<Http>>,
     RequireCaller(caller): RequireCaller,
@@ -180,7 +188,11 @@ request_fields! {
         (OrganizationPatch = "application/merge-patch+json"), (OrganizationPatch = "application/json"))),
     responses(
         (status = 200, description = "The organization.", body = OrganizationDetails<'static>),
-        (status = 202, description = "The change goes on; `Location` says where to watch.", body = OperationBody)))]
+        (status = 202, description = "The change goes on; `Location` says where to watch.", body = OperationBody)),
+    extensions(("x-rule" = json!(Access::OperatorOrMember.refuses(&[
+        ErrorCode::RoleInsufficient, ErrorCode::OperatorOnly, ErrorCode::OrganizationNotFound,
+        ErrorCode::NameTaken, ErrorCode::OrganizationNotActive
+    ]).and(&VERSIONED)))))]
 pub async fn change_organization(
     State(http): State<Arc<Http>>,
     RequireCaller(caller): RequireCaller,
@@ -224,7 +236,11 @@ request_fields! {
     params(OrganizationPath, PurgeQuery, IfMatch),
     responses(
         (status = 200, description = "The organization, deleted.", body = OrganizationDetails<'static>),
-        (status = 202, description = "The change goes on; `Location` says where to watch.", body = OperationBody)))]
+        (status = 202, description = "The change goes on; `Location` says where to watch.", body = OperationBody)),
+    extensions(("x-rule" = json!(Access::OperatorOrMember.refuses(&[
+        ErrorCode::InvalidInput, ErrorCode::RoleInsufficient, ErrorCode::OrganizationNotFound,
+        ErrorCode::DeleteProtected, ErrorCode::LegalHold, ErrorCode::OrganizationNotActive
+    ]).and(&VERSIONED)))))]
 pub async fn delete_organization(
     State(http): State<Arc<Http>>,
     RequireCaller(caller): RequireCaller,
@@ -258,7 +274,11 @@ request_fields! {
     request_body = Option<RestoreOrganization>,
     responses(
         (status = 200, description = "The organization.", body = OrganizationDetails<'static>),
-        (status = 202, description = "The change goes on; `Location` says where to watch.", body = OperationBody)))]
+        (status = 202, description = "The change goes on; `Location` says where to watch.", body = OperationBody)),
+    extensions(("x-rule" = json!(Access::Operator.refuses(&[
+        ErrorCode::OrganizationNotFound, ErrorCode::OrganizationNotDeleted, ErrorCode::NameTaken,
+        ErrorCode::EmailTaken
+    ]).and(&VERSIONED)))))]
 pub async fn restore_organization(
     State(http): State<Arc<Http>>,
     RequireOperator(operator): RequireOperator,
@@ -283,7 +303,10 @@ pub async fn restore_organization(
     params(OrganizationPath, IfMatch),
     responses(
         (status = 200, description = "The organization.", body = OrganizationDetails<'static>),
-        (status = 202, description = "The change goes on; `Location` says where to watch.", body = OperationBody)))]
+        (status = 202, description = "The change goes on; `Location` says where to watch.", body = OperationBody)),
+    extensions(("x-rule" = json!(Access::Operator.refuses(&[
+        ErrorCode::OrganizationNotFound, ErrorCode::OrganizationNotActive
+    ]).and(&VERSIONED)))))]
 pub async fn suspend_organization(
     State(http): State<Arc<Http>>,
     RequireOperator(operator): RequireOperator,
@@ -303,7 +326,10 @@ pub async fn suspend_organization(
     params(OrganizationPath, IfMatch),
     responses(
         (status = 200, description = "The organization.", body = OrganizationDetails<'static>),
-        (status = 202, description = "The change goes on; `Location` says where to watch.", body = OperationBody)))]
+        (status = 202, description = "The change goes on; `Location` says where to watch.", body = OperationBody)),
+    extensions(("x-rule" = json!(Access::Operator.refuses(&[
+        ErrorCode::OrganizationNotFound, ErrorCode::OrganizationNotSuspended
+    ]).and(&VERSIONED)))))]
 pub async fn reactivate_organization(
     State(http): State<Arc<Http>>,
     RequireOperator(operator): RequireOperator,
@@ -333,7 +359,10 @@ request_fields! {
     request_body = SetPassword,
     responses(
         (status = 200, description = "The organization.", body = OrganizationDetails<'static>),
-        (status = 202, description = "The change goes on; `Location` says where to watch.", body = OperationBody)))]
+        (status = 202, description = "The change goes on; `Location` says where to watch.", body = OperationBody)),
+    extensions(("x-rule" = json!(Access::Operator.refuses(&[
+        ErrorCode::OrganizationNotFound, ErrorCode::OrganizationNotActive, ErrorCode::SignInBusy
+    ]).and(&VERSIONED)))))]
 pub async fn set_owner_password(
     State(http): State<Arc<Http>>,
     RequireOperator(operator): RequireOperator,
@@ -354,7 +383,10 @@ pub async fn set_owner_password(
     tag = "Organizations",
     params(OrganizationIdPath, IfMatch),
     responses((status = 202, description = "`Location` says where to watch, and remains when all else is gone.",
-        body = OperationBody)))]
+        body = OperationBody)),
+    extensions(("x-rule" = json!(Access::Operator.refuses(&[
+        ErrorCode::OrganizationNotFound, ErrorCode::OrganizationNotDeleted, ErrorCode::LegalHold
+    ]).and(&VERSIONED)))))]
 pub async fn purge_organization(
     State(http): State<Arc<Http>>,
     RequireOperator(operator): RequireOperator,

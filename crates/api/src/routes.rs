@@ -1,6 +1,7 @@
 //! THE list of routes and layers, readable from top to bottom.
 //!
-//! What a newcomer gets wrong: a route that is added here also needs its rule in [`openapi`], and gets its tests from it.
+//! What a newcomer gets wrong: the handler of a route that is added here also declares its rule ([`openapi`]),
+//! and the route gets its tests from it.
 
 use super::body_budget::BodyBudget;
 use super::forwarding::Forwarding;

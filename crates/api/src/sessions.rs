@@ -3,6 +3,7 @@
 use super::auth::RequireAccount;
 use super::extract::{ClientAddress, JsonBody};
 use super::http::Http;
+use super::openapi::Access;
 use super::problem::ApiError;
 use super::rate_limit::announce;
 use super::representation::json;
@@ -13,6 +14,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use std::convert::Infallible;
 use std::sync::Arc;
+use tenantry_domain::ErrorCode;
 use tenantry_domain::app::sessions::Grant;
 use tenantry_domain::password::policy::PresentedPassword;
 use tenantry_domain::rate_limit::SIGN_IN_PAIR;
@@ -58,7 +60,11 @@ pub struct Tokens<'a> {
 /// Exchanges an e-mail address and a password for an access token and a refresh token. Whether the address
 /// exists makes no difference to the answer.
 #[utoipa::path(post, path = "/admin/login", operation_id = "signIn", tag = "Classic",
-    request_body = SignIn, responses((status = 200, description = "Tokens.", body = Tokens<'static>)))]
+    request_body = SignIn, responses((status = 200, description = "Tokens.", body = Tokens<'static>)),
+    extensions(("x-rule" = json!(Access::Public.refuses(&[
+        ErrorCode::InvalidCredentials, ErrorCode::OrganizationSuspended, ErrorCode::TooManyAttempts,
+        ErrorCode::SignInBusy
+    ])))))]
 pub async fn login(
     State(http): State<Arc<Http>>,
     ClientAddress(network): ClientAddress,
@@ -91,7 +97,8 @@ request_fields! {
 /// Each refresh token is good for one exchange: one that comes again later than 10 seconds after its first
 /// use ends its whole session.
 #[utoipa::path(post, path = "/v1/auth/refresh", operation_id = "refreshTokens", tag = "Sign-in",
-    request_body = Refresh, responses((status = 200, description = "Tokens.", body = Tokens<'static>)))]
+    request_body = Refresh, responses((status = 200, description = "Tokens.", body = Tokens<'static>)),
+    extensions(("x-rule" = json!(Access::Public.refuses(&[ErrorCode::RefreshTokenInvalid])))))]
 pub async fn refresh(State(http): State<Arc<Http>>, body: JsonBody) -> Result<Response, ApiError> {
     let Refresh { refresh_token } = body.fields()?.parse(Refresh::from_fields)?;
     let grant = http.app.refresh(&refresh_token).await?;
@@ -102,7 +109,8 @@ pub async fn refresh(State(http): State<Arc<Http>>, body: JsonBody) -> Result<Re
 ///
 /// Ends the session of the access token. Its access and refresh tokens are refused from now on.
 #[utoipa::path(post, path = "/v1/auth/logout", operation_id = "signOut", tag = "Sign-in",
-    responses((status = 204, description = "The session has ended.")))]
+    responses((status = 204, description = "The session has ended.")),
+    extensions(("x-rule" = json!(Access::Member.refuses(&[])))))]
 pub async fn logout(
     State(http): State<Arc<Http>>,
     RequireAccount(member): RequireAccount,

@@ -2,6 +2,7 @@
 
 use super::auth::RequireTenant;
 use super::http::Http;
+use super::openapi::Access;
 use super::problem::ApiError;
 use super::representation::json;
 use super::request_fields::request_fields;
@@ -87,7 +88,8 @@ pub struct UsageBody {
 /// Documents, bytes, collections and bytes of index entries, each beside its limit.
 #[utoipa::path(get, path = "/v1/organizations/{organization}/usage", operation_id = "getUsage", tag = "Collections",
     params(RequireTenant<Read>),
-    responses((status = 200, description = "What it has and may have.", body = UsageBody)))]
+    responses((status = 200, description = "What it has and may have.", body = UsageBody)),
+    extensions(("x-rule" = json!(Access::OwnMember.refuses(&[])))))]
 pub async fn get_usage(
     State(http): State<Arc<Http>>,
     RequireTenant(tenant): RequireTenant<Read>,

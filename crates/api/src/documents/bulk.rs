@@ -12,6 +12,7 @@ use crate::extract::{QueryFields, media_type, not_taken, require_plain};
 use crate::fields::Fields;
 use crate::http::Http;
 use crate::idempotency::IdempotencyHeader;
+use crate::openapi::Access;
 use crate::path_params::CollectionPath;
 use crate::problem::{ApiError, FieldProblem, status_of};
 use crate::request_fields::request_fields;
@@ -31,7 +32,7 @@ use tenantry_domain::app::documents::LineOutcome;
 use tenantry_domain::app::tenant::{TenantAccess, Write};
 use tenantry_domain::collection::CollectionName;
 use tenantry_domain::idempotency::IdempotencyKey;
-use tenantry_domain::{Error, Result};
+use tenantry_domain::{Error, ErrorCode, Result};
 use utoipa::ToSchema;
 
 /// The media types of documents that are one to a line.
@@ -153,7 +154,10 @@ pub struct InsertTotals {
     request_body(content = Document, content_type = "application/x-ndjson", description = "A document to each line."),
     responses((status = 200, description = "A line for each line that is not empty, and at last the totals. Without the \
         totals something was cut off: of lines that have no answer nothing is known.",
-        body = InsertAnswer, content_type = "application/x-ndjson")))]
+        body = InsertAnswer, content_type = "application/x-ndjson")),
+    extensions(("x-rule" = json!(Access::OwnMember.refuses(&[
+        ErrorCode::RoleInsufficient, ErrorCode::CollectionNotFound, ErrorCode::DocumentUnreadable
+    ])))))]
 pub async fn insert_documents(
     State(http): State<Arc<Http>>,
     RequireTenant(tenant): RequireTenant<Write>,

@@ -7,6 +7,7 @@ use crate::auth::RequireTenant;
 use crate::extract::{DocumentBody, QueryFields};
 use crate::http::Http;
 use crate::metrics::DOCUMENT_FULL_SCANS;
+use crate::openapi::{Access, QUERY};
 use crate::path_params::CollectionPath;
 use crate::problem::ApiError;
 use crate::representation::{json, json_text};
@@ -82,7 +83,8 @@ request_fields! {
     operation_id = "listDocuments", tag = "Documents",
     params(RequireTenant<Read>, CollectionPath, DocumentQuery),
     responses((status = 200, description = "A page of documents. `Full-Scan` says how many had to be looked at, if they \
-        were many and no index spared that.", body = DocumentPageBody)))]
+        were many and no index spared that.", body = DocumentPageBody)),
+    extensions(("x-rule" = json!(Access::OwnMember.refuses(&QUERY)))))]
 pub async fn list_documents(
     State(http): State<Arc<Http>>,
     RequireTenant(tenant): RequireTenant<Read>,
@@ -104,7 +106,8 @@ pub async fn list_documents(
     params(RequireTenant<Read>, CollectionPath),
     request_body = DocumentQuery,
     responses((status = 200, description = "A page of documents. `Full-Scan` says how many had to be looked at, if they \
-        were many and no index spared that.", body = DocumentPageBody)))]
+        were many and no index spared that.", body = DocumentPageBody)),
+    extensions(("x-rule" = json!(Access::OwnMember.refuses(&QUERY)))))]
 pub async fn query_documents(
     State(http): State<Arc<Http>>,
     RequireTenant(tenant): RequireTenant<Read>,
@@ -135,7 +138,8 @@ request_fields! {
     operation_id = "countDocuments", tag = "Documents",
     params(RequireTenant<Read>, CollectionPath, CountQuery),
     responses((status = 200, description = "How many. `Full-Scan` says how many had to be looked at, if they were many \
-        and no index spared that.", body = DocumentCount)))]
+        and no index spared that.", body = DocumentCount)),
+    extensions(("x-rule" = json!(Access::OwnMember.refuses(&QUERY)))))]
 pub async fn count_documents(
     State(http): State<Arc<Http>>,
     RequireTenant(tenant): RequireTenant<Read>,
@@ -156,7 +160,8 @@ pub async fn count_documents(
     params(RequireTenant<Read>, CollectionPath),
     request_body = CountQuery,
     responses((status = 200, description = "How many. `Full-Scan` says how many had to be looked at, if they were many \
-        and no index spared that.", body = DocumentCount)))]
+        and no index spared that.", body = DocumentCount)),
+    extensions(("x-rule" = json!(Access::OwnMember.refuses(&QUERY)))))]
 pub async fn count_matching_documents(
     State(http): State<Arc<Http>>,
     RequireTenant(tenant): RequireTenant<Read>,
