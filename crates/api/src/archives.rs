@@ -11,8 +11,8 @@ use super::openapi::Access;
 use super::organizations::answer;
 use super::path_params::OrganizationPath;
 use super::problem::ApiError;
-use super::representation::{OperationBody, OrganizationDetails, with_location};
 use super::request_fields::request_fields;
+use super::responses::{OperationResponse, OrganizationResponse, with_location};
 use crate::paced_stream::ReadPace;
 use axum::body::{Body, BodyDataStream};
 use axum::extract::{FromRequestParts, Request, State};
@@ -176,9 +176,9 @@ request_fields! {
     params(ImportQuery),
     request_body(content = String, content_type = "application/x-ndjson", description = "The archive."),
     responses(
-        (status = 201, description = "The organization.", body = OrganizationDetails<'static>),
+        (status = 201, description = "The organization.", body = OrganizationResponse<'static>),
         (status = 202, description = "Another instance has taken it over; `Location` says where to watch.",
-            body = OperationBody)),
+            body = OperationResponse)),
     extensions(("x-rule" = json!(Access::Operator.refuses(&[
         // `organization_not_found`: it was made, and purged before the answer.
         ErrorCode::ArchiveInvalid, ErrorCode::OrganizationExists, ErrorCode::NameTaken, ErrorCode::EmailTaken,

@@ -13,8 +13,8 @@ use super::idempotency::{self, IdempotencyHeader, IdempotentRequest, Replay, Sco
 use super::openapi::{Access, REPEATABLE, VERSIONED};
 use super::problem::ApiError;
 use super::rate_limit::announce;
-use super::representation::{OrganizationBody, json, with_etag, with_operation};
 use super::request_fields::request_fields;
+use super::responses::{ClassicOrganizationResponse, json, with_etag, with_operation};
 use super::settings::LookupPolicy;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -36,7 +36,8 @@ use utoipa::ToSchema;
 
 request_fields! {
     /// What makes an organization.
-    pub struct CreateOrganization(http: &Http) in body {
+    #[schema(as = CreateOrganization)]
+    pub struct RegisterOrganizationRequest(http: &Http) in body {
         /// 2 to 120 characters. Names are compared without case, spaces and punctuation.
         #[schema(example = "Tech Innovations Corp")]
         pub organization_name: OrganizationName = required(OrganizationName::parse),
@@ -55,8 +56,8 @@ request_fields! {
 /// or the operator alone. `POST /v1/organizations` is the form for the operator.
 #[utoipa::path(post, path = "/org/create", operation_id = "registerOrganization", tag = "Classic",
     params(IdempotencyHeader),
-    request_body = CreateOrganization,
-    responses((status = 201, description = "The organization.", body = OrganizationBody<'static>)),
+    request_body = RegisterOrganizationRequest,
+    responses((status = 201, description = "The organization.", body = ClassicOrganizationResponse<'static>)),
     extensions(("x-rule" = json!(Access::SettingOperator.refuses(&[
         // `organization_not_found`: it was made, and purged before the answer.
         ErrorCode::NameTaken, ErrorCode::EmailTaken, ErrorCode::CapacityReached, ErrorCode::OrganizationNotFound,
@@ -72,7 +73,7 @@ pub async fn create(
     // An operator key must be good; an access token, perhaps an old one, makes no difference and is not looked at.
     let signup = http.app.allow_signup(super::auth::operator_key(&http, &headers).await?)?;
     // Before anything is counted or claimed: bad input costs its sender nothing.
-    let new = body.fields()?.parse_known(|fields| CreateOrganization::from_fields(fields, &http))?;
+    let new = body.fields()?.parse_known(|fields| RegisterOrganizationRequest::from_fields(fields, &http))?;
     let work = Arc::clone(&http);
     let request = IdempotentRequest { route: "POST /org/create", body: &body.0 };
     let holder = http.app.key_holder_of_signup(signup, network);
@@ -80,11 +81,11 @@ pub async fn create(
     let answer = idempotency::once(&http, key, scope, request, Replay::Kept, move |id| async move {
         let remaining = work.app.count_create(network).await?;
         let account = new.email.key();
-        let CreateOrganization { organization_name: name, email, password } = new;
+        let RegisterOrganizationRequest { organization_name: name, email, password } = new;
         let new = NewOrganization { id, name, email, password, placement: None };
         let (record, view) = done(work.app.create_organization(signup, new).await?)?;
         work.app.remember_network(&account, network).await?;
-        let mut response = json(StatusCode::CREATED, &OrganizationBody::full(&view));
+        let mut response = json(StatusCode::CREATED, &ClassicOrganizationResponse::full(&view));
         if let Ok(location) = HeaderValue::from_str(&format!("/v1/organizations/{}", view.organization.id)) {
             response.headers_mut().insert(header::LOCATION, location);
         }
@@ -115,7 +116,7 @@ request_fields! {
 #[utoipa::path(get, path = "/org/get", operation_id = "findOrganization", tag = "Classic",
     params(OrganizationNameQuery),
     responses((status = 200, description = "The organization. Under `PUBLIC_LOOKUP=card`, anonymous callers \
-        see it without `admin_email`, `tenant_collection` and `tenant_database`.", body = OrganizationBody<'static>)),
+        see it without `admin_email`, `tenant_collection` and `tenant_database`.", body = ClassicOrganizationResponse<'static>)),
     extensions(("x-rule" = json!(Access::Setting.refuses(&[
         ErrorCode::InvalidInput, ErrorCode::OrganizationNotFound
     ])))))]
@@ -142,15 +143,16 @@ pub async fn get(
     };
     let body = match http.settings.public_lookup {
         LookupPolicy::Off if !insider => return Err(ErrorCode::OrganizationNotFound.into()),
-        LookupPolicy::Card if !insider => OrganizationBody::card(&view),
-        _ => OrganizationBody::full(&view),
+        LookupPolicy::Card if !insider => ClassicOrganizationResponse::public(&view),
+        _ => ClassicOrganizationResponse::full(&view),
     };
     Ok(with_etag(json(StatusCode::OK, &body), &view))
 }
 
 request_fields! {
     /// New names and credentials, in any of the references' dialects.
-    pub struct UpdateOrganization(dialects: &Dialects<'_>) in body {
+    #[schema(as = UpdateOrganization)]
+    pub struct UpdateOrganizationRequest(dialects: &Dialects<'_>) in body {
         /// With `new_organization_name`: the current name. Without: the new name (or the current one, to change
         /// only credentials).
         #[schema(example = "Tech Innovations Corp 2.0")]
@@ -171,10 +173,11 @@ request_fields! {
 
 /// The organization after an update, and what became of its data.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct UpdatedOrganization<'a> {
+#[schema(as = UpdatedOrganization)]
+pub struct UpdatedOrganizationResponse<'a> {
     /// The organization.
     #[serde(flatten)]
-    pub organization: OrganizationBody<'a>,
+    pub organization: ClassicOrganizationResponse<'a>,
     /// What was done.
     #[schema(example = "Organization updated successfully")]
     pub message: &'static str,
@@ -196,9 +199,9 @@ pub struct UpdatedOrganization<'a> {
 /// if sent, must be the current ones. The data follows a new name.
 #[utoipa::path(put, path = "/org/update", operation_id = "updateOwnOrganization", tag = "Classic",
     params(IfMatch),
-    request_body = UpdateOrganization,
+    request_body = UpdateOrganizationRequest,
     responses((status = 200, description = "The organization, and what became of its data.",
-        body = UpdatedOrganization<'static>)),
+        body = UpdatedOrganizationResponse<'static>)),
     extensions(("x-rule" = json!(Access::Member.refuses(&[
         ErrorCode::InvalidCredentials, ErrorCode::ReauthenticationRequired, ErrorCode::NotYourOrganization,
         ErrorCode::RoleInsufficient, ErrorCode::OrganizationNotFound, ErrorCode::NameTaken, ErrorCode::EmailTaken,
@@ -213,7 +216,7 @@ pub async fn update(
 ) -> Result<Response, ApiError> {
     let fields = body.fields()?;
     let dialects = Dialects::new(&http, &member, &fields);
-    let update = fields.parse_known(|fields| UpdateOrganization::from_fields(fields, &dialects))?;
+    let update = fields.parse_known(|fields| UpdateOrganizationRequest::from_fields(fields, &dialects))?;
     let names_own = update.organization_name.identifier() == *dialects.current;
     if !names_own && !dialects.renames(Some(&update.organization_name)) {
         return Err(ErrorCode::NotYourOrganization.into());
@@ -222,8 +225,8 @@ pub async fn update(
     let previous = http.app.locate(&managed).collection;
     let change = prepare_change(&http, &member, network, update).await?;
     let (record, view) = done(http.app.change_organization(&managed, &expected, change).await?)?;
-    let body = UpdatedOrganization {
-        organization: OrganizationBody::full(&view),
+    let body = UpdatedOrganizationResponse {
+        organization: ClassicOrganizationResponse::full(&view),
         message: "Organization updated successfully",
         previous_collection: &previous,
         current_collection: &view.location.collection,
@@ -298,7 +301,7 @@ async fn prepare_change(
     http: &Http,
     member: &AccountPrincipal,
     network: ClientNetwork,
-    update: UpdateOrganization,
+    update: UpdateOrganizationRequest,
 ) -> Result<OrganizationChange> {
     let is_rename = update.new_organization_name.is_none()
         && update.organization_name.identifier() != member.organization().naming.identifier;
@@ -329,7 +332,8 @@ request_fields! {
 
 request_fields! {
     /// Which organization to delete.
-    pub struct DeleteOrganization(is_in_query: bool) in body {
+    #[schema(as = DeleteOrganization)]
+    pub struct DeleteOrganizationRequest(is_in_query: bool) in body {
         /// Its name; in the query or here.
         #[schema(example = "Tech Innovations Corp 2.0")]
         pub organization_name: Option<OrganizationName> = required_unless(is_in_query, OrganizationName::parse),
@@ -338,7 +342,8 @@ request_fields! {
 
 /// What became of a deleted organization.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct DeletedOrganization {
+#[schema(as = DeletedOrganization)]
+pub struct DeletedOrganizationResponse {
     /// What was done.
     #[schema(example = "Organization deleted successfully")]
     pub message: &'static str,
@@ -352,8 +357,8 @@ pub struct DeletedOrganization {
 /// Name it in the query or in the body. It is kept until `purge_at`; until then the operator can restore it.
 #[utoipa::path(delete, path = "/org/delete", operation_id = "deleteOwnOrganization", tag = "Classic",
     params(DeleteOwnQuery, IfMatch),
-    request_body(content = Option<DeleteOrganization>, description = "Its name, where it is not in the query."),
-    responses((status = 200, description = "It is deleted.", body = DeletedOrganization)),
+    request_body(content = Option<DeleteOrganizationRequest>, description = "Its name, where it is not in the query."),
+    responses((status = 200, description = "It is deleted.", body = DeletedOrganizationResponse)),
     extensions(("x-rule" = json!(Access::Member.refuses(&[
         ErrorCode::NotYourOrganization, ErrorCode::RoleInsufficient, ErrorCode::OrganizationNotFound,
         ErrorCode::DeleteProtected, ErrorCode::LegalHold, ErrorCode::OrganizationNotActive
@@ -368,7 +373,7 @@ pub async fn delete(
     let is_in_query = query.has("organization_name");
     let in_query = DeleteOwnQuery::from_fields(&mut query);
     let (name, purge) = body.optional_fields()?.after(query).parse_known(|fields| {
-        let in_body = DeleteOrganization::from_fields(fields, is_in_query)?.organization_name;
+        let in_body = DeleteOrganizationRequest::from_fields(fields, is_in_query)?.organization_name;
         let DeleteOwnQuery { organization_name: in_query, purge } = in_query?;
         if let (Some(one), Some(other)) = (&in_query, &in_body)
             && one.identifier() != other.identifier()
@@ -385,7 +390,7 @@ pub async fn delete(
         Outcome::Done { view, .. } => view.as_ref().and_then(|view| view.organization.purge_at),
         Outcome::Running(record) => return Err(goes_on(record).into()),
     };
-    let body = DeletedOrganization { message: "Organization deleted successfully", purge_at };
+    let body = DeletedOrganizationResponse { message: "Organization deleted successfully", purge_at };
     Ok(with_operation(json(StatusCode::OK, &body), outcome.record()))
 }
 

@@ -11,8 +11,8 @@ use super::idempotency::{self, IdempotencyHeader, IdempotentRequest, Replay, Sco
 use super::openapi::{Access, REPEATABLE};
 use super::path_params::CollectionPath;
 use super::problem::ApiError;
-use super::representation::{json, tagged, tagged_unless, with_location};
 use super::request_fields::request_fields;
+use super::responses::{json, tagged, tagged_unless, with_location};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -29,7 +29,7 @@ use utoipa::ToSchema;
 /// A collection as it is.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Collection)]
-pub struct CollectionBody<'a> {
+pub struct CollectionResponse<'a> {
     /// Its name.
     #[schema(example = "orders")]
     pub name: &'a str,
@@ -41,7 +41,7 @@ pub struct CollectionBody<'a> {
     pub indexes: u32,
 }
 
-impl<'a> From<&'a CollectionInfo> for CollectionBody<'a> {
+impl<'a> From<&'a CollectionInfo> for CollectionResponse<'a> {
     fn from(info: &'a CollectionInfo) -> Self {
         let CollectionInfo { name, documents, bytes, indexes } = info;
         Self { name: name.as_str(), documents: *documents, bytes: *bytes, indexes: *indexes }
@@ -53,7 +53,7 @@ impl<'a> From<&'a CollectionInfo> for CollectionBody<'a> {
 #[schema(as = CollectionPage)]
 pub struct CollectionPage<'a> {
     /// In the order of their names.
-    pub items: Vec<CollectionBody<'a>>,
+    pub items: Vec<CollectionResponse<'a>>,
     /// Pass it as `cursor` for the next page; null on the last.
     #[schema(required = true)]
     pub next_cursor: Option<String>,
@@ -91,7 +91,7 @@ pub async fn list_collections(
     let CollectionListQuery { limit, cursor } = query.parse(CollectionListQuery::from_fields)?;
     let page = http.app.list_collections(&tenant, cursor.as_ref(), limit).await?;
     let body = CollectionPage {
-        items: page.items.iter().map(CollectionBody::from).collect(),
+        items: page.items.iter().map(CollectionResponse::from).collect(),
         next_cursor: page.next.map(|name| Cursor::of_collection(&name).to_string()),
     };
     Ok(json(StatusCode::OK, &body))
@@ -113,7 +113,7 @@ request_fields! {
     tag = "Collections",
     params(RequireTenant<Shape>, IdempotencyHeader),
     request_body = NewCollection,
-    responses((status = 201, description = "The collection.", body = CollectionBody<'static>)),
+    responses((status = 201, description = "The collection.", body = CollectionResponse<'static>)),
     extensions(("x-rule" = json!(Access::OwnMember.refuses(&[
         ErrorCode::RoleInsufficient, ErrorCode::CollectionExists, ErrorCode::QuotaExceeded,
         ErrorCode::CapacityReached
@@ -131,7 +131,7 @@ pub async fn create_collection(
     idempotency::once(&http, key, scope, request, Replay::Kept, move |_| async move {
         let NewCollection { name } = body.fields()?.parse(NewCollection::from_fields)?;
         let made = work.app.create_collection(&tenant, &name).await?;
-        let answer = tagged(StatusCode::CREATED, &CollectionBody::from(&made));
+        let answer = tagged(StatusCode::CREATED, &CollectionResponse::from(&made));
         Ok(with_location(answer, &path(tenant.organization(), &name)))
     })
     .await
@@ -144,7 +144,7 @@ pub async fn create_collection(
     operation_id = "getCollection", tag = "Collections",
     params(RequireTenant<Read>, CollectionPath, IfNotShown),
     responses(
-        (status = 200, description = "The collection.", body = CollectionBody<'static>),
+        (status = 200, description = "The collection.", body = CollectionResponse<'static>),
         (status = 304, description = "You have it.")),
     extensions(("x-rule" = json!(Access::OwnMember.refuses(&[ErrorCode::CollectionNotFound])))))]
 pub async fn get_collection(
@@ -154,7 +154,7 @@ pub async fn get_collection(
     known: IfNotShown,
 ) -> Result<Response, ApiError> {
     let info = http.app.get_collection(&tenant, &name).await?;
-    Ok(tagged_unless(&known, &CollectionBody::from(&info)))
+    Ok(tagged_unless(&known, &CollectionResponse::from(&info)))
 }
 
 /// Delete a collection with all its documents.
@@ -177,7 +177,7 @@ pub async fn delete_collection(
 ) -> Result<Response, ApiError> {
     if !expected.is_any() {
         let info = http.app.get_collection(&tenant.to_read(), &name).await?;
-        expected.check(&CollectionBody::from(&info))?;
+        expected.check(&CollectionResponse::from(&info))?;
     }
     http.app.delete_collection(&tenant, &name).await?;
     Ok(StatusCode::NO_CONTENT.into_response())

@@ -17,8 +17,8 @@ use super::idempotency::{self, IdempotencyHeader, IdempotentRequest, Replay, Sco
 use super::openapi::{Access, DOCUMENT_CHANGE, REPEATABLE};
 use super::path_params::{CollectionPath, ItemPath, encoded};
 use super::problem::ApiError;
-use super::representation::{json, json_text, with_location};
 use super::request_fields::request_fields;
+use super::responses::{json, json_text, with_location};
 use axum::extract::{FromRequest, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -214,7 +214,8 @@ pub async fn delete_document(
 
 /// What a round of deletes came to.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct DeletedDocuments {
+#[schema(as = DeletedDocuments)]
+pub struct DeletedDocumentsResponse {
     /// How many documents are gone.
     pub deleted: u64,
     /// Whether there may be others that match: then send the request again.
@@ -224,7 +225,7 @@ pub struct DeletedDocuments {
 request_fields! {
     /// The documents to delete.
     #[schema(as = DeleteBody)]
-    pub struct DeleteDocuments in body and query {
+    pub struct DeleteDocumentsRequest in body and query {
         /// Which documents, in MongoDB's filter language; `{}` is all.
         #[schema(example = json!({ "status": { "$in": ["closed", "void"] } }))]
         pub filter: Filter = required_filter,
@@ -237,8 +238,8 @@ request_fields! {
 /// again. If the filter is too long for a URL, use `POST …/delete`.
 #[utoipa::path(delete, path = "/v1/organizations/{organization}/collections/{collection}/documents",
     operation_id = "deleteDocuments", tag = "Documents",
-    params(RequireTenant<Write>, CollectionPath, DeleteDocuments),
-    responses((status = 200, description = "What was deleted.", body = DeletedDocuments)),
+    params(RequireTenant<Write>, CollectionPath, DeleteDocumentsRequest),
+    responses((status = 200, description = "What was deleted.", body = DeletedDocumentsResponse)),
     extensions(("x-rule" = json!(Access::OwnMember.refuses(&[
         ErrorCode::InvalidInput, ErrorCode::RoleInsufficient, ErrorCode::CollectionNotFound,
         ErrorCode::QueryTooSlow
@@ -250,8 +251,8 @@ pub async fn delete_documents(
     QueryFields(query): QueryFields,
 ) -> Result<Response, ApiError> {
     let bytes = query.filter_bytes();
-    let read = move || query.parse(DeleteDocuments::from_fields);
-    let DeleteDocuments { filter } = offload::by_filter_size(bytes, read).await??;
+    let read = move || query.parse(DeleteDocumentsRequest::from_fields);
+    let DeleteDocumentsRequest { filter } = offload::by_filter_size(bytes, read).await??;
     delete_matching(&http, &tenant, &collection, &filter).await
 }
 
@@ -261,8 +262,8 @@ pub async fn delete_documents(
 #[utoipa::path(post, path = "/v1/organizations/{organization}/collections/{collection}/delete",
     operation_id = "deleteMatchingDocuments", tag = "Documents",
     params(RequireTenant<Write>, CollectionPath),
-    request_body = DeleteDocuments,
-    responses((status = 200, description = "What was deleted.", body = DeletedDocuments)),
+    request_body = DeleteDocumentsRequest,
+    responses((status = 200, description = "What was deleted.", body = DeletedDocumentsResponse)),
     extensions(("x-rule" = json!(Access::OwnMember.refuses(&[
         ErrorCode::InvalidInput, ErrorCode::RoleInsufficient, ErrorCode::CollectionNotFound,
         ErrorCode::QueryTooSlow
@@ -274,8 +275,8 @@ pub async fn delete_matching_documents(
     body: DocumentBody,
 ) -> Result<Response, ApiError> {
     let body_bytes = body.0.len();
-    let read = move || body.fields()?.parse(DeleteDocuments::from_fields);
-    let DeleteDocuments { filter } = offload::by_filter_size(body_bytes, read).await??;
+    let read = move || body.fields()?.parse(DeleteDocumentsRequest::from_fields);
+    let DeleteDocumentsRequest { filter } = offload::by_filter_size(body_bytes, read).await??;
     delete_matching(&http, &tenant, &collection, &filter).await
 }
 
@@ -286,7 +287,7 @@ async fn delete_matching(
     filter: &Filter,
 ) -> Result<Response, ApiError> {
     let deleted = http.app.delete_documents(tenant, collection, filter).await?;
-    Ok(json(StatusCode::OK, &DeletedDocuments { deleted: deleted.documents, more: deleted.more }))
+    Ok(json(StatusCode::OK, &DeletedDocumentsResponse { deleted: deleted.documents, more: deleted.more }))
 }
 
 async fn read_document(http: &Http, body: DocumentBody) -> Result<NewDocument> {

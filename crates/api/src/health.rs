@@ -6,19 +6,21 @@ use super::metrics::PASSWORD_HASH_QUEUE_DEPTH;
 use super::openapi::Access;
 use super::path_params::ProblemCodePath;
 use super::problem::ApiError;
-use super::representation::json;
+use super::responses::json;
 use super::settings::MetricsPolicy;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use serde_json::Value;
 use std::sync::Arc;
 use tenantry_domain::ErrorCode;
 use utoipa::ToSchema;
 
 /// What the service is and where to read on.
 #[derive(Serialize, ToSchema)]
-pub struct Root<'a> {
+#[schema(as = Root)]
+pub struct ServiceInfoResponse<'a> {
     /// The setting `APP_NAME`.
     #[schema(example = "Tenantry")]
     pub name: &'a str,
@@ -39,11 +41,11 @@ pub struct Root<'a> {
 ///
 /// Returns the name, the version and links to the documentation.
 #[utoipa::path(get, path = "/", operation_id = "getServiceInfo", tag = "Service",
-    responses((status = 200, description = "Name, version and links.", body = Root<'static>)),
+    responses((status = 200, description = "Name, version and links.", body = ServiceInfoResponse<'static>)),
     extensions(("x-rule" = json!(Access::Public.refuses(&[])))))]
 pub async fn root(State(http): State<Arc<Http>>) -> Response {
     let link = |path: &str| format!("{}{path}", http.settings.public_url);
-    let body = Root {
+    let body = ServiceInfoResponse {
         name: &http.settings.app_name,
         version: env!("CARGO_PKG_VERSION"),
         docs: link("/docs"),
@@ -56,7 +58,8 @@ pub async fn root(State(http): State<Arc<Http>>) -> Response {
 
 /// That the service is up.
 #[derive(Serialize, ToSchema)]
-pub struct Health {
+#[schema(as = Health)]
+pub struct HealthResponse {
     /// Always `operational`.
     #[schema(example = "operational")]
     pub status: &'static str,
@@ -69,15 +72,16 @@ pub struct Health {
 ///
 /// Always answers `operational` while the process runs. For probes, use `GET /livez` and `GET /readyz`.
 #[utoipa::path(get, path = "/health", operation_id = "getHealth", tag = "Classic",
-    responses((status = 200, description = "It is.", body = Health)),
+    responses((status = 200, description = "It is.", body = HealthResponse)),
     extensions(("x-rule" = json!(Access::Public.refuses(&[])))))]
 pub async fn health() -> Response {
-    json(StatusCode::OK, &Health { status: "operational", service: "Organization Management API" })
+    json(StatusCode::OK, &HealthResponse { status: "operational", service: "Organization Management API" })
 }
 
 /// A probe's answer.
 #[derive(Serialize, ToSchema)]
-pub struct Probe {
+#[schema(as = Probe)]
+pub struct ProbeResponse {
     /// Always `ok`.
     #[schema(example = "ok")]
     pub status: &'static str,
@@ -87,21 +91,21 @@ pub struct Probe {
 ///
 /// A liveness probe: it touches no data. If it fails, restart the process.
 #[utoipa::path(get, path = "/livez", operation_id = "getLiveness", tag = "Service",
-    responses((status = 200, description = "It does.", body = Probe)),
+    responses((status = 200, description = "It does.", body = ProbeResponse)),
     extensions(("x-rule" = json!(Access::Public.refuses(&[])))))]
 pub async fn livez() -> Response {
-    json(StatusCode::OK, &Probe { status: "ok" })
+    json(StatusCode::OK, &ProbeResponse { status: "ok" })
 }
 
 /// Tell whether the service can do its work.
 ///
 /// A readiness probe: it succeeds if a write to the store would. If it fails, send this instance no requests.
 #[utoipa::path(get, path = "/readyz", operation_id = "getReadiness", tag = "Service",
-    responses((status = 200, description = "It can.", body = Probe)),
+    responses((status = 200, description = "It can.", body = ProbeResponse)),
     extensions(("x-rule" = json!(Access::Public.refuses(&[])))))]
 pub async fn readyz(State(http): State<Arc<Http>>) -> Result<Response, ApiError> {
     http.readiness.check(&http.app).await?;
-    Ok(json(StatusCode::OK, &Probe { status: "ok" }))
+    Ok(json(StatusCode::OK, &ProbeResponse { status: "ok" }))
 }
 
 /// Get the metrics.
@@ -127,12 +131,12 @@ pub async fn metrics(State(http): State<Arc<Http>>, headers: HeaderMap) -> Resul
 }
 
 /// A JSON Web Key Set.
-#[expect(dead_code, reason = "a schema of the OpenAPI document; `Fields` reads the body")]
-#[derive(ToSchema)]
-pub struct SigningKeys {
+#[derive(Serialize, ToSchema)]
+#[schema(as = SigningKeys)]
+pub struct SigningKeysResponse {
     /// Each as RFC 7517 has it.
     #[schema(value_type = Vec<Object>)]
-    pub keys: (),
+    pub keys: Value,
 }
 
 /// Get the keys that verify access tokens.
@@ -141,10 +145,11 @@ pub struct SigningKeys {
 /// signed with a shared secret.
 #[utoipa::path(get, path = "/.well-known/jwks.json", operation_id = "getSigningKeys", tag = "Sign-in",
     responses((status = 200, description = "A JSON Web Key Set; empty where tokens are signed with a shared secret.",
-        body = SigningKeys, content_type = "application/jwk-set+json")),
+        body = SigningKeysResponse, content_type = "application/jwk-set+json")),
     extensions(("x-rule" = json!(Access::Public.refuses(&[])))))]
 pub async fn jwks(State(http): State<Arc<Http>>) -> Response {
-    let mut response = json(StatusCode::OK, &http.app.public_keys());
+    let keys = http.app.public_keys()["keys"].take();
+    let mut response = json(StatusCode::OK, &SigningKeysResponse { keys });
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/jwk-set+json"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));

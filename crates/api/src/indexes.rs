@@ -10,8 +10,8 @@ use super::http::Http;
 use super::openapi::Access;
 use super::path_params::{CollectionPath, IndexPath, encoded};
 use super::problem::ApiError;
-use super::representation::{json, tagged, tagged_unless, with_location};
 use super::request_fields::request_fields;
+use super::responses::{json, tagged, tagged_unless, with_location};
 use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, StatusCode};
@@ -56,7 +56,7 @@ impl<S: Sync> FromRequestParts<S> for Prefer {
 /// An index.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Index)]
-pub struct IndexBody {
+pub struct IndexResponse {
     /// Its name.
     #[schema(example = "status_1_placed_-1")]
     pub name: String,
@@ -67,7 +67,7 @@ pub struct IndexBody {
     pub unique: bool,
 }
 
-impl From<&Index> for IndexBody {
+impl From<&Index> for IndexResponse {
     fn from(index: &Index) -> Self {
         Self { name: index.name.to_string(), keys: index.keys_text(), unique: index.unique }
     }
@@ -77,7 +77,7 @@ impl From<&Index> for IndexBody {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct IndexList {
     /// In the order of their names, without that on the `_id`.
-    pub items: Vec<IndexBody>,
+    pub items: Vec<IndexResponse>,
 }
 
 /// List the indexes of a collection.
@@ -94,7 +94,7 @@ pub async fn list_indexes(
     CollectionPath(collection): CollectionPath,
 ) -> Result<Response, ApiError> {
     let indexes = http.app.list_indexes(&tenant, &collection).await?;
-    Ok(json(StatusCode::OK, &IndexList { items: indexes.iter().map(IndexBody::from).collect() }))
+    Ok(json(StatusCode::OK, &IndexList { items: indexes.iter().map(IndexResponse::from).collect() }))
 }
 
 request_fields! {
@@ -120,10 +120,10 @@ request_fields! {
     params(RequireTenant<Shape>, CollectionPath, Prefer),
     request_body = NewIndex,
     responses(
-        (status = 201, description = "The index; it serves.", body = IndexBody),
-        (status = 200, description = "The index; it was there already, the same.", body = IndexBody),
+        (status = 201, description = "The index; it serves.", body = IndexResponse),
+        (status = 200, description = "The index; it was there already, the same.", body = IndexResponse),
         (status = 202, description = "It is still being made; once it serves, it is at `Location`. If that cannot be, \
-            it never is.", body = IndexBody)),
+            it never is.", body = IndexResponse)),
     extensions(("x-rule" = json!(Access::OwnMember.refuses(&[
         ErrorCode::RoleInsufficient, ErrorCode::CollectionNotFound, ErrorCode::IndexExists,
         ErrorCode::UniqueViolation, ErrorCode::TooManyIndexes, ErrorCode::QuotaExceeded,
@@ -148,7 +148,7 @@ pub async fn create_index(
     };
     let of = collections::path(tenant.organization(), &collection);
     let path = format!("{of}/indexes/{}", encoded(index.name.as_str()));
-    Ok(with_location(tagged(status, &IndexBody::from(&index)), &path))
+    Ok(with_location(tagged(status, &IndexResponse::from(&index)), &path))
 }
 
 /// Get an index.
@@ -158,7 +158,7 @@ pub async fn create_index(
     operation_id = "getIndex", tag = "Collections",
     params(RequireTenant<Read>, CollectionPath, IndexPath, IfNotShown),
     responses(
-        (status = 200, description = "The index.", body = IndexBody),
+        (status = 200, description = "The index.", body = IndexResponse),
         (status = 304, description = "You have it.")),
     extensions(("x-rule" = json!(Access::OwnMember.refuses(&[
         ErrorCode::CollectionNotFound, ErrorCode::IndexNotFound
@@ -171,7 +171,7 @@ pub async fn get_index(
     known: IfNotShown,
 ) -> Result<Response, ApiError> {
     let index = http.app.get_index(&tenant, &collection, &name).await?;
-    Ok(tagged_unless(&known, &IndexBody::from(&index)))
+    Ok(tagged_unless(&known, &IndexResponse::from(&index)))
 }
 
 /// Delete an index.
@@ -194,7 +194,7 @@ pub async fn delete_index(
 ) -> Result<Response, ApiError> {
     if !expected.is_any() {
         let index = http.app.get_index(&tenant.to_read(), &collection, &name).await?;
-        expected.check(&IndexBody::from(&index))?;
+        expected.check(&IndexResponse::from(&index))?;
     }
     http.app.delete_index(&tenant, &collection, &name).await?;
     Ok(StatusCode::NO_CONTENT.into_response())

@@ -9,7 +9,7 @@ mod shapes;
 
 pub use rule::{Access, DOCUMENT_CHANGE, QUERY, REPEATABLE, VERSIONED};
 
-use super::problem::{FieldProblem, Problem, status_of};
+use super::problem::{FieldProblem, ProblemDetails, status_of};
 use rule::{ALWAYS, BODY, Rule};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -19,7 +19,7 @@ use utoipa::OpenApi;
 /// The parts of the document that no handler says.
 #[derive(OpenApi)]
 #[openapi(
-    components(schemas(Problem, FieldProblem)),
+    components(schemas(ProblemDetails, FieldProblem)),
     tags(
         (name = "Classic", description = "Organizations by name: one call each to create, find, rename and delete one, and to sign in its admin."),
         (name = "Sign-in", description = "Tokens beyond the first sign-in (which is `POST /admin/login`)."),

@@ -7,8 +7,8 @@ use super::http::Http;
 use super::openapi::Access;
 use super::path_params::{OperationPath, OrganizationIdPath};
 use super::problem::ApiError;
-use super::representation::{OperationBody, OperationPage, json};
 use super::request_fields::request_fields;
+use super::responses::{OperationPage, OperationResponse, json};
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
@@ -23,7 +23,7 @@ use tenantry_domain::page::PageLimit;
 /// `running`.
 #[utoipa::path(get, path = "/v1/operations/{operation}", operation_id = "getOperation", tag = "Operations",
     params(OperationPath),
-    responses((status = 200, description = "The operation.", body = OperationBody)),
+    responses((status = 200, description = "The operation.", body = OperationResponse)),
     extensions(("x-rule" = json!(Access::OperatorOrMember.refuses(&[ErrorCode::OperationNotFound])))))]
 pub async fn get_operation(
     State(http): State<Arc<Http>>,
@@ -31,7 +31,7 @@ pub async fn get_operation(
     OperationPath(id): OperationPath,
 ) -> Result<Response, ApiError> {
     let record = http.app.find_operation(&caller, id).await?;
-    let mut response = json(StatusCode::OK, &OperationBody::from(&record));
+    let mut response = json(StatusCode::OK, &OperationResponse::from(&record));
     // What changes about an operation is how far it is, and then nothing.
     if let Ok(tag) = HeaderValue::from_str(&format!("\"{}-{}\"", record.state.as_str(), record.done)) {
         response.headers_mut().insert(header::ETAG, tag);
@@ -69,7 +69,7 @@ pub async fn list_operations(
     let id = id.parse().map_err(|_| ErrorCode::OrganizationNotFound)?;
     let page = http.app.list_operations(&operator, id, cursor, limit).await?;
     let body = OperationPage {
-        items: page.items.iter().map(OperationBody::from).collect(),
+        items: page.items.iter().map(OperationResponse::from).collect(),
         next_cursor: page.next.map(|id| Cursor::of_operation(id).to_string()),
     };
     Ok(json(StatusCode::OK, &body))

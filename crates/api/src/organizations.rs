@@ -9,11 +9,11 @@ use super::idempotency::{self, IdempotencyHeader, IdempotentRequest, Replay, Sco
 use super::openapi::{Access, VERSIONED};
 use super::path_params::{OrganizationIdPath, OrganizationPath};
 use super::problem::ApiError;
-use super::representation::{
-    OperationBody, OrganizationDetails, OrganizationPage, accepted, json, organization, with_location,
+use super::request_fields::request_fields;
+use super::responses::{
+    OperationResponse, OrganizationPage, OrganizationResponse, accepted, json, organization, with_location,
     with_operation,
 };
-use super::request_fields::request_fields;
 use super::usage::QuotaPatch;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -68,7 +68,7 @@ pub async fn list_organizations(
     let wanted = OrganizationQuery { after: cursor, status, show_deleted, identifier_prefix: name_prefix };
     let page = http.app.list_organizations(&operator, &wanted, limit).await?;
     let body = OrganizationPage {
-        items: page.items.iter().map(OrganizationDetails::of).collect(),
+        items: page.items.iter().map(OrganizationResponse::new).collect(),
         next_cursor: page.next.map(|cursor| Cursor::of_organization(&cursor).to_string()),
     };
     Ok(json(StatusCode::OK, &body))
@@ -84,7 +84,8 @@ fn parse_status(text: &str) -> Result<Status, String> {
 
 request_fields! {
     /// What makes an organization.
-    pub struct NewOrganizationBody(http: &Http) in body {
+    #[schema(as = NewOrganizationBody)]
+    pub struct CreateOrganizationRequest(http: &Http) in body {
         /// 2 to 120 characters. Names are compared without case, spaces and punctuation.
         #[schema(example = "Tech Innovations Corp")]
         pub organization_name: OrganizationName = required(OrganizationName::parse),
@@ -107,10 +108,10 @@ request_fields! {
 /// response is 202 and `Location` names the operation.
 #[utoipa::path(post, path = "/v1/organizations", operation_id = "createOrganization", tag = "Organizations",
     params(IdempotencyHeader),
-    request_body = NewOrganizationBody,
+    request_body = CreateOrganizationRequest,
     responses(
-        (status = 201, description = "The organization.", body = OrganizationDetails<'static>),
-        (status = 202, description = "It is still being made; `Location` says where to watch.", body = OperationBody)),
+        (status = 201, description = "The organization.", body = OrganizationResponse<'static>),
+        (status = 202, description = "It is still being made; `Location` says where to watch.", body = OperationResponse)),
     extensions(("x-rule" = json!(Access::Operator.refuses(&[
         // `organization_not_found`: it was made, and purged before the answer.
         ErrorCode::NameTaken, ErrorCode::EmailTaken, ErrorCode::CapacityReached, ErrorCode::OrganizationNotFound,
@@ -129,7 +130,7 @@ pub async fn create_organization(
     // The operator's keys are not bounded.
     let scope = Scope { name: signup.scope(), holder: None };
     idempotency::once(&http, key, scope, request, Replay::Kept, move |id| async move {
-        let new = body.fields()?.parse(|fields| NewOrganizationBody::from_fields(fields, &work))?;
+        let new = body.fields()?.parse(|fields| CreateOrganizationRequest::from_fields(fields, &work))?;
         let new = NewOrganization {
             id,
             name: new.organization_name,
@@ -152,7 +153,7 @@ pub async fn create_organization(
 #[utoipa::path(get, path = "/v1/organizations/{organization}", operation_id = "getOrganization",
     tag = "Organizations",
     params(OrganizationPath),
-    responses((status = 200, description = "The organization.", body = OrganizationDetails<'static>)),
+    responses((status = 200, description = "The organization.", body = OrganizationResponse<'static>)),
     extensions(("x-rule" = json!(Access::OperatorOrMember.refuses(&[ErrorCode::OrganizationNotFound])))))]
 pub async fn get_organization(
     State(http): State<Arc<Http>>,
@@ -187,8 +188,8 @@ request_fields! {
     request_body(content(
         (OrganizationPatch = "application/merge-patch+json"), (OrganizationPatch = "application/json"))),
     responses(
-        (status = 200, description = "The organization.", body = OrganizationDetails<'static>),
-        (status = 202, description = "The change goes on; `Location` says where to watch.", body = OperationBody)),
+        (status = 200, description = "The organization.", body = OrganizationResponse<'static>),
+        (status = 202, description = "The change goes on; `Location` says where to watch.", body = OperationResponse)),
     extensions(("x-rule" = json!(Access::OperatorOrMember.refuses(&[
         ErrorCode::RoleInsufficient, ErrorCode::OperatorOnly, ErrorCode::OrganizationNotFound,
         ErrorCode::NameTaken, ErrorCode::OrganizationNotActive
@@ -235,8 +236,8 @@ request_fields! {
     tag = "Organizations",
     params(OrganizationPath, PurgeQuery, IfMatch),
     responses(
-        (status = 200, description = "The organization, deleted.", body = OrganizationDetails<'static>),
-        (status = 202, description = "The change goes on; `Location` says where to watch.", body = OperationBody)),
+        (status = 200, description = "The organization, deleted.", body = OrganizationResponse<'static>),
+        (status = 202, description = "The change goes on; `Location` says where to watch.", body = OperationResponse)),
     extensions(("x-rule" = json!(Access::OperatorOrMember.refuses(&[
         ErrorCode::InvalidInput, ErrorCode::RoleInsufficient, ErrorCode::OrganizationNotFound,
         ErrorCode::DeleteProtected, ErrorCode::LegalHold, ErrorCode::OrganizationNotActive
@@ -256,7 +257,8 @@ pub async fn delete_organization(
 
 request_fields! {
     /// What a restored organization is called.
-    pub struct RestoreOrganization in body {
+    #[schema(as = RestoreOrganization)]
+    pub struct RestoreOrganizationRequest in body {
         /// Another name, where the old one is taken by now.
         pub organization_name: Option<OrganizationName> = optional(OrganizationName::parse),
         /// Another address for its owner, where the old one is taken by now.
@@ -271,10 +273,10 @@ request_fields! {
 #[utoipa::path(post, path = "/v1/organizations/{organization}/restore", operation_id = "restoreOrganization",
     tag = "Organizations",
     params(OrganizationIdPath, IfMatch),
-    request_body = Option<RestoreOrganization>,
+    request_body = Option<RestoreOrganizationRequest>,
     responses(
-        (status = 200, description = "The organization.", body = OrganizationDetails<'static>),
-        (status = 202, description = "The change goes on; `Location` says where to watch.", body = OperationBody)),
+        (status = 200, description = "The organization.", body = OrganizationResponse<'static>),
+        (status = 202, description = "The change goes on; `Location` says where to watch.", body = OperationResponse)),
     extensions(("x-rule" = json!(Access::Operator.refuses(&[
         ErrorCode::OrganizationNotFound, ErrorCode::OrganizationNotDeleted, ErrorCode::NameTaken,
         ErrorCode::EmailTaken
@@ -287,8 +289,8 @@ pub async fn restore_organization(
     body: JsonBody,
 ) -> Result<Response, ApiError> {
     let view = find(&http, operator, &which).await?;
-    let RestoreOrganization { organization_name, admin_email } =
-        body.optional_fields()?.parse(RestoreOrganization::from_fields)?;
+    let RestoreOrganizationRequest { organization_name, admin_email } =
+        body.optional_fields()?.parse(RestoreOrganizationRequest::from_fields)?;
     let restoring =
         http.app.restore_organization(&operator, &view, &expected, organization_name, admin_email);
     let outcome = restoring.await?;
@@ -302,8 +304,8 @@ pub async fn restore_organization(
     tag = "Organizations",
     params(OrganizationPath, IfMatch),
     responses(
-        (status = 200, description = "The organization.", body = OrganizationDetails<'static>),
-        (status = 202, description = "The change goes on; `Location` says where to watch.", body = OperationBody)),
+        (status = 200, description = "The organization.", body = OrganizationResponse<'static>),
+        (status = 202, description = "The change goes on; `Location` says where to watch.", body = OperationResponse)),
     extensions(("x-rule" = json!(Access::Operator.refuses(&[
         ErrorCode::OrganizationNotFound, ErrorCode::OrganizationNotActive
     ]).and(&VERSIONED)))))]
@@ -325,8 +327,8 @@ pub async fn suspend_organization(
     operation_id = "reactivateOrganization", tag = "Organizations",
     params(OrganizationPath, IfMatch),
     responses(
-        (status = 200, description = "The organization.", body = OrganizationDetails<'static>),
-        (status = 202, description = "The change goes on; `Location` says where to watch.", body = OperationBody)),
+        (status = 200, description = "The organization.", body = OrganizationResponse<'static>),
+        (status = 202, description = "The change goes on; `Location` says where to watch.", body = OperationResponse)),
     extensions(("x-rule" = json!(Access::Operator.refuses(&[
         ErrorCode::OrganizationNotFound, ErrorCode::OrganizationNotSuspended
     ]).and(&VERSIONED)))))]
@@ -343,7 +345,8 @@ pub async fn reactivate_organization(
 
 request_fields! {
     /// A new password.
-    pub struct SetPassword(http: &Http) in body {
+    #[schema(as = SetPassword)]
+    pub struct SetPasswordRequest(http: &Http) in body {
         /// At least 8 characters (setting `PASSWORD_MIN_LENGTH`), at most 256; not one of the most common.
         #[schema(example = "SecurePassword123")]
         pub password: NewPassword = required(|text| http.new_password(text)),
@@ -356,10 +359,10 @@ request_fields! {
 #[utoipa::path(post, path = "/v1/organizations/{organization}/set-password", operation_id = "setOwnerPassword",
     tag = "Organizations",
     params(OrganizationPath, IfMatch),
-    request_body = SetPassword,
+    request_body = SetPasswordRequest,
     responses(
-        (status = 200, description = "The organization.", body = OrganizationDetails<'static>),
-        (status = 202, description = "The change goes on; `Location` says where to watch.", body = OperationBody)),
+        (status = 200, description = "The organization.", body = OrganizationResponse<'static>),
+        (status = 202, description = "The change goes on; `Location` says where to watch.", body = OperationResponse)),
     extensions(("x-rule" = json!(Access::Operator.refuses(&[
         ErrorCode::OrganizationNotFound, ErrorCode::OrganizationNotActive, ErrorCode::SignInBusy
     ]).and(&VERSIONED)))))]
@@ -371,7 +374,8 @@ pub async fn set_owner_password(
     body: JsonBody,
 ) -> Result<Response, ApiError> {
     let view = find(&http, operator, &which).await?;
-    let SetPassword { password } = body.fields()?.parse(|fields| SetPassword::from_fields(fields, &http))?;
+    let SetPasswordRequest { password } =
+        body.fields()?.parse(|fields| SetPasswordRequest::from_fields(fields, &http))?;
     let outcome = http.app.set_owner_password(&operator, &view, &expected, password).await?;
     Ok(answer(StatusCode::OK, &outcome))
 }
@@ -383,7 +387,7 @@ pub async fn set_owner_password(
     tag = "Organizations",
     params(OrganizationIdPath, IfMatch),
     responses((status = 202, description = "`Location` says where to watch, and remains when all else is gone.",
-        body = OperationBody)),
+        body = OperationResponse)),
     extensions(("x-rule" = json!(Access::Operator.refuses(&[
         ErrorCode::OrganizationNotFound, ErrorCode::OrganizationNotDeleted, ErrorCode::LegalHold
     ]).and(&VERSIONED)))))]

@@ -16,7 +16,8 @@ pub const PROBLEM_JSON: &str = "application/problem+json";
 
 /// What every refusal looks like.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Problem {
+#[schema(as = Problem)]
+pub struct ProblemDetails {
     /// Where this sort of problem is explained.
     #[serde(rename = "type")]
     #[schema(example = "/problems/name_taken")]
@@ -129,9 +130,9 @@ pub fn render(mut response: Response, id: &RequestId, public_url: &str) -> Respo
     Response::from_parts(parts, Body::from(body))
 }
 
-fn problem(error: &Error, id: &RequestId, public_url: &str) -> Problem {
+fn problem(error: &Error, id: &RequestId, public_url: &str) -> ProblemDetails {
     let code = error.code();
-    Problem {
+    ProblemDetails {
         kind: format!("{public_url}/problems/{}", code.code()),
         title: code.title().to_owned(),
         status: status_of(code.kind()).as_u16(),

@@ -28,7 +28,7 @@
 //! | `object(Name)` | an object that may be absent, declared by the same macro |
 //!
 //! `or default` after it replaces what is absent. Arguments after the name of the struct, as in
-//! `pub struct SetPassword(http: &Http) in body`, are arguments of `from_fields`.
+//! `pub struct SetPasswordRequest(http: &Http) in body`, are arguments of `from_fields`.
 //!
 //! # Pitfalls
 //! Members are read, and reported, in the order of their declaration, which is also that of parameters in the document and

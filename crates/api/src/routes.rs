@@ -15,7 +15,7 @@ use super::request_id::RequestIds;
 use super::settings::Settings;
 use super::{
     archives, classic, collections, docs, documents, extract, health, idempotency, indexes, malformed,
-    openapi, operations, organizations, rate_limit, representation, request_id, sessions, usage,
+    openapi, operations, organizations, rate_limit, request_id, responses, sessions, usage,
 };
 use axum::body::Bytes;
 use axum::http::{HeaderName, Method, header};
@@ -182,7 +182,7 @@ fn cors(settings: &Settings) -> CorsLayer {
             idempotency::IDEMPOTENCY_REPLAYED,
             rate_limit::RATE_LIMIT,
             rate_limit::RATE_LIMIT_POLICY,
-            representation::OPERATION_LOCATION,
+            responses::OPERATION_LOCATION,
             request_id::X_REQUEST_ID,
         ])
         .max_age(Duration::from_secs(600))

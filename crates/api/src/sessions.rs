@@ -6,8 +6,8 @@ use super::http::Http;
 use super::openapi::Access;
 use super::problem::ApiError;
 use super::rate_limit::announce;
-use super::representation::json;
 use super::request_fields::request_fields;
+use super::responses::json;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -22,7 +22,8 @@ use utoipa::ToSchema;
 
 request_fields! {
     /// Credentials.
-    pub struct SignIn in body {
+    #[schema(as = SignIn)]
+    pub struct SignInRequest in body {
         /// The address, whatever its case.
         #[schema(example = "admin@techcorp.com")]
         pub email: String = required(str::parse),
@@ -34,7 +35,8 @@ request_fields! {
 
 /// Tokens.
 #[derive(Serialize, ToSchema)]
-pub struct Tokens<'a> {
+#[schema(as = Tokens)]
+pub struct TokenResponse<'a> {
     /// Send it as `Authorization: Bearer <access_token>`.
     pub access_token: &'a str,
     /// Always `bearer`.
@@ -60,7 +62,7 @@ pub struct Tokens<'a> {
 /// Exchanges an e-mail address and a password for an access token and a refresh token. Whether the address
 /// exists makes no difference to the answer.
 #[utoipa::path(post, path = "/admin/login", operation_id = "signIn", tag = "Classic",
-    request_body = SignIn, responses((status = 200, description = "Tokens.", body = Tokens<'static>)),
+    request_body = SignInRequest, responses((status = 200, description = "Tokens.", body = TokenResponse<'static>)),
     extensions(("x-rule" = json!(Access::Public.refuses(&[
         ErrorCode::InvalidCredentials, ErrorCode::OrganizationSuspended, ErrorCode::TooManyAttempts,
         ErrorCode::SignInBusy
@@ -70,7 +72,7 @@ pub async fn login(
     ClientAddress(network): ClientAddress,
     body: JsonBody,
 ) -> Result<Response, ApiError> {
-    let SignIn { email, password } = body.fields()?.parse_known(SignIn::from_fields)?;
+    let SignInRequest { email, password } = body.fields()?.parse_known(SignInRequest::from_fields)?;
     let result = http.app.sign_in(&email, password, network).await;
     let remaining = match &result {
         Ok(grant) => grant.remaining,
@@ -86,7 +88,8 @@ pub async fn login(
 
 request_fields! {
     /// A refresh token.
-    pub struct Refresh in body {
+    #[schema(as = Refresh)]
+    pub struct RefreshRequest in body {
         /// As the last sign-in or exchange gave it.
         pub refresh_token: String = required(str::parse),
     }
@@ -97,10 +100,10 @@ request_fields! {
 /// Each refresh token is good for one exchange: one that comes again later than 10 seconds after its first
 /// use ends its whole session.
 #[utoipa::path(post, path = "/v1/auth/refresh", operation_id = "refreshTokens", tag = "Sign-in",
-    request_body = Refresh, responses((status = 200, description = "Tokens.", body = Tokens<'static>)),
+    request_body = RefreshRequest, responses((status = 200, description = "Tokens.", body = TokenResponse<'static>)),
     extensions(("x-rule" = json!(Access::Public.refuses(&[ErrorCode::RefreshTokenInvalid])))))]
 pub async fn refresh(State(http): State<Arc<Http>>, body: JsonBody) -> Result<Response, ApiError> {
-    let Refresh { refresh_token } = body.fields()?.parse(Refresh::from_fields)?;
+    let RefreshRequest { refresh_token } = body.fields()?.parse(RefreshRequest::from_fields)?;
     let grant = http.app.refresh(&refresh_token).await?;
     Ok(tokens(&grant))
 }
@@ -122,7 +125,7 @@ pub async fn logout(
 fn tokens(grant: &Grant) -> Response {
     let mut response = json(
         StatusCode::OK,
-        &Tokens {
+        &TokenResponse {
             access_token: &grant.access_token,
             token_type: "bearer",
             expires_in: grant.expires_in.as_secs(),

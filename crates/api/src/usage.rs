@@ -4,8 +4,8 @@ use super::auth::RequireTenant;
 use super::http::Http;
 use super::openapi::Access;
 use super::problem::ApiError;
-use super::representation::json;
 use super::request_fields::request_fields;
+use super::responses::json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -18,7 +18,7 @@ use utoipa::ToSchema;
 /// How much an organization may have at most; what is null is not limited.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Quota)]
-pub struct QuotaBody {
+pub struct QuotaResponse {
     /// Documents, in all its collections.
     #[schema(required = true, example = 100_000)]
     pub documents: Option<u64>,
@@ -32,7 +32,7 @@ pub struct QuotaBody {
     pub index_bytes: Option<u64>,
 }
 
-impl From<Quota> for QuotaBody {
+impl From<Quota> for QuotaResponse {
     fn from(quota: Quota) -> Self {
         let number = |limit: Option<QuotaLimit>| limit.map(QuotaLimit::get);
         Self {
@@ -69,7 +69,7 @@ impl From<QuotaPatch> for QuotaChange {
 /// How much an organization has.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Usage)]
-pub struct UsageBody {
+pub struct UsageResponse {
     /// Documents, in all its collections.
     pub documents: u64,
     /// Bytes of these as BSON.
@@ -80,7 +80,7 @@ pub struct UsageBody {
     /// there is no quota for them, it may be up to a minute old, and is null where counting takes longer than a few seconds.
     pub index_bytes: Option<u64>,
     /// How much it may have.
-    pub quota: QuotaBody,
+    pub quota: QuotaResponse,
 }
 
 /// Get what an organization uses of its quota.
@@ -88,14 +88,14 @@ pub struct UsageBody {
 /// Documents, bytes, collections and bytes of index entries, each beside its limit.
 #[utoipa::path(get, path = "/v1/organizations/{organization}/usage", operation_id = "getUsage", tag = "Collections",
     params(RequireTenant<Read>),
-    responses((status = 200, description = "What it has and may have.", body = UsageBody)),
+    responses((status = 200, description = "What it has and may have.", body = UsageResponse)),
     extensions(("x-rule" = json!(Access::OwnMember.refuses(&[])))))]
 pub async fn get_usage(
     State(http): State<Arc<Http>>,
     RequireTenant(tenant): RequireTenant<Read>,
 ) -> Result<Response, ApiError> {
     let usage = http.app.get_usage(&tenant).await?;
-    let body = UsageBody {
+    let body = UsageResponse {
         documents: usage.documents,
         bytes: usage.bytes,
         collections: usage.collections,

@@ -69,11 +69,12 @@ request_fields! {
 }
 
 /// A line of the answer.
-#[expect(dead_code, reason = "a schema of the OpenAPI document; `Fields` reads the body")]
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
-pub enum InsertAnswer {
+#[schema(as = InsertAnswer)]
+pub enum InsertResponseLine {
     /// The document of that line is stored.
+    #[expect(dead_code, reason = "`write_inserted` writes it: serde_json would round an `_id`")]
     Inserted(InsertedLine),
     /// It is not; or, in place of the last line, nothing from that line on was read.
     Refused(RefusedLine),
@@ -131,7 +132,7 @@ impl RefusedLine {
 }
 
 /// How many lines there were.
-#[derive(Debug, Default, Serialize, ToSchema)]
+#[derive(Debug, Default, Clone, Copy, Serialize, ToSchema)]
 pub struct InsertTotals {
     /// Documents that were stored.
     pub inserted: u64,
@@ -154,7 +155,7 @@ pub struct InsertTotals {
     request_body(content = Document, content_type = "application/x-ndjson", description = "A document to each line."),
     responses((status = 200, description = "A line for each line that is not empty, and at last the totals. Without the \
         totals something was cut off: of lines that have no answer nothing is known.",
-        body = InsertAnswer, content_type = "application/x-ndjson")),
+        body = InsertResponseLine, content_type = "application/x-ndjson")),
     extensions(("x-rule" = json!(Access::OwnMember.refuses(&[
         ErrorCode::RoleInsufficient, ErrorCode::CollectionNotFound, ErrorCode::DocumentUnreadable
     ])))))]
@@ -252,7 +253,7 @@ impl Bulk {
                 }
                 (self.reading, self.ahead) = (None, None);
                 let mut out = Vec::new();
-                write_line(&RefusedLine::of(line, &error), &mut out);
+                write_line(&InsertResponseLine::Refused(RefusedLine::of(line, &error)), &mut out);
                 out
             }
         };
@@ -278,10 +279,12 @@ impl Bulk {
         }
         match end {
             None => {}
-            Some(Err(error)) => write_line(&RefusedLine::of(next, &error), &mut out),
+            Some(Err(error)) => {
+                write_line(&InsertResponseLine::Refused(RefusedLine::of(next, &error)), &mut out);
+            }
             Some(Ok(())) => {
                 self.totals.lines = next - 1;
-                write_line(&self.totals, &mut out);
+                write_line(&InsertResponseLine::Totals(self.totals), &mut out);
             }
         }
         Ok(Some(out))
@@ -331,7 +334,9 @@ impl Bulk {
         };
         *count += 1;
         match outcome {
-            LineOutcome::Refused(error) => write_line(&RefusedLine::of(line, error), out),
+            LineOutcome::Refused(error) => {
+                write_line(&InsertResponseLine::Refused(RefusedLine::of(line, error)), out);
+            }
             _ if self.outcomes == Outcomes::Refused => {}
             LineOutcome::Inserted(document) => write_inserted(line, document, "", out),
             LineOutcome::Repeated(document) => write_inserted(line, document, ",\"repeated\":true", out),
@@ -349,7 +354,7 @@ fn write_inserted(line: u64, document: &StoredDocument, more: &str, out: &mut Ve
     out.extend(format!(",\"revision\":\"{}\"{more}}}\n", document.revision).as_bytes());
 }
 
-fn write_line(line: &impl Serialize, out: &mut Vec<u8>) {
+fn write_line(line: &InsertResponseLine, out: &mut Vec<u8>) {
     // Plain text and numbers: that cannot fail.
     let _ = serde_json::to_writer(&mut *out, line);
     out.push(b'\n');

@@ -10,8 +10,8 @@ use crate::metrics::DOCUMENT_FULL_SCANS;
 use crate::openapi::{Access, QUERY};
 use crate::path_params::CollectionPath;
 use crate::problem::ApiError;
-use crate::representation::{json, json_text};
 use crate::request_fields::request_fields;
+use crate::responses::{json, json_text};
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
@@ -34,7 +34,7 @@ pub const FULL_SCAN: HeaderName = HeaderName::from_static("full-scan");
 /// A slice of the documents that match.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = DocumentPage)]
-pub struct DocumentPageBody {
+pub struct DocumentPageResponse {
     /// In the order of the query. There may be fewer than `limit` of them and others after them.
     #[schema(value_type = Vec<super::Document>)]
     pub items: Vec<super::Document>,
@@ -48,7 +48,8 @@ pub struct DocumentPageBody {
 
 /// How many documents match.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct DocumentCount {
+#[schema(as = DocumentCount)]
+pub struct DocumentCountResponse {
     /// The number, exactly.
     pub count: u64,
 }
@@ -83,7 +84,7 @@ request_fields! {
     operation_id = "listDocuments", tag = "Documents",
     params(RequireTenant<Read>, CollectionPath, DocumentQuery),
     responses((status = 200, description = "A page of documents. `Full-Scan` says how many had to be looked at, if they \
-        were many and no index spared that.", body = DocumentPageBody)),
+        were many and no index spared that.", body = DocumentPageResponse)),
     extensions(("x-rule" = json!(Access::OwnMember.refuses(&QUERY)))))]
 pub async fn list_documents(
     State(http): State<Arc<Http>>,
@@ -106,7 +107,7 @@ pub async fn list_documents(
     params(RequireTenant<Read>, CollectionPath),
     request_body = DocumentQuery,
     responses((status = 200, description = "A page of documents. `Full-Scan` says how many had to be looked at, if they \
-        were many and no index spared that.", body = DocumentPageBody)),
+        were many and no index spared that.", body = DocumentPageResponse)),
     extensions(("x-rule" = json!(Access::OwnMember.refuses(&QUERY)))))]
 pub async fn query_documents(
     State(http): State<Arc<Http>>,
@@ -138,7 +139,7 @@ request_fields! {
     operation_id = "countDocuments", tag = "Documents",
     params(RequireTenant<Read>, CollectionPath, CountQuery),
     responses((status = 200, description = "How many. `Full-Scan` says how many had to be looked at, if they were many \
-        and no index spared that.", body = DocumentCount)),
+        and no index spared that.", body = DocumentCountResponse)),
     extensions(("x-rule" = json!(Access::OwnMember.refuses(&QUERY)))))]
 pub async fn count_documents(
     State(http): State<Arc<Http>>,
@@ -160,7 +161,7 @@ pub async fn count_documents(
     params(RequireTenant<Read>, CollectionPath),
     request_body = CountQuery,
     responses((status = 200, description = "How many. `Full-Scan` says how many had to be looked at, if they were many \
-        and no index spared that.", body = DocumentCount)),
+        and no index spared that.", body = DocumentCountResponse)),
     extensions(("x-rule" = json!(Access::OwnMember.refuses(&QUERY)))))]
 pub async fn count_matching_documents(
     State(http): State<Arc<Http>>,
@@ -181,7 +182,7 @@ async fn count(
     filter: &Filter,
 ) -> Result<Response, ApiError> {
     let counted = http.app.count_documents(tenant, collection, filter).await?;
-    let answer = json(StatusCode::OK, &DocumentCount { count: counted.documents });
+    let answer = json(StatusCode::OK, &DocumentCountResponse { count: counted.documents });
     Ok(with_scan(http, answer, counted.scanned))
 }
 
@@ -209,7 +210,7 @@ async fn list_matching(
     Ok(with_scan(http, json_text(StatusCode::OK, body), scanned))
 }
 
-/// A [`DocumentPageBody`], straight into bytes.
+/// A [`DocumentPageResponse`], straight into bytes.
 fn write_page(page: &DocumentPage, projection: &Projection, with_revisions: bool) -> Vec<u8> {
     let mut out = b"{\"items\":[".to_vec();
     for (number, document) in page.documents.iter().enumerate() {

@@ -1,7 +1,7 @@
 //! How organizations and operations look in JSON.
 
 use super::conditional::{IfNotShown, etag, shown_etag};
-use super::usage::QuotaBody;
+use super::usage::QuotaResponse;
 use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -18,7 +18,7 @@ pub const OPERATION_LOCATION: HeaderName = HeaderName::from_static("operation-lo
 /// An organization, as every response of the classic API shows it.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Organization)]
-pub struct OrganizationBody<'a> {
+pub struct ClassicOrganizationResponse<'a> {
     /// 24 hex digits; never changes.
     #[schema(value_type = String, example = "674f1c2e9b1d4a0c5e8f7a6b")]
     pub id: tenantry_domain::ids::OrganizationId,
@@ -58,7 +58,7 @@ pub struct OrganizationBody<'a> {
     pub modified_at: Timestamp,
 }
 
-impl<'a> OrganizationBody<'a> {
+impl<'a> ClassicOrganizationResponse<'a> {
     /// Everything.
     #[must_use]
     pub fn full(view: &'a OrganizationView) -> Self {
@@ -80,7 +80,7 @@ impl<'a> OrganizationBody<'a> {
 
     /// What anonymous callers see under `PUBLIC_LOOKUP=card`.
     #[must_use]
-    pub fn card(view: &'a OrganizationView) -> Self {
+    pub fn public(view: &'a OrganizationView) -> Self {
         Self { tenant_collection: None, tenant_database: None, admin_email: None, ..Self::full(view) }
     }
 }
@@ -88,16 +88,16 @@ impl<'a> OrganizationBody<'a> {
 /// An organization, as the v1 API shows it.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = OrganizationDetails)]
-pub struct OrganizationDetails<'a> {
+pub struct OrganizationResponse<'a> {
     /// What the classic API shows too.
     #[serde(flatten)]
-    pub organization: OrganizationBody<'a>,
+    pub organization: ClassicOrganizationResponse<'a>,
     /// Whether a delete is refused.
     pub delete_protection: bool,
     /// Whether a purge is refused.
     pub legal_hold: bool,
     /// How much it may have.
-    pub quota: QuotaBody,
+    pub quota: QuotaResponse,
     /// When it was deleted, if it is.
     #[schema(required = true, value_type = Option<String>, format = DateTime)]
     pub deleted_at: Option<Timestamp>,
@@ -106,12 +106,12 @@ pub struct OrganizationDetails<'a> {
     pub purge_at: Option<Timestamp>,
 }
 
-impl<'a> OrganizationDetails<'a> {
+impl<'a> OrganizationResponse<'a> {
     /// Everything.
     #[must_use]
-    pub fn of(view: &'a OrganizationView) -> Self {
+    pub fn new(view: &'a OrganizationView) -> Self {
         Self {
-            organization: OrganizationBody::full(view),
+            organization: ClassicOrganizationResponse::full(view),
             delete_protection: view.organization.delete_protection,
             legal_hold: view.organization.legal_hold,
             quota: view.organization.quota.into(),
@@ -126,7 +126,7 @@ impl<'a> OrganizationDetails<'a> {
 #[schema(as = OrganizationPage)]
 pub struct OrganizationPage<'a> {
     /// In the order of their identifiers.
-    pub items: Vec<OrganizationDetails<'a>>,
+    pub items: Vec<OrganizationResponse<'a>>,
     /// Pass it as `cursor` for the next page; null on the last.
     #[schema(required = true)]
     pub next_cursor: Option<String>,
@@ -135,7 +135,7 @@ pub struct OrganizationPage<'a> {
 /// A multi-step change, under way or finished.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Operation)]
-pub struct OperationBody {
+pub struct OperationResponse {
     /// 24 hex digits.
     #[schema(value_type = String)]
     pub id: tenantry_domain::ids::OperationId,
@@ -153,7 +153,7 @@ pub struct OperationBody {
     #[schema(required = true)]
     pub error: Option<OperationError>,
     /// Who asked for it.
-    pub actor: ActorBody,
+    pub actor: ActorResponse,
     /// Documents in the container, where it followed a new name; those of the archive that are in it, of an import.
     #[schema(required = true)]
     pub documents_migrated: Option<u64>,
@@ -185,7 +185,8 @@ pub struct OperationError {
 
 /// Who asked for an operation.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct ActorBody {
+#[schema(as = ActorBody)]
+pub struct ActorResponse {
     /// `anonymous`, `account`, `operator` or `system`.
     #[serde(rename = "type")]
     pub kind: &'static str,
@@ -194,7 +195,7 @@ pub struct ActorBody {
     pub id: Option<tenantry_domain::ids::AccountId>,
 }
 
-impl From<Actor> for ActorBody {
+impl From<Actor> for ActorResponse {
     fn from(actor: Actor) -> Self {
         let (kind, id) = match actor {
             Actor::Anonymous => ("anonymous", None),
@@ -206,7 +207,7 @@ impl From<Actor> for ActorBody {
     }
 }
 
-impl From<&OperationRecord> for OperationBody {
+impl From<&OperationRecord> for OperationResponse {
     fn from(record: &OperationRecord) -> Self {
         Self {
             id: record.id,
@@ -230,7 +231,7 @@ impl From<&OperationRecord> for OperationBody {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct OperationPage {
     /// The newest first.
-    pub items: Vec<OperationBody>,
+    pub items: Vec<OperationResponse>,
     /// Pass it as `cursor` for the next page; null on the last.
     #[schema(required = true)]
     pub next_cursor: Option<String>,
@@ -287,7 +288,7 @@ pub fn with_location(mut response: Response, path: &str) -> Response {
 
 /// An organization as an answer, with its `ETag`.
 pub fn organization(status: StatusCode, view: &OrganizationView) -> Response {
-    with_etag(json(status, &OrganizationDetails::of(view)), view)
+    with_etag(json(status, &OrganizationResponse::new(view)), view)
 }
 
 /// `response` with the `ETag` of what it shows.
@@ -308,7 +309,7 @@ pub fn with_operation(mut response: Response, record: &OperationRecord) -> Respo
 
 /// The answer to a change that goes on: 202, and where to watch it.
 pub fn accepted(record: &OperationRecord) -> Response {
-    let mut response = with_operation(json(StatusCode::ACCEPTED, &OperationBody::from(record)), record);
+    let mut response = with_operation(json(StatusCode::ACCEPTED, &OperationResponse::from(record)), record);
     if let Some(location) = response.headers().get(OPERATION_LOCATION).cloned() {
         response.headers_mut().insert(header::LOCATION, location);
     }
