@@ -217,13 +217,13 @@ pub async fn update(
     let fields = body.fields()?;
     let dialects = Dialects::new(&http, &member, &fields);
     let update = fields.parse_known(|fields| UpdateOrganizationRequest::from_fields(fields, &dialects))?;
-    let names_own = update.organization_name.identifier() == *dialects.current;
-    if !names_own && !dialects.renames(Some(&update.organization_name)) {
+    let is_rename = dialects.renames(Some(&update.organization_name));
+    if !is_rename && update.organization_name.identifier() != *dialects.current {
         return Err(ErrorCode::NotYourOrganization.into());
     }
     let managed = http.app.manage_own(&member)?;
     let previous = http.app.locate(&managed).collection;
-    let change = prepare_change(&http, &member, network, update).await?;
+    let change = prepare_change(&http, &member, network, update, is_rename).await?;
     let (record, view) = done(http.app.change_organization(&managed, &expected, change).await?)?;
     let body = UpdatedOrganizationResponse {
         organization: ClassicOrganizationResponse::full(&view),
@@ -302,9 +302,8 @@ async fn prepare_change(
     member: &AccountPrincipal,
     network: ClientNetwork,
     update: UpdateOrganizationRequest,
+    is_rename: bool,
 ) -> Result<OrganizationChange> {
-    let is_rename = update.new_organization_name.is_none()
-        && update.organization_name.identifier() != member.organization().naming.identifier;
     let (new_email, email) = SentCredential::split(update.email);
     let (new_password, password) = SentCredential::split(update.password);
     let credentials = if is_rename {
