@@ -13,6 +13,7 @@ use super::path_params::OrganizationPath;
 use super::problem::ApiError;
 use super::request_fields::request_fields;
 use super::responses::{OperationResponse, OrganizationResponse, with_location};
+use crate::error_codes;
 use crate::paced_stream::ReadPace;
 use axum::body::{Body, BodyDataStream};
 use axum::extract::{FromRequestParts, Request, State};
@@ -23,7 +24,8 @@ use futures_util::{StreamExt, stream};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
-use tenantry_domain::app::archives::{ArchiveStream, Export, Import, ImportedId};
+use tenantry_domain::app::archives::source::ArchiveStream;
+use tenantry_domain::app::archives::{Export, Import, ImportedId};
 use tenantry_domain::app::auth::OrganizationRef;
 use tenantry_domain::email::EmailAddress;
 use tenantry_domain::ids::OrganizationId;
@@ -58,10 +60,10 @@ pub async fn export_organization(
     OrganizationPath(which): OrganizationPath,
     connection: Connection,
 ) -> Result<Response, ApiError> {
-    let right = http.app.allow_export(&caller, &OrganizationRef::parse(&which)?).await?;
+    let right = http.app.exporter.allow_export(&caller, &OrganizationRef::parse(&which)?).await?;
     let file_name = file_name(right.organization());
     let mut watch = Watch::new(right.organization().id, connection, http.settings.export_pause_timeout);
-    let mut export = http.app.export_organization(right);
+    let mut export = http.app.exporter.export_organization(right);
     // Whatever can be refused is refused before the head of the answer is sent.
     let begin = export.next().await.inspect_err(|_| watch.is_over = true)?.unwrap_or_default();
     let sending = Some(ExportBody { export, watch });
@@ -200,7 +202,7 @@ pub async fn import_organization(
         placement: query.placement,
         owner_email: query.owner_email,
     };
-    let outcome = http.app.import_organization(&operator, import, archive).await?;
+    let outcome = http.app.importer.import_organization(&operator, import, archive).await?;
     let response = answer(StatusCode::CREATED, &outcome);
     let location = format!("/v1/organizations/{}", outcome.record().organization_id);
     let is_made = response.status() == StatusCode::CREATED;
@@ -237,7 +239,7 @@ fn chunks(body: Body, patience: Duration) -> ArchiveStream {
             Next::Piece(Some(Err(_))) => {
                 Error::new(ErrorCode::ImportInterrupted).detail("The archive did not arrive whole.")
             }
-            Next::Nothing => ErrorCode::RequestTimeout.into(),
+            Next::Nothing => error_codes::REQUEST_TIMEOUT.into(),
             Next::TooSlow => too_slow(patience),
         };
         Some((Err(error), None))

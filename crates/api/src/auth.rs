@@ -44,7 +44,7 @@ impl FromRequestParts<Arc<Http>> for RequireAccount {
         match credential(&parts.headers) {
             Credential::None => Err(ErrorCode::TokenMissing.into()),
             Credential::Key(_) => Err(ErrorCode::TokenInvalid.into()),
-            Credential::Token(token) => Ok(Self(http.app.authenticate(token).await?)),
+            Credential::Token(token) => Ok(Self(http.app.auth.authenticate(token).await?)),
         }
     }
 }
@@ -58,10 +58,10 @@ impl FromRequestParts<Arc<Http>> for RequireOperator {
     async fn from_request_parts(parts: &mut Parts, http: &Arc<Http>) -> Result<Self, ApiError> {
         match credential(&parts.headers) {
             Credential::None => Err(ErrorCode::OperatorKeyRequired.into()),
-            Credential::Key(key) => Ok(Self(http.app.authenticate_operator(key).await?)),
+            Credential::Key(key) => Ok(Self(http.app.auth.authenticate_operator(key).await?)),
             // A good token may know that it is not enough; a bad one learns only that it is bad.
             Credential::Token(token) => {
-                http.app.authenticate(token).await?;
+                http.app.auth.authenticate(token).await?;
                 Err(ErrorCode::OperatorOnly.into())
             }
         }
@@ -89,7 +89,7 @@ impl<R: Right> FromRequestParts<Arc<Http>> for RequireTenant<R> {
     async fn from_request_parts(parts: &mut Parts, http: &Arc<Http>) -> Result<Self, ApiError> {
         let RequireCaller(caller) = RequireCaller::from_request_parts(parts, http).await?;
         let which = OrganizationRef::parse(&segment(parts, "organization")?)?;
-        Ok(Self(http.app.tenant(&caller, &which).await?))
+        Ok(Self(http.app.auth.tenant(&caller, &which).await?))
     }
 }
 
@@ -106,9 +106,11 @@ impl<R> IntoParams for RequireTenant<R> {
 pub async fn optional(http: &Http, headers: &HeaderMap) -> Result<Option<Principal>> {
     match credential(headers) {
         Credential::None => Ok(None),
-        Credential::Key(key) => Ok(Some(Principal::Operator(http.app.authenticate_operator(key).await?))),
+        Credential::Key(key) => {
+            Ok(Some(Principal::Operator(http.app.auth.authenticate_operator(key).await?)))
+        }
         Credential::Token(token) => {
-            Ok(Some(Principal::Member(Box::new(http.app.authenticate(token).await?))))
+            Ok(Some(Principal::Member(Box::new(http.app.auth.authenticate(token).await?))))
         }
     }
 }
@@ -119,7 +121,7 @@ pub async fn optional(http: &Http, headers: &HeaderMap) -> Result<Option<Princip
 /// `operator_key_invalid`.
 pub async fn operator_key(http: &Http, headers: &HeaderMap) -> Result<Option<Operator>> {
     match credential(headers) {
-        Credential::Key(key) => http.app.authenticate_operator(key).await.map(Some),
+        Credential::Key(key) => http.app.auth.authenticate_operator(key).await.map(Some),
         Credential::None | Credential::Token(_) => Ok(None),
     }
 }

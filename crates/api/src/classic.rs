@@ -71,20 +71,20 @@ pub async fn create(
     body: JsonBody,
 ) -> Result<Response, ApiError> {
     // An operator key must be good; an access token, perhaps an old one, makes no difference and is not looked at.
-    let signup = http.app.allow_signup(super::auth::operator_key(&http, &headers).await?)?;
+    let signup = http.app.auth.allow_signup(super::auth::operator_key(&http, &headers).await?)?;
     // Before anything is counted or claimed: bad input costs its sender nothing.
     let new = body.fields()?.parse_known(|fields| RegisterOrganizationRequest::from_fields(fields, &http))?;
     let work = Arc::clone(&http);
     let request = IdempotentRequest { route: "POST /org/create", body: &body.0 };
-    let holder = http.app.key_holder_of_signup(signup, network);
+    let holder = http.app.idempotency.key_holder_of_signup(signup, network);
     let scope = Scope { name: signup.scope(), holder };
     let answer = idempotency::once(&http, key, scope, request, Replay::Kept, move |id| async move {
-        let remaining = work.app.count_create(network).await?;
+        let remaining = work.app.rate_limiter.count_create(network).await?;
         let account = new.email.key();
         let RegisterOrganizationRequest { organization_name: name, email, password } = new;
         let new = NewOrganization { id, name, email, password, placement: None };
-        let (record, view) = done(work.app.create_organization(signup, new).await?)?;
-        work.app.remember_network(&account, network).await?;
+        let (record, view) = done(work.app.organizations.create_organization(signup, new).await?)?;
+        work.app.rate_limiter.remember_network(&account, network).await?;
         let mut response = json(StatusCode::CREATED, &ClassicOrganizationResponse::full(&view));
         if let Ok(location) = HeaderValue::from_str(&format!("/v1/organizations/{}", view.organization.id)) {
             response.headers_mut().insert(header::LOCATION, location);
@@ -135,7 +135,7 @@ pub async fn get(
     if http.settings.public_lookup == LookupPolicy::Off && caller.is_none() {
         return Err(ErrorCode::TokenMissing.into());
     }
-    let view = http.app.find_organization_by_name(&name).await?;
+    let view = http.app.organizations.find_organization_by_name(&name).await?;
     let insider = match &caller {
         Some(Principal::Operator(_)) => true,
         Some(Principal::Member(member)) => member.organization().id == view.organization.id,
@@ -221,10 +221,11 @@ pub async fn update(
     if !is_rename && update.organization_name.identifier() != *dialects.current {
         return Err(ErrorCode::NotYourOrganization.into());
     }
-    let managed = http.app.manage_own(&member)?;
-    let previous = http.app.locate(&managed).collection;
+    let managed = http.app.auth.manage_own(&member)?;
+    let previous = http.app.organizations.locate(&managed).collection;
     let change = prepare_change(&http, &member, network, update, is_rename).await?;
-    let (record, view) = done(http.app.change_organization(&managed, &expected, change).await?)?;
+    let (record, view) =
+        done(http.app.organizations.change_organization(&managed, &expected, change).await?)?;
     let body = UpdatedOrganizationResponse {
         organization: ClassicOrganizationResponse::full(&view),
         message: "Organization updated successfully",
@@ -307,10 +308,10 @@ async fn prepare_change(
     let (new_email, email) = SentCredential::split(update.email);
     let (new_password, password) = SentCredential::split(update.password);
     let credentials = if is_rename {
-        http.app.confirm_credentials(member, email.as_deref(), password, network).await?;
+        http.app.accounts.confirm_credentials(member, email.as_deref(), password, network).await?;
         None
     } else if new_email.is_some() || new_password.is_some() {
-        let change = http.app.prepare_credentials(member, new_email, new_password).await?;
+        let change = http.app.accounts.prepare_credentials(member, new_email, new_password).await?;
         Some((member.account().id, change))
     } else {
         None
@@ -382,8 +383,8 @@ pub async fn delete(
         Some((in_query.or(in_body)?, purge))
     })?;
     require_own(&http, &member, &name).await?;
-    let managed = http.app.manage_own(&member)?;
-    let outcome = http.app.delete_organization(&managed, &expected, purge).await?;
+    let managed = http.app.auth.manage_own(&member)?;
+    let outcome = http.app.organizations.delete_organization(&managed, &expected, purge).await?;
     let purge_at = match &outcome {
         // What is gone already was due.
         Outcome::Done { view, .. } => view.as_ref().and_then(|view| view.organization.purge_at),
@@ -401,7 +402,7 @@ async fn require_own(http: &Http, member: &AccountPrincipal, name: &Organization
     if http.settings.public_lookup == LookupPolicy::Off {
         return Err(ErrorCode::OrganizationNotFound.into());
     }
-    http.app.find_organization_by_name(name).await?;
+    http.app.organizations.find_organization_by_name(name).await?;
     Err(ErrorCode::NotYourOrganization.into())
 }
 

@@ -89,7 +89,7 @@ pub async fn list_collections(
     QueryFields(query): QueryFields,
 ) -> Result<Response, ApiError> {
     let CollectionListQuery { limit, cursor } = query.parse(CollectionListQuery::from_fields)?;
-    let page = http.app.list_collections(&tenant, cursor.as_ref(), limit).await?;
+    let page = http.app.collections.list_collections(&tenant, cursor.as_ref(), limit).await?;
     let body = CollectionPage {
         items: page.items.iter().map(CollectionResponse::from).collect(),
         next_cursor: page.next.map(|name| Cursor::of_collection(&name).to_string()),
@@ -127,10 +127,10 @@ pub async fn create_collection(
     let (scope, work) = (tenant.scope(), Arc::clone(&http));
     let content = body.0.clone();
     let request = IdempotentRequest { route: "POST collections", body: &content };
-    let scope = Scope { name: &scope, holder: Some(http.app.key_holder_of_member(&tenant)) };
+    let scope = Scope { name: &scope, holder: Some(http.app.idempotency.key_holder_of_member(&tenant)) };
     idempotency::once(&http, key, scope, request, Replay::Kept, move |_| async move {
         let NewCollection { name } = body.fields()?.parse(NewCollection::from_fields)?;
-        let made = work.app.create_collection(&tenant, &name).await?;
+        let made = work.app.collections.create_collection(&tenant, &name).await?;
         let answer = tagged(StatusCode::CREATED, &CollectionResponse::from(&made));
         Ok(with_location(answer, &path(tenant.organization(), &name)))
     })
@@ -153,7 +153,7 @@ pub async fn get_collection(
     CollectionPath(name): CollectionPath,
     known: IfNotShown,
 ) -> Result<Response, ApiError> {
-    let info = http.app.get_collection(&tenant, &name).await?;
+    let info = http.app.collections.get_collection(&tenant, &name).await?;
     Ok(tagged_unless(&known, &CollectionResponse::from(&info)))
 }
 
@@ -176,9 +176,9 @@ pub async fn delete_collection(
     expected: IfShown,
 ) -> Result<Response, ApiError> {
     if !expected.is_any() {
-        let info = http.app.get_collection(&tenant.to_read(), &name).await?;
+        let info = http.app.collections.get_collection(&tenant.to_read(), &name).await?;
         expected.check(&CollectionResponse::from(&info))?;
     }
-    http.app.delete_collection(&tenant, &name).await?;
+    http.app.collections.delete_collection(&tenant, &name).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

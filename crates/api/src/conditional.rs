@@ -5,6 +5,7 @@
 
 use super::http::Http;
 use super::problem::ApiError;
+use crate::error_codes;
 use aws_lc_rs::digest;
 use axum::body::Bytes;
 use axum::extract::FromRequestParts;
@@ -193,7 +194,7 @@ fn refuse_if_none_match(headers: &HeaderMap) -> Result<()> {
         return Ok(());
     }
     let detail = "`If-None-Match` is for reading alone; a change takes `If-Match`.";
-    Err(Error::new(ErrorCode::InvalidHeader).detail(detail))
+    Err(Error::new(error_codes::INVALID_HEADER).detail(detail))
 }
 
 /// The versions that `If-Match` names; `None` if it is absent or lets any version pass. A tag that is not ours matches no
@@ -237,7 +238,7 @@ fn tags<T>(
     }
     let refusal = || {
         let name = if *name == header::IF_MATCH { "If-Match" } else { "If-None-Match" };
-        Error::new(ErrorCode::InvalidHeader)
+        Error::new(error_codes::INVALID_HEADER)
             .detail(format!("`{name}` must be entity tags in double quotes, as `ETag` gives them, or `*`."))
     };
     parse(&lines.join(","), read).map(Some).ok_or_else(refusal)
@@ -292,7 +293,7 @@ mod tests {
             assert_eq!(if_match(value).unwrap(), Some(Vec::new()), "{value}");
         }
         for value in ["7-2", "", "\"7-2", "*, \"7-2\"", "\""] {
-            assert_eq!(if_match(value).unwrap_err().code(), ErrorCode::InvalidHeader, "{value}");
+            assert_eq!(if_match(value).unwrap_err().code(), error_codes::INVALID_HEADER, "{value}");
         }
     }
 

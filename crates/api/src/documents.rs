@@ -81,13 +81,13 @@ async fn insert_one(
     let (scope, work) = (tenant.scope(), Arc::clone(http));
     let (route, content) = (format!("POST {collection}/documents"), body.0.clone());
     let request = IdempotentRequest { route: &route, body: &content };
-    let scope = Scope { name: &scope, holder: Some(http.app.key_holder_of_member(&tenant)) };
+    let scope = Scope { name: &scope, holder: Some(http.app.idempotency.key_holder_of_member(&tenant)) };
     let of = collections::path(tenant.organization(), &collection);
     let replay = remade(http, &of, &body);
     idempotency::once(http, key, scope, request, replay, move |id| async move {
         let document = read_document(&work, body).await?;
         let id = id.map(document_id);
-        let made = work.app.insert_document(&tenant, &collection, document, id).await?;
+        let made = work.app.documents.insert_document(&tenant, &collection, document, id).await?;
         created(&of, made).await
     })
     .await
@@ -136,7 +136,7 @@ pub async fn get_document(
     ItemPath(id): ItemPath,
     known: IfNoneMatch,
 ) -> Result<Response, ApiError> {
-    let document = http.app.get_document(&tenant, &collection, &id).await?;
+    let document = http.app.documents.get_document(&tenant, &collection, &id).await?;
     if known.has(document.revision) {
         return Ok(with_etag(StatusCode::NOT_MODIFIED.into_response(), &document));
     }
@@ -161,7 +161,8 @@ pub async fn replace_document(
     body: DocumentBody,
 ) -> Result<Response, ApiError> {
     let document = read_document(&http, body).await?;
-    let document = http.app.replace_document(&tenant, &collection, &id, &expected, document).await?;
+    let document =
+        http.app.documents.replace_document(&tenant, &collection, &id, &expected, document).await?;
     Ok(answer(StatusCode::OK, document).await?)
 }
 
@@ -186,7 +187,7 @@ pub async fn patch_document(
     let bytes = body.0.len();
     let parse = move || -> Result<MergePatch> { Ok(MergePatch::parse(body.text()?)?) };
     let patch = offload::by_size(bytes, parse).await??;
-    let document = http.app.patch_document(&tenant, &collection, &id, &expected, patch).await?;
+    let document = http.app.documents.patch_document(&tenant, &collection, &id, &expected, patch).await?;
     Ok(answer(StatusCode::OK, document).await?)
 }
 
@@ -208,7 +209,7 @@ pub async fn delete_document(
     ItemPath(id): ItemPath,
     IfRevision(expected): IfRevision,
 ) -> Result<Response, ApiError> {
-    http.app.delete_document(&tenant, &collection, &id, &expected).await?;
+    http.app.documents.delete_document(&tenant, &collection, &id, &expected).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
@@ -286,7 +287,7 @@ async fn delete_matching(
     collection: &CollectionName,
     filter: &Filter,
 ) -> Result<Response, ApiError> {
-    let deleted = http.app.delete_documents(tenant, collection, filter).await?;
+    let deleted = http.app.documents.delete_documents(tenant, collection, filter).await?;
     Ok(json(StatusCode::OK, &DeletedDocumentsResponse { deleted: deleted.documents, more: deleted.more }))
 }
 

@@ -3,6 +3,7 @@
 use super::fields::Fields;
 use super::http::Http;
 use super::problem::ApiError;
+use crate::error_codes;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
@@ -95,7 +96,7 @@ async fn read_json(request: Request, http: &Http, limit: usize) -> Result<Bytes,
     }
     let arriving = axum::body::to_bytes(body, limit);
     let bytes = match tokio::time::timeout(http.settings.arrival_timeout(), arriving).await {
-        Err(_) => return Err(ErrorCode::RequestTimeout.into()),
+        Err(_) => return Err(error_codes::REQUEST_TIMEOUT.into()),
         Ok(Ok(bytes)) => bytes,
         Ok(Err(error)) => return Err(broken(&error, limit)),
     };
@@ -124,7 +125,7 @@ fn require_json(parts: &Parts) -> Result<()> {
 /// The refusal of a media type: it names what such a body is if that is known, or else says what to send.
 pub fn not_taken(media_type: &str, wanted: &str, advice: &str) -> Error {
     let named = mistake::of_media_type(media_type).map(|what| format!("The body {}", what.explain(wanted)));
-    Error::new(ErrorCode::UnsupportedMediaType).detail(named.unwrap_or_else(|| advice.to_owned()))
+    Error::new(error_codes::UNSUPPORTED_MEDIA_TYPE).detail(named.unwrap_or_else(|| advice.to_owned()))
 }
 
 fn declared_length(headers: &HeaderMap) -> Option<u64> {
@@ -149,7 +150,7 @@ fn broken(error: &axum::Error, limit: usize) -> ApiError {
 }
 
 fn too_large(limit: usize) -> ApiError {
-    Error::new(ErrorCode::BodyTooLarge).detail(format!("The body may have at most {limit} bytes.")).into()
+    Error::new(error_codes::BODY_TOO_LARGE).detail(format!("The body may have at most {limit} bytes.")).into()
 }
 
 /// `application/json` or a `+json` type.
@@ -167,7 +168,7 @@ pub fn require_plain(headers: &HeaderMap) -> Result<()> {
     if headers.get_all(header::CONTENT_ENCODING).iter().all(is_plain) {
         return Ok(());
     }
-    Err(Error::new(ErrorCode::UnsupportedMediaType)
+    Err(Error::new(error_codes::UNSUPPORTED_MEDIA_TYPE)
         .detail("Send the body as it is, without `Content-Encoding`."))
 }
 

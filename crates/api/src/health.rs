@@ -8,6 +8,7 @@ use super::path_params::ProblemCodePath;
 use super::problem::ApiError;
 use super::responses::json;
 use super::settings::MetricsPolicy;
+use crate::error_codes;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -114,10 +115,10 @@ pub async fn readyz(State(http): State<Arc<Http>>) -> Result<Response, ApiError>
 /// says who may read them.
 #[utoipa::path(get, path = "/metrics", operation_id = "getMetrics", tag = "Service",
     responses((status = 200, description = "The Prometheus text format.", body = String, content_type = "text/plain")),
-    extensions(("x-rule" = json!(Access::SettingOperator.refuses(&[ErrorCode::RouteNotFound])))))]
+    extensions(("x-rule" = json!(Access::SettingOperator.refuses(&[error_codes::ROUTE_NOT_FOUND])))))]
 pub async fn metrics(State(http): State<Arc<Http>>, headers: HeaderMap) -> Result<Response, ApiError> {
     match http.settings.metrics {
-        MetricsPolicy::Off => return Err(ErrorCode::RouteNotFound.into()),
+        MetricsPolicy::Off => return Err(error_codes::ROUTE_NOT_FOUND.into()),
         MetricsPolicy::Operator => {
             operator_key(&http, &headers).await?.ok_or(ErrorCode::OperatorKeyRequired)?;
         }
@@ -148,7 +149,7 @@ pub struct SigningKeysResponse {
         body = SigningKeysResponse, content_type = "application/jwk-set+json")),
     extensions(("x-rule" = json!(Access::Public.refuses(&[])))))]
 pub async fn jwks(State(http): State<Arc<Http>>) -> Response {
-    let keys = http.app.public_keys()["keys"].take();
+    let keys = http.app.auth.public_keys()["keys"].take();
     let mut response = json(StatusCode::OK, &SigningKeysResponse { keys });
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/jwk-set+json"));
@@ -162,8 +163,8 @@ pub async fn jwks(State(http): State<Arc<Http>>) -> Response {
 #[utoipa::path(get, path = "/problems/{code}", operation_id = "explainProblem", tag = "Service",
     params(ProblemCodePath),
     responses((status = 200, description = "What it means and what to do.", body = String, content_type = "text/plain")),
-    extensions(("x-rule" = json!(Access::Public.refuses(&[ErrorCode::RouteNotFound])))))]
+    extensions(("x-rule" = json!(Access::Public.refuses(&[error_codes::ROUTE_NOT_FOUND])))))]
 pub async fn problem(ProblemCodePath(row): ProblemCodePath) -> Response {
-    let status = super::problem::status_of(row.kind());
-    format!("{} ({status})\n\n{}\n{}\n", row.code(), row.title(), row.advice()).into_response()
+    let status = error_codes::status_of(row);
+    format!("{} ({status})\n\n{}\n{}\n", row.code(), row.title(), error_codes::advice(row)).into_response()
 }

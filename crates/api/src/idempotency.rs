@@ -2,6 +2,7 @@
 
 use super::http::Http;
 use super::problem::ApiError;
+use crate::error_codes;
 use axum::body::{Body, HttpBody, to_bytes};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use tenantry_domain::app::idempotency::IdempotencyPermit;
 use tenantry_domain::idempotency::{IdempotencyKey, KeyHolder, StoredResponse};
 use tenantry_domain::ids::OrganizationId;
+use tenantry_domain::limits::IDEMPOTENCY_KEY_MAX_BYTES;
 use tenantry_domain::{Error, ErrorCode};
 use utoipa::IntoParams;
 
@@ -43,7 +45,7 @@ impl IdempotencyHeader {
     /// `invalid_header` if it can be none.
     pub fn parse(&self, scope: &str) -> Result<Option<IdempotencyKey>, Error> {
         let text = self.0.as_ref().map(|value| value.to_str().unwrap_or_default());
-        text.map(|text| IdempotencyKey::parse(scope, text)).transpose()
+        text.map(|text| parse_key(scope, text)).transpose()
     }
 }
 
@@ -104,7 +106,7 @@ where
     let Some(key) = header.parse(scope.name)? else { return run(None).await };
     let keeps_body = matches!(replay, Replay::Kept);
     let request = [sent.route.as_bytes(), b"\n", sent.body].concat();
-    let id = match http.app.claim_request(key.clone(), scope.holder, &request).await? {
+    let id = match http.app.idempotency.claim_request(key.clone(), scope.holder, &request).await? {
         IdempotencyPermit::Repeat(made, answer) => return repeat(made, answer, replay).await,
         IdempotencyPermit::Run(id) => id,
     };
@@ -130,20 +132,20 @@ async fn keep(
                 headers: kept_headers(response.headers(), &[ETAG]),
                 body: Vec::new(),
             };
-            http.app.save_answer(key, &answer).await?;
+            http.app.idempotency.save_answer(key, &answer).await?;
             Ok(response)
         }
         Ok(response) => {
             if response.body().size_hint().exact().is_none_or(|bytes| bytes > ANSWER_MAX_BYTES as u64) {
                 // Sent again, the request finds by its id what it has made, and answers anew.
-                http.app.yield_request(key).await?;
+                http.app.idempotency.yield_request(key).await?;
                 return Ok(response);
             }
             let (parts, body) = response.into_parts();
             let bytes = to_bytes(body, ANSWER_MAX_BYTES).await.map_err(Error::internal)?;
             let headers = kept_headers(&parts.headers, &KEPT);
             let answer = StoredResponse { status: parts.status.as_u16(), headers, body: bytes.to_vec() };
-            http.app.save_answer(key, &answer).await?;
+            http.app.idempotency.save_answer(key, &answer).await?;
             Ok(Response::from_parts(parts, Body::from(bytes)))
         }
         Err(refusal) => {
@@ -151,9 +153,9 @@ async fn keep(
                 // The change may have happened: the key stays, so that its next holder makes the same thing and
                 // no second one, and may come at once.
                 ErrorCode::Internal | ErrorCode::StoreUnavailable | ErrorCode::Overloaded => {
-                    http.app.yield_request(key).await
+                    http.app.idempotency.yield_request(key).await
                 }
-                _ => http.app.release_request(key).await,
+                _ => http.app.idempotency.release_request(key).await,
             };
             if let Err(error) = released {
                 tracing::warn!(%error, "an Idempotency-Key stays held until its lease ends");
@@ -193,4 +195,16 @@ fn repeat_kept(answer: StoredResponse) -> Response {
         }
     }
     response
+}
+
+/// The key `text` of a caller who is told from others by `scope`.
+///
+/// # Errors
+/// `invalid_header` unless it is visible ASCII of the right length.
+fn parse_key(scope: &str, text: &str) -> Result<IdempotencyKey, Error> {
+    IdempotencyKey::parse(scope, text).ok_or_else(|| {
+        Error::new(error_codes::INVALID_HEADER).detail(format!(
+            "`Idempotency-Key` must be 1 to {IDEMPOTENCY_KEY_MAX_BYTES} visible ASCII characters."
+        ))
+    })
 }

@@ -93,7 +93,7 @@ pub async fn list_indexes(
     RequireTenant(tenant): RequireTenant<Read>,
     CollectionPath(collection): CollectionPath,
 ) -> Result<Response, ApiError> {
-    let indexes = http.app.list_indexes(&tenant, &collection).await?;
+    let indexes = http.app.collections.list_indexes(&tenant, &collection).await?;
     Ok(json(StatusCode::OK, &IndexList { items: indexes.iter().map(IndexResponse::from).collect() }))
 }
 
@@ -141,7 +141,7 @@ pub async fn create_index(
         fields.take(Index::parse(name, &keys, unique))
     })?;
     let patience = if prefer.respond_async { Duration::ZERO } else { OPERATION_WAIT };
-    let status = match http.app.create_index(&tenant, &collection, &index, patience).await? {
+    let status = match http.app.collections.create_index(&tenant, &collection, &index, patience).await? {
         Built::New => StatusCode::CREATED,
         Built::Exists => StatusCode::OK,
         Built::Later => StatusCode::ACCEPTED,
@@ -170,7 +170,7 @@ pub async fn get_index(
     IndexPath(name): IndexPath,
     known: IfNotShown,
 ) -> Result<Response, ApiError> {
-    let index = http.app.get_index(&tenant, &collection, &name).await?;
+    let index = http.app.collections.get_index(&tenant, &collection, &name).await?;
     Ok(tagged_unless(&known, &IndexResponse::from(&index)))
 }
 
@@ -193,9 +193,9 @@ pub async fn delete_index(
     expected: IfShown,
 ) -> Result<Response, ApiError> {
     if !expected.is_any() {
-        let index = http.app.get_index(&tenant.to_read(), &collection, &name).await?;
+        let index = http.app.collections.get_index(&tenant.to_read(), &collection, &name).await?;
         expected.check(&IndexResponse::from(&index))?;
     }
-    http.app.delete_index(&tenant, &collection, &name).await?;
+    http.app.collections.delete_index(&tenant, &collection, &name).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

@@ -12,6 +12,7 @@ mod conditional;
 mod cursor;
 mod docs;
 mod documents;
+pub mod error_codes;
 mod extract;
 mod fields;
 mod forwarding;
@@ -41,5 +42,4 @@ mod sessions;
 pub mod settings;
 mod usage;
 
-pub use problem::status_of;
 pub use routes::{Parts, handlers, openapi_document};

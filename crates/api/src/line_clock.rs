@@ -3,11 +3,12 @@
 //! # Pitfalls
 //! Only that counts in which somebody waits for the body: what was not read was perhaps there long ago.
 
+use crate::error_codes;
 use axum::Error;
 use axum::body::{BodyDataStream, Bytes};
 use futures_util::StreamExt;
 use std::time::Duration;
-use tenantry_domain::{Error as Refused, ErrorCode};
+use tenantry_domain::Error as Refused;
 use tokio::time::{Instant, timeout};
 
 /// How long one look at the body lasts. No more than that counts as waiting for it, however late the look ends.
@@ -27,7 +28,7 @@ pub enum Next {
 pub fn too_slow(time: Duration) -> Refused {
     let seconds = time.as_secs_f64();
     let detail = format!("A line must arrive within {seconds} s of its first byte. Send it again, faster.");
-    Refused::new(ErrorCode::RequestTimeout).detail(detail)
+    Refused::new(error_codes::REQUEST_TIMEOUT).detail(detail)
 }
 
 /// Runs while a line is in its middle.

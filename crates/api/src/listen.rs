@@ -5,12 +5,13 @@
 mod body;
 mod chunks;
 mod head;
+mod malformed;
 mod socket;
 mod state;
 mod timer;
 
 pub use head::HeadFault;
-pub use socket::MalformedRequest;
+pub use malformed::{MalformedHandler, MalformedRequest};
 
 use crate::metrics::HTTP_CONNECTIONS;
 use crate::paced_stream::{PacedStream, ReadPace};
@@ -19,7 +20,7 @@ use axum::body::Body;
 use axum::response::Response;
 use futures_util::future::Either;
 use hyper::Request;
-use hyper::body::{Body as _, Bytes, Incoming};
+use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -54,9 +55,6 @@ pub struct Limits {
     /// For running requests to finish once `stop` is done.
     pub drain_timeout: Duration,
 }
-
-/// Makes the whole response, as it is sent, to what is no request.
-pub type MalformedHandler = Arc<dyn Fn(&MalformedRequest<'_>) -> Bytes + Send + Sync>;
 
 /// Who responds.
 #[derive(Clone)]

@@ -6,6 +6,7 @@
 use super::http::Http;
 use super::middleware::Middleware;
 use super::problem::ApiError;
+use crate::error_codes;
 use crate::listen::{HeadFault, MalformedHandler, MalformedRequest};
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
@@ -101,13 +102,13 @@ fn error(fault: HeadFault) -> Error {
             "`Transfer-Encoding` must be `chunked`, once, in HTTP/1.1: no other encoding is taken."
         }
         HeadFault::Unparsable => "The request's head is not HTTP/1.1: check its first line and its headers.",
-        HeadFault::TargetTooLong => return ErrorCode::UriTooLong.into(),
-        HeadFault::TooLarge => return ErrorCode::HeadersTooLarge.into(),
+        HeadFault::TargetTooLong => return error_codes::URI_TOO_LONG.into(),
+        HeadFault::TooLarge => return error_codes::HEADERS_TOO_LARGE.into(),
         HeadFault::TooSlow => {
             let detail =
                 "The head of the request did not arrive in time. Send it again over a faster connection.";
-            return Error::new(ErrorCode::RequestTimeout).detail(detail);
+            return Error::new(error_codes::REQUEST_TIMEOUT).detail(detail);
         }
     };
-    Error::new(ErrorCode::MalformedRequest).detail(detail)
+    Error::new(error_codes::MALFORMED_REQUEST).detail(detail)
 }

@@ -10,6 +10,7 @@ use super::metrics::AnsweredRequest;
 use super::problem::{ApiError, render};
 use super::request_id::{RequestId, X_REQUEST_ID};
 use super::responses::OPERATION_LOCATION;
+use crate::error_codes;
 use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -153,7 +154,7 @@ fn repeated(headers: &HeaderMap) -> Option<HeaderName> {
 fn refused(name: &HeaderName) -> Response {
     let name = if *name == IDEMPOTENCY_KEY { "Idempotency-Key" } else { "Authorization" };
     let detail = format!("The header `{name}` came more than once: send one.");
-    ApiError(Error::new(ErrorCode::InvalidHeader).detail(detail)).into_response()
+    ApiError(Error::new(error_codes::INVALID_HEADER).detail(detail)).into_response()
 }
 
 /// Puts the public URL before the paths in the headers of an answer. Here, at the end: an answer that is kept for its

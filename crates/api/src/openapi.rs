@@ -9,7 +9,8 @@ mod shapes;
 
 pub use rule::{Access, DOCUMENT_CHANGE, QUERY, REPEATABLE, VERSIONED};
 
-use super::problem::{FieldProblem, ProblemDetails, status_of};
+use super::error_codes::status_of;
+use super::problem::{FieldProblem, ProblemDetails};
 use rule::{ALWAYS, BODY, Rule};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -83,7 +84,7 @@ fn apply_rule(operation: &mut Value) {
     let body = if reads_body { BODY } else { &[] };
     let mut by_status: BTreeMap<u16, Vec<ErrorCode>> = BTreeMap::new();
     for code in rule.codes.iter().chain(rule.access.codes()).chain(ALWAYS).chain(body) {
-        let codes = by_status.entry(status_of(code.kind()).as_u16()).or_default();
+        let codes = by_status.entry(status_of(*code).as_u16()).or_default();
         if !codes.contains(code) {
             codes.push(*code);
         }

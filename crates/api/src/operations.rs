@@ -30,7 +30,7 @@ pub async fn get_operation(
     RequireCaller(caller): RequireCaller,
     OperationPath(id): OperationPath,
 ) -> Result<Response, ApiError> {
-    let record = http.app.find_operation(&caller, id).await?;
+    let record = http.app.operations.find_operation(&caller, id).await?;
     let mut response = json(StatusCode::OK, &OperationResponse::from(&record));
     // What changes about an operation is how far it is, and then nothing.
     if let Ok(tag) = HeaderValue::from_str(&format!("\"{}-{}\"", record.state.as_str(), record.done)) {
@@ -67,7 +67,7 @@ pub async fn list_operations(
 ) -> Result<Response, ApiError> {
     let OperationListQuery { limit, cursor } = query.parse(OperationListQuery::from_fields)?;
     let id = id.parse().map_err(|_| ErrorCode::OrganizationNotFound)?;
-    let page = http.app.list_operations(&operator, id, cursor, limit).await?;
+    let page = http.app.operations.list_operations(&operator, id, cursor, limit).await?;
     let body = OperationPage {
         items: page.items.iter().map(OperationResponse::from).collect(),
         next_cursor: page.next.map(|id| Cursor::of_operation(id).to_string()),

@@ -66,7 +66,7 @@ pub async fn list_organizations(
     let OrganizationListQuery { limit, cursor, name_prefix, status, show_deleted } =
         query.parse(OrganizationListQuery::from_fields)?;
     let wanted = OrganizationQuery { after: cursor, status, show_deleted, identifier_prefix: name_prefix };
-    let page = http.app.list_organizations(&operator, &wanted, limit).await?;
+    let page = http.app.organizations.list_organizations(&operator, &wanted, limit).await?;
     let body = OrganizationPage {
         items: page.items.iter().map(OrganizationResponse::new).collect(),
         next_cursor: page.next.map(|cursor| Cursor::of_organization(&cursor).to_string()),
@@ -123,7 +123,7 @@ pub async fn create_organization(
     key: IdempotencyHeader,
     body: JsonBody,
 ) -> Result<Response, ApiError> {
-    let signup = http.app.allow_signup(Some(operator))?;
+    let signup = http.app.auth.allow_signup(Some(operator))?;
     let work = Arc::clone(&http);
     let content = body.0.clone();
     let request = IdempotentRequest { route: "POST /v1/organizations", body: &content };
@@ -138,7 +138,7 @@ pub async fn create_organization(
             password: new.password,
             placement: new.placement,
         };
-        let outcome = work.app.create_organization(signup, new).await?;
+        let outcome = work.app.organizations.create_organization(signup, new).await?;
         let location = format!("/v1/organizations/{}", outcome.record().organization_id);
         let response = answer(StatusCode::CREATED, &outcome);
         let is_made = response.status() == StatusCode::CREATED;
@@ -160,7 +160,7 @@ pub async fn get_organization(
     RequireCaller(caller): RequireCaller,
     OrganizationPath(which): OrganizationPath,
 ) -> Result<Response, ApiError> {
-    let view = http.app.get_organization(&caller, &OrganizationRef::parse(&which)?).await?;
+    let view = http.app.organizations.get_organization(&caller, &OrganizationRef::parse(&which)?).await?;
     Ok(organization(StatusCode::OK, &view))
 }
 
@@ -201,7 +201,7 @@ pub async fn change_organization(
     IfMatch(expected): IfMatch,
     body: JsonBody,
 ) -> Result<Response, ApiError> {
-    let managed = http.app.manage(&caller, &OrganizationRef::parse(&which)?).await?;
+    let managed = http.app.auth.manage(&caller, &OrganizationRef::parse(&which)?).await?;
     let patch = body.fields()?.parse(OrganizationPatch::from_fields)?;
     let change = OrganizationChange {
         name: patch.organization_name,
@@ -216,7 +216,7 @@ pub async fn change_organization(
             .detail("Only the operator sets a legal hold or a quota.")
             .into());
     }
-    let outcome = http.app.change_organization(&managed, &expected, change).await?;
+    let outcome = http.app.organizations.change_organization(&managed, &expected, change).await?;
     Ok(answer(StatusCode::OK, &outcome))
 }
 
@@ -249,9 +249,9 @@ pub async fn delete_organization(
     IfMatch(expected): IfMatch,
     QueryFields(query): QueryFields,
 ) -> Result<Response, ApiError> {
-    let managed = http.app.manage(&caller, &OrganizationRef::parse(&which)?).await?;
+    let managed = http.app.auth.manage(&caller, &OrganizationRef::parse(&which)?).await?;
     let PurgeQuery { purge } = query.parse(PurgeQuery::from_fields)?;
-    let outcome = http.app.delete_organization(&managed, &expected, purge).await?;
+    let outcome = http.app.organizations.delete_organization(&managed, &expected, purge).await?;
     Ok(answer(StatusCode::OK, &outcome))
 }
 
@@ -291,8 +291,13 @@ pub async fn restore_organization(
     let view = find(&http, operator, &which).await?;
     let RestoreOrganizationRequest { organization_name, admin_email } =
         body.optional_fields()?.parse(RestoreOrganizationRequest::from_fields)?;
-    let restoring =
-        http.app.restore_organization(&operator, &view, &expected, organization_name, admin_email);
+    let restoring = http.app.organizations.restore_organization(
+        &operator,
+        &view,
+        &expected,
+        organization_name,
+        admin_email,
+    );
     let outcome = restoring.await?;
     Ok(answer(StatusCode::OK, &outcome))
 }
@@ -316,7 +321,7 @@ pub async fn suspend_organization(
     IfMatch(expected): IfMatch,
 ) -> Result<Response, ApiError> {
     let view = find(&http, operator, &which).await?;
-    let outcome = http.app.suspend_organization(&operator, &view, &expected).await?;
+    let outcome = http.app.organizations.suspend_organization(&operator, &view, &expected).await?;
     Ok(answer(StatusCode::OK, &outcome))
 }
 
@@ -339,7 +344,7 @@ pub async fn reactivate_organization(
     IfMatch(expected): IfMatch,
 ) -> Result<Response, ApiError> {
     let view = find(&http, operator, &which).await?;
-    let outcome = http.app.reactivate_organization(&operator, &view, &expected).await?;
+    let outcome = http.app.organizations.reactivate_organization(&operator, &view, &expected).await?;
     Ok(answer(StatusCode::OK, &outcome))
 }
 
@@ -376,7 +381,7 @@ pub async fn set_owner_password(
     let view = find(&http, operator, &which).await?;
     let SetPasswordRequest { password } =
         body.fields()?.parse(|fields| SetPasswordRequest::from_fields(fields, &http))?;
-    let outcome = http.app.set_owner_password(&operator, &view, &expected, password).await?;
+    let outcome = http.app.accounts.set_owner_password(&operator, &view, &expected, password).await?;
     Ok(answer(StatusCode::OK, &outcome))
 }
 
@@ -398,12 +403,15 @@ pub async fn purge_organization(
     IfMatch(expected): IfMatch,
 ) -> Result<Response, ApiError> {
     let view = find(&http, operator, &which).await?;
-    let outcome = http.app.purge_organization(&operator, &view, &expected).await?;
+    let outcome = http.app.organizations.purge_organization(&operator, &view, &expected).await?;
     Ok(accepted(outcome.record()))
 }
 
 async fn find(http: &Http, operator: Operator, which: &str) -> Result<OrganizationView> {
-    http.app.get_organization(&Principal::Operator(operator), &OrganizationRef::parse(which)?).await
+    http.app
+        .organizations
+        .get_organization(&Principal::Operator(operator), &OrganizationRef::parse(which)?)
+        .await
 }
 
 /// The answer to a change: the organization, or, while it goes on, where to watch.

@@ -5,6 +5,7 @@
 
 use super::http::Http;
 use super::problem::ApiError;
+use crate::error_codes;
 use axum::extract::{FromRequestParts, MatchedPath};
 use axum::http::request::Parts;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
@@ -115,8 +116,8 @@ impl FromRequestParts<Arc<Http>> for ProblemCodePath {
 
     async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, ApiError> {
         let code = segment(parts, "code")?;
-        let row = ErrorCode::ALL.iter().find(|row| row.code() == code);
-        Ok(Self(*row.ok_or(ErrorCode::RouteNotFound)?))
+        let row = error_codes::all().into_iter().find(|row| row.code() == code);
+        Ok(Self(row.ok_or(error_codes::ROUTE_NOT_FOUND)?))
     }
 }
 

@@ -3,6 +3,7 @@
 //! A handler answers with [`ApiError`], which only carries the error along; [`render`] turns it, and every other
 //! answer of 400 and above that the framework makes, into a problem body with the request's id.
 
+use super::error_codes::{self, sentence, status_of};
 use super::request_id::RequestId;
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -74,33 +75,9 @@ impl From<ErrorCode> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let mut response = status_of(self.0.code().kind()).into_response();
+        let mut response = status_of(self.0.code()).into_response();
         response.extensions_mut().insert(self);
         response
-    }
-}
-
-/// The HTTP status of a sort of refusal.
-#[must_use]
-pub const fn status_of(kind: Kind) -> StatusCode {
-    match kind {
-        Kind::Invalid => StatusCode::BAD_REQUEST,
-        Kind::Unauthenticated => StatusCode::UNAUTHORIZED,
-        Kind::Forbidden => StatusCode::FORBIDDEN,
-        Kind::NotFound => StatusCode::NOT_FOUND,
-        Kind::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-        Kind::Timeout => StatusCode::REQUEST_TIMEOUT,
-        Kind::Conflict => StatusCode::CONFLICT,
-        Kind::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
-        Kind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        Kind::UriTooLong => StatusCode::URI_TOO_LONG,
-        Kind::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        Kind::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,
-        Kind::TooMany => StatusCode::TOO_MANY_REQUESTS,
-        Kind::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-        Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-        Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-        Kind::NoRoom => StatusCode::INSUFFICIENT_STORAGE,
     }
 }
 
@@ -123,7 +100,7 @@ pub fn render(mut response: Response, id: &RequestId, public_url: &str) -> Respo
     }
     let body = serde_json::to_vec(&problem(&error, id, public_url)).unwrap_or_default();
     let (mut parts, _) = response.into_parts();
-    parts.status = status_of(error.code().kind());
+    parts.status = status_of(error.code());
     parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
     parts.headers.remove(header::CONTENT_LENGTH);
     add_headers(&mut parts.headers, &error);
@@ -135,8 +112,8 @@ fn problem(error: &Error, id: &RequestId, public_url: &str) -> ProblemDetails {
     ProblemDetails {
         kind: format!("{public_url}/problems/{}", code.code()),
         title: code.title().to_owned(),
-        status: status_of(code.kind()).as_u16(),
-        detail: error.sentence(),
+        status: status_of(code).as_u16(),
+        detail: sentence(error),
         code: code.code().to_owned(),
         request_id: id.as_str().to_owned(),
         errors: error.fields().iter().map(FieldProblem::from).collect(),
@@ -146,9 +123,9 @@ fn problem(error: &Error, id: &RequestId, public_url: &str) -> ProblemDetails {
 /// What a refusal of the framework is called; it makes no other.
 fn of_framework(status: StatusCode) -> Option<ErrorCode> {
     Some(match status {
-        StatusCode::NOT_FOUND => ErrorCode::RouteNotFound,
-        StatusCode::METHOD_NOT_ALLOWED => ErrorCode::MethodNotAllowed,
-        StatusCode::PAYLOAD_TOO_LARGE => ErrorCode::BodyTooLarge,
+        StatusCode::NOT_FOUND => error_codes::ROUTE_NOT_FOUND,
+        StatusCode::METHOD_NOT_ALLOWED => error_codes::METHOD_NOT_ALLOWED,
+        StatusCode::PAYLOAD_TOO_LARGE => error_codes::BODY_TOO_LARGE,
         StatusCode::INTERNAL_SERVER_ERROR => ErrorCode::Internal,
         _ => return None,
     })
@@ -161,7 +138,7 @@ fn add_headers(headers: &mut axum::http::HeaderMap, error: &Error) {
         headers.insert(header::WWW_AUTHENTICATE, value);
     }
     let wait = error.wait().or(match error.code().kind() {
-        Kind::TooMany | Kind::Unavailable => Some(std::time::Duration::from_secs(1)),
+        Kind::RateLimited | Kind::Unavailable => Some(std::time::Duration::from_secs(1)),
         _ => None,
     });
     if let Some(wait) = wait {

@@ -17,12 +17,12 @@ use super::{
     archives, classic, collections, docs, documents, extract, health, idempotency, indexes, malformed,
     openapi, operations, organizations, rate_limit, request_id, responses, sessions, usage,
 };
+use crate::error_codes;
 use axum::body::Bytes;
 use axum::http::{HeaderName, Method, header};
 use axum::routing::{MethodRouter, get};
 use std::sync::Arc;
 use std::time::Duration;
-use tenantry_domain::ErrorCode;
 use tenantry_domain::app::App;
 use tenantry_domain::clock::Clock;
 use tenantry_domain::ids::Entropy;
@@ -66,7 +66,7 @@ pub fn handlers(parts: Parts) -> Handlers {
     let routes = routes
         .route(archives::IMPORT, organization_called_import())
         .merge(docs::routes(Bytes::from(document.to_string())))
-        .fallback(async || ApiError::from(ErrorCode::RouteNotFound));
+        .fallback(async || ApiError::from(error_codes::ROUTE_NOT_FOUND));
     let malformed = malformed::handler(&http, cors.clone());
     let routes = match cors {
         Some(cors) => routes.layer(cors),

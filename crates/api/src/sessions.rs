@@ -73,7 +73,7 @@ pub async fn login(
     body: JsonBody,
 ) -> Result<Response, ApiError> {
     let SignInRequest { email, password } = body.fields()?.parse_known(SignInRequest::from_fields)?;
-    let result = http.app.sign_in(&email, password, network).await;
+    let result = http.app.sessions.sign_in(&email, password, network).await;
     let remaining = match &result {
         Ok(grant) => grant.remaining,
         Err(error) => error.attempts_left(),
@@ -104,7 +104,7 @@ request_fields! {
     extensions(("x-rule" = json!(Access::Public.refuses(&[ErrorCode::RefreshTokenInvalid])))))]
 pub async fn refresh(State(http): State<Arc<Http>>, body: JsonBody) -> Result<Response, ApiError> {
     let RefreshRequest { refresh_token } = body.fields()?.parse(RefreshRequest::from_fields)?;
-    let grant = http.app.refresh(&refresh_token).await?;
+    let grant = http.app.sessions.refresh(&refresh_token).await?;
     Ok(tokens(&grant))
 }
 
@@ -118,7 +118,7 @@ pub async fn logout(
     State(http): State<Arc<Http>>,
     RequireAccount(member): RequireAccount,
 ) -> Result<Response, ApiError> {
-    http.app.sign_out(&member).await?;
+    http.app.sessions.sign_out(&member).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 

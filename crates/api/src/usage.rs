@@ -94,7 +94,7 @@ pub async fn get_usage(
     State(http): State<Arc<Http>>,
     RequireTenant(tenant): RequireTenant<Read>,
 ) -> Result<Response, ApiError> {
-    let usage = http.app.get_usage(&tenant).await?;
+    let usage = http.app.collections.get_usage(&tenant).await?;
     let body = UsageResponse {
         documents: usage.documents,
         bytes: usage.bytes,

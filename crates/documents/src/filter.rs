@@ -12,75 +12,20 @@ mod parse;
 mod pattern;
 mod price;
 mod render;
+mod syntax;
 #[cfg(test)]
 mod tests;
 
 pub use bounds::{Entries, Interval};
 pub use price::FilterPrice;
+pub use syntax::Filter;
 
 use crate::document::Path;
 use crate::error::Result;
 use crate::fuel::{Fuel, Interruption};
-use bson::raw::RawBson;
 use bson::{Document, RawDocument};
-use pattern::Pattern;
 use std::collections::BTreeSet;
-
-/// A filter that has been checked.
-#[derive(Debug, Clone, Default)]
-pub struct Filter {
-    clauses: Vec<Clause>,
-    /// Of all of it; none for a filter within another.
-    price: FilterPrice,
-}
-
-/// A condition on a document.
-#[derive(Debug, Clone)]
-enum Clause {
-    And(Vec<Filter>),
-    Or(Vec<Filter>),
-    Nor(Vec<Filter>),
-    /// All of these hold of what is at the path.
-    Field(Path, Vec<Predicate>),
-}
-
-/// A condition on what is at a path, or on one value of an array.
-#[derive(Debug, Clone)]
-enum Predicate {
-    Compare(Comparison, RawBson),
-    NotEqual(RawBson),
-    /// One of these, which are in order.
-    In(Vec<RawBson>),
-    NotIn(Vec<RawBson>),
-    /// Each of these is there.
-    All(Vec<RawBson>),
-    /// For each of these there is a value.
-    AllMatch(Vec<ElementMatch>),
-    ElementMatch(ElementMatch),
-    Exists(bool),
-    Size(i64),
-    Regex(Pattern),
-    Not(Vec<Predicate>),
-}
-
-/// How a value compares with an operand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Comparison {
-    Equal,
-    Greater,
-    GreaterOrEqual,
-    Less,
-    LessOrEqual,
-}
-
-/// What `$elemMatch` asks of one value of an array.
-#[derive(Debug, Clone)]
-enum ElementMatch {
-    /// It is a document, or an array taken as one, that matches.
-    Document(Filter),
-    /// All of these hold of it.
-    Value(Vec<Predicate>),
-}
+use syntax::Clause;
 
 impl Filter {
     /// Reads a filter from Extended JSON; `at` is the pointer of the filter within the request.

@@ -2,7 +2,6 @@
 
 use crate::email::{EmailAddress, EmailKey};
 use crate::ids::{AccountId, OperationId, OrganizationId, SessionId};
-use crate::organization::Organization;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -108,24 +107,51 @@ pub struct CredentialChange {
 }
 
 impl Account {
+    /// The first version of the account of an organization's owner. A step of an operation that knows a version of the
+    /// organization before `changed_at_version` comes too late to change the membership.
+    #[must_use]
+    pub fn new_owner(
+        id: AccountId,
+        email: EmailAddress,
+        password_hash: PasswordHash,
+        (organization_id, changed_at_version): (OrganizationId, u64),
+        now: Timestamp,
+    ) -> Self {
+        let role = Role::Owner;
+        let membership = Membership { organization_id, role, epoch: 0, since: now, changed_at_version };
+        Self {
+            id,
+            email_key: Some(email.key()),
+            email,
+            password_hash,
+            credential_epoch: 0,
+            kept_session: None,
+            memberships: vec![membership],
+            last_operation: None,
+            created_at: now,
+            modified_at: now,
+            version: 1,
+        }
+    }
+
     /// Its membership in that organization.
     #[must_use]
     pub fn membership(&self, organization_id: OrganizationId) -> Option<&Membership> {
         self.memberships.iter().find(|m| m.organization_id == organization_id)
     }
 
-    /// Notes that this operation of `organization` has changed it.
-    pub fn mark(&mut self, organization: &Organization, operation: OperationId) {
+    /// Notes that this operation has changed it, of the organization whose record had that version.
+    pub fn mark(&mut self, (organization_id, version): (OrganizationId, u64), operation: OperationId) {
         self.last_operation = Some(operation);
-        for membership in self.memberships.iter_mut().filter(|m| m.organization_id == organization.id) {
-            membership.changed_at_version = organization.version;
+        for membership in self.memberships.iter_mut().filter(|m| m.organization_id == organization_id) {
+            membership.changed_at_version = version;
         }
     }
 
-    /// Whether a later step of the same organization has changed it than one that knows this record.
+    /// Whether a later step of that organization has changed it than one that knows this version of its record.
     #[must_use]
-    pub fn is_ahead_of(&self, organization: &Organization) -> bool {
-        self.membership(organization.id).is_some_and(|m| m.changed_at_version > organization.version)
+    pub fn is_ahead_of(&self, (organization_id, version): (OrganizationId, u64)) -> bool {
+        self.membership(organization_id).is_some_and(|m| m.changed_at_version > version)
     }
 
     /// The next version of this record, changed at `now`, to be saved against the current version.

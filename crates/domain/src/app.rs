@@ -1,75 +1,53 @@
-//! The application: the use cases, one file per noun, over the ports.
+//! The application: the use cases, an object and a file for each noun, over the ports.
 //!
 //! What a newcomer gets wrong: handlers never touch the store. A use case that needs a right takes the value
-//! that proves it ([`caller`]), and only this module can make such a value.
+//! that proves it ([`auth`], [`tenant`]), and only this module can make such a value.
 
 pub mod accounts;
 pub mod archives;
 pub mod auth;
 pub mod collections;
+mod credentials;
 pub mod documents;
 pub mod idempotency;
+mod mailboxes;
 pub mod maintenance;
 pub mod operations;
 pub mod operator;
 pub mod organizations;
-mod rate_limit;
+mod passwords;
+mod policy;
+pub mod rate_limit;
 pub mod sessions;
+mod sources;
 pub mod tenant;
+mod view;
 
-use crate::account::{Account, PasswordHash};
+pub use policy::{Policy, SignupPolicy};
+pub use view::{EntityTag, Expected, OrganizationView};
+
 use crate::clock::Clock;
-use crate::email::EmailAddress;
 use crate::error::Result;
-use crate::ids::{Entropy, random};
-use crate::organization::{Location, Organization, Quota};
-use crate::password::policy::NewPassword;
+use crate::ids::Entropy;
 use crate::password::pool::HashPool;
-use crate::store::Store;
+use crate::store::{self, Store};
 use crate::token::TokenKeys;
-use jiff::Timestamp;
+use accounts::Accounts;
+use archives::{Exporter, Importer};
+use auth::Auth;
+use collections::Collections;
+use credentials::Credentials;
+use documents::Documents;
+use idempotency::Idempotency;
+use mailboxes::Mailboxes;
+use maintenance::Maintenance;
+use operations::{Executor, Operations};
+use organizations::Organizations;
+use passwords::PasswordHasher;
+use rate_limit::RateLimiter;
+use sessions::Sessions;
+use sources::Sources;
 use std::sync::Arc;
-use std::time::Duration;
-
-/// Who may make an organization.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SignupPolicy {
-    /// Anybody.
-    Open,
-    /// The operator.
-    Operator,
-}
-
-/// What the settings say about the rules.
-#[derive(Debug, Clone)]
-pub struct Policy {
-    /// What visible names of containers begin with.
-    pub tenant_prefix: String,
-    /// Who may make an organization.
-    pub signup: SignupPolicy,
-    /// How long a deleted organization is kept; zero: not at all.
-    pub retention: Duration,
-    /// Characters a new password has at least.
-    pub password_min_chars: usize,
-    /// How old a sign-in may be when it changes credentials.
-    pub reauth_max_age: Duration,
-    /// How long an access token is good.
-    pub access_lifetime: Duration,
-    /// How long a session lasts without use.
-    pub refresh_idle_lifetime: Duration,
-    /// How long a session lasts at most.
-    pub refresh_absolute_lifetime: Duration,
-    /// Whether attempts are counted and refused.
-    pub throttle: bool,
-    /// What a new organization may have, unless it is imported.
-    pub default_quota: Quota,
-    /// `Idempotency-Key`s that a caller may have used within 24 hours.
-    pub idempotency_keys: u32,
-    /// Bytes of a document as BSON at most.
-    pub document_max_bytes: usize,
-    /// How long a query may take.
-    pub query_time: Duration,
-}
 
 /// What an application is made of.
 pub struct Parts {
@@ -89,52 +67,83 @@ pub struct Parts {
     pub policy: Policy,
 }
 
-/// The application. Its store is reachable through use cases only.
+/// The use cases, by noun. The store is reachable through them only.
 pub struct App {
-    store: Store,
-    clock: Arc<dyn Clock>,
-    entropy: Arc<dyn Entropy>,
-    hashes: HashPool,
-    tokens: TokenKeys,
-    mac_key: [u8; 32],
-    policy: Policy,
-    /// Tells this process's operations from those of another or an earlier one.
-    instance: String,
+    /// Who may do what.
+    pub auth: Arc<Auth>,
+    /// Signing in, staying signed in, signing out.
+    pub sessions: Sessions,
+    /// Changing credentials.
+    pub accounts: Accounts,
+    /// Making, finding, changing and ending organizations.
+    pub organizations: Arc<Organizations>,
+    /// Taking over operations that a crash has left.
+    pub executor: Arc<Executor>,
+    /// Watching operations.
+    pub operations: Operations,
+    /// Writing archives.
+    pub exporter: Exporter,
+    /// Reading archives.
+    pub importer: Importer,
+    /// Collections and indexes.
+    pub collections: Collections,
+    /// Documents.
+    pub documents: Documents,
+    /// Requests that carry an `Idempotency-Key`.
+    pub idempotency: Idempotency,
+    /// Counting what is limited.
+    pub rate_limiter: Arc<RateLimiter>,
+    /// What is done at intervals.
+    pub maintenance: Maintenance,
+    installation: Arc<dyn store::Installation>,
+    passwords: Arc<PasswordHasher>,
+    policy: Arc<Policy>,
 }
 
 impl App {
     /// Puts the parts together.
     #[must_use]
     pub fn new(parts: Parts) -> Arc<Self> {
-        let instance = hex::encode(random::<12>(&*parts.entropy));
+        let Parts { store, clock, entropy, hashes, tokens, mac_key, policy } = parts;
+        let (store, policy, tokens) = (&store, &Arc::new(policy), &Arc::new(tokens));
+        let sources = &Sources { clock, entropy };
+        let mailboxes = &Mailboxes::new(store);
+        let passwords = &Arc::new(PasswordHasher::new(hashes, sources));
+        let rate_limiter = &Arc::new(RateLimiter::new(store, policy.throttle, sources));
+        let credentials = &Arc::new(Credentials::new(store, passwords, rate_limiter, sources));
+        let auth = &Arc::new(Auth::new(store, tokens, policy, sources));
+        let executor = &Arc::new(Executor::new(store, auth, mailboxes, sources));
+        let organizations = &Arc::new(Organizations::new(store, auth, passwords, executor, policy, sources));
         Arc::new(Self {
-            store: parts.store,
-            clock: parts.clock,
-            entropy: parts.entropy,
-            hashes: parts.hashes,
-            tokens: parts.tokens,
-            mac_key: parts.mac_key,
-            policy: parts.policy,
-            instance,
+            auth: Arc::clone(auth),
+            sessions: Sessions::new(store, mailboxes, credentials, tokens, mac_key, policy, sources),
+            accounts: Accounts::new(auth, credentials, passwords, executor),
+            organizations: Arc::clone(organizations),
+            executor: Arc::clone(executor),
+            operations: Operations::new(store),
+            exporter: Exporter::new(store, auth, policy.query_time, sources),
+            importer: Importer::new(store, mailboxes, executor, policy, sources),
+            collections: Collections::new(store, auth),
+            documents: Documents::new(store, auth, mac_key, policy, sources),
+            idempotency: Idempotency::new(store, mac_key, policy.idempotency_keys, sources),
+            rate_limiter: Arc::clone(rate_limiter),
+            maintenance: Maintenance::new(store, organizations, sources),
+            installation: Arc::clone(&store.installation),
+            passwords: Arc::clone(passwords),
+            policy: Arc::clone(policy),
         })
     }
 
     /// The rules.
     #[must_use]
-    pub const fn policy(&self) -> &Policy {
+    pub fn policy(&self) -> &Policy {
         &self.policy
-    }
-
-    /// The keys others may check access tokens with (RFC 7517).
-    #[must_use]
-    pub fn public_keys(&self) -> serde_json::Value {
-        self.tokens.jwks()
     }
 
     /// Sign-ins that wait for a hashing thread.
     #[must_use]
     pub fn waiting_hashes(&self) -> usize {
-        self.hashes.depth()
+        self.passwords.waiting()
     }
 
     /// Whether the service can do its work: succeeds if a write would.
@@ -142,72 +151,6 @@ impl App {
     /// # Errors
     /// `store_unavailable`.
     pub async fn ready(&self) -> Result<()> {
-        self.store.installation.check_writable().await
+        self.installation.check_writable().await
     }
-
-    fn now(&self) -> Timestamp {
-        self.clock.now()
-    }
-
-    async fn hash(&self, password: NewPassword) -> Result<PasswordHash> {
-        self.hashes.hash(password, random(&*self.entropy)).await.map(PasswordHash)
-    }
-
-    /// `organization` with what its responses show beside its own record, as that recently was.
-    async fn view(&self, organization: Arc<Organization>) -> Result<OrganizationView> {
-        let admin = self.store.accounts.get_recent_account(organization.owner_id).await?;
-        Ok(self.view_with(organization, admin))
-    }
-
-    fn view_with(&self, organization: Arc<Organization>, admin: Option<Arc<Account>>) -> OrganizationView {
-        let location = self.store.containers.locate(&organization);
-        OrganizationView { organization, admin, location }
-    }
-}
-
-/// An organization as responses show it.
-#[derive(Debug, Clone)]
-pub struct OrganizationView {
-    /// The record.
-    pub organization: Arc<Organization>,
-    /// The account it was made with; gone only in the middle of a purge.
-    pub admin: Option<Arc<Account>>,
-    /// Where its data is.
-    pub location: Location,
-}
-
-impl OrganizationView {
-    /// The address of its admin.
-    #[must_use]
-    pub fn admin_email(&self) -> Option<&EmailAddress> {
-        self.admin.as_ref().map(|admin| &admin.email)
-    }
-
-    /// Changes whenever anything that responses show does.
-    #[must_use]
-    pub fn tag(&self) -> EntityTag {
-        EntityTag {
-            organization: self.organization.version,
-            admin: self.admin.as_ref().map_or(0, |admin| admin.version),
-        }
-    }
-}
-
-/// The versions a change may meet; whatever is there, if the caller names none.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Expected(pub Option<Vec<EntityTag>>);
-
-impl Expected {
-    fn allows(&self, tag: EntityTag) -> bool {
-        self.0.as_ref().is_none_or(|tags| tags.contains(&tag))
-    }
-}
-
-/// The version of an organization as responses show it: its own record's, and its admin's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct EntityTag {
-    /// The version of the organization's record.
-    pub organization: u64,
-    /// The version of its admin's record.
-    pub admin: u64,
 }

@@ -3,7 +3,6 @@
 //! The key's record fixes the id of what the request makes before it is made. So even a crash between the
 //! change and the saved answer cannot make a second one: the repeated request finds the first by its id.
 
-use crate::error::{Error, ErrorCode, Result};
 use crate::ids::OrganizationId;
 use crate::limits::IDEMPOTENCY_KEY_MAX_BYTES;
 use aws_lc_rs::digest::{SHA256, digest};
@@ -17,16 +16,12 @@ pub struct IdempotencyKey(pub [u8; 32]);
 impl IdempotencyKey {
     /// The key `text` of a caller who is told from others by `scope`.
     ///
-    /// # Errors
-    /// `invalid_header` unless it is 1 to 255 visible ASCII characters.
-    pub fn parse(scope: &str, text: &str) -> Result<Self> {
+    /// None unless it is 1 to 255 visible ASCII characters.
+    #[must_use]
+    pub fn parse(scope: &str, text: &str) -> Option<Self> {
         let fits = (1..=IDEMPOTENCY_KEY_MAX_BYTES).contains(&text.len());
-        if !fits || !text.bytes().all(|b| b.is_ascii_graphic()) {
-            return Err(Error::new(ErrorCode::InvalidHeader).detail(format!(
-                "`Idempotency-Key` must be 1 to {IDEMPOTENCY_KEY_MAX_BYTES} visible ASCII characters."
-            )));
-        }
-        Ok(Self(sha256(&[scope.as_bytes(), &[0], text.as_bytes()].concat())))
+        let key = || Self(sha256(&[scope.as_bytes(), &[0], text.as_bytes()].concat()));
+        (fits && text.bytes().all(|b| b.is_ascii_graphic())).then(key)
     }
 }
 

@@ -17,6 +17,7 @@ pub mod ids;
 pub mod limits;
 pub mod metrics;
 pub mod name;
+pub mod naming;
 pub mod offload;
 pub mod operation;
 pub mod organization;

@@ -19,7 +19,8 @@ use crate::account::{Account, CredentialChange};
 use crate::email::EmailAddress;
 use crate::error::ErrorCode;
 use crate::ids::{AccountId, OperationId};
-use crate::organization::{Naming, Quota};
+use crate::naming::Naming;
+use crate::quota::Quota;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 

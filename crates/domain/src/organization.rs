@@ -5,7 +5,7 @@
 //! nobody else may take. They differ while an operation runs.
 
 use crate::ids::{AccountId, OrganizationId};
-use crate::name::{Identifier, OrganizationName};
+pub use crate::naming::{Naming, ReservedKey};
 use crate::operation::{Operation, OperationKind};
 pub use crate::quota::{Quota, QuotaChange, QuotaLimit, Usage};
 use jiff::Timestamp;
@@ -105,67 +105,10 @@ pub struct Location {
     pub collection: String,
 }
 
-/// A key that at most one organization may hold at a time; the database decides who.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct ReservedKey(String);
-
-impl ReservedKey {
-    /// Keeps an identifier, and so all names that come down to it.
-    #[must_use]
-    pub fn name(identifier: &Identifier) -> Self {
-        Self(format!("name:{}", identifier.as_str()))
-    }
-
-    /// Keeps the visible name of a container.
-    #[must_use]
-    pub fn namespace(namespace: &str) -> Self {
-        Self(format!("namespace:{namespace}"))
-    }
-
-    /// The visible name of a container that it keeps, if it keeps one.
-    #[must_use]
-    pub fn to_namespace(&self) -> Option<String> {
-        self.0.strip_prefix("namespace:").map(str::to_owned)
-    }
-
-    /// The key as it is stored.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
 /// Tells a container from any other that has its visible name at another time: on MongoDB the UUID of the
 /// collection. Effects carry it, so that a late one never meets another's container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ContainerId(#[serde(with = "hex::serde")] pub [u8; 16]);
-
-/// What an organization is called: its name, what follows from it, and the visible name of its container.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Naming {
-    /// As people write it.
-    pub name: OrganizationName,
-    /// The slug that makes it unique.
-    pub identifier: Identifier,
-    /// `tenant_collection` on the wire.
-    pub namespace: String,
-}
-
-impl Naming {
-    /// What an organization called `name` is called where containers begin with `prefix`.
-    #[must_use]
-    pub fn new(name: OrganizationName, prefix: &str) -> Self {
-        let identifier = name.identifier();
-        let namespace = identifier.tenant_collection(prefix);
-        Self { name, identifier, namespace }
-    }
-
-    /// The keys that keep it from others.
-    #[must_use]
-    pub fn reserved(&self) -> Vec<ReservedKey> {
-        vec![ReservedKey::name(&self.identifier), ReservedKey::namespace(&self.namespace)]
-    }
-}
 
 /// The record of an organization. One compare-and-set on `version` changes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -255,4 +198,11 @@ impl Organization {
     pub fn successor(&self, now: Timestamp) -> Self {
         Self { version: self.version + 1, modified_at: now, ..self.clone() }
     }
+}
+
+/// The first version of a record whose id may have been another record's before: one that nobody who knew that record,
+/// and has slept since, takes for the version after it.
+#[must_use]
+pub fn version_at(now: Timestamp) -> u64 {
+    u64::try_from(now.as_millisecond()).unwrap_or(1)
 }

@@ -12,6 +12,7 @@ mod transfer;
 
 pub use error::OpenError;
 pub use limiter::ConcurrencyLimits;
+use limiter::ExpensiveQueries;
 pub use tenantry_domain::shared_mailbox::SharedMailbox;
 pub use tenantry_domain::store::Tidied;
 #[cfg(feature = "mongodb")]
@@ -75,7 +76,7 @@ enum Engine {
 pub async fn open(engine: &EmbeddedOptions, options: &StoreOptions) -> Result<Opened, OpenError> {
     let engine = Arc::new(Sqlite::open(engine).await?);
     let store = cached::decorate(Sqlite::store(&engine), options.cache_bytes);
-    let (store, writes) = limiter::decorate(store, options.concurrency);
+    let (store, writes) = limiter::decorate(store, options.concurrency, ExpensiveQueries::unlimited());
     Ok(Opened { store, engine: Engine::Embedded(engine), writes })
 }
 
@@ -96,7 +97,7 @@ pub async fn open_mongodb(engine: &MongoOptions, options: &StoreOptions) -> Resu
             store
         }
     };
-    let (store, writes) = limiter::decorate(store, options.concurrency);
+    let (store, writes) = limiter::decorate(store, options.concurrency, ExpensiveQueries::of_server());
     Ok(Opened { store, engine: Engine::MongoDb(engine), writes })
 }
 

@@ -9,112 +9,17 @@
 mod compare;
 mod copy;
 mod pages;
+mod report;
+mod side;
 
-use crate::error::OpenError;
-use crate::{EmbeddedOptions, Engine, MongoOptions, TRANSFER_MARK};
+pub use report::{TransferError, TransferProgress, TransferReport};
+pub use side::Side;
+
+use crate::TRANSFER_MARK;
 use compare::Digest;
-use std::sync::Arc;
-use tenantry_domain::Error;
+use side::OpenSide;
 use tenantry_domain::app::operator;
-use tenantry_domain::error::Result;
 use tenantry_domain::organization::Organization;
-use tenantry_domain::store::Store;
-use tenantry_domain::store::full_scan::FullScan;
-use tenantry_store_mongodb::MongoDb;
-use tenantry_store_sqlite::Sqlite;
-
-/// One side of a transfer.
-#[derive(Clone)]
-pub enum Side {
-    /// A data directory.
-    Embedded(EmbeddedOptions),
-    /// A database of MongoDB.
-    MongoDb(MongoOptions),
-}
-
-/// How far a transfer is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum TransferProgress {
-    /// So many of the organizations, of which there are so many, have been copied with so many documents.
-    Copied {
-        /// Organizations that are done.
-        organizations: u64,
-        /// Organizations in all.
-        of: u64,
-        /// Documents in them.
-        documents: u64,
-    },
-    /// The other records are copied.
-    Records,
-    /// Both sides are read once more; so many of so many organizations have been compared.
-    Compared {
-        /// Organizations that are the same.
-        organizations: u64,
-        /// Organizations in all.
-        of: u64,
-    },
-}
-
-/// What was copied, and found to be the same on both sides.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct TransferReport {
-    /// Organizations, deleted ones too.
-    pub organizations: u64,
-    /// Accounts.
-    pub accounts: u64,
-    /// Sessions.
-    pub sessions: u64,
-    /// Finished operations.
-    pub operations: u64,
-    /// Documents of organizations.
-    pub documents: u64,
-}
-
-/// Why a transfer did not come to its end: sentences for the operator.
-#[derive(Debug, thiserror::Error)]
-pub enum TransferError {
-    /// A side cannot be opened.
-    #[error(transparent)]
-    Open(#[from] OpenError),
-    /// A side cannot be read or written now.
-    #[error("{} Run the same command again: it goes on where this one has stopped.", cause_of(.0))]
-    Store(Error),
-    /// A change is under way at the source.
-    #[error(
-        "{organization} is in the middle of a change. Start the service on the source once, which finishes it, \
-         stop it, and run this again."
-    )]
-    Busy {
-        /// The organization's id.
-        organization: String,
-    },
-    /// There is something at the target that is not from this source.
-    #[error("The target has {what} already. Choose an empty one.")]
-    Occupied {
-        /// What there is.
-        what: &'static str,
-    },
-    /// The two sides differ after all.
-    #[error(
-        "{what} differ after the copy: the source was changed meanwhile. Stop every service on it, and run this \
-         again; until then the target cannot be used."
-    )]
-    Differs {
-        /// What differs.
-        what: String,
-    },
-}
-
-impl From<Error> for TransferError {
-    fn from(error: Error) -> Self {
-        Self::Store(error)
-    }
-}
-
-fn cause_of(error: &Error) -> String {
-    let cause = error.cause().unwrap_or("no reason is known");
-    format!("A side cannot be read or written ({cause}).")
-}
 
 /// Copies everything from one side to the other, which must be empty or come from an earlier try. No service may
 /// run on either; an embedded side is locked meanwhile.
@@ -138,37 +43,6 @@ pub async fn transfer(
     source.engine.close().await;
     target.engine.close().await;
     outcome
-}
-
-/// A side that has been opened.
-struct OpenSide {
-    /// The ports, without a cache.
-    ports: Store,
-    whole: Arc<dyn FullScan>,
-    engine: Engine,
-}
-
-impl OpenSide {
-    async fn open(side: &Side) -> Result<Self, OpenError> {
-        Ok(match side {
-            Side::Embedded(options) => {
-                let engine = Arc::new(Sqlite::open(options).await?);
-                Self {
-                    ports: Sqlite::store(&engine),
-                    whole: engine.clone(),
-                    engine: Engine::Embedded(engine),
-                }
-            }
-            Side::MongoDb(options) => {
-                let engine = MongoDb::open(options).await?;
-                Self {
-                    ports: MongoDb::store(&engine),
-                    whole: engine.clone(),
-                    engine: Engine::MongoDb(engine),
-                }
-            }
-        })
-    }
 }
 
 async fn execute_step(

@@ -6,6 +6,7 @@ mod doctor;
 mod operator_key;
 mod org;
 mod output;
+mod print;
 mod serve;
 mod terminal;
 #[cfg(feature = "mongodb")]
@@ -13,9 +14,9 @@ mod transfer;
 
 use crate::config::{self, Config};
 use anyhow::Result;
-use clap::{Arg, ArgAction, ArgMatches, Command};
+use clap::{ArgMatches, Command};
+use print::complain;
 use std::ffi::OsString;
-use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -78,26 +79,4 @@ fn serve(matches: &ArgMatches) -> ExitCode {
 fn with_config(matches: &ArgMatches, run: impl FnOnce(&Config) -> Result<()>) -> Result<()> {
     let config = Config::load(matches, config::environment(), Some(Path::new(".env")))?;
     run(&config)
-}
-
-/// A flag that needs no value.
-fn switch(name: &'static str, help: &'static str) -> Arg {
-    Arg::new(name).long(name).help(help).action(ArgAction::SetTrue)
-}
-
-/// Prints a line of output.
-fn say(line: &str) {
-    // Not `println!`, which panics when nobody reads on, as in `tenantry org list | head`.
-    match writeln!(io::stdout(), "{line}") {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            complain(&format!("tenantry: the output cannot be written: {error}"));
-        }
-        _ => {}
-    }
-}
-
-/// Prints a line about what went wrong.
-#[expect(clippy::print_stderr, reason = "the command line prints")]
-fn complain(line: &str) {
-    eprintln!("{line}");
 }

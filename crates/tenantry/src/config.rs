@@ -28,7 +28,7 @@ use std::fmt;
 use std::num::NonZero;
 use std::path::Path;
 use std::thread::available_parallelism;
-use table::Draft;
+use table::{Draft, ReadSetting};
 use tenantry_domain::app::SignupPolicy;
 use tenantry_domain::organization::Placement;
 

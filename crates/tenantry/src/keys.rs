@@ -91,7 +91,7 @@ fn derive_for(secret: &[u8], purpose: &[u8]) -> [u8; 32] {
 /// A sentence, if the file cannot be written, or the store not be reached.
 pub async fn operator_key(store: &Store, data_dir: &Path, entropy: &dyn Entropy) -> Result<Option<PathBuf>> {
     let path = data_dir.join(OPERATOR_KEY_FILE);
-    if let Some(hash) = operator::stored_hash(store).await? {
+    if let Some(hash) = operator::stored_hash(&*store.installation).await? {
         let held = read_key(&path)?;
         if held.as_deref().is_some_and(|key| operator::hash(key) != hash) {
             tracing::warn!(file = %path.display(), "this is not the operator key; `tenantry operator-key` makes a new one");
@@ -107,7 +107,7 @@ pub async fn operator_key(store: &Store, data_dir: &Path, entropy: &dyn Entropy)
         "{} holds no operator key: remove it, and one is made at the next start",
         path.display()
     );
-    if operator::init_hash(store, &key).await? == operator::hash(&key) {
+    if operator::init_hash(&*store.installation, &key).await? == operator::hash(&key) {
         return Ok(Some(path));
     }
     // Another instance was first, and nobody has seen this key.
@@ -145,7 +145,7 @@ pub async fn replace_operator_key(store: &Store, data_dir: &Path, entropy: &dyn 
     let key = operator::generate(entropy);
     make_directory(data_dir)?;
     write_new(&path, format!("{key}\n").as_bytes())?;
-    operator::store_hash(store, &key).await?;
+    operator::store_hash(&*store.installation, &key).await?;
     Ok(path)
 }
 

@@ -178,7 +178,7 @@ async fn keep_running<F: Future<Output = ()>>(name: &'static str, work: impl Fn(
 /// Finishes what another or an earlier process left, at once and then at intervals.
 async fn recover(app: Arc<App>) {
     loop {
-        match app.recover().await {
+        match app.executor.recover().await {
             Ok(0) => {}
             Ok(count) => {
                 metrics::counter!(OPERATION_RECOVERIES).increment(count as u64);
@@ -196,7 +196,7 @@ async fn maintain(app: Arc<App>) {
     let mut pause = Duration::from_secs(1);
     loop {
         tokio::time::sleep(pause).await;
-        if let Err(error) = app.maintain().await {
+        if let Err(error) = app.maintenance.run().await {
             tracing::warn!(%error, "a round of housekeeping did not finish");
         }
         pause = JANITOR_INTERVAL;

@@ -6,6 +6,7 @@
 
 use super::lines::{LineArrival, NdjsonLine, NdjsonLines};
 use crate::body_budget::{BodyBudget, Reservation};
+use crate::error_codes;
 use crate::extract::cut_off;
 use crate::http::Http;
 use crate::line_clock::too_slow;
@@ -177,11 +178,11 @@ impl BatchReader {
         self.first = self.first.map(|left| left.saturating_sub(began.elapsed()));
         match arrival {
             LineArrival::More if batch.is_empty() && self.first == Some(Duration::ZERO) => {
-                batch.end = Some(Err(ErrorCode::RequestTimeout.into()));
+                batch.end = Some(Err(error_codes::REQUEST_TIMEOUT.into()));
             }
             LineArrival::More => {}
             LineArrival::Nothing | LineArrival::TooSlow if !batch.is_empty() => batch.ends_early = true,
-            LineArrival::Nothing => batch.end = Some(Err(ErrorCode::RequestTimeout.into())),
+            LineArrival::Nothing => batch.end = Some(Err(error_codes::REQUEST_TIMEOUT.into())),
             LineArrival::TooSlow => batch.end = Some(Err(too_slow(self.patience))),
             LineArrival::Broken => batch.end = Some(Err(cut_off())),
             LineArrival::End => {
@@ -219,7 +220,7 @@ impl BatchReader {
     async fn parse(&mut self, line: NdjsonLine) -> Result<Option<NewDocument>> {
         let text = line.text.ok_or_else(|| {
             let most = self.max_line_bytes;
-            Error::new(ErrorCode::BodyTooLarge).detail(format!("The line may have at most {most} bytes."))
+            Error::new(error_codes::BODY_TOO_LARGE).detail(format!("The line may have at most {most} bytes."))
         })?;
         let text = text.slice_ref(mistake::without_mark(&text));
         if text.trim_ascii().is_empty() {

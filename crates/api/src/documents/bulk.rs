@@ -8,13 +8,14 @@ use super::batches::{Batch, BatchReader, Reading, read};
 use super::{Document, NDJSON};
 use crate::auth::RequireTenant;
 use crate::body_budget::Reservation;
+use crate::error_codes::{self, status_of};
 use crate::extract::{QueryFields, media_type, not_taken, require_plain};
 use crate::fields::Fields;
 use crate::http::Http;
 use crate::idempotency::IdempotencyHeader;
 use crate::openapi::Access;
 use crate::path_params::CollectionPath;
-use crate::problem::{ApiError, FieldProblem, status_of};
+use crate::problem::{ApiError, FieldProblem};
 use crate::request_fields::request_fields;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
@@ -123,9 +124,9 @@ impl RefusedLine {
         let code = error.code();
         Self {
             line,
-            status: status_of(code.kind()).as_u16(),
+            status: status_of(code).as_u16(),
             code: code.code(),
-            detail: error.sentence(),
+            detail: error_codes::sentence(error),
             errors: error.fields().iter().map(FieldProblem::from).collect(),
         }
     }
@@ -311,9 +312,10 @@ impl Bulk {
             return Ok(Vec::new());
         }
         self.has_begun = true;
-        self.tenant = self.http.app.renew(&self.tenant).await?;
+        self.tenant = self.http.app.auth.renew(&self.tenant).await?;
         let Self { http, tenant, collection, request, reading, ahead, .. } = self;
-        let mut storing = pin!(http.app.insert_documents(tenant, collection, documents, request.as_ref()));
+        let mut storing =
+            pin!(http.app.documents.insert_documents(tenant, collection, documents, request.as_ref()));
         loop {
             tokio::select! {
                 biased;

@@ -181,7 +181,7 @@ async fn count(
     collection: &CollectionName,
     filter: &Filter,
 ) -> Result<Response, ApiError> {
-    let counted = http.app.count_documents(tenant, collection, filter).await?;
+    let counted = http.app.documents.count_documents(tenant, collection, filter).await?;
     let answer = json(StatusCode::OK, &DocumentCountResponse { count: counted.documents });
     Ok(with_scan(http, answer, counted.scanned))
 }
@@ -202,7 +202,7 @@ async fn list_matching(
     let DocumentQuery { filter, sort, fields: projection, limit, cursor, revisions } = query;
     let (cursor_at, sort_at) = (pointers.cursor, pointers.sort);
     let request = PageRequest { filter, sort, limit, cursor, cursor_at, sort_at };
-    let page = http.app.find_documents(tenant, collection, request).await?;
+    let page = http.app.documents.find_documents(tenant, collection, request).await?;
     let scanned = page.scanned;
     let bytes = page.documents.iter().map(|document| document.body.as_bytes().len()).sum();
     let write = move || write_page(&page, &projection, revisions);

@@ -1,9 +1,9 @@
 //! The socket of a connection, between the kernel and hyper: refuses heads that hyper would take, puts our own responses
 //! in place of the bare ones that hyper makes, and ends a connection so that its last response arrives.
 
-use super::MalformedHandler;
 use super::chunks::ChunkScan;
 use super::head::{HeadCheck, HeadFault, Progress};
+use super::malformed::{MalformedHandler, MalformedRequest};
 use super::state::{ConnectionState, DISCARD_MAX_BYTES, DISCARD_PAUSE, Phase};
 use crate::paced_stream::PacedStream;
 use hyper::body::Bytes;
@@ -18,16 +18,6 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 /// Bytes that are read at once of what is thrown away.
 const DISCARD_BUFFER_BYTES: usize = 16 << 10;
-
-/// A request whose head is refused before it is one.
-pub struct MalformedRequest<'a> {
-    /// Why.
-    pub fault: HeadFault,
-    /// Its `Origin`, as far as it was read.
-    pub origin: Option<&'a [u8]>,
-    /// Whether its method is HEAD.
-    pub is_head_request: bool,
-}
 
 /// The socket of one connection.
 pub struct HttpSocket {

@@ -3,6 +3,7 @@
 //! It is declared beside the handler, as the extension `x-rule` of its `utoipa::path`:
 //! `extensions(("x-rule" = json!(Access::Operator.refuses(&[ErrorCode::NameTaken]).and(&VERSIONED))))`.
 
+use crate::error_codes;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, json};
@@ -11,17 +12,22 @@ use tenantry_domain::ErrorCode as E;
 
 /// What any operation may answer.
 pub(super) const ALWAYS: &[ErrorCode] = &[
-    E::InvalidHeader,
-    E::MalformedRequest,
-    E::UriTooLong,
-    E::HeadersTooLarge,
+    error_codes::INVALID_HEADER,
+    error_codes::MALFORMED_REQUEST,
+    error_codes::URI_TOO_LONG,
+    error_codes::HEADERS_TOO_LARGE,
     E::Internal,
     E::StoreUnavailable,
     E::Overloaded,
 ];
 /// What an operation that reads a body may answer.
-pub(super) const BODY: &[ErrorCode] =
-    &[E::InvalidInput, E::InvalidJson, E::RequestTimeout, E::BodyTooLarge, E::UnsupportedMediaType];
+pub(super) const BODY: &[ErrorCode] = &[
+    E::InvalidInput,
+    E::InvalidJson,
+    error_codes::REQUEST_TIMEOUT,
+    error_codes::BODY_TOO_LARGE,
+    error_codes::UNSUPPORTED_MEDIA_TYPE,
+];
 /// What a change of an organization may answer.
 pub const VERSIONED: [ErrorCode; 2] = [E::OperationInProgress, E::VersionMismatch];
 /// What an operation may answer that an `Idempotency-Key` goes with.
@@ -70,7 +76,7 @@ fn write_codes<S: Serializer>(codes: &[ErrorCode], serializer: S) -> Result<S::O
 
 fn read_codes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ErrorCode>, D::Error> {
     let names = Vec::<String>::deserialize(deserializer)?;
-    let row = |name: &String| ErrorCode::ALL.iter().find(|row| row.code() == name).copied();
+    let row = |name: &String| error_codes::all().into_iter().find(|row| row.code() == name);
     names.iter().map(row).collect::<Option<_>>().ok_or_else(|| D::Error::custom("a code has no row"))
 }
 

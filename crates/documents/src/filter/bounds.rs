@@ -4,7 +4,7 @@
 //! [`Filter::evaluate`] all the same. What a newcomer gets wrong: where documents have several entries, two
 //! conditions on one path may be met by two entries, so their intervals must not be intersected.
 
-use super::{Clause, Comparison, ElementMatch, Filter, Predicate};
+use super::syntax::{Clause, Comparison, ElementMatch, Filter, Predicate};
 use crate::document::key;
 use crate::document::order::{Direction, Rank};
 use crate::document::{is_nan, items};

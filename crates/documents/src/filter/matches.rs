@@ -3,7 +3,7 @@
 //! What a newcomer gets wrong: a negation (`$ne`, `$nin`, `$not`, `$exists: false`) negates the whole question
 //! "is there a value such that", so it also holds where the path reaches nothing.
 
-use super::{Clause, Comparison, ElementMatch, Filter, Predicate};
+use super::syntax::{Clause, Comparison, ElementMatch, Filter, Predicate};
 use crate::document::order::{Rank, compare};
 use crate::document::{Leaf, Path, as_document, is_nan, items_within, size, visit};
 use crate::fuel::{self, Fuel, Interruption};

@@ -6,7 +6,8 @@
 //! member is understood or refused.
 
 use super::pattern::Pattern;
-use super::{Clause, Comparison, ElementMatch, Filter, FilterPrice, Predicate};
+use super::price::FilterPrice;
+use super::syntax::{Clause, Comparison, ElementMatch, Filter, Predicate};
 use crate::document::order::compare;
 use crate::document::{ExtendedJsonReader, FieldErrors, Json, Path, is_reference, is_wrapper};
 use crate::error::{Error, Result};

@@ -6,7 +6,7 @@
 //! negation of a list of null and `[]`. The server is asked for more, and the service looks at each document again
 //! ([`is_decided`]).
 
-use super::{Clause, Comparison, ElementMatch, Filter, Predicate};
+use super::syntax::{Clause, Comparison, ElementMatch, Filter, Predicate};
 use crate::document::items;
 use bson::raw::RawBson;
 use bson::{Bson, Document, doc};

@@ -1,17 +1,21 @@
 //! Who is asking, and the values that prove what they may do. Nobody else can make such a value.
 
-use super::{App, SignupPolicy, operator};
+use super::operator;
+use super::policy::{Policy, SignupPolicy};
+use super::sources::Sources;
 use crate::account::{Account, Role};
+use crate::clock;
 use crate::error::{Error, ErrorCode, Result};
 use crate::ids::{AccountId, OrganizationId, SessionId};
 use crate::name::Identifier;
 use crate::operation::Actor;
 use crate::organization::Organization;
 use crate::session::Session;
-use crate::store::Store;
-use crate::{clock, token::Claims};
+use crate::store::{self, Store};
+use crate::token::{Claims, TokenKeys};
 use jiff::Timestamp;
 use std::sync::Arc;
+use std::time::Duration;
 use subtle::ConstantTimeEq;
 
 /// Proof of the operator key.
@@ -144,17 +148,50 @@ impl OrganizationRef {
     }
 }
 
-impl App {
+/// Proves rights.
+pub struct Auth {
+    sessions: Arc<dyn store::Sessions>,
+    accounts: Arc<dyn store::Accounts>,
+    organizations: Arc<dyn store::Organizations>,
+    installation: Arc<dyn store::Installation>,
+    tokens: Arc<TokenKeys>,
+    signup: SignupPolicy,
+    /// How old a sign-in may be when it changes credentials.
+    reauth_max_age: Duration,
+    sources: Sources,
+}
+
+impl Auth {
+    pub(super) fn new(store: &Store, tokens: &Arc<TokenKeys>, policy: &Policy, sources: &Sources) -> Self {
+        Self {
+            sessions: store.sessions.clone(),
+            accounts: store.accounts.clone(),
+            organizations: store.organizations.clone(),
+            installation: store.installation.clone(),
+            tokens: tokens.clone(),
+            signup: policy.signup,
+            reauth_max_age: policy.reauth_max_age,
+            sources: sources.clone(),
+        }
+    }
+
+    /// The keys others may check access tokens with (RFC 7517).
+    #[must_use]
+    pub fn public_keys(&self) -> serde_json::Value {
+        self.tokens.jwks()
+    }
+
     /// Who the access token proves, checked against the records as they recently were; nobody is refused but by
     /// what they are now: the session may be newer than what is remembered of its account.
     ///
     /// # Errors
     /// `token_invalid`, `token_expired`, `token_revoked`.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn authenticate(&self, token: &str) -> Result<AccountPrincipal> {
-        let now = self.now();
+        let now = self.sources.now();
         let claims = self.tokens.verify(token, now)?;
         let (session_id, account_id, organization_id) = named_by(&claims)?;
-        let Store { sessions, accounts, organizations, .. } = &self.store;
+        let Self { sessions, accounts, organizations, .. } = self;
         let recent = tokio::try_join!(
             sessions.get_recent_session(session_id),
             accounts.get_recent_account(account_id),
@@ -171,12 +208,26 @@ impl App {
         proven(current, now).ok_or_else(|| ErrorCode::TokenRevoked.into())
     }
 
+    /// The principal once more, checked against the records as they recently were.
+    ///
+    /// # Errors
+    /// `token_revoked`.
+    pub(super) async fn renew_principal(&self, principal: &AccountPrincipal) -> Result<AccountPrincipal> {
+        let records = tokio::try_join!(
+            self.sessions.get_recent_session(principal.session.id),
+            self.accounts.get_recent_account(principal.account.id),
+            self.organizations.get_recent_organization(principal.organization.id),
+        )?;
+        proven(records, self.sources.now()).ok_or_else(|| ErrorCode::TokenRevoked.into())
+    }
+
     /// Proves the operator key. The hash is read each time: another instance may have made a new key.
     ///
     /// # Errors
     /// `operator_key_invalid`, `store_unavailable`.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn authenticate_operator(&self, key: &str) -> Result<Operator> {
-        let known = operator::stored_hash(&self.store).await?;
+        let known = operator::stored_hash(&*self.installation).await?;
         match known {
             Some(known) if bool::from(operator::hash(key).ct_eq(&known)) => Ok(Operator(())),
             _ => Err(ErrorCode::OperatorKeyInvalid.into()),
@@ -188,7 +239,7 @@ impl App {
     /// # Errors
     /// `operator_key_required`.
     pub fn allow_signup(&self, operator: Option<Operator>) -> Result<SignupAccess> {
-        match (operator, self.policy.signup) {
+        match (operator, self.signup) {
             (Some(_), _) => Ok(SignupAccess { actor: Actor::Operator }),
             (None, SignupPolicy::Open) => Ok(SignupAccess { actor: Actor::Anonymous }),
             (None, SignupPolicy::Operator) => Err(ErrorCode::OperatorKeyRequired.into()),
@@ -199,6 +250,7 @@ impl App {
     ///
     /// # Errors
     /// `organization_not_found` also for one that is not the caller's; `role_insufficient`.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn manage(&self, caller: &Principal, which: &OrganizationRef) -> Result<ManageAccess> {
         let organization = self.visible(caller, which).await?;
         let authority = match caller {
@@ -235,9 +287,9 @@ impl App {
             return Ok(Arc::clone(&member.organization));
         }
         let found = match which {
-            OrganizationRef::Id(id) => self.store.organizations.get_recent_organization(*id).await?,
+            OrganizationRef::Id(id) => self.organizations.get_recent_organization(*id).await?,
             // A name may be another's by now, and what follows may be a change.
-            OrganizationRef::Identifier(name) => self.store.organizations.find_organization(name).await?,
+            OrganizationRef::Identifier(name) => self.organizations.find_organization(name).await?,
         };
         let seen = found.filter(|organization| match caller {
             Principal::Operator(_) => true,
@@ -250,13 +302,13 @@ impl App {
     pub(super) async fn confirm(&self, authority: &Authorization, organization: &Organization) -> Result<()> {
         let Authorization::Member(member) = authority else { return Ok(()) };
         let (session, account) = tokio::try_join!(
-            self.store.sessions.get_session(member.session.id),
-            self.store.accounts.get_account(member.account.id),
+            self.sessions.get_session(member.session.id),
+            self.accounts.get_account(member.account.id),
         )?;
         let (Some(session), Some(account)) = (session, account) else {
             return Err(ErrorCode::TokenRevoked.into());
         };
-        if !session.is_good(&account, organization, self.now()) {
+        if !session.is_good(&account, organization, self.sources.now()) {
             return Err(ErrorCode::TokenRevoked.into());
         }
         let admin = account.membership(organization.id).is_some_and(|membership| membership.role.is_admin());
@@ -268,11 +320,11 @@ impl App {
     /// # Errors
     /// `reauthentication_required`.
     pub fn require_recent(&self, member: &AccountPrincipal) -> Result<()> {
-        let age = clock::between(member.session.signed_in_at, self.now());
-        if age <= self.policy.reauth_max_age {
+        let age = clock::between(member.session.signed_in_at, self.sources.now());
+        if age <= self.reauth_max_age {
             return Ok(());
         }
-        Err(Error::new(ErrorCode::ReauthenticationRequired).max_age(self.policy.reauth_max_age))
+        Err(Error::new(ErrorCode::ReauthenticationRequired).max_age(self.reauth_max_age))
     }
 }
 

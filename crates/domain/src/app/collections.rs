@@ -1,12 +1,12 @@
 //! Collections of an organization's documents, and their indexes.
 
-use super::App;
+use super::auth::Auth;
 use super::tenant::{Read, Shape, TenantAccess};
 use crate::collection::CollectionName;
 use crate::error::{Error, ErrorCode, Result};
 use crate::organization::Usage;
 use crate::page::{Page, PageLimit};
-use crate::store::{CollectionInfo, InsertOutcome};
+use crate::store::{self, CollectionInfo, InsertOutcome, Store};
 use std::sync::Arc;
 use std::time::Duration;
 use tenantry_documents::index::{Index, IndexName};
@@ -22,18 +22,29 @@ pub enum Built {
     Later,
 }
 
-impl App {
+/// Collections and indexes of organizations.
+pub struct Collections {
+    collections: Arc<dyn store::Collections>,
+    auth: Arc<Auth>,
+}
+
+impl Collections {
+    pub(super) fn new(store: &Store, auth: &Arc<Auth>) -> Self {
+        Self { collections: store.collections.clone(), auth: auth.clone() }
+    }
+
     /// A page of collections, in the order of their names.
     ///
     /// # Errors
     /// `store_unavailable`.
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %tenant.organization().id))]
     pub async fn list_collections(
         &self,
         tenant: &TenantAccess<Read>,
         after: Option<&CollectionName>,
         limit: PageLimit,
     ) -> Result<Page<CollectionInfo, CollectionName>> {
-        let listed = self.store.collections.list_collections(tenant.organization(), after, limit.items() + 1);
+        let listed = self.collections.list_collections(tenant.organization(), after, limit.items() + 1);
         Ok(Page::of(listed.await?, limit, |info| info.name.clone()))
     }
 
@@ -41,12 +52,13 @@ impl App {
     ///
     /// # Errors
     /// `collection_not_found`.
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %tenant.organization().id))]
     pub async fn get_collection(
         &self,
         tenant: &TenantAccess<Read>,
         name: &CollectionName,
     ) -> Result<CollectionInfo> {
-        let found = self.store.collections.get_collection(tenant.organization(), name).await?;
+        let found = self.collections.get_collection(tenant.organization(), name).await?;
         found.ok_or_else(|| ErrorCode::CollectionNotFound.into())
     }
 
@@ -54,14 +66,15 @@ impl App {
     ///
     /// # Errors
     /// `collection_exists`, `quota_exceeded`, `capacity_reached`.
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %tenant.organization().id))]
     pub async fn create_collection(
         &self,
         tenant: &TenantAccess<Shape>,
         name: &CollectionName,
     ) -> Result<CollectionInfo> {
         // The body may have arrived long after the right was proven.
-        let tenant = self.renew(tenant).await?;
-        match self.store.collections.insert_collection(tenant.organization(), name).await? {
+        let tenant = self.auth.renew(tenant).await?;
+        match self.collections.insert_collection(tenant.organization(), name).await? {
             InsertOutcome::New => {
                 Ok(CollectionInfo { name: name.clone(), documents: 0, bytes: 0, indexes: 0 })
             }
@@ -73,11 +86,12 @@ impl App {
     ///
     /// # Errors
     /// `collection_not_found`, `collection_is_default`.
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %tenant.organization().id))]
     pub async fn delete_collection(&self, tenant: &TenantAccess<Shape>, name: &CollectionName) -> Result<()> {
         if name.is_default() {
             return Err(ErrorCode::CollectionIsDefault.into());
         }
-        match self.store.collections.delete_collection(tenant.organization(), name).await? {
+        match self.collections.delete_collection(tenant.organization(), name).await? {
             true => Ok(()),
             false => Err(ErrorCode::CollectionNotFound.into()),
         }
@@ -87,18 +101,20 @@ impl App {
     ///
     /// # Errors
     /// `collection_not_found`.
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %tenant.organization().id))]
     pub async fn list_indexes(
         &self,
         tenant: &TenantAccess<Read>,
         collection: &CollectionName,
     ) -> Result<Vec<Index>> {
-        self.store.collections.list_indexes(tenant.organization(), collection).await
+        self.collections.list_indexes(tenant.organization(), collection).await
     }
 
     /// An index of a collection.
     ///
     /// # Errors
     /// `collection_not_found`, `index_not_found`.
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %tenant.organization().id))]
     pub async fn get_index(
         &self,
         tenant: &TenantAccess<Read>,
@@ -113,20 +129,21 @@ impl App {
     ///
     /// # Errors
     /// `collection_not_found`, `index_exists`, `unique_violation`, `too_many_indexes`, `invalid_input`.
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %tenant.organization().id))]
     pub async fn create_index(
-        self: &Arc<Self>,
+        &self,
         tenant: &TenantAccess<Shape>,
         collection: &CollectionName,
         index: &Index,
         patience: Duration,
     ) -> Result<Built> {
         // As for a collection.
-        let tenant = self.renew(tenant).await?;
-        let (app, organization) = (Arc::clone(self), tenant.organization().clone());
+        let tenant = self.auth.renew(tenant).await?;
+        let (collections, organization) = (Arc::clone(&self.collections), tenant.organization().clone());
         let (name, index) = (collection.clone(), index.clone());
         // In a task of its own: it goes on when nobody waits for it any more.
         let building = tokio::spawn(async move {
-            let built = app.store.collections.insert_index(&organization, &name, &index).await;
+            let built = collections.insert_index(&organization, &name, &index).await;
             if let Err(error) = &built {
                 tracing::info!(organization = %organization.id, %error, "an index was not made");
             }
@@ -145,13 +162,14 @@ impl App {
     ///
     /// # Errors
     /// `collection_not_found`, `index_not_found`.
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %tenant.organization().id))]
     pub async fn delete_index(
         &self,
         tenant: &TenantAccess<Shape>,
         collection: &CollectionName,
         name: &IndexName,
     ) -> Result<()> {
-        match self.store.collections.delete_index(tenant.organization(), collection, name).await? {
+        match self.collections.delete_index(tenant.organization(), collection, name).await? {
             true => Ok(()),
             false => Err(ErrorCode::IndexNotFound.into()),
         }
@@ -161,7 +179,8 @@ impl App {
     ///
     /// # Errors
     /// `store_unavailable`.
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %tenant.organization().id))]
     pub async fn get_usage(&self, tenant: &TenantAccess<Read>) -> Result<Usage> {
-        self.store.collections.get_usage(tenant.organization()).await
+        self.collections.get_usage(tenant.organization()).await
     }
 }

@@ -7,18 +7,21 @@ mod cursor;
 
 pub use cursor::PageRequest;
 
-use super::App;
+use super::auth::Auth;
+use super::policy::Policy;
+use super::sources::Sources;
 use super::tenant::{Read, TenantAccess, Write};
 use crate::collection::CollectionName;
 use crate::error::{Error, ErrorCode, Result};
 use crate::idempotency::IdempotencyKey;
-use crate::ids::{OperationId, random};
+use crate::ids::OperationId;
 use crate::limits::{INLINE_MAX_BYTES, INLINE_MAX_STEPS, OPERATION_WAIT, PAGE_MAX_BYTES};
 use crate::offload;
-use crate::store::UpdateOutcome;
+use crate::store::{self, Store, UpdateOutcome};
 use aws_lc_rs::hmac;
 use bson::oid::ObjectId;
 use bson::{RawDocument, RawDocumentBuf};
+use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
 use tenantry_documents::document::{
@@ -70,12 +73,43 @@ pub enum LineOutcome {
     Refused(Error),
 }
 
-impl App {
+/// Documents of organizations.
+pub struct Documents {
+    documents: Arc<dyn store::Documents>,
+    auth: Arc<Auth>,
+    /// Authenticates cursors, and makes the ids of lines.
+    mac_key: [u8; 32],
+    /// Bytes of a document as BSON at most.
+    max_bytes: usize,
+    /// How long a query may take.
+    query_time: Duration,
+    sources: Sources,
+}
+
+impl Documents {
+    pub(super) fn new(
+        store: &Store,
+        auth: &Arc<Auth>,
+        mac_key: [u8; 32],
+        policy: &Policy,
+        sources: &Sources,
+    ) -> Self {
+        Self {
+            documents: store.documents.clone(),
+            auth: auth.clone(),
+            mac_key,
+            max_bytes: policy.document_max_bytes,
+            query_time: policy.query_time,
+            sources: sources.clone(),
+        }
+    }
+
     /// Adds a document: with its own `_id`, else with `id`, else with a new ObjectId. With `id` given,
     /// the same document that is there already is the work of an earlier try.
     ///
     /// # Errors
     /// `collection_not_found`, `document_exists`, `unique_violation`, `quota_exceeded`, `invalid_input`.
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %tenant.organization().id))]
     pub async fn insert_document(
         &self,
         tenant: &TenantAccess<Write>,
@@ -84,11 +118,11 @@ impl App {
         id: Option<DocumentId>,
     ) -> Result<StoredDocument> {
         // Its body may have arrived long after the right was proven.
-        let tenant = &self.renew(tenant).await?;
+        let tenant = &self.auth.renew(tenant).await?;
         let again = id.is_some();
         let document = self.first_version(document, id);
         let one = vec![document.clone()];
-        let outcomes = self.store.documents.insert_documents(tenant.organization(), collection, one).await?;
+        let outcomes = self.documents.insert_documents(tenant.organization(), collection, one).await?;
         match outcomes.into_iter().next() {
             Some(Ok(())) => Ok(document),
             Some(Err(error)) if again && error.code() == ErrorCode::DocumentExists => {
@@ -105,6 +139,7 @@ impl App {
     ///
     /// # Errors
     /// `collection_not_found`, `store_unavailable`: then some of them may be there.
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %tenant.organization().id))]
     pub async fn insert_documents(
         &self,
         tenant: &TenantAccess<Write>,
@@ -118,7 +153,7 @@ impl App {
             lines.push(self.first_version(document, id));
         }
         let written =
-            self.store.documents.insert_documents(tenant.organization(), collection, lines.clone()).await?;
+            self.documents.insert_documents(tenant.organization(), collection, lines.clone()).await?;
         let mut outcomes = Vec::with_capacity(lines.len());
         for (document, outcome) in lines.into_iter().zip(written) {
             outcomes.push(match outcome {
@@ -143,7 +178,7 @@ impl App {
         document: &StoredDocument,
     ) -> Result<Option<StoredDocument>> {
         let Some(id) = document.id() else { return Ok(None) };
-        let there = self.store.documents.get_document(tenant.organization(), collection, &id).await?;
+        let there = self.documents.get_document(tenant.organization(), collection, &id).await?;
         Ok(there.filter(|there| there.body == document.body))
     }
 
@@ -151,13 +186,14 @@ impl App {
     ///
     /// # Errors
     /// `collection_not_found`, `document_not_found`.
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %tenant.organization().id))]
     pub async fn get_document(
         &self,
         tenant: &TenantAccess<Read>,
         collection: &CollectionName,
         id: &DocumentId,
     ) -> Result<StoredDocument> {
-        let found = self.store.documents.get_document(tenant.organization(), collection, id).await?;
+        let found = self.documents.get_document(tenant.organization(), collection, id).await?;
         found.ok_or_else(|| ErrorCode::DocumentNotFound.into())
     }
 
@@ -165,6 +201,7 @@ impl App {
     ///
     /// # Errors
     /// `document_not_found`, `version_mismatch`, `unique_violation`, `quota_exceeded`, `invalid_input`.
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %tenant.organization().id))]
     pub async fn replace_document(
         &self,
         tenant: &TenantAccess<Write>,
@@ -189,6 +226,7 @@ impl App {
     ///
     /// # Errors
     /// As [`Self::replace_document`].
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %tenant.organization().id))]
     pub async fn patch_document(
         &self,
         tenant: &TenantAccess<Write>,
@@ -197,7 +235,7 @@ impl App {
         expected: &ExpectedRevision,
         patch: MergePatch,
     ) -> Result<StoredDocument> {
-        let (max_bytes, bytes) = (self.policy.document_max_bytes, patch.bytes());
+        let (max_bytes, bytes) = (self.max_bytes, patch.bytes());
         let change = move |current: &RawDocument| Ok(patch.apply(current, max_bytes)?);
         self.edit(tenant, collection, id, expected, bytes, change).await
     }
@@ -206,6 +244,7 @@ impl App {
     ///
     /// # Errors
     /// `document_not_found`, `version_mismatch`.
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %tenant.organization().id))]
     pub async fn delete_document(
         &self,
         tenant: &TenantAccess<Write>,
@@ -213,7 +252,7 @@ impl App {
         id: &DocumentId,
         expected: &ExpectedRevision,
     ) -> Result<()> {
-        let (documents, organization) = (&self.store.documents, tenant.organization());
+        let (documents, organization) = (&self.documents, tenant.organization());
         if expected.is_any() {
             return match documents.delete_document(organization, collection, id, None).await? {
                 UpdateOutcome::Done => Ok(()),
@@ -235,6 +274,7 @@ impl App {
     ///
     /// # Errors
     /// `collection_not_found`, `query_too_slow`; `invalid_input` for a bad cursor, or documents that cannot be sorted so.
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %tenant.organization().id))]
     pub async fn find_documents(
         &self,
         tenant: &TenantAccess<Read>,
@@ -242,7 +282,7 @@ impl App {
         request: PageRequest,
     ) -> Result<DocumentPage> {
         // As for an insert: a query may come in a body.
-        let tenant = &self.renew(tenant).await?;
+        let tenant = &self.auth.renew(tenant).await?;
         let (key, sort_at) = (self.cursor_key(), request.sort_at);
         let (organization, name, price) =
             (tenant.organization().id, collection.clone(), request.filter.price());
@@ -254,9 +294,9 @@ impl App {
             sort: request.sort,
             limit: request.limit.items(),
             max_bytes: PAGE_MAX_BYTES,
-            time: self.policy.query_time,
+            time: self.query_time,
         };
-        let found = self.store.documents.find_documents(tenant.organization(), collection, &query).await;
+        let found = self.documents.find_documents(tenant.organization(), collection, &query).await;
         let found = found.map_err(|error| error.moved(SORT_AT, sort_at))?;
         let last = found.documents.last().filter(|_| found.more);
         let next_cursor = match last {
@@ -270,6 +310,7 @@ impl App {
     ///
     /// # Errors
     /// `collection_not_found`, `query_too_slow`.
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %tenant.organization().id))]
     pub async fn count_documents(
         &self,
         tenant: &TenantAccess<Read>,
@@ -277,15 +318,16 @@ impl App {
         filter: &Filter,
     ) -> Result<Counted> {
         // As for a page.
-        let tenant = &self.renew(tenant).await?;
-        let time = self.policy.query_time;
-        self.store.documents.count_matching(tenant.organization(), collection, filter, time).await
+        let tenant = &self.auth.renew(tenant).await?;
+        let time = self.query_time;
+        self.documents.count_matching(tenant.organization(), collection, filter, time).await
     }
 
     /// Removes the documents that match: all, or as many as it finds in the time a query may take.
     ///
     /// # Errors
     /// `collection_not_found`; `query_too_slow` if it found none in that time, so that asking again would not help.
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %tenant.organization().id))]
     pub async fn delete_documents(
         &self,
         tenant: &TenantAccess<Write>,
@@ -293,9 +335,9 @@ impl App {
         filter: &Filter,
     ) -> Result<DeleteResult> {
         // As for an insert: the filter may come in a body.
-        let tenant = &self.renew(tenant).await?;
-        let time = self.policy.query_time;
-        self.store.documents.delete_matching(tenant.organization(), collection, filter, time).await
+        let tenant = &self.auth.renew(tenant).await?;
+        let time = self.query_time;
+        self.documents.delete_matching(tenant.organization(), collection, filter, time).await
     }
 
     /// Changes the document of that id: `change`, which is of so many `bytes`, makes the next one of the one that is
@@ -310,8 +352,8 @@ impl App {
         change: impl Fn(&RawDocument) -> Result<RawDocumentBuf> + Send + Sync + 'static,
     ) -> Result<StoredDocument> {
         // As for an insert.
-        let tenant = &self.renew(tenant).await?;
-        let (documents, organization) = (&self.store.documents, tenant.organization());
+        let tenant = &self.auth.renew(tenant).await?;
+        let (documents, organization) = (&self.documents, tenant.organization());
         let (began, change) = (Instant::now(), Arc::new(change));
         while began.elapsed() < OPERATION_WAIT {
             let current = documents.get_document(organization, collection, id).await?;
@@ -319,7 +361,7 @@ impl App {
             if !expected.allows(current.revision) {
                 return Err(ErrorCode::VersionMismatch.into());
             }
-            let revision = current.revision.next().max(self.first_revision());
+            let revision = current.revision.next().max(first_revision(self.sources.now()));
             let (bytes, change, body) = (bytes + current.body.as_bytes().len(), change.clone(), current.body);
             let body = offload::by_size(bytes, move || change(&body)).await??;
             let next = StoredDocument { body, revision };
@@ -328,7 +370,7 @@ impl App {
             match written {
                 UpdateOutcome::Done => return Ok(next),
                 UpdateOutcome::Stale if expected.is_any() => {
-                    let [share] = random(&*self.entropy);
+                    let [share] = self.sources.random();
                     tokio::time::sleep(GIVES_WAY * u32::from(share) / u32::from(u8::MAX)).await;
                 }
                 UpdateOutcome::Stale => return Err(ErrorCode::VersionMismatch.into()),
@@ -339,16 +381,11 @@ impl App {
 
     fn first_version(&self, document: NewDocument, id: Option<DocumentId>) -> StoredDocument {
         let new_id = || id.unwrap_or_else(|| ObjectId::from_bytes(self.new_object_id()).into());
-        StoredDocument { body: document.with_id(new_id), revision: self.first_revision() }
-    }
-
-    /// What the revision of a document begins with.
-    pub(super) fn first_revision(&self) -> Revision {
-        Revision(u64::try_from(self.now().as_millisecond()).unwrap_or(1))
+        StoredDocument { body: document.with_id(new_id), revision: first_revision(self.sources.now()) }
     }
 
     fn new_object_id(&self) -> [u8; 12] {
-        *OperationId::new(self.now(), &*self.entropy).as_bytes()
+        *OperationId::new(self.sources.now(), self.sources.entropy()).as_bytes()
     }
 
     /// The `_id` of a line of a request: nobody else's line has it, and the same line has it again.
@@ -374,6 +411,11 @@ impl App {
     fn cursor_key(&self) -> hmac::Key {
         hmac::Key::new(hmac::HMAC_SHA256, &self.mac_key)
     }
+}
+
+/// What the revision of a document begins with.
+pub(super) fn first_revision(now: Timestamp) -> Revision {
+    Revision(u64::try_from(now.as_millisecond()).unwrap_or(1))
 }
 
 /// Where a document that was found in this order stands in it.

@@ -1,7 +1,7 @@
 //! Requests that carry an `Idempotency-Key`: claimed, answered once, answered the same again.
 
-use super::App;
 use super::auth::SignupAccess;
+use super::sources::Sources;
 use super::tenant::{Right, TenantAccess};
 use crate::clock;
 use crate::error::{ErrorCode, Result};
@@ -9,7 +9,9 @@ use crate::idempotency::{IdempotencyClaim, IdempotencyKey, IdempotencyRecord, Ke
 use crate::ids::OrganizationId;
 use crate::limits::{IDEMPOTENCY_KEEP, IDEMPOTENCY_LEASE};
 use crate::rate_limit::ClientNetwork;
+use crate::store::{self, Store};
 use aws_lc_rs::hmac;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What a repeatable request may do.
@@ -21,18 +23,32 @@ pub enum IdempotencyPermit {
     Repeat(OrganizationId, StoredResponse),
 }
 
-impl App {
+/// Claims of requests, and what they were answered.
+pub struct Idempotency {
+    keys: Arc<dyn store::IdempotencyKeys>,
+    /// Authenticates the fingerprint of a request.
+    mac_key: [u8; 32],
+    /// Keys that a caller may have used within 24 hours.
+    keys_max: u32,
+    sources: Sources,
+}
+
+impl Idempotency {
+    pub(super) fn new(store: &Store, mac_key: [u8; 32], keys_max: u32, sources: &Sources) -> Self {
+        Self { keys: store.idempotency_keys.clone(), mac_key, keys_max, sources: sources.clone() }
+    }
+
     /// The holder of the keys of a member.
     #[must_use]
     pub fn key_holder_of_member<R: Right>(&self, tenant: &TenantAccess<R>) -> KeyHolder {
-        KeyHolder::new("account", &tenant.account_id().to_string(), self.policy.idempotency_keys)
+        KeyHolder::new("account", &tenant.account_id().to_string(), self.keys_max)
     }
 
     /// The holder of the keys of the caller that makes an organization from `network`; none for the operator, whose keys are not
     /// bounded.
     #[must_use]
     pub fn key_holder_of_signup(&self, signup: SignupAccess, network: ClientNetwork) -> Option<KeyHolder> {
-        let most = self.policy.idempotency_keys;
+        let most = self.keys_max;
         (!signup.is_operators()).then(|| KeyHolder::new("network", &network.text(), most))
     }
 
@@ -40,23 +56,24 @@ impl App {
     ///
     /// # Errors
     /// `idempotency_in_progress`, `idempotency_key_reused`, `too_many_idempotency_keys`.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn claim_request(
         &self,
         key: IdempotencyKey,
         holder: Option<KeyHolder>,
         request: &[u8],
     ) -> Result<IdempotencyPermit> {
-        let now = self.now();
+        let now = self.sources.now();
         let record = IdempotencyRecord {
             key,
             fingerprint: self.fingerprint(request),
             holder,
-            organization_id: OrganizationId::new(now, &*self.entropy),
+            organization_id: OrganizationId::new(now, self.sources.entropy()),
             lease_until: clock::after(now, IDEMPOTENCY_LEASE),
             expires_at: clock::after(now, IDEMPOTENCY_KEEP),
             answer: None,
         };
-        match self.store.idempotency_keys.claim_request(&record, now).await? {
+        match self.keys.claim_request(&record, now).await? {
             IdempotencyClaim::Granted(id) => Ok(IdempotencyPermit::Run(id)),
             IdempotencyClaim::Answered { made, answer } => Ok(IdempotencyPermit::Repeat(made, answer)),
             IdempotencyClaim::TooMany { until } => {
@@ -74,24 +91,27 @@ impl App {
     ///
     /// # Errors
     /// `store_unavailable`.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn save_answer(&self, key: &IdempotencyKey, answer: &StoredResponse) -> Result<()> {
-        self.store.idempotency_keys.save_answer(key, answer).await
+        self.keys.save_answer(key, answer).await
     }
 
     /// Lets others take up a claimed request whose outcome is not known.
     ///
     /// # Errors
     /// `store_unavailable`.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn yield_request(&self, key: &IdempotencyKey) -> Result<()> {
-        self.store.idempotency_keys.yield_request(key).await
+        self.keys.yield_request(key).await
     }
 
     /// Forgets a claimed request that changed nothing.
     ///
     /// # Errors
     /// `store_unavailable`.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn release_request(&self, key: &IdempotencyKey) -> Result<()> {
-        self.store.idempotency_keys.release_request(key).await
+        self.keys.release_request(key).await
     }
 
     /// Keyed, because a body may hold a password, and a bare hash of it could be guessed.

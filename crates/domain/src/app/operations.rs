@@ -3,10 +3,11 @@
 //! The only place that runs steps. A request begins an operation and waits for it, but the driving goes on
 //! in its own task: a client that hangs up changes nothing.
 
-use super::App;
-use super::archives::Source;
-use super::auth::Authorization;
-use super::{Expected, OrganizationView};
+use super::archives::source::Source;
+use super::auth::{Auth, Authorization};
+use super::mailboxes::Mailboxes;
+use super::sources::Sources;
+use super::view::{EntityTag, Expected, OrganizationView, Views};
 use crate::error::{Error, ErrorCode, Result};
 use crate::failpoints;
 use crate::ids::{OperationId, OrganizationId};
@@ -16,8 +17,8 @@ use crate::operation::{
     Actor, Operation, OperationArguments, OperationKind, OperationRecord, OperationRefusal, OperationState,
     OperationStep, RecordUpdate, StepResult, next_save,
 };
-use crate::organization::{Naming, Organization, Placement};
-use crate::store::{InsertOutcome, UpdateOutcome};
+use crate::organization::{Naming, Organization, Placement, version_at};
+use crate::store::{self, InsertOutcome, Store, UpdateOutcome};
 use futures_util::future::join_all;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,8 +29,11 @@ mod load;
 mod log;
 mod steps;
 
+pub use log::Operations;
+
 use lease::{Interrupted, Lease, LeaseTimer};
-use load::ImportStream;
+use load::{ArchiveLoader, ImportStream};
+use steps::Steps;
 
 /// How a change that a request began ended, as far as the request waited.
 #[derive(Debug, Clone)]
@@ -71,7 +75,37 @@ enum RunOutcome {
     NotBegun,
 }
 
-impl App {
+/// Carries out operations.
+pub struct Executor {
+    organizations: Arc<dyn store::Organizations>,
+    accounts: Arc<dyn store::Accounts>,
+    containers: Arc<dyn store::Containers>,
+    operations: Operations,
+    auth: Arc<Auth>,
+    views: Views,
+    steps: Steps,
+    loader: ArchiveLoader,
+    sources: Sources,
+    /// Tells this process's operations from those of another or an earlier one.
+    instance: String,
+}
+
+impl Executor {
+    pub(super) fn new(store: &Store, auth: &Arc<Auth>, mailboxes: &Mailboxes, sources: &Sources) -> Self {
+        Self {
+            organizations: store.organizations.clone(),
+            accounts: store.accounts.clone(),
+            containers: store.containers.clone(),
+            operations: Operations::new(store),
+            auth: auth.clone(),
+            views: Views::new(store),
+            steps: Steps::new(store, mailboxes, sources),
+            loader: ArchiveLoader::new(store, sources),
+            sources: sources.clone(),
+            instance: hex::encode(sources.random::<12>()),
+        }
+    }
+
     /// Begins an operation on an organization that has none: `prepare` changes the record as the intent
     /// should and says what is to be done, or refuses. Intent, lock and reservation are one compare-and-set
     /// on the version that everything was checked against.
@@ -84,9 +118,9 @@ impl App {
     ) -> Result<Outcome> {
         loop {
             let current = self.idle(id).await?;
-            self.confirm(authority, &current).await?;
+            self.auth.confirm(authority, &current).await?;
             self.check_version(&current, expected).await?;
-            let mut next = current.successor(self.now());
+            let mut next = current.successor(self.sources.now());
             let arguments = prepare(&mut next)?;
             if let Some(to) = arguments.naming().filter(|to| to.namespace != current.naming.namespace) {
                 self.ensure_available(current.placement, to).await?;
@@ -94,7 +128,7 @@ impl App {
             if arguments.kind().is_deferred() {
                 next.modified_at = current.modified_at;
             }
-            let id = OperationId::new(self.now(), &*self.entropy);
+            let id = OperationId::new(self.sources.now(), self.sources.entropy());
             next.operation = Some(Box::new(self.operation(id, authority.actor(), arguments)));
             if let Some(outcome) = self.carry(Intent::Update(next)).await? {
                 return Ok(outcome);
@@ -102,10 +136,21 @@ impl App {
         }
     }
 
+    /// Refuses to change another version than those the caller has seen.
+    async fn check_version(&self, current: &Organization, expected: &Expected) -> Result<()> {
+        if expected.0.is_none() {
+            return Ok(());
+        }
+        let admin = self.accounts.get_account(current.owner_id).await?;
+        let admin = admin.map_or(0, |admin| admin.version);
+        let tag = EntityTag { organization: current.version, admin };
+        if expected.allows(tag) { Ok(()) } else { Err(ErrorCode::VersionMismatch.into()) }
+    }
+
     /// Refuses a name under which somebody else keeps something. What comes there later, an operation under way
     /// waits for; this look spares the usual case that.
     pub(super) async fn ensure_available(&self, placement: Placement, naming: &Naming) -> Result<()> {
-        if self.store.containers.is_foreign(placement, &naming.namespace).await? {
+        if self.containers.is_foreign(placement, &naming.namespace).await? {
             tracing::error!(collection = naming.namespace, "a collection is in the way that is none of ours");
             return Err(ErrorCode::NameTaken.into());
         }
@@ -134,8 +179,8 @@ impl App {
     ) -> Result<Outcome> {
         let running = running(&organization)?;
         let (load, refused) = ImportStream::new(source);
-        let app = Arc::clone(self);
-        let task = async move { app.begin_and_run(Intent::Insert(organization), Some(load)).await };
+        let executor = Arc::clone(self);
+        let task = async move { executor.begin_and_run(Intent::Insert(organization), Some(load)).await };
         let outcome = match tokio::spawn(task).await.map_err(Error::internal)?? {
             RunOutcome::NotBegun => return Err(ErrorCode::OrganizationExists.into()),
             RunOutcome::Finished(record) => self.outcome(record).await,
@@ -167,7 +212,7 @@ impl App {
             refused: None,
             undone: 0,
             documents: None,
-            started_at: self.now(),
+            started_at: self.sources.now(),
         }
     }
 
@@ -176,8 +221,9 @@ impl App {
     ///
     /// # Errors
     /// `store_unavailable`.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn recover(self: &Arc<Self>) -> Result<usize> {
-        let claimed = self.store.organizations.claim_operations(&self.instance, PAGE_MAX_ITEMS).await?;
+        let claimed = self.organizations.claim_operations(&self.instance, PAGE_MAX_ITEMS).await?;
         // All at once, so that their writes share what makes them durable.
         let count = claimed.len();
         join_all(claimed.iter().map(|organization| self.take_over(organization))).await;
@@ -199,7 +245,7 @@ impl App {
         let deadline = Instant::now() + OPERATION_WAIT;
         let mut pause = Duration::from_millis(1);
         loop {
-            let found = self.store.organizations.get_organization(id).await?;
+            let found = self.organizations.get_organization(id).await?;
             let organization = found.ok_or(ErrorCode::OrganizationNotFound)?;
             if organization.operation.is_none() {
                 return Ok(organization);
@@ -217,8 +263,8 @@ impl App {
     async fn carry(self: &Arc<Self>, intent: Intent) -> Result<Option<Outcome>> {
         let (Intent::Insert(organization) | Intent::Update(organization)) = &intent;
         let running = running(organization)?;
-        let app = Arc::clone(self);
-        let task = tokio::spawn(async move { app.begin_and_run(intent, None).await });
+        let executor = Arc::clone(self);
+        let task = tokio::spawn(async move { executor.begin_and_run(intent, None).await });
         match tokio::time::timeout(OPERATION_WAIT, task).await {
             Err(_) => Ok(Some(Outcome::Running(running))),
             Ok(Err(panic)) => Err(Error::internal(panic)),
@@ -235,7 +281,7 @@ impl App {
         intent: Intent,
         load: Option<ImportStream>,
     ) -> Result<RunOutcome> {
-        let store = &self.store.organizations;
+        let store = &self.organizations;
         let (Intent::Insert(organization) | Intent::Update(organization)) = &intent;
         let kind = organization.operation.as_ref().map_or("", |operation| operation.kind().as_str());
         failpoints::point(kind, "intent", "before");
@@ -259,14 +305,14 @@ impl App {
                 return Ok(Outcome::Running(record));
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
-            record = self.look_up(record.id).await?.unwrap_or(record);
+            record = self.operations.get(record.id).await?.unwrap_or(record);
         }
         self.outcome(record).await
     }
 
     /// The outcome of a create that began before, if one did; one that was refused is refused once more.
     pub(super) async fn outcome_of_create(&self, id: OrganizationId) -> Result<Option<Outcome>> {
-        match self.look_up(Self::create_operation(id)).await? {
+        match self.operations.get(Self::create_operation(id)).await? {
             Some(record) => self.watch(record).await.map(Some),
             None => Ok(None),
         }
@@ -276,12 +322,12 @@ impl App {
         if let Some(refusal) = record.refused {
             return Err(refusal.code().into());
         }
-        let found = self.store.organizations.get_organization(record.organization_id).await?;
+        let found = self.organizations.get_organization(record.organization_id).await?;
         // As it is now, also where another instance has carried it out.
         let view = match found {
             Some(organization) => {
-                let admin = self.store.accounts.get_account(organization.owner_id).await?;
-                Some(self.view_with(organization, admin))
+                let admin = self.accounts.get_account(organization.owner_id).await?;
+                Some(self.views.view_with(organization, admin))
             }
             None => None,
         };
@@ -302,8 +348,8 @@ impl App {
             Ok(_) => self.compensate(&begun).await,
             // What could not be reached now may be soon; nobody waits for that.
             Err(_) => {
-                let app = Arc::clone(self);
-                drop(tokio::spawn(async move { app.compensate(&begun).await }));
+                let executor = Arc::clone(self);
+                drop(tokio::spawn(async move { executor.compensate(&begun).await }));
             }
         }
         driven
@@ -323,7 +369,7 @@ impl App {
     /// organization is undone here, or by the next operation, or when the store is tidied.
     async fn try_compensate(&self, begun: &Organization) -> Result<()> {
         let Some(operation) = begun.operation.as_deref() else { return Ok(()) };
-        let store = &self.store.organizations;
+        let store = &self.organizations;
         loop {
             let Some(found) = store.get_organization(begun.id).await? else {
                 // A collection has an identity of its own, which no late effect gets past; one that was made too late is
@@ -332,7 +378,7 @@ impl App {
                 if operation.kind() == OperationKind::Import && has_place_of_id {
                     return self.repeat_undo(begun, operation).await;
                 }
-                return self.remove_members(begun, operation.id).await.map(|_| ());
+                return self.steps.remove_members(begun, operation.id).await.map(|_| ());
             };
             let is_ours =
                 |running: &Operation| running.id == operation.id && running.fence == operation.fence;
@@ -343,7 +389,7 @@ impl App {
                 Err(error) if error.code() == ErrorCode::OrganizationNotFound => continue,
                 now => now?,
             };
-            self.store.containers.settle_container(&now).await?;
+            self.containers.settle_container(&now).await?;
             let later = store.get_organization(begun.id).await?;
             if later.is_some_and(|later| later.version == now.version) {
                 return Ok(());
@@ -362,12 +408,12 @@ impl App {
         let organization = Organization {
             reserved: Vec::new(),
             container: None,
-            version: self.version_of_its_own(),
+            version: version_at(self.sources.now()),
             operation: Some(Box::new(operation)),
             ..begun.clone()
         };
         // One that is there by now is another's, who looks whether anything else is in the place.
-        self.store.organizations.insert_organization(&organization).await.map(|_| ())
+        self.organizations.insert_organization(&organization).await.map(|_| ())
     }
 
     async fn execute_steps(
@@ -379,7 +425,7 @@ impl App {
             let (kind, step) = (operation.kind().as_str(), operation.current_step());
             failpoints::point(kind, step.as_str(), "before");
             let observed = match step {
-                OperationStep::LoadArchive => match self.load_archive(&mut organization, load.take()).await {
+                OperationStep::LoadArchive => match self.loader.load(&mut organization, load.take()).await {
                     Some(observed) => observed,
                     None => return Ok(RunOutcome::Lost),
                 },
@@ -390,11 +436,11 @@ impl App {
                         Err(Interrupted::Failed(error)) => return Err(error),
                     }
                 }
-                _ => self.execute_step(step, &organization, &operation).await?,
+                _ => self.steps.execute(step, &organization, &operation).await?,
             };
             failpoints::point(kind, step.as_str(), "done");
-            let Some(save) = next_save(&organization, observed, self.now()) else { break };
-            let store = &self.store.organizations;
+            let Some(save) = next_save(&organization, observed, self.sources.now()) else { break };
+            let store = &self.organizations;
             let (written, next) = match save {
                 RecordUpdate::Update(next) => (store.update_organization(&next).await?, Some(*next)),
                 RecordUpdate::Delete => {
@@ -408,7 +454,7 @@ impl App {
             match next {
                 Some(next) if next.operation.is_some() => organization = next,
                 _ => {
-                    let record = OperationRecord::finished(&organization, &operation, self.now());
+                    let record = OperationRecord::finished(&organization, &operation, self.sources.now());
                     metrics::counter!(OPERATIONS, "kind" => kind, "outcome" => record.state.as_str())
                         .increment(1);
                     return Ok(RunOutcome::Finished(record));
@@ -426,7 +472,7 @@ impl App {
         operation: &Operation,
     ) -> Result<StepResult, Interrupted> {
         let begun = organization.clone();
-        let dropped = self.execute_step(OperationStep::DropContainer, &begun, operation);
+        let dropped = self.steps.execute(OperationStep::DropContainer, &begun, operation);
         let (mut term, documents) = (LeaseTimer::new(), operation.documents);
         let mut lease = self.lease(organization, &mut term, documents);
         let observed = lease.hold_or_stop(dropped).await??;
@@ -441,7 +487,7 @@ impl App {
         term: &'a mut LeaseTimer,
         documents: Option<u64>,
     ) -> Lease<'a> {
-        Lease { store: &*self.store.organizations, clock: &*self.clock, organization, term, documents }
+        Lease { store: &*self.organizations, clock: &*self.sources.clock, organization, term, documents }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::ids::{Entropy, random};
-use crate::store::Store;
+use crate::store::Installation;
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -31,8 +31,8 @@ pub fn hash(key: &str) -> [u8; 32] {
 ///
 /// # Errors
 /// `store_unavailable`.
-pub async fn stored_hash(store: &Store) -> Result<Option<[u8; 32]>> {
-    let value = store.installation.get_value(HASH).await?;
+pub async fn stored_hash(installation: &dyn Installation) -> Result<Option<[u8; 32]>> {
+    let value = installation.get_value(HASH).await?;
     Ok(value.and_then(|bytes| bytes.try_into().ok()))
 }
 
@@ -40,8 +40,8 @@ pub async fn stored_hash(store: &Store) -> Result<Option<[u8; 32]>> {
 ///
 /// # Errors
 /// `store_unavailable`.
-pub async fn init_hash(store: &Store, key: &str) -> Result<[u8; 32]> {
-    let stored = store.installation.init_value(HASH, &hash(key)).await?;
+pub async fn init_hash(installation: &dyn Installation, key: &str) -> Result<[u8; 32]> {
+    let stored = installation.init_value(HASH, &hash(key)).await?;
     stored.try_into().map_err(|_| Error::internal("the stored hash of the operator key is not 32 bytes"))
 }
 
@@ -49,8 +49,8 @@ pub async fn init_hash(store: &Store, key: &str) -> Result<[u8; 32]> {
 ///
 /// # Errors
 /// `store_unavailable`.
-pub async fn store_hash(store: &Store, key: &str) -> Result<[u8; 32]> {
+pub async fn store_hash(installation: &dyn Installation, key: &str) -> Result<[u8; 32]> {
     let hash = hash(key);
-    store.installation.put_value(HASH, &hash).await?;
+    installation.put_value(HASH, &hash).await?;
     Ok(hash)
 }

@@ -3,10 +3,14 @@
 //! Each change says here what its intent does to the record and when it is refused; the steps that follow
 //! are in [`crate::operation`].
 
-use super::auth::{Authorization, ManageAccess, Operator, OrganizationRef, Principal, SignupAccess};
-use super::operations::Outcome;
-use super::{App, EntityTag, Expected, OrganizationView};
-use crate::account::{Account, CredentialChange, Membership, Role};
+use super::auth::{Auth, Authorization, ManageAccess, Operator, OrganizationRef, Principal, SignupAccess};
+use super::mailboxes::Mailboxes;
+use super::operations::{Executor, Outcome};
+use super::passwords::PasswordHasher;
+use super::policy::Policy;
+use super::sources::Sources;
+use super::view::{Expected, OrganizationView, Views};
+use crate::account::{Account, CredentialChange};
 use crate::clock;
 use crate::email::EmailAddress;
 use crate::error::{Error, ErrorCode, Result};
@@ -16,7 +20,7 @@ use crate::operation::{OperationArguments, Settings};
 use crate::organization::{Location, Naming, Organization, Placement, QuotaChange, ReservedKey, State};
 use crate::page::{Page, PageLimit};
 use crate::password::policy::NewPassword;
-use crate::store::{OrganizationCursor, OrganizationQuery};
+use crate::store::{self, OrganizationCursor, OrganizationQuery, Store};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,124 +53,143 @@ pub struct OrganizationChange {
     pub quota: Option<QuotaChange>,
 }
 
-impl App {
+/// Organizations.
+pub struct Organizations {
+    organizations: Arc<dyn store::Organizations>,
+    containers: Arc<dyn store::Containers>,
+    mailboxes: Mailboxes,
+    auth: Arc<Auth>,
+    views: Views,
+    passwords: Arc<PasswordHasher>,
+    executor: Arc<Executor>,
+    policy: Arc<Policy>,
+    sources: Sources,
+}
+
+impl Organizations {
+    pub(super) fn new(
+        store: &Store,
+        auth: &Arc<Auth>,
+        passwords: &Arc<PasswordHasher>,
+        executor: &Arc<Executor>,
+        policy: &Arc<Policy>,
+        sources: &Sources,
+    ) -> Self {
+        Self {
+            organizations: Arc::clone(&store.organizations),
+            containers: Arc::clone(&store.containers),
+            mailboxes: Mailboxes::new(store),
+            auth: Arc::clone(auth),
+            views: Views::new(store),
+            passwords: Arc::clone(passwords),
+            executor: Arc::clone(executor),
+            policy: Arc::clone(policy),
+            sources: sources.clone(),
+        }
+    }
+
     /// Makes an organization, its owner and its container.
     ///
     /// # Errors
     /// `name_taken`, `email_taken`, `capacity_reached`, `sign_in_busy`, `store_unavailable`.
-    pub async fn create_organization(
-        self: &Arc<Self>,
-        by: SignupAccess,
-        new: NewOrganization,
-    ) -> Result<Outcome> {
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub async fn create_organization(&self, by: SignupAccess, new: NewOrganization) -> Result<Outcome> {
         // An attempt before this one may also have been refused, and its answer lost: it is refused once more.
         if let Some(id) = new.id
-            && let Some(outcome) = self.outcome_of_create(id).await?
+            && let Some(outcome) = self.executor.outcome_of_create(id).await?
         {
             return Ok(outcome);
         }
         let naming = Naming::new(new.name, &self.policy.tenant_prefix);
         // The database decides; these looks only spare the hash and the undoing in the common case.
-        if self.store.organizations.find_organization(&naming.identifier).await?.is_some() {
+        if self.organizations.find_organization(&naming.identifier).await?.is_some() {
             return Err(ErrorCode::NameTaken.into());
         }
-        self.require_free_mailbox(&new.email, None).await?;
-        let placement = self.store.containers.choose_placement(new.placement).await?;
-        self.ensure_available(placement, &naming).await?;
-        let password_hash = self.hash(new.password).await?;
-        let now = self.now();
-        let id = new.id.unwrap_or_else(|| OrganizationId::new(now, &*self.entropy));
-        let owner = Account {
-            id: AccountId::new(now, &*self.entropy),
-            email_key: Some(new.email.key()),
-            email: new.email,
-            password_hash,
-            credential_epoch: 0,
-            kept_session: None,
-            memberships: vec![Membership {
-                organization_id: id,
-                role: Role::Owner,
-                epoch: 0,
-                since: now,
-                changed_at_version: 0,
-            }],
-            last_operation: None,
-            created_at: now,
-            modified_at: now,
-            version: 1,
-        };
-        self.begin_new(Organization {
-            id,
-            reserved: naming.reserved(),
-            naming,
-            state: State::Provisioning,
-            suspended: false,
-            placement,
-            container: None,
-            owner_id: owner.id,
-            token_epoch: 0,
-            delete_protection: false,
-            legal_hold: false,
-            quota: self.policy.default_quota,
-            created_at: now,
-            modified_at: now,
-            deleted_at: None,
-            purge_at: None,
-            version: 1,
-            operation: Some(Box::new(self.operation(
-                Self::create_operation(id),
-                by.actor,
-                OperationArguments::Create { owner: Box::new(owner) },
-            ))),
-        })
-        .await
+        self.mailboxes.require_free(&new.email, None).await?;
+        let placement = self.containers.choose_placement(new.placement).await?;
+        self.executor.ensure_available(placement, &naming).await?;
+        let password_hash = self.passwords.hash(new.password).await?;
+        let now = self.sources.now();
+        let id = new.id.unwrap_or_else(|| OrganizationId::new(now, self.sources.entropy()));
+        let owner_id = AccountId::new(now, self.sources.entropy());
+        // No step of this organization has changed the membership so far.
+        let owner = Account::new_owner(owner_id, new.email, password_hash, (id, 0), now);
+        self.executor
+            .begin_new(Organization {
+                id,
+                reserved: naming.reserved(),
+                naming,
+                state: State::Provisioning,
+                suspended: false,
+                placement,
+                container: None,
+                owner_id: owner.id,
+                token_epoch: 0,
+                delete_protection: false,
+                legal_hold: false,
+                quota: self.policy.default_quota,
+                created_at: now,
+                modified_at: now,
+                deleted_at: None,
+                purge_at: None,
+                version: 1,
+                operation: Some(Box::new(self.executor.operation(
+                    Executor::create_operation(id),
+                    by.actor,
+                    OperationArguments::Create { owner: Box::new(owner) },
+                ))),
+            })
+            .await
     }
 
     /// The live organization of that name, whatever its case, spaces and punctuation.
     ///
     /// # Errors
     /// `organization_not_found`.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn find_organization_by_name(&self, name: &OrganizationName) -> Result<OrganizationView> {
-        let found = self.store.organizations.find_recent_organization(&name.identifier()).await?;
-        self.view(found.ok_or(ErrorCode::OrganizationNotFound)?).await
+        let found = self.organizations.find_recent_organization(&name.identifier()).await?;
+        self.views.view(found.ok_or(ErrorCode::OrganizationNotFound)?).await
     }
 
     /// That organization, for the operator (deleted ones too, by id) or one of its members.
     ///
     /// # Errors
     /// `organization_not_found`, also for one that is not the caller's.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn get_organization(
         &self,
         caller: &Principal,
         which: &OrganizationRef,
     ) -> Result<OrganizationView> {
-        self.view(self.visible(caller, which).await?).await
+        self.views.view(self.auth.visible(caller, which).await?).await
     }
 
     /// Where the data of an organization is that the caller manages.
     #[must_use]
     pub fn locate(&self, managed: &ManageAccess) -> Location {
-        self.store.containers.locate(&managed.organization)
+        self.containers.locate(&managed.organization)
     }
 
     /// A page of organizations, in the order of their identifiers.
     ///
     /// # Errors
     /// `store_unavailable`.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn list_organizations(
         &self,
         _: &Operator,
         query: &OrganizationQuery,
         limit: PageLimit,
     ) -> Result<Page<OrganizationView, OrganizationCursor>> {
-        let found = self.store.organizations.list_organizations(query, limit.items() + 1).await?;
+        let found = self.organizations.list_organizations(query, limit.items() + 1).await?;
         let page = Page::of(found, limit, |organization| OrganizationCursor {
             identifier: organization.naming.identifier.clone(),
             id: organization.id,
         });
         let mut items = Vec::with_capacity(page.items.len());
         for organization in page.items {
-            items.push(self.view(organization).await?);
+            items.push(self.views.view(organization).await?);
         }
         Ok(Page { items, next: page.next })
     }
@@ -177,8 +200,9 @@ impl App {
     /// # Errors
     /// `name_taken`, `email_taken`, `operation_in_progress`, `organization_not_active`, `version_mismatch`,
     /// `token_revoked`.
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %managed.organization.id))]
     pub async fn change_organization(
-        self: &Arc<Self>,
+        &self,
         managed: &ManageAccess,
         expected: &Expected,
         change: OrganizationChange,
@@ -188,25 +212,26 @@ impl App {
             && change.credentials.is_none()
             && change.delete_protection.is_none()
             && change.quota.is_none();
-        self.begin(managed.organization.id, &managed.authority, expected, |next| {
-            let possible = next.state == State::Active || (next.state == State::Deleted && only_hold);
-            require(possible, ErrorCode::OrganizationNotActive)?;
-            let settings = Settings {
-                delete_protection: change.delete_protection.unwrap_or(next.delete_protection),
-                legal_hold: change.legal_hold.unwrap_or(next.legal_hold),
-                quota: change.quota.unwrap_or_default().apply(next.quota),
-            };
-            if to.is_none() && change.credentials.is_none() {
-                next.delete_protection = settings.delete_protection;
-                next.legal_hold = settings.legal_hold;
-                next.quota = settings.quota;
-                return Ok(OperationArguments::Update);
-            }
-            let to = to.clone().unwrap_or_else(|| next.naming.clone());
-            reserve_also(&mut next.reserved, to.reserved());
-            Ok(OperationArguments::Rename { to, credentials: change.credentials.clone(), settings })
-        })
-        .await
+        self.executor
+            .begin(managed.organization.id, &managed.authority, expected, |next| {
+                let possible = next.state == State::Active || (next.state == State::Deleted && only_hold);
+                require(possible, ErrorCode::OrganizationNotActive)?;
+                let settings = Settings {
+                    delete_protection: change.delete_protection.unwrap_or(next.delete_protection),
+                    legal_hold: change.legal_hold.unwrap_or(next.legal_hold),
+                    quota: change.quota.unwrap_or_default().apply(next.quota),
+                };
+                if to.is_none() && change.credentials.is_none() {
+                    next.delete_protection = settings.delete_protection;
+                    next.legal_hold = settings.legal_hold;
+                    next.quota = settings.quota;
+                    return Ok(OperationArguments::Update);
+                }
+                let to = to.clone().unwrap_or_else(|| next.naming.clone());
+                reserve_also(&mut next.reserved, to.reserved());
+                Ok(OperationArguments::Rename { to, credentials: change.credentials.clone(), settings })
+            })
+            .await
     }
 
     /// Hides an organization and keeps it until its retention ends, or purges it at once.
@@ -214,8 +239,9 @@ impl App {
     /// # Errors
     /// `delete_protected`, `legal_hold` (with `purge`), `organization_not_active`, `operation_in_progress`,
     /// `version_mismatch`, `token_revoked`.
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %managed.organization.id))]
     pub async fn delete_organization(
-        self: &Arc<Self>,
+        &self,
         managed: &ManageAccess,
         expected: &Expected,
         purge: bool,
@@ -223,6 +249,7 @@ impl App {
         let retention = if purge { Duration::ZERO } else { self.policy.retention };
         let id = managed.organization.id;
         let outcome = self
+            .executor
             .begin(id, &managed.authority, expected, |next| {
                 require(next.state == State::Active, ErrorCode::OrganizationNotActive)?;
                 require(!next.delete_protection, ErrorCode::DeleteProtected)?;
@@ -251,67 +278,74 @@ impl App {
     ///
     /// # Errors
     /// `organization_not_deleted`, `name_taken`, `email_taken`, `operation_in_progress`, `version_mismatch`.
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.organization.id))]
     pub async fn restore_organization(
-        self: &Arc<Self>,
+        &self,
         _: &Operator,
         organization: &OrganizationView,
         expected: &Expected,
         name: Option<OrganizationName>,
         owner_email: Option<EmailAddress>,
     ) -> Result<Outcome> {
-        self.begin(organization.organization.id, &Authorization::Operator, expected, |next| {
-            require(next.state == State::Deleted, ErrorCode::OrganizationNotDeleted)?;
-            let name = name.clone().unwrap_or_else(|| next.naming.name.clone());
-            let to = Naming::new(name, &self.policy.tenant_prefix);
-            next.reserved = to.reserved();
-            Ok(OperationArguments::Restore { to, owner_email: owner_email.clone() })
-        })
-        .await
+        self.executor
+            .begin(organization.organization.id, &Authorization::Operator, expected, |next| {
+                require(next.state == State::Deleted, ErrorCode::OrganizationNotDeleted)?;
+                let name = name.clone().unwrap_or_else(|| next.naming.name.clone());
+                let to = Naming::new(name, &self.policy.tenant_prefix);
+                next.reserved = to.reserved();
+                Ok(OperationArguments::Restore { to, owner_email: owner_email.clone() })
+            })
+            .await
     }
 
     /// Lets nobody of the organization sign in or reach its data until it is reactivated.
     ///
     /// # Errors
     /// `organization_not_active`, `operation_in_progress`, `version_mismatch`.
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.organization.id))]
     pub async fn suspend_organization(
-        self: &Arc<Self>,
+        &self,
         _: &Operator,
         organization: &OrganizationView,
         expected: &Expected,
     ) -> Result<Outcome> {
-        self.begin(organization.organization.id, &Authorization::Operator, expected, |next| {
-            require(next.is_usable(), ErrorCode::OrganizationNotActive)?;
-            next.suspended = true;
-            next.token_epoch += 1;
-            Ok(OperationArguments::Suspend)
-        })
-        .await
+        self.executor
+            .begin(organization.organization.id, &Authorization::Operator, expected, |next| {
+                require(next.is_usable(), ErrorCode::OrganizationNotActive)?;
+                next.suspended = true;
+                next.token_epoch += 1;
+                Ok(OperationArguments::Suspend)
+            })
+            .await
     }
 
     /// Ends a suspension.
     ///
     /// # Errors
     /// `organization_not_suspended`, `operation_in_progress`, `version_mismatch`.
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.organization.id))]
     pub async fn reactivate_organization(
-        self: &Arc<Self>,
+        &self,
         _: &Operator,
         organization: &OrganizationView,
         expected: &Expected,
     ) -> Result<Outcome> {
-        self.begin(organization.organization.id, &Authorization::Operator, expected, |next| {
-            require(next.state == State::Active && next.suspended, ErrorCode::OrganizationNotSuspended)?;
-            next.suspended = false;
-            Ok(OperationArguments::Reactivate)
-        })
-        .await
+        self.executor
+            .begin(organization.organization.id, &Authorization::Operator, expected, |next| {
+                require(next.state == State::Active && next.suspended, ErrorCode::OrganizationNotSuspended)?;
+                next.suspended = false;
+                Ok(OperationArguments::Reactivate)
+            })
+            .await
     }
 
     /// Removes a deleted organization for ever, before its retention ends.
     ///
     /// # Errors
     /// `organization_not_deleted`, `legal_hold`, `operation_in_progress`, `version_mismatch`.
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.organization.id))]
     pub async fn purge_organization(
-        self: &Arc<Self>,
+        &self,
         _: &Operator,
         organization: &OrganizationView,
         expected: &Expected,
@@ -320,7 +354,7 @@ impl App {
     }
 
     /// Purges, unless something stands against it by now; then the janitor comes back to it.
-    pub(super) async fn purge_if_free(self: &Arc<Self>, id: OrganizationId) -> Result<()> {
+    pub(super) async fn purge_if_free(&self, id: OrganizationId) -> Result<()> {
         match self.begin_purge(id, &Authorization::System, &Expected::default()).await {
             Ok(_) => Ok(()),
             Err(error) => match error.code() {
@@ -334,29 +368,19 @@ impl App {
     }
 
     async fn begin_purge(
-        self: &Arc<Self>,
+        &self,
         id: OrganizationId,
         authority: &Authorization,
         expected: &Expected,
     ) -> Result<Outcome> {
-        self.begin(id, authority, expected, |next| {
-            require(next.state == State::Deleted, ErrorCode::OrganizationNotDeleted)?;
-            require(!next.legal_hold, ErrorCode::LegalHold)?;
-            next.state = State::Purging;
-            Ok(OperationArguments::Purge)
-        })
-        .await
-    }
-
-    /// Refuses to change another version than those the caller has seen.
-    pub(super) async fn check_version(&self, current: &Organization, expected: &Expected) -> Result<()> {
-        if expected.0.is_none() {
-            return Ok(());
-        }
-        let admin = self.store.accounts.get_account(current.owner_id).await?;
-        let admin = admin.map_or(0, |admin| admin.version);
-        let tag = EntityTag { organization: current.version, admin };
-        require(expected.allows(tag), ErrorCode::VersionMismatch)
+        self.executor
+            .begin(id, authority, expected, |next| {
+                require(next.state == State::Deleted, ErrorCode::OrganizationNotDeleted)?;
+                require(!next.legal_hold, ErrorCode::LegalHold)?;
+                next.state = State::Purging;
+                Ok(OperationArguments::Purge)
+            })
+            .await
     }
 }
 

@@ -5,15 +5,17 @@
 //! such strangers together: so guessing from many networks at once is slow too, and never locks the owner out
 //! of a network they use. A right password takes its attempts back.
 
-use super::App;
+use super::sources::Sources;
 use crate::email::EmailKey;
 use crate::error::{Error, ErrorCode, Result};
 use crate::rate_limit::{
     CREATE_NETWORK, ClientNetwork, FAMILIAR, RateLimit, RateLimitDecision, RateLimitKey, SIGN_IN_NETWORK,
     SIGN_IN_PAIR, SIGN_IN_STRANGERS,
 };
+use crate::store::{self, Store};
 use futures_util::future::join_all;
 use jiff::Timestamp;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// An attempt that has been counted.
@@ -26,7 +28,19 @@ pub(super) struct SignInAttempt {
     pub(super) remaining: Option<u32>,
 }
 
-impl App {
+/// Counts attempts, and refuses those beyond a limit.
+pub struct RateLimiter {
+    counters: Arc<dyn store::RateLimits>,
+    /// Whether attempts are counted at all.
+    enabled: bool,
+    sources: Sources,
+}
+
+impl RateLimiter {
+    pub(super) fn new(store: &Store, enabled: bool, sources: &Sources) -> Self {
+        Self { counters: store.rate_limits.clone(), enabled, sources: sources.clone() }
+    }
+
     /// Counts an attempt to sign in, or refuses it.
     pub(super) async fn count_attempt(
         &self,
@@ -35,12 +49,16 @@ impl App {
     ) -> Result<SignInAttempt> {
         let (account, network) = (account.as_str(), network.text());
         let known_network = known_network(account, &network);
-        let mut attempt =
-            SignInAttempt { counted: Vec::new(), unknown_network: None, at: self.now(), remaining: None };
-        if !self.policy.throttle {
+        let mut attempt = SignInAttempt {
+            counted: Vec::new(),
+            unknown_network: None,
+            at: self.sources.now(),
+            remaining: None,
+        };
+        if !self.enabled {
             return Ok(attempt);
         }
-        let is_familiar = self.store.rate_limits.is_counted(&known_network, attempt.at).await?;
+        let is_familiar = self.counters.is_counted(&known_network, attempt.at).await?;
         // One after the other, the narrowest first: what its own limit refuses must not use up what others share,
         // not even for a moment. And always three: how many there are would tell whether the account knows this
         // network.
@@ -54,13 +72,13 @@ impl App {
             },
         ];
         for counter in counters {
-            match self.store.rate_limits.take(&counter.0, counter.1, attempt.at).await? {
+            match self.counters.take(&counter.0, counter.1, attempt.at).await? {
                 RateLimitDecision::Allowed { remaining } => {
                     attempt.counted.push(counter);
                     attempt.remaining = Some(attempt.remaining.map_or(remaining, |left| left.min(remaining)));
                 }
                 RateLimitDecision::Refused { wait } => {
-                    self.rollback_insert(&attempt).await?;
+                    self.refund(&attempt).await?;
                     return Err(refusal(wait));
                 }
             }
@@ -71,7 +89,7 @@ impl App {
 
     /// The attempt was a good one: takes it back, and remembers the network.
     pub(super) async fn record_success(&self, attempt: &SignInAttempt) -> Result<()> {
-        self.rollback_insert(attempt).await?;
+        self.refund(attempt).await?;
         match &attempt.unknown_network {
             Some(network) => self.make_familiar(network, attempt.at).await,
             None => Ok(()),
@@ -82,16 +100,17 @@ impl App {
     ///
     /// # Errors
     /// `store_unavailable`.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn remember_network(&self, account: &EmailKey, network: ClientNetwork) -> Result<()> {
-        if !self.policy.throttle {
+        if !self.enabled {
             return Ok(());
         }
-        self.make_familiar(&known_network(account.as_str(), &network.text()), self.now()).await
+        self.make_familiar(&known_network(account.as_str(), &network.text()), self.sources.now()).await
     }
 
     async fn make_familiar(&self, network: &RateLimitKey, at: Timestamp) -> Result<()> {
         // Refused only says that it is known_network already.
-        self.store.rate_limits.take(network, FAMILIAR, at).await.map(|_| ())
+        self.counters.take(network, FAMILIAR, at).await.map(|_| ())
     }
 
     /// Counts the making of an organization, or refuses it. How many more are allowed at once, where anybody
@@ -99,22 +118,21 @@ impl App {
     ///
     /// # Errors
     /// `too_many_attempts`.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn count_create(&self, network: ClientNetwork) -> Result<Option<u32>> {
-        if !self.policy.throttle {
+        if !self.enabled {
             return Ok(None);
         }
         let key = RateLimitKey::new("create", &[&network.text()]);
-        match self.store.rate_limits.take(&key, CREATE_NETWORK, self.now()).await? {
+        match self.counters.take(&key, CREATE_NETWORK, self.sources.now()).await? {
             RateLimitDecision::Allowed { remaining } => Ok(Some(remaining)),
             RateLimitDecision::Refused { wait } => Err(refusal(wait)),
         }
     }
 
-    async fn rollback_insert(&self, attempt: &SignInAttempt) -> Result<()> {
-        let back = attempt
-            .counted
-            .iter()
-            .map(|(key, limit)| self.store.rate_limits.give_back(key, *limit, attempt.at));
+    async fn refund(&self, attempt: &SignInAttempt) -> Result<()> {
+        let back =
+            attempt.counted.iter().map(|(key, limit)| self.counters.give_back(key, *limit, attempt.at));
         join_all(back).await.into_iter().collect()
     }
 }

@@ -1,21 +1,23 @@
 //! Signing in, staying signed in, signing out.
 
-use super::App;
 use super::auth::AccountPrincipal;
-use crate::account::{Account, Membership, PasswordHash};
+use super::credentials::Credentials;
+use super::mailboxes::Mailboxes;
+use super::policy::Policy;
+use super::sources::Sources;
+use crate::account::{Account, Membership};
 use crate::clock;
 use crate::email::{EmailAddress, EmailKey};
-use crate::error::{Error, ErrorCode, Result};
-use crate::ids::{SessionId, random};
+use crate::error::{ErrorCode, Result};
+use crate::ids::SessionId;
 use crate::limits::REFRESH_GRACE;
 use crate::organization::Organization;
-use crate::password::hash::PasswordCheck;
 use crate::password::policy::PresentedPassword;
 use crate::rate_limit::ClientNetwork;
 use crate::refresh::RefreshToken;
 use crate::session::{Session, UsedToken};
-use crate::store::UpdateOutcome;
-use crate::token::{CLIENT_ID, Claims};
+use crate::store::{self, Store, UpdateOutcome};
+use crate::token::{CLIENT_ID, Claims, TokenKeys};
 use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,13 +45,49 @@ impl std::fmt::Debug for Grant {
     }
 }
 
-impl App {
+/// The sessions of accounts.
+pub struct Sessions {
+    sessions: Arc<dyn store::Sessions>,
+    accounts: Arc<dyn store::Accounts>,
+    organizations: Arc<dyn store::Organizations>,
+    mailboxes: Mailboxes,
+    credentials: Arc<Credentials>,
+    tokens: Arc<TokenKeys>,
+    mac_key: [u8; 32],
+    policy: Arc<Policy>,
+    sources: Sources,
+}
+
+impl Sessions {
+    pub(super) fn new(
+        store: &Store,
+        mailboxes: &Mailboxes,
+        credentials: &Arc<Credentials>,
+        tokens: &Arc<TokenKeys>,
+        mac_key: [u8; 32],
+        policy: &Arc<Policy>,
+        sources: &Sources,
+    ) -> Self {
+        Self {
+            sessions: store.sessions.clone(),
+            accounts: store.accounts.clone(),
+            organizations: store.organizations.clone(),
+            mailboxes: mailboxes.clone(),
+            credentials: credentials.clone(),
+            tokens: tokens.clone(),
+            mac_key,
+            policy: policy.clone(),
+            sources: sources.clone(),
+        }
+    }
+
     /// Signs in with an e-mail address and a password. Whether the address is unknown or the password wrong,
     /// the answer is the same and takes the same time.
     ///
     /// # Errors
     /// `invalid_credentials`, `organization_suspended` (to who knows the password), `too_many_attempts`,
     /// `sign_in_busy`.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn sign_in(
         &self,
         email: &str,
@@ -58,19 +96,19 @@ impl App {
     ) -> Result<Grant> {
         // An address nobody can have is treated as one that nobody has.
         let (key, account) = match EmailAddress::parse_stored(email) {
-            Ok(email) => (email.key(), self.find_account(&email).await?),
+            Ok(email) => (email.key(), self.mailboxes.find_account(&email).await?),
             Err(_) => {
                 let key = EmailKey::impossible(email);
-                let nobody = self.store.accounts.find_account(&key).await?;
+                let nobody = self.accounts.find_account(&key).await?;
                 (key, nobody)
             }
         };
-        let remaining = self.check_password(&key, account.as_deref(), password, network).await?;
+        let remaining = self.credentials.check_password(&key, account.as_deref(), password, network).await?;
         let Some(account) = account else { return Err(ErrorCode::InvalidCredentials.into()) };
         let (membership, organization) = self.place_of(&account).await?;
-        let session_secret = random(&*self.entropy);
+        let session_secret = self.sources.random();
         let session = self.new_session(&account, &membership, &organization, session_secret);
-        self.store.sessions.insert_session(&session).await?;
+        self.sessions.insert_session(&session).await?;
         let token = RefreshToken::first(session.id, session_secret);
         Ok(Grant { remaining, ..self.grant(&session, &token, account, organization)? })
     }
@@ -80,14 +118,15 @@ impl App {
     ///
     /// # Errors
     /// `refresh_token_invalid`.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn refresh(&self, token: &str) -> Result<Grant> {
         let token = RefreshToken::parse(token, &self.mac_key).ok_or(ErrorCode::RefreshTokenInvalid)?;
         loop {
             let (session, account, organization) = self.good_session(token.session_id).await?;
-            let now = self.now();
+            let now = self.sources.now();
             if bool::from(session.token_hash.ct_eq(&token.hash())) {
                 let (next, successor) = self.exchange(&session, &token, now);
-                match self.store.sessions.update_session(&next).await? {
+                match self.sessions.update_session(&next).await? {
                     UpdateOutcome::Done => return self.grant(&next, &successor, account, organization),
                     // Another request used this token meanwhile; the next look sees what it got.
                     UpdateOutcome::Stale => continue,
@@ -100,7 +139,7 @@ impl App {
                 return self.grant(&session, &token.successor(&used.salt), account, organization);
             }
             tracing::warn!(session = %session.id, "a used refresh token came again: the session is ended");
-            self.store.sessions.delete_session(session.id).await?;
+            self.sessions.delete_session(session.id).await?;
             return Err(ErrorCode::RefreshTokenInvalid.into());
         }
     }
@@ -109,50 +148,16 @@ impl App {
     ///
     /// # Errors
     /// `store_unavailable`.
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %member.organization.id))]
     pub async fn sign_out(&self, member: &AccountPrincipal) -> Result<()> {
-        self.store.sessions.delete_session(member.session.id).await
-    }
-
-    /// Refuses what is not the account's password. Counts the attempt; takes as long without an account.
-    pub(super) async fn check_password(
-        &self,
-        key: &EmailKey,
-        account: Option<&Account>,
-        password: PresentedPassword,
-        network: ClientNetwork,
-    ) -> Result<Option<u32>> {
-        let attempt = self.count_attempt(key, network).await?;
-        let stored = account.map(|account| account.password_hash.0.clone());
-        match (self.hashes.verify(password.clone(), stored).await?, account) {
-            (PasswordCheck::Match { rehash }, Some(account)) => {
-                self.record_success(&attempt).await?;
-                // The password was right; if its hash cannot be renewed now, the next sign-in does it.
-                if rehash && let Err(error) = self.rehash(account, password).await {
-                    tracing::warn!(account = %account.id, %error, "a password could not be rehashed");
-                }
-                // The attempt was taken back.
-                Ok(attempt.remaining.map(|left| left + 1))
-            }
-            _ => Err(Error::new(ErrorCode::InvalidCredentials).remaining(attempt.remaining)),
-        }
-    }
-
-    /// Replaces a hash of other parameters, made elsewhere or earlier.
-    async fn rehash(&self, account: &Account, password: PresentedPassword) -> Result<()> {
-        let hash = self.hashes.hash(password.into_verified(), random(&*self.entropy)).await?;
-        let mut next = account.successor(self.now());
-        next.password_hash = PasswordHash(hash);
-        if self.store.accounts.update_account(&next).await? == UpdateOutcome::Stale {
-            tracing::debug!(account = %account.id, "the account changed while its password was rehashed");
-        }
-        Ok(())
+        self.sessions.delete_session(member.session.id).await
     }
 
     /// Where an account signs in to: the first of its organizations that is in use.
     async fn place_of(&self, account: &Account) -> Result<(Membership, Arc<Organization>)> {
         let mut suspended = false;
         for membership in &account.memberships {
-            let found = self.store.organizations.get_organization(membership.organization_id).await?;
+            let found = self.organizations.get_organization(membership.organization_id).await?;
             match found {
                 Some(organization) if organization.is_usable() => {
                     return Ok((membership.clone(), organization));
@@ -171,8 +176,8 @@ impl App {
         organization: &Organization,
         secret: [u8; 32],
     ) -> Session {
-        let now = self.now();
-        let id = SessionId::new(now, &*self.entropy);
+        let now = self.sources.now();
+        let id = SessionId::new(now, self.sources.entropy());
         Session {
             id,
             account_id: account.id,
@@ -192,12 +197,12 @@ impl App {
 
     /// The session, if a refresh token of it may be good, with what it belongs to.
     async fn good_session(&self, id: SessionId) -> Result<(Arc<Session>, Arc<Account>, Arc<Organization>)> {
-        let session = self.store.sessions.get_session(id).await?.ok_or(ErrorCode::RefreshTokenInvalid)?;
+        let session = self.sessions.get_session(id).await?.ok_or(ErrorCode::RefreshTokenInvalid)?;
         let (account, organization) = tokio::try_join!(
-            self.store.accounts.get_account(session.account_id),
-            self.store.organizations.get_organization(session.organization_id),
+            self.accounts.get_account(session.account_id),
+            self.organizations.get_organization(session.organization_id),
         )?;
-        let now = self.now();
+        let now = self.sources.now();
         match (account, organization) {
             (Some(account), Some(organization))
                 if now < session.idle_expires_at && session.is_good(&account, &organization, now) =>
@@ -210,7 +215,7 @@ impl App {
 
     /// The session after its token was used at `now`, and the token that takes its place.
     fn exchange(&self, session: &Session, token: &RefreshToken, now: Timestamp) -> (Session, RefreshToken) {
-        let salt = random(&*self.entropy);
+        let salt = self.sources.random();
         let successor = token.successor(&salt);
         let idle = clock::after(now, self.policy.refresh_idle_lifetime);
         let next = Session {
@@ -231,7 +236,7 @@ impl App {
         account: Arc<Account>,
         organization: Arc<Organization>,
     ) -> Result<Grant> {
-        let now = self.now();
+        let now = self.sources.now();
         let lifetime = self.policy.access_lifetime.min(clock::between(now, session.expires_at));
         let role = account.membership(organization.id).map_or("", |membership| membership.role.as_str());
         let claims = Claims {
@@ -240,7 +245,7 @@ impl App {
             aud: self.tokens.audience().to_owned(),
             exp: clock::after(now, lifetime).as_second(),
             iat: now.as_second(),
-            jti: hex::encode(random::<16>(&*self.entropy)),
+            jti: hex::encode(self.sources.random::<16>()),
             client_id: Some(CLIENT_ID.to_owned()),
             auth_time: session.signed_in_at.as_second(),
             admin_id: account.id.to_string(),

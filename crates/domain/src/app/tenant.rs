@@ -4,8 +4,7 @@
 //! other way to name one. What a newcomer gets wrong: the operator has no such right. Quotas, exports and lifecycles
 //! are the operator's; documents are the organization's.
 
-use super::App;
-use super::auth::{AccountPrincipal, OrganizationRef, Principal, proven};
+use super::auth::{AccountPrincipal, Auth, OrganizationRef, Principal};
 use crate::account::Role;
 use crate::error::{ErrorCode, Result};
 use crate::ids::AccountId;
@@ -87,12 +86,13 @@ impl<R: Right> TenantAccess<R> {
     }
 }
 
-impl App {
+impl Auth {
     /// The right of a member to the data of their organization.
     ///
     /// # Errors
     /// `organization_not_found` also for one that is not the caller's; `role_insufficient`; `members_only` for the
     /// operator.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn tenant<R: Right>(
         &self,
         caller: &Principal,
@@ -109,14 +109,9 @@ impl App {
     ///
     /// # Errors
     /// `token_revoked`, `role_insufficient`.
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %tenant.organization().id))]
     pub async fn renew<R: Right>(&self, tenant: &TenantAccess<R>) -> Result<TenantAccess<R>> {
-        let AccountPrincipal { account, organization, session, .. } = &*tenant.member;
-        let records = tokio::try_join!(
-            self.store.sessions.get_recent_session(session.id),
-            self.store.accounts.get_recent_account(account.id),
-            self.store.organizations.get_recent_organization(organization.id),
-        )?;
-        let member = proven(records, self.now()).ok_or(ErrorCode::TokenRevoked)?;
+        let member = self.renew_principal(&tenant.member).await?;
         TenantAccess::of(Box::new(member))
     }
 }

@@ -1,7 +1,7 @@
 //! Lines out of chunks, as they come from a network or a file. No line is longer than it may be, so neither is what
 //! is held.
 
-use super::damaged;
+use super::format::damaged;
 use crate::error::Result;
 
 /// Puts lines together.

@@ -2,11 +2,11 @@
 //!
 //! What a newcomer gets wrong: the items before [`ArchiveItem::End`] are only as good as that one is.
 
-use super::tally::ArchiveTotals;
-use super::{
+use super::format::{
     ArchiveEnd, ArchiveLine, ArchivedCollection, ArchivedOrganization, CollectionEnd, DOCUMENT, FORMAT,
     Manifest, VERSION, damaged,
 };
+use super::tally::ArchiveTotals;
 use crate::collection::CollectionName;
 use crate::error::Result;
 use crate::limits::{COLLECTIONS_MAX, INDEXES_MAX};

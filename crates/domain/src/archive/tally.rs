@@ -1,8 +1,7 @@
 //! Counts and checksums of the lines that have gone by, the same for whoever writes and whoever reads.
 
-use super::{ArchiveEnd, ArchiveLine, CollectionEnd, DOCUMENT, damaged};
+use super::format::{ArchiveEnd, CollectionEnd};
 use crate::collection::CollectionName;
-use crate::error::Result;
 use aws_lc_rs::digest::{Context, SHA256};
 
 /// What has gone by.
@@ -71,75 +70,5 @@ impl ArchiveTotals {
             sha256: hex::encode(self.whole.clone().finish()),
             left_out,
         }
-    }
-}
-
-/// Says whether an archive that goes by is whole, and looks no closer: for copies.
-pub struct Verifier {
-    whole: Context,
-    lines: u64,
-    documents: u64,
-    /// What the ends of its collections have said so far.
-    told: (u64, u64, u64),
-    end: Option<ArchiveEnd>,
-}
-
-impl Default for Verifier {
-    fn default() -> Self {
-        Self { whole: Context::new(&SHA256), lines: 0, documents: 0, told: (0, 0, 0), end: None }
-    }
-}
-
-impl Verifier {
-    /// The next line, without its line feed.
-    ///
-    /// # Errors
-    /// `archive_invalid` if it cannot be a line of an archive.
-    pub fn line(&mut self, line: &[u8]) -> Result<()> {
-        self.lines += 1;
-        if self.end.is_some() {
-            return Err(damaged(self.lines, "Something follows the end line."));
-        }
-        if line.starts_with(DOCUMENT) {
-            self.documents += 1;
-        } else {
-            match super::read::parse(self.lines, line)? {
-                ArchiveLine::CollectionEnd(end) => {
-                    let (collections, documents, bytes) = self.told;
-                    self.told = (
-                        collections + 1,
-                        documents.saturating_add(end.documents),
-                        bytes.saturating_add(end.bytes),
-                    );
-                }
-                ArchiveLine::End(end) => {
-                    self.end = Some(end);
-                    return Ok(());
-                }
-                _ => {}
-            }
-        }
-        self.whole.update(line);
-        self.whole.update(b"\n");
-        Ok(())
-    }
-
-    /// Documents so far.
-    #[must_use]
-    pub const fn documents(&self) -> u64 {
-        self.documents
-    }
-
-    /// What the archive had, if it was whole.
-    ///
-    /// # Errors
-    /// `archive_invalid` if it was not.
-    pub fn finish(self) -> Result<ArchiveEnd> {
-        let end = self.end.ok_or_else(|| damaged(self.lines + 1, "Is missing: the archive is cut off."))?;
-        let counts = (end.collections, end.documents, end.bytes);
-        let fits = end.documents == self.documents
-            && counts == self.told
-            && end.sha256 == hex::encode(self.whole.finish());
-        if fits { Ok(end) } else { Err(damaged(self.lines, "Does not fit what came before it.")) }
     }
 }

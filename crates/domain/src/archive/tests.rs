@@ -1,10 +1,19 @@
 //! Archives: what is written is read, and whatever happened to it in between is seen.
 
 use super::*;
+use crate::account::PasswordHash;
+use crate::collection::CollectionName;
+use crate::email::EmailAddress;
+use crate::error::ErrorCode;
+use crate::ids::{AccountId, OrganizationId};
 use crate::limits::{COLLECTIONS_MAX, DOCUMENT_DEFAULT_MAX_BYTES, INDEXES_MAX};
+use crate::name::OrganizationName;
 use crate::organization::QuotaLimit;
+use crate::organization::{Placement, Quota};
 use bson::{RawDocumentBuf, rawdoc};
+use jiff::Timestamp;
 use proptest::prelude::*;
+use tenantry_documents::index::{Index, IndexName};
 
 const HASH: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$TlpTz4yY6LFLJWktAC/GCw$f6P/glxd5eIliZoV4YyIg6G7HqqJtoZIczhb+gYDVtA";

@@ -3,8 +3,8 @@
 //! What a newcomer gets wrong: documents must come in the order of their ids. It is the same on every engine, and so
 //! is then the checksum.
 
+use super::format::{ArchiveLine, ArchivedCollection, ArchivedOrganization, DOCUMENT, Manifest};
 use super::tally::ArchiveTotals;
-use super::{ArchiveLine, ArchivedCollection, ArchivedOrganization, DOCUMENT, Manifest};
 use crate::error::{Error, Result};
 use bson::RawDocument;
 use tenantry_documents::document::write_canonical_json;

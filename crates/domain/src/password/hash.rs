@@ -11,6 +11,9 @@
 
 mod argon2_text;
 mod bcrypt_text;
+mod parameters;
+
+pub use parameters::SALT_BYTES;
 
 use super::policy::{NewPassword, PresentedPassword};
 use crate::error::{Error, ErrorCode, Result};
@@ -19,22 +22,10 @@ use argon2_text::Argon2Hash;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use bcrypt_text::{Bcrypt, BcryptSha256};
+use parameters::{CURRENT, LANES, MEMORY_KIB, OUTPUT_BYTES, PASSES};
 use std::time::Duration;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
-
-/// Memory of one new hash, in KiB (with the next two, OWASP's first choice for Argon2id).
-const MEMORY_KIB: u32 = 19 * 1024;
-/// Passes over that memory.
-const PASSES: u32 = 2;
-/// Lanes that memory is divided into.
-const LANES: u32 = 1;
-/// How a new hash begins: the PHC form of the above.
-const CURRENT: &str = "$argon2id$v=19$m=19456,t=2,p=1$";
-/// Bytes of the salt of a new hash.
-pub const SALT_BYTES: usize = 16;
-/// Bytes of the output of a new hash.
-const OUTPUT_BYTES: usize = 32;
 
 /// Checked when there is no account, so that the answer takes as long: random bytes, no password's hash.
 const DECOY: &str =

@@ -1,6 +1,7 @@
 //! Accounts in memory, by id and by e-mail address.
 
-use super::{Memory, Records};
+use super::memory::Memory;
+use super::records::Records;
 use async_trait::async_trait;
 use std::sync::Arc;
 use tenantry_domain::Result;

@@ -1,6 +1,7 @@
 //! Organizations in memory, by id and by identifier.
 
-use super::{Memory, Records};
+use super::memory::Memory;
+use super::records::Records;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use std::sync::Arc;

@@ -2,11 +2,16 @@
 
 mod shared;
 
+use super::codec::Encode;
 use super::codec::{Reader, Writer};
+use super::memory::Memory;
+use super::records::{PATIENCE, Records};
 use super::*;
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 use tenantry_domain::ids::AccountId;
+use tenantry_domain::{Error, Result};
 use tokio::sync::oneshot;
 
 /// A record that is nothing but its version.

@@ -1,5 +1,6 @@
 //! Documents, each organization in its turn.
 
+use super::expensive::ExpensiveQueries;
 use super::tenant::TenantLimiter;
 use super::write::Writes;
 use async_trait::async_trait;
@@ -17,12 +18,18 @@ use tenantry_domain::store::{Documents, UpdateOutcome};
 pub(super) struct LimitedDocuments {
     inner: Arc<dyn Documents>,
     turns: Arc<TenantLimiter>,
+    expensive: ExpensiveQueries,
     writes: Writes,
 }
 
 impl LimitedDocuments {
-    pub(super) fn new(inner: Arc<dyn Documents>, turns: &Arc<TenantLimiter>, writes: &Writes) -> Self {
-        Self { inner, turns: turns.clone(), writes: writes.clone() }
+    pub(super) fn new(
+        inner: Arc<dyn Documents>,
+        turns: &Arc<TenantLimiter>,
+        expensive: ExpensiveQueries,
+        writes: &Writes,
+    ) -> Self {
+        Self { inner, turns: turns.clone(), expensive, writes: writes.clone() }
     }
 }
 
@@ -92,7 +99,12 @@ impl Documents for LimitedDocuments {
         query: &DocumentQuery,
     ) -> Result<QueryPage> {
         let _turn = self.turns.to_read(organization.id).await?;
-        self.inner.find_documents(organization, collection, query).await
+        let permit = self.expensive.acquire(&query.filter, query.time).await?;
+        if permit.time == query.time {
+            return self.inner.find_documents(organization, collection, query).await;
+        }
+        let query = DocumentQuery { time: permit.time, ..query.clone() };
+        self.inner.find_documents(organization, collection, &query).await
     }
 
     async fn count_matching(
@@ -103,7 +115,8 @@ impl Documents for LimitedDocuments {
         time: Duration,
     ) -> Result<Counted> {
         let _turn = self.turns.to_read(organization.id).await?;
-        self.inner.count_matching(organization, collection, filter, time).await
+        let permit = self.expensive.acquire(filter, time).await?;
+        self.inner.count_matching(organization, collection, filter, permit.time).await
     }
 
     async fn delete_matching(
@@ -114,10 +127,15 @@ impl Documents for LimitedDocuments {
         time: Duration,
     ) -> Result<DeleteResult> {
         let turn = self.turns.to_write(organization.id).await?;
+        let permit = self.expensive.acquire(filter, time).await?;
         let (inner, organization, collection, filter) =
             (self.inner.clone(), organization.clone(), collection.clone(), filter.clone());
         self.writes
-            .run(turn, async move { inner.delete_matching(&organization, &collection, &filter, time).await })
+            .run(turn, async move {
+                // All of the permit, to be held until the end.
+                let permit = permit;
+                inner.delete_matching(&organization, &collection, &filter, permit.time).await
+            })
             .await
     }
 }

@@ -3,7 +3,7 @@
 //! What a newcomer gets wrong: calls that began while their organization was alone have no place in its lane. They are
 //! not counted when another one comes, and end soon.
 
-use super::ConcurrencyLimits;
+use super::limits::ConcurrencyLimits;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};

@@ -1,7 +1,7 @@
 //! Counts and hashes of what a side has, so that two sides can be compared without holding either in memory.
 
-use super::OpenSide;
 use super::pages::each;
+use super::side::OpenSide;
 use aws_lc_rs::digest::{Context, SHA256};
 use futures_util::TryStreamExt;
 use serde::Serialize;

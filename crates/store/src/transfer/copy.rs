@@ -1,7 +1,9 @@
 //! The copying. It may be cut off anywhere: the target is not used before all of it has been compared.
 
+use super::compare;
 use super::pages::each;
-use super::{OpenSide, TransferError, TransferProgress, compare};
+use super::report::{TransferError, TransferProgress};
+use super::side::OpenSide;
 use futures_util::TryStreamExt;
 use std::collections::HashMap;
 use tenantry_domain::Result;

@@ -1,12 +1,11 @@
 //! The generated pages of the documentation, for `cargo xtask generate`.
 
-use super::say;
+use super::print::say;
 use crate::config;
 use anyhow::Result;
 use clap::{Arg, ArgMatches, Command};
 use std::fmt::Write;
-use tenantry_api::{openapi_document, status_of};
-use tenantry_domain::ErrorCode;
+use tenantry_api::{error_codes, openapi_document};
 
 /// `tenantry docs`, of no use to an operator and so not in the help.
 pub fn command() -> Command {
@@ -33,7 +32,7 @@ pub fn openapi() -> Result<()> {
 }
 
 const HEAD: &str = "\
-<!-- Generated from crates/domain/src/error.rs by `cargo xtask generate`: change it there. -->
+<!-- Generated from crates/domain/src/error.rs and crates/api/src/error_codes.rs by `cargo xtask generate`: change them there. -->
 
 # Errors
 
@@ -56,9 +55,15 @@ and so does a head that is too slow (`request_timeout`).
 
 fn errors() -> String {
     let mut page = HEAD.to_owned();
-    for row in ErrorCode::ALL {
-        let status = status_of(row.kind()).as_u16();
-        let _ = writeln!(page, "| {status} | `{}` | {} | {} |", row.code(), row.title(), row.advice());
+    for row in error_codes::all() {
+        let status = error_codes::status_of(row).as_u16();
+        let _ = writeln!(
+            page,
+            "| {status} | `{}` | {} | {} |",
+            row.code(),
+            row.title(),
+            error_codes::advice(row)
+        );
     }
     page
 }

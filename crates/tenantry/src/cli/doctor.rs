@@ -12,7 +12,7 @@ mod records;
 mod report;
 mod server;
 
-use super::{complain, say, switch};
+use super::print::{complain, say, switch};
 use crate::config::{self, ClientConfig, Config, ConfigErrors};
 #[cfg(feature = "mongodb")]
 use crate::engine;

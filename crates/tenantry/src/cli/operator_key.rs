@@ -1,6 +1,6 @@
 //! `tenantry operator-key`: a new operator key, for when the old one is lost or known to somebody.
 
-use super::say;
+use super::print::say;
 use crate::config::{self, Config};
 use crate::system::{SystemClock, SystemEntropy};
 use crate::{engine, keys};

@@ -8,18 +8,18 @@ mod arguments;
 mod changes;
 mod list;
 mod operation;
+mod session;
 mod view;
 
 pub use arguments::command;
 
-use super::client::{Answer, Client, ClientError, operator_key};
-use super::{complain, say};
+use super::client::{Client, ClientError, operator_key};
+use super::print::complain;
 use crate::config::{self, ClientConfig};
 use clap::ArgMatches;
-use reqwest::{Method, RequestBuilder, StatusCode};
+use session::Session;
 use std::path::Path;
 use std::process::ExitCode;
-use view::Organization;
 
 /// Runs the command.
 pub fn run(matches: &ArgMatches) -> ExitCode {
@@ -52,58 +52,4 @@ fn try_run(matches: &ArgMatches) -> Result<(), ClientError> {
             _ => changes::run(&session, name, arguments).await,
         }
     })
-}
-
-/// A server, and how its answers are shown.
-struct Session {
-    client: Client,
-    json: bool,
-}
-
-impl Session {
-    /// A request about one organization; `more` is the rest of its path.
-    fn about(&self, method: Method, organization: &str, more: &[&str]) -> RequestBuilder {
-        let path = [&["v1", "organizations", organization], more].concat();
-        self.client.request(method, &path, &[])
-    }
-
-    /// The organization as it is now.
-    async fn get(&self, organization: &str) -> Result<Answer, ClientError> {
-        self.client.send(self.about(Method::GET, organization, &[])).await
-    }
-
-    async fn show(&self, organization: &str) -> Result<(), ClientError> {
-        let answer = self.get(organization).await?;
-        if self.json {
-            say(&answer.body);
-        } else {
-            say(&view::details(&answer.read()?));
-        }
-        Ok(())
-    }
-
-    /// Sends a change and waits for its end; the organization it leads to.
-    async fn change(&self, request: RequestBuilder) -> Result<Answer, ClientError> {
-        let answer = self.client.send(request).await?;
-        if answer.status != StatusCode::ACCEPTED {
-            return Ok(answer);
-        }
-        let operation = operation::follow(&self.client, answer).await?;
-        self.get(&operation.organization_id).await
-    }
-
-    /// Tells what became of an organization: `sentence`, with the details under it.
-    fn tell(
-        &self,
-        answer: &Answer,
-        sentence: impl FnOnce(&Organization) -> String,
-    ) -> Result<(), ClientError> {
-        if self.json {
-            say(&answer.body);
-            return Ok(());
-        }
-        let organization = answer.read()?;
-        say(&format!("{}\n\n{}", sentence(&organization), view::details(&organization)));
-        Ok(())
-    }
 }

@@ -3,7 +3,7 @@
 //!
 //! `LOG_FORMAT=json` asks for it of the service, `--json` of a command.
 
-use super::{complain, say};
+use super::print::{complain, say};
 use crate::config::{Config, LogFormat};
 use crate::system::SystemClock;
 use clap::ArgMatches;

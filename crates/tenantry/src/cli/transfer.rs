@@ -1,6 +1,6 @@
 //! `tenantry transfer`: a whole installation from one engine to another.
 
-use super::say;
+use super::print::say;
 use super::terminal::Progress;
 use crate::config::{self, Config};
 use crate::engine;

@@ -4,7 +4,7 @@
 
 use super::env_file::EnvFile;
 use super::misspelt;
-use super::table::{SETTINGS, Setting};
+use super::table::{ReadSetting, SETTINGS, Setting};
 use super::value::{Limits, Value};
 use clap::ArgMatches;
 use std::fmt;
@@ -47,18 +47,20 @@ impl Layers {
         Self { layers, errors }
     }
 
+    /// Everything that was wrong.
+    pub fn into_errors(self) -> Vec<String> {
+        self.errors
+    }
+}
+
+impl ReadSetting for Layers {
     /// The value of a setting in the highest place that has one, else its default; nothing if it is wrong there.
-    pub fn read<T: Value>(&mut self, setting: &Setting) -> Option<T> {
+    fn read<T: Value>(&mut self, setting: &Setting) -> Option<T> {
         let value = match self.layers.iter().find(|layer| layer.given(setting).next().is_some()) {
             Some(layer) => layer.read(setting),
             None => parse("The default", setting.default, &setting.limits).map_err(|error| vec![error]),
         };
         value.map_err(|errors| self.errors.extend(errors)).ok()
-    }
-
-    /// Everything that was wrong.
-    pub fn into_errors(self) -> Vec<String> {
-        self.errors
     }
 }
 

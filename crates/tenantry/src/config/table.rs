@@ -3,7 +3,6 @@
 //! A new setting is a new row and nothing else; the type of its field says how its text is read (`value.rs`).
 
 use super::choices::{CapacityPolicy, LogFormat, LogLevel, TokenAlgorithm};
-use super::layers::Layers;
 use super::public_url::PublicUrl;
 use super::secret::{Secret, SigningSecret};
 use super::value::{DatabaseName, Limits, Origin, TenantPrefix, Unit, Value};
@@ -82,6 +81,12 @@ impl Setting {
     }
 }
 
+/// Gives the values of settings.
+pub trait ReadSetting {
+    /// The value of a setting; nothing if it is wrong.
+    fn read<T: Value>(&mut self, setting: &Setting) -> Option<T>;
+}
+
 const fn alias(name: &'static str) -> Alias {
     Alias { name, unit: None }
 }
@@ -121,9 +126,9 @@ macro_rules! settings {
         pub struct Draft { $($(pub $field: Option<$type>,)+)+ }
 
         impl Draft {
-            /// Reads every setting; what is wrong stays in `layers`.
-            pub fn read(layers: &mut Layers) -> Self {
-                Self { $($($field: layers.read(&rows::$field),)+)+ }
+            /// Reads every setting; what is wrong stays in `source`.
+            pub fn read(source: &mut impl ReadSetting) -> Self {
+                Self { $($($field: source.read(&rows::$field),)+)+ }
             }
 
             /// The settings, if none is missing.
@@ -399,11 +404,11 @@ impl ClientConfig {
     ];
 
     /// Reads those rows alone; what is wrong stays in `layers`.
-    pub fn read(layers: &mut Layers) -> Option<Self> {
+    pub fn read(source: &mut impl ReadSetting) -> Option<Self> {
         // All of them before any is missed: everything wrong is said at once.
-        let server_url = layers.read(&rows::server_url);
-        let operator_key = layers.read(&rows::operator_key);
-        let data_dir = layers.read(&rows::data_dir);
+        let server_url = source.read(&rows::server_url);
+        let operator_key = source.read(&rows::operator_key);
+        let data_dir = source.read(&rows::data_dir);
         Some(Self { server_url: server_url?, operator_key: operator_key?, data_dir: data_dir? })
     }
 }

@@ -1,25 +1,98 @@
 //! Writing an archive: a page of documents after the other, in the order of their ids.
 
-use super::{Exportable, require_whole};
 use crate::account::Role;
-use crate::app::App;
-use crate::app::auth::{Authorization, proven};
+use crate::app::auth::{Auth, Authorization, OrganizationRef, Principal, proven};
+use crate::app::sources::Sources;
 use crate::archive::{ArchiveWriter, ArchivedCollection, ArchivedOrganization, Manifest};
 use crate::collection::CollectionName;
 use crate::error::{Error, ErrorCode, Result};
 use crate::limits::{ARCHIVE_PAGE_BYTES, ARCHIVE_PAGE_DOCUMENTS, INLINE_MAX_BYTES, PAGE_MAX_ITEMS};
-use crate::organization::Organization;
+use crate::organization::{Organization, State};
+use crate::store::{self, Store};
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 use tenantry_documents::document::EntriesError;
 use tenantry_documents::filter::Filter;
 use tenantry_documents::fuel::Fuel;
 use tenantry_documents::query::DocumentQuery;
 use tenantry_documents::sort::{Position, Sort};
 
+/// Proof that the caller may have an organization's archive.
+pub struct Exportable {
+    organization: Arc<Organization>,
+    authority: Authorization,
+}
+
+impl Exportable {
+    /// The organization as it was when the right was proven.
+    #[must_use]
+    pub fn organization(&self) -> &Organization {
+        &self.organization
+    }
+}
+
+/// Writes archives.
+#[derive(Clone)]
+pub struct Exporter {
+    organizations: Arc<dyn store::Organizations>,
+    accounts: Arc<dyn store::Accounts>,
+    sessions: Arc<dyn store::Sessions>,
+    collections: Arc<dyn store::Collections>,
+    documents: Arc<dyn store::Documents>,
+    auth: Arc<Auth>,
+    /// How long a query may take.
+    query_time: Duration,
+    sources: Sources,
+}
+
+impl Exporter {
+    pub(in crate::app) fn new(
+        store: &Store,
+        auth: &Arc<Auth>,
+        query_time: Duration,
+        sources: &Sources,
+    ) -> Self {
+        Self {
+            organizations: store.organizations.clone(),
+            accounts: store.accounts.clone(),
+            sessions: store.sessions.clone(),
+            collections: store.collections.clone(),
+            documents: store.documents.clone(),
+            auth: auth.clone(),
+            query_time,
+            sources: sources.clone(),
+        }
+    }
+
+    /// The right to an organization's archive: the operator's to any, a deleted one too; an owner's to their own. Not
+    /// an admin's: the hash of the owner's password is in it.
+    ///
+    /// # Errors
+    /// `organization_not_found` also for one that is not the caller's; `role_insufficient`;
+    /// `organization_not_active` for one that is being made or removed.
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub async fn allow_export(&self, caller: &Principal, which: &OrganizationRef) -> Result<Exportable> {
+        let organization = self.auth.visible(caller, which).await?;
+        let authority = match caller {
+            Principal::Operator(_) => Authorization::Operator,
+            Principal::Member(member) if member.role == Role::Owner => Authorization::Member(member.clone()),
+            Principal::Member(_) => return Err(ErrorCode::RoleInsufficient.into()),
+        };
+        require_whole(&organization)?;
+        Ok(Exportable { organization, authority })
+    }
+
+    /// The archive of an organization, to be written piece by piece.
+    #[must_use]
+    pub fn export_organization(&self, right: Exportable) -> Export {
+        Export { exporter: self.clone(), right, at: At::Start, listed: VecDeque::new(), last_listed: None }
+    }
+}
+
 /// An archive that is being written.
 pub struct Export {
-    app: Arc<App>,
+    exporter: Exporter,
     right: Exportable,
     at: At,
     /// Collections that come next, as far as they have been listed.
@@ -36,15 +109,12 @@ enum At {
 }
 
 impl Export {
-    pub(super) const fn new(app: Arc<App>, right: Exportable) -> Self {
-        Self { app, right, at: At::Start, listed: VecDeque::new(), last_listed: None }
-    }
-
     /// The next bytes of it; none behind its end. After an error it is cut off, and there is no more.
     ///
     /// # Errors
     /// `token_revoked` and its like if the right has ended; `organization_not_active` if it is being removed;
     /// `store_unavailable`.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn next(&mut self) -> Result<Option<Vec<u8>>> {
         let mut out = Vec::new();
         self.at = match std::mem::replace(&mut self.at, At::End) {
@@ -58,17 +128,17 @@ impl Export {
 
     async fn begin(&mut self, out: &mut Vec<u8>) -> Result<ArchiveWriter> {
         let organization = self.renew().await?;
-        let owner = self.app.store.accounts.get_account(organization.owner_id).await?;
+        let owner = self.exporter.accounts.get_account(organization.owner_id).await?;
         // It goes in the middle of a purge alone.
         let owner = owner.ok_or(ErrorCode::OrganizationNotActive)?;
-        let manifest = Manifest::new(self.app.now());
+        let manifest = Manifest::new(self.exporter.sources.now());
         ArchiveWriter::begin(manifest, ArchivedOrganization::of(&organization, &owner), out)
     }
 
     async fn begin_collection(&mut self, mut writer: ArchiveWriter, out: &mut Vec<u8>) -> Result<At> {
         let organization = self.renew().await?;
         while let Some(name) = self.next_collection(&organization).await? {
-            let indexes = match self.app.store.collections.list_indexes(&organization, &name).await {
+            let indexes = match self.exporter.collections.list_indexes(&organization, &name).await {
                 Err(error) if is_dropped(&error, &name) => continue,
                 indexes => indexes?,
             };
@@ -76,9 +146,9 @@ impl Export {
             return Ok(At::Within(writer, name, None));
         }
         // What was not there may have been removed with all the rest: then this is not the end.
-        let now = self.app.store.organizations.get_organization(organization.id).await?;
+        let now = self.exporter.organizations.get_organization(organization.id).await?;
         require_whole(&*now.ok_or(ErrorCode::OrganizationNotFound)?)?;
-        let left_out = self.app.store.collections.list_unnamed_collections(&organization).await?;
+        let left_out = self.exporter.collections.list_unnamed_collections(&organization).await?;
         if !left_out.is_empty() {
             tracing::warn!(organization = %organization.id, ?left_out, "an archive goes without some collections");
         }
@@ -89,7 +159,7 @@ impl Export {
     async fn next_collection(&mut self, organization: &Organization) -> Result<Option<CollectionName>> {
         if self.listed.is_empty() {
             let after = self.last_listed.as_ref();
-            let collections = &self.app.store.collections;
+            let collections = &self.exporter.collections;
             let page = collections.list_collections(organization, after, PAGE_MAX_ITEMS).await?;
             self.listed.extend(page.into_iter().map(|info| info.name));
             if let Some(last) = self.listed.back() {
@@ -113,9 +183,9 @@ impl Export {
             after,
             limit: ARCHIVE_PAGE_DOCUMENTS,
             max_bytes: ARCHIVE_PAGE_BYTES,
-            time: self.app.policy.query_time,
+            time: self.exporter.query_time,
         };
-        let page = match self.app.store.documents.find_documents(&organization, &name, &query).await {
+        let page = match self.exporter.documents.find_documents(&organization, &name, &query).await {
             // What was in it so far was there.
             Err(error) if is_dropped(&error, &name) => {
                 writer.end_collection(out)?;
@@ -147,7 +217,7 @@ impl Export {
 
     /// The organization as it recently was, if the right to it still holds: an export may take hours.
     async fn renew(&self) -> Result<Arc<Organization>> {
-        let store = &self.app.store;
+        let store = &self.exporter;
         let found = store.organizations.get_recent_organization(self.right.organization.id).await?;
         let organization = found.ok_or(ErrorCode::OrganizationNotFound)?;
         require_whole(&organization)?;
@@ -156,7 +226,7 @@ impl Export {
                 store.sessions.get_recent_session(member.session.id),
                 store.accounts.get_recent_account(member.account.id),
             )?;
-            let now = self.app.now();
+            let now = self.exporter.sources.now();
             let member = proven((session, account, Some(Arc::clone(&organization))), now);
             if member.ok_or(ErrorCode::TokenRevoked)?.role != Role::Owner {
                 return Err(ErrorCode::RoleInsufficient.into());
@@ -169,4 +239,12 @@ impl Export {
 /// Whether the collection was dropped meanwhile, as any but the default one may be.
 fn is_dropped(error: &Error, name: &CollectionName) -> bool {
     error.code() == ErrorCode::CollectionNotFound && !name.is_default()
+}
+
+/// Refuses an organization that is not, or not all, there.
+fn require_whole(organization: &Organization) -> Result<()> {
+    match organization.state {
+        State::Active | State::Deleted => Ok(()),
+        State::Provisioning | State::Purging => Err(ErrorCode::OrganizationNotActive.into()),
+    }
 }

@@ -5,8 +5,9 @@
 //! only when it is over can that be put right (`try_compensate`).
 
 use super::lease::{Interrupted, Lease, LeaseTimer};
-use crate::app::App;
-use crate::app::archives::Source;
+use crate::app::archives::source::Source;
+use crate::app::documents::first_revision;
+use crate::app::sources::Sources;
 use crate::archive::{ArchiveItem, ArchivedCollection, damaged};
 use crate::collection::CollectionName;
 use crate::error::{Error, ErrorCode, Result};
@@ -14,6 +15,7 @@ use crate::failpoints;
 use crate::limits::{INSERT_MAX_BYTES, INSERT_MAX_DOCUMENTS};
 use crate::operation::{OperationKind, OperationRefusal, OperationStep, StepResult};
 use crate::organization::Organization;
+use crate::store::{self, Store};
 use std::sync::{Arc, OnceLock};
 use tenantry_documents::document::{NewDocument, StoredDocument};
 use tenantry_documents::index::Index;
@@ -32,10 +34,27 @@ impl ImportStream {
     }
 }
 
-impl App {
+/// Puts archives into containers.
+pub(in crate::app) struct ArchiveLoader {
+    organizations: Arc<dyn store::Organizations>,
+    collections: Arc<dyn store::Collections>,
+    documents: Arc<dyn store::Documents>,
+    sources: Sources,
+}
+
+impl ArchiveLoader {
+    pub(super) fn new(store: &Store, sources: &Sources) -> Self {
+        Self {
+            organizations: store.organizations.clone(),
+            collections: store.collections.clone(),
+            documents: store.documents.clone(),
+            sources: sources.clone(),
+        }
+    }
+
     /// Loads the archive; none if the operation was lost meanwhile. Without an archive, another process had begun: it
     /// has gone with that one.
-    pub(super) async fn load_archive(
+    pub(super) async fn load(
         &self,
         organization: &mut Organization,
         load: Option<ImportStream>,
@@ -44,7 +63,7 @@ impl App {
             return Some(StepResult::Refused(OperationRefusal::Interrupted));
         };
         let loading = ImportProgress {
-            app: self,
+            loader: self,
             organization,
             source,
             into: None,
@@ -66,9 +85,21 @@ impl App {
     }
 }
 
+impl ArchiveLoader {
+    /// The lease of the import under way in `organization`, which has `documents` so far.
+    fn lease<'a>(
+        &'a self,
+        organization: &'a mut Organization,
+        term: &'a mut LeaseTimer,
+        documents: Option<u64>,
+    ) -> Lease<'a> {
+        Lease { store: &*self.organizations, clock: &*self.sources.clock, organization, term, documents }
+    }
+}
+
 /// A load that goes on.
 struct ImportProgress<'a> {
-    app: &'a App,
+    loader: &'a ArchiveLoader,
     organization: &'a mut Organization,
     source: Source,
     /// The collection whose documents come.
@@ -100,8 +131,8 @@ impl ImportProgress<'_> {
 
     async fn next_item(&mut self) -> Result<Option<ArchiveItem>, Interrupted> {
         // What has arrived already is read at once.
-        let Self { app, organization, source, documents, term, .. } = self;
-        let mut lease = app.lease(organization, term, Some(*documents));
+        let Self { loader, organization, source, documents, term, .. } = self;
+        let mut lease = loader.lease(organization, term, Some(*documents));
         Ok(lease.hold(source.next()).await??)
     }
 
@@ -111,15 +142,18 @@ impl ImportProgress<'_> {
         if name.is_default() {
             return Ok(());
         }
-        let (app, organization) = (self.app, self.organization.clone());
-        let made = async { app.store.collections.insert_collection(&organization, &name).await };
+        let (loader, organization) = (self.loader, self.organization.clone());
+        let made = async { loader.collections.insert_collection(&organization, &name).await };
         let _ = self.hold(made).await??;
         Ok(())
     }
 
     async fn add(&mut self, document: NewDocument) -> Result<(), Interrupted> {
         let id = document.id().cloned().ok_or_else(|| Error::internal("a document without an id"))?;
-        let document = StoredDocument { body: document.under_id(&id), revision: self.app.first_revision() };
+        let document = StoredDocument {
+            body: document.under_id(&id),
+            revision: first_revision(self.loader.sources.now()),
+        };
         self.batch_bytes += document.body.as_bytes().len();
         self.batch.push(document);
         self.lines.push(self.source.line());
@@ -137,9 +171,9 @@ impl ImportProgress<'_> {
             return Ok(());
         }
         let name = self.collection_name()?;
-        let (app, organization) = (self.app, self.organization.clone());
+        let (loader, organization) = (self.loader, self.organization.clone());
         let written =
-            self.hold(async { app.store.documents.insert_documents(&organization, &name, batch).await });
+            self.hold(async { loader.documents.insert_documents(&organization, &name, batch).await });
         for (outcome, line) in written.await??.into_iter().zip(lines) {
             match outcome {
                 Ok(()) => self.documents += 1,
@@ -155,8 +189,8 @@ impl ImportProgress<'_> {
         let name = self.collection_name()?;
         let indexes = self.into.take().map(|collection| collection.indexes).unwrap_or_default();
         for index in indexes {
-            let (app, organization) = (self.app, self.organization.clone());
-            let made = async { app.store.collections.restore_index(&organization, &name, &index).await };
+            let (loader, organization) = (self.loader, self.organization.clone());
+            let made = async { loader.collections.restore_index(&organization, &name, &index).await };
             let made = self.hold(made).await?;
             let _ = made.map_err(|error| of_index(error, &index, self.source.line()))?;
         }
@@ -170,8 +204,8 @@ impl ImportProgress<'_> {
 
     /// Nothing but these documents may be in the container: what a process has written that slept for long would be.
     async fn expect(&mut self, documents: u64) -> Result<(), Interrupted> {
-        let (app, organization) = (self.app, self.organization.clone());
-        let usage = self.hold(async { app.store.collections.get_usage(&organization).await }).await??;
+        let (loader, organization) = (self.loader, self.organization.clone());
+        let usage = self.hold(async { loader.collections.get_usage(&organization).await }).await??;
         if usage.documents == documents && self.documents == documents {
             return Ok(());
         }
@@ -184,7 +218,7 @@ impl ImportProgress<'_> {
     }
 
     fn lease(&mut self) -> Lease<'_> {
-        self.app.lease(self.organization, &mut self.term, Some(self.documents))
+        self.loader.lease(self.organization, &mut self.term, Some(self.documents))
     }
 }
 

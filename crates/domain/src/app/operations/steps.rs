@@ -2,7 +2,8 @@
 //! same: what it makes has its id from the arguments, what it changes it marks with the operation's id.
 
 use crate::account::{Account, CredentialChange};
-use crate::app::App;
+use crate::app::mailboxes::Mailboxes;
+use crate::app::sources::Sources;
 use crate::email::EmailAddress;
 use crate::error::{Error, ErrorCode, Result};
 use crate::ids::{AccountId, OperationId, OrganizationId};
@@ -11,21 +12,44 @@ use crate::operation::{
     Operation, OperationArguments, OperationRecord, OperationRefusal, OperationStep, StepResult,
 };
 use crate::organization::{Organization, State};
-use crate::store::{InsertOutcome, NewContainer, UpdateOutcome};
+use crate::store::{self, InsertOutcome, NewContainer, Store, UpdateOutcome};
 use std::sync::Arc;
 
-impl App {
+/// Carries out steps.
+pub(in crate::app) struct Steps {
+    accounts: Arc<dyn store::Accounts>,
+    sessions: Arc<dyn store::Sessions>,
+    organizations: Arc<dyn store::Organizations>,
+    operations: Arc<dyn store::Operations>,
+    containers: Arc<dyn store::Containers>,
+    mailboxes: Mailboxes,
+    sources: Sources,
+}
+
+impl Steps {
+    pub(super) fn new(store: &Store, mailboxes: &Mailboxes, sources: &Sources) -> Self {
+        Self {
+            accounts: store.accounts.clone(),
+            sessions: store.sessions.clone(),
+            organizations: store.organizations.clone(),
+            operations: store.operations.clone(),
+            containers: store.containers.clone(),
+            mailboxes: mailboxes.clone(),
+            sources: sources.clone(),
+        }
+    }
+
     /// Carries out one step of the operation under way in `organization`.
-    pub(super) async fn execute_step(
+    pub(super) async fn execute(
         &self,
         step: OperationStep,
         organization: &Organization,
         operation: &Operation,
     ) -> Result<StepResult> {
-        let containers = &self.store.containers;
+        let containers = &self.containers;
         match (step, &operation.arguments) {
             (OperationStep::InsertOwner, OperationArguments::Create { owner }) => {
-                refusable(self.store.accounts.insert_account(&with_key_of_today(owner)).await.map(|_| ()))
+                refusable(self.accounts.insert_account(&with_key_of_today(owner)).await.map(|_| ()))
             }
             (OperationStep::InsertOwner, OperationArguments::Import { owner, .. }) => {
                 refusable(self.insert_new_account(&with_key_of_today(owner), organization.id).await)
@@ -50,7 +74,7 @@ impl App {
                 OperationArguments::SetPassword { credentials: (account, change) },
             ) => {
                 self.edit_account(*account, organization, operation.id, |account| {
-                    Ok(Some(account.with_credentials(change, self.now())))
+                    Ok(Some(account.with_credentials(change, self.sources.now())))
                 })
                 .await?;
                 Ok(StepResult::Done)
@@ -77,8 +101,8 @@ impl App {
             }
             (OperationStep::RemoveMembers, _) => self.remove_members(organization, operation.id).await,
             (OperationStep::Record, _) => {
-                let record = OperationRecord::finished(organization, operation, self.now());
-                self.store.operations.insert_operation(&record).await.map(|_| StepResult::Done)
+                let record = OperationRecord::finished(organization, operation, self.sources.now());
+                self.operations.insert_operation(&record).await.map(|_| StepResult::Done)
             }
             (step, arguments) => {
                 Err(Error::internal(format!("{step:?} is not a step of {:?}", arguments.kind())))
@@ -89,10 +113,10 @@ impl App {
     /// Adds an account whose id may have been somebody's: one that is there is only taken for the work of an earlier
     /// try if it belongs to the organization.
     async fn insert_new_account(&self, account: &Account, organization: OrganizationId) -> Result<()> {
-        if self.store.accounts.insert_account(account).await? == InsertOutcome::New {
+        if self.accounts.insert_account(account).await? == InsertOutcome::New {
             return Ok(());
         }
-        let there = self.store.accounts.get_account(account.id).await?;
+        let there = self.accounts.get_account(account.id).await?;
         match there.is_some_and(|there| there.membership(organization).is_some()) {
             true => Ok(()),
             false => Err(ErrorCode::EmailTaken.into()),
@@ -106,7 +130,7 @@ impl App {
         organization: &Organization,
         operation: &Operation,
     ) -> Result<StepResult> {
-        let containers = &self.store.containers;
+        let containers = &self.containers;
         let container = match containers.create_container(&new_container(organization, operation)).await {
             Err(error) => return refusable(Err(error)),
             Ok(container) => container,
@@ -126,13 +150,13 @@ impl App {
         change: &CredentialChange,
     ) -> Result<()> {
         if let Some(email) = &change.email {
-            self.require_free_mailbox(email, Some(id)).await?;
+            self.mailboxes.require_free(email, Some(id)).await?;
         }
         self.edit_account(id, organization, operation, |account| {
             if account.credential_epoch != change.credential_epoch {
                 return Err(ErrorCode::TokenRevoked.into());
             }
-            Ok(Some(account.with_credentials(change, self.now())))
+            Ok(Some(account.with_credentials(change, self.sources.now())))
         })
         .await
     }
@@ -148,7 +172,7 @@ impl App {
                 continue;
             }
             self.edit_account(account.id, organization, operation, |account| {
-                let mut next = account.successor(self.now());
+                let mut next = account.successor(self.sources.now());
                 next.email_key = None;
                 Ok(account.email_key.is_some().then_some(next))
             })
@@ -165,26 +189,26 @@ impl App {
         operation: OperationId,
         owner_email: Option<&EmailAddress>,
     ) -> Result<()> {
-        if let Some(owner) = self.store.accounts.get_account(organization.owner_id).await? {
-            self.require_free_mailbox(owner_email.unwrap_or(&owner.email), Some(owner.id)).await?;
+        if let Some(owner) = self.accounts.get_account(organization.owner_id).await? {
+            self.mailboxes.require_free(owner_email.unwrap_or(&owner.email), Some(owner.id)).await?;
         }
         self.edit_account(organization.owner_id, organization, operation, |account| {
             if account.email_key.is_some() && owner_email.is_none() {
                 return Ok(None);
             }
-            let mut next = account.successor(self.now());
+            let mut next = account.successor(self.sources.now());
             next.email = owner_email.unwrap_or(&account.email).clone();
             next.email_key = Some(next.email.key());
             Ok(Some(next))
         })
         .await?;
         for member in self.members_of(organization.id).await? {
-            match self.require_free_mailbox(&member.email, Some(member.id)).await {
+            match self.mailboxes.require_free(&member.email, Some(member.id)).await {
                 Err(error) if error.code() == ErrorCode::EmailTaken => continue,
                 result => result?,
             }
             let reserved = self.edit_account(member.id, organization, operation, |account| {
-                let mut next = account.successor(self.now());
+                let mut next = account.successor(self.sources.now());
                 next.email_key = Some(account.email.key());
                 Ok(account.email_key.is_none().then_some(next))
             });
@@ -203,20 +227,20 @@ impl App {
         operation: OperationId,
     ) -> Result<StepResult> {
         let id = organization.id;
-        while !self.store.sessions.delete_sessions_of(id, PAGE_MAX_ITEMS).await?.is_empty() {}
+        while !self.sessions.delete_sessions_of(id, PAGE_MAX_ITEMS).await?.is_empty() {}
         for member in self.members_of(id).await? {
             match MemberCleanup::of(&member, organization) {
                 MemberCleanup::Late => {}
                 MemberCleanup::Membership => {
                     self.edit_account(member.id, organization, operation, |account| {
-                        let mut next = account.successor(self.now());
+                        let mut next = account.successor(self.sources.now());
                         next.memberships.retain(|m| m.organization_id != id);
                         Ok(Some(next))
                     })
                     .await?;
                 }
                 MemberCleanup::Account => {
-                    let removed = self.store.accounts.delete_account(member.id, member.version).await?;
+                    let removed = self.accounts.delete_account(member.id, member.version).await?;
                     if removed == UpdateOutcome::Stale {
                         return Err(Error::unavailable("an account changed while it was removed"));
                     }
@@ -228,7 +252,7 @@ impl App {
 
     async fn belongs_elsewhere(&self, account: &Account, organization: OrganizationId) -> Result<bool> {
         for membership in account.memberships.iter().filter(|m| m.organization_id != organization) {
-            let other = self.store.organizations.get_organization(membership.organization_id).await?;
+            let other = self.organizations.get_organization(membership.organization_id).await?;
             if other.is_some_and(|o| matches!(o.state, State::Provisioning | State::Active)) {
                 return Ok(true);
             }
@@ -240,7 +264,7 @@ impl App {
         let mut members: Vec<Arc<Account>> = Vec::new();
         loop {
             let after = members.last().map(|account| account.id);
-            let page = self.store.accounts.list_accounts_of(organization, after, PAGE_MAX_ITEMS).await?;
+            let page = self.accounts.list_accounts_of(organization, after, PAGE_MAX_ITEMS).await?;
             if page.is_empty() {
                 return Ok(members);
             }
@@ -259,13 +283,15 @@ impl App {
         edit: impl Fn(&Account) -> Result<Option<Account>> + Send,
     ) -> Result<()> {
         loop {
-            let Some(account) = self.store.accounts.get_account(id).await? else { return Ok(()) };
-            if account.last_operation == Some(operation) || account.is_ahead_of(organization) {
+            let Some(account) = self.accounts.get_account(id).await? else { return Ok(()) };
+            if account.last_operation == Some(operation)
+                || account.is_ahead_of((organization.id, organization.version))
+            {
                 return Ok(());
             }
             let Some(mut next) = edit(&account)? else { return Ok(()) };
-            next.mark(organization, operation);
-            if self.store.accounts.update_account(&next).await? == UpdateOutcome::Done {
+            next.mark((organization.id, organization.version), operation);
+            if self.accounts.update_account(&next).await? == UpdateOutcome::Done {
                 return Ok(());
             }
         }
@@ -285,7 +311,7 @@ enum MemberCleanup {
 
 impl MemberCleanup {
     fn of(member: &Account, organization: &Organization) -> Self {
-        if member.is_ahead_of(organization) {
+        if member.is_ahead_of((organization.id, organization.version)) {
             Self::Late
         } else if member.memberships.iter().any(|m| m.organization_id != organization.id) {
             Self::Membership
@@ -327,7 +353,6 @@ fn refusable(result: Result<()>) -> Result<StepResult> {
 mod tests {
     use super::*;
     use crate::account::PasswordHash;
-    use crate::app::archives::imported_owner;
     use crate::name::OrganizationName;
     use crate::organization::{Naming, Placement, Quota};
     use jiff::Timestamp;
@@ -359,9 +384,9 @@ mod tests {
 
     fn owner() -> Account {
         let email = EmailAddress::parse("a@example.com").unwrap();
-        let of = (OrganizationId::from_bytes([1; 12]), IMPORTED_AT);
-        let now = Timestamp::UNIX_EPOCH;
-        imported_owner(AccountId::from_bytes([2; 12]), email, PasswordHash(String::new()), of, now)
+        let membership = (OrganizationId::from_bytes([1; 12]), IMPORTED_AT);
+        let hash = PasswordHash(String::new());
+        Account::new_owner(AccountId::from_bytes([2; 12]), email, hash, membership, Timestamp::UNIX_EPOCH)
     }
 
     /// A purge that began before an import does not remove the owner that the import created.

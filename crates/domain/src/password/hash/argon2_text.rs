@@ -4,6 +4,7 @@
 //! Every bound here is one that `docs/archives.md` names. What the text does not say is never guessed: a hash whose
 //! memory is unknown never matches anything.
 
+use super::parameters;
 use argon2::{Algorithm, Argon2, AssociatedData, ParamsBuilder, Version};
 use base64::Engine;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -56,8 +57,8 @@ impl Argon2Hash {
         };
         let salt = decode("salt", salt, SALT_BYTES)?;
         let output = decode("hash", output, OUTPUT_BYTES)?;
-        let is_current = text.starts_with(super::CURRENT)
-            && (salt.len(), output.len()) == (super::SALT_BYTES, super::OUTPUT_BYTES);
+        let is_current = text.starts_with(parameters::CURRENT)
+            && (salt.len(), output.len()) == (parameters::SALT_BYTES, parameters::OUTPUT_BYTES);
         Ok(Self { argon2: given.argon2(algorithm, version, output.len())?, salt, output, is_current })
     }
 }

@@ -4,9 +4,10 @@
 //! and the file has its name only once the archive's own end line has been seen and fits.
 
 use super::arguments::organization;
+use super::session::Session;
 use super::view::Organization;
-use super::{ClientError, Session};
-use crate::cli::say;
+use crate::cli::client::ClientError;
+use crate::cli::print::say;
 use crate::cli::terminal::Progress;
 use clap::ArgMatches;
 use http_body_util::StreamBody;

@@ -1,6 +1,6 @@
 //! The commands of `tenantry org`, their arguments and their help.
 
-use crate::cli::switch;
+use crate::cli::print::switch;
 use crate::config;
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgGroup, ArgMatches, Command, value_parser};

@@ -1,8 +1,11 @@
 //! The commands of `tenantry org` that change something.
 
 use super::arguments::{QUOTA, organization};
+use super::operation;
+use super::session::Session;
 use super::view::{Organization, utc};
-use super::{Answer, ClientError, Session, operation, say};
+use crate::cli::client::{Answer, ClientError};
+use crate::cli::print::say;
 use crate::cli::terminal::{self, Progress};
 use crate::system::SystemEntropy;
 use clap::ArgMatches;

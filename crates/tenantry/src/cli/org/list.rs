@@ -1,7 +1,9 @@
 //! `tenantry org list`: every page of the list, or as many items as are asked for.
 
+use super::session::Session;
 use super::view::{self, Organization};
-use super::{ClientError, Session, complain, say};
+use crate::cli::client::ClientError;
+use crate::cli::print::{complain, say};
 use clap::ArgMatches;
 use reqwest::Method;
 use serde::Deserialize;

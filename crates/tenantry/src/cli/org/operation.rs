@@ -1,6 +1,6 @@
 //! Following a change that the server has accepted and not finished.
 
-use super::ClientError;
+use crate::cli::client::ClientError;
 use crate::cli::client::{Answer, Client};
 use crate::cli::terminal::Progress;
 use reqwest::Method;

@@ -216,7 +216,7 @@ impl App {
 
     /// One round of what the service does by itself at intervals.
     pub async fn maintain(&self) {
-        self.use_cases.maintain().await.unwrap();
+        self.use_cases.maintenance.run().await.unwrap();
     }
 
     /// Passwords that wait for a thread to hash them.

@@ -1,0 +1,138 @@
+//! The errors of HTTP: the refusals that no other transport would have, the status of every error, and what a client of
+//! HTTP can do about it.
+//!
+//! The rest of the table is the domain's ([`ErrorCode`]). The problem body, the responses in the OpenAPI document and
+//! `docs/errors.md` are read from both.
+
+use axum::http::StatusCode;
+use tenantry_domain::error::ErrorRow;
+use tenantry_domain::{Error, ErrorCode, Kind};
+
+/// A refusal of HTTP alone: its row and its status.
+macro_rules! http_errors {
+    ($($name:ident, $status:ident, $code:literal, $title:literal, $advice:literal;)*) => {
+        $(#[doc = $title] pub const $name: ErrorCode = ErrorCode::new(
+            &ErrorRow { code: $code, kind: Kind::Invalid, title: $title, advice: $advice },
+        );)*
+
+        const HTTP_ERRORS: &[(ErrorCode, StatusCode)] = &[$(($name, StatusCode::$status),)*];
+    };
+}
+
+http_errors! {
+    INVALID_HEADER, BAD_REQUEST, "invalid_header", "A request header has an invalid value.", "Correct the header that `detail` names.";
+    MALFORMED_REQUEST, BAD_REQUEST, "malformed_request", "What was sent is not an HTTP/1.1 request.", "Correct what `detail` names; the connection is closed.";
+    ROUTE_NOT_FOUND, NOT_FOUND, "route_not_found", "There is nothing at this path.", "The paths are listed at /openapi.json and /docs.";
+    METHOD_NOT_ALLOWED, METHOD_NOT_ALLOWED, "method_not_allowed", "This path does not take that method.", "The methods it takes are in the `Allow` header.";
+    REQUEST_TIMEOUT, REQUEST_TIMEOUT, "request_timeout", "The request did not arrive in time.", "Send it again over a faster connection.";
+    BODY_TOO_LARGE, PAYLOAD_TOO_LARGE, "body_too_large", "The body is too large.", "Send a smaller one; `detail` says the limit.";
+    URI_TOO_LONG, URI_TOO_LONG, "uri_too_long", "The URL is too long.", "The whole head of a request may have 16 KiB: send a long filter in the body, at POST .../query.";
+    UNSUPPORTED_MEDIA_TYPE, UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "The body is of a type this request does not take.", "Send it as the Content-Type that `detail` names.";
+    HEADERS_TOO_LARGE, REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_large", "The headers of the request are too large.", "Send fewer or shorter ones: 100 headers, and 16 KiB with the first line, are taken.";
+}
+
+/// What a client of HTTP can do, where the domain's advice does not say how.
+const ADVICE: &[(ErrorCode, &str)] = &[
+    (
+        ErrorCode::TokenMissing,
+        "Sign in at POST /admin/login and send `Authorization: Bearer <access_token>`.",
+    ),
+    (ErrorCode::TokenInvalid, "Sign in again at POST /admin/login."),
+    (ErrorCode::TokenExpired, "Get a new one at POST /v1/auth/refresh, or sign in again."),
+    (ErrorCode::RefreshTokenInvalid, "Sign in again at POST /admin/login."),
+    (
+        ErrorCode::OperatorKeyRequired,
+        "Send `Authorization: Bearer <operator key>`; the service prints at start where the key is kept.",
+    ),
+    (
+        ErrorCode::OperationNotFound,
+        "Check the id; it is in the `Operation-Location` header of the change that began it.",
+    ),
+    (
+        ErrorCode::CollectionNotFound,
+        "Create it at POST /v1/organizations/{organization}/collections, or check its name.",
+    ),
+    (
+        ErrorCode::DocumentNotFound,
+        "Check the id: text after `~` is JSON, 24 hexadecimal digits are an ObjectId, all else is a string.",
+    ),
+    (
+        ErrorCode::OrganizationExists,
+        "Import it under a new id (`id=new`), or purge the one that is there first.",
+    ),
+    (ErrorCode::DocumentExists, "Replace it with PUT, or choose another `_id`."),
+    (ErrorCode::VersionMismatch, "Read it again and send its new ETag in `If-Match`."),
+    (
+        ErrorCode::TooManyIdempotencyKeys,
+        "Wait as long as `Retry-After` says, or send the request without the header: keys that have been answered stay good.",
+    ),
+    (ErrorCode::TooManyAttempts, "Wait as long as `Retry-After` says."),
+    (ErrorCode::Internal, "Report the `request_id` to whoever runs the service."),
+    (ErrorCode::SignInBusy, "Try again after as long as `Retry-After` says."),
+    (ErrorCode::StoreUnavailable, "Try again after as long as `Retry-After` says."),
+    (ErrorCode::Overloaded, "Try again after as long as `Retry-After` says."),
+];
+
+/// Every error, in the order of the statuses, then of the tables.
+#[must_use]
+pub fn all() -> Vec<ErrorCode> {
+    let http = HTTP_ERRORS.iter().map(|(code, _)| *code);
+    let mut all: Vec<_> = ErrorCode::ALL.iter().copied().chain(http).collect();
+    all.sort_by_key(|code| status_of(*code).as_u16());
+    all
+}
+
+/// The HTTP status of an error.
+#[must_use]
+pub fn status_of(code: ErrorCode) -> StatusCode {
+    match HTTP_ERRORS.iter().find(|(row, _)| *row == code) {
+        Some((_, status)) => *status,
+        None => status_of_kind(code.kind()),
+    }
+}
+
+const fn status_of_kind(kind: Kind) -> StatusCode {
+    match kind {
+        Kind::Invalid => StatusCode::BAD_REQUEST,
+        Kind::Unauthenticated => StatusCode::UNAUTHORIZED,
+        Kind::Forbidden => StatusCode::FORBIDDEN,
+        Kind::NotFound => StatusCode::NOT_FOUND,
+        Kind::Conflict => StatusCode::CONFLICT,
+        Kind::Stale => StatusCode::PRECONDITION_FAILED,
+        Kind::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,
+        Kind::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+        Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Kind::NoCapacity => StatusCode::INSUFFICIENT_STORAGE,
+    }
+}
+
+/// What a client of HTTP can do about it.
+#[must_use]
+pub fn advice(code: ErrorCode) -> &'static str {
+    ADVICE.iter().find(|(row, _)| *row == code).map_or_else(|| code.advice(), |(_, advice)| advice)
+}
+
+/// The sentence for a client: the particular one, else title and advice.
+#[must_use]
+pub fn sentence(error: &Error) -> String {
+    match error.particulars() {
+        Some(detail) => detail.to_owned(),
+        None => format!("{} {}", error.code().title(), advice(error.code())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn error_codes_are_unique_and_their_advice_is_sentences() {
+        let mut codes = HashSet::new();
+        for code in all() {
+            assert!(codes.insert(code.code()), "{}", code.code());
+            assert!(code.title().ends_with('.') && advice(code).ends_with('.'), "{}", code.code());
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! Making an organization of an archive, as an operation.
+
+use super::source::{ArchiveStream, Source};
+use crate::account::Account;
+use crate::app::auth::Operator;
+use crate::app::mailboxes::Mailboxes;
+use crate::app::operations::{Executor, Outcome};
+use crate::app::policy::Policy;
+use crate::app::sources::Sources;
+use crate::archive::{ArchivedOrganization, ArchivedOwner};
+use crate::clock::after;
+use crate::email::EmailAddress;
+use crate::error::{Error, ErrorCode, Result};
+use crate::ids::{AccountId, Entropy, OperationId, OrganizationId, random};
+use crate::limits::ID_REST;
+use crate::name::OrganizationName;
+use crate::operation::{Actor, OperationArguments, Settings};
+use crate::organization::{Naming, Organization, Placement, Quota, State, version_at};
+use crate::store::{self, Store};
+use std::sync::Arc;
+
+/// Which id an imported organization has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ImportedId {
+    /// That of the archive.
+    #[default]
+    Keep,
+    /// Another one.
+    New,
+}
+
+/// What is to be different from what the archive says.
+#[derive(Debug, Clone, Default)]
+pub struct Import {
+    /// Another name.
+    pub name: Option<OrganizationName>,
+    /// Whether another id.
+    pub id: ImportedId,
+    /// Where its data goes, if not where the settings say.
+    pub placement: Option<Placement>,
+    /// Another address of its owner.
+    pub owner_email: Option<EmailAddress>,
+}
+
+/// Makes organizations of archives.
+pub struct Importer {
+    organizations: Arc<dyn store::Organizations>,
+    accounts: Arc<dyn store::Accounts>,
+    containers: Arc<dyn store::Containers>,
+    operations: Arc<dyn store::Operations>,
+    mailboxes: Mailboxes,
+    executor: Arc<Executor>,
+    policy: Arc<Policy>,
+    sources: Sources,
+}
+
+impl Importer {
+    pub(in crate::app) fn new(
+        store: &Store,
+        mailboxes: &Mailboxes,
+        executor: &Arc<Executor>,
+        policy: &Arc<Policy>,
+        sources: &Sources,
+    ) -> Self {
+        Self {
+            organizations: store.organizations.clone(),
+            accounts: store.accounts.clone(),
+            containers: store.containers.clone(),
+            operations: store.operations.clone(),
+            mailboxes: mailboxes.clone(),
+            executor: executor.clone(),
+            policy: policy.clone(),
+            sources: sources.clone(),
+        }
+    }
+
+    /// Makes an organization out of an archive, with its owner, its settings and all its data. It is there at once, and
+    /// only when the whole archive has been read and fits; until then its name is taken and nobody sees it.
+    ///
+    /// # Errors
+    /// `archive_invalid`; `organization_exists` (also for an id that has not rested), `name_taken`, `email_taken`;
+    /// `unique_violation` where a unique index of the archive does not bear its documents; `capacity_reached`;
+    /// `import_interrupted`; whatever `archive` says.
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub async fn import_organization(
+        &self,
+        _: &Operator,
+        import: Import,
+        archive: ArchiveStream,
+    ) -> Result<Outcome> {
+        let mut source = Source::new(archive, self.policy.document_max_bytes);
+        let archived = source.begin().await?;
+        let organization = self.new_from_archive(import, archived).await?;
+        self.executor.begin_import(organization, source).await
+    }
+
+    /// The record that an import begins with. The database decides about names and addresses; these looks only spare
+    /// the undoing in the common case.
+    async fn new_from_archive(&self, import: Import, archived: ArchivedOrganization) -> Result<Organization> {
+        let now = self.sources.now();
+        let keep = import.id == ImportedId::Keep;
+        let id = if keep { archived.id } else { OrganizationId::new(now, self.sources.entropy()) };
+        if self.organizations.get_organization(id).await?.is_some() {
+            return Err(ErrorCode::OrganizationExists.into());
+        }
+        let naming =
+            Naming::new(import.name.unwrap_or(archived.organization_name), &self.policy.tenant_prefix);
+        if self.organizations.find_organization(&naming.identifier).await?.is_some() {
+            return Err(ErrorCode::NameTaken.into());
+        }
+        let placement = self.containers.choose_placement(import.placement).await?;
+        if keep && placement == Placement::Shared {
+            self.ensure_cooldown_over(id).await?;
+        }
+        self.executor.ensure_available(placement, &naming).await?;
+        let version = version_at(self.sources.now());
+        let owner = self.new_owner(id, keep, version, import.owner_email, archived.owner).await?;
+        let settings = Settings {
+            delete_protection: archived.delete_protection,
+            legal_hold: archived.legal_hold,
+            quota: archived.quota,
+        };
+        Ok(Organization {
+            id,
+            reserved: naming.reserved(),
+            naming,
+            state: State::Provisioning,
+            suspended: false,
+            placement,
+            container: None,
+            owner_id: owner.id,
+            token_epoch: epoch_of_its_own(self.sources.entropy()),
+            delete_protection: false,
+            legal_hold: false,
+            quota: Quota::default(),
+            created_at: archived.created_at,
+            modified_at: now,
+            deleted_at: None,
+            purge_at: None,
+            version,
+            operation: Some(Box::new(self.executor.operation(
+                OperationId::new(now, self.sources.entropy()),
+                Actor::Operator,
+                OperationArguments::Import {
+                    owner: Box::new(owner),
+                    settings,
+                    suspended: archived.suspended,
+                },
+            ))),
+        })
+    }
+
+    /// Refuses an id that was somebody's a moment ago. In a share the id is all that tells documents of one from those
+    /// of the other, so whoever still removes the former must have come to their end.
+    async fn ensure_cooldown_over(&self, id: OrganizationId) -> Result<()> {
+        let last = self.operations.list_operations_of(id, None, 1).await?.pop();
+        match last.and_then(|record| record.finished_at).map(|finished| after(finished, ID_REST)) {
+            Some(rested) if self.sources.now() < rested => {
+                Err(Error::new(ErrorCode::OrganizationExists).detail(format!(
+                    "There was an organization of this id a moment ago: it comes back into the placement `shared` from \
+                     {rested} on. Under a new id (`id=new`) or into another placement it may be imported at once."
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The owner's account. Its id stays, too, unless somebody has it: they belong to more than one organization.
+    async fn new_owner(
+        &self,
+        organization_id: OrganizationId,
+        keep: bool,
+        version: u64,
+        email: Option<EmailAddress>,
+        archived: ArchivedOwner,
+    ) -> Result<Account> {
+        let email = email.unwrap_or(archived.email);
+        self.mailboxes.require_free(&email, None).await?;
+        let now = self.sources.now();
+        let is_free = keep && self.accounts.get_account(archived.id).await?.is_none();
+        let id = if is_free { archived.id } else { AccountId::new(now, self.sources.entropy()) };
+        // Whoever knows an earlier record of this id comes too late for this account, too.
+        let owner = Account::new_owner(id, email, archived.password_hash, (organization_id, version), now);
+        Ok(Account { version: version_at(now), ..owner })
+    }
+}
+
+/// The epoch of an organization whose id may have been another's before: a session of that one, which a slow sign-in
+/// may have kept behind its purge, is none of this one. Epochs count from 0 by ones, so none comes near.
+fn epoch_of_its_own(entropy: &dyn Entropy) -> u32 {
+    const FIRST: u32 = 1 << 20;
+    FIRST + (u32::from_be_bytes(random::<4>(entropy)) >> 1)
+}

@@ -1,0 +1,72 @@
+//! Checking a password, with the attempt counted.
+
+use super::passwords::PasswordHasher;
+use super::rate_limit::RateLimiter;
+use super::sources::Sources;
+use crate::account::Account;
+use crate::email::EmailKey;
+use crate::error::{Error, ErrorCode, Result};
+use crate::password::hash::PasswordCheck;
+use crate::password::policy::PresentedPassword;
+use crate::rate_limit::ClientNetwork;
+use crate::store::{self, Store, UpdateOutcome};
+use std::sync::Arc;
+
+/// The credentials of accounts.
+pub(super) struct Credentials {
+    accounts: Arc<dyn store::Accounts>,
+    passwords: Arc<PasswordHasher>,
+    rate_limiter: Arc<RateLimiter>,
+    sources: Sources,
+}
+
+impl Credentials {
+    pub(super) fn new(
+        store: &Store,
+        passwords: &Arc<PasswordHasher>,
+        rate_limiter: &Arc<RateLimiter>,
+        sources: &Sources,
+    ) -> Self {
+        Self {
+            accounts: store.accounts.clone(),
+            passwords: passwords.clone(),
+            rate_limiter: rate_limiter.clone(),
+            sources: sources.clone(),
+        }
+    }
+
+    /// Refuses what is not the account's password. Counts the attempt; takes as long without an account.
+    pub(super) async fn check_password(
+        &self,
+        key: &EmailKey,
+        account: Option<&Account>,
+        password: PresentedPassword,
+        network: ClientNetwork,
+    ) -> Result<Option<u32>> {
+        let attempt = self.rate_limiter.count_attempt(key, network).await?;
+        let stored = account.map(|account| account.password_hash.0.clone());
+        match (self.passwords.verify(password.clone(), stored).await?, account) {
+            (PasswordCheck::Match { rehash }, Some(account)) => {
+                self.rate_limiter.record_success(&attempt).await?;
+                // The password was right; if its hash cannot be renewed now, the next sign-in does it.
+                if rehash && let Err(error) = self.rehash(account, password).await {
+                    tracing::warn!(account = %account.id, %error, "a password could not be rehashed");
+                }
+                // The attempt was taken back.
+                Ok(attempt.remaining.map(|left| left + 1))
+            }
+            _ => Err(Error::new(ErrorCode::InvalidCredentials).remaining(attempt.remaining)),
+        }
+    }
+
+    /// Replaces a hash of other parameters, made elsewhere or earlier.
+    async fn rehash(&self, account: &Account, password: PresentedPassword) -> Result<()> {
+        let hash = self.passwords.hash(password.into_verified()).await?;
+        let mut next = account.successor(self.sources.now());
+        next.password_hash = hash;
+        if self.accounts.update_account(&next).await? == UpdateOutcome::Stale {
+            tracing::debug!(account = %account.id, "the account changed while its password was rehashed");
+        }
+        Ok(())
+    }
+}

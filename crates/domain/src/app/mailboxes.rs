@@ -1,0 +1,47 @@
+//! Whose a mailbox is. One mailbox is one account, apart from duplicates that earlier versions let in.
+
+use crate::account::Account;
+use crate::email::EmailAddress;
+use crate::error::{ErrorCode, Result};
+use crate::ids::AccountId;
+use crate::store::{self, Store};
+use std::sync::Arc;
+
+/// The mailboxes of accounts.
+#[derive(Clone)]
+pub(super) struct Mailboxes {
+    accounts: Arc<dyn store::Accounts>,
+}
+
+impl Mailboxes {
+    pub(super) fn new(store: &Store) -> Self {
+        Self { accounts: store.accounts.clone() }
+    }
+
+    /// The account that signs in with that address: with exactly this spelling, where an account of before shares its
+    /// mailbox with another, else the account of the mailbox.
+    pub(super) async fn find_account(&self, email: &EmailAddress) -> Result<Option<Arc<Account>>> {
+        let (accounts, mailbox) = (&self.accounts, email.key());
+        let Some(earlier) = email.earlier_keys() else { return accounts.find_account(&mailbox).await };
+        // All three, no matter what the first finds: how long it takes must not tell who is there.
+        let (duplicate, spelled, holder) = tokio::try_join!(
+            accounts.find_account(&earlier.duplicate),
+            accounts.find_account(&earlier.spelled),
+            accounts.find_account(&mailbox),
+        )?;
+        Ok(duplicate.or(spelled).or(holder))
+    }
+
+    /// Refuses an address whose mailbox another account than `own` has, under whichever spelling. Of accounts that are
+    /// made at the same moment the database refuses one; what it cannot see are duplicates of before, and of these
+    /// there are never more.
+    ///
+    /// # Errors
+    /// `email_taken`.
+    pub(super) async fn require_free(&self, email: &EmailAddress, own: Option<AccountId>) -> Result<()> {
+        let is_another = |found: Option<Arc<Account>>| found.is_some_and(|found| Some(found.id) != own);
+        let taken = is_another(self.find_account(email).await?)
+            || is_another(self.accounts.find_duplicate_account(&email.key()).await?);
+        if taken { Err(ErrorCode::EmailTaken.into()) } else { Ok(()) }
+    }
+}

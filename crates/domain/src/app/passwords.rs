@@ -1,0 +1,38 @@
+//! Hashing passwords, on threads of its own.
+
+use super::sources::Sources;
+use crate::account::PasswordHash;
+use crate::error::Result;
+use crate::password::hash::PasswordCheck;
+use crate::password::policy::{NewPassword, PresentedPassword};
+use crate::password::pool::HashPool;
+
+/// Hashes and checks passwords.
+pub(super) struct PasswordHasher {
+    pool: HashPool,
+    sources: Sources,
+}
+
+impl PasswordHasher {
+    pub(super) fn new(pool: HashPool, sources: &Sources) -> Self {
+        Self { pool, sources: sources.clone() }
+    }
+
+    pub(super) async fn hash(&self, password: NewPassword) -> Result<PasswordHash> {
+        self.pool.hash(password, self.sources.random()).await.map(PasswordHash)
+    }
+
+    /// Takes as long without a hash to compare with.
+    pub(super) async fn verify(
+        &self,
+        password: PresentedPassword,
+        stored: Option<String>,
+    ) -> Result<PasswordCheck> {
+        self.pool.verify(password, stored).await
+    }
+
+    /// Passwords that wait for a thread.
+    pub(super) fn waiting(&self) -> usize {
+        self.pool.depth()
+    }
+}

@@ -1,0 +1,83 @@
+//! An organization as responses show it, with the version that a change may expect.
+
+use crate::account::Account;
+use crate::email::EmailAddress;
+use crate::error::Result;
+use crate::organization::{Location, Organization};
+use crate::store::{self, Store};
+use std::sync::Arc;
+
+/// An organization as responses show it.
+#[derive(Debug, Clone)]
+pub struct OrganizationView {
+    /// The record.
+    pub organization: Arc<Organization>,
+    /// The account it was made with; gone only in the middle of a purge.
+    pub admin: Option<Arc<Account>>,
+    /// Where its data is.
+    pub location: Location,
+}
+
+impl OrganizationView {
+    /// The address of its admin.
+    #[must_use]
+    pub fn admin_email(&self) -> Option<&EmailAddress> {
+        self.admin.as_ref().map(|admin| &admin.email)
+    }
+
+    /// Changes whenever anything that responses show does.
+    #[must_use]
+    pub fn tag(&self) -> EntityTag {
+        EntityTag {
+            organization: self.organization.version,
+            admin: self.admin.as_ref().map_or(0, |admin| admin.version),
+        }
+    }
+}
+
+/// The versions a change may meet; whatever is there, if the caller names none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Expected(pub Option<Vec<EntityTag>>);
+
+impl Expected {
+    pub(super) fn allows(&self, tag: EntityTag) -> bool {
+        self.0.as_ref().is_none_or(|tags| tags.contains(&tag))
+    }
+}
+
+/// The version of an organization as responses show it: its own record's, and its admin's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EntityTag {
+    /// The version of the organization's record.
+    pub organization: u64,
+    /// The version of its admin's record.
+    pub admin: u64,
+}
+
+/// Joins organizations with what their responses show beside their own record.
+#[derive(Clone)]
+pub(super) struct Views {
+    accounts: Arc<dyn store::Accounts>,
+    containers: Arc<dyn store::Containers>,
+}
+
+impl Views {
+    pub(super) fn new(store: &Store) -> Self {
+        Self { accounts: store.accounts.clone(), containers: store.containers.clone() }
+    }
+
+    /// The view of `organization`; its admin as that recently was.
+    pub(super) async fn view(&self, organization: Arc<Organization>) -> Result<OrganizationView> {
+        let admin = self.accounts.get_recent_account(organization.owner_id).await?;
+        Ok(self.view_with(organization, admin))
+    }
+
+    pub(super) fn view_with(
+        &self,
+        organization: Arc<Organization>,
+        admin: Option<Arc<Account>>,
+    ) -> OrganizationView {
+        let location = self.containers.locate(&organization);
+        OrganizationView { organization, admin, location }
+    }
+}

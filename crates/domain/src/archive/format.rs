@@ -1,0 +1,199 @@
+//! What the lines of an archive hold.
+
+use crate::account::{Account, PasswordHash};
+use crate::collection::CollectionName;
+use crate::email::EmailAddress;
+use crate::error::{Error, ErrorCode};
+use crate::ids::{AccountId, OrganizationId};
+use crate::limits::{ARCHIVE_LINE_HEADROOM_BYTES, ARCHIVE_SPREAD};
+use crate::name::OrganizationName;
+use crate::organization::{Organization, Placement, Quota};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tenantry_documents::index::{Index, IndexName};
+
+/// What an archive says that it is.
+pub const FORMAT: &str = "tenantry-archive";
+/// The version of the format that is written, and the only one that is read.
+pub const VERSION: u32 = 1;
+/// How a line begins that is a document. The document follows, and then `}`.
+pub(super) const DOCUMENT: &[u8] = br#"{"document":"#;
+
+/// Bytes that a line may have where a document may have `document_max_bytes` as BSON.
+#[must_use]
+pub const fn line_max_bytes(document_max_bytes: usize) -> usize {
+    document_max_bytes.saturating_mul(ARCHIVE_SPREAD).saturating_add(ARCHIVE_LINE_HEADROOM_BYTES)
+}
+
+/// A line that is not a document.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum ArchiveLine {
+    Manifest(Manifest),
+    Organization(Box<ArchivedOrganization>),
+    Collection(ArchivedCollection),
+    CollectionEnd(CollectionEnd),
+    End(ArchiveEnd),
+}
+
+/// What the stream is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    pub(super) format: String,
+    pub(super) version: u32,
+    /// The version of the service that wrote it.
+    pub tenantry: String,
+    /// When its writing began.
+    pub exported_at: Timestamp,
+}
+
+impl Manifest {
+    /// That of an archive whose writing begins.
+    #[must_use]
+    pub fn new(exported_at: Timestamp) -> Self {
+        let tenantry = env!("CARGO_PKG_VERSION").to_owned();
+        Self { format: FORMAT.to_owned(), version: VERSION, tenantry, exported_at }
+    }
+}
+
+/// An organization as an archive has it: what makes it the same again elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ArchivedOrganization {
+    /// Its id.
+    pub id: OrganizationId,
+    /// What it is called.
+    pub organization_name: OrganizationName,
+    /// Where its data was. An import does not ask: the other server may have no such place.
+    pub placement: Placement,
+    /// Whether nobody may use it.
+    pub suspended: bool,
+    /// Whether a delete is refused.
+    pub delete_protection: bool,
+    /// Whether a purge is refused.
+    pub legal_hold: bool,
+    /// How much it may have.
+    pub quota: Quota,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// Whoever it was made with.
+    pub owner: ArchivedOwner,
+}
+
+impl ArchivedOrganization {
+    /// That organization, with the account it was made with.
+    #[must_use]
+    pub fn of(organization: &Organization, owner: &Account) -> Self {
+        Self {
+            id: organization.id,
+            organization_name: organization.naming.name.clone(),
+            placement: organization.placement,
+            suspended: organization.suspended,
+            delete_protection: organization.delete_protection,
+            legal_hold: organization.legal_hold,
+            quota: organization.quota,
+            created_at: organization.created_at,
+            owner: ArchivedOwner {
+                id: owner.id,
+                email: owner.email.clone(),
+                password_hash: owner.password_hash.clone(),
+            },
+        }
+    }
+}
+
+/// The account an organization was made with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ArchivedOwner {
+    /// Its id.
+    pub id: AccountId,
+    /// The address it signs in with.
+    pub email: EmailAddress,
+    /// Its password, hashed.
+    pub password_hash: PasswordHash,
+}
+
+/// A collection, before its documents.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ArchivedCollection {
+    /// What it is called.
+    pub name: CollectionName,
+    /// Its indexes, without that on the `_id`.
+    #[serde(with = "indexes")]
+    pub indexes: Vec<Index>,
+}
+
+/// What a collection had, behind its documents.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CollectionEnd {
+    /// What it is called.
+    pub name: CollectionName,
+    /// How many documents it has.
+    pub documents: u64,
+    /// Bytes of these as BSON.
+    pub bytes: u64,
+    /// Over their lines, each with its line feed.
+    pub sha256: String,
+}
+
+/// What the whole had. Nothing follows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ArchiveEnd {
+    /// How many collections it has.
+    pub collections: u64,
+    /// How many documents, in all of them.
+    pub documents: u64,
+    /// Bytes of these as BSON.
+    pub bytes: u64,
+    /// Over every byte before this line.
+    pub sha256: String,
+    /// Collections that it does not have, because programs have given them names that nothing here can have.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
+}
+
+/// The refusal of line `line`, for what is wrong with it.
+#[must_use]
+pub fn damaged(line: u64, what: impl std::fmt::Display) -> Error {
+    Error::new(ErrorCode::ArchiveInvalid).detail(format!("Line {line} of the archive: {what}"))
+}
+
+/// Indexes as they are written and read: their keys as those of a sort order (`a,-b.c`).
+mod indexes {
+    use super::{Index, IndexName};
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct ArchiveSummary {
+        name: IndexName,
+        keys: String,
+        unique: bool,
+    }
+
+    pub fn serialize<S: Serializer>(indexes: &[Index], serializer: S) -> Result<S::Ok, S::Error> {
+        let written = |index: &Index| ArchiveSummary {
+            name: index.name.clone(),
+            keys: index.keys_text(),
+            unique: index.unique,
+        };
+        indexes.iter().map(written).collect::<Vec<_>>().serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Index>, D::Error> {
+        let index = |written: ArchiveSummary| {
+            let ArchiveSummary { name, keys, unique } = written;
+            Index::parse(Some(name), &keys, unique).map_err(|error| {
+                let detail = error.fields().first().map(|field| field.detail.clone());
+                D::Error::custom(format!("an index cannot be: {}", detail.unwrap_or_default()))
+            })
+        };
+        Vec::<ArchiveSummary>::deserialize(deserializer)?.into_iter().map(index).collect()
+    }
+}

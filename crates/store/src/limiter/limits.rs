@@ -1,0 +1,17 @@
+//! The limits that an operator sets.
+
+/// Calls for its own data that an organization has under way while others are at work, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConcurrencyLimits {
+    /// Calls that read.
+    pub reads: usize,
+    /// Calls that write.
+    pub writes: usize,
+}
+
+impl Default for ConcurrencyLimits {
+    /// Enough for whoever asks one thing after the other, over a few connections.
+    fn default() -> Self {
+        Self { reads: 8, writes: 8 }
+    }
+}

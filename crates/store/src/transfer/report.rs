@@ -1,0 +1,88 @@
+//! What a transfer tells while it goes on, at its end, and when it cannot go on.
+
+use crate::error::OpenError;
+use tenantry_domain::Error;
+
+/// How far a transfer is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TransferProgress {
+    /// So many of the organizations, of which there are so many, have been copied with so many documents.
+    Copied {
+        /// Organizations that are done.
+        organizations: u64,
+        /// Organizations in all.
+        of: u64,
+        /// Documents in them.
+        documents: u64,
+    },
+    /// The other records are copied.
+    Records,
+    /// Both sides are read once more; so many of so many organizations have been compared.
+    Compared {
+        /// Organizations that are the same.
+        organizations: u64,
+        /// Organizations in all.
+        of: u64,
+    },
+}
+
+/// What was copied, and found to be the same on both sides.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TransferReport {
+    /// Organizations, deleted ones too.
+    pub organizations: u64,
+    /// Accounts.
+    pub accounts: u64,
+    /// Sessions.
+    pub sessions: u64,
+    /// Finished operations.
+    pub operations: u64,
+    /// Documents of organizations.
+    pub documents: u64,
+}
+
+/// Why a transfer did not come to its end: sentences for the operator.
+#[derive(Debug, thiserror::Error)]
+pub enum TransferError {
+    /// A side cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// A side cannot be read or written now.
+    #[error("{} Run the same command again: it goes on where this one has stopped.", cause_of(.0))]
+    Store(Error),
+    /// A change is under way at the source.
+    #[error(
+        "{organization} is in the middle of a change. Start the service on the source once, which finishes it, \
+         stop it, and run this again."
+    )]
+    Busy {
+        /// The organization's id.
+        organization: String,
+    },
+    /// There is something at the target that is not from this source.
+    #[error("The target has {what} already. Choose an empty one.")]
+    Occupied {
+        /// What there is.
+        what: &'static str,
+    },
+    /// The two sides differ after all.
+    #[error(
+        "{what} differ after the copy: the source was changed meanwhile. Stop every service on it, and run this \
+         again; until then the target cannot be used."
+    )]
+    Differs {
+        /// What differs.
+        what: String,
+    },
+}
+
+impl From<Error> for TransferError {
+    fn from(error: Error) -> Self {
+        Self::Store(error)
+    }
+}
+
+fn cause_of(error: &Error) -> String {
+    let cause = error.cause().unwrap_or("no reason is known");
+    format!("A side cannot be read or written ({cause}).")
+}

@@ -1,0 +1,49 @@
+//! The two sides of a transfer.
+
+use crate::error::OpenError;
+use crate::{EmbeddedOptions, Engine, MongoOptions};
+use std::sync::Arc;
+use tenantry_domain::store::Store;
+use tenantry_domain::store::full_scan::FullScan;
+use tenantry_store_mongodb::MongoDb;
+use tenantry_store_sqlite::Sqlite;
+
+/// One side of a transfer.
+#[derive(Clone)]
+pub enum Side {
+    /// A data directory.
+    Embedded(EmbeddedOptions),
+    /// A database of MongoDB.
+    MongoDb(MongoOptions),
+}
+
+/// A side that has been opened.
+pub(super) struct OpenSide {
+    /// The ports, without a cache.
+    pub(super) ports: Store,
+    pub(super) whole: Arc<dyn FullScan>,
+    pub(super) engine: Engine,
+}
+
+impl OpenSide {
+    pub(super) async fn open(side: &Side) -> Result<Self, OpenError> {
+        Ok(match side {
+            Side::Embedded(options) => {
+                let engine = Arc::new(Sqlite::open(options).await?);
+                Self {
+                    ports: Sqlite::store(&engine),
+                    whole: engine.clone(),
+                    engine: Engine::Embedded(engine),
+                }
+            }
+            Side::MongoDb(options) => {
+                let engine = MongoDb::open(options).await?;
+                Self {
+                    ports: MongoDb::store(&engine),
+                    whole: engine.clone(),
+                    engine: Engine::MongoDb(engine),
+                }
+            }
+        })
+    }
+}

@@ -1,0 +1,61 @@
+//! What the commands about organizations share: a server, and how its answers are shown.
+
+use super::{operation, view};
+use crate::cli::client::{Answer, Client, ClientError};
+use crate::cli::print::say;
+use reqwest::{Method, RequestBuilder, StatusCode};
+use view::Organization;
+
+/// A server, and how its answers are shown.
+pub(super) struct Session {
+    pub(super) client: Client,
+    pub(super) json: bool,
+}
+
+impl Session {
+    /// A request about one organization; `more` is the rest of its path.
+    pub(super) fn about(&self, method: Method, organization: &str, more: &[&str]) -> RequestBuilder {
+        let path = [&["v1", "organizations", organization], more].concat();
+        self.client.request(method, &path, &[])
+    }
+
+    /// The organization as it is now.
+    pub(super) async fn get(&self, organization: &str) -> Result<Answer, ClientError> {
+        self.client.send(self.about(Method::GET, organization, &[])).await
+    }
+
+    pub(super) async fn show(&self, organization: &str) -> Result<(), ClientError> {
+        let answer = self.get(organization).await?;
+        if self.json {
+            say(&answer.body);
+        } else {
+            say(&view::details(&answer.read()?));
+        }
+        Ok(())
+    }
+
+    /// Sends a change and waits for its end; the organization it leads to.
+    pub(super) async fn change(&self, request: RequestBuilder) -> Result<Answer, ClientError> {
+        let answer = self.client.send(request).await?;
+        if answer.status != StatusCode::ACCEPTED {
+            return Ok(answer);
+        }
+        let operation = operation::follow(&self.client, answer).await?;
+        self.get(&operation.organization_id).await
+    }
+
+    /// Tells what became of an organization: `sentence`, with the details under it.
+    pub(super) fn tell(
+        &self,
+        answer: &Answer,
+        sentence: impl FnOnce(&Organization) -> String,
+    ) -> Result<(), ClientError> {
+        if self.json {
+            say(&answer.body);
+            return Ok(());
+        }
+        let organization = answer.read()?;
+        say(&format!("{}\n\n{}", sentence(&organization), view::details(&organization)));
+        Ok(())
+    }
+}

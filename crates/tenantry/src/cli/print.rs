@@ -1,0 +1,26 @@
+//! What all commands print with.
+
+use clap::{Arg, ArgAction};
+use std::io::{self, ErrorKind, Write};
+
+/// A flag that needs no value.
+pub(super) fn switch(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).help(help).action(ArgAction::SetTrue)
+}
+
+/// Prints a line of output.
+pub(super) fn say(line: &str) {
+    // Not `println!`, which panics when nobody reads on, as in `tenantry org list | head`.
+    match writeln!(io::stdout(), "{line}") {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            complain(&format!("tenantry: the output cannot be written: {error}"));
+        }
+        _ => {}
+    }
+}
+
+/// Prints a line about what went wrong.
+#[expect(clippy::print_stderr, reason = "the command line prints")]
+pub(super) fn complain(line: &str) {
+    eprintln!("{line}");
+}
