@@ -7,6 +7,7 @@ mod batches;
 pub mod bulk;
 mod lines;
 pub mod query;
+mod schema;
 
 use super::auth::RequireTenant;
 use super::collections;
@@ -20,8 +21,9 @@ use super::problem::ApiError;
 use super::request_fields::request_fields;
 use super::responses::{json, json_text, with_location};
 use axum::extract::{FromRequest, Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use schema::Document;
 use serde::Serialize;
 use std::sync::Arc;
 use tenantry_documents::document::{
@@ -35,11 +37,6 @@ use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::offload;
 use tenantry_domain::{ErrorCode, Result};
 use utoipa::ToSchema;
-
-/// A document: any JSON object, with Extended JSON for what JSON has no form for.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Document, value_type = Object, example = json!({ "_id": "order-1", "status": "open", "total": 12.5 }))]
-pub struct Document(());
 
 /// Insert a document.
 ///
@@ -318,6 +315,3 @@ fn with_etag(mut response: Response, document: &StoredDocument) -> Response {
     }
     response
 }
-
-/// The media type of documents that are one to a line.
-const NDJSON: HeaderValue = HeaderValue::from_static("application/x-ndjson");

@@ -10,6 +10,7 @@ use super::metrics::AnsweredRequest;
 use super::problem::{ApiError, render};
 use super::request_id::{RequestId, X_REQUEST_ID};
 use super::responses::OPERATION_LOCATION;
+use super::security;
 use crate::error_codes;
 use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
@@ -21,29 +22,11 @@ use std::convert::Infallible;
 use std::future::ready;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tenantry_domain::{Error, ErrorCode};
 use tower::{Layer, Service};
-
-/// On every answer, unless the route sets its own. Kept as it is sent: copying it whole costs a fifth of what
-/// adding one header after the other does.
-static SECURITY: LazyLock<HeaderMap> = LazyLock::new(|| {
-    HeaderMap::from_iter([
-        // Its place; each answer has its own.
-        (X_REQUEST_ID, HeaderValue::from_static("")),
-        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-        (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
-        (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
-        (
-            header::CONTENT_SECURITY_POLICY,
-            HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
-        ),
-        (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
-    ])
-});
 
 /// The layer that puts routes into the frame.
 #[derive(Clone)]
@@ -176,14 +159,9 @@ fn too_slow() -> Response {
     ApiError(Error::new(ErrorCode::Overloaded)).into_response()
 }
 
-/// The headers that every answer has; one that begins with them need not get them in the end.
-pub fn headers() -> HeaderMap {
-    SECURITY.clone()
-}
-
 fn complete(answer: &mut HeaderMap, id: RequestId) {
     if !answer.contains_key(X_REQUEST_ID) {
-        let own = std::mem::replace(answer, headers());
+        let own = std::mem::replace(answer, security::headers());
         answer.extend(own);
     }
     answer.insert(X_REQUEST_ID, id.into_header());

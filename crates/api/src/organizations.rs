@@ -9,12 +9,12 @@ use super::idempotency::{self, IdempotencyHeader, IdempotentRequest, Replay, Sco
 use super::openapi::{Access, VERSIONED};
 use super::path_params::{OrganizationIdPath, OrganizationPath};
 use super::problem::ApiError;
+use super::quota::QuotaPatch;
 use super::request_fields::request_fields;
 use super::responses::{
     OperationResponse, OrganizationPage, OrganizationResponse, accepted, json, organization, with_location,
     with_operation,
 };
-use super::usage::QuotaPatch;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;

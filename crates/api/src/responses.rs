@@ -1,7 +1,8 @@
 //! How organizations and operations look in JSON.
 
 use super::conditional::{IfNotShown, etag, shown_etag};
-use super::usage::QuotaResponse;
+use super::quota::QuotaResponse;
+use super::security;
 use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -272,7 +273,7 @@ pub fn json_text(status: StatusCode, bytes: Vec<u8>) -> Response {
     let mut response = Response::new(Body::from(bytes));
     *response.status_mut() = status;
     // What the frame would add; copied before there is anything to go on with, it costs least.
-    *response.headers_mut() = super::middleware::headers();
+    *response.headers_mut() = security::headers();
     let json = HeaderValue::from_static("application/json");
     response.headers_mut().insert(header::CONTENT_TYPE, json);
     response

@@ -5,7 +5,7 @@
 //! goes wrong then is the last line, and the line with the totals is missing.
 
 use super::batches::{Batch, BatchReader, Reading, read};
-use super::{Document, NDJSON};
+use super::schema::{Document, NDJSON};
 use crate::auth::RequireTenant;
 use crate::body_budget::Reservation;
 use crate::error_codes::{self, status_of};
