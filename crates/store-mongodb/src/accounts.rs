@@ -1,7 +1,9 @@
 //! Accounts, and which organizations each is a member of.
 
-use super::MongoDb;
-use super::document::{encode, object_id};
+use crate::connection::Connection;
+use crate::document::{encode, object_id};
+use crate::names::ACCOUNTS;
+use crate::records::Records;
 use async_trait::async_trait;
 use mongodb::bson::doc;
 use std::sync::Arc;
@@ -9,25 +11,36 @@ use tenantry_domain::Result;
 use tenantry_domain::account::Account;
 use tenantry_domain::email::EmailKey;
 use tenantry_domain::ids::{AccountId, OrganizationId};
-use tenantry_domain::store::{Accounts, InsertOutcome, UpdateOutcome};
+use tenantry_domain::store::{self, InsertOutcome, UpdateOutcome};
+
+/// See [`store::Accounts`].
+pub(crate) struct Accounts {
+    records: Records,
+}
+
+impl Accounts {
+    pub(crate) fn new(connection: &Connection) -> Self {
+        Self { records: Records::new(connection, ACCOUNTS) }
+    }
+}
 
 #[async_trait]
-impl Accounts for MongoDb {
+impl store::Accounts for Accounts {
     async fn insert_account(&self, account: &Account) -> Result<InsertOutcome> {
-        Ok(self.insert(&self.accounts, encode(account)?).await?)
+        Ok(self.records.insert(encode(account)?).await?)
     }
 
     async fn get_account(&self, id: AccountId) -> Result<Option<Arc<Account>>> {
-        Ok(self.find_one(&self.accounts, doc! { "_id": object_id(id.as_bytes()) }).await?)
+        Ok(self.records.find_one(doc! { "_id": object_id(id.as_bytes()) }).await?)
     }
 
     async fn find_account(&self, email: &EmailKey) -> Result<Option<Arc<Account>>> {
-        Ok(self.find_one(&self.accounts, doc! { "email_key": email.as_str() }).await?)
+        Ok(self.records.find_one(doc! { "email_key": email.as_str() }).await?)
     }
 
     async fn find_duplicate_account(&self, mailbox: &EmailKey) -> Result<Option<Arc<Account>>> {
         let (from, to) = mailbox.duplicates();
-        Ok(self.find_one(&self.accounts, doc! { "email_key": { "$gte": from, "$lt": to } }).await?)
+        Ok(self.records.find_one(doc! { "email_key": { "$gte": from, "$lt": to } }).await?)
     }
 
     async fn list_accounts_of(
@@ -40,14 +53,14 @@ impl Accounts for MongoDb {
         if let Some(after) = after {
             filter.insert("_id", doc! { "$gt": object_id(after.as_bytes()) });
         }
-        Ok(self.list(self.accounts.find(filter).sort(doc! { "_id": 1 }), limit).await?)
+        Ok(self.records.list(self.records.collection().find(filter).sort(doc! { "_id": 1 }), limit).await?)
     }
 
     async fn update_account(&self, account: &Account) -> Result<UpdateOutcome> {
-        Ok(self.replace(&self.accounts, account.version, encode(account)?).await?)
+        Ok(self.records.replace(account.version, encode(account)?).await?)
     }
 
     async fn delete_account(&self, id: AccountId, version: u64) -> Result<UpdateOutcome> {
-        Ok(self.delete(&self.accounts, object_id(id.as_bytes()), version).await?)
+        Ok(self.records.delete(object_id(id.as_bytes()), version).await?)
     }
 }

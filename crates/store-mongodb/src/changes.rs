@@ -11,7 +11,7 @@
 
 use super::client::Server;
 use super::engine_error::{EngineError, EngineResult};
-use super::schema::{ACCOUNTS, INSTALLATION, ORGANIZATIONS, SESSIONS, VERSION_ID};
+use super::names::{ACCOUNTS, INSTALLATION, ORGANIZATIONS, SESSIONS, VERSION_ID};
 use futures_util::FutureExt;
 use mongodb::bson::{Bson, Document, Timestamp, doc};
 use mongodb::options::{SelectionCriteria, ServerAddress};

@@ -106,7 +106,7 @@ impl Collections for MongoDb {
             }
         };
         self.forget_index_bytes(organization);
-        self.invalidate_usage(organization).await;
+        self.usage.invalidate(organization).await;
         Ok(was_there)
     }
 
@@ -147,7 +147,7 @@ impl Collections for MongoDb {
         self.indexes.forget(&at);
         self.forget_index_bytes(organization);
         if was_there {
-            self.invalidate_usage(organization).await;
+            self.usage.invalidate(organization).await;
         }
         Ok(was_there)
     }

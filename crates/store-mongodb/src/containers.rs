@@ -18,7 +18,8 @@ use super::MongoDb;
 use super::client::Server;
 use super::document::{moment, object_id};
 use super::engine_error::{EngineError, EngineResult};
-use super::schema::{INSTALLATION, SHARED_DOCUMENTS, StartupError};
+use super::names::{INSTALLATION, SHARED_DOCUMENTS};
+use super::schema::StartupError;
 use crate::error::OpenError;
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -49,9 +50,11 @@ impl Containers for MongoDb {
 
     fn locate(&self, organization: &Organization) -> Location {
         let (database, collection) = match organization.placement {
-            Placement::Collection => (self.server.database().name(), organization.naming.namespace.as_str()),
+            Placement::Collection => {
+                (self.connection.server().database().name(), organization.naming.namespace.as_str())
+            }
             Placement::Database => (&*self.database_name(organization.id), DOCUMENTS),
-            Placement::Shared => (self.server.database().name(), SHARED_DOCUMENTS),
+            Placement::Shared => (self.connection.server().database().name(), SHARED_DOCUMENTS),
         };
         Location { database: database.to_owned(), collection: collection.to_owned() }
     }
@@ -93,7 +96,7 @@ impl Containers for MongoDb {
             Placement::Database => self.drop_database(organization).await?,
             Placement::Shared => self.drop_share(organization.id).await?,
         }
-        self.delete_usage(organization.id).await?;
+        self.usage.delete(organization.id).await?;
         Ok(())
     }
 }
@@ -101,7 +104,7 @@ impl Containers for MongoDb {
 impl MongoDb {
     /// Refuses a server that does not know effects that carry an identity, where collections are to be renamed.
     pub(super) async fn check_fence(&self) -> Result<(), StartupError> {
-        if knows_fence(&self.server).await? {
+        if knows_fence(self.connection.server()).await? {
             return Ok(());
         }
         if self.placement == Placement::Collection {

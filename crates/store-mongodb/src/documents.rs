@@ -16,7 +16,7 @@ pub(super) use index_entries::{EntryCounter, EntrySum};
 use super::MongoDb;
 use super::collections::{Amount, CollectionHandle, Command};
 use super::engine_error::{EngineError, EngineResult, NOT_INDEXABLE, duplicate_in};
-use super::quota::Size;
+use super::quota::size::Size;
 use async_trait::async_trait;
 use bson::raw::{RawArrayBuf, cstr};
 use bson::{RawDocumentBuf, rawdoc};
@@ -68,7 +68,8 @@ impl Documents for MongoDb {
         }
         let find = Command::reading("find", find)?;
         let read = |document: &bson::RawDocument| form.unwrap(document);
-        let (mut found, _) = self.read_at(&mut at, &find, Amount::ALL, self.server.deadline(), read).await?;
+        let (mut found, _) =
+            self.read_at(&mut at, &find, Amount::ALL, self.connection.server().deadline(), read).await?;
         Ok(found.pop())
     }
 
@@ -154,7 +155,7 @@ impl MongoDb {
         let organization = at.organization;
         let mut size = Size::default();
         let new = self.sizes_of(at, &[document]).await?.pop().unwrap_or_else(|| Ok(Size::default()))?;
-        if super::quota::is_limited(organization) {
+        if super::quota::limits::is_limited(organization) {
             let filter = at.form.of_version(id, expected);
             let Some(trace) = self.traces(at, filter, 1, None).await?.0.pop() else { return Ok(None) };
             size = new.plus(trace.size().negative());
@@ -203,7 +204,7 @@ impl MongoDb {
         let change = self.begin_removal(at.organization).await?;
         if !change.is_counted() {
             let deleted = self.delete_by(at, &[filter]).await?;
-            return Ok(super::written(deleted));
+            return Ok(super::records::update_outcome(deleted));
         }
         for _ in 0..ROUNDS {
             let Some(trace) = self.traces(at, filter.clone(), 1, None).await?.0.pop() else {
@@ -248,7 +249,7 @@ impl MongoDb {
 
 /// Adds what makes a write durable.
 fn append_durably(engine: &MongoDb, command: &mut RawDocumentBuf) -> EngineResult<()> {
-    let durably = engine.server.durably(Document::new());
+    let durably = engine.connection.server().durably(Document::new());
     let durably = RawDocumentBuf::try_from(&durably).map_err(Error::internal)?;
     for (name, value) in durably.iter().map_while(std::result::Result::ok) {
         command.append(name, value);

@@ -3,7 +3,7 @@
 //! What a newcomer gets wrong: after an error nobody knows whether a write has happened. Only a broken
 //! uniqueness rule says that it has not; everything else that may pass is `store_unavailable`.
 
-use super::schema::{ACCOUNTS_BY_EMAIL, ORGANIZATIONS_RESERVED};
+use super::names::{ACCOUNTS_BY_EMAIL, ORGANIZATIONS_RESERVED};
 use mongodb::error::{Error as DriverError, ErrorKind, WriteFailure};
 use tenantry_documents::query::SORT_AT;
 use tenantry_domain::{Error, ErrorCode};

@@ -5,6 +5,7 @@ use super::containers::{DOCUMENTS as FIRST, METADATA};
 use super::document::object_id;
 use super::documents::layout::DocumentLayout;
 use super::engine_error::{EngineError, EngineResult};
+use super::records::Records;
 use async_trait::async_trait;
 use bson::{Bson, Document, RawDocument, RawDocumentBuf, cstr, doc, rawdoc};
 use futures_util::stream::try_unfold;
@@ -22,24 +23,24 @@ use tenantry_domain::{Error, Result};
 #[async_trait]
 impl FullScan for MongoDb {
     async fn organizations(&self, after: Option<OrganizationId>) -> Result<Vec<Organization>> {
-        Ok(self.page(&self.organizations, after.map(|id| *id.as_bytes())).await?)
+        Ok(page(self.organizations.records(), after.map(|id| *id.as_bytes())).await?)
     }
 
     async fn accounts(&self, after: Option<AccountId>) -> Result<Vec<Account>> {
-        Ok(self.page(&self.accounts, after.map(|id| *id.as_bytes())).await?)
+        Ok(page(&self.accounts, after.map(|id| *id.as_bytes())).await?)
     }
 
     async fn sessions(&self, after: Option<SessionId>) -> Result<Vec<Session>> {
-        Ok(self.page(&self.sessions, after.map(|id| *id.as_bytes())).await?)
+        Ok(page(&self.sessions, after.map(|id| *id.as_bytes())).await?)
     }
 
     async fn operations(&self, after: Option<OperationId>) -> Result<Vec<OperationRecord>> {
-        Ok(self.page(&self.operations, after.map(|id| *id.as_bytes())).await?)
+        Ok(page(&self.operations, after.map(|id| *id.as_bytes())).await?)
     }
 
     async fn clear_records(&self) -> Result<()> {
-        for records in [&self.sessions, &self.operations, &self.accounts, &self.organizations] {
-            self.call(records.delete_many(doc! {})).await.map_err(Error::from)?;
+        for records in [&self.sessions, &self.operations, &self.accounts, self.organizations.records()] {
+            records.call(records.collection().delete_many(doc! {})).await.map_err(Error::from)?;
         }
         Ok(())
     }
@@ -78,7 +79,7 @@ impl FullScan for MongoDb {
         };
         let documents = documents.into_iter().map(wrap).collect::<Result<Vec<_>>>()?;
         // One that is there is of a call before, whose answer was lost.
-        match self.call(target.insert_many(documents).ordered(false)).await {
+        match self.connection.call(target.insert_many(documents).ordered(false)).await {
             Ok(_) => Ok(()),
             Err(failure) if failure.is_same_id() => Ok(()),
             Err(failure) => Err(failure.into()),
@@ -87,15 +88,6 @@ impl FullScan for MongoDb {
 }
 
 impl MongoDb {
-    async fn page<T: DeserializeOwned>(
-        &self,
-        records: &Collection<Document>,
-        after: Option<[u8; 12]>,
-    ) -> EngineResult<Vec<T>> {
-        let filter = after.map_or_else(Document::new, |after| doc! { "_id": { "$gt": object_id(&after) } });
-        self.list(records.find(filter).sort(doc! { "_id": 1 }), PAGE).await
-    }
-
     pub(crate) async fn names_in(&self, organization: &Organization) -> Result<Vec<String>> {
         let id = organization.id;
         match organization.placement {
@@ -112,16 +104,18 @@ impl MongoDb {
                 Ok(names)
             }
             Placement::Database => {
-                let mut names = self.call(self.database_of(id).list_collection_names()).await?;
+                let mut names = self.connection.call(self.database_of(id).list_collection_names()).await?;
                 names.retain(|name| name != METADATA && !name.starts_with("system."));
                 Ok(names)
             }
             Placement::Shared => {
                 let listed = self.shares(organization).await?;
                 let mut names: Vec<String> = listed.keys().map(ToString::to_string).collect();
-                let distinct =
-                    self.shared_documents.distinct("collection", doc! { "org_id": object_id(id.as_bytes()) });
-                let keys = self.call(distinct).await?;
+                let distinct = self
+                    .shared_documents
+                    .collection()
+                    .distinct("collection", doc! { "org_id": object_id(id.as_bytes()) });
+                let keys = self.connection.call(distinct).await?;
                 // A program may have made one. What has a number is of a collection that was dropped.
                 let unlisted = keys.iter().filter_map(Bson::as_str).filter(|key| !key.contains('.'));
                 let unlisted = unlisted.filter(|key| listed.values().all(|share| share.key != **key));
@@ -151,10 +145,10 @@ impl MongoDb {
                 let namespace = &organization.naming.namespace;
                 let name =
                     if collection == FIRST { namespace.clone() } else { format!("{namespace}.{collection}") };
-                self.server.database().collection(&name)
+                self.connection.server().database().collection(&name)
             }
             Placement::Database => self.database_of(organization.id).collection(collection),
-            Placement::Shared => self.shared_documents.clone_with_type(),
+            Placement::Shared => self.shared_documents.collection().clone_with_type(),
         }
     }
 
@@ -174,7 +168,9 @@ impl MongoDb {
         };
         let find = self.place_of(organization, collection);
         let find = find.find(filter).sort(doc! { "_id": 1 });
-        self.call(async { find.batch_size(u32::try_from(DOCUMENTS).unwrap_or(u32::MAX)).await }).await
+        self.connection
+            .call(async { find.batch_size(u32::try_from(DOCUMENTS).unwrap_or(u32::MAX)).await })
+            .await
     }
 
     async fn next_page(
@@ -183,7 +179,7 @@ impl MongoDb {
         placement: Placement,
     ) -> EngineResult<Vec<RawDocumentBuf>> {
         let (mut page, mut bytes) = (Vec::new(), 0);
-        while page.len() < DOCUMENTS && bytes < BYTES && self.call(cursor.advance()).await? {
+        while page.len() < DOCUMENTS && bytes < BYTES && self.connection.call(cursor.advance()).await? {
             let document = match placement {
                 Placement::Shared => own(cursor.current())?,
                 Placement::Collection | Placement::Database => {
@@ -195,6 +191,11 @@ impl MongoDb {
         }
         Ok(page)
     }
+}
+
+async fn page<T: DeserializeOwned>(records: &Records, after: Option<[u8; 12]>) -> EngineResult<Vec<T>> {
+    let filter = after.map_or_else(Document::new, |after| doc! { "_id": { "$gt": object_id(&after) } });
+    records.list(records.collection().find(filter).sort(doc! { "_id": 1 }), PAGE).await
 }
 
 /// A document as it stands among those of others.

@@ -4,9 +4,11 @@
 //! Others claim keys of the same holder at the same moment, here and in other instances. So near the bound a new claim is
 //! counted when it is there: whoever counts last of several has all of them before them.
 
-use super::MongoDb;
-use super::document::{binary, moment, object_id};
-use super::engine_error::EngineResult;
+use crate::connection::Connection;
+use crate::document::{binary, moment, object_id};
+use crate::engine_error::EngineResult;
+use crate::names::REQUESTS;
+use crate::records::Records;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use mongodb::bson::oid::ObjectId;
@@ -17,7 +19,7 @@ use tenantry_domain::idempotency::{
     IdempotencyClaim, IdempotencyKey, IdempotencyRecord, KeyHolder, StoredResponse,
 };
 use tenantry_domain::ids::OrganizationId;
-use tenantry_domain::store::{IdempotencyKeys, InsertOutcome};
+use tenantry_domain::store::{self, InsertOutcome};
 use tenantry_domain::{Error, Result};
 use tokio::sync::Mutex;
 
@@ -30,7 +32,7 @@ const FEW: u64 = 1000;
 /// Makes the claims of this process that are for the last places of a holder come one after another. Together they would
 /// all find too many, and all give way.
 #[derive(Default)]
-pub(super) struct LastKeyPlaces([Mutex<()>; 32]);
+struct LastKeyPlaces([Mutex<()>; 32]);
 
 impl LastKeyPlaces {
     fn of(&self, holder: &KeyHolder) -> &Mutex<()> {
@@ -38,8 +40,20 @@ impl LastKeyPlaces {
     }
 }
 
+/// See [`store::IdempotencyKeys`].
+pub(crate) struct IdempotencyKeys {
+    records: Records,
+    last_places: LastKeyPlaces,
+}
+
+impl IdempotencyKeys {
+    pub(crate) fn new(connection: &Connection) -> Self {
+        Self { records: Records::new(connection, REQUESTS), last_places: LastKeyPlaces::default() }
+    }
+}
+
 #[async_trait]
-impl IdempotencyKeys for MongoDb {
+impl store::IdempotencyKeys for IdempotencyKeys {
     async fn claim_request(&self, record: &IdempotencyRecord, now: Timestamp) -> Result<IdempotencyClaim> {
         for _ in 0..ROUNDS {
             if let Some(claim) = self.try_claim(record, now).await? {
@@ -61,13 +75,13 @@ impl IdempotencyKeys for MongoDb {
     }
 
     async fn release_request(&self, key: &IdempotencyKey) -> Result<()> {
-        self.call(self.requests.delete_one(unanswered(key))).await?;
+        self.records.call(self.records.collection().delete_one(unanswered(key))).await?;
         Ok(())
     }
 
     async fn delete_expired_requests(&self, now: Timestamp, limit: u32) -> Result<u32> {
         let expired = doc! { "expires_at": { "$lt": moment(now) } };
-        Ok(self.delete_some(&self.requests, expired, limit).await?.0)
+        Ok(self.records.delete_some(expired, limit).await?.0)
     }
 }
 
@@ -100,14 +114,17 @@ impl ResponseDocument {
     }
 }
 
-impl MongoDb {
+impl IdempotencyKeys {
     /// What comes of a claim; nothing if somebody else has changed the key meanwhile.
     async fn try_claim(
         &self,
         record: &IdempotencyRecord,
         now: Timestamp,
     ) -> EngineResult<Option<IdempotencyClaim>> {
-        let known = self.call(self.requests.find_one(doc! { "_id": binary(&record.key.0) })).await?;
+        let known = self
+            .records
+            .call(self.records.collection().find_one(doc! { "_id": binary(&record.key.0) }))
+            .await?;
         let Some(known) = known.map(deserialize_from_document::<KnownKey>).transpose()? else {
             return self.claim_new(record, None, now).await;
         };
@@ -165,10 +182,11 @@ impl MongoDb {
     /// Notes a claim of a key that is new or forgotten; whether nobody else was first.
     async fn note(&self, record: &IdempotencyRecord, forgotten: Option<&KnownKey>) -> EngineResult<bool> {
         let Some(known) = forgotten else {
-            return Ok(self.insert(&self.requests, document(record)).await? == InsertOutcome::New);
+            return Ok(self.records.insert(document(record)).await? == InsertOutcome::New);
         };
         let filter = doc! { "_id": binary(&record.key.0), "expires_at": known.expires_at };
-        let result = self.call(self.requests.replace_one(filter, document(record))).await?;
+        let result =
+            self.records.call(self.records.collection().replace_one(filter, document(record))).await?;
         Ok(result.matched_count > 0)
     }
 
@@ -177,25 +195,27 @@ impl MongoDb {
         let mut own = unanswered(&record.key);
         own.insert("organization_id", object_id(record.organization_id.as_bytes()));
         own.insert("lease_until", moment(record.lease_until));
-        self.call(self.requests.delete_one(own)).await.map(|_| ())
+        self.records.call(self.records.collection().delete_one(own)).await.map(|_| ())
     }
 
     /// How many keys somebody has, counted up to `limit`.
     async fn keys_held(&self, holder: &KeyHolder, now: Timestamp, limit: u64) -> EngineResult<u64> {
-        self.call(self.requests.count_documents(held_by(holder, now)).limit(limit)).await
+        self.records.call(self.records.collection().count_documents(held_by(holder, now)).limit(limit)).await
     }
 
     /// When the first of somebody's keys is forgotten.
     async fn first_to_expire(&self, holder: &KeyHolder, now: Timestamp) -> EngineResult<Timestamp> {
-        let first = self.requests.find_one(held_by(holder, now)).sort(doc! { "expires_at": 1 });
-        let first = self.call(first).await?.and_then(|first| first.get_datetime("expires_at").ok().copied());
+        let first = self.records.collection().find_one(held_by(holder, now)).sort(doc! { "expires_at": 1 });
+        let first =
+            self.records.call(first).await?.and_then(|first| first.get_datetime("expires_at").ok().copied());
         let until = first.map_or(Ok(now), |first| Timestamp::from_millisecond(first.timestamp_millis()));
         Ok(until.map_err(Error::internal)?)
     }
 
     /// Sets fields of the document that `filter` finds; how many it found.
     async fn change(&self, filter: Document, fields: Document) -> EngineResult<u64> {
-        let result = self.call(self.requests.update_one(filter, doc! { "$set": fields })).await?;
+        let result =
+            self.records.call(self.records.collection().update_one(filter, doc! { "$set": fields })).await?;
         Ok(result.matched_count)
     }
 }

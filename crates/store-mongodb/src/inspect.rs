@@ -5,7 +5,8 @@ use super::containers::{capacity, knows_fence};
 use super::document::decode;
 use super::engine_error::EngineResult;
 use super::installation;
-use super::schema::{self, ACCOUNTS, ORGANIZATIONS};
+use super::names::{ACCOUNTS, ORGANIZATIONS, ORGANIZATIONS_BY_STATUS};
+use super::schema;
 use crate::error::OpenError;
 use jiff::{SignedDuration, Timestamp};
 use mongodb::bson::{Bson, Document, doc};
@@ -141,7 +142,7 @@ async fn organizations(server: &Server) -> EngineResult<Vec<(Status, u64)>> {
     for status in Status::ALL {
         let count = collection
             .count_documents(doc! { "status": Bson::from(status.as_str()) })
-            .hint(Hint::Name(schema::ORGANIZATIONS_BY_STATUS.to_owned()));
+            .hint(Hint::Name(ORGANIZATIONS_BY_STATUS.to_owned()));
         match server.within(count).await? {
             0 => {}
             count => counts.push((status, count)),

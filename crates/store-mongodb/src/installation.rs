@@ -1,31 +1,43 @@
 //! Single values that belong to the installation as a whole; `_id` is the name.
 
-use super::MongoDb;
-use super::client::Server;
-use super::document::binary;
-use super::engine_error::EngineResult;
-use super::schema::INSTALLATION;
+use crate::client::Server;
+use crate::connection::Connection;
+use crate::document::binary;
+use crate::engine_error::EngineResult;
+use crate::names::INSTALLATION;
+use crate::records::Records;
 use async_trait::async_trait;
 use mongodb::bson::spec::BinarySubtype;
 use mongodb::bson::{Binary, Bson, Document, doc};
-use tenantry_domain::store::{InsertOutcome, Installation};
+use tenantry_domain::store::{self, InsertOutcome};
 use tenantry_domain::{Error, Result};
 
 /// Which document is written to see whether writing works. It has no value.
 const HEARTBEAT_ID: &str = "heartbeat";
 
+/// See [`store::Installation`].
+pub(crate) struct Installation {
+    records: Records,
+}
+
+impl Installation {
+    pub(crate) fn new(connection: &Connection) -> Self {
+        Self { records: Records::new(connection, INSTALLATION) }
+    }
+}
+
 #[async_trait]
-impl Installation for MongoDb {
+impl store::Installation for Installation {
     async fn get_value(&self, name: &str) -> Result<Option<Vec<u8>>> {
-        Ok(stored_value(&self.server, name).await?)
+        Ok(stored_value(self.records.connection().server(), name).await?)
     }
 
     async fn init_value(&self, name: &str, value: &[u8]) -> Result<Vec<u8>> {
         let document = doc! { "_id": name, "value": binary(value) };
-        if self.insert(&self.installation, document).await? == InsertOutcome::New {
+        if self.records.insert(document).await? == InsertOutcome::New {
             return Ok(value.to_vec());
         }
-        let kept = stored_value(&self.server, name).await?;
+        let kept = stored_value(self.records.connection().server(), name).await?;
         kept.ok_or_else(|| Error::internal(format!("`{name}` is there and has no value")))
     }
 
@@ -35,7 +47,8 @@ impl Installation for MongoDb {
     }
 
     async fn delete_value(&self, name: &str) -> Result<()> {
-        self.call(self.installation.delete_one(doc! { "_id": name })).await.map(drop).map_err(Error::from)
+        let delete = self.records.collection().delete_one(doc! { "_id": name });
+        self.records.call(delete).await.map(drop).map_err(Error::from)
     }
 
     async fn check_writable(&self) -> Result<()> {
@@ -43,11 +56,10 @@ impl Installation for MongoDb {
     }
 }
 
-impl MongoDb {
+impl Installation {
     async fn upsert(&self, name: &str, update: Document) -> EngineResult<()> {
-        let update = self.installation.update_one(doc! { "_id": name }, update).upsert(true);
-        self.call(update).await?;
-        Ok(())
+        let update = self.records.collection().update_one(doc! { "_id": name }, update).upsert(true);
+        self.records.call(update).await.map(|_| ())
     }
 }
 

@@ -1,22 +1,35 @@
 //! The log of finished operations.
 
-use super::MongoDb;
-use super::document::{encode, object_id};
+use crate::connection::Connection;
+use crate::document::{encode, object_id};
+use crate::names::OPERATIONS;
+use crate::records::Records;
 use async_trait::async_trait;
 use mongodb::bson::doc;
 use tenantry_domain::Result;
 use tenantry_domain::ids::{OperationId, OrganizationId};
 use tenantry_domain::operation::OperationRecord;
-use tenantry_domain::store::{InsertOutcome, Operations};
+use tenantry_domain::store::{self, InsertOutcome};
+
+/// See [`store::Operations`].
+pub(crate) struct Operations {
+    records: Records,
+}
+
+impl Operations {
+    pub(crate) fn new(connection: &Connection) -> Self {
+        Self { records: Records::new(connection, OPERATIONS) }
+    }
+}
 
 #[async_trait]
-impl Operations for MongoDb {
+impl store::Operations for Operations {
     async fn insert_operation(&self, record: &OperationRecord) -> Result<InsertOutcome> {
-        Ok(self.insert(&self.operations, encode(record)?).await?)
+        Ok(self.records.insert(encode(record)?).await?)
     }
 
     async fn get_operation(&self, id: OperationId) -> Result<Option<OperationRecord>> {
-        Ok(self.find_one(&self.operations, doc! { "_id": object_id(id.as_bytes()) }).await?)
+        Ok(self.records.find_one(doc! { "_id": object_id(id.as_bytes()) }).await?)
     }
 
     async fn list_operations_of(
@@ -29,6 +42,6 @@ impl Operations for MongoDb {
         if let Some(before) = before {
             filter.insert("_id", doc! { "$lt": object_id(before.as_bytes()) });
         }
-        Ok(self.list(self.operations.find(filter).sort(doc! { "_id": -1 }), limit).await?)
+        Ok(self.records.list(self.records.collection().find(filter).sort(doc! { "_id": -1 }), limit).await?)
     }
 }

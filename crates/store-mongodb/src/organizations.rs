@@ -4,13 +4,16 @@
 //! `purge_due` (while it may be purged) and `lease_until` (while an operation is under way). Leases begin and end
 //! by the server's clock, which all instances share: a moment is never sent to it, only how long.
 
-use super::document::{decode, encode, integer, moment, object_id};
-use super::engine_error::{EngineError, EngineResult};
-use super::quota::is_limited;
-use super::schema::ORGANIZATIONS_BY_STATUS;
-use super::{MongoDb, written};
+use crate::document::{decode, encode, integer, moment, object_id};
+use crate::engine_error::{EngineError, EngineResult};
+use crate::names::ORGANIZATIONS_BY_STATUS;
+use crate::organization_records::OrganizationRecords;
+use crate::quota::limits::is_limited;
+use crate::quota::usage::UsageRecords;
+use crate::records::{Records, update_outcome};
 use async_trait::async_trait;
 use jiff::Timestamp;
+use mongodb::Collection;
 use mongodb::bson::{Document, doc};
 use mongodb::options::{Hint, ReturnDocument};
 use std::sync::Arc;
@@ -19,22 +22,43 @@ use tenantry_domain::ids::{OperationId, OrganizationId};
 use tenantry_domain::limits::OPERATION_LEASE;
 use tenantry_domain::name::Identifier;
 use tenantry_domain::organization::{Organization, State, Status};
-use tenantry_domain::store::{InsertOutcome, OrganizationQuery, Organizations, UpdateOutcome};
+use tenantry_domain::store::{self, InsertOutcome, OrganizationQuery, UpdateOutcome};
 
 /// Above every identifier, which is ASCII.
 const HIGHEST: &str = "\u{10ffff}";
 /// No record has it.
 const NO_VERSION: i64 = -1;
 
+/// See [`store::Organizations`].
+pub(crate) struct Organizations {
+    records: OrganizationRecords,
+    /// What was counted for an organization is forgotten when its quota begins.
+    usage: UsageRecords,
+}
+
+impl Organizations {
+    pub(crate) const fn new(records: OrganizationRecords, usage: UsageRecords) -> Self {
+        Self { records, usage }
+    }
+
+    const fn records(&self) -> &Records {
+        self.records.records()
+    }
+
+    const fn collection(&self) -> &Collection<Document> {
+        self.records.records().collection()
+    }
+}
+
 #[async_trait]
-impl Organizations for MongoDb {
+impl store::Organizations for Organizations {
     /// An update that meets nothing and so inserts: an insert proper could not ask for the server's clock.
     async fn insert_organization(&self, organization: &Organization) -> Result<InsertOutcome> {
         let filter = doc! { "_id": object_id(organization.id.as_bytes()), "version": NO_VERSION };
-        let insert = self.organizations.update_one(filter, replacement(organization)?).upsert(true);
-        match self.call(insert).await {
+        let insert = self.collection().update_one(filter, replacement(organization)?).upsert(true);
+        match self.records().call(insert).await {
             Ok(_) => Ok(InsertOutcome::New),
-            Err(EngineError::Duplicate { .. }) if self.has(organization.id).await? => {
+            Err(EngineError::Duplicate { .. }) if self.records.exists(organization.id).await? => {
                 Ok(InsertOutcome::Exists)
             }
             Err(failure) => Err(failure.into()),
@@ -43,7 +67,7 @@ impl Organizations for MongoDb {
 
     async fn get_organization(&self, id: OrganizationId) -> Result<Option<Arc<Organization>>> {
         let filter = doc! { "_id": object_id(id.as_bytes()) };
-        Ok(self.find_one(&self.organizations, filter).await?)
+        Ok(self.records().find_one(filter).await?)
     }
 
     /// Of those that are not hidden, at most one has the identifier reserved.
@@ -53,12 +77,12 @@ impl Organizations for MongoDb {
             "identifier": identifier.as_str(),
             "status": { "$ne": Status::Provisioning.as_str() },
         };
-        Ok(self.find_one(&self.organizations, filter).await?)
+        Ok(self.records().find_one(filter).await?)
     }
 
     async fn find_organization_of_operation(&self, id: OperationId) -> Result<Option<Arc<Organization>>> {
         let filter = doc! { "operation.id": object_id(id.as_bytes()) };
-        Ok(self.find_one(&self.organizations, filter).await?)
+        Ok(self.records().find_one(filter).await?)
     }
 
     async fn list_organizations(
@@ -67,9 +91,9 @@ impl Organizations for MongoDb {
         limit: u32,
     ) -> Result<Vec<Arc<Organization>>> {
         let (index, filter) = selection(query);
-        let find = self.organizations.find(filter);
+        let find = self.collection().find(filter);
         let find = find.sort(doc! { "identifier": 1, "_id": 1 }).hint(Hint::Name(index.to_owned()));
-        Ok(self.list(find, limit).await?)
+        Ok(self.records().list(find, limit).await?)
     }
 
     async fn list_organizations_to_purge(
@@ -77,30 +101,30 @@ impl Organizations for MongoDb {
         now: Timestamp,
         limit: u32,
     ) -> Result<Vec<Arc<Organization>>> {
-        let find = self.organizations.find(doc! { "purge_due": { "$lte": moment(now) } });
-        Ok(self.list(find.sort(doc! { "purge_due": 1 }), limit).await?)
+        let find = self.collection().find(doc! { "purge_due": { "$lte": moment(now) } });
+        Ok(self.records().list(find.sort(doc! { "purge_due": 1 }), limit).await?)
     }
 
     async fn update_organization(&self, organization: &Organization) -> Result<UpdateOutcome> {
         let expected = integer(organization.version) - 1;
         let filter = doc! { "_id": object_id(organization.id.as_bytes()), "version": expected };
         if is_limited(organization) {
-            let before: Option<Organization> = self.find_one(&self.organizations, filter.clone()).await?;
+            let before: Option<Organization> = self.records().find_one(filter.clone()).await?;
             // What was not limited was not counted.
             let is_newly_limited = |before: Organization| {
                 let has_no_index_quota = before.quota.index_bytes.is_none();
                 !is_limited(&before) || (has_no_index_quota && organization.quota.index_bytes.is_some())
             };
             if before.is_some_and(is_newly_limited) {
-                self.forget_count(organization.id).await?;
+                self.usage.forget_count(organization.id).await?;
             }
         }
-        let update = self.organizations.update_one(filter, replacement(organization)?);
-        Ok(written(self.call(update).await?.matched_count))
+        let update = self.collection().update_one(filter, replacement(organization)?);
+        Ok(update_outcome(self.records().call(update).await?.matched_count))
     }
 
     async fn delete_organization(&self, id: OrganizationId, version: u64) -> Result<UpdateOutcome> {
-        Ok(self.delete(&self.organizations, object_id(id.as_bytes()), version).await?)
+        Ok(self.records().delete(object_id(id.as_bytes()), version).await?)
     }
 
     async fn claim_operations(&self, owner: &str, limit: u32) -> Result<Vec<Arc<Organization>>> {
@@ -115,13 +139,7 @@ impl Organizations for MongoDb {
     }
 }
 
-impl MongoDb {
-    /// Whether there is a record of that organization, in whatever state.
-    pub(super) async fn has(&self, id: OrganizationId) -> EngineResult<bool> {
-        let find = self.organizations.find_one(doc! { "_id": object_id(id.as_bytes()) });
-        Ok(self.call(find.projection(doc! { "_id": 1 })).await?.is_some())
-    }
-
+impl Organizations {
     /// Takes over the operation whose lease ran out first, if any has run out.
     async fn claim_one(&self, owner: &str) -> EngineResult<Option<Arc<Organization>>> {
         let has_run_out = doc! {
@@ -134,9 +152,9 @@ impl MongoDb {
             "operation.owner": { "$literal": owner },
             "operation.fence": { "$add": ["$operation.fence", 1] },
         } };
-        let claim = self.organizations.find_one_and_update(has_run_out, vec![taken]);
+        let claim = self.collection().find_one_and_update(has_run_out, vec![taken]);
         let claim = claim.sort(doc! { "lease_until": 1 }).return_document(ReturnDocument::After);
-        self.call(claim).await?.map(decode).transpose()
+        self.records().call(claim).await?.map(decode).transpose()
     }
 }
 

@@ -1,9 +1,11 @@
 //! Counters of attempts. The rule is the domain's; the filter and the update here say the one part of it that
 //! must not be overtaken: that a counter is moved on only if it has not yet gone too far.
 
-use super::MongoDb;
-use super::document::{binary, moment};
-use super::engine_error::{EngineError, EngineResult};
+use crate::connection::Connection;
+use crate::document::{binary, moment};
+use crate::engine_error::{EngineError, EngineResult};
+use crate::names::THROTTLES;
+use crate::records::Records;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use mongodb::bson::{Bson, Document, doc};
@@ -11,15 +13,26 @@ use mongodb::options::ReturnDocument;
 use std::time::Duration;
 use tenantry_domain::clock::{after, before};
 use tenantry_domain::rate_limit::{RateLimit, RateLimitDecision, RateLimitKey, attempt};
-use tenantry_domain::store::RateLimits;
+use tenantry_domain::store;
 use tenantry_domain::{Error, Result};
 
 /// How often an attempt that others got ahead of is tried again. Each time one of them has got through, so
 /// this is far more than a limit allows at once.
 const ROUNDS: u32 = 100;
 
+/// See [`store::RateLimits`].
+pub(crate) struct RateLimits {
+    records: Records,
+}
+
+impl RateLimits {
+    pub(crate) fn new(connection: &Connection) -> Self {
+        Self { records: Records::new(connection, THROTTLES) }
+    }
+}
+
 #[async_trait]
-impl RateLimits for MongoDb {
+impl store::RateLimits for RateLimits {
     async fn take(&self, key: &RateLimitKey, limit: RateLimit, now: Timestamp) -> Result<RateLimitDecision> {
         for _ in 0..ROUNDS {
             match self.move_on(key, limit, now).await {
@@ -44,7 +57,9 @@ impl RateLimits for MongoDb {
     async fn give_back(&self, key: &RateLimitKey, limit: RateLimit, _now: Timestamp) -> Result<()> {
         let earlier = doc! { "$subtract": ["$arrival", milliseconds(limit.period)] };
         let update = vec![doc! { "$set": { "arrival": earlier } }];
-        self.call(self.throttles.update_one(doc! { "_id": binary(&key.0) }, update)).await?;
+        self.records
+            .call(self.records.collection().update_one(doc! { "_id": binary(&key.0) }, update))
+            .await?;
         Ok(())
     }
 
@@ -54,11 +69,11 @@ impl RateLimits for MongoDb {
 
     async fn delete_idle_throttles(&self, now: Timestamp, limit: u32) -> Result<u32> {
         let idle = doc! { "arrival": { "$lte": moment(now) } };
-        Ok(self.delete_some(&self.throttles, idle, limit).await?.0)
+        Ok(self.records.delete_some(idle, limit).await?.0)
     }
 }
 
-impl MongoDb {
+impl RateLimits {
     /// Moves the counter on by one attempt, if one is allowed; where it was. Otherwise it is not found, and
     /// making it fails, because it is there.
     async fn move_on(
@@ -72,8 +87,8 @@ impl MongoDb {
         let from = doc! { "$max": ["$arrival", moment(now)] };
         let next = doc! { "$add": [from, milliseconds(limit.period)] };
         let update = vec![doc! { "$set": { "arrival": next } }];
-        let take = self.throttles.find_one_and_update(filter, update);
-        let previous = self.call(take.upsert(true).return_document(ReturnDocument::Before)).await?;
+        let take = self.records.collection().find_one_and_update(filter, update);
+        let previous = self.records.call(take.upsert(true).return_document(ReturnDocument::Before)).await?;
         previous.as_ref().map(arrival).transpose()
     }
 
@@ -81,12 +96,13 @@ impl MongoDb {
     async fn set_back(&self, key: &RateLimitKey, from: Timestamp, to: Timestamp) -> EngineResult<()> {
         let filter = doc! { "_id": binary(&key.0), "arrival": moment(from) };
         let update = doc! { "$set": { "arrival": moment(to) } };
-        self.call(self.throttles.update_one(filter, update)).await.map(|_| ())
+        self.records.call(self.records.collection().update_one(filter, update)).await.map(|_| ())
     }
 
     /// The counter's moment, if there is one.
     async fn arrival(&self, key: &RateLimitKey) -> EngineResult<Option<Timestamp>> {
-        let found = self.call(self.throttles.find_one(doc! { "_id": binary(&key.0) })).await?;
+        let found =
+            self.records.call(self.records.collection().find_one(doc! { "_id": binary(&key.0) })).await?;
         found.as_ref().map(arrival).transpose()
     }
 }

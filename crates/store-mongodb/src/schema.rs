@@ -12,40 +12,14 @@ use super::client::Server;
 use super::document::integer;
 use super::engine_error::{EngineError, EngineResult};
 use crate::error::OpenError;
+use crate::names::{
+    ACCOUNTS, ACCOUNTS_BY_EMAIL, INSTALLATION, OPERATIONS, ORGANIZATIONS, ORGANIZATIONS_BY_STATUS,
+    ORGANIZATIONS_RESERVED, REQUESTS, SESSIONS, SHARED_DOCUMENTS, THROTTLES, VERSION_ID,
+};
 use mongodb::IndexModel;
 use mongodb::bson::{Bson, Document, doc};
 use mongodb::options::IndexOptions;
 use tenantry_domain::Error;
-
-/// Records of organizations, each with the operation under way.
-pub(super) const ORGANIZATIONS: &str = "organizations";
-/// Records of accounts, with their memberships.
-pub(super) const ACCOUNTS: &str = "accounts";
-/// Records of sessions.
-pub(super) const SESSIONS: &str = "sessions";
-/// The log of finished operations.
-pub(super) const OPERATIONS: &str = "operations";
-/// Answers kept for their `Idempotency-Key`.
-pub(super) const REQUESTS: &str = "requests";
-/// Counters of attempts.
-pub(super) const THROTTLES: &str = "throttles";
-/// Single values, and the version of this schema.
-pub(super) const INSTALLATION: &str = "installation";
-
-/// The first document of each container that is a share.
-pub(super) const SHARED_CONTAINERS: &str = "shared_containers";
-/// The documents of all organizations whose container is a share.
-pub(super) const SHARED_DOCUMENTS: &str = "shared_documents";
-
-/// How much the organizations have that a quota limits, and what is about to change it.
-pub(super) const USAGE: &str = "usage";
-
-/// Nobody else has a key that this organization has reserved.
-pub(super) const ORGANIZATIONS_RESERVED: &str = "organizations_reserved";
-/// Organizations of one status, in the order of their names.
-pub(super) const ORGANIZATIONS_BY_STATUS: &str = "organizations_by_status";
-/// Nobody else signs in with this address.
-pub(super) const ACCOUNTS_BY_EMAIL: &str = "accounts_by_email";
 
 /// The collections that must be empty where there is no schema yet. Databases of other services have some of
 /// these names.
@@ -69,9 +43,6 @@ enum SchemaStep {
 
 /// The newest version this program knows.
 pub(super) const KNOWN: i64 = STEPS.len() as i64;
-
-/// Which document keeps the version, in [`INSTALLATION`].
-pub(super) const VERSION_ID: &str = "schema";
 
 struct Index {
     collection: &'static str,

@@ -1,8 +1,10 @@
 //! Sessions. Beside the record a document has `ends_at`: when it ends, idle or absolutely, whichever is first.
 
-use super::MongoDb;
-use super::document::{encode, moment, object_id};
-use super::engine_error::EngineResult;
+use crate::connection::Connection;
+use crate::document::{encode, moment, object_id};
+use crate::engine_error::EngineResult;
+use crate::names::SESSIONS;
+use crate::records::Records;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use mongodb::bson::{Bson, Document, doc};
@@ -10,25 +12,38 @@ use std::sync::Arc;
 use tenantry_domain::Result;
 use tenantry_domain::ids::{OrganizationId, SessionId};
 use tenantry_domain::session::Session;
-use tenantry_domain::store::{Sessions, UpdateOutcome};
+use tenantry_domain::store::{self, UpdateOutcome};
+
+/// See [`store::Sessions`].
+pub(crate) struct Sessions {
+    records: Records,
+}
+
+impl Sessions {
+    pub(crate) fn new(connection: &Connection) -> Self {
+        Self { records: Records::new(connection, SESSIONS) }
+    }
+}
 
 #[async_trait]
-impl Sessions for MongoDb {
+impl store::Sessions for Sessions {
     async fn insert_session(&self, session: &Session) -> Result<()> {
-        self.call(self.sessions.insert_one(document(session)?)).await?;
+        self.records.call(self.records.collection().insert_one(document(session)?)).await?;
         Ok(())
     }
 
     async fn get_session(&self, id: SessionId) -> Result<Option<Arc<Session>>> {
-        Ok(self.find_one(&self.sessions, doc! { "_id": object_id(id.as_bytes()) }).await?)
+        Ok(self.records.find_one(doc! { "_id": object_id(id.as_bytes()) }).await?)
     }
 
     async fn update_session(&self, session: &Session) -> Result<UpdateOutcome> {
-        Ok(self.replace(&self.sessions, session.version, document(session)?).await?)
+        Ok(self.records.replace(session.version, document(session)?).await?)
     }
 
     async fn delete_session(&self, id: SessionId) -> Result<()> {
-        self.call(self.sessions.delete_one(doc! { "_id": object_id(id.as_bytes()) })).await?;
+        self.records
+            .call(self.records.collection().delete_one(doc! { "_id": object_id(id.as_bytes()) }))
+            .await?;
         Ok(())
     }
 
@@ -38,18 +53,18 @@ impl Sessions for MongoDb {
         limit: u32,
     ) -> Result<Vec<SessionId>> {
         let filter = doc! { "organization_id": object_id(organization_id.as_bytes()) };
-        Ok(self.removed(filter, limit).await?)
+        Ok(self.delete_found(filter, limit).await?)
     }
 
     async fn delete_expired_sessions(&self, now: Timestamp, limit: u32) -> Result<Vec<SessionId>> {
-        Ok(self.removed(doc! { "ends_at": { "$lt": moment(now) } }, limit).await?)
+        Ok(self.delete_found(doc! { "ends_at": { "$lt": moment(now) } }, limit).await?)
     }
 }
 
-impl MongoDb {
+impl Sessions {
     /// Removes up to `limit` sessions that `filter` finds; which ones were found.
-    async fn removed(&self, filter: Document, limit: u32) -> EngineResult<Vec<SessionId>> {
-        let (_, ids) = self.delete_some(&self.sessions, filter, limit).await?;
+    async fn delete_found(&self, filter: Document, limit: u32) -> EngineResult<Vec<SessionId>> {
+        let (_, ids) = self.records.delete_some(filter, limit).await?;
         let bytes = ids.iter().filter_map(Bson::as_object_id).map(|id| id.bytes());
         Ok(bytes.map(SessionId::from_bytes).collect())
     }

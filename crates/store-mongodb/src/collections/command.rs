@@ -11,7 +11,6 @@ pub(crate) use sift::Sieve;
 use super::handle::CollectionHandle;
 use crate::MongoDb;
 use crate::containers::namespace::uuid;
-use crate::document::object_id;
 use crate::documents::EntrySum;
 use crate::engine_error::{COLLECTION_UUID_MISMATCH, EngineError, EngineResult, NAMESPACE_NOT_FOUND};
 use bson::raw::{CString, cstr};
@@ -109,7 +108,7 @@ impl MongoDb {
         at: &mut CollectionHandle<'_>,
         command: &Command,
     ) -> EngineResult<Document> {
-        self.long_command_at(at, command, self.server.deadline()).await
+        self.long_command_at(at, command, self.connection.server().deadline()).await
     }
 
     /// The same for one that may take longer.
@@ -121,7 +120,7 @@ impl MongoDb {
     ) -> EngineResult<Document> {
         for _ in 0..ROUNDS {
             let run = at.database.run_raw_command(command.on(at)?);
-            let failure = match self.call_within(deadline, run).await {
+            let failure = match self.connection.call_within(deadline, run).await {
                 Ok(answer) => match elsewhere(&answer) {
                     Some(failure) => failure,
                     None => return Ok(answer),
@@ -160,7 +159,7 @@ impl MongoDb {
                 }
                 Ok(Ok((found, false)))
             };
-            match self.call_within(deadline, reading).await {
+            match self.connection.call_within(deadline, reading).await {
                 Ok(found) => return found,
                 Err(failure) => self.follow(at, failure).await?,
             }
@@ -201,7 +200,7 @@ impl MongoDb {
                     }
                 }
             };
-            match self.call_within(deadline, summing).await {
+            match self.connection.call_within(deadline, summing).await {
                 Ok(sum) => return sum,
                 Err(failure) => self.follow(at, failure).await?,
             }
@@ -243,9 +242,7 @@ impl MongoDb {
     /// effect of one that was overtaken has taken it there. That it does not succeed is no reason to refuse what is
     /// asked of the container.
     async fn look_after_container(&self, organization: &Organization, actual: &str) {
-        let record = doc! { "_id": object_id(organization.id.as_bytes()) };
-        let now = self.find_one::<Organization>(&self.organizations, record).await;
-        let Ok(Some(now)) = now else { return };
+        let Ok(Some(now)) = self.organizations.find(organization.id).await else { return };
         if now.operation.is_none()
             && now.naming.namespace != actual
             && let Err(failure) = self.settle_collection(&now).await

@@ -105,7 +105,7 @@ impl MongoDb {
         organization: &'a Organization,
         name: &'a CollectionName,
     ) -> EngineResult<Option<CollectionHandle<'a>>> {
-        let database = self.server.database();
+        let database = self.connection.server().database();
         let namespace = &organization.naming.namespace;
         if name.is_default() {
             let id = organization.container;
@@ -183,9 +183,9 @@ impl MongoDb {
     pub(super) async fn in_database(&self, id: OrganizationId) -> EngineResult<Vec<(String, ContainerId)>> {
         let database = self.database_of(id);
         let list = database.list_collections().filter(doc! { "type": "collection" });
-        let mut collections = self.call(list).await?;
+        let mut collections = self.connection.call(list).await?;
         let (mut found, mut is_there) = (Vec::new(), false);
-        while self.call(collections.advance()).await? {
+        while self.connection.call(collections.advance()).await? {
             let collection = collections.deserialize_current()?;
             if collection.name == METADATA {
                 is_there = true;
@@ -206,11 +206,13 @@ impl MongoDb {
     /// create makes one.
     pub(super) async fn create_in_database(&self, id: OrganizationId, name: &str) -> EngineResult<()> {
         let database = self.database_of(id);
-        self.call(database.run_command(self.server.durably(doc! { "create": name }))).await?;
+        self.connection
+            .call(database.run_command(self.connection.server().durably(doc! { "create": name })))
+            .await?;
         let list = database.list_collections().filter(doc! { "name": { "$in": [METADATA, name] } });
-        let mut collections = self.call(list).await?;
+        let mut collections = self.connection.call(list).await?;
         let (mut made, mut is_there) = (None, false);
-        while self.call(collections.advance()).await? {
+        while self.connection.call(collections.advance()).await? {
             let collection = collections.deserialize_current()?;
             match collection.name == METADATA {
                 true => is_there = true,
@@ -222,7 +224,7 @@ impl MongoDb {
         }
         if let Some(made) = made {
             let drop = doc! { "drop": name, "collectionUUID": uuid(made) };
-            match self.call(database.run_command(self.server.durably(drop))).await {
+            match self.connection.call(database.run_command(self.connection.server().durably(drop))).await {
                 Ok(_) | Err(EngineError::Elsewhere { .. }) => {}
                 Err(failure) => return Err(failure),
             }

@@ -66,7 +66,7 @@ impl MongoDb {
             }
             let namespace = at.namespace.clone();
             let list = at.database.run_cursor_command(doc! { "listIndexes": &namespace });
-            let listed = self.call(async {
+            let listed = self.connection.call(async {
                 let mut cursor = list.await?;
                 let mut all = Vec::new();
                 while cursor.advance().await? {
@@ -90,7 +90,9 @@ impl MongoDb {
     /// Finds out where the collection is now.
     async fn look_at(&self, at: &mut CollectionHandle<'_>) -> EngineResult<()> {
         let look = Command::new("find", &doc! { "limit": 1, "projection": { "_id": 1 } })?;
-        self.read_at(at, &look, Amount::ALL, self.server.deadline(), |_| Ok(())).await.map(|_| ())
+        self.read_at(at, &look, Amount::ALL, self.connection.server().deadline(), |_| Ok(()))
+            .await
+            .map(|_| ())
     }
 
     /// The names of the indexes that are still being made, which the server lists like all others.
@@ -104,7 +106,8 @@ impl MongoDb {
             let names = shard.get_array("names").ok().into_iter().flatten().filter_map(Result::ok);
             Ok(names.filter_map(|name| name.as_str().map(str::to_owned)).collect::<Vec<_>>())
         };
-        let (shards, _) = self.read_at(at, &stats, Amount::ALL, self.server.deadline(), names).await?;
+        let (shards, _) =
+            self.read_at(at, &stats, Amount::ALL, self.connection.server().deadline(), names).await?;
         Ok(shards.concat())
     }
 
@@ -166,7 +169,7 @@ impl MongoDb {
         at: &mut CollectionHandle<'_>,
         specification: &Document,
     ) -> EngineResult<InsertOutcome> {
-        let create = self.server.durably(doc! { "indexes": [specification] });
+        let create = self.connection.server().durably(doc! { "indexes": [specification] });
         let create = Command::new("createIndexes", &create)?;
         let began = Instant::now();
         while began.elapsed() < BUILDING {
@@ -191,7 +194,7 @@ impl MongoDb {
         let all = self.specifications(at).await?;
         let found = all.iter().find(|each| read(each).is_some_and(|index| index.name == *name));
         let Some(found) = found.and_then(|found| found.get_str("name").ok()) else { return Ok(false) };
-        let drop = self.server.durably(doc! { "index": found });
+        let drop = self.connection.server().durably(doc! { "index": found });
         match self.command_at(at, &Command::new("dropIndexes", &drop)?).await {
             Ok(_) => Ok(true),
             Err(EngineError::Answered { code: INDEX_NOT_FOUND, .. }) => Ok(false),

@@ -6,7 +6,7 @@ use crate::MongoDb;
 use crate::document::object_id;
 use crate::documents::layout::number;
 use crate::engine_error::EngineResult;
-use crate::quota::Size;
+use crate::quota::size::Size;
 use bson::{RawDocument, RawDocumentBuf};
 use mongodb::bson::{Document, doc};
 use std::collections::HashMap;
@@ -92,7 +92,7 @@ impl MongoDb {
         ];
         // These are no documents, and so know no read concern.
         let stats = Command::new("aggregate", &doc! { "pipeline": &stages[..], "cursor": {} })?;
-        let deadline = self.server.deadline();
+        let deadline = self.connection.server().deadline();
         let (shards, _) =
             self.read_at(at, &stats, Amount::ALL, deadline, |shard| Ok(shard.to_owned())).await?;
         let sum = |field| shards.iter().map(|shard| count(shard, field)).sum::<u64>();

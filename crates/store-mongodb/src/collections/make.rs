@@ -46,7 +46,7 @@ impl MongoDb {
             };
         }
         for round in 0.. {
-            let now = self.organization_now(organization.id).await?;
+            let now = self.organizations.get(organization.id).await?;
             if now.keeps_its_place()
                 && let Some(made) = self.make_beside(&now, name, creation).await?
             {
@@ -67,13 +67,14 @@ impl MongoDb {
     ) -> EngineResult<Option<InsertOutcome>> {
         creation.check()?;
         let create = doc! { "create": format!("{}.{name}", organization.naming.namespace) };
-        let create = self.server.database().run_command(self.server.durably(create));
-        let made = match self.call(create).await {
+        let create =
+            self.connection.server().database().run_command(self.connection.server().durably(create));
+        let made = match self.connection.call(create).await {
             Ok(_) => InsertOutcome::New,
             Err(EngineError::NamespaceExists) => InsertOutcome::Exists,
             Err(failure) => return Err(failure),
         };
-        Ok(self.is_still(organization).await?.then_some(made))
+        Ok(self.organizations.is_unchanged(organization).await?.then_some(made))
     }
 
     pub(super) async fn drop_collection_of(
@@ -96,7 +97,7 @@ impl MongoDb {
 
     async fn drop_at_once(&self, at: &mut CollectionHandle<'_>) -> EngineResult<Document> {
         for _ in 0..ROUNDS {
-            let drop = Command::new("drop", &self.server.durably(Document::new()))?;
+            let drop = Command::new("drop", &self.connection.server().durably(Document::new()))?;
             match self.command_at(at, &drop).await {
                 // Somebody is at work on it.
                 Err(EngineError::Interrupted) => {}

@@ -29,11 +29,14 @@ impl MongoDb {
         let DocumentLayout::Plain { first: Some(id) } = at.form else { return Ok(()) };
         let find = Command::reading("find", doc! { "filter": { "_id": id }, "limit": 1 })?;
         let read = |document: &RawDocument| Ok(Document::try_from(document).map_err(Error::internal)?);
-        let (mut found, _) = self.read_at(at, &find, Amount::ALL, self.server.deadline(), read).await?;
+        let (mut found, _) =
+            self.read_at(at, &find, Amount::ALL, self.connection.server().deadline(), read).await?;
         let Some(first) = found.pop() else { return Ok(()) };
         let Some((field, value)) = apart(&first, id, index) else { return Ok(()) };
         let set = doc! { "updates": [{ "q": { "_id": id }, "u": { "$set": { field: value } } }] };
-        self.command_at(at, &Command::new("update", &self.server.durably(set))?).await.map(|_| ())
+        self.command_at(at, &Command::new("update", &self.connection.server().durably(set))?)
+            .await
+            .map(|_| ())
     }
 
     /// Documents and bytes of the first document, which are none of the organization's.
@@ -41,7 +44,8 @@ impl MongoDb {
         let DocumentLayout::Plain { first: Some(id) } = at.form else { return Ok((0, 0)) };
         let find = Command::reading("find", doc! { "filter": { "_id": id }, "limit": 1 })?;
         let read = |document: &RawDocument| Ok(document.as_bytes().len() as u64);
-        let (found, _) = self.read_at(at, &find, Amount::ALL, self.server.deadline(), read).await?;
+        let (found, _) =
+            self.read_at(at, &find, Amount::ALL, self.connection.server().deadline(), read).await?;
         Ok((found.len() as u64, found.into_iter().sum()))
     }
 }

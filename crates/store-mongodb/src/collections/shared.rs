@@ -12,8 +12,8 @@ use crate::containers::DOCUMENTS;
 use crate::document::{integer, object_id};
 use crate::documents::layout::DocumentLayout;
 use crate::engine_error::EngineResult;
-use crate::quota::{collection_limit_error, most_collections};
-use crate::schema::SHARED_DOCUMENTS;
+use crate::names::SHARED_DOCUMENTS;
+use crate::quota::limits::{collection_limit_error, most_collections};
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, Document, doc};
 use std::collections::BTreeMap;
@@ -167,7 +167,7 @@ impl MongoDb {
         CollectionHandle {
             organization,
             name,
-            database: self.server.database().clone(),
+            database: self.connection.server().database().clone(),
             namespace: SHARED_DOCUMENTS.to_owned(),
             identity: None,
             form,
@@ -179,8 +179,8 @@ impl MongoDb {
     /// Whether the collection is still there, with that key: asked after a write that would make it appear.
     pub(crate) async fn is_still_shared(&self, at: &CollectionHandle<'_>) -> EngineResult<bool> {
         let Some(share) = &at.share else { return Ok(true) };
-        let find = self.shared_containers.find_one(has(at.organization.id, at.name, &share.key));
-        Ok(self.call(find.projection(doc! { "_id": 1 })).await?.is_some())
+        let find = self.shared_containers.collection().find_one(has(at.organization.id, at.name, &share.key));
+        Ok(self.connection.call(find.projection(doc! { "_id": 1 })).await?.is_some())
     }
 
     /// The collections of an organization, as its container lists them.
@@ -192,7 +192,7 @@ impl MongoDb {
     }
 
     async fn share_of(&self, id: OrganizationId) -> EngineResult<Document> {
-        let container = self.call(self.shared_containers.find_one(of(id))).await?;
+        let container = self.connection.call(self.shared_containers.collection().find_one(of(id))).await?;
         container.ok_or_else(|| Error::unavailable("the organization has no share").into())
     }
 
@@ -219,7 +219,13 @@ impl MongoDb {
         let key = doc! { "$concat": [format!("{name}."), { "$toString": format!("${LAST}") }] };
         let update =
             vec![doc! { "$set": { LAST: next } }, doc! { "$set": { &field: { "key": key, "indexes": [] } } }];
-        if self.call(self.shared_containers.update_one(room, update)).await?.matched_count == 1 {
+        if self
+            .connection
+            .call(self.shared_containers.collection().update_one(room, update))
+            .await?
+            .matched_count
+            == 1
+        {
             return Ok(InsertOutcome::New);
         }
         match self.shares(organization).await?.contains_key(name) {
@@ -239,7 +245,7 @@ impl MongoDb {
             let mut missing = of(id);
             missing.insert(&field, doc! { "$exists": false });
             let listed = doc! { "$set": { &field: { "key": name.as_str(), "indexes": [] } } };
-            self.call(self.shared_containers.update_one(missing, listed)).await?;
+            self.connection.call(self.shared_containers.collection().update_one(missing, listed)).await?;
         }
         let share = shares_in(&self.share_of(id).await?).remove(name);
         Ok(share.map_or_else(|| name.to_string(), |share| share.key))
@@ -253,7 +259,13 @@ impl MongoDb {
         let Some(share) = self.shares(organization).await?.remove(name) else { return Ok(false) };
         let update = doc! { "$unset": { field_of(name): "" }, "$addToSet": { DROPPED: &share.key } };
         let filter = has(organization.id, name, &share.key);
-        if self.call(self.shared_containers.update_one(filter, update)).await?.matched_count == 0 {
+        if self
+            .connection
+            .call(self.shared_containers.collection().update_one(filter, update))
+            .await?
+            .matched_count
+            == 0
+        {
             // Somebody else has dropped it.
             return Ok(false);
         }
@@ -267,9 +279,9 @@ impl MongoDb {
     /// Removes the documents of a collection that is no longer listed.
     async fn finish_drop(&self, id: OrganizationId, key: &str) -> EngineResult<()> {
         let documents = doc! { "org_id": object_id(id.as_bytes()), "collection": key };
-        self.delete_all(&self.shared_documents, &documents).await?;
+        self.shared_documents.delete_all(&documents).await?;
         let update = doc! { "$pull": { DROPPED: key } };
-        self.call(self.shared_containers.update_one(of(id), update)).await.map(|_| ())
+        self.connection.call(self.shared_containers.collection().update_one(of(id), update)).await.map(|_| ())
     }
 
     /// Finishes what one has begun that died while it dropped collections of a share.

@@ -15,8 +15,8 @@ use super::shared::{
 use crate::MongoDb;
 use crate::document::object_id;
 use crate::engine_error::{EngineError, EngineResult};
+use crate::names::SHARED_DOCUMENTS;
 use crate::quota::Outcome;
-use crate::schema::SHARED_DOCUMENTS;
 use aws_lc_rs::digest::{SHA256, digest};
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Document, doc};
@@ -135,7 +135,12 @@ impl MongoDb {
         filter.insert(&list, doc! { "$not": { "$elemMatch": collides } });
         filter.extend(has_room_for_index());
         let update = doc! { "$push": { &list: entry.write() } };
-        let noted = self.call(self.shared_containers.update_one(filter, update)).await?.matched_count == 1;
+        let noted = self
+            .connection
+            .call(self.shared_containers.collection().update_one(filter, update))
+            .await?
+            .matched_count
+            == 1;
         Ok(noted.then_some(entry))
     }
 
@@ -173,7 +178,7 @@ impl MongoDb {
     }
 
     async fn physical_indexes(&self) -> EngineResult<BTreeSet<String>> {
-        let names = self.call(self.shared_documents.list_index_names()).await?;
+        let names = self.connection.call(self.shared_documents.collection().list_index_names()).await?;
         Ok(names.into_iter().collect())
     }
 
@@ -217,7 +222,12 @@ impl MongoDb {
             doc! { "$elemMatch": { "id": entry.id, "state": { "$ne": IndexState::Dropping.as_str() } } },
         );
         let update = doc! { "$set": { format!("{list}.$.state"): state.as_str() } };
-        Ok(self.call(self.shared_containers.update_one(filter, update)).await?.matched_count == 1)
+        Ok(self
+            .connection
+            .call(self.shared_containers.collection().update_one(filter, update))
+            .await?
+            .matched_count
+            == 1)
     }
 
     async fn remove_entry(&self, at: &CollectionHandle<'_>, entry: &SharedIndex) -> EngineResult<()> {
@@ -225,7 +235,7 @@ impl MongoDb {
         let list = format!("{}.indexes", field_of(at.name));
         filter.insert(format!("{list}.id"), entry.id);
         let update = doc! { "$pull": { list: { "id": entry.id } } };
-        self.call(self.shared_containers.update_one(filter, update)).await.map(|_| ())
+        self.connection.call(self.shared_containers.collection().update_one(filter, update)).await.map(|_| ())
     }
 
     pub(super) async fn delete_shared_index(
@@ -277,10 +287,10 @@ impl MongoDb {
 
     /// The definitions of the indexes that shares list and do not drop, by what they are called on the server.
     async fn listed_indexes(&self) -> EngineResult<BTreeMap<String, Document>> {
-        let all = self.shared_containers.find(doc! {}).hint(Hint::Name("_id_".to_owned()));
-        let mut containers = self.call(all).await?;
+        let all = self.shared_containers.collection().find(doc! {}).hint(Hint::Name("_id_".to_owned()));
+        let mut containers = self.connection.call(all).await?;
         let mut listed = BTreeMap::new();
-        while self.call(containers.advance()).await? {
+        while self.connection.call(containers.advance()).await? {
             let container = containers.deserialize_current()?;
             let Ok(id) = container.get_object_id("_id") else { continue };
             let id = OrganizationId::from_bytes(id.bytes());
@@ -294,14 +304,19 @@ impl MongoDb {
     }
 
     async fn make_physical_index(&self, specification: &Document) -> EngineResult<()> {
-        let create =
-            self.server.durably(doc! { "createIndexes": SHARED_DOCUMENTS, "indexes": [specification] });
-        self.call_within(BUILDING, self.server.database().run_command(create)).await.map(|_| ())
+        let create = self
+            .connection
+            .server()
+            .durably(doc! { "createIndexes": SHARED_DOCUMENTS, "indexes": [specification] });
+        self.connection
+            .call_within(BUILDING, self.connection.server().database().run_command(create))
+            .await
+            .map(|_| ())
     }
 
     async fn drop_physical_index(&self, name: &str) -> EngineResult<()> {
-        let drop = self.server.durably(doc! { "dropIndexes": SHARED_DOCUMENTS, "index": name });
-        match self.call(self.server.database().run_command(drop)).await {
+        let drop = self.connection.server().durably(doc! { "dropIndexes": SHARED_DOCUMENTS, "index": name });
+        match self.connection.call(self.connection.server().database().run_command(drop)).await {
             Ok(_) | Err(EngineError::Answered { code: INDEX_NOT_FOUND, .. }) => Ok(()),
             Err(failure) => Err(failure),
         }
@@ -310,7 +325,9 @@ impl MongoDb {
     /// Drops the indexes that a share has for itself, before it goes.
     pub(crate) async fn drop_indexes_of(&self, id: OrganizationId) -> EngineResult<()> {
         let container = doc! { "_id": object_id(id.as_bytes()) };
-        let Some(container) = self.call(self.shared_containers.find_one(container)).await? else {
+        let Some(container) =
+            self.connection.call(self.shared_containers.collection().find_one(container)).await?
+        else {
             return Ok(());
         };
         for share in shares_in(&container).values() {

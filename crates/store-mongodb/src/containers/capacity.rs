@@ -97,7 +97,7 @@ impl MongoDb {
         let used = match self.capacity.known(limit) {
             Some(used) => used,
             None => {
-                let used = count_namespaces(&self.server).await?;
+                let used = count_namespaces(self.connection.server()).await?;
                 self.capacity.learn(used);
                 used
             }

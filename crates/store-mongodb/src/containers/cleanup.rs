@@ -9,7 +9,7 @@ use mongodb::bson::{Document, doc};
 use mongodb::options::Hint;
 use tenantry_domain::Result;
 use tenantry_domain::ids::OrganizationId;
-use tenantry_domain::organization::{ContainerId, Organization, ReservedKey};
+use tenantry_domain::organization::ContainerId;
 use tenantry_domain::store::Tidied;
 
 impl MongoDb {
@@ -29,9 +29,14 @@ impl MongoDb {
 
     async fn tidy_collections(&self, tidied: &mut Tidied) -> EngineResult<()> {
         let pattern = format!("^({}|deleted_|building_)", escaped(&self.tenant_prefix));
-        let list = self.server.database().list_collections().filter(doc! { "name": { "$regex": pattern } });
-        let mut collections = self.call(list).await?;
-        while self.call(collections.advance()).await? {
+        let list = self
+            .connection
+            .server()
+            .database()
+            .list_collections()
+            .filter(doc! { "name": { "$regex": pattern } });
+        let mut collections = self.connection.call(list).await?;
+        while self.connection.call(collections.advance()).await? {
             let collection = collections.deserialize_current()?;
             if let Some(id) = identity_of(&collection) {
                 self.tidy_collection(&collection.name, id, tidied).await?;
@@ -41,7 +46,7 @@ impl MongoDb {
     }
 
     async fn tidy_collection(&self, name: &str, id: ContainerId, tidied: &mut Tidied) -> EngineResult<()> {
-        let owner = self.find_one::<Organization>(&self.organizations, doc! { "container": uuid(id) });
+        let owner = self.organizations.find_by_container(uuid(id));
         if let Some(owner) = owner.await? {
             if owner.operation.is_none() && owner.naming.namespace != name {
                 self.settle_collection(&owner).await?;
@@ -66,28 +71,26 @@ impl MongoDb {
     async fn is_further(&self, name: &str) -> EngineResult<bool> {
         let Some((namespace, _)) = name.split_once('.') else { return Ok(false) };
         if let Some(id) = namespace.strip_prefix("deleted_").and_then(|id| id.parse().ok()) {
-            return self.has(id).await;
+            return self.organizations.exists(id).await;
         }
-        let holder = doc! { "reserved": ReservedKey::namespace(namespace).as_str() };
-        let find = self.organizations.find_one(holder).projection(doc! { "_id": 1 });
-        Ok(self.call(find).await?.is_some())
+        self.organizations.is_reserved(namespace).await
     }
 
     async fn tidy_databases(&self, tidied: &mut Tidied) -> EngineResult<()> {
         let pattern = format!("^{}[0-9a-f]{{24}}$", escaped(&self.tenant_prefix));
-        let client = self.server.database().client();
+        let client = self.connection.server().database().client();
         let list = client.list_database_names().filter(doc! { "name": { "$regex": pattern } });
-        for name in self.call(list).await? {
+        for name in self.connection.call(list).await? {
             let Ok(id) = name[self.tenant_prefix.len()..].parse::<OrganizationId>() else { continue };
             let database = self.database_of(id);
             // First: what is listed before nobody has the id is not of one that gets it later.
             let listed = self.listed_in(&database).await?;
-            if self.has(id).await? || !self.is_ours(&database).await? {
+            if self.organizations.exists(id).await? || !self.is_ours(&database).await? {
                 continue;
             }
             let is_empty = self.documents_in(&database).await? == 0;
             // The documents may have taken long to count.
-            if is_empty && !self.has(id).await? {
+            if is_empty && !self.organizations.exists(id).await? {
                 self.drop_listed(&database, &listed).await?;
             }
             note(tidied, is_empty, &name);
@@ -96,13 +99,13 @@ impl MongoDb {
     }
 
     async fn tidy_shares(&self, tidied: &mut Tidied) -> EngineResult<()> {
-        let find = self.shared_containers.find(doc! {}).hint(Hint::Name("_id_".to_owned()));
-        let mut shares = self.call(find).await?;
-        while self.call(shares.advance()).await? {
+        let find = self.shared_containers.collection().find(doc! {}).hint(Hint::Name("_id_".to_owned()));
+        let mut shares = self.connection.call(find).await?;
+        while self.connection.call(shares.advance()).await? {
             let share: Document = shares.deserialize_current()?;
             let Ok(id) = share.get_object_id("_id") else { continue };
             let id = OrganizationId::from_bytes(id.bytes());
-            if self.has(id).await? {
+            if self.organizations.exists(id).await? {
                 self.finish_drops(id, &share).await?;
                 continue;
             }
@@ -118,13 +121,12 @@ impl MongoDb {
 
     /// Forgets how much organizations have that are no more.
     async fn tidy_usage(&self) -> EngineResult<()> {
-        let find = self.usage.find(doc! {}).projection(doc! { "_id": 1 }).hint(Hint::Name("_id_".to_owned()));
-        let mut all = self.call(find).await?;
-        while self.call(all.advance()).await? {
+        let mut all = self.usage.cursor().await?;
+        while self.connection.call(all.advance()).await? {
             let Ok(id) = all.deserialize_current()?.get_object_id("_id") else { continue };
             let id = OrganizationId::from_bytes(id.bytes());
-            if !self.has(id).await? {
-                self.delete_usage(id).await?;
+            if !self.organizations.exists(id).await? {
+                self.usage.delete(id).await?;
             }
         }
         Ok(())

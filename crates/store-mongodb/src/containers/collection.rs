@@ -10,6 +10,7 @@ use super::namespace::{Namespace, identity_of, uuid};
 use crate::MongoDb;
 use crate::document::object_id;
 use crate::engine_error::{EngineError, EngineResult};
+use crate::records::Records;
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Document, doc};
 use tenantry_domain::Error;
@@ -62,7 +63,7 @@ impl MongoDb {
             Err(failure) => return Err(failure),
         }
         let first = metadata(container.organization_id, container.created_at);
-        let _ = self.insert(&self.server.collection(&unfinished), first).await?;
+        let _ = Records::new(&self.connection, &unfinished).insert(first).await?;
         // Gone: another has made it complete and has given it its name meanwhile.
         let Some(id) = self.uuid_of(&unfinished).await? else {
             return Err(EngineError::Elsewhere { actual: None });
@@ -92,7 +93,7 @@ impl MongoDb {
         let from = match self.name_of(from, id).await? {
             // Somebody who was overtaken has taken it there. As long as nobody has overtaken us, it is ours to move.
             Some(actual) if actual != to => {
-                self.still_is(organization).await?;
+                self.organizations.verify_unchanged(organization).await?;
                 actual
             }
             _ => from.to_owned(),
@@ -178,25 +179,27 @@ impl MongoDb {
     /// Gives the collection of that UUID another name, if it has the one that is expected and the other is
     /// free.
     pub(super) async fn rename(&self, from: &str, to: &str, id: ContainerId) -> EngineResult<()> {
-        let database = self.server.database().name();
+        let database = self.connection.server().database().name();
         let rename = doc! {
             "renameCollection": format!("{database}.{from}"),
             "to": format!("{database}.{to}"),
             "dropTarget": false,
             "collectionUUID": uuid(id),
         };
-        let admin = self.server.other_database("admin");
-        self.call(admin.run_command(self.server.durably(rename))).await?;
+        let admin = self.connection.server().other_database("admin");
+        self.connection.call(admin.run_command(self.connection.server().durably(rename))).await?;
         Ok(())
     }
 
     fn at<'a>(&'a self, namespace: &'a str, id: ContainerId) -> Namespace<'a> {
-        Namespace { database: self.server.database(), namespace, id: Some(id) }
+        Namespace { database: self.connection.server().database(), namespace, id: Some(id) }
     }
 
     /// Carries out a command that changes collections.
     async fn command(&self, command: Document) -> EngineResult<()> {
-        self.call(self.server.database().run_command(self.server.durably(command))).await?;
+        self.connection
+            .call(self.connection.server().database().run_command(self.connection.server().durably(command)))
+            .await?;
         Ok(())
     }
 
@@ -211,9 +214,9 @@ impl MongoDb {
 
     /// The identity of the collection that has that name now.
     async fn uuid_of(&self, namespace: &str) -> EngineResult<Option<ContainerId>> {
-        let list = self.server.database().list_collections().filter(doc! { "name": namespace });
-        let mut collections = self.call(list).await?;
-        if !self.call(collections.advance()).await? {
+        let list = self.connection.server().database().list_collections().filter(doc! { "name": namespace });
+        let mut collections = self.connection.call(list).await?;
+        if !self.connection.call(collections.advance()).await? {
             return Ok(None);
         }
         Ok(identity_of(&collections.deserialize_current()?))
@@ -248,7 +251,7 @@ impl MongoDb {
     /// Whether a collection of that name is none of ours.
     pub(super) async fn is_foreign_collection(&self, namespace: &str) -> EngineResult<bool> {
         let Some(id) = self.uuid_of(namespace).await? else { return Ok(false) };
-        let owner = self.call(self.organizations.find_one(doc! { "container": uuid(id) })).await?;
+        let owner = self.organizations.find_by_container(uuid(id)).await?;
         Ok(owner.is_none() && matches!(self.judge(namespace, id).await?, Stray::Foreign))
     }
 
@@ -267,7 +270,7 @@ impl MongoDb {
             _ => None,
         };
         let Some(owner) = owner else { return Ok(Stray::Foreign) };
-        let owner: Option<Organization> = self.find_one(&self.organizations, doc! { "_id": owner }).await?;
+        let owner = self.organizations.find(OrganizationId::from_bytes(owner.bytes())).await?;
         let is_owned = owner.is_some_and(|owner| match owner.container {
             Some(container) => container == id,
             // It is being made, unless it was made under an earlier fence.

@@ -6,6 +6,7 @@ use super::{knows_fence, metadata};
 use crate::MongoDb;
 use crate::document::object_id;
 use crate::engine_error::{EngineError, EngineResult, NAMESPACE_NOT_FOUND};
+use crate::records::Records;
 use mongodb::Database;
 use mongodb::bson::{Document, doc};
 use tenantry_domain::ids::OrganizationId;
@@ -31,16 +32,16 @@ impl MongoDb {
     }
 
     pub(crate) fn database_of(&self, id: OrganizationId) -> Database {
-        self.server.other_database(&self.database_name(id))
+        self.connection.server().other_database(&self.database_name(id))
     }
 
     /// One insert makes the database and all that belongs into it. An organization that is imported under its old id
     /// may find that of another installation.
     pub(super) async fn create_database(&self, container: &NewContainer) -> EngineResult<()> {
         let mut first = metadata(container.organization_id, container.created_at);
-        first.insert(RECORDS, self.server.database().name());
+        first.insert(RECORDS, self.connection.server().database().name());
         let database = self.database_of(container.organization_id);
-        match self.insert(&database.collection(METADATA), first).await? {
+        match Records::of(&self.connection, database.collection(METADATA)).insert(first).await? {
             InsertOutcome::Exists if !self.is_ours(&database).await? => {
                 Err(Error::from(ErrorCode::OrganizationExists).into())
             }
@@ -51,7 +52,7 @@ impl MongoDb {
     pub(super) async fn count_database(&self, id: OrganizationId) -> EngineResult<u64> {
         let database = self.database_of(id);
         let first = database.collection::<Document>(METADATA);
-        if self.call(first.find_one(doc! { "_id": object_id(id.as_bytes()) })).await?.is_none() {
+        if self.connection.call(first.find_one(doc! { "_id": object_id(id.as_bytes()) })).await?.is_none() {
             return Err(Error::unavailable("the organization's database is not there").into());
         }
         self.documents_in(&database).await
@@ -60,7 +61,7 @@ impl MongoDb {
     /// How many documents there are in all collections of users.
     pub(super) async fn documents_in(&self, database: &Database) -> EngineResult<u64> {
         let mut documents = 0;
-        for name in self.call(database.list_collection_names()).await? {
+        for name in self.connection.call(database.list_collection_names()).await? {
             if name != METADATA && !name.starts_with("system.") {
                 let place = Namespace { database, namespace: &name, id: None };
                 documents += self.count_at(place, None).await?;
@@ -71,8 +72,8 @@ impl MongoDb {
 
     /// Whether the database was made for an organization of this installation.
     pub(super) async fn is_ours(&self, database: &Database) -> EngineResult<bool> {
-        let ours = doc! { RECORDS: self.server.database().name() };
-        Ok(self.call(database.collection::<Document>(METADATA).find_one(ours)).await?.is_some())
+        let ours = doc! { RECORDS: self.connection.server().database().name() };
+        Ok(self.connection.call(database.collection::<Document>(METADATA).find_one(ours)).await?.is_some())
     }
 
     /// Removes the database as long as its organization's record is what this operation holds. The database has
@@ -85,7 +86,7 @@ impl MongoDb {
             if listed.is_empty() {
                 return Ok(());
             }
-            self.still_holds(organization).await?;
+            self.organizations.verify_owner(organization).await?;
             self.drop_listed(&database, &listed).await?;
         }
         Err(Error::unavailable("a program makes collections in a database that is being dropped").into())
@@ -93,9 +94,9 @@ impl MongoDb {
 
     /// What is in a database, the collection that says whose it is last.
     pub(super) async fn listed_in(&self, database: &Database) -> EngineResult<Vec<ListedDatabase>> {
-        let mut found = self.call(database.list_collections()).await?;
+        let mut found = self.connection.call(database.list_collections()).await?;
         let mut listed = Vec::new();
-        while self.call(found.advance()).await? {
+        while self.connection.call(found.advance()).await? {
             let collection = found.deserialize_current()?;
             // The server's own, which cannot be dropped while it is written.
             if collection.name != "system.profile" {
@@ -115,13 +116,13 @@ impl MongoDb {
         database: &Database,
         listed: &[ListedDatabase],
     ) -> EngineResult<()> {
-        let knows_identities = knows_fence(&self.server).await?;
+        let knows_identities = knows_fence(self.connection.server()).await?;
         for ListedDatabase { name, id } in listed {
             let mut drop = doc! { "drop": name };
             if let Some(id) = id.filter(|_| knows_identities) {
                 drop.insert("collectionUUID", uuid(id));
             }
-            match self.call(database.run_command(self.server.durably(drop))).await {
+            match self.connection.call(database.run_command(self.connection.server().durably(drop))).await {
                 // Somebody else has dropped or renamed it, or it is another by now.
                 Ok(_)
                 | Err(

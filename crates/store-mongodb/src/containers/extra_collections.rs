@@ -8,7 +8,6 @@
 
 use super::namespace::{Namespace, identity_of};
 use crate::MongoDb;
-use crate::document::{integer, object_id};
 use crate::engine_error::{EngineError, EngineResult};
 use mongodb::bson::doc;
 use tenantry_domain::Error;
@@ -68,8 +67,11 @@ impl MongoDb {
         let (mut documents, listed) = (0, self.listed(namespace).await?);
         for further in &listed {
             let name = format!("{namespace}.{}", further.name);
-            let place =
-                Namespace { database: self.server.database(), namespace: &name, id: Some(further.id) };
+            let place = Namespace {
+                database: self.connection.server().database(),
+                namespace: &name,
+                id: Some(further.id),
+            };
             match self.count_at(place, None).await {
                 Ok(count) => documents += count,
                 // It moves on, or is gone.
@@ -79,7 +81,7 @@ impl MongoDb {
         }
         // What was counted under a name that has changed hands is another's.
         if !listed.is_empty() {
-            self.still_is(organization).await?;
+            self.organizations.verify_unchanged(organization).await?;
         }
         Ok(documents)
     }
@@ -92,7 +94,7 @@ impl MongoDb {
     ) -> EngineResult<()> {
         let listed = self.listed(namespace).await?;
         if !listed.is_empty() {
-            self.still_holds(organization).await?;
+            self.organizations.verify_owner(organization).await?;
         }
         for further in listed {
             match self.drop_at(&format!("{namespace}.{}", further.name), further.id).await {
@@ -111,7 +113,7 @@ impl MongoDb {
     ) -> EngineResult<Vec<ExtraCollection>> {
         let listed = self.listed(namespace).await?;
         if !listed.is_empty() {
-            self.still_is(organization).await?;
+            self.organizations.verify_unchanged(organization).await?;
         }
         Ok(listed)
     }
@@ -122,7 +124,7 @@ impl MongoDb {
         id: OrganizationId,
     ) -> EngineResult<Vec<ExtraCollection>> {
         for _ in 0..LOOKS {
-            let organization = self.organization_now(id).await?;
+            let organization = self.organizations.get(id).await?;
             let mut listed = Vec::new();
             for namespace in namespaces(&organization) {
                 listed.extend(self.listed(&namespace).await?);
@@ -133,7 +135,7 @@ impl MongoDb {
                     listed.extend(self.listed(&namespace).await?);
                 }
             }
-            if self.is_still(&organization).await? {
+            if self.organizations.is_unchanged(&organization).await? {
                 listed.sort_by(|one, other| one.name.cmp(&other.name));
                 listed.dedup_by(|one, other| one.name == other.name);
                 return Ok(listed);
@@ -142,19 +144,16 @@ impl MongoDb {
         Err(Error::unavailable("others work on the same organization").into())
     }
 
-    /// The record of an organization, which must be there.
-    pub(crate) async fn organization_now(&self, id: OrganizationId) -> EngineResult<Organization> {
-        let record = self.find_one(&self.organizations, doc! { "_id": object_id(id.as_bytes()) }).await?;
-        record.ok_or_else(|| Error::unavailable("there is no such organization any more").into())
-    }
-
     async fn listed(&self, namespace: &str) -> EngineResult<Vec<ExtraCollection>> {
         let prefix = format!("{namespace}.");
         // Between the name with a dot and the name with what comes after a dot there is nothing else.
         let names = doc! { "name": { "$gt": &prefix, "$lt": format!("{namespace}/") }, "type": "collection" };
-        let mut found = self.call(self.server.database().list_collections().filter(names)).await?;
+        let mut found = self
+            .connection
+            .call(self.connection.server().database().list_collections().filter(names))
+            .await?;
         let mut listed = Vec::new();
-        while self.call(found.advance()).await? {
+        while self.connection.call(found.advance()).await? {
             let collection = found.deserialize_current()?;
             if let (Some(name), Some(id)) = (collection.name.strip_prefix(&prefix), identity_of(&collection))
             {
@@ -163,39 +162,6 @@ impl MongoDb {
         }
         listed.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(listed)
-    }
-
-    /// Refuses to go on for an organization that has been changed since it was read.
-    pub(crate) async fn still_is(&self, organization: &Organization) -> EngineResult<()> {
-        if self.is_still(organization).await? {
-            return Ok(());
-        }
-        Err(Error::unavailable("others work on the same organization").into())
-    }
-
-    /// The same for whoever drives its operation: renewals of the lease are versions of the record, too, and
-    /// whoever takes over raises the fence.
-    pub(super) async fn still_holds(&self, organization: &Organization) -> EngineResult<()> {
-        let Some(operation) = organization.operation.as_deref() else {
-            return self.still_is(organization).await;
-        };
-        let ours = doc! {
-            "_id": object_id(organization.id.as_bytes()),
-            "operation.id": object_id(operation.id.as_bytes()),
-            "operation.fence": operation.fence,
-        };
-        match self.call(self.organizations.find_one(ours).projection(doc! { "_id": 1 })).await? {
-            Some(_) => Ok(()),
-            None => Err(Error::unavailable("others work on the same organization").into()),
-        }
-    }
-
-    /// Whether an organization's record is what it was when it was read.
-    pub(crate) async fn is_still(&self, organization: &Organization) -> EngineResult<bool> {
-        let same =
-            doc! { "_id": object_id(organization.id.as_bytes()), "version": integer(organization.version) };
-        let find = self.organizations.find_one(same).projection(doc! { "_id": 1 });
-        Ok(self.call(find).await?.is_some())
     }
 }
 

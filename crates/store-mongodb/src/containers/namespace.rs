@@ -50,7 +50,7 @@ impl MongoDb {
         if let Some(id) = place.id {
             aggregate.insert("collectionUUID", uuid(id));
         }
-        let mut answer = self.call(place.database.run_command(aggregate)).await?;
+        let mut answer = self.connection.call(place.database.run_command(aggregate)).await?;
         let batch = answer.get_document_mut("cursor").ok().and_then(|cursor| cursor.remove("firstBatch"));
         let Some(Bson::Array(items)) = batch else {
             return Err(Error::internal("an aggregation answers without a batch").into());

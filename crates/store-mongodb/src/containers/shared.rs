@@ -18,12 +18,12 @@ fn of(id: OrganizationId) -> Document {
 impl MongoDb {
     pub(super) async fn create_share(&self, container: &NewContainer) -> EngineResult<()> {
         let first = metadata(container.organization_id, container.created_at);
-        self.insert(&self.shared_containers, first).await.map(|_| ())
+        self.shared_containers.insert(first).await.map(|_| ())
     }
 
     pub(super) async fn count_share(&self, id: OrganizationId) -> EngineResult<u64> {
         let first = doc! { "_id": object_id(id.as_bytes()) };
-        if self.call(self.shared_containers.find_one(first)).await?.is_none() {
+        if self.connection.call(self.shared_containers.collection().find_one(first)).await?.is_none() {
             return Err(Error::unavailable("the organization has no share").into());
         }
         self.documents_of(id).await
@@ -31,14 +31,14 @@ impl MongoDb {
 
     /// How many documents the organization has among the others.
     pub(super) async fn documents_of(&self, id: OrganizationId) -> EngineResult<u64> {
-        self.call(self.shared_documents.count_documents(of(id))).await
+        self.connection.call(self.shared_documents.collection().count_documents(of(id))).await
     }
 
     /// The documents first, so that a share that is there says that there is still something to do.
     pub(super) async fn drop_share(&self, id: OrganizationId) -> EngineResult<()> {
-        self.delete_all(&self.shared_documents, &of(id)).await?;
+        self.shared_documents.delete_all(&of(id)).await?;
         self.drop_indexes_of(id).await?;
         let first = doc! { "_id": object_id(id.as_bytes()) };
-        self.call(self.shared_containers.delete_one(first)).await.map(|_| ())
+        self.connection.call(self.shared_containers.collection().delete_one(first)).await.map(|_| ())
     }
 }

@@ -9,7 +9,7 @@ use crate::documents::find::millis;
 use crate::documents::layout::{DocumentLayout, Trace};
 use crate::documents::remove::{ROUND, ROUND_BYTES, at_least};
 use crate::engine_error::EngineResult;
-use crate::quota::Size;
+use crate::quota::size::Size;
 use bson::raw::{CString, RawArrayBuf, RawBson, cstr};
 use bson::{RawDocument, RawDocumentBuf, rawdoc};
 use mongodb::bson::{Document, doc, serialize_to_vec};
@@ -74,7 +74,7 @@ impl MongoDb {
         self.end_change(change, at_least(&sizes, deleted).negative()).await;
         // What their index entries took is counted when something does not fit.
         if at.organization.quota.index_bytes.is_some() && deleted > 0 {
-            self.invalidate_usage(at.organization).await;
+            self.usage.invalidate(at.organization).await;
         }
         Ok(DeleteResult { documents: deleted, more: more || deleted < count })
     }

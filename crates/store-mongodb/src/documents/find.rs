@@ -40,7 +40,7 @@ impl MongoDb {
             return Ok(QueryPage::default());
         }
         let scan = self.is_scan(at, &query.filter, Some(&query.sort)).await?;
-        let deadline = query.time + self.server.deadline();
+        let deadline = query.time + self.connection.server().deadline();
         let read = |document: &RawDocument| form.unwrap(document);
         let sieve = (!query.filter.is_decided_by_mongodb()).then(|| matching(&form, &query.filter));
         let mut page: (Vec<StoredDocument>, bool) = (Vec::new(), false);
@@ -91,7 +91,7 @@ impl MongoDb {
         match at.form {
             DocumentLayout::Plain { .. } => self.kept(at).await,
             DocumentLayout::Shared { .. } => {
-                self.count_up_to(at, SHARE_COUNTED, self.server.deadline()).await
+                self.count_up_to(at, SHARE_COUNTED, self.connection.server().deadline()).await
             }
         }
     }
@@ -115,7 +115,7 @@ impl MongoDb {
             doc! { "$group": { "_id": null, "documents": { "$sum": "$count" } } },
         ];
         let command = Command::new("aggregate", &doc! { "pipeline": &stages[..], "cursor": {} })?;
-        let kept = self.read_number(at, &command, self.server.deadline()).await?;
+        let kept = self.read_number(at, &command, self.connection.server().deadline()).await?;
         let first = u64::from(matches!(at.form, DocumentLayout::Plain { first: Some(_) }));
         Ok(kept.saturating_sub(first))
     }
@@ -130,7 +130,7 @@ impl MongoDb {
             "aggregate",
             doc! { "pipeline": stages, "cursor": {}, "maxTimeMS": millis(time) },
         )?;
-        self.read_number(at, &command, time + self.server.deadline()).await
+        self.read_number(at, &command, time + self.connection.server().deadline()).await
     }
 
     async fn read_number(

@@ -9,7 +9,7 @@
 use crate::MongoDb;
 use crate::collections::{CollectionHandle, Command};
 use crate::engine_error::EngineResult;
-use crate::quota::Size;
+use crate::quota::size::Size;
 use bson::raw::{CString, RawBson};
 use bson::{RawDocument, RawDocumentBuf};
 use mongodb::bson::{Bson, Document, doc};

@@ -7,7 +7,7 @@ use super::{append_durably, check_durable, write_errors};
 use crate::MongoDb;
 use crate::collections::{Amount, CollectionHandle, Command};
 use crate::engine_error::{COLLECTION_UUID_MISMATCH, EngineResult};
-use crate::quota::Size;
+use crate::quota::size::Size;
 use bson::raw::{RawArrayBuf, cstr};
 use bson::{RawDocument, rawdoc};
 use mongodb::bson::{Bson, Document, doc};
@@ -95,7 +95,8 @@ impl MongoDb {
         let find = doc! { "filter": { "$or": any }, "projection": { "_id": 1 }, "batchSize": 1000 };
         let find = Command::reading("find", find)?;
         let read = |document: &RawDocument| Ok(form.id_alone(document)?.map(|id| id.key()));
-        let (there, _) = self.read_at(at, &find, Amount::ALL, self.server.deadline(), read).await?;
+        let (there, _) =
+            self.read_at(at, &find, Amount::ALL, self.connection.server().deadline(), read).await?;
         let there: BTreeSet<Vec<u8>> = there.into_iter().flatten().collect();
         for place in open {
             let document = &documents[*place];

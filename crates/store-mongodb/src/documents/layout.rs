@@ -8,7 +8,7 @@
 use crate::document::integer;
 use crate::documents::EntryCounter;
 use crate::engine_error::EngineResult;
-use crate::quota::Size;
+use crate::quota::size::Size;
 use bson::raw::cstr;
 use bson::spec::ElementType;
 use bson::{RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};

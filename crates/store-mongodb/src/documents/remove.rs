@@ -7,7 +7,7 @@ use crate::documents::EntryCounter;
 use crate::documents::find::millis;
 use crate::documents::layout::Trace;
 use crate::engine_error::EngineResult;
-use crate::quota::Size;
+use crate::quota::size::Size;
 use bson::RawDocument;
 use mongodb::bson::{Document, doc, serialize_to_vec};
 use std::time::{Duration, Instant};
@@ -111,7 +111,7 @@ impl MongoDb {
         if let Some(time) = time {
             find.insert("maxTimeMS", millis(time));
         }
-        let deadline = time.unwrap_or_default() + self.server.deadline();
+        let deadline = time.unwrap_or_default() + self.connection.server().deadline();
         let find = Command::reading("find", find)?;
         let read = |document: &RawDocument| {
             let list = document

@@ -1,7 +1,9 @@
 //! Claims of documents and bytes: before a change, what it may add; after it, what it has added.
 
 use super::count::is_being_counted;
-use super::{CLAIM, is_limited, of};
+use super::limits::is_limited;
+use super::size::Size;
+use super::usage::{CLAIM, UsageDocument, of};
 use crate::MongoDb;
 use crate::document::integer;
 use crate::engine_error::EngineResult;
@@ -9,71 +11,12 @@ use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Document, doc};
 use mongodb::options::ReturnDocument;
 use std::time::Instant;
+use tenantry_domain::Error;
 use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::organization::{Organization, QuotaLimit};
-use tenantry_domain::{Error, ErrorCode};
 
 /// How often a claim is tried while others count.
 const ROUNDS: u32 = 8;
-
-/// So many documents of so many bytes, with index entries of so many; less than none for what goes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Size {
-    pub(crate) documents: i64,
-    pub(crate) bytes: i64,
-    /// Counted only where there is a quota for it.
-    pub(crate) index_bytes: i64,
-}
-
-impl Size {
-    /// One document of so many bytes.
-    pub(crate) fn one(bytes: u64) -> Self {
-        Self { documents: 1, bytes: integer(bytes), index_bytes: 0 }
-    }
-
-    /// The same, with index entries of so many bytes.
-    pub(crate) fn with_entries(self, bytes: u64) -> Self {
-        Self { index_bytes: integer(bytes), ..self }
-    }
-
-    /// As far as it is more than nothing.
-    pub(crate) fn growth(self) -> Self {
-        Self {
-            documents: self.documents.max(0),
-            bytes: self.bytes.max(0),
-            index_bytes: self.index_bytes.max(0),
-        }
-    }
-
-    /// Both together.
-    pub(crate) const fn plus(self, other: Self) -> Self {
-        Self {
-            documents: self.documents + other.documents,
-            bytes: self.bytes + other.bytes,
-            index_bytes: self.index_bytes + other.index_bytes,
-        }
-    }
-
-    /// That much less than nothing.
-    pub(crate) const fn negative(self) -> Self {
-        Self { documents: -self.documents, bytes: -self.bytes, index_bytes: -self.index_bytes }
-    }
-
-    /// The refusal of what does not fit into it; none if it fits.
-    pub(crate) fn refuses(self, wanted: Self) -> Option<Error> {
-        let what = if wanted.documents > self.documents.max(0) {
-            "documents"
-        } else if wanted.bytes > self.bytes.max(0) {
-            "bytes"
-        } else if wanted.index_bytes > self.index_bytes.max(0) {
-            "bytes of index entries"
-        } else {
-            return None;
-        };
-        let detail = format!("The organization has no room for that many {what}.");
-        Some(Error::from(ErrorCode::QuotaExceeded).detail(detail))
-    }
-}
 
 /// A change that has been announced. Dropped without an end, it is held against the organization for a minute.
 #[must_use]
@@ -168,8 +111,8 @@ impl MongoDb {
             if self.note_claim(organization, &claim).await? {
                 return Ok(Ok(Change(Some(claim))));
             }
-            let usage = self.get_usage_document(organization.id).await?;
-            let Some(usage) = usage.filter(super::UsageDocument::is_counted) else {
+            let usage = self.usage.get(organization.id).await?;
+            let Some(usage) = usage.filter(UsageDocument::is_counted) else {
                 if !self.count_in_time(organization).await {
                     return Err(is_being_counted().into());
                 }
@@ -186,11 +129,11 @@ impl MongoDb {
             if room.refuses(size).is_none() {
                 continue;
             }
-            if doubted || !usage.is_doubtful(self.claims_last()) {
+            if doubted || !usage.is_doubtful(self.usage.claims_last()) {
                 return Ok(Err(room));
             }
             doubted = true;
-            if !self.count_in_time(organization).await && usage.is_too_high(self.claims_last()) {
+            if !self.count_in_time(organization).await && usage.is_too_high(self.usage.claims_last()) {
                 return Err(is_being_counted().into());
             }
         }
@@ -223,7 +166,7 @@ impl MongoDb {
             },
             "$pull": { "claims": { "id": claim.id } },
         };
-        match self.call(self.usage.update_one(filter, update)).await {
+        match self.connection.call(self.usage.collection().update_one(filter, update)).await {
             Ok(updated) => updated.matched_count == 1,
             Err(failure) => {
                 tracing::warn!(organization = %claim.organization, ?failure, "a claim stays for a minute");
@@ -261,11 +204,12 @@ impl MongoDb {
         } };
         let update = self
             .usage
+            .collection()
             .find_one_and_update(filter, vec![update])
             .upsert(!claim.adds())
             .projection(doc! { "due": { "$lte": ["$due", "$$NOW"] }, "counted_at": 1 })
             .return_document(ReturnDocument::After);
-        let noted: Option<Document> = match self.call(update).await {
+        let noted: Option<Document> = match self.connection.call(update).await {
             Ok(noted) => noted,
             // Another has just made the document.
             Err(failure) if failure.is_same_id() => None,

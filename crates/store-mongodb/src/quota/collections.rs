@@ -1,6 +1,7 @@
 //! Claims of collections: who is about to make one of which name. Those that are there are counted each time.
 
-use super::of;
+use super::limits::{collection_limit_error, most_collections};
+use super::usage::{CLAIM, of};
 use crate::MongoDb;
 use crate::document::integer;
 use crate::engine_error::EngineResult;
@@ -8,10 +9,9 @@ use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, doc};
 use std::collections::BTreeSet;
 use std::time::Instant;
+use tenantry_domain::Error;
 use tenantry_domain::collection::CollectionName;
-use tenantry_domain::limits::COLLECTIONS_MAX;
 use tenantry_domain::organization::Organization;
-use tenantry_domain::{Error, ErrorCode};
 
 /// How often a claim is tried while others claim.
 const ROUNDS: u32 = 200;
@@ -26,26 +26,11 @@ pub(crate) struct Creation {
 impl Creation {
     /// Refuses to go on when the claim may have been taken for that of somebody who died.
     pub(crate) fn check(&self) -> EngineResult<()> {
-        if self.made.elapsed() > super::CLAIM {
+        if self.made.elapsed() > CLAIM {
             return Err(Error::unavailable("a change has waited too long").into());
         }
         Ok(())
     }
-}
-
-/// How many collections an organization may have.
-pub(crate) fn most_collections(organization: &Organization) -> u64 {
-    organization
-        .quota
-        .collections
-        .map_or(u64::from(COLLECTIONS_MAX), |own| own.get().min(u64::from(COLLECTIONS_MAX)))
-}
-
-/// The refusal of one more.
-pub(crate) fn collection_limit_error(organization: &Organization) -> Error {
-    let most = most_collections(organization);
-    let detail = format!("The organization may have {most} collections, and has as many.");
-    Error::from(ErrorCode::QuotaExceeded).detail(detail)
 }
 
 impl MongoDb {
@@ -60,14 +45,14 @@ impl MongoDb {
     ) -> EngineResult<Option<Creation>> {
         let _one = self.quotas.one_creation(organization.id).await;
         for _ in 0..ROUNDS {
-            let usage = self.get_usage_document(organization.id).await?;
+            let usage = self.usage.get(organization.id).await?;
             let there = self.collection_names_of(organization).await?;
             if there.contains(name) {
                 return Ok(None);
             }
             let mut names: BTreeSet<&str> = there.iter().map(CollectionName::as_str).collect();
             if let Some(usage) = &usage {
-                let (others, _) = usage.entries("creations", self.claims_last());
+                let (others, _) = usage.entries("creations", self.usage.claims_last());
                 names.extend(others.into_iter().filter_map(|other| other.get_str("name").ok()));
             }
             names.insert(name.as_str());
@@ -93,14 +78,18 @@ impl MongoDb {
         let mut filter = of(organization.id);
         filter.insert("creations_version", if version == 0 { Bson::Null } else { version.into() });
         let entry = doc! { "id": creation.id, "name": name.as_str(), "at": "$$NOW" };
-        let last = integer(u64::try_from(self.claims_last().as_millis()).unwrap_or(u64::MAX));
+        let last = integer(u64::try_from(self.usage.claims_last().as_millis()).unwrap_or(u64::MAX));
         let since = doc! { "$gt": ["$$this.at", { "$subtract": ["$$NOW", last] }] };
         let others = doc! { "$filter": { "input": { "$ifNull": ["$creations", []] }, "cond": since } };
         let update = doc! { "$set": {
             "creations": { "$concatArrays": [others, [entry]] },
             "creations_version": version + 1,
         } };
-        match self.call(self.usage.update_one(filter, vec![update]).upsert(before.is_none())).await {
+        match self
+            .connection
+            .call(self.usage.collection().update_one(filter, vec![update]).upsert(before.is_none()))
+            .await
+        {
             Ok(result) if result.matched_count == 1 || result.upserted_id.is_some() => Ok(Some(creation)),
             Ok(_) => Ok(None),
             Err(failure) if failure.is_same_id() => Ok(None),
@@ -112,7 +101,9 @@ impl MongoDb {
     pub(crate) async fn end_creation(&self, organization: &Organization, creation: Creation) {
         let update =
             doc! { "$pull": { "creations": { "id": creation.id } }, "$inc": { "creations_version": 1_i64 } };
-        if let Err(failure) = self.call(self.usage.update_one(of(organization.id), update)).await {
+        if let Err(failure) =
+            self.connection.call(self.usage.collection().update_one(of(organization.id), update)).await
+        {
             tracing::debug!(organization = %organization.id, ?failure, "an announcement stays for a minute");
         }
     }

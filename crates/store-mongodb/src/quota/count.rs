@@ -4,7 +4,8 @@
 //! whoever needs it waits a little. What a newcomer gets wrong: changes go on meanwhile. What adds something makes a count
 //! void; what only removes leaves it too high at worst, and so a count of many documents stands.
 
-use super::{Size, UsageDocument, of};
+use super::size::Size;
+use super::usage::{UsageDocument, of};
 use crate::MongoDb;
 use crate::engine_error::EngineResult;
 use mongodb::bson::{Document, doc};
@@ -82,7 +83,7 @@ impl MongoDb {
             let mut due = of(organization.id);
             due.insert("$expr", doc! { "$lte": ["$due", "$$NOW"] });
             let claim = doc! { "$set": { "due": later(AGAIN) } };
-            match engine.call(engine.usage.update_one(due, vec![claim])).await {
+            match engine.connection.call(engine.usage.collection().update_one(due, vec![claim])).await {
                 Ok(claimed) if claimed.matched_count == 1 => drop(engine.start_count(&organization, true)),
                 Ok(_) => {}
                 Err(failure) => tracing::debug!(organization = %organization.id, ?failure, "nobody counts"),
@@ -95,9 +96,9 @@ impl MongoDb {
         self.make_usage_document(organization.id).await?;
         let (began, mut pause) = (Instant::now(), PAUSE);
         loop {
-            let Some(usage) = self.get_usage_document(organization.id).await? else { return Ok(()) };
+            let Some(usage) = self.usage.get(organization.id).await? else { return Ok(()) };
             let is_first = !usage.is_counted();
-            if !is_first && !is_due && !usage.is_doubtful(self.claims_last()) {
+            if !is_first && !is_due && !usage.is_doubtful(self.usage.claims_last()) {
                 return Ok(());
             }
             if self.try_to_count(organization, &usage, began).await? {
@@ -114,7 +115,7 @@ impl MongoDb {
     /// Also where an announcement of a collection has made the document, which has no version then.
     async fn make_usage_document(&self, id: OrganizationId) -> EngineResult<()> {
         let nothing = doc! { "$max": { "version": 0_i64 } };
-        match self.call(self.usage.update_one(of(id), nothing).upsert(true)).await {
+        match self.connection.call(self.usage.collection().update_one(of(id), nothing).upsert(true)).await {
             Ok(_) => Ok(()),
             // Another instance has just made it.
             Err(failure) if failure.is_same_id() => Ok(()),
@@ -130,7 +131,7 @@ impl MongoDb {
         began: Instant,
     ) -> EngineResult<bool> {
         let is_exact = || began.elapsed() < EXACT_FOR;
-        let (claims, _) = before.entries("claims", self.claims_last());
+        let (claims, _) = before.entries("claims", self.usage.claims_last());
         if claims.iter().any(|claim| is_exact() || !claim.contains_key("removes")) {
             return Ok(false);
         }
@@ -155,7 +156,12 @@ impl MongoDb {
             } },
             doc! { "$unset": "doubted" },
         ];
-        Ok(self.call(self.usage.update_one(filter, update.to_vec())).await?.matched_count == 1)
+        Ok(self
+            .connection
+            .call(self.usage.collection().update_one(filter, update.to_vec()))
+            .await?
+            .matched_count
+            == 1)
     }
 
     /// The claims of indexes whose end nobody has noted, as long as the server is making one. That one is not counted yet,
@@ -176,7 +182,7 @@ impl MongoDb {
     /// Keeps a count that took long and came to nothing from being tried all the time.
     async fn reschedule(&self, id: OrganizationId, took: Duration) -> EngineResult<()> {
         let due = doc! { "$set": { "due": later(AGAIN.max(took * AGAIN_TIMES)) } };
-        self.call(self.usage.update_one(of(id), vec![due])).await.map(|_| ())
+        self.connection.call(self.usage.collection().update_one(of(id), vec![due])).await.map(|_| ())
     }
 
     /// Counts documents and bytes of an organization, one by one.

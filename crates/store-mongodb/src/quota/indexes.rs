@@ -6,7 +6,9 @@
 
 use super::claim::Change;
 use super::count::{claimed_by, is_being_counted, later};
-use super::{Size, is_limited, of};
+use super::limits::is_limited;
+use super::size::Size;
+use super::usage::of;
 use crate::MongoDb;
 use crate::collections::{CollectionHandle, INDEXES_GOOD_FOR};
 use crate::engine_error::EngineResult;
@@ -64,7 +66,7 @@ impl MongoDb {
         room: Size,
         wanted: Size,
     ) -> EngineResult<Error> {
-        let usage = self.get_usage_document(organization.id).await?;
+        let usage = self.usage.get(organization.id).await?;
         let unsettled = usage.map_or(0, |usage| claimed_by(usage.index_claims()));
         let room_then = Size { index_bytes: room.index_bytes.saturating_add(unsettled), ..room };
         if unsettled > 0 && room_then.refuses(wanted).is_none() {
@@ -94,7 +96,10 @@ impl MongoDb {
             set.insert("version", doc! { "$add": [{ "$ifNull": ["$version", 0_i64] }, 1_i64] });
             set.insert("due", "$$NOW");
         }
-        let noted = self.call(self.usage.update_one(of(organization.id), vec![doc! { "$set": set }])).await;
+        let noted = self
+            .connection
+            .call(self.usage.collection().update_one(of(organization.id), vec![doc! { "$set": set }]))
+            .await;
         if let Err(failure) = noted {
             tracing::warn!(organization = %organization.id, ?failure, "a count is too low for a while");
         }
@@ -105,8 +110,10 @@ impl MongoDb {
         if !change.is_counted() {
             return;
         }
-        let due = doc! { "$set": { "due": later(self.claims_last() + Duration::from_secs(1)) } };
-        if let Err(failure) = self.call(self.usage.update_one(of(organization.id), vec![due])).await {
+        let due = doc! { "$set": { "due": later(self.usage.claims_last() + Duration::from_secs(1)) } };
+        if let Err(failure) =
+            self.connection.call(self.usage.collection().update_one(of(organization.id), vec![due])).await
+        {
             tracing::warn!(organization = %organization.id, ?failure, "a count is too high for a while");
         }
     }
@@ -118,11 +125,11 @@ impl MongoDb {
             return self.remembered_index_bytes(organization).await;
         }
         let mut counted = None;
-        if let Some(usage) = self.get_usage_document(organization.id).await?
+        if let Some(usage) = self.usage.get(organization.id).await?
             && usage.is_counted()
         {
             counted = u64::try_from(usage.number("index_bytes")).ok();
-            if !usage.is_too_high(self.claims_last()) {
+            if !usage.is_too_high(self.usage.claims_last()) {
                 return Ok(counted);
             }
         }

@@ -4,10 +4,10 @@
 //! each keeps a key of its own, by which its spelling alone finds it. Several instances may do this at once, and each
 //! may stop in the middle: every account is changed on its version, and an account that was changed is passed over.
 
-use super::{ACCOUNTS, ACCOUNTS_BY_EMAIL};
 use crate::client::Server;
 use crate::document::{decode, integer, object_id};
 use crate::engine_error::{EngineError, EngineResult};
+use crate::names::{ACCOUNTS, ACCOUNTS_BY_EMAIL};
 use mongodb::bson::{Document, doc};
 use tenantry_domain::account::Account;
 use tenantry_domain::email::EmailKey;

@@ -22,26 +22,26 @@ async fn open(mongod: &Mongod) -> Arc<MongoDb> {
 }
 
 /// Calls fail, and do so in time.
-async fn is_unavailable(engine: &MongoDb) {
+async fn is_unavailable(values: &dyn Installation) {
     for write in [false, true] {
         let start = Instant::now();
         let outcome =
-            if write { engine.check_writable().await } else { engine.get_value("a").await.map(|_| ()) };
+            if write { values.check_writable().await } else { values.get_value("a").await.map(|_| ()) };
         assert_eq!(outcome.unwrap_err().code(), ErrorCode::StoreUnavailable);
         assert!(start.elapsed() < HELD, "answered after {:?}", start.elapsed());
     }
 }
 
 /// Calls succeed again after a while, without anybody doing anything about it.
-async fn becomes_available(engine: &MongoDb) {
+async fn becomes_available(values: &dyn Installation) {
     let start = Instant::now();
-    while let Err(error) = engine.check_writable().await {
+    while let Err(error) = values.check_writable().await {
         assert_eq!(error.code(), ErrorCode::StoreUnavailable, "{error}");
         assert!(start.elapsed() < PATIENCE, "{error}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    engine.put_value("a", b"b").await.unwrap();
-    assert_eq!(engine.get_value("a").await.unwrap().unwrap(), b"b");
+    values.put_value("a", b"b").await.unwrap();
+    assert_eq!(values.get_value("a").await.unwrap().unwrap(), b"b");
 }
 
 /// The server is away, then frozen, then killed; each time the service recovers by itself.
@@ -50,37 +50,39 @@ async fn server_outage_needs_no_restart_of_the_service() {
     let mut mongod = Mongod::start();
     mongod.kill();
     let engine = open(&mongod).await;
-    is_unavailable(&engine).await;
+    let values = engine.store().installation;
+    is_unavailable(&*values).await;
     mongod.restart();
-    becomes_available(&engine).await;
+    becomes_available(&*values).await;
 
     mongod.pause();
-    is_unavailable(&engine).await;
+    is_unavailable(&*values).await;
     mongod.resume();
-    becomes_available(&engine).await;
+    becomes_available(&*values).await;
 
     mongod.kill();
-    is_unavailable(&engine).await;
+    is_unavailable(&*values).await;
     mongod.restart();
-    becomes_available(&engine).await;
+    becomes_available(&*values).await;
     engine.close().await;
-    is_unavailable(&engine).await;
+    is_unavailable(&*values).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn acknowledged_writes_survive_server_kill() {
     let mut mongod = Mongod::start();
     let engine = open(&mongod).await;
-    becomes_available(&engine).await;
+    let values = engine.store().installation;
+    becomes_available(&*values).await;
     let is_over = Arc::new(AtomicBool::new(false));
     let mut writers = JoinSet::new();
     for writer in 0..8 {
-        let (engine, is_over) = (engine.clone(), is_over.clone());
+        let (values, is_over) = (values.clone(), is_over.clone());
         writers.spawn(async move {
             let mut acknowledged = Vec::new();
             for number in 0.. {
                 let name = format!("{writer} {number}");
-                if is_over.load(Ordering::SeqCst) || engine.put_value(&name, b"kept").await.is_err() {
+                if is_over.load(Ordering::SeqCst) || values.put_value(&name, b"kept").await.is_err() {
                     break;
                 }
                 acknowledged.push(name);
@@ -95,8 +97,8 @@ async fn acknowledged_writes_survive_server_kill() {
     assert!(acknowledged.len() > 8, "{acknowledged:?}");
 
     mongod.restart();
-    becomes_available(&engine).await;
+    becomes_available(&*values).await;
     for name in &acknowledged {
-        assert!(engine.get_value(name).await.unwrap().is_some(), "`{name}` is lost");
+        assert!(values.get_value(name).await.unwrap().is_some(), "`{name}` is lost");
     }
 }

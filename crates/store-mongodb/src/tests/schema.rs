@@ -2,10 +2,11 @@
 
 use super::{Fixture, samples};
 use crate::error::OpenError;
-use crate::schema::{KNOWN, ORGANIZATIONS, VERSION_ID};
+use crate::names::{ORGANIZATIONS, VERSION_ID};
+use crate::schema::KNOWN;
 use crate::{MongoDb, MongoOptions};
 use mongodb::bson::doc;
-use tenantry_domain::store::{InsertOutcome, Organizations};
+use tenantry_domain::store::InsertOutcome;
 use tenantry_test_mongod::Mongod;
 use tokio::task::JoinSet;
 
@@ -16,10 +17,10 @@ async fn schema_upgrade_by_parallel_instances_makes_one_schema() {
     for number in 1..=8 {
         let options = fixture.options.clone();
         starts.spawn(async move {
-            let engine = MongoDb::open(&options).await.unwrap();
+            let store = MongoDb::open(&options).await.unwrap().store();
             // Those that are still starting must not take this for another program's.
             assert_eq!(
-                engine.insert_organization(&samples::organization(number)).await.unwrap(),
+                store.organizations.insert_organization(&samples::organization(number)).await.unwrap(),
                 InsertOutcome::New
             );
         });

@@ -40,7 +40,8 @@ impl MongoDb {
     ) -> EngineResult<(Vec<T>, bool)> {
         let ends = Instant::now() + time;
         for _ in 0..ROUNDS {
-            let deadline = ends.saturating_duration_since(Instant::now()) + self.server.deadline();
+            let deadline =
+                ends.saturating_duration_since(Instant::now()) + self.connection.server().deadline();
             let run = at.database.run_raw_cursor_command(command.timed(at, deadline)?);
             let sieve = &sieve;
             let reading = async {
@@ -57,7 +58,7 @@ impl MongoDb {
                     }
                 }
             };
-            match self.call_within(deadline, reading).await {
+            match self.connection.call_within(deadline, reading).await {
                 Ok(found) => return found,
                 Err(failure) => self.follow(at, failure).await?,
             }

@@ -1,9 +1,8 @@
 //! Databases of before, with addresses that are one mailbox now.
 
-use super::ACCOUNTS;
 use crate::MongoDb;
 use crate::document::encode;
-use crate::schema::{INSTALLATION, VERSION_ID};
+use crate::names::{ACCOUNTS, INSTALLATION, VERSION_ID};
 use crate::tests::{Fixture, samples};
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Document, doc};

@@ -1,0 +1,155 @@
+//! What is kept in `usage`: a document for each organization with a quota, with what it has and what is claimed of it.
+
+use crate::connection::Connection;
+use crate::document::object_id;
+use crate::engine_error::EngineResult;
+use crate::names::USAGE;
+use crate::quota::limits::is_limited;
+use crate::records::Records;
+use mongodb::bson::{Bson, DateTime, Document, doc};
+use mongodb::options::Hint;
+use mongodb::results::UpdateResult;
+use mongodb::{Collection, Cursor};
+use std::time::Duration;
+use tenantry_domain::ids::OrganizationId;
+use tenantry_domain::organization::Organization;
+
+/// How long after it was made a claim may still be used.
+pub(super) const CLAIM: Duration = Duration::from_secs(30);
+/// How long after that its change may still take effect.
+const AFTER_CLAIM: Duration = Duration::from_secs(30);
+/// How old a count may be before it is doubted when something does not fit.
+const DOUBTED_AFTER: Duration = Duration::from_secs(60);
+
+/// The document of an organization in `usage`, and the server's time when it was read.
+pub(super) struct UsageDocument {
+    fields: Document,
+    now: DateTime,
+}
+
+impl UsageDocument {
+    pub(super) fn number(&self, field: &str) -> i64 {
+        self.fields.get(field).and_then(Bson::as_i64).unwrap_or(0)
+    }
+
+    pub(super) fn moment(&self, field: &str) -> Option<DateTime> {
+        self.fields.get_datetime(field).ok().copied()
+    }
+
+    /// Whether documents and bytes have ever been counted.
+    pub(super) fn is_counted(&self) -> bool {
+        self.moment("counted_at").is_some()
+    }
+
+    /// Whether the count may be too high.
+    pub(super) fn is_doubtful(&self, patience: Duration) -> bool {
+        let is_old = self.moment("counted_at").is_none_or(|at| self.is_older(at, DOUBTED_AFTER));
+        is_old || self.is_too_high(patience)
+    }
+
+    /// Whether something says that it is.
+    pub(super) fn is_too_high(&self, patience: Duration) -> bool {
+        self.fields.contains_key("doubted") || self.entries("claims", patience).1 > 0
+    }
+
+    /// The entries of a list that are not older than `patience`, and how many are.
+    pub(super) fn entries(&self, field: &str, patience: Duration) -> (Vec<&Document>, usize) {
+        let all = self.fields.get_array(field).map(Vec::as_slice).unwrap_or_default();
+        let all = all.iter().filter_map(Bson::as_document);
+        let (old, fresh): (Vec<_>, Vec<_>) =
+            all.partition(|entry| entry.get_datetime("at").is_ok_and(|at| self.is_older(*at, patience)));
+        (fresh, old.len())
+    }
+
+    /// The claims of indexes, of any age.
+    pub(super) fn index_claims(&self) -> Vec<&Document> {
+        let (all, _) = self.entries("claims", Duration::MAX);
+        all.into_iter().filter(|claim| claim.contains_key("index_bytes")).collect()
+    }
+
+    fn is_older(&self, at: DateTime, age: Duration) -> bool {
+        let millis = self.now.timestamp_millis().saturating_sub(at.timestamp_millis());
+        u128::try_from(millis).is_ok_and(|millis| millis > age.as_millis())
+    }
+}
+
+/// The usage of organizations. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct UsageRecords {
+    records: Records,
+}
+
+impl UsageRecords {
+    pub(crate) fn new(connection: &Connection) -> Self {
+        Self { records: Records::new(connection, USAGE) }
+    }
+
+    pub(super) const fn collection(&self) -> &Collection<Document> {
+        self.records.collection()
+    }
+
+    /// Carries out a call, within the deadline.
+    pub(super) async fn call<T>(
+        &self,
+        call: impl IntoFuture<Output = mongodb::error::Result<T>>,
+    ) -> EngineResult<T> {
+        self.records.call(call).await
+    }
+
+    pub(super) async fn get(&self, id: OrganizationId) -> EngineResult<Option<UsageDocument>> {
+        let find = [doc! { "$match": of(id) }, doc! { "$set": { "now": "$$NOW" } }];
+        let found = self
+            .call(async {
+                let mut cursor = self.collection().aggregate(find).await?;
+                if cursor.advance().await? { cursor.deserialize_current().map(Some) } else { Ok(None) }
+            })
+            .await?;
+        Ok(found.map(|mut fields| {
+            let now = fields.remove("now").and_then(|now| now.as_datetime().copied());
+            UsageDocument { now: now.unwrap_or(DateTime::MIN), fields }
+        }))
+    }
+
+    /// Carries out an update of an organization's document by the server's own clock.
+    pub(super) async fn update(&self, id: OrganizationId, update: Document) -> EngineResult<UpdateResult> {
+        self.call(self.collection().update_one(of(id), vec![update])).await
+    }
+
+    /// How long a claim counts.
+    pub(super) const fn claims_last(&self) -> Duration {
+        CLAIM.saturating_add(AFTER_CLAIM).saturating_add(self.records.connection().deadline())
+    }
+
+    /// Notes that an organization has less than was counted, by something that was not measured.
+    pub(crate) async fn invalidate(&self, organization: &Organization) {
+        if !is_limited(organization) {
+            return;
+        }
+        let update = doc! { "$set": { "doubted": true } };
+        if let Err(failure) = self.call(self.collection().update_one(of(organization.id), update)).await {
+            tracing::debug!(organization = %organization.id, ?failure, "a count is too high for a while");
+        }
+    }
+
+    /// Forgets what was counted, before an organization without a quota gets one: what was added without a claim is not
+    /// in it. A count under way comes to nothing.
+    pub(crate) async fn forget_count(&self, id: OrganizationId) -> EngineResult<()> {
+        let update = doc! { "$unset": { "counted_at": "" }, "$inc": { "version": 1_i64 } };
+        self.call(self.collection().update_one(of(id), update)).await.map(|_| ())
+    }
+
+    /// Removes what is kept of an organization that is no more.
+    pub(crate) async fn delete(&self, id: OrganizationId) -> EngineResult<()> {
+        self.call(self.collection().delete_one(of(id))).await.map(|_| ())
+    }
+
+    /// The organizations of which something is kept, one after the other: there may be any number.
+    pub(crate) async fn cursor(&self) -> EngineResult<Cursor<Document>> {
+        let find = self.collection().find(doc! {}).projection(doc! { "_id": 1 });
+        self.call(find.hint(Hint::Name("_id_".to_owned()))).await
+    }
+}
+
+pub(super) fn of(id: OrganizationId) -> Document {
+    doc! { "_id": object_id(id.as_bytes()) }
+}

@@ -1,0 +1,138 @@
+//! A collection with a document for each record, and the writes of one document that records need.
+
+use crate::connection::Connection;
+use crate::document::{decode, integer};
+use crate::engine_error::EngineResult;
+use mongodb::Collection;
+use mongodb::action::Find;
+use mongodb::bson::oid::ObjectId;
+use mongodb::bson::{Bson, Document, doc};
+use serde::de::DeserializeOwned;
+use tenantry_domain::store::{InsertOutcome, UpdateOutcome};
+
+/// Documents that are removed by one call, so that it ends well within its deadline.
+const BATCH: u32 = 1000;
+
+/// The records of one noun. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Records {
+    connection: Connection,
+    collection: Collection<Document>,
+}
+
+impl Records {
+    /// Those in the collection `name` of the database of the records.
+    pub(crate) fn new(connection: &Connection, name: &str) -> Self {
+        Self::of(connection, connection.server().collection(name))
+    }
+
+    pub(crate) fn of(connection: &Connection, collection: Collection<Document>) -> Self {
+        Self { connection: connection.clone(), collection }
+    }
+
+    pub(crate) const fn collection(&self) -> &Collection<Document> {
+        &self.collection
+    }
+
+    pub(crate) const fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// Carries out a call, within the deadline.
+    pub(crate) async fn call<T>(
+        &self,
+        call: impl IntoFuture<Output = mongodb::error::Result<T>>,
+    ) -> EngineResult<T> {
+        self.connection.call(call).await
+    }
+
+    /// The record that `filter` finds, if any.
+    pub(crate) async fn find_one<T: DeserializeOwned>(&self, filter: Document) -> EngineResult<Option<T>> {
+        self.call(self.collection.find_one(filter)).await?.map(decode).transpose()
+    }
+
+    /// Whether `filter` finds a document.
+    pub(crate) async fn exists(&self, filter: Document) -> EngineResult<bool> {
+        let find = self.collection.find_one(filter).projection(doc! { "_id": 1 });
+        Ok(self.call(find).await?.is_some())
+    }
+
+    /// Up to `limit` records, as `find` says.
+    pub(crate) async fn list<T: DeserializeOwned>(
+        &self,
+        find: Find<'_, Document>,
+        limit: u32,
+    ) -> EngineResult<Vec<T>> {
+        self.documents(find, limit).await?.into_iter().map(decode).collect()
+    }
+
+    /// Up to `limit` documents, as `find` says, in one answer.
+    async fn documents(&self, find: Find<'_, Document>, limit: u32) -> EngineResult<Vec<Document>> {
+        // To MongoDB it would mean "all".
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        let find = find.limit(i64::from(limit)).batch_size(limit);
+        self.call(async {
+            let mut cursor = find.await?;
+            let mut documents = Vec::new();
+            while cursor.advance().await? {
+                documents.push(cursor.deserialize_current()?);
+            }
+            Ok(documents)
+        })
+        .await
+    }
+
+    /// Adds a document; one of the same `_id` is not an error.
+    pub(crate) async fn insert(&self, document: Document) -> EngineResult<InsertOutcome> {
+        match self.call(self.collection.insert_one(document)).await {
+            Ok(_) => Ok(InsertOutcome::New),
+            Err(failure) if failure.is_same_id() => Ok(InsertOutcome::Exists),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Puts `document` in place of the version before it.
+    pub(crate) async fn replace(&self, version: u64, document: Document) -> EngineResult<UpdateOutcome> {
+        let filter = doc! { "_id": document.get("_id").cloned(), "version": integer(version) - 1 };
+        let result = self.call(self.collection.replace_one(filter, document)).await?;
+        Ok(update_outcome(result.matched_count))
+    }
+
+    /// Removes a document if it still has that version.
+    pub(crate) async fn delete(&self, id: ObjectId, version: u64) -> EngineResult<UpdateOutcome> {
+        let filter = doc! { "_id": id, "version": integer(version) };
+        Ok(update_outcome(self.call(self.collection.delete_one(filter)).await?.deleted_count))
+    }
+
+    /// Removes up to `limit` documents that `filter` finds, also at the moment they are removed; how many it
+    /// was, and which were found.
+    pub(crate) async fn delete_some(
+        &self,
+        mut filter: Document,
+        limit: u32,
+    ) -> EngineResult<(u32, Vec<Bson>)> {
+        let find = self.collection.find(filter.clone()).projection(doc! { "_id": 1 });
+        let found = self.documents(find, limit).await?;
+        let ids: Vec<Bson> = found.into_iter().filter_map(|mut document| document.remove("_id")).collect();
+        if ids.is_empty() {
+            return Ok((0, ids));
+        }
+        filter.insert("_id", doc! { "$in": &ids });
+        let deleted = self.call(self.collection.delete_many(filter)).await?.deleted_count;
+        Ok((u32::try_from(deleted).unwrap_or(u32::MAX), ids))
+    }
+
+    /// Removes all that `filter` finds. Others may do the same at the same time and remove a part of what was found
+    /// here, so the end is where nothing is found.
+    pub(crate) async fn delete_all(&self, filter: &Document) -> EngineResult<()> {
+        while !self.delete_some(filter.clone(), BATCH).await?.1.is_empty() {}
+        Ok(())
+    }
+}
+
+/// What a compare-and-set that met so many documents came to.
+pub(crate) const fn update_outcome(met: u64) -> UpdateOutcome {
+    if met == 0 { UpdateOutcome::Stale } else { UpdateOutcome::Done }
+}
