@@ -1,64 +1,139 @@
 //! Collections of an organization and their indexes.
 //!
 //! In the placements `collection` and `database` they are collections and indexes of the server's; what is asked of
-//! one carries its UUID ([`command`]). In the placement `shared` the organization's container lists them ([`shared`]).
+//! one carries its UUID ([`handle`]). In the placement `shared` the organization's container lists them.
 //! What a newcomer gets wrong: programs of the organization's own make and drop collections and indexes, too, so no list
 //! of ours says what there is where the server can be asked.
 
-mod command;
-mod handle;
-mod indexes;
-mod info;
-mod make;
+pub(crate) mod command;
+pub(crate) mod handle;
+pub(crate) mod index_build;
+pub(crate) mod index_cache;
+pub(crate) mod index_definition;
+pub(crate) mod indexes;
+pub(crate) mod info;
+pub(crate) mod location;
 mod metadata_document;
-mod scan_hint;
-mod shared;
-mod shared_indexes;
+pub(crate) mod removal;
+pub(crate) mod scan_hint;
+pub(crate) mod shared_collection;
+pub(crate) mod sums;
+pub(crate) mod uuid_cache;
 
-pub(super) use command::{Amount, Command, Sieve};
-pub(super) use handle::{CollectionHandle, UuidCache};
-pub(super) use scan_hint::{CachedIndexes, INDEXES_GOOD_FOR};
-pub(super) use shared::SharedCollection;
-
-use super::MongoDb;
-use super::engine_error::EngineError;
+use crate::containers::capacity::Capacity;
+use crate::engine_error::EngineResult;
+use crate::placements::Placements;
+use crate::quota::Quotas;
+use crate::quota::claim_age::ClaimAge;
 use async_trait::async_trait;
-use futures_util::{StreamExt, TryStreamExt, stream};
+use handle::CollectionHandle;
+use index_build::IndexPlan;
+use index_cache::IndexCache;
 use tenantry_documents::document::EntryBudget;
 use tenantry_documents::index::{Index, IndexName};
 use tenantry_domain::collection::CollectionName;
 use tenantry_domain::error::{Error, ErrorCode, Result};
-use tenantry_domain::organization::{Organization, Placement, Usage};
-use tenantry_domain::store::{CollectionInfo, Collections, InsertOutcome};
+use tenantry_domain::organization::{Organization, Usage};
+use tenantry_domain::store::{self, CollectionInfo, InsertOutcome};
 
-/// Collections that are asked about at the same time.
-const AT_ONCE: usize = 8;
+/// How often an index is tried whose list others change meanwhile.
+const ROUNDS: u32 = 5;
+
+/// See [`store::Collections`].
+pub(crate) struct Collections {
+    placements: Placements,
+    capacity: Capacity,
+    quotas: Quotas,
+    indexes: IndexCache,
+}
+
+impl Collections {
+    pub(crate) const fn new(
+        placements: Placements,
+        capacity: Capacity,
+        quotas: Quotas,
+        indexes: IndexCache,
+    ) -> Self {
+        Self { placements, capacity, quotas, indexes }
+    }
+
+    /// Claims a collection, and makes it.
+    async fn make_claimed(
+        &self,
+        organization: &Organization,
+        name: &CollectionName,
+    ) -> EngineResult<InsertOutcome> {
+        let Some(creation) = self.quotas.collections.begin(organization, name).await? else {
+            return Ok(InsertOutcome::Exists);
+        };
+        let strategy = self.placements.of(organization);
+        let made = match self.capacity.ensure_room(strategy.collection_cost()).await {
+            Ok(()) => strategy.make_collection(organization, name, creation.age()).await,
+            Err(error) => Err(error.into()),
+        };
+        self.quotas.collections.end(organization, creation).await;
+        made
+    }
+
+    async fn make_index(
+        &self,
+        organization: &Organization,
+        name: &CollectionName,
+        index: &Index,
+        budget: EntryBudget,
+    ) -> Result<InsertOutcome> {
+        let mut handle = self.placements.resolve(organization, name).await?;
+        let made = self.claim_and_build(&mut handle, index, budget).await;
+        self.indexes.invalidate(&handle);
+        self.quotas.index_bytes.invalidate(organization);
+        Ok(made?)
+    }
+
+    async fn claim_and_build(
+        &self,
+        handle: &mut CollectionHandle<'_>,
+        index: &Index,
+        budget: EntryBudget,
+    ) -> EngineResult<InsertOutcome> {
+        let organization = handle.organization();
+        let strategy = self.placements.of(organization);
+        for _ in 0..ROUNDS {
+            let serving = match strategy.plan_index(handle, index).await? {
+                IndexPlan::Settled(settled) => return Ok(settled),
+                IndexPlan::Retry => continue,
+                IndexPlan::Build { serving } => serving,
+            };
+            self.capacity.ensure_room(strategy.index_cost()).await?;
+            let claim = self.quotas.indexes.begin(handle, &serving, index, budget).await?;
+            let build = strategy.build_index(handle, index).await;
+            self.quotas.indexes.end(organization, claim, build.outcome).await;
+            if let Some(outcome) = build.result? {
+                return Ok(outcome);
+            }
+        }
+        Err(Error::unavailable("others change the indexes of the collection all the time").into())
+    }
+}
 
 #[async_trait]
-impl Collections for MongoDb {
+impl store::Collections for Collections {
     async fn list_collections(
         &self,
         organization: &Organization,
         after: Option<&CollectionName>,
         limit: u32,
     ) -> Result<Vec<CollectionInfo>> {
-        let mut names = self.collection_names_of(organization).await?;
+        let mut names = self.placements.list_collections(organization).await?;
         names.retain(|name| after.is_none_or(|after| name > after));
         names.truncate(limit as usize);
-        if organization.placement == Placement::Shared {
-            return Ok(self.shared_info(organization, names).await?);
-        }
-        let mut infos = Vec::with_capacity(names.len());
-        for name in &names {
-            infos.push(self.get_collection(organization, name));
-        }
-        // One that is gone by now is left out.
-        let infos = stream::iter(infos).buffered(AT_ONCE).try_collect::<Vec<_>>().await?;
-        Ok(infos.into_iter().flatten().collect())
+        Ok(self.placements.of(organization).describe_collections(organization, &names).await?)
     }
 
     async fn list_unnamed_collections(&self, organization: &Organization) -> Result<Vec<String>> {
-        Ok(self.unnamed_collections_of(organization).await?)
+        let mut names = self.placements.of(organization).list_unnamed(organization).await?;
+        names.retain(|name| CollectionName::parse(name).is_err());
+        names.sort();
+        Ok(names)
     }
 
     async fn get_collection(
@@ -66,19 +141,12 @@ impl Collections for MongoDb {
         organization: &Organization,
         name: &CollectionName,
     ) -> Result<Option<CollectionInfo>> {
-        let mut at = match self.resolve_collection(organization, name).await.map_err(Error::from) {
-            Ok(at) => at,
-            Err(error) if error.code() == ErrorCode::CollectionNotFound => return Ok(None),
-            Err(error) => return Err(error),
+        let mut handle = match self.placements.resolve(organization, name).await {
+            Ok(handle) => handle,
+            Err(failure) if failure.is_missing_collection() => return Ok(None),
+            Err(failure) => return Err(failure.into()),
         };
-        if at.share.is_some() {
-            return Ok(self.shared_info(organization, vec![name.clone()]).await?.pop());
-        }
-        match self.plain_info(&mut at).await.map_err(Error::from) {
-            Ok(info) => Ok(Some(info)),
-            Err(error) if error.code() == ErrorCode::CollectionNotFound => Ok(None),
-            Err(error) => Err(error),
-        }
+        Ok(self.placements.of(organization).describe(&mut handle).await?)
     }
 
     async fn insert_collection(
@@ -89,30 +157,30 @@ impl Collections for MongoDb {
         if name.is_default() {
             return Ok(InsertOutcome::Exists);
         }
-        Ok(match organization.placement {
-            Placement::Shared => self.insert_shared_collection(organization, name).await?,
-            Placement::Collection | Placement::Database => self.make_collection(organization, name).await?,
-        })
+        let strategy = self.placements.of(organization);
+        if strategy.limits_collections() {
+            return Ok(strategy.make_collection(organization, name, ClaimAge::new()).await?);
+        }
+        Ok(self.make_claimed(organization, name).await?)
     }
 
     async fn delete_collection(&self, organization: &Organization, name: &CollectionName) -> Result<bool> {
         if name.is_default() {
             return Err(ErrorCode::CollectionIsDefault.into());
         }
-        let was_there = match organization.placement {
-            Placement::Shared => self.delete_shared_collection(organization, name).await?,
-            Placement::Collection | Placement::Database => {
-                self.drop_collection_of(organization, name).await?
-            }
+        let was_there = match self.placements.resolve(organization, name).await {
+            Ok(mut handle) => self.placements.of(organization).drop_collection(&mut handle).await?,
+            Err(failure) if failure.is_missing_collection() => false,
+            Err(failure) => return Err(failure.into()),
         };
-        self.forget_index_bytes(organization);
-        self.usage.invalidate(organization).await;
+        self.quotas.index_bytes.invalidate(organization);
+        self.quotas.usage.invalidate(organization).await;
         Ok(was_there)
     }
 
     async fn list_indexes(&self, organization: &Organization, name: &CollectionName) -> Result<Vec<Index>> {
-        let mut at = self.resolve_collection(organization, name).await?;
-        Ok(self.indexes_at(&mut at).await?)
+        let mut handle = self.placements.resolve(organization, name).await?;
+        Ok(self.placements.of(organization).list_indexes(&mut handle).await?)
     }
 
     async fn insert_index(
@@ -139,48 +207,21 @@ impl Collections for MongoDb {
         name: &CollectionName,
         index: &IndexName,
     ) -> Result<bool> {
-        let mut at = self.resolve_collection(organization, name).await?;
-        let was_there = match at.share {
-            Some(_) => self.delete_shared_index(&mut at, index).await?,
-            None => self.delete_plain_index(&mut at, index).await?,
-        };
-        self.indexes.forget(&at);
-        self.forget_index_bytes(organization);
+        let mut handle = self.placements.resolve(organization, name).await?;
+        let was_there = self.placements.of(organization).delete_index(&mut handle, index).await?;
+        self.indexes.invalidate(&handle);
+        self.quotas.index_bytes.invalidate(organization);
         if was_there {
-            self.usage.invalidate(organization).await;
+            self.quotas.usage.invalidate(organization).await;
         }
         Ok(was_there)
     }
 
     async fn get_usage(&self, organization: &Organization) -> Result<Usage> {
-        let collections = self.collection_names_of(organization).await?.len() as u64;
-        let size = self.measure_documents(organization).await?;
+        let collections = self.placements.list_collections(organization).await?.len() as u64;
+        let size = self.quotas.meter.measure_documents(organization).await?;
         let count = |number: i64| u64::try_from(number).unwrap_or(0);
-        let index_bytes = self.index_bytes_of(organization).await?;
+        let index_bytes = self.quotas.index_bytes.get(organization).await?;
         Ok(Usage { documents: count(size.documents), bytes: count(size.bytes), collections, index_bytes })
     }
-}
-
-impl MongoDb {
-    async fn make_index(
-        &self,
-        organization: &Organization,
-        name: &CollectionName,
-        index: &Index,
-        budget: EntryBudget,
-    ) -> Result<InsertOutcome> {
-        let mut at = self.resolve_collection(organization, name).await?;
-        let inserted = match at.share {
-            Some(_) => self.insert_shared_index(&mut at, index, budget).await,
-            None => self.insert_plain_index(&mut at, index, budget).await,
-        };
-        self.indexes.forget(&at);
-        self.forget_index_bytes(organization);
-        Ok(inserted?)
-    }
-}
-
-/// Whether there is no such collection.
-pub(super) fn is_missing(failure: &EngineError) -> bool {
-    matches!(failure, EngineError::Refused(error) if error.code() == ErrorCode::CollectionNotFound)
 }

@@ -1,7 +1,8 @@
 //! A look at a MongoDB that changes nothing: what `tenantry doctor` tells of it.
 
 use super::client::{MongoOptions, Server};
-use super::containers::{capacity, knows_fence};
+use super::containers::capacity;
+use super::containers::fence::knows_fence;
 use super::document::decode;
 use super::engine_error::EngineResult;
 use super::installation;

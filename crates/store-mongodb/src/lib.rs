@@ -24,6 +24,7 @@ mod names;
 mod operations;
 mod organization_records;
 mod organizations;
+mod placements;
 mod quota;
 mod rate_limits;
 mod records;
@@ -35,53 +36,43 @@ pub use error::OpenError;
 pub use inspect::{MongoInspection, Topology, inspect_mongodb};
 
 use accounts::Accounts;
-use changes::Follower;
 use client::Server;
-use collections::{CachedIndexes, UuidCache};
-use connection::Connection;
+use collections::Collections;
+use collections::index_cache::IndexCache;
+use connection::{Connection, WeakConnection};
+use containers::capacity::Capacity;
+use containers::cleanup::Cleanup;
+use containers::fence::check_fence;
+use containers::{Containers, PlacementPolicy};
+use documents::Documents;
+use full_scan::FullScan;
 use idempotency::IdempotencyKeys;
 use installation::Installation;
 use operations::Operations;
 use organization_records::OrganizationRecords;
 use organizations::Organizations;
+use placements::Placements;
+use quota::Quotas;
 use quota::usage::UsageRecords;
 use rate_limits::RateLimits;
-use records::Records;
 use schema::StartupError;
 use sessions::Sessions;
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::Arc;
 use std::time::Duration;
+use tenantry_domain::Result;
 use tenantry_domain::organization::Placement;
-use tenantry_domain::processor::Processor;
-use tenantry_domain::store::Store;
 use tenantry_domain::store::invalidation::Invalidation;
+use tenantry_domain::store::{Store, Tidied, full_scan as port};
 
 /// How long until the schema is looked at again, when it could not be at start.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// The engine.
+/// The engine: it connects, owns the connection, and hands out the ports.
 pub struct MongoDb {
     connection: Connection,
-    /// Set where records are kept in memory.
-    follower: OnceLock<Follower>,
-    organizations: OrganizationRecords,
-    accounts: Records,
-    sessions: Records,
-    operations: Records,
-    shared_containers: Records,
-    shared_documents: Records,
-    tenant_prefix: String,
-    placement: Placement,
-    max_namespaces: Option<u64>,
-    shared_at_capacity: bool,
-    capacity: containers::capacity::Capacity,
-    usage: UsageRecords,
-    identities: UuidCache,
-    indexes: CachedIndexes,
-    quotas: quota::Quotas,
-    processor: Arc<Processor>,
-    /// Itself, for what goes on when nobody waits for it any more.
-    this: OnceLock<Weak<Self>>,
+    store: Store,
+    full_scan: Arc<FullScan>,
+    cleanup: Cleanup,
 }
 
 impl MongoDb {
@@ -92,74 +83,76 @@ impl MongoDb {
     /// A sentence for the operator; nothing has been changed then.
     pub async fn open(options: &MongoOptions) -> Result<Arc<Self>, OpenError> {
         let connection = Connection::new(Server::new(options).await?);
-        let engine = Arc::new(Self {
-            follower: OnceLock::new(),
-            organizations: OrganizationRecords::new(&connection),
-            accounts: Records::new(&connection, names::ACCOUNTS),
-            sessions: Records::new(&connection, names::SESSIONS),
-            operations: Records::new(&connection, names::OPERATIONS),
-            shared_containers: Records::new(&connection, names::SHARED_CONTAINERS),
-            shared_documents: Records::new(&connection, names::SHARED_DOCUMENTS),
-            tenant_prefix: options.tenant_prefix.clone(),
-            placement: options.placement,
-            max_namespaces: options.max_namespaces,
-            shared_at_capacity: options.shared_at_capacity,
-            capacity: containers::capacity::Capacity::default(),
-            usage: UsageRecords::new(&connection),
-            identities: UuidCache::default(),
-            indexes: CachedIndexes::default(),
-            quotas: quota::Quotas::default(),
-            processor: Arc::default(),
-            this: OnceLock::new(),
-            connection,
-        });
-        let _ = engine.this.set(Arc::downgrade(&engine));
-        match engine.get_ready().await {
+        match get_ready(&connection, options.placement).await {
             Ok(()) => {}
             Err(StartupError::Lasting(refusal)) => return Err(refusal),
             Err(StartupError::Passing(error)) => {
                 tracing::error!(%error, "MongoDB cannot be used yet");
-                tokio::spawn(keep_getting_ready(Arc::downgrade(&engine)));
+                tokio::spawn(keep_getting_ready(connection.downgrade(), options.placement));
             }
         }
-        Ok(engine)
+        Ok(Arc::new(Self::new(connection, options)))
     }
 
-    async fn get_ready(&self) -> Result<(), StartupError> {
-        schema::upgrade(self.connection.server()).await?;
-        self.check_fence().await?;
-        self.connection.set_ready();
-        Ok(())
+    fn new(connection: Connection, options: &MongoOptions) -> Self {
+        let organizations = OrganizationRecords::new(&connection);
+        let usage = UsageRecords::new(&connection);
+        let placements = Placements::new(&connection, &organizations, &options.tenant_prefix);
+        let quotas = Quotas::new(usage.clone(), &placements);
+        let indexes = IndexCache::new(placements.clone());
+        let capacity = Capacity::new(connection.server(), options.max_namespaces);
+        let policy =
+            PlacementPolicy { usual: options.placement, shared_at_capacity: options.shared_at_capacity };
+        let documents = Documents::new(placements.clone(), &quotas, indexes.clone());
+        let containers = Containers::new(placements.clone(), capacity.clone(), policy, usage.clone());
+        let store = Store {
+            organizations: Arc::new(Organizations::new(organizations.clone(), usage.clone())),
+            accounts: Arc::new(Accounts::new(&connection)),
+            sessions: Arc::new(Sessions::new(&connection)),
+            operations: Arc::new(Operations::new(&connection)),
+            containers: Arc::new(containers),
+            collections: Arc::new(Collections::new(placements.clone(), capacity, quotas, indexes)),
+            documents: Arc::new(documents),
+            idempotency_keys: Arc::new(IdempotencyKeys::new(&connection)),
+            rate_limits: Arc::new(RateLimits::new(&connection)),
+            installation: Arc::new(Installation::new(&connection)),
+        };
+        Self {
+            store,
+            full_scan: Arc::new(FullScan::new(&connection, placements.clone())),
+            cleanup: Cleanup::new(placements, organizations, usage),
+            connection,
+        }
     }
 
     /// The ports, without a cache.
     #[must_use]
-    pub fn store(self: &Arc<Self>) -> Store {
-        let connection = &self.connection;
-        Store {
-            organizations: Arc::new(Organizations::new(self.organizations.clone(), self.usage.clone())),
-            accounts: Arc::new(Accounts::new(connection)),
-            sessions: Arc::new(Sessions::new(connection)),
-            operations: Arc::new(Operations::new(connection)),
-            containers: self.clone(),
-            collections: self.clone(),
-            documents: self.clone(),
-            idempotency_keys: Arc::new(IdempotencyKeys::new(connection)),
-            rate_limits: Arc::new(RateLimits::new(connection)),
-            installation: Arc::new(Installation::new(connection)),
-        }
+    pub fn store(&self) -> Store {
+        self.store.clone()
+    }
+
+    /// All that is in it, for a transfer.
+    #[must_use]
+    pub fn full_scan(&self) -> Arc<dyn port::FullScan> {
+        self.full_scan.clone()
+    }
+
+    /// Removes what a crash has left half made and counts containers that no organization refers to.
+    ///
+    /// # Errors
+    /// `store_unavailable`.
+    pub async fn tidy(&self) -> Result<Tidied> {
+        self.cleanup.tidy().await
     }
 
     /// Tells `cache` from now on what other instances change; for the first who asks.
     pub fn follow_changes(&self, cache: Arc<dyn Invalidation>) {
-        self.follower.get_or_init(|| Follower::start(self.connection.server().clone(), cache));
+        self.connection.follow_changes(cache);
     }
 
     /// Stops following changes and closes the connections.
     pub async fn close(&self) {
-        if let Some(follower) = self.follower.get() {
-            follower.stop();
-        }
+        self.connection.stop_following();
         let client = self.connection.database().client().clone();
         if tokio::time::timeout(RETRY, client.shutdown().immediate(true).into_future()).await.is_err() {
             tracing::warn!("the connections to MongoDB could not be closed in order");
@@ -167,12 +160,20 @@ impl MongoDb {
     }
 }
 
-/// Looks at the schema again and again, until it is what it should be or the engine is gone.
-async fn keep_getting_ready(engine: Weak<MongoDb>) {
+/// Lets calls through once the schema is what this program needs.
+async fn get_ready(connection: &Connection, placement: Placement) -> Result<(), StartupError> {
+    schema::upgrade(connection.server()).await?;
+    check_fence(connection.server(), placement).await?;
+    connection.set_ready();
+    Ok(())
+}
+
+/// Looks at the schema again and again, until it is what it should be or nobody holds the connection any more.
+async fn keep_getting_ready(connection: WeakConnection, placement: Placement) {
     loop {
         tokio::time::sleep(RETRY).await;
-        let Some(engine) = engine.upgrade() else { return };
-        match engine.get_ready().await {
+        let Some(connection) = connection.upgrade() else { return };
+        match get_ready(&connection, placement).await {
             Ok(()) => {
                 tracing::info!("MongoDB can be used");
                 return;

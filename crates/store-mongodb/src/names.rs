@@ -32,3 +32,8 @@ pub(crate) const ACCOUNTS_BY_EMAIL: &str = "accounts_by_email";
 
 /// Which document keeps the version, in [`INSTALLATION`].
 pub(crate) const VERSION_ID: &str = "schema";
+
+/// In a database that is a container: the collection with the container's first document. No user's collection is called so.
+pub(crate) const METADATA: &str = "_metadata";
+/// The collection with the documents of users who name no other.
+pub(crate) const DOCUMENTS: &str = "documents";

@@ -3,10 +3,10 @@
 use crate::connection::Connection;
 use crate::document::{decode, integer};
 use crate::engine_error::EngineResult;
-use mongodb::Collection;
 use mongodb::action::Find;
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, Document, doc};
+use mongodb::{Collection, Cursor};
 use serde::de::DeserializeOwned;
 use tenantry_domain::store::{InsertOutcome, UpdateOutcome};
 
@@ -14,7 +14,7 @@ use tenantry_domain::store::{InsertOutcome, UpdateOutcome};
 const BATCH: u32 = 1000;
 
 /// The records of one noun. Cheap to clone.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Records {
     connection: Connection,
     collection: Collection<Document>,
@@ -44,6 +44,11 @@ impl Records {
         call: impl IntoFuture<Output = mongodb::error::Result<T>>,
     ) -> EngineResult<T> {
         self.connection.call(call).await
+    }
+
+    /// The next document of a cursor.
+    pub(crate) async fn next(&self, cursor: &mut Cursor<Document>) -> EngineResult<Option<Document>> {
+        self.connection.next(cursor).await
     }
 
     /// The record that `filter` finds, if any.

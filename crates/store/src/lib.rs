@@ -90,9 +90,9 @@ pub async fn open(engine: &EmbeddedOptions, options: &StoreOptions) -> Result<Op
 pub async fn open_mongodb(engine: &MongoOptions, options: &StoreOptions) -> Result<Opened, OpenError> {
     let engine = MongoDb::open(engine).await?;
     let store = match options.cache_bytes {
-        0 => MongoDb::store(&engine),
+        0 => engine.store(),
         bytes => {
-            let (store, upstream) = cached::SharedCache::decorate(MongoDb::store(&engine), bytes);
+            let (store, upstream) = cached::SharedCache::decorate(engine.store(), bytes);
             engine.follow_changes(Arc::new(upstream));
             store
         }

@@ -1,263 +1,262 @@
-//! Where a collection of an organization is.
+//! A collection of an organization: the only way to its documents, and the retry where it is elsewhere by now.
 //!
 //! In the placements `collection` and `database` it is a collection of the server's, and its UUID is what tells it
 //! from every other that has its name at another time. The UUID of the first collection is in the organization's
-//! record; those of the others are looked up by name, while the organization holds the name, and remembered. What a
-//! newcomer gets wrong: what is remembered may be wrong by now. Every command carries the UUID, so the server says so
-//! ([`super::command`]).
+//! record; those of the others are looked up by name, while the organization holds the name, and remembered. What is
+//! remembered may be wrong by now: every command carries the UUID, so the server says so.
+//!
+//! What a newcomer gets wrong: that a command was refused because the collection is elsewhere means that nothing has
+//! happened. Under the name that the server then gives it is still the same one, so the command may go there; where
+//! there is no such collection any more, another may have been made under the name, which is looked for once.
 
-use super::shared::SharedCollection;
-use crate::MongoDb;
-use crate::containers::namespace::{identity_of, uuid};
-use crate::containers::{DOCUMENTS, METADATA};
-use crate::document::object_id;
+pub(crate) mod sift;
+
+use super::command::{Amount, Command, elsewhere};
+use super::location::{CollectionLocation, CollectionLocator};
+use super::shared_collection::SharedCollection;
+use crate::connection::Connection;
+use crate::documents::index_entries::EntrySum;
 use crate::documents::layout::DocumentLayout;
-use crate::engine_error::{EngineError, EngineResult};
-use mongodb::Database;
-use mongodb::bson::doc;
-use mongodb::bson::oid::ObjectId;
-use quick_cache::sync::Cache;
+use crate::engine_error::{EngineError, EngineResult, NAMESPACE_NOT_FOUND};
+use bson::RawDocument;
+use mongodb::bson::{Document, doc};
 use std::time::Duration;
 use tenantry_domain::collection::CollectionName;
-use tenantry_domain::ids::OrganizationId;
-use tenantry_domain::organization::{ContainerId, Organization, Placement};
+use tenantry_domain::organization::Organization;
 use tenantry_domain::{Error, ErrorCode};
 
-/// Collections whose UUID is remembered.
-const REMEMBERED: usize = 10_000;
-/// How often a collection is looked for that an operation under way may be moving, and the pause before each.
-const LOOKS: u32 = 20;
-const PAUSE: Duration = Duration::from_millis(50);
+/// How often a collection may be elsewhere before a command is given up.
+const ROUNDS: u32 = 8;
 
-/// The UUIDs of collections that are not in a record.
-pub(crate) struct UuidCache(Cache<(OrganizationId, CollectionName), ContainerId>);
-
-impl UuidCache {
-    pub(super) fn insert(&self, organization: OrganizationId, name: &CollectionName, id: ContainerId) {
-        self.0.insert((organization, name.clone()), id);
-    }
-}
-
-impl Default for UuidCache {
-    fn default() -> Self {
-        Self(Cache::new(REMEMBERED))
-    }
-}
+/// Bytes of documents that are summed up in one go.
+const SUMMED_BYTES: usize = 1 << 20;
 
 /// A collection of an organization, and where it was last seen.
-#[derive(Clone)]
 pub(crate) struct CollectionHandle<'a> {
-    pub(crate) organization: &'a Organization,
-    pub(crate) name: &'a CollectionName,
-    pub(crate) database: Database,
-    /// The collection of the server that its documents are in.
-    pub(crate) namespace: String,
-    /// Which one that is; none for the one that all shares are in, which never changes hands.
-    pub(crate) identity: Option<ContainerId>,
-    pub(crate) form: DocumentLayout,
-    /// The indexes it has, where the container lists them.
-    pub(crate) share: Option<SharedCollection>,
+    locator: &'a dyn CollectionLocator,
+    organization: &'a Organization,
+    name: &'a CollectionName,
+    location: CollectionLocation,
     /// Whether it may be looked for once more.
-    pub(super) again: bool,
+    may_look_again: bool,
+}
+
+impl<'a> CollectionHandle<'a> {
+    /// Finds the collection; `collection_not_found`.
+    pub(crate) async fn resolve(
+        locator: &'a dyn CollectionLocator,
+        organization: &'a Organization,
+        name: &'a CollectionName,
+    ) -> EngineResult<Self> {
+        let location = locate(locator, organization, name).await?;
+        Ok(Self::at(locator, organization, name, location))
+    }
+
+    /// The collection, where it is known to be.
+    pub(crate) const fn at(
+        locator: &'a dyn CollectionLocator,
+        organization: &'a Organization,
+        name: &'a CollectionName,
+        location: CollectionLocation,
+    ) -> Self {
+        Self { locator, organization, name, may_look_again: location.uuid.is_some(), location }
+    }
+
+    /// Finds it once more: what was read of it is not so any more.
+    pub(crate) async fn refresh(&mut self) -> EngineResult<()> {
+        self.location = locate(self.locator, self.organization, self.name).await?;
+        Ok(())
+    }
+
+    pub(crate) fn connection(&self) -> &'a Connection {
+        self.locator.connection()
+    }
+
+    pub(crate) const fn organization(&self) -> &'a Organization {
+        self.organization
+    }
+
+    pub(crate) const fn name(&self) -> &'a CollectionName {
+        self.name
+    }
+
+    pub(crate) const fn layout(&self) -> &DocumentLayout {
+        &self.location.layout
+    }
+
+    /// What the container lists of it, where it lists collections.
+    pub(crate) const fn shared(&self) -> Option<&SharedCollection> {
+        self.location.shared.as_ref()
+    }
+
+    /// What the organization calls an index that has that name on the server.
+    pub(crate) fn name_of_index<'b>(&'b self, physical: &'b str) -> &'b str {
+        self.shared().and_then(|shared| shared.name_of(physical)).map_or(physical, |name| name.as_str())
+    }
+
+    /// Whether the collection is still what it was when it was located: asked after a write that would make it appear.
+    pub(crate) async fn is_current(&self) -> EngineResult<bool> {
+        self.locator.is_current(self.organization, self.name, &self.location).await
+    }
+
+    /// The definitions of the server's indexes, and the name that they were listed under: `listIndexes` knows no UUID.
+    pub(crate) async fn list_index_definitions(&self) -> (String, EngineResult<Vec<Document>>) {
+        let namespace = self.location.namespace.clone();
+        let list = self.location.database.run_cursor_command(doc! { "listIndexes": &namespace });
+        let listed = self.connection().call(async {
+            let mut cursor = list.await?;
+            let mut all = Vec::new();
+            while cursor.advance().await? {
+                all.push(cursor.deserialize_current()?);
+            }
+            Ok(all)
+        });
+        (namespace, listed.await)
+    }
+
+    /// Whether the server calls it so, as far as is known.
+    pub(crate) fn is_at(&self, namespace: &str) -> bool {
+        self.location.namespace == namespace
+    }
+}
+
+async fn locate(
+    locator: &dyn CollectionLocator,
+    organization: &Organization,
+    name: &CollectionName,
+) -> EngineResult<CollectionLocation> {
+    let location = locator.locate(organization, name).await?;
+    location.ok_or_else(|| EngineError::from(Error::from(ErrorCode::CollectionNotFound)))
 }
 
 impl CollectionHandle<'_> {
-    /// Whether it is the collection that the container is.
-    pub(super) fn is_container(&self) -> bool {
-        self.organization.placement == Placement::Collection && self.name.is_default()
+    /// Carries out a command that answers with one document.
+    pub(crate) async fn run(&mut self, command: &Command) -> EngineResult<Document> {
+        self.run_within(command, self.connection().deadline()).await
     }
 
-    /// Whether it still has its own name within the organization where it is called `namespace`. A program may have
-    /// renamed it.
-    pub(super) fn is_called(&self, namespace: &str) -> bool {
-        match self.organization.placement {
-            Placement::Collection if self.name.is_default() => true,
-            Placement::Collection => {
-                namespace.split_once('.').is_some_and(|(_, name)| name == self.name.as_str())
-            }
-            Placement::Database | Placement::Shared => namespace == self.name.as_str(),
+    /// The same for one that may take longer.
+    pub(crate) async fn run_within(
+        &mut self,
+        command: &Command,
+        deadline: Duration,
+    ) -> EngineResult<Document> {
+        for _ in 0..ROUNDS {
+            let run = self.location.database.run_raw_command(command.on(&self.location)?);
+            let failure = match self.connection().call_within(deadline, run).await {
+                Ok(answer) => match elsewhere(&answer) {
+                    Some(failure) => failure,
+                    None => return Ok(answer),
+                },
+                Err(failure) => failure,
+            };
+            self.follow(failure).await?;
         }
-    }
-}
-
-impl MongoDb {
-    /// Finds the collection; `collection_not_found`.
-    pub(crate) async fn resolve_collection<'a>(
-        &self,
-        organization: &'a Organization,
-        name: &'a CollectionName,
-    ) -> EngineResult<CollectionHandle<'a>> {
-        let found = match organization.placement {
-            Placement::Collection => self.resolve_beside_records(organization, name).await?,
-            Placement::Database => self.resolve_in_database(organization, name).await?,
-            Placement::Shared => self.resolve_in_shared(organization, name).await?,
-        };
-        found.ok_or_else(|| EngineError::from(Error::from(ErrorCode::CollectionNotFound)))
+        Err(Error::unavailable("a collection moves all the time").into())
     }
 
-    /// What is remembered of a collection is wrong.
-    pub(super) fn invalidate_uuid(&self, organization: OrganizationId, name: &CollectionName) {
-        self.identities.0.remove(&(organization, name.clone()));
-    }
-
-    async fn resolve_beside_records<'a>(
-        &self,
-        organization: &'a Organization,
-        name: &'a CollectionName,
-    ) -> EngineResult<Option<CollectionHandle<'a>>> {
-        let database = self.connection.server().database();
-        let namespace = &organization.naming.namespace;
-        if name.is_default() {
-            let id = organization.container;
-            let id = id.ok_or_else(|| Error::unavailable("the organization has no container"))?;
-            let first = Some(object_id(organization.id.as_bytes()));
-            return Ok(Some(plain(organization, name, database, namespace.clone(), id, first)));
-        }
-        let key = (organization.id, name.clone());
-        let (namespace, id) = match self.identities.0.get(&key) {
-            Some(id) => (format!("{namespace}.{name}"), id),
-            None => {
-                let Some(found) = self.find_extra_collection(organization.id, name).await? else {
-                    return Ok(None);
-                };
-                self.identities.0.insert(key, found.1);
-                found
-            }
-        };
-        Ok(Some(plain(organization, name, database, namespace, id, None)))
-    }
-
-    /// Name and identity of the further collection that is called so.
-    pub(super) async fn find_extra_collection(
-        &self,
-        id: OrganizationId,
-        name: &CollectionName,
-    ) -> EngineResult<Option<(String, ContainerId)>> {
-        let listed = self.extra_collections_now(id).await?;
-        Ok(listed.into_iter().find(|further| further.name == name.as_str()).map(|further| {
-            let namespace = further.full_name();
-            (namespace, further.id)
-        }))
-    }
-
-    async fn resolve_in_database<'a>(
-        &self,
-        organization: &'a Organization,
-        name: &'a CollectionName,
-    ) -> EngineResult<Option<CollectionHandle<'a>>> {
-        let database = self.database_of(organization.id);
-        let key = (organization.id, name.clone());
-        let id = match self.identities.0.get(&key) {
-            Some(id) => id,
-            None => {
-                let Some(id) = self.find_in_database(organization.id, name).await? else { return Ok(None) };
-                self.identities.0.insert(key, id);
-                id
-            }
-        };
-        Ok(Some(plain(organization, name, &database, name.to_string(), id, None)))
-    }
-
-    /// The collection of that name in the organization's database. The one that every organization has is made when it
-    /// is first looked for.
-    async fn find_in_database(
-        &self,
-        id: OrganizationId,
-        name: &CollectionName,
-    ) -> EngineResult<Option<ContainerId>> {
-        for _ in 0..LOOKS {
-            let found = self.in_database(id).await?;
-            let found = found.into_iter().find(|(own, _)| own == name.as_str());
-            if found.is_some() || name.as_str() != DOCUMENTS {
-                return Ok(found.map(|(_, id)| id));
-            }
-            match self.create_in_database(id, DOCUMENTS).await {
-                Ok(()) | Err(EngineError::NamespaceExists) => {}
-                Err(failure) => return Err(failure),
+    /// Carries out a command that answers with documents; what `read` makes of them, and whether there are others.
+    pub(crate) async fn read<T: Send>(
+        &mut self,
+        command: &Command,
+        amount: Amount,
+        deadline: Duration,
+        read: impl Fn(&RawDocument) -> EngineResult<T> + Send + Sync,
+    ) -> EngineResult<(Vec<T>, bool)> {
+        for _ in 0..ROUNDS {
+            let run = self.location.database.run_raw_cursor_command(command.timed(&self.location, deadline)?);
+            let reading = async {
+                let mut cursor = run.await?;
+                let (mut found, mut bytes) = (Vec::new(), 0);
+                while cursor.advance().await? {
+                    if found.len() >= amount.documents || bytes >= amount.bytes {
+                        return Ok(Ok((found, true)));
+                    }
+                    let document = cursor.current();
+                    bytes += document.as_bytes().len();
+                    match read(document) {
+                        Ok(document) => found.push(document),
+                        Err(failure) => return Ok(Err(failure)),
+                    }
+                }
+                Ok(Ok((found, false)))
+            };
+            match self.connection().call_within(deadline, reading).await {
+                Ok(found) => return found,
+                Err(failure) => self.follow(failure).await?,
             }
         }
-        Err(Error::unavailable("a collection that was made is not there").into())
+        Err(Error::unavailable("a collection moves all the time").into())
     }
 
-    /// The collections of users in the organization's database, which must be there.
-    pub(super) async fn in_database(&self, id: OrganizationId) -> EngineResult<Vec<(String, ContainerId)>> {
-        let database = self.database_of(id);
-        let list = database.list_collections().filter(doc! { "type": "collection" });
-        let mut collections = self.connection.call(list).await?;
-        let (mut found, mut is_there) = (Vec::new(), false);
-        while self.connection.call(collections.advance()).await? {
-            let collection = collections.deserialize_current()?;
-            if collection.name == METADATA {
-                is_there = true;
-            } else if let (false, Some(id)) =
-                (collection.name.starts_with("system."), identity_of(&collection))
-            {
-                found.push((collection.name, id));
+    /// Carries out a command that answers with documents; the bytes of their index entries, counted some documents at a
+    /// time.
+    pub(crate) async fn sum_entries(
+        &mut self,
+        command: &Command,
+        deadline: Duration,
+        entries: &EntrySum,
+    ) -> EngineResult<u64> {
+        for _ in 0..ROUNDS {
+            let run = self.location.database.run_raw_cursor_command(command.on(&self.location)?);
+            let summing = async {
+                let mut cursor = run.await?;
+                let (mut page, mut bytes, mut sum) = (Vec::new(), 0, 0);
+                loop {
+                    let is_end = !cursor.advance().await?;
+                    if !is_end {
+                        let document = cursor.current();
+                        bytes += document.as_bytes().len();
+                        page.push(document.to_owned());
+                    }
+                    if is_end || bytes >= SUMMED_BYTES {
+                        bytes = 0;
+                        match entries.of(std::mem::take(&mut page)).await {
+                            Ok(more) => sum += more,
+                            Err(failure) => return Ok(Err(failure)),
+                        }
+                    }
+                    if is_end {
+                        return Ok(Ok(sum));
+                    }
+                }
+            };
+            match self.connection().call_within(deadline, summing).await {
+                Ok(sum) => return sum,
+                Err(failure) => self.follow(failure).await?,
             }
         }
-        if !is_there {
-            return Err(Error::unavailable("the organization's database is not there").into());
-        }
-        found.sort_by(|one, other| one.0.cmp(&other.0));
-        Ok(found)
+        Err(Error::unavailable("a collection moves all the time").into())
     }
 
-    /// Makes a collection in the organization's database, and takes it back if there is no such database any more: a
-    /// create makes one.
-    pub(super) async fn create_in_database(&self, id: OrganizationId, name: &str) -> EngineResult<()> {
-        let database = self.database_of(id);
-        self.connection
-            .call(database.run_command(self.connection.server().durably(doc! { "create": name })))
-            .await?;
-        let list = database.list_collections().filter(doc! { "name": { "$in": [METADATA, name] } });
-        let mut collections = self.connection.call(list).await?;
-        let (mut made, mut is_there) = (None, false);
-        while self.connection.call(collections.advance()).await? {
-            let collection = collections.deserialize_current()?;
-            match collection.name == METADATA {
-                true => is_there = true,
-                false => made = identity_of(&collection),
+    /// Goes where the collection is now, if that is why a command has failed.
+    async fn follow(&mut self, failure: EngineError) -> EngineResult<()> {
+        match failure {
+            // `$collStats` looks for its collection once more, by the name alone, and that may have been changed by then.
+            EngineError::Interrupted | EngineError::Answered { code: NAMESPACE_NOT_FOUND, .. } => Ok(()),
+            EngineError::Elsewhere { actual: Some(actual) } if self.locator.is_called(self.name, &actual) => {
+                if self.locator.is_container(self.name) {
+                    self.locator.look_after_container(self.organization, &actual).await;
+                }
+                self.location.namespace = actual;
+                Ok(())
             }
+            EngineError::Elsewhere { .. } => self.look_again().await,
+            failure => Err(failure),
         }
-        if is_there {
-            return Ok(());
-        }
-        if let Some(made) = made {
-            let drop = doc! { "drop": name, "collectionUUID": uuid(made) };
-            match self.connection.call(database.run_command(self.connection.server().durably(drop))).await {
-                Ok(_) | Err(EngineError::Elsewhere { .. }) => {}
-                Err(failure) => return Err(failure),
-            }
-        }
-        Err(Error::unavailable("the organization's database is not there").into())
     }
 
-    /// Waits for an operation that may be moving what is looked for.
-    pub(super) async fn wait_for_operation(&self, round: u32) -> EngineResult<()> {
-        if round >= LOOKS {
-            return Err(Error::unavailable("the organization is being changed").into());
+    /// The collection is gone, or is called otherwise: perhaps another has been made.
+    async fn look_again(&mut self) -> EngineResult<()> {
+        if self.locator.is_container(self.name) {
+            return Err(Error::unavailable("the organization's container is not there").into());
         }
-        tokio::time::sleep(PAUSE).await;
+        if !self.may_look_again {
+            return Err(Error::from(ErrorCode::CollectionNotFound).into());
+        }
+        self.locator.invalidate_uuid(self.organization.id, self.name);
+        self.refresh().await?;
+        self.may_look_again = false;
         Ok(())
-    }
-}
-
-fn plain<'a>(
-    organization: &'a Organization,
-    name: &'a CollectionName,
-    database: &Database,
-    namespace: String,
-    id: ContainerId,
-    first: Option<ObjectId>,
-) -> CollectionHandle<'a> {
-    CollectionHandle {
-        organization,
-        name,
-        database: database.clone(),
-        namespace,
-        identity: Some(id),
-        form: DocumentLayout::Plain { first },
-        share: None,
-        again: true,
     }
 }

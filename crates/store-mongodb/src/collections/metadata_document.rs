@@ -5,8 +5,6 @@
 
 use super::command::{Amount, Command};
 use super::handle::CollectionHandle;
-use crate::MongoDb;
-use crate::documents::layout::DocumentLayout;
 use crate::engine_error::EngineResult;
 use bson::RawDocument;
 use mongodb::bson::oid::ObjectId;
@@ -19,35 +17,32 @@ use tenantry_domain::Error;
 /// The subtype of binary data that others have no use for.
 const SUBTYPE: BinarySubtype = BinarySubtype::UserDefined(0x80);
 
-impl MongoDb {
-    /// Makes the first document one of a kind in a unique index that is about to be made.
-    pub(super) async fn set_first_apart(
-        &self,
-        at: &mut CollectionHandle<'_>,
-        index: &Index,
-    ) -> EngineResult<()> {
-        let DocumentLayout::Plain { first: Some(id) } = at.form else { return Ok(()) };
-        let find = Command::reading("find", doc! { "filter": { "_id": id }, "limit": 1 })?;
-        let read = |document: &RawDocument| Ok(Document::try_from(document).map_err(Error::internal)?);
-        let (mut found, _) =
-            self.read_at(at, &find, Amount::ALL, self.connection.server().deadline(), read).await?;
-        let Some(first) = found.pop() else { return Ok(()) };
-        let Some((field, value)) = apart(&first, id, index) else { return Ok(()) };
-        let set = doc! { "updates": [{ "q": { "_id": id }, "u": { "$set": { field: value } } }] };
-        self.command_at(at, &Command::new("update", &self.connection.server().durably(set))?)
-            .await
-            .map(|_| ())
-    }
+/// Makes the first document one of a kind in a unique index that is about to be made.
+pub(super) async fn set_apart(handle: &mut CollectionHandle<'_>, index: &Index) -> EngineResult<()> {
+    let Some(id) = handle.layout().first_id() else { return Ok(()) };
+    let read = |document: &RawDocument| Ok(Document::try_from(document).map_err(Error::internal)?);
+    let Some(first) = find(handle, id, read).await? else { return Ok(()) };
+    let Some((field, value)) = apart(&first, id, index) else { return Ok(()) };
+    let set = doc! { "updates": [{ "q": { "_id": id }, "u": { "$set": { field: value } } }] };
+    let set = handle.connection().server().durably(set);
+    handle.run(&Command::new("update", &set)?).await.map(|_| ())
+}
 
-    /// Documents and bytes of the first document, which are none of the organization's.
-    pub(super) async fn size_of_first(&self, at: &mut CollectionHandle<'_>) -> EngineResult<(u64, u64)> {
-        let DocumentLayout::Plain { first: Some(id) } = at.form else { return Ok((0, 0)) };
-        let find = Command::reading("find", doc! { "filter": { "_id": id }, "limit": 1 })?;
-        let read = |document: &RawDocument| Ok(document.as_bytes().len() as u64);
-        let (found, _) =
-            self.read_at(at, &find, Amount::ALL, self.connection.server().deadline(), read).await?;
-        Ok((found.len() as u64, found.into_iter().sum()))
-    }
+/// Documents and bytes of the first document, which are none of the organization's.
+pub(super) async fn measure(handle: &mut CollectionHandle<'_>) -> EngineResult<(u64, u64)> {
+    let Some(id) = handle.layout().first_id() else { return Ok((0, 0)) };
+    let bytes = find(handle, id, |document: &RawDocument| Ok(document.as_bytes().len() as u64)).await?;
+    Ok(bytes.map_or((0, 0), |bytes| (1, bytes)))
+}
+
+async fn find<T: Send>(
+    handle: &mut CollectionHandle<'_>,
+    id: ObjectId,
+    read: impl Fn(&RawDocument) -> EngineResult<T> + Send + Sync,
+) -> EngineResult<Option<T>> {
+    let find = Command::reading("find", doc! { "filter": { "_id": id }, "limit": 1 })?;
+    let deadline = handle.connection().deadline();
+    Ok(handle.read(&find, Amount::ALL, deadline, read).await?.0.pop())
 }
 
 /// The field to set, and its value, so that `first` has a value in the index that no other document has; none if it has

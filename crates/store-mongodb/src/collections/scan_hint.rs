@@ -1,85 +1,35 @@
 //! Whether a query has to look at every document: what its caller is told, so that they can make an index.
 //!
 //! MongoDB plans for itself. This says what follows from the definitions of the indexes, which are remembered for some
-//! seconds: a list that is a little old makes a hint wrong, not an answer. Index entries are counted by it as well.
+//! seconds ([`IndexCache`]): a list that is a little old makes a hint wrong, not an answer.
 
 use super::handle::CollectionHandle;
-use super::indexes::keys;
-use crate::MongoDb;
-use crate::documents::EntryCounter;
+use super::index_cache::IndexCache;
+use super::index_definition::keys;
 use crate::engine_error::EngineResult;
 use mongodb::bson::{Bson, Document};
-use quick_cache::sync::Cache;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
 use tenantry_documents::document::KeyFormat;
 use tenantry_documents::filter::Filter;
 use tenantry_documents::index::Index;
 use tenantry_documents::query::plan::{Candidate, plan};
 use tenantry_documents::sort::Sort;
-use tenantry_domain::collection::CollectionName;
-use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::offload;
 
-/// Collections whose indexes are remembered, and for how long.
-const REMEMBERED: usize = 10_000;
-pub(crate) const INDEXES_GOOD_FOR: Duration = Duration::from_secs(5);
-
-type Listed = (Instant, Arc<[Index]>);
-
-/// The indexes of collections, as they were a few seconds ago.
-pub(crate) struct CachedIndexes(Cache<(OrganizationId, CollectionName), Listed>);
-
-impl Default for CachedIndexes {
-    fn default() -> Self {
-        Self(Cache::new(REMEMBERED))
+/// Whether a query has to look at every document.
+pub(crate) async fn is_scan(
+    handle: &mut CollectionHandle<'_>,
+    indexes: &IndexCache,
+    filter: &Filter,
+    sort: Option<&Sort>,
+) -> EngineResult<bool> {
+    let price = filter.price();
+    let asked = (filter.clone(), sort.cloned());
+    if !offload::by_price(price, move || needs_all(&[], &asked.0, asked.1.as_ref())).await? {
+        return Ok(false);
     }
-}
-
-impl CachedIndexes {
-    /// They have changed.
-    pub(super) fn forget(&self, at: &CollectionHandle<'_>) {
-        self.0.remove(&(at.organization.id, at.name.clone()));
-    }
-}
-
-impl MongoDb {
-    /// Whether a query has to look at every document.
-    pub(crate) async fn is_scan(
-        &self,
-        at: &mut CollectionHandle<'_>,
-        filter: &Filter,
-        sort: Option<&Sort>,
-    ) -> EngineResult<bool> {
-        let price = filter.price();
-        let asked = (filter.clone(), sort.cloned());
-        if !offload::by_price(price, move || needs_all(&[], &asked.0, asked.1.as_ref())).await? {
-            return Ok(false);
-        }
-        let indexes = self.remembered_indexes(at).await?;
-        let asked = (filter.clone(), sort.cloned());
-        Ok(offload::by_price(price, move || needs_all(&indexes, &asked.0, asked.1.as_ref())).await?)
-    }
-
-    /// The indexes of a collection, to count entries by.
-    pub(crate) async fn known_indexes(&self, at: &mut CollectionHandle<'_>) -> EngineResult<EntryCounter> {
-        Ok(EntryCounter::new(self.remembered_indexes(at).await?))
-    }
-
-    async fn remembered_indexes(&self, at: &mut CollectionHandle<'_>) -> EngineResult<Arc<[Index]>> {
-        // The list of a share has just been read.
-        if let Some(share) = &at.share {
-            return Ok(share.serving().cloned().collect());
-        }
-        let key = (at.organization.id, at.name.clone());
-        if let Some((_, indexes)) = self.indexes.0.get(&key).filter(|(at, _)| at.elapsed() < INDEXES_GOOD_FOR)
-        {
-            return Ok(indexes);
-        }
-        let indexes: Arc<[Index]> = self.indexes_at(at).await?.into();
-        self.indexes.0.insert(key, (Instant::now(), indexes.clone()));
-        Ok(indexes)
-    }
+    let indexes = indexes.get(handle).await?;
+    let asked = (filter.clone(), sort.cloned());
+    Ok(offload::by_price(price, move || needs_all(&indexes, &asked.0, asked.1.as_ref())).await?)
 }
 
 /// Whether neither the `_id` nor one of the indexes spares looking at every document.

@@ -1,6 +1,6 @@
 //! Looking into one collection of a container, without taking another's for it.
 
-use crate::MongoDb;
+use crate::connection::Connection;
 use crate::document::object_id;
 use crate::engine_error::EngineResult;
 use mongodb::Database;
@@ -16,41 +16,34 @@ const COUNTED: i64 = 2_000;
 
 /// A collection.
 #[derive(Clone, Copy)]
-pub(super) struct Namespace<'a> {
-    pub(super) database: &'a Database,
-    pub(super) namespace: &'a str,
+pub(crate) struct Namespace<'a> {
+    pub(crate) connection: &'a Connection,
+    pub(crate) database: &'a Database,
+    pub(crate) name: &'a str,
     /// Which one it must be, where the name alone does not say it.
-    pub(super) id: Option<ContainerId>,
+    pub(crate) uuid: Option<ContainerId>,
 }
 
-impl MongoDb {
+impl Namespace<'_> {
     /// How many documents are there, without the first one of that organization's container.
-    pub(super) async fn count_at(
-        &self,
-        place: Namespace<'_>,
-        first: Option<OrganizationId>,
-    ) -> EngineResult<u64> {
+    pub(crate) async fn count(self, first: Option<OrganizationId>) -> EngineResult<u64> {
         let others = doc! { "_id": { "$ne": first.map(|id| object_id(id.as_bytes())) } };
         let few = [doc! { "$match": others }, doc! { "$limit": COUNTED + 1 }, doc! { "$count": "documents" }];
-        let counted = number(&self.aggregate(place, &few).await?, "documents");
+        let counted = number(&self.aggregate(&few).await?, "documents");
         if counted <= COUNTED {
             return Ok(counted.unsigned_abs());
         }
-        let kept = number(&self.aggregate(place, &[doc! { "$collStats": { "count": {} } }]).await?, "count");
+        let kept = number(&self.aggregate(&[doc! { "$collStats": { "count": {} } }]).await?, "count");
         Ok(kept.unsigned_abs().saturating_sub(first.iter().count() as u64))
     }
 
     /// The first batch of what comes out of a pipeline.
-    pub(super) async fn aggregate(
-        &self,
-        place: Namespace<'_>,
-        pipeline: &[Document],
-    ) -> EngineResult<Vec<Document>> {
-        let mut aggregate = doc! { "aggregate": place.namespace, "pipeline": pipeline, "cursor": {} };
-        if let Some(id) = place.id {
+    pub(crate) async fn aggregate(self, pipeline: &[Document]) -> EngineResult<Vec<Document>> {
+        let mut aggregate = doc! { "aggregate": self.name, "pipeline": pipeline, "cursor": {} };
+        if let Some(id) = self.uuid {
             aggregate.insert("collectionUUID", uuid(id));
         }
-        let mut answer = self.connection.call(place.database.run_command(aggregate)).await?;
+        let mut answer = self.connection.call(self.database.run_command(aggregate)).await?;
         let batch = answer.get_document_mut("cursor").ok().and_then(|cursor| cursor.remove("firstBatch"));
         let Some(Bson::Array(items)) = batch else {
             return Err(Error::internal("an aggregation answers without a batch").into());
@@ -69,7 +62,7 @@ pub(crate) fn uuid(id: ContainerId) -> Bson {
 }
 
 /// The identity of a collection that was listed. A view has none.
-pub(crate) fn identity_of(collection: &CollectionSpecification) -> Option<ContainerId> {
+pub(crate) fn uuid_of(collection: &CollectionSpecification) -> Option<ContainerId> {
     let uuid = collection.info.uuid.as_ref()?;
     Some(ContainerId(uuid.bytes.as_slice().try_into().ok()?))
 }

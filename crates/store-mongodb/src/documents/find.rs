@@ -4,9 +4,13 @@
 //! them in its order of all values. What a newcomer gets wrong: no filter says "after this position". `{a: {$gt: 5}}` also
 //! finds `[1, 9]`, which sorts as 1, and does not find the string that comes after all numbers.
 
-use crate::MongoDb;
-use crate::collections::{Amount, CollectionHandle, Command, Sieve};
-use crate::documents::layout::DocumentLayout;
+use super::checked::count_checked;
+use super::layout::{DocumentLayout, count_in};
+use crate::collections::command::{Amount, Command, millis};
+use crate::collections::handle::CollectionHandle;
+use crate::collections::handle::sift::Sieve;
+use crate::collections::index_cache::IndexCache;
+use crate::collections::scan_hint::is_scan;
 use crate::engine_error::EngineResult;
 use bson::{RawBson, RawDocument};
 use mongodb::bson::{Bson, Decimal128, Document, doc};
@@ -19,6 +23,7 @@ use tenantry_documents::query::{Counted, DocumentQuery, QueryPage};
 use tenantry_documents::sort::{Position, Sort, SortKey};
 use tenantry_domain::Error;
 use tenantry_domain::offload;
+use tenantry_domain::processor::Processor;
 
 /// Where a document stands, as MongoDB has computed it for the sort.
 const SORT_KEY: &str = "sortKey";
@@ -28,134 +33,140 @@ const COUNTED: i64 = 2_000;
 /// How many documents of a share are counted for a hint.
 const SHARE_COUNTED: i64 = 100_000;
 
-impl MongoDb {
-    pub(super) async fn find_at(
+/// Finds and counts documents.
+pub(super) struct DocumentFinder {
+    indexes: IndexCache,
+    processor: Arc<Processor>,
+}
+
+impl DocumentFinder {
+    pub(super) const fn new(indexes: IndexCache, processor: Arc<Processor>) -> Self {
+        Self { indexes, processor }
+    }
+
+    /// A page of documents.
+    pub(super) async fn find(
         &self,
-        at: &mut CollectionHandle<'_>,
+        handle: &mut CollectionHandle<'_>,
         query: &DocumentQuery,
     ) -> EngineResult<QueryPage> {
-        let form = at.form.clone();
+        let layout = handle.layout().clone();
         let amount = Amount { documents: query.limit as usize, bytes: query.max_bytes };
         if query.limit == 0 {
             return Ok(QueryPage::default());
         }
-        let scan = self.is_scan(at, &query.filter, Some(&query.sort)).await?;
-        let deadline = query.time + self.connection.server().deadline();
-        let read = |document: &RawDocument| form.unwrap(document);
-        let sieve = (!query.filter.is_decided_by_mongodb()).then(|| matching(&form, &query.filter));
+        let scan = is_scan(handle, &self.indexes, &query.filter, Some(&query.sort)).await?;
+        let deadline = query.time + handle.connection().deadline();
+        let read = |document: &RawDocument| layout.decode(document);
+        let sieve = (!query.filter.is_decided_by_mongodb()).then(|| matching(&layout, &query.filter));
         let mut page: (Vec<StoredDocument>, bool) = (Vec::new(), false);
-        let (own, asked) = (form.clone(), query.clone());
+        let (own, asked) = (layout.clone(), query.clone());
         let commands = offload::by_price(query.filter.price(), move || commands(&own, &asked)).await??;
         for command in commands {
             page = match &sieve {
-                Some(sieve) => self.sift_at(at, &command, amount, query.time, sieve.clone()).await?,
-                None => self.read_at(at, &command, amount, deadline, read).await?,
+                Some(sieve) => {
+                    handle.sift(&self.processor, &command, amount, query.time, sieve.clone()).await?
+                }
+                None => handle.read(&command, amount, deadline, read).await?,
             };
             if page.1 {
                 break;
             }
         }
         let (documents, more) = page;
-        let scanned = if scan { Some(self.size_for_hint(at).await?) } else { None };
+        let scanned = if scan { Some(size_for_hint(handle).await?) } else { None };
         Ok(QueryPage { documents, more, scanned })
     }
 
-    pub(super) async fn count_matching_at(
+    /// How many documents match.
+    pub(super) async fn count(
         &self,
-        at: &mut CollectionHandle<'_>,
+        handle: &mut CollectionHandle<'_>,
         filter: &Filter,
         time: Duration,
     ) -> EngineResult<Counted> {
-        let is_plain = matches!(at.form, DocumentLayout::Plain { .. });
+        let is_plain = matches!(handle.layout(), DocumentLayout::Plain { .. });
         if filter.is_empty() && is_plain {
-            let few = self.count_up_to(at, COUNTED + 1, time).await?;
-            let documents = if few > COUNTED.unsigned_abs() { self.kept(at).await? } else { few };
+            let few = count_up_to(handle, COUNTED + 1, time).await?;
+            let documents = if few > COUNTED.unsigned_abs() { kept(handle).await? } else { few };
             return Ok(Counted { documents, scanned: None });
         }
         let documents = if filter.is_decided_by_mongodb() {
-            let (own, asked) = (at.form.clone(), filter.clone());
+            let (own, asked) = (handle.layout().clone(), filter.clone());
             let render = move || own.scoped(asked.to_mongodb(own.prefix()));
             let found = offload::by_price(filter.price(), render).await?;
             let stages = [doc! { "$match": found }, doc! { "$count": "documents" }];
-            self.one_number(at, &stages, time).await?
+            one_number(handle, &stages, time).await?
         } else {
-            self.count_checked_at(at, filter, time).await?
+            count_checked(handle, &self.processor, filter, time).await?
         };
-        let is_scan = !filter.is_empty() && self.is_scan(at, filter, None).await?;
-        let scanned = if is_scan { Some(self.size_for_hint(at).await?) } else { None };
+        let is_scan = !filter.is_empty() && is_scan(handle, &self.indexes, filter, None).await?;
+        let scanned = if is_scan { Some(size_for_hint(handle).await?) } else { None };
         Ok(Counted { documents, scanned })
-    }
-
-    /// How many documents are in the collection, about.
-    async fn size_for_hint(&self, at: &mut CollectionHandle<'_>) -> EngineResult<u64> {
-        match at.form {
-            DocumentLayout::Plain { .. } => self.kept(at).await,
-            DocumentLayout::Shared { .. } => {
-                self.count_up_to(at, SHARE_COUNTED, self.connection.server().deadline()).await
-            }
-        }
-    }
-
-    async fn count_up_to(
-        &self,
-        at: &mut CollectionHandle<'_>,
-        most: i64,
-        time: Duration,
-    ) -> EngineResult<u64> {
-        let all = at.form.scoped(Document::new());
-        let stages = [doc! { "$match": all }, doc! { "$limit": most }, doc! { "$count": "documents" }];
-        self.one_number(at, &stages, time).await
-    }
-
-    /// How many documents the server says that it keeps.
-    async fn kept(&self, at: &mut CollectionHandle<'_>) -> EngineResult<u64> {
-        // A count knows no read concern.
-        let stages = [
-            doc! { "$collStats": { "count": {} } },
-            doc! { "$group": { "_id": null, "documents": { "$sum": "$count" } } },
-        ];
-        let command = Command::new("aggregate", &doc! { "pipeline": &stages[..], "cursor": {} })?;
-        let kept = self.read_number(at, &command, self.connection.server().deadline()).await?;
-        let first = u64::from(matches!(at.form, DocumentLayout::Plain { first: Some(_) }));
-        Ok(kept.saturating_sub(first))
-    }
-
-    async fn one_number(
-        &self,
-        at: &mut CollectionHandle<'_>,
-        stages: &[Document],
-        time: Duration,
-    ) -> EngineResult<u64> {
-        let command = Command::reading(
-            "aggregate",
-            doc! { "pipeline": stages, "cursor": {}, "maxTimeMS": millis(time) },
-        )?;
-        self.read_number(at, &command, time + self.connection.server().deadline()).await
-    }
-
-    async fn read_number(
-        &self,
-        at: &mut CollectionHandle<'_>,
-        command: &Command,
-        deadline: Duration,
-    ) -> EngineResult<u64> {
-        let read = |document: &RawDocument| {
-            Ok(document.get("documents").ok().flatten().and_then(super::layout::number).unwrap_or(0))
-        };
-        let (numbers, _) = self.read_at(at, command, Amount::ALL, deadline, read).await?;
-        Ok(numbers.into_iter().sum())
     }
 }
 
-/// Commands for a page, of which the first that finds more than it has it whole; else it is what the last finds.
-fn commands(form: &DocumentLayout, query: &DocumentQuery) -> EngineResult<Vec<Command>> {
-    let filter = query.filter.to_mongodb(form.prefix());
-    let Some(after) = &query.after else { return Ok(vec![page_of(form, query, filter)?]) };
-    let mut commands = Vec::with_capacity(2);
-    if let Some(beyond) = beyond(form.prefix(), &query.sort, after) {
-        commands.push(page_of(form, query, both(filter, beyond))?);
+/// How many documents are in the collection, about.
+async fn size_for_hint(handle: &mut CollectionHandle<'_>) -> EngineResult<u64> {
+    match handle.layout() {
+        DocumentLayout::Plain { .. } => kept(handle).await,
+        DocumentLayout::Shared { .. } => {
+            let deadline = handle.connection().deadline();
+            count_up_to(handle, SHARE_COUNTED, deadline).await
+        }
     }
-    commands.push(next_page(form, query, after)?);
+}
+
+async fn count_up_to(handle: &mut CollectionHandle<'_>, most: i64, time: Duration) -> EngineResult<u64> {
+    let all = handle.layout().scoped(Document::new());
+    let stages = [doc! { "$match": all }, doc! { "$limit": most }, doc! { "$count": "documents" }];
+    one_number(handle, &stages, time).await
+}
+
+/// How many documents the server says that it keeps.
+async fn kept(handle: &mut CollectionHandle<'_>) -> EngineResult<u64> {
+    // A count knows no read concern.
+    let stages = [
+        doc! { "$collStats": { "count": {} } },
+        doc! { "$group": { "_id": null, "documents": { "$sum": "$count" } } },
+    ];
+    let command = Command::new("aggregate", &doc! { "pipeline": &stages[..], "cursor": {} })?;
+    let deadline = handle.connection().deadline();
+    let kept = read_number(handle, &command, deadline).await?;
+    let first = u64::from(handle.layout().first_id().is_some());
+    Ok(kept.saturating_sub(first))
+}
+
+async fn one_number(
+    handle: &mut CollectionHandle<'_>,
+    stages: &[Document],
+    time: Duration,
+) -> EngineResult<u64> {
+    let command =
+        Command::reading("aggregate", doc! { "pipeline": stages, "cursor": {}, "maxTimeMS": millis(time) })?;
+    let deadline = time + handle.connection().deadline();
+    read_number(handle, &command, deadline).await
+}
+
+async fn read_number(
+    handle: &mut CollectionHandle<'_>,
+    command: &Command,
+    deadline: Duration,
+) -> EngineResult<u64> {
+    let read = |document: &RawDocument| Ok(count_in(document, "documents"));
+    let (numbers, _) = handle.read(command, Amount::ALL, deadline, read).await?;
+    Ok(numbers.into_iter().sum())
+}
+
+/// Commands for a page, of which the first that finds more than it has it whole; else it is what the last finds.
+fn commands(layout: &DocumentLayout, query: &DocumentQuery) -> EngineResult<Vec<Command>> {
+    let filter = query.filter.to_mongodb(layout.prefix());
+    let Some(after) = &query.after else { return Ok(vec![page_of(layout, query, filter)?]) };
+    let mut commands = Vec::with_capacity(2);
+    if let Some(beyond) = beyond(layout.prefix(), &query.sort, after) {
+        commands.push(page_of(layout, query, both(filter, beyond))?);
+    }
+    commands.push(next_page(layout, query, after)?);
     Ok(commands)
 }
 
@@ -176,20 +187,20 @@ fn both(filter: Document, condition: Document) -> Document {
 }
 
 /// Leaves the documents that match, as they were stored.
-fn matching(form: &DocumentLayout, filter: &Filter) -> Sieve<StoredDocument> {
-    let (form, filter) = (form.clone(), filter.clone());
+fn matching(layout: &DocumentLayout, filter: &Filter) -> Sieve<StoredDocument> {
+    let (layout, filter) = (layout.clone(), filter.clone());
     Arc::new(move |document, fuel| {
-        let stored = form.unwrap(document)?;
+        let stored = layout.decode(document)?;
         Ok(filter.evaluate(&stored.body, fuel).map_err(Error::from)?.then_some(stored))
     })
 }
 
 /// The first documents that match, in their order.
-fn page_of(form: &DocumentLayout, query: &DocumentQuery, filter: Document) -> EngineResult<Command> {
+fn page_of(layout: &DocumentLayout, query: &DocumentQuery, filter: Document) -> EngineResult<Command> {
     let limit = i64::from(query.limit) + 1;
     let mut find = doc! {
-        "filter": form.scoped(filter),
-        "sort": query.sort.to_mongodb(form.prefix()),
+        "filter": layout.scoped(filter),
+        "sort": query.sort.to_mongodb(layout.prefix()),
         "batchSize": limit,
         "allowDiskUse": true,
         "maxTimeMS": millis(query.time),
@@ -201,16 +212,16 @@ fn page_of(form: &DocumentLayout, query: &DocumentQuery, filter: Document) -> En
     Command::reading("find", find)
 }
 
-fn next_page(form: &DocumentLayout, query: &DocumentQuery, after: &Position) -> EngineResult<Command> {
+fn next_page(layout: &DocumentLayout, query: &DocumentQuery, after: &Position) -> EngineResult<Command> {
     let limit = i64::from(query.limit) + 1;
-    let prefix = form.prefix();
+    let prefix = layout.prefix();
     let mut filter = query.filter.to_mongodb(prefix);
     if let Some(coarse) = not_before(prefix, &query.sort, after) {
         filter = both(filter, coarse);
     }
     // The key goes beside the document, not into it: there is no name that nobody has given a field.
     let mut stages = vec![
-        doc! { "$match": form.scoped(filter) },
+        doc! { "$match": layout.scoped(filter) },
         doc! { "$sort": query.sort.to_mongodb(prefix) },
         doc! { "$replaceWith": { "document": "$$ROOT", "key": { "$meta": SORT_KEY } } },
         doc! { "$match": { "$expr": is_after(query.sort.keys(), after)? } },
@@ -275,9 +286,4 @@ fn is_after(keys: &[SortKey], after: &Position) -> EngineResult<Bson> {
         is_after = doc! { "$or": [{ beyond: [own, value] }, same] }.into();
     }
     Ok(is_after)
-}
-
-/// As MongoDB takes a time; to it, 0 would be no limit.
-pub(super) fn millis(time: Duration) -> i64 {
-    i64::try_from(time.as_millis()).unwrap_or(i64::MAX).clamp(1, i64::from(i32::MAX))
 }

@@ -1,38 +1,26 @@
 //! What documents take in the indexes of their collection, counted as on every engine ([`IndexKeys`]).
 //!
 //! MongoDB keeps the entries; this only counts them, and refuses a document that would have too many. It goes by the
-//! indexes as they are remembered for some seconds ([`CachedIndexes`]): what a new index takes is counted when it is made,
+//! indexes as they are remembered for some seconds ([`IndexCache`]): what a new index takes is counted when it is made,
 //! and once more soon after.
 //!
-//! [`CachedIndexes`]: crate::collections::KnownIndexes
+//! [`IndexCache`]: crate::collections::index_cache::IndexCache
 
-use crate::MongoDb;
-use crate::collections::{CollectionHandle, Command};
 use crate::engine_error::EngineResult;
-use crate::quota::size::Size;
 use bson::raw::{CString, RawBson};
 use bson::{RawDocument, RawDocumentBuf};
-use mongodb::bson::{Bson, Document, doc};
+use mongodb::bson::{Document, doc};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 use tenantry_documents::document::order::Direction;
-use tenantry_documents::document::{
-    EntryBudget, ID_FIELD, IndexKeys, IndexKeysError, KeyFormat, StoredDocument, key,
-};
+use tenantry_documents::document::{EntryBudget, ID_FIELD, IndexKeys, IndexKeysError, KeyFormat, key};
 use tenantry_documents::fuel::{Fuel, Interruption};
 use tenantry_documents::index::Index;
 use tenantry_domain::error::{Error, Result};
 use tenantry_domain::limits::{INDEX_ENTRIES_MAX_BYTES, INLINE_MAX_STEPS};
-use tenantry_domain::organization::Organization;
 
-/// How long it may take to look at every document of a collection.
-const COUNTING: Duration = Duration::from_secs(3600);
 /// Bytes of documents, times the indexes, that are counted on an async thread.
 const INLINE_BYTES: usize = 32 << 10;
-/// A document of fewer bytes cannot have too many entries: each value of an array takes 3 bytes at least, and each of its
-/// entries no more than the whole document for each key.
-const SMALL_DOCUMENT_BYTES: i32 = 512;
 
 /// The indexes of a collection, to count entries by.
 #[derive(Clone)]
@@ -122,10 +110,10 @@ impl EntryCounter {
 
 /// Sums up the entries of documents as [`EntryCounter::projection`] leaves them, in the field `list`.
 pub(crate) struct EntrySum {
-    counter: EntryCounter,
+    pub(crate) counter: EntryCounter,
     /// Where a document that has too many is refused. Without it, it counts for as many as are allowed: it was stored
     /// before there was a bound.
-    refused_at: Option<&'static str>,
+    pub(crate) refused_at: Option<&'static str>,
 }
 
 impl EntrySum {
@@ -148,87 +136,6 @@ impl EntrySum {
 }
 
 /// The refusal of a document that has too many entries, at `pointer`.
-fn beyond(pointer: &str, why: &IndexKeysError) -> Error {
+pub(crate) fn beyond(pointer: &str, why: &IndexKeysError) -> Error {
     Error::invalid_field(pointer, why.to_string())
-}
-
-impl MongoDb {
-    /// How much each of these new documents takes, or why it cannot be stored.
-    pub(super) async fn sizes_of(
-        &self,
-        at: &mut CollectionHandle<'_>,
-        documents: &[&StoredDocument],
-    ) -> EngineResult<Vec<Result<Size>>> {
-        let counter = self.known_indexes(at).await?;
-        let is_counted = at.organization.quota.index_bytes.is_some();
-        let one = |document: &StoredDocument| Size::one(document.bytes());
-        if counter.is_empty() {
-            return Ok(documents.iter().map(|document| Ok(one(document))).collect());
-        }
-        let counts = counter.count_all(documents.iter().map(|document| &*document.body).collect()).await?;
-        let sized = documents.iter().zip(counts).map(|(document, entries)| {
-            let entries = entries.map_err(|why| beyond("", &why))?;
-            Ok(one(document).with_entries(if is_counted { entries } else { 0 }))
-        });
-        Ok(sized.collect())
-    }
-
-    /// Bytes of the index entries of an organization, counted one by one.
-    pub(crate) async fn measure_entries(&self, organization: &Organization) -> EngineResult<u64> {
-        let mut sum = 0;
-        for name in self.collection_names_of(organization).await? {
-            let mut at = match self.resolve_collection(organization, &name).await {
-                Err(failure) if crate::collections::is_missing(&failure) => continue,
-                at => at?,
-            };
-            let counter = EntryCounter::new(self.indexes_at(&mut at).await?.into());
-            if counter.is_empty() {
-                continue;
-            }
-            match self.sum_entries(&mut at, counter, Document::new(), None).await {
-                Err(failure) if crate::collections::is_missing(&failure) => {}
-                counted => sum += counted?,
-            }
-        }
-        Ok(sum)
-    }
-
-    /// Bytes of the entries that a new index will have. Refuses it where a document would have more of them in all
-    /// indexes together than `budget` allows.
-    pub(crate) async fn measure_new_index(
-        &self,
-        at: &mut CollectionHandle<'_>,
-        serving: &[Index],
-        index: &Index,
-        budget: EntryBudget,
-    ) -> EngineResult<u64> {
-        if budget != EntryBudget::unbounded() {
-            let all: Vec<Index> = serving.iter().chain([index]).cloned().collect();
-            let all = EntryCounter::new(all.into());
-            let root = at.form.root();
-            let large = doc! { "$expr": { "$gte": [{ "$bsonSize": root }, SMALL_DOCUMENT_BYTES] } };
-            self.sum_entries(at, all, large, Some("/keys")).await?;
-        }
-        if at.organization.quota.index_bytes.is_none() {
-            return Ok(0);
-        }
-        self.sum_entries(at, EntryCounter::new([index.clone()].into()), Document::new(), None).await
-    }
-
-    /// Bytes of the entries of the documents that `filter` finds.
-    async fn sum_entries(
-        &self,
-        at: &mut CollectionHandle<'_>,
-        counter: EntryCounter,
-        filter: Document,
-        refused_at: Option<&'static str>,
-    ) -> EngineResult<u64> {
-        let list = counter.projection(at.form.root());
-        let stages = [
-            doc! { "$match": at.form.scoped(filter) },
-            doc! { "$project": { "_id": 0, "list": Bson::from(list) } },
-        ];
-        let command = Command::pipeline(&stages)?;
-        self.sum_entries_at(at, &command, COUNTING, &EntrySum { counter, refused_at }).await
-    }
 }

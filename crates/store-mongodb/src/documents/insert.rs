@@ -3,10 +3,13 @@
 //! What a newcomer gets wrong: with a quota the outcome is what it would be one after the other. A document that is there
 //! already takes nothing, and one that does not fit leaves room for a smaller one behind it.
 
-use super::{append_durably, check_durable, write_errors};
-use crate::MongoDb;
-use crate::collections::{Amount, CollectionHandle, Command};
+use super::sizes::sizes_of;
+use super::write::{append_durably, check_durable, delete_by, number, write_errors};
+use crate::collections::command::{Amount, Command};
+use crate::collections::handle::CollectionHandle;
+use crate::collections::index_cache::IndexCache;
 use crate::engine_error::{COLLECTION_UUID_MISMATCH, EngineResult};
+use crate::quota::claim::Claims;
 use crate::quota::size::Size;
 use bson::raw::{RawArrayBuf, cstr};
 use bson::{RawDocument, rawdoc};
@@ -21,14 +24,25 @@ const COMMAND_BYTES: usize = 16 << 20;
 /// How often what fits is looked for while others take the room.
 const ROUNDS: u32 = 100;
 
-impl MongoDb {
-    pub(super) async fn insert_at(
+/// See [`self`].
+pub(super) struct DocumentInserter {
+    claims: Claims,
+    indexes: IndexCache,
+}
+
+impl DocumentInserter {
+    pub(super) const fn new(claims: Claims, indexes: IndexCache) -> Self {
+        Self { claims, indexes }
+    }
+
+    /// Adds documents; what came of each.
+    pub(super) async fn insert(
         &self,
-        at: &mut CollectionHandle<'_>,
+        handle: &mut CollectionHandle<'_>,
         documents: &[StoredDocument],
     ) -> EngineResult<Vec<Result<()>>> {
         let (mut outcomes, mut sizes) = (Vec::with_capacity(documents.len()), Vec::new());
-        for size in self.sizes_of(at, &documents.iter().collect::<Vec<_>>()).await? {
+        for size in sizes_of(handle, &self.indexes, &documents.iter().collect::<Vec<_>>()).await? {
             sizes.push(size.as_ref().copied().unwrap_or_default());
             outcomes.push(size.err().map(Err));
         }
@@ -39,15 +53,15 @@ impl MongoDb {
         let mut fitting = open.clone();
         for _ in 0..ROUNDS {
             let batch: Vec<&StoredDocument> = fitting.iter().map(|place| &documents[*place]).collect();
-            match self.begin_change(at.organization, sum(&fitting, &sizes)).await? {
+            match self.claims.begin_change(handle.organization(), sum(&fitting, &sizes)).await? {
                 Ok(change) => {
                     change.check()?;
-                    let written = match self.insert_batch(at, &batch).await {
+                    let written = match insert_batch(handle, &batch).await {
                         Ok(written) => written,
                         Err(failure) => {
                             // With the collection all that is in it has gone; anything else may still take effect.
                             if failure.is_missing_collection() {
-                                self.end_change(change, Size::default()).await;
+                                self.claims.end_change(change, Size::default()).await;
                             }
                             return Err(failure);
                         }
@@ -55,7 +69,7 @@ impl MongoDb {
                     let is_added =
                         |(place, outcome): (&usize, &Result<()>)| outcome.is_ok().then_some(*place);
                     let added: Vec<usize> = fitting.iter().zip(&written).filter_map(is_added).collect();
-                    self.end_change(change, sum(&added, &sizes)).await;
+                    self.claims.end_change(change, sum(&added, &sizes)).await;
                     for (place, outcome) in fitting.drain(..).zip(written) {
                         outcomes[place] = Some(outcome);
                     }
@@ -65,7 +79,7 @@ impl MongoDb {
                 Err(room) => {
                     fitting = fitting_in(room, &open, &sizes);
                     if fitting.is_empty() {
-                        self.refuse(at, room, &open, documents, &sizes, &mut outcomes).await?;
+                        refuse(handle, room, &open, documents, &sizes, &mut outcomes).await?;
                         open.clear();
                     }
                 }
@@ -77,104 +91,99 @@ impl MongoDb {
         }
         Err(Error::unavailable("others fill what room there is").into())
     }
+}
 
-    /// Refuses what does not fit; but what is there already is told so, as it would be with room.
-    async fn refuse(
-        &self,
-        at: &mut CollectionHandle<'_>,
-        room: Size,
-        open: &[usize],
-        documents: &[StoredDocument],
-        sizes: &[Size],
-        outcomes: &mut [Option<Result<()>>],
-    ) -> EngineResult<()> {
-        let form = at.form.clone();
-        let ids: Vec<_> = open.iter().filter_map(|place| documents[*place].id()).collect();
-        let any: Vec<Document> = ids.iter().map(|id| form.of_id(id)).collect();
-        // Their ids alone: a short request could otherwise ask for all that the collection holds.
-        let find = doc! { "filter": { "$or": any }, "projection": { "_id": 1 }, "batchSize": 1000 };
-        let find = Command::reading("find", find)?;
-        let read = |document: &RawDocument| Ok(form.id_alone(document)?.map(|id| id.key()));
-        let (there, _) =
-            self.read_at(at, &find, Amount::ALL, self.connection.server().deadline(), read).await?;
-        let there: BTreeSet<Vec<u8>> = there.into_iter().flatten().collect();
-        for place in open {
-            let document = &documents[*place];
-            let exists = document.id().is_some_and(|id| there.contains(&id.key()));
-            let refusal = room.refuses(sizes[*place]);
-            outcomes[*place] = Some(Err(match (exists, refusal) {
-                (false, Some(refusal)) => refusal,
-                (true, _) => ErrorCode::DocumentExists.into(),
-                (false, None) => ErrorCode::QuotaExceeded.into(),
-            }));
+/// Refuses what does not fit; but what is there already is told so, as it would be with room.
+async fn refuse(
+    handle: &mut CollectionHandle<'_>,
+    room: Size,
+    open: &[usize],
+    documents: &[StoredDocument],
+    sizes: &[Size],
+    outcomes: &mut [Option<Result<()>>],
+) -> EngineResult<()> {
+    let layout = handle.layout().clone();
+    let ids: Vec<_> = open.iter().filter_map(|place| documents[*place].id()).collect();
+    let any: Vec<Document> = ids.iter().map(|id| layout.of_id(id)).collect();
+    // Their ids alone: a short request could otherwise ask for all that the collection holds.
+    let find = doc! { "filter": { "$or": any }, "projection": { "_id": 1 }, "batchSize": 1000 };
+    let find = Command::reading("find", find)?;
+    let read = |document: &RawDocument| Ok(layout.id_alone(document)?.map(|id| id.key()));
+    let (there, _) = handle.read(&find, Amount::ALL, handle.connection().deadline(), read).await?;
+    let there: BTreeSet<Vec<u8>> = there.into_iter().flatten().collect();
+    for place in open {
+        let document = &documents[*place];
+        let exists = document.id().is_some_and(|id| there.contains(&id.key()));
+        let refusal = room.refuses(sizes[*place]);
+        outcomes[*place] = Some(Err(match (exists, refusal) {
+            (false, Some(refusal)) => refusal,
+            (true, _) => ErrorCode::DocumentExists.into(),
+            (false, None) => ErrorCode::QuotaExceeded.into(),
+        }));
+    }
+    Ok(())
+}
+
+async fn insert_batch(
+    handle: &mut CollectionHandle<'_>,
+    documents: &[&StoredDocument],
+) -> EngineResult<Vec<Result<()>>> {
+    let mut outcomes = Vec::with_capacity(documents.len());
+    let mut rest = documents;
+    while !rest.is_empty() {
+        let mut bytes = 0;
+        let fits = |document: &&&StoredDocument| {
+            bytes += document.body.as_bytes().len();
+            bytes <= COMMAND_BYTES
+        };
+        let count = rest.iter().take(COMMAND_DOCUMENTS).take_while(fits).count().max(1);
+        let (now, later) = rest.split_at(count);
+        outcomes.extend(insert_command(handle, now).await?);
+        rest = later;
+    }
+    Ok(outcomes)
+}
+
+async fn insert_command(
+    handle: &mut CollectionHandle<'_>,
+    documents: &[&StoredDocument],
+) -> EngineResult<Vec<Result<()>>> {
+    let mut outcomes: Vec<Result<()>> = documents.iter().map(|_| Ok(())).collect();
+    let mut open: Vec<usize> = (0..documents.len()).collect();
+    while !open.is_empty() {
+        let mut wrapped = RawArrayBuf::new();
+        for place in &open {
+            wrapped.push(handle.layout().encode(documents[*place])?);
         }
-        Ok(())
-    }
-
-    async fn insert_batch(
-        &self,
-        at: &mut CollectionHandle<'_>,
-        documents: &[&StoredDocument],
-    ) -> EngineResult<Vec<Result<()>>> {
-        let mut outcomes = Vec::with_capacity(documents.len());
-        let mut rest = documents;
-        while !rest.is_empty() {
-            let mut bytes = 0;
-            let fits = |document: &&&StoredDocument| {
-                bytes += document.body.as_bytes().len();
-                bytes <= COMMAND_BYTES
-            };
-            let count = rest.iter().take(COMMAND_DOCUMENTS).take_while(fits).count().max(1);
-            let (now, later) = rest.split_at(count);
-            outcomes.extend(self.insert_command(at, now).await?);
-            rest = later;
+        let mut rest = rawdoc! {};
+        rest.append(cstr!("documents"), wrapped);
+        rest.append(cstr!("ordered"), false);
+        append_durably(handle, &mut rest)?;
+        let answer = handle.run(&Command::raw("insert", rest)).await?;
+        check_durable(&answer)?;
+        let late = elsewhere(&answer);
+        for (place, error) in write_errors(handle, &answer) {
+            if !late.contains(&place) {
+                outcomes[open[place]] = Err(error);
+            }
         }
-        Ok(outcomes)
-    }
-
-    async fn insert_command(
-        &self,
-        at: &mut CollectionHandle<'_>,
-        documents: &[&StoredDocument],
-    ) -> EngineResult<Vec<Result<()>>> {
-        let mut outcomes: Vec<Result<()>> = documents.iter().map(|_| Ok(())).collect();
-        let mut open: Vec<usize> = (0..documents.len()).collect();
-        while !open.is_empty() {
-            let mut wrapped = RawArrayBuf::new();
-            for place in &open {
-                wrapped.push(at.form.wrap(documents[*place])?);
-            }
-            let mut rest = rawdoc! {};
-            rest.append(cstr!("documents"), wrapped);
-            rest.append(cstr!("ordered"), false);
-            append_durably(self, &mut rest)?;
-            let answer = self.command_at(at, &Command::raw("insert", rest)).await?;
-            check_durable(&answer)?;
-            let late = elsewhere(&answer);
-            for (place, error) in write_errors(at, &answer) {
-                if !late.contains(&place) {
-                    outcomes[open[place]] = Err(error);
-                }
-            }
-            if !self.is_still_shared(at).await? {
-                return self.rollback_insert(at, documents).await;
-            }
-            open = late.into_iter().map(|place| open[place]).collect();
+        if !handle.is_current().await? {
+            return rollback_insert(handle, documents).await;
         }
-        Ok(outcomes)
+        open = late.into_iter().map(|place| open[place]).collect();
     }
+    Ok(outcomes)
+}
 
-    /// Removes what was written into a collection that was dropped meanwhile.
-    async fn rollback_insert(
-        &self,
-        at: &mut CollectionHandle<'_>,
-        documents: &[&StoredDocument],
-    ) -> EngineResult<Vec<Result<()>>> {
-        let ids = documents.iter().filter_map(|document| document.id());
-        let filters: Vec<Document> = ids.map(|id| at.form.of_id(&id)).collect();
-        let _ = self.delete_by(at, &filters).await?;
-        Err(Error::from(ErrorCode::CollectionNotFound).into())
-    }
+/// Removes what was written into a collection that was dropped meanwhile.
+async fn rollback_insert(
+    handle: &mut CollectionHandle<'_>,
+    documents: &[&StoredDocument],
+) -> EngineResult<Vec<Result<()>>> {
+    let ids = documents.iter().filter_map(|document| document.id());
+    let filters: Vec<Document> = ids.map(|id| handle.layout().of_id(&id)).collect();
+    let _ = delete_by(handle, &filters).await?;
+    Err(Error::from(ErrorCode::CollectionNotFound).into())
 }
 
 /// The places of what was not written because the collection moved away in the middle. (If it had before, nothing was
@@ -182,7 +191,7 @@ impl MongoDb {
 fn elsewhere(answer: &Document) -> Vec<usize> {
     let errors = answer.get_array("writeErrors").into_iter().flatten().filter_map(Bson::as_document);
     let elsewhere = errors.filter(|error| matches!(error.get_i32("code"), Ok(COLLECTION_UUID_MISMATCH)));
-    elsewhere.filter_map(|error| usize::try_from(super::number(error, "index")).ok()).collect()
+    elsewhere.filter_map(|error| usize::try_from(number(error, "index")).ok()).collect()
 }
 
 /// Those that find room, one after the other.

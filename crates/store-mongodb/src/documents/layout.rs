@@ -5,8 +5,8 @@
 //! those of other organizations each is wrapped. What a newcomer gets wrong: a program of the organization's own may
 //! have written a document, without a revision, or have put anything into the reserved field.
 
+use super::index_entries::EntryCounter;
 use crate::document::integer;
-use crate::documents::EntryCounter;
 use crate::engine_error::EngineResult;
 use crate::quota::size::Size;
 use bson::raw::cstr;
@@ -69,6 +69,14 @@ impl DocumentLayout {
         }
     }
 
+    /// The `_id` of the document that the container begins with, if it is in this collection.
+    pub(crate) const fn first_id(&self) -> Option<ObjectId> {
+        match self {
+            Self::Plain { first } => *first,
+            Self::Shared { .. } => None,
+        }
+    }
+
     /// The documents of the collection, and only they, that `filter` finds.
     pub(crate) fn scoped(&self, filter: Document) -> Document {
         let mut scope = match self {
@@ -98,6 +106,16 @@ impl DocumentLayout {
                 doc! { "_id": { "$eq": id }, "org_id": organization, "collection": key }
             }
         }
+    }
+
+    /// The `find` of the document of that id.
+    pub(crate) fn find_by_id(&self, id: &DocumentId) -> Document {
+        let mut find = doc! { "filter": self.of_id(id), "limit": 1, "singleBatch": true };
+        if matches!(self, Self::Shared { .. }) {
+            // The planner need not ponder which of the indexes it is.
+            find.insert("hint", doc! { "_id": 1 });
+        }
+        find
     }
 
     /// The document of that id, if it has that revision.
@@ -133,7 +151,7 @@ impl DocumentLayout {
     }
 
     /// The document as it stands there.
-    pub(crate) fn wrap(&self, document: &StoredDocument) -> EngineResult<RawDocumentBuf> {
+    pub(crate) fn encode(&self, document: &StoredDocument) -> EngineResult<RawDocumentBuf> {
         let revision = integer(document.revision.0);
         match self {
             Self::Plain { .. } => {
@@ -157,12 +175,12 @@ impl DocumentLayout {
     }
 
     /// A document that stands there, as it was stored.
-    pub(crate) fn unwrap(&self, stored: &RawDocument) -> EngineResult<StoredDocument> {
+    pub(crate) fn decode(&self, stored: &RawDocument) -> EngineResult<StoredDocument> {
         if !is_readable(stored) {
             return Err(cut_short(stored).into());
         }
         Ok(match self {
-            Self::Plain { .. } => unwrap_plain(stored),
+            Self::Plain { .. } => decode_plain(stored),
             Self::Shared { .. } => StoredDocument {
                 body: stored.get_document("document").map_err(unreadable)?.to_owned(),
                 revision: revision(stored.get(SHARED_REVISION).ok().flatten()),
@@ -315,7 +333,7 @@ fn cut_short(stored: &RawDocument) -> Error {
     ))
 }
 
-fn unwrap_plain(stored: &RawDocument) -> StoredDocument {
+fn decode_plain(stored: &RawDocument) -> StoredDocument {
     let mut document = StoredDocument { body: RawDocumentBuf::new(), revision: Revision::UNKNOWN };
     for (name, value) in stored.iter().map_while(Result::ok) {
         if name.as_str() == RESERVED_FIELD {
@@ -339,8 +357,13 @@ fn revision(value: Option<RawBsonRef<'_>>) -> Revision {
     number.map_or(Revision::UNKNOWN, Revision)
 }
 
+/// The count in a field; 0 where there is none.
+pub(crate) fn count_in(document: &RawDocument, field: &str) -> u64 {
+    document.get(field).ok().flatten().and_then(number).unwrap_or(0)
+}
+
 /// A count, as whatever number the server chose to send.
-pub(crate) fn number(value: RawBsonRef<'_>) -> Option<u64> {
+fn number(value: RawBsonRef<'_>) -> Option<u64> {
     #[expect(clippy::cast_possible_truncation, reason = "no count comes near 2^53")]
     let number = match value {
         RawBsonRef::Int32(number) => i64::from(number),
@@ -359,7 +382,7 @@ fn unreadable(error: impl std::fmt::Display) -> Error {
 mod tests {
     use super::*;
 
-    fn forms() -> [DocumentLayout; 3] {
+    fn layouts() -> [DocumentLayout; 3] {
         let id = ObjectId::from_bytes([7; 12]);
         let shared = DocumentLayout::Shared { organization: id, key: "notes.1".into() };
         [DocumentLayout::Plain { first: None }, DocumentLayout::Plain { first: Some(id) }, shared]
@@ -368,9 +391,9 @@ mod tests {
     #[test]
     fn document_layout_round_trips_body_and_revision() {
         let body = rawdoc! { "_id": 1, "a": { "_tenantry": 2 }, "b": [1, { "c": null }] };
-        for form in forms() {
+        for layout in layouts() {
             let document = StoredDocument { body: body.clone(), revision: Revision(1_750_000_000_123) };
-            assert_eq!(form.unwrap(&form.wrap(&document).unwrap()).unwrap(), document);
+            assert_eq!(layout.decode(&layout.encode(&document).unwrap()).unwrap(), document);
         }
     }
 
@@ -383,7 +406,7 @@ mod tests {
             rawdoc! { "_id": 1, "a": 1, "_tenantry": { "rev": "7" } },
             rawdoc! { "_id": 1, "a": 1, "_tenantry": { "rev": -7_i64 } },
         ] {
-            let document = forms()[0].unwrap(&reserved).unwrap();
+            let document = layouts()[0].decode(&reserved).unwrap();
             assert_eq!(document.revision, Revision::UNKNOWN);
             assert_eq!(document.body, rawdoc! { "_id": 1, "a": 1 });
         }
@@ -393,7 +416,7 @@ mod tests {
     fn document_layout_id_filter_stays_within_collection() {
         let id = ObjectId::from_bytes([7; 12]);
         let own = DocumentId::from(id);
-        let [plain, first, shared] = forms();
+        let [plain, first, shared] = layouts();
         assert_eq!(plain.of_id(&own), doc! { "_id": id });
         assert_eq!(first.of_id(&own), doc! { "_id": { "$in": [] } });
         let expected = doc! {
@@ -407,7 +430,7 @@ mod tests {
     fn document_layout_filter_stays_within_collection() {
         let id = ObjectId::from_bytes([7; 12]);
         let filter = doc! { "$or": [{ "a": 1 }, { "_id": id }] };
-        let [plain, first, shared] = forms();
+        let [plain, first, shared] = layouts();
         assert_eq!(plain.scoped(filter.clone()), filter);
         assert_eq!(first.scoped(filter.clone()), doc! { "_id": { "$ne": id }, "$and": [&filter] });
         let expected = doc! { "org_id": id, "collection": "notes.1", "$and": [&filter] };

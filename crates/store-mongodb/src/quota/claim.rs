@@ -1,16 +1,15 @@
 //! Claims of documents and bytes: before a change, what it may add; after it, what it has added.
 
-use super::count::is_being_counted;
+use super::claim_age::ClaimAge;
+use super::count::{UsageCounter, is_being_counted};
 use super::limits::is_limited;
 use super::size::Size;
-use super::usage::{CLAIM, UsageDocument, of};
-use crate::MongoDb;
+use super::usage::{UsageDocument, UsageRecords, of};
 use crate::document::integer;
 use crate::engine_error::EngineResult;
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Document, doc};
 use mongodb::options::ReturnDocument;
-use std::time::Instant;
 use tenantry_domain::Error;
 use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::organization::{Organization, QuotaLimit};
@@ -28,12 +27,12 @@ struct Claim {
     size: Size,
     /// Whether it is that of a new index.
     is_index: bool,
-    made: Instant,
+    age: ClaimAge,
 }
 
 impl Claim {
     fn new(organization: &Organization, size: Size, is_index: bool) -> Self {
-        Self { organization: organization.id, id: ObjectId::new(), size, is_index, made: Instant::now() }
+        Self { organization: organization.id, id: ObjectId::new(), size, is_index, age: ClaimAge::new() }
     }
 
     /// How it is noted. That of an index says how much it is: a count may have to keep it.
@@ -60,11 +59,6 @@ impl Claim {
 }
 
 impl Change {
-    /// Whether the claim may have been taken for that of somebody who died.
-    pub(super) fn is_old(&self) -> bool {
-        self.0.as_ref().is_some_and(|claim| claim.made.elapsed() > CLAIM)
-    }
-
     /// How much was claimed.
     pub(super) fn size(&self) -> Size {
         self.0.as_ref().map(|claim| claim.size).unwrap_or_default()
@@ -72,10 +66,7 @@ impl Change {
 
     /// Refuses to go on when the claim may have been taken for that of somebody who died.
     pub(crate) fn check(&self) -> EngineResult<()> {
-        if self.is_old() {
-            return Err(Error::unavailable("a change has waited too long").into());
-        }
-        Ok(())
+        self.0.as_ref().map_or(Ok(()), |claim| claim.age.check())
     }
 
     /// Whether anybody counts.
@@ -84,7 +75,18 @@ impl Change {
     }
 }
 
-impl MongoDb {
+/// Claims of documents, bytes and index entries. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Claims {
+    usage: UsageRecords,
+    counter: UsageCounter,
+}
+
+impl Claims {
+    pub(super) const fn new(usage: UsageRecords, counter: UsageCounter) -> Self {
+        Self { usage, counter }
+    }
+
     /// Announces a change that may add so much, which must not be less than nothing. If there is no room: how much room
     /// there is.
     pub(crate) async fn begin_change(
@@ -113,7 +115,7 @@ impl MongoDb {
             }
             let usage = self.usage.get(organization.id).await?;
             let Some(usage) = usage.filter(UsageDocument::is_counted) else {
-                if !self.count_in_time(organization).await {
+                if !self.counter.count_in_time(organization).await {
                     return Err(is_being_counted().into());
                 }
                 continue;
@@ -133,7 +135,8 @@ impl MongoDb {
                 return Ok(Err(room));
             }
             doubted = true;
-            if !self.count_in_time(organization).await && usage.is_too_high(self.usage.claims_last()) {
+            if !self.counter.count_in_time(organization).await && usage.is_too_high(self.usage.claims_last())
+            {
                 return Err(is_being_counted().into());
             }
         }
@@ -166,7 +169,7 @@ impl MongoDb {
             },
             "$pull": { "claims": { "id": claim.id } },
         };
-        match self.connection.call(self.usage.collection().update_one(filter, update)).await {
+        match self.usage.call(self.usage.collection().update_one(filter, update)).await {
             Ok(updated) => updated.matched_count == 1,
             Err(failure) => {
                 tracing::warn!(organization = %claim.organization, ?failure, "a claim stays for a minute");
@@ -209,7 +212,7 @@ impl MongoDb {
             .upsert(!claim.adds())
             .projection(doc! { "due": { "$lte": ["$due", "$$NOW"] }, "counted_at": 1 })
             .return_document(ReturnDocument::After);
-        let noted: Option<Document> = match self.connection.call(update).await {
+        let noted: Option<Document> = match self.usage.call(update).await {
             Ok(noted) => noted,
             // Another has just made the document.
             Err(failure) if failure.is_same_id() => None,
@@ -218,7 +221,7 @@ impl MongoDb {
         let is_due =
             |noted: &Document| noted.contains_key("counted_at") && matches!(noted.get_bool("due"), Ok(true));
         if noted.as_ref().is_some_and(is_due) {
-            self.count_in_background(organization);
+            self.counter.count_in_background(organization);
         }
         Ok(noted.is_some())
     }

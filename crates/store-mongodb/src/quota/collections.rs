@@ -1,17 +1,20 @@
 //! Claims of collections: who is about to make one of which name. Those that are there are counted each time.
 
+use super::claim_age::ClaimAge;
 use super::limits::{collection_limit_error, most_collections};
-use super::usage::{CLAIM, of};
-use crate::MongoDb;
+use super::usage::{UsageRecords, of};
 use crate::document::integer;
 use crate::engine_error::EngineResult;
+use crate::placements::Placements;
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, doc};
 use std::collections::BTreeSet;
-use std::time::Instant;
+use std::sync::Arc;
 use tenantry_domain::Error;
 use tenantry_domain::collection::CollectionName;
+use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::organization::Organization;
+use tokio::sync::{Mutex, MutexGuard};
 
 /// How often a claim is tried while others claim.
 const ROUNDS: u32 = 200;
@@ -20,33 +23,48 @@ const ROUNDS: u32 = 200;
 #[must_use]
 pub(crate) struct Creation {
     id: ObjectId,
-    made: Instant,
+    age: ClaimAge,
 }
 
 impl Creation {
-    /// Refuses to go on when the claim may have been taken for that of somebody who died.
-    pub(crate) fn check(&self) -> EngineResult<()> {
-        if self.made.elapsed() > CLAIM {
-            return Err(Error::unavailable("a change has waited too long").into());
-        }
-        Ok(())
+    pub(crate) const fn age(&self) -> ClaimAge {
+        self.age
     }
 }
 
-impl MongoDb {
+/// Claims of collections. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct CollectionClaims {
+    usage: UsageRecords,
+    placements: Placements,
+    /// Keeps announcements that would only get into each other's way from running at the same time in this process. They
+    /// are short; no count is ever made under one of these.
+    lanes: Arc<[Mutex<()>; 32]>,
+}
+
+impl CollectionClaims {
+    pub(super) fn new(usage: UsageRecords, placements: Placements) -> Self {
+        Self { usage, placements, lanes: Arc::default() }
+    }
+
+    async fn lock(&self, id: OrganizationId) -> MutexGuard<'_, ()> {
+        let lane = usize::from(id.as_bytes()[11]) % self.lanes.len();
+        self.lanes[lane].lock().await
+    }
+
     /// Announces a collection; none if it is there. `quota_exceeded`.
     ///
     /// Those that are there are listed after the announcements of others were read, and an announcement only goes when
     /// its collection is there: so each is seen in one place or the other.
-    pub(crate) async fn begin_creation(
+    pub(crate) async fn begin(
         &self,
         organization: &Organization,
         name: &CollectionName,
     ) -> EngineResult<Option<Creation>> {
-        let _one = self.quotas.one_creation(organization.id).await;
+        let _one = self.lock(organization.id).await;
         for _ in 0..ROUNDS {
             let usage = self.usage.get(organization.id).await?;
-            let there = self.collection_names_of(organization).await?;
+            let there = self.placements.list_collections(organization).await?;
             if there.contains(name) {
                 return Ok(None);
             }
@@ -60,20 +78,20 @@ impl MongoDb {
                 return Err(collection_limit_error(organization).into());
             }
             let before = usage.map(|usage| usage.number("creations_version"));
-            if let Some(creation) = self.note_creation(organization, name, before).await? {
+            if let Some(creation) = self.note(organization, name, before).await? {
                 return Ok(Some(creation));
             }
         }
         Err(Error::unavailable("others make collections all the time").into())
     }
 
-    async fn note_creation(
+    async fn note(
         &self,
         organization: &Organization,
         name: &CollectionName,
         before: Option<i64>,
     ) -> EngineResult<Option<Creation>> {
-        let creation = Creation { id: ObjectId::new(), made: Instant::now() };
+        let creation = Creation { id: ObjectId::new(), age: ClaimAge::new() };
         let version = before.unwrap_or(0);
         let mut filter = of(organization.id);
         filter.insert("creations_version", if version == 0 { Bson::Null } else { version.into() });
@@ -85,11 +103,8 @@ impl MongoDb {
             "creations": { "$concatArrays": [others, [entry]] },
             "creations_version": version + 1,
         } };
-        match self
-            .connection
-            .call(self.usage.collection().update_one(filter, vec![update]).upsert(before.is_none()))
-            .await
-        {
+        let update = self.usage.collection().update_one(filter, vec![update]).upsert(before.is_none());
+        match self.usage.call(update).await {
             Ok(result) if result.matched_count == 1 || result.upserted_id.is_some() => Ok(Some(creation)),
             Ok(_) => Ok(None),
             Err(failure) if failure.is_same_id() => Ok(None),
@@ -98,11 +113,11 @@ impl MongoDb {
     }
 
     /// Takes an announcement back: the collection is there, or will never be.
-    pub(crate) async fn end_creation(&self, organization: &Organization, creation: Creation) {
+    pub(crate) async fn end(&self, organization: &Organization, creation: Creation) {
         let update =
             doc! { "$pull": { "creations": { "id": creation.id } }, "$inc": { "creations_version": 1_i64 } };
         if let Err(failure) =
-            self.connection.call(self.usage.collection().update_one(of(organization.id), update)).await
+            self.usage.call(self.usage.collection().update_one(of(organization.id), update)).await
         {
             tracing::debug!(organization = %organization.id, ?failure, "an announcement stays for a minute");
         }

@@ -4,13 +4,14 @@
 //! whoever needs it waits a little. What a newcomer gets wrong: changes go on meanwhile. What adds something makes a count
 //! void; what only removes leaves it too high at worst, and so a count of many documents stands.
 
+use super::measure::UsageMeter;
 use super::size::Size;
-use super::usage::{UsageDocument, of};
-use crate::MongoDb;
+use super::usage::{UsageDocument, UsageRecords, of};
 use crate::engine_error::EngineResult;
+use crate::placements::Placements;
 use mongodb::bson::{Document, doc};
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tenantry_domain::Error;
 use tenantry_domain::ids::OrganizationId;
@@ -36,9 +37,15 @@ const GOOD_FOR: Duration = Duration::from_secs(3600);
 const AGAIN: Duration = Duration::from_secs(60);
 const AGAIN_TIMES: u32 = 10;
 
-/// The counts that are under way in this process. One has ended when its sender is gone.
-#[derive(Default)]
-pub(super) struct Counts(Mutex<HashMap<OrganizationId, watch::Receiver<()>>>);
+/// Counts what organizations have, each for itself and once at a time. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct UsageCounter {
+    usage: UsageRecords,
+    meter: UsageMeter,
+    placements: Placements,
+    /// The counts that are under way in this process. One has ended when its sender is gone.
+    under_way: Arc<Mutex<HashMap<OrganizationId, watch::Receiver<()>>>>,
+}
 
 /// The refusal of what needs a count that is under way.
 pub(super) fn is_being_counted() -> Error {
@@ -47,44 +54,46 @@ pub(super) fn is_being_counted() -> Error {
         .retry_after(COME_BACK)
 }
 
-impl MongoDb {
+impl UsageCounter {
+    pub(super) fn new(usage: UsageRecords, meter: UsageMeter, placements: Placements) -> Self {
+        Self { usage, meter, placements, under_way: Arc::default() }
+    }
+
     /// Counts, and waits for that a little; whether it has ended.
     pub(super) async fn count_in_time(&self, organization: &Organization) -> bool {
-        let Some(mut under_way) = self.start_count(organization, false) else { return false };
+        let mut under_way = self.start(organization, false);
         // Nothing is ever sent: what comes is the end.
         tokio::time::timeout(PATIENCE, under_way.changed()).await.is_ok()
     }
 
     /// Begins a count that goes on when nobody waits for it any more, or finds the one that is under way.
-    fn start_count(&self, organization: &Organization, is_due: bool) -> Option<watch::Receiver<()>> {
-        let engine = self.this.get().and_then(Weak::upgrade)?;
-        let mut all = self.quotas.counts.0.lock().unwrap_or_else(PoisonError::into_inner);
+    fn start(&self, organization: &Organization, is_due: bool) -> watch::Receiver<()> {
+        let mut all = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|_, under_way| under_way.has_changed().is_ok());
         if let Some(under_way) = all.get(&organization.id) {
-            return Some(under_way.clone());
+            return under_way.clone();
         }
         let (ended, under_way) = watch::channel(());
         all.insert(organization.id, under_way.clone());
-        let organization = organization.clone();
+        let (counter, organization) = (self.clone(), organization.clone());
         tokio::spawn(async move {
-            if let Err(failure) = engine.count(&organization, is_due).await {
+            if let Err(failure) = counter.count(&organization, is_due).await {
                 tracing::warn!(organization = %organization.id, ?failure, "a count did not come to its end");
             }
             drop(ended);
         });
-        Some(under_way)
+        under_way
     }
 
     /// Counts once more while others go on; one of all instances does.
     pub(super) fn count_in_background(&self, organization: &Organization) {
-        let Some(engine) = self.this.get().and_then(Weak::upgrade) else { return };
-        let organization = organization.clone();
+        let (counter, organization) = (self.clone(), organization.clone());
         tokio::spawn(async move {
             let mut due = of(organization.id);
             due.insert("$expr", doc! { "$lte": ["$due", "$$NOW"] });
             let claim = doc! { "$set": { "due": later(AGAIN) } };
-            match engine.connection.call(engine.usage.collection().update_one(due, vec![claim])).await {
-                Ok(claimed) if claimed.matched_count == 1 => drop(engine.start_count(&organization, true)),
+            match counter.usage.call(counter.usage.collection().update_one(due, vec![claim])).await {
+                Ok(claimed) if claimed.matched_count == 1 => drop(counter.start(&organization, true)),
                 Ok(_) => {}
                 Err(failure) => tracing::debug!(organization = %organization.id, ?failure, "nobody counts"),
             }
@@ -93,7 +102,7 @@ impl MongoDb {
 
     /// Counts until a count stands, or too much gets into its way.
     async fn count(&self, organization: &Organization, is_due: bool) -> EngineResult<()> {
-        self.make_usage_document(organization.id).await?;
+        self.ensure_document(organization.id).await?;
         let (began, mut pause) = (Instant::now(), PAUSE);
         loop {
             let Some(usage) = self.usage.get(organization.id).await? else { return Ok(()) };
@@ -113,9 +122,9 @@ impl MongoDb {
     }
 
     /// Also where an announcement of a collection has made the document, which has no version then.
-    async fn make_usage_document(&self, id: OrganizationId) -> EngineResult<()> {
+    async fn ensure_document(&self, id: OrganizationId) -> EngineResult<()> {
         let nothing = doc! { "$max": { "version": 0_i64 } };
-        match self.connection.call(self.usage.collection().update_one(of(id), nothing).upsert(true)).await {
+        match self.usage.call(self.usage.collection().update_one(of(id), nothing).upsert(true)).await {
             Ok(_) => Ok(()),
             // Another instance has just made it.
             Err(failure) if failure.is_same_id() => Ok(()),
@@ -136,7 +145,7 @@ impl MongoDb {
             return Ok(false);
         }
         let kept = self.claims_to_keep(organization, before).await?;
-        let Size { documents, bytes, index_bytes } = self.measure(organization).await?;
+        let Size { documents, bytes, index_bytes } = self.meter.measure(organization).await?;
         let mut filter = of(organization.id);
         filter.insert("version", same(before.number("version")));
         if is_exact() {
@@ -156,12 +165,8 @@ impl MongoDb {
             } },
             doc! { "$unset": "doubted" },
         ];
-        Ok(self
-            .connection
-            .call(self.usage.collection().update_one(filter, update.to_vec()))
-            .await?
-            .matched_count
-            == 1)
+        let update = self.usage.collection().update_one(filter, update.to_vec());
+        Ok(self.usage.call(update).await?.matched_count == 1)
     }
 
     /// The claims of indexes whose end nobody has noted, as long as the server is making one. That one is not counted yet,
@@ -173,7 +178,7 @@ impl MongoDb {
         before: &UsageDocument,
     ) -> EngineResult<Vec<Document>> {
         let claims: Vec<Document> = before.index_claims().into_iter().cloned().collect();
-        if claims.is_empty() || self.is_making_index(organization).await? {
+        if claims.is_empty() || self.placements.of(organization).is_building_index(organization).await? {
             return Ok(claims);
         }
         Ok(Vec::new())
@@ -182,25 +187,7 @@ impl MongoDb {
     /// Keeps a count that took long and came to nothing from being tried all the time.
     async fn reschedule(&self, id: OrganizationId, took: Duration) -> EngineResult<()> {
         let due = doc! { "$set": { "due": later(AGAIN.max(took * AGAIN_TIMES)) } };
-        self.connection.call(self.usage.collection().update_one(of(id), vec![due])).await.map(|_| ())
-    }
-
-    /// Counts documents and bytes of an organization, one by one.
-    pub(crate) async fn measure_documents(&self, organization: &Organization) -> EngineResult<Size> {
-        let mut all = Size::default();
-        for name in self.collection_names_of(organization).await? {
-            all = all.plus(self.measure_collection(organization, &name).await?);
-        }
-        Ok(all)
-    }
-
-    /// The same, and the bytes of its index entries where there is a quota for them.
-    async fn measure(&self, organization: &Organization) -> EngineResult<Size> {
-        let all = self.measure_documents(organization).await?;
-        match organization.quota.index_bytes {
-            Some(_) => Ok(all.with_entries(self.measure_entries(organization).await?)),
-            None => Ok(all),
-        }
+        self.usage.update(id, due).await.map(|_| ())
     }
 }
 

@@ -1,16 +1,18 @@
-//! Claims of what a new index takes, and how much the index entries of an organization take.
+//! Claims of what a new index takes.
 //!
 //! # Pitfalls
 //! A writer goes by the indexes as they are remembered for some seconds. What was written without the new index is
 //! counted once more when all know of it.
 
-use super::claim::Change;
+use super::claim::{Change, Claims};
 use super::count::{claimed_by, is_being_counted, later};
 use super::limits::is_limited;
+use super::measure::measure_new_index;
 use super::size::Size;
-use super::usage::of;
-use crate::MongoDb;
-use crate::collections::{CollectionHandle, INDEXES_GOOD_FOR};
+use super::usage::UsageRecords;
+use crate::collections::handle::CollectionHandle;
+use crate::collections::index_build::BuildOutcome;
+use crate::collections::index_cache::INDEXES_GOOD_FOR;
 use crate::engine_error::EngineResult;
 use mongodb::bson::doc;
 use std::time::Duration;
@@ -19,53 +21,37 @@ use tenantry_documents::index::Index;
 use tenantry_domain::organization::Organization;
 use tenantry_domain::{Error, ErrorCode};
 
-/// How long the entries are counted for a reader of usage.
-pub(super) const ASKED_FOR: Duration = Duration::from_secs(3);
-
-/// What became of an index that was announced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    Made,
-    NotMade,
-    /// The answer is lost: it may be there, or still be made.
-    Unknown,
+/// Claims of indexes. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct IndexClaims {
+    usage: UsageRecords,
+    claims: Claims,
 }
 
-impl Outcome {
-    pub(crate) fn of<T>(made: &Result<T, Error>) -> Self {
-        match made {
-            Ok(_) => Self::Made,
-            Err(error) if error.code() == ErrorCode::StoreUnavailable => Self::Unknown,
-            Err(_) => Self::NotMade,
-        }
+impl IndexClaims {
+    pub(super) const fn new(usage: UsageRecords, claims: Claims) -> Self {
+        Self { usage, claims }
     }
-}
 
-impl MongoDb {
     /// Announces an index beside those that serve: its entries must fit the quota, and those of each document their bound.
-    pub(crate) async fn begin_index(
+    pub(crate) async fn begin(
         &self,
-        at: &mut CollectionHandle<'_>,
+        handle: &mut CollectionHandle<'_>,
         serving: &[Index],
         index: &Index,
         budget: EntryBudget,
     ) -> EngineResult<Change> {
-        let index_bytes = self.measure_new_index(at, serving, index, budget).await?;
+        let index_bytes = measure_new_index(handle, serving, index, budget).await?;
         let size = Size::default().with_entries(index_bytes);
-        match self.begin(at.organization, size, true).await? {
+        match self.claims.begin(handle.organization(), size, true).await? {
             Ok(change) => Ok(change),
-            Err(room) => Err(self.refusal_of_index(at.organization, room, size).await?.into()),
+            Err(room) => Err(self.refusal(handle.organization(), room, size).await?.into()),
         }
     }
 
     /// Why there is no room for an index. Where one that is not settled has it, nobody knows yet: perhaps that is the same
     /// one, which was not answered and is asked for again.
-    async fn refusal_of_index(
-        &self,
-        organization: &Organization,
-        room: Size,
-        wanted: Size,
-    ) -> EngineResult<Error> {
+    async fn refusal(&self, organization: &Organization, room: Size, wanted: Size) -> EngineResult<Error> {
         let usage = self.usage.get(organization.id).await?;
         let unsettled = usage.map_or(0, |usage| claimed_by(usage.index_claims()));
         let room_then = Size { index_bytes: room.index_bytes.saturating_add(unsettled), ..room };
@@ -76,14 +62,14 @@ impl MongoDb {
     }
 
     /// Notes what became of an announced index.
-    pub(crate) async fn end_index(&self, organization: &Organization, change: Change, outcome: Outcome) {
-        if outcome == Outcome::Unknown {
+    pub(crate) async fn end(&self, organization: &Organization, change: Change, outcome: BuildOutcome) {
+        if outcome == BuildOutcome::Unknown {
             // Its claim stays until a count has found what there is.
             return self.count_after_claim(organization, change).await;
         }
-        let is_made = outcome == Outcome::Made;
+        let is_made = outcome == BuildOutcome::Made;
         let added = if is_made { change.size() } else { Size::default() };
-        let is_noted = self.note_end(change, added).await;
+        let is_noted = self.claims.note_end(change, added).await;
         if !is_made || !is_limited(organization) || organization.quota.index_bytes.is_none() {
             return;
         }
@@ -96,11 +82,7 @@ impl MongoDb {
             set.insert("version", doc! { "$add": [{ "$ifNull": ["$version", 0_i64] }, 1_i64] });
             set.insert("due", "$$NOW");
         }
-        let noted = self
-            .connection
-            .call(self.usage.collection().update_one(of(organization.id), vec![doc! { "$set": set }]))
-            .await;
-        if let Err(failure) = noted {
+        if let Err(failure) = self.usage.update(organization.id, doc! { "$set": set }).await {
             tracing::warn!(organization = %organization.id, ?failure, "a count is too low for a while");
         }
     }
@@ -111,39 +93,8 @@ impl MongoDb {
             return;
         }
         let due = doc! { "$set": { "due": later(self.usage.claims_last() + Duration::from_secs(1)) } };
-        if let Err(failure) =
-            self.connection.call(self.usage.collection().update_one(of(organization.id), vec![due])).await
-        {
+        if let Err(failure) = self.usage.update(organization.id, due).await {
             tracing::warn!(organization = %organization.id, ?failure, "a count is too high for a while");
-        }
-    }
-
-    /// Bytes of all index entries of an organization: as its quota counts them; without one as they were counted
-    /// lately, or counted now if that does not take long.
-    pub(crate) async fn index_bytes_of(&self, organization: &Organization) -> EngineResult<Option<u64>> {
-        if organization.quota.index_bytes.is_none() {
-            return self.remembered_index_bytes(organization).await;
-        }
-        let mut counted = None;
-        if let Some(usage) = self.usage.get(organization.id).await?
-            && usage.is_counted()
-        {
-            counted = u64::try_from(usage.number("index_bytes")).ok();
-            if !usage.is_too_high(self.usage.claims_last()) {
-                return Ok(counted);
-            }
-        }
-        Ok(self.measure_entries_in_time(organization).await?.or(counted))
-    }
-
-    /// Counts them now; none if that takes too long.
-    pub(super) async fn measure_entries_in_time(
-        &self,
-        organization: &Organization,
-    ) -> EngineResult<Option<u64>> {
-        match tokio::time::timeout(ASKED_FOR, self.measure_entries(organization)).await {
-            Ok(measured) => measured.map(Some),
-            Err(_) => Ok(None),
         }
     }
 }

@@ -4,6 +4,7 @@ use crate::connection::Connection;
 use crate::document::object_id;
 use crate::engine_error::EngineResult;
 use crate::names::USAGE;
+use crate::quota::claim_age::CLAIM;
 use crate::quota::limits::is_limited;
 use crate::records::Records;
 use mongodb::bson::{Bson, DateTime, Document, doc};
@@ -14,8 +15,6 @@ use std::time::Duration;
 use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::organization::Organization;
 
-/// How long after it was made a claim may still be used.
-pub(super) const CLAIM: Duration = Duration::from_secs(30);
 /// How long after that its change may still take effect.
 const AFTER_CLAIM: Duration = Duration::from_secs(30);
 /// How old a count may be before it is doubted when something does not fit.
@@ -113,6 +112,11 @@ impl UsageRecords {
     /// Carries out an update of an organization's document by the server's own clock.
     pub(super) async fn update(&self, id: OrganizationId, update: Document) -> EngineResult<UpdateResult> {
         self.call(self.collection().update_one(of(id), vec![update])).await
+    }
+
+    /// The next document of [`Self::cursor`].
+    pub(crate) async fn next(&self, cursor: &mut Cursor<Document>) -> EngineResult<Option<Document>> {
+        self.records.next(cursor).await
     }
 
     /// How long a claim counts.

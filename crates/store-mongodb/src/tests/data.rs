@@ -292,7 +292,7 @@ async fn database_dropped_is_never_recreated_by_late_writes() {
 async fn shared_collection_recreated_hides_late_writes() {
     let fixture = Fixture::new().await;
     let engine = fixture.open().await;
-    let store = super::MongoDb::store(&engine);
+    let store = engine.store();
     let acme = fixture.home(&store, 1, "Acme", Placement::Shared).await;
     add(&store, &acme, "notes").await;
     put(&store, &acme, "notes", &[1]).await;

@@ -84,7 +84,7 @@ async fn database_reimported_is_safe_from_late_purge() {
 async fn database_with_views_is_dropped_and_leftover_cleaned_up() {
     let fixture = Fixture::new().await;
     let engine = fixture.open().await;
-    let store = crate::MongoDb::store(&engine);
+    let store = engine.store();
     let acme = purging(&store, Placement::Database).await;
     let database = fixture.client.database(&format!("{}{}", fixture.options.tenant_prefix, acme.id));
     let with_view = async || {

@@ -54,7 +54,7 @@ impl Fixture {
     }
 
     pub async fn open_store(&self) -> Store {
-        MongoDb::store(&self.open().await)
+        self.open().await.store()
     }
 
     pub fn database(&self) -> Database {

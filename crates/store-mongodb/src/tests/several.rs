@@ -200,7 +200,7 @@ async fn late_rename_touches_no_other_organization() {
 async fn container_moved_by_late_rename_is_returned() {
     let fixture = Fixture::new().await;
     let engine = fixture.open().await;
-    let store = crate::MongoDb::store(&engine);
+    let store = engine.store();
     let acme = fixture.organization(&store, 1, "Acme").await;
     // It has the same name and identity as before its rename and the reverse: nothing tells that this is late.
     let late = async || {
@@ -300,7 +300,7 @@ async fn foreign_collection_is_never_adopted_dropped_or_replaced() {
 async fn cleanup_removes_only_unowned_remains() {
     let fixture = Fixture::new().await;
     let engine = fixture.open().await;
-    let store = crate::MongoDb::store(&engine);
+    let store = engine.store();
     let acme = fixture.organization(&store, 1, "Acme").await;
     // Being made right now under fence 3, and begun before under fences 1 and 2.
     let owner = Box::new(samples::account());

@@ -38,11 +38,7 @@ impl OpenSide {
             }
             Side::MongoDb(options) => {
                 let engine = MongoDb::open(options).await?;
-                Self {
-                    ports: MongoDb::store(&engine),
-                    whole: engine.clone(),
-                    engine: Engine::MongoDb(engine),
-                }
+                Self { ports: engine.store(), whole: engine.full_scan(), engine: Engine::MongoDb(engine) }
             }
         })
     }

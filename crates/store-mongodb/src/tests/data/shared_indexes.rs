@@ -1,7 +1,6 @@
 //! Indexes of organizations that share their collections with others.
 
 use super::{Fixture, add, name, put};
-use crate::MongoDb;
 use mongodb::bson::rawdoc;
 use tenantry_documents::document::{Revision, StoredDocument};
 use tenantry_documents::index::Index;
@@ -43,7 +42,7 @@ async fn shared_index_of_one_organization_does_not_affect_others() {
 async fn shared_index_is_dropped_with_last_user_and_recreated() {
     let fixture = Fixture::new().await;
     let engine = fixture.open().await;
-    let store = MongoDb::store(&engine);
+    let store = engine.store();
     let acme = fixture.home(&store, 1, "Acme", Placement::Shared).await;
     let other = fixture.home(&store, 2, "Other", Placement::Shared).await;
     let (collections, collection) = (&store.collections, CollectionName::default());

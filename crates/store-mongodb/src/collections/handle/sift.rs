@@ -4,9 +4,8 @@
 //! - A look may take long, so it has a thread of its own and holds up no other request.
 //! - The server's `maxTimeMS` counts its own time alone; the time of the looks ends the reading as well.
 
-use super::{Amount, Command, ROUNDS};
-use crate::MongoDb;
-use crate::collections::CollectionHandle;
+use super::{CollectionHandle, ROUNDS};
+use crate::collections::command::{Amount, Command};
 use crate::engine_error::EngineResult;
 use bson::{RawDocument, RawDocumentBuf};
 use mongodb::Cursor;
@@ -27,12 +26,12 @@ const MAX_BATCH: usize = 1_024;
 /// Bytes after which a look begins with fewer.
 const BATCH_BYTES: usize = 1 << 20;
 
-impl MongoDb {
+impl CollectionHandle<'_> {
     /// Carries out a command that answers with documents; what `sieve` leaves of them, and whether there are others.
     /// `query_too_slow` after `time`.
-    pub(crate) async fn sift_at<T: Send + 'static>(
-        &self,
-        at: &mut CollectionHandle<'_>,
+    pub(crate) async fn sift<T: Send + 'static>(
+        &mut self,
+        processor: &Arc<Processor>,
         command: &Command,
         amount: Amount,
         time: Duration,
@@ -40,9 +39,8 @@ impl MongoDb {
     ) -> EngineResult<(Vec<T>, bool)> {
         let ends = Instant::now() + time;
         for _ in 0..ROUNDS {
-            let deadline =
-                ends.saturating_duration_since(Instant::now()) + self.connection.server().deadline();
-            let run = at.database.run_raw_cursor_command(command.timed(at, deadline)?);
+            let deadline = ends.saturating_duration_since(Instant::now()) + self.connection().deadline();
+            let run = self.location.database.run_raw_cursor_command(command.timed(&self.location, deadline)?);
             let sieve = &sieve;
             let reading = async {
                 let mut cursor = run.await?;
@@ -50,7 +48,7 @@ impl MongoDb {
                 let mut count = FIRST_BATCH;
                 loop {
                     let (batch, is_last) = next_batch(&mut cursor, count).await?;
-                    match sifted.add(batch, sieve, &self.processor, ends).await {
+                    match sifted.add(batch, sieve, processor, ends).await {
                         Ok(true) => return Ok(Ok((sifted.found, true))),
                         Ok(false) if is_last => return Ok(Ok((sifted.found, false))),
                         Ok(false) => count = (count * 2).min(MAX_BATCH),
@@ -58,9 +56,9 @@ impl MongoDb {
                     }
                 }
             };
-            match self.connection.call_within(deadline, reading).await {
+            match self.connection().call_within(deadline, reading).await {
                 Ok(found) => return found,
-                Err(failure) => self.follow(at, failure).await?,
+                Err(failure) => self.follow(failure).await?,
             }
         }
         Err(Error::unavailable("a collection moves all the time").into())

@@ -6,9 +6,10 @@
 //! since it began. So a list is only used if the organization's record is afterwards still what it was before;
 //! and each collection is then touched by the UUID that the list had.
 
-use super::namespace::{Namespace, identity_of};
-use crate::MongoDb;
+use super::named_collections::NamedCollections;
+use crate::containers::namespace::uuid_of;
 use crate::engine_error::{EngineError, EngineResult};
+use crate::organization_records::OrganizationRecords;
 use mongodb::bson::doc;
 use tenantry_domain::Error;
 use tenantry_domain::ids::OrganizationId;
@@ -18,32 +19,43 @@ use tenantry_domain::organization::{ContainerId, Organization, ReservedKey};
 const LOOKS: u32 = 20;
 
 /// A further collection, as it was found.
-pub(crate) struct ExtraCollection {
+pub(super) struct ExtraCollection {
     /// What the container is called that it is beside.
     namespace: String,
     /// Its name after that of the container and a dot.
-    pub(crate) name: String,
-    pub(crate) id: ContainerId,
+    pub(super) name: String,
+    pub(super) id: ContainerId,
 }
 
 impl ExtraCollection {
     /// The name that the server has it under.
-    pub(crate) fn full_name(&self) -> String {
+    pub(super) fn full_name(&self) -> String {
         format!("{}.{}", self.namespace, self.name)
     }
 }
 
-impl MongoDb {
+/// See [`self`]. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct ExtraCollections {
+    named: NamedCollections,
+    organizations: OrganizationRecords,
+}
+
+impl ExtraCollections {
+    pub(super) const fn new(named: NamedCollections, organizations: OrganizationRecords) -> Self {
+        Self { named, organizations }
+    }
+
     /// Brings the further collections along to the container's next name.
-    pub(super) async fn move_further(
+    pub(super) async fn move_all(
         &self,
         organization: &Organization,
         from: &str,
         to: &str,
     ) -> EngineResult<()> {
-        for further in self.extra_collections_of(organization, from).await? {
+        for further in self.list_at(organization, from).await? {
             let (from, to) = (format!("{from}.{}", further.name), format!("{to}.{}", further.name));
-            match self.rename(&from, &to, further.id).await {
+            match self.named.rename(&from, &to, further.id).await {
                 Ok(()) => {}
                 // Somebody else has moved or dropped it meanwhile.
                 Err(EngineError::Elsewhere { actual })
@@ -59,20 +71,11 @@ impl MongoDb {
     }
 
     /// How many documents are in them.
-    pub(super) async fn count_extra_collections(
-        &self,
-        organization: &Organization,
-        namespace: &str,
-    ) -> EngineResult<u64> {
+    pub(super) async fn count(&self, organization: &Organization, namespace: &str) -> EngineResult<u64> {
         let (mut documents, listed) = (0, self.listed(namespace).await?);
         for further in &listed {
             let name = format!("{namespace}.{}", further.name);
-            let place = Namespace {
-                database: self.connection.server().database(),
-                namespace: &name,
-                id: Some(further.id),
-            };
-            match self.count_at(place, None).await {
+            match self.named.at(&name, further.id).count(None).await {
                 Ok(count) => documents += count,
                 // It moves on, or is gone.
                 Err(EngineError::Elsewhere { .. }) => return Err(EngineError::Elsewhere { actual: None }),
@@ -87,17 +90,13 @@ impl MongoDb {
     }
 
     /// Removes them.
-    pub(super) async fn drop_extra_collections(
-        &self,
-        organization: &Organization,
-        namespace: &str,
-    ) -> EngineResult<()> {
+    pub(super) async fn drop_all(&self, organization: &Organization, namespace: &str) -> EngineResult<()> {
         let listed = self.listed(namespace).await?;
         if !listed.is_empty() {
             self.organizations.verify_owner(organization).await?;
         }
         for further in listed {
-            match self.drop_at(&format!("{namespace}.{}", further.name), further.id).await {
+            match self.named.drop(&format!("{namespace}.{}", further.name), further.id).await {
                 Ok(()) | Err(EngineError::Elsewhere { actual: None }) => {}
                 Err(failure) => return Err(failure),
             }
@@ -106,7 +105,7 @@ impl MongoDb {
     }
 
     /// The further collections under a name that the organization holds.
-    pub(crate) async fn extra_collections_of(
+    pub(super) async fn list_at(
         &self,
         organization: &Organization,
         namespace: &str,
@@ -119,10 +118,7 @@ impl MongoDb {
     }
 
     /// The further collections of an organization as it is now, also while an operation moves them. Sorted by name.
-    pub(crate) async fn extra_collections_now(
-        &self,
-        id: OrganizationId,
-    ) -> EngineResult<Vec<ExtraCollection>> {
+    pub(super) async fn list(&self, id: OrganizationId) -> EngineResult<Vec<ExtraCollection>> {
         for _ in 0..LOOKS {
             let organization = self.organizations.get(id).await?;
             let mut listed = Vec::new();
@@ -148,15 +144,11 @@ impl MongoDb {
         let prefix = format!("{namespace}.");
         // Between the name with a dot and the name with what comes after a dot there is nothing else.
         let names = doc! { "name": { "$gt": &prefix, "$lt": format!("{namespace}/") }, "type": "collection" };
-        let mut found = self
-            .connection
-            .call(self.connection.server().database().list_collections().filter(names))
-            .await?;
+        let connection = self.named.connection();
+        let mut found = connection.call(connection.database().list_collections().filter(names)).await?;
         let mut listed = Vec::new();
-        while self.connection.call(found.advance()).await? {
-            let collection = found.deserialize_current()?;
-            if let (Some(name), Some(id)) = (collection.name.strip_prefix(&prefix), identity_of(&collection))
-            {
+        while let Some(collection) = connection.next(&mut found).await? {
+            if let (Some(name), Some(id)) = (collection.name.strip_prefix(&prefix), uuid_of(&collection)) {
                 listed.push(ExtraCollection { namespace: namespace.to_owned(), name: name.to_owned(), id });
             }
         }

@@ -1,0 +1,89 @@
+//! The three placements, and which one has an organization's data. A file for each; [`strategy`] says what they differ in.
+//!
+//! Every container begins with one document whose `_id` is the organization's id and which says when it was made. It is
+//! not counted, and it tells whose container it is. What a newcomer gets wrong: a process may have been asleep for an hour
+//! between any two calls, and others have gone on without it. So a container is only ever touched by what never changes
+//! hands: the UUIDs of its collections; and in the placement `shared` by the organization's id, which comes back there only
+//! after a rest (`ID_REST`).
+
+mod dedicated_collection;
+mod dedicated_database;
+mod shared;
+pub(crate) mod strategy;
+
+use crate::collections::handle::CollectionHandle;
+use crate::connection::Connection;
+use crate::engine_error::EngineResult;
+use crate::organization_records::OrganizationRecords;
+use dedicated_collection::DedicatedCollection;
+use dedicated_database::DedicatedDatabase;
+use shared::Shared;
+use std::sync::Arc;
+use strategy::PlacementStrategy;
+use tenantry_domain::collection::CollectionName;
+use tenantry_domain::organization::{Organization, Placement};
+
+/// See [`self`]. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Placements {
+    dedicated_collection: Arc<DedicatedCollection>,
+    dedicated_database: Arc<DedicatedDatabase>,
+    shared: Arc<Shared>,
+}
+
+impl Placements {
+    /// All of them; `tenant_prefix` is what the names of containers begin with that are collections or databases.
+    pub(crate) fn new(
+        connection: &Connection,
+        organizations: &OrganizationRecords,
+        tenant_prefix: &str,
+    ) -> Self {
+        Self {
+            dedicated_collection: Arc::new(DedicatedCollection::new(
+                connection,
+                organizations,
+                tenant_prefix,
+            )),
+            dedicated_database: Arc::new(DedicatedDatabase::new(connection, organizations, tenant_prefix)),
+            shared: Arc::new(Shared::new(connection, organizations)),
+        }
+    }
+
+    pub(crate) fn get(&self, placement: Placement) -> &dyn PlacementStrategy {
+        match placement {
+            Placement::Collection => &*self.dedicated_collection,
+            Placement::Database => &*self.dedicated_database,
+            Placement::Shared => &*self.shared,
+        }
+    }
+
+    /// That of an organization.
+    pub(crate) fn of(&self, organization: &Organization) -> &dyn PlacementStrategy {
+        self.get(organization.placement)
+    }
+
+    pub(crate) fn all(&self) -> [&dyn PlacementStrategy; 3] {
+        Placement::ALL.map(|placement| self.get(placement))
+    }
+
+    /// Finds a collection of an organization; `collection_not_found`.
+    pub(crate) async fn resolve<'a>(
+        &'a self,
+        organization: &'a Organization,
+        name: &'a CollectionName,
+    ) -> EngineResult<CollectionHandle<'a>> {
+        CollectionHandle::resolve(self.of(organization), organization, name).await
+    }
+
+    /// The collections of an organization, in the order of their names.
+    pub(crate) async fn list_collections(
+        &self,
+        organization: &Organization,
+    ) -> EngineResult<Vec<CollectionName>> {
+        let mut names = self.of(organization).list_collections(organization).await?;
+        names.push(CollectionName::default());
+        names.sort();
+        names.dedup();
+        Ok(names)
+    }
+}
