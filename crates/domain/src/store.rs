@@ -18,9 +18,11 @@ mod collections;
 mod documents;
 pub mod full_scan;
 pub mod invalidation;
+mod named_containers;
 
 pub use collections::{CollectionInfo, Collections};
 pub use documents::Documents;
+pub use named_containers::NamedContainers;
 
 use crate::account::Account;
 use crate::email::EmailKey;
@@ -243,24 +245,12 @@ pub trait Containers: Send + Sync {
     /// `/placement` if the engine has no such place; `capacity_reached` if there is no room for another one.
     async fn choose_placement(&self, asked: Option<Placement>) -> Result<Placement>;
 
-    /// Whether something is where a container of that visible name would go that is none of ours: never adopted,
-    /// removed or merged with.
-    async fn is_foreign(&self, placement: Placement, namespace: &str) -> Result<bool>;
-
     /// Where the container is now.
     fn locate(&self, organization: &Organization) -> Location;
 
     /// Makes an empty container; one of this organization that is there already stays as it is. What tells it
     /// from others, where ids do not. `organization_exists` if what is in its place is another installation's.
     async fn create_container(&self, container: &NewContainer) -> Result<Option<ContainerId>>;
-
-    /// Brings the container from the visible name in `organization` under another one, where the placement has
-    /// one; one that is there already is not an error. `store_unavailable` if it is under neither.
-    async fn move_container(&self, organization: &Organization, namespace: &str) -> Result<()>;
-
-    /// Brings the container back to the visible name in `organization`, which no operation is changing, if one
-    /// that came too late has taken it elsewhere. One that is there is not an error.
-    async fn settle_container(&self, organization: &Organization) -> Result<()>;
 
     /// How many documents are in it, exactly.
     async fn count_documents(&self, organization: &Organization) -> Result<u64>;
@@ -269,6 +259,38 @@ pub trait Containers: Send + Sync {
     /// organization's record is no longer what its operation holds and nothing else tells this container from a later
     /// one of the same id.
     async fn drop_container(&self, organization: &Organization) -> Result<()>;
+
+    /// What can be done with visible names, where the engine gives containers one; none where the organization's id names
+    /// them all, so that nothing ever moves.
+    fn named(&self) -> Option<&dyn NamedContainers> {
+        None
+    }
+}
+
+impl dyn Containers {
+    /// See [`NamedContainers::is_foreign`]; nothing is, where containers have no visible name.
+    pub async fn is_foreign(&self, placement: Placement, namespace: &str) -> Result<bool> {
+        match self.named() {
+            Some(named) => named.is_foreign(placement, namespace).await,
+            None => Ok(false),
+        }
+    }
+
+    /// See [`NamedContainers::move_container`]; where containers have no visible name, it is in the record alone.
+    pub async fn move_container(&self, organization: &Organization, namespace: &str) -> Result<()> {
+        match self.named() {
+            Some(named) => named.move_container(organization, namespace).await,
+            None => Ok(()),
+        }
+    }
+
+    /// See [`NamedContainers::settle_container`].
+    pub async fn settle_container(&self, organization: &Organization) -> Result<()> {
+        match self.named() {
+            Some(named) => named.settle_container(organization).await,
+            None => Ok(()),
+        }
+    }
 }
 
 /// Answers kept for their `Idempotency-Key`.

@@ -59,24 +59,12 @@ impl store::Containers for Containers {
         }
     }
 
-    async fn is_foreign(&self, placement: Placement, namespace: &str) -> Result<bool> {
-        Ok(self.placements.get(placement).is_foreign(namespace).await?)
-    }
-
     fn locate(&self, organization: &Organization) -> Location {
         self.placements.of(organization).location(organization)
     }
 
     async fn create_container(&self, container: &NewContainer) -> Result<Option<ContainerId>> {
         Ok(self.placements.get(container.placement).create_container(container).await?)
-    }
-
-    async fn move_container(&self, organization: &Organization, namespace: &str) -> Result<()> {
-        Ok(self.placements.of(organization).move_container(organization, namespace).await?)
-    }
-
-    async fn settle_container(&self, organization: &Organization) -> Result<()> {
-        Ok(self.placements.of(organization).settle_container(organization).await?)
     }
 
     async fn count_documents(&self, organization: &Organization) -> Result<u64> {
@@ -87,5 +75,24 @@ impl store::Containers for Containers {
         self.placements.of(organization).drop_container(organization).await?;
         self.usage.delete(organization.id).await?;
         Ok(())
+    }
+
+    fn named(&self) -> Option<&dyn store::NamedContainers> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl store::NamedContainers for Containers {
+    async fn is_foreign(&self, placement: Placement, namespace: &str) -> Result<bool> {
+        Ok(self.placements.get(placement).is_foreign(namespace).await?)
+    }
+
+    async fn move_container(&self, organization: &Organization, namespace: &str) -> Result<()> {
+        Ok(self.placements.of(organization).move_container(organization, namespace).await?)
+    }
+
+    async fn settle_container(&self, organization: &Organization) -> Result<()> {
+        Ok(self.placements.of(organization).settle_container(organization).await?)
     }
 }

@@ -55,11 +55,6 @@ impl Containers for Sqlite {
         }
     }
 
-    /// Files are called by the organization's id.
-    async fn is_foreign(&self, _placement: Placement, _namespace: &str) -> Result<bool> {
-        Ok(false)
-    }
-
     /// The file, as it is called in the data directory.
     fn locate(&self, organization: &Organization) -> Location {
         Location {
@@ -73,16 +68,6 @@ impl Containers for Sqlite {
         let container = container.clone();
         let id = container.organization_id;
         self.on_container(id, move |files| files.create(&container)).await.map(|()| None)
-    }
-
-    /// Nothing moves: the file is named by the id, which no rename changes, and the visible name is in the
-    /// organization's record alone.
-    async fn move_container(&self, _organization: &Organization, _namespace: &str) -> Result<()> {
-        Ok(())
-    }
-
-    async fn settle_container(&self, _organization: &Organization) -> Result<()> {
-        Ok(())
     }
 
     async fn count_documents(&self, organization: &Organization) -> Result<u64> {
