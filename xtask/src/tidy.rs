@@ -1,7 +1,8 @@
 //! What neither rustfmt nor clippy looks at: how long a file has grown, whether it says what it is for, what was left
-//! over in it, how tests are named ([`test_names`]), and whether the pages name files, tests and types that are there
-//! ([`pages`]).
+//! over in it, how tests are named ([`test_names`]), whether files use each other in a circle ([`imports`]), and whether
+//! the pages name files, tests and types that are there ([`pages`]).
 
+mod imports;
 mod pages;
 mod retired;
 mod test_filters;
@@ -45,9 +46,11 @@ pub fn check() -> Result<()> {
             findings.extend(pages::inspect(root(), &name, &text));
         }
         if name.starts_with("crates/") && name.ends_with(".rs") {
-            sources.push(text);
+            sources.push((name.into_owned(), text));
         }
     }
+    findings.extend(imports::circles(&sources));
+    let sources: Vec<String> = sources.into_iter().map(|(_, text)| text).collect();
     let concepts =
         fs::read_to_string(root().join(pages::CONCEPTS)).context("cannot read the page of concepts")?;
     findings.extend(pages::missing_types(&concepts, &sources));

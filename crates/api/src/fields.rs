@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::fmt;
-use tenantry_documents::document::mistake;
+use tenantry_documents::document::{json_mistake, mistake};
 use tenantry_documents::filter::Filter;
 use tenantry_domain::organization::QuotaLimit;
 use tenantry_domain::{Error, ErrorCode, FieldError, Result};
@@ -49,7 +49,7 @@ impl Fields {
         let value: Strict = serde_json::from_slice(body).map_err(|error| not_this_json(body, &error))?;
         match value.0 {
             Value::Object(members) => Ok(Self::new("/", members.into_iter().collect())),
-            _ => Err(mistake::of_object(body).map_or_else(
+            _ => Err(json_mistake::of_object(body).map_or_else(
                 || Error::new(ErrorCode::InvalidJson).detail("The body must be a JSON object."),
                 Error::from,
             )),
@@ -332,7 +332,8 @@ impl Fields {
 
 fn not_this_json(body: &[u8], error: &serde_json::Error) -> Error {
     let detail = || format!("The body is not the JSON object this request takes: {error}.");
-    mistake::of_object(body).map_or_else(|| Error::new(ErrorCode::InvalidJson).detail(detail()), Error::from)
+    json_mistake::of_object(body)
+        .map_or_else(|| Error::new(ErrorCode::InvalidJson).detail(detail()), Error::from)
 }
 
 /// The members of a JSON object, none twice, each as its text.

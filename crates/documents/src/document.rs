@@ -12,6 +12,7 @@ mod field_errors;
 mod id;
 mod index_keys;
 mod json;
+pub mod json_mistake;
 pub mod key;
 pub mod mistake;
 mod number;

@@ -6,6 +6,8 @@ pub(super) mod index_builds;
 mod indexes;
 mod records;
 pub(super) mod removal;
+pub(super) mod scope;
+pub(super) mod stored_index;
 
 use super::Sqlite;
 use super::containers::tenant_db::Container;
@@ -117,11 +119,12 @@ fn clear_later(container: &Arc<Container>, removed: Option<bool>) -> bool {
 #[cfg(test)]
 pub(super) mod tests {
     use super::super::statement::Statement;
-    use super::{catalog, index_build, indexes, records, removal};
+    use super::{catalog, index_build, indexes, records, removal, scope};
 
-    pub(crate) const STATEMENTS: [&[Statement]; 5] = [
+    pub(crate) const STATEMENTS: [&[Statement]; 6] = [
         index_build::STATEMENTS,
         catalog::STATEMENTS,
+        scope::STATEMENTS,
         indexes::STATEMENTS,
         records::STATEMENTS,
         removal::STATEMENTS,

@@ -10,7 +10,7 @@ pub(super) use index_entries::{IndexSizes, is_taken, keys, taken};
 pub(super) use write::used;
 
 use super::Sqlite;
-use super::containers::tenant_db::Scope;
+use super::collections::scope::Scope;
 use super::engine_error::EngineResult;
 use async_trait::async_trait;
 use budget::Budget;

@@ -4,7 +4,7 @@
 //! `serde_json` would round an integer of more than 64 bits and drop the first of two members of one name before
 //! we could refuse them. It knows nothing of BSON.
 
-use super::mistake::{explain, of_value};
+use super::mistake::{ARRAY, ENCODED_TWICE, Mistake, explain};
 use crate::error::{Error, Result};
 use crate::limits::JSON_MAX_LEVELS;
 use std::borrow::Cow;
@@ -262,6 +262,15 @@ impl<'a> JsonParser<'a> {
         self.at += 5;
         let text = &self.text[self.at - 4..self.at];
         u16::from_str_radix(text, 16).map_err(|_| "an escape without four hexadecimal digits")
+    }
+}
+
+/// Names a value that is sent in place of an object.
+pub(super) fn of_value(value: &Json<'_>) -> Option<Mistake> {
+    match value {
+        Json::Array(_) => Some(ARRAY),
+        Json::String(text) if text.trim_start().starts_with(['{', '[']) => Some(ENCODED_TWICE),
+        _ => None,
     }
 }
 

@@ -5,9 +5,6 @@
 //! an explanation, never a decision. Two things are harmless and taken everywhere, a byte order mark in front of the
 //! text ([`without_mark`]) and CRLF at the ends of lines, which JSON takes for white space.
 
-use super::json::Json;
-use crate::error::Error;
-
 /// A byte order mark in UTF-8, as Windows' editors put it in front of a text.
 const MARK: &[u8] = b"\xEF\xBB\xBF";
 
@@ -143,13 +140,13 @@ pub fn of_media_type(essence: &str) -> Option<Mistake> {
 }
 
 /// An array where one object is meant, or an object to each line.
-const ARRAY: Mistake = Mistake::file(
+pub(super) const ARRAY: Mistake = Mistake::file(
     "a JSON array",
     "send one object, or, where many are taken, each on a line of its own (`jq -c '.[]' FILE`) with \
      `Content-Type: application/x-ndjson`",
 );
 /// A string that holds JSON.
-const ENCODED_TWICE: Mistake =
+pub(super) const ENCODED_TWICE: Mistake =
     Mistake::text("JSON in a string, encoded twice", "call `JSON.stringify` or `json.dumps` once");
 const ITEM: Mistake =
     Mistake::text("an object with a comma behind it", "send it without the comma (`jq -c '.[]' FILE`)");
@@ -168,19 +165,6 @@ pub fn recognize_lines(first: &[u8]) -> Option<Mistake> {
     })
 }
 
-/// Names a line that is not one JSON object; the first one names the whole input.
-#[must_use]
-pub fn of_line(number: u64, line: &[u8]) -> Option<Mistake> {
-    let whole = if number == 1 { recognize_lines(line) } else { None };
-    whole.or_else(|| match std::str::from_utf8(line) {
-        Err(_) => Some(not_utf8(line)),
-        Ok(text) => match Json::read(text) {
-            Ok(value) => of_value(&value),
-            Err((_, at)) => explain(text, at),
-        },
-    })
-}
-
 /// Names what a reader of JSON stopped at, at byte `at` of `text`.
 #[must_use]
 pub fn explain(text: &str, at: usize) -> Option<Mistake> {
@@ -188,31 +172,6 @@ pub fn explain(text: &str, at: usize) -> Option<Mistake> {
         .or_else(|| of_start(text))
         .or_else(|| of_place(text.get(..at)?, text.get(at..)?))
         .or_else(|| of_first_line(text))
-}
-
-/// The refusal of a body that is not one JSON object, if it can be said what it is.
-#[must_use]
-pub fn of_object(body: &[u8]) -> Option<Error> {
-    let what = match std::str::from_utf8(body) {
-        Err(_) => not_utf8(body).explain("JSON in UTF-8"),
-        Ok(text) => match Json::read(text) {
-            Ok(Json::Object(_)) => return None,
-            Ok(value) => of_value(&value)?.explain("a JSON object"),
-            Err((what, at)) => {
-                format!("{} As JSON, {what} at byte {at}.", explain(text, at)?.explain("JSON"))
-            }
-        },
-    };
-    Some(Error::InvalidJson(format!("The body {what}")))
-}
-
-/// Names a value that is sent in place of an object.
-pub(super) fn of_value(value: &Json<'_>) -> Option<Mistake> {
-    match value {
-        Json::Array(_) => Some(ARRAY),
-        Json::String(text) if text.trim_start().starts_with(['{', '[']) => Some(ENCODED_TWICE),
-        _ => None,
-    }
 }
 
 const MULTIPART: Mistake =

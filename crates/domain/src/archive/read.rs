@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::limits::{COLLECTIONS_MAX, INDEXES_MAX};
 use crate::password::hash::check_readable;
 use std::collections::HashSet;
-use tenantry_documents::document::{NewDocument, mistake};
+use tenantry_documents::document::{NewDocument, json_mistake, mistake};
 
 /// What a line says.
 #[derive(Debug)]
@@ -211,7 +211,7 @@ pub(super) fn plain(number: u64, line: &[u8]) -> &[u8] {
 /// The line, if it is one of those that are not documents.
 pub(super) fn parse(number: u64, line: &[u8]) -> Result<ArchiveLine> {
     serde_json::from_slice(line).map_err(|error| {
-        if let Some(mistake) = mistake::of_line(number, line) {
+        if let Some(mistake) = json_mistake::of_line(number, line) {
             let what = mistake.explain("a line of an archive");
             return damaged(number, format!("It {what}"));
         }

@@ -8,10 +8,11 @@
 //! What a newcomer gets wrong: what was read may be changed before its entries are added. Then the document is looked at
 //! again, in the transaction that adds them.
 
-use super::catalog::StoredIndex;
 use super::index_builds::{IndexBuild, RunningBuild};
 use super::indexes::{self, BuildStart};
-use crate::containers::tenant_db::{Container, Scope};
+use super::scope::Scope;
+use super::stored_index::StoredIndex;
+use crate::containers::tenant_db::Container;
 use crate::documents::{IndexSizes, is_taken, keys, taken, used};
 use crate::engine_error::EngineResult;
 use crate::statement::{blob, integer, statements};

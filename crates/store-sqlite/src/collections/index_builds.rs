@@ -3,7 +3,7 @@
 //! What a newcomer gets wrong: they are in memory alone. In the file stands a number for each, as one that is to be
 //! removed, so that after a crash their entries go and nothing else is left.
 
-use super::catalog::StoredIndex;
+use super::stored_index::StoredIndex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tenantry_documents::document::IndexKeys;

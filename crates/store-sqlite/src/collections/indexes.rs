@@ -1,9 +1,10 @@
 //! The indexes of a collection; [`super::build`] makes their entries.
 
-use super::catalog::{self, NO_KEY_CUT, SOME_KEY_CUT, StoredIndex};
+use super::catalog;
 use super::index_builds::IndexBuild;
 use super::removal;
-use crate::containers::tenant_db::Scope;
+use super::stored_index::{NO_KEY_CUT, SOME_KEY_CUT, StoredIndex};
+use crate::collections::scope::Scope;
 use crate::engine_error::EngineResult;
 use crate::statement::statements;
 use rusqlite::params;

@@ -1,7 +1,7 @@
 //! Collections: which there are, and what is in them.
 
 use super::removal;
-use crate::containers::tenant_db::Scope;
+use crate::collections::scope::Scope;
 use crate::documents::used;
 use crate::engine_error::{EngineError, EngineResult};
 use crate::statement::statements;

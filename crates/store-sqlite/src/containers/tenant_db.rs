@@ -7,6 +7,7 @@ use super::tenant_schema;
 use crate::collections::catalog::Catalog;
 use crate::collections::index_builds::IndexBuilds;
 use crate::collections::removal;
+use crate::collections::scope::Scope;
 use crate::connection;
 use crate::engine_error::{self, EngineResult};
 use rusqlite::Connection;
@@ -30,17 +31,6 @@ impl AsRef<Queue> for Writing {
     fn as_ref(&self) -> &Queue {
         &self.0.queue
     }
-}
-
-/// A transaction on a container.
-#[derive(Clone, Copy)]
-pub(crate) struct Scope<'a> {
-    /// Its connection.
-    pub(crate) connection: &'a Connection,
-    /// What is remembered of collections and indexes.
-    pub(crate) catalog: &'a Catalog,
-    /// Whether it is being closed, which long work must ask.
-    pub(crate) closing: &'a Closing,
 }
 
 impl Container {

@@ -3,7 +3,7 @@
 //! What a newcomer gets wrong: these are candidates. Whether one matches is for whoever looks at them, and by an index
 //! that has met an array the same one may come more than once.
 
-use crate::containers::tenant_db::Scope;
+use crate::collections::scope::Scope;
 use crate::engine_error::EngineResult;
 use crate::statement::{Statement, blob, statements};
 use bson::RawDocument;

@@ -6,8 +6,9 @@
 use super::budget::Budget;
 use super::cursor::{Entries, ScannedEntry, Walker, reading, revision};
 use super::index_entries::keys;
-use crate::collections::catalog::{Collection, StoredIndex};
-use crate::containers::tenant_db::Scope;
+use crate::collections::catalog::Collection;
+use crate::collections::scope::Scope;
+use crate::collections::stored_index::StoredIndex;
 use crate::engine_error::{EngineError, EngineResult};
 use crate::statement::{integer, statements};
 use bson::{RawDocument, RawDocumentBuf};

@@ -3,9 +3,10 @@
 //! What a newcomer gets wrong: nothing in SQLite keeps a unique index unique. It is looked before each entry whether
 //! another document has it, in the transaction that adds it; there is only one that writes at a time.
 
-use crate::collections::catalog::{self, Collection, StoredIndex};
+use crate::collections::catalog::{self, Collection};
 use crate::collections::index_builds::IndexBuild;
-use crate::containers::tenant_db::Scope;
+use crate::collections::scope::Scope;
+use crate::collections::stored_index::StoredIndex;
 use crate::engine_error::EngineResult;
 use crate::statement::{integer, statements};
 use bson::RawDocument;

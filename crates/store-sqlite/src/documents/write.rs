@@ -4,7 +4,7 @@ use super::budget::Budget;
 use super::cursor::revision;
 use super::find::Candidate;
 use super::index_entries::{Changes, IndexSizes, Indexes, Which};
-use crate::containers::tenant_db::Scope;
+use crate::collections::scope::Scope;
 use crate::engine_error::{EngineError, EngineResult};
 use crate::statement::{integer, statements};
 use bson::RawDocument;

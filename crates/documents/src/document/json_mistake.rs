@@ -1,0 +1,34 @@
+//! Names what was sent in place of one JSON object, by reading it as JSON.
+
+use super::json::{Json, of_value};
+use super::mistake::{Mistake, explain, not_utf8, recognize_lines};
+use crate::error::Error;
+
+/// Names a line that is not one JSON object; the first one names the whole input.
+#[must_use]
+pub fn of_line(number: u64, line: &[u8]) -> Option<Mistake> {
+    let whole = if number == 1 { recognize_lines(line) } else { None };
+    whole.or_else(|| match std::str::from_utf8(line) {
+        Err(_) => Some(not_utf8(line)),
+        Ok(text) => match Json::read(text) {
+            Ok(value) => of_value(&value),
+            Err((_, at)) => explain(text, at),
+        },
+    })
+}
+
+/// The refusal of a body that is not one JSON object, if it can be said what it is.
+#[must_use]
+pub fn of_object(body: &[u8]) -> Option<Error> {
+    let what = match std::str::from_utf8(body) {
+        Err(_) => not_utf8(body).explain("JSON in UTF-8"),
+        Ok(text) => match Json::read(text) {
+            Ok(Json::Object(_)) => return None,
+            Ok(value) => of_value(&value)?.explain("a JSON object"),
+            Err((what, at)) => {
+                format!("{} As JSON, {what} at byte {at}.", explain(text, at)?.explain("JSON"))
+            }
+        },
+    };
+    Some(Error::InvalidJson(format!("The body {what}")))
+}
