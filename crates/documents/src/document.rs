@@ -1,9 +1,12 @@
 //! Documents: what may be stored, how it is read from JSON and written as JSON.
 //!
-//! A document is BSON. JSON is Extended JSON v2, relaxed or canonical on the way in, relaxed on the way out (canonical
-//! in archives), so that what an application wrote with its own MongoDB driver reads right. Nothing here knows an engine.
-//! What a newcomer gets wrong: values are compared as MongoDB does ([`order`]), never with `==`: `1`, `1.0` and
-//! the decimal `1` are one value, and one `_id`.
+//! A document is BSON. JSON is Extended JSON v2, relaxed or canonical on the way in, relaxed on the way out
+//! (canonical in archives), so that what an application wrote with its own MongoDB driver reads right.
+//! Nothing here knows an engine.
+//!
+//! # Pitfalls
+//! Compare values with [`order`], as MongoDB does, never with `==`: `1`, `1.0` and the decimal `1` are one
+//! value, and one `_id`.
 
 mod date;
 mod entries;
@@ -93,7 +96,7 @@ impl NewDocument {
         self.under_id(&id)
     }
 
-    /// The document with the `_id` `id`, which stands first, as MongoDB stores it.
+    /// The document with the `_id` `id` as its first field, as MongoDB stores it.
     #[must_use]
     pub fn under_id(self, id: &DocumentId) -> RawDocumentBuf {
         let mut document = RawDocumentBuf::new();
@@ -122,7 +125,7 @@ fn encode(document: &Document, max_bytes: usize) -> Result<RawDocumentBuf> {
     Ok(raw)
 }
 
-/// Refuses what may stand deeper, but not at the top of a document.
+/// Refuses names that are allowed in nested documents, but not at the top level.
 fn refuse_at_top(fields: &Document, problems: &mut FieldErrors) {
     for (name, value) in fields {
         let length = problems.push(name);

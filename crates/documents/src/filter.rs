@@ -1,9 +1,12 @@
 //! Filters: a safe part of MongoDB's filter language, with MongoDB's meaning.
 //!
-//! A filter is parsed by allow-list: what is not known here is refused, at any depth, and what MongoDB would
-//! answer differently is refused, too, never answered wrongly. The embedded engine asks [`Filter::evaluate`];
-//! MongoDB gets [`Filter::to_mongodb`]. What a newcomer gets wrong: MongoDB is the judge. The differential test
-//! compares both on random documents; a rule that looks odd here is odd there.
+//! Filters are parsed by allow-list: an unknown operator is refused at any depth, and so is a condition that
+//! MongoDB would answer differently. The embedded engine asks [`Filter::evaluate`]; MongoDB gets
+//! [`Filter::to_mongodb`].
+//!
+//! # Pitfalls
+//! MongoDB decides what a filter means: a rule that looks odd here is odd there. The differential test
+//! compares both on random documents.
 
 mod automaton;
 mod bounds;

@@ -1,12 +1,12 @@
 //! Fuel: what work inside documents costs, counted while it is done.
 //!
-//! A unit is about a nanosecond: what a byte of a text takes that is searched. Code that follows a path, compares values or
-//! searches a text spends units before the work that they stand for. Now and then that is an occasion to look whether
-//! the work has to stop: because its time is over, because one document has cost enough, or because what it reads is
-//! being closed. So nothing runs on for long after that, also within one document.
+//! A unit is about a nanosecond, the time it takes to search one byte of text. Code that follows a path,
+//! compares values or searches text spends units before it does the work. Every so often, spending checks
+//! whether the work has to stop: because its time is up, because one document has cost enough, or because the
+//! container it reads is being closed. So work stops soon after that, even within one document.
 //!
 //! # Pitfalls
-//! A unit that is spent after the work bounds nothing: a search of a mebibyte would be over before anybody looked.
+//! Units spent after the work bound nothing: a search of a mebibyte would be over before anything checked.
 
 use crate::error::Error;
 use crate::limits::DOCUMENT_MAX_STEPS;

@@ -1,7 +1,9 @@
 //! Indexes of a collection: what they are called and made of.
 //!
-//! An index has entries as MongoDB makes them ([`crate::document::index_entries`]), on every engine. What a
-//! newcomer gets wrong: a missing field is an entry, too (`null`), so a unique index lets one document be without.
+//! On every engine, an index has the entries that MongoDB would make ([`crate::document::index_entries`]).
+//!
+//! # Pitfalls
+//! A missing field makes an entry too (`null`), so a unique index allows only one document without the field.
 
 use crate::document::order::Direction;
 use crate::document::{ID_FIELD, Path};
@@ -105,7 +107,7 @@ fn parse_keys(text: &str) -> Result<Vec<SortKey>, String> {
     for part in text.split(',') {
         let key = SortKey::parse(part)?;
         if keys.iter().any(|other| other.path == key.path) {
-            return Err("A path stands twice.".into());
+            return Err(format!("The path `{}` is named twice: name it once.", key.path));
         }
         if key.path.has_position() {
             return Err(

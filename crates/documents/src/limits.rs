@@ -24,8 +24,8 @@ pub const FILTER_LIST_MAX_ITEMS: usize = 1000;
 pub const FILTER_MAX_INTERVALS: usize = 10_000;
 /// Bytes of the pattern of a `$regex`.
 pub const REGEX_MAX_BYTES: usize = 512;
-/// States of all patterns of a filter when compiled: what a counted repetition repeats counts as often as it may stand
-/// there.
+/// States of all patterns of a filter when compiled: the body of a counted repetition counts once for each
+/// time it may repeat.
 pub const FILTER_MAX_STATES: usize = 20_000;
 /// Parts of all paths of a filter.
 pub const FILTER_MAX_PATH_PARTS: usize = 1024;
@@ -47,9 +47,9 @@ pub const PROJECTION_MAX_PATHS: usize = 100;
 pub const INDEX_MAX_KEYS: usize = 8;
 /// Bytes of an index's name.
 pub const INDEX_NAME_MAX_BYTES: usize = 120;
-/// Bytes of the keys of one document's entries in all indexes of its collection together, every value whole: in a
-/// compound index each value of an array stands with the values of the other paths, so that they may be many times the
-/// document.
+/// Bytes of the keys of one document's entries in all indexes of its collection together, with every value at
+/// full length. A compound index combines each value of an array with the values of the other paths, so the
+/// entries may be many times as large as the document.
 pub const INDEX_ENTRIES_MAX_BYTES: usize = 16 << 20;
 /// Entries of one document in all indexes of its collection together.
 pub const INDEX_ENTRIES_MAX: usize = 50_000;

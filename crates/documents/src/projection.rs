@@ -1,8 +1,11 @@
 //! Which fields of a document are shown: a list of paths to include, or one of paths to leave out.
 //!
-//! As MongoDB's find projects: a path goes through every document of every array; a number in it is a name like
-//! any other. What a newcomer gets wrong: including `a.b` shows `{}` where `a` is a document without `b`, and
-//! drops an `a` that is a plain value; excluding it leaves such an `a` alone.
+//! As MongoDB's find projects: a path goes through every document of every array; a number in it is a name
+//! like any other.
+//!
+//! # Pitfalls
+//! Including `a.b` shows `{}` where `a` is a document without `b`, and drops an `a` that is a plain value;
+//! excluding `a.b` leaves such an `a` alone.
 
 use crate::document::{ID_FIELD, Path, PathPart, RESERVED_FIELD, fields, has_field, items};
 use crate::limits::PROJECTION_MAX_PATHS;
@@ -168,7 +171,7 @@ impl ProjectionNode {
     }
 
     fn insert(&mut self, parts: &[PathPart]) -> Result<(), String> {
-        const COLLISION: &str = "A path stands twice, or is a part of another.";
+        const COLLISION: &str = "A path is named twice, or is part of another: name each path once.";
         let Some((part, rest)) = parts.split_first() else { return Ok(()) };
         let node = match self.0.entry(part.name.clone()) {
             Entry::Occupied(node) if rest.is_empty() || node.get().0.is_empty() => {

@@ -1,7 +1,10 @@
 //! Queries: which documents of a collection, in which order, how many, and from where on.
 //!
-//! What a newcomer gets wrong: a query is bounded in time and in the bytes of its answer, not only in the number of
-//! documents. A page may have fewer documents than its limit and still be followed by another.
+//! A query is bounded in time and in the bytes of its response, not only in the number of documents.
+//!
+//! # Pitfalls
+//! A short page is not the last one: it may have fewer documents than its limit and still be followed by
+//! another.
 
 pub mod plan;
 
@@ -11,8 +14,8 @@ use crate::filter::Filter;
 use crate::sort::{Position, Sort};
 use std::time::Duration;
 
-/// Where a refusal of the store says that the order is: a request may have it elsewhere, and whoever knows the request
-/// says so.
+/// The pointer that the store gives when it refuses a sort order. A caller whose request has the order
+/// elsewhere replaces it.
 pub const SORT_AT: &str = "?sort";
 
 /// A query of one page.

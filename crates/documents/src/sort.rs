@@ -1,8 +1,11 @@
 //! Sort orders of documents, as MongoDB sorts.
 //!
-//! A document sorts by its lowest entry ([`crate::document::index_entries`]), by its highest where the direction
-//! is down; a missing field is `null`. The `_id` always ends the order, so that no two documents are equal in it.
-//! What a newcomer gets wrong: with several keys it is one entry that counts, not the lowest value of each key.
+//! A document sorts by its lowest entry ([`crate::document::index_entries`]), or by its highest if the
+//! direction is descending; a missing field is `null`. The `_id` always ends the order, so that no two
+//! documents are equal in it.
+//!
+//! # Pitfalls
+//! With several keys, one whole entry decides, not the lowest value of each key.
 
 use crate::document::key;
 use crate::document::order::{Direction, compare};
@@ -64,7 +67,7 @@ impl Sort {
         for part in text.split(',') {
             let key = SortKey::parse(part)?;
             if keys.iter().any(|other| other.path == key.path) {
-                return Err("A path stands twice.".into());
+                return Err(format!("The path `{}` is named twice: name it once.", key.path));
             }
             keys.push(key);
             if keys.len() > SORT_MAX_KEYS {
@@ -74,7 +77,7 @@ impl Sort {
         Ok(Self::new(keys))
     }
 
-    /// What stands behind the `_id` decides nothing.
+    /// Drops the keys behind the `_id`: they decide nothing.
     fn new(mut keys: Vec<SortKey>) -> Self {
         match keys.iter().position(|key| key.path.as_str() == ID_FIELD) {
             Some(id) => keys.truncate(id + 1),
@@ -110,7 +113,7 @@ impl Sort {
         Ok(self.encode(self.first_entry(document, fuel)?.into_iter()))
     }
 
-    /// Where `document` stands in this order.
+    /// The position of `document` in this order.
     ///
     /// # Errors
     /// As [`Self::key`].
@@ -118,7 +121,7 @@ impl Sort {
         Ok(Position(self.first_entry(document, fuel)?.into_iter().map(RawBson::from).collect()))
     }
 
-    /// The key of every document that stands there.
+    /// The key of every document at `position`.
     #[must_use]
     pub fn key_at(&self, position: &Position) -> Vec<u8> {
         self.encode(position.0.iter().map(RawBson::as_raw_bson_ref))
@@ -132,7 +135,7 @@ impl Sort {
         bytes
     }
 
-    /// The entry that decides where `document` stands.
+    /// The entry that decides the position of `document`.
     fn first_entry<'a>(
         &self,
         document: &'a RawDocument,
@@ -167,7 +170,7 @@ impl Position {
         self.0.iter().cloned().collect::<RawArrayBuf>().as_bytes().to_vec()
     }
 
-    /// Reads what [`Self::to_bytes`] made for `sort`; none if it is anything else.
+    /// Reads what [`Self::to_bytes`] made for `sort`; `None` if the bytes are anything else.
     #[must_use]
     pub fn from_bytes(bytes: &[u8], sort: &Sort) -> Option<Self> {
         let array = RawDocument::from_bytes(bytes).ok()?;

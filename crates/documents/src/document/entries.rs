@@ -1,8 +1,8 @@
 //! The entries a document makes in an index, as MongoDB makes them; sorting uses the same ones.
 //!
-//! An array makes one entry for each of its values, an empty one `undefined`, a missing field `null`. Paths that
-//! go through the same array make their entries together, value by value; two different arrays ("parallel") have
-//! no sensible entries and are refused. What a newcomer gets wrong: entries of a compound index are whole tuples.
+//! An array makes one entry for each of its values, an empty one `undefined`, a missing field `null`. Paths
+//! that go through the same array make their entries together, value by value; two different arrays
+//! ("parallel") have no sensible entries and are refused. The entries of a compound index are whole tuples.
 
 use super::order::compare;
 use super::path::PathPart;
@@ -116,7 +116,7 @@ struct SharedArray<'a> {
     array: &'a RawArray,
     /// The columns that have met it.
     columns: Vec<usize>,
-    /// Whether it stands in an array itself and was reached by its position: then it counts as one value.
+    /// Whether it is itself an item of an array and was reached by its position: then it counts as one value.
     is_value: bool,
 }
 

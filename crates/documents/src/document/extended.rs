@@ -1,8 +1,11 @@
 //! From Extended JSON v2, relaxed or canonical, to BSON.
 //!
-//! An object with a member such as `$oid` is a value. Every other name that begins with `$` is refused, and so
-//! is what MongoDB could not take or would read differently. What a newcomer gets wrong: the reader goes on after
-//! a bad field, to name them all; [`FieldErrors::finish`] has the verdict.
+//! An object with a member such as `$oid` is a value. Every other name that begins with `$` is refused, and
+//! so is a value that MongoDB could not take or would read differently.
+//!
+//! # Pitfalls
+//! The reader goes on after a bad field, to report them all: only [`FieldErrors::finish`] says whether the
+//! input is valid.
 
 use super::date;
 use super::field_errors::FieldErrors;
@@ -85,7 +88,7 @@ impl ExtendedJsonReader {
             if let Some(detail) = bad_name(&name) {
                 self.problems.refuse(detail);
             } else if document.insert(name, value).is_some() {
-                self.problems.refuse("Stands twice.");
+                self.problems.refuse("Is given twice: give it once.");
             }
             self.problems.pop(length);
         }

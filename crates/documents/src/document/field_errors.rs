@@ -1,7 +1,8 @@
 //! The bad fields of an input, collected while it is read, each with its JSON pointer.
 //!
-//! What a newcomer gets wrong: a reader goes on after a bad field with any value in its place; only
-//! [`FieldErrors::finish`] says whether the input is good.
+//! # Pitfalls
+//! After a bad field a reader goes on with any value in its place: only [`FieldErrors::finish`] says whether
+//! the input is valid.
 
 use crate::error::{Error, FieldError, Result};
 use crate::limits::BAD_FIELDS_MAX_NAMED;
@@ -17,7 +18,7 @@ pub struct FieldErrors {
 }
 
 impl FieldErrors {
-    /// None yet, in an input that stands at the pointer `at` of the request.
+    /// No errors yet, for an input at the pointer `at` of the request.
     pub fn new(at: &str) -> Self {
         Self { pointer: at.to_owned(), found: Vec::new() }
     }
@@ -56,7 +57,7 @@ impl FieldErrors {
         }
     }
 
-    /// What stands at `pointer` below here is bad.
+    /// Records that the value at `pointer`, relative to the current field, is bad.
     pub fn refuse_at(&mut self, pointer: &str, detail: impl Into<String>) {
         let length = self.pointer.len();
         self.pointer.push_str(pointer);

@@ -1,7 +1,9 @@
-//! The `_id` of a document: any value but a few, and how it stands in a URL.
+//! The `_id` of a document: any value but a few, and how it is written in a URL.
 //!
-//! 24 hexadecimal digits are an ObjectId; `~` begins Extended JSON (`~5`, `~"abc"`); all else is a string. What a
-//! newcomer gets wrong: ids are equal as values are ([`super::order`]): `~5` also finds the id `5.0`.
+//! 24 hexadecimal digits are an ObjectId; `~` begins Extended JSON (`~5`, `~"abc"`); all else is a string.
+//!
+//! # Pitfalls
+//! Ids are equal as values are ([`super::order`]): `~5` also finds the id `5.0`.
 
 use super::field_errors::FieldErrors;
 use super::json::Json;
@@ -125,7 +127,8 @@ impl fmt::Display for DocumentId {
     }
 }
 
-/// Whether a string stands for itself. Those that are steps in a path never arrive: clients walk them.
+/// Whether a string is written in the URL as it is. `.` and `..` are not: clients resolve them before they
+/// send the request.
 fn is_plain(text: &str) -> bool {
     !matches!(text, "" | "." | "..") && !text.starts_with('~') && object_id(text).is_none()
 }

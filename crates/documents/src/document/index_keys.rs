@@ -160,8 +160,8 @@ pub const fn entry_bytes(key: &IndexKey, id_bytes: usize) -> u64 {
 /// Cuts the value whose ascending key begins at `start` if it is long: its first [`INDEX_KEY_PART_MAX_BYTES`], then the
 /// SHA-256 of all of it. Whether it was cut.
 ///
-/// Keys keep their order, but among values that agree in so many bytes. No key becomes the beginning of another, since
-/// none was before.
+/// Keys keep their order, except among values that agree in those first bytes. No key becomes a prefix of
+/// another, since none was before.
 pub fn cut(key: &mut Vec<u8>, start: usize) -> bool {
     if key.len() - start <= INDEX_KEY_PART_MAX_BYTES {
         return false;

@@ -1,5 +1,5 @@
-//! A reader of JSON (RFC 8259) that keeps what the others lose: the order of members, members that stand twice,
-//! and the digits of a number.
+//! A reader of JSON (RFC 8259) that keeps what the others lose: the order of members, duplicate members, and
+//! the digits of a number.
 //!
 //! `serde_json` would round an integer of more than 64 bits and drop the first of two members of one name before
 //! we could refuse them. It knows nothing of BSON.
@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::limits::JSON_MAX_LEVELS;
 use std::borrow::Cow;
 
-/// The members of an object in their order; a name may stand twice.
+/// The members of an object in their order; a name may occur twice.
 pub type Members<'a> = Vec<(Cow<'a, str>, Json<'a>)>;
 
 /// A JSON value.
@@ -68,7 +68,7 @@ impl<'a> Json<'a> {
     }
 }
 
-/// What is wrong with the text, where the parser stands.
+/// What is wrong with the text at the parser's position.
 type SyntaxError = &'static str;
 
 struct JsonParser<'a> {

@@ -1,8 +1,10 @@
-//! Keys: bytes whose order is the order of the values they stand for ([`super::order`]).
+//! Keys: bytes whose order is the order of the values they encode ([`super::order`]).
 //!
-//! An engine with ordered keys indexes by them. No key is the beginning of another value's key, so parts can
-//! follow one another, and a descending part is simply inverted. What a newcomer gets wrong: keys are stored; a
-//! change here is a change of every index.
+//! An engine with ordered keys indexes by them. No key is a prefix of another value's key, so parts can be
+//! concatenated, and a descending part is simply inverted.
+//!
+//! # Pitfalls
+//! Keys are stored: a change here changes every index.
 
 use super::number::{Magnitude, Number};
 use super::order::{self, Direction, Rank};

@@ -252,7 +252,7 @@ const WORDS: [(&str, Mistake); 16] = [
     ("undefined", Mistake::text("a value as JavaScript has it", "print it with `JSON.stringify`")),
 ];
 
-/// What stands where JSON ends: `before` could be read, `rest` could not.
+/// The mistake at the place where the text stops being JSON: `before` could be read, `rest` could not.
 fn of_place(before: &str, rest: &str) -> Option<Mistake> {
     if let Some((_, mistake)) = WORDS.iter().find(|(word, _)| rest.starts_with(word)) {
         return Some(*mistake);

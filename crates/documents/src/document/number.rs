@@ -1,8 +1,8 @@
 //! What a number is worth, whatever type it has: the one form in which all four types compare, exactly.
 //!
-//! A Decimal128 has at most 34 digits and a double up to 767, but two doubles differ in the first 17. So 34 digits
-//! and whether more follow tell any two numbers apart. What a newcomer gets wrong: the double `0.1` is a little
-//! more than the decimal `0.1`, and MongoDB says so.
+//! A Decimal128 has at most 34 digits and a double up to 767, but two doubles differ in the first 17. So 34
+//! digits and whether more follow tell any two numbers apart. The double `0.1` is a little more than the
+//! decimal `0.1`, as in MongoDB.
 
 use bson::{Decimal128, RawBsonRef};
 use std::cmp::{Ordering, Reverse};
@@ -11,9 +11,9 @@ use std::cmp::{Ordering, Reverse};
 const DIGITS: u32 = 34;
 /// From here on a number has all of them.
 const FULL: u128 = 10_u128.pow(DIGITS - 1);
-/// By so many bits a mantissa of 53 can be shifted within 128.
+/// How many bits a mantissa of 53 bits can be shifted left within 128.
 const BITS_ABOVE: i32 = 128 - 53;
-/// So many bits leave room for one more decimal digit within 128.
+/// The lowest exponent that leaves room for one more decimal digit within 128 bits.
 const BITS_BELOW: i32 = -124;
 
 /// A number. The derived order of the variants is theirs; NaN is below all, and equal to itself.

@@ -1,8 +1,8 @@
 //! MongoDB's order of all values.
 //!
 //! First the type decides, with all four types of numbers as one and symbols as strings; then the value. Two
-//! documents compare field by field: type, name, value. What a newcomer gets wrong: `undefined` is below `null`,
-//! and an empty array sorts as `undefined` (see [`super::index_entries`]).
+//! documents compare field by field: type, name, value. `undefined` is below `null`, and an empty array sorts
+//! as `undefined` (see [`super::index_entries`]).
 
 use super::{fields, number};
 use bson::raw::{RawBinaryRef, RawDocumentBuf};
@@ -55,7 +55,7 @@ pub enum Rank {
 }
 
 impl Rank {
-    /// Where the type of `value` stands.
+    /// The rank of the type of `value`.
     #[must_use]
     pub const fn of(value: RawBsonRef<'_>) -> Self {
         match value {

@@ -1,7 +1,7 @@
 //! JSON merge patches (RFC 7396) of documents: `null` removes, an object merges, all else replaces.
 //!
-//! An Extended JSON wrapper is a value and replaces. What a newcomer gets wrong: a patch cannot store `null`, and
-//! nothing of a document that it does not name changes, nor the order of its fields.
+//! An Extended JSON wrapper is a value and replaces. A patch cannot store `null`. Fields that it does not
+//! name keep their values and their order.
 
 use super::field_errors::FieldErrors;
 use super::json::Json;
@@ -66,8 +66,8 @@ impl MergePatch {
     }
 }
 
-/// `current` with `changes`, field by field: to take fields out of a document where they stand would move all that follow
-/// each time.
+/// `current` with `changes`, field by field: removing fields from a document in place would move all later
+/// ones each time.
 fn merge(current: Document, changes: &Document) -> Document {
     let mut merged = Document::new();
     let mut met = HashSet::with_capacity(changes.len());

@@ -1,8 +1,10 @@
 //! Dotted paths, and how MongoDB follows one through a document.
 //!
-//! A path goes through every document of an array it meets, and a part such as `0` also names a position. What a
-//! newcomer gets wrong: a path may reach many values, one that is missing, or, through an array, nothing at all,
-//! and these differ: `{"a.b": null}` matches `{"a": [{}]}` but not `{"a": []}`.
+//! A path goes through every document of an array it meets, and a part such as `0` also names a position.
+//!
+//! # Pitfalls
+//! A path may reach many values, a missing one, or, through an array, nothing at all, and these differ:
+//! `{"a.b": null}` matches `{"a": [{}]}` but not `{"a": []}`.
 
 use super::{RESERVED_FIELD, field_within, items_within};
 use crate::fuel::{Fuel, Interruption};
@@ -17,7 +19,7 @@ pub struct Path {
     parts: Box<[PathPart]>,
 }
 
-/// What stands between two dots.
+/// The text between two dots.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PathPart {
     /// The name of a field.
@@ -111,7 +113,7 @@ fn position(name: &str) -> Option<usize> {
     if is_decimal { name.parse().ok() } else { None }
 }
 
-/// What becomes of an array at the end of a path.
+/// How an array at the end of a path is visited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Leaf {
     /// Its values are visited, then itself.

@@ -1,7 +1,7 @@
-//! The fields of BSON as bytes, for whoever goes through a whole document and looks at each field once.
+//! The fields of BSON as bytes, for code that goes through a whole document and looks at each field once.
 //!
-//! What a newcomer gets wrong: the iterator of `bson` does the same and is right nearly everywhere. It checks each name
-//! and text and makes a value of each field, which was a fifth of what a page of documents took.
+//! The iterator of `bson` does the same and is the right choice nearly everywhere else. It checks each name
+//! and text and makes a value of each field, which was a fifth of the time that a page of documents took.
 
 use bson::RawDocumentBuf;
 use bson::spec::ElementType;
@@ -40,7 +40,7 @@ impl<'a> Iterator for Elements<'a> {
 }
 
 impl<'a> Element<'a> {
-    /// Its bytes, if it has so many.
+    /// Its bytes, if there are exactly `N`.
     pub(super) fn fixed<const N: usize>(&self) -> Option<[u8; N]> {
         self.value.first_chunk().copied()
     }
@@ -50,7 +50,7 @@ impl<'a> Element<'a> {
         self.value.get(LENGTH_BYTES..self.value.len().saturating_sub(1)).unwrap_or_default()
     }
 
-    /// A document with this value alone, under an empty name; none if it is broken.
+    /// A document with this value alone, under an empty name; `None` if the value is broken.
     pub(super) fn alone(&self) -> Option<RawDocumentBuf> {
         let length = LENGTH_BYTES + 2 + self.value.len() + 1;
         let mut bytes = Vec::with_capacity(length);

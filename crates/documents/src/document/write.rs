@@ -1,7 +1,7 @@
-//! From BSON to Extended JSON v2, straight into bytes: relaxed for answers, canonical for archives.
+//! From BSON to Extended JSON v2, straight into bytes: relaxed for responses, canonical for archives.
 //!
-//! What a newcomer gets wrong: relaxed JSON does not tell Int32 from Int64; both are plain integers, and a double
-//! always has a point or an exponent. Canonical JSON keeps every type.
+//! Relaxed JSON does not tell Int32 from Int64: both are plain integers, and a double always has a point or
+//! an exponent. Canonical JSON keeps every type.
 
 use super::raw::{Element, Elements};
 use super::{fields, order};
@@ -71,7 +71,7 @@ fn write_items(array: &[u8], form: JsonFormat, out: &mut Vec<u8>) {
     out.push(b']');
 }
 
-/// What most fields are is written as it stands; the rest is decoded first.
+/// Writes the common types straight from their bytes; the rest are decoded first.
 fn write_element(element: &Element<'_>, form: JsonFormat, out: &mut Vec<u8>) {
     match element.kind {
         ElementType::Null => out.extend(b"null"),
@@ -198,8 +198,8 @@ fn string(text: &str, out: &mut Vec<u8>) {
     json(&text, out);
 }
 
-/// The same of bytes. Nearly all texts stand in JSON as they are, and a look at each byte that stops nowhere is the
-/// quickest one.
+/// Writes the bytes of a string. Nearly all need no escapes in JSON, and a check of each byte without an
+/// early exit is the quickest one.
 fn text(bytes: &[u8], out: &mut Vec<u8>) {
     let is_other = |byte: u8| byte < b' ' || byte == b'"' || byte == b'\\' || !byte.is_ascii();
     if bytes.iter().fold(false, |found, byte| found | is_other(*byte)) {

@@ -1,8 +1,11 @@
 //! What a filter says about the entries of an index, so that an engine need not look at every document.
 //!
-//! The intervals may be wider than the filter, never narrower: an engine checks every document with
-//! [`Filter::evaluate`] all the same. What a newcomer gets wrong: where documents have several entries, two
-//! conditions on one path may be met by two entries, so their intervals must not be intersected.
+//! The intervals may be wider than the filter, never narrower: an engine still checks every document with
+//! [`Filter::evaluate`].
+//!
+//! # Pitfalls
+//! If documents have several entries, two different entries may meet two conditions on one path, so their
+//! intervals must not be intersected.
 
 use super::syntax::{Clause, Comparison, ElementMatch, Filter, Predicate};
 use crate::document::key;

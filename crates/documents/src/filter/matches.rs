@@ -1,7 +1,8 @@
 //! Whether a document matches a filter.
 //!
-//! What a newcomer gets wrong: a negation (`$ne`, `$nin`, `$not`, `$exists: false`) negates the whole question
-//! "is there a value such that", so it also holds where the path reaches nothing.
+//! # Pitfalls
+//! A negation (`$ne`, `$nin`, `$not`, `$exists: false`) negates the whole question "is there a value such
+//! that", so it also holds where the path reaches nothing.
 
 use super::syntax::{Clause, Comparison, ElementMatch, Filter, Predicate};
 use crate::document::order::{Rank, compare};

@@ -1,8 +1,8 @@
 //! From JSON to a [`Filter`], by allow-list.
 //!
-//! An object whose first member begins with `$` holds operators, unless the member makes it a value of Extended
-//! JSON. The price is counted on the way, and the first bound that it is beyond ends the reading: to refuse a filter costs
-//! no more than to read the part of it that is within the bounds. What a newcomer gets wrong: nothing is skipped. Every
+//! An object whose first member begins with `$` holds operators, unless the member makes it a value of
+//! Extended JSON. The parser adds up the price as it reads and stops at the first bound it exceeds: refusing
+//! a filter costs no more than reading the part of it that is within the bounds. Nothing is skipped: every
 //! member is understood or refused.
 
 use super::pattern::Pattern;
@@ -49,7 +49,7 @@ impl FilterParser {
         self.reader.problems.refuse(detail);
     }
 
-    /// Does `read` for each member, at its pointer; a name that stands twice is refused.
+    /// Calls `read` for each member, at its pointer; refuses a duplicate name.
     fn each<'a, T>(
         &mut self,
         members: Members<'a>,
@@ -60,7 +60,7 @@ impl FilterParser {
         for (name, json) in members {
             let length = self.reader.problems.push(&name);
             if seen.contains(&name) {
-                self.refuse("Stands twice.");
+                self.refuse("Is given twice: give it once.");
             } else if self.count() {
                 results.extend(read(self, &name, json));
             }
@@ -73,7 +73,7 @@ impl FilterParser {
         results
     }
 
-    /// Does `read` for each item of a list, at its pointer.
+    /// Calls `read` for each item of a list, at its pointer.
     fn each_item<'a, T>(
         &mut self,
         items: Vec<Json<'a>>,
@@ -91,7 +91,7 @@ impl FilterParser {
         results
     }
 
-    /// Whether there may be one node more.
+    /// Whether one more node is allowed.
     fn count(&mut self) -> bool {
         self.pay(|price| price.nodes += 1)
     }
@@ -106,11 +106,11 @@ impl FilterParser {
         !self.is_beyond
     }
 
-    /// Does `read` one level down, if there may be one more.
+    /// Calls `read` one level down, if one more is allowed.
     fn deeper<T>(&mut self, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
         if self.levels == FILTER_MAX_LEVELS {
             self.refuse(format!(
-                "Conditions may stand in one another at most {FILTER_MAX_LEVELS} levels deep."
+                "Conditions may be nested at most {FILTER_MAX_LEVELS} levels deep."
             ));
             return None;
         }

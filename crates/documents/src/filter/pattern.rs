@@ -1,7 +1,7 @@
 //! Regular expressions that mean the same here and in MongoDB.
 //!
-//! MongoDB runs PCRE on UTF-8; we run the `regex` crate, in time linear in the text. A pattern is parsed, every
-//! part of it that both read alike is written anew, and all else is refused. The differences:
+//! MongoDB runs PCRE on UTF-8; we run the `regex` crate, in time linear in the text. A pattern is parsed;
+//! every part that both engines read alike is written out again, and all else is refused. The differences:
 //!
 //! - `\d`, `\w`, `\s`, `\b` know ASCII alone in PCRE: they are written as ASCII classes. `\B` cannot be.
 //! - `$` also matches before a line feed that ends the text: allowed at the end of a pattern, where that can be
@@ -16,8 +16,8 @@
 //! - a POSIX class outside of brackets, `[:alpha:]`, a range that ends in one, and what is too large when compiled
 //!   ([`Effort`]) are errors of PCRE. In `[--/]` and `[]-a]` it sees a range, and in `{1, 2}`, depending on its version,
 //!   a repetition or text.
-//! - PCRE gives up after so many steps, and then it does not match. What may make it do so is not sent to MongoDB
-//!   ([`Pattern::is_bounded`]); a repetition without bound inside another is refused.
+//! - PCRE gives up after a number of steps, and then it does not match. What may make it do so is not sent to
+//!   MongoDB ([`Pattern::is_bounded`]); a repetition without bound inside another is refused.
 
 mod effort;
 
@@ -167,7 +167,7 @@ impl PatternOptions {
                 _ => return Err("Its `$options` may be `i`, `m`, `s` and `x`.".into()),
             };
             if std::mem::replace(option, true) {
-                return Err("One of its `$options` stands twice.".into());
+                return Err(format!("Its `$options` have `{letter}` twice: give it once."));
             }
         }
         Ok(options)
@@ -237,12 +237,12 @@ fn required_part(source: &str, ast: &Ast, options: PatternOptions) -> Option<Str
     (letters(run) > 0).then(|| source[first.span().start.offset..last.span().end.offset].to_owned())
 }
 
-/// Where a part of a pattern stands.
+/// The position of a part in its pattern.
 #[derive(Clone, Copy)]
 struct PatternPosition {
-    /// Nothing stands before it.
+    /// Nothing precedes it.
     head: bool,
-    /// Nothing stands behind it.
+    /// Nothing follows it.
     tail: bool,
     /// It is repeated.
     repeated: bool,
@@ -250,7 +250,7 @@ struct PatternPosition {
     unbounded: bool,
 }
 
-/// Writes a pattern anew.
+/// Writes the pattern that the `regex` crate gets.
 struct Translator<'a> {
     source: &'a str,
     options: PatternOptions,
@@ -446,7 +446,7 @@ const fn is_unbounded(kind: &RepetitionKind) -> bool {
     }
 }
 
-/// A class as PCRE knows it, to stand in brackets.
+/// An ASCII class as PCRE defines it, for use inside brackets.
 const fn ascii(class: &ClassPerl) -> &'static str {
     match (&class.kind, class.negated) {
         (ClassPerlKind::Digit, false) => "[:digit:]",

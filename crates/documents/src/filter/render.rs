@@ -1,10 +1,10 @@
 //! A filter as MongoDB takes it.
 //!
-//! It is written anew from what was understood, not copied from what was sent: nothing that was not understood
-//! can reach the server. Two things that were understood do not, because it could find too little: a pattern of which
-//! its search may give up ([`super::pattern::Pattern::is_bounded`]), and what an index narrows too far: some ranges, and the
-//! negation of a list of null and `[]`. The server is asked for more, and the service looks at each document again
-//! ([`is_decided`]).
+//! It is rendered from the parsed filter, not copied from the request: nothing that was not understood can
+//! reach the server. Two kinds of condition are left out, because the server could find too little: a pattern
+//! whose search may give up ([`super::pattern::Pattern::is_bounded`]), and conditions that an index narrows
+//! too far (some ranges, and the negation of a list of null and `[]`). For these the server returns more, and
+//! the service checks each document again ([`is_decided`]).
 
 use super::syntax::{Clause, Comparison, ElementMatch, Filter, Predicate};
 use crate::document::items;
@@ -76,8 +76,9 @@ fn is_predicate_decided(predicate: &Predicate) -> bool {
     }
 }
 
-/// Whether MongoDB finds fewer documents where an index has the path: of a range above an array that begins with an
-/// array, it looks for entries that are such arrays, and an array that stands in a document itself has none.
+/// Whether MongoDB finds fewer documents where an index has the path: for a range above an array that begins
+/// with an array, it looks for entries that are such arrays, and an array that is the field's own value has
+/// none.
 fn is_hidden_by_indexes(comparison: Comparison, operand: &RawBson) -> bool {
     let begins_with_array = || {
         operand

@@ -371,7 +371,7 @@ fn filter_bounds_intersect_only_for_single_entry_documents() {
     }
 }
 
-/// `$or` of so many `$in`, with all multiples of `step` from it on.
+/// `$or` of `lists` `$in`, with all multiples of `step` from `step` on.
 fn multiples(step: usize, lists: usize) -> serde_json::Value {
     let list = |number: usize| -> Vec<usize> {
         let first = number * FILTER_LIST_MAX_ITEMS + 1;

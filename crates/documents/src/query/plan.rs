@@ -1,10 +1,13 @@
 //! Which index a query goes by.
 //!
-//! An index is chosen by its definition alone, not by what is in it: first one that equality narrows, then one that
-//! gives the order that was asked for, then one that a range narrows. Whoever carries out a plan checks every
-//! document with [`Filter::evaluate`] all the same. What a newcomer gets wrong: an index that has met an array
-//! (multikey) may have a document more than once and gives no order; of a compound one only the first path is bounded. One
-//! that has met a value too long for its keys gives no order, either.
+//! An index is chosen by its definition alone, not by what is in it: first one that equality narrows, then
+//! one that gives the order that was asked for, then one that a range narrows.
+//!
+//! # Pitfalls
+//! A plan only finds candidates: the engine that executes it still checks every document with
+//! [`Filter::evaluate`]. An index that has met an array (multikey) may list a document more than once and
+//! gives no order; in a compound one only the first path is bounded. An index that has met a value too long
+//! for its keys gives no order either.
 
 use crate::document::order::Direction;
 use crate::document::{ID_FIELD, KeyFormat, Path, cut, key};
@@ -35,7 +38,7 @@ pub struct Plan {
     pub access: AccessPath,
     /// The keys there that may belong to one; they are in order and do not overlap.
     pub intervals: Vec<Interval>,
-    /// How to go through them to meet the documents in the order that was asked for; none if they have to be sorted.
+    /// How to go through them to meet the documents in the requested order; `None` if they have to be sorted.
     pub order: Option<Order>,
     /// Whether everything has to be looked at.
     pub is_scan: bool,
@@ -82,7 +85,7 @@ pub struct PlanEntry {
 }
 
 impl Order {
-    /// The entry of the document that stands at `position`.
+    /// The entry of the document at `position`.
     #[must_use]
     pub fn place(&self, position: &Position) -> PlanEntry {
         let values = position.values();

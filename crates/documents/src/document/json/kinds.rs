@@ -6,7 +6,7 @@ use super::*;
 #[test]
 fn json_parser_accepts_what_every_parser_must_accept() {
     for text in [
-        // Arrays and objects, with white space wherever it may be.
+        // Arrays and objects, with white space everywhere it is allowed.
         "[]",
         "[ ]",
         "[[]   ]",

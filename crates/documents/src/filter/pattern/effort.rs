@@ -50,7 +50,7 @@ impl Effort {
         Self::of(source, ast, true)
     }
 
-    /// That of a part of a pattern behind which others stand.
+    /// The effort of a part of a pattern that others follow.
     pub fn of_part(source: &str, ast: &Ast) -> Self {
         Self::of(source, ast, false)
     }
