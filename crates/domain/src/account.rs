@@ -69,7 +69,7 @@ impl std::fmt::Debug for PasswordHash {
 /// The record of an account. One compare-and-set on `version` changes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
-    /// For ever.
+    /// Never changes.
     pub id: AccountId,
     /// As it was given.
     pub email: EmailAddress,

@@ -1,7 +1,7 @@
 //! The application: the use cases, an object and a file for each noun, over the ports.
 //!
-//! What a newcomer gets wrong: handlers never touch the store. A use case that needs a right takes the value
-//! that proves it ([`auth`], [`tenant`]), and only this module can make such a value.
+//! Handlers never touch the store. A use case that needs a right takes the value that proves it ([`auth`],
+//! [`tenant`]), and only this module can make such a value.
 
 pub mod accounts;
 pub mod archives;

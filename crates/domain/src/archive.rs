@@ -1,5 +1,5 @@
-//! Archives: one organization with all its data, as lines of JSON (NDJSON) that can be written and read while they
-//! pass by.
+//! Archives: one organization with all its data, as lines of JSON (NDJSON) that can be written and read as a
+//! stream.
 //!
 //! ```text
 //! {"manifest":{"format":"tenantry-archive","version":1,..}}
@@ -10,9 +10,12 @@
 //! {"end":{"collections":1,"documents":2,"bytes":93,"sha256":".."}}
 //! ```
 //!
-//! Nothing here knows where lines come from or go to. What a newcomer gets wrong: counts and checksums come last,
-//! because whoever writes a stream does not know them before. So an archive is only one once its `end` line has been
-//! read and fits; all that was read before it is to be believed as long as it can be undone.
+//! Nothing here knows where lines come from or go to.
+//!
+//! # Pitfalls
+//! Counts and checksums come last, because the writer of a stream does not know them earlier. So an archive
+//! is valid only once its `end` line has been read and matches: act on the lines before it only in ways that
+//! can be undone.
 
 mod format;
 mod lines;

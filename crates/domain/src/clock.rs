@@ -39,7 +39,7 @@ pub fn between(from: Timestamp, to: Timestamp) -> Duration {
     Duration::try_from(to.duration_since(from)).unwrap_or_default()
 }
 
-/// How far apart two moments are, whichever is the later.
+/// The time between two moments, in either order.
 #[must_use]
 pub fn apart(one: Timestamp, other: Timestamp) -> Duration {
     one.duration_since(other).unsigned_abs()

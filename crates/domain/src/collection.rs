@@ -7,9 +7,9 @@ use crate::limits::COLLECTION_NAME_MAX_CHARS;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Names that engines keep for themselves, whatever their case.
+/// Names that engines reserve, in any case.
 const RESERVED: [&str; 5] = ["system", "admin", "local", "config", "metadata"];
-/// How the names begin that the service keeps for itself, whatever their case.
+/// The prefix of the names that the service reserves, in any case.
 const RESERVED_START: &str = "tenantry";
 
 /// The name of a collection: 1 to 64 of `a-z A-Z 0-9 _ -`, beginning with a letter or digit.

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use unicode_normalization::UnicodeNormalization;
 
-/// What stands between the mailbox and the spelling in the key of a duplicate. No address has it.
+/// Separates the mailbox from the spelling in the key of a duplicate. No address contains it.
 const APART: char = ' ';
 /// The character after [`APART`], which ends the range of keys that begin with a mailbox and it.
 const BEHIND_APART: char = '!';

@@ -1,7 +1,7 @@
-//! THE error table: every refusal of the domain, with its stable code and its sentence.
+//! The error table: every refusal of the domain, with its stable code and its sentence.
 //!
-//! A transport reads its status and its documentation from here, and adds what it alone refuses. What a newcomer gets
-//! wrong: a new refusal is a new row, not a new string at the call site.
+//! A transport reads its status and its documentation from here, and adds rows for what it alone refuses. A
+//! new refusal is a new row, not a new string at the call site.
 
 use std::fmt;
 use std::time::Duration;
@@ -46,7 +46,7 @@ pub struct ErrorRow {
     pub kind: Kind,
     /// The sentence that is the same for every occurrence.
     pub title: &'static str,
-    /// What the caller can do about it, whatever the transport.
+    /// What the caller can do about it, over any transport.
     pub advice: &'static str,
 }
 
@@ -79,7 +79,7 @@ impl ErrorCode {
         self.0.title
     }
 
-    /// What the caller can do about it, whatever the transport.
+    /// What the caller can do about it, over any transport.
     #[must_use]
     pub const fn advice(self) -> &'static str {
         self.0.advice
@@ -123,28 +123,28 @@ error_table! {
     OperationNotFound, "operation_not_found", NotFound, "There is no such operation.", "Check the id.";
     CollectionNotFound, "collection_not_found", NotFound, "The organization has no such collection.", "Create it, or check its name.";
     DocumentNotFound, "document_not_found", NotFound, "There is no such document.", "Check the id.";
-    IndexNotFound, "index_not_found", NotFound, "The collection has no such index.", "Check the name; the list of indexes has it.";
+    IndexNotFound, "index_not_found", NotFound, "The collection has no such index.", "Check the name against the list of indexes.";
     NameTaken, "name_taken", Conflict, "An organization with this name exists.", "Names are compared without case, spaces and punctuation: choose another.";
-    OrganizationExists, "organization_exists", Conflict, "An organization of this id exists, or something of it is left.", "Import it under a new id, or purge the one that is there first.";
+    OrganizationExists, "organization_exists", Conflict, "An organization of this id exists, or something of it is left.", "Import it under a new id, or purge the existing one first.";
     EmailTaken, "email_taken", Conflict, "This e-mail address is in use.", "Use another address, or sign in with this one.";
     OperationInProgress, "operation_in_progress", Conflict, "The organization is being changed.", "Wait for the running operation to finish and send the request again.";
     OrganizationNotDeleted, "organization_not_deleted", Conflict, "The organization is not deleted.", "Only a deleted organization can be restored or purged.";
-    OrganizationNotActive, "organization_not_active", Conflict, "The organization is not in a state that allows this.", "Look at its `status` first.";
+    OrganizationNotActive, "organization_not_active", Conflict, "The organization is not in a state that allows this.", "Check its `status` first.";
     OrganizationNotSuspended, "organization_not_suspended", Conflict, "The organization is not suspended.", "Only a suspended organization can be reactivated.";
     DeleteProtected, "delete_protected", Conflict, "The organization is protected from deletion.", "Set `delete_protection` to false first.";
     LegalHold, "legal_hold", Conflict, "The organization is under a legal hold.", "It is kept until the operator sets `legal_hold` to false.";
-    IdempotencyInProgress, "idempotency_in_progress", Conflict, "A request with this Idempotency-Key is still running.", "Wait and send it again to get its answer.";
+    IdempotencyInProgress, "idempotency_in_progress", Conflict, "A request with this Idempotency-Key is still running.", "Wait, then send it again to get its response.";
     CollectionExists, "collection_exists", Conflict, "The organization has a collection of this name.", "Use it, or choose another name.";
-    CollectionIsDefault, "collection_is_default", Conflict, "Every organization keeps the collection `documents`.", "Delete what is in it instead.";
-    DocumentBusy, "document_busy", Conflict, "Others change the same document all the time.", "Send it again; changes that depend on nothing wait for one another only so long.";
+    CollectionIsDefault, "collection_is_default", Conflict, "Every organization keeps the collection `documents`.", "Delete its documents instead.";
+    DocumentBusy, "document_busy", Conflict, "Others change the same document all the time.", "Send it again; changes without a precondition wait for one another for a limited time only.";
     DocumentExists, "document_exists", Conflict, "There is a document of this `_id`.", "Replace it, or choose another `_id`.";
     IndexExists, "index_exists", Conflict, "The collection has another index of this name, or one of the same keys.", "Drop that one first, or choose another name.";
     TooManyIndexes, "too_many_indexes", Conflict, "The collection has as many indexes as it may have.", "Drop one that is not used.";
     UniqueViolation, "unique_violation", Conflict, "Another document has the same value in a unique index.", "Change the value; `detail` names the index.";
     VersionMismatch, "version_mismatch", Stale, "The resource has changed since you read it.", "Read it again and repeat the change with its new version.";
     IdempotencyKeyReused, "idempotency_key_reused", Unprocessable, "This Idempotency-Key was used for another request.", "Use a new key for a new request.";
-    DocumentUnreadable, "document_unreadable", Unprocessable, "A stored document is not well-formed and cannot be read whole.", "A program has written it so: correct or delete the document that `detail` names.";
-    TooManyIdempotencyKeys, "too_many_idempotency_keys", RateLimited, "You have used as many Idempotency-Keys as an account or network may within 24 hours.", "Wait, or send the request without a key: keys that have been answered stay good.";
+    DocumentUnreadable, "document_unreadable", Unprocessable, "A stored document is not well-formed and cannot be read whole.", "Another program wrote it: correct or delete the document that `detail` names.";
+    TooManyIdempotencyKeys, "too_many_idempotency_keys", RateLimited, "You have used as many Idempotency-Keys as an account or network may within 24 hours.", "Wait, or send the request without a key: keys that already have a response stay valid.";
     TooManyAttempts, "too_many_attempts", RateLimited, "Too many attempts.", "Wait, then try again.";
     Internal, "internal", Internal, "Something went wrong on our side.", "Report it to the operator of the service.";
     CapacityReached, "capacity_reached", NoCapacity, "The server bears no more containers of their own.", "Ask for the placement `shared`, or have the operator raise MAX_NAMESPACES or add a server.";
@@ -350,7 +350,7 @@ mod tests {
         let mut seen = BTreeSet::new();
         for row in ErrorCode::ALL {
             assert!(row.code().chars().all(|c| c.is_ascii_lowercase() || c == '_'), "{}", row.code());
-            assert!(seen.insert(row.code()), "{} stands twice", row.code());
+            assert!(seen.insert(row.code()), "{} is in the table twice", row.code());
             assert!(row.title().ends_with('.') && row.advice().ends_with('.'), "{}", row.code());
         }
     }

@@ -9,7 +9,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// A key within the scope of whoever sent it, hashed: nobody meets another's key.
+/// A key, hashed together with the scope of its sender, so that the keys of two senders never collide.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct IdempotencyKey(pub [u8; 32]);
 
@@ -73,7 +73,7 @@ pub struct IdempotencyRecord {
     pub answer: Option<StoredResponse>,
 }
 
-/// What became of a claim.
+/// The result of a claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum IdempotencyClaim {
     /// The key is this request's; make the organization with this id.

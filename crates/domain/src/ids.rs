@@ -125,11 +125,11 @@ macro_rules! id {
 }
 
 id!(
-    /// Names an organization for ever, whatever it is called.
+    /// Identifies an organization permanently, across renames.
     OrganizationId
 );
 id!(
-    /// Names an account for ever, whatever its e-mail address.
+    /// Identifies an account permanently, even if its e-mail address changes.
     AccountId
 );
 id!(

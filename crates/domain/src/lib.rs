@@ -1,8 +1,10 @@
 //! What Tenantry means, apart from how it is reached (`server`) and how it is kept (`store`).
 //!
 //! Nothing here knows HTTP, a database driver or the environment; time and randomness come in through
-//! [`clock::Clock`] and [`ids::Entropy`]. What a newcomer gets wrong: a rule that spans several records
-//! belongs into an operation ([`operation`]), never into a store method.
+//! [`clock::Clock`] and [`ids::Entropy`].
+//!
+//! # Pitfalls
+//! A rule that spans several records belongs in an operation ([`operation`]), never in a store method.
 
 pub mod account;
 pub mod app;

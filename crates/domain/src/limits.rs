@@ -53,7 +53,7 @@ pub const REFRESH_GRACE: Duration = Duration::from_secs(10);
 
 /// Characters of a collection's name.
 pub const COLLECTION_NAME_MAX_CHARS: usize = 64;
-/// Collections of one organization at most, whatever its quota.
+/// The most collections one organization may have, even if its quota allows more.
 pub const COLLECTIONS_MAX: u32 = 1000;
 /// Indexes of one collection at most, without that on the `_id`: half of what MongoDB bears.
 pub const INDEXES_MAX: u32 = 32;

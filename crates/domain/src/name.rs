@@ -1,8 +1,11 @@
 //! What an organization is called, and the identifier that its name comes down to.
 //!
-//! The identifier is the identity: two names with one identifier are one name. So this file decides who is
-//! whom, and its results are stored. What a newcomer gets wrong: a "better" transliteration is a different
-//! identity for organizations that exist. Whatever changes here must leave every test vector as it is.
+//! The identifier is the identity: two names with one identifier are the same name. So this file decides
+//! which organization a name means, and its results are stored.
+//!
+//! # Pitfalls
+//! A "better" transliteration gives existing organizations a different identity. A change here must leave
+//! every test vector as it is.
 
 use crate::limits::{IDENTIFIER_MAX_BYTES, NAME_MAX_CHARS, NAME_MIN_CHARS};
 use aws_lc_rs::digest;
@@ -56,7 +59,7 @@ impl OrganizationName {
         &self.0
     }
 
-    /// What this name comes down to; the same for ever for the same name.
+    /// The identifier of this name; it never changes for the same name.
     #[must_use]
     pub fn identifier(&self) -> Identifier {
         let slug = slug(&self.0);
@@ -151,7 +154,7 @@ impl fmt::Display for Identifier {
     }
 }
 
-/// Why `c` may not stand in a text that people read, if it may not: it is a control character, shows nothing
+/// Why `c` is not allowed in a text that people read, if it is not: it is a control character, shows nothing
 /// (so that two texts look alike and are not), turns the direction of what follows, or means nothing yet.
 pub(crate) fn unprintable(c: char) -> Option<&'static str> {
     if matches!(c, ' '..='~') {

@@ -2,12 +2,13 @@
 //!
 //! An operation lives inside its organization's record, so intent, lock and reservation are one
 //! compare-and-set. Each step is an idempotent effect followed by one save of the record; this file decides,
-//! purely, which step comes next and what its save changes. `app::operations` carries it out, and recovery is
-//! the same machine with a higher fence.
+//! as a pure function, which step comes next and what its save changes. `app::operations` executes it, and
+//! recovery is the same machine with a higher fence.
 //!
-//! What a newcomer gets wrong: a business refusal after the intent is possible only in the steps named in
-//! [`OperationStep::may_refuse`], which all come before the commit point; whatever comes later only goes forward. What was
-//! done before a refusal is undone by steps of its own ([`OperationKind::undoing`]).
+//! # Pitfalls
+//! After the intent, only the steps named in [`OperationStep::may_refuse`] may refuse, and all of them come
+//! before the commit point: later steps only go forward. What was done before a refusal is undone by separate
+//! steps ([`OperationKind::undoing`]).
 
 mod plan;
 mod record;
@@ -32,7 +33,7 @@ pub enum Actor {
     Anonymous,
     /// An account of the organization.
     Account(AccountId),
-    /// Whoever runs the service.
+    /// The operator of the service.
     Operator,
     /// The service itself, when retention ends.
     System,
@@ -56,7 +57,7 @@ pub enum OperationKind {
     Delete,
     /// Back from a delete.
     Restore,
-    /// Gone for ever.
+    /// Permanent removal.
     Purge,
     /// A new organization out of an archive, with its owner and all its documents.
     Import,
@@ -154,8 +155,8 @@ pub enum OperationStep {
     InsertOwner,
     /// Make the container. Its save is the commit point of create.
     CreateContainer,
-    /// Put all that an archive has into the container, and see that the archive was whole. Its save is the commit
-    /// point of import. The archive is in the hands of the process that began, so whoever takes over refuses.
+    /// Load the whole archive into the container and check that it was complete. Its save is the commit point
+    /// of import. Only the process that began has the archive, so a process that takes over refuses.
     LoadArchive,
     /// Give the admin new credentials, if asked. Its save is the commit point of rename and of set-password.
     ChangeCredentials,
@@ -307,7 +308,7 @@ impl OperationArguments {
 /// A change under way, inside its organization's record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Operation {
-    /// For ever.
+    /// Never changes.
     pub id: OperationId,
     /// Who asked.
     pub actor: Actor,
@@ -315,7 +316,7 @@ pub struct Operation {
     pub arguments: OperationArguments,
     /// How many of its steps are done.
     pub done: u32,
-    /// Rises with every take-over; whoever holds an older one has lost the operation.
+    /// Rises with every take-over; a process that holds an older one has lost the operation.
     pub fence: u32,
     /// The instance that works on it.
     pub owner: String,

@@ -1,8 +1,9 @@
 //! An organization: the one record that says what it is called, what state it is in, where its data is,
 //! and which change is under way.
 //!
-//! What a newcomer gets wrong: `identifier` and `namespace` are what it is called *now*; `reserved` is what
-//! nobody else may take. They differ while an operation runs.
+//! # Pitfalls
+//! `identifier` and `namespace` are its names *now*; `reserved` lists the names that nobody else may take.
+//! They differ while an operation runs.
 
 use crate::ids::{AccountId, OrganizationId};
 pub use crate::naming::{Naming, ReservedKey};
@@ -38,7 +39,7 @@ pub enum Status {
     Suspended,
     /// Soft-deleted: hidden, kept until `purge_at`.
     Deleted,
-    /// Being removed for ever.
+    /// Being removed permanently.
     Purging,
 }
 
@@ -113,7 +114,7 @@ pub struct ContainerId(#[serde(with = "hex::serde")] pub [u8; 16]);
 /// The record of an organization. One compare-and-set on `version` changes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Organization {
-    /// For ever.
+    /// Never changes.
     pub id: OrganizationId,
     /// What it is called now.
     #[serde(flatten)]

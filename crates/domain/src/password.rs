@@ -1,8 +1,9 @@
 //! Passwords: what a new one must be, how it is kept, and where the expensive arithmetic is done.
 //!
-//! What a newcomer gets wrong: a password that somebody chooses ([`policy::NewPassword`]) and one that somebody
-//! signs in with ([`policy::PresentedPassword`]) are two things. Rules apply to the first alone; whoever has an
-//! older or weaker password still gets in.
+//! # Pitfalls
+//! A password that somebody chooses ([`policy::NewPassword`]) is not one that somebody signs in with
+//! ([`policy::PresentedPassword`]). Rules apply to the first alone, so that people with older, weaker
+//! passwords can still sign in.
 
 pub mod hash;
 pub mod policy;

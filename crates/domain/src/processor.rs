@@ -16,9 +16,9 @@ use tenantry_documents::fuel::Interruption;
 
 /// How long a query runs before it gives way to others.
 const QUANTUM: Duration = Duration::from_millis(5);
-/// How often who waits looks whether it has to stop.
+/// How often a waiting query checks whether it has to stop.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
-/// Each so many-th goes to who has waited longest, so that those that take long come to their end, too.
+/// One grant in this many goes to the query that has waited longest, so that long queries finish too.
 const OLDEST_EVERY: u64 = 4;
 
 /// The processor, as far as long queries may have it.

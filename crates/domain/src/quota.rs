@@ -1,7 +1,7 @@
 //! How much an organization may have, and how much it has.
 //!
 //! # Pitfalls
-//! [`QuotaLimit`] is the only type that holds such a number, wherever it comes from: a setting, a request, an archive,
+//! [`QuotaLimit`] is the only type for such a number, from every source: a setting, a request, an archive,
 //! the command line. A plain `u64` would take what one engine stores and the other refuses.
 
 use crate::error::{Error, ErrorCode, Result};
@@ -132,7 +132,7 @@ impl Quota {
         self.documents.is_some() || self.bytes.is_some() || self.index_bytes.is_some()
     }
 
-    /// Whether so many documents may be there.
+    /// Checks that the organization may have this many documents.
     ///
     /// # Errors
     /// `quota_exceeded`.
@@ -140,7 +140,7 @@ impl Quota {
         check(self.documents, documents, "documents")
     }
 
-    /// Whether documents may take so many bytes.
+    /// Checks that its documents may take this many bytes.
     ///
     /// # Errors
     /// `quota_exceeded`.
@@ -148,7 +148,7 @@ impl Quota {
         check(self.bytes, bytes, "bytes of documents")
     }
 
-    /// Whether so many collections may be there.
+    /// Checks that the organization may have this many collections.
     ///
     /// # Errors
     /// `quota_exceeded`.
@@ -156,7 +156,7 @@ impl Quota {
         check(self.collections, collections, "collections")
     }
 
-    /// Whether index entries may take so many bytes.
+    /// Checks that its index entries may take this many bytes.
     ///
     /// # Errors
     /// `quota_exceeded`.

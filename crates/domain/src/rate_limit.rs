@@ -24,7 +24,7 @@ pub struct RateLimit {
 pub const SIGN_IN_PAIR: RateLimit = RateLimit { burst: 10, period: Duration::from_secs(60) };
 /// Wrong passwords for one account from all networks it has never signed in from.
 pub const SIGN_IN_STRANGERS: RateLimit = RateLimit { burst: 30, period: Duration::from_secs(60) };
-/// Wrong passwords from one network, for whatever accounts.
+/// Wrong passwords from one network, for any accounts.
 pub const SIGN_IN_NETWORK: RateLimit = RateLimit { burst: 60, period: Duration::from_secs(10) };
 /// Organizations made from one network.
 pub const CREATE_NETWORK: RateLimit = RateLimit { burst: 20, period: Duration::from_secs(60) };
@@ -72,7 +72,7 @@ impl ClientNetwork {
     }
 }
 
-/// What became of an attempt.
+/// The result of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RateLimitDecision {
     /// Go on; this many more are allowed at once.
@@ -87,9 +87,10 @@ pub enum RateLimitDecision {
     },
 }
 
-/// The rule itself: given the counter's moment (`None`: at rest), what becomes of an attempt at `now`, and
-/// the moment to keep. Engines call this inside their atomic unit. A refused attempt keeps the moment as it is,
-/// unless the clock went back: then it must be kept too, or whoever waits as told is refused again.
+/// The rule itself: from the counter's moment (`None`: idle), decides an attempt at `now` and gives the
+/// moment to keep. Engines call this inside their atomic unit. A refused attempt keeps the moment as it is,
+/// unless the clock went back: then the new moment must be saved too, or a caller who waits as told is
+/// refused again.
 #[must_use]
 pub fn attempt(
     arrival: Option<Timestamp>,

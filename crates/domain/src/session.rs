@@ -26,7 +26,7 @@ pub struct UsedToken {
 /// The record of a session. One compare-and-set on `version` changes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {
-    /// For ever.
+    /// Never changes.
     pub id: SessionId,
     /// Who signed in.
     pub account_id: AccountId,

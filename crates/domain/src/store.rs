@@ -1,5 +1,5 @@
-//! The port: what the domain asks of whatever keeps its records. One trait per noun; each method's doc
-//! comment is its contract, and `store/tests/conformance` holds every engine to it.
+//! The ports: what the domain asks of a storage engine. One trait per noun; each method's doc comment is its
+//! contract, and `store/tests/conformance` holds every engine to it.
 //!
 //! Rules that hold for all of them:
 //! - One method is one atomic unit on one record. What spans records is an operation, above.
@@ -8,9 +8,9 @@
 //!   the change may or may not have happened then. A refusal by uniqueness is `name_taken` or `email_taken`,
 //!   and nothing has changed.
 //! - An update is refused ([`UpdateOutcome::Stale`]) unless the stored version is the one before the given record's.
-//! - A read finds what every write left that was acknowledged before it began, in whichever process. Only a
-//!   `recent` one may find what was there up to [`RECENT`] earlier, if another process has changed it since: it is
-//!   for answers and for rights that may end so much later, never for a change or a refusal to rest on.
+//! - A read sees every write that was acknowledged before it began, by any process. Only a `recent` read may
+//!   see a record as it was up to [`RECENT`] earlier, if another process has changed it since: use it for
+//!   responses and for rights that may end that much later, never as the basis of a change or a refusal.
 //!
 //! [`RECENT`]: crate::limits::RECENT
 
@@ -96,7 +96,7 @@ pub trait Organizations: Send + Sync {
     /// already is not an error.
     async fn insert_organization(&self, organization: &Organization) -> Result<InsertOutcome>;
 
-    /// The record of that id, in whatever state.
+    /// The record of that id, in any state.
     async fn get_organization(&self, id: OrganizationId) -> Result<Option<Arc<Organization>>>;
 
     /// The same, recently.
@@ -237,8 +237,8 @@ pub struct NewContainer {
     pub created_at: Timestamp,
 }
 
-/// The places of the organizations' own data. Every method names the organization by id, so nothing reaches
-/// a container by a name that another may hold by now.
+/// The places of the organizations' own data. Every method names the organization by id, so nothing reaches a
+/// container by a name that now belongs to another organization.
 #[async_trait]
 pub trait Containers: Send + Sync {
     /// Where a new organization's data goes: as asked, or where the settings say. `invalid_input` at
@@ -307,7 +307,7 @@ pub trait IdempotencyKeys: Send + Sync {
     /// Keeps the answer of a claimed key.
     async fn save_answer(&self, key: &IdempotencyKey, answer: &StoredResponse) -> Result<()>;
 
-    /// Ends the lease of a claimed key that has no answer yet: whoever claims it next gets the same
+    /// Ends the lease of a claimed key that has no response yet: the next request to claim it gets the same
     /// `organization_id`.
     async fn yield_request(&self, key: &IdempotencyKey) -> Result<()>;
 
@@ -343,7 +343,7 @@ pub trait Installation: Send + Sync {
     /// Sets a value that is not there yet; the value that is there afterwards.
     async fn init_value(&self, name: &str, value: &[u8]) -> Result<Vec<u8>>;
 
-    /// Sets a value, whatever is there.
+    /// Sets a value, replacing any that is there.
     async fn put_value(&self, name: &str, value: &[u8]) -> Result<()>;
 
     /// Removes a value; one that is not there is not an error.

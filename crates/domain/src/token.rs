@@ -1,8 +1,10 @@
 //! Access tokens: JWTs of the type `at+jwt` (RFC 9068), signed and checked with one key and one algorithm.
 //!
-//! A token that is checked here is ours and unexpired, and no more: whether its account, membership, session
-//! and organization are still good is for the caller to look up. What a newcomer gets wrong: the header of a
-//! token is written by whoever sends it. Nothing in it chooses the algorithm or the key.
+//! A token that passes the check here is ours and unexpired, and no more: the caller has to look up whether
+//! its account, membership, session and organization are still valid.
+//!
+//! # Pitfalls
+//! The sender writes the header of a token. Nothing in it may choose the algorithm or the key.
 
 use crate::error::{Error, ErrorCode, Result};
 use crate::ids::{Entropy, random};
@@ -99,7 +101,7 @@ pub fn generate_ed25519(entropy: &dyn Entropy) -> Zeroizing<Vec<u8>> {
     ed25519_of(&Zeroizing::new(random::<32>(entropy)))
 }
 
-/// The signing key that `seed` stands for, as a PKCS#8 document.
+/// The signing key of `seed`, as a PKCS#8 document.
 #[must_use]
 pub fn ed25519_of(seed: &[u8; 32]) -> Zeroizing<Vec<u8>> {
     let document = Ed25519KeyPair::from_seed_unchecked(seed).and_then(|key| Ok(key.to_pkcs8v1()?));

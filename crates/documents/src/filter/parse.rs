@@ -109,9 +109,7 @@ impl FilterParser {
     /// Calls `read` one level down, if one more is allowed.
     fn deeper<T>(&mut self, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
         if self.levels == FILTER_MAX_LEVELS {
-            self.refuse(format!(
-                "Conditions may be nested at most {FILTER_MAX_LEVELS} levels deep."
-            ));
+            self.refuse(format!("Conditions may be nested at most {FILTER_MAX_LEVELS} levels deep."));
             return None;
         }
         self.levels += 1;

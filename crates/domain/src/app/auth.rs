@@ -53,7 +53,7 @@ impl AccountPrincipal {
     }
 }
 
-/// Whoever a credential proves.
+/// The caller that a credential proves.
 #[derive(Debug, Clone)]
 pub enum Principal {
     /// The operator.
@@ -288,7 +288,7 @@ impl Auth {
         }
         let found = match which {
             OrganizationRef::Id(id) => self.organizations.get_recent_organization(*id).await?,
-            // A name may be another's by now, and what follows may be a change.
+            // Read past the cache: the name may have moved to another organization, and a change may follow.
             OrganizationRef::Identifier(name) => self.organizations.find_organization(name).await?,
         };
         let seen = found.filter(|organization| match caller {

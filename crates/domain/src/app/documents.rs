@@ -1,7 +1,7 @@
 //! Documents of an organization: one, many, and those that match a filter.
 //!
-//! A change of one document is a compare-and-set on its revision, taken again when another change came first and the
-//! caller named none. What a newcomer gets wrong: whose documents they are is in the [`TenantAccess`], never in an argument.
+//! A change of one document is a compare-and-set on its revision, retried when another change came first and
+//! the caller named no revision. The organization comes from the [`TenantAccess`], never from an argument.
 
 mod cursor;
 
@@ -33,11 +33,11 @@ use tenantry_documents::query::{Counted, DeleteResult, DocumentQuery, SORT_AT};
 use tenantry_documents::sort::{Position, Sort};
 use tokio::time::Instant;
 
-/// How long a change that names no revision gives way to others at most, from one try to the next. It is drawn anew each
-/// time, so that those who meet do not meet again.
+/// The longest that a change without a revision backs off between tries. Each wait is random, so that two
+/// changes that collide once do not collide again.
 const GIVES_WAY: Duration = Duration::from_millis(20);
 
-/// The revisions a change may meet; whatever is there, if the caller names none.
+/// The revisions a change accepts; any, if the caller names none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ExpectedRevision(pub Option<Vec<Revision>>);
 
@@ -51,7 +51,7 @@ impl ExpectedRevision {
     }
 }
 
-/// A page of documents for whoever asked.
+/// A page of documents for the caller.
 #[derive(Debug, Clone)]
 pub struct DocumentPage {
     /// In order, whole.
@@ -340,8 +340,8 @@ impl Documents {
         self.documents.delete_matching(tenant.organization(), collection, filter, time).await
     }
 
-    /// Changes the document of that id: `change`, which is of so many `bytes`, makes the next one of the one that is
-    /// there.
+    /// Changes the document of that id: `change`, whose input has `bytes` bytes, turns the current document
+    /// into the next one.
     async fn edit(
         &self,
         tenant: &TenantAccess<Write>,
@@ -418,7 +418,7 @@ pub(super) fn first_revision(now: Timestamp) -> Revision {
     Revision(u64::try_from(now.as_millisecond()).unwrap_or(1))
 }
 
-/// Where a document that was found in this order stands in it.
+/// The position of a document in the order by which it was found.
 async fn position(sort: Sort, body: &RawDocument) -> Result<Position> {
     if body.as_bytes().len() <= INLINE_MAX_BYTES {
         // Comparing its values may cost far more than its bytes say.

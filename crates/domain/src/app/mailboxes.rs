@@ -32,9 +32,9 @@ impl Mailboxes {
         Ok(duplicate.or(spelled).or(holder))
     }
 
-    /// Refuses an address whose mailbox another account than `own` has, under whichever spelling. Of accounts that are
-    /// made at the same moment the database refuses one; what it cannot see are duplicates of before, and of these
-    /// there are never more.
+    /// Refuses an address whose mailbox belongs to an account other than `own`, in any spelling. If two
+    /// accounts are created at the same moment, the database refuses one. It cannot see duplicates from
+    /// before it had the rule, but their number never grows.
     ///
     /// # Errors
     /// `email_taken`.

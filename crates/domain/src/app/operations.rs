@@ -42,7 +42,7 @@ pub enum Outcome {
     Done {
         /// Its record in the log.
         record: OperationRecord,
-        /// The organization afterwards; none if it is gone.
+        /// The organization afterwards; `None` if it is gone.
         view: Option<OrganizationView>,
     },
     /// It goes on; it can be watched.
@@ -50,7 +50,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// The operation, wherever it is.
+    /// The operation, finished or not.
     #[must_use]
     pub const fn record(&self) -> &OperationRecord {
         match self {
@@ -71,7 +71,7 @@ enum RunOutcome {
     Finished(OperationRecord),
     /// Another instance has it now.
     Lost,
-    /// The record was not what the intent expected: nothing has begun.
+    /// The record was not what the intent expected: nothing began.
     NotBegun,
 }
 
@@ -186,7 +186,7 @@ impl Executor {
             RunOutcome::Finished(record) => self.outcome(record).await,
             RunOutcome::Lost => self.watch(running).await,
         };
-        // The record has the code of a refusal; whoever asked is told all that is known of it.
+        // The record has only the code of a refusal; the caller gets the whole error if this process has it.
         outcome.map_err(|error| refused.get().cloned().unwrap_or(error))
     }
 
@@ -259,7 +259,7 @@ impl Executor {
     }
 
     /// Begins and drives an operation in a task of its own and waits for its outcome, within bounds: from the
-    /// intent on, it makes no difference whether anybody waits. None if it could not begin.
+    /// intent on, it makes no difference whether anybody waits. `None` if it could not begin.
     async fn carry(self: &Arc<Self>, intent: Intent) -> Result<Option<Outcome>> {
         let (Intent::Insert(organization) | Intent::Update(organization)) = &intent;
         let running = running(organization)?;
@@ -357,12 +357,12 @@ impl Executor {
 
     async fn compensate(&self, begun: &Organization) {
         if let Err(error) = self.try_compensate(begun).await {
-            tracing::warn!(organization = %begun.id, %error, "an effect that came too late may stand");
+            tracing::warn!(organization = %begun.id, %error, "a late effect of an overtaken operation may not have been undone");
         }
     }
 
-    /// Puts right what an effect has disturbed that came too late, if it was overtaken: brings the container to
-    /// where the record says it is, or removes the accounts of an organization that is gone.
+    /// Undoes an effect that came too late because the operation was overtaken: moves the container to where
+    /// the record says it is, or removes the accounts of an organization that is gone.
     ///
     /// A container has the same name and the same identity after a rename and its reverse, so no condition on
     /// the effect itself can tell that it is late. What it does to others is nothing; what it does to its own
@@ -397,8 +397,8 @@ impl Executor {
         }
     }
 
-    /// Puts back the record of an import that others have undone, so that it is undone once more by whoever finds it:
-    /// what came too late is in a place that has the organization's id, and nobody else gets that id meanwhile.
+    /// Restores the record of an import that others have undone, so that the next process to find it undoes it again:
+    /// the late writes are in a container with the organization's id, which nobody else gets meanwhile.
     async fn repeat_undo(&self, begun: &Organization, operation: &Operation) -> Result<()> {
         let refused = Some(operation.refused.unwrap_or(OperationRefusal::Interrupted));
         // As if all had been done that can be undone. What has an identity beside the id takes no late effect.
@@ -412,7 +412,8 @@ impl Executor {
             operation: Some(Box::new(operation)),
             ..begun.clone()
         };
-        // One that is there by now is another's, who looks whether anything else is in the place.
+        // A record that exists now belongs to another import, which checks whether the container has anything
+        // else.
         self.organizations.insert_organization(&organization).await.map(|_| ())
     }
 
@@ -464,8 +465,8 @@ impl Executor {
         Ok(RunOutcome::Lost)
     }
 
-    /// Removes the container, which may have millions of documents. Whoever loses the operation meanwhile removes no
-    /// more of it: the id may soon be another's.
+    /// Removes the container, which may be large. A process that loses the operation stops: the id may soon be
+    /// another's.
     async fn drop_container(
         &self,
         organization: &mut Organization,
@@ -480,7 +481,7 @@ impl Executor {
         Ok(observed)
     }
 
-    /// The lease of the operation under way in `organization`, which has `documents` by now.
+    /// The lease of the operation under way in `organization`, which has `documents` so far.
     fn lease<'a>(
         &'a self,
         organization: &'a mut Organization,

@@ -142,7 +142,7 @@ impl Organizations {
             .await
     }
 
-    /// The live organization of that name, whatever its case, spaces and punctuation.
+    /// The live organization of that name. Case, spaces and punctuation do not matter.
     ///
     /// # Errors
     /// `organization_not_found`.
@@ -339,7 +339,7 @@ impl Organizations {
             .await
     }
 
-    /// Removes a deleted organization for ever, before its retention ends.
+    /// Removes a deleted organization permanently, before its retention ends.
     ///
     /// # Errors
     /// `organization_not_deleted`, `legal_hold`, `operation_in_progress`, `version_mismatch`.
@@ -353,7 +353,7 @@ impl Organizations {
         self.begin_purge(organization.organization.id, &Authorization::Operator, expected).await
     }
 
-    /// Purges, unless something stands against it by now; then the janitor comes back to it.
+    /// Purges, unless something now forbids it; then the next round of maintenance tries again.
     pub(super) async fn purge_if_free(&self, id: OrganizationId) -> Result<()> {
         match self.begin_purge(id, &Authorization::System, &Expected::default()).await {
             Ok(_) => Ok(()),
@@ -385,7 +385,7 @@ impl Organizations {
 }
 
 impl OrganizationQuery {
-    /// Those whose name begins like `text`, whatever its case, spaces and punctuation.
+    /// Those whose name begins with `text`. Case, spaces and punctuation do not matter.
     ///
     /// # Errors
     /// `invalid_input` at `?name_prefix` if nothing of it is left in an identifier.

@@ -1,8 +1,8 @@
 //! The values that prove a right to an organization's own data, and so say whose data it is.
 //!
-//! Every use case of collections and documents takes one, and passes on the organization that is in it: there is no
-//! other way to name one. What a newcomer gets wrong: the operator has no such right. Quotas, exports and lifecycles
-//! are the operator's; documents are the organization's.
+//! Every use case of collections and documents takes one, and passes on the organization in it: there is no
+//! other way to name one. The operator has no such right: quotas, exports and lifecycles are the operator's,
+//! documents are the organization's.
 
 use super::auth::{AccountPrincipal, Auth, OrganizationRef, Principal};
 use crate::account::Role;

@@ -25,7 +25,7 @@ impl OrganizationView {
         self.admin.as_ref().map(|admin| &admin.email)
     }
 
-    /// Changes whenever anything that responses show does.
+    /// Changes with everything that responses show.
     #[must_use]
     pub fn tag(&self) -> EntityTag {
         EntityTag {
@@ -35,7 +35,7 @@ impl OrganizationView {
     }
 }
 
-/// The versions a change may meet; whatever is there, if the caller names none.
+/// The versions a change accepts; any, if the caller names none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Expected(pub Option<Vec<EntityTag>>);
 

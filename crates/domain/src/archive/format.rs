@@ -77,7 +77,7 @@ pub struct ArchivedOrganization {
     pub quota: Quota,
     /// When it was made.
     pub created_at: Timestamp,
-    /// Whoever it was made with.
+    /// The first account, which owns the organization.
     pub owner: ArchivedOwner,
 }
 

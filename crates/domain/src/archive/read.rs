@@ -1,6 +1,7 @@
 //! Reading an archive, line by line, and refusing what is damaged.
 //!
-//! What a newcomer gets wrong: the items before [`ArchiveItem::End`] are only as good as that one is.
+//! # Pitfalls
+//! The items before [`ArchiveItem::End`] prove nothing until it has been read.
 
 use super::format::{
     ArchiveEnd, ArchiveLine, ArchivedCollection, ArchivedOrganization, CollectionEnd, DOCUMENT, FORMAT,
@@ -141,7 +142,7 @@ impl ArchiveReader {
     fn document(&mut self, line: &[u8]) -> Result<ArchiveItem> {
         self.expect(Expected::Contents)?;
         if !self.tally.is_open() {
-            return Err(self.damaged("A document stands outside of a collection."));
+            return Err(self.damaged("A document is outside a collection."));
         }
         let json = line.strip_prefix(DOCUMENT).and_then(|rest| rest.strip_suffix(b"}"));
         let json = json.and_then(|json| std::str::from_utf8(json).ok());

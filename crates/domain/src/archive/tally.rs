@@ -1,4 +1,4 @@
-//! Counts and checksums of the lines that have gone by, the same for whoever writes and whoever reads.
+//! Counts and checksums of the lines so far, the same for the writer and the reader.
 
 use super::format::{ArchiveEnd, CollectionEnd};
 use crate::collection::CollectionName;
@@ -43,7 +43,7 @@ impl ArchiveTotals {
         self.open.is_some()
     }
 
-    /// That line is a document of so many bytes as BSON; it goes by as a line, too.
+    /// Counts a line that is a document of `bytes` bytes as BSON.
     pub(super) fn document(&mut self, line: &[u8], bytes: u64) {
         self.documents += 1;
         self.bytes += bytes;

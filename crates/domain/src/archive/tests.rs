@@ -1,4 +1,4 @@
-//! Archives: what is written is read, and whatever happened to it in between is seen.
+//! Archives: the reader gets what the writer wrote, and detects every change in between.
 
 use super::*;
 use crate::account::PasswordHash;
@@ -102,7 +102,7 @@ fn verify(archive: &[u8]) -> crate::Result<ArchiveEnd> {
 
 #[track_caller]
 fn refused(archive: &[u8]) -> String {
-    let error = read(archive).expect_err("it was taken for whole");
+    let error = read(archive).expect_err("a damaged archive was accepted");
     assert_eq!(error.code(), ErrorCode::ArchiveInvalid);
     error.sentence()
 }

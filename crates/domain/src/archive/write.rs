@@ -1,7 +1,8 @@
 //! Writing an archive, line by line, into bytes that are sent on as they come.
 //!
-//! What a newcomer gets wrong: documents must come in the order of their ids. It is the same on every engine, and so
-//! is then the checksum.
+//! # Pitfalls
+//! Documents must come in the order of their ids: the order, and so the checksum, is then the same on every
+//! engine.
 
 use super::format::{ArchiveLine, ArchivedCollection, ArchivedOrganization, DOCUMENT, Manifest};
 use super::tally::ArchiveTotals;

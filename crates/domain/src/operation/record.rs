@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OperationState {
-    /// Under way; it finishes or undoes itself, whatever happens.
+    /// Under way; it will be finished or undone, even after a crash.
     Running,
     /// Done.
     Succeeded,
@@ -33,7 +33,7 @@ impl OperationState {
 /// An operation as it is shown and, once finished, kept: the log of them is the audit trail.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OperationRecord {
-    /// For ever.
+    /// Never changes.
     pub id: OperationId,
     /// What it changes; the organization itself may be gone.
     pub organization_id: OrganizationId,

@@ -66,7 +66,7 @@ impl Memory {
         Self { blocks: Vec::new(), taking }
     }
 
-    /// Gives the memory back; the next use takes it anew.
+    /// Frees the memory; the next use allocates it again.
     pub fn release(&mut self) {
         self.blocks = Vec::new();
     }

@@ -65,7 +65,7 @@ pub struct PresentedPassword {
 }
 
 impl PresentedPassword {
-    /// Takes whatever was typed.
+    /// Takes any text.
     #[must_use]
     pub fn new(text: &str) -> Self {
         if text.len() <= INPUT_MAX_BYTES {
@@ -78,7 +78,7 @@ impl PresentedPassword {
         Self { normalized: Zeroizing::default(), raw: None, too_long: true }
     }
 
-    /// Makes it one to hash anew, after it was found to be the right one; no rule for new passwords applies.
+    /// Turns it into one to hash again, after it was verified; the rules for new passwords do not apply.
     #[must_use]
     pub fn into_verified(self) -> NewPassword {
         NewPassword(self.normalized)

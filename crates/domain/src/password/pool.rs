@@ -1,8 +1,8 @@
-//! Where password hashing is done: a few threads of its own, behind a bounded queue.
+//! The pool that hashes passwords: a few threads of its own behind a bounded queue.
 //!
-//! A hash takes a core for milliseconds and 19 MiB of memory. On the threads that serve requests it would stop
-//! everything else; in as many threads as there are requests it would take all memory. What a newcomer gets
-//! wrong: a longer queue makes nobody's sign-in faster. When it is full, the caller is told when to come back.
+//! A hash takes a core for milliseconds and 19 MiB of memory. On the threads that serve requests it would
+//! block everything else; with a thread for each request it would use up all memory. A longer queue makes
+//! nobody's sign-in faster: when the queue is full, the caller is told when to try again.
 
 use super::hash::{self, Memory, PasswordCheck, SALT_BYTES, Taking};
 use super::policy::{NewPassword, PresentedPassword};
@@ -118,7 +118,7 @@ impl HashJob {
     }
 
     fn run(self, memory: &mut Memory) {
-        // Whoever asked may be gone by now; then nobody needs the answer.
+        // The caller may have gone; then nobody needs the result.
         match self {
             Self::Hash { password, salt, reply } => drop(reply.send(hash::hash(&password, salt, memory))),
             Self::Verify { password, stored, reply } => {

@@ -44,7 +44,7 @@ pub trait Documents: Send + Sync {
         expected: Revision,
     ) -> Result<UpdateOutcome>;
 
-    /// Removes the document of that id, if it has that revision; whatever it has, if none is named.
+    /// Removes the document of that id if it has that revision, or any revision if none is given.
     async fn delete_document(
         &self,
         organization: &Organization,

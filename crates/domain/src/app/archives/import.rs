@@ -74,13 +74,14 @@ impl Importer {
         }
     }
 
-    /// Makes an organization out of an archive, with its owner, its settings and all its data. It is there at once, and
-    /// only when the whole archive has been read and fits; until then its name is taken and nobody sees it.
+    /// Creates an organization from an archive, with its owner, its settings and all its data. It appears all
+    /// at once, after the whole archive has been read and matches; until then its name is taken and nobody
+    /// sees it.
     ///
     /// # Errors
-    /// `archive_invalid`; `organization_exists` (also for an id that has not rested), `name_taken`, `email_taken`;
-    /// `unique_violation` where a unique index of the archive does not bear its documents; `capacity_reached`;
-    /// `import_interrupted`; whatever `archive` says.
+    /// `archive_invalid`; `organization_exists` (also for an id that has not rested), `name_taken`,
+    /// `email_taken`; `unique_violation` if the documents of the archive break one of its unique indexes;
+    /// `capacity_reached`; `import_interrupted`; the errors of `archive`.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn import_organization(
         &self,
@@ -150,8 +151,8 @@ impl Importer {
         })
     }
 
-    /// Refuses an id that was somebody's a moment ago. In a share the id is all that tells documents of one from those
-    /// of the other, so whoever still removes the former must have come to their end.
+    /// Refuses an id that belonged to another organization until a moment ago. In a shared collection, only
+    /// the id tells the documents of the two apart, so the removal of the former ones must have ended.
     async fn ensure_cooldown_over(&self, id: OrganizationId) -> Result<()> {
         let last = self.operations.list_operations_of(id, None, 1).await?.pop();
         match last.and_then(|record| record.finished_at).map(|finished| after(finished, ID_REST)) {
@@ -179,7 +180,7 @@ impl Importer {
         let now = self.sources.now();
         let is_free = keep && self.accounts.get_account(archived.id).await?.is_none();
         let id = if is_free { archived.id } else { AccountId::new(now, self.sources.entropy()) };
-        // Whoever knows an earlier record of this id comes too late for this account, too.
+        // The version makes late writes of an earlier record of this id fail on this account too.
         let owner = Account::new_owner(id, email, archived.password_hash, (organization_id, version), now);
         Ok(Account { version: version_at(now), ..owner })
     }

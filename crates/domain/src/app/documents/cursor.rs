@@ -1,8 +1,8 @@
 //! Cursors of documents: a place in the order of one query, sealed.
 //!
-//! A cursor is good for the organization, collection, filter and order it was made for and for nothing else: the seal
-//! covers them. What a newcomer gets wrong: it holds values of the last document, not a number of documents, so a page
-//! neither repeats nor skips one when others come and go.
+//! A cursor is valid only for the organization, collection, filter and order it was made for: the seal covers
+//! them. It holds values of the last document, not a number of documents, so a page neither repeats nor skips
+//! a document when others come and go.
 
 use crate::collection::CollectionName;
 use crate::error::{Error, Result};

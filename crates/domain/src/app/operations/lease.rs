@@ -1,7 +1,8 @@
-//! The lease of an operation during a step that takes as long as it takes.
+//! The lease of an operation during a step without a time limit.
 //!
-//! What a newcomer gets wrong: a renewal that failed says nothing. The operation is ours until its lease has run out,
-//! and what was saved without an answer is ours, too.
+//! # Pitfalls
+//! A failed renewal proves nothing. The operation is ours until its lease has run out, and so is a save whose
+//! response was lost.
 
 use crate::clock::Clock;
 use crate::error::{Error, Result};
@@ -12,7 +13,7 @@ use crate::store::{Organizations, UpdateOutcome};
 use std::pin::{Pin, pin};
 use tokio::time::Instant;
 
-/// Why a step that takes long stops.
+/// Why a long step stops.
 pub(super) enum Interrupted {
     /// Somebody else has the operation.
     Lost,
@@ -26,7 +27,7 @@ impl From<Error> for Interrupted {
     }
 }
 
-/// How long the lease lasts still, and when it is to be renewed.
+/// How much longer the lease lasts, and when to renew it.
 pub(super) struct LeaseTimer {
     renewed: Instant,
     due: Instant,
@@ -35,7 +36,7 @@ pub(super) struct LeaseTimer {
 }
 
 impl LeaseTimer {
-    /// That of a lease that has just begun.
+    /// The timer of a lease that has just begun.
     pub(super) fn new() -> Self {
         Self::since(Instant::now())
     }

@@ -1,8 +1,10 @@
-//! Putting an archive into a container: the step that takes longest.
+//! Loading an archive into a container: the longest step.
 //!
-//! Meanwhile the lease is renewed, whatever is waited for, and whoever has lost it stops. What a newcomer gets wrong:
-//! a call that has begun is waited for even then. What it writes may come after others have removed everything, and
-//! only when it is over can that be put right (`try_compensate`).
+//! The lease is renewed throughout, during every wait, and a process that has lost it stops.
+//!
+//! # Pitfalls
+//! Even then, wait for a store call that has begun. Its writes may arrive after others have removed
+//! everything, and only once it has ended can they be undone (`try_compensate`).
 
 use super::lease::{Interrupted, Lease, LeaseTimer};
 use crate::app::archives::source::Source;
@@ -52,8 +54,8 @@ impl ArchiveLoader {
         }
     }
 
-    /// Loads the archive; none if the operation was lost meanwhile. Without an archive, another process had begun: it
-    /// has gone with that one.
+    /// Loads the archive; `None` if the operation was lost meanwhile. If there is no archive, another process
+    /// began the import, and the archive was lost with that process.
     pub(super) async fn load(
         &self,
         organization: &mut Organization,

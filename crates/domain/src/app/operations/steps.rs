@@ -110,8 +110,8 @@ impl Steps {
         }
     }
 
-    /// Adds an account whose id may have been somebody's: one that is there is only taken for the work of an earlier
-    /// try if it belongs to the organization.
+    /// Adds an account whose id may have been used before: an existing one counts as the work of an earlier
+    /// try only if it belongs to the organization.
     async fn insert_new_account(&self, account: &Account, organization: OrganizationId) -> Result<()> {
         if self.accounts.insert_account(account).await? == InsertOutcome::New {
             return Ok(());

@@ -72,7 +72,7 @@ fn read_version(number: &str) -> Result<Version, String> {
     }
 }
 
-/// What stands between the commas.
+/// The parameters between the commas.
 #[derive(Default)]
 struct Parameters {
     memory_kib: Option<u32>,

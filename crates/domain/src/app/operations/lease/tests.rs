@@ -11,16 +11,16 @@ use jiff::Timestamp;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// What becomes of a renewal.
+/// The result of a renewal.
 #[derive(Clone, Copy, PartialEq)]
 enum Fate {
     Saved,
     Refused,
-    /// It is saved, and nobody hears of it.
+    /// It is saved, but the response is lost.
     Unheard,
 }
 
-/// One record, and what becomes of the renewals to come; those after them are saved.
+/// One record, and the results of the next renewals; later ones are saved.
 struct Scripted {
     record: Mutex<Organization>,
     fates: Mutex<Vec<Fate>>,
@@ -122,7 +122,8 @@ fn purging() -> Organization {
     }
 }
 
-/// How work of so many seconds ends with those fates of its renewals; what is known of the record then, and what it is.
+/// How work of `seconds` ends if its renewals have those `fates`; then the record as the lease knows it, and
+/// as it is.
 async fn held(seconds: u64, fates: &[Fate]) -> (Result<(), Interrupted>, Organization, Organization) {
     let mut organization = purging();
     let store = Scripted { record: Mutex::new(organization.clone()), fates: Mutex::new(fates.to_vec()) };
