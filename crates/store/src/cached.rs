@@ -1,14 +1,17 @@
 //! Records kept in memory, in front of any engine, so that a hot read costs no statement.
 //!
-//! Coherent within one process: no read that begins after a write was acknowledged here sees what was there before.
-//! What other processes write, where there may be others, is seen soon by those who ask how a record recently was, and
-//! at once by everybody else ([`coherence`]). Two things make it so. A write forgets its record after the engine is done and before the caller hears of
-//! it, in a task of its own, so that it also happens when the caller has gone. And a reader that loads a
-//! record holds a placeholder in the cache; forgetting removes that too, and what the reader then brings is
-//! not taken in. What a newcomer gets wrong: putting the new record in after a write. Two writes may be
-//! acknowledged in one order and put in in the other.
+//! Coherent within one process: a read that begins after a write was acknowledged here never sees the state
+//! before it. If other processes may write too, reads of a recent record see their writes soon, and all other
+//! reads see them at once ([`coherence`]). Two things ensure this. A write evicts its record after the engine
+//! is done and before the caller gets the result, in a task of its own, so that it also happens when the
+//! caller has gone. And a reader that loads a record holds a placeholder in the cache; eviction removes that
+//! too, and the cache then rejects what the reader loaded.
 //!
-//! Nothing is remembered about what is *not* there, so an insert has nothing to forget.
+//! # Pitfalls
+//! Never put the new record into the cache after a write: two writes may be acknowledged in one order and
+//! cached in the other.
+//!
+//! Absence is not cached, so an insert has nothing to evict.
 
 mod accounts;
 mod codec;

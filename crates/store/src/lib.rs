@@ -1,8 +1,8 @@
-//! How Tenantry keeps what it means. [`open`] is the only place that names engines; everybody else sees the
-//! ports of [`tenantry_domain::store`].
+//! The storage of Tenantry. [`open`] is the only place that names engines; all other code sees the ports of
+//! [`tenantry_domain::store`].
 //!
-//! What a newcomer gets wrong: nothing here decides a rule of the service. A store method is one atomic unit
-//! on one record; what spans records is an operation, in the domain.
+//! Nothing here decides a rule of the service. A store method is one atomic unit on one record; a change that
+//! spans records is an operation, in the domain.
 
 mod cached;
 mod error;

@@ -1,9 +1,9 @@
-//! Turns at organizations' own data, in front of any engine, so that one organization that asks for much does not make
-//! the others wait.
+//! Limits how many calls each organization may run at once, in front of any engine, so that one with many
+//! requests does not make the others wait.
 //!
-//! While several are at work each has so many calls under way, its share, and the rest of its calls wait for one of
-//! these to end. One that is alone has as many as come. What a newcomer gets wrong: the share bounds no rate. Whoever
-//! waits for each answer before the next request never notices it.
+//! While several organizations are active, each may have a fixed number of calls under way, and its other
+//! calls wait for one of these to end. An organization that is alone has no limit. The limit bounds
+//! concurrency, not a rate: a client that waits for each response before the next request never notices it.
 
 mod collections;
 mod documents;

@@ -1,10 +1,10 @@
 //! Moving a whole installation from one engine to another: every organization, account, session, finished
 //! operation and document.
 //!
-//! The target is marked while this goes on, and no service starts on a marked one. A transfer that was stopped is
-//! run again: records are written anew, and only those containers are copied that are not the same already. What a
-//! newcomer gets wrong: nothing is believed because it was written. At the end both sides are read once more, and
-//! compared by counts and hashes.
+//! The target is marked during the transfer, and no service starts on a marked one. A transfer that was
+//! stopped is run again: it writes all records again, and copies only the containers that differ. A
+//! successful write proves nothing: at the end both sides are read once more, and compared by counts and
+//! hashes.
 
 mod compare;
 mod copy;

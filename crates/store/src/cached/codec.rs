@@ -1,9 +1,9 @@
-//! Records as few bytes, so that a hundred thousand organizations fit into little memory: about a third of what the
-//! records themselves take, which is mostly pointers, allocations and room for what is rarely there.
+//! Encodes records compactly, so that a hundred thousand organizations fit into little memory: about a third
+//! of the size of the records themselves, which is mostly pointers, allocations and room for rare fields.
 //!
-//! Nothing here is ever stored, so the form may change at will. What a newcomer gets wrong: it need not be able
-//! to say everything. A record that does not come back from its bytes as it was (one with an operation under
-//! way, say) is kept as the JSON that engines store.
+//! Nothing here is ever stored, so the encoding may change at will. It need not represent everything: a
+//! record that would not decode to itself (one with an operation under way, for example) is kept as the JSON
+//! that engines store.
 
 mod bytes;
 mod records;

@@ -1,13 +1,14 @@
-//! How long a record that was read may be given again without asking.
+//! How long a cached record may be returned without asking the engine.
 //!
-//! Where this process alone writes: until it is forgotten. Where others write too: for a moment ([`TTL`]), or for as
-//! long as a stream of their changes is proven to be followed. It is proven by the answer to a question: whatever
-//! had been acknowledged when that was asked has been told, and forgotten here, when its answer has been dealt with.
-//! So the proof is as old as the question, and counts for [`PROOF`].
+//! If only this process writes: until the record is evicted. If others write too: for a moment ([`TTL`]), or
+//! for as long as this process is proven to follow the stream of their changes. The proof is the reply to a
+//! query: once the reply has been handled, every change acknowledged before the query was sent has been
+//! received, and its record evicted. So the proof is as old as the query, and counts for [`PROOF`].
 //!
-//! What a newcomer gets wrong: to look at the time after the record. Between the two the process may have been
-//! stopped, the record forgotten and the stream proven anew. What may be given is settled by a [`View`] that was taken
-//! before.
+//! # Pitfalls
+//! Never read the clock after the record: between the two the process may have been paused, the record
+//! evicted and the stream proven again. A [`View`] taken before the read decides which records may be
+//! returned.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

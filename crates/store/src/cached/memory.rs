@@ -1,8 +1,9 @@
-//! The memory that all records share, and what is in it: records by their id, and who had a name when it was last
-//! asked.
+//! The memory that all records share. It holds records by their id, and the id that each name had when it was
+//! last looked up.
 //!
-//! What a newcomer gets wrong: the latter is only a hint. Whoever uses it gets the record and looks whether it is
-//! still so; that is also why it may be kept under no more than a hash of the name.
+//! # Pitfalls
+//! The id of a name is only a hint. Its user gets the record and checks that the name still matches; that is
+//! also why a hash of the name is enough as its key.
 
 use super::coherence::{Coherence, Moment, View};
 use quick_cache::sync::{Cache, DefaultLifecycle, EntryAction, EntryResult, PlaceholderGuard};
@@ -90,7 +91,8 @@ impl Memory {
         Arc::new(Self { entries, coherence, writes: AtomicU64::new(0), hasher: RandomState::new() })
     }
 
-    /// The bytes of `key` if they may be given, else the place to put them in. Waits for whoever loads them already.
+    /// The bytes of `key` if they may be returned, else the placeholder to fill. Waits if another task is
+    /// loading them.
     pub(super) async fn get_or_place(&self, key: &Key, view: View) -> Result<Arc<[u8]>, Placeholder<'_>> {
         let look = |_: &Key, entry: &mut Entry| match view.allows(entry.read_at) {
             true => EntryAction::Retain(entry.bytes.clone()),

@@ -100,8 +100,8 @@ where
         }
     }
 
-    /// Carries out `write`, which changes the record of `key`, and forgets that, whoever still waits. Also if
-    /// the write failed: an engine that cannot be reached may have done it all the same.
+    /// Executes `write`, which changes the record of `key`, then evicts that record, even if the caller has
+    /// gone. Also if the write failed: an engine that cannot be reached may still have done it.
     pub(super) async fn write_one<T: Send + 'static>(
         self: &Arc<Self>,
         key: K,

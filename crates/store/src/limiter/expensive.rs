@@ -1,7 +1,7 @@
 //! Queries with expensive filters, of which a server evaluates a few at once.
 //!
-//! The embedded engine shares its processor among them by itself. MongoDB gives each query a thread: forty that keep a
-//! core busy would leave a request of a millisecond to wait among them, whichever organization it is of.
+//! The embedded engine schedules them itself. MongoDB gives each query a thread: with forty queries that each
+//! keep a core busy, a request of a millisecond has to wait, of any organization.
 //!
 //! # Pitfalls
 //! The time that a query waits here is part of its own time.

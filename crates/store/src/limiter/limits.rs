@@ -10,7 +10,7 @@ pub struct ConcurrencyLimits {
 }
 
 impl Default for ConcurrencyLimits {
-    /// Enough for whoever asks one thing after the other, over a few connections.
+    /// Enough for a client that sends one request after the other over a few connections.
     fn default() -> Self {
         Self { reads: 8, writes: 8 }
     }

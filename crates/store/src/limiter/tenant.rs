@@ -1,7 +1,7 @@
-//! Who may go on at once, and who waits.
+//! Decides which calls run at once and which wait.
 //!
-//! What a newcomer gets wrong: calls that began while their organization was alone have no place in its lane. They are
-//! not counted when another one comes, and end soon.
+//! Calls that began while their organization was alone hold no permit of its lane. They are not counted when
+//! another organization comes, and end soon.
 
 use super::limits::ConcurrencyLimits;
 use std::collections::HashMap;
@@ -72,7 +72,7 @@ impl TenantPermits {
     }
 
     async fn place(self: &Arc<Self>, id: OrganizationId) -> Result<Lane> {
-        // From here on the lane is looked at again when whoever asked stops waiting.
+        // From here on, the lane is checked again if the caller stops waiting.
         let mut place = Lane { lanes: self.clone(), id, permit: None };
         let lane = self.lane(id);
         let permit = match lane.clone().try_acquire_owned() {
@@ -99,7 +99,7 @@ impl Drop for Lane {
     fn drop(&mut self) {
         drop(self.permit.take());
         let mut lanes = self.lanes.lock();
-        // Whoever has a place, or waits for one, holds it as well.
+        // A call that has a permit, or waits for one, holds a reference too.
         if lanes.get(&self.id).is_some_and(|lane| Arc::strong_count(lane) == 1) {
             lanes.remove(&self.id);
         }
@@ -186,7 +186,7 @@ mod tests {
     fn limiter_caps_each_tenant_under_contention() {
         let moment = Moment::new();
         let alone = moment.reads(1);
-        // The other one finds its share free, whatever the first one has.
+        // The other one finds its permits free, however many the first one holds.
         let other = moment.reads(2);
         assert_eq!(other.len(), SHARE);
         let more = moment.reads(1);

@@ -34,7 +34,7 @@ impl Digest {
         self.add_part(bytes);
     }
 
-    /// With its length, so that what is next to it cannot be taken for a part of it.
+    /// Adds the length first, so that two neighbours cannot be confused with one longer part.
     fn add_part(&mut self, bytes: &[u8]) {
         self.hash.update(&(bytes.len() as u64).to_be_bytes());
         self.hash.update(bytes);

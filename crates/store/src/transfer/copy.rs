@@ -40,7 +40,8 @@ pub(super) async fn organizations(
     Ok(())
 }
 
-/// Where an earlier try has put organizations: a share stays a share, whatever the settings say by now.
+/// The placements that an earlier try gave organizations: one in a shared collection stays there, even if the
+/// settings have changed.
 async fn earlier_placements(target: &OpenSide) -> Result<HashMap<OrganizationId, Placement>> {
     let mut known = HashMap::new();
     let visit = async |organization: Organization| {
@@ -51,7 +52,7 @@ async fn earlier_placements(target: &OpenSide) -> Result<HashMap<OrganizationId,
     Ok(known)
 }
 
-/// The container at the target, and the organization as its record will stand there.
+/// Creates the container at the target; returns the organization as its record will be there.
 async fn make_container(
     target: &OpenSide,
     organization: &Organization,
@@ -73,8 +74,8 @@ async fn make_container(
     Ok(Organization { placement, container, ..organization.clone() })
 }
 
-/// Copies the documents, unless the same are there already; how many there are, and the organization as its record
-/// stands at the target now. A container whose copy was cut off, or is of an earlier day, is made anew.
+/// Copies the documents, unless the same are there already; returns their number, and the organization as its
+/// record is at the target now. A container whose copy was cut off, or is out of date, is created again.
 async fn container(
     source: &OpenSide,
     target: &OpenSide,
@@ -109,7 +110,7 @@ async fn collections(
     organization: &Organization,
     copied: Organization,
 ) -> Result<()> {
-    // As many come as there are, whatever the quota says by now.
+    // All documents are copied, even if there are more than the quota allows.
     let copied = Organization { quota: Quota::default(), ..copied };
     let (from, to) = (&source.ports.collections, &target.ports.collections);
     let mut after = None;

@@ -1,4 +1,4 @@
-//! What a transfer tells while it goes on, at its end, and when it cannot go on.
+//! What a transfer reports: its progress, its result, and the reason why it stops.
 
 use crate::error::OpenError;
 use tenantry_domain::Error;
@@ -6,9 +6,9 @@ use tenantry_domain::Error;
 /// How far a transfer is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TransferProgress {
-    /// So many of the organizations, of which there are so many, have been copied with so many documents.
+    /// The containers are being copied.
     Copied {
-        /// Organizations that are done.
+        /// Organizations copied so far.
         organizations: u64,
         /// Organizations in all.
         of: u64,
@@ -17,16 +17,16 @@ pub enum TransferProgress {
     },
     /// The other records are copied.
     Records,
-    /// Both sides are read once more; so many of so many organizations have been compared.
+    /// Both sides are being read once more, and compared.
     Compared {
-        /// Organizations that are the same.
+        /// Organizations found equal so far.
         organizations: u64,
         /// Organizations in all.
         of: u64,
     },
 }
 
-/// What was copied, and found to be the same on both sides.
+/// The counts of what was copied and found equal on both sides.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TransferReport {
     /// Organizations, deleted ones too.

@@ -16,7 +16,7 @@ use tenantry_domain::session::{Session, UsedToken};
 /// The moment at which all records were made.
 pub const START: Timestamp = Timestamp::constant(1_750_000_000, 123_000_000);
 
-/// So long after the start.
+/// The moment `seconds` after the start.
 pub fn at(seconds: u64) -> Timestamp {
     clock::after(START, Duration::from_secs(seconds))
 }

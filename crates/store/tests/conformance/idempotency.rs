@@ -120,7 +120,7 @@ fn idempotency_key_released_is_unused_again() {
             IdempotencyClaim::Granted(other.organization_id)
         );
 
-        // A key that has its answer keeps it: whoever lets it go late has been overtaken.
+        // A key that has its response keeps it: a late release changes nothing.
         subject.store.idempotency_keys.save_answer(&other.key, &answer()).await.unwrap();
         subject.store.idempotency_keys.release_request(&other.key).await.unwrap();
         assert_eq!(subject.claim_request(&other, at(1)).await, answered(&other, answer()));

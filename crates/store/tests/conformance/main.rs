@@ -1,7 +1,7 @@
 //! Every sentence of the contracts in `tenantry_domain::store`, held against every engine in the same run.
 //!
-//! What a newcomer gets wrong: a test here may use the ports alone. What an engine does beside them (files,
-//! locks, faults of its disk) has tests of its own.
+//! A test here may use the ports alone. What an engine does beyond them (files, locks, disk faults) has tests
+//! of its own.
 
 #[cfg(test)]
 mod accounts;

@@ -371,7 +371,7 @@ fn organization_pages_show_each_once_during_inserts() {
                     query.after =
                         Some(OrganizationCursor { identifier: last.naming.identifier.clone(), id: last.id });
                     seen.extend(page.iter().map(|o| (o.naming.identifier.as_str().to_owned(), o.id)));
-                    // Before and after where the list is now; not for ever, or it would have no end.
+                    // Before and after the current position; only a few, or the list would never end.
                     for name in ["Aardvark", "Page 5 a", "Zebra"] {
                         if seen.len() < expected.len() {
                             subject.insert(&organization_in(State::Deleted, name)).await;
@@ -479,7 +479,7 @@ fn operation_takeover_waits_for_lease_expiry() {
         assert_eq!(subject.get(record.id).await, Some(expected), "and that is what is stored");
         assert_eq!(subject.claim("me", 10).await, [], "it has a new lease");
 
-        // Whoever had it before has lost it.
+        // The previous owner has lost it.
         let saved = subject.store.organizations.update_organization(&record.next()).await;
         assert_eq!(saved.unwrap(), Stale);
     });

@@ -39,7 +39,7 @@ pub const LONG: Duration = Duration::from_secs(60);
 /// What indexes and orders are made of.
 pub const KEYS: [&str; 10] = ["a", "-a", "b", "a.b", "-b.a", "a,b", "a.b,-a.a", "b,-_id", "-a,b.a", "a.b.a"];
 
-/// It stands: nothing here waits for a lease to end.
+/// A clock that never moves: nothing here waits for a lease to end.
 struct Standing;
 
 impl Clock for Standing {

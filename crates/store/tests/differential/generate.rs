@@ -189,7 +189,7 @@ fn list(chance: &mut Chance) -> Bson {
     (0..count).map(|_| operand(chance)).collect()
 }
 
-/// A value that may stand everywhere in a filter.
+/// A value that is allowed everywhere in a filter.
 fn operand(chance: &mut Chance) -> Bson {
     loop {
         let value = equal(chance);
@@ -199,7 +199,7 @@ fn operand(chance: &mut Chance) -> Bson {
     }
 }
 
-/// A value that may stand with `$eq`.
+/// A value that is allowed with `$eq`.
 fn equal(chance: &mut Chance) -> Bson {
     loop {
         let value = value(chance, 2);

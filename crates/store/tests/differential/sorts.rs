@@ -41,7 +41,7 @@ fn random(chance: &mut Chance) -> (String, Sort) {
         let keys = 1 + chance.below(3);
         let key = |_| format!("{}{}", chance.one_of(&["", "-"]), generate::path(chance));
         let text = (0..keys).map(key).collect::<Vec<_>>().join(",");
-        // A path may stand twice.
+        // A path may be in it twice.
         if let Ok(sort) = Sort::parse(&text) {
             return (text, sort);
         }

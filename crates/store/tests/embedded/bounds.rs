@@ -21,7 +21,7 @@ fn stored(body: RawDocumentBuf) -> StoredDocument {
     StoredDocument { body, revision: Revision(1) }
 }
 
-/// Of half a mebibyte; in an index of both, so many values make entries of as many times that.
+/// A document of half a mebibyte; an index of both fields has `values` entries, each of that size.
 fn wide(id: i32, values: i32) -> StoredDocument {
     let mut tags = bson::RawArrayBuf::new();
     (0..values).for_each(|tag| tags.push(tag));

@@ -12,7 +12,7 @@ use tenantry_domain::organization::{Naming, Organization, Placement, State};
 use tenantry_domain::store::{InsertOutcome, NewContainer, Store};
 use tenantry_store::{EmbeddedOptions, OpenError, Opened, StoreOptions};
 
-/// Time stands still here.
+/// A clock that never moves.
 struct Standing;
 
 impl Clock for Standing {

@@ -20,7 +20,7 @@ const DOCUMENTS: i32 = 4_000;
 /// Tasks that write meanwhile.
 const TASKS: i32 = 4;
 
-/// A document with an entry so long that those of all are not sorted in one go.
+/// A document with an entry long enough that the entries of all documents are not sorted in one run.
 fn bulky(number: i32, mark: &str) -> RawDocumentBuf {
     let text = format!("{mark}{}", number.to_string().repeat(1_500));
     rawdoc! { "_id": number, "n": number, "text": text, "tags": [number % 3, number % 5, mark] }

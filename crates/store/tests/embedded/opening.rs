@@ -1,4 +1,4 @@
-//! Opening a data directory, in whatever condition it is.
+//! Opening a data directory, in any condition.
 
 use crate::given::{Disk, id, open, organization, refused};
 use jiff::Timestamp;

@@ -1,7 +1,7 @@
-//! What stands in front of an engine, on a real MongoDB that others use as well: the cache, and writes that go on when
-//! their caller has gone.
+//! The layers in front of an engine, on a real MongoDB that others use as well: the cache, and writes that go
+//! on when their caller has gone.
 
-#![expect(clippy::unwrap_used, reason = "whatever is not there fails the test, in its helpers too")]
+#![expect(clippy::unwrap_used, reason = "a missing value fails the test, in its helpers too")]
 
 mod claims;
 mod coherence;

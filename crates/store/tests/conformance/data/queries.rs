@@ -126,7 +126,7 @@ fn query_page_continues_at_its_position_after_changes() {
         let first = subject.found(&acme, "documents", &asked).await;
         assert_eq!(ids(&first), [0, 10, 20, 30, 40, 50, 60]);
         asked.after = Some(asked.sort.position(&first.documents[6].body, &Fuel::unlimited()).unwrap());
-        // The one the cursor stands on goes, one comes before and one after.
+        // The document at the cursor is removed; one is added before it and one after it.
         let collection = name("documents");
         for gone in [60, 70] {
             let _ = subject

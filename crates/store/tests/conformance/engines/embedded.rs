@@ -20,7 +20,7 @@ pub fn engines() -> Vec<Box<dyn Engine>> {
     ]
 }
 
-/// A clock that stands until it is moved.
+/// A clock that moves only when it is set.
 struct SetClock(AtomicI64);
 
 impl Default for SetClock {

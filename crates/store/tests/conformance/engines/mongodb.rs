@@ -99,8 +99,8 @@ impl RunningMongoDb {
         }
     }
 
-    /// A search of the store for records that went through a collection or sorted: on a large installation it
-    /// would take for ever. The server's profiler has written down how it carried out all that the test did.
+    /// A query for records that scanned a collection or sorted in memory, which would be far too slow on a
+    /// large installation. The server's profiler has recorded how it executed everything that the test did.
     async fn slow_search(&self) -> Option<Document> {
         let records = RECORDS.map(|name| format!("{}.{name}", self.database));
         let scan = doc! { "planSummary": { "$regex": "COLLSCAN" } };
