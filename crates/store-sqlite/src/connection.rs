@@ -32,8 +32,9 @@ pub(super) fn open_untouched(file: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// Has a statement planned when it is prepared and never again. Else SQLite looks at the values of some parameters and
-/// plans anew whenever they are others, which takes longer than most of our statements take to run.
+/// Makes SQLite plan a statement once, when it is prepared. Otherwise it looks at the values of some
+/// parameters and plans again each time they differ, which takes longer than most of our statements take to
+/// run.
 fn plan_once(connection: &Connection) -> rusqlite::Result<bool> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
 }

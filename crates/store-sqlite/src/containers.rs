@@ -1,8 +1,10 @@
 //! Containers: a SQLite file per organization, named by the immutable id.
 //!
-//! A container is written whole under a temporary name that carries the fence of its operation, made durable,
-//! and only then given its name, never over another file. So whatever has the name is complete. What a
-//! newcomer gets wrong: a container that should be there and is not is `store_unavailable`, never "empty".
+//! A new container is written in full under a temporary name that carries the fence of its operation, made
+//! durable, and only then renamed, never over another file. So a file with the final name is complete.
+//!
+//! # Pitfalls
+//! A container that should exist and does not is `store_unavailable`, never "empty".
 
 pub(super) mod closing;
 mod files;

@@ -17,8 +17,8 @@ impl Directory {
         Self(path.to_path_buf())
     }
 
-    /// Makes the directory and what belongs into it, where missing, readable by its owner alone; and takes it
-    /// for this process, for as long as the file that comes with it is open.
+    /// Creates the directory and its subdirectories if they are missing, readable by its owner alone, and
+    /// locks it for this process for as long as the returned file is open.
     pub(super) fn take(path: &Path) -> Result<(Self, File), OpenError> {
         let directory = Self::at(path);
         make_directory(path).map_err(|error| directory.not_writable(&error))?;
@@ -62,7 +62,7 @@ impl Directory {
         make_directory(&self.quarantine())?;
         // An empty file is an empty database. Its log and shared memory get the mode that it has.
         private_file().create(true).truncate(false).open(self.control_database())?;
-        // Whatever an earlier start made and was killed before it was durable.
+        // An earlier start may have been killed before its files were durable.
         sync_directory(&self.containers())?;
         sync_directory(&self.0)
     }

@@ -1,9 +1,10 @@
-//! Groups of writes: jobs that wait are taken together into one transaction, each in a savepoint of its own, and are
-//! answered after its commit. So a commit, which costs an fsync, is shared by all who write at the same time, and no
-//! answer is given for what could still be lost.
+//! Group commit: waiting jobs run together in one transaction, each in a savepoint of its own, and get their
+//! results after its commit. So concurrent writes share a commit, which costs an fsync, and no write is
+//! acknowledged that could still be lost.
 //!
-//! What a newcomer gets wrong: a job's own result means nothing until the commit. If that fails, every job of
-//! the batch fails, also one that was refused: what it was refused for may be gone.
+//! # Pitfalls
+//! A job's own result means nothing until the commit. If that fails, every job of the batch fails, even a
+//! refused one: the row that it was refused for may be gone.
 
 use super::engine_error::{EngineError, EngineResult, is_fatal, is_of_statement};
 use rusqlite::Connection;
@@ -15,11 +16,11 @@ use tokio::sync::oneshot;
 /// Jobs of one transaction at most, so that the first of them does not wait for long.
 pub(super) const BATCH_JOBS: usize = 256;
 
-/// Work in a queue, whatever its result is.
+/// Work in a queue, with any type of result.
 pub(super) trait Job: Send {
     /// Does the work and keeps its result. `Err` is what SQLite said, for the transaction around it.
     fn run(&mut self, connection: &Connection) -> Result<(), Undo>;
-    /// Tells whoever waits: the result that was kept or, in its place, why the batch failed.
+    /// Sends the caller the kept result or, if the batch failed, the reason.
     fn answer(self: Box<Self>, failure: Option<&rusqlite::Error>);
 }
 
@@ -31,7 +32,7 @@ pub(super) enum Undo {
     Batch(rusqlite::Error),
 }
 
-/// What whoever waits for a job gets; nothing if the job is dropped undone.
+/// The receiver of a job's result; it gets none if the job is dropped without running.
 pub(super) type Answer<T> = oneshot::Receiver<Result<T>>;
 
 /// A job that does `work`.

@@ -64,8 +64,8 @@ impl IdempotencyKeys for Sqlite {
     }
 }
 
-/// Ends the leases of requests that were never answered. Before this process did anything, nobody can be at
-/// work on them any more: whoever sends one again need not wait.
+/// Ends the leases of requests that never got a response. When this process starts, nobody else can be
+/// working on them: a client that sends one again need not wait.
 pub(super) fn end_leases(connection: &Connection) -> rusqlite::Result<()> {
     END_LEASES.execute(connection, []).map(|_| ())
 }

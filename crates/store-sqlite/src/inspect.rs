@@ -1,8 +1,9 @@
-//! A look at a data directory that changes nothing in it, for `tenantry doctor`.
+//! Inspects a data directory for `tenantry doctor` without changing it.
 //!
-//! What a newcomer gets wrong: opening a database with a write-ahead log for reading makes files beside it. So
-//! one that is at rest is opened as immutable, and one whose log a crash has left is read with the log's index
-//! in memory and without locks. The statements here read whole tables, once, for a person who waits.
+//! # Pitfalls
+//! Opening a database with a write-ahead log creates files beside it, even for reading. So an idle one is
+//! opened as immutable, and one with a log left by a crash is read with the log's index in memory and without
+//! locks.
 
 mod records;
 
@@ -283,7 +284,7 @@ impl Found {
         }
     }
 
-    /// Looks again at whatever does not fit: a running service makes and removes containers all the while.
+    /// Checks each mismatch a second time: a running service creates and removes containers meanwhile.
     fn compare(
         self,
         directory: &Directory,

@@ -1,8 +1,11 @@
 //! The embedded engine: a control database for the records, and a file per organization for its data.
 //!
 //! One thread writes the control database, in groups ([`writer`]); reads have connections of their own
-//! ([`readers`]). What a newcomer gets wrong: no file of a database is ever opened but by SQLite. Its locks
-//! belong to the process, and closing any other descriptor of the same file lets them go.
+//! ([`readers`]).
+//!
+//! # Pitfalls
+//! Never open a database file except through SQLite: its locks belong to the process, and closing any other
+//! descriptor of the same file releases them.
 
 mod accounts;
 mod collections;

@@ -116,7 +116,7 @@ impl Organizations for Sqlite {
 }
 
 impl Sqlite {
-    /// Whether a record refers to that organization, in whatever state.
+    /// Whether a record refers to that organization, in any state.
     pub(super) async fn knows(&self, id: OrganizationId) -> Result<bool> {
         self.readers.point(move |connection| Ok(EXISTS.finds(connection, [id.as_bytes()])?)).await
     }
@@ -147,7 +147,7 @@ fn update(
     written(changed)
 }
 
-/// What a compare-and-set that changed so many rows came to.
+/// The outcome of a compare-and-set that changed `changed` rows.
 pub(super) fn written(changed: usize) -> EngineResult<UpdateOutcome> {
     Ok(if changed == 0 { UpdateOutcome::Stale } else { UpdateOutcome::Done })
 }

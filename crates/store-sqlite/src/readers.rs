@@ -1,9 +1,9 @@
 //! The readers: a few read-only connections, each used by one read at a time.
 //!
-//! A point read runs on the calling thread: measured, it takes 4 µs among 100 records and 9 among 100,000, and
-//! handing it to another thread and back takes 20 to 30. Whatever may take longer (lists, and a read that
-//! finds every connection in use) runs on tokio's blocking threads, so an async thread never waits for a lock
-//! or goes through many rows.
+//! A point read runs on the calling thread: it takes 4 µs with 100 records and 9 µs with 100,000, while
+//! handing it to another thread and back takes 20 to 30 µs (measured). Reads that may take longer (lists, and
+//! a read that finds every connection in use) run on tokio's blocking threads, so an async thread never waits
+//! for a lock or goes through many rows.
 
 use super::connection;
 use super::engine_error::{self, EngineResult};

@@ -1,8 +1,10 @@
 //! The schema of the control database, as the list of steps that lead to it.
 //!
-//! Each record is kept whole, as JSON; the columns beside it are what is searched, ordered or compared by, and
-//! are set from the record in one place per noun. What a newcomer gets wrong: a step that has been released is
-//! never edited. A change is a new step.
+//! Each record is kept whole, as JSON; the columns beside it are what is searched, ordered or compared by,
+//! and are set from the record in one place per noun.
+//!
+//! # Pitfalls
+//! Never edit a step that has been released: a change is a new step.
 
 mod mailboxes;
 

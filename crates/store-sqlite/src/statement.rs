@@ -132,7 +132,7 @@ pub(super) mod tests {
     use super::Statement;
     use rusqlite::Connection;
 
-    /// Refuses a statement that goes through a table or sorts: on a large installation it would take for ever.
+    /// Refuses a statement that scans a table or sorts: on a large installation it would be far too slow.
     pub(crate) fn check_plans(connection: &Connection, statements: &[Statement]) {
         for Statement { sql } in statements {
             let mut explain = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();

@@ -1,8 +1,10 @@
-//! What is remembered of a container's collections and their indexes.
+//! The cached catalog of a container's collections and their indexes.
 //!
-//! Every change of them gives the container another stamp, so one look tells a transaction whether what is
-//! remembered holds in it. What a newcomer gets wrong: it may hold for one connection and not for another, which
-//! still reads what was before.
+//! Every change of them gives the container another stamp, so a transaction needs one read to check whether
+//! the cache is valid for it.
+//!
+//! # Pitfalls
+//! The cache may be valid for one connection and not for another, which still reads an older state.
 
 use super::index_builds::IndexBuilds;
 use super::stored_index::StoredIndex;

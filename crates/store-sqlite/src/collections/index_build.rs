@@ -1,12 +1,13 @@
-//! Making an index while others read and write.
+//! Builds an index while others read and write.
 //!
-//! First it is known to whoever writes; then its entries are added of what is there, some thousand at a time. A part of
-//! the collection is read in one go, its entries are sorted and added in as many transactions as it takes, between
-//! those of others. Added as the documents come, each entry would go to another page, and a large index would take many
-//! times as long.
+//! First, writes begin to maintain the index; then the entries of existing documents are added, some thousand
+//! at a time. The build reads a part of the collection in one go, sorts its entries, and adds them in several
+//! transactions, between those of others. Added in document order, each entry would go to another page, and a
+//! large index would take many times as long.
 //!
-//! What a newcomer gets wrong: what was read may be changed before its entries are added. Then the document is looked at
-//! again, in the transaction that adds them.
+//! # Pitfalls
+//! A document may change after it was read and before its entries are added. Then the transaction that adds
+//! them reads the document again.
 
 use super::index_builds::{IndexBuild, RunningBuild};
 use super::indexes::{self, BuildStart};
@@ -40,7 +41,7 @@ statements! {
 
 /// Bytes of entries that are sorted in one go.
 const SORTED_BYTES: usize = 4 << 20;
-/// Bytes of documents that are read in one go: for so long the write-ahead log cannot be folded in.
+/// Bytes of documents that are read in one go: during the read the write-ahead log cannot be checkpointed.
 const READ_BYTES: usize = 64 << 20;
 /// Entries that are added in one transaction, for which others wait.
 const ADDED: usize = 2000;
@@ -154,7 +155,7 @@ impl Part {
     }
 }
 
-/// The keys of a document that was there before the index, which stands beside `serving`.
+/// The keys of a document that is older than the index, which exists beside `serving`.
 fn keys_of(
     building: &IndexBuild,
     serving: &[StoredIndex],
@@ -180,7 +181,7 @@ fn is_large(keys: &IndexKeys) -> bool {
     keys.keys.len() > 1 || keys.bytes(0) > (INDEX_ENTRIES_MAX_BYTES / INDEXES_MAX as usize) as u64
 }
 
-/// Adds entries that were read after so many changes, as long as the quota allows them.
+/// Adds entries that were read at change number `changes`, as long as the quota allows them.
 fn add(
     scope: Scope<'_>,
     building: &IndexBuild,
@@ -218,7 +219,7 @@ fn add(
     Ok(())
 }
 
-/// Adds an entry, unless whoever wrote the document has done so.
+/// Adds an entry, unless the write of the document has added it.
 fn add_one(
     scope: Scope<'_>,
     building: &IndexBuild,

@@ -1,7 +1,7 @@
-//! Indexes that are being made: whoever writes keeps them up already, nobody reads by them yet.
+//! Indexes that are being built: writes already maintain them, no query uses them yet.
 //!
-//! What a newcomer gets wrong: they are in memory alone. In the file stands a number for each, as one that is to be
-//! removed, so that after a crash their entries go and nothing else is left.
+//! They exist in memory alone. The file lists the number of each as an index to be removed, so that after a
+//! crash their entries are removed and nothing else is left.
 
 use super::stored_index::StoredIndex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -90,7 +90,7 @@ pub(crate) struct IndexBuilds {
 }
 
 impl IndexBuilds {
-    /// Those of that collection, but for one that is done, which it has by now.
+    /// The builds of that collection, except those that are `done`: these are indexes of the collection now.
     pub(super) fn of(&self, collection: i64, done: &[StoredIndex]) -> Vec<Arc<IndexBuild>> {
         let is_under_way = |building: &&Arc<IndexBuild>| {
             let is_done = done.iter().any(|index| index.number == building.index.number);
@@ -125,7 +125,7 @@ impl IndexBuilds {
     }
 }
 
-/// Whoever writes keeps it up, until this is dropped.
+/// Writes maintain the index until this is dropped.
 pub(super) struct RunningBuild<'a> {
     buildings: &'a IndexBuilds,
     pub(super) building: Arc<IndexBuild>,

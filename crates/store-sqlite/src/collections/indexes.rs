@@ -101,7 +101,7 @@ pub(super) fn abandon(scope: Scope<'_>, number: i64) -> EngineResult<()> {
     removal::abandon_index(scope.connection, number)
 }
 
-/// Removes an index; none if it was not there, else whether entries of it are left for later.
+/// Removes an index; `None` if there was none, else whether entries of it remain to be removed.
 pub(super) fn delete(
     scope: Scope<'_>,
     name: &CollectionName,

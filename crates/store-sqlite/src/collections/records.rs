@@ -90,7 +90,7 @@ pub(super) fn insert(scope: Scope<'_>, name: &CollectionName, quota: Quota) -> E
     Ok(InsertOutcome::New)
 }
 
-/// Removes a collection; none if it was not there, else whether something of it is left for later.
+/// Removes a collection; `None` if there was none, else whether some of its data remains to be removed.
 pub(super) fn delete(scope: Scope<'_>, name: &CollectionName) -> EngineResult<Option<bool>> {
     let number = match scope.collection(name) {
         Err(EngineError::Refused(error)) if error.code() == ErrorCode::CollectionNotFound => return Ok(None),

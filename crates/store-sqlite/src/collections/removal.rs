@@ -1,7 +1,7 @@
 //! Removing collections and indexes.
 //!
-//! What goes by name goes at once; what is in it goes a part at a time, so that nobody waits for minutes to write. What
-//! a newcomer gets wrong: a crash in between leaves what nobody can see; the next one who opens the container goes on.
+//! The name goes at once; the contents go a part at a time, so that no write waits for minutes. After a crash
+//! in between, the rest is invisible, and the next open of the container goes on removing it.
 
 use super::catalog;
 use crate::engine_error::EngineResult;
@@ -74,7 +74,7 @@ pub(super) fn abandon_index(connection: &Connection, index: i64) -> EngineResult
     Ok(())
 }
 
-/// The same with all that were being made: whoever made them has gone.
+/// Marks all unfinished index builds for removal: the process that ran them has gone.
 pub(crate) fn abandon_all(connection: &Connection) -> EngineResult<()> {
     while let Some(index) = RESERVED.first(connection, [], |row| row.get(0))? {
         abandon_index(connection, index)?;

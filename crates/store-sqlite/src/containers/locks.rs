@@ -1,9 +1,11 @@
 //! A lock for each organization, over the files of its container.
 //!
-//! Who opens, makes, closes or removes a container has its lock. So no file is removed while it is open, nobody opens
-//! one that is being closed, and many who ask for it at once open it once. What a newcomer gets wrong: one waits for it
-//! before going to a blocking thread. A lock may be held for as long as a write takes, and those who wait for it must
-//! not keep the threads that everybody else needs.
+//! Hold the lock to open, create, close or remove a container. So no file is removed while it is open,
+//! nothing opens one that is being closed, and many concurrent calls open it once.
+//!
+//! # Pitfalls
+//! Wait for the lock before going to a blocking thread. It may be held for as long as a write takes, and
+//! waiting calls must not occupy the threads that all others need.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -41,7 +43,7 @@ impl Drop for ContainerLock {
         let (id, held) = (self.id, self.held.take());
         self.guards.with(|locks| {
             drop(held);
-            // Whoever wants it takes it from here, under the lock of all.
+            // Every caller takes the lock from this map, under the lock of the map.
             if locks.get(&id).is_some_and(|lock| Arc::strong_count(lock) == 1) {
                 locks.remove(&id);
             }

@@ -1,8 +1,10 @@
 //! The containers that are open.
 //!
-//! Opening one takes some hundred microseconds, so it stays open while it is used, and for a while after. What a
-//! newcomer gets wrong: one is taken from here and closed only under its guard ([`super::guards`]); so whoever has the
-//! guard knows that nobody is still closing the file.
+//! Opening one takes some hundred microseconds, so it stays open while it is used, and for a while after.
+//!
+//! # Pitfalls
+//! Take a container out and close it only under its lock ([`super::locks`]): so the holder of the lock knows
+//! that nobody is still closing the file.
 
 use super::tenant_db::Container;
 use std::collections::HashMap;

@@ -1,9 +1,8 @@
 //! The connections that read one open container.
 //!
-//! Whoever reads waits for a place without holding a thread: a container that many ask at once takes no threads from
-//! the others. A point read, and whatever else is soon done, runs on the calling thread, for the reason that
-//! [`crate::readers`] gives. What a newcomer gets wrong: scans never have all connections, so that one is left for
-//! such reads.
+//! A read waits for a connection without holding a thread: a container with many concurrent reads takes no
+//! threads from the others. Point reads and other short reads run on the calling thread, for the reason that
+//! [`crate::readers`] gives. Scans never get all connections, so that one is left for such reads.
 
 use crate::connection;
 use crate::engine_error::{EngineError, EngineResult, is_fatal};
@@ -24,7 +23,7 @@ const INTERRUPT_INTERVAL: Duration = Duration::from_millis(20);
 pub(super) struct Readers {
     file: PathBuf,
     lending: Mutex<ReaderLending>,
-    /// Told whenever a connection comes back.
+    /// Notified each time a connection is returned.
     returned: Condvar,
     places: Arc<Semaphore>,
     scans: Arc<Semaphore>,
@@ -95,7 +94,7 @@ impl Readers {
         lending.lent += 1;
         let free = lending.free.pop();
         lending.interrupts.extend(free.as_ref().map(|reader| reader.interrupt.clone()));
-        // From now on it comes back, whatever happens.
+        // From here on, its drop returns the connection.
         let mut lent = LentReader { readers: self, reader: free };
         drop(lending);
         if lent.reader.is_none() {

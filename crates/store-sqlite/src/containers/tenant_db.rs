@@ -87,7 +87,7 @@ impl Container {
         self.readers.point(read).await
     }
 
-    /// Reads what is soon done, whatever it meets, on this thread and as one moment left it.
+    /// Runs a read that is always short on this thread, in one snapshot.
     pub(crate) async fn glance<T>(&self, read: impl FnOnce(Scope<'_>) -> EngineResult<T>) -> Result<T> {
         self.readers.point(|connection| in_snapshot(connection, || read(self.scope(connection)))).await
     }

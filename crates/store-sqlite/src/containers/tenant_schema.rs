@@ -1,7 +1,8 @@
-//! What is in a container: its schema, as the list of steps that lead to it, and the bytes of an empty one.
+//! The schema of a container, as the list of steps that lead to it, and the bytes of an empty one.
 //!
-//! What a newcomer gets wrong: a step that has been released is never edited. A change is a new step, which containers
-//! that are there take when they are opened.
+//! # Pitfalls
+//! Never edit a step that has been released: a change is a new step, which existing containers take when they
+//! are opened.
 
 #[cfg(doc)]
 use crate::connection;

@@ -1,7 +1,8 @@
-//! Going through the documents that a plan leads to, one by one, without keeping them.
+//! Goes through the documents that a plan leads to, one by one, without keeping them.
 //!
-//! What a newcomer gets wrong: these are candidates. Whether one matches is for whoever looks at them, and by an index
-//! that has met an array the same one may come more than once.
+//! # Pitfalls
+//! These are candidates. The caller checks whether each one matches, and an index that has met an array may
+//! give the same document more than once.
 
 use crate::collections::scope::Scope;
 use crate::engine_error::EngineResult;

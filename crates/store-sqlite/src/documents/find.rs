@@ -342,7 +342,7 @@ pub(super) struct Next {
     place: PlanEntry,
 }
 
-/// Documents that match, but only so many, and from `next` on.
+/// Documents that match, from `next` on, up to a limit.
 pub(super) fn matching(
     scope: Scope<'_>,
     name: &CollectionName,

@@ -1,7 +1,8 @@
 //! The entries that a document has in the indexes of its collection.
 //!
-//! What a newcomer gets wrong: nothing in SQLite keeps a unique index unique. It is looked before each entry whether
-//! another document has it, in the transaction that adds it; there is only one that writes at a time.
+//! # Pitfalls
+//! Nothing in SQLite keeps a unique index unique. Before each entry, the transaction that adds it checks
+//! whether another document has it; only one transaction writes at a time.
 
 use crate::collections::catalog::{self, Collection};
 use crate::collections::index_builds::IndexBuild;
@@ -31,7 +32,7 @@ statements! {
 pub(crate) struct IndexSizes(Vec<(i64, i64)>);
 
 impl IndexSizes {
-    /// So many bytes more in the index of that number; there are few indexes.
+    /// Adds `bytes` to the growth of the index of that number; there are few indexes.
     pub(crate) fn add(&mut self, index: i64, bytes: i64) {
         match self.0.iter_mut().find(|(number, _)| *number == index) {
             Some((_, sum)) => *sum += bytes,
@@ -100,7 +101,7 @@ struct Change<'a> {
     index: &'a StoredIndex,
     /// If it is being made.
     building: Option<&'a IndexBuild>,
-    /// Whether there was a document before, which whoever makes the index may have read.
+    /// Whether there was a document before, which a running index build may have read.
     had_old: bool,
     old: IndexKeys,
     new: IndexKeys,

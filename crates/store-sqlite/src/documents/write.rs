@@ -76,13 +76,13 @@ impl QuotaRoom {
         Ok(Self { quota, used })
     }
 
-    /// Whether a document of so many bytes may come.
+    /// Checks that the quota allows another document of `bytes` bytes.
     fn check(&self, bytes: u64) -> Result<()> {
         self.quota.check_documents(self.used.documents + 1)?;
         self.quota.check_bytes(self.used.bytes + bytes)
     }
 
-    /// Whether index entries may grow by so many bytes.
+    /// Checks that the quota allows index entries to grow by `growth` bytes.
     fn check_indexes(&self, growth: i64) -> Result<()> {
         check_indexes(self.quota, self.used, growth)
     }
@@ -152,7 +152,8 @@ fn insert_one(
 ) -> EngineResult<()> {
     let id = id_key(&document.body)?;
     if let Err(full) = room.check(document.bytes()) {
-        // That it is there already says more: whoever sends it again is answered as before.
+        // That the document exists says more than the quota: a client that sends it again gets the same error
+        // as before.
         return Err(match EXISTS.finds(connection, params![number, id])? {
             true => Error::new(ErrorCode::DocumentExists).into(),
             false => full.into(),
@@ -231,7 +232,7 @@ pub(super) fn update(
     Ok(UpdateOutcome::Done)
 }
 
-/// Removes the document of that id, if it has that revision; whatever it has, if none is named.
+/// Removes the document of that id if it has that revision, or any revision if none is given.
 pub(super) fn delete(
     scope: Scope<'_>,
     name: &CollectionName,
