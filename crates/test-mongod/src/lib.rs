@@ -1,5 +1,5 @@
-//! A real `mongod` for tests, or a replica set of three: found, started on any free port with an empty directory,
-//! and gone when the process that started it is gone, however that ended.
+//! A real `mongod` for tests, or a replica set of three: found, started on a free port with an empty
+//! directory, and stopped when the process that started it ends, even by a crash.
 //!
 //! It is a crate of its own because the tests of the store, those of the server, the benchmark and `xtask` need it, and
 //! `xtask` must build without the rest. What a newcomer gets wrong: nothing here relies on destructors. A shell

@@ -1,7 +1,7 @@
-//! Three `mongod` that keep the same data and choose one of them to take the writes.
+//! A replica set of three `mongod`.
 //!
-//! What a newcomer gets wrong: which node is the primary changes, and for a while there is none. Ask
-//! [`ReplicaSet::primary`] each time.
+//! # Pitfalls
+//! The primary changes, and for a while there is none: call [`ReplicaSet::primary`] each time.
 
 use crate::Mongod;
 use crate::wire::{Document, Value, ask};

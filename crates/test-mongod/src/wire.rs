@@ -1,8 +1,7 @@
 //! The few commands that make a replica set, as they go over the wire (OP_MSG).
 //!
-//! By hand, because the driver would make `xtask` compile a hundred packages before it can do anything. What a
-//! newcomer gets wrong: this is no client. It asks one question per connection and looks for one field of the
-//! answer.
+//! Written by hand, because the driver would make `xtask` compile a hundred packages before it can do
+//! anything. This is no client: it sends one command per connection and looks for one field of the reply.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
