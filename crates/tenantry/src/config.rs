@@ -1,7 +1,7 @@
 //! What an operator may set, read once at the start: flags, environment, `.env`, defaults.
 //!
-//! `table.rs` lists the settings and is the only place that does. Nothing else in the service reads the environment.
-//! What a newcomer gets wrong: a loaded `Config` is right as a whole, so nobody checks a setting again.
+//! `table.rs` is the only list of the settings. Nothing else in the service reads the environment. A loaded
+//! `Config` is valid as a whole, so no other code checks a setting again.
 
 mod choices;
 mod env_file;

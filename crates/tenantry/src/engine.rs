@@ -28,7 +28,7 @@ pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Opened> {
     if let Ok(Some(_)) = opened.store.installation.get_value(TRANSFER_MARK).await {
         opened.close().await;
         bail!(
-            "a transfer into this installation was stopped: run the same `tenantry transfer` again, which goes on"
+            "a transfer into this installation was interrupted: run the same `tenantry transfer` again to resume it"
         );
     }
     Ok(opened)

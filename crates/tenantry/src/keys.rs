@@ -49,7 +49,7 @@ pub fn load(config: &Config, entropy: &dyn Entropy) -> Result<Keys> {
             let needed = config.jwt_algorithm.secret_min_bytes();
             ensure!(
                 secret.len() >= needed,
-                "{} holds fewer than {needed} bytes, so anybody could make tokens: remove it, and a new one is \
+                "{} holds fewer than {needed} bytes, so anybody could forge tokens: remove it, and a new one is \
                  made at the next start (everybody signs in again)",
                 path.display()
             );

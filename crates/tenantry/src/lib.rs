@@ -1,7 +1,7 @@
-//! The service put together: its settings, its command line, and what runs from its start to its end.
+//! The assembled service: its settings, its command line, and everything that runs from start to shutdown.
 //!
-//! What a newcomer gets wrong: a rule belongs into `tenantry-domain`, and a route into `tenantry-api`; this crate reads
-//! what the operator has set and starts what the others are.
+//! Rules belong in `tenantry-domain` and routes in `tenantry-api`; this crate reads the settings and starts
+//! the other crates' parts.
 
 pub mod cli;
 pub mod config;

@@ -1,4 +1,4 @@
-//! The service put together: engine, keys, application, and what it does by itself at intervals.
+//! The assembled service: engine, keys, application, and the work it does in the background.
 
 use crate::config::Config;
 use crate::{engine, huge_pages, keys, telemetry};

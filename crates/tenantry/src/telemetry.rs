@@ -1,7 +1,9 @@
-//! What the service tells about itself: log lines on standard error, and numbers for Prometheus.
+//! Logs on standard error, and metrics for Prometheus.
 //!
-//! It must never tell an e-mail address, a password, a token or a secret. What a newcomer gets wrong: a label has few
-//! values, fixed by the code. The path a client asked for is not one, its route is; an organization never is.
+//! They must never contain an e-mail address, a password, a token or a secret.
+//!
+//! # Pitfalls
+//! A label has few values, fixed by the code: a route may be one, a requested path or an organization never.
 
 use crate::config::{Config, LogFormat, LogLevel};
 use jiff::Timestamp;

@@ -1,6 +1,6 @@
-//! Talking to a running server, for the commands that do, and how it is told when that fails.
+//! The HTTP client of the commands that talk to a running server, and the errors it reports.
 //!
-//! What a newcomer gets wrong: an answer of 400 and above is a [`ClientError`]; an [`Answer`] is always a success.
+//! A response of 400 or above is a [`ClientError`]; an [`Answer`] is always a success.
 
 use crate::config::ClientConfig;
 use crate::keys::OPERATOR_KEY_FILE;
@@ -199,8 +199,8 @@ impl Client {
             return ClientError::Other(format!("The request cannot be sent: {cause}."));
         }
         ClientError::Broken(format!(
-            "The connection to {base} broke before the answer ({cause}).\n\
-             What was asked may have happened: look first, then repeat it."
+            "The connection to {base} broke before the response ({cause}).\n\
+             The change may have been made: check first, then repeat the command."
         ))
     }
 }
@@ -211,7 +211,7 @@ fn is_this_machine(url: &Url) -> bool {
 }
 
 fn strange(url: &Url, status: StatusCode) -> ClientError {
-    ClientError::Other(format!("{url} answered {status}, and not as Tenantry does. Is that its URL?"))
+    ClientError::Other(format!("{url} answered {status}, but not as Tenantry does. Is that its URL?"))
 }
 
 /// The innermost reason, which is the one that says something.

@@ -1,7 +1,7 @@
-//! `tenantry doctor`: looks at everything the service needs, and says what to do about what is not right.
+//! `tenantry doctor`: checks everything the service needs, and says how to fix what is wrong.
 //!
-//! It changes and makes nothing, so it may run at any time, beside a running service too. What a newcomer gets
-//! wrong: a check that finds nothing to say about a machine where the service never ran is a good check.
+//! It changes and creates nothing, so it may run at any time, beside a running service too. On a machine
+//! where the service never ran, a good check finds nothing to report.
 
 mod data_dir;
 mod keys;
@@ -24,9 +24,9 @@ use std::process::ExitCode;
 use tenantry_domain::clock::Clock;
 
 const AFTER: &str = "\
-Each line is a check: `ok`, `warn` or `FAIL`, what was found, and what to do about it. Nothing is changed or made, so \
-it may run at any time, also beside the running service; best as the user of the service and with its settings. The \
-exit code is 1 if a check failed.
+Each line is a check: `ok`, `warn` or `FAIL`, what was found, and what to do about it. Nothing is changed or created, \
+so you may run it at any time, also beside the running service. Run it as the user of the service and with its \
+settings. The exit code is 1 if a check failed.
 
 Examples:
   tenantry doctor
@@ -60,7 +60,7 @@ fn examine(report: &mut Report, matches: &ArgMatches) {
     let config = Config::load(matches, config::environment(), dotenv);
     settings(report, &config);
     let Ok(client) = ClientConfig::load(matches, config::environment(), dotenv) else {
-        report.warn("data directory", "where it is is not known", "correct the settings");
+        report.warn("data directory", "its location is unknown", "correct the settings");
         return;
     };
     if !data_dir::examine(report, &client.data_dir) {

@@ -25,7 +25,7 @@ pub fn run(config: &Config) -> Result<()> {
         let opened = engine::open(config, Arc::new(SystemClock)).await?;
         let path = keys::replace_operator_key(&opened.store, &config.data_dir, &SystemEntropy).await?;
         opened.close().await;
-        say(&format!("The new operator key is in {}. The old one is worthless.", path.display()));
+        say(&format!("The new operator key is in {}. The old one no longer works.", path.display()));
         Ok(())
     })
 }

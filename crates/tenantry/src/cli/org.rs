@@ -1,7 +1,7 @@
 //! `tenantry org`: the operator's side of organizations, over HTTP against a running server.
 //!
-//! What a newcomer gets wrong: this is a client like any other. It knows the API and nothing of the store, and
-//! shows fields that it does not know only under `--json`.
+//! It is a client like any other: it uses the API and knows nothing of the store, and shows fields that it
+//! does not know only with `--json`.
 
 mod archives;
 mod arguments;

@@ -39,12 +39,12 @@ pub fn run(config: &Config) -> Result<()> {
 }
 
 async fn serve(config: &Config) -> Result<()> {
-    // First of all: whoever stops a service that is still starting wants it to end well, too.
+    // First of all: a service that is stopped while it is still starting must end cleanly too.
     let stop = stop_signal()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     // The port before the data: who starts a second one by mistake hears of the port, and nothing was touched.
     let listener = TcpListener::bind((config.host, config.port)).await.with_context(|| {
-        format!("{}:{} cannot be listened on (another port: --port)", config.host, config.port)
+        format!("cannot listen on {}:{} (choose another port with --port)", config.host, config.port)
     })?;
     let service = Service::start(config, clock, Arc::new(SystemEntropy)).await?;
     announce(listener.local_addr()?, config, &service.operator_key);
@@ -65,7 +65,7 @@ async fn serve(config: &Config) -> Result<()> {
     }
     tracing::info!("stopping");
     if tokio::time::timeout(STOP_TIMEOUT, service.stop()).await.is_err() {
-        tracing::warn!("the store was not closed in time: the next start reads what its logs still hold");
+        tracing::warn!("the store was not closed in time: the next start recovers the rest from its logs");
     }
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! Asking a person at a terminal, and showing them that something goes on. Questions and progress go to
-//! standard error, so that standard output is the answer alone.
+//! Questions and progress on the terminal. Both go to standard error, so that standard output has only the
+//! result.
 
 use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr};
 use std::io::{self, BufRead, ErrorKind, IsTerminal, Write};
@@ -71,7 +71,7 @@ impl Progress {
     /// Shows `text` in place of what was there.
     pub fn show(&self, text: &str) {
         if self.is_seen {
-            // Whoever cannot be shown something misses nothing that matters.
+            // If it cannot be shown, nothing that matters is lost.
             let _ = show(&format!("\r\x1b[K{text}"));
         }
     }

@@ -27,7 +27,7 @@ Examples:
   tenantry transfer --from ./data --to MONGO_URI
   tenantry transfer --from mongodb://127.0.0.1:27017 --to /var/lib/tenantry";
 
-/// What stands for the connection string of the settings.
+/// The word for the connection string in the settings.
 const SETTING: &str = "MONGO_URI";
 
 /// The command.

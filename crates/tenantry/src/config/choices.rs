@@ -26,7 +26,7 @@ macro_rules! words {
     )* };
 }
 
-/// An enumeration of which nothing but the settings knows, and its words.
+/// An enumeration that only the settings use, and its words.
 macro_rules! choices {
     ($($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $first:literal $(| $other:literal)*,)* })*) => { $(
         $(#[$doc])*
@@ -57,11 +57,11 @@ words! {
 }
 
 choices! {
-    /// What becomes of a new organization when the server bears no more containers.
+    /// What happens to a new organization when the server has no room for another container.
     CapacityPolicy {
         /// It is refused.
         Refuse = "refuse",
-        /// It shares, if nobody named a placement for it.
+        /// It gets the placement `shared`, if the request names none.
         Shared = "shared",
     }
 
@@ -93,7 +93,7 @@ choices! {
 
     /// How log lines look.
     LogFormat {
-        /// For eyes.
+        /// For people.
         Text = "text",
         /// One JSON object per line.
         Json = "json",

@@ -1,6 +1,6 @@
-//! Where settings come from, and which place wins: flags, then the environment, then `.env`, then the default.
+//! The sources of settings, in order of precedence: flags, the environment, `.env`, the default.
 //!
-//! What a newcomer gets wrong: only names *within* one place can disagree; a higher place simply overrides a lower one.
+//! Only names *within* one source can disagree; a higher source simply overrides a lower one.
 
 use super::env_file::EnvFile;
 use super::misspelt;
@@ -14,7 +14,7 @@ use std::path::Path;
 /// Characters of a refused text that an error repeats.
 const SHOWN_CHARS: usize = 60;
 
-/// What stands for bytes that are not UTF-8 (see `environment`).
+/// The replacement for bytes that are not UTF-8 (see `environment`).
 const NOT_UTF8: char = char::REPLACEMENT_CHARACTER;
 
 /// The places, the one that wins first, and what was wrong with them.
@@ -133,7 +133,7 @@ impl Layer {
     fn disagreement(&self, one: &str, other: &str) -> String {
         let place = &self.place;
         if one == other {
-            format!("{one} stands twice{place}, with different values: keep one of them.")
+            format!("{one} is set twice{place}, with different values: keep one of them.")
         } else {
             format!("{one} and {other}{place} are names of one setting and disagree: keep one of them.")
         }
@@ -152,7 +152,7 @@ impl fmt::Display for SettingSource {
 
 fn parse<T: Value>(label: &str, text: &str, limits: &Limits) -> Result<T, String> {
     if text.contains(NOT_UTF8) {
-        return Err(format!("{label} must be text in UTF-8: write it anew."));
+        return Err(format!("{label} must be text in UTF-8: set it again."));
     }
     // White space around a secret may be part of it.
     let text = if T::SECRET { text } else { text.trim() };

@@ -1,8 +1,11 @@
-//! Names that are no settings and look as if they were meant to be: `LOG_LEVL`, `TENANTRY_PORT`, `data_dir`.
+//! Names that look like misspelt settings: `LOG_LEVL`, `TENANTRY_PORT`, `data_dir`.
 //!
-//! `.env` is written for us, so such a name there is refused; the environment is everybody's, so there it is only
-//! warned of. What a newcomer gets wrong: a false alarm costs more than a missed one. Most names in an environment are
-//! not ours, short ones are close to anything (`PORTS`, `PATH`), and orchestrators make names out of ours.
+//! `.env` is written for us, so such a name there is refused; the environment is shared, so there it only
+//! causes a warning.
+//!
+//! # Pitfalls
+//! A false alarm costs more than a missed one. Most names in an environment are not ours, short ones are
+//! close to anything (`PORTS`, `PATH`), and orchestrators derive names from ours.
 
 use super::table::SETTINGS;
 
@@ -41,7 +44,7 @@ pub fn meant(name: &str) -> Option<Suggestion> {
 pub struct Suggestion(Option<&'static str>);
 
 impl Suggestion {
-    /// What is wrong with `name`, which stands in `place` (" in .env").
+    /// What is wrong with `name`, found in `place` (" in .env").
     #[must_use]
     pub fn sentence(&self, name: &str, place: &str) -> String {
         match self.0 {
@@ -78,7 +81,7 @@ fn names() -> impl Iterator<Item = &'static str> {
     SETTINGS.iter().flat_map(|setting| setting.aliases.iter().map(|alias| alias.name).chain([setting.name]))
 }
 
-/// Without what people write differently: case, what stands between words, how MongoDB is called.
+/// Removes what people write differently: case, separators between words, the name of MongoDB.
 fn plain(name: &str) -> String {
     let letters = name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_uppercase());
     letters.collect::<String>().replace("MONGODB", "MONGO")

@@ -1,4 +1,4 @@
-//! Settings nobody may read off a log, an error or a debugger's print.
+//! Settings that must not appear in a log, an error or `Debug` output.
 
 use super::value::{Limits, Value};
 use std::fmt;
@@ -11,7 +11,7 @@ pub const SECRET_MIN_BYTES: usize = 32;
 pub struct Secret(String);
 
 impl Secret {
-    /// The text itself, for whoever has to use it.
+    /// The text itself, for the code that has to use it.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -42,7 +42,7 @@ impl Value for Secret {
 pub struct SigningSecret(Secret);
 
 impl SigningSecret {
-    /// The text itself, for whoever signs and verifies.
+    /// The text itself, for signing and verifying.
     #[must_use]
     pub fn expose(&self) -> &str {
         self.0.expose()
@@ -72,7 +72,7 @@ impl Value for SigningSecret {
     }
 }
 
-/// What stands in examples to be replaced, in lower case with `-` between words.
+/// Placeholders from examples, in lower case with `-` between words.
 const PLACEHOLDERS: &[&str] = &[
     "changeme",
     "change-me",

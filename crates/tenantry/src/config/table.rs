@@ -1,4 +1,5 @@
-//! THE table of settings: one row is the name, the flag, the default, the limits, the page and the field of `Config`.
+//! The table of settings: one row gives the name, the flag, the default, the limits, the documentation and
+//! the field of `Config`.
 //!
 //! A new setting is a new row and nothing else; the type of its field says how its text is read (`value.rs`).
 
@@ -31,11 +32,11 @@ pub struct Setting {
     pub limits: Limits,
     /// What it is for, in sentences.
     pub help: &'static str,
-    /// The heading it stands under.
+    /// The heading it is listed under.
     pub group: &'static str,
     /// Whether its text must never be shown.
     pub secret: bool,
-    /// What stands for its value in `--help`.
+    /// The placeholder for its value in `--help`.
     pub shape: &'static str,
     rule: fn(&Limits) -> String,
 }
@@ -159,35 +160,37 @@ settings! {
         app_name: String = {
             name: "APP_NAME", flag: "app-name", default: "Tenantry", limits: Limits::new(1, 120, Unit::One),
         };
-        /// The URL under which clients reach the service, with the path below which a proxy serves it, if there is one. With
-        /// it `Location`, `Operation-Location`, the `type` of problems, links and the API document's `servers` begin;
-        /// without it they begin with `/`. The proxy takes the path off before it passes a request on.
+        /// The URL at which clients reach the service, including the path prefix of a proxy, if there is one.
+        /// `Location`, `Operation-Location`, the `type` of problems, links and the API document's `servers`
+        /// begin with it; without it they begin with `/`. The proxy must remove the prefix before it passes a
+        /// request on.
         public_url: Option<PublicUrl> = { name: "PUBLIC_URL", flag: "public-url" };
-        /// The proxies whose `X-Forwarded-For` is believed. The log warns, once for each, of a peer that is
-        /// not among them and sends such a header (`X-Forwarded-For`, `Forwarded` or `X-Real-IP`): all clients behind it then count
-        /// as one where guesses are counted.
+        /// The proxies whose `X-Forwarded-For` is trusted. The log warns once for each peer that is not among
+        /// them and sends such a header (`X-Forwarded-For`, `Forwarded` or `X-Real-IP`): rate limits then
+        /// count all clients behind it as one.
         trusted_proxies: Vec<Network> = { name: "TRUSTED_PROXIES", flag: "trusted-proxies" };
         /// The origins whose pages may call the service from a browser.
         cors_origins: Vec<Origin> = { name: "CORS_ORIGINS", flag: "cors-origins" };
-        /// Headers that those pages may send beside the service's own and those of tracing (`traceparent`,
-        /// `tracestate`, `baggage`, `sentry-trace`).
+        /// Headers that those pages may send in addition to the service's own and those of tracing
+        /// (`traceparent`, `tracestate`, `baggage`, `sentry-trace`).
         cors_headers: Vec<HeaderName> = { name: "CORS_HEADERS", flag: "cors-headers" };
         /// How long the head of a request may take to arrive, from its first byte; then it is answered 408.
         header_timeout: Duration = {
             name: "HEADER_TIMEOUT", flag: "header-timeout", default: "10", limits: Limits::new(1, 300, Unit::Seconds),
         };
-        /// How long a connection is kept open without a request: longer than the load balancer in front keeps it, which
-        /// is 60 seconds with most. While there are `MAX_CONNECTIONS`, it is `HEADER_TIMEOUT`.
+        /// How long a connection is kept open without a request. Keep it longer than the idle timeout of a
+        /// load balancer in front, which is usually 60 seconds. While `MAX_CONNECTIONS` are open,
+        /// `HEADER_TIMEOUT` applies instead.
         idle_timeout: Duration = {
             name: "IDLE_TIMEOUT", flag: "idle-timeout", default: "75", limits: Limits::new(1, 3600, Unit::Seconds),
         };
-        /// How long a request may take from its head to its answer; its body has half of that to arrive.
+        /// How long a request may take from its head to its response; its body has half of that to arrive.
         request_timeout: Duration = {
             name: "REQUEST_TIMEOUT", flag: "request-timeout", default: "10",
             limits: Limits::new(1, 300, Unit::Seconds),
         };
-        /// How long the reader of an export may take nothing of it before it is cut off. The reader of any other answer has
-        /// `REQUEST_TIMEOUT`.
+        /// How long a client may stop reading an export before it is cut off. For every other response, that
+        /// time is `REQUEST_TIMEOUT`.
         export_pause_timeout: Duration = {
             name: "EXPORT_PAUSE_TIMEOUT", flag: "export-pause-timeout", default: "300",
             limits: Limits::new(1, 86_400, Unit::Seconds),
@@ -198,31 +201,33 @@ settings! {
         };
     }
     STORAGE {
-        /// The directory of everything the service keeps: the data, the keys it made. It is made if it is not there.
-        /// With MongoDB it holds the operator key alone.
+        /// The directory for everything the service keeps: the data and the keys it generates. It is created
+        /// if it is missing. With MongoDB it holds only the operator key.
         data_dir: PathBuf = { name: "DATA_DIR", flag: "data-dir", default: "./data" };
-        /// What `tenant_collection` begins with, and on MongoDB the name of an organization's database.
+        /// The prefix of `tenant_collection`, and on MongoDB of the name of an organization's database.
         tenant_prefix: TenantPrefix = { name: "TENANT_PREFIX", flag: "tenant-prefix", default: "tenant_" };
     }
     MONGODB {
-        /// The MongoDB to keep everything in. User, TLS, pool size (`maxPoolSize`, 100 by default) and timeouts go into
-        /// it, as MongoDB's manual says. Without it the embedded engine runs in `DATA_DIR`.
+        /// The connection string of the MongoDB that keeps everything. User, TLS, pool size (`maxPoolSize`,
+        /// 100 by default) and timeouts are part of it, as in MongoDB's manual. Without it the embedded
+        /// engine runs in `DATA_DIR`.
         mongo_uri: Option<Secret> = { name: "MONGO_URI", flag: "mongo-uri" };
-        /// The MongoDB database of the service's own records, and of organizations that are collections.
+        /// The MongoDB database of the service's own records, and of organizations placed in collections.
         master_db: DatabaseName = {
             name: "MASTER_DB", aliases: &[alias("PRIMARY_DB")], flag: "master-db", default: "tenantry",
         };
-        /// Where the data of new organizations goes on MongoDB: into a `collection` each (the default there), a
-        /// `database` each, or collections that all of them share (`shared`). The operator may name another at create.
+        /// Where the data of new organizations goes on MongoDB: a `collection` each (the default there), a
+        /// `database` each, or collections that all of them share (`shared`). The operator may choose another
+        /// placement when creating one.
         placement: Option<Placement> = { name: "PLACEMENT", flag: "placement" };
-        /// How many collections and indexes the MongoDB server bears, all programs' together; 0: as many as come. The
-        /// default is what a small cluster bears.
+        /// How many collections and indexes the MongoDB server can hold, those of all programs together; 0
+        /// means no limit. The default suits a small cluster.
         max_namespaces: u64 = {
             name: "MAX_NAMESPACES", flag: "max-namespaces", default: "10000",
             limits: Limits::new(0, 100_000_000, Unit::One),
         };
-        /// What becomes of a new organization when there are `MAX_NAMESPACES`: it is refused (`refuse`), or `shared`
-        /// if nobody named a placement for it.
+        /// What happens to a new organization when `MAX_NAMESPACES` is reached: it is refused (`refuse`), or
+        /// placed in `shared` collections if its request names no placement.
         at_capacity: CapacityPolicy = { name: "AT_CAPACITY", flag: "at-capacity", default: "refuse" };
         /// How long one call to MongoDB may take before the request that needs it is answered 503.
         mongo_timeout: Duration = {
@@ -230,18 +235,18 @@ settings! {
         };
     }
     TOKENS {
-        /// The secret that signs access tokens. Without one the service makes one and keeps it in `DATA_DIR`; with
-        /// MongoDB it must be given, the same to every instance.
+        /// The secret that signs access tokens. Without it the service generates one and keeps it in
+        /// `DATA_DIR`; with MongoDB it must be set, to the same value on every instance.
         jwt_secret: Option<SigningSecret> = {
             name: "JWT_SECRET", aliases: &[alias("SECRET_KEY")], flag: "jwt-secret",
         };
-        /// What access tokens are signed with. HS384 needs a secret of 48 bytes, HS512 one of 64, EdDSA none
-        /// (with MongoDB its key comes of the secret).
+        /// The algorithm that signs access tokens. HS384 needs a secret of 48 bytes, HS512 one of 64, EdDSA
+        /// none (with MongoDB its key is derived from the secret).
         jwt_algorithm: TokenAlgorithm = {
             name: "JWT_ALGORITHM", aliases: &[alias("JWT_ALGO"), alias("ALGORITHM")], flag: "jwt-algorithm",
             default: "HS256",
         };
-        /// How long an access token is good.
+        /// How long an access token is valid.
         access_token_lifetime: Duration = {
             name: "JWT_EXP_SECONDS", aliases: &[minutes("JWT_EXPIRE_MINUTES"), minutes("TOKEN_LIFETIME")],
             flag: "jwt-exp-seconds", default: "3600", limits: Limits::new(60, 30 * 24 * 3600, Unit::Seconds),
@@ -254,17 +259,17 @@ settings! {
         jwt_audience: String = {
             name: "JWT_AUDIENCE", flag: "jwt-audience", default: "tenantry", limits: Limits::new(1, 255, Unit::One),
         };
-        /// How long a refresh token is good without being used (14 days).
+        /// How long a refresh token is valid without being used (14 days).
         refresh_idle_lifetime: Duration = {
             name: "REFRESH_IDLE_LIFETIME", flag: "refresh-idle-lifetime", default: "1209600",
             limits: Limits::new(60, 365 * 24 * 3600, Unit::Seconds),
         };
-        /// How long refresh tokens carry one sign-in on, however often they are used (90 days).
+        /// How long refresh tokens can extend one sign-in, however often they are used (90 days).
         refresh_absolute_lifetime: Duration = {
             name: "REFRESH_ABSOLUTE_LIFETIME", flag: "refresh-absolute-lifetime", default: "7776000",
             limits: Limits::new(60, 3650 * 24 * 3600, Unit::Seconds),
         };
-        /// How old the sign-in of a token may be that changes credentials.
+        /// How old the sign-in of a token may be if the token is to change credentials.
         reauth_max_age: Duration = {
             name: "REAUTH_MAX_AGE", flag: "reauth-max-age", default: "900", limits: Limits::new(1, 86_400, Unit::Seconds),
         };
@@ -279,29 +284,31 @@ settings! {
         retention: Duration = {
             name: "RETENTION_DAYS", flag: "retention-days", default: "30", limits: Limits::new(0, 3650, Unit::Days),
         };
-        /// How many documents a new organization may have in all its collections. Without it they are not limited. It
-        /// holds for organizations created from then on; `tenantry org quota` changes that of one.
+        /// How many documents a new organization may have in all its collections. Without it there is no
+        /// limit. It applies to organizations created from then on; `tenantry org quota` changes the quota of
+        /// an existing one.
         default_quota_documents: Option<QuotaLimit> = {
             name: "DEFAULT_QUOTA_DOCUMENTS", flag: "default-quota-documents",
         };
-        /// How many bytes the documents of a new organization may take as BSON. Without it they are not limited.
+        /// How many bytes the documents of a new organization may take as BSON. Without it there is no limit.
         default_quota_bytes: Option<QuotaLimit> = { name: "DEFAULT_QUOTA_BYTES", flag: "default-quota-bytes" };
-        /// How many collections a new organization may have, with the one called `documents`. Without it they are not
-        /// limited but by the 1,000 that any may have.
+        /// How many collections a new organization may have, including `documents`. Without it only the
+        /// general limit of 1,000 applies.
         default_quota_collections: Option<QuotaLimit> = {
             name: "DEFAULT_QUOTA_COLLECTIONS", flag: "default-quota-collections",
         };
-        /// How many bytes the index entries of a new organization may take. Without it they are not limited.
+        /// How many bytes the index entries of a new organization may take. Without it there is no limit.
         default_quota_index_bytes: Option<QuotaLimit> = {
             name: "DEFAULT_QUOTA_INDEX_BYTES", flag: "default-quota-index-bytes",
         };
-        /// How many `Idempotency-Key`s an account may use within 24 hours, and a network for sign-ups; the operator's are
-        /// not limited. One more is answered 429: no answer is forgotten before its 24 hours are over.
+        /// How many `Idempotency-Key`s an account may use within 24 hours, and a network for sign-ups; the
+        /// operator has no limit. One more is answered 429: no response is forgotten before its 24 hours are
+        /// over.
         idempotency_keys: u32 = {
             name: "IDEMPOTENCY_KEYS", flag: "idempotency-keys", default: "10000",
             limits: Limits::new(1, 10_000_000, Unit::One),
         };
-        /// The least characters of a password.
+        /// The minimum length of a password, in characters.
         password_min_length: usize = {
             name: "PASSWORD_MIN_LENGTH", flag: "password-min-length", default: "8", limits: Limits::new(8, 64, Unit::One),
         };
@@ -309,8 +316,8 @@ settings! {
         rate_limit: bool = { name: "RATE_LIMIT", flag: "rate-limit", default: "on" };
     }
     DOCUMENTS {
-        /// The largest document, as BSON; as JSON it may be six times as large. MongoDB bears none beyond 16 MiB with
-        /// what the service adds.
+        /// The largest document, as BSON; as JSON it may be six times as large. MongoDB takes at most 16 MiB,
+        /// including what the service adds.
         max_document_bytes: usize = {
             name: "MAX_DOCUMENT_KIB", flag: "max-document-kib", default: "1024",
             limits: Limits::new(1, 15 * 1024, Unit::Kibibytes),
@@ -319,7 +326,8 @@ settings! {
         query_timeout: Duration = {
             name: "QUERY_TIMEOUT", flag: "query-timeout", default: "5", limits: Limits::new(1, 60, Unit::Seconds),
         };
-        /// A query that has to look at more documents than this, because no index serves it, says so in its answer.
+        /// A query that has to examine more documents than this, because no index serves it, says so in its
+        /// response.
         full_scan_notice: u64 = {
             name: "FULL_SCAN_NOTICE", flag: "full-scan-notice", default: "1000",
             limits: Limits::new(0, 1_000_000_000, Unit::One),
@@ -334,13 +342,13 @@ settings! {
         hash_queue: usize = {
             name: "HASH_QUEUE", flag: "hash-queue", default: "512", limits: Limits::new(1, 100_000, Unit::One),
         };
-        /// Memory for records read before; 0: none are kept.
+        /// Memory for the cache of records; 0 turns the cache off.
         cache_bytes: u64 = {
             name: "CACHE_MIB", flag: "cache-mib", default: "64", limits: Limits::new(0, 65_536, Unit::Mebibytes),
         };
-        /// How many of an organization's requests for its documents are worked on at once while other organizations
-        /// send some, too; those beyond it wait their turn. 0 is four for each core. On the embedded engine reads are at
-        /// most half as many as there are cores. An organization that is alone is not held back.
+        /// How many requests for documents of one organization run at once while other organizations send
+        /// some too; the others wait. 0 is four for each core. On the embedded engine, at most half as many
+        /// reads as there are cores run at once. An organization that is alone is not limited.
         organization_share: usize = {
             name: "ORGANIZATION_SHARE", flag: "organization-share", default: "0",
             limits: Limits::new(0, 10_000, Unit::One),
@@ -352,23 +360,25 @@ settings! {
             name: "MAX_CONNECTIONS", flag: "max-connections", default: "4096",
             limits: Limits::new(1, 1_000_000, Unit::One),
         };
-        /// Memory for lines of documents that have arrived and are not stored yet, of all organizations together; one
-        /// organization has a quarter of it, and its first 64 KiB also where the others hold all that long lines may have
-        /// (15/16). A connection without room is not read from until there is some, and answered 503 after half of
-        /// `REQUEST_TIMEOUT`. It is never less than 1 MiB and four of the longest lines.
+        /// Memory for lines of documents that have arrived and are not stored yet, for all organizations
+        /// together. One organization may use a quarter of it, and its first 64 KiB even if the others use
+        /// all that long lines may take (15/16). A connection without room is not read until there is some,
+        /// and is answered 503 after half of `REQUEST_TIMEOUT`. It is never less than 1 MiB plus four of the
+        /// longest lines.
         bulk_memory_bytes: usize = {
             name: "BULK_MEMORY_MIB", flag: "bulk-memory-mib", default: "256",
             limits: Limits::new(1, 65_536, Unit::Mebibytes),
         };
-        /// The largest body of a request that holds no document: those may be as large as a document can be as JSON.
+        /// The largest body of a request without documents. A body with a document may be as large as the
+        /// largest document can be as JSON.
         max_body_bytes: usize = {
             name: "MAX_BODY_KIB", flag: "max-body-kib", default: "64", limits: Limits::new(1, 16_384, Unit::Kibibytes),
         };
     }
     LOGS {
-        /// The least important events that are logged.
+        /// The level of the least important events that are logged.
         log_level: LogLevel = { name: "LOG_LEVEL", flag: "log-level", default: "info" };
-        /// How log lines look: `text` for eyes, `json` for collectors.
+        /// The format of log lines: `text` for people, `json` for log collectors.
         log_format: LogFormat = { name: "LOG_FORMAT", flag: "log-format", default: "text" };
         /// Who may read `/metrics`: `open` to anybody, only with the `operator` key, or `off`.
         metrics: MetricsPolicy = { name: "METRICS", flag: "metrics", default: "open" };
@@ -376,7 +386,8 @@ settings! {
     COMMAND_LINE {
         /// The running server that `tenantry org` talks to.
         server_url: Url = { name: "SERVER_URL", flag: "server-url", default: "http://127.0.0.1:8000" };
-        /// The operator key that `tenantry org` sends. Without one it is read from `operator.key` in `DATA_DIR`.
+        /// The operator key that `tenantry org` sends. Without it the key is read from `operator.key` in
+        /// `DATA_DIR`.
         operator_key: Option<Secret> = { name: "OPERATOR_KEY", flag: "operator-key" };
     }
 }
@@ -423,7 +434,7 @@ mod tests {
         let mut names = BTreeSet::new();
         for setting in SETTINGS {
             for name in setting.aliases.iter().map(|alias| alias.name).chain([setting.name]) {
-                assert!(names.insert(name), "{name} stands twice");
+                assert!(names.insert(name), "{name} is in the table twice");
             }
             assert_eq!(setting.flag, setting.name.to_lowercase().replace('_', "-"));
         }

@@ -154,7 +154,7 @@ fn settings_error_says_what_is_wrong_and_what_to_do() {
             "SECRET_KEY in the environment must be a random text of at least 32 bytes, not a placeholder: \
              make one with `openssl rand -base64 32`.",
         ),
-        (("PORT", "8\u{FFFD}"), "PORT in the environment must be text in UTF-8: write it anew."),
+        (("PORT", "8\u{FFFD}"), "PORT in the environment must be text in UTF-8: set it again."),
         (
             ("MONGO_URI", "mongodb://localhost:27017"),
             "MONGO_URI is set and JWT_SECRET is not: every instance must sign tokens with the same secret. \
@@ -239,7 +239,7 @@ fn setting_aliases_must_agree_within_one_source() {
 fn setting_repeated_in_env_file_must_agree() {
     assert!(Start { dotenv: "PORT=1\nPORT=1", ..Start::default() }.load().is_ok());
     let error = Start { dotenv: "PORT=1\nPORT=2", ..Start::default() }.load().unwrap_err().to_string();
-    assert!(error.starts_with("PORT stands twice in ") && error.contains("different values"), "{error}");
+    assert!(error.starts_with("PORT is set twice in ") && error.contains("different values"), "{error}");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use tenantry_domain::organization::QuotaLimit;
 ///
 /// Two texts mean the same when their values are equal, so `60` minutes and `3600` seconds agree.
 pub trait Value: Sized + PartialEq {
-    /// What stands for the value in `--help`.
+    /// The placeholder for the value in `--help`.
     const SHAPE: &'static str;
     /// Whether the text must never be shown.
     const SECRET: bool = false;

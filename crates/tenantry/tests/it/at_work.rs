@@ -1,7 +1,7 @@
-//! Renames, deletes, restores and a purge of an organization whose people go on reading and writing all the while.
+//! Renames, deletes, restores and a purge of an organization whose members keep reading and writing.
 //!
-//! Each writer knows what it was answered. What a newcomer gets wrong: a write may be refused while the organization is
-//! deleted, but one that was answered is there, in its collection, whatever the organization is called by then.
+//! Each writer records its responses. A write may be refused while the organization is deleted, but an
+//! acknowledged one must be there, in its collection, under any later name of the organization.
 
 use crate::support::app::App;
 use crate::support::checker::Snapshot;
@@ -141,7 +141,7 @@ async fn organization_changes_keep_collections_under_load() {
     for placement in placements() {
         let app = App::start().await;
         let acme = organization(&app, "Acme", "First", placement).await;
-        // Whoever has the old name afterwards must not get anything.
+        // The next owner of the old name must not get anything.
         let path = acme.path();
         acme.owner.post(&format!("{path}/collections"), &json!({ "name": "orders" })).await.created();
         for collection in COLLECTIONS {

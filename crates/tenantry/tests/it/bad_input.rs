@@ -25,7 +25,7 @@ struct Route {
     required: &'static [&'static str],
     /// Whether there must be a body.
     needs_body: bool,
-    /// Whether the body is a document, with whatever fields it has.
+    /// Whether the body is a document, with any fields.
     is_document: bool,
     /// Bytes of a body.
     limit: usize,
@@ -330,7 +330,7 @@ async fn body_that_is_no_json_object_or_repeats_keys_is_refused() {
         for body in bodies {
             let shown = String::from_utf8_lossy(body);
             let answer = route.send("application/json", body).await;
-            // Where any field may stand, one that stands twice has a place in the document.
+            // Where any field is allowed, a duplicate has a pointer into the document.
             match shown.as_ref() {
                 "{\"a\":{\"b\":1,\"b\":2}}" if route.is_document => assert_refused(&answer, "/a/b", &shown),
                 text if route.is_document && text.starts_with("{\"organization_name\"") => {

@@ -99,7 +99,7 @@ async fn answers(mut response: reqwest::Response, mut stop: impl AsyncFnMut(usiz
         .collect()
 }
 
-/// Sends the lines and kills the service once so many are answered; which were, with their ids.
+/// Sends the lines and kills the service once `after` are answered; returns the answered ones with their ids.
 async fn send_until_killed(server: Server, path: &str, lines: &str, after: usize) -> BTreeMap<u64, Value> {
     let owner = owner(&server).await;
     let response = begin(&server, &owner, path, lines).await;

@@ -331,7 +331,8 @@ async fn requests_canceled_by_client_leave_nothing_half_done() {
         let rename = json!({ "organization_name": format!("Acme {round}") });
         hang_up(&app, "PUT /org/update", &format!("\r\nauthorization: Bearer {token}"), &rename, stay).await;
     }
-    // Soon, because somebody carries it on at once; a lease would not run out, as the clock stands still.
+    // Soon, because another task takes over at once; the lease would never run out, as the clock does not
+    // move.
     let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
     while running_operations(app.place()) > 0 {
         assert!(tokio::time::Instant::now() < deadline, "something was left half done");

@@ -1,8 +1,9 @@
-//! The service is killed at every named point of every operation, and what it finds when it starts again must be
-//! the old or the new, whole. The real binary does it to itself, by signal 9; the checker reads what is left.
+//! Kills the service at every named point of every operation. The state after the restart must be the old one
+//! or the new one, complete. The real binary kills itself, with signal 9; the checker reads what is left.
 //!
-//! What a newcomer gets wrong: a point that is never reached proves nothing. So each run first expects the
-//! process to have died there, and [`crash_points_all_belong_to_a_case`] expects each point to be run.
+//! # Pitfalls
+//! A point that is never reached proves nothing. So each run first expects the process to have died there,
+//! and [`crash_points_all_belong_to_a_case`] expects each point to be run.
 
 #![expect(clippy::print_stdout, reason = "a run says how much it killed and checked")]
 
@@ -612,7 +613,7 @@ async fn kill_at_each_point_in_turn(case: Case) {
     let world = World::before(case).await;
     let before = Snapshot::sound(&world.place);
     let mut points = case.points();
-    // Whoever takes over has no archive of which to load a part.
+    // A process that takes over has no archive to load a part of.
     points.retain(|point| !point.ends_with(".part"));
     let (first, others) = points[1..].split_first().unwrap();
     world.crash(case, first).await;
@@ -661,7 +662,7 @@ macro_rules! cases {
     )*};
 }
 
-/// Calls a macro with every case and the name of its tests: a new case is then tried wherever each has to be.
+/// Calls a macro with every case and the name of its tests, so that a new case is tried everywhere.
 macro_rules! every_case {
     ($cases:ident) => {
         $cases! {

@@ -230,8 +230,8 @@ impl Scene {
         }
     }
 
-    /// Everybody who may be refused, and a name for each. The foreign member signs in anew, as a logout is
-    /// among what they do.
+    /// Every caller that may be refused, with a name for each. The foreign member signs in again each time,
+    /// because a logout is among the operations.
     async fn callers(&self) -> Vec<(&'static str, Client)> {
         let with = |token: &str| self.app.client().with_token(token);
         vec![
@@ -337,7 +337,7 @@ async fn operations_refuse_every_caller_without_the_right() {
     }
 }
 
-/// What the requests of this file are refused for, whoever sends them: the organization is in use, the token or the
+/// Why the requests of this file are refused for every caller: the organization is in use, the token or the
 /// archive is made up.
 const REFUSED_ALL_THE_SAME: [(&str, &str); 5] = [
     ("importOrganization", "archive_invalid"),

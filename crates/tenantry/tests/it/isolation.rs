@@ -1,9 +1,9 @@
-//! Every route, aimed at every kind of organization in every place where a request can name one: nobody's data in
-//! another's answer.
+//! Sends every route the name of every kind of organization, in every place where a request can have one. No
+//! response may contain another organization's data.
 //!
-//! Each organization keeps canaries: texts that stand in its documents and in the names of its collections and indexes,
-//! and nowhere else. What a newcomer gets wrong: it is not the status that counts here but the bytes; what each status
-//! must be is in `every_operation`.
+//! Each organization has canaries: texts that occur in its documents and in the names of its collections and
+//! indexes, and nowhere else. The tests here check the bytes of responses; `every_operation` checks their
+//! statuses.
 
 use crate::support::app::App;
 use crate::support::client::{Answer, Client};
@@ -239,7 +239,7 @@ async fn routes_show_nothing_of_another_organization() {
     }
     assert!(scene.checks >= CHECKS, "{} checks", scene.checks);
     assert_eq!(scene.other.contents().await, before, "another's data was changed");
-    // Whoever was asked is still there, and a deleted one comes back as it was.
+    // The organizations that were named still exist, and a deleted one comes back as it was.
     let back = format!("/v1/organizations/{}/restore", scene.deleted.organization.id());
     scene.app.operator().post(&back, &json!({})).await.ok();
     let tokens = crate::support::given::sign_in(&scene.app, scene.deleted.organization.email()).await;

@@ -3,7 +3,7 @@
 //! `TENANTRY_TEST_ENGINE` says which engine a run is on: `embedded`, as without it, or `mongodb`. `cargo xtask ci` makes a
 //! run on each.
 
-#![expect(clippy::unwrap_used, reason = "whatever is not there fails the test, in its helpers too")]
+#![expect(clippy::unwrap_used, reason = "a missing value fails the test, in its helpers too")]
 
 mod archives;
 mod at_work;

@@ -1,5 +1,5 @@
-//! Everything MongoDB has an operator for that is not allowed, everywhere one could stand: refused, and without effect.
-//! And SQL, which is text like any other.
+//! Every MongoDB operator that is not allowed, everywhere one could be sent: refused, and without effect. And
+//! SQL, which is text like any other.
 
 use crate::support::app::App;
 use crate::support::client::{Answer, Client};

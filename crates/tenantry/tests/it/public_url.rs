@@ -20,7 +20,7 @@ struct Proxy {
 }
 
 impl Proxy {
-    /// One that listens, and leads to wherever is sent.
+    /// A listener for a proxy; `serve` then names the target.
     async fn listen() -> (TcpListener, SocketAddr) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

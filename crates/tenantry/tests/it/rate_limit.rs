@@ -233,7 +233,7 @@ async fn forwarded_address_counts_only_from_trusted_proxy() {
         guess_at_once(&app, acme.email(), (0..30).map(|number| format!("198.51.100.{number}"))).await;
     assert_eq!(guesses, counts([("invalid_credentials", 10), ("too_many_attempts", 20)]));
 
-    // What a client wrote itself stands left of what the proxy wrote.
+    // The client's own entry is left of the proxy's.
     let app = behind_a_proxy().start().await;
     let acme = organization(&app, "Acme").await;
     let spoofed = (0..30).map(|number| format!("198.51.100.{number}, 203.0.113.5"));

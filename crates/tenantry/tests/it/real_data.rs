@@ -1,7 +1,8 @@
-//! Real data, on its whole way: loaded, asked, exported, imported elsewhere, renamed; always the same.
+//! Real data end to end: loaded, queried, exported, imported elsewhere, renamed, and unchanged throughout.
 //!
-//! What a newcomer gets wrong: the data changes from one machine to the next, so what is expected is computed here,
-//! from the same files that are loaded.
+//! # Pitfalls
+//! The data differs between machines, so compute every expected value here, from the same files that are
+//! loaded.
 
 use crate::support::app::App;
 use crate::support::client::Client;
@@ -45,7 +46,7 @@ impl Data {
         Self { name, text, documents }
     }
 
-    /// The hash that an export of it has, whatever the engine.
+    /// The hash of its export, the same on every engine.
     fn hash(&self) -> String {
         let mut bodies: Vec<RawDocumentBuf> = (self.text.lines())
             .map(|line| NewDocument::parse(line, 1 << 20).unwrap().with_id(|| unreachable!("each has one")))

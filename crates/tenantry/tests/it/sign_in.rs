@@ -319,7 +319,7 @@ async fn account_rights_follow_current_role() {
     let operation = format!("/v1/operations/{}", created["items"][0]["id"].as_str().unwrap());
     for (role, may_change) in [("viewer", false), ("member", false), ("admin", true), ("owner", true)] {
         app = change_membership(app, &acme, |membership| membership["role"] = role.into()).await;
-        // Whatever the token said when it was made.
+        // The current role counts, not the one in the token.
         let client = with_access(&app, &acme.tokens);
         client.get(&acme.path()).await.ok();
         let patch = client.patch(&acme.path(), &json!({ "delete_protection": false })).await;

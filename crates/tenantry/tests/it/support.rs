@@ -1,4 +1,4 @@
-//! What the tests stand on.
+//! The shared support code of the tests.
 
 pub mod app;
 pub mod browser;

@@ -26,12 +26,12 @@ pub fn examine(report: &mut Report, path: &Path) -> bool {
             space(report, path);
         }
         Ok(_) => {
-            report.fail(CHECK, format!("{shown} is no directory"), "choose another with DATA_DIR");
+            report.fail(CHECK, format!("{shown} is not a directory"), "choose another with DATA_DIR");
             return false;
         }
         Err(error) if error.kind() == ErrorKind::NotFound => missing(report, path),
         Err(error) => {
-            let found = format!("{shown} cannot be looked into ({error})");
+            let found = format!("{shown} cannot be read ({error})");
             report.fail(CHECK, found, "run this as the user of the service");
             return false;
         }
@@ -49,13 +49,13 @@ fn missing(report: &mut Report, path: &Path) {
     let (shown, parent) = (path.display(), nearest(path));
     match may_write(&parent) {
         Ok(()) => {
-            report.ok(CHECK, format!("{shown} is not there yet; the first start makes it"));
+            report.ok(CHECK, format!("{shown} does not exist yet; the first start creates it"));
             space(report, &parent);
         }
         Err(error) => report.fail(
             CHECK,
-            format!("{shown} is not there, and cannot be made in {} ({error})", parent.display()),
-            "make it and give it to the user of the service, or choose another with DATA_DIR",
+            format!("{shown} does not exist and cannot be created in {} ({error})", parent.display()),
+            "create it and give it to the user of the service, or choose another with DATA_DIR",
         ),
     }
 }
@@ -86,7 +86,7 @@ fn existing(report: &mut Report, path: &Path, metadata: &Metadata) {
     } else if mode & 0o022 != 0 {
         report.fail(CHECK, format!("{shown} can be written by other users (mode {mode:04o})"), &private);
     } else if mode & 0o077 != 0 {
-        report.warn(CHECK, format!("{shown} can be looked into by other users (mode {mode:04o})"), &private);
+        report.warn(CHECK, format!("{shown} can be read by other users (mode {mode:04o})"), &private);
     } else {
         report.ok(CHECK, format!("{shown} is private and can be written"));
     }
@@ -106,7 +106,7 @@ fn foreign_file(path: &Path, owner: u32) -> Option<PathBuf> {
 fn space(report: &mut Report, path: &Path) {
     match statvfs(path) {
         Ok(disk) => judge_space(report, &disk),
-        Err(error) => report.warn(SPACE, format!("it is not known ({error})"), "look with `df`"),
+        Err(error) => report.warn(SPACE, format!("it cannot be determined ({error})"), "check it with `df`"),
     }
 }
 
@@ -160,7 +160,7 @@ mod tests {
     #[test]
     fn data_dir_check_accepts_missing_directory_but_no_file() {
         let temp = tempfile::tempdir().unwrap();
-        assert!(line(&temp.path().join("a/b")).contains("is not there yet"));
+        assert!(line(&temp.path().join("a/b")).contains("does not exist yet"));
         assert!(!temp.path().join("a").exists());
         let file = temp.path().join("file");
         fs::write(&file, "").unwrap();

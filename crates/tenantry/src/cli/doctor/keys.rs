@@ -37,14 +37,14 @@ fn signing(report: &mut Report, path: &Path, is_needed: bool, is_sound: impl FnO
     match read_private(report, path) {
         Found::Nothing if is_needed => report.warn(
             "keys",
-            format!("{shown} is gone; the next start makes another, and everybody has to sign in again"),
-            "put it back from a backup, if you have one",
+            format!("{shown} is missing; the next start makes another, and everybody has to sign in again"),
+            "restore it from a backup, if you have one",
         ),
         Found::Key(key) if is_sound(&key) => report.ok("keys", format!("{shown} is private and sound")),
         Found::Key(_) => report.fail(
             "keys",
             format!("{shown} is damaged"),
-            "put it back from a backup, or remove it, and the next start makes another",
+            "restore it from a backup, or remove it: the next start makes another",
         ),
         Found::Nothing | Found::Refused => {}
     }
@@ -58,7 +58,7 @@ pub fn operator_key(report: &mut Report, data_dir: &Path, known: Option<&[u8]>) 
         Found::Nothing if known.is_some() => report.ok(
             "keys",
             format!(
-                "{shown} is not there: the operator key was put elsewhere (lost: `tenantry operator-key`)"
+                "{shown} is missing: the operator key is kept elsewhere (if lost: `tenantry operator-key`)"
             ),
         ),
         Found::Key(key) if known.is_none_or(|hash| is_key_of(&key, hash)) => {
@@ -80,7 +80,7 @@ fn is_key_of(key: &[u8], hash: &[u8]) -> bool {
 enum Found {
     Nothing,
     Key(Vec<u8>),
-    /// Something that is in the report by now.
+    /// Something that the report already mentions.
     Refused,
 }
 
@@ -95,7 +95,7 @@ fn read_private(report: &mut Report, path: &Path) -> Found {
         report.fail(
             "keys",
             format!("{shown} can be read by other users (mode {mode:04o})"),
-            &format!("run `chmod 600 {shown}`; whoever may have read it knows it, so make another"),
+            &format!("run `chmod 600 {shown}`, and make another key: other users may have read this one"),
         );
         return Found::Refused;
     }

@@ -1,4 +1,4 @@
-//! Accounts of before whose addresses are one mailbox by the rules of today.
+//! Old accounts whose addresses are the same mailbox by today's rules.
 
 use super::report::Report;
 use tenantry_store::SharedMailbox;
@@ -13,11 +13,8 @@ pub fn examine(report: &mut Report, shared: &[SharedMailbox]) {
     let mailboxes: Vec<String> = shared.iter().map(describe).collect();
     report.warn(
         CHECK,
-        format!(
-            "accounts that sign in, each with its own spelling, to one mailbox: {}",
-            mailboxes.join("; ")
-        ),
-        "let all but one of each change their address",
+        format!("several accounts sign in with different spellings of one mailbox: {}", mailboxes.join("; ")),
+        "ask all but one account of each mailbox to change the address",
     );
 }
 

@@ -10,7 +10,7 @@ use tenantry_domain::organization::Placement;
 use tenantry_store::{MongoInspection, MongoOptions, Topology, inspect_mongodb};
 
 const CHECK: &str = "mongodb";
-/// Clocks that differ by more confuse whoever compares the two logs, and moments when tokens end.
+/// A larger difference makes the two logs hard to compare, and tokens end at the wrong moment.
 const CLOCKS_APART: SignedDuration = SignedDuration::from_secs(5);
 /// Parts of the capacity in use from which somebody should think of more: 9 of 10.
 const NEARLY_FULL: (u64, u64) = (9, 10);
@@ -49,7 +49,7 @@ fn server(report: &mut Report, found: &MongoInspection) {
         Topology::Standalone => report.ok(
             CHECK,
             format!(
-                "version {version}, alone: what is acknowledged survives its crash, not the loss of its disk"
+                "version {version}, standalone: acknowledged writes survive a crash, not the loss of its disk"
             ),
         ),
         Topology::ReplicaSet { name, members } => {
@@ -74,7 +74,7 @@ fn schema(report: &mut Report, config: &Config, found: &MongoInspection) {
     if *schema == 0 {
         report.ok(
             "schema",
-            format!("there are no records in {database} yet; the first start makes the schema"),
+            format!("there are no records in {database} yet; the first start creates the schema"),
         );
     } else if schema == newest_schema {
         report.ok("schema", format!("version {schema}, the newest, in {database}"));
@@ -86,7 +86,7 @@ fn schema(report: &mut Report, config: &Config, found: &MongoInspection) {
         report.fail(
             "schema",
             format!("version {schema} in {database}; this program knows up to {newest_schema}"),
-            "run the newer version that has made it",
+            "run the newer version that created it",
         );
     }
 }
@@ -106,7 +106,7 @@ fn capacity(report: &mut Report, options: &MongoOptions, used: u64) {
         report.warn(
             CHECK,
             found,
-            "set PLACEMENT to shared, let AT_CAPACITY be shared, or raise MAX_NAMESPACES on a larger server",
+            "set PLACEMENT or AT_CAPACITY to shared, or raise MAX_NAMESPACES on a larger server",
         );
     }
 }
@@ -120,11 +120,11 @@ fn organizations(report: &mut Report, found: &MongoInspection) {
 fn clock(report: &mut Report, ahead: SignedDuration) {
     let seconds = ahead.as_secs();
     if ahead.abs() <= CLOCKS_APART {
-        report.ok("clock", "the server's is like this machine's");
+        report.ok("clock", "the server's agrees with this machine's");
     } else {
         let (by, side) = (seconds.abs(), if seconds > 0 { "ahead of" } else { "behind" });
         let found = format!("the server's is {by} seconds {side} this machine's");
-        report.warn("clock", found, "set both clocks, and keep them right with NTP");
+        report.warn("clock", found, "set both clocks, and keep them in sync with NTP");
     }
 }
 

@@ -18,11 +18,11 @@ const SHOWN: usize = 3;
 /// Looks at what was found.
 pub fn examine(report: &mut Report, inspection: &Inspection, now: Timestamp) {
     match &inspection.in_use {
-        Ok(true) => report.ok("lock", "a running process has the data directory"),
-        Ok(false) => report.ok("lock", "no process has the data directory"),
+        Ok(true) => report.ok("lock", "a running process uses the data directory"),
+        Ok(false) => report.ok("lock", "no process uses the data directory"),
         Err(error) => report.warn(
             "lock",
-            format!("whether a process has the data directory is not known ({error})"),
+            format!("it is unknown whether a process uses the data directory ({error})"),
             "run this as the user of the service",
         ),
     }
@@ -58,7 +58,7 @@ fn readable(report: &mut Report, database: &ControlDatabase) {
         QuickCheck::Passed => report.ok("integrity", format!("every page of control.db ({bytes}) is sound")),
         QuickCheck::Skipped => report.ok(
             "integrity",
-            format!("not checked: control.db has {bytes}; `PRAGMA quick_check` on a backup of it would"),
+            format!("not checked: control.db has {bytes}; run `PRAGMA quick_check` on a backup of it"),
         ),
         QuickCheck::Damaged(faults) => report.fail(
             "integrity",
@@ -95,18 +95,14 @@ fn containers(report: &mut Report, files: &ContainerFiles) {
     } else if !files.orphans.is_empty() {
         let orphans = some_of(files.orphans.iter().map(|file| file.display().to_string()));
         let found = format!("{} belong to no organization: {orphans}", files.orphans.len());
-        report.warn(
-            "containers",
-            found,
-            "start the service anew, which puts them into containers/quarantine",
-        );
+        report.warn("containers", found, "restart the service, which moves them to containers/quarantine");
     } else if files.quarantined > 0 {
         let found = format!("{} files in containers/quarantine belong to no organization", files.quarantined);
-        report.warn("containers", found, "look what is in them, then remove them");
+        report.warn("containers", found, "check what they contain, then remove them");
     } else {
         let unfinished = match files.unfinished {
             0 => String::new(),
-            count => format!(", {count} half-made; a start removes what was left"),
+            count => format!(", {count} unfinished; the next start removes what is left over"),
         };
         report.ok("containers", format!("{} files, each of an organization{unfinished}", files.found));
     }
@@ -120,7 +116,7 @@ fn some_of(names: impl ExactSizeIterator<Item = String>) -> String {
 }
 
 fn clock(report: &mut Report, now: Timestamp, newest: Option<Timestamp>) {
-    const ADVICE: &str = "set the clock, and keep it right with NTP";
+    const ADVICE: &str = "set the clock, and keep it in sync with NTP";
     let shown = now.strftime("%Y-%m-%d %H:%M:%S UTC");
     if !(EARLIEST_SECOND..LATEST_SECOND).contains(&now.as_second()) {
         report.fail("clock", format!("it says {shown}"), ADVICE);
@@ -173,7 +169,7 @@ mod tests {
         for (files, begin, part) in [
             (files(vec![], &[], 0), "ok ", "3 files, each"),
             (files(vec![id; 5], &["x"], 1), "FAIL", "674f1c2e9b1d4a0c5e8f7a6b, …: restore"),
-            (files(vec![], &["/d/x.db"], 0), "warn", "/d/x.db: start"),
+            (files(vec![], &["/d/x.db"], 0), "warn", "/d/x.db: restart"),
             (files(vec![], &[], 2), "warn", "2 files in containers/quarantine"),
         ] {
             let line = report_of(|report| containers(report, &files));

@@ -25,14 +25,14 @@ pub fn examine(report: &mut Report, config: &Config, client: &ClientConfig, in_u
     match TcpListener::bind(address) {
         Ok(_) if in_use == Some(true) => report.warn(
             CHECK,
-            format!("{address} is free, and yet a process has the data directory"),
-            "look what it is; a Tenantry with other settings, probably",
+            format!("{address} is free, but a process uses the data directory"),
+            "find that process; it is probably a Tenantry with other settings",
         ),
         Ok(_) => report.ok(CHECK, format!("{address} is free")),
         Err(error) if error.kind() == ErrorKind::AddrInUse => occupied(report, address, client, in_use),
         Err(error) => report.fail(
             CHECK,
-            format!("{address} cannot be listened on ({error})"),
+            format!("cannot listen on {address} ({error})"),
             "choose another with HOST and PORT",
         ),
     }
@@ -48,7 +48,7 @@ fn occupied(report: &mut Report, address: SocketAddr, config: &ClientConfig, in_
         Ok(answers) => answered(report, address, &answers, in_use),
         Err(_) => report.fail(
             CHECK,
-            format!("another program has {address}"),
+            format!("another program listens on {address}"),
             "stop it, or choose another port with PORT",
         ),
     }
@@ -71,7 +71,7 @@ struct Root {
     version: String,
 }
 
-/// Asks whoever listens; fails if that is no Tenantry.
+/// Asks the program that listens; fails if that is not Tenantry.
 async fn ask(address: SocketAddr, config: &ClientConfig) -> Result<Answers, ClientError> {
     let key = operator_key(config).ok();
     let anonymous = Client::new(url_of(address)?, None)?;
@@ -101,21 +101,21 @@ fn answered(report: &mut Report, address: SocketAddr, answers: &Answers, in_use:
     if in_use == Some(false) {
         report.warn(
             CHECK,
-            format!("Tenantry {version} answers at {address}, and has another data directory than this one"),
+            format!("Tenantry {version} answers at {address}, but uses another data directory"),
             "give each its own PORT and DATA_DIR",
         );
     } else {
         report.ok(CHECK, format!("Tenantry {version} answers at {address}"));
     }
     match &answers.accepts_key {
-        Some(Ok(())) => report.ok("operator key", "the running server takes it"),
+        Some(Ok(())) => report.ok("operator key", "the running server accepts it"),
         Some(Err(ClientError::Refused(problem))) => report.fail(
             "operator key",
             format!("the running server refuses it ({})", problem.code),
             "use the key of that server, or stop it and make another with `tenantry operator-key`",
         ),
-        Some(Err(failure)) => report.warn("operator key", failure.to_string(), "look at the server's log"),
-        None => report.ok("operator key", "none is at hand to try on the running server"),
+        Some(Err(failure)) => report.warn("operator key", failure.to_string(), "check the server's log"),
+        None => report.ok("operator key", "none was found to try on the running server"),
     }
 }
 

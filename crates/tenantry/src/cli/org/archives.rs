@@ -1,7 +1,8 @@
 //! `tenantry org export` and `import`: archives of organizations, as streams to and from files.
 //!
-//! What a newcomer gets wrong: an export that breaks off looks like a shorter one. So it is read while it is written,
-//! and the file has its name only once the archive's own end line has been seen and fits.
+//! # Pitfalls
+//! An export that breaks off looks like a shorter one. So the archive is verified while it is written, and
+//! the file gets its name only once the archive's own end line has been read and matches.
 
 use super::arguments::organization;
 use super::session::Session;
@@ -22,7 +23,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tenantry_domain::archive::{ArchiveEnd, ArchiveLines, Verifier, line_max_bytes};
 
-/// What stands for standard output and standard input.
+/// The name for standard output and standard input.
 const STANDARD: &str = "-";
 /// For a server to send or take an archive and to answer; it has limits of its own for a side that stops.
 const STREAM_TIMEOUT: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -61,7 +62,7 @@ pub async fn export(session: &Session, arguments: &ArgMatches) -> Result<(), Cli
         let ArchiveEnd { collections, documents, left_out, .. } = end;
         say(&format!("Exported to {output}: collections {collections}, documents {documents}."));
         if !left_out.is_empty() {
-            say(&format!("Left out, because an archive cannot name them: {}.", left_out.join(", ")));
+            say(&format!("Left out, because an archive cannot contain them: {}.", left_out.join(", ")));
         }
     }
     Ok(())
@@ -69,7 +70,7 @@ pub async fn export(session: &Session, arguments: &ArgMatches) -> Result<(), Cli
 
 /// What is in standard output cannot be taken back.
 fn cut_off(failure: &ClientError) -> ClientError {
-    ClientError::Other(format!("{failure}\nWhat was written is not a whole archive: throw it away."))
+    ClientError::Other(format!("{failure}\nWhat was written is not a complete archive: delete it."))
 }
 
 /// A file that is there when it is whole, and not before.

@@ -12,25 +12,25 @@ const AFTER: &str = "\
 These commands talk to a running server (SERVER_URL) with its operator key. On the machine of the server the key is \
 read from DATA_DIR; elsewhere set OPERATOR_KEY.
 
-Answers go to standard output, all else to standard error. The exit code is 1 if the server refuses or cannot be \
-reached, and 2 if the command line is wrong.
+Results go to standard output, everything else to standard error. The exit code is 1 if the server refuses or cannot \
+be reached, and 2 if the command line is wrong.
 
 Examples:
   tenantry org list --json | jq -r '.[].admin_email'
   tenantry org create --name 'Tech Innovations Corp' --email admin@techcorp.com
   tenantry org delete tech-innovations-corp";
 
-/// What an organization may have only so much of: the flags, and the members of its quota.
+/// The limits of a quota: the flags, and the names of the JSON members.
 pub const QUOTA: [&str; 4] = ["documents", "bytes", "collections", "index_bytes"];
 
 /// `tenantry org`.
 pub fn command() -> Command {
     let command = Command::new("org")
-        .about("Look after the organizations of a running server")
+        .about("Manage the organizations of a running server")
         .after_help(AFTER)
         .subcommand_required(true)
         .arg_required_else_help(true)
-        .arg(switch("json", "Print the JSON of the server's answer").global(true))
+        .arg(switch("json", "Print the JSON of the server's response").global(true))
         .subcommands([list(), show(), create(), rename(), set(), quota(), set_password(), suspend()])
         .subcommand(reactivate())
         .subcommands([delete(), restore(), purge(), export(), import()]);
@@ -53,18 +53,17 @@ fn list() -> Command {
                 .help("Only those of this status"),
         )
         .arg(
-            Arg::new("name-prefix")
-                .long("name-prefix")
-                .value_name("TEXT")
-                .help("Only those whose name begins so, whatever its case, spaces and punctuation"),
+            Arg::new("name-prefix").long("name-prefix").value_name("TEXT").help(
+                "Only those whose name begins with this text; case, spaces and punctuation do not matter",
+            ),
         )
-        .arg(switch("deleted", "Also those that are deleted or being purged"))
+        .arg(switch("deleted", "Include those that are deleted or being purged"))
         .arg(
             Arg::new("limit")
                 .long("limit")
                 .value_name("N")
                 .value_parser(value_parser!(u64).range(1..))
-                .help("Stop after so many; without it, all are listed"),
+                .help("Stop after this many; without it, all are listed"),
         )
 }
 
@@ -75,7 +74,7 @@ fn show() -> Command {
             "Examples:\n  tenantry org show tech-innovations-corp\n  \
              tenantry org show 'Tech Innovations Corp'\n  tenantry org show 674f1c2e9b1d4a0c5e8f7a6b --json",
         )
-        .arg(organization_argument("Its id, identifier or name; a deleted one has its id only"))
+        .arg(organization_argument("Its id, identifier or name; a deleted one has only its id"))
 }
 
 fn create() -> Command {
@@ -88,7 +87,7 @@ fn create() -> Command {
              pass show acme | tenantry org create --name 'Acme Corp' --email admin@acme.com --password-stdin",
         )
         .arg(text("name", "NAME", "Its name, 2 to 120 characters").required(true))
-        .arg(text("email", "ADDRESS", "The address its first admin signs in with").required(true))
+        .arg(text("email", "ADDRESS", "The e-mail address its first admin signs in with").required(true))
         .arg(placement())
         .arg(switch("password-stdin", "Read the password from standard input, up to its end"))
 }
@@ -109,8 +108,8 @@ fn set() -> Command {
              tenantry org set acme-corp --legal-hold off",
         )
         .arg(organization_argument("Its id, identifier or name"))
-        .arg(on_or_off("delete-protection", "Whether deleting it is refused"))
-        .arg(on_or_off("legal-hold", "Whether purging it is refused, also at the end of its retention"))
+        .arg(on_or_off("delete-protection", "Whether a delete is refused"))
+        .arg(on_or_off("legal-hold", "Whether a purge is refused, even at the end of its retention"))
         .group(
             ArgGroup::new("settings").args(["delete-protection", "legal-hold"]).multiple(true).required(true),
         )
@@ -118,16 +117,16 @@ fn set() -> Command {
 
 fn quota() -> Command {
     Command::new("quota")
-        .about("Set how much an organization may have; what is not named stays")
+        .about("Set how much an organization may have; limits that are not named stay as they are")
         .after_help(
-            "Nothing is deleted where an organization has more than that by now: it gets no more.\n\n\
+            "If an organization already has more, nothing is deleted: it just cannot add any.\n\n\
              Examples:\n  tenantry org quota acme-corp --documents 100000 --bytes 1073741824\n  \
              tenantry org quota acme-corp --collections none",
         )
         .arg(organization_argument("Its id, identifier or name"))
         .arg(limit("documents", "How many documents, in all its collections"))
         .arg(limit("bytes", "How many bytes these may take as BSON"))
-        .arg(limit("collections", "How many collections, with the one called `documents`"))
+        .arg(limit("collections", "How many collections, including `documents`"))
         .arg(limit("index_bytes", "How many bytes the entries of all indexes may take").long("index-bytes"))
         .group(ArgGroup::new("quota").args(QUOTA).multiple(true).required(true))
 }
@@ -147,14 +146,14 @@ fn set_password() -> Command {
 
 fn suspend() -> Command {
     Command::new("suspend")
-        .about("Let nobody of an organization sign in or reach its data; its tokens die")
+        .about("Stop everybody of an organization from signing in or reaching its data; its tokens end")
         .after_help("Examples:\n  tenantry org suspend acme-corp")
         .arg(organization_argument("Its id, identifier or name"))
 }
 
 fn reactivate() -> Command {
     Command::new("reactivate")
-        .about("End a suspension; everybody signs in again")
+        .about("End a suspension; everybody has to sign in again")
         .after_help("Examples:\n  tenantry org reactivate acme-corp")
         .arg(organization_argument("Its id, identifier or name"))
 }
@@ -163,11 +162,11 @@ fn delete() -> Command {
     Command::new("delete")
         .about("Delete an organization; it can be restored until its retention ends")
         .after_help(
-            "Asks before it does so. Its name and its people's addresses are free at once.\n\n\
+            "Asks for confirmation. Its name and its people's addresses are free at once.\n\n\
              Examples:\n  tenantry org delete acme-corp\n  tenantry org delete acme-corp --purge --yes",
         )
         .arg(organization_argument("Its id, identifier or name"))
-        .arg(switch("purge", "Do not keep it: remove it with all its data, for ever"))
+        .arg(switch("purge", "Do not keep it: remove it and all its data permanently"))
         .arg(yes())
 }
 
@@ -179,14 +178,14 @@ fn restore() -> Command {
              tenantry org restore 674f1c2e9b1d4a0c5e8f7a6b --name 'Acme Corp (old)'",
         )
         .arg(id_argument())
-        .arg(text("name", "NAME", "Another name, where the old one is taken by now"))
-        .arg(text("email", "ADDRESS", "Another address for its owner, where the old one is taken by now"))
+        .arg(text("name", "NAME", "Another name, if the old one is taken"))
+        .arg(text("email", "ADDRESS", "Another address for its owner, if the old one is taken"))
 }
 
 fn purge() -> Command {
     Command::new("purge")
-        .about("Remove a deleted organization and all its data for ever, before its retention ends")
-        .after_help("Asks before it does so.\n\nExamples:\n  tenantry org purge 674f1c2e9b1d4a0c5e8f7a6b")
+        .about("Remove a deleted organization and all its data permanently, before its retention ends")
+        .after_help("Asks for confirmation.\n\nExamples:\n  tenantry org purge 674f1c2e9b1d4a0c5e8f7a6b")
         .arg(id_argument())
         .arg(yes())
 }
@@ -195,37 +194,41 @@ fn export() -> Command {
     Command::new("export")
         .about("Write an archive of an organization, with its settings, its owner and all its data")
         .after_help(
-            "The archive is read while it is written, and the file has its name only when it is whole. It is no \
-             snapshot: each document is whole, and what changes meanwhile may or may not be in it. The hash of the \
-             owner's password is in it, so the file is readable for nobody else.\n\n\
+            "The archive is checked while it is written, and the file gets its name only when it is complete. It is no \
+             snapshot: each document is whole, but changes made meanwhile may or may not be in it. It contains the \
+             hash of the owner's password, so nobody else can read the file.\n\n\
              Examples:\n  tenantry org export acme-corp\n  \
              tenantry org export acme-corp --output - | zstd > acme.ndjson.zst",
         )
-        .arg(organization_argument("Its id, identifier or name; a deleted one has its id only"))
-        .arg(text("output", "FILE", "Where to write it: a file that is not there yet, or - for standard output. \
-             Without it, a file called after the organization, ending in .ndjson"))
+        .arg(organization_argument("Its id, identifier or name; a deleted one has only its id"))
+        .arg(text("output", "FILE", "Where to write it: a file that does not exist yet, or - for standard output. \
+             Without it, a file named after the organization, ending in .ndjson"))
 }
 
 fn import() -> Command {
     Command::new("import")
-        .about("Make an organization out of an archive, with its settings, its owner and all its data")
+        .about("Create an organization from an archive, with its settings, its owner and all its data")
         .after_help(
-            "Nobody sees the organization before all of the archive has been read and fits. If anything is wrong with \
-             it, nothing of it is left.\n\n\
+            "Nobody sees the organization before all of the archive has been read and checked. If anything is wrong \
+             with it, nothing of it is left.\n\n\
              Examples:\n  tenantry org import acme-corp.ndjson\n  \
              tenantry org import acme-corp.ndjson --new-id --name 'Acme Copy' --owner-email copy@acme.com\n  \
              zstd -d < acme.ndjson.zst | tenantry org import -",
         )
         .arg(Arg::new("file").value_name("FILE").required(true).help("The archive, or - for standard input"))
-        .arg(text("name", "NAME", "Another name, where that of the archive is taken"))
-        .arg(switch("new-id", "Give it another id than it had"))
+        .arg(text("name", "NAME", "Another name, if that of the archive is taken"))
+        .arg(switch("new-id", "Give it a new id instead of the old one"))
         .arg(placement())
-        .arg(text("owner-email", "ADDRESS", "Another address for its owner, where the old one is taken"))
+        .arg(text("owner-email", "ADDRESS", "Another address for its owner, if the old one is taken"))
 }
 
 fn placement() -> Arg {
-    text("placement", "PLACEMENT", "Where its data goes on MongoDB, if not where the server's settings say")
-        .value_parser(PossibleValuesParser::new(Placement::ALL.map(Placement::as_str)))
+    text(
+        "placement",
+        "PLACEMENT",
+        "Where its data goes on MongoDB, instead of where the server's settings say",
+    )
+    .value_parser(PossibleValuesParser::new(Placement::ALL.map(Placement::as_str)))
 }
 
 fn text(name: &'static str, shape: &'static str, help: &'static str) -> Arg {
@@ -241,7 +244,7 @@ fn limit(name: &'static str, help: &'static str) -> Arg {
 }
 
 fn yes() -> Arg {
-    switch("yes", "Do not ask").short('y')
+    switch("yes", "Do not ask for confirmation").short('y')
 }
 
 fn organization_argument(help: &'static str) -> Arg {
@@ -256,7 +259,7 @@ fn id_argument() -> Arg {
         .value_parser(parse_id)
 }
 
-/// The organization a command is about, as it stands in a path: an id or an identifier.
+/// The organization a command is about, as a segment of a path: an id or an identifier.
 pub fn organization(arguments: &ArgMatches) -> String {
     arguments.get_one::<String>("organization").cloned().unwrap_or_default()
 }
@@ -275,7 +278,7 @@ fn parse_organization(text: &str) -> Result<String, String> {
 
 fn parse_id(text: &str) -> Result<String, String> {
     let id = text.parse::<OrganizationId>().map_err(|_| {
-        "a deleted organization has no name any more, so give its id: 24 hex digits, as \
+        "a deleted organization no longer has a name, so give its id: 24 hex digits, as \
          `tenantry org list --status deleted` shows it"
     })?;
     Ok(id.to_string())

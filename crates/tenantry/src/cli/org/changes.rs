@@ -21,8 +21,8 @@ const PURGE_WAIT: Duration = Duration::from_secs(60);
 /// The pause between two looks at it.
 const PURGE_PAUSE: Duration = Duration::from_millis(500);
 
-/// What becomes of an organization that is purged.
-const FOR_EVER: &str = "will be removed with all its data, for ever";
+/// What a purge does to an organization.
+const FOR_EVER: &str = "will be removed permanently, with all its data";
 
 /// Runs the command of that name.
 pub async fn run(session: &Session, name: &str, arguments: &ArgMatches) -> Result<(), ClientError> {
@@ -84,11 +84,12 @@ fn password(from_pipe: bool, question: &str) -> Result<String, ClientError> {
     }
     if !terminal::has_waiters() {
         return Err(ClientError::Usage(
-            "Nobody can be asked for the password: give it on standard input, with --password-stdin.".into(),
+            "There is no terminal to ask for the password: give it on standard input, with --password-stdin."
+                .into(),
         ));
     }
     let password = terminal::ask_hidden(question).map_err(unreadable)?;
-    if terminal::ask_hidden("The same again: ").map_err(unreadable)? != password {
+    if terminal::ask_hidden("Repeat it: ").map_err(unreadable)? != password {
         return Err(ClientError::Other("The two passwords differ. Nothing was changed.".into()));
     }
     Ok(password)
@@ -96,7 +97,7 @@ fn password(from_pipe: bool, question: &str) -> Result<String, ClientError> {
 
 async fn rename(session: &Session, arguments: &ArgMatches) -> Result<(), ClientError> {
     let answer = patch(session, arguments, json!({ "organization_name": text(arguments, "name") })).await?;
-    session.tell(&answer, |renamed| format!("It is called {} now.", renamed.organization_name))
+    session.tell(&answer, |renamed| format!("Its name is now {}.", renamed.organization_name))
 }
 
 async fn set(session: &Session, arguments: &ArgMatches) -> Result<(), ClientError> {
@@ -218,7 +219,7 @@ async fn confirmed(session: &Session, arguments: &ArgMatches, fate: &str) -> Res
         return Ok(organization);
     }
     if !terminal::has_waiters() {
-        return Err(ClientError::Usage("Nobody can be asked whether to do so: give --yes.".into()));
+        return Err(ClientError::Usage("There is no terminal to ask for confirmation: give --yes.".into()));
     }
     let found: Organization = session.get(&organization).await?.read()?;
     let (name, identifier) = (&found.organization_name, &found.organization_identifier);

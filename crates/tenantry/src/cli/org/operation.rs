@@ -75,8 +75,6 @@ fn finished(operation: Operation, answer: Answer) -> Result<Finished, ClientErro
 async fn look(client: &Client, id: &str) -> Result<Answer, ClientError> {
     let request = client.request(Method::GET, &["v1", "operations", id], &[]);
     client.send(request).await.map_err(|failure| {
-        ClientError::Other(format!(
-            "{failure}\nThe change goes on without being watched; look at /v1/operations/{id}."
-        ))
+        ClientError::Other(format!("{failure}\nThe change goes on; check it at /v1/operations/{id}."))
     })
 }

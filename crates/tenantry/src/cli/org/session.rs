@@ -44,7 +44,7 @@ impl Session {
         self.get(&operation.organization_id).await
     }
 
-    /// Tells what became of an organization: `sentence`, with the details under it.
+    /// Prints the result of a change: `sentence`, with the organization's details under it.
     pub(super) fn tell(
         &self,
         answer: &Answer,

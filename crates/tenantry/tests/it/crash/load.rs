@@ -46,7 +46,7 @@ async fn acknowledged_changes_survive_kills_under_load() {
     assert!(workers.iter().any(|worker| worker.cut_off > 0), "no change was ever cut off");
 }
 
-/// Runs the workers, and readers beside them, until the service is killed `after` so many milliseconds.
+/// Runs the workers, and readers beside them, until the service is killed after `after` milliseconds.
 async fn load_and_kill(place: &Place, workers: Vec<Worker>, after: u64) -> Vec<Worker> {
     let server = Launch::on(place).start();
     let mut running = JoinSet::new();

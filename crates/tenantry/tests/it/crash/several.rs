@@ -1,5 +1,5 @@
-//! Crashes that meet more than one operation: creates that compete for an address, a delete that goes on to
-//! purge, and so many changes under way that recovery has to be quick about each.
+//! Crashes during more than one operation: creates that compete for an address, a delete that goes on to
+//! purge, and many changes under way, so that recovery has to be quick about each.
 
 use super::{Case, NEIGHBOURS, RECOVERY_ON_MONGODB, SUBJECT, World, id_of, recovered};
 use crate::support::checker::Snapshot;

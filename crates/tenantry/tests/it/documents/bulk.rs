@@ -268,7 +268,7 @@ async fn bulk_stream_ends_after_long_pause() {
     // One that never begins is refused as always.
     let mut stream = Stream::begin(&app, &acme).await;
     assert!(stream.read_to_end().await.starts_with("HTTP/1.1 408 "), "{}", stream.received);
-    // So is one whose first line takes for ever, a byte at a time.
+    // So is one whose first line never ends, a byte at a time.
     let mut stream = Stream::begin(&app, &acme).await;
     for _ in 0..8 {
         if timeout(Duration::from_millis(200), stream.stream.readable()).await.is_ok() {

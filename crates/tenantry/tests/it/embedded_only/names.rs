@@ -193,7 +193,7 @@ async fn name_with_invisible_characters_is_refused_everywhere() {
         "Acme\u{e0041}",
         "Acme\u{e000}",
         "Acme\u{fffe}",
-        // And what would be taken for an id in a path.
+        // And a name that would be read as an id in a path.
         "6790000007070707070707aa",
     ];
     let operator = app.operator();

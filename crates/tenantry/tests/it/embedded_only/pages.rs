@@ -78,7 +78,7 @@ async fn swagger_ui_sends_bare_token_and_keeps_it_on_reload() {
     browser.click(&format!("{} .opblock-summary-control", protected_operation())).await;
     try_out(&browser, &base_url, key).await;
 
-    // The address names the operation by now, which opens it.
+    // The address now names the operation, which opens it.
     browser.reload().await;
     try_out(&browser, &base_url, key).await;
     assert_eq!(browser.errors().await, Vec::<String>::new());

@@ -1,9 +1,10 @@
-//! Faults that a database server beside the service brings with it: instances that sleep while others go on,
-//! servers that die, freeze and change their roles, connections that break at the worst moment. The changes are
-//! those of [`crate::crash`], and so is what must come of them.
+//! Faults that come with a separate database server: instances that sleep while others go on, servers that
+//! die, freeze and change their roles, connections that break at the worst moment. The changes are those of
+//! [`crate::crash`], and so are the expected results.
 //!
-//! What a newcomer gets wrong: a lease is a promise of progress and of nothing else. The tests end leases as they
-//! like, also of those who are at work, and nothing may come of it but that somebody stops in silence.
+//! # Pitfalls
+//! A lease promises progress and nothing else. The tests end leases at any time, even those of working
+//! instances, and the only permitted effect is that such an instance silently stops.
 
 #![expect(clippy::print_stdout, reason = "a run says what it has met")]
 
@@ -67,7 +68,7 @@ impl Asleep {
         Self { server, request }
     }
 
-    /// Lets it go on, and waits until it has answered; whatever that is, it must be an answer.
+    /// Lets it go on, and waits for its response, which may be any.
     async fn wake(self) -> Answer {
         self.server.wake();
         let answer = self.request.await.unwrap();

@@ -43,7 +43,7 @@ async fn doctor_reports_database_and_changes_nothing() {
     organization(&app, "Acme").await;
     let (text, well) = doctor(app.place(), &[]);
     assert!(well, "{text}");
-    assert_has(&text, "ok", "mongodb", "6.0.5, alone");
+    assert_has(&text, "ok", "mongodb", "6.0.5, standalone");
     assert_has(&text, "ok", "fence", "by their identity");
     assert_has(&text, "ok", "schema", "version 4, the newest");
     assert_has(&text, "ok", "capacity", "of 10000 collections and indexes");

@@ -1,4 +1,4 @@
-//! The further collections of an organization, `tenant_<identifier>.<name>`, follow it wherever it goes.
+//! The further collections of an organization, `tenant_<identifier>.<name>`, follow its renames and its end.
 
 use crate::support::app::App;
 use crate::support::given::{new_organization, organization};

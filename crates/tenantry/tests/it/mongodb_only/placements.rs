@@ -1,4 +1,4 @@
-//! Where the data of an organization goes, and what becomes of it when there is no more room.
+//! Where the data of an organization goes, and what happens when there is no more room.
 
 use crate::support::app::{App, Setup};
 use crate::support::client::{Answer, Client};

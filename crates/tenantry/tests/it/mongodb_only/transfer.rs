@@ -100,7 +100,7 @@ async fn transfer_to_mongodb_and_back_keeps_everything() {
         let there = command(&place, &path(&source.data_dir()), "MONGO_URI", placement).output().unwrap();
         assert!(said(&there).contains("the same 3 organizations, 3 accounts"), "{there:?}");
         assert!(said(&there).contains("and 708 documents"), "{there:?}");
-        // Whoever runs the service brings the key along.
+        // The operator copies the key file.
         std::fs::create_dir_all(place.data_dir()).unwrap();
         std::fs::copy(source.data_dir().join(operator_key), place.data_dir().join(operator_key)).unwrap();
 

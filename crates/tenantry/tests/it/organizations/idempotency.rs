@@ -36,7 +36,7 @@ async fn idempotency_key_replays_response_for_a_day() {
         let new = new_organization(&format!("Acme {number}"), &format!("owner@acme-{number}.example"));
         let first = send(client, path, "key-1", &new).await;
         assert!(!first.headers.contains_key("idempotency-replayed"));
-        // Whatever becomes of the organization meanwhile.
+        // Even if the organization changes meanwhile.
         let id = first.json()["id"].as_str().unwrap().to_owned();
         app.operator()
             .patch(

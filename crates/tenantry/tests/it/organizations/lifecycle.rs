@@ -200,7 +200,7 @@ async fn purge_leaves_only_the_log() {
     app.operator().post_empty(&format!("{}/purge", acme.path())).await.refused("organization_not_found");
     restore(&app, &acme, json!({})).await.refused("organization_not_found");
 
-    // Name and address are free, and the next one of that name begins anew.
+    // Name and address are free, and the next organization of that name starts empty.
     let next = organization(&app, "Acme").await;
     assert_eq!(documents(&app, next.id()), Vec::<String>::new());
     assert_eq!(contents(&app, neighbour.id()), kept);

@@ -199,7 +199,7 @@ impl App {
         self.place.data_dir()
     }
 
-    /// Where it keeps everything, whatever the engine.
+    /// Where it keeps everything, on either engine.
     pub fn place(&self) -> &Place {
         &self.place
     }

@@ -1,9 +1,11 @@
-//! The checker: reads what the service keeps behind its back, whatever the engine, and says what is wrong there. What it holds the
-//! service to are the invariants of ARCHITECTURE.md, as far as they are data: no change is left half done, every
-//! container has its owner, keys and addresses are held by those who use them, the log tells the whole story.
+//! The checker: reads the stored data of the service behind its back, on either engine, and reports what is
+//! wrong. It checks the invariants of ARCHITECTURE.md, as far as they are data: no change is left half done,
+//! every container has its owner, keys and addresses are held by the records that use them, the log tells the
+//! whole story.
 //!
-//! What a newcomer gets wrong: after a crash it must not look before the service has been started again. Opening
-//! a database recovers it, and that is what the service has to do.
+//! # Pitfalls
+//! After a crash, start the service again before the checker reads. Opening a database recovers it, and that
+//! is the service's job.
 
 mod embedded;
 mod mongodb;
@@ -95,12 +97,12 @@ impl Snapshot {
         self.organizations.values().find(|found| found["name"] == name && found["state"] == "active")
     }
 
-    /// The record of that organization, in whatever state.
+    /// The record of that organization, in any state.
     pub fn organization(&self, id: &str) -> Option<&Value> {
         self.organizations.get(id)
     }
 
-    /// How many organizations there are, in whatever state.
+    /// How many organizations there are, in any state.
     pub fn organizations(&self) -> usize {
         self.organizations.len()
     }
@@ -251,7 +253,7 @@ impl Snapshot {
         problems
     }
 
-    /// Told from its log, each organization is what it is: every committed change stands there once.
+    /// Where the log of an organization contradicts its record: every committed change must be in it once.
     fn contradictions(&self) -> Vec<String> {
         let mut told: BTreeMap<&str, Told> = BTreeMap::new();
         let mut problems = Vec::new();

@@ -1,5 +1,5 @@
 //! A client that holds the service to its own OpenAPI document: a status or code that the document does not
-//! list for an operation fails the test, whatever the test was about.
+//! list for an operation fails any test.
 
 use super::schema::mismatches;
 use reqwest::{Method, StatusCode, header::HeaderMap};

@@ -105,7 +105,7 @@ async fn restore_collection(database: &mongodb::Database, name: &str, metadata: 
     }
 }
 
-/// The documents that stand one after the other in `bytes`.
+/// The documents that `bytes` contains one after the other.
 pub fn split(mut bytes: &[u8]) -> Vec<RawDocumentBuf> {
     let mut documents = Vec::new();
     while !bytes.is_empty() {

@@ -114,8 +114,8 @@ impl Place {
         [flags(self), self.more_flags.clone()].concat()
     }
 
-    /// Ends the leases of whoever is at work, or was. Where others may be beside it, nobody is taken for dead
-    /// before that.
+    /// Ends all leases, of working and of dead processes. If there may be other processes, none counts as
+    /// dead before its lease ends.
     pub fn end_leases(&self) {
         let Some(database) = self.database() else { return };
         for collection in ["organizations", "requests"].map(|name| database.collection(name)) {

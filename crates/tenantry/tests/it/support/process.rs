@@ -107,7 +107,7 @@ impl Process {
         Server { process: self, address }
     }
 
-    /// Waits until it has ended, whatever the reason.
+    /// Waits until it has ended, for any reason.
     pub async fn ended(mut self) -> Ended {
         let deadline = Instant::now() + PATIENCE;
         loop {

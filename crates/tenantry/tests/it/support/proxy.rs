@@ -1,7 +1,8 @@
 //! A proxy between the service and MongoDB that cuts connections at the worst moments, as networks do.
 //!
-//! What a newcomer gets wrong: a driver looks after its servers by itself, and a cut that meets only that proves
-//! nothing. So only requests that an operation makes are met, and the test asks whether one was.
+//! # Pitfalls
+//! A driver monitors its servers on its own connections, and cutting only those proves nothing. So only
+//! requests of an operation are cut, and the test checks that one was.
 
 use std::io;
 use std::net::SocketAddr;

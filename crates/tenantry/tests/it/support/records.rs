@@ -16,7 +16,7 @@ pub fn has_container(app: &App, id: &str) -> bool {
     }
 }
 
-/// Every container, whoever it belongs to.
+/// Every container, of every organization.
 pub fn containers(app: &App) -> Vec<String> {
     match app.place().database() {
         None => embedded::containers(app),
@@ -87,7 +87,7 @@ pub fn refuses_twins(app: &App, id: &str) -> bool {
     }
 }
 
-/// The tables or collections of records in which `text` stands.
+/// The tables or collections of records that contain `text`.
 pub fn tables_with(app: &App, text: &str) -> Vec<String> {
     match app.place().database() {
         None => embedded::tables_with(app, text),

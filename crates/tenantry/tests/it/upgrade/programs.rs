@@ -79,7 +79,7 @@ fn write_to_file(app: &App, id: &str) {
     }
 }
 
-/// Where a name stands twice, a tree of values has room for one of them.
+/// A tree of values keeps only one of two members with the same name.
 trait ToTree {
     fn to_document_with_last_of_a_name(&self) -> Document;
 }
@@ -97,7 +97,7 @@ fn write_to_mongodb(database: &Database, tools: &Organization) {
     let collection = database.beside(&own, &name).clone_with_type::<RawDocumentBuf>();
     let placement = text("placement");
     let mut written = documents();
-    // Here an `_id` may be null; what stands where the service has its revision is none.
+    // Here an `_id` may be null, and the field of the service's revision may hold something else.
     written.extend(
         [doc! { "_id": null, "a": 1 }, doc! { "_id": "tagged", "_tenantry": { "rev": "text" } }]
             .iter()

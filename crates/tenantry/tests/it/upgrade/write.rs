@@ -361,7 +361,7 @@ fn order(number: usize) -> Value {
     order
 }
 
-/// Expects that so many documents were stored.
+/// Expects that this many documents were stored.
 #[track_caller]
 fn stored(answer: &Answer, count: usize) {
     assert_eq!(answer.lines().last().unwrap()["inserted"], count, "{answer}");

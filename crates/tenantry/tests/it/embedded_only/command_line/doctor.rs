@@ -75,7 +75,7 @@ async fn after_a_run() -> Shell {
 fn doctor_before_first_start_is_healthy_and_changes_nothing() {
     let shell = shell();
     let text = shell.run(&["doctor", "--signup=operator"]).healthy();
-    assert_has(&text, "ok data directory", "is not there yet; the first start makes it");
+    assert_has(&text, "ok data directory", "does not exist yet; the first start creates it");
     assert_has(&text, "ok schema", "no records yet");
     assert!(text.ends_with("\nAll is well.\n"), "{text}");
     assert_eq!(fs::read_dir(shell.home.path()).unwrap().count(), 0, "nothing is made");
@@ -154,7 +154,7 @@ async fn doctor_asks_running_server_and_tries_its_key() {
     let text = shell.run(&["doctor"]).healthy();
     assert_has(&text, "ok lock", "a running process");
     assert_has(&text, "ok address", concat!("Tenantry ", env!("CARGO_PKG_VERSION"), " answers"));
-    assert_has(&text, "ok operator key", "takes it");
+    assert_has(&text, "ok operator key", "accepts it");
 
     let wrong = "tenantry_operator_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
     let text = shell.run(&["doctor", "--operator-key", wrong]).unhealthy();
@@ -171,9 +171,9 @@ fn doctor_fails_when_another_program_has_the_address() {
     let port = listener.local_addr().unwrap().port().to_string();
     std::thread::spawn(move || listener.incoming().for_each(drop));
     let text = Shell::new().with("PORT", &port).run(&["doctor"]).unhealthy();
-    assert_has(&text, "FAIL address", "another program has 127.0.0.1:");
+    assert_has(&text, "FAIL address", "another program listens on 127.0.0.1:");
     let text = Shell::new().with("HOST", "192.0.2.1").run(&["doctor"]).unhealthy();
-    assert_has(&text, "FAIL address", "192.0.2.1:8000 cannot be listened on");
+    assert_has(&text, "FAIL address", "cannot listen on 192.0.2.1:8000");
 }
 
 #[tokio::test]
@@ -202,11 +202,11 @@ async fn doctor_fails_when_a_key_has_changed() {
     fs::remove_file(path("jwt-secret")).unwrap();
     fs::remove_file(path("operator.key")).unwrap();
     let text = shell.run(&["doctor"]).healthy();
-    assert_has(&text, "warn keys", "jwt-secret is gone");
-    assert_has(&text, "ok keys", "operator.key is not there");
+    assert_has(&text, "warn keys", "jwt-secret is missing");
+    assert_has(&text, "ok keys", "operator.key is missing");
 
     let ed25519 = shell.with("JWT_ALGORITHM", "EdDSA");
-    assert_has(&ed25519.run(&["doctor"]).healthy(), "warn keys", "jwt-ed25519.pk8 is gone");
+    assert_has(&ed25519.run(&["doctor"]).healthy(), "warn keys", "jwt-ed25519.pk8 is missing");
     Launch::on(&ed25519.data_dir()).env("JWT_ALGORITHM", "EdDSA").start().stop().await;
     assert_has(&ed25519.run(&["doctor"]).healthy(), "ok keys", "jwt-ed25519.pk8 is private and sound");
     fs::write(ed25519.data_dir().join("jwt-ed25519.pk8"), "no key").unwrap();
@@ -247,10 +247,10 @@ fn doctor_reports_all_settings_errors_and_checks_the_rest() {
     let text = shell.run(&["doctor"]).unhealthy();
     assert_has(&text, "FAIL settings PORT in the environment must be", "");
     assert_has(&text, "FAIL settings MONGO_URI is set", "");
-    assert_has(&text, "ok data directory", "is not there yet");
+    assert_has(&text, "ok data directory", "does not exist yet");
     let text = shell.with("DATA_DIR", "~/data").run(&["doctor"]).unhealthy();
     assert_has(&text, "FAIL settings DATA_DIR in the environment must be", "");
-    assert_has(&text, "warn data directory", "not known");
+    assert_has(&text, "warn data directory", "unknown");
 }
 
 #[tokio::test]

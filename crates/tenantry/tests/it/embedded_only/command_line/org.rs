@@ -270,7 +270,7 @@ fn create_command_asks_for_password_twice_and_hides_it() {
     let mut terminal = Terminal::start(shell.command(&create));
     terminal.expect("Password of the admin: ");
     terminal.type_line(PASSWORD);
-    terminal.expect("The same again: ");
+    terminal.expect("Repeat it: ");
     terminal.type_line("another one");
     let (status, shown) = terminal.ended();
     assert_eq!(status.code(), Some(1), "{shown}");
@@ -284,7 +284,7 @@ fn create_command_asks_for_password_twice_and_hides_it() {
     assert!(shown.contains("cancelled") && !shown.contains("half"), "{shown}");
 
     let mut terminal = Terminal::start(shell.command(&create));
-    for question in ["Password of the admin: ", "The same again: "] {
+    for question in ["Password of the admin: ", "Repeat it: "] {
         terminal.expect(question);
         terminal.type_line(PASSWORD);
     }
@@ -298,7 +298,7 @@ fn set_password_command_asks_twice_and_shows_nothing() {
     let (shell, server) = beside_a_server();
     create(&shell, "Acme", "admin@acme.com");
     let mut terminal = Terminal::start(shell.command(&["org", "set-password", "acme"]));
-    for question in ["New password of the owner: ", "The same again: "] {
+    for question in ["New password of the owner: ", "Repeat it: "] {
         terminal.expect(question);
         terminal.type_line("another horse battery");
     }
@@ -455,7 +455,7 @@ fn org_command_fails_when_operation_fails_or_is_lost() {
 
     let script = Script::of(vec![Some((202, operation("running", &Value::Null))), None]);
     let told = talking_to(&script.url).run(&["org", "suspend", "acme"]).refused();
-    assert!(told.contains("goes on without being watched"), "{told}");
+    assert!(told.contains("The change goes on; check it"), "{told}");
 }
 
 #[test]
@@ -469,7 +469,7 @@ fn create_command_retries_broken_connection_with_same_key() {
 
     let script = Script::of(vec![None, None]);
     let told = talking_to(&script.url).run_with(&arguments, PASSWORD).refused();
-    assert!(told.contains("broke before the answer") && told.contains("may have happened"), "{told}");
+    assert!(told.contains("broke before the response") && told.contains("may have been made"), "{told}");
     assert_ne!(idempotency_key(&script.requests()), first, "each command has its own");
 }
 
@@ -489,7 +489,7 @@ fn idempotency_key(requests: &[String]) -> String {
 fn org_changes_except_create_are_never_retried() {
     let script = Script::of(vec![None]);
     let told = talking_to(&script.url).run(&["org", "suspend", "acme"]).refused();
-    assert!(told.contains("broke before the answer"), "{told}");
+    assert!(told.contains("broke before the response"), "{told}");
     assert_eq!(script.requests().len(), 1);
 }
 

@@ -14,7 +14,7 @@ const ANSWER: Duration = Duration::from_secs(10);
 /// How long a driver may take to notice that its server is back.
 const BACK: Duration = Duration::from_secs(30);
 
-/// Expects the service to live, to say that it cannot work, and to answer whoever asks.
+/// Expects the service to live, to report that it is not ready, and to answer every request.
 async fn is_alive_and_cannot_work(server: &Server, name: &str) {
     let client = server.client();
     let look_up = format!("/org/get?organization_name={name}");

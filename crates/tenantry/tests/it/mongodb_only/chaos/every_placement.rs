@@ -10,7 +10,7 @@ use crate::crash::{Case, World, every_case, kill_and_kill_again, sample};
 use crate::support::checker::Snapshot;
 use crate::support::place::Place;
 
-/// Of so many points of a change one is tried in each placement, unless all are.
+/// Each placement tries one point of a change in this many, unless all are tried.
 const SHARE: usize = 16;
 
 async fn kill_in(placement: &str, case: Case) {

@@ -1,8 +1,9 @@
 //! The long form, for `cargo xtask chaos`: run after run of what the other tests do a little of, each chosen by
 //! chance, for as long as there is time.
 //!
-//! What a newcomer gets wrong: a run is repeated by its own seed, which is printed when it fails, and not by the
-//! first one. Moments are not chosen by us: what depends on them may take a few repetitions.
+//! # Pitfalls
+//! Repeat a run with its own seed, which it prints when it fails, not with the first one. The seed does not
+//! choose moments: a failure that depends on them may need a few repetitions.
 
 use super::load::{ALONE, IN_A_SET, Servers, Tally, run};
 use super::paused::{all_is_as_it_was_when_it_wakes, names_are_others_when_it_wakes};
@@ -14,7 +15,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
 
-/// Of so many runs one is of that kind; the others are at points.
+/// One run in this many is of that kind; the others are at points.
 const LOAD_ALONE: u64 = 6;
 const LOAD_IN_A_SET: u64 = 12;
 

@@ -11,7 +11,7 @@ use crate::support::proxy::{Cut, Proxy};
 use std::time::Duration;
 use tenantry_test_mongod::Mongod;
 
-/// What happens while the service stands at a point.
+/// What happens while the service is stopped at a point.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Fault {
     /// The server is killed, and comes back this many milliseconds after the service has gone on.
@@ -38,7 +38,7 @@ impl Surroundings {
         Place::at(&self.mongod.uri()).flag("--mongo-timeout=2")
     }
 
-    /// Brings `fault` down on an instance that stands at `point` of `case`, and looks what comes of it.
+    /// Injects `fault` into an instance that is stopped at `point` of `case`, and checks the result.
     pub async fn meet(&mut self, world: &World, case: Case, point: &str, fault: Fault) {
         let before = Snapshot::sound(&world.place);
         let launch = Launch::on(&world.place).with(&format!("--mongo-uri={}", self.proxy.uri()));

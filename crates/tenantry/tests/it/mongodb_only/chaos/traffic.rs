@@ -185,7 +185,7 @@ impl Application {
         reads
     }
 
-    /// Sends a command to the container; none if it has to be sent again.
+    /// Sends a command to the container; `None` if it has to be sent again.
     async fn command(&mut self, name: &str, rest: Document) -> Option<Document> {
         if self.container.is_none() {
             self.container = self.look_up().await;

@@ -1,6 +1,7 @@
 //! See [`super`]: the files of the embedded engine.
 //!
-//! What a newcomer gets wrong: opening a database recovers it. After a crash that is the service's to do, first.
+//! # Pitfalls
+//! Opening a database recovers it. After a crash, the service must do that first.
 
 use super::steady::{Fault, Stamps, read as read_steadily};
 use super::{Container, Dump, Snapshot};

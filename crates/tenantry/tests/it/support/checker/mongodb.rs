@@ -9,8 +9,8 @@ use mongodb::error::Error;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Records of which a dump says nothing: they are about no organization, or follow from the rest and are counted anew
-/// when nobody looks.
+/// Records that a dump leaves out: they belong to no organization, or follow from the rest and are counted
+/// again in the background.
 const RESTLESS: [&str; 2] = ["throttles", "usage"];
 const HEARTBEAT: &str = "heartbeat";
 /// The first documents and the documents of all organizations that share.

@@ -85,7 +85,7 @@ pub fn refuses_twins(app: &App, id: &str) -> bool {
     container.execute(copy, []).is_err() && insert(&container, &same_id).is_err()
 }
 
-/// The tables of the control database in which `text` stands.
+/// The tables of the control database that contain `text`.
 pub fn tables_with(app: &App, text: &str) -> Vec<String> {
     let control = open(&app.data_dir().join("control.db"));
     let hex = text.bytes().map(|byte| format!("{byte:02X}")).collect::<String>();
