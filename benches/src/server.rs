@@ -13,7 +13,7 @@ use std::process::Command;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-/// Processor time is counted in hundredths of a second, whatever the processor (`USER_HZ`).
+/// Processor time is counted in hundredths of a second on every processor (`USER_HZ`).
 const TICKS_PER_SECOND: f64 = 100.0;
 /// How long a process is watched to see whether it rests.
 const REST_WATCH: Duration = Duration::from_millis(250);

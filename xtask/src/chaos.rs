@@ -9,7 +9,7 @@ const MINUTES: &str = "TENANTRY_CHAOS_MINUTES";
 /// Read by `crates/tenantry/tests/it/support/chance.rs`.
 const SEED: &str = "TENANTRY_TEST_SEED";
 
-/// Begins runs for so many minutes, the first one with `seed`.
+/// Starts runs for `minutes` minutes, the first one with `seed`.
 pub fn run(minutes: u64, seed: Option<u64>) -> Result<()> {
     let mut chaos = nextest("run --run-ignored only --no-capture")?;
     chaos.args(["-E", "test(=mongodb_only::chaos::long::chaos_loses_no_acknowledged_change)"]);

@@ -1,9 +1,9 @@
-//! Clients that public tools make of the OpenAPI document: linted, generated, compiled or type-checked, and run against
-//! the service.
+//! Clients that public tools generate from the OpenAPI document: linted, generated, compiled or type-checked,
+//! and run against the service.
 //!
-//! The tools are pinned in `clients/quick` and `clients/more`. Each client is used by a small program in `clients` that
-//! creates an organization, signs in, inserts a document, reads a field of it back, lists, renames and deletes. What a
-//! newcomer gets wrong: generated code is never mended. What a tool stumbles over is mended in the document.
+//! The tools are pinned in `clients/quick` and `clients/more`. Each client is used by a small program in
+//! `clients` that creates an organization, signs in, inserts a document, reads a field of it back, lists,
+//! renames and deletes. Never edit generated code: if a tool cannot cope with the document, fix the document.
 
 use crate::process::Process;
 use crate::shell::{cargo, command, output, root, run as sh, service_program, tools_directory};

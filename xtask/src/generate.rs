@@ -1,7 +1,7 @@
-//! The pages that come out of the code: written here, and checked to be fresh in CI.
+//! The pages that are generated from the code: written here, and checked in CI to be up to date.
 //!
 //! The service's own binary prints them (`tenantry docs <page>`), because only it can read the tables they
-//! show. Whoever changes an error, a setting or a route runs `cargo xtask generate` and commits the result.
+//! show. After a change of an error, a setting or a route, run `cargo xtask generate` and commit the result.
 
 use crate::shell::{command, output, root, service_program};
 use anyhow::{Context, Result, bail};

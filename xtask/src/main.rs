@@ -1,8 +1,8 @@
-//! The only automation of the project: what CI runs, what a newcomer runs, what writes the generated pages.
+//! The only automation of the project: the checks of CI, the setup of a new contributor, the generated pages.
 //!
-//! Each command is a module with one entry function. It needs nothing but a Rust toolchain to start; whatever
-//! else a check needs, [`tools`] installs. What a newcomer gets wrong: a check that is not a step of [`ci`]
-//! does not exist, so add it there and not to a workflow file.
+//! Each command is a module with one entry function. It needs nothing but a Rust toolchain to start;
+//! [`tools`] installs everything else that a check needs. A check that is not a step of [`ci`] does not run,
+//! so add it there and not to a workflow file.
 #![expect(
     clippy::print_stdout,
     reason = "this is a command line program, and its progress is what it prints"
@@ -69,13 +69,13 @@ enum Command {
     Tidy,
     /// Kills, stops and cuts off the service and its servers, run after run, and checks what is left
     ///
-    /// Every kind of fault, at every named point and under load, chosen by chance. Prints runs, kills, what was
-    /// checked, violations, and for each of those the seed that repeats it. Fails on a violation.
+    /// Every kind of fault, at every named point and under load, chosen at random. Prints the runs, kills,
+    /// checks and violations, and for each violation the seed that repeats it. Fails on a violation.
     Chaos {
-        /// How long to begin new runs; with 0 it is one
+        /// For how many minutes to start new runs; 0 means one run
         #[arg(long, default_value_t = 10)]
         minutes: u64,
-        /// Begins with the run that this seed makes
+        /// Start with the run of this seed
         #[arg(long)]
         seed: Option<u64>,
     },

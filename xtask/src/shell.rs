@@ -55,8 +55,8 @@ pub fn cargo(arguments: &str) -> Command {
     command("cargo", &arguments.split_ascii_whitespace().collect::<Vec<_>>())
 }
 
-/// `cargo nextest` with `arguments`, on the whole workspace with all features: whatever runs tests, it compiles
-/// nothing a second time.
+/// `cargo nextest` with `arguments`, on the whole workspace with all features, so that no command compiles
+/// anything a second time.
 pub fn nextest(arguments: &str) -> Result<Command> {
     let mut nextest = command(crate::tools::programs::nextest()?, &["nextest"]);
     nextest.args(arguments.split_ascii_whitespace());

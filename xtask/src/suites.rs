@@ -1,9 +1,10 @@
 //! Public suites of others, run against the service on both engines: the BSON corpus out of the Python driver's source
 //! archive, and mongomock's filter tests, of which a real `mongod` says what is right.
 //!
-//! The archives are pinned, so that the same cases run every time, and what passed once must pass again: fewer cases than
-//! were recorded are a failure as well as one that fails. What a newcomer gets wrong: a suite is no test of ours. Where we
-//! promise something else than it expects, that is a refusal which the pages document, and it is counted apart.
+//! The archives are pinned, so that the same cases run every time, and a case that once passed must pass
+//! again: fewer passes than recorded are a failure, just like a case that fails. The suites test other
+//! products: where we promise something else than a case expects, the pages document the refusal, and it is
+//! counted apart.
 
 use crate::process::Process;
 use crate::shell::{command, output, root, run as sh, service_program, tools_directory};

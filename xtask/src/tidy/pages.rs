@@ -1,8 +1,9 @@
-//! Whether the pages name what is there: files, tests and types.
+//! Checks that the files, tests and types that pages name exist.
 //!
-//! On every Markdown page, `` `crates/…` `` is a path that must exist (`*` stands for any part of a name, `{a,b}` for either;
-//! `<noun>` is a gap that is not checked), and `` `name` in `crates/….rs` `` a test or function that the file must have.
-//! On [`CONCEPTS`], each name in the last column of the table is a type that the crates must define.
+//! On every Markdown page, `` `crates/…` `` is a path that must exist (`*` matches any part of a name,
+//! `{a,b}` for either; `<noun>` is a gap that is not checked), and `` `name` in `crates/….rs` `` a test or
+//! function that the file must have. On [`CONCEPTS`], each name in the last column of the table is a type
+//! that the crates must define.
 
 use std::fs;
 use std::path::Path;

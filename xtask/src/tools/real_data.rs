@@ -1,8 +1,11 @@
 //! Real data for the tests: the world's administrative subdivisions, and every package of a Linux distribution.
 //!
-//! Both come from packages that the machine's own tools install, and are kept as NDJSON in `target/tools/data`:
-//! `subdivisions.ndjson` (ISO 3166-2, some 5,000) and `packages.ndjson` (some 60,000). What a newcomer gets wrong: they
-//! change with time, so no test may know a count or a name; it computes what it expects from the same file.
+//! Both come from packages that the machine's own tools install, and are kept as NDJSON in
+//! `target/tools/data`: `subdivisions.ndjson` (ISO 3166-2, some 5,000) and `packages.ndjson` (some 60,000).
+//!
+//! # Pitfalls
+//! The data changes with time, so no test may contain a count or a name from it: compute expected values from
+//! the same file.
 
 use super::PIP_INSTALL;
 use crate::shell::{command, root, run, tools_directory};

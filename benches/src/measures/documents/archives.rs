@@ -1,4 +1,4 @@
-//! How much memory it takes to export and import an organization with many documents, and one with few.
+//! How much memory the export and import of an organization take, with many documents and with few.
 //!
 //! The service is restarted for each, so that nothing is in memory that the other one needed.
 

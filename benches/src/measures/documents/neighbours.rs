@@ -1,4 +1,4 @@
-//! What one organization notices of another that sends ten times as much.
+//! How much one organization is slowed down by another that sends ten times as much.
 //!
 //! Both read, list and insert on kept connections, the next request after the response.
 //!
