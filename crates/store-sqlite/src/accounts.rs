@@ -63,7 +63,7 @@ impl Accounts for Sqlite {
     ) -> Result<Vec<Arc<Account>>> {
         self.readers
             .scan(move |connection| {
-                // No id is empty, so nothing is before the first one.
+                // No id is empty, so an empty key sorts before the first one.
                 let after = after.as_ref().map_or(&[][..], |id| id.as_bytes());
                 LIST_OF.records(connection, params![organization_id.as_bytes(), after, limit])
             })
@@ -114,7 +114,7 @@ fn save(connection: &Connection, statement: Statement, account: &Account) -> Eng
     Ok(changed)
 }
 
-/// Makes the memberships of `account` those of its record; most updates change none of them.
+/// Updates the membership rows of `account` to match its record; most updates change none of them.
 fn join(connection: &Connection, account: &Account) -> EngineResult<()> {
     let id = account.id.as_bytes();
     let held: BTreeSet<[u8; 12]> = MEMBERSHIPS.all(connection, [id], |row| row.get(0))?.into_iter().collect();

@@ -108,7 +108,7 @@ impl Collections for Sqlite {
     }
 }
 
-/// Sees to it that what is left of what was removed goes, too; whether anything was removed.
+/// Starts the removal of leftover data if anything was removed; returns whether it was.
 fn clear_later(container: &Arc<Container>, removed: Option<bool>) -> bool {
     if removed == Some(true) {
         container.clear_remains();

@@ -6,20 +6,20 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// How long a writer waits for a lock; nobody but a backup tool can hold one.
+/// How long a writer waits for a lock; only a backup tool can hold one.
 const WRITER_BUSY: Duration = Duration::from_secs(5);
 /// How long a reader waits for a lock. Readers of a write-ahead log hardly ever meet one.
 const READER_BUSY: Duration = Duration::from_millis(500);
 /// Statements each connection keeps prepared; more than there are.
 const STATEMENTS: usize = 64;
-/// Pages the writer keeps in memory, in KiB: its indexes are written all over.
+/// Page cache of the writer, in KiB: writes to its indexes hit pages all over.
 const WRITER_CACHE_KIB: i64 = 8 << 10;
-/// The same for containers, of which many are open at once.
+/// Page cache of the writer of a container, in KiB; many containers are open at once.
 pub(super) const CONTAINER_WRITER_CACHE_KIB: i64 = 1 << 10;
 const CONTAINER_READER_CACHE_KIB: i64 = 512;
-/// Size in bytes from which a write-ahead log is cut.
+/// Size in bytes from which a write-ahead log is truncated.
 const LOG_BYTES: i64 = 16 << 20;
-/// When it is tried again to cut one that somebody read.
+/// How long to wait before trying again to truncate a log that was being read.
 const PUT_OFF: Duration = Duration::from_secs(1);
 
 /// Opens `file`, which exists, for writing, and changes nothing in it.
@@ -46,26 +46,27 @@ pub(super) fn configure_writer(connection: &Connection) -> rusqlite::Result<()> 
     // FULL fsyncs the log at every commit: what is acknowledged survives power loss. NORMAL would not.
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "foreign_keys", true)?;
-    // What a savepoint needs for its rollback stays in memory; in files it took half of a write's time.
+    // Rollback data of savepoints stays in memory; in files it took half of a write's time.
     connection.pragma_update(None, "temp_store", "memory")?;
     set_cache(connection, WRITER_CACHE_KIB)?;
     connection.pragma_update(None, "journal_size_limit", LOG_BYTES)
 }
 
-/// Makes `connection` the writer of a container. It counts by itself what triggers count for others, once per
-/// transaction and not per document: they would take more than half of the time of an insert.
+/// Makes `connection` the writer of a container. It counts in code what triggers count for other connections,
+/// once per transaction and not per document: the triggers would take more than half of the time of an
+/// insert.
 pub(super) fn configure_container_writer(connection: &Connection) -> rusqlite::Result<()> {
     configure_writer(connection)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
     set_cache(connection, CONTAINER_WRITER_CACHE_KIB)
 }
 
-/// How much of a database a connection keeps in memory.
+/// Sets how much of a database a connection keeps in memory.
 pub(super) fn set_cache(connection: &Connection, kib: i64) -> rusqlite::Result<()> {
     connection.pragma_update(None, "cache_size", -kib)
 }
 
-/// The writer again, after an error that was fatal for the connection before.
+/// Opens the writer again, after an error that was fatal for the previous connection.
 pub(super) fn reopen_writer(file: &Path) -> rusqlite::Result<Connection> {
     let connection = open_untouched(file)?;
     configure_writer(&connection)?;
@@ -91,30 +92,31 @@ pub(super) fn open_container_reader(file: &Path) -> rusqlite::Result<Connection>
     Ok(connection)
 }
 
-/// The size of a write-ahead log, looked at after each group of writes: SQLite copies what is in it into the database, but
-/// keeps the file as large as the largest transaction has made it.
+/// The size of a write-ahead log, checked after each group of writes: SQLite copies its contents into the
+/// database, but keeps the file as large as the largest transaction has made it.
 pub(super) struct LogSize {
     log: PathBuf,
-    /// When somebody who read kept it from being cut.
+    /// When to try again, after a reader kept it from being truncated.
     reschedule: Option<Instant>,
 }
 
 impl LogSize {
-    /// That of the log of `file`.
+    /// The size of the log of `file`.
     pub(super) fn of(file: &Path) -> Self {
         let mut log = file.as_os_str().to_owned();
         log.push("-wal");
         Self { log: log.into(), reschedule: None }
     }
 
-    /// Cuts a log that has grown, unless somebody reads what is in it: then a second later at the earliest.
+    /// Truncates a log that has grown, unless it is being read: then it tries again after a second at the
+    /// earliest.
     pub(super) fn bound(&mut self, connection: &Connection) {
         let bytes = fs::metadata(&self.log).map_or(0, |log| log.len());
         let is_put_off = self.reschedule.is_some_and(|at| at.elapsed() < PUT_OFF);
         if bytes <= LOG_BYTES.unsigned_abs() || is_put_off {
             return;
         }
-        // Nobody who writes waits for somebody who reads.
+        // A writer never waits for a reader.
         let cut = connection.busy_timeout(Duration::ZERO).and_then(|()| try_to_fold_log(connection));
         let restored = connection.busy_timeout(WRITER_BUSY);
         match cut.and_then(|is_cut| restored.map(|()| is_cut)) {
@@ -128,13 +130,13 @@ impl LogSize {
     }
 }
 
-/// Whether the whole log was copied and cut to nothing; not while somebody reads what is in it.
+/// Copies the whole log and truncates it; false while it is being read.
 fn try_to_fold_log(connection: &Connection) -> rusqlite::Result<bool> {
     let is_busy: i64 = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
     Ok(is_busy == 0)
 }
 
-/// Copies the whole write-ahead log into the database and cuts it to nothing.
+/// Copies the whole write-ahead log into the database and truncates it.
 pub(super) fn fold_log(connection: &Connection) -> rusqlite::Result<()> {
     connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
 }

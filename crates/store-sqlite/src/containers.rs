@@ -70,7 +70,7 @@ impl Containers for Sqlite {
 }
 
 impl Sqlite {
-    /// Works on files, on a blocking thread; the work goes on when nobody waits for it any more.
+    /// Runs `work` on files, on a blocking thread; it continues even if the caller goes away.
     pub(super) async fn on_files<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Files) -> Result<T> + Send + 'static,
@@ -81,7 +81,7 @@ impl Sqlite {
             .map_err(|error| engine_error::cut_off(&error))?
     }
 
-    /// The same with the container of that organization, under its guard.
+    /// Runs `work` on the container of that organization, under its lock.
     async fn on_container<T: Send + 'static>(
         &self,
         id: OrganizationId,
@@ -111,8 +111,8 @@ impl Sqlite {
         Ok(container)
     }
 
-    /// Removes what a crash has left half made and sets aside files that no organization refers to. One directory of files
-    /// after the other, so that it holds nobody up.
+    /// Removes unfinished files that a crash has left and moves files that no organization refers to into
+    /// quarantine. It works through one directory after the other, so that it holds nobody up.
     ///
     /// # Errors
     /// `store_unavailable`.

@@ -1,4 +1,4 @@
-//! The data directory: what is where in it, who may read it, and that one process at a time has it.
+//! The data directory: its layout, its permissions, and the lock that lets one process use it at a time.
 
 use crate::error::OpenError;
 use std::fs::{self, DirBuilder, DirEntry, File, OpenOptions, TryLockError};
@@ -12,7 +12,7 @@ use tenantry_domain::ids::OrganizationId;
 pub(super) struct Directory(PathBuf);
 
 impl Directory {
-    /// The paths below `path`, whether there is anything or not.
+    /// The paths below `path`, which need not exist.
     pub(super) fn at(path: &Path) -> Self {
         Self(path.to_path_buf())
     }
@@ -81,13 +81,13 @@ impl Directory {
         self.0.join("containers")
     }
 
-    /// Where files go that no organization owns up to.
+    /// Where files go that belong to no organization.
     pub(super) fn quarantine(&self) -> PathBuf {
         self.containers().join("quarantine")
     }
 
-    /// The 256 directories that containers are spread over. One that never held any is not there: making all of
-    /// them durably would take longer than the rest of a first start.
+    /// The 256 directories that containers are spread over. Each is created with its first container:
+    /// creating all of them durably would take longer than the rest of a first start.
     pub(super) fn shards(&self) -> impl Iterator<Item = PathBuf> {
         let containers = self.containers();
         (0..=u8::MAX).map(move |last| containers.join(format!("{last:02x}")))
@@ -98,7 +98,7 @@ impl Directory {
         self.containers().join(&id.to_string()[22..])
     }
 
-    /// What is in `shard`, one of [`Self::shards`]; nothing if that was never made.
+    /// The entries of `shard`, one of [`Self::shards`]; none if it was never created.
     pub(super) fn list(&self, shard: &Path) -> io::Result<Vec<DirEntry>> {
         match fs::read_dir(shard) {
             Err(error) if error.kind() == ErrorKind::NotFound => self.check_place().map(|()| Vec::new()),
@@ -106,8 +106,8 @@ impl Directory {
         }
     }
 
-    /// Makes the directory of that organization's container, if it is missing. What is in it counts only once
-    /// its own name is durable, so one that cannot be made so is taken away again.
+    /// Creates the directory of that organization's container, if it is missing. Its files are durable only
+    /// once its own name is, so a directory whose name cannot be made durable is removed again.
     pub(super) fn make_shard_of(&self, id: OrganizationId) -> io::Result<()> {
         let shard = self.shard_of(id);
         if shard.try_exists()? {
@@ -120,8 +120,8 @@ impl Directory {
         Ok(())
     }
 
-    /// Refuses to take a place for the directory of containers that is none: for instance what is left where the
-    /// disk with it was mounted. Every start makes the quarantine, so it is there.
+    /// Refuses a directory that is not the one of the containers: for instance an empty mount point whose
+    /// disk is missing. Every start creates the quarantine, so the right one has it.
     fn check_place(&self) -> io::Result<()> {
         fs::metadata(self.quarantine()).map(|_| ())
     }
@@ -131,7 +131,7 @@ impl Directory {
         self.shard_of(id).join(format!("{id}.db"))
     }
 
-    /// The container of that organization while it is made under `fence`.
+    /// The container of that organization while it is created under `fence`.
     pub(super) fn unfinished_container(&self, id: OrganizationId, fence: u32) -> PathBuf {
         self.shard_of(id).join(format!("{id}.{fence}.tmp"))
     }
@@ -154,13 +154,12 @@ pub(super) fn private_file() -> OpenOptions {
     options
 }
 
-/// Makes what was done in the directory survive power loss.
+/// Makes changes of the directory survive power loss.
 pub(super) fn sync_directory(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 
-/// Makes `path` and its parents, where they are missing; durably, because what is in a directory is lost with
-/// its name.
+/// Creates `path` and its missing parents; durably, because a directory's contents are lost with its name.
 fn make_directory(path: &Path) -> io::Result<()> {
     // The parent of a relative path of one name is the current directory.
     let parent = match path.parent() {
@@ -177,7 +176,7 @@ fn make_directory(path: &Path) -> io::Result<()> {
     if made? { sync_directory(parent) } else { Ok(()) }
 }
 
-/// Makes the directory `path` for its owner alone; whether it was missing.
+/// Creates the directory `path` for its owner alone; returns whether it was missing.
 fn make_one(path: &Path) -> io::Result<bool> {
     match DirBuilder::new().mode(0o700).create(path) {
         Ok(()) => Ok(true),

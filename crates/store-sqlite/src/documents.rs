@@ -25,7 +25,8 @@ use tenantry_domain::organization::Organization;
 use tenantry_domain::store::{Documents, UpdateOutcome};
 use tenantry_domain::{ErrorCode, Result};
 
-/// Bytes of a document that is read on the thread that serves; of larger ones, others there would notice.
+/// Bytes of the largest document that is read on an async thread; larger ones would delay other requests
+/// there.
 const POINT_MAX_BYTES: usize = 256 << 10;
 
 #[async_trait]
@@ -111,7 +112,7 @@ impl Documents for Sqlite {
         self.read(organization, price, time, count).await
     }
 
-    /// Finds some and removes them, in turn: the writer looks at each again.
+    /// Finds some documents and removes them, then the next ones: the writer checks each again.
     async fn delete_matching(
         &self,
         organization: &Organization,
@@ -150,9 +151,9 @@ impl Documents for Sqlite {
 }
 
 impl Sqlite {
-    /// Reads on this thread if that is known to be short, else, or when it turns out to be not, from the beginning on a
-    /// blocking thread. Most queries are for few documents that an index leads to, and another thread would take longer
-    /// to begin than they take.
+    /// Reads on this thread if the read is expected to be short; otherwise, or if it turns out to be long, it
+    /// starts over on a blocking thread. Most queries find few documents through an index, in less time than
+    /// another thread needs to start.
     async fn read<T: Send + 'static>(
         &self,
         organization: &Organization,

@@ -1,16 +1,16 @@
-//! What can go wrong with a statement, and the one place that turns it into a row of the error table.
+//! The errors of statements, and the only place that maps them to rows of the error table.
 
 use rusqlite::ffi::{self, ErrorCode as SqliteCode};
 use tenantry_documents::fuel::Interruption;
 use tenantry_domain::{Error, ErrorCode};
 use tokio::task::JoinError;
 
-/// Why a read or a write came to nothing.
+/// Why a read or a write failed.
 #[derive(Debug)]
 pub(super) enum EngineError {
-    /// SQLite says so.
+    /// An error of SQLite.
     Engine(rusqlite::Error),
-    /// We say so: what was read makes no sense.
+    /// A refusal of ours.
     Refused(Error),
 }
 
@@ -74,7 +74,7 @@ fn refusal(error: &rusqlite::Error) -> Error {
     }
 }
 
-/// What work on a thread of its own is answered that did not come to its end.
+/// The error of work on a thread of its own that did not finish.
 pub(super) fn cut_off(error: &JoinError) -> Error {
     if error.is_panic() {
         return Error::internal("work on the store has panicked");
@@ -94,7 +94,7 @@ pub(super) fn is_fatal(error: &rusqlite::Error) -> bool {
                 | SqliteCode::CannotOpen
                 | SqliteCode::OutOfMemory
                 | SqliteCode::FileLockingProtocolFailed
-                // A connection that was opened while the disk was read-only stays so.
+                // A connection that was opened on a read-only disk stays read-only.
                 | SqliteCode::ReadOnly
         )
     )

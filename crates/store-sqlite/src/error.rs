@@ -5,7 +5,7 @@ use std::path::PathBuf;
 /// The store could not be opened; nothing has been changed.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// Another process has it.
+    /// Another process uses it.
     #[error(
         "The data directory {directory} is in use by another process. \
          Stop that process, or give this one a directory of its own (DATA_DIR)."
@@ -44,7 +44,7 @@ pub enum OpenError {
         /// What SQLite says.
         cause: String,
     },
-    /// It is not there, and what it tells of is.
+    /// It is missing, but its containers exist.
     #[error(
         "{file} is missing or empty, but there are containers beside it. \
          Restore it from the same backup as the containers, or choose an empty directory (DATA_DIR)."

@@ -23,7 +23,7 @@ statements! {
     OPERATIONS = "SELECT record FROM operations WHERE id > ?1 ORDER BY id LIMIT ?2";
 }
 
-/// What belongs to other records goes with them, by its foreign key.
+/// Rows that belong to other records are deleted with them, by their foreign keys.
 const CLEAR: &str =
     "DELETE FROM sessions; DELETE FROM operations; DELETE FROM accounts; DELETE FROM organizations";
 /// Without those that are being removed: their names are below `0`.
@@ -105,7 +105,7 @@ impl Sqlite {
     }
 }
 
-/// The next documents and the key of the last; none at the end.
+/// The next documents and the key of the last; `None` at the end.
 type Page = Option<(Vec<RawDocumentBuf>, Vec<u8>)>;
 
 fn page(container: &Connection, collection: &str, after: &[u8]) -> rusqlite::Result<Page> {

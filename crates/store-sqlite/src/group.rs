@@ -18,7 +18,7 @@ pub(super) const BATCH_JOBS: usize = 256;
 
 /// Work in a queue, with any type of result.
 pub(super) trait Job: Send {
-    /// Does the work and keeps its result. `Err` is what SQLite said, for the transaction around it.
+    /// Does the work and keeps its result. `Err` is the error of SQLite, for the transaction around it.
     fn run(&mut self, connection: &Connection) -> Result<(), Undo>;
     /// Sends the caller the kept result or, if the batch failed, the reason.
     fn answer(self: Box<Self>, failure: Option<&rusqlite::Error>);
@@ -52,7 +52,7 @@ struct Task<T, W> {
 impl<T: Send, W: FnOnce(&Connection) -> EngineResult<T> + Send> Job for Task<T, W> {
     fn run(&mut self, connection: &Connection) -> Result<(), Undo> {
         let Some(work) = self.work.take() else { return Ok(()) };
-        // A defect in one job must not take the writer, and with it every later write, along.
+        // A panic in one job must not take down the writer, and with it every later write.
         let outcome = catch_unwind(AssertUnwindSafe(|| work(connection)));
         let (result, undo) = match outcome {
             Ok(Ok(value)) => (Ok(value), None),
@@ -72,13 +72,13 @@ impl<T: Send, W: FnOnce(&Connection) -> EngineResult<T> + Send> Job for Task<T, 
             Some(error) => Err(Error::unavailable(error)),
             None => result.unwrap_or_else(|| Err(Error::internal("a write that was never begun"))),
         };
-        // It is no error that nobody waits any more: the write is done all the same.
+        // A missing receiver is no error: the write is done anyway.
         let _ = answer.send(result);
     }
 }
 
-/// Runs `jobs` in one transaction on the connection of `slot`, which `open` opens where there is none. After an error
-/// none of them has happened, as far as can be known; a connection that may not be used any more is closed.
+/// Runs `jobs` in one transaction on the connection of `slot`, which `open` opens if there is none. After an
+/// error none of them has happened, as far as can be known; an unusable connection is closed.
 pub(super) fn attempt(
     slot: &mut Option<Connection>,
     open: impl FnOnce() -> rusqlite::Result<Connection>,
@@ -97,7 +97,7 @@ pub(super) fn attempt(
     outcome
 }
 
-/// Tells those who wait for `jobs` what came of them.
+/// Sends the callers of `jobs` their results.
 pub(super) fn answer(jobs: Vec<Box<dyn Job>>, outcome: &rusqlite::Result<()>) {
     if let Err(error) = outcome {
         tracing::error!(%error, jobs = jobs.len(), "a group of writes has failed");
@@ -110,7 +110,7 @@ pub(super) fn answer(jobs: Vec<Box<dyn Job>>, outcome: &rusqlite::Result<()>) {
 fn transact(connection: &Connection, jobs: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
     run(connection, "BEGIN IMMEDIATE")?;
     let outcome = match jobs {
-        // It needs no savepoint, for which every page it changes would be copied.
+        // It needs no savepoint, which would copy every page that it changes.
         [job] => alone(connection, job.as_mut()),
         jobs => {
             let all = jobs.iter_mut().try_for_each(|job| in_savepoint(connection, job.as_mut()));
@@ -125,7 +125,7 @@ fn transact(connection: &Connection, jobs: &mut [Box<dyn Job>]) -> rusqlite::Res
     outcome
 }
 
-/// How the transaction ends that is this job alone.
+/// Runs a transaction of this job alone.
 fn alone(connection: &Connection, job: &mut dyn Job) -> rusqlite::Result<&'static str> {
     match job.run(connection) {
         Ok(()) => Ok("COMMIT"),

@@ -1,4 +1,4 @@
-//! Answers kept for their `Idempotency-Key`.
+//! Responses kept for their `Idempotency-Key`.
 
 use super::Sqlite;
 use super::engine_error::{EngineError, EngineResult};
@@ -75,7 +75,7 @@ pub(super) fn count(rows: usize) -> EngineResult<u32> {
     Ok(u32::try_from(rows).map_err(Error::internal)?)
 }
 
-/// What is known of a key that was claimed before.
+/// The record of a key that was claimed before.
 struct KnownKey {
     fingerprint: [u8; 32],
     organization_id: OrganizationId,
@@ -125,7 +125,7 @@ fn claim(connection: &Connection, record: &IdempotencyRecord, now: i64) -> Engin
     Ok(IdempotencyClaim::Granted(known.organization_id))
 }
 
-/// Until when the holder of a new key has as many as they may; `None` if they may have another.
+/// When the holder of a new key, who has as many as allowed, may have another; `None` if they may now.
 fn holder_is_full(
     connection: &Connection,
     record: &IdempotencyRecord,
@@ -139,7 +139,7 @@ fn holder_is_full(
     if !is_full()? {
         return Ok(None);
     }
-    // Those that nobody has removed yet do not count.
+    // Expired keys that are not removed yet do not count.
     FORGET_EXPIRED_OF.execute(connection, params![holder.id, now, JANITOR_BATCH])?;
     if !is_full()? {
         return Ok(None);
@@ -149,7 +149,7 @@ fn holder_is_full(
     Ok(Some(until))
 }
 
-/// Claims a key that is new, or forgotten and not yet removed.
+/// Claims a key that is new, or expired and not yet removed.
 fn retry_claim(connection: &Connection, record: &IdempotencyRecord) -> EngineResult<IdempotencyClaim> {
     let (lease_until, expires_at) = moments(record);
     let (key, organization_id) = (record.key.0, record.organization_id);

@@ -28,7 +28,7 @@ const CHECKED_MAX_BYTES: u64 = 256 << 20;
 /// What is in a data directory.
 #[derive(Debug)]
 pub struct Inspection {
-    /// Whether another process has it.
+    /// Whether another process uses it.
     pub in_use: io::Result<bool>,
     /// What is known of the control database.
     pub control: ControlState,
@@ -37,11 +37,11 @@ pub struct Inspection {
 /// What is known of a control database.
 #[derive(Debug)]
 pub enum ControlState {
-    /// There is none, or nothing is in it yet.
+    /// There is none, or it is empty.
     Empty,
-    /// A change of its schema was cut off; the next start undoes it. Until then it cannot be read.
+    /// A schema upgrade was interrupted; the next start undoes it. Until then it cannot be read.
     Interrupted,
-    /// It is not ours, from a newer version, damaged, or not to be read.
+    /// It is not ours, from a newer version, damaged, or unreadable.
     Refused(OpenError),
     /// It could be read.
     Readable(Box<ControlDatabase>),
@@ -67,7 +67,7 @@ pub struct ControlDatabase {
 pub enum QuickCheck {
     /// Nothing.
     Passed,
-    /// It was not made: the file is too big for it.
+    /// It was skipped: the file is too big for it.
     Skipped,
     /// The first faults, as SQLite words them.
     Damaged(Vec<String>),
@@ -84,7 +84,7 @@ pub struct Contents {
     pub installation: BTreeMap<String, Vec<u8>>,
     /// The files of containers.
     pub containers: io::Result<ContainerFiles>,
-    /// Accounts of before whose addresses are one mailbox.
+    /// Old accounts whose addresses are the same mailbox.
     pub shared_mailboxes: Vec<SharedMailbox>,
 }
 
@@ -97,18 +97,18 @@ pub struct ContainerFiles {
     pub missing: Vec<OrganizationId>,
     /// Containers of organizations that no record knows.
     pub orphans: Vec<PathBuf>,
-    /// Half-made containers.
+    /// Unfinished containers.
     pub unfinished: u64,
     /// Files that were set aside.
     pub quarantined: u64,
 }
 
-/// Looks at `data_dir` without changing anything in it. Blocks; goes through all records once.
+/// Inspects `data_dir` without changing it. Blocks; reads all records once.
 #[must_use]
 pub fn inspect(data_dir: &Path) -> Inspection {
     let directory = Directory::at(data_dir);
     let inspection = look(&directory);
-    // A service that starts or stops meanwhile changes what a look took to be at rest: once more, then.
+    // A service that started or stopped meanwhile may have changed an idle database: inspect it once more.
     if in_use(&directory).ok() == inspection.in_use.as_ref().ok().copied() {
         inspection
     } else {
@@ -122,8 +122,8 @@ fn look(directory: &Directory) -> Inspection {
     Inspection { in_use, control }
 }
 
-/// Whether another process holds the lock. For a moment it is shared, which only a start at that very moment
-/// would notice.
+/// Whether another process holds the lock. This takes the lock for a moment, in shared mode, which only a
+/// start at that very moment would notice.
 fn in_use(directory: &Directory) -> io::Result<bool> {
     let file = match File::open(directory.lock_file()) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
@@ -175,7 +175,7 @@ fn read(directory: &Directory, file: &Path, bytes: u64, in_use: bool) -> Result<
 
 fn open(file: &Path, in_use: bool) -> rusqlite::Result<Connection> {
     if in_use {
-        // Its files are all there, and one more reader is nothing to the process that has it.
+        // All its files exist, and one more reader does not disturb the process that uses it.
         connection::open_reader(file)
     } else if size(&beside(file, "-wal")) > 0 {
         open_with_log(file)
@@ -192,9 +192,9 @@ fn open_at_rest(file: &Path) -> rusqlite::Result<Connection> {
     Connection::open_with_flags(format!("file:{path}?immutable=1"), flags)
 }
 
-/// Opens a database that nobody writes and whose log has not been folded in. The index of the log is made in
-/// memory, which SQLite does for a connection that has the database alone; locks, which would need a file that
-/// is open for writing, it leaves out; and the log stays as it is at the end.
+/// Opens a database that nobody writes and whose log has not been checkpointed. The connection has the
+/// database to itself, so SQLite builds the index of the log in memory; it takes no locks, which would need a
+/// file open for writing; and the log stays as it is at the end.
 fn open_with_log(file: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags_and_vfs(file, flags, c"unix-none")?;
@@ -210,7 +210,7 @@ fn quick_check(connection: &Connection) -> rusqlite::Result<QuickCheck> {
 }
 
 fn contents(connection: &Connection, directory: &Directory) -> rusqlite::Result<Contents> {
-    // The files before the records: a record is there before its container and longer than it.
+    // Read the files before the records: a record exists before its container, and longer.
     let files = Found::below(directory);
     let statuses = statuses(connection)?;
     let mut counts = BTreeMap::<&str, u64>::new();
@@ -249,7 +249,7 @@ fn installation(connection: &Connection) -> rusqlite::Result<BTreeMap<String, Ve
     statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
 }
 
-/// Whether an organization of that status has a container: not while it is made, nor while it is purged.
+/// Whether an organization of that status has a container: not while it is being created or purged.
 fn has_container(status: &str) -> bool {
     [Status::Active, Status::Suspended, Status::Deleted].iter().any(|with| with.as_str() == status)
 }
@@ -309,7 +309,7 @@ impl Found {
     }
 }
 
-/// What is in a directory; nothing if it is not there.
+/// The entries of a directory; none if it does not exist.
 fn entries(directory: &Path) -> io::Result<Vec<DirEntry>> {
     match fs::read_dir(directory) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
@@ -317,7 +317,7 @@ fn entries(directory: &Path) -> io::Result<Vec<DirEntry>> {
     }
 }
 
-/// The size of a file; 0 if it is not there.
+/// The size of a file; 0 if it does not exist.
 fn size(file: &Path) -> u64 {
     fs::metadata(file).map_or(0, |metadata| metadata.len())
 }

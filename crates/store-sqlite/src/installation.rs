@@ -49,7 +49,7 @@ impl Installation for Sqlite {
     }
 }
 
-/// A write that changes nothing anybody reads.
+/// A write that changes nothing that is ever read.
 pub(super) fn beat(connection: &Connection) -> rusqlite::Result<()> {
     BEAT.execute(connection, []).map(|_| ())
 }

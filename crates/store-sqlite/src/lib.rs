@@ -50,9 +50,9 @@ use writer::Writer;
 /// How the embedded engine is opened.
 #[derive(Clone)]
 pub struct EmbeddedOptions {
-    /// Where everything is kept; made where missing.
+    /// The data directory; created if it is missing.
     pub data_dir: PathBuf,
-    /// Where the time of leases comes from.
+    /// The clock of leases.
     pub clock: Arc<dyn Clock>,
     /// Connections that read at the same time; each may hold some 2 MB of pages.
     pub readers: usize,
@@ -66,7 +66,7 @@ impl EmbeddedOptions {
     }
 }
 
-/// The engine; every port is implemented by it, one file per noun.
+/// The engine; it implements every port, in one file per noun.
 pub struct Sqlite {
     writer: Writer,
     readers: Readers,
@@ -139,7 +139,7 @@ impl Sqlite {
         self.writer.counts()
     }
 
-    /// Finishes the writes that are queued, refuses others, and lets the database go.
+    /// Finishes the queued writes, refuses new ones, and closes the database.
     pub async fn close(self: Arc<Self>) {
         // The readers first: the last connection that closes removes the write-ahead log.
         let closing = tokio::task::spawn_blocking(move || {

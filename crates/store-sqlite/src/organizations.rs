@@ -180,14 +180,14 @@ fn save(
     Ok(changed)
 }
 
-/// When it may be purged, if nothing is in the way of that.
+/// When it may be purged, if nothing prevents that.
 fn purge_due(organization: &Organization) -> Option<Timestamp> {
     let free =
         organization.state == State::Deleted && !organization.legal_hold && organization.operation.is_none();
     organization.purge_at.filter(|_| free)
 }
 
-/// Makes the reserved keys of `organization` those of its record; most updates change none of them.
+/// Updates the reserved keys of `organization` to match its record; most updates change none of them.
 fn reserve(connection: &Connection, organization: &Organization) -> EngineResult<()> {
     let id = organization.id.as_bytes();
     let held: BTreeSet<String> = KEYS.all(connection, [id], |row| row.get(0))?.into_iter().collect();
@@ -208,7 +208,7 @@ fn list(
 ) -> EngineResult<Vec<Arc<Organization>>> {
     let prefix = query.identifier_prefix.as_deref().unwrap_or_default();
     let end = format!("{prefix}{HIGHEST}");
-    // No id is empty, so (prefix, nothing) is before the first one.
+    // No id is empty, so (prefix, empty) sorts before the first one.
     let cursor = query.after.as_ref();
     let (identifier, id) = cursor
         .map(|after| (after.identifier.as_str(), after.id.as_bytes().as_slice()))
@@ -223,7 +223,7 @@ fn list(
     }
 }
 
-/// Nobody but this process can be at work here, so operations of other owners are what a crash has left.
+/// Only this process can be at work here, so operations of other owners were left by a crash.
 fn claim(
     connection: &Connection,
     owner: &str,

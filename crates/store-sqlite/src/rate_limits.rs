@@ -1,5 +1,4 @@
-//! Counters of attempts. The rule is the domain's; here it is only carried out where nobody can interfere,
-//! which is in the writer.
+//! Counters of attempts. The rule is the domain's; this file only applies it atomically, in the writer.
 
 use super::Sqlite;
 use super::engine_error::EngineResult;
@@ -77,7 +76,7 @@ fn give_back(
     Ok(())
 }
 
-/// The counter's moment, if it is not at rest.
+/// The counter's moment, if it is not idle.
 fn arrival(connection: &Connection, key: RateLimitKey) -> EngineResult<Option<Timestamp>> {
     let arrival: Option<i64> = GET.first(connection, [key.0], |row| row.get(0))?;
     Ok(arrival.map(Timestamp::from_millisecond).transpose().map_err(Error::internal)?)

@@ -13,13 +13,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use tenantry_domain::{Error, Result};
 
-/// The connections; none of them is there any more once the store is closed.
+/// The connections; closing the store removes them.
 #[derive(Clone)]
 pub(super) struct Readers(Arc<Pool>);
 
 struct Pool {
     slots: Box<[Mutex<Option<Connection>>]>,
-    /// Which slot the next one waits for who finds none free.
+    /// The slot that the next read waits for if none is free.
     queue: AtomicUsize,
 }
 
@@ -32,12 +32,12 @@ impl Readers {
         Ok(Self(Arc::new(Pool { slots, queue: AtomicUsize::new(0) })))
     }
 
-    /// Reads little, by an index: at once and on this thread, if a connection is free.
+    /// Runs a short read by an index: at once and on this thread, if a connection is free.
     pub(super) async fn point<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Connection) -> EngineResult<T> + Send + 'static,
     ) -> Result<T> {
-        // In a block of its own: what guards a connection must not live across an await.
+        // In a block of its own: the guard of a connection must not live across an await.
         let read = match self.0.free() {
             Some(slot) => return with(&slot, read),
             None => read,
@@ -45,7 +45,7 @@ impl Readers {
         self.scan(read).await
     }
 
-    /// Reads what may take longer, on a blocking thread.
+    /// Runs a read that may take longer, on a blocking thread.
     pub(super) async fn scan<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Connection) -> EngineResult<T> + Send + 'static,
@@ -67,8 +67,8 @@ impl Readers {
 type Slot<'a> = MutexGuard<'a, Option<Connection>>;
 
 impl Pool {
-    /// The first connection that nobody uses now: those that are used most have the most pages in memory, and
-    /// those that are never needed have none.
+    /// The first free connection: so the most used ones have the most pages in memory, and those that are
+    /// never needed have none.
     fn free(&self) -> Option<Slot<'_>> {
         self.slots.iter().find_map(|slot| match slot.try_lock() {
             Ok(slot) => Some(slot),

@@ -21,11 +21,11 @@ const APPLICATION_ID: i64 = 0x544e_5459;
 const STEPS: &[SchemaStep] =
     &[SchemaStep::Sql(STEP_1), SchemaStep::Records(mailboxes::upgrade), SchemaStep::Sql(STEP_3)];
 
-/// What leads from one version to the next.
+/// One step from a version to the next.
 enum SchemaStep {
     /// SQL alone.
     Sql(&'static str),
-    /// What SQL cannot say about records.
+    /// A change of records that SQL cannot express.
     Records(fn(&Connection) -> EngineResult<()>),
 }
 
@@ -146,8 +146,8 @@ END;
 /// The newest version this program knows.
 pub(super) const KNOWN: i64 = STEPS.len() as i64;
 
-/// Brings the database behind `connection` to the newest version, in one transaction; refuses one that is not
-/// ours or comes from the future, and leaves that as it is.
+/// Brings the database behind `connection` to the newest version, in one transaction; refuses a database that
+/// is not ours or comes from a newer version, and leaves it unchanged.
 pub(super) fn upgrade(connection: &mut Connection, file: &Path) -> Result<(), OpenError> {
     let found = inspect(connection, file)?;
     if found == KNOWN {

@@ -60,7 +60,7 @@ impl Statement {
         self.prepare(connection)?.query_map(params, read)?.collect()
     }
 
-    /// Shows `look` row after row, until it has seen enough; whether it has.
+    /// Calls `look` with row after row until it stops; returns whether it did.
     pub(super) fn each(
         self,
         connection: &Connection,

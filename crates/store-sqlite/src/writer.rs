@@ -2,8 +2,9 @@
 //! groups ([`group`]).
 //!
 //! # Pitfalls
-//! Containers have writers of their own ([`super::containers`]), without a thread each. The thread must outlive every
-//! defect: without it nothing is written any more, and the lock on the data directory would go while the process runs.
+//! Containers have writers of their own ([`super::containers`]), without a thread each. The thread must
+//! survive every panic: without it nothing more is written, and the lock on the data directory would be
+//! released while the process runs.
 
 use super::connection::LogSize;
 use super::engine_error::EngineResult;
@@ -21,9 +22,9 @@ use std::time::Duration;
 use tenantry_domain::{Error, Result, failpoints};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Jobs that may wait; who comes after them waits before the queue.
+/// Jobs that may wait; later callers wait for a place in the queue.
 const QUEUE_JOBS: usize = 4096;
-/// How long nothing must happen before the write-ahead log is folded into the database.
+/// How long the writer must be idle before it checkpoints the write-ahead log.
 const IDLE: Duration = Duration::from_secs(2);
 
 /// What the writer has done since the store was opened.
@@ -77,8 +78,8 @@ impl Writer {
         })
     }
 
-    /// Carries out `work` in a transaction; its result, once that is durable. The work happens also when
-    /// nobody waits for it any more.
+    /// Runs `work` in a transaction and returns its result once that is durable. The work is done even if the
+    /// caller goes away.
     pub(super) async fn write<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> EngineResult<T> + Send + 'static,
@@ -95,8 +96,7 @@ impl Writer {
         sender.send(queued).map_err(|_| closed())
     }
 
-    /// Refuses new jobs, waits for those that are queued, folds the log into the database and lets the lock
-    /// go. Blocks.
+    /// Refuses new jobs, waits for those that are queued, checkpoints the log and releases the lock. Blocks.
     pub(super) fn close(&self) {
         drop(self.queue.lock().unwrap_or_else(PoisonError::into_inner).take());
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -121,7 +121,7 @@ fn closed() -> Error {
 /// What the thread owns.
 struct Body {
     file: PathBuf,
-    /// None after an error that is fatal for a connection, until it could be opened again.
+    /// `None` after an error that is fatal for a connection, until it can be opened again.
     connection: Option<Connection>,
     log: LogSize,
     /// Whether there may be something in the write-ahead log.
@@ -132,8 +132,8 @@ struct Body {
 impl Body {
     fn run(mut self, queue: &Receiver<Queued>) {
         loop {
-            // Each job has a guard of its own. A defect beside them costs this group, whose callers are answered when
-            // its jobs are dropped, and the connection, which is opened again.
+            // Each job catches its own panic. A panic elsewhere costs this group, whose callers get an error
+            // when its jobs are dropped, and the connection, which is opened again.
             match catch_unwind(AssertUnwindSafe(|| self.round(queue))) {
                 Ok(true) => {}
                 Ok(false) => break,
@@ -143,7 +143,7 @@ impl Body {
         self.fold_log();
     }
 
-    /// Takes what waits and serves it; whether there may be more.
+    /// Takes the waiting jobs and runs them; returns whether there may be more.
     fn round(&mut self, queue: &Receiver<Queued>) -> bool {
         let Some(first) = self.next(queue) else { return false };
         let mut jobs = Vec::with_capacity(16);
@@ -157,7 +157,7 @@ impl Body {
         true
     }
 
-    /// The next job, or none once the queue is closed and empty.
+    /// The next job; `None` once the queue is closed and empty.
     fn next(&mut self, queue: &Receiver<Queued>) -> Option<Queued> {
         if self.dirty {
             match queue.recv_timeout(IDLE) {
@@ -185,8 +185,8 @@ impl Body {
         }
     }
 
-    /// Copies the write-ahead log into the database and cuts it to nothing, so that an idle service holds no
-    /// space for it and a start has nothing to recover. It is no loss when that is not possible now.
+    /// Copies the write-ahead log into the database and truncates it, so that an idle service holds no space
+    /// for it and a start has nothing to recover. Failing to do so now does no harm.
     fn fold_log(&mut self) {
         self.dirty = false;
         if let Some(connection) = &self.connection

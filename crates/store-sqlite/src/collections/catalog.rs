@@ -20,7 +20,7 @@ statements! {
     TOUCH = "UPDATE catalog SET stamp = random() WHERE id = 1";
 }
 
-/// What is remembered.
+/// The cache.
 #[derive(Default)]
 pub(crate) struct Catalog {
     pub(super) remembered: Mutex<CachedCatalog>,
@@ -34,12 +34,12 @@ pub(super) struct CachedCatalog {
     pub(super) collections: HashMap<CollectionName, Arc<Collection>>,
 }
 
-/// A collection that is there.
+/// A collection that exists.
 #[derive(Debug)]
 pub(crate) struct Collection {
-    /// None for the one that is always there, as long as nothing was ever put into it.
+    /// `None` for the default collection as long as nothing was ever inserted into it.
     pub(crate) number: Option<i64>,
-    /// In the order in which they were made.
+    /// In the order of their creation.
     pub(crate) indexes: Vec<StoredIndex>,
 }
 

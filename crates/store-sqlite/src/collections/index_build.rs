@@ -46,8 +46,8 @@ const READ_BYTES: usize = 64 << 20;
 /// Entries that are added in one transaction, for which others wait.
 const ADDED: usize = 2000;
 
-/// Makes an index of that collection, with its entries. What was begun is taken back if it cannot be, or if it takes more
-/// than the quota allows.
+/// Creates an index of that collection, with its entries. If it cannot be built, or takes more than the quota
+/// allows, the build is undone.
 pub(super) async fn build(
     container: &Arc<Container>,
     name: &CollectionName,
@@ -55,7 +55,7 @@ pub(super) async fn build(
     quota: Quota,
     budget: EntryBudget,
 ) -> Result<InsertOutcome> {
-    // What is there already, or cannot be, waits for no other index.
+    // An existing or impossible index need not wait for other builds.
     let (of, definition) = (name.clone(), index.clone());
     if container.scan(move |scope| indexes::is_there(scope, &of, &definition)).await? {
         return Ok(InsertOutcome::Exists);
@@ -90,8 +90,8 @@ async fn fill(
     let building = &under_way.building;
     let mut after = Some(Vec::new());
     while let Some(place) = after {
-        // In the turn of those who write: when it is answered, what was written before is there to be read, and who
-        // writes later knows of the index and notes changes.
+        // Through the queue of writes: once this is done, all earlier writes are visible to the read, and
+        // later ones know the index and note their changes.
         let (noted, of) = (building.clone(), name.clone());
         let changes = container.write(move |scope| indexes::changes(scope, &of, &noted)).await?;
         let (read, of) = (building.clone(), name.clone());
@@ -175,8 +175,8 @@ fn keys_of(
     Ok(found.keys)
 }
 
-/// Whether the other indexes of a document have to be looked at to see whether its entries are within their bound. Of
-/// what is not large, all indexes that a collection may have take no more than the bound once more.
+/// Whether the entries of a document must be checked against the bound together with its other indexes. If
+/// they are not large, those of all indexes that a collection may have stay within the bound.
 fn is_large(keys: &IndexKeys) -> bool {
     keys.keys.len() > 1 || keys.bytes(0) > (INDEX_ENTRIES_MAX_BYTES / INDEXES_MAX as usize) as u64
 }
@@ -192,7 +192,7 @@ fn add(
     building.check()?;
     let mut sizes = IndexSizes::default();
     let is_unchanged = building.changes() == changes;
-    // Each is looked at again once: it may have thousands of entries.
+    // Each document is read again only once: it may have thousands of entries.
     let mut renewed = HashSet::new();
     for Entry { key, id, document, revision } in entries {
         scope.closing.check()?;

@@ -9,17 +9,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tenantry_documents::document::IndexKeys;
 use tenantry_domain::{ErrorCode, Result};
 
-/// An index that is being made.
+/// An index that is being built.
 #[derive(Debug)]
 pub(crate) struct IndexBuild {
-    /// Whose it is.
+    /// Its collection.
     pub(crate) collection: i64,
     pub(crate) index: StoredIndex,
-    /// How often documents were changed or removed since it was begun.
+    /// How often documents were changed or removed since the build began.
     changes: AtomicU64,
     is_multikey: AtomicBool,
     has_cut: AtomicBool,
-    /// Whether its collection has been removed, or it has been, or nobody makes it any more.
+    /// Whether its collection or the index itself was removed, or the build ended.
     is_empty_account: AtomicBool,
 }
 
@@ -35,7 +35,7 @@ impl IndexBuild {
         }
     }
 
-    /// Notes a document that was changed or removed: what has been read of it before holds no more.
+    /// Notes a document that was changed or removed: what the build has read of it is out of date.
     pub(crate) fn note_change(&self) {
         self.changes.fetch_add(1, Ordering::SeqCst);
     }
@@ -63,7 +63,7 @@ impl IndexBuild {
         self.is_multikey.load(Ordering::SeqCst)
     }
 
-    /// Nobody keeps it up any more, and nobody goes on with it.
+    /// Ends the build: writes no longer maintain the index.
     fn end(&self) {
         self.is_empty_account.store(true, Ordering::SeqCst);
     }
@@ -72,7 +72,7 @@ impl IndexBuild {
         self.is_empty_account.load(Ordering::SeqCst)
     }
 
-    /// Refuses to go on with one whose collection has been removed: what follows under its number may be another.
+    /// Refuses to continue if the collection was removed: its number may later belong to another.
     pub(super) fn check(&self) -> Result<()> {
         match self.is_empty_account() {
             true => Err(ErrorCode::CollectionNotFound.into()),
@@ -81,11 +81,11 @@ impl IndexBuild {
     }
 }
 
-/// Those of one container.
+/// The index builds of one container.
 #[derive(Default)]
 pub(crate) struct IndexBuilds {
     under_way: Mutex<Vec<Arc<IndexBuild>>>,
-    /// They are made one after the other, so that they take the memory of one.
+    /// They run one after the other, so that they take the memory of one.
     turn: tokio::sync::Mutex<()>,
 }
 
@@ -104,13 +104,13 @@ impl IndexBuilds {
         self.of(collection, &[]).iter().for_each(|building| building.end());
     }
 
-    /// Notes that the index of that number is removed, which may have been made just before.
+    /// Notes that the index of that number is removed; its build may just have ended.
     pub(super) fn note_end(&self, number: i64) {
         let all = self.lock();
         all.iter().filter(|building| building.index.number == number).for_each(|building| building.end());
     }
 
-    /// Waits until no other one is being made.
+    /// Waits until no other index is being built.
     pub(super) async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
         self.turn.lock().await
     }
@@ -133,7 +133,7 @@ pub(super) struct RunningBuild<'a> {
 
 impl Drop for RunningBuild<'_> {
     fn drop(&mut self) {
-        // Should it not have come to its end, what is queued of it must not, either.
+        // If the build did not finish, its queued writes must not either.
         self.building.end();
         self.buildings.lock().retain(|each| !Arc::ptr_eq(each, &self.building));
     }

@@ -30,15 +30,15 @@ pub(super) fn list(scope: Scope<'_>, name: &CollectionName) -> EngineResult<Vec<
     Ok(indexes)
 }
 
-/// What there is of an index that was asked for.
+/// The state of a requested index.
 pub(super) enum BuildStart {
-    /// It serves already.
+    /// It exists already.
     Exists,
-    /// Nothing but its number.
+    /// It is new, and has only its number.
     New(IndexBuild),
 }
 
-/// Whether the index is there already, the same. Refuses one that cannot be made.
+/// Whether an equal index exists already. Refuses one that cannot be created.
 pub(super) fn is_there(scope: Scope<'_>, name: &CollectionName, index: &Index) -> EngineResult<bool> {
     let found = scope.collection(name)?;
     if let Some(same) = found.index(&index.name).filter(|same| same.definition == *index) {
@@ -56,13 +56,13 @@ pub(super) fn is_there(scope: Scope<'_>, name: &CollectionName, index: &Index) -
     Ok(false)
 }
 
-/// Gives an index its number, which is noted as one that is being made.
+/// Gives an index its number and registers its build.
 pub(super) fn begin(scope: Scope<'_>, name: &CollectionName, index: &Index) -> EngineResult<BuildStart> {
     if is_there(scope, name, index)? {
         return Ok(BuildStart::Exists);
     }
     let (collection, _) = scope.numbered(name)?;
-    // The number is drawn by adding a row: so it is never another's again.
+    // Inserting a row draws the number: so no other index ever gets it.
     let row = params![collection, index.name.as_str(), index.keys_text(), index.unique];
     let number = ADD.first(scope.connection, row, |row| row.get(0))?;
     let number = number.ok_or_else(|| Error::internal("an index without a number"))?;
@@ -74,7 +74,7 @@ pub(super) fn begin(scope: Scope<'_>, name: &CollectionName, index: &Index) -> E
     Ok(BuildStart::New(IndexBuild::new(collection, index)))
 }
 
-/// How many changes were noted, if the collection is still the same.
+/// The number of changes noted so far, if the collection is still the same.
 pub(super) fn changes(scope: Scope<'_>, name: &CollectionName, building: &IndexBuild) -> EngineResult<u64> {
     building.check()?;
     if scope.collection(name)?.number != Some(building.collection) {
@@ -83,7 +83,7 @@ pub(super) fn changes(scope: Scope<'_>, name: &CollectionName, building: &IndexB
     Ok(building.changes())
 }
 
-/// Lets an index serve that has all its entries.
+/// Makes an index with all its entries visible to queries.
 pub(super) fn finish(scope: Scope<'_>, name: &CollectionName, building: &IndexBuild) -> EngineResult<()> {
     changes(scope, name, building)?;
     let StoredIndex { number, definition, .. } = &building.index;
@@ -96,7 +96,7 @@ pub(super) fn finish(scope: Scope<'_>, name: &CollectionName, building: &IndexBu
     catalog::touch(scope.connection)
 }
 
-/// Leaves an index that cannot be made to be cleared up.
+/// Leaves an index that cannot be built to the cleanup.
 pub(super) fn abandon(scope: Scope<'_>, number: i64) -> EngineResult<()> {
     removal::abandon_index(scope.connection, number)
 }

@@ -1,4 +1,4 @@
-//! Collections: which there are, and what is in them.
+//! The collections of a container and what they hold.
 
 use super::removal;
 use crate::collections::scope::Scope;
@@ -20,12 +20,12 @@ statements! {
     GET = "SELECT name, documents, bytes, (SELECT count(*) FROM indexes WHERE collection = collections.id) \
         FROM collections JOIN collection_counts ON collection_counts.collection = collections.id \
         WHERE name = ?1";
-    // Those that are being removed are called by what is below `0`. There are at most 1,000 others.
+    // Names of collections that are being removed sort below `0`. There are at most 1,000 others.
     HOW_MANY = "SELECT count(*) FROM collections WHERE name >= '0'";
     HAS_DEFAULT = "SELECT 1 FROM collections WHERE name = ?1";
 }
 
-/// What is before every name, and after those of collections that are being removed.
+/// Sorts before every name, and after those of collections that are being removed.
 const BEFORE_ALL: &str = "/~";
 
 /// Up to `limit` collections after `after`.
@@ -37,7 +37,7 @@ pub(super) fn list(
     let from = after.map_or(BEFORE_ALL, CollectionName::as_str);
     let rows = LIST.all(connection, params![from, limit], |row| Ok(info(row)))?;
     let mut infos = rows.into_iter().collect::<EngineResult<Vec<_>>>()?;
-    // The one that is always there, also if nothing was ever put into it.
+    // The default collection always exists, even if nothing was ever inserted into it.
     let default = CollectionName::default();
     if after.is_none_or(|after| *after < default)
         && let Err(place) = infos.binary_search_by(|info| info.name.cmp(&default))
@@ -48,7 +48,7 @@ pub(super) fn list(
     Ok(infos)
 }
 
-/// The names that no caller can name.
+/// Collections whose names no caller can use.
 pub(super) fn list_unnamed(connection: &Connection) -> EngineResult<Vec<String>> {
     let mut names: Vec<String> = NAMES.all(connection, [BEFORE_ALL], |row| row.get(0))?;
     names.retain(|name| CollectionName::parse(name).is_err());
@@ -75,7 +75,7 @@ fn empty_default() -> CollectionInfo {
     CollectionInfo { name: CollectionName::default(), documents: 0, bytes: 0, indexes: 0 }
 }
 
-/// Makes an empty collection.
+/// Creates an empty collection.
 pub(super) fn insert(scope: Scope<'_>, name: &CollectionName, quota: Quota) -> EngineResult<InsertOutcome> {
     if get(scope.connection, name)?.is_some() {
         return Ok(InsertOutcome::Exists);
@@ -102,12 +102,12 @@ pub(super) fn delete(scope: Scope<'_>, name: &CollectionName) -> EngineResult<Op
     removal::clear(scope.connection).map(Some)
 }
 
-/// What the organization has.
+/// The usage of the organization.
 pub(super) fn usage(connection: &Connection) -> EngineResult<Usage> {
     Ok(Usage { collections: how_many(connection)?, ..used(connection)? })
 }
 
-/// How many collections there are, the one that is always there included.
+/// The number of collections, including the default one.
 fn how_many(connection: &Connection) -> EngineResult<u64> {
     let stored: Option<i64> = HOW_MANY.first(connection, [], |row| row.get(0))?;
     let has_default = HAS_DEFAULT.finds(connection, [CollectionName::DEFAULT])?;

@@ -18,7 +18,7 @@ statements! {
     DELETE_COUNTS = "DELETE FROM collection_counts WHERE collection = ?1";
     HIDE = "UPDATE collections SET name = '/' || id WHERE id = ?1";
 
-    // An index that is being made is noted below 0.
+    // An index that is being built has a negative entry.
     RESERVE = "INSERT INTO removed_indexes (id) VALUES (-?1)";
     RELEASE = "DELETE FROM removed_indexes WHERE id = -?1";
     ABANDON = "UPDATE removed_indexes SET id = ?1 WHERE id = -?1";
@@ -30,7 +30,7 @@ statements! {
     DELETE_ALL_ENTRIES = "DELETE FROM index_entries WHERE index_id = ?1";
     FORGET_INDEX = "DELETE FROM removed_indexes WHERE id = ?1";
 
-    // No name begins with what is below `0`.
+    // No name begins with a character below `0`.
     REMOVED_COLLECTION = "SELECT id FROM collections WHERE name < '0' ORDER BY name LIMIT 1";
     DELETE_DOCUMENTS = "DELETE FROM documents WHERE number IN \
         (SELECT number FROM documents WHERE collection = ?1 ORDER BY id LIMIT ?2)";
@@ -45,7 +45,7 @@ const ENTRIES: u32 = 2000;
 /// Documents of one part; each may be a mebibyte.
 const DOCUMENTS: u32 = 200;
 
-/// Takes an index off its collection.
+/// Detaches an index from its collection.
 pub(super) fn remove_index(connection: &Connection, index: i64) -> EngineResult<()> {
     NOTE_INDEX.execute(connection, [index])?;
     DELETE_INDEX.execute(connection, [index])?;
@@ -53,21 +53,21 @@ pub(super) fn remove_index(connection: &Connection, index: i64) -> EngineResult<
     catalog::touch(connection)
 }
 
-/// Takes an index off again that was added for its number; its entries go with the next who opens the container, unless
-/// it is released or abandoned before.
+/// Detaches an index again that was added to draw its number; the next open of the container removes its
+/// entries, unless it is released or abandoned before.
 pub(super) fn reserve_index(connection: &Connection, index: i64) -> EngineResult<()> {
     DELETE_INDEX.execute(connection, [index])?;
     RESERVE.execute(connection, [index])?;
     Ok(())
 }
 
-/// Nothing of an index has to go: it has been made.
+/// Takes a finished index off the list of removals.
 pub(super) fn release_index(connection: &Connection, index: i64) -> EngineResult<()> {
     RELEASE.execute(connection, [index])?;
     Ok(())
 }
 
-/// Leaves to [`clear`] what there is of an index that will not be made.
+/// Leaves the entries of an index that will not be finished to [`clear`].
 pub(super) fn abandon_index(connection: &Connection, index: i64) -> EngineResult<()> {
     ABANDON.execute(connection, [index])?;
     DELETE_SIZE.execute(connection, [index])?;
@@ -82,7 +82,7 @@ pub(crate) fn abandon_all(connection: &Connection) -> EngineResult<()> {
     Ok(())
 }
 
-/// Takes its name, its indexes and its counts off a collection.
+/// Removes the name, the indexes and the counts of a collection.
 pub(super) fn remove_collection(connection: &Connection, collection: i64) -> EngineResult<()> {
     for statement in [NOTE_INDEXES, DELETE_SIZES, DELETE_INDEXES, DELETE_COUNTS, HIDE] {
         statement.execute(connection, [collection])?;
@@ -90,12 +90,12 @@ pub(super) fn remove_collection(connection: &Connection, collection: i64) -> Eng
     catalog::touch(connection)
 }
 
-/// Whether anything is left that was removed.
+/// Whether anything remains to be removed.
 pub(crate) fn has_remains(connection: &Connection) -> EngineResult<bool> {
     Ok(REMOVED_INDEX.finds(connection, [])? || REMOVED_COLLECTION.finds(connection, [])?)
 }
 
-/// Removes some of what is left; whether there is more.
+/// Removes some of the remaining data; returns whether there is more.
 pub(crate) fn clear(connection: &Connection) -> EngineResult<bool> {
     for _ in 0..PARTS {
         if let Some(index) = REMOVED_INDEX.first(connection, [], |row| row.get(0))? {
