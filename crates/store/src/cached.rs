@@ -1,4 +1,4 @@
-//! Records kept in memory, in front of any engine, so that a hot read costs no statement.
+//! A cache of records, in front of any engine, so that a hot read costs no statement.
 //!
 //! Coherent within one process: a read that begins after a write was acknowledged here never sees the state
 //! before it. If other processes may write too, reads of a recent record see their writes soon, and all other
@@ -33,8 +33,8 @@ use memory::Memory;
 use std::sync::Arc;
 use tenantry_domain::store::Store;
 
-/// `store`, which this process alone writes to, with the records of organizations, accounts and sessions kept in up
-/// to `bytes` of memory.
+/// `store`, which only this process writes to, with a cache of organizations, accounts and sessions of up to
+/// `bytes`.
 pub(crate) fn decorate(store: Store, bytes: u64) -> Store {
     if bytes == 0 { store } else { in_front_of(store, &Memory::new(bytes, Coherence::Exclusive)) }
 }

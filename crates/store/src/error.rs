@@ -1,4 +1,4 @@
-//! Why a store cannot be opened: a sentence for the operator, with what to do, from the engine that it is about.
+//! Why a store cannot be opened: a sentence for the operator that says what to do, from the engine concerned.
 
 /// The store could not be opened; nothing has been changed.
 #[derive(Debug, thiserror::Error)]

@@ -32,18 +32,18 @@ use tenantry_domain::store::Store;
 use tenantry_store_mongodb::MongoDb;
 use tenantry_store_sqlite::Sqlite;
 
-/// The value that marks the target of a transfer that was not finished, and says which source it comes from.
+/// The value that marks the target of an unfinished transfer, and names its source.
 pub const TRANSFER_MARK: &str = "transfer";
 
-/// How long writes may take to end whose callers have gone, once the store is to be closed.
+/// How long a close waits for writes whose callers have gone.
 const LAST_WRITES: Duration = Duration::from_secs(1);
 
-/// What is in front of an engine.
+/// Options of the layers in front of an engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StoreOptions {
-    /// Memory for records that were read before, in bytes; 0: none are kept.
+    /// Memory for the cache of records, in bytes; 0 turns the cache off.
     pub cache_bytes: u64,
-    /// What each organization has beside others.
+    /// The concurrency of each organization beside others.
     pub concurrency: ConcurrencyLimits,
 }
 
@@ -61,7 +61,7 @@ pub struct Opened {
     writes: limiter::Writes,
 }
 
-/// What is behind the ports.
+/// The engine behind the ports.
 enum Engine {
     Embedded(Arc<Sqlite>),
     #[cfg(feature = "mongodb")]
@@ -80,9 +80,9 @@ pub async fn open(engine: &EmbeddedOptions, options: &StoreOptions) -> Result<Op
     Ok(Opened { store, engine: Engine::Embedded(engine), writes })
 }
 
-/// Opens a database of a MongoDB server, beside any number of other processes, and brings its schema up to date.
-/// A server that cannot be reached now is waited for in the background: until then every method of the store
-/// answers `store_unavailable`.
+/// Opens a database of a MongoDB server, beside any number of other processes, and brings its schema up to
+/// date. If the server cannot be reached now, the store waits for it in the background: until then every
+/// method returns `store_unavailable`.
 ///
 /// # Errors
 /// A sentence for the operator; nothing has been changed then.
@@ -102,8 +102,8 @@ pub async fn open_mongodb(engine: &MongoOptions, options: &StoreOptions) -> Resu
 }
 
 impl Opened {
-    /// Removes what a crash has left half made and sets aside containers that no organization refers to. Goes
-    /// through all containers, so it is for the background, once after start.
+    /// Removes unfinished containers that a crash has left and sets aside those that no organization refers
+    /// to. It goes through all containers, so run it in the background, once after start.
     ///
     /// # Errors
     /// `store_unavailable`.
@@ -125,13 +125,13 @@ impl Opened {
         }
     }
 
-    /// Waits up to that long for writes to end whose callers have gone, and for all others that are under way.
+    /// Waits up to `time` for all writes under way, including those whose callers have gone.
     pub async fn finish_writes(&self, time: Duration) {
         self.writes.finish(time).await;
     }
 
-    /// Finishes the writes that are queued, refuses others, and lets the database go. Afterwards the
-    /// store answers `store_unavailable` to all that is not in memory.
+    /// Finishes the queued writes, refuses new ones, and closes the database. Afterwards every call that the
+    /// cache does not serve returns `store_unavailable`.
     pub async fn close(self) {
         self.finish_writes(LAST_WRITES).await;
         self.engine.close().await;

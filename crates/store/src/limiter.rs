@@ -20,8 +20,8 @@ use tenant::TenantLimiter;
 use tenantry_domain::store::Store;
 pub(crate) use write::Writes;
 
-/// `store`, in which an organization has up to its `share` of calls for its own data under way while others have some,
-/// too; and the writes that its callers begin.
+/// `store` with limits on the calls for an organization's own data while other organizations are active; also
+/// returns the running writes.
 pub(crate) fn decorate(
     store: Store,
     limits: ConcurrencyLimits,

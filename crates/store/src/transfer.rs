@@ -1,4 +1,4 @@
-//! Moving a whole installation from one engine to another: every organization, account, session, finished
+//! Copies a whole installation from one engine to another: every organization, account, session, finished
 //! operation and document.
 //!
 //! The target is marked during the transfer, and no service starts on a marked one. A transfer that was
@@ -21,8 +21,8 @@ use side::OpenSide;
 use tenantry_domain::app::operator;
 use tenantry_domain::organization::Organization;
 
-/// Copies everything from one side to the other, which must be empty or come from an earlier try. No service may
-/// run on either; an embedded side is locked meanwhile.
+/// Copies everything from one side to the other, which must be empty or come from an earlier try. No service
+/// may run on either; an embedded side is locked during the transfer.
 ///
 /// # Errors
 /// See [`TransferError`]. What was copied stays, and the target stays marked.
@@ -60,7 +60,7 @@ async fn execute_step(
     Ok(transferred)
 }
 
-/// The organizations of the source, none of which may be in the middle of a change.
+/// The organizations of the source. None may be in the middle of a change.
 async fn organizations(source: &OpenSide) -> Result<Vec<Organization>, TransferError> {
     let mut all = Vec::new();
     let visit = async |organization| {
@@ -79,9 +79,9 @@ async fn organizations(source: &OpenSide) -> Result<Vec<Organization>, TransferE
     }
 }
 
-/// Marks the target as one that is being made from this source; refuses one that is anything else.
+/// Marks the target as being filled from this source; refuses any other target that is not empty.
 async fn mark(source: &OpenSide, target: &OpenSide) -> Result<(), TransferError> {
-    // The operator key tells installations apart; one without has nothing in it.
+    // The operator key tells installations apart; one without a key is empty.
     let name = source.ports.installation.get_value(operator::HASH).await?.unwrap_or_default();
     let ports = &target.ports;
     match ports.installation.get_value(TRANSFER_MARK).await? {

@@ -22,7 +22,7 @@ impl CachedAccounts {
         Self { inner, records: Records::new(memory), memory: memory.clone() }
     }
 
-    /// The account that had this address when last asked, if it still has.
+    /// The account that had this address at the last lookup, if it still has it.
     async fn find_remembered(&self, email: &EmailKey) -> Result<Option<Arc<Account>>> {
         let Some(holder) = self.memory.holder(&self.memory.email(email)) else { return Ok(None) };
         let id = AccountId::from_bytes(holder);

@@ -13,20 +13,20 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 
-/// A record that knows its few bytes.
+/// A record with a compact encoding.
 pub(super) trait Encode: PartialEq + Serialize + DeserializeOwned {
     /// Writes the fields in the order in which [`Self::unpack`] reads them.
     fn pack(&self, to: &mut Writer);
 
-    /// The record that was written; nothing if those are not the bytes of one.
+    /// The record that was written; `None` if the bytes are not those of one.
     fn unpack(from: &mut Reader<'_>) -> Option<Self>;
 }
 
-/// How the bytes after the first are to be read.
+/// The encoding of the bytes after the first.
 const PACKED: u8 = 0;
 const JSON: u8 = 1;
 
-/// The bytes of `record`; nothing if there are none that it comes back from.
+/// The bytes of `record`; `None` if no encoding decodes to it.
 pub(super) fn pack<T: Encode>(record: &T) -> Option<Arc<[u8]>> {
     let mut packed = Writer::new(PACKED);
     record.pack(&mut packed);
@@ -38,7 +38,7 @@ pub(super) fn pack<T: Encode>(record: &T) -> Option<Arc<[u8]>> {
     Some(json.into())
 }
 
-/// The record with these bytes, which [`pack`] has made.
+/// The record with these bytes, which [`pack`] made.
 pub(super) fn unpack<T: Encode>(bytes: &[u8]) -> Option<T> {
     match bytes.split_first()? {
         (&JSON, json) => serde_json::from_slice(json).ok(),

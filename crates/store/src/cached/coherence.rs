@@ -14,10 +14,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// How long a record is good that no stream vouches for.
+/// How long a record stays valid without a proven stream.
 const TTL: Duration = Duration::from_millis(500);
-/// How long it counts that the stream was followed. More than one question takes, and less than
-/// `tenantry_domain::limits::RECENT`, which is the promise.
+/// How long a proof counts. Longer than a query takes, and shorter than `tenantry_domain::limits::RECENT`,
+/// which is the promise.
 const PROOF: Duration = Duration::from_millis(750);
 
 /// Who writes the records.
@@ -37,7 +37,7 @@ impl Coherence {
         }
     }
 
-    /// What may be given to somebody who asks how a record is now.
+    /// The view of a caller that needs the current record.
     pub(super) fn current(&self) -> View {
         match self {
             Self::Exclusive => View::All,
@@ -45,7 +45,7 @@ impl Coherence {
         }
     }
 
-    /// What may be given to somebody who asks how a record recently was.
+    /// The view of a caller for whom a recent record is enough.
     pub(super) fn recent(&self) -> View {
         match self {
             Self::Exclusive => View::All,
@@ -54,8 +54,8 @@ impl Coherence {
     }
 }
 
-/// A moment of the monotonic clock, in nanoseconds after a [`Stream`] was made. Where no others write it is always the
-/// same.
+/// A moment of the monotonic clock, in nanoseconds after a [`Stream`] was made. If nobody else writes, it is
+/// always the same.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Moment(u64);
 
@@ -65,7 +65,7 @@ impl Moment {
     }
 }
 
-/// Which records may be given, by the moment at which each was read or, more exactly, began to be.
+/// Decides which records may be returned, by the moment at which the read of each began.
 #[derive(Clone, Copy)]
 pub(super) enum View {
     All,
@@ -81,15 +81,15 @@ impl View {
     }
 }
 
-/// How far the stream of others' changes is known to have been followed.
+/// How far this process has provably followed the stream of others' changes.
 ///
-/// One task writes, any number read. A stream's beginning is written before its first proof, and read after the
-/// proof: so nobody takes the proof of a later stream for one of the changes between two of them.
+/// One task writes, any number read. A stream's beginning is written before its first proof, and read after
+/// the proof: so the proof of a later stream never covers changes between two streams.
 pub(crate) struct Stream {
     zero: Instant,
-    /// The [`Moment`] since which all changes are told.
+    /// The [`Moment`] since which the stream has reported all changes.
     begun: AtomicU64,
-    /// The [`Moment`] at which it was asked what the last answer says; 0 if nothing is proven.
+    /// The [`Moment`] of the last answered query; 0 if nothing is proven.
     proven: AtomicU64,
 }
 
@@ -98,18 +98,18 @@ impl Stream {
         Arc::new(Self { zero: Instant::now(), begun: AtomicU64::new(0), proven: AtomicU64::new(0) })
     }
 
-    /// From `at` on every change is told by the stream that begins.
+    /// Notes a new stream, which reports every change from `at` on.
     pub(crate) fn begin(&self, at: Instant) {
         self.end();
         self.begun.store(self.moment(at).0, Ordering::SeqCst);
     }
 
-    /// All that had been acknowledged at `asked` has been forgotten.
+    /// Notes a proof: every change acknowledged before `asked` has been evicted.
     pub(crate) fn prove(&self, asked: Instant) {
         self.proven.store(self.moment(asked).0, Ordering::SeqCst);
     }
 
-    /// The stream has broken off: what happens from now on is not told.
+    /// Notes that the stream has broken off: later changes are not reported.
     pub(crate) fn end(&self) {
         self.proven.store(0, Ordering::SeqCst);
     }
@@ -139,7 +139,7 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
-    /// Whether a record that was read then may be given now.
+    /// Whether a record that was read at `read_at` may be returned now.
     fn is_good(stream: &Stream, now: Instant, read_at: Instant) -> bool {
         stream.view(now).allows(stream.moment(read_at))
     }
@@ -166,7 +166,7 @@ mod tests {
         assert!(is_good(&stream, now + PROOF - MS, begun));
         assert!(!is_good(&stream, now + PROOF, begun), "the proof is too old");
         assert!(is_good(&stream, now + PROOF, now + PROOF - TTL), "young ones need none");
-        // It was late, and goes on without a gap.
+        // A late proof of the same stream, without a gap.
         stream.prove(now + 2 * PROOF);
         assert!(is_good(&stream, now + 2 * PROOF, begun));
     }
@@ -191,7 +191,7 @@ mod tests {
     #[test]
     fn cached_record_is_never_older_than_promised() {
         assert!(TTL.max(PROOF) < tenantry_domain::limits::RECENT);
-        // Also when the process was stopped: time went on.
+        // Even if the process was paused: time went on.
         let stream = Stream::new();
         let begun = stream.zero + 5_000 * MS;
         stream.begin(begun);

@@ -1,15 +1,14 @@
-//! Records that were read out of their bytes lately, so that one that is asked for all the time is not read out
-//! of them all the time.
+//! Recently decoded records, so that a hot record is not decoded on each read.
 //!
-//! Nothing is ever forgotten here, and need not be: a record counts only for the very bytes that it came from,
-//! and whether those are still good is for the memory to say that holds them.
+//! Nothing is ever evicted here, and need not be: a record counts only for the very bytes that it was decoded
+//! from, and the memory that holds these bytes decides whether they are still valid.
 
 use std::sync::{Arc, RwLock};
 
-/// How many; at most some 300 KiB of them.
+/// The number of slots; at most some 300 KiB of records.
 const SLOTS: usize = 256;
 
-/// At most one record per slot; which one it is in follows from where its bytes are.
+/// At most one record per slot; the address of its bytes decides the slot.
 pub(super) struct DecodedRecords<V>(Box<[Slot<V>]>);
 
 type Slot<V> = RwLock<Option<(Arc<[u8]>, Arc<V>)>>;
@@ -19,7 +18,7 @@ impl<V> DecodedRecords<V> {
         Self((0..SLOTS).map(|_| RwLock::new(None)).collect())
     }
 
-    /// The record of `bytes`, as it was read lately or by `read`. Waits for nobody.
+    /// The record of `bytes`, from its slot or decoded by `read`. Never waits.
     pub(super) fn get(&self, bytes: &Arc<[u8]>, read: impl FnOnce(&[u8]) -> V) -> Arc<V> {
         let slot = self.slot(bytes);
         if let Ok(held) = slot.try_read()
@@ -36,7 +35,8 @@ impl<V> DecodedRecords<V> {
     }
 
     fn slot(&self, bytes: &Arc<[u8]>) -> &Slot<V> {
-        // Fibonacci hashing: addresses differ in the middle, and the highest bits of the product in all of them.
+        // Fibonacci hashing: addresses differ in their middle bits, which all affect the highest bits of the
+        // product.
         let mixed = (bytes.as_ptr().addr() as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         &self.0[(mixed >> 56) as usize % SLOTS]
     }

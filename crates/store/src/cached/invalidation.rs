@@ -1,4 +1,5 @@
-//! The other side of a cache that others' writes have to reach: what follows their changes tells of them here.
+//! The invalidation side of a cache whose records others may change: the stream of their changes reports them
+//! here.
 
 use super::coherence::{Coherence, Stream};
 use super::in_front_of;
@@ -10,14 +11,14 @@ use tenantry_domain::metrics::{STORE_CACHE_INVALIDATIONS, STORE_CHANGE_STREAM_AL
 use tenantry_domain::store::Store;
 use tenantry_domain::store::invalidation::{Change, Invalidation};
 
-/// Where the changes go.
+/// Receives the changes of others.
 pub(crate) struct SharedCache {
     memory: Arc<Memory>,
     stream: Arc<Stream>,
 }
 
 impl SharedCache {
-    /// `store`, which others write to as well, behind up to `bytes` of memory, and the place to tell of their
+    /// `store`, which others write to as well, behind a cache of up to `bytes`, and the receiver for their
     /// changes.
     pub(crate) fn decorate(store: Store, bytes: u64) -> (Store, Self) {
         let stream = Stream::new();

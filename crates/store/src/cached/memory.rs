@@ -15,12 +15,13 @@ use tenantry_domain::email::EmailKey;
 use tenantry_domain::ids::{AccountId, OrganizationId, SessionId};
 use tenantry_domain::name::Identifier;
 
-/// What an entry costs beside its bytes: its place in the cache's tables, two counters, the allocator's rounding.
+/// The cost of an entry beside its bytes: its place in the cache's tables, two counters, the allocator's
+/// rounding.
 const ENTRY_BYTES: u64 = 120;
-/// What an entry is expected to take in all; only a hint to the cache for how many it shall remember that it had.
+/// The expected total size of an entry; only a hint to the cache for how many evicted keys to remember.
 const USUAL_ENTRY_BYTES: u64 = 256;
 
-/// What bytes are kept under.
+/// The key of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Key {
     Organization(OrganizationId),
@@ -50,31 +51,31 @@ impl From<SessionId> for Key {
     }
 }
 
-/// The bytes of a record, and when it began to be read; or of a hint, which is never too old.
+/// The bytes of a record and the moment its read began; or those of a hint, which never expires.
 #[derive(Clone)]
 pub(super) struct Entry {
     pub(super) bytes: Arc<[u8]>,
     pub(super) read_at: Moment,
 }
 
-/// The place of a record that somebody loads.
+/// The placeholder of a record that is being loaded.
 pub(super) type Placeholder<'a> =
     PlaceholderGuard<'a, Key, Entry, ByBytes, DefaultHashBuilder, DefaultLifecycle<Key, Entry>>;
 
-/// What was so when a search began.
+/// The state when a search began.
 #[derive(Clone, Copy)]
 pub(super) struct WriteMark {
     writes: u64,
     pub(super) at: Moment,
 }
 
-/// Entries up to a number of bytes in all; those that were not asked for lately make room.
+/// Entries up to a total number of bytes; the least recently used ones make room.
 pub(super) struct Memory {
     pub(super) entries: Cache<Key, Entry, ByBytes>,
     pub(super) coherence: Coherence,
-    /// Counts the writes that are done, or that others have told of, before what they changed is forgotten.
+    /// Counts finished and reported writes, before their records are evicted.
     writes: AtomicU64,
-    /// Different in each process, so that nobody can choose names that push out each other's hints.
+    /// Different in each process, so that nobody can choose names whose hints collide.
     hasher: RandomState,
 }
 
@@ -105,23 +106,23 @@ impl Memory {
         }
     }
 
-    /// What is so now, to be asked before a search.
+    /// The current state, to take before a search.
     pub(super) fn mark(&self) -> WriteMark {
         WriteMark { writes: self.writes.load(Ordering::SeqCst), at: self.coherence.now() }
     }
 
-    /// Whether no write was done since then.
+    /// Whether no write has finished since then.
     pub(super) fn is_as_at(&self, mark: WriteMark) -> bool {
         self.writes.load(Ordering::SeqCst) == mark.writes
     }
 
-    /// Lets go what a write has changed, also what somebody loads or has found right now.
+    /// Evicts the records that a write has changed, including those being loaded or found right now.
     pub(super) fn forget(&self, keys: impl IntoIterator<Item = Key>) {
         self.writes.fetch_add(1, Ordering::SeqCst);
         keys.into_iter().for_each(|key| drop(self.entries.remove(&key)));
     }
 
-    /// The same, where nobody can say what was changed.
+    /// Evicts everything, if it is unknown what was changed.
     pub(super) fn forget_all(&self) {
         self.writes.fetch_add(1, Ordering::SeqCst);
         self.entries.clear();
@@ -135,7 +136,7 @@ impl Memory {
         Key::Email(self.hasher.hash_one(email).to_ne_bytes())
     }
 
-    /// Whose name it was when it was last asked.
+    /// The id that had this name at the last lookup.
     pub(super) fn holder(&self, name: &Key) -> Option<[u8; 12]> {
         self.entries.get(name)?.bytes.as_ref().try_into().ok()
     }
@@ -146,7 +147,7 @@ impl Memory {
     }
 }
 
-/// Weighs entries by what they take.
+/// Weighs entries by their size.
 #[derive(Clone)]
 pub(super) struct ByBytes;
 

@@ -23,7 +23,7 @@ impl CachedOrganizations {
         Self { inner, records: Records::new(memory), memory: memory.clone() }
     }
 
-    /// The organization that was called so when last asked, if it still is, or recently was.
+    /// The organization that had this name at the last lookup, if it still has, or recently had, it.
     async fn find_remembered(
         &self,
         identifier: &Identifier,
@@ -39,7 +39,7 @@ impl CachedOrganizations {
         Ok(found.filter(|found| found.is_live() && found.naming.identifier == *identifier))
     }
 
-    /// The organization that is called so, as the engine says.
+    /// The organization of that name, from the engine.
     async fn find_anew(&self, identifier: &Identifier) -> Result<Option<Arc<Organization>>> {
         let mark = self.records.mark();
         let found = self.inner.find_organization(identifier).await?;

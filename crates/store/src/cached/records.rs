@@ -1,4 +1,4 @@
-//! The records of one kind, by their ids, as they are kept in memory.
+//! The cached records of one kind, by their ids.
 
 use super::codec::{Encode, pack, unpack};
 use super::coherence::View;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tenantry_domain::{Error, Result};
 
-/// How long one reader waits for what another one loads: that one may be waiting for a server that is frozen.
+/// How long a reader waits for the load of another, which may be waiting for a frozen server.
 pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Records by their id.
@@ -29,7 +29,7 @@ where
         Arc::new(Self { memory: memory.clone(), recent: DecodedRecords::new(), kind: PhantomData })
     }
 
-    /// The record of `key` as it is now: from memory, where nobody else writes, or by `load`.
+    /// The current record of `key`: from memory, if nobody else writes, or by `load`.
     pub(super) async fn get<L>(&self, key: K, load: impl FnOnce() -> L + Send) -> Result<Option<Arc<V>>>
     where
         L: Future<Output = Result<Option<Arc<V>>>> + Send,
@@ -37,7 +37,7 @@ where
         self.read(key.into(), self.memory.coherence.current(), load).await
     }
 
-    /// The record of `key` as it is or recently was, from memory or by `load`.
+    /// The current or a recent record of `key`, from memory or by `load`.
     pub(super) async fn get_recent<L>(
         &self,
         key: K,
@@ -49,8 +49,8 @@ where
         self.read(key.into(), self.memory.coherence.recent(), load).await
     }
 
-    /// The record of `key`, from memory if `view` allows, or by `load`. Those who ask for the same one meanwhile
-    /// wait for it.
+    /// The record of `key`, from memory if `view` allows, or by `load`. Concurrent reads of the same record
+    /// wait for one load.
     pub(super) async fn read<L>(
         &self,
         key: Key,
@@ -73,7 +73,8 @@ where
         let read_at = self.memory.coherence.now();
         let found = load().await?;
         if let Some(bytes) = found.as_deref().and_then(pack) {
-            // Refused if the record was forgotten meanwhile: this reader may still have it, the next may not.
+            // Refused if the record was evicted meanwhile: this reader may still return it, the next must
+            // not.
             let _ = placeholder.insert(Entry { bytes, read_at });
         }
         Ok(found)
@@ -83,13 +84,13 @@ where
         self.recent.get(bytes, |bytes| unpack(bytes).expect("these bytes were made of a record"))
     }
 
-    /// What is so before a search whose outcome [`Self::take_in`] gets.
+    /// The state before a search whose result goes to [`Self::take_in`].
     pub(super) fn mark(&self) -> WriteMark {
         self.memory.mark()
     }
 
-    /// Keeps a record that was not asked for by its key, unless a write was done since that `mark`. One that is done
-    /// from now on removes the placeholder.
+    /// Caches a record that a search found, unless a write has finished since that `mark`. A write that
+    /// finishes from now on removes the placeholder.
     pub(super) fn take_in(&self, key: K, record: &V, mark: WriteMark) {
         let entry = self.memory.entries.get_value_or_guard(&key.into(), Some(Duration::ZERO));
         if let GuardResult::Guard(placeholder) = entry
@@ -116,8 +117,8 @@ where
         .await
     }
 
-    /// Carries out `write` and forgets those records that `changed` finds in what came of it; everything if the
-    /// write failed and nobody can say which.
+    /// Executes `write`, then evicts the records that `changed` finds in its result; everything if the write
+    /// failed and it is unknown which.
     pub(super) async fn write_some<T: Send + 'static>(
         self: &Arc<Self>,
         write: impl Future<Output = Result<T>> + Send + 'static,
@@ -136,7 +137,7 @@ where
     }
 }
 
-/// Carries out `write` to its end, also when the caller stops waiting.
+/// Runs `write` to its end, even if the caller stops waiting.
 async fn whole<T: Send + 'static>(write: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
     tokio::spawn(write).await.map_err(|_| Error::unavailable("a write was cut off"))?
 }

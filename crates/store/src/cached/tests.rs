@@ -1,4 +1,4 @@
-//! No stale read after an acknowledged write, in every order that a reader and a writer can come in.
+//! No stale read after an acknowledged write, in every order of a reader and a writer.
 
 mod shared;
 
@@ -14,7 +14,7 @@ use tenantry_domain::ids::AccountId;
 use tenantry_domain::{Error, Result};
 use tokio::sync::oneshot;
 
-/// A record that is nothing but its version.
+/// A record that consists of its version.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Version(u64);
 
@@ -36,7 +36,7 @@ fn key(number: u8) -> AccountId {
     AccountId::from_bytes([number; 12])
 }
 
-/// An engine with one version per key, which counts how often it is asked.
+/// An engine with one version per key, which counts its reads.
 struct Engine {
     versions: Vec<AtomicU64>,
     loads: AtomicU32,
@@ -47,7 +47,7 @@ impl Engine {
         Arc::new(Self { versions: (0..keys).map(|_| AtomicU64::new(0)).collect(), loads: AtomicU32::new(0) })
     }
 
-    /// Reads, and takes its time until the reader hears of it.
+    /// Reads, and delays the result.
     async fn load(&self, number: usize) -> Result<Option<Arc<Version>>> {
         self.loads.fetch_add(1, Ordering::Relaxed);
         let version = self.versions[number].load(Ordering::SeqCst);
@@ -148,7 +148,7 @@ async fn cache_load_overtaken_by_write_is_not_kept() {
         } else {
             records.write_one(key(0), write).await.unwrap();
         }
-        // Also before the first reader is done, the next one sees the new record.
+        // Even before the first reader is done, the next one sees the new record.
         assert_eq!(read(&records, &engine).await, 1);
         go_on.send(()).unwrap();
         assert_eq!(reader.await.unwrap(), 0, "it began before the write, so it may see what was before");

@@ -1,4 +1,4 @@
-//! Collections and indexes, each organization in its turn.
+//! Collections and indexes, with the concurrency of each organization limited.
 
 use super::tenant::TenantLimiter;
 use super::write::Writes;
@@ -76,7 +76,7 @@ impl Collections for LimitedCollections {
         name: &CollectionName,
         index: &Index,
     ) -> Result<InsertOutcome> {
-        // Out of turn: it may take minutes, and the organization has to go on.
+        // Without a permit: it may take minutes, and the organization's other calls have to go on.
         self.inner.insert_index(organization, name, index).await
     }
 

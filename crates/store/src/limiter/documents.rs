@@ -1,4 +1,4 @@
-//! Documents, each organization in its turn.
+//! Documents, with the concurrency of each organization limited.
 
 use super::expensive::ExpensiveQueries;
 use super::tenant::TenantLimiter;
@@ -132,7 +132,7 @@ impl Documents for LimitedDocuments {
             (self.inner.clone(), organization.clone(), collection.clone(), filter.clone());
         self.writes
             .run(turn, async move {
-                // All of the permit, to be held until the end.
+                // Moves the whole permit in, so that it is held until the end.
                 let permit = permit;
                 inner.delete_matching(&organization, &collection, &filter, permit.time).await
             })

@@ -16,29 +16,30 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 #[derive(Clone)]
 pub(crate) struct ExpensiveQueries(Option<Arc<Semaphore>>);
 
-/// The right to have a query evaluated, until it is dropped; and the time that is left for that.
+/// The right to have a query evaluated, until it is dropped; and the time that is left for the query.
 pub(super) struct QueryPermit {
     _permit: Option<OwnedSemaphorePermit>,
     pub(super) time: Duration,
 }
 
 impl ExpensiveQueries {
-    /// Of an engine that shares its processor by itself.
+    /// For an engine that schedules queries itself.
     pub(crate) const fn unlimited() -> Self {
         Self(None)
     }
 
-    /// Of a server: half as many as this machine has cores, for want of knowing how many the server has.
+    /// For a server: half as many as this machine has cores, since the server's number is unknown.
     #[cfg(feature = "mongodb")]
     pub(crate) fn of_server() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self(Some(Arc::new(Semaphore::new((cores / 2).max(1)))))
     }
 
-    /// Waits until a query with this filter may be evaluated, for `time` at most. One that is not expensive may at once.
+    /// Waits until a query with this filter may be evaluated, for at most `time`. A query that is not
+    /// expensive need not wait.
     ///
     /// # Errors
-    /// `query_too_slow` if its time was over before.
+    /// `query_too_slow` if its time is over before that.
     pub(super) async fn acquire(&self, filter: &Filter, time: Duration) -> Result<QueryPermit> {
         let Some(queries) = self.0.as_ref().filter(|_| !filter.price().is_short()) else {
             return Ok(QueryPermit { _permit: None, time });

@@ -1,6 +1,6 @@
 //! The limits that an operator sets.
 
-/// Calls for its own data that an organization has under way while others are at work, too.
+/// How many calls for its own data an organization may have under way while others are active too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConcurrencyLimits {
     /// Calls that read.

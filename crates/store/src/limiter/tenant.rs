@@ -12,7 +12,7 @@ use tenantry_domain::metrics::ORGANIZATION_TURN_WAITS;
 use tenantry_domain::{Error, Result};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// How long an organization counts as at work after a call of it has begun.
+/// How long an organization counts as active after one of its calls has begun.
 const AT_WORK: Duration = Duration::from_secs(1);
 
 /// The calls that organizations have under way.
@@ -22,24 +22,24 @@ pub(super) struct TenantLimiter {
     writes: Arc<TenantPermits>,
 }
 
-/// The right to carry out a call. Who was alone has no place in a lane.
+/// The right to run a call. A call of an organization that was alone holds no lane.
 pub(super) struct Permit {
     _place: Option<Lane>,
 }
 
 impl TenantLimiter {
-    /// Turns of which an organization has `share` at once.
+    /// A limiter that gives each organization `share` permits at once.
     pub(super) fn new(share: ConcurrencyLimits) -> Self {
         let [reads, writes] = [share.reads, share.writes].map(|share| Arc::new(TenantPermits::new(share)));
         Self { company: ContentionDetector::default(), reads, writes }
     }
 
-    /// Waits for the turn of a call of that organization that reads. It ends when it is dropped.
+    /// Waits for a permit for a read of that organization. Dropping it releases it.
     pub(super) async fn to_read(&self, id: OrganizationId) -> Result<Permit> {
         self.turn(&self.reads, id, Instant::now()).await
     }
 
-    /// The same of one that writes.
+    /// Waits for a permit for a write of that organization.
     pub(super) async fn to_write(&self, id: OrganizationId) -> Result<Permit> {
         self.turn(&self.writes, id, Instant::now()).await
     }
@@ -52,9 +52,9 @@ impl TenantLimiter {
 
 /// Calls of one kind.
 struct TenantPermits {
-    /// Of one organization while others are at work.
+    /// Permits of one organization while others are active.
     share: usize,
-    /// Of those that have calls under way, or waiting, since they were not alone.
+    /// Lanes of the organizations that have limited calls under way or waiting.
     lanes: Mutex<HashMap<OrganizationId, Arc<Semaphore>>>,
 }
 
@@ -62,7 +62,7 @@ struct TenantPermits {
 struct Lane {
     lanes: Arc<TenantPermits>,
     id: OrganizationId,
-    /// None before it is there, and once it was given back.
+    /// `None` before it is acquired, and after it is released.
     permit: Option<OwnedSemaphorePermit>,
 }
 
@@ -106,20 +106,20 @@ impl Drop for Lane {
     }
 }
 
-/// Whether more than one organization is at work.
+/// Detects whether more than one organization is active.
 #[derive(Default)]
 struct ContentionDetector(Mutex<Seen>);
 
 #[derive(Default)]
 struct Seen {
-    /// Who called last.
+    /// The organization of the last call.
     last: Option<OrganizationId>,
-    /// When one called that had not been the last.
+    /// When the calling organization last changed.
     changed: Option<Instant>,
 }
 
 impl ContentionDetector {
-    /// Notes a call of that organization; whether others are at work.
+    /// Notes a call of that organization; returns whether others are active.
     fn meets(&self, id: OrganizationId, now: Instant) -> bool {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if seen.last.replace(id).is_some_and(|last| last != id) {
@@ -152,7 +152,7 @@ mod tests {
             Self { turns: TenantLimiter::new(SHARES), now: Instant::now() }
         }
 
-        /// One in which two have just met.
+        /// A limiter at a moment when two organizations are active.
         fn in_company() -> Self {
             let moment = Self::new();
             drop((moment.read(1).now_or_never(), moment.read(2).now_or_never()));
@@ -167,7 +167,7 @@ mod tests {
             self.turns.turn(&self.turns.writes, id(number), self.now)
         }
 
-        /// Those turns that there are at once.
+        /// The permits that are available at once.
         fn reads(&self, number: u8) -> Vec<Permit> {
             (0..10 * SHARE).map_while(|_| self.read(number).now_or_never()).map(Result::unwrap).collect()
         }

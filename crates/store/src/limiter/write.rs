@@ -1,11 +1,12 @@
-//! Writes that have their turn, each in a task of its own: it comes to its end, and keeps its turn until then, also when
-//! the caller stops waiting.
+//! Runs each permitted write in a task of its own: it finishes, and keeps its permit until then, even if the
+//! caller stops waiting.
 //!
-//! On MongoDB a write first claims room in the quota, and gives back at its end what it did not use. Dropped in between, it
-//! would hold the claim against the organization for a minute.
+//! On MongoDB a write first claims room in the quota, and returns the unused rest at its end. If it were
+//! dropped in between, the claim would count against the organization for a minute.
 //!
 //! # Pitfalls
-//! A caller that waits for a turn is still part of the request: a caller who hangs up before the turn comes writes nothing.
+//! Waiting for a permit is still part of the request: if the client hangs up before the permit comes, nothing
+//! is written.
 
 use super::tenant::Permit;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use tenantry_domain::{Error, Result, failpoints};
 use tokio::sync::watch;
 use tokio::task::JoinError;
 
-/// The writes that are under way.
+/// The writes under way.
 #[derive(Clone)]
 pub(crate) struct Writes(Arc<watch::Sender<usize>>);
 
@@ -25,7 +26,8 @@ impl Default for Writes {
 }
 
 impl Writes {
-    /// Runs `write` to its end, also when the caller stops waiting. A write that panics is answered at once.
+    /// Runs `write` to its end, even if the caller stops waiting. If it panics, the caller gets an error at
+    /// once.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         turn: Permit,
@@ -40,7 +42,7 @@ impl Writes {
         task.await.map_err(|error| cut_off(&error))?
     }
 
-    /// Waits until no write is under way, for `time` at most.
+    /// Waits until no write is under way, for at most `time`.
     pub(crate) async fn finish(&self, time: Duration) {
         let mut count = self.0.subscribe();
         if tokio::time::timeout(time, count.wait_for(|count| *count == 0)).await.is_err() {

@@ -1,4 +1,4 @@
-//! Counts and hashes of what a side has, so that two sides can be compared without holding either in memory.
+//! Counts and hashes of a side's data, so that two sides can be compared without holding either in memory.
 
 use super::pages::each;
 use super::side::OpenSide;
@@ -56,7 +56,7 @@ pub(super) struct Records {
 }
 
 impl Records {
-    /// Each kind with its name, of this side and the other.
+    /// Each kind of record with its name, of both sides.
     pub(super) fn pairs<'a>(&'a self, other: &'a Self) -> [(&'static str, &'a Digest, &'a Digest); 4] {
         [
             ("the organizations", &self.organizations, &other.organizations),
@@ -81,7 +81,7 @@ pub(super) async fn records(side: &OpenSide) -> Result<Records> {
     Ok(Records { organizations, accounts, sessions, operations })
 }
 
-/// Where the data is, is what a transfer changes.
+/// Removes the location of the data, which a transfer changes.
 fn unplaced(organization: Organization) -> Organization {
     Organization { placement: Placement::Shared, container: None, ..organization }
 }
@@ -91,7 +91,7 @@ pub(super) async fn container(side: &OpenSide, organization: &Organization) -> R
     let mut digest = Digest::default();
     for collection in side.whole.collections(organization).await? {
         let mut pages = side.whole.documents(organization, &collection);
-        // Not every engine knows a collection without documents.
+        // Not every engine lists a collection without documents.
         let mut is_named = false;
         while let Some(page) = pages.try_next().await? {
             for document in &page {

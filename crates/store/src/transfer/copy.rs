@@ -1,4 +1,5 @@
-//! The copying. It may be cut off anywhere: the target is not used before all of it has been compared.
+//! Copies the data. It may be interrupted anywhere: the target is not used before all of it has been
+//! compared.
 
 use super::compare;
 use super::pages::each;
@@ -13,7 +14,7 @@ use tenantry_domain::organization::{Organization, Placement, Quota};
 use tenantry_domain::store::full_scan::PAGE;
 use tenantry_domain::store::{CollectionInfo, NewContainer};
 
-/// Nothing is half made by an operation of this fence: a transfer is none.
+/// The fence of containers that no operation creates, since a transfer is not one.
 const FENCE: u32 = 0;
 
 /// Copies the container and then the record of each organization.
@@ -29,7 +30,7 @@ pub(super) async fn organizations(
     for organization in organizations {
         let placement = earlier.get(&organization.id).copied();
         let copied = make_container(target, organization, placement).await?;
-        // The container's further collections are only found for an organization that has a record.
+        // The container's extra collections are found only for an organization that has a record.
         let _ = target.ports.organizations.insert_organization(&copied).await?;
         let (count, copied) = container(source, target, organization, copied).await?;
         collections(source, target, organization, copied).await?;
@@ -103,7 +104,7 @@ async fn container(
     Ok((count, copied))
 }
 
-/// Makes the collections that are empty, and the indexes of all.
+/// Creates the empty collections, and the indexes of all collections.
 async fn collections(
     source: &OpenSide,
     target: &OpenSide,
@@ -127,7 +128,7 @@ async fn collections(
     }
 }
 
-/// Copies what is no organization.
+/// Copies all records except organizations.
 pub(super) async fn records(source: &OpenSide, target: &OpenSide) -> Result<()> {
     let ports = &target.ports;
     let insert = async |account| ports.accounts.insert_account(&account).await.map(drop);

@@ -1,8 +1,8 @@
-//! Going through all records of an engine, one page after the other.
+//! Goes through all records of an engine, page by page.
 
 use tenantry_domain::Result;
 
-/// Gives every record to `visit`, page after page.
+/// Calls `visit` for every record, page by page.
 pub(super) async fn each<T, K: Copy, F: Future<Output = Result<Vec<T>>>>(
     list: impl Fn(Option<K>) -> F,
     id: impl Fn(&T) -> K,

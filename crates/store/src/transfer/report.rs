@@ -3,7 +3,7 @@
 use crate::error::OpenError;
 use tenantry_domain::Error;
 
-/// How far a transfer is.
+/// The progress of a transfer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TransferProgress {
     /// The containers are being copied.
@@ -41,13 +41,13 @@ pub struct TransferReport {
     pub documents: u64,
 }
 
-/// Why a transfer did not come to its end: sentences for the operator.
+/// Why a transfer stopped: sentences for the operator.
 #[derive(Debug, thiserror::Error)]
 pub enum TransferError {
     /// A side cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// A side cannot be read or written now.
+    /// A side cannot currently be read or written.
     #[error("{} Run the same command again: it goes on where this one has stopped.", cause_of(.0))]
     Store(Error),
     /// A change is under way at the source.
@@ -59,13 +59,13 @@ pub enum TransferError {
         /// The organization's id.
         organization: String,
     },
-    /// There is something at the target that is not from this source.
+    /// The target has data that is not from this source.
     #[error("The target has {what} already. Choose an empty one.")]
     Occupied {
-        /// What there is.
+        /// The kind of data.
         what: &'static str,
     },
-    /// The two sides differ after all.
+    /// The two sides differ after the copy.
     #[error(
         "{what} differ after the copy: the source was changed meanwhile. Stop every service on it, and run this \
          again; until then the target cannot be used."

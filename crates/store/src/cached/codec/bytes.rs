@@ -56,7 +56,7 @@ impl Writer {
     }
 }
 
-/// Bytes being read; each method answers nothing if they are not what it looks for.
+/// Bytes being read; each method returns `None` if they are not what it expects.
 pub(in crate::cached) struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
@@ -102,7 +102,7 @@ impl<'a> Reader<'a> {
         std::str::from_utf8(self.slice(length)?).ok()
     }
 
-    /// A text of a type that looks at it before it takes it, as from an engine's JSON.
+    /// A text of a type that validates it, as from an engine's JSON.
     pub(in crate::cached) fn parsed<T: Deserialize<'a>>(&mut self) -> Option<T> {
         let text: StrDeserializer<'_, Error> = self.text()?.into_deserializer();
         T::deserialize(text).ok()
@@ -112,7 +112,7 @@ impl<'a> Reader<'a> {
         Timestamp::from_millisecond(i64::from_le_bytes(self.bytes()?)).ok()
     }
 
-    /// The outer option: whether it could be read. The inner one: whether it was there.
+    /// The outer option says whether the value could be read, the inner one whether there was one.
     pub(in crate::cached) fn option<T>(
         &mut self,
         read: impl FnOnce(&mut Self) -> Option<T>,

@@ -1,5 +1,5 @@
-//! Each record, field by field. A new field must be read here or it does not compile; one that is read and never
-//! written makes no record come back as it was, which the test below notices.
+//! Each record, field by field. A new field must be read here or it does not compile; if it is read but never
+//! written, no record decodes to itself, which the test below notices.
 
 use super::Encode;
 use super::bytes::{Reader, Writer};
@@ -13,7 +13,7 @@ const STATES: [State; 4] = [State::Provisioning, State::Active, State::Deleted, 
 const PLACEMENTS: [Placement; 3] = [Placement::Collection, Placement::Database, Placement::Shared];
 const ROLES: [Role; 4] = [Role::Viewer, Role::Member, Role::Admin, Role::Owner];
 
-/// Its place in `all`; beyond their end if it is not among them, and then it does not come back.
+/// Its index in `all`; out of range if it is not among them, so that the record does not decode to itself.
 fn place<T: PartialEq>(all: &[T], one: &T) -> u64 {
     all.iter().position(|other| other == one).unwrap_or(all.len()) as u64
 }
@@ -22,7 +22,8 @@ fn at<T: Copy>(all: &[T], from: &mut Reader<'_>) -> Option<T> {
     all.get(from.small::<usize>()?).copied()
 }
 
-/// Without an operation, and with the keys reserved that follow from its naming: as it is between changes.
+/// Only for a record without an operation, whose reserved keys follow from its naming: its state between
+/// changes.
 impl Encode for Organization {
     fn pack(&self, to: &mut Writer) {
         to.bytes(self.id.as_bytes());
@@ -84,7 +85,7 @@ fn limit(from: &mut Reader<'_>) -> Option<QuotaLimit> {
     from.number().map(QuotaLimit::from_stored)
 }
 
-/// With the key that follows from its address, or none, or another one, which accounts of before may have.
+/// With the key that follows from its address, or none, or another one, as older accounts may have.
 impl Encode for Account {
     fn pack(&self, to: &mut Writer) {
         to.bytes(self.id.as_bytes());

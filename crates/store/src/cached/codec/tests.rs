@@ -1,4 +1,4 @@
-//! Every record comes back as it was, and those that are usual take few bytes.
+//! Every record decodes to itself, and usual ones take few bytes.
 
 use super::*;
 use jiff::Timestamp;
@@ -85,7 +85,7 @@ fn session() -> Session {
     }
 }
 
-/// How `record` is kept, after a look that it comes back.
+/// The bytes of `record`, after a check that they decode to it.
 #[track_caller]
 fn kept<T: Encode + std::fmt::Debug>(record: &T) -> u8 {
     let bytes = pack(record).unwrap();

@@ -1,10 +1,10 @@
-//! The same where others write too.
+//! The cache of an engine that others write to as well.
 
 use super::*;
 use crate::cached::coherence::Stream;
 use std::time::Instant;
 
-/// Records of an engine that others write to, with nothing that tells of it.
+/// Records of an engine that others write to, without a stream of their changes.
 fn shared() -> Arc<Records<AccountId, Version>> {
     Records::new(&Memory::new(1 << 20, Coherence::Shared(Stream::new())))
 }
@@ -19,7 +19,7 @@ async fn cache_uncached_read_sees_write_of_other_instance_at_once() {
     assert_eq!(recent(&records, &engine).await, 0);
     engine.clone().increment(0).await.unwrap();
     assert_eq!(read(&records, &engine).await, 1);
-    // And from then on also by those who ask how it recently was.
+    // And from then on also by a read of the recent record.
     assert_eq!(recent(&records, &engine).await, 1);
     assert_eq!(engine.loads.load(Ordering::Relaxed), 2);
 }
