@@ -1,8 +1,8 @@
-//! What a container that is being closed tells the work under way on it.
+//! Tells the running work on a container that the container is being closed.
 //!
 //! # Pitfalls
-//! Work that never asks is waited for, however long it takes: by a purge, by the end of the service, by the next one to open the
-//! container next.
+//! Work that never checks is waited for, however long it takes: by a purge, by the shutdown, by the next open
+//! of the container.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use tenantry_documents::fuel::Interruption;
@@ -15,23 +15,23 @@ pub(crate) struct Closing {
 }
 
 impl Closing {
-    /// Queries and index builds stop; writes that are queued are finished.
+    /// Stops queries and index builds; queued writes are still done.
     pub(super) fn begin(&self) {
         self.is_begun.store(true, Ordering::Relaxed);
     }
 
-    /// All stops: what is in the container goes.
+    /// Stops everything: the contents of the container are to be removed.
     pub(super) fn abandon(&self) {
         self.is_abandoned.store(true, Ordering::Relaxed);
         self.begin();
     }
 
-    /// Refuses to go on with a query or an index.
+    /// Refuses to continue a query or an index build.
     pub(crate) fn check(&self) -> Result<(), Interruption> {
         if self.is_begun.load(Ordering::Relaxed) { Err(Interruption::Closing) } else { Ok(()) }
     }
 
-    /// Refuses to go on with a write.
+    /// Refuses to continue a write.
     pub(crate) fn check_write(&self) -> Result<(), Interruption> {
         if self.is_abandoned.load(Ordering::Relaxed) { Err(Interruption::Closing) } else { Ok(()) }
     }

@@ -12,11 +12,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tenantry_domain::ids::OrganizationId;
 use tokio::sync::{Mutex as Lock, OwnedMutexGuard};
 
-/// The locks that somebody has or waits for.
+/// The locks that are held or waited for.
 #[derive(Clone, Default)]
 pub(super) struct ContainerLocks(Arc<Mutex<HashMap<OrganizationId, Arc<Lock<()>>>>>);
 
-/// Somebody who has the lock of an organization, or waits for it.
+/// A held lock of an organization, or a place in its queue.
 pub(super) struct ContainerLock {
     guards: ContainerLocks,
     id: OrganizationId,
@@ -27,7 +27,7 @@ impl ContainerLocks {
     /// Waits for the lock of that organization.
     pub(super) async fn of(&self, id: OrganizationId) -> ContainerLock {
         let lock = self.with(|locks| locks.entry(id).or_default().clone());
-        // Also who gives up waiting leaves nothing behind.
+        // A caller that gives up waiting leaves nothing behind either.
         let mut guard = ContainerLock { guards: self.clone(), id, held: None };
         guard.held = Some(lock.lock_owned().await);
         guard

@@ -12,10 +12,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tenantry_domain::ids::OrganizationId;
 
-/// Containers that stay open though nobody uses them at the moment. Each has some file descriptors and up to 3 MiB of
-/// pages in memory.
+/// The number of unused containers that stay open. Each has some file descriptors and up to 3 MiB of pages in
+/// memory.
 pub(super) const STAY_OPEN: usize = 64;
-/// How long a container stays open that nobody uses.
+/// How long an unused container stays open.
 pub(super) const IDLE: Duration = Duration::from_secs(60);
 
 #[derive(Default)]
@@ -24,7 +24,7 @@ pub(super) struct Pool(Mutex<Inner>);
 #[derive(Default)]
 struct Inner {
     open: HashMap<OrganizationId, Entry>,
-    /// Whether somebody comes by and closes what is idle.
+    /// Whether a task is running that closes idle containers.
     is_swept: bool,
     is_closed: bool,
 }
@@ -53,8 +53,7 @@ impl Pool {
         Some(entry.container.clone())
     }
 
-    /// Keeps a container that has been opened; whether it may be used. Nothing is opened any more once the pool
-    /// is closed.
+    /// Adds a container that has been opened; returns whether it may be used. A closed pool takes no more.
     pub(super) fn add(&self, id: OrganizationId, container: &Arc<Container>) -> bool {
         let mut inner = self.lock();
         if !inner.is_closed {
@@ -68,19 +67,19 @@ impl Pool {
         self.lock().open.remove(&id).map(|entry| entry.container)
     }
 
-    /// Takes the container out if nobody uses it at the moment.
+    /// Takes the container out if it is not in use.
     pub(super) fn remove_unused(&self, id: OrganizationId) -> Option<Arc<Container>> {
         let mut inner = self.lock();
         inner.open.get(&id).filter(|entry| entry.is_unused())?;
         inner.open.remove(&id).map(|entry| entry.container)
     }
 
-    /// Those that are open.
+    /// All open containers.
     pub(super) fn all(&self) -> Vec<Arc<Container>> {
         self.lock().open.values().map(|entry| entry.container.clone()).collect()
     }
 
-    /// Those to close: who is idle, and who was not used for the longest, until there are few enough.
+    /// The containers to close: the idle ones, and then the least recently used until there are few enough.
     pub(super) fn surplus(&self) -> Vec<OrganizationId> {
         let inner = self.lock();
         let mut unused: Vec<_> = inner.open.iter().filter(|(_, entry)| entry.is_unused()).collect();
@@ -96,19 +95,20 @@ impl Pool {
         self.lock().open.len() > STAY_OPEN
     }
 
-    /// Whether the caller is the one who has to come by from now on, until [`Self::stop_sweeping`].
+    /// Whether the caller has to start the task that closes idle containers, which runs until
+    /// [`Self::stop_sweeping`].
     pub(super) fn start_sweeping(&self) -> bool {
         !std::mem::replace(&mut self.lock().is_swept, true)
     }
 
-    /// Whether nothing is open, so that nobody needs to come by any more.
+    /// Whether nothing is open, so that the task may end.
     pub(super) fn stop_sweeping(&self) -> bool {
         let mut inner = self.lock();
         inner.is_swept = !inner.open.is_empty();
         !inner.is_swept
     }
 
-    /// All of them; none is added any more.
+    /// Closes the pool: returns all containers, and takes no more.
     pub(super) fn close(&self) -> Vec<Arc<Container>> {
         let mut inner = self.lock();
         inner.is_closed = true;

@@ -1,11 +1,11 @@
 //! The writes of one open container, in groups ([`group`]).
 //!
-//! There is a thread at work on them only while there are any: it comes from tokio's blocking threads.
+//! A thread works on them only while there are any: one of tokio's blocking threads.
 //!
 //! # Pitfalls
-//! The closing thread does what is left in it by itself, because all those threads may be waiting for the very
-//! file that is being closed. A worker that ends before the queue is empty (it panicked, or was never begun) must not leave
-//! jobs behind that nobody works on: [`Worker`] answers them.
+//! The closing thread runs the remaining jobs itself, because all blocking threads may be waiting for the
+//! very file that is being closed. A worker that ends before the queue is empty (it panicked, or never
+//! started) must not leave jobs behind: [`Worker`] answers them.
 
 use crate::connection::LogSize;
 use crate::engine_error::EngineResult;
@@ -20,7 +20,7 @@ use tenantry_domain::failpoints;
 use tenantry_domain::{Error, Result};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Jobs that may wait; who comes after them waits before the queue.
+/// Jobs that may wait; later callers wait for a place in the queue.
 const QUEUE_JOBS: usize = 256;
 
 pub(super) struct Queue {
@@ -31,7 +31,7 @@ pub(super) struct Queue {
 }
 
 struct Writer {
-    /// None after an error that is fatal for a connection, until it could be opened again.
+    /// `None` after an error that is fatal for a connection, until it can be opened again.
     connection: Option<Connection>,
     log: LogSize,
 }
@@ -39,7 +39,7 @@ struct Writer {
 #[derive(Default)]
 struct Waiting {
     jobs: VecDeque<Queued>,
-    /// Whether somebody is about to work on them.
+    /// Whether a worker is running or about to start.
     has_waiters: bool,
     is_closed: bool,
 }
@@ -51,7 +51,7 @@ struct Queued {
 }
 
 impl Queue {
-    /// Writes to `file` by `connection`.
+    /// A queue of writes to `file` through `connection`.
     pub(super) fn new(file: PathBuf, connection: Connection) -> Self {
         let log = LogSize::of(&file);
         Self {
@@ -67,7 +67,7 @@ impl Queue {
         self.places.clone().acquire_owned().await.map_err(|_| closed())
     }
 
-    /// Queues `work`. Who gets `true` has to see to it that a [`Worker`] works the queue off.
+    /// Queues `work`. A caller that gets `true` has to start a [`Worker`].
     pub(super) fn push<T: Send + 'static>(
         &self,
         place: OwnedSemaphorePermit,
@@ -87,13 +87,13 @@ impl Queue {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does what is in the queue until nothing is left. Blocks.
+    /// Runs the queued jobs until none is left. Blocks.
     fn work_off(&self) {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         self.work_off_with(&mut writer);
     }
 
-    /// Cuts a log that has grown, if nobody writes just now. Blocks.
+    /// Truncates a log that has grown, if no write is running. Blocks.
     pub(super) fn bound_log(&self) {
         if let Ok(mut writer) = self.writer.try_lock() {
             writer.bound_log();
@@ -107,8 +107,8 @@ impl Queue {
             if jobs.is_empty() {
                 return;
             }
-            // Each job has a guard of its own. A defect beside them costs this group, whose callers are answered when
-            // its jobs are dropped, and not those that wait behind it.
+            // Each job catches its own panic. A panic elsewhere costs this group, whose callers get an error
+            // when its jobs are dropped, but not the jobs behind it.
             let slot = &mut writer.connection;
             if catch_unwind(AssertUnwindSafe(|| self.serve(slot, jobs))).is_err() {
                 tracing::error!(file = %self.file.display(), "a group of writes has panicked");
@@ -123,7 +123,7 @@ impl Queue {
         group::answer(jobs, &outcome);
     }
 
-    /// Answers those who wait when nobody works on the queue any more.
+    /// Fails the waiting jobs when no worker is left.
     fn fail_waiting(&self) {
         let jobs = {
             let mut waiting = self.waiting();
@@ -147,7 +147,7 @@ impl Queue {
         Ok(connection)
     }
 
-    /// Refuses what comes later and what is queued, and closes the connection once it is free. Blocks.
+    /// Refuses new and queued jobs, and closes the connection once it is free. Blocks.
     pub(super) fn abandon(&self) {
         let refused = {
             let mut waiting = self.waiting();
@@ -158,7 +158,7 @@ impl Queue {
         self.close();
     }
 
-    /// Refuses what comes later, does what is queued, and closes the connection. Blocks.
+    /// Refuses new jobs, runs the queued ones, and closes the connection. Blocks.
     pub(super) fn close(&self) {
         self.waiting().is_closed = true;
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
@@ -175,7 +175,8 @@ impl Writer {
     }
 }
 
-/// Works a queue off, once. Dropped before it has, it answers those who wait, and the next writer starts a new worker.
+/// Runs the jobs of a queue, once. If it is dropped before that, it fails the waiting jobs, and the next
+/// write starts a new worker.
 pub(super) struct Worker<Q: AsRef<Queue>> {
     queue: Q,
     is_done: bool,
@@ -186,7 +187,7 @@ impl<Q: AsRef<Queue>> Worker<Q> {
         Self { queue, is_done: false }
     }
 
-    /// Does what is in the queue until nothing is left. Blocks.
+    /// Runs the queued jobs until none is left. Blocks.
     pub(super) fn run(mut self) {
         self.queue.as_ref().work_off();
         self.is_done = true;
@@ -205,7 +206,7 @@ pub(super) fn closed() -> Error {
     Error::unavailable("the container is closed")
 }
 
-/// What a job is answered that was dropped undone, or of which nobody knows whether it is done.
+/// The error of a job that was dropped without running, or whose outcome is unknown.
 pub(super) fn cut_off() -> Error {
     Error::unavailable("a write was cut off")
 }

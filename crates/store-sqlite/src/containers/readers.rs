@@ -13,11 +13,11 @@ use std::time::Duration;
 use tenantry_domain::{Error, Result};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Connections at most, opened as they are needed.
+/// The most connections, opened as they are needed.
 const CONNECTIONS: usize = 4;
 /// How many of them may be used for scans.
 const SCANS: usize = CONNECTIONS - 1;
-/// How often a close ends the statements that still run.
+/// How often a close interrupts the statements that still run.
 const INTERRUPT_INTERVAL: Duration = Duration::from_millis(20);
 
 pub(super) struct Readers {
@@ -33,12 +33,12 @@ pub(super) struct Readers {
 struct ReaderLending {
     free: Vec<Reader>,
     lent: usize,
-    /// What ends the statements that run on those that are lent.
+    /// Handles that interrupt the statements of lent connections.
     interrupts: Vec<Arc<InterruptHandle>>,
     is_closed: bool,
 }
 
-/// A connection, and what ends its statements from outside.
+/// A connection, and the handle that interrupts its statements.
 struct Reader {
     connection: Connection,
     interrupt: Arc<InterruptHandle>,
@@ -61,20 +61,20 @@ impl Readers {
         }
     }
 
-    /// Reads little, on this thread, once a connection is free.
+    /// Runs a short read on this thread, once a connection is free.
     pub(super) async fn point<T>(&self, read: impl FnOnce(&Connection) -> EngineResult<T>) -> Result<T> {
         let _place = self.places.acquire().await.map_err(|_| closed())?;
         self.with(read)
     }
 
-    /// Waits until a scan may begin; it goes on with [`Self::with`].
+    /// Waits until a scan may begin; [`Self::with`] then runs it.
     pub(super) async fn scan_place(&self) -> Result<ScanPlace> {
         let scan = self.scans.clone().acquire_owned().await.map_err(|_| closed())?;
         let place = self.places.clone().acquire_owned().await.map_err(|_| closed())?;
         Ok(ScanPlace { _scan: scan, _place: place })
     }
 
-    /// Reads on a connection of its own. There are as many as there are places.
+    /// Runs a read on a connection of its own. There are as many connections as places.
     pub(super) fn with<T>(&self, read: impl FnOnce(&Connection) -> EngineResult<T>) -> Result<T> {
         let mut lent = self.lend()?;
         let result = read(&lent);
@@ -106,7 +106,7 @@ impl Readers {
         Ok(lent)
     }
 
-    /// Refuses what comes later, and ends the statements that run.
+    /// Refuses new reads, and interrupts the running ones.
     pub(super) fn stop(&self) {
         let mut lending = self.lock();
         lending.is_closed = true;
@@ -114,14 +114,14 @@ impl Readers {
         lending.interrupts.iter().for_each(|interrupt| interrupt.interrupt());
     }
 
-    /// Refuses what comes later, and closes the connections as they become free. Blocks.
+    /// Refuses new reads, and closes the connections as they become free. Blocks.
     pub(super) fn close(&self) {
         self.stop();
         let mut lending = self.lock();
         while lending.lent > 0 {
             let waited = self.returned.wait_timeout(lending, INTERRUPT_INTERVAL);
             lending = waited.unwrap_or_else(PoisonError::into_inner).0;
-            // Who was between two statements goes on with the next one.
+            // A read that was between two statements starts the next one.
             lending.interrupts.iter().for_each(|interrupt| interrupt.interrupt());
         }
     }
@@ -135,14 +135,14 @@ fn closed() -> Error {
     Error::unavailable("the container is closed")
 }
 
-/// A connection that is in use; the next one is opened in its place if it is not to be used again.
+/// A connection in use; if it must not be used again, another is opened in its place.
 struct LentReader<'a> {
     readers: &'a Readers,
     reader: Option<Reader>,
 }
 
 impl LentReader<'_> {
-    /// Closes the connection, which is not to be used again.
+    /// Closes the connection, which must not be used again.
     fn discard(&mut self) {
         if let Some(Reader { connection, interrupt }) = self.reader.take() {
             drop(connection);
@@ -167,7 +167,7 @@ impl std::ops::Deref for LentReader<'_> {
 
 impl Drop for LentReader<'_> {
     fn drop(&mut self) {
-        // A panic may have left a transaction open; such a one is closed.
+        // A panic may have left a transaction open; then the connection is closed.
         if self.reader.as_ref().is_some_and(|reader| !reader.connection.is_autocommit()) {
             self.discard();
         }

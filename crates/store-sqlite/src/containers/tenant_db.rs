@@ -1,4 +1,4 @@
-//! A container that is open: one connection that writes, a few that read, and what is remembered of its catalog.
+//! An open container: one connection that writes, a few that read, and the cached catalog.
 
 use super::closing::Closing;
 use super::queue::{self, Queue, Worker};
@@ -24,7 +24,7 @@ pub(crate) struct Container {
     closing: Closing,
 }
 
-/// The queue of a container that stays open while somebody works on it.
+/// The queue of a container, which keeps the container open while a worker runs.
 struct Writing(Arc<Container>);
 
 impl AsRef<Queue> for Writing {
@@ -34,8 +34,8 @@ impl AsRef<Queue> for Writing {
 }
 
 impl Container {
-    /// Opens the file, which is that organization's, and brings it to the newest schema; and whether there is anything
-    /// for [`Self::clear_remains`].
+    /// Opens the file of that organization and brings it to the newest schema; also returns whether there is
+    /// anything for [`Self::clear_remains`].
     pub(super) fn open(file: PathBuf, id: OrganizationId) -> EngineResult<(Self, bool)> {
         let mut writer = connection::open_untouched(&file)?;
         let owner = tenant_schema::owner(&writer)?;
@@ -59,13 +59,13 @@ impl Container {
         Scope { connection, catalog: &self.catalog, closing: &self.closing }
     }
 
-    /// The indexes that are being made.
+    /// The indexes that are being built.
     pub(crate) const fn buildings(&self) -> &IndexBuilds {
         &self.catalog.buildings
     }
 
-    /// Carries out `work` in a transaction; its result, once that is durable. The work happens also when
-    /// nobody waits for it any more.
+    /// Runs `work` in a transaction and returns its result once that is durable. The work is done even if the
+    /// caller goes away.
     pub(crate) async fn write<T: Send + 'static>(
         self: &Arc<Self>,
         work: impl FnOnce(Scope<'_>) -> EngineResult<T> + Send + 'static,
@@ -76,13 +76,13 @@ impl Container {
         let (answer, is_unattended) = self.queue.push(place, work)?;
         if is_unattended {
             let worker = Worker::new(Writing(self.clone()));
-            // Detached: those who wait are answered one by one.
+            // Detached: each job answers its own caller.
             drop(tokio::task::spawn_blocking(move || worker.run()));
         }
         answer.await.map_err(|_| queue::cut_off())?
     }
 
-    /// Reads little, by an index and with one statement, on this thread.
+    /// Runs a short read by an index, with one statement, on this thread.
     pub(crate) async fn point<T>(&self, read: impl FnOnce(&Connection) -> EngineResult<T>) -> Result<T> {
         self.readers.point(read).await
     }
@@ -92,7 +92,7 @@ impl Container {
         self.readers.point(|connection| in_snapshot(connection, || read(self.scope(connection)))).await
     }
 
-    /// Reads what may take longer, on a blocking thread and as one moment left it.
+    /// Runs a read that may take longer, on a blocking thread and in one snapshot.
     pub(crate) async fn scan<T: Send + 'static>(
         self: &Arc<Self>,
         read: impl FnOnce(Scope<'_>) -> EngineResult<T> + Send + 'static,
@@ -108,7 +108,8 @@ impl Container {
         scanning.await.map_err(|error| engine_error::cut_off(&error))?
     }
 
-    /// Removes what is left of what was removed, in the background. That several do so at once is no harm.
+    /// Removes the leftovers of removed collections and indexes, in the background. Several such tasks at
+    /// once do no harm.
     pub(crate) fn clear_remains(self: &Arc<Self>) {
         let container = self.clone();
         tokio::spawn(async move {
@@ -125,27 +126,26 @@ impl Container {
         });
     }
 
-    /// Has queries and index builds stop, without waiting for them.
+    /// Stops queries and index builds, without waiting for them.
     pub(super) fn stop(&self) {
         self.closing.begin();
         self.readers.stop();
     }
 
-    /// Cuts a write-ahead log that has grown and that somebody read when it did. Blocks.
+    /// Truncates a write-ahead log that grew while it was being read. Blocks.
     pub(super) fn bound_log(&self) {
         self.queue.bound_log();
     }
 
-    /// Finishes the writes that are queued, stops what else is under way, refuses what comes later and closes the file.
-    /// Blocks.
+    /// Finishes the queued writes, stops all other work, refuses new work and closes the file. Blocks.
     pub(super) fn close(&self) {
         self.stop();
-        // The readers first: the last connection that closes folds the write-ahead log in and removes it.
+        // The readers first: the last connection to close checkpoints the write-ahead log and removes it.
         self.readers.close();
         self.queue.close();
     }
 
-    /// The same for a file that nobody needs any more: what is queued is refused, too. Blocks.
+    /// Closes a file that is no longer needed: queued writes are refused too. Blocks.
     pub(super) fn abandon(&self) {
         self.closing.abandon();
         self.readers.close();
@@ -153,7 +153,7 @@ impl Container {
     }
 }
 
-/// Reads in one transaction, so that all statements see the same.
+/// Reads in one transaction, so that all statements see the same state.
 fn in_snapshot<T>(connection: &Connection, read: impl FnOnce() -> EngineResult<T>) -> EngineResult<T> {
     connection.prepare_cached("BEGIN")?.execute([])?;
     let result = read();

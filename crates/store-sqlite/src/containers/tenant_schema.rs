@@ -14,10 +14,11 @@ use std::sync::{Mutex, PoisonError};
 use tenantry_domain::Error;
 use tenantry_domain::ids::OrganizationId;
 
-/// The version of what the metadata says, which is the same on every engine. That of the tables is `user_version`.
+/// The version of the metadata, which is the same on every engine. The version of the tables is
+/// `user_version`.
 const METADATA_VERSION: &str = "1.0";
 
-/// "TNTC" in the file's header says what it is.
+/// "TNTC" in the file's header identifies a container.
 const APPLICATION_ID: i64 = 0x544e_5443;
 
 /// Step n leads from version n to n + 1. Containers of the first version say 0.
@@ -191,7 +192,7 @@ statements! {
 const JOURNAL_VERSIONS: std::ops::Range<usize> = 18..20;
 const WRITE_AHEAD_LOG: u8 = 2;
 
-/// An empty container in memory. Copying its bytes is some fifty times quicker than running the schema.
+/// An empty container in memory. Copying its bytes is some fifty times as fast as running the schema.
 pub(super) struct TenantSchema(Mutex<Connection>);
 
 impl TenantSchema {
@@ -217,7 +218,7 @@ impl TenantSchema {
 /// Brings a container to the newest version, in one transaction.
 ///
 /// # Errors
-/// Also for one that comes from a newer program; it is left as it is.
+/// Also for a container from a newer version of the program; it is left unchanged.
 pub(super) fn upgrade(connection: &mut Connection) -> EngineResult<()> {
     let found = version(connection)?;
     if found == KNOWN {
@@ -242,12 +243,12 @@ fn version(connection: &Connection) -> rusqlite::Result<i64> {
     Ok(if is_first { 1 } else { version })
 }
 
-/// Whose container it says it is, if it says.
+/// The organization that the container names as its owner, if any.
 pub(super) fn owner(container: &Connection) -> rusqlite::Result<Option<String>> {
     OWNER.first(container, [], |row| row.get(0))
 }
 
-/// How many documents are in it, if it is a container at all.
+/// The number of documents in it, if it is a container.
 pub(super) fn count(container: &Connection) -> rusqlite::Result<Option<i64>> {
     COUNT.first(container, [], |row| row.get(0))
 }

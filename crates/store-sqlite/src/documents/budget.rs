@@ -1,26 +1,26 @@
-//! What a query may spend: time, and on a thread that serves others, too, hardly any.
+//! The budget of a query: its time limit, and on an async thread only a few steps.
 //!
 //! # Pitfalls
-//! A query that begins on an async thread restarts elsewhere when its budget is spent. What it costs until then is
-//! lost, and what it costs after that is not bounded by anything here but its time.
+//! A query that begins on an async thread restarts elsewhere when its budget is spent. The work until then is
+//! lost, and after that only its time limit bounds it.
 
 use crate::containers::closing::Closing;
 use std::time::{Duration, Instant};
 use tenantry_documents::fuel::{Fuel, Interruption};
 use tenantry_domain::processor::{Processor, Slot};
 
-/// Steps that a query may take on an async thread: some hundred documents take fewer, if they are in memory, and to hand
-/// them to another thread and back takes as long as fifty.
+/// Steps that a query may take on an async thread. Some hundred documents in memory take fewer; handing a
+/// query to another thread and back takes as long as fifty documents.
 const INLINE_STEPS: u64 = 400_000;
-/// How long they may take where the machine is slower than they are meant for, or the documents are not in memory.
+/// How long those steps may take on a slow machine, or if the documents are not in memory.
 const INLINE_TIME: Duration = Duration::from_micros(500);
 
-/// What a query may spend.
+/// The budget of a query.
 #[derive(Clone, Copy)]
 pub(super) struct Budget<'a> {
     end: Option<Instant>,
     steps: u64,
-    /// Where it has to take turns with others.
+    /// The processor it shares with other queries, if any.
     processor: Option<&'a Processor>,
 }
 
@@ -29,20 +29,20 @@ impl<'a> Budget<'a> {
         Self { end: Instant::now().checked_add(time), steps: u64::MAX, processor: None }
     }
 
-    /// For a query on an async thread.
+    /// The budget of a query on an async thread.
     pub(super) fn inline() -> Self {
         Self { steps: INLINE_STEPS, ..Self::until_after(INLINE_TIME) }
     }
 
-    /// The same in turns with other queries.
+    /// The same budget, sharing the `processor` with other queries.
     pub(super) const fn on(self, processor: &'a Processor) -> Self {
         Self { processor: Some(processor), ..self }
     }
 
-    /// Lets `work` spend it, until what it reads is closed.
+    /// Lets `work` spend the budget, until the container it reads is closed.
     ///
     /// # Errors
-    /// That it has to stop before it was its turn.
+    /// The query was stopped before its turn came.
     pub(super) fn spend<T, E: From<Interruption>>(
         self,
         closing: &Closing,

@@ -37,13 +37,13 @@ statements! {
         ORDER BY key DESC LIMIT 1";
 }
 
-/// What finding the beginning of a range costs, and what taking out a document does beside its bytes.
+/// The cost of finding the beginning of a range, and of reading a document apart from its bytes.
 const SEEK: u64 = 2_000;
 const DOCUMENT: u64 = 1_000;
 
-/// A document that is passed.
+/// A document that the walk has reached.
 pub(super) struct ScannedEntry<'a> {
-    /// What indexes refer to it by.
+    /// The number by which indexes refer to it.
     pub(super) number: i64,
     pub(super) revision: Revision,
     pub(super) body: &'a RawDocument,
@@ -53,19 +53,20 @@ pub(super) struct ScannedEntry<'a> {
     pub(super) key: &'a [u8],
 }
 
-/// The entries that are gone through.
+/// The entries to go through.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Entries {
     /// The `_id`s of the documents of this collection.
     Ids(i64),
-    /// Those of this index.
+    /// The entries of this index.
     Index(i64),
 }
 
-/// What is done with each document that is passed.
+/// The callback for each document.
 type Look<'a> = dyn FnMut(&ScannedEntry<'_>) -> EngineResult<ControlFlow<()>> + 'a;
 
-/// Goes through entries within intervals, which are in order; only those after a place, if one is given.
+/// Goes through the entries within intervals, which are in order; if a place is given, only through those
+/// after it.
 pub(super) struct Walker<'a> {
     scope: Scope<'a>,
     entries: Entries,
@@ -78,7 +79,7 @@ impl<'a> Walker<'a> {
         Self { scope, entries, way, fuel }
     }
 
-    /// Shows `look` document after document, until it has seen enough, or there is no fuel left: `query_too_slow`.
+    /// Calls `look` with document after document, until it stops or no fuel is left (`query_too_slow`).
     pub(super) fn walk(
         self,
         intervals: &[Interval],
@@ -97,7 +98,7 @@ impl<'a> Walker<'a> {
             ranges.reverse();
         }
         for (low, end) in ranges {
-            // There may be thousands in which there is nothing.
+            // There may be thousands of empty intervals.
             self.fuel.spend(SEEK)?;
             if self.range(&low, end, look)?.is_break() {
                 break;
@@ -106,14 +107,14 @@ impl<'a> Walker<'a> {
         Ok(())
     }
 
-    /// What follows `place` under the same key.
+    /// The entries that follow `place` under the same key.
     fn rest_of_key(&self, place: &PlanEntry, look: &mut Look<'_>) -> EngineResult<ControlFlow<()>> {
         let Entries::Index(index) = self.entries else { return Ok(ControlFlow::Continue(())) };
         let statement = if self.way == ScanKind::Down { REST_OF_KEY_DOWN } else { REST_OF_KEY_UP };
         self.pass(statement, params![index, place.key, place.id], look)
     }
 
-    /// Takes out of the ranges what does not come after the key of `place`.
+    /// Removes from the ranges all that is not after the key of `place`.
     fn cut(&self, ranges: &mut Vec<(Vec<u8>, Vec<u8>)>, place: &PlanEntry) {
         let mut key = match self.entries {
             Entries::Ids(_) => place.id.clone(),
@@ -173,7 +174,7 @@ impl<'a> Walker<'a> {
     }
 }
 
-/// What taking a document out of its file costs, once it is in memory.
+/// The cost of reading a document that is in memory.
 pub(super) fn reading(body: &RawDocument) -> u64 {
     DOCUMENT + body.as_bytes().len() as u64 / 2
 }

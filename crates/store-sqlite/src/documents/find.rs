@@ -40,10 +40,10 @@ statements! {
 /// Documents that are removed in one transaction.
 const DELETE_DOCUMENTS: usize = 500;
 
-/// A document that was asked for by its id.
+/// The result of a read by id.
 pub(super) enum ById {
     Read(StoredDocument),
-    /// It has more bytes than were to be read.
+    /// It has more bytes than the limit of the read.
     TooLarge,
     Missing,
 }
@@ -127,7 +127,7 @@ fn count_all(connection: &Connection, collection: i64) -> EngineResult<u64> {
     Ok(count.unwrap_or_default().unsigned_abs())
 }
 
-/// Where the documents of a page come from.
+/// The source of the documents of a page.
 struct Source<'a> {
     scope: Scope<'a>,
     entries: Entries,
@@ -140,7 +140,7 @@ impl Source<'_> {
         Walker::new(self.scope, self.entries, way, self.fuel)
     }
 
-    /// They come in the order of the page.
+    /// A page from an index in the order of the page.
     fn in_order(&self, intervals: &[Interval], order: &Order, page: &mut Page) -> EngineResult<()> {
         let after = self.query.after.as_ref().map(|position| order.place(position));
         self.walker(order.walk).walk(intervals, after.as_ref(), &mut |passed| {
@@ -151,7 +151,7 @@ impl Source<'_> {
         })
     }
 
-    /// They come in any order.
+    /// A page that has to be sorted.
     fn sorted(&self, intervals: &[Interval], page: &mut Page) -> EngineResult<()> {
         let DocumentQuery { filter, sort, .. } = self.query;
         let after = self.query.after.as_ref().map(|position| sort.key_at(position));
@@ -187,12 +187,12 @@ fn sort_key(sort: &Sort, body: &RawDocument, fuel: &Fuel<'_>) -> Result<Vec<u8>,
     })
 }
 
-/// The first documents of a sort order.
+/// Keeps the first documents of a sort order.
 struct First {
     most: usize,
     /// Of the sort keys that are kept.
     bytes: usize,
-    /// By their sort keys, which the `_id` ends: one that comes twice is there once.
+    /// By their sort keys, which end with the `_id`: a document that comes twice is kept once.
     numbers: BTreeMap<Vec<u8>, i64>,
 }
 
@@ -229,7 +229,7 @@ impl First {
     }
 }
 
-/// A page that is filled.
+/// A page that is being filled.
 struct Page {
     limit: usize,
     max_bytes: usize,
@@ -244,7 +244,7 @@ impl Page {
         Self { limit, max_bytes: query.max_bytes, documents: Vec::new(), bytes: 0, more: false }
     }
 
-    /// Takes the next document, or notes that there is one.
+    /// Adds the next document, or notes that there is one more.
     fn add(&mut self, read: impl FnOnce() -> EngineResult<StoredDocument>) -> EngineResult<ControlFlow<()>> {
         let has_bytes = !self.documents.is_empty() && self.bytes >= self.max_bytes;
         if self.documents.len() >= self.limit || has_bytes {
@@ -294,9 +294,9 @@ fn count_within(
     Ok(Counted { documents, scanned: plan.is_scan.then_some(all) })
 }
 
-/// Tells the first time that a document is passed from the others, without keeping which were.
+/// Tells the first visit of a document from later ones, without remembering documents.
 struct Once<'a> {
-    /// By which index they are passed, if one may come more than once.
+    /// The index in use, if it may give a document more than once.
     index: Option<&'a StoredIndex>,
     intervals: &'a [Interval],
     fuel: &'a Fuel<'a>,
@@ -324,9 +324,9 @@ impl<'a> Once<'a> {
 /// Documents to remove.
 pub(super) struct Matching {
     pub(super) candidates: Vec<Candidate>,
-    /// Where to go on; none at the end.
+    /// Where to continue; `None` at the end.
     pub(super) next: Option<Next>,
-    /// Why it was not looked on, if the budget did not last.
+    /// Why the search stopped, if the budget ran out.
     pub(super) stopped: Option<Error>,
 }
 
@@ -336,7 +336,7 @@ pub(super) struct Candidate {
     pub(super) revision: Revision,
 }
 
-/// Where to go on, if the way there is still the same.
+/// Where to continue, if the plan is still the same.
 pub(super) struct Next {
     entries: Entries,
     place: PlanEntry,
@@ -403,7 +403,7 @@ mod tests {
         for number in 0..63 {
             first.add(key(number), number.into()).unwrap();
         }
-        // The same again is no other.
+        // Adding the same document again changes nothing.
         first.add(key(0), 0).unwrap();
         let refused = first.add(key(63), 63).unwrap_err();
         assert_eq!(

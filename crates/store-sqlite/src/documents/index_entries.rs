@@ -27,7 +27,7 @@ statements! {
     GROW = "UPDATE index_sizes SET bytes = bytes + ?2 WHERE index_id = ?1";
 }
 
-/// By how much index entries grow in a transaction: the bytes of each index, as a quota counts them.
+/// The growth of index entries in a transaction: the bytes of each index, as a quota counts them.
 #[derive(Default)]
 pub(crate) struct IndexSizes(Vec<(i64, i64)>);
 
@@ -40,7 +40,7 @@ impl IndexSizes {
         }
     }
 
-    /// Notes it, in the transaction of the change.
+    /// Saves the growth, in the transaction of the change.
     pub(crate) fn note(self, connection: &Connection) -> EngineResult<()> {
         for (index, bytes) in self.0 {
             if bytes != 0 {
@@ -72,14 +72,14 @@ pub(super) struct Which<'a> {
     pub(super) id: &'a [u8],
 }
 
-/// The indexes that have to be kept up: those that serve and those that are being made.
+/// The indexes to maintain: the finished ones and those being built.
 pub(super) struct Indexes<'a> {
     serving: &'a [StoredIndex],
     building: Vec<Arc<IndexBuild>>,
 }
 
 impl<'a> Indexes<'a> {
-    /// Those of `collection`, which has that number.
+    /// The indexes of `collection`, which has that number.
     pub(super) fn of(scope: Scope<'_>, number: i64, collection: &'a Collection) -> Self {
         Self { serving: &collection.indexes, building: scope.building(number, collection) }
     }
@@ -94,12 +94,12 @@ impl<'a> Indexes<'a> {
     }
 }
 
-/// What has to change in the indexes of a collection when a document comes, changes or goes.
+/// The changes in the indexes of a collection when a document is inserted, changed or removed.
 pub(super) struct Changes<'a>(Vec<Change<'a>>);
 
 struct Change<'a> {
     index: &'a StoredIndex,
-    /// If it is being made.
+    /// The build, if the index is being built.
     building: Option<&'a IndexBuild>,
     /// Whether there was a document before, which a running index build may have read.
     had_old: bool,
@@ -108,8 +108,8 @@ struct Change<'a> {
 }
 
 impl<'a> Changes<'a> {
-    /// What has to change when `new` comes in place of `old`; none is a document that is not there.
-    /// `unique_violation`; `invalid_input` for one that cannot be indexed.
+    /// The changes when `new` replaces `old`; `None` stands for no document. `unique_violation`;
+    /// `invalid_input` for a document that cannot be indexed.
     pub(super) fn of(
         connection: &Connection,
         indexes: &'a Indexes<'_>,
@@ -119,7 +119,7 @@ impl<'a> Changes<'a> {
     ) -> EngineResult<Self> {
         let mut changes = Vec::with_capacity(indexes.serving.len());
         let mut budget = EntryBudget::of_document();
-        // For all its indexes together. What is there already can always be removed.
+        // For all its indexes together. Existing entries can always be removed.
         let (fuel, unlimited) = (Fuel::for_document(), Fuel::unlimited());
         for (index, building) in indexes.iter() {
             let had_old = old.is_some();
@@ -129,7 +129,7 @@ impl<'a> Changes<'a> {
             };
             let new = keys(new, &mut budget, &fuel).map_err(|why| cannot_index(&index.definition, &why))?;
             let old = match (keys(old, &mut EntryBudget::unbounded(), &unlimited), building) {
-                // It was there before the index and has no entries yet.
+                // The document is older than the index and has no entries yet.
                 (Err(_), Some(_)) => IndexKeys::default(),
                 (old, _) => old.map_err(IndexKeysError::unexpected)?,
             };
@@ -142,14 +142,14 @@ impl<'a> Changes<'a> {
         Ok(Self(changes))
     }
 
-    /// By how many bytes the entries grow of a document whose `_id` has a key of `id_bytes`.
+    /// How many bytes the entries grow by, for a document whose `_id` has a key of `id_bytes`.
     pub(super) fn growth(&self, id_bytes: usize) -> i64 {
         let growth =
             |change: &Change<'_>| integer(change.new.bytes(id_bytes)) - integer(change.old.bytes(id_bytes));
         self.0.iter().map(growth).sum()
     }
 
-    /// Makes them, and adds what the indexes grow by to `sizes`.
+    /// Applies the changes, and adds the growth of the indexes to `sizes`.
     pub(super) fn make(
         self,
         connection: &Connection,
@@ -160,7 +160,7 @@ impl<'a> Changes<'a> {
         for change in self.0 {
             let index = change.index.number;
             for entry in change.gone() {
-                // Of an index that is being made it may not be there yet.
+                // In an index that is being built the entry may not exist yet.
                 if REMOVE.execute(connection, params![index, entry.key, id])? > 0 {
                     sizes.add(index, -integer(entry_bytes(entry, id.len())));
                 }
@@ -202,7 +202,7 @@ impl Change<'_> {
 }
 
 impl StoredIndex {
-    /// Notes what a query has to know that goes by the index.
+    /// Notes what queries must know about the index.
     fn mark(&self, connection: &Connection, keys: &IndexKeys) -> EngineResult<()> {
         let marks = [
             (keys.is_multikey && !self.is_multikey, MARK_MULTIKEY),
@@ -218,12 +218,12 @@ impl StoredIndex {
     }
 }
 
-/// Whether another document than that of `id` has an entry of that key.
+/// Whether a document other than that of `id` has an entry with that key.
 pub(crate) fn is_taken(connection: &Connection, index: i64, key: &[u8], id: &[u8]) -> EngineResult<bool> {
     Ok(CLASH.finds(connection, params![index, key, id])?)
 }
 
-/// The refusal of an entry that another document has.
+/// The error for an entry that another document has.
 pub(crate) fn taken(index: &Index) -> Error {
     let detail = format!("Another document has the same value in the unique index `{}`.", index.name);
     Error::new(ErrorCode::UniqueViolation).detail(detail)

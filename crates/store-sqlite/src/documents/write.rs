@@ -1,4 +1,4 @@
-//! Writes of documents: each a unit of the transaction it is part of.
+//! Writes of documents: each runs as a part of a transaction.
 
 use super::budget::Budget;
 use super::cursor::revision;
@@ -35,7 +35,7 @@ statements! {
     COUNT_IN_ALL = "UPDATE document_count SET documents = documents + ?1 WHERE id = 1";
 }
 
-/// How many more documents and bytes there are in a collection, and in its indexes.
+/// The growth of a collection in documents and bytes, and that of its indexes.
 #[derive(Default)]
 struct UsageDelta {
     documents: i64,
@@ -54,7 +54,7 @@ impl UsageDelta {
         self.bytes -= integer(body.as_bytes().len() as u64);
     }
 
-    /// Notes it, in the transaction of the change.
+    /// Saves it, in the transaction of the change.
     fn note(self, connection: &Connection, collection: i64) -> EngineResult<()> {
         COUNT_IN_COLLECTION.execute(connection, params![collection, self.documents, self.bytes])?;
         if self.documents != 0 {
@@ -64,7 +64,7 @@ impl UsageDelta {
     }
 }
 
-/// What is left of a quota, in one transaction.
+/// The rest of a quota, within one transaction.
 struct QuotaRoom {
     quota: Quota,
     used: Usage,
@@ -94,7 +94,7 @@ impl QuotaRoom {
     }
 }
 
-/// What does not grow is never refused.
+/// A write without growth is never refused.
 fn check_indexes(quota: Quota, used: Usage, growth: i64) -> Result<()> {
     match u64::try_from(growth) {
         Ok(growth @ 1..) => quota.check_index_bytes(used.index_bytes.unwrap_or_default() + growth),
@@ -115,7 +115,7 @@ pub(crate) fn used(connection: &Connection) -> EngineResult<Usage> {
     })
 }
 
-/// Adds documents, each for itself; what came of each.
+/// Inserts documents independently; returns the result of each.
 pub(super) fn insert(
     scope: Scope<'_>,
     name: &CollectionName,
@@ -197,7 +197,7 @@ fn stored(connection: &Connection, collection: i64, id: &[u8]) -> EngineResult<O
     })?)
 }
 
-/// Puts `document` in place of the one of its id, if that has the revision `expected`.
+/// Replaces the document of the same id by `document`, if it has the revision `expected`.
 pub(super) fn update(
     scope: Scope<'_>,
     name: &CollectionName,
@@ -255,15 +255,15 @@ pub(super) fn delete(
     Ok(UpdateOutcome::Done)
 }
 
-/// What came of removing candidates.
+/// The result of removing candidates.
 #[derive(Default)]
 pub(super) struct RemovedDocuments {
     pub(super) documents: u64,
-    /// Why some were not looked at, if the budget did not last.
+    /// Why some were not checked, if the budget ran out.
     pub(super) stopped: Option<Error>,
 }
 
-/// Removes those of these documents that are still as they were when they matched, or still match.
+/// Removes those of these documents that are unchanged since they matched, or still match.
 pub(super) fn delete_those(
     scope: Scope<'_>,
     name: &CollectionName,
@@ -279,7 +279,7 @@ pub(super) fn delete_those(
         let number = candidate.number;
         let Some((id, old)) = candidate_now(scope.connection, number, of)? else { continue };
         let body = readable(&old.body)?;
-        // Nearly always nothing has changed it, and the filter need not be asked while others wait to write.
+        // Nearly always it is unchanged, and the filter need not run while other writes wait.
         let matches = old.revision == candidate.revision
             || match budget.spend(scope.closing, |fuel| filter.evaluate(body, fuel)) {
                 Ok(matches) => matches,

@@ -1,4 +1,5 @@
-//! What is found in the records: when the newest was made, and accounts of before whose addresses are one mailbox.
+//! Findings in the records: the time of the newest one, and old accounts whose addresses are the same
+//! mailbox.
 
 use jiff::Timestamp;
 use rusqlite::Connection;

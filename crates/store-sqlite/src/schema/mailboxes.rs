@@ -1,7 +1,7 @@
 //! Schema step 2: accounts are unique by mailbox, with the domain of their address in ASCII (UTS #46).
 //!
-//! Of accounts of one mailbox the first to come gets its key, in the order of their ids; the others are duplicates:
-//! each keeps a key of its own, by which its spelling alone finds it.
+//! Of the accounts of one mailbox, the first in the order of their ids gets its key; the others are
+//! duplicates: each keeps a key of its own, which only its spelling finds.
 
 use crate::engine_error::EngineResult;
 use crate::statement::{encode, integer};
@@ -15,7 +15,7 @@ const SPELLED: &str = "SELECT record FROM accounts WHERE email_key GLOB '*[^ -~]
 const HELD: &str = "SELECT 1 FROM accounts WHERE email_key = ?1";
 const UPDATE: &str = "UPDATE accounts SET version = ?2, email_key = ?3, record = ?4 WHERE id = ?1";
 
-/// Gives accounts of before the keys of today, within the transaction of the upgrade.
+/// Gives old accounts today's keys, within the transaction of the upgrade.
 pub(super) fn upgrade(connection: &Connection) -> EngineResult<()> {
     let mut duplicates = 0_u32;
     for mut account in spelled(connection)? {

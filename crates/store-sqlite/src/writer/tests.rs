@@ -1,5 +1,5 @@
-//! The writer under every kind of failure. A job that waits holds the thread, so that those behind it come
-//! into one batch.
+//! The writer under every kind of failure. A job that waits holds the thread, so that the jobs behind it form
+//! one batch.
 
 use super::*;
 use rusqlite::ffi;
@@ -46,7 +46,7 @@ impl Subject {
         task
     }
 
-    /// Holds the thread until what is returned is dropped.
+    /// Holds the thread until the returned value is dropped.
     async fn hold(&self) -> Sender<()> {
         let (release, released) = channel::<()>();
         let (started, starting) = oneshot::channel();
@@ -63,7 +63,7 @@ impl Subject {
         release
     }
 
-    /// The outcomes of `jobs`, which all come into one batch.
+    /// The outcomes of `jobs`, which all run in one batch.
     async fn in_one_batch(&self, jobs: Vec<Work>) -> Vec<Result<()>> {
         let before = self.writer.counts();
         let hold = self.hold().await;
@@ -143,7 +143,7 @@ async fn writer_failed_commit_fails_every_job_of_the_batch() {
         connection.execute("INSERT INTO children (name) VALUES ('nobody')", [])?;
         Ok(())
     });
-    // The second `a` would be refused, but what it would be refused for does not come to be.
+    // The second `a` would be refused, but the first one is rolled back too.
     let outcomes = subject.in_one_batch(vec![name("a"), name("a"), orphan]).await;
     assert_eq!(codes(&outcomes), [Some(ErrorCode::StoreUnavailable); 3]);
     assert_eq!(subject.names(), [""; 0]);

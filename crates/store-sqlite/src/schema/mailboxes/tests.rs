@@ -1,4 +1,4 @@
-//! Databases of before, with addresses that are one mailbox now.
+//! Old databases, with addresses that are the same mailbox now.
 
 use crate::schema::{APPLICATION_ID, KNOWN, STEP_1, upgrade};
 use crate::statement::integer;
@@ -28,7 +28,7 @@ fn account(number: u8, email: &str) -> Account {
 /// Key in the column, key in the record, address, version in the column, version in the record.
 type AccountRow = (Option<String>, Option<String>, String, i64, i64);
 
-/// A database as schema version 1 has it.
+/// A database of schema version 1.
 fn of_version_1(accounts: &[Account]) -> Connection {
     let connection = Connection::open_in_memory().unwrap();
     connection.execute_batch(STEP_1).unwrap();
