@@ -45,12 +45,12 @@ pub struct Membership {
     pub organization_id: OrganizationId,
     /// What the account may do there.
     pub role: Role,
-    /// Sessions begun under an earlier epoch of this membership are dead.
+    /// Sessions begun under an earlier epoch of this membership are invalid.
     pub epoch: u32,
     /// Since when.
     pub since: Timestamp,
-    /// The version of the organization's record at which one of its operations last changed the account. One
-    /// that comes with an older version was overtaken while it slept.
+    /// The version of the organization's record at which one of its operations last changed the account. A
+    /// step with an older version is stale: others have overtaken it.
     #[serde(default)]
     pub changed_at_version: u64,
 }
@@ -71,13 +71,13 @@ impl std::fmt::Debug for PasswordHash {
 pub struct Account {
     /// Never changes.
     pub id: AccountId,
-    /// As it was given.
+    /// As the user wrote it.
     pub email: EmailAddress,
-    /// The form that is unique; none while every organization of the account is deleted.
+    /// The unique form of the address; `None` while every organization of the account is deleted.
     pub email_key: Option<EmailKey>,
     /// The password, hashed.
     pub password_hash: PasswordHash,
-    /// Sessions begun in an earlier epoch are dead, but for `kept_session`.
+    /// Sessions begun in an earlier epoch are invalid, except `kept_session`.
     pub credential_epoch: u32,
     /// The session that made the last change of credentials and outlives it.
     pub kept_session: Option<SessionId>,
@@ -85,7 +85,7 @@ pub struct Account {
     pub memberships: Vec<Membership>,
     /// The operation that last changed it, so that a repeated step sees its own work.
     pub last_operation: Option<OperationId>,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
     /// When it last changed.
     pub modified_at: Timestamp,
@@ -93,7 +93,7 @@ pub struct Account {
     pub version: u64,
 }
 
-/// New credentials for an account; what is absent stays.
+/// New credentials for an account; absent ones stay as they are.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CredentialChange {
     /// The new e-mail address.
@@ -102,13 +102,14 @@ pub struct CredentialChange {
     pub password_hash: Option<PasswordHash>,
     /// The session that asks for it.
     pub kept_session: Option<SessionId>,
-    /// The account's epoch when that session was last found good: a change that comes later is refused.
+    /// The account's epoch when that session was last checked: if it has changed since, the change is
+    /// refused.
     pub credential_epoch: u32,
 }
 
 impl Account {
-    /// The first version of the account of an organization's owner. A step of an operation that knows a version of the
-    /// organization before `changed_at_version` comes too late to change the membership.
+    /// The first version of the account of an organization's owner. A step of an operation with an
+    /// organization version before `changed_at_version` is too late to change the membership.
     #[must_use]
     pub fn new_owner(
         id: AccountId,
@@ -140,7 +141,7 @@ impl Account {
         self.memberships.iter().find(|m| m.organization_id == organization_id)
     }
 
-    /// Notes that this operation has changed it, of the organization whose record had that version.
+    /// Marks the account as changed by this operation, at that version of the organization's record.
     pub fn mark(&mut self, (organization_id, version): (OrganizationId, u64), operation: OperationId) {
         self.last_operation = Some(operation);
         for membership in self.memberships.iter_mut().filter(|m| m.organization_id == organization_id) {
@@ -148,7 +149,8 @@ impl Account {
         }
     }
 
-    /// Whether a later step of that organization has changed it than one that knows this version of its record.
+    /// Whether a step of that organization has changed the account at a later version of the organization's
+    /// record.
     #[must_use]
     pub fn is_ahead_of(&self, (organization_id, version): (OrganizationId, u64)) -> bool {
         self.membership(organization_id).is_some_and(|m| m.changed_at_version > version)
@@ -160,21 +162,21 @@ impl Account {
         Self { version: self.version + 1, modified_at: now, ..self.clone() }
     }
 
-    /// The key its address has by the rules of today, where an earlier version gave it another; and the key it gets
-    /// instead if another account has that mailbox: then both go on to sign in, each with its own spelling.
+    /// The key its address has by today's rules, if an earlier version gave it another; and the key it gets
+    /// instead if another account has that mailbox: then both can still sign in, each with its own spelling.
     #[must_use]
     pub fn upgraded_keys(&self) -> Option<(EmailKey, EmailKey)> {
         let (stored, earlier) = (self.email_key.as_ref()?, self.email.earlier_keys()?);
         (*stored == earlier.spelled).then(|| (self.email.key(), earlier.duplicate))
     }
 
-    /// This account with new credentials: every session but the one that asked is dead.
+    /// This account with new credentials: every session except the requesting one ends.
     #[must_use]
     pub fn with_credentials(&self, change: &CredentialChange, now: Timestamp) -> Self {
         let mut account = self.successor(now);
         if let Some(email) = &change.email {
-            // Who gives their own address once more keeps what they sign in with, also where an account of before
-            // shares its mailbox with another.
+            // An account that gives its own address again keeps its key, even if an older account shares its
+            // mailbox.
             let is_same = account.email_key.is_some() && email.earlier_keys() == account.email.earlier_keys();
             if !is_same || email.key() != account.email.key() {
                 account.email_key = Some(email.key());

@@ -49,7 +49,7 @@ use sessions::Sessions;
 use sources::Sources;
 use std::sync::Arc;
 
-/// What an application is made of.
+/// The parts of an application.
 pub struct Parts {
     /// Where records are kept.
     pub store: Store,
@@ -59,9 +59,9 @@ pub struct Parts {
     pub entropy: Arc<dyn Entropy>,
     /// Where passwords are hashed.
     pub hashes: HashPool,
-    /// What signs access tokens.
+    /// The keys that sign access tokens.
     pub tokens: TokenKeys,
-    /// What authenticates refresh tokens and fingerprints requests.
+    /// The key that authenticates refresh tokens and the fingerprints of requests.
     pub mac_key: [u8; 32],
     /// The rules.
     pub policy: Policy,
@@ -75,7 +75,7 @@ pub struct App {
     pub sessions: Sessions,
     /// Changing credentials.
     pub accounts: Accounts,
-    /// Making, finding, changing and ending organizations.
+    /// Creating, finding, changing and removing organizations.
     pub organizations: Arc<Organizations>,
     /// Taking over operations that a crash has left.
     pub executor: Arc<Executor>,
@@ -91,9 +91,9 @@ pub struct App {
     pub documents: Documents,
     /// Requests that carry an `Idempotency-Key`.
     pub idempotency: Idempotency,
-    /// Counting what is limited.
+    /// Counting rate-limited attempts.
     pub rate_limiter: Arc<RateLimiter>,
-    /// What is done at intervals.
+    /// Work done at intervals.
     pub maintenance: Maintenance,
     installation: Arc<dyn store::Installation>,
     passwords: Arc<PasswordHasher>,

@@ -1,4 +1,4 @@
-//! Time, as a parameter: the domain never asks the machine.
+//! Time as a parameter: the domain never reads the system clock.
 
 use jiff::{SignedDuration, Timestamp};
 use std::time::Duration;
@@ -9,7 +9,7 @@ pub trait Clock: Send + Sync {
     fn now(&self) -> Timestamp;
 }
 
-/// `moment` without what is finer than a millisecond.
+/// `moment` truncated to the millisecond.
 #[must_use]
 pub fn to_millisecond(moment: Timestamp) -> Timestamp {
     Timestamp::from_millisecond(moment.as_millisecond()).unwrap_or(moment)
@@ -33,7 +33,7 @@ pub fn before(moment: Timestamp, span: Duration) -> Timestamp {
         .unwrap_or(Timestamp::MIN)
 }
 
-/// How long it is from `from` to `to`; nothing if `to` is not later.
+/// The time from `from` to `to`; zero if `to` is not later.
 #[must_use]
 pub fn between(from: Timestamp, to: Timestamp) -> Duration {
     Duration::try_from(to.duration_since(from)).unwrap_or_default()

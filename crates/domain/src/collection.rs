@@ -1,7 +1,7 @@
-//! What a collection of documents is called.
+//! The names of collections of documents.
 //!
-//! The name becomes part of a MongoDB namespace and of URLs, so it is plain. It is compared with its case, as
-//! MongoDB does.
+//! The name becomes part of a MongoDB namespace and of URLs, so it is plain. Comparison is case-sensitive, as
+//! in MongoDB.
 
 use crate::limits::COLLECTION_NAME_MAX_CHARS;
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,7 @@ const RESERVED_START: &str = "tenantry";
 pub struct CollectionName(Box<str>);
 
 impl CollectionName {
-    /// What the collection is called that every organization begins with.
+    /// The name of the collection that every organization has from the start.
     pub const DEFAULT: &str = "documents";
 
     /// Takes `text` as a name.

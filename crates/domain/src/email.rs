@@ -1,7 +1,7 @@
-//! E-mail addresses: kept as they were given, compared as one mailbox.
+//! E-mail addresses: kept as their owners wrote them, compared by mailbox.
 //!
-//! An address is taken if HTML's `<input type=email>` takes it, and its domain is compared by UTS #46: `bücher.test`,
-//! `xn--bcher-kva.test` and the same in full-width letters are one domain.
+//! An address is accepted if HTML's `<input type=email>` accepts it, and its domain is compared by UTS #46:
+//! `bücher.test`, `xn--bcher-kva.test` and the same in full-width letters are one domain.
 //!
 //! # Pitfalls
 //! - An address is personal data. It has no `Display`, and its `Debug` shows nothing, so that it can't slip into a log;
@@ -19,7 +19,7 @@ use unicode_normalization::UnicodeNormalization;
 
 /// Separates the mailbox from the spelling in the key of a duplicate. No address contains it.
 const APART: char = ' ';
-/// The character after [`APART`], which ends the range of keys that begin with a mailbox and it.
+/// The character after [`APART`], which ends the range of keys that begin with a mailbox and [`APART`].
 const BEHIND_APART: char = '!';
 
 /// An address as its owner wrote it, without surrounding white space.
@@ -32,7 +32,8 @@ pub struct EmailAddress(Box<str>);
 pub struct EarlierKeys {
     /// The key as an earlier version made it: the address in lower case.
     pub spelled: EmailKey,
-    /// The key that an upgrade gives an account whose mailbox another account has: both, mailbox and spelling.
+    /// The key that an upgrade gives an account whose mailbox belongs to another account: mailbox and
+    /// spelling together.
     pub duplicate: EmailKey,
 }
 
@@ -52,8 +53,8 @@ impl EmailAddress {
         }
     }
 
-    /// Takes `text` as an address that may have been taken by an earlier version: of a record, an archive, or a client that
-    /// signs in.
+    /// Takes `text` as an address that an earlier version may have accepted: from a record, an archive, or a
+    /// client that signs in.
     ///
     /// # Errors
     /// As [`Self::parse`].
@@ -78,12 +79,12 @@ impl EmailAddress {
         let Some((local, domain)) = self.0.rsplit_once('@') else { return self.spelled_key() };
         match domain::to_ascii(domain) {
             Some(domain) => EmailKey(format!("{}@{domain}", lower_case(local)).into()),
-            // Of an earlier version, and no longer a domain.
+            // From an earlier version, and no longer a valid domain.
             None => self.spelled_key(),
         }
     }
 
-    /// The keys of before, where they may be others than [`Self::key`].
+    /// The keys of earlier versions, if they may differ from [`Self::key`].
     #[must_use]
     pub fn earlier_keys(&self) -> Option<EarlierKeys> {
         let spelled = self.spelled_key();
@@ -114,14 +115,14 @@ impl fmt::Debug for EmailAddress {
     }
 }
 
-/// The form of an address that is unique among accounts: the mailbox, with its domain in ASCII. Only accounts of
-/// before may have another one (see [`EarlierKeys`]).
+/// The form of an address that is unique among accounts: the mailbox, with its domain in ASCII. Only older
+/// accounts may have another one (see [`EarlierKeys`]).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct EmailKey(Box<str>);
 
 impl EmailKey {
-    /// A key for a text that is no address: nobody has it, it is the same for the same text, and as short for a
-    /// long one, so that guesses with it can be counted like any other.
+    /// A key for a text that is not an address: no account has it, the same text always gets the same one,
+    /// and it is short for long texts too, so that guesses with it can be counted like any other.
     #[must_use]
     pub fn impossible(text: &str) -> Self {
         Self(hex::encode(digest::digest(&digest::SHA256, text.as_bytes())).into())
@@ -133,13 +134,13 @@ impl EmailKey {
         &self.0
     }
 
-    /// The bounds of the keys that duplicates of this mailbox have: from the first, up to and without the second.
+    /// The range of the keys of duplicates of this mailbox: from the first, up to but without the second.
     #[must_use]
     pub fn duplicates(&self) -> (String, String) {
         (format!("{}{APART}", self.0), format!("{}{BEHIND_APART}", self.0))
     }
 
-    /// The mailbox of a duplicate; nothing for the key of an account that has its mailbox for itself.
+    /// The mailbox of a duplicate; `None` for the key of an account that has its mailbox to itself.
     #[must_use]
     pub fn mailbox_of_duplicate(text: &str) -> Option<&str> {
         text.split_once(APART).map(|(mailbox, _)| mailbox)
@@ -154,7 +155,7 @@ impl fmt::Debug for EmailKey {
 
 /// Lower case, Unicode NFC.
 fn lower_case(text: &str) -> String {
-    // What nearly all come to, without going through tables of Unicode.
+    // Nearly all addresses are ASCII and need no Unicode tables.
     if text.is_ascii() {
         return text.to_ascii_lowercase();
     }

@@ -7,7 +7,7 @@ use std::fmt;
 use std::time::Duration;
 pub use tenantry_documents::FieldError;
 
-/// The result of everything in this crate that may refuse.
+/// The result type of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What sort of refusal an error is; a transport turns it into its own status.
@@ -15,17 +15,17 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum Kind {
     /// The request breaks a rule.
     Invalid,
-    /// Nobody, or nobody we believe, is asking.
+    /// The caller has no valid credential.
     Unauthenticated,
-    /// The caller is known and may not.
+    /// The caller is known but lacks the right.
     Forbidden,
-    /// There is no such thing, or the caller may not know of it.
+    /// It does not exist, or the caller may not know of it.
     NotFound,
-    /// It clashes with what is there.
+    /// It conflicts with the current state.
     Conflict,
     /// The caller expects another version.
     Stale,
-    /// Well-formed, and impossible to carry out as asked.
+    /// Well-formed, but impossible to execute.
     Unprocessable,
     /// Too many attempts; the error says when to come back.
     RateLimited,
@@ -33,7 +33,7 @@ pub enum Kind {
     Internal,
     /// Not now; the error says when to come back.
     Unavailable,
-    /// There is no room for what is to be made.
+    /// There is no room for a new container.
     NoCapacity,
 }
 
@@ -50,7 +50,7 @@ pub struct ErrorRow {
     pub advice: &'static str,
 }
 
-/// A refusal, by its row. The type is open: a transport has rows of its own for what it alone can refuse.
+/// A refusal, by its row. The type is open: a transport has rows of its own for refusals that only it makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ErrorCode(&'static ErrorRow);
 
@@ -154,7 +154,7 @@ error_table! {
     Overloaded, "overloaded", Unavailable, "The service did not get to an answer in time.", "Try again in a moment.";
 }
 
-/// A refusal: a row of the table and what is particular to this occurrence.
+/// A refusal: a row of the table and the details of this occurrence.
 #[derive(Debug, Clone)]
 pub struct Error {
     code: ErrorCode,
@@ -193,7 +193,7 @@ impl Error {
         Self::invalid(vec![FieldError { pointer: pointer.into(), detail: detail.into() }])
     }
 
-    /// A defect or a surprise: `cause` goes to the log, never to the caller.
+    /// A defect or an unexpected failure: `cause` goes to the log, never to the caller.
     #[must_use]
     pub fn internal(cause: impl fmt::Display) -> Self {
         Self { cause: Some(cause.to_string()), ..Self::new(ErrorCode::Internal) }
@@ -206,14 +206,14 @@ impl Error {
             .retry_after(Duration::from_secs(1))
     }
 
-    /// A query that did not end in its time.
+    /// A query that exceeded its time limit.
     #[must_use]
     pub fn query_timed_out() -> Self {
         Self::new(ErrorCode::QueryTooSlow)
             .detail("The query did not end within QUERY_TIMEOUT: make an index for it, or ask for less.")
     }
 
-    /// The same with the field at `from` where the request has it, at `to`.
+    /// This error with the pointer of the field at `from` changed to `to`, where the request has it.
     #[must_use]
     pub fn moved(mut self, from: &str, to: &str) -> Self {
         for field in self.fields.iter_mut().filter(|field| field.pointer == from) {

@@ -1,4 +1,4 @@
-//! Named crash points: places where the tests stop the service dead.
+//! Named crash points: places where the tests kill the service.
 //!
 //! Compiled to nothing unless the feature `crash-points` is on, which no release build has.
 
@@ -23,7 +23,7 @@ pub fn set_hook(hook: fn(&str)) {
     let _ = HOOK.set(hook);
 }
 
-/// The points beside the work of a worker, outside of the guard that each of its jobs has. A test lets them panic.
+/// The points in a worker outside its jobs, which catch panics of their own. A test makes them panic.
 pub const WORKER_POINTS: [&str; 5] = [
     "worker.write.begun",
     "worker.records_writer.answer",
@@ -40,13 +40,13 @@ pub fn every_point() -> Vec<String> {
     for kind in OperationKind::ALL {
         let name = kind.as_str();
         points.extend(["before", "saved"].map(|moment| format!("{name}.intent.{moment}")));
-        // With those that undo as much as can be; the last is the last of both.
+        // With the steps that undo everything; the last step ends both lists.
         let mut steps = [kind.steps(), kind.undoing(u32::MAX)].concat();
         steps.retain(|step| *step != OperationStep::Record);
         steps.push(OperationStep::Record);
         for step in steps {
             let moments = ["before", "done", "saved"].into_iter();
-            // The one step that takes long also has a moment when a part of it is done.
+            // The one long step also has a point at which a part of it is done.
             for moment in moments.chain((step == OperationStep::LoadArchive).then_some("part")) {
                 points.push(format!("{name}.{}.{moment}", step.as_str()));
             }

@@ -1,7 +1,7 @@
-//! `Idempotency-Key`: the same key and body get the same answer, however often they are sent.
+//! `Idempotency-Key`: the same key and body get the same response, however often they are sent.
 //!
-//! The key's record fixes the id of what the request makes before it is made. So even a crash between the
-//! change and the saved answer cannot make a second one: the repeated request finds the first by its id.
+//! The key's record fixes the id of the new resource before it is created. So even a crash between the change
+//! and the saved response cannot create a second one: the repeated request finds the first by its id.
 
 use crate::ids::OrganizationId;
 use crate::limits::IDEMPOTENCY_KEY_MAX_BYTES;
@@ -14,9 +14,9 @@ use serde::{Deserialize, Serialize};
 pub struct IdempotencyKey(pub [u8; 32]);
 
 impl IdempotencyKey {
-    /// The key `text` of a caller who is told from others by `scope`.
+    /// The key `text` of a caller identified by `scope`.
     ///
-    /// None unless it is 1 to 255 visible ASCII characters.
+    /// `None` unless it is 1 to 255 visible ASCII characters.
     #[must_use]
     pub fn parse(scope: &str, text: &str) -> Option<Self> {
         let fits = (1..=IDEMPOTENCY_KEY_MAX_BYTES).contains(&text.len());
@@ -42,15 +42,15 @@ impl KeyHolder {
     }
 }
 
-/// What an answer was, to be given again. It is small: what a repeated request can make again of its own body, of the id
-/// and of the revision is not in it.
+/// A response to send again. It is small: it leaves out what a repeated request can derive from its own body,
+/// the id and the revision.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredResponse {
     /// The HTTP status.
     pub status: u16,
     /// `Content-Type`, `ETag`, `Location` and the like, as name and value.
     pub headers: Vec<(String, String)>,
-    /// The body, to the byte; nothing if it is made again of the repeated request.
+    /// The exact body; empty if it is derived from the repeated request.
     pub body: Vec<u8>,
 }
 
@@ -59,39 +59,39 @@ pub struct StoredResponse {
 pub struct IdempotencyRecord {
     /// The key.
     pub key: IdempotencyKey,
-    /// A keyed hash of the request, so that another request with the same key is told apart.
+    /// A keyed hash of the request, to detect a different request with the same key.
     pub fingerprint: [u8; 32],
-    /// Whose key it is; none where nobody counts, as in records of before 2026-11-29.
+    /// Whose key it is; `None` if the holder has no limit, or in records from before 2026-11-29.
     pub holder: Option<KeyHolder>,
-    /// The id of what this request makes.
+    /// The id of the resource that this request creates.
     pub organization_id: OrganizationId,
-    /// Until when nobody else may take the key up.
+    /// When another request may take over the key.
     pub lease_until: Timestamp,
     /// When the key is forgotten.
     pub expires_at: Timestamp,
-    /// The answer, once there is one.
+    /// The response, once there is one.
     pub answer: Option<StoredResponse>,
 }
 
 /// The result of a claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum IdempotencyClaim {
-    /// The key is this request's; make the organization with this id.
+    /// The key belongs to this request; create the organization with this id.
     Granted(OrganizationId),
-    /// It has been answered before.
+    /// The request already has a response.
     Answered {
-        /// The id that was granted for what it makes.
+        /// The id that was granted for the new resource.
         made: OrganizationId,
-        /// What it was answered.
+        /// The response it got.
         answer: StoredResponse,
     },
     /// Another request with this key is still running.
     InProgress,
     /// The key was used for another request.
     OtherRequest,
-    /// It is a new key, and its holder has as many as they may.
+    /// The key is new, and its holder has as many as allowed.
     TooMany {
-        /// When the first of these is forgotten.
+        /// When the first of them expires.
         until: Timestamp,
     },
 }

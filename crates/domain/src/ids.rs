@@ -1,7 +1,7 @@
 //! Identifiers of records: 12 bytes, printed as 24 hex digits, as a MongoDB ObjectId.
 //!
-//! They sort by age: the second they were made in (as in an ObjectId), the millisecond of it, a counter of this
-//! process, and then what tells processes apart. They are names, not secrets.
+//! They sort by age: the second of their creation (as in an ObjectId), the millisecond, a counter of this
+//! process, and then random bytes that tell processes apart. They are names, not secrets.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -9,12 +9,12 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU16, Ordering};
 
-/// Tells apart what is made in one millisecond, in the order it is made (until it wraps).
+/// Orders ids that are created in the same millisecond (until it wraps).
 static MADE: AtomicU16 = AtomicU16::new(0);
 
 /// Where randomness comes from.
 pub trait Entropy: Send + Sync {
-    /// Fills `bytes` with what nobody can guess.
+    /// Fills `bytes` with unguessable bytes.
     fn fill(&self, bytes: &mut [u8]);
 }
 
@@ -133,11 +133,11 @@ id!(
     AccountId
 );
 id!(
-    /// Names one sign-in and all tokens that come of it.
+    /// Identifies one sign-in and all tokens issued for it.
     SessionId
 );
 id!(
-    /// Names one recorded multi-step change.
+    /// Identifies one recorded multi-step change.
     OperationId
 );
 

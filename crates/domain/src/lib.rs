@@ -1,4 +1,4 @@
-//! What Tenantry means, apart from how it is reached (`server`) and how it is kept (`store`).
+//! The rules of Tenantry, independent of how clients reach it (`api`) and how engines store it (`store`).
 //!
 //! Nothing here knows HTTP, a database driver or the environment; time and randomness come in through
 //! [`clock::Clock`] and [`ids::Entropy`].

@@ -1,4 +1,4 @@
-//! What an organization is called, and the identifier that its name comes down to.
+//! The name of an organization, and the identifier that follows from it.
 //!
 //! The identifier is the identity: two names with one identifier are the same name. So this file decides
 //! which organization a name means, and its results are stored.
@@ -109,7 +109,8 @@ impl Identifier {
         Ok(Self(text.into()))
     }
 
-    /// How the identifiers of names that begin like `text` begin; `None` if it has no letter or digit.
+    /// The prefix of the identifiers of all names that begin with `text`; `None` if it has no letter or
+    /// digit.
     #[must_use]
     pub fn prefix_of(text: &str) -> Option<String> {
         let text: String = text.chars().take(NAME_MAX_CHARS).collect();
@@ -190,7 +191,7 @@ fn length_rule() -> String {
 fn refuse_unprintable(name: &str) -> Result<(), String> {
     let mut before = '\0';
     for c in name.chars() {
-        // Telephones write one after many emoji; nowhere else does it mean anything.
+        // Phones add one after many emoji; elsewhere it has no meaning.
         let selects = is_presentation_selector(c) && before.is_emoji_char();
         if let Some(kind) = unprintable(c).filter(|_| !selects) {
             return Err(format!("Must not contain the {kind} character U+{:04X}.", u32::from(c)));
@@ -223,13 +224,15 @@ fn sha256_hex(text: &str) -> String {
     hex::encode(digest::digest(&digest::SHA256, text.as_bytes()))
 }
 
-/// A slug that is too long, cut, with the hash of all of it, so that two long names with one beginning stay two.
+/// A slug that is too long, cut, with the hash of the whole slug, so that two long names with a common
+/// beginning stay different.
 fn shortened(slug: &str) -> String {
     let head = slug[..SHORTENED_HEAD_BYTES].trim_end_matches('-');
     format!("{head}-{}", &sha256_hex(slug)[..SHORTENED_HASH_DIGITS])
 }
 
-/// What tells names without a letter or digit apart: neither width, case, white space nor presentation.
+/// The part of a name without letters or digits that identifies it: without width, case, white space and
+/// presentation.
 fn folded(name: &str) -> String {
     let folded: String = caseless(name).filter(|&c| !is_presentation_selector(c)).collect();
     collapse_white_space(&folded)
@@ -245,7 +248,7 @@ fn slug(name: &str) -> String {
     if name.is_ascii() { slug_of_ascii(name) } else { slug_of_any(name) }
 }
 
-/// What [`slug_of_any`] comes to for ASCII, far faster: nearly every lookup goes this way.
+/// The result of [`slug_of_any`] for ASCII, but far faster: nearly every lookup takes this path.
 fn slug_of_ascii(name: &str) -> String {
     let mut slug = Vec::with_capacity(name.len());
     for word in name.as_bytes().split(|byte| !byte.is_ascii_alphanumeric()).filter(|word| !word.is_empty()) {
@@ -264,7 +267,7 @@ fn slug_of_any(name: &str) -> String {
     for c in caseless(&name.replace(['™', '℠'], " ")) {
         match c.general_category_group() {
             GeneralCategoryGroup::Letter | GeneralCategoryGroup::Number => slug.push(&spelling(c)),
-            // A vowel sign belongs to the letter before it; an accent comes down to nothing.
+            // A vowel sign belongs to the letter before it; an accent is dropped.
             GeneralCategoryGroup::Mark if slug.in_word => slug.push(deunicode_char(c).unwrap_or_default()),
             _ => slug.in_word = false,
         }
@@ -301,7 +304,7 @@ impl Slug {
 /// How a letter or digit of any script is spelled in ASCII.
 fn spelling(c: char) -> Cow<'static, str> {
     match deunicode_char(c) {
-        // Nobody knows how it sounds, but it must not vanish: two names would become one.
+        // Its sound is unknown, but it must not vanish: two names would become one.
         None | Some("?") => format!("u{:x} ", u32::from(c)).into(),
         Some(spelling) if spelling.contains(|l: char| l.is_ascii_alphanumeric()) => spelling.into(),
         Some(_) => vowel(c).into(),
@@ -315,7 +318,7 @@ const fn vowel(c: char) -> &'static str {
         'อ' | 'ອ' => "o",
         // "As the one before": the iteration mark of 佐々木, read as the character it comes from.
         '々' => "tong ",
-        // What is only ornament: the stretcher of Arabic.
+        // Pure ornament: the stretcher of Arabic.
         'ـ' => "",
         // Alef, ayin, hamza and their kin in Hebrew, Arabic and Syriac.
         '\u{5d0}'..='\u{8ff}' => "a",

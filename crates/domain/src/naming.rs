@@ -1,4 +1,4 @@
-//! What an organization is called, and which names it keeps from others.
+//! The names of an organization, and the keys that reserve them.
 
 use crate::name::{Identifier, OrganizationName};
 use serde::{Deserialize, Serialize};
@@ -8,19 +8,19 @@ use serde::{Deserialize, Serialize};
 pub struct ReservedKey(String);
 
 impl ReservedKey {
-    /// Keeps an identifier, and so all names that come down to it.
+    /// Reserves an identifier, and so all names that lead to it.
     #[must_use]
     pub fn name(identifier: &Identifier) -> Self {
         Self(format!("name:{}", identifier.as_str()))
     }
 
-    /// Keeps the visible name of a container.
+    /// Reserves the visible name of a container.
     #[must_use]
     pub fn namespace(namespace: &str) -> Self {
         Self(format!("namespace:{namespace}"))
     }
 
-    /// The visible name of a container that it keeps, if it keeps one.
+    /// The visible name of a container that it reserves, if it does.
     #[must_use]
     pub fn to_namespace(&self) -> Option<String> {
         self.0.strip_prefix("namespace:").map(str::to_owned)
@@ -33,7 +33,7 @@ impl ReservedKey {
     }
 }
 
-/// What an organization is called: its name, what follows from it, and the visible name of its container.
+/// The names of an organization: its name, its identifier, and the visible name of its container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Naming {
     /// As people write it.
@@ -45,7 +45,7 @@ pub struct Naming {
 }
 
 impl Naming {
-    /// What an organization called `name` is called where containers begin with `prefix`.
+    /// The names of an organization called `name`, if container names begin with `prefix`.
     #[must_use]
     pub fn new(name: OrganizationName, prefix: &str) -> Self {
         let identifier = name.identifier();
@@ -53,7 +53,7 @@ impl Naming {
         Self { name, identifier, namespace }
     }
 
-    /// The keys that keep it from others.
+    /// The keys that reserve these names.
     #[must_use]
     pub fn reserved(&self) -> Vec<ReservedKey> {
         vec![ReservedKey::name(&self.identifier), ReservedKey::namespace(&self.namespace)]

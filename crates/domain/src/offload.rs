@@ -1,15 +1,16 @@
-//! Work whose length follows from what somebody has sent: on this thread while it is short, else on one for such work.
+//! Runs work whose length depends on a request: on this thread if it is short, else on a blocking thread.
 //!
-//! The threads that serve requests are few. One that reads a mebibyte of JSON serves nobody else for ten milliseconds.
+//! There are few async threads. One that parses a mebibyte of JSON serves no other request for ten
+//! milliseconds.
 
 use crate::error::{Error, Result};
 use crate::limits::INLINE_MAX_BYTES;
 use tenantry_documents::filter::FilterPrice;
 
-/// Does `work`, which takes as long as going through `bytes` bytes does.
+/// Runs `work`, which takes time in proportion to `bytes`.
 ///
 /// # Errors
-/// `internal` if it panics; `store_unavailable` while the service ends.
+/// `internal` if it panics; `store_unavailable` during shutdown.
 pub async fn by_size<T: Send + 'static>(
     bytes: usize,
     work: impl FnOnce() -> T + Send + 'static,
@@ -17,7 +18,7 @@ pub async fn by_size<T: Send + 'static>(
     if bytes <= INLINE_MAX_BYTES { Ok(work()) } else { elsewhere(work).await }
 }
 
-/// Does `work`, which reads a filter of `bytes` bytes.
+/// Runs `work`, which parses a filter of `bytes` bytes.
 ///
 /// # Errors
 /// As [`by_size`].
@@ -25,11 +26,11 @@ pub async fn by_filter_size<T: Send + 'static>(
     bytes: usize,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T> {
-    // A pattern takes several times as long to read as a value does.
+    // A pattern takes several times as long to parse as a value.
     by_size(bytes.saturating_mul(8), work).await
 }
 
-/// Does `work` with a filter, such as planning a query or rewriting it.
+/// Runs `work` on a filter, such as planning a query or rendering it.
 ///
 /// # Errors
 /// As [`by_size`].
@@ -40,7 +41,7 @@ pub async fn by_price<T: Send + 'static>(
     if price.is_short() { Ok(work()) } else { elsewhere(work).await }
 }
 
-/// Does `work` on a thread for what may take long.
+/// Runs `work` on a blocking thread.
 ///
 /// # Errors
 /// As [`by_size`].

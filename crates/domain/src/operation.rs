@@ -45,7 +45,7 @@ pub enum Actor {
 pub enum OperationKind {
     /// A new organization, its first admin and its container.
     Create,
-    /// Another name, with the data following; perhaps new credentials of the admin.
+    /// Another name, which the data follows; possibly new credentials of the admin.
     Rename,
     /// Settings of the organization, without a new name.
     Update,
@@ -59,9 +59,9 @@ pub enum OperationKind {
     Restore,
     /// Permanent removal.
     Purge,
-    /// A new organization out of an archive, with its owner and all its documents.
+    /// A new organization from an archive, with its owner and all its documents.
     Import,
-    /// A new password for its owner, who has none that they know.
+    /// A new password for its owner, who has lost the old one.
     SetPassword,
 }
 
@@ -80,7 +80,8 @@ impl OperationKind {
         Self::SetPassword,
     ];
 
-    /// Whether its intent only announces it. What the caller asked for then shows with a later step, or never.
+    /// Whether its intent only announces it: then the requested change becomes visible with a later step, or
+    /// never.
     #[must_use]
     pub const fn is_deferred(self) -> bool {
         matches!(self, Self::Create | Self::Rename | Self::Restore | Self::Import | Self::SetPassword)
@@ -133,8 +134,8 @@ impl OperationKind {
         }
     }
 
-    /// The steps it takes once it was refused with `done` of its steps done. Only an import has anything to undo: the
-    /// others are refused in their first step, which then has changed nothing.
+    /// The steps that undo it after a refusal with `done` of its steps done. Only an import has anything to
+    /// undo: other operations are refused in their first step, which then has changed nothing.
     #[must_use]
     pub const fn undoing(self, done: u32) -> &'static [OperationStep] {
         match (self, done) {
@@ -151,18 +152,18 @@ impl OperationKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OperationStep {
-    /// Insert the owner's account (its id is in the arguments, so twice is once).
+    /// Insert the owner's account (its id is in the arguments, so repeating it changes nothing).
     InsertOwner,
-    /// Make the container. Its save is the commit point of create.
+    /// Create the container. Its save is the commit point of create.
     CreateContainer,
     /// Load the whole archive into the container and check that it was complete. Its save is the commit point
     /// of import. Only the process that began has the archive, so a process that takes over refuses.
     LoadArchive,
     /// Give the admin new credentials, if asked. Its save is the commit point of rename and of set-password.
     ChangeCredentials,
-    /// Bring the container under its new visible name and count what is in it.
+    /// Rename the container to its new visible name and count its documents.
     MoveContainer,
-    /// Take the container's visible name away.
+    /// Remove the container's visible name.
     HideContainer,
     /// Free the e-mail addresses of accounts that have no other organization.
     ReleaseEmails,
@@ -198,8 +199,8 @@ impl OperationStep {
         }
     }
 
-    /// Whether its effect may be refused for a reason that is the caller's; that of making a container in an import
-    /// alone, which names the id.
+    /// Whether its effect may be refused because of the request. For creating a container, only in an import,
+    /// whose archive names the id.
     #[must_use]
     pub const fn may_refuse(self) -> bool {
         matches!(
@@ -213,7 +214,7 @@ impl OperationStep {
     }
 }
 
-/// What may be set about an organization.
+/// The settings of an organization.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
     /// Whether a delete is refused.
@@ -225,7 +226,7 @@ pub struct Settings {
     pub quota: Quota,
 }
 
-/// What an operation was asked to do, fixed at its intent.
+/// The arguments of an operation, fixed at its intent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum OperationArguments {
@@ -253,9 +254,9 @@ pub enum OperationArguments {
     Delete,
     /// See [`OperationKind::Restore`].
     Restore {
-        /// What it is called from now on.
+        /// Its names from now on.
         to: Naming,
-        /// Another address for the owner, where the old one is taken.
+        /// Another address for the owner, if the old one is taken.
         owner_email: Option<EmailAddress>,
     },
     /// See [`OperationKind::Purge`].
@@ -264,8 +265,8 @@ pub enum OperationArguments {
     Import {
         /// The owner's account.
         owner: Box<Account>,
-        /// The settings of the organization once all its documents are there. Until then it has no quota: an archive
-        /// may have more than was allowed later.
+        /// The settings of the organization once all its documents are loaded. Until then it has no quota: an
+        /// archive may hold more than its quota allows.
         settings: Settings,
         /// Whether nobody may use it then.
         suspended: bool,
@@ -278,7 +279,7 @@ pub enum OperationArguments {
 }
 
 impl OperationArguments {
-    /// What the organization is to be called, if it gets a name.
+    /// The new names of the organization, if it gets any.
     #[must_use]
     pub const fn naming(&self) -> Option<&Naming> {
         match self {
@@ -320,12 +321,12 @@ pub struct Operation {
     pub fence: u32,
     /// The instance that works on it.
     pub owner: String,
-    /// Why it undoes itself, once that is decided.
+    /// Why it is being undone, once that is decided.
     pub refused: Option<OperationRefusal>,
     /// How many of the steps that undo it are done.
     #[serde(default)]
     pub undone: u32,
-    /// What its steps found out.
+    /// The number of documents, once a step has counted them.
     #[serde(default)]
     pub documents: Option<u64>,
     /// When it began.
@@ -340,15 +341,15 @@ pub enum OperationRefusal {
     EmailTaken,
     /// The account's credentials were changed meanwhile, which ended the session that asked.
     SessionEnded,
-    /// Something that is no part of the installation is where the container would be.
+    /// Something foreign occupies the place of the container.
     ContainerTaken,
-    /// The archive is damaged or cut off.
+    /// The archive is damaged or incomplete.
     ArchiveInvalid,
-    /// A unique index of the archive does not bear its documents.
+    /// The documents of the archive break one of its unique indexes.
     UniqueViolation,
-    /// The engine bears no more collections.
+    /// The engine has no room for more collections.
     CapacityReached,
-    /// The archive came too slowly or not at all, or the process that read it is gone.
+    /// The archive arrived too slowly or stopped arriving, or the process that read it is gone.
     Interrupted,
 }
 
@@ -375,7 +376,7 @@ impl Operation {
         self.arguments.kind()
     }
 
-    /// The step to carry out now; of a refused operation, the one that undoes what is next to be undone.
+    /// The step to execute now; for a refused operation, the next step that undoes it.
     #[must_use]
     pub fn current_step(&self) -> OperationStep {
         let (steps, at) = match self.refused {

@@ -1,5 +1,5 @@
-//! An organization: the one record that says what it is called, what state it is in, where its data is,
-//! and which change is under way.
+//! An organization: the one record with its names, its state, the location of its data, and the change under
+//! way.
 //!
 //! # Pitfalls
 //! `identifier` and `namespace` are its names *now*; `reserved` lists the names that nobody else may take.
@@ -17,7 +17,7 @@ use std::str::FromStr;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
-    /// Being made; not visible to anybody.
+    /// Being created; not visible to anybody.
     Provisioning,
     /// In use (or suspended).
     Active,
@@ -27,11 +27,11 @@ pub enum State {
     Purging,
 }
 
-/// What an organization looks like from outside.
+/// The status of an organization as clients see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
-    /// Being made.
+    /// Being created.
     Provisioning,
     /// In use.
     Active,
@@ -69,7 +69,7 @@ pub enum Placement {
     Collection,
     /// A database of its own; on the embedded engine, a file.
     Database,
-    /// Among others, told apart by the organization's id.
+    /// In collections shared with others, where the organization's id tells documents apart.
     Shared,
 }
 
@@ -97,7 +97,7 @@ impl FromStr for Placement {
     }
 }
 
-/// Where an organization's data is, for those who read it with programs of their own.
+/// Where an organization's data is, for people who read it with their own programs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Location {
     /// `tenant_database` on the wire.
@@ -106,8 +106,8 @@ pub struct Location {
     pub collection: String,
 }
 
-/// Tells a container from any other that has its visible name at another time: on MongoDB the UUID of the
-/// collection. Effects carry it, so that a late one never meets another's container.
+/// Identifies a container among all that ever have its visible name: on MongoDB the UUID of the collection.
+/// Effects carry it, so that a late one never reaches another organization's container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ContainerId(#[serde(with = "hex::serde")] pub [u8; 16]);
 
@@ -116,23 +116,24 @@ pub struct ContainerId(#[serde(with = "hex::serde")] pub [u8; 16]);
 pub struct Organization {
     /// Never changes.
     pub id: OrganizationId,
-    /// What it is called now.
+    /// Its current names.
     #[serde(flatten)]
     pub naming: Naming,
-    /// What nobody else may take now.
+    /// The names that nobody else may take now.
     pub reserved: Vec<ReservedKey>,
-    /// Where in its life it is.
+    /// Its stage of life.
     pub state: State,
     /// Whether it is suspended; outlives a delete and a restore.
     pub suspended: bool,
     /// Where its data lives.
     pub placement: Placement,
-    /// Which container it is, where the engine tells them apart by more than the organization's id.
+    /// The identity of its container, if the engine has more than the organization's id to tell containers
+    /// apart.
     #[serde(default)]
     pub container: Option<ContainerId>,
-    /// The account it was made with; `admin_id` on the wire.
+    /// The account it was created with; `admin_id` on the wire.
     pub owner_id: AccountId,
-    /// Sessions begun in an earlier epoch are dead.
+    /// Sessions begun in an earlier epoch are invalid.
     pub token_epoch: u32,
     /// Whether a delete is refused.
     pub delete_protection: bool,
@@ -141,7 +142,7 @@ pub struct Organization {
     /// How much it may have.
     #[serde(default, deserialize_with = "Quota::deserialize_stored")]
     pub quota: Quota,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
     /// When it last changed.
     pub modified_at: Timestamp,
@@ -156,7 +157,7 @@ pub struct Organization {
 }
 
 impl Organization {
-    /// What it looks like from outside.
+    /// Its status as clients see it.
     #[must_use]
     pub const fn status(&self) -> Status {
         match self.state {
@@ -168,19 +169,19 @@ impl Organization {
         }
     }
 
-    /// Whether it answers to its name.
+    /// Whether it can be found by its name.
     #[must_use]
     pub fn is_live(&self) -> bool {
         self.state == State::Active
     }
 
-    /// Whether its people may sign in and reach its data.
+    /// Whether its members may sign in and reach its data.
     #[must_use]
     pub fn is_usable(&self) -> bool {
         self.state == State::Active && !self.suspended
     }
 
-    /// Whether no operation under way moves or removes its container. An import puts collections into one.
+    /// Whether no operation under way moves or removes its container. An import adds collections to one.
     #[must_use]
     pub fn keeps_its_place(&self) -> bool {
         let operation = self.operation.as_deref();
@@ -201,8 +202,8 @@ impl Organization {
     }
 }
 
-/// The first version of a record whose id may have been another record's before: one that nobody who knew that record,
-/// and has slept since, takes for the version after it.
+/// The first version of a record whose id may have belonged to an earlier record: high enough that a stale
+/// writer of that record never takes it for the next version.
 #[must_use]
 pub fn version_at(now: Timestamp) -> u64 {
     u64::try_from(now.as_millisecond()).unwrap_or(1)

@@ -1,4 +1,4 @@
-//! Slices of lists: how much is asked for and where to go on.
+//! Pages of lists: the requested size and where the next one begins.
 
 use crate::limits::{PAGE_DEFAULT_ITEMS, PAGE_MAX_ITEMS};
 
@@ -36,12 +36,12 @@ impl PageLimit {
 pub struct Page<T, C> {
     /// The items, in the order of the list.
     pub items: Vec<T>,
-    /// Where the next page begins; none on the last one.
+    /// Where the next page begins; `None` on the last one.
     pub next: Option<C>,
 }
 
 impl<T, C> Page<T, C> {
-    /// Makes a page of what the store found when asked for one item more than `limit`.
+    /// Makes a page from what the store found when asked for one item more than `limit`.
     pub fn of(mut found: Vec<T>, limit: PageLimit, cursor: impl Fn(&T) -> C) -> Self {
         let most = limit.items() as usize;
         let more = found.len() > most;

@@ -1,4 +1,4 @@
-//! Passwords: what a new one must be, how it is kept, and where the expensive arithmetic is done.
+//! Passwords: the rules for new ones, the stored hashes, and the threads that compute them.
 //!
 //! # Pitfalls
 //! A password that somebody chooses ([`policy::NewPassword`]) is not one that somebody signs in with

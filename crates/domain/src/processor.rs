@@ -1,11 +1,12 @@
-//! Processor time for queries that take long: as many run at once as leave a core for everybody else.
+//! Processor time for long queries: only as many run at once as leave a core for everything else.
 //!
-//! Threads are many and cores are few: thirty queries at work on two cores would leave a request, which takes a
-//! millisecond, to wait for its turn among them. A query gives way every few milliseconds to one that has had less, so one
-//! that has just begun waits no longer than that, however many long ones there are.
+//! There are many threads and few cores: with thirty running queries on two cores, a request of a millisecond
+//! would have to wait among them. Every few milliseconds a query gives way to one that has run less, so a new
+//! query waits no longer than that, however many long ones there are.
 //!
 //! # Pitfalls
-//! Who waits here holds a thread, a connection and perhaps a snapshot. The time it waits is of its own time.
+//! A waiting query holds a thread, a connection and perhaps a snapshot. Its wait counts against its own time
+//! limit.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,7 +22,7 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 /// One grant in this many goes to the query that has waited longest, so that long queries finish too.
 const OLDEST_EVERY: u64 = 4;
 
-/// The processor, as far as long queries may have it.
+/// The share of the processor that long queries may use.
 pub struct Processor {
     /// Queries that run at once.
     slots: usize,
@@ -33,7 +34,7 @@ struct State {
     running: usize,
     /// In the order in which they came.
     waiting: Vec<Arc<Waiter>>,
-    /// How often one of them was let run.
+    /// The number of grants so far.
     granted: u64,
 }
 
@@ -115,7 +116,7 @@ impl Processor {
 }
 
 impl State {
-    /// Who runs next: most often who has had least.
+    /// The next query to run: usually the one that has run least.
     fn next(&self) -> Option<usize> {
         if self.granted % OLDEST_EVERY == OLDEST_EVERY - 1 {
             return (!self.waiting.is_empty()).then_some(0);
@@ -133,10 +134,10 @@ pub struct Slot<'a> {
 }
 
 impl Slot<'_> {
-    /// Lets others run, if there are any and this one has run for a while. Blocks until it is its turn again.
+    /// Lets other queries run, if any wait and this one has run for a while. Blocks until its next turn.
     ///
     /// # Errors
-    /// That it has to stop meanwhile.
+    /// The query has to stop.
     pub fn give_way(&self, must_stop: &dyn Fn() -> Result<(), Interruption>) -> Result<(), Interruption> {
         let ran = self.since.get().elapsed();
         if ran < QUANTUM {

@@ -82,7 +82,7 @@ impl fmt::Display for QuotaLimit {
     }
 }
 
-/// How much an organization may have at most; what is none is not limited.
+/// The most an organization may have; `None` is no limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "QuotaNumbers")]
 pub struct Quota {
@@ -90,14 +90,15 @@ pub struct Quota {
     pub documents: Option<QuotaLimit>,
     /// Bytes of these as BSON.
     pub bytes: Option<QuotaLimit>,
-    /// Collections, the one it begins with included.
+    /// Collections, including the default one.
     pub collections: Option<QuotaLimit>,
-    /// Bytes of all index entries. Left out where there is no limit, so that earlier versions read such an archive.
+    /// Bytes of all index entries. Omitted if there is no limit, so that earlier versions can read such an
+    /// archive.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub index_bytes: Option<QuotaLimit>,
 }
 
-/// The numbers of a [`Quota`], before anybody has looked at them.
+/// The numbers of a [`Quota`], before they are checked.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct QuotaNumbers {
@@ -183,14 +184,14 @@ impl Quota {
 fn check(most: Option<QuotaLimit>, number: u64, what: &str) -> Result<()> {
     match most {
         Some(most) if number > most.get() => {
-            let detail = format!("The organization may have {most} {what} at most.");
+            let detail = format!("The organization may have at most {most} {what}.");
             Err(Error::new(ErrorCode::QuotaExceeded).detail(detail))
         }
         _ => Ok(()),
     }
 }
 
-/// What to change about a [`Quota`]; what is absent stays.
+/// A change of a [`Quota`]; absent limits stay as they are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct QuotaChange {
     /// Another limit of documents, or none.
@@ -223,9 +224,9 @@ pub struct Usage {
     pub documents: u64,
     /// Bytes of these as BSON.
     pub bytes: u64,
-    /// Collections, the one it begins with included.
+    /// Collections, including the default one.
     pub collections: u64,
-    /// Bytes of all index entries; none where counting them takes too long.
+    /// Bytes of all index entries; `None` if counting them takes too long.
     pub index_bytes: Option<u64>,
 }
 

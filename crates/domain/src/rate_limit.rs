@@ -1,5 +1,5 @@
-//! Throttling: how many attempts are allowed, and how soon again. The counters are in the store, so a restart
-//! forgives nobody.
+//! Rate limits: how many attempts are allowed, and how soon again. The counters are in the store, so a
+//! restart resets nothing.
 //!
 //! The rule is the generic cell rate algorithm: a counter is one moment, the "theoretical arrival time", that
 //! each attempt moves on by one period; an attempt is refused while that moment is more than `burst` periods
@@ -14,7 +14,7 @@ use std::time::Duration;
 /// Attempts at once, and the time until one more is allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RateLimit {
-    /// Attempts at once, from rest.
+    /// Attempts at once, from an idle counter.
     pub burst: u32,
     /// After how long one attempt is forgotten.
     pub period: Duration,
@@ -26,9 +26,9 @@ pub const SIGN_IN_PAIR: RateLimit = RateLimit { burst: 10, period: Duration::fro
 pub const SIGN_IN_STRANGERS: RateLimit = RateLimit { burst: 30, period: Duration::from_secs(60) };
 /// Wrong passwords from one network, for any accounts.
 pub const SIGN_IN_NETWORK: RateLimit = RateLimit { burst: 60, period: Duration::from_secs(10) };
-/// Organizations made from one network.
+/// Organizations created from one network.
 pub const CREATE_NETWORK: RateLimit = RateLimit { burst: 20, period: Duration::from_secs(60) };
-/// How long a network counts as one the account signs in from: one "attempt" of this limit.
+/// How long a network counts as known to the account after a sign-in: one "attempt" of this limit.
 pub const FAMILIAR: RateLimit = RateLimit { burst: 1, period: Duration::from_secs(90 * 24 * 3600) };
 
 /// What attempts are counted against: a hash, so that the store holds no address in clear.
@@ -50,8 +50,8 @@ impl RateLimitKey {
     }
 }
 
-/// Where a request comes from, as far as throttling cares: an IPv4 address, or the /64 of an IPv6 address,
-/// which is what one subscriber commands.
+/// The origin of a request for rate limits: an IPv4 address, or the /64 of an IPv6 address, which one
+/// subscriber controls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ClientNetwork(IpAddr);
 
@@ -80,7 +80,7 @@ pub enum RateLimitDecision {
         /// Attempts left at once.
         remaining: u32,
     },
-    /// Not before this long from now.
+    /// Refused; try again after `wait`.
     Refused {
         /// How long to wait.
         wait: Duration,

@@ -1,9 +1,9 @@
 //! Refresh tokens: opaque to clients, known to the store only as hashes.
 //!
-//! A token is `session ‖ generation ‖ secret ‖ mac`. The mac lets a used token be told from a made-up one without
-//! keeping every hash. The next token's secret is made from the current *token's* secret and a salt that the
-//! session keeps: so a used token that comes again within the grace gets the same successor, and neither the
-//! stored record alone nor a token alone gives anything away.
+//! A token is `session ‖ generation ‖ secret ‖ mac`. The MAC tells a used token from a forged one without
+//! keeping every hash. The next token's secret is derived from the current *token's* secret and a salt that
+//! the session keeps: so a used token that is sent again within the grace period gets the same successor, and
+//! neither the stored record alone nor a token alone is enough to derive one.
 
 use crate::ids::SessionId;
 use crate::session::TokenHash;
@@ -12,7 +12,7 @@ use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-/// What a refresh token begins with, so that people and scanners recognize one.
+/// The prefix of refresh tokens, so that people and secret scanners recognize them.
 const PREFIX: &str = "tenantry_refresh_";
 /// Bytes of session id, generation, secret and mac.
 const BYTES: usize = 12 + 4 + 32 + 16;
@@ -22,7 +22,7 @@ const BYTES: usize = 12 + 4 + 32 + 16;
 pub struct RefreshToken {
     /// The session it belongs to.
     pub session_id: SessionId,
-    /// How many exchanges it comes after.
+    /// The number of exchanges before it.
     pub generation: u32,
     secret: [u8; 32],
 }
@@ -40,7 +40,7 @@ impl RefreshToken {
         Self { session_id, generation: 0, secret }
     }
 
-    /// The one that takes its place; the same for the same salt.
+    /// The next token; the same for the same salt.
     #[must_use]
     pub fn successor(&self, salt: &[u8; 32]) -> Self {
         let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &self.secret), salt);
@@ -49,7 +49,7 @@ impl RefreshToken {
         Self { session_id: self.session_id, generation: self.generation.wrapping_add(1), secret }
     }
 
-    /// What the store keeps of it.
+    /// The hash that the store keeps.
     #[must_use]
     pub fn hash(&self) -> TokenHash {
         let mut out = [0; 32];

@@ -1,7 +1,7 @@
-//! A session: one sign-in and everything that comes of it (the family of its refresh tokens).
+//! A session: one sign-in and the family of its refresh tokens.
 //!
-//! Access tokens name their session; a session that is gone, or began in a dead epoch of its account,
-//! membership or organization, makes every token of it worthless at once.
+//! Access tokens name their session. If the session is gone, or began in an earlier epoch of its account,
+//! membership or organization, all its tokens are invalid at once.
 
 use crate::account::Account;
 use crate::ids::{AccountId, OrganizationId, SessionId};
@@ -17,7 +17,7 @@ pub type TokenHash = [u8; 32];
 pub struct UsedToken {
     /// Its hash.
     pub hash: TokenHash,
-    /// With the used token itself this makes its successor again, and without it nothing.
+    /// With the used token itself, this derives its successor again; without the token it is useless.
     pub salt: [u8; 32],
     /// When it was used.
     pub used_at: Timestamp,
@@ -46,7 +46,7 @@ pub struct Session {
     pub idle_expires_at: Timestamp,
     /// How often the refresh token was exchanged.
     pub generation: u32,
-    /// The hash of the refresh token that is good now.
+    /// The hash of the current refresh token.
     pub token_hash: TokenHash,
     /// The one before it.
     pub used: Option<UsedToken>,
@@ -55,7 +55,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// Whether its tokens are good, given what its account and organization are now.
+    /// Whether its tokens are valid, given its current account and organization.
     #[must_use]
     pub fn is_good(&self, account: &Account, organization: &Organization, now: Timestamp) -> bool {
         let credentials =

@@ -1,16 +1,16 @@
-//! What `tenantry doctor` shows of accounts of before whose addresses are one mailbox.
+//! Old accounts whose addresses are the same mailbox, for `tenantry doctor`.
 
 use crate::account::Account;
 use crate::email::EmailKey;
 use std::collections::BTreeMap;
 
-/// Duplicates that an inspection reads at most.
+/// The most duplicates that an inspection reads.
 pub const DUPLICATES_MAX: u32 = 100;
 
 /// Accounts with one mailbox, each of which signs in with its own spelling. Its `Debug` shows no address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SharedMailbox {
-    /// All of them; the one that has the mailbox's own key first, if it is still there.
+    /// All of them; the one with the mailbox's own key first, if it still exists.
     pub accounts: Vec<Account>,
 }
 

@@ -1,9 +1,10 @@
 //! The ports: what the domain asks of a storage engine. One trait per noun; each method's doc comment is its
 //! contract, and `store/tests/conformance` holds every engine to it.
 //!
-//! Rules that hold for all of them:
-//! - One method is one atomic unit on one record. What spans records is an operation, above.
-//! - What a method acknowledged survives `kill -9` and power loss.
+//! Rules for all of them:
+//! - One method is one atomic unit on one record. A change that spans records is an operation, in the layer
+//!   above.
+//! - An acknowledged write survives `kill -9` and power loss.
 //! - `Err` is `store_unavailable` when the engine cannot be reached or written (disk full, deadline passed);
 //!   the change may or may not have happened then. A refusal by uniqueness is `name_taken` or `email_taken`,
 //!   and nothing has changed.
@@ -42,28 +43,28 @@ use std::sync::Arc;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub enum InsertOutcome {
-    /// It was; the record is there now.
+    /// It was; the record now exists.
     New,
-    /// A record of this id was there already and is unchanged.
+    /// A record of this id existed already and is unchanged.
     Exists,
 }
 
-/// Whether a compare-and-set met the version it expected.
+/// Whether a compare-and-set found the expected version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub enum UpdateOutcome {
-    /// It did; the record is changed.
+    /// It did, and changed the record.
     Done,
     /// The record has another version, or is gone; nothing changed.
     Stale,
 }
 
-/// What looking for left-over containers has done.
+/// The result of a cleanup of left-over containers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tidied {
-    /// Half-made containers that were removed.
+    /// Unfinished containers that were removed.
     pub removed: u32,
-    /// Files of organizations that nobody knows, which are now under `containers/quarantine`.
+    /// Files of unknown organizations, which are now under `containers/quarantine`.
     pub quarantined: u32,
 }
 
@@ -79,11 +80,11 @@ pub struct OrganizationCursor {
 /// Which organizations to list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OrganizationQuery {
-    /// Only those whose identifier begins so.
+    /// Only those whose identifier begins with this.
     pub identifier_prefix: Option<String>,
-    /// Only those of this status; none: all but deleted ones and those being purged.
+    /// Only those of this status; `None` means all except deleted ones and those being purged.
     pub status: Option<Status>,
-    /// Also deleted ones and those being purged, where no status is asked for.
+    /// Include deleted ones and those being purged, if no status is given.
     pub show_deleted: bool,
     /// Only those after it.
     pub after: Option<OrganizationCursor>,
@@ -92,22 +93,22 @@ pub struct OrganizationQuery {
 /// Records of organizations, each with at most one operation under way.
 #[async_trait]
 pub trait Organizations: Send + Sync {
-    /// Adds a record. `name_taken` if another one holds one of its reserved keys; an id that is there
-    /// already is not an error.
+    /// Adds a record. `name_taken` if another one holds one of its reserved keys; an existing id is not an
+    /// error.
     async fn insert_organization(&self, organization: &Organization) -> Result<InsertOutcome>;
 
     /// The record of that id, in any state.
     async fn get_organization(&self, id: OrganizationId) -> Result<Option<Arc<Organization>>>;
 
-    /// The same, recently.
+    /// Like [`Self::get_organization`], but may return a recent record.
     async fn get_recent_organization(&self, id: OrganizationId) -> Result<Option<Arc<Organization>>> {
         self.get_organization(id).await
     }
 
-    /// The live organization (active or suspended) that is called so now.
+    /// The live organization (active or suspended) that now has this identifier.
     async fn find_organization(&self, identifier: &Identifier) -> Result<Option<Arc<Organization>>>;
 
-    /// The same, recently; if none was called so, none is called so now.
+    /// Like [`Self::find_organization`], but may return a recent record; `None` is always current.
     async fn find_recent_organization(&self, identifier: &Identifier) -> Result<Option<Arc<Organization>>> {
         self.find_organization(identifier).await
     }
@@ -122,12 +123,12 @@ pub trait Organizations: Send + Sync {
         limit: u32,
     ) -> Result<Vec<Arc<Organization>>>;
 
-    /// Up to `limit` deleted ones without a legal hold and without an operation whose `purge_at` is not after
-    /// `now`, the longest due first.
+    /// Up to `limit` deleted ones whose `purge_at` is not after `now`, without a legal hold and without an
+    /// operation; the longest due first.
     async fn list_organizations_to_purge(&self, now: Timestamp, limit: u32)
     -> Result<Vec<Arc<Organization>>>;
 
-    /// Puts `organization` in place of the version before it. `name_taken` if another record holds one of its
+    /// Replaces the previous version by `organization`. `name_taken` if another record holds one of its
     /// reserved keys. A record that carries an operation has its lease renewed by the engine's own clock.
     async fn update_organization(&self, organization: &Organization) -> Result<UpdateOutcome>;
 
@@ -135,22 +136,21 @@ pub trait Organizations: Send + Sync {
     async fn delete_organization(&self, id: OrganizationId, version: u64) -> Result<UpdateOutcome>;
 
     /// Takes over up to `limit` operations whose lease has run out: each gets `owner`, a fence one higher, a
-    /// new lease and the next version, one record at a time. An engine that is one process by construction
-    /// also takes those of every other owner at once. The records as they are now.
+    /// new lease and the next version, one record at a time. An engine that only one process can use also
+    /// takes those of every other owner at once. Returns the records as they are now.
     async fn claim_operations(&self, owner: &str, limit: u32) -> Result<Vec<Arc<Organization>>>;
 }
 
 /// Records of accounts.
 #[async_trait]
 pub trait Accounts: Send + Sync {
-    /// Adds a record. `email_taken` if another one holds its e-mail key; an id that is there already is not
-    /// an error.
+    /// Adds a record. `email_taken` if another one holds its e-mail key; an existing id is not an error.
     async fn insert_account(&self, account: &Account) -> Result<InsertOutcome>;
 
     /// The record of that id.
     async fn get_account(&self, id: AccountId) -> Result<Option<Arc<Account>>>;
 
-    /// The same, recently.
+    /// Like [`Self::get_account`], but may return a recent record.
     async fn get_recent_account(&self, id: AccountId) -> Result<Option<Arc<Account>>> {
         self.get_account(id).await
     }
@@ -158,7 +158,7 @@ pub trait Accounts: Send + Sync {
     /// The account that signs in with that address.
     async fn find_account(&self, email: &EmailKey) -> Result<Option<Arc<Account>>>;
 
-    /// One of the accounts of before that share this mailbox with another account ([`EmailKey::duplicates`]).
+    /// One of the older accounts that share this mailbox with another account ([`EmailKey::duplicates`]).
     async fn find_duplicate_account(&self, mailbox: &EmailKey) -> Result<Option<Arc<Account>>>;
 
     /// Up to `limit` accounts that are members of that organization, in the order of their ids, after `after`.
@@ -169,7 +169,7 @@ pub trait Accounts: Send + Sync {
         limit: u32,
     ) -> Result<Vec<Arc<Account>>>;
 
-    /// Puts `account` in place of the version before it. `email_taken` if another one holds its e-mail key.
+    /// Replaces the previous version by `account`. `email_taken` if another one holds its e-mail key.
     async fn update_account(&self, account: &Account) -> Result<UpdateOutcome>;
 
     /// Removes the record if it still has that version.
@@ -185,29 +185,29 @@ pub trait Sessions: Send + Sync {
     /// The record of that id, expired or not.
     async fn get_session(&self, id: SessionId) -> Result<Option<Arc<Session>>>;
 
-    /// The same, recently.
+    /// Like [`Self::get_session`], but may return a recent record.
     async fn get_recent_session(&self, id: SessionId) -> Result<Option<Arc<Session>>> {
         self.get_session(id).await
     }
 
-    /// Puts `session` in place of the version before it.
+    /// Replaces the previous version by `session`.
     async fn update_session(&self, session: &Session) -> Result<UpdateOutcome>;
 
-    /// Removes the record; one that is not there is not an error.
+    /// Removes the record; a missing one is not an error.
     async fn delete_session(&self, id: SessionId) -> Result<()>;
 
-    /// Removes up to `limit` sessions of that organization; which ones it was.
+    /// Removes up to `limit` sessions of that organization; returns their ids.
     async fn delete_sessions_of(&self, organization_id: OrganizationId, limit: u32)
     -> Result<Vec<SessionId>>;
 
-    /// Removes up to `limit` sessions that ended before `now`, idle or absolutely; which ones it was.
+    /// Removes up to `limit` sessions that ended before `now`, idle or absolutely; returns their ids.
     async fn delete_expired_sessions(&self, now: Timestamp, limit: u32) -> Result<Vec<SessionId>>;
 }
 
 /// The log of finished operations.
 #[async_trait]
 pub trait Operations: Send + Sync {
-    /// Adds a record; an id that is there already is not an error and nothing changes.
+    /// Adds a record; an existing id is not an error, and nothing changes.
     async fn insert_operation(&self, record: &OperationRecord) -> Result<InsertOutcome>;
 
     /// The record of that id.
@@ -222,42 +222,43 @@ pub trait Operations: Send + Sync {
     ) -> Result<Vec<OperationRecord>>;
 }
 
-/// What a new container is made from.
+/// The arguments of a new container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewContainer {
-    /// Whose it is.
+    /// The organization that owns it.
     pub organization_id: OrganizationId,
-    /// The fence of the operation that makes it; what is half made carries it in its name.
+    /// The fence of the operation that creates it; an unfinished container carries it in its name.
     pub fence: u32,
     /// The visible name.
     pub namespace: String,
-    /// Where it goes.
+    /// Its placement.
     pub placement: Placement,
-    /// When it is made (`metadata.created_at`).
+    /// When it is created (`metadata.created_at`).
     pub created_at: Timestamp,
 }
 
-/// The places of the organizations' own data. Every method names the organization by id, so nothing reaches a
-/// container by a name that now belongs to another organization.
+/// The containers of the organizations' own data. Every method names the organization by id, so nothing
+/// reaches a container by a name that now belongs to another organization.
 #[async_trait]
 pub trait Containers: Send + Sync {
-    /// Where a new organization's data goes: as asked, or where the settings say. `invalid_input` at
-    /// `/placement` if the engine has no such place; `capacity_reached` if there is no room for another one.
+    /// The placement of a new organization: the requested one, or that of the settings. `invalid_input` at
+    /// `/placement` if the engine does not have it; `capacity_reached` if there is no room for another one.
     async fn choose_placement(&self, asked: Option<Placement>) -> Result<Placement>;
 
     /// Where the container is now.
     fn locate(&self, organization: &Organization) -> Location;
 
-    /// Makes an empty container; one of this organization that is there already stays as it is. What tells it
-    /// from others, where ids do not. `organization_exists` if what is in its place is another installation's.
+    /// Creates an empty container; an existing one of this organization stays as it is. Returns its identity,
+    /// if the engine has one beside the id. `organization_exists` if another installation's data is in its
+    /// place.
     async fn create_container(&self, container: &NewContainer) -> Result<Option<ContainerId>>;
 
     /// How many documents are in it, exactly.
     async fn count_documents(&self, organization: &Organization) -> Result<u64>;
 
-    /// Removes it with all that is in it; one that is not there is not an error. `store_unavailable` if the
-    /// organization's record is no longer what its operation holds and nothing else tells this container from a later
-    /// one of the same id.
+    /// Removes it with all its contents; a missing one is not an error. `store_unavailable` if the
+    /// organization's record has changed since the operation read it, and nothing else tells this container
+    /// from a later one of the same id.
     async fn drop_container(&self, organization: &Organization) -> Result<()>;
 
     /// What can be done with visible names, where the engine gives containers one; none where the organization's id names
@@ -293,28 +294,28 @@ impl dyn Containers {
     }
 }
 
-/// Answers kept for their `Idempotency-Key`.
+/// Responses kept for their `Idempotency-Key`.
 #[async_trait]
 pub trait IdempotencyKeys: Send + Sync {
-    /// Claims `record.key` for a request: a new key, or one whose holder let its lease run out without an
-    /// answer and whose body is the same (then with the `organization_id` of the first holder).
-    /// A new key whose holder has as many as they may is refused, however many are claimed at the same moment: no answered
-    /// key is forgotten before it expires. (On an engine with several writers, those who claim the last ones at the same
-    /// moment may get `store_unavailable`.)
-    /// An engine that is one process by construction ends the leases of earlier processes when it is opened.
+    /// Claims `record.key` for a request: a new key, or one whose lease ran out without a response and whose
+    /// body is the same (then with the `organization_id` of the first claim). A new key is refused if its
+    /// holder has as many as allowed, however many are claimed at the same moment: no key with a response is
+    /// forgotten before it expires. (On an engine with several writers, concurrent claims of the last free
+    /// keys may get `store_unavailable`.) An engine that only one process can use ends the leases of earlier
+    /// processes when it is opened.
     async fn claim_request(&self, record: &IdempotencyRecord, now: Timestamp) -> Result<IdempotencyClaim>;
 
-    /// Keeps the answer of a claimed key.
+    /// Saves the response of a claimed key.
     async fn save_answer(&self, key: &IdempotencyKey, answer: &StoredResponse) -> Result<()>;
 
     /// Ends the lease of a claimed key that has no response yet: the next request to claim it gets the same
     /// `organization_id`.
     async fn yield_request(&self, key: &IdempotencyKey) -> Result<()>;
 
-    /// Lets a claimed key go, as if it had not been used; for requests that were refused before any change.
+    /// Releases a claimed key as if it had not been used; for requests that were refused before any change.
     async fn release_request(&self, key: &IdempotencyKey) -> Result<()>;
 
-    /// Removes up to `limit` records that expired before `now`; how many it was.
+    /// Removes up to `limit` records that expired before `now`; returns how many.
     async fn delete_expired_requests(&self, now: Timestamp, limit: u32) -> Result<u32>;
 }
 
@@ -324,13 +325,13 @@ pub trait RateLimits: Send + Sync {
     /// Counts one attempt against `key`, or says how long to wait. Exact under any number of callers.
     async fn take(&self, key: &RateLimitKey, limit: RateLimit, now: Timestamp) -> Result<RateLimitDecision>;
 
-    /// Takes one attempt back, because it turned out to be a good one.
+    /// Takes one attempt back, because it succeeded.
     async fn give_back(&self, key: &RateLimitKey, limit: RateLimit, now: Timestamp) -> Result<()>;
 
     /// Whether the counter of `key` is above zero.
     async fn is_counted(&self, key: &RateLimitKey, now: Timestamp) -> Result<bool>;
 
-    /// Removes up to `limit` counters that are back at zero at `now`; how many it was.
+    /// Removes up to `limit` counters that are back at zero at `now`; returns how many.
     async fn delete_idle_throttles(&self, now: Timestamp, limit: u32) -> Result<u32>;
 }
 
@@ -340,13 +341,13 @@ pub trait Installation: Send + Sync {
     /// The value of that name.
     async fn get_value(&self, name: &str) -> Result<Option<Vec<u8>>>;
 
-    /// Sets a value that is not there yet; the value that is there afterwards.
+    /// Sets a value unless it exists; returns the value that exists afterwards.
     async fn init_value(&self, name: &str, value: &[u8]) -> Result<Vec<u8>>;
 
     /// Sets a value, replacing any that is there.
     async fn put_value(&self, name: &str, value: &[u8]) -> Result<()>;
 
-    /// Removes a value; one that is not there is not an error.
+    /// Removes a value; a missing one is not an error.
     async fn delete_value(&self, name: &str) -> Result<()>;
 
     /// Does nothing, durably: succeeds if and only if a write would.

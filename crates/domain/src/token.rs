@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 
 /// The media type of an access token, without `application/`.
 const TYPE: &str = "at+jwt";
-/// Bytes of a token that is worth looking at; ours have some 600.
+/// The largest token that is parsed, in bytes; ours have some 600.
 const TOKEN_MAX_BYTES: usize = 8 * 1024;
 /// The `client_id` of every token: an account that signs in with a password does so at the service itself, and there are no
 /// other clients to tell apart. RFC 9068 requires the claim.
@@ -38,13 +38,13 @@ pub struct Claims {
     pub sub: String,
     /// Whom it is for.
     pub aud: String,
-    /// From when on it is worthless.
+    /// When it expires.
     pub exp: i64,
     /// When it was issued.
     pub iat: i64,
     /// Its own id.
     pub jti: String,
-    /// The client that asked for it; none in a token of before, which had no such claim.
+    /// The client that requested it; `None` in older tokens, which had no such claim.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_id: Option<String>,
     /// When the account gave its password.
@@ -71,7 +71,7 @@ impl fmt::Debug for Claims {
     }
 }
 
-/// What tokens are signed with.
+/// The key that signs tokens.
 pub enum SigningKey {
     /// HMAC with SHA-256.
     Hs256(Zeroizing<Vec<u8>>),
@@ -166,7 +166,7 @@ impl TokenKeys {
         jsonwebtoken::encode(&self.header, claims, &self.encoding).map_err(Error::internal)
     }
 
-    /// What `token` says, if it is one of ours and good at `now`.
+    /// The claims of `token`, if it is ours and valid at `now`.
     ///
     /// # Errors
     /// `token_invalid`, `token_expired`.
@@ -180,7 +180,7 @@ impl TokenKeys {
         let latest = now.as_second().saturating_add(CLOCK_SKEW_SECONDS);
         let is_ours =
             is_access_token(&token.header) && claims.iss == self.issuer && claims.aud == self.audience;
-        // A token from the future is one that had expired before the clock was set back, or might have.
+        // A token from the future may have expired before the clock was set back.
         if !is_ours || claims.iat > latest || nbf.is_some_and(|nbf| nbf > latest) {
             return Err(ErrorCode::TokenInvalid.into());
         }
@@ -190,7 +190,7 @@ impl TokenKeys {
         Ok(claims)
     }
 
-    /// The public keys that others can check the tokens with (RFC 7517); none for an HMAC secret.
+    /// The public keys for checking the tokens (RFC 7517); empty for an HMAC secret.
     #[must_use]
     pub fn jwks(&self) -> serde_json::Value {
         json!({ "keys": self.jwk.as_slice() })
@@ -203,7 +203,7 @@ impl fmt::Debug for TokenKeys {
     }
 }
 
-/// The claims of somebody else's making: they may have an `nbf`, which ours never do.
+/// Claims as received: they may have an `nbf`, which ours never do.
 #[derive(Deserialize)]
 struct Received {
     #[serde(flatten)]
@@ -235,8 +235,8 @@ fn thumbprint(x: &str) -> String {
     URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, members.as_bytes()))
 }
 
-/// Lets the library check algorithm and signature. It would ask the machine for the time, take fractions and
-/// strings for it, and lists for `iss` and `aud`: those are checked here.
+/// Makes the library check only algorithm and signature. It would read the system clock, and accept fractions
+/// and strings as times and lists as `iss` and `aud`: all these are checked here.
 fn signature_alone(algorithm: Algorithm) -> Validation {
     let mut validation = Validation::new(algorithm);
     validation.required_spec_claims.clear();

@@ -37,8 +37,8 @@ impl Accounts {
         }
     }
 
-    /// New credentials for the caller's own account, hashed and ready for a change of the organization.
-    /// Every other session of the account ends with that change.
+    /// New credentials for the caller's own account, hashed and ready for a change of the organization. That
+    /// change ends every other session of the account.
     ///
     /// # Errors
     /// `reauthentication_required`, `sign_in_busy`.
@@ -62,8 +62,8 @@ impl Accounts {
         })
     }
 
-    /// Gives the owner of an organization a new password, for the operator: an owner who has forgotten theirs cannot.
-    /// Every session of the account ends with that.
+    /// Gives the owner of an organization a new password, for the operator: an owner who has forgotten the
+    /// old one cannot. This ends every session of the account.
     ///
     /// # Errors
     /// `organization_not_active`, `operation_in_progress`, `version_mismatch`, `sign_in_busy`.
@@ -87,7 +87,7 @@ impl Accounts {
             .await
     }
 
-    /// Whether these are the caller's own current credentials; what is absent is not asked.
+    /// Checks that these are the caller's own current credentials; absent ones are not checked.
     ///
     /// # Errors
     /// `invalid_credentials`, `too_many_attempts`, `sign_in_busy`.

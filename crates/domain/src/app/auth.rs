@@ -1,4 +1,4 @@
-//! Who is asking, and the values that prove what they may do. Nobody else can make such a value.
+//! Authenticates callers and makes the values that prove their rights. No other module can make such a value.
 
 use super::operator;
 use super::policy::{Policy, SignupPolicy};
@@ -22,7 +22,7 @@ use subtle::ConstantTimeEq;
 #[derive(Debug, Clone, Copy)]
 pub struct Operator(());
 
-/// Proof of a good access token: the account, in the organization it signed in to, as both are now.
+/// Proof of a valid access token: the account and the organization it signed in to, both current.
 #[derive(Debug, Clone)]
 pub struct AccountPrincipal {
     pub(super) account: Arc<Account>,
@@ -44,7 +44,7 @@ impl AccountPrincipal {
         &self.organization
     }
 
-    /// Whether the account's role there may change the organization.
+    /// Checks that the account's role may change the organization.
     ///
     /// # Errors
     /// `role_insufficient`.
@@ -62,8 +62,8 @@ pub enum Principal {
     Member(Box<AccountPrincipal>),
 }
 
-/// On whose behalf something is changed. A member's right is looked at again when the change begins: until
-/// then the request may have waited for its body, a hash or another change, and the right may have ended.
+/// On whose behalf something is changed. A member's right is checked again when the change begins: the
+/// request may have waited for its body, a hash or another change, and the right may have ended meanwhile.
 #[derive(Debug, Clone)]
 pub(super) enum Authorization {
     Operator,
@@ -96,19 +96,19 @@ impl ManageAccess {
     }
 }
 
-/// Proof that the caller may make an organization.
+/// Proof that the caller may create an organization.
 #[derive(Debug, Clone, Copy)]
 pub struct SignupAccess {
     pub(super) actor: Actor,
 }
 
 impl SignupAccess {
-    /// Whether the operator makes it.
+    /// Whether the caller is the operator.
     pub(super) const fn is_operators(&self) -> bool {
         matches!(self.actor, Actor::Operator)
     }
 
-    /// Tells those who may make organizations apart, where they choose names of their own for requests.
+    /// The scope of the caller's `Idempotency-Key`s.
     #[must_use]
     pub const fn scope(&self) -> &'static str {
         match self.actor {
@@ -123,7 +123,7 @@ impl SignupAccess {
 pub enum OrganizationRef {
     /// By its id.
     Id(OrganizationId),
-    /// By what it is called now.
+    /// By its current identifier.
     Identifier(Identifier),
 }
 
@@ -156,7 +156,7 @@ pub struct Auth {
     installation: Arc<dyn store::Installation>,
     tokens: Arc<TokenKeys>,
     signup: SignupPolicy,
-    /// How old a sign-in may be when it changes credentials.
+    /// How old a sign-in may be for a change of credentials.
     reauth_max_age: Duration,
     sources: Sources,
 }
@@ -175,14 +175,14 @@ impl Auth {
         }
     }
 
-    /// The keys others may check access tokens with (RFC 7517).
+    /// The public keys for checking access tokens (RFC 7517).
     #[must_use]
     pub fn public_keys(&self) -> serde_json::Value {
         self.tokens.jwks()
     }
 
-    /// Who the access token proves, checked against the records as they recently were; nobody is refused but by
-    /// what they are now: the session may be newer than what is remembered of its account.
+    /// The account that the access token proves, checked against recent records. A refusal always rests on
+    /// current records: the session may be newer than the cached record of its account.
     ///
     /// # Errors
     /// `token_invalid`, `token_expired`, `token_revoked`.
@@ -208,7 +208,7 @@ impl Auth {
         proven(current, now).ok_or_else(|| ErrorCode::TokenRevoked.into())
     }
 
-    /// The principal once more, checked against the records as they recently were.
+    /// Checks the principal once more, against recent records.
     ///
     /// # Errors
     /// `token_revoked`.
@@ -234,7 +234,7 @@ impl Auth {
         }
     }
 
-    /// The right to make an organization, for the operator or, where anybody may, for anybody.
+    /// The right to create an organization: for the operator, or for anybody if the policy is open.
     ///
     /// # Errors
     /// `operator_key_required`.
@@ -282,8 +282,8 @@ impl Auth {
         if let Principal::Member(member) = caller
             && which.names(&member.organization)
         {
-            // The token has shown it, as it recently was. If it has just been renamed elsewhere, it is reached by its old name
-            // for as long as that: it is still the caller's own.
+            // The token has led to a recent record of it. If another instance has just renamed it, the old
+            // name works for that long: it is still the caller's own.
             return Ok(Arc::clone(&member.organization));
         }
         let found = match which {
@@ -298,7 +298,8 @@ impl Auth {
         seen.ok_or_else(|| ErrorCode::OrganizationNotFound.into())
     }
 
-    /// Refuses a right that has ended since it was proven, against `organization` as it is about to be changed.
+    /// Refuses a right that has ended since it was proven, checked against the `organization` that is about
+    /// to change.
     pub(super) async fn confirm(&self, authority: &Authorization, organization: &Organization) -> Result<()> {
         let Authorization::Member(member) = authority else { return Ok(()) };
         let (session, account) = tokio::try_join!(
@@ -315,7 +316,7 @@ impl Auth {
         if admin { Ok(()) } else { Err(ErrorCode::RoleInsufficient.into()) }
     }
 
-    /// Refuses a sign-in that is too old to change credentials with.
+    /// Refuses a sign-in that is too old for a change of credentials.
     ///
     /// # Errors
     /// `reauthentication_required`.
@@ -328,10 +329,10 @@ impl Auth {
     }
 }
 
-/// The records that a token names, as far as they are there.
+/// The records that a token names, as far as they exist.
 type SessionRecords = (Option<Arc<Session>>, Option<Arc<Account>>, Option<Arc<Organization>>);
 
-/// What they prove.
+/// The principal that these records prove.
 pub(super) fn proven(records: SessionRecords, now: Timestamp) -> Option<AccountPrincipal> {
     let (Some(session), Some(account), Some(organization)) = records else { return None };
     let role = account.membership(organization.id)?.role;
@@ -343,7 +344,8 @@ pub(super) fn proven(records: SessionRecords, now: Timestamp) -> Option<AccountP
     })
 }
 
-/// The records a token names. The token is ours, so an unreadable id in it is a dead token, not a defect.
+/// The records a token names. The token is ours, so an unreadable id in it means an invalid token, not a
+/// defect.
 fn named_by(claims: &Claims) -> Result<(SessionId, AccountId, OrganizationId)> {
     let dead = |_| Error::new(ErrorCode::TokenInvalid);
     Ok((

@@ -11,14 +11,14 @@ use std::sync::Arc;
 use std::time::Duration;
 use tenantry_documents::index::{Index, IndexName};
 
-/// How far an index is that was asked for.
+/// The state of a requested index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Built {
-    /// It serves.
+    /// It was created and is in use.
     New,
-    /// It was there already, the same.
+    /// An equal index existed already.
     Exists,
-    /// Its entries are still being made. It shows once it serves; if that cannot be, it never does.
+    /// It is still being built. It becomes visible when it is done; if the build fails, it never does.
     Later,
 }
 
@@ -62,7 +62,7 @@ impl Collections {
         found.ok_or_else(|| ErrorCode::CollectionNotFound.into())
     }
 
-    /// Makes an empty collection.
+    /// Creates an empty collection.
     ///
     /// # Errors
     /// `collection_exists`, `quota_exceeded`, `capacity_reached`.
@@ -82,7 +82,7 @@ impl Collections {
         }
     }
 
-    /// Removes a collection with all that is in it.
+    /// Removes a collection with all its documents.
     ///
     /// # Errors
     /// `collection_not_found`, `collection_is_default`.
@@ -125,7 +125,7 @@ impl Collections {
         indexes.into_iter().find(|index| index.name == *name).ok_or_else(|| ErrorCode::IndexNotFound.into())
     }
 
-    /// Makes an index, and waits for `patience` until it serves.
+    /// Creates an index, and waits up to `patience` for its build.
     ///
     /// # Errors
     /// `collection_not_found`, `index_exists`, `unique_violation`, `too_many_indexes`, `invalid_input`.
@@ -141,7 +141,7 @@ impl Collections {
         let tenant = self.auth.renew(tenant).await?;
         let (collections, organization) = (Arc::clone(&self.collections), tenant.organization().clone());
         let (name, index) = (collection.clone(), index.clone());
-        // In a task of its own: it goes on when nobody waits for it any more.
+        // In a task of its own: it continues even if the caller goes away.
         let building = tokio::spawn(async move {
             let built = collections.insert_index(&organization, &name, &index).await;
             if let Err(error) = &built {
@@ -175,7 +175,7 @@ impl Collections {
         }
     }
 
-    /// What an organization has, for its members.
+    /// The usage of an organization, for its members.
     ///
     /// # Errors
     /// `store_unavailable`.

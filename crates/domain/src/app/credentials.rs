@@ -1,4 +1,4 @@
-//! Checking a password, with the attempt counted.
+//! Checks passwords and counts the attempts.
 
 use super::passwords::PasswordHasher;
 use super::rate_limit::RateLimiter;
@@ -35,7 +35,7 @@ impl Credentials {
         }
     }
 
-    /// Refuses what is not the account's password. Counts the attempt; takes as long without an account.
+    /// Refuses a wrong password. Counts the attempt; takes just as long without an account.
     pub(super) async fn check_password(
         &self,
         key: &EmailKey,
@@ -59,7 +59,7 @@ impl Credentials {
         }
     }
 
-    /// Replaces a hash of other parameters, made elsewhere or earlier.
+    /// Replaces a hash with other parameters, from elsewhere or an earlier version.
     async fn rehash(&self, account: &Account, password: PresentedPassword) -> Result<()> {
         let hash = self.passwords.hash(password.into_verified()).await?;
         let mut next = account.successor(self.sources.now());

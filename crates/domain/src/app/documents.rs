@@ -54,22 +54,22 @@ impl ExpectedRevision {
 /// A page of documents for the caller.
 #[derive(Debug, Clone)]
 pub struct DocumentPage {
-    /// In order, whole.
+    /// The documents, in order.
     pub documents: Vec<StoredDocument>,
-    /// Where the next page begins; none on the last one.
+    /// Where the next page begins; `None` on the last one.
     pub next_cursor: Option<String>,
-    /// How many documents there were to look at, where no index spared that.
+    /// How many documents were examined, if no index served the query.
     pub scanned: Option<u64>,
 }
 
-/// What came of one document of many.
+/// The outcome of one document of many.
 #[derive(Debug, Clone)]
 pub enum LineOutcome {
-    /// It is there now.
+    /// It was inserted.
     Inserted(StoredDocument),
     /// An earlier try of the same request had inserted it.
     Repeated(StoredDocument),
-    /// It is not.
+    /// It was refused.
     Refused(Error),
 }
 
@@ -79,7 +79,7 @@ pub struct Documents {
     auth: Arc<Auth>,
     /// Authenticates cursors, and makes the ids of lines.
     mac_key: [u8; 32],
-    /// Bytes of a document as BSON at most.
+    /// The most bytes of a document as BSON.
     max_bytes: usize,
     /// How long a query may take.
     query_time: Duration,
@@ -104,8 +104,8 @@ impl Documents {
         }
     }
 
-    /// Adds a document: with its own `_id`, else with `id`, else with a new ObjectId. With `id` given,
-    /// the same document that is there already is the work of an earlier try.
+    /// Inserts a document: with its own `_id`, else with `id`, else with a new ObjectId. If `id` is given and
+    /// the same document exists, an earlier try has inserted it.
     ///
     /// # Errors
     /// `collection_not_found`, `document_exists`, `unique_violation`, `quota_exceeded`, `invalid_input`.
@@ -133,12 +133,12 @@ impl Documents {
         }
     }
 
-    /// Adds documents, each for itself and with the number of its line; what came of each, in their order. With
-    /// `request`, a document without an `_id` gets one that follows from the request and its line: sent again, it is
-    /// found and not added twice.
+    /// Inserts documents independently, each with the number of its line; returns their outcomes in order.
+    /// With `request`, a document without an `_id` gets one derived from the request and its line: so a
+    /// repeated request finds it and does not insert it twice.
     ///
     /// # Errors
-    /// `collection_not_found`, `store_unavailable`: then some of them may be there.
+    /// `collection_not_found`, `store_unavailable`: then some of them may have been inserted.
     #[tracing::instrument(level = "debug", skip_all, fields(organization = %tenant.organization().id))]
     pub async fn insert_documents(
         &self,
@@ -170,7 +170,7 @@ impl Documents {
         Ok(outcomes)
     }
 
-    /// The document that has the id of this one, if it is this one, as an earlier try has left it.
+    /// The stored document with the id of this one, if it is equal, because an earlier try inserted it.
     async fn existing_duplicate(
         &self,
         tenant: &TenantAccess<Write>,
@@ -197,7 +197,7 @@ impl Documents {
         found.ok_or_else(|| ErrorCode::DocumentNotFound.into())
     }
 
-    /// Puts a document in place of the one of that id.
+    /// Replaces the document of that id.
     ///
     /// # Errors
     /// `document_not_found`, `version_mismatch`, `unique_violation`, `quota_exceeded`, `invalid_input`.
@@ -215,7 +215,7 @@ impl Documents {
         }
         let (bytes, asked) = (document.bytes(), id.clone());
         let change = move |current: &RawDocument| {
-            // That of the document that is there: equal ids may be written differently (5 and 5.0), and it stays.
+            // The stored document's own id: equal ids may be written differently (5 and 5.0), and it stays.
             let own = DocumentId::of(current).unwrap_or_else(|| asked.clone());
             Ok(document.clone().under_id(&own))
         };
@@ -323,10 +323,11 @@ impl Documents {
         self.documents.count_matching(tenant.organization(), collection, filter, time).await
     }
 
-    /// Removes the documents that match: all, or as many as it finds in the time a query may take.
+    /// Removes the documents that match: all, or as many as it finds within the time limit of a query.
     ///
     /// # Errors
-    /// `collection_not_found`; `query_too_slow` if it found none in that time, so that asking again would not help.
+    /// `collection_not_found`; `query_too_slow` if it found none in that time, so that another try would not
+    /// help.
     #[tracing::instrument(level = "debug", skip_all, fields(organization = %tenant.organization().id))]
     pub async fn delete_documents(
         &self,
@@ -388,7 +389,7 @@ impl Documents {
         *OperationId::new(self.sources.now(), self.sources.entropy()).as_bytes()
     }
 
-    /// The `_id` of a line of a request: nobody else's line has it, and the same line has it again.
+    /// The `_id` of a line of a request: no other line has it, and the same line always gets it.
     fn line_id(
         &self,
         tenant: &TenantAccess<Write>,
@@ -407,13 +408,13 @@ impl Documents {
         ObjectId::from_bytes(id).into()
     }
 
-    /// What authenticates cursors.
+    /// The key that authenticates cursors.
     fn cursor_key(&self) -> hmac::Key {
         hmac::Key::new(hmac::HMAC_SHA256, &self.mac_key)
     }
 }
 
-/// What the revision of a document begins with.
+/// The first revision of a new document.
 pub(super) fn first_revision(now: Timestamp) -> Revision {
     Revision(u64::try_from(now.as_millisecond()).unwrap_or(1))
 }
@@ -421,7 +422,7 @@ pub(super) fn first_revision(now: Timestamp) -> Revision {
 /// The position of a document in the order by which it was found.
 async fn position(sort: Sort, body: &RawDocument) -> Result<Position> {
     if body.as_bytes().len() <= INLINE_MAX_BYTES {
-        // Comparing its values may cost far more than its bytes say.
+        // Comparing its values may cost far more than its size suggests.
         match sort.position(body, &Fuel::unlimited().up_to(INLINE_MAX_STEPS)) {
             Err(EntriesError::Stopped(Interruption::BudgetSpent)) => {}
             found => return Ok(found.map_err(EntriesError::unexpected)?),

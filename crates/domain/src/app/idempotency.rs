@@ -1,4 +1,4 @@
-//! Requests that carry an `Idempotency-Key`: claimed, answered once, answered the same again.
+//! Requests with an `Idempotency-Key`: claimed, executed once, and answered with the same response again.
 
 use super::auth::SignupAccess;
 use super::sources::Sources;
@@ -14,16 +14,16 @@ use aws_lc_rs::hmac;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What a repeatable request may do.
+/// What a request with a key has to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum IdempotencyPermit {
-    /// Carry on, and make the organization with this id.
+    /// Run, and create the organization with this id.
     Run(OrganizationId),
-    /// Give this answer again, for what was made with this id.
+    /// Send this response again, for the resource that was created with this id.
     Repeat(OrganizationId, StoredResponse),
 }
 
-/// Claims of requests, and what they were answered.
+/// Claims of requests, and their responses.
 pub struct Idempotency {
     keys: Arc<dyn store::IdempotencyKeys>,
     /// Authenticates the fingerprint of a request.
@@ -44,8 +44,8 @@ impl Idempotency {
         KeyHolder::new("account", &tenant.account_id().to_string(), self.keys_max)
     }
 
-    /// The holder of the keys of the caller that makes an organization from `network`; none for the operator, whose keys are not
-    /// bounded.
+    /// The holder of the keys of a caller that creates an organization from `network`; `None` for the
+    /// operator, whose keys are not limited.
     #[must_use]
     pub fn key_holder_of_signup(&self, signup: SignupAccess, network: ClientNetwork) -> Option<KeyHolder> {
         let most = self.keys_max;
@@ -87,7 +87,7 @@ impl Idempotency {
         }
     }
 
-    /// Keeps the answer to a claimed request.
+    /// Saves the response to a claimed request.
     ///
     /// # Errors
     /// `store_unavailable`.
@@ -96,7 +96,7 @@ impl Idempotency {
         self.keys.save_answer(key, answer).await
     }
 
-    /// Lets others take up a claimed request whose outcome is not known.
+    /// Lets others take over a claimed request whose outcome is unknown.
     ///
     /// # Errors
     /// `store_unavailable`.

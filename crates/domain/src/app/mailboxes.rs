@@ -1,4 +1,4 @@
-//! Whose a mailbox is. One mailbox is one account, apart from duplicates that earlier versions let in.
+//! The owners of mailboxes. One mailbox is one account, except for duplicates that earlier versions allowed.
 
 use crate::account::Account;
 use crate::email::EmailAddress;
@@ -18,12 +18,12 @@ impl Mailboxes {
         Self { accounts: store.accounts.clone() }
     }
 
-    /// The account that signs in with that address: with exactly this spelling, where an account of before shares its
-    /// mailbox with another, else the account of the mailbox.
+    /// The account that signs in with that address: the one with exactly this spelling, if an older account
+    /// shares its mailbox with another, else the account of the mailbox.
     pub(super) async fn find_account(&self, email: &EmailAddress) -> Result<Option<Arc<Account>>> {
         let (accounts, mailbox) = (&self.accounts, email.key());
         let Some(earlier) = email.earlier_keys() else { return accounts.find_account(&mailbox).await };
-        // All three, no matter what the first finds: how long it takes must not tell who is there.
+        // All three, no matter what the first finds: the time must not reveal which accounts exist.
         let (duplicate, spelled, holder) = tokio::try_join!(
             accounts.find_account(&earlier.duplicate),
             accounts.find_account(&earlier.spelled),

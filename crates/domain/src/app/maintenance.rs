@@ -1,4 +1,4 @@
-//! What the service does by itself, at intervals: purge what is due, forget what has expired.
+//! Maintenance at intervals: purges what is due and removes what has expired.
 
 use super::organizations::Organizations;
 use super::sources::Sources;
@@ -7,7 +7,7 @@ use crate::limits::JANITOR_BATCH;
 use crate::store::{self, Store};
 use std::sync::Arc;
 
-/// The work that nobody asks for.
+/// The work that no request asks for.
 pub struct Maintenance {
     sessions: Arc<dyn store::Sessions>,
     idempotency_keys: Arc<dyn store::IdempotencyKeys>,
@@ -29,7 +29,7 @@ impl Maintenance {
         }
     }
 
-    /// One round: all that is due and expired now, in batches, so that requests get their turn in between.
+    /// One round: everything that is due or expired now, in batches, so that requests run in between.
     ///
     /// # Errors
     /// `store_unavailable`.
@@ -42,7 +42,7 @@ impl Maintenance {
         while rate_limits.delete_idle_throttles(now, JANITOR_BATCH).await? == JANITOR_BATCH {}
         for organization in self.organization_records.list_organizations_to_purge(now, JANITOR_BATCH).await? {
             tracing::info!(organization = %organization.id, "retention has ended: purging");
-            // One that cannot be purged now must not keep the others.
+            // One that cannot be purged now must not hold up the others.
             if let Err(error) = self.organizations.purge_if_free(organization.id).await {
                 tracing::error!(organization = %organization.id, %error, "a purge that is due did not finish");
             }

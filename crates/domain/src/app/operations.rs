@@ -1,7 +1,7 @@
-//! Carrying out operations: begin one, drive it to its end, take over what another process left.
+//! Executes operations: begins them, runs them to their end, takes over what another process left.
 //!
-//! The only place that runs steps. A request begins an operation and waits for it, but the driving goes on
-//! in its own task: a client that hangs up changes nothing.
+//! The only place that runs steps. A request begins an operation and waits for it, but the operation runs in
+//! its own task: a client that hangs up changes nothing.
 
 use super::archives::source::Source;
 use super::auth::{Auth, Authorization};
@@ -35,7 +35,7 @@ use lease::{Interrupted, Lease, LeaseTimer};
 use load::{ArchiveLoader, ImportStream};
 use steps::Steps;
 
-/// How a change that a request began ended, as far as the request waited.
+/// The outcome of a change, as far as the request waited for it.
 #[derive(Debug, Clone)]
 pub enum Outcome {
     /// It is done.
@@ -45,7 +45,7 @@ pub enum Outcome {
         /// The organization afterwards; `None` if it is gone.
         view: Option<OrganizationView>,
     },
-    /// It goes on; it can be watched.
+    /// It is still running; it can be watched.
     Running(OperationRecord),
 }
 
@@ -59,15 +59,15 @@ impl Outcome {
     }
 }
 
-/// What puts an operation into its organization's record.
+/// How an operation gets into its organization's record.
 enum Intent {
     Insert(Organization),
     Update(Organization),
 }
 
-/// How a task that began and drove an operation came to its end.
+/// How a task that began and ran an operation ended.
 enum RunOutcome {
-    /// The operation is finished and logged so.
+    /// The operation is finished and logged.
     Finished(OperationRecord),
     /// Another instance has it now.
     Lost,
@@ -86,7 +86,7 @@ pub struct Executor {
     steps: Steps,
     loader: ArchiveLoader,
     sources: Sources,
-    /// Tells this process's operations from those of another or an earlier one.
+    /// Identifies this process, to tell its operations from those of other or earlier ones.
     instance: String,
 }
 
@@ -136,7 +136,7 @@ impl Executor {
         }
     }
 
-    /// Refuses to change another version than those the caller has seen.
+    /// Refuses a version that the caller has not seen.
     async fn check_version(&self, current: &Organization, expected: &Expected) -> Result<()> {
         if expected.0.is_none() {
             return Ok(());
@@ -230,8 +230,7 @@ impl Executor {
         Ok(count)
     }
 
-    /// Finishes an operation that has been claimed. One that fails keeps its lease until that runs out, and is
-    /// then tried again.
+    /// Finishes a claimed operation. If that fails, the lease runs out and the operation is tried again.
     async fn take_over(self: &Arc<Self>, organization: &Organization) {
         let kind = organization.operation.as_ref().map_or("", |operation| operation.kind().as_str());
         tracing::info!(organization = %organization.id, operation = kind, "taking over an operation");
@@ -323,7 +322,7 @@ impl Executor {
             return Err(refusal.code().into());
         }
         let found = self.organizations.get_organization(record.organization_id).await?;
-        // As it is now, also where another instance has carried it out.
+        // The current state, even if another instance has executed it.
         let view = match found {
             Some(organization) => {
                 let admin = self.accounts.get_account(organization.owner_id).await?;
@@ -346,7 +345,7 @@ impl Executor {
         match driven {
             Ok(RunOutcome::Finished(_)) => {}
             Ok(_) => self.compensate(&begun).await,
-            // What could not be reached now may be soon; nobody waits for that.
+            // The store may soon be reachable again; nobody waits for that.
             Err(_) => {
                 let executor = Arc::clone(self);
                 drop(tokio::spawn(async move { executor.compensate(&begun).await }));
@@ -365,8 +364,8 @@ impl Executor {
     /// the record says it is, or removes the accounts of an organization that is gone.
     ///
     /// A container has the same name and the same identity after a rename and its reverse, so no condition on
-    /// the effect itself can tell that it is late. What it does to others is nothing; what it does to its own
-    /// organization is undone here, or by the next operation, or when the store is tidied.
+    /// the effect itself can tell that it is late. It never affects other organizations; its effect on its
+    /// own is undone here, by the next operation, or by the cleanup of the store.
     async fn try_compensate(&self, begun: &Organization) -> Result<()> {
         let Some(operation) = begun.operation.as_deref() else { return Ok(()) };
         let store = &self.organizations;

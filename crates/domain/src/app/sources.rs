@@ -1,4 +1,4 @@
-//! Where time and randomness come from. Both are passed in, so that tests set them.
+//! The sources of time and randomness. Both are passed in, so that tests can set them.
 
 use crate::clock::Clock;
 use crate::ids::{Entropy, random};

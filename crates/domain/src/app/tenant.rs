@@ -25,7 +25,7 @@ pub struct Read;
 #[derive(Debug, Clone, Copy)]
 pub struct Write;
 
-/// To make and drop collections and indexes, too.
+/// To create and drop collections and indexes, too.
 #[derive(Debug, Clone, Copy)]
 pub struct Shape;
 
@@ -79,7 +79,7 @@ impl<R: Right> TenantAccess<R> {
         self.member.account.id
     }
 
-    /// Tells callers apart who choose names of their own for requests.
+    /// The scope of the caller's `Idempotency-Key`s.
     #[must_use]
     pub fn scope(&self) -> String {
         format!("{}/{}", self.member.organization.id, self.member.account.id)
@@ -105,7 +105,7 @@ impl Auth {
         TenantAccess::of(member.clone())
     }
 
-    /// The right once more, as it is now: what goes on for long must end when the right does.
+    /// Proves the right once more: long work must end when the right does.
     ///
     /// # Errors
     /// `token_revoked`, `role_insufficient`.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 pub struct OrganizationView {
     /// The record.
     pub organization: Arc<Organization>,
-    /// The account it was made with; gone only in the middle of a purge.
+    /// The account it was created with; missing only in the middle of a purge.
     pub admin: Option<Arc<Account>>,
     /// Where its data is.
     pub location: Location,
@@ -54,7 +54,7 @@ pub struct EntityTag {
     pub admin: u64,
 }
 
-/// Joins organizations with what their responses show beside their own record.
+/// Joins organizations with the other records that their responses show.
 #[derive(Clone)]
 pub(super) struct Views {
     accounts: Arc<dyn store::Accounts>,
@@ -66,7 +66,7 @@ impl Views {
         Self { accounts: store.accounts.clone(), containers: store.containers.clone() }
     }
 
-    /// The view of `organization`; its admin as that recently was.
+    /// The view of `organization`, with a recent record of its admin.
     pub(super) async fn view(&self, organization: Arc<Organization>) -> Result<OrganizationView> {
         let admin = self.accounts.get_recent_account(organization.owner_id).await?;
         Ok(self.view_with(organization, admin))

@@ -1,4 +1,4 @@
-//! What the lines of an archive hold.
+//! The contents of the lines of an archive.
 
 use crate::account::{Account, PasswordHash};
 use crate::collection::CollectionName;
@@ -12,14 +12,14 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tenantry_documents::index::{Index, IndexName};
 
-/// What an archive says that it is.
+/// The name of the format.
 pub const FORMAT: &str = "tenantry-archive";
 /// The version of the format that is written, and the only one that is read.
 pub const VERSION: u32 = 1;
-/// How a line begins that is a document. The document follows, and then `}`.
+/// The beginning of a document's line. The document follows, and then `}`.
 pub(super) const DOCUMENT: &[u8] = br#"{"document":"#;
 
-/// Bytes that a line may have where a document may have `document_max_bytes` as BSON.
+/// The most bytes of a line, if a document may have `document_max_bytes` as BSON.
 #[must_use]
 pub const fn line_max_bytes(document_max_bytes: usize) -> usize {
     document_max_bytes.saturating_mul(ARCHIVE_SPREAD).saturating_add(ARCHIVE_LINE_HEADROOM_BYTES)
@@ -36,7 +36,7 @@ pub(super) enum ArchiveLine {
     End(ArchiveEnd),
 }
 
-/// What the stream is.
+/// The first line: format and version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
@@ -49,7 +49,7 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// That of an archive whose writing begins.
+    /// The manifest of a new archive.
     #[must_use]
     pub fn new(exported_at: Timestamp) -> Self {
         let tenantry = env!("CARGO_PKG_VERSION").to_owned();
@@ -57,7 +57,7 @@ impl Manifest {
     }
 }
 
-/// An organization as an archive has it: what makes it the same again elsewhere.
+/// An organization in an archive: everything needed to restore it elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ArchivedOrganization {
@@ -65,7 +65,7 @@ pub struct ArchivedOrganization {
     pub id: OrganizationId,
     /// What it is called.
     pub organization_name: OrganizationName,
-    /// Where its data was. An import does not ask: the other server may have no such place.
+    /// Where its data was. An import ignores it: the other server may not have that placement.
     pub placement: Placement,
     /// Whether nobody may use it.
     pub suspended: bool,
@@ -75,14 +75,14 @@ pub struct ArchivedOrganization {
     pub legal_hold: bool,
     /// How much it may have.
     pub quota: Quota,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
     /// The first account, which owns the organization.
     pub owner: ArchivedOwner,
 }
 
 impl ArchivedOrganization {
-    /// That organization, with the account it was made with.
+    /// The archived form of `organization`, with the account it was created with.
     #[must_use]
     pub fn of(organization: &Organization, owner: &Account) -> Self {
         Self {
@@ -103,7 +103,7 @@ impl ArchivedOrganization {
     }
 }
 
-/// The account an organization was made with.
+/// The account an organization was created with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ArchivedOwner {
@@ -121,12 +121,12 @@ pub struct ArchivedOwner {
 pub struct ArchivedCollection {
     /// What it is called.
     pub name: CollectionName,
-    /// Its indexes, without that on the `_id`.
+    /// Its indexes, without the one on the `_id`.
     #[serde(with = "indexes")]
     pub indexes: Vec<Index>,
 }
 
-/// What a collection had, behind its documents.
+/// The counts of a collection, after its documents.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CollectionEnd {
@@ -140,7 +140,7 @@ pub struct CollectionEnd {
     pub sha256: String,
 }
 
-/// What the whole had. Nothing follows.
+/// The counts of the whole archive. Nothing follows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ArchiveEnd {
@@ -152,18 +152,19 @@ pub struct ArchiveEnd {
     pub bytes: u64,
     /// Over every byte before this line.
     pub sha256: String,
-    /// Collections that it does not have, because programs have given them names that nothing here can have.
+    /// Collections that are not in it, because other programs gave them names that the service does not
+    /// allow.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<String>,
 }
 
-/// The refusal of line `line`, for what is wrong with it.
+/// The error for line `line`; `what` says what is wrong with it.
 #[must_use]
 pub fn damaged(line: u64, what: impl std::fmt::Display) -> Error {
     Error::new(ErrorCode::ArchiveInvalid).detail(format!("Line {line} of the archive: {what}"))
 }
 
-/// Indexes as they are written and read: their keys as those of a sort order (`a,-b.c`).
+/// The serialized form of indexes, with their keys like a sort order (`a,-b.c`).
 mod indexes {
     use super::{Index, IndexName};
     use serde::de::Error as _;

@@ -1,16 +1,16 @@
-//! Lines out of chunks, as they come from a network or a file. No line is longer than it may be, so neither is what
-//! is held.
+//! Splits chunks from a network or a file into lines. The length of lines is limited, and so is the memory
+//! they take.
 
 use super::format::damaged;
 use crate::error::Result;
 
-/// Puts lines together.
+/// Assembles lines.
 pub struct ArchiveLines {
     max_bytes: usize,
     held: Vec<u8>,
     /// Where the next line begins in `held`.
     start: usize,
-    /// Up to where there is no line feed from there on.
+    /// The end of the part after `start` that is known to have no line feed.
     searched: usize,
     taken: u64,
 }
@@ -22,7 +22,7 @@ impl ArchiveLines {
         Self { max_bytes, held: Vec::new(), start: 0, searched: 0, taken: 0 }
     }
 
-    /// Takes in what comes next.
+    /// Adds the next chunk.
     pub fn push(&mut self, chunk: &[u8]) {
         self.held.drain(..self.start);
         self.searched -= self.start;
@@ -30,7 +30,7 @@ impl ArchiveLines {
         self.held.extend_from_slice(chunk);
     }
 
-    /// The next line that is whole, without its line feed.
+    /// The next complete line, without its line feed.
     ///
     /// # Errors
     /// `archive_invalid` if it is too long.
@@ -51,7 +51,7 @@ impl ArchiveLines {
         Ok(Some(&self.held[start..end]))
     }
 
-    /// What is left when nothing comes any more: a last line without a line feed.
+    /// The rest at the end of the input: a last line without a line feed.
     #[must_use]
     pub fn rest(&mut self) -> Option<&[u8]> {
         let start = std::mem::replace(&mut self.start, self.held.len());

@@ -1,4 +1,4 @@
-//! Reading an archive, line by line, and refusing what is damaged.
+//! Reads an archive, line by line, and refuses a damaged one.
 //!
 //! # Pitfalls
 //! The items before [`ArchiveItem::End`] prove nothing until it has been read.
@@ -15,7 +15,7 @@ use crate::password::hash::check_readable;
 use std::collections::HashSet;
 use tenantry_documents::document::{NewDocument, json_mistake, mistake};
 
-/// What a line says.
+/// The content of a line.
 #[derive(Debug)]
 pub enum ArchiveItem {
     /// What the stream is.
@@ -26,9 +26,9 @@ pub enum ArchiveItem {
     Collection(ArchivedCollection),
     /// A document of it; it has an `_id`.
     Document(NewDocument),
-    /// The collection is whole.
+    /// The collection is complete.
     CollectionEnd(CollectionEnd),
-    /// The archive is whole.
+    /// The archive is complete.
     End(ArchiveEnd),
 }
 
@@ -91,7 +91,7 @@ impl ArchiveReader {
         Ok(item)
     }
 
-    /// Whether the archive was whole, once there are no more lines.
+    /// Checks that the archive was complete, once there are no more lines.
     ///
     /// # Errors
     /// `archive_invalid` if its end line has not come.
@@ -105,7 +105,7 @@ impl ArchiveReader {
     fn manifest(&mut self, manifest: Manifest) -> Result<ArchiveItem> {
         self.expect(Expected::Manifest)?;
         if manifest.format != FORMAT || manifest.version != VERSION {
-            let what = format!("This service reads the format {FORMAT} in its version {VERSION} alone.");
+            let what = format!("This service reads only version {VERSION} of the format {FORMAT}.");
             return Err(self.damaged(what));
         }
         self.expected = Expected::Organization;
@@ -124,7 +124,7 @@ impl ArchiveReader {
     fn collection(&mut self, collection: ArchivedCollection) -> Result<ArchiveItem> {
         self.expect(Expected::Contents)?;
         if self.tally.is_open() {
-            return Err(self.damaged("A collection begins before the one before it has ended."));
+            return Err(self.damaged("A collection begins before the previous one has ended."));
         }
         let distinct: HashSet<_> = collection.indexes.iter().map(|index| &index.name).collect();
         if collection.indexes.len() > INDEXES_MAX as usize || distinct.len() < collection.indexes.len() {
@@ -169,7 +169,7 @@ impl ArchiveReader {
         self.expect(Expected::Contents)?;
         match self.tally.close() {
             Some(found) if found == end => Ok(ArchiveItem::CollectionEnd(end)),
-            _ => Err(self.damaged("Name, counts or checksum do not fit the documents before it.")),
+            _ => Err(self.damaged("Name, counts or checksum do not match the documents before it.")),
         }
     }
 
@@ -179,7 +179,7 @@ impl ArchiveReader {
             return Err(self.damaged("The archive ends in the middle of a collection."));
         }
         if self.tally.end(end.left_out.clone()) != end {
-            return Err(self.damaged("Counts or checksum do not fit what came before it."));
+            return Err(self.damaged("Counts or checksum do not match the lines before it."));
         }
         self.expected = Expected::Nothing;
         Ok(ArchiveItem::End(end))
@@ -202,8 +202,8 @@ impl ArchiveReader {
     }
 }
 
-/// A line without what editors and transfers add to it, which is in no checksum: a byte order mark before the first,
-/// a carriage return behind each.
+/// A line without what editors and transfers add, which no checksum covers: a byte order mark before the
+/// first line, a carriage return at the end of each.
 pub(super) fn plain(number: u64, line: &[u8]) -> &[u8] {
     let line = if number == 1 { mistake::without_mark(line) } else { line };
     line.strip_suffix(b"\r").unwrap_or(line)
@@ -217,7 +217,7 @@ pub(super) fn parse(number: u64, line: &[u8]) -> Result<ArchiveLine> {
             return damaged(number, format!("It {what}"));
         }
         let text = error.to_string();
-        // Its own idea of lines would only confuse.
+        // The line numbers of `serde_json` would only confuse.
         let what = text.split(" at line ").next().unwrap_or_default();
         damaged(number, format!("Is not a line of an archive ({what})."))
     })

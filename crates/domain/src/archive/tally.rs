@@ -4,7 +4,7 @@ use super::format::{ArchiveEnd, CollectionEnd};
 use crate::collection::CollectionName;
 use aws_lc_rs::digest::{Context, SHA256};
 
-/// What has gone by.
+/// The totals so far.
 pub(super) struct ArchiveTotals {
     whole: Context,
     collections: u64,
@@ -13,7 +13,7 @@ pub(super) struct ArchiveTotals {
     open: Option<OpenCollection>,
 }
 
-/// The collection whose documents go by.
+/// The collection of the current documents.
 struct OpenCollection {
     name: CollectionName,
     lines: Context,
@@ -38,7 +38,7 @@ impl ArchiveTotals {
         self.open = Some(OpenCollection { name, lines: Context::new(&SHA256), documents: 0, bytes: 0 });
     }
 
-    /// Whether documents may come.
+    /// Whether a collection is open, so that documents may follow.
     pub(super) const fn is_open(&self) -> bool {
         self.open.is_some()
     }
@@ -55,13 +55,13 @@ impl ArchiveTotals {
         }
     }
 
-    /// The collection ends; what its last line says, if there was one.
+    /// Ends the collection; returns its last line, if one was open.
     pub(super) fn close(&mut self) -> Option<CollectionEnd> {
         let OpenCollection { name, lines, documents, bytes } = self.open.take()?;
         Some(CollectionEnd { name, documents, bytes, sha256: hex::encode(lines.finish()) })
     }
 
-    /// What the last line of all says.
+    /// The last line of the archive.
     pub(super) fn end(&self, left_out: Vec<String>) -> ArchiveEnd {
         ArchiveEnd {
             collections: self.collections,

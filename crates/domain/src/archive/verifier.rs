@@ -1,16 +1,16 @@
-//! Checking an archive while it is written, without reading its documents.
+//! Checks an archive while it is written, without parsing its documents.
 
 use super::format::{ArchiveEnd, ArchiveLine, DOCUMENT, damaged};
 use super::read::parse;
 use crate::error::Result;
 use aws_lc_rs::digest::{Context, SHA256};
 
-/// Says whether an archive that goes by is whole, and looks no closer: for copies.
+/// Checks that a copied archive is complete, and nothing more.
 pub struct Verifier {
     whole: Context,
     lines: u64,
     documents: u64,
-    /// What the ends of its collections have said so far.
+    /// The totals from the ends of its collections so far.
     told: (u64, u64, u64),
     end: Option<ArchiveEnd>,
 }
@@ -61,7 +61,7 @@ impl Verifier {
         self.documents
     }
 
-    /// What the archive had, if it was whole.
+    /// The counts of the archive, if it was complete.
     ///
     /// # Errors
     /// `archive_invalid` if it was not.
@@ -71,6 +71,6 @@ impl Verifier {
         let fits = end.documents == self.documents
             && counts == self.told
             && end.sha256 == hex::encode(self.whole.finish());
-        if fits { Ok(end) } else { Err(damaged(self.lines, "Does not fit what came before it.")) }
+        if fits { Ok(end) } else { Err(damaged(self.lines, "Does not match the lines before it.")) }
     }
 }

@@ -1,4 +1,4 @@
-//! Writing an archive, line by line, into bytes that are sent on as they come.
+//! Writes an archive, line by line, into bytes that are sent as they are produced.
 //!
 //! # Pitfalls
 //! Documents must come in the order of their ids: the order, and so the checksum, is then the same on every

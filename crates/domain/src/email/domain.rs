@@ -10,10 +10,10 @@ const DOMAIN_MAX_BYTES: usize = 253;
 /// Bytes of one label of a domain in ASCII (RFC 1035, 2.3.4).
 const LABEL_MAX_BYTES: usize = 63;
 
-/// The form that domains are compared in: labels in ASCII, lower case. Nothing if `domain` is none.
+/// The form that domains are compared in: labels in ASCII, lower case. `None` if `domain` is not a domain.
 pub(super) fn to_ascii(domain: &str) -> Option<Cow<'_, str>> {
     let is_encoded = |label: &str| label.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("xn--"));
-    // What nearly all come to, without going through tables of Unicode.
+    // Nearly all domains are ASCII and need no Unicode tables.
     let ascii = if domain.is_ascii() && !domain.split('.').any(is_encoded) {
         lower_case(domain)
     } else {
@@ -21,7 +21,7 @@ pub(super) fn to_ascii(domain: &str) -> Option<Cow<'_, str>> {
             Uts46::new().to_ascii(domain.as_bytes(), AsciiDenyList::STD3, Hyphens::Allow, DnsLength::Ignore);
         match mapped {
             Ok(ascii) => ascii,
-            // HTML takes any letters behind `xn--`. What cannot be decoded is like no other domain.
+            // HTML accepts any letters behind `xn--`. A domain that cannot be decoded equals no other.
             Err(_) if domain.is_ascii() => lower_case(domain),
             Err(_) => return None,
         }
@@ -46,7 +46,7 @@ fn is_ascii_label(label: &str) -> bool {
         && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }
 
-/// Whether an earlier version took the domain: letters of any script, without a look at UTS #46.
+/// Whether an earlier version accepted the domain: letters of any script, without UTS #46.
 pub(super) fn was_taken(domain: &str) -> bool {
     let allowed = |c: char| {
         c == '-'

@@ -1,12 +1,12 @@
 //! The pure planner: what to save once a step is done.
 //!
-//! It decides nothing that an effect has not told it, and knows neither the store nor the clock.
+//! It depends only on the results of effects, and knows neither the store nor the clock.
 
 use super::{Operation, OperationArguments, OperationKind, OperationRefusal, OperationStep};
 use crate::organization::{ContainerId, Organization, State};
 use jiff::Timestamp;
 
-/// What the effect of the current step came to.
+/// The result of the effect of the current step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StepResult {
     /// It is done (now or before).
@@ -15,7 +15,7 @@ pub enum StepResult {
     Made(Option<ContainerId>),
     /// It is done, and the container holds this many documents.
     Counted(u64),
-    /// It cannot be, for a reason that is the caller's.
+    /// It is refused because of the request.
     Refused(OperationRefusal),
 }
 
@@ -28,7 +28,7 @@ pub enum RecordUpdate {
     Delete,
 }
 
-/// What to save while a step takes long: it renews the lease, and says how far the step is.
+/// The save during a long step: it renews the lease, and notes the progress of the step.
 #[must_use]
 pub fn save_of_progress(
     record: &Organization,
@@ -41,13 +41,13 @@ pub fn save_of_progress(
     Some(Organization { operation: Some(Box::new(operation)), modified_at, ..record.successor(now) })
 }
 
-/// What to save once the current step of the record's operation came to `observed`; `None` if no operation
-/// is under way.
+/// The save after the current step of the record's operation had the result `observed`; `None` if no
+/// operation is under way.
 #[must_use]
 pub fn next_save(record: &Organization, observed: StepResult, now: Timestamp) -> Option<RecordUpdate> {
     let operation = record.operation.as_deref()?;
     let mut next = record.successor(now);
-    // The times of the record speak of what the caller asked for, not of when a recovery got to it.
+    // The times of the record are those of the request, not of a later recovery.
     next.modified_at = record.modified_at;
     if let StepResult::Refused(refusal) = observed {
         next.operation = Some(Box::new(Operation { refused: Some(refusal), ..operation.clone() }));
@@ -74,7 +74,7 @@ pub fn next_save(record: &Organization, observed: StepResult, now: Timestamp) ->
     Some(RecordUpdate::Update(Box::new(next)))
 }
 
-/// What a done step changes in the record itself, beside the progress of the operation.
+/// Applies a finished step to the record itself, beside the progress of the operation.
 fn change_record(
     next: &mut Organization,
     step: OperationStep,
@@ -119,11 +119,11 @@ fn change_record(
 fn finish(record: &Organization, operation: &Operation, mut next: Organization) -> RecordUpdate {
     next.operation = None;
     match (operation.kind(), operation.refused) {
-        // What a refused create or import began was never visible, a done purge is the end: no record remains.
+        // A refused create or import was never visible, and a finished purge is the end: no record remains.
         (OperationKind::Create | OperationKind::Import, Some(_)) | (OperationKind::Purge, None) => {
             return RecordUpdate::Delete;
         }
-        // The old name is still the name: only what was reserved for the new one is let go.
+        // The old name stays: only the keys reserved for the new one are released.
         (OperationKind::Rename, Some(_)) => next.reserved = record.naming.reserved(),
         (OperationKind::Restore, Some(_)) => next.reserved.clear(),
         _ => {}

@@ -1,4 +1,4 @@
-//! Operations as they are shown and, once finished, kept: the log of them is the audit trail.
+//! Operations as clients see them and, once finished, as the log keeps them. The log is the audit trail.
 
 use super::{Actor, Operation, OperationKind, OperationRefusal};
 use crate::ids::{OperationId, OrganizationId};
@@ -6,7 +6,7 @@ use crate::organization::Organization;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// How far an operation is.
+/// The state of an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OperationState {
@@ -30,7 +30,7 @@ impl OperationState {
     }
 }
 
-/// An operation as it is shown and, once finished, kept: the log of them is the audit trail.
+/// An operation as clients see it and, once finished, as the log keeps it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OperationRecord {
     /// Never changes.
@@ -39,7 +39,7 @@ pub struct OperationRecord {
     pub organization_id: OrganizationId,
     /// What sort of change.
     pub kind: OperationKind,
-    /// How far it is.
+    /// Its state.
     pub state: OperationState,
     /// Who asked.
     pub actor: Actor,
@@ -47,7 +47,7 @@ pub struct OperationRecord {
     pub done: u32,
     /// Steps in all.
     pub steps: u32,
-    /// Why it undid itself.
+    /// Why it was undone.
     pub refused: Option<OperationRefusal>,
     /// Documents that moved along, where any move.
     pub documents: Option<u64>,

@@ -114,7 +114,7 @@ fn begun(kind: OperationKind) -> Organization {
     }
 }
 
-/// Runs the operation to its end, refusing at `refuse` if given; the steps taken, and the last save.
+/// Runs the operation to its end, refusing at `refuse` if given; returns the steps taken and the last save.
 fn run(kind: OperationKind, refuse: Option<OperationStep>) -> (Vec<OperationStep>, RecordUpdate) {
     let mut record = begun(kind);
     let mut steps = Vec::new();
@@ -156,7 +156,7 @@ fn operation_runs_its_steps_in_order_and_records_itself_last() {
     }
 }
 
-/// What a step leaves outside of the record, which a refusal after it has to undo.
+/// The step that undoes the effect of `step` outside the record after a refusal.
 fn undone_by(step: OperationStep) -> Option<OperationStep> {
     match step {
         OperationStep::InsertOwner => Some(OperationStep::RemoveMembers),
@@ -169,7 +169,7 @@ fn undone_by(step: OperationStep) -> Option<OperationStep> {
 #[test]
 fn operation_undoes_every_step_before_a_refusal() {
     for kind in KINDS {
-        // A create makes its container under an id of its own, and nothing is in its way.
+        // A create makes its container under an unused id, so nothing conflicts with it.
         let refusing = |step: &OperationStep| {
             step.may_refuse() && (kind, *step) != (OperationKind::Create, OperationStep::CreateContainer)
         };

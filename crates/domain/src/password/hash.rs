@@ -1,13 +1,14 @@
-//! Making and checking password hashes: pure functions, each call costs milliseconds of one core.
+//! Creates and checks password hashes: pure functions, each call costs milliseconds of one core.
 //!
 //! New hashes are Argon2id (RFC 9106) with the parameters below. Hashes that came from other software are
 //! checked as that software made them: Argon2 of any kind, bcrypt, and passlib's bcrypt over SHA-256. Such a
-//! check costs what that software chose, so until its owner signs in once and it is replaced, the time it takes
-//! tells that the account exists.
+//! check costs as much as that software chose, so until its owner signs in once and it is replaced, the time
+//! of a sign-in reveals that the account exists.
 //!
 //! # Pitfalls
-//! - Calling this on a thread that serves requests: only [`super::pool`] does.
-//! - Replacing a hash with one of bytes that it was never compared with: bcrypt does not see all of every password.
+//! - Never call this on an async thread: only [`super::pool`] does.
+//! - Never replace a hash by one of bytes that it was not compared with: bcrypt does not see all of every
+//!   password.
 
 mod argon2_text;
 mod bcrypt_text;
@@ -27,11 +28,12 @@ use std::time::Duration;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-/// Checked when there is no account, so that the answer takes as long: random bytes, no password's hash.
+/// Checked when there is no account, so that the response takes as long: random bytes, not the hash of a
+/// password.
 const DECOY: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$TlpTz4yY6LFLJWktAC/GCw$f6P/glxd5eIliZoV4YyIg6G7HqqJtoZIczhb+gYDVtA";
 
-/// What checking a password came to.
+/// The result of checking a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PasswordCheck {
     /// It is the password.
@@ -50,7 +52,7 @@ pub struct Memory {
     taking: Taking,
 }
 
-/// Runs what takes memory and touches all of it, and may see to it what pages that memory is made of.
+/// Runs the given allocation, which touches all of its memory, and may choose the kind of pages for it.
 pub type Taking = fn(&mut dyn FnMut());
 
 impl Default for Memory {
@@ -60,7 +62,7 @@ impl Default for Memory {
 }
 
 impl Memory {
-    /// None yet; it will be taken within `taking`.
+    /// No memory yet; it will be allocated within `taking`.
     #[must_use]
     pub fn new(taking: Taking) -> Self {
         Self { blocks: Vec::new(), taking }
@@ -71,7 +73,7 @@ impl Memory {
         self.blocks = Vec::new();
     }
 
-    /// Whether there is any to give back.
+    /// Whether there is any to free.
     #[must_use]
     pub fn is_held(&self) -> bool {
         !self.blocks.is_empty()
@@ -113,7 +115,7 @@ pub fn verify(password: &PresentedPassword, stored: &str, memory: &mut Memory) -
             rehash: !stored.is_current() && stored.compares_all_of(normalized),
         });
     }
-    // Other software takes a password as it is typed.
+    // Other software uses the password as it was typed.
     match password.raw() {
         Some(raw) if stored.was_made_from(raw, memory)? => {
             Ok(PasswordCheck::Match { rehash: stored.compares_all_of(raw) })
@@ -122,7 +124,7 @@ pub fn verify(password: &PresentedPassword, stored: &str, memory: &mut Memory) -
     }
 }
 
-/// Whether somebody could sign in with that hash, at a cost that is borne.
+/// Whether somebody could sign in with that hash, at a supported cost.
 ///
 /// # Errors
 /// The sentence that says why not, without the text.
@@ -136,18 +138,18 @@ pub const fn decoy() -> &'static str {
     DECOY
 }
 
-/// A stored hash, taken apart.
+/// A parsed stored hash.
 enum StoredHash {
     Argon2(Argon2Hash),
     Bcrypt(Bcrypt),
     BcryptSha256(BcryptSha256),
 }
 
-/// What frameworks put before a hash to say which of their classes made it, with what each leaves behind it.
+/// The beginnings of known hashes. Some frameworks put the name of their hasher before them.
 const MARKS: [&str; 4] = ["$argon2", "$2a$", "$2b$", "$2y$"];
 
 impl StoredHash {
-    /// Takes a stored text apart, or says why it cannot be checked.
+    /// Parses a stored text, or says why it cannot be checked.
     fn parse(text: &str) -> std::result::Result<Self, String> {
         if text.starts_with("$argon2") {
             return Argon2Hash::parse(text).map(Self::Argon2);
@@ -176,8 +178,8 @@ impl StoredHash {
         }
     }
 
-    /// Whether each byte of `password` had a part in the comparison, so that a new hash of it lets in nobody but
-    /// who knows the password that the old hash was made from.
+    /// Whether the comparison used every byte of `password`, so that a new hash of it accepts only the
+    /// password that the old hash was made from.
     fn compares_all_of(&self, password: &[u8]) -> bool {
         match self {
             Self::Argon2(_) | Self::BcryptSha256(_) => true,
@@ -190,7 +192,7 @@ impl StoredHash {
     }
 }
 
-/// Why a text that begins like none that can be checked is refused.
+/// Why a text with an unknown beginning is refused.
 fn unknown(text: &str) -> String {
     if text.starts_with("bcrypt_sha256$") {
         return "Is a `bcrypt_sha256` of Django, which cannot be checked: it hashes hexadecimal digits."

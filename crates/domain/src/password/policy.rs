@@ -1,7 +1,7 @@
-//! What a new password must be, and what is made of one that is presented.
+//! The rules for new passwords, and the normalization of presented ones.
 //!
-//! Both are taken in Unicode NFKC, so that a password can be typed on every keyboard, and whole: nothing is
-//! ever truncated.
+//! Both are normalized to Unicode NFKC, so that a password can be typed on every keyboard. Nothing is ever
+//! truncated.
 
 use crate::limits::{PASSWORD_COMMON_GUESSES, PASSWORD_MAX_CHARS};
 use std::fmt;
@@ -11,11 +11,11 @@ use zeroize::Zeroizing;
 /// Bytes of a text that can still have [`PASSWORD_MAX_CHARS`] characters in NFKC: each may have been written as
 /// four (the longest canonical decomposition) of four bytes.
 const INPUT_MAX_BYTES: usize = PASSWORD_MAX_CHARS * 16;
-/// Characters up to which a password can be one of the most common. The estimator's cost grows faster than the
-/// length: it stays under a millisecond here, and would take fourteen for a hundred characters.
+/// The longest password, in characters, that is checked for being common. The estimator's cost grows faster
+/// than the length: it stays under a millisecond here, and would be fourteen for a hundred characters.
 const COMMON_MAX_CHARS: usize = 24;
 
-/// A password that somebody has chosen, fit to be hashed. Its memory is overwritten when it is dropped.
+/// A new password that follows the rules, ready to be hashed. Its memory is overwritten when it is dropped.
 pub struct NewPassword(Zeroizing<String>);
 
 impl NewPassword {
@@ -42,7 +42,7 @@ impl NewPassword {
         Ok(Self(password))
     }
 
-    /// What is hashed.
+    /// The bytes to hash.
     pub(super) fn as_bytes(&self) -> &[u8] {
         self.0.as_bytes()
     }
@@ -58,9 +58,9 @@ impl fmt::Debug for NewPassword {
 #[derive(Clone)]
 pub struct PresentedPassword {
     normalized: Zeroizing<String>,
-    /// As it was typed, if that is something else.
+    /// The password as it was typed, if that differs.
     raw: Option<Zeroizing<String>>,
-    /// Longer than any password may be: it matches nothing, and costs as much to find out.
+    /// Longer than any password may be: it matches nothing, but the check takes as long.
     too_long: bool,
 }
 
@@ -84,12 +84,12 @@ impl PresentedPassword {
         NewPassword(self.normalized)
     }
 
-    /// What a hash of ours was made from.
+    /// The bytes that our hashes are made from.
     pub(super) fn normalized(&self) -> &[u8] {
         self.normalized.as_bytes()
     }
 
-    /// What a hash of other software was made from, if that is something else.
+    /// The bytes that hashes of other software are made from, if they differ.
     pub(super) fn raw(&self) -> Option<&[u8]> {
         self.raw.as_ref().map(|raw| raw.as_bytes())
     }

@@ -18,9 +18,9 @@ use tokio::sync::oneshot;
 
 /// How long a thread without work keeps its memory.
 const IDLE: Duration = Duration::from_secs(1);
-/// What one job is thought to cost before the first one is measured.
+/// The assumed cost of a job before the first one is measured.
 const FIRST_GUESS: Duration = Duration::from_millis(20);
-/// The newest job's share in the moving average of the cost: one part in this many.
+/// The weight of the newest job in the moving average of the cost: one part in this many.
 const AVERAGE_OVER: u32 = 8;
 
 /// Threads that hash passwords, oldest request first. Dropping it ends them.
@@ -30,7 +30,8 @@ pub struct HashPool {
 }
 
 impl HashPool {
-    /// Starts `threads` threads that let at most `queue` requests wait, and take their memory within `taking`.
+    /// Starts `threads` threads with a queue of at most `queue` requests. They allocate their memory within
+    /// `taking`.
     ///
     /// # Panics
     /// If the operating system starts no thread.
@@ -60,7 +61,7 @@ impl HashPool {
     }
 
     /// Whether `password` is the one that `stored` was made from. Without a stored hash (there is no such
-    /// account) the answer is no, after as long.
+    /// account) the result is no match, after just as long.
     ///
     /// # Errors
     /// `sign_in_busy`, with the time after which a place in the queue is likely.
@@ -85,7 +86,7 @@ impl Drop for HashPool {
         drop(queue);
         self.shared.changed.notify_all();
         for thread in self.threads.drain(..) {
-            // A thread that panicked has said so already.
+            // A thread that panicked has already reported it.
             let _ = thread.join();
         }
     }
@@ -109,7 +110,7 @@ enum HashJob {
 }
 
 impl HashJob {
-    /// Whether nobody waits for the answer any more.
+    /// Whether nobody waits for the result any more.
     fn is_abandoned(&self) -> bool {
         match self {
             Self::Hash { reply, .. } => reply.is_closed(),
@@ -123,7 +124,7 @@ impl HashJob {
             Self::Hash { password, salt, reply } => drop(reply.send(hash::hash(&password, salt, memory))),
             Self::Verify { password, stored, reply } => {
                 let verdict = hash::verify(&password, stored.as_deref().unwrap_or(hash::decoy()), memory);
-                // The decoy matches nothing; that it cannot let anybody in must not rest on luck.
+                // The decoy should match nothing, but this must not depend on luck.
                 let verdict =
                     if stored.is_some() { verdict } else { verdict.map(|_| PasswordCheck::NoMatch) };
                 drop(reply.send(verdict));
@@ -132,7 +133,7 @@ impl HashJob {
     }
 }
 
-/// What the threads and the callers share.
+/// The state that threads and callers share.
 struct PoolState {
     queue: Mutex<HashQueue>,
     /// A job came, or the queue was closed.
@@ -144,7 +145,7 @@ struct PoolState {
 
 struct HashQueue {
     jobs: VecDeque<HashJob>,
-    /// What a job costs, as a moving average.
+    /// The cost of a job, as a moving average.
     cost: Duration,
     closed: bool,
 }
@@ -174,7 +175,7 @@ impl PoolState {
         Ok(())
     }
 
-    /// How long the jobs that wait will take, in whole seconds, at least one.
+    /// How long the waiting jobs will take, in whole seconds, at least one.
     fn time_to_drain(&self, queue: &HashQueue) -> Duration {
         let jobs = u32::try_from(queue.jobs.len()).unwrap_or(u32::MAX);
         let threads = u32::try_from(self.threads).unwrap_or(u32::MAX).max(1);
@@ -182,19 +183,20 @@ impl PoolState {
         Duration::from_secs_f64(seconds.max(1.0))
     }
 
-    /// A thread's life: it restarts after a defect outside of a job, for without it jobs would wait that nobody does.
+    /// The main function of a thread. It restarts after a panic outside a job: otherwise jobs would wait for
+    /// a thread that is gone.
     fn work(&self, taking: Taking) {
         while catch_unwind(AssertUnwindSafe(|| self.work_off(taking))).is_err() {
             tracing::error!("a thread that hashes passwords has panicked and goes on");
         }
     }
 
-    /// Does jobs until the pool ends.
+    /// Runs jobs until the pool ends.
     fn work_off(&self, taking: Taking) {
         let mut memory = Memory::new(taking);
         while let Some(job) = self.next(&mut memory) {
             let began = Instant::now();
-            // A defect must cost one answer, not a thread.
+            // A panic must cost one result, not a thread.
             if catch_unwind(AssertUnwindSafe(|| job.run(&mut memory))).is_err() {
                 memory = Memory::new(taking);
             }
@@ -217,7 +219,7 @@ impl PoolState {
         }
     }
 
-    /// Waits for a job, and gives the memory back if none comes for long enough.
+    /// Waits for a job, and frees the memory if none comes for long enough.
     fn wait<'a>(
         &'a self,
         queue: MutexGuard<'a, HashQueue>,
@@ -260,12 +262,12 @@ mod tests {
         PresentedPassword::new(text)
     }
 
-    /// Takes a request as far as it gets without waiting: into the queue, or to its refusal.
+    /// Polls a request once: it gets into the queue, or is refused.
     fn begin<T>(request: Pin<&mut impl Future<Output = T>>) -> Poll<T> {
         request.poll(&mut Context::from_waker(Waker::noop()))
     }
 
-    /// A pool whose queue nobody empties.
+    /// A pool whose queue is never emptied.
     fn stalled(queue: usize) -> HashPool {
         HashPool::start(0, queue, |take| take())
     }

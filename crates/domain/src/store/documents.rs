@@ -12,14 +12,15 @@ use tenantry_documents::query::{Counted, DeleteResult, DocumentQuery, QueryPage}
 
 /// The documents of organizations.
 ///
-/// Every method names the organization, and is `collection_not_found` if it has no such collection. What a method
-/// acknowledged survives `kill -9`. The quota in `organization` is kept to, exactly, however many write at once:
-/// a write beyond it is `quota_exceeded` and changes nothing. A write that no index can take is `invalid_input`
-/// (an entry that is not to be had) or `unique_violation`.
+/// Every method names the organization, and is `collection_not_found` if it has no such collection. An
+/// acknowledged write survives `kill -9`. The quota in `organization` is enforced exactly, even with
+/// concurrent writes: a write beyond it is `quota_exceeded` and changes nothing. A write that an index cannot
+/// take is `invalid_input` (an impossible entry) or `unique_violation`.
 #[async_trait]
 pub trait Documents: Send + Sync {
-    /// Adds documents, each for itself, in their order; what came of each. A document whose `_id` is there already is
-    /// `document_exists` and changes nothing. `Err` of the whole: none, or some, may be there.
+    /// Inserts documents independently, in their order; returns the result of each. A document with an
+    /// existing `_id` is `document_exists` and changes nothing. `Err` of the whole: none or some may have
+    /// been inserted.
     async fn insert_documents(
         &self,
         organization: &Organization,
@@ -35,7 +36,7 @@ pub trait Documents: Send + Sync {
         id: &DocumentId,
     ) -> Result<Option<StoredDocument>>;
 
-    /// Puts `document` in place of the one of its id, if that has the revision `expected`.
+    /// Replaces the document of the same id by `document`, if it has the revision `expected`.
     async fn update_document(
         &self,
         organization: &Organization,
@@ -53,7 +54,8 @@ pub trait Documents: Send + Sync {
         expected: Option<Revision>,
     ) -> Result<UpdateOutcome>;
 
-    /// A page of documents. `query_too_slow`; `invalid_input` at [`tenantry_documents::query::SORT_AT`] for documents that cannot be sorted so.
+    /// A page of documents. `query_too_slow`; `invalid_input` at [`tenantry_documents::query::SORT_AT`] for
+    /// documents that cannot be sorted that way.
     async fn find_documents(
         &self,
         organization: &Organization,
@@ -70,8 +72,8 @@ pub trait Documents: Send + Sync {
         time: Duration,
     ) -> Result<Counted>;
 
-    /// Removes documents that match, also at the moment they are removed: all, or as many as it finds in about
-    /// `time`. `query_too_slow` if it found none in that time and has not looked everywhere.
+    /// Removes documents that match, even at the moment of their removal: all, or as many as it finds in
+    /// about `time`. `query_too_slow` if it found none in that time and has not searched everything.
     async fn delete_matching(
         &self,
         organization: &Organization,

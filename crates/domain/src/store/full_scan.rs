@@ -1,4 +1,4 @@
-//! What a transfer asks of an engine beside its ports: everything, one page after the other.
+//! The port of a transfer: reads everything in an engine, page by page.
 
 use crate::account::Account;
 use crate::error::Result;
@@ -12,15 +12,15 @@ use futures_util::stream::BoxStream;
 
 /// Records of a page.
 pub const PAGE: u32 = 500;
-/// Documents of a page, and the bytes from which one has fewer.
+/// The most documents of a page; it ends earlier after [`BYTES`].
 pub const DOCUMENTS: usize = 500;
-/// See [`DOCUMENTS`]; a document has 16 MiB at most on MongoDB.
+/// Bytes of documents after which a page ends; a document has at most 16 MiB on MongoDB.
 pub const BYTES: usize = 8 << 20;
 
 /// The documents of a collection in the order of their ids, a page at a time.
 pub type Pages<'a> = BoxStream<'a, Result<Vec<RawDocumentBuf>>>;
 
-/// A whole engine. Nobody else writes to it.
+/// Everything in an engine. Nobody else writes to it meanwhile.
 #[async_trait]
 pub trait FullScan: Send + Sync {
     /// Organizations in the order of their ids, after `after`.
@@ -41,10 +41,11 @@ pub trait FullScan: Send + Sync {
     /// The names of the organization's collections, sorted.
     async fn collections(&self, organization: &Organization) -> Result<Vec<String>>;
 
-    /// What is in one of them.
+    /// The documents of one of them.
     fn documents<'a>(&'a self, organization: &'a Organization, collection: &'a str) -> Pages<'a>;
 
-    /// Adds documents to one of them, which is made where it is not there; one of the same id is replaced.
+    /// Adds documents to one of them, which is created if it is missing; a document of the same id is
+    /// replaced.
     async fn put_documents(
         &self,
         organization: &Organization,

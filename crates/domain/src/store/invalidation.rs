@@ -1,9 +1,9 @@
-//! How an engine that others write to as well tells a cache in front of it what they have changed.
+//! How an engine that others also write to reports their changes to a cache in front of it.
 
 use crate::ids::{AccountId, OrganizationId, SessionId};
 use std::time::Instant;
 
-/// What somebody has changed.
+/// The record that somebody has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
     /// An organization.
@@ -12,21 +12,21 @@ pub enum Change {
     Account(AccountId),
     /// A session.
     Session(SessionId),
-    /// It cannot be said which.
+    /// It is unknown which.
     Any,
 }
 
 /// A cache whose records others may change.
 pub trait Invalidation: Send + Sync {
-    /// From `at` on every change is told.
+    /// From `at` on, every change is reported.
     fn begin(&self, at: Instant);
 
     /// Somebody has changed this.
     fn invalidate(&self, change: Change);
 
-    /// All that had been acknowledged at `asked` has been told.
+    /// Every change acknowledged before `asked` has been reported.
     fn prove(&self, asked: Instant);
 
-    /// Nothing is told from now on.
+    /// From now on, nothing is reported.
     fn end(&self);
 }

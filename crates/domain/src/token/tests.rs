@@ -1,4 +1,4 @@
-//! What is a token, and every forgery that is none.
+//! Valid tokens, and every kind of forgery.
 
 mod forgeries;
 

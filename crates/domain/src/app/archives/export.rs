@@ -1,4 +1,4 @@
-//! Writing an archive: a page of documents after the other, in the order of their ids.
+//! Writes an archive, page by page, in the order of the documents' ids.
 
 use crate::account::Role;
 use crate::app::auth::{Auth, Authorization, OrganizationRef, Principal, proven};
@@ -18,7 +18,7 @@ use tenantry_documents::fuel::Fuel;
 use tenantry_documents::query::DocumentQuery;
 use tenantry_documents::sort::{Position, Sort};
 
-/// Proof that the caller may have an organization's archive.
+/// Proof that the caller may export an organization.
 pub struct Exportable {
     organization: Arc<Organization>,
     authority: Authorization,
@@ -65,12 +65,12 @@ impl Exporter {
         }
     }
 
-    /// The right to an organization's archive: the operator's to any, a deleted one too; an owner's to their own. Not
-    /// an admin's: the hash of the owner's password is in it.
+    /// The right to an organization's archive: the operator's to any, even a deleted one; an owner's to their
+    /// own. Not an admin's: the archive contains the hash of the owner's password.
     ///
     /// # Errors
     /// `organization_not_found` also for one that is not the caller's; `role_insufficient`;
-    /// `organization_not_active` for one that is being made or removed.
+    /// `organization_not_active` for one that is being created or removed.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn allow_export(&self, caller: &Principal, which: &OrganizationRef) -> Result<Exportable> {
         let organization = self.auth.visible(caller, which).await?;
@@ -95,12 +95,12 @@ pub struct Export {
     exporter: Exporter,
     right: Exportable,
     at: At,
-    /// Collections that come next, as far as they have been listed.
+    /// The next collections, as far as they have been listed.
     listed: VecDeque<CollectionName>,
     last_listed: Option<CollectionName>,
 }
 
-/// How far it is.
+/// The progress of an export.
 enum At {
     Start,
     BetweenCollections(ArchiveWriter),
@@ -109,7 +109,8 @@ enum At {
 }
 
 impl Export {
-    /// The next bytes of it; none behind its end. After an error it is cut off, and there is no more.
+    /// The next bytes of it; `None` at the end. After an error the archive is incomplete, and there are no
+    /// more bytes.
     ///
     /// # Errors
     /// `token_revoked` and its like if the right has ended; `organization_not_active` if it is being removed;
@@ -129,7 +130,7 @@ impl Export {
     async fn begin(&mut self, out: &mut Vec<u8>) -> Result<ArchiveWriter> {
         let organization = self.renew().await?;
         let owner = self.exporter.accounts.get_account(organization.owner_id).await?;
-        // It goes in the middle of a purge alone.
+        // It is missing only in the middle of a purge.
         let owner = owner.ok_or(ErrorCode::OrganizationNotActive)?;
         let manifest = Manifest::new(self.exporter.sources.now());
         ArchiveWriter::begin(manifest, ArchivedOrganization::of(&organization, &owner), out)
@@ -145,7 +146,7 @@ impl Export {
             writer.collection(ArchivedCollection { name: name.clone(), indexes }, out)?;
             return Ok(At::Within(writer, name, None));
         }
-        // What was not there may have been removed with all the rest: then this is not the end.
+        // A missing collection may mean that everything was removed: then this is not the end of the archive.
         let now = self.exporter.organizations.get_organization(organization.id).await?;
         require_whole(&*now.ok_or(ErrorCode::OrganizationNotFound)?)?;
         let left_out = self.exporter.collections.list_unnamed_collections(&organization).await?;
@@ -186,7 +187,7 @@ impl Export {
             time: self.exporter.query_time,
         };
         let page = match self.exporter.documents.find_documents(&organization, &name, &query).await {
-            // What was in it so far was there.
+            // The documents written so far did exist.
             Err(error) if is_dropped(&error, &name) => {
                 writer.end_collection(out)?;
                 return Ok(At::BetweenCollections(writer));
@@ -198,7 +199,7 @@ impl Export {
             writer.document(&document.body, out);
             if out.len() - since_yield > INLINE_MAX_BYTES {
                 since_yield = out.len();
-                // The others on this thread have their turn.
+                // Let other tasks on this thread run.
                 tokio::task::yield_now().await;
             }
         }
@@ -215,7 +216,7 @@ impl Export {
         }
     }
 
-    /// The organization as it recently was, if the right to it still holds: an export may take hours.
+    /// A recent record of the organization, if the right to it still holds: an export may take hours.
     async fn renew(&self) -> Result<Arc<Organization>> {
         let store = &self.exporter;
         let found = store.organizations.get_recent_organization(self.right.organization.id).await?;
@@ -241,7 +242,7 @@ fn is_dropped(error: &Error, name: &CollectionName) -> bool {
     error.code() == ErrorCode::CollectionNotFound && !name.is_default()
 }
 
-/// Refuses an organization that is not, or not all, there.
+/// Refuses an organization that is being created or removed.
 fn require_whole(organization: &Organization) -> Result<()> {
     match organization.state {
         State::Active | State::Deleted => Ok(()),

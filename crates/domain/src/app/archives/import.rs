@@ -1,4 +1,4 @@
-//! Making an organization of an archive, as an operation.
+//! Creates an organization from an archive, as an operation.
 
 use super::source::{ArchiveStream, Source};
 use crate::account::Account;
@@ -22,19 +22,19 @@ use std::sync::Arc;
 /// Which id an imported organization has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ImportedId {
-    /// That of the archive.
+    /// The id in the archive.
     #[default]
     Keep,
     /// Another one.
     New,
 }
 
-/// What is to be different from what the archive says.
+/// The arguments of an import: what should differ from the archive.
 #[derive(Debug, Clone, Default)]
 pub struct Import {
     /// Another name.
     pub name: Option<OrganizationName>,
-    /// Whether another id.
+    /// Which id.
     pub id: ImportedId,
     /// Where its data goes, if not where the settings say.
     pub placement: Option<Placement>,
@@ -42,7 +42,7 @@ pub struct Import {
     pub owner_email: Option<EmailAddress>,
 }
 
-/// Makes organizations of archives.
+/// Creates organizations from archives.
 pub struct Importer {
     organizations: Arc<dyn store::Organizations>,
     accounts: Arc<dyn store::Accounts>,
@@ -95,8 +95,8 @@ impl Importer {
         self.executor.begin_import(organization, source).await
     }
 
-    /// The record that an import begins with. The database decides about names and addresses; these looks only spare
-    /// the undoing in the common case.
+    /// The first record of an import. The database decides about names and addresses; these checks only avoid
+    /// an undo in the common case.
     async fn new_from_archive(&self, import: Import, archived: ArchivedOrganization) -> Result<Organization> {
         let now = self.sources.now();
         let keep = import.id == ImportedId::Keep;
@@ -166,7 +166,8 @@ impl Importer {
         }
     }
 
-    /// The owner's account. Its id stays, too, unless somebody has it: they belong to more than one organization.
+    /// The owner's account. It keeps its id too, unless an account has it: the owner belongs to more than one
+    /// organization.
     async fn new_owner(
         &self,
         organization_id: OrganizationId,
@@ -186,8 +187,9 @@ impl Importer {
     }
 }
 
-/// The epoch of an organization whose id may have been another's before: a session of that one, which a slow sign-in
-/// may have kept behind its purge, is none of this one. Epochs count from 0 by ones, so none comes near.
+/// The first epoch of an organization whose id may have been in use before: a session of the former one,
+/// which a slow sign-in may have saved after its purge, must not be valid here. Epochs count up from 0, so
+/// none comes near this one.
 fn epoch_of_its_own(entropy: &dyn Entropy) -> u32 {
     const FIRST: u32 = 1 << 20;
     FIRST + (u32::from_be_bytes(random::<4>(entropy)) >> 1)

@@ -1,11 +1,11 @@
-//! An archive as it arrives: chunks in, items out, no more of it held than a line.
+//! An archive as it arrives: chunks in, items out, with only one line in memory.
 
 use crate::archive::{ArchiveItem, ArchiveLines, ArchiveReader, ArchivedOrganization, line_max_bytes};
 use crate::error::{Error, Result};
 use futures_util::StreamExt;
 use futures_util::stream::{BoxStream, Fuse};
 
-/// The bytes of an archive, in chunks. Its errors end an import and are told to who asked for it.
+/// The bytes of an archive, in chunks. Its errors end the import and go to the caller.
 pub type ArchiveStream = BoxStream<'static, Result<Vec<u8>>>;
 
 /// An archive that is being read.
@@ -34,16 +34,16 @@ impl Source {
             match self.next().await? {
                 Some(ArchiveItem::Manifest(_)) => {}
                 Some(ArchiveItem::Organization(organization)) => return Ok(*organization),
-                // The reader lets nothing else come first.
+                // The reader accepts nothing else first.
                 _ => return Err(Error::internal("an archive without an organization")),
             }
         }
     }
 
-    /// What comes next; none behind the end of a whole archive.
+    /// The next item; `None` after the end of a complete archive.
     ///
     /// # Errors
-    /// `archive_invalid`, or why nothing comes.
+    /// `archive_invalid`, or an error of the stream.
     pub async fn next(&mut self) -> Result<Option<ArchiveItem>> {
         loop {
             if let Some(line) = self.lines.take()? {
@@ -52,7 +52,7 @@ impl Source {
             match self.chunks.next().await {
                 Some(chunk) => {
                     self.lines.push(&chunk?);
-                    // However quickly they arrive, the others on this thread have their turn.
+                    // However quickly they arrive, let other tasks on this thread run.
                     tokio::task::yield_now().await;
                 }
                 None => break,

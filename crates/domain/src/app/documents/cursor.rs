@@ -19,10 +19,10 @@ use tenantry_documents::sort::{Position, Sort};
 /// Bytes of the seal: half of the hash, which nobody guesses.
 const SEAL_BYTES: usize = 16;
 
-/// What a bad cursor is told.
+/// The detail for a bad cursor.
 const NOT_A_CURSOR: &str = "Is not a cursor of this query.";
 
-/// A page that is asked for.
+/// The request for a page.
 #[derive(Debug, Clone, Default)]
 pub struct PageRequest {
     /// Which documents.
@@ -33,20 +33,20 @@ pub struct PageRequest {
     pub limit: PageLimit,
     /// `next_cursor` of the page before.
     pub cursor: Option<String>,
-    /// Where the request has the cursor, for the refusal of a bad one: a pointer, or `?cursor`.
+    /// The pointer of the cursor in the request, or `?cursor`, for the refusal of a bad one.
     pub cursor_at: &'static str,
-    /// Where it has the order, for the refusal of documents that cannot be sorted so.
+    /// The pointer of the sort order, for the refusal of documents that cannot be sorted by it.
     pub sort_at: &'static str,
 }
 
 impl PageRequest {
-    /// What a cursor of this query is bound to.
+    /// The scope that a cursor of this query is bound to.
     ///
     /// # Errors
     /// `internal`.
     pub(super) fn scope(&self, organization: OrganizationId, collection: &CollectionName) -> Result<Vec<u8>> {
         let order: Vec<String> = self.sort.keys().iter().map(ToString::to_string).collect();
-        // As it is asked, not as it was written: white space makes no other query of it.
+        // The parsed filter, not its text: white space does not make it another query.
         let filter = RawDocumentBuf::try_from(&self.filter.to_mongodb("")).map_err(Error::internal)?;
         let order = order.join(",");
         let mut scope = b"cursor\0".to_vec();

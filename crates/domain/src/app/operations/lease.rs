@@ -31,7 +31,7 @@ impl From<Error> for Interrupted {
 pub(super) struct LeaseTimer {
     renewed: Instant,
     due: Instant,
-    /// Whether the last renewal failed, or nobody knows whether it did.
+    /// Whether the last renewal failed or has an unknown outcome.
     is_doubtful: bool,
 }
 
@@ -53,18 +53,18 @@ impl LeaseTimer {
     }
 }
 
-/// The lease of the operation under way in `organization`, while something else goes on.
+/// The lease of the operation under way in `organization`, during other work.
 pub(super) struct Lease<'a> {
     pub(super) store: &'a dyn Organizations,
     pub(super) clock: &'a dyn Clock,
     pub(super) organization: &'a mut Organization,
     pub(super) term: &'a mut LeaseTimer,
-    /// How far the step is.
+    /// The progress of the step.
     pub(super) documents: Option<u64>,
 }
 
 impl Lease<'_> {
-    /// Waits for `work`, and renews the lease meanwhile. If the lease is lost, what has begun is still waited for.
+    /// Waits for `work`, and renews the lease meanwhile. If the lease is lost, it still waits for `work`.
     pub(super) async fn hold<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Interrupted> {
         if self.term.due <= Instant::now() {
             self.renew().await?;
@@ -79,7 +79,7 @@ impl Lease<'_> {
         }
     }
 
-    /// The same, but if the lease is lost, no more of it is done.
+    /// Like [`Self::hold`], but drops `work` if the lease is lost.
     pub(super) async fn hold_or_stop<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Interrupted> {
         self.renew_during(pin!(work)).await
     }
@@ -93,7 +93,7 @@ impl Lease<'_> {
         }
     }
 
-    /// Waits until the record is known again, if the last renewal failed: what is saved next comes after it.
+    /// If the last renewal failed, waits until the record is known again: the next save builds on it.
     pub(super) async fn settle(&mut self) -> Result<(), Interrupted> {
         while self.term.is_doubtful {
             tokio::time::sleep_until(self.term.due).await;
@@ -102,12 +102,12 @@ impl Lease<'_> {
         Ok(())
     }
 
-    /// Renews the lease, or puts that off as long as it has not run out.
+    /// Renews the lease, or reschedules the renewal as long as the lease has not run out.
     async fn renew(&mut self) -> Result<(), Interrupted> {
         let began = Instant::now();
         match self.try_renew().await {
             Ok(UpdateOutcome::Done) => *self.term = LeaseTimer::since(began),
-            // An earlier renewal was saved, and its answer was lost: once more, from there.
+            // An earlier renewal was saved, but its response was lost: try again from there.
             Ok(UpdateOutcome::Stale) => self.term.due = began,
             Err(Interrupted::Failed(error)) if self.term.postpone() => {
                 tracing::warn!(organization = %self.organization.id, %error, "a lease could not be renewed");

@@ -25,7 +25,7 @@ use tenantry_documents::index::Index;
 /// An archive on its way into a container.
 pub(in crate::app) struct ImportStream {
     source: Source,
-    /// The refusal with all that is known of it; the record has its code alone.
+    /// The whole error of a refusal; the record has only its code.
     refused: Arc<OnceLock<Error>>,
 }
 
@@ -36,7 +36,7 @@ impl ImportStream {
     }
 }
 
-/// Puts archives into containers.
+/// Loads archives into containers.
 pub(in crate::app) struct ArchiveLoader {
     organizations: Arc<dyn store::Organizations>,
     collections: Arc<dyn store::Collections>,
@@ -99,24 +99,24 @@ impl ArchiveLoader {
     }
 }
 
-/// A load that goes on.
+/// A running load.
 struct ImportProgress<'a> {
     loader: &'a ArchiveLoader,
     organization: &'a mut Organization,
     source: Source,
-    /// The collection whose documents come.
+    /// The collection of the next documents.
     into: Option<ArchivedCollection>,
     batch: Vec<StoredDocument>,
     /// The line of each document of the batch.
     lines: Vec<u64>,
     batch_bytes: usize,
-    /// Documents that are in the container.
+    /// Documents in the container so far.
     documents: u64,
     term: LeaseTimer,
 }
 
 impl ImportProgress<'_> {
-    /// How many documents it was.
+    /// Runs the load; returns the number of documents.
     async fn run(mut self) -> Result<u64, Interrupted> {
         while let Some(item) = self.next_item().await? {
             match item {
@@ -132,7 +132,7 @@ impl ImportProgress<'_> {
     }
 
     async fn next_item(&mut self) -> Result<Option<ArchiveItem>, Interrupted> {
-        // What has arrived already is read at once.
+        // Read everything that has already arrived at once.
         let Self { loader, organization, source, documents, term, .. } = self;
         let mut lease = loader.lease(organization, term, Some(*documents));
         Ok(lease.hold(source.next()).await??)
@@ -165,7 +165,7 @@ impl ImportProgress<'_> {
         Ok(())
     }
 
-    /// Writes what has been read.
+    /// Writes the documents read so far.
     async fn flush(&mut self) -> Result<(), Interrupted> {
         let (batch, lines) = (std::mem::take(&mut self.batch), std::mem::take(&mut self.lines));
         self.batch_bytes = 0;
@@ -204,7 +204,8 @@ impl ImportProgress<'_> {
         into.ok_or_else(|| Error::internal("a document without a collection"))
     }
 
-    /// Nothing but these documents may be in the container: what a process has written that slept for long would be.
+    /// Checks that only these documents are in the container: a process that was paused for long may have
+    /// written others.
     async fn expect(&mut self, documents: u64) -> Result<(), Interrupted> {
         let (loader, organization) = (self.loader, self.organization.clone());
         let usage = self.hold(async { loader.collections.get_usage(&organization).await }).await??;
@@ -224,16 +225,16 @@ impl ImportProgress<'_> {
     }
 }
 
-/// What a document was refused for, as a fault of the archive where it is one.
+/// The error of a refused document, as an error of the archive if it is one.
 fn of_document(error: Error, line: u64) -> Error {
     match error.code() {
-        ErrorCode::DocumentExists => damaged(line, "A document of this `_id` has come before."),
+        ErrorCode::DocumentExists => damaged(line, "An earlier document has the same `_id`."),
         ErrorCode::InvalidInput => damaged(line, error.sentence()),
         _ => error,
     }
 }
 
-/// The same for an index.
+/// The error of a refused index, as an error of the archive if it is one.
 fn of_index(error: Error, index: &Index, line: u64) -> Error {
     match error.code() {
         ErrorCode::InvalidInput | ErrorCode::IndexExists | ErrorCode::TooManyIndexes => {
@@ -245,7 +246,7 @@ fn of_index(error: Error, index: &Index, line: u64) -> Error {
     }
 }
 
-/// What the log says of it.
+/// The refusal that the record and the log get.
 fn refusal(error: &Error) -> OperationRefusal {
     match error.code() {
         ErrorCode::ArchiveInvalid => OperationRefusal::ArchiveInvalid,

@@ -1,4 +1,4 @@
-//! Operations to look at: those under way and those in the log.
+//! Operations for clients to watch: those under way and those in the log.
 
 use crate::app::auth::{Operator, Principal};
 use crate::error::{ErrorCode, Result};
@@ -48,7 +48,7 @@ impl Operations {
         limit: PageLimit,
     ) -> Result<Page<OperationRecord, OperationId>> {
         let found = self.log.list_operations_of(organization_id, before, limit.items() + 1).await?;
-        // Every organization that ever was has at least its create in the log.
+        // Every organization that ever existed has at least its create in the log.
         if found.is_empty() && before.is_none() {
             self.organizations
                 .get_organization(organization_id)
@@ -67,7 +67,7 @@ impl Operations {
             let operation = organization.operation.as_deref().filter(|operation| operation.id == id)?;
             Some(OperationRecord::running(organization, operation))
         });
-        // Between the two looks it may have finished and moved from the one place to the other.
+        // Between the two reads it may have finished and moved from the record to the log.
         match running {
             Some(record) => Ok(Some(record)),
             None => self.log.get_operation(id).await,

@@ -1,5 +1,5 @@
-//! The effects of the steps. Each may be carried out any number of times, by any instance, and comes to the
-//! same: what it makes has its id from the arguments, what it changes it marks with the operation's id.
+//! The effects of the steps. Each is idempotent and may run any number of times, on any instance: new records
+//! get their ids from the arguments, changed ones are marked with the operation's id.
 
 use crate::account::{Account, CredentialChange};
 use crate::app::mailboxes::Mailboxes;
@@ -15,7 +15,7 @@ use crate::organization::{Organization, State};
 use crate::store::{self, InsertOutcome, NewContainer, Store, UpdateOutcome};
 use std::sync::Arc;
 
-/// Carries out steps.
+/// Executes steps.
 pub(in crate::app) struct Steps {
     accounts: Arc<dyn store::Accounts>,
     sessions: Arc<dyn store::Sessions>,
@@ -39,7 +39,7 @@ impl Steps {
         }
     }
 
-    /// Carries out one step of the operation under way in `organization`.
+    /// Executes one step of the operation under way in `organization`.
     pub(super) async fn execute(
         &self,
         step: OperationStep,
@@ -123,8 +123,8 @@ impl Steps {
         }
     }
 
-    /// Makes the container of an organization whose id may have been another's. What is left of that is neither
-    /// adopted nor, when this is undone, removed.
+    /// Creates the container of an organization whose id may have been in use before. Leftovers of the former
+    /// one are neither adopted nor, when this is undone, removed.
     async fn create_empty_container(
         &self,
         organization: &Organization,
@@ -161,7 +161,7 @@ impl Steps {
         .await
     }
 
-    /// Frees the addresses of accounts whose every organization is deleted now.
+    /// Frees the addresses of accounts whose organizations are now all deleted.
     async fn release_emails(
         &self,
         organization: &Organization,
@@ -181,8 +181,8 @@ impl Steps {
         Ok(StepResult::Done)
     }
 
-    /// Takes the addresses back. The owner must get one; another member whose address is taken meanwhile
-    /// comes back without, and is given a new one by an admin.
+    /// Takes the addresses back. The owner must get one; another member whose address has been taken comes
+    /// back without one, until an admin sets a new one.
     async fn reserve_emails(
         &self,
         organization: &Organization,
@@ -220,7 +220,7 @@ impl Steps {
         Ok(())
     }
 
-    /// Removes what an organization that is gone has left among accounts and sessions.
+    /// Removes the memberships and sessions of an organization that is gone.
     pub(super) async fn remove_members(
         &self,
         organization: &Organization,
@@ -272,9 +272,9 @@ impl Steps {
         }
     }
 
-    /// Changes an account once for this operation: `edit` gives its next version, or nothing to leave it.
-    /// An account that is gone, or already carries this operation's mark or that of a later one of the same
-    /// organization, is left as it is.
+    /// Changes an account once for this operation: `edit` returns its next version, or `None` to leave it. An
+    /// account stays as it is if it is gone, or is already marked by this operation or a later one of the
+    /// same organization.
     async fn edit_account(
         &self,
         id: AccountId,
@@ -298,7 +298,7 @@ impl Steps {
     }
 }
 
-/// What is to be removed of a member of an organization that is gone.
+/// What to remove of a member of an organization that is gone.
 #[derive(Debug, PartialEq, Eq)]
 enum MemberCleanup {
     /// Nothing: the organization has come back under its id, and with it the account.
@@ -321,7 +321,7 @@ impl MemberCleanup {
     }
 }
 
-/// The owner that an operation of an earlier version began to make.
+/// The owner that an operation of an earlier version of the service began to create.
 fn with_key_of_today(owner: &Account) -> Account {
     Account { email_key: Some(owner.email.key()), ..owner.clone() }
 }
@@ -336,7 +336,7 @@ fn new_container(organization: &Organization, operation: &Operation) -> NewConta
     }
 }
 
-/// What the effect of a step that a caller may be refused for came to.
+/// The result of an effect that may be refused because of the request.
 fn refusable(result: Result<()>) -> Result<StepResult> {
     match result {
         Ok(()) => Ok(StepResult::Done),
@@ -393,7 +393,7 @@ mod tests {
     #[test]
     fn late_purge_does_not_remove_owner_of_import() {
         assert_eq!(MemberCleanup::of(&owner(), &organization(IMPORTED_AT - 1)), MemberCleanup::Late);
-        // The import itself, which is undone, and a purge from after it.
+        // The import itself, which is undone, and a later purge.
         for version in [IMPORTED_AT, IMPORTED_AT + 3] {
             assert_eq!(MemberCleanup::of(&owner(), &organization(version)), MemberCleanup::Account);
         }

@@ -1,8 +1,8 @@
-//! Argon2 hashes as text, as the tools that make them print them: `$argon2id$v=19$m=65536,t=3,p=4$salt$output`,
-//! with the parameters in any order.
+//! Argon2 hashes as text, as tools print them: `$argon2id$v=19$m=65536,t=3,p=4$salt$output`, with the
+//! parameters in any order.
 //!
-//! Every bound here is one that `docs/archives.md` names. What the text does not say is never guessed: a hash whose
-//! memory is unknown never matches anything.
+//! `docs/archives.md` lists every bound here. Missing parameters are never guessed: a hash with an unknown
+//! memory size never matches anything.
 
 use super::parameters;
 use argon2::{Algorithm, Argon2, AssociatedData, ParamsBuilder, Version};
@@ -13,20 +13,20 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 const MAX_MEMORY_KIB: u32 = 1024 * 1024;
 /// Memory times passes that a stored hash may ask for, in KiB: that setting's four passes, some two seconds.
 const MAX_WORK_KIB: u64 = 4 * MAX_MEMORY_KIB as u64;
-/// Bytes of the salt: from what Argon2 itself takes to what no tool makes unless asked.
+/// Bytes of the salt: from Argon2's own minimum to more than any tool uses by default.
 const SALT_BYTES: std::ops::RangeInclusive<usize> = 8..=1024;
 /// Bytes of the output, likewise.
 const OUTPUT_BYTES: std::ops::RangeInclusive<usize> = 4..=1024;
 /// Bytes of the associated data that the Argon2 library takes.
 const DATA_MAX_BYTES: usize = 32;
 
-/// Base64 as RFC 4648 has it. The format has no padding; some libraries write it all the same.
+/// Base64 of RFC 4648. The format has no padding, but some libraries write it anyway.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &base64::alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// An Argon2 hash, taken apart.
+/// A parsed Argon2 hash.
 pub(super) struct Argon2Hash {
     pub(super) argon2: Argon2<'static>,
     pub(super) salt: Vec<u8>,
@@ -36,7 +36,7 @@ pub(super) struct Argon2Hash {
 }
 
 impl Argon2Hash {
-    /// Takes `text` apart, which begins with `$argon2`.
+    /// Parses `text`, which begins with `$argon2`.
     ///
     /// # Errors
     /// The sentence that says why it cannot be checked, without the text.
@@ -101,7 +101,7 @@ impl Parameters {
         Ok(given)
     }
 
-    /// Argon2 with these parameters, if they are all there and borne.
+    /// Argon2 with these parameters, if all are present and supported.
     fn argon2(
         self,
         algorithm: Algorithm,
@@ -114,7 +114,7 @@ impl Parameters {
         let lanes = self.lanes.ok_or_else(|| missing("p"))?;
         if memory_kib > MAX_MEMORY_KIB {
             return Err(format!(
-                "Asks for m={memory_kib} KiB of memory: at most {MAX_MEMORY_KIB} are borne."
+                "Asks for m={memory_kib} KiB of memory: at most {MAX_MEMORY_KIB} are supported."
             ));
         }
         if u64::from(memory_kib) * u64::from(passes) > MAX_WORK_KIB {

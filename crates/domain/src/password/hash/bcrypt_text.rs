@@ -1,7 +1,7 @@
 //! bcrypt hashes as text (`$2b$12$...`), and passlib's bcrypt over SHA-256.
 //!
-//! bcrypt compares the first 72 bytes of a password and nothing behind them, and treats a password that goes on behind
-//! a zero byte like others. Code that builds on a match must ask [`Bcrypt::compares_all_of`] first.
+//! bcrypt compares only the first 72 bytes of a password, and cannot tell some passwords with a zero byte
+//! from others. Code that relies on a match must ask [`Bcrypt::compares_all_of`] first.
 
 use aws_lc_rs::{digest, hmac};
 use base64::Engine;
@@ -12,9 +12,9 @@ use zeroize::Zeroizing;
 
 /// Rounds of bcrypt that a stored hash may ask for, as a power of two: some three seconds.
 const MAX_COST: u32 = 16;
-/// Rounds that bcrypt takes at least.
+/// The fewest rounds that bcrypt accepts.
 const MIN_COST: u32 = 4;
-/// Bytes that bcrypt takes of a password.
+/// The bytes of a password that bcrypt uses.
 const PASSWORD_BYTES: usize = 72;
 /// Characters of bcrypt's salt in its own base64.
 const SALT_CHARS: usize = 22;
@@ -27,7 +27,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
         .with_decode_padding_mode(DecodePaddingMode::RequireNone),
 );
 
-/// A bcrypt hash, taken apart.
+/// A parsed bcrypt hash.
 pub(super) struct Bcrypt {
     cost: u32,
     salt: [u8; 16],
@@ -35,7 +35,7 @@ pub(super) struct Bcrypt {
 }
 
 impl Bcrypt {
-    /// Takes `text` apart, which begins with `$2`.
+    /// Parses `text`, which begins with `$2`.
     ///
     /// # Errors
     /// The sentence that says why it cannot be checked, without the text.
@@ -51,7 +51,7 @@ impl Bcrypt {
     fn of_parts(cost: &str, salt: &str, output: &str) -> Result<Self, String> {
         let cost = cost.parse().map_err(|_| malformed())?;
         if !(MIN_COST..=MAX_COST).contains(&cost) {
-            return Err(format!("Asks for a bcrypt cost of {cost}: {MIN_COST} to {MAX_COST} are borne."));
+            return Err(format!("Asks for a bcrypt cost of {cost}: {MIN_COST} to {MAX_COST} are supported."));
         }
         let decode = |text: &str| BASE64.decode(text).map_err(|_| malformed());
         let salt = decode(salt)?.try_into().map_err(|_| malformed())?;
@@ -59,8 +59,8 @@ impl Bcrypt {
         Ok(Self { cost, salt, output })
     }
 
-    /// bcrypt takes 72 bytes, and the software these hashes come from dropped the rest without a word: a longer
-    /// password has to be cut here as it was there, or its owner is locked out.
+    /// bcrypt takes 72 bytes, and the software these hashes come from silently dropped the rest: a longer
+    /// password has to be cut in the same way here, or its owner is locked out.
     pub(super) fn was_made_from(&self, password: &[u8]) -> bool {
         let taken = password.len().min(PASSWORD_BYTES);
         let mut key = Zeroizing::new([0; PASSWORD_BYTES]);
@@ -70,9 +70,9 @@ impl Bcrypt {
         made[..self.output.len()].ct_eq(&self.output).into()
     }
 
-    /// Whether a match says something about every byte of `password`. Of 72 bytes it does not: the zero that ends a
-    /// shorter password is not compared any more, so who made the hash may have typed more. Nor behind a zero byte:
-    /// bcrypt repeats what it is given, so that `a` and `a`, zero, `a` are one to it.
+    /// Whether a match proves every byte of `password`. For 72 bytes it does not: the zero that ends a
+    /// shorter password is no longer compared, so the original password may be longer. Nor does it after a
+    /// zero byte: bcrypt repeats its input, so that it cannot tell `a` from `a`, zero, `a`.
     pub(super) fn compares_all_of(password: &[u8]) -> bool {
         password.len() < PASSWORD_BYTES && !password.contains(&0)
     }
@@ -96,7 +96,7 @@ enum PreDigest {
 }
 
 impl BcryptSha256 {
-    /// Takes `v=2,t=2b,r=12$salt$output` apart, or `2b,12$salt$output` in the first version.
+    /// Parses `v=2,t=2b,r=12$salt$output`, or `2b,12$salt$output` in the first version.
     ///
     /// # Errors
     /// The sentence that says why it cannot be checked, without the text.

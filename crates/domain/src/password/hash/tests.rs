@@ -65,7 +65,7 @@ const FOREIGN: &[(&str, &str, PasswordCheck)] = &[
     (PASSWORD, "$2b$04$r8gnGXvLb9faaEPtrPyMnf.rXcF51overz1qt/TrCZjeGbdsHuj0q", REHASH),
     ("пароль-для-Ани", "$2b$04$dL7RoptJS4oYk3D3qONp.uQS6Gu3TRTauOodTDRZFfTbaMPBVjvMa", REHASH),
     (RAW, "$2b$04$mSjb80VkU5FSUqHQr9daruwiBZ4JqUZf6HU427pAsxKxg5Aot/ObG", REHASH),
-    // of which bcrypt has seen 72 bytes
+    // of which bcrypt has used 72 bytes
     (LONG, "$2b$04$FhOgznpZ8rSfYI5SlWJzXeeNfAy5HXqOwChLscye5J7xj3dHV6Req", KEEP),
     (PASSWORD, "$bcrypt-sha256$v=2,t=2b,r=4$bcZSTdJjVV.Ljjeh176C7e$0jU0Ivs0Qhwjy1OiFVRww1e02XUCY4C", REHASH),
     (LONG, "$bcrypt-sha256$v=2,t=2b,r=4$a2g1UwOf.ezlJMYe.8LjZe$sSuLqyRhk0wMSzaW.RYXWf.8i/qgpbO", REHASH),
@@ -191,7 +191,7 @@ const OF_ACCENT: &str = "$2b$04$yhaheZwaNTpZQx8ImBLTvOyVKKUv31xMtOiV6ave2SoG/kXl
 fn bcrypt_hash_is_kept_from_72_bytes_on() {
     assert_eq!(check(&LONG[..71], OF_71), REHASH);
     assert_eq!(check(&LONG[..72], OF_72), KEEP);
-    // The owner's password of 72 bytes; anything behind it is no part of it.
+    // The owner's password of 72 bytes; nothing after it counts.
     assert_eq!(check(&format!("{}-guessed", &LONG[..72]), OF_72), KEEP);
     assert_eq!(check(&LONG[..71], OF_72), PasswordCheck::NoMatch);
     // Bytes, not characters.
@@ -206,7 +206,7 @@ fn bcrypt_hash_is_kept_from_72_bytes_on() {
 fn bcrypt_hash_is_kept_after_password_with_zero_byte() {
     let stored = "$2b$04$r8gnGXvLb9faaEPtrPyMne.rXcF51overz1qt/TrCZjeGbdsHuj0q";
     assert_eq!(check(PASSWORD, stored), REHASH);
-    // bcrypt repeats its key with the zero that ends it, so this is the same to it.
+    // bcrypt repeats its key with the zero that ends it, so it cannot tell this from the password.
     assert_eq!(check(&format!("{PASSWORD}\0{PASSWORD}"), stored), KEEP);
 }
 
@@ -309,7 +309,7 @@ fn password_hash_with_excessive_cost_is_not_computed() {
     for params in ["m=1048577,t=1,p=1", "m=1048576,t=5,p=1", "m=64,t=4294967295,p=1", "m=4294967295,t=1,p=1"]
     {
         let reason = check_readable(&format!("$argon2id$v=19${params}${rest}")).expect_err(params);
-        assert!(reason.starts_with("Asks for ") && reason.contains("are borne"), "{params}: {reason}");
+        assert!(reason.starts_with("Asks for ") && reason.contains("are supported"), "{params}: {reason}");
     }
     assert!(check_readable(&format!("$argon2id$v=19$m=1048576,t=4,p=1${rest}")).is_ok());
     assert!(check_readable("$2b$16$r8gnGXvLb9faaEPtrPyMne.rXcF51overz1qt/TrCZjeGbdsHuj0q").is_ok());
