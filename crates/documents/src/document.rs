@@ -1,7 +1,7 @@
-//! Documents: what may be stored, how it is read from JSON and written as JSON.
+//! Documents: the values they may hold, and their conversion from and to JSON.
 //!
 //! A document is BSON. JSON is Extended JSON v2, relaxed or canonical on the way in, relaxed on the way out
-//! (canonical in archives), so that what an application wrote with its own MongoDB driver reads right.
+//! (canonical in archives), so that documents written by an application's own MongoDB driver read correctly.
 //! Nothing here knows an engine.
 //!
 //! # Pitfalls
@@ -49,12 +49,12 @@ use crate::fuel::{self, Fuel, Interruption};
 use bson::spec::ElementType;
 use bson::{Bson, Document, RawBsonRef, RawDocument, RawDocumentBuf, Timestamp};
 
-/// The field of a stored document in which the engines keep its revision. No path of a caller reaches it.
+/// The field of a stored document in which engines keep its revision. No path of a caller reaches it.
 pub const RESERVED_FIELD: &str = "_tenantry";
 /// The field that names a document.
 pub const ID_FIELD: &str = "_id";
 
-/// A document that may be stored, with its `_id` or still without.
+/// A document that may be stored, with or without an `_id`.
 #[derive(Debug, Clone)]
 pub struct NewDocument {
     id: Option<DocumentId>,
@@ -83,7 +83,7 @@ impl NewDocument {
         self.id.as_ref()
     }
 
-    /// Bytes of it as BSON, as it is: without an `_id` that it does not have yet.
+    /// Its bytes as BSON, without an `_id` that it does not have yet.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.fields.as_bytes().len()
@@ -115,7 +115,7 @@ impl NewDocument {
 /// # Errors
 /// `invalid_input` if it is more than `max_bytes`.
 fn encode(document: &Document, max_bytes: usize) -> Result<RawDocumentBuf> {
-    // The reader lets nothing pass that BSON cannot hold.
+    // The reader accepts nothing that BSON cannot hold.
     let raw = RawDocumentBuf::try_from(document).map_err(Error::internal)?;
     let bytes = raw.as_bytes().len();
     if bytes > max_bytes {
@@ -132,7 +132,7 @@ fn refuse_at_top(fields: &Document, problems: &mut FieldErrors) {
         if name == RESERVED_FIELD {
             problems.refuse("Is reserved for the service.");
         }
-        // There it would put its own time.
+        // There MongoDB would put its own time.
         if *value == Bson::Timestamp(Timestamp { time: 0, increment: 0 }) {
             problems.refuse("MongoDB does not store the timestamp 0 at the top of a document.");
         }
@@ -140,7 +140,7 @@ fn refuse_at_top(fields: &Document, problems: &mut FieldErrors) {
     }
 }
 
-/// The fields of a stored document, in their order. What engines hand in is whole BSON: they wrote it.
+/// The fields of a stored document, in their order. Engines pass valid BSON, which they wrote.
 pub(crate) fn fields(document: &RawDocument) -> impl Iterator<Item = (&str, RawBsonRef<'_>)> {
     document.iter().map_while(Result::ok).map(|(name, value)| (name.as_str(), value))
 }
@@ -150,13 +150,13 @@ pub(crate) fn field<'a>(document: &'a RawDocument, name: &str) -> Option<RawBson
     fields(document).find(|(each, _)| *each == name).map(|(_, value)| value)
 }
 
-/// The same, for as much fuel as it takes to pass the fields before it.
+/// The field `name` of a stored document, for the fuel that passing the fields before it costs.
 pub(crate) fn field_within<'a>(
     document: &'a RawDocument,
     name: &str,
     fuel: &Fuel<'_>,
 ) -> std::result::Result<Option<RawBsonRef<'a>>, Interruption> {
-    // Their values are not looked at: a long text before it costs no more than a number.
+    // Their values are not read: a long text before it costs no more than a number.
     for element in document.iter_elements().map_while(std::result::Result::ok) {
         fuel.spend(fuel::FIELD)?;
         if element.key().as_str() == name {
@@ -179,7 +179,7 @@ pub(crate) fn items_within<'a>(
     })
 }
 
-/// What taking a value out of its bytes costs: of texts it is checked whether they are UTF-8.
+/// The cost of decoding a value: texts are checked to be UTF-8.
 fn reading(element: &bson::raw::RawElement<'_>) -> u64 {
     match element.element_type() {
         ElementType::String | ElementType::Symbol | ElementType::JavaScriptCode => element.size() as u64 / 2,
@@ -187,7 +187,7 @@ fn reading(element: &bson::raw::RawElement<'_>) -> u64 {
     }
 }
 
-/// Bytes of a value, about: what comparing with it or writing it takes.
+/// The approximate bytes of a value: the cost of comparing with it or writing it.
 pub(crate) fn size(value: RawBsonRef<'_>) -> usize {
     match value {
         RawBsonRef::String(text) | RawBsonRef::Symbol(text) | RawBsonRef::JavaScriptCode(text) => text.len(),

@@ -1,11 +1,11 @@
-//! Why a document, a filter or a query is refused. What a service answers then is not decided here.
+//! Why a document, a filter or a query is refused. The caller decides how to respond.
 
 use std::fmt;
 
-/// The result of everything in this crate that may refuse.
+/// The result type of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// One bad field of what was parsed.
+/// One bad field of the input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldError {
     /// JSON pointer (RFC 6901) to the field, or `?name` for a query parameter.
@@ -17,17 +17,17 @@ pub struct FieldError {
 /// Why something was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Error {
-    /// It is JSON, and breaks rules: every bad field that was found.
+    /// It is JSON, but breaks rules: every bad field that was found.
     Invalid(Vec<FieldError>),
     /// It is not the JSON that is expected; the sentence says what is wrong and where.
     InvalidJson(String),
     /// The time that the query may take is over.
     TimedOut,
-    /// A single document takes more steps than it may; the sentence says how many those are.
+    /// A single document takes more steps than allowed; the sentence names the limit.
     TooCostly(String),
     /// What it reads is being closed.
     Closing,
-    /// A defect of ours, or bytes that no engine should have kept; the sentence is for the log alone.
+    /// A defect of ours, or bytes that no engine should have stored; the sentence is only for the log.
     Internal(String),
 }
 
@@ -38,7 +38,7 @@ impl Error {
         Self::Invalid(vec![FieldError { pointer: pointer.into(), detail: detail.into() }])
     }
 
-    /// A defect or a surprise.
+    /// A defect or an unexpected failure.
     #[must_use]
     pub fn internal(cause: impl fmt::Display) -> Self {
         Self::Internal(cause.to_string())

@@ -39,13 +39,13 @@ impl Filter {
         parse::parse(json, at)
     }
 
-    /// Whether it asks for nothing, so that every document matches.
+    /// Whether it has no conditions, so that every document matches.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.clauses.is_empty()
     }
 
-    /// What it costs, known without looking at a document.
+    /// Its price, which is known without any document.
     #[must_use]
     pub const fn price(&self) -> FilterPrice {
         self.price
@@ -54,7 +54,7 @@ impl Filter {
     /// Whether `document` matches.
     ///
     /// # Errors
-    /// That there is not enough fuel to find out.
+    /// There is not enough fuel to find out.
     pub fn evaluate(&self, document: &RawDocument, fuel: &Fuel<'_>) -> Result<bool, Interruption> {
         matches::filter(self, document, fuel)
     }
@@ -72,8 +72,8 @@ impl Filter {
         render::filter(self, prefix)
     }
 
-    /// Whether MongoDB can be asked for exactly this. If not, it finds too much, and [`Self::evaluate`] must decide: there
-    /// are patterns of which the server's search gives up in a long text, and then calls it one that does not match.
+    /// Whether MongoDB evaluates exactly this filter. If not, it finds too much, and [`Self::evaluate`] must
+    /// decide: for some patterns, the server's search gives up in a long text and then reports no match.
     #[must_use]
     pub fn is_decided_by_mongodb(&self) -> bool {
         render::is_decided(self)
@@ -100,9 +100,9 @@ impl Filter {
         }
     }
 
-    /// Where in an ascending index on `path` the entries of matching documents are: each of them has at least
-    /// one entry in one of the intervals. `None` if that cannot be said. The intervals do not overlap and are in
-    /// order; entries within them may belong to documents that do not match.
+    /// The intervals of an ascending index on `path` that contain at least one entry of each matching
+    /// document. `None` if that is unknown. The intervals do not overlap and are in order; entries within
+    /// them may belong to documents that do not match.
     ///
     /// In a compound index this holds of the first path, and of the others only if each document has one entry.
     #[must_use]

@@ -1,4 +1,4 @@
-//! Fuel: what work inside documents costs, counted while it is done.
+//! Fuel: counts the cost of work inside documents while it runs.
 //!
 //! A unit is about a nanosecond, the time it takes to search one byte of text. Code that follows a path,
 //! compares values or searches text spends units before it does the work. Every so often, spending checks
@@ -12,15 +12,15 @@ use crate::error::Error;
 use crate::limits::DOCUMENT_MAX_STEPS;
 use std::cell::Cell;
 
-/// Units between two looks at whether to stop: some hundred microseconds.
+/// Units between two checks whether to stop: some hundred microseconds.
 const LOOK_INTERVAL: u64 = 1 << 16;
 
-/// What passing a field of a document costs.
+/// The cost of passing a field of a document.
 pub const FIELD: u64 = 8;
-/// What showing a value to a condition costs.
+/// The cost of checking a condition on a value.
 pub const VALUE: u64 = 16;
 
-/// What comparing with a value of that many bytes costs.
+/// The cost of a comparison with a value of that many bytes.
 #[must_use]
 pub const fn comparison(bytes: usize) -> u64 {
     16 + bytes as u64 / 2
@@ -33,9 +33,9 @@ pub enum Interruption {
     TimeOver,
     /// One document costs more than [`DOCUMENT_MAX_STEPS`].
     DocumentTooDear,
-    /// All that it was given to spend is spent.
+    /// Its budget is spent.
     BudgetSpent,
-    /// What it reads is being closed.
+    /// The container it reads is being closed.
     Closing,
     /// A pattern that was accepted cannot be compiled: a defect.
     BadPattern,
@@ -55,10 +55,10 @@ impl From<Interruption> for Error {
     }
 }
 
-/// What some work may still spend, and who says when it has to stop.
+/// The budget of some work, and the callback that says when to stop.
 pub struct Fuel<'a> {
     spent: Cell<u64>,
-    /// From how much on it is looked whether to stop.
+    /// The amount at which the next check is due.
     next_look: Cell<u64>,
     /// How much was spent when the document began.
     document_start: Cell<u64>,
@@ -82,7 +82,7 @@ impl<'a> Fuel<'a> {
         Fuel::with(u64::MAX, DOCUMENT_MAX_STEPS, None)
     }
 
-    /// As much as it takes, where nobody waits for it.
+    /// Unlimited fuel, for work that nobody waits for.
     #[must_use]
     pub const fn unlimited() -> Fuel<'static> {
         Fuel::with(u64::MAX, u64::MAX, None)
@@ -116,10 +116,10 @@ impl<'a> Fuel<'a> {
         self.spent.get()
     }
 
-    /// Spends `units` on what is done next.
+    /// Spends `units` on the next piece of work.
     ///
     /// # Errors
-    /// That the work has to stop instead.
+    /// The work has to stop instead.
     #[inline]
     pub fn spend(&self, units: u64) -> Result<(), Interruption> {
         let spent = self.spent.get().saturating_add(units);
@@ -127,7 +127,7 @@ impl<'a> Fuel<'a> {
         if spent < self.next_look.get() { Ok(()) } else { self.look() }
     }
 
-    /// Begins with the next document, which spends `units` on being read.
+    /// Begins the next document, and spends `units` on reading it.
     ///
     /// # Errors
     /// As [`Self::spend`].
@@ -136,10 +136,10 @@ impl<'a> Fuel<'a> {
         self.spend(units)
     }
 
-    /// Looks whether the work has to stop, however little was spent.
+    /// Checks whether the work has to stop, however little was spent.
     ///
     /// # Errors
-    /// That it has.
+    /// It has to stop.
     #[cold]
     pub fn look(&self) -> Result<(), Interruption> {
         let spent = self.spent.get();
@@ -150,7 +150,7 @@ impl<'a> Fuel<'a> {
             return Err(Interruption::BudgetSpent);
         }
         self.must_stop.map_or(Ok(()), |must_stop| must_stop())?;
-        // No later than either bound is exceeded.
+        // The next check is due before either bound is exceeded.
         let document_end = self.document_start.get().saturating_add(self.per_document);
         let end = document_end.min(self.budget).saturating_add(1);
         self.next_look.set(spent.saturating_add(LOOK_INTERVAL).min(end));

@@ -1,4 +1,4 @@
-//! Indexes of a collection: what they are called and made of.
+//! Indexes of a collection: their names and definitions.
 //!
 //! On every engine, an index has the entries that MongoDB would make ([`crate::document::index_entries`]).
 //!
@@ -59,7 +59,7 @@ impl fmt::Display for IndexName {
     }
 }
 
-/// What an index is.
+/// The definition of an index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Index {
     /// Its name.
@@ -71,8 +71,8 @@ pub struct Index {
 }
 
 impl Index {
-    /// An index on `keys`, written as a sort order is (`a,-b.c`). Without a name it is called as MongoDB would
-    /// call it: `a_1_b.c_-1`.
+    /// An index on `keys`, written as a sort order is (`a,-b.c`). Without a name it gets MongoDB's default:
+    /// `a_1_b.c_-1`.
     ///
     /// # Errors
     /// `invalid_input` at `/keys` or `/name`.
@@ -81,7 +81,7 @@ impl Index {
         let name = match name {
             Some(name) => name,
             None => IndexName::parse(&default_name(&keys)).map_err(|_| {
-                let detail = "Must be given: none that is made from the keys would do.".to_owned();
+                let detail = "Must be given: the default name for these keys is not allowed.".to_owned();
                 Error::Invalid(vec![FieldError { pointer: "/name".into(), detail }])
             })?,
         };

@@ -1,8 +1,8 @@
-//! Documents and what is asked about them: JSON and BSON, Extended JSON, filters, sort orders, projections, merge patches,
+//! Documents and queries: JSON and BSON, Extended JSON, filters, sort orders, projections, merge patches,
 //! index keys and query plans.
 //!
-//! A library of its own: it does no I/O and knows neither organizations nor how documents are kept. Both engines read
-//! their queries and index keys from here, so that they answer alike. MongoDB is the judge of what each of them means.
+//! A library of its own: it does no I/O and knows neither organizations nor storage. Both engines use its
+//! queries and index keys, so that they return the same results. MongoDB defines what everything means.
 
 pub mod document;
 pub mod error;

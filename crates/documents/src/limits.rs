@@ -1,14 +1,15 @@
 //! Every fixed limit of documents, filters and indexes, named with its unit.
 
-/// Levels of objects and arrays of JSON that is read, the outermost included.
+/// Levels of objects and arrays in JSON input, including the outermost one.
 pub const JSON_MAX_LEVELS: usize = 128;
-/// Levels of objects and arrays in a document, itself included: MongoDB promises no more.
+/// Levels of objects and arrays in a document, including itself: MongoDB guarantees no more.
 pub const DOCUMENT_MAX_LEVELS: usize = 100;
 /// Bytes of a document as BSON, unless the operator sets another limit.
 pub const DOCUMENT_DEFAULT_MAX_BYTES: usize = 1 << 20;
 /// Bytes of an `_id` as a key; it has to fit into a URL.
 pub const DOCUMENT_ID_MAX_BYTES: usize = 1024;
-/// Bad fields of a document or a filter named at most: an answer must not be many times its request.
+/// The most bad fields of a document or a filter that are reported: a response must not be many times as
+/// large as its request.
 pub const BAD_FIELDS_MAX_NAMED: usize = 50;
 /// Parts of a dotted path.
 pub const PATH_MAX_PARTS: usize = 32;
@@ -20,7 +21,7 @@ pub const FILTER_MAX_NODES: usize = 256;
 pub const FILTER_MAX_LEVELS: usize = 16;
 /// Values of one `$in`, `$nin` or `$all`.
 pub const FILTER_LIST_MAX_ITEMS: usize = 1000;
-/// Intervals of an index that a filter is narrowed to; of more there is one, from the first to the last.
+/// The most intervals of an index for a filter; if there are more, one interval spans them all.
 pub const FILTER_MAX_INTERVALS: usize = 10_000;
 /// Bytes of the pattern of a `$regex`.
 pub const REGEX_MAX_BYTES: usize = 512;
@@ -34,10 +35,10 @@ pub const FILTER_PATH_MAX_POSITIONS: usize = 8;
 /// Steps that a query may spend on a single document, and a write on the entries of one. A step takes about a
 /// nanosecond: a byte of a text that is searched is one, passing a field some.
 pub const DOCUMENT_MAX_STEPS: u64 = 1_000_000_000;
-/// Bytes of JSON that are read, or of documents that are written as JSON, on a thread that serves others, too. More go to
-/// a thread of their own.
+/// The most bytes of JSON that are read or written on an async thread. Larger work goes to a blocking thread.
 pub const INLINE_MAX_BYTES: usize = 16 << 10;
-/// Steps of [`Fuel`](tenantry_documents::fuel::Fuel) that such work takes there at most: about half a millisecond.
+/// The most steps of [`Fuel`](tenantry_documents::fuel::Fuel) for such work on an async thread: about half a
+/// millisecond.
 pub const INLINE_MAX_STEPS: u64 = 400_000;
 /// Keys of a sort order, without the `_id` that always ends it.
 pub const SORT_MAX_KEYS: usize = 3;
@@ -53,7 +54,7 @@ pub const INDEX_NAME_MAX_BYTES: usize = 120;
 pub const INDEX_ENTRIES_MAX_BYTES: usize = 16 << 20;
 /// Entries of one document in all indexes of its collection together.
 pub const INDEX_ENTRIES_MAX: usize = 50_000;
-/// Bytes of the key of one value in an index that are stored before a hash takes the place of the rest.
+/// Bytes of the key of one value in an index that are stored before a hash replaces the rest.
 pub const INDEX_KEY_PART_MAX_BYTES: usize = 1024;
-/// Bytes of the keys that sorting a query holds at once, for a page and one document more.
+/// Bytes of the sort keys that a query holds at once, for a page and one more document.
 pub const SORT_MAX_BYTES: usize = 64 << 20;

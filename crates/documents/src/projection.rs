@@ -1,7 +1,7 @@
-//! Which fields of a document are shown: a list of paths to include, or one of paths to leave out.
+//! Projections: a list of paths to include in a document, or of paths to leave out.
 //!
-//! As MongoDB's find projects: a path goes through every document of every array; a number in it is a name
-//! like any other.
+//! As in MongoDB's `find`, a path goes through every document of every array; a number in it is a name like
+//! any other.
 //!
 //! # Pitfalls
 //! Including `a.b` shows `{}` where `a` is a document without `b`, and drops an `a` that is a plain value;
@@ -25,7 +25,7 @@ pub struct Projection {
     tree: ProjectionNode,
 }
 
-/// What the paths are for.
+/// Whether the paths include or exclude.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ProjectionMode {
     Include,
@@ -88,7 +88,8 @@ impl Projection {
             .collect()
     }
 
-    /// Only at the top does MongoDB show an `_id` unasked, or hide it from what is otherwise included.
+    /// Only at the top level does MongoDB include an `_id` by default, and allow excluding it from an
+    /// inclusion.
     fn id_for_mongodb(&self, prefix: &str) -> Option<Bson> {
         let is_top = prefix.is_empty();
         match self.mode {
@@ -99,7 +100,7 @@ impl Projection {
         }
     }
 
-    /// What is shown of `document`, which is most often all of it. What is reserved never is.
+    /// The part of `document` to show, usually all of it. The reserved field is never shown.
     #[must_use]
     pub fn apply<'a>(&self, document: &'a RawDocument) -> Cow<'a, RawDocument> {
         if self.is_all() && !has_field(document, RESERVED_FIELD) {
@@ -119,7 +120,7 @@ impl Projection {
         Cow::Owned(shown)
     }
 
-    /// Whether it leaves out nothing but what is reserved.
+    /// Whether it leaves out only the reserved field.
     fn is_all(&self) -> bool {
         self.mode == ProjectionMode::Exclude && self.id && self.paths.is_empty()
     }

@@ -1,4 +1,4 @@
-//! Queries: which documents of a collection, in which order, how many, and from where on.
+//! Queries: which documents of a collection, in which order, how many, and where to start.
 //!
 //! A query is bounded in time and in the bytes of its response, not only in the number of documents.
 //!
@@ -31,7 +31,7 @@ pub struct DocumentQuery {
     pub limit: u32,
     /// Bytes of documents after which a page ends, with at least one in it.
     pub max_bytes: usize,
-    /// How long it may take; then it is `query_too_slow`.
+    /// Its time limit; after that it is `query_too_slow`.
     pub time: Duration,
 }
 
@@ -42,7 +42,7 @@ pub struct QueryPage {
     pub documents: Vec<StoredDocument>,
     /// Whether others follow.
     pub more: bool,
-    /// How many documents there were to look at, where no index spared that. Not exact.
+    /// About how many documents were examined, if no index served the query.
     pub scanned: Option<u64>,
 }
 
@@ -55,7 +55,7 @@ pub struct Counted {
     pub scanned: Option<u64>,
 }
 
-/// What a round of a delete by filter came to.
+/// The result of one round of a delete by filter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeleteResult {
     /// How many documents it removed.
@@ -65,8 +65,8 @@ pub struct DeleteResult {
 }
 
 impl DeleteResult {
-    /// What it came to when its time was over. Each begins at the beginning, so if it found nothing, the next would find
-    /// nothing either.
+    /// The result when its time is over. Each round starts from the beginning, so if it found nothing, the
+    /// next would find nothing either.
     ///
     /// # Errors
     /// `query_too_slow`.

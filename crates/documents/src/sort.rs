@@ -27,7 +27,7 @@ pub struct SortKey {
 }
 
 impl SortKey {
-    /// Reads a path, with `-` before it if it goes down.
+    /// Reads a path, with `-` before it for descending order.
     ///
     /// # Errors
     /// The sentence that says what is wrong with it.
@@ -58,7 +58,7 @@ impl Default for Sort {
 }
 
 impl Sort {
-    /// Reads `a,-b.c`: paths joined by commas, `-` before those that go down.
+    /// Reads `a,-b.c`: paths joined by commas, with `-` before descending ones.
     ///
     /// # Errors
     /// The sentence that says what is wrong with it.
@@ -108,7 +108,7 @@ impl Sort {
     /// Bytes whose order is the order of the documents.
     ///
     /// # Errors
-    /// Why `document` cannot be sorted so. Where it is unsuitable, MongoDB fails, too.
+    /// Why `document` has no place in this order. If it is unsuitable, MongoDB fails too.
     pub fn key(&self, document: &RawDocument, fuel: &Fuel<'_>) -> Result<Vec<u8>, EntriesError> {
         Ok(self.encode(self.first_entry(document, fuel)?.into_iter()))
     }
@@ -153,7 +153,7 @@ impl Sort {
     }
 }
 
-/// A place in a sort order: a value for each of its keys.
+/// A position in a sort order: a value for each of its keys.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Position(Vec<RawBson>);
 

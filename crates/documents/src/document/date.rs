@@ -1,15 +1,15 @@
 //! Moments as text: RFC 3339, and the forms beyond it that tools of MongoDB print.
 //!
-//! Python's `json_util` writes an offset without a colon, and down to seconds where a zone has them. libbson writes
-//! years beyond 9999 as they are, and `toISOString` of JavaScript with a sign and six digits. A text without an offset
-//! is no moment and is refused.
+//! Python's `json_util` writes an offset without a colon, and down to seconds where a zone has them. libbson
+//! writes years beyond 9999 as they are, and `toISOString` of JavaScript with a sign and six digits. A text
+//! without an offset is ambiguous and is refused.
 
 use bson::DateTime;
 
 /// Digits of a year. One of nine is far beyond what 64 bits of milliseconds hold.
 const YEAR_MAX_DIGITS: usize = 9;
 
-/// The moment that `text` says.
+/// The moment that `text` gives.
 pub fn parse(text: &str) -> Option<DateTime> {
     DateTime::parse_rfc3339_str(text).ok().or_else(|| beyond_rfc_3339(text).map(DateTime::from_millis))
 }
@@ -34,7 +34,7 @@ fn beyond_rfc_3339(text: &str) -> Option<i64> {
     days.checked_mul(86_400)?.checked_add(seconds)?.checked_mul(1_000)?.checked_add(milliseconds)
 }
 
-/// What of a text is not read yet.
+/// The unread rest of a text.
 struct Rest<'a>(&'a str);
 
 impl Rest<'_> {
@@ -73,7 +73,7 @@ impl Rest<'_> {
         (sign > 0 || year > 0).then_some(sign * year)
     }
 
-    /// What follows the seconds, in milliseconds; what is smaller is cut off.
+    /// The fraction of a second, truncated to milliseconds.
     fn fraction(&mut self) -> Option<i64> {
         if self.take(".").is_none() {
             return Some(0);
@@ -117,8 +117,7 @@ const fn days_of(year: i64, month: i64) -> i64 {
     }
 }
 
-/// Of the Gregorian calendar, also before there was one. A year here begins in March, so that the day that only some
-/// years have is its last.
+/// In the proleptic Gregorian calendar. A year here begins in March, so that the leap day is its last day.
 fn days_since_1970(year: i64, month: i64, day: i64) -> Option<i64> {
     const DAYS_OF_400_YEARS: i64 = 146_097;
     const FROM_YEAR_0_TO_1970: i64 = 719_468;

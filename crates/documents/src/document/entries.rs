@@ -1,4 +1,4 @@
-//! The entries a document makes in an index, as MongoDB makes them; sorting uses the same ones.
+//! The entries of a document in an index, as MongoDB makes them; sorting uses the same ones.
 //!
 //! An array makes one entry for each of its values, an empty one `undefined`, a missing field `null`. Paths
 //! that go through the same array make their entries together, value by value; two different arrays
@@ -16,7 +16,7 @@ use std::cmp::Ordering;
 /// in ascending order.
 ///
 /// # Errors
-/// Why it cannot be indexed or sorted so.
+/// Why it cannot be indexed or sorted by them.
 pub fn index_entries<'a>(
     document: &'a RawDocument,
     paths: &[&Path],
@@ -45,7 +45,7 @@ impl EntriesError {
         Self::Unsuitable(sentence.to_owned())
     }
 
-    /// As a defect, where a document was sorted so before.
+    /// The error as a defect, for a document that was already sorted by the same paths.
     #[must_use]
     pub fn unexpected(self) -> Error {
         match self {
@@ -61,7 +61,7 @@ impl From<Interruption> for EntriesError {
     }
 }
 
-/// What sorting them costs: each is compared about as often as they can be halved.
+/// The cost of sorting them: about log2(n) comparisons each.
 fn sorting(entries: &[Vec<RawBsonRef<'_>>]) -> u64 {
     let halvings = u64::from(entries.len().checked_ilog2().map_or(0, |halvings| halvings + 1));
     let values = entries.iter().flatten();
@@ -77,7 +77,7 @@ pub fn meets_array(document: &RawDocument, paths: &[&Path]) -> bool {
         .any(|path| matches!(walk(document, path.parts(), &fuel), Ok(Some((RawBsonRef::Array(_), _)))))
 }
 
-/// What making an entry costs, for each of its values.
+/// The cost of making an entry, for each of its values.
 const ENTRY: u64 = 32;
 
 fn compare_entries(a: &[RawBsonRef<'_>], b: &[RawBsonRef<'_>]) -> Ordering {
@@ -88,10 +88,10 @@ fn compare_entries(a: &[RawBsonRef<'_>], b: &[RawBsonRef<'_>]) -> Ordering {
 /// One path on its way through a document.
 #[derive(Clone)]
 struct Column<'a, 'p> {
-    /// What is still to go; nothing once the value is known.
+    /// The rest of the path; empty once the value is known.
     rest: &'p [PathPart],
     value: RawBsonRef<'a>,
-    /// What `rest` reaches by a position in the array whose items are being visited.
+    /// The value that `rest` reaches by a position in the array whose items are being visited.
     positioned: Option<Positioned<'a, 'p>>,
 }
 
@@ -126,7 +126,7 @@ fn expand<'a>(
     fuel: &Fuel<'_>,
     entries: &mut Vec<Vec<RawBsonRef<'a>>>,
 ) -> Result<(), EntriesError> {
-    // What it takes to make an entry, and to keep it.
+    // The cost of making an entry and keeping it.
     fuel.spend(ENTRY * columns.len() as u64)?;
     match advance(document, &mut columns, fuel)? {
         None => entries.push(columns.iter().map(|column| column.value).collect()),
@@ -152,7 +152,7 @@ fn expand<'a>(
     Ok(())
 }
 
-/// Takes every column as far as it goes without entering an array; the array they have met, if any.
+/// Advances every column as far as possible without entering an array; returns the array they met, if any.
 fn advance<'a>(
     document: &'a RawDocument,
     columns: &mut [Column<'a, '_>],

@@ -52,15 +52,15 @@ pub fn is_reference(members: &Members<'_>) -> bool {
     matches!((find("$ref"), find("$id")), (Some(Json::String(_)), Some(_)))
 }
 
-/// Reads values and notes what is wrong with them.
+/// Reads values and collects their errors.
 pub struct ExtendedJsonReader {
-    /// What was wrong so far.
+    /// The errors so far.
     pub problems: FieldErrors,
     levels: usize,
 }
 
 impl ExtendedJsonReader {
-    /// A reader that notes into `problems`.
+    /// A reader that adds to `problems`.
     pub const fn new(problems: FieldErrors) -> Self {
         Self { problems, levels: 0 }
     }
@@ -127,7 +127,7 @@ impl ExtendedJsonReader {
         Bson::Array(values)
     }
 
-    /// Whether there may be one level more.
+    /// Whether one more level is allowed.
     fn descend(&mut self) -> bool {
         if self.levels == DOCUMENT_MAX_LEVELS {
             self.problems.refuse(format!("Is more than {DOCUMENT_MAX_LEVELS} levels deep."));
@@ -142,7 +142,7 @@ impl ExtendedJsonReader {
             return self.code_with_scope(members, scope);
         }
         if let Some((Json::String(base64), Json::String(subtype))) = pair(&members, "$binary", "$type") {
-            // As version 1 of the format had it, and tools still print it when they are asked for that.
+            // The form of version 1 of the format, which tools still print on request.
             let value = binary_of(base64, subtype);
             return self.checked(value.ok_or_else(|| "Is not a `$binary` with a `$type`.".to_owned()));
         }
@@ -227,13 +227,13 @@ fn unwrap(name: &str, json: &Json<'_>) -> Result<Bson, String> {
     .ok_or_else(|| format!("Is not a `{name}` as Extended JSON v2 writes it."))
 }
 
-/// What the libraries take beyond that (`+1`, `.`, the empty text) would be stored as something else.
+/// What the libraries accept beyond that (`+1`, `.`, the empty text) would be stored as something else.
 fn is_whole(text: &str) -> bool {
     let digits = text.strip_prefix('-').unwrap_or(text);
     !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// A number with digits, perhaps a point and an exponent; or one of the names of what is no number.
+/// A number with digits, perhaps a point and an exponent; or one of the names of infinity and NaN.
 fn is_decimal(text: &str) -> bool {
     let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
     if ["nan", "inf", "infinity"].iter().any(|name| unsigned.eq_ignore_ascii_case(name)) {
@@ -313,7 +313,7 @@ fn regular_expression(members: &Members<'_>) -> Option<Bson> {
     let (Json::String(pattern), Json::String(options)) = pair(members, "pattern", "options")? else {
         return None;
     };
-    // Every driver stores them sorted, and so they are compared.
+    // Every driver stores them sorted, and comparison relies on that.
     let mut options: Vec<char> = options.chars().collect();
     options.sort_unstable();
     let options: String = options.into_iter().collect();

@@ -8,10 +8,10 @@ use crate::error::{Error, FieldError, Result};
 use crate::limits::BAD_FIELDS_MAX_NAMED;
 use std::fmt::Write as _;
 
-/// Characters of a member's name in a pointer: a long one says nothing more.
+/// Characters of a member's name in a pointer: a longer one adds nothing.
 const NAME_MAX_CHARS: usize = 100;
 
-/// Where the reader is, and what was wrong so far.
+/// The position of the reader, and the errors so far.
 pub struct FieldErrors {
     pointer: String,
     found: Vec<FieldError>,
@@ -50,7 +50,7 @@ impl FieldErrors {
         self.pointer.truncate(length);
     }
 
-    /// What is read here is bad.
+    /// Records that the value at the current position is bad.
     pub fn refuse(&mut self, detail: impl Into<String>) {
         if self.found.len() < BAD_FIELDS_MAX_NAMED {
             self.found.push(FieldError { pointer: self.pointer.clone(), detail: detail.into() });
@@ -65,7 +65,7 @@ impl FieldErrors {
         self.pop(length);
     }
 
-    /// The value of `result`, or a problem at `pointer` below here.
+    /// The value of `result`; records an error at `pointer`, relative to the current field.
     pub fn check<T>(&mut self, pointer: &str, result: Result<T, String>) -> Option<T> {
         result.map_err(|detail| self.refuse_at(pointer, detail)).ok()
     }

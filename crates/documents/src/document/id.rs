@@ -112,7 +112,7 @@ impl PartialEq for DocumentId {
 
 impl Eq for DocumentId {}
 
-/// The shortest text that is read back as an equal id.
+/// Writes the shortest text that parses to an equal id.
 impl fmt::Display for DocumentId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.value() {

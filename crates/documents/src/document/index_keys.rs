@@ -1,10 +1,10 @@
-//! The keys of a document's entries in an index, what they take, and how many of them one document may have.
+//! The keys of a document's entries in an index, their size, and how many of them one document may have.
 //!
 //! Every engine counts index entries by what [`IndexKeys::of`] returns, so a quota means the same everywhere. The embedded
 //! engine also stores these keys.
 //!
 //! # Pitfalls
-//! A key that is stored may be cut ([`KeyFormat::Cut`]); [`IndexKey::whole_bytes`] is what counts, because MongoDB stores
+//! A stored key may be cut ([`KeyFormat::Cut`]); count [`IndexKey::whole_bytes`], because MongoDB stores
 //! whole values.
 
 use super::order::Direction;
@@ -31,16 +31,16 @@ pub enum KeyFormat {
 /// Why a document has no entries in an index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum IndexKeysError {
-    /// Its values make none.
+    /// Its values cannot be indexed.
     NotIndexable(String),
-    /// They are beyond the [`EntryBudget`].
+    /// They exceed the [`EntryBudget`].
     BeyondBudget(String),
-    /// They cost too much to find, or there was no time for it.
+    /// They cost too much to find, or the time was over.
     Stopped(Interruption),
 }
 
 impl IndexKeysError {
-    /// As a defect, where a document was indexed so before.
+    /// The error as a defect, for a document that was already in the index.
     #[must_use]
     pub fn unexpected(self) -> Error {
         match self {
@@ -99,10 +99,10 @@ pub struct IndexKeys {
 }
 
 impl IndexKeys {
-    /// Those of `body` in `index`, taken off `budget`, for as much of `fuel` as they cost.
+    /// The keys of `body` in `index`, charged to `budget`, for as much `fuel` as they cost.
     ///
     /// # Errors
-    /// Why the document cannot be indexed so.
+    /// Why the document cannot be in this index.
     pub fn of(
         index: &Index,
         format: KeyFormat,
@@ -122,7 +122,7 @@ impl IndexKeys {
                 key::append(*value, Direction::Ascending, &mut stored);
                 let length = stored.len() - start;
                 budget.take_bytes(length)?;
-                // Making it, and its part in sorting all of them.
+                // The cost of making it, and of its part in sorting.
                 fuel.spend(4 * length as u64)?;
                 whole_bytes += length as u64;
                 if format == KeyFormat::Cut && cut(&mut stored, start) {
@@ -157,8 +157,8 @@ pub const fn entry_bytes(key: &IndexKey, id_bytes: usize) -> u64 {
     key.whole_bytes + id_bytes as u64
 }
 
-/// Cuts the value whose ascending key begins at `start` if it is long: its first [`INDEX_KEY_PART_MAX_BYTES`], then the
-/// SHA-256 of all of it. Whether it was cut.
+/// Cuts the value whose ascending key begins at `start` if it is long: its first
+/// [`INDEX_KEY_PART_MAX_BYTES`], then the SHA-256 of all of it. Returns whether it was cut.
 ///
 /// Keys keep their order, except among values that agree in those first bytes. No key becomes a prefix of
 /// another, since none was before.
@@ -172,7 +172,7 @@ pub fn cut(key: &mut Vec<u8>, start: usize) -> bool {
     true
 }
 
-/// What is left of the entries that one document may have, in all indexes of its collection together.
+/// The remaining entries that one document may have, in all indexes of its collection together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EntryBudget {
     entries: usize,
@@ -180,14 +180,14 @@ pub struct EntryBudget {
 }
 
 impl EntryBudget {
-    /// That of a document that is written.
+    /// The budget of a document that is written.
     #[must_use]
     pub const fn of_document() -> Self {
         Self { entries: INDEX_ENTRIES_MAX, bytes: INDEX_ENTRIES_MAX_BYTES }
     }
 
-    /// No bound, for a document that was stored before there was this one: what it has must be found again to remove it, and
-    /// moves with it.
+    /// No bound, for a document that was stored before the bound existed: its entries must be found again to
+    /// remove or move them.
     #[must_use]
     pub const fn unbounded() -> Self {
         Self { entries: usize::MAX, bytes: usize::MAX }

@@ -1,5 +1,5 @@
-//! A reader of JSON (RFC 8259) that keeps what the others lose: the order of members, duplicate members, and
-//! the digits of a number.
+//! A JSON parser (RFC 8259) that keeps what others lose: the order of members, duplicate members, and the
+//! digits of a number.
 //!
 //! `serde_json` would round an integer of more than 64 bits and drop the first of two members of one name before
 //! we could refuse them. It knows nothing of BSON.
@@ -87,7 +87,7 @@ impl<'a> JsonParser<'a> {
         }
     }
 
-    /// Whether `byte` comes next; then it is behind us.
+    /// Consumes `byte` if it comes next; returns whether it did.
     fn take(&mut self, byte: u8) -> bool {
         let found = self.peek() == Some(byte);
         self.at += usize::from(found);

@@ -94,7 +94,7 @@ pub(super) fn append_text(text: &str, key: &mut Vec<u8>) {
     key.extend([0, 0]);
 }
 
-/// How the keys of all texts that begin with `text` begin.
+/// Appends the common prefix of the keys of all texts that begin with `text`.
 pub(crate) fn append_text_start(text: &str, key: &mut Vec<u8>) {
     for byte in text.bytes() {
         key.push(byte);

@@ -1,9 +1,9 @@
-//! Names what was sent in place of JSON: a compressed file, a spreadsheet, UTF-16, a Python dictionary, and says what
-//! to do about it.
+//! Recognizes what was sent instead of JSON (a compressed file, a spreadsheet, UTF-16, a Python dictionary),
+//! and says what to do about it.
 //!
-//! Nothing is repaired here, and nothing is looked at before a reader of JSON has refused the input: what is named is
-//! an explanation, never a decision. Two things are harmless and taken everywhere, a byte order mark in front of the
-//! text ([`without_mark`]) and CRLF at the ends of lines, which JSON takes for white space.
+//! Nothing is repaired here, and nothing is checked before the JSON parser has refused the input: the result
+//! is an explanation, never a decision. Two things are harmless and accepted everywhere: a byte order mark
+//! before the text ([`without_mark`]), and CRLF at the ends of lines, which is white space in JSON.
 
 /// A byte order mark in UTF-8, as Windows' editors put it in front of a text.
 const MARK: &[u8] = b"\xEF\xBB\xBF";
@@ -64,7 +64,7 @@ const BSON: Mistake = Mistake::file(
 );
 const TAR: Mistake = Mistake::file("a tar archive", "unpack it first (`tar -xf FILE`)");
 
-/// What files begin with.
+/// The first bytes of files.
 const BEGINNINGS: [(&[u8], Mistake); 19] = [
     (b"\x1f\x8b", GZIP),
     (
@@ -181,7 +181,7 @@ const CELLS: Mistake = Mistake::text(
     "write the cells as plain text, without quotes around them",
 );
 
-/// What begins as no JSON text does.
+/// The mistake of a text with a beginning that JSON cannot have.
 fn of_start(text: &str) -> Option<Mistake> {
     let text = text.trim_start_matches('\u{feff}').trim_start();
     let starts = |with: &str| text.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with));

@@ -1,4 +1,4 @@
-//! What a number is worth, whatever type it has: the one form in which all four types compare, exactly.
+//! The value of a number, independent of its type: the one form in which all four types compare exactly.
 //!
 //! A Decimal128 has at most 34 digits and a double up to 767, but two doubles differ in the first 17. So 34
 //! digits and whether more follow tell any two numbers apart. The double `0.1` is a little more than the
@@ -7,7 +7,7 @@
 use bson::{Decimal128, RawBsonRef};
 use std::cmp::{Ordering, Reverse};
 
-/// Decimal digits that are told apart: those of a Decimal128.
+/// Significant decimal digits: those of a Decimal128.
 const DIGITS: u32 = 34;
 /// From here on a number has all of them.
 const FULL: u128 = 10_u128.pow(DIGITS - 1);
@@ -45,7 +45,7 @@ pub struct Magnitude {
 }
 
 impl Number {
-    /// What `value` is worth, if it is a number.
+    /// The numeric value of `value`, if it is a number.
     pub fn of(value: RawBsonRef<'_>) -> Option<Self> {
         Some(match value {
             RawBsonRef::Int32(value) => Self::of_integer(value.into()),
@@ -89,7 +89,7 @@ impl Number {
         Self::finite(negative, digits, exponent, rest != 0)
     }
 
-    /// For the very large and the very small, which are rare: printed with all digits they may have.
+    /// For very large and very small numbers, which are rare: from their full decimal expansion.
     fn of_printed(negative: bool, value: f64) -> Self {
         let text = format!("{value:.800e}");
         let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));

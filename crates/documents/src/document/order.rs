@@ -125,7 +125,7 @@ fn compare_within_rank(a: RawBsonRef<'_>, b: RawBsonRef<'_>) -> Ordering {
         (R::JavaScriptCodeWithScope(a), R::JavaScriptCodeWithScope(b)) => {
             a.code.cmp(b.code).then_with(|| compare_documents(a.scope, b.scope))
         }
-        // What is left are numbers, and types of one value.
+        // Only numbers and types with a single value are left.
         _ => number::compare(a, b),
     }
 }

@@ -40,7 +40,7 @@ impl MergePatch {
         Ok(Self { id, fields: patch, bytes: json.len() })
     }
 
-    /// Bytes of it as JSON: applying it takes as long as they, and the document, are.
+    /// Its bytes as JSON: applying it takes time in proportion to these and the document's.
     #[must_use]
     pub const fn bytes(&self) -> usize {
         self.bytes
@@ -91,7 +91,7 @@ fn merge(current: Document, changes: &Document) -> Document {
     merged
 }
 
-/// What `change` makes of a value; `None` if it removes it.
+/// The value after `change`; `None` if it is removed.
 fn changed_value(current: Option<Bson>, change: &Bson) -> Option<Bson> {
     match change {
         Bson::Null => None,

@@ -12,7 +12,7 @@ use crate::limits::{PATH_MAX_BYTES, PATH_MAX_PARTS};
 use bson::{RawArray, RawBsonRef, RawDocument};
 use std::fmt;
 
-/// A path of a caller: no empty part, none that begins with `$`, and not into what is reserved.
+/// A path from a request: no part is empty or begins with `$`, and it does not reach the reserved field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Path {
     text: Box<str>,
@@ -68,7 +68,7 @@ impl Path {
         &self.parts[0].name
     }
 
-    /// Whether a part may mean a position in an array. An index on such a path is not to be had.
+    /// Whether a part may mean a position in an array. Such a path cannot be indexed.
     #[must_use]
     pub fn has_position(&self) -> bool {
         self.parts.iter().any(|part| part.position.is_some())
@@ -122,15 +122,15 @@ pub enum Leaf {
     Whole,
 }
 
-/// What is done with each value that is reached: whether it was enough.
+/// The callback for each value that is reached; returns whether to stop.
 type PathVisitor<'a> = dyn FnMut(Option<RawBsonRef<'_>>) -> Result<bool, Interruption> + 'a;
 
-/// Shows `see` every value that `parts` reach from `document`, `None` for each place where one is missing, until
-/// it says that it has seen enough. Whether it has.
+/// Calls `see` with every value that `parts` reach from `document`, and `None` for each missing one, until it
+/// returns true. Returns whether it did.
 ///
 /// # Errors
-/// That there is not enough fuel to go on. A part that is both a name and a position is followed twice, so without
-/// a bound, a document made for it would take exponential time.
+/// There is not enough fuel to go on. A part that is both a name and a position is followed twice, so without
+/// a bound, a malicious document would take exponential time.
 pub fn visit(
     document: &RawDocument,
     parts: &[PathPart],

@@ -15,11 +15,11 @@ pub(super) struct Element<'a> {
     pub(super) value: &'a [u8],
 }
 
-/// The fields of a document, up to the first that is none.
+/// The fields of a document, up to the first invalid one.
 pub(super) struct Elements<'a>(&'a [u8]);
 
 impl<'a> Elements<'a> {
-    /// Those of a document or of an array.
+    /// The fields of a document or an array.
     pub(super) fn of(document: &'a [u8]) -> Self {
         Self(document.get(LENGTH_BYTES..).unwrap_or_default())
     }
@@ -45,7 +45,7 @@ impl<'a> Element<'a> {
         self.value.first_chunk().copied()
     }
 
-    /// Of a value that is a text, that text.
+    /// The text of a string value.
     pub(super) fn text(&self) -> &'a [u8] {
         self.value.get(LENGTH_BYTES..self.value.len().saturating_sub(1)).unwrap_or_default()
     }
@@ -76,7 +76,7 @@ fn bytes_of(kind: ElementType, rest: &[u8]) -> Option<usize> {
         ElementType::ObjectId => Some(12),
         ElementType::Decimal128 => Some(16),
         ElementType::EmbeddedDocument | ElementType::Array | ElementType::JavaScriptCodeWithScope => {
-            // A length that counts itself; shorter than that it would lead nowhere.
+            // A length that counts itself; a smaller number is invalid.
             length().filter(|length| *length > LENGTH_BYTES)
         }
         ElementType::String | ElementType::JavaScriptCode | ElementType::Symbol => {

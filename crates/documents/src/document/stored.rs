@@ -1,4 +1,4 @@
-//! A document as it is kept, with its revision.
+//! A stored document with its revision.
 
 use super::DocumentId;
 use bson::RawDocumentBuf;
@@ -12,10 +12,10 @@ use std::str::FromStr;
 pub struct Revision(pub u64);
 
 impl Revision {
-    /// That of a document which an engine keeps without one.
+    /// The revision of a document that is stored without one.
     pub const UNKNOWN: Self = Self(0);
 
-    /// The one after it.
+    /// The next revision.
     #[must_use]
     pub const fn next(self) -> Self {
         Self(self.0 + 1)
@@ -39,7 +39,7 @@ impl FromStr for Revision {
 /// A document with its revision.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredDocument {
-    /// Its fields, the `_id` first; without what is reserved.
+    /// Its fields, the `_id` first; without the reserved field.
     pub body: RawDocumentBuf,
     /// Its revision.
     pub revision: Revision,

@@ -14,7 +14,7 @@ use bson::{DateTime, RawBsonRef, RawDocument, RawDocumentBuf};
 use std::fmt::Display;
 use std::io::Write as _;
 
-/// Which of the two forms of Extended JSON.
+/// One of the two forms of Extended JSON.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum JsonFormat {
     /// Numbers and dates as people read them.
@@ -23,8 +23,8 @@ enum JsonFormat {
     Canonical,
 }
 
-/// Appends `document` to `out`, relaxed, all of it: what is reserved is taken out by
-/// [`crate::projection::Projection::apply`].
+/// Appends `document` to `out`, relaxed and complete: [`crate::projection::Projection::apply`] removes the
+/// reserved field.
 pub fn write_json(document: &RawDocument, out: &mut Vec<u8>) {
     write_document(document, JsonFormat::Relaxed, out);
 }

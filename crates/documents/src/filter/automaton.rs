@@ -1,10 +1,11 @@
-//! Patterns as automata: what one costs before it is compiled, and a search that counts what it costs.
+//! Patterns as automata: their cost before they are compiled, and a search that counts its own cost.
 //!
-//! The states of a pattern are counted from its parsed form, without expanding repetitions, so a pattern that is too
-//! large costs no more than a short one to refuse. It is compiled by the first search, not while a filter is parsed: that
-//! happens on a thread of its own where it is not known to be short. A search goes by a lazy DFA, byte by byte. What a
-//! byte costs is nearly always one step; where the DFA has to be continued it is as many as the pattern has states, some
-//! times over, and no text and no pattern make it more. The `regex` crate does the same, but for as long as it takes.
+//! The states of a pattern are counted from its parsed form, without expanding repetitions, so a pattern that
+//! is too large costs no more than a short one to refuse. The first search compiles it, not the parsing of a
+//! filter: searches run on a blocking thread unless they are known to be short. A search uses a lazy DFA,
+//! byte by byte. A byte nearly always costs one step; if the DFA has to be extended, it costs a small
+//! multiple of the pattern's states, for any text and pattern. The `regex` crate does the same, but without a
+//! limit.
 //!
 //! # Pitfalls
 //! A lazy DFA knows no Unicode word boundaries. The patterns here have only ASCII ones, `(?-u:\b)`.
@@ -21,9 +22,9 @@ use regex_syntax::utf8::Utf8Sequences;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, TryLockError};
 
-/// What compiling a state costs.
+/// The cost of compiling a state.
 const COMPILED_STATE: u64 = 200;
-/// What continuing the DFA costs, and what each state of the pattern adds.
+/// The cost of extending the DFA, and what each state of the pattern adds to it.
 const CONTINUED: u64 = 500;
 const CONTINUED_STATE: u64 = 8;
 /// Bytes that are searched between two payments.
@@ -33,7 +34,7 @@ const CHUNK: usize = 4096;
 const CACHE_BYTES: usize = 32 << 10;
 const CACHE_STATE_BYTES: usize = 100;
 
-/// A pattern that may be searched for.
+/// A searchable pattern.
 #[derive(Debug, Clone)]
 pub struct Automaton {
     hir: Arc<Hir>,
@@ -44,7 +45,7 @@ pub struct Automaton {
 #[derive(Debug)]
 struct Compiled {
     dfa: DFA,
-    /// What the last search has found out of the DFA. One that comes meanwhile finds it out by itself.
+    /// The part of the DFA that the last search has built. A concurrent search builds its own.
     cache: Mutex<Option<Cache>>,
 }
 
@@ -52,10 +53,10 @@ impl Automaton {
     /// Takes a pattern in the syntax of `parser`.
     ///
     /// # Errors
-    /// The sentence that says that it is not allowed.
+    /// A sentence that it is not allowed.
     pub fn parse(pattern: &str, parser: &ParserBuilder) -> Result<Self, String> {
         let hir = parser.build().parse(pattern).map_err(|_| "The pattern is not allowed.".to_owned())?;
-        // The start, the beginning of a search anywhere, the match, and what leads from one to the other.
+        // The start, the beginning of a search anywhere, the match, and the transitions between them.
         let states = states(&hir).saturating_add(8);
         Ok(Self { hir: Arc::new(hir), states, compiled: Arc::default() })
     }
@@ -159,7 +160,7 @@ impl Search<'_> {
         self.dfa.next_state(self.cache, from, byte).map_err(|_| Interruption::BadPattern)
     }
 
-    /// At the two ends of a text nothing says before whether the DFA has to be continued.
+    /// At the two ends of a text it is unknown whether the DFA has to be extended.
     fn pay_if_more_than(&self, known: usize) -> Result<(), Interruption> {
         if self.cache.memory_usage() == known { Ok(()) } else { self.pay_for_continuing() }
     }

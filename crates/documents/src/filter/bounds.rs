@@ -1,4 +1,4 @@
-//! What a filter says about the entries of an index, so that an engine need not look at every document.
+//! The index entries that a filter allows, so that an engine need not read every document.
 //!
 //! The intervals may be wider than the filter, never narrower: an engine still checks every document with
 //! [`Filter::evaluate`].
@@ -28,9 +28,9 @@ pub enum Entries {
 /// The keys from those that begin with `low` up to those that begin with `high`, both included.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Interval {
-    /// How the lowest of them begin.
+    /// The beginning of the lowest ones.
     pub low: Vec<u8>,
-    /// How the highest of them begin.
+    /// The beginning of the highest ones.
     pub high: Vec<u8>,
 }
 
@@ -46,7 +46,7 @@ impl Interval {
         Self { low: inverted(&self.high), high: inverted(&self.low) }
     }
 
-    /// What is above all of its keys.
+    /// The first key above all of its keys.
     #[must_use]
     pub fn end(&self) -> Vec<u8> {
         let mut end = self.high.clone();
@@ -73,7 +73,7 @@ impl Interval {
         intervals.get(place).is_some_and(|interval| interval.contains(key))
     }
 
-    /// Whether `key` is below [`Self::end`], which need not be made for that.
+    /// Whether `key` is below [`Self::end`], without building that.
     fn ends_after(&self, key: &[u8]) -> bool {
         *key < *self.high || key.starts_with(&self.high)
     }
@@ -148,7 +148,7 @@ fn of_clause(clause: &Clause, path: &str, entries: Entries) -> Option<IntervalSe
     }
 }
 
-/// What a predicate says about the path that goes on with `below` from its own.
+/// The bounds that a predicate gives for its own path continued by `below`.
 fn of_predicate(predicate: &Predicate, below: &str, entries: Entries) -> Option<IntervalSet> {
     match predicate {
         Predicate::ElementMatch(element) => of_element(element, below),
@@ -189,7 +189,7 @@ fn of_element(element: &ElementMatch, below: &str) -> Option<IntervalSet> {
     }
 }
 
-/// What a predicate says about the one value it holds of.
+/// The bounds that a predicate gives for the one value that meets it.
 fn of_value(predicate: &Predicate) -> Option<IntervalSet> {
     match predicate {
         Predicate::ElementMatch(_) | Predicate::AllMatch(_) => None,
@@ -197,7 +197,7 @@ fn of_value(predicate: &Predicate) -> Option<IntervalSet> {
     }
 }
 
-/// What follows from all of `sets`.
+/// The bounds that follow from all of `sets`.
 fn together(sets: impl Iterator<Item = IntervalSet>, entries: Entries) -> Option<IntervalSet> {
     match entries {
         Entries::One => sets.reduce(|a, b| intersection(&a, &b)),
@@ -234,7 +234,7 @@ fn range(comparison: Comparison, operand: RawBsonRef<'_>) -> Option<Interval> {
     }
 }
 
-/// All that is in one of `intervals`, which come in any order.
+/// The union of `intervals`, which come in any order.
 fn union(mut intervals: IntervalSet) -> IntervalSet {
     intervals.sort_by(|a, b| a.low.cmp(&b.low));
     let mut merged = IntervalSet::with_capacity(intervals.len());
@@ -251,7 +251,7 @@ fn union(mut intervals: IntervalSet) -> IntervalSet {
     widened(merged)
 }
 
-/// What is in both; of each the intervals are in order and do not overlap, so one pass through both finds it.
+/// The intersection of both; the intervals of each are in order and do not overlap, so one pass finds it.
 fn intersection(mut a: &[Interval], mut b: &[Interval]) -> IntervalSet {
     let mut common = IntervalSet::new();
     while let ([x, rest_of_a @ ..], [y, rest_of_b @ ..]) = (a, b) {
@@ -266,7 +266,8 @@ fn intersection(mut a: &[Interval], mut b: &[Interval]) -> IntervalSet {
     widened(common)
 }
 
-/// The same, or where that is too many one that has them all; they are in order and do not overlap.
+/// The same intervals or, if there are too many, one that spans them all; they are in order and do not
+/// overlap.
 fn widened(intervals: IntervalSet) -> IntervalSet {
     match intervals.as_slice() {
         [first, .., last] if intervals.len() > FILTER_MAX_INTERVALS => {

@@ -11,10 +11,10 @@ use crate::fuel::{self, Fuel, Interruption};
 use bson::raw::RawBson;
 use bson::{RawArray, RawBsonRef, RawDocument};
 
-/// Whether it is so, unless there is not enough fuel to find out.
+/// Whether it matches, unless there is not enough fuel to find out.
 type MatchResult = Result<bool, Interruption>;
 
-/// What looking at a condition costs.
+/// The cost of checking a condition.
 const CONDITION: u64 = 16;
 
 pub fn filter(filter: &Filter, document: &RawDocument, fuel: &Fuel<'_>) -> MatchResult {
@@ -47,7 +47,7 @@ fn any<T>(of: &[T], holds: impl Fn(&T) -> MatchResult) -> MatchResult {
     Ok(false)
 }
 
-/// Whether the predicate holds of what `path` reaches.
+/// Whether the predicate holds for the values that `path` reaches.
 fn holds_at(predicate: &Predicate, path: &Path, document: &RawDocument, fuel: &Fuel<'_>) -> MatchResult {
     let reaches = |leaf, test: &dyn Fn(Option<RawBsonRef<'_>>) -> MatchResult| {
         visit(document, path.parts(), leaf, fuel, &mut |value| test(value))
@@ -69,7 +69,7 @@ fn holds_at(predicate: &Predicate, path: &Path, document: &RawDocument, fuel: &F
     }
 }
 
-/// Whether the predicate holds of one value, `None` for one that is missing.
+/// Whether the predicate holds for one value; `None` is a missing one.
 fn holds_of(predicate: &Predicate, value: Option<RawBsonRef<'_>>, fuel: &Fuel<'_>) -> MatchResult {
     fuel.spend(CONDITION)?;
     match predicate {
@@ -157,7 +157,7 @@ fn place_among(
     fuel: &Fuel<'_>,
 ) -> Result<Option<usize>, Interruption> {
     let value = match value {
-        // No operand is undefined; what is missing equals null.
+        // No operand is undefined; a missing value equals null.
         None | Some(RawBsonRef::Undefined) => RawBsonRef::Null,
         Some(value) => value,
     };
@@ -167,8 +167,8 @@ fn place_among(
     Ok(operands.binary_search_by(|operand| compare(operand.as_raw_bson_ref(), value)).ok())
 }
 
-/// Whether `value` compares with `operand` so. Values of different types do not compare, but for `null`, which
-/// equals what is missing, and the two ends of the order.
+/// Whether the comparison of `value` with `operand` holds. Values of different types do not compare, except
+/// `null`, which equals a missing value, and the two ends of the order.
 fn compares(
     value: Option<RawBsonRef<'_>>,
     comparison: Comparison,

@@ -17,7 +17,7 @@ use bson::raw::RawBson;
 use std::borrow::Cow;
 
 type Members<'a> = Vec<(Cow<'a, str>, Json<'a>)>;
-/// How a path is taken: from the top, or from within an array's item.
+/// How a path is parsed: from the top, or from within an array's item.
 type ParsePath = fn(&str) -> std::result::Result<Path, String>;
 
 pub fn parse(json: &str, at: &str) -> Result<Filter> {
@@ -169,7 +169,7 @@ impl FilterParser {
         })
     }
 
-    /// What is asked of a field: operators, or equality with a value.
+    /// The condition on a field: operators, or equality with a value.
     fn field(&mut self, json: Json<'_>) -> Option<Vec<Predicate>> {
         match json {
             Json::Object(members) if has_operators(&members) => Some(self.operators(members)),
@@ -213,7 +213,7 @@ impl FilterParser {
             "$size" => self.size(json),
             "$not" => self.not(json),
             _ => {
-                self.refuse(format!("`{}` is not an operator that is allowed here.", short(name)));
+                self.refuse(format!("The operator `{}` is not allowed here.", short(name)));
                 None
             }
         }
@@ -223,7 +223,7 @@ impl FilterParser {
     fn value(&mut self, json: Json<'_>) -> Option<RawBson> {
         let value = self.reader.value(json);
         if value == Bson::Undefined {
-            self.refuse("`undefined` cannot be compared with.");
+            self.refuse("A comparison with `undefined` is not possible.");
             return None;
         }
         // The reader lets nothing pass that BSON cannot hold.
@@ -272,14 +272,14 @@ impl FilterParser {
         }
     }
 
-    /// `{"$elemMatch": ..}` and nothing else.
+    /// Only `{"$elemMatch": ..}`.
     fn element_match_alone(&mut self, json: Json<'_>) -> Option<ElementMatch> {
         match json {
             Json::Object(members) if members.len() == 1 && members[0].0 == "$elemMatch" => {
                 self.each(members, |parser, _, json| parser.element_match(json)).pop()
             }
             _ => {
-                self.refuse("Beside an `$elemMatch` there may be nothing else.");
+                self.refuse("Nothing else is allowed beside an `$elemMatch`.");
                 None
             }
         }
@@ -378,7 +378,7 @@ fn is_element_match(json: &Json<'_>) -> bool {
     matches!(json, Json::Object(members) if members.first().is_some_and(|(name, _)| name == "$elemMatch"))
 }
 
-/// The caller's own name of an operator, given back.
+/// The operator's name from the request, shortened for the error.
 fn short(name: &str) -> String {
     name.chars().take(50).collect()
 }

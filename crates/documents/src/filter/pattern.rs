@@ -35,7 +35,7 @@ use regex_syntax::ast::{
 
 const TOO_LARGE: &str = "The pattern is too large when it is compiled; use fewer or smaller repetitions.";
 
-/// What an operand of `$regex` comes to.
+/// A parsed operand of `$regex`.
 #[derive(Debug, Clone)]
 pub struct Pattern {
     text: String,
@@ -110,7 +110,7 @@ impl Pattern {
         Some(bson::Regex { pattern: pattern.try_into().ok()?, options: options.try_into().ok()? })
     }
 
-    /// How every text begins that matches, if that is known.
+    /// The beginning of every text that matches, if it is known.
     pub fn start(&self) -> Option<&str> {
         self.start.as_deref()
     }
@@ -120,14 +120,14 @@ impl Pattern {
         self.automaton.states()
     }
 
-    /// Whether MongoDB decides it for every text. If not, its search may give up and take a text that matches for one
-    /// that does not.
+    /// Whether MongoDB decides it for every text. If not, its search may give up and report that a matching
+    /// text does not match.
     pub const fn is_bounded(&self) -> bool {
         self.is_bounded
     }
 
-    /// A part that every text has that matches, as a pattern with the same options, which MongoDB decides. For one that
-    /// is not bounded, and only if there is such a part.
+    /// For a pattern that is not bounded: a part that every matching text contains, as a pattern with the
+    /// same options that MongoDB decides; `None` if there is no such part.
     pub fn required(&self) -> Option<&str> {
         self.required.as_deref()
     }
@@ -179,7 +179,7 @@ fn is_ignored(c: char) -> bool {
     c.is_whitespace() || matches!(c, '\u{200e}' | '\u{200f}')
 }
 
-/// Not compiled yet: whether it is worth it, its first search shows.
+/// Compiled by its first search, if there is one.
 fn automaton(translated: &str, options: PatternOptions) -> Result<Automaton, String> {
     let mut syntax = regex_syntax::ParserBuilder::new();
     syntax.case_insensitive(options.i).multi_line(options.m).dot_matches_new_line(options.s);
@@ -200,7 +200,7 @@ fn literal_start(ast: &Ast, options: PatternOptions) -> Option<String> {
     (is_anchored && !options.i).then(|| rest.iter().map_while(literal).collect())
 }
 
-/// Whether it can begin nowhere but at the beginning of a text.
+/// Whether it can match only at the beginning of a text.
 fn is_anchored(ast: &Ast, options: PatternOptions) -> bool {
     match ast {
         Ast::Concat(concat) => concat.asts.first().is_some_and(|first| is_anchored(first, options)),
@@ -213,7 +213,7 @@ fn is_anchored(ast: &Ast, options: PatternOptions) -> bool {
     }
 }
 
-/// The part that tells most of those that are bounded: the beginning, if it is known, else the one with most letters.
+/// The most selective bounded part: the beginning, if it is known, else the one with most letters.
 fn required_part(source: &str, ast: &Ast, options: PatternOptions) -> Option<String> {
     let Ast::Concat(concat) = ast else { return None };
     let mut runs: Vec<&[Ast]> = Vec::new();

@@ -1,7 +1,7 @@
-//! The price of a filter: what is known of its cost when it has been read.
+//! The price of a filter: the part of its cost that is known after parsing.
 //!
-//! What it really costs is counted while it is evaluated ([`crate::fuel`]). The price bounds what is taken at all, and
-//! says whether the work may begin on a thread that serves others, too.
+//! The real cost is counted during evaluation ([`crate::fuel`]). The price decides whether a filter is
+//! accepted at all, and whether the work may begin on an async thread.
 
 use crate::limits::{FILTER_MAX_NODES, FILTER_MAX_PATH_PARTS, FILTER_MAX_STATES, INLINE_MAX_BYTES};
 
@@ -12,7 +12,7 @@ const SHORT_NODES: usize = 64;
 const SHORT_PATH_PARTS: usize = 128;
 const SHORT_LIST_ITEMS: usize = 100;
 
-/// What a filter consists of, counted.
+/// The counts of a filter's parts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct FilterPrice {
     /// Bytes of it as JSON: its values are copied, compared with and sent on.
@@ -38,7 +38,7 @@ impl FilterPrice {
             && self.bytes <= INLINE_MAX_BYTES
     }
 
-    /// The first bound that it is beyond, as a sentence.
+    /// The first limit that it exceeds, as a sentence.
     pub(super) fn excess(&self) -> Option<String> {
         let bounds = [
             (self.nodes, FILTER_MAX_NODES, "conditions"),

@@ -1,4 +1,4 @@
-//! A filter as MongoDB takes it.
+//! Renders a filter for MongoDB.
 //!
 //! It is rendered from the parsed filter, not copied from the request: nothing that was not understood can
 //! reach the server. Two kinds of condition are left out, because the server could find too little: a pattern
@@ -23,7 +23,7 @@ pub fn filter(filter: &Filter, prefix: &str) -> Document {
                 rendered.insert("$or", list(filters.iter(), prefix));
             }
             Clause::Nor(filters) => {
-                // What is asked too widely would be negated too narrowly.
+                // A condition that is too wide would become too narrow when negated.
                 let decided: Vec<&Filter> = filters.iter().filter(|each| is_decided(each)).collect();
                 if !decided.is_empty() {
                     rendered.insert("$nor", list(decided.into_iter(), prefix));
@@ -52,7 +52,7 @@ fn list<'a>(filters: impl Iterator<Item = &'a Filter>, prefix: &str) -> Bson {
     filters.map(|each| Bson::from(filter(each, prefix))).collect()
 }
 
-/// Whether MongoDB finds with what is rendered all that the filter asks for, and nothing else.
+/// Whether MongoDB finds exactly the matching documents with the rendered filter.
 pub fn is_decided(filter: &Filter) -> bool {
     filter.clauses.iter().all(|clause| match clause {
         Clause::And(filters) | Clause::Or(filters) | Clause::Nor(filters) => filters.iter().all(is_decided),
@@ -183,7 +183,7 @@ fn value(operand: &RawBson) -> Bson {
 }
 
 impl Comparison {
-    /// The operator that asks for it.
+    /// The operator for it.
     pub const fn operator(self) -> &'static str {
         match self {
             Self::Equal => "$eq",

@@ -19,11 +19,11 @@ pub(super) enum Clause {
     And(Vec<Filter>),
     Or(Vec<Filter>),
     Nor(Vec<Filter>),
-    /// All of these hold of what is at the path.
+    /// All of these hold for the value at the path.
     Field(Path, Vec<Predicate>),
 }
 
-/// A condition on what is at a path, or on one value of an array.
+/// A condition on the value at a path, or on one value of an array.
 #[derive(Debug, Clone)]
 pub(super) enum Predicate {
     Compare(Comparison, RawBson),
@@ -31,7 +31,7 @@ pub(super) enum Predicate {
     /// One of these, which are in order.
     In(Vec<RawBson>),
     NotIn(Vec<RawBson>),
-    /// Each of these is there.
+    /// Each of these occurs.
     All(Vec<RawBson>),
     /// For each of these there is a value.
     AllMatch(Vec<ElementMatch>),
@@ -52,11 +52,11 @@ pub(super) enum Comparison {
     LessOrEqual,
 }
 
-/// What `$elemMatch` asks of one value of an array.
+/// The condition of `$elemMatch` on one value of an array.
 #[derive(Debug, Clone)]
 pub(super) enum ElementMatch {
     /// It is a document, or an array taken as one, that matches.
     Document(Filter),
-    /// All of these hold of it.
+    /// All of these hold for it.
     Value(Vec<Predicate>),
 }

@@ -1,5 +1,5 @@
-//! Tests of filters: tables of what matches, what is refused and what MongoDB gets. Whether MongoDB agrees is
-//! asked by the differential test of the store.
+//! Tests of filters: tables of what matches, what is refused and what MongoDB gets. The differential test of
+//! the store checks that MongoDB agrees.
 
 mod cost;
 mod narrowed;
@@ -194,7 +194,7 @@ fn filter_paths_never_reach_reserved_field() {
             assert!(Filter::parse(&json, "").is_err(), "{json}");
         }
     }
-    // Within an array of the user's it is a field like any other.
+    // Within a user's array it is a field like any other.
     assert!(
         filter(r#"{"a":{"$elemMatch":{"_tenantry":1}}}"#).matches(&document(r#"{"a":[{"_tenantry":1}]}"#))
     );

@@ -203,8 +203,8 @@ fn unknown(text: &str) -> String {
             "Has something before `{mark}`, as Django (`argon2$argon2id$...`, `bcrypt$$2b$...`) and Spring \
              (`{{bcrypt}}$2a$...`) write it: remove all that comes before `{mark}`."
         ),
-        None => "Is none that can be checked: Argon2 (`$argon2id$...`), bcrypt (`$2b$...`) and passlib's \
-             `$bcrypt-sha256$...` are."
+        None => "Cannot be checked: only Argon2 (`$argon2id$...`), bcrypt (`$2b$...`) and passlib's \
+             `$bcrypt-sha256$...` hashes can."
             .into(),
     }
 }

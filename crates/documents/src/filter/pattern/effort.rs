@@ -1,12 +1,13 @@
-//! What PCRE may have to do for a pattern: how large it becomes when compiled, and how far a search may go back.
+//! The work that PCRE may have for a pattern: its compiled size, and how much a search may backtrack.
 //!
-//! Every MongoDB since 6.0 runs PCRE, first 8.42, then PCRE2, without compiling to machine code, and with the limits
-//! below. Where a search reaches one, PCRE ends it with an error that the server takes for "does not match", so a
-//! filter with `$not` would find what it must not. The sums here are upper bounds over all texts, of any length.
+//! Every MongoDB since 6.0 runs PCRE, first 8.42, then PCRE2, without compiling to machine code, and with the
+//! limits below. If a search reaches one, PCRE ends it with an error that the server treats as "does not
+//! match", so a filter with `$not` would find documents that it must not. The sums here are upper bounds over
+//! all texts, of any length.
 //!
 //! # Pitfalls
-//! - A repetition without bound goes back as often as the text is long, so no number bounds it: unless the pattern
-//!   ends with it, because then the first try succeeds.
+//! - A repetition without bound backtracks as often as the text is long, so no number bounds it, unless the
+//!   pattern ends with it: then the first try succeeds.
 //! - A group in such a repetition is entered again for each round, so it reaches the limit of depth even there.
 
 use regex_syntax::ast::{Ast, ClassBracketed, Repetition, RepetitionKind, RepetitionRange};
@@ -19,8 +20,8 @@ const NESTED_MAX_GROUPS: u64 = 200;
 const MAX_DEPTH: u64 = 1_000;
 /// Places to go back to from the only start that a pattern with `^` has. PCRE gives up at 200,000.
 const ANCHORED_MAX_POSITIONS: u64 = 20_000;
-/// The same from each start where there are as many as the text has characters. No deadline interrupts the server
-/// within one text, so this also bounds how long it may be busy with it.
+/// The same limit for each start, if there are as many starts as the text has characters. No deadline
+/// interrupts the server within one text, so this also bounds how long it may be busy with it.
 const MAX_POSITIONS: u64 = 500;
 
 /// More than any limit.
@@ -42,10 +43,10 @@ pub struct Effort {
 }
 
 impl Effort {
-    /// Of nothing.
+    /// The effort of an empty pattern.
     pub const NONE: Self = Self { ways: 1, positions: 0, depth: 0, bytes: 0, nested: 0 };
 
-    /// That of a whole pattern.
+    /// The effort of a whole pattern.
     pub fn of_pattern(source: &str, ast: &Ast) -> Self {
         Self::of(source, ast, true)
     }
@@ -60,13 +61,13 @@ impl Effort {
         self.bytes <= COMPILED_MAX_BYTES && self.nested <= NESTED_MAX_GROUPS
     }
 
-    /// Whether PCRE finds or does not find it in any text without giving up. `is_anchored`: it begins with `^`.
+    /// Whether PCRE can search any text for it without giving up. `is_anchored`: it begins with `^`.
     pub const fn is_bounded(&self, is_anchored: bool) -> bool {
         let most = if is_anchored { ANCHORED_MAX_POSITIONS } else { MAX_POSITIONS };
         self.positions <= most && self.ways <= most && self.depth <= MAX_DEPTH
     }
 
-    /// This, and behind it `next`.
+    /// This, followed by `next`.
     pub const fn then(self, next: Self) -> Self {
         Self {
             ways: self.ways.saturating_mul(next.ways),
@@ -168,7 +169,7 @@ impl Effort {
     }
 }
 
-/// From how many to how many rounds; none where there is no bound.
+/// The least and the most rounds; `None` if there is no bound.
 fn rounds(kind: &RepetitionKind) -> (u64, Option<u64>) {
     match kind {
         RepetitionKind::ZeroOrOne => (0, Some(1)),
