@@ -1,4 +1,4 @@
-//! What an operator may set, read once at the start: flags, environment, `.env`, defaults.
+//! The settings of the operator, read once at start: flags, environment, `.env`, defaults.
 //!
 //! `table.rs` is the only list of the settings. Nothing else in the service reads the environment. A loaded
 //! `Config` is valid as a whole, so no other code checks a setting again.
@@ -32,10 +32,11 @@ use table::{Draft, ReadSetting};
 use tenantry_domain::app::SignupPolicy;
 use tenantry_domain::organization::Placement;
 
-/// Calls of an organization beside others, for each core: some wait for a disk or a server while others compute.
+/// Concurrent calls of one organization beside others, per core: some wait for a disk or a server while
+/// others compute.
 const CALLS_PER_CORE: usize = 4;
 
-/// Everything that is wrong with the settings: sentences that say what and what to do, none of them with a secret.
+/// Everything that is wrong with the settings: sentences that name the problem and the fix, without secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigErrors(Vec<String>);
 
@@ -94,8 +95,8 @@ impl Config {
         }
     }
 
-    /// Bytes of a document as JSON at most: a character that is written as `\u0041` takes six for one, and nothing that
-    /// anybody would send takes more.
+    /// The most bytes of a document as JSON: a character written as `\u0041` takes six bytes for one, and
+    /// nothing realistic takes more.
     #[must_use]
     pub const fn max_document_json_bytes(&self) -> usize {
         6 * self.max_document_bytes
@@ -110,7 +111,7 @@ impl Config {
         }
     }
 
-    /// How many calls for its own data an organization has under way while others are at work.
+    /// How many calls for its own data an organization may have under way while others are active.
     #[must_use]
     pub fn calls_of_each(&self) -> usize {
         match self.organization_share {
@@ -137,7 +138,7 @@ pub(crate) fn cores() -> usize {
 }
 
 impl ClientConfig {
-    /// Reads its settings as [`Config::load`] does, and looks at no other: what only the service minds does not
+    /// Reads its settings as [`Config::load`] does, and no others: settings that only the service uses do not
     /// stop a command that talks to it.
     ///
     /// # Errors
@@ -155,7 +156,7 @@ impl ClientConfig {
     }
 }
 
-/// What is wrong with settings that are right one by one.
+/// Conflicts between settings that are valid one by one.
 fn refusals(draft: &Draft) -> Vec<String> {
     [
         no_shared_secret(draft),
@@ -168,7 +169,7 @@ fn refusals(draft: &Draft) -> Vec<String> {
     .collect()
 }
 
-/// Instances must agree on what they sign with, so none may make a secret of its own.
+/// All instances must sign with the same secret, so none may generate its own.
 fn no_shared_secret(draft: &Draft) -> Option<String> {
     let missing = draft.mongo_uri.as_ref()?.is_some() && draft.jwt_secret.as_ref()?.is_none();
     missing.then(|| {

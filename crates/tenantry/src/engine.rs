@@ -1,4 +1,4 @@
-//! Which engine the settings ask for. The only place of the service that tells them apart.
+//! Opens the engine that the settings choose. No other part of the service tells engines apart.
 
 #[cfg(feature = "mongodb")]
 use crate::config::CapacityPolicy;
@@ -18,13 +18,13 @@ use tenantry_store::{ConcurrencyLimits, EmbeddedOptions, Opened, StoreOptions, T
 /// Opens it.
 ///
 /// # Errors
-/// A sentence for the operator; also where a transfer into it was stopped.
+/// A sentence for the operator; also if a transfer into it was interrupted.
 pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Opened> {
     let opened = match config.mongo_uri {
         Some(_) => open_mongodb(config).await?,
         None => open_embedded(config, clock).await?,
     };
-    // A MongoDB that cannot be reached now has nothing to say about it.
+    // If MongoDB cannot be reached now, this is unknown.
     if let Ok(Some(_)) = opened.store.installation.get_value(TRANSFER_MARK).await {
         opened.close().await;
         bail!(
@@ -34,7 +34,7 @@ pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Opened> {
     Ok(opened)
 }
 
-/// How the embedded engine is opened on that directory.
+/// Options of the embedded engine for that directory.
 #[must_use]
 pub fn embedded_at(config: &Config, data_dir: &Path, clock: Arc<dyn Clock>) -> EmbeddedOptions {
     EmbeddedOptions { data_dir: data_dir.to_owned(), clock, readers: config.readers }
@@ -42,7 +42,8 @@ pub fn embedded_at(config: &Config, data_dir: &Path, clock: Arc<dyn Clock>) -> E
 
 async fn open_embedded(config: &Config, clock: Arc<dyn Clock>) -> Result<Opened> {
     let calls = config.calls_of_each();
-    // It reads without ever waiting, so that only who has fewer reads at once than there are cores leaves any to others.
+    // Its reads never wait for a disk or a server, so an organization with as many reads as cores would leave
+    // none to others.
     let reads = calls.min((config::cores() / 2).max(1));
     let options = in_front(config, ConcurrencyLimits { reads, writes: calls });
     Ok(tenantry_store::open(&embedded_at(config, &config.data_dir, clock), &options).await?)
@@ -69,14 +70,14 @@ const fn in_front(config: &Config, concurrency: ConcurrencyLimits) -> StoreOptio
     StoreOptions { cache_bytes: config.cache_bytes, concurrency }
 }
 
-/// How MongoDB is reached, if it is asked for.
+/// Options of MongoDB, if the settings choose it.
 #[cfg(feature = "mongodb")]
 #[must_use]
 pub fn mongodb(config: &Config) -> Option<MongoOptions> {
     Some(mongodb_at(config, config.mongo_uri.as_ref()?.expose()))
 }
 
-/// How a MongoDB is reached that has that connection string.
+/// Options of the MongoDB with that connection string.
 #[cfg(feature = "mongodb")]
 #[must_use]
 pub fn mongodb_at(config: &Config, uri: &str) -> MongoOptions {

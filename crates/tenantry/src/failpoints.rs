@@ -6,13 +6,14 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-/// What to do where, by the variable that says where. A process that has stopped goes on when it is told to.
+/// The faults by the variable that names their point. A stopped process goes on when it gets SIGCONT.
 const FAULTS: [(&str, Fault); 3] = [
     ("TENANTRY_CRASH_AT", Fault::Signal(Signal::KILL)),
     ("TENANTRY_STOP_AT", Fault::Signal(Signal::STOP)),
     ("TENANTRY_PANIC_AT", Fault::Panic),
 ];
-/// A signal may reach another thread first; this one must not go on meanwhile. Only time awake counts.
+/// How long to wait for the signal: it may reach another thread first, and this one must not go on meanwhile.
+/// Only time awake counts.
 const UNTIL_THE_SIGNAL_IS_HERE: Duration = Duration::from_millis(100);
 
 #[derive(Clone, Copy)]
@@ -52,7 +53,7 @@ fn pass(place: &str) {
     let Some(target) = TARGET.get() else { return };
     if place == target.place && PASSED.fetch_add(1, Ordering::SeqCst) == target.times {
         let Fault::Signal(signal) = target.fault else { panic!("a test asks for a panic at {place}") };
-        // Death comes as by a power cut: no destructor runs, no buffer is flushed.
+        // The process dies as in a power cut: no destructor runs, no buffer is flushed.
         let _ = kill_process(getpid(), signal);
         #[expect(
             clippy::disallowed_methods,

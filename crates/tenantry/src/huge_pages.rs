@@ -1,21 +1,22 @@
-//! Huge pages, where they pay: for the memory that passwords are hashed in.
+//! Huge pages where they pay off: for the memory in which passwords are hashed.
 //!
-//! Argon2 reads its 19 MiB in random order and is an eighth faster where 2 MiB of it take one entry in the
-//! processor's table of pages. Everything else is small and lies all over, so that pages of 2 MiB would be mostly
-//! empty: at rest they came to twice the memory. Where the kernel has no such switch, it stays as it was.
+//! Argon2 reads its 19 MiB in random order and is an eighth faster with pages of 2 MiB, which take fewer
+//! entries in the processor's TLB. All other memory is small and scattered, so that pages of 2 MiB would be
+//! mostly empty: an idle service took twice the memory with them. If the kernel has no such switch, nothing
+//! changes.
 
 #[cfg(target_os = "linux")]
 use rustix::thread::{disable_transparent_huge_pages, transparent_huge_pages_are_disabled};
 #[cfg(target_os = "linux")]
 use std::sync::{Mutex, PoisonError};
 
-/// Has memory that this process takes from now on made of small pages. To be called before there is much.
+/// Makes later allocations of this process use small pages. Call it before there are many.
 pub fn avoid() {
     #[cfg(target_os = "linux")]
     let _ = disable_transparent_huge_pages(true);
 }
 
-/// Lets `take` take memory made of huge pages, where the system gives any.
+/// Runs `take`, whose allocations use huge pages if the system has any.
 pub fn within(take: &mut dyn FnMut()) {
     #[cfg(target_os = "linux")]
     let _switch = Switch::on();

@@ -13,18 +13,18 @@ use tenantry_domain::ids::{Entropy, random};
 use tenantry_domain::store::Store;
 use tenantry_domain::token::{SigningKey, ed25519_of, generate_ed25519};
 
-/// What signs tokens with a shared secret, where no setting gives one.
+/// The file of the shared secret that signs tokens, if no setting gives one.
 pub const SECRET_FILE: &str = "jwt-secret";
-/// What signs tokens with EdDSA: a PKCS#8 document.
+/// The file of the key that signs tokens with EdDSA: a PKCS#8 document.
 pub const ED25519_FILE: &str = "jwt-ed25519.pk8";
 /// The operator key as it was written once.
 pub const OPERATOR_KEY_FILE: &str = "operator.key";
 
 /// The keys that come of the signing secret.
 pub struct Keys {
-    /// What signs access tokens.
+    /// The key that signs access tokens.
     pub signing: SigningKey,
-    /// What authenticates refresh tokens and fingerprints requests.
+    /// The key that authenticates refresh tokens and the fingerprints of requests.
     pub mac: [u8; 32],
 }
 
@@ -71,12 +71,12 @@ fn shared_ed25519(secret: &[u8]) -> Keys {
     Keys { mac: derive(secret), signing: SigningKey::EdDsa(document) }
 }
 
-/// What authenticates, from what signs.
+/// Derives the MAC key from the signing key.
 fn derive(secret: &[u8]) -> [u8; 32] {
     derive_for(secret, b"tenantry mac key v1")
 }
 
-/// Another key from `secret`, so that no two uses share one.
+/// Derives a key from `secret` for one purpose, so that no two uses share one.
 fn derive_for(secret: &[u8], purpose: &[u8]) -> [u8; 32] {
     let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), purpose);
     let mut key = [0; 32];
@@ -110,7 +110,7 @@ pub async fn operator_key(store: &Store, data_dir: &Path, entropy: &dyn Entropy)
     if operator::init_hash(&*store.installation, &key).await? == operator::hash(&key) {
         return Ok(Some(path));
     }
-    // Another instance was first, and nobody has seen this key.
+    // Another instance was first, and nobody has seen this key yet.
     std::fs::remove_file(&path).with_context(|| format!("{} cannot be removed", path.display()))?;
     Ok(None)
 }
@@ -161,7 +161,7 @@ fn read_or_make(path: &Path, make: impl FnOnce() -> Vec<u8>) -> Result<Vec<u8>> 
     }
 }
 
-/// Writes a file that is not there yet, whole or not at all, readable by its owner alone.
+/// Creates a file, completely or not at all, readable by its owner alone.
 fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
     let unfinished = path.with_extension("tmp");
     let write = || -> std::io::Result<()> {

@@ -29,7 +29,7 @@ pub struct Service {
     pub app: Arc<App>,
     /// The use cases over HTTP.
     pub handlers: Handlers,
-    /// What is known of the operator key.
+    /// Where the operator key is.
     pub operator_key: OperatorKey,
     opened: Opened,
     background: JoinSet<()>,
@@ -41,7 +41,7 @@ impl Service {
     /// # Errors
     /// A sentence for the operator.
     pub async fn start(config: &Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<Self> {
-        // Before anything counts: what is counted earlier is lost.
+        // Before anything records metrics: earlier values are lost.
         telemetry::metrics_handle();
         telemetry::record_start(clock.now());
         let opened = engine::open(config, Arc::clone(&clock)).await?;
@@ -71,21 +71,21 @@ impl Service {
         Ok(Self { app, handlers, operator_key, opened, background })
     }
 
-    /// Clears up or sets aside what a crash has left.
+    /// Removes or sets aside what a crash has left.
     pub async fn tidy(&self) {
         if let Err(error) = self.opened.tidy().await {
-            tracing::warn!(%error, "what crashes may have left could not be looked for");
+            tracing::warn!(%error, "the search for leftovers of crashes failed");
         }
     }
 
-    /// Stops what runs by itself and closes the engine; every acknowledged write is in it.
+    /// Stops the background work and closes the engine, which has every acknowledged write.
     pub async fn stop(mut self) {
         self.background.shutdown().await;
         self.opened.close().await;
     }
 }
 
-/// What is known of the operator key after a start.
+/// Where the operator key is after a start.
 pub enum OperatorKey {
     /// It is in that file.
     In(PathBuf),
@@ -95,8 +95,8 @@ pub enum OperatorKey {
     Unknown,
 }
 
-/// Makes the operator key where there is none. A store that may come back is waited for in the background, as
-/// everything else waits for it.
+/// Creates the operator key if there is none. If the store cannot be reached yet, it waits for it in the
+/// background.
 async fn operator_key(
     background: &mut JoinSet<()>,
     store: &Store,
@@ -167,37 +167,38 @@ fn policy(config: &Config) -> Policy {
     }
 }
 
-/// Runs what never ends by itself. After a panic it restarts: nobody waits for it, so nobody would notice that it is gone.
+/// Runs endless background work and restarts it after a panic: nobody waits for it, so nobody would notice
+/// that it has ended.
 async fn keep_running<F: Future<Output = ()>>(name: &'static str, work: impl Fn() -> F) {
     while AssertUnwindSafe(work()).catch_unwind().await.is_err() {
-        tracing::error!(name, "work in the background has panicked and restarts");
+        tracing::error!(name, "a background task has panicked and restarts");
         tokio::time::sleep(RECOVERY_INTERVAL).await;
     }
 }
 
-/// Finishes what another or an earlier process left, at once and then at intervals.
+/// Finishes operations that another or an earlier process left, at once and then at intervals.
 async fn recover(app: Arc<App>) {
     loop {
         match app.executor.recover().await {
             Ok(0) => {}
             Ok(count) => {
                 metrics::counter!(OPERATION_RECOVERIES).increment(count as u64);
-                // There may be more than it takes at once.
+                // There may be more than one round takes.
                 continue;
             }
-            Err(error) => tracing::warn!(%error, "operations could not be looked for"),
+            Err(error) => tracing::warn!(%error, "the search for unfinished operations failed"),
         }
         tokio::time::sleep(RECOVERY_INTERVAL).await;
     }
 }
 
 async fn maintain(app: Arc<App>) {
-    // Not at once: the first requests come first.
+    // Not at once: the first requests have priority.
     let mut pause = Duration::from_secs(1);
     loop {
         tokio::time::sleep(pause).await;
         if let Err(error) = app.maintenance.run().await {
-            tracing::warn!(%error, "a round of housekeeping did not finish");
+            tracing::warn!(%error, "a round of maintenance did not finish");
         }
         pause = JANITOR_INTERVAL;
     }

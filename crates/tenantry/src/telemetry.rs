@@ -32,7 +32,7 @@ pub const PROCESS_START_TIME: &str = "process_start_time_seconds";
 /// Always 1; its label `version` tells which build runs.
 pub const BUILD_INFO: &str = "build_info";
 
-/// How often the recorder folds its samples together when nobody reads them.
+/// How often the recorder compacts its samples if nobody reads them.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Upper bounds of the buckets, in seconds: from an answer out of the cache to the default deadline of a request.
@@ -49,7 +49,7 @@ pub fn init(config: &Config) {
     let filter = log_filter(config.log_level);
     let subscriber = Registry::default();
     let lines = fmt::layer().with_writer(std::io::stderr);
-    // A second service in one process (a test) finds the first one's subscriber, which is as good.
+    // A second service in one process (a test) uses the first one's subscriber.
     let _ = match config.log_format {
         LogFormat::Json => subscriber.with(lines.json().flatten_event(true).with_filter(filter)).try_init(),
         LogFormat::Text if std::io::stderr().is_terminal() => {
@@ -59,7 +59,8 @@ pub fn init(config: &Config) {
     };
 }
 
-/// `level` for our crates, which all begin with `tenantry`; warnings of the others, or less if `level` is less.
+/// `level` for our crates, whose names all begin with `tenantry`; warnings of other crates, or less if
+/// `level` is lower.
 fn log_filter(level: LogLevel) -> Targets {
     let level = match level {
         LogLevel::Error => Level::ERROR,
@@ -142,13 +143,13 @@ fn describe_metrics() {
     describe_gauge!(BUILD_INFO, Unit::Count, "Always 1; the label tells which build runs.");
 }
 
-/// Notes that the process runs since `now`, and which build it is.
+/// Records the start time `now` and the version of the build.
 pub fn record_start(now: Timestamp) {
     gauge!(PROCESS_START_TIME).set(now.as_duration().as_secs_f64());
     gauge!(BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
 }
 
-/// All numbers as Prometheus reads them.
+/// All metrics in the format of Prometheus.
 #[must_use]
 pub fn render_metrics() -> String {
     let handle = metrics_handle();

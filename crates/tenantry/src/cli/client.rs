@@ -15,15 +15,15 @@ use std::net::IpAddr;
 use std::time::Duration;
 use tenantry_domain::app::operator::OPERATOR_KEY_PREFIX;
 
-/// For a server to take the connection.
+/// Timeout for the connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// For a server to answer; its own deadlines are shorter unless its operator has moved them.
+/// Timeout for the response; the server's own deadlines are shorter unless its operator has raised them.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Why a command came to nothing.
+/// Why a command failed.
 #[derive(Debug)]
 pub enum ClientError {
-    /// The command line asks for what cannot be.
+    /// The command line is wrong.
     Usage(String),
     /// The server refuses.
     Refused(Problem),
@@ -35,7 +35,7 @@ pub enum ClientError {
     Other(String),
 }
 
-/// What a server says when it refuses.
+/// The problem details of a refusal.
 #[derive(Debug, Deserialize)]
 pub struct Problem {
     /// The sentence.
@@ -67,7 +67,7 @@ impl ClientError {
         }
     }
 
-    /// As one line of JSON, for who asked for `--json`.
+    /// As one line of JSON, for `--json`.
     pub fn to_json(&self) -> String {
         let Self::Refused(problem) = self else { return json!({ "error": self.to_string() }).to_string() };
         let errors = problem.errors.iter();
@@ -106,7 +106,7 @@ pub struct Answer {
     pub status: StatusCode,
     /// Its body.
     pub body: String,
-    /// Who gave it.
+    /// The URL that returned it.
     url: Url,
 }
 
@@ -114,7 +114,7 @@ impl Answer {
     /// What the body says.
     ///
     /// # Errors
-    /// A sentence, if it is not what a Tenantry says.
+    /// A sentence, if the body is not Tenantry's.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, ClientError> {
         serde_json::from_str(&self.body).map_err(|_| strange(&self.url, self.status))
     }
@@ -128,12 +128,12 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client of the server at `base`, which is shown `key`.
+    /// A client of the server at `base`, which sends `key`.
     ///
     /// # Errors
-    /// A sentence, if this machine has no means to.
+    /// A sentence, if no HTTP client can be built.
     pub fn new(base: Url, key: Option<String>) -> Result<Self, ClientError> {
-        // Elsewhere a redirect would take the key.
+        // No redirects: they would send the key elsewhere.
         let mut http = reqwest::Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(ANSWER_TIMEOUT)
@@ -162,10 +162,10 @@ impl Client {
         }
     }
 
-    /// Sends it and takes the whole answer.
+    /// Sends a request and reads the whole response.
     ///
     /// # Errors
-    /// What the server refuses, or why there is no answer.
+    /// The refusal of the server, or why there is no response.
     pub async fn send(&self, request: RequestBuilder) -> Result<Answer, ClientError> {
         let response = self.open(request).await?;
         let status = response.status();
@@ -173,10 +173,10 @@ impl Client {
         Ok(Answer { status, body, url: self.base.clone() })
     }
 
-    /// Sends it and takes the head of the answer; the body may be anything, and long.
+    /// Sends a request and reads the head of the response; the body may be of any type and length.
     ///
     /// # Errors
-    /// What the server refuses, or why there is no answer.
+    /// The refusal of the server, or why there is no response.
     pub async fn open(&self, request: RequestBuilder) -> Result<Response, ClientError> {
         let response = request.send().await.map_err(|error| self.unanswered(&error))?;
         let status = response.status();

@@ -1,4 +1,4 @@
-//! `tenantry operator-key`: a new operator key, for when the old one is lost or known to somebody.
+//! `tenantry operator-key`: makes a new operator key, in case the old one is lost or has leaked.
 
 use super::print::say;
 use crate::config::{self, Config};

@@ -1,7 +1,7 @@
-//! What a command prints when a format was asked for: then both standard output and standard error are in it, so that
-//! a program that reads one of them line by line can read the other.
+//! Output in a requested format: both standard output and standard error use it, so that a program can parse
+//! either one line by line.
 //!
-//! `LOG_FORMAT=json` asks for it of the service, `--json` of a command.
+//! `LOG_FORMAT=json` selects it for the service, `--json` for a command.
 
 use super::print::{complain, say};
 use crate::config::{Config, LogFormat};
@@ -12,7 +12,7 @@ use std::panic;
 use std::path::Path;
 use tenantry_domain::clock::Clock;
 
-/// Prints what the service says at its start: lines for eyes, or one line like those of its log.
+/// Prints the announcement at start: lines for people, or one line in the format of the log.
 pub fn announce(config: &Config, title: &str, facts: &[(&str, String)]) {
     match config.log_format {
         LogFormat::Json => say(&log_line("INFO", title, facts)),
@@ -23,7 +23,7 @@ pub fn announce(config: &Config, title: &str, facts: &[(&str, String)]) {
     }
 }
 
-/// Prints why the service ends, in the format that its settings ask for, also where they are wrong otherwise.
+/// Prints why the service ends, in the format of its settings, even if other settings are wrong.
 pub fn fail_to_serve(matches: &ArgMatches, error: &anyhow::Error) {
     let format = crate::config::log_format(matches, crate::config::environment(), Some(Path::new(".env")));
     match format {
@@ -32,7 +32,7 @@ pub fn fail_to_serve(matches: &ArgMatches, error: &anyhow::Error) {
     }
 }
 
-/// Lets a panic be a line of the log, where that has a format of its own.
+/// Makes a panic a line of the log, if the log has a format of its own.
 pub fn log_panics(config: &Config) {
     if config.log_format == LogFormat::Json {
         panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));

@@ -1,4 +1,4 @@
-//! What all commands print with.
+//! Printing for all commands.
 
 use clap::{Arg, ArgAction};
 use std::io::{self, ErrorKind, Write};
@@ -10,7 +10,7 @@ pub(super) fn switch(name: &'static str, help: &'static str) -> Arg {
 
 /// Prints a line of output.
 pub(super) fn say(line: &str) {
-    // Not `println!`, which panics when nobody reads on, as in `tenantry org list | head`.
+    // Not `println!`, which panics when the reader closes the pipe, as in `tenantry org list | head`.
     match writeln!(io::stdout(), "{line}") {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             complain(&format!("tenantry: the output cannot be written: {error}"));

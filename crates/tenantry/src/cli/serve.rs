@@ -15,17 +15,17 @@ use tenantry_domain::clock::Clock;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// How often it is looked for what a crash has left.
+/// How often to search for what a crash has left.
 const TIDY_INTERVAL: Duration = Duration::from_secs(3600);
 
-/// How long the store may take to close behind the drain. The operator kills it after a while, and being
-/// killed costs no more than the logs of some containers being read at the next start.
+/// How long the store may take to close after the drain. The operator kills the process after a while, which
+/// costs only a recovery of some containers' logs at the next start.
 const STOP_TIMEOUT: Duration = Duration::from_millis(800);
 
 /// Runs the service until it is told to stop.
 ///
 /// # Errors
-/// A sentence: what is in the way and what to do.
+/// A sentence that names the obstacle and the fix.
 pub fn run(config: &Config) -> Result<()> {
     #[cfg(feature = "crash-points")]
     crate::failpoints::arm();
@@ -33,7 +33,7 @@ pub fn run(config: &Config) -> Result<()> {
     output::log_panics(config);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let served = runtime.block_on(serve(config));
-    // What is still at work on a blocking thread has been told to stop, and nothing that was acknowledged depends on it.
+    // Work on blocking threads has been told to stop, and no acknowledged write depends on it.
     runtime.shutdown_background();
     served
 }
@@ -70,7 +70,7 @@ async fn serve(config: &Config) -> Result<()> {
     Ok(())
 }
 
-/// Looks at the start, and at intervals, for what a crash has left, here or in another instance. Never done.
+/// Searches at start, and at intervals, for what a crash of this or another instance has left. Never returns.
 async fn tidy(service: &Service) {
     loop {
         service.tidy().await;
@@ -99,7 +99,7 @@ fn announce(address: SocketAddr, config: &Config, operator_key: &OperatorKey) {
     output::announce(config, &title, &[("docs", docs), ("data", data), ("operator key", key)]);
 }
 
-/// Done when the process is asked to end, by the service manager or by Ctrl-C.
+/// Completes when the process is asked to end, by the service manager or by Ctrl-C.
 fn stop_signal() -> Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

@@ -7,18 +7,18 @@ use std::io::{self, BufRead, ErrorKind, IsTerminal, Write};
 /// What Ctrl-C sends.
 const CTRL_C: u8 = 3;
 
-/// Whether somebody can be asked.
+/// Whether there is a terminal to ask on.
 pub fn has_waiters() -> bool {
     io::stdin().is_terminal()
 }
 
-/// Asks; the line that was typed.
+/// Asks a question; returns the typed line.
 pub fn ask(question: &str) -> io::Result<String> {
     show(question)?;
     read_line()
 }
 
-/// Asks for what must not be seen; the line that was typed.
+/// Asks without showing the input; returns the typed line.
 pub fn ask_hidden(question: &str) -> io::Result<String> {
     let input = io::stdin();
     let before = tcgetattr(&input)?;
@@ -28,8 +28,8 @@ pub fn ask_hidden(question: &str) -> io::Result<String> {
     line
 }
 
-/// No echo but that of the line's end. Ctrl-C ends the line in place of the process, which would leave the
-/// terminal as it is now.
+/// Terminal modes without echo, except of the line's end. Ctrl-C ends the line instead of the process, which
+/// would leave the terminal in these modes.
 fn hidden(mut modes: Termios) -> Termios {
     modes.local_modes.remove(LocalModes::ECHO | LocalModes::ISIG);
     modes.local_modes.insert(LocalModes::ECHONL);
@@ -57,7 +57,7 @@ fn read_line() -> io::Result<String> {
     }
 }
 
-/// A line of standard error that is written over and over, where somebody sees it.
+/// A line of standard error that is overwritten again and again, if it is a terminal.
 pub struct Progress {
     is_seen: bool,
 }
@@ -68,7 +68,7 @@ impl Progress {
         Self { is_seen: io::stderr().is_terminal() }
     }
 
-    /// Shows `text` in place of what was there.
+    /// Shows `text` in place of the old one.
     pub fn show(&self, text: &str) {
         if self.is_seen {
             // If it cannot be shown, nothing that matters is lost.

@@ -45,7 +45,7 @@ pub fn command() -> Command {
 /// Runs the command.
 ///
 /// # Errors
-/// A sentence: what is in the way and what to do.
+/// A sentence that names the obstacle and the fix.
 pub fn run(matches: &ArgMatches) -> Result<()> {
     let config = Config::load(matches, config::environment(), Some(Path::new(".env")))?;
     let side = |name: &str| side(&config, matches.get_one::<String>(name).map_or("", String::as_str));

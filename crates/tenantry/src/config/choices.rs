@@ -65,7 +65,7 @@ choices! {
         Shared = "shared",
     }
 
-    /// What access tokens are signed with.
+    /// The algorithm that signs access tokens.
     TokenAlgorithm {
         /// HMAC with SHA-256.
         Hs256 = "HS256",
@@ -77,7 +77,7 @@ choices! {
         EdDsa = "EdDSA",
     }
 
-    /// The least important events that are logged. Python's names are taken too.
+    /// The level of the least important events that are logged. Python's names are accepted too.
     LogLevel {
         /// What failed on our side.
         Error = "error" | "critical",
@@ -91,7 +91,7 @@ choices! {
         Trace = "trace",
     }
 
-    /// How log lines look.
+    /// The format of log lines.
     LogFormat {
         /// For people.
         Text = "text",
@@ -113,7 +113,7 @@ impl Value for Placement {
 }
 
 impl TokenAlgorithm {
-    /// The least bytes a secret for it may have (RFC 7518, 3.2: the size of the hash); 0 if it takes none.
+    /// The fewest bytes a secret for it may have (RFC 7518, 3.2: the size of the hash); 0 if it takes none.
     #[must_use]
     pub const fn secret_min_bytes(self) -> usize {
         match self {

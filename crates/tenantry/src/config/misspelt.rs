@@ -9,15 +9,15 @@
 
 use super::table::SETTINGS;
 
-/// What is put before our names by those who think that they need it. No name of ours begins so.
+/// The prefix that people wrongly put before our names. No name of ours begins with it.
 const PREFIX: &str = "TENANTRY_";
 
-/// What is put behind the names of spans of time by those who think that they say their unit.
+/// The units that people wrongly put behind the names of spans of time.
 const UNITS: [&str; 8] = ["S", "SEC", "SECS", "SECOND", "SECONDS", "MS", "MINUTES", "HOURS"];
-/// How the names of spans of time end.
+/// The endings of the names of spans of time.
 const SPANS: [&str; 3] = ["TIMEOUT", "LIFETIME", "AGE"];
 
-/// Letters of a name from which on one of them may be another one, two of them, and singular and plural are one.
+/// The lengths of names from which one edit, two edits, or singular for plural still count as the same name.
 const ONE_EDIT: usize = 6;
 const TWO_EDITS: usize = 11;
 const PLURAL: usize = 7;
@@ -68,7 +68,7 @@ pub fn in_environment(env: impl Iterator<Item = (String, String)>) -> Vec<String
     found
 }
 
-/// What Kubernetes and Docker tell every container about a service that is called `tenantry`.
+/// The variables that Kubernetes and Docker give every container about a service called `tenantry`.
 fn is_of_an_orchestrator(name: &str, value: &str) -> bool {
     let is_address = ["tcp://", "udp://", "sctp://"].iter().any(|scheme| value.starts_with(scheme));
     is_address
@@ -119,7 +119,8 @@ fn closest(bare: &str) -> Option<&'static str> {
     rules.iter().find_map(|rule| names().find(|ours| rule(ours))).or_else(near)
 }
 
-/// How many letters must be put in, left out, changed, or changed for their neighbour, to make one of the other.
+/// How many letters must be inserted, removed, changed, or swapped with their neighbour, to turn one into the
+/// other.
 fn distance(one: &str, other: &str) -> usize {
     let (one, other) = (one.as_bytes(), other.as_bytes());
     let mut before: Vec<usize> = Vec::new();

@@ -1,9 +1,9 @@
-//! The URL under which clients reach the service, which a proxy in front of it may have moved below a path.
+//! The URL at which clients reach the service, with the path prefix of a proxy, if there is one.
 
 use super::value::{Limits, Value};
 use reqwest::Url;
 
-/// Scheme, host and perhaps a path, without the slash at the end: what every absolute link begins with.
+/// Scheme, host and perhaps a path, without the slash at the end: the beginning of every absolute link.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublicUrl(String);
 

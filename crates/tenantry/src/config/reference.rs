@@ -1,4 +1,4 @@
-//! What people read about the settings: the flags of `--help` and the page `docs/settings.md`.
+//! The reference of the settings: the flags of `--help` and the page `docs/settings.md`.
 
 use super::table::{Alias, ClientConfig, SETTINGS, Setting};
 use super::value::Unit;
@@ -24,7 +24,7 @@ fn flag(setting: &Setting) -> Arg {
         if setting.default.is_empty() { String::new() } else { format!(" [default: {}]", setting.default) };
     let caution =
         if setting.secret { "\nBetter in the environment: other users can read flags." } else { "" };
-    // Not clap's own `default_value` and `env`: they would hide from the loader which place a value came from.
+    // Not clap's own `default_value` and `env`: they would hide the source of a value from the loader.
     Arg::new(setting.name)
         .long(setting.flag)
         .value_name(placeholder(setting))

@@ -10,14 +10,14 @@ use std::path::{Path, PathBuf};
 const CHECK: &str = "data directory";
 const SPACE: &str = "disk space";
 
-/// Free bytes below which somebody should look.
+/// Free bytes below which the check warns.
 const LITTLE_BYTES: u64 = 1 << 30;
 /// Free bytes below which writes are about to fail.
 const NO_BYTES: u64 = 64 << 20;
-/// Free inodes below which somebody should look: every organization is a file, every open one three.
+/// Free inodes below which the check warns: every organization is a file, every open one three.
 const FEW_INODES: u64 = 10_000;
 
-/// Looks at `path`; whether what is in it, if anything, can be looked at too.
+/// Checks `path`; returns whether its contents, if any, can be checked too.
 pub fn examine(report: &mut Report, path: &Path) -> bool {
     let shown = path.display();
     match may_look(path) {
@@ -96,7 +96,7 @@ fn may_write(path: &Path) -> io::Result<()> {
     Ok(access(path, Access::WRITE_OK | Access::EXEC_OK)?)
 }
 
-/// A file of another user, as a command leaves it that was run as root: the service cannot open it.
+/// A file of another user, such as a command run as root leaves: the service cannot open it.
 fn foreign_file(path: &Path, owner: u32) -> Option<PathBuf> {
     let entries = fs::read_dir(path).ok()?.flatten();
     let mut foreign = entries.filter(|entry| entry.metadata().is_ok_and(|metadata| metadata.uid() != owner));
@@ -113,7 +113,7 @@ fn space(report: &mut Report, path: &Path) {
 fn judge_space(report: &mut Report, disk: &StatVfs) {
     let free = disk.f_bavail.saturating_mul(disk.f_frsize);
     let found = format!("{} free", size(free));
-    // A file system that makes inodes as it needs them says that it has none at all.
+    // A file system that creates inodes on demand reports that it has none.
     if disk.f_files > 0 && disk.f_favail < FEW_INODES {
         let found = format!("{} inodes free, and every organization needs one", disk.f_favail);
         report.warn(SPACE, found, "remove files, or move the data directory to another disk");
@@ -126,10 +126,10 @@ fn judge_space(report: &mut Report, disk: &StatVfs) {
     }
 }
 
-/// A size as people read it.
+/// A size for people to read.
 pub fn size(bytes: u64) -> String {
     const UNITS: [(u32, &str); 3] = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
-    // Two digits at least, so that rounding down does not take much away.
+    // At least two digits, so that rounding down loses little.
     let unit = UNITS.into_iter().find(|(shift, _)| bytes >> shift >= 10);
     let (shift, name) = unit.unwrap_or(UNITS[2]);
     format!("{} {name}", bytes >> shift)

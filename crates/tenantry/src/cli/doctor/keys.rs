@@ -11,7 +11,7 @@ use tenantry_domain::app::operator;
 use tenantry_domain::token::{SigningKey, TokenKeys};
 use tenantry_store::{ControlState, Inspection};
 
-/// Looks at the keys that `config` needs and at those that are there.
+/// Checks the keys that `config` needs and those that exist.
 pub fn examine(report: &mut Report, config: &Config, inspection: &Inspection) {
     let contents = match &inspection.control {
         ControlState::Readable(database) => database.contents.as_ref(),

@@ -12,10 +12,10 @@ use tenantry_store::{MongoInspection, MongoOptions, Topology, inspect_mongodb};
 const CHECK: &str = "mongodb";
 /// A larger difference makes the two logs hard to compare, and tokens end at the wrong moment.
 const CLOCKS_APART: SignedDuration = SignedDuration::from_secs(5);
-/// Parts of the capacity in use from which somebody should think of more: 9 of 10.
+/// The used part of the capacity from which the check warns: 9 of 10.
 const NEARLY_FULL: (u64, u64) = (9, 10);
 
-/// Looks at it.
+/// Checks the server.
 pub fn examine(report: &mut Report, config: &Config, options: &MongoOptions) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let looked = match runtime {

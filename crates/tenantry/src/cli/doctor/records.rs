@@ -12,10 +12,10 @@ use tenantry_store::{ContainerFiles, Contents, ControlDatabase, ControlState, In
 const EARLIEST_SECOND: i64 = 1_735_689_600;
 /// Ids count seconds in 32 bits, up to 2106; long before, a clock is wrong: 2100-01-01.
 const LATEST_SECOND: i64 = 4_102_444_800;
-/// Names that a line shows of a longer list.
+/// How many names of a longer list a line shows.
 const SHOWN: usize = 3;
 
-/// Looks at what was found.
+/// Reports the findings of an inspection.
 pub fn examine(report: &mut Report, inspection: &Inspection, now: Timestamp) {
     match &inspection.in_use {
         Ok(true) => report.ok("lock", "a running process uses the data directory"),

@@ -1,15 +1,15 @@
-//! What the checks have found, and how it is printed.
+//! The findings of the checks, and how they are printed.
 
 use serde::Serialize;
 use std::fmt;
 
-/// How a check came out.
+/// The outcome of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum CheckOutcome {
     /// As it should be.
     Ok,
-    /// The service works, and somebody should look.
+    /// The service works, but the operator should check this.
     Warn,
     /// The service does not work, or not safely.
     Fail,
@@ -34,7 +34,7 @@ impl Report {
         self.add(check, CheckOutcome::Ok, found.into(), "");
     }
 
-    /// The service works, and somebody should look.
+    /// The service works, but the operator should check this.
     pub fn warn(&mut self, check: &'static str, found: impl Into<String>, advice: &str) {
         self.add(check, CheckOutcome::Warn, found.into(), advice);
     }

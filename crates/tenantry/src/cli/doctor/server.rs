@@ -10,18 +10,18 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::time::Duration;
 
 const CHECK: &str = "address";
-/// For a server on this machine to answer a question.
+/// Timeout for a response of a server on this machine.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Looks who has the address of the settings; `in_use` says whether a process has the data directory, where that
-/// is known and means something.
+/// Checks which program has the address of the settings; `in_use` says whether a process uses the data
+/// directory, if that is known and relevant.
 pub fn examine(report: &mut Report, config: &Config, client: &ClientConfig, in_use: Option<bool>) {
     let address = SocketAddr::new(config.host, config.port);
     if config.port == 0 {
         report.ok(CHECK, "the service takes any free port");
         return;
     }
-    // Let go at once: nobody gets to connect.
+    // The listener is dropped at once: nobody gets to connect.
     match TcpListener::bind(address) {
         Ok(_) if in_use == Some(true) => report.warn(
             CHECK,
@@ -54,10 +54,10 @@ fn occupied(report: &mut Report, address: SocketAddr, config: &ClientConfig, in_
     }
 }
 
-/// What a Tenantry says.
+/// The responses of a Tenantry.
 struct Answers {
     version: String,
-    /// Whether it takes the operator key; nothing if there is none at hand.
+    /// Whether it accepts the operator key; `None` if no key was found.
     accepts_key: Option<Result<(), ClientError>>,
 }
 
@@ -119,7 +119,7 @@ fn answered(report: &mut Report, address: SocketAddr, answers: &Answers, in_use:
     }
 }
 
-/// Where a server that listens on `address` is asked from this machine.
+/// The URL for a server on this machine that listens on `address`.
 fn url_of(address: SocketAddr) -> Result<Url, ClientError> {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),

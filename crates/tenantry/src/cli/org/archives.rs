@@ -25,15 +25,15 @@ use tenantry_domain::archive::{ArchiveEnd, ArchiveLines, Verifier, line_max_byte
 
 /// The name for standard output and standard input.
 const STANDARD: &str = "-";
-/// For a server to send or take an archive and to answer; it has limits of its own for a side that stops.
+/// Timeout for a whole export or import; the server has limits of its own for a side that stops.
 const STREAM_TIMEOUT: Duration = Duration::from_secs(30 * 24 * 3600);
-/// For the next piece of an archive to come.
+/// Timeout for the next piece of an archive.
 const PIECE_TIMEOUT: Duration = Duration::from_secs(120);
-/// A pause of this side that is worth telling of when the connection breaks.
+/// The shortest pause of this side that is reported when the connection breaks.
 const PAUSE_TOLD: Duration = Duration::from_secs(1);
 /// The largest document of any server, as BSON.
 const DOCUMENT_MAX_BYTES: usize = 16 << 20;
-/// What is read of a file at once.
+/// Bytes of a file that are read at once.
 const PIECE_BYTES: usize = 64 << 10;
 /// How often progress is shown.
 const PROGRESS_PAUSE: Duration = Duration::from_millis(100);
@@ -68,12 +68,12 @@ pub async fn export(session: &Session, arguments: &ArgMatches) -> Result<(), Cli
     Ok(())
 }
 
-/// What is in standard output cannot be taken back.
+/// Data on standard output cannot be taken back.
 fn cut_off(failure: &ClientError) -> ClientError {
     ClientError::Other(format!("{failure}\nWhat was written is not a complete archive: delete it."))
 }
 
-/// A file that is there when it is whole, and not before.
+/// A file that appears only when it is complete.
 struct Target {
     path: PathBuf,
     unfinished: PathBuf,
@@ -107,7 +107,7 @@ impl Target {
 
 impl Drop for Target {
     fn drop(&mut self) {
-        // Gone, if it is whole; else it is of no use.
+        // A complete file has been renamed; an incomplete one is useless.
         let _ = fs::remove_file(&self.unfinished);
     }
 }
@@ -116,7 +116,7 @@ fn not_written(path: &Path, error: &io::Error) -> ClientError {
     ClientError::Other(format!("{} cannot be written: {error}.", path.display()))
 }
 
-/// Writes the archive and reads it on its way; what it had.
+/// Writes the archive and verifies it on its way; returns its counts.
 async fn copy(mut archive: Response, to: &mut impl Write) -> Result<ArchiveEnd, ClientError> {
     let progress = Progress::new();
     let (mut lines, mut verifier) =
@@ -158,7 +158,8 @@ fn silent() -> ClientError {
     ))
 }
 
-/// Why the connection broke, as far as this side can know: the longest time in which it took nothing.
+/// Why the connection broke, as far as this side can know: `pause` is the longest time in which it read
+/// nothing.
 fn broken(pause: Duration) -> ClientError {
     let broken = "The connection broke before the end of the archive.";
     if pause < PAUSE_TOLD {
@@ -171,7 +172,7 @@ fn broken(pause: Duration) -> ClientError {
     ))
 }
 
-/// Makes an organization out of an archive.
+/// Creates an organization from an archive.
 pub async fn import(session: &Session, arguments: &ArgMatches) -> Result<(), ClientError> {
     let path = arguments.get_one::<String>("file").map_or("", String::as_str);
     let pieces =
@@ -195,7 +196,7 @@ pub async fn import(session: &Session, arguments: &ArgMatches) -> Result<(), Cli
     session.tell(&answer, |imported: &Organization| format!("Imported {}.", imported.organization_name))
 }
 
-/// A file, piece by piece, as it goes into a request.
+/// A file that is sent piece by piece in a request.
 struct Pieces {
     file: Box<dyn Read + Send + Sync>,
     /// How many bytes there are, if that is known.

@@ -178,7 +178,7 @@ async fn delete_for_ever(session: &Session, arguments: &ArgMatches) -> Result<()
     Ok(())
 }
 
-/// Waits until nothing is left of it; false if that takes too long.
+/// Waits until it is purged; false if that takes too long.
 async fn is_purged(session: &Session, id: &str) -> Result<bool, ClientError> {
     let progress = Progress::new();
     let looking = async {

@@ -1,4 +1,4 @@
-//! `tenantry org list`: every page of the list, or as many items as are asked for.
+//! `tenantry org list`: every page of the list, or the requested number of items.
 
 use super::session::Session;
 use super::view::{self, Organization};

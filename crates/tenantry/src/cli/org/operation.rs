@@ -1,4 +1,4 @@
-//! Following a change that the server has accepted and not finished.
+//! Follows a change that the server has accepted but not finished.
 
 use crate::cli::client::ClientError;
 use crate::cli::client::{Answer, Client};
@@ -46,7 +46,7 @@ struct Refusal {
 /// Waits for the end of the operation that `answer` shows.
 ///
 /// # Errors
-/// Why it has undone itself; or why it cannot be watched any more, in which case it goes on.
+/// Why it was undone; or why it can no longer be watched, in which case it goes on.
 pub async fn follow(client: &Client, mut answer: Answer) -> Result<Finished, ClientError> {
     let progress = Progress::new();
     let mut pause = FIRST_PAUSE;

@@ -1,4 +1,4 @@
-//! What the commands about organizations share: a server, and how its answers are shown.
+//! Shared by the commands about organizations: the server, and the format of the output.
 
 use super::{operation, view};
 use crate::cli::client::{Answer, Client, ClientError};
@@ -6,7 +6,7 @@ use crate::cli::print::say;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use view::Organization;
 
-/// A server, and how its answers are shown.
+/// The server, and the format of the output.
 pub(super) struct Session {
     pub(super) client: Client,
     pub(super) json: bool,
@@ -34,7 +34,7 @@ impl Session {
         Ok(())
     }
 
-    /// Sends a change and waits for its end; the organization it leads to.
+    /// Sends a change and waits for its end; returns the organization afterwards.
     pub(super) async fn change(&self, request: RequestBuilder) -> Result<Answer, ClientError> {
         let answer = self.client.send(request).await?;
         if answer.status != StatusCode::ACCEPTED {

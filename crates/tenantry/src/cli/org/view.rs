@@ -1,4 +1,4 @@
-//! How organizations look to a person.
+//! Organizations as text for people.
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -34,7 +34,7 @@ struct Quota {
     documents: Option<u64>,
     bytes: Option<u64>,
     collections: Option<u64>,
-    /// Absent from servers of before.
+    /// Absent from older servers.
     #[serde(default)]
     index_bytes: Option<u64>,
 }
@@ -74,7 +74,7 @@ pub fn details(organization: &Organization) -> String {
     align(&rows)
 }
 
-/// A line for each, under headings. The name comes last: it alone may be wider than its characters are many.
+/// A table with a line for each. The name comes last: only its characters may be wider than one column.
 pub fn table(organizations: &[Organization]) -> String {
     if organizations.is_empty() {
         return "No organizations.".to_owned();
@@ -98,7 +98,7 @@ fn row(organization: &Organization) -> [String; 7] {
     ]
 }
 
-/// Rows with their columns one under the other.
+/// Aligns the columns of rows.
 fn align<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> String {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
     let widths: [usize; COLUMNS] = std::array::from_fn(width);
