@@ -1,4 +1,4 @@
-//! A client that costs next to nothing: HTTP/1.1 over one kept connection, one request at a time, blocking.
+//! A client with little overhead: HTTP/1.1 over one kept connection, one request at a time, blocking.
 //!
 //! It understands what the servers here send: responses with `Content-Length`. Those that come in chunks, or while the
 //! request is still being sent, are for [`Connection::exchange`].

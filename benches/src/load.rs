@@ -29,7 +29,8 @@ impl Load {
         let responses: Result<Vec<u64>> = thread::scope(|scope| {
             let running: Vec<_> = (self.0.iter_mut().enumerate())
                 .map(|(number, lane)| {
-                    // Each thread begins elsewhere, so that they do not ask for the same at the same time.
+                    // Each thread starts at another request, so that they do not all send the same one at the
+                    // same time.
                     let offset = number * requests.len() / lanes;
                     scope.spawn(move || drive(lane, requests, offset, span))
                 })
@@ -41,7 +42,7 @@ impl Load {
     }
 }
 
-/// What a load came to.
+/// The result of a load.
 #[derive(Clone, Copy)]
 pub struct Rate {
     /// Answers received.

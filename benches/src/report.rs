@@ -1,4 +1,4 @@
-//! What was found, as a table and as JSON.
+//! The findings, as a table and as JSON.
 
 use anyhow::Result;
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 use std::thread::available_parallelism;
 
-/// What a figure should be.
+/// The aim of a figure.
 #[derive(Clone, Copy)]
 pub enum Aim {
     AtLeast(f64),
@@ -81,7 +81,7 @@ impl Report {
         Self { quick, findings }
     }
 
-    /// Prints the table and writes `file`. An aim that is not met is no failure: it is what was found.
+    /// Prints the table and writes `file`. A missed aim is a finding, not a failure.
     pub fn publish(&self, file: &Path) -> Result<()> {
         println!("\n{:<58} {:>9} {:<4} {:>8}", "what", "measured", "", "aim");
         for finding in &self.findings {

@@ -34,7 +34,7 @@ impl Tenant {
         Ok(Self { address: server.address, id: text("org_id")?, token: Some(text("access_token")?) })
     }
 
-    /// The same documents on a server that knows no organizations.
+    /// This tenant's documents on a server without organizations.
     pub fn on(&self, bare: &Server) -> Self {
         Self { address: bare.address, token: None, ..self.clone() }
     }

@@ -1,4 +1,4 @@
-//! The long form of the fault tests: the same code that the tests run a little of, for as many minutes as it is given.
+//! The long form of the fault tests: the code of the tests, run for the given number of minutes.
 
 use crate::ci::ENGINE_VARIABLE;
 use crate::shell::{nextest, run as sh};

@@ -33,9 +33,9 @@ pub enum Step {
     NoMongodb,
     /// All tests but the doc tests
     Tests,
-    /// The generated pages are what the code says
+    /// The generated pages match the code
     Generate,
-    /// Clients that two tools make of the OpenAPI document, against the service
+    /// Clients that two tools generate from the OpenAPI document, against the service
     Clients,
     /// Long: the clients of all tools
     AllClients,
@@ -57,12 +57,12 @@ impl Step {
         self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
     }
 
-    /// Whether it takes longer than a change may wait for.
+    /// Whether it takes too long for every change.
     const fn is_long(self) -> bool {
         matches!(self, Self::AllClients | Self::AllFaults | Self::Suites | Self::Chaos)
     }
 
-    /// Whether it is part of a quick run while one works on a change.
+    /// Whether it is part of a quick run during work on a change.
     const fn is_fast(self) -> bool {
         matches!(self, Self::Tidy | Self::Fmt | Self::Clippy | Self::FastTests)
     }
@@ -92,14 +92,14 @@ impl Step {
     }
 }
 
-/// How much of it is run where no step is chosen.
+/// Which steps run if none is chosen.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Extent {
-    /// What finds most mistakes soon.
+    /// The steps that find most mistakes soon.
     Fast,
-    /// What a change needs to be taken.
+    /// The steps that a change must pass.
     Usual,
-    /// All there is.
+    /// All steps.
     Long,
 }
 
@@ -137,7 +137,7 @@ fn tests() -> Result<()> {
     run_tests(&runs, &[])
 }
 
-/// Runs what needs no MongoDB, on the embedded engine.
+/// Runs the tests that need no MongoDB, on the embedded engine.
 fn fast_tests() -> Result<()> {
     let meant = "not test(/^(mongodb_only|crash)::/) & not binary(on_mongodb) & not binary(differential) \
                  & not package(tenantry-store-mongodb)";
@@ -155,8 +155,8 @@ fn all_faults() -> Result<()> {
     run_tests(&runs, &[("TENANTRY_CHAOS", "all")])
 }
 
-/// Runs the tests that each expression means, with one `mongod` for all their processes: one for each would take longer
-/// than the tests.
+/// Runs the tests of each expression, with one `mongod` for all their processes: one for each would take
+/// longer than the tests.
 fn run_tests(runs: &[(&str, &str)], variables: &[(&str, &str)]) -> Result<()> {
     let mongod = tenantry_test_mongod::Mongod::start();
     for (engine, expression) in runs {

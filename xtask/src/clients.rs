@@ -16,17 +16,17 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-/// Where the programs and the lists of tools are.
+/// The folder of the programs and the lists of tools.
 const SOURCES: &str = "xtask/src/clients";
 
-/// A tool that makes a client, and the program that uses it.
+/// A tool that generates a client, and the program that uses it.
 struct Client {
     /// The tool, as its registry calls it.
     tool: &'static str,
     set: Set,
-    /// What of [`SOURCES`] goes into the folder of the client.
+    /// The files of [`SOURCES`] for the folder of the client.
     files: &'static [&'static str],
-    /// Generates the client and compiles or checks the program; gives what starts that.
+    /// Generates the client and compiles or checks the program; returns the command that starts it.
     build: fn(&Workshop) -> Result<Command>,
 }
 
@@ -69,7 +69,7 @@ impl Set {
     }
 }
 
-/// The clients; the first two are made for every change.
+/// The clients; the first two are generated for every change.
 const CLIENTS: [Client; 6] = [
     Client {
         tool: "openapi-typescript",
@@ -138,7 +138,7 @@ const CLIENTS: [Client; 6] = [
             generate.args(["generate", "--generator-name=rust"]);
             generate.arg("--input-spec").arg(workshop.folder.join("openapi.json"));
             generate.arg("--output").arg(workshop.folder.join("generated"));
-            // A line for each file that it writes.
+            // It prints a line for each file that it writes.
             generate.stdout(std::process::Stdio::null());
             sh(generate)?;
             let target = tools_directory().join("clients-more/rust-target");
@@ -156,7 +156,7 @@ struct Installed {
     python: PathBuf,
 }
 
-/// Where one client is made, and with what.
+/// The folder and the packages for generating one client.
 struct Workshop {
     folder: PathBuf,
     /// What has the packages of its set for Node.
@@ -165,8 +165,8 @@ struct Workshop {
     python_path: OsString,
 }
 
-/// Lints the document and tries the clients of every change, or all of them; fails if a tool has anything to say, or a
-/// client does not do what it should.
+/// Lints the document and runs the clients of every change, or all of them; fails if a tool reports anything,
+/// or a client does not do what it should.
 pub fn run(all: bool) -> Result<()> {
     tools::install()?;
     let quick = Set::Quick.install()?;
@@ -242,7 +242,7 @@ impl Workshop {
         sh(program)
     }
 
-    /// Compiles what is in the folder; gives the start of its program.
+    /// Compiles the folder; returns the command that starts its program.
     fn typescript(&self, program: &str) -> Result<Command> {
         self.node("tsc", &["--project", "."])?;
         let compiled = self.folder.join("out").join(program).with_extension("js");
@@ -256,7 +256,7 @@ impl Workshop {
         python
     }
 
-    /// Checks the types of a program; gives its start.
+    /// Checks the types of a program; returns the command that starts it.
     fn checked_python(&self, program: &str) -> Result<Command> {
         let program = self.folder.join(program);
         let mut check = self.python(&["-m", "mypy", "--strict", "--cache-dir"]);

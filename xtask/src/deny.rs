@@ -1,7 +1,7 @@
-//! Whether we may depend on what we depend on: `cargo-deny` with the rules of `deny.toml`.
+//! Checks the dependencies: `cargo-deny` with the rules of `deny.toml`.
 //!
-//! Licences, bans and sources need nothing from outside. The list of advisories is fetched; where it cannot be had, the
-//! step says so and passes: a machine without network must be able to run every check.
+//! Licences, bans and sources need no network. The list of advisories is fetched; if that fails, the step
+//! says so and passes: a machine without network must be able to run every check.
 
 use crate::shell::{command, run};
 use crate::tools::programs::DENY;
@@ -21,7 +21,7 @@ pub fn check() -> Result<()> {
     run(DENY.command("--locked check --disable-fetch advisories")?)
 }
 
-/// Fetches the list of advisories; why that failed, if it did.
+/// Fetches the list of advisories; returns the reason if that failed.
 fn fetch_advisories(fetch: &Command) -> std::result::Result<(), String> {
     let mut limited = command("timeout", &[FETCH_SECONDS]);
     limited.arg(fetch.get_program()).args(fetch.get_args());

@@ -1,4 +1,4 @@
-//! The Markdown files: their links and tables, and the book that `docs` is.
+//! The Markdown files: their links and tables, and the book made from `docs`.
 //!
 //! `rumdl` checks every Markdown file of the repository (`.rumdl.toml` says for what), then `mdbook` builds the book.
 //! Neither notices a page that the book leaves out, nor a link out of `docs`, which works in the repository and not in
@@ -74,7 +74,7 @@ fn links_out_of_book(page: &Path, text: &str) -> Vec<String> {
         .collect()
 }
 
-/// Whether a relative path leads out of where it begins.
+/// Whether a relative path leads out of its start.
 fn escapes(path: &Path) -> bool {
     let mut depth = 0_i32;
     path.components().any(|component| {
@@ -87,7 +87,7 @@ fn escapes(path: &Path) -> bool {
     })
 }
 
-/// What the inline links of `text` point to.
+/// The targets of the inline links of `text`.
 fn targets(text: &str) -> impl Iterator<Item = &str> {
     text.split("](").skip(1).filter_map(|rest| Some(rest.split_once(')')?.0))
 }

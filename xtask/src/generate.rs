@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use std::fs;
 use std::path::Path;
 
-/// What `tenantry docs` calls the page, and the file that keeps it.
+/// The name of each page for `tenantry docs`, and its file.
 const PAGES: [(&str, &str); 3] =
     [("errors", "docs/errors.md"), ("settings", "docs/settings.md"), ("openapi", "docs/openapi.json")];
 

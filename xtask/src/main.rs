@@ -37,28 +37,29 @@ struct Arguments {
 enum Command {
     /// Installs what the tests need and runs every check in order, up to the first that fails
     ///
-    /// This is what CI runs. With names of steps it runs those alone, in the usual order; the long ones are
-    /// left out unless they are named or asked for.
+    /// This is what CI runs. With names of steps it runs only those, in the usual order; long steps run only
+    /// if they are named, or with `--long`.
     Ci {
         /// The steps to run; all of them if none is named
         #[arg(value_enum)]
         steps: Vec<ci::Step>,
-        /// Also what is too long for every change: all faults of MongoDB, all clients, the suites of others, half an
-        /// hour of chaos
+        /// Also the steps that are too long for every change: all faults of MongoDB, all clients, the suites
+        /// of others, half an hour of chaos
         #[arg(long, conflicts_with = "steps")]
         long: bool,
-        /// Only what finds most mistakes soon: formatting, clippy, and the tests that need no MongoDB
+        /// Only the steps that find most mistakes soon: formatting, clippy, and the tests that need no
+        /// MongoDB
         #[arg(long, conflicts_with_all = ["steps", "long"])]
         fast: bool,
     },
     /// Installs what the tests need and this machine lacks: a browser with its driver, curl, Python packages
     ///
     /// Debian packages are installed with apt-get, through sudo where the caller is not root. Python packages
-    /// go below target/tools and touch nothing else. Quick, and without network, when all is there.
+    /// go below target/tools and touch nothing else. Quick, and without network, if everything is installed.
     Tools,
-    /// Writes the pages that come out of the code: docs/errors.md, docs/settings.md, docs/openapi.json
+    /// Writes the pages that are generated from the code: docs/errors.md, docs/settings.md, docs/openapi.json
     Generate {
-        /// Write nothing; fail if a page is not what the code says
+        /// Write nothing; fail if a page does not match the code
         #[arg(long)]
         check: bool,
     },
@@ -85,7 +86,7 @@ enum Command {
     /// suite and engine its source and version, the cases run, passed, refused as documented and failed. Fails if one
     /// fails, or fewer pass than were recorded.
     Suites,
-    /// Measures how fast the service is, against what bounds it, and writes target/bench.json
+    /// Measures how fast the service is, against its upper bounds, and writes target/bench.json
     ///
     /// Builds the binary as it is shipped first (`--profile dist`). Takes some minutes and wants the machine for itself.
     Bench(bench::Arguments),

@@ -1,4 +1,4 @@
-//! Running other programs, always from the root of the workspace, and saying so.
+//! Runs other programs, always from the root of the workspace, and prints the commands.
 
 use anyhow::{Context, Result, ensure};
 use std::ffi::OsStr;
@@ -10,7 +10,7 @@ pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
 }
 
-/// Where the tools of the tests live that are not installed on the whole machine.
+/// The directory of the tools for the tests that are not installed system-wide.
 pub fn tools_directory() -> PathBuf {
     root().join("target/tools")
 }
@@ -30,7 +30,7 @@ pub fn run(mut command: Command) -> Result<()> {
     Ok(())
 }
 
-/// What the command prints; its complaints are shown.
+/// The standard output of the command; its standard error is shown.
 pub fn output(mut command: Command) -> Result<Vec<u8>> {
     let output = command
         .stderr(Stdio::inherit())
@@ -66,7 +66,7 @@ pub fn nextest(arguments: &str) -> Result<Command> {
 
 /// The service's own program as the tests run it, compiled if need be.
 pub fn service_program() -> Result<PathBuf> {
-    // With the tests: their dependencies have features that a build without them would compile once more.
+    // Built with the tests: without them, other features would make cargo compile the dependencies again.
     run(cargo("build --quiet --locked --workspace --all-features --bins --tests"))?;
     Ok(target_directory()?.join("debug/tenantry"))
 }

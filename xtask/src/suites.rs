@@ -1,5 +1,5 @@
-//! Public suites of others, run against the service on both engines: the BSON corpus out of the Python driver's source
-//! archive, and mongomock's filter tests, of which a real `mongod` says what is right.
+//! Public suites of others, run against the service on both engines: the BSON corpus from the Python driver's
+//! source archive, and mongomock's filter tests, for which a real `mongod` gives the right results.
 //!
 //! The archives are pinned, so that the same cases run every time, and a case that once passed must pass
 //! again: fewer passes than recorded are a failure, just like a case that fails. The suites test other
@@ -55,7 +55,7 @@ const SUITES: [Suite; 2] = [
     },
 ];
 
-/// What came of a suite on one engine.
+/// The results of a suite on one engine.
 struct Figures {
     passed: u64,
     refused: u64,
@@ -115,7 +115,7 @@ impl Suite {
         if engine == "mongodb" {
             flags.push(format!("--mongo-uri={}", mongod.uri()));
             flags.push(format!("--master-db=suites_{}", self.source.package));
-            // Of no use to anybody: the service ends with this run.
+            // Not a real secret: the service ends with this run.
             flags.push(format!("--jwt-secret={}", "suites".repeat(6)));
         }
         let server = Process::service(program, directory.path(), &flags)?;
@@ -143,7 +143,7 @@ struct Folders {
 }
 
 impl Folders {
-    /// Fetches and unpacks what is not there yet.
+    /// Fetches and unpacks missing archives.
     fn install() -> Result<Self> {
         let folder = tools_directory().join("suites");
         fs::create_dir_all(&folder)?;

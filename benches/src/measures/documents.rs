@@ -24,7 +24,7 @@ pub fn speed(bench: &Bench) -> Result<Vec<Finding>> {
     Ok(findings)
 }
 
-/// What one organization costs another.
+/// How much one organization slows down another.
 pub fn neighbours(bench: &Bench) -> Result<Vec<Finding>> {
     on_both(|engine| {
         let mut findings = neighbours::measure(bench, engine)?;

@@ -1,4 +1,4 @@
-//! Sign-ins, against the same Argon2 calls with nothing around them; and what they leave for everybody else.
+//! Sign-ins, against the same Argon2 calls alone; and how other requests fare meanwhile.
 
 use crate::Bench;
 use crate::baseline::hashes;
@@ -20,7 +20,7 @@ const ACCOUNTS: u32 = 200;
 const CROWD: usize = 200;
 /// Sign-ins under way while they are counted; enough to keep every thread busy.
 const BUSY: usize = 16;
-/// Between two looks at `/health`.
+/// The pause between two requests of `/health`.
 const PACE: Duration = Duration::from_millis(2);
 /// Memory that one thread hashes in, in MB: Argon2id's 19 MiB.
 const HASH_MEMORY: f64 = 19.0 * 1.048_576;

@@ -27,9 +27,9 @@ use tenantry_domain::limits::ID_REST;
 pub mod load;
 mod several;
 
-/// A start, with everything that was under way finished.
+/// The time for a start that finishes everything under way.
 pub const RECOVERY: Duration = Duration::from_secs(5);
-/// The same where each step waits for another process, on a machine that has much to do.
+/// The time for a start if each step waits for another process, on a busy machine.
 pub const RECOVERY_ON_MONGODB: Duration = Duration::from_secs(20);
 /// What the tests change, and what it may become.
 pub const SUBJECT: &str = "Subject Org";
@@ -358,7 +358,7 @@ impl World {
         Self::at(Place::new(), case).await
     }
 
-    /// The same, at a place of its own.
+    /// The same world at the given place.
     pub async fn at(place: Place, case: Case) -> Self {
         let (ids, documents, tokens) = Default::default();
         let mut world = Self { place, ids, documents, tokens, archive: String::new() };

@@ -195,7 +195,7 @@ async fn real_data_survives_storage_queries_and_archives() {
     }
 }
 
-/// Those of the engine under test.
+/// The placements of the engine under test.
 fn placements() -> Vec<Placement> {
     match crate::engine() {
         crate::support::place::Engine::Embedded => vec![Placement::Database],

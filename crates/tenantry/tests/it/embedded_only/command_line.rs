@@ -45,12 +45,12 @@ impl Shell {
         command
     }
 
-    /// Runs a command with nobody at a terminal.
+    /// Runs a command without a terminal.
     fn run(&self, arguments: &[&str]) -> Ran {
         self.run_with(arguments, "")
     }
 
-    /// The same, with something on standard input.
+    /// Runs a command with `input` on standard input.
     fn run_with(&self, arguments: &[&str], input: &str) -> Ran {
         let mut child = self
             .command(arguments)
@@ -86,7 +86,7 @@ impl Ran {
         self.stdout
     }
 
-    /// The same as JSON.
+    /// What it printed, parsed as JSON, if it did its work and complained of nothing.
     #[track_caller]
     fn json(self) -> Value {
         let stdout = self.done();

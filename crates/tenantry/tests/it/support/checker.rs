@@ -57,8 +57,8 @@ impl Snapshot {
         Self::read_while(kept, &|_| {})
     }
 
-    /// The same, and in the middle of it calls `meanwhile` with the id of each organization: before what is in its
-    /// container is read, and once more when that has begun. So tests choose what happens there.
+    /// Like [`Self::read`], but calls `meanwhile` twice with the id of each organization: before its
+    /// container is read, and once the read has begun. So tests choose what happens meanwhile.
     #[track_caller]
     pub fn read_while(kept: &(impl Kept + ?Sized), meanwhile: &dyn Fn(&str)) -> Self {
         match kept.database() {

@@ -17,24 +17,24 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client of the service at `base`, which promises what `document` says.
+    /// A client of the service at `base`, which must keep to `document`.
     pub fn new(http: reqwest::Client, base: String, document: Arc<Value>) -> Self {
         Self { http, base, document, headers: HeaderMap::new() }
     }
 
-    /// The same, with this bearer token or operator key.
+    /// This client with a bearer token or operator key.
     pub fn with_token(&self, token: &str) -> Self {
         self.with_header("authorization", &format!("Bearer {token}"))
     }
 
-    /// The same, with this header on every request.
+    /// This client with a header on every request.
     pub fn with_header(&self, name: &'static str, value: &str) -> Self {
         let mut client = self.clone();
         client.headers.insert(name, value.parse().unwrap());
         client
     }
 
-    /// The same, with this header on every request beside those of its name.
+    /// This client with another header on every request, beside those of the same name.
     pub fn with_another_header(&self, name: &'static str, value: &str) -> Self {
         let mut client = self.clone();
         client.headers.append(name, value.parse().unwrap());

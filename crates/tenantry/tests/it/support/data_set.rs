@@ -74,12 +74,12 @@ impl DataSet {
         fs::write(path_of(crate::engine()), zip(&entries)).unwrap();
     }
 
-    /// Starts the service on it at the moment at which it was written.
+    /// Starts the service on it, with the clock at the moment when it was written.
     pub async fn start(&self) -> App {
         self.start_with(self.setup()).await
     }
 
-    /// The same with more settings: `setup` is [`Self::setup`] and what the test adds.
+    /// Starts the service with more settings: `setup` is [`Self::setup`] plus those of the test.
     pub async fn start_with(&self, setup: Setup) -> App {
         setup.start_on(self.place.clone()).await
     }

@@ -170,7 +170,7 @@ impl Database {
         self.try_find(collection, filter).unwrap()
     }
 
-    /// The same, where the collection may be removed meanwhile.
+    /// Like [`Self::find`], for a collection that may be removed meanwhile.
     pub fn try_find(&self, collection: &str, filter: Document) -> Result<Vec<Document>, Error> {
         let collection = self.collection(collection);
         run(async move { find(&collection, filter, doc! { "_id": 1 }).await })

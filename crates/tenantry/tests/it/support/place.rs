@@ -86,13 +86,13 @@ impl Place {
         Self { directory, database: database.map(Arc::new), more_flags: Vec::new() }
     }
 
-    /// The same, with a flag for every service that is started on it.
+    /// Adds a flag for every service that is started on it.
     pub fn flag(mut self, flag: &str) -> Self {
         self.more_flags.push(flag.to_owned());
         self
     }
 
-    /// Another one with the same in it. Only while no service runs on it.
+    /// A copy of it with all its data. Only while no service runs on it.
     pub fn copy(&self) -> Self {
         let copy = Self::with(self.database().map(Database::copy));
         copy_directory(&self.data_dir(), &copy.data_dir());

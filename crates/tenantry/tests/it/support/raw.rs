@@ -121,12 +121,12 @@ pub struct RawConnection {
 }
 
 impl RawConnection {
-    /// To the service.
+    /// Connects to the service.
     pub async fn open(app: &App) -> Self {
         Self { stream: TcpStream::connect(app.address()).await.unwrap(), arrived: Vec::new() }
     }
 
-    /// The same, over a socket that takes in little by itself.
+    /// Connects to the service with a small receive buffer.
     pub async fn open_with_small_buffer(app: &App) -> Self {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(16 << 10).unwrap();

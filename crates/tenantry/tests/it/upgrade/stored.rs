@@ -154,7 +154,7 @@ fn in_files(directory: &Path) -> BTreeMap<String, Vec<Vec<u8>>> {
     found
 }
 
-/// Those of organizations; records are the service's, and it may write them as it likes.
+/// The files of organizations' collections; the service may write its own records in any form.
 fn in_collections(files: &BTreeMap<String, Vec<u8>>) -> BTreeMap<String, Vec<Vec<u8>>> {
     let of_organizations = |name: &str| {
         let (database, collection) = name.split_once('/').unwrap();
