@@ -159,13 +159,13 @@ impl Drop for Watch {
 request_fields! {
     /// What differs from the archive.
     pub struct ImportQuery in query {
-        /// Another name, where that of the archive is taken.
+        /// Another name, if that of the archive is taken.
         pub organization_name: Option<OrganizationName> = optional(OrganizationName::parse),
         /// `keep` (the default): it has the id it had. `new`: another one.
         pub id: ImportedId = optional(parse_id) or default,
         /// Where its data goes, if not where the settings say: `database`, `collection` or `shared`.
         pub placement: Option<Placement> = optional(str::parse),
-        /// Another address of its owner, where the old one is taken.
+        /// Another address for its owner, if the old one is taken.
         pub owner_email: Option<EmailAddress> = optional(EmailAddress::parse),
     }
 }

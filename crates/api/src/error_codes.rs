@@ -64,10 +64,10 @@ const ADVICE: &[(ErrorCode, &str)] = &[
     (ErrorCode::VersionMismatch, "Read it again and send its new ETag in `If-Match`."),
     (
         ErrorCode::TooManyIdempotencyKeys,
-        "Wait as long as `Retry-After` says, or send the request without the header: keys that have been answered stay good.",
+        "Wait as long as `Retry-After` says, or send the request without the header: keys that already have a response stay valid.",
     ),
     (ErrorCode::TooManyAttempts, "Wait as long as `Retry-After` says."),
-    (ErrorCode::Internal, "Report the `request_id` to whoever runs the service."),
+    (ErrorCode::Internal, "Report the `request_id` to the operator of the service."),
     (ErrorCode::SignInBusy, "Try again after as long as `Retry-After` says."),
     (ErrorCode::StoreUnavailable, "Try again after as long as `Retry-After` says."),
     (ErrorCode::Overloaded, "Try again after as long as `Retry-After` says."),

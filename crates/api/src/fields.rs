@@ -91,16 +91,16 @@ impl Fields {
     /// Those of a query string.
     ///
     /// # Errors
-    /// `invalid_input` for a parameter that stands twice, or is not UTF-8.
+    /// `invalid_input` for a parameter that is given twice, or is not UTF-8.
     pub fn of_query(query: &str) -> Result<Self> {
         let mut fields = Self::new("?", BTreeMap::new());
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-            // What stands in the place of what could not be decoded. Nobody's name has it.
+            // The decoder puts this character in place of bytes that are not UTF-8. No name of ours has it.
             let lost = |text: &str| !text.is_ascii() && text.contains('\u{FFFD}');
             if lost(&name) || lost(&value) {
                 fields.refuse(&name, "Is not UTF-8.");
             } else if fields.members.contains_key(&*name) {
-                fields.refuse(&name, "Stands twice.");
+                fields.refuse(&name, "Is given twice: give it once.");
             }
             fields.members.insert(name.into_owned(), Value::String(value.into_owned()));
         }
@@ -286,7 +286,7 @@ impl Fields {
     /// Refuses what has not been read.
     fn refuse_unknown(&mut self) {
         for name in std::mem::take(&mut self.members).into_keys() {
-            self.refuse(&name, "Is not a field of this request.");
+            self.refuse(&name, "This request has no such field: check its spelling, or leave it out.");
         }
     }
 
@@ -358,7 +358,7 @@ impl<'de> Visitor<'de> for MembersVisitor {
         let mut found = BTreeMap::new();
         while let Some((name, value)) = members.next_entry()? {
             if found.insert(name, value).is_some() {
-                return Err(A::Error::custom("a key stands twice"));
+                return Err(A::Error::custom("a key is given twice"));
             }
         }
         Ok(found.into_iter().collect())
@@ -421,7 +421,7 @@ impl<'de> Visitor<'de> for StrictVisitor {
         while let Some(name) = members.next_key::<String>()? {
             let Strict(value) = members.next_value()?;
             if map.insert(name, value).is_some() {
-                return Err(A::Error::custom("a key stands twice"));
+                return Err(A::Error::custom("a key is given twice"));
             }
         }
         Ok(map.into())
@@ -476,7 +476,7 @@ mod tests {
                 ("/a", "Must be a string."),
                 ("/b", "Is bad."),
                 ("/c", "Is required."),
-                ("/~0~1", "Is not a field of this request."),
+                ("/~0~1", "This request has no such field: check its spelling, or leave it out."),
             ]
         );
     }

@@ -29,8 +29,8 @@ impl Forwarding {
             tracing::warn!(
                 %peer,
                 header,
-                "a request came through a proxy that TRUSTED_PROXIES does not name: all behind it count as one client \
-                 where guesses are counted; name it there, and let it send X-Forwarded-For"
+                "a request came through a proxy that TRUSTED_PROXIES does not name: all behind it share one limit \
+                 of sign-in attempts; name it there, and let it send X-Forwarded-For"
             );
         }
     }

@@ -39,7 +39,7 @@ request_fields! {
         pub limit: PageLimit = numeric(PageLimit::parse) or default,
         /// `next_cursor` of the page before.
         pub cursor: Option<OrganizationCursor> = optional(|text| Cursor::parse(text)?.organization()),
-        /// Only those whose name begins so, whatever its case, spaces and punctuation.
+        /// Only organizations whose name begins with this text. Case, spaces and punctuation are ignored.
         pub name_prefix: Option<String> = optional(|text| {
             Identifier::prefix_of(text).ok_or("Must contain a letter or a digit.")
         }),
@@ -259,16 +259,16 @@ request_fields! {
     /// What a restored organization is called.
     #[schema(as = RestoreOrganization)]
     pub struct RestoreOrganizationRequest in body {
-        /// Another name, where the old one is taken by now.
+        /// Another name, if the old one is taken.
         pub organization_name: Option<OrganizationName> = optional(OrganizationName::parse),
-        /// Another address for its owner, where the old one is taken by now.
+        /// Another address for its owner, if the old one is taken.
         pub admin_email: Option<EmailAddress> = optional(EmailAddress::parse),
     }
 }
 
 /// Restore a deleted organization.
 ///
-/// Brings it back with its members and data. If its name or the address of its owner is taken by now, send
+/// Brings it back with its members and data. If its name or the address of its owner is taken, send
 /// others.
 #[utoipa::path(post, path = "/v1/organizations/{organization}/restore", operation_id = "restoreOrganization",
     tag = "Organizations",

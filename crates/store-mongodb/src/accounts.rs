@@ -26,23 +26,28 @@ impl Accounts {
 
 #[async_trait]
 impl store::Accounts for Accounts {
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn insert_account(&self, account: &Account) -> Result<InsertOutcome> {
         Ok(self.records.insert(encode(account)?).await?)
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn get_account(&self, id: AccountId) -> Result<Option<Arc<Account>>> {
         Ok(self.records.find_one(doc! { "_id": object_id(id.as_bytes()) }).await?)
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn find_account(&self, email: &EmailKey) -> Result<Option<Arc<Account>>> {
         Ok(self.records.find_one(doc! { "email_key": email.as_str() }).await?)
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn find_duplicate_account(&self, mailbox: &EmailKey) -> Result<Option<Arc<Account>>> {
         let (from, to) = mailbox.duplicates();
         Ok(self.records.find_one(doc! { "email_key": { "$gte": from, "$lt": to } }).await?)
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization_id))]
     async fn list_accounts_of(
         &self,
         organization_id: OrganizationId,
@@ -56,10 +61,12 @@ impl store::Accounts for Accounts {
         Ok(self.records.list(self.records.collection().find(filter).sort(doc! { "_id": 1 }), limit).await?)
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn update_account(&self, account: &Account) -> Result<UpdateOutcome> {
         Ok(self.records.replace(account.version, encode(account)?).await?)
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn delete_account(&self, id: AccountId, version: u64) -> Result<UpdateOutcome> {
         Ok(self.records.delete(object_id(id.as_bytes()), version).await?)
     }

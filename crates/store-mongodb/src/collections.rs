@@ -117,6 +117,7 @@ impl Collections {
 
 #[async_trait]
 impl store::Collections for Collections {
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
     async fn list_collections(
         &self,
         organization: &Organization,
@@ -129,6 +130,7 @@ impl store::Collections for Collections {
         Ok(self.placements.of(organization).describe_collections(organization, &names).await?)
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
     async fn list_unnamed_collections(&self, organization: &Organization) -> Result<Vec<String>> {
         let mut names = self.placements.of(organization).list_unnamed(organization).await?;
         names.retain(|name| CollectionName::parse(name).is_err());
@@ -136,6 +138,7 @@ impl store::Collections for Collections {
         Ok(names)
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
     async fn get_collection(
         &self,
         organization: &Organization,
@@ -149,6 +152,7 @@ impl store::Collections for Collections {
         Ok(self.placements.of(organization).describe(&mut handle).await?)
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
     async fn insert_collection(
         &self,
         organization: &Organization,
@@ -164,6 +168,7 @@ impl store::Collections for Collections {
         Ok(self.make_claimed(organization, name).await?)
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
     async fn delete_collection(&self, organization: &Organization, name: &CollectionName) -> Result<bool> {
         if name.is_default() {
             return Err(ErrorCode::CollectionIsDefault.into());
@@ -178,11 +183,13 @@ impl store::Collections for Collections {
         Ok(was_there)
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
     async fn list_indexes(&self, organization: &Organization, name: &CollectionName) -> Result<Vec<Index>> {
         let mut handle = self.placements.resolve(organization, name).await?;
         Ok(self.placements.of(organization).list_indexes(&mut handle).await?)
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
     async fn insert_index(
         &self,
         organization: &Organization,
@@ -192,6 +199,7 @@ impl store::Collections for Collections {
         self.make_index(organization, name, index, EntryBudget::of_document()).await
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
     async fn restore_index(
         &self,
         organization: &Organization,
@@ -201,6 +209,7 @@ impl store::Collections for Collections {
         self.make_index(organization, name, index, EntryBudget::unbounded()).await
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
     async fn delete_index(
         &self,
         organization: &Organization,
@@ -217,6 +226,7 @@ impl store::Collections for Collections {
         Ok(was_there)
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
     async fn get_usage(&self, organization: &Organization) -> Result<Usage> {
         let collections = self.placements.list_collections(organization).await?.len() as u64;
         let size = self.quotas.meter.measure_documents(organization).await?;

@@ -46,6 +46,7 @@ impl Containers {
 
 #[async_trait]
 impl store::Containers for Containers {
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn choose_placement(&self, asked: Option<Placement>) -> Result<Placement> {
         let wanted = asked.unwrap_or(self.policy.usual);
         if self.capacity.has_room(self.placements.get(wanted).container_cost()).await? {
@@ -63,14 +64,17 @@ impl store::Containers for Containers {
         self.placements.of(organization).location(organization)
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %container.organization_id))]
     async fn create_container(&self, container: &NewContainer) -> Result<Option<ContainerId>> {
         Ok(self.placements.get(container.placement).create_container(container).await?)
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
     async fn count_documents(&self, organization: &Organization) -> Result<u64> {
         Ok(self.placements.of(organization).count_documents(organization).await?)
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
     async fn drop_container(&self, organization: &Organization) -> Result<()> {
         self.placements.of(organization).drop_container(organization).await?;
         self.usage.delete(organization.id).await?;
@@ -84,14 +88,17 @@ impl store::Containers for Containers {
 
 #[async_trait]
 impl store::NamedContainers for Containers {
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn is_foreign(&self, placement: Placement, namespace: &str) -> Result<bool> {
         Ok(self.placements.get(placement).is_foreign(namespace).await?)
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
     async fn move_container(&self, organization: &Organization, namespace: &str) -> Result<()> {
         Ok(self.placements.of(organization).move_container(organization, namespace).await?)
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
     async fn settle_container(&self, organization: &Organization) -> Result<()> {
         Ok(self.placements.of(organization).settle_container(organization).await?)
     }

@@ -61,6 +61,7 @@ impl Documents {
 
 #[async_trait]
 impl store::Documents for Documents {
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
     async fn insert_documents(
         &self,
         organization: &Organization,
@@ -71,6 +72,7 @@ impl store::Documents for Documents {
         Ok(self.inserter.insert(&mut handle, &documents).await?)
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
     async fn get_document(
         &self,
         organization: &Organization,
@@ -85,6 +87,7 @@ impl store::Documents for Documents {
         Ok(found.pop())
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
     async fn update_document(
         &self,
         organization: &Organization,
@@ -96,6 +99,7 @@ impl store::Documents for Documents {
         self.updater.update(&mut handle, &document, expected).await
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
     async fn delete_document(
         &self,
         organization: &Organization,
@@ -107,6 +111,7 @@ impl store::Documents for Documents {
         Ok(self.updater.delete(&mut handle, id, expected).await?)
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
     async fn find_documents(
         &self,
         organization: &Organization,
@@ -117,6 +122,7 @@ impl store::Documents for Documents {
         self.finder.find(&mut handle, query).await.map_err(EngineError::of_question)
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
     async fn count_matching(
         &self,
         organization: &Organization,
@@ -128,6 +134,7 @@ impl store::Documents for Documents {
         self.finder.count(&mut handle, filter, time).await.map_err(EngineError::of_question)
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
     async fn delete_matching(
         &self,
         organization: &Organization,

@@ -73,22 +73,27 @@ impl FullScan {
 
 #[async_trait]
 impl full_scan::FullScan for FullScan {
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn organizations(&self, after: Option<OrganizationId>) -> Result<Vec<Organization>> {
         Ok(page(&self.organizations, after.map(|id| *id.as_bytes())).await?)
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn accounts(&self, after: Option<AccountId>) -> Result<Vec<Account>> {
         Ok(page(&self.accounts, after.map(|id| *id.as_bytes())).await?)
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn sessions(&self, after: Option<SessionId>) -> Result<Vec<Session>> {
         Ok(page(&self.sessions, after.map(|id| *id.as_bytes())).await?)
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn operations(&self, after: Option<OperationId>) -> Result<Vec<OperationRecord>> {
         Ok(page(&self.operations, after.map(|id| *id.as_bytes())).await?)
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn clear_records(&self) -> Result<()> {
         for records in [&self.sessions, &self.operations, &self.accounts, &self.organizations] {
             records.call(records.collection().delete_many(doc! {})).await.map_err(Error::from)?;
@@ -96,6 +101,7 @@ impl full_scan::FullScan for FullScan {
         Ok(())
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
     async fn collections(&self, organization: &Organization) -> Result<Vec<String>> {
         let mut names = self.placements.of(organization).list_stored(organization).await?;
         names.sort();
@@ -113,6 +119,7 @@ impl full_scan::FullScan for FullScan {
         }))
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
     async fn put_documents(
         &self,
         organization: &Organization,

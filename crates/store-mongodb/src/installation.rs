@@ -28,10 +28,12 @@ impl Installation {
 
 #[async_trait]
 impl store::Installation for Installation {
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn get_value(&self, name: &str) -> Result<Option<Vec<u8>>> {
         Ok(stored_value(self.records.connection().server(), name).await?)
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn init_value(&self, name: &str, value: &[u8]) -> Result<Vec<u8>> {
         let document = doc! { "_id": name, "value": binary(value) };
         if self.records.insert(document).await? == InsertOutcome::New {
@@ -41,16 +43,19 @@ impl store::Installation for Installation {
         kept.ok_or_else(|| Error::internal(format!("`{name}` is there and has no value")))
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn put_value(&self, name: &str, value: &[u8]) -> Result<()> {
         let set = doc! { "$set": { "value": binary(value) } };
         self.upsert(name, set).await.map_err(Error::from)
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn delete_value(&self, name: &str) -> Result<()> {
         let delete = self.records.collection().delete_one(doc! { "_id": name });
         self.records.call(delete).await.map(drop).map_err(Error::from)
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn check_writable(&self) -> Result<()> {
         self.upsert(HEARTBEAT_ID, doc! { "$inc": { "beats": 1_i64 } }).await.map_err(Error::from)
     }

@@ -24,14 +24,17 @@ impl Operations {
 
 #[async_trait]
 impl store::Operations for Operations {
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn insert_operation(&self, record: &OperationRecord) -> Result<InsertOutcome> {
         Ok(self.records.insert(encode(record)?).await?)
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn get_operation(&self, id: OperationId) -> Result<Option<OperationRecord>> {
         Ok(self.records.find_one(doc! { "_id": object_id(id.as_bytes()) }).await?)
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization_id))]
     async fn list_operations_of(
         &self,
         organization_id: OrganizationId,

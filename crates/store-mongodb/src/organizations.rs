@@ -53,6 +53,7 @@ impl Organizations {
 #[async_trait]
 impl store::Organizations for Organizations {
     /// An update that meets nothing and so inserts: an insert proper could not ask for the server's clock.
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
     async fn insert_organization(&self, organization: &Organization) -> Result<InsertOutcome> {
         let filter = doc! { "_id": object_id(organization.id.as_bytes()), "version": NO_VERSION };
         let insert = self.collection().update_one(filter, replacement(organization)?).upsert(true);
@@ -65,12 +66,14 @@ impl store::Organizations for Organizations {
         }
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %id))]
     async fn get_organization(&self, id: OrganizationId) -> Result<Option<Arc<Organization>>> {
         let filter = doc! { "_id": object_id(id.as_bytes()) };
         Ok(self.records().find_one(filter).await?)
     }
 
     /// Of those that are not hidden, at most one has the identifier reserved.
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn find_organization(&self, identifier: &Identifier) -> Result<Option<Arc<Organization>>> {
         let filter = doc! {
             "hidden": false,
@@ -80,11 +83,13 @@ impl store::Organizations for Organizations {
         Ok(self.records().find_one(filter).await?)
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn find_organization_of_operation(&self, id: OperationId) -> Result<Option<Arc<Organization>>> {
         let filter = doc! { "operation.id": object_id(id.as_bytes()) };
         Ok(self.records().find_one(filter).await?)
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn list_organizations(
         &self,
         query: &OrganizationQuery,
@@ -96,6 +101,7 @@ impl store::Organizations for Organizations {
         Ok(self.records().list(find, limit).await?)
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn list_organizations_to_purge(
         &self,
         now: Timestamp,
@@ -105,6 +111,7 @@ impl store::Organizations for Organizations {
         Ok(self.records().list(find.sort(doc! { "purge_due": 1 }), limit).await?)
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
     async fn update_organization(&self, organization: &Organization) -> Result<UpdateOutcome> {
         let expected = integer(organization.version) - 1;
         let filter = doc! { "_id": object_id(organization.id.as_bytes()), "version": expected };
@@ -123,10 +130,12 @@ impl store::Organizations for Organizations {
         Ok(update_outcome(self.records().call(update).await?.matched_count))
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %id))]
     async fn delete_organization(&self, id: OrganizationId, version: u64) -> Result<UpdateOutcome> {
         Ok(self.records().delete(object_id(id.as_bytes()), version).await?)
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn claim_operations(&self, owner: &str, limit: u32) -> Result<Vec<Arc<Organization>>> {
         let mut claimed = Vec::new();
         while claimed.len() < limit as usize {

@@ -33,6 +33,7 @@ impl RateLimits {
 
 #[async_trait]
 impl store::RateLimits for RateLimits {
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn take(&self, key: &RateLimitKey, limit: RateLimit, now: Timestamp) -> Result<RateLimitDecision> {
         for _ in 0..ROUNDS {
             match self.move_on(key, limit, now).await {
@@ -54,6 +55,7 @@ impl store::RateLimits for RateLimits {
     }
 
     /// A counter that this brings to rest stays until it is tidied up: it says the same as none.
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn give_back(&self, key: &RateLimitKey, limit: RateLimit, _now: Timestamp) -> Result<()> {
         let earlier = doc! { "$subtract": ["$arrival", milliseconds(limit.period)] };
         let update = vec![doc! { "$set": { "arrival": earlier } }];
@@ -63,10 +65,12 @@ impl store::RateLimits for RateLimits {
         Ok(())
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn is_counted(&self, key: &RateLimitKey, now: Timestamp) -> Result<bool> {
         Ok(self.arrival(key).await?.is_some_and(|arrival| arrival > now))
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn delete_idle_throttles(&self, now: Timestamp, limit: u32) -> Result<u32> {
         let idle = doc! { "arrival": { "$lte": moment(now) } };
         Ok(self.records.delete_some(idle, limit).await?.0)

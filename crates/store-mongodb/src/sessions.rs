@@ -27,19 +27,23 @@ impl Sessions {
 
 #[async_trait]
 impl store::Sessions for Sessions {
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn insert_session(&self, session: &Session) -> Result<()> {
         self.records.call(self.records.collection().insert_one(document(session)?)).await?;
         Ok(())
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn get_session(&self, id: SessionId) -> Result<Option<Arc<Session>>> {
         Ok(self.records.find_one(doc! { "_id": object_id(id.as_bytes()) }).await?)
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn update_session(&self, session: &Session) -> Result<UpdateOutcome> {
         Ok(self.records.replace(session.version, document(session)?).await?)
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn delete_session(&self, id: SessionId) -> Result<()> {
         self.records
             .call(self.records.collection().delete_one(doc! { "_id": object_id(id.as_bytes()) }))
@@ -47,6 +51,7 @@ impl store::Sessions for Sessions {
         Ok(())
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization_id))]
     async fn delete_sessions_of(
         &self,
         organization_id: OrganizationId,
@@ -56,6 +61,7 @@ impl store::Sessions for Sessions {
         Ok(self.delete_found(filter, limit).await?)
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn delete_expired_sessions(&self, now: Timestamp, limit: u32) -> Result<Vec<SessionId>> {
         Ok(self.delete_found(doc! { "ends_at": { "$lt": moment(now) } }, limit).await?)
     }

@@ -36,25 +36,30 @@ statements! {
 
 #[async_trait]
 impl Accounts for Sqlite {
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn insert_account(&self, account: &Account) -> Result<InsertOutcome> {
         let account = account.clone();
         self.write(move |connection| insert(connection, &account)).await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn get_account(&self, id: AccountId) -> Result<Option<Arc<Account>>> {
         self.readers.point(move |connection| GET.record(connection, [id.as_bytes()])).await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn find_account(&self, email: &EmailKey) -> Result<Option<Arc<Account>>> {
         let email = email.clone();
         self.readers.point(move |connection| FIND.record(connection, [email.as_str()])).await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn find_duplicate_account(&self, mailbox: &EmailKey) -> Result<Option<Arc<Account>>> {
         let (from, to) = mailbox.duplicates();
         self.readers.point(move |connection| FIND_DUPLICATE.record(connection, [from, to])).await
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization_id))]
     async fn list_accounts_of(
         &self,
         organization_id: OrganizationId,
@@ -70,11 +75,13 @@ impl Accounts for Sqlite {
             .await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn update_account(&self, account: &Account) -> Result<UpdateOutcome> {
         let account = account.clone();
         self.write(move |connection| update(connection, &account)).await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn delete_account(&self, id: AccountId, version: u64) -> Result<UpdateOutcome> {
         self.write(move |connection| {
             // Its memberships go with it, by their foreign key.

@@ -22,6 +22,7 @@ use tenantry_domain::store::{CollectionInfo, Collections, InsertOutcome};
 
 #[async_trait]
 impl Collections for Sqlite {
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
     async fn list_collections(
         &self,
         organization: &Organization,
@@ -33,11 +34,13 @@ impl Collections for Sqlite {
         container.scan(move |scope| records::list(scope.connection, after.as_ref(), limit)).await
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
     async fn list_unnamed_collections(&self, organization: &Organization) -> Result<Vec<String>> {
         let container = self.container(organization).await?;
         container.scan(move |scope| records::list_unnamed(scope.connection)).await
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
     async fn get_collection(
         &self,
         organization: &Organization,
@@ -47,6 +50,7 @@ impl Collections for Sqlite {
         container.point(|connection| records::get(connection, name)).await
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
     async fn insert_collection(
         &self,
         organization: &Organization,
@@ -57,6 +61,7 @@ impl Collections for Sqlite {
         container.write(move |scope| records::insert(scope, &name, quota)).await
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
     async fn delete_collection(&self, organization: &Organization, name: &CollectionName) -> Result<bool> {
         let name = name.clone();
         let container = self.container(organization).await?;
@@ -64,12 +69,14 @@ impl Collections for Sqlite {
         Ok(clear_later(&container, deleted))
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
     async fn list_indexes(&self, organization: &Organization, name: &CollectionName) -> Result<Vec<Index>> {
         let name = name.clone();
         let container = self.container(organization).await?;
         container.scan(move |scope| indexes::list(scope, &name)).await
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
     async fn insert_index(
         &self,
         organization: &Organization,
@@ -80,6 +87,7 @@ impl Collections for Sqlite {
         index_build::build(&container, name, index, organization.quota, EntryBudget::of_document()).await
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
     async fn restore_index(
         &self,
         organization: &Organization,
@@ -90,6 +98,7 @@ impl Collections for Sqlite {
         index_build::build(&container, name, index, organization.quota, EntryBudget::unbounded()).await
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
     async fn delete_index(
         &self,
         organization: &Organization,
@@ -102,6 +111,7 @@ impl Collections for Sqlite {
         Ok(clear_later(&container, deleted))
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
     async fn get_usage(&self, organization: &Organization) -> Result<Usage> {
         let container = self.container(organization).await?;
         container.scan(|scope| records::usage(scope.connection)).await

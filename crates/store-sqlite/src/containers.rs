@@ -33,6 +33,7 @@ use tenantry_domain::{Error, Result};
 
 #[async_trait]
 impl Containers for Sqlite {
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn choose_placement(&self, asked: Option<Placement>) -> Result<Placement> {
         match asked {
             None | Some(Placement::Database) => Ok(Placement::Database),
@@ -52,17 +53,20 @@ impl Containers for Sqlite {
     }
 
     /// The id in the file's name tells it from all others.
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %container.organization_id))]
     async fn create_container(&self, container: &NewContainer) -> Result<Option<ContainerId>> {
         let container = container.clone();
         let id = container.organization_id;
         self.on_container(id, move |files| files.create(&container)).await.map(|()| None)
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
     async fn count_documents(&self, organization: &Organization) -> Result<u64> {
         let id = organization.id;
         self.on_container(id, move |files| files.count(id)).await
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
     async fn drop_container(&self, organization: &Organization) -> Result<()> {
         let id = organization.id;
         self.on_container(id, move |files| files.remove(id)).await

@@ -31,6 +31,7 @@ const POINT_MAX_BYTES: usize = 256 << 10;
 
 #[async_trait]
 impl Documents for Sqlite {
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
     async fn insert_documents(
         &self,
         organization: &Organization,
@@ -42,6 +43,7 @@ impl Documents for Sqlite {
         container.write(move |scope| write::insert(scope, &name, quota, &documents)).await
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
     async fn get_document(
         &self,
         organization: &Organization,
@@ -64,6 +66,7 @@ impl Documents for Sqlite {
         })
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
     async fn update_document(
         &self,
         organization: &Organization,
@@ -76,6 +79,7 @@ impl Documents for Sqlite {
         container.write(move |scope| write::update(scope, &name, quota, &document, expected)).await
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
     async fn delete_document(
         &self,
         organization: &Organization,
@@ -88,6 +92,7 @@ impl Documents for Sqlite {
         container.write(move |scope| write::delete(scope, &name, &id, expected)).await
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
     async fn find_documents(
         &self,
         organization: &Organization,
@@ -100,6 +105,7 @@ impl Documents for Sqlite {
         self.read(organization, price, time, find).await
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
     async fn count_matching(
         &self,
         organization: &Organization,
@@ -113,6 +119,7 @@ impl Documents for Sqlite {
     }
 
     /// Finds some documents and removes them, then the next ones: the writer checks each again.
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
     async fn delete_matching(
         &self,
         organization: &Organization,

@@ -37,26 +37,32 @@ const PUT: &str = "INSERT INTO documents (collection, id, revision, body) VALUES
 
 #[async_trait]
 impl FullScan for Sqlite {
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn organizations(&self, after: Option<OrganizationId>) -> Result<Vec<Organization>> {
         self.page(ORGANIZATIONS, after.map(|id| *id.as_bytes())).await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn accounts(&self, after: Option<AccountId>) -> Result<Vec<Account>> {
         self.page(ACCOUNTS, after.map(|id| *id.as_bytes())).await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn sessions(&self, after: Option<SessionId>) -> Result<Vec<Session>> {
         self.page(SESSIONS, after.map(|id| *id.as_bytes())).await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn operations(&self, after: Option<OperationId>) -> Result<Vec<OperationRecord>> {
         self.page(OPERATIONS, after.map(|id| *id.as_bytes())).await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn clear_records(&self) -> Result<()> {
         self.write(|connection| Ok(connection.execute_batch(CLEAR)?)).await
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
     async fn collections(&self, organization: &Organization) -> Result<Vec<String>> {
         let id = organization.id;
         self.on_files(move |files| {
@@ -77,6 +83,7 @@ impl FullScan for Sqlite {
         }))
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
     async fn put_documents(
         &self,
         organization: &Organization,

@@ -19,11 +19,13 @@ statements! {
 
 #[async_trait]
 impl Installation for Sqlite {
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn get_value(&self, name: &str) -> Result<Option<Vec<u8>>> {
         let name = name.to_owned();
         self.readers.point(move |connection| Ok(GET.first(connection, [name], |row| row.get(0))?)).await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn init_value(&self, name: &str, value: &[u8]) -> Result<Vec<u8>> {
         let (name, value) = (name.to_owned(), value.to_vec());
         self.write(move |connection| {
@@ -34,16 +36,19 @@ impl Installation for Sqlite {
         .await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn put_value(&self, name: &str, value: &[u8]) -> Result<()> {
         let (name, value) = (name.to_owned(), value.to_vec());
         self.write(move |connection| Ok(PUT.execute(connection, params![name, value]).map(|_| ())?)).await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn delete_value(&self, name: &str) -> Result<()> {
         let name = name.to_owned();
         self.write(move |connection| Ok(DELETE.execute(connection, [name]).map(|_| ())?)).await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn check_writable(&self) -> Result<()> {
         self.write(|connection| Ok(beat(connection)?)).await
     }

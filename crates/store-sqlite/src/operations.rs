@@ -22,6 +22,7 @@ const HIGHEST: &[u8] = &[0xff; 13];
 
 #[async_trait]
 impl Operations for Sqlite {
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn insert_operation(&self, record: &OperationRecord) -> Result<InsertOutcome> {
         let record = record.clone();
         self.write(move |connection| {
@@ -32,10 +33,12 @@ impl Operations for Sqlite {
         .await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn get_operation(&self, id: OperationId) -> Result<Option<OperationRecord>> {
         self.readers.point(move |connection| GET.record(connection, [id.as_bytes()])).await
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization_id))]
     async fn list_operations_of(
         &self,
         organization_id: OrganizationId,

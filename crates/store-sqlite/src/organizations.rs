@@ -60,24 +60,29 @@ const HIGHEST: &str = "\u{10ffff}";
 
 #[async_trait]
 impl Organizations for Sqlite {
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
     async fn insert_organization(&self, organization: &Organization) -> Result<InsertOutcome> {
         let (organization, clock) = (organization.clone(), self.clock.clone());
         self.write(move |connection| insert(connection, &organization, clock.now())).await
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %id))]
     async fn get_organization(&self, id: OrganizationId) -> Result<Option<Arc<Organization>>> {
         self.readers.point(move |connection| GET.record(connection, [id.as_bytes()])).await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn find_organization(&self, identifier: &Identifier) -> Result<Option<Arc<Organization>>> {
         let identifier = identifier.clone();
         self.readers.point(move |connection| FIND.record(connection, [identifier.as_str()])).await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn find_organization_of_operation(&self, id: OperationId) -> Result<Option<Arc<Organization>>> {
         self.readers.point(move |connection| FIND_OF_OPERATION.record(connection, [id.as_bytes()])).await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn list_organizations(
         &self,
         query: &OrganizationQuery,
@@ -87,6 +92,7 @@ impl Organizations for Sqlite {
         self.readers.scan(move |connection| list(connection, &query, limit)).await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn list_organizations_to_purge(
         &self,
         now: Timestamp,
@@ -96,11 +102,13 @@ impl Organizations for Sqlite {
         self.readers.scan(move |connection| LIST_DUE.records(connection, params![now, limit])).await
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
     async fn update_organization(&self, organization: &Organization) -> Result<UpdateOutcome> {
         let (organization, clock) = (organization.clone(), self.clock.clone());
         self.write(move |connection| update(connection, &organization, clock.now())).await
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %id))]
     async fn delete_organization(&self, id: OrganizationId, version: u64) -> Result<UpdateOutcome> {
         self.write(move |connection| {
             // Its reserved keys go with it, by their foreign key.
@@ -109,6 +117,7 @@ impl Organizations for Sqlite {
         .await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn claim_operations(&self, owner: &str, limit: u32) -> Result<Vec<Arc<Organization>>> {
         let (owner, clock) = (owner.to_owned(), self.clock.clone());
         self.write(move |connection| claim(connection, &owner, limit, clock.now())).await

@@ -22,16 +22,19 @@ statements! {
 
 #[async_trait]
 impl RateLimits for Sqlite {
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn take(&self, key: &RateLimitKey, limit: RateLimit, now: Timestamp) -> Result<RateLimitDecision> {
         let key = *key;
         self.write(move |connection| take(connection, key, limit, now)).await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn give_back(&self, key: &RateLimitKey, limit: RateLimit, now: Timestamp) -> Result<()> {
         let key = *key;
         self.write(move |connection| give_back(connection, key, limit, now)).await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn is_counted(&self, key: &RateLimitKey, now: Timestamp) -> Result<bool> {
         let key = *key;
         self.readers
@@ -39,6 +42,7 @@ impl RateLimits for Sqlite {
             .await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn delete_idle_throttles(&self, now: Timestamp, limit: u32) -> Result<u32> {
         let now = now.as_millisecond();
         self.write(move |connection| count(DELETE_IDLE.execute(connection, params![now, limit])?)).await

@@ -28,24 +28,29 @@ statements! {
 
 #[async_trait]
 impl Sessions for Sqlite {
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn insert_session(&self, session: &Session) -> Result<()> {
         let session = session.clone();
         self.write(move |connection| save(connection, INSERT, &session).map(|_| ())).await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn get_session(&self, id: SessionId) -> Result<Option<Arc<Session>>> {
         self.readers.point(move |connection| GET.record(connection, [id.as_bytes()])).await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn update_session(&self, session: &Session) -> Result<UpdateOutcome> {
         let session = session.clone();
         self.write(move |connection| written(save(connection, UPDATE, &session)?)).await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn delete_session(&self, id: SessionId) -> Result<()> {
         self.write(move |connection| Ok(DELETE.execute(connection, [id.as_bytes()]).map(|_| ())?)).await
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization_id))]
     async fn delete_sessions_of(
         &self,
         organization_id: OrganizationId,
@@ -57,6 +62,7 @@ impl Sessions for Sqlite {
         .await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn delete_expired_sessions(&self, now: Timestamp, limit: u32) -> Result<Vec<SessionId>> {
         let now = now.as_millisecond();
         self.write(move |connection| removed(connection, DELETE_ENDED, params![now, limit])).await
