@@ -1,10 +1,12 @@
 //! What neither rustfmt nor clippy looks at: how long a file has grown, whether it says what it is for, what was left
-//! over in it, how tests are named ([`test_names`]), whether files use each other in a circle ([`imports`]), and whether
+//! over in it, how tests are named ([`test_names`]), whether files use each other in a circle ([`imports`]),
+//! whether what a request goes through has spans ([`spans`]), and whether
 //! the pages name files, tests and types that are there ([`pages`]).
 
 mod imports;
 mod pages;
 mod retired;
+mod spans;
 mod test_filters;
 mod test_names;
 
@@ -123,6 +125,7 @@ fn inspect_rust(file: &str, text: &str) -> Vec<String> {
     }
     findings.extend((1..).zip(text.lines()).flat_map(|(number, line)| retired::inspect(file, number, line)));
     findings.extend(test_names::inspect(file, text));
+    findings.extend(spans::inspect(file, text));
     let lines = text.lines().count();
     let is_exempt = LONG_FILES.iter().any(|(long, _)| *long == file);
     if file.starts_with("crates/") && file.contains("/src/") && lines > MAX_LINES && !is_exempt {

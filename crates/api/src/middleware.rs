@@ -27,6 +27,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tenantry_domain::{Error, ErrorCode};
 use tower::{Layer, Service};
+use tracing::{Instrument, Span};
 
 /// The layer that puts routes into the frame.
 #[derive(Clone)]
@@ -68,7 +69,8 @@ where
             Some(name) => Either::Left(ready(Ok(refused(&name)))),
             None => Either::Right(self.routes.call(request)),
         };
-        Box::pin(async move { Ok(carry(&http, seen, answer).await) })
+        let span = seen.span();
+        Box::pin(async move { Ok(carry(&http, seen, answer).instrument(span).await) })
     }
 }
 
@@ -88,6 +90,12 @@ impl RequestContext {
             method: request.method().clone(),
             route: request.extensions().get().cloned(),
         }
+    }
+
+    /// What use cases and calls of ports are within. A path is no part of it: it may hold a name.
+    fn span(&self) -> Span {
+        let route = self.route.as_ref().map_or("unmatched", MatchedPath::as_str);
+        tracing::debug_span!("request", request_id = self.id.as_str(), method = %self.method, route)
     }
 
     /// Whether it is answered only when all of an archive has been read.

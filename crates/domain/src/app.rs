@@ -150,6 +150,7 @@ impl App {
     ///
     /// # Errors
     /// `store_unavailable`.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn ready(&self) -> Result<()> {
         self.installation.check_writable().await
     }
