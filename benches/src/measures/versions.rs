@@ -102,7 +102,7 @@ impl Version {
         Connection::open(server.address)?.call(&Request::json("POST", "/org/create", None, &organization))?;
         // By its identifier, which an earlier version looked up for each request; by the id it did not.
         let mut tenant = Tenant::sign_in(&server, 0)?;
-        "organization_0".clone_into(&mut tenant.id);
+        "organization-0".clone_into(&mut tenant.id);
         tenant.index()?;
         tenant.fill(documents)?;
         Ok(Self { server, tenant })
