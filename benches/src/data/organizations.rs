@@ -17,7 +17,7 @@ use tenantry_domain::organization::{Naming, Organization, Placement, State};
 use tenantry_domain::password::hash::{self, Memory};
 use tenantry_domain::password::policy::NewPassword;
 use tenantry_domain::store::{NewContainer, Store};
-use tenantry_store::{EmbeddedOptions, MongoOptions, Opened, StoreOptions};
+use tenantry_store::{EmbeddedOptions, MongoOptions, OpenStore, StoreOptions};
 use tokio::task::JoinSet;
 
 /// The password of every admin.
@@ -52,7 +52,7 @@ pub fn seed_mongodb(uri: &str, database: &str, placement: Placement, first: u32,
     })
 }
 
-async fn seed(opened: Opened, first: u32, count: u32, at_once: usize) -> Result<()> {
+async fn seed(opened: OpenStore, first: u32, count: u32, at_once: usize) -> Result<()> {
     let password = NewPassword::parse(PASSWORD, 8).map_err(|rule| anyhow!(rule))?;
     let password_hash = PasswordHash(hash::hash(&password, random(&SystemEntropy), &mut Memory::default()));
     let placement = opened.store.containers.choose_placement(None).await?;

@@ -15,8 +15,8 @@ use serde::Serialize;
 use std::fmt::Write;
 use std::sync::Arc;
 use tenantry_documents::document::Revision;
-use tenantry_domain::app::documents::ExpectedRevision;
-use tenantry_domain::app::{EntityTag, Expected};
+use tenantry_domain::app::documents::RevisionPrecondition;
+use tenantry_domain::app::{EntityTag, Precondition};
 use tenantry_domain::{Error, ErrorCode, Result};
 use utoipa::IntoParams;
 
@@ -130,14 +130,14 @@ impl FromRequestParts<Arc<Http>> for IfNotShown {
 pub struct IfMatch(
     /// Its `ETag`, to change no later version.
     #[param(value_type = Option<String>)]
-    pub Expected,
+    pub Precondition,
 );
 
 impl FromRequestParts<Arc<Http>> for IfMatch {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, ApiError> {
-        Ok(Self(Expected(expected(&parts.headers, entity_tag)?)))
+        Ok(Self(Precondition(expected(&parts.headers, entity_tag)?)))
     }
 }
 
@@ -147,7 +147,7 @@ impl FromRequestParts<Arc<Http>> for IfMatch {
 pub struct IfRevision(
     /// Its `ETag`, to change no later revision.
     #[param(value_type = Option<String>)]
-    pub ExpectedRevision,
+    pub RevisionPrecondition,
 );
 
 impl FromRequestParts<Arc<Http>> for IfRevision {
@@ -155,7 +155,7 @@ impl FromRequestParts<Arc<Http>> for IfRevision {
 
     async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, ApiError> {
         refuse_if_none_match(&parts.headers)?;
-        Ok(Self(ExpectedRevision(expected(&parts.headers, revision)?)))
+        Ok(Self(RevisionPrecondition(expected(&parts.headers, revision)?)))
     }
 }
 

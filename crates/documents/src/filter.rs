@@ -2,7 +2,7 @@
 //!
 //! Filters are parsed by allow-list: an unknown operator is refused at any depth, and so is a condition that
 //! MongoDB would answer differently. The embedded engine asks [`Filter::evaluate`]; MongoDB gets
-//! [`Filter::to_mongodb`].
+//! [`Filter::to_mongodb`]. A filter never becomes SQL: an index gives candidates ([`Filter::bounds`]), and each is evaluated.
 //!
 //! # Pitfalls
 //! MongoDB decides what a filter means: a rule that looks odd here is odd there. The differential test

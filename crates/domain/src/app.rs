@@ -24,7 +24,7 @@ pub mod tenant;
 mod view;
 
 pub use policy::{Policy, SignupPolicy};
-pub use view::{EntityTag, Expected, OrganizationView};
+pub use view::{EntityTag, OrganizationView, Precondition};
 
 use crate::clock::Clock;
 use crate::error::Result;

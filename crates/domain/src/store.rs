@@ -61,7 +61,7 @@ pub enum UpdateOutcome {
 
 /// The result of a cleanup of left-over containers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Tidied {
+pub struct CleanupReport {
     /// Unfinished containers that were removed.
     pub removed: u32,
     /// Files of unknown organizations, which are now under `containers/quarantine`.

@@ -1,8 +1,8 @@
 //! Accounts, and which organizations each is a member of.
 
 use crate::connection::Connection;
-use crate::document::{encode, object_id};
 use crate::names::ACCOUNTS;
+use crate::record_codec::{encode, object_id};
 use crate::records::Records;
 use async_trait::async_trait;
 use mongodb::bson::doc;

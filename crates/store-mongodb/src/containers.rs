@@ -2,10 +2,10 @@
 
 pub(crate) mod capacity;
 pub(crate) mod cleanup;
-pub(crate) mod fence;
 pub(crate) mod leftovers;
 pub(crate) mod metadata;
 pub(crate) mod namespace;
+pub(crate) mod uuid_support;
 
 use crate::placements::Placements;
 use crate::quota::usage::UsageRecords;

@@ -3,10 +3,10 @@
 pub(crate) mod stored_collection;
 
 use crate::connection::Connection;
-use crate::document::object_id;
 use crate::engine_error::EngineResult;
 use crate::names::{ACCOUNTS, OPERATIONS, ORGANIZATIONS, SESSIONS};
 use crate::placements::Placements;
+use crate::record_codec::object_id;
 use crate::records::Records;
 use async_trait::async_trait;
 use bson::{Document, RawDocumentBuf, doc};

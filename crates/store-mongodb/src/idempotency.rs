@@ -5,9 +5,9 @@
 //! counted when it is there: whoever counts last of several has all of them before them.
 
 use crate::connection::Connection;
-use crate::document::{binary, moment, object_id};
 use crate::engine_error::EngineResult;
 use crate::names::REQUESTS;
+use crate::record_codec::{binary, moment, object_id};
 use crate::records::Records;
 use async_trait::async_trait;
 use jiff::Timestamp;

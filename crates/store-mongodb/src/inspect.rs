@@ -2,11 +2,11 @@
 
 use super::client::{MongoOptions, Server};
 use super::containers::capacity;
-use super::containers::fence::knows_fence;
-use super::document::decode;
+use super::containers::uuid_support::supports_uuids;
 use super::engine_error::EngineResult;
 use super::installation;
 use super::names::{ACCOUNTS, ORGANIZATIONS, ORGANIZATIONS_BY_STATUS};
+use super::record_codec::decode;
 use super::schema;
 use crate::error::OpenError;
 use jiff::{SignedDuration, Timestamp};
@@ -33,7 +33,7 @@ pub struct MongoInspection {
     /// The newest version of the schema that this program knows.
     pub newest_schema: i64,
     /// Whether the server knows effects that carry an identity.
-    pub knows_fence: bool,
+    pub supports_uuids: bool,
     /// How many collections and indexes the server has.
     pub namespaces: u64,
     /// How many organizations there are of each status that any has.
@@ -86,7 +86,7 @@ async fn look(server: &Server, clock: &dyn Clock) -> EngineResult<MongoInspectio
         clock_ahead: theirs.map_or(SignedDuration::ZERO, |theirs| theirs.duration_since(now)),
         schema,
         newest_schema: schema::KNOWN,
-        knows_fence: knows_fence(server).await?,
+        supports_uuids: supports_uuids(server).await?,
         namespaces: capacity::count_namespaces(server).await?,
         // Without a schema there is no index to count in.
         organizations: if schema > 0 { organizations(server).await? } else { Vec::new() },

@@ -2,9 +2,9 @@
 
 use crate::client::Server;
 use crate::connection::Connection;
-use crate::document::binary;
 use crate::engine_error::EngineResult;
 use crate::names::INSTALLATION;
+use crate::record_codec::binary;
 use crate::records::Records;
 use async_trait::async_trait;
 use mongodb::bson::spec::BinarySubtype;

@@ -12,7 +12,6 @@ mod client;
 mod collections;
 mod connection;
 mod containers;
-mod document;
 mod documents;
 mod engine_error;
 mod error;
@@ -27,6 +26,7 @@ mod organizations;
 mod placements;
 mod quota;
 mod rate_limits;
+mod record_codec;
 mod records;
 mod schema;
 mod sessions;
@@ -42,7 +42,7 @@ use collections::index_cache::IndexCache;
 use connection::{Connection, WeakConnection};
 use containers::capacity::Capacity;
 use containers::cleanup::Cleanup;
-use containers::fence::check_fence;
+use containers::uuid_support::require_uuid_support;
 use containers::{Containers, PlacementPolicy};
 use documents::Documents;
 use full_scan::FullScan;
@@ -62,7 +62,7 @@ use std::time::Duration;
 use tenantry_domain::Result;
 use tenantry_domain::organization::Placement;
 use tenantry_domain::store::invalidation::Invalidation;
-use tenantry_domain::store::{Store, Tidied, full_scan as port};
+use tenantry_domain::store::{CleanupReport, Store, full_scan as port};
 
 /// How long until the schema is looked at again, when it could not be at start.
 const RETRY: Duration = Duration::from_secs(1);
@@ -141,7 +141,7 @@ impl MongoDb {
     ///
     /// # Errors
     /// `store_unavailable`.
-    pub async fn tidy(&self) -> Result<Tidied> {
+    pub async fn tidy(&self) -> Result<CleanupReport> {
         self.cleanup.tidy().await
     }
 
@@ -163,7 +163,7 @@ impl MongoDb {
 /// Lets calls through once the schema is what this program needs.
 async fn get_ready(connection: &Connection, placement: Placement) -> Result<(), StartupError> {
     schema::upgrade(connection.server()).await?;
-    check_fence(connection.server(), placement).await?;
+    require_uuid_support(connection.server(), placement).await?;
     connection.set_ready();
     Ok(())
 }

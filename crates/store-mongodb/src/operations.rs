@@ -1,8 +1,8 @@
 //! The log of finished operations.
 
 use crate::connection::Connection;
-use crate::document::{encode, object_id};
 use crate::names::OPERATIONS;
+use crate::record_codec::{encode, object_id};
 use crate::records::Records;
 use async_trait::async_trait;
 use mongodb::bson::doc;

@@ -6,9 +6,9 @@
 //! organization's if its record is afterwards, or just before, still what it was.
 
 use crate::connection::Connection;
-use crate::document::{integer, object_id};
 use crate::engine_error::EngineResult;
 use crate::names::ORGANIZATIONS;
+use crate::record_codec::{integer, object_id};
 use crate::records::Records;
 use mongodb::bson::{Bson, doc};
 use tenantry_domain::Error;

@@ -4,12 +4,12 @@
 //! `purge_due` (while it may be purged) and `lease_until` (while an operation is under way). Leases begin and end
 //! by the server's clock, which all instances share: a moment is never sent to it, only how long.
 
-use crate::document::{decode, encode, integer, moment, object_id};
 use crate::engine_error::{EngineError, EngineResult};
 use crate::names::ORGANIZATIONS_BY_STATUS;
 use crate::organization_records::OrganizationRecords;
 use crate::quota::limits::is_limited;
 use crate::quota::usage::UsageRecords;
+use crate::record_codec::{decode, encode, integer, moment, object_id};
 use crate::records::{Records, update_outcome};
 use async_trait::async_trait;
 use jiff::Timestamp;

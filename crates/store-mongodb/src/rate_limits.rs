@@ -2,9 +2,9 @@
 //! must not be overtaken: that a counter is moved on only if it has not yet gone too far.
 
 use crate::connection::Connection;
-use crate::document::{binary, moment};
 use crate::engine_error::{EngineError, EngineResult};
 use crate::names::THROTTLES;
+use crate::record_codec::{binary, moment};
 use crate::records::Records;
 use async_trait::async_trait;
 use jiff::Timestamp;

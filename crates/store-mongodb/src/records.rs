@@ -1,8 +1,8 @@
 //! A collection with a document for each record, and the writes of one document that records need.
 
 use crate::connection::Connection;
-use crate::document::{decode, integer};
 use crate::engine_error::EngineResult;
+use crate::record_codec::{decode, integer};
 use mongodb::action::Find;
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, Document, doc};

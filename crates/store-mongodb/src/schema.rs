@@ -9,8 +9,8 @@
 mod mailboxes;
 
 use super::client::Server;
-use super::document::integer;
 use super::engine_error::{EngineError, EngineResult};
+use super::record_codec::integer;
 use crate::error::OpenError;
 use crate::names::{
     ACCOUNTS, ACCOUNTS_BY_EMAIL, INSTALLATION, OPERATIONS, ORGANIZATIONS, ORGANIZATIONS_BY_STATUS,

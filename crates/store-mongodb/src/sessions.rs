@@ -1,9 +1,9 @@
 //! Sessions. Beside the record a document has `ends_at`: when it ends, idle or absolutely, whichever is first.
 
 use crate::connection::Connection;
-use crate::document::{encode, moment, object_id};
 use crate::engine_error::EngineResult;
 use crate::names::SESSIONS;
+use crate::record_codec::{encode, moment, object_id};
 use crate::records::Records;
 use async_trait::async_trait;
 use jiff::Timestamp;

@@ -27,7 +27,7 @@ use std::sync::Arc;
 use tenant_db::Container;
 use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::organization::{ContainerId, Location, Organization, Placement};
-use tenantry_domain::store::Tidied;
+use tenantry_domain::store::CleanupReport;
 use tenantry_domain::store::{Containers, NewContainer};
 use tenantry_domain::{Error, Result};
 
@@ -120,8 +120,8 @@ impl Sqlite {
     ///
     /// # Errors
     /// `store_unavailable`.
-    pub async fn tidy(&self) -> Result<Tidied> {
-        let mut tidied = Tidied::default();
+    pub async fn tidy(&self) -> Result<CleanupReport> {
+        let mut tidied = CleanupReport::default();
         for shard in self.files.directory.shards() {
             let listed = self.on_files(move |files| list(&files.directory, &shard)).await?;
             for file in listed {
@@ -131,7 +131,7 @@ impl Sqlite {
         Ok(tidied)
     }
 
-    async fn tidy_file(&self, file: ListedFile, tidied: &mut Tidied) -> Result<()> {
+    async fn tidy_file(&self, file: ListedFile, tidied: &mut CleanupReport) -> Result<()> {
         if file.is_unfinished {
             if self.on_container(file.id, move |files| files.remove_unfinished(&file)).await? {
                 tidied.removed += 1;

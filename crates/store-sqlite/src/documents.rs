@@ -1,9 +1,9 @@
 //! Documents of an organization.
 
 mod budget;
-mod cursor;
 mod find;
 mod index_entries;
+mod index_scan;
 mod write;
 
 pub(super) use index_entries::{IndexSizes, is_taken, keys, taken};
@@ -185,8 +185,8 @@ impl Sqlite {
 #[cfg(test)]
 pub(super) mod tests {
     use super::super::statement::Statement;
-    use super::{cursor, find, index_entries, write};
+    use super::{find, index_entries, index_scan, write};
 
     pub(crate) const STATEMENTS: [&[Statement]; 4] =
-        [write::STATEMENTS, index_entries::STATEMENTS, find::STATEMENTS, cursor::STATEMENTS];
+        [write::STATEMENTS, index_entries::STATEMENTS, find::STATEMENTS, index_scan::STATEMENTS];
 }

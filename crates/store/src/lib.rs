@@ -14,7 +14,7 @@ pub use error::OpenError;
 pub use limiter::ConcurrencyLimits;
 use limiter::ExpensiveQueries;
 pub use tenantry_domain::shared_mailbox::SharedMailbox;
-pub use tenantry_domain::store::Tidied;
+pub use tenantry_domain::store::CleanupReport;
 #[cfg(feature = "mongodb")]
 pub use tenantry_store_mongodb::{MongoInspection, MongoOptions, Topology, inspect_mongodb};
 pub use tenantry_store_sqlite::{
@@ -54,7 +54,7 @@ impl Default for StoreOptions {
 }
 
 /// An opened store.
-pub struct Opened {
+pub struct OpenStore {
     /// The ports.
     pub store: Store,
     engine: Engine,
@@ -73,11 +73,11 @@ enum Engine {
 ///
 /// # Errors
 /// A sentence for the operator; nothing has been changed then.
-pub async fn open(engine: &EmbeddedOptions, options: &StoreOptions) -> Result<Opened, OpenError> {
+pub async fn open(engine: &EmbeddedOptions, options: &StoreOptions) -> Result<OpenStore, OpenError> {
     let engine = Arc::new(Sqlite::open(engine).await?);
     let store = cached::decorate(Sqlite::store(&engine), options.cache_bytes);
     let (store, writes) = limiter::decorate(store, options.concurrency, ExpensiveQueries::unlimited());
-    Ok(Opened { store, engine: Engine::Embedded(engine), writes })
+    Ok(OpenStore { store, engine: Engine::Embedded(engine), writes })
 }
 
 /// Opens a database of a MongoDB server, beside any number of other processes, and brings its schema up to
@@ -87,7 +87,7 @@ pub async fn open(engine: &EmbeddedOptions, options: &StoreOptions) -> Result<Op
 /// # Errors
 /// A sentence for the operator; nothing has been changed then.
 #[cfg(feature = "mongodb")]
-pub async fn open_mongodb(engine: &MongoOptions, options: &StoreOptions) -> Result<Opened, OpenError> {
+pub async fn open_mongodb(engine: &MongoOptions, options: &StoreOptions) -> Result<OpenStore, OpenError> {
     let engine = MongoDb::open(engine).await?;
     let store = match options.cache_bytes {
         0 => engine.store(),
@@ -98,16 +98,16 @@ pub async fn open_mongodb(engine: &MongoOptions, options: &StoreOptions) -> Resu
         }
     };
     let (store, writes) = limiter::decorate(store, options.concurrency, ExpensiveQueries::of_server());
-    Ok(Opened { store, engine: Engine::MongoDb(engine), writes })
+    Ok(OpenStore { store, engine: Engine::MongoDb(engine), writes })
 }
 
-impl Opened {
+impl OpenStore {
     /// Removes unfinished containers that a crash has left and sets aside those that no organization refers
     /// to. It goes through all containers, so run it in the background, once after start.
     ///
     /// # Errors
     /// `store_unavailable`.
-    pub async fn tidy(&self) -> Result<Tidied> {
+    pub async fn tidy(&self) -> Result<CleanupReport> {
         match &self.engine {
             Engine::Embedded(engine) => engine.tidy().await,
             #[cfg(feature = "mongodb")]

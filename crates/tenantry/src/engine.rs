@@ -13,13 +13,13 @@ use tenantry_domain::clock::Clock;
 use tenantry_domain::organization::Placement;
 #[cfg(feature = "mongodb")]
 use tenantry_store::MongoOptions;
-use tenantry_store::{ConcurrencyLimits, EmbeddedOptions, Opened, StoreOptions, TRANSFER_MARK};
+use tenantry_store::{ConcurrencyLimits, EmbeddedOptions, OpenStore, StoreOptions, TRANSFER_MARK};
 
 /// Opens it.
 ///
 /// # Errors
 /// A sentence for the operator; also if a transfer into it was interrupted.
-pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Opened> {
+pub async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<OpenStore> {
     let opened = match config.mongo_uri {
         Some(_) => open_mongodb(config).await?,
         None => open_embedded(config, clock).await?,
@@ -40,7 +40,7 @@ pub fn embedded_at(config: &Config, data_dir: &Path, clock: Arc<dyn Clock>) -> E
     EmbeddedOptions { data_dir: data_dir.to_owned(), clock, readers: config.readers }
 }
 
-async fn open_embedded(config: &Config, clock: Arc<dyn Clock>) -> Result<Opened> {
+async fn open_embedded(config: &Config, clock: Arc<dyn Clock>) -> Result<OpenStore> {
     let calls = config.calls_of_each();
     // Its reads never wait for a disk or a server, so an organization with as many reads as cores would leave
     // none to others.
@@ -50,7 +50,7 @@ async fn open_embedded(config: &Config, clock: Arc<dyn Clock>) -> Result<Opened>
 }
 
 #[cfg(feature = "mongodb")]
-async fn open_mongodb(config: &Config) -> Result<Opened> {
+async fn open_mongodb(config: &Config) -> Result<OpenStore> {
     let calls = config.calls_of_each();
     let options = in_front(config, ConcurrencyLimits { reads: calls, writes: calls });
     let engine = mongodb(config).context("no MONGO_URI is set")?;
@@ -59,7 +59,7 @@ async fn open_mongodb(config: &Config) -> Result<Opened> {
 
 #[cfg(not(feature = "mongodb"))]
 #[expect(clippy::unused_async, reason = "as with the feature")]
-async fn open_mongodb(_: &Config) -> Result<Opened> {
+async fn open_mongodb(_: &Config) -> Result<OpenStore> {
     bail!(
         "MONGO_URI is set, and this binary was built without MongoDB. Use one that was built with the feature \
          `mongodb`, as it is by default, or remove MONGO_URI."

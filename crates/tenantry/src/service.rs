@@ -20,7 +20,7 @@ use tenantry_domain::password::pool::HashPool;
 use tenantry_domain::store::Store;
 use tenantry_domain::token::TokenKeys;
 use tenantry_domain::{Error, ErrorCode};
-use tenantry_store::Opened;
+use tenantry_store::OpenStore;
 use tokio::task::JoinSet;
 
 /// A running service, apart from its listener.
@@ -31,7 +31,7 @@ pub struct Service {
     pub handlers: Handlers,
     /// Where the operator key is.
     pub operator_key: OperatorKey,
-    opened: Opened,
+    opened: OpenStore,
     background: JoinSet<()>,
 }
 

@@ -4,7 +4,7 @@ use super::auth::{AccountPrincipal, Auth, Authorization, Operator};
 use super::credentials::Credentials;
 use super::operations::{Executor, Outcome};
 use super::passwords::PasswordHasher;
-use super::view::{Expected, OrganizationView};
+use super::view::{OrganizationView, Precondition};
 use crate::account::CredentialChange;
 use crate::email::EmailAddress;
 use crate::error::{ErrorCode, Result};
@@ -72,7 +72,7 @@ impl Accounts {
         &self,
         _: &Operator,
         organization: &OrganizationView,
-        expected: &Expected,
+        expected: &Precondition,
         password: NewPassword,
     ) -> Result<Outcome> {
         let password_hash = Some(self.passwords.hash(password).await?);

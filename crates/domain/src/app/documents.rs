@@ -39,9 +39,9 @@ const GIVES_WAY: Duration = Duration::from_millis(20);
 
 /// The revisions a change accepts; any, if the caller names none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ExpectedRevision(pub Option<Vec<Revision>>);
+pub struct RevisionPrecondition(pub Option<Vec<Revision>>);
 
-impl ExpectedRevision {
+impl RevisionPrecondition {
     fn allows(&self, revision: Revision) -> bool {
         self.0.as_ref().is_none_or(|revisions| revisions.contains(&revision))
     }
@@ -207,7 +207,7 @@ impl Documents {
         tenant: &TenantAccess<Write>,
         collection: &CollectionName,
         id: &DocumentId,
-        expected: &ExpectedRevision,
+        expected: &RevisionPrecondition,
         document: NewDocument,
     ) -> Result<StoredDocument> {
         if document.id().is_some_and(|own| own != id) {
@@ -232,7 +232,7 @@ impl Documents {
         tenant: &TenantAccess<Write>,
         collection: &CollectionName,
         id: &DocumentId,
-        expected: &ExpectedRevision,
+        expected: &RevisionPrecondition,
         patch: MergePatch,
     ) -> Result<StoredDocument> {
         let (max_bytes, bytes) = (self.max_bytes, patch.bytes());
@@ -250,7 +250,7 @@ impl Documents {
         tenant: &TenantAccess<Write>,
         collection: &CollectionName,
         id: &DocumentId,
-        expected: &ExpectedRevision,
+        expected: &RevisionPrecondition,
     ) -> Result<()> {
         let (documents, organization) = (&self.documents, tenant.organization());
         if expected.is_any() {
@@ -348,7 +348,7 @@ impl Documents {
         tenant: &TenantAccess<Write>,
         collection: &CollectionName,
         id: &DocumentId,
-        expected: &ExpectedRevision,
+        expected: &RevisionPrecondition,
         bytes: usize,
         change: impl Fn(&RawDocument) -> Result<RawDocumentBuf> + Send + Sync + 'static,
     ) -> Result<StoredDocument> {

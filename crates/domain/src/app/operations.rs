@@ -7,7 +7,7 @@ use super::archives::source::Source;
 use super::auth::{Auth, Authorization};
 use super::mailboxes::Mailboxes;
 use super::sources::Sources;
-use super::view::{EntityTag, Expected, OrganizationView, Views};
+use super::view::{EntityTag, OrganizationView, Precondition, Views};
 use crate::error::{Error, ErrorCode, Result};
 use crate::failpoints;
 use crate::ids::{OperationId, OrganizationId};
@@ -113,7 +113,7 @@ impl Executor {
         self: &Arc<Self>,
         id: OrganizationId,
         authority: &Authorization,
-        expected: &Expected,
+        expected: &Precondition,
         prepare: impl Fn(&mut Organization) -> Result<OperationArguments> + Send,
     ) -> Result<Outcome> {
         loop {
@@ -137,7 +137,7 @@ impl Executor {
     }
 
     /// Refuses a version that the caller has not seen.
-    async fn check_version(&self, current: &Organization, expected: &Expected) -> Result<()> {
+    async fn check_version(&self, current: &Organization, expected: &Precondition) -> Result<()> {
         if expected.0.is_none() {
             return Ok(());
         }

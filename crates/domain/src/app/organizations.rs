@@ -9,7 +9,7 @@ use super::operations::{Executor, Outcome};
 use super::passwords::PasswordHasher;
 use super::policy::Policy;
 use super::sources::Sources;
-use super::view::{Expected, OrganizationView, Views};
+use super::view::{OrganizationView, Precondition, Views};
 use crate::account::{Account, CredentialChange};
 use crate::clock;
 use crate::email::EmailAddress;
@@ -204,7 +204,7 @@ impl Organizations {
     pub async fn change_organization(
         &self,
         managed: &ManageAccess,
-        expected: &Expected,
+        expected: &Precondition,
         change: OrganizationChange,
     ) -> Result<Outcome> {
         let to = change.name.map(|name| Naming::new(name, &self.policy.tenant_prefix));
@@ -243,7 +243,7 @@ impl Organizations {
     pub async fn delete_organization(
         &self,
         managed: &ManageAccess,
-        expected: &Expected,
+        expected: &Precondition,
         purge: bool,
     ) -> Result<Outcome> {
         let retention = if purge { Duration::ZERO } else { self.policy.retention };
@@ -283,7 +283,7 @@ impl Organizations {
         &self,
         _: &Operator,
         organization: &OrganizationView,
-        expected: &Expected,
+        expected: &Precondition,
         name: Option<OrganizationName>,
         owner_email: Option<EmailAddress>,
     ) -> Result<Outcome> {
@@ -307,7 +307,7 @@ impl Organizations {
         &self,
         _: &Operator,
         organization: &OrganizationView,
-        expected: &Expected,
+        expected: &Precondition,
     ) -> Result<Outcome> {
         self.executor
             .begin(organization.organization.id, &Authorization::Operator, expected, |next| {
@@ -328,7 +328,7 @@ impl Organizations {
         &self,
         _: &Operator,
         organization: &OrganizationView,
-        expected: &Expected,
+        expected: &Precondition,
     ) -> Result<Outcome> {
         self.executor
             .begin(organization.organization.id, &Authorization::Operator, expected, |next| {
@@ -348,14 +348,14 @@ impl Organizations {
         &self,
         _: &Operator,
         organization: &OrganizationView,
-        expected: &Expected,
+        expected: &Precondition,
     ) -> Result<Outcome> {
         self.begin_purge(organization.organization.id, &Authorization::Operator, expected).await
     }
 
     /// Purges, unless something now forbids it; then the next round of maintenance tries again.
     pub(super) async fn purge_if_free(&self, id: OrganizationId) -> Result<()> {
-        match self.begin_purge(id, &Authorization::System, &Expected::default()).await {
+        match self.begin_purge(id, &Authorization::System, &Precondition::default()).await {
             Ok(_) => Ok(()),
             Err(error) => match error.code() {
                 ErrorCode::OrganizationNotFound
@@ -371,7 +371,7 @@ impl Organizations {
         &self,
         id: OrganizationId,
         authority: &Authorization,
-        expected: &Expected,
+        expected: &Precondition,
     ) -> Result<Outcome> {
         self.executor
             .begin(id, authority, expected, |next| {

@@ -37,9 +37,9 @@ impl OrganizationView {
 
 /// The versions a change accepts; any, if the caller names none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Expected(pub Option<Vec<EntityTag>>);
+pub struct Precondition(pub Option<Vec<EntityTag>>);
 
-impl Expected {
+impl Precondition {
     pub(super) fn allows(&self, tag: EntityTag) -> bool {
         self.0.as_ref().is_none_or(|tags| tags.contains(&tag))
     }

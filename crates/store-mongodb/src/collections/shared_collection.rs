@@ -5,8 +5,8 @@
 //! that was dropped cannot appear in another of the same name.
 
 use super::index_definition::{keys, specification};
-use crate::document::object_id;
 use crate::names::DOCUMENTS;
+use crate::record_codec::object_id;
 use aws_lc_rs::digest::{SHA256, digest};
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, Document, doc};

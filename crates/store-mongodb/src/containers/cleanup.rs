@@ -7,7 +7,7 @@ use crate::placements::Placements;
 use crate::quota::usage::UsageRecords;
 use tenantry_domain::Result;
 use tenantry_domain::ids::OrganizationId;
-use tenantry_domain::store::Tidied;
+use tenantry_domain::store::CleanupReport;
 
 /// See [`self`].
 pub(crate) struct Cleanup {
@@ -26,8 +26,8 @@ impl Cleanup {
     }
 
     /// Goes through all containers and all usage.
-    pub(crate) async fn tidy(&self) -> Result<Tidied> {
-        let mut tidied = Tidied::default();
+    pub(crate) async fn tidy(&self) -> Result<CleanupReport> {
+        let mut tidied = CleanupReport::default();
         for strategy in self.placements.all() {
             strategy.tidy(&mut tidied).await?;
         }

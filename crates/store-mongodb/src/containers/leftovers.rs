@@ -1,9 +1,9 @@
 //! What a process has left that was killed or overtaken: found by its name, counted, and told to the operator.
 
-use tenantry_domain::store::Tidied;
+use tenantry_domain::store::CleanupReport;
 
 /// Counts a container that no organization has, and says so.
-pub(crate) fn note_leftover(tidied: &mut Tidied, removed: bool, container: &str) {
+pub(crate) fn note_leftover(tidied: &mut CleanupReport, removed: bool, container: &str) {
     if removed {
         tidied.removed += 1;
         tracing::info!(container, "removed an empty container that no organization has");

@@ -1,6 +1,6 @@
 //! The document that a container begins with: it tells whose container it is, and when it was made.
 
-use crate::document::{moment, object_id};
+use crate::record_codec::{moment, object_id};
 use jiff::Timestamp;
 use mongodb::bson::{Document, doc};
 use tenantry_domain::ids::OrganizationId;

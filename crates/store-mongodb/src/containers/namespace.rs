@@ -1,8 +1,8 @@
 //! Looking into one collection of a container, without taking another's for it.
 
 use crate::connection::Connection;
-use crate::document::object_id;
 use crate::engine_error::EngineResult;
+use crate::record_codec::object_id;
 use mongodb::Database;
 use mongodb::bson::{Bson, Document, Uuid, doc};
 use mongodb::results::CollectionSpecification;

@@ -6,9 +6,9 @@
 //! have written a document, without a revision, or have put anything into the reserved field.
 
 use super::index_entries::EntryCounter;
-use crate::document::integer;
 use crate::engine_error::EngineResult;
 use crate::quota::size::Size;
+use crate::record_codec::integer;
 use bson::raw::cstr;
 use bson::spec::ElementType;
 use bson::{RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};

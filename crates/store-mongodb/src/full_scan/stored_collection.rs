@@ -1,8 +1,8 @@
 //! A collection as a transfer reads and writes it: under whatever name a program gave it, and without revisions.
 
-use crate::document::object_id;
 use crate::documents::layout::DocumentLayout;
 use crate::engine_error::{EngineError, EngineResult};
+use crate::record_codec::object_id;
 use bson::{Bson, Document, RawDocument, RawDocumentBuf, cstr, doc, rawdoc};
 use mongodb::{Collection, Database};
 use tenantry_domain::ids::OrganizationId;

@@ -13,12 +13,12 @@ use crate::connection::Connection;
 use crate::containers::capacity::ServerCost;
 use crate::containers::leftovers::{escape_pattern, note_leftover};
 use crate::containers::namespace::{uuid, uuid_of};
-use crate::document::object_id;
 use crate::engine_error::{EngineError, EngineResult};
 use crate::full_scan::stored_collection::StoredCollection;
 use crate::names::DOCUMENTS;
 use crate::organization_records::OrganizationRecords;
 use crate::quota::claim_age::ClaimAge;
+use crate::record_codec::object_id;
 use async_trait::async_trait;
 use container::{CollectionContainers, Stray};
 use extra_collections::ExtraCollections;
@@ -29,7 +29,7 @@ use tenantry_domain::Error;
 use tenantry_domain::collection::CollectionName;
 use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::organization::{ContainerId, Location, Organization};
-use tenantry_domain::store::{CollectionInfo, InsertOutcome, NewContainer, Tidied};
+use tenantry_domain::store::{CleanupReport, CollectionInfo, InsertOutcome, NewContainer};
 
 /// How often a collection is made anew because an operation may be moving the container, and the pause before each.
 const LOOKS: u32 = 20;
@@ -93,7 +93,12 @@ impl DedicatedCollection {
         Ok(self.organizations.is_unchanged(organization).await?.then_some(made))
     }
 
-    async fn tidy_collection(&self, name: &str, id: ContainerId, tidied: &mut Tidied) -> EngineResult<()> {
+    async fn tidy_collection(
+        &self,
+        name: &str,
+        id: ContainerId,
+        tidied: &mut CleanupReport,
+    ) -> EngineResult<()> {
         if let Some(owner) = self.organizations.find_by_container(uuid(id)).await? {
             if owner.operation.is_none() && owner.naming.namespace != name {
                 self.containers.settle(&owner).await?;
@@ -214,7 +219,7 @@ impl PlacementStrategy for DedicatedCollection {
         self.containers.drop(organization).await
     }
 
-    async fn tidy(&self, tidied: &mut Tidied) -> EngineResult<()> {
+    async fn tidy(&self, tidied: &mut CleanupReport) -> EngineResult<()> {
         let pattern = format!("^({}|deleted_|building_)", escape_pattern(&self.tenant_prefix));
         let list =
             self.connection.database().list_collections().filter(doc! { "name": { "$regex": pattern } });

@@ -7,16 +7,16 @@ use crate::collections::uuid_cache::UuidCache;
 use crate::collections::{indexes, info};
 use crate::connection::Connection;
 use crate::containers::capacity::ServerCost;
-use crate::containers::fence::knows_fence;
 use crate::containers::leftovers::{escape_pattern, note_leftover};
 use crate::containers::metadata::metadata;
 use crate::containers::namespace::{Namespace, uuid, uuid_of};
-use crate::document::object_id;
+use crate::containers::uuid_support::supports_uuids;
 use crate::engine_error::{EngineError, EngineResult, NAMESPACE_NOT_FOUND};
 use crate::full_scan::stored_collection::StoredCollection;
 use crate::names::{DOCUMENTS, METADATA};
 use crate::organization_records::OrganizationRecords;
 use crate::quota::claim_age::ClaimAge;
+use crate::record_codec::object_id;
 use crate::records::Records;
 use async_trait::async_trait;
 use mongodb::Database;
@@ -24,7 +24,7 @@ use mongodb::bson::{Document, doc};
 use tenantry_domain::collection::CollectionName;
 use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::organization::{ContainerId, Location, Organization};
-use tenantry_domain::store::{CollectionInfo, InsertOutcome, NewContainer, Tidied};
+use tenantry_domain::store::{CleanupReport, CollectionInfo, InsertOutcome, NewContainer};
 use tenantry_domain::{Error, ErrorCode};
 
 /// The field of that document that names the database with the organization's record: a server may have several
@@ -103,7 +103,7 @@ impl DedicatedDatabase {
     /// Removes what was listed. A view and a time series, which programs alone make, have no identity; on a server that
     /// knows none, nothing has: there, the look before is all there is.
     async fn drop_listed(&self, database: &Database, listed: &[ListedCollection]) -> EngineResult<()> {
-        let knows_identities = knows_fence(self.connection.server()).await?;
+        let knows_identities = supports_uuids(self.connection.server()).await?;
         for ListedCollection { name, id } in listed {
             let mut drop = doc! { "drop": name };
             if let Some(id) = id.filter(|_| knows_identities) {
@@ -191,7 +191,12 @@ impl DedicatedDatabase {
         Err(Error::unavailable("the organization's database is not there").into())
     }
 
-    async fn tidy_database(&self, name: &str, id: OrganizationId, tidied: &mut Tidied) -> EngineResult<()> {
+    async fn tidy_database(
+        &self,
+        name: &str,
+        id: OrganizationId,
+        tidied: &mut CleanupReport,
+    ) -> EngineResult<()> {
         let database = self.database_of(id);
         // First: what is listed before nobody has the id is not of one that gets it later.
         let listed = self.listed_in(&database).await?;
@@ -290,7 +295,7 @@ impl PlacementStrategy for DedicatedDatabase {
         Err(Error::unavailable("a program makes collections in a database that is being dropped").into())
     }
 
-    async fn tidy(&self, tidied: &mut Tidied) -> EngineResult<()> {
+    async fn tidy(&self, tidied: &mut CleanupReport) -> EngineResult<()> {
         let pattern = format!("^{}[0-9a-f]{{24}}$", escape_pattern(&self.tenant_prefix));
         let client = self.connection.database().client();
         let list = client.list_database_names().filter(doc! { "name": { "$regex": pattern } });

@@ -13,7 +13,6 @@ use crate::collections::sums::{size_in, sums};
 use crate::connection::Connection;
 use crate::containers::capacity::ServerCost;
 use crate::containers::leftovers::note_leftover;
-use crate::document::object_id;
 use crate::documents::layout::DocumentLayout;
 use crate::engine_error::EngineResult;
 use crate::full_scan::stored_collection::StoredCollection;
@@ -21,6 +20,7 @@ use crate::names::{DOCUMENTS, SHARED_DOCUMENTS};
 use crate::organization_records::OrganizationRecords;
 use crate::quota::claim_age::ClaimAge;
 use crate::quota::size::Size;
+use crate::record_codec::object_id;
 use crate::records::Records;
 use async_trait::async_trait;
 use containers::SharedContainers;
@@ -31,7 +31,7 @@ use tenantry_documents::index::{Index, IndexName};
 use tenantry_domain::collection::CollectionName;
 use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::organization::{ContainerId, Location, Organization};
-use tenantry_domain::store::{CollectionInfo, InsertOutcome, NewContainer, Tidied};
+use tenantry_domain::store::{CleanupReport, CollectionInfo, InsertOutcome, NewContainer};
 
 /// See [`self`].
 pub(super) struct Shared {
@@ -102,7 +102,7 @@ impl Shared {
         Ok(())
     }
 
-    async fn tidy_containers(&self, tidied: &mut Tidied) -> EngineResult<()> {
+    async fn tidy_containers(&self, tidied: &mut CleanupReport) -> EngineResult<()> {
         let mut containers = self.containers.cursor().await?;
         while let Some(container) = self.containers.next(&mut containers).await? {
             let Ok(id) = container.get_object_id("_id") else { continue };
@@ -192,7 +192,7 @@ impl PlacementStrategy for Shared {
         self.drop_all(organization.id).await
     }
 
-    async fn tidy(&self, tidied: &mut Tidied) -> EngineResult<()> {
+    async fn tidy(&self, tidied: &mut CleanupReport) -> EngineResult<()> {
         self.tidy_containers(tidied).await?;
         self.indexes.tidy().await
     }

@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use tenantry_documents::index::{Index, IndexName};
 use tenantry_domain::collection::CollectionName;
 use tenantry_domain::organization::{ContainerId, Location, Organization};
-use tenantry_domain::store::{CollectionInfo, InsertOutcome, NewContainer, Tidied};
+use tenantry_domain::store::{CleanupReport, CollectionInfo, InsertOutcome, NewContainer};
 
 /// A placement: containers, and the collections in them. Every organization that is named has this placement.
 #[async_trait]
@@ -58,7 +58,7 @@ pub(crate) trait PlacementStrategy: CollectionLocator {
     async fn drop_container(&self, organization: &Organization) -> EngineResult<()>;
 
     /// Removes what a process left that was killed or overtaken.
-    async fn tidy(&self, tidied: &mut Tidied) -> EngineResult<()>;
+    async fn tidy(&self, tidied: &mut CleanupReport) -> EngineResult<()>;
 
     /// The collections that a caller can name, but for the first one, which is always there; in any order.
     async fn list_collections(&self, organization: &Organization) -> EngineResult<Vec<CollectionName>>;

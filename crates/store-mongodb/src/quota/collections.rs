@@ -3,9 +3,9 @@
 use super::claim_age::ClaimAge;
 use super::limits::{collection_limit_error, most_collections};
 use super::usage::{UsageRecords, of};
-use crate::document::integer;
 use crate::engine_error::EngineResult;
 use crate::placements::Placements;
+use crate::record_codec::integer;
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, doc};
 use std::collections::BTreeSet;

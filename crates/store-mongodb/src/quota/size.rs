@@ -1,6 +1,6 @@
 //! How much documents take, as a quota counts it.
 
-use crate::document::integer;
+use crate::record_codec::integer;
 use tenantry_domain::{Error, ErrorCode};
 
 /// So many documents of so many bytes, with index entries of so many; less than none for what goes.

@@ -1,11 +1,11 @@
 //! What is kept in `usage`: a document for each organization with a quota, with what it has and what is claimed of it.
 
 use crate::connection::Connection;
-use crate::document::object_id;
 use crate::engine_error::EngineResult;
 use crate::names::USAGE;
 use crate::quota::claim_age::CLAIM;
 use crate::quota::limits::is_limited;
+use crate::record_codec::object_id;
 use crate::records::Records;
 use mongodb::bson::{Bson, DateTime, Document, doc};
 use mongodb::options::Hint;

@@ -5,9 +5,9 @@
 //! may stop in the middle: every account is changed on its version, and an account that was changed is passed over.
 
 use crate::client::Server;
-use crate::document::{decode, integer, object_id};
 use crate::engine_error::{EngineError, EngineResult};
 use crate::names::{ACCOUNTS, ACCOUNTS_BY_EMAIL};
+use crate::record_codec::{decode, integer, object_id};
 use mongodb::bson::{Document, doc};
 use tenantry_domain::account::Account;
 use tenantry_domain::email::EmailKey;

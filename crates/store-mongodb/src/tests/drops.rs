@@ -6,7 +6,7 @@ use mongodb::bson::{Document, doc};
 use tenantry_domain::ErrorCode;
 use tenantry_domain::operation::OperationArguments;
 use tenantry_domain::organization::{Organization, Placement};
-use tenantry_domain::store::Tidied;
+use tenantry_domain::store::CleanupReport;
 use tenantry_domain::store::{InsertOutcome, NewContainer, Store, UpdateOutcome};
 
 /// An organization that is being purged, with a container of that placement.
@@ -100,12 +100,12 @@ async fn database_with_views_is_dropped_and_leftover_cleaned_up() {
 
     // What is left over without documents, once nobody has the id any more.
     make_container(&store, &acme).await;
-    assert_eq!(engine.tidy().await.unwrap(), Tidied::default());
+    assert_eq!(engine.tidy().await.unwrap(), CleanupReport::default());
     assert_eq!(
         store.organizations.delete_organization(acme.id, acme.version).await.unwrap(),
         UpdateOutcome::Done
     );
-    assert_eq!(engine.tidy().await.unwrap(), Tidied { removed: 1, quarantined: 0 });
+    assert_eq!(engine.tidy().await.unwrap(), CleanupReport { removed: 1, quarantined: 0 });
     assert!(!is_there().await);
     fixture.remove().await;
 }

@@ -11,7 +11,7 @@ use tenantry_domain::name::OrganizationName;
 use tenantry_domain::operation::OperationArguments;
 use tenantry_domain::organization::{Naming, Organization, Placement};
 use tenantry_domain::rate_limit::{RateLimit, RateLimitDecision, RateLimitKey};
-use tenantry_domain::store::Tidied;
+use tenantry_domain::store::CleanupReport;
 use tenantry_domain::store::{InsertOutcome, NewContainer, Store, UpdateOutcome};
 use tokio::task::JoinSet;
 
@@ -326,8 +326,8 @@ async fn cleanup_removes_only_unowned_remains() {
     }
 
     let tidied = engine.tidy().await.unwrap();
-    assert_eq!(tidied, Tidied { removed: 4, quarantined: 2 });
-    assert_eq!(engine.tidy().await.unwrap(), Tidied { removed: 0, quarantined: 2 });
+    assert_eq!(tidied, CleanupReport { removed: 4, quarantined: 2 });
+    assert_eq!(engine.tidy().await.unwrap(), CleanupReport { removed: 0, quarantined: 2 });
     let building = format!("building_{}_3", busy.id);
     assert_eq!(fixture.collections().await, [building.as_str(), "tenant_acme", "tenant_full"]);
     assert_eq!(store.containers.count_documents(&acme).await.unwrap(), 1);

@@ -4,8 +4,8 @@
 //! reads these documents again at the end.
 
 use super::budget::Budget;
-use super::cursor::{Entries, ScannedEntry, Walker, reading, revision};
 use super::index_entries::keys;
+use super::index_scan::{Entries, IndexScan, ScannedEntry, reading, revision};
 use crate::collections::catalog::Collection;
 use crate::collections::scope::Scope;
 use crate::collections::stored_index::StoredIndex;
@@ -136,8 +136,8 @@ struct Source<'a> {
 }
 
 impl Source<'_> {
-    fn walker(&self, way: ScanKind) -> Walker<'_> {
-        Walker::new(self.scope, self.entries, way, self.fuel)
+    fn walker(&self, way: ScanKind) -> IndexScan<'_> {
+        IndexScan::new(self.scope, self.entries, way, self.fuel)
     }
 
     /// A page from an index in the order of the page.
@@ -284,7 +284,7 @@ fn count_within(
     let once = Once::new(&plan, &collection, fuel);
     let mut documents = 0;
     let entries = entries(&plan, &collection, number);
-    let walker = Walker::new(scope, entries, ScanKind::Up, fuel);
+    let walker = IndexScan::new(scope, entries, ScanKind::Up, fuel);
     walker.walk(&plan.intervals, None, &mut |passed| {
         if filter.evaluate(passed.body, fuel)? && once.is_first(passed)? {
             documents += 1;
@@ -357,7 +357,7 @@ pub(super) fn matching(
     let entries = entries(&plan, &collection, number);
     let after = next.filter(|next| next.entries == entries).map(|next| &next.place);
     let walked = budget.spend(scope.closing, |fuel| {
-        let walker = Walker::new(scope, entries, ScanKind::Up, fuel);
+        let walker = IndexScan::new(scope, entries, ScanKind::Up, fuel);
         walker.walk(&plan.intervals, after, &mut |passed| {
             if filter.evaluate(passed.body, fuel)? {
                 matching.candidates.push(Candidate { number: passed.number, revision: passed.revision });

@@ -1,9 +1,9 @@
 //! Writes of documents: each runs as a part of a transaction.
 
 use super::budget::Budget;
-use super::cursor::revision;
 use super::find::Candidate;
 use super::index_entries::{Changes, IndexSizes, Indexes, Which};
+use super::index_scan::revision;
 use crate::collections::scope::Scope;
 use crate::engine_error::{EngineError, EngineResult};
 use crate::statement::{integer, statements};

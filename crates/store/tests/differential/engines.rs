@@ -28,7 +28,7 @@ use tenantry_domain::ids::{AccountId, OrganizationId};
 use tenantry_domain::name::OrganizationName;
 use tenantry_domain::organization::{Naming, Organization, Placement, Quota, QuotaLimit, State};
 use tenantry_domain::store::{InsertOutcome, NewContainer, Store, UpdateOutcome};
-use tenantry_store::{EmbeddedOptions, MongoOptions, Opened, StoreOptions, open, open_mongodb};
+use tenantry_store::{EmbeddedOptions, MongoOptions, OpenStore, StoreOptions, open, open_mongodb};
 
 const ROUNDS: usize = 12;
 const DOCUMENTS: i32 = 40;
@@ -51,7 +51,7 @@ impl Clock for Standing {
 /// An engine with an organization in it.
 pub struct Subject {
     pub name: &'static str,
-    pub opened: Opened,
+    pub opened: OpenStore,
     pub organization: Organization,
     /// Of the embedded engine.
     _directory: Option<TempDir>,

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use tenantry_domain::Result;
 use tenantry_domain::error::ErrorCode;
 use tenantry_domain::organization::{Organization, State};
-use tenantry_store::{Tidied, container_file};
+use tenantry_store::{CleanupReport, container_file};
 
 /// Every file below the directory of containers, as paths relative to it.
 fn files(data_dir: &Path) -> Vec<String> {
@@ -106,7 +106,7 @@ async fn container_directory_never_used_counts_as_empty() {
     let organization = organization(&opened.store, 1, State::Purging).await;
     let elsewhere = Organization { id: id(2), ..organization };
     opened.store.containers.drop_container(&elsewhere).await.unwrap();
-    assert_eq!(opened.tidy().await.unwrap(), Tidied::default());
+    assert_eq!(opened.tidy().await.unwrap(), CleanupReport::default());
     let lost = opened.store.containers.count_documents(&elsewhere).await;
     assert_eq!(
         lost.unwrap_err().code(),
@@ -153,7 +153,7 @@ async fn cleanup_deletes_unfinished_and_quarantines_unknown_files() {
     let theirs = beside(directory.path(), 1, ".db").with_file_name("notes.txt");
     fs::write(&theirs, "somebody's own").unwrap();
 
-    assert_eq!(opened.tidy().await.unwrap(), Tidied { removed: 2, quarantined: 2 });
+    assert_eq!(opened.tidy().await.unwrap(), CleanupReport { removed: 2, quarantined: 2 });
     let unknown = id(9);
     let expected = [
         format!("01/{}.db", id(1)),
@@ -165,12 +165,16 @@ async fn cleanup_deletes_unfinished_and_quarantines_unknown_files() {
         format!("quarantine/{unknown}.db-wal"),
     ];
     assert_eq!(files(directory.path()), expected);
-    assert_eq!(opened.tidy().await.unwrap(), Tidied::default(), "a second time there is nothing to do");
+    assert_eq!(
+        opened.tidy().await.unwrap(),
+        CleanupReport::default(),
+        "a second time there is nothing to do"
+    );
 
     // One that is in quarantine is not replaced by another of its name.
     let before = fs::read(directory.path().join("containers").join(&expected[5])).unwrap();
     fs::write(beside(directory.path(), 9, ".db"), "another").unwrap();
-    assert_eq!(opened.tidy().await.unwrap(), Tidied::default());
+    assert_eq!(opened.tidy().await.unwrap(), CleanupReport::default());
     assert_eq!(fs::read(directory.path().join("containers").join(&expected[5])).unwrap(), before);
     assert_eq!(fs::read(beside(directory.path(), 9, ".db")).unwrap(), b"another");
     opened.close().await;

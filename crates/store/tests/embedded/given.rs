@@ -10,7 +10,7 @@ use tenantry_domain::ids::{AccountId, OrganizationId};
 use tenantry_domain::name::OrganizationName;
 use tenantry_domain::organization::{Naming, Organization, Placement, State};
 use tenantry_domain::store::{InsertOutcome, NewContainer, Store};
-use tenantry_store::{EmbeddedOptions, OpenError, Opened, StoreOptions};
+use tenantry_store::{EmbeddedOptions, OpenError, OpenStore, StoreOptions};
 
 /// A clock that never moves.
 struct Standing;
@@ -22,7 +22,7 @@ impl Clock for Standing {
 }
 
 /// Opens the store in `directory`, without a cache: what is read is what is stored.
-pub async fn open(directory: &Path) -> Result<Opened, OpenError> {
+pub async fn open(directory: &Path) -> Result<OpenStore, OpenError> {
     let options = EmbeddedOptions::new(directory, Arc::new(Standing));
     tenantry_store::open(&options, &StoreOptions { cache_bytes: 0, ..StoreOptions::default() }).await
 }

@@ -13,7 +13,7 @@ use tenantry_documents::index::Index;
 use tenantry_domain::error::ErrorCode;
 use tenantry_domain::organization::{Organization, State};
 use tenantry_domain::store::{InsertOutcome, Store, UpdateOutcome};
-use tenantry_store::{Opened, container_file};
+use tenantry_store::{OpenStore, container_file};
 
 /// Documents there are before.
 const DOCUMENTS: i32 = 4_000;
@@ -26,7 +26,7 @@ fn bulky(number: i32, mark: &str) -> RawDocumentBuf {
     rawdoc! { "_id": number, "n": number, "text": text, "tags": [number % 3, number % 5, mark] }
 }
 
-async fn filled(directory: &Path) -> (Opened, Arc<Organization>) {
+async fn filled(directory: &Path) -> (OpenStore, Arc<Organization>) {
     let opened = open(directory).await.unwrap();
     let acme = Arc::new(organization(&opened.store, 1, State::Active).await);
     let documents = (0..DOCUMENTS).map(|number| stored(bulky(number, "old"))).collect();

@@ -14,7 +14,7 @@ use tenantry_documents::index::Index;
 use tenantry_domain::error::ErrorCode;
 use tenantry_domain::organization::{Organization, Placement, Quota, QuotaLimit};
 use tenantry_domain::store::Store;
-use tenantry_store::{Opened, StoreOptions};
+use tenantry_store::{OpenStore, StoreOptions};
 use tenantry_test_mongod::Mongod;
 
 /// How long a server holds the command that a caller hangs up on.
@@ -23,7 +23,7 @@ const HELD: Duration = Duration::from_millis(300);
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A server that takes test commands, and a store on it as the service has one.
-async fn start() -> (Mongod, Fixture, Store, Opened) {
+async fn start() -> (Mongod, Fixture, Store, OpenStore) {
     let mongod = Mongod::start_with(&["--setParameter=enableTestCommands=1"]);
     let fixture = Fixture::at(mongod.uri()).await;
     let options = StoreOptions { cache_bytes: 0, ..StoreOptions::default() };

@@ -5,8 +5,8 @@
 
 use crate::connection::Connection;
 use crate::containers::namespace::{Namespace, uuid, uuid_of};
-use crate::document::object_id;
 use crate::engine_error::{EngineError, EngineResult};
+use crate::record_codec::object_id;
 use mongodb::bson::doc;
 use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::organization::ContainerId;

@@ -11,10 +11,10 @@ use crate::collections::shared_collection::{
 };
 use crate::connection::Connection;
 use crate::containers::metadata::metadata;
-use crate::document::integer;
 use crate::engine_error::EngineResult;
 use crate::names::SHARED_CONTAINERS;
 use crate::quota::limits::{collection_limit_error, most_collections};
+use crate::record_codec::integer;
 use crate::records::Records;
 use mongodb::Cursor;
 use mongodb::bson::{Document, doc};

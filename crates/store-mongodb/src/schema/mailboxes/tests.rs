@@ -1,8 +1,8 @@
 //! Databases of before, with addresses that are one mailbox now.
 
 use crate::MongoDb;
-use crate::document::encode;
 use crate::names::{ACCOUNTS, INSTALLATION, VERSION_ID};
+use crate::record_codec::encode;
 use crate::tests::{Fixture, samples};
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Document, doc};

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use tenantry_domain::clock::Clock;
 use tenantry_domain::organization::Organization;
 use tenantry_domain::store::Store;
-use tenantry_store::{EmbeddedOptions, Opened, StoreOptions, container_file, open};
+use tenantry_store::{EmbeddedOptions, OpenStore, StoreOptions, container_file, open};
 
 pub fn engines() -> Vec<Box<dyn Engine>> {
     vec![
@@ -53,7 +53,7 @@ fn in_memory() -> TempDir {
 }
 
 struct RunningEmbedded {
-    opened: Opened,
+    opened: OpenStore,
     clock: Arc<SetClock>,
     directory: TempDir,
 }

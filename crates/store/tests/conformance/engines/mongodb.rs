@@ -10,7 +10,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 use tenantry_domain::organization::{Organization, Placement};
 use tenantry_domain::store::Store;
-use tenantry_store::{MongoOptions, Opened, StoreOptions, open_mongodb};
+use tenantry_store::{MongoOptions, OpenStore, StoreOptions, open_mongodb};
 
 pub fn engine() -> Box<dyn Engine> {
     Box::new(MongoDb { name: "mongodb", placement: Placement::Collection })
@@ -30,7 +30,7 @@ struct MongoDb {
 }
 
 struct RunningMongoDb {
-    opened: Opened,
+    opened: OpenStore,
     /// The test's own connection.
     client: Client,
     database: String,

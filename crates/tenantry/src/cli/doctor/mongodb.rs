@@ -57,7 +57,7 @@ fn server(report: &mut Report, found: &MongoInspection) {
         }
         Topology::Sharded => report.ok(CHECK, format!("version {version}, a sharded cluster")),
     }
-    if found.knows_fence {
+    if found.supports_uuids {
         report.ok("fence", "collections are renamed and written by their identity");
     } else {
         report.fail(

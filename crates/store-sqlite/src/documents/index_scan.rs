@@ -67,14 +67,14 @@ type Look<'a> = dyn FnMut(&ScannedEntry<'_>) -> EngineResult<ControlFlow<()>> + 
 
 /// Goes through the entries within intervals, which are in order; if a place is given, only through those
 /// after it.
-pub(super) struct Walker<'a> {
+pub(super) struct IndexScan<'a> {
     scope: Scope<'a>,
     entries: Entries,
     way: ScanKind,
     fuel: &'a Fuel<'a>,
 }
 
-impl<'a> Walker<'a> {
+impl<'a> IndexScan<'a> {
     pub(super) const fn new(scope: Scope<'a>, entries: Entries, way: ScanKind, fuel: &'a Fuel<'a>) -> Self {
         Self { scope, entries, way, fuel }
     }

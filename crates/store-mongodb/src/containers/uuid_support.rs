@@ -12,8 +12,8 @@ use tenantry_domain::error::{Error, ErrorCode};
 use tenantry_domain::organization::{ContainerId, Placement};
 
 /// Refuses a server that does not know such effects, where new organizations get collections that are renamed.
-pub(crate) async fn check_fence(server: &Server, placement: Placement) -> Result<(), StartupError> {
-    if knows_fence(server).await? {
+pub(crate) async fn require_uuid_support(server: &Server, placement: Placement) -> Result<(), StartupError> {
+    if supports_uuids(server).await? {
         return Ok(());
     }
     if placement == Placement::Collection {
@@ -24,7 +24,7 @@ pub(crate) async fn check_fence(server: &Server, placement: Placement) -> Result
 }
 
 /// Whether the server knows them: asked for a collection that is nowhere, it says so.
-pub(crate) async fn knows_fence(server: &Server) -> EngineResult<bool> {
+pub(crate) async fn supports_uuids(server: &Server) -> EngineResult<bool> {
     let probe = doc! { "find": INSTALLATION, "limit": 1, "collectionUUID": uuid(ContainerId([0; 16])) };
     match server.within(server.database().run_command(probe)).await {
         Err(EngineError::Elsewhere { .. }) => Ok(true),
