@@ -16,6 +16,7 @@ use tenantry_domain::idempotency::{IdempotencyKey, KeyHolder, StoredResponse};
 use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::limits::IDEMPOTENCY_KEY_MAX_BYTES;
 use tenantry_domain::{Error, ErrorCode};
+use tracing::Instrument;
 use utoipa::IntoParams;
 
 /// Where a client puts its key.
@@ -33,7 +34,7 @@ const ETAG: &str = "etag";
 #[derive(IntoParams)]
 #[into_params(names("Idempotency-Key"), parameter_in = Header)]
 pub struct IdempotencyHeader(
-    /// Send the same key to get the same answer, and nothing is made twice.
+    /// Send the same key again, and nothing is made twice.
     #[param(value_type = Option<String>)]
     Option<HeaderValue>,
 );
@@ -112,11 +113,11 @@ where
     };
     // In a task of its own: if the client hangs up now, its next attempt still finds the answer.
     let (http, work) = (Arc::clone(http), run(Some(id)));
-    let task = tokio::spawn(async move {
+    let task = async move {
         let result = work.await;
         keep(&http, &key, keeps_body, result).await
-    });
-    task.await.map_err(Error::internal)?
+    };
+    tokio::spawn(task.in_current_span()).await.map_err(Error::internal)?
 }
 
 async fn keep(

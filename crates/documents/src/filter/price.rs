@@ -38,6 +38,12 @@ impl FilterPrice {
             && self.bytes <= INLINE_MAX_BYTES
     }
 
+    /// Whether evaluating it with each of many documents keeps a processor busy. The values of a list are looked up.
+    #[must_use]
+    pub const fn is_expensive(&self) -> bool {
+        self.nodes > SHORT_NODES || self.path_parts > SHORT_PATH_PARTS || self.states > SHORT_STATES
+    }
+
     /// The first limit that it exceeds, as a sentence.
     pub(super) fn excess(&self) -> Option<String> {
         let bounds = [

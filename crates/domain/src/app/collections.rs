@@ -10,6 +10,7 @@ use crate::store::{self, CollectionInfo, InsertOutcome, Store};
 use std::sync::Arc;
 use std::time::Duration;
 use tenantry_documents::index::{Index, IndexName};
+use tracing::Instrument;
 
 /// The state of a requested index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,13 +143,14 @@ impl Collections {
         let (collections, organization) = (Arc::clone(&self.collections), tenant.organization().clone());
         let (name, index) = (collection.clone(), index.clone());
         // In a task of its own: it continues even if the caller goes away.
-        let building = tokio::spawn(async move {
+        let building = async move {
             let built = collections.insert_index(&organization, &name, &index).await;
             if let Err(error) = &built {
                 tracing::info!(organization = %organization.id, %error, "an index was not made");
             }
             built
-        });
+        };
+        let building = tokio::spawn(building.in_current_span());
         match tokio::time::timeout(patience, building).await {
             Err(_) => Ok(Built::Later),
             Ok(built) => match built.map_err(Error::internal)?? {

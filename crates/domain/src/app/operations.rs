@@ -23,6 +23,7 @@ use futures_util::future::join_all;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
+use tracing::Instrument;
 
 mod lease;
 mod load;
@@ -181,7 +182,7 @@ impl Executor {
         let (load, refused) = ImportStream::new(source);
         let executor = Arc::clone(self);
         let task = async move { executor.begin_and_run(Intent::Insert(organization), Some(load)).await };
-        let outcome = match tokio::spawn(task).await.map_err(Error::internal)?? {
+        let outcome = match tokio::spawn(task.in_current_span()).await.map_err(Error::internal)?? {
             RunOutcome::NotBegun => return Err(ErrorCode::OrganizationExists.into()),
             RunOutcome::Finished(record) => self.outcome(record).await,
             RunOutcome::Lost => self.watch(running).await,
@@ -263,7 +264,7 @@ impl Executor {
         let (Intent::Insert(organization) | Intent::Update(organization)) = &intent;
         let running = running(organization)?;
         let executor = Arc::clone(self);
-        let task = tokio::spawn(async move { executor.begin_and_run(intent, None).await });
+        let task = tokio::spawn(async move { executor.begin_and_run(intent, None).await }.in_current_span());
         match tokio::time::timeout(OPERATION_WAIT, task).await {
             Err(_) => Ok(Some(Outcome::Running(running))),
             Ok(Err(panic)) => Err(Error::internal(panic)),

@@ -9,6 +9,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 use tenantry_domain::{Error, Result};
+use tracing::Instrument;
 
 /// How long a reader waits for the load of another, which may be waiting for a frozen server.
 pub(super) const PATIENCE: Duration = Duration::from_secs(1);
@@ -139,5 +140,5 @@ where
 
 /// Runs `write` to its end, even if the caller stops waiting.
 async fn whole<T: Send + 'static>(write: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
-    tokio::spawn(write).await.map_err(|_| Error::unavailable("a write was cut off"))?
+    tokio::spawn(write.in_current_span()).await.map_err(|_| Error::unavailable("a write was cut off"))?
 }

@@ -1,6 +1,6 @@
 //! Documents, with the concurrency of each organization limited.
 
-use super::expensive::ExpensiveQueries;
+use super::expensive::{ExpensiveQueries, QueryPermit};
 use super::tenant::TenantLimiter;
 use super::write::Writes;
 use async_trait::async_trait;
@@ -98,12 +98,12 @@ impl Documents for LimitedDocuments {
         collection: &CollectionName,
         query: &DocumentQuery,
     ) -> Result<QueryPage> {
+        let queued = self.expensive.join(organization.id, &query.filter, query.time).await?;
         let _turn = self.turns.to_read(organization.id).await?;
-        let permit = self.expensive.acquire(&query.filter, query.time).await?;
-        if permit.time == query.time {
+        let Some(permit) = queued.begin().await? else {
             return self.inner.find_documents(organization, collection, query).await;
-        }
-        let query = DocumentQuery { time: permit.time, ..query.clone() };
+        };
+        let query = DocumentQuery { time: permit.time(), ..query.clone() };
         self.inner.find_documents(organization, collection, &query).await
     }
 
@@ -114,9 +114,11 @@ impl Documents for LimitedDocuments {
         filter: &Filter,
         time: Duration,
     ) -> Result<Counted> {
+        let queued = self.expensive.join(organization.id, filter, time).await?;
         let _turn = self.turns.to_read(organization.id).await?;
-        let permit = self.expensive.acquire(filter, time).await?;
-        self.inner.count_matching(organization, collection, filter, permit.time).await
+        let permit = queued.begin().await?;
+        let time = permit.as_ref().map_or(time, QueryPermit::time);
+        self.inner.count_matching(organization, collection, filter, time).await
     }
 
     async fn delete_matching(
@@ -126,15 +128,16 @@ impl Documents for LimitedDocuments {
         filter: &Filter,
         time: Duration,
     ) -> Result<DeleteResult> {
+        let queued = self.expensive.join(organization.id, filter, time).await?;
         let turn = self.turns.to_write(organization.id).await?;
-        let permit = self.expensive.acquire(filter, time).await?;
+        let permit = queued.begin().await?;
+        let time = permit.as_ref().map_or(time, QueryPermit::time);
         let (inner, organization, collection, filter) =
             (self.inner.clone(), organization.clone(), collection.clone(), filter.clone());
         self.writes
             .run(turn, async move {
-                // Moves the whole permit in, so that it is held until the end.
-                let permit = permit;
-                inner.delete_matching(&organization, &collection, &filter, permit.time).await
+                let _held = permit;
+                inner.delete_matching(&organization, &collection, &filter, time).await
             })
             .await
     }

@@ -51,7 +51,7 @@ impl TenantLimiter {
 }
 
 /// Calls of one kind.
-struct TenantPermits {
+pub(super) struct TenantPermits {
     /// Permits of one organization while others are active.
     share: usize,
     /// Lanes of the organizations that have limited calls under way or waiting.
@@ -59,7 +59,7 @@ struct TenantPermits {
 }
 
 /// A place in the lane of an organization.
-struct Lane {
+pub(super) struct Lane {
     lanes: Arc<TenantPermits>,
     id: OrganizationId,
     /// `None` before it is acquired, and after it is released.
@@ -67,11 +67,11 @@ struct Lane {
 }
 
 impl TenantPermits {
-    fn new(share: usize) -> Self {
+    pub(super) fn new(share: usize) -> Self {
         Self { share: share.max(1), lanes: Mutex::default() }
     }
 
-    async fn place(self: &Arc<Self>, id: OrganizationId) -> Result<Lane> {
+    pub(super) async fn place(self: &Arc<Self>, id: OrganizationId) -> Result<Lane> {
         // From here on, the lane is checked again if the caller stops waiting.
         let mut place = Lane { lanes: self.clone(), id, permit: None };
         let lane = self.lane(id);

@@ -14,6 +14,7 @@ use std::time::Duration;
 use tenantry_domain::{Error, Result, failpoints};
 use tokio::sync::watch;
 use tokio::task::JoinError;
+use tracing::Instrument;
 
 /// The writes under way.
 #[derive(Clone)]
@@ -34,11 +35,14 @@ impl Writes {
         write: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
         let counted = Counted::new(self.clone());
-        let task = tokio::spawn(async move {
-            let _held = (turn, counted);
-            failpoints::point("worker", "write", "begun");
-            write.await
-        });
+        let task = tokio::spawn(
+            async move {
+                let _held = (turn, counted);
+                failpoints::point("worker", "write", "begun");
+                write.await
+            }
+            .in_current_span(),
+        );
         task.await.map_err(|error| cut_off(&error))?
     }
 
