@@ -120,7 +120,7 @@ impl Parameters {
         if u64::from(memory_kib) * u64::from(passes) > MAX_WORK_KIB {
             return Err(format!(
                 "Asks for t={passes} passes over m={memory_kib} KiB of memory: at most {MAX_WORK_KIB} KiB in all are \
-                 borne."
+                 supported."
             ));
         }
         let mut builder = ParamsBuilder::new();
