@@ -1,7 +1,7 @@
 //! Archives of organizations in the v1 API: out and in, as streams.
 //!
 //! What a newcomer gets wrong: an export that fails in its middle has long been answered 200. Its stream is cut off
-//! then, and the missing end line says so to whoever reads it.
+//! then, and the missing end line says so to its reader.
 
 use super::auth::{RequireCaller, RequireOperator};
 use super::extract::{QueryFields, media_type, not_taken, require_plain};
@@ -64,7 +64,7 @@ pub async fn export_organization(
     let file_name = file_name(right.organization());
     let mut watch = Watch::new(right.organization().id, connection, http.settings.export_pause_timeout);
     let mut export = http.app.exporter.export_organization(right);
-    // Whatever can be refused is refused before the head of the answer is sent.
+    // All that can be refused is refused before the head of the answer is sent.
     let begin = export.next().await.inspect_err(|_| watch.is_over = true)?.unwrap_or_default();
     let sending = Some(ExportBody { export, watch });
     let chunks = stream::once(async { Ok(begin) }).chain(stream::unfold(sending, next_chunk));

@@ -99,7 +99,7 @@ impl<R> IntoParams for RequireTenant<R> {
     }
 }
 
-/// Whoever the credential of a request proves, where that makes a difference to a route that is open to all.
+/// The principal that the credential of a request proves, where that makes a difference to a route that is open to all.
 ///
 /// # Errors
 /// As the extractors: a credential that is there must be good.

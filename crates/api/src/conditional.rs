@@ -32,7 +32,7 @@ pub fn etag(tag: EntityTag) -> Option<HeaderValue> {
     HeaderValue::from_maybe_shared(Bytes::from(text)).ok()
 }
 
-/// The `ETag` of a document; none of one that a program wrote: it has the same revision whatever is in it.
+/// The `ETag` of a document; none of one that a program wrote: its revision does not change with its content.
 #[must_use]
 pub fn revision_etag(revision: Revision) -> Option<HeaderValue> {
     if revision == Revision::UNKNOWN {
@@ -220,7 +220,7 @@ fn revision(text: &str) -> Option<Revision> {
 /// What a conditional header names.
 #[derive(Debug, PartialEq)]
 enum Tags<T> {
-    /// `*`: whatever is there.
+    /// `*`: any version.
     Any,
     /// Any of these; `None` is a tag that is not one of ours.
     These(Vec<Option<T>>),

@@ -32,7 +32,7 @@ impl JsonBody {
         Fields::of_json(&self.0)
     }
 
-    /// Its members; none if it is absent.
+    /// Its members; `None` if it is absent.
     ///
     /// # Errors
     /// `invalid_json`.

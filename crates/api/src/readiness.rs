@@ -1,4 +1,4 @@
-//! Readiness, asked often and answered cheaply: a real write is tried at most once a second, whoever asks.
+//! Readiness, asked often and answered cheaply: a real write is tried at most once a second, however many ask.
 
 use std::time::{Duration, Instant};
 use tenantry_domain::Result;

@@ -87,7 +87,7 @@ async fn keep_following(server: Server, cache: Arc<dyn Invalidation>) {
         if said != why {
             tracing::info!(
                 why,
-                "MongoDB does not tell of changes: records are read anew after half a second"
+                "MongoDB does not tell of changes: records are read again after half a second"
             );
             said = why;
         }

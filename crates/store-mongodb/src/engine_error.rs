@@ -18,7 +18,7 @@ pub(super) enum EngineError {
     },
     /// The collection of that UUID does not have that name. Nothing has changed.
     Elsewhere {
-        /// The name it has; none if there is no such collection (any more).
+        /// The name it has; `None` if there is no such collection (any more).
         actual: Option<String>,
     },
     /// There is a collection of the name that another was to get. Nothing has changed.

@@ -70,7 +70,7 @@ pub(super) fn decode<T: DeserializeOwned>(document: Document) -> EngineResult<T>
     Ok(record.map_err(|error| Error::internal(format!("a stored {what} is unreadable: {error}")))?)
 }
 
-/// What serde made of the field `name`, in MongoDB's types; none if it is absent.
+/// What serde made of the field `name`, in MongoDB's types; `None` if it is absent.
 fn native(name: &str, value: Bson) -> Option<Bson> {
     Some(match value {
         Bson::Null => return None,

@@ -261,7 +261,7 @@ impl Bulk {
         Some((lines, self))
     }
 
-    /// Stores the next batch; the answers to it. None if there is no other.
+    /// Stores the next batch; the answers to it. `None` if there is no other.
     async fn step(&mut self) -> Result<Option<Vec<u8>>, Cut> {
         let Some(batch) = self.next_batch().await else { return Ok(None) };
         let is_empty = batch.is_empty();

@@ -12,7 +12,7 @@ use std::time::Duration;
 pub struct NdjsonLine {
     /// Which line of the body it is, from 1.
     pub number: u64,
-    /// What it says; none if that is too long.
+    /// What it says; `None` if that is too long.
     pub text: Option<Bytes>,
 }
 

@@ -1,9 +1,9 @@
-//! A collection of an organization: the only way to its documents, and the retry where it is elsewhere by now.
+//! A collection of an organization: the only way to its documents, and the retry where it has moved.
 //!
 //! In the placements `collection` and `database` it is a collection of the server's, and its UUID is what tells it
 //! from every other that has its name at another time. The UUID of the first collection is in the organization's
 //! record; those of the others are looked up by name, while the organization holds the name, and remembered. What is
-//! remembered may be wrong by now: every command carries the UUID, so the server says so.
+//! remembered may be out of date: every command carries the UUID, so the server says so.
 //!
 //! What a newcomer gets wrong: that a command was refused because the collection is elsewhere means that nothing has
 //! happened. Under the name that the server then gives it is still the same one, so the command may go there; where

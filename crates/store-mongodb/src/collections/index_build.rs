@@ -22,7 +22,7 @@ pub(crate) enum IndexPlan {
 pub(crate) struct IndexBuild {
     /// For whoever counts what its entries take.
     pub(crate) outcome: BuildOutcome,
-    /// None if others have changed the list of indexes meanwhile.
+    /// `None` if others have changed the list of indexes meanwhile.
     pub(crate) result: EngineResult<Option<InsertOutcome>>,
 }
 

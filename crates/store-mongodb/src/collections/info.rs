@@ -15,7 +15,7 @@ use tenantry_domain::store::CollectionInfo;
 /// Collections that are asked about at the same time.
 const AT_ONCE: usize = 8;
 
-/// What is in these collections. One that is gone by now is left out.
+/// What is in these collections. One that is gone is left out.
 pub(crate) async fn describe_all(
     locator: &dyn CollectionLocator,
     organization: &Organization,
@@ -41,7 +41,7 @@ async fn find(
     }
 }
 
-/// What is in the collection; none if it is gone.
+/// What is in the collection; `None` if it is gone.
 pub(crate) async fn describe(handle: &mut CollectionHandle<'_>) -> EngineResult<Option<CollectionInfo>> {
     match measure(handle).await {
         Ok(info) => Ok(Some(info)),

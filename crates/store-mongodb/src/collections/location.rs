@@ -48,7 +48,7 @@ impl CollectionLocation {
 pub(crate) trait CollectionLocator: Send + Sync {
     fn connection(&self) -> &Connection;
 
-    /// Where the collection is now; none if there is no such.
+    /// Where the collection is now; `None` if there is no such.
     async fn locate(
         &self,
         organization: &Organization,

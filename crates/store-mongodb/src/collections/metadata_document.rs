@@ -45,7 +45,7 @@ async fn find<T: Send>(
     Ok(handle.read(&find, Amount::ALL, deadline, read).await?.0.pop())
 }
 
-/// The field to set, and its value, so that `first` has a value in the index that no other document has; none if it has
+/// The field to set, and its value, so that `first` has a value in the index that no other document has; `None` if it has
 /// one.
 fn apart(first: &Document, id: ObjectId, index: &Index) -> Option<(String, Bson)> {
     let mut best = None;

@@ -1,4 +1,4 @@
-//! The UUIDs of collections that are in no record. What is remembered may be wrong by now: every command carries the UUID,
+//! The UUIDs of collections that are in no record. What is remembered may be out of date: every command carries the UUID,
 //! so the server says so.
 
 use quick_cache::sync::Cache;

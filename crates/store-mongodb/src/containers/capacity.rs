@@ -1,4 +1,4 @@
-//! How many collections and indexes the server bears, and what becomes of a create when it bears no more.
+//! How many collections and indexes the server bears, and what a create gets when it takes no more.
 //!
 //! Each is a file of the server and costs memory, so a small server stands still long before its disk is full.
 //! What a newcomer gets wrong: the limit is the server's, so what other programs keep there counts, too. It is a
@@ -106,7 +106,7 @@ pub(crate) async fn count_namespaces(server: &Server) -> EngineResult<u64> {
     counts.buffer_unordered(AT_ONCE).try_fold(0, async |sum, count| Ok(sum + count)).await
 }
 
-/// A count, as whatever number the server chose to send.
+/// A count, in any of the number types that the server sends.
 fn number(document: &Document, field: &str) -> u64 {
     let value = match document.get(field) {
         Some(Bson::Int32(value)) => i64::from(*value),

@@ -362,7 +362,7 @@ pub(crate) fn count_in(document: &RawDocument, field: &str) -> u64 {
     document.get(field).ok().flatten().and_then(number).unwrap_or(0)
 }
 
-/// A count, as whatever number the server chose to send.
+/// A count, in any of the number types that the server sends.
 fn number(value: RawBsonRef<'_>) -> Option<u64> {
     #[expect(clippy::cast_possible_truncation, reason = "no count comes near 2^53")]
     let number = match value {

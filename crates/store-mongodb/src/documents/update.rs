@@ -57,7 +57,7 @@ impl DocumentUpdater {
         written
     }
 
-    /// Announces an update, and by how much it changes what there is; none if there is no such document.
+    /// Announces an update, and by how much it changes what there is; `None` if there is no such document.
     async fn begin(
         &self,
         handle: &mut CollectionHandle<'_>,

@@ -76,7 +76,7 @@ impl DedicatedCollection {
         Ok(found.map(|further| (further.full_name(), further.id)))
     }
 
-    /// Makes the collection under the name that the organization holds. None if it no longer held it at the end: then the
+    /// Makes the collection under the name that the organization holds. `None` if it no longer held it at the end: then the
     /// collection is empty and under a name that may be another's by now, where nothing is dropped.
     async fn make_beside(
         &self,

@@ -73,7 +73,7 @@ pub(crate) trait PlacementStrategy: CollectionLocator {
         names: &[CollectionName],
     ) -> EngineResult<Vec<CollectionInfo>>;
 
-    /// What is in one; none if it is gone.
+    /// What is in one; `None` if it is gone.
     async fn describe(&self, handle: &mut CollectionHandle<'_>) -> EngineResult<Option<CollectionInfo>> {
         info::describe(handle).await
     }

@@ -52,7 +52,7 @@ impl CollectionClaims {
         self.lanes[lane].lock().await
     }
 
-    /// Announces a collection; none if it is there. `quota_exceeded`.
+    /// Announces a collection; `None` if it is there. `quota_exceeded`.
     ///
     /// Those that are there are listed after the announcements of others were read, and an announcement only goes when
     /// its collection is there: so each is seen in one place or the other.

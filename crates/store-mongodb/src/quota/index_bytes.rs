@@ -44,7 +44,7 @@ impl CountCache {
 
 #[derive(Clone, Copy)]
 struct Counted {
-    /// None if it was given up.
+    /// `None` if it was given up.
     index_bytes: Option<u64>,
     good_until: Instant,
 }
@@ -93,7 +93,7 @@ impl IndexBytes {
         Ok(self.measure_in_time(organization).await?.or(counted))
     }
 
-    /// Counts them now; none if that takes too long.
+    /// Counts them now; `None` if that takes too long.
     async fn measure_in_time(&self, organization: &Organization) -> EngineResult<Option<u64>> {
         match tokio::time::timeout(ASKED_FOR, self.meter.measure_entries(organization)).await {
             Ok(measured) => measured.map(Some),

@@ -46,7 +46,7 @@ impl Size {
         Self { documents: -self.documents, bytes: -self.bytes, index_bytes: -self.index_bytes }
     }
 
-    /// The refusal of what does not fit into it; none if it fits.
+    /// The refusal of what does not fit into it; `None` if it fits.
     pub(crate) fn refuses(self, wanted: Self) -> Option<Error> {
         let what = if wanted.documents > self.documents.max(0) {
             "documents"

@@ -79,7 +79,7 @@ impl SharedIndexes {
         }
     }
 
-    /// The entry of an index that is to be made: one who has begun may have died. None if the list has changed.
+    /// The entry of an index that is to be made: one who has begun may have died. `None` if the list has changed.
     async fn find_or_insert(
         &self,
         handle: &CollectionHandle<'_>,
