@@ -141,6 +141,15 @@ id!(
     OperationId
 );
 
+id!(
+    /// Identifies an API key permanently, across its rotations.
+    ApiKeyId
+);
+id!(
+    /// Identifies an invitation.
+    InvitationId
+);
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,6 +7,7 @@
 //! A rule that spans several records belongs in an operation ([`operation`]), never in a store method.
 
 pub mod account;
+pub mod api_key;
 pub mod app;
 pub mod archive;
 pub mod clock;
@@ -16,6 +17,7 @@ pub mod error;
 pub mod failpoints;
 pub mod idempotency;
 pub mod ids;
+pub mod invitation;
 pub mod limits;
 pub mod metrics;
 pub mod name;
@@ -25,6 +27,7 @@ pub mod operation;
 pub mod organization;
 pub mod page;
 pub mod password;
+pub mod permission;
 pub mod processor;
 pub mod quota;
 pub mod rate_limit;

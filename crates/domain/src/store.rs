@@ -15,14 +15,18 @@
 //!
 //! [`RECENT`]: crate::limits::RECENT
 
+mod api_keys;
 mod collections;
 mod documents;
 pub mod full_scan;
 pub mod invalidation;
+mod invitations;
 mod named_containers;
 
+pub use api_keys::ApiKeys;
 pub use collections::{CollectionInfo, Collections};
 pub use documents::Documents;
+pub use invitations::Invitations;
 pub use named_containers::NamedContainers;
 
 use crate::account::Account;
@@ -47,6 +51,18 @@ pub enum InsertOutcome {
     New,
     /// A record of this id existed already and is unchanged.
     Exists,
+}
+
+/// Whether an insert found room for its record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum BoundedInsert {
+    /// It did; the record now exists.
+    New,
+    /// A record of this id, or of the same unique value, existed already; nothing changed.
+    Exists,
+    /// There are as many records as allowed; nothing changed.
+    Full,
 }
 
 /// Whether a compare-and-set found the expected version.

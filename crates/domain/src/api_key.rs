@@ -1,0 +1,265 @@
+//! API keys: service keys of the installation, for the backend of a product, and keys of one organization.
+//!
+//! A key is the text `tnt_<kind>_<id>_<secret><checksum>`: 24 hex digits of id, 64 of secret (256 bits), and 8
+//! that are the first four bytes of the SHA-256 of all that precedes them. The checksum is no protection: it
+//! tells a mistyped key from a wrong one without a lookup, and lets scanners recognize a leaked key. The store
+//! knows only the SHA-256 of the whole text.
+
+use crate::ids::{AccountId, ApiKeyId, Entropy, OrganizationId, random};
+use crate::permission::PermissionSet;
+use aws_lc_rs::digest::{SHA256, digest};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+/// What every key begins with, so that people and scanners recognize one.
+pub const PREFIX: &str = "tnt_";
+/// Hex digits of the secret part.
+const SECRET_DIGITS: usize = 64;
+/// Hex digits of the checksum.
+const CHECKSUM_DIGITS: usize = 8;
+
+/// What a key is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ApiKeyKind {
+    /// The operator's own; see [`crate::app::operator`].
+    Operator,
+    /// The backend's: it acts on organizations, and exchanges itself for tokens of one.
+    Service,
+    /// One organization's own.
+    Organization,
+}
+
+impl ApiKeyKind {
+    const ALL: [Self; 3] = [Self::Operator, Self::Service, Self::Organization];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Operator => "operator",
+            Self::Service => "service",
+            Self::Organization => "organization",
+        }
+    }
+}
+
+/// The text of a key, well-formed but not known to be valid. Its `Debug` shows no secret.
+#[derive(Clone)]
+pub struct ApiKeyText {
+    kind: ApiKeyKind,
+    id: ApiKeyId,
+    text: Zeroizing<String>,
+}
+
+/// A text that begins like a key and is none: a part is missing, or a character is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MalformedApiKey;
+
+impl ApiKeyText {
+    /// A new key.
+    #[must_use]
+    pub fn generate(kind: ApiKeyKind, id: ApiKeyId, entropy: &dyn Entropy) -> Self {
+        let secret = Zeroizing::new(hex::encode(random::<{ SECRET_DIGITS / 2 }>(entropy)));
+        let mut text = Zeroizing::new(format!("{PREFIX}{}_{id}_{}", kind.as_str(), *secret));
+        let checksum = checksum(&text);
+        text.push_str(&checksum);
+        Self { kind, id, text }
+    }
+
+    /// Reads a key. The checksum is checked here, so a mistyped key costs no lookup.
+    ///
+    /// # Errors
+    /// [`MalformedApiKey`].
+    pub fn parse(text: &str) -> Result<Self, MalformedApiKey> {
+        let rest = text.strip_prefix(PREFIX).ok_or(MalformedApiKey)?;
+        let (kind, rest) = rest.split_once('_').ok_or(MalformedApiKey)?;
+        let kind = ApiKeyKind::ALL.into_iter().find(|known| known.as_str() == kind).ok_or(MalformedApiKey)?;
+        let (id, secret) = rest.split_once('_').ok_or(MalformedApiKey)?;
+        let is_hex = secret.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        if secret.len() != SECRET_DIGITS + CHECKSUM_DIGITS || !is_hex {
+            return Err(MalformedApiKey);
+        }
+        let id: ApiKeyId = id.parse().map_err(|_| MalformedApiKey)?;
+        let (body, given) = text.split_at(text.len() - CHECKSUM_DIGITS);
+        // The id is printed again, so that a key has one spelling and one hash.
+        if given != checksum(body) || !body.contains(&format!("_{id}_")) {
+            return Err(MalformedApiKey);
+        }
+        Ok(Self { kind, id, text: Zeroizing::new(text.to_owned()) })
+    }
+
+    /// What the key is for.
+    #[must_use]
+    pub const fn kind(&self) -> ApiKeyKind {
+        self.kind
+    }
+
+    /// The id of its record.
+    #[must_use]
+    pub const fn id(&self) -> ApiKeyId {
+        self.id
+    }
+
+    /// The whole text, to be shown once.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// What the store keeps.
+    #[must_use]
+    pub fn hash(&self) -> ApiKeyHash {
+        ApiKeyHash::of(&self.text)
+    }
+}
+
+impl fmt::Debug for ApiKeyText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ApiKeyText({} {}, ..)", self.kind.as_str(), self.id)
+    }
+}
+
+fn checksum(body: &str) -> String {
+    hex::encode(&digest(&SHA256, body.as_bytes()).as_ref()[..CHECKSUM_DIGITS / 2])
+}
+
+/// The SHA-256 of a key's text: 256 random bits need no slow hash.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApiKeyHash(#[serde(with = "hex::serde")] [u8; 32]);
+
+impl ApiKeyHash {
+    fn of(text: &str) -> Self {
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(digest(&SHA256, text.as_bytes()).as_ref());
+        Self(bytes)
+    }
+
+    /// Whether it is the hash of `key`, in constant time.
+    #[must_use]
+    pub fn matches(&self, key: &ApiKeyText) -> bool {
+        self.0.ct_eq(&key.hash().0).into()
+    }
+}
+
+impl fmt::Debug for ApiKeyHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ApiKeyHash(..)")
+    }
+}
+
+/// Whose key it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ApiKeyOwner {
+    /// The installation's: a service key, made by the operator.
+    Installation,
+    /// One organization's.
+    Organization(OrganizationId),
+}
+
+impl ApiKeyOwner {
+    /// The kind of its keys.
+    #[must_use]
+    pub const fn kind(self) -> ApiKeyKind {
+        match self {
+            Self::Installation => ApiKeyKind::Service,
+            Self::Organization(_) => ApiKeyKind::Organization,
+        }
+    }
+}
+
+/// The secret that a rotation replaced, while both are accepted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplacedSecret {
+    /// Its hash.
+    pub hash: ApiKeyHash,
+    /// Until when it is accepted.
+    pub accepted_until: Timestamp,
+}
+
+/// The record of a key. One compare-and-set on `version` changes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApiKey {
+    /// Never changes.
+    pub id: ApiKeyId,
+    /// Whose it is.
+    pub owner: ApiKeyOwner,
+    /// What people call it.
+    pub name: String,
+    /// The hash of its text.
+    pub hash: ApiKeyHash,
+    /// How often it was rotated. Tokens name the generation that issued them.
+    pub generation: u32,
+    /// The secret before the last rotation, if that left it valid for a while.
+    pub replaced: Option<ReplacedSecret>,
+    /// What it allows.
+    pub permissions: PermissionSet,
+    /// For a service key, the organizations that it is limited to; `None` means all.
+    pub organizations: Option<Vec<OrganizationId>>,
+    /// The account that made it; `None` if the operator did. The key never allows more than its maker may do.
+    pub maker: Option<AccountId>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it ends; `None` means never.
+    pub expires_at: Option<Timestamp>,
+    /// When it was last used, to the minute.
+    pub last_used_at: Option<Timestamp>,
+    /// Counts the changes of this record, apart from its use.
+    pub version: u64,
+}
+
+impl ApiKey {
+    /// The generation of the secret in `key`, if the record accepts it at `now`.
+    #[must_use]
+    pub fn generation_of(&self, key: &ApiKeyText, now: Timestamp) -> Option<u32> {
+        if key.id() != self.id || key.kind() != self.owner.kind() || self.is_expired(now) {
+            return None;
+        }
+        if self.hash.matches(key) {
+            return Some(self.generation);
+        }
+        let replaced = self.replaced.as_ref().filter(|replaced| now < replaced.accepted_until)?;
+        replaced.hash.matches(key).then(|| self.generation.wrapping_sub(1))
+    }
+
+    /// Whether tokens that were issued with the secret of `generation` are still valid at `now`.
+    #[must_use]
+    pub fn accepts_generation(&self, generation: u32, now: Timestamp) -> bool {
+        let is_replaced = || {
+            self.replaced.as_ref().is_some_and(|replaced| {
+                now < replaced.accepted_until && generation == self.generation.wrapping_sub(1)
+            })
+        };
+        !self.is_expired(now) && (generation == self.generation || is_replaced())
+    }
+
+    /// Whether its time has ended.
+    #[must_use]
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        self.expires_at.is_some_and(|end| end <= now)
+    }
+
+    /// Whether it may act on that organization.
+    #[must_use]
+    pub fn covers(&self, organization_id: OrganizationId) -> bool {
+        match self.owner {
+            ApiKeyOwner::Installation => {
+                self.organizations.as_ref().is_none_or(|listed| listed.contains(&organization_id))
+            }
+            ApiKeyOwner::Organization(id) => id == organization_id,
+        }
+    }
+
+    /// The record after a rotation to `key`; the secret of before is accepted until `accepted_until`, if any.
+    #[must_use]
+    pub fn rotated(&self, key: &ApiKeyText, accepted_until: Option<Timestamp>) -> Self {
+        let replaced =
+            accepted_until.map(|accepted_until| ReplacedSecret { hash: self.hash.clone(), accepted_until });
+        let (generation, version) = (self.generation.wrapping_add(1), self.version + 1);
+        Self { hash: key.hash(), generation, replaced, version, ..self.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests;
