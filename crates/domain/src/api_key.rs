@@ -169,6 +169,15 @@ impl ApiKeyOwner {
     }
 }
 
+/// The member who made a key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApiKeyMaker {
+    /// The account.
+    pub account_id: AccountId,
+    /// The epoch of its membership then: the key ends when that does, or is lowered.
+    pub membership_epoch: u32,
+}
+
 /// The secret that a rotation replaced, while both are accepted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReplacedSecret {
@@ -197,8 +206,8 @@ pub struct ApiKey {
     pub permissions: PermissionSet,
     /// For a service key, the organizations that it is limited to; `None` means all.
     pub organizations: Option<Vec<OrganizationId>>,
-    /// The account that made it; `None` if the operator did. The key never allows more than its maker may do.
-    pub maker: Option<AccountId>,
+    /// Who made it; `None` if the operator did. The key never allows more than its maker may do.
+    pub maker: Option<ApiKeyMaker>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it ends; `None` means never.
