@@ -3,8 +3,9 @@
 use super::app::App;
 use super::client::{Answer, Client};
 use super::records::edit_account;
-use reqwest::Method;
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use std::time::{Duration, Instant};
 
 /// The password of everybody in the tests.
 pub const PASSWORD: &str = "correct horse battery";
@@ -81,10 +82,28 @@ pub async fn with_role(app: App, organization: &Organization, role: &str) -> (Ap
 /// An organization of that name, whose owner is `owner@<identifier>.example`.
 pub async fn organization(app: &App, name: &str) -> Organization {
     let email = email_for(name);
-    let body = app.client().post("/org/create", &new_organization(name, &email)).await.created();
+    let body = create_organization(app, &new_organization(name, &email)).await;
     let tokens = sign_in(app, &email).await;
     let owner = with_access(app, &tokens);
     Organization { body, owner, tokens }
+}
+
+/// Creates an organization. On a disk that stalls for seconds the service says that the change goes on: then
+/// waits for its end.
+async fn create_organization(app: &App, body: &Value) -> Value {
+    let answer = app.client().post("/org/create", body).await;
+    if !answer.text.contains("The change goes on") {
+        return answer.created();
+    }
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let found = find(app, body["organization_name"].as_str().unwrap()).await;
+        if found.status == StatusCode::OK {
+            return found.json();
+        }
+        assert!(Instant::now() < deadline, "{answer}: it does not end");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
 
 /// The body that makes an organization.
