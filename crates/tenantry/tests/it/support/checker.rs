@@ -14,7 +14,11 @@ mod steady;
 use super::place::Kept;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 use tenantry_domain::email::EmailAddress;
+
+/// How long the cleanup after a start may take.
+const CLEANUP: Duration = Duration::from_secs(10);
 
 /// Everything in tables or collections, as text: the rows of each in an order.
 type Dump = BTreeMap<String, Vec<String>>;
@@ -67,10 +71,20 @@ impl Snapshot {
         }
     }
 
-    /// Reads it and expects it to be sound.
+    /// Reads it and expects it to be sound. What a crash has left among the containers may stay until the cleanup
+    /// comes to it, which works in the background after a start.
     #[track_caller]
     pub fn sound(kept: &(impl Kept + ?Sized)) -> Self {
-        let snapshot = Self::read(kept);
+        let deadline = Instant::now() + CLEANUP;
+        let mut snapshot = Self::read(kept);
+        while !snapshot.strays.is_empty() && Instant::now() < deadline {
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "another process is at work, and nothing may be awaited here"
+            )]
+            std::thread::sleep(Duration::from_millis(20));
+            snapshot = Self::read(kept);
+        }
         let problems = snapshot.problems();
         assert!(problems.is_empty(), "what is kept is not sound:\n  {}", problems.join("\n  "));
         snapshot
