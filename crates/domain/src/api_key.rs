@@ -129,6 +129,18 @@ fn checksum(body: &str) -> String {
 pub struct ApiKeyHash(#[serde(with = "hex::serde")] [u8; 32]);
 
 impl ApiKeyHash {
+    /// The hash of these bytes, as it was kept.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// Its bytes, to be kept.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     fn of(text: &str) -> Self {
         let mut bytes = [0; 32];
         bytes.copy_from_slice(digest(&SHA256, text.as_bytes()).as_ref());

@@ -379,6 +379,10 @@ pub struct Store {
     pub accounts: Arc<dyn Accounts>,
     /// See [`Sessions`].
     pub sessions: Arc<dyn Sessions>,
+    /// See [`ApiKeys`].
+    pub api_keys: Arc<dyn ApiKeys>,
+    /// See [`Invitations`].
+    pub invitations: Arc<dyn Invitations>,
     /// See [`Operations`].
     pub operations: Arc<dyn Operations>,
     /// See [`Containers`].

@@ -7,6 +7,7 @@
 //! in the filter of the write itself.
 
 mod accounts;
+mod api_keys;
 mod changes;
 mod client;
 mod collections;
@@ -19,6 +20,7 @@ mod full_scan;
 mod idempotency;
 mod inspect;
 mod installation;
+mod invitations;
 mod names;
 mod operations;
 mod organization_records;
@@ -30,12 +32,14 @@ mod record_codec;
 mod records;
 mod schema;
 mod sessions;
+mod slots;
 
 pub use client::MongoOptions;
 pub use error::OpenError;
 pub use inspect::{MongoInspection, Topology, inspect_mongodb};
 
 use accounts::Accounts;
+use api_keys::ApiKeys;
 use client::Server;
 use collections::Collections;
 use collections::index_cache::IndexCache;
@@ -48,6 +52,7 @@ use documents::Documents;
 use full_scan::FullScan;
 use idempotency::IdempotencyKeys;
 use installation::Installation;
+use invitations::Invitations;
 use operations::Operations;
 use organization_records::OrganizationRecords;
 use organizations::Organizations;
@@ -109,6 +114,8 @@ impl MongoDb {
             organizations: Arc::new(Organizations::new(organizations.clone(), usage.clone())),
             accounts: Arc::new(Accounts::new(&connection)),
             sessions: Arc::new(Sessions::new(&connection)),
+            api_keys: Arc::new(ApiKeys::new(&connection)),
+            invitations: Arc::new(Invitations::new(&connection)),
             operations: Arc::new(Operations::new(&connection)),
             containers: Arc::new(containers),
             collections: Arc::new(Collections::new(placements.clone(), capacity, quotas, indexes)),

@@ -6,6 +6,10 @@ pub(crate) const ORGANIZATIONS: &str = "organizations";
 pub(crate) const ACCOUNTS: &str = "accounts";
 /// Records of sessions.
 pub(crate) const SESSIONS: &str = "sessions";
+/// Records of API keys.
+pub(crate) const API_KEYS: &str = "api_keys";
+/// Records of invitations.
+pub(crate) const INVITATIONS: &str = "invitations";
 /// The log of finished operations.
 pub(crate) const OPERATIONS: &str = "operations";
 /// Answers kept for their `Idempotency-Key`.
@@ -29,6 +33,12 @@ pub(crate) const ORGANIZATIONS_RESERVED: &str = "organizations_reserved";
 pub(crate) const ORGANIZATIONS_BY_STATUS: &str = "organizations_by_status";
 /// Nobody else signs in with this address.
 pub(crate) const ACCOUNTS_BY_EMAIL: &str = "accounts_by_email";
+/// No two keys of one owner have the same slot.
+pub(crate) const API_KEYS_BY_SLOT: &str = "api_keys_by_slot";
+/// No two invitations of one organization have the same slot.
+pub(crate) const INVITATIONS_BY_SLOT: &str = "invitations_by_slot";
+/// An organization has one invitation for each mailbox.
+pub(crate) const INVITATIONS_BY_ADDRESS: &str = "invitations_by_address";
 
 /// Which document keeps the version, in [`INSTALLATION`].
 pub(crate) const VERSION_ID: &str = "schema";

@@ -16,19 +16,25 @@ use serde::de::DeserializeOwned;
 use tenantry_domain::{Error, Result};
 
 /// Fields that hold an id, or a list in which one stands.
-const IDS: [&str; 7] = [
+const IDS: [&str; 12] = [
     "id",
     "organization_id",
     "account_id",
     "owner_id",
     "kept_session",
     "last_operation",
+    "operation_id",
     // Account and change, as a pair.
     "credentials",
+    // Of an API key: its owner, what it is limited to, and the account that made it.
+    "organization",
+    "organizations",
+    "maker",
+    "inviter",
 ];
 
 /// Fields that hold a moment.
-const MOMENTS: [&str; 11] = [
+const MOMENTS: [&str; 14] = [
     "created_at",
     "modified_at",
     "deleted_at",
@@ -40,6 +46,9 @@ const MOMENTS: [&str; 11] = [
     "expires_at",
     "idle_expires_at",
     "used_at",
+    "last_used_at",
+    "accepted_until",
+    "accepted_at",
 ];
 
 /// Fields that hold bytes, which serde writes as a list of numbers.
@@ -193,6 +202,9 @@ mod tests {
         let session = comes_back(&samples::session());
         assert!(session.get_binary_generic("token_hash").is_ok(), "{session}");
         comes_back(&samples::operation_record());
+        let key = comes_back(&samples::api_key());
+        assert!(key.get_datetime("last_used_at").is_ok(), "{key}");
+        comes_back(&samples::invitation());
     }
 
     #[test]

@@ -13,7 +13,8 @@ use super::engine_error::{EngineError, EngineResult};
 use super::record_codec::integer;
 use crate::error::OpenError;
 use crate::names::{
-    ACCOUNTS, ACCOUNTS_BY_EMAIL, INSTALLATION, OPERATIONS, ORGANIZATIONS, ORGANIZATIONS_BY_STATUS,
+    ACCOUNTS, ACCOUNTS_BY_EMAIL, API_KEYS, API_KEYS_BY_SLOT, INSTALLATION, INVITATIONS,
+    INVITATIONS_BY_ADDRESS, INVITATIONS_BY_SLOT, OPERATIONS, ORGANIZATIONS, ORGANIZATIONS_BY_STATUS,
     ORGANIZATIONS_RESERVED, REQUESTS, SESSIONS, SHARED_DOCUMENTS, THROTTLES, VERSION_ID,
 };
 use mongodb::IndexModel;
@@ -23,7 +24,7 @@ use tenantry_domain::Error;
 
 /// The collections that must be empty where there is no schema yet. Databases of other services have some of
 /// these names.
-const CLAIMED: [&str; 3] = [ORGANIZATIONS, ACCOUNTS, SESSIONS];
+const CLAIMED: [&str; 5] = [ORGANIZATIONS, ACCOUNTS, SESSIONS, API_KEYS, INVITATIONS];
 
 /// Step n leads from schema version n to n + 1.
 const STEPS: &[SchemaStep] = &[
@@ -31,6 +32,7 @@ const STEPS: &[SchemaStep] = &[
     SchemaStep::Indexes(STEP_2),
     SchemaStep::Mailboxes,
     SchemaStep::Indexes(STEP_4),
+    SchemaStep::Indexes(STEP_5),
 ];
 
 /// What leads from one version to the next.
@@ -55,6 +57,8 @@ struct Index {
 enum IndexKind {
     /// All; it may.
     Plain,
+    /// All; it may not.
+    Unique,
     /// Those that have the field; it may.
     Present,
     /// Those that have the field; it may not.
@@ -162,6 +166,35 @@ const STEP_4: &[Index] = &[Index {
     kind: IndexKind::Plain,
 }];
 
+const STEP_5: &[Index] = &[
+    Index { collection: API_KEYS, name: "api_keys_of", keys: &["owner", "_id"], kind: IndexKind::Plain },
+    Index { collection: API_KEYS, name: API_KEYS_BY_SLOT, keys: &["owner", "slot"], kind: IndexKind::Unique },
+    Index {
+        collection: INVITATIONS,
+        name: "invitations_of",
+        keys: &["organization_id", "_id"],
+        kind: IndexKind::Plain,
+    },
+    Index {
+        collection: INVITATIONS,
+        name: INVITATIONS_BY_SLOT,
+        keys: &["organization_id", "slot"],
+        kind: IndexKind::Unique,
+    },
+    Index {
+        collection: INVITATIONS,
+        name: INVITATIONS_BY_ADDRESS,
+        keys: &["organization_id", "email_key"],
+        kind: IndexKind::Unique,
+    },
+    Index {
+        collection: INVITATIONS,
+        name: "invitations_expiring",
+        keys: &["expires_at"],
+        kind: IndexKind::Plain,
+    },
+];
+
 /// Why the schema is not what it should be.
 #[derive(Debug)]
 pub(super) enum StartupError {
@@ -249,6 +282,7 @@ impl Index {
         options.name = Some(self.name.to_owned());
         match self.kind {
             IndexKind::Plain => {}
+            IndexKind::Unique => options.unique = Some(true),
             IndexKind::Present => options.sparse = Some(true),
             IndexKind::UniquePresent => {
                 options.sparse = Some(true);

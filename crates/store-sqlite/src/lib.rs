@@ -8,6 +8,7 @@
 //! descriptor of the same file releases them.
 
 mod accounts;
+mod api_keys;
 mod collections;
 mod connection;
 mod containers;
@@ -20,6 +21,7 @@ mod group;
 mod idempotency;
 mod inspect;
 mod installation;
+mod invitations;
 mod operations;
 mod organizations;
 mod rate_limits;
@@ -116,6 +118,8 @@ impl Sqlite {
             organizations: engine.clone(),
             accounts: engine.clone(),
             sessions: engine.clone(),
+            api_keys: engine.clone(),
+            invitations: engine.clone(),
             operations: engine.clone(),
             containers: engine.clone(),
             collections: engine.clone(),

@@ -18,8 +18,12 @@ use std::path::Path;
 const APPLICATION_ID: i64 = 0x544e_5459;
 
 /// Step n leads from schema version n to n + 1.
-const STEPS: &[SchemaStep] =
-    &[SchemaStep::Sql(STEP_1), SchemaStep::Records(mailboxes::upgrade), SchemaStep::Sql(STEP_3)];
+const STEPS: &[SchemaStep] = &[
+    SchemaStep::Sql(STEP_1),
+    SchemaStep::Records(mailboxes::upgrade),
+    SchemaStep::Sql(STEP_3),
+    SchemaStep::Sql(STEP_4),
+];
 
 /// One step from a version to the next.
 enum SchemaStep {
@@ -143,6 +147,30 @@ CREATE TRIGGER request_removed AFTER DELETE ON requests WHEN old.holder IS NOT N
 END;
 ";
 
+const STEP_4: &str = "
+-- `organization_id` is null for keys of the installation. `last_used_at` is not in the record.
+CREATE TABLE api_keys (
+    id BLOB PRIMARY KEY NOT NULL,
+    version INTEGER NOT NULL,
+    organization_id BLOB,
+    last_used_at INTEGER,
+    record TEXT NOT NULL
+) STRICT;
+CREATE INDEX api_keys_of ON api_keys (organization_id, id);
+
+CREATE TABLE invitations (
+    id BLOB PRIMARY KEY NOT NULL,
+    version INTEGER NOT NULL,
+    organization_id BLOB NOT NULL,
+    email_key TEXT NOT NULL,
+    expires_at INTEGER NOT NULL,
+    record TEXT NOT NULL
+) STRICT;
+CREATE INDEX invitations_of ON invitations (organization_id, id);
+CREATE UNIQUE INDEX invitations_by_address ON invitations (organization_id, email_key);
+CREATE INDEX invitations_expiring ON invitations (expires_at);
+";
+
 /// The newest version this program knows.
 pub(super) const KNOWN: i64 = STEPS.len() as i64;
 
@@ -213,7 +241,10 @@ pub(super) fn refused(file: &Path, error: &rusqlite::Error) -> OpenError {
 mod tests {
     use super::*;
     use crate::statement::tests::check_plans;
-    use crate::{accounts, idempotency, installation, operations, organizations, rate_limits, sessions};
+    use crate::{
+        accounts, api_keys, idempotency, installation, invitations, operations, organizations, rate_limits,
+        sessions,
+    };
 
     fn upgraded() -> Connection {
         let mut connection = Connection::open_in_memory().unwrap();
@@ -227,6 +258,8 @@ mod tests {
             organizations::STATEMENTS,
             accounts::STATEMENTS,
             sessions::STATEMENTS,
+            api_keys::STATEMENTS,
+            invitations::STATEMENTS,
             operations::STATEMENTS,
             idempotency::STATEMENTS,
             rate_limits::STATEMENTS,

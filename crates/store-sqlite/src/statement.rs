@@ -94,18 +94,28 @@ impl Statement {
         connection: &Connection,
         params: impl Params,
     ) -> EngineResult<Vec<T>> {
+        self.read(connection, params, decode)
+    }
+
+    /// All its rows, as `read` decodes them.
+    pub(super) fn read<T>(
+        self,
+        connection: &Connection,
+        params: impl Params,
+        read: impl Fn(&Row<'_>) -> EngineResult<T>,
+    ) -> EngineResult<Vec<T>> {
         let mut statement = self.prepare(connection)?;
         let mut rows = statement.query(params)?;
         let mut records = Vec::new();
         while let Some(row) = rows.next()? {
-            records.push(decode(row)?);
+            records.push(read(row)?);
         }
         Ok(records)
     }
 }
 
 /// The record in the first column.
-fn decode<T: serde::de::DeserializeOwned>(row: &Row<'_>) -> EngineResult<T> {
+pub(super) fn decode<T: serde::de::DeserializeOwned>(row: &Row<'_>) -> EngineResult<T> {
     let text = row.get_ref(0)?.as_str().map_err(Error::internal)?;
     let what = std::any::type_name::<T>();
     Ok(serde_json::from_str(text)

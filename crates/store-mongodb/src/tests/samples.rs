@@ -2,13 +2,16 @@
 
 use jiff::Timestamp;
 use tenantry_domain::account::{Account, CredentialChange, Membership, PasswordHash, Role};
+use tenantry_domain::api_key::{ApiKey, ApiKeyHash, ApiKeyOwner, ReplacedSecret};
 use tenantry_domain::email::EmailAddress;
-use tenantry_domain::ids::{AccountId, OperationId, OrganizationId, SessionId};
+use tenantry_domain::ids::{AccountId, ApiKeyId, InvitationId, OperationId, OrganizationId, SessionId};
+use tenantry_domain::invitation::{Invitation, InvitationAcceptance};
 use tenantry_domain::name::OrganizationName;
 use tenantry_domain::operation::{
     Actor, Operation, OperationArguments, OperationRecord, OperationRefusal, Settings,
 };
 use tenantry_domain::organization::{ContainerId, Naming, Organization, Placement, State};
+use tenantry_domain::permission::{Permission, PermissionSet};
 use tenantry_domain::session::{Session, UsedToken};
 
 pub const NOW: Timestamp = Timestamp::constant(1_750_000_000, 123_000_000);
@@ -132,6 +135,43 @@ pub fn session() -> Session {
         generation: 4,
         token_hash: [5; 32],
         used: Some(UsedToken { hash: [6; 32], salt: [0xff; 32], used_at: NOW }),
+        version: 1,
+    }
+}
+
+pub fn api_key() -> ApiKey {
+    ApiKey {
+        id: ApiKeyId::from_bytes([1; 12]),
+        owner: ApiKeyOwner::Organization(OrganizationId::from_bytes([2; 12])),
+        name: "$backend".into(),
+        hash: ApiKeyHash::from_bytes([3; 32]),
+        generation: u32::MAX,
+        replaced: Some(ReplacedSecret { hash: ApiKeyHash::from_bytes([4; 32]), accepted_until: NOW }),
+        permissions: PermissionSet::new(&Permission::ALL),
+        organizations: Some(vec![OrganizationId::from_bytes([5; 12]), OrganizationId::from_bytes([6; 12])]),
+        maker: Some(AccountId::from_bytes([7; 12])),
+        created_at: NOW,
+        expires_at: Some(NOW),
+        last_used_at: Some(NOW),
+        version: 1,
+    }
+}
+
+pub fn invitation() -> Invitation {
+    Invitation {
+        id: InvitationId::from_bytes([1; 12]),
+        organization_id: OrganizationId::from_bytes([2; 12]),
+        email: EmailAddress::parse("Guest@Example.com").unwrap(),
+        role: Role::Admin,
+        secret_hash: [3; 32],
+        inviter: Some(AccountId::from_bytes([4; 12])),
+        created_at: NOW,
+        expires_at: NOW,
+        acceptance: Some(InvitationAcceptance {
+            operation_id: OperationId::from_bytes([5; 12]),
+            account_id: AccountId::from_bytes([6; 12]),
+            accepted_at: NOW,
+        }),
         version: 1,
     }
 }
