@@ -500,7 +500,8 @@ async fn sign_in_over_queue_limit_is_told_when_to_retry() {
             busy += 1;
         }
     }
-    assert!(good >= 3 && busy >= 1, "{good} signed in, {busy} were sent away");
+    // The queue has room for two. The thread may take the first of them before all others come, or after.
+    assert!(good >= 2 && busy >= 1, "{good} signed in, {busy} were sent away");
     sign_in(&app, acme.email()).await;
 }
 
