@@ -1,8 +1,8 @@
-//! Takes the scripts and the style of the two documentation pages out of the crates that carry them, and puts
-//! them as files of their own into `OUT_DIR`, where `src/docs.rs` embeds them.
+//! Extracts the scripts and styles of the two documentation pages from the crates that ship them, and writes
+//! them to `OUT_DIR` as separate files, where `src/docs.rs` embeds them.
 //!
-//! Why at build time: a Content-Security-Policy without inline scripts needs the scripts as files, the crates
-//! bring them inside a page or an archive, and nothing of this third-party code belongs into our repository.
+//! This happens at build time because a Content-Security-Policy without inline scripts needs the scripts as
+//! files, the crates ship them inside a page or an archive, and third-party code stays out of our repository.
 #![expect(clippy::disallowed_methods, reason = "this is how cargo speaks to a build script")]
 
 use aide::redoc::Redoc;
@@ -20,7 +20,7 @@ fn main() -> Result<()> {
     redoc(Path::new(&directory)).context("ReDoc")
 }
 
-/// Swagger UI comes as the archive of its release; of the 4 MB that are for browsers the page needs 1.7.
+/// Swagger UI ships as its release archive. The page needs 1.7 MB of the 4 MB in it that are for browsers.
 fn swagger_ui(directory: &Path) -> Result<()> {
     let mut archive = ZipArchive::new(Cursor::new(SWAGGER_UI_VENDORED))?;
     for name in ["swagger-ui-bundle.js", "swagger-ui.css"] {
@@ -38,7 +38,7 @@ fn swagger_ui(directory: &Path) -> Result<()> {
     Ok(())
 }
 
-/// ReDoc comes inside a page, as its first script, followed by a call of it.
+/// ReDoc ships inside a page, as its first script, followed by the call that starts it.
 fn redoc(directory: &Path) -> Result<()> {
     let page = Redoc::new("").html();
     let (_, script) = page.split_once("<script>").context("no script in the page")?;
@@ -49,6 +49,6 @@ fn redoc(directory: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The only thing ReDoc asks another host for: the picture beside "API docs by Redocly".
+/// The only request that ReDoc makes to another host: for the picture beside "API docs by Redocly".
 const REDOC_LOGO: &str = "https://cdn.redoc.ly/redoc/logo-mini.svg";
 const EMPTY_PICTURE: &str = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg'/%3E";

@@ -1,7 +1,8 @@
-//! Archives of organizations in the v1 API: out and in, as streams.
+//! Exports and imports of organizations in the v1 API, as streams.
 //!
-//! What a newcomer gets wrong: an export that fails in its middle has long been answered 200. Its stream is cut off
-//! then, and the missing end line says so to its reader.
+//! # Pitfalls
+//! An export that fails halfway has already been answered with 200. Its stream is then cut off, and its reader can
+//! tell from the missing end line.
 
 use super::auth::{RequireCaller, RequireOperator};
 use super::extract::{QueryFields, media_type, not_taken, require_plain};
@@ -35,7 +36,7 @@ use tenantry_domain::{Error, ErrorCode};
 
 /// The media type of an archive.
 const NDJSON: &str = "application/x-ndjson";
-/// The route whose answer takes as long as its body does.
+/// The route whose response waits until the whole body has arrived.
 pub const IMPORT: &str = "/v1/organizations/import";
 
 /// Export an organization.
@@ -64,7 +65,7 @@ pub async fn export_organization(
     let file_name = file_name(right.organization());
     let mut watch = Watch::new(right.organization().id, connection, http.settings.export_pause_timeout);
     let mut export = http.app.exporter.export_organization(right);
-    // All that can be refused is refused before the head of the answer is sent.
+    // Every refusal happens before the head of the response is sent.
     let begin = export.next().await.inspect_err(|_| watch.is_over = true)?.unwrap_or_default();
     let sending = Some(ExportBody { export, watch });
     let chunks = stream::once(async { Ok(begin) }).chain(stream::unfold(sending, next_chunk));
@@ -76,12 +77,12 @@ pub async fn export_organization(
     Ok(response)
 }
 
-/// An identifier has nothing in it that a file's name or a header could not have.
+/// An identifier contains only characters that are valid in a file name and in a header.
 fn file_name(organization: &Organization) -> String {
     format!("{}.ndjson", organization.naming.identifier)
 }
 
-/// An export on its way.
+/// The response body of an export.
 struct ExportBody {
     export: Export,
     watch: Watch,
@@ -104,7 +105,7 @@ async fn next_chunk(sending: Option<ExportBody>) -> Option<(Result<Vec<u8>, Erro
     }
 }
 
-/// How long the connection of a request waits for its client, where there is a connection.
+/// How long the connection of a request waits for its client; `None` if there is no connection.
 pub struct Connection(Option<ReadPace>);
 
 impl<S: Sync> FromRequestParts<S> for Connection {
@@ -115,12 +116,12 @@ impl<S: Sync> FromRequestParts<S> for Connection {
     }
 }
 
-/// Gives the reader of an export its own time, and says in the log why it ended before its end line.
+/// Gives the reader of an export its own timeout, and logs why the export ended before its end line.
 struct Watch {
     organization: OrganizationId,
     connection: Connection,
     limit: Duration,
-    /// Whether all that has to be said of its end has been said.
+    /// Whether the end needs no further log line.
     is_over: bool,
 }
 
@@ -151,17 +152,17 @@ impl Drop for Watch {
                 "an export was cut off: its reader took nothing for as long as EXPORT_PAUSE_TIMEOUT says"
             );
         } else {
-            tracing::warn!(%organization, "an export was cut off: its reader hung up, or the service ends");
+            tracing::warn!(%organization, "an export was cut off: its reader hung up, or the service is stopping");
         }
     }
 }
 
 request_fields! {
-    /// What differs from the archive.
+    /// Overrides of what the archive says.
     pub struct ImportQuery in query {
-        /// Another name, if that of the archive is taken.
+        /// Another name, if the one in the archive is taken.
         pub organization_name: Option<OrganizationName> = optional(OrganizationName::parse),
-        /// `keep` (the default): it has the id it had. `new`: another one.
+        /// `keep` (the default) keeps the id from the archive; `new` assigns another one.
         pub id: ImportedId = optional(parse_id) or default,
         /// Where its data goes, if not where the settings say: `database`, `collection` or `shared`.
         pub placement: Option<Placement> = optional(str::parse),
@@ -182,7 +183,7 @@ request_fields! {
         (status = 202, description = "Another instance has taken it over; `Location` says where to watch.",
             body = OperationResponse)),
     extensions(("x-rule" = json!(Access::Operator.refuses(&[
-        // `organization_not_found`: it was made, and purged before the answer.
+        // `organization_not_found`: it was created, and purged before the response.
         ErrorCode::ArchiveInvalid, ErrorCode::OrganizationExists, ErrorCode::NameTaken, ErrorCode::EmailTaken,
         ErrorCode::UniqueViolation, ErrorCode::CapacityReached, ErrorCode::ImportInterrupted,
         ErrorCode::OrganizationNotFound
@@ -225,8 +226,8 @@ fn require_ndjson(headers: &HeaderMap) -> Result<(), Error> {
     Err(not_taken(&media_type(headers), "an archive", &detail))
 }
 
-/// A body as it comes. It may take as long as it takes, but never stop for longer than `patience`, and no line of it may take
-/// longer than that.
+/// A body as it arrives. The whole may take any time, but no pause and no single line may take longer than
+/// `patience`.
 fn chunks(body: Body, patience: Duration) -> ArchiveStream {
     let next = move |arriving: Option<(BodyDataStream, LineClock)>| async move {
         let (mut body, mut clock) = arriving?;

@@ -1,4 +1,4 @@
-//! Who is asking: extractors that prove it. A handler that takes one cannot run without.
+//! Extractors that prove who the caller is. A handler that takes one cannot run without that proof.
 
 use super::http::Http;
 use super::path_params::{OrganizationPath, segment};
@@ -34,7 +34,7 @@ fn credential(headers: &HeaderMap) -> Credential<'_> {
     }
 }
 
-/// An account with a good access token.
+/// An account with a valid access token.
 pub struct RequireAccount(pub AccountPrincipal);
 
 impl FromRequestParts<Arc<Http>> for RequireAccount {
@@ -59,7 +59,7 @@ impl FromRequestParts<Arc<Http>> for RequireOperator {
         match credential(&parts.headers) {
             Credential::None => Err(ErrorCode::OperatorKeyRequired.into()),
             Credential::Key(key) => Ok(Self(http.app.auth.authenticate_operator(key).await?)),
-            // A good token may know that it is not enough; a bad one learns only that it is bad.
+            // A valid token is told that it is not enough; an invalid one is told only that it is invalid.
             Credential::Token(token) => {
                 http.app.auth.authenticate(token).await?;
                 Err(ErrorCode::OperatorOnly.into())
@@ -68,7 +68,7 @@ impl FromRequestParts<Arc<Http>> for RequireOperator {
     }
 }
 
-/// The operator, or an account with a good access token.
+/// The operator, or an account with a valid access token.
 pub struct RequireCaller(pub Principal);
 
 impl FromRequestParts<Arc<Http>> for RequireCaller {
@@ -99,10 +99,10 @@ impl<R> IntoParams for RequireTenant<R> {
     }
 }
 
-/// The principal that the credential of a request proves, where that makes a difference to a route that is open to all.
+/// The principal that the credential of a request proves, for a public route that shows more to a known caller.
 ///
 /// # Errors
-/// As the extractors: a credential that is there must be good.
+/// Those of the extractors: a credential that is sent must be valid.
 pub async fn optional(http: &Http, headers: &HeaderMap) -> Result<Option<Principal>> {
     match credential(headers) {
         Credential::None => Ok(None),

@@ -1,12 +1,13 @@
-//! How many bytes of bodies are held at the same time: by the requests of one organization, and by those of all.
+//! Limits how many bytes of request bodies are in memory at once: for each organization, and for all together.
 //!
-//! A connection that wants more than is free waits, and is not read from meanwhile. Who holds much leaves room for who holds little,
-//! in two steps: the last quarter is for small shares, and the last sixteenth for what lines of an ordinary length need. So
-//! greedy organizations with slow senders make others wait for long lines, but not for short ones.
+//! A connection that needs more than is free waits, and is not read from in the meantime. Organizations that hold
+//! much leave room for those that hold little, in two steps: the last quarter is for small shares, and the last
+//! sixteenth for lines of an ordinary length. Greedy organizations with slow senders can therefore delay the long
+//! lines of others, but not the short ones.
 //!
 //! # Pitfalls
-//! Nobody may wait while holding what others need to go on. So a line that becomes long reserves all that it may need at
-//! once, and a batch that finds no room for the next line is stored first.
+//! A request that waits for room while it holds room can deadlock with others. So a line that grows long reserves the
+//! maximum at once, and a batch that finds no room for its next line is stored first.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,26 +16,26 @@ use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::{Error, ErrorCode};
 use tokio::sync::Notify;
 
-/// An organization's share of all.
+/// One organization may hold this fraction of the total: a quarter.
 const SHARES: usize = 4;
-/// The part of all that is for ordinary lines alone.
+/// This fraction of the total is reserved for ordinary lines: a sixteenth.
 const RESERVES: usize = 16;
-/// Bytes that an organization may hold out of that part: two connections with short lines, and more in turns.
+/// Bytes of that reserve that one organization may hold: enough for two connections with short lines at once.
 const ORDINARY_BYTES: usize = 64 << 10;
-/// Organizations that find so much there at least.
+/// The reserve has room for at least this many organizations.
 const ORDINARY_MIN: usize = 16;
 
-/// The bytes that may be held, and those that are.
+/// The limits, and the bytes that are held now.
 pub struct BodyBudget {
     total: usize,
-    /// All but what is for ordinary lines.
+    /// The total without the reserve for ordinary lines.
     for_long: usize,
-    /// Of one organization.
+    /// What one organization may hold.
     share: usize,
-    /// Of one organization, once three quarters are held.
+    /// What one organization may hold once three quarters of the total are held.
     small_share: usize,
     held: Mutex<Held>,
-    /// Told whenever something is given back.
+    /// Notified whenever bytes are returned.
     freed: Notify,
 }
 
@@ -45,7 +46,7 @@ struct Held {
 }
 
 impl BodyBudget {
-    /// So many bytes in all, but at least enough for four of the `longest` bodies beside ordinary lines.
+    /// A budget of `total` bytes, but at least enough for four of the `longest` bodies beside ordinary lines.
     pub fn new(total: usize, longest: usize) -> Arc<Self> {
         let reserve = (total / RESERVES).max(ORDINARY_MIN * ORDINARY_BYTES);
         let for_long = total.saturating_sub(reserve).max(SHARES * longest);
@@ -55,7 +56,7 @@ impl BodyBudget {
         Arc::new(Self { total, for_long, share, small_share, held: Mutex::default(), freed: Notify::new() })
     }
 
-    /// Room for the bodies of a request of that organization; none at first.
+    /// An empty reservation for a request of `organization`.
     pub fn reserve(self: &Arc<Self>, organization: OrganizationId) -> Reservation {
         Reservation { budget: Arc::clone(self), organization, bytes: 0 }
     }
@@ -92,7 +93,7 @@ impl Held {
     }
 }
 
-/// Bytes that a request holds. Dropped, they are free again.
+/// Bytes that a request holds. Dropping it returns them.
 pub struct Reservation {
     budget: Arc<BodyBudget>,
     organization: OrganizationId,
@@ -100,7 +101,7 @@ pub struct Reservation {
 }
 
 impl Reservation {
-    /// Holds at least so many bytes, if there is room.
+    /// Grows to at least `to` bytes if there is room, and returns whether there was.
     pub fn try_grow(&mut self, to: usize) -> bool {
         let more = to.saturating_sub(self.bytes);
         if more == 0 {
@@ -115,14 +116,14 @@ impl Reservation {
         has_room
     }
 
-    /// The same, room or not: for what is in memory already.
+    /// Grows even if there is no room: for what is in memory already.
     pub fn force_grow(&mut self, to: usize) {
         let more = to.saturating_sub(self.bytes);
         self.budget.held().take(self.organization, more);
         self.bytes += more;
     }
 
-    /// Waits for room, so long at most.
+    /// Waits for room, at most for `wait`.
     ///
     /// # Errors
     /// `overloaded`.
@@ -143,7 +144,7 @@ impl Reservation {
         tokio::time::timeout(wait, waiting).await.map_err(|_| no_room())
     }
 
-    /// Holds at most so many.
+    /// Returns what exceeds `to` bytes.
     pub fn shrink(&mut self, to: usize) {
         let less = self.bytes.saturating_sub(to);
         if less > 0 {
@@ -174,7 +175,7 @@ mod tests {
 
     const LONGEST: usize = 1 << 20;
     const RESERVE: usize = 4 << 20;
-    /// What long lines may hold.
+    /// Bytes that long lines may hold.
     const LONG: usize = 60 << 20;
     const TOTAL: usize = LONG + RESERVE;
 
@@ -187,7 +188,7 @@ mod tests {
         reservation.try_grow(bytes).then_some(reservation)
     }
 
-    /// All that an organization gets when it asks for the longest, again and again, and then for whatever there is.
+    /// Everything that an organization gets when it keeps asking for the longest size, and then for what is left.
     fn grab(budget: &Arc<BodyBudget>, number: u8) -> Vec<Reservation> {
         let pieces = [LONGEST, ORDINARY_BYTES, 1 << 10];
         pieces.iter().flat_map(|piece| std::iter::from_fn(|| reserved(budget, number, *piece))).collect()
@@ -211,7 +212,7 @@ mod tests {
     #[test]
     fn body_budget_has_room_for_small_holders_beside_greedy_ones() {
         let budget = BodyBudget::new(TOTAL, LONGEST);
-        // Three took all that each may have, and the others a small part each.
+        // Three hold their full share, and the others a small one each.
         let _greedy: Vec<_> = (0..3).map(|number| reserved(&budget, number, LONG / 4).unwrap()).collect();
         assert!(reserved(&budget, 9, LONG / 16).is_some());
         assert!(reserved(&budget, 9, LONG / 16 + 1).is_none());

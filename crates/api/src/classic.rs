@@ -1,8 +1,7 @@
 //! The classic API: one call each to create, find, rename and delete an organization by its name, and to sign in its admin.
 //!
-//! They only translate to the same calls of the application as the v1 API. What a newcomer gets wrong:
-//! unknown fields are ignored here, and the three dialects of `PUT /org/update` are told
-//! apart in [`Dialects`] alone.
+//! The handlers translate to the same use cases as the v1 API. Unlike there, unknown fields are ignored, and [`Dialects`]
+//! tells the three dialects of `PUT /org/update` apart.
 
 use super::auth::RequireAccount;
 use super::conditional::IfMatch;
@@ -35,7 +34,7 @@ use tenantry_domain::{Error, ErrorCode, Result};
 use utoipa::ToSchema;
 
 request_fields! {
-    /// What makes an organization.
+    /// The organization to register.
     #[schema(as = CreateOrganization)]
     pub struct RegisterOrganizationRequest(http: &Http) in body {
         /// 2 to 120 characters. Names are compared without case, spaces and punctuation.
@@ -59,7 +58,7 @@ request_fields! {
     request_body = RegisterOrganizationRequest,
     responses((status = 201, description = "The organization.", body = ClassicOrganizationResponse<'static>)),
     extensions(("x-rule" = json!(Access::SettingOperator.refuses(&[
-        // `organization_not_found`: it was made, and purged before the answer.
+        // `organization_not_found`: it was created, and purged before the response.
         ErrorCode::NameTaken, ErrorCode::EmailTaken, ErrorCode::CapacityReached, ErrorCode::OrganizationNotFound,
         ErrorCode::TooManyAttempts, ErrorCode::SignInBusy
     ]).and(&REPEATABLE)))))]
@@ -70,9 +69,9 @@ pub async fn create(
     key: IdempotencyHeader,
     body: JsonBody,
 ) -> Result<Response, ApiError> {
-    // An operator key must be good; an access token, perhaps an old one, makes no difference and is not looked at.
+    // An operator key must be valid; an access token, perhaps an expired one, makes no difference and is ignored.
     let signup = http.app.auth.allow_signup(super::auth::operator_key(&http, &headers).await?)?;
-    // Before anything is counted or claimed: bad input costs its sender nothing.
+    // Before anything is counted or claimed, so that invalid input costs its sender nothing.
     let new = body.fields()?.parse_known(|fields| RegisterOrganizationRequest::from_fields(fields, &http))?;
     let work = Arc::clone(&http);
     let request = IdempotentRequest { route: "POST /org/create", body: &body.0 };
@@ -127,7 +126,7 @@ pub async fn get(
 ) -> Result<Response, ApiError> {
     let OrganizationNameQuery { organization_name: name } =
         query.parse_known(OrganizationNameQuery::from_fields)?;
-    // Only where it makes a difference is a credential looked at: an open lookup never fails for a bad one.
+    // A credential is read only where it makes a difference: an open lookup never fails because of a bad one.
     let caller = match http.settings.public_lookup {
         LookupPolicy::Full => None,
         LookupPolicy::Card | LookupPolicy::Off => super::auth::optional(&http, request.headers()).await?,
@@ -171,7 +170,7 @@ request_fields! {
     }
 }
 
-/// The organization after an update, and what became of its data.
+/// The organization after an update, and where its data is.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = UpdatedOrganization)]
 pub struct UpdatedOrganizationResponse<'a> {
@@ -236,20 +235,20 @@ pub async fn update(
     Ok(with_operation(with_etag(json(StatusCode::OK, &body), &view), &record))
 }
 
-/// What tells the dialects of an update apart.
+/// Tells the dialects of an update apart.
 pub struct Dialects<'a> {
     http: &'a Http,
     /// The identifier of the caller's organization.
     current: &'a Identifier,
-    /// Whether there is a `new_organization_name`, right or wrong: what the other fields mean follows from that.
+    /// Whether `new_organization_name` is present, valid or not: the meaning of the other fields depends on it.
     has_new_name: bool,
 }
 
 /// A credential in an update.
 pub enum SentCredential<New, Current> {
-    /// One to change to.
+    /// The credential to change to.
     New(New),
-    /// The one that the account should have now.
+    /// The credential that the account must have now.
     Current(Current),
 }
 
@@ -269,7 +268,7 @@ impl<'a> Dialects<'a> {
         Self { http, current, has_new_name: fields.has("new_organization_name") }
     }
 
-    /// Whether `organization_name` is the new name, and the credentials beside it are the current ones.
+    /// Whether `organization_name` is the new name, so that `email` and `password` are the current ones.
     fn renames(&self, name: Option<&OrganizationName>) -> bool {
         !self.has_new_name && name.is_some_and(|name| name.identifier() != *self.current)
     }
@@ -297,7 +296,7 @@ impl<'a> Dialects<'a> {
     }
 }
 
-/// The change that an update asks for. Current credentials are checked, new ones made ready.
+/// The change that an update asks for. Current credentials are checked; new ones are prepared.
 async fn prepare_change(
     http: &Http,
     member: &AccountPrincipal,
@@ -325,7 +324,7 @@ request_fields! {
     pub struct DeleteOwnQuery in query {
         /// Its name; here or in the body.
         pub organization_name: Option<OrganizationName> = optional(OrganizationName::parse),
-        /// `true`: do not keep it.
+        /// `true` purges it at once instead of keeping it.
         pub purge: bool = flag or default,
     }
 }
@@ -340,7 +339,7 @@ request_fields! {
     }
 }
 
-/// What became of a deleted organization.
+/// The result of a delete.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = DeletedOrganization)]
 pub struct DeletedOrganizationResponse {
@@ -386,7 +385,7 @@ pub async fn delete(
     let managed = http.app.auth.manage_own(&member)?;
     let outcome = http.app.organizations.delete_organization(&managed, &expected, purge).await?;
     let purge_at = match &outcome {
-        // What is gone already was due.
+        // An organization that is gone already was due.
         Outcome::Done { view, .. } => view.as_ref().and_then(|view| view.organization.purge_at),
         Outcome::Running(record) => return Err(goes_on(record).into()),
     };
@@ -394,7 +393,7 @@ pub async fn delete(
     Ok(with_operation(json(StatusCode::OK, &body), outcome.record()))
 }
 
-/// Refuses a name that is not the caller's organization's: as another's where names are public, else as unknown.
+/// Refuses a name other than that of the caller's organization: with 403 where names are public, else with 404.
 async fn require_own(http: &Http, member: &AccountPrincipal, name: &OrganizationName) -> Result<()> {
     if name.identifier() == member.organization().naming.identifier {
         return Ok(());
@@ -406,7 +405,8 @@ async fn require_own(http: &Http, member: &AccountPrincipal, name: &Organization
     Err(ErrorCode::NotYourOrganization.into())
 }
 
-/// The end of an operation. The classic API knows no "accepted": what takes longer is a 503, and goes on.
+/// The result of an operation. The classic API has no 202: an operation that takes longer is answered with 503, and goes
+/// on.
 fn done(outcome: Outcome) -> Result<(OperationRecord, OrganizationView)> {
     match outcome {
         Outcome::Done { record, view: Some(view) } => Ok((record, view)),

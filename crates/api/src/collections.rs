@@ -1,6 +1,6 @@
 //! Collections of an organization's documents.
 //!
-//! What a newcomer gets wrong: counts come from the engine as they are at the moment; a page of them is no snapshot.
+//! Each count is current when it is read, so a page of collections is not a snapshot.
 
 use super::auth::RequireTenant;
 use super::conditional::{IfNotShown, IfShown};
@@ -26,7 +26,7 @@ use tenantry_domain::page::PageLimit;
 use tenantry_domain::store::CollectionInfo;
 use utoipa::ToSchema;
 
-/// A collection as it is.
+/// A collection.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Collection)]
 pub struct CollectionResponse<'a> {
@@ -35,9 +35,9 @@ pub struct CollectionResponse<'a> {
     pub name: &'a str,
     /// How many documents are in it.
     pub documents: u64,
-    /// Bytes they take as BSON, on MongoDB with what the service adds to each.
+    /// Their size as BSON in bytes; on MongoDB with the fields that the service adds to each.
     pub bytes: u64,
-    /// How many indexes it has, without that on the `_id`.
+    /// How many indexes it has, without the one on the `_id`.
     pub indexes: u32,
 }
 
@@ -48,11 +48,11 @@ impl<'a> From<&'a CollectionInfo> for CollectionResponse<'a> {
     }
 }
 
-/// A slice of the list of collections.
+/// A page of the list of collections.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = CollectionPage)]
 pub struct CollectionPage<'a> {
-    /// In the order of their names.
+    /// Ordered by name.
     pub items: Vec<CollectionResponse<'a>>,
     /// Pass it as `cursor` for the next page; null on the last.
     #[schema(required = true)]
@@ -70,14 +70,14 @@ request_fields! {
     pub struct CollectionListQuery in query {
         /// Items of a page, 1 to 200; 50 by default.
         pub limit: PageLimit = numeric(PageLimit::parse) or default,
-        /// `next_cursor` of the page before.
+        /// `next_cursor` of the previous page.
         pub cursor: Option<CollectionName> = optional(|text| Cursor::parse(text)?.collection()),
     }
 }
 
 /// List the collections of an organization.
 ///
-/// In the order of their names, a page at a time.
+/// Ordered by name, a page at a time.
 #[utoipa::path(get, path = "/v1/organizations/{organization}/collections", operation_id = "listCollections",
     tag = "Collections",
     params(RequireTenant<Read>, CollectionListQuery),
@@ -98,9 +98,9 @@ pub async fn list_collections(
 }
 
 request_fields! {
-    /// What makes a collection.
+    /// The collection to create.
     pub struct NewCollection in body {
-        /// 1 to 64 letters (a-z, A-Z), digits, `_` and `-`, the first a letter or digit.
+        /// 1 to 64 letters (a-z, A-Z), digits, `_` and `-`; the first is a letter or digit.
         #[schema(example = "orders")]
         pub name: CollectionName = required(CollectionName::parse),
     }
@@ -139,7 +139,7 @@ pub async fn create_collection(
 
 /// Get a collection.
 ///
-/// How many documents, bytes and indexes it has.
+/// The response says how many documents, bytes and indexes it has.
 #[utoipa::path(get, path = "/v1/organizations/{organization}/collections/{collection}",
     operation_id = "getCollection", tag = "Collections",
     params(RequireTenant<Read>, CollectionPath, IfNotShown),
@@ -159,8 +159,8 @@ pub async fn get_collection(
 
 /// Delete a collection with all its documents.
 ///
-/// Admins only. The collection called `documents` cannot be deleted. With `If-Match`, a collection is deleted only with as
-/// much in it as you have seen; what others write in that moment goes, too.
+/// Admins only. The collection called `documents` cannot be deleted. With `If-Match`, a collection is deleted only if its
+/// counts are still those that you have seen. Documents that others write at that moment are deleted, too.
 #[utoipa::path(delete, path = "/v1/organizations/{organization}/collections/{collection}",
     operation_id = "deleteCollection", tag = "Collections",
     params(RequireTenant<Shape>, CollectionPath, IfShown),

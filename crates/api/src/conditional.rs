@@ -1,7 +1,7 @@
-//! `ETag`, `If-Match` and `If-None-Match`: a change meets the version its caller has seen, or none; an answer that the
-//! caller has already is not sent again.
+//! `ETag`, `If-Match` and `If-None-Match`: a change applies only to the version that its caller has seen, and a response
+//! that the caller already has is not sent again.
 //!
-//! A version has one representation, so a tag that a compressing proxy has weakened or marked still names that version.
+//! A version has one representation, so a tag that a compressing proxy has weakened or extended still names that version.
 
 use super::http::Http;
 use super::problem::ApiError;
@@ -20,19 +20,20 @@ use tenantry_domain::app::{EntityTag, Precondition};
 use tenantry_domain::{Error, ErrorCode, Result};
 use utoipa::IntoParams;
 
-/// What proxies that compress a response append to its tag, after `-` (Apache, Caddy, lighttpd), `--` (Jetty) or `;`.
+/// Suffixes that compressing proxies append to a tag, after `-` (Apache, Caddy, lighttpd), `--` (Jetty) or `;`.
 const CODINGS: [&str; 6] = ["gzip", "gz", "br", "zstd", "deflate", "compress"];
 
 /// The `ETag` of an organization.
 #[must_use]
 pub fn etag(tag: EntityTag) -> Option<HeaderValue> {
-    // Room for all that versions come to: growing would cost more than writing them.
+    // Room for the longest version: growing would cost more than writing it.
     let mut text = String::with_capacity(24);
     write!(text, "\"{}-{}\"", tag.organization, tag.admin).ok()?;
     HeaderValue::from_maybe_shared(Bytes::from(text)).ok()
 }
 
-/// The `ETag` of a document; none of one that a program wrote: its revision does not change with its content.
+/// The `ETag` of a document. A document that a program wrote directly has none: its revision does not change with its
+/// content.
 #[must_use]
 pub fn revision_etag(revision: Revision) -> Option<HeaderValue> {
     if revision == Revision::UNKNOWN {
@@ -41,7 +42,7 @@ pub fn revision_etag(revision: Revision) -> Option<HeaderValue> {
     HeaderValue::from_maybe_shared(Bytes::from(format!("\"{revision}\""))).ok()
 }
 
-/// The `ETag` of what has no version of its own: a hash of how it is shown, which is another when that is.
+/// The `ETag` of a resource without a version of its own: a hash of its body.
 #[must_use]
 pub fn shown_etag(body: &impl Serialize) -> Option<HeaderValue> {
     HeaderValue::from_maybe_shared(Bytes::from(format!("\"{}\"", shown(body)))).ok()
@@ -51,30 +52,30 @@ fn shown(body: &impl Serialize) -> String {
     hash(&serde_json::to_vec(body).unwrap_or_default())
 }
 
-/// What an `ETag` says of bytes that have no version: half of their SHA-256, as 32 hexadecimal digits.
+/// The tag of bytes that have no version: half of their SHA-256, as 32 hexadecimal digits.
 #[must_use]
 pub fn hash(bytes: &[u8]) -> String {
     let hash = digest::digest(&digest::SHA256, bytes);
     hash.as_ref()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// How the caller has seen what has no version, if the change depends on that.
+/// `If-Match` for a resource without a version of its own: the body that the caller has seen.
 #[derive(IntoParams)]
 #[into_params(names("If-Match"), parameter_in = Header)]
 pub struct IfShown(
-    /// Its `ETag`, to delete only what you have seen. It is compared just before.
+    /// Its `ETag`, to delete only what you have seen. It is compared immediately before the delete.
     #[param(value_type = Option<String>)]
     Option<Vec<String>>,
 );
 
 impl IfShown {
-    /// Whether the change depends on nothing.
+    /// Whether the change is unconditional.
     #[must_use]
     pub const fn is_any(&self) -> bool {
         self.0.is_none()
     }
 
-    /// Refuses what is shown otherwise now.
+    /// Refuses a resource whose body has changed.
     ///
     /// # Errors
     /// `version_mismatch`.
@@ -95,17 +96,17 @@ impl FromRequestParts<Arc<Http>> for IfShown {
     }
 }
 
-/// What of that the caller has, if there is to be no answer for it.
+/// `If-None-Match` for a resource without a version of its own: the bodies that the caller has.
 #[derive(IntoParams)]
 #[into_params(names("If-None-Match"), parameter_in = Header)]
 pub struct IfNotShown(
-    /// The `ETag` of what you have, to get nothing again.
+    /// The `ETag` of what you have, to get 304 if it is unchanged.
     #[param(value_type = Option<String>)]
     Option<Tags<String>>,
 );
 
 impl IfNotShown {
-    /// Whether the caller has that.
+    /// Whether the caller has that body.
     #[must_use]
     pub fn has(&self, body: &impl Serialize) -> bool {
         match &self.0 {
@@ -124,11 +125,11 @@ impl FromRequestParts<Arc<Http>> for IfNotShown {
     }
 }
 
-/// The versions of an organization the caller has seen, if the change depends on one.
+/// `If-Match` for an organization: the versions that the caller has seen.
 #[derive(IntoParams)]
 #[into_params(names("If-Match"), parameter_in = Header)]
 pub struct IfMatch(
-    /// Its `ETag`, to change no later version.
+    /// Its `ETag`, to refuse the change if there is a later version.
     #[param(value_type = Option<String>)]
     pub Precondition,
 );
@@ -141,11 +142,11 @@ impl FromRequestParts<Arc<Http>> for IfMatch {
     }
 }
 
-/// The revisions of a document the caller has seen, if the change depends on one.
+/// `If-Match` for a document: the revisions that the caller has seen.
 #[derive(IntoParams)]
 #[into_params(names("If-Match"), parameter_in = Header)]
 pub struct IfRevision(
-    /// Its `ETag`, to change no later revision.
+    /// Its `ETag`, to refuse the change if there is a later revision.
     #[param(value_type = Option<String>)]
     pub RevisionPrecondition,
 );
@@ -159,11 +160,11 @@ impl FromRequestParts<Arc<Http>> for IfRevision {
     }
 }
 
-/// The revisions of a document the caller has, if there is to be no answer for them.
+/// `If-None-Match` for a document: the revisions that the caller has.
 #[derive(IntoParams)]
 #[into_params(names("If-None-Match"), parameter_in = Header)]
 pub struct IfNoneMatch(
-    /// The `ETag` of what you have, to get nothing again.
+    /// The `ETag` of what you have, to get 304 if it is unchanged.
     #[param(value_type = Option<String>)]
     Option<Tags<Revision>>,
 );
@@ -188,7 +189,7 @@ impl FromRequestParts<Arc<Http>> for IfNoneMatch {
     }
 }
 
-/// Ignored, a change would go ahead that its caller has ruled out.
+/// Ignoring it would apply a change that the caller has ruled out.
 fn refuse_if_none_match(headers: &HeaderMap) -> Result<()> {
     if !headers.contains_key(header::IF_NONE_MATCH) {
         return Ok(());
@@ -197,8 +198,7 @@ fn refuse_if_none_match(headers: &HeaderMap) -> Result<()> {
     Err(Error::new(error_codes::INVALID_HEADER).detail(detail))
 }
 
-/// The versions that `If-Match` names; `None` if it is absent or lets any version pass. A tag that is not ours matches no
-/// version.
+/// The versions that `If-Match` names; `None` if it is absent or `*`. A tag that we did not issue matches no version.
 fn expected<T>(headers: &HeaderMap, read: impl Fn(&str) -> Option<T>) -> Result<Option<Vec<T>>> {
     match tags(headers, &header::IF_MATCH, read)? {
         None | Some(Tags::Any) => Ok(None),
@@ -212,17 +212,17 @@ fn entity_tag(text: &str) -> Option<EntityTag> {
 }
 
 fn revision(text: &str) -> Option<Revision> {
-    // `+5` and `05` are other tags than `5`, and that of an unknown revision is none.
+    // `+5` and `05` are not the tag `5`, and an unknown revision has no tag.
     let is_tag = |revision: &Revision| *revision != Revision::UNKNOWN && revision.to_string() == text;
     text.parse().ok().filter(is_tag)
 }
 
-/// What a conditional header names.
+/// The tags in a conditional header.
 #[derive(Debug, PartialEq)]
 enum Tags<T> {
     /// `*`: any version.
     Any,
-    /// Any of these; `None` is a tag that is not one of ours.
+    /// Any of these; `None` is a tag that we did not issue.
     These(Vec<Option<T>>),
 }
 
@@ -249,7 +249,7 @@ fn parse<T>(value: &str, read: impl Fn(&str) -> Option<T>) -> Option<Tags<T>> {
         return Some(Tags::Any);
     }
     let tag = |text: &str| {
-        // Apache before 2.4 appends the coding behind the quotes.
+        // Apache before 2.4 appends the coding after the quotes.
         let quoted = strip_codings(text.strip_prefix("W/").unwrap_or(text));
         let opaque = quoted.strip_prefix('"')?.strip_suffix('"')?;
         Some(read(strip_codings(opaque)))
@@ -257,7 +257,7 @@ fn parse<T>(value: &str, read: impl Fn(&str) -> Option<T>) -> Option<Tags<T>> {
     value.split(',').map(|text| tag(text.trim())).collect::<Option<_>>().map(Tags::These)
 }
 
-/// The tag without the codings that proxies have appended, one after the other.
+/// The tag without the codings that proxies have appended.
 fn strip_codings(mut tag: &str) -> &str {
     while let Some(rest) = CODINGS.iter().find_map(|coding| strip_coding(tag, coding)) {
         tag = rest;

@@ -1,5 +1,5 @@
-//! Cursors: where a list goes on, opaque to clients. A cursor names a position and grants nothing, so a
-//! made-up one can only ask for another position of the same list.
+//! Cursors: where the next page of a list starts, opaque to clients. A cursor names a position and grants no right, so
+//! a forged one can only ask for another position in the same list.
 
 use std::fmt;
 use tenantry_domain::collection::CollectionName;
@@ -9,32 +9,32 @@ use tenantry_domain::store::OrganizationCursor;
 /// A position in a list.
 pub struct Cursor(String);
 
-/// What a bad cursor is told.
+/// The error detail for a bad cursor.
 const NOT_A_CURSOR: &str = "Is not a cursor of this list.";
 
 impl Cursor {
-    /// After that organization.
+    /// The position after an organization.
     #[must_use]
     pub fn of_organization(cursor: &OrganizationCursor) -> Self {
         Self(format!("o:{}:{}", cursor.identifier.as_str(), cursor.id))
     }
 
-    /// Before that operation.
+    /// The position before an operation.
     #[must_use]
     pub fn of_operation(id: OperationId) -> Self {
         Self(format!("p:{id}"))
     }
 
-    /// After that collection.
+    /// The position after a collection.
     #[must_use]
     pub fn of_collection(name: &CollectionName) -> Self {
         Self(format!("c:{name}"))
     }
 
-    /// Reads what a client sent back.
+    /// Parses a cursor that a client sent.
     ///
     /// # Errors
-    /// The sentence for the field.
+    /// The detail for the field error.
     pub fn parse(text: &str) -> Result<Self, String> {
         let bytes = (text.len().is_multiple_of(2) && text.len() <= 512)
             .then(|| {
@@ -50,7 +50,7 @@ impl Cursor {
     /// The position in the list of organizations.
     ///
     /// # Errors
-    /// The sentence for the field.
+    /// The detail for the field error.
     pub fn organization(&self) -> Result<OrganizationCursor, String> {
         let parts = self.0.strip_prefix("o:").and_then(|rest| rest.split_once(':'));
         parts
@@ -63,7 +63,7 @@ impl Cursor {
     /// The position in the list of collections.
     ///
     /// # Errors
-    /// The sentence for the field.
+    /// The detail for the field error.
     pub fn collection(&self) -> Result<CollectionName, String> {
         let name = self.0.strip_prefix("c:").and_then(|name| CollectionName::parse(name).ok());
         name.ok_or_else(|| NOT_A_CURSOR.to_owned())
@@ -72,7 +72,7 @@ impl Cursor {
     /// The position in the log of operations.
     ///
     /// # Errors
-    /// The sentence for the field.
+    /// The detail for the field error.
     pub fn operation(&self) -> Result<OperationId, String> {
         self.0.strip_prefix("p:").and_then(|id| id.parse().ok()).ok_or_else(|| NOT_A_CURSOR.to_owned())
     }

@@ -1,8 +1,10 @@
 //! The documentation of the API: the OpenAPI document, and Swagger UI and ReDoc to read it with.
 //!
-//! Everything comes from the binary, and each page says so to the browser in its Content-Security-Policy:
-//! scripts, styles and requests from this service alone, nothing inline. What a newcomer gets wrong: a script
-//! or style inside a page's HTML does not run; it is a file of its own here.
+//! Everything is embedded in the binary. The Content-Security-Policy of each page allows scripts, styles and requests
+//! from this service alone, and nothing inline.
+//!
+//! # Pitfalls
+//! The browser ignores scripts and styles inside the HTML of a page: put them in files.
 
 use super::conditional::hash;
 use axum::Router;
@@ -12,13 +14,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use std::sync::{Arc, OnceLock};
 
-/// What Swagger UI needs: besides itself, the pictures in its style sheet and requests to this service.
+/// The policy for Swagger UI: besides itself, the pictures in its style sheet and requests to this service.
 const SWAGGER_UI_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
     img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// What ReDoc needs: its search runs in a worker made from a blob. Of the style elements it makes, one has
-/// fixed rules, allowed by their hash; the others are empty, allowed by the hash of the empty text, and get
-/// their rules through the object model, which is not inline.
+/// The policy for ReDoc. Its search runs in a worker created from a blob. One of the style elements it creates has
+/// fixed rules, allowed by their hash. The others are empty, allowed by the hash of the empty text, and get
+/// their rules through the CSS object model, which does not count as inline.
 const REDOC_POLICY: &str = "default-src 'none'; script-src 'self'; \
     style-src 'self' 'sha256-DLDPR1ic47WIdK2WyeLkblb/tm2mQH+Jt/NNhZWu1k0=' \
     'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='; img-src 'self' data:; \
@@ -64,13 +66,13 @@ fn files() -> [File; 8] {
     ]
 }
 
-/// A file that is sent as it is.
+/// An embedded file.
 struct File {
     path: &'static str,
     media_type: &'static str,
     policy: Option<&'static str>,
     bytes: Bytes,
-    /// Made when first asked for: hashing all of them would be a part of every start.
+    /// Computed on first use: hashing all files would slow down every start.
     etag: OnceLock<HeaderValue>,
 }
 
@@ -83,7 +85,7 @@ impl File {
         Self { policy: Some(policy), ..self }
     }
 
-    /// The file, or that the caller already has it.
+    /// The file, or 304 if the caller already has it.
     fn answer(&self, request: &HeaderMap) -> Response {
         let etag = self.etag();
         let mut response = if has_this(request, etag) {
@@ -94,7 +96,7 @@ impl File {
         };
         let headers = response.headers_mut();
         headers.insert(header::ETAG, etag.clone());
-        // Kept, but asked for again each time: the next version of the service has the same paths.
+        // Cached, but revalidated each time: the next version of the service uses the same paths.
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         if let Some(policy) = self.policy {
             headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));

@@ -1,7 +1,8 @@
-//! Documents of an organization, one at a time; many at once are in [`bulk`] and [`query`].
+//! Documents of an organization, one at a time; [`bulk`] and [`query`] handle many at once.
 //!
-//! What a newcomer gets wrong: no document passes through `serde_json` here. It would round numbers and sort members,
-//! so bodies go to the domain as text and come from it as bytes.
+//! # Pitfalls
+//! A document must not pass through `serde_json`, which rounds numbers and sorts members. Bodies go to the domain as
+//! text and come back as bytes.
 
 mod batches;
 pub mod bulk;
@@ -40,8 +41,8 @@ use utoipa::ToSchema;
 
 /// Insert a document.
 ///
-/// A document without an `_id` is given an ObjectId. For many documents, use `POST …/bulk`. This path takes
-/// NDJSON, too, and then answers as `POST …/bulk` does: that is the older form, and it keeps working.
+/// A document without an `_id` is given an ObjectId. For many documents, use `POST …/bulk`. This path also
+/// accepts NDJSON and then responds as `POST …/bulk` does: that is the older form, and it keeps working.
 #[utoipa::path(post, path = "/v1/organizations/{organization}/collections/{collection}/documents",
     operation_id = "insertDocument", tag = "Documents",
     params(RequireTenant<Write>, CollectionPath, IdempotencyHeader),
@@ -90,12 +91,12 @@ async fn insert_one(
     .await
 }
 
-/// The `_id` of a document without one of its own whose request was granted `id`.
+/// The `_id` for a document that has none, from the id that its request was granted.
 const fn document_id(id: OrganizationId) -> DocumentId {
     DocumentId::of_object_id(*id.as_bytes())
 }
 
-/// Makes the answer to an insert again: nothing of the document is kept a second time.
+/// Rebuilds the response to an insert, so that the document is not stored a second time with the response.
 fn remade(http: &Arc<Http>, of: &str, body: &DocumentBody) -> Replay {
     let (http, of, body) = (Arc::clone(http), of.to_owned(), body.clone());
     Replay::Remade(Box::new(move |made, etag| {
@@ -108,7 +109,7 @@ fn remade(http: &Arc<Http>, of: &str, body: &DocumentBody) -> Replay {
     }))
 }
 
-/// The answer to an insert into the collection at `of`.
+/// The response to an insert into the collection at the path `of`.
 async fn created(of: &str, document: StoredDocument) -> Result<Response, ApiError> {
     let id = document.id().map(|id| encoded(&id.to_string())).unwrap_or_default();
     Ok(with_location(answer(StatusCode::CREATED, document).await?, &format!("{of}/documents/{id}")))
@@ -116,7 +117,7 @@ async fn created(of: &str, document: StoredDocument) -> Result<Response, ApiErro
 
 /// Get a document.
 ///
-/// Values that JSON has no form for are written as Extended JSON.
+/// Values that JSON cannot represent are written as Extended JSON.
 #[utoipa::path(get, path = "/v1/organizations/{organization}/collections/{collection}/documents/{document}",
     operation_id = "getDocument", tag = "Documents",
     params(RequireTenant<Read>, CollectionPath, ItemPath, IfNoneMatch),
@@ -210,13 +211,13 @@ pub async fn delete_document(
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-/// What a round of deletes came to.
+/// The result of one round of deletes.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = DeletedDocuments)]
 pub struct DeletedDocumentsResponse {
-    /// How many documents are gone.
+    /// How many documents were deleted.
     pub deleted: u64,
-    /// Whether there may be others that match: then send the request again.
+    /// Whether other documents may still match; if so, send the request again.
     pub more: bool,
 }
 
@@ -232,7 +233,7 @@ request_fields! {
 
 /// Delete the documents that match a filter.
 ///
-/// All of them, or as many as are found in the time a query may take; `more` says whether to send the request
+/// All of them, or as many as are found within the time limit of a query; `more` says whether to send the request
 /// again. If the filter is too long for a URL, use `POST …/delete`.
 #[utoipa::path(delete, path = "/v1/organizations/{organization}/collections/{collection}/documents",
     operation_id = "deleteDocuments", tag = "Documents",
@@ -293,7 +294,7 @@ async fn read_document(http: &Http, body: DocumentBody) -> Result<NewDocument> {
     offload::by_size(body.0.len(), move || Ok(NewDocument::parse(body.text()?, max_bytes)?)).await?
 }
 
-/// A document as an answer, with its `ETag`.
+/// A response with a document and its `ETag`.
 async fn answer(status: StatusCode, document: StoredDocument) -> Result<Response> {
     let bytes = document.body.as_bytes().len();
     let write = move || {
@@ -304,7 +305,7 @@ async fn answer(status: StatusCode, document: StoredDocument) -> Result<Response
     offload::by_size(bytes, write).await
 }
 
-/// Appends what is shown of `document` to `out`.
+/// Appends the projected `document` to `out`.
 fn write(document: &StoredDocument, projection: &Projection, out: &mut Vec<u8>) {
     write_json(&projection.apply(&document.body), out);
 }

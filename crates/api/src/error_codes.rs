@@ -1,14 +1,14 @@
-//! The errors of HTTP: the refusals that no other transport would have, the status of every error, and what a client of
-//! HTTP can do about it.
+//! The errors of HTTP: the refusals that no other transport has, the status of every error, and what an HTTP client can do
+//! about it.
 //!
-//! The rest of the table is the domain's ([`ErrorCode`]). The problem body, the responses in the OpenAPI document and
-//! `docs/errors.md` are read from both.
+//! The other rows are in the domain ([`ErrorCode`]). The problem body, the responses in the OpenAPI document and
+//! `docs/errors.md` come from both tables.
 
 use axum::http::StatusCode;
 use tenantry_domain::error::ErrorRow;
 use tenantry_domain::{Error, ErrorCode, Kind};
 
-/// A refusal of HTTP alone: its row and its status.
+/// Declares the refusals of HTTP alone, each with its row and its status.
 macro_rules! http_errors {
     ($($name:ident, $status:ident, $code:literal, $title:literal, $advice:literal;)*) => {
         $(#[doc = $title] pub const $name: ErrorCode = ErrorCode::new(
@@ -31,7 +31,7 @@ http_errors! {
     HEADERS_TOO_LARGE, REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_large", "The headers of the request are too large.", "Send fewer or shorter ones: 100 headers, and 16 KiB with the first line, are taken.";
 }
 
-/// What a client of HTTP can do, where the domain's advice does not say how.
+/// Advice for HTTP clients where the domain's advice is too general.
 const ADVICE: &[(ErrorCode, &str)] = &[
     (
         ErrorCode::TokenMissing,
@@ -73,7 +73,7 @@ const ADVICE: &[(ErrorCode, &str)] = &[
     (ErrorCode::Overloaded, "Try again after as long as `Retry-After` says."),
 ];
 
-/// Every error, in the order of the statuses, then of the tables.
+/// Every error, ordered by status, then by its place in the tables.
 #[must_use]
 pub fn all() -> Vec<ErrorCode> {
     let http = HTTP_ERRORS.iter().map(|(code, _)| *code);
@@ -107,13 +107,13 @@ const fn status_of_kind(kind: Kind) -> StatusCode {
     }
 }
 
-/// What a client of HTTP can do about it.
+/// What an HTTP client can do about it.
 #[must_use]
 pub fn advice(code: ErrorCode) -> &'static str {
     ADVICE.iter().find(|(row, _)| *row == code).map_or_else(|| code.advice(), |(_, advice)| advice)
 }
 
-/// The sentence for a client: the particular one, else title and advice.
+/// The sentence for a client: the specific one if there is one, else title and advice.
 #[must_use]
 pub fn sentence(error: &Error) -> String {
     match error.particulars() {

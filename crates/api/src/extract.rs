@@ -1,4 +1,4 @@
-//! What handlers take from a request: its body, its query, where it comes from.
+//! Extractors for the body, the query and the client address of a request.
 
 use super::fields::Fields;
 use super::http::Http;
@@ -14,13 +14,13 @@ use tenantry_documents::document::mistake;
 use tenantry_domain::rate_limit::ClientNetwork;
 use tenantry_domain::{Error, ErrorCode, Result};
 
-/// Says what a PATCH may be sent as (RFC 5789).
+/// Names the media types that PATCH accepts (RFC 5789).
 pub const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
-/// What a PATCH may be sent as. Another `+json` is another patch language, which would be carried out wrongly.
+/// The media types that PATCH accepts. Any other `+json` type is another patch language, which would be misread.
 pub const PATCH_TYPES: HeaderValue =
     HeaderValue::from_static("application/merge-patch+json, application/json");
 
-/// A body, whole and within the limit, that says it is JSON (or, where it may be, is absent).
+/// A complete body within the limit whose media type is JSON, or an absent one where that is allowed.
 pub struct JsonBody(pub Bytes);
 
 impl JsonBody {
@@ -32,7 +32,7 @@ impl JsonBody {
         Fields::of_json(&self.0)
     }
 
-    /// Its members; `None` if it is absent.
+    /// Its members; no members if it is absent.
     ///
     /// # Errors
     /// `invalid_json`.
@@ -49,7 +49,7 @@ impl FromRequest<Arc<Http>> for JsonBody {
     }
 }
 
-/// A body that holds a document, or a filter, which may hold one. Its limit follows from that of documents.
+/// A body with a document, or with a filter that may contain one. Its limit follows from that of documents.
 #[derive(Clone)]
 pub struct DocumentBody(pub Bytes);
 
@@ -90,7 +90,7 @@ async fn read_json(request: Request, http: &Http, limit: usize) -> Result<Bytes,
     if declared > limit as u64 {
         return Err(too_large(limit));
     }
-    // Before it is read, where it is known that there is one.
+    // Checked before the body is read, if its length is declared.
     if declared > 0 {
         require_json(&parts)?;
     }
@@ -106,7 +106,7 @@ async fn read_json(request: Request, http: &Http, limit: usize) -> Result<Bytes,
     Ok(bytes)
 }
 
-/// Refuses a body that does not say it is JSON, and a patch in a language that is not ours.
+/// Refuses a body whose media type is not JSON, and a patch in another patch language.
 fn require_json(parts: &Parts) -> Result<()> {
     let media_type = media_type(&parts.headers);
     let (is_taken, detail) = if parts.method == Method::PATCH {
@@ -122,7 +122,7 @@ fn require_json(parts: &Parts) -> Result<()> {
     Err(not_taken(&media_type, "JSON", detail))
 }
 
-/// The refusal of a media type: it names what such a body is if that is known, or else says what to send.
+/// The refusal of a media type: it explains what such a body is if that is known, else what to send.
 pub fn not_taken(media_type: &str, wanted: &str, advice: &str) -> Error {
     let named = mistake::of_media_type(media_type).map(|what| format!("The body {}", what.explain(wanted)));
     Error::new(error_codes::UNSUPPORTED_MEDIA_TYPE).detail(named.unwrap_or_else(|| advice.to_owned()))
@@ -132,12 +132,12 @@ fn declared_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// What a body that was cut off is refused with.
+/// The refusal of a body that was cut off.
 pub fn cut_off() -> Error {
     Error::new(ErrorCode::InvalidJson).detail("The body did not arrive whole.")
 }
 
-/// A body that did not arrive whole: too long, or cut off.
+/// The refusal of a body that did not arrive completely: too long, or cut off.
 fn broken(error: &axum::Error, limit: usize) -> ApiError {
     let mut source: Option<&dyn std::error::Error> = Some(error);
     while let Some(error) = source {
@@ -159,7 +159,7 @@ fn is_json(media_type: &str) -> bool {
         || (media_type.starts_with("application/") && media_type.ends_with("+json"))
 }
 
-/// Refuses a body that is compressed: it would be read as it came.
+/// Refuses a compressed body, because nothing here decompresses it.
 ///
 /// # Errors
 /// `unsupported_media_type`.
@@ -172,7 +172,7 @@ pub fn require_plain(headers: &HeaderMap) -> Result<()> {
         .detail("Send the body as it is, without `Content-Encoding`."))
 }
 
-/// What the body says it is, without parameters; nothing if it does not say.
+/// The media type of the body without parameters; empty if there is none.
 pub fn media_type(headers: &HeaderMap) -> String {
     let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
@@ -190,7 +190,7 @@ impl FromRequestParts<Arc<Http>> for QueryFields {
     }
 }
 
-/// Where a request comes from, as far as throttling cares.
+/// The network that a request comes from, for rate limits.
 pub struct ClientAddress(pub ClientNetwork);
 
 impl FromRequestParts<Arc<Http>> for ClientAddress {
@@ -204,7 +204,7 @@ impl FromRequestParts<Arc<Http>> for ClientAddress {
     }
 }
 
-/// The last address that no trusted proxy vouches for: what stands left of it anybody may have written.
+/// The last address that no trusted proxy vouches for: anybody may have written the addresses to its left.
 fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: impl Fn(IpAddr) -> bool) -> IpAddr {
     let lines: Vec<&str> =
         headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok()).collect();
@@ -220,7 +220,7 @@ fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: impl Fn(IpAddr) ->
     address
 }
 
-/// An address as proxies write it: bare, with a port, in brackets.
+/// Parses an address as proxies write it: bare, with a port, or in brackets.
 fn parse_hop(hop: &str) -> Option<IpAddr> {
     let bare = hop.trim_start_matches('[').trim_end_matches(']');
     bare.parse().ok().or_else(|| hop.parse::<SocketAddr>().ok().map(|address| address.ip()))

@@ -1,7 +1,9 @@
-//! Reading a request's input: JSON bodies and query strings, every bad field at once.
+//! Reads JSON bodies and query strings, and reports every bad field at once.
 //!
-//! What a newcomer gets wrong: a getter that returns `None` may have recorded an error; only [`Fields::parse`] says whether
-//! the input is good. What is read from a request is declared with [`request_fields`](super::request_fields).
+//! Handlers declare their fields with [`request_fields`](super::request_fields).
+//!
+//! # Pitfalls
+//! A getter that returns `None` may have recorded an error: only [`Fields::parse`] tells whether the input is valid.
 
 use serde::Deserialize;
 use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
@@ -14,19 +16,19 @@ use tenantry_documents::filter::Filter;
 use tenantry_domain::organization::QuotaLimit;
 use tenantry_domain::{Error, ErrorCode, FieldError, Result};
 
-/// Bad fields named at most: an answer must not be many times its request.
+/// The most bad fields that are named: a response must not be many times larger than its request.
 const NAMED_MAX: usize = 50;
-/// Characters of a bad field's own name that are given back.
+/// Characters of a bad field's own name that are repeated in the response.
 const NAME_MAX_CHARS: usize = 100;
 
-/// The member of a body, and the parameter of a query, that is a filter.
+/// The name of the body member and the query parameter that hold a filter.
 const FILTER: &str = "filter";
 
 /// The members of a JSON object, or the parameters of a query, while they are being read.
 pub struct Fields {
-    /// In a tree: few members are found quicker there than by hashing, and many not much slower.
+    /// A tree: with few members it is faster than hashing, and with many not much slower.
     members: BTreeMap<String, Value>,
-    /// What pointers begin with: `/` into a body, `?` into a query, `/name/` into a member.
+    /// The prefix of pointers: `/` for a body, `?` for a query, `/name/` for a member.
     at: String,
     errors: Vec<FieldError>,
 }
@@ -40,7 +42,7 @@ impl Fields {
         self.at == "?"
     }
 
-    /// Those of a JSON body.
+    /// The members of a JSON body.
     ///
     /// # Errors
     /// `invalid_json` unless it is one JSON object without duplicate keys.
@@ -56,10 +58,10 @@ impl Fields {
         }
     }
 
-    /// Those of a JSON body, with the filter in it as text: as JSON numbers would be rounded and members put in order.
+    /// The members of a JSON body, with the filter kept as text: parsing it as JSON would round numbers and sort members.
     ///
     /// # Errors
-    /// As [`Fields::of_json`], but that nothing of the filter is looked at.
+    /// As [`Fields::of_json`], except that the filter is not checked.
     pub fn of_json_with_filter(body: &[u8]) -> Result<Self> {
         let body = mistake::without_mark(body);
         let Members(raw) = serde_json::from_slice(body).map_err(|error| not_this_json(body, &error))?;
@@ -77,7 +79,7 @@ impl Fields {
         Ok(Self::new("/", members))
     }
 
-    /// Those of a body that may be absent.
+    /// The members of a body that may be absent.
     ///
     /// # Errors
     /// As [`Fields::of_json`].
@@ -88,14 +90,14 @@ impl Fields {
         Self::of_json(body)
     }
 
-    /// Those of a query string.
+    /// The parameters of a query string.
     ///
     /// # Errors
-    /// `invalid_input` for a parameter that is given twice, or is not UTF-8.
+    /// `invalid_input` for a parameter that is repeated, or is not UTF-8.
     pub fn of_query(query: &str) -> Result<Self> {
         let mut fields = Self::new("?", BTreeMap::new());
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-            // The decoder puts this character in place of bytes that are not UTF-8. No name of ours has it.
+            // The decoder replaces bytes that are not UTF-8 with this character, which none of our names contains.
             let lost = |text: &str| !text.is_ascii() && text.contains('\u{FFFD}');
             if lost(&name) || lost(&value) {
                 fields.refuse(&name, "Is not UTF-8.");
@@ -107,18 +109,18 @@ impl Fields {
         if fields.errors.is_empty() { Ok(fields) } else { Err(Error::invalid(fields.errors)) }
     }
 
-    /// Goes on after `earlier`, another part of the same request: what is wrong with that is named first.
+    /// Adds the errors of `earlier`, another part of the same request, before its own.
     #[must_use]
     pub fn after(self, earlier: Self) -> Self {
         Self { errors: [earlier.errors, self.errors].concat(), ..self }
     }
 
-    /// Whether `name` is there, right or wrong, and has not been read yet.
+    /// Whether `name` is present, valid or not, and has not been read yet.
     pub fn has(&self, name: &str) -> bool {
         self.members.get(name).is_some_and(|value| !value.is_null())
     }
 
-    /// A value that must be there, read from its text.
+    /// A required value, parsed from its text.
     pub fn required<T, E: fmt::Display>(
         &mut self,
         name: &str,
@@ -132,7 +134,7 @@ impl Fields {
         self.optional(name, parse)
     }
 
-    /// A value that may be absent or null, read from its text.
+    /// A value that may be absent or null, parsed from its text.
     pub fn optional<T, E: fmt::Display>(
         &mut self,
         name: &str,
@@ -154,7 +156,7 @@ impl Fields {
         }
     }
 
-    /// A value that must be there unless `is_optional`, read from its text.
+    /// A value that is required unless `is_optional`, parsed from its text.
     pub fn required_unless<T, E: fmt::Display>(
         &mut self,
         name: &str,
@@ -164,7 +166,7 @@ impl Fields {
         if is_optional { self.optional(name, parse) } else { self.required(name, parse) }
     }
 
-    /// Bytes of the filter, which say how long it takes to read.
+    /// Bytes of the filter, which determine how long it takes to parse.
     pub fn filter_bytes(&self) -> usize {
         self.members.get(FILTER).and_then(Value::as_str).map_or(0, str::len)
     }
@@ -175,7 +177,7 @@ impl Fields {
         self.parse_filter(name, &text)
     }
 
-    /// A filter that must be there: who means all documents says so, with `{}`.
+    /// A required filter: a caller who means all documents must say so with `{}`.
     pub fn required_filter(&mut self, name: &str) -> Option<Filter> {
         let text: String = self.required(name, str::parse)?;
         self.parse_filter(name, &text)
@@ -200,7 +202,7 @@ impl Fields {
         }
     }
 
-    /// A value that may be absent or null and is a number: a query spells it out.
+    /// A number that may be absent or null; in a query it is text.
     pub fn numeric<T, E: fmt::Display>(
         &mut self,
         name: &str,
@@ -219,7 +221,7 @@ impl Fields {
         self.optional(name, parse)
     }
 
-    /// A limit in a merge patch: some number, or none at all if it is null; absent if it is not named.
+    /// A limit in a merge patch: `Some(None)` for null, which removes the limit; `None` if it is absent.
     pub fn limit(&mut self, name: &str) -> Option<Option<QuotaLimit>> {
         match self.members.remove(name)? {
             Value::Null => Some(None),
@@ -236,7 +238,7 @@ impl Fields {
         }
     }
 
-    /// What `read` makes of the members of an object that may be absent or null.
+    /// Reads the members of an object that may be absent or null with `read`.
     pub fn object<T>(&mut self, name: &str, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
         let members = match self.members.remove(name)? {
             Value::Null => return None,
@@ -253,7 +255,7 @@ impl Fields {
         value
     }
 
-    /// The value of `result`, whose refusal says which fields are bad.
+    /// The value of `result`; its field errors are recorded.
     pub fn take<T>(&mut self, result: Result<T, impl Into<Error>>) -> Option<T> {
         result.map_err(|error| self.errors.extend_from_slice(error.into().fields())).ok()
     }
@@ -263,7 +265,7 @@ impl Fields {
         if self.errors.len() == NAMED_MAX {
             return;
         }
-        // The name may be the caller's and anything; a long one says nothing more.
+        // The name may be anything that the caller has sent, so it is shortened.
         let name: String = name.chars().take(NAME_MAX_CHARS).collect();
         let name = if self.is_query() { name } else { name.replace('~', "~0").replace('/', "~1") };
         self.errors.push(FieldError { pointer: format!("{}{name}", self.at), detail: detail.to_string() });
@@ -274,7 +276,7 @@ impl Fields {
         self.errors.len()
     }
 
-    /// Puts the bad fields behind the `earlier` ones into the order of `members`; what is not of these comes last.
+    /// Sorts the errors after the first `earlier` ones into the order of `members`; any others come last.
     pub fn sort_errors(&mut self, earlier: usize, members: &[&str]) {
         let at = self.at.len();
         self.errors[earlier..].sort_by_key(|error| {
@@ -283,14 +285,14 @@ impl Fields {
         });
     }
 
-    /// Refuses what has not been read.
+    /// Refuses the fields that have not been read.
     fn refuse_unknown(&mut self) {
         for name in std::mem::take(&mut self.members).into_keys() {
             self.refuse(&name, "This request has no such field: check its spelling, or leave it out.");
         }
     }
 
-    /// Whether all that was read is good.
+    /// Checks that every field that was read is valid.
     ///
     /// # Errors
     /// `invalid_input` with every bad field.
@@ -298,7 +300,7 @@ impl Fields {
         if self.errors.is_empty() { Ok(()) } else { Err(Error::invalid(self.errors)) }
     }
 
-    /// Whether all that was read is good, and nothing is left.
+    /// Checks that every field that was read is valid, and that none is left.
     ///
     /// # Errors
     /// `invalid_input` with every bad field.
@@ -307,7 +309,7 @@ impl Fields {
         self.finish()
     }
 
-    /// What `read` makes of the fields; one that it does not read is refused.
+    /// Reads the fields with `read`, and refuses any that it does not read.
     ///
     /// # Errors
     /// `invalid_input` with every bad field.
@@ -319,7 +321,7 @@ impl Fields {
         })
     }
 
-    /// What `read` makes of the fields; the classic API ignores those that it does not read.
+    /// Reads the fields with `read`, and ignores any that it does not read, as the classic API does.
     ///
     /// # Errors
     /// `invalid_input` with every bad field.
@@ -336,7 +338,7 @@ fn not_this_json(body: &[u8], error: &serde_json::Error) -> Error {
         .map_or_else(|| Error::new(ErrorCode::InvalidJson).detail(detail()), Error::from)
 }
 
-/// The members of a JSON object, none twice, each as its text.
+/// The members of a JSON object without duplicates, each as its text.
 struct Members(Vec<(String, Box<RawValue>)>);
 
 impl<'de> Deserialize<'de> for Members {
@@ -365,8 +367,7 @@ impl<'de> Visitor<'de> for MembersVisitor {
     }
 }
 
-/// A JSON value in which no object has a key twice: of two values for one key, two readers may take
-/// different ones.
+/// A JSON value in which no object has a duplicate key: two readers may take different values for one key.
 struct Strict(Value);
 
 impl<'de> Deserialize<'de> for Strict {

@@ -1,5 +1,5 @@
-//! Requests that come through a proxy which the settings do not name: who is behind it cannot be told apart, so guesses
-//! of one are held against all. The log says so, once for each proxy.
+//! Warns once about each proxy that the settings do not name. The clients behind such a proxy cannot be told apart, so
+//! password guesses by one of them count against all of them.
 
 use super::network::Network;
 use axum::extract::Request;
@@ -8,19 +8,19 @@ use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Mutex, PoisonError};
 
-/// Peers that are remembered. Behind so many there is no proxy that somebody forgot to name.
+/// The most peers to remember. If there are more, they are not proxies that somebody forgot to name.
 const PEERS_MAX: usize = 256;
-/// What proxies add.
+/// Headers that proxies add.
 const ADDED: [&str; 3] = ["x-forwarded-for", "forwarded", "x-real-ip"];
 
-/// The proxies that were warned of.
+/// The proxies that have been warned about.
 #[derive(Default)]
 pub struct Forwarding {
     warned_of: Mutex<HashSet<IpAddr>>,
 }
 
 impl Forwarding {
-    /// Warns if a proxy that is not among the `trusted` has passed this request on.
+    /// Warns if a proxy that is not `trusted` has forwarded this request.
     pub fn notice(&self, request: &Request, trusted: &[Network]) {
         let Some(header) = added_by_a_proxy(request.headers()) else { return };
         let Some(peer) = request.extensions().get::<SocketAddr>().map(SocketAddr::ip) else { return };

@@ -1,4 +1,4 @@
-//! Whether the service lives, whether it can work, what it counts; and what it is.
+//! Liveness, readiness, metrics, signing keys, and what the service is.
 
 use super::auth::operator_key;
 use super::http::Http;
@@ -18,7 +18,7 @@ use std::sync::Arc;
 use tenantry_domain::ErrorCode;
 use utoipa::ToSchema;
 
-/// What the service is and where to read on.
+/// The service, with links to its documentation.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Root)]
 pub struct ServiceInfoResponse<'a> {
@@ -28,9 +28,9 @@ pub struct ServiceInfoResponse<'a> {
     /// The version of the service.
     #[schema(example = "0.1.0")]
     pub version: &'static str,
-    /// The API with a form for each request.
+    /// Swagger UI: the API with a form for each request.
     pub docs: String,
-    /// The API to read.
+    /// ReDoc: the API as a reference to read.
     pub redoc: String,
     /// The API as an OpenAPI document.
     pub openapi: String,
@@ -57,7 +57,7 @@ pub async fn root(State(http): State<Arc<Http>>) -> Response {
     json(StatusCode::OK, &body)
 }
 
-/// That the service is up.
+/// The response of the health check.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Health)]
 pub struct HealthResponse {
@@ -79,7 +79,7 @@ pub async fn health() -> Response {
     json(StatusCode::OK, &HealthResponse { status: "operational", service: "Organization Management API" })
 }
 
-/// A probe's answer.
+/// The response to a probe.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Probe)]
 pub struct ProbeResponse {
@@ -88,7 +88,7 @@ pub struct ProbeResponse {
     pub status: &'static str,
 }
 
-/// Tell whether the process answers.
+/// Tell whether the process responds.
 ///
 /// A liveness probe: it touches no data. If it fails, restart the process.
 #[utoipa::path(get, path = "/livez", operation_id = "getLiveness", tag = "Service",
@@ -100,7 +100,7 @@ pub async fn livez() -> Response {
 
 /// Tell whether the service can do its work.
 ///
-/// A readiness probe: it succeeds if a write to the store would. If it fails, send this instance no requests.
+/// A readiness probe: it succeeds if the service can write to its store. If it fails, send this instance no requests.
 #[utoipa::path(get, path = "/readyz", operation_id = "getReadiness", tag = "Service",
     responses((status = 200, description = "It can.", body = ProbeResponse)),
     extensions(("x-rule" = json!(Access::Public.refuses(&[])))))]
@@ -135,7 +135,7 @@ pub async fn metrics(State(http): State<Arc<Http>>, headers: HeaderMap) -> Resul
 #[derive(Serialize, ToSchema)]
 #[schema(as = SigningKeys)]
 pub struct SigningKeysResponse {
-    /// Each as RFC 7517 has it.
+    /// The keys, as RFC 7517 defines them.
     #[schema(value_type = Vec<Object>)]
     pub keys: Value,
 }

@@ -1,4 +1,4 @@
-//! What all handlers share.
+//! The state that all handlers share.
 
 use super::body_budget::BodyBudget;
 use super::forwarding::Forwarding;
@@ -11,7 +11,7 @@ use tenantry_domain::app::App;
 use tenantry_domain::clock::Clock;
 use tenantry_domain::password::policy::NewPassword;
 
-/// What all handlers share.
+/// The state that all handlers share.
 pub struct Http {
     /// The use cases.
     pub app: Arc<App>,
@@ -19,22 +19,22 @@ pub struct Http {
     pub clock: Arc<dyn Clock>,
     /// The source of request ids.
     pub request_ids: RequestIds,
-    /// What the operator has set.
+    /// The operator's settings.
     pub settings: Settings,
     /// The counters of requests.
     pub metrics: RequestMetrics,
     /// All metrics of the process, in the Prometheus text format.
     pub render_metrics: fn() -> String,
-    /// What the last readiness probe found.
+    /// The result of the last readiness probe.
     pub readiness: Readiness,
-    /// The proxies that were warned of.
+    /// The proxies that have been warned about.
     pub forwarding: Forwarding,
     /// The memory that lines of NDJSON may take.
     pub body_budget: Arc<BodyBudget>,
 }
 
 impl Http {
-    /// A new password under the rules of the settings.
+    /// Parses a new password under the rules of the settings.
     ///
     /// # Errors
     /// The rule that it breaks.

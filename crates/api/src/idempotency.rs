@@ -1,4 +1,4 @@
-//! `Idempotency-Key`: a request that is sent again gets its first answer again.
+//! `Idempotency-Key`: a request that is sent again gets the response to the first one.
 
 use super::http::Http;
 use super::problem::ApiError;
@@ -19,22 +19,22 @@ use tenantry_domain::{Error, ErrorCode};
 use tracing::Instrument;
 use utoipa::IntoParams;
 
-/// Where a client puts its key.
+/// The header with the client's key.
 pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-/// Says that an answer is a repeated one.
+/// Marks a replayed response.
 pub const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
-/// Bytes of the body of an answer that is kept, which no quota counts. Only documents make larger ones, and those are made
-/// again ([`Replay::Remade`]).
+/// The largest body that is stored with a key, since no quota counts it. Only documents make larger ones, and those are
+/// rebuilt instead ([`Replay::Rebuilt`]).
 const ANSWER_MAX_BYTES: usize = 4 << 10;
-/// The headers of an answer that are kept with it.
+/// The response headers that are stored.
 const KEPT: [&str; 4] = ["content-type", ETAG, "location", "operation-location"];
 const ETAG: &str = "etag";
 
-/// The key of a request, as it was sent, if it has one.
+/// The key of a request as it was sent, if it has one.
 #[derive(IntoParams)]
 #[into_params(names("Idempotency-Key"), parameter_in = Header)]
 pub struct IdempotencyHeader(
-    /// Send the same key again, and nothing is made twice.
+    /// A request with the same key is carried out only once.
     #[param(value_type = Option<String>)]
     Option<HeaderValue>,
 );
@@ -43,7 +43,7 @@ impl IdempotencyHeader {
     /// The key in `scope`.
     ///
     /// # Errors
-    /// `invalid_header` if it can be none.
+    /// `invalid_header` if it is not a valid key.
     pub fn parse(&self, scope: &str) -> Result<Option<IdempotencyKey>, Error> {
         let text = self.0.as_ref().map(|value| value.to_str().unwrap_or_default());
         text.map(|text| parse_key(scope, text)).transpose()
@@ -58,41 +58,41 @@ impl<S: Sync> FromRequestParts<S> for IdempotencyHeader {
     }
 }
 
-/// Whose key it is.
+/// Who owns a key.
 pub struct Scope<'a> {
-    /// Tells callers apart who could choose the same key.
+    /// Separates callers who might choose the same key.
     pub name: &'a str,
-    /// Who may have only so many keys; none where nobody counts.
+    /// Whose number of keys is limited; `None` if it is not.
     pub holder: Option<KeyHolder>,
 }
 
-/// A request, by which one that is sent again is told from another one.
+/// What identifies a request, to tell a repeated request from a different one.
 pub struct IdempotentRequest<'a> {
-    /// Its method and what it is about.
+    /// Its method and path.
     pub route: &'a str,
     /// Its body.
     pub body: &'a [u8],
 }
 
-/// An answer that is being made again.
+/// A response that is being rebuilt.
 type ReplayFuture = BoxFuture<'static, Result<Response, ApiError>>;
 
-/// Makes an answer again, of the id of what was made and of its `ETag`.
+/// Rebuilds a response from the id and the `ETag` of the created resource.
 type ReplayFn = Box<dyn FnOnce(OrganizationId, &str) -> ReplayFuture + Send>;
 
-/// How an answer is given again.
+/// How a response is replayed.
 pub enum Replay {
-    /// As it was kept: it is always small.
+    /// From the stored copy: the response is always small.
     Kept,
-    /// Made again of the repeated request, which is the same, of the id of what was made and of its `ETag`.
+    /// Rebuilt from the repeated request, which is the same, and from the id and the `ETag` of the created resource.
     Remade(ReplayFn),
 }
 
-/// Answers a request that may carry a key: carries it out the first time, with an id for what it makes, and
-/// repeats the answer from then on.
+/// Answers a request that may carry a key: runs it the first time, with an id for the resource it creates, and
+/// replays the response from then on.
 ///
 /// # Errors
-/// What `run` refuses; `invalid_header`, `idempotency_in_progress`, `idempotency_key_reused`, `too_many_idempotency_keys`.
+/// Those of `run`; `invalid_header`, `idempotency_in_progress`, `idempotency_key_reused`, `too_many_idempotency_keys`.
 pub async fn once<F>(
     http: &Arc<Http>,
     header: IdempotencyHeader,
@@ -111,7 +111,7 @@ where
         IdempotencyPermit::Repeat(made, answer) => return repeat(made, answer, replay).await,
         IdempotencyPermit::Run(id) => id,
     };
-    // In a task of its own: if the client hangs up now, its next attempt still finds the answer.
+    // In a task of its own: if the client hangs up now, its next attempt still finds the response.
     let (http, work) = (Arc::clone(http), run(Some(id)));
     let task = async move {
         let result = work.await;
@@ -138,7 +138,7 @@ async fn keep(
         }
         Ok(response) => {
             if response.body().size_hint().exact().is_none_or(|bytes| bytes > ANSWER_MAX_BYTES as u64) {
-                // Sent again, the request finds by its id what it has made, and answers anew.
+                // The repeated request finds what it has created by its id, and builds the response again.
                 http.app.idempotency.yield_request(key).await?;
                 return Ok(response);
             }
@@ -151,8 +151,8 @@ async fn keep(
         }
         Err(refusal) => {
             let released = match refusal.0.code() {
-                // The change may have happened: the key stays, so that its next holder makes the same thing and
-                // no second one, and may come at once.
+                // The change may have happened. The key stays, so that the next request with it, which may come at once,
+                // creates the same resource and not a second one.
                 ErrorCode::Internal | ErrorCode::StoreUnavailable | ErrorCode::Overloaded => {
                     http.app.idempotency.yield_request(key).await
                 }

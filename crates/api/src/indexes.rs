@@ -1,6 +1,6 @@
 //! Indexes of a collection.
 //!
-//! What a newcomer gets wrong: an index that is still being made is not there yet; 202 says where it will be.
+//! An index that is still being built is not found; a 202 says where it will be.
 
 use super::auth::RequireTenant;
 use super::collections;
@@ -27,14 +27,14 @@ use tenantry_domain::app::tenant::{Read, Shape};
 use tenantry_domain::limits::OPERATION_WAIT;
 use utoipa::ToSchema;
 
-/// The header that says how the caller would like to be served (RFC 7240).
+/// The header with the caller's preferences (RFC 7240).
 pub const PREFER: HeaderName = HeaderName::from_static("prefer");
 
-/// How the caller would like to be served.
+/// The caller's preferences.
 #[derive(utoipa::IntoParams)]
 #[into_params(parameter_in = Header)]
 pub struct Prefer {
-    /// `respond-async` (RFC 7240): 202 at once. Why it cannot be made, if so, is then not told.
+    /// `respond-async` (RFC 7240): respond with 202 at once. If the build fails, the reason is then not reported.
     #[param(rename = "Prefer", value_type = Option<String>)]
     respond_async: bool,
 }
@@ -60,10 +60,10 @@ pub struct IndexResponse {
     /// Its name.
     #[schema(example = "status_1_placed_-1")]
     pub name: String,
-    /// Its paths, `-` before those that go down.
+    /// Its paths, with `-` before a descending one.
     #[schema(example = "status,-placed")]
     pub keys: String,
-    /// Whether no two documents may have a common entry.
+    /// Whether no two documents may share an entry.
     pub unique: bool,
 }
 
@@ -73,16 +73,16 @@ impl From<&Index> for IndexResponse {
     }
 }
 
-/// The indexes of a collection. There are few, so that they are one page.
+/// The indexes of a collection. There are few, so they fit on one page.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct IndexList {
-    /// In the order of their names, without that on the `_id`.
+    /// Ordered by name, without the one on the `_id`.
     pub items: Vec<IndexResponse>,
 }
 
 /// List the indexes of a collection.
 ///
-/// All of them, in the order of their names, without the one on the `_id`.
+/// All of them, ordered by name, without the one on the `_id`.
 #[utoipa::path(get, path = "/v1/organizations/{organization}/collections/{collection}/indexes",
     operation_id = "listIndexes", tag = "Collections",
     params(RequireTenant<Read>, CollectionPath),
@@ -98,14 +98,14 @@ pub async fn list_indexes(
 }
 
 request_fields! {
-    /// What makes an index.
+    /// The index to create.
     pub struct NewIndex in body {
-        /// 1 to 8 paths joined by commas, `-` before those that go down.
+        /// 1 to 8 paths joined by commas, with `-` before a descending one.
         #[schema(example = "status,-placed")]
         pub keys: String = required(str::parse),
-        /// Its name, if not one that follows from the keys.
+        /// Its name; by default it is derived from the keys.
         pub name: Option<IndexName> = optional(IndexName::parse),
-        /// Whether no two documents may have a common entry; a missing field is one, too.
+        /// Whether no two documents may share an entry; a missing field counts as an entry, too.
         pub unique: bool = flag or default,
     }
 }
@@ -113,7 +113,7 @@ request_fields! {
 /// Create an index.
 ///
 /// Admins only. Others can write to the collection while the index is built. If the build takes longer than a
-/// few seconds, the response is 202 and `Location` names the index. The same request again finds the same
+/// few seconds, the response is 202 and `Location` names the index. A repeated request finds the same
 /// index.
 #[utoipa::path(post, path = "/v1/organizations/{organization}/collections/{collection}/indexes",
     operation_id = "createIndex", tag = "Collections",

@@ -1,7 +1,7 @@
-//! HTTP: routes, who may call them, how a body is read and an answer written, the OpenAPI document, and the accept loop.
+//! HTTP: routes, authorization, reading bodies and writing responses, the OpenAPI document, and the accept loop.
 //!
-//! A handler takes what proves its caller's right, calls the application, converts, answers. What a newcomer gets
-//! wrong: no handler reaches a store; this crate depends on none.
+//! A handler takes the proof of its caller's right, calls a use case, and converts the result into a response. No handler
+//! reaches a store, and this crate depends on none.
 
 mod archives;
 mod auth;

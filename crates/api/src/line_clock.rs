@@ -1,7 +1,7 @@
-//! The time that a line of a body has, from its first byte to its end.
+//! The time limit for a line of a body, from its first byte to its end.
 //!
 //! # Pitfalls
-//! Only that counts in which somebody waits for the body: what was not read was perhaps there long ago.
+//! Only the time spent waiting for the body counts: bytes that have not been read yet may have arrived long ago.
 
 use crate::error_codes;
 use axum::Error;
@@ -11,40 +11,40 @@ use std::time::Duration;
 use tenantry_domain::Error as Refused;
 use tokio::time::{Instant, timeout};
 
-/// How long one look at the body lasts. No more than that counts as waiting for it, however late the look ends.
+/// How long one wait for the body lasts. A wait counts for at most this long, even if it ends late.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// What came of waiting for the next piece of a body.
+/// The result of waiting for the next piece of a body.
 pub enum Next {
-    /// It; nothing at the end of the body.
+    /// The piece; `None` at the end of the body.
     Piece(Option<Result<Bytes, Error>>),
-    /// Nothing in that time.
+    /// Nothing has arrived in that time.
     Nothing,
-    /// Not the rest of a line that began too long ago.
+    /// A line has not been completed within its time.
     TooSlow,
 }
 
-/// The refusal of a line that has not arrived in that time.
+/// The refusal of a line that has not arrived within `time`.
 pub fn too_slow(time: Duration) -> Refused {
     let seconds = time.as_secs_f64();
     let detail = format!("A line must arrive within {seconds} s of its first byte. Send it again, faster.");
     Refused::new(error_codes::REQUEST_TIMEOUT).detail(detail)
 }
 
-/// Runs while a line is in its middle.
+/// Runs while a line is incomplete.
 pub struct LineClock {
     time: Duration,
-    /// What is left for the line that has begun; none between two lines.
+    /// The time left for the current line; `None` between two lines.
     left: Option<Duration>,
 }
 
 impl LineClock {
-    /// So long for each line.
+    /// A clock that gives each line `time`.
     pub const fn new(time: Duration) -> Self {
         Self { time, left: None }
     }
 
-    /// Goes along with what has come: behind its last line break, another line may have begun.
+    /// Advances past `piece`: after its last line break, another line may have begun.
     pub fn pass(&mut self, piece: &[u8]) {
         if let Some(end) = memchr::memrchr(b'\n', piece) {
             self.left = (end + 1 < piece.len()).then_some(self.time);
@@ -53,7 +53,7 @@ impl LineClock {
         }
     }
 
-    /// Waits for more of the body, so long at most.
+    /// Waits for more of the body, at most for `wait`.
     pub async fn next(&mut self, body: &mut BodyDataStream, mut wait: Duration) -> Next {
         loop {
             let look = LOOK.min(wait).min(self.left.unwrap_or(LOOK));

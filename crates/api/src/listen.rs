@@ -1,6 +1,6 @@
 //! The accept loop: bounded connections, a deadline for each request's head, a drain at the end.
 //!
-//! `axum::serve` has no deadline for the head, so that slow clients would hold sockets for ever.
+//! `axum::serve` has no deadline for the head, so slow clients could hold sockets indefinitely.
 
 mod body;
 mod chunks;
@@ -36,7 +36,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::OwnedSemaphorePermit;
 use tower::Service;
 
-/// Bytes that are read ahead of a connection at most. A head that does not fit is answered 414 or 431.
+/// The most bytes that are read ahead from a connection. A head that does not fit is answered with 414 or 431.
 const READ_AHEAD_BYTES: usize = 16 << 10;
 /// How long to wait after an accept that failed, for instance because no descriptor is left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -44,24 +44,24 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// The limits of the accept loop.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Connections at the same time; others wait in the kernel's queue.
+    /// Connections at once; others wait in the kernel's queue.
     pub max_connections: usize,
     /// For the head of a request to arrive, from its first byte.
     pub header_timeout: Duration,
     /// For a connection without a request; while there are `max_connections`, it is `header_timeout`.
     pub idle_timeout: Duration,
-    /// For a client to take in what is sent; one that reads nothing for so long is cut off. An export has its own.
+    /// A client that reads nothing of a response for this long is cut off. An export has its own timeout.
     pub write_timeout: Duration,
     /// For running requests to finish once `stop` is done.
     pub drain_timeout: Duration,
 }
 
-/// Who responds.
+/// The handlers of a connection.
 #[derive(Clone)]
 pub struct Handlers {
-    /// To requests.
+    /// Responds to requests.
     pub router: Router,
-    /// To what is no request. The connection is closed behind it.
+    /// Responds to malformed requests. The connection is closed afterwards.
     pub malformed: MalformedHandler,
 }
 
@@ -99,9 +99,9 @@ pub async fn serve(
         });
         let connection = http1::Builder::new()
             .timer(timer)
-            // Never `None`. Only with some timeout does hyper read on by itself behind a response, and so gets a request that
-            // the socket has held back until then; and only with one does it ask for the sleep that tells the socket that a
-            // head comes next (`Phase::Idle`). How long it is does not matter: `HeadTimer` has times of its own.
+            // Must not be `None`. Only with a timeout does hyper read on by itself after a response, and so gets a request that
+            // the socket has held back; and only with one does it ask for the sleep that tells the socket that a head comes next
+            // (`Phase::Idle`). Its length does not matter: `HeadTimer` has times of its own.
             .header_read_timeout(limits.header_timeout)
             .max_buf_size(READ_AHEAD_BYTES)
             .serve_connection(TokioIo::new(socket), service);
@@ -122,7 +122,7 @@ pub async fn serve(
     }
 }
 
-/// Has the router respond, and cares for a body that it does not read to its end.
+/// Lets the router respond, and handles a body that it does not read to its end.
 fn respond(
     mut router: Router,
     mut request: Request<Incoming>,
@@ -153,7 +153,7 @@ async fn accept(
     let place = places.take().await?;
     match listener.accept().await {
         Ok((stream, peer)) => {
-            // Answers are small and whole: waiting to fill a segment would only delay them.
+            // Responses are small and complete: waiting to fill a segment would only delay them.
             let _ = stream.set_nodelay(true);
             Some((stream, peer, place))
         }

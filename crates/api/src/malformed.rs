@@ -1,7 +1,7 @@
-//! The response to what is no request: a head that hyper cannot read, that says two things, or that takes too long.
+//! The response to a malformed request: a head that hyper cannot parse, that is ambiguous, or that takes too long.
 //!
-//! There is no request to route, so this makes the whole response, byte by byte. It goes through the same layers as any
-//! other, and so has an id, a line in the log, and the headers that let a page of another origin read it.
+//! There is no request to route, so this module writes the whole response itself. The response goes through the same
+//! layers as any other, and so has an id, a line in the log, and the headers that let a page of another origin read it.
 
 use super::http::Http;
 use super::middleware::Middleware;
@@ -22,14 +22,14 @@ use tenantry_domain::{Error, ErrorCode};
 use tower::Service;
 use tower_http::cors::CorsLayer;
 
-/// What log and metrics call the method of a request whose head is refused.
+/// The method of a malformed request in logs and metrics.
 const UNKNOWN: &[u8] = b"UNKNOWN";
-/// Bytes of a response at most; a problem has some hundred.
+/// The longest response in bytes; a problem has a few hundred.
 const MAX_BYTES: usize = 64 << 10;
-/// What is sent where there is no time for anything better.
+/// Sent if no better response can be built.
 const BARE: &[u8] = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
-/// Makes the responses, within the same layers as the routes.
+/// Builds the responses, within the same layers as the routes.
 pub fn handler(http: &Arc<Http>, cors: Option<CorsLayer>) -> MalformedHandler {
     let routes = Router::new().fallback(refuse);
     let routes = match cors {
@@ -52,13 +52,13 @@ async fn refuse(request: Request) -> ApiError {
 
 fn respond(mut router: Router, clock: &dyn Clock, malformed: &MalformedRequest<'_>) -> Option<Bytes> {
     let mut request = Request::new(Body::empty());
-    // Not the one it had: a preflight would be answered by the layer.
+    // Not its own method: the CORS layer would answer a preflight.
     *request.method_mut() = Method::from_bytes(UNKNOWN).ok()?;
     request.extensions_mut().insert(malformed.fault);
     if let Some(origin) = malformed.origin.and_then(|origin| HeaderValue::from_bytes(origin).ok()) {
         request.headers_mut().insert(header::ORIGIN, origin);
     }
-    // Nothing on its way waits for anything.
+    // Nothing in these layers waits.
     let response = router.call(request).now_or_never()?.ok()?;
     encode(response, clock.now(), malformed.is_head_request)
 }
@@ -86,7 +86,7 @@ fn encode(response: Response, now: Timestamp, is_head_request: bool) -> Option<B
     Some(Bytes::from(bytes))
 }
 
-/// The row of the table, with what is wrong this time.
+/// The error for a fault, with its detail.
 fn error(fault: HeadFault) -> Error {
     let detail = match fault {
         HeadFault::BareLineFeed => "A line of the request's head ends in LF alone: end each line in CR LF.",

@@ -1,4 +1,4 @@
-//! What the API counts, and how requests are counted: handles are made once per route, method and status, and looked up without allocating.
+//! The metrics of the API. A handle is created once per route, method and status, and looked up without allocating.
 
 use axum::http::{Method, StatusCode};
 use metrics::{Counter, Histogram, counter, histogram};
@@ -8,13 +8,13 @@ use std::time::Duration;
 
 /// Requests answered, by `method`, `route` and `status`.
 pub const HTTP_REQUESTS: &str = "http_requests_total";
-/// Seconds from the head of a request to the head of its answer, by `method` and `route`.
+/// Seconds from the head of a request to the head of its response, by `method` and `route`.
 pub const HTTP_REQUEST_DURATION: &str = "http_request_duration_seconds";
-/// Queries of documents that looked at more of them than `FULL_SCAN_NOTICE`, because no index serves them.
+/// Queries that examined more documents than `FULL_SCAN_NOTICE`, because no index serves them.
 pub const DOCUMENT_FULL_SCANS: &str = "document_full_scans_total";
 /// Open connections of clients.
 pub const HTTP_CONNECTIONS: &str = "http_connections";
-/// Passwords that wait for a thread.
+/// Password hashes that wait for a thread.
 pub const PASSWORD_HASH_QUEUE_DEPTH: &str = "password_hash_queue_depth";
 
 /// A request that has been answered.
@@ -23,13 +23,13 @@ pub struct AnsweredRequest<'a> {
     pub method: &'a Method,
     /// The route it matched, never its path.
     pub route: &'a str,
-    /// The status of the answer.
+    /// The status of the response.
     pub status: StatusCode,
-    /// From its head to the head of its answer.
+    /// From its head to the head of its response.
     pub took: Duration,
 }
 
-/// The numbers of one route, for one method and status.
+/// The metrics of one route, for one method and status.
 struct Series {
     method: Method,
     status: StatusCode,
@@ -37,7 +37,7 @@ struct Series {
     seconds: Histogram,
 }
 
-/// The numbers of all routes. Bounded: routes are ours, and a method we do not know counts as `OTHER`.
+/// The metrics of all routes. Their number is bounded: routes are ours, and an unknown method counts as `OTHER`.
 #[derive(Default)]
 pub struct RequestMetrics(RwLock<HashMap<String, Vec<Series>>>);
 
@@ -80,7 +80,7 @@ impl Series {
     }
 }
 
-/// The method, or one name for all that a client may invent.
+/// The method, or `OTHER` for any that a client may invent.
 fn known(method: &Method) -> Method {
     const KNOWN: [Method; 7] = [
         Method::GET,

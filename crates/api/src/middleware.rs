@@ -1,6 +1,6 @@
-//! What surrounds every request: its id, its deadline, its security headers, its line in the log, its numbers.
+//! The layer around every request: its id, deadline, security headers, log line and metrics.
 //!
-//! One layer instead of a stack of them: each would cost an allocation per request, and their order is a trap.
+//! It is one layer and not a stack: each layer would cost an allocation per request, and their order is easy to get wrong.
 
 use super::archives;
 use super::extract::{ACCEPT_PATCH, PATCH_TYPES};
@@ -29,7 +29,7 @@ use tenantry_domain::{Error, ErrorCode};
 use tower::{Layer, Service};
 use tracing::{Instrument, Span};
 
-/// The layer that puts routes into the frame.
+/// The layer that adds this to the routes.
 #[derive(Clone)]
 pub struct Middleware(pub Arc<Http>);
 
@@ -41,7 +41,7 @@ impl<R> Layer<R> for Middleware {
     }
 }
 
-/// Routes in the frame.
+/// The routes within that layer.
 #[derive(Clone)]
 pub struct WithMiddleware<R> {
     http: Arc<Http>,
@@ -74,7 +74,7 @@ where
     }
 }
 
-/// What of a request is still needed when it is answered.
+/// The parts of a request that are still needed when it is answered.
 struct RequestContext {
     started: Instant,
     id: RequestId,
@@ -92,27 +92,27 @@ impl RequestContext {
         }
     }
 
-    /// What use cases and calls of ports are within. A path is no part of it: it may hold a name.
+    /// The span around the use cases and store calls of the request. It has no path, which may contain a name.
     fn span(&self) -> Span {
         let route = self.route.as_ref().map_or("unmatched", MatchedPath::as_str);
         tracing::debug_span!("request", request_id = self.id.as_str(), method = %self.method, route)
     }
 
-    /// Whether it is answered only when all of an archive has been read.
+    /// Whether the response waits until a whole archive has been read.
     fn is_import(&self) -> bool {
         self.method == Method::POST
             && self.route.as_ref().is_some_and(|route| route.as_str() == archives::IMPORT)
     }
 }
 
-/// Carries a request through to its answer.
+/// Runs a request within its deadline, and finishes its response.
 async fn carry(
     http: &Http,
     seen: RequestContext,
     answer: impl Future<Output = Result<Response, Infallible>>,
 ) -> Response {
     let answer = AssertUnwindSafe(answer).catch_unwind();
-    // What a body takes to arrive cannot be known before; it has limits of its own (`archives::chunks`).
+    // How long a whole archive takes to arrive is unknown; its pauses and lines have limits (`archives::chunks`).
     let deadline = if seen.is_import() { Duration::MAX } else { http.settings.request_timeout };
     let answer = match tokio::time::timeout(deadline, answer).await {
         Ok(Ok(Ok(response))) => response,
@@ -134,10 +134,10 @@ async fn carry(
     response
 }
 
-/// Headers of which a request has one. Of two, a proxy may have read one and this service another.
+/// Headers that must not be repeated: a proxy might read one of two, and this service the other.
 const SINGLE: [HeaderName; 2] = [header::AUTHORIZATION, IDEMPOTENCY_KEY];
 
-/// The first of these headers that came twice.
+/// The first of these headers that is repeated.
 fn repeated(headers: &HeaderMap) -> Option<HeaderName> {
     SINGLE.into_iter().find(|name| headers.get_all(name).iter().nth(1).is_some())
 }
@@ -148,8 +148,8 @@ fn refused(name: &HeaderName) -> Response {
     ApiError(Error::new(error_codes::INVALID_HEADER).detail(detail)).into_response()
 }
 
-/// Puts the public URL before the paths in the headers of an answer. Here, at the end: an answer that is kept for its
-/// `Idempotency-Key` has the path alone, and is right when the service has moved.
+/// Puts the public URL before the paths in the headers of a response. This happens at the end: a response that is stored
+/// for its `Idempotency-Key` has the path alone, so it is still right after the service has moved.
 fn make_absolute(headers: &mut HeaderMap, public_url: &str) {
     if public_url.is_empty() {
         return;
@@ -175,8 +175,8 @@ fn complete(answer: &mut HeaderMap, id: RequestId) {
     answer.insert(X_REQUEST_ID, id.into_header());
 }
 
-/// Reads that went well are many and say little; the rest is what somebody looks for afterwards. The path is
-/// not logged: it may hold a name, and the route says which endpoint it was.
+/// Successful reads are frequent and rarely of interest, so they have the level `debug`. The path is not logged: it may
+/// contain a name, and the route says which endpoint it was.
 fn log(id: &RequestId, seen: &AnsweredRequest<'_>) {
     let (method, status) = (seen.method.as_str(), seen.status.as_u16());
     let micros = u64::try_from(seen.took.as_micros()).unwrap_or(u64::MAX);
@@ -188,7 +188,7 @@ fn log(id: &RequestId, seen: &AnsweredRequest<'_>) {
     }
 }
 
-/// The answer where a handler panicked: a defect, told to the log and not to the client.
+/// The response after a handler panicked. Only the log says why.
 fn on_panic(panic: &(dyn Any + Send)) -> Response {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("of unknown kind");

@@ -12,7 +12,7 @@ pub struct Network {
 }
 
 impl Network {
-    /// Whether `address` is in it. An IPv4 address is the same whether a dual-stack socket maps it into IPv6 or not.
+    /// Whether `address` is in it. An IPv4 address that a dual-stack socket has mapped into IPv6 counts as IPv4.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
@@ -20,7 +20,7 @@ impl Network {
             && (bits(address) ^ bits(self.address)) & mask(self.prefix_bits) == 0
     }
 
-    /// The network that `address` is in; nothing if the address has fewer bits than that.
+    /// The network of `address`; `None` if the address has fewer bits than the prefix.
     fn around(address: IpAddr, prefix_bits: u8) -> Option<Self> {
         let mapped = address.is_ipv6() && address.to_canonical().is_ipv4();
         let prefix_bits = if mapped { prefix_bits.checked_sub(96)? } else { prefix_bits };
@@ -34,7 +34,7 @@ fn width(address: IpAddr) -> u8 {
     if address.is_ipv4() { 32 } else { 128 }
 }
 
-/// The bits of an address, the first one in the highest place.
+/// The bits of an address, the first one as the most significant.
 fn bits(address: IpAddr) -> u128 {
     match address {
         IpAddr::V4(address) => u128::from(address.to_bits()) << 96,
@@ -42,7 +42,7 @@ fn bits(address: IpAddr) -> u128 {
     }
 }
 
-/// An address of the family of `like` with these bits.
+/// The address with these `bits`, in the same family as `like`.
 fn with_bits(like: IpAddr, bits: u128) -> IpAddr {
     match like {
         IpAddr::V4(_) => Ipv4Addr::from_bits(u32::try_from(bits >> 96).unwrap_or(u32::MAX)).into(),

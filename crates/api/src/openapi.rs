@@ -1,8 +1,8 @@
-//! The OpenAPI document: what the handlers say of themselves, and for each operation who may call it and every
-//! error code it can answer.
+//! The OpenAPI document: what the handlers declare, and for each operation who may call it and every error code it can
+//! respond with.
 //!
-//! Each handler declares its [`Rule`] in its own attribute. What a newcomer gets wrong: a new route needs one, too; without
-//! it the service does not start.
+//! # Pitfalls
+//! Each handler declares its [`Rule`] in its own attribute. Without it, the service does not start.
 
 mod rule;
 mod shapes;
@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use tenantry_domain::ErrorCode;
 use utoipa::OpenApi;
 
-/// The parts of the document that no handler says.
+/// The parts of the document that no handler declares.
 #[derive(OpenApi)]
 #[openapi(
     components(schemas(ProblemDetails, FieldProblem)),
@@ -33,8 +33,8 @@ use utoipa::OpenApi;
 )]
 pub struct Base;
 
-/// Finishes the document that the routes made: title, security, access, and every refusal. `public_url` is where clients
-/// reach the service; empty, it is where they have the document from.
+/// Completes the document from the routes: title, security, access, and every refusal. Clients reach the service at
+/// `public_url`, or, if that is empty, where they got the document.
 ///
 /// # Panics
 /// If an operation has no rule.
@@ -70,7 +70,7 @@ pub fn document(routes: utoipa::openapi::OpenApi, app_name: &str, public_url: &s
     document
 }
 
-/// Replaces the rule of an operation with what follows from it.
+/// Replaces the rule of an operation with the security and the responses that follow from it.
 fn apply_rule(operation: &mut Value) {
     let rule = Rule::take(operation).unwrap_or_else(|| panic!("{} has no rule", operation["operationId"]));
     operation["security"] = rule.access.security();
@@ -94,7 +94,7 @@ fn apply_rule(operation: &mut Value) {
     }
 }
 
-/// A body that may be absent is written as an `Option`, which the document would call one that may be `null`.
+/// An optional body is an `Option`, which the generated schema would describe as nullable.
 fn say_absent_not_null(body: &mut Value) {
     for media in body["content"].as_object_mut().into_iter().flat_map(Map::values_mut) {
         let choices = media["schema"]["oneOf"].as_array();

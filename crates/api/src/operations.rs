@@ -1,4 +1,4 @@
-//! Operations: watching a multi-step change, and the log of them.
+//! Operations: the progress of a multi-step change, and the log of finished ones.
 
 use super::auth::{RequireCaller, RequireOperator};
 use super::cursor::Cursor;
@@ -32,7 +32,7 @@ pub async fn get_operation(
 ) -> Result<Response, ApiError> {
     let record = http.app.operations.find_operation(&caller, id).await?;
     let mut response = json(StatusCode::OK, &OperationResponse::from(&record));
-    // What changes about an operation is how far it is, and then nothing.
+    // Only the state and the progress of an operation change.
     if let Ok(tag) = HeaderValue::from_str(&format!("\"{}-{}\"", record.state.as_str(), record.done)) {
         response.headers_mut().insert(header::ETAG, tag);
     }
@@ -44,14 +44,14 @@ request_fields! {
     pub struct OperationListQuery in query {
         /// Items of a page, 1 to 200; 50 by default.
         pub limit: PageLimit = numeric(PageLimit::parse) or default,
-        /// `next_cursor` of the page before.
+        /// `next_cursor` of the previous page.
         pub cursor: Option<OperationId> = optional(|text| Cursor::parse(text)?.operation()),
     }
 }
 
 /// List the finished operations of an organization.
 ///
-/// Its audit trail, the newest first. It outlives the organization.
+/// Its audit trail, newest first. It outlives the organization.
 #[utoipa::path(get, path = "/v1/organizations/{organization}/operations", operation_id = "listOperations",
     tag = "Operations",
     params(OrganizationIdPath, OperationListQuery),

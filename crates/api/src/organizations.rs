@@ -1,4 +1,4 @@
-//! Organizations in the v1 API: for the operator, and for admins their own.
+//! Organizations in the v1 API: any of them for the operator, their own for admins.
 
 use super::auth::{RequireCaller, RequireOperator};
 use super::conditional::IfMatch;
@@ -37,23 +37,22 @@ request_fields! {
     reported as [limit, cursor, status, show_deleted, name_prefix] {
         /// Items of a page, 1 to 200; 50 by default.
         pub limit: PageLimit = numeric(PageLimit::parse) or default,
-        /// `next_cursor` of the page before.
+        /// `next_cursor` of the previous page.
         pub cursor: Option<OrganizationCursor> = optional(|text| Cursor::parse(text)?.organization()),
         /// Only organizations whose name begins with this text. Case, spaces and punctuation are ignored.
         pub name_prefix: Option<String> = optional(|text| {
             Identifier::prefix_of(text).ok_or("Must contain a letter or a digit.")
         }),
-        /// Only those of this status: `provisioning`, `active`, `suspended`, `deleted` or `purging`.
+        /// Only organizations with this status: `provisioning`, `active`, `suspended`, `deleted` or `purging`.
         pub status: Option<Status> = optional(parse_status),
-        /// `true`: also those that are deleted.
+        /// `true` includes deleted organizations.
         pub show_deleted: bool = flag or default,
     }
 }
 
 /// List organizations.
 ///
-/// All of them, in the order of their identifiers, a page at a time. Deleted ones are left out unless you ask
-/// for them.
+/// All of them, ordered by identifier, a page at a time. Deleted ones are left out unless you ask for them.
 #[utoipa::path(get, path = "/v1/organizations", operation_id = "listOrganizations", tag = "Organizations",
     params(OrganizationListQuery),
     responses((status = 200, description = "A page of organizations.", body = OrganizationPage<'static>)),
@@ -83,7 +82,7 @@ fn parse_status(text: &str) -> Result<Status, String> {
 }
 
 request_fields! {
-    /// What makes an organization.
+    /// The organization to create.
     #[schema(as = NewOrganizationBody)]
     pub struct CreateOrganizationRequest(http: &Http) in body {
         /// 2 to 120 characters. Names are compared without case, spaces and punctuation.
@@ -95,7 +94,7 @@ request_fields! {
         /// At least 8 characters (setting `PASSWORD_MIN_LENGTH`), at most 256; not one of the most common.
         #[schema(example = "SecurePassword123")]
         pub password: NewPassword = required(|text| http.new_password(text)),
-        /// Where its data goes, if not where the settings say: `database` (the only one of the embedded engine),
+        /// Where its data goes, if not where the settings say: `database` (the only choice on the embedded engine),
         /// `collection` or `shared`.
         #[schema(example = "database")]
         pub placement: Option<Placement> = optional(str::parse),
@@ -113,7 +112,7 @@ request_fields! {
         (status = 201, description = "The organization.", body = OrganizationResponse<'static>),
         (status = 202, description = "It is still being made; `Location` says where to watch.", body = OperationResponse)),
     extensions(("x-rule" = json!(Access::Operator.refuses(&[
-        // `organization_not_found`: it was made, and purged before the answer.
+        // `organization_not_found`: it was created, and purged before the response.
         ErrorCode::NameTaken, ErrorCode::EmailTaken, ErrorCode::CapacityReached, ErrorCode::OrganizationNotFound,
         ErrorCode::SignInBusy, ErrorCode::IdempotencyInProgress, ErrorCode::IdempotencyKeyReused
     ])))))]
@@ -127,7 +126,7 @@ pub async fn create_organization(
     let work = Arc::clone(&http);
     let content = body.0.clone();
     let request = IdempotentRequest { route: "POST /v1/organizations", body: &content };
-    // The operator's keys are not bounded.
+    // The number of the operator's keys is not limited.
     let scope = Scope { name: signup.scope(), holder: None };
     idempotency::once(&http, key, scope, request, Replay::Kept, move |id| async move {
         let new = body.fields()?.parse(|fields| CreateOrganizationRequest::from_fields(fields, &work))?;
@@ -165,15 +164,15 @@ pub async fn get_organization(
 }
 
 request_fields! {
-    /// What to change; what is absent or null stays.
+    /// What to change; absent and null members stay as they are.
     pub struct OrganizationPatch in body {
         /// Another name, or another spelling. The data follows.
         pub organization_name: Option<OrganizationName> = optional(OrganizationName::parse),
         /// Whether a delete is refused.
         pub delete_protection: Option<bool> = flag,
-        /// Whether a purge is refused. The operator's alone.
+        /// Whether a purge is refused. Only the operator may change it.
         pub legal_hold: Option<bool> = flag,
-        /// How much it may have at most. The operator's alone.
+        /// How much it may store at most. Only the operator may change it.
         pub quota: Option<QuotaPatch> = object(QuotaPatch),
     }
 }
@@ -223,7 +222,7 @@ pub async fn change_organization(
 request_fields! {
     /// How to delete an organization.
     pub struct PurgeQuery in query {
-        /// `true`: do not keep it.
+        /// `true` purges it at once instead of keeping it.
         pub purge: bool = flag or default,
     }
 }
@@ -256,7 +255,7 @@ pub async fn delete_organization(
 }
 
 request_fields! {
-    /// What a restored organization is called.
+    /// The name and the owner's address of a restored organization.
     #[schema(as = RestoreOrganization)]
     pub struct RestoreOrganizationRequest in body {
         /// Another name, if the old one is taken.
@@ -304,7 +303,7 @@ pub async fn restore_organization(
 
 /// Suspend an organization.
 ///
-/// Nobody of it can sign in or reach its data until it is reactivated. Its tokens are refused from now on.
+/// None of its members can sign in or reach its data until it is reactivated. Their tokens are refused from now on.
 #[utoipa::path(post, path = "/v1/organizations/{organization}/suspend", operation_id = "suspendOrganization",
     tag = "Organizations",
     params(OrganizationPath, IfMatch),
@@ -327,7 +326,7 @@ pub async fn suspend_organization(
 
 /// Reactivate a suspended organization.
 ///
-/// Ends the suspension. Its members sign in again.
+/// Ends the suspension. Members have to sign in again.
 #[utoipa::path(post, path = "/v1/organizations/{organization}/reactivate",
     operation_id = "reactivateOrganization", tag = "Organizations",
     params(OrganizationPath, IfMatch),
@@ -414,7 +413,7 @@ async fn find(http: &Http, operator: Operator, which: &str) -> Result<Organizati
         .await
 }
 
-/// The answer to a change: the organization, or, while it goes on, where to watch.
+/// The response to a change: the organization, or, while the change is running, where to watch it.
 pub(super) fn answer(status: StatusCode, outcome: &Outcome) -> Response {
     match outcome {
         Outcome::Done { record, view: Some(view) } => with_operation(organization(status, view), record),

@@ -1,7 +1,7 @@
-//! A connection whose other side must go on reading, within a limit that the request on it may move.
+//! A connection whose client must keep reading, within a limit that a request may change.
 //!
 //! # Pitfalls
-//! The limit is of the connection, and the connection outlives a request: code that moves it must put it back.
+//! The limit belongs to the connection, which outlives the request: code that changes it must reset it.
 
 use std::io::{Error, ErrorKind, IoSlice, Result};
 use std::pin::Pin;
@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-/// How long the other side of a connection may read nothing of what is sent.
+/// How long the client of a connection may read nothing of what is sent.
 #[derive(Clone)]
 pub struct ReadPace(Arc<Shared>);
 
@@ -23,24 +23,24 @@ struct Shared {
 }
 
 impl ReadPace {
-    /// So long, unless somebody moves it.
+    /// A pace with `limit` as its usual limit.
     #[must_use]
     pub fn new(usual: Duration) -> Self {
         let millis = AtomicU64::new(millis(usual));
         Self(Arc::new(Shared { usual, millis, has_run_out: AtomicBool::new(false) }))
     }
 
-    /// So long from now on.
+    /// Changes the limit.
     pub fn set(&self, limit: Duration) {
         self.0.millis.store(millis(limit), Ordering::Relaxed);
     }
 
-    /// As long as usual.
+    /// Restores the usual limit.
     pub fn reset(&self) {
         self.set(self.0.usual);
     }
 
-    /// Whether the other side has read nothing for too long.
+    /// Whether the client has read nothing for too long.
     #[must_use]
     pub fn has_run_out(&self) -> bool {
         self.0.has_run_out.load(Ordering::Relaxed)
@@ -55,21 +55,21 @@ fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// A stream that fails once its other side has read nothing for too long.
+/// A stream that fails once its client has read nothing for too long.
 pub struct PacedStream<S> {
     stream: S,
     patience: ReadPace,
-    /// Runs while something waits to be sent.
+    /// Runs while bytes wait to be sent.
     waiting: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> PacedStream<S> {
-    /// `stream`, as long as `patience` lasts.
+    /// Wraps `stream`; it fails when `patience` runs out.
     pub const fn new(stream: S, patience: ReadPace) -> Self {
         Self { stream, patience, waiting: None }
     }
 
-    /// What became of a write: a failure once it has waited for too long.
+    /// Watches a write, and turns it into a failure once it has waited for too long.
     fn watch<T>(&mut self, context: &mut Context<'_>, written: Poll<Result<T>>) -> Poll<Result<T>> {
         if written.is_ready() {
             self.waiting = None;

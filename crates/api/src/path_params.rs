@@ -1,7 +1,6 @@
-//! The variable segments of a path: what they name, how a name is written as one, and what the OpenAPI document says of
-//! them.
+//! The variable segments of a path: how they are parsed and written, and how the OpenAPI document describes them.
 //!
-//! What a newcomer gets wrong: a segment that can be nothing's name names nothing. It is 404, never 400.
+//! A segment that is not a valid name cannot name anything that exists, so the response is 404 and not 400.
 
 use super::http::Http;
 use super::problem::ApiError;
@@ -17,17 +16,17 @@ use tenantry_domain::ids::OperationId;
 use tenantry_domain::{Error, ErrorCode, Result};
 use utoipa::IntoParams;
 
-/// All but what RFC 3986 calls unreserved.
+/// Everything except the unreserved characters of RFC 3986.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// `text` as a segment.
+/// Writes `text` as a path segment.
 #[must_use]
 pub fn encoded(text: &str) -> String {
     utf8_percent_encode(text, RESERVED).to_string()
 }
 
-/// The segment that is called `variable` in the route, decoded. One that is not UTF-8 is as good as empty, and says
-/// nothing about the others.
+/// The decoded segment that is called `variable` in the route. A segment that is not UTF-8 counts as empty, and does not
+/// affect the others.
 ///
 /// # Errors
 /// `internal` if the route has no such variable.
@@ -45,7 +44,7 @@ fn route(parts: &Parts) -> &str {
     parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str)
 }
 
-/// Which organization the path names, as text.
+/// The organization in the path, as text.
 #[derive(IntoParams)]
 #[into_params(names("organization"), parameter_in = Path)]
 pub struct OrganizationPath(
@@ -59,7 +58,7 @@ impl FromRequestParts<Arc<Http>> for OrganizationPath {
 
     async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, ApiError> {
         let route = route(parts);
-        // A path without a variable ends in a word that is one organization's identifier (`organization_called_import`).
+        // A route without a variable ends in a word that is also an identifier (`organization_called_import`).
         if !route.contains('{') {
             return Ok(Self(route.rsplit('/').next().unwrap_or_default().to_owned()));
         }
@@ -67,7 +66,7 @@ impl FromRequestParts<Arc<Http>> for OrganizationPath {
     }
 }
 
-/// As [`OrganizationPath`], where the organization may be deleted: its name may be another's now.
+/// As [`OrganizationPath`], for an organization that may be deleted: another one may have its name now.
 #[derive(IntoParams)]
 #[into_params(names("organization"), parameter_in = Path)]
 pub struct OrganizationIdPath(
@@ -143,7 +142,7 @@ impl FromRequestParts<Arc<Http>> for CollectionPath {
 #[derive(IntoParams)]
 #[into_params(names("document"), parameter_in = Path)]
 pub struct ItemPath(
-    /// Its `_id`: 24 hexadecimal digits are an ObjectId, text after `~` is JSON, all else is a string.
+    /// Its `_id`: 24 hexadecimal digits are an ObjectId, text after `~` is JSON, anything else is a string.
     #[param(value_type = String)]
     pub DocumentId,
 );

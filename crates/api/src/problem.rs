@@ -1,7 +1,7 @@
-//! Problems: how a refusal of the domain, or of the framework, becomes an answer (RFC 9457).
+//! Problem details (RFC 9457): how an error of the domain or of the framework becomes a response.
 //!
-//! A handler answers with [`ApiError`], which only carries the error along; [`render`] turns it, and every other
-//! answer of 400 and above that the framework makes, into a problem body with the request's id.
+//! A handler returns [`ApiError`], which only carries the error; [`render`] turns it, and every other response of 400 and
+//! above that the framework makes, into a problem body with the request's id.
 
 use super::error_codes::{self, sentence, status_of};
 use super::request_id::RequestId;
@@ -15,15 +15,15 @@ use utoipa::ToSchema;
 /// The media type of a problem.
 pub const PROBLEM_JSON: &str = "application/problem+json";
 
-/// What every refusal looks like.
+/// The body of every refusal.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Problem)]
 pub struct ProblemDetails {
-    /// Where this sort of problem is explained.
+    /// A link to the explanation of this problem.
     #[serde(rename = "type")]
     #[schema(example = "/problems/name_taken")]
     pub kind: String,
-    /// The sentence that is the same for every occurrence.
+    /// A summary that is the same for every occurrence.
     pub title: String,
     /// The HTTP status.
     #[schema(example = 409)]
@@ -33,7 +33,7 @@ pub struct ProblemDetails {
     /// The stable name of the problem.
     #[schema(example = "name_taken")]
     pub code: String,
-    /// Names this request in the service's log.
+    /// Identifies this request in the service's log.
     pub request_id: String,
     /// Every bad field.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -57,7 +57,7 @@ impl From<&FieldError> for FieldProblem {
     }
 }
 
-/// A refusal on its way out; the frame renders it.
+/// An error that the middleware will render.
 #[derive(Debug, Clone)]
 pub struct ApiError(pub Error);
 
@@ -81,7 +81,7 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// Makes a problem of an answer that is a refusal; leaves any other as it is. Its `type` begins with `public_url`.
+/// Turns a response that is a refusal into a problem, whose `type` begins with `public_url`; leaves any other unchanged.
 pub fn render(mut response: Response, id: &RequestId, public_url: &str) -> Response {
     let status = response.status();
     if !status.is_client_error() && !status.is_server_error() {
@@ -91,7 +91,7 @@ pub fn render(mut response: Response, id: &RequestId, public_url: &str) -> Respo
         Some(ApiError(error)) => error,
         None => match of_framework(status) {
             Some(code) => code.into(),
-            // A problem that was rendered before, kept for its Idempotency-Key.
+            // A problem that was rendered before and stored for its Idempotency-Key.
             None => return response,
         },
     };
@@ -120,7 +120,7 @@ fn problem(error: &Error, id: &RequestId, public_url: &str) -> ProblemDetails {
     }
 }
 
-/// What a refusal of the framework is called; it makes no other.
+/// The code for a refusal of the framework; it makes no others.
 fn of_framework(status: StatusCode) -> Option<ErrorCode> {
     Some(match status {
         StatusCode::NOT_FOUND => error_codes::ROUTE_NOT_FOUND,
@@ -142,7 +142,7 @@ fn add_headers(headers: &mut axum::http::HeaderMap, error: &Error) {
         _ => None,
     });
     if let Some(wait) = wait {
-        // Whole seconds, rounded up: coming back a moment too early would be refused again.
+        // Whole seconds, rounded up: a retry a moment too early would be refused again.
         let seconds = wait.as_millis().div_ceil(1000).max(1);
         if let Ok(value) = HeaderValue::from_str(&seconds.to_string()) {
             headers.insert(header::RETRY_AFTER, value);

@@ -1,21 +1,21 @@
-//! How much an organization may have, as requests and responses say it.
+//! Quotas in requests and responses.
 
 use super::request_fields::request_fields;
 use serde::Serialize;
 use tenantry_domain::organization::{Quota, QuotaChange, QuotaLimit};
 use utoipa::ToSchema;
 
-/// How much an organization may have at most; what is null is not limited.
+/// How much an organization may store at most; null means no limit.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Quota)]
 pub struct QuotaResponse {
-    /// Documents, in all its collections.
+    /// Documents in all its collections.
     #[schema(required = true, example = 100_000)]
     pub documents: Option<u64>,
-    /// Bytes of these as BSON.
+    /// Bytes of these documents as BSON.
     #[schema(required = true)]
     pub bytes: Option<u64>,
-    /// Collections, with the one called `documents`.
+    /// Collections, including the one called `documents`.
     #[schema(required = true)]
     pub collections: Option<u64>,
     /// Bytes of the entries of all indexes.
@@ -35,14 +35,14 @@ impl From<Quota> for QuotaResponse {
 }
 
 request_fields! {
-    /// Another quota: what is absent stays, what is null is not limited any more. At most 2^53 of anything.
+    /// Changes to a quota: an absent member stays as it is, null removes its limit. No limit may exceed 2^53.
     pub struct QuotaPatch in body {
-        /// Documents, in all its collections.
+        /// Documents in all its collections.
         #[schema(example = 100_000)]
         pub documents: Option<Option<QuotaLimit>> = limit,
-        /// Bytes of these as BSON.
+        /// Bytes of these documents as BSON.
         pub bytes: Option<Option<QuotaLimit>> = limit,
-        /// Collections, with the one called `documents`.
+        /// Collections, including the one called `documents`.
         pub collections: Option<Option<QuotaLimit>> = limit,
         /// Bytes of the entries of all indexes.
         pub index_bytes: Option<Option<QuotaLimit>> = limit,

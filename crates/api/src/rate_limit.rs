@@ -1,15 +1,15 @@
-//! `RateLimit` and `RateLimit-Policy`: what the throttled routes tell a client of its allowance
+//! `RateLimit` and `RateLimit-Policy`: the headers that tell a client of a rate-limited route how many attempts it has left
 //! (draft-ietf-httpapi-ratelimit-headers).
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use tenantry_domain::rate_limit::RateLimit;
 
-/// Where the allowance stands.
+/// The header with the attempts left.
 pub const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
-/// Where the rule stands.
+/// The header with the limit.
 pub const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
-/// Says that `remaining` attempts of `limit` are left; nothing where nobody counts.
+/// Announces that `remaining` attempts of `limit` are left; adds nothing if they are not counted.
 pub fn announce(headers: &mut HeaderMap, name: &str, limit: RateLimit, remaining: Option<u32>) {
     let Some(remaining) = remaining else { return };
     let (quota, period) = (limit.burst, limit.period.as_secs());

@@ -1,14 +1,14 @@
-//! Readiness, asked often and answered cheaply: a real write is tried at most once a second, however many ask.
+//! Readiness, cached: a real write is tried at most once a second, regardless of the number of probes.
 
 use std::time::{Duration, Instant};
 use tenantry_domain::Result;
 use tenantry_domain::app::App;
 use tokio::sync::Mutex;
 
-/// How long an answer is good.
+/// How long a result is reused.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// The last answer.
+/// The last result.
 #[derive(Default)]
 pub struct Readiness(Mutex<Option<(Instant, Result<()>)>>);
 

@@ -1,11 +1,11 @@
-//! One declaration for a body or a set of query parameters: the struct that its handler gets, what the OpenAPI document
-//! says of it, and how it is read, every bad field at once.
+//! One declaration for a body or a set of query parameters: the struct that its handler gets, its schema in the OpenAPI
+//! document, and how it is read, with every bad field reported at once.
 //!
 //! ```text
 //! request_fields! {
-//!     /// What makes a collection.
+//!     /// The collection to create.
 //!     pub struct NewCollection in body {
-//!         /// 1 to 64 letters (a-z, A-Z), digits, `_` and `-`, the first a letter or digit.
+//!         /// 1 to 64 letters (a-z, A-Z), digits, `_` and `-`; the first is a letter or digit.
 //!         #[schema(example = "orders")]
 //!         pub name: CollectionName = required(CollectionName::parse),
 //!     }
@@ -14,26 +14,26 @@
 //! let NewCollection { name } = body.fields()?.parse(NewCollection::from_fields)?;
 //! ```
 //!
-//! `in body` derives `ToSchema`, `in query` derives `IntoParams`, `in body and query` both. After the `=` is the method of
-//! [`Fields`](super::fields::Fields) that reads the member; the macro knows what each one takes:
+//! `in body` derives `ToSchema`, `in query` derives `IntoParams`, `in body and query` both. After the `=` follows the
+//! method of [`Fields`](super::fields::Fields) that reads the member:
 //!
 //! | method | on the wire |
 //! |---|---|
 //! | `required(parse)`, `optional(parse)` | a string |
-//! | `required_unless(condition, parse)` | a string, which the document calls required |
+//! | `required_unless(condition, parse)` | a string, which is required in the document |
 //! | `numeric(parse)` | a number that may be absent |
 //! | `flag` | a boolean that may be absent |
-//! | `filter`, `required_filter` | a filter: an object, in a query its text |
+//! | `filter`, `required_filter` | a filter: an object in a body, text in a query |
 //! | `limit` | a limit of a quota: a number, absent, or null for none |
 //! | `object(Name)` | an object that may be absent, declared by the same macro |
 //!
-//! `or default` after it replaces what is absent. Arguments after the name of the struct, as in
-//! `pub struct SetPasswordRequest(http: &Http) in body`, are arguments of `from_fields`.
+//! `or default` after it replaces an absent value. Arguments after the name of the struct, as in
+//! `pub struct SetPasswordRequest(http: &Http) in body`, become arguments of `from_fields`.
 //!
 //! # Pitfalls
-//! Members are read, and reported, in the order of their declaration, which is also that of parameters in the document and
-//! so of arguments in generated clients; `reported as [..]` after the place gives reports another order. A parser may use the arguments and the members
-//! before its own, each as what its method has returned: one that is required is an `Option` there.
+//! Members are read and reported in the order of their declaration, which is also the order of parameters in the document
+//! and so of arguments in generated clients. `reported as [..]` after `in ..` sets another order for reports. A parser may
+//! use the arguments and the earlier members, each as its method has returned it: a required one is still an `Option`.
 
 /// Declares a struct of request fields.
 macro_rules! request_fields {
@@ -52,7 +52,7 @@ macro_rules! request_fields {
         }
     };
 
-    // One member after the other, with what is said of it in a body and in a query, and with what its value still needs.
+    // One member after another, with its attributes in a body and in a query, and with the conversion that its value needs.
     (@next $head:tt $done:tt {}) => {
         $crate::request_fields::request_fields! { @declare $head $done }
     };
@@ -182,7 +182,7 @@ macro_rules! request_fields {
         [$({ $member:ident $method:ident [$($args:tt)*] [$($default:ident)?] [$($end:tt)*] })+]
     ) => {
         impl $name {
-            /// Reads the members; `None` if one that must be there is not, which `fields` then knows.
+            /// Reads the members; `None` if a required one is missing, which is recorded in `fields`.
             pub fn from_fields(
                 fields: &mut $crate::fields::Fields,
                 $($argument: $argument_type),*
@@ -210,7 +210,7 @@ mod tests {
     use utoipa::{IntoParams, PartialSchema};
 
     super::request_fields! {
-        /// What the tests read.
+        /// A request for the tests.
         pub struct Sample(longest: usize) in body and query reported as [hidden, name, title, limit] {
             /// Its name.
             #[schema(example = "orders")]

@@ -1,28 +1,28 @@
-//! The id of a request: the caller's if it is sane, else a new one; in every answer and every log line.
+//! The id of a request: the caller's if it is valid, else a new one. Every response and every log line has it.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use std::sync::{Arc, Mutex, PoisonError};
 use tenantry_domain::ids::{Entropy, random};
 
-/// Where it stands.
+/// The header with the id.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// Bytes of a caller's own id at most.
+/// The longest id of a caller, in bytes.
 const MAX_BYTES: usize = 128;
 /// The digits of a new id.
 const DIGITS: &[u8; 16] = b"0123456789abcdef";
 /// Bytes of a new id.
 const BYTES: usize = 16;
-/// Ids that are drawn at once: one by one, each would cost as much as finding an organization.
+/// Ids that are drawn at once: drawing them singly would cost as much as finding an organization.
 const DRAWN: usize = 256;
 
-/// New ids.
+/// A source of new ids.
 pub struct RequestIds {
     entropy: Arc<dyn Entropy>,
     drawn: Mutex<Vec<[u8; BYTES]>>,
 }
 
 impl RequestIds {
-    /// From that randomness.
+    /// Draws ids from `entropy`.
     pub fn new(entropy: Arc<dyn Entropy>) -> Self {
         Self { entropy, drawn: Mutex::default() }
     }
@@ -42,7 +42,7 @@ impl RequestIds {
 pub struct RequestId(HeaderValue);
 
 impl RequestId {
-    /// The caller's, if it is short and plain enough to go into a log, else a new one.
+    /// The caller's id, if it is short and plain enough for a log, else a new one.
     pub fn of(headers: &HeaderMap, ids: &RequestIds) -> Self {
         match headers.get(&X_REQUEST_ID) {
             Some(value) if is_sane(value.as_bytes()) => Self(value.clone()),
@@ -65,7 +65,7 @@ impl RequestId {
         self.0.to_str().unwrap_or("-")
     }
 
-    /// Its form as a header.
+    /// Its value as a header.
     #[must_use]
     pub fn into_header(self) -> HeaderValue {
         self.0
@@ -83,7 +83,7 @@ mod tests {
     use std::collections::HashSet;
     use std::sync::atomic::{AtomicU64, Ordering};
 
-    /// Bytes of which no eight come twice.
+    /// Bytes in which no eight in a row are repeated.
     #[derive(Default)]
     struct Counter(AtomicU64);
 

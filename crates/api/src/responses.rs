@@ -1,4 +1,4 @@
-//! How organizations and operations look in JSON.
+//! Organizations and operations in JSON, and the responses that contain them.
 
 use super::conditional::{IfNotShown, etag, shown_etag};
 use super::quota::QuotaResponse;
@@ -13,7 +13,7 @@ use tenantry_domain::email::EmailAddress;
 use tenantry_domain::operation::{Actor, OperationRecord};
 use utoipa::ToSchema;
 
-/// Where the operation that a request began can be watched.
+/// The header with the path of the operation that a request began.
 pub const OPERATION_LOCATION: HeaderName = HeaderName::from_static("operation-location");
 
 /// An organization, as every response of the classic API shows it.
@@ -26,7 +26,7 @@ pub struct ClassicOrganizationResponse<'a> {
     /// The name as it was given.
     #[schema(example = "Tech Innovations Corp")]
     pub organization_name: &'a str,
-    /// What the name comes down to: unique among organizations that are not deleted.
+    /// The name in its normalized form: unique among organizations that are not deleted.
     #[schema(example = "tech-innovations-corp")]
     pub organization_identifier: &'a str,
     /// The visible name of its container. Not shown to anonymous callers under `PUBLIC_LOOKUP=card`.
@@ -60,7 +60,7 @@ pub struct ClassicOrganizationResponse<'a> {
 }
 
 impl<'a> ClassicOrganizationResponse<'a> {
-    /// Everything.
+    /// The full view.
     #[must_use]
     pub fn full(view: &'a OrganizationView) -> Self {
         let organization = &*view.organization;
@@ -79,7 +79,7 @@ impl<'a> ClassicOrganizationResponse<'a> {
         }
     }
 
-    /// What anonymous callers see under `PUBLIC_LOOKUP=card`.
+    /// The view of anonymous callers under `PUBLIC_LOOKUP=card`.
     #[must_use]
     pub fn public(view: &'a OrganizationView) -> Self {
         Self { tenant_collection: None, tenant_database: None, admin_email: None, ..Self::full(view) }
@@ -90,25 +90,25 @@ impl<'a> ClassicOrganizationResponse<'a> {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = OrganizationDetails)]
 pub struct OrganizationResponse<'a> {
-    /// What the classic API shows too.
+    /// The part that the classic API shows, too.
     #[serde(flatten)]
     pub organization: ClassicOrganizationResponse<'a>,
     /// Whether a delete is refused.
     pub delete_protection: bool,
     /// Whether a purge is refused.
     pub legal_hold: bool,
-    /// How much it may have.
+    /// How much it may store.
     pub quota: QuotaResponse,
-    /// When it was deleted, if it is.
+    /// When it was deleted; null if it is not.
     #[schema(required = true, value_type = Option<String>, format = DateTime)]
     pub deleted_at: Option<Timestamp>,
-    /// When it will be purged, if it is deleted.
+    /// When it will be purged; null if it is not deleted.
     #[schema(required = true, value_type = Option<String>, format = DateTime)]
     pub purge_at: Option<Timestamp>,
 }
 
 impl<'a> OrganizationResponse<'a> {
-    /// Everything.
+    /// The full view.
     #[must_use]
     pub fn new(view: &'a OrganizationView) -> Self {
         Self {
@@ -122,25 +122,25 @@ impl<'a> OrganizationResponse<'a> {
     }
 }
 
-/// A slice of the list of organizations.
+/// A page of the list of organizations.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = OrganizationPage)]
 pub struct OrganizationPage<'a> {
-    /// In the order of their identifiers.
+    /// Ordered by identifier.
     pub items: Vec<OrganizationResponse<'a>>,
     /// Pass it as `cursor` for the next page; null on the last.
     #[schema(required = true)]
     pub next_cursor: Option<String>,
 }
 
-/// A multi-step change, under way or finished.
+/// A multi-step change, running or finished.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Operation)]
 pub struct OperationResponse {
     /// 24 hex digits.
     #[schema(value_type = String)]
     pub id: tenantry_domain::ids::OperationId,
-    /// What it changes; the organization itself may be gone.
+    /// The organization that it changes, which may no longer exist.
     #[schema(value_type = String)]
     pub organization_id: tenantry_domain::ids::OrganizationId,
     /// `create`, `rename`, `update`, `suspend`, `reactivate`, `delete`, `restore`, `purge`, `import`
@@ -148,14 +148,14 @@ pub struct OperationResponse {
     pub kind: &'static str,
     /// `running`, `succeeded` or `failed`.
     pub state: &'static str,
-    /// How far it is.
+    /// How many of its steps are done.
     pub progress: Progress,
-    /// Why it undid itself, if it did.
+    /// Why it failed and was rolled back; null if it was not.
     #[schema(required = true)]
     pub error: Option<OperationError>,
     /// Who asked for it.
     pub actor: ActorResponse,
-    /// Documents in the container, where it followed a new name; those of the archive that are in it, of an import.
+    /// Of a rename, the documents in the container that followed the new name; of an import, the documents imported so far.
     #[schema(required = true)]
     pub documents_migrated: Option<u64>,
     /// When it began, RFC 3339 in UTC.
@@ -166,7 +166,7 @@ pub struct OperationResponse {
     pub finished_at: Option<Timestamp>,
 }
 
-/// How far an operation is.
+/// The progress of an operation.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Progress {
     /// Steps done.
@@ -175,7 +175,7 @@ pub struct Progress {
     pub total: u32,
 }
 
-/// Why an operation undid itself.
+/// Why an operation failed and was rolled back.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct OperationError {
     /// The stable name of the problem.
@@ -228,19 +228,19 @@ impl From<&OperationRecord> for OperationResponse {
     }
 }
 
-/// A slice of the log of operations.
+/// A page of the log of operations.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct OperationPage {
-    /// The newest first.
+    /// Newest first.
     pub items: Vec<OperationResponse>,
     /// Pass it as `cursor` for the next page; null on the last.
     #[schema(required = true)]
     pub next_cursor: Option<String>,
 }
 
-/// An answer with a JSON body.
+/// A response with a JSON body.
 pub fn json<T: Serialize>(status: StatusCode, body: &T) -> Response {
-    // Longer than an organization, so that one allocation is enough for most answers.
+    // Longer than an organization, so that one allocation is enough for most responses.
     let mut bytes = Vec::with_capacity(512);
     match serde_json::to_writer(&mut bytes, body) {
         Ok(()) => json_text(status, bytes),
@@ -248,7 +248,7 @@ pub fn json<T: Serialize>(status: StatusCode, body: &T) -> Response {
     }
 }
 
-/// The same of something that has no version: its `ETag` follows from the body.
+/// A response with a JSON body and an `ETag` that is computed from it, for a resource without a version.
 pub fn tagged<T: Serialize>(status: StatusCode, body: &T) -> Response {
     let mut response = json(status, body);
     if let Some(tag) = shown_etag(body) {
@@ -257,7 +257,7 @@ pub fn tagged<T: Serialize>(status: StatusCode, body: &T) -> Response {
     response
 }
 
-/// Such an answer, without the body if the caller has it.
+/// As [`tagged`], or 304 if the caller already has the body.
 pub fn tagged_unless<T: Serialize>(known: &IfNotShown, body: &T) -> Response {
     let mut response = tagged(StatusCode::OK, body);
     if known.has(body) {
@@ -268,18 +268,18 @@ pub fn tagged_unless<T: Serialize>(known: &IfNotShown, body: &T) -> Response {
     response
 }
 
-/// An answer with a body that is JSON already.
+/// A response with a body that is JSON already.
 pub fn json_text(status: StatusCode, bytes: Vec<u8>) -> Response {
     let mut response = Response::new(Body::from(bytes));
     *response.status_mut() = status;
-    // What the frame would add; copied before there is anything to go on with, it costs least.
+    // The middleware would add these. Starting from a copy of them is cheapest.
     *response.headers_mut() = security::headers();
     let json = HeaderValue::from_static("application/json");
     response.headers_mut().insert(header::CONTENT_TYPE, json);
     response
 }
 
-/// `response` with the path of what it is about.
+/// Adds the path of the resource as `Location`.
 pub fn with_location(mut response: Response, path: &str) -> Response {
     if let Ok(path) = HeaderValue::from_str(path) {
         response.headers_mut().insert(header::LOCATION, path);
@@ -287,12 +287,12 @@ pub fn with_location(mut response: Response, path: &str) -> Response {
     response
 }
 
-/// An organization as an answer, with its `ETag`.
+/// A response with an organization and its `ETag`.
 pub fn organization(status: StatusCode, view: &OrganizationView) -> Response {
     with_etag(json(status, &OrganizationResponse::new(view)), view)
 }
 
-/// `response` with the `ETag` of what it shows.
+/// Adds the `ETag` of the organization in `response`.
 pub fn with_etag(mut response: Response, view: &OrganizationView) -> Response {
     if let Some(tag) = etag(view.tag()) {
         response.headers_mut().insert(header::ETAG, tag);
@@ -300,7 +300,7 @@ pub fn with_etag(mut response: Response, view: &OrganizationView) -> Response {
     response
 }
 
-/// `response` with the place where the operation behind it can be looked at.
+/// Adds the path of the operation as `Operation-Location`.
 pub fn with_operation(mut response: Response, record: &OperationRecord) -> Response {
     if let Ok(value) = HeaderValue::from_str(&format!("/v1/operations/{}", record.id)) {
         response.headers_mut().insert(OPERATION_LOCATION, value);
@@ -308,7 +308,7 @@ pub fn with_operation(mut response: Response, record: &OperationRecord) -> Respo
     response
 }
 
-/// The answer to a change that goes on: 202, and where to watch it.
+/// The response to a change that is still running: 202, and where to watch it.
 pub fn accepted(record: &OperationRecord) -> Response {
     let mut response = with_operation(json(StatusCode::ACCEPTED, &OperationResponse::from(record)), record);
     if let Some(location) = response.headers().get(OPERATION_LOCATION).cloned() {

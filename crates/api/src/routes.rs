@@ -1,7 +1,6 @@
-//! THE list of routes and layers, readable from top to bottom.
+//! The list of all routes and layers, readable from top to bottom.
 //!
-//! What a newcomer gets wrong: the handler of a route that is added here also declares its rule ([`openapi`]),
-//! and the route gets its tests from it.
+//! The handler of each route also declares its rule ([`openapi`]), which the tests of every operation are based on.
 
 use super::body_budget::BodyBudget;
 use super::forwarding::Forwarding;
@@ -31,7 +30,7 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-/// What the API is made of.
+/// The parts that the API is built from.
 pub struct Parts {
     /// The use cases.
     pub app: Arc<App>,
@@ -39,7 +38,7 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// The source of request ids.
     pub entropy: Arc<dyn Entropy>,
-    /// What the operator has set.
+    /// The operator's settings.
     pub settings: Settings,
     /// All metrics of the process, in the Prometheus text format.
     pub render_metrics: fn() -> String,
@@ -142,7 +141,7 @@ fn api() -> OpenApiRouter<Arc<Http>> {
         .routes(routes!(health::problem))
 }
 
-/// What an organization's path answers, for the one whose identifier is the word that imports are sent to.
+/// The methods of an organization's path, for the organization called `import`: imports are posted to its path.
 fn organization_called_import() -> MethodRouter<Arc<Http>> {
     get(organizations::get_organization)
         .patch(organizations::change_organization)
@@ -158,7 +157,7 @@ static CORS_HEADERS: [HeaderName; 11] = [
     idempotency::IDEMPOTENCY_KEY,
     indexes::PREFER,
     request_id::X_REQUEST_ID,
-    // Libraries that trace add them to every request; a page that has one could call nothing without them.
+    // Tracing libraries add these to every request; without them, a page that uses one could not call the API at all.
     HeaderName::from_static("traceparent"),
     HeaderName::from_static("tracestate"),
     HeaderName::from_static("baggage"),

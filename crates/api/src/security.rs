@@ -1,14 +1,14 @@
-//! The headers that every response has, for browsers.
+//! The security headers that every response has, for browsers.
 
 use super::request_id::X_REQUEST_ID;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use std::sync::LazyLock;
 
-/// On every answer, unless the route sets its own. Kept as it is sent: copying it whole costs a fifth of what
-/// adding one header after the other does.
+/// On every response, unless the route sets its own. Copying the complete map costs a fifth of adding the headers one by
+/// one.
 static SECURITY: LazyLock<HeaderMap> = LazyLock::new(|| {
     HeaderMap::from_iter([
-        // Its place; each answer has its own.
+        // A placeholder: each response has its own id.
         (X_REQUEST_ID, HeaderValue::from_static("")),
         (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
@@ -22,7 +22,7 @@ static SECURITY: LazyLock<HeaderMap> = LazyLock::new(|| {
     ])
 });
 
-/// The headers that every answer has; one that begins with them need not get them in the end.
+/// The headers that every response has; one that starts with them does not get them added at the end.
 pub fn headers() -> HeaderMap {
     SECURITY.clone()
 }

@@ -21,10 +21,10 @@ use tenantry_domain::rate_limit::SIGN_IN_PAIR;
 use utoipa::ToSchema;
 
 request_fields! {
-    /// Credentials.
+    /// The credentials of an account.
     #[schema(as = SignIn)]
     pub struct SignInRequest in body {
-        /// The address, whatever its case.
+        /// The address, in any case.
         #[schema(example = "admin@techcorp.com")]
         pub email: String = required(str::parse),
         /// The password.
@@ -33,7 +33,7 @@ request_fields! {
     }
 }
 
-/// Tokens.
+/// The tokens of a session.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Tokens)]
 pub struct TokenResponse<'a> {
@@ -42,10 +42,10 @@ pub struct TokenResponse<'a> {
     /// Always `bearer`.
     #[schema(example = "bearer")]
     pub token_type: &'static str,
-    /// Seconds the access token is good for.
+    /// Seconds until the access token expires.
     #[schema(example = 3600)]
     pub expires_in: u64,
-    /// Good for one exchange at `POST /v1/auth/refresh`.
+    /// Can be exchanged once at `POST /v1/auth/refresh`.
     pub refresh_token: &'a str,
     /// The account: 24 hex digits.
     #[schema(value_type = String)]
@@ -59,8 +59,8 @@ pub struct TokenResponse<'a> {
 
 /// Sign in.
 ///
-/// Exchanges an e-mail address and a password for an access token and a refresh token. Whether the address
-/// exists makes no difference to the answer.
+/// Exchanges an e-mail address and a password for an access token and a refresh token. The response does not
+/// reveal whether the address exists.
 #[utoipa::path(post, path = "/admin/login", operation_id = "signIn", tag = "Classic",
     request_body = SignInRequest, responses((status = 200, description = "Tokens.", body = TokenResponse<'static>)),
     extensions(("x-rule" = json!(Access::Public.refuses(&[
@@ -90,15 +90,15 @@ request_fields! {
     /// A refresh token.
     #[schema(as = Refresh)]
     pub struct RefreshRequest in body {
-        /// As the last sign-in or exchange gave it.
+        /// The refresh token from the last sign-in or exchange.
         pub refresh_token: String = required(str::parse),
     }
 }
 
 /// Exchange a refresh token for new tokens.
 ///
-/// Each refresh token is good for one exchange: one that comes again later than 10 seconds after its first
-/// use ends its whole session.
+/// Each refresh token can be exchanged once. Using it again more than 10 seconds after its first use ends the
+/// whole session.
 #[utoipa::path(post, path = "/v1/auth/refresh", operation_id = "refreshTokens", tag = "Sign-in",
     request_body = RefreshRequest, responses((status = 200, description = "Tokens.", body = TokenResponse<'static>)),
     extensions(("x-rule" = json!(Access::Public.refuses(&[ErrorCode::RefreshTokenInvalid])))))]

@@ -1,4 +1,4 @@
-//! How much an organization has, and how much it may have.
+//! How much an organization stores, and its quota.
 
 use super::auth::RequireTenant;
 use super::http::Http;
@@ -14,26 +14,26 @@ use std::sync::Arc;
 use tenantry_domain::app::tenant::Read;
 use utoipa::ToSchema;
 
-/// How much an organization has.
+/// How much an organization stores.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Usage)]
 pub struct UsageResponse {
-    /// Documents, in all its collections.
+    /// Documents in all its collections.
     pub documents: u64,
-    /// Bytes of these as BSON.
+    /// Bytes of these documents as BSON.
     pub bytes: u64,
-    /// Collections, with the one called `documents`.
+    /// Collections, including the one called `documents`.
     pub collections: u64,
-    /// Bytes of the entries of all indexes: of the key of each entry and of its document's `_id`. On MongoDB, where
-    /// there is no quota for them, it may be up to a minute old, and is null where counting takes longer than a few seconds.
+    /// Bytes of the entries of all indexes: the key of each entry and the `_id` of its document. On MongoDB, which has no
+    /// quota for them, the number may be up to a minute old, and is null if counting takes longer than a few seconds.
     pub index_bytes: Option<u64>,
-    /// How much it may have.
+    /// Its quota.
     pub quota: QuotaResponse,
 }
 
 /// Get what an organization uses of its quota.
 ///
-/// Documents, bytes, collections and bytes of index entries, each beside its limit.
+/// Documents, bytes, collections and bytes of index entries, and the limits on them.
 #[utoipa::path(get, path = "/v1/organizations/{organization}/usage", operation_id = "getUsage", tag = "Collections",
     params(RequireTenant<Read>),
     responses((status = 200, description = "What it has and may have.", body = UsageResponse)),

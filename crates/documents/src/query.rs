@@ -21,9 +21,9 @@ pub const SORT_AT: &str = "?sort";
 /// A query of one page.
 #[derive(Debug, Clone)]
 pub struct DocumentQuery {
-    /// Which documents.
+    /// Which documents to find.
     pub filter: Filter,
-    /// In which order.
+    /// The order of the documents.
     pub sort: Sort,
     /// Only those after it.
     pub after: Option<Position>,

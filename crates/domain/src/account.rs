@@ -162,8 +162,8 @@ impl Account {
         Self { version: self.version + 1, modified_at: now, ..self.clone() }
     }
 
-    /// The key its address has by today's rules, if an earlier version gave it another; and the key it gets
-    /// instead if another account has that mailbox: then both can still sign in, each with its own spelling.
+    /// The key of its address by today's rules, if an earlier version gave it another one; and the key it gets
+    /// instead if another account has that mailbox, so that both can still sign in, each with its own spelling.
     #[must_use]
     pub fn upgraded_keys(&self) -> Option<(EmailKey, EmailKey)> {
         let (stored, earlier) = (self.email_key.as_ref()?, self.email.earlier_keys()?);

@@ -51,13 +51,13 @@ use std::sync::Arc;
 
 /// The parts of an application.
 pub struct Parts {
-    /// Where records are kept.
+    /// The store of the records.
     pub store: Store,
-    /// Where the time comes from.
+    /// The source of time.
     pub clock: Arc<dyn Clock>,
-    /// Where randomness comes from.
+    /// The source of randomness.
     pub entropy: Arc<dyn Entropy>,
-    /// Where passwords are hashed.
+    /// The pool that hashes passwords.
     pub hashes: HashPool,
     /// The keys that sign access tokens.
     pub tokens: TokenKeys,
@@ -101,7 +101,7 @@ pub struct App {
 }
 
 impl App {
-    /// Puts the parts together.
+    /// Builds the application from its parts.
     #[must_use]
     pub fn new(parts: Parts) -> Arc<Self> {
         let Parts { store, clock, entropy, hashes, tokens, mac_key, policy } = parts;

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use std::time::Duration;
 
-/// Where the time comes from.
+/// A source of time.
 pub trait Clock: Send + Sync {
     /// The current moment, in UTC, to the millisecond (what both engines can keep).
     fn now(&self) -> Timestamp;

@@ -30,7 +30,7 @@ impl IdempotencyKey {
 pub struct KeyHolder {
     /// A hash: the store holds no address in clear.
     pub id: [u8; 32],
-    /// How many keys it may have at a time.
+    /// How many keys it may have at once.
     pub most: u32,
 }
 

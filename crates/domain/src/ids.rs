@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 /// Orders ids that are created in the same millisecond (until it wraps).
 static MADE: AtomicU16 = AtomicU16::new(0);
 
-/// Where randomness comes from.
+/// A source of randomness.
 pub trait Entropy: Send + Sync {
     /// Fills `bytes` with unguessable bytes.
     fn fill(&self, bytes: &mut [u8]);
@@ -41,7 +41,7 @@ impl Digits {
         Self(digits)
     }
 
-    /// As text.
+    /// The digits as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).expect("hexadecimal digits are ASCII")
@@ -55,7 +55,7 @@ macro_rules! id {
         pub struct $name([u8; 12]);
 
         impl $name {
-            /// A new one, made at `now`.
+            /// A new id, created at `now`.
             #[must_use]
             pub fn new(now: Timestamp, entropy: &dyn Entropy) -> Self {
                 let mut bytes = random::<12>(entropy);
@@ -68,7 +68,7 @@ macro_rules! id {
                 Self(bytes)
             }
 
-            /// The one with these bytes.
+            /// The id with these bytes.
             #[must_use]
             pub const fn from_bytes(bytes: [u8; 12]) -> Self {
                 Self(bytes)

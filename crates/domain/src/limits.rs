@@ -42,7 +42,7 @@ pub const RECENT: Duration = Duration::from_secs(1);
 pub const RECOVERY_INTERVAL: Duration = Duration::from_secs(2);
 /// How long a request waits for an operation before it responds without the outcome.
 pub const OPERATION_WAIT: Duration = Duration::from_secs(5);
-/// How often each instance purges what is due and removes what has expired.
+/// How often each instance purges organizations that are due and removes expired records.
 pub const JANITOR_INTERVAL: Duration = Duration::from_secs(30);
 /// Records of each kind that one round takes, so that a round is short.
 pub const JANITOR_BATCH: u32 = 500;

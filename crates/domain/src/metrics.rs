@@ -1,5 +1,5 @@
-//! The names of the metrics that the domain and the store record. The binary installs the recorder; without
-//! one they go nowhere.
+//! The names of the metrics that the domain and the store record. The binary installs the recorder; without one
+//! they are discarded.
 
 /// Recorded multi-step changes that ended, by `kind` and `outcome`.
 pub const OPERATIONS: &str = "operations_total";

@@ -20,7 +20,7 @@ impl ReservedKey {
         Self(format!("namespace:{namespace}"))
     }
 
-    /// The visible name of a container that it reserves, if it does.
+    /// The visible name of a container, if that is what it reserves.
     #[must_use]
     pub fn to_namespace(&self) -> Option<String> {
         self.0.strip_prefix("namespace:").map(str::to_owned)

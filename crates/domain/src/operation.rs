@@ -39,7 +39,7 @@ pub enum Actor {
     System,
 }
 
-/// What sort of change it is.
+/// The kind of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OperationKind {
@@ -221,7 +221,7 @@ pub struct Settings {
     pub delete_protection: bool,
     /// Whether a purge is refused.
     pub legal_hold: bool,
-    /// How much the organization may have.
+    /// The quota.
     #[serde(default, deserialize_with = "Quota::deserialize_stored")]
     pub quota: Quota,
 }
@@ -288,7 +288,7 @@ impl OperationArguments {
         }
     }
 
-    /// What sort of change they are for.
+    /// The kind of change they are for.
     #[must_use]
     pub const fn kind(&self) -> OperationKind {
         match self {
@@ -339,9 +339,9 @@ pub struct Operation {
 pub enum OperationRefusal {
     /// The e-mail address was taken meanwhile.
     EmailTaken,
-    /// The account's credentials were changed meanwhile, which ended the session that asked.
+    /// The account's credentials have changed since, which ended the session that asked.
     SessionEnded,
-    /// Something foreign occupies the place of the container.
+    /// A foreign collection or database occupies the container's name.
     ContainerTaken,
     /// The archive is damaged or incomplete.
     ArchiveInvalid,
@@ -370,7 +370,7 @@ impl OperationRefusal {
 }
 
 impl Operation {
-    /// What sort of change it is.
+    /// The kind of a change.
     #[must_use]
     pub const fn kind(&self) -> OperationKind {
         self.arguments.kind()

@@ -139,7 +139,7 @@ pub struct Organization {
     pub delete_protection: bool,
     /// Whether a purge is refused.
     pub legal_hold: bool,
-    /// How much it may have.
+    /// Its quota.
     #[serde(default, deserialize_with = "Quota::deserialize_stored")]
     pub quota: Quota,
     /// When it was created.

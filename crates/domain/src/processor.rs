@@ -2,7 +2,7 @@
 //!
 //! There are many threads and few cores: with thirty running queries on two cores, a request of a millisecond
 //! would have to wait among them. Every few milliseconds a query gives way to one that has run less, so a new
-//! query waits no longer than that, however many long ones there are.
+//! query waits no longer than that, regardless of the number of long ones.
 //!
 //! # Pitfalls
 //! A waiting query holds a thread, a connection and perhaps a snapshot. Its wait counts against its own time

@@ -1,4 +1,4 @@
-//! How much an organization may have, and how much it has.
+//! Quotas: how much an organization may store, and how much it stores.
 //!
 //! # Pitfalls
 //! [`QuotaLimit`] is the only type for such a number, from every source: a setting, a request, an archive,
@@ -86,9 +86,9 @@ impl fmt::Display for QuotaLimit {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "QuotaNumbers")]
 pub struct Quota {
-    /// Documents, in all its collections.
+    /// Documents in all its collections.
     pub documents: Option<QuotaLimit>,
-    /// Bytes of these as BSON.
+    /// Bytes of these documents as BSON.
     pub bytes: Option<QuotaLimit>,
     /// Collections, including the default one.
     pub collections: Option<QuotaLimit>,
@@ -194,13 +194,13 @@ fn check(most: Option<QuotaLimit>, number: u64, what: &str) -> Result<()> {
 /// A change of a [`Quota`]; absent limits stay as they are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct QuotaChange {
-    /// Another limit of documents, or none.
+    /// The new limit on documents; `Some(None)` removes it.
     pub documents: Option<Option<QuotaLimit>>,
-    /// Another limit of bytes, or none.
+    /// The new limit on bytes; `Some(None)` removes it.
     pub bytes: Option<Option<QuotaLimit>>,
-    /// Another limit of collections, or none.
+    /// The new limit on collections; `Some(None)` removes it.
     pub collections: Option<Option<QuotaLimit>>,
-    /// Another limit of bytes of index entries, or none.
+    /// The new limit on bytes of index entries; `Some(None)` removes it.
     pub index_bytes: Option<Option<QuotaLimit>>,
 }
 
@@ -220,9 +220,9 @@ impl QuotaChange {
 /// How much an organization has, as a [`Quota`] counts it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Documents, in all its collections.
+    /// Documents in all its collections.
     pub documents: u64,
-    /// Bytes of these as BSON.
+    /// Bytes of these documents as BSON.
     pub bytes: u64,
     /// Collections, including the default one.
     pub collections: u64,

@@ -1,5 +1,5 @@
-//! Rate limits: how many attempts are allowed, and how soon again. The counters are in the store, so a
-//! restart resets nothing.
+//! Rate limits: how many attempts are allowed, and when the next one is. The counters are in the store, so a
+//! restart does not reset them.
 //!
 //! The rule is the generic cell rate algorithm: a counter is one moment, the "theoretical arrival time", that
 //! each attempt moves on by one period; an attempt is refused while that moment is more than `burst` periods

@@ -229,7 +229,7 @@ pub trait Operations: Send + Sync {
     /// The record of that id.
     async fn get_operation(&self, id: OperationId) -> Result<Option<OperationRecord>>;
 
-    /// Up to `limit` records of that organization, the newest first (by id), before `before`.
+    /// Up to `limit` records of that organization, newest first (by id), before `before`.
     async fn list_operations_of(
         &self,
         organization_id: OrganizationId,
@@ -277,15 +277,15 @@ pub trait Containers: Send + Sync {
     /// from a later one of the same id.
     async fn drop_container(&self, organization: &Organization) -> Result<()>;
 
-    /// What can be done with visible names, where the engine gives containers one; none where the organization's id names
-    /// them all, so that nothing ever moves.
+    /// The methods for visible names; `None` if the engine names containers by the organization's id, so that they are
+    /// never renamed.
     fn named(&self) -> Option<&dyn NamedContainers> {
         None
     }
 }
 
 impl dyn Containers {
-    /// See [`NamedContainers::is_foreign`]; nothing is, where containers have no visible name.
+    /// See [`NamedContainers::is_foreign`]; always `false` if containers have no visible names.
     pub async fn is_foreign(&self, placement: Placement, namespace: &str) -> Result<bool> {
         match self.named() {
             Some(named) => named.is_foreign(placement, namespace).await,
@@ -315,10 +315,10 @@ impl dyn Containers {
 pub trait IdempotencyKeys: Send + Sync {
     /// Claims `record.key` for a request: a new key, or one whose lease ran out without a response and whose
     /// body is the same (then with the `organization_id` of the first claim). A new key is refused if its
-    /// holder has as many as allowed, however many are claimed at the same moment: no key with a response is
-    /// forgotten before it expires. (On an engine with several writers, concurrent claims of the last free
-    /// keys may get `store_unavailable`.) An engine that only one process can use ends the leases of earlier
-    /// processes when it is opened.
+    /// holder has as many as allowed, also under concurrent claims: no key with a response is forgotten before
+    /// it expires. (On an engine with several writers, concurrent claims of the last free keys may get
+    /// `store_unavailable`.) An engine that only one process can use ends the leases of earlier processes when
+    /// it is opened.
     async fn claim_request(&self, record: &IdempotencyRecord, now: Timestamp) -> Result<IdempotencyClaim>;
 
     /// Saves the response of a claimed key.
@@ -341,7 +341,7 @@ pub trait RateLimits: Send + Sync {
     /// Counts one attempt against `key`, or says how long to wait. Exact under any number of callers.
     async fn take(&self, key: &RateLimitKey, limit: RateLimit, now: Timestamp) -> Result<RateLimitDecision>;
 
-    /// Takes one attempt back, because it succeeded.
+    /// Refunds one attempt, because it succeeded.
     async fn give_back(&self, key: &RateLimitKey, limit: RateLimit, now: Timestamp) -> Result<()>;
 
     /// Whether the counter of `key` is above zero.

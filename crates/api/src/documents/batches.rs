@@ -1,8 +1,8 @@
-//! The lines of a body in batches: as many as are stored and answered together, and no more memory than there is room for.
+//! Reads the lines of a body in batches that are stored and answered together, within the memory budget.
 //!
 //! # Pitfalls
-//! A batch ends early where there is no room for the next line: it is stored, which makes room. Only a reader that has
-//! nothing to store waits, and the sender's clock stands still meanwhile.
+//! A batch ends early where there is no room for the next line: storing it makes room. Only a reader that has nothing to
+//! store waits for room, and that wait does not count against the sender.
 
 use super::lines::{LineArrival, NdjsonLine, NdjsonLines};
 use crate::body_budget::{BodyBudget, Reservation};
@@ -21,31 +21,31 @@ use tenantry_domain::limits::{INSERT_MAX_BYTES, INSERT_MAX_DOCUMENTS};
 use tenantry_domain::{Error, ErrorCode, Result, offload};
 use tokio::time::Instant;
 
-/// How long a batch with lines in it waits for more of them: a client that waits for an answer before going on gets it.
+/// How long a batch with lines in it waits for more: some clients wait for a response before they send the next line.
 const LINGER: Duration = Duration::from_millis(5);
-/// Bytes that are kept of a line before it reserves as many as the longest may have.
+/// A line that grows beyond this reserves as much as the longest line may need.
 const SHORT_LINE_BYTES: usize = 32 << 10;
-/// Bytes of a body that arrive at once, at most.
+/// The most bytes of a body that arrive at once.
 const PIECE_BYTES: usize = 16 << 10;
-/// Bytes that a line counts for besides its document.
+/// Bytes that a line counts for in addition to its document.
 const LINE_BYTES: usize = 256;
 
 /// Lines that are stored and answered together.
 pub(super) struct Batch {
-    /// The first of them.
+    /// The number of the first line.
     pub(super) first: u64,
-    /// The one after the last of them.
+    /// The number after that of the last line.
     pub(super) next: u64,
-    /// Those with a document in them.
+    /// The lines with a document in them.
     pub(super) documents: Vec<(u64, NewDocument)>,
     bytes: usize,
-    /// Those that are refused already.
+    /// The lines that have already been refused.
     pub(super) refused: Vec<(u64, LineOutcome)>,
-    /// Whether it is the last one, and how the body ended.
+    /// How the body ended, if this is the last batch.
     pub(super) end: Option<Result<()>>,
-    /// Room for it.
+    /// The memory reserved for it.
     pub(super) held: Reservation,
-    /// Whether it is stored before more of the body is waited for.
+    /// Whether to store it before waiting for more of the body.
     ends_early: bool,
 }
 
@@ -82,7 +82,7 @@ impl Batch {
         }
         let lines = self.documents.len() + self.refused.len();
         let bytes = self.bytes + LINE_BYTES * lines;
-        // It is in memory already. Without room the batch ends with it.
+        // The line is in memory already. Without room, the batch ends with it.
         if !self.held.try_grow(bytes) {
             self.held.force_grow(bytes);
             self.ends_early = true;
@@ -93,19 +93,19 @@ impl Batch {
 /// Reads batches.
 pub(super) struct BatchReader {
     lines: NdjsonLines,
-    /// How long the body may pause, and what a line may take.
+    /// How long the body may pause, and how long a line may take to arrive.
     patience: Duration,
-    /// How long the first batch may still take to arrive; none once it is there.
+    /// How long the first batch may still take to arrive; `None` once it has.
     first: Option<Duration>,
     max_line_bytes: usize,
     max_document_bytes: usize,
     budget: Arc<BodyBudget>,
     organization: OrganizationId,
-    /// Room for the line that has begun.
+    /// The memory reserved for the line that is arriving.
     held: Reservation,
 }
 
-/// A batch on its way, and who reads on after it.
+/// A batch that is being read, and the reader for the next one.
 pub(super) type Reading = BoxFuture<'static, (BatchReader, Batch)>;
 
 impl BatchReader {
@@ -142,14 +142,14 @@ impl BatchReader {
         self.lines.begun() + PIECE_BYTES <= SHORT_LINE_BYTES
     }
 
-    /// Frees what a long line had reserved that has ended.
+    /// Frees the reservation of a long line that has ended.
     fn give_back(&mut self) {
         if self.is_short() {
             self.held.shrink(SHORT_LINE_BYTES);
         }
     }
 
-    /// Reserves what the next piece of the body may need; not, if the batch should rather be stored first.
+    /// Reserves room for the next piece of the body. Returns `false` if the batch should be stored first.
     async fn make_room(&mut self, batch: &Batch) -> Result<bool> {
         let is_short = self.is_short();
         let needed = if is_short { SHORT_LINE_BYTES } else { self.max_line_bytes.max(SHORT_LINE_BYTES) };
@@ -194,7 +194,7 @@ impl BatchReader {
         }
     }
 
-    /// Takes the lines that have arrived; whether the batch is full.
+    /// Takes the lines that have arrived, and returns whether the batch is full.
     async fn fill(&mut self, batch: &mut Batch) -> bool {
         while !batch.is_full() && batch.end.is_none() {
             let Some(line) = self.lines.next() else { return false };
@@ -234,27 +234,27 @@ impl BatchReader {
             })?;
             Ok(Some(NewDocument::parse(text, max_bytes)?))
         };
-        // The others on this thread have their turn after some hundred kibibytes, however quickly they arrive.
+        // Yields to other tasks on this thread every few hundred kibibytes, even if the body arrives faster.
         for _ in 0..=text_bytes >> 10 {
             tokio::task::coop::consume_budget().await;
         }
         offload::by_size(text_bytes, parse).await?
     }
 
-    /// Reads on, unless `batch` is the last one.
+    /// Starts reading the next batch, unless `batch` is the last one.
     pub(super) fn after(self, batch: &Batch) -> Option<Reading> {
         batch.end.is_none().then(|| self.batch().boxed())
     }
 }
 
-/// The refusal of a whole body of which the first line is `line`, if it is a file in which no line can be a document.
+/// The refusal of the whole body, if its first `line` shows that no line of it can be a document.
 fn not_lines(line: &NdjsonLine) -> Option<Error> {
     let text = line.text.as_ref().filter(|_| line.number == 1)?;
     let what = mistake::recognize_lines(text)?.explain("one JSON object to a line");
     Some(Error::new(ErrorCode::InvalidJson).detail(format!("The body {what}")))
 }
 
-/// The batch that is being read; never, where none is.
+/// Waits for the batch that is being read; never completes if there is none.
 pub(super) async fn read(reading: &mut Option<Reading>) -> (BatchReader, Batch) {
     match reading {
         Some(reading) => reading.await,

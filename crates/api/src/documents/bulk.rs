@@ -1,8 +1,11 @@
-//! Many documents, one to a line, answered one to a line: read, stored and answered in batches.
+//! Inserts many documents, one per line, with one response line for each: read, stored and answered in batches.
 //!
-//! While a batch is being stored, the next one is read, and no more than that: whoever does not read the answers is not
-//! read from, either. What a newcomer gets wrong: once the first answer is out, nothing can be refused any more. What
-//! goes wrong then is the last line, and the line with the totals is missing.
+//! While one batch is stored, only the next one is read, so a client that does not read its response lines is not read
+//! from, either.
+//!
+//! # Pitfalls
+//! Once the first response line is sent, the request cannot be refused any more. A later error becomes the last line, and
+//! the line with the totals is missing.
 
 use super::batches::{Batch, BatchReader, Reading, read};
 use super::schema::{Document, NDJSON};
@@ -36,16 +39,16 @@ use tenantry_domain::idempotency::IdempotencyKey;
 use tenantry_domain::{Error, ErrorCode, Result};
 use utoipa::ToSchema;
 
-/// The media types of documents that are one to a line.
+/// The media types of NDJSON.
 pub const MEDIA_TYPES: [&str; 3] = ["application/x-ndjson", "application/ndjson", "application/jsonl"];
 
-/// Which lines are answered.
+/// Which lines get a response line.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Outcomes {
-    /// All that are not empty.
+    /// All lines that are not empty.
     #[default]
     All,
-    /// Those that were not stored.
+    /// The lines that were not stored.
     Refused,
 }
 
@@ -62,14 +65,14 @@ impl FromStr for Outcomes {
 }
 
 request_fields! {
-    /// How many documents are inserted.
+    /// How documents are inserted in bulk.
     pub struct BulkInsertQuery in query {
-        /// `refused` answers the lines that were not stored, and the last; `all` is the default.
+        /// `refused` responds only to the lines that were not stored, and with the last line; `all` is the default.
         pub outcomes: Outcomes = optional(str::parse) or default,
     }
 }
 
-/// A line of the answer.
+/// A line of the response.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 #[schema(as = InsertAnswer)]
@@ -77,16 +80,16 @@ pub enum InsertResponseLine {
     /// The document of that line is stored.
     #[expect(dead_code, reason = "`write_inserted` writes it: serde_json would round an `_id`")]
     Inserted(InsertedLine),
-    /// It is not; or, in place of the last line, nothing from that line on was read.
+    /// The document of that line is not stored; or, in place of the last line, nothing from that line on was read.
     Refused(RefusedLine),
-    /// The last line, if nothing was cut off.
+    /// The last line, if the response is complete.
     Totals(InsertTotals),
 }
 
 /// A line whose document is stored.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct InsertedLine {
-    /// Which line it is, from 1; empty ones count.
+    /// The number of the line, from 1; empty lines count.
     pub line: u64,
     /// Always 201.
     pub status: u16,
@@ -103,9 +106,9 @@ pub struct InsertedLine {
 /// A line that was refused.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RefusedLine {
-    /// Which line it is, from 1; empty ones count.
+    /// The number of the line, from 1; empty lines count.
     pub line: u64,
-    /// What the HTTP status would be.
+    /// The HTTP status that a request for this document alone would get.
     #[schema(example = 409)]
     pub status: u16,
     /// The stable name of the problem.
@@ -132,7 +135,7 @@ impl RefusedLine {
     }
 }
 
-/// How many lines there were.
+/// The totals of a bulk insert.
 #[derive(Debug, Default, Clone, Copy, Serialize, ToSchema)]
 pub struct InsertTotals {
     /// Documents that were stored.
@@ -141,15 +144,15 @@ pub struct InsertTotals {
     pub repeated: u64,
     /// Lines that were refused.
     pub refused: u64,
-    /// All lines, empty ones too.
+    /// All lines, including empty ones.
     pub lines: u64,
 }
 
 /// Insert many documents.
 ///
-/// The body is NDJSON: a document to each line, and any number of lines. Each line that is not empty is answered with a
-/// line, in their order, as soon as its document is stored; a bad line stops no other. The last line says how many there
-/// were. With an `Idempotency-Key`, documents are told apart by their lines.
+/// The body is NDJSON: one document per line, and any number of lines. Each line that is not empty gets a response line,
+/// in the same order, as soon as its document is stored; a bad line does not stop the others. The last line has the
+/// totals. With an `Idempotency-Key`, each document is identified by its line number.
 #[utoipa::path(post, path = "/v1/organizations/{organization}/collections/{collection}/bulk",
     operation_id = "insertDocuments", tag = "Documents",
     params(RequireTenant<Write>, CollectionPath, BulkInsertQuery, IdempotencyHeader),
@@ -177,7 +180,7 @@ pub async fn insert_documents(
     insert(http, tenant, collection, query, headers, key, body).await
 }
 
-/// Stores the documents in the lines of `body`. What goes wrong before there is any answer is refused as always.
+/// Stores the documents in the lines of `body`. An error before the first response line is an ordinary refusal.
 ///
 /// # Errors
 /// `invalid_input`, `invalid_header`, `unsupported_media_type`, `request_timeout`, `collection_not_found`,
@@ -217,22 +220,22 @@ pub async fn insert(
     Ok(response)
 }
 
-/// Why there are no more answers, and which line is the first without one.
+/// Why there are no more response lines, and the first line without one.
 struct Cut {
     line: u64,
     error: Error,
 }
 
-/// A request under way.
+/// A running bulk insert.
 struct Bulk {
     http: Arc<Http>,
     tenant: TenantAccess<Write>,
     collection: CollectionName,
     request: Option<IdempotencyKey>,
     outcomes: Outcomes,
-    /// None once the body has ended.
+    /// `None` once the body has ended.
     reading: Option<Reading>,
-    /// Read while the one before it was being stored.
+    /// The batch that was read while the previous one was being stored.
     ahead: Option<Batch>,
     has_begun: bool,
     totals: InsertTotals,
@@ -243,7 +246,7 @@ impl Bulk {
         self.ahead = self.next_batch().await;
     }
 
-    /// The answers to the next batch, and what comes after them.
+    /// The response lines to the next batch, and the state to go on from.
     async fn go_on(mut self) -> Option<(Vec<u8>, Self)> {
         let lines = match self.step().await {
             Ok(lines) => lines?,
@@ -261,7 +264,7 @@ impl Bulk {
         Some((lines, self))
     }
 
-    /// Stores the next batch; the answers to it. `None` if there is no other.
+    /// Stores the next batch and returns its response lines; `None` if there is no other batch.
     async fn step(&mut self) -> Result<Option<Vec<u8>>, Cut> {
         let Some(batch) = self.next_batch().await else { return Ok(None) };
         let is_empty = batch.is_empty();
@@ -300,14 +303,14 @@ impl Bulk {
         Some(batch)
     }
 
-    /// Stores documents, for which room is `held` until then, and reads the next ones meanwhile.
+    /// Stores documents, keeping `held` until they are stored, and reads the next batch in the meantime.
     async fn store(
         &mut self,
         documents: Vec<(u64, NewDocument)>,
         held: Reservation,
     ) -> Result<Vec<LineOutcome>> {
         let _held = held;
-        // The first time even nothing is stored: that tells whether the collection is there.
+        // The first call goes to the store even without documents: it tells whether the collection exists.
         if documents.is_empty() && std::mem::replace(&mut self.has_begun, true) {
             return Ok(Vec::new());
         }
@@ -346,7 +349,7 @@ impl Bulk {
     }
 }
 
-/// An [`InsertedLine`], straight into bytes: `serde_json` would round an `_id`.
+/// Writes an [`InsertedLine`] directly as bytes: `serde_json` would round an `_id`.
 fn write_inserted(line: u64, document: &StoredDocument, more: &str, out: &mut Vec<u8>) {
     out.extend(format!("{{\"line\":{line},\"status\":201,\"id\":").as_bytes());
     match document.id() {
@@ -357,7 +360,7 @@ fn write_inserted(line: u64, document: &StoredDocument, more: &str, out: &mut Ve
 }
 
 fn write_line(line: &InsertResponseLine, out: &mut Vec<u8>) {
-    // Plain text and numbers: that cannot fail.
+    // Serializing plain text and numbers cannot fail.
     let _ = serde_json::to_writer(&mut *out, line);
     out.push(b'\n');
 }

@@ -1,42 +1,41 @@
-//! A body, line by line: never more of it in memory than what arrived last and the line that it is the middle of.
+//! Reads a body line by line, with only the current line and the last piece that arrived in memory.
 //!
-//! # Pitfalls
 //! A line that is too long is read to its end, but not kept.
 
 use crate::line_clock::{LineClock, Next};
 use axum::body::{Body, BodyDataStream, Bytes};
 use std::time::Duration;
 
-/// A line without its end.
+/// A line without its line break.
 #[derive(Debug, PartialEq)]
 pub struct NdjsonLine {
-    /// Which line of the body it is, from 1.
+    /// The number of the line in the body, from 1.
     pub number: u64,
-    /// What it says; `None` if that is too long.
+    /// Its text; `None` if that is too long.
     pub text: Option<Bytes>,
 }
 
-/// What came of waiting for more of the body.
+/// The result of waiting for more of the body.
 #[derive(Debug, PartialEq, Eq)]
 pub enum LineArrival {
-    /// More of it.
+    /// More has arrived.
     More,
-    /// Nothing in that time.
+    /// Nothing has arrived in that time.
     Nothing,
-    /// Not the rest of a line that began too long ago.
+    /// A line has not been completed within its time.
     TooSlow,
-    /// Its end.
+    /// The body has ended.
     End,
-    /// It broke off.
+    /// The body broke off.
     Broken,
 }
 
 /// The lines of a body that is arriving.
 pub struct NdjsonLines {
     body: BodyDataStream,
-    /// What arrived and is not read yet.
+    /// What has arrived and has not been read yet.
     arrived: Bytes,
-    /// The line of which the end has not arrived.
+    /// The line whose end has not arrived yet.
     begun: Vec<u8>,
     is_too_long: bool,
     read: u64,
@@ -45,7 +44,7 @@ pub struct NdjsonLines {
 }
 
 impl NdjsonLines {
-    /// The lines of `body`, of which none may have more than `max_bytes` or take longer than `time`.
+    /// The lines of `body`, each at most `max_bytes` long and arriving within `time`.
     pub fn of(body: Body, max_bytes: usize, time: Duration) -> Self {
         Self {
             body: body.into_data_stream(),
@@ -58,12 +57,12 @@ impl NdjsonLines {
         }
     }
 
-    /// Bytes that are kept of the line of which the end has not arrived.
+    /// Bytes in memory of the line whose end has not arrived yet.
     pub const fn begun(&self) -> usize {
         self.begun.len()
     }
 
-    /// Makes room for the whole of that line at once.
+    /// Allocates room for the longest possible line at once.
     pub fn reserve_longest(&mut self) {
         self.begun.reserve_exact(self.max_bytes.saturating_sub(self.begun.len()));
     }
@@ -72,12 +71,12 @@ impl NdjsonLines {
         self.is_too_long || !self.begun.is_empty()
     }
 
-    /// How many lines were read.
+    /// How many lines have been read.
     pub const fn read(&self) -> u64 {
         self.read
     }
 
-    /// The next line, if it has arrived whole.
+    /// The next line, if all of it has arrived.
     pub fn next(&mut self) -> Option<NdjsonLine> {
         match self.arrived.iter().position(|byte| *byte == b'\n') {
             Some(end) => {
@@ -93,12 +92,12 @@ impl NdjsonLines {
         }
     }
 
-    /// What stands behind the last line break, once the body has ended.
+    /// The text after the last line break, once the body has ended.
     pub fn last(&mut self) -> Option<NdjsonLine> {
         self.has_begun().then(|| self.finish(Bytes::new()))
     }
 
-    /// Waits for more of the body, so long at most. All that arrived before must have been read.
+    /// Waits for more of the body, at most for `wait`. Everything that arrived before must have been read.
     pub async fn arrive(&mut self, wait: Duration) -> LineArrival {
         match self.clock.next(&mut self.body, wait).await {
             Next::Piece(None) => LineArrival::End,
@@ -122,7 +121,7 @@ impl NdjsonLines {
         }
     }
 
-    /// Ends the line that was begun with `text`.
+    /// Completes the current line with `text`.
     fn finish(&mut self, text: Bytes) -> NdjsonLine {
         let is_whole = !self.is_too_long && self.begun.is_empty() && text.len() <= self.max_bytes;
         let text = if is_whole {
@@ -143,7 +142,7 @@ mod tests {
     use futures_util::stream;
     use std::convert::Infallible;
 
-    /// The lines of a body that arrives in these pieces.
+    /// The lines of a body that arrives in `pieces`.
     async fn lines(pieces: &[&'static str], max_bytes: usize) -> Vec<(u64, Option<String>)> {
         let pieces: Vec<_> = pieces.iter().map(|piece| Ok::<_, Infallible>(Bytes::from(*piece))).collect();
         let mut lines =
@@ -182,7 +181,7 @@ mod tests {
         assert_eq!(lines(&["abc", "d"], 3).await, numbered(&[None]));
     }
 
-    /// A body of which a byte comes now and then.
+    /// A body of which one byte arrives after each `pause`.
     fn drip(pause: Duration) -> Body {
         Body::from_stream(stream::unfold((), move |()| async move {
             tokio::time::sleep(pause).await;

@@ -1,7 +1,8 @@
 //! Pages and counts of documents that match a filter.
 //!
-//! What a newcomer gets wrong: the same query stands in a URL as text and in a body as JSON. There the filter is taken
-//! as it was sent, for the order of its members may mean something.
+//! # Pitfalls
+//! The same query is text in a URL and JSON in a body. The filter in a body must be kept as text too, because the order
+//! of its members can matter.
 
 use crate::auth::RequireTenant;
 use crate::extract::{DocumentBody, QueryFields};
@@ -28,20 +29,20 @@ use tenantry_domain::offload;
 use tenantry_domain::page::PageLimit;
 use utoipa::ToSchema;
 
-/// Says how many documents a query had to look at, where those were many.
+/// Says how many documents a query had to examine, if there were many.
 pub const FULL_SCAN: HeaderName = HeaderName::from_static("full-scan");
 
-/// A slice of the documents that match.
+/// A page of the documents that match.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = DocumentPage)]
 pub struct DocumentPageResponse {
-    /// In the order of the query. There may be fewer than `limit` of them and others after them.
+    /// In the order of the query. A page may have fewer than `limit` of them even if others follow.
     #[schema(value_type = Vec<super::Document>)]
     pub items: Vec<super::Document>,
     /// Pass it as `cursor` for the next page of the same query; null on the last.
     #[schema(required = true)]
     pub next_cursor: Option<String>,
-    /// The revision of each, if they were asked for: its `ETag` without the quotes.
+    /// The revision of each, if requested: its `ETag` without the quotes.
     #[schema(required = false, value_type = Vec<String>)]
     pub revisions: Option<Vec<String>>,
 }
@@ -62,17 +63,17 @@ request_fields! {
         /// Which documents, in MongoDB's filter language; all by default.
         #[schema(example = json!({ "status": { "$in": ["open", "held"] } }))]
         pub filter: Filter = filter or default,
-        /// Up to 3 paths joined by commas, `-` before those that go down; the `_id` ends every order.
+        /// Up to 3 paths joined by commas, with `-` before a descending one; the `_id` is always the last key.
         #[schema(example = "-placed")]
         pub sort: Sort = optional(Sort::parse) or default,
-        /// The paths to show, joined by commas, or each with `-` before it, those to leave out.
+        /// The paths to include, joined by commas; or the paths to leave out, each with `-` before it.
         #[schema(example = "status,total")]
         pub fields: Projection = optional(Projection::parse) or default,
         /// Items of a page, 1 to 200; 50 by default.
         pub limit: PageLimit = numeric(PageLimit::parse) or default,
-        /// `next_cursor` of the page before.
+        /// `next_cursor` of the previous page.
         pub cursor: Option<String> = optional(str::parse),
-        /// Whether to tell the revision of each, too.
+        /// Whether to return the revision of each document, too.
         pub revisions: bool = flag or default,
     }
 }
@@ -186,7 +187,7 @@ async fn count(
     Ok(with_scan(http, answer, counted.scanned))
 }
 
-/// Where a request has what only a look at the data may refuse.
+/// Where in the request the inputs are that can only be refused after looking at the data.
 struct Pointers {
     cursor: &'static str,
     sort: &'static str,
@@ -210,7 +211,7 @@ async fn list_matching(
     Ok(with_scan(http, json_text(StatusCode::OK, body), scanned))
 }
 
-/// A [`DocumentPageResponse`], straight into bytes.
+/// Writes a [`DocumentPageResponse`] directly as bytes.
 fn write_page(page: &DocumentPage, projection: &Projection, with_revisions: bool) -> Vec<u8> {
     let mut out = b"{\"items\":[".to_vec();
     for (number, document) in page.documents.iter().enumerate() {
@@ -219,7 +220,7 @@ fn write_page(page: &DocumentPage, projection: &Projection, with_revisions: bool
         }
         super::write(document, projection, &mut out);
     }
-    // A cursor and a revision are plain text: nothing in them needs escaping.
+    // Cursors and revisions are plain text that needs no escaping.
     let cursor = page.next_cursor.as_ref().map_or("null".to_owned(), |cursor| format!("\"{cursor}\""));
     out.extend(format!("],\"next_cursor\":{cursor}").as_bytes());
     if with_revisions {
@@ -231,7 +232,7 @@ fn write_page(page: &DocumentPage, projection: &Projection, with_revisions: bool
     out
 }
 
-/// `response`, which says if there were many documents to look at.
+/// Adds the header [`FULL_SCAN`] to `response` if the query examined many documents.
 fn with_scan(http: &Http, mut response: Response, scanned: Option<u64>) -> Response {
     if let Some(scanned) = scanned.filter(|scanned| *scanned > http.settings.full_scan_notice) {
         metrics::counter!(DOCUMENT_FULL_SCANS).increment(1);

@@ -1,8 +1,8 @@
 //! The body of a request, on loan to a handler, and how the unread rest is discarded.
 //!
-//! Many clients read no response before they have sent all of their request: closing on them loses it. So the rest is read
-//! on and thrown away, within bounds, and the connection goes on to serve; or the response says that it will be closed,
-//! and the socket lingers (`socket.rs`).
+//! Many clients read no response before they have sent all of their request, and lose it if the connection is closed. So
+//! the rest is read and discarded, within bounds, and the connection is reused; or the response says that the connection
+//! will be closed, and the socket lingers (`socket.rs`).
 
 use super::state::{ConnectionState, DISCARD_MAX_BYTES, DISCARD_PAUSE};
 use axum::response::Response;
@@ -16,15 +16,15 @@ use std::task::{Context, Poll, ready};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
-/// The body of a request, as its handler has it.
+/// The body of a request, as its handler gets it.
 pub struct RequestBody {
-    /// Nothing once it has ended.
+    /// `None` once it has ended.
     incoming: Option<Incoming>,
     was_read: bool,
     remainder: Arc<Remainder>,
 }
 
-/// What is left of a body, once its handler has dropped it.
+/// The rest of a body after its handler has dropped it.
 pub struct Remainder {
     connection: Arc<ConnectionState>,
     /// Whether the client wants the connection to be closed after the response.
@@ -34,27 +34,27 @@ pub struct Remainder {
     fate: Mutex<Fate>,
 }
 
-/// Whose the body is.
+/// Who has the body.
 enum Fate {
-    /// The handler's.
+    /// The handler has it.
     Lent,
-    /// Nobody's: what came is no body, and hyper reads no further.
+    /// Nobody: it is malformed or broke off, and hyper reads no further.
     Broken,
-    /// Nobody's, and there is no response yet.
+    /// Nobody, and there is no response yet.
     Left {
-        /// It.
+        /// The body.
         incoming: Incoming,
         /// Whether the handler has read any of it.
         was_read: bool,
     },
-    /// Its drop decides by this: the head of the response has been made.
+    /// The head of the response exists. Dropping the body acts on this.
     Answered {
         /// Whether the connection may be used again.
         keeps: bool,
     },
 }
 
-/// Takes the body of a request into care.
+/// Tracks the body of a request.
 pub fn lend(request: &Request<Incoming>, connection: &Arc<ConnectionState>) -> Arc<Remainder> {
     let headers = request.headers();
     Arc::new(Remainder {
@@ -81,14 +81,14 @@ impl Remainder {
         RequestBody { incoming: Some(incoming), was_read: false, remainder: Arc::clone(self) }
     }
 
-    /// Decides how to discard the rest, and says so in the response if the connection will be closed.
+    /// Decides how to discard the rest, and announces in the response if the connection will be closed.
     pub fn answer(self: &Arc<Self>, response: &mut Response) {
         let mut fate = self.lock();
         let closes = match &*fate {
             Fate::Left { incoming, was_read } => {
                 let is_held_back = self.awaits_continue && !was_read;
                 let is_too_long = incoming.size_hint().lower() > DISCARD_MAX_BYTES;
-                // Who was too slow already is not waited for.
+                // A client that was too slow already is not waited for.
                 let is_too_slow = response.status() == StatusCode::REQUEST_TIMEOUT;
                 self.asks_close || is_held_back || is_too_long || is_too_slow
             }
@@ -105,7 +105,7 @@ impl Remainder {
         }
     }
 
-    /// What came was no body, or not all of it.
+    /// The body was malformed or incomplete.
     fn fail(&self) {
         self.connection.linger();
         let mut fate = self.lock();
@@ -114,7 +114,7 @@ impl Remainder {
         }
     }
 
-    /// The handler has dropped it before its end.
+    /// The handler has dropped the body before its end.
     fn leave(self: &Arc<Self>, incoming: Incoming, was_read: bool) {
         let mut fate = self.lock();
         match *fate {
@@ -144,14 +144,14 @@ impl Remainder {
     }
 }
 
-/// Reads on to the end, or to one of the bounds; then the connection is closed.
+/// Reads to the end. If one of the bounds comes first, the connection is closed.
 async fn discard(mut incoming: Incoming, connection: Arc<ConnectionState>) {
     let began = Instant::now();
     let mut bytes = 0;
     while bytes <= DISCARD_MAX_BYTES && began.elapsed() < connection.discard_timeout() {
         match tokio::time::timeout(DISCARD_PAUSE, incoming.frame()).await {
             Ok(Some(Ok(frame))) => bytes += frame.data_ref().map_or(0, Bytes::len) as u64,
-            // It has ended, or the client has.
+            // The body has ended, or the client has hung up.
             Ok(_) => return,
             Err(_) => break,
         }

@@ -1,30 +1,31 @@
-//! Where a chunked body ends among the bytes that arrive, so that what follows is known to be the next request.
+//! Finds the end of a chunked body in the bytes that arrive, so that the next request is known to start there.
 //!
-//! hyper decodes the body; this only counts along. Where it and hyper could differ, the body is broken and hyper refuses it.
+//! hyper decodes the body; this scanner only follows its framing. Where the two could differ, the body is malformed and
+//! hyper refuses it.
 
-/// Counts along with one chunked body.
+/// Follows the framing of one chunked body.
 #[derive(Debug, Default)]
 pub struct ChunkScan(State);
 
 #[derive(Debug)]
 enum State {
-    /// In the line that says the size of a chunk.
+    /// In the line with the size of a chunk.
     Size {
-        /// What its digits say so far.
+        /// The size according to the digits so far.
         bytes: u64,
-        /// Whether its digits have ended.
+        /// Whether the digits have ended.
         is_read: bool,
         after_cr: bool,
     },
-    /// So many bytes of a chunk are to come.
+    /// This many bytes of a chunk are still to come.
     Data(u64),
-    /// So many bytes of the line end behind a chunk are to come.
+    /// This many bytes of the line break after a chunk are still to come.
     DataEnd(u8),
-    /// In a line behind the last chunk.
+    /// In a line after the last chunk.
     Trailer { is_empty: bool, after_cr: bool },
-    /// Behind the body.
+    /// After the body.
     End,
-    /// It is not what it says, and hyper will say so.
+    /// The body is malformed, and hyper will refuse it.
     Broken,
 }
 
@@ -35,7 +36,7 @@ impl Default for State {
 }
 
 impl ChunkScan {
-    /// How many of these bytes belong to the body.
+    /// Scans `bytes`, and returns how many of them belong to the body.
     pub fn take(&mut self, bytes: &[u8]) -> usize {
         let mut taken = 0;
         while taken < bytes.len() {
@@ -59,7 +60,7 @@ impl ChunkScan {
         taken
     }
 
-    /// Whether all of the body has come.
+    /// Whether the whole body has arrived.
     pub const fn is_end(&self) -> bool {
         matches!(self.0, State::End)
     }

@@ -1,5 +1,5 @@
-//! What a request's head must keep to beyond what hyper looks at: a head that two parties read differently would let
-//! a request be smuggled past the one in front. Also remembers of a head what its refusal needs.
+//! Checks on a request's head that hyper does not make: a head that two parties read differently would let a request be
+//! smuggled past the proxy in front. Also records what the refusal of a head needs.
 
 use memchr::memchr_iter;
 use std::mem;
@@ -13,38 +13,38 @@ pub enum HeadFault {
     RequestLine,
     /// There is no `Host`.
     HostMissing,
-    /// There are several `Host`.
+    /// There are several `Host` fields.
     HostRepeated,
-    /// `Host` is no host.
+    /// `Host` is not a host.
     HostInvalid,
-    /// `Transfer-Encoding` stands beside `Content-Length`.
+    /// There are both `Transfer-Encoding` and `Content-Length`.
     TwoLengths,
-    /// There are several `Content-Length`, perhaps equal ones.
+    /// There are several `Content-Length` fields, perhaps equal ones.
     LengthRepeated,
     /// `Transfer-Encoding` is not `chunked`.
     TransferEncoding,
-    /// It is not HTTP in some other way.
+    /// It is not valid HTTP in some other way.
     Unparsable,
-    /// The request line has more bytes than a head may have.
+    /// The request line is longer than a head may be.
     TargetTooLong,
-    /// The head has more bytes or fields than it may have.
+    /// The head has too many bytes or fields.
     TooLarge,
-    /// The head has not arrived in its time.
+    /// The head has not arrived in time.
     TooSlow,
 }
 
 /// How far a head has got.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// More has to come.
+    /// It is incomplete.
     Partial,
-    /// It ends before that byte of what was checked.
+    /// It ends before this byte of the checked ones.
     Complete(usize),
     /// It is refused.
     Faulty(HeadFault),
 }
 
-/// Checks the heads of one connection, one after the other, as their bytes arrive.
+/// Checks the heads of one connection, one after another, as their bytes arrive.
 #[derive(Default)]
 pub struct HeadCheck {
     /// The beginning of a line whose end has not arrived.
@@ -81,7 +81,7 @@ impl HeadCheck {
         Progress::Partial
     }
 
-    /// Whether anything of a head has come but empty lines.
+    /// Whether anything but empty lines has arrived.
     pub const fn has_begun(&self) -> bool {
         self.has_request_line || !self.line.is_empty()
     }
@@ -91,12 +91,12 @@ impl HeadCheck {
         !self.has_request_line
     }
 
-    /// Whether the method is HEAD, so that no body may follow.
+    /// Whether the method is HEAD, so that its response may have no body.
     pub const fn is_head_request(&self) -> bool {
         self.is_head_request
     }
 
-    /// The last `Origin` it had.
+    /// The last `Origin` field.
     pub fn origin(&self) -> Option<&[u8]> {
         (!self.origin.is_empty()).then_some(&self.origin[..])
     }
@@ -110,7 +110,7 @@ impl HeadCheck {
         (self.hosts, self.lengths, self.encodings) = (0, 0, 0);
     }
 
-    /// A line without its LF, behind what came of it before; whether it is the last one of the head.
+    /// Takes the `end` of a line, without its LF. Returns whether the line is the last one of the head.
     fn take_line(&mut self, end: &[u8]) -> Result<bool, HeadFault> {
         if self.line.is_empty() {
             return self.read_line(end);
@@ -161,7 +161,7 @@ impl HeadCheck {
             b't' => {
                 if let Some(encoding) = field(line, b"transfer-encoding") {
                     let is_chunked = encoding.eq_ignore_ascii_case(b"chunked");
-                    // Twice is not once, and HTTP/1.0 knows no such field.
+                    // Only one field is allowed, and HTTP/1.0 does not have it.
                     let is_known = is_chunked && self.encodings == 0 && !self.is_http_10;
                     self.encodings = 1;
                     self.expect(is_known, HeadFault::TransferEncoding);
@@ -177,7 +177,7 @@ impl HeadCheck {
         }
     }
 
-    /// Notes what is wrong; the head is refused when it is complete, and `Origin` known.
+    /// Records a fault. The head is refused once it is complete, when its `Origin` is known.
     fn expect(&mut self, is_right: bool, fault: HeadFault) {
         if !is_right {
             self.fault.get_or_insert(fault);
@@ -200,13 +200,13 @@ impl HeadCheck {
     }
 }
 
-/// The value of the field in this line, if it has that name.
+/// The value of the field in `line`, if it is called `name`.
 fn field<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let value = line.get(name.len()..)?.strip_prefix(b":")?;
     line[..name.len()].eq_ignore_ascii_case(name).then(|| value.trim_ascii())
 }
 
-/// Which bytes a host with its port may have (RFC 3986, 3.2): a table, because every request has some of them.
+/// The bytes that a host with its port may have (RFC 3986, 3.2), as a table because every request is checked.
 const OF_HOST: [bool; 256] = {
     let mut table = [false; 256];
     let others = b"-._~%!$&'()*+,;=:[]";
@@ -227,7 +227,7 @@ const OF_HOST: [bool; 256] = {
 mod tests {
     use super::*;
 
-    /// The verdict on the head, in one piece and byte by byte.
+    /// Checks a head in one piece and byte by byte, and returns the common result.
     #[track_caller]
     fn check(head: &str) -> Progress {
         let whole = HeadCheck::default().check(head.as_bytes());

@@ -1,18 +1,18 @@
-//! What arrived is no request: what is known of it, and who responds.
+//! Malformed requests: what is known about one, and the handler that responds to it.
 
 use super::head::HeadFault;
 use hyper::body::Bytes;
 use std::sync::Arc;
 
-/// A request whose head is refused before it is one.
+/// A request whose head is refused before hyper sees it.
 pub struct MalformedRequest<'a> {
-    /// Why.
+    /// Why it is refused.
     pub fault: HeadFault,
-    /// Its `Origin`, as far as it was read.
+    /// Its `Origin`, if that has been read.
     pub origin: Option<&'a [u8]>,
     /// Whether its method is HEAD.
     pub is_head_request: bool,
 }
 
-/// Makes the whole response, as it is sent, to what is no request.
+/// Builds the complete response to a malformed request.
 pub type MalformedHandler = Arc<dyn Fn(&MalformedRequest<'_>) -> Bytes + Send + Sync>;

@@ -1,5 +1,5 @@
-//! The socket of a connection, between the kernel and hyper: refuses heads that hyper would take, puts our own responses
-//! in place of the bare ones that hyper makes, and ends a connection so that its last response arrives.
+//! The socket of a connection, between the kernel and hyper: refuses heads that hyper would accept, replaces hyper's bare
+//! error responses with our own, and closes a connection so that its last response arrives.
 
 use super::chunks::ChunkScan;
 use super::head::{HeadCheck, HeadFault, Progress};
@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// Bytes that are read at once of what is thrown away.
+/// Bytes that are read at once and discarded.
 const DISCARD_BUFFER_BYTES: usize = 16 << 10;
 
 /// The socket of one connection.
@@ -25,21 +25,21 @@ pub struct HttpSocket {
     state: Arc<ConnectionState>,
     handler: MalformedHandler,
     head: HeadCheck,
-    /// Where the body of a request ends that is chunked.
+    /// Finds the end of a chunked body.
     chunks: ChunkScan,
-    /// What has been read of the next request: hyper gets it when it waits for that, so that no head goes by unchecked.
+    /// Bytes of the next request. hyper gets them when it waits for that request, so that no head passes unchecked.
     held: Vec<u8>,
     /// A response of our own, and how much of it has been written.
     refusal: Option<(Bytes, usize)>,
-    /// Whether all that hyper wrote has been sent: what it writes next begins a response.
+    /// Whether everything that hyper wrote has been sent, so that the next write begins a response.
     is_flushed: bool,
-    /// Who waits for that before the next head is read.
+    /// Woken when everything has been sent, so that the next head can be read.
     awaits_flush: Option<Waker>,
     linger: Option<Linger>,
 }
 
 impl HttpSocket {
-    /// Of a connection that was just accepted.
+    /// The socket of a connection that was just accepted.
     pub fn new(
         stream: PacedStream<TcpStream>,
         state: Arc<ConnectionState>,
@@ -59,7 +59,7 @@ impl HttpSocket {
         }
     }
 
-    /// Reads what is held, or else from the stream.
+    /// Reads the held bytes, or else from the stream.
     fn poll_fill(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.held.is_empty() {
             return self.stream.as_mut().poll_read(context, buffer);
@@ -75,8 +75,8 @@ impl HttpSocket {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        // hyper asks for the next head while it still has the rest of a response, where the body of that request arrived
-        // late. Whether refused here or by hyper, the refusal must not get into the middle of it.
+        // If the body of a request arrived late, hyper asks for the next head while it still has to write the rest of the
+        // response. A refusal, from here or from hyper, must not end up in the middle of that response.
         if !self.is_flushed {
             self.awaits_flush = Some(context.waker().clone());
             return Poll::Pending;
@@ -88,7 +88,7 @@ impl HttpSocket {
             return Poll::Ready(Ok(()));
         }
         let progress = self.head.check(arrived);
-        // An empty line behind a body is no request that somebody waits for the answer to.
+        // An empty line after a body is not a request that a client awaits a response to.
         if self.head.has_begun() {
             self.state.enter(Phase::Head);
         }
@@ -113,7 +113,7 @@ impl HttpSocket {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         if !self.held.is_empty() && (self.state.has_whole_body() || self.chunks.is_end()) {
-            // hyper asks whether the client is still there: it has sent the next request.
+            // hyper asks whether the client is still connected: it is, and has sent the next request.
             return Poll::Pending;
         }
         let start = buffer.filled().len();
@@ -126,15 +126,15 @@ impl HttpSocket {
             self.state.take_body(arrived.len())
         };
         self.hold(buffer, start + of_body);
-        // Nothing would be the end of the stream. hyper asks again when it has answered this request.
+        // Reading no bytes would mean the end of the stream. hyper asks again when it has answered this request.
         if of_body == 0 && !is_end { Poll::Pending } else { Poll::Ready(Ok(())) }
     }
 
-    /// Takes what is behind `end` out of the buffer, for later.
+    /// Moves the bytes after `end` out of the buffer, for later.
     fn hold(&mut self, buffer: &mut ReadBuf<'_>, end: usize) {
         if buffer.filled().len() > end {
             let behind = &buffer.filled()[end..];
-            // In front of what has not been handed out, of which it is the beginning.
+            // They come before the bytes that are held already.
             self.held.splice(..0, behind.iter().copied());
             buffer.set_filled(end);
         }
@@ -151,7 +151,7 @@ impl HttpSocket {
         self.refusal = Some(((self.handler)(&request), 0));
     }
 
-    /// Sends the refusal and waits until it has arrived; then there is nothing more to read.
+    /// Sends the refusal and waits until it has arrived. After that, there is nothing more to read.
     fn poll_refused(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_send_refusal(context))?;
         self.poll_linger(context)
@@ -171,7 +171,7 @@ impl HttpSocket {
         self.stream.as_mut().poll_flush(context)
     }
 
-    /// Writes our own response in place of one that hyper made because it could not read a head.
+    /// Writes our own response in place of the one that hyper made because it could not parse a head.
     fn poll_replace(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> Option<Poll<io::Result<usize>>> {
         if self.refusal.is_none() {
             let fault = self.fault_of_response(bytes).filter(|_| self.is_flushed)?;
@@ -180,7 +180,7 @@ impl HttpSocket {
         Some(self.poll_send_refusal(context).map_ok(|()| bytes.len()))
     }
 
-    /// Why hyper made this response, if it did. Only called where no request is being answered.
+    /// Why hyper made this response, if it did. Only called while no request is being answered.
     fn fault_of_response(&self, bytes: &[u8]) -> Option<HeadFault> {
         let line = bytes.strip_prefix(b"HTTP/1.")?;
         if !bytes.ends_with(b"\r\n\r\n") {
@@ -195,8 +195,8 @@ impl HttpSocket {
         }
     }
 
-    /// Ends our side, and throws away what the client goes on sending until it has ended its own: closing while something
-    /// arrives makes the kernel reset the connection, which takes the response from a client that has not read it.
+    /// Shuts down our side, and discards what the client still sends until it has shut down its own. Closing the socket
+    /// while bytes arrive makes the kernel reset the connection, and a client that has not read the response loses it.
     fn poll_linger(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.linger.is_none() {
             ready!(self.stream.as_mut().poll_shutdown(context))?;
@@ -216,7 +216,7 @@ impl HttpSocket {
     }
 }
 
-/// How long, and for how many bytes more, the end of a connection is put off.
+/// For how long, and for how many more bytes, closing a connection is delayed.
 struct Linger {
     began: Instant,
     bytes_left: u64,
@@ -229,7 +229,7 @@ impl Linger {
         Self { began: now, bytes_left: DISCARD_MAX_BYTES, pause: Box::pin(sleep_until(now + DISCARD_PAUSE)) }
     }
 
-    /// Whether it goes on after so many bytes.
+    /// Counts `bytes`, and returns whether to keep reading.
     fn goes_on(&mut self, bytes: usize, timeout: Duration) -> bool {
         let now = Instant::now();
         let until = self.began + timeout;
@@ -281,7 +281,7 @@ impl AsyncWrite for HttpSocket {
         context: &mut Context<'_>,
         parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        // A response without a body is one part.
+        // A response without a body is a single buffer.
         if self.state.phase() != Phase::Request
             && let [part] = parts
             && let Some(written) = self.poll_replace(context, part)
@@ -298,7 +298,7 @@ impl AsyncWrite for HttpSocket {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.stream.as_mut().poll_flush(context))?;
-        // hyper flushes when it has written all it has.
+        // hyper flushes when it has written everything.
         self.is_flushed = true;
         if let Some(waker) = self.awaits_flush.take() {
             waker.wake();

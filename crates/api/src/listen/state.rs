@@ -1,15 +1,15 @@
-//! What the parts of one connection tell each other: its socket, the clock of its heads, the bodies of its requests.
+//! The state that the parts of one connection share: its socket, the timer of its heads, the bodies of its requests.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Bytes of a body that are read and thrown away.
+/// The most bytes of a body that are read and discarded.
 pub const DISCARD_MAX_BYTES: u64 = 256 << 20;
-/// How long a body is read and thrown away.
+/// How long a body is read and discarded at most.
 pub const DISCARD_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long nothing may come of a body that is thrown away.
+/// How long a body that is being discarded may pause.
 pub const DISCARD_PAUSE: Duration = Duration::from_secs(5);
 
 /// What a connection is doing.
@@ -21,26 +21,26 @@ pub enum Phase {
     Head,
     /// A request is being answered; its body may still be arriving.
     Request,
-    /// A head has not arrived in its time.
+    /// A head has not arrived in time.
     Late,
-    /// A head was refused, and nothing is read any more.
+    /// A head was refused; nothing more is read.
     Refused,
 }
 
-/// The length of a body that ends with its last chunk.
+/// Stands for the unknown length of a chunked body.
 const CHUNKED: u64 = u64::MAX;
 
-/// Shared by the parts of one connection. Its task is nearly always the only one that looks at it.
+/// Shared by the parts of one connection. Its task is nearly always the only one that uses it.
 pub struct ConnectionState {
     phase: AtomicU8,
     body_left: AtomicU64,
     lingers: AtomicBool,
-    /// Those of all connections.
+    /// The slots of all connections.
     pub places: Arc<Places>,
 }
 
 impl ConnectionState {
-    /// Of a connection that was just accepted.
+    /// The state of a connection that was just accepted.
     pub const fn new(places: Arc<Places>) -> Self {
         Self {
             places,
@@ -50,7 +50,7 @@ impl ConnectionState {
         }
     }
 
-    /// What it is doing.
+    /// What the connection is doing.
     pub fn phase(&self) -> Phase {
         match self.phase.load(Ordering::Relaxed) {
             0 => Phase::Idle,
@@ -61,23 +61,23 @@ impl ConnectionState {
         }
     }
 
-    /// It goes over to that.
+    /// Changes the phase.
     pub fn enter(&self, phase: Phase) {
         self.phase.store(phase as u8, Ordering::Relaxed);
     }
 
-    /// A request begins whose body has that many bytes, or as many as its chunks have.
+    /// Begins a request whose body has `body` bytes, or is chunked if that is `None`.
     pub fn begin_request(&self, body: Option<u64>) {
         self.body_left.store(body.unwrap_or(CHUNKED), Ordering::Relaxed);
         self.enter(Phase::Request);
     }
 
-    /// Whether the body ends with its last chunk.
+    /// Whether the body is chunked.
     pub fn is_chunked(&self) -> bool {
         self.body_left.load(Ordering::Relaxed) == CHUNKED
     }
 
-    /// Takes up to `arrived` bytes as bytes of a body that is not chunked; how many of them are.
+    /// Counts up to `arrived` bytes towards a body that is not chunked, and returns how many belong to it.
     pub fn take_body(&self, arrived: usize) -> usize {
         let left = self.body_left.load(Ordering::Relaxed);
         let taken = usize::try_from(left).unwrap_or(usize::MAX).min(arrived);
@@ -85,40 +85,40 @@ impl ConnectionState {
         taken
     }
 
-    /// Whether all of a body that is not chunked has been read from the socket.
+    /// Whether the whole of a body that is not chunked has been read from the socket.
     pub fn has_whole_body(&self) -> bool {
         self.body_left.load(Ordering::Relaxed) == 0
     }
 
-    /// How long what nobody reads may be thrown away: not for long while others wait for a place.
+    /// How long unread bytes may be discarded: only briefly while other clients wait for a slot.
     pub fn discard_timeout(&self) -> Duration {
         if self.places.is_full() { DISCARD_PAUSE } else { DISCARD_TIMEOUT }
     }
 
-    /// When the connection ends, its client may still be sending.
+    /// Notes that the client may still be sending when the connection ends.
     pub fn linger(&self) {
         self.lingers.store(true, Ordering::Release);
     }
 
-    /// Whether its client may still be sending when it ends.
+    /// Whether the client may still be sending when the connection ends.
     pub fn lingers(&self) -> bool {
         self.lingers.load(Ordering::Acquire)
     }
 }
 
-/// Room for so many connections at once.
+/// The slots for connections.
 pub struct Places {
     free: Arc<Semaphore>,
     is_full: AtomicBool,
 }
 
 impl Places {
-    /// For so many.
+    /// Slots for `count` connections at once.
     pub fn new(count: usize) -> Self {
         Self { free: Arc::new(Semaphore::new(count)), is_full: AtomicBool::new(false) }
     }
 
-    /// A place, as soon as there is one.
+    /// Takes a slot as soon as one is free.
     pub async fn take(&self) -> Option<OwnedSemaphorePermit> {
         if let Ok(place) = Arc::clone(&self.free).try_acquire_owned() {
             return Some(place);

@@ -1,7 +1,7 @@
-//! The clock of a connection that waits for a request: how long it may be idle, and how long a head may take.
+//! The timer of a connection that waits for a request: how long it may be idle, and how long a head may take.
 //!
-//! hyper has one timeout for both, which begins when the request before has been answered. It gets its sleeps from here,
-//! so that this one can wait for the first byte.
+//! hyper has one timeout for both, which starts when the previous request has been answered. It gets its sleeps from this
+//! timer, whose timeout for the head starts with the first byte.
 
 use super::state::{ConnectionState, Phase};
 use hyper::rt::{Sleep, Timer};
@@ -12,14 +12,14 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep as TokioSleep, sleep_until};
 
-/// Gives out the sleeps of one connection. hyper asks for one each time it begins to wait for a head, and for no other
-/// purpose.
+/// Provides the sleeps of one connection. hyper asks for one each time it starts to wait for a head, and at no other
+/// time.
 pub struct HeadTimer {
     /// What the connection is doing.
     pub state: Arc<ConnectionState>,
     /// For a head to arrive, from its first byte.
     pub header_timeout: Duration,
-    /// For the first byte to arrive; while others wait for a place, it is `header_timeout`.
+    /// For the first byte to arrive; while other clients wait for a slot, it is `header_timeout`.
     pub idle_timeout: Duration,
 }
 
@@ -42,12 +42,12 @@ impl Timer for HeadTimer {
     }
 }
 
-/// Ends when a client has had its time that has sent nothing of a head.
+/// Completes when the client has run out of time.
 struct HeadSleep {
     state: Arc<ConnectionState>,
     header_timeout: Duration,
     idle_until: Instant,
-    /// When to see whether others need the place of an idle connection.
+    /// When to check next whether others need the slot of an idle connection.
     next_look: Instant,
     /// Known from the first byte on.
     head_until: Option<Instant>,
@@ -85,12 +85,12 @@ impl Future for HeadSleep {
                 let timeout = self.header_timeout;
                 let deadline = *self.head_until.get_or_insert_with(|| Instant::now() + timeout);
                 ready!(self.poll_until(deadline, context));
-                // hyper would only close. It reads once more instead, and the socket refuses the head.
+                // hyper would only close the connection. It reads once more instead, and the socket refuses the head.
                 self.state.enter(Phase::Late);
                 context.waker().wake_by_ref();
                 Poll::Pending
             }
-            // The refusal is on its way, within a time of its own.
+            // The refusal is being sent, with a timeout of its own.
             Phase::Request | Phase::Late | Phase::Refused => Poll::Pending,
         }
     }

@@ -1,4 +1,4 @@
-//! The rule of an operation: who may call it, and every error code it can answer.
+//! The rule of an operation: who may call it, and every error code it can respond with.
 //!
 //! It is declared beside the handler, as the extension `x-rule` of its `utoipa::path`:
 //! `extensions(("x-rule" = json!(Access::Operator.refuses(&[ErrorCode::NameTaken]).and(&VERSIONED))))`.
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tenantry_domain::ErrorCode;
 use tenantry_domain::ErrorCode as E;
 
-/// What any operation may answer.
+/// The errors of any operation.
 pub(super) const ALWAYS: &[ErrorCode] = &[
     error_codes::INVALID_HEADER,
     error_codes::MALFORMED_REQUEST,
@@ -20,7 +20,7 @@ pub(super) const ALWAYS: &[ErrorCode] = &[
     E::StoreUnavailable,
     E::Overloaded,
 ];
-/// What an operation that reads a body may answer.
+/// The errors of an operation that reads a body.
 pub(super) const BODY: &[ErrorCode] = &[
     E::InvalidInput,
     E::InvalidJson,
@@ -28,15 +28,15 @@ pub(super) const BODY: &[ErrorCode] = &[
     error_codes::BODY_TOO_LARGE,
     error_codes::UNSUPPORTED_MEDIA_TYPE,
 ];
-/// What a change of an organization may answer.
+/// The errors of a change to an organization.
 pub const VERSIONED: [ErrorCode; 2] = [E::OperationInProgress, E::VersionMismatch];
-/// What an operation may answer that an `Idempotency-Key` goes with.
+/// The errors of an operation that accepts an `Idempotency-Key`.
 pub const REPEATABLE: [ErrorCode; 3] =
     [E::IdempotencyInProgress, E::IdempotencyKeyReused, E::TooManyIdempotencyKeys];
-/// What a query of documents may answer.
+/// The errors of a query.
 pub const QUERY: [ErrorCode; 4] =
     [E::InvalidInput, E::CollectionNotFound, E::QueryTooSlow, E::DocumentUnreadable];
-/// What a change of a document may answer.
+/// The errors of a change to a document.
 pub const DOCUMENT_CHANGE: [ErrorCode; 8] = [
     E::RoleInsufficient,
     E::CollectionNotFound,
@@ -48,7 +48,7 @@ pub const DOCUMENT_CHANGE: [ErrorCode; 8] = [
     E::DocumentUnreadable,
 ];
 
-/// Who may call an operation, and what it may answer beside what every operation may.
+/// Who may call an operation, and its errors beyond those of every operation.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub struct Rule {
     pub(super) access: Access,
@@ -57,13 +57,13 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// Adds what a group of operations refuses with.
+    /// Adds the errors of a group of operations.
     pub fn and(mut self, codes: &[ErrorCode]) -> Self {
         self.codes.extend_from_slice(codes);
         self
     }
 
-    /// Takes the rule out of the description of an operation.
+    /// Removes the rule from the description of an operation and returns it.
     pub(super) fn take(operation: &mut Value) -> Option<Self> {
         let rule = operation.as_object_mut()?.remove("x-rule")?;
         serde_json::from_value(rule).ok()
@@ -86,22 +86,22 @@ fn read_codes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ErrorCod
 pub enum Access {
     /// Anybody.
     Public,
-    /// Anybody, or fewer, as a setting says; an operator key that is sent must be good.
+    /// Anybody, or fewer, as a setting says; an operator key that is sent must be valid.
     SettingOperator,
-    /// Anybody, or fewer, as a setting says; then a credential that is sent must be good.
+    /// Anybody, or fewer, as a setting says; a credential that is then sent must be valid.
     Setting,
     /// An account with an access token.
     Member,
     /// The operator, or an account for its own organization.
     OperatorOrMember,
-    /// An account for its own organization, and nobody else: the operator neither.
+    /// An account for its own organization, and nobody else, not even the operator.
     OwnMember,
     /// The operator.
     Operator,
 }
 
 impl Access {
-    /// The rule of an operation that refuses with `codes` beside what follows from who may call it.
+    /// A rule with the errors `codes` in addition to those that follow from who may call the operation.
     pub fn refuses(self, codes: &[ErrorCode]) -> Rule {
         Rule { access: self, codes: codes.to_vec() }
     }
@@ -137,7 +137,7 @@ impl Access {
         }
     }
 
-    /// One scheme for both credentials: where either is taken and each has a scheme, some generated clients send both.
+    /// One scheme covers both credentials: with a scheme for each, some generated clients would send both.
     pub(super) fn security(self) -> Value {
         match self {
             Self::Public => json!([]),
@@ -148,7 +148,7 @@ impl Access {
         }
     }
 
-    /// Which credential an operation takes, as its description says it.
+    /// The sentence about credentials in the description of an operation.
     pub(super) const fn sentence(self) -> &'static str {
         match self {
             Self::Public => "It takes no credential.",

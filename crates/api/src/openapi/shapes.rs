@@ -1,22 +1,21 @@
-//! What holds for all schemas and parameters of the document, whichever handler declares them: the names of path
-//! parameters, the bounds of `limit`, bodies of NDJSON, objects that take any member, parameters that are
-//! never `null`.
+//! Corrections to all schemas and parameters of the document: the names of path parameters, the bounds of `limit`, NDJSON
+//! bodies, objects that take any member, parameters that are never `null`.
 //!
-//! It is done once for the whole document because the macros that the handlers use cannot say it, or would say it
-//! once for each route.
+//! They are made once for the whole document because the macros of the handlers cannot express them, or would have to
+//! repeat them for each route.
 
 use serde_json::{Map, Value, json};
 use tenantry_domain::limits::{PAGE_DEFAULT_ITEMS, PAGE_MAX_ITEMS};
 
-/// The media type of values that are one to a line.
+/// The media type of NDJSON.
 const NDJSON: &str = "application/x-ndjson";
 
-/// The variables of our routes that the document gives another name: what is addressed by its id says so. Generators name
-/// the argument that takes a body after its schema, so that `{document}` beside a body of the schema `Document` would be
-/// two arguments of one name. The routes themselves keep their names: metrics have them as a label.
+/// Path variables that have another name in the document, which says that they are ids. Generators name the body argument
+/// after its schema, so `{document}` beside a body of the schema `Document` would give two arguments the same name. The
+/// routes keep their names, because metrics have them as a label.
 const PATH_PARAMETERS: [(&str, &str); 2] = [("document", "document_id"), ("operation", "operation_id")];
 
-/// Makes the shapes of `document` say what the service means.
+/// Corrects the schemas and parameters of `document`.
 pub fn finish(document: &mut Value) {
     if let Some(paths) = document["paths"].as_object_mut() {
         *paths =
@@ -45,7 +44,7 @@ fn parameter(parameter: &mut Value) {
             parameter["name"] = (*name).into();
         }
     }
-    // A header or a query that is absent is an `Option` in the code; there is no `null` in either.
+    // An optional header or query parameter is an `Option` in the code, but can never be `null`.
     let types = parameter["schema"]["type"].as_array();
     if let Some(only) = types.and_then(|types| types.iter().find(|name| **name != "null")).cloned() {
         parameter["schema"]["type"] = only;
@@ -55,8 +54,8 @@ fn parameter(parameter: &mut Value) {
     }
 }
 
-/// Says of NDJSON that it is a stream and, where each line is of one schema, which. That schema alone would mean that the
-/// whole body is one value, and text alone is sent as a JSON string by some generated clients; `binary` goes as it is.
+/// Describes NDJSON as a stream and, where all lines have one schema, names it. That schema alone would mean that the
+/// whole body is one value; some generated clients send plain text as a JSON string, but leave `binary` unchanged.
 fn lines(value: &mut Value) {
     match value {
         Value::Object(members) => {
@@ -74,7 +73,7 @@ fn lines(value: &mut Value) {
     }
 }
 
-/// Bounds the members of bodies that are called `limit`.
+/// Adds the bounds of body members that are called `limit`.
 fn bound_limits(document: &mut Value) {
     let schemas = document["components"]["schemas"].as_object_mut();
     for schema in schemas.into_iter().flat_map(Map::values_mut) {
@@ -90,7 +89,7 @@ fn bound(limit: &mut Value) {
     limit["default"] = PAGE_DEFAULT_ITEMS.into();
 }
 
-/// Says of each object whose members no schema names that it takes any: generators give it none otherwise.
+/// Declares that an object without named members takes any: otherwise generators give it none.
 fn open_objects(value: &mut Value) {
     match value {
         Value::Object(members) => {

@@ -184,7 +184,7 @@ fn advance<'a>(
     Ok(shared)
 }
 
-/// Where a column goes from here, and whether that is an array reached by its position.
+/// The value that a column reaches next, and whether that is an array reached by its position.
 fn next_step<'a, 'p>(
     document: &'a RawDocument,
     column: &Column<'a, 'p>,

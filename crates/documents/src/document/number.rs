@@ -9,7 +9,7 @@ use std::cmp::{Ordering, Reverse};
 
 /// Significant decimal digits: those of a Decimal128.
 const DIGITS: u32 = 34;
-/// From here on a number has all of them.
+/// From here on, a coefficient has all its digits.
 const FULL: u128 = 10_u128.pow(DIGITS - 1);
 /// How many bits a mantissa of 53 bits can be shifted left within 128.
 const BITS_ABOVE: i32 = 128 - 53;

@@ -22,7 +22,7 @@ fn read(json: &str) -> RawDocumentBuf {
     document.unwrap_or_else(|error| panic!("{json}: {error} {:?}", error.fields())).with_id(|| id.into())
 }
 
-/// What comes back, without the `_id`.
+/// The document after a round trip, without the `_id`.
 fn round(json: &str) -> String {
     let mut written = Vec::new();
     write_json(&read(json), &mut written);

@@ -53,10 +53,10 @@ impl Automaton {
     /// Takes a pattern in the syntax of `parser`.
     ///
     /// # Errors
-    /// A sentence that it is not allowed.
+    /// A sentence that says why it is not allowed.
     pub fn parse(pattern: &str, parser: &ParserBuilder) -> Result<Self, String> {
         let hir = parser.build().parse(pattern).map_err(|_| "The pattern is not allowed.".to_owned())?;
-        // The start, the beginning of a search anywhere, the match, and the transitions between them.
+        // The start, the loop that lets a search begin anywhere, the match, and the transitions between them.
         let states = states(&hir).saturating_add(8);
         Ok(Self { hir: Arc::new(hir), states, compiled: Arc::default() })
     }
@@ -69,7 +69,7 @@ impl Automaton {
     /// Whether it matches anywhere in `text`.
     ///
     /// # Errors
-    /// That there is not enough fuel to find out.
+    /// There is not enough fuel to find out.
     pub fn is_match(&self, text: &str, fuel: &Fuel<'_>) -> Result<bool, Interruption> {
         let compiled = self.compile(fuel)?;
         let mut cache = compiled.take_cache();
@@ -181,7 +181,7 @@ fn states(hir: &Hir) -> usize {
         HirKind::Repetition(repetition) => {
             let (each, least) = (states(&repetition.sub), repetition.min as usize);
             let most = repetition.max.map_or(least, |most| most as usize);
-            // Each that may be left out has a state that says so.
+            // Each round that may be left out has a state for leaving it out.
             let optional = most.saturating_sub(least).saturating_mul(each.saturating_add(1));
             each.saturating_mul(least.max(1)).saturating_add(optional).saturating_add(3)
         }
@@ -191,7 +191,7 @@ fn states(hir: &Hir) -> usize {
     }
 }
 
-/// One for all characters of a byte; of those of several, one for each end that bytes have in common.
+/// One state for all characters of one byte; for longer ones, one for each end that their bytes have in common.
 fn states_of_class(class: &ClassUnicode) -> usize {
     if class.is_ascii() {
         return 1;

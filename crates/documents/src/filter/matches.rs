@@ -11,7 +11,7 @@ use crate::fuel::{self, Fuel, Interruption};
 use bson::raw::RawBson;
 use bson::{RawArray, RawBsonRef, RawDocument};
 
-/// Whether it matches, unless there is not enough fuel to find out.
+/// Whether it matches; an error if there is not enough fuel to find out.
 type MatchResult = Result<bool, Interruption>;
 
 /// The cost of checking a condition.

@@ -99,7 +99,7 @@ fn is_null_or_empty(operands: &[RawBson]) -> bool {
         && operands.iter().any(is_empty)
 }
 
-/// What each value meets that a pattern matches which MongoDB is not asked for; `None` if it decides the predicate.
+/// A wider condition that every value meets that the pattern matches; `None` if MongoDB decides the pattern itself.
 fn widened_pattern(predicate: &Predicate, path: &str) -> Option<Document> {
     let Predicate::Regex(pattern) = predicate else { return None };
     if pattern.is_bounded() {
@@ -114,7 +114,7 @@ fn widened_pattern(predicate: &Predicate, path: &str) -> Option<Document> {
     Some(doc! { "$or": [{ path: text }, { path: { "$eq": same } }] })
 }
 
-/// What can be asked of one field or value; the others are left out, and so the more is found.
+/// The conditions that can be asked of one field or value. Others are left out, so that the server returns more.
 fn predicates(all: &[Predicate]) -> Document {
     let mut operators = Document::new();
     for each in all {

@@ -9,7 +9,7 @@ use bson::raw::RawBson;
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
     pub(super) clauses: Vec<Clause>,
-    /// Of all of it; none for a filter within another.
+    /// The price of the whole filter; nothing for a filter within another.
     pub(super) price: FilterPrice,
 }
 

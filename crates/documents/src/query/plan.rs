@@ -1,4 +1,4 @@
-//! Which index a query goes by.
+//! Chooses the index for a query.
 //!
 //! An index is chosen by its definition alone, not by what is in it: first one that equality narrows, then
 //! one that gives the order that was asked for, then one that a range narrows.
@@ -18,7 +18,7 @@ use crate::sort::{Position, Sort, SortKey};
 /// Intervals that the values of several keys may be combined to.
 const INTERVALS_MAX: usize = 1000;
 
-/// What there is to know of an index.
+/// What the planner knows about an index.
 #[derive(Debug, Clone, Copy)]
 pub struct Candidate<'a> {
     /// Its keys.
@@ -31,40 +31,40 @@ pub struct Candidate<'a> {
     pub has_cut: bool,
 }
 
-/// How to get at the documents of a query.
+/// How to reach the documents of a query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     /// Where they are found.
     pub access: AccessPath,
-    /// The keys there that may belong to one; they are in order and do not overlap.
+    /// The intervals of keys that may belong to a matching document; they are in order and do not overlap.
     pub intervals: Vec<Interval>,
     /// How to go through them to meet the documents in the requested order; `None` if they have to be sorted.
     pub order: Option<Order>,
-    /// Whether everything has to be looked at.
+    /// Whether everything has to be examined.
     pub is_scan: bool,
 }
 
-/// What leads to the documents.
+/// What the documents are reached by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccessPath {
     /// The keys of their `_id`s.
     Ids,
-    /// The index at this place among the candidates.
+    /// The index at this position among the candidates.
     Index(usize),
 }
 
-/// An order that an access gives by itself.
+/// An order that an access path gives by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Order {
-    /// Which way.
+    /// The direction of the scan.
     pub walk: ScanKind,
     /// How all keys begin: the values that are the same for all.
     prefix: Vec<u8>,
-    /// What follows it: which value of a position, in which direction.
+    /// The parts that follow: which value of a position, in which direction.
     rest: Vec<(usize, Direction)>,
 }
 
-/// Ways through entries, which are in the order of their keys and then of the documents' `_id`s.
+/// A direction through entries, which are in the order of their keys and then of the documents' `_id`s.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ScanKind {
     /// From the lowest to the highest.
@@ -107,14 +107,14 @@ pub fn plan(candidates: &[Candidate<'_>], filter: &Filter, sort: Option<&Sort>) 
         ConsideredIndex { access: AccessPath::Index(place), bounds, order }
     });
     let best = by_index.fold(by_id(filter, sort), |best, next| {
-        // The first of equals, so that the answer does not depend on the order of a map.
+        // The first of equals, so that the result does not depend on the order of a map.
         if next.score() > best.score() { next } else { best }
     });
     let is_scan = best.bounds.narrowing == Narrowing::None && !(filter.is_empty() && best.order.is_some());
     Plan { access: best.access, intervals: best.bounds.intervals, order: best.order, is_scan }
 }
 
-/// A plan among others.
+/// A possible plan.
 struct ConsideredIndex {
     access: AccessPath,
     bounds: Bounds,
@@ -122,7 +122,7 @@ struct ConsideredIndex {
 }
 
 impl ConsideredIndex {
-    /// How good it is, as far as one can know without looking at the documents.
+    /// How good it is, as far as that is known without the documents.
     fn score(&self) -> (u32, std::cmp::Reverse<usize>) {
         let bounds = &self.bounds;
         let points = u32::try_from(bounds.points).unwrap_or(0);
@@ -139,7 +139,7 @@ impl ConsideredIndex {
             (Narrowing::Between, _) => 300 + ordered,
             (Narrowing::OneSide, _) => 200 + ordered,
             (Narrowing::Type, _) => 150 + ordered,
-            // The `_id` is the order when nobody asked for one: a range, be it wide, is better.
+            // Without a requested order, the `_id` is the order: even a wide range is better.
             (_, AccessPath::Index(_)) if ordered > 0 => 250,
             _ => ordered,
         };
@@ -147,7 +147,7 @@ impl ConsideredIndex {
     }
 }
 
-/// What a filter leaves of the keys.
+/// The range of keys that a filter allows.
 struct Bounds {
     intervals: Vec<Interval>,
     /// How many keys, from the first on, have one value each.
@@ -164,15 +164,15 @@ struct Bounds {
 enum Narrowing {
     /// No document can match.
     Nothing,
-    /// To some values.
+    /// Narrowed to some values.
     Points,
-    /// From one value to another.
+    /// Narrowed from both sides.
     Between,
-    /// From a value on, or up to one.
+    /// Narrowed from one side.
     OneSide,
-    /// To a type.
+    /// Narrowed to a type.
     Type,
-    /// Not at all.
+    /// Not narrowed.
     None,
 }
 

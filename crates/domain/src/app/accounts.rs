@@ -62,8 +62,8 @@ impl Accounts {
         })
     }
 
-    /// Gives the owner of an organization a new password, for the operator: an owner who has forgotten the
-    /// old one cannot. This ends every session of the account.
+    /// Lets the operator give the owner of an organization a new password, because an owner who has forgotten
+    /// the old one cannot sign in to change it. This ends every session of the account.
     ///
     /// # Errors
     /// `organization_not_active`, `operation_in_progress`, `version_mismatch`, `sign_in_busy`.

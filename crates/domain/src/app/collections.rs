@@ -19,7 +19,7 @@ pub enum Built {
     New,
     /// An equal index existed already.
     Exists,
-    /// It is still being built. It becomes visible when it is done; if the build fails, it never does.
+    /// It is still being built. It becomes visible when it is done; if the build fails, it never becomes visible.
     Later,
 }
 
@@ -34,7 +34,7 @@ impl Collections {
         Self { collections: store.collections.clone(), auth: auth.clone() }
     }
 
-    /// A page of collections, in the order of their names.
+    /// A page of collections, ordered by name.
     ///
     /// # Errors
     /// `store_unavailable`.
@@ -98,7 +98,7 @@ impl Collections {
         }
     }
 
-    /// The indexes of a collection, in the order of their names. There are few.
+    /// The indexes of a collection, ordered by name. There are few.
     ///
     /// # Errors
     /// `collection_not_found`.
@@ -146,7 +146,7 @@ impl Collections {
         let building = async move {
             let built = collections.insert_index(&organization, &name, &index).await;
             if let Err(error) = &built {
-                tracing::info!(organization = %organization.id, %error, "an index was not made");
+                tracing::info!(organization = %organization.id, %error, "an index build failed");
             }
             built
         };

@@ -52,7 +52,7 @@ impl Credentials {
                 if rehash && let Err(error) = self.rehash(account, password).await {
                     tracing::warn!(account = %account.id, %error, "a password could not be rehashed");
                 }
-                // The attempt was taken back.
+                // The attempt was refunded.
                 Ok(attempt.remaining.map(|left| left + 1))
             }
             _ => Err(Error::new(ErrorCode::InvalidCredentials).remaining(attempt.remaining)),

@@ -14,7 +14,7 @@ use aws_lc_rs::hmac;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What a request with a key has to do.
+/// What to do with a request that has a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum IdempotencyPermit {
     /// Run, and create the organization with this id.

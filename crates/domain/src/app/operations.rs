@@ -1,7 +1,7 @@
-//! Executes operations: begins them, runs them to their end, takes over what another process left.
+//! Executes operations: begins them, runs them to their end, and takes over those that another process left.
 //!
-//! The only place that runs steps. A request begins an operation and waits for it, but the operation runs in
-//! its own task: a client that hangs up changes nothing.
+//! Only this module runs steps. A request begins an operation and waits for it, but the operation runs in its
+//! own task, so it continues if the client hangs up.
 
 use super::archives::source::Source;
 use super::auth::{Auth, Authorization};
@@ -36,7 +36,7 @@ use lease::{Interrupted, Lease, LeaseTimer};
 use load::{ArchiveLoader, ImportStream};
 use steps::Steps;
 
-/// The outcome of a change, as far as the request waited for it.
+/// The outcome of a change when the request stopped waiting for it.
 #[derive(Debug, Clone)]
 pub enum Outcome {
     /// It is done.
@@ -76,7 +76,7 @@ enum RunOutcome {
     NotBegun,
 }
 
-/// Carries out operations.
+/// Executes operations.
 pub struct Executor {
     organizations: Arc<dyn store::Organizations>,
     accounts: Arc<dyn store::Accounts>,
@@ -107,9 +107,9 @@ impl Executor {
         }
     }
 
-    /// Begins an operation on an organization that has none: `prepare` changes the record as the intent
-    /// should and says what is to be done, or refuses. Intent, lock and reservation are one compare-and-set
-    /// on the version that everything was checked against.
+    /// Begins an operation on an organization that has none under way. `prepare` writes the intent into the
+    /// record and returns the arguments, or refuses. Intent, lock and reservation are one compare-and-set on
+    /// the version that everything was checked against.
     pub(super) async fn begin(
         self: &Arc<Self>,
         id: OrganizationId,
@@ -148,18 +148,18 @@ impl Executor {
         if expected.allows(tag) { Ok(()) } else { Err(ErrorCode::VersionMismatch.into()) }
     }
 
-    /// Refuses a name under which somebody else keeps something. What comes there later, an operation under way
-    /// waits for; this look spares the usual case that.
+    /// Refuses a name whose collection or database belongs to somebody else. An operation also waits for one
+    /// that appears later; this check avoids that wait in the usual case.
     pub(super) async fn ensure_available(&self, placement: Placement, naming: &Naming) -> Result<()> {
         if self.containers.is_foreign(placement, &naming.namespace).await? {
-            tracing::error!(collection = naming.namespace, "a collection is in the way that is none of ours");
+            tracing::error!(collection = naming.namespace, "a collection of somebody else is in the way");
             return Err(ErrorCode::NameTaken.into());
         }
         Ok(())
     }
 
-    /// Begins the create that a new record carries. A record of this id that is there already is the same
-    /// request come again: its outcome is this one's.
+    /// Begins the create that a new record carries. If a record with this id exists already, the request is a
+    /// repeated one and gets the outcome of the first.
     pub(super) async fn begin_new(self: &Arc<Self>, organization: Organization) -> Result<Outcome> {
         let id = organization.id;
         match self.carry(Intent::Insert(organization)).await? {
@@ -171,8 +171,8 @@ impl Executor {
         }
     }
 
-    /// Begins the import that a new record carries, and waits for its end, however long that takes: if nobody waits
-    /// any more, the archive ends, and the import with it.
+    /// Begins the import that a new record carries, and waits for its end without a time limit: if the caller goes
+    /// away, the archive ends, and the import with it.
     pub(super) async fn begin_import(
         self: &Arc<Self>,
         organization: Organization,
@@ -187,11 +187,11 @@ impl Executor {
             RunOutcome::Finished(record) => self.outcome(record).await,
             RunOutcome::Lost => self.watch(running).await,
         };
-        // The record has only the code of a refusal; the caller gets the whole error if this process has it.
+        // The record has only the code of a refusal; the caller gets the complete error if this process has it.
         outcome.map_err(|error| refused.get().cloned().unwrap_or(error))
     }
 
-    /// The id of the operation that makes that organization: its own, so that it is found by it.
+    /// The id of the operation that creates organization `id`: the same id, so that it can be found by it.
     pub(super) const fn create_operation(id: OrganizationId) -> OperationId {
         OperationId::from_bytes(*id.as_bytes())
     }
@@ -217,15 +217,15 @@ impl Executor {
         }
     }
 
-    /// Takes over operations that nobody works on any more, up to a limit, and finishes them. How many it was;
-    /// unless it was none, there may be more.
+    /// Takes over operations that no process works on any more, up to a limit, and finishes them. Returns how
+    /// many there were; if any, there may be more.
     ///
     /// # Errors
     /// `store_unavailable`.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn recover(self: &Arc<Self>) -> Result<usize> {
         let claimed = self.organizations.claim_operations(&self.instance, PAGE_MAX_ITEMS).await?;
-        // All at once, so that their writes share what makes them durable.
+        // All at once, so that their writes share commits.
         let count = claimed.len();
         join_all(claimed.iter().map(|organization| self.take_over(organization))).await;
         Ok(count)
@@ -258,8 +258,8 @@ impl Executor {
         }
     }
 
-    /// Begins and drives an operation in a task of its own and waits for its outcome, within bounds: from the
-    /// intent on, it makes no difference whether anybody waits. `None` if it could not begin.
+    /// Begins and runs an operation in a task of its own, and waits for its outcome for a limited time. Once the
+    /// intent is saved, the operation runs whether anybody waits or not. `None` if it could not begin.
     async fn carry(self: &Arc<Self>, intent: Intent) -> Result<Option<Outcome>> {
         let (Intent::Insert(organization) | Intent::Update(organization)) = &intent;
         let running = running(organization)?;
@@ -297,7 +297,7 @@ impl Executor {
         self.drive(organization, load).await
     }
 
-    /// Waits, within bounds, for an operation that is driven elsewhere.
+    /// Waits for a limited time for an operation that another task or process runs.
     async fn watch(&self, mut record: OperationRecord) -> Result<Outcome> {
         let deadline = Instant::now() + OPERATION_WAIT;
         while record.state == OperationState::Running {
@@ -310,7 +310,7 @@ impl Executor {
         self.outcome(record).await
     }
 
-    /// The outcome of a create that began before, if one did; one that was refused is refused once more.
+    /// The outcome of an earlier create of `id`, if there was one; a refused one is refused again.
     pub(super) async fn outcome_of_create(&self, id: OrganizationId) -> Result<Option<Outcome>> {
         match self.operations.get(Self::create_operation(id)).await? {
             Some(record) => self.watch(record).await.map(Some),
@@ -334,8 +334,8 @@ impl Executor {
         Ok(Outcome::Done { record, view })
     }
 
-    /// Carries out step after step until the operation is finished or somebody else has it. In the second case,
-    /// the last effect may have come too late: after others went on, and perhaps back again.
+    /// Executes step after step until the operation is finished or somebody else has it. In the second case, the
+    /// last effect may have come too late: others may have gone on, and even undone it, before it took effect.
     async fn drive(
         self: &Arc<Self>,
         organization: Organization,
@@ -346,7 +346,7 @@ impl Executor {
         match driven {
             Ok(RunOutcome::Finished(_)) => {}
             Ok(_) => self.compensate(&begun).await,
-            // The store may soon be reachable again; nobody waits for that.
+            // The store may soon be reachable again, and no request waits for this.
             Err(_) => {
                 let executor = Arc::clone(self);
                 drop(tokio::spawn(async move { executor.compensate(&begun).await }));
@@ -365,15 +365,15 @@ impl Executor {
     /// the record says it is, or removes the accounts of an organization that is gone.
     ///
     /// A container has the same name and the same identity after a rename and its reverse, so no condition on
-    /// the effect itself can tell that it is late. It never affects other organizations; its effect on its
-    /// own is undone here, by the next operation, or by the cleanup of the store.
+    /// the effect itself can detect that it is late. A late effect never reaches other organizations; for its
+    /// own organization it is undone here, by the next operation, or by the cleanup of the store.
     async fn try_compensate(&self, begun: &Organization) -> Result<()> {
         let Some(operation) = begun.operation.as_deref() else { return Ok(()) };
         let store = &self.organizations;
         loop {
             let Some(found) = store.get_organization(begun.id).await? else {
-                // A collection has an identity of its own, which no late effect gets past; one that was made too late is
-                // empty, and cleared up like any other.
+                // A collection has an identity of its own, which every effect names, so a late effect cannot reach a newer
+                // one. A collection that was created too late is empty, and the usual cleanup removes it.
                 let has_place_of_id = begun.placement != Placement::Collection;
                 if operation.kind() == OperationKind::Import && has_place_of_id {
                     return self.repeat_undo(begun, operation).await;
@@ -398,10 +398,10 @@ impl Executor {
     }
 
     /// Restores the record of an import that others have undone, so that the next process to find it undoes it again:
-    /// the late writes are in a container with the organization's id, which nobody else gets meanwhile.
+    /// the late writes are in a container with the organization's id, which nobody else gets until then.
     async fn repeat_undo(&self, begun: &Organization, operation: &Operation) -> Result<()> {
         let refused = Some(operation.refused.unwrap_or(OperationRefusal::Interrupted));
-        // As if all had been done that can be undone. What has an identity beside the id takes no late effect.
+        // As if every step that can be undone had been done. A container with an identity of its own takes no late effect.
         let done = u32::try_from(operation.kind().steps().len()).unwrap_or(u32::MAX);
         let operation =
             Operation { refused, done, undone: 0, fence: operation.fence + 1, ..operation.clone() };
@@ -412,8 +412,7 @@ impl Executor {
             operation: Some(Box::new(operation)),
             ..begun.clone()
         };
-        // A record that exists now belongs to another import, which checks whether the container has anything
-        // else.
+        // If a record exists now, it belongs to another import, which checks that the container holds nothing else.
         self.organizations.insert_organization(&organization).await.map(|_| ())
     }
 
@@ -465,8 +464,8 @@ impl Executor {
         Ok(RunOutcome::Lost)
     }
 
-    /// Removes the container, which may be large. A process that loses the operation stops: the id may soon be
-    /// another's.
+    /// Removes the container, which may be large. A process that loses the operation stops, because the id may
+    /// soon belong to another organization.
     async fn drop_container(
         &self,
         organization: &mut Organization,

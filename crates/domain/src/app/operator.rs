@@ -7,10 +7,10 @@ use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-/// What an operator key begins with, so that people and scanners recognize one.
+/// The prefix of operator keys, so that people and secret scanners recognize them.
 pub const OPERATOR_KEY_PREFIX: &str = "tenantry_operator_";
 
-/// The name of the installation's value that holds the hash.
+/// The name of the installation value with the hash.
 pub const HASH: &str = "operator_key_hash";
 
 /// A new operator key.
@@ -19,7 +19,7 @@ pub fn generate(entropy: &dyn Entropy) -> String {
     format!("{OPERATOR_KEY_PREFIX}{}", URL_SAFE_NO_PAD.encode(random::<32>(entropy)))
 }
 
-/// What the service keeps of a key.
+/// The hash of a key, which is all that the service keeps.
 #[must_use]
 pub fn hash(key: &str) -> [u8; 32] {
     let mut out = [0; 32];
@@ -27,7 +27,7 @@ pub fn hash(key: &str) -> [u8; 32] {
     out
 }
 
-/// The hash the installation knows, if a key was ever made.
+/// The stored hash, if a key was ever created.
 ///
 /// # Errors
 /// `store_unavailable`.
@@ -36,7 +36,7 @@ pub async fn stored_hash(installation: &dyn Installation) -> Result<Option<[u8; 
     Ok(value.and_then(|bytes| bytes.try_into().ok()))
 }
 
-/// Makes `key` the operator key of an installation that has none; the hash of the one it has afterwards.
+/// Makes `key` the operator key of an installation that has none. Returns the hash that is stored afterwards.
 ///
 /// # Errors
 /// `store_unavailable`.
@@ -45,7 +45,7 @@ pub async fn init_hash(installation: &dyn Installation, key: &str) -> Result<[u8
     stored.try_into().map_err(|_| Error::internal("the stored hash of the operator key is not 32 bytes"))
 }
 
-/// Makes `key` the operator key of the installation, in place of any before it.
+/// Makes `key` the operator key of the installation, replacing any earlier one.
 ///
 /// # Errors
 /// `store_unavailable`.

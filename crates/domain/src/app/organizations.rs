@@ -1,6 +1,6 @@
-//! Organizations: making, finding, changing, ending them.
+//! Creates, finds, changes and removes organizations.
 //!
-//! Each change says here what its intent does to the record and when it is refused; the steps that follow
+//! Each change defines here how its intent changes the record and when it is refused; the steps that follow
 //! are in [`crate::operation`].
 
 use super::auth::{Auth, Authorization, ManageAccess, Operator, OrganizationRef, Principal, SignupAccess};
@@ -24,9 +24,9 @@ use crate::store::{self, OrganizationCursor, OrganizationQuery, Store};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What a new organization is made from.
+/// The arguments of a new organization.
 pub struct NewOrganization {
-    /// Its id, where a repeated request must not make another.
+    /// Its id, if a repeated request must not create another one.
     pub id: Option<OrganizationId>,
     /// Its name.
     pub name: OrganizationName,
@@ -38,18 +38,18 @@ pub struct NewOrganization {
     pub placement: Option<Placement>,
 }
 
-/// What to change about an organization; what is absent stays.
+/// Changes to an organization; absent members stay as they are.
 #[derive(Default)]
 pub struct OrganizationChange {
     /// Another name, or another spelling.
     pub name: Option<OrganizationName>,
-    /// New credentials of an account of it.
+    /// New credentials for one of its accounts.
     pub credentials: Option<(AccountId, CredentialChange)>,
     /// Whether a delete is refused.
     pub delete_protection: Option<bool>,
-    /// Whether a purge is refused; the operator's alone.
+    /// Whether a purge is refused; only the operator may change it.
     pub legal_hold: Option<bool>,
-    /// How much it may have; the operator's alone.
+    /// Its quota; only the operator may change it.
     pub quota: Option<QuotaChange>,
 }
 
@@ -88,20 +88,20 @@ impl Organizations {
         }
     }
 
-    /// Makes an organization, its owner and its container.
+    /// Creates an organization, its owner and its container.
     ///
     /// # Errors
     /// `name_taken`, `email_taken`, `capacity_reached`, `sign_in_busy`, `store_unavailable`.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn create_organization(&self, by: SignupAccess, new: NewOrganization) -> Result<Outcome> {
-        // An attempt before this one may also have been refused, and its answer lost: it is refused once more.
+        // An earlier attempt may have been refused and its response lost: then this one is refused, too.
         if let Some(id) = new.id
             && let Some(outcome) = self.executor.outcome_of_create(id).await?
         {
             return Ok(outcome);
         }
         let naming = Naming::new(new.name, &self.policy.tenant_prefix);
-        // The database decides; these looks only spare the hash and the undoing in the common case.
+        // The database decides; these checks only avoid the hash and the undo in the common case.
         if self.organizations.find_organization(&naming.identifier).await?.is_some() {
             return Err(ErrorCode::NameTaken.into());
         }
@@ -142,7 +142,7 @@ impl Organizations {
             .await
     }
 
-    /// The live organization of that name. Case, spaces and punctuation do not matter.
+    /// The live organization called `name`. Case, spaces and punctuation do not matter.
     ///
     /// # Errors
     /// `organization_not_found`.
@@ -152,7 +152,7 @@ impl Organizations {
         self.views.view(found.ok_or(ErrorCode::OrganizationNotFound)?).await
     }
 
-    /// That organization, for the operator (deleted ones too, by id) or one of its members.
+    /// An organization, for the operator (deleted ones too, by id) or one of its members.
     ///
     /// # Errors
     /// `organization_not_found`, also for one that is not the caller's.
@@ -165,13 +165,13 @@ impl Organizations {
         self.views.view(self.auth.visible(caller, which).await?).await
     }
 
-    /// Where the data of an organization is that the caller manages.
+    /// The location of the data of an organization that the caller manages.
     #[must_use]
     pub fn locate(&self, managed: &ManageAccess) -> Location {
         self.containers.locate(&managed.organization)
     }
 
-    /// A page of organizations, in the order of their identifiers.
+    /// A page of organizations, ordered by identifier.
     ///
     /// # Errors
     /// `store_unavailable`.
@@ -259,17 +259,17 @@ impl Organizations {
                 next.token_epoch += 1;
                 next.deleted_at = Some(now);
                 next.purge_at = Some(clock::after(now, retention));
-                // The name is free at once; the container's visible name only when it has left it.
+                // The name is free at once, the container's visible name only when the container no longer uses it.
                 next.reserved = vec![ReservedKey::namespace(&next.naming.namespace)];
                 Ok(OperationArguments::Delete)
             })
             .await?;
         if retention.is_zero()
             && matches!(outcome, Outcome::Done { .. })
-            // The delete is done and due; if the purge cannot be done now, the janitor comes back to it.
+            // The delete is done and the purge due; if the purge fails now, maintenance tries it again.
             && let Err(error) = self.purge_if_free(id).await
         {
-            tracing::warn!(organization = %id, %error, "the purge after a delete is left to the janitor");
+            tracing::warn!(organization = %id, %error, "the purge after a delete is left to maintenance");
         }
         Ok(outcome)
     }
@@ -298,7 +298,7 @@ impl Organizations {
             .await
     }
 
-    /// Lets nobody of the organization sign in or reach its data until it is reactivated.
+    /// Keeps all members of an organization from signing in or reaching its data until it is reactivated.
     ///
     /// # Errors
     /// `organization_not_active`, `operation_in_progress`, `version_mismatch`.
@@ -353,7 +353,7 @@ impl Organizations {
         self.begin_purge(organization.organization.id, &Authorization::Operator, expected).await
     }
 
-    /// Purges, unless something now forbids it; then the next round of maintenance tries again.
+    /// Purges unless something forbids it at the moment; then the next round of maintenance tries again.
     pub(super) async fn purge_if_free(&self, id: OrganizationId) -> Result<()> {
         match self.begin_purge(id, &Authorization::System, &Precondition::default()).await {
             Ok(_) => Ok(()),
@@ -385,7 +385,7 @@ impl Organizations {
 }
 
 impl OrganizationQuery {
-    /// Those whose name begins with `text`. Case, spaces and punctuation do not matter.
+    /// Only organizations whose name begins with `text`. Case, spaces and punctuation do not matter.
     ///
     /// # Errors
     /// `invalid_input` at `?name_prefix` if nothing of it is left in an identifier.

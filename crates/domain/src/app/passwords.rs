@@ -1,4 +1,4 @@
-//! Hashing passwords, on threads of its own.
+//! Hashes passwords on dedicated threads.
 
 use super::sources::Sources;
 use crate::account::PasswordHash;
@@ -22,7 +22,7 @@ impl PasswordHasher {
         self.pool.hash(password, self.sources.random()).await.map(PasswordHash)
     }
 
-    /// Takes as long without a hash to compare with.
+    /// Checks a password. Without a stored hash, it takes just as long and does not match.
     pub(super) async fn verify(
         &self,
         password: PresentedPassword,

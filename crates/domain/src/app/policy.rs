@@ -1,9 +1,9 @@
-//! The rules that an operator sets.
+//! The rules in the operator's settings.
 
 use crate::organization::Quota;
 use std::time::Duration;
 
-/// Who may make an organization.
+/// Who may create an organization.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SignupPolicy {
     /// Anybody.
@@ -12,20 +12,20 @@ pub enum SignupPolicy {
     Operator,
 }
 
-/// What the settings say about the rules.
+/// The rules in the operator's settings.
 #[derive(Debug, Clone)]
 pub struct Policy {
-    /// What visible names of containers begin with.
+    /// The prefix of the visible names of containers.
     pub tenant_prefix: String,
-    /// Who may make an organization.
+    /// Who may create an organization.
     pub signup: SignupPolicy,
-    /// How long a deleted organization is kept; zero: not at all.
+    /// How long a deleted organization is kept; zero purges it at once.
     pub retention: Duration,
-    /// Characters a new password has at least.
+    /// The minimum length of a new password, in characters.
     pub password_min_chars: usize,
-    /// How old a sign-in may be when it changes credentials.
+    /// The maximum age of a sign-in that changes credentials.
     pub reauth_max_age: Duration,
-    /// How long an access token is good.
+    /// How long an access token is valid.
     pub access_lifetime: Duration,
     /// How long a session lasts without use.
     pub refresh_idle_lifetime: Duration,
@@ -33,11 +33,11 @@ pub struct Policy {
     pub refresh_absolute_lifetime: Duration,
     /// Whether attempts are counted and refused.
     pub throttle: bool,
-    /// What a new organization may have, unless it is imported.
+    /// The quota of a new organization, unless it is imported.
     pub default_quota: Quota,
     /// `Idempotency-Key`s that a caller may have used within 24 hours.
     pub idempotency_keys: u32,
-    /// Bytes of a document as BSON at most.
+    /// The largest document as BSON, in bytes.
     pub document_max_bytes: usize,
     /// How long a query may take.
     pub query_time: Duration,

@@ -1,9 +1,9 @@
-//! Who may try a password how often.
+//! Limits how often passwords can be tried.
 //!
-//! Every attempt is counted before it is evaluated, against the account together with the network it comes
-//! from, and against the network. From a network the account never signed in from, it also counts against all
-//! such strangers together: so guessing from many networks at once is slow too, and never locks the owner out
-//! of a network they use. A right password takes its attempts back.
+//! Every attempt is counted before it is evaluated: against the account together with the network that the
+//! attempt comes from, and against that network alone. An attempt from a network that the account has never
+//! signed in from also counts against one counter for all such networks. So guessing from many networks at once
+//! is slow, too, and never locks the owner out of a network they use. A correct password refunds its attempt.
 
 use super::sources::Sources;
 use crate::email::EmailKey;
@@ -21,10 +21,10 @@ use std::time::Duration;
 /// An attempt that has been counted.
 pub(super) struct SignInAttempt {
     counted: Vec<(RateLimitKey, RateLimit)>,
-    /// What remembers the network as one the account signs in from, if it is none yet.
+    /// The key that will mark the network as known to the account, if it is not known yet.
     unknown_network: Option<RateLimitKey>,
     at: Timestamp,
-    /// How many more this account may be tried at once from this network; none where nobody counts.
+    /// How many more attempts this account has from this network at once; `None` if they are not counted.
     pub(super) remaining: Option<u32>,
 }
 
@@ -59,9 +59,9 @@ impl RateLimiter {
             return Ok(attempt);
         }
         let is_familiar = self.counters.is_counted(&known_network, attempt.at).await?;
-        // One after the other, the narrowest first: what its own limit refuses must not use up what others share,
-        // not even for a moment. And always three: how many there are would tell whether the account knows this
-        // network.
+        // One after another, the narrowest first: an attempt that its own limit refuses must not use up a shared
+        // limit, not even for a moment. There are always three, because their number would reveal whether the
+        // account knows this network.
         let counters = [
             (RateLimitKey::new("pair", &[account, &network]), SIGN_IN_PAIR),
             (RateLimitKey::new("network", &[&network]), SIGN_IN_NETWORK),
@@ -87,7 +87,7 @@ impl RateLimiter {
         Ok(attempt)
     }
 
-    /// The attempt was a good one: takes it back, and remembers the network.
+    /// Refunds a successful attempt, and marks its network as known.
     pub(super) async fn record_success(&self, attempt: &SignInAttempt) -> Result<()> {
         self.refund(attempt).await?;
         match &attempt.unknown_network {
@@ -96,7 +96,7 @@ impl RateLimiter {
         }
     }
 
-    /// Remembers that the account belongs to somebody in that network, who made it from there.
+    /// Marks the network that an account was created from as known to it.
     ///
     /// # Errors
     /// `store_unavailable`.
@@ -109,12 +109,12 @@ impl RateLimiter {
     }
 
     async fn make_familiar(&self, network: &RateLimitKey, at: Timestamp) -> Result<()> {
-        // Refused only says that it is known_network already.
+        // A refusal only means that the network is known already.
         self.counters.take(network, FAMILIAR, at).await.map(|_| ())
     }
 
-    /// Counts the making of an organization, or refuses it. How many more are allowed at once, where anybody
-    /// counts.
+    /// Counts the creation of an organization, or refuses it. Returns how many more are allowed at once, if they
+    /// are counted.
     ///
     /// # Errors
     /// `too_many_attempts`.
@@ -137,7 +137,7 @@ impl RateLimiter {
     }
 }
 
-/// What remembers that the account is used from that network.
+/// The key that marks `network` as known to `account`.
 fn known_network(account: &str, network: &str) -> RateLimitKey {
     RateLimitKey::new("known_network", &[account, network])
 }

@@ -1,4 +1,4 @@
-//! Signing in, staying signed in, signing out.
+//! Sessions: sign-in, refresh and sign-out.
 
 use super::auth::AccountPrincipal;
 use super::credentials::Credentials;
@@ -23,19 +23,19 @@ use std::sync::Arc;
 use std::time::Duration;
 use subtle::ConstantTimeEq;
 
-/// What a client gets for its credentials. Its `Debug` shows no token.
+/// The tokens that a client gets for its credentials. Its `Debug` shows no token.
 pub struct Grant {
-    /// Good for requests.
+    /// Authenticates requests.
     pub access_token: String,
-    /// How long it is.
+    /// The lifetime of the access token.
     pub expires_in: Duration,
-    /// Good for one exchange.
+    /// Can be exchanged once.
     pub refresh_token: String,
     /// Who signed in.
     pub account: Arc<Account>,
-    /// Where.
+    /// The organization that they signed in to.
     pub organization: Arc<Organization>,
-    /// How many wrong passwords are allowed at once, where anybody counts.
+    /// How many wrong passwords are still allowed at once; `None` if they are not counted.
     pub remaining: Option<u32>,
 }
 
@@ -81,11 +81,11 @@ impl Sessions {
         }
     }
 
-    /// Signs in with an e-mail address and a password. Whether the address is unknown or the password wrong,
-    /// the answer is the same and takes the same time.
+    /// Signs in with an e-mail address and a password. The response is the same, and takes the same time, for an
+    /// unknown address and a wrong password.
     ///
     /// # Errors
-    /// `invalid_credentials`, `organization_suspended` (to who knows the password), `too_many_attempts`,
+    /// `invalid_credentials`, `organization_suspended` (if the password is right), `too_many_attempts`,
     /// `sign_in_busy`.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn sign_in(
@@ -94,7 +94,7 @@ impl Sessions {
         password: PresentedPassword,
         network: ClientNetwork,
     ) -> Result<Grant> {
-        // An address nobody can have is treated as one that nobody has.
+        // An invalid address is treated like an unknown one.
         let (key, account) = match EmailAddress::parse_stored(email) {
             Ok(email) => (email.key(), self.mailboxes.find_account(&email).await?),
             Err(_) => {
@@ -113,8 +113,8 @@ impl Sessions {
         Ok(Grant { remaining, ..self.grant(&session, &token, account, organization)? })
     }
 
-    /// Exchanges a refresh token for a new one and an access token. One that was used before ends its whole
-    /// session, unless it was used a moment ago: then it gets the same successor again.
+    /// Exchanges a refresh token for a new one and an access token. A token that was used before ends the whole
+    /// session, unless it was used only a moment ago: then it gets the same successor again.
     ///
     /// # Errors
     /// `refresh_token_invalid`.
@@ -128,7 +128,7 @@ impl Sessions {
                 let (next, successor) = self.exchange(&session, &token, now);
                 match self.sessions.update_session(&next).await? {
                     UpdateOutcome::Done => return self.grant(&next, &successor, account, organization),
-                    // Another request used this token meanwhile; the next look sees what it got.
+                    // Another request has used this token in the meantime; the next iteration sees its result.
                     UpdateOutcome::Stale => continue,
                 }
             }
@@ -138,13 +138,13 @@ impl Sessions {
             if let Some(used) = again {
                 return self.grant(&session, &token.successor(&used.salt), account, organization);
             }
-            tracing::warn!(session = %session.id, "a used refresh token came again: the session is ended");
+            tracing::warn!(session = %session.id, "a refresh token was reused: the session is ended");
             self.sessions.delete_session(session.id).await?;
             return Err(ErrorCode::RefreshTokenInvalid.into());
         }
     }
 
-    /// Ends the caller's session: its access and refresh tokens are worthless from now on.
+    /// Ends the caller's session: its access and refresh tokens are invalid from now on.
     ///
     /// # Errors
     /// `store_unavailable`.
@@ -153,7 +153,7 @@ impl Sessions {
         self.sessions.delete_session(member.session.id).await
     }
 
-    /// Where an account signs in to: the first of its organizations that is in use.
+    /// The organization that an account signs in to: the first of its organizations that is in use.
     async fn place_of(&self, account: &Account) -> Result<(Membership, Arc<Organization>)> {
         let mut suspended = false;
         for membership in &account.memberships {
@@ -195,7 +195,7 @@ impl Sessions {
         }
     }
 
-    /// The session, if a refresh token of it may be good, with what it belongs to.
+    /// The session with its account and organization, if its refresh tokens may be valid.
     async fn good_session(&self, id: SessionId) -> Result<(Arc<Session>, Arc<Account>, Arc<Organization>)> {
         let session = self.sessions.get_session(id).await?.ok_or(ErrorCode::RefreshTokenInvalid)?;
         let (account, organization) = tokio::try_join!(
@@ -213,7 +213,7 @@ impl Sessions {
         }
     }
 
-    /// The session after its token was used at `now`, and the token that takes its place.
+    /// The session after `token` was used at `now`, and the next token.
     fn exchange(&self, session: &Session, token: &RefreshToken, now: Timestamp) -> (Session, RefreshToken) {
         let salt = self.sources.random();
         let successor = token.successor(&salt);

@@ -1,4 +1,4 @@
-//! The sources of time and randomness. Both are passed in, so that tests can set them.
+//! The clock and the randomness of the use cases. Both are passed in, so that tests can set them.
 
 use crate::clock::Clock;
 use crate::ids::{Entropy, random};

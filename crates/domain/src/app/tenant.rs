@@ -1,8 +1,8 @@
-//! The values that prove a right to an organization's own data, and so say whose data it is.
+//! The values that prove a right to an organization's own data, and so also name the organization.
 //!
-//! Every use case of collections and documents takes one, and passes on the organization in it: there is no
-//! other way to name one. The operator has no such right: quotas, exports and lifecycles are the operator's,
-//! documents are the organization's.
+//! Every use case of collections and documents takes one and passes on the organization in it; there is no
+//! other way to name an organization. The operator has no such right: the operator manages quotas, exports and
+//! lifecycles, but the documents belong to the organization.
 
 use super::auth::{AccountPrincipal, Auth, OrganizationRef, Principal};
 use crate::account::Role;
@@ -11,21 +11,21 @@ use crate::ids::AccountId;
 use crate::organization::Organization;
 use std::marker::PhantomData;
 
-/// A right to an organization's data, which roles have or lack.
+/// A right to an organization's data, which a role grants or not.
 pub trait Right: Send + Sync + 'static {
-    /// Whether the role has it.
+    /// Whether `role` grants it.
     fn is_of(role: Role) -> bool;
 }
 
-/// To read documents.
+/// The right to read documents.
 #[derive(Debug, Clone, Copy)]
 pub struct Read;
 
-/// To write documents, too.
+/// The right to write documents, too.
 #[derive(Debug, Clone, Copy)]
 pub struct Write;
 
-/// To create and drop collections and indexes, too.
+/// The right to create and drop collections and indexes, too.
 #[derive(Debug, Clone, Copy)]
 pub struct Shape;
 
@@ -63,13 +63,13 @@ impl<R: Right> TenantAccess<R> {
         }
     }
 
-    /// The right to read, which every right holds.
+    /// The right to read, which every right includes.
     #[must_use]
     pub fn to_read(&self) -> TenantAccess<Read> {
         TenantAccess { member: self.member.clone(), right: PhantomData }
     }
 
-    /// Whose data it is.
+    /// The organization that owns the data.
     #[must_use]
     pub fn organization(&self) -> &Organization {
         &self.member.organization
@@ -105,7 +105,7 @@ impl Auth {
         TenantAccess::of(member.clone())
     }
 
-    /// Proves the right once more: long work must end when the right does.
+    /// Proves the right again: long work must end when the right does.
     ///
     /// # Errors
     /// `token_revoked`, `role_insufficient`.

@@ -1,4 +1,4 @@
-//! An organization as responses show it, with the version that a change may expect.
+//! An organization as responses show it, and the version that a conditional change names.
 
 use crate::account::Account;
 use crate::email::EmailAddress;
@@ -12,7 +12,7 @@ use std::sync::Arc;
 pub struct OrganizationView {
     /// The record.
     pub organization: Arc<Organization>,
-    /// The account it was created with; missing only in the middle of a purge.
+    /// The account it was created with; missing only during a purge.
     pub admin: Option<Arc<Account>>,
     /// Where its data is.
     pub location: Location,
@@ -35,7 +35,7 @@ impl OrganizationView {
     }
 }
 
-/// The versions a change accepts; any, if the caller names none.
+/// The versions that a change accepts; any version if the caller names none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Precondition(pub Option<Vec<EntityTag>>);
 

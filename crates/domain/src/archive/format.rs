@@ -63,17 +63,17 @@ impl Manifest {
 pub struct ArchivedOrganization {
     /// Its id.
     pub id: OrganizationId,
-    /// What it is called.
+    /// Its name.
     pub organization_name: OrganizationName,
     /// Where its data was. An import ignores it: the other server may not have that placement.
     pub placement: Placement,
-    /// Whether nobody may use it.
+    /// Whether it is suspended.
     pub suspended: bool,
     /// Whether a delete is refused.
     pub delete_protection: bool,
     /// Whether a purge is refused.
     pub legal_hold: bool,
-    /// How much it may have.
+    /// Its quota.
     pub quota: Quota,
     /// When it was created.
     pub created_at: Timestamp,
@@ -119,7 +119,7 @@ pub struct ArchivedOwner {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ArchivedCollection {
-    /// What it is called.
+    /// Its name.
     pub name: CollectionName,
     /// Its indexes, without the one on the `_id`.
     #[serde(with = "indexes")]
@@ -130,7 +130,7 @@ pub struct ArchivedCollection {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CollectionEnd {
-    /// What it is called.
+    /// Its name.
     pub name: CollectionName,
     /// How many documents it has.
     pub documents: u64,

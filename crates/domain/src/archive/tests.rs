@@ -70,7 +70,7 @@ fn whole() -> Vec<u8> {
     out
 }
 
-/// The lines of `archive`, as they come in chunks of that size.
+/// The lines of `archive` when it arrives in chunks of size `chunk`.
 fn lines(archive: &[u8], chunk: usize) -> Vec<Vec<u8>> {
     let (mut lines, mut found) = (ArchiveLines::new(line_max_bytes(DOCUMENT_DEFAULT_MAX_BYTES)), Vec::new());
     for chunk in archive.chunks(chunk) {
@@ -93,7 +93,7 @@ fn read(archive: &[u8]) -> crate::Result<Vec<ArchiveItem>> {
     Ok(items)
 }
 
-/// What a copy of it says.
+/// The totals that a verifier finds in `archive`.
 fn verify(archive: &[u8]) -> crate::Result<ArchiveEnd> {
     let mut verifier = Verifier::default();
     lines(archive, 4096).iter().try_for_each(|line| verifier.line(line))?;
@@ -107,7 +107,7 @@ fn refused(archive: &[u8]) -> String {
     error.sentence()
 }
 
-/// The archive with that text in place of another, once.
+/// The archive with the first `from` replaced by `to`.
 fn with(from: &str, to: &str) -> Vec<u8> {
     let text = String::from_utf8(whole()).unwrap();
     assert!(text.contains(from), "{from} is not in it");

@@ -1,4 +1,4 @@
-//! What is an address, and which addresses are one.
+//! Which texts are addresses, and which addresses are the same mailbox.
 
 use super::*;
 

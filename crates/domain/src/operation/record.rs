@@ -49,7 +49,7 @@ pub struct OperationRecord {
     pub steps: u32,
     /// Why it was undone.
     pub refused: Option<OperationRefusal>,
-    /// Documents that moved along, where any move.
+    /// Documents in the container: of a rename, those that follow the new name; of an import, those loaded so far.
     pub documents: Option<u64>,
     /// When it began.
     pub started_at: Timestamp,

@@ -54,7 +54,7 @@ impl fmt::Debug for NewPassword {
     }
 }
 
-/// A password that somebody signs in with: anything at all. Its memory is overwritten when it is dropped.
+/// A password that somebody signs in with: any text. Its memory is overwritten when it is dropped.
 #[derive(Clone)]
 pub struct PresentedPassword {
     normalized: Zeroizing<String>,

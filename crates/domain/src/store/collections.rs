@@ -14,7 +14,7 @@ pub struct CollectionInfo {
     pub name: CollectionName,
     /// How many documents are in it.
     pub documents: u64,
-    /// Bytes they take as BSON in the engine: on MongoDB with the fields that the service adds to each.
+    /// Their size as BSON in bytes; on MongoDB with the fields that the service adds to each.
     pub bytes: u64,
     /// How many indexes it has, without the one on the `_id`.
     pub indexes: u32,
@@ -26,7 +26,7 @@ pub struct CollectionInfo {
 /// owners: the id, or the identity of the container. `store_unavailable` if the container is missing.
 #[async_trait]
 pub trait Collections: Send + Sync {
-    /// Up to `limit` collections in the order of their names, after `after`.
+    /// Up to `limit` collections ordered by name, after `after`.
     async fn list_collections(
         &self,
         organization: &Organization,

@@ -20,7 +20,7 @@ pub const BYTES: usize = 8 << 20;
 /// The documents of a collection in the order of their ids, a page at a time.
 pub type Pages<'a> = BoxStream<'a, Result<Vec<RawDocumentBuf>>>;
 
-/// Everything in an engine. Nobody else writes to it meanwhile.
+/// Everything in an engine. Nobody else may write to it during the scan.
 #[async_trait]
 pub trait FullScan: Send + Sync {
     /// Organizations in the order of their ids, after `after`.

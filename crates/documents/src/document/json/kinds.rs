@@ -1,5 +1,5 @@
-//! The kinds of text that public suites of JSON parsers tell apart: what must be taken, what must be refused, and what
-//! RFC 8259 leaves open and we have decided.
+//! The kinds of texts in public suites for JSON parsers: those that must be accepted, those that must be refused, and
+//! those that RFC 8259 leaves open and we have decided.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Each input is what a real program wrote of `{"a":1}`, or the beginning of that.
+//! Each input is the output of a real program for `{"a":1}`, or the beginning of it.
 
 use super::*;
 use crate::document::NewDocument;

@@ -1,4 +1,4 @@
-//! Tests of automata: that they find what the `regex` crate finds, and what their fuel comes to.
+//! Tests of automata: that they match like the `regex` crate, and how much fuel they take.
 
 use super::*;
 use proptest::prelude::*;
@@ -8,7 +8,7 @@ fn automaton(pattern: &str) -> Automaton {
     Automaton::parse(pattern, &ParserBuilder::new()).unwrap()
 }
 
-/// Whether it is found, and for how much fuel.
+/// Whether the pattern matches, and the fuel that took.
 fn search(automaton: &Automaton, text: &str) -> (bool, u64) {
     let fuel = Fuel::unlimited();
     let found = automaton.is_match(text, &fuel).unwrap();
@@ -56,7 +56,7 @@ fn automaton_search_stops_within_text_when_fuel_is_out() {
     assert!(automaton.is_match(&format!("a{}c", "b".repeat(40)), &Fuel::unlimited()).unwrap());
 }
 
-/// Patterns of what filters translate theirs to.
+/// Random patterns of the kinds that filters are translated to.
 fn pattern() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
         "[abc]",

@@ -1,4 +1,4 @@
-//! Tests of what a filter costs: its price while it is read, the fuel it takes while it is evaluated.
+//! Tests of the cost of a filter: its price while it is parsed, and the fuel it takes while it is evaluated.
 
 use super::{document, filter};
 use crate::error::Error;

@@ -1,4 +1,4 @@
-//! Tests of what MongoDB is asked for: what it may give up on, refuse or hide is not sent to it.
+//! Tests of rendered filters: conditions that MongoDB may give up on, refuse or hide documents for are not sent to it.
 
 use super::{document, filter};
 use crate::error::Error;

@@ -1,4 +1,4 @@
-//! Plans as a table, and that none of them loses a document or brings it out of order.
+//! Plans as a table, and that none of them loses a document or returns it out of order.
 
 use super::*;
 use crate::document::index_entries;
@@ -26,7 +26,7 @@ fn plan_of(indexes: &[&str], filter: &str, sort: Option<&str>) -> Plan {
     plan(&candidates, &Filter::parse(filter, "").unwrap(), sort.as_ref())
 }
 
-/// The plan in a few words: by what, in how many intervals, in which order, and whether everything is looked at.
+/// The plan in a few words: the index, the number of intervals, the order, and whether everything is examined.
 fn shown(indexes: &[&str], filter: &str, sort: Option<&str>) -> String {
     let plan = plan_of(indexes, filter, sort);
     let access = match plan.access {
@@ -240,7 +240,7 @@ fn query_plan_never_changes_documents_or_their_order() {
     assert!(ordered > 200, "{ordered}");
 }
 
-/// Holds what the plan leads to against what it should; whether it gave the order.
+/// Compares the documents that the plan reaches with the expected ones. Returns whether the plan gave the order.
 fn check(index_text: &str, filter: &str, sort: &str, documents: &[RawDocumentBuf]) -> bool {
     let what = format!("{index_text} {filter} {sort}");
     let (plan, keys) = (plan_of(&[index_text], filter, Some(sort)), index(index_text));
@@ -262,7 +262,7 @@ fn check(index_text: &str, filter: &str, sort: &str, documents: &[RawDocumentBuf
         return false;
     };
     assert_eq!(found, expected, "{what}");
-    // And from every place on.
+    // And from every position on.
     for (place, document) in wanted.iter().enumerate().step_by(5) {
         let after = way.place(&order.position(document, &Fuel::unlimited()).unwrap());
         assert_eq!(follow(Some(&after)), expected[place + 1..], "{what} after {place}");

@@ -130,7 +130,7 @@ impl Export {
     async fn begin(&mut self, out: &mut Vec<u8>) -> Result<ArchiveWriter> {
         let organization = self.renew().await?;
         let owner = self.exporter.accounts.get_account(organization.owner_id).await?;
-        // It is missing only in the middle of a purge.
+        // It is missing only during a purge.
         let owner = owner.ok_or(ErrorCode::OrganizationNotActive)?;
         let manifest = Manifest::new(self.exporter.sources.now());
         ArchiveWriter::begin(manifest, ArchivedOrganization::of(&organization, &owner), out)
@@ -237,7 +237,7 @@ impl Export {
     }
 }
 
-/// Whether the collection was dropped meanwhile, as any but the default one may be.
+/// Whether the collection was dropped during the export, as any but the default one may be.
 fn is_dropped(error: &Error, name: &CollectionName) -> bool {
     error.code() == ErrorCode::CollectionNotFound && !name.is_default()
 }

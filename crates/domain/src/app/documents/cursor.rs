@@ -1,4 +1,4 @@
-//! Cursors of documents: a place in the order of one query, sealed.
+//! Cursors of documents: a position in the order of one query, sealed.
 //!
 //! A cursor is valid only for the organization, collection, filter and order it was made for: the seal covers
 //! them. It holds values of the last document, not a number of documents, so a page neither repeats nor skips
@@ -25,13 +25,13 @@ const NOT_A_CURSOR: &str = "Is not a cursor of this query.";
 /// The request for a page.
 #[derive(Debug, Clone, Default)]
 pub struct PageRequest {
-    /// Which documents.
+    /// Which documents to find.
     pub filter: Filter,
-    /// In which order.
+    /// The order of the documents.
     pub sort: Sort,
-    /// How many at most.
+    /// How many documents to return at most.
     pub limit: PageLimit,
-    /// `next_cursor` of the page before.
+    /// `next_cursor` of the previous page.
     pub cursor: Option<String>,
     /// The pointer of the cursor in the request, or `?cursor`, for the refusal of a bad one.
     pub cursor_at: &'static str,
@@ -66,7 +66,7 @@ impl PageRequest {
     }
 }
 
-/// The cursor of a place.
+/// The sealed cursor of `position`.
 pub(super) fn seal(key: &hmac::Key, scope: &[u8], position: &Position) -> String {
     let mut bytes = position.to_bytes();
     let tag = tag(key, scope, &bytes);

@@ -64,7 +64,7 @@ pub(super) struct Lease<'a> {
 }
 
 impl Lease<'_> {
-    /// Waits for `work`, and renews the lease meanwhile. If the lease is lost, it still waits for `work`.
+    /// Waits for `work` while renewing the lease. If the lease is lost, it still waits for `work`.
     pub(super) async fn hold<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Interrupted> {
         if self.term.due <= Instant::now() {
             self.renew().await?;

@@ -22,7 +22,7 @@ use std::sync::{Arc, OnceLock};
 use tenantry_documents::document::{NewDocument, StoredDocument};
 use tenantry_documents::index::Index;
 
-/// An archive on its way into a container.
+/// An archive that is being loaded into a container.
 pub(in crate::app) struct ImportStream {
     source: Source,
     /// The whole error of a refusal; the record has only its code.
@@ -54,8 +54,8 @@ impl ArchiveLoader {
         }
     }
 
-    /// Loads the archive; `None` if the operation was lost meanwhile. If there is no archive, another process
-    /// began the import, and the archive was lost with that process.
+    /// Loads the archive; `None` if the operation was lost. If there is no archive, another process began the
+    /// import, and the archive was lost with that process.
     pub(super) async fn load(
         &self,
         organization: &mut Organization,

@@ -20,7 +20,7 @@ impl Operations {
         Self { log: store.operations.clone(), organizations: store.organizations.clone() }
     }
 
-    /// The operation of that id, for the operator or an admin of its organization.
+    /// The operation with this id, for the operator or an admin of its organization.
     ///
     /// # Errors
     /// `operation_not_found`, also for one of another organization.
@@ -35,7 +35,7 @@ impl Operations {
         record.ok_or_else(|| ErrorCode::OperationNotFound.into())
     }
 
-    /// The finished operations of an organization (which may be gone), the newest first.
+    /// The finished operations of an organization (which may be gone), newest first.
     ///
     /// # Errors
     /// `organization_not_found` if there never was one.

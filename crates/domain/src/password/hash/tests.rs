@@ -1,4 +1,4 @@
-//! What stored hashes of ours and of other software match, and when they are replaced.
+//! Which passwords stored hashes match, our own and those of other software, and when they are replaced.
 
 use super::*;
 

@@ -1,5 +1,5 @@
-//! The kinds of forged signature that public suites of test vectors know: tags that are cut, lengthened or of another
-//! hash, and Ed25519 signatures that lax verifiers take.
+//! The kinds of forged signatures in public suites of test vectors: tags that are cut, lengthened or made with another
+//! hash, and Ed25519 signatures that lax verifiers accept.
 
 use super::*;
 
