@@ -6,7 +6,7 @@ use anyhow::Result;
 
 /// Read by `crates/tenantry/tests/it/mongodb_only/chaos/long.rs`.
 const MINUTES: &str = "TENANTRY_CHAOS_MINUTES";
-/// Read by `crates/tenantry/tests/it/support/chance.rs`.
+/// Read by `crates/tenantry/tests/it/support/rng.rs`.
 const SEED: &str = "TENANTRY_TEST_SEED";
 
 /// Starts runs for `minutes` minutes, the first one with `seed`.

@@ -3,7 +3,7 @@
 use crate::data::organizations::PASSWORD;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use tenantry_domain::password::hash::{self, Memory};
+use tenantry_domain::password::hash::{self, Argon2Memory};
 use tenantry_domain::password::policy::PresentedPassword;
 
 /// Checks a password again and again on `threads` threads for `span`; how many that was per second.
@@ -20,7 +20,7 @@ pub fn measure(threads: usize, span: Duration) -> f64 {
 }
 
 fn check_until(end: Instant, checked: &AtomicU64) {
-    let mut memory = Memory::new(tenantry::huge_pages::within);
+    let mut memory = Argon2Memory::new(tenantry::huge_pages::within);
     let password = PresentedPassword::new(PASSWORD);
     while Instant::now() < end {
         if hash::verify(&password, hash::decoy(), &mut memory).is_ok() {

@@ -14,7 +14,7 @@ use tenantry_domain::ids::{AccountId, OperationId, OrganizationId, random};
 use tenantry_domain::name::OrganizationName;
 use tenantry_domain::operation::{Actor, OperationKind, OperationRecord, OperationState};
 use tenantry_domain::organization::{Naming, Organization, Placement, State};
-use tenantry_domain::password::hash::{self, Memory};
+use tenantry_domain::password::hash::{self, Argon2Memory};
 use tenantry_domain::password::policy::NewPassword;
 use tenantry_domain::store::{NewContainer, Store};
 use tenantry_store::{EmbeddedOptions, MongoOptions, OpenStore, StoreOptions};
@@ -54,7 +54,8 @@ pub fn seed_mongodb(uri: &str, database: &str, placement: Placement, first: u32,
 
 async fn seed(opened: OpenStore, first: u32, count: u32, at_once: usize) -> Result<()> {
     let password = NewPassword::parse(PASSWORD, 8).map_err(|rule| anyhow!(rule))?;
-    let password_hash = PasswordHash(hash::hash(&password, random(&SystemEntropy), &mut Memory::default()));
+    let password_hash =
+        PasswordHash(hash::hash(&password, random(&SystemEntropy), &mut Argon2Memory::default()));
     let placement = opened.store.containers.choose_placement(None).await?;
     let mut running = JoinSet::new();
     for number in first..first + count {

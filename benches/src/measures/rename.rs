@@ -44,8 +44,8 @@ pub fn measure(bench: &Bench) -> Result<Vec<Finding>> {
 /// Renames the second organization, which has `many` documents, and the first, which has [`FEW`], in turns; the
 /// milliseconds that took.
 pub fn rename_in_turns(bench: &Bench, server: &Server, many: u32) -> Result<Pairs> {
-    let mut large = Renamed::sign_in(server, 1, many)?;
-    let mut small = Renamed::sign_in(server, 0, FEW)?;
+    let mut large = RenameTarget::sign_in(server, 1, many)?;
+    let mut small = RenameTarget::sign_in(server, 0, FEW)?;
     let mut times = Pairs::default();
     for _ in 0..bench.rounds {
         let mut round = Vec::new();
@@ -71,7 +71,7 @@ fn organization_ids(bench: &Bench, data_dir: &Path) -> Result<[OrganizationId; 2
 }
 
 /// An organization that is renamed again and again.
-struct Renamed {
+struct RenameTarget {
     connection: Connection,
     token: String,
     number: u32,
@@ -79,7 +79,7 @@ struct Renamed {
     renames: u32,
 }
 
-impl Renamed {
+impl RenameTarget {
     fn sign_in(server: &Server, number: u32, documents: u32) -> Result<Self> {
         let mut connection = Connection::open(server.address)?;
         let login = json!({ "email": format!("admin{number}@example.com"), "password": PASSWORD });

@@ -7,7 +7,7 @@
 use super::auth::{RequireCaller, RequireOperator};
 use super::extract::{QueryFields, media_type, not_taken, require_plain};
 use super::http::Http;
-use super::line_clock::{LineClock, Next, too_slow};
+use super::line_clock::{LineClock, PieceArrival, too_slow};
 use super::openapi::Access;
 use super::organizations::answer;
 use super::path_params::OrganizationPath;
@@ -63,7 +63,7 @@ pub async fn export_organization(
 ) -> Result<Response, ApiError> {
     let right = http.app.exporter.allow_export(&caller, &OrganizationRef::parse(&which)?).await?;
     let file_name = file_name(right.organization());
-    let mut watch = Watch::new(right.organization().id, connection, http.settings.export_pause_timeout);
+    let mut watch = ExportWatch::new(right.organization().id, connection, http.settings.export_pause_timeout);
     let mut export = http.app.exporter.export_organization(right);
     // Every refusal happens before the head of the response is sent.
     let begin = export.next().await.inspect_err(|_| watch.is_over = true)?.unwrap_or_default();
@@ -85,7 +85,7 @@ fn file_name(organization: &Organization) -> String {
 /// The response body of an export.
 struct ExportBody {
     export: Export,
-    watch: Watch,
+    watch: ExportWatch,
 }
 
 async fn next_chunk(sending: Option<ExportBody>) -> Option<(Result<Vec<u8>, Error>, Option<ExportBody>)> {
@@ -117,7 +117,7 @@ impl<S: Sync> FromRequestParts<S> for Connection {
 }
 
 /// Gives the reader of an export its own timeout, and logs why the export ended before its end line.
-struct Watch {
+struct ExportWatch {
     organization: OrganizationId,
     connection: Connection,
     limit: Duration,
@@ -125,7 +125,7 @@ struct Watch {
     is_over: bool,
 }
 
-impl Watch {
+impl ExportWatch {
     fn new(organization: OrganizationId, connection: Connection, limit: Duration) -> Self {
         if let Some(patience) = &connection.0 {
             patience.set(limit);
@@ -134,7 +134,7 @@ impl Watch {
     }
 }
 
-impl Drop for Watch {
+impl Drop for ExportWatch {
     fn drop(&mut self) {
         let patience = self.connection.0.as_ref();
         if let Some(patience) = patience {
@@ -232,16 +232,16 @@ fn chunks(body: Body, patience: Duration) -> ArchiveStream {
     let next = move |arriving: Option<(BodyDataStream, LineClock)>| async move {
         let (mut body, mut clock) = arriving?;
         let error = match clock.next(&mut body, patience).await {
-            Next::Piece(Some(Ok(bytes))) => {
+            PieceArrival::Piece(Some(Ok(bytes))) => {
                 clock.pass(&bytes);
                 return Some((Ok(Vec::from(bytes)), Some((body, clock))));
             }
-            Next::Piece(None) => return None,
-            Next::Piece(Some(Err(_))) => {
+            PieceArrival::Piece(None) => return None,
+            PieceArrival::Piece(Some(Err(_))) => {
                 Error::new(ErrorCode::ImportInterrupted).detail("The archive did not arrive whole.")
             }
-            Next::Nothing => error_codes::REQUEST_TIMEOUT.into(),
-            Next::TooSlow => too_slow(patience),
+            PieceArrival::Nothing => error_codes::REQUEST_TIMEOUT.into(),
+            PieceArrival::TooSlow => too_slow(patience),
         };
         Some((Err(error), None))
     };

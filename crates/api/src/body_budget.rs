@@ -17,9 +17,9 @@ use tenantry_domain::{Error, ErrorCode};
 use tokio::sync::Notify;
 
 /// One organization may hold this fraction of the total: a quarter.
-const SHARES: usize = 4;
+const SHARE_DIVISOR: usize = 4;
 /// This fraction of the total is reserved for ordinary lines: a sixteenth.
-const RESERVES: usize = 16;
+const RESERVE_DIVISOR: usize = 16;
 /// Bytes of that reserve that one organization may hold: enough for two connections with short lines at once.
 const ORDINARY_BYTES: usize = 64 << 10;
 /// The reserve has room for at least this many organizations.
@@ -34,13 +34,13 @@ pub struct BodyBudget {
     share: usize,
     /// What one organization may hold once three quarters of the total are held.
     small_share: usize,
-    held: Mutex<Held>,
+    held: Mutex<BudgetUsage>,
     /// Notified whenever bytes are returned.
     freed: Notify,
 }
 
 #[derive(Default)]
-struct Held {
+struct BudgetUsage {
     all: usize,
     organizations: HashMap<OrganizationId, usize>,
 }
@@ -48,10 +48,10 @@ struct Held {
 impl BodyBudget {
     /// A budget of `total` bytes, but at least enough for four of the `longest` bodies beside ordinary lines.
     pub fn new(total: usize, longest: usize) -> Arc<Self> {
-        let reserve = (total / RESERVES).max(ORDINARY_MIN * ORDINARY_BYTES);
-        let for_long = total.saturating_sub(reserve).max(SHARES * longest);
-        let share = for_long / SHARES;
-        let small_share = (share / SHARES).max(longest);
+        let reserve = (total / RESERVE_DIVISOR).max(ORDINARY_MIN * ORDINARY_BYTES);
+        let for_long = total.saturating_sub(reserve).max(SHARE_DIVISOR * longest);
+        let share = for_long / SHARE_DIVISOR;
+        let small_share = (share / SHARE_DIVISOR).max(longest);
         let total = for_long + reserve;
         Arc::new(Self { total, for_long, share, small_share, held: Mutex::default(), freed: Notify::new() })
     }
@@ -61,22 +61,22 @@ impl BodyBudget {
         Reservation { budget: Arc::clone(self), organization, bytes: 0 }
     }
 
-    fn held(&self) -> MutexGuard<'_, Held> {
+    fn held(&self) -> MutexGuard<'_, BudgetUsage> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn has_room(&self, held: &Held, organization: OrganizationId, more: usize) -> bool {
+    fn has_room(&self, held: &BudgetUsage, organization: OrganizationId, more: usize) -> bool {
         let all = held.all + more;
         let own = held.organizations.get(&organization).copied().unwrap_or(0) + more;
         if own <= ORDINARY_BYTES {
             return all <= self.total;
         }
-        let is_scarce = all > self.for_long - self.for_long / SHARES;
+        let is_scarce = all > self.for_long - self.for_long / SHARE_DIVISOR;
         all <= self.for_long && own <= if is_scarce { self.small_share } else { self.share }
     }
 }
 
-impl Held {
+impl BudgetUsage {
     fn take(&mut self, organization: OrganizationId, more: usize) {
         self.all += more;
         *self.organizations.entry(organization).or_default() += more;

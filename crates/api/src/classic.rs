@@ -77,7 +77,7 @@ pub async fn create(
     let request = IdempotentRequest { route: "POST /org/create", body: &body.0 };
     let holder = http.app.idempotency.key_holder_of_signup(signup, network);
     let scope = Scope { name: signup.scope(), holder };
-    let answer = idempotency::once(&http, key, scope, request, Replay::Kept, move |id| async move {
+    let answer = idempotency::once(&http, key, scope, request, Replay::Stored, move |id| async move {
         let remaining = work.app.rate_limiter.count_create(network).await?;
         let account = new.email.key();
         let RegisterOrganizationRequest { organization_name: name, email, password } = new;
@@ -161,11 +161,11 @@ request_fields! {
         /// With `new_organization_name`, or with the current name: the admin's new address. With a new name: the
         /// admin's current address, which must be right.
         #[schema(example = "admin@techcorp.com")]
-        pub email: Option<SentCredential<EmailAddress, String>> =
+        pub email: Option<CredentialInput<EmailAddress, String>> =
             optional(|text| dialects.email(organization_name.as_ref(), text)),
         /// As `email`: a new password, or the current one.
         #[schema(example = "SecurePassword123")]
-        pub password: Option<SentCredential<NewPassword, PresentedPassword>> =
+        pub password: Option<CredentialInput<NewPassword, PresentedPassword>> =
             optional(|text| dialects.password(organization_name.as_ref(), text)),
     }
 }
@@ -245,14 +245,14 @@ pub struct Dialects<'a> {
 }
 
 /// A credential in an update.
-pub enum SentCredential<New, Current> {
+pub enum CredentialInput<New, Current> {
     /// The credential to change to.
     New(New),
     /// The credential that the account must have now.
     Current(Current),
 }
 
-impl<New, Current> SentCredential<New, Current> {
+impl<New, Current> CredentialInput<New, Current> {
     fn split(sent: Option<Self>) -> (Option<New>, Option<Current>) {
         match sent {
             None => (None, None),
@@ -277,22 +277,22 @@ impl<'a> Dialects<'a> {
         &self,
         name: Option<&OrganizationName>,
         text: &str,
-    ) -> Result<SentCredential<EmailAddress, String>, String> {
+    ) -> Result<CredentialInput<EmailAddress, String>, String> {
         if self.renames(name) {
-            return Ok(SentCredential::Current(text.to_owned()));
+            return Ok(CredentialInput::Current(text.to_owned()));
         }
-        EmailAddress::parse(text).map(SentCredential::New)
+        EmailAddress::parse(text).map(CredentialInput::New)
     }
 
     fn password(
         &self,
         name: Option<&OrganizationName>,
         text: &str,
-    ) -> Result<SentCredential<NewPassword, PresentedPassword>, String> {
+    ) -> Result<CredentialInput<NewPassword, PresentedPassword>, String> {
         if self.renames(name) {
-            return Ok(SentCredential::Current(PresentedPassword::new(text)));
+            return Ok(CredentialInput::Current(PresentedPassword::new(text)));
         }
-        self.http.new_password(text).map(SentCredential::New)
+        self.http.new_password(text).map(CredentialInput::New)
     }
 }
 
@@ -304,8 +304,8 @@ async fn prepare_change(
     update: UpdateOrganizationRequest,
     is_rename: bool,
 ) -> Result<OrganizationChange> {
-    let (new_email, email) = SentCredential::split(update.email);
-    let (new_password, password) = SentCredential::split(update.password);
+    let (new_email, email) = CredentialInput::split(update.email);
+    let (new_password, password) = CredentialInput::split(update.password);
     let credentials = if is_rename {
         http.app.accounts.confirm_credentials(member, email.as_deref(), password, network).await?;
         None

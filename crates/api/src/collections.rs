@@ -3,7 +3,7 @@
 //! Each count is current when it is read, so a page of collections is not a snapshot.
 
 use super::auth::RequireTenant;
-use super::conditional::{IfNotShown, IfShown};
+use super::conditional::{IfMatchBody, IfNoneMatchBody};
 use super::cursor::Cursor;
 use super::extract::{JsonBody, QueryFields};
 use super::http::Http;
@@ -128,7 +128,7 @@ pub async fn create_collection(
     let content = body.0.clone();
     let request = IdempotentRequest { route: "POST collections", body: &content };
     let scope = Scope { name: &scope, holder: Some(http.app.idempotency.key_holder_of_member(&tenant)) };
-    idempotency::once(&http, key, scope, request, Replay::Kept, move |_| async move {
+    idempotency::once(&http, key, scope, request, Replay::Stored, move |_| async move {
         let NewCollection { name } = body.fields()?.parse(NewCollection::from_fields)?;
         let made = work.app.collections.create_collection(&tenant, &name).await?;
         let answer = tagged(StatusCode::CREATED, &CollectionResponse::from(&made));
@@ -142,7 +142,7 @@ pub async fn create_collection(
 /// The response says how many documents, bytes and indexes it has.
 #[utoipa::path(get, path = "/v1/organizations/{organization}/collections/{collection}",
     operation_id = "getCollection", tag = "Collections",
-    params(RequireTenant<Read>, CollectionPath, IfNotShown),
+    params(RequireTenant<Read>, CollectionPath, IfNoneMatchBody),
     responses(
         (status = 200, description = "The collection.", body = CollectionResponse<'static>),
         (status = 304, description = "You have it.")),
@@ -151,7 +151,7 @@ pub async fn get_collection(
     State(http): State<Arc<Http>>,
     RequireTenant(tenant): RequireTenant<Read>,
     CollectionPath(name): CollectionPath,
-    known: IfNotShown,
+    known: IfNoneMatchBody,
 ) -> Result<Response, ApiError> {
     let info = http.app.collections.get_collection(&tenant, &name).await?;
     Ok(tagged_unless(&known, &CollectionResponse::from(&info)))
@@ -163,7 +163,7 @@ pub async fn get_collection(
 /// counts are still those that you have seen. Documents that others write at that moment are deleted, too.
 #[utoipa::path(delete, path = "/v1/organizations/{organization}/collections/{collection}",
     operation_id = "deleteCollection", tag = "Collections",
-    params(RequireTenant<Shape>, CollectionPath, IfShown),
+    params(RequireTenant<Shape>, CollectionPath, IfMatchBody),
     responses((status = 204, description = "It is gone.")),
     extensions(("x-rule" = json!(Access::OwnMember.refuses(&[
         ErrorCode::RoleInsufficient, ErrorCode::CollectionNotFound, ErrorCode::CollectionIsDefault,
@@ -173,7 +173,7 @@ pub async fn delete_collection(
     State(http): State<Arc<Http>>,
     RequireTenant(tenant): RequireTenant<Shape>,
     CollectionPath(name): CollectionPath,
-    expected: IfShown,
+    expected: IfMatchBody,
 ) -> Result<Response, ApiError> {
     if !expected.is_any() {
         let info = http.app.collections.get_collection(&tenant.to_read(), &name).await?;

@@ -62,13 +62,13 @@ pub fn hash(bytes: &[u8]) -> String {
 /// `If-Match` for a resource without a version of its own: the body that the caller has seen.
 #[derive(IntoParams)]
 #[into_params(names("If-Match"), parameter_in = Header)]
-pub struct IfShown(
+pub struct IfMatchBody(
     /// Its `ETag`, to delete only what you have seen. It is compared immediately before the delete.
     #[param(value_type = Option<String>)]
     Option<Vec<String>>,
 );
 
-impl IfShown {
+impl IfMatchBody {
     /// Whether the change is unconditional.
     #[must_use]
     pub const fn is_any(&self) -> bool {
@@ -87,7 +87,7 @@ impl IfShown {
     }
 }
 
-impl FromRequestParts<Arc<Http>> for IfShown {
+impl FromRequestParts<Arc<Http>> for IfMatchBody {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, ApiError> {
@@ -99,13 +99,13 @@ impl FromRequestParts<Arc<Http>> for IfShown {
 /// `If-None-Match` for a resource without a version of its own: the bodies that the caller has.
 #[derive(IntoParams)]
 #[into_params(names("If-None-Match"), parameter_in = Header)]
-pub struct IfNotShown(
+pub struct IfNoneMatchBody(
     /// The `ETag` of what you have, to get 304 if it is unchanged.
     #[param(value_type = Option<String>)]
     Option<Tags<String>>,
 );
 
-impl IfNotShown {
+impl IfNoneMatchBody {
     /// Whether the caller has that body.
     #[must_use]
     pub fn has(&self, body: &impl Serialize) -> bool {
@@ -117,7 +117,7 @@ impl IfNotShown {
     }
 }
 
-impl FromRequestParts<Arc<Http>> for IfNotShown {
+impl FromRequestParts<Arc<Http>> for IfNoneMatchBody {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, ApiError> {
@@ -145,13 +145,13 @@ impl FromRequestParts<Arc<Http>> for IfMatch {
 /// `If-Match` for a document: the revisions that the caller has seen.
 #[derive(IntoParams)]
 #[into_params(names("If-Match"), parameter_in = Header)]
-pub struct IfRevision(
+pub struct IfMatchRevision(
     /// Its `ETag`, to refuse the change if there is a later revision.
     #[param(value_type = Option<String>)]
     pub RevisionPrecondition,
 );
 
-impl FromRequestParts<Arc<Http>> for IfRevision {
+impl FromRequestParts<Arc<Http>> for IfMatchRevision {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, ApiError> {
@@ -163,13 +163,13 @@ impl FromRequestParts<Arc<Http>> for IfRevision {
 /// `If-None-Match` for a document: the revisions that the caller has.
 #[derive(IntoParams)]
 #[into_params(names("If-None-Match"), parameter_in = Header)]
-pub struct IfNoneMatch(
+pub struct IfNoneMatchRevision(
     /// The `ETag` of what you have, to get 304 if it is unchanged.
     #[param(value_type = Option<String>)]
     Option<Tags<Revision>>,
 );
 
-impl IfNoneMatch {
+impl IfNoneMatchRevision {
     /// Whether the caller has that revision.
     #[must_use]
     pub fn has(&self, revision: Revision) -> bool {
@@ -181,7 +181,7 @@ impl IfNoneMatch {
     }
 }
 
-impl FromRequestParts<Arc<Http>> for IfNoneMatch {
+impl FromRequestParts<Arc<Http>> for IfNoneMatchRevision {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, ApiError> {
@@ -326,7 +326,7 @@ mod tests {
             |value: &str| expected(&headers(header::IF_MATCH, value), revision).unwrap().unwrap_or_default();
         assert_eq!(strong("\"5\", \"05\", \"+6\", \"x\""), [known]);
         let has = |value: &str| {
-            IfNoneMatch(
+            IfNoneMatchRevision(
                 tags(&headers(header::IF_NONE_MATCH, value), &header::IF_NONE_MATCH, revision).unwrap(),
             )
             .has(known)
@@ -337,7 +337,7 @@ mod tests {
         for value in ["\"4\"", "W/\"x\""] {
             assert!(!has(value), "{value}");
         }
-        assert!(!IfNoneMatch(None).has(known));
+        assert!(!IfNoneMatchRevision(None).has(known));
     }
 
     /// A document that a program wrote directly has no revision, and no tag matches it.
@@ -347,6 +347,6 @@ mod tests {
         let zero = |name: HeaderName| headers(name, "\"0\"");
         assert_eq!(expected(&zero(header::IF_MATCH), revision).unwrap(), Some(Vec::new()));
         let known = tags(&zero(header::IF_NONE_MATCH), &header::IF_NONE_MATCH, revision).unwrap();
-        assert!(!IfNoneMatch(known).has(Revision::UNKNOWN));
+        assert!(!IfNoneMatchRevision(known).has(Revision::UNKNOWN));
     }
 }

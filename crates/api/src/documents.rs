@@ -12,7 +12,7 @@ mod schema;
 
 use super::auth::RequireTenant;
 use super::collections;
-use super::conditional::{IfNoneMatch, IfRevision, revision_etag};
+use super::conditional::{IfMatchRevision, IfNoneMatchRevision, revision_etag};
 use super::extract::{DocumentBody, QueryFields, media_type};
 use super::http::Http;
 use super::idempotency::{self, IdempotencyHeader, IdempotentRequest, Replay, Scope};
@@ -81,7 +81,7 @@ async fn insert_one(
     let request = IdempotentRequest { route: &route, body: &content };
     let scope = Scope { name: &scope, holder: Some(http.app.idempotency.key_holder_of_member(&tenant)) };
     let of = collections::path(tenant.organization(), &collection);
-    let replay = remade(http, &of, &body);
+    let replay = rebuilt_response(http, &of, &body);
     idempotency::once(http, key, scope, request, replay, move |id| async move {
         let document = read_document(&work, body).await?;
         let id = id.map(document_id);
@@ -97,9 +97,9 @@ const fn document_id(id: OrganizationId) -> DocumentId {
 }
 
 /// Rebuilds the response to an insert, so that the document is not stored a second time with the response.
-fn remade(http: &Arc<Http>, of: &str, body: &DocumentBody) -> Replay {
+fn rebuilt_response(http: &Arc<Http>, of: &str, body: &DocumentBody) -> Replay {
     let (http, of, body) = (Arc::clone(http), of.to_owned(), body.clone());
-    Replay::Remade(Box::new(move |made, etag| {
+    Replay::Rebuilt(Box::new(move |made, etag| {
         let revision = etag.trim_matches('"').parse().map_or(Revision::UNKNOWN, Revision);
         Box::pin(async move {
             let document = read_document(&http, body).await?;
@@ -120,7 +120,7 @@ async fn created(of: &str, document: StoredDocument) -> Result<Response, ApiErro
 /// Values that JSON cannot represent are written as Extended JSON.
 #[utoipa::path(get, path = "/v1/organizations/{organization}/collections/{collection}/documents/{document}",
     operation_id = "getDocument", tag = "Documents",
-    params(RequireTenant<Read>, CollectionPath, ItemPath, IfNoneMatch),
+    params(RequireTenant<Read>, CollectionPath, ItemPath, IfNoneMatchRevision),
     responses(
         (status = 200, description = "The document.", body = Document),
         (status = 304, description = "You have it.")),
@@ -132,7 +132,7 @@ pub async fn get_document(
     RequireTenant(tenant): RequireTenant<Read>,
     CollectionPath(collection): CollectionPath,
     ItemPath(id): ItemPath,
-    known: IfNoneMatch,
+    known: IfNoneMatchRevision,
 ) -> Result<Response, ApiError> {
     let document = http.app.documents.get_document(&tenant, &collection, &id).await?;
     if known.has(document.revision) {
@@ -146,7 +146,7 @@ pub async fn get_document(
 /// The document must exist. Its `_id` stays.
 #[utoipa::path(put, path = "/v1/organizations/{organization}/collections/{collection}/documents/{document}",
     operation_id = "replaceDocument", tag = "Documents",
-    params(RequireTenant<Write>, CollectionPath, ItemPath, IfRevision),
+    params(RequireTenant<Write>, CollectionPath, ItemPath, IfMatchRevision),
     request_body = Document,
     responses((status = 200, description = "The document.", body = Document)),
     extensions(("x-rule" = json!(Access::OwnMember.refuses(&DOCUMENT_CHANGE)))))]
@@ -155,7 +155,7 @@ pub async fn replace_document(
     RequireTenant(tenant): RequireTenant<Write>,
     CollectionPath(collection): CollectionPath,
     ItemPath(id): ItemPath,
-    IfRevision(expected): IfRevision,
+    IfMatchRevision(expected): IfMatchRevision,
     body: DocumentBody,
 ) -> Result<Response, ApiError> {
     let document = read_document(&http, body).await?;
@@ -170,7 +170,7 @@ pub async fn replace_document(
 /// value replaces the field.
 #[utoipa::path(patch, path = "/v1/organizations/{organization}/collections/{collection}/documents/{document}",
     operation_id = "patchDocument", tag = "Documents",
-    params(RequireTenant<Write>, CollectionPath, ItemPath, IfRevision),
+    params(RequireTenant<Write>, CollectionPath, ItemPath, IfMatchRevision),
     request_body(content((Document = "application/merge-patch+json"), (Document = "application/json"))),
     responses((status = 200, description = "The document.", body = Document)),
     extensions(("x-rule" = json!(Access::OwnMember.refuses(&DOCUMENT_CHANGE)))))]
@@ -179,7 +179,7 @@ pub async fn patch_document(
     RequireTenant(tenant): RequireTenant<Write>,
     CollectionPath(collection): CollectionPath,
     ItemPath(id): ItemPath,
-    IfRevision(expected): IfRevision,
+    IfMatchRevision(expected): IfMatchRevision,
     body: DocumentBody,
 ) -> Result<Response, ApiError> {
     let bytes = body.0.len();
@@ -194,7 +194,7 @@ pub async fn patch_document(
 /// It cannot be restored.
 #[utoipa::path(delete, path = "/v1/organizations/{organization}/collections/{collection}/documents/{document}",
     operation_id = "deleteDocument", tag = "Documents",
-    params(RequireTenant<Write>, CollectionPath, ItemPath, IfRevision),
+    params(RequireTenant<Write>, CollectionPath, ItemPath, IfMatchRevision),
     responses((status = 204, description = "It is gone.")),
     extensions(("x-rule" = json!(Access::OwnMember.refuses(&[
         ErrorCode::RoleInsufficient, ErrorCode::CollectionNotFound, ErrorCode::DocumentNotFound,
@@ -205,7 +205,7 @@ pub async fn delete_document(
     RequireTenant(tenant): RequireTenant<Write>,
     CollectionPath(collection): CollectionPath,
     ItemPath(id): ItemPath,
-    IfRevision(expected): IfRevision,
+    IfMatchRevision(expected): IfMatchRevision,
 ) -> Result<Response, ApiError> {
     http.app.documents.delete_document(&tenant, &collection, &id, &expected).await?;
     Ok(StatusCode::NO_CONTENT.into_response())

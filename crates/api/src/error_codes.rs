@@ -6,13 +6,13 @@
 
 use axum::http::StatusCode;
 use tenantry_domain::error::ErrorRow;
-use tenantry_domain::{Error, ErrorCode, Kind};
+use tenantry_domain::{Error, ErrorCode, ErrorKind};
 
 /// Declares the refusals of HTTP alone, each with its row and its status.
 macro_rules! http_errors {
     ($($name:ident, $status:ident, $code:literal, $title:literal, $advice:literal;)*) => {
         $(#[doc = $title] pub const $name: ErrorCode = ErrorCode::new(
-            &ErrorRow { code: $code, kind: Kind::Invalid, title: $title, advice: $advice },
+            &ErrorRow { code: $code, kind: ErrorKind::Invalid, title: $title, advice: $advice },
         );)*
 
         const HTTP_ERRORS: &[(ErrorCode, StatusCode)] = &[$(($name, StatusCode::$status),)*];
@@ -91,19 +91,19 @@ pub fn status_of(code: ErrorCode) -> StatusCode {
     }
 }
 
-const fn status_of_kind(kind: Kind) -> StatusCode {
+const fn status_of_kind(kind: ErrorKind) -> StatusCode {
     match kind {
-        Kind::Invalid => StatusCode::BAD_REQUEST,
-        Kind::Unauthenticated => StatusCode::UNAUTHORIZED,
-        Kind::Forbidden => StatusCode::FORBIDDEN,
-        Kind::NotFound => StatusCode::NOT_FOUND,
-        Kind::Conflict => StatusCode::CONFLICT,
-        Kind::Stale => StatusCode::PRECONDITION_FAILED,
-        Kind::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,
-        Kind::RateLimited => StatusCode::TOO_MANY_REQUESTS,
-        Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-        Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-        Kind::NoCapacity => StatusCode::INSUFFICIENT_STORAGE,
+        ErrorKind::Invalid => StatusCode::BAD_REQUEST,
+        ErrorKind::Unauthenticated => StatusCode::UNAUTHORIZED,
+        ErrorKind::Forbidden => StatusCode::FORBIDDEN,
+        ErrorKind::NotFound => StatusCode::NOT_FOUND,
+        ErrorKind::Conflict => StatusCode::CONFLICT,
+        ErrorKind::Stale => StatusCode::PRECONDITION_FAILED,
+        ErrorKind::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,
+        ErrorKind::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+        ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorKind::NoCapacity => StatusCode::INSUFFICIENT_STORAGE,
     }
 }
 

@@ -10,7 +10,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use tenantry_documents::document::mistake;
+use tenantry_documents::document::diagnosis;
 use tenantry_domain::rate_limit::ClientNetwork;
 use tenantry_domain::{Error, ErrorCode, Result};
 
@@ -67,9 +67,9 @@ impl DocumentBody {
     /// # Errors
     /// `invalid_json` if it is not UTF-8.
     pub fn text(&self) -> Result<&str> {
-        let text = mistake::without_mark(&self.0);
+        let text = diagnosis::without_mark(&self.0);
         std::str::from_utf8(text).map_err(|_| {
-            let what = mistake::not_utf8(text).explain("JSON in UTF-8");
+            let what = diagnosis::not_utf8(text).explain("JSON in UTF-8");
             Error::new(ErrorCode::InvalidJson).detail(format!("The body {what}"))
         })
     }
@@ -124,7 +124,7 @@ fn require_json(parts: &Parts) -> Result<()> {
 
 /// The refusal of a media type: it explains what such a body is if that is known, else what to send.
 pub fn not_taken(media_type: &str, wanted: &str, advice: &str) -> Error {
-    let named = mistake::of_media_type(media_type).map(|what| format!("The body {}", what.explain(wanted)));
+    let named = diagnosis::of_media_type(media_type).map(|what| format!("The body {}", what.explain(wanted)));
     Error::new(error_codes::UNSUPPORTED_MEDIA_TYPE).detail(named.unwrap_or_else(|| advice.to_owned()))
 }
 

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::fmt;
-use tenantry_documents::document::{json_mistake, mistake};
+use tenantry_documents::document::{diagnosis, json_diagnosis};
 use tenantry_documents::filter::Filter;
 use tenantry_domain::organization::QuotaLimit;
 use tenantry_domain::{Error, ErrorCode, FieldError, Result};
@@ -47,11 +47,11 @@ impl Fields {
     /// # Errors
     /// `invalid_json` unless it is one JSON object without duplicate keys.
     pub fn of_json(body: &[u8]) -> Result<Self> {
-        let body = mistake::without_mark(body);
+        let body = diagnosis::without_mark(body);
         let value: Strict = serde_json::from_slice(body).map_err(|error| not_this_json(body, &error))?;
         match value.0 {
             Value::Object(members) => Ok(Self::new("/", members.into_iter().collect())),
-            _ => Err(json_mistake::of_object(body).map_or_else(
+            _ => Err(json_diagnosis::of_object(body).map_or_else(
                 || Error::new(ErrorCode::InvalidJson).detail("The body must be a JSON object."),
                 Error::from,
             )),
@@ -63,7 +63,7 @@ impl Fields {
     /// # Errors
     /// As [`Fields::of_json`], except that the filter is not checked.
     pub fn of_json_with_filter(body: &[u8]) -> Result<Self> {
-        let body = mistake::without_mark(body);
+        let body = diagnosis::without_mark(body);
         let Members(raw) = serde_json::from_slice(body).map_err(|error| not_this_json(body, &error))?;
         let mut members = BTreeMap::new();
         for (name, value) in raw {
@@ -334,7 +334,7 @@ impl Fields {
 
 fn not_this_json(body: &[u8], error: &serde_json::Error) -> Error {
     let detail = || format!("The body is not the JSON object this request takes: {error}.");
-    json_mistake::of_object(body)
+    json_diagnosis::of_object(body)
         .map_or_else(|| Error::new(ErrorCode::InvalidJson).detail(detail()), Error::from)
 }
 

@@ -27,7 +27,7 @@ pub const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotenc
 /// rebuilt instead ([`Replay::Rebuilt`]).
 const ANSWER_MAX_BYTES: usize = 4 << 10;
 /// The response headers that are stored.
-const KEPT: [&str; 4] = ["content-type", ETAG, "location", "operation-location"];
+const STORED_HEADERS: [&str; 4] = ["content-type", ETAG, "location", "operation-location"];
 const ETAG: &str = "etag";
 
 /// The key of a request as it was sent, if it has one.
@@ -83,9 +83,9 @@ type ReplayFn = Box<dyn FnOnce(OrganizationId, &str) -> ReplayFuture + Send>;
 /// How a response is replayed.
 pub enum Replay {
     /// From the stored copy: the response is always small.
-    Kept,
+    Stored,
     /// Rebuilt from the repeated request, which is the same, and from the id and the `ETag` of the created resource.
-    Remade(ReplayFn),
+    Rebuilt(ReplayFn),
 }
 
 /// Answers a request that may carry a key: runs it the first time, with an id for the resource it creates, and
@@ -105,7 +105,7 @@ where
     F: Future<Output = Result<Response, ApiError>> + Send + 'static,
 {
     let Some(key) = header.parse(scope.name)? else { return run(None).await };
-    let keeps_body = matches!(replay, Replay::Kept);
+    let keeps_body = matches!(replay, Replay::Stored);
     let request = [sent.route.as_bytes(), b"\n", sent.body].concat();
     let id = match http.app.idempotency.claim_request(key.clone(), scope.holder, &request).await? {
         IdempotencyPermit::Repeat(made, answer) => return repeat(made, answer, replay).await,
@@ -130,7 +130,7 @@ async fn keep(
         Ok(response) if !keeps_body => {
             let answer = StoredResponse {
                 status: response.status().as_u16(),
-                headers: kept_headers(response.headers(), &[ETAG]),
+                headers: stored_headers(response.headers(), &[ETAG]),
                 body: Vec::new(),
             };
             http.app.idempotency.save_answer(key, &answer).await?;
@@ -144,7 +144,7 @@ async fn keep(
             }
             let (parts, body) = response.into_parts();
             let bytes = to_bytes(body, ANSWER_MAX_BYTES).await.map_err(Error::internal)?;
-            let headers = kept_headers(&parts.headers, &KEPT);
+            let headers = stored_headers(&parts.headers, &STORED_HEADERS);
             let answer = StoredResponse { status: parts.status.as_u16(), headers, body: bytes.to_vec() };
             http.app.idempotency.save_answer(key, &answer).await?;
             Ok(Response::from_parts(parts, Body::from(bytes)))
@@ -166,7 +166,7 @@ async fn keep(
     }
 }
 
-fn kept_headers(headers: &HeaderMap, names: &[&str]) -> Vec<(String, String)> {
+fn stored_headers(headers: &HeaderMap, names: &[&str]) -> Vec<(String, String)> {
     let kept = names.iter().filter_map(|name| {
         let value = headers.get(*name)?.to_str().ok()?;
         Some(((*name).to_owned(), value.to_owned()))
@@ -177,17 +177,17 @@ fn kept_headers(headers: &HeaderMap, names: &[&str]) -> Vec<(String, String)> {
 async fn repeat(made: OrganizationId, answer: StoredResponse, replay: Replay) -> Result<Response, ApiError> {
     let mut response = match replay {
         // Builds before 2026-11-29 kept every body.
-        Replay::Remade(remake) if answer.body.is_empty() => {
+        Replay::Rebuilt(rebuild) if answer.body.is_empty() => {
             let etag = answer.headers.iter().find(|(name, _)| name == ETAG);
-            remake(made, etag.map_or("", |(_, value)| value)).await?
+            rebuild(made, etag.map_or("", |(_, value)| value)).await?
         }
-        _ => repeat_kept(answer),
+        _ => replay_stored(answer),
     };
     response.headers_mut().insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
     Ok(response)
 }
 
-fn repeat_kept(answer: StoredResponse) -> Response {
+fn replay_stored(answer: StoredResponse) -> Response {
     let mut response = Response::new(Body::from(answer.body));
     *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
     for (name, value) in answer.headers {

@@ -4,7 +4,7 @@
 
 use super::auth::RequireTenant;
 use super::collections;
-use super::conditional::{IfNotShown, IfShown};
+use super::conditional::{IfMatchBody, IfNoneMatchBody};
 use super::extract::JsonBody;
 use super::http::Http;
 use super::openapi::Access;
@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tenantry_documents::index::{Index, IndexName};
 use tenantry_domain::ErrorCode;
-use tenantry_domain::app::collections::Built;
+use tenantry_domain::app::collections::IndexBuildState;
 use tenantry_domain::app::tenant::{Read, Shape};
 use tenantry_domain::limits::OPERATION_WAIT;
 use utoipa::ToSchema;
@@ -142,9 +142,9 @@ pub async fn create_index(
     })?;
     let patience = if prefer.respond_async { Duration::ZERO } else { OPERATION_WAIT };
     let status = match http.app.collections.create_index(&tenant, &collection, &index, patience).await? {
-        Built::New => StatusCode::CREATED,
-        Built::Exists => StatusCode::OK,
-        Built::Later => StatusCode::ACCEPTED,
+        IndexBuildState::New => StatusCode::CREATED,
+        IndexBuildState::Exists => StatusCode::OK,
+        IndexBuildState::Later => StatusCode::ACCEPTED,
     };
     let of = collections::path(tenant.organization(), &collection);
     let path = format!("{of}/indexes/{}", encoded(index.name.as_str()));
@@ -156,7 +156,7 @@ pub async fn create_index(
 /// An index that is still being built is not found yet.
 #[utoipa::path(get, path = "/v1/organizations/{organization}/collections/{collection}/indexes/{index}",
     operation_id = "getIndex", tag = "Collections",
-    params(RequireTenant<Read>, CollectionPath, IndexPath, IfNotShown),
+    params(RequireTenant<Read>, CollectionPath, IndexPath, IfNoneMatchBody),
     responses(
         (status = 200, description = "The index.", body = IndexResponse),
         (status = 304, description = "You have it.")),
@@ -168,7 +168,7 @@ pub async fn get_index(
     RequireTenant(tenant): RequireTenant<Read>,
     CollectionPath(collection): CollectionPath,
     IndexPath(name): IndexPath,
-    known: IfNotShown,
+    known: IfNoneMatchBody,
 ) -> Result<Response, ApiError> {
     let index = http.app.collections.get_index(&tenant, &collection, &name).await?;
     Ok(tagged_unless(&known, &IndexResponse::from(&index)))
@@ -179,7 +179,7 @@ pub async fn get_index(
 /// Admins only. No document changes.
 #[utoipa::path(delete, path = "/v1/organizations/{organization}/collections/{collection}/indexes/{index}",
     operation_id = "deleteIndex", tag = "Collections",
-    params(RequireTenant<Shape>, CollectionPath, IndexPath, IfShown),
+    params(RequireTenant<Shape>, CollectionPath, IndexPath, IfMatchBody),
     responses((status = 204, description = "It is gone.")),
     extensions(("x-rule" = json!(Access::OwnMember.refuses(&[
         ErrorCode::RoleInsufficient, ErrorCode::CollectionNotFound, ErrorCode::IndexNotFound,
@@ -190,7 +190,7 @@ pub async fn delete_index(
     RequireTenant(tenant): RequireTenant<Shape>,
     CollectionPath(collection): CollectionPath,
     IndexPath(name): IndexPath,
-    expected: IfShown,
+    expected: IfMatchBody,
 ) -> Result<Response, ApiError> {
     if !expected.is_any() {
         let index = http.app.collections.get_index(&tenant.to_read(), &collection, &name).await?;

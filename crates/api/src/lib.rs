@@ -44,4 +44,4 @@ mod sessions;
 pub mod settings;
 mod usage;
 
-pub use routes::{Parts, handlers, openapi_document};
+pub use routes::{ApiParts, handlers, openapi_document};

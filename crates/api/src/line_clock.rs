@@ -12,10 +12,10 @@ use tenantry_domain::Error as Refused;
 use tokio::time::{Instant, timeout};
 
 /// How long one wait for the body lasts. A wait counts for at most this long, even if it ends late.
-const LOOK: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The result of waiting for the next piece of a body.
-pub enum Next {
+pub enum PieceArrival {
     /// The piece; `None` at the end of the body.
     Piece(Option<Result<Bytes, Error>>),
     /// Nothing has arrived in that time.
@@ -54,23 +54,23 @@ impl LineClock {
     }
 
     /// Waits for more of the body, at most for `wait`.
-    pub async fn next(&mut self, body: &mut BodyDataStream, mut wait: Duration) -> Next {
+    pub async fn next(&mut self, body: &mut BodyDataStream, mut wait: Duration) -> PieceArrival {
         loop {
-            let look = LOOK.min(wait).min(self.left.unwrap_or(LOOK));
+            let look = POLL_INTERVAL.min(wait).min(self.left.unwrap_or(POLL_INTERVAL));
             let began = Instant::now();
             let next = timeout(look, body.next()).await;
             if let Some(left) = &mut self.left {
                 *left = left.saturating_sub(began.elapsed().min(look));
             }
             if let Ok(piece) = next {
-                return Next::Piece(piece);
+                return PieceArrival::Piece(piece);
             }
             if self.left == Some(Duration::ZERO) {
-                return Next::TooSlow;
+                return PieceArrival::TooSlow;
             }
             wait = wait.saturating_sub(look);
             if wait.is_zero() {
-                return Next::Nothing;
+                return PieceArrival::Nothing;
             }
         }
     }

@@ -26,7 +26,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::GracefulShutdown;
 use socket::HttpSocket;
-use state::{ConnectionState, Places};
+use state::{ConnectionSlots, ConnectionState};
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -72,16 +72,16 @@ pub async fn serve(
     limits: Limits,
     stop: impl Future<Output = ()>,
 ) {
-    let places = Arc::new(Places::new(limits.max_connections));
+    let slots = Arc::new(ConnectionSlots::new(limits.max_connections));
     let connections = GracefulShutdown::new();
     let mut stop = std::pin::pin!(stop);
     loop {
         let accepted = tokio::select! {
             () = &mut stop => break,
-            accepted = accept(&listener, &places) => accepted,
+            accepted = accept(&listener, &slots) => accepted,
         };
         let Some((stream, peer, place)) = accepted else { continue };
-        let state = Arc::new(ConnectionState::new(Arc::clone(&places)));
+        let state = Arc::new(ConnectionState::new(Arc::clone(&slots)));
         let timer = HeadTimer {
             state: Arc::clone(&state),
             header_timeout: limits.header_timeout,
@@ -148,9 +148,9 @@ fn respond(
 
 async fn accept(
     listener: &TcpListener,
-    places: &Places,
+    slots: &ConnectionSlots,
 ) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-    let place = places.take().await?;
+    let place = slots.take().await?;
     match listener.accept().await {
         Ok((stream, peer)) => {
             // Responses are small and complete: waiting to fill a segment would only delay them.

@@ -82,7 +82,7 @@ impl Series {
 
 /// The method, or `OTHER` for any that a client may invent.
 fn known(method: &Method) -> Method {
-    const KNOWN: [Method; 7] = [
+    const KNOWN_METHODS: [Method; 7] = [
         Method::GET,
         Method::POST,
         Method::PUT,
@@ -91,7 +91,7 @@ fn known(method: &Method) -> Method {
         Method::HEAD,
         Method::OPTIONS,
     ];
-    if KNOWN.contains(method) {
+    if KNOWN_METHODS.contains(method) {
         return method.clone();
     }
     Method::from_bytes(b"OTHER").unwrap_or(Method::TRACE)

@@ -128,7 +128,7 @@ pub async fn create_organization(
     let request = IdempotentRequest { route: "POST /v1/organizations", body: &content };
     // The number of the operator's keys is not limited.
     let scope = Scope { name: signup.scope(), holder: None };
-    idempotency::once(&http, key, scope, request, Replay::Kept, move |id| async move {
+    idempotency::once(&http, key, scope, request, Replay::Stored, move |id| async move {
         let new = body.fields()?.parse(|fields| CreateOrganizationRequest::from_fields(fields, &work))?;
         let new = NewOrganization {
             id,

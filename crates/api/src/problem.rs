@@ -9,7 +9,7 @@ use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use tenantry_domain::{Error, ErrorCode, FieldError, Kind};
+use tenantry_domain::{Error, ErrorCode, ErrorKind, FieldError};
 use utoipa::ToSchema;
 
 /// The media type of a problem.
@@ -132,13 +132,13 @@ fn of_framework(status: StatusCode) -> Option<ErrorCode> {
 }
 
 fn add_headers(headers: &mut axum::http::HeaderMap, error: &Error) {
-    if error.code().kind() == Kind::Unauthenticated
+    if error.code().kind() == ErrorKind::Unauthenticated
         && let Ok(value) = HeaderValue::from_str(&challenge(error))
     {
         headers.insert(header::WWW_AUTHENTICATE, value);
     }
     let wait = error.wait().or(match error.code().kind() {
-        Kind::RateLimited | Kind::Unavailable => Some(std::time::Duration::from_secs(1)),
+        ErrorKind::RateLimited | ErrorKind::Unavailable => Some(std::time::Duration::from_secs(1)),
         _ => None,
     });
     if let Some(wait) = wait {

@@ -6,7 +6,7 @@ use tenantry_domain::app::App;
 use tokio::sync::Mutex;
 
 /// How long a result is reused.
-const FRESH: Duration = Duration::from_secs(1);
+const CACHE_DURATION: Duration = Duration::from_secs(1);
 
 /// The last result.
 #[derive(Default)]
@@ -20,7 +20,7 @@ impl Readiness {
     pub async fn check(&self, app: &App) -> Result<()> {
         let mut last = self.0.lock().await;
         if let Some((at, answer)) = &*last
-            && at.elapsed() < FRESH
+            && at.elapsed() < CACHE_DURATION
         {
             return answer.clone();
         }

@@ -13,7 +13,7 @@ const DIGITS: &[u8; 16] = b"0123456789abcdef";
 /// Bytes of a new id.
 const BYTES: usize = 16;
 /// Ids that are drawn at once: drawing them singly would cost as much as finding an organization.
-const DRAWN: usize = 256;
+const IDS_PER_DRAW: usize = 256;
 
 /// A source of new ids.
 pub struct RequestIds {
@@ -30,7 +30,7 @@ impl RequestIds {
     fn next(&self) -> [u8; BYTES] {
         let mut drawn = self.drawn.lock().unwrap_or_else(PoisonError::into_inner);
         drawn.pop().unwrap_or_else(|| {
-            let bytes = random::<{ BYTES * DRAWN }>(&*self.entropy);
+            let bytes = random::<{ BYTES * IDS_PER_DRAW }>(&*self.entropy);
             drawn.extend_from_slice(bytes.as_chunks().0);
             random(&*self.entropy)
         })
@@ -99,9 +99,9 @@ mod tests {
     #[test]
     fn request_ids_are_unique() {
         let ids = RequestIds::new(Arc::new(Counter::default()));
-        let made = (0..3 * DRAWN).map(|_| RequestId::of(&HeaderMap::new(), &ids).as_str().to_owned());
+        let made = (0..3 * IDS_PER_DRAW).map(|_| RequestId::of(&HeaderMap::new(), &ids).as_str().to_owned());
         let made: HashSet<String> = made.collect();
-        assert_eq!(made.len(), 3 * DRAWN);
+        assert_eq!(made.len(), 3 * IDS_PER_DRAW);
         assert!(made.iter().all(|id| id.len() == 2 * BYTES && is_sane(id.as_bytes())));
     }
 

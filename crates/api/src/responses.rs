@@ -1,6 +1,6 @@
 //! Organizations and operations in JSON, and the responses that contain them.
 
-use super::conditional::{IfNotShown, etag, shown_etag};
+use super::conditional::{IfNoneMatchBody, etag, shown_etag};
 use super::quota::QuotaResponse;
 use super::security;
 use axum::body::Body;
@@ -258,7 +258,7 @@ pub fn tagged<T: Serialize>(status: StatusCode, body: &T) -> Response {
 }
 
 /// As [`tagged`], or 304 if the caller already has the body.
-pub fn tagged_unless<T: Serialize>(known: &IfNotShown, body: &T) -> Response {
+pub fn tagged_unless<T: Serialize>(known: &IfNoneMatchBody, body: &T) -> Response {
     let mut response = tagged(StatusCode::OK, body);
     if known.has(body) {
         *response.status_mut() = StatusCode::NOT_MODIFIED;

@@ -31,7 +31,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 /// The parts that the API is built from.
-pub struct Parts {
+pub struct ApiParts {
     /// The use cases.
     pub app: Arc<App>,
     /// The clock of responses that hyper does not date.
@@ -46,8 +46,8 @@ pub struct Parts {
 
 /// The use cases over HTTP.
 #[must_use]
-pub fn handlers(parts: Parts) -> Handlers {
-    let Parts { app, clock, entropy, settings, render_metrics } = parts;
+pub fn handlers(parts: ApiParts) -> Handlers {
+    let ApiParts { app, clock, entropy, settings, render_metrics } = parts;
     let (routes, document) = api().split_for_parts();
     let document = openapi::document(document, &settings.app_name, &settings.public_url);
     let cors = (!settings.cors_origins.is_empty()).then(|| cors(&settings));

@@ -9,15 +9,15 @@
 //! value, and one `_id`.
 
 mod date;
+pub mod diagnosis;
 mod entries;
 mod extended;
 mod field_errors;
 mod id;
 mod index_keys;
 mod json;
-pub mod json_mistake;
+pub mod json_diagnosis;
 pub mod key;
-pub mod mistake;
 mod number;
 pub mod order;
 mod patch;

@@ -13,7 +13,7 @@ use crate::limits::DOCUMENT_MAX_STEPS;
 use std::cell::Cell;
 
 /// Units between two checks whether to stop: some hundred microseconds.
-const LOOK_INTERVAL: u64 = 1 << 16;
+const CHECK_INTERVAL: u64 = 1 << 16;
 
 /// The cost of passing a field of a document.
 pub const FIELD: u64 = 8;
@@ -102,7 +102,7 @@ impl<'a> Fuel<'a> {
     ) -> Self {
         Self {
             spent: Cell::new(0),
-            next_look: Cell::new(LOOK_INTERVAL),
+            next_look: Cell::new(CHECK_INTERVAL),
             document_start: Cell::new(0),
             budget,
             per_document,
@@ -153,7 +153,7 @@ impl<'a> Fuel<'a> {
         // The next check is due before either bound is exceeded.
         let document_end = self.document_start.get().saturating_add(self.per_document);
         let end = document_end.min(self.budget).saturating_add(1);
-        self.next_look.set(spent.saturating_add(LOOK_INTERVAL).min(end));
+        self.next_look.set(spent.saturating_add(CHECK_INTERVAL).min(end));
         Ok(())
     }
 }
@@ -172,7 +172,7 @@ mod tests {
         let fuel = Fuel::new(&must_stop);
         let stopped = (0..).find_map(|_| fuel.spend(1000).err()).unwrap();
         assert_eq!((stopped, looks.get()), (Interruption::TimeOver, 4));
-        assert!((4 * LOOK_INTERVAL..5 * LOOK_INTERVAL).contains(&fuel.spent()));
+        assert!((4 * CHECK_INTERVAL..5 * CHECK_INTERVAL).contains(&fuel.spent()));
     }
 
     #[test]

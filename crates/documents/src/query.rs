@@ -16,7 +16,7 @@ use std::time::Duration;
 
 /// The pointer that the store gives when it refuses a sort order. A caller whose request has the order
 /// elsewhere replaces it.
-pub const SORT_AT: &str = "?sort";
+pub const SORT_POINTER: &str = "?sort";
 
 /// A query of one page.
 #[derive(Debug, Clone)]
@@ -48,7 +48,7 @@ pub struct QueryPage {
 
 /// How many documents match.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Counted {
+pub struct MatchCount {
     /// The number, exactly.
     pub documents: u64,
     /// As in [`QueryPage`].

@@ -6,6 +6,7 @@
 pub mod accounts;
 pub mod archives;
 pub mod auth;
+mod clock_and_entropy;
 pub mod collections;
 mod credentials;
 pub mod documents;
@@ -19,7 +20,6 @@ mod passwords;
 mod policy;
 pub mod rate_limit;
 pub mod sessions;
-mod sources;
 pub mod tenant;
 mod view;
 
@@ -35,6 +35,7 @@ use crate::token::TokenKeys;
 use accounts::Accounts;
 use archives::{Exporter, Importer};
 use auth::Auth;
+use clock_and_entropy::ClockAndEntropy;
 use collections::Collections;
 use credentials::Credentials;
 use documents::Documents;
@@ -46,11 +47,10 @@ use organizations::Organizations;
 use passwords::PasswordHasher;
 use rate_limit::RateLimiter;
 use sessions::Sessions;
-use sources::Sources;
 use std::sync::Arc;
 
 /// The parts of an application.
-pub struct Parts {
+pub struct AppParts {
     /// The store of the records.
     pub store: Store,
     /// The source of time.
@@ -103,10 +103,10 @@ pub struct App {
 impl App {
     /// Builds the application from its parts.
     #[must_use]
-    pub fn new(parts: Parts) -> Arc<Self> {
-        let Parts { store, clock, entropy, hashes, tokens, mac_key, policy } = parts;
+    pub fn new(parts: AppParts) -> Arc<Self> {
+        let AppParts { store, clock, entropy, hashes, tokens, mac_key, policy } = parts;
         let (store, policy, tokens) = (&store, &Arc::new(policy), &Arc::new(tokens));
-        let sources = &Sources { clock, entropy };
+        let sources = &ClockAndEntropy { clock, entropy };
         let mailboxes = &Mailboxes::new(store);
         let passwords = &Arc::new(PasswordHasher::new(hashes, sources));
         let rate_limiter = &Arc::new(RateLimiter::new(store, policy.throttle, sources));

@@ -18,9 +18,9 @@ use std::fmt;
 use unicode_normalization::UnicodeNormalization;
 
 /// Separates the mailbox from the spelling in the key of a duplicate. No address contains it.
-const APART: char = ' ';
-/// The character after [`APART`], which ends the range of keys that begin with a mailbox and [`APART`].
-const BEHIND_APART: char = '!';
+const SPELLING_SEPARATOR: char = ' ';
+/// The character after [`SPELLING_SEPARATOR`], which ends the range of keys that begin with a mailbox and [`SPELLING_SEPARATOR`].
+const SPELLING_RANGE_END: char = '!';
 
 /// An address as its owner wrote it, without surrounding white space.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,7 +92,7 @@ impl EmailAddress {
         if spelled == mailbox {
             return None;
         }
-        let duplicate = EmailKey(format!("{}{APART}{}", mailbox.0, spelled.0).into());
+        let duplicate = EmailKey(format!("{}{SPELLING_SEPARATOR}{}", mailbox.0, spelled.0).into());
         Some(EarlierKeys { spelled, duplicate })
     }
 
@@ -137,13 +137,13 @@ impl EmailKey {
     /// The range of the keys of duplicates of this mailbox: from the first, up to but without the second.
     #[must_use]
     pub fn duplicates(&self) -> (String, String) {
-        (format!("{}{APART}", self.0), format!("{}{BEHIND_APART}", self.0))
+        (format!("{}{SPELLING_SEPARATOR}", self.0), format!("{}{SPELLING_RANGE_END}", self.0))
     }
 
     /// The mailbox of a duplicate; `None` for the key of an account that has its mailbox to itself.
     #[must_use]
     pub fn mailbox_of_duplicate(text: &str) -> Option<&str> {
-        text.split_once(APART).map(|(mailbox, _)| mailbox)
+        text.split_once(SPELLING_SEPARATOR).map(|(mailbox, _)| mailbox)
     }
 }
 

@@ -12,7 +12,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What sort of refusal an error is; a transport turns it into its own status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub enum ErrorKind {
     /// The request breaks a rule.
     Invalid,
     /// The caller has no valid credential.
@@ -43,7 +43,7 @@ pub struct ErrorRow {
     /// The stable name clients may match on.
     pub code: &'static str,
     /// What sort of refusal it is.
-    pub kind: Kind,
+    pub kind: ErrorKind,
     /// The sentence that is the same for every occurrence.
     pub title: &'static str,
     /// What the caller can do about it, over any transport.
@@ -69,7 +69,7 @@ impl ErrorCode {
 
     /// What sort of refusal it is.
     #[must_use]
-    pub const fn kind(self) -> Kind {
+    pub const fn kind(self) -> ErrorKind {
         self.0.kind
     }
 
@@ -91,7 +91,7 @@ macro_rules! error_table {
         #[expect(non_upper_case_globals, reason = "rows are used like the variants of an enumeration, also in patterns")]
         impl ErrorCode {
             $(#[doc = $title] pub const $variant: Self =
-                Self(&ErrorRow { code: $code, kind: Kind::$kind, title: $title, advice: $advice });)*
+                Self(&ErrorRow { code: $code, kind: ErrorKind::$kind, title: $title, advice: $advice });)*
 
             /// Every row of this table, in its order.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)*];

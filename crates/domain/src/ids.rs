@@ -10,7 +10,7 @@ use std::str::FromStr;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 /// Orders ids that are created in the same millisecond (until it wraps).
-static MADE: AtomicU16 = AtomicU16::new(0);
+static ID_COUNTER: AtomicU16 = AtomicU16::new(0);
 
 /// A source of randomness.
 pub trait Entropy: Send + Sync {
@@ -64,7 +64,7 @@ macro_rules! id {
                 let milliseconds = u16::try_from(now.subsec_millisecond()).unwrap_or(0);
                 bytes[..4].copy_from_slice(&seconds.to_be_bytes());
                 bytes[4..6].copy_from_slice(&milliseconds.to_be_bytes());
-                bytes[6..8].copy_from_slice(&MADE.fetch_add(1, Ordering::Relaxed).to_be_bytes());
+                bytes[6..8].copy_from_slice(&ID_COUNTER.fetch_add(1, Ordering::Relaxed).to_be_bytes());
                 Self(bytes)
             }
 
@@ -154,8 +154,8 @@ id!(
 mod tests {
     use super::*;
 
-    struct Sevens;
-    impl Entropy for Sevens {
+    struct FixedEntropy;
+    impl Entropy for FixedEntropy {
         fn fill(&self, bytes: &mut [u8]) {
             bytes.fill(7);
         }
@@ -164,15 +164,17 @@ mod tests {
     #[test]
     fn ids_sort_by_creation_time() {
         let now = Timestamp::from_second(1_800_000_000).unwrap();
-        let made: Vec<OperationId> = (0..100).map(|_| OperationId::new(now, &Sevens)).collect();
+        let made: Vec<OperationId> = (0..100).map(|_| OperationId::new(now, &FixedEntropy)).collect();
         // The counter may wrap once within a hundred.
         assert!(made.windows(2).filter(|pair| pair[0] > pair[1]).count() <= 1);
     }
 
     #[test]
     fn id_prints_24_hex_digits_starting_with_its_second() {
-        let id =
-            OrganizationId::new(Timestamp::from_millisecond(0x6790_0000 * 1000 + 0x0102).unwrap(), &Sevens);
+        let id = OrganizationId::new(
+            Timestamp::from_millisecond(0x6790_0000 * 1000 + 0x0102).unwrap(),
+            &FixedEntropy,
+        );
         let text = id.to_string();
         assert!(text.starts_with("679000000102") && text.ends_with("07070707"), "{text}");
         assert_eq!(id.to_string().parse(), Ok(id));

@@ -37,4 +37,4 @@ pub mod shared_mailbox;
 pub mod store;
 pub mod token;
 
-pub use error::{Error, ErrorCode, FieldError, Kind, Result};
+pub use error::{Error, ErrorCode, ErrorKind, FieldError, Result};

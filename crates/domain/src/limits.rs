@@ -35,17 +35,17 @@ pub const OPERATION_RENEWAL: Duration = Duration::from_secs(2);
 /// How long an id must be unused before an import may bring an organization back under it in a shared
 /// collection: there, only the id tells a late removal from an intended one. No process pauses longer than
 /// this between two calls and then continues.
-pub const ID_REST: Duration = Duration::from_secs(3600);
+pub const ID_COOLDOWN: Duration = Duration::from_secs(3600);
 /// How long other instances may not see a change in their `recent` reads ([`crate::store`]).
-pub const RECENT: Duration = Duration::from_secs(1);
+pub const RECENT_READ_MAX_AGE: Duration = Duration::from_secs(1);
 /// How often each instance looks for operations whose lease has run out.
 pub const RECOVERY_INTERVAL: Duration = Duration::from_secs(2);
 /// How long a request waits for an operation before it responds without the outcome.
 pub const OPERATION_WAIT: Duration = Duration::from_secs(5);
 /// How often each instance purges organizations that are due and removes expired records.
-pub const JANITOR_INTERVAL: Duration = Duration::from_secs(30);
+pub const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(30);
 /// Records of each kind that one round takes, so that a round is short.
-pub const JANITOR_BATCH: u32 = 500;
+pub const MAINTENANCE_BATCH: u32 = 500;
 
 /// How long a used refresh token still gets the successor it already got (a double click, a lost response).
 pub const REFRESH_GRACE: Duration = Duration::from_secs(10);
@@ -69,7 +69,7 @@ pub const INSERT_MAX_BYTES: usize = 4 << 20;
 
 /// The most bytes of canonical Extended JSON for one byte of BSON: an empty regular expression under a name
 /// that has to be escaped comes close.
-pub const ARCHIVE_SPREAD: usize = 16;
+pub const ARCHIVE_EXPANSION_MAX: usize = 16;
 /// Bytes of an archive line in addition to its document, enough also for a collection with all the indexes it
 /// may have.
 pub const ARCHIVE_LINE_HEADROOM_BYTES: usize = 256 << 10;

@@ -112,7 +112,7 @@ impl OperationKind {
                 &[OperationStep::InsertOwner, OperationStep::CreateContainer, OperationStep::Record]
             }
             Self::Rename => {
-                &[OperationStep::ChangeCredentials, OperationStep::MoveContainer, OperationStep::Record]
+                &[OperationStep::ChangeCredentials, OperationStep::RenameContainer, OperationStep::Record]
             }
             Self::Update | Self::Suspend | Self::Reactivate => &[OperationStep::Record],
             Self::Delete => {
@@ -161,8 +161,9 @@ pub enum OperationStep {
     LoadArchive,
     /// Give the admin new credentials, if asked. Its save is the commit point of rename and of set-password.
     ChangeCredentials,
-    /// Rename the container to its new visible name and count its documents.
-    MoveContainer,
+    /// Rename the container to its new visible name and count its documents. Its stored name is the older one.
+    #[serde(rename = "move_container")]
+    RenameContainer,
     /// Remove the container's visible name.
     HideContainer,
     /// Free the e-mail addresses of accounts that have no other organization.
@@ -188,7 +189,7 @@ impl OperationStep {
             Self::CreateContainer => "create_container",
             Self::LoadArchive => "load_archive",
             Self::ChangeCredentials => "change_credentials",
-            Self::MoveContainer => "move_container",
+            Self::RenameContainer => "move_container",
             Self::HideContainer => "hide_container",
             Self::ReleaseEmails => "release_emails",
             Self::ReserveEmails => "reserve_emails",

@@ -18,7 +18,7 @@ use tenantry_documents::fuel::Interruption;
 /// How long a query runs before it gives way to others.
 const QUANTUM: Duration = Duration::from_millis(5);
 /// How often a waiting query checks whether it has to stop.
-const LOOK_INTERVAL: Duration = Duration::from_millis(50);
+const CHECK_INTERVAL: Duration = Duration::from_millis(50);
 /// One grant in this many goes to the query that has waited longest, so that long queries finish too.
 const OLDEST_EVERY: u64 = 4;
 
@@ -88,7 +88,7 @@ impl Processor {
             if waiter.is_granted.load(Ordering::Acquire) {
                 return Ok(());
             }
-            thread::park_timeout(LOOK_INTERVAL);
+            thread::park_timeout(CHECK_INTERVAL);
             let Err(stopped) = must_stop() else { continue };
             let mut state = self.lock();
             state.waiting.retain(|other| !Arc::ptr_eq(other, &waiter));

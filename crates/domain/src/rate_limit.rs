@@ -29,7 +29,7 @@ pub const SIGN_IN_NETWORK: RateLimit = RateLimit { burst: 60, period: Duration::
 /// Organizations created from one network.
 pub const CREATE_NETWORK: RateLimit = RateLimit { burst: 20, period: Duration::from_secs(60) };
 /// How long a network counts as known to the account after a sign-in: one "attempt" of this limit.
-pub const FAMILIAR: RateLimit = RateLimit { burst: 1, period: Duration::from_secs(90 * 24 * 3600) };
+pub const KNOWN_NETWORK: RateLimit = RateLimit { burst: 1, period: Duration::from_secs(90 * 24 * 3600) };
 
 /// What attempts are counted against: a hash, so that the store holds no address in clear.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

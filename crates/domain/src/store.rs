@@ -10,10 +10,10 @@
 //!   and nothing has changed.
 //! - An update is refused ([`UpdateOutcome::Stale`]) unless the stored version is the one before the given record's.
 //! - A read sees every write that was acknowledged before it began, by any process. Only a `recent` read may
-//!   see a record as it was up to [`RECENT`] earlier, if another process has changed it since: use it for
+//!   see a record as it was up to [`RECENT_READ_MAX_AGE`] earlier, if another process has changed it since: use it for
 //!   responses and for rights that may end that much later, never as the basis of a change or a refusal.
 //!
-//! [`RECENT`]: crate::limits::RECENT
+//! [`RECENT_READ_MAX_AGE`]: crate::limits::RECENT_READ_MAX_AGE
 
 mod api_keys;
 mod collections;
@@ -293,10 +293,10 @@ impl dyn Containers {
         }
     }
 
-    /// See [`NamedContainers::move_container`]; where containers have no visible name, it is in the record alone.
-    pub async fn move_container(&self, organization: &Organization, namespace: &str) -> Result<()> {
+    /// See [`NamedContainers::rename_container`]; where containers have no visible name, it is in the record alone.
+    pub async fn rename_container(&self, organization: &Organization, namespace: &str) -> Result<()> {
         match self.named() {
-            Some(named) => named.move_container(organization, namespace).await,
+            Some(named) => named.rename_container(organization, namespace).await,
             None => Ok(()),
         }
     }

@@ -174,9 +174,9 @@ impl TokenKeys {
         if token.len() > TOKEN_MAX_BYTES {
             return Err(ErrorCode::TokenInvalid.into());
         }
-        let token = jsonwebtoken::decode::<Received>(token, &self.decoding, &self.validation)
+        let token = jsonwebtoken::decode::<ReceivedClaims>(token, &self.decoding, &self.validation)
             .map_err(|_| ErrorCode::TokenInvalid)?;
-        let Received { claims, nbf } = token.claims;
+        let ReceivedClaims { claims, nbf } = token.claims;
         let latest = now.as_second().saturating_add(CLOCK_SKEW_SECONDS);
         let is_ours =
             is_access_token(&token.header) && claims.iss == self.issuer && claims.aud == self.audience;
@@ -205,7 +205,7 @@ impl fmt::Debug for TokenKeys {
 
 /// Claims as received: they may have an `nbf`, which ours never do.
 #[derive(Deserialize)]
-struct Received {
+struct ReceivedClaims {
     #[serde(flatten)]
     claims: Claims,
     nbf: Option<i64>,

@@ -94,8 +94,8 @@ impl store::NamedContainers for Containers {
     }
 
     #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
-    async fn move_container(&self, organization: &Organization, namespace: &str) -> Result<()> {
-        Ok(self.placements.of(organization).move_container(organization, namespace).await?)
+    async fn rename_container(&self, organization: &Organization, namespace: &str) -> Result<()> {
+        Ok(self.placements.of(organization).rename_container(organization, namespace).await?)
     }
 
     #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]

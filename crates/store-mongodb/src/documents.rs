@@ -28,7 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tenantry_documents::document::{DocumentId, Revision, StoredDocument};
 use tenantry_documents::filter::Filter;
-use tenantry_documents::query::{Counted, DeleteResult, DocumentQuery, QueryPage};
+use tenantry_documents::query::{DeleteResult, DocumentQuery, MatchCount, QueryPage};
 use tenantry_domain::collection::CollectionName;
 use tenantry_domain::error::Result;
 use tenantry_domain::organization::Organization;
@@ -129,7 +129,7 @@ impl store::Documents for Documents {
         collection: &CollectionName,
         filter: &Filter,
         time: Duration,
-    ) -> Result<Counted> {
+    ) -> Result<MatchCount> {
         let mut handle = self.placements.resolve(organization, collection).await?;
         self.finder.count(&mut handle, filter, time).await.map_err(EngineError::of_question)
     }

@@ -5,7 +5,7 @@
 
 use super::names::{ACCOUNTS_BY_EMAIL, ORGANIZATIONS_RESERVED};
 use mongodb::error::{Error as DriverError, ErrorKind, WriteFailure};
-use tenantry_documents::query::SORT_AT;
+use tenantry_documents::query::SORT_POINTER;
 use tenantry_domain::{Error, ErrorCode};
 
 /// Why a call came to nothing.
@@ -239,7 +239,7 @@ fn answered(code: i32, message: &str) -> Error {
     } else if NOT_INDEXABLE.contains(&code) || (code == BAD_VALUE && unsortable) {
         let detail = "There are documents in which two of the paths go through different arrays, or a number is \
                       both a position and a name: they cannot be sorted so.";
-        Error::invalid_field(SORT_AT, detail)
+        Error::invalid_field(SORT_POINTER, detail)
     } else if DEFECTS.contains(&code) {
         Error::internal(said(code, message))
     } else {

@@ -4,7 +4,7 @@
 //! not counted, and it tells whose container it is. What a newcomer gets wrong: a process may have been asleep for an hour
 //! between any two calls, and others have gone on without it. So a container is only ever touched by what never changes
 //! hands: the UUIDs of its collections; and in the placement `shared` by the organization's id, which comes back there only
-//! after a rest (`ID_REST`).
+//! after a rest (`ID_COOLDOWN`).
 
 mod dedicated_collection;
 mod dedicated_database;

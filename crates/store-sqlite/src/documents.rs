@@ -18,7 +18,7 @@ use find::ById;
 use std::time::Duration;
 use tenantry_documents::document::{DocumentId, Revision, StoredDocument};
 use tenantry_documents::filter::{Filter, FilterPrice};
-use tenantry_documents::query::{Counted, DeleteResult, DocumentQuery, QueryPage};
+use tenantry_documents::query::{DeleteResult, DocumentQuery, MatchCount, QueryPage};
 use tenantry_domain::collection::CollectionName;
 use tenantry_domain::metrics::QUERY_STARTS;
 use tenantry_domain::organization::Organization;
@@ -112,7 +112,7 @@ impl Documents for Sqlite {
         collection: &CollectionName,
         filter: &Filter,
         time: Duration,
-    ) -> Result<Counted> {
+    ) -> Result<MatchCount> {
         let (name, filter, price) = (collection.clone(), filter.clone(), filter.price());
         let count = move |scope: Scope<'_>, budget: Budget<'_>| find::count(scope, &name, &filter, budget);
         self.read(organization, price, time, count).await

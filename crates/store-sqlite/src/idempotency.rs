@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
 use tenantry_domain::idempotency::{IdempotencyClaim, IdempotencyKey, IdempotencyRecord, StoredResponse};
 use tenantry_domain::ids::OrganizationId;
-use tenantry_domain::limits::JANITOR_BATCH;
+use tenantry_domain::limits::MAINTENANCE_BATCH;
 use tenantry_domain::store::IdempotencyKeys;
 use tenantry_domain::{Error, Result};
 
@@ -145,7 +145,7 @@ fn holder_is_full(
         return Ok(None);
     }
     // Expired keys that are not removed yet do not count.
-    FORGET_EXPIRED_OF.execute(connection, params![holder.id, now, JANITOR_BATCH])?;
+    FORGET_EXPIRED_OF.execute(connection, params![holder.id, now, MAINTENANCE_BATCH])?;
     if !is_full()? {
         return Ok(None);
     }

@@ -14,7 +14,7 @@ const FAULTS: [(&str, Fault); 3] = [
 ];
 /// How long to wait for the signal: it may reach another thread first, and this one must not go on meanwhile.
 /// Only time awake counts.
-const UNTIL_THE_SIGNAL_IS_HERE: Duration = Duration::from_millis(100);
+const SIGNAL_TIMEOUT: Duration = Duration::from_millis(100);
 
 #[derive(Clone, Copy)]
 enum Fault {
@@ -59,6 +59,6 @@ fn pass(place: &str) {
             clippy::disallowed_methods,
             reason = "the signal is its own, and there is nobody to wait for"
         )]
-        std::thread::sleep(UNTIL_THE_SIGNAL_IS_HERE);
+        std::thread::sleep(SIGNAL_TIMEOUT);
     }
 }

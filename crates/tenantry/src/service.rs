@@ -10,10 +10,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use tenantry_api::listen::Handlers;
 use tenantry_api::settings::Settings;
-use tenantry_domain::app::{App, Parts, Policy};
+use tenantry_domain::app::{App, AppParts, Policy};
 use tenantry_domain::clock::Clock;
 use tenantry_domain::ids::Entropy;
-use tenantry_domain::limits::{JANITOR_INTERVAL, RECOVERY_INTERVAL};
+use tenantry_domain::limits::{MAINTENANCE_INTERVAL, RECOVERY_INTERVAL};
 use tenantry_domain::metrics::OPERATION_RECOVERIES;
 use tenantry_domain::organization::Quota;
 use tenantry_domain::password::pool::HashPool;
@@ -48,7 +48,7 @@ impl Service {
         let keys = keys::load(config, &*entropy)?;
         let mut background = JoinSet::new();
         let operator_key = operator_key(&mut background, &opened.store, config, &entropy).await?;
-        let app = App::new(Parts {
+        let app = App::new(AppParts {
             store: opened.store.clone(),
             clock: Arc::clone(&clock),
             entropy: Arc::clone(&entropy),
@@ -57,7 +57,7 @@ impl Service {
             mac_key: keys.mac,
             policy: policy(config),
         });
-        let handlers = tenantry_api::handlers(tenantry_api::Parts {
+        let handlers = tenantry_api::handlers(tenantry_api::ApiParts {
             app: Arc::clone(&app),
             clock,
             entropy,
@@ -200,7 +200,7 @@ async fn maintain(app: Arc<App>) {
         if let Err(error) = app.maintenance.run().await {
             tracing::warn!(%error, "a round of maintenance did not finish");
         }
-        pause = JANITOR_INTERVAL;
+        pause = MAINTENANCE_INTERVAL;
     }
 }
 

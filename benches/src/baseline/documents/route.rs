@@ -29,33 +29,33 @@ pub fn serve(file: &std::path::Path) -> Result<()> {
 }
 
 /// A failure, shown to the client.
-struct Failure(anyhow::Error);
+struct RouteError(anyhow::Error);
 
-impl<E: Into<anyhow::Error>> From<E> for Failure {
+impl<E: Into<anyhow::Error>> From<E> for RouteError {
     fn from(error: E) -> Self {
         Self(error.into())
     }
 }
 
-impl IntoResponse for Failure {
+impl IntoResponse for RouteError {
     fn into_response(self) -> Response {
         (StatusCode::INTERNAL_SERVER_ERROR, format!("{:#}", self.0)).into_response()
     }
 }
 
-type Answer = Result<Response, Failure>;
+type RouteResponse = Result<Response, RouteError>;
 
 /// At once, on this thread: it takes less than handing it to another.
 async fn read(
     State(documents): State<Arc<Documents>>,
     Path((_, _, id)): Path<(String, String, String)>,
-) -> Answer {
+) -> RouteResponse {
     let document = documents.get(&id)?.context("there is no such document")?;
     Ok(json(StatusCode::OK, document))
 }
 
 #[derive(Deserialize)]
-struct Asked {
+struct RouteQuery {
     filter: String,
 }
 
@@ -64,14 +64,14 @@ struct Filter {
     kind: String,
 }
 
-async fn list(State(documents): State<Arc<Documents>>, Query(asked): Query<Asked>) -> Answer {
+async fn list(State(documents): State<Arc<Documents>>, Query(asked): Query<RouteQuery>) -> RouteResponse {
     let filter: Filter = serde_json::from_str(&asked.filter)?;
     let items = tokio::task::spawn_blocking(move || documents.list(&filter.kind)).await??;
     Ok(json(StatusCode::OK, format!("{{\"items\":{items}}}")))
 }
 
 /// One document, or one in each line.
-async fn insert(State(documents): State<Arc<Documents>>, headers: HeaderMap, body: Bytes) -> Answer {
+async fn insert(State(documents): State<Arc<Documents>>, headers: HeaderMap, body: Bytes) -> RouteResponse {
     if headers.get(header::CONTENT_TYPE).is_some_and(|media| media == "application/x-ndjson") {
         let outcomes = tokio::task::spawn_blocking(move || insert_lines(&documents, &body)).await??;
         return Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], outcomes).into_response());

@@ -81,7 +81,8 @@ impl Documents {
 
     /// Inserts documents in one transaction.
     pub fn insert_all(&self, texts: &[&[u8]]) -> Result<Vec<InsertOutcome>> {
-        let parsed: Vec<Parsed> = texts.iter().map(|text| Parsed::new(text)).collect::<Result<_>>()?;
+        let parsed: Vec<NewDocument> =
+            texts.iter().map(|text| NewDocument::new(text)).collect::<Result<_>>()?;
         let mut writer = lock(&self.writer);
         let transaction = writer.transaction()?;
         parsed.iter().try_for_each(|document| document.insert(&transaction))?;
@@ -97,13 +98,13 @@ impl Documents {
 }
 
 /// A document, ready to be inserted.
-struct Parsed {
+struct NewDocument {
     key: Vec<u8>,
     kind: Option<String>,
     inserted: InsertOutcome,
 }
 
-impl Parsed {
+impl NewDocument {
     fn new(text: &[u8]) -> Result<Self> {
         let mut fields: Map<String, Value> = serde_json::from_slice(text)?;
         let key = match fields.get("_id") {

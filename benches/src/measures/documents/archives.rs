@@ -31,13 +31,13 @@ pub fn measure(bench: &Bench, engine: Engine<'_>) -> Result<Vec<Finding>> {
         tenant.fill(documents)?;
     }
     server.stop()?;
-    let [few_needs, many_needs] = tenants.map(|tenant| Needs::of(bench, engine, &part, &tenant.id));
+    let [few_needs, many_needs] = tenants.map(|tenant| MemoryUse::of(bench, engine, &part, &tenant.id));
     let (few_needs, many_needs) = (few_needs?, many_needs?);
     let names = match engine {
         Engine::Embedded => ["documents_embedded_export_memory", "documents_embedded_import_memory"],
         Engine::Mongodb(_) => ["documents_mongodb_export_memory", "documents_mongodb_import_memory"],
     };
-    let finding = |name, what: &str, few: &Taken, most: &Taken| Finding {
+    let finding = |name, what: &str, few: &TransferCost, most: &TransferCost| Finding {
         name,
         what: format!("documents, {}: memory to {what} {many}, more than for {FEW}", engine.name()),
         measured: most.memory - few.memory,
@@ -52,26 +52,26 @@ pub fn measure(bench: &Bench, engine: Engine<'_>) -> Result<Vec<Finding>> {
 }
 
 /// What a transfer has taken: the most memory of the service, in MB, and time.
-struct Taken {
+struct TransferCost {
     memory: f64,
     time: Duration,
 }
 
-struct Needs {
-    export: Taken,
-    import: Taken,
+struct MemoryUse {
+    export: TransferCost,
+    import: TransferCost,
 }
 
-impl Needs {
+impl MemoryUse {
     fn of(bench: &Bench, engine: Engine<'_>, part: &str, organization: &str) -> Result<Self> {
         let archive = bench.directory.path().join(format!("{part}.ndjson"));
-        let taken = |work: &dyn Fn(&Server, &str) -> Result<()>| -> Result<Taken> {
+        let taken = |work: &dyn Fn(&Server, &str) -> Result<()>| -> Result<TransferCost> {
             let server = engine.start(bench, part)?;
             let key = engine.operator_key(bench, part)?;
             server.forget_peak()?;
             let began = Instant::now();
             work(&server, &key)?;
-            let taken = Taken { memory: server.peak_memory()?, time: began.elapsed() };
+            let taken = TransferCost { memory: server.peak_memory()?, time: began.elapsed() };
             server.stop()?;
             Ok(taken)
         };

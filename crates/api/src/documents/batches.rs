@@ -14,7 +14,7 @@ use axum::body::Body;
 use futures_util::future::{BoxFuture, FutureExt, pending};
 use std::sync::Arc;
 use std::time::Duration;
-use tenantry_documents::document::{NewDocument, mistake};
+use tenantry_documents::document::{NewDocument, diagnosis};
 use tenantry_domain::app::documents::LineOutcome;
 use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::limits::{INSERT_MAX_BYTES, INSERT_MAX_DOCUMENTS};
@@ -22,7 +22,7 @@ use tenantry_domain::{Error, ErrorCode, Result, offload};
 use tokio::time::Instant;
 
 /// How long a batch with lines in it waits for more: some clients wait for a response before they send the next line.
-const LINGER: Duration = Duration::from_millis(5);
+const BATCH_DELAY: Duration = Duration::from_millis(5);
 /// A line that grows beyond this reserves as much as the longest line may need.
 const SHORT_LINE_BYTES: usize = 32 << 10;
 /// The most bytes of a body that arrive at once.
@@ -106,7 +106,7 @@ pub(super) struct BatchReader {
 }
 
 /// A batch that is being read, and the reader for the next one.
-pub(super) type Reading = BoxFuture<'static, (BatchReader, Batch)>;
+pub(super) type BatchFuture = BoxFuture<'static, (BatchReader, Batch)>;
 
 impl BatchReader {
     pub(super) fn new(http: &Http, organization: OrganizationId, body: Body) -> Self {
@@ -169,7 +169,7 @@ impl BatchReader {
     /// Waits for more of the body.
     async fn read_on(&mut self, batch: &mut Batch) {
         let wait = match (batch.is_empty(), self.first) {
-            (false, _) => LINGER,
+            (false, _) => BATCH_DELAY,
             (true, None) => self.patience,
             (true, Some(left)) => left,
         };
@@ -222,14 +222,14 @@ impl BatchReader {
             let most = self.max_line_bytes;
             Error::new(error_codes::BODY_TOO_LARGE).detail(format!("The line may have at most {most} bytes."))
         })?;
-        let text = text.slice_ref(mistake::without_mark(&text));
+        let text = text.slice_ref(diagnosis::without_mark(&text));
         if text.trim_ascii().is_empty() {
             return Ok(None);
         }
         let (text_bytes, max_bytes) = (text.len(), self.max_document_bytes);
         let parse = move || {
             let text = std::str::from_utf8(&text).map_err(|_| {
-                let what = mistake::not_utf8(&text).explain("JSON in UTF-8");
+                let what = diagnosis::not_utf8(&text).explain("JSON in UTF-8");
                 Error::new(ErrorCode::InvalidJson).detail(format!("The line {what}"))
             })?;
             Ok(Some(NewDocument::parse(text, max_bytes)?))
@@ -242,7 +242,7 @@ impl BatchReader {
     }
 
     /// Starts reading the next batch, unless `batch` is the last one.
-    pub(super) fn after(self, batch: &Batch) -> Option<Reading> {
+    pub(super) fn after(self, batch: &Batch) -> Option<BatchFuture> {
         batch.end.is_none().then(|| self.batch().boxed())
     }
 }
@@ -250,12 +250,12 @@ impl BatchReader {
 /// The refusal of the whole body, if its first `line` shows that no line of it can be a document.
 fn not_lines(line: &NdjsonLine) -> Option<Error> {
     let text = line.text.as_ref().filter(|_| line.number == 1)?;
-    let what = mistake::recognize_lines(text)?.explain("one JSON object to a line");
+    let what = diagnosis::recognize_lines(text)?.explain("one JSON object to a line");
     Some(Error::new(ErrorCode::InvalidJson).detail(format!("The body {what}")))
 }
 
 /// Waits for the batch that is being read; never completes if there is none.
-pub(super) async fn read(reading: &mut Option<Reading>) -> (BatchReader, Batch) {
+pub(super) async fn read(reading: &mut Option<BatchFuture>) -> (BatchReader, Batch) {
     match reading {
         Some(reading) => reading.await,
         None => pending().await,

@@ -7,7 +7,7 @@
 //! Once the first response line is sent, the request cannot be refused any more. A later error becomes the last line, and
 //! the line with the totals is missing.
 
-use super::batches::{Batch, BatchReader, Reading, read};
+use super::batches::{Batch, BatchFuture, BatchReader, read};
 use super::schema::{Document, NDJSON};
 use crate::auth::RequireTenant;
 use crate::body_budget::Reservation;
@@ -221,7 +221,7 @@ pub async fn insert(
 }
 
 /// Why there are no more response lines, and the first line without one.
-struct Cut {
+struct BulkFailure {
     line: u64,
     error: Error,
 }
@@ -234,7 +234,7 @@ struct Bulk {
     request: Option<IdempotencyKey>,
     outcomes: Outcomes,
     /// `None` once the body has ended.
-    reading: Option<Reading>,
+    reading: Option<BatchFuture>,
     /// The batch that was read while the previous one was being stored.
     ahead: Option<Batch>,
     has_begun: bool,
@@ -250,7 +250,7 @@ impl Bulk {
     async fn go_on(mut self) -> Option<(Vec<u8>, Self)> {
         let lines = match self.step().await {
             Ok(lines) => lines?,
-            Err(Cut { line, error }) => {
+            Err(BulkFailure { line, error }) => {
                 if let Some(cause) = error.cause() {
                     let (code, organization) = (error.code().code(), self.tenant.organization().id);
                     tracing::error!(%organization, code, cause, "an insert of many documents was cut off");
@@ -265,16 +265,16 @@ impl Bulk {
     }
 
     /// Stores the next batch and returns its response lines; `None` if there is no other batch.
-    async fn step(&mut self) -> Result<Option<Vec<u8>>, Cut> {
+    async fn step(&mut self) -> Result<Option<Vec<u8>>, BulkFailure> {
         let Some(batch) = self.next_batch().await else { return Ok(None) };
         let is_empty = batch.is_empty();
         let Batch { first, next, documents, refused: mut answers, end, held, .. } = batch;
         if let (true, Some(Err(error))) = (is_empty, &end) {
-            return Err(Cut { line: next, error: error.clone() });
+            return Err(BulkFailure { line: next, error: error.clone() });
         }
         let numbers: Vec<u64> = documents.iter().map(|(line, _)| *line).collect();
         let stored = self.store(documents, held).await;
-        let outcomes = stored.map_err(|error| Cut { line: first, error })?;
+        let outcomes = stored.map_err(|error| BulkFailure { line: first, error })?;
         answers.extend(numbers.into_iter().zip(outcomes));
         answers.sort_by_key(|(line, _)| *line);
         let mut out = Vec::with_capacity(128 * answers.len());

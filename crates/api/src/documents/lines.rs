@@ -2,7 +2,7 @@
 //!
 //! A line that is too long is read to its end, but not kept.
 
-use crate::line_clock::{LineClock, Next};
+use crate::line_clock::{LineClock, PieceArrival};
 use axum::body::{Body, BodyDataStream, Bytes};
 use std::time::Duration;
 
@@ -100,15 +100,15 @@ impl NdjsonLines {
     /// Waits for more of the body, at most for `wait`. Everything that arrived before must have been read.
     pub async fn arrive(&mut self, wait: Duration) -> LineArrival {
         match self.clock.next(&mut self.body, wait).await {
-            Next::Piece(None) => LineArrival::End,
-            Next::Piece(Some(Err(_))) => LineArrival::Broken,
-            Next::Piece(Some(Ok(bytes))) => {
+            PieceArrival::Piece(None) => LineArrival::End,
+            PieceArrival::Piece(Some(Err(_))) => LineArrival::Broken,
+            PieceArrival::Piece(Some(Ok(bytes))) => {
                 self.clock.pass(&bytes);
                 self.arrived = bytes;
                 LineArrival::More
             }
-            Next::Nothing => LineArrival::Nothing,
-            Next::TooSlow => LineArrival::TooSlow,
+            PieceArrival::Nothing => LineArrival::Nothing,
+            PieceArrival::TooSlow => LineArrival::TooSlow,
         }
     }
 

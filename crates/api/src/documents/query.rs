@@ -20,7 +20,7 @@ use serde::Serialize;
 use std::sync::Arc;
 use tenantry_documents::filter::Filter;
 use tenantry_documents::projection::Projection;
-use tenantry_documents::query::SORT_AT;
+use tenantry_documents::query::SORT_POINTER;
 use tenantry_documents::sort::Sort;
 use tenantry_domain::app::documents::{DocumentPage, PageRequest};
 use tenantry_domain::app::tenant::{Read, TenantAccess};
@@ -96,7 +96,7 @@ pub async fn list_documents(
     let bytes = fields.filter_bytes();
     let read = move || fields.parse(DocumentQuery::from_fields);
     let query = offload::by_filter_size(bytes, read).await??;
-    let pointers = Pointers { cursor: "?cursor", sort: SORT_AT };
+    let pointers = Pointers { cursor: "?cursor", sort: SORT_POINTER };
     list_matching(&http, &tenant, &collection, query, pointers).await
 }
 

@@ -31,11 +31,11 @@ pub struct Remainder {
     asks_close: bool,
     /// Whether the client waits to be told to send the body.
     awaits_continue: bool,
-    fate: Mutex<Fate>,
+    state: Mutex<BodyState>,
 }
 
 /// Who has the body.
-enum Fate {
+enum BodyState {
     /// The handler has it.
     Lent,
     /// Nobody: it is malformed or broke off, and hyper reads no further.
@@ -63,7 +63,7 @@ pub fn lend(request: &Request<Incoming>, connection: &Arc<ConnectionState>) -> A
         awaits_continue: headers
             .get(EXPECT)
             .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue")),
-        fate: Mutex::new(Fate::Lent),
+        state: Mutex::new(BodyState::Lent),
     })
 }
 
@@ -83,24 +83,24 @@ impl Remainder {
 
     /// Decides how to discard the rest, and announces in the response if the connection will be closed.
     pub fn answer(self: &Arc<Self>, response: &mut Response) {
-        let mut fate = self.lock();
-        let closes = match &*fate {
-            Fate::Left { incoming, was_read } => {
+        let mut state = self.lock();
+        let closes = match &*state {
+            BodyState::Left { incoming, was_read } => {
                 let is_held_back = self.awaits_continue && !was_read;
                 let is_too_long = incoming.size_hint().lower() > DISCARD_MAX_BYTES;
                 // A client that was too slow already is not waited for.
                 let is_too_slow = response.status() == StatusCode::REQUEST_TIMEOUT;
                 self.asks_close || is_held_back || is_too_long || is_too_slow
             }
-            Fate::Broken => true,
-            Fate::Lent | Fate::Answered { .. } => self.asks_close,
+            BodyState::Broken => true,
+            BodyState::Lent | BodyState::Answered { .. } => self.asks_close,
         };
-        let before = std::mem::replace(&mut *fate, Fate::Answered { keeps: !closes });
-        drop(fate);
+        let before = std::mem::replace(&mut *state, BodyState::Answered { keeps: !closes });
+        drop(state);
         if closes && !self.asks_close {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        if let Fate::Left { incoming, .. } = before {
+        if let BodyState::Left { incoming, .. } = before {
             self.part_with(incoming, !closes);
         }
     }
@@ -108,21 +108,21 @@ impl Remainder {
     /// The body was malformed or incomplete.
     fn fail(&self) {
         self.connection.linger();
-        let mut fate = self.lock();
-        if matches!(*fate, Fate::Lent) {
-            *fate = Fate::Broken;
+        let mut state = self.lock();
+        if matches!(*state, BodyState::Lent) {
+            *state = BodyState::Broken;
         }
     }
 
     /// The handler has dropped the body before its end.
     fn leave(self: &Arc<Self>, incoming: Incoming, was_read: bool) {
-        let mut fate = self.lock();
-        match *fate {
-            Fate::Answered { keeps } => {
-                drop(fate);
+        let mut state = self.lock();
+        match *state {
+            BodyState::Answered { keeps } => {
+                drop(state);
                 self.part_with(incoming, keeps);
             }
-            _ => *fate = Fate::Left { incoming, was_read },
+            _ => *state = BodyState::Left { incoming, was_read },
         }
     }
 
@@ -139,8 +139,8 @@ impl Remainder {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Fate> {
-        self.fate.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, BodyState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -152,7 +152,10 @@ impl HeadCheck {
             b'h' => {
                 if let Some(host) = field(line, b"host") {
                     self.hosts = self.hosts.saturating_add(1);
-                    self.expect(host.iter().all(|byte| OF_HOST[usize::from(*byte)]), HeadFault::HostInvalid);
+                    self.expect(
+                        host.iter().all(|byte| HOST_BYTES[usize::from(*byte)]),
+                        HeadFault::HostInvalid,
+                    );
                 }
             }
             b'c' if field(line, b"content-length").is_some() => {
@@ -207,7 +210,7 @@ fn field<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
 }
 
 /// The bytes that a host with its port may have (RFC 3986, 3.2), as a table because every request is checked.
-const OF_HOST: [bool; 256] = {
+const HOST_BYTES: [bool; 256] = {
     let mut table = [false; 256];
     let others = b"-._~%!$&'()*+,;=:[]";
     let mut at = 0;

@@ -36,14 +36,14 @@ pub struct ConnectionState {
     body_left: AtomicU64,
     lingers: AtomicBool,
     /// The slots of all connections.
-    pub places: Arc<Places>,
+    pub slots: Arc<ConnectionSlots>,
 }
 
 impl ConnectionState {
     /// The state of a connection that was just accepted.
-    pub const fn new(places: Arc<Places>) -> Self {
+    pub const fn new(slots: Arc<ConnectionSlots>) -> Self {
         Self {
-            places,
+            slots,
             phase: AtomicU8::new(Phase::Idle as u8),
             body_left: AtomicU64::new(0),
             lingers: AtomicBool::new(false),
@@ -92,7 +92,7 @@ impl ConnectionState {
 
     /// How long unread bytes may be discarded: only briefly while other clients wait for a slot.
     pub fn discard_timeout(&self) -> Duration {
-        if self.places.is_full() { DISCARD_PAUSE } else { DISCARD_TIMEOUT }
+        if self.slots.is_full() { DISCARD_PAUSE } else { DISCARD_TIMEOUT }
     }
 
     /// Notes that the client may still be sending when the connection ends.
@@ -107,12 +107,12 @@ impl ConnectionState {
 }
 
 /// The slots for connections.
-pub struct Places {
+pub struct ConnectionSlots {
     free: Arc<Semaphore>,
     is_full: AtomicBool,
 }
 
-impl Places {
+impl ConnectionSlots {
     /// Slots for `count` connections at once.
     pub fn new(count: usize) -> Self {
         Self { free: Arc::new(Semaphore::new(count)), is_full: AtomicBool::new(false) }

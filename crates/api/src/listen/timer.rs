@@ -67,7 +67,7 @@ impl HeadSleep {
         loop {
             ready!(self.poll_until(self.next_look, context));
             let now = Instant::now();
-            if now >= self.idle_until || self.state.places.is_full() {
+            if now >= self.idle_until || self.state.slots.is_full() {
                 return Poll::Ready(());
             }
             self.next_look = self.idle_until.min(now + self.header_timeout);

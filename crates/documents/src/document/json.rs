@@ -4,7 +4,7 @@
 //! `serde_json` would round an integer of more than 64 bits and drop the first of two members of one name before
 //! we could refuse them. It knows nothing of BSON.
 
-use super::mistake::{ARRAY, ENCODED_TWICE, Mistake, explain};
+use super::diagnosis::{ARRAY, ENCODED_TWICE, InputDiagnosis, explain};
 use crate::error::{Error, Result};
 use crate::limits::JSON_MAX_LEVELS;
 use std::borrow::Cow;
@@ -37,7 +37,9 @@ impl<'a> Json<'a> {
     pub fn parse(text: &'a str) -> Result<Self> {
         Self::read(text).map_err(|(what, at)| {
             let detail = match explain(text, at) {
-                Some(mistake) => format!("This {} As JSON, {what} at byte {at}.", mistake.explain("JSON")),
+                Some(diagnosis) => {
+                    format!("This {} As JSON, {what} at byte {at}.", diagnosis.explain("JSON"))
+                }
                 None => format!("This is not JSON: {what} at byte {at}."),
             };
             Error::InvalidJson(detail)
@@ -60,7 +62,7 @@ impl<'a> Json<'a> {
             Self::Object(members) => Ok(members),
             value => {
                 let detail =
-                    of_value(&value).map(|mistake| format!("This {}", mistake.explain("a JSON object")));
+                    of_value(&value).map(|diagnosis| format!("This {}", diagnosis.explain("a JSON object")));
                 let detail = detail.unwrap_or_else(|| "This must be a JSON object.".to_owned());
                 Err(Error::InvalidJson(detail))
             }
@@ -266,7 +268,7 @@ impl<'a> JsonParser<'a> {
 }
 
 /// Names a value that is sent in place of an object.
-pub(super) fn of_value(value: &Json<'_>) -> Option<Mistake> {
+pub(super) fn of_value(value: &Json<'_>) -> Option<InputDiagnosis> {
     match value {
         Json::Array(_) => Some(ARRAY),
         Json::String(text) if text.trim_start().starts_with(['{', '[']) => Some(ENCODED_TWICE),

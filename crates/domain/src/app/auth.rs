@@ -1,8 +1,8 @@
 //! Authenticates callers and makes the values that prove their rights. No other module can make such a value.
 
+use super::clock_and_entropy::ClockAndEntropy;
 use super::operator;
 use super::policy::{Policy, SignupPolicy};
-use super::sources::Sources;
 use crate::account::{Account, Role};
 use crate::clock;
 use crate::error::{Error, ErrorCode, Result};
@@ -158,11 +158,16 @@ pub struct Auth {
     signup: SignupPolicy,
     /// How old a sign-in may be for a change of credentials.
     reauth_max_age: Duration,
-    sources: Sources,
+    sources: ClockAndEntropy,
 }
 
 impl Auth {
-    pub(super) fn new(store: &Store, tokens: &Arc<TokenKeys>, policy: &Policy, sources: &Sources) -> Self {
+    pub(super) fn new(
+        store: &Store,
+        tokens: &Arc<TokenKeys>,
+        policy: &Policy,
+        sources: &ClockAndEntropy,
+    ) -> Self {
         Self {
             sessions: store.sessions.clone(),
             accounts: store.accounts.clone(),

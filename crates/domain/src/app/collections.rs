@@ -14,7 +14,7 @@ use tracing::Instrument;
 
 /// The state of a requested index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Built {
+pub enum IndexBuildState {
     /// It was created and is in use.
     New,
     /// An equal index existed already.
@@ -137,7 +137,7 @@ impl Collections {
         collection: &CollectionName,
         index: &Index,
         patience: Duration,
-    ) -> Result<Built> {
+    ) -> Result<IndexBuildState> {
         // As for a collection.
         let tenant = self.auth.renew(tenant).await?;
         let (collections, organization) = (Arc::clone(&self.collections), tenant.organization().clone());
@@ -152,10 +152,10 @@ impl Collections {
         };
         let building = tokio::spawn(building.in_current_span());
         match tokio::time::timeout(patience, building).await {
-            Err(_) => Ok(Built::Later),
+            Err(_) => Ok(IndexBuildState::Later),
             Ok(built) => match built.map_err(Error::internal)?? {
-                InsertOutcome::New => Ok(Built::New),
-                InsertOutcome::Exists => Ok(Built::Exists),
+                InsertOutcome::New => Ok(IndexBuildState::New),
+                InsertOutcome::Exists => Ok(IndexBuildState::Exists),
             },
         }
     }

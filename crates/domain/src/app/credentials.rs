@@ -1,8 +1,8 @@
 //! Checks passwords and counts the attempts.
 
+use super::clock_and_entropy::ClockAndEntropy;
 use super::passwords::PasswordHasher;
 use super::rate_limit::RateLimiter;
-use super::sources::Sources;
 use crate::account::Account;
 use crate::email::EmailKey;
 use crate::error::{Error, ErrorCode, Result};
@@ -17,7 +17,7 @@ pub(super) struct Credentials {
     accounts: Arc<dyn store::Accounts>,
     passwords: Arc<PasswordHasher>,
     rate_limiter: Arc<RateLimiter>,
-    sources: Sources,
+    sources: ClockAndEntropy,
 }
 
 impl Credentials {
@@ -25,7 +25,7 @@ impl Credentials {
         store: &Store,
         passwords: &Arc<PasswordHasher>,
         rate_limiter: &Arc<RateLimiter>,
-        sources: &Sources,
+        sources: &ClockAndEntropy,
     ) -> Self {
         Self {
             accounts: store.accounts.clone(),

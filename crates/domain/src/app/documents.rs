@@ -8,8 +8,8 @@ mod cursor;
 pub use cursor::PageRequest;
 
 use super::auth::Auth;
+use super::clock_and_entropy::ClockAndEntropy;
 use super::policy::Policy;
-use super::sources::Sources;
 use super::tenant::{Read, TenantAccess, Write};
 use crate::collection::CollectionName;
 use crate::error::{Error, ErrorCode, Result};
@@ -29,13 +29,13 @@ use tenantry_documents::document::{
 };
 use tenantry_documents::filter::Filter;
 use tenantry_documents::fuel::{Fuel, Interruption};
-use tenantry_documents::query::{Counted, DeleteResult, DocumentQuery, SORT_AT};
+use tenantry_documents::query::{DeleteResult, DocumentQuery, MatchCount, SORT_POINTER};
 use tenantry_documents::sort::{Position, Sort};
 use tokio::time::Instant;
 
 /// The longest that a change without a revision backs off between tries. Each wait is random, so that two
 /// changes that collide once do not collide again.
-const GIVES_WAY: Duration = Duration::from_millis(20);
+const BACKOFF_MAX: Duration = Duration::from_millis(20);
 
 /// The revisions a change accepts; any, if the caller names none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -83,7 +83,7 @@ pub struct Documents {
     max_bytes: usize,
     /// How long a query may take.
     query_time: Duration,
-    sources: Sources,
+    sources: ClockAndEntropy,
 }
 
 impl Documents {
@@ -92,7 +92,7 @@ impl Documents {
         auth: &Arc<Auth>,
         mac_key: [u8; 32],
         policy: &Policy,
-        sources: &Sources,
+        sources: &ClockAndEntropy,
     ) -> Self {
         Self {
             documents: store.documents.clone(),
@@ -297,7 +297,7 @@ impl Documents {
             time: self.query_time,
         };
         let found = self.documents.find_documents(tenant.organization(), collection, &query).await;
-        let found = found.map_err(|error| error.moved(SORT_AT, sort_at))?;
+        let found = found.map_err(|error| error.moved(SORT_POINTER, sort_at))?;
         let last = found.documents.last().filter(|_| found.more);
         let next_cursor = match last {
             Some(last) => Some(cursor::seal(&key, &scope, &position(query.sort, &last.body).await?)),
@@ -316,7 +316,7 @@ impl Documents {
         tenant: &TenantAccess<Read>,
         collection: &CollectionName,
         filter: &Filter,
-    ) -> Result<Counted> {
+    ) -> Result<MatchCount> {
         // As for a page.
         let tenant = &self.auth.renew(tenant).await?;
         let time = self.query_time;
@@ -372,7 +372,7 @@ impl Documents {
                 UpdateOutcome::Done => return Ok(next),
                 UpdateOutcome::Stale if expected.is_any() => {
                     let [share] = self.sources.random();
-                    tokio::time::sleep(GIVES_WAY * u32::from(share) / u32::from(u8::MAX)).await;
+                    tokio::time::sleep(BACKOFF_MAX * u32::from(share) / u32::from(u8::MAX)).await;
                 }
                 UpdateOutcome::Stale => return Err(ErrorCode::VersionMismatch.into()),
             }

@@ -1,7 +1,7 @@
 //! Requests with an `Idempotency-Key`: claimed, executed once, and answered with the same response again.
 
 use super::auth::SignupAccess;
-use super::sources::Sources;
+use super::clock_and_entropy::ClockAndEntropy;
 use super::tenant::{Right, TenantAccess};
 use crate::clock;
 use crate::error::{ErrorCode, Result};
@@ -30,11 +30,11 @@ pub struct Idempotency {
     mac_key: [u8; 32],
     /// Keys that a caller may have used within 24 hours.
     keys_max: u32,
-    sources: Sources,
+    sources: ClockAndEntropy,
 }
 
 impl Idempotency {
-    pub(super) fn new(store: &Store, mac_key: [u8; 32], keys_max: u32, sources: &Sources) -> Self {
+    pub(super) fn new(store: &Store, mac_key: [u8; 32], keys_max: u32, sources: &ClockAndEntropy) -> Self {
         Self { keys: store.idempotency_keys.clone(), mac_key, keys_max, sources: sources.clone() }
     }
 

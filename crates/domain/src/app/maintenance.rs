@@ -1,9 +1,9 @@
 //! Maintenance at intervals: purges what is due and removes what has expired.
 
+use super::clock_and_entropy::ClockAndEntropy;
 use super::organizations::Organizations;
-use super::sources::Sources;
 use crate::error::Result;
-use crate::limits::JANITOR_BATCH;
+use crate::limits::MAINTENANCE_BATCH;
 use crate::store::{self, Store};
 use std::sync::Arc;
 
@@ -14,11 +14,11 @@ pub struct Maintenance {
     rate_limits: Arc<dyn store::RateLimits>,
     organization_records: Arc<dyn store::Organizations>,
     organizations: Arc<Organizations>,
-    sources: Sources,
+    sources: ClockAndEntropy,
 }
 
 impl Maintenance {
-    pub(super) fn new(store: &Store, organizations: &Arc<Organizations>, sources: &Sources) -> Self {
+    pub(super) fn new(store: &Store, organizations: &Arc<Organizations>, sources: &ClockAndEntropy) -> Self {
         Self {
             sessions: store.sessions.clone(),
             idempotency_keys: store.idempotency_keys.clone(),
@@ -37,10 +37,14 @@ impl Maintenance {
     pub async fn run(&self) -> Result<()> {
         let now = self.sources.now();
         let Self { sessions, idempotency_keys, rate_limits, .. } = self;
-        while sessions.delete_expired_sessions(now, JANITOR_BATCH).await?.len() == JANITOR_BATCH as usize {}
-        while idempotency_keys.delete_expired_requests(now, JANITOR_BATCH).await? == JANITOR_BATCH {}
-        while rate_limits.delete_idle_throttles(now, JANITOR_BATCH).await? == JANITOR_BATCH {}
-        for organization in self.organization_records.list_organizations_to_purge(now, JANITOR_BATCH).await? {
+        while sessions.delete_expired_sessions(now, MAINTENANCE_BATCH).await?.len()
+            == MAINTENANCE_BATCH as usize
+        {}
+        while idempotency_keys.delete_expired_requests(now, MAINTENANCE_BATCH).await? == MAINTENANCE_BATCH {}
+        while rate_limits.delete_idle_throttles(now, MAINTENANCE_BATCH).await? == MAINTENANCE_BATCH {}
+        for organization in
+            self.organization_records.list_organizations_to_purge(now, MAINTENANCE_BATCH).await?
+        {
             tracing::info!(organization = %organization.id, "retention has ended: purging");
             // One that cannot be purged now must not hold up the others.
             if let Err(error) = self.organizations.purge_if_free(organization.id).await {

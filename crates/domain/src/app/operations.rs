@@ -3,10 +3,10 @@
 //! Only this module runs steps. A request begins an operation and waits for it, but the operation runs in its
 //! own task, so it continues if the client hangs up.
 
-use super::archives::source::Source;
+use super::archives::source::ArchiveSource;
 use super::auth::{Auth, Authorization};
+use super::clock_and_entropy::ClockAndEntropy;
 use super::mailboxes::Mailboxes;
-use super::sources::Sources;
 use super::view::{EntityTag, OrganizationView, Precondition, Views};
 use crate::error::{Error, ErrorCode, Result};
 use crate::failpoints;
@@ -86,13 +86,18 @@ pub struct Executor {
     views: Views,
     steps: Steps,
     loader: ArchiveLoader,
-    sources: Sources,
+    sources: ClockAndEntropy,
     /// Identifies this process, to tell its operations from those of other or earlier ones.
     instance: String,
 }
 
 impl Executor {
-    pub(super) fn new(store: &Store, auth: &Arc<Auth>, mailboxes: &Mailboxes, sources: &Sources) -> Self {
+    pub(super) fn new(
+        store: &Store,
+        auth: &Arc<Auth>,
+        mailboxes: &Mailboxes,
+        sources: &ClockAndEntropy,
+    ) -> Self {
         Self {
             organizations: store.organizations.clone(),
             accounts: store.accounts.clone(),
@@ -176,7 +181,7 @@ impl Executor {
     pub(super) async fn begin_import(
         self: &Arc<Self>,
         organization: Organization,
-        source: Source,
+        source: ArchiveSource,
     ) -> Result<Outcome> {
         let running = running(&organization)?;
         let (load, refused) = ImportStream::new(source);

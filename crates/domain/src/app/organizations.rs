@@ -4,11 +4,11 @@
 //! are in [`crate::operation`].
 
 use super::auth::{Auth, Authorization, ManageAccess, Operator, OrganizationRef, Principal, SignupAccess};
+use super::clock_and_entropy::ClockAndEntropy;
 use super::mailboxes::Mailboxes;
 use super::operations::{Executor, Outcome};
 use super::passwords::PasswordHasher;
 use super::policy::Policy;
-use super::sources::Sources;
 use super::view::{OrganizationView, Precondition, Views};
 use crate::account::{Account, CredentialChange};
 use crate::clock;
@@ -63,7 +63,7 @@ pub struct Organizations {
     passwords: Arc<PasswordHasher>,
     executor: Arc<Executor>,
     policy: Arc<Policy>,
-    sources: Sources,
+    sources: ClockAndEntropy,
 }
 
 impl Organizations {
@@ -73,7 +73,7 @@ impl Organizations {
         passwords: &Arc<PasswordHasher>,
         executor: &Arc<Executor>,
         policy: &Arc<Policy>,
-        sources: &Sources,
+        sources: &ClockAndEntropy,
     ) -> Self {
         Self {
             organizations: Arc::clone(&store.organizations),

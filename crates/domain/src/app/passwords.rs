@@ -1,6 +1,6 @@
 //! Hashes passwords on dedicated threads.
 
-use super::sources::Sources;
+use super::clock_and_entropy::ClockAndEntropy;
 use crate::account::PasswordHash;
 use crate::error::Result;
 use crate::password::hash::PasswordCheck;
@@ -10,11 +10,11 @@ use crate::password::pool::HashPool;
 /// Hashes and checks passwords.
 pub(super) struct PasswordHasher {
     pool: HashPool,
-    sources: Sources,
+    sources: ClockAndEntropy,
 }
 
 impl PasswordHasher {
-    pub(super) fn new(pool: HashPool, sources: &Sources) -> Self {
+    pub(super) fn new(pool: HashPool, sources: &ClockAndEntropy) -> Self {
         Self { pool, sources: sources.clone() }
     }
 

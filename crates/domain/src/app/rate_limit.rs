@@ -5,12 +5,12 @@
 //! signed in from also counts against one counter for all such networks. So guessing from many networks at once
 //! is slow, too, and never locks the owner out of a network they use. A correct password refunds its attempt.
 
-use super::sources::Sources;
+use super::clock_and_entropy::ClockAndEntropy;
 use crate::email::EmailKey;
 use crate::error::{Error, ErrorCode, Result};
 use crate::rate_limit::{
-    CREATE_NETWORK, ClientNetwork, FAMILIAR, RateLimit, RateLimitDecision, RateLimitKey, SIGN_IN_NETWORK,
-    SIGN_IN_PAIR, SIGN_IN_STRANGERS,
+    CREATE_NETWORK, ClientNetwork, KNOWN_NETWORK, RateLimit, RateLimitDecision, RateLimitKey,
+    SIGN_IN_NETWORK, SIGN_IN_PAIR, SIGN_IN_STRANGERS,
 };
 use crate::store::{self, Store};
 use futures_util::future::join_all;
@@ -33,11 +33,11 @@ pub struct RateLimiter {
     counters: Arc<dyn store::RateLimits>,
     /// Whether attempts are counted at all.
     enabled: bool,
-    sources: Sources,
+    sources: ClockAndEntropy,
 }
 
 impl RateLimiter {
-    pub(super) fn new(store: &Store, enabled: bool, sources: &Sources) -> Self {
+    pub(super) fn new(store: &Store, enabled: bool, sources: &ClockAndEntropy) -> Self {
         Self { counters: store.rate_limits.clone(), enabled, sources: sources.clone() }
     }
 
@@ -110,7 +110,7 @@ impl RateLimiter {
 
     async fn make_familiar(&self, network: &RateLimitKey, at: Timestamp) -> Result<()> {
         // A refusal only means that the network is known already.
-        self.counters.take(network, FAMILIAR, at).await.map(|_| ())
+        self.counters.take(network, KNOWN_NETWORK, at).await.map(|_| ())
     }
 
     /// Counts the creation of an organization, or refuses it. Returns how many more are allowed at once, if they

@@ -1,10 +1,10 @@
 //! Sessions: sign-in, refresh and sign-out.
 
 use super::auth::AccountPrincipal;
+use super::clock_and_entropy::ClockAndEntropy;
 use super::credentials::Credentials;
 use super::mailboxes::Mailboxes;
 use super::policy::Policy;
-use super::sources::Sources;
 use crate::account::{Account, Membership};
 use crate::clock;
 use crate::email::{EmailAddress, EmailKey};
@@ -55,7 +55,7 @@ pub struct Sessions {
     tokens: Arc<TokenKeys>,
     mac_key: [u8; 32],
     policy: Arc<Policy>,
-    sources: Sources,
+    sources: ClockAndEntropy,
 }
 
 impl Sessions {
@@ -66,7 +66,7 @@ impl Sessions {
         tokens: &Arc<TokenKeys>,
         mac_key: [u8; 32],
         policy: &Arc<Policy>,
-        sources: &Sources,
+        sources: &ClockAndEntropy,
     ) -> Self {
         Self {
             sessions: store.sessions.clone(),

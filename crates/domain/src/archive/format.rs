@@ -5,7 +5,7 @@ use crate::collection::CollectionName;
 use crate::email::EmailAddress;
 use crate::error::{Error, ErrorCode};
 use crate::ids::{AccountId, OrganizationId};
-use crate::limits::{ARCHIVE_LINE_HEADROOM_BYTES, ARCHIVE_SPREAD};
+use crate::limits::{ARCHIVE_EXPANSION_MAX, ARCHIVE_LINE_HEADROOM_BYTES};
 use crate::name::OrganizationName;
 use crate::organization::{Organization, Placement, Quota};
 use jiff::Timestamp;
@@ -22,7 +22,7 @@ pub(super) const DOCUMENT: &[u8] = br#"{"document":"#;
 /// The most bytes of a line, if a document may have `document_max_bytes` as BSON.
 #[must_use]
 pub const fn line_max_bytes(document_max_bytes: usize) -> usize {
-    document_max_bytes.saturating_mul(ARCHIVE_SPREAD).saturating_add(ARCHIVE_LINE_HEADROOM_BYTES)
+    document_max_bytes.saturating_mul(ARCHIVE_EXPANSION_MAX).saturating_add(ARCHIVE_LINE_HEADROOM_BYTES)
 }
 
 /// A line that is not a document.

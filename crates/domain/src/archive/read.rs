@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::limits::{COLLECTIONS_MAX, INDEXES_MAX};
 use crate::password::hash::check_readable;
 use std::collections::HashSet;
-use tenantry_documents::document::{NewDocument, json_mistake, mistake};
+use tenantry_documents::document::{NewDocument, diagnosis, json_diagnosis};
 
 /// The content of a line.
 #[derive(Debug)]
@@ -36,14 +36,14 @@ pub enum ArchiveItem {
 pub struct ArchiveReader {
     document_max_bytes: usize,
     line: u64,
-    expected: Expected,
+    expected: ReaderState,
     tally: ArchiveTotals,
     names: HashSet<CollectionName>,
 }
 
 /// What may come next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Expected {
+enum ReaderState {
     Manifest,
     Organization,
     Contents,
@@ -57,7 +57,7 @@ impl ArchiveReader {
         Self {
             document_max_bytes,
             line: 0,
-            expected: Expected::Manifest,
+            expected: ReaderState::Manifest,
             tally: ArchiveTotals::new(),
             names: HashSet::new(),
         }
@@ -96,33 +96,33 @@ impl ArchiveReader {
     /// # Errors
     /// `archive_invalid` if its end line has not come.
     pub fn finish(&self) -> Result<()> {
-        if self.expected == Expected::Nothing {
+        if self.expected == ReaderState::Nothing {
             return Ok(());
         }
         Err(damaged(self.line + 1, "Is missing: the archive is cut off."))
     }
 
     fn manifest(&mut self, manifest: Manifest) -> Result<ArchiveItem> {
-        self.expect(Expected::Manifest)?;
+        self.expect(ReaderState::Manifest)?;
         if manifest.format != FORMAT || manifest.version != VERSION {
             let what = format!("This service reads only version {VERSION} of the format {FORMAT}.");
             return Err(self.damaged(what));
         }
-        self.expected = Expected::Organization;
+        self.expected = ReaderState::Organization;
         Ok(ArchiveItem::Manifest(manifest))
     }
 
     fn organization(&mut self, organization: Box<ArchivedOrganization>) -> Result<ArchiveItem> {
-        self.expect(Expected::Organization)?;
+        self.expect(ReaderState::Organization)?;
         if let Err(reason) = check_readable(&organization.owner.password_hash.0) {
             return Err(self.damaged(format!("The owner's `password_hash` cannot be checked. {reason}")));
         }
-        self.expected = Expected::Contents;
+        self.expected = ReaderState::Contents;
         Ok(ArchiveItem::Organization(organization))
     }
 
     fn collection(&mut self, collection: ArchivedCollection) -> Result<ArchiveItem> {
-        self.expect(Expected::Contents)?;
+        self.expect(ReaderState::Contents)?;
         if self.tally.is_open() {
             return Err(self.damaged("A collection begins before the previous one has ended."));
         }
@@ -140,7 +140,7 @@ impl ArchiveReader {
     }
 
     fn document(&mut self, line: &[u8]) -> Result<ArchiveItem> {
-        self.expect(Expected::Contents)?;
+        self.expect(ReaderState::Contents)?;
         if !self.tally.is_open() {
             return Err(self.damaged("A document is outside a collection."));
         }
@@ -166,7 +166,7 @@ impl ArchiveReader {
     }
 
     fn collection_end(&mut self, end: CollectionEnd) -> Result<ArchiveItem> {
-        self.expect(Expected::Contents)?;
+        self.expect(ReaderState::Contents)?;
         match self.tally.close() {
             Some(found) if found == end => Ok(ArchiveItem::CollectionEnd(end)),
             _ => Err(self.damaged("Name, counts or checksum do not match the documents before it.")),
@@ -174,26 +174,26 @@ impl ArchiveReader {
     }
 
     fn end(&mut self, end: ArchiveEnd) -> Result<ArchiveItem> {
-        self.expect(Expected::Contents)?;
+        self.expect(ReaderState::Contents)?;
         if self.tally.is_open() {
             return Err(self.damaged("The archive ends in the middle of a collection."));
         }
         if self.tally.end(end.left_out.clone()) != end {
             return Err(self.damaged("Counts or checksum do not match the lines before it."));
         }
-        self.expected = Expected::Nothing;
+        self.expected = ReaderState::Nothing;
         Ok(ArchiveItem::End(end))
     }
 
-    fn expect(&self, expected: Expected) -> Result<()> {
+    fn expect(&self, expected: ReaderState) -> Result<()> {
         if self.expected == expected {
             return Ok(());
         }
         Err(self.damaged(match self.expected {
-            Expected::Manifest => "Must be the manifest of an archive.",
-            Expected::Organization => "Must be the organization.",
-            Expected::Contents => "Must be a collection, a document, or the end of one.",
-            Expected::Nothing => "Something follows the end line.",
+            ReaderState::Manifest => "Must be the manifest of an archive.",
+            ReaderState::Organization => "Must be the organization.",
+            ReaderState::Contents => "Must be a collection, a document, or the end of one.",
+            ReaderState::Nothing => "Something follows the end line.",
         }))
     }
 
@@ -205,15 +205,15 @@ impl ArchiveReader {
 /// A line without what editors and transfers add, which no checksum covers: a byte order mark before the
 /// first line, a carriage return at the end of each.
 pub(super) fn plain(number: u64, line: &[u8]) -> &[u8] {
-    let line = if number == 1 { mistake::without_mark(line) } else { line };
+    let line = if number == 1 { diagnosis::without_mark(line) } else { line };
     line.strip_suffix(b"\r").unwrap_or(line)
 }
 
 /// The line, if it is one of those that are not documents.
 pub(super) fn parse(number: u64, line: &[u8]) -> Result<ArchiveLine> {
     serde_json::from_slice(line).map_err(|error| {
-        if let Some(mistake) = json_mistake::of_line(number, line) {
-            let what = mistake.explain("a line of an archive");
+        if let Some(diagnosis) = json_diagnosis::of_line(number, line) {
+            let what = diagnosis.explain("a line of an archive");
             return damaged(number, format!("It {what}"));
         }
         let text = error.to_string();

@@ -91,7 +91,7 @@ fn change_record(
             next.quota = settings.quota;
         }
         (OperationStep::ChangeCredentials, OperationArguments::SetPassword { .. }) => next.modified_at = now,
-        (OperationStep::MoveContainer, OperationArguments::Rename { to, settings, .. }) => {
+        (OperationStep::RenameContainer, OperationArguments::Rename { to, settings, .. }) => {
             next.naming = to.clone();
             next.delete_protection = settings.delete_protection;
             next.legal_hold = settings.legal_hold;

@@ -125,7 +125,7 @@ fn run(kind: OperationKind, refuse: Option<OperationStep>) -> (Vec<OperationStep
             StepResult::Refused(OperationRefusal::EmailTaken)
         } else if step == OperationStep::CreateContainer {
             StepResult::Made(Some(ContainerId([9; 16])))
-        } else if [OperationStep::MoveContainer, OperationStep::LoadArchive].contains(&step) {
+        } else if [OperationStep::RenameContainer, OperationStep::LoadArchive].contains(&step) {
             StepResult::Counted(5)
         } else {
             StepResult::Done

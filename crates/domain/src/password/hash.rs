@@ -47,25 +47,25 @@ pub enum PasswordCheck {
 }
 
 /// The memory Argon2 works in, kept from one hash to the next: 19 MiB from the first use to [`Self::release`].
-pub struct Memory {
+pub struct Argon2Memory {
     blocks: Vec<Block>,
-    taking: Taking,
+    allocation_hook: AllocationHook,
 }
 
 /// Runs the given allocation, which touches all of its memory, and may choose the kind of pages for it.
-pub type Taking = fn(&mut dyn FnMut());
+pub type AllocationHook = fn(&mut dyn FnMut());
 
-impl Default for Memory {
+impl Default for Argon2Memory {
     fn default() -> Self {
         Self::new(|take| take())
     }
 }
 
-impl Memory {
-    /// No memory yet; it will be allocated within `taking`.
+impl Argon2Memory {
+    /// No memory yet; it will be allocated within `allocation_hook`.
     #[must_use]
-    pub fn new(taking: Taking) -> Self {
-        Self { blocks: Vec::new(), taking }
+    pub fn new(allocation_hook: AllocationHook) -> Self {
+        Self { blocks: Vec::new(), allocation_hook }
     }
 
     /// Frees the memory; the next use allocates it again.
@@ -80,16 +80,16 @@ impl Memory {
     }
 
     fn blocks(&mut self, count: usize) -> &mut [Block] {
-        let Self { blocks, taking } = self;
+        let Self { blocks, allocation_hook } = self;
         if blocks.is_empty() {
-            taking(&mut || blocks.resize(MEMORY_KIB as usize, Block::new()));
+            allocation_hook(&mut || blocks.resize(MEMORY_KIB as usize, Block::new()));
         }
         &mut blocks[..count]
     }
 }
 
 /// The PHC string to store for a new password.
-pub fn hash(password: &NewPassword, salt: [u8; SALT_BYTES], memory: &mut Memory) -> String {
+pub fn hash(password: &NewPassword, salt: [u8; SALT_BYTES], memory: &mut Argon2Memory) -> String {
     let mut output = [0; OUTPUT_BYTES];
     let params =
         Params::new(MEMORY_KIB, PASSES, LANES, Some(OUTPUT_BYTES)).expect("Argon2 takes these parameters");
@@ -104,7 +104,11 @@ pub fn hash(password: &NewPassword, salt: [u8; SALT_BYTES], memory: &mut Memory)
 ///
 /// # Errors
 /// `sign_in_busy` if there is not enough memory for a hash of larger parameters than ours.
-pub fn verify(password: &PresentedPassword, stored: &str, memory: &mut Memory) -> Result<PasswordCheck> {
+pub fn verify(
+    password: &PresentedPassword,
+    stored: &str,
+    memory: &mut Argon2Memory,
+) -> Result<PasswordCheck> {
     let Ok(stored) = StoredHash::parse(stored) else {
         tracing::error!("a stored password hash cannot be read; nobody can sign in with it");
         return verify(password, decoy(), memory).map(|_| PasswordCheck::NoMatch);
@@ -163,7 +167,7 @@ impl StoredHash {
         Err(unknown(text))
     }
 
-    fn was_made_from(&self, password: &[u8], memory: &mut Memory) -> Result<bool> {
+    fn was_made_from(&self, password: &[u8], memory: &mut Argon2Memory) -> Result<bool> {
         match self {
             Self::Argon2(hash) => {
                 let mut made = Zeroizing::new(vec![0; hash.output.len()]);
@@ -215,7 +219,7 @@ fn run_argon2(
     password: &[u8],
     salt: &[u8],
     output: &mut [u8],
-    memory: &mut Memory,
+    memory: &mut Argon2Memory,
 ) -> argon2::Result<()> {
     let blocks = argon2.params().block_count();
     if blocks > MEMORY_KIB as usize {

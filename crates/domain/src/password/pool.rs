@@ -4,7 +4,7 @@
 //! block everything else; with a thread for each request it would use up all memory. A longer queue makes
 //! nobody's sign-in faster: when the queue is full, the caller is told when to try again.
 
-use super::hash::{self, Memory, PasswordCheck, SALT_BYTES, Taking};
+use super::hash::{self, AllocationHook, Argon2Memory, PasswordCheck, SALT_BYTES};
 use super::policy::{NewPassword, PresentedPassword};
 use crate::error::{Error, ErrorCode, Result};
 use crate::failpoints;
@@ -31,19 +31,19 @@ pub struct HashPool {
 
 impl HashPool {
     /// Starts `threads` threads with a queue of at most `queue` requests. They allocate their memory within
-    /// `taking`.
+    /// `allocation_hook`.
     ///
     /// # Panics
     /// If the operating system starts no thread.
     #[must_use]
-    pub fn start(threads: usize, queue: usize, taking: Taking) -> Self {
+    pub fn start(threads: usize, queue: usize, allocation_hook: AllocationHook) -> Self {
         let shared = Arc::new(PoolState::new(threads, queue));
         let threads = (0..threads)
             .map(|number| {
                 let shared = Arc::clone(&shared);
                 thread::Builder::new()
                     .name(format!("hash-{number}"))
-                    .spawn(move || shared.work(taking))
+                    .spawn(move || shared.work(allocation_hook))
                     .expect("the operating system starts a thread when the service starts")
             })
             .collect();
@@ -118,7 +118,7 @@ impl HashJob {
         }
     }
 
-    fn run(self, memory: &mut Memory) {
+    fn run(self, memory: &mut Argon2Memory) {
         // The caller may have gone; then nobody needs the result.
         match self {
             Self::Hash { password, salt, reply } => drop(reply.send(hash::hash(&password, salt, memory))),
@@ -185,27 +185,27 @@ impl PoolState {
 
     /// The main function of a thread. It restarts after a panic outside a job: otherwise jobs would wait for
     /// a thread that is gone.
-    fn work(&self, taking: Taking) {
-        while catch_unwind(AssertUnwindSafe(|| self.work_off(taking))).is_err() {
+    fn work(&self, allocation_hook: AllocationHook) {
+        while catch_unwind(AssertUnwindSafe(|| self.work_off(allocation_hook))).is_err() {
             tracing::error!("a thread that hashes passwords has panicked and goes on");
         }
     }
 
     /// Runs jobs until the pool ends.
-    fn work_off(&self, taking: Taking) {
-        let mut memory = Memory::new(taking);
+    fn work_off(&self, allocation_hook: AllocationHook) {
+        let mut memory = Argon2Memory::new(allocation_hook);
         while let Some(job) = self.next(&mut memory) {
             let began = Instant::now();
             // A panic must cost one result, not a thread.
             if catch_unwind(AssertUnwindSafe(|| job.run(&mut memory))).is_err() {
-                memory = Memory::new(taking);
+                memory = Argon2Memory::new(allocation_hook);
             }
             self.record(began.elapsed());
         }
     }
 
     /// The oldest job that somebody waits for, when there is one; `None` when the pool ends.
-    fn next(&self, memory: &mut Memory) -> Option<HashJob> {
+    fn next(&self, memory: &mut Argon2Memory) -> Option<HashJob> {
         let mut queue = self.lock();
         loop {
             if queue.closed {
@@ -223,7 +223,7 @@ impl PoolState {
     fn wait<'a>(
         &'a self,
         queue: MutexGuard<'a, HashQueue>,
-        memory: &mut Memory,
+        memory: &mut Argon2Memory,
     ) -> MutexGuard<'a, HashQueue> {
         if !memory.is_held() {
             return self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
@@ -380,7 +380,7 @@ mod tests {
         assert!(begin(waiting.as_mut()).is_pending());
         assert!(begin(gone_too.as_mut()).is_pending());
         drop((gone, gone_too));
-        let mut memory = Memory::default();
+        let mut memory = Argon2Memory::default();
         let job = pool.shared.next(&mut memory).expect("somebody waits");
         assert!(!memory.is_held());
         job.run(&mut memory);
@@ -395,7 +395,7 @@ mod tests {
         let mut first = pin!(pool.verify(presented("first"), None));
         let mut second = pin!(pool.verify(presented("second"), None));
         assert!(begin(first.as_mut()).is_pending() && begin(second.as_mut()).is_pending());
-        let mut memory = Memory::default();
+        let mut memory = Argon2Memory::default();
         pool.shared.next(&mut memory).unwrap().run(&mut memory);
         assert!(begin(first).is_ready() && begin(second).is_pending());
     }
@@ -403,7 +403,7 @@ mod tests {
     #[test]
     fn hash_pool_releases_memory_when_idle() {
         let shared = PoolState { idle: Duration::from_millis(1), ..PoolState::new(1, 1) };
-        let mut memory = Memory::default();
+        let mut memory = Argon2Memory::default();
         let (reply, _) = oneshot::channel();
         HashJob::Hash { password: new_password(), salt: [0; SALT_BYTES], reply }.run(&mut memory);
         assert!(memory.is_held());

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use std::time::Duration;
 use tenantry_documents::document::{DocumentId, Revision, StoredDocument};
 use tenantry_documents::filter::Filter;
-use tenantry_documents::query::{Counted, DeleteResult, DocumentQuery, QueryPage};
+use tenantry_documents::query::{DeleteResult, DocumentQuery, MatchCount, QueryPage};
 
 /// The documents of organizations.
 ///
@@ -54,7 +54,7 @@ pub trait Documents: Send + Sync {
         expected: Option<Revision>,
     ) -> Result<UpdateOutcome>;
 
-    /// A page of documents. `query_too_slow`; `invalid_input` at [`tenantry_documents::query::SORT_AT`] for
+    /// A page of documents. `query_too_slow`; `invalid_input` at [`tenantry_documents::query::SORT_POINTER`] for
     /// documents that cannot be sorted that way.
     async fn find_documents(
         &self,
@@ -70,7 +70,7 @@ pub trait Documents: Send + Sync {
         collection: &CollectionName,
         filter: &Filter,
         time: Duration,
-    ) -> Result<Counted>;
+    ) -> Result<MatchCount>;
 
     /// Removes documents that match, even at the moment of their removal: all, or as many as it finds in
     /// about `time`. `query_too_slow` if it found none in that time and has not searched everything.

@@ -16,7 +16,7 @@ pub trait NamedContainers: Send + Sync {
 
     /// Renames the container from the visible name in `organization` to `namespace`, if its placement has visible names.
     /// A container that has the new name already is not an error. `store_unavailable` if it has neither name.
-    async fn move_container(&self, organization: &Organization, namespace: &str) -> Result<()>;
+    async fn rename_container(&self, organization: &Organization, namespace: &str) -> Result<()>;
 
     /// Renames the container back to the visible name in `organization`, which no operation is changing, if a late effect
     /// has renamed it. A container that has that name is not an error.

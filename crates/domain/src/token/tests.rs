@@ -9,8 +9,8 @@ use serde_json::Value;
 const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
 const NOW: i64 = 1_800_000_000;
 
-struct Sevens;
-impl Entropy for Sevens {
+struct FixedEntropy;
+impl Entropy for FixedEntropy {
     fn fill(&self, bytes: &mut [u8]) {
         bytes.fill(7);
     }
@@ -25,7 +25,7 @@ fn hs256() -> TokenKeys {
 }
 
 fn ed25519() -> TokenKeys {
-    keys_of(&SigningKey::EdDsa(generate_ed25519(&Sevens)))
+    keys_of(&SigningKey::EdDsa(generate_ed25519(&FixedEntropy)))
 }
 
 fn all_keys() -> [TokenKeys; 4] {

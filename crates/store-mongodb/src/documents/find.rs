@@ -19,7 +19,7 @@ use std::time::Duration;
 use tenantry_documents::document::StoredDocument;
 use tenantry_documents::document::order::Direction;
 use tenantry_documents::filter::Filter;
-use tenantry_documents::query::{Counted, DocumentQuery, QueryPage};
+use tenantry_documents::query::{DocumentQuery, MatchCount, QueryPage};
 use tenantry_documents::sort::{Position, Sort, SortKey};
 use tenantry_domain::Error;
 use tenantry_domain::offload;
@@ -84,12 +84,12 @@ impl DocumentFinder {
         handle: &mut CollectionHandle<'_>,
         filter: &Filter,
         time: Duration,
-    ) -> EngineResult<Counted> {
+    ) -> EngineResult<MatchCount> {
         let is_plain = matches!(handle.layout(), DocumentLayout::Plain { .. });
         if filter.is_empty() && is_plain {
             let few = count_up_to(handle, COUNTED + 1, time).await?;
             let documents = if few > COUNTED.unsigned_abs() { kept(handle).await? } else { few };
-            return Ok(Counted { documents, scanned: None });
+            return Ok(MatchCount { documents, scanned: None });
         }
         let documents = if filter.is_decided_by_mongodb() {
             let (own, asked) = (handle.layout().clone(), filter.clone());
@@ -102,7 +102,7 @@ impl DocumentFinder {
         };
         let is_scan = !filter.is_empty() && is_scan(handle, &self.indexes, filter, None).await?;
         let scanned = if is_scan { Some(size_for_hint(handle).await?) } else { None };
-        Ok(Counted { documents, scanned })
+        Ok(MatchCount { documents, scanned })
     }
 }
 

@@ -203,7 +203,7 @@ impl PlacementStrategy for DedicatedCollection {
         self.containers.create(container).await.map(Some)
     }
 
-    async fn move_container(&self, organization: &Organization, namespace: &str) -> EngineResult<()> {
+    async fn rename_container(&self, organization: &Organization, namespace: &str) -> EngineResult<()> {
         self.containers.rename(organization, namespace).await
     }
 

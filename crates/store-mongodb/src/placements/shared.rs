@@ -112,7 +112,7 @@ impl Shared {
                 continue;
             }
             let is_empty = self.count(id).await? == 0;
-            // An id that comes back into a share has rested for longer than this look is old (`ID_REST`).
+            // An id that comes back into a share has rested for longer than this look is old (`ID_COOLDOWN`).
             if is_empty {
                 self.drop_all(id).await?;
             }

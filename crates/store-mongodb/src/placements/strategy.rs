@@ -44,7 +44,7 @@ pub(crate) trait PlacementStrategy: CollectionLocator {
     async fn create_container(&self, container: &NewContainer) -> EngineResult<Option<ContainerId>>;
 
     /// Brings the container under another visible name. What is named by the organization's id does not move.
-    async fn move_container(&self, _organization: &Organization, _namespace: &str) -> EngineResult<()> {
+    async fn rename_container(&self, _organization: &Organization, _namespace: &str) -> EngineResult<()> {
         Ok(())
     }
 

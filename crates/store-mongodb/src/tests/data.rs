@@ -35,7 +35,7 @@ impl Fixture {
     /// The organization under another name, with its container and its record.
     async fn rename(&self, store: &Store, organization: &Organization, called: &str) -> Organization {
         let naming = Naming::new(OrganizationName::parse(called).unwrap(), &self.options.tenant_prefix);
-        store.containers.move_container(organization, &naming.namespace).await.unwrap();
+        store.containers.rename_container(organization, &naming.namespace).await.unwrap();
         let renamed =
             Organization { reserved: naming.reserved(), naming, ..organization.successor(samples::NOW) };
         assert_eq!(store.organizations.update_organization(&renamed).await.unwrap(), UpdateOutcome::Done);

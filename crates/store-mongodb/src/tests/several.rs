@@ -177,14 +177,14 @@ async fn late_rename_touches_no_other_organization() {
     let store = fixture.open_store().await;
     let asleep = fixture.organization(&store, 1, "Acme").await;
     // While it sleeps: the rename is finished by another, and the name is given to another.
-    store.containers.move_container(&asleep, &fixture.naming("Zenith").namespace).await.unwrap();
+    store.containers.rename_container(&asleep, &fixture.naming("Zenith").namespace).await.unwrap();
     let awake = fixture.renamed(&asleep, "Zenith");
     assert_eq!(store.organizations.update_organization(&awake).await.unwrap(), UpdateOutcome::Done);
     let other = fixture.organization(&store, 2, "Acme").await;
 
     // It wakes in the middle of the same rename, of a delete, and of a purge of what it knows.
-    store.containers.move_container(&asleep, &fixture.naming("Zenith").namespace).await.unwrap();
-    let elsewhere = store.containers.move_container(&asleep, "deleted_acme").await.unwrap_err();
+    store.containers.rename_container(&asleep, &fixture.naming("Zenith").namespace).await.unwrap();
+    let elsewhere = store.containers.rename_container(&asleep, "deleted_acme").await.unwrap_err();
     assert_eq!(elsewhere.code(), ErrorCode::StoreUnavailable);
     assert_eq!(store.containers.count_documents(&asleep).await.unwrap(), 1, "its own, wherever it is");
     assert_eq!(fixture.collections().await, ["tenant_acme", "tenant_zenith"]);
@@ -205,7 +205,7 @@ async fn container_moved_by_late_rename_is_returned() {
     // It has the same name and identity as before its rename and the reverse: nothing tells that this is late.
     let late = async || {
         let elsewhere = fixture.naming("Zenith").namespace;
-        store.containers.move_container(&acme, &elsewhere).await.unwrap();
+        store.containers.rename_container(&acme, &elsewhere).await.unwrap();
         assert_eq!(fixture.collections().await, ["tenant_zenith"]);
     };
     late().await;
@@ -217,7 +217,7 @@ async fn container_moved_by_late_rename_is_returned() {
     assert_eq!(fixture.collections().await, ["tenant_acme"]);
     // Or whoever moves it next finds it, as long as nobody has overtaken him.
     late().await;
-    store.containers.move_container(&acme, &fixture.naming("Third").namespace).await.unwrap();
+    store.containers.rename_container(&acme, &fixture.naming("Third").namespace).await.unwrap();
     assert_eq!(fixture.collections().await, ["tenant_third"]);
     assert_eq!(store.containers.count_documents(&acme).await.unwrap(), 1);
     fixture.remove().await;
@@ -243,7 +243,7 @@ async fn late_create_leftovers_block_nothing() {
     let fixture = Fixture::new().await;
     let store = fixture.open_store().await;
     let acme = fixture.organization(&store, 1, "Acme").await;
-    store.containers.move_container(&acme, &fixture.naming("Zenith").namespace).await.unwrap();
+    store.containers.rename_container(&acme, &fixture.naming("Zenith").namespace).await.unwrap();
     let acme_now = fixture.renamed(&acme, "Zenith");
     assert_eq!(store.organizations.update_organization(&acme_now).await.unwrap(), UpdateOutcome::Done);
     // It wakes and makes the container that its organization has had for long.
@@ -259,7 +259,7 @@ async fn late_create_leftovers_block_nothing() {
     let third = fixture.renamed(&other, "Third");
     let asleep = Organization { id: acme.id, naming: third.naming.clone(), ..acme };
     store.containers.create_container(&new_container(&asleep, 1)).await.unwrap();
-    store.containers.move_container(&other, &third.naming.namespace).await.unwrap();
+    store.containers.rename_container(&other, &third.naming.namespace).await.unwrap();
     assert_eq!(fixture.contents("Third").await[0], document(2));
     fixture.remove().await;
 }
@@ -281,7 +281,7 @@ async fn foreign_collection_is_never_adopted_dropped_or_replaced() {
         let late = fixture.without_container(9, "Foreign");
         let outcomes = [
             store.containers.create_container(&new_container(&late, 1)).await.map(|_| ()),
-            store.containers.move_container(&acme, foreign.name()).await,
+            store.containers.rename_container(&acme, foreign.name()).await,
         ];
         for outcome in outcomes {
             assert_eq!(outcome.unwrap_err().code(), ErrorCode::StoreUnavailable);

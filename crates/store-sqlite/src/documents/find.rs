@@ -22,7 +22,7 @@ use tenantry_documents::document::{
 use tenantry_documents::filter::{Filter, Interval};
 use tenantry_documents::fuel::Fuel;
 use tenantry_documents::query::plan::{self, AccessPath, Order, Plan, PlanEntry, ScanKind, plan};
-use tenantry_documents::query::{Counted, DocumentQuery, QueryPage, SORT_AT};
+use tenantry_documents::query::{DocumentQuery, MatchCount, QueryPage, SORT_POINTER};
 use tenantry_documents::sort::Sort;
 use tenantry_domain::collection::CollectionName;
 use tenantry_domain::limits::SORT_MAX_BYTES;
@@ -182,7 +182,7 @@ impl Source<'_> {
 
 fn sort_key(sort: &Sort, body: &RawDocument, fuel: &Fuel<'_>) -> Result<Vec<u8>, Error> {
     sort.key(body, fuel).map_err(|error| match error {
-        EntriesError::Unsuitable(sentence) => Error::invalid_field(SORT_AT, sentence),
+        EntriesError::Unsuitable(sentence) => Error::invalid_field(SORT_POINTER, sentence),
         EntriesError::Stopped(stopped) => stopped.into(),
     })
 }
@@ -220,7 +220,7 @@ impl First {
             return Ok(());
         }
         Err(Error::invalid_field(
-            SORT_AT,
+            SORT_POINTER,
             format!(
                 "The values to sort a page by come to more than {} MiB: ask for fewer documents, or make an index for it.",
                 SORT_MAX_BYTES >> 20
@@ -264,7 +264,7 @@ pub(super) fn count(
     name: &CollectionName,
     filter: &Filter,
     budget: Budget<'_>,
-) -> EngineResult<Counted> {
+) -> EngineResult<MatchCount> {
     budget.spend(scope.closing, |fuel| count_within(scope, name, filter, fuel))
 }
 
@@ -273,12 +273,12 @@ fn count_within(
     name: &CollectionName,
     filter: &Filter,
     fuel: &Fuel<'_>,
-) -> EngineResult<Counted> {
+) -> EngineResult<MatchCount> {
     let collection = scope.collection(name)?;
-    let Some(number) = collection.number else { return Ok(Counted { documents: 0, scanned: None }) };
+    let Some(number) = collection.number else { return Ok(MatchCount { documents: 0, scanned: None }) };
     let all = count_all(scope.connection, number)?;
     if filter.is_empty() {
-        return Ok(Counted { documents: all, scanned: None });
+        return Ok(MatchCount { documents: all, scanned: None });
     }
     let plan = plan(&candidates(&collection), filter, None);
     let once = Once::new(&plan, &collection, fuel);
@@ -291,7 +291,7 @@ fn count_within(
         }
         Ok(ControlFlow::Continue(()))
     })?;
-    Ok(Counted { documents, scanned: plan.is_scan.then_some(all) })
+    Ok(MatchCount { documents, scanned: plan.is_scan.then_some(all) })
 }
 
 /// Tells the first visit of a document from later ones, without remembering documents.
@@ -408,7 +408,7 @@ mod tests {
         let refused = first.add(key(63), 63).unwrap_err();
         assert_eq!(
             (refused.code(), refused.fields()[0].pointer.as_str()),
-            (ErrorCode::InvalidInput, SORT_AT)
+            (ErrorCode::InvalidInput, SORT_POINTER)
         );
     }
 }

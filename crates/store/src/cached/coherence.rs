@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 /// How long a record stays valid without a proven stream.
 const TTL: Duration = Duration::from_millis(500);
-/// How long a proof counts. Longer than a query takes, and shorter than `tenantry_domain::limits::RECENT`,
+/// How long a proof counts. Longer than a query takes, and shorter than `tenantry_domain::limits::RECENT_READ_MAX_AGE`,
 /// which is the promise.
 const PROOF: Duration = Duration::from_millis(750);
 
@@ -190,7 +190,7 @@ mod tests {
 
     #[test]
     fn cached_record_is_never_older_than_promised() {
-        assert!(TTL.max(PROOF) < tenantry_domain::limits::RECENT);
+        assert!(TTL.max(PROOF) < tenantry_domain::limits::RECENT_READ_MAX_AGE);
         // Even if the process was paused: time went on.
         let stream = Stream::new();
         let begun = stream.zero + 5_000 * MS;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tenantry_documents::document::{DocumentId, Revision, StoredDocument};
 use tenantry_documents::filter::Filter;
-use tenantry_documents::query::{Counted, DeleteResult, DocumentQuery, QueryPage};
+use tenantry_documents::query::{DeleteResult, DocumentQuery, MatchCount, QueryPage};
 use tenantry_domain::Result;
 use tenantry_domain::collection::CollectionName;
 use tenantry_domain::organization::Organization;
@@ -113,7 +113,7 @@ impl Documents for LimitedDocuments {
         collection: &CollectionName,
         filter: &Filter,
         time: Duration,
-    ) -> Result<Counted> {
+    ) -> Result<MatchCount> {
         let queued = self.expensive.join(organization.id, filter, time).await?;
         let _turn = self.turns.to_read(organization.id).await?;
         let permit = queued.begin().await?;

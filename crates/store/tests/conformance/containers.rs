@@ -100,7 +100,7 @@ fn container_move_keeps_its_documents() {
         let neighbour = subject.container_with("Neighbour", 2).await;
         for namespace in ["tenant_zenith", "tenant_zenith", "deleted_acme", "tenant_acme"] {
             for _ in 0..2 {
-                subject.store.containers.move_container(&acme, namespace).await.unwrap();
+                subject.store.containers.rename_container(&acme, namespace).await.unwrap();
                 assert_eq!(subject.count(&acme).await, 5, "also before the record says so");
             }
             acme.naming.namespace = namespace.to_owned();

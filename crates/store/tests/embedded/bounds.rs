@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use tenantry_documents::document::{DocumentId, Revision, StoredDocument};
 use tenantry_documents::filter::Filter;
 use tenantry_documents::index::Index;
-use tenantry_documents::query::{DeleteResult, DocumentQuery, SORT_AT};
+use tenantry_documents::query::{DeleteResult, DocumentQuery, SORT_POINTER};
 use tenantry_documents::sort::Sort;
 use tenantry_domain::Error;
 use tenantry_domain::collection::CollectionName;
@@ -96,7 +96,7 @@ async fn page_sorted_by_long_values_is_bounded_by_bytes() {
         let query = query("text", limit);
         opened.store.documents.find_documents(&acme, &CollectionName::default(), &query).await
     };
-    assert_eq!(pointer(&find(200).await.unwrap_err()), SORT_AT);
+    assert_eq!(pointer(&find(200).await.unwrap_err()), SORT_POINTER);
     let page = find(20).await.unwrap();
     assert!(page.more && page.documents[0].body.get_i32("_id").is_ok_and(|id| id == 0));
     opened.close().await;

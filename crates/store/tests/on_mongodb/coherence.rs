@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tenantry_domain::ErrorCode;
 use tenantry_domain::account::Account;
 use tenantry_domain::ids::OrganizationId;
-use tenantry_domain::limits::RECENT;
+use tenantry_domain::limits::RECENT_READ_MAX_AGE;
 use tenantry_domain::organization::Organization;
 use tenantry_domain::store::{InsertOutcome, Store, UpdateOutcome};
 use tenantry_store::StoreOptions;
@@ -78,7 +78,7 @@ async fn is_seen_in_time(writer: &Store, reader: &Store, organization: &Organiza
     let took =
         until("the change is seen", async || recent_version(reader, changed.id).await == changed.version)
             .await;
-    assert!(took < RECENT, "seen after {took:?}");
+    assert!(took < RECENT_READ_MAX_AGE, "seen after {took:?}");
     changed
 }
 
@@ -109,7 +109,7 @@ async fn change_on_standalone_server_is_seen_within_a_second() {
             && reader.sessions.get_recent_session(session.id).await.unwrap().is_none()
     });
     let took = took.await;
-    assert!(took < RECENT, "seen after {took:?}");
+    assert!(took < RECENT_READ_MAX_AGE, "seen after {took:?}");
     fixture.remove().await;
 }
 
@@ -160,7 +160,7 @@ async fn change_on_replica_set_is_seen_at_once() {
             recent_version(&reader, organization.id).await == organization.version
         });
         let took = took.await;
-        assert!(took < RECENT / 2, "seen after {took:?}");
+        assert!(took < RECENT_READ_MAX_AGE / 2, "seen after {took:?}");
     }
     // Nobody tells of a change between two streams.
     for _ in 0..3 {
@@ -230,12 +230,15 @@ impl Watched {
             let begun = Instant::now();
             let floor = {
                 let acknowledged = self.acknowledged.lock().unwrap();
-                let old = acknowledged.iter().rev().find(|(_, at)| *at + RECENT <= begun);
+                let old = acknowledged.iter().rev().find(|(_, at)| *at + RECENT_READ_MAX_AGE <= begun);
                 old.map_or(0, |(version, _)| *version)
             };
             if let Some(found) = answered(store.organizations.get_recent_organization(self.id)).await {
                 let version = found.unwrap().version;
-                assert!(version >= floor, "read {version}, and {floor} was acknowledged {RECENT:?} before");
+                assert!(
+                    version >= floor,
+                    "read {version}, and {floor} was acknowledged {RECENT_READ_MAX_AGE:?} before"
+                );
             }
             tokio::time::sleep(Duration::from_millis(2)).await;
         }

@@ -1,6 +1,6 @@
 //! The HTTP client of the commands that talk to a running server, and the errors it reports.
 //!
-//! A response of 400 or above is a [`ClientError`]; an [`Answer`] is always a success.
+//! A response of 400 or above is a [`ClientError`]; an [`ClientResponse`] is always a success.
 
 use crate::config::ClientConfig;
 use crate::keys::OPERATOR_KEY_FILE;
@@ -18,7 +18,7 @@ use tenantry_domain::app::operator::OPERATOR_KEY_PREFIX;
 /// Timeout for the connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Timeout for the response; the server's own deadlines are shorter unless its operator has raised them.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Why a command failed.
 #[derive(Debug)]
@@ -101,7 +101,7 @@ impl fmt::Display for Problem {
 }
 
 /// A success.
-pub struct Answer {
+pub struct ClientResponse {
     /// Its status.
     pub status: StatusCode,
     /// Its body.
@@ -110,7 +110,7 @@ pub struct Answer {
     url: Url,
 }
 
-impl Answer {
+impl ClientResponse {
     /// What the body says.
     ///
     /// # Errors
@@ -136,7 +136,7 @@ impl Client {
         // No redirects: they would send the key elsewhere.
         let mut http = reqwest::Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(ANSWER_TIMEOUT)
+            .timeout(RESPONSE_TIMEOUT)
             .redirect(Policy::none());
         if is_this_machine(&base) {
             http = http.no_proxy();
@@ -166,11 +166,11 @@ impl Client {
     ///
     /// # Errors
     /// The refusal of the server, or why there is no response.
-    pub async fn send(&self, request: RequestBuilder) -> Result<Answer, ClientError> {
+    pub async fn send(&self, request: RequestBuilder) -> Result<ClientResponse, ClientError> {
         let response = self.open(request).await?;
         let status = response.status();
         let body = response.text().await.map_err(|error| self.unanswered(&error))?;
-        Ok(Answer { status, body, url: self.base.clone() })
+        Ok(ClientResponse { status, body, url: self.base.clone() })
     }
 
     /// Sends a request and reads the head of the response; the body may be of any type and length.

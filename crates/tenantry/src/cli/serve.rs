@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// How often to search for what a crash has left.
-const TIDY_INTERVAL: Duration = Duration::from_secs(3600);
+const CLEANUP_INTERVAL: Duration = Duration::from_secs(3600);
 
 /// How long the store may take to close after the drain. The operator kills the process after a while, which
 /// costs only a recovery of some containers' logs at the next start.
@@ -74,7 +74,7 @@ async fn serve(config: &Config) -> Result<()> {
 async fn tidy(service: &Service) {
     loop {
         service.tidy().await;
-        tokio::time::sleep(TIDY_INTERVAL).await;
+        tokio::time::sleep(CLEANUP_INTERVAL).await;
     }
 }
 

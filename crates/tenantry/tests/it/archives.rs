@@ -6,7 +6,7 @@ mod paused;
 use crate::support::app::{App, Setup};
 use crate::support::checker::Snapshot;
 use crate::support::client::{Answer, Client};
-use crate::support::given::{
+use crate::support::fixtures::{
     Organization, email_for, encoded, find, insert_lines, organization, sign_in, with_role,
 };
 use jiff::Timestamp;
@@ -21,7 +21,7 @@ use tenantry_domain::archive::{
 };
 use tenantry_domain::collection::CollectionName;
 use tenantry_domain::email::EmailAddress;
-use tenantry_domain::limits::ID_REST;
+use tenantry_domain::limits::ID_COOLDOWN;
 use tenantry_domain::name::OrganizationName;
 use tenantry_domain::organization::Placement;
 
@@ -98,7 +98,7 @@ fn record(archive: &str) -> Value {
 
 /// The placements that the engine of these tests has.
 fn placements(app: &App) -> Vec<Placement> {
-    if app.place().database().is_some() { Placement::ALL.to_vec() } else { vec![Placement::Database] }
+    if app.test_env().database().is_some() { Placement::ALL.to_vec() } else { vec![Placement::Database] }
 }
 
 async fn usage(client: &Client, id: &Value) -> Value {
@@ -138,7 +138,7 @@ async fn import_into_every_placement_restores_export() {
         owner.post(&orders, &json!({ "_id": "new", "email": "x" })).await.created();
     }
     assert!(data(&export(&acme.owner, &acme.path()).await) == data(&archive), "the original has changed");
-    Snapshot::sound(app.place());
+    Snapshot::sound(app.test_env());
 }
 
 #[tokio::test]
@@ -176,7 +176,7 @@ async fn import_after_purge_restores_organization_unchanged() {
         (&json!("import"), &json!("succeeded"))
     );
     assert_eq!(log["items"][0]["documents_migrated"], MANY + 2);
-    Snapshot::sound(app.place());
+    Snapshot::sound(app.test_env());
 }
 
 /// After a purge, the id comes back into a shared placement only after a rest.
@@ -203,11 +203,11 @@ async fn import_into_shared_placement_waits_for_its_id_to_rest() {
     import(&app, &acme, &format!("placement=shared&{}", copy_called("Copy"))).await.created();
     import(&app, &other, "placement=database").await.created();
     import(&app, &crafted("New", &[], &[]), "placement=shared").await.created();
-    app.clock.advance(ID_REST - Duration::from_secs(1));
+    app.clock.advance(ID_COOLDOWN - Duration::from_secs(1));
     import(&app, &acme, "placement=shared").await.refused("organization_exists");
     app.clock.advance(Duration::from_secs(1));
     import(&app, &acme, "placement=shared").await.created();
-    Snapshot::sound(app.place());
+    Snapshot::sound(app.test_env());
 }
 
 #[tokio::test]
@@ -277,7 +277,7 @@ fn crafted(name: &str, documents: &[Value], unique: &[&str]) -> String {
 
 /// Expects that an import which was refused has left nothing but its entry in the log.
 async fn assert_nothing_left(app: &App, before: &Snapshot, name: &str) {
-    let after = Snapshot::sound(app.place());
+    let after = Snapshot::sound(app.test_env());
     let numbers =
         |snapshot: &Snapshot| (snapshot.organizations(), snapshot.accounts(), snapshot.containers());
     assert_eq!(numbers(&after), numbers(before));
@@ -289,7 +289,7 @@ async fn import_of_damaged_archive_leaves_nothing_and_frees_name() {
     let app = App::start().await;
     let acme = filled(&app, "Acme").await;
     let archive = export(&acme.owner, &acme.path()).await;
-    let before = Snapshot::sound(app.place());
+    let before = Snapshot::sound(app.test_env());
     let without_line = |at: usize| {
         let kept = archive.split_inclusive('\n').enumerate().filter(|(line, _)| *line != at);
         kept.map(|(_, line)| line).collect::<String>()
@@ -320,17 +320,17 @@ async fn import_of_damaged_archive_leaves_nothing_and_frees_name() {
         assert!(detail.starts_with(&expected), "{detail}, and not {expected}");
         assert_nothing_left(&app, &before, "Copy").await;
     }
-    let log = Snapshot::sound(app.place()).log();
+    let log = Snapshot::sound(app.test_env()).log();
     assert_eq!(log.iter().filter(|entry| *entry == "import failed").count(), 8, "{log:?}");
     import(&app, &archive, &query).await.created();
-    Snapshot::sound(app.place());
+    Snapshot::sound(app.test_env());
 }
 
 #[tokio::test]
 async fn import_of_intact_archive_is_refused_for_each_reason() {
     let app = App::start().await;
     organization(&app, "Acme").await;
-    let before = Snapshot::sound(app.place());
+    let before = Snapshot::sound(app.test_env());
     let documents = [json!({ "_id": 1, "a": 1 }), json!({ "_id": 2, "a": 1 }), json!({ "_id": 3 })];
     let good = crafted("New", &documents, &[]);
     for (archive, query, outcome) in [
@@ -376,7 +376,7 @@ async fn imports_of_one_archive_in_parallel_make_one_organization() {
     assert_eq!(made, 1, "{refused:?}");
     let expected = ["email_taken", "name_taken", "organization_exists"];
     assert!(refused.iter().all(|code| expected.contains(&code.as_str())), "{refused:?}");
-    let snapshot = Snapshot::sound(app.place());
+    let snapshot = Snapshot::sound(app.test_env());
     assert_eq!((snapshot.organizations(), snapshot.accounts(), snapshot.containers()), (1, 1, 1));
     let id = find(&app, "New").await.ok()["id"].clone();
     assert_eq!(snapshot.documents(id.as_str().unwrap()).len(), 600);

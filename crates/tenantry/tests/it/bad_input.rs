@@ -2,7 +2,7 @@
 
 use crate::support::app::{App, Setup};
 use crate::support::client::{Answer, Client};
-use crate::support::given::{Organization, PASSWORD, encoded, organization};
+use crate::support::fixtures::{Organization, PASSWORD, encoded, organization};
 use crate::support::raw::{chunked, exchange, head};
 use reqwest::Method;
 use serde_json::{Value, json};

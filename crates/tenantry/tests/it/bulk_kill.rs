@@ -2,11 +2,11 @@
 //!
 //! A failed run is repeated with the seed it has printed: `TENANTRY_TEST_SEED=…`.
 
-use crate::support::chance::Chance;
 use crate::support::client::Client;
-use crate::support::given::{PASSWORD, credentials, email_for, new_organization};
-use crate::support::place::Place;
+use crate::support::fixtures::{PASSWORD, credentials, email_for, new_organization};
 use crate::support::process::{Launch, Server};
+use crate::support::rng::TestRng;
+use crate::support::test_env::TestEnv;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -17,10 +17,10 @@ const KEY: &str = "the-same-key";
 /// Every answered line survives a kill, and none is stored twice when the lines are sent again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bulk_lines_answered_survive_kill_and_retry_adds_none_twice() {
-    let mut chance = Chance::of_this_run();
+    let mut rng = TestRng::of_this_run();
     for has_ids in [false, true] {
-        let place = Place::new();
-        let server = Launch::on(&place).start();
+        let test_env = TestEnv::new();
+        let server = Launch::on(&test_env).start();
         let body = new_organization("Acme", &email_for("Acme"));
         let id =
             server.client().post("/org/create", &body).await.created()["id"].as_str().unwrap().to_owned();
@@ -30,9 +30,9 @@ async fn bulk_lines_answered_survive_kill_and_retry_adds_none_twice() {
         let mut answered = BTreeMap::new();
         for _ in 0..ROUNDS {
             let running = server.take().unwrap();
-            let after = usize::try_from(chance.between(1, LINES as u64 * 3 / 4)).unwrap();
+            let after = usize::try_from(rng.between(1, LINES as u64 * 3 / 4)).unwrap();
             answered.extend(send_until_killed(running, &path, &lines, after).await);
-            let restarted = restarted(&place).await;
+            let restarted = restarted(&test_env).await;
             check(&owner(&restarted).await, &path, &answered, None).await;
             server = Some(restarted);
         }
@@ -64,9 +64,9 @@ fn lines(has_ids: bool) -> String {
     (1..=LINES).map(line).collect()
 }
 
-async fn restarted(place: &Place) -> Server {
-    place.end_leases();
-    Launch::on(place).start()
+async fn restarted(test_env: &TestEnv) -> Server {
+    test_env.end_leases();
+    Launch::on(test_env).start()
 }
 
 async fn owner(server: &Server) -> Client {

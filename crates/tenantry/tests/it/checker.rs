@@ -3,10 +3,10 @@
 
 use crate::support::app::App;
 use crate::support::checker::Snapshot;
-use crate::support::given::organization;
+use crate::support::fixtures::organization;
 use crate::support::mongodb::run;
-use crate::support::place::Place;
 use crate::support::records::put_documents;
+use crate::support::test_env::TestEnv;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::runtime::Handle;
@@ -25,7 +25,7 @@ async fn read_while_purged(moment: u32) {
         }
     };
     let calls = AtomicU32::new(0);
-    let found = Snapshot::read_while(app.place(), &|id| {
+    let found = Snapshot::read_while(app.test_env(), &|id| {
         if id == acme.id() && calls.fetch_add(1, Ordering::SeqCst) == moment {
             block_in_place(|| Handle::current().block_on(purge()));
         }
@@ -35,7 +35,7 @@ async fn read_while_purged(moment: u32) {
     assert_eq!((found.organizations(), found.containers()), (1, 1));
     assert_eq!(found.documents(other.id()).len(), 20);
     // Nor has the reading left anything behind.
-    Snapshot::sound(app.place());
+    Snapshot::sound(app.test_env());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -53,7 +53,7 @@ async fn snapshot_is_sound_when_create_overtakes_reading() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let readings = AtomicU32::new(0);
-    let found = Snapshot::read_while(app.place(), &|id| {
+    let found = Snapshot::read_while(app.test_env(), &|id| {
         if id == acme.id() && readings.fetch_add(1, Ordering::SeqCst) == 0 {
             block_in_place(|| Handle::current().block_on(organization(&app, "Next")));
         }
@@ -63,10 +63,12 @@ async fn snapshot_is_sound_when_create_overtakes_reading() {
 }
 
 /// Takes the container of that organization away, as nobody should.
-fn remove_container(place: &Place, id: &str) {
-    match place.database() {
-        None => std::fs::remove_file(tenantry_store::container_file(&place.data_dir(), id.parse().unwrap()))
-            .unwrap(),
+fn remove_container(test_env: &TestEnv, id: &str) {
+    match test_env.database() {
+        None => {
+            std::fs::remove_file(tenantry_store::container_file(&test_env.data_dir(), id.parse().unwrap()))
+                .unwrap()
+        }
         Some(database) => {
             let collection = database.collection("tenant_acme");
             run(async move { collection.drop().await.unwrap() });
@@ -79,9 +81,9 @@ async fn snapshot_reports_missing_container() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
     let id = acme.id().to_owned();
-    let place = app.stop().await;
-    remove_container(&place, &id);
-    let problems = Snapshot::read(&place).problems();
+    let test_env = app.stop().await;
+    remove_container(&test_env, &id);
+    let problems = Snapshot::read(&test_env).problems();
     assert_eq!(problems, [format!("organization {id}: its container is gone")]);
 }
 
@@ -91,10 +93,10 @@ async fn snapshot_reports_damaged_container() {
     let acme = organization(&app, "Acme").await;
     put_documents(&app, acme.id(), 200);
     let id = acme.id().to_owned();
-    let place = app.stop().await;
-    match place.database() {
+    let test_env = app.stop().await;
+    match test_env.database() {
         None => {
-            let file = tenantry_store::container_file(&place.data_dir(), id.parse().unwrap());
+            let file = tenantry_store::container_file(&test_env.data_dir(), id.parse().unwrap());
             let mut bytes = std::fs::read(&file).unwrap();
             let half = bytes.len() / 2;
             bytes[half..].fill(0x5a);
@@ -108,6 +110,6 @@ async fn snapshot_reports_damaged_container() {
         }
     }
     // Whether SQLite can read on behind the damage or not, it is said.
-    let read = catch_unwind(AssertUnwindSafe(|| Snapshot::read(&place).problems()));
+    let read = catch_unwind(AssertUnwindSafe(|| Snapshot::read(&test_env).problems()));
     assert!(read.is_err() || !read.unwrap().is_empty());
 }

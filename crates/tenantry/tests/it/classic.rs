@@ -3,7 +3,7 @@
 
 use crate::support::app::{App, Setup};
 use crate::support::client::Client;
-use crate::support::given::{
+use crate::support::fixtures::{
     PASSWORD, credentials, find, new_organization, organization, sign_in, with_access,
 };
 use crate::support::records::has_container;
@@ -395,9 +395,9 @@ async fn update_of_credentials_ends_all_other_sessions() {
 async fn delete_accepts_name_in_query_body_or_both() {
     let app = App::start().await;
     let body = json!({ "organization_name": "acme" });
-    for place in ["query", "body", "both"] {
+    for test_env in ["query", "body", "both"] {
         let acme = organization(&app, "Acme").await;
-        let deleted = match place {
+        let deleted = match test_env {
             "query" => acme.owner.delete("/org/delete?organization_name=ACME").await,
             "body" => acme.owner.delete_with("/org/delete", &body).await,
             _ => acme.owner.delete_with("/org/delete?organization_name=ACME", &body).await,

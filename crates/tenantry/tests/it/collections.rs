@@ -1,7 +1,7 @@
 //! Collections of an organization's documents.
 
 use crate::support::app::App;
-use crate::support::given::{insert_lines, organization};
+use crate::support::fixtures::{insert_lines, organization};
 use serde_json::{Value, json};
 
 fn names(page: &Value) -> Vec<&str> {

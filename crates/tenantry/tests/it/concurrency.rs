@@ -4,7 +4,7 @@
 use crate::support::app::App;
 use crate::support::checker::{Snapshot, put_documents, running_operations};
 use crate::support::client::{Answer, Client};
-use crate::support::given::{
+use crate::support::fixtures::{
     Organization, PASSWORD, credentials, email_for, encoded, find, new_organization, organization, sign_in,
     with_access,
 };
@@ -72,7 +72,7 @@ async fn creates_of_one_name_in_parallel_make_one_organization() {
     let app = App::start().await;
     let creates = (0..50).map(|number| created(&app, "Acme Corp", &format!("owner-{number}@acme.example")));
     assert_eq!(outcomes(creates).await, counts([("ok", 1), ("name_taken", 49)]));
-    let found = Snapshot::sound(app.place());
+    let found = Snapshot::sound(app.test_env());
     assert_eq!([found.organizations(), found.accounts(), found.containers()], [1, 1, 1]);
 }
 
@@ -83,13 +83,13 @@ async fn creates_with_one_email_in_parallel_free_other_names() {
     let name = |number: usize| format!("Acme {number}");
     let creates = (0..50).map(|number| created(&app, &name(number), "owner@acme.example"));
     assert_eq!(outcomes(creates).await, counts([("ok", 1), ("email_taken", 49)]));
-    let found = Snapshot::sound(app.place());
+    let found = Snapshot::sound(app.test_env());
     assert_eq!([found.organizations(), found.accounts(), found.containers()], [1, 1, 1]);
 
     // All those names are free but one.
     let creates = (0..50).map(|number| created(&app, &name(number), &email_for(&name(number))));
     assert_eq!(outcomes(creates).await, counts([("ok", 49), ("name_taken", 1)]));
-    let found = Snapshot::sound(app.place());
+    let found = Snapshot::sound(app.test_env());
     assert_eq!([found.organizations(), found.accounts(), found.containers()], [50, 50, 50]);
 }
 
@@ -108,7 +108,7 @@ async fn creates_with_one_idempotency_key_make_one_organization() {
     assert!(came["ok"] >= 1 && came["ok"] + waiting == 20, "{came:?}");
     let again = client.post("/org/create", &body).await.created();
     assert_eq!(again["id"], find(&app, "Acme").await.ok()["id"]);
-    assert_eq!(Snapshot::sound(app.place()).organizations(), 1);
+    assert_eq!(Snapshot::sound(app.test_env()).organizations(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -127,7 +127,7 @@ async fn renames_to_one_name_in_parallel_have_one_winner() {
         let winner = find(&app, &prize).await.ok();
         assert!([one.id(), other.id()].contains(&winner["id"].as_str().unwrap()), "round {round}");
     }
-    let found = Snapshot::sound(app.place());
+    let found = Snapshot::sound(app.test_env());
     assert_eq!(found.log_of(one.id()).len() + found.log_of(other.id()).len(), 2 + 200);
 }
 
@@ -135,7 +135,7 @@ async fn renames_to_one_name_in_parallel_have_one_winner() {
 async fn delete_rename_and_restore_in_parallel_stay_consistent() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
-    let documents = put_documents(app.place(), acme.id(), 20);
+    let documents = put_documents(app.test_env(), acme.id(), 20);
     let mut orders = BTreeSet::new();
     for round in 0..60 {
         let name = format!("Acme {round}");
@@ -147,7 +147,7 @@ async fn delete_rename_and_restore_in_parallel_stay_consistent() {
         delete.ok();
         orders.insert((outcome(&rename), outcome(&restore)));
 
-        let found = Snapshot::sound(app.place());
+        let found = Snapshot::sound(app.test_env());
         let record = found.organization(acme.id()).unwrap();
         let state = if outcome(&restore) == "ok" { "active" } else { "deleted" };
         assert_eq!(record["state"], state, "round {round}: {restore}");
@@ -176,7 +176,7 @@ async fn suspend_and_delete_in_parallel_stay_consistent() {
         delete.ok();
         assert!(["ok", "organization_not_active"].contains(&outcome(&suspend).as_str()), "{suspend}");
 
-        let found = Snapshot::sound(app.place());
+        let found = Snapshot::sound(app.test_env());
         let record = found.organization(acme.id()).unwrap();
         assert_eq!(record["state"], "deleted", "round {round}");
         assert_eq!(record["suspended"], suspend.status.is_success(), "round {round}");
@@ -203,7 +203,7 @@ async fn updates_of_one_version_in_parallel_have_one_winner() {
     // Those that name no version come one after the other.
     let came = outcomes((0..20).map(|number| change(app.operator(), number % 2 == 0))).await;
     assert_eq!(came, counts([("ok", 20)]));
-    let found = Snapshot::sound(app.place());
+    let found = Snapshot::sound(app.test_env());
     let updates = found.log_of(acme.id()).into_iter().filter(|entry| entry == "update succeeded");
     assert_eq!(updates.count(), 21);
 }
@@ -265,7 +265,7 @@ async fn readers_during_renames_see_consistent_organization() {
     const RENAMES: usize = 300;
     let app = App::start().await;
     let acme = organization(&app, "Acme 0").await;
-    put_documents(app.place(), acme.id(), 30);
+    put_documents(app.test_env(), acme.id(), 30);
     let begun = Arc::new(AtomicUsize::new(0));
     let mut readers = JoinSet::new();
     for _ in 0..3 {
@@ -292,7 +292,7 @@ async fn readers_during_renames_see_consistent_organization() {
     }
     let reads = readers.join_all().await;
     assert!(reads.iter().all(|reads| *reads > RENAMES / 10), "hardly anybody read: {reads:?}");
-    Snapshot::sound(app.place());
+    Snapshot::sound(app.test_env());
 }
 
 /// Reads it by the name it was last seen under and, where that is gone, by the next one: of two names that
@@ -321,7 +321,7 @@ async fn follow_by_name(client: Client, id: String, begun: Arc<AtomicUsize>, las
 async fn requests_canceled_by_client_leave_nothing_half_done() {
     let app = App::start().await;
     let acme = organization(&app, "Acme").await;
-    put_documents(app.place(), acme.id(), 5);
+    put_documents(app.test_env(), acme.id(), 5);
     let token = acme.tokens["access_token"].as_str().unwrap().to_owned();
     for round in 0_u64..60 {
         // From before anything has happened to long after it has.
@@ -334,13 +334,13 @@ async fn requests_canceled_by_client_leave_nothing_half_done() {
     // Soon, because another task takes over at once; the lease would never run out, as the clock does not
     // move.
     let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
-    while running_operations(app.place()) > 0 {
+    while running_operations(app.test_env()) > 0 {
         assert!(tokio::time::Instant::now() < deadline, "something was left half done");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     let renamed = app.operator().patch(&acme.path(), &json!({ "organization_name": "Acme" })).await.ok();
     assert_eq!(renamed["organization_name"], "Acme");
-    let found = Snapshot::sound(app.place());
+    let found = Snapshot::sound(app.test_env());
     assert!((1..=61).contains(&found.organizations()), "{}", found.organizations());
     for round in 0..60 {
         let name = format!("New {round}");

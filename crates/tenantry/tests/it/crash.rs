@@ -8,13 +8,13 @@
 #![expect(clippy::print_stdout, reason = "a run says how much it killed and checked")]
 
 use crate::archives;
-use crate::support::chance::Chance;
 use crate::support::checker::{Snapshot, put_documents, running_operations};
 use crate::support::client::{Answer, Client};
-use crate::support::given::{PASSWORD, encoded, new_organization};
+use crate::support::fixtures::{PASSWORD, encoded, new_organization};
 use crate::support::mongodb::run;
-use crate::support::place::Place;
 use crate::support::process::{Launch, Server};
+use crate::support::rng::TestRng;
+use crate::support::test_env::TestEnv;
 use mongodb::bson::doc;
 use mongodb::bson::oid::ObjectId;
 use reqwest::Method;
@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 use tenantry_domain::failpoints::every_point;
-use tenantry_domain::limits::ID_REST;
+use tenantry_domain::limits::ID_COOLDOWN;
 
 pub mod load;
 mod several;
@@ -66,7 +66,7 @@ pub enum Case {
 
 /// What a change came to.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Came {
+pub enum ChangeOutcome {
     /// To nothing: everything is as it was.
     Undone,
     /// To its end.
@@ -76,7 +76,7 @@ pub enum Came {
 /// What must be found.
 #[derive(Clone, Copy)]
 pub struct Expected {
-    pub came: Came,
+    pub outcome: ChangeOutcome,
     /// How many entries the log has of it.
     pub logged: usize,
 }
@@ -139,14 +139,14 @@ impl Case {
         let began = !point.ends_with(".intent.before");
         let is_loaded = point.contains(".record.") || point.ends_with(".load_archive.saved");
         let goes_on = !self.is_refused() && (self != Self::Import || is_loaded);
-        let came = if began && goes_on { Came::Done } else { Came::Undone };
-        Expected { came, logged: usize::from(began) }
+        let outcome = if began && goes_on { ChangeOutcome::Done } else { ChangeOutcome::Undone };
+        Expected { outcome, logged: usize::from(began) }
     }
 
     /// What the log has of it then. Of several entries, the last is of the request that came last.
     fn entries(self, expected: Expected) -> Vec<String> {
         let entry = |state: &str| format!("{} {state}", self.operation());
-        let is_undone = expected.came == Came::Undone;
+        let is_undone = expected.outcome == ChangeOutcome::Undone;
         let mut entries = match self {
             Self::Import => vec![entry("failed"); expected.logged],
             _ if self.is_refused() => vec![entry("failed"); expected.logged],
@@ -163,15 +163,15 @@ impl Case {
 
     /// What must be found when the same request has come once more.
     fn after_asking_again(self, found: Expected) -> Expected {
-        let is_begun_again =
-            found.came == Came::Undone || matches!(self, Self::Rename | Self::Update | Self::SetPassword);
-        let came = if self.is_refused() { Came::Undone } else { Came::Done };
-        Expected { came, logged: found.logged + usize::from(is_begun_again) }
+        let is_begun_again = found.outcome == ChangeOutcome::Undone
+            || matches!(self, Self::Rename | Self::Update | Self::SetPassword);
+        let outcome = if self.is_refused() { ChangeOutcome::Undone } else { ChangeOutcome::Done };
+        Expected { outcome, logged: found.logged + usize::from(is_begun_again) }
     }
 
     /// The request that begins it.
-    pub fn request(self, world: &World) -> Request {
-        let subject = world.subject();
+    pub fn request(self, scenario: &Scenario) -> Request {
+        let subject = scenario.subject();
         let operators = |method, path: &str, body| Request {
             method,
             path: path.to_owned(),
@@ -182,7 +182,7 @@ impl Case {
             method: Method::PUT,
             path: "/org/update".to_owned(),
             body: Some(body),
-            token: Some(world.tokens.asking.clone()),
+            token: Some(scenario.tokens.asking.clone()),
             ..Request::OF_OPERATOR
         };
         match self {
@@ -190,7 +190,7 @@ impl Case {
                 token: Some(String::new()),
                 ..operators(Method::POST, "/org/create", Some(new_organization(SUBJECT, SUBJECT_EMAIL)))
             },
-            Self::CreateWithKey => Request { key: Some("the-only-one"), ..Self::Create.request(world) },
+            Self::CreateWithKey => Request { key: Some("the-only-one"), ..Self::Create.request(scenario) },
             Self::Rename => operators(Method::PATCH, &subject, Some(json!({ "organization_name": RENAMED }))),
             Self::RenameWithCredentials => owners(json!({
                 "organization_name": SUBJECT, "new_organization_name": RENAMED,
@@ -215,25 +215,25 @@ impl Case {
             Self::Purge => operators(Method::POST, &format!("{subject}/purge"), None),
             Self::Import | Self::ImportDamaged => {
                 let end = if self.is_refused() {
-                    world.archive.rfind("{\"end\"").unwrap()
+                    scenario.archive.rfind("{\"end\"").unwrap()
                 } else {
-                    world.archive.len()
+                    scenario.archive.len()
                 };
-                let archive = Some(world.archive[..end].to_owned());
+                let archive = Some(scenario.archive[..end].to_owned());
                 Request { archive, ..operators(Method::POST, "/v1/organizations/import", None) }
             }
         }
     }
 
     /// The answer to the same request once more, after the first came to that: a status and a code.
-    fn answer_again(self, came: Came) -> (u16, Option<&'static str>) {
-        match (self, came) {
+    fn answer_again(self, outcome: ChangeOutcome) -> (u16, Option<&'static str>) {
+        match (self, outcome) {
             (Self::RenameRefused | Self::RestoreRefused, _) => (409, Some("email_taken")),
             (Self::ImportDamaged, _) => (400, Some("archive_invalid")),
-            (Self::Import, Came::Done) => (409, Some("organization_exists")),
-            (Self::CreateWithKey, _) | (Self::Create | Self::Import, Came::Undone) => (201, None),
-            (Self::Purge, Came::Undone) => (202, None),
-            (Self::Rename | Self::Update | Self::SetPassword, _) | (_, Came::Undone) => (200, None),
+            (Self::Import, ChangeOutcome::Done) => (409, Some("organization_exists")),
+            (Self::CreateWithKey, _) | (Self::Create | Self::Import, ChangeOutcome::Undone) => (201, None),
+            (Self::Purge, ChangeOutcome::Undone) => (202, None),
+            (Self::Rename | Self::Update | Self::SetPassword, _) | (_, ChangeOutcome::Undone) => (200, None),
             (Self::Create, _) => (409, Some("name_taken")),
             // It names the organization by a name that is gone.
             (Self::RenameWithCredentials, _) => (403, Some("not_your_organization")),
@@ -245,7 +245,7 @@ impl Case {
     }
 
     /// What the record must show afterwards, if there is one.
-    fn record(self, came: Came) -> Option<Value> {
+    fn record(self, outcome: ChangeOutcome) -> Option<Value> {
         let active =
             json!({ "name": SUBJECT, "state": "active", "suspended": false, "delete_protection": false });
         let with = |changes: Value| {
@@ -253,16 +253,21 @@ impl Case {
             record.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
             Some(record)
         };
-        match (self, came) {
-            (Self::Create | Self::CreateWithKey | Self::Import | Self::ImportDamaged, Came::Undone)
-            | (Self::Purge, Came::Done) => None,
-            (Self::Rename | Self::RenameWithCredentials, Came::Done) => with(json!({ "name": RENAMED })),
-            (Self::Update, Came::Done) => with(json!({ "delete_protection": true })),
-            (Self::Suspend, Came::Done) | (Self::Reactivate, Came::Undone) => {
+        match (self, outcome) {
+            (
+                Self::Create | Self::CreateWithKey | Self::Import | Self::ImportDamaged,
+                ChangeOutcome::Undone,
+            )
+            | (Self::Purge, ChangeOutcome::Done) => None,
+            (Self::Rename | Self::RenameWithCredentials, ChangeOutcome::Done) => {
+                with(json!({ "name": RENAMED }))
+            }
+            (Self::Update, ChangeOutcome::Done) => with(json!({ "delete_protection": true })),
+            (Self::Suspend, ChangeOutcome::Done) | (Self::Reactivate, ChangeOutcome::Undone) => {
                 with(json!({ "suspended": true }))
             }
-            (Self::Delete, Came::Done)
-            | (Self::Restore | Self::RestoreRefused | Self::Purge, Came::Undone) => {
+            (Self::Delete, ChangeOutcome::Done)
+            | (Self::Restore | Self::RestoreRefused | Self::Purge, ChangeOutcome::Undone) => {
                 with(json!({ "state": "deleted" }))
             }
             _ => Some(active),
@@ -270,30 +275,32 @@ impl Case {
     }
 
     /// What a token of the owner that was given out before it all gets.
-    fn token_status(self, came: Came) -> Option<u16> {
-        match (self, came) {
+    fn token_status(self, outcome: ChangeOutcome) -> Option<u16> {
+        match (self, outcome) {
             (Self::Create | Self::CreateWithKey, _) => None,
             // Of the organization that was purged.
             (Self::Import | Self::ImportDamaged, _) => Some(401),
             (Self::Rename | Self::RenameRefused | Self::Update, _) => Some(200),
             (
                 Self::RenameWithCredentials | Self::Suspend | Self::SetPassword | Self::Delete,
-                Came::Undone,
+                ChangeOutcome::Undone,
             ) => Some(200),
             _ => Some(401),
         }
     }
 
     /// What the owner gets who signs in with the first password, and with the second.
-    fn sign_in_statuses(self, came: Came) -> (u16, u16) {
-        match (self, came) {
-            (Self::RenameWithCredentials, Came::Done) => (401, 200),
+    fn sign_in_statuses(self, outcome: ChangeOutcome) -> (u16, u16) {
+        match (self, outcome) {
+            (Self::RenameWithCredentials, ChangeOutcome::Done) => (401, 200),
             // The second password is tried with another address.
-            (Self::SetPassword, Came::Done) => (401, 401),
-            (Self::Suspend, Came::Done) | (Self::Reactivate, Came::Undone) => (403, 401),
-            (Self::Create | Self::CreateWithKey | Self::Restore | Self::Import, Came::Undone) => (401, 401),
+            (Self::SetPassword, ChangeOutcome::Done) => (401, 401),
+            (Self::Suspend, ChangeOutcome::Done) | (Self::Reactivate, ChangeOutcome::Undone) => (403, 401),
+            (Self::Create | Self::CreateWithKey | Self::Restore | Self::Import, ChangeOutcome::Undone) => {
+                (401, 401)
+            }
             (Self::ImportDamaged, _) => (401, 401),
-            (Self::Delete, Came::Done) | (Self::Purge | Self::RestoreRefused, _) => (401, 401),
+            (Self::Delete, ChangeOutcome::Done) | (Self::Purge | Self::RestoreRefused, _) => (401, 401),
             _ => (200, 401),
         }
     }
@@ -342,8 +349,8 @@ pub struct Tokens {
 }
 
 /// A subject and its neighbours, each with documents.
-pub struct World {
-    pub place: Place,
+pub struct Scenario {
+    pub test_env: TestEnv,
     /// By name, as they were created.
     pub ids: BTreeMap<String, String>,
     pub documents: BTreeMap<String, BTreeSet<String>>,
@@ -352,52 +359,54 @@ pub struct World {
     archive: String,
 }
 
-impl World {
+impl Scenario {
     /// The neighbours, and the subject in the state that `case` begins from.
     pub async fn before(case: Case) -> Self {
-        Self::at(Place::new(), case).await
+        Self::at(TestEnv::new(), case).await
     }
 
     /// The same world at the given place.
-    pub async fn at(place: Place, case: Case) -> Self {
+    pub async fn at(test_env: TestEnv, case: Case) -> Self {
         let (ids, documents, tokens) = Default::default();
-        let mut world = Self { place, ids, documents, tokens, archive: String::new() };
-        let server = Launch::on(&world.place).start();
+        let mut scenario = Self { test_env, ids, documents, tokens, archive: String::new() };
+        let server = Launch::on(&scenario.test_env).start();
         for name in NEIGHBOURS {
-            world.create(&server, name, &email_of(name)).await;
+            scenario.create(&server, name, &email_of(name)).await;
         }
-        operate(&server, Method::POST, &format!("{}/suspend", world.path_of(NEIGHBOURS[1]))).await;
-        operate(&server, Method::DELETE, &world.path_of(NEIGHBOURS[2])).await;
+        operate(&server, Method::POST, &format!("{}/suspend", scenario.path_of(NEIGHBOURS[1]))).await;
+        operate(&server, Method::DELETE, &scenario.path_of(NEIGHBOURS[2])).await;
         if !matches!(case, Case::Create | Case::CreateWithKey) {
-            world.create(&server, SUBJECT, SUBJECT_EMAIL).await;
-            world.tokens =
+            scenario.create(&server, SUBJECT, SUBJECT_EMAIL).await;
+            scenario.tokens =
                 Tokens { asking: token(&server.client()).await, other: token(&server.client()).await };
         }
         match case {
-            Case::Reactivate => operate(&server, Method::POST, &format!("{}/suspend", world.subject())).await,
+            Case::Reactivate => {
+                operate(&server, Method::POST, &format!("{}/suspend", scenario.subject())).await
+            }
             Case::Restore | Case::RestoreRefused | Case::Purge => {
-                operate(&server, Method::DELETE, &world.subject()).await;
+                operate(&server, Method::DELETE, &scenario.subject()).await;
             }
             _ => {}
         }
         server.stop().await;
-        for id in world.ids.values() {
-            world.documents.insert(id.clone(), put_documents(&world.place, id, 7));
+        for id in scenario.ids.values() {
+            scenario.documents.insert(id.clone(), put_documents(&scenario.test_env, id, 7));
         }
         if matches!(case, Case::Import | Case::ImportDamaged) {
-            world.export_and_purge().await;
+            scenario.export_and_purge().await;
         }
-        Snapshot::sound(&world.place);
-        world
+        Snapshot::sound(&scenario.test_env);
+        scenario
     }
 
     /// Nothing is left of the subject but its archive.
     async fn export_and_purge(&mut self) {
-        let server = Launch::on(&self.place).start();
+        let server = Launch::on(&self.test_env).start();
         self.archive = server.operator().get(&format!("{}/export", self.subject())).await.text;
         operate(&server, Method::DELETE, &self.subject()).await;
         server.operator().post_empty(&format!("{}/purge", self.subject())).await.accepted();
-        while running_operations(&self.place) > 0 {
+        while running_operations(&self.test_env) > 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         server.stop().await;
@@ -410,9 +419,9 @@ impl World {
         if !self.archive.contains("\"placement\":\"shared\"") {
             return;
         }
-        let operations = self.place.database().unwrap().collection("operations");
+        let operations = self.test_env.database().unwrap().collection("operations");
         let filter = doc! { "organization_id": ObjectId::parse_str(&self.ids[SUBJECT]).unwrap() };
-        let rest = i64::try_from(ID_REST.as_millis()).unwrap();
+        let rest = i64::try_from(ID_COOLDOWN.as_millis()).unwrap();
         let earlier = doc! { "$set": { "finished_at": { "$subtract": ["$finished_at", rest] } } };
         let aged = run(async move { operations.update_many(filter, vec![earlier]).await.unwrap() });
         assert!(aged.modified_count > 0, "the log says nothing of the subject");
@@ -422,14 +431,14 @@ impl World {
     pub fn copy(&self) -> Self {
         let (ids, documents) = (self.ids.clone(), self.documents.clone());
         let (tokens, archive) = (self.tokens.clone(), self.archive.clone());
-        Self { place: self.place.copy(), ids, documents, tokens, archive }
+        Self { test_env: self.test_env.copy(), ids, documents, tokens, archive }
     }
 
     async fn create(&mut self, server: &Server, name: &str, email: &str) {
         let mut answer = server.client().post("/org/create", &new_organization(name, email)).await;
         if answer.is_refused("overloaded") {
             // On a machine that has much to do: the change goes on, and is no less whole for that.
-            while running_operations(&self.place) > 0 {
+            while running_operations(&self.test_env) > 0 {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
             answer = server.client().get(&format!("/org/get?organization_name={}", encoded(name))).await;
@@ -454,20 +463,20 @@ impl World {
 
     /// Sends the request that begins `case`, at a service that dies at `point`.
     async fn crash(&self, case: Case, point: &str) {
-        let server = Launch::on(&self.place).env("TENANTRY_CRASH_AT", point).start();
+        let server = Launch::on(&self.test_env).env("TENANTRY_CRASH_AT", point).start();
         let answer = case.request(self).send(&server).await;
         assert!(answer.is_err(), "{point}: it was answered {}", answer.unwrap());
         server.crashed().await;
     }
 
     pub async fn recover(&self) -> Server {
-        recovered(&self.place).await
+        recovered(&self.test_env).await
     }
 
     /// Starts a service that dies at `point` of what it finds half done.
     async fn crash_in_recovery(&self, point: &str) {
-        self.place.end_leases();
-        Launch::on(&self.place).env("TENANTRY_CRASH_AT", point).spawn().crashed().await;
+        self.test_env.end_leases();
+        Launch::on(&self.test_env).env("TENANTRY_CRASH_AT", point).spawn().crashed().await;
     }
 
     /// Starts the service, at last undisturbed, and expects what must be found after a crash at `point`.
@@ -475,13 +484,13 @@ impl World {
         let server = self.recover().await;
         self.expect(case, case.after(point), before, &server).await;
         server.stop().await;
-        Snapshot::sound(&self.place);
+        Snapshot::sound(&self.test_env);
     }
 
     /// Expects everything to be as it must be after `case`, begun from `before`.
     pub async fn expect(&self, case: Case, expected: Expected, before: &Snapshot, server: &Server) {
-        let came = expected.came;
-        let after = Snapshot::sound(&self.place);
+        let outcome = expected.outcome;
+        let after = Snapshot::sound(&self.test_env);
         for name in NEIGHBOURS {
             let id = &self.ids[name];
             assert_eq!(before.belongings(id), after.belongings(id), "{name} has changed");
@@ -489,12 +498,12 @@ impl World {
         let subject = after.named(SUBJECT).or(after.named(RENAMED)).map(id_of);
         let subject = self.ids.get(SUBJECT).cloned().or(subject).unwrap_or_default();
         let record = after.organization(&subject);
-        assert_eq!(record.is_some(), case.record(came).is_some(), "{record:?}");
-        for (member, wanted) in case.record(came).iter().flat_map(|record| record.as_object().unwrap()) {
+        assert_eq!(record.is_some(), case.record(outcome).is_some(), "{record:?}");
+        for (member, wanted) in case.record(outcome).iter().flat_map(|record| record.as_object().unwrap()) {
             assert_eq!(record.unwrap()[member], *wanted, "{member}");
         }
         if case == Case::Import {
-            self.expect_imported(came, server).await;
+            self.expect_imported(outcome, server).await;
         } else {
             let kept = record.and_then(|_| self.documents.get(&subject)).cloned().unwrap_or_default();
             assert_eq!(after.documents(&subject), kept, "documents are lost or there twice");
@@ -502,20 +511,20 @@ impl World {
         let mut log = before.log_of(&subject);
         log.extend(case.entries(expected));
         assert_eq!(after.log_of(&subject), log);
-        self.expect_answers(case, came, server, &after).await;
+        self.expect_answers(case, outcome, server, &after).await;
     }
 
     /// What was imported has other revisions, and all else is the same.
-    async fn expect_imported(&self, came: Came, server: &Server) {
+    async fn expect_imported(&self, outcome: ChangeOutcome, server: &Server) {
         let answer = server.operator().get(&format!("{}/export", self.subject())).await;
-        match came {
-            Came::Undone => drop(answer.refused("organization_not_found")),
-            Came::Done => assert_eq!(archives::data(&answer.text), archives::data(&self.archive)),
+        match outcome {
+            ChangeOutcome::Undone => drop(answer.refused("organization_not_found")),
+            ChangeOutcome::Done => assert_eq!(archives::data(&answer.text), archives::data(&self.archive)),
         }
     }
 
     /// Names, tokens and passwords are answered as the records are.
-    async fn expect_answers(&self, case: Case, came: Came, server: &Server, after: &Snapshot) {
+    async fn expect_answers(&self, case: Case, outcome: ChangeOutcome, server: &Server, after: &Snapshot) {
         for name in NEIGHBOURS.into_iter().chain([SUBJECT, RENAMED]) {
             let answer = server.client().get(&format!("/org/get?organization_name={}", encoded(name))).await;
             match after.named(name) {
@@ -523,14 +532,14 @@ impl World {
                 None => drop(answer.refused("organization_not_found")),
             }
         }
-        if let Some(status) = case.token_status(came) {
+        if let Some(status) = case.token_status(outcome) {
             let answer = server.client().with_token(&self.tokens.other).get(&self.subject()).await;
             assert_eq!(answer.status.as_u16(), status, "{answer}");
         }
     }
 
-    async fn expect_sign_ins(&self, case: Case, came: Came, server: &Server) {
-        let (first, second) = case.sign_in_statuses(came);
+    async fn expect_sign_ins(&self, case: Case, outcome: ChangeOutcome, server: &Server) {
+        let (first, second) = case.sign_in_statuses(outcome);
         for (email, password, status) in
             [(SUBJECT_EMAIL, PASSWORD, first), (OTHER_EMAIL, OTHER_PASSWORD, second)]
         {
@@ -544,7 +553,7 @@ impl World {
     pub async fn ask_again(&self, case: Case, found: Expected, server: &Server) -> Expected {
         self.let_id_rest();
         let answer = case.request(self).send(server).await.unwrap();
-        let (status, code) = case.answer_again(found.came);
+        let (status, code) = case.answer_again(found.outcome);
         assert_eq!(answer.status.as_u16(), status, "{answer}");
         if let Some(code) = code {
             answer.refused(code);
@@ -555,36 +564,36 @@ impl World {
 
 /// Kills the service at each point of `case`.
 async fn kill_everywhere(case: Case) {
-    let template = World::before(case).await;
+    let template = Scenario::before(case).await;
     for point in case.points() {
         println!("{case:?} at {point}");
-        let world = template.copy();
-        let before = Snapshot::sound(&world.place);
-        world.crash(case, &point).await;
+        let scenario = template.copy();
+        let before = Snapshot::sound(&scenario.test_env);
+        scenario.crash(case, &point).await;
 
-        let server = world.recover().await;
+        let server = scenario.recover().await;
         let expected = case.after(&point);
-        world.expect(case, expected, &before, &server).await;
+        scenario.expect(case, expected, &before, &server).await;
         server.stop().await;
-        let settled = Snapshot::sound(&world.place);
+        let settled = Snapshot::sound(&scenario.test_env);
 
-        let server = world.recover().await;
-        settled.assert_unchanged(&Snapshot::sound(&world.place));
-        let expected = world.ask_again(case, expected, &server).await;
-        world.expect(case, expected, &before, &server).await;
-        world.expect_sign_ins(case, expected.came, &server).await;
+        let server = scenario.recover().await;
+        settled.assert_unchanged(&Snapshot::sound(&scenario.test_env));
+        let expected = scenario.ask_again(case, expected, &server).await;
+        scenario.expect(case, expected, &before, &server).await;
+        scenario.expect_sign_ins(case, expected.outcome, &server).await;
         server.stop().await;
-        Snapshot::sound(&world.place);
+        Snapshot::sound(&scenario.test_env);
     }
 }
 
 /// Kills the service at each point of `case`, and then three times more at the same point of its recovery.
 async fn kill_recoveries(case: Case) {
-    let template = World::before(case).await;
+    let template = Scenario::before(case).await;
     // What is saved is behind a recovery: it passes only the points around the effect that it repeats.
     let points = case.points().into_iter().filter(|point| is_repeated(point)).collect();
     // A start is slower there, and what is repeated is the same.
-    let share = if template.place.database().is_none() { 1 } else { 3 };
+    let share = if template.test_env.database().is_none() { 1 } else { 3 };
     for point in sample(points, share) {
         println!("{case:?} at {point}, and again");
         kill_and_kill_again(&template.copy(), case, &point, 3).await;
@@ -599,29 +608,29 @@ fn is_repeated(point: &str) -> bool {
 }
 
 /// Kills the service at `point` of `case`, and `times` more at the same point of its recovery.
-pub async fn kill_and_kill_again(world: &World, case: Case, point: &str, times: u64) {
-    let before = Snapshot::sound(&world.place);
-    world.crash(case, point).await;
+pub async fn kill_and_kill_again(scenario: &Scenario, case: Case, point: &str, times: u64) {
+    let before = Snapshot::sound(&scenario.test_env);
+    scenario.crash(case, point).await;
     for _ in 0..if is_repeated(point) { times } else { 0 } {
-        world.crash_in_recovery(point).await;
+        scenario.crash_in_recovery(point).await;
     }
-    world.expect_after_recovery(case, point, &before).await;
+    scenario.expect_after_recovery(case, point, &before).await;
 }
 
 /// Kills one operation at each of its points in turn: first in the request, then in recovery after recovery.
 async fn kill_at_each_point_in_turn(case: Case) {
-    let world = World::before(case).await;
-    let before = Snapshot::sound(&world.place);
+    let scenario = Scenario::before(case).await;
+    let before = Snapshot::sound(&scenario.test_env);
     let mut points = case.points();
     // A process that takes over has no archive to load a part of.
     points.retain(|point| !point.ends_with(".part"));
     let (first, others) = points[1..].split_first().unwrap();
-    world.crash(case, first).await;
+    scenario.crash(case, first).await;
     for point in others {
         println!("{case:?} goes on to {point}");
-        world.crash_in_recovery(point).await;
+        scenario.crash_in_recovery(point).await;
     }
-    world.expect_after_recovery(case, first, &before).await;
+    scenario.expect_after_recovery(case, first, &before).await;
 }
 
 /// One of `share` points, by chance, and at least one; all of them if `TENANTRY_CHAOS` is `all`.
@@ -631,10 +640,10 @@ pub fn sample(mut points: Vec<String>, share: usize) -> Vec<String> {
     if is_all {
         return points;
     }
-    let mut chance = Chance::of_this_run();
+    let mut rng = TestRng::of_this_run();
     let kept = points.len().div_ceil(share);
     while points.len() > kept {
-        points.remove(chance.below(points.len() as u64) as usize);
+        points.remove(rng.below(points.len() as u64) as usize);
     }
     points
 }
@@ -695,14 +704,14 @@ fn crash_points_all_belong_to_a_case() {
 }
 
 /// Starts the service after a crash and waits until nothing is under way any more.
-pub async fn recovered(place: &Place) -> Server {
+pub async fn recovered(test_env: &TestEnv) -> Server {
     // Where a process could be beside it, the service would wait for them to run out by themselves.
-    place.end_leases();
-    let patience = if place.database().is_none() { RECOVERY } else { RECOVERY_ON_MONGODB };
+    test_env.end_leases();
+    let patience = if test_env.database().is_none() { RECOVERY } else { RECOVERY_ON_MONGODB };
     let began = Instant::now();
-    let server = Launch::on(place).start();
+    let server = Launch::on(test_env).start();
     loop {
-        let (running, took) = (running_operations(place), began.elapsed());
+        let (running, took) = (running_operations(test_env), began.elapsed());
         assert!(took < patience, "{running} are not recovered after {took:?}: {}", server.log());
         if running == 0 {
             return server;

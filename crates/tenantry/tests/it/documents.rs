@@ -7,7 +7,7 @@ mod roles;
 mod slow_senders;
 
 use crate::support::app::{App, Setup};
-use crate::support::given::organization;
+use crate::support::fixtures::organization;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -217,8 +217,8 @@ async fn documents_follow_rename_and_restore() {
     app.operator().delete(&acme.path()).await.ok();
     acme.owner.get(&orders).await.refused("token_revoked");
     app.operator().post_empty(&format!("{}/restore", acme.path())).await.ok();
-    let tokens = crate::support::given::sign_in(&app, acme.email()).await;
-    let owner = crate::support::given::with_access(&app, &tokens);
+    let tokens = crate::support::fixtures::sign_in(&app, acme.email()).await;
+    let owner = crate::support::fixtures::with_access(&app, &tokens);
     let items: Value = owner.get(&orders).await.ok()["items"].take();
     assert_eq!(items, json!([{ "_id": 1 }, { "_id": 2 }]));
 }

@@ -2,19 +2,19 @@
 //! arrive, and a token that was good at its head may be dead at its last byte.
 
 use crate::support::app::App;
-use crate::support::given::{self, Organization, PASSWORD};
+use crate::support::fixtures::{self, Organization, PASSWORD};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// A request whose last byte has not been sent.
-struct Held {
+struct HeldRequest {
     stream: TcpStream,
     last: u8,
 }
 
-impl Held {
+impl HeldRequest {
     async fn begin(app: &App, token: &str, method: &str, path: &str, body: &Value) -> Self {
         let body = body.to_string();
         let (sent, last) = body.as_bytes().split_at(body.len() - 1);
@@ -53,51 +53,51 @@ fn rename() -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn rename_in_progress_is_refused_after_logout() {
     let app = App::start().await;
-    let acme = given::organization(&app, "Acme").await;
-    let held = Held::begin(&app, access(&acme), "PUT", "/org/update", &rename()).await;
+    let acme = fixtures::organization(&app, "Acme").await;
+    let held = HeldRequest::begin(&app, access(&acme), "PUT", "/org/update", &rename()).await;
     acme.owner.post_empty("/v1/auth/logout").await.done();
     assert_eq!(held.refused_at_last().await, "token_revoked");
-    given::find(&app, "Acme").await.ok();
+    fixtures::find(&app, "Acme").await.ok();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rename_in_progress_is_refused_after_suspension() {
     let app = App::start().await;
-    let acme = given::organization(&app, "Acme").await;
-    let held = Held::begin(&app, access(&acme), "PUT", "/org/update", &rename()).await;
+    let acme = fixtures::organization(&app, "Acme").await;
+    let held = HeldRequest::begin(&app, access(&acme), "PUT", "/org/update", &rename()).await;
     app.operator().post_empty(&format!("{}/suspend", acme.path())).await.ok();
     assert_eq!(held.refused_at_last().await, "token_revoked");
-    given::find(&app, "Acme").await.ok();
+    fixtures::find(&app, "Acme").await.ok();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn delete_in_progress_is_refused_after_password_change() {
     let app = App::start().await;
-    let acme = given::organization(&app, "Acme").await;
+    let acme = fixtures::organization(&app, "Acme").await;
     let body = json!({ "organization_name": "Acme" });
-    let held = Held::begin(&app, access(&acme), "DELETE", "/org/delete", &body).await;
+    let held = HeldRequest::begin(&app, access(&acme), "DELETE", "/org/delete", &body).await;
     change_password_elsewhere(&app, &acme).await;
     assert_eq!(held.refused_at_last().await, "token_revoked");
-    given::find(&app, "Acme").await.ok();
+    fixtures::find(&app, "Acme").await.ok();
 }
 
 /// A change that began with a stolen token is refused once the owner has changed the password.
 #[tokio::test(flavor = "multi_thread")]
 async fn password_change_in_progress_is_refused_after_another() {
     let app = App::start().await;
-    let acme = given::organization(&app, "Acme").await;
+    let acme = fixtures::organization(&app, "Acme").await;
     let body = json!({ "organization_name": "Acme", "password": "the thief's password" });
-    let held = Held::begin(&app, access(&acme), "PUT", "/org/update", &body).await;
+    let held = HeldRequest::begin(&app, access(&acme), "PUT", "/org/update", &body).await;
     change_password_elsewhere(&app, &acme).await;
     assert_eq!(held.refused_at_last().await, "token_revoked");
-    let login = given::credentials(acme.email(), "the owner's new password");
+    let login = fixtures::credentials(acme.email(), "the owner's new password");
     app.client().post("/admin/login", &login).await.ok();
 }
 
 /// The owner signs in again and changes the password, which ends every other session.
 async fn change_password_elsewhere(app: &App, acme: &Organization) {
-    let tokens = app.client().post("/admin/login", &given::credentials(acme.email(), PASSWORD)).await.ok();
-    let elsewhere = given::with_access(app, &tokens);
+    let tokens = app.client().post("/admin/login", &fixtures::credentials(acme.email(), PASSWORD)).await.ok();
+    let elsewhere = fixtures::with_access(app, &tokens);
     let change = json!({ "organization_name": "Acme", "password": "the owner's new password" });
     elsewhere.put("/org/update", &change).await.ok();
 }
@@ -105,7 +105,7 @@ async fn change_password_elsewhere(app: &App, acme: &Organization) {
 #[tokio::test(flavor = "multi_thread")]
 async fn document_requests_in_progress_are_refused_after_suspension() {
     let app = App::start().await;
-    let acme = given::organization(&app, "Acme").await;
+    let acme = fixtures::organization(&app, "Acme").await;
     let documents = format!("{}/collections/documents/documents", acme.path());
     acme.owner.post(&documents, &json!({ "_id": "one", "a": 1 })).await.created();
     let one = format!("{documents}/one");
@@ -125,14 +125,14 @@ async fn document_requests_in_progress_are_refused_after_suspension() {
         ("POST", &collections, json!({ "name": "late" })),
         ("POST", &indexes, json!({ "keys": "a" })),
     ] {
-        all.push((method, path, Held::begin(&app, access(&acme), method, path, &body).await));
+        all.push((method, path, HeldRequest::begin(&app, access(&acme), method, path, &body).await));
     }
     app.operator().post_empty(&format!("{}/suspend", acme.path())).await.ok();
     for (method, path, held) in all {
         assert_eq!(held.refused_at_last().await, "token_revoked", "{method} {path}");
     }
     app.operator().post_empty(&format!("{}/reactivate", acme.path())).await.ok();
-    let owner = given::with_access(&app, &given::sign_in(&app, acme.email()).await);
+    let owner = fixtures::with_access(&app, &fixtures::sign_in(&app, acme.email()).await);
     assert_eq!(owner.get(&documents).await.ok()["items"], json!([{ "_id": "one", "a": 1 }]));
     assert_eq!(owner.get(&collections).await.ok()["items"].as_array().unwrap().len(), 1);
     assert_eq!(owner.get(&indexes).await.ok()["items"], json!([]));

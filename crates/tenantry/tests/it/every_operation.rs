@@ -5,7 +5,7 @@
 
 use crate::support::app::{App, Setup};
 use crate::support::client::{Answer, Client};
-use crate::support::given::{
+use crate::support::fixtures::{
     Organization, PASSWORD, credentials, encoded, new_organization, sign_in, with_access,
 };
 use reqwest::Method;
@@ -482,8 +482,8 @@ async fn openapi_document_is_valid() {
 fn check_parameters(operation: &Operation) {
     let id = &operation.id;
     let parameters = operation.description["parameters"].as_array().cloned().unwrap_or_default();
-    let named = |place: &str| -> BTreeSet<String> {
-        let of_place = parameters.iter().filter(|parameter| parameter["in"] == place);
+    let named = |test_env: &str| -> BTreeSet<String> {
+        let of_place = parameters.iter().filter(|parameter| parameter["in"] == test_env);
         of_place.map(|parameter| parameter["name"].as_str().unwrap().to_owned()).collect()
     };
     for parameter in &parameters {

@@ -1,7 +1,7 @@
 //! Indexes of a collection.
 
 use crate::support::app::App;
-use crate::support::given::organization;
+use crate::support::fixtures::organization;
 use serde_json::json;
 use std::time::{Duration, Instant};
 

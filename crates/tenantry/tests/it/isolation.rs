@@ -7,7 +7,7 @@
 
 use crate::support::app::App;
 use crate::support::client::{Answer, Client};
-use crate::support::given::{Organization, encoded, organization};
+use crate::support::fixtures::{Organization, encoded, organization};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -242,8 +242,8 @@ async fn routes_show_nothing_of_another_organization() {
     // The organizations that were named still exist, and a deleted one comes back as it was.
     let back = format!("/v1/organizations/{}/restore", scene.deleted.organization.id());
     scene.app.operator().post(&back, &json!({})).await.ok();
-    let tokens = crate::support::given::sign_in(&scene.app, scene.deleted.organization.email()).await;
-    scene.deleted.organization.owner = crate::support::given::with_access(&scene.app, &tokens);
+    let tokens = crate::support::fixtures::sign_in(&scene.app, scene.deleted.organization.email()).await;
+    scene.deleted.organization.owner = crate::support::fixtures::with_access(&scene.app, &tokens);
     let kept = scene.deleted.contents().await;
     assert_eq!(kept[1]["items"].as_array().unwrap().len(), 3, "{kept:?}");
     println!("{} checks", scene.checks);

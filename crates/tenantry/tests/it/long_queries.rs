@@ -3,9 +3,9 @@
 use crate::engine;
 use crate::support::app::{App, Setup};
 use crate::support::client::Client;
-use crate::support::given::{Organization, PASSWORD, new_organization, organization};
-use crate::support::place::{Engine, Place};
+use crate::support::fixtures::{Organization, PASSWORD, new_organization, organization};
 use crate::support::process::Launch;
+use crate::support::test_env::{Engine, TestEnv};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -106,15 +106,17 @@ async fn purge_does_not_wait_for_running_query() {
 
 #[tokio::test]
 async fn shutdown_does_not_wait_for_running_query() {
-    let place = Place::new();
-    let server = Launch::on(&place).with(QUERY_TIME).with("--drain-timeout=1").start();
+    let test_env = TestEnv::new();
+    let server = Launch::on(&test_env).with(QUERY_TIME).with("--drain-timeout=1").start();
     let (client, email) = (server.client(), "owner@acme.example");
     let acme = client.post("/org/create", &new_organization("Acme", email)).await.created();
     let signed_in = client.post("/admin/login", &json!({ "email": email, "password": PASSWORD })).await.ok();
     let owner = client.with_token(signed_in["access_token"].as_str().unwrap());
     let path = format!("/v1/organizations/{}/collections/documents", acme["id"].as_str().unwrap());
     let lines: Vec<String> = wide_documents().iter().map(|document| format!("{document}\n")).collect();
-    crate::support::given::insert_lines(&owner, &format!("{path}/documents"), &lines.concat()).await.lines();
+    crate::support::fixtures::insert_lines(&owner, &format!("{path}/documents"), &lines.concat())
+        .await
+        .lines();
     let query = begin_long_query(&client, &owner, format!("{path}/query")).await;
     let began = Instant::now();
     server.terminate();
@@ -123,7 +125,7 @@ async fn shutdown_does_not_wait_for_running_query() {
     assert!(began.elapsed() < Duration::from_secs(6), "{:?}", began.elapsed());
     assert_ne!(query.await.unwrap(), 200);
     // What was stored is there.
-    let server = Launch::on(&place).start();
+    let server = Launch::on(&test_env).start();
     let signed_in =
         server.client().post("/admin/login", &json!({ "email": email, "password": PASSWORD })).await.ok();
     let owner = server.client().with_token(signed_in["access_token"].as_str().unwrap());

@@ -17,7 +17,7 @@
 //! | login timing: 212 ms for a known address, 1 ms for an unknown one | `sign_in.rs`, `sign_in_takes_equal_time_for_unknown_email` |
 
 use crate::support::app::App;
-use crate::support::given::{
+use crate::support::fixtures::{
     PASSWORD, credentials, find, new_organization, organization, sign_in, with_access,
 };
 use crate::support::records::{

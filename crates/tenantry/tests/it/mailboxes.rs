@@ -2,11 +2,11 @@
 
 use crate::support::app::{App, Setup};
 use crate::support::checker::Snapshot;
-use crate::support::given::{
+use crate::support::fixtures::{
     PASSWORD, credentials, encoded, new_organization, organization, sign_in, with_access,
 };
-use crate::support::place::Place;
 use crate::support::records::readdress_as_before;
+use crate::support::test_env::TestEnv;
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::process::Command;
@@ -45,7 +45,7 @@ async fn email_addresses_that_html_accepts_sign_up_and_in() {
         let new = new_organization("Refused", email);
         app.client().post("/org/create", &new).await.refused_fields(&["/email"]);
     }
-    Snapshot::sound(app.place());
+    Snapshot::sound(app.test_env());
 }
 
 #[tokio::test]
@@ -71,7 +71,7 @@ async fn spellings_of_one_mailbox_are_one_account() {
         let path = format!("/v1/organizations/{}", made["id"].as_str().unwrap());
         app.operator().delete(&path).await.ok();
     }
-    Snapshot::sound(app.place());
+    Snapshot::sound(app.test_env());
 }
 
 #[tokio::test]
@@ -101,7 +101,7 @@ async fn three_of_one_mailbox() -> (App, [Value; 3]) {
         ("owner@two.example", SPELLINGS[3]),
         ("owner@three.example", SPELLINGS[1]),
     ];
-    let app = app.restart_after(|place| readdress_as_before(place, &accounts)).await;
+    let app = app.restart_after(|test_env| readdress_as_before(test_env, &accounts)).await;
     (app, made.try_into().unwrap())
 }
 
@@ -119,7 +119,7 @@ async fn earlier_accounts_with_one_mailbox_all_sign_in() {
             let taken = new_organization("Fourth", spelling);
             app.client().post("/org/create", &taken).await.refused("email_taken");
         }
-        Snapshot::sound(app.place());
+        Snapshot::sound(app.test_env());
         app = app.restart().await;
     }
 }
@@ -147,7 +147,7 @@ async fn earlier_account_changes_password_and_keeps_spelling() {
         app.client().post("/admin/login", &credentials("ada@one.example", password)).await.ok()["org_id"],
         one["id"]
     );
-    Snapshot::sound(app.place());
+    Snapshot::sound(app.test_env());
 }
 
 #[tokio::test]
@@ -168,17 +168,17 @@ async fn mailbox_stays_taken_while_an_earlier_account_has_it() {
         app.operator().delete(&path(gone)).await.ok();
     }
     app.client().post("/org/create", &new_organization("Fourth", SPELLINGS[2])).await.created();
-    Snapshot::sound(app.place());
+    Snapshot::sound(app.test_env());
 }
 
 /// What `tenantry doctor` prints of the mailboxes.
-fn doctor(place: &Place) -> String {
+fn doctor(test_env: &TestEnv) -> String {
     let run = Command::new(env!("CARGO_BIN_EXE_tenantry"))
         .arg("doctor")
-        .args(place.flags())
+        .args(test_env.flags())
         .arg("--port=0")
         .env_clear()
-        .current_dir(place.data_dir().parent().unwrap())
+        .current_dir(test_env.data_dir().parent().unwrap())
         .output()
         .unwrap();
     let text = String::from_utf8(run.stdout).unwrap();
@@ -188,8 +188,8 @@ fn doctor(place: &Place) -> String {
 #[tokio::test]
 async fn doctor_lists_earlier_accounts_with_one_mailbox() {
     let (app, organizations) = three_of_one_mailbox().await;
-    let place = app.stop().await;
-    let line = doctor(&place);
+    let test_env = app.stop().await;
+    let line = doctor(&test_env);
     assert!(line.starts_with("warn "), "{line}");
     for (organization, spelling) in organizations.iter().zip([SPELLINGS[0], SPELLINGS[3], SPELLINGS[1]]) {
         let shown = format!("{spelling} ({})", organization["id"].as_str().unwrap());

@@ -6,9 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a missing value fails the test, in its helpers too")]
 
 mod archives;
-mod at_work;
 mod bad_input;
-mod brought_hashes;
 mod bulk_kill;
 mod checker;
 mod classic;
@@ -20,35 +18,37 @@ mod documents;
 mod embedded_only;
 mod ended_rights;
 mod every_operation;
+mod imported_hashes;
 mod indexes;
+mod input_diagnosis;
 mod isolation;
+mod lifecycle_under_load;
 mod long_queries;
 mod lost_data;
 mod mailboxes;
 mod mongodb_only;
 mod openapi;
-mod operators;
+mod organization_share;
 mod organizations;
 mod printed_calls;
 mod public_url;
+mod query_operators;
 mod quotas;
 mod rate_limit;
 mod real_data;
 mod reference_calls;
 mod set_password;
-mod sharing;
 mod sign_in;
 mod support;
 mod tokens;
 mod upgrade;
 #[cfg(feature = "crash-points")]
 mod worker_panics;
-mod wrong_inputs;
 
 /// The engine that this run is on.
 #[expect(clippy::disallowed_methods, reason = "no setting: what the tests run on")]
-fn engine() -> support::place::Engine {
-    use support::place::Engine;
+fn engine() -> support::test_env::Engine {
+    use support::test_env::Engine;
     let named = std::env::var("TENANTRY_TEST_ENGINE");
     // One of them that is run by its name needs no variable.
     if named.is_err() && std::env::args().any(|argument| argument.starts_with("mongodb_only::")) {

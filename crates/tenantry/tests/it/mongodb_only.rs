@@ -4,6 +4,6 @@
 mod chaos;
 mod commands;
 mod doctor;
-mod further_collections;
+mod extra_collections;
 mod placements;
 mod transfer;

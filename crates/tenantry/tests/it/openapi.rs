@@ -5,7 +5,7 @@
 
 use crate::support::app::App;
 use crate::support::client::{Answer, Client};
-use crate::support::given::{Organization, organization};
+use crate::support::fixtures::{Organization, organization};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;

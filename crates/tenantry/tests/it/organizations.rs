@@ -7,7 +7,7 @@ mod operations;
 
 use crate::support::app::App;
 use crate::support::client::Answer;
-use crate::support::given::{PASSWORD, find, new_organization, organization, sign_in};
+use crate::support::fixtures::{PASSWORD, find, new_organization, organization, sign_in};
 use crate::support::records::has_container;
 use serde_json::json;
 use std::time::Duration;

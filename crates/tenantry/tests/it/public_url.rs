@@ -1,7 +1,7 @@
 //! The service behind a proxy that serves it below a path: every link leads back through the proxy.
 
 use crate::support::app::{App, Setup};
-use crate::support::given::{PASSWORD, email_for, new_organization, organization};
+use crate::support::fixtures::{PASSWORD, email_for, new_organization, organization};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use std::net::SocketAddr;

@@ -2,7 +2,7 @@
 
 use crate::support::app::{App, Setup};
 use crate::support::client::Client;
-use crate::support::given::{Organization, insert_lines, organization};
+use crate::support::fixtures::{Organization, insert_lines, organization};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -198,13 +198,13 @@ async fn default_quotas_apply_to_new_organizations_only() {
     let app = App::start().await;
     let earlier = organization(&app, "Earlier").await;
     let unlimited = app.operator().get(&earlier.path()).await.ok()["quota"].take();
-    let place = app.stop().await;
+    let test_env = app.stop().await;
     let setup = Setup::default()
         .with("--default-quota-documents=2")
         .with("--default-quota-bytes=100000")
         .with("--default-quota-collections=3")
         .with("--default-quota-index-bytes=5000");
-    let app = setup.start_on(place).await;
+    let app = setup.start_on(test_env).await;
     assert_eq!(app.operator().get(&earlier.path()).await.ok()["quota"], unlimited);
     let expected = json!({ "documents": 2, "bytes": 100_000, "collections": 3, "index_bytes": 5000 });
     let acme = organization(&app, "Acme").await;
@@ -249,7 +249,7 @@ async fn idempotency_keys_of_account_are_bounded_for_a_day() {
     send(&other, "key-4", 4).await.created();
     let (client, mut statuses) = (app.client(), Vec::new());
     for number in 0..4 {
-        let new = crate::support::given::new_organization(
+        let new = crate::support::fixtures::new_organization(
             &format!("New {number}"),
             &format!("owner@new-{number}.example"),
         );

@@ -3,7 +3,7 @@
 
 use crate::support::app::{App, Setup};
 use crate::support::client::{Answer, Client};
-use crate::support::given::{PASSWORD, credentials, new_organization, organization};
+use crate::support::fixtures::{PASSWORD, credentials, new_organization, organization};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::time::Duration;

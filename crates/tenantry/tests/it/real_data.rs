@@ -6,7 +6,7 @@
 
 use crate::support::app::App;
 use crate::support::client::Client;
-use crate::support::given::{encoded, organization, sign_in, with_access};
+use crate::support::fixtures::{encoded, organization, sign_in, with_access};
 use bson::RawDocumentBuf;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -198,8 +198,8 @@ async fn real_data_survives_storage_queries_and_archives() {
 /// The placements of the engine under test.
 fn placements() -> Vec<Placement> {
     match crate::engine() {
-        crate::support::place::Engine::Embedded => vec![Placement::Database],
-        crate::support::place::Engine::MongoDb => vec![Placement::Database, Placement::Shared],
+        crate::support::test_env::Engine::Embedded => vec![Placement::Database],
+        crate::support::test_env::Engine::MongoDb => vec![Placement::Database, Placement::Shared],
     }
 }
 

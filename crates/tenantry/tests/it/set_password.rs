@@ -2,7 +2,7 @@
 
 use crate::support::app::App;
 use crate::support::checker::Snapshot;
-use crate::support::given::{PASSWORD, credentials, organization, sign_in, with_access};
+use crate::support::fixtures::{PASSWORD, credentials, organization, sign_in, with_access};
 use crate::support::records::tables_with;
 use serde_json::json;
 
@@ -35,7 +35,7 @@ async fn set_password_ends_sessions_and_is_logged() {
     assert_eq!(logged["actor"], json!({ "type": "operator", "id": null }));
     assert!(!logged.to_string().contains("argon2"), "{logged}");
     assert_eq!(tables_with(&app, NEW_PASSWORD), Vec::<String>::new());
-    Snapshot::sound(app.place());
+    Snapshot::sound(app.test_env());
 }
 
 #[tokio::test]
@@ -62,5 +62,5 @@ async fn set_password_is_refused_for_each_reason() {
     app.client().post("/admin/login", &credentials(acme.email(), NEW_PASSWORD)).await.ok();
     app.operator().delete(&acme.path()).await.ok();
     app.operator().post(&path, &body).await.refused("organization_not_active");
-    Snapshot::sound(app.place());
+    Snapshot::sound(app.test_env());
 }

@@ -3,7 +3,7 @@
 
 use crate::support::app::{App, Setup};
 use crate::support::client::{Answer, Client};
-use crate::support::given::{
+use crate::support::fixtures::{
     Organization, PASSWORD, credentials, new_organization, organization, sign_in, with_access,
 };
 use crate::support::records::{edit_account, password_hash};
@@ -349,8 +349,8 @@ async fn account_rights_follow_current_role() {
 }
 
 async fn change_membership(app: App, organization: &Organization, change: impl FnOnce(&mut Value)) -> App {
-    app.restart_after(|place| {
-        edit_account(place, organization.email(), |account| change(&mut account["memberships"][0]));
+    app.restart_after(|test_env| {
+        edit_account(test_env, organization.email(), |account| change(&mut account["memberships"][0]));
     })
     .await
 }
@@ -439,9 +439,9 @@ async fn sign_in_with_foreign_hash_succeeds_and_replaces_hash() {
         emails.push(organization(&app, &format!("Acme {number}")).await.email().to_owned());
     }
     let app = app
-        .restart_after(|place| {
+        .restart_after(|test_env| {
             for (email, hash) in emails.iter().zip(FOREIGN_HASHES) {
-                edit_account(place, email, |account| account["password_hash"] = hash.into());
+                edit_account(test_env, email, |account| account["password_hash"] = hash.into());
             }
         })
         .await;
@@ -470,8 +470,8 @@ async fn sign_in_with_unreadable_hash_is_refused() {
         ["", "!", PASSWORD, "$2x$04$abc", "$argon2id$v=19$m=4294967295,t=9,p=1$AAAAAAAAAAA$AAAAAAAAAAAAAAAA"]
     {
         app = app
-            .restart_after(|place| {
-                edit_account(place, acme.email(), |account| account["password_hash"] = hash.into());
+            .restart_after(|test_env| {
+                edit_account(test_env, acme.email(), |account| account["password_hash"] = hash.into());
             })
             .await;
         for password in [PASSWORD, "", hash] {

@@ -1,7 +1,7 @@
 //! What makes an access token good or bad beside its session: the clock, whose it was before a purge, and how it comes.
 
 use crate::support::app::App;
-use crate::support::given::{new_organization, organization, sign_in, with_access};
+use crate::support::fixtures::{new_organization, organization, sign_in, with_access};
 use crate::support::records::{keep_sessions, put_back_sessions};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -49,14 +49,14 @@ async fn session_from_before_purge_is_dead_after_import() {
     let acme = organization(&app, "Acme").await;
     let archive = app.operator().get(&format!("{}/export", acme.path())).await.text;
     let mut kept = None;
-    let app = app.restart_after(|place| kept = Some(keep_sessions(place))).await;
+    let app = app.restart_after(|test_env| kept = Some(keep_sessions(test_env))).await;
     acme_is_reachable(&app, &acme.tokens, &acme.path()).await;
     app.operator().delete(&format!("{}?purge=true", acme.path())).await.ok();
     let body = Some(("application/x-ndjson", archive.into_bytes()));
     let made = app.operator().send(Method::POST, "/v1/organizations/import", body).await.created();
     assert_eq!((&made["id"], &made["admin_id"]), (&acme.body["id"], &acme.body["admin_id"]));
 
-    let app = app.restart_after(|place| put_back_sessions(place, kept.take().unwrap())).await;
+    let app = app.restart_after(|test_env| put_back_sessions(test_env, kept.take().unwrap())).await;
     with_access(&app, &acme.tokens).get(&acme.path()).await.refused("token_revoked");
     let refresh = json!({ "refresh_token": acme.tokens["refresh_token"] });
     app.client().post("/v1/auth/refresh", &refresh).await.refused("refresh_token_invalid");

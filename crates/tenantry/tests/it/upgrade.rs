@@ -12,7 +12,7 @@ use crate::support::app::App;
 use crate::support::checker::Snapshot;
 use crate::support::client::{Answer, Client};
 use crate::support::data_set::{DataSet, archives};
-use crate::support::given::{PASSWORD, credentials, encoded, sign_in, with_access};
+use crate::support::fixtures::{PASSWORD, credentials, encoded, sign_in, with_access};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -71,8 +71,8 @@ async fn earlier_data_is_sound_when_opened() {
             assert_still_says(&operations["items"], &organization["operations"], &what);
         }
     }
-    let place = app.stop().await;
-    Snapshot::sound(&place);
+    let test_env = app.stop().await;
+    Snapshot::sound(&test_env);
 }
 
 #[tokio::test]
@@ -313,8 +313,11 @@ async fn import(app: &App, archive: &str, more: &str) -> Answer {
 #[tokio::test]
 async fn earlier_archives_are_imported() {
     let app = App::start().await;
-    let placements: &[&str] =
-        if app.place().database().is_some() { &["collection", "database", "shared"] } else { &["database"] };
+    let placements: &[&str] = if app.test_env().database().is_some() {
+        &["collection", "database", "shared"]
+    } else {
+        &["database"]
+    };
     let archives = archives();
     assert!(archives.len() > 8);
     for (number, (name, archive)) in archives.iter().enumerate() {

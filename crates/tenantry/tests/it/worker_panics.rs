@@ -3,9 +3,9 @@
 
 use crate::engine;
 use crate::support::client::Client;
-use crate::support::given::{PASSWORD, credentials, email_for, new_organization};
-use crate::support::place::{Engine, Place};
+use crate::support::fixtures::{PASSWORD, credentials, email_for, new_organization};
 use crate::support::process::Launch;
+use crate::support::test_env::{Engine, TestEnv};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tenantry_domain::failpoints::WORKER_POINTS;
@@ -44,8 +44,8 @@ async fn owner(anybody: &Client) -> (Client, String) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn worker_that_panics_leaves_no_request_waiting() {
     for point in points() {
-        let place = Place::new();
-        let launch = Launch::on(&place).env("TENANTRY_PANIC_AT", &format!("{point}:{PASSED_BEFORE}"));
+        let test_env = TestEnv::new();
+        let launch = Launch::on(&test_env).env("TENANTRY_PANIC_AT", &format!("{point}:{PASSED_BEFORE}"));
         let server = launch.start();
         let anybody = server.client();
         let (owner, path) = owner(&anybody).await;

@@ -179,7 +179,7 @@ fn json_parser_decides_what_the_standard_leaves_open() {
         ("[-1e400]", true),
         ("[123123e100000]", true),
         ("[0.4e00669999999999999999999999999999999999999999999999999999]", true),
-        // A byte order mark is no part of the text; it is taken away before (`mistake::without_mark`).
+        // A byte order mark is no part of the text; it is taken away before (`diagnosis::without_mark`).
         ("\u{feff}{}", false),
     ] {
         assert_eq!(Json::parse(text).is_ok(), taken, "{text}");

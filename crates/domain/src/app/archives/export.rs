@@ -2,7 +2,7 @@
 
 use crate::account::Role;
 use crate::app::auth::{Auth, Authorization, OrganizationRef, Principal, proven};
-use crate::app::sources::Sources;
+use crate::app::clock_and_entropy::ClockAndEntropy;
 use crate::archive::{ArchiveWriter, ArchivedCollection, ArchivedOrganization, Manifest};
 use crate::collection::CollectionName;
 use crate::error::{Error, ErrorCode, Result};
@@ -43,7 +43,7 @@ pub struct Exporter {
     auth: Arc<Auth>,
     /// How long a query may take.
     query_time: Duration,
-    sources: Sources,
+    sources: ClockAndEntropy,
 }
 
 impl Exporter {
@@ -51,7 +51,7 @@ impl Exporter {
         store: &Store,
         auth: &Arc<Auth>,
         query_time: Duration,
-        sources: &Sources,
+        sources: &ClockAndEntropy,
     ) -> Self {
         Self {
             organizations: store.organizations.clone(),
@@ -86,7 +86,13 @@ impl Exporter {
     /// The archive of an organization, to be written piece by piece.
     #[must_use]
     pub fn export_organization(&self, right: Exportable) -> Export {
-        Export { exporter: self.clone(), right, at: At::Start, listed: VecDeque::new(), last_listed: None }
+        Export {
+            exporter: self.clone(),
+            right,
+            at: ExportPosition::Start,
+            listed: VecDeque::new(),
+            last_listed: None,
+        }
     }
 }
 
@@ -94,14 +100,14 @@ impl Exporter {
 pub struct Export {
     exporter: Exporter,
     right: Exportable,
-    at: At,
+    at: ExportPosition,
     /// The next collections, as far as they have been listed.
     listed: VecDeque<CollectionName>,
     last_listed: Option<CollectionName>,
 }
 
 /// The progress of an export.
-enum At {
+enum ExportPosition {
     Start,
     BetweenCollections(ArchiveWriter),
     Within(ArchiveWriter, CollectionName, Option<Position>),
@@ -118,11 +124,13 @@ impl Export {
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn next(&mut self) -> Result<Option<Vec<u8>>> {
         let mut out = Vec::new();
-        self.at = match std::mem::replace(&mut self.at, At::End) {
-            At::Start => At::BetweenCollections(self.begin(&mut out).await?),
-            At::BetweenCollections(writer) => self.begin_collection(writer, &mut out).await?,
-            At::Within(writer, name, after) => self.write_page(writer, name, after, &mut out).await?,
-            At::End => return Ok(None),
+        self.at = match std::mem::replace(&mut self.at, ExportPosition::End) {
+            ExportPosition::Start => ExportPosition::BetweenCollections(self.begin(&mut out).await?),
+            ExportPosition::BetweenCollections(writer) => self.begin_collection(writer, &mut out).await?,
+            ExportPosition::Within(writer, name, after) => {
+                self.write_page(writer, name, after, &mut out).await?
+            }
+            ExportPosition::End => return Ok(None),
         };
         Ok(Some(out))
     }
@@ -136,7 +144,11 @@ impl Export {
         ArchiveWriter::begin(manifest, ArchivedOrganization::of(&organization, &owner), out)
     }
 
-    async fn begin_collection(&mut self, mut writer: ArchiveWriter, out: &mut Vec<u8>) -> Result<At> {
+    async fn begin_collection(
+        &mut self,
+        mut writer: ArchiveWriter,
+        out: &mut Vec<u8>,
+    ) -> Result<ExportPosition> {
         let organization = self.renew().await?;
         while let Some(name) = self.next_collection(&organization).await? {
             let indexes = match self.exporter.collections.list_indexes(&organization, &name).await {
@@ -144,7 +156,7 @@ impl Export {
                 indexes => indexes?,
             };
             writer.collection(ArchivedCollection { name: name.clone(), indexes }, out)?;
-            return Ok(At::Within(writer, name, None));
+            return Ok(ExportPosition::Within(writer, name, None));
         }
         // A missing collection may mean that everything was removed: then this is not the end of the archive.
         let now = self.exporter.organizations.get_organization(organization.id).await?;
@@ -154,7 +166,7 @@ impl Export {
             tracing::warn!(organization = %organization.id, ?left_out, "an archive goes without some collections");
         }
         writer.end(left_out, out)?;
-        Ok(At::End)
+        Ok(ExportPosition::End)
     }
 
     async fn next_collection(&mut self, organization: &Organization) -> Result<Option<CollectionName>> {
@@ -176,7 +188,7 @@ impl Export {
         name: CollectionName,
         after: Option<Position>,
         out: &mut Vec<u8>,
-    ) -> Result<At> {
+    ) -> Result<ExportPosition> {
         let organization = self.renew().await?;
         let query = DocumentQuery {
             filter: Filter::default(),
@@ -190,7 +202,7 @@ impl Export {
             // The documents written so far did exist.
             Err(error) if is_dropped(&error, &name) => {
                 writer.end_collection(out)?;
-                return Ok(At::BetweenCollections(writer));
+                return Ok(ExportPosition::BetweenCollections(writer));
             }
             page => page?,
         };
@@ -207,11 +219,11 @@ impl Export {
             Some(last) => {
                 let position = query.sort.position(&last.body, &Fuel::for_document());
                 let position = position.map_err(EntriesError::unexpected)?;
-                Ok(At::Within(writer, name, Some(position)))
+                Ok(ExportPosition::Within(writer, name, Some(position)))
             }
             None => {
                 writer.end_collection(out)?;
-                Ok(At::BetweenCollections(writer))
+                Ok(ExportPosition::BetweenCollections(writer))
             }
         }
     }

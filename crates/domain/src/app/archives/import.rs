@@ -1,18 +1,18 @@
 //! Creates an organization from an archive, as an operation.
 
-use super::source::{ArchiveStream, Source};
+use super::source::{ArchiveSource, ArchiveStream};
 use crate::account::Account;
 use crate::app::auth::Operator;
+use crate::app::clock_and_entropy::ClockAndEntropy;
 use crate::app::mailboxes::Mailboxes;
 use crate::app::operations::{Executor, Outcome};
 use crate::app::policy::Policy;
-use crate::app::sources::Sources;
 use crate::archive::{ArchivedOrganization, ArchivedOwner};
 use crate::clock::after;
 use crate::email::EmailAddress;
 use crate::error::{Error, ErrorCode, Result};
 use crate::ids::{AccountId, Entropy, OperationId, OrganizationId, random};
-use crate::limits::ID_REST;
+use crate::limits::ID_COOLDOWN;
 use crate::name::OrganizationName;
 use crate::operation::{Actor, OperationArguments, Settings};
 use crate::organization::{Naming, Organization, Placement, Quota, State, version_at};
@@ -51,7 +51,7 @@ pub struct Importer {
     mailboxes: Mailboxes,
     executor: Arc<Executor>,
     policy: Arc<Policy>,
-    sources: Sources,
+    sources: ClockAndEntropy,
 }
 
 impl Importer {
@@ -60,7 +60,7 @@ impl Importer {
         mailboxes: &Mailboxes,
         executor: &Arc<Executor>,
         policy: &Arc<Policy>,
-        sources: &Sources,
+        sources: &ClockAndEntropy,
     ) -> Self {
         Self {
             organizations: store.organizations.clone(),
@@ -89,7 +89,7 @@ impl Importer {
         import: Import,
         archive: ArchiveStream,
     ) -> Result<Outcome> {
-        let mut source = Source::new(archive, self.policy.document_max_bytes);
+        let mut source = ArchiveSource::new(archive, self.policy.document_max_bytes);
         let archived = source.begin().await?;
         let organization = self.new_from_archive(import, archived).await?;
         self.executor.begin_import(organization, source).await
@@ -155,7 +155,7 @@ impl Importer {
     /// the id tells the documents of the two apart, so the removal of the former ones must have ended.
     async fn ensure_cooldown_over(&self, id: OrganizationId) -> Result<()> {
         let last = self.operations.list_operations_of(id, None, 1).await?.pop();
-        match last.and_then(|record| record.finished_at).map(|finished| after(finished, ID_REST)) {
+        match last.and_then(|record| record.finished_at).map(|finished| after(finished, ID_COOLDOWN)) {
             Some(rested) if self.sources.now() < rested => {
                 Err(Error::new(ErrorCode::OrganizationExists).detail(format!(
                     "There was an organization of this id a moment ago: it comes back into the placement `shared` from \

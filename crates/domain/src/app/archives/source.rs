@@ -9,13 +9,13 @@ use futures_util::stream::{BoxStream, Fuse};
 pub type ArchiveStream = BoxStream<'static, Result<Vec<u8>>>;
 
 /// An archive that is being read.
-pub struct Source {
+pub struct ArchiveSource {
     chunks: Fuse<ArchiveStream>,
     lines: ArchiveLines,
     reader: ArchiveReader,
 }
 
-impl Source {
+impl ArchiveSource {
     /// Reads documents of at most `document_max_bytes` as BSON.
     pub fn new(chunks: ArchiveStream, document_max_bytes: usize) -> Self {
         Self {

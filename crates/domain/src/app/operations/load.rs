@@ -7,9 +7,9 @@
 //! everything, and only once it has ended can they be undone (`try_compensate`).
 
 use super::lease::{Interrupted, Lease, LeaseTimer};
-use crate::app::archives::source::Source;
+use crate::app::archives::source::ArchiveSource;
+use crate::app::clock_and_entropy::ClockAndEntropy;
 use crate::app::documents::first_revision;
-use crate::app::sources::Sources;
 use crate::archive::{ArchiveItem, ArchivedCollection, damaged};
 use crate::collection::CollectionName;
 use crate::error::{Error, ErrorCode, Result};
@@ -24,13 +24,13 @@ use tenantry_documents::index::Index;
 
 /// An archive that is being loaded into a container.
 pub(in crate::app) struct ImportStream {
-    source: Source,
+    source: ArchiveSource,
     /// The whole error of a refusal; the record has only its code.
     refused: Arc<OnceLock<Error>>,
 }
 
 impl ImportStream {
-    pub(super) fn new(source: Source) -> (Self, Arc<OnceLock<Error>>) {
+    pub(super) fn new(source: ArchiveSource) -> (Self, Arc<OnceLock<Error>>) {
         let refused = Arc::new(OnceLock::new());
         (Self { source, refused: Arc::clone(&refused) }, refused)
     }
@@ -41,11 +41,11 @@ pub(in crate::app) struct ArchiveLoader {
     organizations: Arc<dyn store::Organizations>,
     collections: Arc<dyn store::Collections>,
     documents: Arc<dyn store::Documents>,
-    sources: Sources,
+    sources: ClockAndEntropy,
 }
 
 impl ArchiveLoader {
-    pub(super) fn new(store: &Store, sources: &Sources) -> Self {
+    pub(super) fn new(store: &Store, sources: &ClockAndEntropy) -> Self {
         Self {
             organizations: store.organizations.clone(),
             collections: store.collections.clone(),
@@ -103,7 +103,7 @@ impl ArchiveLoader {
 struct ImportProgress<'a> {
     loader: &'a ArchiveLoader,
     organization: &'a mut Organization,
-    source: Source,
+    source: ArchiveSource,
     /// The collection of the next documents.
     into: Option<ArchivedCollection>,
     batch: Vec<StoredDocument>,

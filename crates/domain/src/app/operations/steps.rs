@@ -2,8 +2,8 @@
 //! get their ids from the arguments, changed ones are marked with the operation's id.
 
 use crate::account::{Account, CredentialChange};
+use crate::app::clock_and_entropy::ClockAndEntropy;
 use crate::app::mailboxes::Mailboxes;
-use crate::app::sources::Sources;
 use crate::email::EmailAddress;
 use crate::error::{Error, ErrorCode, Result};
 use crate::ids::{AccountId, OperationId, OrganizationId};
@@ -23,11 +23,11 @@ pub(in crate::app) struct Steps {
     operations: Arc<dyn store::Operations>,
     containers: Arc<dyn store::Containers>,
     mailboxes: Mailboxes,
-    sources: Sources,
+    sources: ClockAndEntropy,
 }
 
 impl Steps {
-    pub(super) fn new(store: &Store, mailboxes: &Mailboxes, sources: &Sources) -> Self {
+    pub(super) fn new(store: &Store, mailboxes: &Mailboxes, sources: &ClockAndEntropy) -> Self {
         Self {
             accounts: store.accounts.clone(),
             sessions: store.sessions.clone(),
@@ -79,16 +79,16 @@ impl Steps {
                 .await?;
                 Ok(StepResult::Done)
             }
-            (OperationStep::MoveContainer, OperationArguments::Rename { to, .. }) => {
-                containers.move_container(organization, &to.namespace).await?;
+            (OperationStep::RenameContainer, OperationArguments::Rename { to, .. }) => {
+                containers.rename_container(organization, &to.namespace).await?;
                 Ok(StepResult::Counted(containers.count_documents(organization).await?))
             }
             (OperationStep::HideContainer, _) => {
-                containers.move_container(organization, &organization.trash_namespace()).await?;
+                containers.rename_container(organization, &organization.trash_namespace()).await?;
                 Ok(StepResult::Done)
             }
             (OperationStep::ShowContainer, OperationArguments::Restore { to, .. }) => {
-                containers.move_container(organization, &to.namespace).await?;
+                containers.rename_container(organization, &to.namespace).await?;
                 Ok(StepResult::Done)
             }
             (OperationStep::DropContainer, _) => {

@@ -11,7 +11,7 @@ const REHASH: PasswordCheck = PasswordCheck::Match { rehash: true };
 const KEEP: PasswordCheck = PasswordCheck::Match { rehash: false };
 
 fn check(password: &str, stored: &str) -> PasswordCheck {
-    verify(&PresentedPassword::new(password), stored, &mut Memory::default()).unwrap()
+    verify(&PresentedPassword::new(password), stored, &mut Argon2Memory::default()).unwrap()
 }
 
 /// Made by passlib 1.7.4, argon2-cffi 25.1 and bcrypt 4.0.1.
@@ -85,7 +85,7 @@ fn password_hash_of_other_software_is_verified() {
 
 #[test]
 fn password_hash_of_ours_is_verified_and_kept() {
-    let mut memory = Memory::default();
+    let mut memory = Argon2Memory::default();
     for password in [PASSWORD, RAW, LONG, &"é".repeat(256)] {
         let new = NewPassword::parse(password, 8).unwrap();
         let stored = hash(&new, *b"sixteen byte salt".first_chunk().unwrap(), &mut memory);
@@ -97,7 +97,7 @@ fn password_hash_of_ours_is_verified_and_kept() {
 
 #[test]
 fn password_hash_memory_leaves_no_trace_in_next_hash() {
-    let mut memory = Memory::default();
+    let mut memory = Argon2Memory::default();
     let password = NewPassword::parse(PASSWORD, 8).unwrap();
     let first = hash(&password, [1; SALT_BYTES], &mut memory);
     assert_ne!(hash(&password, [2; SALT_BYTES], &mut memory), first);
@@ -215,16 +215,17 @@ fn bcrypt_sha256_hash_is_replaced_at_any_length() {
     let (_, stored, _) =
         FOREIGN.iter().find(|(password, stored, _)| *password == LONG && stored.contains("sha256")).unwrap();
     let presented = PresentedPassword::new(LONG);
-    assert_eq!(verify(&presented, stored, &mut Memory::default()).unwrap(), REHASH);
+    assert_eq!(verify(&presented, stored, &mut Argon2Memory::default()).unwrap(), REHASH);
     assert_eq!(check(&LONG[..72], stored), PasswordCheck::NoMatch);
-    let rehashed = hash(&presented.into_verified(), [7; SALT_BYTES], &mut Memory::default());
+    let rehashed = hash(&presented.into_verified(), [7; SALT_BYTES], &mut Argon2Memory::default());
     assert_eq!(check(LONG, &rehashed), KEEP);
     assert_eq!(check(&LONG[..72], &rehashed), PasswordCheck::NoMatch);
 }
 
 #[test]
 fn password_that_is_too_long_matches_no_hash() {
-    let stored = hash(&PresentedPassword::new("").into_verified(), [7; SALT_BYTES], &mut Memory::default());
+    let stored =
+        hash(&PresentedPassword::new("").into_verified(), [7; SALT_BYTES], &mut Argon2Memory::default());
     assert_eq!(check("", &stored), KEEP);
     assert_eq!(check(&"x".repeat(257), &stored), PasswordCheck::NoMatch);
 }

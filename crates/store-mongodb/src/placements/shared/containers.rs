@@ -3,7 +3,7 @@
 //!
 //! What a newcomer gets wrong: the list is read for every request. It is the only thing that says whether there is such a
 //! collection; nothing of it is remembered. The container of an organization that comes back out of an archive numbers its
-//! collections anew: that is why its id rests before (`ID_REST`).
+//! collections anew: that is why its id rests before (`ID_COOLDOWN`).
 
 use crate::collections::shared_collection::{
     DROPPED, FURTHER, IndexState, LAST, SharedCollection, SharedIndex, field_of, has, has_room_for_index,

@@ -31,7 +31,7 @@ async fn cache_recent_read_sees_write_of_other_instance_soon() {
     engine.clone().increment(0).await.unwrap();
     let start = Instant::now();
     while recent(&records, &engine).await == 0 {
-        assert!(start.elapsed() < tenantry_domain::limits::RECENT);
+        assert!(start.elapsed() < tenantry_domain::limits::RECENT_READ_MAX_AGE);
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     assert_eq!(engine.loads.load(Ordering::Relaxed), 2, "it came from memory until then");

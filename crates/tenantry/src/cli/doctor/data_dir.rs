@@ -11,11 +11,11 @@ const CHECK: &str = "data directory";
 const SPACE: &str = "disk space";
 
 /// Free bytes below which the check warns.
-const LITTLE_BYTES: u64 = 1 << 30;
+const LOW_SPACE_BYTES: u64 = 1 << 30;
 /// Free bytes below which writes are about to fail.
-const NO_BYTES: u64 = 64 << 20;
+const NO_SPACE_BYTES: u64 = 64 << 20;
 /// Free inodes below which the check warns: every organization is a file, every open one three.
-const FEW_INODES: u64 = 10_000;
+const LOW_INODES: u64 = 10_000;
 
 /// Checks `path`; returns whether its contents, if any, can be checked too.
 pub fn examine(report: &mut Report, path: &Path) -> bool {
@@ -114,12 +114,12 @@ fn judge_space(report: &mut Report, disk: &StatVfs) {
     let free = disk.f_bavail.saturating_mul(disk.f_frsize);
     let found = format!("{} free", size(free));
     // A file system that creates inodes on demand reports that it has none.
-    if disk.f_files > 0 && disk.f_favail < FEW_INODES {
+    if disk.f_files > 0 && disk.f_favail < LOW_INODES {
         let found = format!("{} inodes free, and every organization needs one", disk.f_favail);
         report.warn(SPACE, found, "remove files, or move the data directory to another disk");
-    } else if free < NO_BYTES {
+    } else if free < NO_SPACE_BYTES {
         report.fail(SPACE, found, "make room: writes are refused on a full disk");
-    } else if free < LITTLE_BYTES {
+    } else if free < LOW_SPACE_BYTES {
         report.warn(SPACE, found, "make room soon");
     } else {
         report.ok(SPACE, found);
@@ -192,10 +192,10 @@ mod tests {
         let mut disk = statvfs("/").unwrap();
         (disk.f_frsize, disk.f_files, disk.f_favail) = (4096, 1 << 20, 1 << 20);
         for (free, inodes, begin) in [
-            (LITTLE_BYTES, 1 << 20, "ok "),
-            (LITTLE_BYTES - 4096, 1 << 20, "warn"),
-            (NO_BYTES - 4096, 1 << 20, "FAIL"),
-            (LITTLE_BYTES, FEW_INODES - 1, "warn"),
+            (LOW_SPACE_BYTES, 1 << 20, "ok "),
+            (LOW_SPACE_BYTES - 4096, 1 << 20, "warn"),
+            (NO_SPACE_BYTES - 4096, 1 << 20, "FAIL"),
+            (LOW_SPACE_BYTES, LOW_INODES - 1, "warn"),
         ] {
             (disk.f_bavail, disk.f_favail) = (free / 4096, inodes);
             let mut report = Report::default();

@@ -35,18 +35,18 @@ pub fn examine(report: &mut Report, config: &Config, inspection: &Inspection) {
 fn signing(report: &mut Report, path: &Path, is_needed: bool, is_sound: impl FnOnce(&[u8]) -> bool) {
     let shown = path.display();
     match read_private(report, path) {
-        Found::Nothing if is_needed => report.warn(
+        KeyFile::Nothing if is_needed => report.warn(
             "keys",
             format!("{shown} is missing; the next start makes another, and everybody has to sign in again"),
             "restore it from a backup, if you have one",
         ),
-        Found::Key(key) if is_sound(&key) => report.ok("keys", format!("{shown} is private and sound")),
-        Found::Key(_) => report.fail(
+        KeyFile::Key(key) if is_sound(&key) => report.ok("keys", format!("{shown} is private and sound")),
+        KeyFile::Key(_) => report.fail(
             "keys",
             format!("{shown} is damaged"),
             "restore it from a backup, or remove it: the next start makes another",
         ),
-        Found::Nothing | Found::Refused => {}
+        KeyFile::Nothing | KeyFile::Refused => {}
     }
 }
 
@@ -55,21 +55,21 @@ pub fn operator_key(report: &mut Report, data_dir: &Path, known: Option<&[u8]>) 
     let path = data_dir.join(OPERATOR_KEY_FILE);
     let shown = path.display();
     match read_private(report, &path) {
-        Found::Nothing if known.is_some() => report.ok(
+        KeyFile::Nothing if known.is_some() => report.ok(
             "keys",
             format!(
                 "{shown} is missing: the operator key is kept elsewhere (if lost: `tenantry operator-key`)"
             ),
         ),
-        Found::Key(key) if known.is_none_or(|hash| is_key_of(&key, hash)) => {
+        KeyFile::Key(key) if known.is_none_or(|hash| is_key_of(&key, hash)) => {
             report.ok("keys", format!("{shown} is private and sound"));
         }
-        Found::Key(_) => report.fail(
+        KeyFile::Key(_) => report.fail(
             "keys",
             format!("{shown} is not the operator key of these records"),
             "stop the service and make another with `tenantry operator-key`",
         ),
-        Found::Nothing | Found::Refused => {}
+        KeyFile::Nothing | KeyFile::Refused => {}
     }
 }
 
@@ -77,18 +77,18 @@ fn is_key_of(key: &[u8], hash: &[u8]) -> bool {
     operator::hash(String::from_utf8_lossy(key).trim()) == *hash
 }
 
-enum Found {
+enum KeyFile {
     Nothing,
     Key(Vec<u8>),
     /// Something that the report already mentions.
     Refused,
 }
 
-fn read_private(report: &mut Report, path: &Path) -> Found {
+fn read_private(report: &mut Report, path: &Path) -> KeyFile {
     let shown = path.display();
     let mode = match fs::metadata(path) {
         Ok(metadata) => metadata.mode() & 0o777,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Found::Nothing,
+        Err(error) if error.kind() == ErrorKind::NotFound => return KeyFile::Nothing,
         Err(error) => return unreadable(report, path, &error),
     };
     if mode & 0o077 != 0 {
@@ -97,13 +97,13 @@ fn read_private(report: &mut Report, path: &Path) -> Found {
             format!("{shown} can be read by other users (mode {mode:04o})"),
             &format!("run `chmod 600 {shown}`, and make another key: other users may have read this one"),
         );
-        return Found::Refused;
+        return KeyFile::Refused;
     }
-    fs::read(path).map_or_else(|error| unreadable(report, path, &error), Found::Key)
+    fs::read(path).map_or_else(|error| unreadable(report, path, &error), KeyFile::Key)
 }
 
-fn unreadable(report: &mut Report, path: &Path, error: &std::io::Error) -> Found {
+fn unreadable(report: &mut Report, path: &Path, error: &std::io::Error) -> KeyFile {
     let found = format!("{} cannot be read ({error})", path.display());
     report.fail("keys", found, "run this and the service as its owner");
-    Found::Refused
+    KeyFile::Refused
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 const CHECK: &str = "address";
 /// Timeout for a response of a server on this machine.
-const PATIENCE: Duration = Duration::from_secs(5);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Checks which program has the address of the settings; `in_use` says whether a process uses the data
 /// directory, if that is known and relevant.
@@ -55,7 +55,7 @@ fn occupied(report: &mut Report, address: SocketAddr, config: &ClientConfig, in_
 }
 
 /// The responses of a Tenantry.
-struct Answers {
+struct ServerResponses {
     version: String,
     /// Whether it accepts the operator key; `None` if no key was found.
     accepts_key: Option<Result<(), ClientError>>,
@@ -72,7 +72,7 @@ struct Root {
 }
 
 /// Asks the program that listens; fails if that is not Tenantry.
-async fn ask(address: SocketAddr, config: &ClientConfig) -> Result<Answers, ClientError> {
+async fn ask(address: SocketAddr, config: &ClientConfig) -> Result<ServerResponses, ClientError> {
     let key = operator_key(config).ok();
     let anonymous = Client::new(url_of(address)?, None)?;
     let health: Health = get(&anonymous, &["health"]).await?;
@@ -87,16 +87,16 @@ async fn ask(address: SocketAddr, config: &ClientConfig) -> Result<Answers, Clie
         }
         None => None,
     };
-    Ok(Answers { version: root.version, accepts_key })
+    Ok(ServerResponses { version: root.version, accepts_key })
 }
 
 async fn get<T: serde::de::DeserializeOwned>(client: &Client, path: &[&str]) -> Result<T, ClientError> {
     let asking = client.send(client.request(Method::GET, path, &[]));
-    let late = |_| ClientError::Other(format!("no answer within {} seconds", PATIENCE.as_secs()));
-    tokio::time::timeout(PATIENCE, asking).await.map_err(late)??.read()
+    let late = |_| ClientError::Other(format!("no answer within {} seconds", RESPONSE_TIMEOUT.as_secs()));
+    tokio::time::timeout(RESPONSE_TIMEOUT, asking).await.map_err(late)??.read()
 }
 
-fn answered(report: &mut Report, address: SocketAddr, answers: &Answers, in_use: Option<bool>) {
+fn answered(report: &mut Report, address: SocketAddr, answers: &ServerResponses, in_use: Option<bool>) {
     let version = &answers.version;
     if in_use == Some(false) {
         report.warn(

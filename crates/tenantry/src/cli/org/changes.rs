@@ -4,7 +4,7 @@ use super::arguments::{QUOTA, organization};
 use super::operation;
 use super::session::Session;
 use super::view::{Organization, utc};
-use crate::cli::client::{Answer, ClientError};
+use crate::cli::client::{ClientError, ClientResponse};
 use crate::cli::print::say;
 use crate::cli::terminal::{self, Progress};
 use crate::system::SystemEntropy;
@@ -116,7 +116,11 @@ async fn quota(session: &Session, arguments: &ArgMatches) -> Result<(), ClientEr
     session.tell(&answer, |changed| format!("Changed {}.", changed.organization_name))
 }
 
-async fn patch(session: &Session, arguments: &ArgMatches, body: Value) -> Result<Answer, ClientError> {
+async fn patch(
+    session: &Session,
+    arguments: &ArgMatches,
+    body: Value,
+) -> Result<ClientResponse, ClientError> {
     let request = session.about(Method::PATCH, &organization(arguments), &[]);
     session.change(request.json(&body)).await
 }
@@ -207,7 +211,7 @@ async fn purge(session: &Session, arguments: &ArgMatches) -> Result<(), ClientEr
 }
 
 impl Session {
-    fn tell_purged(&self, answer: &Answer) {
+    fn tell_purged(&self, answer: &ClientResponse) {
         say(if self.json { &answer.body } else { "Purged: nothing of it is left." });
     }
 }

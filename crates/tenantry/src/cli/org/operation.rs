@@ -1,7 +1,7 @@
 //! Follows a change that the server has accepted but not finished.
 
 use crate::cli::client::ClientError;
-use crate::cli::client::{Answer, Client};
+use crate::cli::client::{Client, ClientResponse};
 use crate::cli::terminal::Progress;
 use reqwest::Method;
 use serde::Deserialize;
@@ -13,11 +13,11 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// A change that has happened.
-pub struct Finished {
+pub struct CompletedChange {
     /// What it has changed.
     pub organization_id: String,
     /// The operation as the server shows it at its end.
-    pub answer: Answer,
+    pub answer: ClientResponse,
 }
 
 /// A multi-step change, as the server shows it.
@@ -47,7 +47,7 @@ struct Refusal {
 ///
 /// # Errors
 /// Why it was undone; or why it can no longer be watched, in which case it goes on.
-pub async fn follow(client: &Client, mut answer: Answer) -> Result<Finished, ClientError> {
+pub async fn follow(client: &Client, mut answer: ClientResponse) -> Result<CompletedChange, ClientError> {
     let progress = Progress::new();
     let mut pause = FIRST_PAUSE;
     loop {
@@ -63,16 +63,16 @@ pub async fn follow(client: &Client, mut answer: Answer) -> Result<Finished, Cli
     }
 }
 
-fn finished(operation: Operation, answer: Answer) -> Result<Finished, ClientError> {
+fn finished(operation: Operation, answer: ClientResponse) -> Result<CompletedChange, ClientError> {
     match operation.error {
         Some(Refusal { code, detail }) => {
             Err(ClientError::Other(format!("{detail}\ncode: {code}\noperation: {}", operation.id)))
         }
-        None => Ok(Finished { organization_id: operation.organization_id, answer }),
+        None => Ok(CompletedChange { organization_id: operation.organization_id, answer }),
     }
 }
 
-async fn look(client: &Client, id: &str) -> Result<Answer, ClientError> {
+async fn look(client: &Client, id: &str) -> Result<ClientResponse, ClientError> {
     let request = client.request(Method::GET, &["v1", "operations", id], &[]);
     client.send(request).await.map_err(|failure| {
         ClientError::Other(format!("{failure}\nThe change goes on; check it at /v1/operations/{id}."))

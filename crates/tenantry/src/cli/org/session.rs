@@ -1,7 +1,7 @@
 //! Shared by the commands about organizations: the server, and the format of the output.
 
 use super::{operation, view};
-use crate::cli::client::{Answer, Client, ClientError};
+use crate::cli::client::{Client, ClientError, ClientResponse};
 use crate::cli::print::say;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use view::Organization;
@@ -20,7 +20,7 @@ impl Session {
     }
 
     /// The organization as it is now.
-    pub(super) async fn get(&self, organization: &str) -> Result<Answer, ClientError> {
+    pub(super) async fn get(&self, organization: &str) -> Result<ClientResponse, ClientError> {
         self.client.send(self.about(Method::GET, organization, &[])).await
     }
 
@@ -35,7 +35,7 @@ impl Session {
     }
 
     /// Sends a change and waits for its end; returns the organization afterwards.
-    pub(super) async fn change(&self, request: RequestBuilder) -> Result<Answer, ClientError> {
+    pub(super) async fn change(&self, request: RequestBuilder) -> Result<ClientResponse, ClientError> {
         let answer = self.client.send(request).await?;
         if answer.status != StatusCode::ACCEPTED {
             return Ok(answer);
@@ -47,7 +47,7 @@ impl Session {
     /// Prints the result of a change: `sentence`, with the organization's details under it.
     pub(super) fn tell(
         &self,
-        answer: &Answer,
+        answer: &ClientResponse,
         sentence: impl FnOnce(&Organization) -> String,
     ) -> Result<(), ClientError> {
         if self.json {

@@ -44,7 +44,7 @@ async fn answer(mut stream: TcpStream) -> (u16, Value) {
 /// Waits until nothing is under way any more.
 async fn settled(app: &App) {
     for _ in 0..500 {
-        if running_operations(app.place()) == 0 {
+        if running_operations(app.test_env()) == 0 {
             return;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -65,7 +65,7 @@ async fn import_may_take_longer_than_request_timeout() {
     stream.write_all(b"0\r\n\r\n").await.unwrap();
     let (status, body) = answer(stream).await;
     assert_eq!((status, &body["organization_name"]), (201, &json!("New")), "{body}");
-    let snapshot = Snapshot::sound(app.place());
+    let snapshot = Snapshot::sound(app.test_env());
     assert_eq!(snapshot.documents(body["id"].as_str().unwrap()).len(), 2000);
     assert_eq!(snapshot.log(), ["import succeeded"]);
 }
@@ -73,20 +73,20 @@ async fn import_may_take_longer_than_request_timeout() {
 #[tokio::test]
 async fn import_whose_body_pauses_too_long_is_undone() {
     let app = Setup::unlimited().with("--request-timeout=1").start().await;
-    let (archive, before) = (archive(), Snapshot::sound(app.place()));
+    let (archive, before) = (archive(), Snapshot::sound(app.test_env()));
     let mut stream = begin(&app).await;
     send(&mut stream, &archive[..archive.len() - 1000]).await;
     let (status, body) = answer(stream).await;
     assert_eq!((status, &body["code"]), (408, &json!("request_timeout")), "{body}");
     assert_nothing_left(&app, &before, "New").await;
-    assert_eq!(Snapshot::sound(app.place()).log(), ["import failed"]);
+    assert_eq!(Snapshot::sound(app.test_env()).log(), ["import failed"]);
     import(&app, &archive, "").await.created();
 }
 
 #[tokio::test]
 async fn import_whose_line_arrives_byte_by_byte_is_undone() {
     let app = Setup::unlimited().with("--request-timeout=1").start().await;
-    let (archive, before) = (archive(), Snapshot::sound(app.place()));
+    let (archive, before) = (archive(), Snapshot::sound(app.test_env()));
     let mut stream = begin(&app).await;
     send(&mut stream, &archive[..archive.len() - 1000]).await;
     let began = Instant::now();
@@ -107,10 +107,10 @@ async fn import_whose_line_arrives_byte_by_byte_is_undone() {
 #[tokio::test]
 async fn import_whose_client_disconnects_is_undone() {
     let app = App::start().await;
-    let (archive, before) = (archive(), Snapshot::sound(app.place()));
+    let (archive, before) = (archive(), Snapshot::sound(app.test_env()));
     let mut stream = begin(&app).await;
     send(&mut stream, &archive[..archive.len() - 1000]).await;
-    while running_operations(app.place()) == 0 {
+    while running_operations(app.test_env()) == 0 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     drop(stream);
@@ -127,10 +127,10 @@ async fn import_in_progress_hides_organization() {
     let archive = archive();
     let mut stream = begin(&app).await;
     send(&mut stream, &archive[..archive.len() - 1000]).await;
-    while running_operations(app.place()) == 0 {
+    while running_operations(app.test_env()) == 0 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    crate::support::given::find(&app, "New").await.refused("organization_not_found");
+    crate::support::fixtures::find(&app, "New").await.refused("organization_not_found");
     let listed = app.operator().get("/v1/organizations?status=active").await.ok();
     assert_eq!(listed["items"], json!([]));
     // The name and the id are taken all the same.
@@ -142,5 +142,5 @@ async fn import_in_progress_hides_organization() {
     send(&mut stream, &archive[archive.len() - 1000..]).await;
     stream.write_all(b"0\r\n\r\n").await.unwrap();
     assert_eq!(answer(stream).await.0, 201);
-    assert_eq!(crate::support::given::find(&app, "New").await.ok()["status"], "active");
+    assert_eq!(crate::support::fixtures::find(&app, "New").await.ok()["status"], "active");
 }

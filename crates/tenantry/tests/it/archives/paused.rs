@@ -1,9 +1,9 @@
 //! Readers of an export that pause: they have a limit of their own, and it is told why they were cut off.
 
 use crate::support::client::Client;
-use crate::support::given::{PASSWORD, credentials, email_for, insert_lines, new_organization};
-use crate::support::place::Place;
+use crate::support::fixtures::{PASSWORD, credentials, email_for, insert_lines, new_organization};
 use crate::support::process::{Launch, Server};
+use crate::support::test_env::TestEnv;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -48,8 +48,8 @@ async fn begin(server: &Server, path: &str) -> TcpStream {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn export_resumes_after_pause_within_its_limit() {
-    let place = Place::new();
-    let server = Launch::on(&place).with("--request-timeout=2").with("--export-pause-timeout=60").start();
+    let test_env = TestEnv::new();
+    let server = Launch::on(&test_env).with("--request-timeout=2").with("--export-pause-timeout=60").start();
     let path = filled(&server).await;
     let mut stream = begin(&server, &path).await;
     // Longer than the reader of any other answer has.
@@ -65,8 +65,8 @@ async fn export_resumes_after_pause_within_its_limit() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn export_whose_reader_pauses_too_long_is_cut_and_logged() {
-    let place = Place::new();
-    let server = Launch::on(&place).with("--export-pause-timeout=1").start();
+    let test_env = TestEnv::new();
+    let server = Launch::on(&test_env).with("--export-pause-timeout=1").start();
     let path = filled(&server).await;
     let mut paused = begin(&server, &path).await;
     logs(&server, "EXPORT_PAUSE_TIMEOUT").await;

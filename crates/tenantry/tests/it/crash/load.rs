@@ -5,12 +5,12 @@
 //! A failed run is repeated with the seed it has printed: `TENANTRY_TEST_SEED=…`.
 
 use super::recovered;
-use crate::support::chance::Chance;
 use crate::support::checker::{Snapshot, put_documents};
 use crate::support::client::{Answer, Client};
-use crate::support::given::{PASSWORD, credentials, encoded, new_organization};
-use crate::support::place::Place;
+use crate::support::fixtures::{PASSWORD, credentials, encoded, new_organization};
 use crate::support::process::{Launch, Server};
+use crate::support::rng::TestRng;
+use crate::support::test_env::TestEnv;
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -23,22 +23,22 @@ const READERS: usize = 2;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn acknowledged_changes_survive_kills_under_load() {
-    let mut chance = Chance::of_this_run();
-    let place = Place::new();
-    let mut workers: Vec<Worker> = (0..WORKERS).map(|number| Worker::new(number, chance.next())).collect();
+    let mut rng = TestRng::of_this_run();
+    let test_env = TestEnv::new();
+    let mut workers: Vec<Worker> = (0..WORKERS).map(|number| Worker::new(number, rng.next())).collect();
     let mut kills = 0;
     for round in 0..ROUNDS {
-        workers = load_and_kill(&place, workers, chance.between(150, 1200)).await;
-        kills += 1 + kill_starts(&place, &mut chance).await;
-        let server = recovered(&place).await;
-        let found = Snapshot::sound(&place);
+        workers = load_and_kill(&test_env, workers, rng.between(150, 1200)).await;
+        kills += 1 + kill_starts(&test_env, &mut rng).await;
+        let server = recovered(&test_env).await;
+        let found = Snapshot::sound(&test_env);
         for worker in &mut workers {
             worker.resolve(&found);
             worker.check(&found, &server).await;
         }
         server.stop().await;
-        recover_once_more(&place).await;
-        workers.iter_mut().for_each(|worker| worker.put_documents(&place));
+        recover_once_more(&test_env).await;
+        workers.iter_mut().for_each(|worker| worker.put_documents(&test_env));
         let answered: usize = workers.iter().map(|worker| worker.answered).sum();
         println!("round {round}: {kills} kills, {answered} answered changes checked");
     }
@@ -47,8 +47,8 @@ async fn acknowledged_changes_survive_kills_under_load() {
 }
 
 /// Runs the workers, and readers beside them, until the service is killed after `after` milliseconds.
-async fn load_and_kill(place: &Place, workers: Vec<Worker>, after: u64) -> Vec<Worker> {
-    let server = Launch::on(place).start();
+async fn load_and_kill(test_env: &TestEnv, workers: Vec<Worker>, after: u64) -> Vec<Worker> {
+    let server = Launch::on(test_env).start();
     let mut running = JoinSet::new();
     for mut worker in workers {
         let (client, operator) = (server.client(), server.operator());
@@ -59,7 +59,7 @@ async fn load_and_kill(place: &Place, workers: Vec<Worker>, after: u64) -> Vec<W
     }
     let mut reading = JoinSet::new();
     for number in 0..READERS {
-        reading.spawn(read(server.client(), Chance::new(number as u64 + 1)));
+        reading.spawn(read(server.client(), TestRng::new(number as u64 + 1)));
     }
     tokio::time::sleep(Duration::from_millis(after)).await;
     server.kill().await;
@@ -70,9 +70,9 @@ async fn load_and_kill(place: &Place, workers: Vec<Worker>, after: u64) -> Vec<W
 }
 
 /// Looks organizations up until the service is gone: what is found is whole, and is what was asked for.
-async fn read(client: Client, mut chance: Chance) {
+async fn read(client: Client, mut rng: TestRng) {
     loop {
-        let (worker, number) = (chance.below(WORKERS as u64), chance.below(40));
+        let (worker, number) = (rng.below(WORKERS as u64), rng.below(40));
         let path = format!("/org/get?organization_name={}", encoded(&name(worker as usize, number as usize)));
         let Ok(answer) = client.try_send(Method::GET, &path, None).await else { return };
         if answer.status.is_success() {
@@ -87,26 +87,26 @@ async fn read(client: Client, mut chance: Chance) {
 }
 
 /// Perhaps starts the service a few times and kills it in the middle of its start; how often.
-async fn kill_starts(place: &Place, chance: &mut Chance) -> u32 {
-    let times = chance.below(3) as u32;
+async fn kill_starts(test_env: &TestEnv, rng: &mut TestRng) -> u32 {
+    let times = rng.below(3) as u32;
     for _ in 0..times {
-        let process = Launch::on(place).spawn();
-        tokio::time::sleep(Duration::from_millis(chance.below(60))).await;
+        let process = Launch::on(test_env).spawn();
+        tokio::time::sleep(Duration::from_millis(rng.below(60))).await;
         process.kill().await;
     }
     times
 }
 
 /// A further start finds nothing left to do.
-pub async fn recover_once_more(place: &Place) {
-    let before = Snapshot::sound(place);
-    recovered(place).await.stop().await;
-    before.assert_unchanged(&Snapshot::sound(place));
+pub async fn recover_once_more(test_env: &TestEnv) {
+    let before = Snapshot::sound(test_env);
+    recovered(test_env).await.stop().await;
+    before.assert_unchanged(&Snapshot::sound(test_env));
 }
 
 /// What a worker knows of an organization it has made.
 #[derive(Clone, Debug, PartialEq)]
-struct Known {
+struct KnownOrganization {
     id: String,
     name: String,
     email: String,
@@ -121,7 +121,7 @@ struct Known {
     documents: BTreeSet<String>,
 }
 
-impl Known {
+impl KnownOrganization {
     fn new(name: String, email: String) -> Self {
         Self {
             id: String::new(),
@@ -177,8 +177,8 @@ impl Known {
 }
 
 /// A request that was sent, and what the organization is if it was carried out.
-struct Sent {
-    next: Known,
+struct PendingRequest {
+    next: KnownOrganization,
     method: Method,
     path: String,
     body: Option<Value>,
@@ -188,12 +188,12 @@ struct Sent {
 /// Somebody who makes organizations of their own and changes them, one request after the other.
 pub struct Worker {
     pub number: usize,
-    chance: Chance,
+    rng: TestRng,
     /// The one that is being changed; then those that were left deleted or are gone.
-    current: Option<Known>,
-    left: Vec<Known>,
+    current: Option<KnownOrganization>,
+    left: Vec<KnownOrganization>,
     /// What was asked for last, until it is answered.
-    pending: Option<Known>,
+    pending: Option<KnownOrganization>,
     made: usize,
     pub answered: usize,
     pub cut_off: usize,
@@ -201,17 +201,8 @@ pub struct Worker {
 
 impl Worker {
     pub fn new(number: usize, seed: u64) -> Self {
-        let chance = Chance::new(seed);
-        Self {
-            number,
-            chance,
-            current: None,
-            left: Vec::new(),
-            pending: None,
-            made: 0,
-            answered: 0,
-            cut_off: 0,
-        }
+        let rng = TestRng::new(seed);
+        Self { number, rng, current: None, left: Vec::new(), pending: None, made: 0, answered: 0, cut_off: 0 }
     }
 
     /// One change; whether it was answered.
@@ -237,7 +228,7 @@ impl Worker {
     }
 
     /// What was asked for has become so.
-    fn take_over(&mut self, mut next: Known, answer: &Answer) {
+    fn take_over(&mut self, mut next: KnownOrganization, answer: &Answer) {
         match self.current.as_ref() {
             None => next.id = answer.json()["id"].as_str().unwrap().to_owned(),
             Some(current) if current.log == next.log => {
@@ -248,12 +239,12 @@ impl Worker {
         self.settle(next);
     }
 
-    fn settle(&mut self, next: Known) {
+    fn settle(&mut self, next: KnownOrganization) {
         self.current = Some(next);
         // One that is gone is left alone; of the deleted some are, so that their names are taken by others.
         let is_left = self.current.as_ref().is_some_and(|known| match known.state {
             "gone" => true,
-            "deleted" => self.chance.below(4) == 0,
+            "deleted" => self.rng.below(4) == 0,
             _ => false,
         });
         if is_left {
@@ -262,12 +253,12 @@ impl Worker {
     }
 
     /// The next request: one that cannot be refused.
-    fn choose(&mut self) -> Sent {
+    fn choose(&mut self) -> PendingRequest {
         let Some(known) = self.current.clone() else { return self.create() };
         if known.state == "deleted" {
-            return if self.chance.below(3) == 0 { purge(&known) } else { restore(&known) };
+            return if self.rng.below(3) == 0 { purge(&known) } else { restore(&known) };
         }
-        match self.chance.below(9) {
+        match self.rng.below(9) {
             _ if known.suspended => operate(&known, "reactivate", |next| next.suspended = false),
             0 => operate(&known, "suspend", |next| {
                 next.suspended = true;
@@ -281,10 +272,10 @@ impl Worker {
         }
     }
 
-    fn create(&mut self) -> Sent {
+    fn create(&mut self) -> PendingRequest {
         // Sometimes the name and the address of one that was deleted: both are free.
         let freed = self.left.last().filter(|left| left.state == "deleted").cloned();
-        let (name, email) = match freed.filter(|_| self.chance.below(2) == 0) {
+        let (name, email) = match freed.filter(|_| self.rng.below(2) == 0) {
             Some(left) if self.left.iter().all(|other| other.name != left.name || other == &left) => {
                 (left.name, left.email)
             }
@@ -295,10 +286,10 @@ impl Worker {
             }
         };
         let body = new_organization(&name, &email);
-        request(Known::new(name, email), Method::POST, "/org/create".to_owned(), Some(body))
+        request(KnownOrganization::new(name, email), Method::POST, "/org/create".to_owned(), Some(body))
     }
 
-    fn rename(&mut self, known: &Known) -> Sent {
+    fn rename(&mut self, known: &KnownOrganization) -> PendingRequest {
         self.made += 1;
         let mut next = known.after("rename");
         next.name = name(self.number, self.made);
@@ -306,16 +297,19 @@ impl Worker {
         request(next, Method::PATCH, known.path(), Some(body))
     }
 
-    fn change_password(&mut self, known: &Known) -> Sent {
+    fn change_password(&mut self, known: &KnownOrganization) -> PendingRequest {
         let Some((token, _)) = known.tokens.iter().rev().find(|(_, good)| *good).cloned() else {
             return sign_in(known);
         };
         let mut next = known.after("rename");
         next.end_tokens();
         next.tokens.iter_mut().filter(|(kept, _)| *kept == token).for_each(|(_, good)| *good = true);
-        next.password = format!("horse battery {}", self.chance.next());
+        next.password = format!("horse battery {}", self.rng.next());
         let body = json!({ "organization_name": known.name, "password": next.password });
-        Sent { token: Some(token), ..request(next, Method::PUT, "/org/update".to_owned(), Some(body)) }
+        PendingRequest {
+            token: Some(token),
+            ..request(next, Method::PUT, "/org/update".to_owned(), Some(body))
+        }
     }
 
     /// Decides, from what the data directory holds, whether the change without an answer has happened.
@@ -347,30 +341,34 @@ impl Worker {
     }
 
     /// Writes into the containers that have no documents yet.
-    pub fn put_documents(&mut self, place: &Place) {
+    pub fn put_documents(&mut self, test_env: &TestEnv) {
         for known in self.current.iter_mut().chain(&mut self.left) {
             if known.documents.is_empty() && known.state != "gone" {
-                known.documents = put_documents(place, &known.id, 5);
+                known.documents = put_documents(test_env, &known.id, 5);
             }
         }
     }
 }
 
-fn request(next: Known, method: Method, path: String, body: Option<Value>) -> Sent {
-    Sent { next, method, path, body, token: None }
+fn request(next: KnownOrganization, method: Method, path: String, body: Option<Value>) -> PendingRequest {
+    PendingRequest { next, method, path, body, token: None }
 }
 
-fn operate(known: &Known, kind: &str, change: impl FnOnce(&mut Known)) -> Sent {
+fn operate(
+    known: &KnownOrganization,
+    kind: &str,
+    change: impl FnOnce(&mut KnownOrganization),
+) -> PendingRequest {
     let mut next = known.after(kind);
     change(&mut next);
     request(next, Method::POST, format!("{}/{kind}", known.path()), None)
 }
 
-fn restore(known: &Known) -> Sent {
+fn restore(known: &KnownOrganization) -> PendingRequest {
     operate(known, "restore", |next| next.state = "active")
 }
 
-fn purge(known: &Known) -> Sent {
+fn purge(known: &KnownOrganization) -> PendingRequest {
     operate(known, "purge", |next| {
         next.state = "gone";
         next.suspended = false;
@@ -378,21 +376,21 @@ fn purge(known: &Known) -> Sent {
     })
 }
 
-fn delete(known: &Known) -> Sent {
+fn delete(known: &KnownOrganization) -> PendingRequest {
     let mut next = known.after("delete");
     next.state = "deleted";
     next.end_tokens();
     request(next, Method::DELETE, known.path(), None)
 }
 
-fn protect(known: &Known) -> Sent {
+fn protect(known: &KnownOrganization) -> PendingRequest {
     let mut next = known.after("update");
     next.protected = !known.protected;
     let body = json!({ "delete_protection": next.protected });
     request(next, Method::PATCH, known.path(), Some(body))
 }
 
-fn sign_in(known: &Known) -> Sent {
+fn sign_in(known: &KnownOrganization) -> PendingRequest {
     let body = credentials(&known.email, &known.password);
     request(known.clone(), Method::POST, "/admin/login".to_owned(), Some(body))
 }

@@ -1,13 +1,13 @@
 //! Crashes during more than one operation: creates that compete for an address, a delete that goes on to
 //! purge, and many changes under way, so that recovery has to be quick about each.
 
-use super::{Case, NEIGHBOURS, RECOVERY_ON_MONGODB, SUBJECT, World, id_of, recovered};
+use super::{Case, NEIGHBOURS, RECOVERY_ON_MONGODB, SUBJECT, Scenario, id_of, recovered};
 use crate::support::checker::Snapshot;
 use crate::support::client::Answer;
-use crate::support::given::{email_for, new_organization};
+use crate::support::fixtures::{email_for, new_organization};
 use crate::support::mongodb::{Database, run};
-use crate::support::place::Place;
 use crate::support::process::{Launch, Server};
+use crate::support::test_env::TestEnv;
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{DateTime, doc};
 use reqwest::Method;
@@ -24,20 +24,20 @@ const CONTESTED: &str = "owner@competitors.example";
 /// intents, and the service is killed in the middle of that.
 #[tokio::test]
 async fn creates_with_one_email_stay_whole_when_killed() {
-    let template = World::before(Case::Create).await;
+    let template = Scenario::before(Case::Create).await;
     let moments = ["before", "done", "saved"];
     let steps = ["insert_owner", "record"];
     for point in steps.iter().flat_map(|step| moments.map(|moment| format!("create.{step}.{moment}:1"))) {
         println!("creates with one address at {point}");
-        let world = template.copy();
-        let before = Snapshot::sound(&world.place);
-        let server = Launch::on(&world.place).env("TENANTRY_CRASH_AT", &point).start();
+        let scenario = template.copy();
+        let before = Snapshot::sound(&scenario.test_env);
+        let server = Launch::on(&scenario.test_env).env("TENANTRY_CRASH_AT", &point).start();
         let competing: JoinSet<_> = (0..COMPETITORS).map(|number| compete(&server, number)).collect();
         let answers: Vec<Answer> = competing.join_all().await.into_iter().flatten().collect();
         server.crashed().await;
 
-        let server = world.recover().await;
-        let found = Snapshot::sound(&world.place);
+        let server = scenario.recover().await;
+        let found = Snapshot::sound(&scenario.test_env);
         let made: Vec<&Value> =
             (0..COMPETITORS).filter_map(|number| found.named(&competitor(number))).collect();
         assert_eq!(made.len(), 1, "{point}: {made:?} have the address");
@@ -49,11 +49,15 @@ async fn creates_with_one_email_stay_whole_when_killed() {
         let refused = found.log().into_iter().filter(|entry| entry == "create failed").count();
         assert!((1..COMPETITORS).contains(&refused), "{point}: {:?}", found.log());
         for name in NEIGHBOURS {
-            assert_eq!(before.belongings(&world.ids[name]), found.belongings(&world.ids[name]), "{name}");
+            assert_eq!(
+                before.belongings(&scenario.ids[name]),
+                found.belongings(&scenario.ids[name]),
+                "{name}"
+            );
         }
-        compete_again(&world, &server, made[0]).await;
+        compete_again(&scenario, &server, made[0]).await;
         server.stop().await;
-        Snapshot::sound(&world.place);
+        Snapshot::sound(&scenario.test_env);
     }
 }
 
@@ -70,7 +74,7 @@ fn compete(server: &Server, number: usize) -> impl Future<Output = Option<Answer
 
 /// The same requests once more, when the address is free again: a refusal that was not answered is answered
 /// now, and one of those that never began gets the address.
-async fn compete_again(world: &World, server: &Server, winner: &Value) {
+async fn compete_again(scenario: &Scenario, server: &Server, winner: &Value) {
     server.operator().delete(&format!("/v1/organizations/{}", id_of(winner))).await.ok();
     let mut owners = 0;
     for number in (0..COMPETITORS).filter(|number| competitor(*number) != winner["name"]) {
@@ -91,38 +95,42 @@ async fn compete_again(world: &World, server: &Server, winner: &Value) {
         let answer = server.client().post("/org/create", &new_organization(&name, &email_for(&name))).await;
         assert!([201, 409].contains(&answer.status.as_u16()), "{answer}");
     }
-    assert_eq!(Snapshot::sound(&world.place).organizations(), NEIGHBOURS.len() + 1 + COMPETITORS);
+    assert_eq!(Snapshot::sound(&scenario.test_env).organizations(), NEIGHBOURS.len() + 1 + COMPETITORS);
 }
 
 #[tokio::test]
 async fn delete_with_purge_ends_purged_when_killed_at_any_point() {
-    let template = World::before(Case::Delete).await;
+    let template = Scenario::before(Case::Delete).await;
     let subject = template.ids[SUBJECT].clone();
     let points = Case::Delete.points().into_iter().chain(Case::Purge.points()).skip(1);
     for point in points {
         println!("a delete that purges at {point}");
-        let world = template.copy();
-        let before = Snapshot::sound(&world.place);
-        let server = Launch::on(&world.place).env("TENANTRY_CRASH_AT", &point).start();
-        let path = format!("{}?purge=true", world.subject());
+        let scenario = template.copy();
+        let before = Snapshot::sound(&scenario.test_env);
+        let server = Launch::on(&scenario.test_env).env("TENANTRY_CRASH_AT", &point).start();
+        let path = format!("{}?purge=true", scenario.subject());
         assert!(server.operator().try_send(Method::DELETE, &path, None).await.is_err(), "{point}");
         server.crashed().await;
 
         let began = Instant::now();
-        let server = world.recover().await;
-        while Snapshot::read(&world.place).organization(&subject).is_some() {
+        let server = scenario.recover().await;
+        while Snapshot::read(&scenario.test_env).organization(&subject).is_some() {
             assert!(began.elapsed() < RECOVERY_ON_MONGODB, "{point}: not purged after {:?}", began.elapsed());
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         server.stop().await;
-        let found = Snapshot::sound(&world.place);
+        let found = Snapshot::sound(&scenario.test_env);
         assert_eq!(
             found.log_of(&subject),
             ["create succeeded", "delete succeeded", "purge succeeded"],
             "{point}"
         );
         for name in NEIGHBOURS {
-            assert_eq!(before.belongings(&world.ids[name]), found.belongings(&world.ids[name]), "{name}");
+            assert_eq!(
+                before.belongings(&scenario.ids[name]),
+                found.belongings(&scenario.ids[name]),
+                "{name}"
+            );
         }
     }
 }
@@ -130,22 +138,22 @@ async fn delete_with_purge_ends_purged_when_killed_at_any_point() {
 #[tokio::test]
 async fn recovery_finishes_a_thousand_operations_soon() {
     const CHANGES: usize = 1000;
-    let place = Place::new();
-    let server = Launch::on(&place).start();
+    let test_env = TestEnv::new();
+    let server = Launch::on(&test_env).start();
     let made =
         server.client().post("/org/create", &new_organization("Acme", &email_for("Acme"))).await.created();
     server.stop().await;
-    leave_changes(&place, &id_of(&made), CHANGES);
+    leave_changes(&test_env, &id_of(&made), CHANGES);
 
-    recovered(&place).await.stop().await;
-    assert_eq!(Snapshot::read(&place).log().len(), 1 + CHANGES);
+    recovered(&test_env).await.stop().await;
+    assert_eq!(Snapshot::read(&test_env).log().len(), 1 + CHANGES);
 }
 
 /// Makes copies of an organization's record, each with a change under way that a process which is gone has
 /// begun. They have no accounts and no containers; this change needs neither.
-fn leave_changes(place: &Place, model: &str, count: usize) {
-    match place.database() {
-        None => leave_changes_in_files(&place.data_dir().join("control.db"), model, count),
+fn leave_changes(test_env: &TestEnv, model: &str, count: usize) {
+    match test_env.database() {
+        None => leave_changes_in_files(&test_env.data_dir().join("control.db"), model, count),
         Some(database) => leave_changes_on_mongodb(database, count),
     }
 }

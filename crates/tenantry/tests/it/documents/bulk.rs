@@ -2,7 +2,7 @@
 
 use crate::support::app::{App, Setup};
 use crate::support::client::Answer;
-use crate::support::given::{Organization, insert_lines, organization};
+use crate::support::fixtures::{Organization, insert_lines, organization};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -248,8 +248,8 @@ async fn bulk_stream_ends_when_right_ends() {
     assert!(seen.contains("{\"line\":2,\"status\":401,\"code\":\"token_revoked\""), "{seen}");
     assert!(seen.ends_with("\r\n0\r\n\r\n") && !seen.contains("\"lines\""), "{seen}");
     app.operator().post_empty(&format!("{}/reactivate", acme.path())).await.ok();
-    let tokens = crate::support::given::sign_in(&app, acme.email()).await;
-    let owner = crate::support::given::with_access(&app, &tokens);
+    let tokens = crate::support::fixtures::sign_in(&app, acme.email()).await;
+    let owner = crate::support::fixtures::with_access(&app, &tokens);
     assert_eq!(owner.get(&acme.about("count")).await.ok()["count"], 1);
 }
 

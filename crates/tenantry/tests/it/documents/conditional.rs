@@ -1,7 +1,7 @@
 //! `ETag`, `If-Match`, `If-None-Match` of documents: a change meets the revision that its caller has seen, or none.
 
 use crate::support::app::App;
-use crate::support::given::{Organization, organization};
+use crate::support::fixtures::{Organization, organization};
 use serde_json::json;
 use std::collections::BTreeMap;
 use tokio::task::JoinSet;

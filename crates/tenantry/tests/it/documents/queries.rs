@@ -2,7 +2,7 @@
 
 use crate::support::app::{App, Setup};
 use crate::support::client::Client;
-use crate::support::given::{Organization, encoded, organization};
+use crate::support::fixtures::{Organization, encoded, organization};
 use serde_json::{Value, json};
 
 /// An organization with 25 documents.

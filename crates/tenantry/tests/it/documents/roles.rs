@@ -2,7 +2,7 @@
 
 use crate::support::app::App;
 use crate::support::client::{Answer, Client};
-use crate::support::given::{Organization, organization, with_role};
+use crate::support::fixtures::{Organization, organization, with_role};
 use serde_json::json;
 
 async fn reads(client: &Client, acme: &Organization) -> Vec<Answer> {

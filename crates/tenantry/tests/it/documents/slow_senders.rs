@@ -3,7 +3,7 @@
 
 use super::bulk::Stream;
 use crate::support::app::Setup;
-use crate::support::given::organization;
+use crate::support::fixtures::organization;
 use futures_util::FutureExt;
 use serde_json::json;
 use std::time::{Duration, Instant};

@@ -46,12 +46,12 @@ impl Shell {
     }
 
     /// Runs a command without a terminal.
-    fn run(&self, arguments: &[&str]) -> Ran {
+    fn run(&self, arguments: &[&str]) -> CommandOutput {
         self.run_with(arguments, "")
     }
 
     /// Runs a command with `input` on standard input.
-    fn run_with(&self, arguments: &[&str], input: &str) -> Ran {
+    fn run_with(&self, arguments: &[&str], input: &str) -> CommandOutput {
         let mut child = self
             .command(arguments)
             .stdin(Stdio::piped())
@@ -62,7 +62,7 @@ impl Shell {
         // A command that reads nothing may have ended already.
         let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
         let output = child.wait_with_output().unwrap();
-        Ran {
+        CommandOutput {
             code: output.status.code(),
             stdout: String::from_utf8(output.stdout).unwrap(),
             stderr: String::from_utf8(output.stderr).unwrap(),
@@ -72,13 +72,13 @@ impl Shell {
 
 /// A command that has ended.
 #[derive(Debug)]
-struct Ran {
+struct CommandOutput {
     code: Option<i32>,
     stdout: String,
     stderr: String,
 }
 
-impl Ran {
+impl CommandOutput {
     /// What it printed, if it did its work and complained of nothing.
     #[track_caller]
     fn done(self) -> String {

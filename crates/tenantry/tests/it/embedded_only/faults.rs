@@ -4,7 +4,7 @@
 use crate::support::app::{App, Setup};
 use crate::support::checker::{Snapshot, put_documents, running_operations};
 use crate::support::client::Answer;
-use crate::support::given::{
+use crate::support::fixtures::{
     PASSWORD, credentials, email_for, encoded, find, new_organization, organization, sign_in, with_access,
 };
 use crate::support::process::{Launch, Server};

@@ -1,7 +1,7 @@
 //! What only the embedded engine says: each organization is a file.
 
 use crate::support::app::App;
-use crate::support::given::new_organization;
+use crate::support::fixtures::new_organization;
 use serde_json::json;
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 //! The rules themselves, with every vector, are tests of `domain::name`; here is what they come to over HTTP.
 
 use crate::support::app::{App, Setup};
-use crate::support::given::{PASSWORD, find, new_organization, organization};
+use crate::support::fixtures::{PASSWORD, find, new_organization, organization};
 use crate::support::raw::{self, exchange};
 use crate::support::records::containers;
 use reqwest::Method;
@@ -117,7 +117,7 @@ async fn name_that_reads_like_path_or_reserved_word_is_accepted() {
     }
     // Each is one container, where containers are, and nothing else.
     assert_eq!(containers(&app).len(), made);
-    let is_a_file = app.place().database().is_none();
+    let is_a_file = app.test_env().database().is_none();
     assert_eq!(files(&app).len(), before.len() + if is_a_file { made } else { 0 });
 }
 

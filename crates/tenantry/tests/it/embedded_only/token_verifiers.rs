@@ -3,7 +3,7 @@
 //!
 //! oauth4webapi takes published keys alone, so a token that is signed with a shared secret (HS256) is shown to the other.
 
-use crate::support::given::{credentials, new_organization};
+use crate::support::fixtures::{credentials, new_organization};
 use crate::support::process::{Launch, Server};
 use serde_json::{Value, json};
 use std::io::Write;
@@ -49,7 +49,7 @@ async fn token_of(home: &Path, algorithm: &str) -> (Server, String) {
         .env("JWT_SECRET", SECRET)
         .start();
     server.client().post("/org/create", &new_organization("Acme", EMAIL)).await.created();
-    let login = credentials(EMAIL, crate::support::given::PASSWORD);
+    let login = credentials(EMAIL, crate::support::fixtures::PASSWORD);
     let tokens = server.client().post("/admin/login", &login).await.ok();
     let token = tokens["access_token"].as_str().unwrap().to_owned();
     (server, token)

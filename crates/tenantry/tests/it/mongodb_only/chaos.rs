@@ -18,11 +18,11 @@ mod point_faults;
 mod rename;
 mod traffic;
 
-use crate::crash::{Case, World};
+use crate::crash::{Case, Scenario};
 use crate::support::checker::Snapshot;
 use crate::support::client::Answer;
-use crate::support::place::Place;
 use crate::support::process::{Launch, Server};
+use crate::support::test_env::TestEnv;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
@@ -31,29 +31,29 @@ use tokio::task::JoinHandle;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Waits until all that is kept is sound, as long as an instance may take to clear up, and expects it to be.
-async fn sound_at_last(place: &Place) -> Snapshot {
+async fn sound_at_last(test_env: &TestEnv) -> Snapshot {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let found = Snapshot::read(place);
+        let found = Snapshot::read(test_env);
         if found.problems().is_empty() || Instant::now() > deadline {
             break;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    Snapshot::sound(place)
+    Snapshot::sound(test_env)
 }
 
 /// An instance that has stopped in the middle of a request.
-struct Asleep {
+struct StoppedInstance {
     server: Arc<Server>,
     request: JoinHandle<Answer>,
 }
 
-impl Asleep {
+impl StoppedInstance {
     /// Sends the request that begins `case` to an instance that stops at `point`.
-    async fn at(world: &World, case: Case, point: &str, launch: &Launch) -> Self {
+    async fn at(scenario: &Scenario, case: Case, point: &str, launch: &Launch) -> Self {
         let server = Arc::new(launch.clone().env("TENANTRY_STOP_AT", point).start());
-        let (request, there) = (case.request(world), Arc::clone(&server));
+        let (request, there) = (case.request(scenario), Arc::clone(&server));
         let mut request = tokio::spawn(async move { request.send(&there).await.unwrap() });
         tokio::select! {
             () = server.stopped() => {}

@@ -2,7 +2,7 @@
 
 use crate::support::app::{App, Setup};
 use crate::support::client::Answer;
-use crate::support::given::organization;
+use crate::support::fixtures::organization;
 use crate::support::mongodb::Database;
 use mongodb::bson::{Document, doc};
 use serde_json::json;
@@ -30,7 +30,7 @@ fn asked(database: &Database, collection: &str) -> (Vec<String>, usize) {
 #[tokio::test]
 async fn signed_in_requests_send_the_fewest_commands() {
     let app: App = Setup::unlimited().start().await;
-    let database = app.place().database().unwrap();
+    let database = app.test_env().database().unwrap();
     let acme = organization(&app, "Acme").await;
     // By its name, as people write it.
     let own = "/v1/organizations/acme";

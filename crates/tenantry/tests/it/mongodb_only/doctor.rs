@@ -1,21 +1,21 @@
 //! `tenantry doctor` where the service runs on MongoDB.
 
 use crate::support::app::App;
-use crate::support::given::organization;
-use crate::support::place::Place;
+use crate::support::fixtures::organization;
+use crate::support::test_env::TestEnv;
 use std::process::Command;
 
-/// What it prints with these flags instead of, or beside, those that lead to `place`; and whether nothing failed.
-fn doctor(place: &Place, more: &[&str]) -> (String, bool) {
+/// What it prints with these flags instead of, or beside, those that lead to `test_env`; and whether nothing failed.
+fn doctor(test_env: &TestEnv, more: &[&str]) -> (String, bool) {
     let name = |flag: &str| flag.split('=').next().map(str::to_owned);
     let is_replaced = |flag: &String| more.iter().any(|other| name(other) == name(flag));
     let run = Command::new(env!("CARGO_BIN_EXE_tenantry"))
         .arg("doctor")
-        .args(place.flags().into_iter().filter(|flag| !is_replaced(flag)))
+        .args(test_env.flags().into_iter().filter(|flag| !is_replaced(flag)))
         .args(more)
         .arg("--port=0")
         .env_clear()
-        .current_dir(place.data_dir().parent().unwrap())
+        .current_dir(test_env.data_dir().parent().unwrap())
         .output()
         .unwrap();
     assert!(run.stderr.is_empty(), "{}", String::from_utf8_lossy(&run.stderr));
@@ -33,15 +33,15 @@ fn assert_has(text: &str, verdict: &str, check: &str, part: &str) {
 
 #[tokio::test]
 async fn doctor_reports_database_and_changes_nothing() {
-    let place = Place::new();
-    let (text, well) = doctor(&place, &[]);
+    let test_env = TestEnv::new();
+    let (text, well) = doctor(&test_env, &[]);
     assert!(well, "{text}");
     assert_has(&text, "ok", "schema", "there are no records");
-    assert_eq!(place.database().unwrap().collections(), Vec::<String>::new());
+    assert_eq!(test_env.database().unwrap().collections(), Vec::<String>::new());
 
     let app = App::start().await;
     organization(&app, "Acme").await;
-    let (text, well) = doctor(app.place(), &[]);
+    let (text, well) = doctor(app.test_env(), &[]);
     assert!(well, "{text}");
     assert_has(&text, "ok", "mongodb", "6.0.5, standalone");
     assert_has(&text, "ok", "fence", "by their identity");
@@ -54,17 +54,17 @@ async fn doctor_reports_database_and_changes_nothing() {
 #[tokio::test]
 async fn doctor_reports_problems_and_shows_no_password() {
     let app = App::start().await;
-    let (text, well) = doctor(app.place(), &["--max-namespaces=5"]);
+    let (text, well) = doctor(app.test_env(), &["--max-namespaces=5"]);
     assert!(well, "{text}");
     assert_has(&text, "warn", "capacity", "of 5 collections and indexes");
 
     std::fs::write(app.data_dir().join("operator.key"), "tenantry_operator_of_another").unwrap();
-    let (text, well) = doctor(app.place(), &[]);
+    let (text, well) = doctor(app.test_env(), &[]);
     assert!(!well, "{text}");
     assert_has(&text, "FAIL", "keys", "is not the operator key");
 
     let nowhere = ["--mongo-timeout=1", "--mongo-uri=mongodb://someone:hunter2@127.0.0.1:9"];
-    let (text, well) = doctor(app.place(), &nowhere);
+    let (text, well) = doctor(app.test_env(), &nowhere);
     assert!(!well, "{text}");
     assert_has(&text, "FAIL", "mongodb", "check MONGO_URI");
     assert!(!text.contains("hunter2"), "{text}");

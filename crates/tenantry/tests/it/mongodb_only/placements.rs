@@ -2,7 +2,7 @@
 
 use crate::support::app::{App, Setup};
 use crate::support::client::{Answer, Client};
-use crate::support::given::{PASSWORD, credentials, email_for};
+use crate::support::fixtures::{PASSWORD, credentials, email_for};
 use mongodb::bson::doc;
 use mongodb::bson::oid::ObjectId;
 use serde_json::{Value, json};
@@ -33,7 +33,7 @@ fn text<'a>(body: &'a Value, field: &str) -> &'a str {
 fn write_where_it_says(app: &App, body: &Value, count: i64) {
     let id = ObjectId::parse_str(text(body, "id")).unwrap();
     let collection = app
-        .place()
+        .test_env()
         .database()
         .unwrap()
         .beside(text(body, "tenant_database"), text(body, "tenant_collection"));
@@ -44,7 +44,7 @@ fn write_where_it_says(app: &App, body: &Value, count: i64) {
 #[tokio::test]
 async fn response_names_data_location_before_and_after_rename() {
     let app = App::start().await;
-    let master = app.place().database().unwrap().name();
+    let master = app.test_env().database().unwrap().name();
     for placement in Placement::ALL {
         let name = format!("In {}", placement.as_str());
         let made = create(&app, &name, placement).await.created();

@@ -3,10 +3,10 @@
 use crate::support::app::App;
 use crate::support::checker::Snapshot;
 use crate::support::data_set::{DataSet, archives};
-use crate::support::given::{PASSWORD, credentials, find, organization, sign_in, with_access};
+use crate::support::fixtures::{PASSWORD, credentials, find, organization, sign_in, with_access};
 use crate::support::mongodb;
-use crate::support::place::{Engine, Place};
 use crate::support::records::{contents, documents, put_documents};
+use crate::support::test_env::{Engine, TestEnv};
 use ::mongodb::bson::doc;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -14,16 +14,16 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 /// The other engine than that of the directory.
-fn command(place: &Place, from: &str, to: &str, placement: &str) -> Command {
+fn command(test_env: &TestEnv, from: &str, to: &str, placement: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tenantry"));
     command
         .args(["transfer", "--from", from, "--to", to, "--mongo-timeout=30"])
-        .arg(format!("--master-db={}", place.database().unwrap().name()))
+        .arg(format!("--master-db={}", test_env.database().unwrap().name()))
         .arg(format!("--placement={placement}"))
         .env_clear()
         .env("MONGO_URI", mongodb::uri())
         .env("JWT_SECRET", "a secret of 32 bytes for these tests")
-        .current_dir(place.data_dir().parent().unwrap())
+        .current_dir(test_env.data_dir().parent().unwrap())
         .stdin(Stdio::null());
     command
 }
@@ -47,7 +47,7 @@ fn path(directory: &Path) -> String {
 
 /// A data directory with three organizations (one renamed, one suspended, one deleted) and documents in each.
 async fn embedded() -> App {
-    let app = App::at(Place::on(Engine::Embedded)).await;
+    let app = App::at(TestEnv::on(Engine::Embedded)).await;
     for (name, count) in [("Acme", 700), ("Beta", 3), ("Gone", 5)] {
         let made = organization(&app, name).await;
         put_documents(&app, made.id(), count);
@@ -96,15 +96,15 @@ async fn transfer_to_mongodb_and_back_keeps_everything() {
         let shape_before = shape(&app, &ids[0]).await;
         let (source, operator_key) = (app.stop().await, "operator.key");
 
-        let place = Place::new();
-        let there = command(&place, &path(&source.data_dir()), "MONGO_URI", placement).output().unwrap();
+        let test_env = TestEnv::new();
+        let there = command(&test_env, &path(&source.data_dir()), "MONGO_URI", placement).output().unwrap();
         assert!(said(&there).contains("the same 3 organizations, 3 accounts"), "{there:?}");
         assert!(said(&there).contains("and 708 documents"), "{there:?}");
         // The operator copies the key file.
-        std::fs::create_dir_all(place.data_dir()).unwrap();
-        std::fs::copy(source.data_dir().join(operator_key), place.data_dir().join(operator_key)).unwrap();
+        std::fs::create_dir_all(test_env.data_dir()).unwrap();
+        std::fs::copy(source.data_dir().join(operator_key), test_env.data_dir().join(operator_key)).unwrap();
 
-        let app = App::at(place).await;
+        let app = App::at(test_env).await;
         let moved = app.operator().get("/v1/organizations?show_deleted=true").await.ok();
         for (one, other) in items(&listed).iter().zip(items(&moved)) {
             for field in
@@ -125,11 +125,11 @@ async fn transfer_to_mongodb_and_back_keeps_everything() {
             .await
             .refused("organization_suspended");
 
-        let place = app.stop().await;
-        let back = Place::on(Engine::Embedded);
-        let home = command(&place, "MONGO_URI", &path(&back.data_dir()), placement).output().unwrap();
+        let test_env = app.stop().await;
+        let back = TestEnv::on(Engine::Embedded);
+        let home = command(&test_env, "MONGO_URI", &path(&back.data_dir()), placement).output().unwrap();
         assert!(said(&home).contains("and 708 documents"), "{home:?}");
-        std::fs::copy(place.data_dir().join(operator_key), back.data_dir().join(operator_key)).unwrap();
+        std::fs::copy(test_env.data_dir().join(operator_key), back.data_dir().join(operator_key)).unwrap();
         let app = App::at(back).await;
         find(&app, "Acme Local").await.ok();
         find(&app, "Gone").await.ok();
@@ -144,39 +144,39 @@ async fn transfer_to_mongodb_and_back_keeps_everything() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn transfer_that_was_killed_resumes_and_blocks_use() {
     let source = embedded().await.stop().await;
-    let place = Place::new();
+    let test_env = TestEnv::new();
     let from = path(&source.data_dir());
     let mut killed = 0;
     for milliseconds in [40, 80, 160, 320, 640] {
         let mut running =
-            command(&place, &from, "MONGO_URI", "collection").stderr(Stdio::null()).spawn().unwrap();
+            command(&test_env, &from, "MONGO_URI", "collection").stderr(Stdio::null()).spawn().unwrap();
         tokio::time::sleep(Duration::from_millis(milliseconds)).await;
         running.kill().unwrap();
         killed += u32::from(running.wait().unwrap().code().is_none());
-        if mark(&place) {
-            let refusal = App::refused_at(&place).await;
+        if mark(&test_env) {
+            let refusal = App::refused_at(&test_env).await;
             assert!(refusal.contains("run the same `tenantry transfer` again"), "{refusal}");
         }
     }
     assert!(killed > 0, "each was done before it was killed");
-    let done = command(&place, &from, "MONGO_URI", "collection").output().unwrap();
+    let done = command(&test_env, &from, "MONGO_URI", "collection").output().unwrap();
     if done.status.success() {
         assert!(said(&done).contains("and 708 documents"), "{done:?}");
     } else {
         // The last of those that were killed was complete by then.
         assert!(refused(&done).contains("The target has organizations already"), "{done:?}");
     }
-    assert!(!mark(&place));
-    let app = App::at(place).await;
+    assert!(!mark(&test_env));
+    let app = App::at(test_env).await;
     find(&app, "Acme Global").await.ok();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn transfer_refuses_used_target_and_running_source() {
     let app = embedded().await;
-    let place = Place::new();
+    let test_env = TestEnv::new();
     let from = path(&app.data_dir());
-    let refusal = refused(&command(&place, &from, "MONGO_URI", "collection").output().unwrap());
+    let refusal = refused(&command(&test_env, &from, "MONGO_URI", "collection").output().unwrap());
     assert!(refusal.contains("is in use by another process"), "{refusal}");
 
     let other = App::start().await;
@@ -185,7 +185,7 @@ async fn transfer_refuses_used_target_and_running_source() {
     let before = contents(&other, kept.id());
     let source = app.stop().await;
     let refusal =
-        command(other.place(), &path(&source.data_dir()), "MONGO_URI", "collection").output().unwrap();
+        command(other.test_env(), &path(&source.data_dir()), "MONGO_URI", "collection").output().unwrap();
     assert!(refused(&refusal).contains("The target has organizations already"), "{refusal:?}");
     assert_eq!(contents(&other, kept.id()), before);
     find(&other, "Kept").await.ok();
@@ -194,13 +194,13 @@ async fn transfer_refuses_used_target_and_running_source() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn transfer_of_earlier_version_to_mongodb_works() {
     let data = DataSet::open_on(Engine::Embedded);
-    let place = Place::new();
-    let source = data.place().data_dir();
-    said(&command(&place, &path(&source), "MONGO_URI", "collection").output().unwrap());
-    std::fs::create_dir_all(place.data_dir()).unwrap();
-    std::fs::copy(source.join("operator.key"), place.data_dir().join("operator.key")).unwrap();
+    let test_env = TestEnv::new();
+    let source = data.test_env().data_dir();
+    said(&command(&test_env, &path(&source), "MONGO_URI", "collection").output().unwrap());
+    std::fs::create_dir_all(test_env.data_dir()).unwrap();
+    std::fs::copy(source.join("operator.key"), test_env.data_dir().join("operator.key")).unwrap();
 
-    let app = data.setup().start_on(place).await;
+    let app = data.setup().start_on(test_env).await;
     for account in data.facts["accounts"].as_array().unwrap() {
         let credentials =
             credentials(account["email"].as_str().unwrap(), account["password"].as_str().unwrap());
@@ -218,8 +218,8 @@ async fn transfer_of_earlier_version_to_mongodb_works() {
     Snapshot::sound(&app.stop().await);
 }
 
-fn mark(place: &Place) -> bool {
-    !place.database().unwrap().find("installation", doc! { "_id": "transfer" }).is_empty()
+fn mark(test_env: &TestEnv) -> bool {
+    !test_env.database().unwrap().find("installation", doc! { "_id": "transfer" }).is_empty()
 }
 
 fn items(listed: &Value) -> &Vec<Value> {

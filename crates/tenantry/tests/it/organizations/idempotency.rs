@@ -2,7 +2,7 @@
 
 use crate::support::app::{App, Setup};
 use crate::support::client::{Answer, Client};
-use crate::support::given::{PASSWORD, credentials, new_organization, organization, sign_in};
+use crate::support::fixtures::{PASSWORD, credentials, new_organization, organization, sign_in};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::task::JoinSet;

@@ -2,7 +2,9 @@
 //! deletion or purging, and purged so that nothing is left.
 
 use crate::support::app::{App, Setup};
-use crate::support::given::{Organization, PASSWORD, credentials, find, organization, sign_in, with_access};
+use crate::support::fixtures::{
+    Organization, PASSWORD, credentials, find, organization, sign_in, with_access,
+};
 use crate::support::records::{containers, contents, documents, put_documents, tables_with};
 use serde_json::{Value, json};
 use std::time::Duration;

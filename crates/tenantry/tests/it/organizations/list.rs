@@ -1,7 +1,7 @@
 //! Listing organizations: order, pages that stay put while others come and go, and what is shown.
 
 use crate::support::app::App;
-use crate::support::given::{new_organization, organization};
+use crate::support::fixtures::{new_organization, organization};
 use serde_json::Value;
 
 /// Makes organizations of these names.

@@ -1,7 +1,7 @@
 //! Operations: each change of an organization is one, can be looked at by those who may, and stays in the log.
 
 use crate::support::app::App;
-use crate::support::given::{Organization, organization, sign_in, with_access};
+use crate::support::fixtures::{Organization, organization, sign_in, with_access};
 use crate::support::records::put_documents;
 use serde_json::{Value, json};
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! A whole service for one test: its own data directory, its own clock, a real socket.
 
 use super::client::Client;
-use super::place::Place;
+use super::test_env::TestEnv;
 use jiff::Timestamp;
 use serde_json::Value;
 use std::net::SocketAddr;
@@ -81,12 +81,12 @@ impl Setup {
 
     /// Starts the service.
     pub async fn start(self) -> App {
-        self.start_on(Place::new()).await
+        self.start_on(TestEnv::new()).await
     }
 
     /// Starts the service on what is there.
-    pub async fn start_on(self, place: Place) -> App {
-        App::open(place, self.flags, Arc::new(TestClock(AtomicI64::new(self.clock)))).await
+    pub async fn start_on(self, test_env: TestEnv) -> App {
+        App::open(test_env, self.flags, Arc::new(TestClock(AtomicI64::new(self.clock)))).await
     }
 }
 
@@ -95,7 +95,7 @@ pub struct App {
     /// Moves when a test says so.
     pub clock: Arc<TestClock>,
     address: SocketAddr,
-    place: Place,
+    test_env: TestEnv,
     flags: Vec<String>,
     document: Arc<Value>,
     http: reqwest::Client,
@@ -107,18 +107,18 @@ pub struct App {
 impl App {
     /// With throttling off and everything else as it comes.
     pub async fn start() -> Self {
-        Self::at(Place::new()).await
+        Self::at(TestEnv::new()).await
     }
 
     /// On what is there, with throttling off.
-    pub async fn at(place: Place) -> Self {
-        Setup::unlimited().start_on(place).await
+    pub async fn at(test_env: TestEnv) -> Self {
+        Setup::unlimited().start_on(test_env).await
     }
 
     /// What a start on what is there is refused with.
     #[allow(dead_code, reason = "the embedded engine's tests start the binary for it")]
-    pub async fn refused_at(place: &Place) -> String {
-        let config = config(place, &[]);
+    pub async fn refused_at(test_env: &TestEnv) -> String {
+        let config = config(test_env, &[]);
         let clock = Arc::new(TestClock(AtomicI64::new(START)));
         match Service::start(&config, clock, Arc::new(SystemEntropy)).await {
             Ok(_) => panic!("it starts"),
@@ -127,17 +127,17 @@ impl App {
     }
 
     /// Stops it cleanly; what it leaves.
-    pub async fn stop(self) -> Place {
-        let Self { place, http, use_cases, stop, running, .. } = self;
+    pub async fn stop(self) -> TestEnv {
+        let Self { test_env, http, use_cases, stop, running, .. } = self;
         // An open connection and a reference to the application would each outlive the stop.
         drop((http, use_cases));
         stop.send(()).unwrap();
         running.await.unwrap();
-        place
+        test_env
     }
 
-    async fn open(place: Place, flags: Vec<String>, clock: Arc<TestClock>) -> Self {
-        let config = config(&place, &flags);
+    async fn open(test_env: TestEnv, flags: Vec<String>, clock: Arc<TestClock>) -> Self {
+        let config = config(&test_env, &flags);
         let service = Service::start(&config, Arc::clone(&clock) as Arc<dyn Clock>, Arc::new(SystemEntropy))
             .await
             .unwrap();
@@ -161,7 +161,7 @@ impl App {
         });
         let document = Arc::new(tenantry_api::openapi_document("Tenantry"));
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        Self { clock, address, place, flags, document, http, use_cases, stop, running }
+        Self { clock, address, test_env, flags, document, http, use_cases, stop, running }
     }
 
     /// Stops it cleanly and starts it again on the same data.
@@ -170,11 +170,11 @@ impl App {
     }
 
     /// Stops it cleanly, lets `edit` have what it keeps, and starts it again.
-    pub async fn restart_after(self, edit: impl FnOnce(&Place)) -> Self {
+    pub async fn restart_after(self, edit: impl FnOnce(&TestEnv)) -> Self {
         let (clock, flags) = (Arc::clone(&self.clock), self.flags.clone());
-        let place = self.stop().await;
-        edit(&place);
-        Self::open(place, flags, clock).await
+        let test_env = self.stop().await;
+        edit(&test_env);
+        Self::open(test_env, flags, clock).await
     }
 
     /// A client without a credential.
@@ -196,12 +196,12 @@ impl App {
 
     /// Its data directory.
     pub fn data_dir(&self) -> PathBuf {
-        self.place.data_dir()
+        self.test_env.data_dir()
     }
 
     /// Where it keeps everything, on either engine.
-    pub fn place(&self) -> &Place {
-        &self.place
+    pub fn test_env(&self) -> &TestEnv {
+        &self.test_env
     }
 
     /// `host:port`.
@@ -225,9 +225,9 @@ impl App {
     }
 }
 
-fn config(place: &Place, more: &[String]) -> Config {
+fn config(test_env: &TestEnv, more: &[String]) -> Config {
     let mut arguments = vec!["tenantry".to_owned()];
-    arguments.extend(place.flags());
+    arguments.extend(test_env.flags());
     // A test may ask for another.
     arguments.retain(|flag| !more.iter().any(|other| name_of(other) == name_of(flag)));
     arguments.extend_from_slice(more);

@@ -11,7 +11,7 @@ mod embedded;
 mod mongodb;
 mod steady;
 
-use super::place::Kept;
+use super::test_env::StoredData;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -57,14 +57,14 @@ struct Container {
 impl Snapshot {
     /// Reads it, as it was at one moment. The service may be running.
     #[track_caller]
-    pub fn read(kept: &(impl Kept + ?Sized)) -> Self {
+    pub fn read(kept: &(impl StoredData + ?Sized)) -> Self {
         Self::read_while(kept, &|_| {})
     }
 
     /// Like [`Self::read`], but calls `meanwhile` twice with the id of each organization: before its
     /// container is read, and once the read has begun. So tests choose what happens meanwhile.
     #[track_caller]
-    pub fn read_while(kept: &(impl Kept + ?Sized), meanwhile: &dyn Fn(&str)) -> Self {
+    pub fn read_while(kept: &(impl StoredData + ?Sized), meanwhile: &dyn Fn(&str)) -> Self {
         match kept.database() {
             None => embedded::read(&kept.data_dir(), meanwhile),
             Some(database) => mongodb::read(database, meanwhile),
@@ -74,7 +74,7 @@ impl Snapshot {
     /// Reads it and expects it to be sound. What a crash has left among the containers may stay until the cleanup
     /// comes to it, which works in the background after a start.
     #[track_caller]
-    pub fn sound(kept: &(impl Kept + ?Sized)) -> Self {
+    pub fn sound(kept: &(impl StoredData + ?Sized)) -> Self {
         let deadline = Instant::now() + CLEANUP;
         let mut snapshot = Self::read(kept);
         while !snapshot.strays.is_empty() && Instant::now() < deadline {
@@ -269,7 +269,7 @@ impl Snapshot {
 
     /// Where the log of an organization contradicts its record: every committed change must be in it once.
     fn contradictions(&self) -> Vec<String> {
-        let mut told: BTreeMap<&str, Told> = BTreeMap::new();
+        let mut told: BTreeMap<&str, LoggedState> = BTreeMap::new();
         let mut problems = Vec::new();
         for record in &self.operations {
             let organization = told.entry(text(&record["organization_id"])).or_default();
@@ -293,13 +293,13 @@ fn entry(record: &Value) -> String {
 
 /// What an organization must be after the part of the log that was read.
 #[derive(Default, Clone, Copy, PartialEq, Debug)]
-struct Told {
+struct LoggedState {
     /// Nothing before its create and after its purge.
     state: Option<&'static str>,
     suspended: bool,
 }
 
-impl Told {
+impl LoggedState {
     fn go_on(&mut self, record: &Value) -> Result<(), String> {
         let kind = text(&record["kind"]);
         let needed: &[Option<&str>] = match kind {
@@ -341,7 +341,7 @@ impl Told {
 }
 
 /// Writes documents into an organization's container, as an application does; what a snapshot shows of them.
-pub fn put_documents(kept: &(impl Kept + ?Sized), id: &str, count: u32) -> BTreeSet<String> {
+pub fn put_documents(kept: &(impl StoredData + ?Sized), id: &str, count: u32) -> BTreeSet<String> {
     match kept.database() {
         None => embedded::put_documents(&kept.data_dir(), id, count),
         Some(database) => mongodb::put_documents(database, id, count),
@@ -349,7 +349,7 @@ pub fn put_documents(kept: &(impl Kept + ?Sized), id: &str, count: u32) -> BTree
 }
 
 /// Operations that are still under way. Asks a running service's database and disturbs nothing.
-pub fn running_operations(kept: &(impl Kept + ?Sized)) -> usize {
+pub fn running_operations(kept: &(impl StoredData + ?Sized)) -> usize {
     match kept.database() {
         None => embedded::running_operations(&kept.data_dir()),
         Some(database) => mongodb::running_operations(database),

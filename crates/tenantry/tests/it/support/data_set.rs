@@ -10,7 +10,7 @@
 
 use super::app::{App, Setup};
 use super::mongodb_dump as dump;
-use super::place::{Engine, Place};
+use super::test_env::{Engine, TestEnv};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
@@ -33,7 +33,7 @@ const FACTS: &str = "facts.json";
 
 /// A copy of what an earlier version has written, on the engine of this test binary.
 pub struct DataSet {
-    place: Place,
+    test_env: TestEnv,
     /// What was in it when it was written: ids, tokens, requests and their responses.
     pub facts: Value,
     entries: BTreeMap<String, Vec<u8>>,
@@ -51,19 +51,19 @@ impl DataSet {
     pub fn open_on(engine: Engine) -> Self {
         let entries = unpack(&fs::read(path_of(engine)).unwrap());
         let facts = serde_json::from_slice(&entries[FACTS]).unwrap();
-        let (place, mongod) = empty_place(engine);
-        write_files(&entries, &place.data_dir());
-        if let Some(database) = place.database() {
+        let (test_env, mongod) = empty_place(engine);
+        write_files(&entries, &test_env.data_dir());
+        if let Some(database) = test_env.database() {
             dump::restore(database, &below(&entries, COLLECTIONS));
         }
-        Self { place, facts, entries, _mongod: mongod }
+        Self { test_env, facts, entries, _mongod: mongod }
     }
 
-    /// Packs what a stopped service keeps at `place`, with `archives` by their names, into the file of this engine.
-    pub fn pack(place: &Place, facts: &Value, archives: &BTreeMap<String, String>) {
+    /// Packs what a stopped service keeps at `test_env`, with `archives` by their names, into the file of this engine.
+    pub fn pack(test_env: &TestEnv, facts: &Value, archives: &BTreeMap<String, String>) {
         let mut entries = BTreeMap::from([(FACTS.to_owned(), pretty(facts))]);
-        read_files(&place.data_dir(), FILES, &mut entries);
-        if let Some(database) = place.database() {
+        read_files(&test_env.data_dir(), FILES, &mut entries);
+        if let Some(database) = test_env.database() {
             entries.extend(
                 dump::dump(database).into_iter().map(|(name, bytes)| (COLLECTIONS.to_owned() + &name, bytes)),
             );
@@ -81,7 +81,7 @@ impl DataSet {
 
     /// Starts the service with more settings: `setup` is [`Self::setup`] plus those of the test.
     pub async fn start_with(&self, setup: Setup) -> App {
-        setup.start_on(self.place.clone()).await
+        setup.start_on(self.test_env.clone()).await
     }
 
     /// How to start the service on it.
@@ -90,8 +90,8 @@ impl DataSet {
     }
 
     /// Where it is.
-    pub fn place(&self) -> &Place {
-        &self.place
+    pub fn test_env(&self) -> &TestEnv {
+        &self.test_env
     }
 
     /// When it was written, in milliseconds.
@@ -123,12 +123,12 @@ pub fn archives() -> BTreeMap<String, String> {
 }
 
 /// A place with nothing in it, on a MongoDB server of its own where that is the engine.
-pub fn empty_place(engine: Engine) -> (Place, Option<Mongod>) {
+pub fn empty_place(engine: Engine) -> (TestEnv, Option<Mongod>) {
     match engine {
-        Engine::Embedded => (Place::on(engine), None),
+        Engine::Embedded => (TestEnv::on(engine), None),
         Engine::MongoDb => {
             let mongod = Mongod::start();
-            (Place::named(&mongod.uri(), MASTER_DATABASE), Some(mongod))
+            (TestEnv::named(&mongod.uri(), MASTER_DATABASE), Some(mongod))
         }
     }
 }

@@ -2,7 +2,7 @@
 //! exit codes, and what it prints.
 
 use super::client::Client;
-use super::place::Kept;
+use super::test_env::StoredData;
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
@@ -29,7 +29,7 @@ pub struct Launch {
 
 impl Launch {
     /// On what is kept there, on any free port, with throttling off.
-    pub fn on(kept: &(impl Kept + ?Sized)) -> Self {
+    pub fn on(kept: &(impl StoredData + ?Sized)) -> Self {
         let mut flags = kept.flags();
         flags.extend(["--port=0".to_owned(), "--rate-limit=off".to_owned()]);
         Self { data_dir: kept.data_dir(), flags, environment: Vec::new() }
@@ -63,7 +63,7 @@ impl Launch {
             .spawn()
             .unwrap();
         let stdout = Mutex::new(lines(child.stdout.take().unwrap()));
-        let stderr = Collected::of(child.stderr.take().unwrap());
+        let stderr = CollectedOutput::of(child.stderr.take().unwrap());
         Process { child, stdout, stderr, data_dir: self.data_dir.clone() }
     }
 
@@ -85,13 +85,13 @@ impl Launch {
 pub struct Process {
     child: Child,
     stdout: Mutex<Receiver<String>>,
-    stderr: Collected,
+    stderr: CollectedOutput,
     data_dir: PathBuf,
 }
 
 /// A process that is no more.
 #[derive(Debug)]
-pub struct Ended {
+pub struct FinishedProcess {
     pub status: ExitStatus,
     pub stderr: String,
 }
@@ -108,11 +108,11 @@ impl Process {
     }
 
     /// Waits until it has ended, for any reason.
-    pub async fn ended(mut self) -> Ended {
+    pub async fn ended(mut self) -> FinishedProcess {
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
-                return Ended { status, stderr: self.stderr.whole() };
+                return FinishedProcess { status, stderr: self.stderr.whole() };
             }
             assert!(Instant::now() < deadline, "the process does not end: {}", self.stderr.text());
             tokio::time::sleep(LOOK).await;
@@ -248,12 +248,12 @@ fn lines(stream: impl Read + Send + 'static) -> Receiver<String> {
 }
 
 /// What comes out of a stream, kept.
-struct Collected {
+struct CollectedOutput {
     text: Arc<Mutex<String>>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Collected {
+impl CollectedOutput {
     fn of(stream: impl Read + Send + 'static) -> Self {
         let text = Arc::new(Mutex::new(String::new()));
         let kept = Arc::clone(&text);

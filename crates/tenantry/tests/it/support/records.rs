@@ -5,12 +5,12 @@ mod embedded;
 mod mongodb;
 
 use super::app::App;
-use super::place::Place;
+use super::test_env::TestEnv;
 use serde_json::Value;
 
 /// Whether the organization of that id has a container.
 pub fn has_container(app: &App, id: &str) -> bool {
-    match app.place().database() {
+    match app.test_env().database() {
         None => embedded::container_file(app, id).exists(),
         Some(database) => mongodb::container(database, id).is_some(),
     }
@@ -18,7 +18,7 @@ pub fn has_container(app: &App, id: &str) -> bool {
 
 /// Every container, of every organization.
 pub fn containers(app: &App) -> Vec<String> {
-    match app.place().database() {
+    match app.test_env().database() {
         None => embedded::containers(app),
         Some(database) => mongodb::containers(database),
     }
@@ -43,9 +43,9 @@ pub enum Writer {
 impl Writer {
     /// Makes the collection `notes` and is ready to write.
     pub fn of(app: &App, id: &str) -> Self {
-        match app.place().database() {
+        match app.test_env().database() {
             None => Self::Embedded(embedded::Writer::of(app, id)),
-            Some(_) => Self::MongoDb(mongodb::Writer::of(app.place(), id)),
+            Some(_) => Self::MongoDb(mongodb::Writer::of(app.test_env(), id)),
         }
     }
 
@@ -60,7 +60,7 @@ impl Writer {
 
 /// Everything in the container of an organization: metadata, then `notes/id: body` in their order.
 pub fn contents(app: &App, id: &str) -> Vec<String> {
-    match app.place().database() {
+    match app.test_env().database() {
         None => embedded::contents(app, id),
         Some(database) => mongodb::contents(database, id),
     }
@@ -73,7 +73,7 @@ pub fn documents(app: &App, id: &str) -> Vec<String> {
 
 /// Makes a rule in the organization's container: no two documents may have one number.
 pub fn make_unique(app: &App, id: &str) {
-    match app.place().database() {
+    match app.test_env().database() {
         None => embedded::make_unique(app, id),
         Some(database) => mongodb::make_unique(database, id),
     }
@@ -81,7 +81,7 @@ pub fn make_unique(app: &App, id: &str) {
 
 /// Whether a document is refused that has a number or an id that others have.
 pub fn refuses_twins(app: &App, id: &str) -> bool {
-    match app.place().database() {
+    match app.test_env().database() {
         None => embedded::refuses_twins(app, id),
         Some(database) => mongodb::refuses_twins(database, id),
     }
@@ -89,7 +89,7 @@ pub fn refuses_twins(app: &App, id: &str) -> bool {
 
 /// The tables or collections of records that contain `text`.
 pub fn tables_with(app: &App, text: &str) -> Vec<String> {
-    match app.place().database() {
+    match app.test_env().database() {
         None => embedded::tables_with(app, text),
         Some(database) => mongodb::collections_with(database, text),
     }
@@ -97,16 +97,16 @@ pub fn tables_with(app: &App, text: &str) -> Vec<String> {
 
 /// Changes the record of the account with that address. Only while the service is stopped: it keeps records
 /// in memory.
-pub fn edit_account(place: &Place, email: &str, edit: impl FnOnce(&mut Value)) {
-    match place.database() {
-        None => embedded::edit_account(&place.data_dir(), email, edit),
+pub fn edit_account(test_env: &TestEnv, email: &str, edit: impl FnOnce(&mut Value)) {
+    match test_env.database() {
+        None => embedded::edit_account(&test_env.data_dir(), email, edit),
         Some(database) => mongodb::edit_account(database, email, edit),
     }
 }
 
 /// The stored password hash of the account with that address.
 pub fn password_hash(app: &App, email: &str) -> String {
-    match app.place().database() {
+    match app.test_env().database() {
         None => embedded::password_hash(app, email),
         Some(database) => mongodb::password_hash(database, email),
     }
@@ -114,16 +114,16 @@ pub fn password_hash(app: &App, email: &str) -> String {
 
 /// Gives accounts addresses as an earlier version kept them, whose key was the address in lower case, and says that
 /// the schema is of that version. Only while the service is stopped.
-pub fn readdress_as_before(place: &Place, accounts: &[(&str, &str)]) {
+pub fn readdress_as_before(test_env: &TestEnv, accounts: &[(&str, &str)]) {
     for (email, readdressed) in accounts {
         let change = |account: &mut Value| {
             account["email"] = (*readdressed).into();
             account["email_key"] = readdressed.to_lowercase().into();
         };
-        edit_account(place, email, change);
+        edit_account(test_env, email, change);
     }
-    match place.database() {
-        None => embedded::take_back_schema(&place.data_dir()),
+    match test_env.database() {
+        None => embedded::take_back_schema(&test_env.data_dir()),
         Some(database) => mongodb::set_schema_version(database, 2),
     }
 }
@@ -135,17 +135,17 @@ pub enum Sessions {
 }
 
 /// The sessions there are. Only while the service is stopped.
-pub fn keep_sessions(place: &Place) -> Sessions {
-    match place.database() {
-        None => Sessions::Embedded(embedded::sessions(&place.data_dir())),
+pub fn keep_sessions(test_env: &TestEnv) -> Sessions {
+    match test_env.database() {
+        None => Sessions::Embedded(embedded::sessions(&test_env.data_dir())),
         Some(database) => Sessions::MongoDb(database.find("sessions", ::mongodb::bson::doc! {})),
     }
 }
 
 /// Puts sessions back that are gone. Only while the service is stopped.
-pub fn put_back_sessions(place: &Place, sessions: Sessions) {
-    match (place.database(), sessions) {
-        (None, Sessions::Embedded(rows)) => embedded::put_back_sessions(&place.data_dir(), &rows),
+pub fn put_back_sessions(test_env: &TestEnv, sessions: Sessions) {
+    match (test_env.database(), sessions) {
+        (None, Sessions::Embedded(rows)) => embedded::put_back_sessions(&test_env.data_dir(), &rows),
         (Some(database), Sessions::MongoDb(documents)) => mongodb::put_back_sessions(database, documents),
         _ => panic!("these are sessions of another engine"),
     }

@@ -2,7 +2,7 @@
 //! service itself never writes, and on MongoDB indexes that it never makes.
 
 use crate::support::app::App;
-use crate::support::given::Organization;
+use crate::support::fixtures::Organization;
 use crate::support::mongodb::{Database, run};
 use bson::{Bson, DateTime, Document, RawDocumentBuf, Regex, doc};
 use mongodb::Collection;
@@ -17,7 +17,7 @@ pub const UNSORTED: &str = "unsorted-options";
 
 /// Writes them into the organization's collection `documents`, and on MongoDB more collections.
 pub async fn write(app: &App, tools: &Organization) {
-    match app.place().database() {
+    match app.test_env().database() {
         None => write_to_file(app, tools.id()),
         Some(database) => write_to_mongodb(database, tools),
     }

@@ -4,10 +4,10 @@ use super::programs::UNSORTED;
 use super::write::INDEXES;
 use super::{assert_still_says, groups, owner, path, text};
 use crate::support::data_set::{DataSet, MASTER_DATABASE};
-use crate::support::given::encoded;
+use crate::support::fixtures::encoded;
 use crate::support::mongodb::run;
 use crate::support::mongodb_dump::{dump, split};
-use crate::support::place::Place;
+use crate::support::test_env::TestEnv;
 use bson::RawDocumentBuf;
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -125,9 +125,9 @@ async fn earlier_indexes_exist_and_are_used() {
 }
 
 /// The documents of every container as bytes, by file or collection, in an order.
-fn stored_documents(place: &Place) -> BTreeMap<String, Vec<Vec<u8>>> {
-    let mut stored = match place.database() {
-        None => in_files(&place.data_dir().join("containers")),
+fn stored_documents(test_env: &TestEnv) -> BTreeMap<String, Vec<Vec<u8>>> {
+    let mut stored = match test_env.database() {
+        None => in_files(&test_env.data_dir().join("containers")),
         Some(database) => in_collections(&dump(database)),
     };
     stored.values_mut().for_each(|documents| documents.sort());
@@ -172,9 +172,9 @@ fn in_collections(files: &BTreeMap<String, Vec<u8>>) -> BTreeMap<String, Vec<Vec
 #[tokio::test]
 async fn earlier_documents_stay_unchanged_on_disk() {
     let data = DataSet::open();
-    let before = stored_documents(data.place());
+    let before = stored_documents(data.test_env());
     assert!(before.len() > 3, "{:?}", before.keys());
-    if data.place().database().is_some() {
+    if data.test_env().database().is_some() {
         // What was restored is what was written, to the byte.
         let mut written = in_collections(&data.collections());
         written.values_mut().for_each(|documents| documents.sort());
@@ -188,8 +188,8 @@ async fn earlier_documents_stay_unchanged_on_disk() {
             owner(&app, &group[role]).get(&listed).await;
         }
     }
-    let place = app.restart().await.stop().await;
-    let after = stored_documents(&place);
+    let test_env = app.restart().await.stop().await;
+    let after = stored_documents(&test_env);
     assert_eq!(before.keys().collect::<Vec<_>>(), after.keys().collect::<Vec<_>>());
     for (name, documents) in &before {
         assert!(documents == &after[name], "documents of {name} have changed");
@@ -209,7 +209,7 @@ fn metadata(files: &BTreeMap<String, Vec<u8>>) -> BTreeMap<String, String> {
 #[tokio::test]
 async fn indexes_made_by_other_programs_stay() {
     let data = DataSet::open();
-    let Some(database) = data.place().database() else {
+    let Some(database) = data.test_env().database() else {
         // Programs make indexes in MongoDB alone.
         return;
     };

@@ -16,8 +16,8 @@ use super::programs;
 use crate::support::app::App;
 use crate::support::client::{Answer, Client};
 use crate::support::data_set::{DataSet, empty_place};
-use crate::support::given::{Organization, PASSWORD, encoded, insert_lines, sign_in, with_access};
-use crate::support::place::Engine;
+use crate::support::fixtures::{Organization, PASSWORD, encoded, insert_lines, sign_in, with_access};
+use crate::support::test_env::Engine;
 use aws_lc_rs::digest::{SHA256, digest};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
@@ -75,8 +75,8 @@ pub const INDEXES: [(&str, bool, &str, &str); 7] = [
 #[tokio::test]
 #[ignore = "writes the data set that is committed: see tests/data/README.md"]
 async fn write_data_set() {
-    let (place, _mongod) = empty_place(crate::engine());
-    let mut writer = Writer { app: App::at(place).await, facts: Map::new(), archives: BTreeMap::new() };
+    let (test_env, _mongod) = empty_place(crate::engine());
+    let mut writer = Writer { app: App::at(test_env).await, facts: Map::new(), archives: BTreeMap::new() };
     let placements = match crate::engine() {
         Engine::Embedded => vec![None],
         Engine::MongoDb => vec![Some("collection"), Some("database"), Some("shared")],
@@ -91,8 +91,8 @@ async fn write_data_set() {
     writer.app.clock.advance(Duration::from_secs(60));
     writer.facts.insert("clock".to_owned(), json!(writer.app.clock.milliseconds()));
     let (facts, archives) = (Value::Object(writer.facts), writer.archives);
-    let place = writer.app.stop().await;
-    DataSet::pack(&place, &facts, &archives);
+    let test_env = writer.app.stop().await;
+    DataSet::pack(&test_env, &facts, &archives);
 }
 
 struct Writer {

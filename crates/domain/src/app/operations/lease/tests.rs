@@ -13,7 +13,7 @@ use std::time::Duration;
 
 /// The result of a renewal.
 #[derive(Clone, Copy, PartialEq)]
-enum Fate {
+enum RenewalResult {
     Saved,
     Refused,
     /// It is saved, but the response is lost.
@@ -21,9 +21,9 @@ enum Fate {
 }
 
 /// One record, and the results of the next renewals; later ones are saved.
-struct Scripted {
+struct ScriptedOrganizations {
     record: Mutex<Organization>,
-    fates: Mutex<Vec<Fate>>,
+    renewals: Mutex<Vec<RenewalResult>>,
 }
 
 fn not_asked<T>() -> Result<T> {
@@ -31,23 +31,27 @@ fn not_asked<T>() -> Result<T> {
 }
 
 #[async_trait]
-impl Organizations for Scripted {
+impl Organizations for ScriptedOrganizations {
     async fn get_organization(&self, _: OrganizationId) -> Result<Option<Arc<Organization>>> {
         Ok(Some(Arc::new(self.record.lock().unwrap().clone())))
     }
 
     async fn update_organization(&self, next: &Organization) -> Result<UpdateOutcome> {
-        let mut fates = self.fates.lock().unwrap();
-        let fate = if fates.is_empty() { Fate::Saved } else { fates.remove(0) };
+        let mut renewals = self.renewals.lock().unwrap();
+        let renewal = if renewals.is_empty() { RenewalResult::Saved } else { renewals.remove(0) };
         let mut record = self.record.lock().unwrap();
-        if fate == Fate::Refused {
+        if renewal == RenewalResult::Refused {
             return Err(Error::unavailable("not now"));
         }
         if record.version + 1 != next.version {
             return Ok(UpdateOutcome::Stale);
         }
         *record = next.clone();
-        if fate == Fate::Unheard { Err(Error::unavailable("no answer")) } else { Ok(UpdateOutcome::Done) }
+        if renewal == RenewalResult::Unheard {
+            Err(Error::unavailable("no answer"))
+        } else {
+            Ok(UpdateOutcome::Done)
+        }
     }
 
     async fn insert_organization(&self, _: &Organization) -> Result<InsertOutcome> {
@@ -122,11 +126,17 @@ fn purging() -> Organization {
     }
 }
 
-/// How work of `seconds` ends if its renewals have those `fates`; then the record as the lease knows it, and
+/// How work of `seconds` ends if its renewals have those `renewals`; then the record as the lease knows it, and
 /// as it is.
-async fn held(seconds: u64, fates: &[Fate]) -> (Result<(), Interrupted>, Organization, Organization) {
+async fn held(
+    seconds: u64,
+    renewals: &[RenewalResult],
+) -> (Result<(), Interrupted>, Organization, Organization) {
     let mut organization = purging();
-    let store = Scripted { record: Mutex::new(organization.clone()), fates: Mutex::new(fates.to_vec()) };
+    let store = ScriptedOrganizations {
+        record: Mutex::new(organization.clone()),
+        renewals: Mutex::new(renewals.to_vec()),
+    };
     let mut term = LeaseTimer::new();
     let documents = None;
     let mut lease =
@@ -147,16 +157,16 @@ async fn lease_is_renewed_while_work_goes_on() {
 
 #[tokio::test(start_paused = true)]
 async fn lease_survives_failed_renewals_until_it_expires() {
-    for fate in [Fate::Refused, Fate::Unheard] {
-        let (outcome, known, saved) = held(30, &[fate; 3]).await;
+    for renewal in [RenewalResult::Refused, RenewalResult::Unheard] {
+        let (outcome, known, saved) = held(30, &[renewal; 3]).await;
         assert!(outcome.is_ok());
         assert_eq!(known, saved, "what comes next is saved on top of it");
         // Work that ends while the record is in doubt.
-        let (outcome, known, saved) = held(3, &[fate]).await;
+        let (outcome, known, saved) = held(3, &[renewal]).await;
         assert!(outcome.is_ok());
         assert_eq!(known, saved);
     }
-    let (outcome, ..) = held(30, &[Fate::Refused; 9]).await;
+    let (outcome, ..) = held(30, &[RenewalResult::Refused; 9]).await;
     assert!(matches!(outcome, Err(Interrupted::Failed(_))));
 }
 
@@ -165,7 +175,7 @@ async fn lease_holder_stops_when_another_has_the_operation() {
     let mut organization = purging();
     let mut taken = organization.successor(Timestamp::UNIX_EPOCH);
     taken.operation.as_mut().unwrap().fence += 1;
-    let store = Scripted { record: Mutex::new(taken.clone()), fates: Mutex::new(Vec::new()) };
+    let store = ScriptedOrganizations { record: Mutex::new(taken.clone()), renewals: Mutex::new(Vec::new()) };
     let mut term = LeaseTimer::new();
     let documents = None;
     let mut lease =

@@ -1,6 +1,6 @@
 //! `tenantry doctor`.
 
-use super::{Ran, Shell};
+use super::{CommandOutput, Shell};
 use crate::support::process::Launch;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-impl Ran {
+impl CommandOutput {
     /// The lines of the checks, if none of them failed.
     #[track_caller]
     fn healthy(self) -> String {

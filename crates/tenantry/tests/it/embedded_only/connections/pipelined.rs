@@ -1,7 +1,7 @@
 //! What is no request, behind one whose large response is read slowly: refused, but only once that response is all there.
 
 use crate::support::app::{App, Setup};
-use crate::support::given::{Organization, organization};
+use crate::support::fixtures::{Organization, organization};
 use crate::support::raw::RawConnection;
 use serde_json::json;
 use std::time::Duration;

@@ -2,9 +2,9 @@
 //! time, the service says that it lives and cannot work, and nobody has to restart anything.
 
 use super::sound_at_last;
-use crate::support::given::{credentials, email_for, new_organization};
-use crate::support::place::Place;
+use crate::support::fixtures::{credentials, email_for, new_organization};
 use crate::support::process::{Launch, Server};
+use crate::support::test_env::TestEnv;
 use reqwest::Method;
 use std::time::{Duration, Instant};
 use tenantry_test_mongod::Mongod;
@@ -39,10 +39,10 @@ async fn is_alive_and_cannot_work(server: &Server, name: &str) {
 }
 
 /// Expects it to work again after a while, by itself.
-async fn works_again(place: &Place, server: &Server, name: &str) {
+async fn works_again(test_env: &TestEnv, server: &Server, name: &str) {
     let since = Instant::now();
     // A service that began without its records makes its operator key when it has found them.
-    let key = place.data_dir().join("operator.key");
+    let key = test_env.data_dir().join("operator.key");
     while server.client().get("/readyz").await.status != 200
         || !key.exists()
         || server.operator().get("/v1/organizations").await.status != 200
@@ -58,25 +58,25 @@ async fn works_again(place: &Place, server: &Server, name: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn server_outage_needs_no_restart_of_the_service() {
     let mut mongod = Mongod::start();
-    let place = Place::at(&mongod.uri());
+    let test_env = TestEnv::at(&mongod.uri());
     mongod.kill();
-    let server = Launch::on(&place).start();
+    let server = Launch::on(&test_env).start();
     is_alive_and_cannot_work(&server, "Absent").await;
     mongod.restart();
-    works_again(&place, &server, "First").await;
+    works_again(&test_env, &server, "First").await;
 
     mongod.pause();
     is_alive_and_cannot_work(&server, "Frozen").await;
     mongod.resume();
-    works_again(&place, &server, "Second").await;
+    works_again(&test_env, &server, "Second").await;
 
     mongod.kill();
     is_alive_and_cannot_work(&server, "Dead").await;
     mongod.restart();
-    works_again(&place, &server, "Third").await;
+    works_again(&test_env, &server, "Third").await;
 
     // What was asked for in vain may have reached the server all the same; then it is finished.
-    let found = sound_at_last(&place).await;
+    let found = sound_at_last(&test_env).await;
     server.stop().await;
     for name in ["First", "Second", "Third"] {
         assert!(found.named(name).is_some(), "{name} is lost");
@@ -87,8 +87,8 @@ async fn server_outage_needs_no_restart_of_the_service() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn change_at_frozen_server_is_answered_and_finished_later() {
     let mut mongod = Mongod::start();
-    let place = Place::at(&mongod.uri());
-    let server = Launch::on(&place).env("TENANTRY_STOP_AT", "create.create_container.before").start();
+    let test_env = TestEnv::at(&mongod.uri());
+    let server = Launch::on(&test_env).env("TENANTRY_STOP_AT", "create.create_container.before").start();
     let client = server.client();
     let request = tokio::spawn(async move {
         client.post("/org/create", &new_organization("Acme", &email_for("Acme"))).await
@@ -110,6 +110,6 @@ async fn change_at_frozen_server_is_answered_and_finished_later() {
         assert!(since.elapsed() < BACK, "it is not finished: {}", server.log());
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
-    sound_at_last(&place).await;
+    sound_at_last(&test_env).await;
     server.stop().await;
 }

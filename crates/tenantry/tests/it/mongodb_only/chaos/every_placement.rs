@@ -6,30 +6,30 @@
 //! A point that is never reached proves nothing, and whether it is reached can depend on the placement: into a share,
 //! an id comes back only after a rest.
 
-use crate::crash::{Case, World, every_case, kill_and_kill_again, sample};
+use crate::crash::{Case, Scenario, every_case, kill_and_kill_again, sample};
 use crate::support::checker::Snapshot;
-use crate::support::place::Place;
+use crate::support::test_env::TestEnv;
 
 /// Each placement tries one point of a change in this many, unless all are tried.
 const SHARE: usize = 16;
 
 async fn kill_in(placement: &str, case: Case) {
-    let new = async || World::at(Place::new().flag(&format!("--placement={placement}")), case).await;
+    let new = async || Scenario::at(TestEnv::new().flag(&format!("--placement={placement}")), case).await;
     // A container that is a database cannot be copied.
     let template = if placement == "shared" { Some(new().await) } else { None };
     for point in sample(case.points(), SHARE) {
         println!("{case:?} at {point}, {placement}");
-        let world = match &template {
+        let scenario = match &template {
             Some(template) => template.copy(),
             None => new().await,
         };
-        let before = Snapshot::sound(&world.place);
-        kill_and_kill_again(&world, case, &point, 1).await;
-        let server = world.recover().await;
-        let expected = world.ask_again(case, case.after(&point), &server).await;
-        world.expect(case, expected, &before, &server).await;
+        let before = Snapshot::sound(&scenario.test_env);
+        kill_and_kill_again(&scenario, case, &point, 1).await;
+        let server = scenario.recover().await;
+        let expected = scenario.ask_again(case, case.after(&point), &server).await;
+        scenario.expect(case, expected, &before, &server).await;
         server.stop().await;
-        Snapshot::sound(&world.place);
+        Snapshot::sound(&scenario.test_env);
     }
 }
 

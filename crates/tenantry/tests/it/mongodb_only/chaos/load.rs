@@ -5,12 +5,12 @@ use super::traffic::{Traffic, assert_all_there};
 use super::{PATIENCE, sound_at_last};
 use crate::crash::load::{Worker, recover_once_more};
 use crate::crash::recovered;
-use crate::support::chance::Chance;
 use crate::support::client::Client;
-use crate::support::given::{email_for, new_organization};
-use crate::support::place::Place;
+use crate::support::fixtures::{email_for, new_organization};
 use crate::support::process::{Launch, Server};
 use crate::support::proxy::{Cut, Proxy};
+use crate::support::rng::TestRng;
+use crate::support::test_env::TestEnv;
 use mongodb::bson::doc;
 use reqwest::Method;
 use serde_json::json;
@@ -116,7 +116,7 @@ impl Tally {
 
 /// A load that goes on from round to round on the same data.
 struct Load {
-    place: Place,
+    test_env: TestEnv,
     workers: Vec<Worker>,
     /// The organization that moves, and what was acknowledged in it.
     moving: String,
@@ -125,24 +125,24 @@ struct Load {
 }
 
 /// Rounds of load, each with another of `faults`.
-pub async fn run(servers: &mut Servers, faults: &[Fault], rounds: u32, chance: &mut Chance) -> Tally {
-    let place = Place::at(&servers.uri()).flag("--mongo-timeout=2");
-    let server = Launch::on(&place).start();
+pub async fn run(servers: &mut Servers, faults: &[Fault], rounds: u32, rng: &mut TestRng) -> Tally {
+    let test_env = TestEnv::at(&servers.uri()).flag("--mongo-timeout=2");
+    let server = Launch::on(&test_env).start();
     let moving = new_organization("Moving 0", &email_for("Moving"));
     let moving = server.client().post("/org/create", &moving).await.created();
     server.stop().await;
     let mut load = Load {
-        workers: (0..WORKERS).map(|number| Worker::new(number, chance.next())).collect(),
+        workers: (0..WORKERS).map(|number| Worker::new(number, rng.next())).collect(),
         moving: moving["id"].as_str().unwrap().to_owned(),
         written: BTreeSet::new(),
         tally: Tally::default(),
-        place,
+        test_env,
     };
     let mut faults = faults.to_vec();
-    chance.shuffle(&mut faults);
+    rng.shuffle(&mut faults);
     for (round, fault) in (0..rounds).zip(faults.into_iter().cycle()) {
         println!("round {round}: {fault:?}");
-        let traffic = load.run_until(fault, round, servers, chance).await;
+        let traffic = load.run_until(fault, round, servers, rng).await;
         load.check(traffic).await;
     }
     load.tally
@@ -155,10 +155,10 @@ impl Load {
         fault: Fault,
         round: u32,
         servers: &mut Servers,
-        chance: &mut Chance,
+        rng: &mut TestRng,
     ) -> Traffic {
-        let first = Launch::on(&self.place).with(&format!("--mongo-uri={}", servers.uri_of_the_first()));
-        let (first, second) = (first.start(), Launch::on(&self.place).start());
+        let first = Launch::on(&self.test_env).with(&format!("--mongo-uri={}", servers.uri_of_the_first()));
+        let (first, second) = (first.start(), Launch::on(&self.test_env).start());
         let (is_over, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         let mut running = JoinSet::new();
         for mut worker in self.workers.drain(..) {
@@ -172,16 +172,16 @@ impl Load {
                 worker
             });
         }
-        let traffic = Traffic::begin(&self.place, &self.moving, round, self.written.len(), APPLICATIONS);
+        let traffic = Traffic::begin(&self.test_env, &self.moving, round, self.written.len(), APPLICATIONS);
         let moves = tokio::spawn(keep_moving(first.operator(), traffic.id(), round, Arc::clone(&is_over)));
         // A fault in the middle of nothing would prove nothing.
         let since = Instant::now();
         while answered.load(Ordering::SeqCst) < 2 * WORKERS && since.elapsed() < PATIENCE {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        tokio::time::sleep(Duration::from_millis(chance.below(500))).await;
-        let left = meet(fault, first, &self.place, servers, chance, &mut self.tally).await;
-        tokio::time::sleep(Duration::from_millis(chance.between(200, 800))).await;
+        tokio::time::sleep(Duration::from_millis(rng.below(500))).await;
+        let left = meet(fault, first, &self.test_env, servers, rng, &mut self.tally).await;
+        tokio::time::sleep(Duration::from_millis(rng.between(200, 800))).await;
         is_over.store(true, Ordering::SeqCst);
         // Who is left ends as suddenly as it may.
         for server in left.into_iter().chain([second]) {
@@ -196,23 +196,23 @@ impl Load {
 
     /// Recovers, and expects all to be as it was answered.
     async fn check(&mut self, traffic: Traffic) {
-        let server = recovered(&self.place).await;
+        let server = recovered(&self.test_env).await;
         // Only now: until its move was finished, nobody may have got to the container.
-        let came = traffic.end().await;
-        self.tally.reads += came.reads;
-        self.tally.written += came.acknowledged.len();
-        self.written.extend(came.acknowledged);
-        let found = sound_at_last(&self.place).await;
+        let result = traffic.end().await;
+        self.tally.reads += result.reads;
+        self.tally.written += result.acknowledged.len();
+        self.written.extend(result.acknowledged);
+        let found = sound_at_last(&self.test_env).await;
         for worker in &mut self.workers {
             worker.resolve(&found);
             worker.check(&found, &server).await;
         }
         assert_all_there(&found, &self.moving, &self.written);
         server.stop().await;
-        recover_once_more(&self.place).await;
+        recover_once_more(&self.test_env).await;
         self.tally.answered = self.workers.iter().map(|worker| worker.answered).sum();
-        let Self { workers, place, .. } = self;
-        workers.iter_mut().for_each(|worker| worker.put_documents(place));
+        let Self { workers, test_env, .. } = self;
+        workers.iter_mut().for_each(|worker| worker.put_documents(test_env));
     }
 }
 
@@ -237,12 +237,12 @@ async fn keep_moving(operator: Client, id: String, round: u32, is_over: Arc<Atom
 async fn meet(
     fault: Fault,
     first: Server,
-    place: &Place,
+    test_env: &TestEnv,
     servers: &mut Servers,
-    chance: &mut Chance,
+    rng: &mut TestRng,
     tally: &mut Tally,
 ) -> Option<Server> {
-    let a_while = Duration::from_millis(chance.between(50, 1500));
+    let a_while = Duration::from_millis(rng.between(50, 1500));
     match fault {
         Fault::KillService => {
             first.kill().await;
@@ -253,7 +253,7 @@ async fn meet(
             first.pause();
             // The other instance looks for such operations every two seconds.
             for _ in 0..5 {
-                place.end_leases();
+                test_env.end_leases();
                 tokio::time::sleep(Duration::from_millis(500)).await;
             }
             first.wake();
@@ -274,13 +274,13 @@ async fn meet(
         Fault::CutConnections => {
             let Servers::Alone(_, proxy) = &*servers else { return Some(first) };
             for _ in 0..CUTS {
-                proxy.cut(*chance.pick(&[Cut::BeforeRequest, Cut::BeforeAnswer]));
+                proxy.cut(*rng.pick(&[Cut::BeforeRequest, Cut::BeforeAnswer]));
                 tokio::time::sleep(a_while / 10).await;
             }
         }
         Fault::StepDown => {
             let step_down = doc! { "replSetStepDown": 5, "secondaryCatchUpPeriodSecs": 3 };
-            let admin = place.database().unwrap().handle().client().database("admin");
+            let admin = test_env.database().unwrap().handle().client().database("admin");
             // It may close the connection instead of an answer.
             let _ = crate::support::mongodb::spawn(async move { admin.run_command(step_down).await }).await;
         }
@@ -288,24 +288,24 @@ async fn meet(
     if let Servers::Set(set) = &*servers {
         set.primary();
     }
-    place.database().unwrap().wait_until_there();
+    test_env.database().unwrap().wait_until_there();
     Some(first)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn acknowledged_changes_survive_faults() {
-    let mut chance = Chance::of_this_run();
-    let tally = run(&mut Servers::alone().await, &ALONE, 5, &mut chance).await;
+    let mut rng = TestRng::of_this_run();
+    let tally = run(&mut Servers::alone().await, &ALONE, 5, &mut rng).await;
     println!("{tally:?}");
     assert!(tally.answered > 0 && tally.written > 0 && tally.reads > 0, "{tally:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn acknowledged_changes_survive_loss_of_primary() {
-    let mut chance = Chance::of_this_run();
+    let mut rng = TestRng::of_this_run();
     let mut servers = Servers::set();
     for fault in [Fault::StepDown, Fault::KillServer] {
-        let tally = run(&mut servers, &[fault], 1, &mut chance).await;
+        let tally = run(&mut servers, &[fault], 1, &mut rng).await;
         println!("{tally:?}");
         assert!(tally.answered > 0 && tally.written > 0 && tally.reads > 0, "{tally:?}");
     }

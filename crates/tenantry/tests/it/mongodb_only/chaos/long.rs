@@ -8,9 +8,9 @@
 use super::load::{ALONE, IN_A_SET, Servers, Tally, run};
 use super::paused::{all_is_as_it_was_when_it_wakes, names_are_others_when_it_wakes};
 use super::point_faults::{Fault, Surroundings};
-use crate::crash::{Case, World, kill_and_kill_again};
-use crate::support::chance::Chance;
+use crate::crash::{Case, Scenario, kill_and_kill_again};
 use crate::support::proxy::Cut;
+use crate::support::rng::TestRng;
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
@@ -21,35 +21,37 @@ const LOAD_IN_A_SET: u64 = 12;
 
 /// One run, which is what this seed makes of it.
 async fn one(seed: u64) -> Tally {
-    let mut chance = Chance::new(seed);
-    if chance.below(LOAD_ALONE) == 0 {
-        return run(&mut Servers::alone().await, &ALONE, 3, &mut chance).await;
+    let mut rng = TestRng::new(seed);
+    if rng.below(LOAD_ALONE) == 0 {
+        return run(&mut Servers::alone().await, &ALONE, 3, &mut rng).await;
     }
-    if chance.below(LOAD_IN_A_SET) == 0 {
-        return run(&mut Servers::set(), &IN_A_SET, 3, &mut chance).await;
+    if rng.below(LOAD_IN_A_SET) == 0 {
+        return run(&mut Servers::set(), &IN_A_SET, 3, &mut rng).await;
     }
-    at_a_point(&mut chance).await
+    at_a_point(&mut rng).await
 }
 
 /// A fault at one point of one change, in one placement.
-async fn at_a_point(chance: &mut Chance) -> Tally {
-    let case = *chance.pick(&Case::ALL);
+async fn at_a_point(rng: &mut TestRng) -> Tally {
+    let case = *rng.pick(&Case::ALL);
     let points = case.points();
-    let point = chance.pick(&points).clone();
-    let placement = *chance.pick(&["collection", "collection", "database", "shared"]);
+    let point = rng.pick(&points).clone();
+    let placement = *rng.pick(&["collection", "collection", "database", "shared"]);
     let mut surroundings = Surroundings::new().await;
-    let place = surroundings.place().flag(&format!("--placement={placement}"));
-    let world = World::at(place, case).await;
-    let fault = chance.below(6);
+    let test_env = surroundings.test_env().flag(&format!("--placement={placement}"));
+    let scenario = Scenario::at(test_env, case).await;
+    let fault = rng.below(6);
     println!("{case:?} at {point}, {placement}, fault {fault}");
     match fault {
-        0 => kill_and_kill_again(&world, case, &point, chance.below(3)).await,
-        1 => names_are_others_when_it_wakes(world, case, &point).await,
-        2 if point.ends_with(".intent.before") => names_are_others_when_it_wakes(world, case, &point).await,
-        2 => all_is_as_it_was_when_it_wakes(world, case, &point).await,
-        3 => surroundings.meet(&world, case, &point, Fault::Kill(chance.below(3000))).await,
-        4 => surroundings.meet(&world, case, &point, Fault::Cut(Cut::BeforeRequest)).await,
-        _ => surroundings.meet(&world, case, &point, Fault::Cut(Cut::BeforeAnswer)).await,
+        0 => kill_and_kill_again(&scenario, case, &point, rng.below(3)).await,
+        1 => names_are_others_when_it_wakes(scenario, case, &point).await,
+        2 if point.ends_with(".intent.before") => {
+            names_are_others_when_it_wakes(scenario, case, &point).await
+        }
+        2 => all_is_as_it_was_when_it_wakes(scenario, case, &point).await,
+        3 => surroundings.meet(&scenario, case, &point, Fault::Kill(rng.below(3000))).await,
+        4 => surroundings.meet(&scenario, case, &point, Fault::Cut(Cut::BeforeRequest)).await,
+        _ => surroundings.meet(&scenario, case, &point, Fault::Cut(Cut::BeforeAnswer)).await,
     }
     Tally { kills: usize::from([0, 3].contains(&fault)), answered: 1, ..Tally::default() }
 }
@@ -61,8 +63,8 @@ async fn chaos_loses_no_acknowledged_change() {
     #[expect(clippy::disallowed_methods, reason = "no setting: how long a test runs")]
     let minutes: u64 = std::env::var("TENANTRY_CHAOS_MINUTES").unwrap().parse().unwrap();
     let end = Instant::now() + Duration::from_secs(60 * minutes);
-    let mut seed = Chance::seed_of_this_run();
-    let mut seeds = Chance::new(seed);
+    let mut seed = TestRng::seed_of_this_run();
+    let mut seeds = TestRng::new(seed);
     let (mut total, mut runs, mut violations) = (Tally::default(), 0, Vec::new());
     while runs == 0 || Instant::now() < end {
         runs += 1;

@@ -1,10 +1,10 @@
 //! An instance is stopped at a named point, longer than its lease lasts. Another one goes on with its operation
 //! and finishes it; then the world goes on, and then the first one wakes and believes that nothing has happened.
 
-use super::{Asleep, sound_at_last};
-use crate::crash::{Case, NEIGHBOURS, RENAMED, SUBJECT, World, sample};
+use super::{StoppedInstance, sound_at_last};
+use crate::crash::{Case, NEIGHBOURS, RENAMED, SUBJECT, Scenario, sample};
 use crate::support::checker::{Snapshot, put_documents};
-use crate::support::given::{PASSWORD, new_organization};
+use crate::support::fixtures::{PASSWORD, new_organization};
 use crate::support::process::{Launch, Server};
 use serde_json::json;
 
@@ -12,8 +12,8 @@ use serde_json::json;
 const ELSEWHERE: &str = "Elsewhere Org";
 
 /// Gives the names that the subject had, and might have had, to others with documents of their own; who they are.
-async fn give_names_away(world: &World, server: &Server) -> Vec<String> {
-    let found = Snapshot::read(&world.place);
+async fn give_names_away(scenario: &Scenario, server: &Server) -> Vec<String> {
+    let found = Snapshot::read(&scenario.test_env);
     if let Some(subject) = found.named(SUBJECT).or(found.named(RENAMED)) {
         let path = format!("/v1/organizations/{}", subject["id"].as_str().unwrap());
         server.operator().patch(&path, &json!({ "organization_name": ELSEWHERE })).await.ok();
@@ -22,7 +22,7 @@ async fn give_names_away(world: &World, server: &Server) -> Vec<String> {
     for (name, email) in [(SUBJECT, "next@subject.example"), (RENAMED, "next@renamed.example")] {
         let made = server.client().post("/org/create", &new_organization(name, email)).await.created();
         let id = made["id"].as_str().unwrap().to_owned();
-        put_documents(&world.place, &id, 3);
+        put_documents(&scenario.test_env, &id, 3);
         given.push(id);
     }
     given
@@ -36,26 +36,26 @@ fn assert_untouched(before: &Snapshot, after: &Snapshot, ids: impl Iterator<Item
 }
 
 /// Stops an instance at `point` of `case`, and wakes it when its names are others'.
-pub async fn names_are_others_when_it_wakes(world: World, case: Case, point: &str) {
-    let before = Snapshot::sound(&world.place);
-    let asleep = Asleep::at(&world, case, point, &Launch::on(&world.place)).await;
-    let other = world.recover().await;
-    world.expect(case, case.after(point), &before, &other).await;
-    let given = give_names_away(&world, &other).await;
-    let before = Snapshot::sound(&world.place);
+pub async fn names_are_others_when_it_wakes(scenario: Scenario, case: Case, point: &str) {
+    let before = Snapshot::sound(&scenario.test_env);
+    let asleep = StoppedInstance::at(&scenario, case, point, &Launch::on(&scenario.test_env)).await;
+    let other = scenario.recover().await;
+    scenario.expect(case, case.after(point), &before, &other).await;
+    let given = give_names_away(&scenario, &other).await;
+    let before = Snapshot::sound(&scenario.test_env);
 
     let answer = asleep.wake().await;
     other.stop().await;
-    let last = world.recover().await;
-    let after = sound_at_last(&world.place).await;
+    let last = scenario.recover().await;
+    let after = sound_at_last(&scenario.test_env).await;
     last.stop().await;
-    let neighbours = NEIGHBOURS.map(|name| world.ids[name].clone());
+    let neighbours = NEIGHBOURS.map(|name| scenario.ids[name].clone());
     assert_untouched(&before, &after, given.into_iter().chain(neighbours));
     if point.ends_with(".intent.before") {
         return;
     }
     // The answer tells what was done, or that it is not known; it changes nothing.
-    assert_untouched(&before, &after, world.ids.get(SUBJECT).cloned().into_iter());
+    assert_untouched(&before, &after, scenario.ids.get(SUBJECT).cloned().into_iter());
     let status = answer.status.as_u16();
     assert!(status < 300 || case.is_refused() || [404, 503].contains(&status), "{answer}");
 }
@@ -97,21 +97,22 @@ async fn rollback_insert(case: Case, id: &str, server: &Server) {
 
 /// Stops an instance at `point` of `case`, and wakes it when the change was made and taken back: the container
 /// has the name again that the sleeper knows, the account is free or taken again as the sleeper knows it.
-pub async fn all_is_as_it_was_when_it_wakes(world: World, case: Case, point: &str) {
-    let asleep = Asleep::at(&world, case, point, &Launch::on(&world.place)).await;
-    let other = world.recover().await;
-    let subject = Snapshot::sound(&world.place).named(SUBJECT).map(|found| found["id"].clone());
-    let subject = world.ids.get(SUBJECT).cloned().or(subject.and_then(|id| id.as_str().map(str::to_owned)));
+pub async fn all_is_as_it_was_when_it_wakes(scenario: Scenario, case: Case, point: &str) {
+    let asleep = StoppedInstance::at(&scenario, case, point, &Launch::on(&scenario.test_env)).await;
+    let other = scenario.recover().await;
+    let subject = Snapshot::sound(&scenario.test_env).named(SUBJECT).map(|found| found["id"].clone());
+    let subject =
+        scenario.ids.get(SUBJECT).cloned().or(subject.and_then(|id| id.as_str().map(str::to_owned)));
     let subject = subject.unwrap();
     rollback_insert(case, &subject, &other).await;
-    let before = sound_at_last(&world.place).await;
+    let before = sound_at_last(&scenario.test_env).await;
 
     asleep.wake().await;
     other.stop().await;
-    let last = world.recover().await;
-    let after = sound_at_last(&world.place).await;
+    let last = scenario.recover().await;
+    let after = sound_at_last(&scenario.test_env).await;
     last.stop().await;
-    let neighbours = NEIGHBOURS.map(|name| world.ids[name].clone());
+    let neighbours = NEIGHBOURS.map(|name| scenario.ids[name].clone());
     assert_untouched(&before, &after, neighbours.into_iter().chain([subject]));
 }
 
@@ -123,7 +124,7 @@ macro_rules! cases {
             /// When the instance wakes, others hold the names that the operation knows.
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn operation_waking_late_harms_no_new_holder_of_its_names() {
-                let template = World::before(Case::$case).await;
+                let template = Scenario::before(Case::$case).await;
                 for point in sample(Case::$case.points(), 4) {
                     println!("{point}");
                     names_are_others_when_it_wakes(template.copy(), Case::$case, &point).await;
@@ -133,7 +134,7 @@ macro_rules! cases {
             /// The change was made and taken back while its instance slept.
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn operation_waking_after_rollback_happens_once() {
-                let template = World::before(Case::$case).await;
+                let template = Scenario::before(Case::$case).await;
                 for point in sample(Case::$case.points().split_off(1), 3) {
                     println!("{point}");
                     all_is_as_it_was_when_it_wakes(template.copy(), Case::$case, &point).await;

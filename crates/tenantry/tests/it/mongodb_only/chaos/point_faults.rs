@@ -1,13 +1,13 @@
 //! What is between the service and its records breaks at each named point: the server dies, or the connection is
 //! cut before the next request has reached it, or after it has carried that out and before its answer.
 
-use super::Asleep;
-use crate::crash::{Came, Case, Expected, World, every_case, sample};
-use crate::support::chance::Chance;
+use super::StoppedInstance;
+use crate::crash::{Case, ChangeOutcome, Expected, Scenario, every_case, sample};
 use crate::support::checker::Snapshot;
-use crate::support::place::Place;
 use crate::support::process::Launch;
 use crate::support::proxy::{Cut, Proxy};
+use crate::support::rng::TestRng;
+use crate::support::test_env::TestEnv;
 use std::time::Duration;
 use tenantry_test_mongod::Mongod;
 
@@ -34,16 +34,16 @@ impl Surroundings {
     }
 
     /// A place on that server, where calls are given up soon.
-    pub fn place(&self) -> Place {
-        Place::at(&self.mongod.uri()).flag("--mongo-timeout=2")
+    pub fn test_env(&self) -> TestEnv {
+        TestEnv::at(&self.mongod.uri()).flag("--mongo-timeout=2")
     }
 
     /// Injects `fault` into an instance that is stopped at `point` of `case`, and checks the result.
-    pub async fn meet(&mut self, world: &World, case: Case, point: &str, fault: Fault) {
-        let before = Snapshot::sound(&world.place);
-        let launch = Launch::on(&world.place).with(&format!("--mongo-uri={}", self.proxy.uri()));
-        let asleep = Asleep::at(world, case, point, &launch).await;
-        let database = world.place.database().unwrap();
+    pub async fn meet(&mut self, scenario: &Scenario, case: Case, point: &str, fault: Fault) {
+        let before = Snapshot::sound(&scenario.test_env);
+        let launch = Launch::on(&scenario.test_env).with(&format!("--mongo-uri={}", self.proxy.uri()));
+        let asleep = StoppedInstance::at(scenario, case, point, &launch).await;
+        let database = scenario.test_env.database().unwrap();
         let answer = match fault {
             Fault::Cut(when) => {
                 let met = self.proxy.met().len();
@@ -63,24 +63,26 @@ impl Surroundings {
                 answer
             }
         };
-        let server = world.recover().await;
-        let found = Snapshot::sound(&world.place);
+        let server = scenario.recover().await;
+        let found = Snapshot::sound(&scenario.test_env);
         let logged = found.log().len() - before.log().len();
         assert!(!answer.status.is_success() || logged > 0, "{answer}: and it has not happened");
         assert!(logged > 0 || point.ends_with(".intent.before"), "it had begun and has not happened");
-        let came = match found.log_of(&world.subject_id()).last() {
+        let outcome = match found.log_of(&scenario.subject_id()).last() {
             // Where calls failed, an import is undone: the stream that it came from is behind it.
-            Some(entry) if case == Case::Import && logged > 0 && entry == "import failed" => Came::Undone,
-            _ if logged > 0 && !case.is_refused() => Came::Done,
-            _ => Came::Undone,
+            Some(entry) if case == Case::Import && logged > 0 && entry == "import failed" => {
+                ChangeOutcome::Undone
+            }
+            _ if logged > 0 && !case.is_refused() => ChangeOutcome::Done,
+            _ => ChangeOutcome::Undone,
         };
-        assert!(!answer.status.is_success() || came == Came::Done, "{answer}: and it was undone");
-        let expected = Expected { came, logged };
-        world.expect(case, expected, &before, &server).await;
-        let expected = world.ask_again(case, expected, &server).await;
-        world.expect(case, expected, &before, &server).await;
+        assert!(!answer.status.is_success() || outcome == ChangeOutcome::Done, "{answer}: and it was undone");
+        let expected = Expected { outcome, logged };
+        scenario.expect(case, expected, &before, &server).await;
+        let expected = scenario.ask_again(case, expected, &server).await;
+        scenario.expect(case, expected, &before, &server).await;
         server.stop().await;
-        Snapshot::sound(&world.place);
+        Snapshot::sound(&scenario.test_env);
     }
 }
 
@@ -95,10 +97,10 @@ const FAULTS: [Fault; 4] = [
 /// Every point of `case`, or some of them, each with one of the faults.
 async fn meet_everywhere(case: Case) {
     let mut surroundings = Surroundings::new().await;
-    let template = World::at(surroundings.place(), case).await;
-    let mut chance = Chance::of_this_run();
+    let template = Scenario::at(surroundings.test_env(), case).await;
+    let mut rng = TestRng::of_this_run();
     for point in sample(case.points(), 3) {
-        let fault = *chance.pick(&FAULTS);
+        let fault = *rng.pick(&FAULTS);
         println!("{point}: {fault:?}");
         surroundings.meet(&template.copy(), case, &point, fault).await;
     }

@@ -4,7 +4,7 @@
 
 use crate::support::checker::Snapshot;
 use crate::support::mongodb::{Database, spawn};
-use crate::support::place::Place;
+use crate::support::test_env::TestEnv;
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, Document, doc};
 use mongodb::error::{Error, ErrorKind};
@@ -31,7 +31,7 @@ pub struct Traffic {
 }
 
 /// What came of it.
-pub struct Came {
+pub struct TrafficResult {
     /// The ids of the documents that were acknowledged.
     pub acknowledged: BTreeSet<String>,
     /// How long each of them took, in order.
@@ -43,10 +43,10 @@ pub struct Came {
 impl Traffic {
     /// Begins, with `writers` and as many readers, where `before` documents are acknowledged already. `round` tells
     /// its documents from others.
-    pub fn begin(place: &Place, id: &str, round: u32, before: usize, writers: u32) -> Self {
+    pub fn begin(test_env: &TestEnv, id: &str, round: u32, before: usize, writers: u32) -> Self {
         let id = ObjectId::parse_str(id).unwrap();
         let (is_over, written) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(before)));
-        let database = place.database().unwrap();
+        let database = test_env.database().unwrap();
         // The first to be elected may not know yet what most members have; this makes it ask them.
         let is_set = database.uri().contains("replicaSet");
         let application = || Application {
@@ -66,7 +66,7 @@ impl Traffic {
     }
 
     /// Ends it, once the server can be reached.
-    pub async fn end(self) -> Came {
+    pub async fn end(self) -> TrafficResult {
         self.is_over.store(true, Ordering::SeqCst);
         let (mut acknowledged, mut took, mut reads) = (BTreeSet::new(), Vec::new(), 0);
         for writer in self.writers {
@@ -79,7 +79,7 @@ impl Traffic {
             reads += reader.await.unwrap();
         }
         took.sort();
-        Came { acknowledged, took, reads }
+        TrafficResult { acknowledged, took, reads }
     }
 
     /// Whose documents they are.

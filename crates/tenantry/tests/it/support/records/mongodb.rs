@@ -1,7 +1,7 @@
 //! See [`super`]: in a database of MongoDB, where a container is a collection.
 
 use crate::support::mongodb::{Database, RECORDS, run};
-use crate::support::place::Place;
+use crate::support::test_env::TestEnv;
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, Document, doc};
 use serde_json::Value;
@@ -28,19 +28,19 @@ pub fn containers(database: &Database) -> Vec<String> {
 
 /// An application that knows nothing of renames but that a write may have to be sent again.
 pub struct Writer {
-    place: Place,
+    test_env: TestEnv,
     id: String,
     container: (String, Bson),
 }
 
 impl Writer {
-    pub fn of(place: &Place, id: &str) -> Self {
-        let container = container(place.database().unwrap(), id).expect("the container is gone");
-        Self { place: place.clone(), id: id.to_owned(), container }
+    pub fn of(test_env: &TestEnv, id: &str) -> Self {
+        let container = container(test_env.database().unwrap(), id).expect("the container is gone");
+        Self { test_env: test_env.clone(), id: id.to_owned(), container }
     }
 
     pub fn put(&mut self, number: u32) {
-        let database = self.place.database().unwrap();
+        let database = self.test_env.database().unwrap();
         loop {
             let (namespace, uuid) = &self.container;
             let document = doc! { "_id": format!("note-{number}"), "number": i64::from(number) };

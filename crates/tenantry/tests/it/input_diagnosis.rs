@@ -3,7 +3,7 @@
 
 use crate::support::app::App;
 use crate::support::client::{Answer, Client};
-use crate::support::given::{insert_lines, new_organization, organization};
+use crate::support::fixtures::{insert_lines, new_organization, organization};
 use reqwest::Method;
 use serde_json::{Value, json};
 

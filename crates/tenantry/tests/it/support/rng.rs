@@ -1,4 +1,4 @@
-//! Chance that can be repeated.
+//! A random number generator whose runs can be repeated.
 
 #![expect(clippy::print_stdout, reason = "a run says how it is repeated")]
 
@@ -6,15 +6,15 @@ use std::hash::{BuildHasher, RandomState};
 
 /// Numbers that look random and come again with the same seed (SplitMix64).
 #[derive(Clone)]
-pub struct Chance(u64);
+pub struct TestRng(u64);
 
-impl Chance {
-    /// Seeded by `TENANTRY_TEST_SEED` or, without it, by nobody knows what; either is printed.
+impl TestRng {
+    /// Seeded by `TENANTRY_TEST_SEED` or else at random; the seed is printed.
     pub fn of_this_run() -> Self {
         Self(Self::seed_of_this_run())
     }
 
-    /// The seed of it.
+    /// The seed of this run.
     pub fn seed_of_this_run() -> u64 {
         #[expect(clippy::disallowed_methods, reason = "no setting: it repeats a test")]
         let given = std::env::var("TENANTRY_TEST_SEED").ok();
@@ -23,12 +23,12 @@ impl Chance {
         seed
     }
 
-    /// Those that come with this seed.
+    /// The numbers of this seed.
     pub const fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    /// Brings `items` into any order.
+    /// Shuffles `items`.
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             items.swap(last, self.below(last as u64 + 1) as usize);

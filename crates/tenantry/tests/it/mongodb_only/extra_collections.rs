@@ -1,7 +1,7 @@
 //! The further collections of an organization, `tenant_<identifier>.<name>`, follow its renames and its end.
 
 use crate::support::app::App;
-use crate::support::given::{new_organization, organization};
+use crate::support::fixtures::{new_organization, organization};
 use crate::support::mongodb::Database;
 use mongodb::bson::{Document, doc};
 use serde_json::json;
@@ -34,7 +34,7 @@ fn uuids(database: &Database, prefix: &str) -> Vec<Document> {
 #[tokio::test]
 async fn extra_collections_follow_organization_until_purge() {
     let app = App::start().await;
-    let database = app.place().database().unwrap();
+    let database = app.test_env().database().unwrap();
     let acme = organization(&app, "Acme").await;
     organization(&app, "Acme Two").await;
     put(database, "tenant_acme.orders", 5);
@@ -77,7 +77,7 @@ async fn extra_collections_follow_organization_until_purge() {
 #[tokio::test]
 async fn archive_lists_collections_it_leaves_out() {
     let app = App::start().await;
-    let database = app.place().database().unwrap();
+    let database = app.test_env().database().unwrap();
     let acme = organization(&app, "Acme").await;
     put(database, "tenant_acme.orders", 5);
     put(database, "tenant_acme.fs.files", 2);
@@ -94,7 +94,7 @@ async fn archive_lists_collections_it_leaves_out() {
 #[tokio::test]
 async fn document_that_is_not_utf_8_is_named_and_never_shown() {
     let app = App::start().await;
-    let database = app.place().database().unwrap();
+    let database = app.test_env().database().unwrap();
     let acme = organization(&app, "Acme").await;
     let mut bytes = bson::rawdoc! { "_id": "bad", "s": "ab", "t": 1 }.into_bytes();
     let text = bytes.windows(3).position(|three| three == b"ab\0").unwrap();
@@ -115,7 +115,7 @@ async fn document_that_is_not_utf_8_is_named_and_never_shown() {
 #[tokio::test]
 async fn document_with_malformed_binary_names_its_field() {
     let app = App::start().await;
-    let database = app.place().database().unwrap();
+    let database = app.test_env().database().unwrap();
     let acme = organization(&app, "Acme").await;
     let old = bson::Binary { subtype: bson::spec::BinarySubtype::BinaryOld, bytes: vec![1, 2, 3] };
     let mut bytes = bson::rawdoc! { "_id": "bad", "in": { "b": [0, old] } }.into_bytes();
@@ -138,7 +138,7 @@ async fn document_with_malformed_binary_names_its_field() {
 #[tokio::test]
 async fn regex_options_stored_unsorted_are_returned_sorted() {
     let app = App::start().await;
-    let database = app.place().database().unwrap();
+    let database = app.test_env().database().unwrap();
     let acme = organization(&app, "Acme").await;
     let regex = bson::Regex { pattern: "a".try_into().unwrap(), options: "xmi".try_into().unwrap() };
     let collection = database.collection("tenant_acme.orders").clone_with_type::<bson::RawDocumentBuf>();

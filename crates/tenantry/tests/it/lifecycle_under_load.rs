@@ -6,7 +6,7 @@
 use crate::support::app::App;
 use crate::support::checker::Snapshot;
 use crate::support::client::Client;
-use crate::support::given::{Organization, PASSWORD, credentials, email_for, sign_in, with_access};
+use crate::support::fixtures::{Organization, PASSWORD, credentials, email_for, sign_in, with_access};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -23,8 +23,8 @@ const RENAMES: usize = 6;
 /// The placements of the engine under test.
 fn placements() -> Vec<Placement> {
     match crate::engine() {
-        crate::support::place::Engine::Embedded => vec![Placement::Database],
-        crate::support::place::Engine::MongoDb => Placement::ALL.to_vec(),
+        crate::support::test_env::Engine::Embedded => vec![Placement::Database],
+        crate::support::test_env::Engine::MongoDb => Placement::ALL.to_vec(),
     }
 }
 
@@ -89,13 +89,13 @@ async fn read(client: Client, path: String, stop: Arc<AtomicBool>) -> usize {
     reads
 }
 
-struct AtWork {
+struct MemberLoad {
     stop: Arc<AtomicBool>,
     writers: JoinSet<BTreeSet<(usize, String)>>,
     readers: JoinSet<usize>,
 }
 
-impl AtWork {
+impl MemberLoad {
     fn begin(owner: &Client, path: &str, round: usize) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let (mut writers, mut readers) = (JoinSet::new(), JoinSet::new());
@@ -149,7 +149,7 @@ async fn organization_changes_keep_collections_under_load() {
             acme.owner.post(&format!("{path}/collections/{collection}/documents"), &first).await.created();
         }
 
-        let at_work = AtWork::begin(&acme.owner, &path, 1);
+        let load = MemberLoad::begin(&acme.owner, &path, 1);
         for number in 0..RENAMES {
             let to = json!({ "organization_name": format!("Acme {number}") });
             app.operator().patch(&path, &to).await.ok();
@@ -161,14 +161,14 @@ async fn organization_changes_keep_collections_under_load() {
                     .created();
             }
         }
-        let mut answered = at_work.end().await;
+        let mut answered = load.end().await;
         assert_eq!(there(&acme.owner, &path).await, answered, "{placement:?}");
 
-        let at_work = AtWork::begin(&acme.owner, &path, 2);
+        let load = MemberLoad::begin(&acme.owner, &path, 2);
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
         app.operator().delete(&path).await.ok();
         // All of them are sent away.
-        let came = at_work.end().await;
+        let came = load.end().await;
         answered.extend(came);
         acme.owner.get(&format!("{path}/collections/documents/documents")).await.refused("token_revoked");
         app.operator().post(&format!("{path}/restore"), &json!({})).await.ok();
@@ -176,15 +176,15 @@ async fn organization_changes_keep_collections_under_load() {
         let owner = with_access(&app, &tokens);
         assert_eq!(there(&owner, &path).await, answered, "{placement:?}");
 
-        let at_work = AtWork::begin(&owner, &path, 3);
+        let load = MemberLoad::begin(&owner, &path, 3);
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
         app.operator().delete(&format!("{path}?purge=true")).await;
-        at_work.end().await;
+        load.end().await;
         owner.get(&format!("{path}/collections/documents/documents")).await.refused("token_revoked");
         let next = with_access(&app, &sign_in(&app, &email_for("Next")).await);
         let next = there(&next, "/v1/organizations/acme").await;
         assert!(next.is_empty(), "{placement:?}: another's documents: {next:?}");
-        let place = app.stop().await;
-        Snapshot::sound(&place);
+        let test_env = app.stop().await;
+        Snapshot::sound(&test_env);
     }
 }

@@ -1,4 +1,4 @@
-//! Where a service under test keeps everything: a directory of its own and, where the tests run on MongoDB, a
+//! The data of a service under test: a directory of its own and, if the tests run on MongoDB, a
 //! database of its own on the server that all tests share.
 
 use super::mongodb::{Database, run};
@@ -19,8 +19,8 @@ pub enum Engine {
     MongoDb,
 }
 
-/// What a service keeps, to be started on and to be looked into.
-pub trait Kept {
+/// The stored data of a service, to start it on and to inspect.
+pub trait StoredData {
     /// The data directory.
     fn data_dir(&self) -> PathBuf;
 
@@ -36,28 +36,28 @@ pub trait Kept {
 }
 
 /// A data directory of the embedded engine.
-impl Kept for Path {
+impl StoredData for Path {
     fn data_dir(&self) -> PathBuf {
         self.to_owned()
     }
 }
 
 /// A data directory of the embedded engine.
-impl Kept for PathBuf {
+impl StoredData for PathBuf {
     fn data_dir(&self) -> PathBuf {
         self.clone()
     }
 }
 
-/// Gone with its last copy, and all that is in it.
+/// The data directory and database of a test. Removed with its last copy.
 #[derive(Clone)]
-pub struct Place {
+pub struct TestEnv {
     directory: Arc<TempDir>,
     database: Option<Arc<Database>>,
     more_flags: Vec<String>,
 }
 
-impl Place {
+impl TestEnv {
     /// A new one, on the engine of this run.
     pub fn new() -> Self {
         Self::on(crate::engine())
@@ -128,7 +128,7 @@ impl Place {
     }
 }
 
-impl Kept for Place {
+impl StoredData for TestEnv {
     fn data_dir(&self) -> PathBuf {
         Self::data_dir(self)
     }
@@ -143,7 +143,7 @@ impl Kept for Place {
 }
 
 /// The flags that every service needs to be led there.
-fn flags(kept: &(impl Kept + ?Sized)) -> Vec<String> {
+fn flags(kept: &(impl StoredData + ?Sized)) -> Vec<String> {
     let mut flags = vec![format!("--data-dir={}", kept.data_dir().display())];
     if let Some(database) = kept.database() {
         flags.push(format!("--mongo-uri={}", database.uri()));

@@ -3,7 +3,7 @@
 
 use crate::support::app::App;
 use crate::support::client::Answer;
-use crate::support::given::{Organization, credentials, organization};
+use crate::support::fixtures::{Organization, credentials, organization};
 use crate::support::records::{edit_account, password_hash};
 use reqwest::Method;
 use serde_json::Value;
@@ -102,9 +102,9 @@ async fn bcrypt_hash_of_72_bytes_is_not_replaced() {
     let app = App::start().await;
     let (long, short) = (organization(&app, "Long").await, organization(&app, "Short").await);
     let app = app
-        .restart_after(|place| {
-            edit_account(place, long.email(), |account| account["password_hash"] = OF_72.into());
-            edit_account(place, short.email(), |account| account["password_hash"] = OF_71.into());
+        .restart_after(|test_env| {
+            edit_account(test_env, long.email(), |account| account["password_hash"] = OF_72.into());
+            edit_account(test_env, short.email(), |account| account["password_hash"] = OF_71.into());
         })
         .await;
     let sign_in_with = async |organization: &Organization, password: &str| {

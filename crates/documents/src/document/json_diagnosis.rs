@@ -1,12 +1,12 @@
 //! Names what was sent in place of one JSON object, by reading it as JSON.
 
+use super::diagnosis::{InputDiagnosis, explain, not_utf8, recognize_lines};
 use super::json::{Json, of_value};
-use super::mistake::{Mistake, explain, not_utf8, recognize_lines};
 use crate::error::Error;
 
 /// Names a line that is not one JSON object; the first one names the whole input.
 #[must_use]
-pub fn of_line(number: u64, line: &[u8]) -> Option<Mistake> {
+pub fn of_line(number: u64, line: &[u8]) -> Option<InputDiagnosis> {
     let whole = if number == 1 { recognize_lines(line) } else { None };
     whole.or_else(|| match std::str::from_utf8(line) {
         Err(_) => Some(not_utf8(line)),

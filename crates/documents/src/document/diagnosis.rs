@@ -8,16 +8,16 @@
 /// A byte order mark in UTF-8, as Windows' editors put it in front of a text.
 const MARK: &[u8] = b"\xEF\xBB\xBF";
 
-/// What an input is, and what to do about it.
+/// What an input is instead of JSON, and what to do about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Mistake {
+pub struct InputDiagnosis {
     what: &'static str,
     advice: &'static str,
     /// Whether it is the whole input that is something else, so that no line of it can be good.
     whole: bool,
 }
 
-impl Mistake {
+impl InputDiagnosis {
     const fn file(what: &'static str, advice: &'static str) -> Self {
         Self { what, advice, whole: true }
     }
@@ -46,51 +46,60 @@ pub fn without_mark(bytes: &[u8]) -> &[u8] {
 }
 
 const UNPACK: &str = "unpack it first";
-const GZIP: Mistake = Mistake::file("compressed with gzip", "decompress it first (`gzip -dc FILE`)");
-const ZLIB: Mistake = Mistake::file("compressed with zlib", "send it as it is, not compressed");
-const BZIP2: Mistake = Mistake::file("compressed with bzip2", "decompress it first (`bzip2 -dc FILE`)");
-const ZIP: Mistake = Mistake::file(
+const GZIP: InputDiagnosis =
+    InputDiagnosis::file("compressed with gzip", "decompress it first (`gzip -dc FILE`)");
+const ZLIB: InputDiagnosis = InputDiagnosis::file("compressed with zlib", "send it as it is, not compressed");
+const BZIP2: InputDiagnosis =
+    InputDiagnosis::file("compressed with bzip2", "decompress it first (`bzip2 -dc FILE`)");
+const ZIP: InputDiagnosis = InputDiagnosis::file(
     "a ZIP archive (a spreadsheet in .xlsx or .ods is one, too)",
     "unpack it, or let the spreadsheet's program write text",
 );
-const UTF16: Mistake = Mistake::file(
+const UTF16: InputDiagnosis = InputDiagnosis::file(
     "in UTF-16",
     "save it as UTF-8 (`iconv -f UTF-16 -t UTF-8 FILE`; in PowerShell, `-Encoding utf8`)",
 );
-const UTF32: Mistake = Mistake::file("in UTF-32", "save it as UTF-8 (`iconv -f UTF-32 -t UTF-8 FILE`)");
-const BSON: Mistake = Mistake::file(
+const UTF32: InputDiagnosis =
+    InputDiagnosis::file("in UTF-32", "save it as UTF-8 (`iconv -f UTF-32 -t UTF-8 FILE`)");
+const BSON: InputDiagnosis = InputDiagnosis::file(
     "BSON, as `mongodump` writes it",
     "print it as JSON, one document to a line (`bsondump FILE`)",
 );
-const TAR: Mistake = Mistake::file("a tar archive", "unpack it first (`tar -xf FILE`)");
+const TAR: InputDiagnosis = InputDiagnosis::file("a tar archive", "unpack it first (`tar -xf FILE`)");
 
 /// The first bytes of files.
-const BEGINNINGS: [(&[u8], Mistake); 19] = [
+const BEGINNINGS: [(&[u8], InputDiagnosis); 19] = [
     (b"\x1f\x8b", GZIP),
     (
         b"\x28\xb5\x2f\xfd",
-        Mistake::file("compressed with Zstandard", "decompress it first (`zstd -dc FILE`)"),
+        InputDiagnosis::file("compressed with Zstandard", "decompress it first (`zstd -dc FILE`)"),
     ),
-    (b"\xfd7zXZ\0", Mistake::file("compressed with xz", "decompress it first (`xz -dc FILE`)")),
-    (b"\x04\x22\x4d\x18", Mistake::file("compressed with LZ4", "decompress it first (`lz4 -dc FILE`)")),
-    (b"\x1f\x9d", Mistake::file("compressed with `compress`", "decompress it first (`gzip -dc FILE`)")),
+    (b"\xfd7zXZ\0", InputDiagnosis::file("compressed with xz", "decompress it first (`xz -dc FILE`)")),
+    (
+        b"\x04\x22\x4d\x18",
+        InputDiagnosis::file("compressed with LZ4", "decompress it first (`lz4 -dc FILE`)"),
+    ),
+    (
+        b"\x1f\x9d",
+        InputDiagnosis::file("compressed with `compress`", "decompress it first (`gzip -dc FILE`)"),
+    ),
     (b"x\x01", ZLIB),
     (b"x\x9c", ZLIB),
     (b"x\xda", ZLIB),
     (b"PK\x03\x04", ZIP),
     (b"PK\x05\x06", ZIP),
-    (b"7z\xbc\xaf\x27\x1c", Mistake::file("a 7-Zip archive", UNPACK)),
+    (b"7z\xbc\xaf\x27\x1c", InputDiagnosis::file("a 7-Zip archive", UNPACK)),
     (
         b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
-        Mistake::file("a file of an old Office program (.xls)", "write it as text"),
+        InputDiagnosis::file("a file of an old Office program (.xls)", "write it as text"),
     ),
-    (b"%PDF-", Mistake::file("a PDF file", "send the data that it was made from")),
+    (b"%PDF-", InputDiagnosis::file("a PDF file", "send the data that it was made from")),
     (
         b"SQLite format 3\0",
-        Mistake::file("a SQLite database", "print its rows as JSON (`sqlite3 -json FILE`)"),
+        InputDiagnosis::file("a SQLite database", "print its rows as JSON (`sqlite3 -json FILE`)"),
     ),
-    (b"PAR1", Mistake::file("a Parquet file", "write its rows as JSON, one to a line")),
-    (b"\x6d\xe2\x99\x81", Mistake::file("an archive of `mongodump`", BSON.advice)),
+    (b"PAR1", InputDiagnosis::file("a Parquet file", "write its rows as JSON, one to a line")),
+    (b"\x6d\xe2\x99\x81", InputDiagnosis::file("an archive of `mongodump`", BSON.advice)),
     (b"\xff\xfe\0\0", UTF32),
     (b"\0\0\xfe\xff", UTF32),
     (b"\xff\xfe", UTF16),
@@ -98,9 +107,9 @@ const BEGINNINGS: [(&[u8], Mistake); 19] = [
 
 /// Names an input by the bytes that it begins with, if they are those of a file that holds no JSON text.
 #[must_use]
-pub fn recognize(bytes: &[u8]) -> Option<Mistake> {
-    if let Some((_, mistake)) = BEGINNINGS.iter().find(|(beginning, _)| bytes.starts_with(beginning)) {
-        return Some(*mistake);
+pub fn recognize(bytes: &[u8]) -> Option<InputDiagnosis> {
+    if let Some((_, diagnosis)) = BEGINNINGS.iter().find(|(beginning, _)| bytes.starts_with(beginning)) {
+        return Some(*diagnosis);
     }
     match bytes {
         [b'B', b'Z', b'h', b'1'..=b'9', b'1', ..] => Some(BZIP2),
@@ -115,19 +124,20 @@ pub fn recognize(bytes: &[u8]) -> Option<Mistake> {
 
 /// Names an input that is not UTF-8.
 #[must_use]
-pub fn not_utf8(bytes: &[u8]) -> Mistake {
-    recognize(bytes).unwrap_or(Mistake::text(
+pub fn not_utf8(bytes: &[u8]) -> InputDiagnosis {
+    recognize(bytes).unwrap_or(InputDiagnosis::text(
         "text that is not UTF-8, such as Windows-1252 or Latin-1",
         "save it as UTF-8 (`iconv -f WINDOWS-1252 -t UTF-8 FILE`)",
     ))
 }
 
-const CSV: Mistake = Mistake::file("CSV, a table", "convert its rows to JSON objects, one to a line");
-const XML: Mistake = Mistake::file("XML", "convert it to JSON");
+const CSV: InputDiagnosis =
+    InputDiagnosis::file("CSV, a table", "convert its rows to JSON objects, one to a line");
+const XML: InputDiagnosis = InputDiagnosis::file("XML", "convert it to JSON");
 
 /// Names a body by the media type that it comes with, where that says what it is and is none of JSON.
 #[must_use]
-pub fn of_media_type(essence: &str) -> Option<Mistake> {
+pub fn of_media_type(essence: &str) -> Option<InputDiagnosis> {
     Some(match essence {
         "multipart/form-data" => MULTIPART,
         "text/csv" | "application/csv" | "text/tab-separated-values" => CSV,
@@ -140,24 +150,26 @@ pub fn of_media_type(essence: &str) -> Option<Mistake> {
 }
 
 /// An array where one object is meant, or an object to each line.
-pub(super) const ARRAY: Mistake = Mistake::file(
+pub(super) const ARRAY: InputDiagnosis = InputDiagnosis::file(
     "a JSON array",
     "send one object, or, where many are taken, each on a line of its own (`jq -c '.[]' FILE`) with \
      `Content-Type: application/x-ndjson`",
 );
 /// A string that holds JSON.
-pub(super) const ENCODED_TWICE: Mistake =
-    Mistake::text("JSON in a string, encoded twice", "call `JSON.stringify` or `json.dumps` once");
-const ITEM: Mistake =
-    Mistake::text("an object with a comma behind it", "send it without the comma (`jq -c '.[]' FILE`)");
-const PRETTY: Mistake = Mistake::file(
+pub(super) const ENCODED_TWICE: InputDiagnosis =
+    InputDiagnosis::text("JSON in a string, encoded twice", "call `JSON.stringify` or `json.dumps` once");
+const ITEM: InputDiagnosis = InputDiagnosis::text(
+    "an object with a comma behind it",
+    "send it without the comma (`jq -c '.[]' FILE`)",
+);
+const PRETTY: InputDiagnosis = InputDiagnosis::file(
     "an object that goes over several lines",
     "write each document on one line (`jq -c . FILE`)",
 );
 
 /// Names an input that is read line by line by its first line, if no line of it can be good.
 #[must_use]
-pub fn recognize_lines(first: &[u8]) -> Option<Mistake> {
+pub fn recognize_lines(first: &[u8]) -> Option<InputDiagnosis> {
     recognize(first).or(match without_mark(first).trim_ascii() {
         [b'[', ..] => Some(ARRAY),
         b"{" => Some(PRETTY),
@@ -167,73 +179,82 @@ pub fn recognize_lines(first: &[u8]) -> Option<Mistake> {
 
 /// Names what a reader of JSON stopped at, at byte `at` of `text`.
 #[must_use]
-pub fn explain(text: &str, at: usize) -> Option<Mistake> {
+pub fn explain(text: &str, at: usize) -> Option<InputDiagnosis> {
     recognize(text.as_bytes())
         .or_else(|| of_start(text))
         .or_else(|| of_place(text.get(..at)?, text.get(at..)?))
         .or_else(|| of_first_line(text))
 }
 
-const MULTIPART: Mistake =
-    Mistake::file("a form with a file in it", "send the file itself (`curl --data-binary @FILE`)");
-const CELLS: Mistake = Mistake::text(
+const MULTIPART: InputDiagnosis =
+    InputDiagnosis::file("a form with a file in it", "send the file itself (`curl --data-binary @FILE`)");
+const CELLS: InputDiagnosis = InputDiagnosis::text(
     "JSON in quoted cells, as spreadsheets write CSV",
     "write the cells as plain text, without quotes around them",
 );
 
-/// The mistake of a text with a beginning that JSON cannot have.
-fn of_start(text: &str) -> Option<Mistake> {
+/// The diagnosis of a text with a beginning that JSON cannot have.
+fn of_start(text: &str) -> Option<InputDiagnosis> {
     let text = text.trim_start_matches('\u{feff}').trim_start();
     let starts = |with: &str| text.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with));
     Some(match () {
         () if starts("<!doctype") || starts("<html") => {
-            Mistake::file("a page of HTML", "look whether what made it failed, or was another address")
+            InputDiagnosis::file("a page of HTML", "look whether what made it failed, or was another address")
         }
         () if starts("<") => XML,
         () if starts("--") && text.contains("Content-Disposition:") => MULTIPART,
         () if starts("eyJ") || starts("H4sI") => {
-            Mistake::file("Base64", "decode it first (`base64 -d FILE`)")
+            InputDiagnosis::file("Base64", "decode it first (`base64 -d FILE`)")
         }
-        () if starts("%7B") || starts("%5B") => Mistake::file("percent-encoded", "send it as it is"),
+        () if starts("%7B") || starts("%5B") => InputDiagnosis::file("percent-encoded", "send it as it is"),
         () if starts("\"{\"\"") || starts("\"[\"\"") => CELLS,
-        () if starts("\u{1e}") => {
-            Mistake::text("a JSON text sequence (RFC 7464)", "leave out the record separators (U+001E)")
-        }
+        () if starts("\u{1e}") => InputDiagnosis::text(
+            "a JSON text sequence (RFC 7464)",
+            "leave out the record separators (U+001E)",
+        ),
         () => return None,
     })
 }
 
-const COMMENTS: Mistake = Mistake::text("JSON with comments", "remove them");
-const QUOTES: Mistake =
-    Mistake::text("text with typographic quotes, as word processors make them", "write plain quotes (`\"`)");
-const SINGLE: Mistake =
-    Mistake::text("text in single quotes, as Python prints a dictionary", "print it with `json.dumps`");
-const SPACES: Mistake = Mistake::text(
+const COMMENTS: InputDiagnosis = InputDiagnosis::text("JSON with comments", "remove them");
+const QUOTES: InputDiagnosis = InputDiagnosis::text(
+    "text with typographic quotes, as word processors make them",
+    "write plain quotes (`\"`)",
+);
+const SINGLE: InputDiagnosis = InputDiagnosis::text(
+    "text in single quotes, as Python prints a dictionary",
+    "print it with `json.dumps`",
+);
+const SPACES: InputDiagnosis = InputDiagnosis::text(
     "text with a space that JSON does not know, such as the no-break space U+00A0",
     "write plain spaces outside of strings",
 );
-const PYTHON: Mistake = Mistake::text("a value as Python prints it", "print it with `json.dumps`");
-const NOT_FINITE: Mistake = Mistake::text(
+const PYTHON: InputDiagnosis =
+    InputDiagnosis::text("a value as Python prints it", "print it with `json.dumps`");
+const NOT_FINITE: InputDiagnosis = InputDiagnosis::text(
     "a number that JSON has no form for",
     "write Extended JSON, such as {\"$numberDouble\": \"NaN\"}",
 );
-const SHELL: Mistake = Mistake::text(
+const SHELL: InputDiagnosis = InputDiagnosis::text(
     "a value as MongoDB's shell prints it",
     "write Extended JSON, such as {\"$oid\": \"…\"} or {\"$date\": \"…\"} (`EJSON.stringify(document)`)",
 );
-const TRAILING_COMMA: Mistake =
-    Mistake::text("JSON with a comma before a closing bracket", "remove the comma");
-const BARE_NAMES: Mistake =
-    Mistake::text("an object with names without quotes, as in JavaScript", "print it with `JSON.stringify`");
-const SEVERAL_LINES: Mistake =
-    Mistake::text("a part of JSON that goes over several lines, or is cut off", PRETTY.advice);
-const NUL: Mistake = Mistake::text("followed by NUL bytes", "send the text alone");
-const CTRL_Z: Mistake = Mistake::text("followed by ^Z (U+001A), the end of a file in DOS", "remove it");
-const MARK_INSIDE: Mistake =
-    Mistake::text("text with a byte order mark (U+FEFF) inside it", "remove the mark");
+const TRAILING_COMMA: InputDiagnosis =
+    InputDiagnosis::text("JSON with a comma before a closing bracket", "remove the comma");
+const BARE_NAMES: InputDiagnosis = InputDiagnosis::text(
+    "an object with names without quotes, as in JavaScript",
+    "print it with `JSON.stringify`",
+);
+const SEVERAL_LINES: InputDiagnosis =
+    InputDiagnosis::text("a part of JSON that goes over several lines, or is cut off", PRETTY.advice);
+const NUL: InputDiagnosis = InputDiagnosis::text("followed by NUL bytes", "send the text alone");
+const CTRL_Z: InputDiagnosis =
+    InputDiagnosis::text("followed by ^Z (U+001A), the end of a file in DOS", "remove it");
+const MARK_INSIDE: InputDiagnosis =
+    InputDiagnosis::text("text with a byte order mark (U+FEFF) inside it", "remove the mark");
 
 /// Words that begin no JSON value, but one somewhere else.
-const WORDS: [(&str, Mistake); 16] = [
+const WORDS: [(&str, InputDiagnosis); 16] = [
     ("None", PYTHON),
     ("True", PYTHON),
     ("False", PYTHON),
@@ -249,13 +270,13 @@ const WORDS: [(&str, Mistake); 16] = [
     ("Double(", SHELL),
     ("Decimal128(", SHELL),
     ("UUID(", SHELL),
-    ("undefined", Mistake::text("a value as JavaScript has it", "print it with `JSON.stringify`")),
+    ("undefined", InputDiagnosis::text("a value as JavaScript has it", "print it with `JSON.stringify`")),
 ];
 
-/// The mistake at the place where the text stops being JSON: `before` could be read, `rest` could not.
-fn of_place(before: &str, rest: &str) -> Option<Mistake> {
-    if let Some((_, mistake)) = WORDS.iter().find(|(word, _)| rest.starts_with(word)) {
-        return Some(*mistake);
+/// The diagnosis at the position where the text stops being JSON: `before` could be parsed, `rest` could not.
+fn of_place(before: &str, rest: &str) -> Option<InputDiagnosis> {
+    if let Some((_, diagnosis)) = WORDS.iter().find(|(word, _)| rest.starts_with(word)) {
+        return Some(*diagnosis);
     }
     let read = before.trim_end();
     let last = read.chars().next_back();
@@ -288,21 +309,24 @@ fn of_place(before: &str, rest: &str) -> Option<Mistake> {
 }
 
 /// Objects that follow each other, with this white space between them.
-fn several_objects(between: &str) -> Mistake {
+fn several_objects(between: &str) -> InputDiagnosis {
     if between.contains('\n') {
         let what = "more than one object";
-        Mistake::text(what, "send one; where many are taken, say so (`Content-Type: application/x-ndjson`)")
+        InputDiagnosis::text(
+            what,
+            "send one; where many are taken, say so (`Content-Type: application/x-ndjson`)",
+        )
     } else if between.contains('\r') {
         let what = "several lines that end with a carriage return alone";
-        Mistake::file(what, "end them with line feeds (`tr '\\r' '\\n' < FILE`)")
+        InputDiagnosis::file(what, "end them with line feeds (`tr '\\r' '\\n' < FILE`)")
     } else {
         let what = "several objects on one line, as `curl -d @FILE` sends a file of lines";
-        Mistake::text(what, "keep its line feeds (`curl --data-binary @FILE`)")
+        InputDiagnosis::text(what, "keep its line feeds (`curl --data-binary @FILE`)")
     }
 }
 
 /// A table or a form.
-fn of_first_line(text: &str) -> Option<Mistake> {
+fn of_first_line(text: &str) -> Option<InputDiagnosis> {
     let line = text.trim_start_matches('\u{feff}').lines().next()?;
     let name = line.trim_start_matches('"');
     let is_name = name.starts_with(|c: char| c.is_alphanumeric() || c == '_');
@@ -312,7 +336,7 @@ fn of_first_line(text: &str) -> Option<Mistake> {
     let word = |c: char| c.is_alphanumeric() || "_-.%+[]".contains(c);
     if line.trim_start_matches(word).starts_with('=') {
         let advice = "send JSON, with `Content-Type: application/json`";
-        return Some(Mistake::file("the fields of a form (`name=value`)", advice));
+        return Some(InputDiagnosis::file("the fields of a form (`name=value`)", advice));
     }
     let separated = [',', ';', '\t'].into_iter().any(|separator| line.contains(separator));
     separated.then_some(CSV)

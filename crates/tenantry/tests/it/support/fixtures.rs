@@ -73,7 +73,7 @@ pub async fn insert_lines(client: &Client, path: &str, lines: &str) -> Answer {
 pub async fn with_role(app: App, organization: &Organization, role: &str) -> (App, Client) {
     let email = organization.email();
     let set_role = |account: &mut Value| account["memberships"][0]["role"] = role.into();
-    let app = app.restart_after(|place| edit_account(place, email, set_role)).await;
+    let app = app.restart_after(|test_env| edit_account(test_env, email, set_role)).await;
     let tokens = sign_in(&app, email).await;
     let client = with_access(&app, &tokens);
     (app, client)

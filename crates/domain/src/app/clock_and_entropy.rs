@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 /// The clock and the randomness of the use cases.
 #[derive(Clone)]
-pub(super) struct Sources {
+pub(super) struct ClockAndEntropy {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) entropy: Arc<dyn Entropy>,
 }
 
-impl Sources {
+impl ClockAndEntropy {
     pub(super) fn now(&self) -> Timestamp {
         self.clock.now()
     }

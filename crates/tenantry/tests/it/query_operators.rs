@@ -3,7 +3,7 @@
 
 use crate::support::app::App;
 use crate::support::client::{Answer, Client};
-use crate::support::given::{encoded, organization};
+use crate::support::fixtures::{encoded, organization};
 use reqwest::Method;
 use serde_json::{Value, json};
 

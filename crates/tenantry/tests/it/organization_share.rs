@@ -1,7 +1,7 @@
-//! Several organizations at work at the same time: each has its share of the service, and none is refused for another.
+//! Several busy organizations: each gets its share of the service, and none is refused because of another.
 
 use crate::support::app::{App, Setup};
-use crate::support::given::organization;
+use crate::support::fixtures::organization;
 use serde_json::json;
 use tokio::task::JoinSet;
 

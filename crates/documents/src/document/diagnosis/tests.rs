@@ -31,10 +31,10 @@ fn file_type_is_recognized_by_its_first_bytes() {
         (b"\xff\xfe\0\0{\0\0\0", "UTF-32"),
     ];
     for (bytes, expected) in cases {
-        let mistake = recognize(bytes).unwrap_or_else(|| panic!("{expected}: not recognized"));
-        let sentence = mistake.explain("JSON");
-        assert!(mistake.is_whole() && sentence.contains(expected), "{expected}: {sentence}");
-        assert_eq!(not_utf8(bytes), mistake);
+        let diagnosis = recognize(bytes).unwrap_or_else(|| panic!("{expected}: not recognized"));
+        let sentence = diagnosis.explain("JSON");
+        assert!(diagnosis.is_whole() && sentence.contains(expected), "{expected}: {sentence}");
+        assert_eq!(not_utf8(bytes), diagnosis);
     }
     assert!(not_utf8(b"{\"a\":\"\xe9\"}").explain("JSON").contains("WINDOWS-1252"));
     let tar = [b"l.ndjson".as_slice(), &[0; 249], b"ustar  \0"].concat();
