@@ -67,7 +67,7 @@ fn remove_container(test_env: &TestEnv, id: &str) {
     match test_env.database() {
         None => {
             std::fs::remove_file(tenantry_store::container_file(&test_env.data_dir(), id.parse().unwrap()))
-                .unwrap()
+                .unwrap();
         }
         Some(database) => {
             let collection = database.collection("tenant_acme");

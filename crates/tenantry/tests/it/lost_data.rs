@@ -1,4 +1,4 @@
-//! What the four reference services lose, each seen by running them, and the test that says that we do not.
+//! Data that the four reference services lose, as observed by running them, and the tests that we do not.
 //!
 //! | what happened there | the test here |
 //! |---|---|
@@ -11,7 +11,7 @@
 //! | a good rename: ids, indexes and validators lost | [`rename_keeps_document_ids_indexes_and_rules`] |
 //! | delete during a rename: the next organization of that name inherits the documents | [`delete_during_rename_leaves_nothing_to_next_of_that_name`] |
 //! | an old token after a delete: drops the container again, by then another tenant's | [`token_of_deleted_organization_cannot_reach_its_successor`] |
-//! | a token after a password change: works for 24 hours | `classic.rs`, `update_of_credentials_ends_all_other_sessions` |
+//! | a token after a password change: works for 24 hours | `classic/update.rs`, `update_of_credentials_ends_all_other_sessions` |
 //! | the database killed: acknowledged writes lost | `crash/load.rs`, `acknowledged_changes_survive_kills_under_load` |
 //! | 50 sign-ins at once: `/health` blocked for 51 s, 2.4 GiB of memory | [`health_and_memory_hold_while_a_hundred_sign_in`] |
 //! | login timing: 212 ms for a known address, 1 ms for an unknown one | `sign_in.rs`, `sign_in_takes_equal_time_for_unknown_email` |

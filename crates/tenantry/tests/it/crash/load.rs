@@ -46,7 +46,7 @@ async fn acknowledged_changes_survive_kills_under_load() {
     assert!(workers.iter().any(|worker| worker.cut_off > 0), "no change was ever cut off");
 }
 
-/// Runs the workers, and readers beside them, until the service is killed after `after` milliseconds.
+/// Runs the workers and some readers until the service is killed after `after` milliseconds.
 async fn load_and_kill(test_env: &TestEnv, workers: Vec<Worker>, after: u64) -> Vec<Worker> {
     let server = Launch::on(test_env).start();
     let mut running = JoinSet::new();
@@ -104,7 +104,7 @@ pub async fn recover_once_more(test_env: &TestEnv) {
     before.assert_unchanged(&Snapshot::sound(test_env));
 }
 
-/// What a worker knows of an organization it has made.
+/// What a worker knows about an organization that it has created.
 #[derive(Clone, Debug, PartialEq)]
 struct KnownOrganization {
     id: String,
@@ -192,7 +192,7 @@ pub struct Worker {
     /// The one that is being changed; then those that were left deleted or are gone.
     current: Option<KnownOrganization>,
     left: Vec<KnownOrganization>,
-    /// What was asked for last, until it is answered.
+    /// The last request, until it is answered.
     pending: Option<KnownOrganization>,
     made: usize,
     pub answered: usize,
@@ -216,7 +216,7 @@ impl Worker {
         };
         let body = sent.body.map(|body| ("application/json", body.to_string().into_bytes()));
         let Ok(answer) = client.try_send(sent.method, &sent.path, body).await else { return false };
-        // What was asked for may have happened, or may still: as good as no answer.
+        // The change may have happened or may still happen, as if there had been no response.
         if [202, 503].contains(&answer.status.as_u16()) || answer.is_refused("operation_in_progress") {
             return false;
         }
@@ -227,7 +227,7 @@ impl Worker {
         true
     }
 
-    /// What was asked for has become so.
+    /// The requested change has been made.
     fn take_over(&mut self, mut next: KnownOrganization, answer: &Answer) {
         match self.current.as_ref() {
             None => next.id = answer.json()["id"].as_str().unwrap().to_owned(),

@@ -46,7 +46,7 @@ async fn at_a_point(rng: &mut TestRng) -> Tally {
         0 => kill_and_kill_again(&scenario, case, &point, rng.below(3)).await,
         1 => names_are_others_when_it_wakes(scenario, case, &point).await,
         2 if point.ends_with(".intent.before") => {
-            names_are_others_when_it_wakes(scenario, case, &point).await
+            names_are_others_when_it_wakes(scenario, case, &point).await;
         }
         2 => all_is_as_it_was_when_it_wakes(scenario, case, &point).await,
         3 => surroundings.meet(&scenario, case, &point, Fault::Kill(rng.below(3000))).await,

@@ -1,14 +1,14 @@
 //! An instance is stopped at a named point, longer than its lease lasts. Another one goes on with its operation
-//! and finishes it; then the world goes on, and then the first one wakes and believes that nothing has happened.
+//! and finishes it; then other changes follow, and at last the first one wakes and continues as if nothing had happened.
 
 use super::{StoppedInstance, sound_at_last};
-use crate::crash::{Case, NEIGHBOURS, RENAMED, SUBJECT, Scenario, sample};
+use crate::crash::{Case, NEIGHBOURS, RENAMED, SUBJECT, Scenario, every_undamaged_case, sample};
 use crate::support::checker::{Snapshot, put_documents};
 use crate::support::fixtures::{PASSWORD, new_organization};
 use crate::support::process::{Launch, Server};
 use serde_json::json;
 
-/// What the organization is called when its names are given to others.
+/// The name of the organization once others have its names.
 const ELSEWHERE: &str = "Elsewhere Org";
 
 /// Gives the names that the subject had, and might have had, to others with documents of their own; who they are.
@@ -80,13 +80,13 @@ async fn rollback_insert(case: Case, id: &str, server: &Server) {
         Case::Reactivate => drop(post("suspend").await.ok()),
         Case::Delete => drop(post("restore").await.ok()),
         Case::Restore => drop(operator.delete(&path).await.ok()),
-        // Of a refused change nothing is left, and a purged organization does not come back.
+        // A refused change leaves nothing behind, and a purged organization does not come back.
         Case::SetPassword => {
             let password = json!({ "password": PASSWORD });
             operator.post(&format!("{path}/set-password"), &password).await.ok();
         }
         Case::RenameRefused | Case::RestoreRefused | Case::Purge | Case::ImportDamaged => {}
-        // What is left of it, if it was loaded, goes again.
+        // If it was loaded, the organization is removed again.
         Case::Import => {
             if operator.delete(&path).await.status.is_success() {
                 post("purge").await;
@@ -144,19 +144,4 @@ macro_rules! cases {
     )*};
 }
 
-cases! {
-    create: Create;
-    create_with_idempotency_key: CreateWithKey;
-    rename: Rename;
-    rename_with_credentials: RenameWithCredentials;
-    rename_refused: RenameRefused;
-    update: Update;
-    suspend: Suspend;
-    reactivate: Reactivate;
-    set_password: SetPassword;
-    delete: Delete;
-    restore: Restore;
-    restore_refused: RestoreRefused;
-    purge: Purge;
-    import: Import;
-}
+every_undamaged_case!(cases);
