@@ -1,4 +1,4 @@
-//! What the service is compared with: the same work with less around it.
+//! The baselines of the service: the same work with less around it.
 //!
 //! On the service's own runtime, accept loop and allocator, and built by the same profile.
 

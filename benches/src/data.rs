@@ -1,8 +1,8 @@
-//! The data that is measured with: organizations and documents, made in little time.
+//! The data for the measures: organizations and documents, created quickly.
 
 pub mod documents;
 pub mod organizations;
 
-/// Visits every number before it comes to one again, each far from the one before: coprime to the numbers of
+/// Steps through all numbers before any repeats, each far from the previous one: coprime to the numbers of
 /// organizations and documents.
 pub const STRIDE: u32 = 61_803;

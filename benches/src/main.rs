@@ -1,4 +1,4 @@
-//! How fast the service is: the real binary as it is shipped, measured against what bounds it, as ratios of one run.
+//! Measures how fast the service is: the real binary as it is shipped, against its upper bounds, as ratios of one run.
 //!
 //! `cargo xtask bench` builds the service and this program by the same profile and runs it.
 //! Machines differ and are noisy, so no figure stands alone: two things that are compared take turns, round by
@@ -68,7 +68,7 @@ fn main() -> Result<()> {
     }
 }
 
-/// What the measures share.
+/// The environment that the measures share.
 pub struct Bench {
     /// The service.
     service: PathBuf,

@@ -1,4 +1,4 @@
-//! A running server, and what the system knows of its process.
+//! A running server, and what the system reports about its process.
 
 use crate::Bench;
 use crate::client::Connection;

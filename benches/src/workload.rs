@@ -1,4 +1,4 @@
-//! What one side of a comparison is asked, on connections of its own.
+//! The requests of one side of a comparison, on connections of its own.
 
 use crate::client::{Connection, Request};
 use crate::load::{Load, Rate};

@@ -1,7 +1,6 @@
-//! What neither rustfmt nor clippy looks at: how long a file has grown, whether it says what it is for, what was left
-//! over in it, how tests are named ([`test_names`]), whether files use each other in a circle ([`imports`]),
-//! whether what a request goes through has spans ([`spans`]), and whether
-//! the pages name files, tests and types that are there ([`pages`]).
+//! Checks that neither rustfmt nor clippy makes: the length of files, module heads, left-over notes, the names of tests
+//! ([`test_names`]), files that use each other in a circle ([`imports`]), missing spans ([`spans`]), and pages that name
+//! files, tests or types that do not exist ([`pages`]).
 
 mod imports;
 mod pages;

@@ -1,8 +1,8 @@
-//! Documents: what the service is compared with when it keeps them, which is the engines used directly.
+//! The baseline for documents: the engines used directly.
 //!
 //! # Pitfalls
-//! A comparison of different work says nothing. What is used directly also checks that what comes is JSON, gives it
-//! an `_id`, keeps an index, and has a document on disk before it says so.
+//! Comparing different work proves nothing. So a baseline also checks that the input is JSON, assigns an `_id`, maintains
+//! an index, and has a document on disk before it responds.
 
 pub mod driver;
 pub mod route;
@@ -13,7 +13,7 @@ use tenantry_domain::limits::INSERT_MAX_DOCUMENTS;
 /// Documents of one transaction or command, of many that are inserted; as many as the service takes at once.
 const BATCH: usize = INSERT_MAX_DOCUMENTS;
 
-/// What is repeated with documents.
+/// The operation that is repeated.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Operation {
     /// Gets one by its id

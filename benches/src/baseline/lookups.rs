@@ -1,4 +1,4 @@
-//! What the driver alone reaches: the records of a lookup, as the service reads them when it remembers none.
+//! The baseline for lookups on MongoDB: the driver alone reads the records that the service reads without its cache.
 
 use crate::runtime::block_on;
 use anyhow::{Context, Result};

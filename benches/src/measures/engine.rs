@@ -18,7 +18,7 @@ pub enum Engine<'a> {
 }
 
 impl Engine<'_> {
-    /// What findings call it.
+    /// Its name in findings.
     pub fn name(self) -> &'static str {
         match self {
             Self::Embedded => "embedded",

@@ -1,4 +1,4 @@
-//! What the service costs without requests, and how soon it responses.
+//! The memory of the service without requests, and the time to its first response.
 
 use crate::Bench;
 use crate::report::{Aim, Finding};

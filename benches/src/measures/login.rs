@@ -1,4 +1,4 @@
-//! Sign-ins, against the same Argon2 calls alone; and how other requests fare meanwhile.
+//! Sign-ins, against the same Argon2 calls alone; and how they slow down other requests.
 
 use crate::Bench;
 use crate::baseline::hashes;
@@ -24,7 +24,7 @@ const BUSY: usize = 16;
 const PACE: Duration = Duration::from_millis(2);
 /// Memory that one thread hashes in, in MB: Argon2id's 19 MiB.
 const HASH_MEMORY: f64 = 19.0 * 1.048_576;
-/// What 200 requests under way may take beside that, in MB.
+/// How much memory 200 requests under way may take in addition, in MB.
 const SMALL: f64 = 4.0;
 
 /// With as many hashing threads as there are cores, then with the default number of them.
@@ -45,7 +45,7 @@ pub fn measure(bench: &Bench) -> Result<Vec<Finding>> {
     Ok(findings)
 }
 
-/// What the findings of one number of threads are called.
+/// The names of the findings for one number of threads.
 struct Names {
     rate: &'static str,
     health: &'static str,

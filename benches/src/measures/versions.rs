@@ -109,13 +109,13 @@ impl Version {
     }
 }
 
-/// What one version is asked in a case.
+/// One version, and its requests in a case.
 struct Side<'a> {
     server: &'a Server,
     workload: Workload,
 }
 
-/// What came of a round.
+/// The result of a round.
 struct Round {
     per_second: f64,
     /// Per second of processor time of the service alone, without `mongod` and the load.

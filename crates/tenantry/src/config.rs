@@ -79,7 +79,7 @@ impl Config {
         draft.finish().filter(|_| errors.is_empty()).ok_or(ConfigErrors(errors))
     }
 
-    /// The settings that are missing for what anybody may sign up for to be limited; none where nobody signs up alone.
+    /// The missing settings that would limit what anybody may sign up for; empty if sign-up is not open.
     #[must_use]
     pub fn missing_signup_quotas(&self) -> Vec<&'static str> {
         let quotas = [

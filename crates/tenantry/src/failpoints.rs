@@ -12,7 +12,7 @@ const FAULTS: [(&str, Fault); 3] = [
     ("TENANTRY_STOP_AT", Fault::Signal(Signal::STOP)),
     ("TENANTRY_PANIC_AT", Fault::Panic),
 ];
-/// How long to wait for the signal: it may reach another thread first, and this one must not go on meanwhile.
+/// How long to wait for the signal: it may reach another thread first, and this one must not go on until then.
 /// Only time awake counts.
 const SIGNAL_TIMEOUT: Duration = Duration::from_millis(100);
 

@@ -1,5 +1,5 @@
-//! The keys the service makes for itself on its first start, and keeps in its data directory, readable by its
-//! owner alone: what signs tokens, and the operator key.
+//! The keys that the service generates on its first start and keeps in its data directory, readable by its owner
+//! alone: the key that signs tokens, and the operator key.
 
 use crate::config::{Config, TokenAlgorithm};
 use anyhow::{Context, Result, ensure};
@@ -20,7 +20,7 @@ pub const ED25519_FILE: &str = "jwt-ed25519.pk8";
 /// The operator key as it was written once.
 pub const OPERATOR_KEY_FILE: &str = "operator.key";
 
-/// The keys that come of the signing secret.
+/// The keys that are derived from the signing secret.
 pub struct Keys {
     /// The key that signs access tokens.
     pub signing: SigningKey,
@@ -65,7 +65,7 @@ pub fn load(config: &Config, entropy: &dyn Entropy) -> Result<Keys> {
     Ok(Keys { signing, mac })
 }
 
-/// The key that several instances have without a file that they share.
+/// The key that several instances share without a shared file.
 fn shared_ed25519(secret: &[u8]) -> Keys {
     let document = ed25519_of(&derive_for(secret, b"tenantry ed25519 seed v1"));
     Keys { mac: derive(secret), signing: SigningKey::EdDsa(document) }
@@ -84,8 +84,8 @@ fn derive_for(secret: &[u8], purpose: &[u8]) -> [u8; 32] {
     key
 }
 
-/// The operator key: made and written at the first start, afterwards known by its hash alone. Somebody who
-/// keeps it elsewhere may remove the file. Where it is, if it is in the file.
+/// Creates the operator key and writes it at the first start; afterwards only its hash is known. The file may be
+/// removed if the key is kept elsewhere. Returns where it is, if it is in the file.
 ///
 /// # Errors
 /// A sentence, if the file cannot be written, or the store not be reached.
@@ -115,7 +115,7 @@ pub async fn operator_key(store: &Store, data_dir: &Path, entropy: &dyn Entropy)
     Ok(None)
 }
 
-/// The data directory, where the engine has not made it for itself.
+/// Creates the data directory if the engine has not done so.
 fn make_directory(path: &Path) -> Result<()> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
     made.with_context(|| format!("{} cannot be made (DATA_DIR)", path.display()))

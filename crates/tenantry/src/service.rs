@@ -71,7 +71,7 @@ impl Service {
         Ok(Self { app, handlers, operator_key, opened, background })
     }
 
-    /// Removes or sets aside what a crash has left.
+    /// Removes or quarantines the remains of a crash.
     pub async fn tidy(&self) {
         if let Err(error) = self.opened.tidy().await {
             tracing::warn!(%error, "the search for leftovers of crashes failed");

@@ -1,4 +1,4 @@
-//! The machine's clock and randomness: the one place that asks for either.
+//! The machine's clock and randomness: the only code that uses either directly.
 
 use jiff::Timestamp;
 use tenantry_domain::clock::{Clock, to_millisecond};

@@ -72,7 +72,7 @@ fn log_filter(level: LogLevel) -> Targets {
     Targets::new().with_default(level.min(Level::WARN)).with_target("tenantry", level)
 }
 
-/// The numbers of this process. The first call begins to count; numbers from before it are lost.
+/// The metrics of this process. The first call installs the recorder; earlier values are lost.
 pub fn metrics_handle() -> PrometheusHandle {
     static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
     HANDLE.get_or_init(install_recorder).clone()

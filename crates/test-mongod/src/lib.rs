@@ -2,9 +2,9 @@
 //! directory, and stopped when the process that started it ends, even by a crash.
 //!
 //! It is a crate of its own because the tests of the store, those of the server, the benchmark and `xtask` need it, and
-//! `xtask` must build without the rest. What a newcomer gets wrong: nothing here relies on destructors. A shell
-//! script keeps `mongod`; it kills that and removes the directory when its standard input ends, and the
-//! operating system closes a pipe also for a process that was killed.
+//! `xtask` must build without the rest. Nothing here relies on destructors: a shell script keeps `mongod`, and kills it
+//! and removes the directory when its standard input ends. The operating system closes that pipe even if the process
+//! that holds it is killed.
 
 mod replica_set;
 mod wire;

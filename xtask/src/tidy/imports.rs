@@ -1,5 +1,4 @@
-//! Which file of a crate uses which, and that no files use each other in a circle: types that two files share live in a
-//! file below both.
+//! Checks that no files of a crate use each other in a circle: types that two files share belong in a file below both.
 //!
 //! The `use` items and the paths that begin with `crate::` or `super::` are read as text, without a compiler. A name that a
 //! module re-exports from one of its children counts as the child's.

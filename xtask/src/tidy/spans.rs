@@ -1,4 +1,4 @@
-//! That every use case and every call of a port has a span, so that a trace shows where the time of a request went.
+//! Checks that every use case and every call of a port has a span, so that a trace shows where the time of a request went.
 
 /// Where use cases are.
 const USE_CASES: &str = "crates/domain/src/app";

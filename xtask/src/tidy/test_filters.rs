@@ -1,4 +1,4 @@
-//! Tests that `.config/nextest.toml` names: a filter that matches nothing has no effect, and nothing says so.
+//! Checks the tests that `.config/nextest.toml` names: a filter that matches nothing has no effect, without a warning.
 
 /// The settings of the test runner.
 pub const FILE: &str = ".config/nextest.toml";

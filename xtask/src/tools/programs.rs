@@ -10,9 +10,9 @@ use std::process::Command;
 
 /// A program of another project, of one version.
 pub struct Program {
-    /// What it is called; its package has it as `bin/<name>`.
+    /// Its name; its package has it as `bin/<name>`.
     pub name: &'static str,
-    /// What it answers to `--version`, in part.
+    /// A part of its output for `--version`.
     version: &'static str,
     /// The Python package that carries it for the usual machines.
     package: &'static str,

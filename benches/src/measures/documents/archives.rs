@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 const FEW: u32 = 10_000;
 const MANY: u32 = 1_000_000;
-/// What many may need beside what few need, in MB: caches that only many fill.
+/// How much more memory many documents may take than few, in MB: caches that only many fill.
 const SMALL: f64 = 16.0;
 
 /// The organizations get their documents before it begins.
@@ -51,7 +51,7 @@ pub fn measure(bench: &Bench, engine: Engine<'_>) -> Result<Vec<Finding>> {
     ])
 }
 
-/// What a transfer has taken: the most memory of the service, in MB, and time.
+/// The cost of a transfer: the peak memory of the service, in MB, and the time.
 struct TransferCost {
     memory: f64,
     time: Duration,

@@ -1,4 +1,4 @@
-//! What others notice while ten organizations do nothing but send the dearest filters that are accepted.
+//! How other organizations are affected while ten organizations send only the most expensive filters that are accepted.
 //!
 //! Their queries end by their time, or because one document costs too much, and each is sent again at once.
 
@@ -23,7 +23,7 @@ const VALUES: usize = 40_000;
 /// Conditions: with the branches around them as many as a filter may have.
 const CONDITIONS: usize = 85;
 
-/// The p99 of `/livez` and of another organization meanwhile.
+/// The p99 of `/livez` and of another organization at that time.
 pub fn measure(bench: &Bench, engine: Engine<'_>) -> Result<Vec<Finding>> {
     let part = format!("dear_{}", engine.name());
     engine.seed(bench, &part, ORGANIZATIONS + 1)?;
@@ -84,7 +84,7 @@ pub fn measure(bench: &Bench, engine: Engine<'_>) -> Result<Vec<Finding>> {
     ])
 }
 
-/// What `work` makes while every organization sends its requests on all of its connections.
+/// The result of `work` while every organization sends its requests on all of its connections.
 fn while_busy<T>(
     address: &std::net::SocketAddr,
     requests: &[Vec<Request>],

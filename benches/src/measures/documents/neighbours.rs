@@ -78,7 +78,7 @@ pub fn mixed(tenant: &Tenant) -> Result<Vec<Request>> {
     Ok(tens.flat_map(|((reads, list), insert)| reads.iter().cloned().chain([list, insert])).collect())
 }
 
-/// What `work` makes while `load` sends `requests`.
+/// The result of `work` while `load` sends `requests`.
 fn beside<T>(
     load: &mut Load,
     requests: &[Request],

@@ -1,4 +1,4 @@
-//! How many operations with documents the service does per second, of what the engine reaches when it is used directly.
+//! Operations with documents per second, as a share of what the engine reaches when it is used directly.
 
 use crate::Bench;
 use crate::baseline::documents::{Operation, driver, sqlite};
@@ -30,14 +30,14 @@ struct Case {
     names: Names,
 }
 
-/// What its findings are called.
+/// The names of its findings.
 struct Names {
     embedded: &'static str,
     in_process: &'static str,
     mongodb: &'static str,
 }
 
-/// What inserts comes last: it changes what the others read.
+/// Inserts come last: they change what the others read.
 const CASES: [Case; 5] = [
     Case {
         what: "point read",

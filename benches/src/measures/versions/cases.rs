@@ -1,4 +1,4 @@
-//! What two versions are asked, and how much better the later one should be.
+//! The requests that compare two versions, and how much better the later one should be.
 
 use crate::client::Request;
 use crate::data::documents::{lines, unnamed};
@@ -28,7 +28,7 @@ pub struct Case {
     pub names: Names,
 }
 
-/// What its findings are called.
+/// The names of its findings.
 pub struct Names {
     /// Requests per second.
     pub rate: &'static str,
@@ -54,7 +54,7 @@ enum Operation {
     Bulk,
 }
 
-/// On the embedded engine. What inserts comes last: it changes what the others read.
+/// The cases on the embedded engine. Inserts come last: they change what the others read.
 pub const EMBEDDED: [Case; 6] = [
     Case {
         what: "GET /org/get",

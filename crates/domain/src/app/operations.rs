@@ -112,9 +112,8 @@ impl Executor {
         }
     }
 
-    /// Begins an operation on an organization that has none under way. `prepare` writes the intent into the
-    /// record and returns the arguments, or refuses. Intent, lock and reservation are one compare-and-set on
-    /// the version that everything was checked against.
+    /// Begins an operation on an idle organization: `prepare` writes the intent into its record, or refuses.
+    /// Intent, lock and reservation are one compare-and-set on the version that all checks were made against.
     pub(super) async fn begin(
         self: &Arc<Self>,
         id: OrganizationId,
@@ -153,8 +152,7 @@ impl Executor {
         if expected.allows(tag) { Ok(()) } else { Err(ErrorCode::VersionMismatch.into()) }
     }
 
-    /// Refuses a name whose collection or database belongs to somebody else. An operation also waits for one
-    /// that appears later; this check avoids that wait in the usual case.
+    /// Refuses a name that is in use by somebody else. An operation would wait for it; this check avoids that.
     pub(super) async fn ensure_available(&self, placement: Placement, naming: &Naming) -> Result<()> {
         if self.containers.is_foreign(placement, &naming.namespace).await? {
             tracing::error!(collection = naming.namespace, "a collection of somebody else is in the way");
@@ -163,8 +161,7 @@ impl Executor {
         Ok(())
     }
 
-    /// Begins the create that a new record carries. If a record with this id exists already, the request is a
-    /// repeated one and gets the outcome of the first.
+    /// Begins the create that a new record carries. If the id exists already, returns the outcome of that create.
     pub(super) async fn begin_new(self: &Arc<Self>, organization: Organization) -> Result<Outcome> {
         let id = organization.id;
         match self.carry(Intent::Insert(organization)).await? {
@@ -222,8 +219,7 @@ impl Executor {
         }
     }
 
-    /// Takes over operations that no process works on any more, up to a limit, and finishes them. Returns how
-    /// many there were; if any, there may be more.
+    /// Takes over abandoned operations, up to a limit, and finishes them. If the count is not 0, there may be more.
     ///
     /// # Errors
     /// `store_unavailable`.
@@ -417,7 +413,7 @@ impl Executor {
             operation: Some(Box::new(operation)),
             ..begun.clone()
         };
-        // If a record exists now, it belongs to another import, which checks that the container holds nothing else.
+        // A record that exists now belongs to another import, which checks that the container has nothing else.
         self.organizations.insert_organization(&organization).await.map(|_| ())
     }
 

@@ -29,7 +29,7 @@ pub enum ClientError {
     Refused(Problem),
     /// There is no server.
     Unreachable(String),
-    /// The connection broke after the request, so that what was asked may have happened.
+    /// The connection broke after the request was sent, so the change may have happened.
     Broken(String),
     /// Anything else, in sentences.
     Other(String),
@@ -111,7 +111,7 @@ pub struct ClientResponse {
 }
 
 impl ClientResponse {
-    /// What the body says.
+    /// Its parsed body.
     ///
     /// # Errors
     /// A sentence, if the body is not Tenantry's.

@@ -15,7 +15,7 @@ use tenantry_domain::clock::Clock;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// How often to search for what a crash has left.
+/// How often to search for the remains of a crash.
 const CLEANUP_INTERVAL: Duration = Duration::from_secs(3600);
 
 /// How long the store may take to close after the drain. The operator kills the process after a while, which
@@ -42,7 +42,7 @@ async fn serve(config: &Config) -> Result<()> {
     // First of all: a service that is stopped while it is still starting must end cleanly too.
     let stop = stop_signal()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    // The port before the data: who starts a second one by mistake hears of the port, and nothing was touched.
+    // The port before the data: if somebody starts a second one by mistake, it reports the port and touches nothing.
     let listener = TcpListener::bind((config.host, config.port)).await.with_context(|| {
         format!("cannot listen on {}:{} (choose another port with --port)", config.host, config.port)
     })?;
@@ -70,7 +70,7 @@ async fn serve(config: &Config) -> Result<()> {
     Ok(())
 }
 
-/// Searches at start, and at intervals, for what a crash of this or another instance has left. Never returns.
+/// Searches at start, and at intervals, for the remains of a crash of this or another instance. Never returns.
 async fn tidy(service: &Service) {
     loop {
         service.tidy().await;

@@ -4,7 +4,7 @@
 //! `#` after white space, and may have spaces in it. `'single'` quotes keep everything, `"double"` quotes know
 //! `\n \r \t \" \\ \$`; both may go over several lines. Nothing is substituted: a `$` in a secret is a `$`.
 
-/// The entries of a file and the numbers of the lines that are none.
+/// The entries of a file, and the numbers of the lines that are not entries.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct EnvFile {
     /// Name and value, in the order of the file.

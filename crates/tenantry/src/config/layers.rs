@@ -17,7 +17,7 @@ const SHOWN_CHARS: usize = 60;
 /// The replacement for bytes that are not UTF-8 (see `environment`).
 const NOT_UTF8: char = char::REPLACEMENT_CHARACTER;
 
-/// The places, the one that wins first, and what was wrong with them.
+/// The sources in order of precedence, and the errors in them.
 pub struct Layers {
     layers: Vec<Layer>,
     errors: Vec<String>,
@@ -35,7 +35,7 @@ enum SettingSource {
 }
 
 impl Layers {
-    /// The places of this process.
+    /// The sources of this process.
     pub fn new(
         flags: &ArgMatches,
         env: impl Iterator<Item = (String, String)>,
@@ -47,14 +47,14 @@ impl Layers {
         Self { layers, errors }
     }
 
-    /// Everything that was wrong.
+    /// All errors.
     pub fn into_errors(self) -> Vec<String> {
         self.errors
     }
 }
 
 impl ReadSetting for Layers {
-    /// The value of a setting in the highest place that has one, else its default; nothing if it is wrong there.
+    /// The value of a setting in the highest source that has one, else its default; `None` if that value is invalid.
     fn read<T: Value>(&mut self, setting: &Setting) -> Option<T> {
         let value = match self.layers.iter().find(|layer| layer.given(setting).next().is_some()) {
             Some(layer) => layer.read(setting),
@@ -66,7 +66,7 @@ impl ReadSetting for Layers {
 
 impl Layer {
     fn new(place: SettingSource, values: impl Iterator<Item = (String, String)>) -> Self {
-        // The environment is full of what is not ours; an empty value is none.
+        // The environment has many variables that are not ours; an empty value counts as absent.
         let ours = |name: &str| SETTINGS.iter().any(|setting| setting.limits_of(name).is_some());
         Self { place, values: values.filter(|(name, text)| ours(name) && !text.trim().is_empty()).collect() }
     }

@@ -26,9 +26,9 @@ pub struct Setting {
     pub aliases: &'static [Alias],
     /// Its flag on the command line, without the dashes.
     pub flag: &'static str,
-    /// The text it has when nobody gives one; empty for a setting that may be absent.
+    /// Its default as text; empty for a setting that may be absent.
     pub default: &'static str,
-    /// What a number or the length of a text must keep to, and the unit of the number.
+    /// The bounds of a number or of the length of a text, and the unit of the number.
     pub limits: Limits,
     /// What it is for, in sentences.
     pub help: &'static str,
@@ -51,7 +51,7 @@ pub struct Alias {
 }
 
 impl Setting {
-    /// What every row has unless it says otherwise.
+    /// The defaults of a row.
     const ROW: Self = Self {
         name: "",
         aliases: &[],
@@ -65,13 +65,13 @@ impl Setting {
         rule: |_| String::new(),
     };
 
-    /// What its value must be, in words.
+    /// The rule for its value, in words.
     #[must_use]
     pub fn rule(&self) -> String {
         (self.rule)(&self.limits)
     }
 
-    /// The limits of a text that is given under `name`; nothing if that is no name of this setting.
+    /// The limits of a text that is given under `name`; `None` if this setting is not called that.
     #[must_use]
     pub fn limits_of(&self, name: &str) -> Option<Limits> {
         if name == self.name {
@@ -84,7 +84,7 @@ impl Setting {
 
 /// Gives the values of settings.
 pub trait ReadSetting {
-    /// The value of a setting; nothing if it is wrong.
+    /// The value of a setting; `None` if it is invalid.
     fn read<T: Value>(&mut self, setting: &Setting) -> Option<T>;
 }
 
@@ -127,7 +127,7 @@ macro_rules! settings {
         pub struct Draft { $($(pub $field: Option<$type>,)+)+ }
 
         impl Draft {
-            /// Reads every setting; what is wrong stays in `source`.
+            /// Reads every setting; errors stay in `source`.
             pub fn read(source: &mut impl ReadSetting) -> Self {
                 Self { $($($field: source.read(&rows::$field),)+)+ }
             }
@@ -414,9 +414,9 @@ impl ClientConfig {
         },
     ];
 
-    /// Reads those rows alone; what is wrong stays in `layers`.
+    /// Reads only those rows; errors stay in `layers`.
     pub fn read(source: &mut impl ReadSetting) -> Option<Self> {
-        // All of them before any is missed: everything wrong is said at once.
+        // Reads all of them before it checks any, so that all errors are reported at once.
         let server_url = source.read(&rows::server_url);
         let operator_key = source.read(&rows::operator_key);
         let data_dir = source.read(&rows::data_dir);

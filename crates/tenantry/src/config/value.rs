@@ -20,11 +20,11 @@ pub trait Value: Sized + PartialEq {
     /// The value of `text`, if it keeps to the rule. An empty text is the default of a setting without one.
     fn parse(text: &str, limits: &Limits) -> Option<Self>;
 
-    /// What `parse` takes, as the words after "must be".
+    /// The rule of `parse`, as the words after "must be".
     fn rule(limits: &Limits) -> String;
 }
 
-/// What a number counts; the text gives it in this unit, the value has it in bytes or seconds.
+/// The unit of a number in a text; the value itself is in bytes or seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
     /// Things.
@@ -89,7 +89,7 @@ impl Limits {
         Self { unit, ..self }
     }
 
-    /// What the text is counted in.
+    /// The unit of the text.
     #[must_use]
     pub const fn unit(&self) -> Unit {
         self.unit
@@ -274,7 +274,7 @@ impl Value for HeaderName {
     }
 }
 
-/// What the public name of every container begins with.
+/// The prefix of the public name of every container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TenantPrefix(String);
 
@@ -315,7 +315,7 @@ impl Value for DatabaseName {
     const SHAPE: &'static str = "NAME";
 
     fn parse(text: &str, _: &Limits) -> Option<Self> {
-        // What MongoDB refuses on any platform, and the three databases it keeps for itself.
+        // Characters that MongoDB refuses on any platform, and the three databases that it reserves.
         let refused = |c: char| c.is_control() || c.is_whitespace() || r#"/\."$*<>:|?"#.contains(c);
         let its_own = ["admin", "local", "config"].contains(&text.to_ascii_lowercase().as_str());
         (!its_own && text.len() <= 63 && !text.contains(refused)).then(|| Self(text.to_owned()))

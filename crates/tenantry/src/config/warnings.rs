@@ -1,19 +1,19 @@
-//! What is allowed and seldom meant: said by `serve` at its start and by `tenantry doctor`, in the same words.
+//! Warnings about settings that are valid but rarely intended, for `serve` at its start and for `tenantry doctor`.
 
 use super::{Config, misspelt};
 use tenantry_api::settings::LookupPolicy;
 use tenantry_domain::app::SignupPolicy;
 
-/// Something that is allowed and seldom meant.
+/// A setting that is valid but rarely intended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Warning {
-    /// What was found, a sentence without its full stop.
+    /// The finding, a sentence without its full stop.
     pub found: String,
     /// What to do about it.
     pub advice: &'static str,
 }
 
-/// Everything in the settings and the environment that is allowed and seldom meant.
+/// Everything in the settings and the environment that is valid but rarely intended.
 pub fn warnings(config: &Config, env: impl Iterator<Item = (String, String)>) -> Vec<Warning> {
     let misspelt = misspelt::in_environment(env);
     let misspelt = misspelt.into_iter().map(|found| Warning { found, advice: misspelt::ADVICE });
@@ -28,7 +28,7 @@ fn rate_limit_off(config: &Config) -> Option<Warning> {
     })
 }
 
-/// What anybody may sign up for, and store without limit.
+/// Warns if anybody may sign up and store without limit.
 fn unlimited_signup(config: &Config) -> Option<Warning> {
     let missing = config.missing_signup_quotas();
     (!missing.is_empty()).then(|| {
@@ -43,7 +43,7 @@ fn unlimited_signup(config: &Config) -> Option<Warning> {
     })
 }
 
-/// What suits a first try on one's own machine, where others reach it.
+/// Warns of defaults for a first try on one's own machine if others can reach the service.
 fn open_to_everybody(config: &Config) -> Option<Warning> {
     let is_open = config.signup == SignupPolicy::Open && config.public_lookup == LookupPolicy::Full;
     (is_open && !config.host.is_loopback()).then(|| Warning {

@@ -84,7 +84,7 @@ fn copy_called(name: &str) -> String {
     format!("id=new&organization_name={}&owner_email={}", encoded(name), encoded(&email_for(name)))
 }
 
-/// What must be the same in two archives of the same data: all but whose they are, and the checksum over that.
+/// The parts that must be equal in two archives of the same data: everything except the owner and the checksum over it.
 pub fn data(archive: &str) -> Vec<&str> {
     let other = ["{\"manifest\"", "{\"organization\"", "{\"end\""];
     archive.lines().filter(|line| !other.iter().any(|start| line.starts_with(start))).collect()

@@ -20,7 +20,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-/// What each of `requests` came to, sent at once: 2xx as `ok`, a refusal as its code.
+/// Sends `requests` at once and counts their outcomes: 2xx as `ok`, a refusal as its code.
 async fn outcomes<F>(requests: impl IntoIterator<Item = F>) -> BTreeMap<String, usize>
 where
     F: Future<Output = Answer> + Send + 'static,
@@ -200,7 +200,7 @@ async fn updates_of_one_version_in_parallel_have_one_winner() {
     let came = outcomes((0..20).map(|_| change(seen.clone(), true))).await;
     assert_eq!(came, counts([("ok", 1), ("version_mismatch", 19)]));
 
-    // Those that name no version come one after the other.
+    // Changes that name no version are applied one after another.
     let came = outcomes((0..20).map(|number| change(app.operator(), number % 2 == 0))).await;
     assert_eq!(came, counts([("ok", 20)]));
     let found = Snapshot::sound(app.test_env());

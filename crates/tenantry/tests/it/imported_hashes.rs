@@ -17,7 +17,7 @@ const ARGON2: [&str; 4] = [
     "$argon2i$v=19$m=512,t=2,p=1$T1NKTzhjcTA3aXFGYVQzMw$yeocKFuS2DdXfUkSq78QKx3FZqmPGZth0oWqmHBjTQY",
     "$argon2id$v=19$m=102400,t=2,p=8$bnhITndjZlhnQzNWMzNnUFdqUlEzTQ$GF883/aiF86z8VDTY3Xob7nwMtfq8NsrxWmPxO45qB8",
 ];
-/// What cannot be verified, and what the refusal says of it.
+/// Hashes that cannot be verified, each with the detail of its refusal.
 const REFUSED: [(&str, &str); 6] = [
     ("$argon2id$v=19$t=2,p=1$c2FsdHNhbHRzYWx0$CV9GP2lpho7dJntky2B+arEl9DlCeUJJgxqqSiH6RZQ", "`m=`"),
     (

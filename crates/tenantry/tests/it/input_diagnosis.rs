@@ -1,5 +1,5 @@
-//! What editors, spreadsheets, compressors and other languages make of JSON: taken where it is harmless, else refused
-//! with a sentence that names it, and nothing of it is stored.
+//! Input from editors, spreadsheets, compressors and other languages in place of JSON: accepted if it is harmless, else
+//! refused with a sentence that names it, and nothing of it is stored.
 
 use crate::support::app::App;
 use crate::support::client::{Answer, Client};

@@ -85,7 +85,7 @@ impl Home {
     }
 }
 
-/// Who may not be met, and who asks.
+/// The organization that must stay hidden, and the callers.
 struct Scene {
     app: App,
     own: Home,
@@ -111,7 +111,7 @@ impl Scene {
         self.own.organization.owner.clone()
     }
 
-    /// What could name an organization in a path.
+    /// Texts that could name an organization in a path.
     fn names(&self) -> Vec<(&'static str, String)> {
         vec![
             ("own", self.own.organization.id().to_owned()),
@@ -178,7 +178,7 @@ impl Route {
             "registerOrganization",
             "createOrganization",
             "importOrganization",
-            // What the asker would see is gone then.
+            // By then, the target no longer exists.
             "deleteMatchingDocuments",
         ];
         organization.contains(&self.id.as_str())
@@ -254,7 +254,7 @@ async fn aim(scene: &mut Scene, route: &Route, kind: &str, name: &str, things: u
     if kind == "own" && (route.is_harmful() || route.method == Method::DELETE) {
         return;
     }
-    // What the asker wrote with another's words it would read again.
+    // The caller could read its own copy of another organization's texts.
     let only_reads = ["queryDocuments", "countMatchingDocuments"].contains(&route.id.as_str());
     if kind == "own" && things != 0 && route.method != Method::GET && !only_reads {
         return;

@@ -54,7 +54,7 @@ fn operations(app: &App, acme: &Organization) -> Vec<Operation> {
     all
 }
 
-/// What a reference points at.
+/// The target of a reference.
 fn resolved<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
     let Some(name) = schema["$ref"].as_str() else { return schema };
     document.pointer(name.strip_prefix('#').unwrap()).unwrap()

@@ -1,5 +1,5 @@
-//! Every MongoDB operator that is not allowed, everywhere one could be sent: refused, and without effect. And
-//! SQL, which is text like any other.
+//! Forbidden MongoDB operators, in every place where one could be sent: refused and without effect. SQL is
+//! ordinary text.
 
 use crate::support::app::App;
 use crate::support::client::{Answer, Client};
@@ -7,7 +7,7 @@ use crate::support::fixtures::{encoded, organization};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-/// Operators of queries, projections, updates and aggregations, and what is none of them.
+/// Operators of queries, projections, updates and aggregations, and some names that are not operators.
 const OPERATORS: &[&str] = &[
     // Queries.
     "$where",
@@ -143,7 +143,7 @@ const OPERATORS: &[&str] = &[
     "$$CURRENT",
     "$$NOW",
     "$$REMOVE",
-    // What is no operator at all.
+    // Names that are not operators.
     "$",
     "$nothing",
     "$AND",
@@ -155,7 +155,7 @@ const OPERATORS: &[&str] = &[
     "$id",
 ];
 
-/// What could be given to one.
+/// Operands.
 const OPERANDS: [&str; 5] = ["1", "\"this.secret\"", "{}", "[]", "[[\"$secret\", 1]]"];
 
 /// Filters with an operator `OP` and its operand `X`.
@@ -295,7 +295,7 @@ async fn query_operators_are_never_paths() {
     assert_eq!(scene.owner.get(&indexes).await.ok()["items"], json!([]));
 }
 
-/// What SQL would take for the end of a text, and for a command after it.
+/// Texts that SQL could read as the end of a string and a command after it.
 const SQL: [&str; 8] = [
     "'; DROP TABLE documents; --",
     "\" OR \"\"=\"",

@@ -155,7 +155,7 @@ async fn quota_room_claimed_by_canceled_request_comes_back() {
         }
         answer.created();
     }
-    // What was begun comes to its end, and then it is full.
+    // Running requests finish, and then it is full.
     let began = Instant::now();
     loop {
         let count = acme.owner.get(&acme.about("count")).await.ok()["count"].take();
@@ -212,7 +212,7 @@ async fn default_quotas_apply_to_new_organizations_only() {
     assert_eq!(show().await, expected);
     acme.store(&[json!({ "_id": 1 }), json!({ "_id": 2 })]).await;
     acme.owner.post(&acme.documents(), &json!({ "_id": 3 })).await.refused("quota_exceeded");
-    // What the operator says wins, also that there is no limit.
+    // The operator's choice wins, also "no limit".
     set(&app, &acme, json!({ "documents": null, "bytes": 7_000_000 })).await;
     acme.owner.post(&acme.documents(), &json!({ "_id": 3 })).await.created();
     let expected = json!({ "documents": null, "bytes": 7_000_000, "collections": 3, "index_bytes": 5000 });

@@ -140,7 +140,7 @@ impl Home {
         }
     }
 
-    /// What an export says of each collection: documents and hash.
+    /// The number of documents and the hash of each collection in an export.
     async fn exported(&self) -> (String, BTreeMap<String, (u64, String)>) {
         let archive = self.client.get(&format!("{}/export", self.path)).await;
         assert_eq!(archive.status.as_u16(), 200);

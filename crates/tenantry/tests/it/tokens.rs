@@ -1,4 +1,4 @@
-//! What makes an access token good or bad beside its session: the clock, whose it was before a purge, and how it comes.
+//! What makes an access token valid besides its session: the clock, its owner before a purge, and how it is sent.
 
 use crate::support::app::App;
 use crate::support::fixtures::{new_organization, organization, sign_in, with_access};

@@ -1,4 +1,4 @@
-//! Workers that panic beside the work of a job, where no guard of that job holds: waiting callers are answered at once, and the
+//! Workers that panic outside a job, where the guard of the job does not apply: waiting callers are answered at once, and the
 //! worker goes on for those who come after.
 
 use crate::engine;

@@ -1,4 +1,4 @@
-//! What a program does with the Rust client of openapi-generator: `client URL`, with `OPERATOR_KEY`.
+//! A program that uses the Rust client of openapi-generator: `client URL`, with `OPERATOR_KEY`.
 //!
 //! `insertDocuments` is not among it: the generator (7.26.0) leaves out the `Content-Type` of a body that is a stream.
 

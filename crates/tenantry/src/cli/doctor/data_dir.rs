@@ -1,4 +1,4 @@
-//! The data directory as a directory: there, private, ours to write, with room.
+//! The data directory itself: whether it exists, is private, is writable, and has room.
 
 use super::report::Report;
 use rustix::fs::{Access, StatVfs, access, statvfs};

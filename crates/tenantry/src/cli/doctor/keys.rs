@@ -1,4 +1,4 @@
-//! The key files: there where they are needed, private, and what they should be.
+//! The key files: whether they exist where they are needed, are private, and are valid.
 
 use super::report::Report;
 use crate::config::{Config, TokenAlgorithm};

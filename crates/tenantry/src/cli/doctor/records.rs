@@ -1,4 +1,4 @@
-//! The control database and the containers: whose they are, which version, whether they are whole; and the
+//! The control database and the containers: their owners, their version, whether they are intact; and the
 //! clock, which must not be behind them.
 
 use super::data_dir::size;

@@ -56,7 +56,7 @@ async fn create(session: &Session, arguments: &ArgMatches) -> Result<(), ClientE
         session.change(request.header("Idempotency-Key", &key).json(&body))
     };
     let answer = match request().await {
-        // The same key makes no second one.
+        // A retry with the same key does not create a second one.
         Err(ClientError::Broken(_)) => request().await?,
         result => result?,
     };
@@ -216,7 +216,7 @@ impl Session {
     }
 }
 
-/// The organization, once somebody has typed its identifier or the command line says that nobody needs to.
+/// The organization, once its identifier has been typed, or at once if the command line skips that.
 async fn confirmed(session: &Session, arguments: &ArgMatches, fate: &str) -> Result<String, ClientError> {
     let organization = organization(arguments);
     if arguments.get_flag("yes") {
@@ -229,7 +229,7 @@ async fn confirmed(session: &Session, arguments: &ArgMatches, fate: &str) -> Res
     let (name, identifier) = (&found.organization_name, &found.organization_identifier);
     let question = format!("{name} ({}) {fate}.\nType {identifier} to go on: ", found.id);
     match terminal::ask(&question) {
-        // By its id from now on: somebody else may take the identifier meanwhile.
+        // By its id from now on: somebody else may take the identifier in the meantime.
         Ok(typed) if typed.trim() == identifier => Ok(found.id),
         _ => Err(ClientError::Other("Nothing was changed.".into())),
     }

@@ -1,4 +1,4 @@
-//! The command line, as a person and a script use it: the real binary, what it prints, and its exit codes.
+//! The command line, as a person and a script use it: the real binary, its output, and its exit codes.
 
 mod archives;
 mod doctor;
@@ -79,28 +79,28 @@ struct CommandOutput {
 }
 
 impl CommandOutput {
-    /// What it printed, if it did its work and complained of nothing.
+    /// Its output, if it succeeded and reported no errors.
     #[track_caller]
     fn done(self) -> String {
         assert_eq!((self.code, self.stderr.as_str()), (Some(0), ""), "{self:?}");
         self.stdout
     }
 
-    /// What it printed, parsed as JSON, if it did its work and complained of nothing.
+    /// Its output parsed as JSON, if it succeeded and reported no errors.
     #[track_caller]
     fn json(self) -> Value {
         let stdout = self.done();
         serde_json::from_str(&stdout).unwrap_or_else(|error| panic!("{error}: {stdout}"))
     }
 
-    /// What it complained of, if it was refused and printed nothing.
+    /// Its error message, if it was refused and printed nothing else.
     #[track_caller]
     fn refused(self) -> String {
         assert_eq!((self.code, self.stdout.as_str()), (Some(1), ""), "{self:?}");
         self.stderr
     }
 
-    /// What it complained of, if it was called wrongly and printed nothing.
+    /// Its error message, if it was called wrongly and printed nothing else.
     #[track_caller]
     fn misused(self) -> String {
         assert_eq!((self.code, self.stdout.as_str()), (Some(2), ""), "{self:?}");

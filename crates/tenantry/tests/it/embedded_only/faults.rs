@@ -231,7 +231,7 @@ async fn full_disk_refuses_writes_serves_reads_and_recovers() {
     disk.fill();
     let mut made = vec!["Acme".to_owned()];
     let mut refused = Vec::new();
-    // What was allocated before may still take a few.
+    // Space that was allocated before may still take a few.
     while refused.len() < 3 {
         let name = format!("Org {}", made.len() + refused.len());
         let answer = create(&server, &name).await;
@@ -259,7 +259,7 @@ async fn full_disk_refuses_writes_serves_reads_and_recovers() {
     create(&server, "After").await.created();
     made.push("After".to_owned());
     server.operator().patch(&path, &json!({ "delete_protection": true })).await.ok();
-    // What had begun is carried to its end when its lease has run out.
+    // An operation that had begun is finished once its lease has run out.
     wait_until_settled(&disk.data_dir()).await;
     server.stop().await;
 
@@ -386,7 +386,7 @@ async fn clock_set_back_an_hour_locks_nobody_out() {
     again.put("/org/update", &json!({ "organization_name": "Acme Two" })).await.ok();
     with_access(&app, &tokens).get(&acme.path()).await.ok();
 
-    // And when it is right again, all is as before; what was given out meanwhile has lived its hour.
+    // When the clock is right again, everything is as before; tokens from the meantime have expired.
     app.clock.advance(HOUR);
     acme.owner.get(&acme.path()).await.ok();
     again.get(&acme.path()).await.refused("token_expired");

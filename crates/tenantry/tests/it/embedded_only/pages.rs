@@ -30,7 +30,7 @@ fn elsewhere<'a>(base_url: &str, requests: &'a [Request]) -> Vec<&'a str> {
     requests.iter().map(|request| request.url.as_str()).filter(|url| !is_here(url)).collect()
 }
 
-/// That neither the page nor the browser had anything to complain of, and that nobody else was asked.
+/// Asserts that neither the page nor the browser reported an error, and that no other host was contacted.
 async fn assert_undisturbed(browser: &Browser, base_url: &str) {
     assert_eq!(browser.errors().await, Vec::<String>::new());
     let requests = browser.requests().await;

@@ -23,7 +23,7 @@ fn tool(name: &str) -> PathBuf {
     path
 }
 
-/// What each verifier found in the token that `request` has.
+/// The findings of each verifier for the token in `request`.
 fn verify(request: &Value) -> Value {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/javascript/verify_tokens.mjs");
     let mut node = Command::new(tool("node"))

@@ -23,7 +23,7 @@ async fn organizations(app: &App) -> usize {
         .len()
 }
 
-/// What must be the same in every repetition of an answer.
+/// The parts that must be the same in every replay of a response.
 fn essence(answer: &Answer) -> (u16, String, Vec<String>) {
     let headers = ["content-type", "etag", "location", "operation-location"];
     (answer.status.as_u16(), answer.text.clone(), headers.map(|name| answer.header(name).to_owned()).to_vec())

@@ -19,7 +19,7 @@ async fn restore(app: &App, organization: &Organization, body: Value) -> crate::
     app.operator().post(&format!("{}/restore", organization.path()), &body).await
 }
 
-/// That nothing of the organization is left but its log.
+/// Asserts that nothing of the organization is left except its log.
 async fn assert_nothing_left(app: &App, organization: &Organization) {
     app.operator().get(&organization.path()).await.refused("organization_not_found");
     find(app, organization.name()).await.refused("organization_not_found");

@@ -37,9 +37,9 @@ pub struct Snapshot {
     memberships: BTreeSet<(String, String)>,
     /// By the id of the organization that each says it belongs to.
     containers: BTreeMap<String, Container>,
-    /// What is among the containers and belongs to nobody.
+    /// Containers that belong to nobody.
     strays: Vec<String>,
-    /// What the engine itself holds to be wrong.
+    /// Faults that the engine itself reports.
     problems: Vec<String>,
 }
 
@@ -50,7 +50,7 @@ struct Container {
     rows: Dump,
     /// The documents alone.
     documents: BTreeSet<String>,
-    /// What is wrong with it.
+    /// The faults of the snapshot.
     problems: Vec<String>,
 }
 
@@ -212,7 +212,7 @@ impl Snapshot {
         }
     }
 
-    /// What belongs to an organization or account that is not there.
+    /// Records of an organization or account that does not exist.
     fn orphans(&self) -> Vec<String> {
         let mut problems: Vec<String> =
             self.strays.iter().map(|stray| format!("nobody refers to {stray}")).collect();
@@ -291,7 +291,7 @@ fn entry(record: &Value) -> String {
     format!("{} {}", text(&record["kind"]), text(&record["state"]))
 }
 
-/// What an organization must be after the part of the log that was read.
+/// The state of an organization after the part of the log that was read.
 #[derive(Default, Clone, Copy, PartialEq, Debug)]
 struct LoggedState {
     /// Nothing before its create and after its purge.

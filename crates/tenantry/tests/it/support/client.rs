@@ -34,7 +34,7 @@ impl Client {
         client
     }
 
-    /// This client with another header on every request, beside those of the same name.
+    /// This client with one more header on every request, also if there are some of the same name.
     pub fn with_another_header(&self, name: &'static str, value: &str) -> Self {
         let mut client = self.clone();
         client.headers.append(name, value.parse().unwrap());
@@ -163,7 +163,7 @@ const ON_EVERY_ANSWER: [&str; 7] = [
     "cross-origin-resource-policy",
 ];
 
-/// What came back.
+/// A response.
 pub struct Answer {
     call: String,
     pub status: StatusCode,
@@ -243,7 +243,7 @@ impl Answer {
         assert_eq!(self.outcome(), pointers.join(" "), "{self}");
     }
 
-    /// What a table of refusals says of it: the code, or, for `invalid_input`, the pointers of its fields.
+    /// Its outcome for tables of refusals: the code, or, for `invalid_input`, the pointers of its fields.
     pub fn outcome(&self) -> String {
         let problem = self.json();
         match (&problem["code"], problem["errors"].as_array()) {

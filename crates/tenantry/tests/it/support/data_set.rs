@@ -23,7 +23,7 @@ use zip::{ZipArchive, ZipWriter};
 
 /// The version that wrote the data set.
 const VERSION: &str = "v0.1.0";
-/// What its MongoDB database of records is called.
+/// The name of its MongoDB database of records.
 pub const MASTER_DATABASE: &str = "tenantry";
 /// The folders in the ZIP file: files of the data directory, collections, archives of organizations.
 const FILES: &str = "data/";

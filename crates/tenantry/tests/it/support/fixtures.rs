@@ -1,4 +1,4 @@
-//! Organizations and people that a test starts from.
+//! Organizations and accounts for tests to start from.
 
 use super::app::App;
 use super::client::{Answer, Client};
@@ -12,7 +12,7 @@ pub const PASSWORD: &str = "correct horse battery";
 
 /// An organization with its signed-in owner.
 pub struct Organization {
-    /// As the create answered it.
+    /// The response of the create.
     pub body: Value,
     /// The owner's client.
     pub owner: Client,

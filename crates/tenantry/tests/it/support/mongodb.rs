@@ -120,7 +120,7 @@ impl Database {
         &self.uri
     }
 
-    /// What it is called.
+    /// Its name.
     pub fn name(&self) -> &str {
         &self.name
     }

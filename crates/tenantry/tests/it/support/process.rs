@@ -89,7 +89,7 @@ pub struct Process {
     data_dir: PathBuf,
 }
 
-/// A process that is no more.
+/// A process that has ended.
 #[derive(Debug)]
 pub struct FinishedProcess {
     pub status: ExitStatus,
@@ -175,7 +175,7 @@ impl Server {
         self.client().with_token(key.trim())
     }
 
-    /// What it has written to its log so far.
+    /// Its log so far.
     pub fn log(&self) -> String {
         self.process.stderr.text()
     }
@@ -247,7 +247,7 @@ fn lines(stream: impl Read + Send + 'static) -> Receiver<String> {
     receiver
 }
 
-/// What comes out of a stream, kept.
+/// The collected output of a stream.
 struct CollectedOutput {
     text: Arc<Mutex<String>>,
     thread: Option<JoinHandle<()>>,

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 /// How long a machine that has much to do may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What came back.
+/// A response.
 pub struct RawAnswer {
     /// The status.
     pub status: u16,

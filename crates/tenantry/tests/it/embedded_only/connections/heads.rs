@@ -3,7 +3,7 @@
 use crate::support::app::{App, Setup};
 use crate::support::raw::{RawConnection, RawResponse};
 
-/// What is wrong with each head, and what its problem says.
+/// Malformed heads, each with its fault and the detail of its problem.
 const MALFORMED: [(&str, &str); 18] = [
     ("GET /livez HTTP/1.1\r\n\r\n", "`Host`"),
     ("GET /livez HTTP/1.1\r\nhost: a\r\nhost: a\r\n\r\n", "more than one `Host`"),

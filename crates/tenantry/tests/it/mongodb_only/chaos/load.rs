@@ -23,10 +23,10 @@ use tokio::task::JoinSet;
 
 const WORKERS: usize = 6;
 const APPLICATIONS: u32 = 2;
-/// How many connections are cut, one after the other.
+/// How many connections are cut, one after another.
 const CUTS: u64 = 12;
 
-/// What happens in the middle of it.
+/// The fault that happens during it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Fault {
     /// An instance is killed.
@@ -43,14 +43,14 @@ pub enum Fault {
     StepDown,
 }
 
-/// Those that a server alone may meet.
+/// The faults of a standalone server.
 pub const ALONE: [Fault; 5] =
     [Fault::KillService, Fault::PauseService, Fault::KillServer, Fault::FreezeServer, Fault::CutConnections];
-/// Those that a replica set may meet.
+/// The faults of a replica set.
 pub const IN_A_SET: [Fault; 5] =
     [Fault::KillService, Fault::PauseService, Fault::KillServer, Fault::FreezeServer, Fault::StepDown];
 
-/// What keeps the records.
+/// The servers with the records.
 pub enum Servers {
     /// One server, and a way to it that may be cut.
     Alone(Mongod, Proxy),
@@ -96,7 +96,7 @@ impl Servers {
     }
 }
 
-/// What a run has done.
+/// The counts of a run.
 #[derive(Default, Clone, Copy, Debug)]
 pub struct Tally {
     pub kills: usize,

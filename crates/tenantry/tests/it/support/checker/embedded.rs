@@ -18,7 +18,7 @@ use tenantry_documents::document::DocumentId;
 /// Tables that say nothing about organizations and change by themselves.
 const RESTLESS: [&str; 2] = ["heartbeat", "throttles"];
 
-/// Containers by their organization, what belongs to nobody, and what the engine holds to be wrong.
+/// Containers by their organization, those that belong to nobody, and faults that the engine reports.
 type Containers = (BTreeMap<String, Container>, Vec<String>, Vec<String>);
 
 pub(super) fn read(data_dir: &Path, meanwhile: &dyn Fn(&str)) -> Snapshot {
@@ -117,7 +117,7 @@ fn columns_unlike_records(control: &Connection) -> Vec<String> {
     unlike.into_iter().flat_map(find).collect()
 }
 
-/// What SQLite finds wrong with a file.
+/// The faults that SQLite finds in a file.
 fn unsound(connection: &Connection, name: &str) -> rusqlite::Result<Vec<String>> {
     let mut found = texts(connection, "PRAGMA integrity_check")?;
     found.retain(|line| line != "ok");
@@ -166,7 +166,7 @@ fn read_container(file: &Path, name: &str, meanwhile: impl Fn()) -> rusqlite::Re
     Ok((dump(&container, &[])?, problems))
 }
 
-/// What tells one file from the next of the same name. A number alone is soon given to another.
+/// Tells a file from a later one of the same name. An inode number alone is soon reused.
 type Identity = (u64, u64, Option<SystemTime>);
 
 /// Which files a container had.
