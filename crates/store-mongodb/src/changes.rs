@@ -1,13 +1,14 @@
-//! Following what other instances write, so that what is kept in memory is forgotten when it changes.
+//! Follows what other instances write, so that cached records are invalidated when they change.
 //!
-//! A cursor on the changes of the database (a change stream), asked by plain commands. The driver's own stream hides
-//! where an answer ends, and that is what proves that nothing is missing; and it goes on by itself on a server that
-//! may have stopped being the primary, and then tells of changes late. Here one server is asked as long as it is the
-//! primary (or a router), and whatever goes wrong is a new beginning: nothing is resumed. Nothing is queued either:
-//! what one answer tells is dealt with before the next question.
+//! This is a cursor on the changes of the database (a change stream), read with plain commands. The driver's own
+//! stream hides where a reply ends, and only the end of a reply proves that nothing is missing. It also resumes by
+//! itself on a server that may have stopped being the primary, and then reports changes late. Here one server is
+//! asked while it is the primary (or a router), and every error starts from the beginning: nothing is resumed.
+//! Nothing is queued either: the changes of one reply are handled before the next request.
 //!
-//! What a newcomer gets wrong: a stream begins where it is told to, and by itself that is behind writes that have been
-//! applied and cannot be read yet. So it is told to begin at what a majority had when a read said so.
+//! # Pitfalls
+//! By default a stream begins behind writes that have been applied and cannot be read yet. So it is told to begin at
+//! the majority time that a read has returned.
 
 use super::client::Server;
 use super::engine_error::{EngineError, EngineResult};
@@ -25,19 +26,19 @@ use tenantry_domain::ids::{AccountId, OrganizationId, SessionId};
 use tenantry_domain::store::invalidation::{Change, Invalidation};
 use tokio::task::AbortHandle;
 
-/// How long the server waits for a change before it answers that there is none. What is kept in memory is good for
-/// 0.75 s after a question, so two of them and some delay fit into that.
-const AWAIT: Duration = Duration::from_millis(200);
-/// How long any answer may take.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// Changes in one answer at most. One that has as many may not be all.
-const BATCH: usize = 1000;
-/// How long until the next try after a stream broke off.
-const PAUSE: Duration = Duration::from_millis(250);
-/// How long until the next try where the server has no changes to tell, or not to us.
-const LONG_PAUSE: Duration = Duration::from_secs(30);
+/// How long the server waits for a change before it replies that there is none. The cache is valid for 0.75 s after a
+/// request, which has room for two requests and some delay.
+const AWAIT_TIME: Duration = Duration::from_millis(200);
+/// How long any reply may take.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(2);
+/// The most changes in one reply. A reply with this many may be incomplete.
+const MAX_BATCH: usize = 1000;
+/// The delay before the next try after a stream broke off.
+const RETRY_DELAY: Duration = Duration::from_millis(250);
+/// The delay before the next try where the server has no change stream, or does not allow us to read it.
+const UNSUPPORTED_RETRY_DELAY: Duration = Duration::from_secs(30);
 
-/// The task that follows; it ends with this.
+/// The task that follows the changes; dropping this ends it.
 pub(super) struct Follower(AbortHandle);
 
 impl Follower {
@@ -57,79 +58,85 @@ impl Drop for Follower {
 }
 
 /// Why changes are not followed.
-enum Broken {
-    /// The server has none to tell: it is no member of a replica set.
+enum FollowError {
+    /// The server is no member of a replica set, so it has no change stream.
     Standalone,
     Failed(EngineError),
 }
 
-impl<E: Into<EngineError>> From<E> for Broken {
+impl<E: Into<EngineError>> From<E> for FollowError {
     fn from(error: E) -> Self {
         Self::Failed(error.into())
     }
 }
 
 async fn keep_following(server: Server, cache: Arc<dyn Invalidation>) {
-    let mut said = String::new();
+    let mut logged = String::new();
     loop {
-        let followed = AssertUnwindSafe(follow(&server, &*cache, &mut said)).catch_unwind().await;
+        let followed = AssertUnwindSafe(follow(&server, &*cache, &mut logged)).catch_unwind().await;
         cache.end();
-        let Ok(Err(broken)) = followed else {
-            tracing::error!("following the changes of MongoDB has panicked and restarts");
-            tokio::time::sleep(PAUSE).await;
+        let Ok(Err(error)) = followed else {
+            tracing::error!("the task that follows the changes of MongoDB panicked and restarts");
+            tokio::time::sleep(RETRY_DELAY).await;
             continue;
         };
-        let (pause, why) = match broken {
-            Broken::Standalone => (LONG_PAUSE, "it is a standalone server".to_owned()),
-            Broken::Failed(EngineError::Forbidden { cause }) => (LONG_PAUSE, cause),
-            Broken::Failed(failure) => (PAUSE, Error::from(failure).cause().unwrap_or_default().to_owned()),
+        let (pause, why) = match error {
+            FollowError::Standalone => (UNSUPPORTED_RETRY_DELAY, "it is a standalone server".to_owned()),
+            FollowError::Failed(EngineError::Forbidden { cause }) => (UNSUPPORTED_RETRY_DELAY, cause),
+            FollowError::Failed(failure) => {
+                (RETRY_DELAY, Error::from(failure).cause().unwrap_or_default().to_owned())
+            }
         };
-        if said != why {
+        if logged != why {
             tracing::info!(
                 why,
-                "MongoDB does not tell of changes: records are read again after half a second"
+                "the changes of MongoDB cannot be followed: cached records expire after half a second"
             );
-            said = why;
+            logged = why;
         }
         tokio::time::sleep(pause).await;
     }
 }
 
 /// Follows one stream until it breaks off.
-async fn follow(server: &Server, cache: &dyn Invalidation, said: &mut String) -> Result<Infallible, Broken> {
-    let mut line = Line::to_primary(server).await?;
-    let Some(start) = line.majority_time().await? else { return Err(Broken::Standalone) };
-    let begun = Instant::now();
-    let mut cursor = Cursor::of(&line.ask(stream_from(start)).await?)?;
-    cache.begin(begun);
+async fn follow(
+    server: &Server,
+    cache: &dyn Invalidation,
+    logged: &mut String,
+) -> Result<Infallible, FollowError> {
+    let mut session = PrimarySession::open(server).await?;
+    let Some(start) = session.majority_time().await? else { return Err(FollowError::Standalone) };
+    let begun_at = Instant::now();
+    let mut cursor = Cursor::from_reply(&session.ask(stream_from(start)).await?)?;
+    cache.begin(begun_at);
     loop {
-        let asked = Instant::now();
-        let mut answer = line.ask(cursor.more()).await?;
-        let changes = next_batch(&mut answer);
+        let asked_at = Instant::now();
+        let mut reply = session.ask(cursor.more()).await?;
+        let changes = next_batch(&mut reply);
         for change in &changes {
-            cache.invalidate(changed(change));
+            cache.invalidate(changed_record(change));
         }
-        if changes.len() < BATCH {
-            cache.prove(asked);
-            if !said.is_empty() {
-                tracing::info!("MongoDB tells of changes");
-                said.clear();
+        if changes.len() < MAX_BATCH {
+            cache.prove(asked_at);
+            if !logged.is_empty() {
+                tracing::info!("following the changes of MongoDB");
+                logged.clear();
             }
         }
-        cursor = Cursor::of(&answer)?;
+        cursor = Cursor::from_reply(&reply)?;
     }
 }
 
 /// One server, asked in one session, because a cursor belongs to both.
-struct Line<'a> {
+struct PrimarySession<'a> {
     server: &'a Server,
     session: ClientSession,
     to: SelectionCriteria,
 }
 
-impl<'a> Line<'a> {
-    /// The first server that is found to take writes; another one or none as soon as it does not any more.
-    async fn to_primary(server: &'a Server) -> EngineResult<Self> {
+impl<'a> PrimarySession<'a> {
+    /// Selects the first server that takes writes. Once it stops doing so, calls fail.
+    async fn open(server: &'a Server) -> EngineResult<Self> {
         let session = server.database().client().start_session().causal_consistency(false);
         let session = within(session.into_future()).await?;
         let chosen = OnceLock::<ServerAddress>::new();
@@ -145,8 +152,8 @@ impl<'a> Line<'a> {
         within(call.selection_criteria(self.to.clone()).session(&mut self.session).into_future()).await
     }
 
-    /// A moment of the server's logical time: a read that begins after this finds all that was written before. None
-    /// where there is no such time.
+    /// The server's logical time: a read that begins after it sees everything written before. `None` if the server
+    /// has no such time.
     async fn majority_time(&mut self) -> EngineResult<Option<Timestamp>> {
         let read = doc! {
             "find": INSTALLATION,
@@ -167,14 +174,14 @@ fn takes_writes(server: ServerType) -> bool {
 }
 
 async fn within<T>(call: impl Future<Output = mongodb::error::Result<T>>) -> EngineResult<T> {
-    match tokio::time::timeout(PATIENCE, call).await {
+    match tokio::time::timeout(REPLY_TIMEOUT, call).await {
         Ok(outcome) => Ok(outcome?),
-        Err(_) => Err(Error::unavailable(format!("no answer from MongoDB within {PATIENCE:?}")).into()),
+        Err(_) => Err(Error::unavailable(format!("no reply from MongoDB within {REPLY_TIMEOUT:?}")).into()),
     }
 }
 
-/// The command that opens the cursor. Nothing is remembered of what is not there, so inserts do not matter; what is
-/// not about a collection matters to all of them.
+/// The command that opens the cursor. The cache does not remember that a record is absent, so inserts do not matter.
+/// A change that concerns no single collection concerns all of them.
 fn stream_from(start: Timestamp) -> Document {
     doc! {
         "aggregate": 1,
@@ -198,9 +205,9 @@ struct Cursor {
 }
 
 impl Cursor {
-    /// The cursor that an answer is about.
-    fn of(answer: &Document) -> EngineResult<Self> {
-        let cursor = answer.get_document("cursor").ok();
+    /// The cursor of a reply.
+    fn from_reply(reply: &Document) -> EngineResult<Self> {
+        let cursor = reply.get_document("cursor").ok();
         let id = cursor.and_then(|cursor| cursor.get_i64("id").ok()).filter(|id| *id != 0);
         let namespace = cursor.and_then(|cursor| cursor.get_str("ns").ok()?.split_once('.'));
         match (id, namespace) {
@@ -213,22 +220,22 @@ impl Cursor {
         doc! {
             "getMore": self.id,
             "collection": &self.collection,
-            "batchSize": BATCH as i32,
-            "maxTimeMS": AWAIT.as_millis() as i64,
+            "batchSize": MAX_BATCH as i32,
+            "maxTimeMS": AWAIT_TIME.as_millis() as i64,
         }
     }
 }
 
-fn next_batch(answer: &mut Document) -> Vec<Bson> {
-    let batch = answer.get_document_mut("cursor").ok().and_then(|cursor| cursor.remove("nextBatch"));
+fn next_batch(reply: &mut Document) -> Vec<Bson> {
+    let batch = reply.get_document_mut("cursor").ok().and_then(|cursor| cursor.remove("nextBatch"));
     match batch {
         Some(Bson::Array(changes)) => changes,
         _ => Vec::new(),
     }
 }
 
-/// What a change is about.
-fn changed(change: &Bson) -> Change {
+/// The record that a change concerns.
+fn changed_record(change: &Bson) -> Change {
     let parts = change.as_document().and_then(|change| {
         let collection = change.get_document("ns").ok()?.get_str("coll").ok()?;
         Some((collection, change.get_document("documentKey").ok()?.get_object_id("_id").ok()?.bytes()))
@@ -252,11 +259,14 @@ mod tests {
         let of = |collection: &str| {
             Bson::from(doc! { "ns": { "coll": collection }, "documentKey": { "_id": id } })
         };
-        assert_eq!(changed(&of(ORGANIZATIONS)), Change::Organization(OrganizationId::from_bytes([7; 12])));
-        assert_eq!(changed(&of(ACCOUNTS)), Change::Account(AccountId::from_bytes([7; 12])));
-        assert_eq!(changed(&of(SESSIONS)), Change::Session(SessionId::from_bytes([7; 12])));
+        assert_eq!(
+            changed_record(&of(ORGANIZATIONS)),
+            Change::Organization(OrganizationId::from_bytes([7; 12]))
+        );
+        assert_eq!(changed_record(&of(ACCOUNTS)), Change::Account(AccountId::from_bytes([7; 12])));
+        assert_eq!(changed_record(&of(SESSIONS)), Change::Session(SessionId::from_bytes([7; 12])));
         for other in [doc! {}, doc! { "ns": { "coll": SESSIONS } }, doc! { "ns": { "db": "master" } }] {
-            assert_eq!(changed(&other.into()), Change::Any);
+            assert_eq!(changed_record(&other.into()), Change::Any);
         }
     }
 }

@@ -1,7 +1,8 @@
 //! The connection to the server: how it is reached, and the deadline of every call.
 //!
-//! What a newcomer gets wrong: the driver waits for ever on a server that has been frozen. So nothing here or
-//! beside it awaits the driver but through [`Server::within`].
+//! # Pitfalls
+//! The driver waits without a limit on a server that is frozen. So this crate awaits the driver only through
+//! [`Server::within`].
 
 use super::engine_error::{EngineResult, describe};
 use crate::error::OpenError;
@@ -17,9 +18,9 @@ use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::organization::Placement;
 use tokio::time::timeout;
 
-/// Connections at most, unless the connection string says otherwise (`maxPoolSize`).
+/// The most connections, unless the connection string sets `maxPoolSize`.
 const POOL_SIZE: u32 = 100;
-/// Bytes of a database's name at most.
+/// The most bytes of a database's name.
 const DATABASE_NAME_MAX_BYTES: usize = 63;
 
 /// How MongoDB is reached. Its `Debug` shows no connection string, which may hold a password.
@@ -29,20 +30,20 @@ pub struct MongoOptions {
     pub uri: String,
     /// The database of the records, and of containers that are collections.
     pub database: String,
-    /// What the names of databases begin with that are containers; the organization's id follows.
+    /// The prefix of the names of databases that are containers; the organization's id follows.
     pub tenant_prefix: String,
     /// Where the data of new organizations goes.
     pub placement: Placement,
-    /// Collections and indexes the server bears; none: as many as come.
+    /// The most collections and indexes on the server; `None` for no limit.
     pub max_namespaces: Option<u64>,
-    /// Whether an organization shares when the server bears no more, and is not refused.
+    /// Whether an organization goes into the shared placement when the server is full, instead of being refused.
     pub shared_at_capacity: bool,
     /// How long one call may take before it counts as failed.
     pub deadline: Duration,
 }
 
 impl MongoOptions {
-    /// The usual settings for the database `database` at `uri`.
+    /// The default settings for the database `database` at `uri`.
     #[must_use]
     pub fn new(uri: impl Into<String>, database: impl Into<String>) -> Self {
         Self {
@@ -73,7 +74,7 @@ impl fmt::Debug for MongoOptions {
     }
 }
 
-/// A server, or a set of them, and one database there.
+/// A server or replica set, and one database there.
 #[derive(Debug, Clone)]
 pub(super) struct Server {
     database: Database,
@@ -81,7 +82,7 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// Prepares for the first call; nothing is sent yet.
+    /// Prepares the client; sends nothing yet.
     pub(super) async fn new(options: &MongoOptions) -> Result<Self, OpenError> {
         check_name(&options.database)?;
         check_name(&format!("{}{}", options.tenant_prefix, OrganizationId::from_bytes([0; 12])))?;
@@ -90,9 +91,9 @@ impl Server {
             let cause = if options.has_secret() { "the cause may repeat it" } else { &describe(error) };
             OpenError::InvalidUri { cause: cause.to_owned() }
         };
-        // A `mongodb+srv` string asks a name server.
+        // A `mongodb+srv` string is resolved by a name server.
         let parsed = timeout(deadline, ClientOptions::parse(&options.uri).into_future()).await;
-        let parsed = parsed.map_err(|_| OpenError::InvalidUri { cause: "no name server answers".into() })?;
+        let parsed = parsed.map_err(|_| OpenError::InvalidUri { cause: "no name server replies".into() })?;
         let client = parsed.and_then(|parsed| Client::with_options(usual(parsed, deadline)));
         let client = client.map_err(|error| refused(&error))?;
         Ok(Self { database: careful(&client, &options.database, deadline), deadline })
@@ -108,19 +109,19 @@ impl Server {
         &self.database
     }
 
-    /// The database of that name, used as carefully as that of the records.
+    /// Another database, with the same read and write concerns.
     pub(super) fn other_database(&self, name: &str) -> Database {
         careful(self.database.client(), name, self.deadline)
     }
 
-    /// A command that writes, made as durable as the writes of records.
+    /// Adds to a command that writes the same durability as writes of records have.
     pub(super) fn durably(&self, mut command: Document) -> Document {
         let patience = i64::try_from(self.deadline.as_millis()).unwrap_or(i64::MAX);
         command.insert("writeConcern", doc! { "w": "majority", "j": true, "wtimeout": patience });
         command
     }
 
-    /// Carries out a call, or gives up when its time is over.
+    /// Awaits a call for at most the deadline.
     pub(super) async fn within<T>(
         &self,
         call: impl IntoFuture<Output = mongodb::error::Result<T>>,
@@ -128,7 +129,7 @@ impl Server {
         self.within_time(self.deadline, call).await
     }
 
-    /// The same with another deadline: for what may rightly take long.
+    /// Awaits a call that may take longer than the deadline.
     pub(super) async fn within_time<T>(
         &self,
         time: Duration,
@@ -136,7 +137,7 @@ impl Server {
     ) -> EngineResult<T> {
         match timeout(time, call.into_future()).await {
             Ok(outcome) => Ok(outcome?),
-            Err(_) => Err(Error::unavailable(format!("no answer from MongoDB within {time:?}")).into()),
+            Err(_) => Err(Error::unavailable(format!("no reply from MongoDB within {time:?}")).into()),
         }
     }
 
@@ -146,7 +147,7 @@ impl Server {
     }
 }
 
-/// A database in which what is acknowledged survives, and what is read has been acknowledged.
+/// A database in which acknowledged writes survive, and reads return only acknowledged data.
 fn careful(client: &Client, name: &str, deadline: Duration) -> Database {
     let options = DatabaseOptions::builder()
         .read_concern(ReadConcern::majority())
@@ -156,16 +157,16 @@ fn careful(client: &Client, name: &str, deadline: Duration) -> Database {
     client.database_with_options(name, options)
 }
 
-/// On disk on most members: what no failure takes back.
+/// On the disks of a majority, so that no failover rolls it back.
 fn durable(patience: Duration) -> WriteConcern {
     let mut concern = WriteConcern::majority();
     concern.journal = Some(true);
-    // So that the server, too, stops waiting when nobody does any more.
+    // So that the server, too, stops waiting when the caller does.
     concern.w_timeout = Some(patience);
     concern
 }
 
-/// What the connection string leaves open, and how long a call waits for a server and a connection.
+/// Completes the connection string: defaults, and how long a call waits for a server and a connection.
 fn usual(mut options: ClientOptions, deadline: Duration) -> ClientOptions {
     options.app_name.get_or_insert_with(|| "tenantry".to_owned());
     options.max_pool_size.get_or_insert(POOL_SIZE);
@@ -174,7 +175,7 @@ fn usual(mut options: ClientOptions, deadline: Duration) -> ClientOptions {
     options
 }
 
-/// MongoDB's own rule, so that a mistake is told at start and not by the first call.
+/// MongoDB's own rule, so that a bad name is reported at start and not by the first call.
 fn check_name(name: &str) -> Result<(), OpenError> {
     let fits = (1..=DATABASE_NAME_MAX_BYTES).contains(&name.len());
     if fits && !name.contains(|c: char| c.is_control() || "/\\. \"$*<>:|?".contains(c)) {

@@ -1,9 +1,11 @@
 //! Collections of an organization and their indexes.
 //!
-//! In the placements `collection` and `database` they are collections and indexes of the server's; what is asked of
+//! In the placements `collection` and `database` they are collections and indexes of the server, and every command on
 //! one carries its UUID ([`handle`]). In the placement `shared` the organization's container lists them.
-//! What a newcomer gets wrong: programs of the organization's own make and drop collections and indexes, too, so no list
-//! of ours says what there is where the server can be asked.
+//!
+//! # Pitfalls
+//! Programs of the organization create and drop collections and indexes too. So where the server can be asked, it is
+//! asked: no list of ours is complete.
 
 pub(crate) mod command;
 pub(crate) mod handle;
@@ -36,8 +38,8 @@ use tenantry_domain::error::{Error, ErrorCode, Result};
 use tenantry_domain::organization::{Organization, Usage};
 use tenantry_domain::store::{self, CollectionInfo, InsertOutcome};
 
-/// How often an index is tried whose list others change meanwhile.
-const ROUNDS: u32 = 5;
+/// How often the creation of an index is tried while others change the indexes of the collection.
+const MAX_ATTEMPTS: u32 = 5;
 
 /// See [`store::Collections`].
 pub(crate) struct Collections {
@@ -57,7 +59,7 @@ impl Collections {
         Self { placements, capacity, quotas, indexes }
     }
 
-    /// Claims a collection, and makes it.
+    /// Claims a collection, and creates it.
     async fn make_claimed(
         &self,
         organization: &Organization,
@@ -97,7 +99,7 @@ impl Collections {
     ) -> EngineResult<InsertOutcome> {
         let organization = handle.organization();
         let strategy = self.placements.of(organization);
-        for _ in 0..ROUNDS {
+        for _ in 0..MAX_ATTEMPTS {
             let serving = match strategy.plan_index(handle, index).await? {
                 IndexPlan::Settled(settled) => return Ok(settled),
                 IndexPlan::Retry => continue,
@@ -111,7 +113,7 @@ impl Collections {
                 return Ok(outcome);
             }
         }
-        Err(Error::unavailable("others change the indexes of the collection all the time").into())
+        Err(Error::unavailable("others keep changing the indexes of the collection").into())
     }
 }
 

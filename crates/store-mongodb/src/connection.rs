@@ -1,4 +1,4 @@
-//! The connection as the nouns use it: nothing goes to the server before the schema is what this program needs.
+//! The connection that all other files use: it sends nothing to the server before the schema is up to date.
 
 use crate::changes::Follower;
 use crate::client::Server;
@@ -11,30 +11,30 @@ use std::time::Duration;
 use tenantry_domain::Error;
 use tenantry_domain::store::invalidation::Invalidation;
 
-/// A server, and whether its schema was found in order. Cheap to clone.
+/// A server, and whether its schema is known to be up to date. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Connection {
     server: Server,
     state: Arc<ConnectionState>,
 }
 
-/// What all who hold a connection have in common, and what ends with the last of them.
+/// The state that all clones of a connection share; it ends with the last of them.
 #[derive(Default)]
 struct ConnectionState {
-    /// Set once the schema is what this program needs.
+    /// Set once the schema is up to date.
     ready: OnceLock<()>,
-    /// Set where records are kept in memory.
+    /// Set if records are cached.
     follower: OnceLock<Follower>,
 }
 
-/// A connection that does not keep itself from ending.
+/// A connection that does not keep the shared state alive.
 pub(crate) struct WeakConnection {
     server: Server,
     state: Weak<ConnectionState>,
 }
 
 impl WeakConnection {
-    /// The connection, if anybody still holds it.
+    /// The connection, if a clone of it still exists.
     pub(crate) fn upgrade(&self) -> Option<Connection> {
         Some(Connection { server: self.server.clone(), state: self.state.upgrade()? })
     }
@@ -49,7 +49,8 @@ impl Connection {
         WeakConnection { server: self.server.clone(), state: Arc::downgrade(&self.state) }
     }
 
-    /// Tells `cache` what other instances change, as long as anybody holds the connection; for the first who asks.
+    /// Invalidates `cache` when other instances write, while the connection exists. Only the first call has an
+    /// effect.
     pub(crate) fn follow_changes(&self, cache: Arc<dyn Invalidation>) {
         self.state.follower.get_or_init(|| Follower::start(self.server.clone(), cache));
     }
@@ -64,9 +65,9 @@ impl Connection {
         &self.server
     }
 
-    /// Lets calls through from now on.
+    /// Allows calls from now on.
     pub(crate) fn set_ready(&self) {
-        // It does not matter whether somebody else was first.
+        // Another task may have been first.
         let _ = self.state.ready.set(());
     }
 
@@ -80,7 +81,7 @@ impl Connection {
         self.server.deadline()
     }
 
-    /// Carries out a call within the deadline.
+    /// Runs a call within the deadline.
     pub(crate) async fn call<T>(
         &self,
         call: impl IntoFuture<Output = mongodb::error::Result<T>>,
@@ -88,19 +89,19 @@ impl Connection {
         self.call_within(self.deadline(), call).await
     }
 
-    /// Carries out a call that may take that long.
+    /// Runs a call that may take `time`.
     pub(crate) async fn call_within<T>(
         &self,
         time: Duration,
         call: impl IntoFuture<Output = mongodb::error::Result<T>>,
     ) -> EngineResult<T> {
         if self.state.ready.get().is_none() {
-            return Err(Error::unavailable("MongoDB could not be used since the start").into());
+            return Err(Error::unavailable("MongoDB has not been usable since the start").into());
         }
         self.server.within_time(time, call).await
     }
 
-    /// The next of what a cursor gives.
+    /// The next item of a cursor.
     pub(crate) async fn next<T>(&self, cursor: &mut Cursor<T>) -> EngineResult<Option<T>>
     where
         T: DeserializeOwned + Send + Sync,
@@ -108,7 +109,7 @@ impl Connection {
         if self.call(cursor.advance()).await? { Ok(Some(cursor.deserialize_current()?)) } else { Ok(None) }
     }
 
-    /// Carries out a command that writes to the database of the records, durably.
+    /// Runs a command that writes to the database of the records, durably.
     pub(crate) async fn write_command(&self, command: Document) -> EngineResult<()> {
         self.call(self.database().run_command(self.server.durably(command))).await.map(|_| ())
     }

@@ -1,4 +1,4 @@
-//! Containers: the places of organizations' own data, each in its placement.
+//! Containers: where each organization's own data is, by placement.
 
 pub(crate) mod capacity;
 pub(crate) mod cleanup;
@@ -15,12 +15,12 @@ use tenantry_domain::error::{ErrorCode, Result};
 use tenantry_domain::organization::{ContainerId, Location, Organization, Placement};
 use tenantry_domain::store::{self, NewContainer};
 
-/// Where new organizations go.
+/// The placement of new organizations.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PlacementPolicy {
-    /// Where they go that ask for no placement.
+    /// For those that ask for no placement.
     pub(crate) usual: Placement,
-    /// Whether these share when the server bears no more, and are not refused.
+    /// Whether these go into the shared placement when the server is full, instead of being refused.
     pub(crate) shared_at_capacity: bool,
 }
 
@@ -29,7 +29,7 @@ pub(crate) struct Containers {
     placements: Placements,
     capacity: Capacity,
     policy: PlacementPolicy,
-    /// What is kept of an organization goes with its container.
+    /// The usage record of an organization is removed with its container.
     usage: UsageRecords,
 }
 
@@ -52,7 +52,7 @@ impl store::Containers for Containers {
         if self.capacity.has_room(self.placements.get(wanted).container_cost()).await? {
             return Ok(wanted);
         }
-        // Who asks for a place is told that there is none, and not given another.
+        // A caller that asks for a placement gets an error, and not another placement.
         if asked.is_none() && self.policy.shared_at_capacity {
             Ok(Placement::Shared)
         } else {

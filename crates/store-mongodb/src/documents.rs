@@ -1,7 +1,8 @@
-//! Documents of an organization: one by its `_id`, and the way to the rest.
+//! Documents of an organization: one by its `_id`; the other operations have a file each.
 //!
-//! What a newcomer gets wrong: documents are never decoded. They may be nested so deep that a reader by recursion
-//! needs more stack than there is; here they stay bytes.
+//! # Pitfalls
+//! Never decode a document: it may be nested so deep that a recursive reader overflows the stack. Documents stay
+//! bytes.
 
 mod checked;
 mod find;
@@ -119,7 +120,7 @@ impl store::Documents for Documents {
         query: &DocumentQuery,
     ) -> Result<QueryPage> {
         let mut handle = self.placements.resolve(organization, collection).await?;
-        self.finder.find(&mut handle, query).await.map_err(EngineError::of_question)
+        self.finder.find(&mut handle, query).await.map_err(EngineError::of_query)
     }
 
     #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
@@ -131,7 +132,7 @@ impl store::Documents for Documents {
         time: Duration,
     ) -> Result<MatchCount> {
         let mut handle = self.placements.resolve(organization, collection).await?;
-        self.finder.count(&mut handle, filter, time).await.map_err(EngineError::of_question)
+        self.finder.count(&mut handle, filter, time).await.map_err(EngineError::of_query)
     }
 
     #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
@@ -143,6 +144,6 @@ impl store::Documents for Documents {
         time: Duration,
     ) -> Result<DeleteResult> {
         let mut handle = self.placements.resolve(organization, collection).await?;
-        self.remover.delete_matching(&mut handle, filter, time).await.map_err(EngineError::of_question)
+        self.remover.delete_matching(&mut handle, filter, time).await.map_err(EngineError::of_query)
     }
 }

@@ -1,40 +1,41 @@
 //! What can go wrong with a call to the server, and the one place that turns it into a row of the error table.
 //!
-//! What a newcomer gets wrong: after an error nobody knows whether a write has happened. Only a broken
-//! uniqueness rule says that it has not; everything else that may pass is `store_unavailable`.
+//! # Pitfalls
+//! After an error nobody knows whether a write has happened. Only a broken uniqueness rule says that it has not;
+//! every other temporary error is `store_unavailable`.
 
 use super::names::{ACCOUNTS_BY_EMAIL, ORGANIZATIONS_RESERVED};
 use mongodb::error::{Error as DriverError, ErrorKind, WriteFailure};
 use tenantry_documents::query::SORT_POINTER;
 use tenantry_domain::{Error, ErrorCode};
 
-/// Why a call came to nothing.
+/// Why a call failed.
 #[derive(Debug)]
 pub(super) enum EngineError {
-    /// Another document has in this unique index what was to be written. Nothing has changed.
+    /// Another document has the value in this unique index. Nothing has changed.
     Duplicate {
         /// The name of the index.
         index: String,
     },
     /// The collection of that UUID does not have that name. Nothing has changed.
     Elsewhere {
-        /// The name it has; `None` if there is no such collection (any more).
+        /// The name it has; `None` if no collection has that UUID.
         actual: Option<String>,
     },
-    /// There is a collection of the name that another was to get. Nothing has changed.
+    /// A collection of the new name already exists. Nothing has changed.
     NamespaceExists,
-    /// The server knows us and does not let us, or it is too old for the driver: waiting alone will not help.
+    /// The server denies this user access, or is too old for the driver: waiting will not help.
     Forbidden {
         /// What the server or the driver says.
         cause: String,
     },
-    /// What was read from has been renamed or dropped meanwhile. Nothing has changed.
+    /// The collection was renamed or dropped during a read. Nothing has changed.
     Interrupted,
-    /// Anything else that the server has answered.
-    Answered {
+    /// Any other error of the server.
+    ServerError {
         /// The server's code.
         code: i32,
-        /// What it says.
+        /// The server's message.
         message: String,
     },
     /// Anything else, as a row of the error table.
@@ -67,7 +68,7 @@ impl From<bson::error::Error> for EngineError {
 
 impl From<DriverError> for EngineError {
     fn from(error: DriverError) -> Self {
-        let code = answer(&error).map(|(code, _)| code);
+        let code = server_error(&error).map(|(code, _)| code);
         if let Some(index) = duplicate(&error) {
             Self::Duplicate { index: index.to_owned() }
         } else if code == Some(COLLECTION_UUID_MISMATCH) {
@@ -78,10 +79,10 @@ impl From<DriverError> for EngineError {
             Self::Interrupted
         } else if is_forbidden(&error) {
             Self::Forbidden { cause: describe(&error) }
-        } else if let Some((code, message)) = answer(&error) {
-            Self::Answered { code, message: message.to_owned() }
+        } else if let Some((code, message)) = server_error(&error) {
+            Self::ServerError { code, message: message.to_owned() }
         } else {
-            Self::Refused(refusal(&error))
+            Self::Refused(driver_error(&error))
         }
     }
 }
@@ -94,11 +95,11 @@ impl From<EngineError> for Error {
             EngineError::Elsewhere { actual } => {
                 Self::unavailable(format!("a container is not where its record says, but at {actual:?}"))
             }
-            EngineError::NamespaceExists => Self::unavailable("there is a collection of that name"),
+            EngineError::NamespaceExists => Self::unavailable("a collection of that name already exists"),
             EngineError::Interrupted => {
                 Self::unavailable("a collection was renamed or dropped while it was read")
             }
-            EngineError::Answered { code, message } => answered(code, &message),
+            EngineError::ServerError { code, message } => error_of_code(code, &message),
             EngineError::Duplicate { index } => match index.as_str() {
                 ORGANIZATIONS_RESERVED => ErrorCode::NameTaken.into(),
                 ACCOUNTS_BY_EMAIL => ErrorCode::EmailTaken.into(),
@@ -109,37 +110,37 @@ impl From<EngineError> for Error {
 }
 
 impl EngineError {
-    /// The same, of a question of a caller's: what the server refuses about the question itself is not a failure of the
-    /// server's, and no waiting helps.
-    pub(super) fn of_question(self) -> Error {
+    /// Converts the error of a caller's query: if the server refuses the query itself, that is no failure of the
+    /// server, and waiting does not help.
+    pub(super) fn of_query(self) -> Error {
         match self {
-            Self::Answered { code, message } if refuses_question(code) => {
-                let known = answered(code, &message);
+            Self::ServerError { code, message } if refuses_query(code) => {
+                let known = error_of_code(code, &message);
                 if known.code() == ErrorCode::InvalidInput {
                     return known;
                 }
-                // Not its message: that repeats what was asked, and so what documents hold.
-                tracing::warn!(code, "MongoDB refuses a question that was thought to be allowed");
+                // Without the server's message: it repeats the query, and with it the contents of documents.
+                tracing::warn!(code, "MongoDB refuses a query that the service allows");
                 Error::from(ErrorCode::InvalidInput).detail(format!(
-                    "MongoDB does not answer this question (its code {code}): ask another one."
+                    "MongoDB refuses this query (error code {code}). Change the filter or the sort order."
                 ))
             }
             other => other.into(),
         }
     }
 
-    /// Whether a document of the same `_id` is there already.
+    /// Whether a document of the same `_id` already exists.
     pub(super) fn is_same_id(&self) -> bool {
         matches!(self, Self::Duplicate { index } if index == PRIMARY_INDEX)
     }
 
-    /// Whether there is no such collection (any more).
+    /// Whether the collection does not exist (any more).
     pub(super) fn is_missing_collection(&self) -> bool {
         matches!(self, Self::Refused(error) if error.code() == ErrorCode::CollectionNotFound)
     }
 }
 
-/// "DuplicateKey" among the server's codes.
+/// "DuplicateKey".
 const DUPLICATE_KEY: i32 = 11000;
 
 /// "CollectionUUIDMismatch".
@@ -151,53 +152,53 @@ const NAMESPACE_EXISTS: i32 = 48;
 /// "QueryPlanKilled".
 const QUERY_PLAN_KILLED: i32 = 175;
 /// "MaxTimeMSExpired".
-const TIME_IS_OVER: i32 = 50;
-/// "BadValue": among much else, documents that cannot be sorted as asked.
+const MAX_TIME_EXPIRED: i32 = 50;
+/// "BadValue": among much else, documents that cannot be sorted as requested.
 const BAD_VALUE: i32 = 2;
-/// "CannotIndexParallelArrays", and a number in a path that means two things: a document that has no sensible
+/// "CannotIndexParallelArrays", and a number in a path that has two meanings: the document cannot have sensible
 /// entries in an index.
 pub(super) const NOT_INDEXABLE: [i32; 2] = [171, 16746];
 
-/// Codes that say that our command makes no sense: defects, which no waiting mends. BadValue, FailedToParse,
-/// TypeMismatch, CommandNotFound, ImmutableField, InvalidOptions, and a field that is not known.
-const DEFECTS: [i32; 7] = [2, 9, 14, 59, 66, 72, 40415];
+/// Codes for a malformed command: defects of this program, which no waiting repairs. BadValue, FailedToParse,
+/// TypeMismatch, CommandNotFound, ImmutableField, InvalidOptions, and an unknown field.
+const DEFECT_CODES: [i32; 7] = [2, 9, 14, 59, 66, 72, 40415];
 
-/// Codes with a name that speak of the question: BadValue, FailedToParse, TypeMismatch, Overflow, InvalidLength,
-/// InvalidBSON, PathNotViable, InvalidPath, DollarPrefixedFieldName, InvalidIdField, InvalidDBRef, EmptyFieldName,
+/// Named codes for a bad query: BadValue, FailedToParse, TypeMismatch, Overflow, InvalidLength, InvalidBSON,
+/// PathNotViable, InvalidPath, DollarPrefixedFieldName, InvalidIdField, InvalidDBRef, EmptyFieldName,
 /// DottedFieldName, ExceededMemoryLimit, DurationOverflow, InvalidPipelineOperator, MaxSubPipelineDepthExceeded,
 /// ConversionFailure, NoQueryExecutionPlans, QueryExceededMemoryLimitNoDiskUseAllowed, InvalidBSONType,
 /// NonConformantBSON, QueryRejectedBySettings, BSONObjectTooLarge.
-const REFUSES_QUESTION: [i32; 24] = [
+const QUERY_ERROR_CODES: [i32; 24] = [
     2, 9, 14, 15, 16, 22, 28, 30, 52, 53, 55, 56, 57, 146, 159, 168, 232, 241, 291, 292, 357, 378, 411, 10334,
 ];
 
-/// Codes of five digits and more that have a name, and speak of the server or of the form of a command. Each of the others
-/// is a single place at which the server looks at what it was asked.
-const OTHERS_WITH_A_NAME: [i32; 38] = [
+/// Named codes of five digits and more: they concern the server or the form of a command. Every other code of that
+/// length is a single place at which the server checks a query.
+const SERVER_ERROR_CODES: [i32; 38] = [
     10003, 10058, 10107, 11000, 11600, 11601, 11602, 12586, 12587, 13104, 13113, 13297, 13388, 13435, 13436,
     14031, 17280, 28769, 31082, 40413, 40414, 40415, 46841, 50768, 50915, 56846, 57986, 91331, 640_570,
     640_571, 1_003_141, 4_662_500, 4_938_500, 9_737_301, 9_751_901, 9_751_902, 9_751_903, 10_045_600,
 ];
 
-/// Whether a code says that the question is bad.
-fn refuses_question(code: i32) -> bool {
-    REFUSES_QUESTION.contains(&code)
+/// Whether a code says that the query is bad.
+fn refuses_query(code: i32) -> bool {
+    QUERY_ERROR_CODES.contains(&code)
         || NOT_INDEXABLE.contains(&code)
-        || (code >= 10_000 && !OTHERS_WITH_A_NAME.contains(&code))
+        || (code >= 10_000 && !SERVER_ERROR_CODES.contains(&code))
 }
 
-/// Codes that say that this user may not do it: Unauthorized, AuthenticationFailed.
-const FORBIDDEN: [i32; 2] = [13, 18];
+/// Codes that deny this user access: Unauthorized, AuthenticationFailed.
+const FORBIDDEN_CODES: [i32; 2] = [13, 18];
 
-/// The unique index that was in the way, if one was. The answer names it in its message alone:
-/// `E11000 duplicate key error collection: db.accounts index: accounts_by_email dup key: { .. }`. No name of a
-/// database or collection has a space in it, so nothing that a user wrote comes before the index.
+/// The unique index that a write violated, if any. The reply names it in its message alone: `E11000 duplicate key
+/// error collection: db.accounts index: accounts_by_email dup key: { .. }`. No name of a database or collection has a
+/// space in it, so no user's text comes before the index.
 fn duplicate(error: &DriverError) -> Option<&str> {
-    let (code, message) = answer(error)?;
+    let (code, message) = server_error(error)?;
     duplicate_in(code, message)
 }
 
-/// The same, of a code and its message.
+/// The unique index in a server's code and message.
 pub(super) fn duplicate_in(code: i32, message: &str) -> Option<&str> {
     if code != DUPLICATE_KEY {
         return None;
@@ -206,13 +207,13 @@ pub(super) fn duplicate_in(code: i32, message: &str) -> Option<&str> {
     rest.split(' ').next()
 }
 
-/// The name that the collection has whose UUID was given.
+/// The current name of the collection whose UUID was given.
 fn actual_collection(error: &DriverError) -> Option<String> {
     error.server_response()?.get_str("actualCollection").ok().map(str::to_owned)
 }
 
-/// Code and message of what the server has answered, if it did.
-fn answer(error: &DriverError) -> Option<(i32, &str)> {
+/// Code and message of the server's reply, if there was one.
+fn server_error(error: &DriverError) -> Option<(i32, &str)> {
     match error.kind.as_ref() {
         ErrorKind::Command(error) => Some((error.code, &error.message)),
         ErrorKind::Write(WriteFailure::WriteError(error)) => Some((error.code, &error.message)),
@@ -221,8 +222,8 @@ fn answer(error: &DriverError) -> Option<(i32, &str)> {
     }
 }
 
-/// `internal` for defects, `store_unavailable` for what may pass.
-fn refusal(error: &DriverError) -> Error {
+/// `internal` for defects, `store_unavailable` for temporary errors.
+fn driver_error(error: &DriverError) -> Error {
     match error.kind.as_ref() {
         ErrorKind::InvalidArgument { .. } | ErrorKind::Bson(_) | ErrorKind::InvalidResponse { .. } => {
             Error::internal(describe(error))
@@ -231,46 +232,46 @@ fn refusal(error: &DriverError) -> Error {
     }
 }
 
-/// The same for what the server has answered; and what a query of a user's can come to.
-fn answered(code: i32, message: &str) -> Error {
+/// The error for a code and message of the server, including those of users' queries.
+fn error_of_code(code: i32, message: &str) -> Error {
     let unsortable = message.contains("cannot sort with keys that are parallel arrays");
-    if code == TIME_IS_OVER {
+    if code == MAX_TIME_EXPIRED {
         Error::query_timed_out()
     } else if NOT_INDEXABLE.contains(&code) || (code == BAD_VALUE && unsortable) {
         let detail = "There are documents in which two of the paths go through different arrays, or a number is \
-                      both a position and a name: they cannot be sorted so.";
+                      both a position and a name: they cannot be sorted by these.";
         Error::invalid_field(SORT_POINTER, detail)
-    } else if DEFECTS.contains(&code) {
-        Error::internal(said(code, message))
+    } else if DEFECT_CODES.contains(&code) {
+        Error::internal(describe_code(code, message))
     } else {
-        Error::unavailable(said(code, message))
+        Error::unavailable(describe_code(code, message))
     }
 }
 
-/// What happened, for the log: without the server's whole answer, which repeats what was to be written.
+/// The cause for the log, without the server's whole reply, which repeats the data.
 pub(super) fn describe(error: &DriverError) -> String {
-    match answer(error) {
-        Some((code, message)) => said(code, message),
+    match server_error(error) {
+        Some((code, message)) => describe_code(code, message),
         None => error.kind.to_string(),
     }
 }
 
-fn said(code: i32, message: &str) -> String {
-    format!("MongoDB answers {code}: {message}")
+fn describe_code(code: i32, message: &str) -> String {
+    format!("MongoDB replies {code}: {message}")
 }
 
 fn is_forbidden(error: &DriverError) -> bool {
     let kind = error.kind.as_ref();
     matches!(kind, ErrorKind::Authentication { .. } | ErrorKind::IncompatibleServer { .. })
-        || answer(error).is_some_and(|(code, _)| FORBIDDEN.contains(&code))
+        || server_error(error).is_some_and(|(code, _)| FORBIDDEN_CODES.contains(&code))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn question(code: i32) -> ErrorCode {
-        EngineError::Answered { code, message: "of the server".into() }.of_question().code()
+    fn query_error(code: i32) -> ErrorCode {
+        EngineError::ServerError { code, message: "of the server".into() }.of_query().code()
     }
 
     /// A server that refuses a query refuses the query; only failures of the server are unavailability.
@@ -278,19 +279,19 @@ mod tests {
     fn query_error_code_never_maps_to_unavailable() {
         // A pattern that PCRE does not compile (by the version), and memory for a sort; then what names no place.
         for code in [51091, 51092, 292, 2, 9, 14, 16, 10334, 7_241_101] {
-            assert_eq!(question(code), ErrorCode::InvalidInput, "{code}");
+            assert_eq!(query_error(code), ErrorCode::InvalidInput, "{code}");
         }
-        assert_eq!(question(TIME_IS_OVER), ErrorCode::QueryTooSlow);
+        assert_eq!(query_error(MAX_TIME_EXPIRED), ErrorCode::QueryTooSlow);
         // InterruptedAtShutdown, NotWritablePrimary, HostUnreachable, WriteConflict, OutOfDiskSpace.
         for code in [11600, 10107, 6, 112, 14031] {
-            assert_eq!(question(code), ErrorCode::StoreUnavailable, "{code}");
+            assert_eq!(query_error(code), ErrorCode::StoreUnavailable, "{code}");
         }
     }
 
     #[test]
     fn command_error_code_maps_to_internal_error() {
-        let own = |code| Error::from(EngineError::Answered { code, message: String::new() }).code();
+        let own = |code| Error::from(EngineError::ServerError { code, message: String::new() }).code();
         assert_eq!(own(BAD_VALUE), ErrorCode::Internal);
-        assert_eq!(question(40415), ErrorCode::Internal);
+        assert_eq!(query_error(40415), ErrorCode::Internal);
     }
 }

@@ -3,16 +3,16 @@
 /// The database could not be opened; nothing has been changed.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The connection string makes no sense. It is not repeated, because it may hold a password.
+    /// The connection string is invalid. It is not repeated, because it may hold a password.
     #[error(
         "MONGO_URI cannot be used ({cause}). It must begin with mongodb:// or mongodb+srv://, and special \
          characters of the user's name and password must be percent-encoded."
     )]
     InvalidUri {
-        /// What the driver says, where that cannot repeat a password.
+        /// The driver's message, where that cannot repeat a password.
         cause: String,
     },
-    /// The database cannot be called so.
+    /// The database cannot have that name.
     #[error(
         "\"{name}\" is not a name that a MongoDB database can have. \
          Choose one of 1 to 63 bytes without white space and without any of / \\ . \" $ * < > : | ? (MASTER_DB)."
@@ -21,23 +21,23 @@ pub enum OpenError {
         /// The name.
         name: String,
     },
-    /// The server does not let us, or is too old.
+    /// The server denies access, or is too old.
     #[error(
-        "MongoDB refuses to serve ({cause}). \
-         Check the user and password in MONGO_URI, and that this user may read, write and make indexes."
+        "MongoDB denies access ({cause}). \
+         Check the user and password in MONGO_URI, and that this user may read, write and create indexes."
     )]
     Forbidden {
-        /// What the server or the driver says.
+        /// The message of the server or the driver.
         cause: String,
     },
-    /// The server is too old for what is asked of it.
+    /// The server is too old for the configured placement.
     #[error(
-        "This MongoDB is older than 6.0 and cannot rename a collection by its identity, without which an \
-         organization could get another's data. Upgrade it, or let organizations have databases of their own \
-         or a share (PLACEMENT=database or PLACEMENT=shared)."
+        "This MongoDB is older than 6.0 and cannot rename a collection by its UUID, without which an \
+         organization could get another's data. Upgrade it, or choose another placement \
+         (PLACEMENT=database or PLACEMENT=shared)."
     )]
     NoRenameByUuid,
-    /// A newer version has written it.
+    /// A newer version has written the database.
     #[error(
         "The database {database} was written by a newer version (schema {found}; this one knows up to {known}). \
          Run that newer version, or restore a backup made before the upgrade."
@@ -45,12 +45,12 @@ pub enum OpenError {
     NewerSchema {
         /// The database of the records.
         database: String,
-        /// The schema version it has.
+        /// Its schema version.
         found: i64,
         /// The newest schema version this program knows.
         known: i64,
     },
-    /// It is not ours.
+    /// The database belongs to another program.
     #[error(
         "The database {database} holds records of another program. \
          Choose an empty one or one that belongs to this service (MASTER_DB)."

@@ -1,4 +1,4 @@
-//! Everything that MongoDB keeps, for a transfer.
+//! Reads and writes everything that MongoDB keeps, for a transfer.
 
 pub(crate) mod stored_collection;
 
@@ -129,7 +129,7 @@ impl full_scan::FullScan for FullScan {
         let stored = self.placements.of(organization).adopt_stored(organization, collection).await?;
         let documents = documents.into_iter().map(|document| stored.encode(document));
         let documents = documents.collect::<Result<Vec<_>>>()?;
-        // One that is there is of a call before, whose answer was lost.
+        // A duplicate comes from an earlier call whose reply was lost.
         match self.connection.call(stored.collection.insert_many(documents).ordered(false)).await {
             Ok(_) => Ok(()),
             Err(failure) if failure.is_same_id() => Ok(()),

@@ -1,8 +1,8 @@
-//! Answers kept for their `Idempotency-Key`; `_id` is the key.
+//! Responses kept for their `Idempotency-Key`; `_id` is the key.
 //!
 //! # Pitfalls
-//! Others claim keys of the same holder at the same moment, here and in other instances. So near the bound a new claim is
-//! counted when it is there: whoever counts last of several has all of them before them.
+//! Other requests claim keys of the same holder at the same moment, here and in other instances. So near the limit a
+//! new claim is counted after it is inserted: the last of several concurrent counts includes all of them.
 
 use crate::connection::Connection;
 use crate::engine_error::EngineResult;
@@ -23,18 +23,19 @@ use tenantry_domain::store::{self, InsertOutcome};
 use tenantry_domain::{Error, Result};
 use tokio::sync::Mutex;
 
-/// How often a claim is tried that others got ahead of. Whoever did has the key then, so the second time
-/// finds that; or the last place of its holder, unless two have just left it to each other.
-const ROUNDS: u32 = 5;
-/// Places so few are looked at closely. More new keys of one holder are never claimed between a count and its claim.
-const FEW: u64 = 1000;
+/// How often a claim is tried while others get ahead of it. Another request that got ahead has the key, so the second
+/// try finds that; or the holder's last free place, unless two requests have just given it up for each other.
+const MAX_ATTEMPTS: u32 = 5;
+/// At most this many free keys are counted exactly. No more new keys of one holder are ever claimed between a count
+/// and its claim.
+const LAST_PLACES: u64 = 1000;
 
-/// Makes the claims of this process that are for the last places of a holder come one after another. Together they would
-/// all find too many, and all give way.
+/// Makes the claims of this process for a holder's last free keys run one after the other. Together each would count
+/// too many, and all would give up.
 #[derive(Default)]
-struct LastKeyPlaces([Mutex<()>; 32]);
+struct LastPlaceLocks([Mutex<()>; 32]);
 
-impl LastKeyPlaces {
+impl LastPlaceLocks {
     fn of(&self, holder: &KeyHolder) -> &Mutex<()> {
         &self.0[usize::from(holder.id[0]) % self.0.len()]
     }
@@ -43,12 +44,12 @@ impl LastKeyPlaces {
 /// See [`store::IdempotencyKeys`].
 pub(crate) struct IdempotencyKeys {
     records: Records,
-    last_places: LastKeyPlaces,
+    last_place_locks: LastPlaceLocks,
 }
 
 impl IdempotencyKeys {
     pub(crate) fn new(connection: &Connection) -> Self {
-        Self { records: Records::new(connection, REQUESTS), last_places: LastKeyPlaces::default() }
+        Self { records: Records::new(connection, REQUESTS), last_place_locks: LastPlaceLocks::default() }
     }
 }
 
@@ -56,7 +57,7 @@ impl IdempotencyKeys {
 impl store::IdempotencyKeys for IdempotencyKeys {
     #[tracing::instrument(level = "debug", skip_all)]
     async fn claim_request(&self, record: &IdempotencyRecord, now: Timestamp) -> Result<IdempotencyClaim> {
-        for _ in 0..ROUNDS {
+        for _ in 0..MAX_ATTEMPTS {
             if let Some(claim) = self.try_claim(record, now).await? {
                 return Ok(claim);
             }
@@ -90,9 +91,9 @@ impl store::IdempotencyKeys for IdempotencyKeys {
     }
 }
 
-/// What is known of a key that was claimed before.
+/// A claimed key, as it is stored.
 #[derive(Deserialize)]
-struct KnownKey {
+struct ClaimDocument {
     fingerprint: Binary,
     organization_id: ObjectId,
     lease_until: DateTime,
@@ -120,7 +121,7 @@ impl ResponseDocument {
 }
 
 impl IdempotencyKeys {
-    /// What comes of a claim; nothing if somebody else has changed the key meanwhile.
+    /// Tries a claim once; `None` if another request has changed the key meanwhile.
     async fn try_claim(
         &self,
         record: &IdempotencyRecord,
@@ -130,11 +131,11 @@ impl IdempotencyKeys {
             .records
             .call(self.records.collection().find_one(doc! { "_id": binary(&record.key.0) }))
             .await?;
-        let Some(known) = known.map(deserialize_from_document::<KnownKey>).transpose()? else {
-            return self.claim_new(record, None, now).await;
+        let Some(known) = known.map(deserialize_from_document::<ClaimDocument>).transpose()? else {
+            return self.claim_unused(record, None, now).await;
         };
         if known.expires_at < moment(now) {
-            return self.claim_new(record, Some(&known), now).await;
+            return self.claim_unused(record, Some(&known), now).await;
         }
         if known.fingerprint.bytes != record.fingerprint {
             return Ok(Some(IdempotencyClaim::OtherRequest));
@@ -154,27 +155,27 @@ impl IdempotencyKeys {
         Ok((met > 0).then_some(IdempotencyClaim::Granted(organization_id)))
     }
 
-    /// Claims a key that is new, or forgotten and not yet removed, if its holder may have another.
-    async fn claim_new(
+    /// Claims a key that is new, or expired and not yet removed, if its holder may have another.
+    async fn claim_unused(
         &self,
         record: &IdempotencyRecord,
-        forgotten: Option<&KnownKey>,
+        forgotten: Option<&ClaimDocument>,
         now: Timestamp,
     ) -> EngineResult<Option<IdempotencyClaim>> {
         let granted = IdempotencyClaim::Granted(record.organization_id);
         let Some(holder) = record.holder else {
-            return Ok(self.note(record, forgotten).await?.then_some(granted));
+            return Ok(self.insert_claim(record, forgotten).await?.then_some(granted));
         };
         let most = u64::from(holder.most);
         let held = self.keys_held(&holder, now, most).await?;
         if held >= most {
             return Ok(Some(IdempotencyClaim::TooMany { until: self.first_to_expire(&holder, now).await? }));
         }
-        if most - held > FEW {
-            return Ok(self.note(record, forgotten).await?.then_some(granted));
+        if most - held > LAST_PLACES {
+            return Ok(self.insert_claim(record, forgotten).await?.then_some(granted));
         }
-        let _one = self.last_places.of(&holder).lock().await;
-        if !self.note(record, forgotten).await? {
+        let _one = self.last_place_locks.of(&holder).lock().await;
+        if !self.insert_claim(record, forgotten).await? {
             return Ok(None);
         }
         if self.keys_held(&holder, now, most + 1).await? > most {
@@ -184,8 +185,12 @@ impl IdempotencyKeys {
         Ok(Some(granted))
     }
 
-    /// Notes a claim of a key that is new or forgotten; whether nobody else was first.
-    async fn note(&self, record: &IdempotencyRecord, forgotten: Option<&KnownKey>) -> EngineResult<bool> {
+    /// Inserts a claim of a key that is new or expired; returns whether no other request was first.
+    async fn insert_claim(
+        &self,
+        record: &IdempotencyRecord,
+        forgotten: Option<&ClaimDocument>,
+    ) -> EngineResult<bool> {
         let Some(known) = forgotten else {
             return Ok(self.records.insert(document(record)).await? == InsertOutcome::New);
         };
@@ -195,7 +200,7 @@ impl IdempotencyKeys {
         Ok(result.matched_count > 0)
     }
 
-    /// Takes back a claim that was one too many; not that of another request that has the key now.
+    /// Takes back a claim that was one too many, unless another request has the key now.
     async fn withdraw(&self, record: &IdempotencyRecord) -> EngineResult<()> {
         let mut own = unanswered(&record.key);
         own.insert("organization_id", object_id(record.organization_id.as_bytes()));
@@ -203,12 +208,12 @@ impl IdempotencyKeys {
         self.records.call(self.records.collection().delete_one(own)).await.map(|_| ())
     }
 
-    /// How many keys somebody has, counted up to `limit`.
+    /// How many keys a holder has, counted up to `limit`.
     async fn keys_held(&self, holder: &KeyHolder, now: Timestamp, limit: u64) -> EngineResult<u64> {
         self.records.call(self.records.collection().count_documents(held_by(holder, now)).limit(limit)).await
     }
 
-    /// When the first of somebody's keys is forgotten.
+    /// When the first of a holder's keys expires.
     async fn first_to_expire(&self, holder: &KeyHolder, now: Timestamp) -> EngineResult<Timestamp> {
         let first = self.records.collection().find_one(held_by(holder, now)).sort(doc! { "expires_at": 1 });
         let first =
@@ -217,7 +222,7 @@ impl IdempotencyKeys {
         Ok(until.map_err(Error::internal)?)
     }
 
-    /// Sets fields of the document that `filter` finds; how many it found.
+    /// Sets fields of the document that `filter` matches; returns how many matched.
     async fn change(&self, filter: Document, fields: Document) -> EngineResult<u64> {
         let result =
             self.records.call(self.records.collection().update_one(filter, doc! { "$set": fields })).await?;
@@ -225,12 +230,12 @@ impl IdempotencyKeys {
     }
 }
 
-/// Finds the keys of somebody that are not forgotten.
+/// Matches the holder's keys that have not expired.
 fn held_by(holder: &KeyHolder, now: Timestamp) -> Document {
     doc! { "holder": binary(&holder.id), "expires_at": { "$gte": moment(now) } }
 }
 
-/// Finds the key if it has no answer yet.
+/// Matches the key if it has no response yet.
 fn unanswered(key: &IdempotencyKey) -> Document {
     doc! { "_id": binary(&key.0), "answer": { "$exists": false } }
 }

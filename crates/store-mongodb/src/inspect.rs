@@ -1,4 +1,4 @@
-//! A look at a MongoDB that changes nothing: what `tenantry doctor` tells of it.
+//! Inspects a MongoDB for `tenantry doctor` without changing it.
 
 use super::client::{MongoOptions, Server};
 use super::containers::capacity;
@@ -19,48 +19,48 @@ use tenantry_domain::organization::Status;
 use tenantry_domain::shared_mailbox::{DUPLICATES_MAX, SharedMailbox, mailboxes};
 use tenantry_domain::{Error, Result};
 
-/// What there is at a connection string.
+/// What is at a connection string.
 #[derive(Debug)]
 pub struct MongoInspection {
     /// The version of the server.
     pub version: String,
-    /// How servers work together there.
+    /// How the servers work together.
     pub topology: Topology,
-    /// How far the server's clock is before ours.
+    /// How far the server's clock is ahead of ours.
     pub clock_ahead: SignedDuration,
-    /// The version of the schema; 0: none has been made yet.
+    /// The version of the schema; 0 if there is none yet.
     pub schema: i64,
     /// The newest version of the schema that this program knows.
     pub newest_schema: i64,
-    /// Whether the server knows effects that carry an identity.
+    /// Whether the server supports commands that carry a UUID.
     pub supports_uuids: bool,
     /// How many collections and indexes the server has.
     pub namespaces: u64,
     /// How many organizations there are of each status that any has.
     pub organizations: Vec<(Status, u64)>,
-    /// Accounts of before whose addresses are one mailbox.
+    /// Old accounts whose addresses are the same mailbox.
     pub shared_mailboxes: Vec<SharedMailbox>,
-    /// The hash of the operator key, if one was ever made.
+    /// The hash of the operator key, if one was ever created.
     pub operator_key_hash: Option<Vec<u8>>,
 }
 
 /// How servers work together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Topology {
-    /// One server alone: what is acknowledged is on its disk.
+    /// A single server: acknowledged writes are on its disk.
     Standalone,
-    /// Servers that each have everything.
+    /// Servers that each have all data.
     ReplicaSet {
-        /// What it is called.
+        /// The name of the replica set.
         name: String,
-        /// How many servers.
+        /// How many servers it has.
         members: usize,
     },
-    /// A router before several sets.
+    /// A router in front of several replica sets.
     Sharded,
 }
 
-/// Looks at the database that `options` name.
+/// Inspects the database that `options` name.
 ///
 /// # Errors
 /// The outer one is a sentence for the operator, the inner one `store_unavailable`.
@@ -85,10 +85,10 @@ async fn look(server: &Server, clock: &dyn Clock) -> EngineResult<MongoInspectio
         topology: topology(&hello),
         clock_ahead: theirs.map_or(SignedDuration::ZERO, |theirs| theirs.duration_since(now)),
         schema,
-        newest_schema: schema::KNOWN,
+        newest_schema: schema::NEWEST_VERSION,
         supports_uuids: supports_uuids(server).await?,
         namespaces: capacity::count_namespaces(server).await?,
-        // Without a schema there is no index to count in.
+        // Without a schema there is no index to count by.
         organizations: if schema > 0 { organizations(server).await? } else { Vec::new() },
         shared_mailboxes: shared_mailboxes(server).await?,
         operator_key_hash: installation::stored_value(server, operator::HASH).await?,
@@ -108,7 +108,7 @@ fn topology(hello: &Document) -> Topology {
     }
 }
 
-/// Duplicates are few, and read from the index of addresses alone.
+/// Duplicates are few, and read only from the index of addresses.
 async fn shared_mailboxes(server: &Server) -> EngineResult<Vec<SharedMailbox>> {
     let collection = server.collection(ACCOUNTS);
     let find = collection
@@ -136,7 +136,7 @@ async fn shared_mailboxes(server: &Server) -> EngineResult<Vec<SharedMailbox>> {
     Ok(shared)
 }
 
-/// Counted in the index by status, so that it takes no look at the records themselves.
+/// Counted by the index on the status, without reading the records.
 async fn organizations(server: &Server) -> EngineResult<Vec<(Status, u64)>> {
     let mut counts = Vec::new();
     let collection = server.collection(ORGANIZATIONS);

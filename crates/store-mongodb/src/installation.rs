@@ -12,7 +12,7 @@ use mongodb::bson::{Binary, Bson, Document, doc};
 use tenantry_domain::store::{self, InsertOutcome};
 use tenantry_domain::{Error, Result};
 
-/// Which document is written to see whether writing works. It has no value.
+/// The document that is written to check whether writes work. It has no value.
 const HEARTBEAT_ID: &str = "heartbeat";
 
 /// See [`store::Installation`].

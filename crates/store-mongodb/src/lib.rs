@@ -1,10 +1,12 @@
-//! The engine for more than one machine: the records in one MongoDB database, beside any number of instances
-//! of this service.
+//! The engine for more than one machine: the records in one MongoDB database, beside any number of instances of this
+//! service.
 //!
-//! One document per record, and one write per store method, so that a standalone server without transactions
-//! keeps every promise. Writes are acknowledged by a majority and from disk; reads see only such writes. What a
-//! newcomer gets wrong: nothing here may rest on this process being the only one. What must not be overtaken is
-//! in the filter of the write itself.
+//! One document per record, and one write per store method, so that a standalone server without transactions keeps
+//! every promise. Writes are acknowledged by a majority and from disk; reads return only such writes.
+//!
+//! # Pitfalls
+//! Nothing may rely on this process being the only one. A condition that others must not invalidate goes into the
+//! filter of the write itself.
 
 mod accounts;
 mod api_keys;
@@ -69,8 +71,8 @@ use tenantry_domain::organization::Placement;
 use tenantry_domain::store::invalidation::Invalidation;
 use tenantry_domain::store::{CleanupReport, Store, full_scan as port};
 
-/// How long until the schema is looked at again, when it could not be at start.
-const RETRY: Duration = Duration::from_secs(1);
+/// The delay before the schema is checked again, if that failed.
+const SCHEMA_RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// The engine: it connects, owns the connection, and hands out the ports.
 pub struct MongoDb {
@@ -81,8 +83,8 @@ pub struct MongoDb {
 }
 
 impl MongoDb {
-    /// Opens the database. A server that cannot be reached now is no reason to refuse: every method answers
-    /// `store_unavailable` until it can be.
+    /// Opens the database. A server that cannot be reached now is no error: every method returns `store_unavailable`
+    /// until it can be reached.
     ///
     /// # Errors
     /// A sentence for the operator; nothing has been changed then.
@@ -138,13 +140,13 @@ impl MongoDb {
         self.store.clone()
     }
 
-    /// All that is in it, for a transfer.
+    /// Everything that it keeps, for a transfer.
     #[must_use]
     pub fn full_scan(&self) -> Arc<dyn port::FullScan> {
         self.full_scan.clone()
     }
 
-    /// Removes what a crash has left half made and counts containers that no organization refers to.
+    /// Removes what a crash has left half done, and counts containers that no organization refers to.
     ///
     /// # Errors
     /// `store_unavailable`.
@@ -152,7 +154,7 @@ impl MongoDb {
         self.cleanup.tidy().await
     }
 
-    /// Tells `cache` from now on what other instances change; for the first who asks.
+    /// From now on, invalidates `cache` when other instances write. Only the first call has an effect.
     pub fn follow_changes(&self, cache: Arc<dyn Invalidation>) {
         self.connection.follow_changes(cache);
     }
@@ -161,13 +163,16 @@ impl MongoDb {
     pub async fn close(&self) {
         self.connection.stop_following();
         let client = self.connection.database().client().clone();
-        if tokio::time::timeout(RETRY, client.shutdown().immediate(true).into_future()).await.is_err() {
+        if tokio::time::timeout(SCHEMA_RETRY_DELAY, client.shutdown().immediate(true).into_future())
+            .await
+            .is_err()
+        {
             tracing::warn!("the connections to MongoDB could not be closed in order");
         }
     }
 }
 
-/// Lets calls through once the schema is what this program needs.
+/// Allows calls once the schema is up to date.
 async fn get_ready(connection: &Connection, placement: Placement) -> Result<(), StartupError> {
     schema::upgrade(connection.server()).await?;
     require_uuid_support(connection.server(), placement).await?;
@@ -175,10 +180,10 @@ async fn get_ready(connection: &Connection, placement: Placement) -> Result<(), 
     Ok(())
 }
 
-/// Looks at the schema again and again, until it is what it should be or nobody holds the connection any more.
+/// Checks the schema again and again, until it is up to date or the engine is dropped.
 async fn keep_getting_ready(connection: WeakConnection, placement: Placement) {
     loop {
-        tokio::time::sleep(RETRY).await;
+        tokio::time::sleep(SCHEMA_RETRY_DELAY).await;
         let Some(connection) = connection.upgrade() else { return };
         match get_ready(&connection, placement).await {
             Ok(()) => {

@@ -1,6 +1,6 @@
-//! What the collections of the records and their indexes are called in the database. Stored names: none ever changes.
+//! The names of the collections of the records and their indexes in the database. Stored names: none ever changes.
 
-/// Records of organizations, each with the operation under way.
+/// Records of organizations, each with its running operation.
 pub(crate) const ORGANIZATIONS: &str = "organizations";
 /// Records of accounts, with their memberships.
 pub(crate) const ACCOUNTS: &str = "accounts";
@@ -12,26 +12,26 @@ pub(crate) const API_KEYS: &str = "api_keys";
 pub(crate) const INVITATIONS: &str = "invitations";
 /// The log of finished operations.
 pub(crate) const OPERATIONS: &str = "operations";
-/// Answers kept for their `Idempotency-Key`.
+/// Responses kept for their `Idempotency-Key`.
 pub(crate) const REQUESTS: &str = "requests";
-/// Counters of attempts.
+/// Counters for rate limits.
 pub(crate) const THROTTLES: &str = "throttles";
 /// Single values, and the version of this schema.
 pub(crate) const INSTALLATION: &str = "installation";
 
-/// The first document of each container that is a share.
+/// The metadata document of each container in the placement `shared`.
 pub(crate) const SHARED_CONTAINERS: &str = "shared_containers";
-/// The documents of all organizations whose container is a share.
+/// The documents of all organizations in the placement `shared`.
 pub(crate) const SHARED_DOCUMENTS: &str = "shared_documents";
 
-/// How much the organizations have that a quota limits, and what is about to change it.
+/// The usage of organizations with a quota, and the claims on it.
 pub(crate) const USAGE: &str = "usage";
 
-/// Nobody else has a key that this organization has reserved.
+/// Ensures that no two organizations reserve the same key.
 pub(crate) const ORGANIZATIONS_RESERVED: &str = "organizations_reserved";
 /// Organizations of one status, in the order of their names.
 pub(crate) const ORGANIZATIONS_BY_STATUS: &str = "organizations_by_status";
-/// Nobody else signs in with this address.
+/// Ensures that no two accounts have the same address.
 pub(crate) const ACCOUNTS_BY_EMAIL: &str = "accounts_by_email";
 /// No two keys of one owner have the same slot.
 pub(crate) const API_KEYS_BY_SLOT: &str = "api_keys_by_slot";
@@ -40,10 +40,10 @@ pub(crate) const INVITATIONS_BY_SLOT: &str = "invitations_by_slot";
 /// An organization has one invitation for each mailbox.
 pub(crate) const INVITATIONS_BY_ADDRESS: &str = "invitations_by_address";
 
-/// Which document keeps the version, in [`INSTALLATION`].
+/// The document that keeps the version, in [`INSTALLATION`].
 pub(crate) const VERSION_ID: &str = "schema";
 
-/// In a database that is a container: the collection with the container's first document. No user's collection is called so.
+/// In a database that is a container: the collection with the metadata document. No user's collection has this name.
 pub(crate) const METADATA: &str = "_metadata";
-/// The collection with the documents of users who name no other.
+/// The collection for the documents of users who name no other.
 pub(crate) const DOCUMENTS: &str = "documents";

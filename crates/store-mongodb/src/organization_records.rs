@@ -1,9 +1,9 @@
-//! The records of organizations, as those need them who touch an organization's own data: whether one is there, and
-//! whether it still is what it was when it was read.
+//! The records of organizations, for code that handles an organization's own data: whether a record exists, and
+//! whether it is unchanged since it was read.
 //!
 //! # Pitfalls
-//! A process may have been asleep for an hour since it read a record. What is found or removed by a name alone is only the
-//! organization's if its record is afterwards, or just before, still what it was.
+//! A process may have been asleep for an hour since it read a record. A thing that was found or removed by name alone
+//! belongs to the organization only if its record is unchanged afterwards, or was just before.
 
 use crate::connection::Connection;
 use crate::engine_error::EngineResult;
@@ -15,7 +15,7 @@ use tenantry_domain::Error;
 use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::organization::{Organization, ReservedKey};
 
-/// Those records. Cheap to clone.
+/// The records of organizations. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct OrganizationRecords {
     records: Records,
@@ -30,7 +30,7 @@ impl OrganizationRecords {
         &self.records
     }
 
-    /// Whether there is a record of that organization, in whatever state.
+    /// Whether the organization has a record, in any state.
     pub(crate) async fn exists(&self, id: OrganizationId) -> EngineResult<bool> {
         self.records.exists(doc! { "_id": object_id(id.as_bytes()) }).await
     }
@@ -39,36 +39,41 @@ impl OrganizationRecords {
         self.records.find_one(doc! { "_id": object_id(id.as_bytes()) }).await
     }
 
-    /// The record of an organization, which must be there.
+    /// The record of an organization, which must exist.
     pub(crate) async fn get(&self, id: OrganizationId) -> EngineResult<Organization> {
         let record = self.find(id).await?;
-        record.ok_or_else(|| Error::unavailable("there is no such organization any more").into())
+        record.ok_or_else(|| Error::unavailable("the organization does not exist any more").into())
     }
 
-    /// The organization whose container that is.
+    /// Whether an organization's container has that UUID.
+    pub(crate) async fn has_container(&self, uuid: Bson) -> EngineResult<bool> {
+        self.records.exists(doc! { "container": uuid }).await
+    }
+
+    /// The organization whose container has that UUID.
     pub(crate) async fn find_by_container(&self, uuid: Bson) -> EngineResult<Option<Organization>> {
         self.records.find_one(doc! { "container": uuid }).await
     }
 
-    /// Whether an organization has reserved that visible name.
+    /// Whether an organization has reserved that container name.
     pub(crate) async fn is_reserved(&self, namespace: &str) -> EngineResult<bool> {
         self.records.exists(doc! { "reserved": ReservedKey::namespace(namespace).as_str() }).await
     }
 
-    /// Whether an organization's record is what it was when it was read.
+    /// Whether an organization's record is unchanged since it was read.
     pub(crate) async fn is_unchanged(&self, organization: &Organization) -> EngineResult<bool> {
         let same =
             doc! { "_id": object_id(organization.id.as_bytes()), "version": integer(organization.version) };
         self.records.exists(same).await
     }
 
-    /// Refuses to go on for an organization that has been changed since it was read.
+    /// Refuses to continue for an organization that has been changed since it was read.
     pub(crate) async fn verify_unchanged(&self, organization: &Organization) -> EngineResult<()> {
         if self.is_unchanged(organization).await? { Ok(()) } else { Err(changed().into()) }
     }
 
-    /// Refuses to go on for an organization whose operation somebody else has taken over. Renewals of the lease are
-    /// versions of the record, too, and whoever takes over raises the fence.
+    /// Refuses to continue for an organization whose operation another process has taken over. Renewals of the lease
+    /// change the version of the record too; a takeover raises the fence.
     pub(crate) async fn verify_owner(&self, organization: &Organization) -> EngineResult<()> {
         let Some(operation) = organization.operation.as_deref() else {
             return self.verify_unchanged(organization).await;
@@ -83,5 +88,5 @@ impl OrganizationRecords {
 }
 
 fn changed() -> Error {
-    Error::unavailable("others work on the same organization")
+    Error::unavailable("another process works on the same organization")
 }

@@ -1,8 +1,8 @@
 //! Organizations, their reserved keys, and the leases of their operations.
 //!
 //! Beside the record a document has `status` (the wire name), `hidden` (for what lists show only when asked),
-//! `purge_due` (while it may be purged) and `lease_until` (while an operation is under way). Leases begin and end
-//! by the server's clock, which all instances share: a moment is never sent to it, only how long.
+//! `purge_due` (while it may be purged) and `lease_until` (while an operation is running). Leases begin and end by
+//! the server's clock, which all instances share: the server gets durations, never points in time.
 
 use crate::engine_error::{EngineError, EngineResult};
 use crate::names::ORGANIZATIONS_BY_STATUS;
@@ -24,15 +24,15 @@ use tenantry_domain::name::Identifier;
 use tenantry_domain::organization::{Organization, State, Status};
 use tenantry_domain::store::{self, InsertOutcome, OrganizationQuery, UpdateOutcome};
 
-/// Above every identifier, which is ASCII.
-const HIGHEST: &str = "\u{10ffff}";
-/// No record has it.
+/// Sorts after every identifier, which is ASCII.
+const ABOVE_IDENTIFIERS: &str = "\u{10ffff}";
+/// No record has this version.
 const NO_VERSION: i64 = -1;
 
 /// See [`store::Organizations`].
 pub(crate) struct Organizations {
     records: OrganizationRecords,
-    /// What was counted for an organization is forgotten when its quota begins.
+    /// The usage of an organization is reset when its quota begins.
     usage: UsageRecords,
 }
 
@@ -52,7 +52,7 @@ impl Organizations {
 
 #[async_trait]
 impl store::Organizations for Organizations {
-    /// An update that meets nothing and so inserts: an insert proper could not ask for the server's clock.
+    /// An update that matches nothing and so inserts: an insert proper could not use the server's clock.
     #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.id))]
     async fn insert_organization(&self, organization: &Organization) -> Result<InsertOutcome> {
         let filter = doc! { "_id": object_id(organization.id.as_bytes()), "version": NO_VERSION };
@@ -72,7 +72,7 @@ impl store::Organizations for Organizations {
         Ok(self.records().find_one(filter).await?)
     }
 
-    /// Of those that are not hidden, at most one has the identifier reserved.
+    /// At most one organization that is not hidden has the identifier reserved.
     #[tracing::instrument(level = "debug", skip_all)]
     async fn find_organization(&self, identifier: &Identifier) -> Result<Option<Arc<Organization>>> {
         let filter = doc! {
@@ -117,7 +117,7 @@ impl store::Organizations for Organizations {
         let filter = doc! { "_id": object_id(organization.id.as_bytes()), "version": expected };
         if is_limited(organization) {
             let before: Option<Organization> = self.records().find_one(filter.clone()).await?;
-            // What was not limited was not counted.
+            // Usage without a quota was not counted.
             let is_newly_limited = |before: Organization| {
                 let has_no_index_quota = before.quota.index_bytes.is_none();
                 !is_limited(&before) || (has_no_index_quota && organization.quota.index_bytes.is_some())
@@ -149,7 +149,7 @@ impl store::Organizations for Organizations {
 }
 
 impl Organizations {
-    /// Takes over the operation whose lease ran out first, if any has run out.
+    /// Takes over the operation whose lease expired first, if any has expired.
     async fn claim_one(&self, owner: &str) -> EngineResult<Option<Arc<Organization>>> {
         let has_run_out = doc! {
             "lease_until": { "$exists": true },
@@ -167,7 +167,7 @@ impl Organizations {
     }
 }
 
-/// What puts the record, and what follows from it, in place of whatever is there; a lease begins now.
+/// The update that replaces a document by the record and the fields that depend on it; a lease begins now.
 fn replacement(organization: &Organization) -> EngineResult<Vec<Document>> {
     let status = organization.status();
     let mut document = encode(organization)?;
@@ -176,7 +176,7 @@ fn replacement(organization: &Organization) -> EngineResult<Vec<Document>> {
     if let Some(purge_due) = purge_due(organization) {
         document.insert("purge_due", moment(purge_due));
     }
-    // Literally: a name may begin with a dollar sign.
+    // As a literal: a name may begin with a dollar sign.
     let mut parts = vec![doc! { "$literal": document }];
     if organization.operation.is_some() {
         parts.push(doc! { "lease_until": lease_end() });
@@ -190,14 +190,14 @@ fn lease_end() -> Document {
     doc! { "$add": ["$$NOW", milliseconds] }
 }
 
-/// When it may be purged, if nothing is in the way of that.
+/// When the organization may be purged, if nothing prevents that.
 fn purge_due(organization: &Organization) -> Option<Timestamp> {
     let free =
         organization.state == State::Deleted && !organization.legal_hold && organization.operation.is_none();
     organization.purge_at.filter(|_| free)
 }
 
-/// The index to go through, and what to take from it.
+/// The index to use, and the filter for it.
 fn selection(query: &OrganizationQuery) -> (&'static str, Document) {
     let prefix = query.identifier_prefix.as_deref().unwrap_or_default();
     let after = query.after.as_ref();
@@ -207,7 +207,7 @@ fn selection(query: &OrganizationQuery) -> (&'static str, Document) {
         None if query.show_deleted => ("organizations_by_name", doc! {}),
         None => ("organizations_shown", doc! { "hidden": false }),
     };
-    filter.insert("identifier", doc! { "$gte": first, "$lt": format!("{prefix}{HIGHEST}") });
+    filter.insert("identifier", doc! { "$gte": first, "$lt": format!("{prefix}{ABOVE_IDENTIFIERS}") });
     if let Some(after) = after {
         let others = doc! { "identifier": { "$ne": after.identifier.as_str() } };
         let later = doc! { "_id": { "$gt": object_id(after.id.as_bytes()) } };

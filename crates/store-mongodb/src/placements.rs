@@ -1,10 +1,12 @@
-//! The three placements, and which one has an organization's data. A file for each; [`strategy`] says what they differ in.
+//! The three placements, and which one an organization has. Each has a file; [`strategy`] says how they differ.
 //!
-//! Every container begins with one document whose `_id` is the organization's id and which says when it was made. It is
-//! not counted, and it tells whose container it is. What a newcomer gets wrong: a process may have been asleep for an hour
-//! between any two calls, and others have gone on without it. So a container is only ever touched by what never changes
-//! hands: the UUIDs of its collections; and in the placement `shared` by the organization's id, which comes back there only
-//! after a rest (`ID_COOLDOWN`).
+//! Every container begins with its metadata document: its `_id` is the organization's id, and it says when the
+//! container was created. It is not counted, and it shows which organization the container belongs to.
+//!
+//! # Pitfalls
+//! A process may have been asleep for an hour between any two calls, while others went on without it. So a container
+//! is only reached by what never changes hands: the UUIDs of its collections, or in the placement `shared` the
+//! organization's id, which is used again there only after a waiting time (`ID_COOLDOWN`).
 
 mod dedicated_collection;
 mod dedicated_database;
@@ -32,7 +34,7 @@ pub(crate) struct Placements {
 }
 
 impl Placements {
-    /// All of them; `tenant_prefix` is what the names of containers begin with that are collections or databases.
+    /// All of them; `tenant_prefix` is the prefix of the names of containers that are collections or databases.
     pub(crate) fn new(
         connection: &Connection,
         organizations: &OrganizationRecords,
@@ -57,7 +59,7 @@ impl Placements {
         }
     }
 
-    /// That of an organization.
+    /// The placement of an organization.
     pub(crate) fn of(&self, organization: &Organization) -> &dyn PlacementStrategy {
         self.get(organization.placement)
     }

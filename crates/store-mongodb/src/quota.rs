@@ -1,13 +1,17 @@
-//! Quotas of organizations, kept to exactly by any number of instances without a transaction.
+//! Quotas of organizations, enforced exactly by any number of instances without a transaction.
 //!
-//! An organization with a quota has one document in `usage` with the documents and bytes it has, and the bytes of its index
-//! entries if there is a quota for them. A change first claims
-//! what it may add, by a conditional update of that document that also notes the claim; then it happens; then the claim
-//! goes, and with it what was not used. What a newcomer gets wrong: whoever holds a claim may die. So the count may be
-//! too high, and is set right by counting anew, which must not overlap an addition: each moves the version that the new
-//! count is compared with. It is too low in one case alone: a process that stands still for more than a minute between its
-//! last look at its claim ([`claim::Change::check`]) and the write, while others count, adds one command's documents more. The server
-//! makes an index to its end though nobody waits for the answer, so the claim of one stays for as long as that may be.
+//! An organization with a quota has one document in `usage` with the number and bytes of its documents, and the bytes
+//! of its index entries if there is a quota for them. A change first claims what it may add, by a conditional update
+//! of that document that also records the claim; then the change happens; then the claim is removed, and what was not
+//! used is returned.
+//!
+//! # Pitfalls
+//! A process may die with a claim. So the usage may be too high, and is corrected by a new count, which must not
+//! overlap an addition: each addition changes the version that the count is compared with. The usage is too low in
+//! one case alone: a process that stops for more than a minute between its last check of its claim
+//! ([`claim::Change::check`]) and the write, while others count, adds one command's documents more. The server
+//! finishes an index build although nobody waits for the reply, so the claim of one stays for as long as a build may
+//! take.
 
 pub(crate) mod claim;
 pub(crate) mod claim_age;
@@ -29,7 +33,7 @@ use indexes::IndexClaims;
 use measure::UsageMeter;
 use usage::UsageRecords;
 
-/// What claims room in quotas, and what counts. Cheap to clone.
+/// Claims room in quotas, and counts usage. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Quotas {
     pub(crate) usage: UsageRecords,

@@ -1,5 +1,5 @@
-//! Counters of attempts. The rule is the domain's; the filter and the update here say the one part of it that
-//! must not be overtaken: that a counter is moved on only if it has not yet gone too far.
+//! Counters for rate limits. The rule is in the domain; the filter and the update here contain the one part of it
+//! that concurrent requests must not break: a counter advances only if it is not above the limit.
 
 use crate::connection::Connection;
 use crate::engine_error::{EngineError, EngineResult};
@@ -16,9 +16,9 @@ use tenantry_domain::rate_limit::{RateLimit, RateLimitDecision, RateLimitKey, at
 use tenantry_domain::store;
 use tenantry_domain::{Error, Result};
 
-/// How often an attempt that others got ahead of is tried again. Each time one of them has got through, so
-/// this is far more than a limit allows at once.
-const ROUNDS: u32 = 100;
+/// How often an attempt is tried while others get ahead of it. Each time one of them has succeeded, so this is far
+/// more than a limit allows at once.
+const MAX_ATTEMPTS: u32 = 100;
 
 /// See [`store::RateLimits`].
 pub(crate) struct RateLimits {
@@ -35,10 +35,10 @@ impl RateLimits {
 impl store::RateLimits for RateLimits {
     #[tracing::instrument(level = "debug", skip_all)]
     async fn take(&self, key: &RateLimitKey, limit: RateLimit, now: Timestamp) -> Result<RateLimitDecision> {
-        for _ in 0..ROUNDS {
+        for _ in 0..MAX_ATTEMPTS {
             match self.move_on(key, limit, now).await {
                 Ok(arrival) => return Ok(attempt(arrival, limit, now).0),
-                // The counter has gone too far, or somebody has begun it at the same time.
+                // The counter is above the limit, or another request has just created it.
                 Err(failure) if failure.is_same_id() => {}
                 Err(failure) => return Err(failure.into()),
             }
@@ -54,7 +54,7 @@ impl store::RateLimits for RateLimits {
         Err(Error::unavailable("too many attempts at the same moment"))
     }
 
-    /// A counter that this brings to rest stays until it is tidied up: it says the same as none.
+    /// A counter that becomes idle by this stays until the cleanup: it means the same as none.
     #[tracing::instrument(level = "debug", skip_all)]
     async fn give_back(&self, key: &RateLimitKey, limit: RateLimit, _now: Timestamp) -> Result<()> {
         let earlier = doc! { "$subtract": ["$arrival", milliseconds(limit.period)] };
@@ -78,8 +78,8 @@ impl store::RateLimits for RateLimits {
 }
 
 impl RateLimits {
-    /// Moves the counter on by one attempt, if one is allowed; where it was. Otherwise it is not found, and
-    /// making it fails, because it is there.
+    /// Advances the counter by one attempt, if one is allowed; returns its time before. Otherwise the filter does not
+    /// match, and the insert fails because the counter exists.
     async fn move_on(
         &self,
         key: &RateLimitKey,
@@ -96,14 +96,14 @@ impl RateLimits {
         previous.as_ref().map(arrival).transpose()
     }
 
-    /// Takes a counter back to `to` that was moved on by a clock that was ahead, unless somebody else has.
+    /// Sets a counter back to `to` that a fast clock has advanced, unless another request has changed it.
     async fn set_back(&self, key: &RateLimitKey, from: Timestamp, to: Timestamp) -> EngineResult<()> {
         let filter = doc! { "_id": binary(&key.0), "arrival": moment(from) };
         let update = doc! { "$set": { "arrival": moment(to) } };
         self.records.call(self.records.collection().update_one(filter, update)).await.map(|_| ())
     }
 
-    /// The counter's moment, if there is one.
+    /// The counter's time, if it exists.
     async fn arrival(&self, key: &RateLimitKey) -> EngineResult<Option<Timestamp>> {
         let found =
             self.records.call(self.records.collection().find_one(doc! { "_id": binary(&key.0) })).await?;
@@ -114,7 +114,7 @@ impl RateLimits {
 fn arrival(document: &Document) -> EngineResult<Timestamp> {
     let at = document.get("arrival").and_then(Bson::as_datetime);
     let at = at.and_then(|at| Timestamp::from_millisecond(at.timestamp_millis()).ok());
-    at.ok_or_else(|| EngineError::Refused(Error::internal("a stored counter has no moment")))
+    at.ok_or_else(|| EngineError::Refused(Error::internal("a stored counter has no time")))
 }
 
 fn milliseconds(span: Duration) -> i64 {

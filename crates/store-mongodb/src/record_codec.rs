@@ -1,10 +1,12 @@
-//! How records become documents and come back.
+//! Converts records to documents and back.
 //!
-//! A record's document is what serde makes of it, with the types that MongoDB has and serde's data model lacks:
-//! ids as ObjectIds, moments as dates, hashes and UUIDs as binary data; and without what is absent. So an
-//! operator reads and queries it as any other document. What a newcomer gets wrong: which text is an id or a
-//! moment is told by the *name* of its field, and a new field of a record that is one must be listed here (a
-//! test finds it missing). On the way back the type alone says it.
+//! A record's document is serde's representation of it, with the types that MongoDB has and serde's data model lacks:
+//! ids as ObjectIds, times as dates, hashes and UUIDs as binary data; and without absent fields. So an operator reads
+//! and queries it like any other document.
+//!
+//! # Pitfalls
+//! The *name* of a field says whether its text is an id or a time, and a new field of a record that is one must be
+//! listed here (a test finds it missing). On the way back the type is enough.
 
 use super::engine_error::EngineResult;
 use jiff::Timestamp;
@@ -15,8 +17,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tenantry_domain::{Error, Result};
 
-/// Fields that hold an id, or a list in which one stands.
-const IDS: [&str; 12] = [
+/// Fields with an id, or a list of ids.
+const ID_FIELDS: [&str; 12] = [
     "id",
     "organization_id",
     "account_id",
@@ -24,7 +26,7 @@ const IDS: [&str; 12] = [
     "kept_session",
     "last_operation",
     "operation_id",
-    // Account and change, as a pair.
+    // A pair of account and change.
     "credentials",
     // Of an API key: its owner, what it is limited to, and the account that made it.
     "organization",
@@ -33,8 +35,8 @@ const IDS: [&str; 12] = [
     "inviter",
 ];
 
-/// Fields that hold a moment.
-const MOMENTS: [&str; 14] = [
+/// Fields with a time.
+const TIME_FIELDS: [&str; 14] = [
     "created_at",
     "modified_at",
     "deleted_at",
@@ -51,13 +53,13 @@ const MOMENTS: [&str; 14] = [
     "accepted_at",
 ];
 
-/// Fields that hold bytes, which serde writes as a list of numbers.
-const BYTES: [&str; 3] = ["token_hash", "hash", "salt"];
+/// Fields with bytes, which serde writes as a list of numbers.
+const BYTES_FIELDS: [&str; 3] = ["token_hash", "hash", "salt"];
 
-/// Fields that hold a UUID, which serde writes as hex digits.
-const UUIDS: [&str; 1] = ["container"];
+/// Fields with a UUID, which serde writes as hex digits.
+const UUID_FIELDS: [&str; 1] = ["container"];
 
-/// The document of a record, with its `id` as `_id`.
+/// Encodes a record, with its `id` as `_id`.
 pub(super) fn encode(record: &impl Serialize) -> EngineResult<Document> {
     let mut document = Document::new();
     for (name, value) in serialize_to_document(record)? {
@@ -68,7 +70,7 @@ pub(super) fn encode(record: &impl Serialize) -> EngineResult<Document> {
     Ok(document)
 }
 
-/// The record of a document.
+/// Decodes a record.
 pub(super) fn decode<T: DeserializeOwned>(document: Document) -> EngineResult<T> {
     let mut plain = Document::new();
     for (name, value) in document {
@@ -79,16 +81,16 @@ pub(super) fn decode<T: DeserializeOwned>(document: Document) -> EngineResult<T>
     Ok(record.map_err(|error| Error::internal(format!("a stored {what} is unreadable: {error}")))?)
 }
 
-/// What serde made of the field `name`, in MongoDB's types; `None` if it is absent.
+/// Converts serde's value of the field `name` to MongoDB's types; `None` if it is absent.
 fn native(name: &str, value: Bson) -> Option<Bson> {
     Some(match value {
         Bson::Null => return None,
         Bson::String(text) => native_text(name, text),
-        Bson::Array(items) if BYTES.contains(&name) => match bytes(&items) {
+        Bson::Array(items) if BYTES_FIELDS.contains(&name) => match bytes(&items) {
             Some(bytes) => binary(&bytes),
             None => Bson::Array(items),
         },
-        // A null in a list holds a place.
+        // A null in a list keeps its position.
         Bson::Array(items) => {
             items.into_iter().map(|item| native(name, item).unwrap_or(Bson::Null)).collect()
         }
@@ -103,11 +105,11 @@ fn native(name: &str, value: Bson) -> Option<Bson> {
 }
 
 fn native_text(name: &str, text: String) -> Bson {
-    let value = if IDS.contains(&name) {
+    let value = if ID_FIELDS.contains(&name) {
         ObjectId::parse_str(&text).ok().map(Bson::ObjectId)
-    } else if MOMENTS.contains(&name) {
+    } else if TIME_FIELDS.contains(&name) {
         text.parse().ok().map(|at: Timestamp| moment(at).into())
-    } else if UUIDS.contains(&name) {
+    } else if UUID_FIELDS.contains(&name) {
         bson::Uuid::parse_str(&text).ok().map(Bson::from)
     } else {
         None
@@ -119,7 +121,7 @@ fn bytes(items: &[Bson]) -> Option<Vec<u8>> {
     items.iter().map(|item| u8::try_from(item.as_i32()?).ok()).collect()
 }
 
-/// A value of a document as serde wrote it.
+/// Converts a value of a document to serde's.
 fn serdes(value: Bson) -> Result<Bson> {
     Ok(match value {
         Bson::ObjectId(id) => Bson::String(id.to_hex()),
@@ -144,7 +146,7 @@ pub(super) fn object_id(bytes: &[u8; 12]) -> ObjectId {
     ObjectId::from_bytes(*bytes)
 }
 
-/// A moment as MongoDB keeps it: to the millisecond.
+/// A time as MongoDB keeps it: to the millisecond.
 pub(super) fn moment(at: Timestamp) -> DateTime {
     DateTime::from_millis(at.as_millisecond())
 }
@@ -164,7 +166,7 @@ mod tests {
     use super::*;
     use crate::tests::samples;
 
-    /// Texts that read as an id or a moment, and long lists of numbers, with where they are.
+    /// Finds texts that look like an id or a time, and long lists of numbers, with their paths.
     fn foreign(path: &str, value: &Bson, found: &mut Vec<String>) {
         match value {
             Bson::String(text) if ObjectId::parse_str(text).is_ok() || text.parse::<Timestamp>().is_ok() => {

@@ -10,8 +10,8 @@ use mongodb::{Collection, Cursor};
 use serde::de::DeserializeOwned;
 use tenantry_domain::store::{InsertOutcome, UpdateOutcome};
 
-/// Documents that are removed by one call, so that it ends well within its deadline.
-const BATCH: u32 = 1000;
+/// Documents that one call removes, so that it ends well within its deadline.
+const DELETE_BATCH: u32 = 1000;
 
 /// The records of one noun. Cheap to clone.
 #[derive(Clone)]
@@ -21,7 +21,7 @@ pub(crate) struct Records {
 }
 
 impl Records {
-    /// Those in the collection `name` of the database of the records.
+    /// The records in the collection `name` of the database of the records.
     pub(crate) fn new(connection: &Connection, name: &str) -> Self {
         Self::of(connection, connection.server().collection(name))
     }
@@ -38,7 +38,7 @@ impl Records {
         &self.connection
     }
 
-    /// Carries out a call, within the deadline.
+    /// Runs a call within the deadline.
     pub(crate) async fn call<T>(
         &self,
         call: impl IntoFuture<Output = mongodb::error::Result<T>>,
@@ -51,18 +51,18 @@ impl Records {
         self.connection.next(cursor).await
     }
 
-    /// The record that `filter` finds, if any.
+    /// The record that `filter` matches, if any.
     pub(crate) async fn find_one<T: DeserializeOwned>(&self, filter: Document) -> EngineResult<Option<T>> {
         self.call(self.collection.find_one(filter)).await?.map(decode).transpose()
     }
 
-    /// Whether `filter` finds a document.
+    /// Whether `filter` matches a document.
     pub(crate) async fn exists(&self, filter: Document) -> EngineResult<bool> {
         let find = self.collection.find_one(filter).projection(doc! { "_id": 1 });
         Ok(self.call(find).await?.is_some())
     }
 
-    /// Up to `limit` records, as `find` says.
+    /// The records that `find` returns, up to `limit`.
     pub(crate) async fn list<T: DeserializeOwned>(
         &self,
         find: Find<'_, Document>,
@@ -71,9 +71,9 @@ impl Records {
         self.documents(find, limit).await?.into_iter().map(decode).collect()
     }
 
-    /// Up to `limit` documents, as `find` says, in one answer.
+    /// The documents that `find` returns, up to `limit`, in one reply.
     async fn documents(&self, find: Find<'_, Document>, limit: u32) -> EngineResult<Vec<Document>> {
-        // To MongoDB it would mean "all".
+        // To MongoDB 0 would mean "all".
         if limit == 0 {
             return Ok(Vec::new());
         }
@@ -89,7 +89,7 @@ impl Records {
         .await
     }
 
-    /// Adds a document; one of the same `_id` is not an error.
+    /// Inserts a document; an existing one of the same `_id` is not an error.
     pub(crate) async fn insert(&self, document: Document) -> EngineResult<InsertOutcome> {
         match self.call(self.collection.insert_one(document)).await {
             Ok(_) => Ok(InsertOutcome::New),
@@ -98,7 +98,7 @@ impl Records {
         }
     }
 
-    /// Puts `document` in place of the version before it.
+    /// Replaces the previous version of a record by `document`.
     pub(crate) async fn replace(&self, version: u64, document: Document) -> EngineResult<UpdateOutcome> {
         let filter = doc! { "_id": document.get("_id").cloned(), "version": integer(version) - 1 };
         let result = self.call(self.collection.replace_one(filter, document)).await?;
@@ -111,8 +111,8 @@ impl Records {
         Ok(update_outcome(self.call(self.collection.delete_one(filter)).await?.deleted_count))
     }
 
-    /// Removes up to `limit` documents that `filter` finds, also at the moment they are removed; how many it
-    /// was, and which were found.
+    /// Removes up to `limit` documents that `filter` matches, also at the moment they are removed; returns how many
+    /// it removed, and the ids it found.
     pub(crate) async fn delete_some(
         &self,
         mut filter: Document,
@@ -129,15 +129,15 @@ impl Records {
         Ok((u32::try_from(deleted).unwrap_or(u32::MAX), ids))
     }
 
-    /// Removes all that `filter` finds. Others may do the same at the same time and remove a part of what was found
-    /// here, so the end is where nothing is found.
+    /// Removes all documents that `filter` matches. Others may do the same at the same time, so it ends only when
+    /// none is found.
     pub(crate) async fn delete_all(&self, filter: &Document) -> EngineResult<()> {
-        while !self.delete_some(filter.clone(), BATCH).await?.1.is_empty() {}
+        while !self.delete_some(filter.clone(), DELETE_BATCH).await?.1.is_empty() {}
         Ok(())
     }
 }
 
-/// What a compare-and-set that met so many documents came to.
+/// The outcome of a compare-and-set that matched `met` documents.
 pub(crate) const fn update_outcome(met: u64) -> UpdateOutcome {
     if met == 0 { UpdateOutcome::Stale } else { UpdateOutcome::Done }
 }

@@ -1,10 +1,12 @@
-//! The collections of the records and their indexes, as the list of steps that lead to them.
+//! The collections of the records and their indexes, as a list of schema steps.
 //!
-//! Beside what the record holds, some documents have fields that are set from it in one place per noun, because
-//! they are searched or ordered by; each noun's file says which. What a newcomer gets wrong: there is no
-//! transaction and no lock around a step. Two instances may take the same step at the same time, and one may
-//! stop in the middle of it, so a step may only do what can be done twice. A step that has been released is
-//! never edited: a change is a new step.
+//! Beside the record's own, some documents have fields that are derived from it in one place per noun, because
+//! queries filter or sort by them; each noun's file lists them. A step that has been released is never edited: a
+//! change is a new step.
+//!
+//! # Pitfalls
+//! There is no transaction and no lock around a step. Two instances may run the same step at the same time, and one
+//! may stop in the middle of it, so a step must be safe to repeat.
 
 mod mailboxes;
 
@@ -22,9 +24,9 @@ use mongodb::bson::{Bson, Document, doc};
 use mongodb::options::IndexOptions;
 use tenantry_domain::Error;
 
-/// The collections that must be empty where there is no schema yet. Databases of other services have some of
-/// these names.
-const CLAIMED: [&str; 5] = [ORGANIZATIONS, ACCOUNTS, SESSIONS, API_KEYS, INVITATIONS];
+/// The collections that must be empty where there is no schema yet. Databases of other services have some of these
+/// names.
+const RESERVED_COLLECTIONS: [&str; 5] = [ORGANIZATIONS, ACCOUNTS, SESSIONS, API_KEYS, INVITATIONS];
 
 /// Step n leads from schema version n to n + 1.
 const STEPS: &[SchemaStep] = &[
@@ -37,14 +39,14 @@ const STEPS: &[SchemaStep] = &[
 
 /// What leads from one version to the next.
 enum SchemaStep {
-    /// These indexes.
+    /// Creates these indexes.
     Indexes(&'static [Index]),
-    /// Keys of accounts that are mailboxes.
+    /// Changes the keys of accounts to mailboxes.
     Mailboxes,
 }
 
 /// The newest version this program knows.
-pub(super) const KNOWN: i64 = STEPS.len() as i64;
+pub(super) const NEWEST_VERSION: i64 = STEPS.len() as i64;
 
 struct Index {
     collection: &'static str,
@@ -53,18 +55,18 @@ struct Index {
     kind: IndexKind,
 }
 
-/// Which documents an index has, and whether a key may stand in it twice.
+/// Which documents an index has, and whether it is unique.
 enum IndexKind {
-    /// All; it may.
+    /// All documents; not unique.
     Plain,
-    /// All; it may not.
+    /// All documents; unique.
     Unique,
-    /// Those that have the field; it may.
+    /// Documents that have the field; not unique.
     Present,
-    /// Those that have the field; it may not.
+    /// Documents that have the field; unique.
     UniquePresent,
-    /// Those that have at least one text in this list; none may stand in two of them. (A list without any is
-    /// indexed by MongoDB as one that has "nothing" in it, and there may be many of those.)
+    /// Documents with at least one text in this list; unique. (MongoDB indexes an empty list as "nothing", and there
+    /// may be many of those.)
     UniqueTexts,
 }
 
@@ -195,12 +197,12 @@ const STEP_5: &[Index] = &[
     },
 ];
 
-/// Why the schema is not what it should be.
+/// Why the schema is not up to date.
 #[derive(Debug)]
 pub(super) enum StartupError {
     /// Waiting will not help: the operator must do something.
     Lasting(OpenError),
-    /// The server cannot be reached, or not written; it may be soon.
+    /// The server cannot be reached or written; it may be soon.
     Passing(Error),
 }
 
@@ -213,8 +215,8 @@ impl From<EngineError> for StartupError {
     }
 }
 
-/// Brings the database to the newest version; refuses one that is not ours or comes from the future, and
-/// leaves that as it is.
+/// Brings the database to the newest version. A database of another program or of a newer version is refused and left
+/// as it is.
 pub(super) async fn upgrade(server: &Server) -> Result<(), StartupError> {
     execute_steps(server).await?
 }
@@ -222,22 +224,22 @@ pub(super) async fn upgrade(server: &Server) -> Result<(), StartupError> {
 async fn execute_steps(server: &Server) -> EngineResult<Result<(), StartupError>> {
     let database = || server.database().name().to_owned();
     let found = version(server).await?;
-    if found > KNOWN {
-        let newer = OpenError::NewerSchema { database: database(), found, known: KNOWN };
+    if found > NEWEST_VERSION {
+        let newer = OpenError::NewerSchema { database: database(), found, known: NEWEST_VERSION };
         return Ok(Err(StartupError::Lasting(newer)));
     }
     if found == 0 && is_foreign(server).await? {
         return Ok(Err(StartupError::Lasting(OpenError::Foreign { database: database() })));
     }
-    if found < KNOWN {
-        tracing::info!(from = found, to = KNOWN, "upgrading the schema of the database");
+    if found < NEWEST_VERSION {
+        tracing::info!(from = found, to = NEWEST_VERSION, "upgrading the schema of the database");
         for step in STEPS.iter().skip(usize::try_from(found).unwrap_or(0)) {
             match step {
                 SchemaStep::Indexes(indexes) => make(server, indexes).await?,
                 SchemaStep::Mailboxes => mailboxes::upgrade(server).await?,
             }
         }
-        note(server).await?;
+        save_version(server).await?;
     }
     Ok(Ok(()))
 }
@@ -249,11 +251,11 @@ pub(super) async fn version(server: &Server) -> EngineResult<i64> {
     Ok(document.and_then(|document| document.get("version").and_then(Bson::as_i64)).unwrap_or(0))
 }
 
-/// Whether somebody else has put something where our records go.
+/// Whether our collections contain documents of another program.
 async fn is_foreign(server: &Server) -> EngineResult<bool> {
-    for name in CLAIMED {
+    for name in RESERVED_COLLECTIONS {
         if server.within(server.collection(name).find_one(Document::new())).await?.is_some() {
-            // Another instance may have made the schema since, and its first record.
+            // Another instance may have created the schema since, and its first record.
             return Ok(version(server).await? == 0);
         }
     }
@@ -268,10 +270,10 @@ async fn make(server: &Server, indexes: &[Index]) -> EngineResult<()> {
     Ok(())
 }
 
-/// Notes that the schema has the newest version, or a newer one.
-async fn note(server: &Server) -> EngineResult<()> {
+/// Records that the schema has the newest version, or a newer one.
+async fn save_version(server: &Server) -> EngineResult<()> {
     let installation = server.collection(INSTALLATION);
-    let update = doc! { "$max": { "version": integer(KNOWN.unsigned_abs()) } };
+    let update = doc! { "$max": { "version": integer(NEWEST_VERSION.unsigned_abs()) } };
     server.within(installation.update_one(doc! { "_id": VERSION_ID }, update).upsert(true)).await?;
     Ok(())
 }

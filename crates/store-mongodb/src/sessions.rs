@@ -68,7 +68,7 @@ impl store::Sessions for Sessions {
 }
 
 impl Sessions {
-    /// Removes up to `limit` sessions that `filter` finds; which ones were found.
+    /// Removes up to `limit` sessions that `filter` matches; returns their ids.
     async fn delete_found(&self, filter: Document, limit: u32) -> EngineResult<Vec<SessionId>> {
         let (_, ids) = self.records.delete_some(filter, limit).await?;
         let bytes = ids.iter().filter_map(Bson::as_object_id).map(|id| id.bytes());

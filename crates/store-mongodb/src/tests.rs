@@ -1,5 +1,5 @@
-//! What this engine does beside the contracts that every engine is held to: how it searches, what two instances
-//! do to each other, what a server that cannot be reached means. Against a real server.
+//! What this engine does beyond the contracts that every engine must keep: which indexes its queries use, how two
+//! instances affect each other, how it handles an unreachable server. Against a real server.
 
 mod data;
 mod drops;

@@ -9,26 +9,26 @@ use mongodb::bson::{Document, doc};
 use std::time::Duration;
 use tenantry_domain::Error;
 
-/// How long the server goes on with a read after its deadline. By then it has been answered that it took too long.
-const ABANDONED: Duration = Duration::from_secs(1);
+/// How long the server continues with a read after its deadline, when the caller already has the error.
+const SERVER_GRACE: Duration = Duration::from_secs(1);
 /// A command on a collection.
 pub(crate) struct Command {
     name: &'static str,
-    /// What follows the name of the collection.
+    /// The fields after the name of the collection.
     rest: RawDocumentBuf,
 }
 
 /// How much is read.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Amount {
-    /// Documents at most.
+    /// The most documents.
     pub(crate) documents: usize,
-    /// Bytes after which it is enough.
+    /// After this many bytes no other document is read.
     pub(crate) bytes: usize,
 }
 
 impl Amount {
-    /// As many as there are.
+    /// No limit.
     pub(crate) const ALL: Self = Self { documents: usize::MAX, bytes: usize::MAX };
 }
 
@@ -42,31 +42,31 @@ impl Command {
         Self { name, rest }
     }
 
-    /// One that reads what has been acknowledged.
+    /// A command that reads acknowledged data.
     pub(crate) fn reading(name: &'static str, mut rest: Document) -> EngineResult<Self> {
         rest.insert("readConcern", doc! { "level": "majority" });
         Self::new(name, &rest)
     }
 
-    /// A pipeline.
+    /// An aggregation.
     pub(crate) fn pipeline(stages: &[Document]) -> EngineResult<Self> {
         Self::reading("aggregate", doc! { "pipeline": stages, "cursor": {} })
     }
 
-    /// The same for one that reads. The server ends it some time after nobody waits for it any more: who hangs up, or
-    /// gives up, leaves nothing at work there.
+    /// The command with a time limit on the server. If the caller hangs up or gives up, the server ends the read soon
+    /// after.
     pub(super) fn timed(&self, at: &CollectionLocation, deadline: Duration) -> EngineResult<RawDocumentBuf> {
         let mut command = self.on(at)?;
         if command.get("maxTimeMS").ok().flatten().is_none() {
             let most = i64::from(i32::MAX);
             let millis =
-                i64::try_from((deadline + ABANDONED).as_millis()).map_or(most, |time| time.min(most));
+                i64::try_from((deadline + SERVER_GRACE).as_millis()).map_or(most, |time| time.min(most));
             command.append(cstr!("maxTimeMS"), millis);
         }
         Ok(command)
     }
 
-    /// The command on the collection at that place.
+    /// The command on the collection at that location.
     pub(super) fn on(&self, at: &CollectionLocation) -> EngineResult<RawDocumentBuf> {
         let mut command = RawDocumentBuf::new();
         let name = CString::try_from(self.name).map_err(Error::internal)?;
@@ -85,7 +85,8 @@ impl Command {
     }
 }
 
-/// Whether a write was refused because the collection is elsewhere: that stands among the errors of its documents.
+/// Whether a write was refused because the collection has moved: the server reports that among the errors of its
+/// documents.
 pub(super) fn elsewhere(answer: &Document) -> Option<EngineError> {
     let first = answer.get_array("writeErrors").ok()?.first()?.as_document()?;
     let is_elsewhere =
@@ -94,7 +95,7 @@ pub(super) fn elsewhere(answer: &Document) -> Option<EngineError> {
         .then(|| EngineError::Elsewhere { actual: first.get_str("actualCollection").ok().map(str::to_owned) })
 }
 
-/// As MongoDB takes a time; to it, 0 would be no limit.
+/// A time as MongoDB takes it, where 0 would mean no limit.
 pub(crate) fn millis(time: Duration) -> i64 {
     i64::try_from(time.as_millis()).unwrap_or(i64::MAX).clamp(1, i64::from(i32::MAX))
 }

@@ -1,15 +1,16 @@
 //! A collection of an organization: the only way to its documents, and the retry where it has moved.
 //!
-//! In the placements `collection` and `database` it is a collection of the server's, and its UUID is what tells it
-//! from every other that has its name at another time. The UUID of the first collection is in the organization's
-//! record; those of the others are looked up by name, while the organization holds the name, and remembered. What is
-//! remembered may be out of date: every command carries the UUID, so the server says so.
+//! In the placements `collection` and `database` it is a collection of the server, identified by its UUID: another
+//! one may have the same name at another time. The UUID of the first collection is in the organization's record. The
+//! others are looked up by name, while the organization holds the name, and cached. The cache may be out of date, but
+//! every command carries the UUID, so the server reports a mismatch.
 //!
-//! What a newcomer gets wrong: that a command was refused because the collection is elsewhere means that nothing has
-//! happened. Under the name that the server then gives it is still the same one, so the command may go there; where
-//! there is no such collection any more, another may have been made under the name, which is looked for once.
+//! # Pitfalls
+//! If a command is refused because the collection is elsewhere, nothing has happened. The server returns the name
+//! that this UUID has now, and the command may be sent there. If no collection has the UUID any more, another may
+//! have been created under the name, which is looked up once.
 
-pub(crate) mod sift;
+pub(crate) mod select;
 
 use super::command::{Amount, Command, elsewhere};
 use super::location::{CollectionLocation, CollectionLocator};
@@ -25,19 +26,19 @@ use tenantry_domain::collection::CollectionName;
 use tenantry_domain::organization::Organization;
 use tenantry_domain::{Error, ErrorCode};
 
-/// How often a collection may be elsewhere before a command is given up.
-const ROUNDS: u32 = 8;
+/// How often a collection may move before the command fails.
+const MAX_ATTEMPTS: u32 = 8;
 
-/// Bytes of documents that are summed up in one go.
-const SUMMED_BYTES: usize = 1 << 20;
+/// Bytes of documents whose index entries are summed up in one go.
+const SUM_BATCH_BYTES: usize = 1 << 20;
 
-/// A collection of an organization, and where it was last seen.
+/// A collection of an organization, and its last known location.
 pub(crate) struct CollectionHandle<'a> {
     locator: &'a dyn CollectionLocator,
     organization: &'a Organization,
     name: &'a CollectionName,
     location: CollectionLocation,
-    /// Whether it may be looked for once more.
+    /// Whether it may be looked up once more.
     may_look_again: bool,
 }
 
@@ -52,7 +53,7 @@ impl<'a> CollectionHandle<'a> {
         Ok(Self::at(locator, organization, name, location))
     }
 
-    /// The collection, where it is known to be.
+    /// A collection whose location is known.
     pub(crate) const fn at(
         locator: &'a dyn CollectionLocator,
         organization: &'a Organization,
@@ -62,7 +63,7 @@ impl<'a> CollectionHandle<'a> {
         Self { locator, organization, name, may_look_again: location.uuid.is_some(), location }
     }
 
-    /// Finds it once more: what was read of it is not so any more.
+    /// Looks the collection up once more, because what was read of it is out of date.
     pub(crate) async fn refresh(&mut self) -> EngineResult<()> {
         self.location = locate(self.locator, self.organization, self.name).await?;
         Ok(())
@@ -84,22 +85,23 @@ impl<'a> CollectionHandle<'a> {
         &self.location.layout
     }
 
-    /// What the container lists of it, where it lists collections.
+    /// The container's entry for it, in the placement `shared`.
     pub(crate) const fn shared(&self) -> Option<&SharedCollection> {
         self.location.shared.as_ref()
     }
 
-    /// What the organization calls an index that has that name on the server.
+    /// The organization's name for an index that has that name on the server.
     pub(crate) fn name_of_index<'b>(&'b self, physical: &'b str) -> &'b str {
         self.shared().and_then(|shared| shared.name_of(physical)).map_or(physical, |name| name.as_str())
     }
 
-    /// Whether the collection is still what it was when it was located: asked after a write that would make it appear.
+    /// Whether the collection is still the one that was located. Ask after a write that would create it.
     pub(crate) async fn is_current(&self) -> EngineResult<bool> {
         self.locator.is_current(self.organization, self.name, &self.location).await
     }
 
-    /// The definitions of the server's indexes, and the name that they were listed under: `listIndexes` knows no UUID.
+    /// The definitions of the server's indexes, and the namespace they were listed under: `listIndexes` takes no
+    /// UUID.
     pub(crate) async fn list_index_definitions(&self) -> (String, EngineResult<Vec<Document>>) {
         let namespace = self.location.namespace.clone();
         let list = self.location.database.run_cursor_command(doc! { "listIndexes": &namespace });
@@ -114,7 +116,7 @@ impl<'a> CollectionHandle<'a> {
         (namespace, listed.await)
     }
 
-    /// Whether the server calls it so, as far as is known.
+    /// Whether `namespace` is its last known name on the server.
     pub(crate) fn is_at(&self, namespace: &str) -> bool {
         self.location.namespace == namespace
     }
@@ -130,18 +132,18 @@ async fn locate(
 }
 
 impl CollectionHandle<'_> {
-    /// Carries out a command that answers with one document.
+    /// Runs a command that returns one document.
     pub(crate) async fn run(&mut self, command: &Command) -> EngineResult<Document> {
         self.run_within(command, self.connection().deadline()).await
     }
 
-    /// The same for one that may take longer.
+    /// Runs a command that returns one document and may take longer than the deadline.
     pub(crate) async fn run_within(
         &mut self,
         command: &Command,
         deadline: Duration,
     ) -> EngineResult<Document> {
-        for _ in 0..ROUNDS {
+        for _ in 0..MAX_ATTEMPTS {
             let run = self.location.database.run_raw_command(command.on(&self.location)?);
             let failure = match self.connection().call_within(deadline, run).await {
                 Ok(answer) => match elsewhere(&answer) {
@@ -152,10 +154,10 @@ impl CollectionHandle<'_> {
             };
             self.follow(failure).await?;
         }
-        Err(Error::unavailable("a collection moves all the time").into())
+        Err(Error::unavailable("the collection keeps moving").into())
     }
 
-    /// Carries out a command that answers with documents; what `read` makes of them, and whether there are others.
+    /// Runs a command that returns documents. Returns what `read` makes of them, and whether there are more.
     pub(crate) async fn read<T: Send>(
         &mut self,
         command: &Command,
@@ -163,7 +165,7 @@ impl CollectionHandle<'_> {
         deadline: Duration,
         read: impl Fn(&RawDocument) -> EngineResult<T> + Send + Sync,
     ) -> EngineResult<(Vec<T>, bool)> {
-        for _ in 0..ROUNDS {
+        for _ in 0..MAX_ATTEMPTS {
             let run = self.location.database.run_raw_cursor_command(command.timed(&self.location, deadline)?);
             let reading = async {
                 let mut cursor = run.await?;
@@ -186,18 +188,17 @@ impl CollectionHandle<'_> {
                 Err(failure) => self.follow(failure).await?,
             }
         }
-        Err(Error::unavailable("a collection moves all the time").into())
+        Err(Error::unavailable("the collection keeps moving").into())
     }
 
-    /// Carries out a command that answers with documents; the bytes of their index entries, counted some documents at a
-    /// time.
+    /// Runs a command that returns documents. Returns the bytes of their index entries, counted in batches.
     pub(crate) async fn sum_entries(
         &mut self,
         command: &Command,
         deadline: Duration,
         entries: &EntrySum,
     ) -> EngineResult<u64> {
-        for _ in 0..ROUNDS {
+        for _ in 0..MAX_ATTEMPTS {
             let run = self.location.database.run_raw_cursor_command(command.on(&self.location)?);
             let summing = async {
                 let mut cursor = run.await?;
@@ -209,7 +210,7 @@ impl CollectionHandle<'_> {
                         bytes += document.as_bytes().len();
                         page.push(document.to_owned());
                     }
-                    if is_end || bytes >= SUMMED_BYTES {
+                    if is_end || bytes >= SUM_BATCH_BYTES {
                         bytes = 0;
                         match entries.of(std::mem::take(&mut page)).await {
                             Ok(more) => sum += more,
@@ -226,14 +227,14 @@ impl CollectionHandle<'_> {
                 Err(failure) => self.follow(failure).await?,
             }
         }
-        Err(Error::unavailable("a collection moves all the time").into())
+        Err(Error::unavailable("the collection keeps moving").into())
     }
 
-    /// Goes where the collection is now, if that is why a command has failed.
+    /// Updates the location, if a command failed because the collection has moved.
     async fn follow(&mut self, failure: EngineError) -> EngineResult<()> {
         match failure {
-            // `$collStats` looks for its collection once more, by the name alone, and that may have been changed by then.
-            EngineError::Interrupted | EngineError::Answered { code: NAMESPACE_NOT_FOUND, .. } => Ok(()),
+            // `$collStats` looks its collection up again by name alone, and the name may have changed since.
+            EngineError::Interrupted | EngineError::ServerError { code: NAMESPACE_NOT_FOUND, .. } => Ok(()),
             EngineError::Elsewhere { actual: Some(actual) } if self.locator.is_called(self.name, &actual) => {
                 if self.locator.is_container(self.name) {
                     self.locator.look_after_container(self.organization, &actual).await;
@@ -246,10 +247,10 @@ impl CollectionHandle<'_> {
         }
     }
 
-    /// The collection is gone, or is called otherwise: perhaps another has been made.
+    /// The collection is gone or has another name: another one may have been created.
     async fn look_again(&mut self) -> EngineResult<()> {
         if self.locator.is_container(self.name) {
-            return Err(Error::unavailable("the organization's container is not there").into());
+            return Err(Error::unavailable("the organization's container is missing").into());
         }
         if !self.may_look_again {
             return Err(Error::from(ErrorCode::CollectionNotFound).into());

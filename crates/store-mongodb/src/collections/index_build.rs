@@ -1,37 +1,37 @@
-//! The stages of making an index, and what can become of it.
+//! The stages and outcomes of an index build.
 
 use crate::engine_error::EngineResult;
 use tenantry_documents::index::Index;
 use tenantry_domain::store::InsertOutcome;
 use tenantry_domain::{Error, ErrorCode};
 
-/// What is to be done for an index that is asked for.
+/// What a request for an index requires.
 pub(crate) enum IndexPlan {
-    /// Nothing: it is there.
+    /// Nothing: the index exists.
     Settled(InsertOutcome),
-    /// It is built beside those that serve.
+    /// A build.
     Build {
-        /// The indexes that serve.
+        /// The finished indexes of the collection.
         serving: Vec<Index>,
     },
-    /// The list has changed meanwhile, and is looked at once more.
+    /// The list has changed meanwhile and must be read again.
     Retry,
 }
 
-/// What came of building an index.
+/// The result of an index build.
 pub(crate) struct IndexBuild {
-    /// For whoever counts what its entries take.
+    /// For the quota of index bytes.
     pub(crate) outcome: BuildOutcome,
     /// `None` if others have changed the list of indexes meanwhile.
     pub(crate) result: EngineResult<Option<InsertOutcome>>,
 }
 
-/// What became of an index that was announced.
+/// How the build of an announced index ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BuildOutcome {
     Made,
     NotMade,
-    /// The answer is lost: it may be there, or still be made.
+    /// The reply is lost: the index may exist, or may still be built.
     Unknown,
 }
 

@@ -1,9 +1,10 @@
-//! How an index is defined on the server, what follows from those that are there, and why one could not be made.
+//! How an index is defined on the server, how a requested index compares with existing ones, and why one cannot be
+//! created.
 //!
-//! One that is not unique ends in the `_id`, as every order does that is asked for: without it MongoDB would have to sort
-//! what the index has in order. Its name then ends in [`WITH_ID`], so that it is told from one that a caller wants so.
-//! Programs of the organization's own make indexes of other kinds, too: sparse, partial, text, of documents that expire.
-//! These are not shown, and no query relies on them.
+//! A non-unique index ends in `_id`, as does every sort order that a query can ask for: without it MongoDB would have
+//! to sort documents that the index already has in order. Its name then ends in [`ID_SUFFIX`], which distinguishes it
+//! from an index whose keys a caller has ended in `_id`. Programs of the organization also create indexes of other
+//! kinds: sparse, partial, text, TTL. These are not shown, and no query relies on them.
 
 use crate::engine_error::{EngineError, EngineResult, NOT_INDEXABLE};
 use mongodb::bson::{Bson, Document, doc};
@@ -15,18 +16,18 @@ use tenantry_domain::limits::INDEXES_MAX;
 use tenantry_domain::store::InsertOutcome;
 use tenantry_domain::{Error, ErrorCode};
 
-/// How the name of an index ends to whose keys the `_id` was added. No caller's name has it.
-const WITH_ID: &str = "~";
+/// The end of the name of an index to whose keys `_id` was added. No name that a caller can choose has it.
+const ID_SUFFIX: &str = "~";
 
 /// "IndexOptionsConflict" and "IndexKeySpecsConflict".
-pub(crate) const CONFLICTS: [i32; 2] = [85, 86];
-/// "CannotCreateIndex": among other things, there are as many as a collection can have.
-const CANNOT_CREATE: i32 = 67;
+pub(crate) const INDEX_CONFLICT_CODES: [i32; 2] = [85, 86];
+/// "CannotCreateIndex": for example, the collection already has as many indexes as MongoDB allows.
+const CANNOT_CREATE_INDEX: i32 = 67;
 
-/// Fields of an index's definition that a plain one has.
-const PLAIN: [&str; 5] = ["v", "key", "name", "unique", "ns"];
+/// The fields of a plain index's definition.
+const PLAIN_FIELDS: [&str; 5] = ["v", "key", "name", "unique", "ns"];
 
-/// What follows from the indexes that are there: the same one, a refusal, or nothing.
+/// Compares a requested index with the existing ones: it exists, it conflicts with one, or `None`.
 pub(crate) fn compare(there: &[Index], index: &Index) -> EngineResult<Option<InsertOutcome>> {
     if there.contains(index) {
         return Ok(Some(InsertOutcome::Exists));
@@ -40,20 +41,21 @@ pub(crate) fn compare(there: &[Index], index: &Index) -> EngineResult<Option<Ins
     Ok(None)
 }
 
-/// Why an index could not be made, for the caller.
+/// Why an index could not be created, as an error for the caller.
 pub(crate) fn explain_denial(failure: EngineError, index: &Index) -> EngineError {
     let error = match failure {
         EngineError::Duplicate { .. } => {
             let detail =
-                format!("Two documents have the same value: the index `{}` cannot be unique.", index.name);
+                format!("Two documents have the same value, so the index `{}` cannot be unique.", index.name);
             Error::from(ErrorCode::UniqueViolation).detail(detail)
         }
-        EngineError::Answered { code, .. } if NOT_INDEXABLE.contains(&code) => Error::invalid_field(
-            "/keys",
-            "There is a document in which two of the paths go through different arrays.",
-        ),
-        EngineError::Answered { code, .. } if CONFLICTS.contains(&code) => ErrorCode::IndexExists.into(),
-        EngineError::Answered { code: CANNOT_CREATE, message } if message.contains("too many") => {
+        EngineError::ServerError { code, .. } if NOT_INDEXABLE.contains(&code) => {
+            Error::invalid_field("/keys", "Two of the paths go through different arrays of one document.")
+        }
+        EngineError::ServerError { code, .. } if INDEX_CONFLICT_CODES.contains(&code) => {
+            ErrorCode::IndexExists.into()
+        }
+        EngineError::ServerError { code: CANNOT_CREATE_INDEX, message } if message.contains("too many") => {
             ErrorCode::TooManyIndexes.into()
         }
         other => return other,
@@ -69,14 +71,14 @@ pub(crate) fn keys(prefix: &str, index: &Index) -> Document {
     keys.chain(id).collect()
 }
 
-/// Whether the `_id` is added to the keys of an index. A unique one would then be none.
+/// Whether `_id` is added to the keys of an index. It would make a unique index useless.
 fn ends_in_added_id(index: &Index) -> bool {
     !index.unique && !index.keys.iter().any(|key| key.path.as_str() == ID_FIELD)
 }
 
-/// What an index is called on the server, in a collection of the organization's own.
+/// The name of an index on the server, in a collection of the organization's own.
 pub(crate) fn physical_name(index: &Index) -> String {
-    let end = if ends_in_added_id(index) { WITH_ID } else { "" };
+    let end = if ends_in_added_id(index) { ID_SUFFIX } else { "" };
     format!("{}{end}", index.name)
 }
 
@@ -90,7 +92,7 @@ pub(crate) fn specification(name: &str, keys: Document, unique: bool) -> Documen
 
 /// The index of a definition, if it is a plain one.
 pub(crate) fn read(specification: &Document) -> Option<Index> {
-    if specification.keys().any(|field| !PLAIN.contains(&field.as_str())) {
+    if specification.keys().any(|field| !PLAIN_FIELDS.contains(&field.as_str())) {
         return None;
     }
     let key = |(path, direction): (&String, &Bson)| {
@@ -106,7 +108,7 @@ pub(crate) fn read(specification: &Document) -> Option<Index> {
     };
     let mut keys = specification.get_document("key").ok()?.iter().map(key).collect::<Option<Vec<_>>>()?;
     let mut name = specification.get_str("name").ok()?;
-    if let Some(own) = name.strip_suffix(WITH_ID) {
+    if let Some(own) = name.strip_suffix(ID_SUFFIX) {
         name = own;
         keys.pop();
     }

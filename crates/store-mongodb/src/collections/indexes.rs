@@ -1,14 +1,16 @@
-//! Indexes of the server's on one collection: listed, made and dropped.
+//! Indexes of one collection on the server: list, create, drop.
 //!
-//! Those that are still being made are not shown. What a newcomer gets wrong: `listIndexes` knows no UUID, so the
-//! collection is looked at before and after.
+//! Indexes that are still being built are not shown.
+//!
+//! # Pitfalls
+//! `listIndexes` takes no UUID, so the location of the collection is checked before and after.
 
 use super::command::{Amount, Command};
 use super::handle::CollectionHandle;
 use super::index_build::{BuildOutcome, IndexBuild, IndexPlan};
 use super::index_definition::{compare, explain_denial, keys, physical_name, read, specification};
 use super::location::CollectionLocator;
-use super::metadata_document::set_apart;
+use super::metadata_document::make_distinct;
 use crate::engine_error::{EngineError, EngineResult};
 use bson::RawDocument;
 use mongodb::bson::{Document, doc};
@@ -19,17 +21,17 @@ use tenantry_domain::collection::CollectionName;
 use tenantry_domain::organization::Organization;
 use tenantry_domain::store::InsertOutcome;
 
-/// How long an index may take to be made.
-pub(crate) const BUILDING: Duration = Duration::from_secs(3600);
+/// How long an index build may take.
+pub(crate) const BUILD_TIMEOUT: Duration = Duration::from_secs(3600);
 
-/// Between two looks at an index that another one is making.
-const PAUSE: Duration = Duration::from_millis(100);
+/// Between two checks of an index that another caller is building.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// "IndexNotFound".
 pub(crate) const INDEX_NOT_FOUND: i32 = 27;
 
 /// How often indexes are listed while the collection moves.
-const ROUNDS: u32 = 8;
+const MAX_ATTEMPTS: u32 = 8;
 
 /// The plain indexes of a collection, in the order of their names.
 pub(crate) async fn list(handle: &mut CollectionHandle<'_>) -> EngineResult<Vec<Index>> {
@@ -38,15 +40,16 @@ pub(crate) async fn list(handle: &mut CollectionHandle<'_>) -> EngineResult<Vec<
     Ok(indexes)
 }
 
-/// The definitions of all indexes that are made.
+/// The definitions of all finished indexes.
 async fn definitions(handle: &mut CollectionHandle<'_>) -> EngineResult<Vec<Document>> {
-    for _ in 0..ROUNDS {
+    for _ in 0..MAX_ATTEMPTS {
         // The collection that many organizations share never moves.
         if handle.shared().is_none() {
-            look_at(handle).await?;
+            update_location(handle).await?;
         }
         let (namespace, listed) = handle.list_index_definitions().await;
-        // Afterwards: what is done by then serves, and what was not even begun is not in the list.
+        // Listed after the definitions: an index that is finished in between counts as finished, and one that was
+        // started in between is not among the definitions.
         let building = list_building(handle).await?;
         if handle.is_at(&namespace) {
             let is_made = |index: &Document| {
@@ -58,14 +61,14 @@ async fn definitions(handle: &mut CollectionHandle<'_>) -> EngineResult<Vec<Docu
     Err(EngineError::Interrupted)
 }
 
-/// Finds out where the collection is now.
-async fn look_at(handle: &mut CollectionHandle<'_>) -> EngineResult<()> {
+/// Updates the location of the collection.
+async fn update_location(handle: &mut CollectionHandle<'_>) -> EngineResult<()> {
     let look = Command::new("find", &doc! { "limit": 1, "projection": { "_id": 1 } })?;
     let deadline = handle.connection().deadline();
     handle.read(&look, Amount::ALL, deadline, |_| Ok(())).await.map(|_| ())
 }
 
-/// The names of the indexes that are still being made, which the server lists like all others.
+/// The names of the indexes that are still being built; the server lists them like all others.
 async fn list_building(handle: &mut CollectionHandle<'_>) -> EngineResult<Vec<String>> {
     let stages = [
         doc! { "$collStats": { "storageStats": {} } },
@@ -81,8 +84,8 @@ async fn list_building(handle: &mut CollectionHandle<'_>) -> EngineResult<Vec<St
     Ok(shards.concat())
 }
 
-/// Whether the server is making an index in one of these collections of the organization's own or in the first one, no
-/// matter who asked for it.
+/// Whether the server is building an index in one of these collections of the organization's own or in the first one,
+/// no matter who asked for it.
 pub(crate) async fn is_building_any(
     locator: &dyn CollectionLocator,
     organization: &Organization,
@@ -106,7 +109,7 @@ pub(crate) async fn is_building_any(
     Ok(false)
 }
 
-/// What is to be done for an index that is asked for.
+/// What a request for an index requires.
 pub(crate) async fn plan(handle: &mut CollectionHandle<'_>, index: &Index) -> EngineResult<IndexPlan> {
     let serving = list(handle).await?;
     Ok(match compare(&serving, index)? {
@@ -115,23 +118,23 @@ pub(crate) async fn plan(handle: &mut CollectionHandle<'_>, index: &Index) -> En
     })
 }
 
-/// Makes an index in a collection of the organization's own.
+/// Builds an index in a collection of the organization's own.
 pub(crate) async fn build(handle: &mut CollectionHandle<'_>, index: &Index) -> IndexBuild {
-    let made = build_unique(handle, index).await;
-    let made = made.map_err(|failure| Error::from(explain_denial(failure, index)));
-    IndexBuild { outcome: BuildOutcome::of(&made), result: made.map(Some).map_err(EngineError::from) }
+    let existing = build_unique(handle, index).await;
+    let existing = existing.map_err(|failure| Error::from(explain_denial(failure, index)));
+    IndexBuild { outcome: BuildOutcome::of(&existing), result: existing.map(Some).map_err(EngineError::from) }
 }
 
 async fn build_unique(handle: &mut CollectionHandle<'_>, index: &Index) -> EngineResult<InsertOutcome> {
     if index.unique {
-        set_apart(handle, index).await?;
+        make_distinct(handle, index).await?;
     }
     let specification = specification(&physical_name(index), keys("", index), index.unique);
     create(handle, &specification).await
 }
 
-/// Makes an index of the server's. Where another one is making the same, it is waited for: the server answers that
-/// it is there, and not what becomes of it.
+/// Creates an index on the server. If another caller is building the same index, this waits for that build: the
+/// server replies at once that the index exists, even if that build fails later.
 pub(crate) async fn create(
     handle: &mut CollectionHandle<'_>,
     specification: &Document,
@@ -139,21 +142,21 @@ pub(crate) async fn create(
     let create = handle.connection().server().durably(doc! { "indexes": [specification] });
     let create = Command::new("createIndexes", &create)?;
     let began = Instant::now();
-    while began.elapsed() < BUILDING {
-        let answer = handle.run_within(&create, BUILDING).await?;
+    while began.elapsed() < BUILD_TIMEOUT {
+        let answer = handle.run_within(&create, BUILD_TIMEOUT).await?;
         if answer.get("numIndexesBefore") != answer.get("numIndexesAfter") {
             return Ok(InsertOutcome::New);
         }
-        let made = definitions(handle).await?;
-        if made.iter().any(|each| each.get("name") == specification.get("name")) {
+        let existing = definitions(handle).await?;
+        if existing.iter().any(|each| each.get("name") == specification.get("name")) {
             return Ok(InsertOutcome::Exists);
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
-    Err(Error::unavailable("another one does not come to an end with the same index").into())
+    Err(Error::unavailable("another build of the same index does not end").into())
 }
 
-/// Drops an index of a collection of the organization's own; whether it was there.
+/// Drops an index of a collection of the organization's own; returns whether it existed.
 pub(crate) async fn delete(handle: &mut CollectionHandle<'_>, name: &IndexName) -> EngineResult<bool> {
     let all = definitions(handle).await?;
     let found = all.iter().find(|each| read(each).is_some_and(|index| index.name == *name));
@@ -161,7 +164,7 @@ pub(crate) async fn delete(handle: &mut CollectionHandle<'_>, name: &IndexName) 
     let drop = handle.connection().server().durably(doc! { "index": found });
     match handle.run(&Command::new("dropIndexes", &drop)?).await {
         Ok(_) => Ok(true),
-        Err(EngineError::Answered { code: INDEX_NOT_FOUND, .. }) => Ok(false),
+        Err(EngineError::ServerError { code: INDEX_NOT_FOUND, .. }) => Ok(false),
         Err(failure) => Err(failure),
     }
 }

@@ -1,4 +1,4 @@
-//! What is in collections that are the organization's own: what the server says that it keeps.
+//! Statistics of collections that are the organization's own, as the server reports them.
 
 use super::command::{Amount, Command};
 use super::handle::CollectionHandle;
@@ -12,10 +12,10 @@ use tenantry_domain::collection::CollectionName;
 use tenantry_domain::organization::Organization;
 use tenantry_domain::store::CollectionInfo;
 
-/// Collections that are asked about at the same time.
-const AT_ONCE: usize = 8;
+/// Collections that are queried at the same time.
+const MAX_CONCURRENT_STATS: usize = 8;
 
-/// What is in these collections. One that is gone is left out.
+/// Statistics of these collections, without those that are gone.
 pub(crate) async fn describe_all(
     locator: &dyn CollectionLocator,
     organization: &Organization,
@@ -25,7 +25,7 @@ pub(crate) async fn describe_all(
     for name in names {
         infos.push(find(locator, organization, name));
     }
-    let infos = stream::iter(infos).buffered(AT_ONCE).try_collect::<Vec<_>>().await?;
+    let infos = stream::iter(infos).buffered(MAX_CONCURRENT_STATS).try_collect::<Vec<_>>().await?;
     Ok(infos.into_iter().flatten().collect())
 }
 
@@ -41,7 +41,7 @@ async fn find(
     }
 }
 
-/// What is in the collection; `None` if it is gone.
+/// Statistics of the collection; `None` if it is gone.
 pub(crate) async fn describe(handle: &mut CollectionHandle<'_>) -> EngineResult<Option<CollectionInfo>> {
     match measure(handle).await {
         Ok(info) => Ok(Some(info)),
@@ -53,7 +53,7 @@ pub(crate) async fn describe(handle: &mut CollectionHandle<'_>) -> EngineResult<
 async fn measure(handle: &mut CollectionHandle<'_>) -> EngineResult<CollectionInfo> {
     let stages = [
         doc! { "$collStats": { "storageStats": {} } },
-        // Those that are still being made do not count.
+        // Indexes that are still being built do not count.
         doc! { "$project": {
             "documents": "$storageStats.count", "bytes": "$storageStats.size",
             "indexes": { "$subtract": [
@@ -61,7 +61,7 @@ async fn measure(handle: &mut CollectionHandle<'_>) -> EngineResult<CollectionIn
             ] },
         } },
     ];
-    // These are no documents, and so know no read concern.
+    // Statistics are no documents, so there is no read concern for them.
     let stats = Command::new("aggregate", &doc! { "pipeline": &stages[..], "cursor": {} })?;
     let deadline = handle.connection().deadline();
     let (shards, _) = handle.read(&stats, Amount::ALL, deadline, |shard| Ok(shard.to_owned())).await?;

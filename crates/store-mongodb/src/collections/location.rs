@@ -1,4 +1,4 @@
-//! Where a collection of an organization is, and who finds that out: the placement, each in its own way.
+//! Where a collection of an organization is, and the trait by which each placement finds it.
 
 use super::shared_collection::SharedCollection;
 use crate::connection::Connection;
@@ -11,22 +11,22 @@ use tenantry_domain::collection::CollectionName;
 use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::organization::{ContainerId, Organization};
 
-/// Where a collection was last seen.
+/// The last known location of a collection.
 #[derive(Debug, Clone)]
 pub(crate) struct CollectionLocation {
     pub(crate) database: Database,
-    /// The collection of the server that its documents are in.
+    /// The collection of the server that holds its documents.
     pub(crate) namespace: String,
-    /// Which one that is; none for the one that many organizations share, which never changes hands.
+    /// Its UUID; `None` for the collection that many organizations share, which never changes hands.
     pub(crate) uuid: Option<ContainerId>,
     pub(crate) layout: DocumentLayout,
-    /// What the container lists of it, where it lists collections.
+    /// The container's entry for it, in the placement `shared`.
     pub(crate) shared: Option<SharedCollection>,
 }
 
 impl CollectionLocation {
-    /// That of a collection of the server's that is the organization's own; `first` is the `_id` of the document that the
-    /// container begins with, if it is in this collection.
+    /// The location of a collection of the organization's own; `first` is the `_id` of the container's metadata
+    /// document, if it is in this collection.
     pub(crate) fn dedicated(
         database: &Database,
         namespace: String,
@@ -48,14 +48,14 @@ impl CollectionLocation {
 pub(crate) trait CollectionLocator: Send + Sync {
     fn connection(&self) -> &Connection;
 
-    /// Where the collection is now; `None` if there is no such.
+    /// Where the collection is now; `None` if it does not exist.
     async fn locate(
         &self,
         organization: &Organization,
         name: &CollectionName,
     ) -> EngineResult<Option<CollectionLocation>>;
 
-    /// What is remembered of a collection is wrong.
+    /// Call if the cached UUID of a collection has proved wrong.
     fn invalidate_uuid(&self, _organization: OrganizationId, _name: &CollectionName) {}
 
     /// Whether the collection of that name is the container itself.
@@ -63,14 +63,15 @@ pub(crate) trait CollectionLocator: Send + Sync {
         false
     }
 
-    /// Whether the collection still has its own name within the organization where the server calls it `namespace`. A
-    /// program may have renamed it.
+    /// Whether the collection whose name on the server is `namespace` still has the name `name` within the
+    /// organization. A program may have renamed it.
     fn is_called(&self, name: &CollectionName, namespace: &str) -> bool;
 
-    /// Brings a container back to where its record says, if the server has it as `actual` and no operation is moving it.
+    /// Moves a container back to where its record says, if the server has it at `actual` and no operation is moving
+    /// it.
     async fn look_after_container(&self, _organization: &Organization, _actual: &str) {}
 
-    /// Whether the collection is still what it was when it was located: asked after a write that would make it appear.
+    /// Whether the collection is still the one that was located. Ask after a write that would create it.
     async fn is_current(
         &self,
         _organization: &Organization,

@@ -1,7 +1,7 @@
-//! The document that a container begins with, where it is among the organization's own.
+//! The container's metadata document, where it is among the organization's own documents.
 //!
-//! No query finds it, but the server's indexes have it. A unique one would take it for a document without the fields,
-//! of which it lets one be: so it is given a value there that nobody else's document has.
+//! No query finds it, but the server's indexes include it. A unique index treats it as a document without the indexed
+//! fields, of which it allows only one. So the metadata document gets a value there that no other document has.
 
 use super::command::{Amount, Command};
 use super::handle::CollectionHandle;
@@ -14,21 +14,21 @@ use tenantry_documents::document::ID_FIELD;
 use tenantry_documents::index::Index;
 use tenantry_domain::Error;
 
-/// The subtype of binary data that others have no use for.
+/// A subtype of binary data that nobody else uses.
 const SUBTYPE: BinarySubtype = BinarySubtype::UserDefined(0x80);
 
-/// Makes the first document one of a kind in a unique index that is about to be made.
-pub(super) async fn set_apart(handle: &mut CollectionHandle<'_>, index: &Index) -> EngineResult<()> {
+/// Makes the metadata document distinct in a unique index that is about to be created.
+pub(super) async fn make_distinct(handle: &mut CollectionHandle<'_>, index: &Index) -> EngineResult<()> {
     let Some(id) = handle.layout().first_id() else { return Ok(()) };
     let read = |document: &RawDocument| Ok(Document::try_from(document).map_err(Error::internal)?);
     let Some(first) = find(handle, id, read).await? else { return Ok(()) };
-    let Some((field, value)) = apart(&first, id, index) else { return Ok(()) };
+    let Some((field, value)) = distinct_value(&first, id, index) else { return Ok(()) };
     let set = doc! { "updates": [{ "q": { "_id": id }, "u": { "$set": { field: value } } }] };
     let set = handle.connection().server().durably(set);
     handle.run(&Command::new("update", &set)?).await.map(|_| ())
 }
 
-/// Documents and bytes of the first document, which are none of the organization's.
+/// Count and bytes of the metadata document, which is not the organization's.
 pub(super) async fn measure(handle: &mut CollectionHandle<'_>) -> EngineResult<(u64, u64)> {
     let Some(id) = handle.layout().first_id() else { return Ok((0, 0)) };
     let bytes = find(handle, id, |document: &RawDocument| Ok(document.as_bytes().len() as u64)).await?;
@@ -45,9 +45,9 @@ async fn find<T: Send>(
     Ok(handle.read(&find, Amount::ALL, deadline, read).await?.0.pop())
 }
 
-/// The field to set, and its value, so that `first` has a value in the index that no other document has; `None` if it has
-/// one.
-fn apart(first: &Document, id: ObjectId, index: &Index) -> Option<(String, Bson)> {
+/// The field to set, and its value, so that `first` has a value in the index that no other document has; `None` if it
+/// already has one.
+fn distinct_value(first: &Document, id: ObjectId, index: &Index) -> Option<(String, Bson)> {
     let mut best = None;
     for key in &index.keys {
         let parts: Vec<&str> = key.path.as_str().split('.').collect();
@@ -61,39 +61,41 @@ fn apart(first: &Document, id: ObjectId, index: &Index) -> Option<(String, Bson)
         let bytes = [b"tenantry", id.bytes().as_slice()].concat();
         let value = Bson::Binary(Binary { subtype: SUBTYPE, bytes });
         let mut field = first.get(head).cloned().unwrap_or(Bson::Null);
-        match put(&mut field, below, value) {
-            Put::Done => best = best.or_else(|| Some(((*head).to_owned(), field))),
-            Put::Taken => return None,
-            Put::Impossible => {}
+        match set_if_missing(&mut field, below, value) {
+            FieldChange::Done => best = best.or_else(|| Some(((*head).to_owned(), field))),
+            FieldChange::Taken => return None,
+            FieldChange::Impossible => {}
         }
     }
     best
 }
 
-/// What came of putting a value somewhere.
-enum Put {
+/// The result of setting a value.
+enum FieldChange {
     Done,
-    /// There is one.
+    /// The field has a value.
     Taken,
-    /// Something is in the way that is not ours to replace.
+    /// The path leads through a value that must not be replaced.
     Impossible,
 }
 
-/// Puts `value` where `parts` lead from `field`, if there is nothing.
-fn put(field: &mut Bson, parts: &[&str], value: Bson) -> Put {
+/// Sets the field at the path `parts` below `field` to `value`, if it has none.
+fn set_if_missing(field: &mut Bson, parts: &[&str], value: Bson) -> FieldChange {
     let Some((part, rest)) = parts.split_first() else {
         if !matches!(field, Bson::Null) {
-            return Put::Taken;
+            return FieldChange::Taken;
         }
         *field = value;
-        return Put::Done;
+        return FieldChange::Done;
     };
     if matches!(field, Bson::Null | Bson::Binary(Binary { subtype: SUBTYPE, .. })) {
         *field = Document::new().into();
     }
     match field {
-        Bson::Document(inner) => put(inner.entry((*part).to_owned()).or_insert(Bson::Null), rest, value),
-        _ => Put::Impossible,
+        Bson::Document(inner) => {
+            set_if_missing(inner.entry((*part).to_owned()).or_insert(Bson::Null), rest, value)
+        }
+        _ => FieldChange::Impossible,
     }
 }
 
@@ -119,7 +121,7 @@ mod tests {
             ("_id.x,d.e.f", Some(("d", doc! { "e": { "f": &own } }.into()))),
             ("g,_id", None),
         ] {
-            let set = apart(&first, id, &Index::parse(None, keys, true).unwrap());
+            let set = distinct_value(&first, id, &Index::parse(None, keys, true).unwrap());
             let expected = expected.map(|(field, value)| (field.to_owned(), value));
             assert_eq!(set, expected, "{keys}");
             first.extend(set);

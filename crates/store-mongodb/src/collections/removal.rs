@@ -1,20 +1,20 @@
-//! Dropping a collection of the organization's own.
+//! Drops a collection of the organization's own.
 
 use super::command::Command;
 use super::handle::CollectionHandle;
 use crate::engine_error::{EngineError, EngineResult};
 use mongodb::bson::Document;
 
-/// How often a drop is tried that somebody is in the way of.
-const ROUNDS: u32 = 8;
+/// How often a drop is tried while another operation uses the collection.
+const MAX_ATTEMPTS: u32 = 8;
 
-/// Removes the collection; whether it was there.
+/// Drops the collection; returns whether it existed.
 pub(crate) async fn drop_collection(handle: &mut CollectionHandle<'_>) -> EngineResult<bool> {
-    for _ in 0..ROUNDS {
+    for _ in 0..MAX_ATTEMPTS {
         let drop = Command::new("drop", &handle.connection().server().durably(Document::new()))?;
         match handle.run(&drop).await {
             Ok(_) => return Ok(true),
-            // Somebody is at work on it.
+            // Another operation uses it.
             Err(EngineError::Interrupted) => {}
             Err(failure) if failure.is_missing_collection() => return Ok(false),
             Err(failure) => return Err(failure),

@@ -1,7 +1,7 @@
-//! Whether a query has to look at every document: what its caller is told, so that they can make an index.
+//! Whether a query has to read every document: callers are told, so that they can create an index.
 //!
-//! MongoDB plans for itself. This says what follows from the definitions of the indexes, which are remembered for some
-//! seconds ([`IndexCache`]): a list that is a little old makes a hint wrong, not an answer.
+//! MongoDB plans queries by itself. This predicts the plan from the definitions of the indexes, which are cached for
+//! some seconds ([`IndexCache`]): an outdated list makes a hint wrong, never a result.
 
 use super::handle::CollectionHandle;
 use super::index_cache::IndexCache;
@@ -15,7 +15,7 @@ use tenantry_documents::query::plan::{Candidate, plan};
 use tenantry_documents::sort::Sort;
 use tenantry_domain::offload;
 
-/// Whether a query has to look at every document.
+/// Whether a query has to read every document.
 pub(crate) async fn is_scan(
     handle: &mut CollectionHandle<'_>,
     indexes: &IndexCache,
@@ -32,7 +32,7 @@ pub(crate) async fn is_scan(
     Ok(offload::by_price(price, move || needs_all(&indexes, &asked.0, asked.1.as_ref())).await?)
 }
 
-/// Whether neither the `_id` nor one of the indexes spares looking at every document.
+/// Whether neither `_id` nor any index makes a full scan unnecessary.
 fn needs_all(indexes: &[Index], filter: &Filter, sort: Option<&Sort>) -> bool {
     let candidates: Vec<Candidate<'_>> = indexes
         .iter()
@@ -47,8 +47,8 @@ fn needs_all(indexes: &[Index], filter: &Filter, sort: Option<&Sort>) -> bool {
     plan(&candidates, filter, sort).is_scan || (filter.is_empty() && is_sorted)
 }
 
-/// Whether MongoDB takes the order from an index, forwards or backwards. It does not sort what one has in order but for
-/// the `_id`.
+/// Whether MongoDB takes the order from an index, forwards or backwards. An index that has the order up to `_id` is
+/// not enough.
 fn is_ordered(indexes: &[Index], sort: &Sort) -> bool {
     let asked = sort.to_mongodb("");
     let backwards = |direction: &Bson| Bson::Int32(-direction.as_i32().unwrap_or(0));

@@ -1,8 +1,8 @@
 //! A collection of the placement `shared`, and its indexes, as the organization's container lists them.
 //!
-//! It is a key that stands in each of its documents. The first one's key is its name; the key of a further one also has a
-//! number that is not used again as long as there is the container, so that a document that is written late into a collection
-//! that was dropped cannot appear in another of the same name.
+//! Each of its documents carries the collection's key. The key of the first collection is its name. The key of any
+//! other collection also has a number that is not used again while the container exists. So a document that is
+//! written late into a dropped collection cannot appear in another of the same name.
 
 use super::index_definition::{keys, specification};
 use crate::names::DOCUMENTS;
@@ -16,41 +16,41 @@ use tenantry_domain::collection::CollectionName;
 use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::limits::SHARED_INDEXES_MAX;
 
-/// How the names of indexes begin: of those that are common, and of an organization's own.
-pub(crate) const COMMON: &str = "common_";
-pub(crate) const OWN: &str = "own_";
-/// The field of the container with what it keeps of the first collection; that of the further ones, by their names.
-const FIRST: &str = "first";
-pub(crate) const FURTHER: &str = "collections";
-/// Keys of collections that were dropped and may still have documents.
-pub(crate) const DROPPED: &str = "dropped";
-/// The number of the last further collection.
-pub(crate) const LAST: &str = "last_collection";
+/// Prefixes of index names: of common indexes, and of an organization's own.
+pub(crate) const COMMON_PREFIX: &str = "common_";
+pub(crate) const OWN_PREFIX: &str = "own_";
+/// The container's field for the first collection, and the one for the others, by their names.
+const FIRST_FIELD: &str = "first";
+pub(crate) const EXTRA_FIELD: &str = "collections";
+/// Keys of dropped collections that may still have documents.
+pub(crate) const DROPPED_FIELD: &str = "dropped";
+/// The number of the last extra collection.
+pub(crate) const LAST_NUMBER_FIELD: &str = "last_collection";
 
-/// A collection of a share.
+/// A collection of the placement `shared`.
 #[derive(Debug, Clone)]
 pub(crate) struct SharedCollection {
-    /// What stands in each of its documents.
+    /// The key in each of its documents.
     pub(crate) key: String,
     pub(crate) indexes: Vec<SharedIndex>,
 }
 
-/// An index of such a collection.
+/// An index of a shared collection.
 #[derive(Debug, Clone)]
 pub(crate) struct SharedIndex {
-    /// Tells it from others that have its name at another time.
+    /// Distinguishes it from an index that has the same name at another time.
     pub(crate) id: ObjectId,
     pub(crate) index: Index,
     pub(crate) state: IndexState,
 }
 
-/// How far an index is.
+/// The state of an index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum IndexState {
-    /// Its entries are being made.
+    /// Its entries are being built.
     Building,
     Serving,
-    /// It is not to be any more, but may still be there.
+    /// It is being dropped, and may still exist.
     Dropping,
 }
 
@@ -65,13 +65,13 @@ impl IndexState {
 }
 
 impl SharedCollection {
-    /// The indexes that serve.
+    /// The finished indexes.
     pub(crate) fn serving(&self) -> impl Iterator<Item = &Index> {
         let serving = self.indexes.iter().filter(|index| index.state == IndexState::Serving);
         serving.map(|index| &index.index)
     }
 
-    /// What an index of the server's is called, for the organization.
+    /// The organization's name for an index of the server.
     pub(crate) fn name_of(&self, physical: &str) -> Option<&IndexName> {
         let index = self.indexes.iter().find(|index| index.physical_name() == physical);
         index.map(|index| &index.index.name)
@@ -108,16 +108,16 @@ impl SharedIndex {
     }
 }
 
-/// Where the container keeps what it keeps of that collection.
+/// The container's field for that collection.
 pub(crate) fn field_of(name: &CollectionName) -> String {
-    if name.is_default() { FIRST.to_owned() } else { format!("{FURTHER}.{name}") }
+    if name.is_default() { FIRST_FIELD.to_owned() } else { format!("{EXTRA_FIELD}.{name}") }
 }
 
-/// The condition that the container still has the collection.
+/// The condition that the container still lists the collection.
 pub(crate) fn has(organization: OrganizationId, name: &CollectionName, key: &str) -> Document {
     let mut filter = of(organization);
     if !name.is_default() {
-        filter.insert(format!("{FURTHER}.{name}.key"), key);
+        filter.insert(format!("{EXTRA_FIELD}.{name}.key"), key);
     }
     filter
 }
@@ -125,31 +125,31 @@ pub(crate) fn has(organization: OrganizationId, name: &CollectionName, key: &str
 /// The condition that the container lists fewer indexes than an organization may have.
 pub(crate) fn has_room_for_index() -> Document {
     let number = |list: String| doc! { "$size": { "$ifNull": [list, []] } };
-    let further = doc! { "$objectToArray": { "$ifNull": [format!("${FURTHER}"), {}] } };
-    let further = doc! { "$map": { "input": further, "in": number("$$this.v.indexes".to_owned()) } };
-    let all = doc! { "$add": [number(format!("${FIRST}.indexes")), { "$sum": further }] };
+    let extra = doc! { "$objectToArray": { "$ifNull": [format!("${EXTRA_FIELD}"), {}] } };
+    let extra = doc! { "$map": { "input": extra, "in": number("$$this.v.indexes".to_owned()) } };
+    let all = doc! { "$add": [number(format!("${FIRST_FIELD}.indexes")), { "$sum": extra }] };
     doc! { "$expr": { "$lt": [all, i64::from(SHARED_INDEXES_MAX)] } }
 }
 
-/// Finds the container of an organization.
+/// Matches the container of an organization.
 pub(crate) fn of(organization: OrganizationId) -> Document {
     doc! { "_id": object_id(organization.as_bytes()) }
 }
 
 impl SharedIndex {
-    /// Whether all organizations that want it have the same one.
+    /// Whether all organizations that want this index use the same one.
     pub(crate) fn is_common(&self) -> bool {
         !self.index.unique && self.index.keys.len() == 1
     }
 
-    /// What it is called on the server.
+    /// Its name on the server.
     pub(crate) fn physical_name(&self) -> String {
         if !self.is_common() {
-            return format!("{OWN}{}", self.id);
+            return format!("{OWN_PREFIX}{}", self.id);
         }
         let hash = digest(&SHA256, self.index.keys_text().as_bytes());
         let digits: String = hash.as_ref()[..12].iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("{COMMON}{digits}")
+        format!("{COMMON_PREFIX}{digits}")
     }
 
     pub(crate) fn specification(&self, organization: OrganizationId, key: &str) -> Document {
@@ -166,12 +166,12 @@ impl SharedIndex {
 
 /// The collections that a container lists.
 pub(crate) fn list_in(container: &Document) -> BTreeMap<CollectionName, SharedCollection> {
-    let first = SharedCollection::read(container.get_document(FIRST).ok(), DOCUMENTS);
-    let further = container.get_document(FURTHER).into_iter().flatten();
-    let further = further.filter_map(|(name, fields)| {
+    let first = SharedCollection::read(container.get_document(FIRST_FIELD).ok(), DOCUMENTS);
+    let extra = container.get_document(EXTRA_FIELD).into_iter().flatten();
+    let extra = extra.filter_map(|(name, fields)| {
         let fields = fields.as_document();
         let key = fields?.get_str("key").ok()?;
         Some((CollectionName::parse(name).ok()?, SharedCollection::read(fields, key)))
     });
-    std::iter::once((CollectionName::default(), first)).chain(further).collect()
+    std::iter::once((CollectionName::default(), first)).chain(extra).collect()
 }

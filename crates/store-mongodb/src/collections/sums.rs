@@ -1,4 +1,4 @@
-//! Sums over the documents of a collection, looked at one by one.
+//! Sums over the documents of a collection.
 
 use super::command::{Amount, Command};
 use super::handle::CollectionHandle;
@@ -9,20 +9,20 @@ use bson::{RawDocument, RawDocumentBuf};
 use mongodb::bson::Document;
 use std::time::Duration;
 
-/// How long it may take to look at every document of a collection.
-pub(crate) const COUNTING: Duration = Duration::from_secs(3600);
+/// How long a scan of all documents of a collection may take.
+pub(crate) const SCAN_TIMEOUT: Duration = Duration::from_secs(3600);
 
-/// What comes out of a pipeline that sums up.
+/// The result of a pipeline that sums up.
 pub(crate) async fn sums(
     handle: &mut CollectionHandle<'_>,
     stages: &[Document],
 ) -> EngineResult<Vec<RawDocumentBuf>> {
     let command = Command::pipeline(stages)?;
     let read = |sum: &RawDocument| Ok(sum.to_owned());
-    Ok(handle.read(&command, Amount::ALL, COUNTING, read).await?.0)
+    Ok(handle.read(&command, Amount::ALL, SCAN_TIMEOUT, read).await?.0)
 }
 
-/// Its fields `documents` and `bytes`.
+/// The fields `documents` and `bytes` of a sum.
 pub(crate) fn size_in(sum: &RawDocument) -> Size {
     let signed = |field| i64::try_from(count_in(sum, field)).unwrap_or(i64::MAX);
     Size { documents: signed("documents"), bytes: signed("bytes"), index_bytes: 0 }

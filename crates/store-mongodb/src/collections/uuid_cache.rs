@@ -1,13 +1,13 @@
-//! The UUIDs of collections that are in no record. What is remembered may be out of date: every command carries the UUID,
-//! so the server says so.
+//! The UUIDs of collections that are in no record. The cache may be out of date, but every command carries the UUID,
+//! so the server reports a mismatch.
 
 use quick_cache::sync::Cache;
 use tenantry_domain::collection::CollectionName;
 use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::organization::ContainerId;
 
-/// Collections whose UUID is remembered.
-const REMEMBERED: usize = 10_000;
+/// How many collections' UUIDs are cached.
+const CACHED_COLLECTIONS: usize = 10_000;
 
 /// See [`self`].
 pub(crate) struct UuidCache(Cache<(OrganizationId, CollectionName), ContainerId>);
@@ -21,12 +21,12 @@ impl UuidCache {
         self.0.insert((organization, name.clone()), id);
     }
 
-    /// What is remembered of a collection is wrong.
+    /// Call if the cached UUID of a collection has proved wrong.
     pub(crate) fn remove(&self, organization: OrganizationId, name: &CollectionName) {
         self.0.remove(&(organization, name.clone()));
     }
 
-    /// What `found` is called, but for what no caller can name; and which ones these are, for later.
+    /// Caches the UUIDs in `found`, and returns the names, without those that no caller can name.
     pub(crate) fn insert_all(
         &self,
         organization: OrganizationId,
@@ -43,6 +43,6 @@ impl UuidCache {
 
 impl Default for UuidCache {
     fn default() -> Self {
-        Self(Cache::new(REMEMBERED))
+        Self(Cache::new(CACHED_COLLECTIONS))
     }
 }

@@ -1,9 +1,11 @@
-//! How many collections and indexes the server bears, and what a create gets when it takes no more.
+//! How many collections and indexes the server may hold, and what a create gets when there is no room.
 //!
-//! Each is a file of the server and costs memory, so a small server stands still long before its disk is full.
-//! What a newcomer gets wrong: the limit is the server's, so what other programs keep there counts, too. It is a
-//! guard, not a quota: several instances that create at the same moment may go a few beyond it. And the server's
-//! own count of indexes (`serverStatus`) is of no use: it never falls.
+//! Each is a file of the server and costs memory, so a small server stalls long before its disk is full.
+//!
+//! # Pitfalls
+//! - The limit is the server's, so the collections of other programs count too.
+//! - It is a guard, not a quota: several instances that create at the same moment may go a few beyond it.
+//! - The server's own count of indexes (`serverStatus`) cannot be used: it never falls.
 
 use crate::client::Server;
 use crate::engine_error::{EngineError, EngineResult};
@@ -14,11 +16,11 @@ use std::time::{Duration, Instant};
 use tenantry_domain::Result;
 use tenantry_domain::error::ErrorCode;
 
-/// Databases that are asked about at the same time.
-const AT_ONCE: usize = 8;
-/// How old a count may be while there is much room, and while there is little (a tenth). A count looks at every
+/// Databases that are queried at the same time.
+const MAX_CONCURRENT_STATS: usize = 8;
+/// How old a count may be while there is much room, and while there is little (a tenth). A count queries every
 /// database of the server.
-const GOOD_FOR: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(1));
+const COUNT_TTL: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(1));
 
 /// What something costs the server, in collections and indexes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -29,7 +31,7 @@ impl ServerCost {
     /// A collection and its index on `_id`.
     pub(crate) const COLLECTION: Self = Self(2);
     pub(crate) const INDEX: Self = Self(1);
-    /// A database has its documents beside the collection that it begins with.
+    /// A database has its documents beside the collection with its metadata.
     pub(crate) const DATABASE: Self = Self(2 * Self::COLLECTION.0);
 }
 
@@ -37,10 +39,10 @@ impl ServerCost {
 #[derive(Clone)]
 pub(crate) struct Capacity {
     server: Server,
-    /// Collections and indexes at most; none: as many as come.
+    /// The most collections and indexes; `None` for no limit.
     limit: Option<u64>,
-    /// What was last counted, and what has been made since.
-    counted: Arc<Mutex<Option<NamespaceCount>>>,
+    /// The last count, plus what has been created since.
+    count: Arc<Mutex<Option<NamespaceCount>>>,
 }
 
 #[derive(Clone, Copy)]
@@ -51,48 +53,48 @@ struct NamespaceCount {
 
 impl Capacity {
     pub(crate) fn new(server: &Server, limit: Option<u64>) -> Self {
-        Self { server: server.clone(), limit, counted: Arc::default() }
+        Self { server: server.clone(), limit, count: Arc::default() }
     }
 
-    /// Refuses what the server does not bear any more; otherwise it is counted.
+    /// Refuses what the server has no room for; otherwise counts it as used.
     pub(crate) async fn ensure_room(&self, needed: ServerCost) -> Result<()> {
         if self.has_room(needed).await? { Ok(()) } else { Err(ErrorCode::CapacityReached.into()) }
     }
 
-    /// Whether the server bears so many more. Then they are counted.
+    /// Whether the server has room for that. If so, counts it as used.
     pub(crate) async fn has_room(&self, ServerCost(needed): ServerCost) -> EngineResult<bool> {
         let Some(limit) = self.limit.filter(|_| needed > 0) else { return Ok(true) };
         let used = match self.recent_count(limit) {
             Some(used) => used,
             None => {
                 let used = count_namespaces(&self.server).await?;
-                *self.counted() = Some(NamespaceCount { used, at: Instant::now() });
+                *self.count() = Some(NamespaceCount { used, at: Instant::now() });
                 used
             }
         };
         if used.saturating_add(needed) <= limit {
-            if let Some(counted) = &mut *self.counted() {
-                counted.used = counted.used.saturating_add(needed);
+            if let Some(count) = &mut *self.count() {
+                count.used = count.used.saturating_add(needed);
             }
             return Ok(true);
         }
-        tracing::warn!(used, limit, "the server bears no more collections (MAX_NAMESPACES)");
+        tracing::warn!(used, limit, "the server has no room for more collections (MAX_NAMESPACES)");
         Ok(false)
     }
 
-    /// What is in use, if that was counted recently enough for this limit.
+    /// The namespaces in use, if the count is recent enough for this limit.
     fn recent_count(&self, limit: u64) -> Option<u64> {
-        let counted = (*self.counted())?;
-        let good_for = if counted.used < limit / 10 * 9 { GOOD_FOR.0 } else { GOOD_FOR.1 };
-        (counted.at.elapsed() < good_for).then_some(counted.used)
+        let count = (*self.count())?;
+        let ttl = if count.used < limit / 10 * 9 { COUNT_TTL.0 } else { COUNT_TTL.1 };
+        (count.at.elapsed() < ttl).then_some(count.used)
     }
 
-    fn counted(&self) -> MutexGuard<'_, Option<NamespaceCount>> {
-        self.counted.lock().unwrap_or_else(PoisonError::into_inner)
+    fn count(&self) -> MutexGuard<'_, Option<NamespaceCount>> {
+        self.count.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// How many collections and indexes there are in the databases that this user may see.
+/// How many collections and indexes the databases have that this user may see.
 pub(crate) async fn count_namespaces(server: &Server) -> EngineResult<u64> {
     let names = server.within(server.database().client().list_database_names()).await?;
     let counts = stream::iter(names).map(|name| async move {
@@ -103,7 +105,7 @@ pub(crate) async fn count_namespaces(server: &Server) -> EngineResult<u64> {
             Err(failure) => Err(failure),
         }
     });
-    counts.buffer_unordered(AT_ONCE).try_fold(0, async |sum, count| Ok(sum + count)).await
+    counts.buffer_unordered(MAX_CONCURRENT_STATS).try_fold(0, async |sum, count| Ok(sum + count)).await
 }
 
 /// A count, in any of the number types that the server sends.

@@ -1,5 +1,5 @@
-//! Removing what a process left that was killed or overtaken: containers without documents that no organization
-//! has. What has documents is somebody's; it stays where it is and is reported.
+//! Removes what a killed or overtaken process left: containers without documents that no organization has. A
+//! container with documents belongs to somebody; it is reported and stays.
 
 use crate::engine_error::EngineResult;
 use crate::organization_records::OrganizationRecords;
@@ -25,7 +25,7 @@ impl Cleanup {
         Self { placements, organizations, usage }
     }
 
-    /// Goes through all containers and all usage.
+    /// Goes through all containers and all usage records.
     pub(crate) async fn tidy(&self) -> Result<CleanupReport> {
         let mut tidied = CleanupReport::default();
         for strategy in self.placements.all() {
@@ -35,7 +35,7 @@ impl Cleanup {
         Ok(tidied)
     }
 
-    /// Forgets how much organizations have that are no more.
+    /// Removes the usage records of organizations that are gone.
     async fn tidy_usage(&self) -> EngineResult<()> {
         let mut all = self.usage.cursor().await?;
         while let Some(document) = self.usage.next(&mut all).await? {

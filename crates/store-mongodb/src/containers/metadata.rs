@@ -1,11 +1,11 @@
-//! The document that a container begins with: it tells whose container it is, and when it was made.
+//! A container's metadata document: which organization it belongs to, and when it was created.
 
 use crate::record_codec::{moment, object_id};
 use jiff::Timestamp;
 use mongodb::bson::{Document, doc};
 use tenantry_domain::ids::OrganizationId;
 
-/// The form of containers, as far as it concerns those who read them with their own programs.
+/// The version of the layout of containers, for programs that read them directly.
 const SCHEMA_VERSION: &str = "1.0";
 
 pub(crate) fn metadata(id: OrganizationId, created_at: Timestamp) -> Document {

@@ -1,4 +1,4 @@
-//! Looking into one collection of a container, without taking another's for it.
+//! Reads one collection of a container, without mistaking another for it.
 
 use crate::connection::Connection;
 use crate::engine_error::EngineResult;
@@ -10,9 +10,9 @@ use tenantry_domain::Error;
 use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::organization::ContainerId;
 
-/// Documents that are counted one by one. More are as many as the server says it keeps: that takes no time
-/// however many there are, and is exact but for a while after the server was killed.
-const COUNTED: i64 = 2_000;
+/// Up to this many documents are counted one by one. Beyond that the server's own number is used: it takes no time at
+/// any size, and is exact except for a while after the server was killed.
+const EXACT_COUNT_MAX: i64 = 2_000;
 
 /// A collection.
 #[derive(Clone, Copy)]
@@ -20,24 +20,28 @@ pub(crate) struct Namespace<'a> {
     pub(crate) connection: &'a Connection,
     pub(crate) database: &'a Database,
     pub(crate) name: &'a str,
-    /// Which one it must be, where the name alone does not say it.
+    /// Its UUID, where the name alone does not identify it.
     pub(crate) uuid: Option<ContainerId>,
 }
 
 impl Namespace<'_> {
-    /// How many documents are there, without the first one of that organization's container.
+    /// How many documents it has, without the metadata document of that organization's container.
     pub(crate) async fn count(self, first: Option<OrganizationId>) -> EngineResult<u64> {
         let others = doc! { "_id": { "$ne": first.map(|id| object_id(id.as_bytes())) } };
-        let few = [doc! { "$match": others }, doc! { "$limit": COUNTED + 1 }, doc! { "$count": "documents" }];
+        let few = [
+            doc! { "$match": others },
+            doc! { "$limit": EXACT_COUNT_MAX + 1 },
+            doc! { "$count": "documents" },
+        ];
         let counted = number(&self.aggregate(&few).await?, "documents");
-        if counted <= COUNTED {
+        if counted <= EXACT_COUNT_MAX {
             return Ok(counted.unsigned_abs());
         }
         let kept = number(&self.aggregate(&[doc! { "$collStats": { "count": {} } }]).await?, "count");
         Ok(kept.unsigned_abs().saturating_sub(first.iter().count() as u64))
     }
 
-    /// The first batch of what comes out of a pipeline.
+    /// The first batch of a pipeline's results.
     pub(crate) async fn aggregate(self, pipeline: &[Document]) -> EngineResult<Vec<Document>> {
         let mut aggregate = doc! { "aggregate": self.name, "pipeline": pipeline, "cursor": {} };
         if let Some(id) = self.uuid {
@@ -56,12 +60,12 @@ impl Namespace<'_> {
     }
 }
 
-/// The identity of a collection as MongoDB keeps it.
+/// The UUID of a collection as MongoDB takes it.
 pub(crate) fn uuid(id: ContainerId) -> Bson {
     Uuid::from_bytes(id.0).into()
 }
 
-/// The identity of a collection that was listed. A view has none.
+/// The UUID of a listed collection. A view has none.
 pub(crate) fn uuid_of(collection: &CollectionSpecification) -> Option<ContainerId> {
     let uuid = collection.info.uuid.as_ref()?;
     Some(ContainerId(uuid.bytes.as_slice().try_into().ok()?))

@@ -1,5 +1,5 @@
-//! Whether the server knows effects that carry an identity (`collectionUUID`, MongoDB 6.0 and newer). Without them a
-//! collection cannot follow a rename safely.
+//! Whether the server supports commands that carry a UUID (`collectionUUID`, MongoDB 6.0 and newer). Without them a
+//! collection cannot be renamed safely.
 
 use super::namespace::uuid;
 use crate::client::Server;
@@ -11,7 +11,7 @@ use mongodb::bson::doc;
 use tenantry_domain::error::{Error, ErrorCode};
 use tenantry_domain::organization::{ContainerId, Placement};
 
-/// Refuses a server that does not know such effects, where new organizations get collections that are renamed.
+/// Refuses a server without that support if new organizations get collections that are renamed.
 pub(crate) async fn require_uuid_support(server: &Server, placement: Placement) -> Result<(), StartupError> {
     if supports_uuids(server).await? {
         return Ok(());
@@ -19,16 +19,18 @@ pub(crate) async fn require_uuid_support(server: &Server, placement: Placement) 
     if placement == Placement::Collection {
         return Err(StartupError::Lasting(OpenError::NoRenameByUuid));
     }
-    tracing::warn!("this MongoDB is older than 6.0: organizations in collections of their own cannot move");
+    tracing::warn!(
+        "this MongoDB is older than 6.0: organizations in dedicated collections cannot be renamed"
+    );
     Ok(())
 }
 
-/// Whether the server knows them: asked for a collection that is nowhere, it says so.
+/// Asks for a collection that does not exist: a server with support says so.
 pub(crate) async fn supports_uuids(server: &Server) -> EngineResult<bool> {
     let probe = doc! { "find": INSTALLATION, "limit": 1, "collectionUUID": uuid(ContainerId([0; 16])) };
     match server.within(server.database().run_command(probe)).await {
         Err(EngineError::Elsewhere { .. }) => Ok(true),
-        Err(failure @ (EngineError::Refused(_) | EngineError::Answered { .. })) => {
+        Err(failure @ (EngineError::Refused(_) | EngineError::ServerError { .. })) => {
             let error = Error::from(failure);
             if error.code() == ErrorCode::Internal { Ok(false) } else { Err(error.into()) }
         }

@@ -1,7 +1,8 @@
-//! Counting and deleting where MongoDB finds more than what was asked for, and each document is looked at here.
+//! Counts and deletes where MongoDB finds more than was asked for, so that each document is checked here.
 //!
-//! Only the fields that decide are sent. What a delete then removes must still have them: the server compares their
-//! values, because a program that writes past the service does not change a revision.
+//! Only the fields that the filter uses are sent. A delete then removes a document only if these fields are
+//! unchanged: the server compares their values, because a program that bypasses the service does not change the
+//! revision.
 
 use super::layout::{DocumentLayout, Trace};
 use crate::collections::command::{Amount, Command, millis};
@@ -19,7 +20,7 @@ use tenantry_domain::offload;
 use tenantry_domain::processor::Processor;
 use tenantry_domain::{Error, ErrorCode};
 
-/// Bytes of conditions that a command has room for. Only a program can have written a document that has more in one.
+/// Bytes of conditions for which a command has room. Only a program can have written a document that needs more.
 const CONDITION_MAX_BYTES: usize = 15 << 20;
 
 /// How many documents match.
@@ -35,11 +36,11 @@ pub(super) async fn count_checked(
         let fields = layout.deciding_fields(found)?;
         Ok(filter.evaluate(fields, fuel).map_err(Error::from)?.then_some(()))
     };
-    let (matching, _) = handle.sift(processor, &command, Amount::ALL, time, Arc::new(is_match)).await?;
+    let (matching, _) = handle.select(processor, &command, Amount::ALL, time, Arc::new(is_match)).await?;
     Ok(matching.len() as u64)
 }
 
-/// The command that finds all that may match, of each the fields that decide.
+/// The command that reads, of all documents that may match, the fields that the filter uses.
 pub(super) async fn deciding_fields(
     layout: &DocumentLayout,
     filter: &Filter,
@@ -54,7 +55,7 @@ pub(super) async fn deciding_fields(
     Command::reading("aggregate", doc! { "pipeline": &stages[..], "cursor": {}, "maxTimeMS": millis(time) })
 }
 
-/// Leaves of each document that matches what names it, and the fields that decide.
+/// Selects the documents that match: of each, its identity and the fields that the filter uses.
 pub(super) fn matching(
     layout: DocumentLayout,
     filter: Filter,
@@ -68,8 +69,8 @@ pub(super) fn matching(
     }
 }
 
-/// The sizes of documents, and the conditions that each is still the same in all that decides: of as many as one command
-/// has room for.
+/// The sizes of documents, and for each the condition that the fields the filter uses are unchanged: as many as one
+/// command has room for.
 pub(super) fn conditions(
     layout: &DocumentLayout,
     filter: &Filter,
@@ -84,8 +85,10 @@ pub(super) fn conditions(
             break;
         }
         if bytes > CONDITION_MAX_BYTES {
-            let detail =
-                format!("The document `{}` is too large for it; delete that by its `_id`.", trace.id);
+            let detail = format!(
+                "The document `{}` is too large to be deleted by a filter. Delete it by its `_id`.",
+                trace.id
+            );
             return Err(Error::from(ErrorCode::InvalidInput).detail(detail).into());
         }
         all.push((Size::one(trace.bytes), condition));

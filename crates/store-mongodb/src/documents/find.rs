@@ -1,14 +1,17 @@
 //! Pages of documents, and how many match.
 //!
-//! A page goes on after a position: values of the sort keys. MongoDB computes a document's own ([`SORT_KEY`]) and compares
-//! them in its order of all values. What a newcomer gets wrong: no filter says "after this position". `{a: {$gt: 5}}` also
-//! finds `[1, 9]`, which sorts as 1, and does not find the string that comes after all numbers.
+//! A page continues after a position: the values of the sort keys. MongoDB computes a document's own ([`SORT_KEY`])
+//! and compares them in its order of all values.
+//!
+//! # Pitfalls
+//! No filter can express "after this position". `{a: {$gt: 5}}` also finds `[1, 9]`, which sorts as 1, and does not
+//! find a string, which sorts after all numbers.
 
 use super::checked::count_checked;
 use super::layout::{DocumentLayout, count_in};
 use crate::collections::command::{Amount, Command, millis};
 use crate::collections::handle::CollectionHandle;
-use crate::collections::handle::sift::Sieve;
+use crate::collections::handle::select::DocumentSelector;
 use crate::collections::index_cache::IndexCache;
 use crate::collections::scan_hint::is_scan;
 use crate::engine_error::EngineResult;
@@ -25,13 +28,13 @@ use tenantry_domain::Error;
 use tenantry_domain::offload;
 use tenantry_domain::processor::Processor;
 
-/// Where a document stands, as MongoDB has computed it for the sort.
+/// The sort keys of a document, as MongoDB has computed them.
 const SORT_KEY: &str = "sortKey";
-/// Documents that are counted one by one. More are as many as the server says it keeps: that takes no time however many
-/// there are, and is exact but for a while after the server was killed.
-const COUNTED: i64 = 2_000;
-/// How many documents of a share are counted for a hint.
-const SHARE_COUNTED: i64 = 100_000;
+/// Up to this many documents are counted one by one. Beyond that the server's own number is used: it takes no time at
+/// any size, and is exact except for a while after the server was killed.
+const EXACT_COUNT_MAX: i64 = 2_000;
+/// The most documents of a shared collection that are counted for a hint.
+const SHARED_COUNT_MAX: i64 = 100_000;
 
 /// Finds and counts documents.
 pub(super) struct DocumentFinder {
@@ -58,14 +61,14 @@ impl DocumentFinder {
         let scan = is_scan(handle, &self.indexes, &query.filter, Some(&query.sort)).await?;
         let deadline = query.time + handle.connection().deadline();
         let read = |document: &RawDocument| layout.decode(document);
-        let sieve = (!query.filter.is_decided_by_mongodb()).then(|| matching(&layout, &query.filter));
+        let selector = (!query.filter.is_decided_by_mongodb()).then(|| matching(&layout, &query.filter));
         let mut page: (Vec<StoredDocument>, bool) = (Vec::new(), false);
         let (own, asked) = (layout.clone(), query.clone());
         let commands = offload::by_price(query.filter.price(), move || commands(&own, &asked)).await??;
         for command in commands {
-            page = match &sieve {
-                Some(sieve) => {
-                    handle.sift(&self.processor, &command, amount, query.time, sieve.clone()).await?
+            page = match &selector {
+                Some(selector) => {
+                    handle.select(&self.processor, &command, amount, query.time, selector.clone()).await?
                 }
                 None => handle.read(&command, amount, deadline, read).await?,
             };
@@ -87,8 +90,9 @@ impl DocumentFinder {
     ) -> EngineResult<MatchCount> {
         let is_plain = matches!(handle.layout(), DocumentLayout::Plain { .. });
         if filter.is_empty() && is_plain {
-            let few = count_up_to(handle, COUNTED + 1, time).await?;
-            let documents = if few > COUNTED.unsigned_abs() { kept(handle).await? } else { few };
+            let few = count_up_to(handle, EXACT_COUNT_MAX + 1, time).await?;
+            let documents =
+                if few > EXACT_COUNT_MAX.unsigned_abs() { server_count(handle).await? } else { few };
             return Ok(MatchCount { documents, scanned: None });
         }
         let documents = if filter.is_decided_by_mongodb() {
@@ -106,13 +110,13 @@ impl DocumentFinder {
     }
 }
 
-/// How many documents are in the collection, about.
+/// How many documents the collection has, approximately.
 async fn size_for_hint(handle: &mut CollectionHandle<'_>) -> EngineResult<u64> {
     match handle.layout() {
-        DocumentLayout::Plain { .. } => kept(handle).await,
+        DocumentLayout::Plain { .. } => server_count(handle).await,
         DocumentLayout::Shared { .. } => {
             let deadline = handle.connection().deadline();
-            count_up_to(handle, SHARE_COUNTED, deadline).await
+            count_up_to(handle, SHARED_COUNT_MAX, deadline).await
         }
     }
 }
@@ -123,18 +127,18 @@ async fn count_up_to(handle: &mut CollectionHandle<'_>, most: i64, time: Duratio
     one_number(handle, &stages, time).await
 }
 
-/// How many documents the server says that it keeps.
-async fn kept(handle: &mut CollectionHandle<'_>) -> EngineResult<u64> {
-    // A count knows no read concern.
+/// How many documents the server says the collection has.
+async fn server_count(handle: &mut CollectionHandle<'_>) -> EngineResult<u64> {
+    // A count takes no read concern.
     let stages = [
         doc! { "$collStats": { "count": {} } },
         doc! { "$group": { "_id": null, "documents": { "$sum": "$count" } } },
     ];
     let command = Command::new("aggregate", &doc! { "pipeline": &stages[..], "cursor": {} })?;
     let deadline = handle.connection().deadline();
-    let kept = read_number(handle, &command, deadline).await?;
+    let server_count = read_number(handle, &command, deadline).await?;
     let first = u64::from(handle.layout().first_id().is_some());
-    Ok(kept.saturating_sub(first))
+    Ok(server_count.saturating_sub(first))
 }
 
 async fn one_number(
@@ -158,7 +162,8 @@ async fn read_number(
     Ok(numbers.into_iter().sum())
 }
 
-/// Commands for a page, of which the first that finds more than it has it whole; else it is what the last finds.
+/// The commands for a page. The page is complete if a command finds more than the page has room for; otherwise the
+/// result of the last command counts.
 fn commands(layout: &DocumentLayout, query: &DocumentQuery) -> EngineResult<Vec<Command>> {
     let filter = query.filter.to_mongodb(layout.prefix());
     let Some(after) = &query.after else { return Ok(vec![page_of(layout, query, filter)?]) };
@@ -170,8 +175,8 @@ fn commands(layout: &DocumentLayout, query: &DocumentQuery) -> EngineResult<Vec<
     Ok(commands)
 }
 
-/// What the next documents meet in the order of the `_id` alone, while they are of the type of the last one. A `find` is
-/// quicker than [`next_page`], for which the server reads ahead by megabytes.
+/// The condition that the next documents meet, if the order is by one key, and while its values have the type of the
+/// last one. A `find` with it is faster than [`next_page`], for which the server reads ahead by megabytes.
 fn beyond(prefix: &str, sort: &Sort, after: &Position) -> Option<Document> {
     let ([key], [value]) = (sort.keys(), after.values()) else { return None };
     let value = bounded(key, value)?;
@@ -186,8 +191,8 @@ fn both(filter: Document, condition: Document) -> Document {
     doc! { "$and": [filter, condition] }
 }
 
-/// Leaves the documents that match, as they were stored.
-fn matching(layout: &DocumentLayout, filter: &Filter) -> Sieve<StoredDocument> {
+/// Selects the documents that match, as they were stored.
+fn matching(layout: &DocumentLayout, filter: &Filter) -> DocumentSelector<StoredDocument> {
     let (layout, filter) = (layout.clone(), filter.clone());
     Arc::new(move |document, fuel| {
         let stored = layout.decode(document)?;
@@ -205,7 +210,7 @@ fn page_of(layout: &DocumentLayout, query: &DocumentQuery, filter: Document) -> 
         "allowDiskUse": true,
         "maxTimeMS": millis(query.time),
     };
-    // Of those that are found there, some may not be asked for.
+    // Some of those that MongoDB finds may not match.
     if query.filter.is_decided_by_mongodb() {
         find.insert("limit", limit);
     }
@@ -219,7 +224,7 @@ fn next_page(layout: &DocumentLayout, query: &DocumentQuery, after: &Position) -
     if let Some(coarse) = not_before(prefix, &query.sort, after) {
         filter = both(filter, coarse);
     }
-    // The key goes beside the document, not into it: there is no name that nobody has given a field.
+    // The key goes beside the document, not into it: any field name may be in use.
     let mut stages = vec![
         doc! { "$match": layout.scoped(filter) },
         doc! { "$sort": query.sort.to_mongodb(prefix) },
@@ -241,8 +246,8 @@ fn next_page(layout: &DocumentLayout, query: &DocumentQuery, after: &Position) -
     )
 }
 
-/// What every document after the position meets, and most before it do not: a condition that an index knows the bounds
-/// of. None where there is no such.
+/// A condition that every document after the position meets and most before it do not, and whose bounds an index can
+/// use. `None` if there is no such condition.
 fn not_before(prefix: &str, sort: &Sort, after: &Position) -> Option<Document> {
     let (key, value) = (sort.keys().first()?, after.values().first()?);
     let value = bounded(key, value)?;
@@ -250,7 +255,7 @@ fn not_before(prefix: &str, sort: &Sort, after: &Position) -> Option<Document> {
     Some(doc! { "$nor": [{ format!("{prefix}{}", key.path): { before: value } }] })
 }
 
-/// A value that is compared as it is sorted, if it is such a one.
+/// The value, if conditions compare it as sorts do.
 fn bounded(key: &SortKey, value: &RawBson) -> Option<Bson> {
     let value = Bson::try_from(value.clone()).ok()?;
     let is_simple = match &value {
@@ -266,11 +271,11 @@ fn bounded(key: &SortKey, value: &RawBson) -> Option<Bson> {
         | Bson::Document(_) => true,
         _ => false,
     };
-    // A number in a path is followed in more ways by a condition than by a sort.
+    // A condition follows a number in a path in more ways than a sort does.
     (is_simple && !key.path.has_position()).then_some(value)
 }
 
-/// Whether it is a number: five bits say that it is infinite or none.
+/// Whether the number is finite: five bits mark infinities and NaN.
 fn is_finite(number: Decimal128) -> bool {
     number.bytes()[15] & 0x78 != 0x78
 }

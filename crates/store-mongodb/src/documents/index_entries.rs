@@ -1,8 +1,8 @@
-//! What documents take in the indexes of their collection, counted as on every engine ([`IndexKeys`]).
+//! Counts what documents take in the indexes of their collection, as every engine does ([`IndexKeys`]).
 //!
-//! MongoDB keeps the entries; this only counts them, and refuses a document that would have too many. It goes by the
-//! indexes as they are remembered for some seconds ([`IndexCache`]): what a new index takes is counted when it is made,
-//! and once more soon after.
+//! MongoDB keeps the entries; this only counts them, and refuses a document that would have too many. It uses the
+//! cached indexes, which are at most some seconds old ([`IndexCache`]): the entries of a new index are counted when
+//! it is built, and once more soon after.
 //!
 //! [`IndexCache`]: crate::collections::index_cache::IndexCache
 
@@ -19,10 +19,10 @@ use tenantry_documents::index::Index;
 use tenantry_domain::error::{Error, Result};
 use tenantry_domain::limits::{INDEX_ENTRIES_MAX_BYTES, INLINE_MAX_STEPS};
 
-/// Bytes of documents, times the indexes, that are counted on an async thread.
+/// Up to this many bytes of documents, times the number of indexes, are counted on an async thread.
 const INLINE_BYTES: usize = 32 << 10;
 
-/// The indexes of a collection, to count entries by.
+/// Counts entries by the indexes of a collection.
 #[derive(Clone)]
 pub(crate) struct EntryCounter {
     indexes: Arc<[Index]>,
@@ -37,8 +37,8 @@ impl EntryCounter {
         self.indexes.is_empty()
     }
 
-    /// Bytes of the entries of a document, which has its `_id`. What has no entries is MongoDB's to refuse: an index may
-    /// have been dropped meanwhile.
+    /// Bytes of the entries of a document, which has its `_id`. A document that cannot be indexed is left to MongoDB
+    /// to refuse: the index may have been dropped meanwhile.
     fn count(&self, body: &RawDocument, fuel: &Fuel<'_>) -> Result<u64, IndexKeysError> {
         let id = body.get(ID_FIELD).ok().flatten();
         let id_bytes = id.map_or(0, |id| key::encode(&[(id, Direction::Ascending)]).len());
@@ -53,7 +53,7 @@ impl EntryCounter {
         Ok(bytes)
     }
 
-    /// The same of many, on this thread; `None` if it costs more than bytes let expect.
+    /// Counts many documents on this thread; `None` if that costs more than their bytes suggest.
     fn count_inline(&self, bodies: &[&RawDocument]) -> Option<Vec<Result<u64, IndexKeysError>>> {
         let fuel = Fuel::unlimited().up_to(INLINE_MAX_STEPS);
         let count = |body: &&RawDocument| match self.count(body, &fuel) {
@@ -63,7 +63,7 @@ impl EntryCounter {
         bodies.iter().map(count).collect()
     }
 
-    /// The same of many, on a blocking thread if that may take long.
+    /// Counts many documents, on a blocking thread if that may take long.
     pub(crate) async fn count_all(
         &self,
         bodies: Vec<&RawDocument>,
@@ -82,21 +82,21 @@ impl EntryCounter {
         counting.await.map_err(|_| Error::unavailable("the runtime is shutting down"))
     }
 
-    /// The fields at the top of a document that the indexes reach into.
+    /// The top-level fields that the indexes use.
     fn fields(&self) -> BTreeSet<&str> {
         let paths = self.indexes.iter().flat_map(|index| &index.keys);
         let first = paths.filter_map(|key| key.path.as_str().split('.').next());
         first.filter(|field| *field != ID_FIELD).collect()
     }
 
-    /// The expression that leaves of a document `root` what is counted: a list, because in it no name of a document can
-    /// be in the way. What is missing is null there, and makes the same entry.
+    /// The expression that reduces a document `root` to what is counted: a list, in which field names cannot
+    /// conflict. A missing field becomes null there, and has the same entry.
     pub(crate) fn projection(&self, root: &str) -> Vec<Document> {
         let field = |name: &str| doc! { "$getField": { "field": { "$literal": name }, "input": root } };
         std::iter::once(ID_FIELD).chain(self.fields()).map(field).collect()
     }
 
-    /// The document that such a list is of, as far as it is counted.
+    /// Rebuilds the counted part of a document from such a list.
     pub(crate) fn rebuild(&self, list: &RawDocument) -> EngineResult<RawDocumentBuf> {
         let names = std::iter::once(ID_FIELD).chain(self.fields());
         let mut body = RawDocumentBuf::new();
@@ -108,11 +108,11 @@ impl EntryCounter {
     }
 }
 
-/// Sums up the entries of documents as [`EntryCounter::projection`] leaves them, in the field `list`.
+/// Sums up the entries of documents as [`EntryCounter::projection`] reduces them, in the field `list`.
 pub(crate) struct EntrySum {
     pub(crate) counter: EntryCounter,
-    /// Where a document that has too many is refused. Without it, it counts for as many as are allowed: it was stored
-    /// before there was a bound.
+    /// The pointer at which a document with too many entries is refused. If `None`, it counts for the maximum
+    /// instead: it was stored before there was a limit.
     pub(crate) refused_at: Option<&'static str>,
 }
 
@@ -135,7 +135,7 @@ impl EntrySum {
     }
 }
 
-/// The refusal of a document that has too many entries, at `pointer`.
+/// The error for a document that has too many entries, at `pointer`.
 pub(crate) fn beyond(pointer: &str, why: &IndexKeysError) -> Error {
     Error::invalid_field(pointer, why.to_string())
 }

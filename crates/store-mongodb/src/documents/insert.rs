@@ -1,7 +1,8 @@
-//! Inserting many documents, each for itself.
+//! Inserts many documents, each independently.
 //!
-//! What a newcomer gets wrong: with a quota the outcome is what it would be one after the other. A document that is there
-//! already takes nothing, and one that does not fit leaves room for a smaller one behind it.
+//! # Pitfalls
+//! With a quota the results must be those of inserts one after the other. A document that already exists takes no
+//! room, and one that does not fit leaves room for a smaller one after it.
 
 use super::sizes::sizes_of;
 use super::write::{append_durably, check_durable, delete_by, number, write_errors};
@@ -18,11 +19,11 @@ use std::collections::BTreeSet;
 use tenantry_documents::document::StoredDocument;
 use tenantry_domain::error::{Error, ErrorCode, Result};
 
-/// Documents and bytes of one command. MongoDB takes 100,000 and 48 MB.
+/// Documents and bytes of one command. MongoDB's limits are 100,000 and 48 MB.
 const COMMAND_DOCUMENTS: usize = 10_000;
 const COMMAND_BYTES: usize = 16 << 20;
-/// How often what fits is looked for while others take the room.
-const ROUNDS: u32 = 100;
+/// How often room is looked for while other writes take it.
+const MAX_ATTEMPTS: u32 = 100;
 
 /// See [`self`].
 pub(super) struct DocumentInserter {
@@ -35,7 +36,7 @@ impl DocumentInserter {
         Self { claims, indexes }
     }
 
-    /// Adds documents; what came of each.
+    /// Inserts documents; returns the result of each.
     pub(super) async fn insert(
         &self,
         handle: &mut CollectionHandle<'_>,
@@ -51,7 +52,7 @@ impl DocumentInserter {
             return Ok(outcomes.into_iter().flatten().collect());
         }
         let mut fitting = open.clone();
-        for _ in 0..ROUNDS {
+        for _ in 0..MAX_ATTEMPTS {
             let batch: Vec<&StoredDocument> = fitting.iter().map(|place| &documents[*place]).collect();
             match self.claims.begin_change(handle.organization(), sum(&fitting, &sizes)).await? {
                 Ok(change) => {
@@ -59,7 +60,8 @@ impl DocumentInserter {
                     let written = match insert_batch(handle, &batch).await {
                         Ok(written) => written,
                         Err(failure) => {
-                            // With the collection all that is in it has gone; anything else may still take effect.
+                            // The documents are gone with the collection. After any other error the write may still
+                            // take effect.
                             if failure.is_missing_collection() {
                                 self.claims.end_change(change, Size::default()).await;
                             }
@@ -89,11 +91,11 @@ impl DocumentInserter {
                 return Ok(outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(missing)).collect());
             }
         }
-        Err(Error::unavailable("others fill what room there is").into())
+        Err(Error::unavailable("other writes keep taking the room that is left").into())
     }
 }
 
-/// Refuses what does not fit; but what is there already is told so, as it would be with room.
+/// Refuses documents that do not fit. One that already exists gets that error, as it would with room.
 async fn refuse(
     handle: &mut CollectionHandle<'_>,
     room: Size,
@@ -105,7 +107,7 @@ async fn refuse(
     let layout = handle.layout().clone();
     let ids: Vec<_> = open.iter().filter_map(|place| documents[*place].id()).collect();
     let any: Vec<Document> = ids.iter().map(|id| layout.of_id(id)).collect();
-    // Their ids alone: a short request could otherwise ask for all that the collection holds.
+    // Only their ids: otherwise a short request could read all that the collection holds.
     let find = doc! { "filter": { "$or": any }, "projection": { "_id": 1 }, "batchSize": 1000 };
     let find = Command::reading("find", find)?;
     let read = |document: &RawDocument| Ok(layout.id_alone(document)?.map(|id| id.key()));
@@ -175,7 +177,7 @@ async fn insert_command(
     Ok(outcomes)
 }
 
-/// Removes what was written into a collection that was dropped meanwhile.
+/// Removes documents that were written into a collection that was dropped meanwhile.
 async fn rollback_insert(
     handle: &mut CollectionHandle<'_>,
     documents: &[&StoredDocument],
@@ -186,15 +188,15 @@ async fn rollback_insert(
     Err(Error::from(ErrorCode::CollectionNotFound).into())
 }
 
-/// The places of what was not written because the collection moved away in the middle. (If it had before, nothing was
-/// written, and the command has gone there.)
+/// The indexes of documents that were not written because the collection moved during the command. (If it had moved
+/// before, nothing was written, and the command was sent to its new location.)
 fn elsewhere(answer: &Document) -> Vec<usize> {
     let errors = answer.get_array("writeErrors").into_iter().flatten().filter_map(Bson::as_document);
     let elsewhere = errors.filter(|error| matches!(error.get_i32("code"), Ok(COLLECTION_UUID_MISMATCH)));
     elsewhere.filter_map(|error| usize::try_from(number(error, "index")).ok()).collect()
 }
 
-/// Those that find room, one after the other.
+/// The indexes of those that fit, one after the other.
 fn fitting_in(room: Size, open: &[usize], sizes: &[Size]) -> Vec<usize> {
     let mut left = room;
     let fits = |place: &&usize| {

@@ -1,9 +1,12 @@
-//! How the documents of a collection stand in MongoDB, and the one place that makes a filter find these documents and
-//! no others.
+//! How the documents of a collection are stored in MongoDB, and the one place that restricts a filter to these
+//! documents.
 //!
-//! In a collection of their own they stand as they are, with their revision in the reserved field at the end. Among
-//! those of other organizations each is wrapped. What a newcomer gets wrong: a program of the organization's own may
-//! have written a document, without a revision, or have put anything into the reserved field.
+//! In a collection of their own they are stored as they are, with their revision in the reserved field at the end. In
+//! the shared collection each is embedded in an outer document.
+//!
+//! # Pitfalls
+//! A program of the organization may have written a document without a revision, or with anything in the reserved
+//! field.
 
 use super::index_entries::EntryCounter;
 use crate::engine_error::EngineResult;
@@ -17,31 +20,31 @@ use mongodb::bson::{Bson, Document, doc};
 use tenantry_documents::document::{DocumentId, ID_FIELD, RESERVED_FIELD, Revision, StoredDocument};
 use tenantry_domain::{Error, ErrorCode};
 
-/// Where the revision is in a document that stands as it is.
+/// The revision of a plain document.
 const REVISION: &str = "_tenantry.rev";
-/// Where it is in a wrapped one.
+/// The revision of a shared document.
 const SHARED_REVISION: &str = "revision";
-/// What comes before the paths of a wrapped document.
+/// The prefix of paths in a shared document.
 const SHARED_PREFIX: &str = "document.";
 
-/// How the documents of a collection stand there.
+/// How the documents of a collection are stored.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum DocumentLayout {
-    /// As they are.
+    /// As they are, in a collection of their own.
     Plain {
-        /// The `_id` of the document that the container begins with, if it is in this collection.
+        /// The `_id` of the container's metadata document, if it is in this collection.
         first: Option<ObjectId>,
     },
-    /// Wrapped, among those of other collections.
+    /// Embedded, among those of other collections.
     Shared {
-        /// Whose they are.
+        /// The organization that they belong to.
         organization: ObjectId,
-        /// What tells the collection from every other one that the organization has, or had.
+        /// Distinguishes the collection from every other one that the organization has or had.
         key: String,
     },
 }
 
-/// A document that was found, without what is in it.
+/// A document that was found, without its contents.
 #[derive(Debug)]
 pub(crate) struct Trace {
     /// The `_id` under which MongoDB has it.
@@ -61,7 +64,7 @@ impl Trace {
 }
 
 impl DocumentLayout {
-    /// What comes before each path of a document.
+    /// The prefix of each path of a document.
     pub(crate) const fn prefix(&self) -> &'static str {
         match self {
             Self::Plain { .. } => "",
@@ -69,7 +72,7 @@ impl DocumentLayout {
         }
     }
 
-    /// The `_id` of the document that the container begins with, if it is in this collection.
+    /// The `_id` of the container's metadata document, if it is in this collection.
     pub(crate) const fn first_id(&self) -> Option<ObjectId> {
         match self {
             Self::Plain { first } => *first,
@@ -77,7 +80,7 @@ impl DocumentLayout {
         }
     }
 
-    /// The documents of the collection, and only they, that `filter` finds.
+    /// Restricts `filter` to the documents of the collection.
     pub(crate) fn scoped(&self, filter: Document) -> Document {
         let mut scope = match self {
             Self::Plain { first: None } => return filter,
@@ -90,7 +93,7 @@ impl DocumentLayout {
         scope
     }
 
-    /// The document of that id.
+    /// Matches the document of that id.
     pub(crate) fn of_id(&self, id: &DocumentId) -> Document {
         match self {
             Self::Plain { first: Some(first) } if *id == DocumentId::from(*first) => {
@@ -98,7 +101,7 @@ impl DocumentLayout {
             }
             Self::Plain { .. } => match id.to_bson() {
                 Bson::Document(id) => doc! { "_id": { "$eq": id } },
-                // So MongoDB goes straight to it.
+                // A plain condition, so that MongoDB looks it up directly.
                 id => doc! { "_id": id },
             },
             Self::Shared { organization, key } => {
@@ -112,20 +115,20 @@ impl DocumentLayout {
     pub(crate) fn find_by_id(&self, id: &DocumentId) -> Document {
         let mut find = doc! { "filter": self.of_id(id), "limit": 1, "singleBatch": true };
         if matches!(self, Self::Shared { .. }) {
-            // The planner need not ponder which of the indexes it is.
+            // Saves the planner the choice of an index.
             find.insert("hint", doc! { "_id": 1 });
         }
         find
     }
 
-    /// The document of that id, if it has that revision.
+    /// Matches the document of that id, if it has that revision.
     pub(crate) fn of_version(&self, id: &DocumentId, revision: Revision) -> Document {
         let mut filter = self.of_id(id);
         filter.extend(self.at_revision(revision));
         filter
     }
 
-    /// The document that was found, if it is the same as then and `filter` still finds it.
+    /// Matches the document that was found, if it is unchanged and still meets `filter`.
     pub(crate) fn of_trace(&self, trace: &Trace, filter: &Document) -> Document {
         let id = doc! { "_id": { "$eq": &trace.id } };
         let mut all = vec![id, self.at_revision(trace.revision)];
@@ -135,14 +138,14 @@ impl DocumentLayout {
         self.scoped(doc! { "$and": all })
     }
 
-    /// Documents of that revision.
+    /// Matches documents of that revision.
     pub(crate) fn at_revision(&self, revision: Revision) -> Document {
         let field = match self {
             Self::Plain { .. } => REVISION,
             Self::Shared { .. } => SHARED_REVISION,
         };
         if revision == Revision::UNKNOWN {
-            // As [`self::revision`] reads it. An expression, because a condition would look into arrays.
+            // As [`self::revision`] reads it. An expression, because a condition would also match elements of arrays.
             let path = format!("${field}");
             let is_long = doc! { "$eq": [{ "$type": &path }, "long"] };
             return doc! { "$expr": { "$not": { "$and": [is_long, { "$gt": [path, 0] }] } } };
@@ -150,7 +153,7 @@ impl DocumentLayout {
         doc! { field: integer(revision.0) }
     }
 
-    /// The document as it stands there.
+    /// Encodes a document for storage.
     pub(crate) fn encode(&self, document: &StoredDocument) -> EngineResult<RawDocumentBuf> {
         let revision = integer(document.revision.0);
         match self {
@@ -174,10 +177,10 @@ impl DocumentLayout {
         }
     }
 
-    /// A document that stands there, as it was stored.
+    /// Decodes a stored document.
     pub(crate) fn decode(&self, stored: &RawDocument) -> EngineResult<StoredDocument> {
         if !is_readable(stored) {
-            return Err(cut_short(stored).into());
+            return Err(unreadable_error(stored).into());
         }
         Ok(match self {
             Self::Plain { .. } => decode_plain(stored),
@@ -196,7 +199,7 @@ impl DocumentLayout {
         }
     }
 
-    /// The projection that leaves what [`Self::trace`] reads, and what is counted of its index entries.
+    /// The projection for [`Self::trace`], with the fields that index entries are counted by.
     pub(crate) fn trace_projection(&self, counter: &EntryCounter) -> Document {
         let revision = match self {
             Self::Plain { .. } => REVISION,
@@ -209,7 +212,7 @@ impl DocumentLayout {
         projection
     }
 
-    /// A document that was found with that projection.
+    /// Reads a document that was found with [`Self::trace_projection`].
     pub(crate) fn trace(&self, found: &RawDocument) -> EngineResult<Trace> {
         let id = found.get(ID_FIELD).map_err(unreadable)?.unwrap_or(RawBsonRef::Null);
         let bytes = found.get("bytes").map_err(unreadable)?.and_then(number).unwrap_or(0);
@@ -220,8 +223,8 @@ impl DocumentLayout {
         Ok(Trace { id: Bson::try_from(id).map_err(unreadable)?, revision: own, bytes, index_bytes: 0 })
     }
 
-    /// What [`Self::deciding_fields`] and [`Self::deciding_trace`] read. The fields are apart from the rest: there is no
-    /// name that nobody has given one.
+    /// The projection for [`Self::deciding_fields`] and [`Self::deciding_trace`]. The fields are apart from the rest:
+    /// any field name may be in use.
     pub(crate) fn deciding_projection(&self, fields: Document) -> Document {
         let revision = match self {
             Self::Plain { .. } => REVISION,
@@ -233,10 +236,10 @@ impl DocumentLayout {
     /// The fields of a document that was found with that projection.
     pub(crate) fn deciding_fields<'a>(&self, found: &'a RawDocument) -> EngineResult<&'a RawDocument> {
         let fields = found.get_document("fields").map_err(unreadable)?;
-        if is_readable(fields) { Ok(fields) } else { Err(cut_short(found).into()) }
+        if is_readable(fields) { Ok(fields) } else { Err(unreadable_error(found).into()) }
     }
 
-    /// The document itself.
+    /// The identity and size of a document that was found with that projection.
     pub(crate) fn deciding_trace(&self, found: &RawDocument) -> EngineResult<Trace> {
         let id = found.get(ID_FIELD).map_err(unreadable)?.unwrap_or(RawBsonRef::Null);
         Ok(Trace {
@@ -247,7 +250,7 @@ impl DocumentLayout {
         })
     }
 
-    /// The `_id` of a document of which nothing else was asked for.
+    /// The `_id` of a document that was projected to it alone.
     pub(crate) fn id_alone(&self, found: &RawDocument) -> EngineResult<Option<DocumentId>> {
         Ok(match self {
             Self::Plain { .. } => DocumentId::of(found),
@@ -273,37 +276,37 @@ impl DocumentLayout {
     }
 }
 
-/// Whether all of it can be read. The server takes from programs what is not as BSON should be, and reading would
+/// Whether the whole document can be read. The server accepts malformed BSON from programs, and reading would
 /// silently end there.
 fn is_readable(document: &RawDocument) -> bool {
-    flaw(document).is_none()
+    defect(document).is_none()
 }
 
-/// Where it cannot be read, and why.
-struct Flaw {
-    /// The names of the fields, from the innermost.
+/// Where a document cannot be read, and why.
+struct BsonDefect {
+    /// The names of the fields, innermost first.
     path: Vec<String>,
     what: &'static str,
 }
 
-fn flaw(document: &RawDocument) -> Option<Flaw> {
+fn defect(document: &RawDocument) -> Option<BsonDefect> {
     document.iter_elements().find_map(|element| {
         let element = match element {
             Ok(element) => element,
             Err(error) => {
-                return Some(Flaw { path: Vec::new(), what: what_is_wrong(&error, ElementType::Null) });
+                return Some(BsonDefect { path: Vec::new(), what: what_is_wrong(&error, ElementType::Null) });
             }
         };
-        let mut flaw = match element.value() {
-            Ok(RawBsonRef::Document(inner)) => flaw(inner),
-            Ok(RawBsonRef::Array(inner)) => RawDocument::from_bytes(inner.as_bytes()).ok().and_then(flaw),
+        let mut defect = match element.value() {
+            Ok(RawBsonRef::Document(inner)) => defect(inner),
+            Ok(RawBsonRef::Array(inner)) => RawDocument::from_bytes(inner.as_bytes()).ok().and_then(defect),
             Ok(_) => None,
             Err(error) => {
-                Some(Flaw { path: Vec::new(), what: what_is_wrong(&error, element.element_type()) })
+                Some(BsonDefect { path: Vec::new(), what: what_is_wrong(&error, element.element_type()) })
             }
         }?;
-        flaw.path.push(element.key().as_str().to_owned());
-        Some(flaw)
+        defect.path.push(element.key().as_str().to_owned());
+        Some(defect)
     })
 }
 
@@ -317,19 +320,19 @@ fn what_is_wrong(error: &bson::error::Error, kind: ElementType) -> &'static str 
     }
 }
 
-/// The refusal of a document that cannot be read whole.
-fn cut_short(stored: &RawDocument) -> Error {
+/// The error for a document that cannot be read completely.
+fn unreadable_error(stored: &RawDocument) -> Error {
     let id =
         DocumentId::of(stored).map_or_else(|| "without a readable `_id`".to_owned(), |id| format!("`{id}`"));
-    let (what, place) = match flaw(stored) {
-        Some(flaw) if !flaw.path.is_empty() => {
-            let path: Vec<&str> = flaw.path.iter().rev().map(String::as_str).collect();
-            (flaw.what, format!(" in the field `{}`", path.join(".")))
+    let (what, place) = match defect(stored) {
+        Some(defect) if !defect.path.is_empty() => {
+            let path: Vec<&str> = defect.path.iter().rev().map(String::as_str).collect();
+            (defect.what, format!(" in the field `{}`", path.join(".")))
         }
-        flaw => (flaw.map_or(MALFORMED, |flaw| flaw.what), String::new()),
+        defect => (defect.map_or(MALFORMED, |defect| defect.what), String::new()),
     };
     Error::new(ErrorCode::DocumentUnreadable).detail(format!(
-        "The document {id} holds {what}{place}. A program has written it so: correct or delete it."
+        "The document {id} holds {what}{place}. It was not written by this service: correct or delete it."
     ))
 }
 
@@ -350,14 +353,14 @@ fn reserved_revision(field: Option<RawBsonRef<'_>>) -> Revision {
     revision(reserved.and_then(|reserved| reserved.get("rev").ok().flatten()))
 }
 
-/// What a revision looks like that the service wrote; anything else is a program's.
+/// A revision, if it looks like one that the service wrote; anything else was written by a program.
 fn revision(value: Option<RawBsonRef<'_>>) -> Revision {
     let number = value.and_then(RawBsonRef::as_i64).and_then(|number| u64::try_from(number).ok());
-    // 0 is the unknown one.
+    // 0 is [`Revision::UNKNOWN`].
     number.map_or(Revision::UNKNOWN, Revision)
 }
 
-/// The count in a field; 0 where there is none.
+/// The count in a field; 0 if it is missing.
 pub(crate) fn count_in(document: &RawDocument, field: &str) -> u64 {
     document.get(field).ok().flatten().and_then(number).unwrap_or(0)
 }

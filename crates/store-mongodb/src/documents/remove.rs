@@ -1,4 +1,4 @@
-//! Removing the documents that match a filter, some hundred at a time.
+//! Removes the documents that match a filter, some hundred at a time.
 
 use super::checked::{conditions, deciding_fields, matching};
 use super::layout::Trace;
@@ -22,10 +22,10 @@ use tenantry_domain::offload;
 use tenantry_domain::processor::Processor;
 use tenantry_domain::{Error, ErrorCode};
 
-/// Documents of one round at most.
-const ROUND: usize = 500;
-/// Bytes of the filters of one round, about.
-const ROUND_BYTES: usize = 4 << 20;
+/// The most documents of one command.
+const BATCH_DOCUMENTS: usize = 500;
+/// About how many bytes of filters one command has.
+const BATCH_BYTES: usize = 4 << 20;
 
 /// See [`self`].
 pub(super) struct DocumentRemover {
@@ -83,16 +83,16 @@ impl DocumentRemover {
         }
     }
 
-    /// Removes some of the documents that the filter finds.
+    /// Removes some of the documents that the filter matches.
     async fn delete_round(
         &self,
         handle: &mut CollectionHandle<'_>,
         filter: &Document,
         left: Duration,
     ) -> EngineResult<DeleteResult> {
-        // The filter stands in each of the deletes.
+        // Each of the deletes repeats the filter.
         let filter_bytes = serialize_to_vec(filter)?.len();
-        let most = (ROUND_BYTES / (filter_bytes + 100)).clamp(1, ROUND);
+        let most = (BATCH_BYTES / (filter_bytes + 100)).clamp(1, BATCH_DOCUMENTS);
         let change = self.claims.begin_removal(handle.organization()).await?;
         let scoped = handle.layout().scoped(filter.clone());
         let found = traces(handle, &self.indexes, scoped, most, Some(left)).await;
@@ -113,7 +113,7 @@ impl DocumentRemover {
         Ok(DeleteResult { documents: deleted, more: !is_last })
     }
 
-    /// Removes some of the documents that match, where each is looked at here.
+    /// Removes some of the documents that match, where each is checked here.
     async fn delete_checked_round(
         &self,
         handle: &mut CollectionHandle<'_>,
@@ -121,14 +121,14 @@ impl DocumentRemover {
         rendered: &Document,
         left: Duration,
     ) -> EngineResult<DeleteResult> {
-        // The filter stands in each of the deletes.
+        // Each of the deletes repeats the filter.
         let filter_bytes = serialize_to_vec(rendered)?.len();
-        let most = (ROUND_BYTES / (filter_bytes + 100)).clamp(1, ROUND);
-        let amount = Amount { documents: most, bytes: ROUND_BYTES };
+        let most = (BATCH_BYTES / (filter_bytes + 100)).clamp(1, BATCH_DOCUMENTS);
+        let amount = Amount { documents: most, bytes: BATCH_BYTES };
         let command = deciding_fields(handle.layout(), filter, left).await?;
         let change = self.claims.begin_removal(handle.organization()).await?;
-        let sieve = Arc::new(matching(handle.layout().clone(), filter.clone()));
-        let (found, more) = match handle.sift(&self.processor, &command, amount, left, sieve).await {
+        let selector = Arc::new(matching(handle.layout().clone(), filter.clone()));
+        let (found, more) = match handle.select(&self.processor, &command, amount, left, selector).await {
             Ok((found, more)) if !found.is_empty() => (found, more),
             other => {
                 self.claims.end_change(change, Size::default()).await;
@@ -144,7 +144,7 @@ impl DocumentRemover {
         let more = more || sizes.len() < matched;
         let deleted = delete_by_raw(handle, conditions).await?;
         self.claims.end_change(change, at_least(&sizes, deleted).negative()).await;
-        // What their index entries took is counted when something does not fit.
+        // The bytes of their index entries are counted again when something does not fit.
         if handle.organization().quota.index_bytes.is_some() && deleted > 0 {
             self.usage.invalidate(handle.organization()).await;
         }
@@ -152,7 +152,7 @@ impl DocumentRemover {
     }
 }
 
-/// What so many of them have at least.
+/// The least that `count` of them take.
 fn at_least(found: &[Size], count: u64) -> Size {
     let least = |of: fn(&Size) -> i64| {
         let mut all: Vec<i64> = found.iter().map(of).collect();

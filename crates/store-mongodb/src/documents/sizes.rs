@@ -8,7 +8,7 @@ use crate::quota::size::Size;
 use tenantry_documents::document::StoredDocument;
 use tenantry_domain::Result;
 
-/// How much each of these new documents takes, or why it cannot be stored.
+/// The size of each of these new documents, or why it cannot be stored.
 pub(super) async fn sizes_of(
     handle: &mut CollectionHandle<'_>,
     indexes: &IndexCache,

@@ -1,4 +1,4 @@
-//! What is known of documents without what is in them: enough to count them, and to remove each as it was found.
+//! Reads documents without their contents: enough to count them, and to remove each if it is unchanged.
 
 use super::index_entries::EntryCounter;
 use super::layout::Trace;
@@ -11,11 +11,11 @@ use mongodb::bson::{Document, doc};
 use std::time::Duration;
 use tenantry_domain::limits::INDEX_ENTRIES_MAX_BYTES;
 
-/// Bytes of what the index entries of one round are counted by, about.
-const TRACE_BYTES: usize = 8 << 20;
+/// About how many bytes of indexed fields one command reads.
+const INDEXED_FIELDS_BYTES: usize = 8 << 20;
 
-/// Up to `most` of the documents that the filter finds, without what is in them; whether there are others of these, since
-/// what their index entries are counted by is bounded.
+/// Up to `most` of the documents that the filter matches, without their contents; also returns whether there are
+/// more, because the bytes read for counting index entries are limited.
 pub(super) async fn traces(
     handle: &mut CollectionHandle<'_>,
     indexes: &IndexCache,
@@ -43,11 +43,11 @@ pub(super) async fn traces(
         let body = list.map(|list| counter.rebuild(list)).transpose()?;
         Ok((layout.trace(document)?, body.unwrap_or_default()))
     };
-    let amount = Amount { bytes: TRACE_BYTES, ..Amount::ALL };
+    let amount = Amount { bytes: INDEXED_FIELDS_BYTES, ..Amount::ALL };
     let (found, more) = handle.read(&find, amount, deadline, read).await?;
     let counts = counter.count_all(found.iter().map(|(_, body)| &**body).collect()).await?;
     let counted = found.into_iter().zip(counts).map(|((trace, _), entries)| {
-        // One that has too many was stored before there was a bound.
+        // A document with too many entries was stored before there was a limit.
         let index_bytes = entries.unwrap_or(INDEX_ENTRIES_MAX_BYTES as u64);
         Trace { index_bytes, ..trace }
     });

@@ -1,5 +1,4 @@
-//! Changing and removing one document: a conditional update on its revision, announced before to whoever counts for the
-//! quota.
+//! Updates and deletes one document: a conditional write on its revision, which is announced to the quota first.
 
 use super::sizes::sizes_of;
 use super::traces::traces;
@@ -18,8 +17,8 @@ use tenantry_documents::document::{DocumentId, Revision, StoredDocument};
 use tenantry_domain::error::{Error, ErrorCode, Result};
 use tenantry_domain::store::UpdateOutcome;
 
-/// How often a document is deleted anew that others change meanwhile.
-const ROUNDS: u32 = 16;
+/// How often the deletion of a document is tried while others change it.
+const MAX_ATTEMPTS: u32 = 16;
 
 /// See [`self`].
 pub(super) struct DocumentUpdater {
@@ -32,7 +31,7 @@ impl DocumentUpdater {
         Self { claims, indexes }
     }
 
-    /// Puts `document` in place of the one of its id, if that has the revision `expected`.
+    /// Replaces the document of the same id by `document`, if it has the revision `expected`.
     pub(super) async fn update(
         &self,
         handle: &mut CollectionHandle<'_>,
@@ -40,7 +39,7 @@ impl DocumentUpdater {
         expected: Revision,
     ) -> Result<UpdateOutcome> {
         let id = document.id().ok_or_else(|| Error::internal("a document without an _id"))?;
-        // Without a quota nobody counts, and so nobody need know how large it was.
+        // Without a quota its size is not counted, so nobody needs the old size.
         let Some((size, change)) = self.begin(handle, &id, document, expected).await? else {
             return Ok(UpdateOutcome::Stale);
         };
@@ -51,13 +50,13 @@ impl DocumentUpdater {
             Ok(UpdateOutcome::Done) => self.claims.end_change(change, size).await,
             Ok(UpdateOutcome::Stale) => self.claims.end_change(change, Size::default()).await,
             Err(error) if is_settled(error) => self.claims.end_change(change, Size::default()).await,
-            // It may have happened; the count finds out.
+            // The write may have happened; the next count finds out.
             Err(_) => {}
         }
         written
     }
 
-    /// Announces an update, and by how much it changes what there is; `None` if there is no such document.
+    /// Announces an update, and by how much it changes the size; `None` if there is no such document.
     async fn begin(
         &self,
         handle: &mut CollectionHandle<'_>,
@@ -85,7 +84,7 @@ impl DocumentUpdater {
         }
     }
 
-    /// Removes the document of that id, if it has that revision; whatever it has, if none is named.
+    /// Removes the document of that id if it has that revision, or any revision if none is given.
     pub(super) async fn delete(
         &self,
         handle: &mut CollectionHandle<'_>,
@@ -101,20 +100,20 @@ impl DocumentUpdater {
             let deleted = delete_by(handle, &[filter]).await?;
             return Ok(update_outcome(deleted));
         }
-        for _ in 0..ROUNDS {
+        for _ in 0..MAX_ATTEMPTS {
             let Some(trace) = traces(handle, &self.indexes, filter.clone(), 1, None).await?.0.pop() else {
                 self.claims.end_change(change, Size::default()).await;
                 return Ok(UpdateOutcome::Stale);
             };
             change.check()?;
-            // Of that size: another revision may have another.
+            // With that size: another revision may have another.
             let same = handle.layout().of_trace(&trace, &filter);
             if delete_by(handle, &[same]).await? > 0 {
                 self.claims.end_change(change, trace.size().negative()).await;
                 return Ok(UpdateOutcome::Done);
             }
         }
-        Err(Error::unavailable("others change the same document all the time").into())
+        Err(Error::unavailable("others keep changing the same document").into())
     }
 }
 

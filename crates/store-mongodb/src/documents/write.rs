@@ -1,4 +1,4 @@
-//! Commands that write documents, and what the server says of them.
+//! Commands that write documents, and the errors that the server returns for them.
 
 use crate::collections::command::Command;
 use crate::collections::handle::CollectionHandle;
@@ -9,15 +9,15 @@ use mongodb::bson::{Bson, Document};
 use tenantry_domain::{Error, ErrorCode};
 
 /// "DocumentValidationFailure".
-const BREAKS_A_VALIDATOR: i32 = 121;
+const DOCUMENT_VALIDATION_FAILURE: i32 = 121;
 /// "DollarPrefixedFieldName".
-const DOLLAR_NAME: i32 = 52;
+const DOLLAR_PREFIXED_FIELD_NAME: i32 = 52;
 /// "Can't extract geo keys".
-const NO_PLACE: i32 = 16755;
+const CANNOT_EXTRACT_GEO_KEYS: i32 = 16755;
 /// "BSONObjectTooLarge".
-const TOO_LARGE: i32 = 10334;
+const BSON_OBJECT_TOO_LARGE: i32 = 10334;
 
-/// Removes at most one document by each of these filters; how many it was.
+/// Removes at most one document for each of these filters; returns how many were removed.
 pub(super) async fn delete_by(handle: &mut CollectionHandle<'_>, filters: &[Document]) -> EngineResult<u64> {
     let raw = filters.iter().map(RawDocumentBuf::try_from).collect::<Result<Vec<_>, _>>();
     delete_by_raw(handle, raw.map_err(Error::internal)?).await
@@ -41,7 +41,7 @@ pub(super) async fn delete_by_raw(
     Ok(number(&answer, "n"))
 }
 
-/// Adds what makes a write durable.
+/// Makes a write durable.
 pub(super) fn append_durably(
     handle: &CollectionHandle<'_>,
     command: &mut RawDocumentBuf,
@@ -54,7 +54,7 @@ pub(super) fn append_durably(
     Ok(())
 }
 
-/// What the server did not write, and why: its place among what it was given.
+/// The documents that the server did not write: the index of each in the command, and the error.
 pub(super) fn write_errors(handle: &CollectionHandle<'_>, answer: &Document) -> Vec<(usize, Error)> {
     let errors = answer.get_array("writeErrors").into_iter().flatten().filter_map(Bson::as_document);
     errors
@@ -70,26 +70,27 @@ fn write_error(handle: &CollectionHandle<'_>, error: &Document) -> Error {
     }
     match code {
         _ if NOT_INDEXABLE.contains(&code) => {
-            let detail = "Has no entry in an index of the collection: two of its paths go through different arrays, or \
-                          a number is both a position and a name.";
+            let detail = "An index of the collection cannot take this document: two of the paths go through different \
+                          arrays, or a number is both a position and a name.";
             Error::invalid_field("", detail)
         }
-        BREAKS_A_VALIDATOR => {
-            Error::invalid_field("", "Breaks a rule that the collection was given in MongoDB.")
-        }
-        DOLLAR_NAME => Error::invalid_field(
+        DOCUMENT_VALIDATION_FAILURE => Error::invalid_field(
             "",
-            "Has a name that begins with `$`, from a program that wrote it; MongoDB does not change it.",
+            "The document violates a validation rule that the collection has in MongoDB.",
         ),
-        NO_PLACE => {
-            Error::invalid_field("", "Has no value that a geospatial index of the collection can take.")
+        DOLLAR_PREFIXED_FIELD_NAME => Error::invalid_field(
+            "",
+            "The stored document has a field name that begins with `$`, so MongoDB does not update it. Delete it.",
+        ),
+        CANNOT_EXTRACT_GEO_KEYS => {
+            Error::invalid_field("", "A geospatial index of the collection cannot take this document.")
         }
-        TOO_LARGE => Error::invalid_field("", "Is larger than MongoDB allows."),
-        _ => EngineError::Answered { code, message: message.to_owned() }.into(),
+        BSON_OBJECT_TOO_LARGE => Error::invalid_field("", "The document is larger than MongoDB allows."),
+        _ => EngineError::ServerError { code, message: message.to_owned() }.into(),
     }
 }
 
-/// The refusal of what another document has already.
+/// The error for a value that another document already has.
 fn duplicate(handle: &CollectionHandle<'_>, index: &str) -> Error {
     if index == PRIMARY_INDEX {
         return ErrorCode::DocumentExists.into();
@@ -99,7 +100,7 @@ fn duplicate(handle: &CollectionHandle<'_>, index: &str) -> Error {
     Error::from(ErrorCode::UniqueViolation).detail(detail)
 }
 
-/// Refuses to take a write for done that may be lost.
+/// Refuses to report a write as done if it may be lost.
 pub(super) fn check_durable(answer: &Document) -> EngineResult<()> {
     match answer.get_document("writeConcernError") {
         Ok(error) => Err(Error::unavailable(format!("a write may be lost: {error}")).into()),

@@ -1,4 +1,4 @@
-//! A collection as a transfer reads and writes it: under whatever name a program gave it, and without revisions.
+//! A collection as a transfer reads and writes it: under any name that a program gave it, and without revisions.
 
 use crate::documents::layout::DocumentLayout;
 use crate::engine_error::{EngineError, EngineResult};
@@ -12,25 +12,25 @@ use tenantry_domain::{Error, Result};
 pub(crate) struct StoredCollection {
     /// The collection of the server that has its documents.
     pub(super) collection: Collection<RawDocumentBuf>,
-    /// Finds them.
+    /// Matches its documents.
     pub(super) filter: Document,
-    /// Whose they are and what stands in each, where they are among those of others.
+    /// In the shared collection: the organization, and the key in each document.
     shared: Option<(OrganizationId, String)>,
 }
 
 impl StoredCollection {
-    /// A collection of the organization's own; `filter` leaves out what is none of the user's.
+    /// A collection of the organization's own; `filter` leaves out documents that are not the user's.
     pub(crate) fn dedicated(database: &Database, name: &str, filter: Document) -> Self {
         Self { collection: database.collection(name), filter, shared: None }
     }
 
-    /// One among those of others, told from them by `key`.
+    /// A collection in the shared collection, identified by `key`.
     pub(crate) fn shared(collection: Collection<RawDocumentBuf>, id: OrganizationId, key: String) -> Self {
         let filter = doc! { "org_id": object_id(id.as_bytes()), "collection": &key };
         Self { collection, filter, shared: Some((id, key)) }
     }
 
-    /// The user's document.
+    /// The user's document in a stored one.
     pub(super) fn decode(&self, stored: &RawDocument) -> EngineResult<RawDocumentBuf> {
         if self.shared.is_none() {
             return Ok(DocumentLayout::Plain { first: None }.decode(stored)?.body);
@@ -45,7 +45,7 @@ impl StoredCollection {
         }
     }
 
-    /// The document as it stands there.
+    /// Encodes a document for storage.
     pub(super) fn encode(&self, document: RawDocumentBuf) -> Result<RawDocumentBuf> {
         let Some((id, key)) = &self.shared else { return Ok(document) };
         let own_id = document.get("_id").ok().flatten();

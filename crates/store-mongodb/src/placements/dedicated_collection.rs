@@ -1,4 +1,4 @@
-//! A collection for each organization, beside the records: `tenant_<identifier>`; and what is beside that:
+//! A collection for each organization, beside the records: `tenant_<identifier>`; and its extra collections:
 //! `tenant_<identifier>.<name>`.
 
 mod container;
@@ -31,9 +31,10 @@ use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::organization::{ContainerId, Location, Organization};
 use tenantry_domain::store::{CleanupReport, CollectionInfo, InsertOutcome, NewContainer};
 
-/// How often a collection is made anew because an operation may be moving the container, and the pause before each.
-const LOOKS: u32 = 20;
-const PAUSE: Duration = Duration::from_millis(50);
+/// How often the creation of a collection is tried while an operation may be moving the container, and the pause
+/// before each try.
+const MAX_ATTEMPTS: u32 = 20;
+const BACKOFF: Duration = Duration::from_millis(50);
 
 /// See [`self`].
 pub(super) struct DedicatedCollection {
@@ -65,19 +66,20 @@ impl DedicatedCollection {
         }
     }
 
-    /// Name and identity of the further collection that is called so.
+    /// The full name and UUID of the extra collection of that name.
     async fn find_extra(
         &self,
         id: OrganizationId,
         name: &CollectionName,
     ) -> EngineResult<Option<(String, ContainerId)>> {
         let listed = self.extra.list(id).await?;
-        let found = listed.into_iter().find(|further| further.name == name.as_str());
-        Ok(found.map(|further| (further.full_name(), further.id)))
+        let found = listed.into_iter().find(|extra| extra.name == name.as_str());
+        Ok(found.map(|extra| (extra.full_name(), extra.id)))
     }
 
-    /// Makes the collection under the name that the organization holds. `None` if it no longer held it at the end: then the
-    /// collection is empty and under a name that may be another's by now, where nothing is dropped.
+    /// Creates the collection under the name that the organization holds. Returns `None` if the organization no
+    /// longer held that name at the end. The collection is then empty, under a name that another organization may
+    /// have, where nothing is dropped.
     async fn make_beside(
         &self,
         organization: &Organization,
@@ -108,7 +110,7 @@ impl DedicatedCollection {
         if self.is_extra(name).await? {
             return Ok(());
         }
-        match self.containers.judge(name, id).await? {
+        match self.containers.classify(name, id).await? {
             Stray::Owned => {}
             Stray::LeftOver => {
                 self.named.drop(name, id).await?;
@@ -119,7 +121,7 @@ impl DedicatedCollection {
         Ok(())
     }
 
-    /// Whether it is beside the container of an organization.
+    /// Whether the collection is beside the container of an organization.
     async fn is_extra(&self, name: &str) -> EngineResult<bool> {
         let Some((namespace, _)) = name.split_once('.') else { return Ok(false) };
         if let Some(id) = namespace.strip_prefix("deleted_").and_then(|id| id.parse().ok()) {
@@ -171,15 +173,15 @@ impl CollectionLocator for DedicatedCollection {
         name.is_default() || namespace.split_once('.').is_some_and(|(_, own)| own == name.as_str())
     }
 
-    /// A late effect of an operation that was overtaken has taken it there. That it does not succeed is no reason to
-    /// refuse what is asked of the container.
+    /// A late effect of an overtaken operation has moved the container. If moving it back fails, that is no reason to
+    /// refuse the request.
     async fn look_after_container(&self, organization: &Organization, actual: &str) {
         let Ok(Some(now)) = self.organizations.find(organization.id).await else { return };
         if now.operation.is_none()
             && now.naming.namespace != actual
             && let Err(failure) = self.containers.settle(&now).await
         {
-            tracing::warn!(organization = %now.id, error = %Error::from(failure), "a container was not brought back");
+            tracing::warn!(organization = %now.id, error = %Error::from(failure), "a container could not be moved back");
         }
     }
 }
@@ -234,13 +236,13 @@ impl PlacementStrategy for DedicatedCollection {
 
     async fn list_collections(&self, organization: &Organization) -> EngineResult<Vec<CollectionName>> {
         let found = self.extra.list(organization.id).await?;
-        let found = found.into_iter().map(|further| (further.name, further.id));
+        let found = found.into_iter().map(|extra| (extra.name, extra.id));
         Ok(self.uuids.insert_all(organization.id, found))
     }
 
     async fn list_unnamed(&self, organization: &Organization) -> EngineResult<Vec<String>> {
         let found = self.extra.list(organization.id).await?;
-        Ok(found.into_iter().map(|further| further.name).collect())
+        Ok(found.into_iter().map(|extra| extra.name).collect())
     }
 
     async fn describe_collections(
@@ -257,14 +259,14 @@ impl PlacementStrategy for DedicatedCollection {
         name: &CollectionName,
         claim: ClaimAge,
     ) -> EngineResult<InsertOutcome> {
-        for _ in 0..=LOOKS {
+        for _ in 0..=MAX_ATTEMPTS {
             let now = self.organizations.get(organization.id).await?;
             if now.keeps_its_place()
                 && let Some(made) = self.make_beside(&now, name, claim).await?
             {
                 return Ok(made);
             }
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(BACKOFF).await;
         }
         Err(Error::unavailable("the organization is being changed").into())
     }
@@ -276,10 +278,11 @@ impl PlacementStrategy for DedicatedCollection {
 
     async fn list_stored(&self, organization: &Organization) -> EngineResult<Vec<String>> {
         let namespace = &organization.naming.namespace;
-        let further = self.extra.list_at(organization, namespace).await?;
-        let mut names: Vec<String> = further.into_iter().map(|further| further.name).collect();
+        let extra = self.extra.list_at(organization, namespace).await?;
+        let mut names: Vec<String> = extra.into_iter().map(|extra| extra.name).collect();
         if names.iter().any(|name| name == DOCUMENTS) {
-            let cause = format!("the collection {namespace}.{DOCUMENTS} has the name of the first one");
+            let cause =
+                format!("the collection {namespace}.{DOCUMENTS} has the name of the first collection");
             return Err(Error::unavailable(cause).into());
         }
         names.push(DOCUMENTS.to_owned());
@@ -291,7 +294,7 @@ impl PlacementStrategy for DedicatedCollection {
         if name != DOCUMENTS {
             return Ok(StoredCollection::dedicated(database, &format!("{namespace}.{name}"), doc! {}));
         }
-        // The document that the container begins with is none of the user's.
+        // The metadata document is not the user's.
         let own = doc! { "_id": { "$ne": object_id(organization.id.as_bytes()) } };
         Ok(StoredCollection::dedicated(database, namespace, own))
     }

@@ -1,5 +1,5 @@
-//! A database for each organization, named by a prefix and the organization's id, so that a rename moves
-//! nothing and no name is ever another's.
+//! A database for each organization, named by a prefix and the organization's id, so that a rename moves nothing and
+//! no name ever changes hands.
 
 use super::strategy::PlacementStrategy;
 use crate::collections::location::{CollectionLocation, CollectionLocator};
@@ -27,14 +27,14 @@ use tenantry_domain::organization::{ContainerId, Location, Organization};
 use tenantry_domain::store::{CleanupReport, CollectionInfo, InsertOutcome, NewContainer};
 use tenantry_domain::{Error, ErrorCode};
 
-/// The field of that document that names the database with the organization's record: a server may have several
-/// installations, and none may take another's database for a leftover of its own.
-const RECORDS: &str = "records";
+/// The field of the metadata document with the name of the database that has the organization's record. A server may have
+/// several installations, and none may take another's database for a leftover of its own.
+const RECORDS_FIELD: &str = "records";
 
-/// How often a collection that was made is looked for.
-const LOOKS: u32 = 20;
-/// How often a database is listed that programs add something to while it is dropped.
-const ROUNDS: u32 = 5;
+/// How often a collection that was just created is looked for.
+const MAX_LOOKUPS: u32 = 20;
+/// How often a database is listed while programs add to it during its drop.
+const MAX_DROP_PASSES: u32 = 5;
 
 /// See [`self`].
 pub(super) struct DedicatedDatabase {
@@ -66,7 +66,7 @@ impl DedicatedDatabase {
         self.connection.server().other_database(&self.database_name(id))
     }
 
-    /// How many documents there are in all collections of users.
+    /// How many documents all collections of users have.
     async fn documents_in(&self, database: &Database) -> EngineResult<u64> {
         let mut documents = 0;
         for name in self.connection.call(database.list_collection_names()).await? {
@@ -78,13 +78,13 @@ impl DedicatedDatabase {
         Ok(documents)
     }
 
-    /// Whether the database was made for an organization of this installation.
+    /// Whether the database was created for an organization of this installation.
     async fn is_ours(&self, database: &Database) -> EngineResult<bool> {
-        let ours = doc! { RECORDS: self.connection.server().database().name() };
+        let ours = doc! { RECORDS_FIELD: self.connection.server().database().name() };
         Ok(self.connection.call(database.collection::<Document>(METADATA).find_one(ours)).await?.is_some())
     }
 
-    /// What is in a database, the collection that says whose it is last.
+    /// The collections of a database, with the one that identifies its organization last.
     async fn listed_in(&self, database: &Database) -> EngineResult<Vec<ListedCollection>> {
         let mut found = self.connection.call(database.list_collections()).await?;
         let mut listed = Vec::new();
@@ -95,13 +95,13 @@ impl DedicatedDatabase {
                 listed.push(ListedCollection { name: collection.name, id });
             }
         }
-        // What has no identity is a view on something that has, and goes first.
+        // A collection without a UUID is a view on one that has a UUID, and goes first.
         listed.sort_by_key(|each| (each.name == METADATA, each.id.is_some()));
         Ok(listed)
     }
 
-    /// Removes what was listed. A view and a time series, which programs alone make, have no identity; on a server that
-    /// knows none, nothing has: there, the look before is all there is.
+    /// Removes the listed collections. A view and a time series, which only programs create, have no UUID. On a
+    /// server without support for UUIDs nothing has one, and the check before is the only protection.
     async fn drop_listed(&self, database: &Database, listed: &[ListedCollection]) -> EngineResult<()> {
         let knows_identities = supports_uuids(self.connection.server()).await?;
         for ListedCollection { name, id } in listed {
@@ -110,10 +110,11 @@ impl DedicatedDatabase {
                 drop.insert("collectionUUID", uuid(id));
             }
             match self.connection.call(database.run_command(self.connection.server().durably(drop))).await {
-                // Somebody else has dropped or renamed it, or it is another by now.
+                // Somebody else has dropped or renamed it, or the name belongs to another collection now.
                 Ok(_)
                 | Err(
-                    EngineError::Elsewhere { .. } | EngineError::Answered { code: NAMESPACE_NOT_FOUND, .. },
+                    EngineError::Elsewhere { .. }
+                    | EngineError::ServerError { code: NAMESPACE_NOT_FOUND, .. },
                 ) => {}
                 Err(failure) => return Err(failure),
             }
@@ -121,14 +122,14 @@ impl DedicatedDatabase {
         Ok(())
     }
 
-    /// The collection of that name in the organization's database. The one that every organization has is made when it
-    /// is first looked for.
+    /// The collection of that name in the organization's database. The default collection is created when it is first
+    /// looked for.
     async fn find_in_database(
         &self,
         id: OrganizationId,
         name: &CollectionName,
     ) -> EngineResult<Option<ContainerId>> {
-        for _ in 0..LOOKS {
+        for _ in 0..MAX_LOOKUPS {
             let found = self.in_database(id).await?;
             let found = found.into_iter().find(|(own, _)| own == name.as_str());
             if found.is_some() || name.as_str() != DOCUMENTS {
@@ -139,10 +140,10 @@ impl DedicatedDatabase {
                 Err(failure) => return Err(failure),
             }
         }
-        Err(Error::unavailable("a collection that was made is not there").into())
+        Err(Error::unavailable("a collection that was just created is missing").into())
     }
 
-    /// The collections of users in the organization's database, which must be there.
+    /// The collections of users in the organization's database, which must exist.
     async fn in_database(&self, id: OrganizationId) -> EngineResult<Vec<(String, ContainerId)>> {
         let database = self.database_of(id);
         let list = database.list_collections().filter(doc! { "type": "collection" });
@@ -156,14 +157,14 @@ impl DedicatedDatabase {
             }
         }
         if !is_there {
-            return Err(Error::unavailable("the organization's database is not there").into());
+            return Err(Error::unavailable("the organization's database is missing").into());
         }
         found.sort_by(|one, other| one.0.cmp(&other.0));
         Ok(found)
     }
 
-    /// Makes a collection in the organization's database, and takes it back if there is no such database any more: a
-    /// create makes one.
+    /// Creates a collection in the organization's database. If that database no longer exists, the collection is
+    /// removed again, because a create also creates the database.
     async fn create_in_database(&self, id: OrganizationId, name: &str) -> EngineResult<()> {
         let database = self.database_of(id);
         self.connection
@@ -188,7 +189,7 @@ impl DedicatedDatabase {
                 Err(failure) => return Err(failure),
             }
         }
-        Err(Error::unavailable("the organization's database is not there").into())
+        Err(Error::unavailable("the organization's database is missing").into())
     }
 
     async fn tidy_database(
@@ -198,13 +199,14 @@ impl DedicatedDatabase {
         tidied: &mut CleanupReport,
     ) -> EngineResult<()> {
         let database = self.database_of(id);
-        // First: what is listed before nobody has the id is not of one that gets it later.
+        // Listed first: collections that are listed before the id is found unused do not belong to an organization
+        // that gets it later.
         let listed = self.listed_in(&database).await?;
         if self.organizations.exists(id).await? || !self.is_ours(&database).await? {
             return Ok(());
         }
         let is_empty = self.documents_in(&database).await? == 0;
-        // The documents may have taken long to count.
+        // Counting the documents may have taken long.
         if is_empty && !self.organizations.exists(id).await? {
             self.drop_listed(&database, &listed).await?;
         }
@@ -255,11 +257,11 @@ impl PlacementStrategy for DedicatedDatabase {
         Location { database: self.database_name(organization.id), collection: DOCUMENTS.to_owned() }
     }
 
-    /// One insert makes the database and all that belongs into it. An organization that is imported under its old id
-    /// may find that of another installation.
+    /// One insert creates the database and everything in it. An organization that is imported under its old id may
+    /// find the database of another installation.
     async fn create_container(&self, container: &NewContainer) -> EngineResult<Option<ContainerId>> {
         let mut first = metadata(container.organization_id, container.created_at);
-        first.insert(RECORDS, self.connection.server().database().name());
+        first.insert(RECORDS_FIELD, self.connection.server().database().name());
         let database = self.database_of(container.organization_id);
         match Records::of(&self.connection, database.collection(METADATA)).insert(first).await? {
             InsertOutcome::Exists if !self.is_ours(&database).await? => {
@@ -274,17 +276,17 @@ impl PlacementStrategy for DedicatedDatabase {
         let database = self.database_of(id);
         let first = database.collection::<Document>(METADATA);
         if self.connection.call(first.find_one(doc! { "_id": object_id(id.as_bytes()) })).await?.is_none() {
-            return Err(Error::unavailable("the organization's database is not there").into());
+            return Err(Error::unavailable("the organization's database is missing").into());
         }
         self.documents_in(&database).await
     }
 
-    /// Removes the database as long as its organization's record is what this operation holds. The database has
-    /// the organization's id for a name, which may come back out of an archive: so what is removed is what was listed
-    /// before that was looked at.
+    /// Removes the database while its organization's record is held by this operation. The database is named by the
+    /// organization's id, which an import may use again: so only collections that were listed before the record was
+    /// checked are removed.
     async fn drop_container(&self, organization: &Organization) -> EngineResult<()> {
         let database = self.database_of(organization.id);
-        for _ in 0..ROUNDS {
+        for _ in 0..MAX_DROP_PASSES {
             let listed = self.listed_in(&database).await?;
             if listed.is_empty() {
                 return Ok(());
@@ -292,7 +294,7 @@ impl PlacementStrategy for DedicatedDatabase {
             self.organizations.verify_owner(organization).await?;
             self.drop_listed(&database, &listed).await?;
         }
-        Err(Error::unavailable("a program makes collections in a database that is being dropped").into())
+        Err(Error::unavailable("a program creates collections in a database that is being dropped").into())
     }
 
     async fn tidy(&self, tidied: &mut CleanupReport) -> EngineResult<()> {

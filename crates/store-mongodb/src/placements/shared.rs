@@ -1,5 +1,5 @@
-//! One set of collections for many organizations: each document has its organization's id, which comes first
-//! in every index and, by [`of`] and the layout of documents, in every query.
+//! One set of collections for many organizations: each document has its organization's id, which comes first in every
+//! index and, by [`of`] and the layout of documents, in every query.
 
 mod containers;
 mod indexes;
@@ -8,7 +8,7 @@ use super::strategy::PlacementStrategy;
 use crate::collections::handle::CollectionHandle;
 use crate::collections::index_build::{IndexBuild, IndexPlan};
 use crate::collections::location::{CollectionLocation, CollectionLocator};
-use crate::collections::shared_collection::{DROPPED, SharedCollection};
+use crate::collections::shared_collection::{DROPPED_FIELD, SharedCollection};
 use crate::collections::sums::{size_in, sums};
 use crate::connection::Connection;
 use crate::containers::capacity::ServerCost;
@@ -55,7 +55,7 @@ impl Shared {
         }
     }
 
-    /// Where the documents of a collection are, of which the container keeps `shared`.
+    /// The location of a collection whose entry in the container is `shared`.
     fn location_of(
         &self,
         id: OrganizationId,
@@ -75,12 +75,12 @@ impl Shared {
         StoredCollection::shared(self.documents.collection().clone_with_type(), id, key)
     }
 
-    /// How many documents the organization has among the others.
+    /// How many documents the organization has in the shared collection.
     async fn count(&self, id: OrganizationId) -> EngineResult<u64> {
         self.connection.call(self.documents.collection().count_documents(of(id))).await
     }
 
-    /// The documents first, so that a container that is there says that there is still something to do.
+    /// The documents first: while the container exists, it shows that there is still something to do.
     async fn drop_all(&self, id: OrganizationId) -> EngineResult<()> {
         self.documents.delete_all(&of(id)).await?;
         self.indexes.drop_all_of(id).await?;
@@ -94,9 +94,9 @@ impl Shared {
         self.containers.forget_dropped(id, key).await
     }
 
-    /// Finishes what one has begun that died while it dropped collections.
+    /// Finishes the drops of a process that died during them.
     async fn finish_drops(&self, id: OrganizationId, container: &Document) -> EngineResult<()> {
-        for key in container.get_array(DROPPED).into_iter().flatten().filter_map(Bson::as_str) {
+        for key in container.get_array(DROPPED_FIELD).into_iter().flatten().filter_map(Bson::as_str) {
             self.finish_drop(id, key).await?;
         }
         Ok(())
@@ -112,17 +112,17 @@ impl Shared {
                 continue;
             }
             let is_empty = self.count(id).await? == 0;
-            // An id that comes back into a share has rested for longer than this look is old (`ID_COOLDOWN`).
+            // An id is used again in this placement only after a time longer than this cleanup takes (`ID_COOLDOWN`).
             if is_empty {
                 self.drop_all(id).await?;
             }
-            note_leftover(tidied, is_empty, &format!("the share of {id}"));
+            note_leftover(tidied, is_empty, &format!("the shared container of {id}"));
         }
         Ok(())
     }
 }
 
-/// What finds the documents of that organization and no others.
+/// Matches the documents of that organization and no others.
 fn of(id: OrganizationId) -> Document {
     doc! { "org_id": object_id(id.as_bytes()) }
 }
@@ -169,7 +169,7 @@ impl PlacementStrategy for Shared {
         ServerCost::NOTHING
     }
 
-    /// There are never more than a collection can have, whichever organizations they are of.
+    /// Whatever organizations want, there are never more indexes than one collection can have.
     fn index_cost(&self) -> ServerCost {
         ServerCost::NOTHING
     }
@@ -259,7 +259,7 @@ impl PlacementStrategy for Shared {
         let Some(shared) = handle.shared() else { return Ok(false) };
         let id = handle.organization().id;
         if !self.containers.drop_collection(id, handle.name(), &shared.key).await? {
-            // Somebody else has dropped it.
+            // Another process has dropped it.
             return Ok(false);
         }
         for index in &shared.indexes {
@@ -289,7 +289,7 @@ impl PlacementStrategy for Shared {
         self.indexes.delete(handle, name).await
     }
 
-    /// One is not the organization's before it serves.
+    /// An index belongs to the organization only after it is finished.
     async fn is_building_index(&self, _organization: &Organization) -> EngineResult<bool> {
         Ok(false)
     }
@@ -299,7 +299,7 @@ impl PlacementStrategy for Shared {
         let listed = self.containers.list_collections(id).await?;
         let mut names: Vec<String> = listed.keys().map(ToString::to_string).collect();
         let keys = self.connection.call(self.documents.collection().distinct("collection", of(id))).await?;
-        // A program may have made one. What has a number is of a collection that was dropped.
+        // A program may have created a collection. A key with a number belongs to a dropped collection.
         let unlisted = keys.iter().filter_map(Bson::as_str).filter(|key| !key.contains('.'));
         let unlisted = unlisted.filter(|key| listed.values().all(|shared| shared.key != **key));
         names.extend(unlisted.map(str::to_owned));

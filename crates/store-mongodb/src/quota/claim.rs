@@ -1,7 +1,7 @@
 //! Claims of documents and bytes: before a change, what it may add; after it, what it has added.
 
 use super::claim_age::ClaimAge;
-use super::count::{UsageCounter, is_being_counted};
+use super::count::{UsageCounter, count_running_error};
 use super::limits::is_limited;
 use super::size::Size;
 use super::usage::{UsageDocument, UsageRecords, of};
@@ -15,9 +15,9 @@ use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::organization::{Organization, QuotaLimit};
 
 /// How often a claim is tried while others count.
-const ROUNDS: u32 = 8;
+const MAX_ATTEMPTS: u32 = 8;
 
-/// A change that has been announced. Dropped without an end, it is held against the organization for a minute.
+/// An announced change. If it is dropped without an end, its claim counts for a minute.
 #[must_use]
 pub(crate) struct Change(Option<Claim>);
 
@@ -25,7 +25,7 @@ struct Claim {
     organization: OrganizationId,
     id: ObjectId,
     size: Size,
-    /// Whether it is that of a new index.
+    /// Whether it is a new index.
     is_index: bool,
     age: ClaimAge,
 }
@@ -35,7 +35,7 @@ impl Claim {
         Self { organization: organization.id, id: ObjectId::new(), size, is_index, age: ClaimAge::new() }
     }
 
-    /// How it is noted. That of an index says how much it is: a count may have to keep it.
+    /// The stored claim. That of an index includes its size, because a count may have to keep it.
     fn entry(&self) -> Document {
         let mut entry = doc! { "id": self.id, "at": "$$NOW" };
         if !self.adds() {
@@ -47,29 +47,29 @@ impl Claim {
         entry
     }
 
-    /// Whether its change may add something.
+    /// Whether the change may add something.
     fn adds(&self) -> bool {
         self.size != Size::default()
     }
 
-    /// What a count that is under way is compared by.
+    /// The field that a running count compares.
     fn counter(&self) -> &'static str {
         if self.adds() { "version" } else { "removals" }
     }
 }
 
 impl Change {
-    /// How much was claimed.
+    /// The size of the claim.
     pub(super) fn size(&self) -> Size {
         self.0.as_ref().map(|claim| claim.size).unwrap_or_default()
     }
 
-    /// Refuses to go on when the claim may have been taken for that of somebody who died.
+    /// Refuses to continue once the claim may count as abandoned.
     pub(crate) fn check(&self) -> EngineResult<()> {
         self.0.as_ref().map_or(Ok(()), |claim| claim.age.check())
     }
 
-    /// Whether anybody counts.
+    /// Whether the change is counted at all.
     pub(crate) const fn is_counted(&self) -> bool {
         self.0.is_some()
     }
@@ -87,7 +87,7 @@ impl Claims {
         Self { usage, counter }
     }
 
-    /// Announces a change that may add so much, which must not be less than nothing. If there is no room: how much room
+    /// Announces a change that may add `size`, which must not be negative. If there is no room, returns how much
     /// there is.
     pub(crate) async fn begin_change(
         &self,
@@ -97,7 +97,7 @@ impl Claims {
         self.begin(organization, size, false).await
     }
 
-    /// The same, of a new index or of documents.
+    /// Announces a change of documents, or a new index.
     pub(super) async fn begin(
         &self,
         organization: &Organization,
@@ -108,7 +108,7 @@ impl Claims {
             return Ok(Ok(Change(None)));
         }
         let mut doubted = false;
-        for _ in 0..ROUNDS {
+        for _ in 0..MAX_ATTEMPTS {
             let claim = Claim::new(organization, size, is_index);
             if self.note_claim(organization, &claim).await? {
                 return Ok(Ok(Change(Some(claim))));
@@ -116,7 +116,7 @@ impl Claims {
             let usage = self.usage.get(organization.id).await?;
             let Some(usage) = usage.filter(UsageDocument::is_counted) else {
                 if !self.counter.count_in_time(organization).await {
-                    return Err(is_being_counted().into());
+                    return Err(count_running_error().into());
                 }
                 continue;
             };
@@ -137,7 +137,7 @@ impl Claims {
             doubted = true;
             if !self.counter.count_in_time(organization).await && usage.is_too_high(self.usage.claims_last())
             {
-                return Err(is_being_counted().into());
+                return Err(count_running_error().into());
             }
         }
         Err(Error::unavailable("others count what the organization has").into())
@@ -149,12 +149,13 @@ impl Claims {
         begun.map_err(|_| Error::internal("no room for nothing").into())
     }
 
-    /// Notes what came of a change. That it cannot is no reason to take the change back.
+    /// Records the end of a change. A failure to do so is no reason to undo the change.
     pub(crate) async fn end_change(&self, change: Change, added: Size) {
         self.note_end(change, added).await;
     }
 
-    /// The same, and says whether it could: a count may have taken the claim for that of somebody who died.
+    /// Records the end of a change. Returns whether the claim was still there: a count may have dropped it as
+    /// abandoned.
     pub(super) async fn note_end(&self, change: Change, added: Size) -> bool {
         let Some(claim) = change.0 else { return true };
         let mut filter = of(claim.organization);
@@ -178,7 +179,7 @@ impl Claims {
         }
     }
 
-    /// Whether there is room for the claim; then it is noted.
+    /// Records the claim if there is room for it; returns whether there was.
     async fn note_claim(&self, organization: &Organization, claim: &Claim) -> EngineResult<bool> {
         let mut filter = of(organization.id);
         let limits = [
@@ -187,9 +188,9 @@ impl Claims {
             ("index_bytes", organization.quota.index_bytes, claim.size.index_bytes),
         ];
         for (field, limit, wanted) in limits {
-            // What adds nothing always fits, also where there is too much already.
+            // A change that adds nothing always fits, even above the limit.
             if let (Some(limit), 1..) = (limit, wanted) {
-                // Builds before 2026-11-29 count without `index_bytes`, which is then as good as none.
+                // Builds before 2026-11-29 count without `index_bytes`, which then counts as zero.
                 filter.insert(field, doc! { "$not": { "$gt": integer(limit.get()) - wanted } });
             }
         }
@@ -214,7 +215,7 @@ impl Claims {
             .return_document(ReturnDocument::After);
         let noted: Option<Document> = match self.usage.call(update).await {
             Ok(noted) => noted,
-            // Another has just made the document.
+            // Another process has just created the document.
             Err(failure) if failure.is_same_id() => None,
             Err(failure) => return Err(failure),
         };

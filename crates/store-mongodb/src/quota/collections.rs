@@ -1,4 +1,4 @@
-//! Claims of collections: who is about to make one of which name. Those that are there are counted each time.
+//! Claims of collections: which names are about to be created. Existing collections are counted each time.
 
 use super::claim_age::ClaimAge;
 use super::limits::{collection_limit_error, most_collections};
@@ -17,9 +17,9 @@ use tenantry_domain::organization::Organization;
 use tokio::sync::{Mutex, MutexGuard};
 
 /// How often a claim is tried while others claim.
-const ROUNDS: u32 = 200;
+const MAX_ATTEMPTS: u32 = 200;
 
-/// A collection that is about to be made.
+/// An announced collection.
 #[must_use]
 pub(crate) struct Creation {
     id: ObjectId,
@@ -37,8 +37,8 @@ impl Creation {
 pub(crate) struct CollectionClaims {
     usage: UsageRecords,
     placements: Placements,
-    /// Keeps announcements that would only get into each other's way from running at the same time in this process. They
-    /// are short; no count is ever made under one of these.
+    /// Keeps announcements that would conflict from running at the same time in this process. They are short; nothing
+    /// is ever counted while one of these is locked.
     lanes: Arc<[Mutex<()>; 32]>,
 }
 
@@ -52,17 +52,17 @@ impl CollectionClaims {
         self.lanes[lane].lock().await
     }
 
-    /// Announces a collection; `None` if it is there. `quota_exceeded`.
+    /// Announces a collection; `None` if it exists. `quota_exceeded`.
     ///
-    /// Those that are there are listed after the announcements of others were read, and an announcement only goes when
-    /// its collection is there: so each is seen in one place or the other.
+    /// Existing collections are listed after the announcements of others were read, and an announcement is removed
+    /// only when its collection exists: so each is seen at least once.
     pub(crate) async fn begin(
         &self,
         organization: &Organization,
         name: &CollectionName,
     ) -> EngineResult<Option<Creation>> {
         let _one = self.lock(organization.id).await;
-        for _ in 0..ROUNDS {
+        for _ in 0..MAX_ATTEMPTS {
             let usage = self.usage.get(organization.id).await?;
             let there = self.placements.list_collections(organization).await?;
             if there.contains(name) {
@@ -82,7 +82,7 @@ impl CollectionClaims {
                 return Ok(Some(creation));
             }
         }
-        Err(Error::unavailable("others make collections all the time").into())
+        Err(Error::unavailable("others keep creating collections").into())
     }
 
     async fn note(
@@ -112,7 +112,7 @@ impl CollectionClaims {
         }
     }
 
-    /// Takes an announcement back: the collection is there, or will never be.
+    /// Removes an announcement: the collection exists, or will never exist.
     pub(crate) async fn end(&self, organization: &Organization, creation: Creation) {
         let update =
             doc! { "$pull": { "creations": { "id": creation.id } }, "$inc": { "creations_version": 1_i64 } };

@@ -1,18 +1,18 @@
 //! Claims of what a new index takes.
 //!
 //! # Pitfalls
-//! A writer goes by the indexes as they are remembered for some seconds. What was written without the new index is
-//! counted once more when all know of it.
+//! A writer uses the cached indexes, which are some seconds old. Documents that were written without the new index
+//! are counted once more when all writers know of it.
 
 use super::claim::{Change, Claims};
-use super::count::{claimed_by, is_being_counted, later};
+use super::count::{claimed_by, count_running_error, later};
 use super::limits::is_limited;
 use super::measure::measure_new_index;
 use super::size::Size;
 use super::usage::UsageRecords;
 use crate::collections::handle::CollectionHandle;
 use crate::collections::index_build::BuildOutcome;
-use crate::collections::index_cache::INDEXES_GOOD_FOR;
+use crate::collections::index_cache::INDEX_CACHE_TTL;
 use crate::engine_error::EngineResult;
 use mongodb::bson::doc;
 use std::time::Duration;
@@ -33,7 +33,8 @@ impl IndexClaims {
         Self { usage, claims }
     }
 
-    /// Announces an index beside those that serve: its entries must fit the quota, and those of each document their bound.
+    /// Announces an index beside the finished ones: its entries must fit the quota, and those of each document the
+    /// limit.
     pub(crate) async fn begin(
         &self,
         handle: &mut CollectionHandle<'_>,
@@ -49,22 +50,22 @@ impl IndexClaims {
         }
     }
 
-    /// Why there is no room for an index. Where one that is not settled has it, nobody knows yet: perhaps that is the same
-    /// one, which was not answered and is asked for again.
+    /// The error for an index without room. If an unfinished index has taken the room, the outcome is unknown: it may
+    /// be the same index, whose reply was lost and which is requested again.
     async fn refusal(&self, organization: &Organization, room: Size, wanted: Size) -> EngineResult<Error> {
         let usage = self.usage.get(organization.id).await?;
         let unsettled = usage.map_or(0, |usage| claimed_by(usage.index_claims()));
         let room_then = Size { index_bytes: room.index_bytes.saturating_add(unsettled), ..room };
         if unsettled > 0 && room_then.refuses(wanted).is_none() {
-            return Ok(is_being_counted());
+            return Ok(count_running_error());
         }
         Ok(room.refuses(wanted).unwrap_or_else(|| ErrorCode::QuotaExceeded.into()))
     }
 
-    /// Notes what became of an announced index.
+    /// Records how the build of an announced index ended.
     pub(crate) async fn end(&self, organization: &Organization, change: Change, outcome: BuildOutcome) {
         if outcome == BuildOutcome::Unknown {
-            // Its claim stays until a count has found what there is.
+            // Its claim stays until a count has found out.
             return self.count_after_claim(organization, change).await;
         }
         let is_made = outcome == BuildOutcome::Made;
@@ -73,10 +74,10 @@ impl IndexClaims {
         if !is_made || !is_limited(organization) || organization.quota.index_bytes.is_none() {
             return;
         }
-        let mut set = doc! { "due": later(INDEXES_GOOD_FOR + Duration::from_secs(1)) };
+        let mut set = doc! { "due": later(INDEX_CACHE_TTL + Duration::from_secs(1)) };
         if !is_noted {
-            // A count has dropped the claim, with the index or without it: too much is better than too little until the
-            // next one, and nobody has to wait for that.
+            // A count has dropped the claim, with the index or without it. Too high is better than too low until the
+            // next count, which nobody has to wait for.
             let counted = doc! { "$ifNull": ["$index_bytes", 0_i64] };
             set.insert("index_bytes", doc! { "$add": [counted, added.index_bytes] });
             set.insert("version", doc! { "$add": [{ "$ifNull": ["$version", 0_i64] }, 1_i64] });
@@ -87,7 +88,7 @@ impl IndexClaims {
         }
     }
 
-    /// Makes a count due for when a claim that nobody ends is not waited for any more.
+    /// Schedules a count for when an abandoned claim has expired.
     async fn count_after_claim(&self, organization: &Organization, change: Change) {
         if !change.is_counted() {
             return;

@@ -1,4 +1,4 @@
-//! What an organization's quota limits, and the refusal of one collection too many.
+//! What an organization's quota limits, and the error for one collection too many.
 
 use tenantry_domain::limits::COLLECTIONS_MAX;
 use tenantry_domain::organization::Organization;
@@ -17,9 +17,9 @@ pub(crate) fn most_collections(organization: &Organization) -> u64 {
         .map_or(u64::from(COLLECTIONS_MAX), |own| own.get().min(u64::from(COLLECTIONS_MAX)))
 }
 
-/// The refusal of one more.
+/// The error for one more.
 pub(crate) fn collection_limit_error(organization: &Organization) -> Error {
     let most = most_collections(organization);
-    let detail = format!("The organization may have {most} collections, and has as many.");
+    let detail = format!("The organization has {most} collections, the most that it may have.");
     Error::from(ErrorCode::QuotaExceeded).detail(detail)
 }

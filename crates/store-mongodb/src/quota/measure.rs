@@ -1,9 +1,9 @@
-//! Looking at every document of an organization: how many there are, and what they and their index entries take.
+//! Reads every document of an organization: counts them, and what they and their index entries take.
 
 use super::size::Size;
 use crate::collections::command::Command;
 use crate::collections::handle::CollectionHandle;
-use crate::collections::sums::{COUNTING, size_in, sums};
+use crate::collections::sums::{SCAN_TIMEOUT, size_in, sums};
 use crate::documents::index_entries::{EntryCounter, EntrySum};
 use crate::engine_error::EngineResult;
 use crate::placements::Placements;
@@ -13,8 +13,8 @@ use tenantry_documents::index::Index;
 use tenantry_domain::collection::CollectionName;
 use tenantry_domain::organization::Organization;
 
-/// A document of fewer bytes cannot have too many entries: each value of an array takes 3 bytes at least, and each of its
-/// entries no more than the whole document for each key.
+/// A document of fewer bytes cannot have too many entries: each value of an array takes at least 3 bytes, and each of
+/// its entries at most as much as the whole document for each key.
 const SMALL_DOCUMENT_BYTES: i32 = 512;
 
 /// See [`self`]. Cheap to clone.
@@ -37,7 +37,7 @@ impl UsageMeter {
         Ok(all)
     }
 
-    /// The same, and the bytes of its index entries where there is a quota for them.
+    /// Documents and bytes, and the bytes of index entries if there is a quota for them.
     pub(super) async fn measure(&self, organization: &Organization) -> EngineResult<Size> {
         let all = self.measure_documents(organization).await?;
         match organization.quota.index_bytes {
@@ -87,8 +87,8 @@ impl UsageMeter {
     }
 }
 
-/// Bytes of the entries that a new index will have. Refuses it where a document would have more of them in all
-/// indexes together than `budget` allows.
+/// Bytes of the entries that a new index will have. Refuses it if a document would have more entries in all indexes
+/// together than `budget` allows.
 pub(super) async fn measure_new_index(
     handle: &mut CollectionHandle<'_>,
     serving: &[Index],
@@ -108,7 +108,7 @@ pub(super) async fn measure_new_index(
     sum_entries(handle, EntryCounter::new([index.clone()].into()), Document::new(), None).await
 }
 
-/// Bytes of the entries of the documents that `filter` finds.
+/// Bytes of the entries of the documents that `filter` matches.
 async fn sum_entries(
     handle: &mut CollectionHandle<'_>,
     counter: EntryCounter,
@@ -122,5 +122,5 @@ async fn sum_entries(
         doc! { "$project": { "_id": 0, "list": Bson::from(list) } },
     ];
     let command = Command::pipeline(&stages)?;
-    handle.sum_entries(&command, COUNTING, &EntrySum { counter, refused_at }).await
+    handle.sum_entries(&command, SCAN_TIMEOUT, &EntrySum { counter, refused_at }).await
 }

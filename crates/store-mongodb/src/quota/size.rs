@@ -1,29 +1,29 @@
-//! How much documents take, as a quota counts it.
+//! The size of documents, as a quota counts it.
 
 use crate::record_codec::integer;
 use tenantry_domain::{Error, ErrorCode};
 
-/// So many documents of so many bytes, with index entries of so many; less than none for what goes.
+/// Numbers of documents, bytes, and bytes of index entries; negative for removals.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Size {
     pub(crate) documents: i64,
     pub(crate) bytes: i64,
-    /// Counted only where there is a quota for it.
+    /// Counted only if there is a quota for it.
     pub(crate) index_bytes: i64,
 }
 
 impl Size {
-    /// One document of so many bytes.
+    /// The size of one document of `bytes` bytes.
     pub(crate) fn one(bytes: u64) -> Self {
         Self { documents: 1, bytes: integer(bytes), index_bytes: 0 }
     }
 
-    /// The same, with index entries of so many bytes.
+    /// The size with index entries of `bytes` bytes.
     pub(crate) fn with_entries(self, bytes: u64) -> Self {
         Self { index_bytes: integer(bytes), ..self }
     }
 
-    /// As far as it is more than nothing.
+    /// The size with negative numbers set to 0.
     pub(crate) fn growth(self) -> Self {
         Self {
             documents: self.documents.max(0),
@@ -32,7 +32,6 @@ impl Size {
         }
     }
 
-    /// Both together.
     pub(crate) const fn plus(self, other: Self) -> Self {
         Self {
             documents: self.documents + other.documents,
@@ -41,12 +40,11 @@ impl Size {
         }
     }
 
-    /// That much less than nothing.
     pub(crate) const fn negative(self) -> Self {
         Self { documents: -self.documents, bytes: -self.bytes, index_bytes: -self.index_bytes }
     }
 
-    /// The refusal of what does not fit into it; `None` if it fits.
+    /// The error if `wanted` does not fit into this room; `None` if it fits.
     pub(crate) fn refuses(self, wanted: Self) -> Option<Error> {
         let what = if wanted.documents > self.documents.max(0) {
             "documents"
@@ -57,7 +55,7 @@ impl Size {
         } else {
             return None;
         };
-        let detail = format!("The organization has no room for that many {what}.");
+        let detail = format!("The organization's quota has no room for that many {what}.");
         Some(Error::from(ErrorCode::QuotaExceeded).detail(detail))
     }
 }

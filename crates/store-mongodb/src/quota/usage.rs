@@ -1,9 +1,9 @@
-//! What is kept in `usage`: a document for each organization with a quota, with what it has and what is claimed of it.
+//! The collection `usage`: a document for each organization with a quota, with its usage and the claims on it.
 
 use crate::connection::Connection;
 use crate::engine_error::EngineResult;
 use crate::names::USAGE;
-use crate::quota::claim_age::CLAIM;
+use crate::quota::claim_age::CLAIM_TTL;
 use crate::quota::limits::is_limited;
 use crate::record_codec::object_id;
 use crate::records::Records;
@@ -15,10 +15,10 @@ use std::time::Duration;
 use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::organization::Organization;
 
-/// How long after that its change may still take effect.
-const AFTER_CLAIM: Duration = Duration::from_secs(30);
-/// How old a count may be before it is doubted when something does not fit.
-const DOUBTED_AFTER: Duration = Duration::from_secs(60);
+/// How long after a claim's last use its change may still take effect.
+const EFFECT_DELAY: Duration = Duration::from_secs(30);
+/// The age from which a count is repeated when something does not fit.
+const RECOUNT_AGE: Duration = Duration::from_secs(60);
 
 /// The document of an organization in `usage`, and the server's time when it was read.
 pub(super) struct UsageDocument {
@@ -42,16 +42,16 @@ impl UsageDocument {
 
     /// Whether the count may be too high.
     pub(super) fn is_doubtful(&self, patience: Duration) -> bool {
-        let is_old = self.moment("counted_at").is_none_or(|at| self.is_older(at, DOUBTED_AFTER));
+        let is_old = self.moment("counted_at").is_none_or(|at| self.is_older(at, RECOUNT_AGE));
         is_old || self.is_too_high(patience)
     }
 
-    /// Whether something says that it is.
+    /// Whether there is a sign that it is too high.
     pub(super) fn is_too_high(&self, patience: Duration) -> bool {
         self.fields.contains_key("doubted") || self.entries("claims", patience).1 > 0
     }
 
-    /// The entries of a list that are not older than `patience`, and how many are.
+    /// The entries of a list that are not older than `patience`, and how many are older.
     pub(super) fn entries(&self, field: &str, patience: Duration) -> (Vec<&Document>, usize) {
         let all = self.fields.get_array(field).map(Vec::as_slice).unwrap_or_default();
         let all = all.iter().filter_map(Bson::as_document);
@@ -87,7 +87,7 @@ impl UsageRecords {
         self.records.collection()
     }
 
-    /// Carries out a call, within the deadline.
+    /// Runs a call within the deadline.
     pub(super) async fn call<T>(
         &self,
         call: impl IntoFuture<Output = mongodb::error::Result<T>>,
@@ -109,7 +109,7 @@ impl UsageRecords {
         }))
     }
 
-    /// Carries out an update of an organization's document by the server's own clock.
+    /// Updates an organization's document by the server's own clock.
     pub(super) async fn update(&self, id: OrganizationId, update: Document) -> EngineResult<UpdateResult> {
         self.call(self.collection().update_one(of(id), vec![update])).await
     }
@@ -121,10 +121,10 @@ impl UsageRecords {
 
     /// How long a claim counts.
     pub(super) const fn claims_last(&self) -> Duration {
-        CLAIM.saturating_add(AFTER_CLAIM).saturating_add(self.records.connection().deadline())
+        CLAIM_TTL.saturating_add(EFFECT_DELAY).saturating_add(self.records.connection().deadline())
     }
 
-    /// Notes that an organization has less than was counted, by something that was not measured.
+    /// Records that an organization has less than was counted, because of a removal that was not measured.
     pub(crate) async fn invalidate(&self, organization: &Organization) {
         if !is_limited(organization) {
             return;
@@ -135,19 +135,19 @@ impl UsageRecords {
         }
     }
 
-    /// Forgets what was counted, before an organization without a quota gets one: what was added without a claim is not
-    /// in it. A count under way comes to nothing.
+    /// Removes the count before an organization without a quota gets one: it lacks what was added without a claim. A
+    /// running count becomes invalid.
     pub(crate) async fn forget_count(&self, id: OrganizationId) -> EngineResult<()> {
         let update = doc! { "$unset": { "counted_at": "" }, "$inc": { "version": 1_i64 } };
         self.call(self.collection().update_one(of(id), update)).await.map(|_| ())
     }
 
-    /// Removes what is kept of an organization that is no more.
+    /// Removes the usage of an organization that is gone.
     pub(crate) async fn delete(&self, id: OrganizationId) -> EngineResult<()> {
         self.call(self.collection().delete_one(of(id))).await.map(|_| ())
     }
 
-    /// The organizations of which something is kept, one after the other: there may be any number.
+    /// The organizations with a document, one after the other: there may be any number.
     pub(crate) async fn cursor(&self) -> EngineResult<Cursor<Document>> {
         let find = self.collection().find(doc! {}).projection(doc! { "_id": 1 });
         self.call(find.hint(Hint::Name("_id_".to_owned()))).await

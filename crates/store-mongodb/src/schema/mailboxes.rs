@@ -1,8 +1,8 @@
 //! Schema step 3: accounts are unique by mailbox, with the domain of their address in ASCII (UTS #46).
 //!
-//! Of accounts of one mailbox the first to come gets its key, in the order of their ids; the others are duplicates:
-//! each keeps a key of its own, by which its spelling alone finds it. Several instances may do this at once, and each
-//! may stop in the middle: every account is changed on its version, and an account that was changed is passed over.
+//! Of accounts with the same mailbox, the first by id gets its key. The others are duplicates: each keeps a key of
+//! its own, under which only its exact spelling finds it. Several instances may do this at once, and each may stop in
+//! the middle: every account is changed only if its version is unchanged, and skipped otherwise.
 
 use crate::client::Server;
 use crate::engine_error::{EngineError, EngineResult};
@@ -13,9 +13,9 @@ use tenantry_domain::account::Account;
 use tenantry_domain::email::EmailKey;
 
 /// Keys with a character beyond ASCII.
-const SPELLED: &str = "[^\\x00-\\x7F]";
+const NON_ASCII: &str = "[^\\x00-\\x7F]";
 
-/// Gives accounts of before the keys of today.
+/// Gives old accounts their new keys.
 pub(super) async fn upgrade(server: &Server) -> EngineResult<()> {
     let mut duplicates = 0_u32;
     for account in spelled(server).await? {
@@ -31,14 +31,14 @@ pub(super) async fn upgrade(server: &Server) -> EngineResult<()> {
     if duplicates > 0 {
         tracing::warn!(
             duplicates,
-            "accounts have a mailbox that another account has, too: `tenantry doctor` lists them"
+            "accounts have the same mailbox as another account: `tenantry doctor` lists them"
         );
     }
     Ok(())
 }
 
 async fn spelled(server: &Server) -> EngineResult<Vec<Account>> {
-    let filter = doc! { "email_key": { "$regex": SPELLED } };
+    let filter = doc! { "email_key": { "$regex": NON_ASCII } };
     let accounts = server.collection(ACCOUNTS);
     let find = accounts.find(filter).sort(doc! { "_id": 1 });
     let documents = server
@@ -54,7 +54,7 @@ async fn spelled(server: &Server) -> EngineResult<Vec<Account>> {
     documents.into_iter().map(decode).collect()
 }
 
-/// Changes the key of an account, unless somebody has changed the account meanwhile.
+/// Changes the key of an account, unless it has been changed meanwhile.
 async fn change_key(server: &Server, account: &Account, key: &EmailKey) -> EngineResult<()> {
     let filter = doc! { "_id": object_id(account.id.as_bytes()), "version": integer(account.version) };
     let update = doc! { "$set": { "email_key": key.as_str() }, "$inc": { "version": 1_i64 } };

@@ -353,7 +353,7 @@ async fn query_uses_index_in_every_placement() {
                 );
                 store.documents.find_documents(&acme, &name(collection), &query).await.unwrap();
                 if query.filter.is_empty() {
-                    // Up to 2,000 are counted one by one, whatever the index.
+                    // Up to 2,000 are counted one by one, with any index.
                     continue;
                 }
                 store.documents.count_matching(&acme, &name(collection), &query.filter, LONG).await.unwrap();

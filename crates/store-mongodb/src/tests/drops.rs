@@ -60,7 +60,7 @@ async fn database_reimported_is_safe_from_late_purge() {
     let database = fixture.client.database(&format!("{}{}", fixture.options.tenant_prefix, asleep.id));
     let notes = database.collection::<Document>("notes");
     notes.insert_one(doc! { "_id": 1 }).await.unwrap();
-    // Renewing the lease takes nothing away from whoever renews it.
+    // Renewing the lease does not end the ownership of its holder.
     let renewed = asleep.successor(samples::NOW);
     assert_eq!(store.organizations.update_organization(&renewed).await.unwrap(), UpdateOutcome::Done);
     store.containers.drop_container(&asleep).await.unwrap();

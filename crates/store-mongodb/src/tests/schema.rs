@@ -3,7 +3,7 @@
 use super::{Fixture, samples};
 use crate::error::OpenError;
 use crate::names::{ORGANIZATIONS, VERSION_ID};
-use crate::schema::KNOWN;
+use crate::schema::NEWEST_VERSION;
 use crate::{MongoDb, MongoOptions};
 use mongodb::bson::doc;
 use tenantry_domain::store::InsertOutcome;
@@ -27,7 +27,7 @@ async fn schema_upgrade_by_parallel_instances_makes_one_schema() {
     }
     starts.join_all().await;
     let version = fixture.collection("installation").find_one(doc! { "_id": VERSION_ID }).await.unwrap();
-    assert_eq!(version.unwrap().get_i64("version").unwrap(), KNOWN);
+    assert_eq!(version.unwrap().get_i64("version").unwrap(), NEWEST_VERSION);
     let mut indexes = fixture.collection(ORGANIZATIONS).list_index_names().await.unwrap();
     indexes.sort();
     assert!(indexes.iter().any(|name| name == "organizations_reserved"), "{indexes:?}");
@@ -74,10 +74,13 @@ async fn schema_upgrade_by_parallel_instances_finishes_partial_one() {
 #[tokio::test]
 async fn database_with_newer_schema_is_refused_unchanged() {
     let fixture = Fixture::new().await;
-    let future = doc! { "_id": VERSION_ID, "version": KNOWN + 1 };
+    let future = doc! { "_id": VERSION_ID, "version": NEWEST_VERSION + 1 };
     fixture.collection("installation").insert_one(future.clone()).await.unwrap();
     let refusal = MongoDb::open(&fixture.options).await.err().unwrap();
-    assert!(matches!(refusal, OpenError::NewerSchema { found, .. } if found == KNOWN + 1), "{refusal}");
+    assert!(
+        matches!(refusal, OpenError::NewerSchema { found, .. } if found == NEWEST_VERSION + 1),
+        "{refusal}"
+    );
     assert_eq!(fixture.database().list_collection_names().await.unwrap(), ["installation"]);
     assert_eq!(fixture.collection("installation").find_one(doc! {}).await.unwrap().unwrap(), future);
     fixture.remove().await;

@@ -215,7 +215,7 @@ async fn container_moved_by_late_rename_is_returned() {
     late().await;
     engine.tidy().await.unwrap();
     assert_eq!(fixture.collections().await, ["tenant_acme"]);
-    // Or whoever moves it next finds it, as long as nobody has overtaken him.
+    // Or the process that moves it next finds it, if it has not been overtaken itself.
     late().await;
     store.containers.rename_container(&acme, &fixture.naming("Third").namespace).await.unwrap();
     assert_eq!(fixture.collections().await, ["tenant_third"]);

@@ -1,8 +1,9 @@
 //! A collection for each organization, beside the records: `tenant_<identifier>`.
 //!
-//! Its name is part of what users see and follows a rename; its UUID never changes, and every effect carries
-//! it, so that a late one meets an error and never another's data. A new one is made under a name that carries
-//! the organization's id and the operation's fence, and gets its own name when it is complete. Nothing is
+//! Its name is visible to users and follows a rename. Its UUID never changes, and every effect carries it, so that a
+//! late effect gets an error instead of reaching another organization's data. A new container is created under a name
+//! with the organization's id and the operation's fence, and is renamed when it is complete. Nothing is ever
+//! overwritten by a rename or dropped by name alone.
 //! ever renamed onto or dropped by name alone.
 
 use super::extra_collections::ExtraCollections;
@@ -19,12 +20,12 @@ use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::organization::{ContainerId, Organization};
 use tenantry_domain::store::NewContainer;
 
-/// What the name of a container begins with until it is complete.
-const BUILDING: &str = "building_";
-/// How often somebody else may get ahead of a change before it is given up.
-const ROUNDS: u32 = 5;
+/// The prefix of the name of an unfinished container.
+const UNFINISHED_PREFIX: &str = "building_";
+/// How often a change is tried while others get ahead of it.
+const MAX_ATTEMPTS: u32 = 5;
 
-/// The collections that organizations' containers are, with those beside them. Cheap to clone.
+/// The collections that are organizations' containers, with their extra collections. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct CollectionContainers {
     named: NamedCollections,
@@ -43,7 +44,8 @@ impl CollectionContainers {
 
     pub(super) async fn create(&self, container: &NewContainer) -> EngineResult<ContainerId> {
         let made = self.find_or_build(container).await?;
-        // What those have begun that were overtaken. One of them who wakes begins again, and finds this one.
+        // Unfinished containers of overtaken processes. If one of them wakes, it begins again, and finds this
+        // container.
         for fence in 1..container.fence {
             let unfinished = unfinished_name(container.organization_id, fence);
             if let Some(id) = self.named.find_uuid(&unfinished).await? {
@@ -55,13 +57,13 @@ impl CollectionContainers {
 
     async fn find_or_build(&self, container: &NewContainer) -> EngineResult<ContainerId> {
         let NewContainer { organization_id, namespace, .. } = container;
-        for _ in 0..ROUNDS {
+        for _ in 0..MAX_ATTEMPTS {
             if let Some(there) = self.named.find_uuid(namespace).await? {
                 if self.named.begins_with(namespace, there, *organization_id).await? {
                     self.remove_unfinished(container).await?;
                     return Ok(there);
                 }
-                self.make_way(namespace, there).await?;
+                self.free_name(namespace, there).await?;
             }
             match self.build(container).await {
                 Err(EngineError::NamespaceExists | EngineError::Elsewhere { .. }) => {}
@@ -71,17 +73,17 @@ impl CollectionContainers {
         Err(overtaken())
     }
 
-    /// Makes the collection under a name of its own, complete, and then gives it its visible name.
+    /// Creates the collection under a temporary name, completes it, and then gives it its visible name.
     async fn build(&self, container: &NewContainer) -> EngineResult<ContainerId> {
         let unfinished = unfinished_name(container.organization_id, container.fence);
         match self.named.create(&unfinished).await {
-            // Of a try before, or of another who works under the same fence.
+            // Left by an earlier try, or by another process that works under the same fence.
             Ok(()) | Err(EngineError::NamespaceExists) => {}
             Err(failure) => return Err(failure),
         }
         let first = metadata(container.organization_id, container.created_at);
         let _ = Records::new(self.named.connection(), &unfinished).insert(first).await?;
-        // Gone: another has made it complete and has given it its name meanwhile.
+        // Gone: another process has completed and renamed it meanwhile.
         let Some(id) = self.named.find_uuid(&unfinished).await? else {
             return Err(EngineError::Elsewhere { actual: None });
         };
@@ -89,7 +91,7 @@ impl CollectionContainers {
         Ok(id)
     }
 
-    /// Removes what is half made beside the complete container, by one who was a little later.
+    /// Removes an unfinished collection that a slightly later process created beside the complete container.
     async fn remove_unfinished(&self, container: &NewContainer) -> EngineResult<()> {
         let unfinished = unfinished_name(container.organization_id, container.fence);
         match self.named.find_uuid(&unfinished).await? {
@@ -108,7 +110,7 @@ impl CollectionContainers {
             return Ok(());
         }
         let from = match self.named.find_name(from, id).await? {
-            // Somebody who was overtaken has taken it there. As long as nobody has overtaken us, it is ours to move.
+            // An overtaken process has moved it there. While nobody has overtaken this one, it may move it.
             Some(actual) if actual != to => {
                 self.organizations.verify_unchanged(organization).await?;
                 actual
@@ -125,21 +127,21 @@ impl CollectionContainers {
         to: &str,
         id: ContainerId,
     ) -> EngineResult<()> {
-        // First, so that the container itself says that there is still something to do; and once more, for one
-        // that was made meanwhile.
+        // Before the container, so that the container itself shows that there is still something to do; and once
+        // more, for a collection that was created meanwhile.
         self.extra.move_all(organization, from, to).await?;
-        self.move_first(from, to, id).await?;
+        self.move_collection(from, to, id).await?;
         self.extra.move_all(organization, from, to).await
     }
 
-    /// Moves the collection that the container is, without those beside it.
-    async fn move_first(&self, from: &str, to: &str, id: ContainerId) -> EngineResult<()> {
-        for _ in 0..ROUNDS {
+    /// Moves the collection that is the container, without the extra collections.
+    async fn move_collection(&self, from: &str, to: &str, id: ContainerId) -> EngineResult<()> {
+        for _ in 0..MAX_ATTEMPTS {
             match self.named.rename(from, to, id).await {
                 Err(EngineError::Elsewhere { actual: Some(actual) }) if actual == to => return Ok(()),
                 Err(EngineError::NamespaceExists) => {
                     if let Some(there) = self.named.find_uuid(to).await? {
-                        self.make_way(to, there).await?;
+                        self.free_name(to, there).await?;
                     }
                 }
                 done => return done,
@@ -148,21 +150,21 @@ impl CollectionContainers {
         Err(overtaken())
     }
 
-    /// Its identity says which one it is, wherever it is.
+    /// The UUID identifies it under any name.
     pub(super) async fn settle(&self, organization: &Organization) -> EngineResult<()> {
         let id = identity(organization)?;
         let home = organization.naming.namespace.as_str();
         let Some(actual) = self.named.find_name(home, id).await? else { return Ok(()) };
-        tracing::warn!(organization = %organization.id, collection = actual, "bringing a container back");
+        tracing::warn!(organization = %organization.id, collection = actual, "moving a container back to its name");
         self.move_with_extra(organization, &actual, home, id).await
     }
 
     pub(super) async fn count(&self, organization: &Organization) -> EngineResult<u64> {
         let id = identity(organization)?;
         let mut namespace = organization.naming.namespace.clone();
-        for _ in 0..ROUNDS {
+        for _ in 0..MAX_ATTEMPTS {
             match self.named.at(&namespace, id).count(Some(organization.id)).await {
-                // It moves, or has moved, and its record will say so.
+                // It is being moved or has been, and its record will say so.
                 Err(EngineError::Elsewhere { actual: Some(actual) }) => namespace = actual,
                 Ok(count) => return Ok(count + self.extra.count(organization, &namespace).await?),
                 Err(failure) => return Err(failure),
@@ -172,11 +174,11 @@ impl CollectionContainers {
     }
 
     pub(super) async fn drop(&self, organization: &Organization) -> EngineResult<()> {
-        // Without an identity none was ever made.
+        // Without a UUID none was ever created.
         let Some(id) = organization.container else { return Ok(()) };
         let mut namespace = organization.naming.namespace.clone();
         self.extra.drop_all(organization, &namespace).await?;
-        for _ in 0..ROUNDS {
+        for _ in 0..MAX_ATTEMPTS {
             match self.named.drop(&namespace, id).await {
                 Err(EngineError::Elsewhere { actual: Some(actual) }) => namespace = actual,
                 done => return done,
@@ -185,11 +187,12 @@ impl CollectionContainers {
         Err(overtaken())
     }
 
-    /// Removes a collection under a name that is reserved for somebody else, if it is left over. Anything else
-    /// is somebody's data: it stays, and whoever wanted the name waits until the operator has looked.
-    async fn make_way(&self, namespace: &str, id: ContainerId) -> EngineResult<()> {
-        if !matches!(self.judge(namespace, id).await?, Stray::LeftOver) {
-            tracing::error!(collection = namespace, "a collection is in the way that is none of ours");
+    /// Removes a collection under a name that is reserved for another organization, if it is a leftover. Anything
+    /// else is somebody's data: it stays, and the organization does not get the name before the operator has dealt
+    /// with it.
+    async fn free_name(&self, namespace: &str, id: ContainerId) -> EngineResult<()> {
+        if !matches!(self.classify(namespace, id).await?, Stray::LeftOver) {
+            tracing::error!(collection = namespace, "a collection that is not ours has a reserved name");
             return Err(Error::unavailable(format!("the collection {namespace} is in the way")).into());
         }
         tracing::warn!(collection = namespace, "removing an empty container that no organization has");
@@ -199,18 +202,18 @@ impl CollectionContainers {
         }
     }
 
-    /// Whether a collection of that name is none of ours.
+    /// Whether a collection of that name exists and is not ours.
     pub(super) async fn is_foreign(&self, namespace: &str) -> EngineResult<bool> {
         let Some(id) = self.named.find_uuid(namespace).await? else { return Ok(false) };
-        let owner = self.organizations.find_by_container(uuid(id)).await?;
-        Ok(owner.is_none() && matches!(self.judge(namespace, id).await?, Stray::Foreign))
+        let has_owner = self.organizations.has_container(uuid(id)).await?;
+        Ok(!has_owner && matches!(self.classify(namespace, id).await?, Stray::Foreign))
     }
 
-    /// What a collection is that is not where a record says.
-    pub(super) async fn judge(&self, namespace: &str, id: ContainerId) -> EngineResult<Stray> {
+    /// Classifies a collection that is not where a record says.
+    pub(super) async fn classify(&self, namespace: &str, id: ContainerId) -> EngineResult<Stray> {
         let two = [doc! { "$limit": 2 }, doc! { "$project": { "metadata": 1 } }];
         let first = match self.named.at(namespace, id).aggregate(&two).await {
-            // Somebody is at work on it.
+            // Another process is working on it.
             Err(EngineError::Elsewhere { .. }) => return Ok(Stray::Owned),
             first => first?,
         };
@@ -224,7 +227,7 @@ impl CollectionContainers {
         let owner = self.organizations.find(OrganizationId::from_bytes(owner.bytes())).await?;
         let is_owned = owner.is_some_and(|owner| match owner.container {
             Some(container) => container == id,
-            // It is being made, unless it was made under an earlier fence.
+            // It is being created, unless it was begun under an earlier fence.
             None => {
                 owner.operation.is_some_and(|operation| fence.is_none_or(|fence| fence >= operation.fence))
             }
@@ -233,24 +236,24 @@ impl CollectionContainers {
     }
 }
 
-/// What a collection is that is not where a record says.
+/// A collection that is not where a record says.
 pub(super) enum Stray {
     /// An organization has it, or will in a moment.
     Owned,
-    /// It is a container without documents, and its organization has another one or is gone.
+    /// A container without documents whose organization has another one or is gone.
     LeftOver,
-    /// We did not make it, or there are documents in it.
+    /// We did not create it, or it has documents.
     Foreign,
 }
 
-/// What an organization's container is called until it is complete.
+/// The name of an organization's container until it is complete.
 fn unfinished_name(id: OrganizationId, fence: u32) -> String {
-    format!("{BUILDING}{id}_{fence}")
+    format!("{UNFINISHED_PREFIX}{id}_{fence}")
 }
 
-/// Whose unfinished container is called so, and under which fence it was begun.
+/// The organization of the unfinished container of that name, and the fence it was begun under.
 fn unfinished(namespace: &str) -> Option<(ObjectId, u32)> {
-    let (id, fence) = namespace.strip_prefix(BUILDING)?.split_once('_')?;
+    let (id, fence) = namespace.strip_prefix(UNFINISHED_PREFIX)?.split_once('_')?;
     Some((ObjectId::parse_str(id).ok()?, fence.parse().ok()?))
 }
 
@@ -259,5 +262,5 @@ fn identity(organization: &Organization) -> EngineResult<ContainerId> {
 }
 
 fn overtaken() -> EngineError {
-    Error::unavailable("others work on the same container").into()
+    Error::unavailable("another process works on the same container").into()
 }

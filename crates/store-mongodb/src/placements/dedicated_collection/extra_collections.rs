@@ -1,10 +1,12 @@
-//! The further collections of a container that is a collection: `tenant_<identifier>.<name>` beside
+//! The extra collections of a container that is a collection: `tenant_<identifier>.<name>` beside
 //! `tenant_<identifier>`.
 //!
-//! Programs make them as they like, so no record has their UUIDs: they are found by name. What a newcomer gets
-//! wrong: a name is only ever ours for the time that its reservation lasts, and this process may have been asleep
-//! since it began. So a list is only used if the organization's record is afterwards still what it was before;
-//! and each collection is then touched by the UUID that the list had.
+//! Programs create them at any time, so no record has their UUIDs: they are found by name.
+//!
+//! # Pitfalls
+//! A name is ours only while its reservation lasts, and this process may have been asleep since it began. So a list
+//! is used only if the organization's record is unchanged afterwards, and each collection is then reached by the UUID
+//! from the list.
 
 use super::named_collections::NamedCollections;
 use crate::containers::namespace::uuid_of;
@@ -15,20 +17,20 @@ use tenantry_domain::Error;
 use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::organization::{ContainerId, Organization, ReservedKey};
 
-/// How often a list is made anew because the organization's record has changed meanwhile.
-const LOOKS: u32 = 20;
+/// How often a list is read while the organization's record changes.
+const MAX_ATTEMPTS: u32 = 20;
 
-/// A further collection, as it was found.
+/// An extra collection, as it was listed.
 pub(super) struct ExtraCollection {
-    /// What the container is called that it is beside.
+    /// The name of its container.
     namespace: String,
-    /// Its name after that of the container and a dot.
+    /// The part of its name after that of the container and a dot.
     pub(super) name: String,
     pub(super) id: ContainerId,
 }
 
 impl ExtraCollection {
-    /// The name that the server has it under.
+    /// Its name on the server.
     pub(super) fn full_name(&self) -> String {
         format!("{}.{}", self.namespace, self.name)
     }
@@ -46,22 +48,22 @@ impl ExtraCollections {
         Self { named, organizations }
     }
 
-    /// Brings the further collections along to the container's next name.
+    /// Moves the extra collections along with the container.
     pub(super) async fn move_all(
         &self,
         organization: &Organization,
         from: &str,
         to: &str,
     ) -> EngineResult<()> {
-        for further in self.list_at(organization, from).await? {
-            let (from, to) = (format!("{from}.{}", further.name), format!("{to}.{}", further.name));
-            match self.named.rename(&from, &to, further.id).await {
+        for extra in self.list_at(organization, from).await? {
+            let (from, to) = (format!("{from}.{}", extra.name), format!("{to}.{}", extra.name));
+            match self.named.rename(&from, &to, extra.id).await {
                 Ok(()) => {}
-                // Somebody else has moved or dropped it meanwhile.
+                // Another process has moved or dropped it meanwhile.
                 Err(EngineError::Elsewhere { actual })
                     if actual.as_ref().is_none_or(|actual| *actual == to) => {}
                 Err(EngineError::NamespaceExists) => {
-                    tracing::error!(collection = to, "a collection is in the way that is none of ours");
+                    tracing::error!(collection = to, "a collection that is not ours has a reserved name");
                     return Err(Error::unavailable(format!("the collection {to} is in the way")).into());
                 }
                 Err(failure) => return Err(failure),
@@ -70,19 +72,19 @@ impl ExtraCollections {
         Ok(())
     }
 
-    /// How many documents are in them.
+    /// How many documents they have.
     pub(super) async fn count(&self, organization: &Organization, namespace: &str) -> EngineResult<u64> {
         let (mut documents, listed) = (0, self.listed(namespace).await?);
-        for further in &listed {
-            let name = format!("{namespace}.{}", further.name);
-            match self.named.at(&name, further.id).count(None).await {
+        for extra in &listed {
+            let name = format!("{namespace}.{}", extra.name);
+            match self.named.at(&name, extra.id).count(None).await {
                 Ok(count) => documents += count,
-                // It moves on, or is gone.
+                // It has been moved again, or is gone.
                 Err(EngineError::Elsewhere { .. }) => return Err(EngineError::Elsewhere { actual: None }),
                 Err(failure) => return Err(failure),
             }
         }
-        // What was counted under a name that has changed hands is another's.
+        // Under a name that has changed hands, another organization's documents may have been counted.
         if !listed.is_empty() {
             self.organizations.verify_unchanged(organization).await?;
         }
@@ -95,8 +97,8 @@ impl ExtraCollections {
         if !listed.is_empty() {
             self.organizations.verify_owner(organization).await?;
         }
-        for further in listed {
-            match self.named.drop(&format!("{namespace}.{}", further.name), further.id).await {
+        for extra in listed {
+            match self.named.drop(&format!("{namespace}.{}", extra.name), extra.id).await {
                 Ok(()) | Err(EngineError::Elsewhere { actual: None }) => {}
                 Err(failure) => return Err(failure),
             }
@@ -104,7 +106,7 @@ impl ExtraCollections {
         Ok(())
     }
 
-    /// The further collections under a name that the organization holds.
+    /// The extra collections under a name that the organization holds.
     pub(super) async fn list_at(
         &self,
         organization: &Organization,
@@ -117,16 +119,16 @@ impl ExtraCollections {
         Ok(listed)
     }
 
-    /// The further collections of an organization as it is now, also while an operation moves them. Sorted by name.
+    /// The extra collections of an organization as it is now, also while an operation moves them. Sorted by name.
     pub(super) async fn list(&self, id: OrganizationId) -> EngineResult<Vec<ExtraCollection>> {
-        for _ in 0..LOOKS {
+        for _ in 0..MAX_ATTEMPTS {
             let organization = self.organizations.get(id).await?;
             let mut listed = Vec::new();
             for namespace in namespaces(&organization) {
                 listed.extend(self.listed(&namespace).await?);
             }
             if organization.operation.is_some() {
-                // One that was moved between two lists is in both or, the other way round, in neither.
+                // A collection that is moved between two lists is in both or, in the other direction, in neither.
                 for namespace in namespaces(&organization) {
                     listed.extend(self.listed(&namespace).await?);
                 }
@@ -137,12 +139,12 @@ impl ExtraCollections {
                 return Ok(listed);
             }
         }
-        Err(Error::unavailable("others work on the same organization").into())
+        Err(Error::unavailable("another process works on the same organization").into())
     }
 
     async fn listed(&self, namespace: &str) -> EngineResult<Vec<ExtraCollection>> {
         let prefix = format!("{namespace}.");
-        // Between the name with a dot and the name with what comes after a dot there is nothing else.
+        // `/` is the character after `.`, so this range has the names that begin with the name and a dot.
         let names = doc! { "name": { "$gt": &prefix, "$lt": format!("{namespace}/") }, "type": "collection" };
         let connection = self.named.connection();
         let mut found = connection.call(connection.database().list_collections().filter(names)).await?;
@@ -157,8 +159,8 @@ impl ExtraCollections {
     }
 }
 
-/// The names that the organization's container may have now: its own and, while an operation is under way, those that
-/// it may be moving it from or to.
+/// The names that the organization's container may have now: its own and, during an operation, those that it may be
+/// moving between.
 fn namespaces(organization: &Organization) -> Vec<String> {
     let mut all = vec![organization.naming.namespace.clone()];
     if organization.operation.is_some() {

@@ -1,7 +1,7 @@
 //! Collections of the database of the records, reached by name and UUID together.
 //!
-//! A UUID never changes, and every effect carries it, so that a late one meets an error and never another's data. Nothing
-//! is ever renamed onto or dropped by name alone.
+//! A UUID never changes, and every effect carries it, so that a late effect gets an error instead of reaching another
+//! organization's data. Nothing is ever overwritten by a rename or dropped by name alone.
 
 use crate::connection::Connection;
 use crate::containers::namespace::{Namespace, uuid, uuid_of};
@@ -30,12 +30,12 @@ impl NamedCollections {
         Namespace { connection: &self.connection, database: self.connection.database(), name, uuid: Some(id) }
     }
 
-    /// Makes an empty collection.
+    /// Creates an empty collection.
     pub(super) async fn create(&self, name: &str) -> EngineResult<()> {
         self.connection.write_command(doc! { "create": name }).await
     }
 
-    /// Removes the collection of that UUID, if it has that name; one that is not there is not an error.
+    /// Removes the collection of that UUID, if it has that name; a missing one is not an error.
     pub(super) async fn drop(&self, name: &str, id: ContainerId) -> EngineResult<()> {
         match self.connection.write_command(doc! { "drop": name, "collectionUUID": uuid(id) }).await {
             Ok(()) | Err(EngineError::Elsewhere { actual: None }) => Ok(()),
@@ -43,8 +43,7 @@ impl NamedCollections {
         }
     }
 
-    /// Gives the collection of that UUID another name, if it has the one that is expected and the other is
-    /// free.
+    /// Renames the collection of that UUID, if it has the name `from` and `to` is free.
     pub(super) async fn rename(&self, from: &str, to: &str, id: ContainerId) -> EngineResult<()> {
         let server = self.connection.server();
         let database = server.database().name();
@@ -58,7 +57,7 @@ impl NamedCollections {
         self.connection.call(admin.run_command(server.durably(rename))).await.map(|_| ())
     }
 
-    /// What the collection of that UUID is called, if not `expected`.
+    /// The name of the collection of that UUID, if it is not `expected`.
     pub(super) async fn find_name(&self, expected: &str, id: ContainerId) -> EngineResult<Option<String>> {
         match self.at(expected, id).aggregate(&[doc! { "$limit": 1 }]).await {
             Ok(_) => Ok(None),
@@ -67,7 +66,7 @@ impl NamedCollections {
         }
     }
 
-    /// The identity of the collection that has that name now.
+    /// The UUID of the collection that has that name now.
     pub(super) async fn find_uuid(&self, name: &str) -> EngineResult<Option<ContainerId>> {
         let list = self.connection.database().list_collections().filter(doc! { "name": name });
         let mut collections = self.connection.call(list).await?;

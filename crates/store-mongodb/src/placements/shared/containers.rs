@@ -1,13 +1,14 @@
-//! The containers of the placement `shared`: a document for each, which lists the organization's collections and their
-//! indexes.
+//! The containers of the placement `shared`: a document for each, which lists the organization's collections and
+//! their indexes.
 //!
-//! What a newcomer gets wrong: the list is read for every request. It is the only thing that says whether there is such a
-//! collection; nothing of it is remembered. The container of an organization that comes back out of an archive numbers its
-//! collections anew: that is why its id rests before (`ID_COOLDOWN`).
+//! # Pitfalls
+//! The list is read for every request. Only the list says whether a collection exists, and it is never cached. The
+//! container of an organization that comes back from an archive begins to number its collections from 1 again: that
+//! is why its id is not used for a while before (`ID_COOLDOWN`).
 
 use crate::collections::shared_collection::{
-    DROPPED, FURTHER, IndexState, LAST, SharedCollection, SharedIndex, field_of, has, has_room_for_index,
-    list_in, of,
+    DROPPED_FIELD, EXTRA_FIELD, IndexState, LAST_NUMBER_FIELD, SharedCollection, SharedIndex, field_of, has,
+    has_room_for_index, list_in, of,
 };
 use crate::connection::Connection;
 use crate::containers::metadata::metadata;
@@ -46,17 +47,17 @@ impl SharedContainers {
         self.records.call(self.records.collection().find_one(of(id))).await
     }
 
-    /// The container of an organization, which must be there.
+    /// The container of an organization, which must exist.
     pub(super) async fn get(&self, id: OrganizationId) -> EngineResult<Document> {
         let container = self.find(id).await?;
-        container.ok_or_else(|| Error::unavailable("the organization has no share").into())
+        container.ok_or_else(|| Error::unavailable("the organization has no shared container").into())
     }
 
     pub(super) async fn delete(&self, id: OrganizationId) -> EngineResult<()> {
         self.records.call(self.records.collection().delete_one(of(id))).await.map(|_| ())
     }
 
-    /// All containers, one after the other with [`Self::next`].
+    /// All containers; [`Self::next`] reads one after the other.
     pub(super) async fn cursor(&self) -> EngineResult<Cursor<Document>> {
         let find = self.records.collection().find(doc! {}).hint(Hint::Name("_id_".to_owned()));
         self.records.call(find).await
@@ -90,16 +91,18 @@ impl SharedContainers {
         name: &CollectionName,
     ) -> EngineResult<InsertOutcome> {
         let field = field_of(name);
-        let further = doc! { "$objectToArray": { "$ifNull": [format!("${FURTHER}"), {}] } };
+        let extra = doc! { "$objectToArray": { "$ifNull": [format!("${EXTRA_FIELD}"), {}] } };
         let most = integer(most_collections(organization));
         let mut room = of(organization.id);
         room.insert(&field, doc! { "$exists": false });
-        // The first one counts, too.
-        room.insert("$expr", doc! { "$lt": [{ "$size": further }, most - 1] });
-        let next = doc! { "$add": [{ "$ifNull": [format!("${LAST}"), 0_i64] }, 1_i64] };
-        let key = doc! { "$concat": [format!("{name}."), { "$toString": format!("${LAST}") }] };
-        let update =
-            vec![doc! { "$set": { LAST: next } }, doc! { "$set": { &field: { "key": key, "indexes": [] } } }];
+        // The first collection counts too.
+        room.insert("$expr", doc! { "$lt": [{ "$size": extra }, most - 1] });
+        let next = doc! { "$add": [{ "$ifNull": [format!("${LAST_NUMBER_FIELD}"), 0_i64] }, 1_i64] };
+        let key = doc! { "$concat": [format!("{name}."), { "$toString": format!("${LAST_NUMBER_FIELD}") }] };
+        let update = vec![
+            doc! { "$set": { LAST_NUMBER_FIELD: next } },
+            doc! { "$set": { &field: { "key": key, "indexes": [] } } },
+        ];
         if self.records.call(self.records.collection().update_one(room, update)).await?.matched_count == 1 {
             return Ok(InsertOutcome::New);
         }
@@ -109,7 +112,7 @@ impl SharedContainers {
         }
     }
 
-    /// Lists a collection under a key that is its name: documents that come from elsewhere have it. The key it has.
+    /// Lists a collection under a key that is its name, as documents written by programs have it. Returns its key.
     pub(super) async fn adopt_collection(
         &self,
         id: OrganizationId,
@@ -126,23 +129,24 @@ impl SharedContainers {
         Ok(shared.map_or_else(|| name.to_string(), |shared| shared.key))
     }
 
-    /// Lists a collection no longer, but its key among those that may still have documents; whether it was listed.
+    /// Moves the key of a collection from the list to the dropped keys, which may still have documents; returns
+    /// whether it was listed.
     pub(super) async fn drop_collection(
         &self,
         id: OrganizationId,
         name: &CollectionName,
         key: &str,
     ) -> EngineResult<bool> {
-        let update = doc! { "$unset": { field_of(name): "" }, "$addToSet": { DROPPED: key } };
+        let update = doc! { "$unset": { field_of(name): "" }, "$addToSet": { DROPPED_FIELD: key } };
         self.update(has(id, name, key), update).await
     }
 
-    /// The documents of a collection that was dropped are gone.
+    /// Call when the documents of a dropped collection are gone.
     pub(super) async fn forget_dropped(&self, id: OrganizationId, key: &str) -> EngineResult<()> {
-        self.update(of(id), doc! { "$pull": { DROPPED: key } }).await.map(|_| ())
+        self.update(of(id), doc! { "$pull": { DROPPED_FIELD: key } }).await.map(|_| ())
     }
 
-    /// Adds an index to the list of a collection, if it has none of its name or keys; whether it did.
+    /// Adds an index to the list of a collection, unless another has its name or keys; returns whether it did.
     pub(super) async fn insert_index(
         &self,
         id: OrganizationId,
@@ -159,7 +163,7 @@ impl SharedContainers {
         self.update(filter, doc! { "$push": { &list: entry.write() } }).await
     }
 
-    /// Notes how far an index is, unless it is being dropped; whether it did.
+    /// Sets the state of an index, unless it is being dropped; returns whether it did.
     pub(super) async fn update_index(
         &self,
         id: OrganizationId,
@@ -190,7 +194,7 @@ impl SharedContainers {
         self.update(filter, doc! { "$pull": { list: { "id": entry.id } } }).await.map(|_| ())
     }
 
-    /// Changes the container that `filter` finds; whether it found one.
+    /// Updates the container that `filter` matches; returns whether one matched.
     async fn update(&self, filter: Document, update: Document) -> EngineResult<bool> {
         let update = self.records.collection().update_one(filter, update);
         Ok(self.records.call(update).await?.matched_count == 1)

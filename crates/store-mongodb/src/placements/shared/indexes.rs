@@ -1,19 +1,22 @@
-//! Indexes of collections of the placement `shared`: indexes of the one collection that has all their documents.
+//! Indexes of collections of the placement `shared`: they are indexes of the one collection that has all documents.
 //!
-//! Each begins with the organization and the collection. One that is not unique and has one key is common to all
-//! organizations that want it. Any other is the organization's own and has the documents of its collection alone: a
-//! unique one must not keep others from writing, and neither must one of several keys, which refuses documents with two
-//! arrays. What a newcomer gets wrong: what an organization's own index is called on the server carries the id of the
-//! entry in the container that it was made for, so one who comes late drops or makes nothing but that. A common one may
-//! be listed at the moment at which it is dropped: whoever drops it looks once more, and makes it again.
+//! Each begins with the organization and the collection. A non-unique index with one key is common to all
+//! organizations that want it. Any other belongs to one organization and covers only the documents of its collection:
+//! a unique one must not keep others from writing, and neither must one of several keys, which refuses documents with
+//! two arrays.
+//!
+//! # Pitfalls
+//! The name of an organization's own index on the server has the id of its entry in the container, so a late process
+//! drops or creates only that index. A common index may be listed at the moment at which it is dropped: the process
+//! that drops it checks the lists once more, and creates it again.
 
 use super::containers::SharedContainers;
 use crate::collections::handle::CollectionHandle;
 use crate::collections::index_build::{BuildOutcome, IndexBuild, IndexPlan};
-use crate::collections::index_definition::{CONFLICTS, compare, explain_denial};
-use crate::collections::indexes::{BUILDING, INDEX_NOT_FOUND, create};
+use crate::collections::index_definition::{INDEX_CONFLICT_CODES, compare, explain_denial};
+use crate::collections::indexes::{BUILD_TIMEOUT, INDEX_NOT_FOUND, create};
 use crate::collections::shared_collection::{
-    COMMON, IndexState, OWN, SharedCollection, SharedIndex, list_in,
+    COMMON_PREFIX, IndexState, OWN_PREFIX, SharedCollection, SharedIndex, list_in,
 };
 use crate::connection::Connection;
 use crate::engine_error::{EngineError, EngineResult};
@@ -27,8 +30,8 @@ use tenantry_domain::limits::SHARED_INDEXES_MAX;
 use tenantry_domain::store::InsertOutcome;
 use tenantry_domain::{Error, ErrorCode};
 
-/// Indexes of the collection that has all documents, in all. MongoDB bears 64.
-const MOST: usize = 60;
+/// The most indexes of the collection that has all documents. MongoDB allows 64.
+const SERVER_INDEXES_MAX: usize = 60;
 
 /// See [`self`].
 pub(super) struct SharedIndexes {
@@ -41,7 +44,7 @@ impl SharedIndexes {
         Self { connection: connection.clone(), containers }
     }
 
-    /// What is to be done for an index that is asked for. One of the same name or keys that is being dropped goes first.
+    /// What a request for an index requires. An index of the same name or keys that is being dropped goes first.
     pub(super) async fn plan(
         &self,
         handle: &mut CollectionHandle<'_>,
@@ -61,8 +64,8 @@ impl SharedIndexes {
         Ok(IndexPlan::Build { serving })
     }
 
-    /// Lists the index and makes it. Its result is none where another entry has been made meanwhile: then the list has
-    /// been read once more.
+    /// Lists the index and builds it. The result is `None` if another entry has been created meanwhile; the list has
+    /// then been read once more.
     pub(super) async fn build(&self, handle: &mut CollectionHandle<'_>, index: &Index) -> IndexBuild {
         let entry = match self.find_or_insert(handle, index).await {
             Ok(Some(entry)) => entry,
@@ -79,7 +82,8 @@ impl SharedIndexes {
         }
     }
 
-    /// The entry of an index that is to be made: one who has begun may have died. `None` if the list has changed.
+    /// The entry of an index that is to be built: an earlier process may have died after it added one. `None` if the
+    /// list has changed.
     async fn find_or_insert(
         &self,
         handle: &CollectionHandle<'_>,
@@ -101,7 +105,7 @@ impl SharedIndexes {
         Ok(inserted.then_some(entry))
     }
 
-    /// Makes sure that an index is there that is listed: one of all that want it may just have dropped it.
+    /// Makes sure that a listed index exists: another organization may just have dropped it.
     async fn restore_common(&self, handle: &mut CollectionHandle<'_>, index: &Index) -> EngineResult<()> {
         let entry = handle.shared().into_iter().flat_map(|shared| &shared.indexes);
         let entry = entry.filter(|entry| entry.is_common()).find(|entry| entry.index == *index);
@@ -111,7 +115,7 @@ impl SharedIndexes {
         }
     }
 
-    /// Refuses an index that would be one too many of the organization's.
+    /// Refuses an index that would be one too many for the organization.
     async fn check_number_of_own(&self, id: OrganizationId) -> EngineResult<()> {
         let collections = self.containers.list_collections(id).await?;
         let number: usize = collections.values().map(|shared| shared.indexes.len()).sum();
@@ -119,20 +123,20 @@ impl SharedIndexes {
             return Ok(());
         }
         let detail = format!(
-            "An organization that shares its container may have {SHARED_INDEXES_MAX} indexes in all its collections. \
-             Drop one that is not used, or ask for another placement."
+            "An organization in the placement `shared` may have {SHARED_INDEXES_MAX} indexes in all its collections. \
+             Drop one that you do not need, or ask for another placement."
         );
         Err(Error::from(ErrorCode::TooManyIndexes).detail(detail).into())
     }
 
-    /// Refuses an index that would be one too many on the server.
+    /// Refuses an index that would be one too many for the server.
     async fn check_number(&self, entry: &SharedIndex) -> EngineResult<()> {
         let there = self.list_physical().await?;
-        if there.len() < MOST || there.contains(&entry.physical_name()) {
+        if there.len() < SERVER_INDEXES_MAX || there.contains(&entry.physical_name()) {
             return Ok(());
         }
         let detail =
-            "All organizations that share have as many indexes as MongoDB bears. Ask for another placement.";
+            "The shared collection has as many indexes as MongoDB allows. Ask for another placement.";
         Err(Error::from(ErrorCode::CapacityReached).detail(detail).into())
     }
 
@@ -147,14 +151,14 @@ impl SharedIndexes {
         let (id, name) = (handle.organization().id, handle.name());
         match create(handle, &entry.specification(id, &key)).await {
             Ok(_) => {}
-            // One of the same keys of an entry before, which its own drop has not reached yet.
-            Err(EngineError::Answered { code, .. }) if CONFLICTS.contains(&code) => {
+            // An older entry has an index of the same keys, which its own drop has not removed yet.
+            Err(EngineError::ServerError { code, .. }) if INDEX_CONFLICT_CODES.contains(&code) => {
                 self.containers.delete_index(id, name, entry).await?;
                 return Err(Error::unavailable("an index of the same keys is still being dropped").into());
             }
             Err(failure) => {
                 let refusal = Error::from(explain_denial(failure, &entry.index));
-                // Nobody knows what becomes of one that was not answered; whoever asks again finds the entry.
+                // After a lost reply the outcome of a build is unknown; the next request for it finds the entry.
                 if refusal.code() != ErrorCode::StoreUnavailable {
                     self.containers.delete_index(id, name, entry).await?;
                 }
@@ -168,7 +172,7 @@ impl SharedIndexes {
         Ok(())
     }
 
-    /// Drops an index of a collection; whether it was there.
+    /// Drops an index of a collection; returns whether it existed.
     pub(super) async fn delete(&self, handle: &CollectionHandle<'_>, name: &IndexName) -> EngineResult<bool> {
         let Some(shared) = handle.shared() else { return Ok(false) };
         let Some(entry) = shared.indexes.iter().find(|entry| entry.index.name == *name) else {
@@ -181,14 +185,14 @@ impl SharedIndexes {
         Ok(was_there)
     }
 
-    /// Finishes the drop of an index that is marked so.
+    /// Finishes the drop of an index in the state [`IndexState::Dropping`].
     async fn drop_entry(&self, handle: &CollectionHandle<'_>, entry: &SharedIndex) -> EngineResult<()> {
         self.drop_own_index(entry).await?;
         self.containers.delete_index(handle.organization().id, handle.name(), entry).await?;
         if entry.is_common() { self.drop_unlisted(&entry.physical_name()).await } else { Ok(()) }
     }
 
-    /// Drops the index of the server's that belongs to an entry which is not listed any more.
+    /// Drops the server's index for an entry that is not listed any more.
     pub(super) async fn drop_index_of(&self, entry: &SharedIndex) -> EngineResult<()> {
         if entry.is_common() {
             return self.drop_unlisted(&entry.physical_name()).await;
@@ -196,13 +200,13 @@ impl SharedIndexes {
         self.drop_own_index(entry).await
     }
 
-    /// Drops the index of the server's that was made for the entry alone.
+    /// Drops the server's index that was created for this entry alone.
     async fn drop_own_index(&self, entry: &SharedIndex) -> EngineResult<()> {
         if entry.is_common() { Ok(()) } else { self.drop_physical(&entry.physical_name()).await }
     }
 
-    /// Drops an index of the server's, unless somebody lists it. Who has come to list it since may have found it there
-    /// still, and gets it again.
+    /// Drops an index of the server, unless a container lists it. A container that has listed it since may have found
+    /// it still in place; it is created again for that one.
     async fn drop_unlisted(&self, name: &str) -> EngineResult<()> {
         if self.list_definitions().await?.contains_key(name) {
             return Ok(());
@@ -214,7 +218,7 @@ impl SharedIndexes {
         }
     }
 
-    /// The definitions of the indexes that containers list and do not drop, by what they are called on the server.
+    /// The definitions of the indexes that containers list and are not dropping, by their names on the server.
     async fn list_definitions(&self) -> EngineResult<BTreeMap<String, Document>> {
         let mut containers = self.containers.cursor().await?;
         let mut listed = BTreeMap::new();
@@ -234,19 +238,19 @@ impl SharedIndexes {
         let create = doc! { "createIndexes": SHARED_DOCUMENTS, "indexes": [specification] };
         let create = self.connection.server().durably(create);
         self.connection
-            .call_within(BUILDING, self.connection.database().run_command(create))
+            .call_within(BUILD_TIMEOUT, self.connection.database().run_command(create))
             .await
             .map(|_| ())
     }
 
     async fn drop_physical(&self, name: &str) -> EngineResult<()> {
         match self.connection.write_command(doc! { "dropIndexes": SHARED_DOCUMENTS, "index": name }).await {
-            Ok(()) | Err(EngineError::Answered { code: INDEX_NOT_FOUND, .. }) => Ok(()),
+            Ok(()) | Err(EngineError::ServerError { code: INDEX_NOT_FOUND, .. }) => Ok(()),
             Err(failure) => Err(failure),
         }
     }
 
-    /// Drops the indexes that an organization has for itself, before its container goes.
+    /// Drops an organization's own indexes, before its container is removed.
     pub(super) async fn drop_all_of(&self, id: OrganizationId) -> EngineResult<()> {
         let Some(container) = self.containers.find(id).await? else { return Ok(()) };
         for shared in list_in(&container).values() {
@@ -257,18 +261,18 @@ impl SharedIndexes {
         Ok(())
     }
 
-    /// Drops the indexes that no organization has any more, and makes those common ones again that are missing. Those of
-    /// the server are listed before the containers are: an index is made after its entry.
+    /// Drops the indexes that no organization has any more, and creates missing common ones again. The server's
+    /// indexes are listed before the containers: an index is created after its entry.
     pub(super) async fn tidy(&self) -> EngineResult<()> {
         let there = self.list_physical().await?;
         let listed = self.list_definitions().await?;
-        let is_ours = |name: &String| name.starts_with(COMMON) || name.starts_with(OWN);
+        let is_ours = |name: &String| name.starts_with(COMMON_PREFIX) || name.starts_with(OWN_PREFIX);
         for name in there.iter().filter(|name| is_ours(name) && !listed.contains_key(*name)) {
-            tracing::info!(index = name, "drops an index that no organization has any more");
+            tracing::info!(index = name, "dropping an index that no organization has any more");
             self.drop_unlisted(name).await?;
         }
         for (name, specification) in &listed {
-            if name.starts_with(COMMON) && !there.contains(name) {
+            if name.starts_with(COMMON_PREFIX) && !there.contains(name) {
                 self.create_physical(specification).await?;
             }
         }

@@ -1,4 +1,4 @@
-//! Databases of before, with addresses that are one mailbox now.
+//! Old databases, with addresses that are now the same mailbox.
 
 use crate::MongoDb;
 use crate::names::{ACCOUNTS, INSTALLATION, VERSION_ID};
