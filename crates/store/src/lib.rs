@@ -36,7 +36,7 @@ use tenantry_store_sqlite::Sqlite;
 pub const TRANSFER_MARK: &str = "transfer";
 
 /// How long a close waits for writes whose callers have gone.
-const LAST_WRITES: Duration = Duration::from_secs(1);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Options of the layers in front of an engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,7 +97,7 @@ pub async fn open_mongodb(engine: &MongoOptions, options: &StoreOptions) -> Resu
             store
         }
     };
-    let (store, writes) = limiter::decorate(store, options.concurrency, ExpensiveQueries::of_server());
+    let (store, writes) = limiter::decorate(store, options.concurrency, ExpensiveQueries::for_server());
     Ok(OpenStore { store, engine: Engine::MongoDb(engine), writes })
 }
 
@@ -125,7 +125,7 @@ impl OpenStore {
         }
     }
 
-    /// Waits up to `time` for all writes under way, including those whose callers have gone.
+    /// Waits up to `time` for all running writes, including those whose callers have gone.
     pub async fn finish_writes(&self, time: Duration) {
         self.writes.finish(time).await;
     }
@@ -133,7 +133,7 @@ impl OpenStore {
     /// Finishes the queued writes, refuses new ones, and closes the database. Afterwards every call that the
     /// cache does not serve returns `store_unavailable`.
     pub async fn close(self) {
-        self.finish_writes(LAST_WRITES).await;
+        self.finish_writes(CLOSE_TIMEOUT).await;
         self.engine.close().await;
     }
 }

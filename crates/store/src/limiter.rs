@@ -1,19 +1,19 @@
 //! Limits how many calls each organization may run at once, in front of any engine, so that one with many
 //! requests does not make the others wait.
 //!
-//! While several organizations are active, each may have a fixed number of calls under way, and its other
-//! calls wait for one of these to end. An organization that is alone has no limit. The limit bounds
+//! While several organizations are active, each may have a fixed number of calls running, and its other calls
+//! wait for one of these to end. While only one is active, it has no limit. The limit bounds
 //! concurrency, not a rate: a client that waits for each response before the next request never notices it.
 
 mod collections;
+mod concurrency;
 mod documents;
 mod expensive;
-mod limits;
 mod tenant;
 mod write;
 
+pub use concurrency::ConcurrencyLimits;
 pub(crate) use expensive::ExpensiveQueries;
-pub use limits::ConcurrencyLimits;
 
 use std::sync::Arc;
 use tenant::TenantLimiter;
@@ -27,10 +27,10 @@ pub(crate) fn decorate(
     limits: ConcurrencyLimits,
     expensive: ExpensiveQueries,
 ) -> (Store, Writes) {
-    let (turns, writes) = (Arc::new(TenantLimiter::new(limits)), Writes::default());
+    let (limiter, writes) = (Arc::new(TenantLimiter::new(limits)), Writes::default());
     let store = Store {
-        collections: Arc::new(collections::LimitedCollections::new(store.collections, &turns, &writes)),
-        documents: Arc::new(documents::LimitedDocuments::new(store.documents, &turns, expensive, &writes)),
+        collections: Arc::new(collections::LimitedCollections::new(store.collections, &limiter, &writes)),
+        documents: Arc::new(documents::LimitedDocuments::new(store.documents, &limiter, expensive, &writes)),
         ..store
     };
     (store, writes)

@@ -68,7 +68,7 @@ async fn organizations(source: &OpenSide) -> Result<Vec<Organization>, TransferE
         Ok(())
     };
     pages::each(
-        |after| source.whole.organizations(after),
+        |after| source.scan.organizations(after),
         |organization: &Organization| organization.id,
         visit,
     )
@@ -89,7 +89,7 @@ async fn mark(source: &OpenSide, target: &OpenSide) -> Result<(), TransferError>
         Some(_) => return Err(TransferError::Occupied { what: "part of another installation" }),
         None => {}
     }
-    if !target.whole.organizations(None).await?.is_empty() || !target.whole.accounts(None).await?.is_empty() {
+    if !target.scan.organizations(None).await?.is_empty() || !target.scan.accounts(None).await?.is_empty() {
         return Err(TransferError::Occupied { what: "organizations" });
     }
     ports.installation.put_value(TRANSFER_MARK, &name).await?;

@@ -23,7 +23,7 @@ impl CachedAccounts {
     }
 
     /// The account that had this address at the last lookup, if it still has it.
-    async fn find_remembered(&self, email: &EmailKey) -> Result<Option<Arc<Account>>> {
+    async fn find_cached(&self, email: &EmailKey) -> Result<Option<Arc<Account>>> {
         let Some(holder) = self.memory.holder(&self.memory.email(email)) else { return Ok(None) };
         let id = AccountId::from_bytes(holder);
         let found = self.records.get(id, || self.inner.get_account(id)).await?;
@@ -46,13 +46,13 @@ impl Accounts for CachedAccounts {
     }
 
     async fn find_account(&self, email: &EmailKey) -> Result<Option<Arc<Account>>> {
-        if let Some(found) = self.find_remembered(email).await? {
+        if let Some(found) = self.find_cached(email).await? {
             return Ok(Some(found));
         }
         let mark = self.records.mark();
         let found = self.inner.find_account(email).await?;
         if let Some(found) = &found {
-            self.records.take_in(found.id, found, mark);
+            self.records.insert_found(found.id, found, mark);
             self.memory.set_holder(self.memory.email(email), found.id.as_bytes());
         }
         Ok(found)

@@ -3,7 +3,7 @@
 //! If only this process writes: until the record is evicted. If others write too: for a moment ([`TTL`]), or
 //! for as long as this process is proven to follow the stream of their changes. The proof is the reply to a
 //! query: once the reply has been handled, every change acknowledged before the query was sent has been
-//! received, and its record evicted. So the proof is as old as the query, and counts for [`PROOF`].
+//! received, and its record evicted. So the proof is as old as the query, and counts for [`PROOF_TTL`].
 //!
 //! # Pitfalls
 //! Never read the clock after the record: between the two the process may have been paused, the record
@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 const TTL: Duration = Duration::from_millis(500);
 /// How long a proof counts. Longer than a query takes, and shorter than `tenantry_domain::limits::RECENT_READ_MAX_AGE`,
 /// which is the promise.
-const PROOF: Duration = Duration::from_millis(750);
+const PROOF_TTL: Duration = Duration::from_millis(750);
 
 /// Who writes the records.
 pub(super) enum Coherence {
@@ -118,7 +118,7 @@ impl Stream {
         let now = self.moment(now);
         let young = now.before(TTL);
         let proven = Moment(self.proven.load(Ordering::SeqCst));
-        if proven == Moment::default() || proven <= now.before(PROOF) {
+        if proven == Moment::default() || proven <= now.before(PROOF_TTL) {
             return View::Since(young);
         }
         View::Since(young.min(Moment(self.begun.load(Ordering::SeqCst))))
@@ -163,12 +163,12 @@ mod tests {
         stream.prove(now);
         assert!(is_good(&stream, now, begun));
         assert!(!is_good(&stream, now, begun - MS), "what changed before was not told");
-        assert!(is_good(&stream, now + PROOF - MS, begun));
-        assert!(!is_good(&stream, now + PROOF, begun), "the proof is too old");
-        assert!(is_good(&stream, now + PROOF, now + PROOF - TTL), "young ones need none");
+        assert!(is_good(&stream, now + PROOF_TTL - MS, begun));
+        assert!(!is_good(&stream, now + PROOF_TTL, begun), "the proof is too old");
+        assert!(is_good(&stream, now + PROOF_TTL, now + PROOF_TTL - TTL), "young ones need none");
         // A late proof of the same stream, without a gap.
-        stream.prove(now + 2 * PROOF);
-        assert!(is_good(&stream, now + 2 * PROOF, begun));
+        stream.prove(now + 2 * PROOF_TTL);
+        assert!(is_good(&stream, now + 2 * PROOF_TTL, begun));
     }
 
     #[test]
@@ -190,7 +190,7 @@ mod tests {
 
     #[test]
     fn cached_record_is_never_older_than_promised() {
-        assert!(TTL.max(PROOF) < tenantry_domain::limits::RECENT_READ_MAX_AGE);
+        assert!(TTL.max(PROOF_TTL) < tenantry_domain::limits::RECENT_READ_MAX_AGE);
         // Even if the process was paused: time went on.
         let stream = Stream::new();
         let begun = stream.zero + 5_000 * MS;

@@ -38,9 +38,9 @@ impl Invalidation for SharedCache {
             Change::Organization(id) => id.into(),
             Change::Account(id) => id.into(),
             Change::Session(id) => id.into(),
-            Change::Any => return self.memory.forget_all(),
+            Change::Any => return self.memory.evict_all(),
         };
-        self.memory.forget([key]);
+        self.memory.evict([key]);
     }
 
     fn prove(&self, asked: Instant) {

@@ -60,7 +60,7 @@ pub(super) struct Entry {
 
 /// The placeholder of a record that is being loaded.
 pub(super) type Placeholder<'a> =
-    PlaceholderGuard<'a, Key, Entry, ByBytes, DefaultHashBuilder, DefaultLifecycle<Key, Entry>>;
+    PlaceholderGuard<'a, Key, Entry, EntryWeighter, DefaultHashBuilder, DefaultLifecycle<Key, Entry>>;
 
 /// The state when a search began.
 #[derive(Clone, Copy)]
@@ -71,7 +71,7 @@ pub(super) struct WriteMark {
 
 /// Entries up to a total number of bytes; the least recently used ones make room.
 pub(super) struct Memory {
-    pub(super) entries: Cache<Key, Entry, ByBytes>,
+    pub(super) entries: Cache<Key, Entry, EntryWeighter>,
     pub(super) coherence: Coherence,
     /// Counts finished and reported writes, before their records are evicted.
     writes: AtomicU64,
@@ -88,7 +88,7 @@ impl Memory {
             .build()
             .expect("both capacities are set, and nothing else is required");
         let hasher = DefaultHashBuilder::default();
-        let entries = Cache::with_options(options, ByBytes, hasher, DefaultLifecycle::default());
+        let entries = Cache::with_options(options, EntryWeighter, hasher, DefaultLifecycle::default());
         Arc::new(Self { entries, coherence, writes: AtomicU64::new(0), hasher: RandomState::new() })
     }
 
@@ -112,18 +112,18 @@ impl Memory {
     }
 
     /// Whether no write has finished since then.
-    pub(super) fn is_as_at(&self, mark: WriteMark) -> bool {
+    pub(super) fn is_unchanged_since(&self, mark: WriteMark) -> bool {
         self.writes.load(Ordering::SeqCst) == mark.writes
     }
 
     /// Evicts the records that a write has changed, including those being loaded or found right now.
-    pub(super) fn forget(&self, keys: impl IntoIterator<Item = Key>) {
+    pub(super) fn evict(&self, keys: impl IntoIterator<Item = Key>) {
         self.writes.fetch_add(1, Ordering::SeqCst);
         keys.into_iter().for_each(|key| drop(self.entries.remove(&key)));
     }
 
     /// Evicts everything, if it is unknown what was changed.
-    pub(super) fn forget_all(&self) {
+    pub(super) fn evict_all(&self) {
         self.writes.fetch_add(1, Ordering::SeqCst);
         self.entries.clear();
     }
@@ -149,9 +149,9 @@ impl Memory {
 
 /// Weighs entries by their size.
 #[derive(Clone)]
-pub(super) struct ByBytes;
+pub(super) struct EntryWeighter;
 
-impl Weighter<Key, Entry> for ByBytes {
+impl Weighter<Key, Entry> for EntryWeighter {
     fn weight(&self, _key: &Key, entry: &Entry) -> u64 {
         ENTRY_BYTES + entry.bytes.len() as u64
     }

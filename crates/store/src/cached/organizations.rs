@@ -24,11 +24,7 @@ impl CachedOrganizations {
     }
 
     /// The organization that had this name at the last lookup, if it still has, or recently had, it.
-    async fn find_remembered(
-        &self,
-        identifier: &Identifier,
-        recent: bool,
-    ) -> Result<Option<Arc<Organization>>> {
+    async fn find_cached(&self, identifier: &Identifier, recent: bool) -> Result<Option<Arc<Organization>>> {
         let Some(holder) = self.memory.holder(&self.memory.identifier(identifier)) else { return Ok(None) };
         let id = OrganizationId::from_bytes(holder);
         let load = || self.inner.get_organization(id);
@@ -40,11 +36,11 @@ impl CachedOrganizations {
     }
 
     /// The organization of that name, from the engine.
-    async fn find_anew(&self, identifier: &Identifier) -> Result<Option<Arc<Organization>>> {
+    async fn find_uncached(&self, identifier: &Identifier) -> Result<Option<Arc<Organization>>> {
         let mark = self.records.mark();
         let found = self.inner.find_organization(identifier).await?;
         if let Some(found) = &found {
-            self.records.take_in(found.id, found, mark);
+            self.records.insert_found(found.id, found, mark);
             self.memory.set_holder(self.memory.identifier(identifier), found.id.as_bytes());
         }
         Ok(found)
@@ -66,16 +62,16 @@ impl Organizations for CachedOrganizations {
     }
 
     async fn find_organization(&self, identifier: &Identifier) -> Result<Option<Arc<Organization>>> {
-        match self.find_remembered(identifier, false).await? {
+        match self.find_cached(identifier, false).await? {
             Some(found) => Ok(Some(found)),
-            None => self.find_anew(identifier).await,
+            None => self.find_uncached(identifier).await,
         }
     }
 
     async fn find_recent_organization(&self, identifier: &Identifier) -> Result<Option<Arc<Organization>>> {
-        match self.find_remembered(identifier, true).await? {
+        match self.find_cached(identifier, true).await? {
             Some(found) => Ok(Some(found)),
-            None => self.find_anew(identifier).await,
+            None => self.find_uncached(identifier).await,
         }
     }
 

@@ -12,12 +12,12 @@ use tenantry_domain::{Error, Result};
 use tracing::Instrument;
 
 /// How long a reader waits for the load of another, which may be waiting for a frozen server.
-pub(super) const PATIENCE: Duration = Duration::from_secs(1);
+pub(super) const LOAD_WAIT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Records by their id.
 pub(super) struct Records<K, V> {
     pub(super) memory: Arc<Memory>,
-    recent: DecodedRecords<V>,
+    decoded: DecodedRecords<V>,
     kind: PhantomData<fn(K)>,
 }
 
@@ -27,7 +27,7 @@ where
     V: Encode + Send + Sync + 'static,
 {
     pub(super) fn new(memory: &Arc<Memory>) -> Arc<Self> {
-        Arc::new(Self { memory: memory.clone(), recent: DecodedRecords::new(), kind: PhantomData })
+        Arc::new(Self { memory: memory.clone(), decoded: DecodedRecords::new(), kind: PhantomData })
     }
 
     /// The current record of `key`: from memory, if nobody else writes, or by `load`.
@@ -64,7 +64,8 @@ where
         if let Some(entry) = self.memory.entries.get(&key).filter(|entry| view.allows(entry.read_at)) {
             return Ok(Some(self.unpacked(&entry.bytes)));
         }
-        let Ok(kept) = tokio::time::timeout(PATIENCE, self.memory.get_or_place(&key, view)).await else {
+        let Ok(kept) = tokio::time::timeout(LOAD_WAIT_TIMEOUT, self.memory.get_or_place(&key, view)).await
+        else {
             return load().await;
         };
         let placeholder = match kept {
@@ -82,20 +83,20 @@ where
     }
 
     pub(super) fn unpacked(&self, bytes: &Arc<[u8]>) -> Arc<V> {
-        self.recent.get(bytes, |bytes| unpack(bytes).expect("these bytes were made of a record"))
+        self.decoded.get(bytes, |bytes| unpack(bytes).expect("these bytes were made of a record"))
     }
 
-    /// The state before a search whose result goes to [`Self::take_in`].
+    /// The state before a search whose result goes to [`Self::insert_found`].
     pub(super) fn mark(&self) -> WriteMark {
         self.memory.mark()
     }
 
     /// Caches a record that a search found, unless a write has finished since that `mark`. A write that
     /// finishes from now on removes the placeholder.
-    pub(super) fn take_in(&self, key: K, record: &V, mark: WriteMark) {
+    pub(super) fn insert_found(&self, key: K, record: &V, mark: WriteMark) {
         let entry = self.memory.entries.get_value_or_guard(&key.into(), Some(Duration::ZERO));
         if let GuardResult::Guard(placeholder) = entry
-            && self.memory.is_as_at(mark)
+            && self.memory.is_unchanged_since(mark)
             && let Some(bytes) = pack(record)
         {
             let _ = placeholder.insert(Entry { bytes, read_at: mark.at });
@@ -110,9 +111,9 @@ where
         write: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
         let records = self.clone();
-        whole(async move {
+        run_detached(async move {
             let outcome = write.await;
-            records.memory.forget([key.into()]);
+            records.memory.evict([key.into()]);
             outcome
         })
         .await
@@ -126,11 +127,11 @@ where
         changed: fn(&T) -> Vec<K>,
     ) -> Result<T> {
         let records = self.clone();
-        whole(async move {
+        run_detached(async move {
             let outcome = write.await;
             match &outcome {
-                Ok(done) => records.memory.forget(changed(done).into_iter().map(Into::into)),
-                Err(_) => records.memory.forget_all(),
+                Ok(done) => records.memory.evict(changed(done).into_iter().map(Into::into)),
+                Err(_) => records.memory.evict_all(),
             }
             outcome
         })
@@ -139,6 +140,8 @@ where
 }
 
 /// Runs `write` to its end, even if the caller stops waiting.
-async fn whole<T: Send + 'static>(write: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+async fn run_detached<T: Send + 'static>(
+    write: impl Future<Output = Result<T>> + Send + 'static,
+) -> Result<T> {
     tokio::spawn(write.in_current_span()).await.map_err(|_| Error::unavailable("a write was cut off"))?
 }

@@ -5,7 +5,7 @@ mod shared;
 use super::codec::Encode;
 use super::codec::{Reader, Writer};
 use super::memory::Memory;
-use super::records::{PATIENCE, Records};
+use super::records::{LOAD_WAIT_TIMEOUT, Records};
 use super::*;
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -88,7 +88,7 @@ async fn cache_does_not_keep_absence_or_errors() {
 #[tokio::test]
 async fn cache_keeps_records_found_by_search() {
     let (records, engine) = (records(1 << 20), Engine::new(1));
-    records.take_in(key(0), &Version(0), records.mark());
+    records.insert_found(key(0), &Version(0), records.mark());
     assert_eq!(read(&records, &engine).await, 0);
     assert_eq!(engine.loads.load(Ordering::Relaxed), 0);
 }
@@ -104,7 +104,7 @@ async fn cache_drops_search_result_older_than_write() {
         } else {
             records.write_one(key(0), engine.clone().increment(0)).await.unwrap();
         }
-        records.take_in(key(0), &found, mark);
+        records.insert_found(key(0), &found, mark);
         assert_eq!(read(&records, &engine).await, 1);
     }
 }
@@ -114,7 +114,7 @@ async fn cache_drops_search_result_older_than_write() {
 async fn cache_search_result_yields_to_running_load() {
     let (records, engine) = (records(1 << 20), Engine::new(1));
     let load = || async {
-        records.take_in(key(0), &Version(7), records.mark());
+        records.insert_found(key(0), &Version(7), records.mark());
         engine.load(0).await
     };
     assert_eq!(records.get(key(0), load).await.unwrap().unwrap().0, 0);
@@ -239,7 +239,7 @@ async fn cache_never_returns_less_than_an_acknowledged_write() {
                 if (round + task) % 5 == 0 {
                     let mark = records.mark();
                     let found = engine.load(number).await.unwrap().unwrap();
-                    records.take_in(id, &found, mark);
+                    records.insert_found(id, &found, mark);
                 }
                 let floor = acknowledged[number].load(Ordering::SeqCst);
                 let seen = records.get(id, || engine.load(number)).await.unwrap().unwrap().0;

@@ -13,13 +13,13 @@ use tenantry_domain::store::{CollectionInfo, Collections, InsertOutcome};
 /// See [`super`].
 pub(super) struct LimitedCollections {
     inner: Arc<dyn Collections>,
-    turns: Arc<TenantLimiter>,
+    limiter: Arc<TenantLimiter>,
     writes: Writes,
 }
 
 impl LimitedCollections {
-    pub(super) fn new(inner: Arc<dyn Collections>, turns: &Arc<TenantLimiter>, writes: &Writes) -> Self {
-        Self { inner, turns: turns.clone(), writes: writes.clone() }
+    pub(super) fn new(inner: Arc<dyn Collections>, limiter: &Arc<TenantLimiter>, writes: &Writes) -> Self {
+        Self { inner, limiter: limiter.clone(), writes: writes.clone() }
     }
 }
 
@@ -31,12 +31,12 @@ impl Collections for LimitedCollections {
         after: Option<&CollectionName>,
         limit: u32,
     ) -> Result<Vec<CollectionInfo>> {
-        let _turn = self.turns.to_read(organization.id).await?;
+        let _permit = self.limiter.acquire_read(organization.id).await?;
         self.inner.list_collections(organization, after, limit).await
     }
 
     async fn list_unnamed_collections(&self, organization: &Organization) -> Result<Vec<String>> {
-        let _turn = self.turns.to_read(organization.id).await?;
+        let _permit = self.limiter.acquire_read(organization.id).await?;
         self.inner.list_unnamed_collections(organization).await
     }
 
@@ -45,7 +45,7 @@ impl Collections for LimitedCollections {
         organization: &Organization,
         name: &CollectionName,
     ) -> Result<Option<CollectionInfo>> {
-        let _turn = self.turns.to_read(organization.id).await?;
+        let _permit = self.limiter.acquire_read(organization.id).await?;
         self.inner.get_collection(organization, name).await
     }
 
@@ -54,19 +54,19 @@ impl Collections for LimitedCollections {
         organization: &Organization,
         name: &CollectionName,
     ) -> Result<InsertOutcome> {
-        let turn = self.turns.to_write(organization.id).await?;
+        let permit = self.limiter.acquire_write(organization.id).await?;
         let (inner, organization, name) = (self.inner.clone(), organization.clone(), name.clone());
-        self.writes.run(turn, async move { inner.insert_collection(&organization, &name).await }).await
+        self.writes.run(permit, async move { inner.insert_collection(&organization, &name).await }).await
     }
 
     async fn delete_collection(&self, organization: &Organization, name: &CollectionName) -> Result<bool> {
-        let turn = self.turns.to_write(organization.id).await?;
+        let permit = self.limiter.acquire_write(organization.id).await?;
         let (inner, organization, name) = (self.inner.clone(), organization.clone(), name.clone());
-        self.writes.run(turn, async move { inner.delete_collection(&organization, &name).await }).await
+        self.writes.run(permit, async move { inner.delete_collection(&organization, &name).await }).await
     }
 
     async fn list_indexes(&self, organization: &Organization, name: &CollectionName) -> Result<Vec<Index>> {
-        let _turn = self.turns.to_read(organization.id).await?;
+        let _permit = self.limiter.acquire_read(organization.id).await?;
         self.inner.list_indexes(organization, name).await
     }
 
@@ -95,14 +95,14 @@ impl Collections for LimitedCollections {
         name: &CollectionName,
         index: &IndexName,
     ) -> Result<bool> {
-        let turn = self.turns.to_write(organization.id).await?;
+        let permit = self.limiter.acquire_write(organization.id).await?;
         let (inner, organization, name, index) =
             (self.inner.clone(), organization.clone(), name.clone(), index.clone());
-        self.writes.run(turn, async move { inner.delete_index(&organization, &name, &index).await }).await
+        self.writes.run(permit, async move { inner.delete_index(&organization, &name, &index).await }).await
     }
 
     async fn get_usage(&self, organization: &Organization) -> Result<Usage> {
-        let _turn = self.turns.to_read(organization.id).await?;
+        let _permit = self.limiter.acquire_read(organization.id).await?;
         self.inner.get_usage(organization).await
     }
 }

@@ -17,7 +17,7 @@ use tenantry_domain::store::{Documents, UpdateOutcome};
 /// See [`super`].
 pub(super) struct LimitedDocuments {
     inner: Arc<dyn Documents>,
-    turns: Arc<TenantLimiter>,
+    limiter: Arc<TenantLimiter>,
     expensive: ExpensiveQueries,
     writes: Writes,
 }
@@ -25,11 +25,11 @@ pub(super) struct LimitedDocuments {
 impl LimitedDocuments {
     pub(super) fn new(
         inner: Arc<dyn Documents>,
-        turns: &Arc<TenantLimiter>,
+        limiter: &Arc<TenantLimiter>,
         expensive: ExpensiveQueries,
         writes: &Writes,
     ) -> Self {
-        Self { inner, turns: turns.clone(), expensive, writes: writes.clone() }
+        Self { inner, limiter: limiter.clone(), expensive, writes: writes.clone() }
     }
 }
 
@@ -41,11 +41,11 @@ impl Documents for LimitedDocuments {
         collection: &CollectionName,
         documents: Vec<StoredDocument>,
     ) -> Result<Vec<Result<()>>> {
-        let turn = self.turns.to_write(organization.id).await?;
+        let permit = self.limiter.acquire_write(organization.id).await?;
         let (inner, organization, collection) =
             (self.inner.clone(), organization.clone(), collection.clone());
         self.writes
-            .run(turn, async move { inner.insert_documents(&organization, &collection, documents).await })
+            .run(permit, async move { inner.insert_documents(&organization, &collection, documents).await })
             .await
     }
 
@@ -55,7 +55,7 @@ impl Documents for LimitedDocuments {
         collection: &CollectionName,
         id: &DocumentId,
     ) -> Result<Option<StoredDocument>> {
-        let _turn = self.turns.to_read(organization.id).await?;
+        let _permit = self.limiter.acquire_read(organization.id).await?;
         self.inner.get_document(organization, collection, id).await
     }
 
@@ -66,14 +66,13 @@ impl Documents for LimitedDocuments {
         document: StoredDocument,
         expected: Revision,
     ) -> Result<UpdateOutcome> {
-        let turn = self.turns.to_write(organization.id).await?;
+        let permit = self.limiter.acquire_write(organization.id).await?;
         let (inner, organization, collection) =
             (self.inner.clone(), organization.clone(), collection.clone());
         self.writes
-            .run(
-                turn,
-                async move { inner.update_document(&organization, &collection, document, expected).await },
-            )
+            .run(permit, async move {
+                inner.update_document(&organization, &collection, document, expected).await
+            })
             .await
     }
 
@@ -84,11 +83,14 @@ impl Documents for LimitedDocuments {
         id: &DocumentId,
         expected: Option<Revision>,
     ) -> Result<UpdateOutcome> {
-        let turn = self.turns.to_write(organization.id).await?;
+        let permit = self.limiter.acquire_write(organization.id).await?;
         let (inner, organization, collection, id) =
             (self.inner.clone(), organization.clone(), collection.clone(), id.clone());
         self.writes
-            .run(turn, async move { inner.delete_document(&organization, &collection, &id, expected).await })
+            .run(
+                permit,
+                async move { inner.delete_document(&organization, &collection, &id, expected).await },
+            )
             .await
     }
 
@@ -99,11 +101,11 @@ impl Documents for LimitedDocuments {
         query: &DocumentQuery,
     ) -> Result<QueryPage> {
         let queued = self.expensive.join(organization.id, &query.filter, query.time).await?;
-        let _turn = self.turns.to_read(organization.id).await?;
-        let Some(permit) = queued.begin().await? else {
+        let _permit = self.limiter.acquire_read(organization.id).await?;
+        let Some(query_permit) = queued.begin().await? else {
             return self.inner.find_documents(organization, collection, query).await;
         };
-        let query = DocumentQuery { time: permit.time(), ..query.clone() };
+        let query = DocumentQuery { time: query_permit.time(), ..query.clone() };
         self.inner.find_documents(organization, collection, &query).await
     }
 
@@ -115,9 +117,9 @@ impl Documents for LimitedDocuments {
         time: Duration,
     ) -> Result<MatchCount> {
         let queued = self.expensive.join(organization.id, filter, time).await?;
-        let _turn = self.turns.to_read(organization.id).await?;
-        let permit = queued.begin().await?;
-        let time = permit.as_ref().map_or(time, QueryPermit::time);
+        let _permit = self.limiter.acquire_read(organization.id).await?;
+        let query_permit = queued.begin().await?;
+        let time = query_permit.as_ref().map_or(time, QueryPermit::time);
         self.inner.count_matching(organization, collection, filter, time).await
     }
 
@@ -129,14 +131,14 @@ impl Documents for LimitedDocuments {
         time: Duration,
     ) -> Result<DeleteResult> {
         let queued = self.expensive.join(organization.id, filter, time).await?;
-        let turn = self.turns.to_write(organization.id).await?;
-        let permit = queued.begin().await?;
-        let time = permit.as_ref().map_or(time, QueryPermit::time);
+        let permit = self.limiter.acquire_write(organization.id).await?;
+        let query_permit = queued.begin().await?;
+        let time = query_permit.as_ref().map_or(time, QueryPermit::time);
         let (inner, organization, collection, filter) =
             (self.inner.clone(), organization.clone(), collection.clone(), filter.clone());
         self.writes
-            .run(turn, async move {
-                let _held = permit;
+            .run(permit, async move {
+                let _permit = query_permit;
                 inner.delete_matching(&organization, &collection, &filter, time).await
             })
             .await

@@ -8,7 +8,7 @@
 //! The time that a query waits here is part of its own time. A query joins the queue before it takes a permit of its
 //! organization: otherwise those that wait for other organizations would hold the permits of its cheap calls.
 
-use super::tenant::{Lane, TenantPermits};
+use super::tenant::{TenantPermit, TenantPermits};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tenantry_documents::filter::Filter;
@@ -17,7 +17,7 @@ use tenantry_domain::{Error, ErrorCode, Result};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{error::Elapsed, timeout_at};
 
-/// When a refused query may come again.
+/// When a refused query may be sent again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// The queries that a server evaluates at the same time.
@@ -30,30 +30,30 @@ struct Queue {
     server: Arc<Semaphore>,
 }
 
-/// A query whose organization lets it wait for the server; nothing for one that need not wait.
+/// A query in the queue for the server; `None` for one that need not wait.
 pub(super) struct QueuedQuery(Option<WaitingQuery>);
 
 struct WaitingQuery {
-    lane: Lane,
+    organization: TenantPermit,
     server: Arc<Semaphore>,
     deadline: Instant,
 }
 
 /// The right to have a query evaluated, until it is dropped.
 pub(super) struct QueryPermit {
-    _permit: (Lane, OwnedSemaphorePermit),
+    _permits: (TenantPermit, OwnedSemaphorePermit),
     deadline: Instant,
 }
 
 impl ExpensiveQueries {
-    /// Of an engine that shares its processor by itself.
+    /// For an engine that shares its processor by itself.
     pub(crate) const fn unlimited() -> Self {
         Self(None)
     }
 
-    /// Of a server: half as many as this machine has cores, for want of knowing how many the server has.
+    /// For a server: half as many as this machine has cores, for want of knowing how many the server has.
     #[cfg(feature = "mongodb")]
-    pub(crate) fn of_server() -> Self {
+    pub(crate) fn for_server() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self::new((cores / 2).max(1))
     }
@@ -79,26 +79,27 @@ impl ExpensiveQueries {
             return Ok(QueuedQuery(None));
         };
         let deadline = Instant::now() + time;
-        let lane = timeout_at(deadline.into(), queue.organizations.place(id)).await.map_err(overloaded)??;
-        Ok(QueuedQuery(Some(WaitingQuery { lane, server: Arc::clone(&queue.server), deadline })))
+        let organization =
+            timeout_at(deadline.into(), queue.organizations.acquire(id)).await.map_err(overloaded)??;
+        Ok(QueuedQuery(Some(WaitingQuery { organization, server: Arc::clone(&queue.server), deadline })))
     }
 }
 
 impl QueuedQuery {
-    /// Waits until the server may evaluate it; no permit for one that needs none.
+    /// Waits until the server may evaluate it; `None` for a query that needs no permit.
     ///
     /// # Errors
     /// `overloaded` if its time was over before.
     pub(super) async fn begin(self) -> Result<Option<QueryPermit>> {
-        let Some(WaitingQuery { lane, server, deadline }) = self.0 else { return Ok(None) };
+        let Some(WaitingQuery { organization, server, deadline }) = self.0 else { return Ok(None) };
         let permit = timeout_at(deadline.into(), server.acquire_owned()).await.map_err(overloaded)?;
         let permit = permit.map_err(Error::internal)?;
-        Ok(Some(QueryPermit { _permit: (lane, permit), deadline }))
+        Ok(Some(QueryPermit { _permits: (organization, permit), deadline }))
     }
 }
 
 impl QueryPermit {
-    /// The time that is left.
+    /// The rest of its time.
     pub(super) fn time(&self) -> Duration {
         self.deadline.saturating_duration_since(Instant::now())
     }

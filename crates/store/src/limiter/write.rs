@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio::task::JoinError;
 use tracing::Instrument;
 
-/// The writes under way.
+/// The running writes.
 #[derive(Clone)]
 pub(crate) struct Writes(Arc<watch::Sender<usize>>);
 
@@ -31,13 +31,13 @@ impl Writes {
     /// once.
     pub(super) async fn run<T: Send + 'static>(
         &self,
-        turn: Permit,
+        permit: Permit,
         write: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
-        let counted = Counted::new(self.clone());
+        let guard = WriteGuard::new(self.clone());
         let task = tokio::spawn(
             async move {
-                let _held = (turn, counted);
+                let _guards = (permit, guard);
                 failpoints::point("worker", "write", "begun");
                 write.await
             }
@@ -46,11 +46,11 @@ impl Writes {
         task.await.map_err(|error| cut_off(&error))?
     }
 
-    /// Waits until no write is under way, for at most `time`.
+    /// Waits until no write is running, for at most `time`.
     pub(crate) async fn finish(&self, time: Duration) {
         let mut count = self.0.subscribe();
         if tokio::time::timeout(time, count.wait_for(|count| *count == 0)).await.is_err() {
-            tracing::warn!("some writes whose callers have gone did not end in time and are cut off");
+            tracing::warn!("some writes whose callers have gone did not end in time and are canceled");
         }
     }
 }
@@ -62,17 +62,17 @@ fn cut_off(error: &JoinError) -> Error {
     Error::unavailable("the runtime is shutting down")
 }
 
-/// A write that is counted as under way until this is dropped.
-struct Counted(Writes);
+/// Counts a write as running until this is dropped.
+struct WriteGuard(Writes);
 
-impl Counted {
+impl WriteGuard {
     fn new(writes: Writes) -> Self {
         writes.0.send_modify(|count| *count += 1);
         Self(writes)
     }
 }
 
-impl Drop for Counted {
+impl Drop for WriteGuard {
     fn drop(&mut self) {
         self.0.0.send_modify(|count| *count -= 1);
     }
@@ -88,13 +88,13 @@ mod tests {
     use tenantry_domain::ids::OrganizationId;
     use tokio::sync::oneshot;
 
-    async fn turn(turns: &TenantLimiter) -> Permit {
-        turns.to_write(OrganizationId::from_bytes([1; 12])).await.unwrap()
+    async fn permit(limiter: &TenantLimiter) -> Permit {
+        limiter.acquire_write(OrganizationId::from_bytes([1; 12])).await.unwrap()
     }
 
     #[tokio::test]
     async fn write_runs_to_its_end_without_its_caller() {
-        let (turns, writes) = (TenantLimiter::new(ConcurrencyLimits::default()), Writes::default());
+        let (limiter, writes) = (TenantLimiter::new(ConcurrencyLimits::default()), Writes::default());
         let (begin, begun) = oneshot::channel::<()>();
         let (end, ended) = oneshot::channel();
         let write = async move {
@@ -102,7 +102,7 @@ mod tests {
             let _ = end.send(());
             Ok(())
         };
-        let mut request = Box::pin(writes.run(turn(&turns).await, write));
+        let mut request = Box::pin(writes.run(permit(&limiter).await, write));
         assert!(request.as_mut().now_or_never().is_none());
         drop(request);
         begin.send(()).unwrap();
@@ -114,10 +114,10 @@ mod tests {
     #[tokio::test]
     async fn write_that_panics_fails_and_returns_its_permit() {
         let share = ConcurrencyLimits { reads: 1, writes: 1 };
-        let (turns, writes) = (TenantLimiter::new(share), Writes::default());
+        let (limiter, writes) = (TenantLimiter::new(share), Writes::default());
         for _ in 0..3 {
             let panicking = async { panic!("a defect") };
-            let answer: Result<()> = writes.run(turn(&turns).await, panicking).await;
+            let answer: Result<()> = writes.run(permit(&limiter).await, panicking).await;
             assert_eq!(answer.unwrap_err().code(), ErrorCode::Internal);
         }
         assert_eq!(*writes.0.borrow(), 0);

@@ -70,27 +70,27 @@ impl Records {
 /// All records but those that only serve the engine.
 pub(super) async fn records(side: &OpenSide) -> Result<Records> {
     let Records { mut organizations, mut accounts, mut sessions, mut operations } = Records::default();
-    let add = async |organization| organizations.add_record(&unplaced(organization));
-    each(|after| side.whole.organizations(after), |organization| organization.id, add).await?;
+    let add = async |organization| organizations.add_record(&without_location(organization));
+    each(|after| side.scan.organizations(after), |organization| organization.id, add).await?;
     let add = async |account| accounts.add_record(&account);
-    each(|after| side.whole.accounts(after), |account| account.id, add).await?;
+    each(|after| side.scan.accounts(after), |account| account.id, add).await?;
     let add = async |session| sessions.add_record(&session);
-    each(|after| side.whole.sessions(after), |session| session.id, add).await?;
+    each(|after| side.scan.sessions(after), |session| session.id, add).await?;
     let add = async |record| operations.add_record(&record);
-    each(|after| side.whole.operations(after), |record| record.id, add).await?;
+    each(|after| side.scan.operations(after), |record| record.id, add).await?;
     Ok(Records { organizations, accounts, sessions, operations })
 }
 
 /// Removes the location of the data, which a transfer changes.
-fn unplaced(organization: Organization) -> Organization {
+fn without_location(organization: Organization) -> Organization {
     Organization { placement: Placement::Shared, container: None, ..organization }
 }
 
 /// The documents of an organization: their collections, their order, their bytes.
 pub(super) async fn container(side: &OpenSide, organization: &Organization) -> Result<Digest> {
     let mut digest = Digest::default();
-    for collection in side.whole.collections(organization).await? {
-        let mut pages = side.whole.documents(organization, &collection);
+    for collection in side.scan.collections(organization).await? {
+        let mut pages = side.scan.documents(organization, &collection);
         // Not every engine lists a collection without documents.
         let mut is_named = false;
         while let Some(page) = pages.try_next().await? {

@@ -25,7 +25,7 @@ pub(super) async fn organizations(
     tell: &mut (dyn FnMut(TransferProgress) + Send),
 ) -> Result<(), TransferError> {
     let earlier = earlier_placements(target).await?;
-    target.whole.clear_records().await?;
+    target.scan.clear_records().await?;
     let (mut documents, mut done) = (0, 0);
     for organization in organizations {
         let placement = earlier.get(&organization.id).copied();
@@ -49,7 +49,7 @@ async fn earlier_placements(target: &OpenSide) -> Result<HashMap<OrganizationId,
         known.insert(organization.id, organization.placement);
         Ok(())
     };
-    each(|after| target.whole.organizations(after), |organization| organization.id, visit).await?;
+    each(|after| target.scan.organizations(after), |organization| organization.id, visit).await?;
     Ok(known)
 }
 
@@ -94,11 +94,11 @@ async fn container(
         let _ = target.ports.organizations.insert_organization(&copied).await?;
     }
     let mut count = 0;
-    for collection in source.whole.collections(organization).await? {
-        let mut pages = source.whole.documents(organization, &collection);
+    for collection in source.scan.collections(organization).await? {
+        let mut pages = source.scan.documents(organization, &collection);
         while let Some(page) = pages.try_next().await? {
             count += page.len() as u64;
-            target.whole.put_documents(&copied, &collection, page).await?;
+            target.scan.put_documents(&copied, &collection, page).await?;
         }
     }
     Ok((count, copied))
@@ -132,11 +132,11 @@ async fn collections(
 pub(super) async fn records(source: &OpenSide, target: &OpenSide) -> Result<()> {
     let ports = &target.ports;
     let insert = async |account| ports.accounts.insert_account(&account).await.map(drop);
-    each(|after| source.whole.accounts(after), |account| account.id, insert).await?;
+    each(|after| source.scan.accounts(after), |account| account.id, insert).await?;
     let insert = async |session| ports.sessions.insert_session(&session).await;
-    each(|after| source.whole.sessions(after), |session| session.id, insert).await?;
+    each(|after| source.scan.sessions(after), |session| session.id, insert).await?;
     let insert = async |record| ports.operations.insert_operation(&record).await.map(drop);
-    each(|after| source.whole.operations(after), |record| record.id, insert).await?;
+    each(|after| source.scan.operations(after), |record| record.id, insert).await?;
     match source.ports.installation.get_value(operator::HASH).await? {
         Some(hash) => ports.installation.put_value(operator::HASH, &hash).await,
         None => Ok(()),

@@ -48,9 +48,9 @@ pub enum TransferError {
     #[error(transparent)]
     Open(#[from] OpenError),
     /// A side cannot currently be read or written.
-    #[error("{} Run the same command again: it goes on where this one has stopped.", cause_of(.0))]
+    #[error("{} Run the same command again: it continues where this one has stopped.", cause_of(.0))]
     Store(Error),
-    /// A change is under way at the source.
+    /// The source has an unfinished change.
     #[error(
         "{organization} is in the middle of a change. Start the service on the source once, which finishes it, \
          stop it, and run this again."

@@ -21,7 +21,7 @@ pub enum Side {
 pub(super) struct OpenSide {
     /// The ports, without a cache.
     pub(super) ports: Store,
-    pub(super) whole: Arc<dyn FullScan>,
+    pub(super) scan: Arc<dyn FullScan>,
     pub(super) engine: Engine,
 }
 
@@ -30,15 +30,11 @@ impl OpenSide {
         Ok(match side {
             Side::Embedded(options) => {
                 let engine = Arc::new(Sqlite::open(options).await?);
-                Self {
-                    ports: Sqlite::store(&engine),
-                    whole: engine.clone(),
-                    engine: Engine::Embedded(engine),
-                }
+                Self { ports: Sqlite::store(&engine), scan: engine.clone(), engine: Engine::Embedded(engine) }
             }
             Side::MongoDb(options) => {
                 let engine = MongoDb::open(options).await?;
-                Self { ports: engine.store(), whole: engine.full_scan(), engine: Engine::MongoDb(engine) }
+                Self { ports: engine.store(), scan: engine.full_scan(), engine: Engine::MongoDb(engine) }
             }
         })
     }

@@ -14,7 +14,7 @@ const PLACEMENTS: [Placement; 3] = [Placement::Collection, Placement::Database, 
 const ROLES: [Role; 4] = [Role::Viewer, Role::Member, Role::Admin, Role::Owner];
 
 /// Its index in `all`; out of range if it is not among them, so that the record does not decode to itself.
-fn place<T: PartialEq>(all: &[T], one: &T) -> u64 {
+fn index_of<T: PartialEq>(all: &[T], one: &T) -> u64 {
     all.iter().position(|other| other == one).unwrap_or(all.len()) as u64
 }
 
@@ -30,9 +30,9 @@ impl Encode for Organization {
         to.text(self.naming.name.as_str());
         to.text(self.naming.identifier.as_str());
         to.text(&self.naming.namespace);
-        to.number(place(&STATES, &self.state));
+        to.number(index_of(&STATES, &self.state));
         to.flag(self.suspended);
-        to.number(place(&PLACEMENTS, &self.placement));
+        to.number(index_of(&PLACEMENTS, &self.placement));
         to.option(self.container.as_ref(), |to, container| to.bytes(&container.0));
         to.bytes(self.owner_id.as_bytes());
         to.number(self.token_epoch.into());
@@ -130,7 +130,7 @@ impl Encode for Account {
 impl Encode for Membership {
     fn pack(&self, to: &mut Writer) {
         to.bytes(self.organization_id.as_bytes());
-        to.number(place(&ROLES, &self.role));
+        to.number(index_of(&ROLES, &self.role));
         to.number(self.epoch.into());
         to.moment(self.since);
         to.number(self.changed_at_version);

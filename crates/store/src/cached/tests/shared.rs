@@ -43,7 +43,7 @@ async fn cache_drops_load_that_was_invalidated_meanwhile() {
     let load = async || {
         let found = engine.load(0).await;
         engine.clone().increment(0).await?;
-        records.memory.forget([key(0).into()]);
+        records.memory.evict([key(0).into()]);
         found
     };
     assert_eq!(records.get_recent(key(0), load).await.unwrap().unwrap().0, 0, "it began before");
@@ -67,7 +67,7 @@ async fn cache_read_waits_briefly_for_stuck_load() {
     starting.await.unwrap();
     let start = Instant::now();
     assert_eq!(recent(&records, &engine).await, 0);
-    assert!(start.elapsed() < 3 * PATIENCE, "answered after {:?}", start.elapsed());
+    assert!(start.elapsed() < 3 * LOAD_WAIT_TIMEOUT, "answered after {:?}", start.elapsed());
     stuck.abort();
 }
 
@@ -77,7 +77,7 @@ async fn cache_drops_search_result_invalidated_by_other_instance() {
     let mark = records.mark();
     let found = engine.load(0).await.unwrap().unwrap();
     engine.clone().increment(0).await.unwrap();
-    records.memory.forget([key(0).into()]);
-    records.take_in(key(0), &found, mark);
+    records.memory.evict([key(0).into()]);
+    records.insert_found(key(0), &found, mark);
     assert_eq!(recent(&records, &engine).await, 1);
 }
