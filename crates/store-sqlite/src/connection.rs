@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// How long a writer waits for a lock; only a backup tool can hold one.
-const WRITER_BUSY: Duration = Duration::from_secs(5);
+const WRITER_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a reader waits for a lock. Readers of a write-ahead log hardly ever meet one.
-const READER_BUSY: Duration = Duration::from_millis(500);
+const READER_BUSY_TIMEOUT: Duration = Duration::from_millis(500);
 /// Statements each connection keeps prepared; more than there are.
 const STATEMENTS: usize = 64;
 /// Page cache of the writer, in KiB: writes to its indexes hit pages all over.
@@ -18,15 +18,15 @@ const WRITER_CACHE_KIB: i64 = 8 << 10;
 pub(super) const CONTAINER_WRITER_CACHE_KIB: i64 = 1 << 10;
 const CONTAINER_READER_CACHE_KIB: i64 = 512;
 /// Size in bytes from which a write-ahead log is truncated.
-const LOG_BYTES: i64 = 16 << 20;
+const LOG_MAX_BYTES: i64 = 16 << 20;
 /// How long to wait before trying again to truncate a log that was being read.
-const PUT_OFF: Duration = Duration::from_secs(1);
+const TRUNCATE_RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// Opens `file`, which exists, for writing, and changes nothing in it.
 pub(super) fn open_untouched(file: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(file, flags)?;
-    connection.busy_timeout(WRITER_BUSY)?;
+    connection.busy_timeout(WRITER_BUSY_TIMEOUT)?;
     connection.pragma_update(None, "trusted_schema", false)?;
     plan_once(&connection)?;
     Ok(connection)
@@ -49,7 +49,7 @@ pub(super) fn configure_writer(connection: &Connection) -> rusqlite::Result<()> 
     // Rollback data of savepoints stays in memory; in files it took half of a write's time.
     connection.pragma_update(None, "temp_store", "memory")?;
     set_cache(connection, WRITER_CACHE_KIB)?;
-    connection.pragma_update(None, "journal_size_limit", LOG_BYTES)
+    connection.pragma_update(None, "journal_size_limit", LOG_MAX_BYTES)
 }
 
 /// Makes `connection` the writer of a container. It counts in code what triggers count for other connections,
@@ -78,7 +78,7 @@ pub(super) fn reopen_writer(file: &Path) -> rusqlite::Result<Connection> {
 pub(super) fn open_reader(file: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(file, flags)?;
-    connection.busy_timeout(READER_BUSY)?;
+    connection.busy_timeout(READER_BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     connection.pragma_update(None, "trusted_schema", false)?;
     plan_once(&connection)?;
@@ -112,13 +112,13 @@ impl LogSize {
     /// earliest.
     pub(super) fn bound(&mut self, connection: &Connection) {
         let bytes = fs::metadata(&self.log).map_or(0, |log| log.len());
-        let is_put_off = self.reschedule.is_some_and(|at| at.elapsed() < PUT_OFF);
-        if bytes <= LOG_BYTES.unsigned_abs() || is_put_off {
+        let is_put_off = self.reschedule.is_some_and(|at| at.elapsed() < TRUNCATE_RETRY_DELAY);
+        if bytes <= LOG_MAX_BYTES.unsigned_abs() || is_put_off {
             return;
         }
         // A writer never waits for a reader.
         let cut = connection.busy_timeout(Duration::ZERO).and_then(|()| try_to_fold_log(connection));
-        let restored = connection.busy_timeout(WRITER_BUSY);
+        let restored = connection.busy_timeout(WRITER_BUSY_TIMEOUT);
         match cut.and_then(|is_cut| restored.map(|()| is_cut)) {
             Ok(true) => self.reschedule = None,
             Ok(false) => self.reschedule = Some(Instant::now()),
@@ -175,7 +175,7 @@ mod tests {
         grow();
         let started = Instant::now();
         size.bound(&writer);
-        assert!(started.elapsed() < WRITER_BUSY, "who writes does not wait for who reads");
+        assert!(started.elapsed() < WRITER_BUSY_TIMEOUT, "who writes does not wait for who reads");
         assert!(log() > 20 << 20 && size.reschedule.is_some());
         assert_eq!(count(), 20);
         reader.execute_batch("COMMIT").unwrap();

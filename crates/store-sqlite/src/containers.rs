@@ -6,7 +6,7 @@
 //! # Pitfalls
 //! A container that should exist and does not is `store_unavailable`, never "empty".
 
-pub(super) mod closing;
+pub(super) mod close_signal;
 mod files;
 mod locks;
 mod pool;

@@ -14,7 +14,7 @@ use super::collections::scope::Scope;
 use super::engine_error::EngineResult;
 use async_trait::async_trait;
 use budget::Budget;
-use find::ById;
+use find::DocumentLookup;
 use std::time::Duration;
 use tenantry_documents::document::{DocumentId, Revision, StoredDocument};
 use tenantry_documents::filter::{Filter, FilterPrice};
@@ -54,15 +54,15 @@ impl Documents for Sqlite {
         let near =
             container.point(|connection| find::get(connection, collection, id, POINT_MAX_BYTES)).await?;
         let found = match near {
-            ById::TooLarge => {
+            DocumentLookup::TooLarge => {
                 let (name, id) = (collection.clone(), id.clone());
                 container.scan(move |scope| find::get(scope.connection, &name, &id, usize::MAX)).await?
             }
             near => near,
         };
         Ok(match found {
-            ById::Read(document) => Some(document),
-            ById::Missing | ById::TooLarge => None,
+            DocumentLookup::Read(document) => Some(document),
+            DocumentLookup::Missing | DocumentLookup::TooLarge => None,
         })
     }
 

@@ -113,9 +113,9 @@ impl Sqlite {
 }
 
 /// The next documents and the key of the last; `None` at the end.
-type Page = Option<(Vec<RawDocumentBuf>, Vec<u8>)>;
+type DocumentPage = Option<(Vec<RawDocumentBuf>, Vec<u8>)>;
 
-fn page(container: &Connection, collection: &str, after: &[u8]) -> rusqlite::Result<Page> {
+fn page(container: &Connection, collection: &str, after: &[u8]) -> rusqlite::Result<DocumentPage> {
     let mut statement = container.prepare(BODIES)?;
     let limit = i64::try_from(DOCUMENTS).unwrap_or(i64::MAX);
     let mut rows = statement.query(params![collection, after, limit])?;

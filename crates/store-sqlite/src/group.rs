@@ -33,23 +33,23 @@ pub(super) enum Undo {
 }
 
 /// The receiver of a job's result; it gets none if the job is dropped without running.
-pub(super) type Answer<T> = oneshot::Receiver<Result<T>>;
+pub(super) type ReplyReceiver<T> = oneshot::Receiver<Result<T>>;
 
 /// A job that does `work`.
 pub(super) fn job<T: Send + 'static>(
     work: impl FnOnce(&Connection) -> EngineResult<T> + Send + 'static,
-) -> (Box<dyn Job>, Answer<T>) {
-    let (answer, answered) = oneshot::channel();
-    (Box::new(Task { work: Some(work), result: None, answer }), answered)
+) -> (Box<dyn Job>, ReplyReceiver<T>) {
+    let (answer, receiver) = oneshot::channel();
+    (Box::new(CallbackJob { work: Some(work), result: None, answer }), receiver)
 }
 
-struct Task<T, W> {
+struct CallbackJob<T, W> {
     work: Option<W>,
     result: Option<Result<T>>,
     answer: oneshot::Sender<Result<T>>,
 }
 
-impl<T: Send, W: FnOnce(&Connection) -> EngineResult<T> + Send> Job for Task<T, W> {
+impl<T: Send, W: FnOnce(&Connection) -> EngineResult<T> + Send> Job for CallbackJob<T, W> {
     fn run(&mut self, connection: &Connection) -> Result<(), Undo> {
         let Some(work) = self.work.take() else { return Ok(()) };
         // A panic in one job must not take down the writer, and with it every later write.

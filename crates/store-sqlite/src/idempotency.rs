@@ -17,14 +17,13 @@ statements! {
         FROM requests WHERE key = ?1";
     INSERT = "INSERT INTO requests (key, fingerprint, organization_id, lease_until, expires_at, holder) \
         VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-    HELD = "SELECT keys FROM request_holders WHERE holder = ?1";
+    COUNT_KEYS = "SELECT keys FROM request_holders WHERE holder = ?1";
     FORGET_EXPIRED_OF = "DELETE FROM requests WHERE rowid IN \
         (SELECT rowid FROM requests WHERE holder = ?1 AND expires_at < ?2 ORDER BY expires_at LIMIT ?3)";
     FIRST_TO_EXPIRE = "SELECT expires_at FROM requests WHERE holder = ?1 ORDER BY expires_at LIMIT 1";
     RENEW = "UPDATE requests SET lease_until = ?2, expires_at = ?3 WHERE key = ?1";
     ANSWER = "UPDATE requests SET status = ?2, headers = ?3, body = ?4 WHERE key = ?1";
     YIELD = "UPDATE requests SET lease_until = 0 WHERE key = ?1 AND status IS NULL";
-    END_LEASES = "UPDATE requests SET lease_until = 0 WHERE status IS NULL AND lease_until > 0";
     RELEASE = "DELETE FROM requests WHERE key = ?1 AND status IS NULL";
     FORGET = "DELETE FROM requests WHERE key = ?1";
     DELETE_EXPIRED = "DELETE FROM requests WHERE rowid IN \
@@ -69,19 +68,13 @@ impl IdempotencyKeys for Sqlite {
     }
 }
 
-/// Ends the leases of requests that never got a response. When this process starts, nobody else can be
-/// working on them: a client that sends one again need not wait.
-pub(super) fn end_leases(connection: &Connection) -> rusqlite::Result<()> {
-    END_LEASES.execute(connection, []).map(|_| ())
-}
-
 /// A number of rows, which is at most a limit that was a `u32`.
 pub(super) fn count(rows: usize) -> EngineResult<u32> {
     Ok(u32::try_from(rows).map_err(Error::internal)?)
 }
 
 /// The record of a key that was claimed before.
-struct KnownKey {
+struct KeyRow {
     fingerprint: [u8; 32],
     organization_id: OrganizationId,
     lease_until: i64,
@@ -90,7 +83,7 @@ struct KnownKey {
     answer: Option<(u16, String, Vec<u8>)>,
 }
 
-impl KnownKey {
+impl KeyRow {
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         let status: Option<u16> = row.get(4)?;
         Ok(Self {
@@ -107,7 +100,7 @@ impl KnownKey {
 
 fn claim(connection: &Connection, record: &IdempotencyRecord, now: i64) -> EngineResult<IdempotencyClaim> {
     let key = record.key.0;
-    let known = GET.first(connection, [key], KnownKey::read)?;
+    let known = GET.first(connection, [key], KeyRow::read)?;
     let Some(known) = known.filter(|known| known.expires_at >= now) else {
         if let Some(until) = holder_is_full(connection, record, now)? {
             return Ok(IdempotencyClaim::TooMany { until });
@@ -138,7 +131,7 @@ fn holder_is_full(
 ) -> EngineResult<Option<Timestamp>> {
     let Some(holder) = record.holder else { return Ok(None) };
     let is_full = || {
-        let held: Option<u32> = HELD.first(connection, [holder.id], |row| row.get(0))?;
+        let held: Option<u32> = COUNT_KEYS.first(connection, [holder.id], |row| row.get(0))?;
         Ok::<_, EngineError>(held.unwrap_or_default() >= holder.most)
     };
     if !is_full()? {

@@ -165,12 +165,18 @@ fn read(directory: &Directory, file: &Path, bytes: u64, in_use: bool) -> Result<
         quick_check(&connection).map_err(refused)?
     };
     let is_damaged = matches!(quick_check, QuickCheck::Damaged(_));
-    let contents = if version == schema::KNOWN && !is_damaged {
+    let contents = if version == schema::NEWEST_VERSION && !is_damaged {
         Some(contents(&connection, directory).map_err(refused)?)
     } else {
         None
     };
-    Ok(ControlDatabase { bytes, schema: version, newest_schema: schema::KNOWN, quick_check, contents })
+    Ok(ControlDatabase {
+        bytes,
+        schema: version,
+        newest_schema: schema::NEWEST_VERSION,
+        quick_check,
+        contents,
+    })
 }
 
 fn open(file: &Path, in_use: bool) -> rusqlite::Result<Connection> {
@@ -211,7 +217,7 @@ fn quick_check(connection: &Connection) -> rusqlite::Result<QuickCheck> {
 
 fn contents(connection: &Connection, directory: &Directory) -> rusqlite::Result<Contents> {
     // Read the files before the records: a record exists before its container, and longer.
-    let files = Found::below(directory);
+    let files = ContainerListing::below(directory);
     let statuses = statuses(connection)?;
     let mut counts = BTreeMap::<&str, u64>::new();
     for status in statuses.values() {
@@ -256,13 +262,13 @@ fn has_container(status: &str) -> bool {
 
 /// The files of containers.
 #[derive(Default)]
-struct Found {
+struct ContainerListing {
     containers: BTreeSet<OrganizationId>,
     unfinished: u64,
     quarantined: u64,
 }
 
-impl Found {
+impl ContainerListing {
     fn below(directory: &Directory) -> io::Result<Self> {
         let mut found = Self::default();
         for shard in directory.shards() {
@@ -386,7 +392,7 @@ mod tests {
             let inspection = inspect(temp.path());
             assert!(matches!(inspection.in_use, Ok(false)));
             let database = readable(inspection);
-            assert_eq!((database.schema, database.quick_check), (schema::KNOWN, QuickCheck::Passed));
+            assert_eq!((database.schema, database.quick_check), (schema::NEWEST_VERSION, QuickCheck::Passed));
             let contents = database.contents.unwrap();
             assert_eq!(contents.installation["color"], [0x2a], "what is only in the log counts too");
             assert!(contents.organizations.is_empty() && contents.newest_record.is_none());

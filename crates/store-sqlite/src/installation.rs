@@ -1,9 +1,10 @@
 //! Single values that belong to the installation as a whole.
 
 use super::Sqlite;
+use super::startup;
 use super::statement::statements;
 use async_trait::async_trait;
-use rusqlite::{Connection, params};
+use rusqlite::params;
 use tenantry_domain::store::Installation;
 use tenantry_domain::{Error, Result};
 
@@ -13,8 +14,6 @@ statements! {
     PUT = "INSERT INTO installation (name, value) VALUES (?1, ?2) \
         ON CONFLICT (name) DO UPDATE SET value = excluded.value";
     DELETE = "DELETE FROM installation WHERE name = ?1";
-    BEAT = "INSERT INTO heartbeat (id, beats) VALUES (1, 1) \
-        ON CONFLICT (id) DO UPDATE SET beats = beats + 1";
 }
 
 #[async_trait]
@@ -50,11 +49,6 @@ impl Installation for Sqlite {
 
     #[tracing::instrument(level = "debug", skip_all)]
     async fn check_writable(&self) -> Result<()> {
-        self.write(|connection| Ok(beat(connection)?)).await
+        self.write(|connection| Ok(startup::beat(connection)?)).await
     }
-}
-
-/// A write that changes nothing that is ever read.
-pub(super) fn beat(connection: &Connection) -> rusqlite::Result<()> {
-    BEAT.execute(connection, []).map(|_| ())
 }

@@ -18,7 +18,7 @@ statements! {
 }
 
 /// Above every id, which has 12 bytes.
-const HIGHEST: &[u8] = &[0xff; 13];
+const ABOVE_IDS: &[u8] = &[0xff; 13];
 
 #[async_trait]
 impl Operations for Sqlite {
@@ -47,7 +47,7 @@ impl Operations for Sqlite {
     ) -> Result<Vec<OperationRecord>> {
         self.readers
             .scan(move |connection| {
-                let before = before.as_ref().map_or(HIGHEST, |id| id.as_bytes());
+                let before = before.as_ref().map_or(ABOVE_IDS, |id| id.as_bytes());
                 LIST_OF.records(connection, params![organization_id.as_bytes(), before, limit])
             })
             .await

@@ -56,7 +56,7 @@ statements! {
 }
 
 /// Above every identifier, which is ASCII.
-const HIGHEST: &str = "\u{10ffff}";
+const ABOVE_IDENTIFIERS: &str = "\u{10ffff}";
 
 #[async_trait]
 impl Organizations for Sqlite {
@@ -216,7 +216,7 @@ fn list(
     limit: u32,
 ) -> EngineResult<Vec<Arc<Organization>>> {
     let prefix = query.identifier_prefix.as_deref().unwrap_or_default();
-    let end = format!("{prefix}{HIGHEST}");
+    let end = format!("{prefix}{ABOVE_IDENTIFIERS}");
     // No id is empty, so (prefix, empty) sorts before the first one.
     let cursor = query.after.as_ref();
     let (identifier, id) = cursor

@@ -172,16 +172,16 @@ CREATE INDEX invitations_expiring ON invitations (expires_at);
 ";
 
 /// The newest version this program knows.
-pub(super) const KNOWN: i64 = STEPS.len() as i64;
+pub(super) const NEWEST_VERSION: i64 = STEPS.len() as i64;
 
 /// Brings the database behind `connection` to the newest version, in one transaction; refuses a database that
 /// is not ours or comes from a newer version, and leaves it unchanged.
 pub(super) fn upgrade(connection: &mut Connection, file: &Path) -> Result<(), OpenError> {
     let found = inspect(connection, file)?;
-    if found == KNOWN {
+    if found == NEWEST_VERSION {
         return Ok(());
     }
-    tracing::info!(from = found, to = KNOWN, "upgrading the schema of the control database");
+    tracing::info!(from = found, to = NEWEST_VERSION, "upgrading the schema of the control database");
     execute_steps(connection, found).map_err(|failure| match failure {
         EngineError::Engine(error) => refused(file, &error),
         EngineError::Refused(error) => OpenError::Corrupt {
@@ -198,8 +198,8 @@ pub(super) fn inspect(connection: &Connection, file: &Path) -> Result<i64, OpenE
     if application != APPLICATION_ID && !is_empty {
         return Err(OpenError::Foreign { file: file.into() });
     }
-    if version > KNOWN {
-        return Err(OpenError::NewerSchema { file: file.into(), found: version, known: KNOWN });
+    if version > NEWEST_VERSION {
+        return Err(OpenError::NewerSchema { file: file.into(), found: version, known: NEWEST_VERSION });
     }
     Ok(version)
 }
@@ -220,7 +220,7 @@ fn execute_steps(connection: &mut Connection, from: i64) -> EngineResult<()> {
         }
     }
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-    transaction.pragma_update(None, "user_version", KNOWN)?;
+    transaction.pragma_update(None, "user_version", NEWEST_VERSION)?;
     Ok(transaction.commit()?)
 }
 
@@ -243,7 +243,7 @@ mod tests {
     use crate::statement::tests::check_plans;
     use crate::{
         accounts, api_keys, idempotency, installation, invitations, operations, organizations, rate_limits,
-        sessions,
+        sessions, startup,
     };
 
     fn upgraded() -> Connection {
@@ -264,6 +264,7 @@ mod tests {
             idempotency::STATEMENTS,
             rate_limits::STATEMENTS,
             installation::STATEMENTS,
+            startup::STATEMENTS,
             crate::full_scan::STATEMENTS,
         ];
         lists.iter().for_each(|list| check_plans(&upgraded(), list));
@@ -282,6 +283,6 @@ mod tests {
         let before = connection.total_changes();
         upgrade(&mut connection, Path::new("control.db")).unwrap();
         assert_eq!(connection.total_changes(), before);
-        assert_eq!(header(&connection).unwrap().1, KNOWN);
+        assert_eq!(header(&connection).unwrap().1, NEWEST_VERSION);
     }
 }

@@ -25,7 +25,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// Jobs that may wait; later callers wait for a place in the queue.
 const QUEUE_JOBS: usize = 4096;
 /// How long the writer must be idle before it checkpoints the write-ahead log.
-const IDLE: Duration = Duration::from_secs(2);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What the writer has done since the store was opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,13 +47,13 @@ struct Counters {
 
 /// The queue to the writer's thread.
 pub(super) struct Writer {
-    queue: Mutex<Option<Sender<Queued>>>,
+    queue: Mutex<Option<Sender<QueuedJob>>>,
     places: Arc<Semaphore>,
     thread: Mutex<Option<JoinHandle<()>>>,
     counters: Arc<Counters>,
 }
 
-struct Queued {
+struct QueuedJob {
     job: Box<dyn Job>,
     /// Given back when the job is taken from the queue.
     place: OwnedSemaphorePermit,
@@ -65,9 +65,10 @@ impl Writer {
         let (sender, receiver) = channel();
         let counters = Arc::new(Counters::default());
         let log = LogSize::of(&file);
-        let body = Body { file, connection: Some(connection), log, dirty: true, counters: counters.clone() };
+        let writer_thread =
+            WriterThread { file, connection: Some(connection), log, dirty: true, counters: counters.clone() };
         let thread = std::thread::Builder::new().name("store-writer".into()).spawn(move || {
-            body.run(&receiver);
+            writer_thread.run(&receiver);
             drop(lock);
         })?;
         Ok(Self {
@@ -86,11 +87,11 @@ impl Writer {
     ) -> Result<T> {
         let place = self.places.clone().acquire_owned().await.map_err(|_| closed())?;
         let (job, answered) = group::job(work);
-        self.send(Queued { job, place })?;
+        self.send(QueuedJob { job, place })?;
         answered.await.map_err(|_| Error::unavailable("a write was cut off"))?
     }
 
-    fn send(&self, queued: Queued) -> Result<()> {
+    fn send(&self, queued: QueuedJob) -> Result<()> {
         let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         let sender = queue.as_ref().ok_or_else(closed)?;
         sender.send(queued).map_err(|_| closed())
@@ -119,7 +120,7 @@ fn closed() -> Error {
 }
 
 /// What the thread owns.
-struct Body {
+struct WriterThread {
     file: PathBuf,
     /// `None` after an error that is fatal for a connection, until it can be opened again.
     connection: Option<Connection>,
@@ -129,8 +130,8 @@ struct Body {
     counters: Arc<Counters>,
 }
 
-impl Body {
-    fn run(mut self, queue: &Receiver<Queued>) {
+impl WriterThread {
+    fn run(mut self, queue: &Receiver<QueuedJob>) {
         loop {
             // Each job catches its own panic. A panic elsewhere costs this group, whose callers get an error
             // when its jobs are dropped, and the connection, which is opened again.
@@ -144,7 +145,7 @@ impl Body {
     }
 
     /// Takes the waiting jobs and runs them; returns whether there may be more.
-    fn round(&mut self, queue: &Receiver<Queued>) -> bool {
+    fn round(&mut self, queue: &Receiver<QueuedJob>) -> bool {
         let Some(first) = self.next(queue) else { return false };
         let mut jobs = Vec::with_capacity(16);
         take(first, &mut jobs);
@@ -158,9 +159,9 @@ impl Body {
     }
 
     /// The next job; `None` once the queue is closed and empty.
-    fn next(&mut self, queue: &Receiver<Queued>) -> Option<Queued> {
+    fn next(&mut self, queue: &Receiver<QueuedJob>) -> Option<QueuedJob> {
         if self.dirty {
-            match queue.recv_timeout(IDLE) {
+            match queue.recv_timeout(IDLE_TIMEOUT) {
                 Ok(queued) => return Some(queued),
                 Err(RecvTimeoutError::Disconnected) => return None,
                 Err(RecvTimeoutError::Timeout) => self.fold_log(),
@@ -197,7 +198,7 @@ impl Body {
     }
 }
 
-fn take(queued: Queued, jobs: &mut Vec<Box<dyn Job>>) {
+fn take(queued: QueuedJob, jobs: &mut Vec<Box<dyn Job>>) {
     drop(queued.place);
     jobs.push(queued.job);
 }

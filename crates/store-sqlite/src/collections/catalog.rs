@@ -25,7 +25,7 @@ statements! {
 pub(crate) struct Catalog {
     pub(super) remembered: Mutex<CachedCatalog>,
     /// Indexes that are not in the file yet.
-    pub(crate) buildings: IndexBuilds,
+    pub(crate) builds: IndexBuilds,
 }
 
 #[derive(Default)]

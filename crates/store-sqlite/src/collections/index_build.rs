@@ -1,7 +1,7 @@
 //! Builds an index while others read and write.
 //!
 //! First, writes begin to maintain the index; then the entries of existing documents are added, some thousand
-//! at a time. The build reads a part of the collection in one go, sorts its entries, and adds them in several
+//! at a time. The build reads a batch of documents in one go, sorts its entries, and adds them in several
 //! transactions, between those of others. Added in document order, each entry would go to another page, and a
 //! large index would take many times as long.
 //!
@@ -40,11 +40,11 @@ statements! {
 }
 
 /// Bytes of entries that are sorted in one go.
-const SORTED_BYTES: usize = 4 << 20;
+const SORT_BATCH_BYTES: usize = 4 << 20;
 /// Bytes of documents that are read in one go: during the read the write-ahead log cannot be checkpointed.
-const READ_BYTES: usize = 64 << 20;
+const READ_BATCH_BYTES: usize = 64 << 20;
 /// Entries that are added in one transaction, for which others wait.
-const ADDED: usize = 2000;
+const BATCH_ENTRIES: usize = 2000;
 
 /// Creates an index of that collection, with its entries. If it cannot be built, or takes more than the quota
 /// allows, the build is undone.
@@ -60,13 +60,13 @@ pub(super) async fn build(
     if container.scan(move |scope| indexes::is_there(scope, &of, &definition)).await? {
         return Ok(InsertOutcome::Exists);
     }
-    let buildings = container.buildings();
-    let _turn = buildings.turn().await;
+    let builds = container.builds();
+    let _permit = builds.acquire().await;
     let (of, definition) = (name.clone(), index.clone());
     let begun = container.write(move |scope| indexes::begin(scope, &of, &definition)).await?;
     let BuildStart::New(building) = begun else { return Ok(InsertOutcome::Exists) };
     let number = building.index.number;
-    let under_way = buildings.begin(Arc::new(building));
+    let under_way = builds.begin(Arc::new(building));
     let built = fill(container, name, &under_way, quota, budget).await;
     drop(under_way);
     if built.is_err() {
@@ -95,11 +95,11 @@ async fn fill(
         let (noted, of) = (building.clone(), name.clone());
         let changes = container.write(move |scope| indexes::changes(scope, &of, &noted)).await?;
         let (read, of) = (building.clone(), name.clone());
-        let part = container.scan(move |scope| Part::read(scope, &of, &read, &place, budget)).await?;
-        after = part.next;
-        let mut entries = part.entries.into_iter().peekable();
+        let batch = container.scan(move |scope| EntryBatch::read(scope, &of, &read, &place, budget)).await?;
+        after = batch.next;
+        let mut entries = batch.entries.into_iter().peekable();
         while entries.peek().is_some() {
-            let some: Vec<Entry> = entries.by_ref().take(ADDED).collect();
+            let some: Vec<NewEntry> = entries.by_ref().take(BATCH_ENTRIES).collect();
             let building = building.clone();
             container.write(move |scope| add(scope, &building, &some, changes, quota)).await?;
         }
@@ -108,22 +108,22 @@ async fn fill(
     container.write(move |scope| indexes::finish(scope, &name, &building)).await
 }
 
-/// Entries of a part of the documents, in their order.
-struct Part {
-    entries: Vec<Entry>,
+/// The entries of a batch of documents, in their order.
+struct EntryBatch {
+    entries: Vec<NewEntry>,
     /// The `_id` of the last document, if there may be others.
     next: Option<Vec<u8>>,
 }
 
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Entry {
+struct NewEntry {
     key: IndexKey,
     id: Box<[u8]>,
     document: i64,
     revision: i64,
 }
 
-impl Part {
+impl EntryBatch {
     /// Those of the documents after that `_id`.
     fn read(
         scope: Scope<'_>,
@@ -132,26 +132,26 @@ impl Part {
         after: &[u8],
         budget: EntryBudget,
     ) -> EngineResult<Self> {
-        let mut part = Self { entries: Vec::new(), next: None };
+        let mut batch = Self { entries: Vec::new(), next: None };
         let collection = scope.collection(name)?;
         let (mut sorted, mut read) = (0, 0);
         let _ = DOCUMENTS.each(scope.connection, params![building.collection, after], |row| {
-            scope.closing.check()?;
+            scope.close_signal.check()?;
             let (document, id, revision) = (row.get(0)?, blob(row, 1)?, row.get(2)?);
             let body = blob(row, 3)?;
             for key in keys_of(building, &collection.indexes, body, budget)? {
-                sorted += key.key.capacity() + id.len() + size_of::<Entry>();
-                part.entries.push(Entry { key, id: id.into(), document, revision });
+                sorted += key.key.capacity() + id.len() + size_of::<NewEntry>();
+                batch.entries.push(NewEntry { key, id: id.into(), document, revision });
             }
             read += body.len();
-            if sorted < SORTED_BYTES && read < READ_BYTES {
+            if sorted < SORT_BATCH_BYTES && read < READ_BATCH_BYTES {
                 return Ok(ControlFlow::Continue(()));
             }
-            part.next = Some(id.to_vec());
+            batch.next = Some(id.to_vec());
             Ok(ControlFlow::Break(()))
         })?;
-        part.entries.sort_unstable();
-        Ok(part)
+        batch.entries.sort_unstable();
+        Ok(batch)
     }
 }
 
@@ -185,7 +185,7 @@ fn is_large(keys: &IndexKeys) -> bool {
 fn add(
     scope: Scope<'_>,
     building: &IndexBuild,
-    entries: &[Entry],
+    entries: &[NewEntry],
     changes: u64,
     quota: Quota,
 ) -> EngineResult<()> {
@@ -194,8 +194,8 @@ fn add(
     let is_unchanged = building.changes() == changes;
     // Each document is read again only once: it may have thousands of entries.
     let mut renewed = HashSet::new();
-    for Entry { key, id, document, revision } in entries {
-        scope.closing.check()?;
+    for NewEntry { key, id, document, revision } in entries {
+        scope.close_signal.check()?;
         let read = params![document, building.collection, id, revision];
         if is_unchanged || AS_READ.finds(scope.connection, read)? {
             add_one(scope, building, key, id, *document, &mut sizes)?;

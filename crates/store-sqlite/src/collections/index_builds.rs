@@ -20,7 +20,7 @@ pub(crate) struct IndexBuild {
     is_multikey: AtomicBool,
     has_cut: AtomicBool,
     /// Whether its collection or the index itself was removed, or the build ended.
-    is_empty_account: AtomicBool,
+    is_ended: AtomicBool,
 }
 
 impl IndexBuild {
@@ -31,7 +31,7 @@ impl IndexBuild {
             changes: AtomicU64::new(0),
             is_multikey: AtomicBool::new(false),
             has_cut: AtomicBool::new(false),
-            is_empty_account: AtomicBool::new(false),
+            is_ended: AtomicBool::new(false),
         }
     }
 
@@ -65,16 +65,16 @@ impl IndexBuild {
 
     /// Ends the build: writes no longer maintain the index.
     fn end(&self) {
-        self.is_empty_account.store(true, Ordering::SeqCst);
+        self.is_ended.store(true, Ordering::SeqCst);
     }
 
-    fn is_empty_account(&self) -> bool {
-        self.is_empty_account.load(Ordering::SeqCst)
+    fn is_ended(&self) -> bool {
+        self.is_ended.load(Ordering::SeqCst)
     }
 
     /// Refuses to continue if the collection was removed: its number may later belong to another.
     pub(super) fn check(&self) -> Result<()> {
-        match self.is_empty_account() {
+        match self.is_ended() {
             true => Err(ErrorCode::CollectionNotFound.into()),
             false => Ok(()),
         }
@@ -84,19 +84,19 @@ impl IndexBuild {
 /// The index builds of one container.
 #[derive(Default)]
 pub(crate) struct IndexBuilds {
-    under_way: Mutex<Vec<Arc<IndexBuild>>>,
+    running: Mutex<Vec<Arc<IndexBuild>>>,
     /// They run one after the other, so that they take the memory of one.
-    turn: tokio::sync::Mutex<()>,
+    slot: tokio::sync::Mutex<()>,
 }
 
 impl IndexBuilds {
     /// The builds of that collection, except those that are `done`: these are indexes of the collection now.
     pub(super) fn of(&self, collection: i64, done: &[StoredIndex]) -> Vec<Arc<IndexBuild>> {
-        let is_under_way = |building: &&Arc<IndexBuild>| {
+        let is_running = |building: &&Arc<IndexBuild>| {
             let is_done = done.iter().any(|index| index.number == building.index.number);
-            building.collection == collection && !is_done && !building.is_empty_account()
+            building.collection == collection && !is_done && !building.is_ended()
         };
-        self.lock().iter().filter(is_under_way).cloned().collect()
+        self.lock().iter().filter(is_running).cloned().collect()
     }
 
     /// Notes that the collection is removed.
@@ -111,23 +111,23 @@ impl IndexBuilds {
     }
 
     /// Waits until no other index is being built.
-    pub(super) async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
-        self.turn.lock().await
+    pub(super) async fn acquire(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.slot.lock().await
     }
 
     pub(super) fn begin(&self, building: Arc<IndexBuild>) -> RunningBuild<'_> {
         self.lock().push(building.clone());
-        RunningBuild { buildings: self, building }
+        RunningBuild { builds: self, building }
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Arc<IndexBuild>>> {
-        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Writes maintain the index until this is dropped.
 pub(super) struct RunningBuild<'a> {
-    buildings: &'a IndexBuilds,
+    builds: &'a IndexBuilds,
     pub(super) building: Arc<IndexBuild>,
 }
 
@@ -135,6 +135,6 @@ impl Drop for RunningBuild<'_> {
     fn drop(&mut self) {
         // If the build did not finish, its queued writes must not either.
         self.building.end();
-        self.buildings.lock().retain(|each| !Arc::ptr_eq(each, &self.building));
+        self.builds.lock().retain(|each| !Arc::ptr_eq(each, &self.building));
     }
 }

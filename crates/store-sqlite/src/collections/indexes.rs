@@ -109,7 +109,7 @@ pub(super) fn delete(
 ) -> EngineResult<Option<bool>> {
     let collection = scope.collection(name)?;
     let Some(found) = collection.index(index) else { return Ok(None) };
-    scope.catalog.buildings.note_end(found.number);
+    scope.catalog.builds.note_end(found.number);
     removal::remove_index(scope.connection, found.number)?;
     removal::clear(scope.connection).map(Some)
 }

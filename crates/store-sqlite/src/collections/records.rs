@@ -26,7 +26,7 @@ statements! {
 }
 
 /// Sorts before every name, and after those of collections that are being removed.
-const BEFORE_ALL: &str = "/~";
+const BEFORE_NAMES: &str = "/~";
 
 /// Up to `limit` collections after `after`.
 pub(super) fn list(
@@ -34,7 +34,7 @@ pub(super) fn list(
     after: Option<&CollectionName>,
     limit: u32,
 ) -> EngineResult<Vec<CollectionInfo>> {
-    let from = after.map_or(BEFORE_ALL, CollectionName::as_str);
+    let from = after.map_or(BEFORE_NAMES, CollectionName::as_str);
     let rows = LIST.all(connection, params![from, limit], |row| Ok(info(row)))?;
     let mut infos = rows.into_iter().collect::<EngineResult<Vec<_>>>()?;
     // The default collection always exists, even if nothing was ever inserted into it.
@@ -50,7 +50,7 @@ pub(super) fn list(
 
 /// Collections whose names no caller can use.
 pub(super) fn list_unnamed(connection: &Connection) -> EngineResult<Vec<String>> {
-    let mut names: Vec<String> = NAMES.all(connection, [BEFORE_ALL], |row| row.get(0))?;
+    let mut names: Vec<String> = NAMES.all(connection, [BEFORE_NAMES], |row| row.get(0))?;
     names.retain(|name| CollectionName::parse(name).is_err());
     Ok(names)
 }
@@ -97,7 +97,7 @@ pub(super) fn delete(scope: Scope<'_>, name: &CollectionName) -> EngineResult<Op
         found => found?.number,
     };
     let Some(number) = number else { return Ok(None) };
-    scope.catalog.buildings.note_removal(number);
+    scope.catalog.builds.note_removal(number);
     removal::remove_collection(scope.connection, number)?;
     removal::clear(scope.connection).map(Some)
 }

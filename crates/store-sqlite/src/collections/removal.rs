@@ -39,11 +39,11 @@ statements! {
 }
 
 /// Parts that are removed in one transaction.
-const PARTS: usize = 4;
+const BATCH_PARTS: usize = 4;
 /// Entries of one part.
-const ENTRIES: u32 = 2000;
+const PART_ENTRIES: u32 = 2000;
 /// Documents of one part; each may be a mebibyte.
-const DOCUMENTS: u32 = 200;
+const PART_DOCUMENTS: u32 = 200;
 
 /// Detaches an index from its collection.
 pub(super) fn remove_index(connection: &Connection, index: i64) -> EngineResult<()> {
@@ -97,7 +97,7 @@ pub(crate) fn has_remains(connection: &Connection) -> EngineResult<bool> {
 
 /// Removes some of the remaining data; returns whether there is more.
 pub(crate) fn clear(connection: &Connection) -> EngineResult<bool> {
-    for _ in 0..PARTS {
+    for _ in 0..BATCH_PARTS {
         if let Some(index) = REMOVED_INDEX.first(connection, [], |row| row.get(0))? {
             clear_index(connection, index)?;
         } else if let Some(collection) = REMOVED_COLLECTION.first(connection, [], |row| row.get(0))? {
@@ -111,7 +111,7 @@ pub(crate) fn clear(connection: &Connection) -> EngineResult<bool> {
 
 fn clear_index(connection: &Connection, index: i64) -> EngineResult<()> {
     let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, Vec<u8>>(1)?));
-    if let Some((key, id)) = LAST_ENTRY.first(connection, params![index, ENTRIES], read)? {
+    if let Some((key, id)) = LAST_ENTRY.first(connection, params![index, PART_ENTRIES], read)? {
         DELETE_ENTRIES.execute(connection, params![index, key, id])?;
     } else {
         DELETE_ALL_ENTRIES.execute(connection, [index])?;
@@ -121,9 +121,9 @@ fn clear_index(connection: &Connection, index: i64) -> EngineResult<()> {
 }
 
 fn clear_collection(connection: &Connection, collection: i64) -> EngineResult<()> {
-    let removed = DELETE_DOCUMENTS.execute(connection, params![collection, DOCUMENTS])?;
+    let removed = DELETE_DOCUMENTS.execute(connection, params![collection, PART_DOCUMENTS])?;
     TAKE_OFF.execute(connection, [integer(removed as u64)])?;
-    if removed < DOCUMENTS as usize {
+    if removed < PART_DOCUMENTS as usize {
         DELETE_COLLECTION.execute(connection, [collection])?;
     }
     Ok(())

@@ -3,7 +3,7 @@
 use super::catalog::{CachedCatalog, Catalog, Collection, touch};
 use super::index_builds::IndexBuild;
 use super::stored_index::{SOME_KEY_CUT, StoredIndex, WHOLE_KEYS};
-use crate::containers::closing::Closing;
+use crate::containers::close_signal::CloseSignal;
 use crate::engine_error::EngineResult;
 use crate::statement::statements;
 use rusqlite::{Connection, Row};
@@ -30,7 +30,7 @@ pub(crate) struct Scope<'a> {
     /// What is remembered of collections and indexes.
     pub(crate) catalog: &'a Catalog,
     /// Whether it is being closed, which long work must ask.
-    pub(crate) closing: &'a Closing,
+    pub(crate) close_signal: &'a CloseSignal,
 }
 
 impl Scope<'_> {
@@ -55,7 +55,7 @@ impl Scope<'_> {
 
     /// The indexes of the collection that are being made, which who writes has to keep up, too.
     pub(crate) fn building(self, number: i64, collection: &Collection) -> Vec<Arc<IndexBuild>> {
-        self.catalog.buildings.of(number, &collection.indexes)
+        self.catalog.builds.of(number, &collection.indexes)
     }
 
     fn load(self, name: &CollectionName) -> EngineResult<Collection> {

@@ -17,7 +17,7 @@ use tenantry_domain::store::NewContainer;
 use tenantry_domain::{Error, Result};
 
 /// How long an open waits for a lock that another program holds on a container.
-const BUSY: Duration = Duration::from_secs(5);
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The container files.
 pub(crate) struct Files {
@@ -30,7 +30,7 @@ pub(crate) struct Files {
 /// Comes by and closes what is idle, as long as anything is open.
 pub(super) async fn sweep(files: Weak<Files>) {
     loop {
-        tokio::time::sleep(pool::IDLE / 2).await;
+        tokio::time::sleep(pool::IDLE_TIMEOUT / 2).await;
         let Some(files) = files.upgrade() else { return };
         close_surplus(files.clone()).await;
         bound_logs(files.clone()).await;
@@ -160,7 +160,7 @@ impl Files {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let looked =
             Connection::open_with_flags(self.directory.container(id), flags).and_then(|connection| {
-                connection.busy_timeout(BUSY)?;
+                connection.busy_timeout(BUSY_TIMEOUT)?;
                 look(&connection)
             });
         looked.map_err(|e| Error::unavailable(format!("the container of {id} cannot be opened: {e}")))

@@ -14,15 +14,15 @@ use tenantry_domain::ids::OrganizationId;
 
 /// The number of unused containers that stay open. Each has some file descriptors and up to 3 MiB of pages in
 /// memory.
-pub(super) const STAY_OPEN: usize = 64;
+pub(super) const MAX_IDLE_OPEN: usize = 64;
 /// How long an unused container stays open.
-pub(super) const IDLE: Duration = Duration::from_secs(60);
+pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
 #[derive(Default)]
-pub(super) struct Pool(Mutex<Inner>);
+pub(super) struct Pool(Mutex<PoolState>);
 
 #[derive(Default)]
-struct Inner {
+struct PoolState {
     open: HashMap<OrganizationId, Entry>,
     /// Whether a task is running that closes idle containers.
     is_swept: bool,
@@ -41,25 +41,25 @@ impl Entry {
 }
 
 impl Pool {
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    fn lock(&self) -> MutexGuard<'_, PoolState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The container, if it is open.
     pub(super) fn get(&self, id: OrganizationId) -> Option<Arc<Container>> {
-        let mut inner = self.lock();
-        let entry = inner.open.get_mut(&id)?;
+        let mut state = self.lock();
+        let entry = state.open.get_mut(&id)?;
         entry.used = Instant::now();
         Some(entry.container.clone())
     }
 
     /// Adds a container that has been opened; returns whether it may be used. A closed pool takes no more.
     pub(super) fn add(&self, id: OrganizationId, container: &Arc<Container>) -> bool {
-        let mut inner = self.lock();
-        if !inner.is_closed {
-            inner.open.insert(id, Entry { container: container.clone(), used: Instant::now() });
+        let mut state = self.lock();
+        if !state.is_closed {
+            state.open.insert(id, Entry { container: container.clone(), used: Instant::now() });
         }
-        !inner.is_closed
+        !state.is_closed
     }
 
     /// Takes the container out, used or not.
@@ -69,9 +69,9 @@ impl Pool {
 
     /// Takes the container out if it is not in use.
     pub(super) fn remove_unused(&self, id: OrganizationId) -> Option<Arc<Container>> {
-        let mut inner = self.lock();
-        inner.open.get(&id).filter(|entry| entry.is_unused())?;
-        inner.open.remove(&id).map(|entry| entry.container)
+        let mut state = self.lock();
+        state.open.get(&id).filter(|entry| entry.is_unused())?;
+        state.open.remove(&id).map(|entry| entry.container)
     }
 
     /// All open containers.
@@ -81,18 +81,18 @@ impl Pool {
 
     /// The containers to close: the idle ones, and then the least recently used until there are few enough.
     pub(super) fn surplus(&self) -> Vec<OrganizationId> {
-        let inner = self.lock();
-        let mut unused: Vec<_> = inner.open.iter().filter(|(_, entry)| entry.is_unused()).collect();
+        let state = self.lock();
+        let mut unused: Vec<_> = state.open.iter().filter(|(_, entry)| entry.is_unused()).collect();
         unused.sort_by_key(|(_, entry)| entry.used);
-        let too_many = inner.open.len().saturating_sub(STAY_OPEN);
+        let too_many = state.open.len().saturating_sub(MAX_IDLE_OPEN);
         let now = Instant::now();
         let is_surplus =
-            |(rank, (_, entry)): &(usize, (_, &Entry))| *rank < too_many || now - entry.used >= IDLE;
+            |(rank, (_, entry)): &(usize, (_, &Entry))| *rank < too_many || now - entry.used >= IDLE_TIMEOUT;
         unused.into_iter().enumerate().filter(is_surplus).map(|(_, (id, _))| *id).collect()
     }
 
     pub(super) fn is_too_full(&self) -> bool {
-        self.lock().open.len() > STAY_OPEN
+        self.lock().open.len() > MAX_IDLE_OPEN
     }
 
     /// Whether the caller has to start the task that closes idle containers, which runs until
@@ -103,15 +103,15 @@ impl Pool {
 
     /// Whether nothing is open, so that the task may end.
     pub(super) fn stop_sweeping(&self) -> bool {
-        let mut inner = self.lock();
-        inner.is_swept = !inner.open.is_empty();
-        !inner.is_swept
+        let mut state = self.lock();
+        state.is_swept = !state.open.is_empty();
+        !state.is_swept
     }
 
     /// Closes the pool: returns all containers, and takes no more.
     pub(super) fn close(&self) -> Vec<Arc<Container>> {
-        let mut inner = self.lock();
-        inner.is_closed = true;
-        inner.open.drain().map(|(_, entry)| entry.container).collect()
+        let mut state = self.lock();
+        state.is_closed = true;
+        state.open.drain().map(|(_, entry)| entry.container).collect()
     }
 }

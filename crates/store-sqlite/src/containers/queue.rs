@@ -9,7 +9,7 @@
 
 use crate::connection::LogSize;
 use crate::engine_error::EngineResult;
-use crate::group::{Answer, BATCH_JOBS, Job};
+use crate::group::{BATCH_JOBS, Job, ReplyReceiver};
 use crate::{connection, group};
 use rusqlite::Connection;
 use std::collections::VecDeque;
@@ -25,7 +25,7 @@ const QUEUE_JOBS: usize = 256;
 
 pub(super) struct Queue {
     file: PathBuf,
-    waiting: Mutex<Waiting>,
+    state: Mutex<QueueState>,
     places: Arc<Semaphore>,
     writer: Mutex<Writer>,
 }
@@ -37,14 +37,14 @@ struct Writer {
 }
 
 #[derive(Default)]
-struct Waiting {
-    jobs: VecDeque<Queued>,
+struct QueueState {
+    jobs: VecDeque<QueuedJob>,
     /// Whether a worker is running or about to start.
-    has_waiters: bool,
+    has_worker: bool,
     is_closed: bool,
 }
 
-struct Queued {
+struct QueuedJob {
     job: Box<dyn Job>,
     /// Given back when the job is taken from the queue.
     _place: OwnedSemaphorePermit,
@@ -56,14 +56,14 @@ impl Queue {
         let log = LogSize::of(&file);
         Self {
             file,
-            waiting: Mutex::default(),
+            state: Mutex::default(),
             places: Arc::new(Semaphore::new(QUEUE_JOBS)),
             writer: Mutex::new(Writer { connection: Some(connection), log }),
         }
     }
 
     /// Waits for a place in the queue.
-    pub(super) async fn place(&self) -> Result<OwnedSemaphorePermit> {
+    pub(super) async fn acquire_place(&self) -> Result<OwnedSemaphorePermit> {
         self.places.clone().acquire_owned().await.map_err(|_| closed())
     }
 
@@ -72,19 +72,19 @@ impl Queue {
         &self,
         place: OwnedSemaphorePermit,
         work: impl FnOnce(&Connection) -> EngineResult<T> + Send + 'static,
-    ) -> Result<(Answer<T>, bool)> {
+    ) -> Result<(ReplyReceiver<T>, bool)> {
         let (job, answer) = group::job(work);
-        let mut waiting = self.waiting();
-        if waiting.is_closed {
+        let mut state = self.state();
+        if state.is_closed {
             return Err(closed());
         }
-        waiting.jobs.push_back(Queued { job, _place: place });
-        let is_unattended = !std::mem::replace(&mut waiting.has_waiters, true);
-        Ok((answer, is_unattended))
+        state.jobs.push_back(QueuedJob { job, _place: place });
+        let needs_worker = !std::mem::replace(&mut state.has_worker, true);
+        Ok((answer, needs_worker))
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, QueueState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Runs the queued jobs until none is left. Blocks.
@@ -126,18 +126,18 @@ impl Queue {
     /// Fails the waiting jobs when no worker is left.
     fn fail_waiting(&self) {
         let jobs = {
-            let mut waiting = self.waiting();
-            waiting.has_waiters = false;
-            std::mem::take(&mut waiting.jobs)
+            let mut state = self.state();
+            state.has_worker = false;
+            std::mem::take(&mut state.jobs)
         };
         tracing::error!(file = %self.file.display(), jobs = jobs.len(), "the worker of a container has ended early");
     }
 
     fn take(&self) -> Vec<Box<dyn Job>> {
-        let mut waiting = self.waiting();
-        let count = waiting.jobs.len().min(BATCH_JOBS);
-        waiting.has_waiters = count > 0;
-        waiting.jobs.drain(..count).map(|queued| queued.job).collect()
+        let mut state = self.state();
+        let count = state.jobs.len().min(BATCH_JOBS);
+        state.has_worker = count > 0;
+        state.jobs.drain(..count).map(|queued| queued.job).collect()
     }
 
     fn reopen(&self) -> rusqlite::Result<Connection> {
@@ -150,9 +150,9 @@ impl Queue {
     /// Refuses new and queued jobs, and closes the connection once it is free. Blocks.
     pub(super) fn abandon(&self) {
         let refused = {
-            let mut waiting = self.waiting();
-            waiting.is_closed = true;
-            std::mem::take(&mut waiting.jobs)
+            let mut state = self.state();
+            state.is_closed = true;
+            std::mem::take(&mut state.jobs)
         };
         drop(refused);
         self.close();
@@ -160,7 +160,7 @@ impl Queue {
 
     /// Refuses new jobs, runs the queued ones, and closes the connection. Blocks.
     pub(super) fn close(&self) {
-        self.waiting().is_closed = true;
+        self.state().is_closed = true;
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         self.work_off_with(&mut writer);
         drop(writer.connection.take());

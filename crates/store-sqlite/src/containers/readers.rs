@@ -14,9 +14,9 @@ use tenantry_domain::{Error, Result};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The most connections, opened as they are needed.
-const CONNECTIONS: usize = 4;
+const MAX_CONNECTIONS: usize = 4;
 /// How many of them may be used for scans.
-const SCANS: usize = CONNECTIONS - 1;
+const MAX_SCANS: usize = MAX_CONNECTIONS - 1;
 /// How often a close interrupts the statements that still run.
 const INTERRUPT_INTERVAL: Duration = Duration::from_millis(20);
 
@@ -45,7 +45,7 @@ struct Reader {
 }
 
 /// The right to use a connection for a scan.
-pub(super) struct ScanPlace {
+pub(super) struct ScanPermit {
     _scan: OwnedSemaphorePermit,
     _place: OwnedSemaphorePermit,
 }
@@ -56,8 +56,8 @@ impl Readers {
             file,
             lending: Mutex::default(),
             returned: Condvar::new(),
-            places: Arc::new(Semaphore::new(CONNECTIONS)),
-            scans: Arc::new(Semaphore::new(SCANS)),
+            places: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
+            scans: Arc::new(Semaphore::new(MAX_SCANS)),
         }
     }
 
@@ -68,10 +68,10 @@ impl Readers {
     }
 
     /// Waits until a scan may begin; [`Self::with`] then runs it.
-    pub(super) async fn scan_place(&self) -> Result<ScanPlace> {
+    pub(super) async fn acquire_scan(&self) -> Result<ScanPermit> {
         let scan = self.scans.clone().acquire_owned().await.map_err(|_| closed())?;
         let place = self.places.clone().acquire_owned().await.map_err(|_| closed())?;
-        Ok(ScanPlace { _scan: scan, _place: place })
+        Ok(ScanPermit { _scan: scan, _place: place })
     }
 
     /// Runs a read on a connection of its own. There are as many connections as places.

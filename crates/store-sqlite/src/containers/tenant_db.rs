@@ -1,6 +1,6 @@
 //! An open container: one connection that writes, a few that read, and the cached catalog.
 
-use super::closing::Closing;
+use super::close_signal::CloseSignal;
 use super::queue::{self, Queue, Worker};
 use super::readers::Readers;
 use super::tenant_schema;
@@ -21,13 +21,13 @@ pub(crate) struct Container {
     queue: Queue,
     readers: Readers,
     catalog: Catalog,
-    closing: Closing,
+    close_signal: CloseSignal,
 }
 
 /// The queue of a container, which keeps the container open while a worker runs.
-struct Writing(Arc<Container>);
+struct OpenQueue(Arc<Container>);
 
-impl AsRef<Queue> for Writing {
+impl AsRef<Queue> for OpenQueue {
     fn as_ref(&self) -> &Queue {
         &self.0.queue
     }
@@ -50,18 +50,18 @@ impl Container {
             queue: Queue::new(file.clone(), writer),
             readers: Readers::new(file),
             catalog: Catalog::default(),
-            closing: Closing::default(),
+            close_signal: CloseSignal::default(),
         };
         Ok((container, has_remains))
     }
 
     fn scope<'a>(&'a self, connection: &'a Connection) -> Scope<'a> {
-        Scope { connection, catalog: &self.catalog, closing: &self.closing }
+        Scope { connection, catalog: &self.catalog, close_signal: &self.close_signal }
     }
 
     /// The indexes that are being built.
-    pub(crate) const fn buildings(&self) -> &IndexBuilds {
-        &self.catalog.buildings
+    pub(crate) const fn builds(&self) -> &IndexBuilds {
+        &self.catalog.builds
     }
 
     /// Runs `work` in a transaction and returns its result once that is durable. The work is done even if the
@@ -70,12 +70,12 @@ impl Container {
         self: &Arc<Self>,
         work: impl FnOnce(Scope<'_>) -> EngineResult<T> + Send + 'static,
     ) -> Result<T> {
-        let place = self.queue.place().await?;
+        let place = self.queue.acquire_place().await?;
         let container = self.clone();
         let work = move |connection: &Connection| work(container.scope(connection));
-        let (answer, is_unattended) = self.queue.push(place, work)?;
-        if is_unattended {
-            let worker = Worker::new(Writing(self.clone()));
+        let (answer, needs_worker) = self.queue.push(place, work)?;
+        if needs_worker {
+            let worker = Worker::new(OpenQueue(self.clone()));
             // Detached: each job answers its own caller.
             drop(tokio::task::spawn_blocking(move || worker.run()));
         }
@@ -97,10 +97,10 @@ impl Container {
         self: &Arc<Self>,
         read: impl FnOnce(Scope<'_>) -> EngineResult<T> + Send + 'static,
     ) -> Result<T> {
-        let place = self.readers.scan_place().await?;
+        let place = self.readers.acquire_scan().await?;
         let container = self.clone();
         let scanning = tokio::task::spawn_blocking(move || {
-            let _place = place;
+            let _permit = place;
             let read =
                 |connection: &Connection| in_snapshot(connection, || read(container.scope(connection)));
             container.readers.with(read)
@@ -128,7 +128,7 @@ impl Container {
 
     /// Stops queries and index builds, without waiting for them.
     pub(super) fn stop(&self) {
-        self.closing.begin();
+        self.close_signal.begin();
         self.readers.stop();
     }
 
@@ -147,7 +147,7 @@ impl Container {
 
     /// Closes a file that is no longer needed: queued writes are refused too. Blocks.
     pub(super) fn abandon(&self) {
-        self.closing.abandon();
+        self.close_signal.abandon();
         self.readers.close();
         self.queue.abandon();
     }

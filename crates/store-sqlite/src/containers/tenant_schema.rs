@@ -25,7 +25,7 @@ const APPLICATION_ID: i64 = 0x544e_5443;
 const STEPS: &[&str] = &[STEP_1, STEP_2, STEP_3];
 
 /// The newest version this program knows.
-const KNOWN: i64 = STEPS.len() as i64;
+const NEWEST_VERSION: i64 = STEPS.len() as i64;
 
 /// A document is BSON, as an application's driver writes it, with its `_id` in it; `id` is the key of that
 /// (`domain::document::key`), which sorts as the value does. `number` is what indexes refer to.
@@ -221,18 +221,19 @@ impl TenantSchema {
 /// Also for a container from a newer version of the program; it is left unchanged.
 pub(super) fn upgrade(connection: &mut Connection) -> EngineResult<()> {
     let found = version(connection)?;
-    if found == KNOWN {
+    if found == NEWEST_VERSION {
         return Ok(());
     }
-    if found > KNOWN {
-        let newer = format!("a newer program has written it (schema {found}; this one knows up to {KNOWN})");
+    if found > NEWEST_VERSION {
+        let newer =
+            format!("a newer program has written it (schema {found}; this one knows up to {NEWEST_VERSION})");
         return Err(Error::unavailable(newer).into());
     }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for step in STEPS.iter().skip(usize::try_from(found).unwrap_or(0)) {
         transaction.execute_batch(step)?;
     }
-    transaction.pragma_update(None, "user_version", KNOWN)?;
+    transaction.pragma_update(None, "user_version", NEWEST_VERSION)?;
     Ok(transaction.commit()?)
 }
 

@@ -4,7 +4,7 @@
 //! A query that begins on an async thread restarts elsewhere when its budget is spent. The work until then is
 //! lost, and after that only its time limit bounds it.
 
-use crate::containers::closing::Closing;
+use crate::containers::close_signal::CloseSignal;
 use std::time::{Duration, Instant};
 use tenantry_documents::fuel::{Fuel, Interruption};
 use tenantry_domain::processor::{Processor, Slot};
@@ -45,11 +45,11 @@ impl<'a> Budget<'a> {
     /// The query was stopped before its turn came.
     pub(super) fn spend<T, E: From<Interruption>>(
         self,
-        closing: &Closing,
+        close_signal: &CloseSignal,
         work: impl FnOnce(&Fuel<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
         let is_over = || {
-            closing.check()?;
+            close_signal.check()?;
             match self.end {
                 Some(end) if Instant::now() >= end => Err(Interruption::TimeOver),
                 _ => Ok(()),

@@ -41,7 +41,7 @@ statements! {
 const DELETE_DOCUMENTS: usize = 500;
 
 /// The result of a read by id.
-pub(super) enum ById {
+pub(super) enum DocumentLookup {
     Read(StoredDocument),
     /// It has more bytes than the limit of the read.
     TooLarge,
@@ -54,14 +54,14 @@ pub(super) fn get(
     name: &CollectionName,
     id: &DocumentId,
     max_bytes: usize,
-) -> EngineResult<ById> {
+) -> EngineResult<DocumentLookup> {
     let max_bytes = integer(max_bytes as u64);
     let read = |row: &Row<'_>| Ok(if row.get_ref(1)? == ValueRef::Null { None } else { Some(document(row)) });
     if let Some(found) = GET.first(connection, params![name.as_str(), id.key(), max_bytes], read)? {
-        return found.map_or(Ok(ById::TooLarge), |document| document.map(ById::Read));
+        return found.map_or(Ok(DocumentLookup::TooLarge), |document| document.map(DocumentLookup::Read));
     }
     if name.is_default() || HAS_COLLECTION.finds(connection, [name.as_str()])? {
-        return Ok(ById::Missing);
+        return Ok(DocumentLookup::Missing);
     }
     Err(Error::new(ErrorCode::CollectionNotFound).into())
 }
@@ -79,7 +79,7 @@ pub(super) fn find(
     query: &DocumentQuery,
     budget: Budget<'_>,
 ) -> EngineResult<QueryPage> {
-    budget.spend(scope.closing, |fuel| find_within(scope, name, query, fuel))
+    budget.spend(scope.close_signal, |fuel| find_within(scope, name, query, fuel))
 }
 
 fn find_within(
@@ -92,8 +92,8 @@ fn find_within(
     let Some(number) = collection.number else { return Ok(QueryPage::default()) };
     let plan = plan(&candidates(&collection), &query.filter, Some(&query.sort));
     let scanned = if plan.is_scan { Some(count_all(scope.connection, number)?) } else { None };
-    let source = Source { scope, entries: entries(&plan, &collection, number), query, fuel };
-    let mut page = Page::new(query);
+    let source = QuerySource { scope, entries: entries(&plan, &collection, number), query, fuel };
+    let mut page = PageBuilder::new(query);
     match &plan.order {
         Some(order) => source.in_order(&plan.intervals, order, &mut page)?,
         None => source.sorted(&plan.intervals, &mut page)?,
@@ -128,39 +128,39 @@ fn count_all(connection: &Connection, collection: i64) -> EngineResult<u64> {
 }
 
 /// The source of the documents of a page.
-struct Source<'a> {
+struct QuerySource<'a> {
     scope: Scope<'a>,
     entries: Entries,
     query: &'a DocumentQuery,
     fuel: &'a Fuel<'a>,
 }
 
-impl Source<'_> {
-    fn walker(&self, way: ScanKind) -> IndexScan<'_> {
+impl QuerySource<'_> {
+    fn scan(&self, way: ScanKind) -> IndexScan<'_> {
         IndexScan::new(self.scope, self.entries, way, self.fuel)
     }
 
     /// A page from an index in the order of the page.
-    fn in_order(&self, intervals: &[Interval], order: &Order, page: &mut Page) -> EngineResult<()> {
+    fn in_order(&self, intervals: &[Interval], order: &Order, page: &mut PageBuilder) -> EngineResult<()> {
         let after = self.query.after.as_ref().map(|position| order.place(position));
-        self.walker(order.walk).walk(intervals, after.as_ref(), &mut |passed| {
-            if !self.query.filter.evaluate(passed.body, self.fuel)? {
+        self.scan(order.walk).walk(intervals, after.as_ref(), &mut |entry| {
+            if !self.query.filter.evaluate(entry.body, self.fuel)? {
                 return Ok(ControlFlow::Continue(()));
             }
-            page.add(|| Ok(StoredDocument { body: passed.body.to_owned(), revision: passed.revision }))
+            page.add(|| Ok(StoredDocument { body: entry.body.to_owned(), revision: entry.revision }))
         })
     }
 
     /// A page that has to be sorted.
-    fn sorted(&self, intervals: &[Interval], page: &mut Page) -> EngineResult<()> {
+    fn sorted(&self, intervals: &[Interval], page: &mut PageBuilder) -> EngineResult<()> {
         let DocumentQuery { filter, sort, .. } = self.query;
         let after = self.query.after.as_ref().map(|position| sort.key_at(position));
-        let mut first = First::new(page.limit + 1);
-        self.walker(ScanKind::Up).walk(intervals, None, &mut |passed| {
-            if filter.evaluate(passed.body, self.fuel)? {
-                let key = sort_key(sort, passed.body, self.fuel)?;
+        let mut first = TopDocuments::new(page.limit + 1);
+        self.scan(ScanKind::Up).walk(intervals, None, &mut |entry| {
+            if filter.evaluate(entry.body, self.fuel)? {
+                let key = sort_key(sort, entry.body, self.fuel)?;
                 if after.as_ref().is_none_or(|after| key > *after) {
-                    first.add(key, passed.number)?;
+                    first.add(key, entry.number)?;
                 }
             }
             Ok(ControlFlow::Continue(()))
@@ -188,7 +188,7 @@ fn sort_key(sort: &Sort, body: &RawDocument, fuel: &Fuel<'_>) -> Result<Vec<u8>,
 }
 
 /// Keeps the first documents of a sort order.
-struct First {
+struct TopDocuments {
     most: usize,
     /// Of the sort keys that are kept.
     bytes: usize,
@@ -196,7 +196,7 @@ struct First {
     numbers: BTreeMap<Vec<u8>, i64>,
 }
 
-impl First {
+impl TopDocuments {
     const fn new(most: usize) -> Self {
         Self { most, bytes: 0, numbers: BTreeMap::new() }
     }
@@ -230,7 +230,7 @@ impl First {
 }
 
 /// A page that is being filled.
-struct Page {
+struct PageBuilder {
     limit: usize,
     max_bytes: usize,
     documents: Vec<StoredDocument>,
@@ -238,7 +238,7 @@ struct Page {
     more: bool,
 }
 
-impl Page {
+impl PageBuilder {
     fn new(query: &DocumentQuery) -> Self {
         let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
         Self { limit, max_bytes: query.max_bytes, documents: Vec::new(), bytes: 0, more: false }
@@ -265,7 +265,7 @@ pub(super) fn count(
     filter: &Filter,
     budget: Budget<'_>,
 ) -> EngineResult<MatchCount> {
-    budget.spend(scope.closing, |fuel| count_within(scope, name, filter, fuel))
+    budget.spend(scope.close_signal, |fuel| count_within(scope, name, filter, fuel))
 }
 
 fn count_within(
@@ -281,12 +281,12 @@ fn count_within(
         return Ok(MatchCount { documents: all, scanned: None });
     }
     let plan = plan(&candidates(&collection), filter, None);
-    let once = Once::new(&plan, &collection, fuel);
+    let first_visits = FirstVisits::new(&plan, &collection, fuel);
     let mut documents = 0;
     let entries = entries(&plan, &collection, number);
-    let walker = IndexScan::new(scope, entries, ScanKind::Up, fuel);
-    walker.walk(&plan.intervals, None, &mut |passed| {
-        if filter.evaluate(passed.body, fuel)? && once.is_first(passed)? {
+    let scan = IndexScan::new(scope, entries, ScanKind::Up, fuel);
+    scan.walk(&plan.intervals, None, &mut |entry| {
+        if filter.evaluate(entry.body, fuel)? && first_visits.is_first(entry)? {
             documents += 1;
         }
         Ok(ControlFlow::Continue(()))
@@ -295,14 +295,14 @@ fn count_within(
 }
 
 /// Tells the first visit of a document from later ones, without remembering documents.
-struct Once<'a> {
+struct FirstVisits<'a> {
     /// The index in use, if it may give a document more than once.
     index: Option<&'a StoredIndex>,
     intervals: &'a [Interval],
     fuel: &'a Fuel<'a>,
 }
 
-impl<'a> Once<'a> {
+impl<'a> FirstVisits<'a> {
     fn new(plan: &'a Plan, collection: &'a Collection, fuel: &'a Fuel<'a>) -> Self {
         let index = match plan.access {
             AccessPath::Ids => None,
@@ -312,20 +312,20 @@ impl<'a> Once<'a> {
         Self { index, intervals: &plan.intervals, fuel }
     }
 
-    fn is_first(&self, passed: &ScannedEntry<'_>) -> EngineResult<bool> {
+    fn is_first(&self, entry: &ScannedEntry<'_>) -> EngineResult<bool> {
         let Some(index) = self.index else { return Ok(true) };
-        let keys = keys(index, passed.body, &mut EntryBudget::unbounded(), self.fuel);
+        let keys = keys(index, entry.body, &mut EntryBudget::unbounded(), self.fuel);
         let keys = keys.map_err(IndexKeysError::unexpected)?.keys;
         let is_within = |entry: &&IndexKey| Interval::any_contains(self.intervals, &entry.key);
-        Ok(keys.iter().find(is_within).is_some_and(|first| first.key == passed.key))
+        Ok(keys.iter().find(is_within).is_some_and(|first| first.key == entry.key))
     }
 }
 
 /// Documents to remove.
-pub(super) struct Matching {
+pub(super) struct MatchingBatch {
     pub(super) candidates: Vec<Candidate>,
     /// Where to continue; `None` at the end.
-    pub(super) next: Option<Next>,
+    pub(super) next: Option<ScanPosition>,
     /// Why the search stopped, if the budget ran out.
     pub(super) stopped: Option<Error>,
 }
@@ -337,7 +337,7 @@ pub(super) struct Candidate {
 }
 
 /// Where to continue, if the plan is still the same.
-pub(super) struct Next {
+pub(super) struct ScanPosition {
     entries: Entries,
     place: PlanEntry,
 }
@@ -347,34 +347,34 @@ pub(super) fn matching(
     scope: Scope<'_>,
     name: &CollectionName,
     filter: &Filter,
-    next: Option<&Next>,
+    next: Option<&ScanPosition>,
     budget: Budget<'_>,
-) -> EngineResult<Matching> {
+) -> EngineResult<MatchingBatch> {
     let collection = scope.collection(name)?;
-    let mut matching = Matching { candidates: Vec::new(), next: None, stopped: None };
+    let mut matching = MatchingBatch { candidates: Vec::new(), next: None, stopped: None };
     let Some(number) = collection.number else { return Ok(matching) };
     let plan = plan(&candidates(&collection), filter, None);
     let entries = entries(&plan, &collection, number);
     let after = next.filter(|next| next.entries == entries).map(|next| &next.place);
-    let walked = budget.spend(scope.closing, |fuel| {
-        let walker = IndexScan::new(scope, entries, ScanKind::Up, fuel);
-        walker.walk(&plan.intervals, after, &mut |passed| {
-            if filter.evaluate(passed.body, fuel)? {
-                matching.candidates.push(Candidate { number: passed.number, revision: passed.revision });
+    let outcome = budget.spend(scope.close_signal, |fuel| {
+        let scan = IndexScan::new(scope, entries, ScanKind::Up, fuel);
+        scan.walk(&plan.intervals, after, &mut |entry| {
+            if filter.evaluate(entry.body, fuel)? {
+                matching.candidates.push(Candidate { number: entry.number, revision: entry.revision });
             }
             if matching.candidates.len() < DELETE_DOCUMENTS {
                 return Ok(ControlFlow::Continue(()));
             }
-            let place = PlanEntry { key: passed.key.to_vec(), id: passed.id.to_vec() };
-            matching.next = Some(Next { entries, place });
+            let place = PlanEntry { key: entry.key.to_vec(), id: entry.id.to_vec() };
+            matching.next = Some(ScanPosition { entries, place });
             Ok(ControlFlow::Break(()))
         })
     });
-    match walked {
+    match outcome {
         Err(EngineError::Refused(error)) if error.code() == ErrorCode::QueryTooSlow => {
             matching.stopped = Some(error);
         }
-        walked => walked?,
+        outcome => outcome?,
     }
     Ok(matching)
 }
@@ -385,7 +385,7 @@ mod tests {
 
     #[test]
     fn documents_kept_for_page_are_bounded_among_a_million() {
-        let mut first = First::new(10);
+        let mut first = TopDocuments::new(10);
         for number in 0..1_000_000_i64 {
             // Every number below a million once, and in no order.
             let number = number * 7919 % 1_000_000;
@@ -399,7 +399,7 @@ mod tests {
     #[test]
     fn sort_keys_in_memory_are_bounded_by_bytes() {
         let key = |first: u8| [vec![first], vec![0; 1 << 20]].concat();
-        let mut first = First::new(200);
+        let mut first = TopDocuments::new(200);
         for number in 0..63 {
             first.add(key(number), number.into()).unwrap();
         }

@@ -64,9 +64,9 @@ pub(crate) fn keys(
     IndexKeys::of(&index.definition, index.format, body, budget, fuel)
 }
 
-/// Which document it is.
+/// Identifies a document.
 #[derive(Clone, Copy)]
-pub(super) struct Which<'a> {
+pub(super) struct DocumentRef<'a> {
     pub(super) number: i64,
     /// The key of its `_id`.
     pub(super) id: &'a [u8],
@@ -153,10 +153,10 @@ impl<'a> Changes<'a> {
     pub(super) fn make(
         self,
         connection: &Connection,
-        document: Which<'_>,
+        document: DocumentRef<'_>,
         sizes: &mut IndexSizes,
     ) -> EngineResult<()> {
-        let Which { number, id } = document;
+        let DocumentRef { number, id } = document;
         for change in self.0 {
             let index = change.index.number;
             for entry in change.gone() {

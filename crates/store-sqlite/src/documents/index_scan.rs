@@ -38,8 +38,8 @@ statements! {
 }
 
 /// The cost of finding the beginning of a range, and of reading a document apart from its bytes.
-const SEEK: u64 = 2_000;
-const DOCUMENT: u64 = 1_000;
+const SEEK_COST: u64 = 2_000;
+const DOCUMENT_COST: u64 = 1_000;
 
 /// A document that the walk has reached.
 pub(super) struct ScannedEntry<'a> {
@@ -63,7 +63,7 @@ pub(super) enum Entries {
 }
 
 /// The callback for each document.
-type Look<'a> = dyn FnMut(&ScannedEntry<'_>) -> EngineResult<ControlFlow<()>> + 'a;
+type EntryVisitor<'a> = dyn FnMut(&ScannedEntry<'_>) -> EngineResult<ControlFlow<()>> + 'a;
 
 /// Goes through the entries within intervals, which are in order; if a place is given, only through those
 /// after it.
@@ -79,17 +79,17 @@ impl<'a> IndexScan<'a> {
         Self { scope, entries, way, fuel }
     }
 
-    /// Calls `look` with document after document, until it stops or no fuel is left (`query_too_slow`).
+    /// Calls `visit` with document after document, until it stops or no fuel is left (`query_too_slow`).
     pub(super) fn walk(
         self,
         intervals: &[Interval],
         after: Option<&PlanEntry>,
-        look: &mut Look<'_>,
+        visit: &mut EntryVisitor<'_>,
     ) -> EngineResult<()> {
         let mut ranges: Vec<(Vec<u8>, Vec<u8>)> =
             intervals.iter().map(|each| (each.low.clone(), each.end())).collect();
         if let Some(place) = after {
-            if self.rest_of_key(place, look)?.is_break() {
+            if self.rest_of_key(place, visit)?.is_break() {
                 return Ok(());
             }
             self.cut(&mut ranges, place);
@@ -99,8 +99,8 @@ impl<'a> IndexScan<'a> {
         }
         for (low, end) in ranges {
             // There may be thousands of empty intervals.
-            self.fuel.spend(SEEK)?;
-            if self.range(&low, end, look)?.is_break() {
+            self.fuel.spend(SEEK_COST)?;
+            if self.range(&low, end, visit)?.is_break() {
                 break;
             }
         }
@@ -108,10 +108,10 @@ impl<'a> IndexScan<'a> {
     }
 
     /// The entries that follow `place` under the same key.
-    fn rest_of_key(&self, place: &PlanEntry, look: &mut Look<'_>) -> EngineResult<ControlFlow<()>> {
+    fn rest_of_key(&self, place: &PlanEntry, visit: &mut EntryVisitor<'_>) -> EngineResult<ControlFlow<()>> {
         let Entries::Index(index) = self.entries else { return Ok(ControlFlow::Continue(())) };
         let statement = if self.way == ScanKind::Down { REST_OF_KEY_DOWN } else { REST_OF_KEY_UP };
-        self.pass(statement, params![index, place.key, place.id], look)
+        self.pass(statement, params![index, place.key, place.id], visit)
     }
 
     /// Removes from the ranges all that is not after the key of `place`.
@@ -135,22 +135,27 @@ impl<'a> IndexScan<'a> {
         ranges.retain(|(low, end)| low < end);
     }
 
-    fn range(&self, low: &[u8], mut end: Vec<u8>, look: &mut Look<'_>) -> EngineResult<ControlFlow<()>> {
+    fn range(
+        &self,
+        low: &[u8],
+        mut end: Vec<u8>,
+        visit: &mut EntryVisitor<'_>,
+    ) -> EngineResult<ControlFlow<()>> {
         match (self.entries, self.way) {
             (Entries::Ids(collection), ScanKind::Up) => {
-                self.pass(IDS_UP, params![collection, low, end], look)
+                self.pass(IDS_UP, params![collection, low, end], visit)
             }
-            (Entries::Ids(collection), _) => self.pass(IDS_DOWN, params![collection, low, end], look),
-            (Entries::Index(index), ScanKind::Up) => self.pass(KEYS_UP, params![index, low, end], look),
-            (Entries::Index(index), ScanKind::Down) => self.pass(KEYS_DOWN, params![index, low, end], look),
+            (Entries::Ids(collection), _) => self.pass(IDS_DOWN, params![collection, low, end], visit),
+            (Entries::Index(index), ScanKind::Up) => self.pass(KEYS_UP, params![index, low, end], visit),
+            (Entries::Index(index), ScanKind::Down) => self.pass(KEYS_DOWN, params![index, low, end], visit),
             (Entries::Index(index), ScanKind::DownByKey) => {
                 let connection = self.scope.connection;
                 while let Some(key) =
                     LAST_KEY.first(connection, params![index, low, end], |row| row.get(0))?
                 {
                     end = key;
-                    self.fuel.spend(SEEK)?;
-                    if self.pass(REST_OF_KEY_UP, params![index, end, b""], look)?.is_break() {
+                    self.fuel.spend(SEEK_COST)?;
+                    if self.pass(REST_OF_KEY_UP, params![index, end, b""], visit)?.is_break() {
                         return Ok(ControlFlow::Break(()));
                     }
                 }
@@ -163,23 +168,23 @@ impl<'a> IndexScan<'a> {
         &self,
         statement: Statement,
         params: impl Params,
-        look: &mut Look<'_>,
+        visit: &mut EntryVisitor<'_>,
     ) -> EngineResult<ControlFlow<()>> {
         let connection = self.scope.connection;
         statement.each(connection, params, |row| {
-            let passed = passed(row)?;
-            self.fuel.begin_document(reading(passed.body))?;
-            look(&passed)
+            let entry = entry(row)?;
+            self.fuel.begin_document(reading(entry.body))?;
+            visit(&entry)
         })
     }
 }
 
 /// The cost of reading a document that is in memory.
 pub(super) fn reading(body: &RawDocument) -> u64 {
-    DOCUMENT + body.as_bytes().len() as u64 / 2
+    DOCUMENT_COST + body.as_bytes().len() as u64 / 2
 }
 
-fn passed<'a>(row: &'a Row<'_>) -> EngineResult<ScannedEntry<'a>> {
+fn entry<'a>(row: &'a Row<'_>) -> EngineResult<ScannedEntry<'a>> {
     Ok(ScannedEntry {
         number: row.get(0)?,
         revision: revision(row.get(1)?),

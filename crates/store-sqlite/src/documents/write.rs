@@ -2,7 +2,7 @@
 
 use super::budget::Budget;
 use super::find::Candidate;
-use super::index_entries::{Changes, IndexSizes, Indexes, Which};
+use super::index_entries::{Changes, DocumentRef, IndexSizes, Indexes};
 use super::index_scan::revision;
 use crate::collections::scope::Scope;
 use crate::engine_error::{EngineError, EngineResult};
@@ -128,7 +128,7 @@ pub(super) fn insert(
     let mut tally = UsageDelta::default();
     let mut outcomes = Vec::with_capacity(documents.len());
     for document in documents {
-        scope.closing.check_write()?;
+        scope.close_signal.check_write()?;
         match insert_one(scope.connection, number, &indexes, &mut room, &mut tally.indexes, document) {
             Ok(()) => {
                 tally.add(&document.body);
@@ -165,7 +165,7 @@ fn insert_one(
     }
     let mut growth = 0;
     if !indexes.is_empty() {
-        let which = Which { number: connection.last_insert_rowid(), id: &id };
+        let document_ref = DocumentRef { number: connection.last_insert_rowid(), id: &id };
         let changes = Changes::of(connection, indexes, &id, None, Some(&document.body));
         let fitting = changes.and_then(|changes| {
             growth = changes.growth(id.len());
@@ -173,9 +173,9 @@ fn insert_one(
             Ok(changes)
         });
         match fitting {
-            Ok(changes) => changes.make(connection, which, sizes)?,
+            Ok(changes) => changes.make(connection, document_ref, sizes)?,
             Err(refused) => {
-                DELETE.execute(connection, [which.number])?;
+                DELETE.execute(connection, [document_ref.number])?;
                 return Err(refused);
             }
         }
@@ -225,7 +225,7 @@ pub(super) fn update(
     let body = document.body.as_bytes();
     UPDATE.execute(connection, params![old.number, integer(document.revision.0), body])?;
     let mut tally = UsageDelta::default();
-    changes.make(connection, Which { number: old.number, id: &id }, &mut tally.indexes)?;
+    changes.make(connection, DocumentRef { number: old.number, id: &id }, &mut tally.indexes)?;
     tally.take_off(before);
     tally.add(&document.body);
     tally.note(connection, number)?;
@@ -249,7 +249,13 @@ pub(super) fn delete(
     let body = readable(&old.body)?;
     let indexes = Indexes::of(scope, number, &collection);
     let mut tally = UsageDelta::default();
-    remove(scope.connection, &indexes, Which { number: old.number, id: &id }, body, &mut tally.indexes)?;
+    remove(
+        scope.connection,
+        &indexes,
+        DocumentRef { number: old.number, id: &id },
+        body,
+        &mut tally.indexes,
+    )?;
     tally.take_off(body);
     tally.note(scope.connection, number)?;
     Ok(UpdateOutcome::Done)
@@ -281,7 +287,7 @@ pub(super) fn delete_those(
         let body = readable(&old.body)?;
         // Nearly always it is unchanged, and the filter need not run while other writes wait.
         let matches = old.revision == candidate.revision
-            || match budget.spend(scope.closing, |fuel| filter.evaluate(body, fuel)) {
+            || match budget.spend(scope.close_signal, |fuel| filter.evaluate(body, fuel)) {
                 Ok(matches) => matches,
                 Err(stopped) => {
                     removed.stopped = Some(stopped.into());
@@ -289,8 +295,8 @@ pub(super) fn delete_those(
                 }
             };
         if matches {
-            let which = Which { number, id: &id };
-            remove(scope.connection, &indexes, which, body, &mut tally.indexes)?;
+            let document_ref = DocumentRef { number, id: &id };
+            remove(scope.connection, &indexes, document_ref, body, &mut tally.indexes)?;
             tally.take_off(body);
             removed.documents += 1;
         }
@@ -314,12 +320,16 @@ fn candidate_now(
 fn remove(
     connection: &Connection,
     indexes: &Indexes<'_>,
-    which: Which<'_>,
+    document_ref: DocumentRef<'_>,
     body: &RawDocument,
     sizes: &mut IndexSizes,
 ) -> EngineResult<()> {
-    Changes::of(connection, indexes, which.id, Some(body), None)?.make(connection, which, sizes)?;
-    DELETE.execute(connection, [which.number])?;
+    Changes::of(connection, indexes, document_ref.id, Some(body), None)?.make(
+        connection,
+        document_ref,
+        sizes,
+    )?;
+    DELETE.execute(connection, [document_ref.number])?;
     Ok(())
 }
 

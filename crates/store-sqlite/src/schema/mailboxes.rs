@@ -11,18 +11,18 @@ use tenantry_domain::account::Account;
 use tenantry_domain::email::EmailKey;
 
 /// Those whose key has a character beyond ASCII.
-const SPELLED: &str = "SELECT record FROM accounts WHERE email_key GLOB '*[^ -~]*' ORDER BY id";
-const HELD: &str = "SELECT 1 FROM accounts WHERE email_key = ?1";
+const NON_ASCII_ACCOUNTS: &str = "SELECT record FROM accounts WHERE email_key GLOB '*[^ -~]*' ORDER BY id";
+const HAS_KEY: &str = "SELECT 1 FROM accounts WHERE email_key = ?1";
 const UPDATE: &str = "UPDATE accounts SET version = ?2, email_key = ?3, record = ?4 WHERE id = ?1";
 
 /// Gives old accounts today's keys, within the transaction of the upgrade.
 pub(super) fn upgrade(connection: &Connection) -> EngineResult<()> {
     let mut duplicates = 0_u32;
-    for mut account in spelled(connection)? {
+    for mut account in non_ascii_accounts(connection)? {
         let Some((mailbox, duplicate)) = account.upgraded_keys() else { continue };
-        let is_held = connection.prepare_cached(HELD)?.exists([mailbox.as_str()])?;
-        duplicates += u32::from(is_held);
-        account.email_key = Some(if is_held { duplicate } else { mailbox });
+        let is_taken = connection.prepare_cached(HAS_KEY)?.exists([mailbox.as_str()])?;
+        duplicates += u32::from(is_taken);
+        account.email_key = Some(if is_taken { duplicate } else { mailbox });
         account.version += 1;
         save(connection, &account)?;
     }
@@ -35,8 +35,8 @@ pub(super) fn upgrade(connection: &Connection) -> EngineResult<()> {
     Ok(())
 }
 
-fn spelled(connection: &Connection) -> EngineResult<Vec<Account>> {
-    let mut statement = connection.prepare(SPELLED)?;
+fn non_ascii_accounts(connection: &Connection) -> EngineResult<Vec<Account>> {
+    let mut statement = connection.prepare(NON_ASCII_ACCOUNTS)?;
     let records = statement.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
     let read = |record: &String| {
         let account = serde_json::from_str(record);

@@ -257,9 +257,9 @@ async fn writer_truncates_log_when_idle() {
     let log = subject.directory.path().join("test.db-wal");
     let length = || std::fs::metadata(&log).unwrap().len();
     assert_ne!(length(), 0);
-    let deadline = tokio::time::Instant::now() + 10 * IDLE;
+    let deadline = tokio::time::Instant::now() + 10 * IDLE_TIMEOUT;
     while length() != 0 {
         assert!(tokio::time::Instant::now() < deadline, "the log still has {} bytes", length());
-        tokio::time::sleep(IDLE / 20).await;
+        tokio::time::sleep(IDLE_TIMEOUT / 20).await;
     }
 }

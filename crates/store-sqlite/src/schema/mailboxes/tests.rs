@@ -1,6 +1,6 @@
 //! Old databases, with addresses that are the same mailbox now.
 
-use crate::schema::{APPLICATION_ID, KNOWN, STEP_1, upgrade};
+use crate::schema::{APPLICATION_ID, NEWEST_VERSION, STEP_1, upgrade};
 use crate::statement::integer;
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
@@ -89,5 +89,5 @@ fn mailbox_upgrade_that_fails_changes_nothing() {
     connection.execute("UPDATE accounts SET record = '{}'", []).unwrap();
     upgrade(&mut connection, Path::new("control.db")).unwrap_err();
     let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
-    assert!(version == 1 && KNOWN > 1);
+    assert!(version == 1 && NEWEST_VERSION > 1);
 }

@@ -9,12 +9,12 @@ use tenantry_documents::fuel::Interruption;
 
 /// Whether the container is being closed.
 #[derive(Default)]
-pub(crate) struct Closing {
+pub(crate) struct CloseSignal {
     is_begun: AtomicBool,
     is_abandoned: AtomicBool,
 }
 
-impl Closing {
+impl CloseSignal {
     /// Stops queries and index builds; queued writes are still done.
     pub(super) fn begin(&self) {
         self.is_begun.store(true, Ordering::Relaxed);
