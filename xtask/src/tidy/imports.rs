@@ -1,7 +1,7 @@
 //! Checks that no files of a crate use each other in a circle: types that two files share belong in a file below both.
 //!
-//! The `use` items and the paths that begin with `crate::` or `super::` are read as text, without a compiler. A name that a
-//! module re-exports from one of its children counts as the child's.
+//! The `use` items, and the paths in code that begin with `crate::`, `super::` or the name of a child module, are read as
+//! text, without a compiler. A name that a module re-exports from one of its children counts as the child's.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -124,7 +124,10 @@ fn targets(
         .map(|(_, parts)| parts)
         .collect();
     let mut found = BTreeSet::new();
-    for parts in items.into_iter().chain(paths_in_code(text)) {
+    let children = modules.keys().filter(|child| child.len() == path.len() + 1 && child.starts_with(path));
+    let roots =
+        ["crate", "super"].into_iter().chain(children.filter_map(|child| Some(child.last()?.as_str())));
+    for parts in items.into_iter().chain(paths_in_code(text, roots)) {
         let Some(mut target) = resolve(path, &parts, modules) else { continue };
         while let Some(source) = parts.last().and_then(|name| exports.get(&(target.clone(), name.clone()))) {
             target = source.clone();
@@ -204,17 +207,17 @@ fn closing(branch: &str) -> String {
     "}".repeat(open)
 }
 
-/// The paths outside of `use` items that begin with `crate` or `super`.
-fn paths_in_code(text: &str) -> Vec<Vec<String>> {
+/// The paths outside of `use` items that begin with one of `roots`.
+fn paths_in_code<'a>(text: &str, roots: impl Iterator<Item = &'a str>) -> Vec<Vec<String>> {
+    let text = without_use_items(text);
     let mut found = Vec::new();
-    for root in ["crate::", "super::"] {
-        for (at, _) in text.match_indices(root) {
+    for root in roots {
+        for (at, _) in text.match_indices(&format!("{root}::")) {
             let before = &text[..at];
-            let line = before.rsplit('\n').next().unwrap_or_default();
             let is_part = before.ends_with(|c: char| c.is_alphanumeric() || "_:$".contains(c));
             // A visibility says who may use an item, not what it uses.
             let is_visibility = before.ends_with("in ");
-            if is_part || is_visibility || line.trim_start().starts_with("use ") || line.starts_with("pub") {
+            if is_part || is_visibility {
                 continue;
             }
             let end = |c: char| !(c.is_alphanumeric() || c == '_' || c == ':');
@@ -223,6 +226,21 @@ fn paths_in_code(text: &str) -> Vec<Vec<String>> {
         }
     }
     found
+}
+
+/// `text` without its `use` items, also those within functions and modules.
+fn without_use_items(text: &str) -> String {
+    let (mut kept, mut in_item) = (String::with_capacity(text.len()), false);
+    for line in text.lines() {
+        let item = line.trim_start();
+        in_item |= item.starts_with("use ") || (item.starts_with("pub") && item.contains(" use "));
+        if !in_item {
+            kept.push_str(line);
+            kept.push('\n');
+        }
+        in_item &= !line.contains(';');
+    }
+    kept
 }
 
 #[cfg(test)]
@@ -259,6 +277,16 @@ mod tests {
         assert!(circles_in(&good).is_empty(), "{:?}", circles_in(&good));
         let bad = [files.as_slice(), &[("parent/user.rs", "use super::Own;\npub struct User;\n")]].concat();
         assert_eq!(circles_in(&bad).len(), 1);
+    }
+
+    #[test]
+    fn inline_path_to_child_counts_as_use() {
+        let parent = "mod child;\npub struct Parent;\nfn start() {\n    child::start();\n}\n";
+        let child = "use super::Parent;\npub fn start() {}\n";
+        let found = circles_in(&[("lib.rs", parent), ("child.rs", child)]);
+        assert_eq!(found.len(), 1, "{found:?}");
+        let other = parent.replace("child::start()", "grandchild::start()");
+        assert!(circles_in(&[("lib.rs", &other), ("child.rs", child)]).is_empty());
     }
 
     #[test]
