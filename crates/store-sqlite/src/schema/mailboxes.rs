@@ -29,7 +29,7 @@ pub(super) fn upgrade(connection: &Connection) -> EngineResult<()> {
     if duplicates > 0 {
         tracing::warn!(
             duplicates,
-            "accounts have a mailbox that another account has, too: `tenantry doctor` lists them"
+            "accounts have the same mailbox as another account: `tenantry doctor` lists them"
         );
     }
     Ok(())
