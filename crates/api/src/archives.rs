@@ -32,6 +32,7 @@ use tenantry_domain::email::EmailAddress;
 use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::name::OrganizationName;
 use tenantry_domain::organization::{Organization, Placement};
+use tenantry_domain::permission::Permission;
 use tenantry_domain::{Error, ErrorCode};
 
 /// The media type of an archive.
@@ -52,7 +53,7 @@ pub const IMPORT: &str = "/v1/organizations/import";
     params(OrganizationPath),
     responses((status = 200, description = "The archive, while it is written.", body = String,
         content_type = "application/x-ndjson")),
-    extensions(("x-rule" = json!(Access::OperatorOrMember.refuses(&[
+    extensions(("x-rule" = json!(Access::OperatorOrMember.needs(Permission::OrganizationsExport).refuses(&[
         ErrorCode::RoleInsufficient, ErrorCode::OrganizationNotFound, ErrorCode::OrganizationNotActive
     ])))))]
 pub async fn export_organization(

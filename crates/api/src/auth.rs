@@ -7,7 +7,10 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use std::sync::Arc;
-use tenantry_domain::app::auth::{AccountPrincipal, Operator, OrganizationRef, Principal};
+use tenantry_domain::api_key::PREFIX;
+use tenantry_domain::app::auth::{
+    AccountPrincipal, KeyCaller, Operator, OrganizationRef, Principal, TokenCaller,
+};
 use tenantry_domain::app::operator::OPERATOR_KEY_PREFIX;
 use tenantry_domain::app::tenant::{Right, TenantAccess};
 use tenantry_domain::{ErrorCode, Result};
@@ -27,7 +30,7 @@ fn credential(headers: &HeaderMap) -> Credential<'_> {
     };
     match value.split_once(' ') {
         Some((scheme, text)) if scheme.eq_ignore_ascii_case("bearer") => match text.trim() {
-            key if key.starts_with(OPERATOR_KEY_PREFIX) => Credential::Key(key),
+            key if key.starts_with(OPERATOR_KEY_PREFIX) || key.starts_with(PREFIX) => Credential::Key(key),
             token => Credential::Token(token),
         },
         _ => Credential::None,
@@ -43,8 +46,18 @@ impl FromRequestParts<Arc<Http>> for RequireAccount {
     async fn from_request_parts(parts: &mut Parts, http: &Arc<Http>) -> Result<Self, ApiError> {
         match credential(&parts.headers) {
             Credential::None => Err(ErrorCode::TokenMissing.into()),
-            Credential::Key(_) => Err(ErrorCode::TokenInvalid.into()),
-            Credential::Token(token) => Ok(Self(http.app.auth.authenticate(token).await?)),
+            Credential::Key(key) if key.starts_with(OPERATOR_KEY_PREFIX) => {
+                Err(ErrorCode::TokenInvalid.into())
+            }
+            // A good key may know that it is not enough; a bad one learns only that it is bad.
+            Credential::Key(key) => match http.app.auth.authenticate_key(key).await? {
+                KeyCaller::Operator(_) => Err(ErrorCode::TokenInvalid.into()),
+                KeyCaller::Service(_) | KeyCaller::Organization(_) => Err(ErrorCode::SessionRequired.into()),
+            },
+            Credential::Token(token) => match http.app.auth.authenticate(token).await? {
+                TokenCaller::Member(member) => Ok(Self(*member)),
+                TokenCaller::Key(_) => Err(ErrorCode::SessionRequired.into()),
+            },
         }
     }
 }
@@ -58,8 +71,11 @@ impl FromRequestParts<Arc<Http>> for RequireOperator {
     async fn from_request_parts(parts: &mut Parts, http: &Arc<Http>) -> Result<Self, ApiError> {
         match credential(&parts.headers) {
             Credential::None => Err(ErrorCode::OperatorKeyRequired.into()),
-            Credential::Key(key) => Ok(Self(http.app.auth.authenticate_operator(key).await?)),
-            // A valid token is told that it is not enough; an invalid one is told only that it is invalid.
+            Credential::Key(key) => match http.app.auth.authenticate_key(key).await? {
+                KeyCaller::Operator(operator) => Ok(Self(operator)),
+                KeyCaller::Service(_) | KeyCaller::Organization(_) => Err(ErrorCode::OperatorOnly.into()),
+            },
+            // A good token may know that it is not enough; a bad one learns only that it is bad.
             Credential::Token(token) => {
                 http.app.auth.authenticate(token).await?;
                 Err(ErrorCode::OperatorOnly.into())
@@ -68,7 +84,28 @@ impl FromRequestParts<Arc<Http>> for RequireOperator {
     }
 }
 
-/// The operator, or an account with a valid access token.
+/// The operator, or the backend with a service key.
+pub struct RequireOperatorOrService(pub Principal);
+
+impl FromRequestParts<Arc<Http>> for RequireOperatorOrService {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, http: &Arc<Http>) -> Result<Self, ApiError> {
+        match credential(&parts.headers) {
+            Credential::None => Err(ErrorCode::OperatorKeyRequired.into()),
+            Credential::Key(key) => match http.app.auth.authenticate_key(key).await? {
+                KeyCaller::Organization(_) => Err(ErrorCode::OperatorOnly.into()),
+                caller => Ok(Self(caller.into())),
+            },
+            Credential::Token(token) => {
+                http.app.auth.authenticate(token).await?;
+                Err(ErrorCode::OperatorOnly.into())
+            }
+        }
+    }
+}
+
+/// Any caller with a good credential.
 pub struct RequireCaller(pub Principal);
 
 impl FromRequestParts<Arc<Http>> for RequireCaller {
@@ -106,12 +143,8 @@ impl<R> IntoParams for RequireTenant<R> {
 pub async fn optional(http: &Http, headers: &HeaderMap) -> Result<Option<Principal>> {
     match credential(headers) {
         Credential::None => Ok(None),
-        Credential::Key(key) => {
-            Ok(Some(Principal::Operator(http.app.auth.authenticate_operator(key).await?)))
-        }
-        Credential::Token(token) => {
-            Ok(Some(Principal::Member(Box::new(http.app.auth.authenticate(token).await?))))
-        }
+        Credential::Key(key) => Ok(Some(http.app.auth.authenticate_key(key).await?.into())),
+        Credential::Token(token) => Ok(Some(http.app.auth.authenticate(token).await?.into())),
     }
 }
 
@@ -121,7 +154,10 @@ pub async fn optional(http: &Http, headers: &HeaderMap) -> Result<Option<Princip
 /// `operator_key_invalid`.
 pub async fn operator_key(http: &Http, headers: &HeaderMap) -> Result<Option<Operator>> {
     match credential(headers) {
-        Credential::Key(key) => http.app.auth.authenticate_operator(key).await.map(Some),
+        Credential::Key(key) => match http.app.auth.authenticate_key(key).await? {
+            KeyCaller::Operator(operator) => Ok(Some(operator)),
+            KeyCaller::Service(_) | KeyCaller::Organization(_) => Err(ErrorCode::OperatorOnly.into()),
+        },
         Credential::None | Credential::Token(_) => Ok(None),
     }
 }

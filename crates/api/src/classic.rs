@@ -29,6 +29,7 @@ use tenantry_domain::email::EmailAddress;
 use tenantry_domain::name::{Identifier, OrganizationName};
 use tenantry_domain::operation::OperationRecord;
 use tenantry_domain::password::policy::{NewPassword, PresentedPassword};
+use tenantry_domain::permission::Permission;
 use tenantry_domain::rate_limit::{CREATE_NETWORK, ClientNetwork};
 use tenantry_domain::{Error, ErrorCode, Result};
 use utoipa::ToSchema;
@@ -76,7 +77,7 @@ pub async fn create(
     let work = Arc::clone(&http);
     let request = IdempotentRequest { route: "POST /org/create", body: &body.0 };
     let holder = http.app.idempotency.key_holder_of_signup(signup, network);
-    let scope = Scope { name: signup.scope(), holder };
+    let scope = Scope { name: &signup.scope(), holder };
     let answer = idempotency::once(&http, key, scope, request, Replay::Stored, move |id| async move {
         let remaining = work.app.rate_limiter.count_create(network).await?;
         let account = new.email.key();
@@ -137,6 +138,11 @@ pub async fn get(
     let view = http.app.organizations.find_organization_by_name(&name).await?;
     let insider = match &caller {
         Some(Principal::Operator(_)) => true,
+        Some(Principal::Service(service)) => service.may_read(view.organization.id),
+        Some(Principal::Key(key)) => {
+            key.organization().id == view.organization.id
+                && key.require(Permission::OrganizationsRead).is_ok()
+        }
         Some(Principal::Member(member)) => member.organization().id == view.organization.id,
         None => false,
     };

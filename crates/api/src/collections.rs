@@ -23,6 +23,7 @@ use tenantry_domain::app::tenant::{Read, Shape};
 use tenantry_domain::collection::CollectionName;
 use tenantry_domain::organization::Organization;
 use tenantry_domain::page::PageLimit;
+use tenantry_domain::permission::Permission;
 use tenantry_domain::store::CollectionInfo;
 use utoipa::ToSchema;
 
@@ -82,7 +83,7 @@ request_fields! {
     tag = "Collections",
     params(RequireTenant<Read>, CollectionListQuery),
     responses((status = 200, description = "A page of collections.", body = CollectionPage<'static>)),
-    extensions(("x-rule" = json!(Access::OwnMember.refuses(&[ErrorCode::InvalidInput])))))]
+    extensions(("x-rule" = json!(Access::OwnMember.needs(Permission::DocumentsRead).refuses(&[ErrorCode::InvalidInput])))))]
 pub async fn list_collections(
     State(http): State<Arc<Http>>,
     RequireTenant(tenant): RequireTenant<Read>,
@@ -114,7 +115,7 @@ request_fields! {
     params(RequireTenant<Shape>, IdempotencyHeader),
     request_body = NewCollection,
     responses((status = 201, description = "The collection.", body = CollectionResponse<'static>)),
-    extensions(("x-rule" = json!(Access::OwnMember.refuses(&[
+    extensions(("x-rule" = json!(Access::OwnMember.needs(Permission::CollectionsWrite).refuses(&[
         ErrorCode::RoleInsufficient, ErrorCode::CollectionExists, ErrorCode::QuotaExceeded,
         ErrorCode::CapacityReached
     ]).and(&REPEATABLE)))))]
@@ -146,7 +147,7 @@ pub async fn create_collection(
     responses(
         (status = 200, description = "The collection.", body = CollectionResponse<'static>),
         (status = 304, description = "You have it.")),
-    extensions(("x-rule" = json!(Access::OwnMember.refuses(&[ErrorCode::CollectionNotFound])))))]
+    extensions(("x-rule" = json!(Access::OwnMember.needs(Permission::DocumentsRead).refuses(&[ErrorCode::CollectionNotFound])))))]
 pub async fn get_collection(
     State(http): State<Arc<Http>>,
     RequireTenant(tenant): RequireTenant<Read>,
@@ -165,7 +166,7 @@ pub async fn get_collection(
     operation_id = "deleteCollection", tag = "Collections",
     params(RequireTenant<Shape>, CollectionPath, IfMatchBody),
     responses((status = 204, description = "It is gone.")),
-    extensions(("x-rule" = json!(Access::OwnMember.refuses(&[
+    extensions(("x-rule" = json!(Access::OwnMember.needs(Permission::CollectionsWrite).refuses(&[
         ErrorCode::RoleInsufficient, ErrorCode::CollectionNotFound, ErrorCode::CollectionIsDefault,
         ErrorCode::VersionMismatch
     ])))))]
@@ -176,7 +177,7 @@ pub async fn delete_collection(
     expected: IfMatchBody,
 ) -> Result<Response, ApiError> {
     if !expected.is_any() {
-        let info = http.app.collections.get_collection(&tenant.to_read(), &name).await?;
+        let info = http.app.collections.get_collection(&tenant.to_read()?, &name).await?;
         expected.check(&CollectionResponse::from(&info))?;
     }
     http.app.collections.delete_collection(&tenant, &name).await?;

@@ -3,7 +3,7 @@
 
 use std::fmt;
 use tenantry_domain::collection::CollectionName;
-use tenantry_domain::ids::OperationId;
+use tenantry_domain::ids::{ApiKeyId, OperationId};
 use tenantry_domain::store::OrganizationCursor;
 
 /// A position in a list.
@@ -25,7 +25,13 @@ impl Cursor {
         Self(format!("p:{id}"))
     }
 
-    /// The position after a collection.
+    /// After that key.
+    #[must_use]
+    pub fn of_api_key(id: ApiKeyId) -> Self {
+        Self(format!("k:{id}"))
+    }
+
+    /// After that collection.
     #[must_use]
     pub fn of_collection(name: &CollectionName) -> Self {
         Self(format!("c:{name}"))
@@ -67,6 +73,14 @@ impl Cursor {
     pub fn collection(&self) -> Result<CollectionName, String> {
         let name = self.0.strip_prefix("c:").and_then(|name| CollectionName::parse(name).ok());
         name.ok_or_else(|| NOT_A_CURSOR.to_owned())
+    }
+
+    /// The position in a list of keys.
+    ///
+    /// # Errors
+    /// The sentence for the field.
+    pub fn api_key(&self) -> Result<ApiKeyId, String> {
+        self.0.strip_prefix("k:").and_then(|id| id.parse().ok()).ok_or_else(|| NOT_A_CURSOR.to_owned())
     }
 
     /// The position in the log of operations.

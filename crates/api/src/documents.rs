@@ -36,6 +36,7 @@ use tenantry_domain::app::tenant::{Read, TenantAccess, Write};
 use tenantry_domain::collection::CollectionName;
 use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::offload;
+use tenantry_domain::permission::Permission;
 use tenantry_domain::{ErrorCode, Result};
 use utoipa::ToSchema;
 
@@ -48,7 +49,7 @@ use utoipa::ToSchema;
     params(RequireTenant<Write>, CollectionPath, IdempotencyHeader),
     request_body = Document,
     responses((status = 201, description = "The document.", body = Document)),
-    extensions(("x-rule" = json!(Access::OwnMember.refuses(&[
+    extensions(("x-rule" = json!(Access::OwnMember.needs(Permission::DocumentsWrite).refuses(&[
         ErrorCode::RoleInsufficient, ErrorCode::CollectionNotFound, ErrorCode::DocumentExists,
         ErrorCode::UniqueViolation, ErrorCode::QuotaExceeded, ErrorCode::DocumentUnreadable
     ]).and(&REPEATABLE)))))]
@@ -124,7 +125,7 @@ async fn created(of: &str, document: StoredDocument) -> Result<Response, ApiErro
     responses(
         (status = 200, description = "The document.", body = Document),
         (status = 304, description = "You have it.")),
-    extensions(("x-rule" = json!(Access::OwnMember.refuses(&[
+    extensions(("x-rule" = json!(Access::OwnMember.needs(Permission::DocumentsRead).refuses(&[
         ErrorCode::CollectionNotFound, ErrorCode::DocumentNotFound, ErrorCode::DocumentUnreadable
     ])))))]
 pub async fn get_document(
@@ -149,7 +150,7 @@ pub async fn get_document(
     params(RequireTenant<Write>, CollectionPath, ItemPath, IfMatchRevision),
     request_body = Document,
     responses((status = 200, description = "The document.", body = Document)),
-    extensions(("x-rule" = json!(Access::OwnMember.refuses(&DOCUMENT_CHANGE)))))]
+    extensions(("x-rule" = json!(Access::OwnMember.needs(Permission::DocumentsWrite).refuses(&DOCUMENT_CHANGE)))))]
 pub async fn replace_document(
     State(http): State<Arc<Http>>,
     RequireTenant(tenant): RequireTenant<Write>,
@@ -173,7 +174,7 @@ pub async fn replace_document(
     params(RequireTenant<Write>, CollectionPath, ItemPath, IfMatchRevision),
     request_body(content((Document = "application/merge-patch+json"), (Document = "application/json"))),
     responses((status = 200, description = "The document.", body = Document)),
-    extensions(("x-rule" = json!(Access::OwnMember.refuses(&DOCUMENT_CHANGE)))))]
+    extensions(("x-rule" = json!(Access::OwnMember.needs(Permission::DocumentsWrite).refuses(&DOCUMENT_CHANGE)))))]
 pub async fn patch_document(
     State(http): State<Arc<Http>>,
     RequireTenant(tenant): RequireTenant<Write>,
@@ -196,7 +197,7 @@ pub async fn patch_document(
     operation_id = "deleteDocument", tag = "Documents",
     params(RequireTenant<Write>, CollectionPath, ItemPath, IfMatchRevision),
     responses((status = 204, description = "It is gone.")),
-    extensions(("x-rule" = json!(Access::OwnMember.refuses(&[
+    extensions(("x-rule" = json!(Access::OwnMember.needs(Permission::DocumentsWrite).refuses(&[
         ErrorCode::RoleInsufficient, ErrorCode::CollectionNotFound, ErrorCode::DocumentNotFound,
         ErrorCode::VersionMismatch, ErrorCode::DocumentUnreadable
     ])))))]
@@ -239,7 +240,7 @@ request_fields! {
     operation_id = "deleteDocuments", tag = "Documents",
     params(RequireTenant<Write>, CollectionPath, DeleteDocumentsRequest),
     responses((status = 200, description = "What was deleted.", body = DeletedDocumentsResponse)),
-    extensions(("x-rule" = json!(Access::OwnMember.refuses(&[
+    extensions(("x-rule" = json!(Access::OwnMember.needs(Permission::DocumentsWrite).refuses(&[
         ErrorCode::InvalidInput, ErrorCode::RoleInsufficient, ErrorCode::CollectionNotFound,
         ErrorCode::QueryTooSlow
     ])))))]
@@ -263,7 +264,7 @@ pub async fn delete_documents(
     params(RequireTenant<Write>, CollectionPath),
     request_body = DeleteDocumentsRequest,
     responses((status = 200, description = "What was deleted.", body = DeletedDocumentsResponse)),
-    extensions(("x-rule" = json!(Access::OwnMember.refuses(&[
+    extensions(("x-rule" = json!(Access::OwnMember.needs(Permission::DocumentsWrite).refuses(&[
         ErrorCode::InvalidInput, ErrorCode::RoleInsufficient, ErrorCode::CollectionNotFound,
         ErrorCode::QueryTooSlow
     ])))))]

@@ -20,7 +20,10 @@ pub const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
 pub const PATCH_TYPES: HeaderValue =
     HeaderValue::from_static("application/merge-patch+json, application/json");
 
-/// A complete body within the limit whose media type is JSON, or an absent one where that is allowed.
+/// The media type of HTML forms and of OAuth 2.0.
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// A body, whole and within the limit, that says it is JSON (or, where it may be, is absent).
 pub struct JsonBody(pub Bytes);
 
 impl JsonBody {
@@ -49,7 +52,21 @@ impl FromRequest<Arc<Http>> for JsonBody {
     }
 }
 
-/// A body with a document, or with a filter that may contain one. Its limit follows from that of documents.
+/// The members of a body that is a form or JSON, whole and within the limit.
+pub struct FormBody(pub Fields);
+
+impl FromRequest<Arc<Http>> for FormBody {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, http: &Arc<Http>) -> Result<Self, ApiError> {
+        let is_form = media_type(request.headers()) == FORM;
+        let check: fn(&Parts) -> Result<()> = if is_form { |_| Ok(()) } else { require_json };
+        let bytes = read_body(request, http, http.settings.max_body_bytes, check).await?;
+        Ok(Self(if is_form { Fields::of_form(&bytes)? } else { Fields::of_json(&bytes)? }))
+    }
+}
+
+/// A body that holds a document, or a filter, which may hold one. Its limit follows from that of documents.
 #[derive(Clone)]
 pub struct DocumentBody(pub Bytes);
 
@@ -84,6 +101,16 @@ impl FromRequest<Arc<Http>> for DocumentBody {
 }
 
 async fn read_json(request: Request, http: &Http, limit: usize) -> Result<Bytes, ApiError> {
+    read_body(request, http, limit, require_json).await
+}
+
+/// A body within the limit, which `check` refuses by what its head says of it.
+async fn read_body(
+    request: Request,
+    http: &Http,
+    limit: usize,
+    check: fn(&Parts) -> Result<()>,
+) -> Result<Bytes, ApiError> {
     let (parts, body) = request.into_parts();
     require_plain(&parts.headers)?;
     let declared = declared_length(&parts.headers).unwrap_or(0);
@@ -92,7 +119,7 @@ async fn read_json(request: Request, http: &Http, limit: usize) -> Result<Bytes,
     }
     // Checked before the body is read, if its length is declared.
     if declared > 0 {
-        require_json(&parts)?;
+        check(&parts)?;
     }
     let arriving = axum::body::to_bytes(body, limit);
     let bytes = match tokio::time::timeout(http.settings.arrival_timeout(), arriving).await {
@@ -101,7 +128,7 @@ async fn read_json(request: Request, http: &Http, limit: usize) -> Result<Bytes,
         Ok(Err(error)) => return Err(broken(&error, limit)),
     };
     if !bytes.is_empty() {
-        require_json(&parts)?;
+        check(&parts)?;
     }
     Ok(bytes)
 }

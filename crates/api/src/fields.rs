@@ -95,9 +95,21 @@ impl Fields {
     /// # Errors
     /// `invalid_input` for a parameter that is repeated, or is not UTF-8.
     pub fn of_query(query: &str) -> Result<Self> {
-        let mut fields = Self::new("?", BTreeMap::new());
-        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-            // The decoder replaces bytes that are not UTF-8 with this character, which none of our names contains.
+        Self::of_pairs("?", query.as_bytes())
+    }
+
+    /// Those of a form in a body.
+    ///
+    /// # Errors
+    /// `invalid_input` for a member that is given twice, or is not UTF-8.
+    pub fn of_form(body: &[u8]) -> Result<Self> {
+        Self::of_pairs("/", body)
+    }
+
+    fn of_pairs(at: &str, text: &[u8]) -> Result<Self> {
+        let mut fields = Self::new(at, BTreeMap::new());
+        for (name, value) in form_urlencoded::parse(text) {
+            // The decoder puts this character in place of bytes that are not UTF-8. No name of ours has it.
             let lost = |text: &str| !text.is_ascii() && text.contains('\u{FFFD}');
             if lost(&name) || lost(&value) {
                 fields.refuse(&name, "Is not UTF-8.");
@@ -238,7 +250,56 @@ impl Fields {
         }
     }
 
-    /// Reads the members of an object that may be absent or null with `read`.
+    /// Values that must be there, each read from its text.
+    pub fn required_list<T, E: fmt::Display>(
+        &mut self,
+        name: &str,
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> Option<Vec<T>> {
+        match self.members.get(name) {
+            None | Some(Value::Null) => {
+                self.members.remove(name);
+                self.refuse(name, "Is required.");
+                None
+            }
+            Some(Value::Array(items)) if items.is_empty() => {
+                self.members.remove(name);
+                self.refuse(name, "Must not be empty.");
+                None
+            }
+            Some(_) => self.list(name, parse),
+        }
+    }
+
+    /// Values that may be absent or null, each read from its text.
+    pub fn list<T, E: fmt::Display>(
+        &mut self,
+        name: &str,
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> Option<Vec<T>> {
+        let items = match self.members.remove(name)? {
+            Value::Null => return None,
+            Value::Array(items) => items,
+            _ => {
+                self.refuse(name, "Must be an array of strings.");
+                return None;
+            }
+        };
+        let mut values = Vec::with_capacity(items.len());
+        let mut inner = Self::new(format!("{}{name}/", self.at), BTreeMap::new());
+        for (index, item) in items.iter().enumerate() {
+            match item.as_str().map(&parse) {
+                Some(Ok(value)) => values.push(value),
+                Some(Err(detail)) => inner.refuse(&index.to_string(), detail),
+                None => inner.refuse(&index.to_string(), "Must be a string."),
+            }
+        }
+        let is_valid = inner.errors.is_empty();
+        self.errors.extend(inner.errors);
+        is_valid.then_some(values)
+    }
+
+    /// What `read` makes of the members of an object that may be absent or null.
     pub fn object<T>(&mut self, name: &str, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
         let members = match self.members.remove(name)? {
             Value::Null => return None,

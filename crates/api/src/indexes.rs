@@ -25,6 +25,7 @@ use tenantry_domain::ErrorCode;
 use tenantry_domain::app::collections::IndexBuildState;
 use tenantry_domain::app::tenant::{Read, Shape};
 use tenantry_domain::limits::OPERATION_WAIT;
+use tenantry_domain::permission::Permission;
 use utoipa::ToSchema;
 
 /// The header with the caller's preferences (RFC 7240).
@@ -87,7 +88,7 @@ pub struct IndexList {
     operation_id = "listIndexes", tag = "Collections",
     params(RequireTenant<Read>, CollectionPath),
     responses((status = 200, description = "All of them.", body = IndexList)),
-    extensions(("x-rule" = json!(Access::OwnMember.refuses(&[ErrorCode::CollectionNotFound])))))]
+    extensions(("x-rule" = json!(Access::OwnMember.needs(Permission::DocumentsRead).refuses(&[ErrorCode::CollectionNotFound])))))]
 pub async fn list_indexes(
     State(http): State<Arc<Http>>,
     RequireTenant(tenant): RequireTenant<Read>,
@@ -124,7 +125,7 @@ request_fields! {
         (status = 200, description = "The index; it was there already, the same.", body = IndexResponse),
         (status = 202, description = "It is still being made; once it serves, it is at `Location`. If that cannot be, \
             it never is.", body = IndexResponse)),
-    extensions(("x-rule" = json!(Access::OwnMember.refuses(&[
+    extensions(("x-rule" = json!(Access::OwnMember.needs(Permission::CollectionsWrite).refuses(&[
         ErrorCode::RoleInsufficient, ErrorCode::CollectionNotFound, ErrorCode::IndexExists,
         ErrorCode::UniqueViolation, ErrorCode::TooManyIndexes, ErrorCode::QuotaExceeded,
         ErrorCode::CapacityReached
@@ -160,7 +161,7 @@ pub async fn create_index(
     responses(
         (status = 200, description = "The index.", body = IndexResponse),
         (status = 304, description = "You have it.")),
-    extensions(("x-rule" = json!(Access::OwnMember.refuses(&[
+    extensions(("x-rule" = json!(Access::OwnMember.needs(Permission::DocumentsRead).refuses(&[
         ErrorCode::CollectionNotFound, ErrorCode::IndexNotFound
     ])))))]
 pub async fn get_index(
@@ -181,7 +182,7 @@ pub async fn get_index(
     operation_id = "deleteIndex", tag = "Collections",
     params(RequireTenant<Shape>, CollectionPath, IndexPath, IfMatchBody),
     responses((status = 204, description = "It is gone.")),
-    extensions(("x-rule" = json!(Access::OwnMember.refuses(&[
+    extensions(("x-rule" = json!(Access::OwnMember.needs(Permission::CollectionsWrite).refuses(&[
         ErrorCode::RoleInsufficient, ErrorCode::CollectionNotFound, ErrorCode::IndexNotFound,
         ErrorCode::VersionMismatch
     ])))))]
@@ -193,7 +194,7 @@ pub async fn delete_index(
     expected: IfMatchBody,
 ) -> Result<Response, ApiError> {
     if !expected.is_any() {
-        let index = http.app.collections.get_index(&tenant.to_read(), &collection, &name).await?;
+        let index = http.app.collections.get_index(&tenant.to_read()?, &collection, &name).await?;
         expected.check(&IndexResponse::from(&index))?;
     }
     http.app.collections.delete_index(&tenant, &collection, &name).await?;

@@ -3,6 +3,7 @@
 //! A handler takes the proof of its caller's right, calls a use case, and converts the result into a response. No handler
 //! reaches a store, and this crate depends on none.
 
+mod api_keys;
 mod archives;
 mod auth;
 mod body_budget;
@@ -42,6 +43,7 @@ mod routes;
 mod security;
 mod sessions;
 pub mod settings;
+mod tokens;
 mod usage;
 
 pub use routes::{ApiParts, handlers, openapi_document};

@@ -25,6 +25,7 @@ use utoipa::OpenApi;
         (name = "Classic", description = "Organizations by name: one call each to create, find, rename and delete one, and to sign in its admin."),
         (name = "Sign-in", description = "Tokens beyond the first sign-in (which is `POST /admin/login`)."),
         (name = "Organizations", description = "The life of organizations: all of them for the operator, their own for admins."),
+        (name = "Keys", description = "Service keys for the backend, tokens of one organization, and API keys of an organization."),
         (name = "Collections", description = "Where an organization's own people keep its documents, and the indexes of these."),
         (name = "Documents", description = "The documents of an organization, for its own people."),
         (name = "Operations", description = "Multi-step changes, and the log of them."),
@@ -76,14 +77,20 @@ fn apply_rule(operation: &mut Value) {
     operation["security"] = rule.access.security();
     operation["x-access"] = json!(rule.access);
     let description = operation["description"].as_str().unwrap_or_default();
-    operation["description"] = format!("{description}\n\n{}", rule.access.sentence()).into();
+    let permission = rule.permission.map(|permission| format!(" It needs the permission `{permission}`."));
+    let sentence = format!("{}{}", rule.access.sentence(), permission.unwrap_or_default());
+    operation["description"] = format!("{description}\n\n{sentence}").into();
+    if let Some(permission) = rule.permission {
+        operation["x-permission"] = json!(permission);
+    }
     let reads_body = operation.get("requestBody").is_some();
     if let Some(body) = operation.get_mut("requestBody") {
         say_absent_not_null(body);
     }
     let body = if reads_body { BODY } else { &[] };
     let mut by_status: BTreeMap<u16, Vec<ErrorCode>> = BTreeMap::new();
-    for code in rule.codes.iter().chain(rule.access.codes()).chain(ALWAYS).chain(body) {
+    let of_access = rule.access.codes();
+    for code in rule.codes.iter().chain(&of_access).chain(ALWAYS).chain(body) {
         let codes = by_status.entry(status_of(*code).as_u16()).or_default();
         if !codes.contains(code) {
             codes.push(*code);

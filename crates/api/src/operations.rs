@@ -1,11 +1,11 @@
 //! Operations: the progress of a multi-step change, and the log of finished ones.
 
-use super::auth::{RequireCaller, RequireOperator};
+use super::auth::RequireCaller;
 use super::cursor::Cursor;
 use super::extract::QueryFields;
 use super::http::Http;
 use super::openapi::Access;
-use super::path_params::{OperationPath, OrganizationIdPath};
+use super::path_params::{OperationPath, OrganizationPath};
 use super::problem::ApiError;
 use super::request_fields::request_fields;
 use super::responses::{OperationPage, OperationResponse, json};
@@ -14,8 +14,10 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use std::sync::Arc;
 use tenantry_domain::ErrorCode;
+use tenantry_domain::app::auth::OrganizationRef;
 use tenantry_domain::ids::OperationId;
 use tenantry_domain::page::PageLimit;
+use tenantry_domain::permission::Permission;
 
 /// Get an operation.
 ///
@@ -51,23 +53,23 @@ request_fields! {
 
 /// List the finished operations of an organization.
 ///
-/// Its audit trail, newest first. It outlives the organization.
+/// The log of its changes, the newest first. It outlives the organization: the operator reads it by the id then.
 #[utoipa::path(get, path = "/v1/organizations/{organization}/operations", operation_id = "listOperations",
     tag = "Operations",
-    params(OrganizationIdPath, OperationListQuery),
+    params(OrganizationPath, OperationListQuery),
     responses((status = 200, description = "A page of operations.", body = OperationPage)),
-    extensions(("x-rule" = json!(Access::Operator.refuses(&[
-        ErrorCode::InvalidInput, ErrorCode::OrganizationNotFound
+    extensions(("x-rule" = json!(Access::OperatorOrMember.needs(Permission::AuditRead).refuses(&[
+        ErrorCode::InvalidInput, ErrorCode::OrganizationNotFound, ErrorCode::RoleInsufficient
     ])))))]
 pub async fn list_operations(
     State(http): State<Arc<Http>>,
-    RequireOperator(operator): RequireOperator,
-    OrganizationIdPath(id): OrganizationIdPath,
+    RequireCaller(caller): RequireCaller,
+    OrganizationPath(which): OrganizationPath,
     QueryFields(query): QueryFields,
 ) -> Result<Response, ApiError> {
     let OperationListQuery { limit, cursor } = query.parse(OperationListQuery::from_fields)?;
-    let id = id.parse().map_err(|_| ErrorCode::OrganizationNotFound)?;
-    let page = http.app.operations.list_operations(&operator, id, cursor, limit).await?;
+    let access = http.app.operations.allow_log(&caller, &OrganizationRef::parse(&which)?).await?;
+    let page = http.app.operations.list_operations(&access, cursor, limit).await?;
     let body = OperationPage {
         items: page.items.iter().map(OperationResponse::from).collect(),
         next_cursor: page.next.map(|id| Cursor::of_operation(id).to_string()),

@@ -1,6 +1,6 @@
 //! Organizations in the v1 API: any of them for the operator, their own for admins.
 
-use super::auth::{RequireCaller, RequireOperator};
+use super::auth::{RequireCaller, RequireOperator, RequireOperatorOrService};
 use super::conditional::IfMatch;
 use super::cursor::Cursor;
 use super::extract::{JsonBody, QueryFields};
@@ -28,6 +28,7 @@ use tenantry_domain::name::{Identifier, OrganizationName};
 use tenantry_domain::organization::{Placement, QuotaChange, Status};
 use tenantry_domain::page::PageLimit;
 use tenantry_domain::password::policy::NewPassword;
+use tenantry_domain::permission::Permission;
 use tenantry_domain::store::{OrganizationCursor, OrganizationQuery};
 use tenantry_domain::{Error, ErrorCode, Result};
 
@@ -56,16 +57,17 @@ request_fields! {
 #[utoipa::path(get, path = "/v1/organizations", operation_id = "listOrganizations", tag = "Organizations",
     params(OrganizationListQuery),
     responses((status = 200, description = "A page of organizations.", body = OrganizationPage<'static>)),
-    extensions(("x-rule" = json!(Access::Operator.refuses(&[ErrorCode::InvalidInput])))))]
+    extensions(("x-rule" = json!(Access::OperatorOrService.needs(Permission::OrganizationsRead).refuses(&[ErrorCode::InvalidInput])))))]
 pub async fn list_organizations(
     State(http): State<Arc<Http>>,
-    RequireOperator(operator): RequireOperator,
+    RequireOperatorOrService(caller): RequireOperatorOrService,
     QueryFields(query): QueryFields,
 ) -> Result<Response, ApiError> {
     let OrganizationListQuery { limit, cursor, name_prefix, status, show_deleted } =
         query.parse(OrganizationListQuery::from_fields)?;
     let wanted = OrganizationQuery { after: cursor, status, show_deleted, identifier_prefix: name_prefix };
-    let page = http.app.organizations.list_organizations(&operator, &wanted, limit).await?;
+    let page =
+        http.app.organizations.list_organizations(http.app.auth.allow_list(&caller)?, &wanted, limit).await?;
     let body = OrganizationPage {
         items: page.items.iter().map(OrganizationResponse::new).collect(),
         next_cursor: page.next.map(|cursor| Cursor::of_organization(&cursor).to_string()),
@@ -111,23 +113,23 @@ request_fields! {
     responses(
         (status = 201, description = "The organization.", body = OrganizationResponse<'static>),
         (status = 202, description = "It is still being made; `Location` says where to watch.", body = OperationResponse)),
-    extensions(("x-rule" = json!(Access::Operator.refuses(&[
-        // `organization_not_found`: it was created, and purged before the response.
+    extensions(("x-rule" = json!(Access::OperatorOrService.needs(Permission::OrganizationsWrite).refuses(&[
+        // `organization_not_found`: it was made, and purged before the answer.
         ErrorCode::NameTaken, ErrorCode::EmailTaken, ErrorCode::CapacityReached, ErrorCode::OrganizationNotFound,
         ErrorCode::SignInBusy, ErrorCode::IdempotencyInProgress, ErrorCode::IdempotencyKeyReused
     ])))))]
 pub async fn create_organization(
     State(http): State<Arc<Http>>,
-    RequireOperator(operator): RequireOperator,
+    RequireOperatorOrService(caller): RequireOperatorOrService,
     key: IdempotencyHeader,
     body: JsonBody,
 ) -> Result<Response, ApiError> {
-    let signup = http.app.auth.allow_signup(Some(operator))?;
+    let signup = http.app.auth.allow_create(&caller)?;
     let work = Arc::clone(&http);
     let content = body.0.clone();
     let request = IdempotentRequest { route: "POST /v1/organizations", body: &content };
-    // The number of the operator's keys is not limited.
-    let scope = Scope { name: signup.scope(), holder: None };
+    // The operator's keys are not bounded.
+    let scope = Scope { name: &signup.scope(), holder: None };
     idempotency::once(&http, key, scope, request, Replay::Stored, move |id| async move {
         let new = body.fields()?.parse(|fields| CreateOrganizationRequest::from_fields(fields, &work))?;
         let new = NewOrganization {
@@ -148,12 +150,13 @@ pub async fn create_organization(
 
 /// Get an organization.
 ///
-/// The operator gets any organization, also a deleted one by its id; an account gets its own.
+/// The operator gets any organization, also a deleted one by its id, and so does a service key with
+/// `organizations:read`; an account, an API key and an exchanged token get their own.
 #[utoipa::path(get, path = "/v1/organizations/{organization}", operation_id = "getOrganization",
     tag = "Organizations",
     params(OrganizationPath),
     responses((status = 200, description = "The organization.", body = OrganizationResponse<'static>)),
-    extensions(("x-rule" = json!(Access::OperatorOrMember.refuses(&[ErrorCode::OrganizationNotFound])))))]
+    extensions(("x-rule" = json!(Access::OperatorOrMember.needs(Permission::OrganizationsRead).refuses(&[ErrorCode::OrganizationNotFound])))))]
 pub async fn get_organization(
     State(http): State<Arc<Http>>,
     RequireCaller(caller): RequireCaller,
@@ -180,7 +183,7 @@ request_fields! {
 /// Rename an organization or change its settings.
 ///
 /// A JSON merge patch: members that are absent or null stay as they are. In `quota`, null removes a limit.
-/// The operator changes any organization, an admin their own.
+/// The operator and service keys with `organizations:write` change any organization, an admin their own.
 #[utoipa::path(patch, path = "/v1/organizations/{organization}", operation_id = "patchOrganization",
     tag = "Organizations",
     params(OrganizationPath, IfMatch),
@@ -189,7 +192,7 @@ request_fields! {
     responses(
         (status = 200, description = "The organization.", body = OrganizationResponse<'static>),
         (status = 202, description = "The change goes on; `Location` says where to watch.", body = OperationResponse)),
-    extensions(("x-rule" = json!(Access::OperatorOrMember.refuses(&[
+    extensions(("x-rule" = json!(Access::OperatorOrMember.needs(Permission::OrganizationsWrite).refuses(&[
         ErrorCode::RoleInsufficient, ErrorCode::OperatorOnly, ErrorCode::OrganizationNotFound,
         ErrorCode::NameTaken, ErrorCode::OrganizationNotActive
     ]).and(&VERSIONED)))))]
@@ -237,7 +240,7 @@ request_fields! {
     responses(
         (status = 200, description = "The organization, deleted.", body = OrganizationResponse<'static>),
         (status = 202, description = "The change goes on; `Location` says where to watch.", body = OperationResponse)),
-    extensions(("x-rule" = json!(Access::OperatorOrMember.refuses(&[
+    extensions(("x-rule" = json!(Access::OperatorOrMember.needs(Permission::OrganizationsWrite).refuses(&[
         ErrorCode::InvalidInput, ErrorCode::RoleInsufficient, ErrorCode::OrganizationNotFound,
         ErrorCode::DeleteProtected, ErrorCode::LegalHold, ErrorCode::OrganizationNotActive
     ]).and(&VERSIONED)))))]
@@ -276,27 +279,22 @@ request_fields! {
     responses(
         (status = 200, description = "The organization.", body = OrganizationResponse<'static>),
         (status = 202, description = "The change goes on; `Location` says where to watch.", body = OperationResponse)),
-    extensions(("x-rule" = json!(Access::Operator.refuses(&[
+    extensions(("x-rule" = json!(Access::OperatorOrService.needs(Permission::OrganizationsWrite).refuses(&[
         ErrorCode::OrganizationNotFound, ErrorCode::OrganizationNotDeleted, ErrorCode::NameTaken,
         ErrorCode::EmailTaken
     ]).and(&VERSIONED)))))]
 pub async fn restore_organization(
     State(http): State<Arc<Http>>,
-    RequireOperator(operator): RequireOperator,
+    RequireOperatorOrService(caller): RequireOperatorOrService,
     OrganizationIdPath(which): OrganizationIdPath,
     IfMatch(expected): IfMatch,
     body: JsonBody,
 ) -> Result<Response, ApiError> {
-    let view = find(&http, operator, &which).await?;
+    let access = http.app.auth.administer(&caller, &OrganizationRef::parse(&which)?).await?;
     let RestoreOrganizationRequest { organization_name, admin_email } =
         body.optional_fields()?.parse(RestoreOrganizationRequest::from_fields)?;
-    let restoring = http.app.organizations.restore_organization(
-        &operator,
-        &view,
-        &expected,
-        organization_name,
-        admin_email,
-    );
+    let restoring =
+        http.app.organizations.restore_organization(&access, &expected, organization_name, admin_email);
     let outcome = restoring.await?;
     Ok(answer(StatusCode::OK, &outcome))
 }
@@ -310,17 +308,17 @@ pub async fn restore_organization(
     responses(
         (status = 200, description = "The organization.", body = OrganizationResponse<'static>),
         (status = 202, description = "The change goes on; `Location` says where to watch.", body = OperationResponse)),
-    extensions(("x-rule" = json!(Access::Operator.refuses(&[
+    extensions(("x-rule" = json!(Access::OperatorOrService.needs(Permission::OrganizationsWrite).refuses(&[
         ErrorCode::OrganizationNotFound, ErrorCode::OrganizationNotActive
     ]).and(&VERSIONED)))))]
 pub async fn suspend_organization(
     State(http): State<Arc<Http>>,
-    RequireOperator(operator): RequireOperator,
+    RequireOperatorOrService(caller): RequireOperatorOrService,
     OrganizationPath(which): OrganizationPath,
     IfMatch(expected): IfMatch,
 ) -> Result<Response, ApiError> {
-    let view = find(&http, operator, &which).await?;
-    let outcome = http.app.organizations.suspend_organization(&operator, &view, &expected).await?;
+    let access = http.app.auth.administer(&caller, &OrganizationRef::parse(&which)?).await?;
+    let outcome = http.app.organizations.suspend_organization(&access, &expected).await?;
     Ok(answer(StatusCode::OK, &outcome))
 }
 
@@ -333,17 +331,17 @@ pub async fn suspend_organization(
     responses(
         (status = 200, description = "The organization.", body = OrganizationResponse<'static>),
         (status = 202, description = "The change goes on; `Location` says where to watch.", body = OperationResponse)),
-    extensions(("x-rule" = json!(Access::Operator.refuses(&[
+    extensions(("x-rule" = json!(Access::OperatorOrService.needs(Permission::OrganizationsWrite).refuses(&[
         ErrorCode::OrganizationNotFound, ErrorCode::OrganizationNotSuspended
     ]).and(&VERSIONED)))))]
 pub async fn reactivate_organization(
     State(http): State<Arc<Http>>,
-    RequireOperator(operator): RequireOperator,
+    RequireOperatorOrService(caller): RequireOperatorOrService,
     OrganizationPath(which): OrganizationPath,
     IfMatch(expected): IfMatch,
 ) -> Result<Response, ApiError> {
-    let view = find(&http, operator, &which).await?;
-    let outcome = http.app.organizations.reactivate_organization(&operator, &view, &expected).await?;
+    let access = http.app.auth.administer(&caller, &OrganizationRef::parse(&which)?).await?;
+    let outcome = http.app.organizations.reactivate_organization(&access, &expected).await?;
     Ok(answer(StatusCode::OK, &outcome))
 }
 

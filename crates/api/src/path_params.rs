@@ -12,7 +12,7 @@ use std::sync::Arc;
 use tenantry_documents::document::DocumentId;
 use tenantry_documents::index::IndexName;
 use tenantry_domain::collection::CollectionName;
-use tenantry_domain::ids::OperationId;
+use tenantry_domain::ids::{ApiKeyId, OperationId};
 use tenantry_domain::{Error, ErrorCode, Result};
 use utoipa::IntoParams;
 
@@ -98,6 +98,24 @@ impl FromRequestParts<Arc<Http>> for OperationPath {
     async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, ApiError> {
         let id = segment(parts, "operation")?.parse();
         Ok(Self(id.map_err(|_| ErrorCode::OperationNotFound)?))
+    }
+}
+
+/// The key in the path.
+#[derive(IntoParams)]
+#[into_params(names("key"), parameter_in = Path)]
+pub struct ApiKeyPath(
+    /// Its id.
+    #[param(value_type = String)]
+    pub ApiKeyId,
+);
+
+impl FromRequestParts<Arc<Http>> for ApiKeyPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, ApiError> {
+        let id = segment(parts, "key")?.parse();
+        Ok(Self(id.map_err(|_| ErrorCode::KeyNotFound)?))
     }
 }
 

@@ -22,6 +22,7 @@
 //! | `required(parse)`, `optional(parse)` | a string |
 //! | `required_unless(condition, parse)` | a string, which is required in the document |
 //! | `numeric(parse)` | a number that may be absent |
+//! | `required_list(parse)`, `list(parse)` | an array of strings |
 //! | `flag` | a boolean that may be absent |
 //! | `filter`, `required_filter` | a filter: an object in a body, text in a query |
 //! | `limit` | a limit of a quota: a number, absent, or null for none |
@@ -86,6 +87,17 @@ macro_rules! request_fields {
     (@numeric $head:tt $done:tt $member:tt $rest:tt) => {
         $crate::request_fields::request_fields! { @push
             $head $done $member [required = false, value_type = Option<u32>] [value_type = Option<u32>] [] $rest
+        }
+    };
+    (@required_list $head:tt $done:tt $member:tt $rest:tt) => {
+        $crate::request_fields::request_fields! { @push
+            $head $done $member [value_type = Vec<String>] [value_type = Vec<String>] [?] $rest
+        }
+    };
+    (@list $head:tt $done:tt $member:tt $rest:tt) => {
+        $crate::request_fields::request_fields! { @push
+            $head $done $member
+            [required = false, value_type = Option<Vec<String>>] [value_type = Option<Vec<String>>] [] $rest
         }
     };
     (@flag $head:tt $done:tt $member:tt $rest:tt) => {

@@ -188,19 +188,20 @@ pub struct OperationError {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ActorBody)]
 pub struct ActorResponse {
-    /// `anonymous`, `account`, `operator` or `system`.
+    /// `anonymous`, `account`, `api_key`, `operator` or `system`.
     #[serde(rename = "type")]
     pub kind: &'static str,
-    /// The account, if it was one.
-    #[schema(required = true, value_type = Option<String>)]
-    pub id: Option<tenantry_domain::ids::AccountId>,
+    /// The account or key, if it was one.
+    #[schema(required = true)]
+    pub id: Option<String>,
 }
 
 impl From<Actor> for ActorResponse {
     fn from(actor: Actor) -> Self {
         let (kind, id) = match actor {
             Actor::Anonymous => ("anonymous", None),
-            Actor::Account(id) => ("account", Some(id)),
+            Actor::Account(id) => ("account", Some(id.to_string())),
+            Actor::ApiKey(id) => ("api_key", Some(id.to_string())),
             Actor::Operator => ("operator", None),
             Actor::System => ("system", None),
         };

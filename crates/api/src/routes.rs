@@ -13,8 +13,9 @@ use super::readiness::Readiness;
 use super::request_id::RequestIds;
 use super::settings::Settings;
 use super::{
-    archives, classic, collections, docs, documents, extract, health, idempotency, indexes, malformed,
-    openapi, operations, organizations, rate_limit, request_id, responses, sessions, usage,
+    api_keys, archives, classic, collections, docs, documents, extract, health, idempotency, indexes,
+    malformed, openapi, operations, organizations, rate_limit, request_id, responses, sessions, tokens,
+    usage,
 };
 use crate::error_codes;
 use axum::body::Bytes;
@@ -108,6 +109,15 @@ fn api() -> OpenApiRouter<Arc<Http>> {
         .routes(routes!(organizations::purge_organization))
         .routes(routes!(archives::export_organization))
         .routes(routes!(archives::import_organization))
+        // Keys
+        .routes(routes!(api_keys::list_service_keys, api_keys::create_service_key))
+        .routes(routes!(api_keys::get_service_key, api_keys::revoke_service_key))
+        .routes(routes!(api_keys::rotate_service_key))
+        .routes(routes!(api_keys::list_organization_keys, api_keys::create_organization_key))
+        .routes(routes!(api_keys::get_organization_key, api_keys::revoke_organization_key))
+        .routes(routes!(api_keys::rotate_organization_key))
+        .routes(routes!(tokens::issue_token))
+        .routes(routes!(tokens::introspect_token))
         // Collections
         .routes(routes!(collections::list_collections, collections::create_collection))
         .routes(routes!(collections::get_collection, collections::delete_collection))

@@ -12,6 +12,7 @@ use axum::response::Response;
 use serde::Serialize;
 use std::sync::Arc;
 use tenantry_domain::app::tenant::Read;
+use tenantry_domain::permission::Permission;
 use utoipa::ToSchema;
 
 /// How much an organization stores.
@@ -37,7 +38,7 @@ pub struct UsageResponse {
 #[utoipa::path(get, path = "/v1/organizations/{organization}/usage", operation_id = "getUsage", tag = "Collections",
     params(RequireTenant<Read>),
     responses((status = 200, description = "What it has and may have.", body = UsageResponse)),
-    extensions(("x-rule" = json!(Access::OwnMember.refuses(&[])))))]
+    extensions(("x-rule" = json!(Access::OwnMember.needs(Permission::DocumentsRead).refuses(&[])))))]
 pub async fn get_usage(
     State(http): State<Arc<Http>>,
     RequireTenant(tenant): RequireTenant<Read>,

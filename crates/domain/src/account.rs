@@ -30,12 +30,6 @@ impl Role {
             Self::Owner => "owner",
         }
     }
-
-    /// Whether it may change the organization itself.
-    #[must_use]
-    pub fn is_admin(self) -> bool {
-        self >= Self::Admin
-    }
 }
 
 /// An account inside one organization.

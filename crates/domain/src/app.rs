@@ -4,6 +4,7 @@
 //! [`tenant`]), and only this module can make such a value.
 
 pub mod accounts;
+pub mod api_keys;
 pub mod archives;
 pub mod auth;
 mod clock_and_entropy;
@@ -11,6 +12,8 @@ pub mod collections;
 mod credentials;
 pub mod documents;
 pub mod idempotency;
+pub mod introspection;
+mod key_uses;
 mod mailboxes;
 pub mod maintenance;
 pub mod operations;
@@ -21,6 +24,7 @@ mod policy;
 pub mod rate_limit;
 pub mod sessions;
 pub mod tenant;
+pub mod token_exchange;
 mod view;
 
 pub use policy::{Policy, SignupPolicy};
@@ -33,6 +37,7 @@ use crate::password::pool::HashPool;
 use crate::store::{self, Store};
 use crate::token::TokenKeys;
 use accounts::Accounts;
+use api_keys::ApiKeys;
 use archives::{Exporter, Importer};
 use auth::Auth;
 use clock_and_entropy::ClockAndEntropy;
@@ -40,6 +45,8 @@ use collections::Collections;
 use credentials::Credentials;
 use documents::Documents;
 use idempotency::Idempotency;
+use introspection::Introspection;
+use key_uses::KeyUses;
 use mailboxes::Mailboxes;
 use maintenance::Maintenance;
 use operations::{Executor, Operations};
@@ -48,6 +55,7 @@ use passwords::PasswordHasher;
 use rate_limit::RateLimiter;
 use sessions::Sessions;
 use std::sync::Arc;
+use token_exchange::TokenExchange;
 
 /// The parts of an application.
 pub struct AppParts {
@@ -75,6 +83,12 @@ pub struct App {
     pub sessions: Sessions,
     /// Changing credentials.
     pub accounts: Accounts,
+    /// Making, rotating and revoking keys.
+    pub api_keys: ApiKeys,
+    /// Saying whether a token is valid.
+    pub introspection: Introspection,
+    /// Exchanging a service key for a token.
+    pub token_exchange: TokenExchange,
     /// Creating, finding, changing and removing organizations.
     pub organizations: Arc<Organizations>,
     /// Taking over operations that a crash has left.
@@ -111,23 +125,27 @@ impl App {
         let passwords = &Arc::new(PasswordHasher::new(hashes, sources));
         let rate_limiter = &Arc::new(RateLimiter::new(store, policy.throttle, sources));
         let credentials = &Arc::new(Credentials::new(store, passwords, rate_limiter, sources));
-        let auth = &Arc::new(Auth::new(store, tokens, policy, sources));
+        let key_uses = &Arc::new(KeyUses::default());
+        let auth = &Arc::new(Auth::new(store, tokens, key_uses, policy, sources));
         let executor = &Arc::new(Executor::new(store, auth, mailboxes, sources));
         let organizations = &Arc::new(Organizations::new(store, auth, passwords, executor, policy, sources));
         Arc::new(Self {
             auth: Arc::clone(auth),
             sessions: Sessions::new(store, mailboxes, credentials, tokens, mac_key, policy, sources),
             accounts: Accounts::new(auth, credentials, passwords, executor),
+            api_keys: ApiKeys::new(store, auth, sources),
+            introspection: Introspection::new(auth),
+            token_exchange: TokenExchange::new(auth, tokens, policy, sources),
             organizations: Arc::clone(organizations),
             executor: Arc::clone(executor),
-            operations: Operations::new(store),
+            operations: Operations::new(store, auth),
             exporter: Exporter::new(store, auth, policy.query_time, sources),
             importer: Importer::new(store, mailboxes, executor, policy, sources),
             collections: Collections::new(store, auth),
             documents: Documents::new(store, auth, mac_key, policy, sources),
             idempotency: Idempotency::new(store, mac_key, policy.idempotency_keys, sources),
             rate_limiter: Arc::clone(rate_limiter),
-            maintenance: Maintenance::new(store, organizations, sources),
+            maintenance: Maintenance::new(store, organizations, key_uses, sources),
             installation: Arc::clone(&store.installation),
             passwords: Arc::clone(passwords),
             policy: Arc::clone(policy),

@@ -21,6 +21,23 @@ pub const PAGE_DEFAULT_ITEMS: u32 = 50;
 /// The most items of a page.
 pub const PAGE_MAX_ITEMS: u32 = 200;
 
+/// Service keys of an installation.
+pub const SERVICE_KEYS_MAX: u32 = 1000;
+/// API keys of an organization.
+pub const ORGANIZATION_KEYS_MAX: u32 = 100;
+/// Organizations that a service key may be limited to.
+pub const KEY_ORGANIZATIONS_MAX: usize = 1000;
+/// Characters of a key's name.
+pub const KEY_NAME_MAX_CHARS: usize = 100;
+/// The longest time for which a rotated key accepts its old secret.
+pub const KEY_OVERLAP_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
+/// The longest life of a token that a key is exchanged for.
+pub const EXCHANGED_TOKEN_MAX: Duration = Duration::from_secs(3600);
+/// Its life when the request does not say.
+pub const EXCHANGED_TOKEN_DEFAULT: Duration = Duration::from_secs(900);
+/// Bytes of the backend's own id of a user.
+pub const SUBJECT_MAX_BYTES: usize = 255;
+
 /// Bytes of an `Idempotency-Key`.
 pub const IDEMPOTENCY_KEY_MAX_BYTES: usize = 255;
 /// How long the response to an `Idempotency-Key` is kept.

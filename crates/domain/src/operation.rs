@@ -19,7 +19,7 @@ pub use record::{OperationRecord, OperationState};
 use crate::account::{Account, CredentialChange};
 use crate::email::EmailAddress;
 use crate::error::ErrorCode;
-use crate::ids::{AccountId, OperationId};
+use crate::ids::{AccountId, ApiKeyId, OperationId};
 use crate::naming::Naming;
 use crate::quota::Quota;
 use jiff::Timestamp;
@@ -33,6 +33,8 @@ pub enum Actor {
     Anonymous,
     /// An account of the organization.
     Account(AccountId),
+    /// A program, by its key or a token that the key was exchanged for.
+    ApiKey(ApiKeyId),
     /// The operator of the service.
     Operator,
     /// The service itself, when retention ends.
@@ -115,9 +117,12 @@ impl OperationKind {
                 &[OperationStep::ChangeCredentials, OperationStep::RenameContainer, OperationStep::Record]
             }
             Self::Update | Self::Suspend | Self::Reactivate => &[OperationStep::Record],
-            Self::Delete => {
-                &[OperationStep::HideContainer, OperationStep::ReleaseEmails, OperationStep::Record]
-            }
+            Self::Delete => &[
+                OperationStep::HideContainer,
+                OperationStep::ReleaseEmails,
+                OperationStep::RevokeKeys,
+                OperationStep::Record,
+            ],
             Self::Restore => {
                 &[OperationStep::ReserveEmails, OperationStep::ShowContainer, OperationStep::Record]
             }
@@ -168,6 +173,8 @@ pub enum OperationStep {
     HideContainer,
     /// Free the e-mail addresses of accounts that have no other organization.
     ReleaseEmails,
+    /// Remove the organization's API keys: a restore revives none.
+    RevokeKeys,
     /// Take those e-mail addresses back. Its save is the commit point of restore.
     ReserveEmails,
     /// Give the container its visible name back.
@@ -192,6 +199,7 @@ impl OperationStep {
             Self::RenameContainer => "move_container",
             Self::HideContainer => "hide_container",
             Self::ReleaseEmails => "release_emails",
+            Self::RevokeKeys => "revoke_keys",
             Self::ReserveEmails => "reserve_emails",
             Self::ShowContainer => "show_container",
             Self::DropContainer => "drop_container",

@@ -6,15 +6,19 @@
 //! # Pitfalls
 //! The sender writes the header of a token. Nothing in it may choose the algorithm or the key.
 
+mod claims;
+
+pub use claims::{ActorClaim, Claims, ClaimsGrant, ExchangeClaims, SessionClaims};
+
 use crate::error::{Error, ErrorCode, Result};
 use crate::ids::{Entropy, random};
 use aws_lc_rs::digest;
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use claims::ClaimMembers;
 use jiff::Timestamp;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::fmt;
 use zeroize::Zeroizing;
@@ -23,53 +27,11 @@ use zeroize::Zeroizing;
 const TYPE: &str = "at+jwt";
 /// The largest token that is parsed, in bytes; ours have some 600.
 const TOKEN_MAX_BYTES: usize = 8 * 1024;
-/// The `client_id` of every token: an account that signs in with a password does so at the service itself, and there are no
+/// The `client_id` of the token of a sign-in: an account that signs in with a password does so at the service itself, and there are no
 /// other clients to tell apart. RFC 9068 requires the claim.
 pub const CLIENT_ID: &str = "tenantry";
 /// How far ahead of ours the clock of another instance may be, in seconds.
 const CLOCK_SKEW_SECONDS: i64 = 60;
-
-/// What a token says. Times are whole seconds since 1970.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Claims {
-    /// Who issued it: this service.
-    pub iss: String,
-    /// The id of the account.
-    pub sub: String,
-    /// Whom it is for.
-    pub aud: String,
-    /// When it expires.
-    pub exp: i64,
-    /// When it was issued.
-    pub iat: i64,
-    /// Its own id.
-    pub jti: String,
-    /// The client that requested it; `None` in older tokens, which had no such claim.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub client_id: Option<String>,
-    /// When the account gave its password.
-    pub auth_time: i64,
-    /// The id of the account, under the name the classic API gives it.
-    pub admin_id: String,
-    /// The id of the organization.
-    pub org_id: String,
-    /// The e-mail address of the account, as given.
-    pub email: String,
-    /// What the account may do in the organization.
-    pub role: String,
-    /// The id of the session.
-    pub sid: String,
-}
-
-impl fmt::Debug for Claims {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Claims")
-            .field("sub", &self.sub)
-            .field("org_id", &self.org_id)
-            .field("exp", &self.exp)
-            .finish_non_exhaustive()
-    }
-}
 
 /// The key that signs tokens.
 pub enum SigningKey {
@@ -174,9 +136,10 @@ impl TokenKeys {
         if token.len() > TOKEN_MAX_BYTES {
             return Err(ErrorCode::TokenInvalid.into());
         }
-        let token = jsonwebtoken::decode::<ReceivedClaims>(token, &self.decoding, &self.validation)
+        let token = jsonwebtoken::decode::<ClaimMembers>(token, &self.decoding, &self.validation)
             .map_err(|_| ErrorCode::TokenInvalid)?;
-        let ReceivedClaims { claims, nbf } = token.claims;
+        let nbf = token.claims.nbf;
+        let claims = Claims::try_from(token.claims).map_err(|_| ErrorCode::TokenInvalid)?;
         let latest = now.as_second().saturating_add(CLOCK_SKEW_SECONDS);
         let is_ours =
             is_access_token(&token.header) && claims.iss == self.issuer && claims.aud == self.audience;
@@ -201,14 +164,6 @@ impl fmt::Debug for TokenKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TokenKeys").field("algorithm", &self.header.alg).finish_non_exhaustive()
     }
-}
-
-/// Claims as received: they may have an `nbf`, which ours never do.
-#[derive(Deserialize)]
-struct ReceivedClaims {
-    #[serde(flatten)]
-    claims: Claims,
-    nbf: Option<i64>,
 }
 
 type Keys = (Algorithm, EncodingKey, DecodingKey, Option<serde_json::Value>);

@@ -67,7 +67,7 @@ impl Bound<'_> {
             let mut taken = Vec::new();
             while cursor.advance().await? {
                 let slot = cursor.current().get(SLOT).ok().flatten();
-                taken.extend(slot.and_then(|slot| slot.as_i64()));
+                taken.extend(slot.and_then(bson::RawBsonRef::as_i64));
             }
             Ok(taken)
         };

@@ -100,10 +100,10 @@ pub async fn operator_key(store: &Store, data_dir: &Path, entropy: &dyn Entropy)
     }
     // The file first: a crash in between must not leave a hash whose key nobody has.
     make_directory(data_dir)?;
-    read_or_make(&path, || format!("{}\n", operator::generate(entropy)).into_bytes())?;
+    read_or_make(&path, || format!("{}\n", *operator::generate(entropy)).into_bytes())?;
     let key = read_key(&path)?.unwrap_or_default();
     ensure!(
-        key.starts_with(operator::OPERATOR_KEY_PREFIX),
+        operator::is_well_formed(&key),
         "{} holds no operator key: remove it, and one is made at the next start",
         path.display()
     );
@@ -144,7 +144,7 @@ pub async fn replace_operator_key(store: &Store, data_dir: &Path, entropy: &dyn 
     }
     let key = operator::generate(entropy);
     make_directory(data_dir)?;
-    write_new(&path, format!("{key}\n").as_bytes())?;
+    write_new(&path, format!("{}\n", *key).as_bytes())?;
     operator::store_hash(&*store.installation, &key).await?;
     Ok(path)
 }

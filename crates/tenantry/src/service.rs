@@ -148,6 +148,7 @@ fn policy(config: &Config) -> Policy {
     Policy {
         tenant_prefix: config.tenant_prefix.as_str().to_owned(),
         signup: config.signup,
+        exchange: config.exchange,
         retention: config.retention,
         password_min_chars: config.password_min_length,
         reauth_max_age: config.reauth_max_age,

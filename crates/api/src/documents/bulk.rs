@@ -36,6 +36,7 @@ use tenantry_domain::app::documents::LineOutcome;
 use tenantry_domain::app::tenant::{TenantAccess, Write};
 use tenantry_domain::collection::CollectionName;
 use tenantry_domain::idempotency::IdempotencyKey;
+use tenantry_domain::permission::Permission;
 use tenantry_domain::{Error, ErrorCode, Result};
 use utoipa::ToSchema;
 
@@ -160,7 +161,7 @@ pub struct InsertTotals {
     responses((status = 200, description = "A line for each line that is not empty, and at last the totals. Without the \
         totals something was cut off: of lines that have no answer nothing is known.",
         body = InsertResponseLine, content_type = "application/x-ndjson")),
-    extensions(("x-rule" = json!(Access::OwnMember.refuses(&[
+    extensions(("x-rule" = json!(Access::OwnMember.needs(Permission::DocumentsWrite).refuses(&[
         ErrorCode::RoleInsufficient, ErrorCode::CollectionNotFound, ErrorCode::DocumentUnreadable
     ])))))]
 pub async fn insert_documents(

@@ -27,6 +27,7 @@ use tenantry_domain::app::tenant::{Read, TenantAccess};
 use tenantry_domain::collection::CollectionName;
 use tenantry_domain::offload;
 use tenantry_domain::page::PageLimit;
+use tenantry_domain::permission::Permission;
 use utoipa::ToSchema;
 
 /// Says how many documents a query had to examine, if there were many.
@@ -86,7 +87,7 @@ request_fields! {
     params(RequireTenant<Read>, CollectionPath, DocumentQuery),
     responses((status = 200, description = "A page of documents. `Full-Scan` says how many had to be looked at, if they \
         were many and no index spared that.", body = DocumentPageResponse)),
-    extensions(("x-rule" = json!(Access::OwnMember.refuses(&QUERY)))))]
+    extensions(("x-rule" = json!(Access::OwnMember.needs(Permission::DocumentsRead).refuses(&QUERY)))))]
 pub async fn list_documents(
     State(http): State<Arc<Http>>,
     RequireTenant(tenant): RequireTenant<Read>,
@@ -109,7 +110,7 @@ pub async fn list_documents(
     request_body = DocumentQuery,
     responses((status = 200, description = "A page of documents. `Full-Scan` says how many had to be looked at, if they \
         were many and no index spared that.", body = DocumentPageResponse)),
-    extensions(("x-rule" = json!(Access::OwnMember.refuses(&QUERY)))))]
+    extensions(("x-rule" = json!(Access::OwnMember.needs(Permission::DocumentsRead).refuses(&QUERY)))))]
 pub async fn query_documents(
     State(http): State<Arc<Http>>,
     RequireTenant(tenant): RequireTenant<Read>,
@@ -141,7 +142,7 @@ request_fields! {
     params(RequireTenant<Read>, CollectionPath, CountQuery),
     responses((status = 200, description = "How many. `Full-Scan` says how many had to be looked at, if they were many \
         and no index spared that.", body = DocumentCountResponse)),
-    extensions(("x-rule" = json!(Access::OwnMember.refuses(&QUERY)))))]
+    extensions(("x-rule" = json!(Access::OwnMember.needs(Permission::DocumentsRead).refuses(&QUERY)))))]
 pub async fn count_documents(
     State(http): State<Arc<Http>>,
     RequireTenant(tenant): RequireTenant<Read>,
@@ -163,7 +164,7 @@ pub async fn count_documents(
     request_body = CountQuery,
     responses((status = 200, description = "How many. `Full-Scan` says how many had to be looked at, if they were many \
         and no index spared that.", body = DocumentCountResponse)),
-    extensions(("x-rule" = json!(Access::OwnMember.refuses(&QUERY)))))]
+    extensions(("x-rule" = json!(Access::OwnMember.needs(Permission::DocumentsRead).refuses(&QUERY)))))]
 pub async fn count_matching_documents(
     State(http): State<Arc<Http>>,
     RequireTenant(tenant): RequireTenant<Read>,

@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, json};
 use tenantry_domain::ErrorCode;
 use tenantry_domain::ErrorCode as E;
+use tenantry_domain::permission::Permission;
 
 /// The errors of any operation.
 pub(super) const ALWAYS: &[ErrorCode] = &[
@@ -52,12 +53,19 @@ pub const DOCUMENT_CHANGE: [ErrorCode; 8] = [
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub struct Rule {
     pub(super) access: Access,
+    /// The permission that the caller's role, key or token must have.
+    pub(super) permission: Option<Permission>,
     #[serde(serialize_with = "write_codes", deserialize_with = "read_codes")]
     pub(super) codes: Vec<ErrorCode>,
 }
 
 impl Rule {
-    /// Adds the errors of a group of operations.
+    /// Adds what the operation refuses with, beside what follows from who may call it.
+    pub fn refuses(self, codes: &[ErrorCode]) -> Self {
+        self.and(codes)
+    }
+
+    /// Adds what a group of operations refuses with.
     pub fn and(mut self, codes: &[ErrorCode]) -> Self {
         self.codes.extend_from_slice(codes);
         self
@@ -92,49 +100,60 @@ pub enum Access {
     Setting,
     /// An account with an access token.
     Member,
-    /// The operator, or an account for its own organization.
+    /// The operator, a service key, or a caller of the organization: an account, an API key, an exchanged token.
     OperatorOrMember,
-    /// An account for its own organization, and nobody else, not even the operator.
+    /// A caller of the organization, and nobody else: the operator neither.
     OwnMember,
     /// The operator.
     Operator,
+    /// The operator, or a service key.
+    OperatorOrService,
+    /// A service key.
+    Service,
 }
+
+/// What any credential may be refused with.
+const CREDENTIAL: [ErrorCode; 7] = [
+    E::TokenMissing,
+    E::TokenInvalid,
+    E::TokenExpired,
+    E::TokenRevoked,
+    E::KeyMalformed,
+    E::KeyInvalid,
+    E::OperatorKeyInvalid,
+];
 
 impl Access {
     /// A rule with the errors `codes` in addition to those that follow from who may call the operation.
     pub fn refuses(self, codes: &[ErrorCode]) -> Rule {
-        Rule { access: self, codes: codes.to_vec() }
+        Rule { access: self, permission: None, codes: codes.to_vec() }
     }
 
-    pub(super) const fn codes(self) -> &'static [ErrorCode] {
-        match self {
-            Self::Public => &[],
-            Self::SettingOperator => &[E::OperatorKeyRequired, E::OperatorKeyInvalid],
-            Self::Setting => {
-                &[E::TokenMissing, E::TokenInvalid, E::TokenExpired, E::TokenRevoked, E::OperatorKeyInvalid]
+    /// The rule of an operation that needs `permission`.
+    pub fn needs(self, permission: Permission) -> Rule {
+        Rule { access: self, permission: Some(permission), codes: Vec::new() }
+    }
+
+    pub(super) fn codes(self) -> Vec<ErrorCode> {
+        let (credentials, more): (&[ErrorCode], &[ErrorCode]) = match self {
+            Self::Public => (&[], &[]),
+            Self::SettingOperator => (
+                &[E::KeyMalformed, E::KeyInvalid, E::OperatorKeyInvalid],
+                &[E::OperatorKeyRequired, E::OperatorOnly],
+            ),
+            Self::Setting => (&CREDENTIAL, &[]),
+            Self::Member => (&CREDENTIAL[..6], &[E::SessionRequired]),
+            Self::OperatorOrMember => (&CREDENTIAL, &[E::PermissionMissing]),
+            Self::OwnMember => {
+                (&CREDENTIAL, &[E::MembersOnly, E::PermissionMissing, E::OrganizationNotFound])
             }
-            Self::Member => &[E::TokenMissing, E::TokenInvalid, E::TokenExpired, E::TokenRevoked],
-            Self::OperatorOrMember => {
-                &[E::TokenMissing, E::TokenInvalid, E::TokenExpired, E::TokenRevoked, E::OperatorKeyInvalid]
+            Self::Operator => (&CREDENTIAL[1..], &[E::OperatorKeyRequired, E::OperatorOnly]),
+            Self::OperatorOrService => {
+                (&CREDENTIAL[1..], &[E::OperatorKeyRequired, E::OperatorOnly, E::PermissionMissing])
             }
-            Self::OwnMember => &[
-                E::TokenMissing,
-                E::TokenInvalid,
-                E::TokenExpired,
-                E::TokenRevoked,
-                E::OperatorKeyInvalid,
-                E::MembersOnly,
-                E::OrganizationNotFound,
-            ],
-            Self::Operator => &[
-                E::OperatorKeyRequired,
-                E::OperatorKeyInvalid,
-                E::TokenInvalid,
-                E::TokenExpired,
-                E::TokenRevoked,
-                E::OperatorOnly,
-            ],
-        }
+            Self::Service => (&CREDENTIAL, &[E::ServiceKeyRequired]),
+        };
+        [credentials, more].concat()
     }
 
     /// One scheme covers both credentials: with a scheme for each, some generated clients would send both.
@@ -142,9 +161,12 @@ impl Access {
         match self {
             Self::Public => json!([]),
             Self::SettingOperator | Self::Setting => json!([{}, { "bearer": [] }]),
-            Self::Member | Self::OwnMember | Self::OperatorOrMember | Self::Operator => {
-                json!([{ "bearer": [] }])
-            }
+            Self::Member
+            | Self::OwnMember
+            | Self::OperatorOrMember
+            | Self::Operator
+            | Self::OperatorOrService
+            | Self::Service => json!([{ "bearer": [] }]),
         }
     }
 
@@ -154,10 +176,16 @@ impl Access {
             Self::Public => "It takes no credential.",
             Self::SettingOperator => "A setting says whether it needs the operator key.",
             Self::Setting => "A setting says whether it needs an access token or the operator key.",
-            Self::Member => "It needs an access token.",
-            Self::OperatorOrMember => "It needs the operator key, or an access token of the organization.",
-            Self::OwnMember => "It needs an access token of the organization.",
+            Self::Member => "It needs the access token of a person who signed in.",
+            Self::OperatorOrMember => {
+                "It needs the operator key, a service key, or an access token or API key of the organization."
+            }
+            Self::OwnMember => {
+                "It needs an access token of the organization (of a person, or exchanged), or an API key of it."
+            }
             Self::Operator => "It needs the operator key.",
+            Self::OperatorOrService => "It needs the operator key, or a service key.",
+            Self::Service => "It needs a service key.",
         }
     }
 }
@@ -168,7 +196,8 @@ mod tests {
 
     #[test]
     fn rule_in_the_description_of_an_operation_reads_back() {
-        let rule = || Access::OwnMember.refuses(ErrorCode::ALL).and(&VERSIONED);
+        let rule =
+            || Access::OwnMember.needs(Permission::DocumentsRead).refuses(ErrorCode::ALL).and(&VERSIONED);
         let mut operation = json!({ "operationId": "x", "x-rule": rule() });
         assert_eq!(Rule::take(&mut operation), Some(rule()));
         assert_eq!(operation, json!({ "operationId": "x" }));

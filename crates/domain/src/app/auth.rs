@@ -1,15 +1,29 @@
 //! Authenticates callers and makes the values that prove their rights. No other module can make such a value.
 
+mod keys;
+mod organization_ref;
+mod principal;
+mod token_records;
+
+pub use keys::{KeyCaller, KeyPrincipal, ServicePrincipal};
+pub use organization_ref::OrganizationRef;
+pub(super) use principal::Authorization;
+pub use principal::{
+    AccountPrincipal, AdministerAccess, ListAccess, ManageAccess, Operator, Principal, SignupAccess,
+    TokenCaller,
+};
+
 use super::clock_and_entropy::ClockAndEntropy;
+use super::key_uses::KeyUses;
 use super::operator;
 use super::policy::{Policy, SignupPolicy};
-use crate::account::{Account, Role};
+use crate::account::Account;
 use crate::clock;
 use crate::error::{Error, ErrorCode, Result};
 use crate::ids::{AccountId, OrganizationId, SessionId};
-use crate::name::Identifier;
 use crate::operation::Actor;
 use crate::organization::Organization;
+use crate::permission::{Permission, PermissionSet};
 use crate::session::Session;
 use crate::store::{self, Store};
 use crate::token::{Claims, TokenKeys};
@@ -17,136 +31,7 @@ use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
 use subtle::ConstantTimeEq;
-
-/// Proof of the operator key.
-#[derive(Debug, Clone, Copy)]
-pub struct Operator(());
-
-/// Proof of a valid access token: the account and the organization it signed in to, both current.
-#[derive(Debug, Clone)]
-pub struct AccountPrincipal {
-    pub(super) account: Arc<Account>,
-    pub(super) organization: Arc<Organization>,
-    pub(super) session: Arc<Session>,
-    pub(super) role: Role,
-}
-
-impl AccountPrincipal {
-    /// The account.
-    #[must_use]
-    pub fn account(&self) -> &Account {
-        &self.account
-    }
-
-    /// The organization it signed in to.
-    #[must_use]
-    pub fn organization(&self) -> &Arc<Organization> {
-        &self.organization
-    }
-
-    /// Checks that the account's role may change the organization.
-    ///
-    /// # Errors
-    /// `role_insufficient`.
-    pub fn require_admin(&self) -> Result<()> {
-        if self.role.is_admin() { Ok(()) } else { Err(ErrorCode::RoleInsufficient.into()) }
-    }
-}
-
-/// The caller that a credential proves.
-#[derive(Debug, Clone)]
-pub enum Principal {
-    /// The operator.
-    Operator(Operator),
-    /// An account.
-    Member(Box<AccountPrincipal>),
-}
-
-/// On whose behalf something is changed. A member's right is checked again when the change begins: the
-/// request may have waited for its body, a hash or another change, and the right may have ended meanwhile.
-#[derive(Debug, Clone)]
-pub(super) enum Authorization {
-    Operator,
-    System,
-    Member(Box<AccountPrincipal>),
-}
-
-impl Authorization {
-    pub(super) fn actor(&self) -> Actor {
-        match self {
-            Self::Operator => Actor::Operator,
-            Self::System => Actor::System,
-            Self::Member(member) => Actor::Account(member.account.id),
-        }
-    }
-}
-
-/// Proof that the caller may change this organization.
-#[derive(Debug, Clone)]
-pub struct ManageAccess {
-    pub(super) organization: Arc<Organization>,
-    pub(super) authority: Authorization,
-}
-
-impl ManageAccess {
-    /// The organization as it was when the right was proven.
-    #[must_use]
-    pub fn organization(&self) -> &Organization {
-        &self.organization
-    }
-}
-
-/// Proof that the caller may create an organization.
-#[derive(Debug, Clone, Copy)]
-pub struct SignupAccess {
-    pub(super) actor: Actor,
-}
-
-impl SignupAccess {
-    /// Whether the caller is the operator.
-    pub(super) const fn is_operators(&self) -> bool {
-        matches!(self.actor, Actor::Operator)
-    }
-
-    /// The scope of the caller's `Idempotency-Key`s.
-    #[must_use]
-    pub const fn scope(&self) -> &'static str {
-        match self.actor {
-            Actor::Operator => "operator",
-            _ => "anonymous",
-        }
-    }
-}
-
-/// How a path names an organization.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum OrganizationRef {
-    /// By its id.
-    Id(OrganizationId),
-    /// By its current identifier.
-    Identifier(Identifier),
-}
-
-impl OrganizationRef {
-    /// The id or identifier that `text` is; anything else names no organization.
-    ///
-    /// # Errors
-    /// `organization_not_found`.
-    pub fn parse(text: &str) -> Result<Self> {
-        if let Ok(id) = text.parse() {
-            return Ok(Self::Id(id));
-        }
-        text.parse().map(Self::Identifier).map_err(|_| ErrorCode::OrganizationNotFound.into())
-    }
-
-    /// Whether it names that organization.
-    fn names(&self, organization: &Organization) -> bool {
-        match self {
-            Self::Id(id) => *id == organization.id,
-            Self::Identifier(name) => *name == organization.naming.identifier,
-        }
-    }
-}
+use token_records::TokenRecords;
 
 /// Proves rights.
 pub struct Auth {
@@ -154,6 +39,8 @@ pub struct Auth {
     accounts: Arc<dyn store::Accounts>,
     organizations: Arc<dyn store::Organizations>,
     installation: Arc<dyn store::Installation>,
+    api_keys: Arc<dyn store::ApiKeys>,
+    key_uses: Arc<KeyUses>,
     tokens: Arc<TokenKeys>,
     signup: SignupPolicy,
     /// How old a sign-in may be for a change of credentials.
@@ -165,6 +52,7 @@ impl Auth {
     pub(super) fn new(
         store: &Store,
         tokens: &Arc<TokenKeys>,
+        key_uses: &Arc<KeyUses>,
         policy: &Policy,
         sources: &ClockAndEntropy,
     ) -> Self {
@@ -173,6 +61,8 @@ impl Auth {
             accounts: store.accounts.clone(),
             organizations: store.organizations.clone(),
             installation: store.installation.clone(),
+            api_keys: store.api_keys.clone(),
+            key_uses: key_uses.clone(),
             tokens: tokens.clone(),
             signup: policy.signup,
             reauth_max_age: policy.reauth_max_age,
@@ -186,16 +76,37 @@ impl Auth {
         self.tokens.jwks()
     }
 
-    /// The account that the access token proves, checked against recent records. A refusal always rests on
+    /// The caller that the access token proves, checked against recent records. A refusal always rests on
     /// current records: the session may be newer than the cached record of its account.
     ///
     /// # Errors
     /// `token_invalid`, `token_expired`, `token_revoked`.
     #[tracing::instrument(level = "debug", skip_all)]
-    pub async fn authenticate(&self, token: &str) -> Result<AccountPrincipal> {
+    pub async fn authenticate(&self, token: &str) -> Result<TokenCaller> {
+        self.authenticate_with_claims(token).await.map(|(_, caller)| caller)
+    }
+
+    /// As [`Self::authenticate`], with what the token says.
+    pub(super) async fn authenticate_with_claims(&self, token: &str) -> Result<(Claims, TokenCaller)> {
         let now = self.sources.now();
         let claims = self.tokens.verify(token, now)?;
-        let (session_id, account_id, organization_id) = named_by(&claims)?;
+        let caller = match TokenRecords::named_by(&claims)? {
+            TokenRecords::Session(session, account, organization) => {
+                let member = self.authenticate_session(session, account, organization, now).await?;
+                TokenCaller::Member(Box::new(member))
+            }
+            TokenRecords::Key(grant) => TokenCaller::Key(Box::new(self.authenticate_grant(&grant).await?)),
+        };
+        Ok((claims, caller))
+    }
+
+    async fn authenticate_session(
+        &self,
+        session_id: SessionId,
+        account_id: AccountId,
+        organization_id: OrganizationId,
+        now: Timestamp,
+    ) -> Result<AccountPrincipal> {
         let Self { sessions, accounts, organizations, .. } = self;
         let recent = tokio::try_join!(
             sessions.get_recent_session(session_id),
@@ -226,6 +137,19 @@ impl Auth {
         proven(records, self.sources.now()).ok_or_else(|| ErrorCode::TokenRevoked.into())
     }
 
+    /// The principal once more, checked against current records.
+    ///
+    /// # Errors
+    /// `token_revoked`.
+    pub(super) async fn current_member(&self, principal: &AccountPrincipal) -> Result<AccountPrincipal> {
+        let records = tokio::try_join!(
+            self.sessions.get_session(principal.session.id),
+            self.accounts.get_account(principal.account.id),
+            self.organizations.get_organization(principal.organization.id),
+        )?;
+        proven(records, self.sources.now()).ok_or_else(|| ErrorCode::TokenRevoked.into())
+    }
+
     /// Proves the operator key. The hash is read each time: another instance may have made a new key.
     ///
     /// # Errors
@@ -251,21 +175,82 @@ impl Auth {
         }
     }
 
-    /// The right to change that organization: the operator's for any, an admin's for their own.
+    /// The right to create an organization for a customer: the operator's, or that of a service key which is
+    /// not limited to some organizations.
     ///
     /// # Errors
-    /// `organization_not_found` also for one that is not the caller's; `role_insufficient`.
+    /// `operator_only`, `permission_missing`.
+    pub fn allow_create(&self, caller: &Principal) -> Result<SignupAccess> {
+        match caller {
+            Principal::Operator(_) => Ok(SignupAccess { actor: Actor::Operator }),
+            Principal::Service(service) => {
+                service.require(Permission::OrganizationsWrite)?;
+                service.require_all_organizations()?;
+                Ok(SignupAccess { actor: Actor::ApiKey(service.key.id) })
+            }
+            Principal::Key(_) | Principal::Member(_) => Err(ErrorCode::OperatorOnly.into()),
+        }
+    }
+
+    /// The right to list all organizations: the operator's, or that of a service key which is not limited to
+    /// some of them.
+    ///
+    /// # Errors
+    /// `operator_only`, `permission_missing`.
+    pub fn allow_list(&self, caller: &Principal) -> Result<ListAccess> {
+        match caller {
+            Principal::Operator(_) => Ok(ListAccess(())),
+            Principal::Service(service) => {
+                service.require(Permission::OrganizationsRead)?;
+                service.require_all_organizations()?;
+                Ok(ListAccess(()))
+            }
+            Principal::Key(_) | Principal::Member(_) => Err(ErrorCode::OperatorOnly.into()),
+        }
+    }
+
+    /// The right to change that organization: the operator's for any, an admin's for their own, a key's as
+    /// far as it goes.
+    ///
+    /// # Errors
+    /// `organization_not_found` also for one that is not the caller's; `role_insufficient`,
+    /// `permission_missing`.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn manage(&self, caller: &Principal, which: &OrganizationRef) -> Result<ManageAccess> {
         let organization = self.visible(caller, which).await?;
         let authority = match caller {
             Principal::Operator(_) => Authorization::Operator,
+            Principal::Service(service) => {
+                service.require(Permission::OrganizationsWrite)?;
+                Authorization::Service(service.clone())
+            }
+            Principal::Key(key) => {
+                key.require(Permission::OrganizationsWrite)?;
+                Authorization::Key(key.clone())
+            }
             Principal::Member(member) => {
-                member.require_admin()?;
+                member.require(Permission::OrganizationsWrite)?;
                 Authorization::Member(member.clone())
             }
         };
         Ok(ManageAccess { organization, authority })
+    }
+
+    /// The right to suspend, reactivate and restore that organization, of those who run the service.
+    ///
+    /// # Errors
+    /// `operator_only`, `organization_not_found`, `permission_missing`.
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub async fn administer(&self, caller: &Principal, which: &OrganizationRef) -> Result<AdministerAccess> {
+        let authority = match caller {
+            Principal::Operator(_) => Authorization::Operator,
+            Principal::Service(service) => {
+                service.require(Permission::OrganizationsWrite)?;
+                Authorization::Service(service.clone())
+            }
+            Principal::Key(_) | Principal::Member(_) => return Err(ErrorCode::OperatorOnly.into()),
+        };
+        Ok(AdministerAccess { organization: self.visible(caller, which).await?, authority })
     }
 
     /// The right of an admin to change the organization they are signed in to.
@@ -273,7 +258,7 @@ impl Auth {
     /// # Errors
     /// `role_insufficient`.
     pub fn manage_own(&self, member: &AccountPrincipal) -> Result<ManageAccess> {
-        member.require_admin()?;
+        member.require(Permission::OrganizationsWrite)?;
         let authority = Authorization::Member(Box::new(member.clone()));
         Ok(ManageAccess { organization: Arc::clone(&member.organization), authority })
     }
@@ -284,12 +269,12 @@ impl Auth {
         caller: &Principal,
         which: &OrganizationRef,
     ) -> Result<Arc<Organization>> {
-        if let Principal::Member(member) = caller
-            && which.names(&member.organization)
+        if let Some(own) = caller.own_organization()
+            && which.names(own)
         {
-            // The token has led to a recent record of it. If another instance has just renamed it, the old
-            // name works for that long: it is still the caller's own.
-            return Ok(Arc::clone(&member.organization));
+            // The credential has led to a recent record of it. If another instance has just renamed it, the
+            // old name works for that long: it is still the caller's own.
+            return Ok(Arc::clone(own));
         }
         let found = match which {
             OrganizationRef::Id(id) => self.organizations.get_recent_organization(*id).await?,
@@ -298,15 +283,40 @@ impl Auth {
         };
         let seen = found.filter(|organization| match caller {
             Principal::Operator(_) => true,
-            Principal::Member(member) => organization.id == member.organization.id,
+            Principal::Service(service) => service.key.covers(organization.id),
+            Principal::Key(_) | Principal::Member(_) => {
+                caller.own_organization().is_some_and(|own| organization.id == own.id)
+            }
         });
         seen.ok_or_else(|| ErrorCode::OrganizationNotFound.into())
+    }
+
+    /// That organization, if the caller may read its record.
+    pub(super) async fn readable(
+        &self,
+        caller: &Principal,
+        which: &OrganizationRef,
+    ) -> Result<Arc<Organization>> {
+        let organization = self.visible(caller, which).await?;
+        caller.require(Permission::OrganizationsRead)?;
+        Ok(organization)
     }
 
     /// Refuses a right that has ended since it was proven, checked against the `organization` that is about
     /// to change.
     pub(super) async fn confirm(&self, authority: &Authorization, organization: &Organization) -> Result<()> {
-        let Authorization::Member(member) = authority else { return Ok(()) };
+        let member = match authority {
+            Authorization::Operator | Authorization::System => return Ok(()),
+            Authorization::Service(service) => {
+                let service = self.confirm_service(service, Permission::OrganizationsWrite).await?;
+                let is_covered = service.key.covers(organization.id);
+                return if is_covered { Ok(()) } else { Err(ErrorCode::OrganizationNotFound.into()) };
+            }
+            Authorization::Key(key) => {
+                return self.current_grant(&key.grant).await?.require(Permission::OrganizationsWrite);
+            }
+            Authorization::Member(member) => member,
+        };
         let (session, account) = tokio::try_join!(
             self.sessions.get_session(member.session.id),
             self.accounts.get_account(member.account.id),
@@ -317,8 +327,11 @@ impl Auth {
         if !session.is_good(&account, organization, self.sources.now()) {
             return Err(ErrorCode::TokenRevoked.into());
         }
-        let admin = account.membership(organization.id).is_some_and(|membership| membership.role.is_admin());
-        if admin { Ok(()) } else { Err(ErrorCode::RoleInsufficient.into()) }
+        let permissions = account
+            .membership(organization.id)
+            .map_or(PermissionSet::EMPTY, |membership| membership.role.permissions());
+        let may_change = permissions.contains(Permission::OrganizationsWrite);
+        if may_change { Ok(()) } else { Err(ErrorCode::RoleInsufficient.into()) }
     }
 
     /// Refuses a sign-in that is too old for a change of credentials.
@@ -347,15 +360,4 @@ pub(super) fn proven(records: SessionRecords, now: Timestamp) -> Option<AccountP
         session,
         role,
     })
-}
-
-/// The records a token names. The token is ours, so an unreadable id in it means an invalid token, not a
-/// defect.
-fn named_by(claims: &Claims) -> Result<(SessionId, AccountId, OrganizationId)> {
-    let dead = |_| Error::new(ErrorCode::TokenInvalid);
-    Ok((
-        claims.sid.parse().map_err(dead)?,
-        claims.sub.parse().map_err(dead)?,
-        claims.org_id.parse().map_err(dead)?,
-    ))
 }

@@ -38,10 +38,11 @@ impl Idempotency {
         Self { keys: store.idempotency_keys.clone(), mac_key, keys_max, sources: sources.clone() }
     }
 
-    /// The holder of the keys of a member.
+    /// The holder of the keys of a member or a program.
     #[must_use]
     pub fn key_holder_of_member<R: Right>(&self, tenant: &TenantAccess<R>) -> KeyHolder {
-        KeyHolder::new("account", &tenant.account_id().to_string(), self.keys_max)
+        let (kind, id) = tenant.holder();
+        KeyHolder::new(kind, &id, self.keys_max)
     }
 
     /// The holder of the keys of a caller that creates an organization from `network`; `None` for the

@@ -1,6 +1,7 @@
 //! Maintenance at intervals: purges what is due and removes what has expired.
 
 use super::clock_and_entropy::ClockAndEntropy;
+use super::key_uses::KeyUses;
 use super::organizations::Organizations;
 use crate::error::Result;
 use crate::limits::MAINTENANCE_BATCH;
@@ -10,6 +11,8 @@ use std::sync::Arc;
 /// The work that no request asks for.
 pub struct Maintenance {
     sessions: Arc<dyn store::Sessions>,
+    api_keys: Arc<dyn store::ApiKeys>,
+    key_uses: Arc<KeyUses>,
     idempotency_keys: Arc<dyn store::IdempotencyKeys>,
     rate_limits: Arc<dyn store::RateLimits>,
     organization_records: Arc<dyn store::Organizations>,
@@ -18,9 +21,16 @@ pub struct Maintenance {
 }
 
 impl Maintenance {
-    pub(super) fn new(store: &Store, organizations: &Arc<Organizations>, sources: &ClockAndEntropy) -> Self {
+    pub(super) fn new(
+        store: &Store,
+        organizations: &Arc<Organizations>,
+        key_uses: &Arc<KeyUses>,
+        sources: &ClockAndEntropy,
+    ) -> Self {
         Self {
             sessions: store.sessions.clone(),
+            api_keys: store.api_keys.clone(),
+            key_uses: key_uses.clone(),
             idempotency_keys: store.idempotency_keys.clone(),
             rate_limits: store.rate_limits.clone(),
             organization_records: store.organizations.clone(),
@@ -36,6 +46,7 @@ impl Maintenance {
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn run(&self) -> Result<()> {
         let now = self.sources.now();
+        self.key_uses.save(&*self.api_keys).await?;
         let Self { sessions, idempotency_keys, rate_limits, .. } = self;
         while sessions.delete_expired_sessions(now, MAINTENANCE_BATCH).await?.len()
             == MAINTENANCE_BATCH as usize

@@ -102,7 +102,7 @@ impl Executor {
             organizations: store.organizations.clone(),
             accounts: store.accounts.clone(),
             containers: store.containers.clone(),
-            operations: Operations::new(store),
+            operations: Operations::new(store, auth),
             auth: auth.clone(),
             views: Views::new(store),
             steps: Steps::new(store, mailboxes, sources),

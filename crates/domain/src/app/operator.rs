@@ -1,13 +1,13 @@
 //! The operator key: opaque, 256 bits, known to the service only as its hash.
 
+use crate::api_key::{ApiKeyKind, ApiKeyText};
 use crate::error::{Error, Result};
-use crate::ids::{Entropy, random};
+use crate::ids::{ApiKeyId, Entropy, random};
 use crate::store::Installation;
 use aws_lc_rs::digest::{SHA256, digest};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use zeroize::Zeroizing;
 
-/// The prefix of operator keys, so that people and secret scanners recognize them.
+/// What an operator key of the first versions begins with; they stay valid.
 pub const OPERATOR_KEY_PREFIX: &str = "tenantry_operator_";
 
 /// The name of the installation value with the hash.
@@ -15,8 +15,19 @@ pub const HASH: &str = "operator_key_hash";
 
 /// A new operator key.
 #[must_use]
-pub fn generate(entropy: &dyn Entropy) -> String {
-    format!("{OPERATOR_KEY_PREFIX}{}", URL_SAFE_NO_PAD.encode(random::<32>(entropy)))
+pub fn generate(entropy: &dyn Entropy) -> Zeroizing<String> {
+    // Its id leads to no record, and tells operator keys apart.
+    let id = ApiKeyId::from_bytes(random(entropy));
+    Zeroizing::new(ApiKeyText::generate(ApiKeyKind::Operator, id, entropy).as_str().to_owned())
+}
+
+/// Whether `text` has the form of an operator key.
+#[must_use]
+pub fn is_well_formed(text: &str) -> bool {
+    let is_old = text
+        .strip_prefix(OPERATOR_KEY_PREFIX)
+        .is_some_and(|secret| !secret.is_empty() && secret.bytes().all(|byte| byte.is_ascii_graphic()));
+    is_old || ApiKeyText::parse(text).is_ok_and(|key| key.kind() == ApiKeyKind::Operator)
 }
 
 /// The hash of a key, which is all that the service keeps.

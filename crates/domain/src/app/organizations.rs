@@ -3,7 +3,10 @@
 //! Each change defines here how its intent changes the record and when it is refused; the steps that follow
 //! are in [`crate::operation`].
 
-use super::auth::{Auth, Authorization, ManageAccess, Operator, OrganizationRef, Principal, SignupAccess};
+use super::auth::{
+    AdministerAccess, Auth, Authorization, ListAccess, ManageAccess, Operator, OrganizationRef, Principal,
+    SignupAccess,
+};
 use super::clock_and_entropy::ClockAndEntropy;
 use super::mailboxes::Mailboxes;
 use super::operations::{Executor, Outcome};
@@ -162,7 +165,7 @@ impl Organizations {
         caller: &Principal,
         which: &OrganizationRef,
     ) -> Result<OrganizationView> {
-        self.views.view(self.auth.visible(caller, which).await?).await
+        self.views.view(self.auth.readable(caller, which).await?).await
     }
 
     /// The location of the data of an organization that the caller manages.
@@ -178,7 +181,7 @@ impl Organizations {
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn list_organizations(
         &self,
-        _: &Operator,
+        _: ListAccess,
         query: &OrganizationQuery,
         limit: PageLimit,
     ) -> Result<Page<OrganizationView, OrganizationCursor>> {
@@ -278,17 +281,16 @@ impl Organizations {
     ///
     /// # Errors
     /// `organization_not_deleted`, `name_taken`, `email_taken`, `operation_in_progress`, `version_mismatch`.
-    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.organization.id))]
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %access.organization.id))]
     pub async fn restore_organization(
         &self,
-        _: &Operator,
-        organization: &OrganizationView,
+        access: &AdministerAccess,
         expected: &Precondition,
         name: Option<OrganizationName>,
         owner_email: Option<EmailAddress>,
     ) -> Result<Outcome> {
         self.executor
-            .begin(organization.organization.id, &Authorization::Operator, expected, |next| {
+            .begin(access.organization.id, &access.authority, expected, |next| {
                 require(next.state == State::Deleted, ErrorCode::OrganizationNotDeleted)?;
                 let name = name.clone().unwrap_or_else(|| next.naming.name.clone());
                 let to = Naming::new(name, &self.policy.tenant_prefix);
@@ -302,15 +304,14 @@ impl Organizations {
     ///
     /// # Errors
     /// `organization_not_active`, `operation_in_progress`, `version_mismatch`.
-    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.organization.id))]
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %access.organization.id))]
     pub async fn suspend_organization(
         &self,
-        _: &Operator,
-        organization: &OrganizationView,
+        access: &AdministerAccess,
         expected: &Precondition,
     ) -> Result<Outcome> {
         self.executor
-            .begin(organization.organization.id, &Authorization::Operator, expected, |next| {
+            .begin(access.organization.id, &access.authority, expected, |next| {
                 require(next.is_usable(), ErrorCode::OrganizationNotActive)?;
                 next.suspended = true;
                 next.token_epoch += 1;
@@ -323,15 +324,14 @@ impl Organizations {
     ///
     /// # Errors
     /// `organization_not_suspended`, `operation_in_progress`, `version_mismatch`.
-    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization.organization.id))]
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %access.organization.id))]
     pub async fn reactivate_organization(
         &self,
-        _: &Operator,
-        organization: &OrganizationView,
+        access: &AdministerAccess,
         expected: &Precondition,
     ) -> Result<Outcome> {
         self.executor
-            .begin(organization.organization.id, &Authorization::Operator, expected, |next| {
+            .begin(access.organization.id, &access.authority, expected, |next| {
                 require(next.state == State::Active && next.suspended, ErrorCode::OrganizationNotSuspended)?;
                 next.suspended = false;
                 Ok(OperationArguments::Reactivate)

@@ -19,7 +19,9 @@ pub struct Policy {
     pub tenant_prefix: String,
     /// Who may create an organization.
     pub signup: SignupPolicy,
-    /// How long a deleted organization is kept; zero purges it at once.
+    /// Whether service keys are exchanged for tokens.
+    pub exchange: bool,
+    /// How long a deleted organization is kept; zero: not at all.
     pub retention: Duration,
     /// The minimum length of a new password, in characters.
     pub password_min_chars: usize,

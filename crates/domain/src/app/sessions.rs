@@ -17,7 +17,7 @@ use crate::rate_limit::ClientNetwork;
 use crate::refresh::RefreshToken;
 use crate::session::{Session, UsedToken};
 use crate::store::{self, Store, UpdateOutcome};
-use crate::token::{CLIENT_ID, Claims, TokenKeys};
+use crate::token::{CLIENT_ID, Claims, ClaimsGrant, SessionClaims, TokenKeys};
 use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
@@ -247,12 +247,14 @@ impl Sessions {
             iat: now.as_second(),
             jti: hex::encode(self.sources.random::<16>()),
             client_id: Some(CLIENT_ID.to_owned()),
-            auth_time: session.signed_in_at.as_second(),
-            admin_id: account.id.to_string(),
             org_id: organization.id.to_string(),
-            email: account.email.as_str().to_owned(),
-            role: role.to_owned(),
-            sid: session.id.to_string(),
+            grant: ClaimsGrant::Session(SessionClaims {
+                auth_time: session.signed_in_at.as_second(),
+                admin_id: account.id.to_string(),
+                email: account.email.as_str().to_owned(),
+                role: role.to_owned(),
+                sid: session.id.to_string(),
+            }),
         };
         Ok(Grant {
             access_token: self.tokens.issue(&claims)?,

@@ -1,124 +1,157 @@
 //! The values that prove a right to an organization's own data, and so also name the organization.
 //!
-//! Every use case of collections and documents takes one and passes on the organization in it; there is no
-//! other way to name an organization. The operator has no such right: the operator manages quotas, exports and
-//! lifecycles, but the documents belong to the organization.
+//! Every use case of collections and documents takes one, and passes on the organization in it: there is no
+//! other way to name one. The operator and service keys have no such right: a service key is first exchanged
+//! for a token of one organization.
 
-use super::auth::{AccountPrincipal, Auth, OrganizationRef, Principal};
-use crate::account::Role;
+use super::auth::{AccountPrincipal, Auth, KeyPrincipal, OrganizationRef, Principal};
 use crate::error::{ErrorCode, Result};
-use crate::ids::AccountId;
 use crate::organization::Organization;
+use crate::permission::Permission;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
-/// A right to an organization's data, which a role grants or not.
+/// A right to an organization's data: that of a permission.
 pub trait Right: Send + Sync + 'static {
-    /// Whether `role` grants it.
-    fn is_of(role: Role) -> bool;
+    /// The permission.
+    const PERMISSION: Permission;
 }
 
 /// The right to read documents.
 #[derive(Debug, Clone, Copy)]
 pub struct Read;
 
-/// The right to write documents, too.
+/// To write documents.
 #[derive(Debug, Clone, Copy)]
 pub struct Write;
 
-/// The right to create and drop collections and indexes, too.
+/// To create and drop collections and indexes.
 #[derive(Debug, Clone, Copy)]
 pub struct Shape;
 
 impl Right for Read {
-    fn is_of(_: Role) -> bool {
-        true
-    }
+    const PERMISSION: Permission = Permission::DocumentsRead;
 }
 
 impl Right for Write {
-    fn is_of(role: Role) -> bool {
-        role != Role::Viewer
-    }
+    const PERMISSION: Permission = Permission::DocumentsWrite;
 }
 
 impl Right for Shape {
-    fn is_of(role: Role) -> bool {
-        role.is_admin()
+    const PERMISSION: Permission = Permission::CollectionsWrite;
+}
+
+/// A caller that is bound to one organization.
+#[derive(Debug, Clone)]
+enum TenantPrincipal {
+    Member(Box<AccountPrincipal>),
+    Key(Box<KeyPrincipal>),
+}
+
+impl TenantPrincipal {
+    fn require(&self, permission: Permission) -> Result<()> {
+        match self {
+            Self::Member(member) => member.require(permission),
+            Self::Key(key) => key.require(permission),
+        }
+    }
+
+    fn organization(&self) -> &Arc<Organization> {
+        match self {
+            Self::Member(member) => &member.organization,
+            Self::Key(key) => &key.organization,
+        }
     }
 }
 
 /// Proof that the caller has the right `R` to the data of this organization.
 #[derive(Debug, Clone)]
 pub struct TenantAccess<R> {
-    member: Box<AccountPrincipal>,
+    principal: TenantPrincipal,
     right: PhantomData<R>,
 }
 
 impl<R: Right> TenantAccess<R> {
-    fn of(member: Box<AccountPrincipal>) -> Result<Self> {
-        if R::is_of(member.role) {
-            Ok(Self { member, right: PhantomData })
-        } else {
-            Err(ErrorCode::RoleInsufficient.into())
-        }
+    fn of(principal: TenantPrincipal) -> Result<Self> {
+        principal.require(R::PERMISSION)?;
+        Ok(Self { principal, right: PhantomData })
     }
 
-    /// The right to read, which every right includes.
-    #[must_use]
-    pub fn to_read(&self) -> TenantAccess<Read> {
-        TenantAccess { member: self.member.clone(), right: PhantomData }
+    /// The right to read as well, if the caller has it.
+    ///
+    /// # Errors
+    /// `role_insufficient`, `permission_missing`.
+    pub fn to_read(&self) -> Result<TenantAccess<Read>> {
+        TenantAccess::of(self.principal.clone())
     }
 
     /// The organization that owns the data.
     #[must_use]
     pub fn organization(&self) -> &Organization {
-        &self.member.organization
+        self.principal.organization()
     }
 
-    pub(super) fn account_id(&self) -> AccountId {
-        self.member.account.id
+    /// The caller, as the holder of `Idempotency-Key`s: its kind and its id.
+    pub(super) fn holder(&self) -> (&'static str, String) {
+        match &self.principal {
+            TenantPrincipal::Member(member) => ("account", member.account.id.to_string()),
+            TenantPrincipal::Key(key) => ("key", key.key_id().to_string()),
+        }
     }
 
     /// The scope of the caller's `Idempotency-Key`s.
     #[must_use]
     pub fn scope(&self) -> String {
-        format!("{}/{}", self.member.organization.id, self.member.account.id)
+        let organization = self.organization().id;
+        match &self.principal {
+            TenantPrincipal::Member(member) => format!("{organization}/{}", member.account.id),
+            TenantPrincipal::Key(key) => format!("{organization}/key/{}", key.key_id()),
+        }
     }
 }
 
 impl Auth {
-    /// The right of a member to the data of their organization.
+    /// The right of a member, a key or an exchanged token to the data of their organization.
     ///
     /// # Errors
-    /// `organization_not_found` also for one that is not the caller's; `role_insufficient`; `members_only` for the
-    /// operator.
+    /// `organization_not_found` also for one that is not the caller's; `role_insufficient`,
+    /// `permission_missing`; `members_only` for the operator and service keys.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn tenant<R: Right>(
         &self,
         caller: &Principal,
         which: &OrganizationRef,
     ) -> Result<TenantAccess<R>> {
-        let Principal::Member(member) = caller else {
-            return Err(ErrorCode::MembersOnly.into());
+        let principal = match caller {
+            Principal::Operator(_) | Principal::Service(_) => return Err(ErrorCode::MembersOnly.into()),
+            Principal::Key(key) => TenantPrincipal::Key(key.clone()),
+            Principal::Member(member) => TenantPrincipal::Member(member.clone()),
         };
         self.visible(caller, which).await?;
-        TenantAccess::of(member.clone())
+        TenantAccess::of(principal)
     }
 
     /// Proves the right again: long work must end when the right does.
     ///
     /// # Errors
-    /// `token_revoked`, `role_insufficient`.
+    /// `token_revoked`, `key_invalid`, `role_insufficient`, `permission_missing`.
     #[tracing::instrument(level = "debug", skip_all, fields(organization = %tenant.organization().id))]
     pub async fn renew<R: Right>(&self, tenant: &TenantAccess<R>) -> Result<TenantAccess<R>> {
-        let member = self.renew_principal(&tenant.member).await?;
-        TenantAccess::of(Box::new(member))
+        TenantAccess::of(match &tenant.principal {
+            TenantPrincipal::Member(member) => {
+                TenantPrincipal::Member(Box::new(self.renew_principal(member).await?))
+            }
+            TenantPrincipal::Key(key) => {
+                TenantPrincipal::Key(Box::new(self.authenticate_grant(&key.grant).await?))
+            }
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::account::Role;
 
     /// Viewers read, members write, admins and owners shape.
     #[test]
@@ -129,7 +162,8 @@ mod tests {
             (Role::Admin, [true, true, true]),
             (Role::Owner, [true, true, true]),
         ] {
-            assert_eq!([Read::is_of(role), Write::is_of(role), Shape::is_of(role)], rights, "{role:?}");
+            let permissions = [Read::PERMISSION, Write::PERMISSION, Shape::PERMISSION];
+            assert_eq!(permissions.map(|right| role.permissions().contains(right)), rights, "{role:?}");
         }
     }
 }

@@ -42,12 +42,14 @@ fn claims() -> Claims {
         iat: NOW,
         jti: "00112233445566778899aabbccddeeff".into(),
         client_id: Some(CLIENT_ID.into()),
-        auth_time: NOW - 60,
-        admin_id: "679000000707070707070707".into(),
         org_id: "679000000808080808080808".into(),
-        email: "admin@tech.com".into(),
-        role: "owner".into(),
-        sid: "679000000909090909090909".into(),
+        grant: ClaimsGrant::Session(SessionClaims {
+            auth_time: NOW - 60,
+            admin_id: "679000000707070707070707".into(),
+            email: "admin@tech.com".into(),
+            role: "owner".into(),
+            sid: "679000000909090909090909".into(),
+        }),
     }
 }
 

@@ -13,7 +13,7 @@ use std::error::Error;
 use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
-use tenantry_domain::app::operator::OPERATOR_KEY_PREFIX;
+use tenantry_domain::app::operator::{self, OPERATOR_KEY_PREFIX};
 
 /// Timeout for the connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -233,10 +233,10 @@ pub fn operator_key(config: &ClientConfig) -> Result<String, ClientError> {
         None => operator_key_file(config)?,
     };
     let key = key.trim();
-    if !key.starts_with(OPERATOR_KEY_PREFIX) || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+    if !operator::is_well_formed(key) {
         return Err(ClientError::Other(format!(
-            "What is given as the operator key is none: one begins with {OPERATOR_KEY_PREFIX} and has letters, \
-             digits, - and _ after that."
+            "What is given as the operator key is none, or is mistyped: one begins with tnt_operator_, or with \
+             {OPERATOR_KEY_PREFIX} if an earlier version made it. Copy it again, whole."
         )));
     }
     Ok(key.to_owned())

@@ -277,6 +277,9 @@ settings! {
     POLICY {
         /// Who may create organizations: `open` to anybody, or only with the `operator` key.
         signup: SignupPolicy = { name: "SIGNUP", flag: "signup", default: "open" };
+        /// Whether service keys can be exchanged for tokens of an organization. With `off` no key of the
+        /// installation opens data; API keys of organizations go on working.
+        exchange: bool = { name: "EXCHANGE", flag: "exchange", default: "on" };
         /// What a caller without a token sees of an organization: `full`, a `card` without e-mail address
         /// and container, or nothing (`off`: it needs a token of that organization).
         public_lookup: LookupPolicy = { name: "PUBLIC_LOOKUP", flag: "public-lookup", default: "full" };

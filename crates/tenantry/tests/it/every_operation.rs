@@ -4,16 +4,21 @@
 //! here, fails.
 
 mod document;
+mod permissions;
 
 use crate::support::app::{App, Setup};
 use crate::support::client::{Answer, Client};
 use crate::support::fixtures::{
     Organization, PASSWORD, credentials, encoded, new_organization, sign_in, with_access,
 };
+use crate::support::keys::{exchange, organization_key, service_key, with_key};
 use Expected::{Heard, Refused};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::time::Duration;
+use tenantry_domain::permission::{
+    ORGANIZATION_KEY_PERMISSIONS, Permission, PermissionSet, SERVICE_KEY_PERMISSIONS, TOKEN_PERMISSIONS,
+};
 
 /// An operation of the document.
 struct Operation {
@@ -68,6 +73,7 @@ impl Operation {
             ("{collection}", "collection_not_found"),
             ("{document_id}", "document_not_found"),
             ("{index}", "index_not_found"),
+            ("{key}", "key_not_found"),
         ];
         all.into_iter().filter(|(variable, _)| self.template.contains(variable)).collect()
     }
@@ -80,6 +86,7 @@ impl Operation {
             .replace("{collection}", target.collection)
             .replace("{document_id}", target.document)
             .replace("{index}", target.index)
+            .replace("{key}", target.key(self))
             .replace("{code}", "name_taken");
         let path = match self.id.as_str() {
             "findOrganization" => format!("{path}?organization_name={}", encoded(target.name)),
@@ -108,6 +115,12 @@ impl Operation {
             "patchOrganization" => json!({ "organization_name": target.fresh }),
             "restoreOrganization" => json!({}),
             "setOwnerPassword" => json!({ "password": PASSWORD }),
+            "createServiceKey" | "createOrganizationKey" => {
+                json!({ "name": target.fresh, "permissions": ["documents:read"] })
+            }
+            "rotateServiceKey" | "rotateOrganizationKey" => json!({}),
+            "introspectToken" => json!({ "token": "garbage" }),
+            "issueToken" => json!({ "permissions": ["documents:read"] }),
             "createCollection" => json!({ "name": target.fresh }),
             "createIndex" => json!({ "keys": "a,-b" }),
             "queryDocuments" | "countMatchingDocuments" => json!({ "filter": { "a": 1 } }),
@@ -127,8 +140,17 @@ struct Target<'a> {
     collection: &'a str,
     document: &'a str,
     index: &'a str,
+    service_key: &'a str,
+    organization_key: &'a str,
     /// A name that nobody has.
     fresh: &'a str,
+}
+
+impl<'a> Target<'a> {
+    /// The key that the path of an operation names.
+    fn key(&self, operation: &Operation) -> &'a str {
+        if operation.has_target() { self.organization_key } else { self.service_key }
+    }
 }
 
 /// The collection, the document and the index that every organization in this file has.
@@ -153,7 +175,7 @@ enum Expected {
 }
 
 /// The refusals for who asks.
-const FOR_WHO_ASKS: [&str; 8] = [
+const FOR_WHO_ASKS: [&str; 13] = [
     "token_missing",
     "token_invalid",
     "token_expired",
@@ -162,6 +184,11 @@ const FOR_WHO_ASKS: [&str; 8] = [
     "operator_key_invalid",
     "operator_only",
     "members_only",
+    "key_malformed",
+    "key_invalid",
+    "permission_missing",
+    "session_required",
+    "service_key_required",
 ];
 
 #[track_caller]
@@ -182,11 +209,42 @@ fn assert_answered(operation: &Operation, caller: &str, answer: &Answer, expecte
     }
 }
 
+/// What hands out a key of an organization.
+const MAKES_ORGANIZATION_KEYS: [&str; 2] = ["createOrganizationKey", "rotateOrganizationKey"];
+
+/// Programs of another organization than the victim, with every permission that there is for them.
+struct ForeignPrograms {
+    service: Client,
+    key: Client,
+    token: Client,
+}
+
+impl ForeignPrograms {
+    async fn new(app: &App) -> Self {
+        let owner = with_access(app, &sign_in(app, "owner@foreign.example").await);
+        let id = app.operator().get("/v1/organizations/foreign").await.ok()["id"].clone();
+        let path = format!("/v1/organizations/{}", id.as_str().unwrap());
+        let names = |set: PermissionSet| set.iter().map(Permission::as_str).collect::<Vec<_>>();
+        let body = json!({ "name": "x", "permissions": names(ORGANIZATION_KEY_PERMISSIONS) });
+        let key = owner.post(&format!("{path}/keys"), &body).await.created();
+        let body =
+            json!({ "name": "x", "permissions": names(SERVICE_KEY_PERMISSIONS), "organizations": [id] });
+        let service = with_key(app, &app.operator().post("/v1/keys", &body).await.created());
+        let token = exchange(&service, &path, &names(TOKEN_PERMISSIONS)).await.ok();
+        let token = app.client().with_token(token["access_token"].as_str().unwrap());
+        Self { service, key: with_key(app, &key), token }
+    }
+}
+
 /// A service with the victim, and everybody who has no business with it.
 struct Scene {
     app: App,
     victim: Organization,
     operation: String,
+    service_key: Value,
+    organization_key: Value,
+    /// What programs of the other organization come with.
+    foreign: ForeignPrograms,
     expired: String,
     revoked: String,
     /// Whether the settings open to anybody what can be opened.
@@ -214,7 +272,10 @@ impl Scene {
         fill(&victim.owner, &victim.path()).await;
         let log = app.operator().get(&format!("{}/operations", victim.path())).await.ok();
         let operation = log["items"][0]["id"].as_str().unwrap().to_owned();
-        Self { app, victim, operation, expired, revoked, is_open }
+        let service_key = service_key(&app, &["tokens:issue", "tokens:introspect", "documents:read"]).await;
+        let organization_key = organization_key(&victim, &["documents:read"]).await;
+        let foreign = ForeignPrograms::new(&app).await;
+        Self { app, victim, operation, service_key, organization_key, foreign, expired, revoked, is_open }
     }
 
     fn target<'a>(&'a self, fresh: &'a str) -> Target<'a> {
@@ -226,6 +287,8 @@ impl Scene {
             collection: COLLECTION,
             document: DOCUMENT,
             index: INDEX,
+            service_key: self.service_key["id"].as_str().unwrap(),
+            organization_key: self.organization_key["id"].as_str().unwrap(),
             fresh,
         }
     }
@@ -241,6 +304,9 @@ impl Scene {
             ("a revoked token", with(&self.revoked)),
             ("a wrong operator key", with("tenantry_operator_wrong")),
             ("a foreign token", with_access(&self.app, &sign_in(&self.app, "owner@foreign.example").await)),
+            ("a foreign service key", self.foreign.service.clone()),
+            ("a foreign key", self.foreign.key.clone()),
+            ("a foreign exchanged token", self.foreign.token.clone()),
             ("the operator", self.app.operator()),
         ]
     }
@@ -254,6 +320,9 @@ impl Scene {
             _ => None,
         };
         let is_open = self.is_open;
+        if let Some(expected) = self.expected_by_program(operation, caller) {
+            return expected;
+        }
         match (operation.access.as_str(), caller) {
             ("public", _) => Heard,
             // A token proves nothing there, good or bad; an operator key is looked at where it matters.
@@ -268,22 +337,40 @@ impl Scene {
                 }
             }
             ("setting", _) if is_open => Heard,
-            ("setting" | "member" | "operator_or_member" | "own_member", "nobody") => {
+            ("setting" | "member" | "operator_or_member" | "own_member" | "service", "nobody") => {
                 Refused("token_missing")
             }
-            ("operator", "nobody") => Refused("operator_key_required"),
+            ("operator" | "operator_or_service", "nobody") => Refused("operator_key_required"),
             ("member", "a wrong operator key" | "the operator") => Refused("token_invalid"),
             ("own_member", "the operator") => Refused("members_only"),
-            ("setting" | "operator_or_member" | "own_member" | "operator", "a wrong operator key") => {
-                Refused("operator_key_invalid")
-            }
-            ("setting" | "operator_or_member" | "operator", "the operator") => Heard,
-            ("setting" | "member" | "operator_or_member" | "own_member" | "operator", _)
-                if dead.is_some() =>
+            (
+                "setting"
+                | "operator_or_member"
+                | "own_member"
+                | "operator"
+                | "operator_or_service"
+                | "service",
+                "a wrong operator key",
+            ) => Refused("operator_key_invalid"),
+            ("service", "the operator" | "a foreign token") => Refused("service_key_required"),
+            // The operator makes no key that opens data.
+            ("operator_or_member", "the operator")
+                if MAKES_ORGANIZATION_KEYS.contains(&operation.id.as_str()) =>
             {
-                Refused(dead.unwrap())
+                Refused("session_required")
             }
-            ("operator", "a foreign token") => Refused("operator_only"),
+            ("setting" | "operator_or_member" | "operator" | "operator_or_service", "the operator") => Heard,
+            (
+                "setting"
+                | "member"
+                | "operator_or_member"
+                | "own_member"
+                | "operator"
+                | "operator_or_service"
+                | "service",
+                _,
+            ) if dead.is_some() => Refused(dead.unwrap()),
+            ("operator" | "operator_or_service", "a foreign token") => Refused("operator_only"),
             // Names are known to anybody, or they are not.
             ("member", "a foreign token") if operation.id == "updateOwnOrganization" => {
                 Refused("not_your_organization")
@@ -296,6 +383,32 @@ impl Scene {
             }
             (access, _) => panic!("`{}` has an access that has no meaning here: {access}", operation.id),
         }
+    }
+
+    /// What it means for a program of the other organization, with every permission that it can have.
+    fn expected_by_program(&self, operation: &Operation, caller: &str) -> Option<Expected> {
+        let is_service = caller == "a foreign service key";
+        if !is_service && !["a foreign key", "a foreign exchanged token"].contains(&caller) {
+            return None;
+        }
+        let nothing = if operation.has_target() { Refused(operation.not_found()) } else { Heard };
+        Some(match operation.access.as_str() {
+            "public" => Heard,
+            // A token proves nothing there; a key is looked at where it matters.
+            "setting_operator" if caller == "a foreign exchanged token" && self.is_open => Heard,
+            "setting_operator" if caller == "a foreign exchanged token" => Refused("operator_key_required"),
+            "setting_operator" if operation.id == "getMetrics" && self.is_open => Heard,
+            "setting_operator" | "operator" => Refused("operator_only"),
+            "setting" if self.is_open => Heard,
+            "member" => Refused("session_required"),
+            "own_member" if is_service => Refused("members_only"),
+            "operator_or_service" if !is_service => Refused("operator_only"),
+            // Its key is limited to the other organization.
+            "operator_or_service" if !operation.has_target() => Refused("permission_missing"),
+            "service" if !is_service => Refused("service_key_required"),
+            "setting" | "operator_or_member" | "own_member" | "operator_or_service" | "service" => nothing,
+            access => panic!("`{}` has an access that has no meaning here: {access}", operation.id),
+        })
     }
 
     /// The victim's record, log and data.
@@ -355,8 +468,14 @@ async fn operations_accept_every_caller_with_the_right() {
             let clients: Vec<(&str, Client)> = match operation.access.as_str() {
                 "public" => vec![("nobody", scene.app.client())],
                 "setting" | "setting_operator" if is_open => vec![("nobody", scene.app.client())],
-                "setting_operator" | "operator" => vec![("the operator", scene.app.operator())],
+                "setting_operator" | "operator" | "operator_or_service" => {
+                    vec![("the operator", scene.app.operator())]
+                }
+                "service" => vec![("the backend", with_key(&scene.app, &scene.service_key))],
                 "member" | "own_member" => vec![("the owner", scene.app.client())],
+                _ if MAKES_ORGANIZATION_KEYS.contains(&operation.id.as_str()) => {
+                    vec![("the owner", scene.app.client())]
+                }
                 _ => vec![("the operator", scene.app.operator()), ("the owner", scene.app.client())],
             };
             for (number, (caller, client)) in clients.into_iter().enumerate() {
@@ -371,9 +490,15 @@ async fn operations_accept_every_caller_with_the_right() {
                     "the owner" => with_access(&scene.app, &sign_in(&scene.app, &email).await),
                     _ => client,
                 };
-                if !operation.names_within().is_empty() {
+                let is_within = operation.template.contains("{collection}");
+                if is_within {
                     fill(&client, &format!("/v1/organizations/{}", made["id"].as_str().unwrap())).await;
                 }
+                let made_service_key = service_key(&scene.app, &["documents:read"]).await;
+                let owner = with_access(&scene.app, &sign_in(&scene.app, &email).await);
+                let new = json!({ "name": "x", "permissions": ["documents:read"] });
+                let keys = format!("/v1/organizations/{}/keys", made["id"].as_str().unwrap());
+                let made_key = owner.post(&keys, &new).await.created();
                 let target = Target {
                     id: made["id"].as_str().unwrap(),
                     name: &name,
@@ -382,6 +507,8 @@ async fn operations_accept_every_caller_with_the_right() {
                     collection: COLLECTION,
                     document: DOCUMENT,
                     index: INDEX,
+                    service_key: made_service_key["id"].as_str().unwrap(),
+                    organization_key: made_key["id"].as_str().unwrap(),
                     fresh: &format!("fresh-{}-{number}", operation.id.replace('_', "-")),
                 };
                 let answer = operation.send(&client, &target).await;
@@ -399,7 +526,9 @@ async fn operations_on_unknown_organization_find_nothing() {
     let scene = Scene::start(true).await;
     for operation in Operation::all(&scene.app).iter().filter(|operation| operation.template.contains('{')) {
         let callers = match operation.access.as_str() {
-            "operator" => vec![scene.app.operator()],
+            _ if operation.template.starts_with("/v1/keys/") => continue,
+            "operator" | "operator_or_service" => vec![scene.app.operator()],
+            "service" => vec![with_key(&scene.app, &scene.service_key)],
             "operator_or_member" => vec![scene.app.operator(), scene.victim.owner.clone()],
             "own_member" => vec![scene.victim.owner.clone()],
             "public" => continue,
@@ -428,9 +557,13 @@ async fn operations_on_unknown_names_in_own_organization_find_nothing() {
                 let target = match variable {
                     "{collection}" => Target { collection: name, ..target },
                     "{document_id}" => Target { document: name, ..target },
+                    "{key}" => Target { service_key: name, organization_key: name, ..target },
                     _ => Target { index: name, ..target },
                 };
-                let answer = operation.send(&scene.victim.owner, &target).await;
+                let operator = scene.app.operator();
+                let is_operators = operation.access == "operator";
+                let client = if is_operators { &operator } else { &scene.victim.owner };
+                let answer = operation.send(client, &target).await;
                 assert_answered(&operation, name, &answer, Refused(code));
             }
         }

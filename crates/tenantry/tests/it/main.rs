@@ -5,7 +5,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a missing value fails the test, in its helpers too")]
 
+mod api_keys;
 mod archives;
+mod backend_examples;
 mod bad_input;
 mod bulk_kill;
 mod checker;

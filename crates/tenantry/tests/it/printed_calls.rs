@@ -19,6 +19,13 @@ fn block(page: &str, first: &str) -> String {
     found.unwrap_or_else(|| panic!("{page} has no commands that begin with {first}")).to_owned()
 }
 
+/// Runs commands that need the operator key, in a directory that has it.
+async fn run_as_operator(commands: &str, app: &App) -> String {
+    let key = app.data_dir().join("operator.key");
+    let commands = commands.replace("data/operator.key", key.to_str().unwrap());
+    run(&commands, app.address()).await
+}
+
 /// Runs commands against the service at `address`, in a directory that has `orders.ndjson`; what they print.
 async fn run(commands: &str, address: SocketAddr) -> String {
     let commands = commands.replace("localhost:8000", &address.to_string());
@@ -74,6 +81,28 @@ async fn readme_calls_lead_into_the_tour_of_documents() {
     assert_eq!(page["items"].as_array().unwrap().len(), 1, "{page}");
     assert_eq!((&count["count"], &deleted["deleted"]), (&Value::from(0), &Value::from(1)));
     assert_eq!(usage["collections"], 2, "{usage}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn backend_in_readme_reaches_documents_of_two_organizations() {
+    let app = App::start().await;
+    let commands = block("README.md", "# The operator makes a service key");
+    let answers = answers(&run_as_operator(&commands, &app).await);
+    let [acme, _, of_acme, globex, _, of_globex] = &answers[..] else { panic!("{answers:?}") };
+    assert_eq!(
+        (&acme["organization_name"], &globex["organization_name"]),
+        (&"acme".into(), &"globex".into())
+    );
+    assert_eq!((&of_acme["customer"], &of_globex["customer"]), (&"acme".into(), &"globex".into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn backend_page_calls_exchange_a_key_and_use_the_token() {
+    let app = App::start().await;
+    let commands = block("docs/backend.md", "# The operator makes a service key");
+    let answers = answers(&run_as_operator(&commands, &app).await);
+    let [_, _, read] = &answers[..] else { panic!("{answers:?}") };
+    assert_eq!(read["total"], 42, "{read}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,6 +6,7 @@ pub mod checker;
 pub mod client;
 pub mod data_set;
 pub mod fixtures;
+pub mod keys;
 pub mod mongodb;
 pub mod mongodb_dump;
 pub mod process;

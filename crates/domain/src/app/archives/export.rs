@@ -8,6 +8,7 @@ use crate::collection::CollectionName;
 use crate::error::{Error, ErrorCode, Result};
 use crate::limits::{ARCHIVE_PAGE_BYTES, ARCHIVE_PAGE_DOCUMENTS, INLINE_MAX_BYTES, PAGE_MAX_ITEMS};
 use crate::organization::{Organization, State};
+use crate::permission::Permission;
 use crate::store::{self, Store};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -76,8 +77,15 @@ impl Exporter {
         let organization = self.auth.visible(caller, which).await?;
         let authority = match caller {
             Principal::Operator(_) => Authorization::Operator,
-            Principal::Member(member) if member.role == Role::Owner => Authorization::Member(member.clone()),
-            Principal::Member(_) => return Err(ErrorCode::RoleInsufficient.into()),
+            Principal::Member(member) => {
+                member.require(Permission::OrganizationsExport)?;
+                Authorization::Member(member.clone())
+            }
+            // No key and no token carries this permission.
+            Principal::Service(_) | Principal::Key(_) => {
+                caller.require(Permission::OrganizationsExport)?;
+                return Err(ErrorCode::PermissionMissing.into());
+            }
         };
         require_whole(&organization)?;
         Ok(Exportable { organization, authority })

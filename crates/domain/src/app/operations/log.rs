@@ -1,10 +1,11 @@
 //! Operations for clients to watch: those under way and those in the log.
 
-use crate::app::auth::{Operator, Principal};
+use crate::app::auth::{Auth, OrganizationRef, Principal};
 use crate::error::{ErrorCode, Result};
 use crate::ids::{OperationId, OrganizationId};
 use crate::operation::OperationRecord;
 use crate::page::{Page, PageLimit};
+use crate::permission::Permission;
 use crate::store::{self, Store};
 use std::sync::Arc;
 
@@ -13,14 +14,33 @@ use std::sync::Arc;
 pub struct Operations {
     log: Arc<dyn store::Operations>,
     organizations: Arc<dyn store::Organizations>,
+    auth: Arc<Auth>,
 }
 
+/// Proof of a right to the log of one organization, which may be gone.
+pub struct LogAccess(OrganizationId);
+
 impl Operations {
-    pub(in crate::app) fn new(store: &Store) -> Self {
-        Self { log: store.operations.clone(), organizations: store.organizations.clone() }
+    pub(in crate::app) fn new(store: &Store, auth: &Arc<Auth>) -> Self {
+        Self { log: store.operations.clone(), organizations: store.organizations.clone(), auth: auth.clone() }
     }
 
-    /// The operation with this id, for the operator or an admin of its organization.
+    /// The right to the log of that organization: the operator's, also when it is gone, and that of callers
+    /// with the permission `audit:read`.
+    ///
+    /// # Errors
+    /// `organization_not_found`, `role_insufficient`, `permission_missing`.
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub async fn allow_log(&self, caller: &Principal, which: &OrganizationRef) -> Result<LogAccess> {
+        if let (Principal::Operator(_), OrganizationRef::Id(id)) = (caller, which) {
+            return Ok(LogAccess(*id));
+        }
+        let organization = self.auth.visible(caller, which).await?;
+        caller.require(Permission::AuditRead)?;
+        Ok(LogAccess(organization.id))
+    }
+
+    /// The operation of that id, for the operator or those who may change its organization.
     ///
     /// # Errors
     /// `operation_not_found`, also for one of another organization.
@@ -28,8 +48,17 @@ impl Operations {
     pub async fn find_operation(&self, caller: &Principal, id: OperationId) -> Result<OperationRecord> {
         let record = self.get(id).await?.filter(|record| match caller {
             Principal::Operator(_) => true,
+            Principal::Service(service) => {
+                service.require(Permission::OrganizationsRead).is_ok()
+                    && service.key.covers(record.organization_id)
+            }
+            Principal::Key(key) => {
+                key.require(Permission::OrganizationsWrite).is_ok()
+                    && record.organization_id == key.organization.id
+            }
             Principal::Member(member) => {
-                member.role.is_admin() && record.organization_id == member.organization.id
+                member.require(Permission::OrganizationsWrite).is_ok()
+                    && record.organization_id == member.organization.id
             }
         });
         record.ok_or_else(|| ErrorCode::OperationNotFound.into())
@@ -39,14 +68,14 @@ impl Operations {
     ///
     /// # Errors
     /// `organization_not_found` if there never was one.
-    #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization_id))]
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %access.0))]
     pub async fn list_operations(
         &self,
-        _: &Operator,
-        organization_id: OrganizationId,
+        access: &LogAccess,
         before: Option<OperationId>,
         limit: PageLimit,
     ) -> Result<Page<OperationRecord, OperationId>> {
+        let organization_id = access.0;
         let found = self.log.list_operations_of(organization_id, before, limit.items() + 1).await?;
         // Every organization that ever existed has at least its create in the log.
         if found.is_empty() && before.is_none() {

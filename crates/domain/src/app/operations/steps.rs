@@ -19,6 +19,7 @@ use std::sync::Arc;
 pub(in crate::app) struct Steps {
     accounts: Arc<dyn store::Accounts>,
     sessions: Arc<dyn store::Sessions>,
+    api_keys: Arc<dyn store::ApiKeys>,
     organizations: Arc<dyn store::Organizations>,
     operations: Arc<dyn store::Operations>,
     containers: Arc<dyn store::Containers>,
@@ -31,6 +32,7 @@ impl Steps {
         Self {
             accounts: store.accounts.clone(),
             sessions: store.sessions.clone(),
+            api_keys: store.api_keys.clone(),
             organizations: store.organizations.clone(),
             operations: store.operations.clone(),
             containers: store.containers.clone(),
@@ -96,6 +98,7 @@ impl Steps {
                 Ok(StepResult::Done)
             }
             (OperationStep::ReleaseEmails, _) => self.release_emails(organization, operation.id).await,
+            (OperationStep::RevokeKeys, _) => self.revoke_keys(organization.id).await,
             (OperationStep::ReserveEmails, OperationArguments::Restore { owner_email, .. }) => {
                 refusable(self.reserve_emails(organization, operation.id, owner_email.as_ref()).await)
             }
@@ -108,6 +111,12 @@ impl Steps {
                 Err(Error::internal(format!("{step:?} is not a step of {:?}", arguments.kind())))
             }
         }
+    }
+
+    /// Removes the API keys of an organization.
+    async fn revoke_keys(&self, organization_id: OrganizationId) -> Result<StepResult> {
+        while !self.api_keys.delete_api_keys_of(organization_id, PAGE_MAX_ITEMS).await?.is_empty() {}
+        Ok(StepResult::Done)
     }
 
     /// Adds an account whose id may have been used before: an existing one counts as the work of an earlier

@@ -185,7 +185,7 @@ impl App {
     /// A client with the operator key.
     pub fn operator(&self) -> Client {
         let key = std::fs::read_to_string(self.data_dir().join("operator.key")).unwrap();
-        assert!(key.starts_with(operator::OPERATOR_KEY_PREFIX));
+        assert!(operator::is_well_formed(key.trim()));
         self.client().with_token(key.trim())
     }
 

@@ -200,7 +200,7 @@ fn operator_key_that_is_wrong_is_refused_or_not_sent() {
     let shell = shell.with("OPERATOR_KEY", "tenantry_operator_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
     assert!(shell.run(&["org", "list"]).refused().contains("\ncode: operator_key_invalid\n"));
     let token = shell.run(&["org", "list", "--operator-key", "eyJ.a.token"]).refused();
-    assert!(token.contains("one begins with tenantry_operator_") && !token.contains("eyJ"), "{token}");
+    assert!(token.contains("one begins with tnt_operator_") && !token.contains("eyJ"), "{token}");
 }
 
 #[test]

@@ -1,0 +1,275 @@
+//! API keys: making, listing, rotating and revoking those of the installation and of one organization.
+
+use super::auth::{Auth, Authorization, Operator, OrganizationRef, Principal};
+use super::clock_and_entropy::ClockAndEntropy;
+use crate::api_key::{ApiKey, ApiKeyKind, ApiKeyMaker, ApiKeyOwner, ApiKeyText};
+use crate::clock;
+use crate::error::{Error, ErrorCode, Result};
+use crate::ids::{ApiKeyId, OrganizationId};
+use crate::limits::{KEY_NAME_MAX_CHARS, ORGANIZATION_KEYS_MAX, SERVICE_KEYS_MAX};
+use crate::page::{Page, PageLimit};
+use crate::permission::{ORGANIZATION_KEY_PERMISSIONS, Permission, PermissionSet, SERVICE_KEY_PERMISSIONS};
+use crate::store::{self, BoundedInsert, Store, UpdateOutcome};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Proof of a right to the keys of one owner.
+#[derive(Debug, Clone)]
+pub struct KeyAccess {
+    owner: ApiKeyOwner,
+    /// What a new key may carry at most.
+    ceiling: PermissionSet,
+    maker: Option<ApiKeyMaker>,
+    authority: Authorization,
+}
+
+/// The name of a key: 1 to 100 characters, none of them a control character.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyName(String);
+
+impl KeyName {
+    /// Reads a name; white space around it goes.
+    ///
+    /// # Errors
+    /// The sentence for the field.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let name = text.trim();
+        let is_plain = !name.chars().any(char::is_control);
+        if is_plain && (1..=KEY_NAME_MAX_CHARS).contains(&name.chars().count()) {
+            return Ok(Self(name.to_owned()));
+        }
+        Err(format!("Must have 1 to {KEY_NAME_MAX_CHARS} characters, none of them a control character."))
+    }
+}
+
+/// What a new key is made from.
+#[derive(Debug, Clone)]
+pub struct NewApiKey {
+    /// What people call it.
+    pub name: KeyName,
+    /// What it allows.
+    pub permissions: PermissionSet,
+    /// For a service key, the organizations that it is limited to.
+    pub organizations: Option<Vec<OrganizationId>>,
+    /// How long it lasts; `None` means until it is revoked.
+    pub lifetime: Option<Duration>,
+}
+
+/// A key with its text, which is shown once.
+pub struct IssuedApiKey {
+    /// The record.
+    pub key: Arc<ApiKey>,
+    /// The text.
+    pub text: ApiKeyText,
+}
+
+/// The keys.
+pub struct ApiKeys {
+    keys: Arc<dyn store::ApiKeys>,
+    auth: Arc<Auth>,
+    sources: ClockAndEntropy,
+}
+
+impl ApiKeys {
+    pub(super) fn new(store: &Store, auth: &Arc<Auth>, sources: &ClockAndEntropy) -> Self {
+        Self { keys: store.api_keys.clone(), auth: auth.clone(), sources: sources.clone() }
+    }
+
+    /// The operator's right to service keys.
+    #[must_use]
+    pub fn manage_service_keys(&self, _: &Operator) -> KeyAccess {
+        KeyAccess {
+            owner: ApiKeyOwner::Installation,
+            ceiling: SERVICE_KEY_PERMISSIONS,
+            maker: None,
+            authority: Authorization::Operator,
+        }
+    }
+
+    /// The right to list the keys of an organization: its admins', and the operator's.
+    ///
+    /// # Errors
+    /// `organization_not_found`, `role_insufficient`, `session_required`.
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub async fn read_organization_keys(
+        &self,
+        caller: &Principal,
+        which: &OrganizationRef,
+    ) -> Result<KeyAccess> {
+        self.organization_keys(caller, which, Permission::KeysRead).await
+    }
+
+    /// The right to make, rotate and revoke the keys of an organization: its admins', after a recent sign-in.
+    /// The operator may revoke them, and makes none: a key opens data.
+    ///
+    /// # Errors
+    /// `organization_not_found`, `role_insufficient`, `session_required`, `reauthentication_required`.
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub async fn manage_organization_keys(
+        &self,
+        caller: &Principal,
+        which: &OrganizationRef,
+    ) -> Result<KeyAccess> {
+        let access = self.organization_keys(caller, which, Permission::KeysWrite).await?;
+        if let Principal::Member(member) = caller {
+            self.auth.require_recent(member)?;
+        }
+        Ok(access)
+    }
+
+    async fn organization_keys(
+        &self,
+        caller: &Principal,
+        which: &OrganizationRef,
+        permission: Permission,
+    ) -> Result<KeyAccess> {
+        let organization = self.auth.visible(caller, which).await?;
+        let owner = ApiKeyOwner::Organization(organization.id);
+        match caller {
+            Principal::Operator(_) => Ok(KeyAccess {
+                owner,
+                ceiling: PermissionSet::EMPTY,
+                maker: None,
+                authority: Authorization::Operator,
+            }),
+            Principal::Member(member) => {
+                member.require(permission)?;
+                let membership = member.account.membership(organization.id);
+                let membership = membership.ok_or(ErrorCode::OrganizationNotFound)?;
+                Ok(KeyAccess {
+                    owner,
+                    ceiling: ORGANIZATION_KEY_PERMISSIONS.intersection(membership.role.permissions()),
+                    maker: Some(ApiKeyMaker {
+                        account_id: member.account.id,
+                        membership_epoch: membership.epoch,
+                    }),
+                    authority: Authorization::Member(member.clone()),
+                })
+            }
+            Principal::Service(_) | Principal::Key(_) => Err(ErrorCode::SessionRequired.into()),
+        }
+    }
+
+    /// Makes a key.
+    ///
+    /// # Errors
+    /// `invalid_input` at `/permissions` for permissions that its maker does not have or such a key cannot
+    /// carry; `too_many_keys`, `session_required`.
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub async fn create_key(&self, access: &KeyAccess, new: NewApiKey) -> Result<IssuedApiKey> {
+        if access.ceiling.is_empty() {
+            return Err(ErrorCode::SessionRequired.into());
+        }
+        let excess = new.permissions.difference(access.ceiling);
+        if !excess.is_empty() {
+            let detail = format!("This key cannot carry {}.", listed(excess));
+            return Err(Error::invalid_field("/permissions", detail));
+        }
+        self.confirm(access).await?;
+        let now = self.sources.now();
+        let id = ApiKeyId::new(now, self.sources.entropy());
+        let text = ApiKeyText::generate(access.owner.kind(), id, self.sources.entropy());
+        let key = ApiKey {
+            id,
+            owner: access.owner,
+            name: new.name.0,
+            hash: text.hash(),
+            generation: 0,
+            replaced: None,
+            permissions: new.permissions,
+            organizations: new.organizations,
+            maker: access.maker.clone(),
+            created_at: now,
+            expires_at: new.lifetime.map(|lifetime| clock::after(now, lifetime)),
+            last_used_at: None,
+            version: 1,
+        };
+        let limit = match access.owner.kind() {
+            ApiKeyKind::Organization => ORGANIZATION_KEYS_MAX,
+            ApiKeyKind::Service | ApiKeyKind::Operator => SERVICE_KEYS_MAX,
+        };
+        match self.keys.insert_api_key(&key, limit).await? {
+            BoundedInsert::New => Ok(IssuedApiKey { key: Arc::new(key), text }),
+            BoundedInsert::Full => Err(ErrorCode::TooManyKeys.into()),
+            BoundedInsert::Exists => Err(Error::internal("a new id of a key exists")),
+        }
+    }
+
+    /// A page of keys, the oldest first.
+    ///
+    /// # Errors
+    /// `store_unavailable`.
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub async fn list_keys(
+        &self,
+        access: &KeyAccess,
+        after: Option<ApiKeyId>,
+        limit: PageLimit,
+    ) -> Result<Page<Arc<ApiKey>, ApiKeyId>> {
+        let found = self.keys.list_api_keys(access.owner, after, limit.items() + 1).await?;
+        Ok(Page::of(found, limit, |key| key.id))
+    }
+
+    /// One key.
+    ///
+    /// # Errors
+    /// `key_not_found`, also for one of another owner.
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub async fn get_key(&self, access: &KeyAccess, id: ApiKeyId) -> Result<Arc<ApiKey>> {
+        let found = self.keys.get_api_key(id).await?.filter(|key| key.owner == access.owner);
+        found.ok_or_else(|| ErrorCode::KeyNotFound.into())
+    }
+
+    /// Gives a key a new secret. The old one, and the tokens it was exchanged for, end at once or after
+    /// `overlap`.
+    ///
+    /// # Errors
+    /// `key_not_found`; `session_required`; `role_insufficient` for a key that carries more than the caller
+    /// may hand out.
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub async fn rotate_key(
+        &self,
+        access: &KeyAccess,
+        id: ApiKeyId,
+        overlap: Duration,
+    ) -> Result<IssuedApiKey> {
+        if access.ceiling.is_empty() {
+            return Err(ErrorCode::SessionRequired.into());
+        }
+        self.confirm(access).await?;
+        loop {
+            let key = self.get_key(access, id).await?;
+            if !key.permissions.is_subset_of(access.ceiling) {
+                return Err(ErrorCode::RoleInsufficient.into());
+            }
+            let now = self.sources.now();
+            let text = ApiKeyText::generate(key.owner.kind(), id, self.sources.entropy());
+            let accepted_until = (!overlap.is_zero()).then(|| clock::after(now, overlap));
+            let next = key.rotated(&text, accepted_until);
+            if self.keys.update_api_key(&next).await? == UpdateOutcome::Done {
+                return Ok(IssuedApiKey { key: Arc::new(next), text });
+            }
+        }
+    }
+
+    /// Ends a key, and the tokens it was exchanged for.
+    ///
+    /// # Errors
+    /// `key_not_found`.
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub async fn revoke_key(&self, access: &KeyAccess, id: ApiKeyId) -> Result<()> {
+        self.confirm(access).await?;
+        let key = self.get_key(access, id).await?;
+        if self.keys.delete_api_key(key.id).await? { Ok(()) } else { Err(ErrorCode::KeyNotFound.into()) }
+    }
+
+    /// Refuses a right that has ended since it was proven.
+    async fn confirm(&self, access: &KeyAccess) -> Result<()> {
+        let Authorization::Member(member) = &access.authority else { return Ok(()) };
+        self.auth.current_member(member).await?.require(Permission::KeysWrite)
+    }
+}
+
+fn listed(permissions: PermissionSet) -> String {
+    permissions.iter().map(|permission| format!("`{permission}`")).collect::<Vec<_>>().join(", ")
+}

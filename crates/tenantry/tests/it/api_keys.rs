@@ -1,0 +1,538 @@
+//! API keys: what they open, what they never do, and when they end.
+
+use crate::support::app::{App, Setup};
+use crate::support::client::Client;
+use crate::support::fixtures::{Organization, organization, sign_in, with_access, with_role};
+use crate::support::keys::{exchange, organization_key, service_key, with_key};
+use reqwest::Method;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+const HOUR: Duration = Duration::from_secs(3600);
+const DATA: [&str; 3] = ["documents:read", "documents:write", "collections:write"];
+
+fn documents(organization: &Organization) -> String {
+    format!("{}/collections/documents/documents", organization.path())
+}
+
+fn key_path(organization: &Organization, key: &Value) -> String {
+    format!("{}/keys/{}", organization.path(), key["id"].as_str().unwrap())
+}
+
+fn service_path(key: &Value) -> String {
+    format!("/v1/keys/{}", key["id"].as_str().unwrap())
+}
+
+#[tokio::test]
+async fn organization_key_opens_its_organization_alone() {
+    let app = App::start().await;
+    let (acme, globex) = (organization(&app, "Acme").await, organization(&app, "Globex").await);
+    let key = organization_key(&acme, &DATA).await;
+    let program = with_key(&app, &key);
+    program.post(&documents(&acme), &json!({ "_id": "a", "n": 1 })).await.created();
+    assert_eq!(program.get(&format!("{}/a", documents(&acme))).await.ok()["n"], 1);
+    program.post(&format!("{}/collections", acme.path()), &json!({ "name": "orders" })).await.created();
+    program.get(&documents(&globex)).await.refused("organization_not_found");
+    program.post(&documents(&globex), &json!({ "n": 1 })).await.refused("organization_not_found");
+}
+
+#[tokio::test]
+async fn key_allows_what_its_permissions_say() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    let program = with_key(&app, &organization_key(&acme, &["documents:read"]).await);
+    program.get(&documents(&acme)).await.ok();
+    let problem = program.post(&documents(&acme), &json!({ "n": 1 })).await.refused("permission_missing");
+    assert!(problem["detail"].as_str().unwrap().contains("`documents:write`"), "{problem}");
+    program.get(&acme.path()).await.refused("permission_missing");
+    program.patch(&acme.path(), &json!({ "organization_name": "Other" })).await.refused("permission_missing");
+}
+
+#[tokio::test]
+async fn key_never_signs_in_makes_keys_or_exports() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    let all = [&DATA[..], &["organizations:read", "organizations:write", "members:write"]].concat();
+    let program = with_key(&app, &organization_key(&acme, &all).await);
+    let keys = format!("{}/keys", acme.path());
+    let new = json!({ "name": "x", "permissions": ["documents:read"] });
+    program.post(&keys, &new).await.refused("session_required");
+    program.get(&keys).await.refused("session_required");
+    program.get(&format!("{}/export", acme.path())).await.refused("permission_missing");
+    program.post_empty("/v1/auth/logout").await.refused("session_required");
+    program
+        .delete(&format!("/org/delete?organization_name={}", acme.name()))
+        .await
+        .refused("session_required");
+    exchange(&program, &acme.path(), &["documents:read"]).await.refused("service_key_required");
+    // What its permissions do allow.
+    program.patch(&acme.path(), &json!({ "organization_name": "Acme Two" })).await.ok();
+}
+
+#[tokio::test]
+async fn key_beyond_its_makers_rights_is_refused() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    let keys = format!("{}/keys", acme.path());
+    for permission in ["keys:write", "tokens:issue", "organizations:export", "owners:write"] {
+        let new = json!({ "name": "x", "permissions": ["documents:read", permission] });
+        let problem = acme.owner.post(&keys, &new).await.refused("invalid_input");
+        assert_eq!(problem["errors"][0]["pointer"], "/permissions", "{problem}");
+    }
+    // The operator sees and ends keys, and makes none that would open data.
+    let new = json!({ "name": "x", "permissions": ["documents:read"] });
+    app.operator().post(&keys, &new).await.refused("session_required");
+    let made = acme.owner.post(&keys, &new).await.created();
+    let rotate = format!("{}/rotate", key_path(&acme, &made));
+    app.operator().post_empty(&rotate).await.refused("session_required");
+    assert_eq!(app.operator().get(&keys).await.ok()["items"][0]["id"], made["id"]);
+    app.operator().delete(&key_path(&acme, &made)).await.done();
+    with_key(&app, &made).get(&documents(&acme)).await.refused("key_invalid");
+    let (_app, member) = with_role(app, &acme, "member").await;
+    member.post(&keys, &new).await.refused("role_insufficient");
+}
+
+#[tokio::test]
+async fn key_with_bad_fields_names_each() {
+    let app = App::start().await;
+    let body = json!({
+        "name": "", "permissions": ["documents:read", "moon:reach", 7], "organizations": ["x"],
+        "expires_in": 59, "role": "owner", "hash": "x",
+    });
+    let problem = app.operator().post("/v1/keys", &body).await.refused("invalid_input");
+    let pointers: Vec<_> =
+        problem["errors"].as_array().unwrap().iter().map(|e| e["pointer"].clone()).collect();
+    assert_eq!(
+        pointers,
+        ["/name", "/permissions/1", "/permissions/2", "/organizations/0", "/expires_in", "/hash", "/role"]
+    );
+    for permissions in [json!([]), json!("documents:read"), Value::Null] {
+        let body = json!({ "name": "x", "permissions": permissions });
+        app.operator().post("/v1/keys", &body).await.refused("invalid_input");
+    }
+}
+
+#[tokio::test]
+async fn key_is_shown_once_and_listed_without_its_text() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    let made = [organization_key(&acme, &["documents:read"]).await, organization_key(&acme, &DATA).await];
+    let page = acme.owner.get(&format!("{}/keys?limit=1", acme.path())).await.ok();
+    assert_eq!(page["items"][0]["id"], made[0]["id"]);
+    let cursor = page["next_cursor"].as_str().unwrap();
+    let rest = acme.owner.get(&format!("{}/keys?cursor={cursor}", acme.path())).await.ok();
+    assert_eq!(rest["items"][0]["id"], made[1]["id"]);
+    assert_eq!(rest["next_cursor"], Value::Null);
+    for key in &made {
+        let text = key["key"].as_str().unwrap();
+        assert!(text.starts_with("tnt_organization_"), "{text}");
+        let secret = text.rsplit('_').next().unwrap();
+        let shown = acme.owner.get(&key_path(&acme, key)).await.text;
+        assert!(!page.to_string().contains(secret) && !shown.contains(secret));
+    }
+    app.operator().get(&service_path(&made[0])).await.refused("key_not_found");
+}
+
+#[tokio::test]
+async fn mistyped_key_is_told_from_a_wrong_one() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    let key = organization_key(&acme, &DATA).await;
+    let text = key["key"].as_str().unwrap();
+    let last = if text.ends_with('0') { '1' } else { '0' };
+    let mistyped = format!("{}{last}", &text[..text.len() - 1]);
+    for text in [mistyped.as_str(), "tnt_organization_x", "tnt_", &text[..text.len() - 3]] {
+        app.client().with_token(text).get(&documents(&acme)).await.refused("key_malformed");
+    }
+    acme.owner.delete(&key_path(&acme, &key)).await.done();
+    acme.owner.delete(&key_path(&acme, &key)).await.refused("key_not_found");
+    with_key(&app, &key).get(&documents(&acme)).await.refused("key_invalid");
+}
+
+#[tokio::test]
+async fn rotated_key_accepts_its_old_secret_for_the_overlap() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    let old = organization_key(&acme, &DATA).await;
+    let rotate = format!("{}/rotate", key_path(&acme, &old));
+    let new = acme.owner.post(&rotate, &json!({ "overlap": 60 })).await.ok();
+    assert_eq!((&new["id"], new["rotations"].as_u64()), (&old["id"], Some(1)));
+    for key in [&old, &new] {
+        with_key(&app, key).get(&documents(&acme)).await.ok();
+    }
+    app.clock.advance(Duration::from_secs(60));
+    with_key(&app, &old).get(&documents(&acme)).await.refused("key_invalid");
+    let last = acme.owner.post_empty(&rotate).await.ok();
+    with_key(&app, &new).get(&documents(&acme)).await.refused("key_invalid");
+    with_key(&app, &last).get(&documents(&acme)).await.ok();
+    acme.owner.post(&rotate, &json!({ "overlap": 604_801 })).await.refused("invalid_input");
+}
+
+#[tokio::test]
+async fn key_ends_when_its_time_has_come() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    let new = json!({ "name": "x", "permissions": ["documents:read"], "expires_in": 60 });
+    let key = acme.owner.post(&format!("{}/keys", acme.path()), &new).await.created();
+    app.clock.advance(Duration::from_secs(59));
+    with_key(&app, &key).get(&documents(&acme)).await.ok();
+    app.clock.advance(Duration::from_secs(1));
+    with_key(&app, &key).get(&documents(&acme)).await.refused("key_invalid");
+}
+
+#[tokio::test]
+async fn keys_need_a_recent_sign_in() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    let key = organization_key(&acme, &DATA).await;
+    app.clock.advance(Duration::from_secs(901));
+    let keys = format!("{}/keys", acme.path());
+    let new = json!({ "name": "x", "permissions": ["documents:read"] });
+    acme.owner.post(&keys, &new).await.refused("reauthentication_required");
+    acme.owner.delete(&key_path(&acme, &key)).await.refused("reauthentication_required");
+    acme.owner.get(&keys).await.ok();
+    let owner = with_access(&app, &sign_in(&app, acme.email()).await);
+    owner.post(&keys, &new).await.created();
+}
+
+#[tokio::test]
+async fn key_ends_with_its_makers_rights() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    let key = organization_key(&acme, &DATA).await;
+    let (app, _) = with_role(app, &acme, "viewer").await;
+    let program = with_key(&app, &key);
+    program.get(&documents(&acme)).await.ok();
+    program.post(&documents(&acme), &json!({ "n": 1 })).await.refused("permission_missing");
+}
+
+#[tokio::test]
+async fn suspended_organizations_keys_rest_and_deleted_ones_end() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    let program = with_key(&app, &organization_key(&acme, &DATA).await);
+    app.operator().post_empty(&format!("{}/suspend", acme.path())).await.ok();
+    program.get(&documents(&acme)).await.refused("key_invalid");
+    app.operator().post_empty(&format!("{}/reactivate", acme.path())).await.ok();
+    program.get(&documents(&acme)).await.ok();
+    app.operator().delete(&acme.path()).await.ok();
+    program.get(&documents(&acme)).await.refused("key_invalid");
+    app.operator().post_empty(&format!("{}/restore", acme.path())).await.ok();
+    program.get(&documents(&acme)).await.refused("key_invalid");
+    assert_eq!(app.operator().get(&format!("{}/keys", acme.path())).await.ok()["items"], json!([]));
+}
+
+#[tokio::test]
+async fn key_survives_restart_and_password_change_of_its_maker() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    let key = organization_key(&acme, &DATA).await;
+    let body = json!({ "organization_name": acme.name(), "password": "another horse battery" });
+    acme.owner.put("/org/update", &body).await.ok();
+    let app = app.restart().await;
+    with_key(&app, &key).get(&documents(&acme)).await.ok();
+}
+
+#[tokio::test]
+async fn organization_has_bounded_keys_however_many_are_made_at_once() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    let keys = format!("{}/keys", acme.path());
+    let new = json!({ "name": "x", "permissions": ["documents:read"] });
+    let make = || async { acme.owner.post(&keys, &new).await };
+    let mut made = 0;
+    for _ in 0..4 {
+        let answers = futures_util::future::join_all((0..26).map(|_| make())).await;
+        for answer in answers {
+            match answer.status.as_u16() {
+                201 => made += 1,
+                _ => drop(answer.refused("too_many_keys")),
+            }
+        }
+    }
+    assert_eq!(made, 100);
+    let page = acme.owner.get(&format!("{keys}?limit=200")).await.ok();
+    assert_eq!(page["items"].as_array().unwrap().len(), 100);
+    let first = &page["items"][0];
+    acme.owner.delete(&key_path(&acme, first)).await.done();
+    make().await.created();
+}
+
+#[tokio::test]
+async fn use_of_key_is_noted_in_its_record() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    let key = organization_key(&acme, &DATA).await;
+    assert_eq!(key["last_used_at"], Value::Null);
+    with_key(&app, &key).get(&documents(&acme)).await.ok();
+    app.maintain().await;
+    let used = acme.owner.get(&key_path(&acme, &key)).await.ok();
+    assert_eq!(used["last_used_at"], used["created_at"]);
+}
+
+#[tokio::test]
+async fn service_key_opens_no_document() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    let all = [&DATA[..], &["tokens:issue", "organizations:read", "organizations:write"]].concat();
+    let backend = with_key(&app, &service_key(&app, &all).await);
+    backend.get(&documents(&acme)).await.refused("members_only");
+    backend.post(&documents(&acme), &json!({ "n": 1 })).await.refused("members_only");
+    backend.get(&format!("{}/export", acme.path())).await.refused("permission_missing");
+    backend
+        .post("/v1/keys", &json!({ "name": "x", "permissions": ["documents:read"] }))
+        .await
+        .refused("operator_only");
+}
+
+#[tokio::test]
+async fn service_key_acts_on_organizations_as_its_permissions_say() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    let writer = with_key(&app, &service_key(&app, &["organizations:read", "organizations:write"]).await);
+    let reader = with_key(&app, &service_key(&app, &["organizations:read"]).await);
+    let new = crate::support::fixtures::new_organization("Initech", "owner@initech.example");
+    reader.post("/v1/organizations", &new).await.refused("permission_missing");
+    let made = writer.post("/v1/organizations", &new).await.created();
+    assert_eq!(reader.get("/v1/organizations").await.ok()["items"].as_array().unwrap().len(), 2);
+    let suspend = format!("{}/suspend", acme.path());
+    reader.post_empty(&suspend).await.refused("permission_missing");
+    writer.post_empty(&suspend).await.ok();
+    writer.post_empty(&format!("{}/reactivate", acme.path())).await.ok();
+    writer.patch(&acme.path(), &json!({ "legal_hold": true })).await.refused("operator_only");
+    writer.delete(&acme.path()).await.ok();
+    writer.post_empty(&format!("{}/purge", acme.path())).await.refused("operator_only");
+    writer.post_empty(&format!("{}/restore", acme.path())).await.ok();
+    let log = app.operator().get(&format!("{}/operations", acme.path())).await.ok();
+    assert_eq!(log["items"][0]["actor"]["type"], "api_key", "{log}");
+    let path = format!("/v1/organizations/{}", made["id"].as_str().unwrap());
+    assert_eq!(reader.get(&path).await.ok()["organization_name"], "Initech");
+}
+
+#[tokio::test]
+async fn service_key_limited_to_organizations_finds_no_other() {
+    let app = App::start().await;
+    let (acme, globex) = (organization(&app, "Acme").await, organization(&app, "Globex").await);
+    let body = json!({
+        "name": "x", "organizations": [acme.id()],
+        "permissions": ["tokens:issue", "organizations:read", "organizations:write", "documents:read"],
+    });
+    let key = app.operator().post("/v1/keys", &body).await.created();
+    assert_eq!(key["organizations"], json!([acme.id()]));
+    let backend = with_key(&app, &key);
+    backend.get(&acme.path()).await.ok();
+    exchange(&backend, &acme.path(), &["documents:read"]).await.ok();
+    for path in [globex.path(), "/v1/organizations/globex".to_owned()] {
+        backend.get(&path).await.refused("organization_not_found");
+        backend.delete(&path).await.refused("organization_not_found");
+        exchange(&backend, &path, &["documents:read"]).await.refused("organization_not_found");
+    }
+    backend.get("/v1/organizations").await.refused("permission_missing");
+}
+
+#[tokio::test]
+async fn token_opens_one_organization_and_no_more_than_asked() {
+    let app = App::start().await;
+    let (acme, globex) = (organization(&app, "Acme").await, organization(&app, "Globex").await);
+    let key = service_key(&app, &[&DATA[..], &["tokens:issue"]].concat()).await;
+    let backend = with_key(&app, &key);
+    let granted = exchange(&backend, &acme.path(), &["documents:read", "documents:write"]).await.ok();
+    assert_eq!(granted["scope"], "documents:read documents:write");
+    assert_eq!((granted["expires_in"].as_u64(), &granted["organization_id"]), (Some(900), &acme.body["id"]));
+    let program = app.client().with_token(granted["access_token"].as_str().unwrap());
+    program.post(&documents(&acme), &json!({ "_id": "a" })).await.created();
+    program.get(&format!("{}/a", documents(&acme))).await.ok();
+    program.get(&documents(&globex)).await.refused("organization_not_found");
+    program
+        .post(&format!("{}/collections", acme.path()), &json!({ "name": "x" }))
+        .await
+        .refused("permission_missing");
+    // It makes nothing of its own kind, and no key.
+    exchange(&program, &acme.path(), &["documents:read"]).await.refused("service_key_required");
+    program.get(&format!("{}/keys", acme.path())).await.refused("session_required");
+    program.get(&format!("{}/export", acme.path())).await.refused("permission_missing");
+    program.post_empty("/v1/auth/logout").await.refused("session_required");
+}
+
+#[tokio::test]
+async fn token_beyond_its_key_is_refused() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    let key = service_key(&app, &["tokens:issue", "documents:read", "organizations:write"]).await;
+    let backend = with_key(&app, &key);
+    for permission in ["documents:write", "organizations:write", "tokens:issue", "keys:write"] {
+        let answer = exchange(&backend, &acme.path(), &["documents:read", permission]).await;
+        let problem = answer.refused("invalid_input");
+        assert!(problem["errors"][0]["detail"].as_str().unwrap().contains(permission), "{problem}");
+    }
+    let no_issuer = with_key(&app, &service_key(&app, &["documents:read"]).await);
+    exchange(&no_issuer, &acme.path(), &["documents:read"]).await.refused("permission_missing");
+    acme.owner
+        .post(&format!("{}/tokens", acme.path()), &json!({ "permissions": ["documents:read"] }))
+        .await
+        .refused("service_key_required");
+    let long = json!({ "permissions": ["documents:read"], "expires_in": 3601, "subject": "" });
+    let problem = backend.post(&format!("{}/tokens", acme.path()), &long).await.refused("invalid_input");
+    assert_eq!(problem["errors"].as_array().unwrap().len(), 2, "{problem}");
+}
+
+#[tokio::test]
+async fn exchanged_token_names_the_key_and_never_an_account() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    let key = service_key(&app, &["tokens:issue", "documents:read"]).await;
+    let body = json!({ "permissions": ["documents:read"], "subject": "user-4711", "expires_in": 60 });
+    let answer = with_key(&app, &key).post(&format!("{}/tokens", acme.path()), &body).await.ok();
+    let claims = crate::support::keys::claims(answer["access_token"].as_str().unwrap());
+    let named = format!("key:{}", key["id"].as_str().unwrap());
+    assert_eq!((&claims["sub"], &claims["act"]["sub"]), (&json!(named), &json!(named)));
+    assert_eq!((&claims["subject"], &claims["scope"]), (&json!("user-4711"), &json!("documents:read")));
+    assert_eq!((&claims["org_id"], &claims["client_id"]), (&acme.body["id"], &key["id"]));
+    assert_eq!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(), 60);
+    for absent in ["sid", "admin_id", "email", "role", "auth_time"] {
+        assert!(claims.get(absent).is_none(), "{claims}");
+    }
+}
+
+/// What ends a token, beside its own time: one line each.
+async fn end(app: &App, acme: &Organization, key: &Value, event: &str) {
+    let operator = app.operator();
+    match event {
+        "revoked" => operator.delete(&service_path(key)).await.done(),
+        "rotated" => drop(operator.post_empty(&format!("{}/rotate", service_path(key))).await.ok()),
+        "suspended" => drop(operator.post_empty(&format!("{}/suspend", acme.path())).await.ok()),
+        "reactivated" => {
+            operator.post_empty(&format!("{}/suspend", acme.path())).await.ok();
+            operator.post_empty(&format!("{}/reactivate", acme.path())).await.ok();
+        }
+        "deleted" => drop(operator.delete(&acme.path()).await.ok()),
+        "restored" => {
+            operator.delete(&acme.path()).await.ok();
+            operator.post_empty(&format!("{}/restore", acme.path())).await.ok();
+        }
+        "expired" => app.clock.advance(HOUR),
+        other => unreachable!("{other}"),
+    }
+}
+
+#[tokio::test]
+async fn exchanged_token_ends_with_its_key_and_organization() {
+    for event in ["revoked", "rotated", "suspended", "reactivated", "deleted", "restored", "expired"] {
+        let app = App::start().await;
+        let (acme, globex) = (organization(&app, "Acme").await, organization(&app, "Globex").await);
+        let key = service_key(&app, &["tokens:issue", "documents:read"]).await;
+        let open = async |organization: &Organization| -> Client {
+            let token = exchange(&with_key(&app, &key), &organization.path(), &["documents:read"]).await.ok();
+            let program = app.client().with_token(token["access_token"].as_str().unwrap());
+            program.get(&documents(organization)).await.ok();
+            program
+        };
+        let (program, other) = (open(&acme).await, open(&globex).await);
+        end(&app, &acme, &key, event).await;
+        let code = if event == "expired" { "token_expired" } else { "token_revoked" };
+        program.get(&documents(&acme)).await.refused(code);
+        // What happens to one organization leaves the tokens of another alone.
+        if !["revoked", "rotated", "expired"].contains(&event) {
+            other.get(&documents(&globex)).await.ok();
+        }
+    }
+}
+
+#[tokio::test]
+async fn rotation_with_overlap_leaves_exchanged_tokens_valid() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    let key = service_key(&app, &["tokens:issue", "documents:read"]).await;
+    let token = exchange(&with_key(&app, &key), &acme.path(), &["documents:read"]).await.ok();
+    let program = app.client().with_token(token["access_token"].as_str().unwrap());
+    app.operator().post(&format!("{}/rotate", service_path(&key)), &json!({ "overlap": 300 })).await.ok();
+    program.get(&documents(&acme)).await.ok();
+    app.clock.advance(Duration::from_secs(300));
+    program.get(&documents(&acme)).await.refused("token_revoked");
+}
+
+#[tokio::test]
+async fn token_is_not_issued_for_unusable_organization() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    let backend = with_key(&app, &service_key(&app, &["tokens:issue", "documents:read"]).await);
+    app.operator().post_empty(&format!("{}/suspend", acme.path())).await.ok();
+    exchange(&backend, &acme.path(), &["documents:read"]).await.refused("organization_suspended");
+    app.operator().delete(&acme.path()).await.ok();
+    exchange(&backend, &acme.path(), &["documents:read"]).await.refused("organization_not_found");
+}
+
+#[tokio::test]
+async fn exchange_can_be_switched_off() {
+    let app = Setup::unlimited().with("--exchange=off").start().await;
+    let acme = organization(&app, "Acme").await;
+    let backend = with_key(&app, &service_key(&app, &["tokens:issue", "documents:read"]).await);
+    exchange(&backend, &acme.path(), &["documents:read"]).await.refused("exchange_disabled");
+    with_key(&app, &organization_key(&acme, &DATA).await).get(&documents(&acme)).await.ok();
+}
+
+#[tokio::test]
+async fn program_repeats_a_request_with_an_idempotency_key() {
+    let app = App::start().await;
+    let acme = organization(&app, "Acme").await;
+    let program =
+        crate::support::keys::exchanged(&app, &acme, &DATA).await.with_header("idempotency-key", "one");
+    let made = program.post(&documents(&acme), &json!({ "n": 1 })).await.created();
+    assert_eq!(program.post(&documents(&acme), &json!({ "n": 1 })).await.created()["_id"], made["_id"]);
+    let lines = Some(("application/x-ndjson", b"{\"n\":2}\n".to_vec()));
+    let path = format!("{}/collections/documents/bulk", acme.path());
+    program.with_header("idempotency-key", "two").send(Method::POST, &path, lines).await;
+    assert_eq!(acme.owner.get(&documents(&acme)).await.ok()["items"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn introspection_says_what_a_token_is_now() {
+    let app = App::start().await;
+    let (acme, globex) = (organization(&app, "Acme").await, organization(&app, "Globex").await);
+    let key = service_key(&app, &["tokens:introspect"]).await;
+    let gateway = with_key(&app, &key);
+    let ask = async |client: &Client, token: &str| -> Value {
+        let form = Some(("application/x-www-form-urlencoded", format!("token={token}").into_bytes()));
+        client.send(Method::POST, "/v1/auth/introspect", form).await.ok()
+    };
+    let token = acme.tokens["access_token"].as_str().unwrap();
+    let found = ask(&gateway, token).await;
+    assert_eq!((&found["active"], &found["org_id"]), (&json!(true), &acme.body["id"]), "{found}");
+    assert!(found["scope"].as_str().unwrap().contains("owners:write"), "{found}");
+    let by_json = gateway.post("/v1/auth/introspect", &json!({ "token": token })).await.ok();
+    assert_eq!(by_json, found);
+    // An exchanged one, a wrong one, and one that has ended.
+    let backend = with_key(&app, &service_key(&app, &["tokens:issue", "documents:read"]).await);
+    let exchanged = exchange(&backend, &globex.path(), &["documents:read"]).await.ok();
+    let exchanged = ask(&gateway, exchanged["access_token"].as_str().unwrap()).await;
+    assert_eq!((&exchanged["scope"], &exchanged["org_id"]), (&json!("documents:read"), &globex.body["id"]));
+    acme.owner.post_empty("/v1/auth/logout").await.done();
+    for token in [token, "garbage", key["key"].as_str().unwrap()] {
+        assert_eq!(ask(&gateway, token).await, json!({ "active": false }));
+    }
+    // A key that is limited to another organization learns nothing.
+    let body = json!({ "name": "x", "permissions": ["tokens:introspect"], "organizations": [acme.id()] });
+    let limited = with_key(&app, &app.operator().post("/v1/keys", &body).await.created());
+    let token = globex.tokens["access_token"].as_str().unwrap();
+    assert_eq!(ask(&limited, token).await, json!({ "active": false }));
+    assert_eq!(ask(&gateway, token).await["active"], json!(true));
+    globex
+        .owner
+        .post("/v1/auth/introspect", &json!({ "token": token }))
+        .await
+        .refused("service_key_required");
+    backend.post("/v1/auth/introspect", &json!({ "token": token })).await.refused("permission_missing");
+}
+
+#[tokio::test]
+async fn owner_reads_the_log_of_their_organization() {
+    let app = App::start().await;
+    let (acme, globex) = (organization(&app, "Acme").await, organization(&app, "Globex").await);
+    let log = acme.owner.get(&format!("{}/operations", acme.path())).await.ok();
+    assert_eq!(log["items"][0]["kind"], "create", "{log}");
+    acme.owner.get(&format!("{}/operations", globex.path())).await.refused("organization_not_found");
+    let reader = with_key(&app, &organization_key(&acme, &["audit:read"]).await);
+    assert_eq!(reader.get("/v1/organizations/acme/operations").await.ok(), log);
+    let (_app, member) = with_role(app, &acme, "member").await;
+    member.get(&format!("{}/operations", acme.path())).await.refused("role_insufficient");
+}
