@@ -2,13 +2,14 @@
 //! the version.
 
 use crate::connection::Connection;
-use crate::names::{API_KEYS, API_KEYS_BY_SLOT};
+use crate::names::{API_KEYS, API_KEYS_BY_SLOT, API_KEYS_OF};
 use crate::record_codec::{encode, moment, object_id};
 use crate::records::Records;
 use crate::slots::{self, Bound};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use mongodb::bson::{Bson, Document, doc};
+use mongodb::options::Hint;
 use std::sync::Arc;
 use tenantry_domain::Result;
 use tenantry_domain::api_key::{ApiKey, ApiKeyOwner};
@@ -54,7 +55,8 @@ impl store::ApiKeys for ApiKeys {
         if let Some(after) = after {
             filter.insert("_id", doc! { "$gt": object_id(after.as_bytes()) });
         }
-        Ok(self.records.list(self.records.collection().find(filter).sort(doc! { "_id": 1 }), limit).await?)
+        let find = self.records.collection().find(filter).sort(doc! { "_id": 1 });
+        Ok(self.records.list(find.hint(Hint::Name(API_KEYS_OF.to_owned())), limit).await?)
     }
 
     #[tracing::instrument(level = "debug", skip_all)]

@@ -2,13 +2,14 @@
 
 use crate::connection::Connection;
 use crate::engine_error::{EngineError, EngineResult};
-use crate::names::{INVITATIONS, INVITATIONS_BY_ADDRESS, INVITATIONS_BY_SLOT};
+use crate::names::{INVITATIONS, INVITATIONS_BY_ADDRESS, INVITATIONS_BY_SLOT, INVITATIONS_OF};
 use crate::record_codec::{encode, moment, object_id};
 use crate::records::Records;
 use crate::slots::{self, Bound};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use mongodb::bson::{Document, doc};
+use mongodb::options::Hint;
 use std::sync::Arc;
 use tenantry_domain::Result;
 use tenantry_domain::ids::{InvitationId, OrganizationId};
@@ -67,7 +68,8 @@ impl store::Invitations for Invitations {
         if let Some(after) = after {
             filter.insert("_id", doc! { "$gt": object_id(after.as_bytes()) });
         }
-        Ok(self.records.list(self.records.collection().find(filter).sort(doc! { "_id": 1 }), limit).await?)
+        let find = self.records.collection().find(filter).sort(doc! { "_id": 1 });
+        Ok(self.records.list(find.hint(Hint::Name(INVITATIONS_OF.to_owned())), limit).await?)
     }
 
     #[tracing::instrument(level = "debug", skip_all, fields(organization = %invitation.organization_id))]

@@ -33,8 +33,12 @@ pub(crate) const ORGANIZATIONS_RESERVED: &str = "organizations_reserved";
 pub(crate) const ORGANIZATIONS_BY_STATUS: &str = "organizations_by_status";
 /// Ensures that no two accounts have the same address.
 pub(crate) const ACCOUNTS_BY_EMAIL: &str = "accounts_by_email";
+/// The keys of one owner, in the order of their ids.
+pub(crate) const API_KEYS_OF: &str = "api_keys_of";
 /// No two keys of one owner have the same slot.
 pub(crate) const API_KEYS_BY_SLOT: &str = "api_keys_by_slot";
+/// The invitations of one organization, in the order of their ids.
+pub(crate) const INVITATIONS_OF: &str = "invitations_of";
 /// No two invitations of one organization have the same slot.
 pub(crate) const INVITATIONS_BY_SLOT: &str = "invitations_by_slot";
 /// An organization has one invitation for each mailbox.

@@ -18,7 +18,7 @@ use serde::de::DeserializeOwned;
 use tenantry_domain::{Error, Result};
 
 /// Fields with an id, or a list of ids.
-const ID_FIELDS: [&str; 12] = [
+const ID_FIELDS: [&str; 11] = [
     "id",
     "organization_id",
     "account_id",
@@ -28,10 +28,9 @@ const ID_FIELDS: [&str; 12] = [
     "operation_id",
     // A pair of account and change.
     "credentials",
-    // Of an API key: its owner, what it is limited to, and the account that made it.
+    // Of an API key: its owner, and what it is limited to.
     "organization",
     "organizations",
-    "maker",
     "inviter",
 ];
 

@@ -15,9 +15,10 @@ use super::engine_error::{EngineError, EngineResult};
 use super::record_codec::integer;
 use crate::error::OpenError;
 use crate::names::{
-    ACCOUNTS, ACCOUNTS_BY_EMAIL, API_KEYS, API_KEYS_BY_SLOT, INSTALLATION, INVITATIONS,
-    INVITATIONS_BY_ADDRESS, INVITATIONS_BY_SLOT, OPERATIONS, ORGANIZATIONS, ORGANIZATIONS_BY_STATUS,
-    ORGANIZATIONS_RESERVED, REQUESTS, SESSIONS, SHARED_DOCUMENTS, THROTTLES, VERSION_ID,
+    ACCOUNTS, ACCOUNTS_BY_EMAIL, API_KEYS, API_KEYS_BY_SLOT, API_KEYS_OF, INSTALLATION, INVITATIONS,
+    INVITATIONS_BY_ADDRESS, INVITATIONS_BY_SLOT, INVITATIONS_OF, OPERATIONS, ORGANIZATIONS,
+    ORGANIZATIONS_BY_STATUS, ORGANIZATIONS_RESERVED, REQUESTS, SESSIONS, SHARED_DOCUMENTS, THROTTLES,
+    VERSION_ID,
 };
 use mongodb::IndexModel;
 use mongodb::bson::{Bson, Document, doc};
@@ -169,11 +170,11 @@ const STEP_4: &[Index] = &[Index {
 }];
 
 const STEP_5: &[Index] = &[
-    Index { collection: API_KEYS, name: "api_keys_of", keys: &["owner", "_id"], kind: IndexKind::Plain },
+    Index { collection: API_KEYS, name: API_KEYS_OF, keys: &["owner", "_id"], kind: IndexKind::Plain },
     Index { collection: API_KEYS, name: API_KEYS_BY_SLOT, keys: &["owner", "slot"], kind: IndexKind::Unique },
     Index {
         collection: INVITATIONS,
-        name: "invitations_of",
+        name: INVITATIONS_OF,
         keys: &["organization_id", "_id"],
         kind: IndexKind::Plain,
     },

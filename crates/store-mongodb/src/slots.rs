@@ -10,7 +10,8 @@
 use crate::engine_error::{EngineError, EngineResult};
 use crate::record_codec::integer;
 use crate::records::{Records, update_outcome};
-use mongodb::bson::{Bson, Document, doc};
+use mongodb::bson::{Bson, Document, RawBsonRef, doc};
+use mongodb::options::Hint;
 use tenantry_domain::Error;
 use tenantry_domain::store::{BoundedInsert, UpdateOutcome};
 
@@ -61,13 +62,13 @@ impl Bound<'_> {
     async fn taken(&self) -> EngineResult<Vec<i64>> {
         let find = self.records.collection().find(self.owned.clone());
         let find = find.projection(doc! { SLOT: 1, "_id": 0 }).sort(doc! { SLOT: 1 });
-        let find = find.limit(i64::from(self.limit.max(1)));
+        let find = find.hint(Hint::Name(self.index.to_owned())).limit(i64::from(self.limit.max(1)));
         let taken = async {
             let mut cursor = find.await?;
             let mut taken = Vec::new();
             while cursor.advance().await? {
                 let slot = cursor.current().get(SLOT).ok().flatten();
-                taken.extend(slot.and_then(bson::RawBsonRef::as_i64));
+                taken.extend(slot.and_then(RawBsonRef::as_i64));
             }
             Ok(taken)
         };

@@ -149,7 +149,7 @@ pub fn api_key() -> ApiKey {
         replaced: Some(ReplacedSecret { hash: ApiKeyHash::from_bytes([4; 32]), accepted_until: NOW }),
         permissions: PermissionSet::new(&Permission::ALL),
         organizations: Some(vec![OrganizationId::from_bytes([5; 12]), OrganizationId::from_bytes([6; 12])]),
-        maker: Some(ApiKeyMaker { account_id: AccountId::from_bytes([7; 12]), membership_epoch: 1 }),
+        maker: Some(ApiKeyMaker { account_id: AccountId::from_bytes([7; 12]), membership_epoch: 8 }),
         created_at: NOW,
         expires_at: Some(NOW),
         last_used_at: Some(NOW),

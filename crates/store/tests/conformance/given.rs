@@ -4,13 +4,16 @@ use jiff::Timestamp;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tenantry_domain::account::{Account, CredentialChange, Membership, PasswordHash, Role};
+use tenantry_domain::api_key::{ApiKey, ApiKeyHash, ApiKeyMaker, ApiKeyOwner, ReplacedSecret};
 use tenantry_domain::clock;
 use tenantry_domain::email::EmailAddress;
 use tenantry_domain::error::{ErrorCode, Result};
-use tenantry_domain::ids::{AccountId, OperationId, OrganizationId, SessionId};
+use tenantry_domain::ids::{AccountId, ApiKeyId, InvitationId, OperationId, OrganizationId, SessionId};
+use tenantry_domain::invitation::{Invitation, InvitationAcceptance};
 use tenantry_domain::name::OrganizationName;
 use tenantry_domain::operation::{Actor, Operation, OperationArguments, OperationRecord, Settings};
 use tenantry_domain::organization::{Naming, Organization, Placement, State};
+use tenantry_domain::permission::ORGANIZATION_KEY_PERMISSIONS;
 use tenantry_domain::session::{Session, UsedToken};
 
 /// The moment at which all records were made.
@@ -165,6 +168,45 @@ pub fn session(organization_id: OrganizationId, ends: Timestamp) -> Session {
     }
 }
 
+/// A key of that owner, in which every field has something.
+pub fn api_key(owner: ApiKeyOwner) -> ApiKey {
+    ApiKey {
+        id: ApiKeyId::from_bytes(id()),
+        owner,
+        name: "backend".into(),
+        hash: ApiKeyHash::from_bytes([5; 32]),
+        generation: 4,
+        replaced: Some(ReplacedSecret { hash: ApiKeyHash::from_bytes([6; 32]), accepted_until: at(60) }),
+        permissions: ORGANIZATION_KEY_PERMISSIONS,
+        organizations: Some(vec![OrganizationId::from_bytes(id()), OrganizationId::from_bytes(id())]),
+        maker: Some(ApiKeyMaker { account_id: AccountId::from_bytes(id()), membership_epoch: 2 }),
+        created_at: START,
+        expires_at: Some(at(1_000_000)),
+        last_used_at: Some(at(2)),
+        version: 1,
+    }
+}
+
+/// A used invitation of that organization for that address.
+pub fn invitation(organization_id: OrganizationId, email: &str) -> Invitation {
+    Invitation {
+        id: InvitationId::from_bytes(id()),
+        organization_id,
+        email: EmailAddress::parse(email).unwrap(),
+        role: Role::Admin,
+        secret_hash: [5; 32],
+        inviter: Some(AccountId::from_bytes(id())),
+        created_at: START,
+        expires_at: at(1_000),
+        acceptance: Some(InvitationAcceptance {
+            operation_id: OperationId::from_bytes(id()),
+            account_id: AccountId::from_bytes(id()),
+            accepted_at: at(3),
+        }),
+        version: 1,
+    }
+}
+
 /// A finished operation of that organization.
 pub fn finished(organization: &Organization) -> OperationRecord {
     OperationRecord::finished(organization, &operation("somebody", OperationArguments::Delete), at(1))
@@ -191,6 +233,18 @@ impl Next for Account {
 impl Next for Session {
     fn next(&self) -> Self {
         Self { version: self.version + 1, generation: self.generation + 1, ..self.clone() }
+    }
+}
+
+impl Next for ApiKey {
+    fn next(&self) -> Self {
+        Self { version: self.version + 1, generation: self.generation + 1, ..self.clone() }
+    }
+}
+
+impl Next for Invitation {
+    fn next(&self) -> Self {
+        Self { version: self.version + 1, expires_at: at(2_000), ..self.clone() }
     }
 }
 

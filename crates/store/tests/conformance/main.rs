@@ -6,6 +6,8 @@
 #[cfg(test)]
 mod accounts;
 #[cfg(test)]
+mod api_keys;
+#[cfg(test)]
 mod containers;
 #[cfg(test)]
 mod data;
@@ -17,6 +19,8 @@ mod given;
 mod idempotency;
 #[cfg(test)]
 mod installation;
+#[cfg(test)]
+mod invitations;
 #[cfg(test)]
 mod operations;
 #[cfg(test)]

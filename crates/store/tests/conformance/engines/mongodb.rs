@@ -48,10 +48,12 @@ impl Engine for MongoDb {
 }
 
 /// The collections of records. Containers have others.
-const RECORDS: [&str; 9] = [
+const RECORDS: [&str; 11] = [
     "organizations",
     "accounts",
     "sessions",
+    "api_keys",
+    "invitations",
     "operations",
     "requests",
     "throttles",
