@@ -14,6 +14,7 @@
 //! Absence is not cached, so an insert has nothing to evict.
 
 mod accounts;
+mod api_keys;
 mod codec;
 #[cfg_attr(not(feature = "mongodb"), expect(dead_code, reason = "the embedded engine has no others"))]
 mod coherence;
@@ -33,8 +34,8 @@ use memory::Memory;
 use std::sync::Arc;
 use tenantry_domain::store::Store;
 
-/// `store`, which only this process writes to, with a cache of organizations, accounts and sessions of up to
-/// `bytes`.
+/// `store`, which only this process writes to, with a cache of organizations, accounts, sessions and API keys
+/// of up to `bytes`.
 pub(crate) fn decorate(store: Store, bytes: u64) -> Store {
     if bytes == 0 { store } else { in_front_of(store, &Memory::new(bytes, Coherence::Exclusive)) }
 }
@@ -44,6 +45,7 @@ fn in_front_of(store: Store, memory: &Arc<Memory>) -> Store {
         organizations: Arc::new(organizations::CachedOrganizations::new(store.organizations, memory)),
         accounts: Arc::new(accounts::CachedAccounts::new(store.accounts, memory)),
         sessions: Arc::new(sessions::CachedSessions::new(store.sessions, memory)),
+        api_keys: Arc::new(api_keys::CachedApiKeys::new(store.api_keys, memory)),
         ..store
     }
 }

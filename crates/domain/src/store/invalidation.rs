@@ -1,6 +1,6 @@
 //! How an engine that others also write to reports their changes to a cache in front of it.
 
-use crate::ids::{AccountId, OrganizationId, SessionId};
+use crate::ids::{AccountId, ApiKeyId, OrganizationId, SessionId};
 use std::time::Instant;
 
 /// The record that somebody has changed.
@@ -12,6 +12,8 @@ pub enum Change {
     Account(AccountId),
     /// A session.
     Session(SessionId),
+    /// An API key.
+    ApiKey(ApiKeyId),
     /// It is unknown which.
     Any,
 }

@@ -3,7 +3,7 @@
 
 use super::coherence::{Coherence, Stream};
 use super::in_front_of;
-use super::memory::{Key, Memory};
+use super::memory::{CacheKey, Memory};
 use metrics::{counter, gauge};
 use std::sync::Arc;
 use std::time::Instant;
@@ -34,10 +34,11 @@ impl Invalidation for SharedCache {
 
     fn invalidate(&self, change: Change) {
         counter!(STORE_CACHE_INVALIDATIONS).increment(1);
-        let key: Key = match change {
+        let key: CacheKey = match change {
             Change::Organization(id) => id.into(),
             Change::Account(id) => id.into(),
             Change::Session(id) => id.into(),
+            Change::ApiKey(id) => id.into(),
             Change::Any => return self.memory.evict_all(),
         };
         self.memory.evict([key]);

@@ -12,7 +12,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tenantry_domain::email::EmailKey;
-use tenantry_domain::ids::{AccountId, OrganizationId, SessionId};
+use tenantry_domain::ids::{AccountId, ApiKeyId, OrganizationId, SessionId};
 use tenantry_domain::name::Identifier;
 
 /// The cost of an entry beside its bytes: its place in the cache's tables, two counters, the allocator's
@@ -23,31 +23,38 @@ const USUAL_ENTRY_BYTES: u64 = 256;
 
 /// The key of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Key {
+pub(super) enum CacheKey {
     Organization(OrganizationId),
     Account(AccountId),
     Session(SessionId),
+    ApiKey(ApiKeyId),
     /// The hash of an identifier.
     Identifier([u8; 8]),
     /// The hash of an e-mail address.
     Email([u8; 8]),
 }
 
-impl From<OrganizationId> for Key {
+impl From<OrganizationId> for CacheKey {
     fn from(id: OrganizationId) -> Self {
         Self::Organization(id)
     }
 }
 
-impl From<AccountId> for Key {
+impl From<AccountId> for CacheKey {
     fn from(id: AccountId) -> Self {
         Self::Account(id)
     }
 }
 
-impl From<SessionId> for Key {
+impl From<SessionId> for CacheKey {
     fn from(id: SessionId) -> Self {
         Self::Session(id)
+    }
+}
+
+impl From<ApiKeyId> for CacheKey {
+    fn from(id: ApiKeyId) -> Self {
+        Self::ApiKey(id)
     }
 }
 
@@ -59,8 +66,14 @@ pub(super) struct Entry {
 }
 
 /// The placeholder of a record that is being loaded.
-pub(super) type Placeholder<'a> =
-    PlaceholderGuard<'a, Key, Entry, EntryWeighter, DefaultHashBuilder, DefaultLifecycle<Key, Entry>>;
+pub(super) type Placeholder<'a> = PlaceholderGuard<
+    'a,
+    CacheKey,
+    Entry,
+    EntryWeighter,
+    DefaultHashBuilder,
+    DefaultLifecycle<CacheKey, Entry>,
+>;
 
 /// The state when a search began.
 #[derive(Clone, Copy)]
@@ -71,7 +84,7 @@ pub(super) struct WriteMark {
 
 /// Entries up to a total number of bytes; the least recently used ones make room.
 pub(super) struct Memory {
-    pub(super) entries: Cache<Key, Entry, EntryWeighter>,
+    pub(super) entries: Cache<CacheKey, Entry, EntryWeighter>,
     pub(super) coherence: Coherence,
     /// Counts finished and reported writes, before their records are evicted.
     writes: AtomicU64,
@@ -94,8 +107,12 @@ impl Memory {
 
     /// The bytes of `key` if they may be returned, else the placeholder to fill. Waits if another task is
     /// loading them.
-    pub(super) async fn get_or_place(&self, key: &Key, view: View) -> Result<Arc<[u8]>, Placeholder<'_>> {
-        let look = |_: &Key, entry: &mut Entry| match view.allows(entry.read_at) {
+    pub(super) async fn get_or_place(
+        &self,
+        key: &CacheKey,
+        view: View,
+    ) -> Result<Arc<[u8]>, Placeholder<'_>> {
+        let look = |_: &CacheKey, entry: &mut Entry| match view.allows(entry.read_at) {
             true => EntryAction::Retain(entry.bytes.clone()),
             false => EntryAction::ReplaceWithGuard,
         };
@@ -117,7 +134,7 @@ impl Memory {
     }
 
     /// Evicts the records that a write has changed, including those being loaded or found right now.
-    pub(super) fn evict(&self, keys: impl IntoIterator<Item = Key>) {
+    pub(super) fn evict(&self, keys: impl IntoIterator<Item = CacheKey>) {
         self.writes.fetch_add(1, Ordering::SeqCst);
         keys.into_iter().for_each(|key| drop(self.entries.remove(&key)));
     }
@@ -128,20 +145,20 @@ impl Memory {
         self.entries.clear();
     }
 
-    pub(super) fn identifier(&self, identifier: &Identifier) -> Key {
-        Key::Identifier(self.hasher.hash_one(identifier).to_ne_bytes())
+    pub(super) fn identifier(&self, identifier: &Identifier) -> CacheKey {
+        CacheKey::Identifier(self.hasher.hash_one(identifier).to_ne_bytes())
     }
 
-    pub(super) fn email(&self, email: &EmailKey) -> Key {
-        Key::Email(self.hasher.hash_one(email).to_ne_bytes())
+    pub(super) fn email(&self, email: &EmailKey) -> CacheKey {
+        CacheKey::Email(self.hasher.hash_one(email).to_ne_bytes())
     }
 
     /// The id that had this name at the last lookup.
-    pub(super) fn holder(&self, name: &Key) -> Option<[u8; 12]> {
+    pub(super) fn holder(&self, name: &CacheKey) -> Option<[u8; 12]> {
         self.entries.get(name)?.bytes.as_ref().try_into().ok()
     }
 
-    pub(super) fn set_holder(&self, name: Key, id: &[u8; 12]) {
+    pub(super) fn set_holder(&self, name: CacheKey, id: &[u8; 12]) {
         let bytes = Arc::from(id.as_slice());
         self.entries.insert(name, Entry { bytes, read_at: Moment::default() });
     }
@@ -151,8 +168,8 @@ impl Memory {
 #[derive(Clone)]
 pub(super) struct EntryWeighter;
 
-impl Weighter<Key, Entry> for EntryWeighter {
-    fn weight(&self, _key: &Key, entry: &Entry) -> u64 {
+impl Weighter<CacheKey, Entry> for EntryWeighter {
+    fn weight(&self, _key: &CacheKey, entry: &Entry) -> u64 {
         ENTRY_BYTES + entry.bytes.len() as u64
     }
 }

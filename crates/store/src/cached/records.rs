@@ -3,7 +3,7 @@
 use super::codec::{Encode, pack, unpack};
 use super::coherence::View;
 use super::decoded::DecodedRecords;
-use super::memory::{Entry, Key, Memory, WriteMark};
+use super::memory::{CacheKey, Entry, Memory, WriteMark};
 use quick_cache::sync::GuardResult;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ pub(super) struct Records<K, V> {
 
 impl<K, V> Records<K, V>
 where
-    K: Copy + Into<Key> + Send + Sync + 'static,
+    K: Copy + Into<CacheKey> + Send + Sync + 'static,
     V: Encode + Send + Sync + 'static,
 {
     pub(super) fn new(memory: &Arc<Memory>) -> Arc<Self> {
@@ -54,7 +54,7 @@ where
     /// wait for one load.
     pub(super) async fn read<L>(
         &self,
-        key: Key,
+        key: CacheKey,
         view: View,
         load: impl FnOnce() -> L + Send,
     ) -> Result<Option<Arc<V>>>

@@ -9,10 +9,12 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tenantry_domain::ErrorCode;
 use tenantry_domain::account::Account;
-use tenantry_domain::ids::OrganizationId;
+use tenantry_domain::api_key::ApiKey;
+use tenantry_domain::ids::{ApiKeyId, OrganizationId};
 use tenantry_domain::limits::RECENT_READ_MAX_AGE;
 use tenantry_domain::organization::Organization;
-use tenantry_domain::store::{InsertOutcome, Store, UpdateOutcome};
+use tenantry_domain::permission::PermissionSet;
+use tenantry_domain::store::{BoundedInsert, InsertOutcome, Store, UpdateOutcome};
 use tenantry_store::StoreOptions;
 use tenantry_test_mongod::ReplicaSet;
 
@@ -55,6 +57,11 @@ async fn update(store: &Store, organization: &Organization) -> Organization {
     next
 }
 
+/// A second key of the same owner.
+fn other_api_key() -> ApiKey {
+    ApiKey { id: ApiKeyId::from_bytes([9; 12]), ..samples::api_key() }
+}
+
 async fn recent_version(store: &Store, id: OrganizationId) -> u64 {
     store.organizations.get_recent_organization(id).await.unwrap().unwrap().version
 }
@@ -91,9 +98,16 @@ async fn change_on_standalone_server_is_seen_within_a_second() {
     assert_eq!(writer.accounts.insert_account(&account).await.unwrap(), InsertOutcome::New);
     let session = samples::session();
     writer.sessions.insert_session(&session).await.unwrap();
+    let keys = [samples::api_key(), other_api_key()];
+    for key in &keys {
+        assert_eq!(writer.api_keys.insert_api_key(key, 10).await.unwrap(), BoundedInsert::New);
+    }
     fixture.count_from_now().await;
     for _ in 0..100 {
         assert_eq!(recent_version(&reader, organization.id).await, 1);
+        for key in &keys {
+            assert!(reader.api_keys.get_recent_api_key(key.id).await.unwrap().is_some());
+        }
         assert!(reader.accounts.get_recent_account(account.id).await.unwrap().is_some());
         assert!(reader.sessions.get_recent_session(session.id).await.unwrap().is_some());
     }
@@ -102,11 +116,16 @@ async fn change_on_standalone_server_is_seen_within_a_second() {
     let renamed = Account { version: account.version + 1, credential_epoch: 9, ..account.clone() };
     assert_eq!(writer.accounts.update_account(&renamed).await.unwrap(), UpdateOutcome::Done);
     writer.sessions.delete_session(session.id).await.unwrap();
+    assert!(writer.api_keys.delete_api_key(keys[0].id).await.unwrap());
+    let limited = ApiKey { version: 2, permissions: PermissionSet::EMPTY, ..keys[1].clone() };
+    assert_eq!(writer.api_keys.update_api_key(&limited).await.unwrap(), UpdateOutcome::Done);
     update(&writer, &organization).await;
     let took = until("the change is seen", async || {
         recent_version(&reader, organization.id).await == 2
             && *reader.accounts.get_recent_account(account.id).await.unwrap().unwrap() == renamed
             && reader.sessions.get_recent_session(session.id).await.unwrap().is_none()
+            && reader.api_keys.get_recent_api_key(keys[0].id).await.unwrap().is_none()
+            && *reader.api_keys.get_recent_api_key(keys[1].id).await.unwrap().unwrap() == limited
     });
     let took = took.await;
     assert!(took < RECENT_READ_MAX_AGE, "seen after {took:?}");
@@ -162,6 +181,15 @@ async fn change_on_replica_set_is_seen_at_once() {
         let took = took.await;
         assert!(took < RECENT_READ_MAX_AGE / 2, "seen after {took:?}");
     }
+    let key = samples::api_key();
+    assert_eq!(writer.api_keys.insert_api_key(&key, 10).await.unwrap(), BoundedInsert::New);
+    assert!(reader.api_keys.get_recent_api_key(key.id).await.unwrap().is_some());
+    assert!(writer.api_keys.delete_api_key(key.id).await.unwrap());
+    let took = until("the revoked key is gone", async || {
+        reader.api_keys.get_recent_api_key(key.id).await.unwrap().is_none()
+    });
+    let took = took.await;
+    assert!(took < RECENT_READ_MAX_AGE / 2, "seen after {took:?}");
     // Nobody tells of a change between two streams.
     for _ in 0..3 {
         admin(&fixture, doc! { "killAllSessions": [] }).await;

@@ -4,9 +4,11 @@
 use super::Encode;
 use super::bytes::{Reader, Writer};
 use tenantry_domain::account::{Account, Membership, PasswordHash, Role};
+use tenantry_domain::api_key::{ApiKey, ApiKeyHash, ApiKeyMaker, ApiKeyOwner, ReplacedSecret};
 use tenantry_domain::email::{EmailAddress, EmailKey};
-use tenantry_domain::ids::{AccountId, OperationId, OrganizationId, SessionId};
+use tenantry_domain::ids::{AccountId, ApiKeyId, OperationId, OrganizationId, SessionId};
 use tenantry_domain::organization::{ContainerId, Naming, Organization, Placement, Quota, QuotaLimit, State};
+use tenantry_domain::permission::{Permission, PermissionSet};
 use tenantry_domain::session::{Session, UsedToken};
 
 const STATES: [State; 4] = [State::Provisioning, State::Active, State::Deleted, State::Purging];
@@ -187,4 +189,80 @@ impl Encode for Session {
             version: from.number()?,
         })
     }
+}
+
+impl Encode for ApiKey {
+    fn pack(&self, to: &mut Writer) {
+        to.bytes(self.id.as_bytes());
+        let owner = match &self.owner {
+            ApiKeyOwner::Installation => None,
+            ApiKeyOwner::Organization(id) => Some(id),
+        };
+        to.option(owner, |to, id| to.bytes(id.as_bytes()));
+        to.text(&self.name);
+        to.bytes(self.hash.as_bytes());
+        to.number(self.generation.into());
+        to.option(self.replaced.as_ref(), |to, replaced| {
+            to.bytes(replaced.hash.as_bytes());
+            to.moment(replaced.accepted_until);
+        });
+        pack_permissions(self.permissions, to);
+        to.option(self.organizations.as_ref(), |to, organizations| {
+            to.number(organizations.len() as u64);
+            organizations.iter().for_each(|id| to.bytes(id.as_bytes()));
+        });
+        to.option(self.maker.as_ref(), |to, maker| {
+            to.bytes(maker.account_id.as_bytes());
+            to.number(maker.membership_epoch.into());
+        });
+        to.moment(self.created_at);
+        to.option(self.expires_at, Writer::moment);
+        to.option(self.last_used_at, Writer::moment);
+        to.number(self.version);
+    }
+
+    fn unpack(from: &mut Reader<'_>) -> Option<Self> {
+        Some(Self {
+            id: ApiKeyId::from_bytes(from.bytes()?),
+            owner: match from.option(organization_id)? {
+                None => ApiKeyOwner::Installation,
+                Some(id) => ApiKeyOwner::Organization(id),
+            },
+            name: from.text()?.to_owned(),
+            hash: ApiKeyHash::from_bytes(from.bytes()?),
+            generation: from.small()?,
+            replaced: from.option(|from| {
+                let hash = ApiKeyHash::from_bytes(from.bytes()?);
+                Some(ReplacedSecret { hash, accepted_until: from.moment()? })
+            })?,
+            permissions: unpack_permissions(from)?,
+            organizations: from
+                .option(|from| (0..from.number()?).map(|_| organization_id(from)).collect())?,
+            maker: from.option(|from| {
+                let account_id = AccountId::from_bytes(from.bytes()?);
+                Some(ApiKeyMaker { account_id, membership_epoch: from.small()? })
+            })?,
+            created_at: from.moment()?,
+            expires_at: from.option(Reader::moment)?,
+            last_used_at: from.option(Reader::moment)?,
+            version: from.number()?,
+        })
+    }
+}
+
+fn organization_id(from: &mut Reader<'_>) -> Option<OrganizationId> {
+    from.bytes().map(OrganizationId::from_bytes)
+}
+
+/// One bit for each permission.
+fn pack_permissions(permissions: PermissionSet, to: &mut Writer) {
+    to.number(
+        permissions.iter().fold(0, |bits, permission| bits | 1 << index_of(&Permission::ALL, &permission)),
+    );
+}
+
+fn unpack_permissions(from: &mut Reader<'_>) -> Option<PermissionSet> {
+    let bits = from.number()?;
+    let numbered = (0..).zip(Permission::ALL);
+    Some(numbered.filter(|(number, _)| bits >> number & 1 == 1).map(|(_, permission)| permission).collect())
 }

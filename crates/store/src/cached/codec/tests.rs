@@ -3,10 +3,12 @@
 use super::*;
 use jiff::Timestamp;
 use tenantry_domain::account::{Account, Membership, PasswordHash, Role};
+use tenantry_domain::api_key::{ApiKey, ApiKeyHash, ApiKeyMaker, ApiKeyOwner, ReplacedSecret};
 use tenantry_domain::email::EmailAddress;
-use tenantry_domain::ids::{AccountId, OperationId, OrganizationId, SessionId};
+use tenantry_domain::ids::{AccountId, ApiKeyId, OperationId, OrganizationId, SessionId};
 use tenantry_domain::name::OrganizationName;
 use tenantry_domain::organization::{ContainerId, Naming, Organization, Placement, State};
+use tenantry_domain::permission::{Permission, PermissionSet, SERVICE_KEY_PERMISSIONS};
 use tenantry_domain::session::{Session, UsedToken};
 
 const HASH: &str =
@@ -85,6 +87,24 @@ fn session() -> Session {
     }
 }
 
+fn api_key() -> ApiKey {
+    ApiKey {
+        id: ApiKeyId::from_bytes([4; 12]),
+        owner: ApiKeyOwner::Installation,
+        name: "backend".into(),
+        hash: ApiKeyHash::from_bytes([5; 32]),
+        generation: 0,
+        replaced: None,
+        permissions: SERVICE_KEY_PERMISSIONS,
+        organizations: None,
+        maker: None,
+        created_at: moment(0),
+        expires_at: None,
+        last_used_at: None,
+        version: 1,
+    }
+}
+
 /// The bytes of `record`, after a check that they decode to it.
 #[track_caller]
 fn kept<T: Encode + std::fmt::Debug>(record: &T) -> u8 {
@@ -141,6 +161,29 @@ fn codec_round_trips_accounts() {
 fn codec_round_trips_sessions() {
     let used = UsedToken { hash: [1; 32], salt: [2; 32], used_at: moment(5) };
     assert_eq!([kept(&session()), kept(&Session { used: Some(used), ..session() })], [PACKED; 2]);
+}
+
+#[test]
+fn codec_round_trips_api_keys() {
+    let organization = |number| OrganizationId::from_bytes([number; 12]);
+    let replaced = ReplacedSecret { hash: ApiKeyHash::from_bytes([1; 32]), accepted_until: moment(5) };
+    let changed = ApiKey {
+        owner: ApiKeyOwner::Organization(organization(6)),
+        generation: u32::MAX,
+        replaced: Some(replaced),
+        organizations: Some((0..100).map(organization).collect()),
+        maker: Some(ApiKeyMaker { account_id: AccountId::from_bytes([7; 12]), membership_epoch: u32::MAX }),
+        expires_at: Some(moment(6)),
+        last_used_at: Some(moment(7)),
+        version: u64::MAX,
+        ..api_key()
+    };
+    let limited_to_none = ApiKey { organizations: Some(Vec::new()), ..api_key() };
+    assert_eq!([kept(&api_key()), kept(&changed), kept(&limited_to_none)], [PACKED; 3]);
+    for permission in Permission::ALL {
+        assert_eq!(kept(&ApiKey { permissions: PermissionSet::new(&[permission]), ..api_key() }), PACKED);
+    }
+    assert_eq!(kept(&ApiKey { permissions: PermissionSet::new(&Permission::ALL), ..api_key() }), PACKED);
 }
 
 #[test]
