@@ -4,7 +4,7 @@ pub(crate) mod stored_collection;
 
 use crate::connection::Connection;
 use crate::engine_error::EngineResult;
-use crate::names::{ACCOUNTS, OPERATIONS, ORGANIZATIONS, SESSIONS};
+use crate::names::{ACCOUNTS, API_KEYS, INVITATIONS, OPERATIONS, ORGANIZATIONS, SESSIONS};
 use crate::placements::Placements;
 use crate::record_codec::object_id;
 use crate::records::Records;
@@ -15,7 +15,9 @@ use mongodb::Cursor;
 use serde::de::DeserializeOwned;
 use stored_collection::StoredCollection;
 use tenantry_domain::account::Account;
-use tenantry_domain::ids::{AccountId, OperationId, OrganizationId, SessionId};
+use tenantry_domain::api_key::ApiKey;
+use tenantry_domain::ids::{AccountId, ApiKeyId, InvitationId, OperationId, OrganizationId, SessionId};
+use tenantry_domain::invitation::Invitation;
 use tenantry_domain::operation::OperationRecord;
 use tenantry_domain::organization::Organization;
 use tenantry_domain::session::Session;
@@ -29,6 +31,8 @@ pub(crate) struct FullScan {
     organizations: Records,
     accounts: Records,
     sessions: Records,
+    api_keys: Records,
+    invitations: Records,
     operations: Records,
 }
 
@@ -40,6 +44,8 @@ impl FullScan {
             organizations: Records::new(connection, ORGANIZATIONS),
             accounts: Records::new(connection, ACCOUNTS),
             sessions: Records::new(connection, SESSIONS),
+            api_keys: Records::new(connection, API_KEYS),
+            invitations: Records::new(connection, INVITATIONS),
             operations: Records::new(connection, OPERATIONS),
         }
     }
@@ -89,13 +95,24 @@ impl full_scan::FullScan for FullScan {
     }
 
     #[tracing::instrument(level = "debug", skip_all)]
+    async fn api_keys(&self, after: Option<ApiKeyId>) -> Result<Vec<ApiKey>> {
+        Ok(page(&self.api_keys, after.map(|id| *id.as_bytes())).await?)
+    }
+
+    #[tracing::instrument(level = "debug", skip_all)]
+    async fn invitations(&self, after: Option<InvitationId>) -> Result<Vec<Invitation>> {
+        Ok(page(&self.invitations, after.map(|id| *id.as_bytes())).await?)
+    }
+
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn operations(&self, after: Option<OperationId>) -> Result<Vec<OperationRecord>> {
         Ok(page(&self.operations, after.map(|id| *id.as_bytes())).await?)
     }
 
     #[tracing::instrument(level = "debug", skip_all)]
     async fn clear_records(&self) -> Result<()> {
-        for records in [&self.sessions, &self.operations, &self.accounts, &self.organizations] {
+        let Self { sessions, api_keys, invitations, operations, accounts, organizations, .. } = self;
+        for records in [sessions, api_keys, invitations, operations, accounts, organizations] {
             records.call(records.collection().delete_many(doc! {})).await.map_err(Error::from)?;
         }
         Ok(())

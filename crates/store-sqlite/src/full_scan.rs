@@ -1,6 +1,7 @@
 //! Everything that the embedded engine keeps, for a transfer.
 
 use super::Sqlite;
+use super::api_keys::read;
 use super::statement::{Statement, statements};
 use async_trait::async_trait;
 use bson::RawDocumentBuf;
@@ -9,7 +10,9 @@ use rusqlite::{Connection, OptionalExtension, params};
 use serde::de::DeserializeOwned;
 use tenantry_documents::document::{DocumentId, ID_FIELD};
 use tenantry_domain::account::Account;
-use tenantry_domain::ids::{AccountId, OperationId, OrganizationId, SessionId};
+use tenantry_domain::api_key::ApiKey;
+use tenantry_domain::ids::{AccountId, ApiKeyId, InvitationId, OperationId, OrganizationId, SessionId};
+use tenantry_domain::invitation::Invitation;
 use tenantry_domain::operation::OperationRecord;
 use tenantry_domain::organization::Organization;
 use tenantry_domain::session::Session;
@@ -20,12 +23,14 @@ statements! {
     ORGANIZATIONS = "SELECT record FROM organizations WHERE id > ?1 ORDER BY id LIMIT ?2";
     ACCOUNTS = "SELECT record FROM accounts WHERE id > ?1 ORDER BY id LIMIT ?2";
     SESSIONS = "SELECT record FROM sessions WHERE id > ?1 ORDER BY id LIMIT ?2";
+    API_KEYS = "SELECT record, last_used_at FROM api_keys WHERE id > ?1 ORDER BY id LIMIT ?2";
+    INVITATIONS = "SELECT record FROM invitations WHERE id > ?1 ORDER BY id LIMIT ?2";
     OPERATIONS = "SELECT record FROM operations WHERE id > ?1 ORDER BY id LIMIT ?2";
 }
 
 /// Rows that belong to other records are deleted with them, by their foreign keys.
-const CLEAR: &str =
-    "DELETE FROM sessions; DELETE FROM operations; DELETE FROM accounts; DELETE FROM organizations";
+const CLEAR: &str = "DELETE FROM sessions; DELETE FROM api_keys; DELETE FROM invitations; \
+    DELETE FROM operations; DELETE FROM accounts; DELETE FROM organizations";
 /// Without those that are being removed: their names are below `0`.
 const COLLECTIONS: &str = "SELECT name FROM collections WHERE name >= '0' ORDER BY name";
 const BODIES: &str = "SELECT documents.id, body FROM documents JOIN collections ON collections.id = collection \
@@ -50,6 +55,21 @@ impl FullScan for Sqlite {
     #[tracing::instrument(level = "debug", skip_all)]
     async fn sessions(&self, after: Option<SessionId>) -> Result<Vec<Session>> {
         self.page(SESSIONS, after.map(|id| *id.as_bytes())).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all)]
+    async fn api_keys(&self, after: Option<ApiKeyId>) -> Result<Vec<ApiKey>> {
+        self.readers
+            .scan(move |connection| {
+                let after = after.as_ref().map_or(&[][..], |id| id.as_bytes());
+                read(connection, API_KEYS, params![after, PAGE])
+            })
+            .await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all)]
+    async fn invitations(&self, after: Option<InvitationId>) -> Result<Vec<Invitation>> {
+        self.page(INVITATIONS, after.map(|id| *id.as_bytes())).await
     }
 
     #[tracing::instrument(level = "debug", skip_all)]

@@ -1,5 +1,5 @@
-//! Copies a whole installation from one engine to another: every organization, account, session, finished
-//! operation and document.
+//! Copies a whole installation from one engine to another: every organization, account, session, API key,
+//! invitation, finished operation and document.
 //!
 //! The target is marked during the transfer, and no service starts on a marked one. A transfer that was
 //! stopped is run again: it writes all records again, and copies only the containers that differ. A
@@ -121,6 +121,8 @@ async fn compare_all(
         organizations: ours.organizations.count,
         accounts: ours.accounts.count,
         sessions: ours.sessions.count,
+        api_keys: ours.api_keys.count,
+        invitations: ours.invitations.count,
         operations: ours.operations.count,
         documents,
     })

@@ -1,8 +1,10 @@
 //! The port of a transfer: reads everything in an engine, page by page.
 
 use crate::account::Account;
+use crate::api_key::ApiKey;
 use crate::error::Result;
-use crate::ids::{AccountId, OperationId, OrganizationId, SessionId};
+use crate::ids::{AccountId, ApiKeyId, InvitationId, OperationId, OrganizationId, SessionId};
+use crate::invitation::Invitation;
 use crate::operation::OperationRecord;
 use crate::organization::Organization;
 use crate::session::Session;
@@ -31,6 +33,12 @@ pub trait FullScan: Send + Sync {
 
     /// Sessions in the order of their ids, after `after`.
     async fn sessions(&self, after: Option<SessionId>) -> Result<Vec<Session>>;
+
+    /// API keys in the order of their ids, after `after`.
+    async fn api_keys(&self, after: Option<ApiKeyId>) -> Result<Vec<ApiKey>>;
+
+    /// Invitations in the order of their ids, after `after`.
+    async fn invitations(&self, after: Option<InvitationId>) -> Result<Vec<Invitation>>;
 
     /// Finished operations in the order of their ids, after `after`.
     async fn operations(&self, after: Option<OperationId>) -> Result<Vec<OperationRecord>>;

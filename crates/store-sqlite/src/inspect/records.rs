@@ -10,7 +10,8 @@ use tenantry_domain::shared_mailbox::{DUPLICATES_MAX, SharedMailbox, mailboxes};
 pub(super) fn newest_record(connection: &Connection) -> rusqlite::Result<Option<Timestamp>> {
     let newest: Option<Vec<u8>> = connection.query_row(
         "SELECT max(id) FROM (SELECT max(id) AS id FROM organizations UNION ALL SELECT max(id) FROM accounts \
-         UNION ALL SELECT max(id) FROM sessions UNION ALL SELECT max(id) FROM operations)",
+         UNION ALL SELECT max(id) FROM sessions UNION ALL SELECT max(id) FROM api_keys \
+         UNION ALL SELECT max(id) FROM invitations UNION ALL SELECT max(id) FROM operations)",
         [],
         |row| row.get(0),
     )?;

@@ -52,16 +52,20 @@ pub(super) struct Records {
     pub(super) organizations: Digest,
     pub(super) accounts: Digest,
     pub(super) sessions: Digest,
+    pub(super) api_keys: Digest,
+    pub(super) invitations: Digest,
     pub(super) operations: Digest,
 }
 
 impl Records {
     /// Each kind of record with its name, of both sides.
-    pub(super) fn pairs<'a>(&'a self, other: &'a Self) -> [(&'static str, &'a Digest, &'a Digest); 4] {
+    pub(super) fn pairs<'a>(&'a self, other: &'a Self) -> [(&'static str, &'a Digest, &'a Digest); 6] {
         [
             ("the organizations", &self.organizations, &other.organizations),
             ("the accounts", &self.accounts, &other.accounts),
             ("the sessions", &self.sessions, &other.sessions),
+            ("the API keys", &self.api_keys, &other.api_keys),
+            ("the invitations", &self.invitations, &other.invitations),
             ("the finished operations", &self.operations, &other.operations),
         ]
     }
@@ -69,16 +73,21 @@ impl Records {
 
 /// All records but those that only serve the engine.
 pub(super) async fn records(side: &OpenSide) -> Result<Records> {
-    let Records { mut organizations, mut accounts, mut sessions, mut operations } = Records::default();
+    let mut records = Records::default();
+    let Records { organizations, accounts, sessions, api_keys, invitations, operations } = &mut records;
     let add = async |organization| organizations.add_record(&without_location(organization));
     each(|after| side.scan.organizations(after), |organization| organization.id, add).await?;
     let add = async |account| accounts.add_record(&account);
     each(|after| side.scan.accounts(after), |account| account.id, add).await?;
     let add = async |session| sessions.add_record(&session);
     each(|after| side.scan.sessions(after), |session| session.id, add).await?;
+    let add = async |key| api_keys.add_record(&key);
+    each(|after| side.scan.api_keys(after), |key| key.id, add).await?;
+    let add = async |invitation| invitations.add_record(&invitation);
+    each(|after| side.scan.invitations(after), |invitation| invitation.id, add).await?;
     let add = async |record| operations.add_record(&record);
     each(|after| side.scan.operations(after), |record| record.id, add).await?;
-    Ok(Records { organizations, accounts, sessions, operations })
+    Ok(records)
 }
 
 /// Removes the location of the data, which a transfer changes.

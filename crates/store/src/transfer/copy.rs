@@ -135,6 +135,11 @@ pub(super) async fn records(source: &OpenSide, target: &OpenSide) -> Result<()> 
     each(|after| source.scan.accounts(after), |account| account.id, insert).await?;
     let insert = async |session| ports.sessions.insert_session(&session).await;
     each(|after| source.scan.sessions(after), |session| session.id, insert).await?;
+    let insert = async |key| ports.api_keys.insert_api_key(&key, u32::MAX).await.map(drop);
+    each(|after| source.scan.api_keys(after), |key| key.id, insert).await?;
+    let insert =
+        async |invitation| ports.invitations.insert_invitation(&invitation, u32::MAX).await.map(drop);
+    each(|after| source.scan.invitations(after), |invitation| invitation.id, insert).await?;
     let insert = async |record| ports.operations.insert_operation(&record).await.map(drop);
     each(|after| source.scan.operations(after), |record| record.id, insert).await?;
     match source.ports.installation.get_value(operator::HASH).await? {

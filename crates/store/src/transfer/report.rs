@@ -35,6 +35,10 @@ pub struct TransferReport {
     pub accounts: u64,
     /// Sessions.
     pub sessions: u64,
+    /// API keys.
+    pub api_keys: u64,
+    /// Invitations.
+    pub invitations: u64,
     /// Finished operations.
     pub operations: u64,
     /// Documents of organizations.

@@ -79,7 +79,9 @@ fn line(step: &TransferProgress) -> String {
         TransferProgress::Copied { organizations, of, documents } => {
             format!("copied {organizations} of {of} organizations, {documents} documents")
         }
-        TransferProgress::Records => "copied accounts, sessions and finished operations".to_owned(),
+        TransferProgress::Records => {
+            "copied accounts, sessions, API keys, invitations and finished operations".to_owned()
+        }
         TransferProgress::Compared { organizations, of } => {
             format!("compared {organizations} of {of} organizations")
         }
@@ -87,9 +89,10 @@ fn line(step: &TransferProgress) -> String {
 }
 
 fn summary(done: &TransferReport) -> String {
-    let TransferReport { organizations, accounts, sessions, operations, documents } = done;
+    let TransferReport { organizations, accounts, sessions, api_keys, invitations, operations, documents } =
+        done;
     format!(
         "Both sides have the same {organizations} organizations, {accounts} accounts, {sessions} sessions, \
-         {operations} finished operations and {documents} documents."
+         {api_keys} API keys, {invitations} invitations, {operations} finished operations and {documents} documents."
     )
 }

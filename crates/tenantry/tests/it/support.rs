@@ -15,5 +15,6 @@ pub mod raw;
 pub mod records;
 pub mod rng;
 pub mod schema;
+pub mod store;
 pub mod terminal;
 pub mod test_env;

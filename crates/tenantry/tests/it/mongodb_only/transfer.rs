@@ -6,12 +6,16 @@ use crate::support::data_set::{DataSet, archives};
 use crate::support::fixtures::{PASSWORD, credentials, find, organization, sign_in, with_access};
 use crate::support::mongodb;
 use crate::support::records::{contents, documents, put_documents};
+use crate::support::store::{api_key, insert, invitation, with_store};
 use crate::support::test_env::{Engine, TestEnv};
 use ::mongodb::bson::doc;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
+use tenantry_domain::api_key::{ApiKey, ApiKeyOwner};
+use tenantry_domain::ids::OrganizationId;
 
 /// The other engine than that of the directory.
 fn command(test_env: &TestEnv, from: &str, to: &str, placement: &str) -> Command {
@@ -137,6 +141,36 @@ async fn transfer_to_mongodb_and_back_keeps_everything() {
         assert_eq!(before, after, "{placement}");
         assert_eq!(shape(&app, &ids[0]).await, shape_before, "{placement}");
         app.operator().get("/v1/organizations").await.ok();
+    }
+}
+
+/// To MongoDB and back, with what the embedded engine keeps beside the record of a key and MongoDB in it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn transfer_copies_api_keys_and_invitations() {
+    let organization_id = OrganizationId::from_bytes([1; 12]);
+    let unused = ApiKey { last_used_at: None, ..api_key(2, ApiKeyOwner::Organization(organization_id)) };
+    let keys = [api_key(1, ApiKeyOwner::Installation), unused, api_key(3, ApiKeyOwner::Installation)];
+    let invitations = [
+        invitation(1, organization_id, Timestamp::UNIX_EPOCH),
+        invitation(2, organization_id, Timestamp::UNIX_EPOCH),
+    ];
+    let source = TestEnv::on(Engine::Embedded);
+    with_store(&source, async |store| insert(&store, &keys, &invitations).await).await;
+
+    let test_env = TestEnv::new();
+    let there = command(&test_env, &path(&source.data_dir()), "MONGO_URI", "collection").output().unwrap();
+    assert!(said(&there).contains("3 API keys, 2 invitations"), "{there:?}");
+    let back = TestEnv::on(Engine::Embedded);
+    said(&command(&test_env, "MONGO_URI", &path(&back.data_dir()), "collection").output().unwrap());
+    for test_env in [&test_env, &back] {
+        with_store(test_env, async |store| {
+            for key in &keys {
+                assert_eq!(*store.api_keys.get_api_key(key.id).await.unwrap().unwrap(), *key);
+            }
+            let listed = store.invitations.list_invitations(organization_id, None, 10).await.unwrap();
+            assert!(listed.iter().map(|one| &**one).eq(&invitations), "{listed:?}");
+        })
+        .await;
     }
 }
 

@@ -12,8 +12,18 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 
 /// The collections of the service's own records.
-pub const RECORDS: [&str; 8] =
-    ["organizations", "accounts", "sessions", "operations", "requests", "throttles", "installation", "usage"];
+pub const RECORDS: [&str; 10] = [
+    "organizations",
+    "accounts",
+    "sessions",
+    "api_keys",
+    "invitations",
+    "operations",
+    "requests",
+    "throttles",
+    "installation",
+    "usage",
+];
 
 /// A runtime apart from those of the tests, which end with them.
 static RUNTIME: LazyLock<Runtime> =

@@ -154,7 +154,8 @@ pub fn take_back_schema(data_dir: &Path) {
     control
         .execute_batch(
             "DROP TRIGGER request_added; DROP TRIGGER request_removed; DROP TABLE request_holders; \
-             DROP INDEX requests_held; ALTER TABLE requests DROP COLUMN holder;",
+             DROP INDEX requests_held; ALTER TABLE requests DROP COLUMN holder; \
+             DROP TABLE api_keys; DROP TABLE invitations;",
         )
         .unwrap();
     control.pragma_update(None, "user_version", 1).unwrap();
