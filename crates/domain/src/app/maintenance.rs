@@ -13,6 +13,7 @@ pub struct Maintenance {
     sessions: Arc<dyn store::Sessions>,
     api_keys: Arc<dyn store::ApiKeys>,
     key_uses: Arc<KeyUses>,
+    invitations: Arc<dyn store::Invitations>,
     idempotency_keys: Arc<dyn store::IdempotencyKeys>,
     rate_limits: Arc<dyn store::RateLimits>,
     organization_records: Arc<dyn store::Organizations>,
@@ -31,6 +32,7 @@ impl Maintenance {
             sessions: store.sessions.clone(),
             api_keys: store.api_keys.clone(),
             key_uses: key_uses.clone(),
+            invitations: store.invitations.clone(),
             idempotency_keys: store.idempotency_keys.clone(),
             rate_limits: store.rate_limits.clone(),
             organization_records: store.organizations.clone(),
@@ -47,10 +49,11 @@ impl Maintenance {
     pub async fn run(&self) -> Result<()> {
         let now = self.sources.now();
         self.key_uses.save(&*self.api_keys).await?;
-        let Self { sessions, idempotency_keys, rate_limits, .. } = self;
+        let Self { sessions, invitations, idempotency_keys, rate_limits, .. } = self;
         while sessions.delete_expired_sessions(now, MAINTENANCE_BATCH).await?.len()
             == MAINTENANCE_BATCH as usize
         {}
+        while invitations.delete_expired_invitations(now, MAINTENANCE_BATCH).await? == MAINTENANCE_BATCH {}
         while idempotency_keys.delete_expired_requests(now, MAINTENANCE_BATCH).await? == MAINTENANCE_BATCH {}
         while rate_limits.delete_idle_throttles(now, MAINTENANCE_BATCH).await? == MAINTENANCE_BATCH {}
         for organization in

@@ -1,6 +1,7 @@
 //! Organizations in the v1 API: the operator's side, and what an admin may do with their own.
 
 mod idempotency;
+mod keys_and_invitations;
 mod lifecycle;
 mod list;
 mod operations;

@@ -20,6 +20,7 @@ pub(in crate::app) struct Steps {
     accounts: Arc<dyn store::Accounts>,
     sessions: Arc<dyn store::Sessions>,
     api_keys: Arc<dyn store::ApiKeys>,
+    invitations: Arc<dyn store::Invitations>,
     organizations: Arc<dyn store::Organizations>,
     operations: Arc<dyn store::Operations>,
     containers: Arc<dyn store::Containers>,
@@ -33,6 +34,7 @@ impl Steps {
             accounts: store.accounts.clone(),
             sessions: store.sessions.clone(),
             api_keys: store.api_keys.clone(),
+            invitations: store.invitations.clone(),
             organizations: store.organizations.clone(),
             operations: store.operations.clone(),
             containers: store.containers.clone(),
@@ -229,7 +231,7 @@ impl Steps {
         Ok(())
     }
 
-    /// Removes the memberships and sessions of an organization that is gone.
+    /// Removes the memberships, sessions, API keys and invitations of an organization that is gone.
     pub(super) async fn remove_members(
         &self,
         organization: &Organization,
@@ -237,6 +239,7 @@ impl Steps {
     ) -> Result<StepResult> {
         let id = organization.id;
         while !self.sessions.delete_sessions_of(id, PAGE_MAX_ITEMS).await?.is_empty() {}
+        self.remove_keys_and_invitations(organization, operation).await?;
         for member in self.members_of(id).await? {
             match MemberCleanup::of(&member, organization) {
                 MemberCleanup::Late => {}
@@ -257,6 +260,30 @@ impl Steps {
             }
         }
         Ok(StepResult::Done)
+    }
+
+    /// Removes API keys and invitations in batches, unless the organization has come back under its id: these
+    /// do not say which operation they are from.
+    async fn remove_keys_and_invitations(
+        &self,
+        organization: &Organization,
+        operation: OperationId,
+    ) -> Result<()> {
+        let id = organization.id;
+        while !self.has_come_back(id, operation).await? {
+            let keys = self.api_keys.delete_api_keys_of(id, PAGE_MAX_ITEMS).await?;
+            let invitations = self.invitations.delete_invitations_of(id, PAGE_MAX_ITEMS).await?;
+            if keys.is_empty() && invitations == 0 {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a record of that id is there in which another operation, or none, is under way.
+    async fn has_come_back(&self, id: OrganizationId, operation: OperationId) -> Result<bool> {
+        let there = self.organizations.get_organization(id).await?;
+        Ok(there.is_some_and(|there| there.operation.as_ref().is_none_or(|running| running.id != operation)))
     }
 
     async fn belongs_elsewhere(&self, account: &Account, organization: OrganizationId) -> Result<bool> {

@@ -31,6 +31,8 @@ pub struct Snapshot {
     organizations: BTreeMap<String, Value>,
     accounts: BTreeMap<String, Value>,
     sessions: Vec<Value>,
+    api_keys: Vec<Value>,
+    invitations: Vec<Value>,
     /// In the order in which they finished.
     operations: Vec<Value>,
     reserved: BTreeMap<String, String>,
@@ -227,6 +229,16 @@ impl Snapshot {
             let account = text(&session["account_id"]);
             if gone(text(&session["organization_id"])) || !self.accounts.contains_key(account) {
                 problems.push(format!("session {} is an orphan", session["id"]));
+            }
+        }
+        for key in &self.api_keys {
+            if key["owner"]["organization"].as_str().is_some_and(gone) {
+                problems.push(format!("API key {} is an orphan", key["id"]));
+            }
+        }
+        for invitation in &self.invitations {
+            if gone(text(&invitation["organization_id"])) {
+                problems.push(format!("invitation {} is an orphan", invitation["id"]));
             }
         }
         problems

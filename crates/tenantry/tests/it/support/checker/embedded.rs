@@ -50,6 +50,8 @@ fn read_once(control: &Connection, containers: &Path, meanwhile: &dyn Fn(&str)) 
         organizations: records(&control, "organizations"),
         accounts: records(&control, "accounts"),
         sessions: records(&control, "sessions").into_values().collect(),
+        api_keys: records(&control, "api_keys").into_values().collect(),
+        invitations: records(&control, "invitations").into_values().collect(),
         operations: operations.iter().map(|text| serde_json::from_str(text).unwrap()).collect(),
         reserved: pairs(&control, reserved).into_iter().collect(),
         memberships: pairs(&control, members).into_iter().collect(),
@@ -105,6 +107,15 @@ fn columns_unlike_records(control: &Connection) -> Vec<String> {
         ),
         ("accounts", "version <> record ->> 'version' OR email_key IS NOT record ->> 'email_key'"),
         ("sessions", "version <> record ->> 'version'"),
+        (
+            "api_keys",
+            "version <> record ->> 'version' OR record ->> 'last_used_at' IS NOT NULL
+             OR lower(hex(organization_id)) <> coalesce(record ->> '$.owner.organization', '')",
+        ),
+        (
+            "invitations",
+            "version <> record ->> 'version' OR lower(hex(organization_id)) <> record ->> 'organization_id'",
+        ),
         ("operations", "lower(hex(organization_id)) <> record ->> 'organization_id'"),
     ];
     let find = |(table, condition)| {
