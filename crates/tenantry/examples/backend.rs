@@ -4,6 +4,8 @@
 //! TENANTRY_URL=http://localhost:8000 TENANTRY_KEY=tnt_service_... cargo run --example backend acme globex
 //! ```
 
+#![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "an example, not the service")]
+
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 use std::collections::HashMap;

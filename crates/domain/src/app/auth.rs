@@ -1,16 +1,17 @@
 //! Authenticates callers and makes the values that prove their rights. No other module can make such a value.
 
+mod key_principal;
 mod keys;
 mod organization_ref;
 mod principal;
 mod token_records;
 
-pub use keys::{KeyCaller, KeyPrincipal, ServicePrincipal};
+pub use key_principal::{KeyPrincipal, ServicePrincipal};
 pub use organization_ref::OrganizationRef;
 pub(super) use principal::Authorization;
 pub use principal::{
-    AccountPrincipal, AdministerAccess, ListAccess, ManageAccess, Operator, Principal, SignupAccess,
-    TokenCaller,
+    AccountPrincipal, AdministerAccess, KeyCaller, ListAccess, ManageAccess, Operator, Principal,
+    SignupAccess, TokenCaller,
 };
 
 use super::clock_and_entropy::ClockAndEntropy;

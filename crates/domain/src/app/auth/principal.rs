@@ -1,6 +1,6 @@
 //! Who calls, proven, and the rights that follow.
 
-use super::keys::{KeyCaller, KeyPrincipal, ServicePrincipal};
+use super::key_principal::{KeyPrincipal, ServicePrincipal};
 use crate::account::{Account, Role};
 use crate::error::{ErrorCode, Result};
 use crate::operation::Actor;
@@ -85,6 +85,16 @@ impl Principal {
             Self::Member(member) => member.require(permission),
         }
     }
+}
+
+/// The caller that a key proves.
+pub enum KeyCaller {
+    /// The operator.
+    Operator(Operator),
+    /// The backend.
+    Service(Box<ServicePrincipal>),
+    /// A program of one organization.
+    Organization(Box<KeyPrincipal>),
 }
 
 impl From<KeyCaller> for Principal {

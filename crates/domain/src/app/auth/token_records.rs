@@ -1,6 +1,6 @@
 //! The records that an access token names.
 
-use super::keys::{ExchangedToken, KeyGrant};
+use super::key_principal::{ExchangedToken, KeyGrant};
 use crate::error::{Error, ErrorCode, Result};
 use crate::ids::{AccountId, OrganizationId, SessionId};
 use crate::permission::PermissionSet;

@@ -100,7 +100,7 @@ impl Steps {
                 Ok(StepResult::Done)
             }
             (OperationStep::ReleaseEmails, _) => self.release_emails(organization, operation.id).await,
-            (OperationStep::RevokeKeys, _) => self.revoke_keys(organization.id).await,
+            (OperationStep::RevokeKeys, _) => self.revoke_keys(organization.id, operation.id).await,
             (OperationStep::ReserveEmails, OperationArguments::Restore { owner_email, .. }) => {
                 refusable(self.reserve_emails(organization, operation.id, owner_email.as_ref()).await)
             }
@@ -115,9 +115,15 @@ impl Steps {
         }
     }
 
-    /// Removes the API keys of an organization.
-    async fn revoke_keys(&self, organization_id: OrganizationId) -> Result<StepResult> {
-        while !self.api_keys.delete_api_keys_of(organization_id, PAGE_MAX_ITEMS).await?.is_empty() {}
+    /// Removes the API keys of an organization that is being deleted, unless it has been restored: the keys do
+    /// not say which operation they are from. A process that slept in between removes a key too many, never
+    /// one too few.
+    async fn revoke_keys(&self, id: OrganizationId, operation: OperationId) -> Result<StepResult> {
+        while !self.has_come_back(id, operation).await? {
+            if self.api_keys.delete_api_keys_of(id, PAGE_MAX_ITEMS).await?.is_empty() {
+                break;
+            }
+        }
         Ok(StepResult::Done)
     }
 
