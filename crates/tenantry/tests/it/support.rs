@@ -13,6 +13,7 @@ pub mod process;
 pub mod proxy;
 pub mod raw;
 pub mod records;
+pub mod redaction;
 pub mod rng;
 pub mod schema;
 pub mod store;

@@ -3,6 +3,7 @@
 use crate::support::app::{App, Setup};
 use crate::support::client::Client;
 use crate::support::fixtures::{Organization, encoded, organization};
+use crate::support::redaction::redact;
 use serde_json::{Value, json};
 
 /// An organization with 25 documents.
@@ -43,7 +44,8 @@ async fn query_page_shows_matches_in_order_with_next_cursor() {
     let query = format!("filter={filter}&sort=-total&fields=total,line.sku&limit=3&revisions=true");
     let page = acme.owner.get(&format!("{}?{query}", acme.documents())).await;
     assert!(!page.headers.contains_key("full-scan"));
-    insta::assert_json_snapshot!(page.ok(), { ".next_cursor" => "[cursor]" }, @r#"
+    let shown = redact(&page.ok(), &[("/next_cursor", "[cursor]")]);
+    insta::assert_json_snapshot!(shown, @r#"
     {
       "items": [
         {
