@@ -3,6 +3,7 @@
 mod client;
 mod docs;
 mod doctor;
+mod key;
 mod operator_key;
 mod org;
 mod output;
@@ -34,6 +35,7 @@ pub fn command() -> Command {
         .args_conflicts_with_subcommands(true)
         .subcommand(config::flags(Command::new("serve")).about("Run the service (the default)"))
         .subcommand(org::command())
+        .subcommand(key::command())
         .subcommand(doctor::command())
         .subcommand(operator_key::command());
     #[cfg(feature = "mongodb")]
@@ -50,6 +52,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         None => return serve(&matches),
         Some(("serve", matches)) => return serve(matches),
         Some(("org", matches)) => return org::run(matches),
+        Some(("key", matches)) => return key::run(matches),
         Some(("doctor", matches)) => return doctor::run(matches),
         Some(("operator-key", matches)) => with_config(matches, operator_key::run),
         #[cfg(feature = "mongodb")]

@@ -9,7 +9,7 @@ mod changes;
 mod list;
 mod operation;
 mod session;
-mod view;
+pub(super) mod view;
 
 pub use arguments::command;
 

@@ -99,7 +99,7 @@ fn row(organization: &Organization) -> [String; 7] {
 }
 
 /// Aligns the columns of rows.
-fn align<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> String {
+pub fn align<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> String {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
     let widths: [usize; COLUMNS] = std::array::from_fn(width);
     let line = |row: &[String; COLUMNS]| {

@@ -3,6 +3,7 @@
 mod archives;
 mod doctor;
 mod formats;
+mod key;
 mod org;
 
 use serde_json::Value;

@@ -1,0 +1,168 @@
+//! `tenantry key`: service keys, and the operator's side of an organization's API keys, over HTTP against a
+//! running server.
+
+mod arguments;
+mod view;
+
+pub use arguments::command;
+
+use super::client::{Client, ClientError, ClientResponse, operator_key};
+use super::print::{complain, say};
+use crate::config::{self, ClientConfig};
+use clap::ArgMatches;
+use reqwest::header::CONTENT_TYPE;
+use reqwest::{Method, RequestBuilder};
+use serde_json::{Value, json};
+use std::path::Path;
+use std::process::ExitCode;
+use tenantry_domain::limits::PAGE_MAX_ITEMS;
+use view::{IssuedKey, Key};
+
+/// Runs the command.
+pub fn run(matches: &ArgMatches) -> ExitCode {
+    match try_run(matches) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            let json = matches.subcommand().is_some_and(|(_, arguments)| arguments.get_flag("json"));
+            complain(&if json { failure.to_json() } else { format!("tenantry: {failure}") });
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+fn try_run(matches: &ArgMatches) -> Result<(), ClientError> {
+    let Some((name, arguments)) = matches.subcommand() else { return Ok(()) };
+    let config = ClientConfig::load(arguments, config::environment(), Some(Path::new(".env")))
+        .map_err(|errors| ClientError::Other(errors.to_string()))?;
+    let client = Client::new(config.server_url.clone(), Some(operator_key(&config)?))?;
+    let keys = Keys { client, json: arguments.get_flag("json") };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| ClientError::Other(format!("This machine gives no means to wait: {error}.")))?;
+    runtime.block_on(async {
+        match name {
+            "create" => keys.create(arguments).await,
+            "list" => keys.list(arguments).await,
+            "rotate" => keys.rotate(arguments).await,
+            _ => keys.revoke(arguments).await,
+        }
+    })
+}
+
+/// The keys of a server, and the format of the output.
+struct Keys {
+    client: Client,
+    json: bool,
+}
+
+impl Keys {
+    /// A request about service keys, or about the keys of the organization that the arguments name.
+    fn about(
+        &self,
+        method: Method,
+        arguments: &ArgMatches,
+        more: &[&str],
+        query: &[(&str, &str)],
+    ) -> RequestBuilder {
+        let path: Vec<&str> = match arguments.try_get_one::<String>("organization") {
+            Ok(Some(organization)) => vec!["v1", "organizations", organization, "keys"],
+            _ => vec!["v1", "keys"],
+        };
+        self.client.request(method, &[&path[..], more].concat(), query)
+    }
+
+    async fn create(&self, arguments: &ArgMatches) -> Result<(), ClientError> {
+        let texts = |name| -> Vec<String> {
+            arguments.get_many::<String>(name).into_iter().flatten().cloned().collect()
+        };
+        let mut body = json!({ "name": texts("name").concat(), "permissions": texts("permission") });
+        if let Some(seconds) = arguments.get_one::<u64>("expires-in") {
+            body["expires_in"] = json!(seconds);
+        }
+        let mut organizations = Vec::new();
+        for which in texts("only") {
+            organizations.push(self.id_of(&which).await?);
+        }
+        if !organizations.is_empty() {
+            body["organizations"] = json!(organizations);
+        }
+        let request = with_json(self.about(Method::POST, arguments, &[], &[]), &body);
+        let answer = self.client.send(request).await?;
+        self.show_once(&answer, |key| format!("Created the service key `{}`.", key.name))
+    }
+
+    /// The id of an organization, by its id, identifier or name.
+    async fn id_of(&self, which: &str) -> Result<Value, ClientError> {
+        let request = self.client.request(Method::GET, &["v1", "organizations", which], &[]);
+        let found: Value = self.client.send(request).await?.read()?;
+        Ok(found["id"].clone())
+    }
+
+    async fn list(&self, arguments: &ArgMatches) -> Result<(), ClientError> {
+        let (limit, mut cursor) = (PAGE_MAX_ITEMS.to_string(), None::<String>);
+        let mut items: Vec<Value> = Vec::new();
+        loop {
+            let mut query = vec![("limit", limit.as_str())];
+            query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
+            let answer = self.client.send(self.about(Method::GET, arguments, &[], &query)).await?;
+            let page: view::Page = answer.read()?;
+            items.extend(page.items);
+            cursor = page.next_cursor;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        if self.json {
+            say(&Value::Array(items).to_string());
+            return Ok(());
+        }
+        let keys = items.into_iter().map(serde_json::from_value).collect::<Result<Vec<Key>, _>>();
+        let keys = keys.map_err(|error| {
+            ClientError::Other(format!("A key of the list is not as it should be: {error}."))
+        })?;
+        say(&view::table(&keys));
+        Ok(())
+    }
+
+    async fn rotate(&self, arguments: &ArgMatches) -> Result<(), ClientError> {
+        let overlap = arguments.get_one::<u64>("overlap").copied().unwrap_or(0);
+        let request = self.about(Method::POST, arguments, &[&id(arguments), "rotate"], &[]);
+        let answer = self.client.send(with_json(request, &json!({ "overlap": overlap }))).await?;
+        self.show_once(&answer, |key| match overlap {
+            0 => format!("Rotated `{}`. The old secret is refused from now on.", key.name),
+            _ => format!("Rotated `{}`. The old secret is accepted for {overlap} seconds more.", key.name),
+        })
+    }
+
+    async fn revoke(&self, arguments: &ArgMatches) -> Result<(), ClientError> {
+        let id = id(arguments);
+        self.client.send(self.about(Method::DELETE, arguments, &[&id], &[])).await?;
+        say(&if self.json { json!({ "revoked": id }).to_string() } else { format!("Revoked {id}.") });
+        Ok(())
+    }
+
+    /// Prints a key with its text, which the server does not show again.
+    fn show_once(
+        &self,
+        answer: &ClientResponse,
+        sentence: impl FnOnce(&Key) -> String,
+    ) -> Result<(), ClientError> {
+        if self.json {
+            say(&answer.body);
+            return Ok(());
+        }
+        let issued: IssuedKey = answer.read()?;
+        say(&format!("{}\n\n{}\n", sentence(&issued.about), view::details(&issued.about)));
+        say(&format!("This is the key. It is not shown again:\n\n{}", issued.key));
+        Ok(())
+    }
+}
+
+fn id(arguments: &ArgMatches) -> String {
+    arguments.get_one::<String>("id").cloned().unwrap_or_default()
+}
+
+fn with_json(request: RequestBuilder, body: &Value) -> RequestBuilder {
+    request.header(CONTENT_TYPE, "application/json").body(body.to_string())
+}
