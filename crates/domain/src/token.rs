@@ -7,6 +7,7 @@
 //! The sender writes the header of a token. Nothing in it may choose the algorithm or the key.
 
 mod claims;
+mod verified;
 
 pub use claims::{ActorClaim, Claims, ClaimsGrant, ExchangeClaims, SessionClaims};
 
@@ -21,6 +22,8 @@ use jiff::Timestamp;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde_json::json;
 use std::fmt;
+use std::sync::Arc;
+use verified::VerifiedTokens;
 use zeroize::Zeroizing;
 
 /// The media type of an access token, without `application/`.
@@ -78,6 +81,7 @@ pub struct TokenKeys {
     encoding: EncodingKey,
     decoding: DecodingKey,
     validation: Validation,
+    verified: VerifiedTokens<VerifiedToken>,
     /// The public key, for a key that has one.
     jwk: Option<serde_json::Value>,
 }
@@ -104,6 +108,7 @@ impl TokenKeys {
             encoding,
             decoding,
             validation: signature_alone(algorithm),
+            verified: VerifiedTokens::new(),
             jwk,
         })
     }
@@ -132,25 +137,35 @@ impl TokenKeys {
     ///
     /// # Errors
     /// `token_invalid`, `token_expired`.
-    pub fn verify(&self, token: &str, now: Timestamp) -> Result<Claims> {
+    pub fn verify(&self, token: &str, now: Timestamp) -> Result<Arc<Claims>> {
         if token.len() > TOKEN_MAX_BYTES {
             return Err(ErrorCode::TokenInvalid.into());
         }
-        let token = jsonwebtoken::decode::<ClaimMembers>(token, &self.decoding, &self.validation)
-            .map_err(|_| ErrorCode::TokenInvalid)?;
-        let nbf = token.claims.nbf;
-        let claims = Claims::try_from(token.claims).map_err(|_| ErrorCode::TokenInvalid)?;
+        let VerifiedToken { claims, nbf } = self.verified.get(token, || self.verify_signature(token))?;
         let latest = now.as_second().saturating_add(CLOCK_SKEW_SECONDS);
-        let is_ours =
-            is_access_token(&token.header) && claims.iss == self.issuer && claims.aud == self.audience;
         // A token from the future may have expired before the clock was set back.
-        if !is_ours || claims.iat > latest || nbf.is_some_and(|nbf| nbf > latest) {
+        if claims.iat > latest || nbf.is_some_and(|nbf| nbf > latest) {
             return Err(ErrorCode::TokenInvalid.into());
         }
         if claims.exp <= now.as_second() {
             return Err(ErrorCode::TokenExpired.into());
         }
         Ok(claims)
+    }
+
+    /// What `token` says, if it is ours, whenever it is valid.
+    fn verify_signature(&self, token: &str) -> Result<VerifiedToken> {
+        let token = jsonwebtoken::decode::<ClaimMembers>(token, &self.decoding, &self.validation)
+            .map_err(|_| ErrorCode::TokenInvalid)?;
+        let nbf = token.claims.nbf;
+        let claims = Claims::try_from(token.claims).map_err(|_| ErrorCode::TokenInvalid)?;
+        let is_ours =
+            is_access_token(&token.header) && claims.iss == self.issuer && claims.aud == self.audience;
+        if is_ours {
+            Ok(VerifiedToken { claims: Arc::new(claims), nbf })
+        } else {
+            Err(ErrorCode::TokenInvalid.into())
+        }
     }
 
     /// The public keys for checking the tokens (RFC 7517); empty for an HMAC secret.
@@ -164,6 +179,13 @@ impl fmt::Debug for TokenKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TokenKeys").field("algorithm", &self.header.alg).finish_non_exhaustive()
     }
+}
+
+/// What a token of ours says.
+#[derive(Clone)]
+struct VerifiedToken {
+    claims: Arc<Claims>,
+    nbf: Option<i64>,
 }
 
 type Keys = (Algorithm, EncodingKey, DecodingKey, Option<serde_json::Value>);

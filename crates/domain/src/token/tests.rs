@@ -58,7 +58,7 @@ fn at(second: i64) -> Timestamp {
 }
 
 fn outcome(keys: &TokenKeys, token: &str, second: i64) -> Result<Claims, ErrorCode> {
-    keys.verify(token, at(second)).map_err(|refusal| refusal.code())
+    keys.verify(token, at(second)).map(Arc::unwrap_or_clone).map_err(|refusal| refusal.code())
 }
 
 fn part(value: &Value) -> String {
@@ -278,6 +278,25 @@ fn access_token_with_any_changed_byte_is_rejected() {
         for touched in [format!("{token}A"), format!("{token}="), token[..token.len() - 1].to_owned()] {
             assert_eq!(outcome(&keys, &touched, NOW), Err(ErrorCode::TokenInvalid));
         }
+    }
+}
+
+/// The signature of a token is checked once; its times are compared each time, and no other token profits.
+#[test]
+fn access_token_seen_before_is_checked_again() {
+    let all = all_keys();
+    for keys in &all {
+        let token = keys.issue(&claims()).unwrap();
+        for _ in 0..2 {
+            assert_eq!(outcome(keys, &token, NOW), Ok(claims()));
+            assert_eq!(outcome(keys, &token, NOW + 900), Err(ErrorCode::TokenExpired));
+            assert_eq!(outcome(keys, &token, NOW - 61), Err(ErrorCode::TokenInvalid));
+        }
+        for touched in [format!("{token}A"), token[..token.len() - 1].to_owned()] {
+            assert_eq!(outcome(keys, &touched, NOW), Err(ErrorCode::TokenInvalid));
+        }
+        let others = all.iter().filter(|other| !std::ptr::eq(*other, keys));
+        others.for_each(|other| assert_eq!(outcome(other, &token, NOW), Err(ErrorCode::TokenInvalid)));
     }
 }
 
