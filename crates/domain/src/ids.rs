@@ -8,6 +8,10 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Bytes that [`DrawnEntropy`] draws at once.
+const DRAWN_BYTES: usize = 4 << 10;
 
 /// Orders ids that are created in the same millisecond (until it wraps).
 static ID_COUNTER: AtomicU16 = AtomicU16::new(0);
@@ -24,6 +28,37 @@ pub fn random<const N: usize>(entropy: &dyn Entropy) -> [u8; N] {
     let mut bytes = [0; N];
     entropy.fill(&mut bytes);
     bytes
+}
+
+/// Randomness for ids of which many are made, drawn for some hundred at once: a system call for each would cost more than
+/// all else about it.
+///
+/// # Pitfalls
+/// Not for secrets: the bytes are in memory before they are needed.
+pub struct DrawnEntropy {
+    source: Arc<dyn Entropy>,
+    drawn: Mutex<Vec<u8>>,
+}
+
+impl DrawnEntropy {
+    /// From `source`.
+    #[must_use]
+    pub const fn new(source: Arc<dyn Entropy>) -> Self {
+        Self { source, drawn: Mutex::new(Vec::new()) }
+    }
+}
+
+impl Entropy for DrawnEntropy {
+    fn fill(&self, bytes: &mut [u8]) {
+        let mut drawn = self.drawn.lock().unwrap_or_else(PoisonError::into_inner);
+        if drawn.len() < bytes.len() {
+            drawn.resize(bytes.len().max(DRAWN_BYTES), 0);
+            self.source.fill(&mut drawn);
+        }
+        let rest = drawn.len() - bytes.len();
+        bytes.copy_from_slice(&drawn[rest..]);
+        drawn.truncate(rest);
+    }
 }
 
 /// A text that is not 24 hex digits.
@@ -153,12 +188,33 @@ id!(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::HashSet;
 
     struct FixedEntropy;
     impl Entropy for FixedEntropy {
         fn fill(&self, bytes: &mut [u8]) {
             bytes.fill(7);
         }
+    }
+
+    #[test]
+    fn drawn_entropy_gives_no_byte_twice() {
+        /// Fills with the numbers of the bytes it has given.
+        #[derive(Default)]
+        struct Counter(Mutex<u32>);
+        impl Entropy for Counter {
+            fn fill(&self, bytes: &mut [u8]) {
+                let mut next = self.0.lock().unwrap();
+                for chunk in bytes.chunks_exact_mut(4) {
+                    chunk.copy_from_slice(&next.to_be_bytes());
+                    *next += 1;
+                }
+            }
+        }
+        let entropy = DrawnEntropy::new(Arc::new(Counter::default()));
+        let drawn: HashSet<[u8; 4]> = (0..2 * DRAWN_BYTES).map(|_| random(&entropy)).collect();
+        assert_eq!(drawn.len(), 2 * DRAWN_BYTES);
+        assert_eq!(random::<{ 2 * DRAWN_BYTES }>(&entropy)[..4], (2 * DRAWN_BYTES as u32).to_be_bytes());
     }
 
     #[test]

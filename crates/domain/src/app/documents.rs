@@ -14,7 +14,7 @@ use super::tenant::{Read, TenantAccess, Write};
 use crate::collection::CollectionName;
 use crate::error::{Error, ErrorCode, Result};
 use crate::idempotency::IdempotencyKey;
-use crate::ids::OperationId;
+use crate::ids::{DrawnEntropy, OperationId};
 use crate::limits::{INLINE_MAX_BYTES, INLINE_MAX_STEPS, OPERATION_WAIT, PAGE_MAX_BYTES};
 use crate::offload;
 use crate::store::{self, Store, UpdateOutcome};
@@ -84,6 +84,8 @@ pub struct Documents {
     /// How long a query may take.
     query_time: Duration,
     sources: ClockAndEntropy,
+    /// For the ids of documents.
+    drawn: DrawnEntropy,
 }
 
 impl Documents {
@@ -101,6 +103,7 @@ impl Documents {
             max_bytes: policy.document_max_bytes,
             query_time: policy.query_time,
             sources: sources.clone(),
+            drawn: DrawnEntropy::new(sources.entropy.clone()),
         }
     }
 
@@ -386,7 +389,7 @@ impl Documents {
     }
 
     fn new_object_id(&self) -> [u8; 12] {
-        *OperationId::new(self.sources.now(), self.sources.entropy()).as_bytes()
+        *OperationId::new(self.sources.now(), &self.drawn).as_bytes()
     }
 
     /// The `_id` of a line of a request: no other line has it, and the same line always gets it.
