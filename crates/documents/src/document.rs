@@ -101,6 +101,13 @@ impl NewDocument {
     pub fn under_id(self, id: &DocumentId) -> RawDocumentBuf {
         let mut document = RawDocumentBuf::new();
         document.append(bson::raw::cstr!("_id"), id.value());
+        let first = raw::fields_of(document.as_bytes());
+        if raw::fields_of(self.fields.as_bytes()).starts_with(first) {
+            return self.fields;
+        }
+        if self.id.is_none() {
+            return raw::document_of(first, raw::fields_of(self.fields.as_bytes()));
+        }
         for (name, value) in self.fields.iter().map_while(Result::ok) {
             if name.as_str() != ID_FIELD {
                 document.append(name, value);

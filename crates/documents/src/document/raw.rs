@@ -62,6 +62,23 @@ impl<'a> Element<'a> {
     }
 }
 
+/// The bytes of the fields of a document, one after the other.
+pub(super) fn fields_of(document: &[u8]) -> &[u8] {
+    document.get(LENGTH_BYTES..document.len().saturating_sub(1)).unwrap_or_default()
+}
+
+/// The document of these fields, followed by those.
+pub(super) fn document_of(first: &[u8], others: &[u8]) -> RawDocumentBuf {
+    let length = LENGTH_BYTES + first.len() + others.len() + 1;
+    let mut bytes = Vec::with_capacity(length);
+    // Both come of documents, which are far below 2 GiB.
+    bytes.extend(i32::try_from(length).unwrap_or(i32::MAX).to_le_bytes());
+    bytes.extend_from_slice(first);
+    bytes.extend_from_slice(others);
+    bytes.push(0);
+    RawDocumentBuf::from_bytes(bytes).expect("its length stands before it, and a NUL behind it")
+}
+
 /// Bytes of a length.
 const LENGTH_BYTES: usize = 4;
 

@@ -36,6 +36,24 @@ fn refusals(json: &str) -> Vec<(String, String)> {
     error.fields().iter().map(|field| (field.pointer.clone(), field.detail.clone())).collect()
 }
 
+/// The `_id` comes first, and is the one that was asked for in its type, too.
+#[test]
+fn document_under_id_begins_with_that_id() {
+    for (json, id, expected) in [
+        (r#"{"a":1,"b":[2]}"#, "5", r#"{"_id":5,"a":1,"b":[2]}"#),
+        (r#"{"_id":5,"a":1}"#, "5", r#"{"_id":5,"a":1}"#),
+        (r#"{"a":1,"_id":5,"b":2}"#, "5", r#"{"_id":5,"a":1,"b":2}"#),
+        (r#"{"_id":5,"a":1}"#, "5.0", r#"{"_id":5.0,"a":1}"#),
+        (r#"{"_id":-0.0,"a":1}"#, "0.0", r#"{"_id":0.0,"a":1}"#),
+        ("{}", "5", r#"{"_id":5}"#),
+    ] {
+        let document = NewDocument::parse(json, DOCUMENT_DEFAULT_MAX_BYTES).unwrap();
+        let mut written = Vec::new();
+        write_json(&document.under_id(&DocumentId::parse(&format!("~{id}")).unwrap()), &mut written);
+        assert_eq!(String::from_utf8(written).unwrap(), expected);
+    }
+}
+
 #[test]
 fn relaxed_extended_json_round_trips() {
     for json in [
