@@ -23,7 +23,7 @@ const INTERRUPT_INTERVAL: Duration = Duration::from_millis(20);
 pub(super) struct Readers {
     file: PathBuf,
     lending: Mutex<ReaderLending>,
-    /// Notified each time a connection is returned.
+    /// Notified when a connection is returned after [`Self::stop`].
     returned: Condvar,
     places: Arc<Semaphore>,
     scans: Arc<Semaphore>,
@@ -182,6 +182,9 @@ impl Drop for LentReader<'_> {
             }
         }
         lending.lent -= 1;
-        self.readers.returned.notify_all();
+        // Nobody else waits, and to notify is a system call even if nobody does.
+        if lending.is_closed {
+            self.readers.returned.notify_all();
+        }
     }
 }
