@@ -18,11 +18,10 @@ mod tenant_schema;
 pub(super) use files::Files;
 
 use super::Sqlite;
-use super::directory::Directory;
+use super::directory::container_path;
 use super::engine_error::{self};
 use async_trait::async_trait;
 use files::{ListedFile, close_surplus, list, sweep};
-use std::path::Path;
 use std::sync::Arc;
 use tenant_db::Container;
 use tenantry_domain::ids::OrganizationId;
@@ -47,7 +46,7 @@ impl Containers for Sqlite {
     /// The file, as it is called in the data directory.
     fn locate(&self, organization: &Organization) -> Location {
         Location {
-            database: Directory::at(Path::new("")).container(organization.id).display().to_string(),
+            database: container_path(organization.id),
             collection: organization.naming.namespace.clone(),
         }
     }

@@ -128,7 +128,7 @@ impl Directory {
 
     /// The container of that organization.
     pub(super) fn container(&self, id: OrganizationId) -> PathBuf {
-        self.shard_of(id).join(format!("{id}.db"))
+        self.0.join(container_path(id))
     }
 
     /// The container of that organization while it is created under `fence`.
@@ -145,6 +145,14 @@ impl Directory {
 #[must_use]
 pub fn container_file(data_dir: &Path, id: OrganizationId) -> PathBuf {
     Directory::at(data_dir).container(id)
+}
+
+/// The path of that container within a data directory. Every response that shows an organization has it, so it is made as
+/// text at once.
+pub(super) fn container_path(id: OrganizationId) -> String {
+    let digits = id.digits();
+    let id = digits.as_str();
+    ["containers/", &id[22..], "/", id, ".db"].concat()
 }
 
 /// How to open a file for writing that its owner alone may read.
