@@ -1,9 +1,11 @@
 //! The state that the parts of one connection share: its socket, the timer of its heads, the bodies of its requests.
 
-use std::sync::Arc;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Sleep;
 
 /// The most bytes of a body that are read and discarded.
 pub const DISCARD_MAX_BYTES: u64 = 256 << 20;
@@ -35,6 +37,8 @@ pub struct ConnectionState {
     phase: AtomicU8,
     body_left: AtomicU64,
     lingers: AtomicBool,
+    /// The timer of the last head, for the next one: to put it off costs less than to make another for each request.
+    spare_sleep: Mutex<Option<Pin<Box<Sleep>>>>,
     /// The slots of all connections.
     pub slots: Arc<ConnectionSlots>,
 }
@@ -47,7 +51,18 @@ impl ConnectionState {
             phase: AtomicU8::new(Phase::Idle as u8),
             body_left: AtomicU64::new(0),
             lingers: AtomicBool::new(false),
+            spare_sleep: Mutex::new(None),
         }
+    }
+
+    /// Keeps the timer of a head that has arrived.
+    pub fn keep_sleep(&self, sleep: Pin<Box<Sleep>>) {
+        *self.spare_sleep.lock().unwrap_or_else(PoisonError::into_inner) = Some(sleep);
+    }
+
+    /// The timer that was kept. Its deadline is an old one.
+    pub fn take_sleep(&self) -> Option<Pin<Box<Sleep>>> {
+        self.spare_sleep.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// What the connection is doing.

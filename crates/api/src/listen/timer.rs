@@ -56,7 +56,8 @@ struct HeadSleep {
 
 impl HeadSleep {
     fn poll_until(&mut self, deadline: Instant, context: &mut Context<'_>) -> Poll<()> {
-        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        let spare = || self.state.take_sleep().unwrap_or_else(|| Box::pin(sleep_until(deadline)));
+        let sleep = self.sleep.get_or_insert_with(spare);
         if sleep.deadline() != deadline {
             sleep.as_mut().reset(deadline);
         }
@@ -97,3 +98,11 @@ impl Future for HeadSleep {
 }
 
 impl Sleep for HeadSleep {}
+
+impl Drop for HeadSleep {
+    fn drop(&mut self) {
+        if let Some(sleep) = self.sleep.take() {
+            self.state.keep_sleep(sleep);
+        }
+    }
+}
