@@ -28,6 +28,7 @@ use futures_util::future::{FutureExt, ready};
 use futures_util::stream::{self, StreamExt};
 use serde::Serialize;
 use std::convert::Infallible;
+use std::io::Write as _;
 use std::pin::pin;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -352,12 +353,13 @@ impl Bulk {
 
 /// Writes an [`InsertedLine`] directly as bytes: `serde_json` would round an `_id`.
 fn write_inserted(line: u64, document: &StoredDocument, more: &str, out: &mut Vec<u8>) {
-    out.extend(format!("{{\"line\":{line},\"status\":201,\"id\":").as_bytes());
+    // Writing into memory cannot fail.
+    let _ = write!(out, "{{\"line\":{line},\"status\":201,\"id\":");
     match document.id() {
         Some(id) => id.write_json(out),
         None => out.extend(b"null"),
     }
-    out.extend(format!(",\"revision\":\"{}\"{more}}}\n", document.revision).as_bytes());
+    let _ = writeln!(out, ",\"revision\":\"{}\"{more}}}", document.revision);
 }
 
 fn write_line(line: &InsertResponseLine, out: &mut Vec<u8>) {

@@ -78,7 +78,7 @@ impl NdjsonLines {
 
     /// The next line, if all of it has arrived.
     pub fn next(&mut self) -> Option<NdjsonLine> {
-        match self.arrived.iter().position(|byte| *byte == b'\n') {
+        match memchr::memchr(b'\n', &self.arrived) {
             Some(end) => {
                 let text = self.arrived.split_to(end);
                 drop(self.arrived.split_to(1));
