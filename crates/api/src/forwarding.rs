@@ -3,7 +3,7 @@
 
 use super::network::Network;
 use axum::extract::Request;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderName, header};
 use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Mutex, PoisonError};
@@ -11,7 +11,8 @@ use std::sync::{Mutex, PoisonError};
 /// The most peers to remember. If there are more, they are not proxies that somebody forgot to name.
 const PEERS_MAX: usize = 256;
 /// Headers that proxies add.
-const PROXY_HEADERS: [&str; 3] = ["x-forwarded-for", "forwarded", "x-real-ip"];
+static PROXY_HEADERS: [HeaderName; 3] =
+    [HeaderName::from_static("x-forwarded-for"), header::FORWARDED, HeaderName::from_static("x-real-ip")];
 
 /// The proxies that have been warned about.
 #[derive(Default)]
@@ -42,7 +43,7 @@ impl Forwarding {
 }
 
 fn added_by_a_proxy(headers: &HeaderMap) -> Option<&'static str> {
-    PROXY_HEADERS.into_iter().find(|name| headers.contains_key(*name))
+    PROXY_HEADERS.iter().find(|name| headers.contains_key(*name)).map(HeaderName::as_str)
 }
 
 #[cfg(test)]
@@ -66,7 +67,7 @@ mod tests {
     fn forwarding_detects_every_proxy_header() {
         let mut headers = HeaderMap::new();
         assert_eq!(added_by_a_proxy(&headers), None);
-        for name in PROXY_HEADERS {
+        for name in &PROXY_HEADERS {
             headers.insert(name, "192.0.2.1".parse().unwrap());
             assert!(added_by_a_proxy(&headers).is_some());
             headers.clear();
