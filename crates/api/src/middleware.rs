@@ -19,13 +19,15 @@ use futures_util::FutureExt;
 use futures_util::future::Either;
 use std::any::Any;
 use std::convert::Infallible;
-use std::future::ready;
+use std::future::{poll_fn, ready};
 use std::panic::AssertUnwindSafe;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tenantry_domain::{Error, ErrorCode};
+use tokio::task::coop::unconstrained;
+use tokio::time::sleep;
 use tower::{Layer, Service};
 use tracing::{Instrument, Span};
 
@@ -70,7 +72,7 @@ where
             None => Either::Right(self.routes.call(request)),
         };
         let span = seen.span();
-        Box::pin(async move { Ok(carry(&http, seen, answer).instrument(span).await) })
+        Box::pin(carry(http, seen, answer).instrument(span).map(Ok))
     }
 }
 
@@ -107,17 +109,17 @@ impl RequestContext {
 
 /// Runs a request within its deadline, and finishes its response.
 async fn carry(
-    http: &Http,
+    http: Arc<Http>,
     seen: RequestContext,
     answer: impl Future<Output = Result<Response, Infallible>>,
 ) -> Response {
-    let answer = AssertUnwindSafe(answer).catch_unwind();
+    let answer = pin!(AssertUnwindSafe(answer).catch_unwind());
     // How long a whole archive takes to arrive is unknown; its pauses and lines have limits (`archives::chunks`).
     let deadline = if seen.is_import() { Duration::MAX } else { http.settings.request_timeout };
-    let answer = match tokio::time::timeout(deadline, answer).await {
-        Ok(Ok(Ok(response))) => response,
-        Ok(Err(panic)) => on_panic(&*panic),
-        Err(_) => too_slow(),
+    let answer = match within(deadline, answer).await {
+        Some(Ok(Ok(response))) => response,
+        Some(Err(panic)) => on_panic(&*panic),
+        None => too_slow(),
     };
     let public_url = http.settings.public_url.as_str();
     let mut response = render(answer, &seen.id, public_url);
@@ -132,6 +134,21 @@ async fn carry(
     make_absolute(response.headers_mut(), public_url);
     complete(response.headers_mut(), seen.id);
     response
+}
+
+/// The output of `answer`; `None` once that takes longer than `time`. Most answers are there at once: they need no timer, which
+/// would cost more than finding a record in memory.
+async fn within<T>(time: Duration, mut answer: Pin<&mut impl Future<Output = T>>) -> Option<T> {
+    let mut timer = None;
+    poll_fn(|context| {
+        if let Poll::Ready(output) = answer.as_mut().poll(context) {
+            return Poll::Ready(Some(output));
+        }
+        // Unconstrained, so that it also ends an answer that uses up the task's budget each time.
+        let timer = timer.get_or_insert_with(|| Box::pin(unconstrained(sleep(time))));
+        timer.as_mut().poll(context).map(|()| None)
+    })
+    .await
 }
 
 /// Headers that must not be repeated: a proxy might read one of two, and this service the other.
@@ -193,4 +210,34 @@ fn on_panic(panic: &(dyn Any + Send)) -> Response {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("of unknown kind");
     ApiError(Error::internal(format!("a handler panicked: {text}"))).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::pending;
+    use tokio::task::coop::consume_budget;
+
+    const TIME: Duration = Duration::from_secs(1);
+
+    #[tokio::test(start_paused = true)]
+    async fn answer_is_cut_off_once_its_time_is_over() {
+        assert_eq!(within(TIME, pin!(ready(1))).await, Some(1));
+        assert_eq!(within(TIME, pin!(sleep(TIME / 2).map(|()| 2))).await, Some(2));
+        assert_eq!(within(TIME, pin!(sleep(TIME * 2))).await, None);
+        assert_eq!(within(Duration::MAX, pin!(sleep(TIME * 2))).await, Some(()));
+        assert_eq!(within(TIME, pin!(pending::<()>())).await, None);
+    }
+
+    /// It uses up the budget of its task each time, and so never lets a timer that needs some of it go off.
+    #[tokio::test(start_paused = true)]
+    async fn answer_that_never_rests_is_cut_off() {
+        tokio::spawn(tokio::time::advance(TIME * 2));
+        let restless = async {
+            loop {
+                consume_budget().await;
+            }
+        };
+        assert_eq!(within(TIME, pin!(restless)).await, None::<()>);
+    }
 }
