@@ -66,13 +66,19 @@ pub struct IssuedApiKey {
 /// The keys.
 pub struct ApiKeys {
     keys: Arc<dyn store::ApiKeys>,
+    organizations: Arc<dyn store::Organizations>,
     auth: Arc<Auth>,
     sources: ClockAndEntropy,
 }
 
 impl ApiKeys {
     pub(super) fn new(store: &Store, auth: &Arc<Auth>, sources: &ClockAndEntropy) -> Self {
-        Self { keys: store.api_keys.clone(), auth: auth.clone(), sources: sources.clone() }
+        Self {
+            keys: store.api_keys.clone(),
+            organizations: store.organizations.clone(),
+            auth: auth.clone(),
+            sources: sources.clone(),
+        }
     }
 
     /// The operator's right to service keys.
@@ -189,10 +195,25 @@ impl ApiKeys {
             ApiKeyKind::Service | ApiKeyKind::Operator => SERVICE_KEYS_MAX,
         };
         match self.keys.insert_api_key(&key, limit).await? {
-            BoundedInsert::New => Ok(IssuedApiKey { key: Arc::new(key), text }),
+            BoundedInsert::New => {
+                self.revoke_if_late(&key).await?;
+                Ok(IssuedApiKey { key: Arc::new(key), text })
+            }
             BoundedInsert::Full => Err(ErrorCode::TooManyKeys.into()),
             BoundedInsert::Exists => Err(Error::internal("a new id of a key exists")),
         }
+    }
+
+    /// Removes a key that was added while its organization was deleted: the delete may not have seen it, and a
+    /// restore would revive it.
+    async fn revoke_if_late(&self, key: &ApiKey) -> Result<()> {
+        let ApiKeyOwner::Organization(id) = key.owner else { return Ok(()) };
+        let owner = self.organizations.get_organization(id).await?;
+        if owner.is_some_and(|organization| organization.is_live()) {
+            return Ok(());
+        }
+        self.keys.delete_api_key(key.id).await?;
+        Err(ErrorCode::OrganizationNotFound.into())
     }
 
     /// A page of keys, the oldest first.

@@ -88,7 +88,7 @@ impl Auth {
     }
 
     /// As [`Self::authenticate`], with what the token says.
-    pub(super) async fn authenticate_with_claims(&self, token: &str) -> Result<(Claims, TokenCaller)> {
+    pub(super) async fn authenticate_with_claims(&self, token: &str) -> Result<(Arc<Claims>, TokenCaller)> {
         let now = self.sources.now();
         let claims = self.tokens.verify(token, now)?;
         let caller = match TokenRecords::named_by(&claims)? {

@@ -59,7 +59,10 @@ impl Introspection {
             TokenCaller::Member(member) => (member.organization(), member.permissions()),
             TokenCaller::Key(key) => (key.organization(), key.permissions()),
         };
-        Ok(access.0.covers(organization.id).then_some(ActiveToken { claims, permissions }))
+        Ok(access
+            .0
+            .covers(organization.id)
+            .then(|| ActiveToken { claims: Arc::unwrap_or_clone(claims), permissions }))
     }
 }
 
