@@ -50,9 +50,15 @@ impl FromRequestParts<Arc<Http>> for RequireAccount {
                 Err(ErrorCode::TokenInvalid.into())
             }
             // A good key may know that it is not enough; a bad one learns only that it is bad.
-            Credential::Key(key) => match http.app.auth.authenticate_key(key).await? {
-                KeyCaller::Operator(_) => Err(ErrorCode::TokenInvalid.into()),
-                KeyCaller::Service(_) | KeyCaller::Organization(_) => Err(ErrorCode::SessionRequired.into()),
+            Credential::Key(key) => match http.app.auth.authenticate_key(key).await {
+                Ok(KeyCaller::Operator(_)) => Err(ErrorCode::TokenInvalid.into()),
+                Ok(KeyCaller::Service(_) | KeyCaller::Organization(_)) => {
+                    Err(ErrorCode::SessionRequired.into())
+                }
+                Err(error) if error.code() == ErrorCode::OperatorKeyInvalid => {
+                    Err(ErrorCode::TokenInvalid.into())
+                }
+                Err(error) => Err(error.into()),
             },
             Credential::Token(token) => match http.app.auth.authenticate(token).await? {
                 TokenCaller::Member(member) => Ok(Self(*member)),

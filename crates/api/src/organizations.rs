@@ -263,7 +263,7 @@ request_fields! {
     pub struct RestoreOrganizationRequest in body {
         /// Another name, if the old one is taken.
         pub organization_name: Option<OrganizationName> = optional(OrganizationName::parse),
-        /// Another address for its owner, if the old one is taken.
+        /// Another address for its owner, if the old one is taken. The operator's alone.
         pub admin_email: Option<EmailAddress> = optional(EmailAddress::parse),
     }
 }
@@ -293,6 +293,12 @@ pub async fn restore_organization(
     let access = http.app.auth.administer(&caller, &OrganizationRef::parse(&which)?).await?;
     let RestoreOrganizationRequest { organization_name, admin_email } =
         body.optional_fields()?.parse(RestoreOrganizationRequest::from_fields)?;
+    // The address is that of a person, who may belong to other organizations, too.
+    if admin_email.is_some() && !matches!(caller, Principal::Operator(_)) {
+        return Err(Error::new(ErrorCode::OperatorOnly)
+            .detail("Only the operator gives the owner another address.")
+            .into());
+    }
     let restoring =
         http.app.organizations.restore_organization(&access, &expected, organization_name, admin_email);
     let outcome = restoring.await?;

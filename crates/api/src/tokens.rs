@@ -33,8 +33,7 @@ request_fields! {
         /// `members:read` or `audit:read`, as far as the key has them.
         #[schema(example = json!(["documents:read", "documents:write"]))]
         pub permissions: Vec<Permission> = required_list(str::parse),
-        /// Your own id of the user that it acts for, 1 to 255 bytes. It is in the token and in the organization's
-        /// audit trail, and means nothing else.
+        /// Your own id of the user that it acts for, 1 to 255 bytes. It is a claim of the token and gives no right.
         #[schema(example = "user-4711")]
         pub subject: Option<Subject> = optional(Subject::parse),
         /// Seconds until it ends, 1 to 3,600; 900 by default.

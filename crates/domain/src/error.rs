@@ -119,7 +119,7 @@ error_table! {
     RoleInsufficient, "role_insufficient", Forbidden, "Your role does not allow this.", "Ask an owner or admin of the organization.";
     PermissionMissing, "permission_missing", Forbidden, "The key or token does not have the permission.", "Use one that has it; `detail` names it.";
     SessionRequired, "session_required", Forbidden, "This request needs the token of a person who signed in.", "Sign in: a key or an exchanged token is not enough.";
-    ServiceKeyRequired, "service_key_required", Forbidden, "This request needs a service key.", "Have the operator make one with the permission `tokens:issue`.";
+    ServiceKeyRequired, "service_key_required", Forbidden, "This request needs a service key.", "Have the operator make one; it needs `tokens:issue` to be exchanged, and `tokens:introspect` to ask about tokens.";
     ExchangeDisabled, "exchange_disabled", Forbidden, "This installation exchanges no keys for tokens.", "Its operator has set EXCHANGE to off.";
     OperatorOnly, "operator_only", Forbidden, "Only the operator may do this.", "Use the operator key.";
     OrganizationSuspended, "organization_suspended", Forbidden, "The organization is suspended.", "Ask the operator of the service to reactivate it.";

@@ -18,7 +18,7 @@ pub enum Permission {
     DocumentsWrite,
     /// Create and drop collections and indexes.
     CollectionsWrite,
-    /// Read the record of an organization and its operations.
+    /// Read the record of an organization.
     OrganizationsRead,
     /// Rename an organization, change its settings, delete it.
     OrganizationsWrite,
@@ -34,7 +34,7 @@ pub enum Permission {
     KeysRead,
     /// Make, rotate and revoke the organization's API keys.
     KeysWrite,
-    /// Read the audit trail.
+    /// Read the log of the operations of an organization.
     AuditRead,
     /// Exchange a service key for a token of one organization.
     TokensIssue,
@@ -89,7 +89,7 @@ impl Permission {
             Self::DocumentsRead => "Read documents, collections, indexes and usage.",
             Self::DocumentsWrite => "Insert, change and delete documents.",
             Self::CollectionsWrite => "Create and drop collections and indexes.",
-            Self::OrganizationsRead => "Read the record of an organization and its operations.",
+            Self::OrganizationsRead => "Read the record of an organization.",
             Self::OrganizationsWrite => "Rename an organization, change its settings, delete it.",
             Self::OrganizationsExport => "Export an organization as an archive.",
             Self::MembersRead => "List members and invitations.",
@@ -97,7 +97,7 @@ impl Permission {
             Self::OwnersWrite => "Make an owner of a member, or a member of an owner.",
             Self::KeysRead => "List the API keys of the organization.",
             Self::KeysWrite => "Make, rotate and revoke API keys of the organization.",
-            Self::AuditRead => "Read the audit trail.",
+            Self::AuditRead => "Read the log of the operations of an organization.",
             Self::TokensIssue => "Exchange a service key for a token of one organization.",
             Self::TokensIntrospect => "Ask whether a token is valid.",
         }

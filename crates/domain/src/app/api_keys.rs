@@ -266,7 +266,9 @@ impl ApiKeys {
             let now = self.sources.now();
             let text = ApiKeyText::generate(key.owner.kind(), id, self.sources.entropy());
             let accepted_until = (!overlap.is_zero()).then(|| clock::after(now, overlap));
-            let next = key.rotated(&text, accepted_until);
+            // Who has the new secret answers for the key from now on.
+            let maker = access.maker.clone().or_else(|| key.maker.clone());
+            let next = ApiKey { maker, ..key.rotated(&text, accepted_until) };
             if self.keys.update_api_key(&next).await? == UpdateOutcome::Done {
                 return Ok(IssuedApiKey { key: Arc::new(next), text });
             }

@@ -44,6 +44,8 @@ pub struct Auth {
     key_uses: Arc<KeyUses>,
     tokens: Arc<TokenKeys>,
     signup: SignupPolicy,
+    /// Whether tokens that service keys were exchanged for are accepted.
+    exchange: bool,
     /// How old a sign-in may be for a change of credentials.
     reauth_max_age: Duration,
     sources: ClockAndEntropy,
@@ -66,6 +68,7 @@ impl Auth {
             key_uses: key_uses.clone(),
             tokens: tokens.clone(),
             signup: policy.signup,
+            exchange: policy.exchange,
             reauth_max_age: policy.reauth_max_age,
             sources: sources.clone(),
         }

@@ -95,7 +95,8 @@ impl<R: Right> TenantAccess<R> {
     pub(super) fn holder(&self) -> (&'static str, String) {
         match &self.principal {
             TenantPrincipal::Member(member) => ("account", member.account.id.to_string()),
-            TenantPrincipal::Key(key) => ("key", key.key_id().to_string()),
+            // A backend uses one key for all organizations: each has keys of its own.
+            TenantPrincipal::Key(key) => ("key", format!("{}/{}", key.organization.id, key.key_id())),
         }
     }
 

@@ -124,6 +124,9 @@ impl TokenExchange {
         let now = self.sources.now();
         let asked = request.lifetime.unwrap_or(EXCHANGED_TOKEN_DEFAULT);
         let lifetime = service.key.expires_at.map_or(asked, |end| asked.min(clock::between(now, end)));
+        if lifetime < Duration::from_secs(1) {
+            return Err(ErrorCode::KeyInvalid.into());
+        }
         let act = ActorClaim::of_key(service.key.id);
         let claims = Claims {
             iss: self.tokens.issuer().to_owned(),

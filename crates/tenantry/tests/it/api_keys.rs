@@ -302,6 +302,8 @@ async fn service_key_acts_on_organizations_as_its_permissions_say() {
     writer.patch(&acme.path(), &json!({ "legal_hold": true })).await.refused("operator_only");
     writer.delete(&acme.path()).await.ok();
     writer.post_empty(&format!("{}/purge", acme.path())).await.refused("operator_only");
+    let other = json!({ "admin_email": "me@else.example" });
+    writer.post(&format!("{}/restore", acme.path()), &other).await.refused("operator_only");
     writer.post_empty(&format!("{}/restore", acme.path())).await.ok();
     let log = app.operator().get(&format!("{}/operations", acme.path())).await.ok();
     assert_eq!(log["items"][0]["actor"]["type"], "api_key", "{log}");
@@ -464,11 +466,20 @@ async fn token_is_not_issued_for_unusable_organization() {
 
 #[tokio::test]
 async fn exchange_can_be_switched_off() {
-    let app = Setup::unlimited().with("--exchange=off").start().await;
+    let app = App::start().await;
     let acme = organization(&app, "Acme").await;
-    let backend = with_key(&app, &service_key(&app, &["tokens:issue", "documents:read"]).await);
+    let key = service_key(&app, &["tokens:issue", "documents:read"]).await;
+    let token = exchange(&with_key(&app, &key), &acme.path(), &["documents:read"]).await.ok();
+    // Tokens of before end, too.
+    let app = Setup::unlimited().with("--exchange=off").start_on(app.stop().await).await;
+    let program = app.client().with_token(token["access_token"].as_str().unwrap());
+    let backend = with_key(&app, &key);
     exchange(&backend, &acme.path(), &["documents:read"]).await.refused("exchange_disabled");
-    with_key(&app, &organization_key(&acme, &DATA).await).get(&documents(&acme)).await.ok();
+    program.get(&documents(&acme)).await.refused("token_revoked");
+    let owner = with_access(&app, &sign_in(&app, acme.email()).await);
+    let new = json!({ "name": "x", "permissions": ["documents:read"] });
+    let own = owner.post(&format!("{}/keys", acme.path()), &new).await.created();
+    with_key(&app, &own).get(&documents(&acme)).await.ok();
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ mod fields;
 use crate::support::app::{App, Setup};
 use crate::support::client::{Answer, Client};
 use crate::support::fixtures::{Organization, organization};
+use crate::support::keys::{organization_key, service_key, with_key};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -48,8 +49,10 @@ impl Route {
         self.send("application/json", body.to_string()).await
     }
 
-    fn is_v1(&self) -> bool {
-        self.path.starts_with("/v1/")
+    /// Whether it refuses fields that it does not know. The classic API ignores them, and so does introspection, as
+    /// OAuth 2.0 wants it.
+    fn refuses_unknown_fields(&self) -> bool {
+        self.path.starts_with("/v1/") && self.operation != "introspectToken"
     }
 }
 
@@ -69,7 +72,12 @@ impl Scene {
         let gone = organization(&app, "Gone").await;
         app.operator().delete(&gone.path()).await.ok();
         acme.owner.post(&format!("{}/documents", collection(&acme)), &json!({ "_id": "d" })).await.created();
-        let routes = routes(&app, &acme, &gone);
+        let keys = Keys {
+            service: service_key(&app, &["tokens:issue", "tokens:introspect", "documents:read"]).await,
+            organization: organization_key(&acme, &["documents:read"]).await,
+        };
+        let mut routes = routes(&app, &acme, &gone);
+        routes.extend(routes_of_keys(&app, &acme, &keys));
         let before = everything(&app, &acme).await;
         Self { app, acme, routes, before }
     }
@@ -84,6 +92,51 @@ impl Scene {
 /// The path of the collection that every organization has.
 fn collection(organization: &Organization) -> String {
     format!("{}/collections/documents", organization.path())
+}
+
+/// The keys that routes are about.
+struct Keys {
+    service: Value,
+    organization: Value,
+}
+
+fn routes_of_keys(app: &App, acme: &Organization, keys: &Keys) -> Vec<Route> {
+    let route = |operation, path: String, caller: Client| Route {
+        operation,
+        method: Method::POST,
+        path,
+        caller,
+        fields: &["name"],
+        flags: &[],
+        required: &["name", "permissions"],
+        needs_body: true,
+        is_document: false,
+        limit: BODY_LIMIT,
+    };
+    let backend = || with_key(app, &keys.service);
+    let of_acme = format!("{}/keys", acme.path());
+    let rotate = |operation, path: &str, key: &Value, caller| Route {
+        fields: &[],
+        required: &[],
+        needs_body: false,
+        ..route(operation, format!("{path}/{}/rotate", key["id"].as_str().unwrap()), caller)
+    };
+    vec![
+        route("createServiceKey", "/v1/keys".to_owned(), app.operator()),
+        route("createOrganizationKey", of_acme.clone(), acme.owner.clone()),
+        rotate("rotateServiceKey", "/v1/keys", &keys.service, app.operator()),
+        rotate("rotateOrganizationKey", &of_acme, &keys.organization, acme.owner.clone()),
+        Route {
+            fields: &["subject"],
+            required: &["permissions"],
+            ..route("issueToken", format!("{}/tokens", acme.path()), backend())
+        },
+        Route {
+            fields: &["token"],
+            required: &["token"],
+            ..route("introspectToken", "/v1/auth/introspect".to_owned(), backend())
+        },
+    ]
 }
 
 fn routes(app: &App, acme: &Organization, gone: &Organization) -> Vec<Route> {

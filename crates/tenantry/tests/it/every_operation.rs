@@ -16,6 +16,8 @@ use Expected::{Heard, Refused};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::time::Duration;
+use tenantry::system::SystemEntropy;
+use tenantry_domain::app::operator;
 use tenantry_domain::permission::{
     ORGANIZATION_KEY_PERMISSIONS, Permission, PermissionSet, SERVICE_KEY_PERMISSIONS, TOKEN_PERMISSIONS,
 };
@@ -303,6 +305,7 @@ impl Scene {
             ("an expired token", with(&self.expired)),
             ("a revoked token", with(&self.revoked)),
             ("a wrong operator key", with("tenantry_operator_wrong")),
+            ("a wrong operator key", with(&operator::generate(&SystemEntropy))),
             ("a foreign token", with_access(&self.app, &sign_in(&self.app, "owner@foreign.example").await)),
             ("a foreign service key", self.foreign.service.clone()),
             ("a foreign key", self.foreign.key.clone()),

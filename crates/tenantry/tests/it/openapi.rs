@@ -6,6 +6,7 @@
 use crate::support::app::App;
 use crate::support::client::{Answer, Client};
 use crate::support::fixtures::{Organization, organization};
+use crate::support::keys::{organization_key, service_key, with_key};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
@@ -29,7 +30,9 @@ impl Operation {
 }
 
 /// Every operation of the document, aimed at `acme`.
-fn operations(app: &App, acme: &Organization) -> Vec<Operation> {
+async fn operations(app: &App, acme: &Organization) -> Vec<Operation> {
+    let service_key = service_key(app, &["tokens:issue", "tokens:introspect", "documents:read"]).await;
+    let organization_key = organization_key(acme, &["documents:read"]).await;
     let mut all = Vec::new();
     for (template, methods) in app.document()["paths"].as_object().unwrap() {
         for (method, description) in methods.as_object().unwrap() {
@@ -37,9 +40,14 @@ fn operations(app: &App, acme: &Organization) -> Vec<Operation> {
                 .replace("{organization}", acme.id())
                 .replace("{collection}", "documents")
                 .replace("{document_id}", "d");
+            let key = if template.contains("{organization}") { &organization_key } else { &service_key };
+            let path = path.replace("{key}", key["id"].as_str().unwrap());
             let client = match description["x-access"].as_str().unwrap() {
                 "member" | "own_member" => acme.owner.clone(),
-                "operator" | "operator_or_member" => app.operator(),
+                // The operator makes no keys that open data.
+                "operator_or_member" if template.contains("/keys") => acme.owner.clone(),
+                "operator" | "operator_or_member" | "operator_or_service" => app.operator(),
+                "service" => with_key(app, &service_key),
                 _ => app.client(),
             };
             all.push(Operation {
@@ -117,7 +125,7 @@ async fn null_members_are_accepted_as_documented() {
     acme.owner.post(&acme.documents(), &json!({ "_id": "d" })).await.created();
     let document = app.document().clone();
     let mut tested = 0;
-    for operation in operations(&app, &acme) {
+    for operation in operations(&app, &acme).await {
         let schema = &operation.description["requestBody"]["content"][JSON]["schema"];
         if schema.is_null() {
             continue;
@@ -146,7 +154,7 @@ async fn limit_bounds_match_the_document() {
     let acme = organization(&app, "Acme").await;
     let document = app.document().clone();
     let mut tested = 0;
-    for operation in operations(&app, &acme) {
+    for operation in operations(&app, &acme).await {
         let parameters = operation.description["parameters"].as_array().cloned().unwrap_or_default();
         for limit in parameters.iter().filter(|parameter| parameter["name"] == "limit") {
             for (value, taken) in around(&limit["schema"]) {

@@ -40,7 +40,8 @@ impl Auth {
     async fn authenticate_service(&self, text: &ApiKeyText) -> Result<ServicePrincipal> {
         let now = self.sources.now();
         for is_recent in [true, false] {
-            let Some(key) = self.api_key(text.id(), is_recent).await? else { continue };
+            // What is not there was just looked up.
+            let Some(key) = self.api_key(text.id(), is_recent).await? else { break };
             if key.owner == ApiKeyOwner::Installation
                 && let Some(generation) = key.generation_of(text, now)
             {
@@ -54,7 +55,8 @@ impl Auth {
     async fn authenticate_organization_key(&self, text: &ApiKeyText) -> Result<KeyPrincipal> {
         let now = self.sources.now();
         for is_recent in [true, false] {
-            let Some(key) = self.api_key(text.id(), is_recent).await? else { continue };
+            // What is not there was just looked up.
+            let Some(key) = self.api_key(text.id(), is_recent).await? else { break };
             let (ApiKeyOwner::Organization(organization_id), Some(generation)) =
                 (key.owner, key.generation_of(text, now))
             else {
@@ -84,6 +86,9 @@ impl Auth {
     }
 
     async fn renew_grant(&self, grant: &KeyGrant, is_recent: bool) -> Result<Option<KeyPrincipal>> {
+        if grant.token.is_some() && !self.exchange {
+            return Ok(None);
+        }
         match self.api_key(grant.key_id, is_recent).await? {
             Some(key) => self.prove_grant(grant, &key, is_recent).await,
             None => Ok(None),

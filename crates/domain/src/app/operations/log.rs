@@ -49,7 +49,8 @@ impl Operations {
         let record = self.get(id).await?.filter(|record| match caller {
             Principal::Operator(_) => true,
             Principal::Service(service) => {
-                service.require(Permission::OrganizationsRead).is_ok()
+                let permissions = [Permission::OrganizationsRead, Permission::OrganizationsWrite];
+                permissions.iter().any(|permission| service.require(*permission).is_ok())
                     && service.key.covers(record.organization_id)
             }
             Principal::Key(key) => {

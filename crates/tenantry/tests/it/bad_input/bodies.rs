@@ -18,6 +18,10 @@ async fn body_of_another_content_type_is_refused() {
             "json",
             "",
         ] {
+            // OAuth 2.0 sends forms to introspection.
+            if route.operation == "introspectToken" && content_type.ends_with("urlencoded") {
+                continue;
+            }
             let answer = route.send(content_type, "{}").await;
             assert_refused(&answer, "unsupported_media_type", content_type);
         }
