@@ -7,12 +7,12 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use std::sync::Arc;
-use tenantry_domain::api_key::PREFIX;
 use tenantry_domain::app::auth::{
     AccountPrincipal, KeyCaller, Operator, OrganizationRef, Principal, TokenCaller,
 };
 use tenantry_domain::app::operator::OPERATOR_KEY_PREFIX;
 use tenantry_domain::app::tenant::{Right, TenantAccess};
+use tenantry_domain::secret_text::PREFIX;
 use tenantry_domain::{ErrorCode, Result};
 use utoipa::IntoParams;
 use utoipa::openapi::path::{Parameter, ParameterIn};
@@ -64,6 +64,23 @@ impl FromRequestParts<Arc<Http>> for RequireAccount {
                 TokenCaller::Member(member) => Ok(Self(*member)),
                 TokenCaller::Key(_) => Err(ErrorCode::SessionRequired.into()),
             },
+        }
+    }
+}
+
+/// An account with a good access token, or nobody. An operator key is no account.
+pub struct OptionalAccount(pub Option<AccountPrincipal>);
+
+impl FromRequestParts<Arc<Http>> for OptionalAccount {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, http: &Arc<Http>) -> Result<Self, ApiError> {
+        match credential(&parts.headers) {
+            Credential::None => Ok(Self(None)),
+            _ => {
+                let RequireAccount(member) = RequireAccount::from_request_parts(parts, http).await?;
+                Ok(Self(Some(member)))
+            }
         }
     }
 }

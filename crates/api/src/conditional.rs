@@ -16,6 +16,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 use tenantry_documents::document::Revision;
 use tenantry_domain::app::documents::RevisionPrecondition;
+use tenantry_domain::app::members::MemberPrecondition;
 use tenantry_domain::app::{EntityTag, Precondition};
 use tenantry_domain::{Error, ErrorCode, Result};
 use utoipa::IntoParams;
@@ -139,6 +140,25 @@ impl FromRequestParts<Arc<Http>> for IfMatch {
 
     async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, ApiError> {
         Ok(Self(Precondition(expected(&parts.headers, entity_tag)?)))
+    }
+}
+
+/// The versions of a member the caller has seen, if the change depends on one.
+#[derive(IntoParams)]
+#[into_params(names("If-Match"), parameter_in = Header)]
+pub struct IfMember(
+    /// The member's `ETag`, to change no later version.
+    #[param(value_type = Option<String>)]
+    pub MemberPrecondition,
+);
+
+impl FromRequestParts<Arc<Http>> for IfMember {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, ApiError> {
+        refuse_if_none_match(&parts.headers)?;
+        let version = |text: &str| text.parse::<u64>().ok().filter(|version| version.to_string() == text);
+        Ok(Self(MemberPrecondition(expected(&parts.headers, version)?)))
     }
 }
 

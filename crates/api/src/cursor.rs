@@ -3,7 +3,7 @@
 
 use std::fmt;
 use tenantry_domain::collection::CollectionName;
-use tenantry_domain::ids::{ApiKeyId, OperationId};
+use tenantry_domain::ids::{AccountId, ApiKeyId, InvitationId, OperationId, OrganizationId};
 use tenantry_domain::store::OrganizationCursor;
 
 /// A position in a list.
@@ -31,7 +31,25 @@ impl Cursor {
         Self(format!("k:{id}"))
     }
 
-    /// After that collection.
+    /// After the member with that account.
+    #[must_use]
+    pub fn of_member(id: AccountId) -> Self {
+        Self(format!("m:{id}"))
+    }
+
+    /// The position after an invitation.
+    #[must_use]
+    pub fn of_invitation(id: InvitationId) -> Self {
+        Self(format!("i:{id}"))
+    }
+
+    /// The position after one's own organization of that id.
+    #[must_use]
+    pub fn of_own_organization(id: OrganizationId) -> Self {
+        Self(format!("s:{id}"))
+    }
+
+    /// The position after a collection.
     #[must_use]
     pub fn of_collection(name: &CollectionName) -> Self {
         Self(format!("c:{name}"))
@@ -64,6 +82,30 @@ impl Cursor {
                 Some(OrganizationCursor { identifier: identifier.parse().ok()?, id: id.parse().ok()? })
             })
             .ok_or_else(|| NOT_A_CURSOR.to_owned())
+    }
+
+    /// The position in the list of members.
+    ///
+    /// # Errors
+    /// The sentence for the field.
+    pub fn member(&self) -> Result<AccountId, String> {
+        self.0.strip_prefix("m:").and_then(|id| id.parse().ok()).ok_or_else(|| NOT_A_CURSOR.to_owned())
+    }
+
+    /// The position in the list of one's own organizations.
+    ///
+    /// # Errors
+    /// The sentence for the field.
+    pub fn own_organization(&self) -> Result<OrganizationId, String> {
+        self.0.strip_prefix("s:").and_then(|id| id.parse().ok()).ok_or_else(|| NOT_A_CURSOR.to_owned())
+    }
+
+    /// The position in the list of invitations.
+    ///
+    /// # Errors
+    /// The sentence for the field.
+    pub fn invitation(&self) -> Result<InvitationId, String> {
+        self.0.strip_prefix("i:").and_then(|id| id.parse().ok()).ok_or_else(|| NOT_A_CURSOR.to_owned())
     }
 
     /// The position in the list of collections.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use tenantry_documents::document::DocumentId;
 use tenantry_documents::index::IndexName;
 use tenantry_domain::collection::CollectionName;
-use tenantry_domain::ids::{ApiKeyId, OperationId};
+use tenantry_domain::ids::{AccountId, ApiKeyId, InvitationId, OperationId};
 use tenantry_domain::{Error, ErrorCode, Result};
 use utoipa::IntoParams;
 
@@ -123,6 +123,42 @@ impl FromRequestParts<Arc<Http>> for ApiKeyPath {
     async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, ApiError> {
         let id = segment(parts, "key")?.parse();
         Ok(Self(id.map_err(|_| ErrorCode::KeyNotFound)?))
+    }
+}
+
+/// The account of a member in the path.
+#[derive(IntoParams)]
+#[into_params(names("account"), parameter_in = Path)]
+pub struct MemberPath(
+    /// The id of the member's account.
+    #[param(value_type = String)]
+    pub AccountId,
+);
+
+impl FromRequestParts<Arc<Http>> for MemberPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, ApiError> {
+        let id = segment(parts, "account")?.parse();
+        Ok(Self(id.map_err(|_| ErrorCode::MemberNotFound)?))
+    }
+}
+
+/// The invitation in the path.
+#[derive(IntoParams)]
+#[into_params(names("invitation"), parameter_in = Path)]
+pub struct InvitationPath(
+    /// Its id.
+    #[param(value_type = String)]
+    pub InvitationId,
+);
+
+impl FromRequestParts<Arc<Http>> for InvitationPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, ApiError> {
+        let id = segment(parts, "invitation")?.parse();
+        Ok(Self(id.map_err(|_| ErrorCode::InvitationNotFound)?))
     }
 }
 

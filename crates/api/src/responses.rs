@@ -8,9 +8,10 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use serde::Serialize;
+use tenantry_domain::account::Role;
 use tenantry_domain::app::OrganizationView;
 use tenantry_domain::email::EmailAddress;
-use tenantry_domain::operation::{Actor, OperationRecord};
+use tenantry_domain::operation::{Actor, MemberChange, OperationRecord};
 use utoipa::ToSchema;
 
 /// The header with the path of the operation that a request began.
@@ -38,11 +39,11 @@ pub struct ClassicOrganizationResponse<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false, value_type = String, example = "containers/6b/674f1c2e9b1d4a0c5e8f7a6b.db")]
     pub tenant_database: Option<&'a str>,
-    /// The address of its first admin. Not shown to anonymous callers under `PUBLIC_LOOKUP=card`.
+    /// The address of the account that `admin_id` names. Not shown to anonymous callers under `PUBLIC_LOOKUP=card`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false, value_type = String, example = "admin@techcorp.com")]
     pub admin_email: Option<&'a str>,
-    /// The account of its first admin: 24 hex digits.
+    /// The account it was created with or, if that is no owner any more, the first of its owners: 24 hex digits.
     #[schema(value_type = String, example = "674f1c2e9b1d4a0c5e8f7a6c")]
     pub admin_id: tenantry_domain::ids::AccountId,
     /// Where its data lives: `database`, `collection` or `shared`.
@@ -71,7 +72,7 @@ impl<'a> ClassicOrganizationResponse<'a> {
             tenant_collection: Some(&view.location.collection),
             tenant_database: Some(&view.location.database),
             admin_email: view.admin_email().map(EmailAddress::as_str),
-            admin_id: organization.owner_id,
+            admin_id: organization.admin_id(),
             placement: organization.placement.as_str(),
             status: organization.status().as_str(),
             created_at: organization.created_at,
@@ -143,8 +144,8 @@ pub struct OperationResponse {
     /// The organization that it changes, which may no longer exist.
     #[schema(value_type = String)]
     pub organization_id: tenantry_domain::ids::OrganizationId,
-    /// `create`, `rename`, `update`, `suspend`, `reactivate`, `delete`, `restore`, `purge`, `import`
-    /// or `set_password`.
+    /// `create`, `rename`, `update`, `suspend`, `reactivate`, `delete`, `restore`, `purge`, `import`,
+    /// `set_password`, `add_member`, `change_role` or `remove_member`.
     pub kind: &'static str,
     /// `running`, `succeeded` or `failed`.
     pub state: &'static str,
@@ -158,12 +159,33 @@ pub struct OperationResponse {
     /// Of a rename, the documents in the container that followed the new name; of an import, the documents imported so far.
     #[schema(required = true)]
     pub documents_migrated: Option<u64>,
+    /// The member whom it adds, changes or removes; absent where it does none of that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, value_type = ChangedMember)]
+    pub member: Option<ChangedMember>,
     /// When it began, RFC 3339 in UTC.
     #[schema(value_type = String, format = DateTime)]
     pub started_at: Timestamp,
     /// When it finished, RFC 3339 in UTC.
     #[schema(required = true, value_type = Option<String>, format = DateTime)]
     pub finished_at: Option<Timestamp>,
+}
+
+/// The member that an operation changes.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ChangedMember {
+    /// The account: 24 hex digits.
+    #[schema(value_type = String)]
+    pub account_id: tenantry_domain::ids::AccountId,
+    /// The role from then on; null if the account is no member any more.
+    #[schema(required = true)]
+    pub role: Option<&'static str>,
+}
+
+impl From<MemberChange> for ChangedMember {
+    fn from(change: MemberChange) -> Self {
+        Self { account_id: change.account_id, role: change.role.map(Role::as_str) }
+    }
 }
 
 /// The progress of an operation.
@@ -223,6 +245,7 @@ impl From<&OperationRecord> for OperationResponse {
             }),
             actor: record.actor.into(),
             documents_migrated: record.documents,
+            member: record.member.map(ChangedMember::from),
             started_at: record.started_at,
             finished_at: record.finished_at,
         }

@@ -14,8 +14,8 @@ use super::request_id::RequestIds;
 use super::settings::Settings;
 use super::{
     api_keys, archives, classic, collections, docs, documents, extract, health, idempotency, indexes,
-    malformed, openapi, operations, organizations, rate_limit, request_id, responses, sessions, tokens,
-    usage,
+    invitations, malformed, me, members, openapi, operations, organizations, rate_limit, request_id,
+    responses, roles, sessions, tokens, usage,
 };
 use crate::error_codes;
 use axum::body::Bytes;
@@ -93,7 +93,9 @@ fn api() -> OpenApiRouter<Arc<Http>> {
         .routes(routes!(health::health))
         // Sign-in
         .routes(routes!(sessions::refresh))
+        .routes(routes!(sessions::switch))
         .routes(routes!(sessions::logout))
+        .routes(routes!(me::get_me, me::change_me))
         .routes(routes!(health::jwks))
         // Organizations
         .routes(routes!(organizations::list_organizations, organizations::create_organization))
@@ -118,6 +120,14 @@ fn api() -> OpenApiRouter<Arc<Http>> {
         .routes(routes!(api_keys::rotate_organization_key))
         .routes(routes!(tokens::issue_token))
         .routes(routes!(tokens::introspect_token))
+        // Members
+        .routes(routes!(roles::list_roles))
+        .routes(routes!(members::list_members))
+        .routes(routes!(members::get_member, members::change_member, members::remove_member))
+        .routes(routes!(invitations::list_invitations, invitations::create_invitation))
+        .routes(routes!(invitations::revoke_invitation))
+        .routes(routes!(invitations::renew_invitation))
+        .routes(routes!(invitations::accept_invitation))
         // Collections
         .routes(routes!(collections::list_collections, collections::create_collection))
         .routes(routes!(collections::get_collection, collections::delete_collection))

@@ -15,6 +15,7 @@ use serde::Serialize;
 use std::convert::Infallible;
 use std::sync::Arc;
 use tenantry_domain::ErrorCode;
+use tenantry_domain::app::auth::OrganizationRef;
 use tenantry_domain::app::sessions::Grant;
 use tenantry_domain::password::policy::PresentedPassword;
 use tenantry_domain::rate_limit::SIGN_IN_PAIR;
@@ -30,7 +31,14 @@ request_fields! {
         /// The password.
         #[schema(example = "SecurePassword123")]
         pub password: PresentedPassword = required(|text| Ok::<_, Infallible>(PresentedPassword::new(text))),
+        /// The id or identifier of one of your organizations; without it, the one that you named last.
+        #[schema(example = "tech-innovations-corp")]
+        pub organization: Option<OrganizationRef> = optional(parse_organization),
     }
+}
+
+fn parse_organization(text: &str) -> Result<OrganizationRef, &'static str> {
+    OrganizationRef::parse(text).map_err(|_| "Must be the id or the identifier of an organization.")
 }
 
 /// The tokens of a session.
@@ -64,22 +72,23 @@ pub struct TokenResponse<'a> {
 #[utoipa::path(post, path = "/admin/login", operation_id = "signIn", tag = "Classic",
     request_body = SignInRequest, responses((status = 200, description = "Tokens.", body = TokenResponse<'static>)),
     extensions(("x-rule" = json!(Access::Public.refuses(&[
-        ErrorCode::InvalidCredentials, ErrorCode::OrganizationSuspended, ErrorCode::TooManyAttempts,
-        ErrorCode::SignInBusy
+        ErrorCode::InvalidCredentials, ErrorCode::OrganizationSuspended, ErrorCode::OrganizationNotFound,
+        ErrorCode::TooManyAttempts, ErrorCode::SignInBusy
     ])))))]
 pub async fn login(
     State(http): State<Arc<Http>>,
     ClientAddress(network): ClientAddress,
     body: JsonBody,
 ) -> Result<Response, ApiError> {
-    let SignInRequest { email, password } = body.fields()?.parse_known(SignInRequest::from_fields)?;
-    let result = http.app.sessions.sign_in(&email, password, network).await;
+    let SignInRequest { email, password, organization } =
+        body.fields()?.parse_known(SignInRequest::from_fields)?;
+    let result = http.app.sessions.sign_in(&email, password, network, organization.as_ref()).await;
     let remaining = match &result {
         Ok(grant) => grant.remaining,
         Err(error) => error.attempts_left(),
     };
     let mut response = match result {
-        Ok(grant) => tokens(&grant),
+        Ok(grant) => tokens(StatusCode::OK, &grant),
         Err(error) => ApiError(error).into_response(),
     };
     announce(response.headers_mut(), "sign-in", SIGN_IN_PAIR, remaining);
@@ -105,7 +114,36 @@ request_fields! {
 pub async fn refresh(State(http): State<Arc<Http>>, body: JsonBody) -> Result<Response, ApiError> {
     let RefreshRequest { refresh_token } = body.fields()?.parse(RefreshRequest::from_fields)?;
     let grant = http.app.sessions.refresh(&refresh_token).await?;
-    Ok(tokens(&grant))
+    Ok(tokens(StatusCode::OK, &grant))
+}
+
+request_fields! {
+    /// Another organization.
+    pub struct SwitchOrganization in body {
+        /// The id or identifier of one of your organizations.
+        #[schema(example = "tech-innovations-corp")]
+        pub organization: OrganizationRef = required(parse_organization),
+    }
+}
+
+/// Get tokens of another organization of yours.
+///
+/// They are of a session of its own, which counts as begun with the same sign-in and ends with it at the latest. The session
+/// of this token goes on. The next sign-in that names no organization is in this one.
+#[utoipa::path(post, path = "/v1/auth/switch", operation_id = "switchOrganization", tag = "Sign-in",
+    request_body = SwitchOrganization,
+    responses((status = 200, description = "Tokens.", body = TokenResponse<'static>)),
+    extensions(("x-rule" = json!(Access::Member.refuses(&[
+        ErrorCode::OrganizationNotFound, ErrorCode::OrganizationSuspended
+    ])))))]
+pub async fn switch(
+    State(http): State<Arc<Http>>,
+    RequireAccount(member): RequireAccount,
+    body: JsonBody,
+) -> Result<Response, ApiError> {
+    let SwitchOrganization { organization } = body.fields()?.parse(SwitchOrganization::from_fields)?;
+    let grant = http.app.sessions.switch(&member, &organization).await?;
+    Ok(tokens(StatusCode::OK, &grant))
 }
 
 /// Sign out.
@@ -122,9 +160,10 @@ pub async fn logout(
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-fn tokens(grant: &Grant) -> Response {
+/// Tokens as an answer.
+pub fn tokens(status: StatusCode, grant: &Grant) -> Response {
     let mut response = json(
-        StatusCode::OK,
+        status,
         &TokenResponse {
             access_token: &grant.access_token,
             token_type: "bearer",

@@ -4,6 +4,7 @@ use crate::email::{EmailAddress, EmailKey};
 use crate::ids::{AccountId, OperationId, OrganizationId, SessionId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::str::FromStr;
 
 /// What a member may do inside one organization.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -20,6 +21,9 @@ pub enum Role {
 }
 
 impl Role {
+    /// Every role, the one that may do most first.
+    pub const ALL: [Self; 4] = [Self::Owner, Self::Admin, Self::Member, Self::Viewer];
+
     /// Its name on the wire and in claims.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -29,6 +33,15 @@ impl Role {
             Self::Admin => "admin",
             Self::Owner => "owner",
         }
+    }
+}
+
+impl FromStr for Role {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|role| role.as_str() == text);
+        found.ok_or_else(|| format!("Must be one of {}.", Self::ALL.map(Self::as_str).join(", ")))
     }
 }
 
@@ -47,6 +60,18 @@ pub struct Membership {
     /// step with an older version is stale: others have overtaken it.
     #[serde(default)]
     pub changed_at_version: u64,
+    /// That operation. A repeated step sees its own work by it, whatever the operations of other
+    /// organizations have done to the account since.
+    #[serde(default)]
+    pub last_operation: Option<OperationId>,
+}
+
+impl Membership {
+    /// A new membership, which no operation has changed so far.
+    #[must_use]
+    pub const fn new(organization_id: OrganizationId, role: Role, epoch: u32, now: Timestamp) -> Self {
+        Self { organization_id, role, epoch, since: now, changed_at_version: 0, last_operation: None }
+    }
 }
 
 /// A stored password hash, in the PHC or modular crypt format. Its `Debug` shows nothing.
@@ -67,7 +92,7 @@ pub struct Account {
     pub id: AccountId,
     /// As the user wrote it.
     pub email: EmailAddress,
-    /// The unique form of the address; `None` while every organization of the account is deleted.
+    /// The unique form of the address; `None` while the account has organizations and all of them are deleted.
     pub email_key: Option<EmailKey>,
     /// The password, hashed.
     pub password_hash: PasswordHash,
@@ -75,6 +100,9 @@ pub struct Account {
     pub credential_epoch: u32,
     /// The session that made the last change of credentials and outlives it.
     pub kept_session: Option<SessionId>,
+    /// Where it signs in to unless it says where: the organization that it named last.
+    #[serde(default)]
+    pub last_organization: Option<OrganizationId>,
     /// Where it belongs.
     pub memberships: Vec<Membership>,
     /// The operation that last changed it, so that a repeated step sees its own work.
@@ -102,6 +130,25 @@ pub struct CredentialChange {
 }
 
 impl Account {
+    /// The first version of an account that belongs nowhere so far.
+    #[must_use]
+    pub fn new(id: AccountId, email: EmailAddress, password_hash: PasswordHash, now: Timestamp) -> Self {
+        Self {
+            id,
+            email_key: Some(email.key()),
+            email,
+            password_hash,
+            credential_epoch: 0,
+            kept_session: None,
+            last_organization: None,
+            memberships: Vec::new(),
+            last_operation: None,
+            created_at: now,
+            modified_at: now,
+            version: 1,
+        }
+    }
+
     /// The first version of the account of an organization's owner. A step of an operation with an
     /// organization version before `changed_at_version` is too late to change the membership.
     #[must_use]
@@ -112,21 +159,9 @@ impl Account {
         (organization_id, changed_at_version): (OrganizationId, u64),
         now: Timestamp,
     ) -> Self {
-        let role = Role::Owner;
-        let membership = Membership { organization_id, role, epoch: 0, since: now, changed_at_version };
-        Self {
-            id,
-            email_key: Some(email.key()),
-            email,
-            password_hash,
-            credential_epoch: 0,
-            kept_session: None,
-            memberships: vec![membership],
-            last_operation: None,
-            created_at: now,
-            modified_at: now,
-            version: 1,
-        }
+        let membership =
+            Membership { changed_at_version, ..Membership::new(organization_id, Role::Owner, 0, now) };
+        Self { memberships: vec![membership], ..Self::new(id, email, password_hash, now) }
     }
 
     /// Its membership in that organization.
@@ -140,7 +175,37 @@ impl Account {
         self.last_operation = Some(operation);
         for membership in self.memberships.iter_mut().filter(|m| m.organization_id == organization_id) {
             membership.changed_at_version = version;
+            membership.last_operation = Some(operation);
         }
+    }
+
+    /// Whether this operation of that organization has marked the account, and no later one of the same
+    /// organization. (Earlier versions left the mark in the account alone.)
+    #[must_use]
+    pub fn is_marked_by(&self, organization_id: OrganizationId, operation: OperationId) -> bool {
+        self.last_operation == Some(operation)
+            || self.membership(organization_id).is_some_and(|m| m.last_operation == Some(operation))
+    }
+
+    /// The next version of the account with that role in the organization, or without a membership there. A
+    /// role that allows less than the one before raises the membership's epoch, so that the sessions of that
+    /// organization end; those of others go on.
+    #[must_use]
+    pub fn with_role(&self, organization_id: OrganizationId, role: Option<Role>, now: Timestamp) -> Self {
+        let mut next = self.successor(now);
+        match role {
+            None => next.memberships.retain(|m| m.organization_id != organization_id),
+            Some(role) => {
+                for membership in next.memberships.iter_mut().filter(|m| m.organization_id == organization_id)
+                {
+                    if !membership.role.permissions().is_subset_of(role.permissions()) {
+                        membership.epoch = membership.epoch.wrapping_add(1);
+                    }
+                    membership.role = role;
+                }
+            }
+        }
+        next
     }
 
     /// Whether a step of that organization has changed the account at a later version of the organization's
@@ -183,5 +248,58 @@ impl Account {
         account.credential_epoch += 1;
         account.kept_session = change.kept_session;
         account
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HERE: OrganizationId = OrganizationId::from_bytes([1; 12]);
+    const THERE: OrganizationId = OrganizationId::from_bytes([2; 12]);
+    const LATER: Timestamp = Timestamp::MAX;
+
+    fn account(role: Role) -> Account {
+        let email = EmailAddress::parse("a@example.com").unwrap();
+        let id = AccountId::from_bytes([3; 12]);
+        let hash = PasswordHash(String::new());
+        let mut account = Account::new_owner(id, email, hash, (THERE, 0), Timestamp::UNIX_EPOCH);
+        account.memberships.push(Membership::new(HERE, role, 5, Timestamp::UNIX_EPOCH));
+        account
+    }
+
+    /// Sessions of that organization end with the right that they had; sessions elsewhere go on.
+    #[test]
+    fn role_that_allows_less_raises_epoch_of_that_membership() {
+        for from in Role::ALL {
+            for to in Role::ALL {
+                let changed = account(from).with_role(HERE, Some(to), LATER);
+                let here = changed.membership(HERE).unwrap();
+                assert_eq!((here.role, here.epoch), (to, if to < from { 6 } else { 5 }), "{from:?} {to:?}");
+                assert_eq!(changed.membership(THERE), account(from).membership(THERE));
+            }
+        }
+    }
+
+    #[test]
+    fn membership_that_is_taken_leaves_the_others() {
+        let changed = account(Role::Admin).with_role(HERE, None, LATER);
+        assert_eq!(changed.membership(HERE), None);
+        assert_eq!(changed.memberships, account(Role::Admin).memberships[..1]);
+        assert_eq!(changed.email_key, account(Role::Admin).email_key);
+    }
+
+    /// Operations of two organizations change an account in turn; each finds its own mark again.
+    #[test]
+    fn mark_of_operation_outlives_those_of_other_organizations() {
+        let [first, second] = [OperationId::from_bytes([7; 12]), OperationId::from_bytes([8; 12])];
+        let mut account = account(Role::Admin);
+        account.mark((HERE, 11), first);
+        account.mark((THERE, 12), second);
+        assert!(account.is_marked_by(HERE, first) && account.is_marked_by(THERE, second));
+        assert!(!account.is_marked_by(THERE, first));
+        // Of an operation that an earlier version began.
+        account.memberships.iter_mut().for_each(|membership| membership.last_operation = None);
+        assert!(account.is_marked_by(THERE, second) && !account.is_marked_by(HERE, first));
     }
 }

@@ -13,9 +13,11 @@ mod credentials;
 pub mod documents;
 pub mod idempotency;
 pub mod introspection;
+pub mod invitations;
 mod key_uses;
 mod mailboxes;
 pub mod maintenance;
+pub mod members;
 pub mod operations;
 pub mod operator;
 pub mod organizations;
@@ -46,9 +48,11 @@ use credentials::Credentials;
 use documents::Documents;
 use idempotency::Idempotency;
 use introspection::Introspection;
+use invitations::{InvitationParts, Invitations};
 use key_uses::KeyUses;
 use mailboxes::Mailboxes;
 use maintenance::Maintenance;
+use members::Members;
 use operations::{Executor, Operations};
 use organizations::Organizations;
 use passwords::PasswordHasher;
@@ -80,7 +84,7 @@ pub struct App {
     /// Who may do what.
     pub auth: Arc<Auth>,
     /// Signing in, staying signed in, signing out.
-    pub sessions: Sessions,
+    pub sessions: Arc<Sessions>,
     /// Changing credentials.
     pub accounts: Accounts,
     /// Making, rotating and revoking keys.
@@ -91,6 +95,10 @@ pub struct App {
     pub token_exchange: TokenExchange,
     /// Creating, finding, changing and removing organizations.
     pub organizations: Arc<Organizations>,
+    /// Who belongs to an organization.
+    pub members: Arc<Members>,
+    /// The way into an organization.
+    pub invitations: Invitations,
     /// Taking over operations that a crash has left.
     pub executor: Arc<Executor>,
     /// Watching operations.
@@ -129,14 +137,30 @@ impl App {
         let auth = &Arc::new(Auth::new(store, tokens, key_uses, policy, sources));
         let executor = &Arc::new(Executor::new(store, auth, mailboxes, sources));
         let organizations = &Arc::new(Organizations::new(store, auth, passwords, executor, policy, sources));
+        let members = &Arc::new(Members::new(store, auth, executor, sources));
+        let sessions =
+            &Arc::new(Sessions::new(store, mailboxes, credentials, tokens, mac_key, policy, sources));
+        let invitations = Invitations::new(&InvitationParts {
+            store,
+            auth,
+            members,
+            sessions,
+            mailboxes,
+            credentials,
+            passwords,
+            executor,
+            sources,
+        });
         Arc::new(Self {
             auth: Arc::clone(auth),
-            sessions: Sessions::new(store, mailboxes, credentials, tokens, mac_key, policy, sources),
-            accounts: Accounts::new(auth, credentials, passwords, executor),
+            sessions: Arc::clone(sessions),
+            accounts: Accounts::new(store, auth, credentials, passwords, executor, sources),
             api_keys: ApiKeys::new(store, auth, sources),
             introspection: Introspection::new(auth),
             token_exchange: TokenExchange::new(auth, tokens, policy, sources),
             organizations: Arc::clone(organizations),
+            members: Arc::clone(members),
+            invitations,
             executor: Arc::clone(executor),
             operations: Operations::new(store, auth),
             exporter: Exporter::new(store, auth, policy.query_time, sources),

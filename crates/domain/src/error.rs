@@ -124,6 +124,7 @@ error_table! {
     OperatorOnly, "operator_only", Forbidden, "Only the operator may do this.", "Use the operator key.";
     OrganizationSuspended, "organization_suspended", Forbidden, "The organization is suspended.", "Ask the operator of the service to reactivate it.";
     MembersOnly, "members_only", Forbidden, "An organization's data is for its own people and programs.", "Sign in as a member of the organization, or exchange a service key for a token of it: neither the operator key nor a service key opens it.";
+    InvitationForAnother, "invitation_for_another", Forbidden, "The invitation is for another address.", "Sign in with the account of the address that was invited, or ask for an invitation to yours.";
     QuotaExceeded, "quota_exceeded", Forbidden, "The organization has as much as it may have.", "Delete something, or have the operator raise the quota; `detail` says which.";
     OrganizationNotFound, "organization_not_found", NotFound, "There is no such organization.", "Check the name or id.";
     OperationNotFound, "operation_not_found", NotFound, "There is no such operation.", "Check the id.";
@@ -131,9 +132,19 @@ error_table! {
     DocumentNotFound, "document_not_found", NotFound, "There is no such document.", "Check the id.";
     KeyNotFound, "key_not_found", NotFound, "There is no such key.", "Check the id against the list of keys.";
     IndexNotFound, "index_not_found", NotFound, "The collection has no such index.", "Check the name against the list of indexes.";
+    InvitationNotFound, "invitation_not_found", NotFound, "The organization has no such invitation.", "Check the id against the list of invitations: one that was used is gone.";
+    InvitationInvalid, "invitation_invalid", NotFound, "The invitation is good no more.", "It was used, renewed or revoked, or has expired: ask for another one.";
+    MemberNotFound, "member_not_found", NotFound, "The organization has no such member.", "Check the id against the list of members.";
     NameTaken, "name_taken", Conflict, "An organization with this name exists.", "Names are compared without case, spaces and punctuation: choose another.";
     OrganizationExists, "organization_exists", Conflict, "An organization of this id exists, or something of it is left.", "Import it under a new id, or purge the existing one first.";
     EmailTaken, "email_taken", Conflict, "This e-mail address is in use.", "Use another address, or sign in with this one.";
+    AccountExists, "account_exists", Conflict, "The invited address has an account already.", "Sign in and accept then, or send the password of that account.";
+    AlreadyMember, "already_member", Conflict, "The account is a member of the organization.", "Change its role instead.";
+    InvitationExists, "invitation_exists", Conflict, "The address is invited already.", "Renew that invitation, or revoke it first.";
+    TooManyInvitations, "too_many_invitations", Conflict, "The organization has as many invitations as it may have.", "Revoke some that nobody will use.";
+    TooManyOrganizations, "too_many_organizations", Conflict, "The account belongs to as many organizations as it may.", "Leave one of them first.";
+    LastOwner, "last_owner", Conflict, "The account is the last owner of the organization.", "Make another member an owner first, or delete the organization.";
+    TooManyMembers, "too_many_members", Conflict, "The organization has as many members, or as many owners, as it may have.", "Remove a member, or make an admin of an owner, first.";
     OperationInProgress, "operation_in_progress", Conflict, "The organization is being changed.", "Wait for the running operation to finish and send the request again.";
     OrganizationNotDeleted, "organization_not_deleted", Conflict, "The organization is not deleted.", "Only a deleted organization can be restored or purged.";
     OrganizationNotActive, "organization_not_active", Conflict, "The organization is not in a state that allows this.", "Check its `status` first.";

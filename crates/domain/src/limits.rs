@@ -16,6 +16,20 @@ pub const PASSWORD_MAX_CHARS: usize = 256;
 /// A password that an informed guesser tries within this many guesses counts as one of the most common.
 pub const PASSWORD_COMMON_GUESSES: u64 = 10_000;
 
+/// The most members of an organization.
+pub const MEMBERS_MAX: u32 = 100_000;
+/// The most owners of an organization: they are listed in its record.
+pub const OWNERS_MAX: usize = 100;
+/// The most organizations of an account: they are listed in its record.
+pub const MEMBERSHIPS_MAX: usize = 1000;
+
+/// The most invitations of an organization that nobody has used.
+pub const INVITATIONS_MAX: u32 = 1000;
+/// How long an invitation is good unless its maker says otherwise.
+pub const INVITATION_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
+/// How long an invitation is good at most.
+pub const INVITATION_LIFETIME_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
+
 /// Items of a page when the caller names no limit.
 pub const PAGE_DEFAULT_ITEMS: u32 = 50;
 /// The most items of a page.

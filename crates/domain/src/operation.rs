@@ -16,10 +16,10 @@ mod record;
 pub use plan::{RecordUpdate, StepResult, next_save, save_of_progress};
 pub use record::{OperationRecord, OperationState};
 
-use crate::account::{Account, CredentialChange};
+use crate::account::{Account, CredentialChange, Role};
 use crate::email::EmailAddress;
 use crate::error::ErrorCode;
-use crate::ids::{AccountId, ApiKeyId, OperationId};
+use crate::ids::{AccountId, ApiKeyId, InvitationId, OperationId};
 use crate::naming::Naming;
 use crate::quota::Quota;
 use jiff::Timestamp;
@@ -65,11 +65,17 @@ pub enum OperationKind {
     Import,
     /// A new password for its owner, who has lost the old one.
     SetPassword,
+    /// A new member, by an invitation.
+    AddMember,
+    /// Another role for a member.
+    ChangeRole,
+    /// A member leaves or is removed.
+    RemoveMember,
 }
 
 impl OperationKind {
     /// Every kind.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 13] = [
         Self::Create,
         Self::Rename,
         Self::Update,
@@ -80,13 +86,16 @@ impl OperationKind {
         Self::Purge,
         Self::Import,
         Self::SetPassword,
+        Self::AddMember,
+        Self::ChangeRole,
+        Self::RemoveMember,
     ];
 
     /// Whether its intent only announces it: then the requested change becomes visible with a later step, or
     /// never.
     #[must_use]
     pub const fn is_deferred(self) -> bool {
-        matches!(self, Self::Create | Self::Rename | Self::Restore | Self::Import | Self::SetPassword)
+        !matches!(self, Self::Update | Self::Suspend | Self::Reactivate | Self::Delete | Self::Purge)
     }
 
     /// Its name on the wire and in crash points.
@@ -103,6 +112,9 @@ impl OperationKind {
             Self::Purge => "purge",
             Self::Import => "import",
             Self::SetPassword => "set_password",
+            Self::AddMember => "add_member",
+            Self::ChangeRole => "change_role",
+            Self::RemoveMember => "remove_member",
         }
     }
 
@@ -136,11 +148,21 @@ impl OperationKind {
                 OperationStep::Record,
             ],
             Self::SetPassword => &[OperationStep::ChangeCredentials, OperationStep::Record],
+            Self::AddMember => &[
+                OperationStep::UseInvitation,
+                OperationStep::ChangeMembership,
+                OperationStep::RemoveInvitation,
+                OperationStep::Record,
+            ],
+            Self::ChangeRole | Self::RemoveMember => {
+                &[OperationStep::ChangeMembership, OperationStep::Record]
+            }
         }
     }
 
-    /// The steps that undo it after a refusal with `done` of its steps done. Only an import has anything to
-    /// undo: other operations are refused in their first step, which then has changed nothing.
+    /// The steps that undo it after a refusal with `done` of its steps done. Most operations are refused in
+    /// their first step, which then has changed nothing. While a restore is under way, deletes of other
+    /// organizations leave its members their addresses, so they are released after its refusal.
     #[must_use]
     pub const fn undoing(self, done: u32) -> &'static [OperationStep] {
         match (self, done) {
@@ -148,6 +170,9 @@ impl OperationKind {
             (Self::Import, 2..) => {
                 &[OperationStep::DropContainer, OperationStep::RemoveMembers, OperationStep::Record]
             }
+            // The invitation is used up.
+            (Self::AddMember, 1..) => &[OperationStep::RemoveInvitation, OperationStep::Record],
+            (Self::Restore, _) => &[OperationStep::ReleaseEmails, OperationStep::Record],
             _ => &[OperationStep::Record],
         }
     }
@@ -183,6 +208,13 @@ pub enum OperationStep {
     DropContainer,
     /// Remove memberships, sessions, and accounts that have nothing else.
     RemoveMembers,
+    /// Mark the invitation as used. From then on nobody else can use, renew or revoke it.
+    UseInvitation,
+    /// Give the account of a member a membership or another role, or take its membership. Its save is the
+    /// commit point of add-member, where it may insert the account.
+    ChangeMembership,
+    /// Remove the used invitation.
+    RemoveInvitation,
     /// Write the finished operation into the log, which is the audit trail.
     Record,
 }
@@ -204,6 +236,9 @@ impl OperationStep {
             Self::ShowContainer => "show_container",
             Self::DropContainer => "drop_container",
             Self::RemoveMembers => "remove_members",
+            Self::UseInvitation => "use_invitation",
+            Self::ChangeMembership => "change_membership",
+            Self::RemoveInvitation => "remove_invitation",
             Self::Record => "record",
         }
     }
@@ -219,6 +254,8 @@ impl OperationStep {
                 | Self::LoadArchive
                 | Self::ChangeCredentials
                 | Self::ReserveEmails
+                | Self::UseInvitation
+                | Self::ChangeMembership
         )
     }
 }
@@ -233,6 +270,33 @@ pub struct Settings {
     /// The quota.
     #[serde(default, deserialize_with = "Quota::deserialize_stored")]
     pub quota: Quota,
+}
+
+/// The change of a member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberChange {
+    /// The member's account.
+    pub account_id: AccountId,
+    /// The role from then on; `None` means that the account is no member any more.
+    pub role: Option<Role>,
+}
+
+/// A new member.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewMember {
+    /// The account.
+    pub account_id: AccountId,
+    /// Its role.
+    pub role: Role,
+    /// The epoch of its membership. It is random: sessions of an earlier membership of the account are not
+    /// valid again.
+    pub epoch: u32,
+    /// The invitation.
+    pub invitation_id: InvitationId,
+    /// The version of the invitation that was accepted.
+    pub invitation_version: u64,
+    /// The account itself, without a membership, if it is new.
+    pub account: Option<Box<Account>>,
 }
 
 /// The arguments of an operation, fixed at its intent.
@@ -285,6 +349,12 @@ pub enum OperationArguments {
         /// The owner's account and its new password.
         credentials: (AccountId, CredentialChange),
     },
+    /// See [`OperationKind::AddMember`].
+    AddMember(Box<NewMember>),
+    /// See [`OperationKind::ChangeRole`].
+    ChangeRole(MemberChange),
+    /// See [`OperationKind::RemoveMember`].
+    RemoveMember(MemberChange),
 }
 
 impl OperationArguments {
@@ -293,6 +363,16 @@ impl OperationArguments {
     pub const fn naming(&self) -> Option<&Naming> {
         match self {
             Self::Rename { to, .. } | Self::Restore { to, .. } => Some(to),
+            _ => None,
+        }
+    }
+
+    /// The member that they change.
+    #[must_use]
+    pub fn member(&self) -> Option<MemberChange> {
+        match self {
+            Self::AddMember(new) => Some(MemberChange { account_id: new.account_id, role: Some(new.role) }),
+            Self::ChangeRole(change) | Self::RemoveMember(change) => Some(*change),
             _ => None,
         }
     }
@@ -311,6 +391,9 @@ impl OperationArguments {
             Self::Purge => OperationKind::Purge,
             Self::Import { .. } => OperationKind::Import,
             Self::SetPassword { .. } => OperationKind::SetPassword,
+            Self::AddMember(_) => OperationKind::AddMember,
+            Self::ChangeRole(_) => OperationKind::ChangeRole,
+            Self::RemoveMember(_) => OperationKind::RemoveMember,
         }
     }
 }
@@ -348,8 +431,12 @@ pub struct Operation {
 pub enum OperationRefusal {
     /// The e-mail address was taken meanwhile.
     EmailTaken,
-    /// The account's credentials have changed since, which ended the session that asked.
+    /// The account's credentials have changed since, or it was removed, which ended the session that asked.
     SessionEnded,
+    /// The invitation was used, renewed or revoked meanwhile.
+    InvitationInvalid,
+    /// The account has joined as many organizations meanwhile as it may.
+    TooManyOrganizations,
     /// A foreign collection or database occupies the container's name.
     ContainerTaken,
     /// The archive is damaged or incomplete.
@@ -369,6 +456,8 @@ impl OperationRefusal {
         match self {
             Self::EmailTaken => ErrorCode::EmailTaken,
             Self::SessionEnded => ErrorCode::TokenRevoked,
+            Self::InvitationInvalid => ErrorCode::InvitationInvalid,
+            Self::TooManyOrganizations => ErrorCode::TooManyOrganizations,
             Self::ContainerTaken => ErrorCode::OrganizationExists,
             Self::ArchiveInvalid => ErrorCode::ArchiveInvalid,
             Self::UniqueViolation => ErrorCode::UniqueViolation,

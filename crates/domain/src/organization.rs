@@ -5,7 +5,9 @@
 //! `identifier` and `namespace` are its names *now*; `reserved` lists the names that nobody else may take.
 //! They differ while an operation runs.
 
+use crate::error::{Error, ErrorCode, Result};
 use crate::ids::{AccountId, OrganizationId};
+use crate::limits::OWNERS_MAX;
 pub use crate::naming::{Naming, ReservedKey};
 use crate::operation::{Operation, OperationKind};
 pub use crate::quota::{Quota, QuotaChange, QuotaLimit, Usage};
@@ -131,8 +133,15 @@ pub struct Organization {
     /// apart.
     #[serde(default)]
     pub container: Option<ContainerId>,
-    /// The account it was created with; `admin_id` on the wire.
+    /// The account it was created with.
     pub owner_id: AccountId,
+    /// The accounts that are its owners, in the order in which they became that. Empty in a record of a
+    /// version that knew one owner: then it is `owner_id`. Read it with [`Self::owners`].
+    #[serde(default)]
+    pub owners: Vec<AccountId>,
+    /// How many members it has; in a record of a version that knew no other members, its owner alone.
+    #[serde(default = "one_member")]
+    pub members: u32,
     /// Sessions begun in an earlier epoch are invalid.
     pub token_epoch: u32,
     /// Whether a delete is refused.
@@ -169,6 +178,64 @@ impl Organization {
         }
     }
 
+    /// Its owners: at least one.
+    #[must_use]
+    pub fn owners(&self) -> &[AccountId] {
+        if self.owners.is_empty() { std::slice::from_ref(&self.owner_id) } else { &self.owners }
+    }
+
+    /// Whether that account is one of its owners.
+    #[must_use]
+    pub fn is_owner(&self, account: AccountId) -> bool {
+        self.owners().contains(&account)
+    }
+
+    /// The account that responses show as its admin: the one it was created with, or, if that is no owner any
+    /// more, the first of its owners.
+    #[must_use]
+    pub fn admin_id(&self) -> AccountId {
+        let owners = self.owners();
+        if owners.contains(&self.owner_id) { self.owner_id } else { owners[0] }
+    }
+
+    /// Notes that the account is an owner.
+    ///
+    /// # Errors
+    /// `too_many_members`.
+    pub fn add_owner(&mut self, account: AccountId) -> Result<()> {
+        if self.is_owner(account) {
+            return Ok(());
+        }
+        if self.owners().len() >= OWNERS_MAX {
+            return Err(Error::new(ErrorCode::TooManyMembers)
+                .detail(format!("An organization has at most {OWNERS_MAX} owners.")));
+        }
+        self.owners = [self.owners(), &[account]].concat();
+        Ok(())
+    }
+
+    /// Notes that the account is no owner any more.
+    ///
+    /// # Errors
+    /// `last_owner`.
+    pub fn remove_owner(&mut self, account: AccountId) -> Result<()> {
+        let others: Vec<_> = self.owners().iter().copied().filter(|owner| *owner != account).collect();
+        if others.is_empty() {
+            return Err(ErrorCode::LastOwner.into());
+        }
+        self.owners = others;
+        Ok(())
+    }
+
+    /// Whether it is in use or comes back into use: its members keep their addresses.
+    #[must_use]
+    pub fn keeps_addresses(&self) -> bool {
+        let operation = self.operation.as_deref();
+        let comes_back = operation
+            .is_some_and(|running| running.kind() == OperationKind::Restore && running.refused.is_none());
+        matches!(self.state, State::Provisioning | State::Active) || comes_back
+    }
+
     /// Whether it can be found by its name.
     #[must_use]
     pub fn is_live(&self) -> bool {
@@ -202,9 +269,17 @@ impl Organization {
     }
 }
 
+/// See [`Organization::members`].
+const fn one_member() -> u32 {
+    1
+}
+
 /// The first version of a record whose id may have belonged to an earlier record: high enough that a stale
 /// writer of that record never takes it for the next version.
 #[must_use]
 pub fn version_at(now: Timestamp) -> u64 {
     u64::try_from(now.as_millisecond()).unwrap_or(1)
 }
+
+#[cfg(test)]
+mod tests;

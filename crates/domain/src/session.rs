@@ -4,10 +4,19 @@
 //! membership or organization, all its tokens are invalid at once.
 
 use crate::account::Account;
-use crate::ids::{AccountId, OrganizationId, SessionId};
+use crate::ids::{AccountId, Entropy, OrganizationId, SessionId, random};
 use crate::organization::Organization;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+/// The first epoch of an organization or a membership that may have been there before: a session of the
+/// former one, which a slow sign-in may even save later, must not be valid here. Epochs count up from 0, so
+/// none comes near this one.
+#[must_use]
+pub fn fresh_epoch(entropy: &dyn Entropy) -> u32 {
+    const FIRST: u32 = 1 << 20;
+    FIRST + (u32::from_be_bytes(random::<4>(entropy)) >> 1)
+}
 
 /// The SHA-256 of a refresh token.
 pub type TokenHash = [u8; 32];

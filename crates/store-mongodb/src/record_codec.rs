@@ -18,14 +18,17 @@ use serde::de::DeserializeOwned;
 use tenantry_domain::{Error, Result};
 
 /// Fields with an id, or a list of ids.
-const ID_FIELDS: [&str; 11] = [
+const ID_FIELDS: [&str; 14] = [
     "id",
     "organization_id",
     "account_id",
     "owner_id",
+    "owners",
     "kept_session",
     "last_operation",
+    "last_organization",
     "operation_id",
+    "invitation_id",
     // A pair of account and change.
     "credentials",
     // Of an API key: its owner, and what it is limited to.

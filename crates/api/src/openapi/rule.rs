@@ -98,6 +98,8 @@ pub enum Access {
     SettingOperator,
     /// Anybody, or fewer, as a setting says; a credential that is then sent must be valid.
     Setting,
+    /// Anybody; an access token that is sent must be good.
+    OptionalMember,
     /// An account with an access token.
     Member,
     /// The operator, a service key, or a caller of the organization: an account, an API key, an exchanged token.
@@ -147,6 +149,7 @@ impl Access {
             Self::OwnMember => {
                 (&CREDENTIAL, &[E::MembersOnly, E::PermissionMissing, E::OrganizationNotFound])
             }
+            Self::OptionalMember => (&CREDENTIAL[1..6], &[E::SessionRequired]),
             Self::Operator => (&CREDENTIAL[1..], &[E::OperatorKeyRequired, E::OperatorOnly]),
             Self::OperatorOrService => {
                 (&CREDENTIAL[1..], &[E::OperatorKeyRequired, E::OperatorOnly, E::PermissionMissing])
@@ -160,7 +163,7 @@ impl Access {
     pub(super) fn security(self) -> Value {
         match self {
             Self::Public => json!([]),
-            Self::SettingOperator | Self::Setting => json!([{}, { "bearer": [] }]),
+            Self::SettingOperator | Self::Setting | Self::OptionalMember => json!([{}, { "bearer": [] }]),
             Self::Member
             | Self::OwnMember
             | Self::OperatorOrMember
@@ -176,6 +179,7 @@ impl Access {
             Self::Public => "It takes no credential.",
             Self::SettingOperator => "A setting says whether it needs the operator key.",
             Self::Setting => "A setting says whether it needs an access token or the operator key.",
+            Self::OptionalMember => "It takes the access token of a person who signed in, and needs none.",
             Self::Member => "It needs the access token of a person who signed in.",
             Self::OperatorOrMember => {
                 "It needs the operator key, a service key, or an access token or API key of the organization."

@@ -1,6 +1,7 @@
 //! The text of keys, and what their records accept.
 
 use super::*;
+use aws_lc_rs::digest::{SHA256, digest};
 
 struct Counting;
 impl Entropy for Counting {

@@ -1,21 +1,37 @@
 //! Accounts: their credentials, apart from signing in.
 
 use super::auth::{AccountPrincipal, Auth, Authorization, Operator};
+use super::clock_and_entropy::ClockAndEntropy;
 use super::credentials::Credentials;
 use super::operations::{Executor, Outcome};
 use super::passwords::PasswordHasher;
 use super::view::{OrganizationView, Precondition};
-use crate::account::CredentialChange;
+use crate::account::{CredentialChange, Membership};
 use crate::email::EmailAddress;
 use crate::error::{ErrorCode, Result};
+use crate::ids::OrganizationId;
 use crate::operation::OperationArguments;
-use crate::organization::State;
+use crate::organization::{Organization, State};
+use crate::page::{Page, PageLimit};
 use crate::password::policy::{NewPassword, PresentedPassword};
 use crate::rate_limit::ClientNetwork;
+use crate::store::{self, Store, UpdateOutcome};
 use std::sync::Arc;
 
-/// Changes of an account's credentials.
+/// An organization that an account belongs to.
+#[derive(Debug)]
+pub struct OwnOrganization {
+    /// The organization.
+    pub organization: Arc<Organization>,
+    /// The account's membership.
+    pub membership: Membership,
+}
+
+/// Accounts, as themselves.
 pub struct Accounts {
+    accounts: Arc<dyn store::Accounts>,
+    organizations: Arc<dyn store::Organizations>,
+    sources: ClockAndEntropy,
     auth: Arc<Auth>,
     credentials: Arc<Credentials>,
     passwords: Arc<PasswordHasher>,
@@ -24,16 +40,81 @@ pub struct Accounts {
 
 impl Accounts {
     pub(super) fn new(
+        store: &Store,
         auth: &Arc<Auth>,
         credentials: &Arc<Credentials>,
         passwords: &Arc<PasswordHasher>,
         executor: &Arc<Executor>,
+        sources: &ClockAndEntropy,
     ) -> Self {
         Self {
+            accounts: store.accounts.clone(),
+            organizations: store.organizations.clone(),
+            sources: sources.clone(),
             auth: auth.clone(),
             credentials: credentials.clone(),
             passwords: passwords.clone(),
             executor: executor.clone(),
+        }
+    }
+
+    /// A page of the organizations that the caller belongs to, in the order of their ids, without those that are
+    /// deleted.
+    ///
+    /// # Errors
+    /// `store_unavailable`.
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub async fn list_own_organizations(
+        &self,
+        member: &AccountPrincipal,
+        after: Option<OrganizationId>,
+        limit: PageLimit,
+    ) -> Result<Page<OwnOrganization, OrganizationId>> {
+        let mut memberships = member.account.memberships.clone();
+        memberships.sort_by_key(|membership| membership.organization_id);
+        memberships.retain(|membership| after.is_none_or(|after| membership.organization_id > after));
+        let page = Page::of(memberships, limit, |membership| membership.organization_id);
+        let mut items = Vec::with_capacity(page.items.len());
+        for membership in page.items {
+            let found = self.organizations.get_recent_organization(membership.organization_id).await?;
+            if let Some(organization) = found.filter(|found| found.is_live()) {
+                items.push(OwnOrganization { organization, membership });
+            }
+        }
+        Ok(Page { items, next: page.next })
+    }
+
+    /// Gives the caller's account a new password. That ends every other session of the account, in all its
+    /// organizations.
+    ///
+    /// # Errors
+    /// `invalid_credentials`, `too_many_attempts`, `sign_in_busy`, `token_revoked`.
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub async fn change_password(
+        &self,
+        member: &AccountPrincipal,
+        current: PresentedPassword,
+        new: NewPassword,
+        network: ClientNetwork,
+    ) -> Result<()> {
+        let key = member.account.email.key();
+        self.credentials.check_password(&key, Some(&member.account), current, network).await?;
+        let change = CredentialChange {
+            email: None,
+            password_hash: Some(self.passwords.hash(new).await?),
+            kept_session: Some(member.session.id),
+            credential_epoch: member.account.credential_epoch,
+        };
+        loop {
+            let account = self.accounts.get_account(member.account.id).await?;
+            let account = account.ok_or(ErrorCode::TokenRevoked)?;
+            if account.credential_epoch != change.credential_epoch {
+                return Err(ErrorCode::TokenRevoked.into());
+            }
+            let next = account.with_credentials(&change, self.sources.now());
+            if self.accounts.update_account(&next).await? == UpdateOutcome::Done {
+                return Ok(());
+            }
         }
     }
 
@@ -82,7 +163,7 @@ impl Accounts {
                 if next.state != State::Active {
                     return Err(ErrorCode::OrganizationNotActive.into());
                 }
-                Ok(OperationArguments::SetPassword { credentials: (next.owner_id, change.clone()) })
+                Ok(OperationArguments::SetPassword { credentials: (next.admin_id(), change.clone()) })
             })
             .await
     }

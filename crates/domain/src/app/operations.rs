@@ -14,10 +14,10 @@ use crate::ids::{OperationId, OrganizationId};
 use crate::limits::{OPERATION_WAIT, PAGE_MAX_ITEMS};
 use crate::metrics::OPERATIONS;
 use crate::operation::{
-    Actor, Operation, OperationArguments, OperationKind, OperationRecord, OperationRefusal, OperationState,
-    OperationStep, RecordUpdate, StepResult, next_save,
+    Actor, Operation, OperationArguments, OperationRecord, OperationState, OperationStep, RecordUpdate,
+    StepResult, next_save,
 };
-use crate::organization::{Naming, Organization, Placement, version_at};
+use crate::organization::{Naming, Organization, Placement};
 use crate::store::{self, InsertOutcome, Store, UpdateOutcome};
 use futures_util::future::join_all;
 use std::sync::Arc;
@@ -25,6 +25,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::Instrument;
 
+mod compensation;
 mod lease;
 mod load;
 mod log;
@@ -119,26 +120,37 @@ impl Executor {
         id: OrganizationId,
         authority: &Authorization,
         expected: &Precondition,
-        prepare: impl Fn(&mut Organization) -> Result<OperationArguments> + Send,
+        prepare: impl Fn(&mut Organization) -> Result<OperationArguments> + Send + Sync,
     ) -> Result<Outcome> {
         loop {
             let current = self.idle(id).await?;
             self.auth.confirm(authority, &current).await?;
             self.check_version(&current, expected).await?;
-            let mut next = current.successor(self.sources.now());
-            let arguments = prepare(&mut next)?;
-            if let Some(to) = arguments.naming().filter(|to| to.namespace != current.naming.namespace) {
-                self.ensure_available(current.placement, to).await?;
-            }
-            if arguments.kind().is_deferred() {
-                next.modified_at = current.modified_at;
-            }
-            let id = OperationId::new(self.sources.now(), self.sources.entropy());
-            next.operation = Some(Box::new(self.operation(id, authority.actor(), arguments)));
-            if let Some(outcome) = self.carry(Intent::Update(next)).await? {
+            if let Some(outcome) = self.try_begin(&current, authority.actor(), &prepare).await? {
                 return Ok(outcome);
             }
         }
+    }
+
+    /// Like [`Self::begin`], on the organization as it was read; `None` if it has changed since. Who asks is
+    /// left to the caller, who has checked it against that record.
+    pub(super) async fn try_begin(
+        self: &Arc<Self>,
+        current: &Organization,
+        actor: Actor,
+        prepare: impl FnOnce(&mut Organization) -> Result<OperationArguments> + Send,
+    ) -> Result<Option<Outcome>> {
+        let mut next = current.successor(self.sources.now());
+        let arguments = prepare(&mut next)?;
+        if let Some(to) = arguments.naming().filter(|to| to.namespace != current.naming.namespace) {
+            self.ensure_available(current.placement, to).await?;
+        }
+        if arguments.kind().is_deferred() {
+            next.modified_at = current.modified_at;
+        }
+        let id = OperationId::new(self.sources.now(), self.sources.entropy());
+        next.operation = Some(Box::new(self.operation(id, actor, arguments)));
+        self.carry(Intent::Update(next)).await
     }
 
     /// Refuses a version that the caller has not seen.
@@ -146,7 +158,7 @@ impl Executor {
         if expected.0.is_none() {
             return Ok(());
         }
-        let admin = self.accounts.get_account(current.owner_id).await?;
+        let admin = self.accounts.get_account(current.admin_id()).await?;
         let admin = admin.map_or(0, |admin| admin.version);
         let tag = EntityTag { organization: current.version, admin };
         if expected.allows(tag) { Ok(()) } else { Err(ErrorCode::VersionMismatch.into()) }
@@ -242,7 +254,7 @@ impl Executor {
     }
 
     /// The organization, once no operation is under way in it.
-    async fn idle(&self, id: OrganizationId) -> Result<Arc<Organization>> {
+    pub(super) async fn idle(&self, id: OrganizationId) -> Result<Arc<Organization>> {
         let deadline = Instant::now() + OPERATION_WAIT;
         let mut pause = Duration::from_millis(1);
         loop {
@@ -327,94 +339,12 @@ impl Executor {
         // The current state, even if another instance has executed it.
         let view = match found {
             Some(organization) => {
-                let admin = self.accounts.get_account(organization.owner_id).await?;
+                let admin = self.accounts.get_account(organization.admin_id()).await?;
                 Some(self.views.view_with(organization, admin))
             }
             None => None,
         };
         Ok(Outcome::Done { record, view })
-    }
-
-    /// Executes step after step until the operation is finished or somebody else has it. In the second case, the
-    /// last effect may have come too late: others may have gone on, and even undone it, before it took effect.
-    async fn drive(
-        self: &Arc<Self>,
-        organization: Organization,
-        load: Option<ImportStream>,
-    ) -> Result<RunOutcome> {
-        let begun = organization.clone();
-        let driven = self.execute_steps(organization, load).await;
-        match driven {
-            Ok(RunOutcome::Finished(_)) => {}
-            Ok(_) => self.compensate(&begun).await,
-            // The store may soon be reachable again, and no request waits for this.
-            Err(_) => {
-                let executor = Arc::clone(self);
-                drop(tokio::spawn(async move { executor.compensate(&begun).await }));
-            }
-        }
-        driven
-    }
-
-    async fn compensate(&self, begun: &Organization) {
-        if let Err(error) = self.try_compensate(begun).await {
-            tracing::warn!(organization = %begun.id, %error, "a late effect of an overtaken operation may not have been undone");
-        }
-    }
-
-    /// Undoes an effect that came too late because the operation was overtaken: moves the container to where
-    /// the record says it is, or removes the accounts of an organization that is gone.
-    ///
-    /// A container has the same name and the same identity after a rename and its reverse, so no condition on
-    /// the effect itself can detect that it is late. A late effect never reaches other organizations; for its
-    /// own organization it is undone here, by the next operation, or by the cleanup of the store.
-    async fn try_compensate(&self, begun: &Organization) -> Result<()> {
-        let Some(operation) = begun.operation.as_deref() else { return Ok(()) };
-        let store = &self.organizations;
-        loop {
-            let Some(found) = store.get_organization(begun.id).await? else {
-                // A collection has an identity of its own, which every effect names, so a late effect cannot reach a newer
-                // one. A collection that was created too late is empty, and the usual cleanup removes it.
-                let has_place_of_id = begun.placement != Placement::Collection;
-                if operation.kind() == OperationKind::Import && has_place_of_id {
-                    return self.repeat_undo(begun, operation).await;
-                }
-                return self.steps.remove_members(begun, operation.id).await.map(|_| ());
-            };
-            let is_ours =
-                |running: &Operation| running.id == operation.id && running.fence == operation.fence;
-            if found.operation.as_deref().is_some_and(is_ours) {
-                return Ok(());
-            }
-            let now = match self.idle(begun.id).await {
-                Err(error) if error.code() == ErrorCode::OrganizationNotFound => continue,
-                now => now?,
-            };
-            self.containers.settle_container(&now).await?;
-            let later = store.get_organization(begun.id).await?;
-            if later.is_some_and(|later| later.version == now.version) {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Restores the record of an import that others have undone, so that the next process to find it undoes it again:
-    /// the late writes are in a container with the organization's id, which nobody else gets until then.
-    async fn repeat_undo(&self, begun: &Organization, operation: &Operation) -> Result<()> {
-        let refused = Some(operation.refused.unwrap_or(OperationRefusal::Interrupted));
-        // As if every step that can be undone had been done. A container with an identity of its own takes no late effect.
-        let done = u32::try_from(operation.kind().steps().len()).unwrap_or(u32::MAX);
-        let operation =
-            Operation { refused, done, undone: 0, fence: operation.fence + 1, ..operation.clone() };
-        let organization = Organization {
-            reserved: Vec::new(),
-            container: None,
-            version: version_at(self.sources.now()),
-            operation: Some(Box::new(operation)),
-            ..begun.clone()
-        };
-        // A record that exists now belongs to another import, which checks that the container has nothing else.
-        self.organizations.insert_organization(&organization).await.map(|_| ())
     }
 
     async fn execute_steps(
@@ -430,8 +360,11 @@ impl Executor {
                     Some(observed) => observed,
                     None => return Ok(RunOutcome::Lost),
                 },
-                OperationStep::DropContainer => {
-                    match self.drop_container(&mut organization, &operation).await {
+                OperationStep::DropContainer
+                | OperationStep::ReleaseEmails
+                | OperationStep::ReserveEmails
+                | OperationStep::RemoveMembers => {
+                    match self.execute_long_step(step, &mut organization, &operation).await {
                         Ok(observed) => observed,
                         Err(Interrupted::Lost) => return Ok(RunOutcome::Lost),
                         Err(Interrupted::Failed(error)) => return Err(error),
@@ -465,18 +398,19 @@ impl Executor {
         Ok(RunOutcome::Lost)
     }
 
-    /// Removes the container, which may be large. A process that loses the operation stops, because the id may
-    /// soon belong to another organization.
-    async fn drop_container(
+    /// Executes a step on a container or on members, of which there may be many. A process that loses the
+    /// operation stops, because the id may soon belong to another organization.
+    async fn execute_long_step(
         &self,
+        step: OperationStep,
         organization: &mut Organization,
         operation: &Operation,
     ) -> Result<StepResult, Interrupted> {
         let begun = organization.clone();
-        let dropped = self.steps.execute(OperationStep::DropContainer, &begun, operation);
+        let effect = self.steps.execute(step, &begun, operation);
         let (mut term, documents) = (LeaseTimer::new(), operation.documents);
         let mut lease = self.lease(organization, &mut term, documents);
-        let observed = lease.hold_or_stop(dropped).await??;
+        let observed = lease.hold_or_stop(effect).await??;
         lease.settle().await?;
         Ok(observed)
     }

@@ -127,6 +127,8 @@ impl Organizations {
                 placement,
                 container: None,
                 owner_id: owner.id,
+                owners: vec![owner.id],
+                members: 1,
                 token_epoch: 0,
                 delete_protection: false,
                 legal_hold: false,
@@ -280,7 +282,8 @@ impl Organizations {
     /// Brings a deleted organization back, under another name or with another address of its owner if asked.
     ///
     /// # Errors
-    /// `organization_not_deleted`, `name_taken`, `email_taken`, `operation_in_progress`, `version_mismatch`.
+    /// `organization_not_deleted`, `name_taken`, `email_taken`, `operation_in_progress`, `version_mismatch`;
+    /// `invalid_input` at `/admin_email` if the admin has kept their address in another organization.
     #[tracing::instrument(level = "debug", skip_all, fields(organization = %access.organization.id))]
     pub async fn restore_organization(
         &self,
@@ -289,6 +292,13 @@ impl Organizations {
         name: Option<OrganizationName>,
         owner_email: Option<EmailAddress>,
     ) -> Result<Outcome> {
+        let view = self.views.view(Arc::clone(&access.organization)).await?;
+        let is_used_elsewhere = view.organization.state == State::Deleted
+            && view.admin.as_ref().is_some_and(|admin| admin.email_key.is_some());
+        if owner_email.is_some() && is_used_elsewhere {
+            let rule = "Its admin uses the address in another organization: leave this out.";
+            return Err(Error::invalid_field("/admin_email", rule));
+        }
         self.executor
             .begin(access.organization.id, &access.authority, expected, |next| {
                 require(next.state == State::Deleted, ErrorCode::OrganizationNotDeleted)?;

@@ -1,6 +1,6 @@
 //! Sessions: sign-in, refresh and sign-out.
 
-use super::auth::AccountPrincipal;
+use super::auth::{AccountPrincipal, OrganizationRef};
 use super::clock_and_entropy::ClockAndEntropy;
 use super::credentials::Credentials;
 use super::mailboxes::Mailboxes;
@@ -9,7 +9,7 @@ use crate::account::{Account, Membership};
 use crate::clock;
 use crate::email::{EmailAddress, EmailKey};
 use crate::error::{ErrorCode, Result};
-use crate::ids::SessionId;
+use crate::ids::{OrganizationId, SessionId};
 use crate::limits::REFRESH_GRACE;
 use crate::organization::Organization;
 use crate::password::policy::PresentedPassword;
@@ -85,14 +85,15 @@ impl Sessions {
     /// unknown address and a wrong password.
     ///
     /// # Errors
-    /// `invalid_credentials`, `organization_suspended` (if the password is right), `too_many_attempts`,
-    /// `sign_in_busy`.
+    /// `invalid_credentials`, `too_many_attempts`, `sign_in_busy`; if the password is right,
+    /// `organization_suspended`, and `organization_not_found` if `which` is none of the account's organizations.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn sign_in(
         &self,
         email: &str,
         password: PresentedPassword,
         network: ClientNetwork,
+        which: Option<&OrganizationRef>,
     ) -> Result<Grant> {
         // An invalid address is treated like an unknown one.
         let (key, account) = match EmailAddress::parse_stored(email) {
@@ -105,12 +106,81 @@ impl Sessions {
         };
         let remaining = self.credentials.check_password(&key, account.as_deref(), password, network).await?;
         let Some(account) = account else { return Err(ErrorCode::InvalidCredentials.into()) };
-        let (membership, organization) = self.place_of(&account).await?;
+        let organization = match which {
+            None => self.place_of(&account).await?,
+            Some(which) => {
+                let organization = self.find_own(&account, which).await?;
+                self.remember(&account, organization.id).await;
+                organization
+            }
+        };
+        Ok(Grant { remaining, ..self.begin(account, organization).await? })
+    }
+
+    /// Gives a signed-in account tokens of another organization of it, in a session of its own. That begins
+    /// with the same sign-in and ends with it at the latest; the session of before goes on.
+    ///
+    /// # Errors
+    /// `organization_not_found` also for one that is not the account's; `organization_suspended`;
+    /// `token_revoked`.
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub async fn switch(&self, member: &AccountPrincipal, which: &OrganizationRef) -> Result<Grant> {
+        let (former, account, _) = match self.good_session(member.session.id).await {
+            Err(error) if error.code() == ErrorCode::RefreshTokenInvalid => {
+                return Err(ErrorCode::TokenRevoked.into());
+            }
+            good => good?,
+        };
+        let organization = self.find_own(&account, which).await?;
+        let membership = account.membership(organization.id).ok_or(ErrorCode::OrganizationNotFound)?;
+        let secret = self.sources.random();
+        let new = self.new_session(&account, membership, &organization, secret);
+        let session = Session {
+            signed_in_at: former.signed_in_at,
+            expires_at: former.expires_at,
+            idle_expires_at: new.idle_expires_at.min(former.expires_at),
+            ..new
+        };
+        self.sessions.insert_session(&session).await?;
+        self.remember(&account, organization.id).await;
+        self.grant(&session, &RefreshToken::first(session.id, secret), account, organization)
+    }
+
+    /// That organization, if the account belongs to it.
+    async fn find_own(&self, account: &Account, which: &OrganizationRef) -> Result<Arc<Organization>> {
+        let found = match which {
+            OrganizationRef::Id(id) => self.organizations.get_organization(*id).await?,
+            OrganizationRef::Identifier(name) => self.organizations.find_organization(name).await?,
+        };
+        let own = found.filter(|found| found.is_live() && account.membership(found.id).is_some());
+        let own = own.ok_or(ErrorCode::OrganizationNotFound)?;
+        if own.is_usable() { Ok(own) } else { Err(ErrorCode::OrganizationSuspended.into()) }
+    }
+
+    /// Notes where the account wants to be. Nothing depends on it, so it is left out if something else changes
+    /// the account.
+    async fn remember(&self, account: &Account, organization: OrganizationId) {
+        if account.last_organization == Some(organization) {
+            return;
+        }
+        let next = Account { last_organization: Some(organization), ..account.successor(self.sources.now()) };
+        if let Err(error) = self.accounts.update_account(&next).await {
+            tracing::debug!(account = %account.id, %error, "the organization of a sign-in was not noted");
+        }
+    }
+
+    /// Begins a session of an account whose password was given, in an organization of it.
+    pub(super) async fn begin(
+        &self,
+        account: Arc<Account>,
+        organization: Arc<Organization>,
+    ) -> Result<Grant> {
+        let membership = account.membership(organization.id).ok_or(ErrorCode::InvalidCredentials)?;
         let session_secret = self.sources.random();
-        let session = self.new_session(&account, &membership, &organization, session_secret);
+        let session = self.new_session(&account, membership, &organization, session_secret);
         self.sessions.insert_session(&session).await?;
         let token = RefreshToken::first(session.id, session_secret);
-        Ok(Grant { remaining, ..self.grant(&session, &token, account, organization)? })
+        self.grant(&session, &token, account, organization)
     }
 
     /// Exchanges a refresh token for a new one and an access token. A token that was used before ends the whole
@@ -153,15 +223,15 @@ impl Sessions {
         self.sessions.delete_session(member.session.id).await
     }
 
-    /// The organization that an account signs in to: the first of its organizations that is in use.
-    async fn place_of(&self, account: &Account) -> Result<(Membership, Arc<Organization>)> {
+    /// The organization that an account signs in to without naming one: the one that it named last, or else the
+    /// first that is in use.
+    async fn place_of(&self, account: &Account) -> Result<Arc<Organization>> {
         let mut suspended = false;
-        for membership in &account.memberships {
+        let last = account.last_organization.and_then(|id| account.membership(id));
+        for membership in last.into_iter().chain(&account.memberships) {
             let found = self.organizations.get_organization(membership.organization_id).await?;
             match found {
-                Some(organization) if organization.is_usable() => {
-                    return Ok((membership.clone(), organization));
-                }
+                Some(organization) if organization.is_usable() => return Ok(organization),
                 Some(organization) => suspended |= organization.is_live(),
                 None => {}
             }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 pub struct OrganizationView {
     /// The record.
     pub organization: Arc<Organization>,
-    /// The account it was created with; missing only during a purge.
+    /// The account that is shown as its admin; missing only during a purge.
     pub admin: Option<Arc<Account>>,
     /// Where its data is.
     pub location: Location,
@@ -68,7 +68,7 @@ impl Views {
 
     /// The view of `organization`, with a recent record of its admin.
     pub(super) async fn view(&self, organization: Arc<Organization>) -> Result<OrganizationView> {
-        let admin = self.accounts.get_recent_account(organization.owner_id).await?;
+        let admin = self.accounts.get_recent_account(organization.admin_id()).await?;
         Ok(self.view_with(organization, admin))
     }
 

@@ -3,6 +3,7 @@
 //! It depends only on the results of effects, and knows neither the store nor the clock.
 
 use super::{Operation, OperationArguments, OperationKind, OperationRefusal, OperationStep};
+use crate::account::Role;
 use crate::organization::{ContainerId, Organization, State};
 use jiff::Timestamp;
 
@@ -91,6 +92,15 @@ fn change_record(
             next.quota = settings.quota;
         }
         (OperationStep::ChangeCredentials, OperationArguments::SetPassword { .. }) => next.modified_at = now,
+        (OperationStep::ChangeMembership, OperationArguments::AddMember(new)) => {
+            next.members = next.members.saturating_add(1);
+            if new.role == Role::Owner && !next.is_owner(new.account_id) {
+                next.owners = [next.owners(), &[new.account_id]].concat();
+            }
+        }
+        (OperationStep::ChangeMembership, OperationArguments::RemoveMember(_)) => {
+            next.members = next.members.saturating_sub(1);
+        }
         (OperationStep::RenameContainer, OperationArguments::Rename { to, settings, .. }) => {
             next.naming = to.clone();
             next.delete_protection = settings.delete_protection;

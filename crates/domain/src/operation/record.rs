@@ -1,6 +1,6 @@
 //! Operations as clients see them and, once finished, as the log keeps them. The log is the audit trail.
 
-use super::{Actor, Operation, OperationKind, OperationRefusal};
+use super::{Actor, MemberChange, Operation, OperationKind, OperationRefusal};
 use crate::ids::{OperationId, OrganizationId};
 use crate::organization::Organization;
 use jiff::Timestamp;
@@ -51,6 +51,9 @@ pub struct OperationRecord {
     pub refused: Option<OperationRefusal>,
     /// Documents in the container: of a rename, those that follow the new name; of an import, those loaded so far.
     pub documents: Option<u64>,
+    /// The member that it changes, where it changes one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub member: Option<MemberChange>,
     /// When it began.
     pub started_at: Timestamp,
     /// When it finished.
@@ -72,6 +75,7 @@ impl OperationRecord {
             steps,
             refused: operation.refused,
             documents: operation.documents,
+            member: operation.arguments.member(),
             started_at: operation.started_at,
             finished_at: None,
         }

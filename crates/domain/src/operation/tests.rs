@@ -2,12 +2,12 @@
 
 use super::*;
 use crate::account::{Membership, PasswordHash, Role};
-use crate::ids::OrganizationId;
+use crate::ids::{InvitationId, OrganizationId};
 use crate::name::OrganizationName;
 use crate::organization::{ContainerId, Organization, State};
 use crate::organization::{Placement, QuotaLimit, Status};
 
-const KINDS: [OperationKind; 10] = OperationKind::ALL;
+const KINDS: [OperationKind; 13] = OperationKind::ALL;
 
 fn naming(name: &str) -> Naming {
     Naming::new(OrganizationName::parse(name).unwrap(), "tenant_")
@@ -26,12 +26,14 @@ fn owner() -> Account {
         password_hash: PasswordHash(String::new()),
         credential_epoch: 0,
         kept_session: None,
+        last_organization: None,
         memberships: vec![Membership {
             organization_id: OrganizationId::from_bytes([1; 12]),
             role: Role::Owner,
             epoch: 0,
             since: at(1),
             changed_at_version: 0,
+            last_operation: None,
         }],
         last_operation: None,
         created_at: at(1),
@@ -56,6 +58,22 @@ fn arguments(kind: OperationKind) -> OperationArguments {
         OperationKind::Purge => OperationArguments::Purge,
         OperationKind::SetPassword => {
             OperationArguments::SetPassword { credentials: (owner().id, CredentialChange::default()) }
+        }
+        OperationKind::AddMember => OperationArguments::AddMember(Box::new(NewMember {
+            account_id: AccountId::from_bytes([4; 12]),
+            role: Role::Owner,
+            epoch: 5,
+            invitation_id: InvitationId::from_bytes([6; 12]),
+            invitation_version: 1,
+            account: None,
+        })),
+        OperationKind::ChangeRole => {
+            let role = Some(Role::Viewer);
+            OperationArguments::ChangeRole(MemberChange { account_id: AccountId::from_bytes([4; 12]), role })
+        }
+        OperationKind::RemoveMember => {
+            let account_id = AccountId::from_bytes([4; 12]);
+            OperationArguments::RemoveMember(MemberChange { account_id, role: None })
         }
         OperationKind::Import => {
             let quota = Quota { documents: QuotaLimit::new(3).ok(), ..Quota::default() };
@@ -90,6 +108,8 @@ fn begun(kind: OperationKind) -> Organization {
         placement: Placement::Database,
         container: None,
         owner_id: AccountId::from_bytes([2; 12]),
+        owners: Vec::new(),
+        members: 2,
         token_epoch: 3,
         delete_protection: false,
         legal_hold: false,
@@ -161,7 +181,8 @@ fn undone_by(step: OperationStep) -> Option<OperationStep> {
     match step {
         OperationStep::InsertOwner => Some(OperationStep::RemoveMembers),
         OperationStep::CreateContainer | OperationStep::LoadArchive => Some(OperationStep::DropContainer),
-        OperationStep::Record => None,
+        OperationStep::UseInvitation => Some(OperationStep::RemoveInvitation),
+        OperationStep::ReserveEmails | OperationStep::Record => None,
         other => panic!("nothing undoes {other:?}"),
     }
 }
@@ -252,6 +273,11 @@ fn operation_success_leaves_expected_record() {
     assert_eq!(restored.status(), Status::Active);
     assert_eq!(restored.reserved, naming("New").reserved());
 
+    let joined = settled(OperationKind::AddMember, None);
+    assert_eq!((joined.members, joined.owners().len()), (3, 2));
+    assert_eq!(settled(OperationKind::ChangeRole, None).members, 2);
+    assert_eq!(settled(OperationKind::RemoveMember, None).members, 1);
+
     assert_eq!(settled(OperationKind::Suspend, None).status(), Status::Suspended);
     assert_eq!(run(OperationKind::Purge, None).1, RecordUpdate::Delete);
 }
@@ -265,8 +291,32 @@ fn operation_refusal_leaves_previous_record() {
     assert_eq!(unchanged.modified_at, begun(OperationKind::Rename).modified_at);
     assert_eq!((unchanged.naming, unchanged.reserved), (naming("Old"), naming("Old").reserved()));
 
+    for refusing in [OperationStep::UseInvitation, OperationStep::ChangeMembership] {
+        let not_joined = settled(OperationKind::AddMember, Some(refusing));
+        assert_eq!((not_joined.members, not_joined.owners().len()), (2, 1), "{refusing:?}");
+    }
+
     let still_deleted = settled(OperationKind::Restore, Some(OperationStep::ReserveEmails));
     assert_eq!((still_deleted.status(), still_deleted.reserved), (Status::Deleted, Vec::new()));
+}
+
+/// While it was under way, a delete of another organization may have left a member the address.
+#[test]
+fn restore_that_is_refused_releases_addresses() {
+    let (steps, _) = run(OperationKind::Restore, Some(OperationStep::ReserveEmails));
+    assert_eq!(steps, [OperationStep::ReserveEmails, OperationStep::ReleaseEmails, OperationStep::Record]);
+    let mut record = begun(OperationKind::Restore);
+    assert!(record.keeps_addresses());
+    record.operation.as_mut().unwrap().refused = Some(OperationRefusal::EmailTaken);
+    assert!(!record.keeps_addresses());
+}
+
+#[test]
+fn operation_log_names_the_member() {
+    let record = begun(OperationKind::ChangeRole);
+    let logged = OperationRecord::finished(&record, record.operation.as_ref().unwrap(), at(9));
+    let change = MemberChange { account_id: AccountId::from_bytes([4; 12]), role: Some(Role::Viewer) };
+    assert_eq!(logged.member, Some(change));
 }
 
 #[test]

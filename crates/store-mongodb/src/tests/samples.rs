@@ -8,7 +8,8 @@ use tenantry_domain::ids::{AccountId, ApiKeyId, InvitationId, OperationId, Organ
 use tenantry_domain::invitation::{Invitation, InvitationAcceptance};
 use tenantry_domain::name::OrganizationName;
 use tenantry_domain::operation::{
-    Actor, Operation, OperationArguments, OperationRecord, OperationRefusal, Settings,
+    Actor, MemberChange, NewMember, Operation, OperationArguments, OperationRecord, OperationRefusal,
+    Settings,
 };
 use tenantry_domain::organization::{ContainerId, Naming, Organization, Placement, State};
 use tenantry_domain::permission::{Permission, PermissionSet};
@@ -32,6 +33,8 @@ pub fn organization(number: u8) -> Organization {
         placement: Placement::Collection,
         container: None,
         owner_id: AccountId::from_bytes([number; 12]),
+        owners: vec![AccountId::from_bytes([number; 12]), AccountId::from_bytes([9; 12])],
+        members: 7,
         token_epoch: 1,
         delete_protection: false,
         legal_hold: false,
@@ -85,6 +88,22 @@ pub fn organizations() -> Vec<Organization> {
         rename,
         OperationArguments::Delete,
         OperationArguments::Restore { to: naming("Back"), owner_email: Some(email()) },
+        OperationArguments::AddMember(Box::new(NewMember {
+            account_id: AccountId::from_bytes([1; 12]),
+            role: Role::Viewer,
+            epoch: 1 << 30,
+            invitation_id: InvitationId::from_bytes([6; 12]),
+            invitation_version: 2,
+            account: Some(Box::new(account())),
+        })),
+        OperationArguments::ChangeRole(MemberChange {
+            account_id: AccountId::from_bytes([8; 12]),
+            role: Some(Role::Admin),
+        }),
+        OperationArguments::RemoveMember(MemberChange {
+            account_id: AccountId::from_bytes([8; 12]),
+            role: None,
+        }),
     ]
     .into_iter()
     .zip(1..)
@@ -105,6 +124,7 @@ pub fn account() -> Account {
         epoch: 2,
         since: NOW,
         changed_at_version: 4,
+        last_operation: Some(OperationId::from_bytes([7; 12])),
     };
     Account {
         id: AccountId::from_bytes([1; 12]),
@@ -113,6 +133,7 @@ pub fn account() -> Account {
         password_hash: PasswordHash("$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA".into()),
         credential_epoch: 3,
         kept_session: Some(SessionId::from_bytes([2; 12])),
+        last_organization: Some(OrganizationId::from_bytes([5; 12])),
         memberships: vec![membership(1), membership(2)],
         last_operation: Some(OperationId::from_bytes([3; 12])),
         created_at: NOW,
@@ -177,7 +198,8 @@ pub fn invitation() -> Invitation {
 }
 
 pub fn operation_record() -> OperationRecord {
-    let organization = busy(1, "somebody", OperationArguments::Delete);
+    let member = MemberChange { account_id: AccountId::from_bytes([8; 12]), role: Some(Role::Viewer) };
+    let organization = busy(1, "somebody", OperationArguments::ChangeRole(member));
     let operation = organization.operation.as_deref().unwrap();
     OperationRecord::finished(&organization, operation, NOW)
 }

@@ -11,7 +11,9 @@ use tenantry_domain::error::{ErrorCode, Result};
 use tenantry_domain::ids::{AccountId, ApiKeyId, InvitationId, OperationId, OrganizationId, SessionId};
 use tenantry_domain::invitation::{Invitation, InvitationAcceptance};
 use tenantry_domain::name::OrganizationName;
-use tenantry_domain::operation::{Actor, Operation, OperationArguments, OperationRecord, Settings};
+use tenantry_domain::operation::{
+    Actor, MemberChange, NewMember, Operation, OperationArguments, OperationRecord, Settings,
+};
 use tenantry_domain::organization::{Naming, Organization, Placement, State};
 use tenantry_domain::permission::ORGANIZATION_KEY_PERMISSIONS;
 use tenantry_domain::session::{Session, UsedToken};
@@ -48,6 +50,8 @@ pub fn organization(name: &str) -> Organization {
         placement: Placement::Database,
         container: None,
         owner_id: AccountId::from_bytes(id()),
+        owners: vec![AccountId::from_bytes(id()), AccountId::from_bytes(id())],
+        members: 3,
         token_epoch: 0,
         delete_protection: false,
         legal_hold: false,
@@ -116,6 +120,22 @@ pub fn every_arguments() -> Vec<OperationArguments> {
             owner_email: Some(EmailAddress::parse("back@example.com").unwrap()),
         },
         OperationArguments::Purge,
+        OperationArguments::AddMember(Box::new(NewMember {
+            account_id: AccountId::from_bytes(id()),
+            role: Role::Viewer,
+            epoch: 1 << 30,
+            invitation_id: InvitationId::from_bytes(id()),
+            invitation_version: 2,
+            account: Some(Box::new(account("new@example.com"))),
+        })),
+        OperationArguments::ChangeRole(MemberChange {
+            account_id: AccountId::from_bytes(id()),
+            role: Some(Role::Member),
+        }),
+        OperationArguments::RemoveMember(MemberChange {
+            account_id: AccountId::from_bytes(id()),
+            role: None,
+        }),
     ]
 }
 
@@ -129,6 +149,7 @@ pub fn account(email: &str) -> Account {
         password_hash: PasswordHash("$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA".into()),
         credential_epoch: 3,
         kept_session: Some(SessionId::from_bytes(id())),
+        last_organization: Some(OrganizationId::from_bytes([5; 12])),
         memberships: Vec::new(),
         last_operation: Some(OperationId::from_bytes(id())),
         created_at: START,
@@ -145,6 +166,7 @@ pub fn member(account: Account, organizations: &[OrganizationId]) -> Account {
         epoch: 2,
         since: START,
         changed_at_version: 0,
+        last_operation: Some(OperationId::from_bytes([7; 12])),
     };
     Account { memberships: organizations.iter().map(membership).collect(), ..account }
 }

@@ -125,6 +125,8 @@ async fn home(store: &Store, placement: Placement) -> Organization {
         placement,
         container: None,
         owner_id: AccountId::from_bytes([8; 12]),
+        owners: Vec::new(),
+        members: 1,
         token_epoch: 0,
         delete_protection: false,
         legal_hold: false,

@@ -49,6 +49,8 @@ pub async fn organization(store: &Store, number: u8, state: State) -> Organizati
         placement: Placement::Database,
         container: None,
         owner_id: AccountId::from_bytes([number; 12]),
+        owners: Vec::new(),
+        members: 1,
         token_epoch: 0,
         delete_protection: false,
         legal_hold: false,

@@ -76,7 +76,9 @@ impl Scene {
             service: service_key(&app, &["tokens:issue", "tokens:introspect", "documents:read"]).await,
             organization: organization_key(&acme, &["documents:read"]).await,
         };
-        let mut routes = routes(&app, &acme, &gone);
+        let invited = json!({ "email": "invited@acme.example", "role": "viewer" });
+        let invitation = acme.owner.post(&format!("{}/invitations", acme.path()), &invited).await.created();
+        let mut routes = routes(&app, &acme, &gone, invitation["id"].as_str().unwrap());
         routes.extend(routes_of_keys(&app, &acme, &keys));
         let before = everything(&app, &acme).await;
         Self { app, acme, routes, before }
@@ -139,7 +141,7 @@ fn routes_of_keys(app: &App, acme: &Organization, keys: &Keys) -> Vec<Route> {
     ]
 }
 
-fn routes(app: &App, acme: &Organization, gone: &Organization) -> Vec<Route> {
+fn routes(app: &App, acme: &Organization, gone: &Organization, invitation: &str) -> Vec<Route> {
     let new: &[&str] = &["organization_name", "email", "password"];
     let route = |operation, method, path: &str, caller: Client| Route {
         operation,
@@ -164,7 +166,7 @@ fn routes(app: &App, acme: &Organization, gone: &Organization) -> Vec<Route> {
     vec![
         route("registerOrganization", Method::POST, "/org/create", app.client()),
         Route {
-            fields: &["email", "password"],
+            fields: &["email", "password", "organization"],
             required: &["email", "password"],
             ..route("signIn", Method::POST, "/admin/login", app.client())
         },
@@ -206,6 +208,42 @@ fn routes(app: &App, acme: &Organization, gone: &Organization) -> Vec<Route> {
                 &format!("{}/set-password", acme.path()),
                 app.operator(),
             )
+        },
+        Route {
+            fields: &["organization"],
+            required: &["organization"],
+            ..route("switchOrganization", Method::POST, "/v1/auth/switch", acme.owner.clone())
+        },
+        Route {
+            fields: &["current_password", "new_password"],
+            required: &["current_password", "new_password"],
+            ..route("changeMe", Method::PATCH, "/v1/me", acme.owner.clone())
+        },
+        Route {
+            fields: &["role"],
+            required: &[],
+            ..route("changeMember", Method::PATCH, &acme.member(acme.owner_id()), app.operator())
+        },
+        Route {
+            fields: &["email", "role"],
+            required: &["email", "role"],
+            ..route("createInvitation", Method::POST, &format!("{}/invitations", acme.path()), app.operator())
+        },
+        Route {
+            fields: &[],
+            required: &[],
+            needs_body: false,
+            ..route(
+                "renewInvitation",
+                Method::POST,
+                &format!("{}/invitations/{invitation}/renew", acme.path()),
+                app.operator(),
+            )
+        },
+        Route {
+            fields: &["token", "password"],
+            required: &["token"],
+            ..route("acceptInvitation", Method::POST, "/v1/invitations/accept", app.client())
         },
         Route {
             fields: &["name"],
@@ -262,7 +300,11 @@ async fn everything(app: &App, acme: &Organization) -> String {
         let path = format!("/v1/organizations/{}/operations", organization["id"].as_str().unwrap());
         text.push_str(&app.operator().get(&path).await.text);
     }
-    for path in [format!("{}/collections", acme.path()), format!("{}/documents", collection(acme))] {
+    for path in [
+        format!("{}/invitations", acme.path()),
+        format!("{}/collections", acme.path()),
+        format!("{}/documents", collection(acme)),
+    ] {
         text.push_str(&acme.owner.get(&path).await.text);
     }
     text

@@ -37,6 +37,9 @@ pub const RENAMED: &str = "Renamed Org";
 pub const SUBJECT_EMAIL: &str = "owner@subject.example";
 const OTHER_EMAIL: &str = "other@subject.example";
 const OTHER_PASSWORD: &str = "another horse battery";
+/// The organization whose owner is a member of the subject, too, where members change.
+const GUEST: &str = "Guest Org";
+const GUEST_EMAIL: &str = "owner@guest.example";
 /// Organizations that nobody changes: one in use, one suspended, one deleted.
 pub const NEIGHBOURS: [&str; 3] = ["Neighbour One", "Neighbour Two", "Neighbour Three"];
 
@@ -167,6 +170,10 @@ macro_rules! every_undamaged_case {
             restore_refused: RestoreRefused;
             purge: Purge;
             import: Import;
+            add_member: AddMember;
+            add_new_member: AddNewMember;
+            change_role: ChangeRole;
+            remove_member: RemoveMember;
             $($more)*
         }
     };

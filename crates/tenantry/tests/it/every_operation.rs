@@ -76,6 +76,8 @@ impl Operation {
             ("{document_id}", "document_not_found"),
             ("{index}", "index_not_found"),
             ("{key}", "key_not_found"),
+            ("{account_id}", "member_not_found"),
+            ("{invitation_id}", "invitation_not_found"),
         ];
         all.into_iter().filter(|(variable, _)| self.template.contains(variable)).collect()
     }
@@ -89,6 +91,8 @@ impl Operation {
             .replace("{document_id}", target.document)
             .replace("{index}", target.index)
             .replace("{key}", target.key(self))
+            .replace("{account_id}", target.account)
+            .replace("{invitation_id}", target.invitation)
             .replace("{code}", "name_taken");
         let path = match self.id.as_str() {
             "findOrganization" => format!("{path}?organization_name={}", encoded(target.name)),
@@ -109,12 +113,20 @@ impl Operation {
                 new_organization(target.fresh, &format!("{}@new.example", target.fresh))
             }
             "signIn" => credentials(target.email, PASSWORD),
+            "switchOrganization" => json!({ "organization": target.id }),
+            "changeMe" => json!({ "current_password": "not this one", "new_password": PASSWORD }),
             "refreshTokens" => json!({ "refresh_token": "garbage" }),
             "updateOwnOrganization" => {
                 json!({ "organization_name": target.name, "new_organization_name": target.fresh })
             }
             "deleteOwnOrganization" => json!({ "organization_name": target.name }),
             "patchOrganization" => json!({ "organization_name": target.fresh }),
+            "changeMember" => json!({ "role": "viewer" }),
+            "createInvitation" => {
+                json!({ "email": format!("{}@new.example", target.fresh), "role": "viewer" })
+            }
+            "renewInvitation" => json!({}),
+            "acceptInvitation" => json!({ "token": "garbage", "password": PASSWORD }),
             "restoreOrganization" => json!({}),
             "setOwnerPassword" => json!({ "password": PASSWORD }),
             "createServiceKey" | "createOrganizationKey" => {
@@ -144,6 +156,8 @@ struct Target<'a> {
     index: &'a str,
     service_key: &'a str,
     organization_key: &'a str,
+    account: &'a str,
+    invitation: &'a str,
     /// A name that nobody has.
     fresh: &'a str,
 }
@@ -165,6 +179,13 @@ async fn fill(owner: &Client, path: &str) {
     let path = format!("{path}/collections/{COLLECTION}");
     owner.post(&format!("{path}/documents"), &json!({ "_id": DOCUMENT, "a": 1 })).await.created();
     owner.post(&format!("{path}/indexes"), &json!({ "keys": "a" })).await.created();
+}
+
+/// Invites somebody; the id of the invitation.
+async fn invite(client: &Client, path: &str) -> String {
+    let body = json!({ "email": "invited@new.example", "role": "viewer" });
+    let made = client.post(&format!("{path}/invitations"), &body).await.created();
+    made["id"].as_str().unwrap().to_owned()
 }
 
 /// The response to a caller without the right.
@@ -247,6 +268,7 @@ struct Scene {
     organization_key: Value,
     /// What programs of the other organization come with.
     foreign: ForeignPrograms,
+    invitation: String,
     expired: String,
     revoked: String,
     /// Whether the settings open to anybody what can be opened.
@@ -277,7 +299,19 @@ impl Scene {
         let service_key = service_key(&app, &["tokens:issue", "tokens:introspect", "documents:read"]).await;
         let organization_key = organization_key(&victim, &["documents:read"]).await;
         let foreign = ForeignPrograms::new(&app).await;
-        Self { app, victim, operation, service_key, organization_key, foreign, expired, revoked, is_open }
+        let invitation = invite(&victim.owner, &victim.path()).await;
+        Self {
+            app,
+            victim,
+            operation,
+            invitation,
+            service_key,
+            organization_key,
+            foreign,
+            expired,
+            revoked,
+            is_open,
+        }
     }
 
     fn target<'a>(&'a self, fresh: &'a str) -> Target<'a> {
@@ -291,6 +325,8 @@ impl Scene {
             index: INDEX,
             service_key: self.service_key["id"].as_str().unwrap(),
             organization_key: self.organization_key["id"].as_str().unwrap(),
+            account: self.victim.owner_id(),
+            invitation: &self.invitation,
             fresh,
         }
     }
@@ -328,6 +364,9 @@ impl Scene {
         }
         match (operation.access.as_str(), caller) {
             ("public", _) => Heard,
+            // Whoever sends a credential there means an account.
+            ("optional_member", "a wrong operator key" | "the operator") => Refused("token_invalid"),
+            ("optional_member", _) => dead.map_or(Heard, Refused),
             // A token proves nothing there, good or bad; an operator key is looked at where it matters.
             ("setting_operator", "a wrong operator key") if operation.id == "getMetrics" && is_open => Heard,
             ("setting_operator", "a wrong operator key") => Refused("operator_key_invalid"),
@@ -421,6 +460,8 @@ impl Scene {
             operator.get(&path).await.ok(),
             operator.get(&format!("{path}/operations")).await.ok(),
             owner.get(&format!("{path}/collections")).await.ok(),
+            owner.get(&format!("{path}/members")).await.ok(),
+            owner.get(&format!("{path}/invitations")).await.ok(),
         ];
         for what in ["documents", "indexes"] {
             all.push(owner.get(&format!("{path}/collections/{COLLECTION}/{what}")).await.ok());
@@ -455,12 +496,16 @@ async fn operations_refuse_every_caller_without_the_right() {
 
 /// Requests in this file that are refused for every caller: the organization is in use, or the token or the
 /// archive is not a real one.
-const REFUSED_ALL_THE_SAME: [(&str, &str); 5] = [
+const REFUSED_ALL_THE_SAME: [(&str, &str); 9] = [
     ("importOrganization", "archive_invalid"),
     ("restoreOrganization", "organization_not_deleted"),
     ("purgeOrganization", "organization_not_deleted"),
     ("reactivateOrganization", "organization_not_suspended"),
     ("refreshTokens", "refresh_token_invalid"),
+    ("acceptInvitation", "invalid_input"),
+    ("changeMe", "invalid_credentials"),
+    ("changeMember", "last_owner"),
+    ("removeMember", "last_owner"),
 ];
 
 #[tokio::test]
@@ -469,7 +514,7 @@ async fn operations_accept_every_caller_with_the_right() {
         let scene = Scene::start(is_open).await;
         for operation in Operation::all(&scene.app) {
             let clients: Vec<(&str, Client)> = match operation.access.as_str() {
-                "public" => vec![("nobody", scene.app.client())],
+                "public" | "optional_member" => vec![("nobody", scene.app.client())],
                 "setting" | "setting_operator" if is_open => vec![("nobody", scene.app.client())],
                 "setting_operator" | "operator" | "operator_or_service" => {
                     vec![("the operator", scene.app.operator())]
@@ -502,6 +547,11 @@ async fn operations_accept_every_caller_with_the_right() {
                 let new = json!({ "name": "x", "permissions": ["documents:read"] });
                 let keys = format!("/v1/organizations/{}/keys", made["id"].as_str().unwrap());
                 let made_key = owner.post(&keys, &new).await.created();
+                let invitation = invite(
+                    &scene.app.operator(),
+                    &format!("/v1/organizations/{}", made["id"].as_str().unwrap()),
+                )
+                .await;
                 let target = Target {
                     id: made["id"].as_str().unwrap(),
                     name: &name,
@@ -512,6 +562,8 @@ async fn operations_accept_every_caller_with_the_right() {
                     index: INDEX,
                     service_key: made_service_key["id"].as_str().unwrap(),
                     organization_key: made_key["id"].as_str().unwrap(),
+                    account: made["admin_id"].as_str().unwrap(),
+                    invitation: &invitation,
                     fresh: &format!("fresh-{}-{number}", operation.id.replace('_', "-")),
                 };
                 let answer = operation.send(&client, &target).await;
@@ -561,6 +613,8 @@ async fn operations_on_unknown_names_in_own_organization_find_nothing() {
                     "{collection}" => Target { collection: name, ..target },
                     "{document_id}" => Target { document: name, ..target },
                     "{key}" => Target { service_key: name, organization_key: name, ..target },
+                    "{account_id}" => Target { account: name, ..target },
+                    "{invitation_id}" => Target { invitation: name, ..target },
                     _ => Target { index: name, ..target },
                 };
                 let operator = scene.app.operator();

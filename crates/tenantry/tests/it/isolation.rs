@@ -193,6 +193,8 @@ impl Route {
             .replace("{document_id}", &things.document)
             .replace("{index}", &things.index)
             .replace("{operation_id}", things.organization.id())
+            .replace("{account_id}", things.organization.owner_id())
+            .replace("{invitation_id}", things.organization.id())
             .replace("{code}", "name_taken")
     }
 

@@ -33,13 +33,17 @@ impl Operation {
 async fn operations(app: &App, acme: &Organization) -> Vec<Operation> {
     let service_key = service_key(app, &["tokens:issue", "tokens:introspect", "documents:read"]).await;
     let organization_key = organization_key(acme, &["documents:read"]).await;
+    let invited = json!({ "email": "invited@acme.example", "role": "viewer" });
+    let invitation = acme.owner.post(&format!("{}/invitations", acme.path()), &invited).await.created();
     let mut all = Vec::new();
     for (template, methods) in app.document()["paths"].as_object().unwrap() {
         for (method, description) in methods.as_object().unwrap() {
             let path = template
                 .replace("{organization}", acme.id())
                 .replace("{collection}", "documents")
-                .replace("{document_id}", "d");
+                .replace("{document_id}", "d")
+                .replace("{account_id}", acme.owner_id())
+                .replace("{invitation_id}", invitation["id"].as_str().unwrap());
             let key = if template.contains("{organization}") { &organization_key } else { &service_key };
             let path = path.replace("{key}", key["id"].as_str().unwrap());
             let client = match description["x-access"].as_str().unwrap() {

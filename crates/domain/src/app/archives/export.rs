@@ -145,7 +145,7 @@ impl Export {
 
     async fn begin(&mut self, out: &mut Vec<u8>) -> Result<ArchiveWriter> {
         let organization = self.renew().await?;
-        let owner = self.exporter.accounts.get_account(organization.owner_id).await?;
+        let owner = self.exporter.accounts.get_account(organization.admin_id()).await?;
         // It is missing only during a purge.
         let owner = owner.ok_or(ErrorCode::OrganizationNotActive)?;
         let manifest = Manifest::new(self.exporter.sources.now());

@@ -11,11 +11,12 @@ use crate::archive::{ArchivedOrganization, ArchivedOwner};
 use crate::clock::after;
 use crate::email::EmailAddress;
 use crate::error::{Error, ErrorCode, Result};
-use crate::ids::{AccountId, Entropy, OperationId, OrganizationId, random};
+use crate::ids::{AccountId, OperationId, OrganizationId};
 use crate::limits::ID_COOLDOWN;
 use crate::name::OrganizationName;
 use crate::operation::{Actor, OperationArguments, Settings};
 use crate::organization::{Naming, Organization, Placement, Quota, State, version_at};
+use crate::session::fresh_epoch;
 use crate::store::{self, Store};
 use std::sync::Arc;
 
@@ -130,7 +131,9 @@ impl Importer {
             placement,
             container: None,
             owner_id: owner.id,
-            token_epoch: epoch_of_its_own(self.sources.entropy()),
+            owners: vec![owner.id],
+            members: 1,
+            token_epoch: fresh_epoch(self.sources.entropy()),
             delete_protection: false,
             legal_hold: false,
             quota: Quota::default(),
@@ -185,12 +188,4 @@ impl Importer {
         let owner = Account::new_owner(id, email, archived.password_hash, (organization_id, version), now);
         Ok(Account { version: version_at(now), ..owner })
     }
-}
-
-/// The first epoch of an organization whose id may have been in use before: a session of the former one,
-/// which a slow sign-in may have saved after its purge, must not be valid here. Epochs count up from 0, so
-/// none comes near this one.
-fn epoch_of_its_own(entropy: &dyn Entropy) -> u32 {
-    const FIRST: u32 = 1 << 20;
-    FIRST + (u32::from_be_bytes(random::<4>(entropy)) >> 1)
 }

@@ -17,6 +17,7 @@ fn account(number: u8, email: &str) -> Account {
         password_hash: PasswordHash(String::new()),
         credential_epoch: 0,
         kept_session: None,
+        last_organization: None,
         memberships: Vec::new(),
         last_operation: None,
         created_at: Timestamp::UNIX_EPOCH,

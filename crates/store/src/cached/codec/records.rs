@@ -37,6 +37,9 @@ impl Encode for Organization {
         to.number(index_of(&PLACEMENTS, &self.placement));
         to.option(self.container.as_ref(), |to, container| to.bytes(&container.0));
         to.bytes(self.owner_id.as_bytes());
+        to.number(self.owners.len() as u64);
+        self.owners.iter().for_each(|owner| to.bytes(owner.as_bytes()));
+        to.number(self.members.into());
         to.number(self.token_epoch.into());
         to.flag(self.delete_protection);
         to.flag(self.legal_hold);
@@ -64,6 +67,10 @@ impl Encode for Organization {
             placement: at(&PLACEMENTS, from)?,
             container: from.option(|from| from.bytes().map(ContainerId))?,
             owner_id: AccountId::from_bytes(from.bytes()?),
+            owners: (0..from.number()?)
+                .map(|_| from.bytes().map(AccountId::from_bytes))
+                .collect::<Option<_>>()?,
+            members: from.small()?,
             token_epoch: from.small()?,
             delete_protection: from.flag()?,
             legal_hold: from.flag()?,
@@ -100,6 +107,7 @@ impl Encode for Account {
         to.text(&self.password_hash.0);
         to.number(self.credential_epoch.into());
         to.option(self.kept_session.as_ref(), |to, session| to.bytes(session.as_bytes()));
+        to.option(self.last_organization.as_ref(), |to, organization| to.bytes(organization.as_bytes()));
         to.number(self.memberships.len() as u64);
         self.memberships.iter().for_each(|membership| membership.pack(to));
         to.option(self.last_operation.as_ref(), |to, operation| to.bytes(operation.as_bytes()));
@@ -120,6 +128,7 @@ impl Encode for Account {
             password_hash: PasswordHash(from.text()?.to_owned()),
             credential_epoch: from.small()?,
             kept_session: from.option(|from| from.bytes().map(SessionId::from_bytes))?,
+            last_organization: from.option(|from| from.bytes().map(OrganizationId::from_bytes))?,
             memberships: (0..from.number()?).map(|_| Membership::unpack(from)).collect::<Option<_>>()?,
             last_operation: from.option(|from| from.bytes().map(OperationId::from_bytes))?,
             created_at: from.moment()?,
@@ -136,6 +145,7 @@ impl Encode for Membership {
         to.number(self.epoch.into());
         to.moment(self.since);
         to.number(self.changed_at_version);
+        to.option(self.last_operation.as_ref(), |to, operation| to.bytes(operation.as_bytes()));
     }
 
     fn unpack(from: &mut Reader<'_>) -> Option<Self> {
@@ -145,6 +155,7 @@ impl Encode for Membership {
             epoch: from.small()?,
             since: from.moment()?,
             changed_at_version: from.number()?,
+            last_operation: from.option(|from| from.bytes().map(OperationId::from_bytes))?,
         })
     }
 }

@@ -29,6 +29,8 @@ fn organization() -> Organization {
         placement: Placement::Database,
         container: None,
         owner_id: AccountId::from_bytes([2; 12]),
+        owners: vec![AccountId::from_bytes([2; 12])],
+        members: 1,
         token_epoch: 0,
         delete_protection: false,
         legal_hold: false,
@@ -51,6 +53,7 @@ fn account() -> Account {
         password_hash: PasswordHash(HASH.into()),
         credential_epoch: 0,
         kept_session: None,
+        last_organization: None,
         memberships: vec![membership(1, Role::Owner)],
         last_operation: None,
         created_at: moment(0),
@@ -66,6 +69,7 @@ fn membership(number: u8, role: Role) -> Membership {
         epoch: 300,
         since: moment(2),
         changed_at_version: u64::from(number),
+        last_operation: (number % 2 == 0).then_some(OperationId::from_bytes([number; 12])),
     }
 }
 
@@ -124,6 +128,8 @@ fn codec_round_trips_organizations() {
         naming,
         suspended: true,
         container: Some(ContainerId([7; 16])),
+        owners: vec![AccountId::from_bytes([2; 12]), AccountId::from_bytes([3; 12])],
+        members: 100_000,
         token_epoch: u32::MAX,
         delete_protection: true,
         legal_hold: true,
@@ -148,6 +154,7 @@ fn codec_round_trips_accounts() {
         email_key: Some(shown.key()),
         email: shown,
         credential_epoch: 7,
+        last_organization: Some(OrganizationId::from_bytes([4; 12])),
         kept_session: Some(SessionId::from_bytes([8; 12])),
         memberships: (0..200).map(|number| membership(number, roles[usize::from(number % 4)])).collect(),
         last_operation: Some(OperationId::from_bytes([9; 12])),

@@ -2,7 +2,7 @@
 
 use super::{NEIGHBOURS, OTHER_EMAIL, OTHER_PASSWORD, RENAMED, SUBJECT, SUBJECT_EMAIL, Scenario, email_of};
 use crate::support::client::Answer;
-use crate::support::fixtures::new_organization;
+use crate::support::fixtures::{PASSWORD, new_organization};
 use crate::support::process::Server;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -30,6 +30,13 @@ pub enum Case {
     Import,
     /// Of an archive whose last line is missing: undone after all of it is there.
     ImportDamaged,
+    /// By an account that is signed in.
+    AddMember,
+    /// With a new account.
+    AddNewMember,
+    /// From owner to viewer.
+    ChangeRole,
+    RemoveMember,
 }
 
 /// The outcome of a change.
@@ -50,7 +57,7 @@ pub struct Expected {
 }
 
 impl Case {
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 19] = [
         Self::Create,
         Self::CreateWithKey,
         Self::Rename,
@@ -66,6 +73,10 @@ impl Case {
         Self::Purge,
         Self::Import,
         Self::ImportDamaged,
+        Self::AddMember,
+        Self::AddNewMember,
+        Self::ChangeRole,
+        Self::RemoveMember,
     ];
 
     /// The name of its operation in crash points and in the log.
@@ -81,6 +92,9 @@ impl Case {
             Self::Restore | Self::RestoreRefused => "restore",
             Self::Purge => "purge",
             Self::Import | Self::ImportDamaged => "import",
+            Self::AddMember | Self::AddNewMember => "add_member",
+            Self::ChangeRole => "change_role",
+            Self::RemoveMember => "remove_member",
         }
     }
 
@@ -96,7 +110,7 @@ impl Case {
         let mut points: Vec<String> =
             every_point().into_iter().filter(|point| point.starts_with(&operation)).collect();
         points.retain(|point| !self.is_refused() || !skipped.iter().any(|step| point.contains(step)));
-        let undoing = ["import.drop_container", "import.remove_members"];
+        let undoing = ["import.drop_container", "import.remove_members", "restore.release_emails"];
         points.retain(|point| self.is_refused() || !undoing.iter().any(|step| point.contains(step)));
         points
     }
@@ -132,7 +146,7 @@ impl Case {
     /// The state that must be found after the same request has been sent again.
     pub(super) fn after_asking_again(self, found: Expected) -> Expected {
         let is_begun_again = found.outcome == ChangeOutcome::Undone
-            || matches!(self, Self::Rename | Self::Update | Self::SetPassword);
+            || matches!(self, Self::Rename | Self::Update | Self::SetPassword | Self::ChangeRole);
         let outcome = if self.is_refused() { ChangeOutcome::Undone } else { ChangeOutcome::Done };
         Expected { outcome, logged: found.logged + usize::from(is_begun_again) }
     }
@@ -190,6 +204,20 @@ impl Case {
                 let archive = Some(scenario.archive[..end].to_owned());
                 Request { archive, ..operators(Method::POST, "/v1/organizations/import", None) }
             }
+            Self::AddMember => Request {
+                body: Some(json!({ "token": scenario.invitation })),
+                token: scenario.guest.as_ref().map(|guest| guest.at_home.clone()),
+                ..operators(Method::POST, "/v1/invitations/accept", None)
+            },
+            Self::AddNewMember => Request {
+                body: Some(json!({ "token": scenario.invitation, "password": PASSWORD })),
+                token: Some(String::new()),
+                ..operators(Method::POST, "/v1/invitations/accept", None)
+            },
+            Self::ChangeRole => {
+                operators(Method::PATCH, &scenario.guest(), Some(json!({ "role": "viewer" })))
+            }
+            Self::RemoveMember => operators(Method::DELETE, &scenario.guest(), None),
         }
     }
 
@@ -201,7 +229,11 @@ impl Case {
             (Self::Import, ChangeOutcome::Done) => (409, Some("organization_exists")),
             (Self::CreateWithKey, _) | (Self::Create | Self::Import, ChangeOutcome::Undone) => (201, None),
             (Self::Purge, ChangeOutcome::Undone) => (202, None),
-            (Self::Rename | Self::Update | Self::SetPassword, _) | (_, ChangeOutcome::Undone) => (200, None),
+            (Self::RemoveMember, ChangeOutcome::Undone) => (204, None),
+            (Self::AddNewMember, ChangeOutcome::Undone) => (201, None),
+            (Self::AddMember | Self::AddNewMember, ChangeOutcome::Done) => (404, Some("invitation_invalid")),
+            (Self::Rename | Self::Update | Self::SetPassword | Self::ChangeRole, _)
+            | (_, ChangeOutcome::Undone) => (200, None),
             (Self::Create, _) => (409, Some("name_taken")),
             // It names the organization by a name that is gone.
             (Self::RenameWithCredentials, _) => (403, Some("not_your_organization")),
@@ -209,6 +241,7 @@ impl Case {
             (Self::Reactivate, _) => (409, Some("organization_not_suspended")),
             (Self::Restore, _) => (409, Some("organization_not_deleted")),
             (Self::Purge, _) => (404, Some("organization_not_found")),
+            (Self::RemoveMember, _) => (404, Some("member_not_found")),
         }
     }
 
@@ -230,6 +263,11 @@ impl Case {
             (Self::Rename | Self::RenameWithCredentials, ChangeOutcome::Done) => {
                 with(json!({ "name": RENAMED }))
             }
+            (Self::AddMember | Self::AddNewMember, ChangeOutcome::Undone)
+            | (Self::RemoveMember, ChangeOutcome::Done) => with(json!({ "members": 1 })),
+            (Self::AddMember | Self::AddNewMember, ChangeOutcome::Done)
+            | (Self::RemoveMember, ChangeOutcome::Undone)
+            | (Self::ChangeRole, _) => with(json!({ "members": 2 })),
             (Self::Update, ChangeOutcome::Done) => with(json!({ "delete_protection": true })),
             (Self::Suspend, ChangeOutcome::Done) | (Self::Reactivate, ChangeOutcome::Undone) => {
                 with(json!({ "suspended": true }))
@@ -248,6 +286,8 @@ impl Case {
             (Self::Create | Self::CreateWithKey, _) => None,
             // Of the organization that was purged.
             (Self::Import | Self::ImportDamaged, _) => Some(401),
+            // Another member changes.
+            (Self::AddMember | Self::AddNewMember | Self::ChangeRole | Self::RemoveMember, _) => Some(200),
             (Self::Rename | Self::RenameRefused | Self::Update, _) => Some(200),
             (
                 Self::RenameWithCredentials | Self::Suspend | Self::SetPassword | Self::Delete,

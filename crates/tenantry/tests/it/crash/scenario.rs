@@ -1,14 +1,15 @@
 //! An organization that is changed and its neighbours: before a crash, after it, and the checks on them.
 
 use super::{
-    Case, ChangeOutcome, Expected, NEIGHBOURS, OTHER_EMAIL, OTHER_PASSWORD, RENAMED, SUBJECT, SUBJECT_EMAIL,
-    email_of, id_of, operate, recovered, token,
+    Case, ChangeOutcome, Expected, GUEST, GUEST_EMAIL, NEIGHBOURS, OTHER_EMAIL, OTHER_PASSWORD, RENAMED,
+    SUBJECT, SUBJECT_EMAIL, email_of, id_of, operate, recovered, token,
 };
 use crate::archives;
 use crate::support::checker::{Snapshot, put_documents, running_operations};
 use crate::support::fixtures::{PASSWORD, encoded, new_organization};
 use crate::support::mongodb::run;
 use crate::support::process::{Launch, Server};
+use crate::support::records::add_member;
 use crate::support::test_env::TestEnv;
 use mongodb::bson::doc;
 use mongodb::bson::oid::ObjectId;
@@ -25,6 +26,16 @@ pub struct Tokens {
     pub(super) other: String,
 }
 
+/// The owner of another organization, who is also an owner of the subject, or is invited into it.
+#[derive(Clone, Default)]
+pub struct Guest {
+    pub(super) account: String,
+    /// A token of the subject, if the account is a member there.
+    pub(super) here: Option<String>,
+    /// A token of the other organization.
+    pub(super) at_home: String,
+}
+
 /// A subject and its neighbours, each with documents.
 pub struct Scenario {
     pub test_env: TestEnv,
@@ -34,6 +45,10 @@ pub struct Scenario {
     pub(super) tokens: Tokens,
     /// Of the subject, where that was purged.
     pub(super) archive: String,
+    /// Somebody else, where members change.
+    pub(super) guest: Option<Guest>,
+    /// The token of an invitation into the subject, where there is one.
+    pub(super) invitation: String,
 }
 
 impl Scenario {
@@ -45,7 +60,8 @@ impl Scenario {
     /// The same on the given engine and data.
     pub async fn at(test_env: TestEnv, case: Case) -> Self {
         let (ids, documents, tokens) = Default::default();
-        let mut scenario = Self { test_env, ids, documents, tokens, archive: String::new() };
+        let (archive, invitation) = Default::default();
+        let mut scenario = Self { test_env, ids, documents, tokens, archive, guest: None, invitation };
         let server = Launch::on(&scenario.test_env).start();
         for name in NEIGHBOURS {
             scenario.create(&server, name, &email_of(name)).await;
@@ -64,9 +80,21 @@ impl Scenario {
             Case::Restore | Case::RestoreRefused | Case::Purge => {
                 operate(&server, Method::DELETE, &scenario.subject()).await;
             }
+            Case::AddMember | Case::ChangeRole | Case::RemoveMember => {
+                scenario.create(&server, GUEST, GUEST_EMAIL).await;
+                scenario.guest = Some(guest(&server).await);
+            }
+            _ => {}
+        }
+        match case {
+            Case::AddMember => scenario.invite(&server, GUEST_EMAIL).await,
+            Case::AddNewMember => scenario.invite(&server, "new@guest.example").await,
             _ => {}
         }
         server.stop().await;
+        if matches!(case, Case::ChangeRole | Case::RemoveMember) {
+            scenario.let_guest_join().await;
+        }
         for id in scenario.ids.values() {
             scenario.documents.insert(id.clone(), put_documents(&scenario.test_env, id, 7));
         }
@@ -75,6 +103,31 @@ impl Scenario {
         }
         Snapshot::sound(&scenario.test_env);
         scenario
+    }
+
+    /// Invites somebody into the subject, as an owner.
+    async fn invite(&mut self, server: &Server, email: &str) {
+        let path = format!("{}/invitations", self.subject());
+        let invited = json!({ "email": email, "role": "owner" });
+        let invitation = server.operator().post(&path, &invited).await.created();
+        self.invitation = invitation["token"].as_str().unwrap().to_owned();
+    }
+
+    /// Makes an owner of the subject of the guest.
+    async fn let_guest_join(&mut self) {
+        add_member(&self.test_env, GUEST_EMAIL, &self.ids[SUBJECT], "owner");
+        let server = Launch::on(&self.test_env).start();
+        let here = guest(&server).await.at_home;
+        server.stop().await;
+        if let Some(guest) = &mut self.guest {
+            guest.here = Some(here);
+        }
+    }
+
+    /// The path of the guest among the members of the subject.
+    pub fn guest(&self) -> String {
+        let account = self.guest.as_ref().map(|guest| guest.account.as_str()).unwrap_or_default();
+        format!("{}/members/{account}", self.subject())
     }
 
     /// Nothing is left of the subject but its archive.
@@ -108,7 +161,8 @@ impl Scenario {
     pub fn copy(&self) -> Self {
         let (ids, documents) = (self.ids.clone(), self.documents.clone());
         let (tokens, archive) = (self.tokens.clone(), self.archive.clone());
-        Self { test_env: self.test_env.copy(), ids, documents, tokens, archive }
+        let (guest, invitation) = (self.guest.clone(), self.invitation.clone());
+        Self { test_env: self.test_env.copy(), ids, documents, tokens, archive, guest, invitation }
     }
 
     pub(super) async fn create(&mut self, server: &Server, name: &str, email: &str) {
@@ -219,6 +273,14 @@ impl Scenario {
             let answer = server.client().with_token(&self.tokens.other).get(&self.subject()).await;
             assert_eq!(answer.status.as_u16(), status, "{answer}");
         }
+        let Some(guest) = &self.guest else { return };
+        if let Some(here) = &guest.here {
+            let answer = server.client().with_token(here).get(&self.subject()).await;
+            let status = if outcome == ChangeOutcome::Done { 401 } else { 200 };
+            assert_eq!(answer.status.as_u16(), status, "{answer}");
+        }
+        // What happens in one organization leaves the other alone.
+        server.client().with_token(&guest.at_home).get(&self.path_of(GUEST)).await.ok();
     }
 
     pub(super) async fn expect_sign_ins(&self, case: Case, outcome: ChangeOutcome, server: &Server) {
@@ -243,4 +305,12 @@ impl Scenario {
         }
         case.after_asking_again(found)
     }
+}
+
+/// The guest, signed in.
+async fn guest(server: &Server) -> Guest {
+    let credentials = json!({ "email": GUEST_EMAIL, "password": PASSWORD });
+    let tokens = server.client().post("/admin/login", &credentials).await.ok();
+    let text = |name: &str| tokens[name].as_str().unwrap().to_owned();
+    Guest { account: text("admin_id"), here: None, at_home: text("access_token") }
 }

@@ -53,6 +53,9 @@ impl Scene {
             index: INDEX,
             service_key: self.service_key["id"].as_str().unwrap(),
             organization_key: self.key["id"].as_str().unwrap(),
+            // Of nobody: a role that is lowered would be missing later.
+            account: "0123456789abcdef01234567",
+            invitation: "0123456789abcdef01234567",
             fresh: &format!("fresh {} {}", self.acme.name(), operation.id),
         };
         let answer = operation.send(client, &target).await;

@@ -2,7 +2,7 @@
 
 use super::app::App;
 use super::client::{Answer, Client};
-use super::records::edit_account;
+use super::records::{add_member, edit_account};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -41,6 +41,16 @@ impl Organization {
         format!("/v1/organizations/{}", self.id())
     }
 
+    /// The account of its owner as it was created.
+    pub fn owner_id(&self) -> &str {
+        self.body["admin_id"].as_str().unwrap()
+    }
+
+    /// The path of the member with that account.
+    pub fn member(&self, account: &str) -> String {
+        format!("{}/members/{account}", self.path())
+    }
+
     /// The path of its collections.
     pub fn collections(&self) -> String {
         format!("{}/collections", self.path())
@@ -77,6 +87,21 @@ pub async fn with_role(app: App, organization: &Organization, role: &str) -> (Ap
     let tokens = sign_in(&app, email).await;
     let client = with_access(&app, &tokens);
     (app, client)
+}
+
+/// The service once more, and the owner of `guest` is a member of `host`, too. They sign in to `host` from then on;
+/// their earlier tokens are of `guest`.
+pub async fn joined(app: App, guest: &Organization, host: &Organization, role: &str) -> (App, Client) {
+    let app = app.restart_after(|place| add_member(place, guest.email(), host.id(), role)).await;
+    let tokens = sign_in(&app, guest.email()).await;
+    assert_eq!(tokens["org_id"], host.id());
+    let client = with_access(&app, &tokens);
+    (app, client)
+}
+
+/// The same client at the service that was started again.
+pub fn again(app: &App, client: &Client) -> Client {
+    app.client().with_header("authorization", client.header("authorization").unwrap())
 }
 
 /// An organization of that name, whose owner is `owner@<identifier>.example`.

@@ -104,6 +104,23 @@ pub fn edit_account(test_env: &TestEnv, email: &str, edit: impl FnOnce(&mut Valu
     }
 }
 
+/// Makes a member of an organization of the account with that address, which signs in there first from then on.
+/// Only while the service is stopped.
+pub fn add_member(test_env: &TestEnv, email: &str, organization: &str, role: &str) {
+    let join = |account: &mut Value| {
+        let memberships = account["memberships"].as_array_mut().unwrap();
+        let mut membership = memberships[0].clone();
+        membership["organization_id"] = organization.into();
+        membership["role"] = role.into();
+        memberships.insert(0, membership);
+    };
+    edit_account(test_env, email, join);
+    match test_env.database() {
+        None => embedded::note_member(&test_env.data_dir(), email, organization, role == "owner"),
+        Some(database) => mongodb::note_member(database, email, organization, role == "owner"),
+    }
+}
+
 /// The stored password hash of the account with that address.
 pub fn password_hash(app: &App, email: &str) -> String {
     match app.test_env().database() {

@@ -102,6 +102,8 @@ fn purging() -> Organization {
         placement: Placement::Shared,
         container: None,
         owner_id: AccountId::from_bytes([2; 12]),
+        owners: Vec::new(),
+        members: 1,
         token_epoch: 0,
         delete_protection: false,
         legal_hold: false,

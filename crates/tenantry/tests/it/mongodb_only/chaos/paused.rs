@@ -61,7 +61,7 @@ pub async fn names_are_others_when_it_wakes(scenario: Scenario, case: Case, poin
 }
 
 /// The change that takes back what `case` has done, for the organization of that id.
-async fn rollback_insert(case: Case, id: &str, server: &Server) {
+async fn rollback_insert(scenario: &Scenario, case: Case, id: &str, server: &Server) {
     let path = format!("/v1/organizations/{id}");
     let operator = server.operator();
     let post = async |what: &str| operator.post_empty(&format!("{path}/{what}")).await;
@@ -86,6 +86,14 @@ async fn rollback_insert(case: Case, id: &str, server: &Server) {
             operator.post(&format!("{path}/set-password"), &password).await.ok();
         }
         Case::RenameRefused | Case::RestoreRefused | Case::Purge | Case::ImportDamaged => {}
+        Case::ChangeRole => drop(operator.patch(&scenario.guest(), &json!({ "role": "owner" })).await.ok()),
+        // Nobody is a member again without an invitation.
+        Case::RemoveMember => {}
+        Case::AddMember | Case::AddNewMember => {
+            let members = operator.get(&format!("{path}/members")).await.ok();
+            let joined = members["items"][1]["account_id"].as_str().unwrap();
+            operator.delete(&format!("{path}/members/{joined}")).await.done();
+        }
         // If it was loaded, the organization is removed again.
         Case::Import => {
             if operator.delete(&path).await.status.is_success() {
@@ -104,7 +112,7 @@ pub async fn all_is_as_it_was_when_it_wakes(scenario: Scenario, case: Case, poin
     let subject =
         scenario.ids.get(SUBJECT).cloned().or(subject.and_then(|id| id.as_str().map(str::to_owned)));
     let subject = subject.unwrap();
-    rollback_insert(case, &subject, &other).await;
+    rollback_insert(&scenario, case, &subject, &other).await;
     let before = sound_at_last(&scenario.test_env).await;
 
     asleep.wake().await;

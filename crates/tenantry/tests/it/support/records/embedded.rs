@@ -126,6 +126,21 @@ pub fn edit_account(data_dir: &Path, email: &str, edit: impl FnOnce(&mut Value))
     assert_eq!(changed, 1);
 }
 
+/// Notes in the organization that the account is one of its members.
+pub fn note_member(data_dir: &Path, email: &str, organization: &str, is_owner: bool) {
+    let control = open(&data_dir.join("control.db"));
+    let account = account(&control, email)["id"].as_str().unwrap().to_owned();
+    let join = "INSERT INTO memberships (organization_id, account_id) VALUES (unhex(?1), unhex(?2))";
+    assert_eq!(control.execute(join, [organization, &account]).unwrap(), 1);
+    let count = "UPDATE organizations SET record = json_set(record, '$.members', (record ->> 'members') + 1) \
+        WHERE id = unhex(?1)";
+    assert_eq!(control.execute(count, [organization]).unwrap(), 1);
+    let own = "UPDATE organizations SET record = json_insert(record, '$.owners[#]', ?2) WHERE id = unhex(?1)";
+    if is_owner {
+        assert_eq!(control.execute(own, [organization, &account]).unwrap(), 1);
+    }
+}
+
 /// A row of the table of sessions.
 pub type SessionRow = (Vec<u8>, i64, Vec<u8>, i64, String);
 

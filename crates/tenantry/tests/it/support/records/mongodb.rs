@@ -130,6 +130,20 @@ pub fn edit_account(database: &Database, email: &str, edit: impl FnOnce(&mut Val
     assert_eq!(changed, 1);
 }
 
+/// Notes in the organization that the account is one of its members.
+pub fn note_member(database: &Database, email: &str, organization: &str, is_owner: bool) {
+    let account = database.find("accounts", doc! { "email_key": email }).pop().unwrap();
+    let mut update = doc! { "$inc": { "members": 1_i64 } };
+    if is_owner {
+        update.insert("$push", doc! { "owners": account.get_object_id("_id").unwrap() });
+    }
+    let (organizations, id) =
+        (database.collection("organizations"), ObjectId::parse_str(organization).unwrap());
+    let changed =
+        run(async move { organizations.update_one(doc! { "_id": id }, update).await.unwrap().matched_count });
+    assert_eq!(changed, 1);
+}
+
 pub fn put_back_sessions(database: &Database, documents: Vec<Document>) {
     let sessions = database.collection("sessions");
     run(async move { sessions.insert_many(documents).await.unwrap() });

@@ -1,0 +1,285 @@
+//! Members: who belongs to an organization, with which role.
+//!
+//! A membership is in the account's record, and who owns an organization is in the organization's. Both change
+//! in one operation of the organization, so of two changes at once the second is checked against the outcome
+//! of the first.
+//!
+//! # Pitfalls
+//! A right that was proven when the request began is only for early refusals. What counts are the records
+//! that the change is based on: a role may have been lowered while the request waited for another change.
+
+use super::auth::{Auth, OrganizationRef, Principal, proven};
+use super::clock_and_entropy::ClockAndEntropy;
+use super::operations::{Executor, Outcome};
+use crate::account::{Account, Membership, Role};
+use crate::error::{ErrorCode, Result};
+use crate::ids::AccountId;
+use crate::membership::{MemberManager, check_change};
+use crate::operation::{Actor, MemberChange, OperationArguments, OperationRecord};
+use crate::organization::{Organization, State};
+use crate::page::{Page, PageLimit};
+use crate::permission::Permission;
+use crate::store::{self, Store};
+use std::sync::Arc;
+
+/// Proof that the caller may read or change members of this organization, or only their own membership.
+#[derive(Debug, Clone)]
+pub struct MemberAccess {
+    organization: Arc<Organization>,
+    caller: Principal,
+}
+
+/// An account inside an organization.
+#[derive(Debug, Clone)]
+pub struct Member {
+    /// The account.
+    pub account: Arc<Account>,
+    /// Its membership.
+    pub membership: Membership,
+}
+
+impl Member {
+    pub(super) fn new(account: Arc<Account>, organization: &Organization) -> Option<Self> {
+        let membership = account.membership(organization.id)?.clone();
+        Some(Self { account, membership })
+    }
+
+    /// Changes with everything that responses show.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.account.version
+    }
+}
+
+/// The versions of a member that a change accepts; any, if the caller names none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MemberPrecondition(pub Option<Vec<u64>>);
+
+/// The outcome of a change, as far as the request waited for it.
+#[derive(Debug)]
+pub enum MemberOutcome {
+    /// It is done. The member afterwards; `None` if the account is no member any more.
+    Done(OperationRecord, Option<Member>),
+    /// It is still running; it can be watched.
+    Running(OperationRecord),
+}
+
+impl MemberAccess {
+    /// The organization as it was when the right was proven.
+    #[must_use]
+    pub fn organization(&self) -> &Organization {
+        &self.organization
+    }
+
+    /// The caller's account, if it is one.
+    pub(super) fn account_id(&self) -> Option<AccountId> {
+        match &self.caller {
+            Principal::Operator(_) | Principal::Service(_) | Principal::Key(_) => None,
+            Principal::Member(member) => Some(member.account.id),
+        }
+    }
+}
+
+impl Auth {
+    /// The right to read or change members of that organization: the operator's in any, else that of a role, a
+    /// key or a token with the permission.
+    ///
+    /// # Errors
+    /// `organization_not_found` also for one that is not the caller's; `role_insufficient`,
+    /// `permission_missing`.
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub async fn manage_members(
+        &self,
+        caller: &Principal,
+        which: &OrganizationRef,
+        permission: Permission,
+    ) -> Result<MemberAccess> {
+        let access = self.own_membership(caller, which).await?;
+        caller.require(permission)?;
+        Ok(access)
+    }
+
+    /// The right of a member to leave that organization, whatever the role.
+    ///
+    /// # Errors
+    /// `organization_not_found` also for one that is not the caller's.
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub async fn own_membership(&self, caller: &Principal, which: &OrganizationRef) -> Result<MemberAccess> {
+        let organization = self.visible(caller, which).await?;
+        Ok(MemberAccess { organization, caller: caller.clone() })
+    }
+}
+
+/// The members of organizations.
+pub struct Members {
+    auth: Arc<Auth>,
+    accounts: Arc<dyn store::Accounts>,
+    sessions: Arc<dyn store::Sessions>,
+    executor: Arc<Executor>,
+    sources: ClockAndEntropy,
+}
+
+impl Members {
+    pub(super) fn new(
+        store: &Store,
+        auth: &Arc<Auth>,
+        executor: &Arc<Executor>,
+        sources: &ClockAndEntropy,
+    ) -> Self {
+        Self {
+            auth: auth.clone(),
+            accounts: store.accounts.clone(),
+            sessions: store.sessions.clone(),
+            executor: executor.clone(),
+            sources: sources.clone(),
+        }
+    }
+
+    /// A page of members, in the order of their accounts' ids.
+    ///
+    /// # Errors
+    /// `store_unavailable`.
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %access.organization.id))]
+    pub async fn list_members(
+        &self,
+        access: &MemberAccess,
+        after: Option<AccountId>,
+        limit: PageLimit,
+    ) -> Result<Page<Member, AccountId>> {
+        let organization = &*access.organization;
+        let found = self.accounts.list_accounts_of(organization.id, after, limit.items() + 1).await?;
+        let page = Page::of(found, limit, |account| account.id);
+        let items = page.items.into_iter().filter_map(|account| Member::new(account, organization));
+        Ok(Page { items: items.collect(), next: page.next })
+    }
+
+    /// That member.
+    ///
+    /// # Errors
+    /// `member_not_found`.
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %access.organization.id))]
+    pub async fn get_member(&self, access: &MemberAccess, account: AccountId) -> Result<Member> {
+        let found = self.accounts.get_account(account).await?;
+        let member = found.and_then(|account| Member::new(account, &access.organization));
+        member.ok_or_else(|| ErrorCode::MemberNotFound.into())
+    }
+
+    /// Gives a member another role. A lower one ends the member's sessions of this organization.
+    ///
+    /// # Errors
+    /// `member_not_found`, `role_insufficient`, `last_owner`, `too_many_members` (owners),
+    /// `organization_not_active`, `operation_in_progress`, `version_mismatch`, `token_revoked`.
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %access.organization.id))]
+    pub async fn change_role(
+        &self,
+        access: &MemberAccess,
+        account: AccountId,
+        expected: &MemberPrecondition,
+        role: Role,
+    ) -> Result<MemberOutcome> {
+        self.change(access, expected, MemberChange { account_id: account, role: Some(role) }).await
+    }
+
+    /// Removes a member, or lets them leave. It ends their sessions of this organization.
+    ///
+    /// # Errors
+    /// As [`Self::change_role`].
+    #[tracing::instrument(level = "debug", skip_all, fields(organization = %access.organization.id))]
+    pub async fn remove_member(
+        &self,
+        access: &MemberAccess,
+        account: AccountId,
+        expected: &MemberPrecondition,
+    ) -> Result<MemberOutcome> {
+        self.change(access, expected, MemberChange { account_id: account, role: None }).await
+    }
+
+    async fn change(
+        &self,
+        access: &MemberAccess,
+        expected: &MemberPrecondition,
+        change: MemberChange,
+    ) -> Result<MemberOutcome> {
+        let id = change.account_id;
+        loop {
+            let current = self.executor.idle(access.organization.id).await?;
+            let manager = self.manager(access, &current).await?;
+            let member = self.accounts.get_account(id).await?;
+            let member = member.and_then(|account| Member::new(account, &current));
+            let member = member.ok_or(ErrorCode::MemberNotFound)?;
+            check_change(&manager, id, member.membership.role, change.role)?;
+            if expected.0.as_ref().is_some_and(|versions| !versions.contains(&member.version())) {
+                return Err(ErrorCode::VersionMismatch.into());
+            }
+            let prepare = |next: &mut Organization| prepare(next, member.membership.role, change);
+            match self.executor.try_begin(&current, actor(&access.caller), prepare).await? {
+                Some(Outcome::Running(record)) => return Ok(MemberOutcome::Running(record)),
+                Some(Outcome::Done { record, .. }) => {
+                    let account = self.accounts.get_account(id).await?;
+                    let member = account.and_then(|account| Member::new(account, &current));
+                    return Ok(MemberOutcome::Done(record, member));
+                }
+                None => {}
+            }
+        }
+    }
+
+    /// What the caller may do in the `organization` that is about to change.
+    ///
+    /// # Errors
+    /// `token_revoked`.
+    pub(super) async fn manager(
+        &self,
+        access: &MemberAccess,
+        organization: &Arc<Organization>,
+    ) -> Result<MemberManager> {
+        let member = match &access.caller {
+            Principal::Operator(_) => return Ok(MemberManager::Operator),
+            Principal::Service(service) => {
+                let service = self.auth.confirm_service(service, Permission::MembersWrite).await?;
+                if !service.key.covers(organization.id) {
+                    return Err(ErrorCode::OrganizationNotFound.into());
+                }
+                return Ok(MemberManager::Key { permissions: service.key.permissions });
+            }
+            Principal::Key(key) => {
+                let key = self.auth.current_grant(&key.grant).await?;
+                return Ok(MemberManager::Key { permissions: key.permissions() });
+            }
+            Principal::Member(member) => member,
+        };
+        let (session, account) = tokio::try_join!(
+            self.sessions.get_session(member.session.id),
+            self.accounts.get_account(member.account.id),
+        )?;
+        let records = (session, account, Some(Arc::clone(organization)));
+        let member = proven(records, self.sources.now()).ok_or(ErrorCode::TokenRevoked)?;
+        Ok(MemberManager::Account { id: member.account.id, permissions: member.role.permissions() })
+    }
+}
+
+/// What the intent does to the organization's record. An owner is noted before the account has the role, and
+/// struck out before it loses the role: no record ever shows less than one.
+fn prepare(next: &mut Organization, from: Role, change: MemberChange) -> Result<OperationArguments> {
+    if next.state != State::Active {
+        return Err(ErrorCode::OrganizationNotActive.into());
+    }
+    if change.role == Some(Role::Owner) {
+        next.add_owner(change.account_id)?;
+    } else if from == Role::Owner {
+        next.remove_owner(change.account_id)?;
+    }
+    Ok(match change.role {
+        Some(_) => OperationArguments::ChangeRole(change),
+        None => OperationArguments::RemoveMember(change),
+    })
+}
+
+fn actor(caller: &Principal) -> Actor {
+    match caller {
+        Principal::Operator(_) => Actor::Operator,
+        Principal::Service(service) => Actor::ApiKey(service.key.id),
+        Principal::Key(key) => Actor::ApiKey(key.key_id()),
+        Principal::Member(member) => Actor::Account(member.account.id),
+    }
+}
