@@ -102,9 +102,9 @@ async fn role_changes_are_limited_by_role_of_who_asks() {
         }
         let own = as_guest.patch(&host.member(guest.owner_id()), &role("owner")).await;
         if guest_role == "owner" {
-            drop(own.ok())
+            drop(own.ok());
         } else {
-            drop(own.refused("role_insufficient"))
+            drop(own.refused("role_insufficient"));
         };
         Snapshot::sound(app.test_env());
     }

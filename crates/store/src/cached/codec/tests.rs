@@ -69,7 +69,7 @@ fn membership(number: u8, role: Role) -> Membership {
         epoch: 300,
         since: moment(2),
         changed_at_version: u64::from(number),
-        last_operation: (number % 2 == 0).then_some(OperationId::from_bytes([number; 12])),
+        last_operation: number.is_multiple_of(2).then_some(OperationId::from_bytes([number; 12])),
     }
 }
 
