@@ -41,7 +41,8 @@ pub fn every_point() -> Vec<String> {
         let name = kind.as_str();
         points.extend(["before", "saved"].map(|moment| format!("{name}.intent.{moment}")));
         // With the steps that undo everything; the last step ends both lists.
-        let mut steps = [kind.steps(), kind.undoing(u32::MAX)].concat();
+        let mut steps = kind.steps().to_vec();
+        steps.extend(kind.undoing(u32::MAX).iter().filter(|step| !kind.steps().contains(step)));
         steps.retain(|step| *step != OperationStep::Record);
         steps.push(OperationStep::Record);
         for step in steps {
