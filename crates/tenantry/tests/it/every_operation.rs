@@ -442,7 +442,7 @@ impl Scene {
             "setting_operator" if operation.id == "getMetrics" && self.is_open => Heard,
             "setting_operator" | "operator" => Refused("operator_only"),
             "setting" if self.is_open => Heard,
-            "member" => Refused("session_required"),
+            "member" | "optional_member" => Refused("session_required"),
             "own_member" if is_service => Refused("members_only"),
             "operator_or_service" if !is_service => Refused("operator_only"),
             // Its key is limited to the other organization.

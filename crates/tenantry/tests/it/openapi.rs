@@ -145,7 +145,8 @@ async fn null_members_are_accepted_as_documented() {
             assert!(nullable || answer.status == 400, "{id} {pointer}: {answer}");
             // That the member is read at all: nothing takes a list of nothing but lists.
             let answer = operation.send(&body_with(&document, schema, &pointer, &json!([[[]]]))).await;
-            assert!(names(&answer, &pointer), "{id} {pointer}: {answer}");
+            let item = format!("{pointer}/0");
+            assert!(names(&answer, &pointer) || names(&answer, &item), "{id} {pointer}: {answer}");
             tested += 1;
         }
     }
