@@ -37,9 +37,13 @@ impl Encode for Organization {
         to.number(index_of(&PLACEMENTS, &self.placement));
         to.option(self.container.as_ref(), |to, container| to.bytes(&container.0));
         to.bytes(self.owner_id.as_bytes());
-        to.number(self.owners.len() as u64);
-        self.owners.iter().for_each(|owner| to.bytes(owner.as_bytes()));
-        to.number(self.members.into());
+        // Nearly all have one owner, the account they were created with: the lowest bit says so.
+        let is_usual = self.owners == [self.owner_id];
+        to.number(u64::from(self.members) << 1 | u64::from(is_usual));
+        if !is_usual {
+            to.number(self.owners.len() as u64);
+            self.owners.iter().for_each(|owner| to.bytes(owner.as_bytes()));
+        }
         to.number(self.token_epoch.into());
         to.flag(self.delete_protection);
         to.flag(self.legal_hold);
@@ -58,19 +62,21 @@ impl Encode for Organization {
         let id = OrganizationId::from_bytes(from.bytes()?);
         let naming =
             Naming { name: from.parsed()?, identifier: from.parsed()?, namespace: from.text()?.to_owned() };
+        let (state, suspended, placement) = (at(&STATES, from)?, from.flag()?, at(&PLACEMENTS, from)?);
+        let container = from.option(|from| from.bytes().map(ContainerId))?;
+        let owner_id = AccountId::from_bytes(from.bytes()?);
+        let (owners, members) = owners(owner_id, from)?;
         Some(Self {
             id,
             reserved: naming.reserved(),
             naming,
-            state: at(&STATES, from)?,
-            suspended: from.flag()?,
-            placement: at(&PLACEMENTS, from)?,
-            container: from.option(|from| from.bytes().map(ContainerId))?,
-            owner_id: AccountId::from_bytes(from.bytes()?),
-            owners: (0..from.number()?)
-                .map(|_| from.bytes().map(AccountId::from_bytes))
-                .collect::<Option<_>>()?,
-            members: from.small()?,
+            state,
+            suspended,
+            placement,
+            container,
+            owner_id,
+            owners,
+            members,
             token_epoch: from.small()?,
             delete_protection: from.flag()?,
             legal_hold: from.flag()?,
@@ -95,6 +101,18 @@ fn limit(from: &mut Reader<'_>) -> Option<QuotaLimit> {
 }
 
 /// With the key that follows from its address, or none, or another one, as older accounts may have.
+/// The owners of an organization, and how many members it has.
+fn owners(first: AccountId, from: &mut Reader<'_>) -> Option<(Vec<AccountId>, u32)> {
+    let number = from.number()?;
+    let members = u32::try_from(number >> 1).ok()?;
+    if number & 1 == 1 {
+        return Some((vec![first], members));
+    }
+    let count = from.number()?;
+    let owners = (0..count).map(|_| from.bytes().map(AccountId::from_bytes)).collect::<Option<_>>()?;
+    Some((owners, members))
+}
+
 impl Encode for Account {
     fn pack(&self, to: &mut Writer) {
         to.bytes(self.id.as_bytes());
