@@ -333,7 +333,13 @@ impl Invitations {
                 let organization = view.ok_or(ErrorCode::InvitationInvalid)?.organization;
                 let account = self.accounts.get_account(invitee.id()).await?;
                 let account = account.ok_or(ErrorCode::MemberNotFound)?;
-                self.sessions.begin(account, organization).await.map(AcceptOutcome::Granted)
+                match self.sessions.begin(account, organization).await {
+                    // It was removed again before it could be signed in.
+                    Err(error) if error.code() == ErrorCode::InvalidCredentials => {
+                        Err(ErrorCode::MemberNotFound.into())
+                    }
+                    granted => granted.map(AcceptOutcome::Granted),
+                }
             }
         }
     }

@@ -31,7 +31,9 @@ impl Operation {
 
 /// Every operation of the document, aimed at `acme`.
 async fn operations(app: &App, acme: &Organization) -> Vec<Operation> {
-    let service_key = service_key(app, &["tokens:issue", "tokens:introspect", "documents:read"]).await;
+    let backend_key = service_key(app, &["tokens:issue", "tokens:introspect", "documents:read"]).await;
+    // One of them is rotated.
+    let other_key = service_key(app, &["documents:read"]).await;
     let organization_key = organization_key(acme, &["documents:read"]).await;
     let invited = json!({ "email": "invited@acme.example", "role": "viewer" });
     let invitation = acme.owner.post(&format!("{}/invitations", acme.path()), &invited).await.created();
@@ -44,14 +46,14 @@ async fn operations(app: &App, acme: &Organization) -> Vec<Operation> {
                 .replace("{document_id}", "d")
                 .replace("{account_id}", acme.owner_id())
                 .replace("{invitation_id}", invitation["id"].as_str().unwrap());
-            let key = if template.contains("{organization}") { &organization_key } else { &service_key };
+            let key = if template.contains("{organization}") { &organization_key } else { &other_key };
             let path = path.replace("{key}", key["id"].as_str().unwrap());
             let client = match description["x-access"].as_str().unwrap() {
                 "member" | "own_member" => acme.owner.clone(),
                 // The operator makes no keys that open data.
                 "operator_or_member" if template.contains("/keys") => acme.owner.clone(),
                 "operator" | "operator_or_member" | "operator_or_service" => app.operator(),
-                "service" => with_key(app, &service_key),
+                "service" => with_key(app, &backend_key),
                 _ => app.client(),
             };
             all.push(Operation {
