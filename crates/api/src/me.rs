@@ -126,7 +126,8 @@ pub async fn get_me(
 
 request_fields! {
     /// A new password, and the one of before.
-    pub struct MePatch(http: &Http) in body {
+    #[schema(as = ChangePassword)]
+    pub struct ChangePasswordRequest(http: &Http) in body {
         /// The password that the account has.
         #[schema(example = "SecurePassword123")]
         pub current_password: PresentedPassword =
@@ -140,21 +141,20 @@ request_fields! {
 /// Change the password of the signed-in account.
 ///
 /// It ends every other session of the account, in all its organizations.
-#[utoipa::path(patch, path = "/v1/me", operation_id = "changeMe", tag = "Sign-in",
-    request_body(content(
-        (MePatch = "application/merge-patch+json"), (MePatch = "application/json"))),
+#[utoipa::path(post, path = "/v1/me/password", operation_id = "changePassword", tag = "Sign-in",
+    request_body = ChangePasswordRequest,
     responses((status = 204, description = "It is changed.")),
     extensions(("x-rule" = json!(Access::Member.refuses(&[
         ErrorCode::InvalidCredentials, ErrorCode::TooManyAttempts, ErrorCode::SignInBusy
     ])))))]
-pub async fn change_me(
+pub async fn change_password(
     State(http): State<Arc<Http>>,
     ClientAddress(network): ClientAddress,
     RequireAccount(member): RequireAccount,
     body: JsonBody,
 ) -> Result<Response, ApiError> {
-    let MePatch { current_password, new_password } =
-        body.fields()?.parse(|fields| MePatch::from_fields(fields, &http))?;
+    let ChangePasswordRequest { current_password, new_password } =
+        body.fields()?.parse(|fields| ChangePasswordRequest::from_fields(fields, &http))?;
     http.app.accounts.change_password(&member, current_password, new_password, network).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

@@ -95,7 +95,8 @@ fn api() -> OpenApiRouter<Arc<Http>> {
         .routes(routes!(sessions::refresh))
         .routes(routes!(sessions::switch))
         .routes(routes!(sessions::logout))
-        .routes(routes!(me::get_me, me::change_me))
+        .routes(routes!(me::get_me))
+        .routes(routes!(me::change_password))
         .routes(routes!(health::jwks))
         // Organizations
         .routes(routes!(organizations::list_organizations, organizations::create_organization))

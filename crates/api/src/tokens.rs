@@ -120,10 +120,10 @@ impl From<ActiveToken> for IntrospectionResponse {
 ///
 /// Token introspection (RFC 7662), for services that get access tokens from clients and do not check the records behind
 /// them: the answer says what holds now. For a service key with the permission `tokens:introspect`. A token that is
-/// invalid, has ended, or is of an organization that the key does not cover, is not `active`.
+/// invalid, has ended, or is of an organization that the key does not cover, is not `active`. The body may also be a form
+/// (`application/x-www-form-urlencoded`), as the RFC has it.
 #[utoipa::path(post, path = "/v1/auth/introspect", operation_id = "introspectToken", tag = "Keys",
-    request_body(content(
-        (IntrospectRequest = "application/x-www-form-urlencoded"), (IntrospectRequest = "application/json"))),
+    request_body = IntrospectRequest,
     responses((status = 200, description = "What it is.", body = IntrospectionResponse)),
     extensions(("x-rule" = json!(Access::Service.needs(Permission::TokensIntrospect).refuses(&[
         ErrorCode::PermissionMissing

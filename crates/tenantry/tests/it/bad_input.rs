@@ -217,7 +217,7 @@ fn routes(app: &App, acme: &Organization, gone: &Organization, invitation: &str)
         Route {
             fields: &["current_password", "new_password"],
             required: &["current_password", "new_password"],
-            ..route("changeMe", Method::PATCH, "/v1/me", acme.owner.clone())
+            ..route("changePassword", Method::POST, "/v1/me/password", acme.owner.clone())
         },
         Route {
             fields: &["role"],

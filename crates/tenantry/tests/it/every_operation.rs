@@ -114,7 +114,7 @@ impl Operation {
             }
             "signIn" => credentials(target.email, PASSWORD),
             "switchOrganization" => json!({ "organization": target.id }),
-            "changeMe" => json!({ "current_password": "not this one", "new_password": PASSWORD }),
+            "changePassword" => json!({ "current_password": "not this one", "new_password": PASSWORD }),
             "refreshTokens" => json!({ "refresh_token": "garbage" }),
             "updateOwnOrganization" => {
                 json!({ "organization_name": target.name, "new_organization_name": target.fresh })
@@ -503,7 +503,7 @@ const REFUSED_ALL_THE_SAME: [(&str, &str); 9] = [
     ("reactivateOrganization", "organization_not_suspended"),
     ("refreshTokens", "refresh_token_invalid"),
     ("acceptInvitation", "invalid_input"),
-    ("changeMe", "invalid_credentials"),
+    ("changePassword", "invalid_credentials"),
     ("changeMember", "last_owner"),
     ("removeMember", "last_owner"),
 ];

@@ -100,12 +100,12 @@ async fn password_change_ends_other_sessions_everywhere() {
     let there = guest.owner.post("/v1/auth/switch", &json!({ "organization": "host" })).await.ok();
     let there = with_access(&app, &there);
     let change = |current: &str| json!({ "current_password": current, "new_password": NEW_PASSWORD });
-    guest.owner.patch("/v1/me", &change("not this one")).await.refused("invalid_credentials");
+    guest.owner.post("/v1/me/password", &change("not this one")).await.refused("invalid_credentials");
     let wrong = json!({ "current_password": PASSWORD, "new_password": "short", "role": "owner" });
-    guest.owner.patch("/v1/me", &wrong).await.refused_fields(&["/new_password", "/role"]);
+    guest.owner.post("/v1/me/password", &wrong).await.refused_fields(&["/new_password", "/role"]);
     there.get("/v1/me").await.ok();
 
-    guest.owner.patch("/v1/me", &change(PASSWORD)).await.done();
+    guest.owner.post("/v1/me/password", &change(PASSWORD)).await.done();
     guest.owner.get(&guest.path()).await.ok();
     there.get("/v1/me").await.refused("token_revoked");
     app.client()
