@@ -91,7 +91,7 @@ async fn create_overtaken_by_foreign_collection_waits_for_name() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rename_overtaken_by_foreign_collection_waits_for_name() {
-    comes_while_it_is_under_way(Case::Rename, "rename.rename_container.before", "tenant_renamed_org").await;
+    comes_while_it_is_under_way(Case::Rename, "rename.move_container.before", "tenant_renamed_org").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
