@@ -8,6 +8,7 @@ mod operator_key;
 mod org;
 mod output;
 mod print;
+mod remote;
 mod serve;
 mod terminal;
 #[cfg(feature = "mongodb")]

@@ -6,41 +6,21 @@ mod view;
 
 pub use arguments::command;
 
-use super::client::{Client, ClientError, ClientResponse, operator_key};
-use super::print::{complain, say};
-use crate::config::{self, ClientConfig};
+use super::client::{Client, ClientError, ClientResponse};
+use super::print::say;
+use super::remote;
 use clap::ArgMatches;
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
-use std::path::Path;
 use std::process::ExitCode;
 use tenantry_domain::limits::PAGE_MAX_ITEMS;
 use view::{IssuedKey, Key};
 
 /// Runs the command.
 pub fn run(matches: &ArgMatches) -> ExitCode {
-    match try_run(matches) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            let json = matches.subcommand().is_some_and(|(_, arguments)| arguments.get_flag("json"));
-            complain(&if json { failure.to_json() } else { format!("tenantry: {failure}") });
-            ExitCode::from(failure.exit_code())
-        }
-    }
-}
-
-fn try_run(matches: &ArgMatches) -> Result<(), ClientError> {
-    let Some((name, arguments)) = matches.subcommand() else { return Ok(()) };
-    let config = ClientConfig::load(arguments, config::environment(), Some(Path::new(".env")))
-        .map_err(|errors| ClientError::Other(errors.to_string()))?;
-    let client = Client::new(config.server_url.clone(), Some(operator_key(&config)?))?;
-    let keys = Keys { client, json: arguments.get_flag("json") };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| ClientError::Other(format!("This machine gives no means to wait: {error}.")))?;
-    runtime.block_on(async {
+    remote::run(matches, async |client, name, arguments| {
+        let keys = Keys { client, json: arguments.get_flag("json") };
         match name {
             "create" => keys.create(arguments).await,
             "list" => keys.list(arguments).await,
