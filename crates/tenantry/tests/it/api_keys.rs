@@ -1,14 +1,13 @@
-//! API keys: what they open, what they never do, and when they end.
+//! API keys of an organization: what they open, what they never do, and when they end.
 
-use crate::support::app::{App, Setup};
-use crate::support::client::Client;
+mod service;
+
+use crate::support::app::App;
 use crate::support::fixtures::{Organization, organization, sign_in, with_access, with_role};
-use crate::support::keys::{exchange, organization_key, service_key, with_key};
-use reqwest::Method;
+use crate::support::keys::{exchange, organization_key, with_key};
 use serde_json::{Value, json};
 use std::time::Duration;
 
-const HOUR: Duration = Duration::from_secs(3600);
 const DATA: [&str; 3] = ["documents:read", "documents:write", "collections:write"];
 
 fn documents(organization: &Organization) -> String {
@@ -17,10 +16,6 @@ fn documents(organization: &Organization) -> String {
 
 fn key_path(organization: &Organization, key: &Value) -> String {
     format!("{}/keys/{}", organization.path(), key["id"].as_str().unwrap())
-}
-
-fn service_path(key: &Value) -> String {
-    format!("/v1/keys/{}", key["id"].as_str().unwrap())
 }
 
 #[tokio::test]
@@ -130,7 +125,10 @@ async fn key_is_shown_once_and_listed_without_its_text() {
         let shown = acme.owner.get(&key_path(&acme, key)).await.text;
         assert!(!page.to_string().contains(secret) && !shown.contains(secret));
     }
-    app.operator().get(&service_path(&made[0])).await.refused("key_not_found");
+    app.operator()
+        .get(&format!("/v1/keys/{}", made[0]["id"].as_str().unwrap()))
+        .await
+        .refused("key_not_found");
 }
 
 #[tokio::test]
@@ -268,271 +266,6 @@ async fn use_of_key_is_noted_in_its_record() {
     app.maintain().await;
     let used = acme.owner.get(&key_path(&acme, &key)).await.ok();
     assert_eq!(used["last_used_at"], used["created_at"]);
-}
-
-#[tokio::test]
-async fn service_key_opens_no_document() {
-    let app = App::start().await;
-    let acme = organization(&app, "Acme").await;
-    let all = [&DATA[..], &["tokens:issue", "organizations:read", "organizations:write"]].concat();
-    let backend = with_key(&app, &service_key(&app, &all).await);
-    backend.get(&documents(&acme)).await.refused("members_only");
-    backend.post(&documents(&acme), &json!({ "n": 1 })).await.refused("members_only");
-    backend.get(&format!("{}/export", acme.path())).await.refused("permission_missing");
-    backend
-        .post("/v1/keys", &json!({ "name": "x", "permissions": ["documents:read"] }))
-        .await
-        .refused("operator_only");
-}
-
-#[tokio::test]
-async fn service_key_acts_on_organizations_as_its_permissions_say() {
-    let app = App::start().await;
-    let acme = organization(&app, "Acme").await;
-    let writer = with_key(&app, &service_key(&app, &["organizations:read", "organizations:write"]).await);
-    let reader = with_key(&app, &service_key(&app, &["organizations:read"]).await);
-    let new = crate::support::fixtures::new_organization("Initech", "owner@initech.example");
-    reader.post("/v1/organizations", &new).await.refused("permission_missing");
-    let made = writer.post("/v1/organizations", &new).await.created();
-    assert_eq!(reader.get("/v1/organizations").await.ok()["items"].as_array().unwrap().len(), 2);
-    let suspend = format!("{}/suspend", acme.path());
-    reader.post_empty(&suspend).await.refused("permission_missing");
-    writer.post_empty(&suspend).await.ok();
-    writer.post_empty(&format!("{}/reactivate", acme.path())).await.ok();
-    writer.patch(&acme.path(), &json!({ "legal_hold": true })).await.refused("operator_only");
-    writer.delete(&acme.path()).await.ok();
-    writer.post_empty(&format!("{}/purge", acme.path())).await.refused("operator_only");
-    let other = json!({ "admin_email": "me@else.example" });
-    writer.post(&format!("{}/restore", acme.path()), &other).await.refused("operator_only");
-    writer.post_empty(&format!("{}/restore", acme.path())).await.ok();
-    let log = app.operator().get(&format!("{}/operations", acme.path())).await.ok();
-    assert_eq!(log["items"][0]["actor"]["type"], "api_key", "{log}");
-    let path = format!("/v1/organizations/{}", made["id"].as_str().unwrap());
-    assert_eq!(reader.get(&path).await.ok()["organization_name"], "Initech");
-}
-
-#[tokio::test]
-async fn service_key_limited_to_organizations_finds_no_other() {
-    let app = App::start().await;
-    let (acme, globex) = (organization(&app, "Acme").await, organization(&app, "Globex").await);
-    let body = json!({
-        "name": "x", "organizations": [acme.id()],
-        "permissions": ["tokens:issue", "organizations:read", "organizations:write", "documents:read"],
-    });
-    let key = app.operator().post("/v1/keys", &body).await.created();
-    assert_eq!(key["organizations"], json!([acme.id()]));
-    let backend = with_key(&app, &key);
-    backend.get(&acme.path()).await.ok();
-    exchange(&backend, &acme.path(), &["documents:read"]).await.ok();
-    for path in [globex.path(), "/v1/organizations/globex".to_owned()] {
-        backend.get(&path).await.refused("organization_not_found");
-        backend.delete(&path).await.refused("organization_not_found");
-        exchange(&backend, &path, &["documents:read"]).await.refused("organization_not_found");
-    }
-    backend.get("/v1/organizations").await.refused("permission_missing");
-}
-
-#[tokio::test]
-async fn token_opens_one_organization_and_no_more_than_asked() {
-    let app = App::start().await;
-    let (acme, globex) = (organization(&app, "Acme").await, organization(&app, "Globex").await);
-    let key = service_key(&app, &[&DATA[..], &["tokens:issue"]].concat()).await;
-    let backend = with_key(&app, &key);
-    let granted = exchange(&backend, &acme.path(), &["documents:read", "documents:write"]).await.ok();
-    assert_eq!(granted["scope"], "documents:read documents:write");
-    assert_eq!((granted["expires_in"].as_u64(), &granted["organization_id"]), (Some(900), &acme.body["id"]));
-    let program = app.client().with_token(granted["access_token"].as_str().unwrap());
-    program.post(&documents(&acme), &json!({ "_id": "a" })).await.created();
-    program.get(&format!("{}/a", documents(&acme))).await.ok();
-    program.get(&documents(&globex)).await.refused("organization_not_found");
-    program
-        .post(&format!("{}/collections", acme.path()), &json!({ "name": "x" }))
-        .await
-        .refused("permission_missing");
-    // It makes nothing of its own kind, and no key.
-    exchange(&program, &acme.path(), &["documents:read"]).await.refused("service_key_required");
-    program.get(&format!("{}/keys", acme.path())).await.refused("session_required");
-    program.get(&format!("{}/export", acme.path())).await.refused("permission_missing");
-    program.post_empty("/v1/auth/logout").await.refused("session_required");
-}
-
-#[tokio::test]
-async fn token_beyond_its_key_is_refused() {
-    let app = App::start().await;
-    let acme = organization(&app, "Acme").await;
-    let key = service_key(&app, &["tokens:issue", "documents:read", "organizations:write"]).await;
-    let backend = with_key(&app, &key);
-    for permission in ["documents:write", "organizations:write", "tokens:issue", "keys:write"] {
-        let answer = exchange(&backend, &acme.path(), &["documents:read", permission]).await;
-        let problem = answer.refused("invalid_input");
-        assert!(problem["errors"][0]["detail"].as_str().unwrap().contains(permission), "{problem}");
-    }
-    let no_issuer = with_key(&app, &service_key(&app, &["documents:read"]).await);
-    exchange(&no_issuer, &acme.path(), &["documents:read"]).await.refused("permission_missing");
-    acme.owner
-        .post(&format!("{}/tokens", acme.path()), &json!({ "permissions": ["documents:read"] }))
-        .await
-        .refused("service_key_required");
-    let long = json!({ "permissions": ["documents:read"], "expires_in": 3601, "subject": "" });
-    let problem = backend.post(&format!("{}/tokens", acme.path()), &long).await.refused("invalid_input");
-    assert_eq!(problem["errors"].as_array().unwrap().len(), 2, "{problem}");
-}
-
-#[tokio::test]
-async fn exchanged_token_names_the_key_and_never_an_account() {
-    let app = App::start().await;
-    let acme = organization(&app, "Acme").await;
-    let key = service_key(&app, &["tokens:issue", "documents:read"]).await;
-    let body = json!({ "permissions": ["documents:read"], "subject": "user-4711", "expires_in": 60 });
-    let answer = with_key(&app, &key).post(&format!("{}/tokens", acme.path()), &body).await.ok();
-    let claims = crate::support::keys::claims(answer["access_token"].as_str().unwrap());
-    let named = format!("key:{}", key["id"].as_str().unwrap());
-    assert_eq!((&claims["sub"], &claims["act"]["sub"]), (&json!(named), &json!(named)));
-    assert_eq!((&claims["subject"], &claims["scope"]), (&json!("user-4711"), &json!("documents:read")));
-    assert_eq!((&claims["org_id"], &claims["client_id"]), (&acme.body["id"], &key["id"]));
-    assert_eq!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(), 60);
-    for absent in ["sid", "admin_id", "email", "role", "auth_time"] {
-        assert!(claims.get(absent).is_none(), "{claims}");
-    }
-}
-
-/// What ends a token, beside its own time: one line each.
-async fn end(app: &App, acme: &Organization, key: &Value, event: &str) {
-    let operator = app.operator();
-    match event {
-        "revoked" => operator.delete(&service_path(key)).await.done(),
-        "rotated" => drop(operator.post_empty(&format!("{}/rotate", service_path(key))).await.ok()),
-        "suspended" => drop(operator.post_empty(&format!("{}/suspend", acme.path())).await.ok()),
-        "reactivated" => {
-            operator.post_empty(&format!("{}/suspend", acme.path())).await.ok();
-            operator.post_empty(&format!("{}/reactivate", acme.path())).await.ok();
-        }
-        "deleted" => drop(operator.delete(&acme.path()).await.ok()),
-        "restored" => {
-            operator.delete(&acme.path()).await.ok();
-            operator.post_empty(&format!("{}/restore", acme.path())).await.ok();
-        }
-        "expired" => app.clock.advance(HOUR),
-        other => unreachable!("{other}"),
-    }
-}
-
-#[tokio::test]
-async fn exchanged_token_ends_with_its_key_and_organization() {
-    for event in ["revoked", "rotated", "suspended", "reactivated", "deleted", "restored", "expired"] {
-        let app = App::start().await;
-        let (acme, globex) = (organization(&app, "Acme").await, organization(&app, "Globex").await);
-        let key = service_key(&app, &["tokens:issue", "documents:read"]).await;
-        let open = async |organization: &Organization| -> Client {
-            let token = exchange(&with_key(&app, &key), &organization.path(), &["documents:read"]).await.ok();
-            let program = app.client().with_token(token["access_token"].as_str().unwrap());
-            program.get(&documents(organization)).await.ok();
-            program
-        };
-        let (program, other) = (open(&acme).await, open(&globex).await);
-        end(&app, &acme, &key, event).await;
-        let code = if event == "expired" { "token_expired" } else { "token_revoked" };
-        program.get(&documents(&acme)).await.refused(code);
-        // What happens to one organization leaves the tokens of another alone.
-        if !["revoked", "rotated", "expired"].contains(&event) {
-            other.get(&documents(&globex)).await.ok();
-        }
-    }
-}
-
-#[tokio::test]
-async fn rotation_with_overlap_leaves_exchanged_tokens_valid() {
-    let app = App::start().await;
-    let acme = organization(&app, "Acme").await;
-    let key = service_key(&app, &["tokens:issue", "documents:read"]).await;
-    let token = exchange(&with_key(&app, &key), &acme.path(), &["documents:read"]).await.ok();
-    let program = app.client().with_token(token["access_token"].as_str().unwrap());
-    app.operator().post(&format!("{}/rotate", service_path(&key)), &json!({ "overlap": 300 })).await.ok();
-    program.get(&documents(&acme)).await.ok();
-    app.clock.advance(Duration::from_secs(300));
-    program.get(&documents(&acme)).await.refused("token_revoked");
-}
-
-#[tokio::test]
-async fn token_is_not_issued_for_unusable_organization() {
-    let app = App::start().await;
-    let acme = organization(&app, "Acme").await;
-    let backend = with_key(&app, &service_key(&app, &["tokens:issue", "documents:read"]).await);
-    app.operator().post_empty(&format!("{}/suspend", acme.path())).await.ok();
-    exchange(&backend, &acme.path(), &["documents:read"]).await.refused("organization_suspended");
-    app.operator().delete(&acme.path()).await.ok();
-    exchange(&backend, &acme.path(), &["documents:read"]).await.refused("organization_not_found");
-}
-
-#[tokio::test]
-async fn exchange_can_be_switched_off() {
-    let app = App::start().await;
-    let acme = organization(&app, "Acme").await;
-    let key = service_key(&app, &["tokens:issue", "documents:read"]).await;
-    let token = exchange(&with_key(&app, &key), &acme.path(), &["documents:read"]).await.ok();
-    // Tokens of before end, too.
-    let app = Setup::unlimited().with("--exchange=off").start_on(app.stop().await).await;
-    let program = app.client().with_token(token["access_token"].as_str().unwrap());
-    let backend = with_key(&app, &key);
-    exchange(&backend, &acme.path(), &["documents:read"]).await.refused("exchange_disabled");
-    program.get(&documents(&acme)).await.refused("token_revoked");
-    let owner = with_access(&app, &sign_in(&app, acme.email()).await);
-    let new = json!({ "name": "x", "permissions": ["documents:read"] });
-    let own = owner.post(&format!("{}/keys", acme.path()), &new).await.created();
-    with_key(&app, &own).get(&documents(&acme)).await.ok();
-}
-
-#[tokio::test]
-async fn program_repeats_a_request_with_an_idempotency_key() {
-    let app = App::start().await;
-    let acme = organization(&app, "Acme").await;
-    let program =
-        crate::support::keys::exchanged(&app, &acme, &DATA).await.with_header("idempotency-key", "one");
-    let made = program.post(&documents(&acme), &json!({ "n": 1 })).await.created();
-    assert_eq!(program.post(&documents(&acme), &json!({ "n": 1 })).await.created()["_id"], made["_id"]);
-    let lines = Some(("application/x-ndjson", b"{\"n\":2}\n".to_vec()));
-    let path = format!("{}/collections/documents/bulk", acme.path());
-    program.with_header("idempotency-key", "two").send(Method::POST, &path, lines).await;
-    assert_eq!(acme.owner.get(&documents(&acme)).await.ok()["items"].as_array().unwrap().len(), 2);
-}
-
-#[tokio::test]
-async fn introspection_says_what_a_token_is_now() {
-    let app = App::start().await;
-    let (acme, globex) = (organization(&app, "Acme").await, organization(&app, "Globex").await);
-    let key = service_key(&app, &["tokens:introspect"]).await;
-    let gateway = with_key(&app, &key);
-    let ask = async |client: &Client, token: &str| -> Value {
-        let form = Some(("application/x-www-form-urlencoded", format!("token={token}").into_bytes()));
-        client.send(Method::POST, "/v1/auth/introspect", form).await.ok()
-    };
-    let token = acme.tokens["access_token"].as_str().unwrap();
-    let found = ask(&gateway, token).await;
-    assert_eq!((&found["active"], &found["org_id"]), (&json!(true), &acme.body["id"]), "{found}");
-    assert!(found["scope"].as_str().unwrap().contains("owners:write"), "{found}");
-    let by_json = gateway.post("/v1/auth/introspect", &json!({ "token": token })).await.ok();
-    assert_eq!(by_json, found);
-    // An exchanged one, a wrong one, and one that has ended.
-    let backend = with_key(&app, &service_key(&app, &["tokens:issue", "documents:read"]).await);
-    let exchanged = exchange(&backend, &globex.path(), &["documents:read"]).await.ok();
-    let exchanged = ask(&gateway, exchanged["access_token"].as_str().unwrap()).await;
-    assert_eq!((&exchanged["scope"], &exchanged["org_id"]), (&json!("documents:read"), &globex.body["id"]));
-    acme.owner.post_empty("/v1/auth/logout").await.done();
-    for token in [token, "garbage", key["key"].as_str().unwrap()] {
-        assert_eq!(ask(&gateway, token).await, json!({ "active": false }));
-    }
-    // A key that is limited to another organization learns nothing.
-    let body = json!({ "name": "x", "permissions": ["tokens:introspect"], "organizations": [acme.id()] });
-    let limited = with_key(&app, &app.operator().post("/v1/keys", &body).await.created());
-    let token = globex.tokens["access_token"].as_str().unwrap();
-    assert_eq!(ask(&limited, token).await, json!({ "active": false }));
-    assert_eq!(ask(&gateway, token).await["active"], json!(true));
-    globex
-        .owner
-        .post("/v1/auth/introspect", &json!({ "token": token }))
-        .await
-        .refused("service_key_required");
-    backend.post("/v1/auth/introspect", &json!({ "token": token })).await.refused("permission_missing");
 }
 
 #[tokio::test]
