@@ -60,8 +60,8 @@ pub struct Membership {
     /// step with an older version is stale: others have overtaken it.
     #[serde(default)]
     pub changed_at_version: u64,
-    /// That operation. A repeated step sees its own work by it, whatever the operations of other
-    /// organizations have done to the account since.
+    /// That operation. A repeated step sees its own work by it, also after operations of other organizations
+    /// have changed the account.
     #[serde(default)]
     pub last_operation: Option<OperationId>,
 }

@@ -99,7 +99,7 @@ impl Auth {
         Ok(access)
     }
 
-    /// The right of a member to leave that organization, whatever the role.
+    /// The right of a member to leave that organization, with any role.
     ///
     /// # Errors
     /// `organization_not_found` also for one that is not the caller's.

@@ -169,7 +169,7 @@ impl PlacementStrategy for Shared {
         ServerCost::NOTHING
     }
 
-    /// Whatever organizations want, there are never more indexes than one collection can have.
+    /// There are never more indexes than one collection can have, however many organizations ask for one.
     fn index_cost(&self) -> ServerCost {
         ServerCost::NOTHING
     }

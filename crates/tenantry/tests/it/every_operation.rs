@@ -364,7 +364,7 @@ impl Scene {
         }
         match (operation.access.as_str(), caller) {
             ("public", _) => Heard,
-            // Whoever sends a credential there means an account.
+            // A credential that is sent there must be that of an account.
             ("optional_member", "a wrong operator key" | "the operator") => Refused("token_invalid"),
             ("optional_member", _) => dead.map_or(Heard, Refused),
             // A token proves nothing there, good or bad; an operator key is looked at where it matters.
