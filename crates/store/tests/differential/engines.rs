@@ -5,7 +5,7 @@
 
 use crate::chance::Chance;
 use crate::generate;
-use crate::judge::{Judge, ids, json};
+use crate::judge::{Judge, full_scan, ids, json};
 use jiff::Timestamp;
 use mongodb::Collection;
 use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
@@ -287,7 +287,8 @@ impl Trial<'_> {
 
     async fn delete_matching(&mut self, chance: &mut Chance) {
         let asked = generate::filter(chance, 2);
-        let expected = self.judge.delete_many(asked.clone()).await.unwrap().deleted_count;
+        let deleted = self.judge.delete_many(asked.clone()).hint(full_scan()).await;
+        let expected = deleted.unwrap().deleted_count;
         let filter = Filter::parse(&json(&asked), "").unwrap();
         for subject in self.subjects {
             let documents = &subject.store().documents;

@@ -1,7 +1,7 @@
 //! A real MongoDB with the documents in it, and what both sides answer.
 
 use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
-use mongodb::options::FindOptions;
+use mongodb::options::{FindOptions, Hint};
 use mongodb::{Client, Collection, Database};
 use std::hash::{BuildHasher, RandomState};
 use tenantry_documents::document::write_json;
@@ -59,14 +59,19 @@ pub async fn find(
     Ok(found)
 }
 
-/// The ids of what the server finds, in its order.
+/// The ids of what the server finds, in its order, without its indexes: with some it hides an array inside an array.
 pub async fn ids(
     collection: &Collection<Document>,
     filter: Document,
     sort: Document,
 ) -> Result<Vec<i32>, String> {
-    let options = FindOptions::builder().sort(sort).projection(doc! { "_id": 1 }).build();
+    let options = FindOptions::builder().sort(sort).projection(doc! { "_id": 1 }).hint(full_scan()).build();
     Ok(find(collection, filter, options).await?.iter().map(id).collect())
+}
+
+/// Makes the server read every document.
+pub fn full_scan() -> Hint {
+    Hint::Keys(doc! { "$natural": 1 })
 }
 
 /// The id of a document.
