@@ -110,7 +110,7 @@ async fn make(store: Store, number: u32, placement: Placement, password_hash: Pa
     };
     let _ = store.organizations.insert_organization(&organization).await?;
     let _ = store.accounts.insert_account(&account).await?;
-    let _ = store.operations.insert_operation(&log_entry(id, now)).await?;
+    let _ = store.operations.insert_operation(&log_entry(id, now), None).await?;
     Ok(())
 }
 

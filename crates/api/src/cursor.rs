@@ -3,7 +3,7 @@
 
 use std::fmt;
 use tenantry_domain::collection::CollectionName;
-use tenantry_domain::ids::{AccountId, ApiKeyId, InvitationId, OperationId, OrganizationId};
+use tenantry_domain::ids::{AccountId, ApiKeyId, AuditEventId, InvitationId, OperationId, OrganizationId};
 use tenantry_domain::store::OrganizationCursor;
 
 /// A position in a list.
@@ -41,6 +41,12 @@ impl Cursor {
     #[must_use]
     pub fn of_invitation(id: InvitationId) -> Self {
         Self(format!("i:{id}"))
+    }
+
+    /// The position before an event of the audit trail.
+    #[must_use]
+    pub fn of_audit_event(id: AuditEventId) -> Self {
+        Self(format!("e:{id}"))
     }
 
     /// The position after one's own organization of that id.
@@ -106,6 +112,14 @@ impl Cursor {
     /// The sentence for the field.
     pub fn invitation(&self) -> Result<InvitationId, String> {
         self.0.strip_prefix("i:").and_then(|id| id.parse().ok()).ok_or_else(|| NOT_A_CURSOR.to_owned())
+    }
+
+    /// The position in the audit trail.
+    ///
+    /// # Errors
+    /// The sentence for the field.
+    pub fn audit_event(&self) -> Result<AuditEventId, String> {
+        self.0.strip_prefix("e:").and_then(|id| id.parse().ok()).ok_or_else(|| NOT_A_CURSOR.to_owned())
     }
 
     /// The position in the list of collections.

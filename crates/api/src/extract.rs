@@ -7,7 +7,7 @@ use crate::error_codes;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, header};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use tenantry_documents::document::diagnosis;
@@ -224,11 +224,17 @@ impl FromRequestParts<Arc<Http>> for ClientAddress {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, http: &Arc<Http>) -> Result<Self, ApiError> {
-        let peer = parts.extensions.get::<SocketAddr>().map(SocketAddr::ip);
-        let peer = peer.ok_or_else(|| Error::internal("a request without a peer address"))?;
-        let trusted = |address| http.settings.trusted_proxies.iter().any(|proxy| proxy.contains(address));
-        Ok(Self(ClientNetwork::of(client_address(peer, &parts.headers, trusted))))
+        let address = address_of(http, &parts.headers, &parts.extensions);
+        let address = address.ok_or_else(|| Error::internal("a request without a peer address"))?;
+        Ok(Self(ClientNetwork::of(address)))
     }
+}
+
+/// The address of the client that sent a request; `None` without a connection.
+pub fn address_of(http: &Http, headers: &HeaderMap, extensions: &Extensions) -> Option<IpAddr> {
+    let peer = extensions.get::<SocketAddr>()?.ip();
+    let trusted = |address| http.settings.trusted_proxies.iter().any(|proxy| proxy.contains(address));
+    Some(client_address(peer, headers, trusted))
 }
 
 /// The last address that no trusted proxy vouches for: anybody may have written the addresses to its left.

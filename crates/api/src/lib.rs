@@ -5,6 +5,7 @@
 
 mod api_keys;
 mod archives;
+mod audit;
 mod auth;
 mod body_budget;
 mod classic;
@@ -34,6 +35,7 @@ mod openapi;
 mod operations;
 mod organizations;
 mod paced_stream;
+mod password_reset;
 mod path_params;
 mod problem;
 mod quota;

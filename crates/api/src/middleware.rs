@@ -3,7 +3,7 @@
 //! It is one layer and not a stack: each layer would cost an allocation per request, and their order is easy to get wrong.
 
 use super::archives;
-use super::extract::{ACCEPT_PATCH, PATCH_TYPES};
+use super::extract::{ACCEPT_PATCH, PATCH_TYPES, address_of};
 use super::http::Http;
 use super::idempotency::IDEMPOTENCY_KEY;
 use super::metrics::AnsweredRequest;
@@ -25,7 +25,8 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
-use tenantry_domain::{Error, ErrorCode};
+use tenantry_domain::audit::RequestOrigin;
+use tenantry_domain::{Error, ErrorCode, ErrorKind};
 use tokio::task::coop::unconstrained;
 use tokio::time::sleep;
 use tower::{Layer, Service};
@@ -67,12 +68,14 @@ where
         let http = Arc::clone(&self.http);
         let seen = RequestContext::of(&http, &request);
         http.forwarding.notice(&request, &http.settings.trusted_proxies);
+        let address = address_of(&http, request.headers(), request.extensions());
         let answer = match repeated(request.headers()) {
             Some(name) => Either::Left(ready(Ok(refused(&name)))),
             None => Either::Right(self.routes.call(request)),
         };
         let span = seen.span();
-        Box::pin(carry(http, seen, answer).instrument(span).map(Ok))
+        let origin = RequestOrigin::new(address, seen.id.as_str().to_owned());
+        Box::pin(origin.run(carry(http, seen, answer)).instrument(span).map(Ok))
     }
 }
 
@@ -121,6 +124,9 @@ async fn carry(
         Some(Err(panic)) => on_panic(&*panic),
         None => too_slow(),
     };
+    if let Some(code) = denied(&answer) {
+        http.app.audit.count_denial(code);
+    }
     let public_url = http.settings.public_url.as_str();
     let mut response = render(answer, &seen.id, public_url);
     if seen.method == Method::PATCH && response.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE {
@@ -178,6 +184,12 @@ fn make_absolute(headers: &mut HeaderMap, public_url: &str) {
             headers.insert(name, value);
         }
     }
+}
+
+/// The code of a response that denies the caller something because of who it is.
+fn denied(answer: &Response) -> Option<&'static str> {
+    let ApiError(error) = answer.extensions().get()?;
+    (error.code().kind() == ErrorKind::Forbidden).then(|| error.code().code())
 }
 
 fn too_slow() -> Response {

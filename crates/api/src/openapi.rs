@@ -27,6 +27,7 @@ use utoipa::OpenApi;
         (name = "Organizations", description = "The life of organizations: all of them for the operator, their own for admins."),
         (name = "Keys", description = "Service keys for the backend, tokens of one organization, and API keys of an organization."),
         (name = "Members", description = "Who belongs to an organization, and what each may do."),
+        (name = "Audit", description = "Who did what, and the chain that shows that nothing was changed."),
         (name = "Collections", description = "Where an organization's own people keep its documents, and the indexes of these."),
         (name = "Documents", description = "The documents of an organization, for its own people."),
         (name = "Operations", description = "Multi-step changes, and the log of them."),

@@ -13,9 +13,9 @@ use super::readiness::Readiness;
 use super::request_id::RequestIds;
 use super::settings::Settings;
 use super::{
-    api_keys, archives, classic, collections, docs, documents, extract, health, idempotency, indexes,
-    invitations, malformed, me, members, openapi, operations, organizations, rate_limit, request_id,
-    responses, roles, sessions, tokens, usage,
+    api_keys, archives, audit, classic, collections, docs, documents, extract, health, idempotency, indexes,
+    invitations, malformed, me, members, openapi, operations, organizations, password_reset, rate_limit,
+    request_id, responses, roles, sessions, tokens, usage,
 };
 use crate::error_codes;
 use axum::body::Bytes;
@@ -97,6 +97,7 @@ fn api() -> OpenApiRouter<Arc<Http>> {
         .routes(routes!(sessions::logout))
         .routes(routes!(me::get_me))
         .routes(routes!(me::change_password))
+        .routes(routes!(password_reset::reset_password))
         .routes(routes!(health::jwks))
         // Organizations
         .routes(routes!(organizations::list_organizations, organizations::create_organization))
@@ -125,6 +126,7 @@ fn api() -> OpenApiRouter<Arc<Http>> {
         .routes(routes!(roles::list_roles))
         .routes(routes!(members::list_members))
         .routes(routes!(members::get_member, members::change_member, members::remove_member))
+        .routes(routes!(password_reset::create_password_reset))
         .routes(routes!(invitations::list_invitations, invitations::create_invitation))
         .routes(routes!(invitations::revoke_invitation))
         .routes(routes!(invitations::renew_invitation))
@@ -151,6 +153,13 @@ fn api() -> OpenApiRouter<Arc<Http>> {
             documents::patch_document,
             documents::delete_document
         ))
+        // Audit
+        .routes(routes!(audit::list_audit_events))
+        .routes(routes!(audit::export_audit_chain))
+        .routes(routes!(audit::get_audit_checkpoint))
+        .routes(routes!(audit::list_installation_audit_events))
+        .routes(routes!(audit::export_installation_audit_chain))
+        .routes(routes!(audit::get_installation_audit_checkpoint))
         // Operations
         .routes(routes!(operations::list_operations))
         .routes(routes!(operations::get_operation))

@@ -189,7 +189,7 @@ pub async fn issue_token(
         subject: request.subject,
         lifetime: request.expires_in,
     };
-    let grant = http.app.token_exchange.issue_token(&right, request)?;
+    let grant = http.app.token_exchange.issue_token(&right, request).await?;
     let body = IssuedTokenResponse {
         access_token: &grant.access_token,
         issued_token_type: "urn:ietf:params:oauth:token-type:access_token",

@@ -6,6 +6,7 @@
 pub mod accounts;
 pub mod api_keys;
 pub mod archives;
+pub mod audit;
 pub mod auth;
 mod clock_and_entropy;
 pub mod collections;
@@ -32,6 +33,7 @@ mod view;
 pub use policy::{Policy, SignupPolicy};
 pub use view::{EntityTag, OrganizationView, Precondition};
 
+use crate::audit::checkpoint::CheckpointKey;
 use crate::clock::Clock;
 use crate::error::Result;
 use crate::ids::Entropy;
@@ -41,6 +43,7 @@ use crate::token::TokenKeys;
 use accounts::Accounts;
 use api_keys::ApiKeys;
 use archives::{Exporter, Importer};
+use audit::{AuditCounts, AuditTrail};
 use auth::Auth;
 use clock_and_entropy::ClockAndEntropy;
 use collections::Collections;
@@ -75,12 +78,16 @@ pub struct AppParts {
     pub tokens: TokenKeys,
     /// The key that authenticates refresh tokens and the fingerprints of requests.
     pub mac_key: [u8; 32],
+    /// The key that signs checkpoints of the audit trail.
+    pub checkpoint_key: CheckpointKey,
     /// The rules.
     pub policy: Policy,
 }
 
 /// The use cases, by noun. The store is reachable through them only.
 pub struct App {
+    /// Who did what.
+    pub audit: Arc<AuditTrail>,
     /// Who may do what.
     pub auth: Arc<Auth>,
     /// Signing in, staying signed in, signing out.
@@ -126,15 +133,18 @@ impl App {
     /// Builds the application from its parts.
     #[must_use]
     pub fn new(parts: AppParts) -> Arc<Self> {
-        let AppParts { store, clock, entropy, hashes, tokens, mac_key, policy } = parts;
+        let AppParts { store, clock, entropy, hashes, tokens, mac_key, checkpoint_key, policy } = parts;
         let (store, policy, tokens) = (&store, &Arc::new(policy), &Arc::new(tokens));
-        let sources = &ClockAndEntropy { clock, entropy };
+        let sources = &ClockAndEntropy::new(clock, entropy);
         let mailboxes = &Mailboxes::new(store);
         let passwords = &Arc::new(PasswordHasher::new(hashes, sources));
         let rate_limiter = &Arc::new(RateLimiter::new(store, policy.throttle, sources));
-        let credentials = &Arc::new(Credentials::new(store, passwords, rate_limiter, sources));
+        let counts = &Arc::new(AuditCounts::default());
+        let credentials = &Arc::new(Credentials::new(store, passwords, rate_limiter, counts, sources));
         let key_uses = &Arc::new(KeyUses::default());
         let auth = &Arc::new(Auth::new(store, tokens, key_uses, policy, sources));
+        let retention = policy.audit_retention;
+        let audit = &Arc::new(AuditTrail::new(store, auth, checkpoint_key, counts, retention, sources));
         let executor = &Arc::new(Executor::new(store, auth, mailboxes, sources));
         let organizations = &Arc::new(Organizations::new(store, auth, passwords, executor, policy, sources));
         let members = &Arc::new(Members::new(store, auth, executor, sources));
@@ -152,12 +162,13 @@ impl App {
             sources,
         });
         Arc::new(Self {
+            audit: Arc::clone(audit),
             auth: Arc::clone(auth),
             sessions: Arc::clone(sessions),
-            accounts: Accounts::new(store, auth, credentials, passwords, executor, sources),
+            accounts: Accounts::new(store, auth, credentials, passwords, executor, mac_key, sources),
             api_keys: ApiKeys::new(store, auth, sources),
             introspection: Introspection::new(auth),
-            token_exchange: TokenExchange::new(auth, tokens, policy, sources),
+            token_exchange: TokenExchange::new(store, auth, tokens, policy, sources),
             organizations: Arc::clone(organizations),
             members: Arc::clone(members),
             invitations,
@@ -169,7 +180,7 @@ impl App {
             documents: Documents::new(store, auth, mac_key, policy, sources),
             idempotency: Idempotency::new(store, mac_key, policy.idempotency_keys, sources),
             rate_limiter: Arc::clone(rate_limiter),
-            maintenance: Maintenance::new(store, organizations, key_uses, sources),
+            maintenance: Maintenance::new(store, organizations, key_uses, audit, sources),
             installation: Arc::clone(&store.installation),
             passwords: Arc::clone(passwords),
             policy: Arc::clone(policy),

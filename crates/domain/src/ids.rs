@@ -184,6 +184,10 @@ id!(
     /// Identifies an invitation.
     InvitationId
 );
+id!(
+    /// Identifies an event of the audit trail.
+    AuditEventId
+);
 
 #[cfg(test)]
 mod tests {

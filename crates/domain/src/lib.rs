@@ -7,9 +7,11 @@
 //! A rule that spans several records belongs in an operation ([`operation`]), never in a store method.
 
 pub mod account;
+pub mod actor;
 pub mod api_key;
 pub mod app;
 pub mod archive;
+pub mod audit;
 pub mod clock;
 pub mod collection;
 pub mod email;
@@ -28,6 +30,7 @@ pub mod operation;
 pub mod organization;
 pub mod page;
 pub mod password;
+pub mod password_reset;
 pub mod permission;
 pub mod processor;
 pub mod quota;

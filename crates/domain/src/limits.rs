@@ -30,6 +30,11 @@ pub const INVITATION_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
 /// How long an invitation is good at most.
 pub const INVITATION_LIFETIME_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
 
+/// How long a link for a new password is good unless the operator says otherwise.
+pub const RESET_LIFETIME: Duration = Duration::from_secs(24 * 3600);
+/// How long such a link is good at most.
+pub const RESET_LIFETIME_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
+
 /// Items of a page when the caller names no limit.
 pub const PAGE_DEFAULT_ITEMS: u32 = 50;
 /// The most items of a page.
@@ -75,6 +80,10 @@ pub const RECOVERY_INTERVAL: Duration = Duration::from_secs(2);
 pub const OPERATION_WAIT: Duration = Duration::from_secs(5);
 /// How often each instance purges organizations that are due and removes expired records.
 pub const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(30);
+/// How often each instance links its events into the chains of the audit trail.
+pub const AUDIT_INTERVAL: Duration = Duration::from_secs(1);
+/// How many such intervals pass before an instance looks for events of others, which may have been stopped.
+pub const AUDIT_ROUNDS: u32 = 10;
 /// Records of each kind that one round takes, so that a round is short.
 pub const MAINTENANCE_BATCH: u32 = 500;
 

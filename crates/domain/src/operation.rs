@@ -16,30 +16,17 @@ mod record;
 pub use plan::{RecordUpdate, StepResult, next_save, save_of_progress};
 pub use record::{OperationRecord, OperationState};
 
+pub use crate::actor::Actor;
+
 use crate::account::{Account, CredentialChange, Role};
+use crate::audit::Origin;
 use crate::email::EmailAddress;
 use crate::error::ErrorCode;
-use crate::ids::{AccountId, ApiKeyId, InvitationId, OperationId};
+use crate::ids::{AccountId, InvitationId, OperationId};
 use crate::naming::Naming;
 use crate::quota::Quota;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-
-/// Who asked for a change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", content = "id", rename_all = "snake_case")]
-pub enum Actor {
-    /// Somebody without a credential, by signing up.
-    Anonymous,
-    /// An account of the organization.
-    Account(AccountId),
-    /// A program, by its key or a token that the key was exchanged for.
-    ApiKey(ApiKeyId),
-    /// The operator of the service.
-    Operator,
-    /// The service itself, when retention ends.
-    System,
-}
 
 /// The kind of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -215,7 +202,7 @@ pub enum OperationStep {
     ChangeMembership,
     /// Remove the used invitation.
     RemoveInvitation,
-    /// Write the finished operation into the log, which is the audit trail.
+    /// Write the finished operation into the log, with its event of the audit trail.
     Record,
 }
 
@@ -423,6 +410,9 @@ pub struct Operation {
     pub documents: Option<u64>,
     /// When it began.
     pub started_at: Timestamp,
+    /// Where it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
 }
 
 /// The refusals that are possible after an intent.

@@ -34,7 +34,7 @@ pub enum Permission {
     KeysRead,
     /// Make, rotate and revoke the organization's API keys.
     KeysWrite,
-    /// Read the log of the operations of an organization.
+    /// Read the audit trail of an organization, and the log of its operations.
     AuditRead,
     /// Exchange a service key for a token of one organization.
     TokensIssue,
@@ -97,7 +97,7 @@ impl Permission {
             Self::OwnersWrite => "Make an owner of a member, or a member of an owner.",
             Self::KeysRead => "List the API keys of the organization.",
             Self::KeysWrite => "Make, rotate and revoke API keys of the organization.",
-            Self::AuditRead => "Read the log of the operations of an organization.",
+            Self::AuditRead => "Read the audit trail of an organization, and the log of its operations.",
             Self::TokensIssue => "Exchange a service key for a token of one organization.",
             Self::TokensIntrospect => "Ask whether a token is valid.",
         }

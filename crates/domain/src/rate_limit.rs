@@ -65,6 +65,12 @@ impl ClientNetwork {
         }
     }
 
+    /// Its first address.
+    #[must_use]
+    pub const fn address(self) -> IpAddr {
+        self.0
+    }
+
     /// Its form in keys.
     #[must_use]
     pub fn text(&self) -> String {

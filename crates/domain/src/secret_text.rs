@@ -1,4 +1,4 @@
-//! Secrets as people copy them: keys and the tokens of invitations.
+//! Secrets as people copy them: keys, and the tokens of invitations and of links for a new password.
 //!
 //! A secret is the text `tnt_<kind>_<id>_<secret><checksum>`: 24 hex digits of id, 64 of secret (256 bits), and 8
 //! that are the first four bytes of the SHA-256 of all that precedes them. The checksum is no protection: it
@@ -23,7 +23,17 @@ pub struct MalformedSecret;
 /// The text of a new secret of that kind, for the record of that id.
 #[must_use]
 pub fn generate(kind: &str, id: impl std::fmt::Display, entropy: &dyn Entropy) -> Zeroizing<String> {
-    let secret = Zeroizing::new(hex::encode(random::<{ SECRET_DIGITS / 2 }>(entropy)));
+    of_secret(kind, id, &Zeroizing::new(random(entropy)))
+}
+
+/// The text of that kind and id with that secret.
+#[must_use]
+pub fn of_secret(
+    kind: &str,
+    id: impl std::fmt::Display,
+    secret: &[u8; SECRET_DIGITS / 2],
+) -> Zeroizing<String> {
+    let secret = Zeroizing::new(hex::encode(secret));
     let mut text = Zeroizing::new(format!("{PREFIX}{kind}_{id}_{}", *secret));
     let checksum = checksum(&text);
     text.push_str(&checksum);
@@ -46,6 +56,15 @@ pub fn parse(text: &str) -> Result<(&str, &str), MalformedSecret> {
     }
     let (body, given) = text.split_at(text.len() - CHECKSUM_DIGITS);
     if given == checksum(body) { Ok((kind, id)) } else { Err(MalformedSecret) }
+}
+
+/// The secret in a text that [`parse`] accepts.
+#[must_use]
+pub fn secret_of(text: &str) -> Option<[u8; SECRET_DIGITS / 2]> {
+    let (_, secret) = text.rsplit_once('_')?;
+    let mut bytes = [0; SECRET_DIGITS / 2];
+    hex::decode_to_slice(secret.get(..SECRET_DIGITS)?, &mut bytes).ok()?;
+    Some(bytes)
 }
 
 /// What the store keeps of a secret: 256 random bits need no slow hash.

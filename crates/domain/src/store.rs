@@ -9,6 +9,7 @@
 //!   the change may or may not have happened then. A refusal by uniqueness is `name_taken` or `email_taken`,
 //!   and nothing has changed.
 //! - An update is refused ([`UpdateOutcome::Stale`]) unless the stored version is the one before the given record's.
+//! - A write that takes an event ([`Audit`]) saves it with the change: both are there afterwards, or neither is.
 //! - A read sees every write that was acknowledged before it began, by any process. Only a `recent` read may
 //!   see a record as it was up to [`RECENT_READ_MAX_AGE`] earlier, if another process has changed it since: use it for
 //!   responses and for rights that may end that much later, never as the basis of a change or a refusal.
@@ -16,6 +17,7 @@
 //! [`RECENT_READ_MAX_AGE`]: crate::limits::RECENT_READ_MAX_AGE
 
 mod api_keys;
+mod audit;
 mod collections;
 mod documents;
 pub mod full_scan;
@@ -24,12 +26,14 @@ mod invitations;
 mod named_containers;
 
 pub use api_keys::ApiKeys;
+pub use audit::{AppendOutcome, Audit, AuditQuery};
 pub use collections::{CollectionInfo, Collections};
 pub use documents::Documents;
 pub use invitations::Invitations;
 pub use named_containers::NamedContainers;
 
 use crate::account::Account;
+use crate::audit::AuditEvent;
 use crate::email::EmailKey;
 use crate::error::Result;
 use crate::idempotency::{IdempotencyClaim, IdempotencyKey, IdempotencyRecord, StoredResponse};
@@ -186,7 +190,7 @@ pub trait Accounts: Send + Sync {
     ) -> Result<Vec<Arc<Account>>>;
 
     /// Replaces the previous version by `account`. `email_taken` if another one holds its e-mail key.
-    async fn update_account(&self, account: &Account) -> Result<UpdateOutcome>;
+    async fn update_account(&self, account: &Account, event: Option<&AuditEvent>) -> Result<UpdateOutcome>;
 
     /// Removes the record if it still has that version.
     async fn delete_account(&self, id: AccountId, version: u64) -> Result<UpdateOutcome>;
@@ -196,7 +200,7 @@ pub trait Accounts: Send + Sync {
 #[async_trait]
 pub trait Sessions: Send + Sync {
     /// Adds a record.
-    async fn insert_session(&self, session: &Session) -> Result<()>;
+    async fn insert_session(&self, session: &Session, event: Option<&AuditEvent>) -> Result<()>;
 
     /// The record of that id, expired or not.
     async fn get_session(&self, id: SessionId) -> Result<Option<Arc<Session>>>;
@@ -209,8 +213,8 @@ pub trait Sessions: Send + Sync {
     /// Replaces the previous version by `session`.
     async fn update_session(&self, session: &Session) -> Result<UpdateOutcome>;
 
-    /// Removes the record; a missing one is not an error.
-    async fn delete_session(&self, id: SessionId) -> Result<()>;
+    /// Removes the record; a missing one is not an error, and then there is no event.
+    async fn delete_session(&self, id: SessionId, event: Option<&AuditEvent>) -> Result<()>;
 
     /// Removes up to `limit` sessions of that organization; returns their ids.
     async fn delete_sessions_of(&self, organization_id: OrganizationId, limit: u32)
@@ -224,7 +228,11 @@ pub trait Sessions: Send + Sync {
 #[async_trait]
 pub trait Operations: Send + Sync {
     /// Adds a record; an existing id is not an error, and nothing changes.
-    async fn insert_operation(&self, record: &OperationRecord) -> Result<InsertOutcome>;
+    async fn insert_operation(
+        &self,
+        record: &OperationRecord,
+        event: Option<&AuditEvent>,
+    ) -> Result<InsertOutcome>;
 
     /// The record of that id.
     async fn get_operation(&self, id: OperationId) -> Result<Option<OperationRecord>>;
@@ -385,6 +393,8 @@ pub struct Store {
     pub invitations: Arc<dyn Invitations>,
     /// See [`Operations`].
     pub operations: Arc<dyn Operations>,
+    /// See [`Audit`].
+    pub audit: Arc<dyn Audit>,
     /// See [`Containers`].
     pub containers: Arc<dyn Containers>,
     /// See [`Collections`].

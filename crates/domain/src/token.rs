@@ -7,16 +7,15 @@
 //! The sender writes the header of a token. Nothing in it may choose the algorithm or the key.
 
 mod claims;
+mod public_key;
 mod verified;
 
 pub use claims::{ActorClaim, Claims, ClaimsGrant, ExchangeClaims, SessionClaims};
+pub use public_key::{PublicKey, ed25519_public_key};
 
 use crate::error::{Error, ErrorCode, Result};
 use crate::ids::{Entropy, random};
-use aws_lc_rs::digest;
-use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use aws_lc_rs::signature::Ed25519KeyPair;
 use claims::ClaimMembers;
 use jiff::Timestamp;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
@@ -195,21 +194,8 @@ fn hmac_keys(algorithm: Algorithm, secret: &[u8]) -> Keys {
 }
 
 fn ed25519_keys(pkcs8: &[u8]) -> Result<Keys> {
-    let pair = Ed25519KeyPair::from_pkcs8(pkcs8).map_err(|cause| {
-        Error::internal(format!("the signing key is not an Ed25519 key in PKCS#8: {cause}"))
-    })?;
-    let public = pair.public_key().as_ref();
-    let x = URL_SAFE_NO_PAD.encode(public);
-    let jwk = json!({
-        "kty": "OKP", "crv": "Ed25519", "x": x, "kid": thumbprint(&x), "alg": "EdDSA", "use": "sig",
-    });
-    Ok((Algorithm::EdDSA, EncodingKey::from_ed_der(pkcs8), DecodingKey::from_ed_der(public), Some(jwk)))
-}
-
-/// The name of an Ed25519 key: RFC 7638, with the members that RFC 8037 names.
-fn thumbprint(x: &str) -> String {
-    let members = format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}"#);
-    URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, members.as_bytes()))
+    let public = ed25519_public_key(pkcs8)?;
+    Ok((Algorithm::EdDSA, EncodingKey::from_ed_der(pkcs8), public.decoding_key(), Some(public.jwk())))
 }
 
 /// Makes the library check only algorithm and signature. It would read the system clock, and accept fractions

@@ -9,6 +9,7 @@ use mongodb::bson::doc;
 use std::sync::Arc;
 use tenantry_domain::Result;
 use tenantry_domain::account::Account;
+use tenantry_domain::audit::AuditEvent;
 use tenantry_domain::email::EmailKey;
 use tenantry_domain::ids::{AccountId, OrganizationId};
 use tenantry_domain::store::{self, InsertOutcome, UpdateOutcome};
@@ -62,8 +63,8 @@ impl store::Accounts for Accounts {
     }
 
     #[tracing::instrument(level = "debug", skip_all)]
-    async fn update_account(&self, account: &Account) -> Result<UpdateOutcome> {
-        Ok(self.records.replace(account.version, encode(account)?).await?)
+    async fn update_account(&self, account: &Account, event: Option<&AuditEvent>) -> Result<UpdateOutcome> {
+        Ok(self.records.replace(account.version, encode(account)?, &[], event).await?)
     }
 
     #[tracing::instrument(level = "debug", skip_all)]

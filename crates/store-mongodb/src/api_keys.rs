@@ -4,8 +4,8 @@
 use crate::connection::Connection;
 use crate::names::{API_KEYS, API_KEYS_BY_SLOT, API_KEYS_OF};
 use crate::record_codec::{encode, moment, object_id};
-use crate::records::Records;
-use crate::slots::{self, Bound};
+use crate::records::{Records, with_event};
+use crate::slots::{Bound, SLOT};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use mongodb::bson::{Bson, Document, doc};
@@ -13,6 +13,7 @@ use mongodb::options::Hint;
 use std::sync::Arc;
 use tenantry_domain::Result;
 use tenantry_domain::api_key::{ApiKey, ApiKeyOwner};
+use tenantry_domain::audit::AuditEvent;
 use tenantry_domain::ids::{ApiKeyId, OrganizationId};
 use tenantry_domain::store::{self, BoundedInsert, UpdateOutcome};
 
@@ -33,10 +34,15 @@ impl ApiKeys {
 #[async_trait]
 impl store::ApiKeys for ApiKeys {
     #[tracing::instrument(level = "debug", skip_all)]
-    async fn insert_api_key(&self, key: &ApiKey, limit: u32) -> Result<BoundedInsert> {
+    async fn insert_api_key(
+        &self,
+        key: &ApiKey,
+        limit: u32,
+        event: Option<&AuditEvent>,
+    ) -> Result<BoundedInsert> {
         let (owned, same) = (owned_by(key.owner), with_id(key.id));
         let bound = Bound { records: &self.records, index: API_KEYS_BY_SLOT, owned, same, limit };
-        Ok(bound.insert(*key.id.as_bytes(), encode(key)?).await?)
+        Ok(bound.insert(*key.id.as_bytes(), with_event(encode(key)?, event)?).await?)
     }
 
     #[tracing::instrument(level = "debug", skip_all)]
@@ -60,9 +66,9 @@ impl store::ApiKeys for ApiKeys {
     }
 
     #[tracing::instrument(level = "debug", skip_all)]
-    async fn update_api_key(&self, key: &ApiKey) -> Result<UpdateOutcome> {
+    async fn update_api_key(&self, key: &ApiKey, event: Option<&AuditEvent>) -> Result<UpdateOutcome> {
         let document = encode(&ApiKey { last_used_at: None, ..key.clone() })?;
-        Ok(slots::replace(&self.records, key.version, document, &[LAST_USED_AT]).await?)
+        Ok(self.records.replace(key.version, document, &[LAST_USED_AT, SLOT], event).await?)
     }
 
     #[tracing::instrument(level = "debug", skip_all)]
@@ -73,9 +79,8 @@ impl store::ApiKeys for ApiKeys {
     }
 
     #[tracing::instrument(level = "debug", skip_all)]
-    async fn delete_api_key(&self, id: ApiKeyId) -> Result<bool> {
-        let result = self.records.call(self.records.collection().delete_one(with_id(id))).await?;
-        Ok(result.deleted_count > 0)
+    async fn delete_api_key(&self, id: ApiKeyId, event: Option<&AuditEvent>) -> Result<bool> {
+        Ok(self.records.delete_one(with_id(id), event).await?)
     }
 
     #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization_id))]

@@ -218,6 +218,13 @@ fn server_error(error: &DriverError) -> Option<(i32, &str)> {
         ErrorKind::Command(error) => Some((error.code, &error.message)),
         ErrorKind::Write(WriteFailure::WriteError(error)) => Some((error.code, &error.message)),
         ErrorKind::Write(WriteFailure::WriteConcernError(error)) => Some((error.code, &error.message)),
+        // Of several documents: only if all that failed did so for the same reason.
+        ErrorKind::InsertMany(error) if error.write_concern_error.is_none() => {
+            let errors = error.write_errors.as_deref().unwrap_or_default();
+            let first = errors.first()?;
+            let is_same = errors.iter().all(|error| error.code == first.code);
+            is_same.then_some((first.code, first.message.as_str()))
+        }
         _ => None,
     }
 }

@@ -4,7 +4,9 @@ pub(crate) mod stored_collection;
 
 use crate::connection::Connection;
 use crate::engine_error::EngineResult;
-use crate::names::{ACCOUNTS, API_KEYS, INVITATIONS, OPERATIONS, ORGANIZATIONS, SESSIONS};
+use crate::names::{
+    ACCOUNTS, API_KEYS, AUDIT_ENTRIES, AUDIT_OUTBOX, INVITATIONS, OPERATIONS, ORGANIZATIONS, SESSIONS,
+};
 use crate::placements::Placements;
 use crate::record_codec::object_id;
 use crate::records::Records;
@@ -34,6 +36,8 @@ pub(crate) struct FullScan {
     api_keys: Records,
     invitations: Records,
     operations: Records,
+    audit_outbox: Records,
+    audit_entries: Records,
 }
 
 impl FullScan {
@@ -47,6 +51,8 @@ impl FullScan {
             api_keys: Records::new(connection, API_KEYS),
             invitations: Records::new(connection, INVITATIONS),
             operations: Records::new(connection, OPERATIONS),
+            audit_outbox: Records::new(connection, AUDIT_OUTBOX),
+            audit_entries: Records::new(connection, AUDIT_ENTRIES),
         }
     }
 
@@ -112,7 +118,9 @@ impl full_scan::FullScan for FullScan {
     #[tracing::instrument(level = "debug", skip_all)]
     async fn clear_records(&self) -> Result<()> {
         let Self { sessions, api_keys, invitations, operations, accounts, organizations, .. } = self;
-        for records in [sessions, api_keys, invitations, operations, accounts, organizations] {
+        let (outbox, entries) = (&self.audit_outbox, &self.audit_entries);
+        for records in [sessions, api_keys, invitations, operations, outbox, entries, accounts, organizations]
+        {
             records.call(records.collection().delete_many(doc! {})).await.map_err(Error::from)?;
         }
         Ok(())

@@ -3,15 +3,16 @@
 use crate::connection::Connection;
 use crate::engine_error::{EngineError, EngineResult};
 use crate::names::{INVITATIONS, INVITATIONS_BY_ADDRESS, INVITATIONS_BY_SLOT, INVITATIONS_OF};
-use crate::record_codec::{encode, moment, object_id};
-use crate::records::Records;
-use crate::slots::{self, Bound};
+use crate::record_codec::{encode, integer, moment, object_id};
+use crate::records::{Records, update_outcome, with_event};
+use crate::slots::{Bound, SLOT};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use mongodb::bson::{Document, doc};
 use mongodb::options::Hint;
 use std::sync::Arc;
 use tenantry_domain::Result;
+use tenantry_domain::audit::AuditEvent;
 use tenantry_domain::ids::{InvitationId, OrganizationId};
 use tenantry_domain::invitation::Invitation;
 use tenantry_domain::store::{self, BoundedInsert, UpdateOutcome};
@@ -37,8 +38,13 @@ impl Invitations {
 #[async_trait]
 impl store::Invitations for Invitations {
     #[tracing::instrument(level = "debug", skip_all, fields(organization = %invitation.organization_id))]
-    async fn insert_invitation(&self, invitation: &Invitation, limit: u32) -> Result<BoundedInsert> {
-        let document = document(invitation)?;
+    async fn insert_invitation(
+        &self,
+        invitation: &Invitation,
+        limit: u32,
+        event: Option<&AuditEvent>,
+    ) -> Result<BoundedInsert> {
+        let document = with_event(document(invitation)?, event)?;
         let owned = owned_by(invitation.organization_id);
         let mut same_address = owned.clone();
         same_address.insert("email_key", document.get("email_key").cloned());
@@ -73,13 +79,23 @@ impl store::Invitations for Invitations {
     }
 
     #[tracing::instrument(level = "debug", skip_all, fields(organization = %invitation.organization_id))]
-    async fn update_invitation(&self, invitation: &Invitation) -> Result<UpdateOutcome> {
-        Ok(slots::replace(&self.records, invitation.version, document(invitation)?, &[]).await?)
+    async fn update_invitation(
+        &self,
+        invitation: &Invitation,
+        event: Option<&AuditEvent>,
+    ) -> Result<UpdateOutcome> {
+        Ok(self.records.replace(invitation.version, document(invitation)?, &[SLOT], event).await?)
     }
 
     #[tracing::instrument(level = "debug", skip_all)]
-    async fn delete_invitation(&self, id: InvitationId, version: u64) -> Result<UpdateOutcome> {
-        Ok(self.records.delete(object_id(id.as_bytes()), version).await?)
+    async fn delete_invitation(
+        &self,
+        id: InvitationId,
+        version: u64,
+        event: Option<&AuditEvent>,
+    ) -> Result<UpdateOutcome> {
+        let filter = doc! { "_id": object_id(id.as_bytes()), "version": integer(version) };
+        Ok(update_outcome(u64::from(self.records.delete_one(filter, event).await?)))
     }
 
     #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization_id))]

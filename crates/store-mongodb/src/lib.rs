@@ -10,6 +10,7 @@
 
 mod accounts;
 mod api_keys;
+mod audit;
 mod changes;
 mod client;
 mod collections;
@@ -42,6 +43,7 @@ pub use inspect::{MongoInspection, Topology, inspect_mongodb};
 
 use accounts::Accounts;
 use api_keys::ApiKeys;
+use audit::Audit;
 use client::Server;
 use collections::Collections;
 use collections::index_cache::IndexCache;
@@ -119,6 +121,7 @@ impl MongoDb {
             api_keys: Arc::new(ApiKeys::new(&connection)),
             invitations: Arc::new(Invitations::new(&connection)),
             operations: Arc::new(Operations::new(&connection)),
+            audit: Arc::new(Audit::new(&connection)),
             containers: Arc::new(containers),
             collections: Arc::new(Collections::new(placements.clone(), capacity, quotas, indexes)),
             documents: Arc::new(documents),

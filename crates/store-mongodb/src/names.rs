@@ -12,6 +12,10 @@ pub(crate) const API_KEYS: &str = "api_keys";
 pub(crate) const INVITATIONS: &str = "invitations";
 /// The log of finished operations.
 pub(crate) const OPERATIONS: &str = "operations";
+/// Events of the audit trail that ride in no other document and are in no chain yet.
+pub(crate) const AUDIT_OUTBOX: &str = "audit_outbox";
+/// The chains of the audit trail.
+pub(crate) const AUDIT_ENTRIES: &str = "audit_entries";
 /// Responses kept for their `Idempotency-Key`.
 pub(crate) const REQUESTS: &str = "requests";
 /// Counters for rate limits.
@@ -43,6 +47,25 @@ pub(crate) const INVITATIONS_OF: &str = "invitations_of";
 pub(crate) const INVITATIONS_BY_SLOT: &str = "invitations_by_slot";
 /// An organization has one invitation for each mailbox.
 pub(crate) const INVITATIONS_BY_ADDRESS: &str = "invitations_by_address";
+
+/// The sessions with events that are in no chain yet, in the order of the events.
+pub(crate) const SESSIONS_EVENTS: &str = "sessions_events";
+/// As [`SESSIONS_EVENTS`], for API keys.
+pub(crate) const API_KEYS_EVENTS: &str = "api_keys_events";
+/// As [`SESSIONS_EVENTS`], for invitations.
+pub(crate) const INVITATIONS_EVENTS: &str = "invitations_events";
+/// As [`SESSIONS_EVENTS`], for accounts.
+pub(crate) const ACCOUNTS_EVENTS: &str = "accounts_events";
+/// As [`SESSIONS_EVENTS`], for finished operations.
+pub(crate) const OPERATIONS_EVENTS: &str = "operations_events";
+/// As [`SESSIONS_EVENTS`], for events without a change.
+pub(crate) const AUDIT_OUTBOX_EVENTS: &str = "audit_outbox_events";
+/// No event is twice in a chain; a chain's entries in the order of their events.
+pub(crate) const AUDIT_ENTRIES_BY_EVENT: &str = "audit_entries_by_event";
+/// A chain's entries of one action, in the order of their events.
+pub(crate) const AUDIT_ENTRIES_BY_ACTION: &str = "audit_entries_by_action";
+/// A chain's entries of one actor, in the order of their events.
+pub(crate) const AUDIT_ENTRIES_BY_ACTOR: &str = "audit_entries_by_actor";
 
 /// The document that keeps the version, in [`INSTALLATION`].
 pub(crate) const VERSION_ID: &str = "schema";

@@ -3,10 +3,11 @@
 use crate::connection::Connection;
 use crate::names::OPERATIONS;
 use crate::record_codec::{encode, object_id};
-use crate::records::Records;
+use crate::records::{Records, with_event};
 use async_trait::async_trait;
 use mongodb::bson::doc;
 use tenantry_domain::Result;
+use tenantry_domain::audit::AuditEvent;
 use tenantry_domain::ids::{OperationId, OrganizationId};
 use tenantry_domain::operation::OperationRecord;
 use tenantry_domain::store::{self, InsertOutcome};
@@ -25,8 +26,12 @@ impl Operations {
 #[async_trait]
 impl store::Operations for Operations {
     #[tracing::instrument(level = "debug", skip_all)]
-    async fn insert_operation(&self, record: &OperationRecord) -> Result<InsertOutcome> {
-        Ok(self.records.insert(encode(record)?).await?)
+    async fn insert_operation(
+        &self,
+        record: &OperationRecord,
+        event: Option<&AuditEvent>,
+    ) -> Result<InsertOutcome> {
+        Ok(self.records.insert(with_event(encode(record)?, event)?).await?)
     }
 
     #[tracing::instrument(level = "debug", skip_all)]

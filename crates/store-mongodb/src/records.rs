@@ -2,16 +2,24 @@
 
 use crate::connection::Connection;
 use crate::engine_error::EngineResult;
-use crate::record_codec::{decode, integer};
+use crate::record_codec::{decode, integer, object_id};
 use mongodb::action::Find;
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, Document, doc};
 use mongodb::{Collection, Cursor};
 use serde::de::DeserializeOwned;
+use tenantry_domain::audit::AuditEvent;
 use tenantry_domain::store::{InsertOutcome, UpdateOutcome};
 
 /// Documents that one call removes, so that it ends well within its deadline.
 const DELETE_BATCH: u32 = 1000;
+
+/// The field with the events of a document's changes that are in no chain yet.
+pub(crate) const EVENTS: &str = "events";
+/// The field of a document whose record is removed, and which is kept for its events alone.
+pub(crate) const GONE: &str = "gone";
+/// Fields of unique indexes, in which such a document has its `_id`.
+const UNIQUE_FIELDS: [&str; 2] = ["slot", "email_key"];
 
 /// The records of one noun. Cheap to clone.
 #[derive(Clone)]
@@ -53,7 +61,8 @@ impl Records {
 
     /// The record that `filter` matches, if any.
     pub(crate) async fn find_one<T: DeserializeOwned>(&self, filter: Document) -> EngineResult<Option<T>> {
-        self.call(self.collection.find_one(filter)).await?.map(decode).transpose()
+        let found = self.call(self.collection.find_one(filter)).await?;
+        found.filter(|document| !document.contains_key(GONE)).map(decode).transpose()
     }
 
     /// Whether `filter` matches a document.
@@ -68,11 +77,16 @@ impl Records {
         find: Find<'_, Document>,
         limit: u32,
     ) -> EngineResult<Vec<T>> {
-        self.documents(find, limit).await?.into_iter().map(decode).collect()
+        let documents = self.documents(find, limit).await?.into_iter();
+        documents.filter(|document| !document.contains_key(GONE)).map(decode).collect()
     }
 
     /// The documents that `find` returns, up to `limit`, in one reply.
-    async fn documents(&self, find: Find<'_, Document>, limit: u32) -> EngineResult<Vec<Document>> {
+    pub(crate) async fn documents(
+        &self,
+        find: Find<'_, Document>,
+        limit: u32,
+    ) -> EngineResult<Vec<Document>> {
         // To MongoDB 0 would mean "all".
         if limit == 0 {
             return Ok(Vec::new());
@@ -98,17 +112,51 @@ impl Records {
         }
     }
 
-    /// Replaces the previous version of a record by `document`.
-    pub(crate) async fn replace(&self, version: u64, document: Document) -> EngineResult<UpdateOutcome> {
+    /// Replaces the previous version of a record by `document`. The fields `kept` stay as they are stored, and so
+    /// do events that are in no chain yet, with `event` behind them.
+    pub(crate) async fn replace(
+        &self,
+        version: u64,
+        document: Document,
+        kept: &[&str],
+        event: Option<&AuditEvent>,
+    ) -> EngineResult<UpdateOutcome> {
         let filter = doc! { "_id": document.get("_id").cloned(), "version": integer(version) - 1 };
-        let result = self.call(self.collection.replace_one(filter, document)).await?;
+        let mut kept: Document =
+            kept.iter().map(|name| ((*name).to_owned(), Bson::from(format!("${name}")))).collect();
+        kept.insert(EVENTS, events_and(event)?);
+        // Literally: a text may begin with a dollar sign.
+        let parts = vec![doc! { "$literal": document }, kept];
+        let update = vec![doc! { "$replaceWith": { "$mergeObjects": parts } }];
+        let result = self.call(self.collection.update_one(filter, update)).await?;
         Ok(update_outcome(result.matched_count))
     }
 
     /// Removes a document if it still has that version.
     pub(crate) async fn delete(&self, id: ObjectId, version: u64) -> EngineResult<UpdateOutcome> {
         let filter = doc! { "_id": id, "version": integer(version) };
-        Ok(update_outcome(self.call(self.collection.delete_one(filter)).await?.deleted_count))
+        let is_deleted = self.delete_one(filter, None).await?;
+        Ok(if is_deleted { UpdateOutcome::Done } else { UpdateOutcome::Stale })
+    }
+
+    /// Removes the record that `filter` matches; whether there was one. Its events, and `event`, stay until they
+    /// are in a chain.
+    pub(crate) async fn delete_one(
+        &self,
+        mut filter: Document,
+        event: Option<&AuditEvent>,
+    ) -> EngineResult<bool> {
+        filter.insert(GONE, doc! { "$exists": false });
+        if event.is_none() {
+            let mut bare = filter.clone();
+            bare.insert(EVENTS, doc! { "$exists": false });
+            if self.call(self.collection.delete_one(bare)).await?.deleted_count > 0 {
+                return Ok(true);
+            }
+            filter.insert(EVENTS, doc! { "$exists": true });
+        }
+        let update = vec![doc! { "$replaceWith": remains(event)? }];
+        Ok(self.call(self.collection.update_one(filter, update)).await?.matched_count > 0)
     }
 
     /// Removes up to `limit` documents that `filter` matches, also at the moment they are removed; returns how many
@@ -125,7 +173,14 @@ impl Records {
             return Ok((0, ids));
         }
         filter.insert("_id", doc! { "$in": &ids });
-        let deleted = self.call(self.collection.delete_many(filter)).await?.deleted_count;
+        let mut bare = filter.clone();
+        bare.insert(EVENTS, doc! { "$exists": false });
+        let mut deleted = self.call(self.collection.delete_many(bare)).await?.deleted_count;
+        if deleted < ids.len() as u64 {
+            filter.insert(EVENTS, doc! { "$exists": true });
+            let update = vec![doc! { "$replaceWith": remains(None)? }];
+            deleted += self.call(self.collection.update_many(filter, update)).await?.matched_count;
+        }
         Ok((u32::try_from(deleted).unwrap_or(u32::MAX), ids))
     }
 
@@ -135,6 +190,40 @@ impl Records {
         while !self.delete_some(filter.clone(), DELETE_BATCH).await?.1.is_empty() {}
         Ok(())
     }
+}
+
+/// An event as a document carries it.
+pub(crate) fn stored_event(event: &AuditEvent) -> EngineResult<Document> {
+    Ok(doc! { "id": object_id(event.id.as_bytes()), "text": event.to_text()? })
+}
+
+/// A new document of a record, with the event of its insertion.
+pub(crate) fn with_event(mut document: Document, event: Option<&AuditEvent>) -> EngineResult<Document> {
+    if let Some(event) = event {
+        document.insert(EVENTS, vec![stored_event(event)?]);
+    }
+    Ok(document)
+}
+
+/// The expression for the events of a stored document, with `event` behind them.
+fn events_and(event: Option<&AuditEvent>) -> EngineResult<Bson> {
+    let stored = format!("${EVENTS}");
+    Ok(match event {
+        None => stored.into(),
+        Some(event) => {
+            let new = vec![stored_event(event)?];
+            doc! { "$concatArrays": [{ "$ifNull": [stored, []] }, { "$literal": new }] }.into()
+        }
+    })
+}
+
+/// The expression for what is left of a removed document.
+fn remains(event: Option<&AuditEvent>) -> EngineResult<Document> {
+    let mut left = doc! { "_id": "$_id", GONE: { "$literal": true }, EVENTS: events_and(event)? };
+    for field in UNIQUE_FIELDS {
+        left.insert(field, "$_id");
+    }
+    Ok(left)
 }
 
 /// The outcome of a compare-and-set that matched `met` documents.

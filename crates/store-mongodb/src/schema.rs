@@ -15,10 +15,12 @@ use super::engine_error::{EngineError, EngineResult};
 use super::record_codec::integer;
 use crate::error::OpenError;
 use crate::names::{
-    ACCOUNTS, ACCOUNTS_BY_EMAIL, API_KEYS, API_KEYS_BY_SLOT, API_KEYS_OF, INSTALLATION, INVITATIONS,
-    INVITATIONS_BY_ADDRESS, INVITATIONS_BY_SLOT, INVITATIONS_OF, OPERATIONS, ORGANIZATIONS,
-    ORGANIZATIONS_BY_STATUS, ORGANIZATIONS_RESERVED, REQUESTS, SESSIONS, SHARED_DOCUMENTS, THROTTLES,
-    VERSION_ID,
+    ACCOUNTS, ACCOUNTS_BY_EMAIL, ACCOUNTS_EVENTS, API_KEYS, API_KEYS_BY_SLOT, API_KEYS_EVENTS, API_KEYS_OF,
+    AUDIT_ENTRIES, AUDIT_ENTRIES_BY_ACTION, AUDIT_ENTRIES_BY_ACTOR, AUDIT_ENTRIES_BY_EVENT, AUDIT_OUTBOX,
+    AUDIT_OUTBOX_EVENTS, INSTALLATION, INVITATIONS, INVITATIONS_BY_ADDRESS, INVITATIONS_BY_SLOT,
+    INVITATIONS_EVENTS, INVITATIONS_OF, OPERATIONS, OPERATIONS_EVENTS, ORGANIZATIONS,
+    ORGANIZATIONS_BY_STATUS, ORGANIZATIONS_RESERVED, REQUESTS, SESSIONS, SESSIONS_EVENTS, SHARED_DOCUMENTS,
+    THROTTLES, VERSION_ID,
 };
 use mongodb::IndexModel;
 use mongodb::bson::{Bson, Document, doc};
@@ -36,6 +38,7 @@ const STEPS: &[SchemaStep] = &[
     SchemaStep::Mailboxes,
     SchemaStep::Indexes(STEP_4),
     SchemaStep::Indexes(STEP_5),
+    SchemaStep::Indexes(STEP_6),
 ];
 
 /// What leads from one version to the next.
@@ -194,6 +197,43 @@ const STEP_5: &[Index] = &[
         collection: INVITATIONS,
         name: "invitations_expiring",
         keys: &["expires_at"],
+        kind: IndexKind::Plain,
+    },
+];
+
+const STEP_6: &[Index] = &[
+    Index { collection: SESSIONS, name: SESSIONS_EVENTS, keys: &["events.id"], kind: IndexKind::Present },
+    Index { collection: API_KEYS, name: API_KEYS_EVENTS, keys: &["events.id"], kind: IndexKind::Present },
+    Index {
+        collection: INVITATIONS,
+        name: INVITATIONS_EVENTS,
+        keys: &["events.id"],
+        kind: IndexKind::Present,
+    },
+    Index { collection: ACCOUNTS, name: ACCOUNTS_EVENTS, keys: &["events.id"], kind: IndexKind::Present },
+    Index { collection: OPERATIONS, name: OPERATIONS_EVENTS, keys: &["events.id"], kind: IndexKind::Present },
+    Index {
+        collection: AUDIT_OUTBOX,
+        name: AUDIT_OUTBOX_EVENTS,
+        keys: &["events.id"],
+        kind: IndexKind::Present,
+    },
+    Index {
+        collection: AUDIT_ENTRIES,
+        name: AUDIT_ENTRIES_BY_EVENT,
+        keys: &["chain", "id"],
+        kind: IndexKind::Unique,
+    },
+    Index {
+        collection: AUDIT_ENTRIES,
+        name: AUDIT_ENTRIES_BY_ACTION,
+        keys: &["chain", "action", "id"],
+        kind: IndexKind::Plain,
+    },
+    Index {
+        collection: AUDIT_ENTRIES,
+        name: AUDIT_ENTRIES_BY_ACTOR,
+        keys: &["chain", "actor", "id"],
         kind: IndexKind::Plain,
     },
 ];

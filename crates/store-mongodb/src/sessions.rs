@@ -4,12 +4,13 @@ use crate::connection::Connection;
 use crate::engine_error::EngineResult;
 use crate::names::SESSIONS;
 use crate::record_codec::{encode, moment, object_id};
-use crate::records::Records;
+use crate::records::{Records, with_event};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use mongodb::bson::{Bson, Document, doc};
 use std::sync::Arc;
 use tenantry_domain::Result;
+use tenantry_domain::audit::AuditEvent;
 use tenantry_domain::ids::{OrganizationId, SessionId};
 use tenantry_domain::session::Session;
 use tenantry_domain::store::{self, UpdateOutcome};
@@ -28,8 +29,9 @@ impl Sessions {
 #[async_trait]
 impl store::Sessions for Sessions {
     #[tracing::instrument(level = "debug", skip_all)]
-    async fn insert_session(&self, session: &Session) -> Result<()> {
-        self.records.call(self.records.collection().insert_one(document(session)?)).await?;
+    async fn insert_session(&self, session: &Session, event: Option<&AuditEvent>) -> Result<()> {
+        let document = with_event(document(session)?, event)?;
+        self.records.call(self.records.collection().insert_one(document)).await?;
         Ok(())
     }
 
@@ -40,14 +42,12 @@ impl store::Sessions for Sessions {
 
     #[tracing::instrument(level = "debug", skip_all)]
     async fn update_session(&self, session: &Session) -> Result<UpdateOutcome> {
-        Ok(self.records.replace(session.version, document(session)?).await?)
+        Ok(self.records.replace(session.version, document(session)?, &[], None).await?)
     }
 
     #[tracing::instrument(level = "debug", skip_all)]
-    async fn delete_session(&self, id: SessionId) -> Result<()> {
-        self.records
-            .call(self.records.collection().delete_one(doc! { "_id": object_id(id.as_bytes()) }))
-            .await?;
+    async fn delete_session(&self, id: SessionId, event: Option<&AuditEvent>) -> Result<()> {
+        self.records.delete_one(doc! { "_id": object_id(id.as_bytes()) }, event).await?;
         Ok(())
     }
 

@@ -5,18 +5,17 @@
 //! added at the same moment and by however many instances.
 //!
 //! # Pitfalls
-//! An update must keep the slot: use [`replace`].
+//! An update must keep the slot: name it to [`Records::replace`].
 
 use crate::engine_error::{EngineError, EngineResult};
-use crate::record_codec::integer;
-use crate::records::{Records, update_outcome};
-use mongodb::bson::{Bson, Document, RawBsonRef, doc};
+use crate::records::Records;
+use mongodb::bson::{Document, RawBsonRef, doc};
 use mongodb::options::Hint;
 use tenantry_domain::Error;
-use tenantry_domain::store::{BoundedInsert, UpdateOutcome};
+use tenantry_domain::store::BoundedInsert;
 
 /// The field of a document with its slot.
-const SLOT: &str = "slot";
+pub(crate) const SLOT: &str = "slot";
 /// How often a slot is looked for that others took first. Each time one of them has got it.
 const ROUNDS: u32 = 100;
 /// Free slots among which those who insert at the same moment choose, each another one.
@@ -84,22 +83,6 @@ fn free_slot(taken: &[i64], limit: u32, id: [u8; 12]) -> i64 {
     let [.., one, two, three, four] = id;
     let number = u32::from_be_bytes([one, two, three, four]) as usize;
     free[number % free.len()]
-}
-
-/// Puts `document` in place of the version before it. The fields `kept`, and the slot, stay as they are stored.
-pub(crate) async fn replace(
-    records: &Records,
-    version: u64,
-    document: Document,
-    kept: &[&str],
-) -> EngineResult<UpdateOutcome> {
-    let filter = doc! { "_id": document.get("_id").cloned(), "version": integer(version) - 1 };
-    let kept = kept.iter().chain([&SLOT]).map(|name| ((*name).to_owned(), Bson::from(format!("${name}"))));
-    // Literally: a text may begin with a dollar sign.
-    let parts = vec![doc! { "$literal": document }, kept.collect::<Document>()];
-    let update = vec![doc! { "$replaceWith": { "$mergeObjects": parts } }];
-    let result = records.call(records.collection().update_one(filter, update)).await?;
-    Ok(update_outcome(result.matched_count))
 }
 
 #[cfg(test)]

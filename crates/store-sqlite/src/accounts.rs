@@ -1,6 +1,7 @@
 //! Accounts, and which organizations each is a member of.
 
 use super::Sqlite;
+use super::audit::save_event;
 use super::engine_error::EngineResult;
 use super::organizations::written;
 use super::statement::{Statement, encode, integer, statements};
@@ -10,6 +11,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use tenantry_domain::Result;
 use tenantry_domain::account::Account;
+use tenantry_domain::audit::AuditEvent;
 use tenantry_domain::email::EmailKey;
 use tenantry_domain::ids::{AccountId, OrganizationId};
 use tenantry_domain::store::{Accounts, InsertOutcome, UpdateOutcome};
@@ -76,9 +78,9 @@ impl Accounts for Sqlite {
     }
 
     #[tracing::instrument(level = "debug", skip_all)]
-    async fn update_account(&self, account: &Account) -> Result<UpdateOutcome> {
-        let account = account.clone();
-        self.write(move |connection| update(connection, &account)).await
+    async fn update_account(&self, account: &Account, event: Option<&AuditEvent>) -> Result<UpdateOutcome> {
+        let (account, event) = (account.clone(), event.cloned());
+        self.write(move |connection| update(connection, &account, event.as_ref())).await
     }
 
     #[tracing::instrument(level = "debug", skip_all)]
@@ -100,10 +102,15 @@ fn insert(connection: &Connection, account: &Account) -> EngineResult<InsertOutc
     Ok(InsertOutcome::New)
 }
 
-fn update(connection: &Connection, account: &Account) -> EngineResult<UpdateOutcome> {
+fn update(
+    connection: &Connection,
+    account: &Account,
+    event: Option<&AuditEvent>,
+) -> EngineResult<UpdateOutcome> {
     let changed = save(connection, UPDATE, account)?;
     if changed > 0 {
         join(connection, account)?;
+        save_event(connection, event)?;
     }
     written(changed)
 }

@@ -2,6 +2,7 @@
 //! changing the record never overwrite each other.
 
 use super::Sqlite;
+use super::audit::save_event;
 use super::engine_error::EngineResult;
 use super::organizations::written;
 use super::statement::{Statement, decode, encode, integer, statements};
@@ -10,6 +11,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, Params, Row, named_params, params};
 use std::sync::Arc;
 use tenantry_domain::api_key::{ApiKey, ApiKeyOwner};
+use tenantry_domain::audit::AuditEvent;
 use tenantry_domain::ids::{ApiKeyId, OrganizationId};
 use tenantry_domain::store::{ApiKeys, BoundedInsert, UpdateOutcome};
 use tenantry_domain::{Error, Result};
@@ -34,9 +36,21 @@ statements! {
 #[async_trait]
 impl ApiKeys for Sqlite {
     #[tracing::instrument(level = "debug", skip_all)]
-    async fn insert_api_key(&self, key: &ApiKey, limit: u32) -> Result<BoundedInsert> {
-        let key = key.clone();
-        self.write(move |connection| insert(connection, &key, limit)).await
+    async fn insert_api_key(
+        &self,
+        key: &ApiKey,
+        limit: u32,
+        event: Option<&AuditEvent>,
+    ) -> Result<BoundedInsert> {
+        let (key, event) = (key.clone(), event.cloned());
+        self.write(move |connection| {
+            let outcome = insert(connection, &key, limit)?;
+            if outcome == BoundedInsert::New {
+                save_event(connection, event.as_ref())?;
+            }
+            Ok(outcome)
+        })
+        .await
     }
 
     #[tracing::instrument(level = "debug", skip_all)]
@@ -61,9 +75,16 @@ impl ApiKeys for Sqlite {
     }
 
     #[tracing::instrument(level = "debug", skip_all)]
-    async fn update_api_key(&self, key: &ApiKey) -> Result<UpdateOutcome> {
-        let key = key.clone();
-        self.write(move |connection| update(connection, &key)).await
+    async fn update_api_key(&self, key: &ApiKey, event: Option<&AuditEvent>) -> Result<UpdateOutcome> {
+        let (key, event) = (key.clone(), event.cloned());
+        self.write(move |connection| {
+            let outcome = update(connection, &key)?;
+            if outcome == UpdateOutcome::Done {
+                save_event(connection, event.as_ref())?;
+            }
+            Ok(outcome)
+        })
+        .await
     }
 
     #[tracing::instrument(level = "debug", skip_all)]
@@ -74,8 +95,16 @@ impl ApiKeys for Sqlite {
     }
 
     #[tracing::instrument(level = "debug", skip_all)]
-    async fn delete_api_key(&self, id: ApiKeyId) -> Result<bool> {
-        self.write(move |connection| Ok(DELETE.execute(connection, [id.as_bytes()])? > 0)).await
+    async fn delete_api_key(&self, id: ApiKeyId, event: Option<&AuditEvent>) -> Result<bool> {
+        let event = event.cloned();
+        self.write(move |connection| {
+            let is_deleted = DELETE.execute(connection, [id.as_bytes()])? > 0;
+            if is_deleted {
+                save_event(connection, event.as_ref())?;
+            }
+            Ok(is_deleted)
+        })
+        .await
     }
 
     #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization_id))]

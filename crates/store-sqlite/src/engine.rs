@@ -88,6 +88,7 @@ impl Sqlite {
             api_keys: engine.clone(),
             invitations: engine.clone(),
             operations: engine.clone(),
+            audit: engine.clone(),
             containers: engine.clone(),
             collections: engine.clone(),
             documents: engine.clone(),

@@ -1,6 +1,7 @@
 //! Invitations.
 
 use super::Sqlite;
+use super::audit::save_event;
 use super::engine_error::EngineResult;
 use super::idempotency::count;
 use super::organizations::written;
@@ -10,6 +11,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, named_params, params};
 use std::sync::Arc;
 use tenantry_domain::Result;
+use tenantry_domain::audit::AuditEvent;
 use tenantry_domain::ids::{InvitationId, OrganizationId};
 use tenantry_domain::invitation::Invitation;
 use tenantry_domain::store::{BoundedInsert, Invitations, UpdateOutcome};
@@ -34,9 +36,21 @@ statements! {
 #[async_trait]
 impl Invitations for Sqlite {
     #[tracing::instrument(level = "debug", skip_all, fields(organization = %invitation.organization_id))]
-    async fn insert_invitation(&self, invitation: &Invitation, limit: u32) -> Result<BoundedInsert> {
-        let invitation = invitation.clone();
-        self.write(move |connection| insert(connection, &invitation, limit)).await
+    async fn insert_invitation(
+        &self,
+        invitation: &Invitation,
+        limit: u32,
+        event: Option<&AuditEvent>,
+    ) -> Result<BoundedInsert> {
+        let (invitation, event) = (invitation.clone(), event.cloned());
+        self.write(move |connection| {
+            let outcome = insert(connection, &invitation, limit)?;
+            if outcome == BoundedInsert::New {
+                save_event(connection, event.as_ref())?;
+            }
+            Ok(outcome)
+        })
+        .await
     }
 
     #[tracing::instrument(level = "debug", skip_all)]
@@ -61,15 +75,36 @@ impl Invitations for Sqlite {
     }
 
     #[tracing::instrument(level = "debug", skip_all, fields(organization = %invitation.organization_id))]
-    async fn update_invitation(&self, invitation: &Invitation) -> Result<UpdateOutcome> {
-        let invitation = invitation.clone();
-        self.write(move |connection| update(connection, &invitation)).await
+    async fn update_invitation(
+        &self,
+        invitation: &Invitation,
+        event: Option<&AuditEvent>,
+    ) -> Result<UpdateOutcome> {
+        let (invitation, event) = (invitation.clone(), event.cloned());
+        self.write(move |connection| {
+            let outcome = update(connection, &invitation)?;
+            if outcome == UpdateOutcome::Done {
+                save_event(connection, event.as_ref())?;
+            }
+            Ok(outcome)
+        })
+        .await
     }
 
     #[tracing::instrument(level = "debug", skip_all)]
-    async fn delete_invitation(&self, id: InvitationId, version: u64) -> Result<UpdateOutcome> {
+    async fn delete_invitation(
+        &self,
+        id: InvitationId,
+        version: u64,
+        event: Option<&AuditEvent>,
+    ) -> Result<UpdateOutcome> {
+        let event = event.cloned();
         self.write(move |connection| {
-            written(DELETE.execute(connection, params![id.as_bytes(), integer(version)])?)
+            let outcome = written(DELETE.execute(connection, params![id.as_bytes(), integer(version)])?)?;
+            if outcome == UpdateOutcome::Done {
+                save_event(connection, event.as_ref())?;
+            }
+            Ok(outcome)
         })
         .await
     }

@@ -1,10 +1,12 @@
 //! The log of finished operations.
 
 use super::Sqlite;
+use super::audit::save_event;
 use super::statement::{encode, statements};
 use async_trait::async_trait;
 use rusqlite::params;
 use tenantry_domain::Result;
+use tenantry_domain::audit::AuditEvent;
 use tenantry_domain::ids::{OperationId, OrganizationId};
 use tenantry_domain::operation::OperationRecord;
 use tenantry_domain::store::{InsertOutcome, Operations};
@@ -23,12 +25,19 @@ const ABOVE_IDS: &[u8] = &[0xff; 13];
 #[async_trait]
 impl Operations for Sqlite {
     #[tracing::instrument(level = "debug", skip_all)]
-    async fn insert_operation(&self, record: &OperationRecord) -> Result<InsertOutcome> {
-        let record = record.clone();
+    async fn insert_operation(
+        &self,
+        record: &OperationRecord,
+        event: Option<&AuditEvent>,
+    ) -> Result<InsertOutcome> {
+        let (record, event) = (record.clone(), event.cloned());
         self.write(move |connection| {
             let row = params![record.id.as_bytes(), record.organization_id.as_bytes(), encode(&record)?];
-            let inserted = INSERT.execute(connection, row)?;
-            Ok(if inserted == 0 { InsertOutcome::Exists } else { InsertOutcome::New })
+            if INSERT.execute(connection, row)? == 0 {
+                return Ok(InsertOutcome::Exists);
+            }
+            save_event(connection, event.as_ref())?;
+            Ok(InsertOutcome::New)
         })
         .await
     }

@@ -23,6 +23,7 @@ const STEPS: &[SchemaStep] = &[
     SchemaStep::Records(mailboxes::upgrade),
     SchemaStep::Sql(STEP_3),
     SchemaStep::Sql(STEP_4),
+    SchemaStep::Sql(STEP_5),
 ];
 
 /// One step from a version to the next.
@@ -171,6 +172,32 @@ CREATE UNIQUE INDEX invitations_by_address ON invitations (organization_id, emai
 CREATE INDEX invitations_expiring ON invitations (expires_at);
 ";
 
+const STEP_5: &str = "
+-- Events that are in no chain yet, as the changes that they are about wrote them.
+CREATE TABLE audit_outbox (
+    id BLOB PRIMARY KEY NOT NULL,
+    event TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- `chain` is the id of an organization, or `installation`. `event` and `actor` are null after a purge.
+CREATE TABLE audit_entries (
+    chain TEXT NOT NULL,
+    sequence INTEGER NOT NULL,
+    id BLOB NOT NULL,
+    at INTEGER NOT NULL,
+    action TEXT NOT NULL,
+    actor TEXT,
+    event TEXT,
+    digest BLOB NOT NULL,
+    previous BLOB NOT NULL,
+    hash BLOB NOT NULL,
+    PRIMARY KEY (chain, sequence)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX audit_entries_by_event ON audit_entries (chain, id);
+CREATE INDEX audit_entries_by_action ON audit_entries (chain, action, id);
+CREATE INDEX audit_entries_by_actor ON audit_entries (chain, actor, id) WHERE actor IS NOT NULL;
+";
+
 /// The newest version this program knows.
 pub(super) const NEWEST_VERSION: i64 = STEPS.len() as i64;
 
@@ -242,8 +269,8 @@ mod tests {
     use super::*;
     use crate::statement::tests::check_plans;
     use crate::{
-        accounts, api_keys, idempotency, installation, invitations, operations, organizations, rate_limits,
-        sessions, startup,
+        accounts, api_keys, audit, idempotency, installation, invitations, operations, organizations,
+        rate_limits, sessions, startup,
     };
 
     fn upgraded() -> Connection {
@@ -261,6 +288,7 @@ mod tests {
             api_keys::STATEMENTS,
             invitations::STATEMENTS,
             operations::STATEMENTS,
+            audit::STATEMENTS,
             idempotency::STATEMENTS,
             rate_limits::STATEMENTS,
             installation::STATEMENTS,

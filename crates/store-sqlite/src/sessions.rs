@@ -1,6 +1,7 @@
 //! Sessions.
 
 use super::Sqlite;
+use super::audit::save_event;
 use super::engine_error::EngineResult;
 use super::organizations::written;
 use super::statement::{Statement, encode, integer, statements};
@@ -9,6 +10,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, named_params, params};
 use std::sync::Arc;
 use tenantry_domain::Result;
+use tenantry_domain::audit::AuditEvent;
 use tenantry_domain::ids::{OrganizationId, SessionId};
 use tenantry_domain::session::Session;
 use tenantry_domain::store::{Sessions, UpdateOutcome};
@@ -29,9 +31,13 @@ statements! {
 #[async_trait]
 impl Sessions for Sqlite {
     #[tracing::instrument(level = "debug", skip_all)]
-    async fn insert_session(&self, session: &Session) -> Result<()> {
-        let session = session.clone();
-        self.write(move |connection| save(connection, INSERT, &session).map(|_| ())).await
+    async fn insert_session(&self, session: &Session, event: Option<&AuditEvent>) -> Result<()> {
+        let (session, event) = (session.clone(), event.cloned());
+        self.write(move |connection| {
+            save(connection, INSERT, &session)?;
+            save_event(connection, event.as_ref())
+        })
+        .await
     }
 
     #[tracing::instrument(level = "debug", skip_all)]
@@ -46,8 +52,13 @@ impl Sessions for Sqlite {
     }
 
     #[tracing::instrument(level = "debug", skip_all)]
-    async fn delete_session(&self, id: SessionId) -> Result<()> {
-        self.write(move |connection| Ok(DELETE.execute(connection, [id.as_bytes()]).map(|_| ())?)).await
+    async fn delete_session(&self, id: SessionId, event: Option<&AuditEvent>) -> Result<()> {
+        let event = event.cloned();
+        self.write(move |connection| {
+            let deleted = DELETE.execute(connection, [id.as_bytes()])?;
+            if deleted > 0 { save_event(connection, event.as_ref()) } else { Ok(()) }
+        })
+        .await
     }
 
     #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization_id))]

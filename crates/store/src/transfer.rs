@@ -1,5 +1,5 @@
 //! Copies a whole installation from one engine to another: every organization, account, session, API key,
-//! invitation, finished operation and document.
+//! invitation, finished operation, audit entry and document.
 //!
 //! The target is marked during the transfer, and no service starts on a marked one. A transfer that was
 //! stopped is run again: it writes all records again, and copies only the containers that differ. A
@@ -19,6 +19,7 @@ use crate::TRANSFER_MARK;
 use compare::Digest;
 use side::OpenSide;
 use tenantry_domain::app::operator;
+use tenantry_domain::audit::collect::{COLLECT_BATCH, collect_events};
 use tenantry_domain::organization::Organization;
 
 /// Copies everything from one side to the other, which must be empty or come from an earlier try. No service
@@ -51,6 +52,7 @@ async fn execute_step(
     tell: &mut (dyn FnMut(TransferProgress) + Send),
 ) -> Result<TransferReport, TransferError> {
     let organizations = organizations(source).await?;
+    while collect_events(&*source.ports.audit).await? >= COLLECT_BATCH as usize {}
     mark(source, target).await?;
     copy::organizations(source, target, &organizations, tell).await?;
     copy::records(source, target).await?;
@@ -124,6 +126,7 @@ async fn compare_all(
         api_keys: ours.api_keys.count,
         invitations: ours.invitations.count,
         operations: ours.operations.count,
+        audit_entries: ours.audit_entries.count,
         documents,
     })
 }

@@ -1,5 +1,6 @@
 //! The command line: one binary, its commands, and what they print.
 
+mod audit;
 mod client;
 mod docs;
 mod doctor;
@@ -37,6 +38,7 @@ pub fn command() -> Command {
         .subcommand(config::flags(Command::new("serve")).about("Run the service (the default)"))
         .subcommand(org::command())
         .subcommand(key::command())
+        .subcommand(audit::command())
         .subcommand(doctor::command())
         .subcommand(operator_key::command());
     #[cfg(feature = "mongodb")]
@@ -54,6 +56,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Some(("serve", matches)) => return serve(matches),
         Some(("org", matches)) => return org::run(matches),
         Some(("key", matches)) => return key::run(matches),
+        Some(("audit", matches)) => return audit::run(matches),
         Some(("doctor", matches)) => return doctor::run(matches),
         Some(("operator-key", matches)) => with_config(matches, operator_key::run),
         #[cfg(feature = "mongodb")]

@@ -12,6 +12,7 @@ use tenantry_domain::app::operator;
 use tenantry_domain::ids::{Entropy, random};
 use tenantry_domain::store::Store;
 use tenantry_domain::token::{SigningKey, ed25519_of, generate_ed25519};
+use zeroize::Zeroizing;
 
 /// The file of the shared secret that signs tokens, if no setting gives one.
 pub const SECRET_FILE: &str = "jwt-secret";
@@ -26,6 +27,15 @@ pub struct Keys {
     pub signing: SigningKey,
     /// The key that authenticates refresh tokens and the fingerprints of requests.
     pub mac: [u8; 32],
+    /// The key that signs checkpoints of the audit trail, as a PKCS#8 document.
+    pub checkpoint: Zeroizing<Vec<u8>>,
+}
+
+impl Keys {
+    fn new(secret: &[u8], signing: SigningKey) -> Self {
+        let checkpoint = ed25519_of(&derive_for(secret, b"tenantry audit checkpoint v1"));
+        Self { signing, mac: derive(secret), checkpoint }
+    }
 }
 
 /// The signing keys of the settings or, without any, of the data directory.
@@ -39,7 +49,7 @@ pub fn load(config: &Config, entropy: &dyn Entropy) -> Result<Keys> {
             return Ok(shared_ed25519(secret.expose().as_bytes()));
         }
         let document = read_or_make(&dir.join(ED25519_FILE), || generate_ed25519(entropy).to_vec())?;
-        return Ok(Keys { mac: derive(&document), signing: SigningKey::EdDsa(document.into()) });
+        return Ok(Keys::new(&document.clone(), SigningKey::EdDsa(document.into())));
     }
     let secret = match &config.jwt_secret {
         Some(secret) => secret.expose().as_bytes().to_vec(),
@@ -56,19 +66,19 @@ pub fn load(config: &Config, entropy: &dyn Entropy) -> Result<Keys> {
             secret
         }
     };
-    let mac = derive(&secret);
+    let secret = Zeroizing::new(secret);
     let signing = match config.jwt_algorithm {
-        TokenAlgorithm::Hs384 => SigningKey::Hs384(secret.into()),
-        TokenAlgorithm::Hs512 => SigningKey::Hs512(secret.into()),
-        _ => SigningKey::Hs256(secret.into()),
+        TokenAlgorithm::Hs384 => SigningKey::Hs384(secret.clone()),
+        TokenAlgorithm::Hs512 => SigningKey::Hs512(secret.clone()),
+        _ => SigningKey::Hs256(secret.clone()),
     };
-    Ok(Keys { signing, mac })
+    Ok(Keys::new(&secret, signing))
 }
 
 /// The key that several instances share without a shared file.
 fn shared_ed25519(secret: &[u8]) -> Keys {
     let document = ed25519_of(&derive_for(secret, b"tenantry ed25519 seed v1"));
-    Keys { mac: derive(secret), signing: SigningKey::EdDsa(document) }
+    Keys::new(secret, SigningKey::EdDsa(document))
 }
 
 /// Derives the MAC key from the signing key.

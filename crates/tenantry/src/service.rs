@@ -11,9 +11,10 @@ use std::time::Duration;
 use tenantry_api::listen::Handlers;
 use tenantry_api::settings::Settings;
 use tenantry_domain::app::{App, AppParts, Policy};
+use tenantry_domain::audit::checkpoint::CheckpointKey;
 use tenantry_domain::clock::Clock;
 use tenantry_domain::ids::Entropy;
-use tenantry_domain::limits::{MAINTENANCE_INTERVAL, RECOVERY_INTERVAL};
+use tenantry_domain::limits::{AUDIT_INTERVAL, AUDIT_ROUNDS, MAINTENANCE_INTERVAL, RECOVERY_INTERVAL};
 use tenantry_domain::metrics::OPERATION_RECOVERIES;
 use tenantry_domain::organization::Quota;
 use tenantry_domain::password::pool::HashPool;
@@ -55,6 +56,7 @@ impl Service {
             hashes: HashPool::start(config.hash_workers(), config.hash_queue, huge_pages::within),
             tokens: TokenKeys::new(&keys.signing, config.jwt_issuer.as_str(), config.jwt_audience.as_str())?,
             mac_key: keys.mac,
+            checkpoint_key: CheckpointKey::new(&keys.checkpoint, config.jwt_issuer.as_str())?,
             policy: policy(config),
         });
         let handlers = tenantry_api::handlers(tenantry_api::ApiParts {
@@ -65,9 +67,10 @@ impl Service {
             render_metrics: telemetry::render_metrics,
         });
         background.spawn(keep_running("metrics", telemetry::metrics_upkeep));
-        let (recovered, kept) = (Arc::clone(&app), Arc::clone(&app));
+        let (recovered, kept, audited) = (Arc::clone(&app), Arc::clone(&app), Arc::clone(&app));
         background.spawn(keep_running("recovery", move || recover(Arc::clone(&recovered))));
         background.spawn(keep_running("housekeeping", move || maintain(Arc::clone(&kept))));
+        background.spawn(keep_running("audit trail", move || collect_events(Arc::clone(&audited))));
         Ok(Self { app, handlers, operator_key, opened, background })
     }
 
@@ -81,6 +84,9 @@ impl Service {
     /// Stops the background work and closes the engine, which has every acknowledged write.
     pub async fn stop(mut self) {
         self.background.shutdown().await;
+        if let Err(error) = self.app.audit.flush().await {
+            tracing::warn!(%error, "the last counts of the audit trail are lost");
+        }
         self.opened.close().await;
     }
 }
@@ -150,6 +156,7 @@ fn policy(config: &Config) -> Policy {
         signup: config.signup,
         exchange: config.exchange,
         retention: config.retention,
+        audit_retention: config.audit_retention,
         password_min_chars: config.password_min_length,
         reauth_max_age: config.reauth_max_age,
         access_lifetime: config.access_token_lifetime,
@@ -190,6 +197,17 @@ async fn recover(app: Arc<App>) {
             Err(error) => tracing::warn!(%error, "the search for unfinished operations failed"),
         }
         tokio::time::sleep(RECOVERY_INTERVAL).await;
+    }
+}
+
+/// Links the events of the audit trail into their chains.
+async fn collect_events(app: Arc<App>) {
+    for round in 0_u32.. {
+        tokio::time::sleep(AUDIT_INTERVAL).await;
+        let is_due = round.is_multiple_of(AUDIT_ROUNDS);
+        if let Err(error) = app.audit.collect_if_due(is_due).await {
+            tracing::warn!(%error, "events of the audit trail wait for their chains");
+        }
     }
 }
 

@@ -3,10 +3,12 @@
 use super::auth::{Auth, Authorization, Operator, OrganizationRef, Principal};
 use super::clock_and_entropy::ClockAndEntropy;
 use crate::api_key::{ApiKey, ApiKeyKind, ApiKeyMaker, ApiKeyOwner, ApiKeyText};
+use crate::audit::{AuditAction, AuditEvent, AuditTarget};
 use crate::clock;
 use crate::error::{Error, ErrorCode, Result};
 use crate::ids::{ApiKeyId, OrganizationId};
 use crate::limits::{KEY_NAME_MAX_CHARS, ORGANIZATION_KEYS_MAX, SERVICE_KEYS_MAX};
+use crate::operation::Actor;
 use crate::page::{Page, PageLimit};
 use crate::permission::{ORGANIZATION_KEY_PERMISSIONS, Permission, PermissionSet, SERVICE_KEY_PERMISSIONS};
 use crate::store::{self, BoundedInsert, Store, UpdateOutcome};
@@ -194,7 +196,8 @@ impl ApiKeys {
             ApiKeyKind::Organization => ORGANIZATION_KEYS_MAX,
             ApiKeyKind::Service | ApiKeyKind::Operator => SERVICE_KEYS_MAX,
         };
-        match self.keys.insert_api_key(&key, limit).await? {
+        let event = self.key_event(access, AuditAction::KeyCreated, &key);
+        match self.keys.insert_api_key(&key, limit, Some(&event)).await? {
             BoundedInsert::New => {
                 self.revoke_if_late(&key).await?;
                 Ok(IssuedApiKey { key: Arc::new(key), text })
@@ -212,7 +215,9 @@ impl ApiKeys {
         if owner.is_some_and(|organization| organization.is_live()) {
             return Ok(());
         }
-        self.keys.delete_api_key(key.id).await?;
+        let event = self.sources.event(Some(id), AuditAction::KeyRevoked, Actor::System);
+        let event = event.on(AuditTarget::ApiKey(key.id));
+        self.keys.delete_api_key(key.id, Some(&event)).await?;
         Err(ErrorCode::OrganizationNotFound.into())
     }
 
@@ -269,7 +274,8 @@ impl ApiKeys {
             // Who has the new secret answers for the key from now on.
             let maker = access.maker.clone().or_else(|| key.maker.clone());
             let next = ApiKey { maker, ..key.rotated(&text, accepted_until) };
-            if self.keys.update_api_key(&next).await? == UpdateOutcome::Done {
+            let event = self.key_event(access, AuditAction::KeyRotated, &next);
+            if self.keys.update_api_key(&next, Some(&event)).await? == UpdateOutcome::Done {
                 return Ok(IssuedApiKey { key: Arc::new(next), text });
             }
         }
@@ -283,7 +289,20 @@ impl ApiKeys {
     pub async fn revoke_key(&self, access: &KeyAccess, id: ApiKeyId) -> Result<()> {
         self.confirm(access).await?;
         let key = self.get_key(access, id).await?;
-        if self.keys.delete_api_key(key.id).await? { Ok(()) } else { Err(ErrorCode::KeyNotFound.into()) }
+        let event = self.key_event(access, AuditAction::KeyRevoked, &key);
+        let is_revoked = self.keys.delete_api_key(key.id, Some(&event)).await?;
+        if is_revoked { Ok(()) } else { Err(ErrorCode::KeyNotFound.into()) }
+    }
+
+    fn key_event(&self, access: &KeyAccess, action: AuditAction, key: &ApiKey) -> AuditEvent {
+        let organization = match key.owner {
+            ApiKeyOwner::Installation => None,
+            ApiKeyOwner::Organization(id) => Some(id),
+        };
+        let event = self.sources.event(organization, action, access.authority.actor());
+        let event = event.on(AuditTarget::ApiKey(key.id));
+        let event = event.detail("name", Some(key.name.as_str()));
+        event.detail("permissions", Some(key.permissions.to_scope()))
     }
 
     /// Refuses a right that has ended since it was proven.

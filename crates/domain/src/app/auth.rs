@@ -19,6 +19,7 @@ use super::key_uses::KeyUses;
 use super::operator;
 use super::policy::{Policy, SignupPolicy};
 use crate::account::Account;
+use crate::audit::RequestOrigin;
 use crate::clock;
 use crate::error::{Error, ErrorCode, Result};
 use crate::ids::{AccountId, OrganizationId, SessionId};
@@ -101,6 +102,12 @@ impl Auth {
             }
             TokenRecords::Key(grant) => TokenCaller::Key(Box::new(self.authenticate_grant(&grant).await?)),
         };
+        match &caller {
+            TokenCaller::Member(member) => {
+                note_caller(Actor::Account(member.account.id), &member.organization);
+            }
+            TokenCaller::Key(key) => note_caller(Actor::ApiKey(key.key_id()), &key.organization),
+        }
         Ok((claims, caller))
     }
 
@@ -349,6 +356,11 @@ impl Auth {
         }
         Err(Error::new(ErrorCode::ReauthenticationRequired).max_age(self.reauth_max_age))
     }
+}
+
+/// Notes who calls, for the audit trail of the organization that the credential is bound to.
+fn note_caller(actor: Actor, organization: &Organization) {
+    RequestOrigin::note_caller(actor, Some(organization.id));
 }
 
 /// The records that a token names, as far as they exist.

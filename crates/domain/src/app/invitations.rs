@@ -12,6 +12,7 @@ use super::operations::{Executor, Outcome};
 use super::passwords::PasswordHasher;
 use super::sessions::{Grant, Sessions};
 use crate::account::{Account, Role};
+use crate::audit::AuditAction;
 use crate::clock;
 use crate::email::EmailAddress;
 use crate::error::{Error, ErrorCode, Result};
@@ -154,8 +155,9 @@ impl Invitations {
             acceptance: None,
             version: 1,
         };
+        let event = access.invitation_event(&self.sources, AuditAction::InvitationCreated, &invitation);
         loop {
-            match self.invitations.insert_invitation(&invitation, INVITATIONS_MAX).await? {
+            match self.invitations.insert_invitation(&invitation, INVITATIONS_MAX, Some(&event)).await? {
                 BoundedInsert::New => return Ok(IssuedInvitation { invitation, token }),
                 BoundedInsert::Full => return Err(ErrorCode::TooManyInvitations.into()),
                 BoundedInsert::Exists => self.remove_expired(&invitation, now).await?,
@@ -176,7 +178,7 @@ impl Invitations {
                 return Err(ErrorCode::InvitationExists.into());
             }
             // Of one that has changed meanwhile, the next try finds what has become.
-            let _ = self.invitations.delete_invitation(found.id, found.version).await?;
+            let _ = self.invitations.delete_invitation(found.id, found.version, None).await?;
             return Ok(());
         }
     }
@@ -208,7 +210,9 @@ impl Invitations {
         loop {
             let invitation = self.pending(access, id).await?;
             self.managed(access, invitation.role).await?;
-            if self.invitations.delete_invitation(id, invitation.version).await? == UpdateOutcome::Done {
+            let event = access.invitation_event(&self.sources, AuditAction::InvitationRevoked, &invitation);
+            let deleted = self.invitations.delete_invitation(id, invitation.version, Some(&event)).await?;
+            if deleted == UpdateOutcome::Done {
                 return Ok(());
             }
         }
@@ -231,7 +235,8 @@ impl Invitations {
             let token = InvitationToken::generate(id, self.sources.entropy());
             let expires_at = clock::after(self.sources.now(), lifetime.unwrap_or(INVITATION_LIFETIME));
             let renewed = invitation.renewed(&token, expires_at);
-            if self.invitations.update_invitation(&renewed).await? == UpdateOutcome::Done {
+            let event = access.invitation_event(&self.sources, AuditAction::InvitationRenewed, &renewed);
+            if self.invitations.update_invitation(&renewed, Some(&event)).await? == UpdateOutcome::Done {
                 return Ok(IssuedInvitation { invitation: renewed, token });
             }
         }

@@ -1,5 +1,6 @@
 //! Maintenance at intervals: purges what is due and removes what has expired.
 
+use super::audit::AuditTrail;
 use super::clock_and_entropy::ClockAndEntropy;
 use super::key_uses::KeyUses;
 use super::organizations::Organizations;
@@ -18,6 +19,7 @@ pub struct Maintenance {
     rate_limits: Arc<dyn store::RateLimits>,
     organization_records: Arc<dyn store::Organizations>,
     organizations: Arc<Organizations>,
+    audit: Arc<AuditTrail>,
     sources: ClockAndEntropy,
 }
 
@@ -26,6 +28,7 @@ impl Maintenance {
         store: &Store,
         organizations: &Arc<Organizations>,
         key_uses: &Arc<KeyUses>,
+        audit: &Arc<AuditTrail>,
         sources: &ClockAndEntropy,
     ) -> Self {
         Self {
@@ -37,6 +40,7 @@ impl Maintenance {
             rate_limits: store.rate_limits.clone(),
             organization_records: store.organizations.clone(),
             organizations: organizations.clone(),
+            audit: audit.clone(),
             sources: sources.clone(),
         }
     }
@@ -56,6 +60,7 @@ impl Maintenance {
         while invitations.delete_expired_invitations(now, MAINTENANCE_BATCH).await? == MAINTENANCE_BATCH {}
         while idempotency_keys.delete_expired_requests(now, MAINTENANCE_BATCH).await? == MAINTENANCE_BATCH {}
         while rate_limits.delete_idle_throttles(now, MAINTENANCE_BATCH).await? == MAINTENANCE_BATCH {}
+        self.audit.trim().await?;
         for organization in
             self.organization_records.list_organizations_to_purge(now, MAINTENANCE_BATCH).await?
         {

@@ -12,8 +12,10 @@ use super::auth::{Auth, OrganizationRef, Principal, proven};
 use super::clock_and_entropy::ClockAndEntropy;
 use super::operations::{Executor, Outcome};
 use crate::account::{Account, Membership, Role};
+use crate::audit::{AuditAction, AuditEvent, AuditTarget};
 use crate::error::{ErrorCode, Result};
 use crate::ids::AccountId;
+use crate::invitation::Invitation;
 use crate::membership::{MemberManager, check_change};
 use crate::operation::{Actor, MemberChange, OperationArguments, OperationRecord};
 use crate::organization::{Organization, State};
@@ -77,6 +79,18 @@ impl MemberAccess {
             Principal::Operator(_) | Principal::Service(_) | Principal::Key(_) => None,
             Principal::Member(member) => Some(member.account.id),
         }
+    }
+
+    /// The event of what the caller does to an invitation.
+    pub(super) fn invitation_event(
+        &self,
+        sources: &ClockAndEntropy,
+        action: AuditAction,
+        invitation: &Invitation,
+    ) -> AuditEvent {
+        let event = sources.event(Some(invitation.organization_id), action, self.caller.actor());
+        let event = event.on(AuditTarget::Invitation(invitation.id));
+        event.detail("role", Some(invitation.role.as_str()))
     }
 }
 

@@ -8,6 +8,7 @@ use super::auth::{Auth, Authorization};
 use super::clock_and_entropy::ClockAndEntropy;
 use super::mailboxes::Mailboxes;
 use super::view::{EntityTag, OrganizationView, Precondition, Views};
+use crate::audit::Origin;
 use crate::error::{Error, ErrorCode, Result};
 use crate::failpoints;
 use crate::ids::{OperationId, OrganizationId};
@@ -228,6 +229,7 @@ impl Executor {
             undone: 0,
             documents: None,
             started_at: self.sources.now(),
+            origin: Some(Origin::current()),
         }
     }
 

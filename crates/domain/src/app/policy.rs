@@ -23,6 +23,8 @@ pub struct Policy {
     pub exchange: bool,
     /// How long a deleted organization is kept; zero: not at all.
     pub retention: Duration,
+    /// How long entries of the audit trail are kept; zero: for good.
+    pub audit_retention: Duration,
     /// The minimum length of a new password, in characters.
     pub password_min_chars: usize,
     /// The maximum age of a sign-in that changes credentials.

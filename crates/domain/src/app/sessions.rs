@@ -6,11 +6,13 @@ use super::credentials::Credentials;
 use super::mailboxes::Mailboxes;
 use super::policy::Policy;
 use crate::account::{Account, Membership};
+use crate::audit::{AuditAction, AuditEvent, AuditOutcome, AuditTarget};
 use crate::clock;
 use crate::email::{EmailAddress, EmailKey};
 use crate::error::{ErrorCode, Result};
 use crate::ids::{OrganizationId, SessionId};
 use crate::limits::REFRESH_GRACE;
+use crate::operation::Actor;
 use crate::organization::Organization;
 use crate::password::policy::PresentedPassword;
 use crate::rate_limit::ClientNetwork;
@@ -141,7 +143,8 @@ impl Sessions {
             idle_expires_at: new.idle_expires_at.min(former.expires_at),
             ..new
         };
-        self.sessions.insert_session(&session).await?;
+        let event = self.session_event(AuditAction::SessionStarted, &session).detail("by", Some("switch"));
+        self.sessions.insert_session(&session, Some(&event)).await?;
         self.remember(&account, organization.id).await;
         self.grant(&session, &RefreshToken::first(session.id, secret), account, organization)
     }
@@ -164,7 +167,7 @@ impl Sessions {
             return;
         }
         let next = Account { last_organization: Some(organization), ..account.successor(self.sources.now()) };
-        if let Err(error) = self.accounts.update_account(&next).await {
+        if let Err(error) = self.accounts.update_account(&next, None).await {
             tracing::debug!(account = %account.id, %error, "the organization of a sign-in was not noted");
         }
     }
@@ -178,7 +181,8 @@ impl Sessions {
         let membership = account.membership(organization.id).ok_or(ErrorCode::InvalidCredentials)?;
         let session_secret = self.sources.random();
         let session = self.new_session(&account, membership, &organization, session_secret);
-        self.sessions.insert_session(&session).await?;
+        let event = self.session_event(AuditAction::SessionStarted, &session);
+        self.sessions.insert_session(&session, Some(&event)).await?;
         let token = RefreshToken::first(session.id, session_secret);
         self.grant(&session, &token, account, organization)
     }
@@ -209,7 +213,9 @@ impl Sessions {
                 return self.grant(&session, &token.successor(&used.salt), account, organization);
             }
             tracing::warn!(session = %session.id, "a refresh token was reused: the session is ended");
-            self.sessions.delete_session(session.id).await?;
+            let event = self.session_event(AuditAction::RefreshReused, &session);
+            let event = AuditEvent { outcome: AuditOutcome::Denied, ..event };
+            self.sessions.delete_session(session.id, Some(&event)).await?;
             return Err(ErrorCode::RefreshTokenInvalid.into());
         }
     }
@@ -220,7 +226,14 @@ impl Sessions {
     /// `store_unavailable`.
     #[tracing::instrument(level = "debug", skip_all, fields(organization = %member.organization.id))]
     pub async fn sign_out(&self, member: &AccountPrincipal) -> Result<()> {
-        self.sessions.delete_session(member.session.id).await
+        let event = self.session_event(AuditAction::SessionEnded, &member.session);
+        self.sessions.delete_session(member.session.id, Some(&event)).await
+    }
+
+    fn session_event(&self, action: AuditAction, session: &Session) -> AuditEvent {
+        let actor = Actor::Account(session.account_id);
+        let event = self.sources.event(Some(session.organization_id), action, actor);
+        event.on(AuditTarget::Session(session.id))
     }
 
     /// The organization that an account signs in to without naming one: the one that it named last, or else the

@@ -6,11 +6,14 @@
 use super::auth::{Auth, OrganizationRef, Principal, ServicePrincipal};
 use super::clock_and_entropy::ClockAndEntropy;
 use super::policy::Policy;
+use crate::audit::{AuditAction, AuditEvent};
 use crate::clock;
 use crate::error::{Error, ErrorCode, Result};
 use crate::limits::{EXCHANGED_TOKEN_DEFAULT, SUBJECT_MAX_BYTES};
+use crate::operation::Actor;
 use crate::organization::Organization;
 use crate::permission::{Permission, PermissionSet, TOKEN_PERMISSIONS};
+use crate::store::{self, Store};
 use crate::token::{ActorClaim, Claims, ClaimsGrant, ExchangeClaims, TokenKeys};
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,12 +68,14 @@ pub struct IssueAccess {
 pub struct TokenExchange {
     auth: Arc<Auth>,
     tokens: Arc<TokenKeys>,
+    audit: Arc<dyn store::Audit>,
     is_enabled: bool,
     sources: ClockAndEntropy,
 }
 
 impl TokenExchange {
     pub(super) fn new(
+        store: &Store,
         auth: &Arc<Auth>,
         tokens: &Arc<TokenKeys>,
         policy: &Policy,
@@ -79,6 +84,7 @@ impl TokenExchange {
         Self {
             auth: auth.clone(),
             tokens: tokens.clone(),
+            audit: store.audit.clone(),
             is_enabled: policy.exchange,
             sources: sources.clone(),
         }
@@ -108,12 +114,12 @@ impl TokenExchange {
         Err(code.into())
     }
 
-    /// A token.
+    /// A token, once its event is in the organization's trail.
     ///
     /// # Errors
-    /// `invalid_input` at `/permissions` for what the key or a token cannot carry.
+    /// `invalid_input` at `/permissions` for what the key or a token cannot carry; `store_unavailable`.
     #[tracing::instrument(level = "debug", skip_all, fields(organization = %access.organization.id))]
-    pub fn issue_token(&self, access: &IssueAccess, request: TokenRequest) -> Result<TokenGrant> {
+    pub async fn issue_token(&self, access: &IssueAccess, request: TokenRequest) -> Result<TokenGrant> {
         let IssueAccess { service, organization } = access;
         let allowed = service.key.permissions.intersection(TOKEN_PERMISSIONS);
         let excess = request.permissions.difference(allowed);
@@ -127,6 +133,12 @@ impl TokenExchange {
         if lifetime < Duration::from_secs(1) {
             return Err(ErrorCode::KeyInvalid.into());
         }
+        let actor = Actor::ApiKey(service.key.id);
+        let event = self.sources.event(Some(organization.id), AuditAction::TokenIssued, actor);
+        let event = event.detail("permissions", Some(request.permissions.to_scope()));
+        let event = event.detail("expires_in", Some(lifetime.as_secs().to_string()));
+        let subject = request.subject.as_ref().map(|subject| subject.0.clone());
+        self.audit.insert_event(&AuditEvent { subject, ..event }).await?;
         let act = ActorClaim::of_key(service.key.id);
         let claims = Claims {
             iss: self.tokens.issuer().to_owned(),

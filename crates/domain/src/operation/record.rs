@@ -1,4 +1,4 @@
-//! Operations as clients see them and, once finished, as the log keeps them. The log is the audit trail.
+//! Operations as clients see them and, once finished, as the log keeps them.
 
 use super::{Actor, MemberChange, Operation, OperationKind, OperationRefusal};
 use crate::ids::{OperationId, OrganizationId};

@@ -130,6 +130,7 @@ fn begun(kind: OperationKind) -> Organization {
             undone: 0,
             documents: None,
             started_at: at(2),
+            origin: None,
         })),
     }
 }

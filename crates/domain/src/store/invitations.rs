@@ -1,6 +1,7 @@
 //! The port of invitations.
 
 use super::{BoundedInsert, UpdateOutcome};
+use crate::audit::AuditEvent;
 use crate::error::Result;
 use crate::ids::{InvitationId, OrganizationId};
 use crate::invitation::Invitation;
@@ -15,7 +16,12 @@ use std::sync::Arc;
 pub trait Invitations: Send + Sync {
     /// Adds a record, unless its organization has `limit` of them already, however many are added at the same
     /// moment, or one for this address.
-    async fn insert_invitation(&self, invitation: &Invitation, limit: u32) -> Result<BoundedInsert>;
+    async fn insert_invitation(
+        &self,
+        invitation: &Invitation,
+        limit: u32,
+        event: Option<&AuditEvent>,
+    ) -> Result<BoundedInsert>;
 
     /// The record of that id, expired or used or not.
     async fn get_invitation(&self, id: InvitationId) -> Result<Option<Arc<Invitation>>>;
@@ -29,10 +35,19 @@ pub trait Invitations: Send + Sync {
     ) -> Result<Vec<Arc<Invitation>>>;
 
     /// Replaces the previous version by `invitation`, of the same organization and address.
-    async fn update_invitation(&self, invitation: &Invitation) -> Result<UpdateOutcome>;
+    async fn update_invitation(
+        &self,
+        invitation: &Invitation,
+        event: Option<&AuditEvent>,
+    ) -> Result<UpdateOutcome>;
 
     /// Removes the record if it still has that version.
-    async fn delete_invitation(&self, id: InvitationId, version: u64) -> Result<UpdateOutcome>;
+    async fn delete_invitation(
+        &self,
+        id: InvitationId,
+        version: u64,
+        event: Option<&AuditEvent>,
+    ) -> Result<UpdateOutcome>;
 
     /// Removes up to `limit` invitations of that organization; returns how many.
     async fn delete_invitations_of(&self, organization_id: OrganizationId, limit: u32) -> Result<u32>;

@@ -2,8 +2,11 @@
 
 mod forgeries;
 
+use super::public_key::thumbprint;
 use super::*;
 use aws_lc_rs::hmac;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
 const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";

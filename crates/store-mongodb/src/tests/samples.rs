@@ -61,6 +61,7 @@ pub fn busy(number: u8, owner: &str, arguments: OperationArguments) -> Organizat
         undone: 0,
         documents: Some(1 << 40),
         started_at: NOW,
+        origin: None,
     };
     Organization { operation: Some(Box::new(operation)), ..organization(number) }
 }

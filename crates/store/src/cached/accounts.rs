@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use std::sync::Arc;
 use tenantry_domain::Result;
 use tenantry_domain::account::Account;
+use tenantry_domain::audit::AuditEvent;
 use tenantry_domain::email::EmailKey;
 use tenantry_domain::ids::{AccountId, OrganizationId};
 use tenantry_domain::store::{Accounts, InsertOutcome, UpdateOutcome};
@@ -71,10 +72,11 @@ impl Accounts for CachedAccounts {
         self.inner.list_accounts_of(organization_id, after, limit).await
     }
 
-    async fn update_account(&self, account: &Account) -> Result<UpdateOutcome> {
-        let (inner, account) = (self.inner.clone(), account.clone());
-        let id = account.id;
-        self.records.write_one(id, async move { inner.update_account(&account).await }).await
+    async fn update_account(&self, account: &Account, event: Option<&AuditEvent>) -> Result<UpdateOutcome> {
+        let account_id = account.id;
+        let (inner, account, event) = (self.inner.clone(), account.clone(), event.cloned());
+        let update = async move { inner.update_account(&account, event.as_ref()).await };
+        self.records.write_one(account_id, update).await
     }
 
     async fn delete_account(&self, id: AccountId, version: u64) -> Result<UpdateOutcome> {

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use std::sync::Arc;
 use tenantry_domain::Result;
 use tenantry_domain::api_key::{ApiKey, ApiKeyOwner};
+use tenantry_domain::audit::AuditEvent;
 use tenantry_domain::ids::{ApiKeyId, OrganizationId};
 use tenantry_domain::store::{ApiKeys, BoundedInsert, UpdateOutcome};
 
@@ -24,8 +25,13 @@ impl CachedApiKeys {
 
 #[async_trait]
 impl ApiKeys for CachedApiKeys {
-    async fn insert_api_key(&self, key: &ApiKey, limit: u32) -> Result<BoundedInsert> {
-        self.inner.insert_api_key(key, limit).await
+    async fn insert_api_key(
+        &self,
+        key: &ApiKey,
+        limit: u32,
+        event: Option<&AuditEvent>,
+    ) -> Result<BoundedInsert> {
+        self.inner.insert_api_key(key, limit, event).await
     }
 
     async fn get_api_key(&self, id: ApiKeyId) -> Result<Option<Arc<ApiKey>>> {
@@ -45,10 +51,10 @@ impl ApiKeys for CachedApiKeys {
         self.inner.list_api_keys(owner, after, limit).await
     }
 
-    async fn update_api_key(&self, key: &ApiKey) -> Result<UpdateOutcome> {
-        let (inner, key) = (self.inner.clone(), key.clone());
+    async fn update_api_key(&self, key: &ApiKey, event: Option<&AuditEvent>) -> Result<UpdateOutcome> {
         let id = key.id;
-        self.records.write_one(id, async move { inner.update_api_key(&key).await }).await
+        let (inner, key, event) = (self.inner.clone(), key.clone(), event.cloned());
+        self.records.write_one(id, async move { inner.update_api_key(&key, event.as_ref()).await }).await
     }
 
     async fn touch_api_key(&self, id: ApiKeyId, at: Timestamp) -> Result<()> {
@@ -56,9 +62,9 @@ impl ApiKeys for CachedApiKeys {
         self.records.write_one(id, async move { inner.touch_api_key(id, at).await }).await
     }
 
-    async fn delete_api_key(&self, id: ApiKeyId) -> Result<bool> {
-        let inner = self.inner.clone();
-        self.records.write_one(id, async move { inner.delete_api_key(id).await }).await
+    async fn delete_api_key(&self, id: ApiKeyId, event: Option<&AuditEvent>) -> Result<bool> {
+        let (inner, event) = (self.inner.clone(), event.cloned());
+        self.records.write_one(id, async move { inner.delete_api_key(id, event.as_ref()).await }).await
     }
 
     async fn delete_api_keys_of(&self, organization_id: OrganizationId, limit: u32) -> Result<Vec<ApiKeyId>> {

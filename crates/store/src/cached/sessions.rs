@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use std::sync::Arc;
 use tenantry_domain::Result;
+use tenantry_domain::audit::AuditEvent;
 use tenantry_domain::ids::{OrganizationId, SessionId};
 use tenantry_domain::session::Session;
 use tenantry_domain::store::{Sessions, UpdateOutcome};
@@ -24,8 +25,8 @@ impl CachedSessions {
 
 #[async_trait]
 impl Sessions for CachedSessions {
-    async fn insert_session(&self, session: &Session) -> Result<()> {
-        self.inner.insert_session(session).await
+    async fn insert_session(&self, session: &Session, event: Option<&AuditEvent>) -> Result<()> {
+        self.inner.insert_session(session, event).await
     }
 
     async fn get_session(&self, id: SessionId) -> Result<Option<Arc<Session>>> {
@@ -42,9 +43,9 @@ impl Sessions for CachedSessions {
         self.records.write_one(id, async move { inner.update_session(&session).await }).await
     }
 
-    async fn delete_session(&self, id: SessionId) -> Result<()> {
-        let inner = self.inner.clone();
-        self.records.write_one(id, async move { inner.delete_session(id).await }).await
+    async fn delete_session(&self, id: SessionId, event: Option<&AuditEvent>) -> Result<()> {
+        let (inner, event) = (self.inner.clone(), event.cloned());
+        self.records.write_one(id, async move { inner.delete_session(id, event.as_ref()).await }).await
     }
 
     async fn delete_sessions_of(

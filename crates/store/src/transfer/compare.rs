@@ -6,6 +6,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 use futures_util::TryStreamExt;
 use serde::Serialize;
 use tenantry_domain::organization::{Organization, Placement};
+use tenantry_domain::store::full_scan::PAGE;
 use tenantry_domain::{Error, Result};
 
 /// How many there are, and a hash over all of them in their order.
@@ -55,11 +56,12 @@ pub(super) struct Records {
     pub(super) api_keys: Digest,
     pub(super) invitations: Digest,
     pub(super) operations: Digest,
+    pub(super) audit_entries: Digest,
 }
 
 impl Records {
     /// Each kind of record with its name, of both sides.
-    pub(super) fn pairs<'a>(&'a self, other: &'a Self) -> [(&'static str, &'a Digest, &'a Digest); 6] {
+    pub(super) fn pairs<'a>(&'a self, other: &'a Self) -> [(&'static str, &'a Digest, &'a Digest); 7] {
         [
             ("the organizations", &self.organizations, &other.organizations),
             ("the accounts", &self.accounts, &other.accounts),
@@ -67,6 +69,7 @@ impl Records {
             ("the API keys", &self.api_keys, &other.api_keys),
             ("the invitations", &self.invitations, &other.invitations),
             ("the finished operations", &self.operations, &other.operations),
+            ("the audit trail", &self.audit_entries, &other.audit_entries),
         ]
     }
 }
@@ -74,7 +77,8 @@ impl Records {
 /// All records but those that only serve the engine.
 pub(super) async fn records(side: &OpenSide) -> Result<Records> {
     let mut records = Records::default();
-    let Records { organizations, accounts, sessions, api_keys, invitations, operations } = &mut records;
+    let Records { organizations, accounts, sessions, api_keys, invitations, operations, audit_entries } =
+        &mut records;
     let add = async |organization| organizations.add_record(&without_location(organization));
     each(|after| side.scan.organizations(after), |organization| organization.id, add).await?;
     let add = async |account| accounts.add_record(&account);
@@ -87,7 +91,23 @@ pub(super) async fn records(side: &OpenSide) -> Result<Records> {
     each(|after| side.scan.invitations(after), |invitation| invitation.id, add).await?;
     let add = async |record| operations.add_record(&record);
     each(|after| side.scan.operations(after), |record| record.id, add).await?;
+    trails(side, audit_entries).await?;
     Ok(records)
+}
+
+async fn trails(side: &OpenSide, digest: &mut Digest) -> Result<()> {
+    let mut chain = None;
+    while let Some(first) = side.ports.audit.get_next_chain(chain).await? {
+        chain = Some(first.chain);
+        let mut after = first.sequence - 1;
+        loop {
+            let page = side.ports.audit.list_chain(first.chain, after, PAGE).await?;
+            let Some(last) = page.last() else { break };
+            after = last.sequence;
+            page.iter().try_for_each(|entry| digest.add_record(entry))?;
+        }
+    }
+    Ok(())
 }
 
 /// Removes the location of the data, which a transfer changes.

@@ -133,17 +133,35 @@ pub(super) async fn records(source: &OpenSide, target: &OpenSide) -> Result<()> 
     let ports = &target.ports;
     let insert = async |account| ports.accounts.insert_account(&account).await.map(drop);
     each(|after| source.scan.accounts(after), |account| account.id, insert).await?;
-    let insert = async |session| ports.sessions.insert_session(&session).await;
+    let insert = async |session| ports.sessions.insert_session(&session, None).await;
     each(|after| source.scan.sessions(after), |session| session.id, insert).await?;
-    let insert = async |key| ports.api_keys.insert_api_key(&key, u32::MAX).await.map(drop);
+    let insert = async |key| ports.api_keys.insert_api_key(&key, u32::MAX, None).await.map(drop);
     each(|after| source.scan.api_keys(after), |key| key.id, insert).await?;
     let insert =
-        async |invitation| ports.invitations.insert_invitation(&invitation, u32::MAX).await.map(drop);
+        async |invitation| ports.invitations.insert_invitation(&invitation, u32::MAX, None).await.map(drop);
     each(|after| source.scan.invitations(after), |invitation| invitation.id, insert).await?;
-    let insert = async |record| ports.operations.insert_operation(&record).await.map(drop);
+    let insert = async |record| ports.operations.insert_operation(&record, None).await.map(drop);
     each(|after| source.scan.operations(after), |record| record.id, insert).await?;
+    trails(source, target).await?;
     match source.ports.installation.get_value(operator::HASH).await? {
         Some(hash) => ports.installation.put_value(operator::HASH, &hash).await,
         None => Ok(()),
     }
+}
+
+/// Copies the chains of the audit trail. Their events have all been linked before.
+async fn trails(source: &OpenSide, target: &OpenSide) -> Result<()> {
+    let (from, to) = (&source.ports.audit, &target.ports.audit);
+    let mut chain = None;
+    while let Some(first) = from.get_next_chain(chain).await? {
+        chain = Some(first.chain);
+        let mut after = first.sequence - 1;
+        loop {
+            let page = from.list_chain(first.chain, after, PAGE).await?;
+            let Some(last) = page.last() else { break };
+            after = last.sequence;
+            to.restore_entries(&page).await?;
+        }
+    }
+    Ok(())
 }

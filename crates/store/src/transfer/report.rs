@@ -41,6 +41,8 @@ pub struct TransferReport {
     pub invitations: u64,
     /// Finished operations.
     pub operations: u64,
+    /// Entries of the audit trail.
+    pub audit_entries: u64,
     /// Documents of organizations.
     pub documents: u64,
 }

@@ -19,7 +19,7 @@ impl Subject {
     async fn change_account(&self, account: &Account, change: impl FnOnce(&mut Account)) -> Account {
         let mut next = account.next();
         change(&mut next);
-        assert_eq!(self.store.accounts.update_account(&next).await.unwrap(), Done);
+        assert_eq!(self.store.accounts.update_account(&next, None).await.unwrap(), Done);
         next
     }
 
@@ -91,7 +91,7 @@ fn account_email_of_another_account_is_refused() {
         let other = subject.insert_account(&account("other@example.com")).await;
         let mut next = member(other.next(), &[here]);
         next.email_key = holder.email_key.clone();
-        let updated = subject.store.accounts.update_account(&next).await;
+        let updated = subject.store.accounts.update_account(&next, None).await;
         assert_eq!(refusal(updated), ErrorCode::EmailTaken);
         assert_eq!(subject.account(other.id).await, Some(other));
         assert_eq!(subject.members(here, None, 10).await, []);
@@ -154,12 +154,12 @@ fn account_update_requires_the_version_before_it() {
         for version in [0, 1, 4, 5, 7] {
             let mut wrong = Account { version, ..record.clone() };
             wrong.email_key = Some(key("stale@example.com"));
-            assert_eq!(subject.store.accounts.update_account(&wrong).await.unwrap(), Stale);
+            assert_eq!(subject.store.accounts.update_account(&wrong, None).await.unwrap(), Stale);
             assert_eq!(subject.account(record.id).await, Some(record.clone()));
         }
         assert_eq!(subject.account_of("stale@example.com").await, None);
         let unknown = account("unknown@example.com").next();
-        assert_eq!(subject.store.accounts.update_account(&unknown).await.unwrap(), Stale);
+        assert_eq!(subject.store.accounts.update_account(&unknown, None).await.unwrap(), Stale);
         assert_eq!(subject.account(unknown.id).await, None);
     });
 }
@@ -172,7 +172,10 @@ fn account_version_is_updated_once_by_fifty_parallel_updates() {
             let (subject, mut next) = (subject.clone(), record.next());
             async move {
                 next.password_hash = PasswordHash(number.to_string());
-                (next.password_hash.0.clone(), subject.store.accounts.update_account(&next).await.unwrap())
+                (
+                    next.password_hash.0.clone(),
+                    subject.store.accounts.update_account(&next, None).await.unwrap(),
+                )
             }
         })
         .await;

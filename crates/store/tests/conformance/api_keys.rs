@@ -14,7 +14,7 @@ const LIMIT: u32 = 10;
 
 impl Subject {
     async fn insert_api_key(&self, key: ApiKey) -> ApiKey {
-        assert_eq!(self.store.api_keys.insert_api_key(&key, LIMIT).await.unwrap(), New);
+        assert_eq!(self.store.api_keys.insert_api_key(&key, LIMIT, None).await.unwrap(), New);
         key
     }
 
@@ -55,7 +55,7 @@ fn api_key_round_trips_with_and_without_rare_fields() {
             }
             assert_eq!(subject.api_keys(key.owner, None, 2).await, std::slice::from_ref(&key));
             let next = key.next();
-            assert_eq!(subject.store.api_keys.update_api_key(&next).await.unwrap(), Done);
+            assert_eq!(subject.store.api_keys.update_api_key(&next, None).await.unwrap(), Done);
             assert_eq!(subject.api_key(key.id).await, Some(next));
         }
         assert_eq!(subject.api_key(api_key(organization()).id).await, None);
@@ -68,7 +68,7 @@ fn api_key_insert_keeps_existing_record() {
         let key = subject.insert_api_key(api_key(organization())).await;
         let again = ApiKey { name: "another".into(), ..key.clone() };
         for limit in [LIMIT, 1] {
-            assert_eq!(subject.store.api_keys.insert_api_key(&again, limit).await.unwrap(), Exists);
+            assert_eq!(subject.store.api_keys.insert_api_key(&again, limit, None).await.unwrap(), Exists);
         }
         assert_eq!(subject.api_key(key.id).await, Some(key));
     });
@@ -102,14 +102,14 @@ fn api_key_update_requires_the_version_before_it() {
         assert_eq!(subject.api_key(key.id).await, Some(key.clone()));
         for version in [0, 1, 4, 5, 7] {
             let wrong = ApiKey { version, name: "wrong".into(), ..key.clone() };
-            assert_eq!(subject.store.api_keys.update_api_key(&wrong).await.unwrap(), Stale);
+            assert_eq!(subject.store.api_keys.update_api_key(&wrong, None).await.unwrap(), Stale);
             assert_eq!(subject.api_key(key.id).await, Some(key.clone()));
         }
         let next = key.next();
-        assert_eq!(subject.store.api_keys.update_api_key(&next).await.unwrap(), Done);
+        assert_eq!(subject.store.api_keys.update_api_key(&next, None).await.unwrap(), Done);
         assert_eq!(subject.api_key(key.id).await, Some(next));
         let unknown = api_key(organization()).next();
-        assert_eq!(subject.store.api_keys.update_api_key(&unknown).await.unwrap(), Stale);
+        assert_eq!(subject.store.api_keys.update_api_key(&unknown, None).await.unwrap(), Stale);
         assert_eq!(subject.api_key(unknown.id).await, None);
     });
 }
@@ -120,7 +120,7 @@ fn api_key_is_rotated_once_in_parallel() {
         let key = subject.insert_api_key(api_key(organization())).await;
         let outcomes = in_parallel(50, |number| {
             let (subject, next) = (subject.clone(), ApiKey { generation: 100 + number as u32, ..key.next() });
-            async move { (next.generation, subject.store.api_keys.update_api_key(&next).await.unwrap()) }
+            async move { (next.generation, subject.store.api_keys.update_api_key(&next, None).await.unwrap()) }
         })
         .await;
         let done: Vec<_> = outcomes.into_iter().filter(|(_, written)| *written == Done).collect();
@@ -144,7 +144,7 @@ fn api_key_touch_keeps_latest_use_and_version() {
         for last_used_at in [None, Some(at(30)), Some(at(999))] {
             let read = subject.api_key(key.id).await.unwrap();
             let next = ApiKey { last_used_at, ..read.next() };
-            assert_eq!(keys.update_api_key(&next).await.unwrap(), Done);
+            assert_eq!(keys.update_api_key(&next, None).await.unwrap(), Done);
             let expected = ApiKey { last_used_at: Some(at(180)), ..next };
             assert_eq!(subject.api_key(key.id).await, Some(expected));
         }
@@ -166,7 +166,7 @@ fn api_key_touch_and_update_in_parallel_lose_nothing() {
                 }
                 loop {
                     let next = keys.get_api_key(id).await.unwrap().unwrap().next();
-                    if keys.update_api_key(&next).await.unwrap() == Done {
+                    if keys.update_api_key(&next, None).await.unwrap() == Done {
                         return;
                     }
                 }
@@ -185,7 +185,7 @@ fn api_key_delete_says_whether_there_was_one() {
         let other = subject.insert_api_key(api_key(key.owner)).await;
         assert!(subject.api_key(key.id).await.is_some());
         for expected in [true, false] {
-            assert_eq!(subject.store.api_keys.delete_api_key(key.id).await.unwrap(), expected);
+            assert_eq!(subject.store.api_keys.delete_api_key(key.id, None).await.unwrap(), expected);
             assert_eq!(subject.api_key(key.id).await, None);
         }
         assert_eq!(subject.api_keys(key.owner, None, 10).await, [other]);
@@ -231,7 +231,7 @@ fn api_key_limit_is_exact_in_parallel() {
             for round in 0..3 {
                 let outcomes = in_parallel(32, |_| {
                     let (subject, key) = (subject.clone(), api_key(owner));
-                    async move { subject.store.api_keys.insert_api_key(&key, LIMIT).await.unwrap() }
+                    async move { subject.store.api_keys.insert_api_key(&key, LIMIT, None).await.unwrap() }
                 })
                 .await;
                 let new = outcomes.iter().filter(|outcome| **outcome == New).count();
@@ -241,7 +241,7 @@ fn api_key_limit_is_exact_in_parallel() {
                 let keys = subject.api_keys(owner, None, 100).await;
                 assert_eq!(keys.len(), LIMIT as usize);
                 // One makes room for one.
-                assert!(subject.store.api_keys.delete_api_key(keys[3 * round].id).await.unwrap());
+                assert!(subject.store.api_keys.delete_api_key(keys[3 * round].id, None).await.unwrap());
             }
             subject.insert_api_key(api_key(neighbor.owner)).await;
         }
@@ -257,10 +257,10 @@ fn api_key_limit_may_be_lowered_below_what_is_there() {
         }
         let keys = &subject.store.api_keys;
         for limit in [0, 1, 4] {
-            assert_eq!(keys.insert_api_key(&api_key(owner), limit).await.unwrap(), Full);
+            assert_eq!(keys.insert_api_key(&api_key(owner), limit, None).await.unwrap(), Full);
         }
-        assert_eq!(keys.insert_api_key(&api_key(organization()), 0).await.unwrap(), Full);
-        assert_eq!(keys.insert_api_key(&api_key(owner), 5).await.unwrap(), New);
+        assert_eq!(keys.insert_api_key(&api_key(organization()), 0, None).await.unwrap(), Full);
+        assert_eq!(keys.insert_api_key(&api_key(owner), 5, None).await.unwrap(), New);
         assert_eq!(subject.api_keys(owner, None, 10).await.len(), 5);
     });
 }

@@ -89,6 +89,7 @@ pub fn operation(owner: &str, arguments: OperationArguments) -> Box<Operation> {
         undone: 0,
         documents: None,
         started_at: START,
+        origin: None,
     })
 }
 

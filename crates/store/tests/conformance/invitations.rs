@@ -13,7 +13,7 @@ const LIMIT: u32 = 10;
 
 impl Subject {
     async fn insert_invitation(&self, invitation: Invitation) -> Invitation {
-        assert_eq!(self.store.invitations.insert_invitation(&invitation, LIMIT).await.unwrap(), New);
+        assert_eq!(self.store.invitations.insert_invitation(&invitation, LIMIT, None).await.unwrap(), New);
         invitation
     }
 
@@ -66,13 +66,13 @@ fn invitation_is_one_per_organization_and_mailbox() {
         let same_id = Invitation { id: first.id, ..other_invitation(here) };
         let invitations = &subject.store.invitations;
         for limit in [LIMIT, 1, 0] {
-            assert_eq!(invitations.insert_invitation(&other_id(), limit).await.unwrap(), Exists);
-            assert_eq!(invitations.insert_invitation(&same_id, limit).await.unwrap(), Exists);
+            assert_eq!(invitations.insert_invitation(&other_id(), limit, None).await.unwrap(), Exists);
+            assert_eq!(invitations.insert_invitation(&same_id, limit, None).await.unwrap(), Exists);
         }
         assert_eq!(subject.invitations(here, None, 10).await, std::slice::from_ref(&first));
         let elsewhere = Invitation { organization_id: organization_id(), ..other_id() };
         subject.insert_invitation(elsewhere).await;
-        assert_eq!(invitations.delete_invitation(first.id, first.version).await.unwrap(), Done);
+        assert_eq!(invitations.delete_invitation(first.id, first.version, None).await.unwrap(), Done);
         subject.insert_invitation(other_id()).await;
     });
 }
@@ -83,7 +83,7 @@ fn invitation_for_one_mailbox_is_made_once_in_parallel() {
         let here = organization_id();
         let outcomes = in_parallel(32, |_| {
             let (subject, record) = (subject.clone(), invitation(here, "guest@example.com"));
-            async move { subject.store.invitations.insert_invitation(&record, LIMIT).await.unwrap() }
+            async move { subject.store.invitations.insert_invitation(&record, LIMIT, None).await.unwrap() }
         })
         .await;
         assert_eq!(outcomes.iter().filter(|outcome| **outcome == New).count(), 1, "{outcomes:?}");
@@ -99,7 +99,7 @@ fn invitation_limit_is_exact_in_parallel() {
         for round in 0..3 {
             let outcomes = in_parallel(32, |_| {
                 let (subject, record) = (subject.clone(), other_invitation(here));
-                async move { subject.store.invitations.insert_invitation(&record, LIMIT).await.unwrap() }
+                async move { subject.store.invitations.insert_invitation(&record, LIMIT, None).await.unwrap() }
             })
             .await;
             let new = outcomes.iter().filter(|outcome| **outcome == New).count();
@@ -108,7 +108,7 @@ fn invitation_limit_is_exact_in_parallel() {
             let all = subject.invitations(here, None, 100).await;
             assert_eq!(all.len(), LIMIT as usize);
             let one = &all[3 * round];
-            let deleted = subject.store.invitations.delete_invitation(one.id, one.version).await;
+            let deleted = subject.store.invitations.delete_invitation(one.id, one.version, None).await;
             assert_eq!(deleted.unwrap(), Done);
         }
         subject.insert_invitation(other_invitation(organization_id())).await;
@@ -142,14 +142,14 @@ fn invitation_update_requires_the_version_before_it() {
             subject.insert_invitation(Invitation { version: 5, ..other_invitation(organization_id()) }).await;
         for version in [0, 1, 4, 5, 7] {
             let wrong = Invitation { version, role: Role::Owner, ..record.clone() };
-            assert_eq!(subject.store.invitations.update_invitation(&wrong).await.unwrap(), Stale);
+            assert_eq!(subject.store.invitations.update_invitation(&wrong, None).await.unwrap(), Stale);
             assert_eq!(subject.invitation(record.id).await, Some(record.clone()));
         }
         let next = record.next();
-        assert_eq!(subject.store.invitations.update_invitation(&next).await.unwrap(), Done);
+        assert_eq!(subject.store.invitations.update_invitation(&next, None).await.unwrap(), Done);
         assert_eq!(subject.invitation(record.id).await, Some(next));
         let unknown = other_invitation(organization_id()).next();
-        assert_eq!(subject.store.invitations.update_invitation(&unknown).await.unwrap(), Stale);
+        assert_eq!(subject.store.invitations.update_invitation(&unknown, None).await.unwrap(), Stale);
         assert_eq!(subject.invitation(unknown.id).await, None);
     });
 }
@@ -158,13 +158,16 @@ fn invitation_update_requires_the_version_before_it() {
 fn invitation_is_accepted_once_in_parallel() {
     on_every_engine(|subject| async move {
         let record = subject.insert_invitation(other_invitation(organization_id())).await;
-        let outcomes = in_parallel(50, |number| {
-            let mut next = record.next();
-            next.secret_hash[0] = number as u8;
-            let subject = subject.clone();
-            async move { (next.clone(), subject.store.invitations.update_invitation(&next).await.unwrap()) }
-        })
-        .await;
+        let outcomes =
+            in_parallel(50, |number| {
+                let mut next = record.next();
+                next.secret_hash[0] = number as u8;
+                let subject = subject.clone();
+                async move {
+                    (next.clone(), subject.store.invitations.update_invitation(&next, None).await.unwrap())
+                }
+            })
+            .await;
         let done: Vec<_> = outcomes.into_iter().filter(|(_, written)| *written == Done).collect();
         assert_eq!(done.len(), 1);
         assert_eq!(subject.invitation(record.id).await.as_ref(), Some(&done[0].0));
@@ -178,11 +181,11 @@ fn invitation_delete_requires_the_version() {
             subject.insert_invitation(Invitation { version: 5, ..other_invitation(organization_id()) }).await;
         let invitations = &subject.store.invitations;
         for version in [0, 4, 6] {
-            assert_eq!(invitations.delete_invitation(record.id, version).await.unwrap(), Stale);
+            assert_eq!(invitations.delete_invitation(record.id, version, None).await.unwrap(), Stale);
         }
         assert_eq!(subject.invitation(record.id).await, Some(record.clone()));
         for expected in [Done, Stale] {
-            assert_eq!(invitations.delete_invitation(record.id, 5).await.unwrap(), expected);
+            assert_eq!(invitations.delete_invitation(record.id, 5, None).await.unwrap(), expected);
             assert_eq!(subject.invitation(record.id).await, None);
         }
     });
@@ -222,7 +225,7 @@ fn invitation_cleanup_deletes_expired_ones() {
 
         // One that is sent again goes on for longer.
         let sent_again = Invitation { expires_at: at(60), ..kept.next() };
-        assert_eq!(invitations.update_invitation(&sent_again).await.unwrap(), Done);
+        assert_eq!(invitations.update_invitation(&sent_again, None).await.unwrap(), Done);
         assert_eq!(invitations.delete_expired_invitations(at(50), 10).await.unwrap(), 0);
         assert_eq!(subject.invitation(kept.id).await, Some(sent_again));
         assert_eq!(invitations.delete_expired_invitations(at(61), 10).await.unwrap(), 1);

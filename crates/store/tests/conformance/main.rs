@@ -8,6 +8,8 @@ mod accounts;
 #[cfg(test)]
 mod api_keys;
 #[cfg(test)]
+mod audit;
+#[cfg(test)]
 mod containers;
 #[cfg(test)]
 mod data;

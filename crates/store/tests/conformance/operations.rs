@@ -21,9 +21,9 @@ fn operation_record_round_trips_and_stays() {
             ..finished(&organization)
         };
         for record in [finished(&organization), refused] {
-            assert_eq!(operations.insert_operation(&record).await.unwrap(), New);
+            assert_eq!(operations.insert_operation(&record, None).await.unwrap(), New);
             let again = OperationRecord { done: 99, ..record.clone() };
-            assert_eq!(operations.insert_operation(&again).await.unwrap(), Exists);
+            assert_eq!(operations.insert_operation(&again, None).await.unwrap(), Exists);
             assert_eq!(operations.get_operation(record.id).await.unwrap(), Some(record));
         }
         let unknown = operation("me", OperationArguments::Purge).id;
@@ -39,8 +39,8 @@ fn operation_list_is_newest_first_in_pages() {
         let mut expected = Vec::new();
         for second in 0..5 {
             let record = OperationRecord { started_at: at(second), ..finished(&here) };
-            assert_eq!(operations.insert_operation(&record).await.unwrap(), New);
-            assert_eq!(operations.insert_operation(&finished(&there)).await.unwrap(), New);
+            assert_eq!(operations.insert_operation(&record, None).await.unwrap(), New);
+            assert_eq!(operations.insert_operation(&finished(&there), None).await.unwrap(), New);
             expected.insert(0, record);
         }
         let page = async |before, limit| operations.list_operations_of(here.id, before, limit).await.unwrap();

@@ -10,7 +10,7 @@ use tenantry_domain::store::UpdateOutcome::{Done, Stale};
 
 impl Subject {
     async fn insert_session(&self, session: Session) -> Session {
-        self.store.sessions.insert_session(&session).await.unwrap();
+        self.store.sessions.insert_session(&session, None).await.unwrap();
         session
     }
 
@@ -94,7 +94,7 @@ fn session_delete_is_idempotent() {
         let (record, other) = (subject.insert_session(record).await, subject.insert_session(other).await);
         assert!(subject.session(record.id).await.is_some());
         for _ in 0..2 {
-            subject.store.sessions.delete_session(record.id).await.unwrap();
+            subject.store.sessions.delete_session(record.id, None).await.unwrap();
             assert_eq!(subject.session(record.id).await, None);
         }
         assert_eq!(subject.session(other.id).await, Some(other));

@@ -97,10 +97,10 @@ async fn change_on_standalone_server_is_seen_within_a_second() {
     let account = samples::account();
     assert_eq!(writer.accounts.insert_account(&account).await.unwrap(), InsertOutcome::New);
     let session = samples::session();
-    writer.sessions.insert_session(&session).await.unwrap();
+    writer.sessions.insert_session(&session, None).await.unwrap();
     let keys = [samples::api_key(), other_api_key()];
     for key in &keys {
-        assert_eq!(writer.api_keys.insert_api_key(key, 10).await.unwrap(), BoundedInsert::New);
+        assert_eq!(writer.api_keys.insert_api_key(key, 10, None).await.unwrap(), BoundedInsert::New);
     }
     fixture.count_from_now().await;
     for _ in 0..100 {
@@ -114,11 +114,11 @@ async fn change_on_standalone_server_is_seen_within_a_second() {
     assert!(fixture.reads(organization.id).await < 50, "most come from memory");
 
     let renamed = Account { version: account.version + 1, credential_epoch: 9, ..account.clone() };
-    assert_eq!(writer.accounts.update_account(&renamed).await.unwrap(), UpdateOutcome::Done);
-    writer.sessions.delete_session(session.id).await.unwrap();
-    assert!(writer.api_keys.delete_api_key(keys[0].id).await.unwrap());
+    assert_eq!(writer.accounts.update_account(&renamed, None).await.unwrap(), UpdateOutcome::Done);
+    writer.sessions.delete_session(session.id, None).await.unwrap();
+    assert!(writer.api_keys.delete_api_key(keys[0].id, None).await.unwrap());
     let limited = ApiKey { version: 2, permissions: PermissionSet::EMPTY, ..keys[1].clone() };
-    assert_eq!(writer.api_keys.update_api_key(&limited).await.unwrap(), UpdateOutcome::Done);
+    assert_eq!(writer.api_keys.update_api_key(&limited, None).await.unwrap(), UpdateOutcome::Done);
     update(&writer, &organization).await;
     let took = until("the change is seen", async || {
         recent_version(&reader, organization.id).await == 2
@@ -182,9 +182,9 @@ async fn change_on_replica_set_is_seen_at_once() {
         assert!(took < RECENT_READ_MAX_AGE / 2, "seen after {took:?}");
     }
     let key = samples::api_key();
-    assert_eq!(writer.api_keys.insert_api_key(&key, 10).await.unwrap(), BoundedInsert::New);
+    assert_eq!(writer.api_keys.insert_api_key(&key, 10, None).await.unwrap(), BoundedInsert::New);
     assert!(reader.api_keys.get_recent_api_key(key.id).await.unwrap().is_some());
-    assert!(writer.api_keys.delete_api_key(key.id).await.unwrap());
+    assert!(writer.api_keys.delete_api_key(key.id, None).await.unwrap());
     let took = until("the revoked key is gone", async || {
         reader.api_keys.get_recent_api_key(key.id).await.unwrap().is_none()
     });

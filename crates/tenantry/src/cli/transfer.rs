@@ -80,7 +80,8 @@ fn line(step: &TransferProgress) -> String {
             format!("copied {organizations} of {of} organizations, {documents} documents")
         }
         TransferProgress::Records => {
-            "copied accounts, sessions, API keys, invitations and finished operations".to_owned()
+            "copied accounts, sessions, API keys, invitations, finished operations and the audit trail"
+                .to_owned()
         }
         TransferProgress::Compared { organizations, of } => {
             format!("compared {organizations} of {of} organizations")
@@ -89,10 +90,11 @@ fn line(step: &TransferProgress) -> String {
 }
 
 fn summary(done: &TransferReport) -> String {
-    let TransferReport { organizations, accounts, sessions, api_keys, invitations, operations, documents } =
-        done;
+    let TransferReport { organizations, accounts, sessions, api_keys, invitations, .. } = done;
+    let TransferReport { operations, audit_entries, documents, .. } = done;
     format!(
         "Both sides have the same {organizations} organizations, {accounts} accounts, {sessions} sessions, \
-         {api_keys} API keys, {invitations} invitations, {operations} finished operations and {documents} documents."
+         {api_keys} API keys, {invitations} invitations, {operations} finished operations, \
+         {audit_entries} audit entries and {documents} documents."
     )
 }

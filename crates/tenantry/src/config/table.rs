@@ -287,6 +287,11 @@ settings! {
         retention: Duration = {
             name: "RETENTION_DAYS", flag: "retention-days", default: "30", limits: Limits::new(0, 3650, Unit::Days),
         };
+        /// How long entries of the audit trail are kept; 0 keeps them for good. Each takes about a kilobyte.
+        audit_retention: Duration = {
+            name: "AUDIT_RETENTION_DAYS", flag: "audit-retention-days", default: "400",
+            limits: Limits::new(0, 3650, Unit::Days),
+        };
         /// How many documents a new organization may have in all its collections. Without it there is no
         /// limit. It applies to organizations created from then on; `tenantry org quota` changes the quota of
         /// an existing one.

@@ -141,6 +141,10 @@ fn routes_of_keys(app: &App, acme: &Organization, keys: &Keys) -> Vec<Route> {
     ]
 }
 
+fn reset_path(acme: &Organization) -> String {
+    format!("{}/password-reset", acme.member(acme.owner_id()))
+}
+
 fn routes(app: &App, acme: &Organization, gone: &Organization, invitation: &str) -> Vec<Route> {
     let new: &[&str] = &["organization_name", "email", "password"];
     let route = |operation, method, path: &str, caller: Client| Route {
@@ -185,6 +189,17 @@ fn routes(app: &App, acme: &Organization, gone: &Organization, invitation: &str)
             fields: &["refresh_token"],
             required: &["refresh_token"],
             ..route("refreshTokens", Method::POST, "/v1/auth/refresh", app.client())
+        },
+        Route {
+            fields: &["token", "new_password"],
+            required: &["token", "new_password"],
+            ..route("resetPassword", Method::POST, "/v1/auth/reset-password", app.client())
+        },
+        Route {
+            fields: &[],
+            required: &[],
+            needs_body: false,
+            ..route("createPasswordReset", Method::POST, &reset_path(acme), app.operator())
         },
         route("createOrganization", Method::POST, "/v1/organizations", app.operator()),
         Route {

@@ -122,6 +122,8 @@ impl Operation {
             "deleteOwnOrganization" => json!({ "organization_name": target.name }),
             "patchOrganization" => json!({ "organization_name": target.fresh }),
             "changeMember" => json!({ "role": "viewer" }),
+            "createPasswordReset" => json!({}),
+            "resetPassword" => json!({ "token": "garbage", "new_password": PASSWORD }),
             "createInvitation" => {
                 json!({ "email": format!("{}@new.example", target.fresh), "role": "viewer" })
             }
@@ -496,13 +498,14 @@ async fn operations_refuse_every_caller_without_the_right() {
 
 /// Requests in this file that are refused for every caller: the organization is in use, or the token or the
 /// archive is not a real one.
-const REFUSED_ALL_THE_SAME: [(&str, &str); 9] = [
+const REFUSED_ALL_THE_SAME: [(&str, &str); 10] = [
     ("importOrganization", "archive_invalid"),
     ("restoreOrganization", "organization_not_deleted"),
     ("purgeOrganization", "organization_not_deleted"),
     ("reactivateOrganization", "organization_not_suspended"),
     ("refreshTokens", "refresh_token_invalid"),
     ("acceptInvitation", "invalid_input"),
+    ("resetPassword", "invalid_input"),
     ("changePassword", "invalid_credentials"),
     ("changeMember", "last_owner"),
     ("removeMember", "last_owner"),

@@ -7,6 +7,7 @@
 
 mod api_keys;
 mod archives;
+mod audit;
 mod backend_examples;
 mod bad_input;
 mod bulk_kill;
@@ -18,6 +19,7 @@ mod concurrency;
 mod crash;
 mod documents;
 mod embedded_only;
+mod ended_credentials;
 mod ended_rights;
 mod every_operation;
 mod imported_hashes;
@@ -35,6 +37,7 @@ mod mongodb_only;
 mod openapi;
 mod organization_share;
 mod organizations;
+mod password_reset;
 mod printed_calls;
 mod public_url;
 mod query_operators;

@@ -4,6 +4,7 @@ use crate::account::Role;
 use crate::app::auth::{Auth, Authorization, OrganizationRef, Principal, proven};
 use crate::app::clock_and_entropy::ClockAndEntropy;
 use crate::archive::{ArchiveWriter, ArchivedCollection, ArchivedOrganization, Manifest};
+use crate::audit::{AuditAction, AuditEvent};
 use crate::collection::CollectionName;
 use crate::error::{Error, ErrorCode, Result};
 use crate::limits::{ARCHIVE_PAGE_BYTES, ARCHIVE_PAGE_DOCUMENTS, INLINE_MAX_BYTES, PAGE_MAX_ITEMS};
@@ -23,6 +24,7 @@ use tenantry_documents::sort::{Position, Sort};
 pub struct Exportable {
     organization: Arc<Organization>,
     authority: Authorization,
+    event: AuditEvent,
 }
 
 impl Exportable {
@@ -41,6 +43,7 @@ pub struct Exporter {
     sessions: Arc<dyn store::Sessions>,
     collections: Arc<dyn store::Collections>,
     documents: Arc<dyn store::Documents>,
+    audit: Arc<dyn store::Audit>,
     auth: Arc<Auth>,
     /// How long a query may take.
     query_time: Duration,
@@ -60,6 +63,7 @@ impl Exporter {
             sessions: store.sessions.clone(),
             collections: store.collections.clone(),
             documents: store.documents.clone(),
+            audit: store.audit.clone(),
             auth: auth.clone(),
             query_time,
             sources: sources.clone(),
@@ -88,7 +92,9 @@ impl Exporter {
             }
         };
         require_whole(&organization)?;
-        Ok(Exportable { organization, authority })
+        let action = AuditAction::OrganizationExported;
+        let event = self.sources.event(Some(organization.id), action, caller.actor());
+        Ok(Exportable { organization, authority, event })
     }
 
     /// The archive of an organization, to be written piece by piece.
@@ -148,6 +154,7 @@ impl Export {
         let owner = self.exporter.accounts.get_account(organization.admin_id()).await?;
         // It is missing only during a purge.
         let owner = owner.ok_or(ErrorCode::OrganizationNotActive)?;
+        self.exporter.audit.insert_event(&self.right.event).await?;
         let manifest = Manifest::new(self.exporter.sources.now());
         ArchiveWriter::begin(manifest, ArchivedOrganization::of(&organization, &owner), out)
     }

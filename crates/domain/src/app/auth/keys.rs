@@ -6,10 +6,12 @@
 
 use super::key_principal::{KeyGrant, KeyPrincipal, ServicePrincipal, proven};
 use super::principal::KeyCaller;
-use super::{Auth, operator};
+use super::{Auth, note_caller, operator};
 use crate::api_key::{ApiKey, ApiKeyKind, ApiKeyOwner, ApiKeyText};
+use crate::audit::RequestOrigin;
 use crate::error::{ErrorCode, Result};
 use crate::ids::ApiKeyId;
+use crate::operation::Actor;
 use crate::permission::Permission;
 use std::sync::Arc;
 
@@ -20,6 +22,18 @@ impl Auth {
     /// `key_malformed`, `key_invalid`, `operator_key_invalid`, `store_unavailable`.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn authenticate_key(&self, text: &str) -> Result<KeyCaller> {
+        let caller = self.prove_key(text).await?;
+        match &caller {
+            KeyCaller::Operator(_) => RequestOrigin::note_caller(Actor::Operator, None),
+            KeyCaller::Service(service) => {
+                RequestOrigin::note_caller(Actor::ApiKey(service.key.id), None);
+            }
+            KeyCaller::Organization(key) => note_caller(Actor::ApiKey(key.key_id()), &key.organization),
+        }
+        Ok(caller)
+    }
+
+    async fn prove_key(&self, text: &str) -> Result<KeyCaller> {
         if text.starts_with(operator::OPERATOR_KEY_PREFIX) {
             return self.authenticate_operator(text).await.map(KeyCaller::Operator);
         }

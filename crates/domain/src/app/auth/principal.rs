@@ -73,6 +73,17 @@ impl Principal {
         }
     }
 
+    /// Who it is, for the log.
+    #[must_use]
+    pub fn actor(&self) -> Actor {
+        match self {
+            Self::Operator(_) => Actor::Operator,
+            Self::Service(service) => Actor::ApiKey(service.key.id),
+            Self::Key(key) => Actor::ApiKey(key.key_id()),
+            Self::Member(member) => Actor::Account(member.account.id),
+        }
+    }
+
     /// Checks that the caller has `permission`, which the operator has for all but data.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 use crate::account::Account;
 use crate::app::clock_and_entropy::ClockAndEntropy;
 use crate::app::mailboxes::Mailboxes;
+use crate::audit::AuditEvent;
 use crate::error::{Error, ErrorCode, Result};
 use crate::ids::{OperationId, OrganizationId};
 use crate::limits::PAGE_MAX_ITEMS;
@@ -15,6 +16,7 @@ use crate::store::{self, NewContainer, Store};
 use std::sync::Arc;
 
 mod accounts;
+mod audit;
 mod invitations;
 
 /// Executes steps.
@@ -25,6 +27,7 @@ pub(in crate::app) struct Steps {
     invitations: Arc<dyn store::Invitations>,
     organizations: Arc<dyn store::Organizations>,
     operations: Arc<dyn store::Operations>,
+    audit: Arc<dyn store::Audit>,
     containers: Arc<dyn store::Containers>,
     mailboxes: Mailboxes,
     sources: ClockAndEntropy,
@@ -39,6 +42,7 @@ impl Steps {
             invitations: store.invitations.clone(),
             organizations: store.organizations.clone(),
             operations: store.operations.clone(),
+            audit: store.audit.clone(),
             containers: store.containers.clone(),
             mailboxes: mailboxes.clone(),
             sources: sources.clone(),
@@ -121,8 +125,11 @@ impl Steps {
                 self.remove_invitation(operation.id, new).await
             }
             (OperationStep::Record, _) => {
-                let record = OperationRecord::finished(organization, operation, self.sources.now());
-                self.operations.insert_operation(&record).await.map(|_| StepResult::Done)
+                let now = self.sources.now();
+                let record = OperationRecord::finished(organization, operation, now);
+                let event = AuditEvent::of_operation(organization, operation, now);
+                self.sources.note_activity();
+                self.operations.insert_operation(&record, Some(&event)).await.map(|_| StepResult::Done)
             }
             (step, arguments) => {
                 Err(Error::internal(format!("{step:?} is not a step of {:?}", arguments.kind())))

@@ -6,8 +6,9 @@ use crate::support::fixtures::{PASSWORD, encoded};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tenantry::system::SystemEntropy;
-use tenantry_domain::ids::InvitationId;
+use tenantry_domain::ids::{AccountId, InvitationId};
 use tenantry_domain::invitation::InvitationToken;
+use tenantry_domain::secret_text;
 
 #[tokio::test]
 async fn body_fields_of_wrong_type_are_all_named() {
@@ -60,12 +61,14 @@ async fn body_fields_that_are_missing_are_all_named() {
 /// A value for each field that has to be there; they are right, each by itself.
 fn good(route: &Route) -> Value {
     let token = InvitationToken::generate(InvitationId::from_bytes([0; 12]), &SystemEntropy);
+    let reset_token = secret_text::generate("reset", AccountId::from_bytes([0; 12]), &SystemEntropy);
     let value = |field: &str| match field {
         "email" => "owner@acme.example",
         "organization_name" => "Acme",
         "keys" => "a",
         "role" => "viewer",
         "token" if route.operation == "acceptInvitation" => token.as_str(),
+        "token" if route.operation == "resetPassword" => reset_token.as_str(),
         _ => PASSWORD,
     };
     let fields = route.required.iter().map(|field| {

@@ -1,6 +1,7 @@
 //! The command line, as a person and a script use it: the real binary, its output, and its exit codes.
 
 mod archives;
+mod audit;
 mod doctor;
 mod formats;
 mod key;

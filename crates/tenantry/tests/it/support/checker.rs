@@ -35,6 +35,8 @@ pub struct Snapshot {
     invitations: Vec<Value>,
     /// In the order in which they finished.
     operations: Vec<Value>,
+    /// The action of every event of the audit trail, by its id.
+    events: BTreeMap<String, String>,
     reserved: BTreeMap<String, String>,
     memberships: BTreeSet<(String, String)>,
     /// By the id of the organization that each says it belongs to.
@@ -105,6 +107,7 @@ impl Snapshot {
         problems.extend(self.orphans());
         problems.extend(self.misplaced_accounts());
         problems.extend(self.contradictions());
+        problems.extend(self.operations_unlike_events());
         problems
     }
 
@@ -291,6 +294,24 @@ impl Snapshot {
             problems.push("the memberships are not those of the accounts".to_owned());
         }
         problems
+    }
+
+    /// No operation is without its event, but those from before there were events; and no event of an operation is
+    /// without it.
+    fn operations_unlike_events(&self) -> Vec<String> {
+        let of_operations = self.events.iter().filter(|(_, action)| {
+            action.starts_with("organization.") && *action != "organization.exported"
+                || action.starts_with("member.")
+                || *action == "password.reset"
+        });
+        let of_operations: BTreeSet<&str> = of_operations.map(|(id, _)| id.as_str()).collect();
+        let operations: BTreeSet<&str> = self.operations.iter().map(|record| text(&record["id"])).collect();
+        let Some(first) = of_operations.first() else { return Vec::new() };
+        let without = operations.iter().filter(|id| *id >= first && !of_operations.contains(*id));
+        let without = without.map(|id| format!("operation {id} has no event"));
+        without
+            .chain(of_operations.difference(&operations).map(|id| format!("event {id} has no operation")))
+            .collect()
     }
 
     /// Where the log of an organization contradicts its record: every committed change must be in it once.

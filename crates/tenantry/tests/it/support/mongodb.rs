@@ -12,13 +12,15 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 
 /// The collections of the service's own records.
-pub const RECORDS: [&str; 10] = [
+pub const RECORDS: [&str; 12] = [
     "organizations",
     "accounts",
     "sessions",
     "api_keys",
     "invitations",
     "operations",
+    "audit_outbox",
+    "audit_entries",
     "requests",
     "throttles",
     "installation",

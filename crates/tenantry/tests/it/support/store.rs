@@ -66,10 +66,10 @@ pub fn invitation(number: u8, organization_id: OrganizationId, expires_at: Times
 /// Adds both, in that order.
 pub async fn insert(store: &Store, keys: &[ApiKey], invitations: &[Invitation]) {
     for key in keys {
-        assert_eq!(store.api_keys.insert_api_key(key, 100).await.unwrap(), BoundedInsert::New);
+        assert_eq!(store.api_keys.insert_api_key(key, 100, None).await.unwrap(), BoundedInsert::New);
     }
     for invitation in invitations {
-        let inserted = store.invitations.insert_invitation(invitation, 100).await.unwrap();
+        let inserted = store.invitations.insert_invitation(invitation, 100, None).await.unwrap();
         assert_eq!(inserted, BoundedInsert::New);
     }
 }

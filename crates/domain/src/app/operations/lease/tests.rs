@@ -124,6 +124,7 @@ fn purging() -> Organization {
             undone: 0,
             documents: None,
             started_at: Timestamp::UNIX_EPOCH,
+            origin: None,
         })),
     }
 }

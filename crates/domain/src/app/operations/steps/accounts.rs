@@ -151,6 +151,7 @@ impl Steps {
         let id = organization.id;
         while !self.sessions.delete_sessions_of(id, PAGE_MAX_ITEMS).await?.is_empty() {}
         self.remove_keys_and_invitations(organization, operation).await?;
+        self.redact_trail(organization, operation).await?;
         let mut after = None;
         while let Some(page) = self.page_of_members(id, &mut after).await? {
             for member in page {
@@ -203,7 +204,7 @@ impl Steps {
                 next.email_key = None;
             }
             next.mark((organization.id, organization.version), operation.id);
-            if self.accounts.update_account(&next).await? == UpdateOutcome::Done {
+            if self.accounts.update_account(&next, None).await? == UpdateOutcome::Done {
                 return Ok(StepResult::Done);
             }
         }
@@ -246,7 +247,7 @@ impl Steps {
             next.email_key = next.email_key.or_else(|| Some(account.email.key()));
             next.memberships.push(Membership::new(organization.id, new.role, new.epoch, now));
             next.mark((organization.id, organization.version), operation.id);
-            match self.accounts.update_account(&next).await {
+            match self.accounts.update_account(&next, None).await {
                 Ok(UpdateOutcome::Done) => return Ok(StepResult::Done),
                 Ok(UpdateOutcome::Stale) => {}
                 Err(error) if error.code() == ErrorCode::EmailTaken => {
@@ -317,7 +318,7 @@ impl Steps {
             let elsewhere = self.belongs_elsewhere(&account, organization.id).await?;
             let mut next = edit(&account, elsewhere);
             next.mark((organization.id, organization.version), operation);
-            if self.accounts.update_account(&next).await? == UpdateOutcome::Done {
+            if self.accounts.update_account(&next, None).await? == UpdateOutcome::Done {
                 return Ok(());
             }
         }
@@ -340,7 +341,7 @@ impl Steps {
             }
             let Some(mut next) = edit(&account)? else { return Ok(()) };
             next.mark((organization.id, organization.version), operation);
-            if self.accounts.update_account(&next).await? == UpdateOutcome::Done {
+            if self.accounts.update_account(&next, None).await? == UpdateOutcome::Done {
                 return Ok(());
             }
         }

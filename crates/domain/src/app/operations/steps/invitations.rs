@@ -26,7 +26,7 @@ impl Steps {
                 accepted_at: self.sources.now(),
             };
             let used = invitation.with_acceptance(acceptance);
-            if self.invitations.update_invitation(&used).await? == UpdateOutcome::Done {
+            if self.invitations.update_invitation(&used, None).await? == UpdateOutcome::Done {
                 return Ok(StepResult::Done);
             }
         }
@@ -41,7 +41,7 @@ impl Steps {
         let found = self.invitations.get_invitation(new.invitation_id).await?;
         if let Some(invitation) = found.filter(|invitation| invitation.is_used_by(operation)) {
             // Nobody else changes an invitation that is in use; it may have expired, and be gone.
-            let _ = self.invitations.delete_invitation(invitation.id, invitation.version).await?;
+            let _ = self.invitations.delete_invitation(invitation.id, invitation.version, None).await?;
         }
         Ok(StepResult::Done)
     }

@@ -16,7 +16,7 @@ use std::time::{Duration, SystemTime};
 use tenantry_documents::document::DocumentId;
 
 /// Tables that say nothing about organizations and change by themselves.
-const RESTLESS: [&str; 2] = ["heartbeat", "throttles"];
+const RESTLESS: [&str; 4] = ["heartbeat", "throttles", "audit_outbox", "audit_entries"];
 
 /// Containers by their organization, those that belong to nobody, and faults that the engine reports.
 type Containers = (BTreeMap<String, Container>, Vec<String>, Vec<String>);
@@ -46,6 +46,8 @@ fn read_once(control: &Connection, containers: &Path, meanwhile: &dyn Fn(&str)) 
     let members = "SELECT lower(hex(account_id)), lower(hex(organization_id)) FROM memberships";
     let reserved = "SELECT key, lower(hex(organization_id)) FROM reserved_keys";
     let operations = texts(&control, "SELECT record FROM operations ORDER BY rowid").unwrap();
+    let events = "SELECT lower(hex(id)), event ->> 'action' FROM audit_outbox \
+        UNION ALL SELECT lower(hex(id)), action FROM audit_entries";
     Ok(Snapshot {
         organizations: records(&control, "organizations"),
         accounts: records(&control, "accounts"),
@@ -53,6 +55,7 @@ fn read_once(control: &Connection, containers: &Path, meanwhile: &dyn Fn(&str)) 
         api_keys: records(&control, "api_keys").into_values().collect(),
         invitations: records(&control, "invitations").into_values().collect(),
         operations: operations.iter().map(|text| serde_json::from_str(text).unwrap()).collect(),
+        events: pairs(&control, events).into_iter().collect(),
         reserved: pairs(&control, reserved).into_iter().collect(),
         memberships: pairs(&control, members).into_iter().collect(),
         control: dump(&control, &RESTLESS).unwrap(),

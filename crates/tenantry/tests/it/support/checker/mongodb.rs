@@ -11,7 +11,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Records that a dump leaves out: they belong to no organization, or follow from the rest and are counted
 /// again in the background.
-const RESTLESS: [&str; 2] = ["throttles", "usage"];
+const RESTLESS: [&str; 4] = ["throttles", "usage", "audit_outbox", "audit_entries"];
+/// The events in a document, which move to their chain by themselves.
+const EVENTS: &str = "events";
+/// Says that a document is there for its events alone.
+const GONE: &str = "gone";
 const HEARTBEAT: &str = "heartbeat";
 /// The first documents and the documents of all organizations that share.
 const SHARES: [&str; 2] = ["shared_containers", "shared_documents"];
@@ -59,6 +63,8 @@ fn read_once(database: &Database, meanwhile: &dyn Fn(&str)) -> Result<Snapshot, 
         sessions: records(database, "sessions"),
         api_keys: records(database, "api_keys"),
         invitations: records(database, "invitations"),
+        // After the operations: a later one may have its event already.
+        events: events(database),
         operations,
         organizations: by_id(organizations),
         accounts: by_id(accounts),
@@ -110,7 +116,7 @@ fn control(database: &Database) -> Dump {
     let names = RECORDS.iter().filter(|name| !RESTLESS.contains(*name));
     let lines = |name: &str| {
         let documents = database.find(name, doc! { "_id": { "$ne": HEARTBEAT } });
-        documents.into_iter().map(line).collect()
+        documents.into_iter().filter(is_record).map(without_events).map(line).collect()
     };
     names.map(|name| ((*name).to_owned(), lines(name))).collect()
 }
@@ -226,7 +232,35 @@ fn of_documents(id: &str, documents: Vec<Document>) -> Container {
 }
 
 fn records(database: &Database, collection: &str) -> Vec<Value> {
-    database.in_order(collection).into_iter().map(record).collect()
+    database.in_order(collection).into_iter().filter(is_record).map(record).collect()
+}
+
+fn is_record(document: &Document) -> bool {
+    !document.contains_key(GONE)
+}
+
+fn without_events(mut document: Document) -> Document {
+    document.remove(EVENTS);
+    document
+}
+
+/// The id and the action of every event, wherever it is.
+fn events(database: &Database) -> BTreeMap<String, String> {
+    let mut events = BTreeMap::new();
+    for collection in RECORDS {
+        for document in database.find(collection, doc! { EVENTS: { "$exists": true } }) {
+            for carried in document.get_array(EVENTS).unwrap() {
+                let carried = carried.as_document().unwrap();
+                let event: Value = serde_json::from_str(carried.get_str("text").unwrap()).unwrap();
+                events.insert(text(&event["id"]).to_owned(), text(&event["action"]).to_owned());
+            }
+        }
+    }
+    for entry in database.find("audit_entries", doc! {}) {
+        let id = entry.get_object_id("id").unwrap().to_hex();
+        events.insert(id, entry.get_str("action").unwrap().to_owned());
+    }
+    events
 }
 
 fn by_id(records: Vec<Value>) -> BTreeMap<String, Value> {
@@ -235,7 +269,7 @@ fn by_id(records: Vec<Value>) -> BTreeMap<String, Value> {
 
 /// The record of a document, spelled as every engine spells it.
 fn record(document: Document) -> Value {
-    let mut record = plain(Bson::Document(document));
+    let mut record = plain(Bson::Document(without_events(document)));
     let id = record.as_object_mut().unwrap().remove("_id").unwrap();
     record["id"] = id;
     record

@@ -170,7 +170,7 @@ pub fn take_back_schema(data_dir: &Path) {
         .execute_batch(
             "DROP TRIGGER request_added; DROP TRIGGER request_removed; DROP TABLE request_holders; \
              DROP INDEX requests_held; ALTER TABLE requests DROP COLUMN holder; \
-             DROP TABLE api_keys; DROP TABLE invitations;",
+             DROP TABLE api_keys; DROP TABLE invitations; DROP TABLE audit_outbox; DROP TABLE audit_entries;",
         )
         .unwrap();
     control.pragma_update(None, "user_version", 1).unwrap();

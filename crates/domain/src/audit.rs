@@ -1,0 +1,268 @@
+//! The audit trail: who did what, in an organization or to the installation.
+//!
+//! An event rides in the write that makes the change: in the record itself or, of an operation, in its entry in the
+//! log. So there is no change without its event, and no event without its change. Soon afterwards it is linked into
+//! the chain of its organization ([`chain`]).
+//!
+//! # Pitfalls
+//! The text of an event is stored and hashed as it was written. Nothing may write it again from its fields.
+
+pub mod chain;
+pub mod checkpoint;
+pub mod collect;
+mod origin;
+
+pub use chain::{AuditChain, AuditEntry};
+pub use origin::{Origin, RequestOrigin};
+
+use crate::account::{Account, Role};
+use crate::actor::Actor;
+use crate::error::{Error, Result};
+use crate::ids::{AccountId, ApiKeyId, AuditEventId, InvitationId, OrganizationId, SessionId};
+use crate::operation::{Operation, OperationKind};
+use crate::organization::Organization;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+macro_rules! actions {
+    ($($name:ident $text:literal $doc:literal;)*) => {
+        /// What happened.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum AuditAction {
+            $(#[doc = $doc] #[serde(rename = $text)] $name,)*
+        }
+
+        impl AuditAction {
+            /// Every action.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+
+            /// Its name on the wire.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => $text,)*
+                }
+            }
+
+            /// What it means, for the documentation.
+            #[must_use]
+            pub const fn meaning(self) -> &'static str {
+                match self {
+                    $(Self::$name => $doc,)*
+                }
+            }
+        }
+    };
+}
+
+actions! {
+    OrganizationCreated "organization.created" "An organization was created.";
+    OrganizationRenamed "organization.renamed" "An organization got another name, perhaps with new credentials of its first owner.";
+    OrganizationUpdated "organization.updated" "The settings of an organization were changed.";
+    OrganizationSuspended "organization.suspended" "An organization was suspended.";
+    OrganizationReactivated "organization.reactivated" "A suspended organization was reactivated.";
+    OrganizationDeleted "organization.deleted" "An organization was deleted; its data is kept until the purge.";
+    OrganizationRestored "organization.restored" "A deleted organization was restored.";
+    OrganizationPurged "organization.purged" "The data of an organization was removed permanently.";
+    OrganizationImported "organization.imported" "An organization was made from an archive.";
+    OrganizationExported "organization.exported" "An export of an organization began.";
+    PasswordReset "password.reset" "The operator gave an owner a new password.";
+    PasswordChanged "password.changed" "An account changed its password.";
+    ResetIssued "password.reset_issued" "The operator made a link with which a member gives their account a new password.";
+    MemberAdded "member.added" "An account joined an organization.";
+    MemberRoleChanged "member.role_changed" "A member got another role.";
+    MemberRemoved "member.removed" "A member left or was removed.";
+    InvitationCreated "invitation.created" "An address was invited.";
+    InvitationRenewed "invitation.renewed" "An invitation got a new link.";
+    InvitationRevoked "invitation.revoked" "An invitation was revoked.";
+    SessionStarted "session.started" "An account signed in, or switched to this organization.";
+    SessionEnded "session.ended" "An account signed out.";
+    RefreshReused "session.refresh_reused" "A refresh token was used twice, which ended the session.";
+    SignInFailed "sign_in.failed" "Wrong passwords or unknown addresses, counted per minute and network.";
+    KeyCreated "key.created" "A key was made.";
+    KeyRotated "key.rotated" "A key got a new secret.";
+    KeyRevoked "key.revoked" "A key was revoked.";
+    TokenIssued "token.issued" "A service key was exchanged for a token of the organization.";
+    AccessDenied "access.denied" "Requests that the caller's permissions do not allow, counted per minute and network.";
+}
+
+impl AuditAction {
+    /// Reads a name.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.iter().find(|action| action.as_str() == text).copied()
+    }
+
+    /// The action of a finished operation.
+    const fn of_operation(kind: OperationKind) -> Self {
+        match kind {
+            OperationKind::Create => Self::OrganizationCreated,
+            OperationKind::Rename => Self::OrganizationRenamed,
+            OperationKind::Update => Self::OrganizationUpdated,
+            OperationKind::Suspend => Self::OrganizationSuspended,
+            OperationKind::Reactivate => Self::OrganizationReactivated,
+            OperationKind::Delete => Self::OrganizationDeleted,
+            OperationKind::Restore => Self::OrganizationRestored,
+            OperationKind::Purge => Self::OrganizationPurged,
+            OperationKind::Import => Self::OrganizationImported,
+            OperationKind::SetPassword => Self::PasswordReset,
+            OperationKind::AddMember => Self::MemberAdded,
+            OperationKind::ChangeRole => Self::MemberRoleChanged,
+            OperationKind::RemoveMember => Self::MemberRemoved,
+        }
+    }
+}
+
+/// What an action was done to, if not to the organization itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", content = "id", rename_all = "snake_case")]
+pub enum AuditTarget {
+    /// An account.
+    Account(AccountId),
+    /// A session.
+    Session(SessionId),
+    /// A key.
+    ApiKey(ApiKeyId),
+    /// An invitation.
+    Invitation(InvitationId),
+}
+
+/// How an action ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AuditOutcome {
+    /// It was done.
+    Succeeded,
+    /// It began and was undone.
+    Failed,
+    /// It was refused.
+    Denied,
+}
+
+impl AuditOutcome {
+    /// Its name on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Denied => "denied",
+        }
+    }
+}
+
+/// One event. It never holds a secret: no password, token, key or link.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditEvent {
+    /// Never changes; of an operation, the operation's.
+    pub id: AuditEventId,
+    /// Whose trail it belongs to; `None` means the installation's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub organization_id: Option<OrganizationId>,
+    /// When it happened.
+    pub at: Timestamp,
+    /// What happened.
+    pub action: AuditAction,
+    /// Who did it.
+    pub actor: Actor,
+    /// The backend's own id of the user it acted for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// What it was done to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<AuditTarget>,
+    /// Where the request came from: an address, or for counted events a network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// The id of the request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// How it ended.
+    pub outcome: AuditOutcome,
+    /// The error code of what failed or was denied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// How often it happened, for counted events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<u64>,
+    /// What else there is to know, such as a role or permissions.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub details: BTreeMap<String, String>,
+}
+
+impl AuditEvent {
+    /// The event of an operation that is finished at `now`. Its id is the operation's, so repeating the last step
+    /// writes the same event.
+    #[must_use]
+    pub fn of_operation(organization: &Organization, operation: &Operation, now: Timestamp) -> Self {
+        let member = operation.arguments.member();
+        let origin = operation.origin.clone().unwrap_or_default();
+        let event = Self {
+            id: AuditEventId::from_bytes(*operation.id.as_bytes()),
+            organization_id: Some(organization.id),
+            at: now,
+            action: AuditAction::of_operation(operation.kind()),
+            actor: operation.actor,
+            subject: None,
+            target: member.map(|member| AuditTarget::Account(member.account_id)),
+            address: origin.address,
+            request_id: origin.request_id,
+            outcome: if operation.refused.is_some() { AuditOutcome::Failed } else { AuditOutcome::Succeeded },
+            code: operation.refused.map(|refusal| refusal.code().code().to_owned()),
+            count: None,
+            details: BTreeMap::new(),
+        };
+        let role = member.and_then(|member| member.role);
+        let event = event.detail("role", role.map(Role::as_str));
+        event.detail("name", operation.arguments.naming().map(|naming| naming.identifier.as_str()))
+    }
+
+    /// The event with one more detail, if there is one.
+    #[must_use]
+    pub fn detail(mut self, name: &str, value: Option<impl Into<String>>) -> Self {
+        if let Some(value) = value {
+            self.details.insert(name.to_owned(), value.into());
+        }
+        self
+    }
+
+    /// The event as done to `target`.
+    #[must_use]
+    pub fn on(self, target: AuditTarget) -> Self {
+        Self { target: Some(target), ..self }
+    }
+
+    /// Whose trail it belongs to.
+    #[must_use]
+    pub fn chain(&self) -> AuditChain {
+        AuditChain(self.organization_id)
+    }
+
+    /// Its text, as it is stored and hashed.
+    ///
+    /// # Errors
+    /// `internal`.
+    pub fn to_text(&self) -> Result<String> {
+        serde_json::to_string(self).map_err(Error::internal)
+    }
+
+    /// Reads a stored text.
+    ///
+    /// # Errors
+    /// `internal` for a text that no version of the service wrote.
+    pub fn parse(text: &str) -> Result<Self> {
+        serde_json::from_str(text).map_err(Error::internal)
+    }
+}
+
+/// The organization in whose trail the change of an account stands that concerns no single one: where it signed in
+/// last, or else its first.
+#[must_use]
+pub fn home_of(account: &Account) -> Option<OrganizationId> {
+    let last = account.last_organization.filter(|id| account.membership(*id).is_some());
+    last.or_else(|| account.memberships.first().map(|membership| membership.organization_id))
+}
+
+#[cfg(test)]
+mod tests;

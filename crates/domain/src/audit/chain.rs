@@ -1,0 +1,290 @@
+//! The chain of a trail: each entry names its predecessor by SHA-256, so that no entry can be changed, inserted or
+//! removed in between without all later hashes being wrong.
+//!
+//! A purge removes the text of the entries and leaves their digests: the chain can still be verified. Retention
+//! removes entries from the beginning: the first one left names a predecessor that is gone.
+
+use super::{AuditAction, AuditEvent};
+use crate::error::Result;
+use crate::ids::{AuditEventId, OrganizationId};
+use aws_lc_rs::digest::{Context, SHA256, digest};
+use jiff::Timestamp;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::fmt;
+
+/// A SHA-256.
+pub type AuditHash = [u8; 32];
+
+/// What the first entry of a chain has as the hash of its predecessor.
+pub const FIRST_PREVIOUS: AuditHash = [0; 32];
+/// Tells these hashes from all others.
+const PURPOSE: &[u8] = b"tenantry audit entry v1\0";
+
+/// Whose chain it is: an organization's, or the installation's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AuditChain(pub Option<OrganizationId>);
+
+impl AuditChain {
+    /// The chain of the installation.
+    pub const INSTALLATION: Self = Self(None);
+
+    /// Reads a chain as it is printed.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "installation" => Some(Self::INSTALLATION),
+            id => id.parse().ok().map(|id| Self(Some(id))),
+        }
+    }
+}
+
+impl From<OrganizationId> for AuditChain {
+    fn from(id: OrganizationId) -> Self {
+        Self(Some(id))
+    }
+}
+
+impl Serialize for AuditChain {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for AuditChain {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| serde::de::Error::custom("must be an id or `installation`"))
+    }
+}
+
+impl fmt::Display for AuditChain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(id) => id.fmt(f),
+            None => f.write_str("installation"),
+        }
+    }
+}
+
+/// An event in its chain. As JSON it is a line of an exported chain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditEntry {
+    /// Whose chain.
+    pub chain: AuditChain,
+    /// Its place in it, from 1 on without gaps.
+    pub sequence: u64,
+    /// The event's id.
+    pub id: AuditEventId,
+    /// When the event happened.
+    pub at: Timestamp,
+    /// What happened.
+    pub action: AuditAction,
+    /// Who did it, as lists are filtered by it; gone after a purge.
+    pub actor: Option<String>,
+    /// The event's text; gone after a purge.
+    pub text: Option<String>,
+    /// The SHA-256 of that text.
+    #[serde(with = "hex")]
+    pub digest: AuditHash,
+    /// The hash of the entry before it.
+    #[serde(with = "hex")]
+    pub previous: AuditHash,
+    /// The hash of this entry.
+    #[serde(with = "hex")]
+    pub hash: AuditHash,
+}
+
+impl AuditEntry {
+    /// The entry of `event` after `last`.
+    ///
+    /// # Errors
+    /// `internal`.
+    pub fn link(event: &AuditEvent, last: Option<&Self>) -> Result<Self> {
+        let text = event.to_text()?;
+        let mut entry = Self {
+            chain: event.chain(),
+            sequence: last.map_or(0, |last| last.sequence) + 1,
+            id: event.id,
+            at: event.at,
+            action: event.action,
+            actor: Some(event.actor.to_text()),
+            digest: sha256(text.as_bytes()),
+            text: Some(text),
+            previous: last.map_or(FIRST_PREVIOUS, |last| last.hash),
+            hash: [0; 32],
+        };
+        entry.hash = entry.computed_hash();
+        Ok(entry)
+    }
+
+    /// The entry as a purge leaves it.
+    #[must_use]
+    pub fn redacted(self) -> Self {
+        Self { text: None, actor: None, ..self }
+    }
+
+    /// Its place in the chain.
+    #[must_use]
+    pub const fn head(&self) -> ChainHead {
+        ChainHead { sequence: self.sequence, hash: self.hash }
+    }
+
+    /// The event; `None` after a purge.
+    ///
+    /// # Errors
+    /// `internal`.
+    pub fn event(&self) -> Result<Option<AuditEvent>> {
+        self.text.as_deref().map(AuditEvent::parse).transpose()
+    }
+
+    fn computed_hash(&self) -> AuditHash {
+        let mut context = Context::new(&SHA256);
+        let chain = self.chain.to_string();
+        let milliseconds = self.at.as_millisecond().to_be_bytes();
+        let parts: [&[u8]; 8] = [
+            PURPOSE,
+            chain.as_bytes(),
+            &self.sequence.to_be_bytes(),
+            self.id.as_bytes(),
+            &milliseconds,
+            self.action.as_str().as_bytes(),
+            &self.digest,
+            &self.previous,
+        ];
+        for part in parts {
+            // The length first, so that no two lists of parts are one text.
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part);
+        }
+        context.finish().as_ref().try_into().unwrap_or_default()
+    }
+
+    /// What is wrong with the entry on its own: its text, the columns beside it, its hash.
+    fn own_fault(&self) -> Option<ChainFault> {
+        if let Some(text) = &self.text {
+            if sha256(text.as_bytes()) != self.digest {
+                return Some(ChainFault::Text);
+            }
+            let same = AuditEvent::parse(text).is_ok_and(|event| {
+                event.id == self.id
+                    && event.chain() == self.chain
+                    && event.at.as_millisecond() == self.at.as_millisecond()
+                    && event.action == self.action
+                    && self.actor.as_deref() == Some(&event.actor.to_text())
+            });
+            if !same {
+                return Some(ChainFault::Columns);
+            }
+        }
+        (self.computed_hash() != self.hash).then_some(ChainFault::Hash)
+    }
+}
+
+fn sha256(bytes: &[u8]) -> AuditHash {
+    digest(&SHA256, bytes).as_ref().try_into().unwrap_or_default()
+}
+
+/// Why a chain is not as it was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ChainFault {
+    /// The text was changed.
+    #[error("its text was changed")]
+    Text,
+    /// What lists are filtered by does not agree with the text.
+    #[error("its fields do not agree with its text")]
+    Columns,
+    /// The hash is not that of the entry.
+    #[error("its hash is not the hash of the entry")]
+    Hash,
+    /// It does not follow the entry before it.
+    #[error("it does not follow the entry before it: entries are missing, inserted or changed")]
+    Link,
+    /// It is from another chain.
+    #[error("it is from another chain")]
+    Foreign,
+}
+
+/// A place in a chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChainHead {
+    /// The sequence number of the entry.
+    pub sequence: u64,
+    /// Its hash.
+    pub hash: AuditHash,
+}
+
+impl ChainHead {
+    /// The hash in hexadecimal digits.
+    #[must_use]
+    pub fn hash_text(&self) -> String {
+        hex::encode(self.hash)
+    }
+}
+
+/// Verifies a chain entry by entry.
+#[derive(Debug, Clone)]
+pub struct ChainVerifier {
+    chain: AuditChain,
+    last: Option<ChainHead>,
+    entries: u64,
+    redacted: u64,
+    first: Option<u64>,
+}
+
+impl ChainVerifier {
+    /// For the entries of `chain` in their order, beginning with the first that is kept.
+    #[must_use]
+    pub const fn new(chain: AuditChain) -> Self {
+        Self { chain, last: None, entries: 0, redacted: 0, first: None }
+    }
+
+    /// Checks the next entry.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn check(&mut self, entry: &AuditEntry) -> Result<(), ChainFault> {
+        if entry.chain != self.chain {
+            return Err(ChainFault::Foreign);
+        }
+        if let Some(fault) = entry.own_fault() {
+            return Err(fault);
+        }
+        let follows = match self.last {
+            Some(last) => entry.sequence == last.sequence + 1 && entry.previous == last.hash,
+            // Retention may have removed what was before it.
+            None => entry.sequence > 1 || (entry.sequence == 1 && entry.previous == FIRST_PREVIOUS),
+        };
+        if !follows {
+            return Err(ChainFault::Link);
+        }
+        self.first.get_or_insert(entry.sequence);
+        self.entries += 1;
+        self.redacted += u64::from(entry.text.is_none());
+        self.last = Some(entry.head());
+        Ok(())
+    }
+
+    /// The last entry that was checked.
+    #[must_use]
+    pub const fn head(&self) -> Option<ChainHead> {
+        self.last
+    }
+
+    /// How many entries were checked.
+    #[must_use]
+    pub const fn entries(&self) -> u64 {
+        self.entries
+    }
+
+    /// How many of them a purge has redacted.
+    #[must_use]
+    pub const fn redacted(&self) -> u64 {
+        self.redacted
+    }
+
+    /// The sequence number of the first.
+    #[must_use]
+    pub const fn first(&self) -> Option<u64> {
+        self.first
+    }
+}

@@ -1,0 +1,184 @@
+//! What each event does to each credential: the table of docs/security.md is read here, and every row of it is made to
+//! happen.
+
+use crate::support::app::{App, Setup};
+use crate::support::client::Client;
+use crate::support::fixtures::{
+    Organization, PASSWORD, email_for, joined, organization, sign_in, with_access,
+};
+use crate::support::keys::{exchange, service_key, with_key};
+use serde_json::{Value, json};
+
+const PAGE: &str = include_str!("../../../../docs/security.md");
+
+/// The columns of the table after the event, in their order.
+const CREDENTIALS: [&str; 8] = [
+    "the person's access token",
+    "its refresh token",
+    "the person in another organization",
+    "another member",
+    "API key that the person made",
+    "API key of another maker",
+    "exchanged token",
+    "service key",
+];
+
+/// The rows of the table: the event, and what it does to each credential.
+fn table() -> Vec<(String, Vec<String>)> {
+    let cells = |line: &str| -> Vec<String> {
+        line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect()
+    };
+    let mut lines = PAGE.lines().skip_while(|line| !line.starts_with("| event | the person's access token"));
+    let heading = cells(lines.next().expect("docs/security.md has the table"));
+    assert_eq!(heading[1..], CREDENTIALS);
+    let rows = lines.skip(1).take_while(|line| line.starts_with('|'));
+    rows.map(|line| {
+        let mut cells = cells(line);
+        let event = cells.remove(0);
+        (event, cells)
+    })
+    .collect()
+}
+
+/// Two organizations, a person who is an admin of both, and everything that opens the first one.
+struct Scene {
+    app: App,
+    acme: Organization,
+    globex: Organization,
+    email: String,
+    person: Client,
+    refresh_token: Value,
+    elsewhere: Client,
+    own_key: Value,
+    other_key: Value,
+    token: Client,
+    service: Value,
+}
+
+impl Scene {
+    async fn new() -> Self {
+        let app = Setup::unlimited().with("--retention-days=30").start().await;
+        let (acme, globex) = (organization(&app, "Acme").await, organization(&app, "Globex").await);
+        let (app, _) = joined(app, &globex, &acme, "admin").await;
+        let acme = Organization { owner: with_access(&app, &sign_in(&app, acme.email()).await), ..acme };
+        let email = email_for("Globex");
+        let tokens = sign_in(&app, &email).await;
+        assert_eq!(tokens["org_id"], acme.id());
+        let person = with_access(&app, &tokens);
+        let body = json!({ "organization": globex.id() });
+        let elsewhere = with_access(&app, &person.post("/v1/auth/switch", &body).await.ok());
+        let body = json!({ "name": "report", "permissions": ["organizations:read"] });
+        let keys = format!("{}/keys", acme.path());
+        let own_key = person.post(&keys, &body).await.created();
+        let other_key = acme.owner.post(&keys, &body).await.created();
+        let service = service_key(&app, &["tokens:issue", "organizations:read"]).await;
+        let issued = exchange(&with_key(&app, &service), &acme.path(), &["organizations:read"]).await.ok();
+        let token = app.client().with_token(issued["access_token"].as_str().unwrap());
+        let refresh_token = tokens["refresh_token"].clone();
+        Self {
+            app,
+            acme,
+            globex,
+            email,
+            person,
+            refresh_token,
+            elsewhere,
+            own_key,
+            other_key,
+            token,
+            service,
+        }
+    }
+
+    async fn happen(&self, event: &str) {
+        let (acme, operator) = (self.acme.path(), self.app.operator());
+        let key = |key: &Value| format!("{acme}/keys/{}", key["id"].as_str().unwrap());
+        let service = format!("/v1/keys/{}", self.service["id"].as_str().unwrap());
+        let guest = self.acme.member(self.globex.owner_id());
+        match event {
+            "nothing" => {}
+            "logout" => self.person.post_empty("/v1/auth/logout").await.done(),
+            "password changed" => {
+                let other_session = with_access(&self.app, &sign_in(&self.app, &self.email).await);
+                let body = json!({ "current_password": PASSWORD, "new_password": "another secret 47" });
+                other_session.post("/v1/me/password", &body).await.done();
+            }
+            "role lowered" => drop(self.acme.owner.patch(&guest, &json!({ "role": "viewer" })).await.ok()),
+            "role raised" => drop(self.acme.owner.patch(&guest, &json!({ "role": "owner" })).await.ok()),
+            "member removed" => self.acme.owner.delete(&guest).await.done(),
+            "API key revoked" => self.acme.owner.delete(&key(&self.own_key)).await.done(),
+            "API key rotated" => {
+                drop(self.person.post(&format!("{}/rotate", key(&self.own_key)), &json!({})).await.ok());
+            }
+            "service key revoked" => operator.delete(&service).await.done(),
+            "service key rotated" => {
+                drop(operator.post(&format!("{service}/rotate"), &json!({})).await.ok());
+            }
+            "organization renamed" => {
+                let body = json!({ "organization_name": "Acme Two" });
+                drop(self.acme.owner.patch(&acme, &body).await.ok());
+            }
+            "organization suspended" => drop(operator.post_empty(&format!("{acme}/suspend")).await.ok()),
+            "suspended and reactivated" => {
+                operator.post_empty(&format!("{acme}/suspend")).await.ok();
+                operator.post_empty(&format!("{acme}/reactivate")).await.ok();
+            }
+            "organization deleted" => self.delete().await,
+            "deleted and restored" => {
+                self.delete().await;
+                operator.post(&format!("{acme}/restore"), &json!({})).await.ok();
+            }
+            other => panic!("the table has the event `{other}`: write down here how it happens"),
+        }
+    }
+
+    async fn delete(&self) {
+        let answer = self.app.operator().delete(&self.acme.path()).await;
+        assert!(answer.status.is_success(), "{answer}");
+    }
+
+    /// Whether each credential still opens what it opened, in the order of [`CREDENTIALS`].
+    async fn states(&self) -> Vec<&'static str> {
+        let acme = self.acme.path();
+        let reads = [
+            (self.person.clone(), acme.clone()),
+            (self.elsewhere.clone(), self.globex.path()),
+            (self.acme.owner.clone(), acme.clone()),
+            (with_key(&self.app, &self.own_key), acme.clone()),
+            (with_key(&self.app, &self.other_key), acme.clone()),
+            (self.token.clone(), acme),
+            (with_key(&self.app, &self.service), self.globex.path()),
+        ];
+        let mut states = Vec::new();
+        for (client, path) in reads {
+            states.push(state(client.get(&path).await.status.is_success()));
+        }
+        let body = json!({ "refresh_token": self.refresh_token });
+        let refreshed = self.app.client().post("/v1/auth/refresh", &body).await;
+        states.insert(1, state(refreshed.status.is_success()));
+        states
+    }
+}
+
+fn state(is_good: bool) -> &'static str {
+    if is_good { "goes on" } else { "ends" }
+}
+
+#[tokio::test]
+async fn credentials_end_with_events_as_the_table_says() {
+    let scene = Scene::new().await;
+    scene.happen("nothing").await;
+    assert_eq!(scene.states().await, ["goes on"; 8]);
+    let rows = table();
+    assert!(rows.len() >= 14, "{rows:?}");
+    let mut wrong = Vec::new();
+    for (event, expected) in rows {
+        let scene = Scene::new().await;
+        scene.happen(&event).await;
+        let states = scene.states().await;
+        if states != expected {
+            wrong.push(format!("| {event} | {} |", states.join(" | ")));
+        }
+    }
+    assert!(wrong.is_empty(), "the page says something else:\n{}", wrong.join("\n"));
+}
