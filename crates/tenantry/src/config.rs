@@ -10,6 +10,8 @@ mod misspelt;
 mod public_url;
 mod reference;
 mod secret;
+mod secret_file;
+mod setting;
 mod table;
 mod value;
 mod warnings;
@@ -18,7 +20,8 @@ pub use choices::{CapacityPolicy, LogFormat, LogLevel, TokenAlgorithm};
 pub use public_url::PublicUrl;
 pub use reference::{client_flags, flags, markdown};
 pub use secret::{SECRET_MIN_BYTES, Secret, SigningSecret};
-pub use table::{ClientConfig, Config, SETTINGS, Setting};
+pub use setting::Setting;
+pub use table::{ClientConfig, Config, SETTINGS};
 pub use value::{DatabaseName, Origin, TenantPrefix};
 pub use warnings::{Warning, warnings};
 
@@ -130,6 +133,15 @@ pub fn log_format(
     let mut layers = Layers::new(flags, env, dotenv);
     let setting = SETTINGS.iter().find(|setting| setting.name == "LOG_FORMAT");
     setting.and_then(|setting| layers.read(setting)).unwrap_or(LogFormat::Text)
+}
+
+/// The files that the settings name for secrets: the setting, and the path as it is given.
+pub fn secret_files(
+    flags: &ArgMatches,
+    env: impl Iterator<Item = (String, String)>,
+    dotenv: Option<&Path>,
+) -> Vec<(&'static str, String)> {
+    Layers::new(flags, env, dotenv).secret_files()
 }
 
 /// Processors this process may use.

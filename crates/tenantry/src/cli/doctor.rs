@@ -59,6 +59,11 @@ fn examine(report: &mut Report, matches: &ArgMatches) {
     let dotenv = Some(Path::new(".env"));
     let config = Config::load(matches, config::environment(), dotenv);
     settings(report, &config);
+    if config.is_ok() {
+        for (name, path) in config::secret_files(matches, config::environment(), dotenv) {
+            report.ok("settings", format!("{name} is read from {path}"));
+        }
+    }
     let Ok(client) = ClientConfig::load(matches, config::environment(), dotenv) else {
         report.warn("data directory", "its location is unknown", "correct the settings");
         return;

@@ -4,7 +4,9 @@
 
 use super::env_file::EnvFile;
 use super::misspelt;
-use super::table::{ReadSetting, SETTINGS, Setting};
+use super::secret_file;
+use super::setting::Setting;
+use super::table::{ReadSetting, SETTINGS};
 use super::value::{Limits, Value};
 use clap::ArgMatches;
 use std::fmt;
@@ -47,6 +49,16 @@ impl Layers {
         Self { layers, errors }
     }
 
+    /// The files that secrets are read from: the setting, and the path as it is given.
+    pub fn secret_files(&self) -> Vec<(&'static str, String)> {
+        let file = |setting: &Setting| {
+            let layer = self.layers.iter().find(|layer| layer.given(setting).next().is_some())?;
+            let given = layer.given(setting).find(|given| given.is_file)?;
+            Some((setting.name, given.text.trim().to_owned()))
+        };
+        SETTINGS.iter().filter_map(file).collect()
+    }
+
     /// All errors.
     pub fn into_errors(self) -> Vec<String> {
         self.errors
@@ -67,14 +79,15 @@ impl ReadSetting for Layers {
 impl Layer {
     fn new(place: SettingSource, values: impl Iterator<Item = (String, String)>) -> Self {
         // The environment has many variables that are not ours; an empty value counts as absent.
-        let ours = |name: &str| SETTINGS.iter().any(|setting| setting.limits_of(name).is_some());
+        let ours = |name: &str| SETTINGS.iter().any(|setting| setting.all_names().any(|own| own == name));
         Self { place, values: values.filter(|(name, text)| ours(name) && !text.trim().is_empty()).collect() }
     }
 
     fn flags(flags: &ArgMatches) -> Self {
         // A command may take some of the flags only: one it does not know is not given.
-        let text = |setting: &Setting| flags.try_get_one::<String>(setting.name).ok().flatten().cloned();
-        let values = SETTINGS.iter().filter_map(|setting| Some((setting.name.to_owned(), text(setting)?)));
+        let text = |name: &'static str| flags.try_get_one::<String>(name).ok().flatten().cloned();
+        let names = SETTINGS.iter().flat_map(Setting::flag_names);
+        let values = names.filter_map(|name| Some((name.to_owned(), text(name)?)));
         Self::new(SettingSource::Flags, values)
     }
 
@@ -99,23 +112,28 @@ impl Layer {
         Self::new(SettingSource::File(place.to_string()), file.entries.into_iter())
     }
 
-    /// The texts given for a setting: the name each was given under, and its limits.
-    fn given(&self, setting: &Setting) -> impl Iterator<Item = (&str, &str, Limits)> {
-        self.values
-            .iter()
-            .filter_map(|(name, text)| Some((name.as_str(), text.as_str(), setting.limits_of(name)?)))
+    /// The texts given for a setting.
+    fn given(&self, setting: &Setting) -> impl Iterator<Item = GivenText<'_>> {
+        self.values.iter().filter_map(|(name, text)| {
+            let is_file = setting.is_file_name(name);
+            let limits = if is_file { Some(setting.limits) } else { setting.limits_of(name) };
+            Some(GivenText { name, text, limits: limits?, is_file })
+        })
     }
 
     /// The value all texts for a setting agree on, or everything that is wrong with them.
     fn read<T: Value>(&self, setting: &Setting) -> Result<T, Vec<String>> {
+        if let Some(error) = self.file_beside_text(setting) {
+            return Err(vec![error]);
+        }
         let mut first = None;
         let mut errors = Vec::new();
-        for (name, text, limits) in self.given(setting) {
-            match (parse::<T>(&self.label(setting, name), text, &limits), &first) {
+        for given in self.given(setting) {
+            match (given.read::<T>(&self.label(setting, &given)), &first) {
                 (Err(error), _) => errors.push(error),
-                (Ok(value), None) => first = Some((name, value)),
+                (Ok(value), None) => first = Some((given.name, value)),
                 (Ok(value), Some((first_name, agreed))) if value != *agreed => {
-                    errors.push(self.disagreement(first_name, name));
+                    errors.push(self.disagreement(first_name, given.name));
                 }
                 (Ok(_), Some(_)) => {}
             }
@@ -123,10 +141,19 @@ impl Layer {
         first.map(|(_, value)| value).filter(|_| errors.is_empty()).ok_or(errors)
     }
 
-    fn label(&self, setting: &Setting, name: &str) -> String {
-        match &self.place {
-            SettingSource::Flags => format!("--{}", setting.flag),
-            place => format!("{name}{place}"),
+    /// Why a setting is refused that is given as it is and by a file, whatever the file holds.
+    fn file_beside_text(&self, setting: &Setting) -> Option<String> {
+        let text = self.given(setting).find(|given| !given.is_file)?;
+        let file = self.given(setting).find(|given| given.is_file)?;
+        let (text, file) = (self.label(setting, &text), self.label(setting, &file));
+        Some(format!("{text} and {file} give one secret twice: keep one of them."))
+    }
+
+    fn label(&self, setting: &Setting, given: &GivenText<'_>) -> String {
+        match (&self.place, setting.file.filter(|_| given.is_file)) {
+            (SettingSource::Flags, Some(file)) => format!("--{}", file.flag),
+            (SettingSource::Flags, None) => format!("--{}", setting.flag),
+            (place, _) => format!("{}{place}", given.name),
         }
     }
 
@@ -137,6 +164,27 @@ impl Layer {
         } else {
             format!("{one} and {other}{place} are names of one setting and disagree: keep one of them.")
         }
+    }
+}
+
+/// A text given for a setting.
+struct GivenText<'a> {
+    /// The name it is given under.
+    name: &'a str,
+    text: &'a str,
+    limits: Limits,
+    /// Whether the text is the path of a file that holds the setting's own text.
+    is_file: bool,
+}
+
+impl GivenText<'_> {
+    /// The value that the text, or the file, gives; `label` says where it is given.
+    fn read<T: Value>(&self, label: &str) -> Result<T, String> {
+        if !self.is_file {
+            return parse(label, self.text, &self.limits);
+        }
+        let content = secret_file::read(label, self.text.trim())?;
+        parse(&format!("The content of {} ({label})", self.text.trim()), &content, &self.limits)
     }
 }
 

@@ -7,6 +7,7 @@
 //! A false alarm costs more than a missed one. Most names in an environment are not ours, short ones are
 //! close to anything (`PORTS`, `PATH`), and orchestrators derive names from ours.
 
+use super::setting::Setting;
 use super::table::SETTINGS;
 
 /// The prefix that people wrongly put before our names. No name of ours begins with it.
@@ -78,7 +79,7 @@ fn is_of_an_orchestrator(name: &str, value: &str) -> bool {
 }
 
 fn names() -> impl Iterator<Item = &'static str> {
-    SETTINGS.iter().flat_map(|setting| setting.aliases.iter().map(|alias| alias.name).chain([setting.name]))
+    SETTINGS.iter().flat_map(Setting::all_names)
 }
 
 /// Removes what people write differently: case, separators between words, the name of MongoDB.
@@ -162,6 +163,11 @@ mod tests {
             ("JWT_SECERT", "JWT_SECRET"),
             ("JWT_SECRETS", "JWT_SECRET"),
             ("JWT_SECRET_KEY", "JWT_SECRET"),
+            ("JWT_SECRETFILE", "JWT_SECRET_FILE"),
+            ("JWT_SECRET_FIEL", "JWT_SECRET_FILE"),
+            ("MONGODB_URI_FILE", "MONGO_URI_FILE"),
+            ("OPERATOR_KEY_FILES", "OPERATOR_KEY_FILE"),
+            ("TENANTRY_OPERATOR_KEY_FILE", "OPERATOR_KEY_FILE"),
             ("JWT_ALG", "JWT_ALGO"),
             ("RETENTION_DAY", "RETENTION_DAYS"),
             ("PUBLIC_LOOK_UP", "PUBLIC_LOOKUP"),

@@ -1,6 +1,7 @@
 //! The reference of the settings: the flags of `--help` and the page `docs/settings.md`.
 
-use super::table::{Alias, ClientConfig, SETTINGS, Setting};
+use super::setting::{Alias, Setting};
+use super::table::{ClientConfig, SETTINGS};
 use super::value::Unit;
 use clap::{Arg, Command};
 use std::fmt::Write;
@@ -8,13 +9,29 @@ use std::fmt::Write;
 /// `cmd` with one flag for every setting, under the headings of the page.
 #[must_use]
 pub fn flags(cmd: Command) -> Command {
-    cmd.args(SETTINGS.iter().map(flag))
+    cmd.args(SETTINGS.iter().flat_map(setting_flags))
 }
 
 /// `cmd`, and every command below it, with the flags that are needed to talk to a running server.
 #[must_use]
 pub fn client_flags(cmd: Command) -> Command {
-    cmd.args(ClientConfig::SETTINGS.iter().map(|setting| flag(setting).global(true).help_heading("Server")))
+    let flags = ClientConfig::SETTINGS.iter().flat_map(setting_flags);
+    cmd.args(flags.map(|flag| flag.global(true).help_heading("Server")))
+}
+
+/// The flags of a setting: its own, and that of the file it may be in.
+fn setting_flags(setting: &Setting) -> impl Iterator<Item = Arg> {
+    std::iter::once(flag(setting)).chain(file_flag(setting))
+}
+
+fn file_flag(setting: &Setting) -> Option<Arg> {
+    let file = setting.file?;
+    let (name, names) = (file.names.first()?, file.names.join(", "));
+    let help = format!("The file that holds {}", setting.name);
+    let arg = Arg::new(*name).long(file.flag).value_name("PATH").help_heading(setting.group);
+    Some(arg.help(format!("{help} [env: {name}]")).long_help(format!(
+        "{help}, which is then not given itself: the content without one line break at its end.\n[env: {names}]"
+    )))
 }
 
 fn flag(setting: &Setting) -> Arg {
@@ -70,8 +87,13 @@ refused. The service names everything that is wrong with its settings at once, a
 A name that is none of these and close to one, or that begins with `TENANTRY_`, is refused in `.env`; in the environment, which
 is everybody's, the service and `tenantry doctor` warn of it.
 
-Give secrets in the environment or in `.env`: other users of the machine can read the flags of a process. A secret for
-`JWT_SECRET` comes from `openssl rand -base64 32`.
+Give secrets in the environment, in `.env` or in files: other users of the machine can read the flags of a process. A secret
+for `JWT_SECRET` comes from `openssl rand -base64 32`.
+
+Every secret can be in a file of its own, as container platforms and service managers hand secrets out: `JWT_SECRET_FILE`
+names the file that holds `JWT_SECRET`, and so on. The content of the file is the secret, without one line break at its end; the
+file is read at the start. A secret that is given itself and by a file in one place is refused, and so is a file that is missing,
+unreadable or empty; in different places the order above decides.
 ";
 
 /// The page `docs/settings.md`.
@@ -93,12 +115,14 @@ pub fn markdown() -> String {
 }
 
 fn row(setting: &Setting) -> String {
-    let names: Vec<_> = names(setting).iter().map(|name| code_first_word(name)).collect();
+    let files = setting.file.map_or(&[][..], |file| file.names).iter().map(|name| (*name).to_owned());
+    let names: Vec<_> = names(setting).into_iter().chain(files).map(|name| code_first_word(&name)).collect();
+    let file_flag = setting.file.map(|file| format!(", `--{}`", file.flag)).unwrap_or_default();
     let default =
         if setting.default.is_empty() { "none".to_owned() } else { format!("`{}`", setting.default) };
     let secret = if setting.secret { " A secret: never shown." } else { "" };
     let (flag, help, rule) = (setting.flag, setting.help, setting.rule());
-    format!("| {}, `--{flag}` | {default} | {rule} | {help}{secret} |\n", names.join(", "))
+    format!("| {}, `--{flag}`{file_flag} | {default} | {rule} | {help}{secret} |\n", names.join(", "))
 }
 
 /// `NAME in minutes` with its name as code.

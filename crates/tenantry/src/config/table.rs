@@ -6,6 +6,7 @@
 use super::choices::{CapacityPolicy, LogFormat, LogLevel, TokenAlgorithm};
 use super::public_url::PublicUrl;
 use super::secret::{Secret, SigningSecret};
+use super::setting::{Alias, FileForm, Setting};
 use super::value::{DatabaseName, Limits, Origin, TenantPrefix, Unit, Value};
 use axum::http::HeaderName;
 use reqwest::Url;
@@ -16,71 +17,6 @@ use tenantry_api::network::Network;
 use tenantry_api::settings::{LookupPolicy, MetricsPolicy};
 use tenantry_domain::app::SignupPolicy;
 use tenantry_domain::organization::{Placement, QuotaLimit};
-
-/// A row of the table.
-#[derive(Debug, Clone, Copy)]
-pub struct Setting {
-    /// Its name in the environment and in `.env`.
-    pub name: &'static str,
-    /// Other names for it, mostly those that existing deployments of the classic API use.
-    pub aliases: &'static [Alias],
-    /// Its flag on the command line, without the dashes.
-    pub flag: &'static str,
-    /// Its default as text; empty for a setting that may be absent.
-    pub default: &'static str,
-    /// The bounds of a number or of the length of a text, and the unit of the number.
-    pub limits: Limits,
-    /// What it is for, in sentences.
-    pub help: &'static str,
-    /// The heading it is listed under.
-    pub group: &'static str,
-    /// Whether its text must never be shown.
-    pub secret: bool,
-    /// The placeholder for its value in `--help`.
-    pub shape: &'static str,
-    rule: fn(&Limits) -> String,
-}
-
-/// Another name of a setting.
-#[derive(Debug, Clone, Copy)]
-pub struct Alias {
-    /// The name.
-    pub name: &'static str,
-    /// The unit of a number under this name, if it is another.
-    pub unit: Option<Unit>,
-}
-
-impl Setting {
-    /// The defaults of a row.
-    const ROW: Self = Self {
-        name: "",
-        aliases: &[],
-        flag: "",
-        default: "",
-        limits: Limits::new(0, 0, Unit::One),
-        help: "",
-        group: "",
-        secret: false,
-        shape: "",
-        rule: |_| String::new(),
-    };
-
-    /// The rule for its value, in words.
-    #[must_use]
-    pub fn rule(&self) -> String {
-        (self.rule)(&self.limits)
-    }
-
-    /// The limits of a text that is given under `name`; `None` if this setting is not called that.
-    #[must_use]
-    pub fn limits_of(&self, name: &str) -> Option<Limits> {
-        if name == self.name {
-            return Some(self.limits);
-        }
-        let alias = self.aliases.iter().find(|alias| alias.name == name)?;
-        Some(alias.unit.map_or(self.limits, |unit| self.limits.in_unit(unit)))
-    }
-}
 
 /// Gives the values of settings.
 pub trait ReadSetting {
@@ -94,6 +30,10 @@ const fn alias(name: &'static str) -> Alias {
 
 const fn minutes(name: &'static str) -> Alias {
     Alias { name, unit: Some(Unit::Minutes) }
+}
+
+const fn file(names: &'static [&'static str], flag: &'static str) -> Option<FileForm> {
+    Some(FileForm { names, flag })
 }
 
 macro_rules! settings {
@@ -211,7 +151,9 @@ settings! {
         /// The connection string of the MongoDB that keeps everything. User, TLS, pool size (`maxPoolSize`,
         /// 100 by default) and timeouts are part of it, as in MongoDB's manual. Without it the embedded
         /// engine runs in `DATA_DIR`.
-        mongo_uri: Option<Secret> = { name: "MONGO_URI", flag: "mongo-uri" };
+        mongo_uri: Option<Secret> = {
+            name: "MONGO_URI", flag: "mongo-uri", file: file(&["MONGO_URI_FILE"], "mongo-uri-file"),
+        };
         /// The MongoDB database of the service's own records, and of organizations placed in collections.
         master_db: DatabaseName = {
             name: "MASTER_DB", aliases: &[alias("PRIMARY_DB")], flag: "master-db", default: "tenantry",
@@ -239,6 +181,7 @@ settings! {
         /// `DATA_DIR`; with MongoDB it must be set, to the same value on every instance.
         jwt_secret: Option<SigningSecret> = {
             name: "JWT_SECRET", aliases: &[alias("SECRET_KEY")], flag: "jwt-secret",
+            file: file(&["JWT_SECRET_FILE", "SECRET_KEY_FILE"], "jwt-secret-file"),
         };
         /// The algorithm that signs access tokens. HS384 needs a secret of 48 bytes, HS512 one of 64, EdDSA
         /// none (with MongoDB its key is derived from the secret).
@@ -396,7 +339,9 @@ settings! {
         server_url: Url = { name: "SERVER_URL", flag: "server-url", default: "http://127.0.0.1:8000" };
         /// The operator key that `tenantry org` sends. Without it the key is read from `operator.key` in
         /// `DATA_DIR`.
-        operator_key: Option<Secret> = { name: "OPERATOR_KEY", flag: "operator-key" };
+        operator_key: Option<Secret> = {
+            name: "OPERATOR_KEY", flag: "operator-key", file: file(&["OPERATOR_KEY_FILE"], "operator-key-file"),
+        };
     }
 }
 
@@ -441,10 +386,21 @@ mod tests {
     fn setting_names_and_flags_are_unique() {
         let mut names = BTreeSet::new();
         for setting in SETTINGS {
-            for name in setting.aliases.iter().map(|alias| alias.name).chain([setting.name]) {
+            for name in setting.all_names() {
                 assert!(names.insert(name), "{name} is in the table twice");
             }
             assert_eq!(setting.flag, setting.name.to_lowercase().replace('_', "-"));
+        }
+    }
+
+    #[test]
+    fn every_secret_setting_has_a_file_form() {
+        for setting in SETTINGS {
+            assert_eq!(setting.file.is_some(), setting.secret, "{}", setting.name);
+            let Some(file) = setting.file else { continue };
+            let names = setting.all_names().take(1 + setting.aliases.len());
+            assert_eq!(file.names, names.map(|name| format!("{name}_FILE")).collect::<Vec<_>>());
+            assert_eq!(file.flag, format!("{}-file", setting.flag));
         }
     }
 

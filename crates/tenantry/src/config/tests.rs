@@ -1,5 +1,7 @@
 //! Every way to give a setting, and every way to give a wrong one.
 
+mod secret_files;
+
 use super::*;
 use clap::Command;
 use std::net::IpAddr;
