@@ -37,6 +37,7 @@ use crate::audit::checkpoint::CheckpointKey;
 use crate::clock::Clock;
 use crate::error::Result;
 use crate::ids::Entropy;
+use crate::mac_keys::MacKeys;
 use crate::password::pool::HashPool;
 use crate::store::{self, Store};
 use crate::token::TokenKeys;
@@ -76,8 +77,8 @@ pub struct AppParts {
     pub hashes: HashPool,
     /// The keys that sign access tokens.
     pub tokens: TokenKeys,
-    /// The key that authenticates refresh tokens and the fingerprints of requests.
-    pub mac_key: [u8; 32],
+    /// The keys that authenticate refresh tokens, cursors and the fingerprints of requests.
+    pub mac_keys: MacKeys,
     /// The key that signs checkpoints of the audit trail.
     pub checkpoint_key: CheckpointKey,
     /// The rules.
@@ -133,7 +134,7 @@ impl App {
     /// Builds the application from its parts.
     #[must_use]
     pub fn new(parts: AppParts) -> Arc<Self> {
-        let AppParts { store, clock, entropy, hashes, tokens, mac_key, checkpoint_key, policy } = parts;
+        let AppParts { store, clock, entropy, hashes, tokens, mac_keys, checkpoint_key, policy } = parts;
         let (store, policy, tokens) = (&store, &Arc::new(policy), &Arc::new(tokens));
         let sources = &ClockAndEntropy::new(clock, entropy);
         let mailboxes = &Mailboxes::new(store);
@@ -149,7 +150,7 @@ impl App {
         let organizations = &Arc::new(Organizations::new(store, auth, passwords, executor, policy, sources));
         let members = &Arc::new(Members::new(store, auth, executor, sources));
         let sessions =
-            &Arc::new(Sessions::new(store, mailboxes, credentials, tokens, mac_key, policy, sources));
+            &Arc::new(Sessions::new(store, mailboxes, credentials, tokens, mac_keys, policy, sources));
         let invitations = Invitations::new(&InvitationParts {
             store,
             auth,
@@ -165,7 +166,7 @@ impl App {
             audit: Arc::clone(audit),
             auth: Arc::clone(auth),
             sessions: Arc::clone(sessions),
-            accounts: Accounts::new(store, auth, credentials, passwords, executor, mac_key, sources),
+            accounts: Accounts::new(store, auth, credentials, passwords, executor, mac_keys, sources),
             api_keys: ApiKeys::new(store, auth, sources),
             introspection: Introspection::new(auth),
             token_exchange: TokenExchange::new(store, auth, tokens, policy, sources),
@@ -177,8 +178,8 @@ impl App {
             exporter: Exporter::new(store, auth, policy.query_time, sources),
             importer: Importer::new(store, mailboxes, executor, policy, sources),
             collections: Collections::new(store, auth),
-            documents: Documents::new(store, auth, mac_key, policy, sources),
-            idempotency: Idempotency::new(store, mac_key, policy.idempotency_keys, sources),
+            documents: Documents::new(store, auth, mac_keys, policy, sources),
+            idempotency: Idempotency::new(store, mac_keys, policy.idempotency_keys, sources),
             rate_limiter: Arc::clone(rate_limiter),
             maintenance: Maintenance::new(store, organizations, key_uses, audit, sources),
             installation: Arc::clone(&store.installation),

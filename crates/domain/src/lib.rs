@@ -21,6 +21,7 @@ pub mod idempotency;
 pub mod ids;
 pub mod invitation;
 pub mod limits;
+pub mod mac_keys;
 pub mod membership;
 pub mod metrics;
 pub mod name;

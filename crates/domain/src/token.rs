@@ -1,4 +1,5 @@
-//! Access tokens: JWTs of the type `at+jwt` (RFC 9068), signed and checked with one key and one algorithm.
+//! Access tokens: JWTs of the type `at+jwt` (RFC 9068), signed with one key and checked with one algorithm. While the key is
+//! rotated, tokens of the one before are accepted too.
 //!
 //! A token that passes the check here is ours and unexpired, and no more: the caller has to look up whether
 //! its account, membership, session and organization are still valid.
@@ -78,11 +79,12 @@ pub struct TokenKeys {
     audience: String,
     header: Header,
     encoding: EncodingKey,
-    decoding: DecodingKey,
+    /// The keys that are accepted, all of one algorithm; the first is that of `encoding`.
+    accepted: Vec<DecodingKey>,
     validation: Validation,
     verified: VerifiedTokens<VerifiedToken>,
-    /// The public key, for a key that has one.
-    jwk: Option<serde_json::Value>,
+    /// The public keys, for keys that have one.
+    jwks: Vec<serde_json::Value>,
 }
 
 impl TokenKeys {
@@ -91,12 +93,7 @@ impl TokenKeys {
     /// # Errors
     /// `internal` if an Ed25519 key is not a PKCS#8 document.
     pub fn new(key: &SigningKey, issuer: impl Into<String>, audience: impl Into<String>) -> Result<Self> {
-        let (algorithm, encoding, decoding, jwk) = match key {
-            SigningKey::Hs256(secret) => hmac_keys(Algorithm::HS256, secret),
-            SigningKey::Hs384(secret) => hmac_keys(Algorithm::HS384, secret),
-            SigningKey::Hs512(secret) => hmac_keys(Algorithm::HS512, secret),
-            SigningKey::EdDsa(pkcs8) => ed25519_keys(pkcs8)?,
-        };
+        let (algorithm, encoding, decoding, jwk) = key_material(key)?;
         let mut header = Header::new(algorithm);
         header.typ = Some(TYPE.to_owned());
         header.kid = jwk.as_ref().and_then(|jwk| jwk["kid"].as_str()).map(str::to_owned);
@@ -105,11 +102,25 @@ impl TokenKeys {
             audience: audience.into(),
             header,
             encoding,
-            decoding,
+            accepted: vec![decoding],
             validation: signature_alone(algorithm),
             verified: VerifiedTokens::new(),
-            jwk,
+            jwks: Vec::from_iter(jwk),
         })
+    }
+
+    /// Accepts tokens that `other` has signed, too. The public key of `other` is published like the first.
+    ///
+    /// # Errors
+    /// `internal` if `other` is of another algorithm, or an Ed25519 key is not a PKCS#8 document.
+    pub fn also_accepting(mut self, other: &SigningKey) -> Result<Self> {
+        let (algorithm, _, decoding, jwk) = key_material(other)?;
+        if algorithm != self.header.alg {
+            return Err(Error::internal("the keys that are accepted are of two algorithms"));
+        }
+        self.accepted.push(decoding);
+        self.jwks.extend(jwk);
+        Ok(self)
     }
 
     /// The `iss` of the tokens.
@@ -154,8 +165,8 @@ impl TokenKeys {
 
     /// What `token` says, if it is ours, whenever it is valid.
     fn verify_signature(&self, token: &str) -> Result<VerifiedToken> {
-        let token = jsonwebtoken::decode::<ClaimMembers>(token, &self.decoding, &self.validation)
-            .map_err(|_| ErrorCode::TokenInvalid)?;
+        let decode = |key| jsonwebtoken::decode::<ClaimMembers>(token, key, &self.validation).ok();
+        let token = self.accepted.iter().find_map(decode).ok_or(ErrorCode::TokenInvalid)?;
         let nbf = token.claims.nbf;
         let claims = Claims::try_from(token.claims).map_err(|_| ErrorCode::TokenInvalid)?;
         let is_ours =
@@ -170,7 +181,7 @@ impl TokenKeys {
     /// The public keys for checking the tokens (RFC 7517); empty for an HMAC secret.
     #[must_use]
     pub fn jwks(&self) -> serde_json::Value {
-        json!({ "keys": self.jwk.as_slice() })
+        json!({ "keys": self.jwks })
     }
 }
 
@@ -188,6 +199,15 @@ struct VerifiedToken {
 }
 
 type Keys = (Algorithm, EncodingKey, DecodingKey, Option<serde_json::Value>);
+
+fn key_material(key: &SigningKey) -> Result<Keys> {
+    Ok(match key {
+        SigningKey::Hs256(secret) => hmac_keys(Algorithm::HS256, secret),
+        SigningKey::Hs384(secret) => hmac_keys(Algorithm::HS384, secret),
+        SigningKey::Hs512(secret) => hmac_keys(Algorithm::HS512, secret),
+        SigningKey::EdDsa(pkcs8) => ed25519_keys(pkcs8)?,
+    })
+}
 
 fn hmac_keys(algorithm: Algorithm, secret: &[u8]) -> Keys {
     (algorithm, EncodingKey::from_secret(secret), DecodingKey::from_secret(secret), None)

@@ -15,6 +15,7 @@ use tenantry_domain::audit::checkpoint::CheckpointKey;
 use tenantry_domain::clock::Clock;
 use tenantry_domain::ids::Entropy;
 use tenantry_domain::limits::{AUDIT_INTERVAL, AUDIT_ROUNDS, MAINTENANCE_INTERVAL, RECOVERY_INTERVAL};
+use tenantry_domain::mac_keys::MacKeys;
 use tenantry_domain::metrics::OPERATION_RECOVERIES;
 use tenantry_domain::organization::Quota;
 use tenantry_domain::password::pool::HashPool;
@@ -55,7 +56,7 @@ impl Service {
             entropy: Arc::clone(&entropy),
             hashes: HashPool::start(config.hash_workers(), config.hash_queue, huge_pages::within),
             tokens: TokenKeys::new(&keys.signing, config.jwt_issuer.as_str(), config.jwt_audience.as_str())?,
-            mac_key: keys.mac,
+            mac_keys: MacKeys::new(keys.mac, None),
             checkpoint_key: CheckpointKey::new(&keys.checkpoint, config.jwt_issuer.as_str())?,
             policy: policy(config),
         });

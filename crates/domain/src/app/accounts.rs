@@ -13,6 +13,7 @@ use crate::email::EmailAddress;
 use crate::error::{ErrorCode, Result};
 use crate::ids::{AccountId, OrganizationId};
 use crate::limits::RESET_LIFETIME;
+use crate::mac_keys::MacKeys;
 use crate::operation::{Actor, OperationArguments};
 use crate::organization::{Organization, State};
 use crate::page::{Page, PageLimit};
@@ -54,7 +55,7 @@ pub struct Accounts {
     passwords: Arc<PasswordHasher>,
     executor: Arc<Executor>,
     audit: Arc<dyn store::Audit>,
-    mac_key: [u8; 32],
+    mac_keys: MacKeys,
 }
 
 impl Accounts {
@@ -64,7 +65,7 @@ impl Accounts {
         credentials: &Arc<Credentials>,
         passwords: &Arc<PasswordHasher>,
         executor: &Arc<Executor>,
-        mac_key: [u8; 32],
+        mac_keys: MacKeys,
         sources: &ClockAndEntropy,
     ) -> Self {
         Self {
@@ -76,7 +77,7 @@ impl Accounts {
             passwords: passwords.clone(),
             executor: executor.clone(),
             audit: store.audit.clone(),
-            mac_key,
+            mac_keys,
         }
     }
 
@@ -161,7 +162,7 @@ impl Accounts {
         let account = account.filter(|account| account.membership(organization.id).is_some());
         let account = account.ok_or(ErrorCode::MemberNotFound)?;
         let expires_at = clock::after(self.sources.now(), lifetime.unwrap_or(RESET_LIFETIME));
-        let token = PasswordResetToken::new(&account, expires_at, &self.mac_key);
+        let token = PasswordResetToken::new(&account, expires_at, self.mac_keys.current());
         let event = self.sources.event(Some(organization.id), AuditAction::ResetIssued, Actor::Operator);
         self.audit.insert_event(&event.on(AuditTarget::Account(account_id))).await?;
         Ok(IssuedPasswordReset { account_id, token, expires_at })
@@ -193,7 +194,10 @@ impl Accounts {
     async fn resettable(&self, token: &PasswordResetToken) -> Result<Arc<Account>> {
         let account = self.accounts.get_account(token.account_id()).await?;
         let now = self.sources.now();
-        let account = account.filter(|account| token.is_good_for(account, now, &self.mac_key));
+        let is_good = |account: &Arc<Account>| {
+            self.mac_keys.accepted().any(|key| token.is_good_for(account, now, key))
+        };
+        let account = account.filter(is_good);
         account.ok_or_else(|| ErrorCode::ResetInvalid.into())
     }
 

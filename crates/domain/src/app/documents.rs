@@ -14,8 +14,9 @@ use super::tenant::{Read, TenantAccess, Write};
 use crate::collection::CollectionName;
 use crate::error::{Error, ErrorCode, Result};
 use crate::idempotency::IdempotencyKey;
-use crate::ids::{DrawnEntropy, OperationId};
+use crate::ids::{DrawnEntropy, OperationId, OrganizationId};
 use crate::limits::{INLINE_MAX_BYTES, INLINE_MAX_STEPS, OPERATION_WAIT, PAGE_MAX_BYTES};
+use crate::mac_keys::MacKeys;
 use crate::offload;
 use crate::store::{self, Store, UpdateOutcome};
 use aws_lc_rs::hmac;
@@ -77,8 +78,8 @@ pub enum LineOutcome {
 pub struct Documents {
     documents: Arc<dyn store::Documents>,
     auth: Arc<Auth>,
-    /// Authenticates cursors, and makes the ids of lines.
-    mac_key: [u8; 32],
+    /// Authenticate cursors, and make the ids of lines.
+    mac_keys: MacKeys,
     /// The most bytes of a document as BSON.
     max_bytes: usize,
     /// How long a query may take.
@@ -92,14 +93,14 @@ impl Documents {
     pub(super) fn new(
         store: &Store,
         auth: &Arc<Auth>,
-        mac_key: [u8; 32],
+        mac_keys: MacKeys,
         policy: &Policy,
         sources: &ClockAndEntropy,
     ) -> Self {
         Self {
             documents: store.documents.clone(),
             auth: auth.clone(),
-            mac_key,
+            mac_keys,
             max_bytes: policy.document_max_bytes,
             query_time: policy.query_time,
             sources: sources.clone(),
@@ -152,7 +153,12 @@ impl Documents {
     ) -> Result<Vec<LineOutcome>> {
         let mut lines = Vec::with_capacity(documents.len());
         for (line, document) in documents {
-            let id = request.map(|key| self.line_id(tenant, collection, key, line));
+            let id = match request {
+                Some(key) if document.id().is_none() => {
+                    Some(self.line_id(tenant, collection, key, line).await?)
+                }
+                _ => None,
+            };
             lines.push(self.first_version(document, id));
         }
         let written =
@@ -286,13 +292,13 @@ impl Documents {
     ) -> Result<DocumentPage> {
         // As for an insert: a query may come in a body.
         let tenant = &self.auth.renew(tenant).await?;
-        let (key, sort_at) = (self.cursor_key(), request.sort_at);
+        let sort_at = request.sort_at;
         let (organization, name, price) =
             (tenant.organization().id, collection.clone(), request.filter.price());
         let scoped = move || request.scope(organization, &name).map(|scope| (request, scope));
         let (request, scope) = offload::by_price(price, scoped).await??;
         let query = DocumentQuery {
-            after: request.position(&key, &scope)?,
+            after: request.position(&self.mac_keys, &scope)?,
             filter: request.filter,
             sort: request.sort,
             limit: request.limit.items(),
@@ -303,7 +309,10 @@ impl Documents {
         let found = found.map_err(|error| error.moved(SORT_POINTER, sort_at))?;
         let last = found.documents.last().filter(|_| found.more);
         let next_cursor = match last {
-            Some(last) => Some(cursor::seal(&key, &scope, &position(query.sort, &last.body).await?)),
+            Some(last) => {
+                let position = position(query.sort, &last.body).await?;
+                Some(cursor::seal(self.mac_keys.current(), &scope, &position))
+            }
             None => None,
         };
         Ok(DocumentPage { documents: found.documents, next_cursor, scanned: found.scanned })
@@ -392,29 +401,42 @@ impl Documents {
         *OperationId::new(self.sources.now(), &self.drawn).as_bytes()
     }
 
-    /// The `_id` of a line of a request: no other line has it, and the same line always gets it.
-    fn line_id(
+    /// The `_id` of a line of a request: no other line has it, and the same line always gets it. While the secret is
+    /// rotated, a line that is there by the other key keeps the id it has.
+    async fn line_id(
         &self,
         tenant: &TenantAccess<Write>,
         collection: &CollectionName,
         request: &IdempotencyKey,
         line: u64,
-    ) -> DocumentId {
-        let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, &self.mac_key));
-        context.update(b"line\0");
-        context.update(tenant.organization().id.as_bytes());
-        context.update(&request.0);
-        context.update(&line.to_be_bytes());
-        context.update(collection.as_str().as_bytes());
-        let mut id = [0; 12];
-        id.copy_from_slice(&context.sign().as_ref()[..12]);
-        ObjectId::from_bytes(id).into()
+    ) -> Result<DocumentId> {
+        let organization = tenant.organization();
+        let id = |key| derive_line_id(key, organization.id, collection, request, line);
+        if let Some(previous) = self.mac_keys.previous().map(id)
+            && self.documents.get_document(organization, collection, &previous).await?.is_some()
+        {
+            return Ok(previous);
+        }
+        Ok(id(self.mac_keys.current()))
     }
+}
 
-    /// The key that authenticates cursors.
-    fn cursor_key(&self) -> hmac::Key {
-        hmac::Key::new(hmac::HMAC_SHA256, &self.mac_key)
-    }
+fn derive_line_id(
+    key: &[u8; 32],
+    organization: OrganizationId,
+    collection: &CollectionName,
+    request: &IdempotencyKey,
+    line: u64,
+) -> DocumentId {
+    let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, key));
+    context.update(b"line\0");
+    context.update(organization.as_bytes());
+    context.update(&request.0);
+    context.update(&line.to_be_bytes());
+    context.update(collection.as_str().as_bytes());
+    let mut id = [0; 12];
+    id.copy_from_slice(&context.sign().as_ref()[..12]);
+    ObjectId::from_bytes(id).into()
 }
 
 /// The first revision of a new document.

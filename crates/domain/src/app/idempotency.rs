@@ -8,9 +8,11 @@ use crate::error::{ErrorCode, Result};
 use crate::idempotency::{IdempotencyClaim, IdempotencyKey, IdempotencyRecord, KeyHolder, StoredResponse};
 use crate::ids::OrganizationId;
 use crate::limits::{IDEMPOTENCY_KEEP, IDEMPOTENCY_LEASE};
+use crate::mac_keys::MacKeys;
 use crate::rate_limit::ClientNetwork;
 use crate::store::{self, Store};
 use aws_lc_rs::hmac;
+use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,16 +28,16 @@ pub enum IdempotencyPermit {
 /// Claims of requests, and their responses.
 pub struct Idempotency {
     keys: Arc<dyn store::IdempotencyKeys>,
-    /// Authenticates the fingerprint of a request.
-    mac_key: [u8; 32],
+    /// Authenticate the fingerprint of a request.
+    mac_keys: MacKeys,
     /// Keys that a caller may have used within 24 hours.
     keys_max: u32,
     sources: ClockAndEntropy,
 }
 
 impl Idempotency {
-    pub(super) fn new(store: &Store, mac_key: [u8; 32], keys_max: u32, sources: &ClockAndEntropy) -> Self {
-        Self { keys: store.idempotency_keys.clone(), mac_key, keys_max, sources: sources.clone() }
+    pub(super) fn new(store: &Store, mac_keys: MacKeys, keys_max: u32, sources: &ClockAndEntropy) -> Self {
+        Self { keys: store.idempotency_keys.clone(), mac_keys, keys_max, sources: sources.clone() }
     }
 
     /// The holder of the keys of a member or a program.
@@ -67,14 +69,14 @@ impl Idempotency {
         let now = self.sources.now();
         let record = IdempotencyRecord {
             key,
-            fingerprint: self.fingerprint(request),
+            fingerprint: fingerprint(self.mac_keys.current(), request),
             holder,
             organization_id: OrganizationId::new(now, self.sources.entropy()),
             lease_until: clock::after(now, IDEMPOTENCY_LEASE),
             expires_at: clock::after(now, IDEMPOTENCY_KEEP),
             answer: None,
         };
-        match self.keys.claim_request(&record, now).await? {
+        match self.claim(record, request, now).await? {
             IdempotencyClaim::Granted(id) => Ok(IdempotencyPermit::Run(id)),
             IdempotencyClaim::Answered { made, answer } => Ok(IdempotencyPermit::Repeat(made, answer)),
             IdempotencyClaim::TooMany { until } => {
@@ -115,11 +117,29 @@ impl Idempotency {
         self.keys.release_request(key).await
     }
 
-    /// Keyed, because a body may hold a password, and a bare hash of it could be guessed.
-    fn fingerprint(&self, request: &[u8]) -> [u8; 32] {
-        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &self.mac_key), request);
-        let mut out = [0; 32];
-        out.copy_from_slice(tag.as_ref());
-        out
+    /// Claims the key. A claim that another key has fingerprinted, before the secret was rotated, is of the same request
+    /// if its fingerprint by that key is the same.
+    async fn claim(
+        &self,
+        record: IdempotencyRecord,
+        request: &[u8],
+        now: Timestamp,
+    ) -> Result<IdempotencyClaim> {
+        let claim = self.keys.claim_request(&record, now).await?;
+        match self.mac_keys.previous() {
+            Some(previous) if claim == IdempotencyClaim::OtherRequest => {
+                let record = IdempotencyRecord { fingerprint: fingerprint(previous, request), ..record };
+                self.keys.claim_request(&record, now).await
+            }
+            _ => Ok(claim),
+        }
     }
+}
+
+/// Keyed, because a body may hold a password, and a bare hash of it could be guessed.
+fn fingerprint(key: &[u8; 32], request: &[u8]) -> [u8; 32] {
+    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), request);
+    let mut out = [0; 32];
+    out.copy_from_slice(tag.as_ref());
+    out
 }

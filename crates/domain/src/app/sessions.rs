@@ -12,6 +12,7 @@ use crate::email::{EmailAddress, EmailKey};
 use crate::error::{ErrorCode, Result};
 use crate::ids::{OrganizationId, SessionId};
 use crate::limits::REFRESH_GRACE;
+use crate::mac_keys::MacKeys;
 use crate::operation::Actor;
 use crate::organization::Organization;
 use crate::password::policy::PresentedPassword;
@@ -55,7 +56,7 @@ pub struct Sessions {
     mailboxes: Mailboxes,
     credentials: Arc<Credentials>,
     tokens: Arc<TokenKeys>,
-    mac_key: [u8; 32],
+    mac_keys: MacKeys,
     policy: Arc<Policy>,
     sources: ClockAndEntropy,
 }
@@ -66,7 +67,7 @@ impl Sessions {
         mailboxes: &Mailboxes,
         credentials: &Arc<Credentials>,
         tokens: &Arc<TokenKeys>,
-        mac_key: [u8; 32],
+        mac_keys: MacKeys,
         policy: &Arc<Policy>,
         sources: &ClockAndEntropy,
     ) -> Self {
@@ -77,7 +78,7 @@ impl Sessions {
             mailboxes: mailboxes.clone(),
             credentials: credentials.clone(),
             tokens: tokens.clone(),
-            mac_key,
+            mac_keys,
             policy: policy.clone(),
             sources: sources.clone(),
         }
@@ -194,7 +195,8 @@ impl Sessions {
     /// `refresh_token_invalid`.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn refresh(&self, token: &str) -> Result<Grant> {
-        let token = RefreshToken::parse(token, &self.mac_key).ok_or(ErrorCode::RefreshTokenInvalid)?;
+        let token = self.mac_keys.accepted().find_map(|key| RefreshToken::parse(token, key));
+        let token = token.ok_or(ErrorCode::RefreshTokenInvalid)?;
         loop {
             let (session, account, organization) = self.good_session(token.session_id).await?;
             let now = self.sources.now();
@@ -342,7 +344,7 @@ impl Sessions {
         Ok(Grant {
             access_token: self.tokens.issue(&claims)?,
             expires_in: lifetime,
-            refresh_token: token.text(&self.mac_key),
+            refresh_token: token.text(self.mac_keys.current()),
             account,
             organization,
             remaining: None,

@@ -1,6 +1,7 @@
 //! Valid tokens, and every kind of forgery.
 
 mod forgeries;
+mod rotation;
 
 use super::public_key::thumbprint;
 use super::*;

@@ -7,6 +7,7 @@
 use crate::collection::CollectionName;
 use crate::error::{Error, Result};
 use crate::ids::OrganizationId;
+use crate::mac_keys::MacKeys;
 use crate::page::PageLimit;
 use aws_lc_rs::hmac;
 use base64::Engine;
@@ -59,29 +60,30 @@ impl PageRequest {
     }
 
     /// Where the page begins.
-    pub(super) fn position(&self, key: &hmac::Key, scope: &[u8]) -> Result<Option<Position>> {
+    pub(super) fn position(&self, keys: &MacKeys, scope: &[u8]) -> Result<Option<Position>> {
         let Some(text) = &self.cursor else { return Ok(None) };
-        let position = open(key, scope, text).and_then(|bytes| Position::from_bytes(&bytes, &self.sort));
+        let opened = keys.accepted().find_map(|key| open(key, scope, text));
+        let position = opened.and_then(|bytes| Position::from_bytes(&bytes, &self.sort));
         position.map(Some).ok_or_else(|| Error::invalid_field(self.cursor_at, NOT_A_CURSOR))
     }
 }
 
 /// The sealed cursor of `position`.
-pub(super) fn seal(key: &hmac::Key, scope: &[u8], position: &Position) -> String {
+pub(super) fn seal(key: &[u8; 32], scope: &[u8], position: &Position) -> String {
     let mut bytes = position.to_bytes();
     let tag = tag(key, scope, &bytes);
     bytes.extend(tag);
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-fn open(key: &hmac::Key, scope: &[u8], text: &str) -> Option<Vec<u8>> {
+fn open(key: &[u8; 32], scope: &[u8], text: &str) -> Option<Vec<u8>> {
     let mut bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
     let seal = bytes.split_off(bytes.len().checked_sub(SEAL_BYTES)?);
     bool::from(seal.ct_eq(&tag(key, scope, &bytes))).then_some(bytes)
 }
 
-fn tag(key: &hmac::Key, scope: &[u8], bytes: &[u8]) -> [u8; SEAL_BYTES] {
-    let mut context = hmac::Context::with_key(key);
+fn tag(key: &[u8; 32], scope: &[u8], bytes: &[u8]) -> [u8; SEAL_BYTES] {
+    let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, key));
     context.update(&(scope.len() as u64).to_be_bytes());
     context.update(scope);
     context.update(bytes);
@@ -106,7 +108,7 @@ mod tests {
 
     #[test]
     fn cursor_is_valid_only_for_its_own_query() {
-        let key = hmac::Key::new(hmac::HMAC_SHA256, &[7; 32]);
+        let keys = MacKeys::new([7; 32], None);
         let (own, other) = (OrganizationId::from_bytes([1; 12]), OrganizationId::from_bytes([2; 12]));
         let (orders, lines) =
             (CollectionName::parse("orders").unwrap(), CollectionName::parse("lines").unwrap());
@@ -115,12 +117,12 @@ mod tests {
             .sort
             .position(&rawdoc! { "_id": 1, "a": 5 }, &tenantry_documents::fuel::Fuel::unlimited())
             .unwrap();
-        let cursor = seal(&key, &first.scope(own, &orders).unwrap(), &position);
+        let cursor = seal(&[7; 32], &first.scope(own, &orders).unwrap(), &position);
 
         let at = |request: PageRequest, organization, collection: &CollectionName, cursor: &str| {
             let request = PageRequest { cursor: Some(cursor.into()), ..request };
             let scope = request.scope(organization, collection).unwrap();
-            request.position(&key, &scope).map_err(|error| error.code())
+            request.position(&keys, &scope).map_err(|error| error.code())
         };
         assert_eq!(at(first.clone(), own, &orders, &cursor), Ok(Some(position.clone())));
         let written_otherwise = request(r#"{ "b": { "$in": [2, 1] } }"#, "a");
@@ -132,6 +134,24 @@ mod tests {
         let changed = format!("A{}", &cursor[1..]);
         for text in ["", "x", "!!", &cursor[..cursor.len() - 2], &changed] {
             assert!(at(first.clone(), own, &orders, text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn cursor_of_previous_key_is_valid_while_both_are() {
+        let (own, orders) = (OrganizationId::from_bytes([1; 12]), CollectionName::parse("orders").unwrap());
+        let query = request("{}", "a");
+        let body = rawdoc! { "_id": 1, "a": 5 };
+        let position = query.sort.position(&body, &tenantry_documents::fuel::Fuel::unlimited()).unwrap();
+        let scope = query.scope(own, &orders).unwrap();
+        let query = PageRequest { cursor: Some(seal(&[7; 32], &scope, &position)), ..query };
+        for (current, previous, is_valid) in [
+            ([7; 32], None, true),
+            ([8; 32], Some([7; 32]), true),
+            ([7; 32], Some([8; 32]), true),
+            ([8; 32], None, false),
+        ] {
+            assert_eq!(query.position(&MacKeys::new(current, previous), &scope).is_ok(), is_valid);
         }
     }
 }
