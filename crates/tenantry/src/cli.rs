@@ -16,7 +16,6 @@ mod terminal;
 mod transfer;
 
 use crate::config::{self, Config};
-use anyhow::Result;
 use clap::{ArgMatches, Command};
 use print::complain;
 use std::ffi::OsString;
@@ -58,7 +57,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Some(("key", matches)) => return key::run(matches),
         Some(("audit", matches)) => return audit::run(matches),
         Some(("doctor", matches)) => return doctor::run(matches),
-        Some(("operator-key", matches)) => with_config(matches, operator_key::run),
+        Some(("operator-key", matches)) => operator_key::run(matches),
         #[cfg(feature = "mongodb")]
         Some(("transfer", matches)) => transfer::run(matches),
         Some(("openapi", _)) => docs::openapi(),
@@ -74,16 +73,12 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
 }
 
 fn serve(matches: &ArgMatches) -> ExitCode {
-    match with_config(matches, serve::run) {
+    let config = Config::load(matches, config::environment(), Some(Path::new(".env")));
+    match config.map_err(Into::into).and_then(|config| serve::run(&config)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             output::fail_to_serve(matches, &error);
             ExitCode::FAILURE
         }
     }
-}
-
-fn with_config(matches: &ArgMatches, run: impl FnOnce(&Config) -> Result<()>) -> Result<()> {
-    let config = Config::load(matches, config::environment(), Some(Path::new(".env")))?;
-    run(&config)
 }

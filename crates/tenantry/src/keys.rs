@@ -1,5 +1,5 @@
-//! The keys that the service generates on its first start and keeps in its data directory, readable by its owner
-//! alone: the key that signs tokens, and the operator key.
+//! The keys that sign tokens and authenticate what else clients keep: of the settings, or generated at the first start
+//! and kept in the data directory, readable by its owner alone.
 
 use crate::config::{Config, TokenAlgorithm};
 use anyhow::{Context, Result, ensure};
@@ -7,10 +7,8 @@ use aws_lc_rs::hmac;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
-use tenantry_domain::app::operator;
+use std::path::Path;
 use tenantry_domain::ids::{Entropy, random};
-use tenantry_domain::store::Store;
 use tenantry_domain::token::{SigningKey, ed25519_of, generate_ed25519};
 use zeroize::Zeroizing;
 
@@ -18,8 +16,6 @@ use zeroize::Zeroizing;
 pub const SECRET_FILE: &str = "jwt-secret";
 /// The file of the key that signs tokens with EdDSA: a PKCS#8 document.
 pub const ED25519_FILE: &str = "jwt-ed25519.pk8";
-/// The operator key as it was written once.
-pub const OPERATOR_KEY_FILE: &str = "operator.key";
 
 /// The keys that are derived from the signing secret.
 pub struct Keys {
@@ -94,72 +90,20 @@ fn derive_for(secret: &[u8], purpose: &[u8]) -> [u8; 32] {
     key
 }
 
-/// Creates the operator key and writes it at the first start; afterwards only its hash is known. The file may be
-/// removed if the key is kept elsewhere. Returns where it is, if it is in the file.
+/// Creates the data directory if the engine has not done so.
 ///
 /// # Errors
-/// A sentence, if the file cannot be written, or the store not be reached.
-pub async fn operator_key(store: &Store, data_dir: &Path, entropy: &dyn Entropy) -> Result<Option<PathBuf>> {
-    let path = data_dir.join(OPERATOR_KEY_FILE);
-    if let Some(hash) = operator::stored_hash(&*store.installation).await? {
-        let held = read_key(&path)?;
-        if held.as_deref().is_some_and(|key| operator::hash(key) != hash) {
-            tracing::warn!(file = %path.display(), "this is not the operator key; `tenantry operator-key` makes a new one");
-        }
-        return Ok(held.is_some_and(|key| operator::hash(&key) == hash).then_some(path));
-    }
-    // The file first: a crash in between must not leave a hash whose key nobody has.
-    make_directory(data_dir)?;
-    read_or_make(&path, || format!("{}\n", *operator::generate(entropy)).into_bytes())?;
-    let key = read_key(&path)?.unwrap_or_default();
-    ensure!(
-        operator::is_well_formed(&key),
-        "{} holds no operator key: remove it, and one is made at the next start",
-        path.display()
-    );
-    if operator::init_hash(&*store.installation, &key).await? == operator::hash(&key) {
-        return Ok(Some(path));
-    }
-    // Another instance was first, and nobody has seen this key yet.
-    std::fs::remove_file(&path).with_context(|| format!("{} cannot be removed", path.display()))?;
-    Ok(None)
-}
-
-/// Creates the data directory if the engine has not done so.
-fn make_directory(path: &Path) -> Result<()> {
+/// A sentence, if it cannot be made.
+pub fn make_directory(path: &Path) -> Result<()> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
     made.with_context(|| format!("{} cannot be made (DATA_DIR)", path.display()))
 }
 
-/// The key in that file, if there is one.
-fn read_key(path: &Path) -> Result<Option<String>> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => Ok(Some(text.trim().to_owned())),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).with_context(|| format!("{} cannot be read", path.display())),
-    }
-}
-
-/// A new operator key in place of the old one.
+/// The bytes of a key file, which is made if it is missing.
 ///
 /// # Errors
-/// A sentence, if the file cannot be written, or the store not be reached.
-pub async fn replace_operator_key(store: &Store, data_dir: &Path, entropy: &dyn Entropy) -> Result<PathBuf> {
-    let path = data_dir.join(OPERATOR_KEY_FILE);
-    match std::fs::remove_file(&path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            return Err(error).with_context(|| format!("{} cannot be removed", path.display()));
-        }
-        _ => {}
-    }
-    let key = operator::generate(entropy);
-    make_directory(data_dir)?;
-    write_new(&path, format!("{}\n", *key).as_bytes())?;
-    operator::store_hash(&*store.installation, &key).await?;
-    Ok(path)
-}
-
-fn read_or_make(path: &Path, make: impl FnOnce() -> Vec<u8>) -> Result<Vec<u8>> {
+/// A sentence, if it can neither be read nor written.
+pub fn read_or_make(path: &Path, make: impl FnOnce() -> Vec<u8>) -> Result<Vec<u8>> {
     match std::fs::read(path) {
         Ok(bytes) => Ok(bytes),
         Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -172,7 +116,10 @@ fn read_or_make(path: &Path, make: impl FnOnce() -> Vec<u8>) -> Result<Vec<u8>> 
 }
 
 /// Creates a file, completely or not at all, readable by its owner alone.
-fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
+///
+/// # Errors
+/// A sentence, if it cannot be written.
+pub fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
     let unfinished = path.with_extension("tmp");
     let write = || -> std::io::Result<()> {
         let mut file =

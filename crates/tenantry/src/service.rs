@@ -1,11 +1,10 @@
 //! The assembled service: engine, keys, application, and the work it does in the background.
 
 use crate::config::Config;
-use crate::{engine, huge_pages, keys, telemetry};
+use crate::{engine, huge_pages, keys, operator_key, telemetry};
 use anyhow::Result;
 use futures_util::FutureExt;
 use std::panic::AssertUnwindSafe;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tenantry_api::listen::Handlers;
@@ -24,6 +23,8 @@ use tenantry_domain::token::TokenKeys;
 use tenantry_domain::{Error, ErrorCode};
 use tenantry_store::OpenStore;
 use tokio::task::JoinSet;
+
+pub use crate::operator_key::OperatorKey;
 
 /// A running service, apart from its listener.
 pub struct Service {
@@ -46,10 +47,18 @@ impl Service {
         // Before anything records metrics: earlier values are lost.
         telemetry::metrics_handle();
         telemetry::record_start(clock.now());
+        // Before the engine is opened, which makes a data directory.
+        operator_key::given(config)?;
         let opened = engine::open(config, Arc::clone(&clock)).await?;
         let keys = keys::load(config, &*entropy)?;
         let mut background = JoinSet::new();
-        let operator_key = operator_key(&mut background, &opened.store, config, &entropy).await?;
+        let operator_key = match set_up_operator_key(&mut background, &opened.store, config, &entropy).await {
+            Ok(key) => key,
+            Err(error) => {
+                opened.close().await;
+                return Err(error);
+            }
+        };
         let app = App::new(AppParts {
             store: opened.store.clone(),
             clock: Arc::clone(&clock),
@@ -92,33 +101,21 @@ impl Service {
     }
 }
 
-/// Where the operator key is after a start.
-pub enum OperatorKey {
-    /// It is in that file.
-    In(PathBuf),
-    /// Somebody keeps it elsewhere.
-    Elsewhere,
-    /// The store cannot be reached; the key will be made, if there is none, as soon as it can.
-    Unknown,
-}
-
-/// Creates the operator key if there is none. If the store cannot be reached yet, it waits for it in the
-/// background.
-async fn operator_key(
+/// Creates or checks the operator key. If the store cannot be reached yet, it waits for it in the background.
+async fn set_up_operator_key(
     background: &mut JoinSet<()>,
     store: &Store,
     config: &Config,
     entropy: &Arc<dyn Entropy>,
 ) -> Result<OperatorKey> {
-    match keys::operator_key(store, &config.data_dir, &**entropy).await {
-        Ok(Some(file)) => Ok(OperatorKey::In(file)),
-        Ok(None) => Ok(OperatorKey::Elsewhere),
+    match operator_key::set_up(store, config, &**entropy).await {
+        Ok(key) => Ok(key),
         Err(error) if config.mongo_uri.is_some() && is_passing(&error) => {
-            let (store, data_dir, entropy) = (store.clone(), config.data_dir.clone(), Arc::clone(entropy));
+            let (store, config, entropy) = (store.clone(), config.clone(), Arc::clone(entropy));
             background.spawn(async move {
-                while let Err(error) = keys::operator_key(&store, &data_dir, &*entropy).await {
+                while let Err(error) = operator_key::set_up(&store, &config, &*entropy).await {
                     if !is_passing(&error) {
-                        tracing::error!(%error, "there is no operator key");
+                        tracing::error!(%error, "the operator key cannot be set up");
                     }
                     tokio::time::sleep(RECOVERY_INTERVAL).await;
                 }

@@ -27,7 +27,13 @@ pub fn is_well_formed(text: &str) -> bool {
     let is_old = text
         .strip_prefix(OPERATOR_KEY_PREFIX)
         .is_some_and(|secret| !secret.is_empty() && secret.bytes().all(|byte| byte.is_ascii_graphic()));
-    is_old || ApiKeyText::parse(text).is_ok_and(|key| key.kind() == ApiKeyKind::Operator)
+    is_old || has_checksum(text)
+}
+
+/// Whether `text` has the form of the operator keys that are made today.
+#[must_use]
+pub fn has_checksum(text: &str) -> bool {
+    ApiKeyText::parse(text).is_ok_and(|key| key.kind() == ApiKeyKind::Operator)
 }
 
 /// The hash of a key, which is all that the service keeps.

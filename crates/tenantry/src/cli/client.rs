@@ -3,7 +3,7 @@
 //! A response of 400 or above is a [`ClientError`]; an [`ClientResponse`] is always a success.
 
 use crate::config::ClientConfig;
-use crate::keys::OPERATOR_KEY_FILE;
+use crate::operator_key::OPERATOR_KEY_FILE;
 use reqwest::redirect::Policy;
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde::Deserialize;

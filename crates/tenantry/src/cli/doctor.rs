@@ -68,7 +68,9 @@ fn examine(report: &mut Report, matches: &ArgMatches) {
         report.warn("data directory", "its location is unknown", "correct the settings");
         return;
     };
-    if !data_dir::examine(report, &client.data_dir) {
+    if config.as_ref().is_ok_and(keeps_no_files) {
+        report.ok("data directory", "it is not used: everything is in MongoDB and in the settings");
+    } else if !data_dir::examine(report, &client.data_dir) {
         return;
     }
     #[cfg(feature = "mongodb")]
@@ -85,6 +87,11 @@ fn examine(report: &mut Report, matches: &ArgMatches) {
     keys::examine(report, &config, &inspection);
     let in_use = inspection.in_use.as_ref().ok().copied();
     server::examine(report, &config, &client, in_use);
+}
+
+/// Whether the service neither reads nor writes files of its own.
+const fn keeps_no_files(config: &Config) -> bool {
+    config.mongo_uri.is_some() && config.operator_key.is_some()
 }
 
 fn settings(report: &mut Report, config: &Result<Config, ConfigErrors>) {

@@ -1,31 +1,67 @@
-//! `tenantry operator-key`: makes a new operator key, in case the old one is lost or has leaked.
+//! `tenantry operator-key`: puts another operator key in place of the old one, in case that is lost or has leaked, or
+//! makes one for the settings.
 
 use super::print::say;
 use crate::config::{self, Config};
+use crate::engine;
+use crate::operator_key::{self, OperatorKey};
 use crate::system::{SystemClock, SystemEntropy};
-use crate::{engine, keys};
 use anyhow::Result;
-use clap::Command;
+use clap::{ArgMatches, Command};
+use std::path::Path;
 use std::sync::Arc;
+use tenantry_domain::app::operator;
+
+const AFTER: &str = "\
+If OPERATOR_KEY or OPERATOR_KEY_FILE is set, that key becomes the operator key and no file is written; without them a \
+new one is made, and written to operator.key in DATA_DIR. The old key is refused at once, also by instances that run.
+
+On the embedded engine, stop the service first.
+
+Examples:
+  tenantry operator-key --data-dir /var/lib/tenantry
+  tenantry operator-key generate > operator-key.new
+  OPERATOR_KEY_FILE=operator-key.new tenantry operator-key";
 
 /// The command.
 pub fn command() -> Command {
-    config::flags(Command::new("operator-key")).about(
-        "Make a new operator key in place of the old one (on the embedded engine, stop the service first), and say where it was written",
-    )
+    config::flags(Command::new("operator-key"))
+        .about("Put another operator key in place of the old one, or make one for OPERATOR_KEY")
+        .after_help(AFTER)
+        .args_conflicts_with_subcommands(true)
+        .subcommand(
+            Command::new("generate")
+                .about("Print a new operator key, for OPERATOR_KEY or OPERATOR_KEY_FILE; nothing is changed")
+                .after_help("Example:\n  tenantry operator-key generate > operator-key.new"),
+        )
 }
 
-/// Makes the key.
+/// Runs the command.
 ///
 /// # Errors
 /// A sentence: usually that the service still runs.
-pub fn run(config: &Config) -> Result<()> {
+pub fn run(matches: &ArgMatches) -> Result<()> {
+    if matches.subcommand_matches("generate").is_some() {
+        say(&operator::generate(&SystemEntropy));
+        return Ok(());
+    }
+    let config = Config::load(matches, config::environment(), Some(Path::new(".env")))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let opened = engine::open(config, Arc::new(SystemClock)).await?;
-        let path = keys::replace_operator_key(&opened.store, &config.data_dir, &SystemEntropy).await?;
-        opened.close().await;
-        say(&format!("The new operator key is in {}. The old one no longer works.", path.display()));
-        Ok(())
-    })
+    let key = runtime.block_on(replace(&config))?;
+    say(&match key {
+        OperatorKey::In(path) => {
+            format!("The new operator key is in {}. The old one no longer works.", path.display())
+        }
+        _ => "The operator key is now the one of the settings. The old one no longer works.".to_owned(),
+    });
+    Ok(())
+}
+
+async fn replace(config: &Config) -> Result<OperatorKey> {
+    // Before the engine is opened, which makes a data directory.
+    operator_key::given(config)?;
+    let opened = engine::open(config, Arc::new(SystemClock)).await?;
+    let replaced = operator_key::replace(&opened.store, config, &SystemEntropy).await;
+    opened.close().await;
+    replaced
 }

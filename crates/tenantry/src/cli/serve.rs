@@ -85,9 +85,13 @@ fn announce(address: SocketAddr, config: &Config, operator_key: &OperatorKey) {
         config.data_dir.display().to_string()
     };
     let key = match operator_key {
+        OperatorKey::Given => "as OPERATOR_KEY gives it".to_owned(),
         OperatorKey::In(path) => path.display().to_string(),
         OperatorKey::Elsewhere => {
             "as it was given out (not in DATA_DIR; `tenantry operator-key` makes a new one)".to_owned()
+        }
+        OperatorKey::Unknown if config.operator_key.is_some() => {
+            "as OPERATOR_KEY gives it; it is checked once MongoDB answers".to_owned()
         }
         OperatorKey::Unknown => {
             format!("in {} once MongoDB answers, if there is none yet", config.data_dir.display())

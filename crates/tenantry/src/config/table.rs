@@ -142,7 +142,7 @@ settings! {
     }
     STORAGE {
         /// The directory for everything the service keeps: the data and the keys it generates. It is created
-        /// if it is missing. With MongoDB it holds only the operator key.
+        /// if it is missing. With MongoDB it holds only the operator key, and is not used if `OPERATOR_KEY` is set.
         data_dir: PathBuf = { name: "DATA_DIR", flag: "data-dir", default: "./data" };
         /// The prefix of `tenant_collection`, and on MongoDB of the name of an organization's database.
         tenant_prefix: TenantPrefix = { name: "TENANT_PREFIX", flag: "tenant-prefix", default: "tenant_" };
@@ -218,6 +218,13 @@ settings! {
         };
     }
     POLICY {
+        /// The operator key, as `tenantry operator-key generate` makes it. The first start takes it, instead of making one
+        /// and writing it to `operator.key` in `DATA_DIR`; a later start is refused unless it is the key of the
+        /// installation, and `tenantry operator-key` puts it in place of that. The commands that talk to a running
+        /// server send it; without it they read the file.
+        operator_key: Option<Secret> = {
+            name: "OPERATOR_KEY", flag: "operator-key", file: file(&["OPERATOR_KEY_FILE"], "operator-key-file"),
+        };
         /// Who may create organizations: `open` to anybody, or only with the `operator` key.
         signup: SignupPolicy = { name: "SIGNUP", flag: "signup", default: "open" };
         /// Whether service keys can be exchanged for tokens of an organization. With `off` no key of the
@@ -335,13 +342,8 @@ settings! {
         metrics: MetricsPolicy = { name: "METRICS", flag: "metrics", default: "open" };
     }
     COMMAND_LINE {
-        /// The running server that `tenantry org` talks to.
+        /// The running server that the commands `org`, `key`, `member`, `invite` and `operations` talk to.
         server_url: Url = { name: "SERVER_URL", flag: "server-url", default: "http://127.0.0.1:8000" };
-        /// The operator key that `tenantry org` sends. Without it the key is read from `operator.key` in
-        /// `DATA_DIR`.
-        operator_key: Option<Secret> = {
-            name: "OPERATOR_KEY", flag: "operator-key", file: file(&["OPERATOR_KEY_FILE"], "operator-key-file"),
-        };
     }
 }
 

@@ -35,6 +35,7 @@ mod me;
 mod members;
 mod mongodb_only;
 mod openapi;
+mod operator_key;
 mod organization_share;
 mod organizations;
 mod password_reset;

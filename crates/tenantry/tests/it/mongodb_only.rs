@@ -5,5 +5,6 @@ mod chaos;
 mod commands;
 mod doctor;
 mod extra_collections;
+mod instances;
 mod placements;
 mod transfer;

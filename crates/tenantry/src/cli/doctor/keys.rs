@@ -2,7 +2,8 @@
 
 use super::report::Report;
 use crate::config::{Config, TokenAlgorithm};
-use crate::keys::{ED25519_FILE, OPERATOR_KEY_FILE, SECRET_FILE};
+use crate::keys::{ED25519_FILE, SECRET_FILE};
+use crate::operator_key::{self, OPERATOR_KEY_FILE};
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
@@ -28,7 +29,7 @@ pub fn examine(report: &mut Report, config: &Config, inspection: &Inspection) {
         TokenKeys::new(&SigningKey::EdDsa(document.to_vec().into()), "", "").is_ok()
     });
     let known = contents.and_then(|contents| contents.installation.get(operator::HASH));
-    operator_key(report, directory, known.map(Vec::as_slice));
+    operator_key(report, config, known.map(Vec::as_slice));
 }
 
 /// A key that signs tokens; `is_needed` if the service has used one before.
@@ -50,12 +51,13 @@ fn signing(report: &mut Report, path: &Path, is_needed: bool, is_sound: impl FnO
     }
 }
 
-/// The file of the operator key, where the service knows the key by that hash.
-pub fn operator_key(report: &mut Report, data_dir: &Path, known: Option<&[u8]>) {
-    let path = data_dir.join(OPERATOR_KEY_FILE);
+/// The operator key in the settings or in its file, where the service knows the key by that hash.
+pub fn operator_key(report: &mut Report, config: &Config, known: Option<&[u8]>) {
+    let is_given = given_operator_key(report, config, known);
+    let path = config.data_dir.join(OPERATOR_KEY_FILE);
     let shown = path.display();
     match read_private(report, &path) {
-        KeyFile::Nothing if known.is_some() => report.ok(
+        KeyFile::Nothing if known.is_some() && !is_given => report.ok(
             "keys",
             format!(
                 "{shown} is missing: the operator key is kept elsewhere (if lost: `tenantry operator-key`)"
@@ -71,6 +73,28 @@ pub fn operator_key(report: &mut Report, data_dir: &Path, known: Option<&[u8]>) 
         ),
         KeyFile::Nothing | KeyFile::Refused => {}
     }
+}
+
+/// Checks the operator key of the settings; whether there is one.
+fn given_operator_key(report: &mut Report, config: &Config, known: Option<&[u8]>) -> bool {
+    let key = match operator_key::given(config) {
+        Ok(key) => key,
+        Err(error) => {
+            report.fail("operator key", error.to_string(), "");
+            return true;
+        }
+    };
+    match (key, known) {
+        (None, _) => {}
+        (Some(key), Some(hash)) if !is_key_of(key.as_bytes(), hash) => report.fail(
+            "operator key",
+            "OPERATOR_KEY is not the operator key of these records",
+            "give the one that they have, or put it in its place with `tenantry operator-key`",
+        ),
+        (Some(_), Some(_)) => report.ok("operator key", "OPERATOR_KEY is the one of these records"),
+        (Some(_), None) => report.ok("operator key", "the first start takes OPERATOR_KEY"),
+    }
+    key.is_some()
 }
 
 fn is_key_of(key: &[u8], hash: &[u8]) -> bool {

@@ -38,7 +38,7 @@ pub fn examine(report: &mut Report, config: &Config, options: &MongoOptions) {
             organizations(report, &found);
             mailboxes::examine(report, &found.shared_mailboxes);
             clock(report, found.clock_ahead);
-            keys::operator_key(report, &config.data_dir, found.operator_key_hash.as_deref());
+            keys::operator_key(report, config, found.operator_key_hash.as_deref());
         }
     }
 }

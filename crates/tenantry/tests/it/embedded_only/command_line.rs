@@ -5,6 +5,7 @@ mod audit;
 mod doctor;
 mod formats;
 mod key;
+mod operator_key;
 mod org;
 
 use serde_json::Value;

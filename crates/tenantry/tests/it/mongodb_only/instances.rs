@@ -1,0 +1,88 @@
+//! Several instances on one database: their operator key, and no directory of their own.
+
+use crate::support::app::{App, Setup};
+use crate::support::fixtures::organization;
+use crate::support::test_env::TestEnv;
+use futures_util::future::join_all;
+use serde_json::json;
+use std::path::Path;
+use std::process::Command;
+use tenantry::system::SystemEntropy;
+use tenantry_domain::app::operator;
+
+fn new_key() -> String {
+    operator::generate(&SystemEntropy).to_string()
+}
+
+fn with_key(key: &str) -> Setup {
+    Setup::unlimited().with(&format!("--operator-key={key}"))
+}
+
+/// One directory cannot be made, and one cannot be written.
+const NO_DIRECTORIES: [&str; 2] = ["/dev/null/data", "/proc"];
+
+#[tokio::test]
+async fn service_with_given_key_needs_no_data_directory() {
+    for directory in NO_DIRECTORIES {
+        let (test_env, key) = (TestEnv::new(), new_key());
+        for algorithm in ["HS256", "EdDSA"] {
+            let setup = with_key(&key)
+                .with(&format!("--data-dir={directory}"))
+                .with(&format!("--jwt-algorithm={algorithm}"));
+            let app = setup.start_on(test_env.clone()).await;
+            app.client().with_token(&key).get("/v1/organizations").await.ok();
+            let acme = organization(&app, &format!("Acme {algorithm}")).await;
+            acme.owner.post(&acme.documents(), &json!({ "_id": 1 })).await.created();
+            app.maintain().await;
+            app.stop().await;
+        }
+        assert!(!Path::new(directory).join("operator.key").exists());
+        assert!(!test_env.data_dir().exists(), "another directory is made");
+    }
+}
+
+#[tokio::test]
+async fn doctor_with_given_key_asks_for_no_data_directory() {
+    let (test_env, key) = (TestEnv::new(), new_key());
+    with_key(&key).start_on(test_env.clone()).await.stop().await;
+    let doctor = |key: &str| {
+        let flags = test_env.flags().into_iter().filter(|flag| !flag.starts_with("--data-dir="));
+        let run = Command::new(env!("CARGO_BIN_EXE_tenantry"))
+            .arg("doctor")
+            .args(flags)
+            .args(["--data-dir=/dev/null/data", "--port=0"])
+            .env_clear()
+            .env("OPERATOR_KEY", key)
+            .current_dir("/")
+            .output()
+            .unwrap();
+        (String::from_utf8(run.stdout).unwrap(), run.status.success())
+    };
+    let (text, well) = doctor(&key);
+    assert!(well && text.contains("it is not used: everything is in MongoDB"), "{text}");
+    assert!(text.contains("OPERATOR_KEY is the one of these records") && !text.contains(&key), "{text}");
+    let other = new_key();
+    let (text, well) = doctor(&other);
+    assert!(!well && text.contains("OPERATOR_KEY is not the operator key of these records"), "{text}");
+    assert!(!text.contains(&other), "{text}");
+}
+
+#[tokio::test]
+async fn instances_that_start_at_once_agree_on_one_key() {
+    let (test_env, key) = (TestEnv::new(), new_key());
+    let apps = join_all((0..3).map(|_| with_key(&key).start_on(test_env.clone()))).await;
+    for app in &apps {
+        app.client().with_token(&key).get("/v1/organizations").await.ok();
+    }
+}
+
+/// Whoever comes second has another key than the installation, whatever the order.
+#[tokio::test]
+async fn instances_that_start_with_two_keys_are_not_both_taken() {
+    let test_env = TestEnv::new();
+    let (first, second) = (new_key(), new_key());
+    let app = with_key(&first).start_on(test_env.clone()).await;
+    let refusal = App::refused_at(&test_env.flag(&format!("--operator-key={second}"))).await;
+    assert!(refusal.contains("is not the operator key of this installation"), "{refusal}");
+    app.client().with_token(&first).get("/v1/organizations").await.ok();
+}
