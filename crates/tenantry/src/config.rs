@@ -173,7 +173,10 @@ fn refusals(draft: &Draft) -> Vec<String> {
     [
         no_shared_secret(draft),
         no_such_placement(draft),
-        secret_too_short(draft),
+        secret_too_short(draft, "JWT_SECRET", draft.jwt_secret.as_ref()),
+        secret_too_short(draft, "JWT_SECRET_PREVIOUS", draft.jwt_secret_previous.as_ref()),
+        previous_secret_without_use(draft),
+        previous_secret_repeated(draft),
         idle_longer_than_absolute(draft),
     ]
     .into_iter()
@@ -202,16 +205,42 @@ fn no_such_placement(draft: &Draft) -> Option<String> {
     })
 }
 
-fn secret_too_short(draft: &Draft) -> Option<String> {
-    let secret = draft.jwt_secret.as_ref()?.as_ref()?;
+fn secret_too_short(draft: &Draft, setting: &str, secret: Option<&Option<SigningSecret>>) -> Option<String> {
+    let secret = secret?.as_ref()?;
     let algorithm = draft.jwt_algorithm?;
     let needed = algorithm.secret_min_bytes();
     (secret.expose().len() < needed).then(|| {
         let name = algorithm.as_str();
         format!(
-            "JWT_ALGORITHM {name} needs a JWT_SECRET of at least {needed} bytes: \
+            "JWT_ALGORITHM {name} needs a {setting} of at least {needed} bytes: \
              make one with `openssl rand -base64 {needed}`, or use HS256."
         )
+    })
+}
+
+fn previous_secret_without_use(draft: &Draft) -> Option<String> {
+    draft.jwt_secret_previous.as_ref()?.as_ref()?;
+    if draft.jwt_secret.as_ref()?.is_none() {
+        return Some(
+            "JWT_SECRET_PREVIOUS is set and JWT_SECRET is not: set JWT_SECRET to the secret that signs, or remove \
+             JWT_SECRET_PREVIOUS."
+                .to_owned(),
+        );
+    }
+    let is_file = draft.jwt_algorithm? == TokenAlgorithm::EdDsa && draft.mongo_uri.as_ref()?.is_none();
+    is_file.then(|| {
+        "JWT_SECRET_PREVIOUS does nothing with JWT_ALGORITHM EdDSA on the embedded engine, whose key is in DATA_DIR: \
+         remove it."
+            .to_owned()
+    })
+}
+
+fn previous_secret_repeated(draft: &Draft) -> Option<String> {
+    let (secret, previous) =
+        (draft.jwt_secret.as_ref()?.as_ref()?, draft.jwt_secret_previous.as_ref()?.as_ref()?);
+    (secret == previous).then(|| {
+        "JWT_SECRET and JWT_SECRET_PREVIOUS are the same: set JWT_SECRET to a new one, or remove JWT_SECRET_PREVIOUS."
+            .to_owned()
     })
 }
 

@@ -9,6 +9,7 @@ use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use tenantry_domain::ids::{Entropy, random};
+use tenantry_domain::mac_keys::MacKeys;
 use tenantry_domain::token::{SigningKey, ed25519_of, generate_ed25519};
 use zeroize::Zeroizing;
 
@@ -21,17 +22,12 @@ pub const ED25519_FILE: &str = "jwt-ed25519.pk8";
 pub struct Keys {
     /// The key that signs access tokens.
     pub signing: SigningKey,
-    /// The key that authenticates refresh tokens and the fingerprints of requests.
-    pub mac: [u8; 32],
+    /// The key that signed them before, and is still accepted.
+    pub previous: Option<SigningKey>,
+    /// The keys that authenticate refresh tokens, cursors and the fingerprints of requests.
+    pub mac: MacKeys,
     /// The key that signs checkpoints of the audit trail, as a PKCS#8 document.
     pub checkpoint: Zeroizing<Vec<u8>>,
-}
-
-impl Keys {
-    fn new(secret: &[u8], signing: SigningKey) -> Self {
-        let checkpoint = ed25519_of(&derive_for(secret, b"tenantry audit checkpoint v1"));
-        Self { signing, mac: derive(secret), checkpoint }
-    }
 }
 
 /// The signing keys of the settings or, without any, of the data directory.
@@ -39,42 +35,65 @@ impl Keys {
 /// # Errors
 /// A sentence, if a key file can neither be read nor made.
 pub fn load(config: &Config, entropy: &dyn Entropy) -> Result<Keys> {
-    let dir = &config.data_dir;
-    if config.jwt_algorithm == TokenAlgorithm::EdDsa {
-        if let (Some(_), Some(secret)) = (&config.mongo_uri, &config.jwt_secret) {
-            return Ok(shared_ed25519(secret.expose().as_bytes()));
-        }
-        let document = read_or_make(&dir.join(ED25519_FILE), || generate_ed25519(entropy).to_vec())?;
-        return Ok(Keys::new(&document.clone(), SigningKey::EdDsa(document.into())));
-    }
-    let secret = match &config.jwt_secret {
-        Some(secret) => secret.expose().as_bytes().to_vec(),
-        None => {
-            let path = dir.join(SECRET_FILE);
-            let secret = read_or_make(&path, || hex(&random::<64>(entropy)))?;
-            let needed = config.jwt_algorithm.secret_min_bytes();
-            ensure!(
-                secret.len() >= needed,
-                "{} holds fewer than {needed} bytes, so anybody could forge tokens: remove it, and a new one is \
-                 made at the next start (everybody signs in again)",
-                path.display()
-            );
-            secret
-        }
-    };
-    let secret = Zeroizing::new(secret);
-    let signing = match config.jwt_algorithm {
-        TokenAlgorithm::Hs384 => SigningKey::Hs384(secret.clone()),
-        TokenAlgorithm::Hs512 => SigningKey::Hs512(secret.clone()),
-        _ => SigningKey::Hs256(secret.clone()),
-    };
-    Ok(Keys::new(&secret, signing))
+    let current = current(config, entropy)?;
+    let previous = config.jwt_secret_previous.as_ref();
+    let previous = previous.map(|secret| of_secret(config.jwt_algorithm, secret.expose().as_bytes()));
+    Ok(Keys {
+        mac: MacKeys::new(current.mac, previous.as_ref().map(|keys| keys.mac)),
+        signing: current.signing,
+        checkpoint: current.checkpoint,
+        previous: previous.map(|keys| keys.signing),
+    })
 }
 
-/// The key that several instances share without a shared file.
-fn shared_ed25519(secret: &[u8]) -> Keys {
-    let document = ed25519_of(&derive_for(secret, b"tenantry ed25519 seed v1"));
-    Keys::new(secret, SigningKey::EdDsa(document))
+/// The keys of one secret.
+struct DerivedKeys {
+    signing: SigningKey,
+    mac: [u8; 32],
+    checkpoint: Zeroizing<Vec<u8>>,
+}
+
+impl DerivedKeys {
+    fn new(secret: &[u8], signing: SigningKey) -> Self {
+        let checkpoint = ed25519_of(&derive_for(secret, b"tenantry audit checkpoint v1"));
+        Self { signing, mac: derive(secret), checkpoint }
+    }
+}
+
+fn current(config: &Config, entropy: &dyn Entropy) -> Result<DerivedKeys> {
+    let (dir, algorithm) = (&config.data_dir, config.jwt_algorithm);
+    let is_file = algorithm == TokenAlgorithm::EdDsa
+        && (config.mongo_uri.is_none() || config.jwt_secret.is_none());
+    if is_file {
+        let document = read_or_make(&dir.join(ED25519_FILE), || generate_ed25519(entropy).to_vec())?;
+        return Ok(DerivedKeys::new(&document.clone(), SigningKey::EdDsa(document.into())));
+    }
+    if let Some(secret) = &config.jwt_secret {
+        return Ok(of_secret(algorithm, secret.expose().as_bytes()));
+    }
+    let path = dir.join(SECRET_FILE);
+    let secret = read_or_make(&path, || hex(&random::<64>(entropy)))?;
+    let needed = algorithm.secret_min_bytes();
+    ensure!(
+        secret.len() >= needed,
+        "{} holds fewer than {needed} bytes, so anybody could forge tokens: remove it, and a new one is made at the \
+         next start (everybody signs in again)",
+        path.display()
+    );
+    Ok(of_secret(algorithm, &secret))
+}
+
+/// The keys of a secret that several instances may share; with EdDSA, without a shared file.
+fn of_secret(algorithm: TokenAlgorithm, secret: &[u8]) -> DerivedKeys {
+    let signing = match algorithm {
+        TokenAlgorithm::EdDsa => {
+            SigningKey::EdDsa(ed25519_of(&derive_for(secret, b"tenantry ed25519 seed v1")))
+        }
+        TokenAlgorithm::Hs256 => SigningKey::Hs256(secret.to_vec().into()),
+        TokenAlgorithm::Hs384 => SigningKey::Hs384(secret.to_vec().into()),
+        TokenAlgorithm::Hs512 => SigningKey::Hs512(secret.to_vec().into()),
+    };
+    DerivedKeys::new(secret, signing)
 }
 
 /// Derives the MAC key from the signing key.

@@ -1,7 +1,8 @@
 //! The assembled service: engine, keys, application, and the work it does in the background.
 
 use crate::config::Config;
-use crate::{engine, huge_pages, keys, operator_key, telemetry};
+use crate::keys::{self, Keys};
+use crate::{engine, huge_pages, operator_key, telemetry};
 use anyhow::Result;
 use futures_util::FutureExt;
 use std::panic::AssertUnwindSafe;
@@ -14,7 +15,6 @@ use tenantry_domain::audit::checkpoint::CheckpointKey;
 use tenantry_domain::clock::Clock;
 use tenantry_domain::ids::Entropy;
 use tenantry_domain::limits::{AUDIT_INTERVAL, AUDIT_ROUNDS, MAINTENANCE_INTERVAL, RECOVERY_INTERVAL};
-use tenantry_domain::mac_keys::MacKeys;
 use tenantry_domain::metrics::OPERATION_RECOVERIES;
 use tenantry_domain::organization::Quota;
 use tenantry_domain::password::pool::HashPool;
@@ -64,8 +64,8 @@ impl Service {
             clock: Arc::clone(&clock),
             entropy: Arc::clone(&entropy),
             hashes: HashPool::start(config.hash_workers(), config.hash_queue, huge_pages::within),
-            tokens: TokenKeys::new(&keys.signing, config.jwt_issuer.as_str(), config.jwt_audience.as_str())?,
-            mac_keys: MacKeys::new(keys.mac, None),
+            tokens: token_keys(config, &keys)?,
+            mac_keys: keys.mac,
             checkpoint_key: CheckpointKey::new(&keys.checkpoint, config.jwt_issuer.as_str())?,
             policy: policy(config),
         });
@@ -128,6 +128,14 @@ async fn set_up_operator_key(
 
 fn is_passing(error: &anyhow::Error) -> bool {
     error.downcast_ref::<Error>().is_some_and(|error| error.code() == ErrorCode::StoreUnavailable)
+}
+
+fn token_keys(config: &Config, keys: &Keys) -> Result<TokenKeys> {
+    let tokens = TokenKeys::new(&keys.signing, config.jwt_issuer.as_str(), config.jwt_audience.as_str())?;
+    Ok(match &keys.previous {
+        Some(previous) => tokens.also_accepting(previous)?,
+        None => tokens,
+    })
 }
 
 fn settings(config: &Config) -> Settings {

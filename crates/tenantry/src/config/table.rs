@@ -183,6 +183,12 @@ settings! {
             name: "JWT_SECRET", aliases: &[alias("SECRET_KEY")], flag: "jwt-secret",
             file: file(&["JWT_SECRET_FILE", "SECRET_KEY_FILE"], "jwt-secret-file"),
         };
+        /// Another secret that is accepted and signs nothing, while `JWT_SECRET` is replaced: the one before, or the
+        /// next one. `docs/secrets.md` has the steps of a replacement, and says what it keeps.
+        jwt_secret_previous: Option<SigningSecret> = {
+            name: "JWT_SECRET_PREVIOUS", flag: "jwt-secret-previous",
+            file: file(&["JWT_SECRET_PREVIOUS_FILE"], "jwt-secret-previous-file"),
+        };
         /// The algorithm that signs access tokens. HS384 needs a secret of 48 bytes, HS512 one of 64, EdDSA
         /// none (with MongoDB its key is derived from the secret).
         jwt_algorithm: TokenAlgorithm = {

@@ -256,6 +256,32 @@ fn jwt_secret_length_follows_algorithm() {
 }
 
 #[test]
+fn previous_secret_needs_another_current_one() {
+    let other = "fAeUsLkR6n5JhQVcYx1m0pZTb8w7+2q3";
+    assert!(env(&[("JWT_SECRET", SECRET), ("JWT_SECRET_PREVIOUS", other)]).is_ok());
+    let file = [("JWT_SECRET", SECRET), ("JWT_SECRET_PREVIOUS", other), ("JWT_ALGORITHM", "EdDSA")];
+    for (environment, begin) in [
+        (
+            &[("JWT_SECRET", SECRET), ("JWT_SECRET_PREVIOUS", SECRET)][..],
+            "JWT_SECRET and JWT_SECRET_PREVIOUS are the same",
+        ),
+        (&[("JWT_SECRET_PREVIOUS", other)], "JWT_SECRET_PREVIOUS is set and JWT_SECRET is not"),
+        (&file, "JWT_SECRET_PREVIOUS does nothing with JWT_ALGORITHM EdDSA"),
+        (&[("JWT_SECRET_PREVIOUS", "short")], "JWT_SECRET_PREVIOUS in the environment must be a random text"),
+    ] {
+        let errors = refused(environment);
+        assert!(errors.len() == 1 && errors[0].starts_with(begin), "{errors:?}");
+        assert!(!errors[0].contains(SECRET) && !errors[0].contains(other), "{errors:?}");
+    }
+    let on_mongodb = [&file[..], &[("MONGO_URI", "mongodb://localhost")]].concat();
+    assert!(env(&on_mongodb).is_ok());
+    let long = SECRET.repeat(2);
+    let errors =
+        refused(&[("JWT_SECRET", &long), ("JWT_SECRET_PREVIOUS", SECRET), ("JWT_ALGORITHM", "HS512")]);
+    assert!(errors[0].starts_with("JWT_ALGORITHM HS512 needs a JWT_SECRET_PREVIOUS of"), "{errors:?}");
+}
+
+#[test]
 fn refresh_idle_lifetime_may_not_exceed_absolute_one() {
     let errors = refused(&[("REFRESH_IDLE_LIFETIME", "7200"), ("REFRESH_ABSOLUTE_LIFETIME", "3600")]);
     assert!(

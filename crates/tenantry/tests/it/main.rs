@@ -46,6 +46,7 @@ mod quotas;
 mod rate_limit;
 mod real_data;
 mod reference_calls;
+mod secret_rotation;
 mod set_password;
 mod sign_in;
 mod support;

@@ -34,16 +34,24 @@ fn secret_is_read_from_its_file_in_every_source() {
 
 #[test]
 fn every_secret_is_read_from_its_file() {
-    let uri = "mongodb://root:hunter2@localhost";
-    let (_directory, paths) = directory(&[("jwt", SECRET), ("uri", uri), ("key", "tnt_operator_key\n")]);
-    let environment =
-        [("JWT_SECRET_FILE", &*paths[0]), ("MONGO_URI_FILE", &paths[1]), ("OPERATOR_KEY_FILE", &paths[2])];
+    let (uri, previous) = ("mongodb://root:hunter2@localhost", "fAeUsLkR6n5JhQVcYx1m0pZTb8w7+2q3");
+    let files = [("jwt", SECRET), ("uri", uri), ("key", "tnt_operator_key\n"), ("previous", previous)];
+    let (_directory, paths) = directory(&files);
+    let environment = [
+        ("JWT_SECRET_FILE", &*paths[0]),
+        ("MONGO_URI_FILE", &paths[1]),
+        ("OPERATOR_KEY_FILE", &paths[2]),
+        ("JWT_SECRET_PREVIOUS_FILE", &paths[3]),
+    ];
     let config = env(&environment).unwrap();
     assert_eq!(secret_of(&config), Some(SECRET));
     assert_eq!(config.mongo_uri.as_ref().map(Secret::expose), Some(uri));
     assert_eq!(config.operator_key.as_ref().map(Secret::expose), Some("tnt_operator_key"));
+    assert_eq!(config.jwt_secret_previous.as_ref().map(SigningSecret::expose), Some(previous));
     let shown = format!("{config:?}");
-    assert!(!shown.contains("hunter2") && !shown.contains(SECRET), "{shown}");
+    for secret in ["hunter2", SECRET, previous, "tnt_operator_key"] {
+        assert!(!shown.contains(secret), "{shown}");
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
-//! Several instances on one database: their operator key, and no directory of their own.
+//! Several instances on one database: their secrets, their operator key, and no directory of their own.
 
 use crate::support::app::{App, Setup};
-use crate::support::fixtures::organization;
+use crate::support::fixtures::{again, organization, sign_in, with_access};
 use crate::support::test_env::TestEnv;
 use futures_util::future::join_all;
 use serde_json::json;
@@ -85,4 +85,36 @@ async fn instances_that_start_with_two_keys_are_not_both_taken() {
     let refusal = App::refused_at(&test_env.flag(&format!("--operator-key={second}"))).await;
     assert!(refusal.contains("is not the operator key of this installation"), "{refusal}");
     app.client().with_token(&first).get("/v1/organizations").await.ok();
+}
+
+/// Half of the instances sign with the new secret already; requests go to any of them.
+#[tokio::test]
+async fn instances_accept_each_other_while_secret_is_replaced() {
+    const OLD: &str = "the first secret of this test: 40 bytes!";
+    const NEW: &str = "the second secret of this test: 41 bytes!";
+    let test_env = TestEnv::new();
+    for algorithm in ["HS256", "EdDSA"] {
+        let start = async |secret: &str, other: &str| {
+            let flags = [
+                format!("--jwt-secret={secret}"),
+                format!("--jwt-secret-previous={other}"),
+                format!("--jwt-algorithm={algorithm}"),
+            ];
+            let setup = flags.iter().fold(Setup::unlimited(), |setup, flag| setup.with(flag));
+            setup.start_on(test_env.clone()).await
+        };
+        let (early, late) = (start(OLD, NEW).await, start(NEW, OLD).await);
+        let acme = organization(&early, &format!("Acme {algorithm}")).await;
+        again(&late, &acme.owner).get(&acme.path()).await.ok();
+        let tokens = sign_in(&late, acme.email()).await;
+        with_access(&early, &tokens).get(&acme.path()).await.ok();
+        let refresh = json!({ "refresh_token": tokens["refresh_token"] });
+        early.client().post("/v1/auth/refresh", &refresh).await.ok();
+        let keys = |document: serde_json::Value| document["keys"].as_array().map(Vec::len);
+        let published = if algorithm == "EdDSA" { 2 } else { 0 };
+        for app in [&early, &late] {
+            let jwks = app.client().get("/.well-known/jwks.json").await.ok();
+            assert_eq!(keys(jwks), Some(published));
+        }
+    }
 }
