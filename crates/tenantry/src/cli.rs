@@ -4,10 +4,14 @@ mod audit;
 mod client;
 mod docs;
 mod doctor;
+mod invite;
 mod key;
+mod member;
+mod operations;
 mod operator_key;
 mod org;
 mod output;
+mod pages;
 mod print;
 mod remote;
 mod serve;
@@ -23,13 +27,13 @@ use std::path::Path;
 use std::process::ExitCode;
 
 const ABOUT: &str = "Keeps the organizations of a SaaS product and the isolated data of each";
-const AFTER: &str = "Without a command, `tenantry` is `tenantry serve`. Every flag is also an environment variable and a line \
-    of `.env`; see docs/settings.md.";
+const AFTER: &str = "Without a command, `tenantry` is `tenantry serve`, and takes its flags. Every flag is also an environment \
+    variable and a line of `.env`; see `tenantry serve --help` or docs/settings.md.";
 
 /// The command line, whole.
 #[must_use]
 pub fn command() -> Command {
-    let command = config::flags(Command::new("tenantry"))
+    let command = config::flags_showing(Command::new("tenantry"), &[])
         .version(env!("CARGO_PKG_VERSION"))
         .about(ABOUT)
         .after_help(AFTER)
@@ -37,6 +41,8 @@ pub fn command() -> Command {
         .subcommand(config::flags(Command::new("serve")).about("Run the service (the default)"))
         .subcommand(org::command())
         .subcommand(key::command())
+        .subcommand(member::command())
+        .subcommand(invite::command())
         .subcommand(audit::command())
         .subcommand(doctor::command())
         .subcommand(operator_key::command());
@@ -55,6 +61,8 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Some(("serve", matches)) => return serve(matches),
         Some(("org", matches)) => return org::run(matches),
         Some(("key", matches)) => return key::run(matches),
+        Some(("member", matches)) => return member::run(matches),
+        Some(("invite", matches)) => return invite::run(matches),
         Some(("audit", matches)) => return audit::run(matches),
         Some(("doctor", matches)) => return doctor::run(matches),
         Some(("operator-key", matches)) => operator_key::run(matches),
@@ -80,5 +88,75 @@ fn serve(matches: &ArgMatches) -> ExitCode {
             output::fail_to_serve(matches, &error);
             ExitCode::FAILURE
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::SETTINGS;
+
+    /// Settings whose flags a command shows; `None` for all of them.
+    fn shown(name: &str) -> Option<&'static [&'static str]> {
+        match name {
+            "serve" => None,
+            "org" | "key" | "member" | "invite" | "operations" => {
+                Some(&["DATA_DIR", "SERVER_URL", "OPERATOR_KEY"])
+            }
+            "operator-key" => Some(&["DATA_DIR", "MONGO_URI", "MASTER_DB", "MONGO_TIMEOUT", "OPERATOR_KEY"]),
+            "transfer" => Some(&[
+                "TENANT_PREFIX",
+                "MONGO_URI",
+                "MASTER_DB",
+                "PLACEMENT",
+                "MAX_NAMESPACES",
+                "AT_CAPACITY",
+                "MONGO_TIMEOUT",
+            ]),
+            _ => Some(&[]),
+        }
+    }
+
+    fn assert_shows(command: &mut Command, shown: Option<&[&str]>) {
+        let help = command.render_long_help().to_string();
+        for setting in SETTINGS {
+            let is_shown = help.contains(&format!("--{} <", setting.flag));
+            let is_wanted = shown.is_none_or(|names| names.contains(&setting.name));
+            assert_eq!(is_shown, is_wanted, "--{} in\n{help}", setting.flag);
+        }
+        if shown.is_some() {
+            assert!(help.lines().count() < 100, "{help}");
+        }
+    }
+
+    #[test]
+    fn help_shows_the_flags_that_a_command_uses() {
+        let mut tenantry = command();
+        tenantry.build();
+        tenantry.clone().debug_assert();
+        assert_shows(&mut tenantry, Some(&[]));
+        for command in tenantry.get_subcommands_mut().filter(|command| command.get_name() != "help") {
+            let name = command.get_name().to_owned();
+            assert_shows(command, shown(&name));
+            let below = if name == "operator-key" { Some(&[][..]) } else { shown(&name) };
+            for command in command.get_subcommands_mut().filter(|command| command.get_name() != "help") {
+                assert_shows(command, below);
+                for command in command.get_subcommands_mut().filter(|command| command.get_name() != "help") {
+                    assert_shows(command, below);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn hidden_setting_flags_are_accepted_and_pointed_to() {
+        for name in ["doctor", "operator-key"] {
+            let mut tenantry = command();
+            assert!(tenantry.try_get_matches_from_mut(["tenantry", name, "--signup", "operator"]).is_ok());
+            let command = tenantry.find_subcommand_mut(name).unwrap();
+            let help = command.render_long_help().to_string();
+            assert!(help.contains(config::SETTINGS_POINTER), "{help}");
+        }
+        assert!(command().try_get_matches_from(["tenantry", "--signup", "operator"]).is_ok());
     }
 }

@@ -18,7 +18,7 @@ mod warnings;
 
 pub use choices::{CapacityPolicy, LogFormat, LogLevel, TokenAlgorithm};
 pub use public_url::PublicUrl;
-pub use reference::{client_flags, flags, markdown};
+pub use reference::{SETTINGS_POINTER, client_flags, flags, flags_showing, markdown};
 pub use secret::{SECRET_MIN_BYTES, Secret, SigningSecret};
 pub use setting::Setting;
 pub use table::{ClientConfig, Config, SETTINGS};

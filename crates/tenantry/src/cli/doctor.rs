@@ -34,9 +34,9 @@ Examples:
 
 /// The command.
 pub fn command() -> Command {
-    config::flags(Command::new("doctor"))
+    config::flags_showing(Command::new("doctor"), &[])
         .about("Check settings, data directory, keys, schema and clock, and say what to do")
-        .after_help(AFTER)
+        .after_help(format!("{AFTER}\n\n{}", config::SETTINGS_POINTER))
         .arg(switch("json", "Print the checks as JSON"))
 }
 

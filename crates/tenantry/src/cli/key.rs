@@ -7,6 +7,7 @@ mod view;
 pub use arguments::command;
 
 use super::client::{Client, ClientError, ClientResponse};
+use super::pages::List;
 use super::print::say;
 use super::remote;
 use clap::ArgMatches;
@@ -14,7 +15,6 @@ use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use std::process::ExitCode;
-use tenantry_domain::limits::PAGE_MAX_ITEMS;
 use view::{IssuedKey, Key};
 
 /// Runs the command.
@@ -38,18 +38,8 @@ struct Keys {
 
 impl Keys {
     /// A request about service keys, or about the keys of the organization that the arguments name.
-    fn about(
-        &self,
-        method: Method,
-        arguments: &ArgMatches,
-        more: &[&str],
-        query: &[(&str, &str)],
-    ) -> RequestBuilder {
-        let path: Vec<&str> = match arguments.try_get_one::<String>("organization") {
-            Ok(Some(organization)) => vec!["v1", "organizations", organization, "keys"],
-            _ => vec!["v1", "keys"],
-        };
-        self.client.request(method, &[&path[..], more].concat(), query)
+    fn about(&self, method: Method, arguments: &ArgMatches, more: &[&str]) -> RequestBuilder {
+        self.client.request(method, &[&path(arguments)[..], more].concat(), &[])
     }
 
     async fn create(&self, arguments: &ArgMatches) -> Result<(), ClientError> {
@@ -67,7 +57,7 @@ impl Keys {
         if !organizations.is_empty() {
             body["organizations"] = json!(organizations);
         }
-        let request = with_json(self.about(Method::POST, arguments, &[], &[]), &body);
+        let request = with_json(self.about(Method::POST, arguments, &[]), &body);
         let answer = self.client.send(request).await?;
         self.show_once(&answer, |key| format!("Created the service key `{}`.", key.name))
     }
@@ -80,34 +70,13 @@ impl Keys {
     }
 
     async fn list(&self, arguments: &ArgMatches) -> Result<(), ClientError> {
-        let (limit, mut cursor) = (PAGE_MAX_ITEMS.to_string(), None::<String>);
-        let mut items: Vec<Value> = Vec::new();
-        loop {
-            let mut query = vec![("limit", limit.as_str())];
-            query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
-            let answer = self.client.send(self.about(Method::GET, arguments, &[], &query)).await?;
-            let page: view::Page = answer.read()?;
-            items.extend(page.items);
-            cursor = page.next_cursor;
-            if cursor.is_none() {
-                break;
-            }
-        }
-        if self.json {
-            say(&Value::Array(items).to_string());
-            return Ok(());
-        }
-        let keys = items.into_iter().map(serde_json::from_value).collect::<Result<Vec<Key>, _>>();
-        let keys = keys.map_err(|error| {
-            ClientError::Other(format!("A key of the list is not as it should be: {error}."))
-        })?;
-        say(&view::table(&keys));
-        Ok(())
+        let list = List::read(&self.client, &path(arguments), &[], None).await?;
+        list.print(self.json, view::table)
     }
 
     async fn rotate(&self, arguments: &ArgMatches) -> Result<(), ClientError> {
         let overlap = arguments.get_one::<u64>("overlap").copied().unwrap_or(0);
-        let request = self.about(Method::POST, arguments, &[&id(arguments), "rotate"], &[]);
+        let request = self.about(Method::POST, arguments, &[&id(arguments), "rotate"]);
         let answer = self.client.send(with_json(request, &json!({ "overlap": overlap }))).await?;
         self.show_once(&answer, |key| match overlap {
             0 => format!("Rotated `{}`. The old secret is refused from now on.", key.name),
@@ -117,7 +86,7 @@ impl Keys {
 
     async fn revoke(&self, arguments: &ArgMatches) -> Result<(), ClientError> {
         let id = id(arguments);
-        self.client.send(self.about(Method::DELETE, arguments, &[&id], &[])).await?;
+        self.client.send(self.about(Method::DELETE, arguments, &[&id])).await?;
         say(&if self.json { json!({ "revoked": id }).to_string() } else { format!("Revoked {id}.") });
         Ok(())
     }
@@ -136,6 +105,14 @@ impl Keys {
         say(&format!("{}\n\n{}\n", sentence(&issued.about), view::details(&issued.about)));
         say(&format!("This is the key. It is not shown again:\n\n{}", issued.key));
         Ok(())
+    }
+}
+
+/// The path of service keys, or of the keys of the organization that the arguments name.
+fn path(arguments: &ArgMatches) -> Vec<&str> {
+    match arguments.try_get_one::<String>("organization") {
+        Ok(Some(organization)) => vec!["v1", "organizations", organization, "keys"],
+        _ => vec!["v1", "keys"],
     }
 }
 

@@ -23,11 +23,14 @@ Examples:
   tenantry operator-key generate > operator-key.new
   OPERATOR_KEY_FILE=operator-key.new tenantry operator-key";
 
+/// The settings that say where the installation is, and what its key is to be.
+const SHOWN: [&str; 5] = ["DATA_DIR", "MONGO_URI", "MASTER_DB", "MONGO_TIMEOUT", "OPERATOR_KEY"];
+
 /// The command.
 pub fn command() -> Command {
-    config::flags(Command::new("operator-key"))
+    config::flags_showing(Command::new("operator-key"), &SHOWN)
         .about("Put another operator key in place of the old one, or make one for OPERATOR_KEY")
-        .after_help(AFTER)
+        .after_help(format!("{AFTER}\n\n{}", config::SETTINGS_POINTER))
         .args_conflicts_with_subcommands(true)
         .subcommand(
             Command::new("generate")

@@ -4,10 +4,11 @@
 //! does not know only with `--json`.
 
 mod archives;
-mod arguments;
+pub(super) mod arguments;
 mod changes;
 mod list;
-mod operation;
+pub(super) mod operation;
+mod owner;
 mod session;
 pub(super) mod view;
 
@@ -24,6 +25,8 @@ pub fn run(matches: &ArgMatches) -> ExitCode {
         let session = Session { client, json: arguments.get_flag("json") };
         match name {
             "list" => list::run(&session, arguments).await,
+            "operations" => list::operations(&session, arguments).await,
+            "owner" => owner::run(&session, arguments).await,
             "export" => archives::export(&session, arguments).await,
             "import" => archives::import(&session, arguments).await,
             "show" => session.show(&arguments::organization(arguments)).await,

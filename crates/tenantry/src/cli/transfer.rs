@@ -30,14 +30,25 @@ Examples:
 /// The word for the connection string in the settings.
 const SETTING: &str = "MONGO_URI";
 
+/// The settings of a MongoDB on either side.
+const SHOWN: [&str; 7] = [
+    "TENANT_PREFIX",
+    "MONGO_URI",
+    "MASTER_DB",
+    "PLACEMENT",
+    "MAX_NAMESPACES",
+    "AT_CAPACITY",
+    "MONGO_TIMEOUT",
+];
+
 /// The command.
 pub fn command() -> Command {
     let side = |name: &'static str, help: &'static str| {
         Arg::new(name).long(name).value_name("DIRECTORY|MONGO_URI").required(true).help(help)
     };
-    config::flags(Command::new("transfer"))
+    config::flags_showing(Command::new("transfer"), &SHOWN)
         .about("Copy a whole installation from one engine to another, and compare the two")
-        .after_help(AFTER)
+        .after_help(format!("{AFTER}\n\n{}", config::SETTINGS_POINTER))
         .arg(side("from", "The side that has everything"))
         .arg(side("to", "The side that is to have it"))
 }

@@ -12,6 +12,20 @@ pub fn flags(cmd: Command) -> Command {
     cmd.args(SETTINGS.iter().flat_map(setting_flags))
 }
 
+/// Where the help of a command says that its hidden flags are.
+pub const SETTINGS_POINTER: &str =
+    "Settings: see `tenantry serve --help`; each of its flags is accepted here too.";
+
+/// `cmd` with one flag for every setting; its help shows those of `shown` alone.
+#[must_use]
+pub fn flags_showing(cmd: Command, shown: &[&str]) -> Command {
+    let flags = SETTINGS.iter().flat_map(|setting| {
+        let is_hidden = !shown.contains(&setting.name);
+        setting_flags(setting).map(move |flag| flag.hide(is_hidden))
+    });
+    cmd.args(flags)
+}
+
 /// `cmd`, and every command below it, with the flags that are needed to talk to a running server.
 #[must_use]
 pub fn client_flags(cmd: Command) -> Command {

@@ -43,7 +43,6 @@ macro_rules! settings {
     )+ })+) => {
         mod rows {
             #![expect(non_upper_case_globals, reason = "a row is named as the field it fills")]
-            #![expect(clippy::needless_update, reason = "some row fills every column")]
             use super::*;
             $($(pub const $field: Setting = Setting {
                 $($column: $value,)+

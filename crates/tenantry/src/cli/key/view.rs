@@ -3,14 +3,6 @@
 use crate::cli::org::view::{align, utc};
 use jiff::Timestamp;
 use serde::Deserialize;
-use serde_json::Value;
-
-/// A page of the list, its items as the server wrote them.
-#[derive(Deserialize)]
-pub struct Page {
-    pub items: Vec<Value>,
-    pub next_cursor: Option<String>,
-}
 
 /// A key, as far as it is shown.
 #[derive(Deserialize)]

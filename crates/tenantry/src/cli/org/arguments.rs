@@ -1,5 +1,6 @@
 //! The commands of `tenantry org`, their arguments and their help.
 
+use super::owner;
 use crate::cli::print::switch;
 use crate::config;
 use clap::builder::PossibleValuesParser;
@@ -33,7 +34,7 @@ pub fn command() -> Command {
         .arg(switch("json", "Print the JSON of the server's response").global(true))
         .subcommands([list(), show(), create(), rename(), set(), quota(), set_password(), suspend()])
         .subcommand(reactivate())
-        .subcommands([delete(), restore(), purge(), export(), import()]);
+        .subcommands([delete(), restore(), purge(), export(), import(), operations(), owner::command()]);
     config::client_flags(command)
 }
 
@@ -58,13 +59,28 @@ fn list() -> Command {
             ),
         )
         .arg(switch("deleted", "Include those that are deleted or being purged"))
-        .arg(
-            Arg::new("limit")
-                .long("limit")
-                .value_name("N")
-                .value_parser(value_parser!(u64).range(1..))
-                .help("Stop after this many; without it, all are listed"),
+        .arg(count_argument())
+}
+
+fn operations() -> Command {
+    Command::new("operations")
+        .about("List the finished operations of an organization, the newest first")
+        .after_help(
+            "The log of its changes: what was done, by whom, and why it failed if it did. It outlives the organization.\n\n\
+             Examples:\n  tenantry org operations acme-corp --limit 20\n  \
+             tenantry org operations 674f1c2e9b1d4a0c5e8f7a6b --json",
         )
+        .arg(organization_argument("Its id, identifier or name; a deleted one has only its id"))
+        .arg(count_argument())
+}
+
+/// How many items of a list are wanted.
+pub fn count_argument() -> Arg {
+    Arg::new("limit")
+        .long("limit")
+        .value_name("N")
+        .value_parser(value_parser!(u64).range(1..))
+        .help("Stop after this many; without it, all are listed")
 }
 
 fn show() -> Command {
@@ -247,7 +263,8 @@ fn yes() -> Arg {
     switch("yes", "Do not ask for confirmation").short('y')
 }
 
-fn organization_argument(help: &'static str) -> Arg {
+/// The argument that names an organization.
+pub fn organization_argument(help: &'static str) -> Arg {
     Arg::new("organization").value_name("ORG").required(true).help(help).value_parser(parse_organization)
 }
 

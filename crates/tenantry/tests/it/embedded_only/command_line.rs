@@ -7,6 +7,7 @@ mod formats;
 mod key;
 mod operator_key;
 mod org;
+mod people;
 
 use serde_json::Value;
 use std::io::Write;
