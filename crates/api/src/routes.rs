@@ -162,6 +162,7 @@ fn api() -> OpenApiRouter<Arc<Http>> {
         .routes(routes!(audit::get_installation_audit_checkpoint))
         // Operations
         .routes(routes!(operations::list_operations))
+        .routes(routes!(operations::list_all_operations))
         .routes(routes!(operations::get_operation))
         // Service
         .routes(routes!(health::root))

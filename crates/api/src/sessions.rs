@@ -37,7 +37,8 @@ request_fields! {
     }
 }
 
-fn parse_organization(text: &str) -> Result<OrganizationRef, &'static str> {
+/// The organization that a field or parameter names.
+pub fn parse_organization(text: &str) -> Result<OrganizationRef, &'static str> {
     OrganizationRef::parse(text).map_err(|_| "Must be the id or the identifier of an organization.")
 }
 

@@ -90,6 +90,9 @@ pub const MAINTENANCE_BATCH: u32 = 500;
 /// How long a used refresh token still gets the successor it already got (a double click, a lost response).
 pub const REFRESH_GRACE: Duration = Duration::from_secs(10);
 
+/// Operations of the log that are examined for one page, where a filter leaves some of them out.
+pub const LOG_PAGE_EXAMINED: u32 = 1000;
+
 /// Characters of a collection's name.
 pub const COLLECTION_NAME_MAX_CHARS: usize = 64;
 /// The most collections one organization may have, even if its quota allows more.

@@ -237,6 +237,9 @@ pub trait Operations: Send + Sync {
     /// The record of that id.
     async fn get_operation(&self, id: OperationId) -> Result<Option<OperationRecord>>;
 
+    /// Up to `limit` records of all organizations, newest first (by id), before `before`.
+    async fn list_operations(&self, before: Option<OperationId>, limit: u32) -> Result<Vec<OperationRecord>>;
+
     /// Up to `limit` records of that organization, newest first (by id), before `before`.
     async fn list_operations_of(
         &self,

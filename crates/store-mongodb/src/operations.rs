@@ -5,7 +5,7 @@ use crate::names::OPERATIONS;
 use crate::record_codec::{encode, object_id};
 use crate::records::{Records, with_event};
 use async_trait::async_trait;
-use mongodb::bson::doc;
+use mongodb::bson::{Document, doc};
 use tenantry_domain::Result;
 use tenantry_domain::audit::AuditEvent;
 use tenantry_domain::ids::{OperationId, OrganizationId};
@@ -39,6 +39,11 @@ impl store::Operations for Operations {
         Ok(self.records.find_one(doc! { "_id": object_id(id.as_bytes()) }).await?)
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
+    async fn list_operations(&self, before: Option<OperationId>, limit: u32) -> Result<Vec<OperationRecord>> {
+        self.list(doc! {}, before, limit).await
+    }
+
     #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization_id))]
     async fn list_operations_of(
         &self,
@@ -46,7 +51,18 @@ impl store::Operations for Operations {
         before: Option<OperationId>,
         limit: u32,
     ) -> Result<Vec<OperationRecord>> {
-        let mut filter = doc! { "organization_id": object_id(organization_id.as_bytes()) };
+        self.list(doc! { "organization_id": object_id(organization_id.as_bytes()) }, before, limit).await
+    }
+}
+
+impl Operations {
+    /// Those that match `filter`, newest first.
+    async fn list(
+        &self,
+        mut filter: Document,
+        before: Option<OperationId>,
+        limit: u32,
+    ) -> Result<Vec<OperationRecord>> {
         if let Some(before) = before {
             filter.insert("_id", doc! { "$lt": object_id(before.as_bytes()) });
         }

@@ -15,6 +15,7 @@ statements! {
     INSERT = "INSERT INTO operations (id, organization_id, record) VALUES (?1, ?2, ?3) \
         ON CONFLICT (id) DO NOTHING";
     GET = "SELECT record FROM operations WHERE id = ?1";
+    LIST = "SELECT record FROM operations WHERE id < ?1 ORDER BY id DESC LIMIT ?2";
     LIST_OF = "SELECT record FROM operations WHERE organization_id = ?1 AND id < ?2 \
         ORDER BY id DESC LIMIT ?3";
 }
@@ -45,6 +46,16 @@ impl Operations for Sqlite {
     #[tracing::instrument(level = "debug", skip_all)]
     async fn get_operation(&self, id: OperationId) -> Result<Option<OperationRecord>> {
         self.readers.point(move |connection| GET.record(connection, [id.as_bytes()])).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all)]
+    async fn list_operations(&self, before: Option<OperationId>, limit: u32) -> Result<Vec<OperationRecord>> {
+        self.readers
+            .scan(move |connection| {
+                let before = before.as_ref().map_or(ABOVE_IDS, |id| id.as_bytes());
+                LIST.records(connection, params![before, limit])
+            })
+            .await
     }
 
     #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization_id))]

@@ -1,5 +1,6 @@
 //! The command line: one binary, its commands, and what they print.
 
+mod arguments;
 mod audit;
 mod client;
 mod docs;
@@ -43,6 +44,7 @@ pub fn command() -> Command {
         .subcommand(key::command())
         .subcommand(member::command())
         .subcommand(invite::command())
+        .subcommand(operations::command())
         .subcommand(audit::command())
         .subcommand(doctor::command())
         .subcommand(operator_key::command());
@@ -63,6 +65,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Some(("key", matches)) => return key::run(matches),
         Some(("member", matches)) => return member::run(matches),
         Some(("invite", matches)) => return invite::run(matches),
+        Some(("operations", matches)) => return operations::run(matches),
         Some(("audit", matches)) => return audit::run(matches),
         Some(("doctor", matches)) => return doctor::run(matches),
         Some(("operator-key", matches)) => operator_key::run(matches),

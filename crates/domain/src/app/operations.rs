@@ -32,7 +32,7 @@ mod load;
 mod log;
 mod steps;
 
-pub use log::Operations;
+pub use log::{LogQuery, Operations};
 
 use lease::{Interrupted, Lease, LeaseTimer};
 use load::{ArchiveLoader, ImportStream};

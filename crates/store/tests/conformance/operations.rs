@@ -48,6 +48,17 @@ fn operation_list_is_newest_first_in_pages() {
         assert_eq!(page(None, 2).await, expected[..2]);
         assert_eq!(page(Some(expected[1].id), 2).await, expected[2..4]);
         assert_eq!(page(Some(expected[4].id), 2).await, []);
+        let all = async |before, limit| operations.list_operations(before, limit).await.unwrap();
+        let ids = |records: &[OperationRecord]| records.iter().map(|record| record.id).collect::<Vec<_>>();
+        let everything = all(None, 100).await;
+        assert_eq!(everything.len(), 10);
+        assert!(everything.is_sorted_by(|newer, older| newer.id > older.id));
+        let here_alone: Vec<_> =
+            everything.iter().filter(|record| record.organization_id == here.id).cloned().collect();
+        assert_eq!(here_alone, expected);
+        assert_eq!(all(None, 3).await, everything[..3]);
+        assert_eq!(ids(&all(Some(everything[2].id), 3).await), ids(&everything[3..6]));
+        assert_eq!(all(Some(everything[9].id), 3).await, []);
         let unknown = organization("Unknown").id;
         assert_eq!(operations.list_operations_of(unknown, None, 10).await.unwrap(), []);
     });

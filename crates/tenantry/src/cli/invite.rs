@@ -4,9 +4,9 @@ mod arguments;
 
 pub use arguments::command;
 
+use super::arguments::organization;
 use super::client::{Client, ClientError, ClientResponse};
 use super::member;
-use super::org::arguments::organization;
 use super::org::view::{align, utc};
 use super::pages::List;
 use super::print::say;

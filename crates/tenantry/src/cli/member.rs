@@ -4,9 +4,10 @@ mod arguments;
 
 pub use arguments::{account, account_argument, command, role, role_argument};
 
+use super::arguments::organization;
 use super::client::{Client, ClientError, ClientResponse};
+use super::org::operation;
 use super::org::view::{align, utc};
-use super::org::{arguments::organization, operation};
 use super::pages::List;
 use super::print::say;
 use super::remote;

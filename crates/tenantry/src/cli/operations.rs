@@ -1,8 +1,72 @@
-//! The log of operations as text for people.
+//! `tenantry operations`: the log of operations of all organizations, over HTTP against a running server; and logs as text
+//! for people.
 
+use super::arguments::count_argument;
 use super::org::view::{align, utc};
+use super::pages::List;
+use super::print::switch;
+use super::remote;
+use crate::config;
+use clap::builder::PossibleValuesParser;
+use clap::{Arg, ArgMatches, Command};
 use jiff::Timestamp;
 use serde::Deserialize;
+use std::process::ExitCode;
+use tenantry_domain::operation::{OperationKind, OperationState};
+
+const AFTER: &str = "\
+An operation is a change of an organization in several steps. The log has the finished ones, also of organizations that \
+are gone; `tenantry org operations` shows that of one.
+
+These commands talk to a running server (SERVER_URL) with its operator key. On the machine of the server the key is \
+read from DATA_DIR; elsewhere set OPERATOR_KEY.
+
+Examples:
+  tenantry operations list --limit 20
+  tenantry operations list --state failed --json";
+
+/// `tenantry operations`.
+pub fn command() -> Command {
+    let command = Command::new("operations")
+        .about("List the finished operations of all organizations of a running server")
+        .after_help(AFTER)
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .arg(switch("json", "Print the JSON of the server's response").global(true))
+        .subcommand(list());
+    config::client_flags(command)
+}
+
+fn list() -> Command {
+    let states = [OperationState::Succeeded, OperationState::Failed].map(OperationState::as_str);
+    let filter = |name: &'static str, shape: &'static str, help: &'static str| {
+        Arg::new(name).long(name).value_name(shape).help(help)
+    };
+    Command::new("list")
+        .about("List finished operations, the newest first")
+        .after_help("Examples:\n  tenantry operations list --organization acme-corp --kind rename")
+        .arg(filter("organization", "ORG", "Only those of this organization: its id or identifier"))
+        .arg(
+            filter("kind", "KIND", "Only those of this kind")
+                .value_parser(PossibleValuesParser::new(OperationKind::ALL.map(OperationKind::as_str))),
+        )
+        .arg(
+            filter("state", "STATE", "Only those of this state")
+                .value_parser(PossibleValuesParser::new(states)),
+        )
+        .arg(count_argument())
+}
+
+/// Runs the command.
+pub fn run(matches: &ArgMatches) -> ExitCode {
+    remote::run(matches, async |client, _, arguments| {
+        let filter = |name| Some((name, arguments.get_one::<String>(name)?.as_str()));
+        let filters: Vec<_> = ["organization", "kind", "state"].into_iter().filter_map(filter).collect();
+        let limit = arguments.get_one::<u64>("limit").copied();
+        let list = List::read(&client, &["v1", "operations"], &filters, limit).await?;
+        list.print(arguments.get_flag("json"), table)
+    })
+}
 
 /// An operation, as far as it is shown.
 #[derive(Deserialize)]

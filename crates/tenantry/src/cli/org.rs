@@ -4,7 +4,7 @@
 //! does not know only with `--json`.
 
 mod archives;
-pub(super) mod arguments;
+mod arguments;
 mod changes;
 mod list;
 pub(super) mod operation;
@@ -14,6 +14,7 @@ pub(super) mod view;
 
 pub use arguments::command;
 
+use super::arguments::organization;
 use super::remote;
 use clap::ArgMatches;
 use session::Session;
@@ -29,7 +30,7 @@ pub fn run(matches: &ArgMatches) -> ExitCode {
             "owner" => owner::run(&session, arguments).await,
             "export" => archives::export(&session, arguments).await,
             "import" => archives::import(&session, arguments).await,
-            "show" => session.show(&arguments::organization(arguments)).await,
+            "show" => session.show(&organization(arguments)).await,
             _ => changes::run(&session, name, arguments).await,
         }
     })

@@ -4,6 +4,7 @@ mod idempotency;
 mod keys_and_invitations;
 mod lifecycle;
 mod list;
+mod log_of_all;
 mod operations;
 
 use crate::support::app::App;

@@ -27,7 +27,7 @@ impl OrganizationRef {
     }
 
     /// Whether it names that organization.
-    pub(super) fn names(&self, organization: &Organization) -> bool {
+    pub(in crate::app) fn names(&self, organization: &Organization) -> bool {
         match self {
             Self::Id(id) => *id == organization.id,
             Self::Identifier(name) => *name == organization.naming.identifier,

@@ -1,7 +1,7 @@
 //! The commands of `tenantry invite`, their arguments and their help.
 
+use crate::cli::arguments::organization_argument;
 use crate::cli::member::role_argument;
-use crate::cli::org::arguments::organization_argument;
 use crate::cli::print::switch;
 use crate::config;
 use clap::{Arg, Command, value_parser};

@@ -1,6 +1,6 @@
 //! The commands of `tenantry member`, their arguments and their help.
 
-use crate::cli::org::arguments::organization_argument;
+use crate::cli::arguments::organization_argument;
 use crate::cli::print::switch;
 use crate::config;
 use clap::builder::PossibleValuesParser;

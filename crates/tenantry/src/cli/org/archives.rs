@@ -4,9 +4,9 @@
 //! An export that breaks off looks like a shorter one. So the archive is verified while it is written, and
 //! the file gets its name only once the archive's own end line has been read and matches.
 
-use super::arguments::organization;
 use super::session::Session;
 use super::view::Organization;
+use crate::cli::arguments::organization;
 use crate::cli::client::ClientError;
 use crate::cli::print::say;
 use crate::cli::terminal::Progress;

@@ -1,12 +1,12 @@
 //! The commands of `tenantry org`, their arguments and their help.
 
 use super::owner;
+use crate::cli::arguments::{count_argument, organization_argument};
 use crate::cli::print::switch;
 use crate::config;
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgGroup, ArgMatches, Command, value_parser};
 use tenantry_domain::ids::OrganizationId;
-use tenantry_domain::name::{Identifier, OrganizationName};
 use tenantry_domain::organization::{Placement, QuotaLimit, Status};
 
 const AFTER: &str = "\
@@ -70,17 +70,8 @@ fn operations() -> Command {
              Examples:\n  tenantry org operations acme-corp --limit 20\n  \
              tenantry org operations 674f1c2e9b1d4a0c5e8f7a6b --json",
         )
-        .arg(organization_argument("Its id, identifier or name; a deleted one has only its id"))
+        .arg(organization_argument("Its id, identifier or name, also those of before it was deleted"))
         .arg(count_argument())
-}
-
-/// How many items of a list are wanted.
-pub fn count_argument() -> Arg {
-    Arg::new("limit")
-        .long("limit")
-        .value_name("N")
-        .value_parser(value_parser!(u64).range(1..))
-        .help("Stop after this many; without it, all are listed")
 }
 
 fn show() -> Command {
@@ -263,34 +254,12 @@ fn yes() -> Arg {
     switch("yes", "Do not ask for confirmation").short('y')
 }
 
-/// The argument that names an organization.
-pub fn organization_argument(help: &'static str) -> Arg {
-    Arg::new("organization").value_name("ORG").required(true).help(help).value_parser(parse_organization)
-}
-
 fn id_argument() -> Arg {
     Arg::new("organization")
         .value_name("ID")
         .required(true)
         .help("Its id, as `tenantry org list --status deleted` shows it")
         .value_parser(parse_id)
-}
-
-/// The organization a command is about, as a segment of a path: an id or an identifier.
-pub fn organization(arguments: &ArgMatches) -> String {
-    arguments.get_one::<String>("organization").cloned().unwrap_or_default()
-}
-
-fn parse_organization(text: &str) -> Result<String, String> {
-    if let Ok(id) = text.parse::<OrganizationId>() {
-        return Ok(id.to_string());
-    }
-    if let Ok(identifier) = Identifier::parse(text) {
-        return Ok(identifier.to_string());
-    }
-    let name = OrganizationName::parse(text)
-        .map_err(|rule| format!("it is neither an id nor an identifier, nor a name: {rule}"))?;
-    Ok(name.identifier().to_string())
 }
 
 fn parse_id(text: &str) -> Result<String, String> {
@@ -324,16 +293,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn organization_argument_is_id_identifier_or_name() {
-        for (text, segment) in [
-            ("674F1C2E9B1D4A0C5E8F7A6B", "674f1c2e9b1d4a0c5e8f7a6b"),
-            ("tech-innovations-corp-2-0", "tech-innovations-corp-2-0"),
-            ("Tech  Innovations Corp 2.0", "tech-innovations-corp-2-0"),
-            ("ACME", "acme"),
-        ] {
-            assert_eq!(parse_organization(text).as_deref(), Ok(segment));
-        }
-        assert!(parse_organization("").is_err());
+    fn id_argument_says_where_to_find_one() {
         assert!(parse_id("acme").unwrap_err().contains("list --status deleted"));
     }
 

@@ -1,9 +1,10 @@
 //! The commands of `tenantry org` that change something.
 
-use super::arguments::{QUOTA, organization};
+use super::arguments::QUOTA;
 use super::operation;
 use super::session::Session;
 use super::view::{Organization, utc};
+use crate::cli::arguments::organization;
 use crate::cli::client::{ClientError, ClientResponse};
 use crate::cli::print::say;
 use crate::cli::terminal::{self, Progress};

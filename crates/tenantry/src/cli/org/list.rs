@@ -1,8 +1,8 @@
 //! `tenantry org list` and `tenantry org operations`: every page of a list, or the requested number of items.
 
-use super::arguments::organization;
 use super::session::Session;
 use super::view;
+use crate::cli::arguments::organization;
 use crate::cli::client::ClientError;
 use crate::cli::operations;
 use crate::cli::pages::List;

@@ -1,7 +1,7 @@
 //! `tenantry org owner`: the owners of an organization, which are its members with that role.
 
-use super::arguments::organization_argument;
 use super::session::Session;
+use crate::cli::arguments::organization_argument;
 use crate::cli::client::ClientError;
 use crate::cli::member::{Members, account, account_argument, role, role_argument};
 use clap::{ArgMatches, Command};

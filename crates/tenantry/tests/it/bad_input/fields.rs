@@ -123,6 +123,11 @@ async fn query_parameters_that_are_invalid_are_all_named() {
         ("/v1/organizations", "cursor=6f3a", "?cursor"),
         ("/v1/organizations", "status=Active", "?status"),
         (&log, "limit=0&cursor=zz&surprise=1", "?limit ?cursor ?surprise"),
+        (
+            "/v1/operations",
+            "limit=0&cursor=zz&organization=%21&kind=nope&state=running&surprise=1",
+            "?limit ?cursor ?organization ?kind ?state ?surprise",
+        ),
         // A cursor of another list.
         (&log, "cursor=6f3a6163653a303132333435363738396162636465663031323334353637", "?cursor"),
         ("/org/get", "organization_name=A", "?organization_name"),
