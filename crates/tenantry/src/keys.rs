@@ -62,8 +62,8 @@ impl DerivedKeys {
 
 fn current(config: &Config, entropy: &dyn Entropy) -> Result<DerivedKeys> {
     let (dir, algorithm) = (&config.data_dir, config.jwt_algorithm);
-    let is_file = algorithm == TokenAlgorithm::EdDsa
-        && (config.mongo_uri.is_none() || config.jwt_secret.is_none());
+    let is_file =
+        algorithm == TokenAlgorithm::EdDsa && (config.mongo_uri.is_none() || config.jwt_secret.is_none());
     if is_file {
         let document = read_or_make(&dir.join(ED25519_FILE), || generate_ed25519(entropy).to_vec())?;
         return Ok(DerivedKeys::new(&document.clone(), SigningKey::EdDsa(document.into())));

@@ -194,9 +194,8 @@ impl Accounts {
     async fn resettable(&self, token: &PasswordResetToken) -> Result<Arc<Account>> {
         let account = self.accounts.get_account(token.account_id()).await?;
         let now = self.sources.now();
-        let is_good = |account: &Arc<Account>| {
-            self.mac_keys.accepted().any(|key| token.is_good_for(account, now, key))
-        };
+        let is_good =
+            |account: &Arc<Account>| self.mac_keys.accepted().any(|key| token.is_good_for(account, now, key));
         let account = account.filter(is_good);
         account.ok_or_else(|| ErrorCode::ResetInvalid.into())
     }

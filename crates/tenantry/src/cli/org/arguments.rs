@@ -5,7 +5,7 @@ use crate::cli::arguments::{count_argument, organization_argument};
 use crate::cli::print::switch;
 use crate::config;
 use clap::builder::PossibleValuesParser;
-use clap::{Arg, ArgGroup, ArgMatches, Command, value_parser};
+use clap::{Arg, ArgGroup, Command};
 use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::organization::{Placement, QuotaLimit, Status};
 
