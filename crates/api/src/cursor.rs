@@ -3,7 +3,7 @@
 
 use std::fmt;
 use tenantry_domain::collection::CollectionName;
-use tenantry_domain::ids::{AccountId, ApiKeyId, AuditEventId, InvitationId, OperationId, OrganizationId};
+use tenantry_domain::ids::{AccountId, ApiKeyId, AuditEventId, InvitationId, OperationId, OrganizationId, SessionId};
 use tenantry_domain::store::OrganizationCursor;
 
 /// A position in a list.
@@ -55,6 +55,12 @@ impl Cursor {
         Self(format!("s:{id}"))
     }
 
+    /// The position after one's own session of that id.
+    #[must_use]
+    pub fn of_own_session(id: SessionId) -> Self {
+        Self(format!("e:{id}"))
+    }
+
     /// The position after a collection.
     #[must_use]
     pub fn of_collection(name: &CollectionName) -> Self {
@@ -104,6 +110,14 @@ impl Cursor {
     /// The sentence for the field.
     pub fn own_organization(&self) -> Result<OrganizationId, String> {
         self.0.strip_prefix("s:").and_then(|id| id.parse().ok()).ok_or_else(|| NOT_A_CURSOR.to_owned())
+    }
+
+    /// The position in the list of one's own sessions.
+    ///
+    /// # Errors
+    /// The sentence for the field.
+    pub fn own_session(&self) -> Result<SessionId, String> {
+        self.0.strip_prefix("e:").and_then(|id| id.parse().ok()).ok_or_else(|| NOT_A_CURSOR.to_owned())
     }
 
     /// The position in the list of invitations.

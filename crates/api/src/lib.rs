@@ -34,6 +34,7 @@ pub mod network;
 mod openapi;
 mod operations;
 mod organizations;
+mod own_sessions;
 mod paced_stream;
 mod password_reset;
 mod path_params;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use tenantry_documents::document::DocumentId;
 use tenantry_documents::index::IndexName;
 use tenantry_domain::collection::CollectionName;
-use tenantry_domain::ids::{AccountId, ApiKeyId, InvitationId, OperationId};
+use tenantry_domain::ids::{AccountId, ApiKeyId, InvitationId, OperationId, SessionId};
 use tenantry_domain::{Error, ErrorCode, Result};
 use utoipa::IntoParams;
 
@@ -159,6 +159,24 @@ impl FromRequestParts<Arc<Http>> for InvitationPath {
     async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, ApiError> {
         let id = segment(parts, "invitation")?.parse();
         Ok(Self(id.map_err(|_| ErrorCode::InvitationNotFound)?))
+    }
+}
+
+/// The session in the path.
+#[derive(IntoParams)]
+#[into_params(names("session"), parameter_in = Path)]
+pub struct SessionPath(
+    /// Its id.
+    #[param(value_type = String)]
+    pub SessionId,
+);
+
+impl FromRequestParts<Arc<Http>> for SessionPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, ApiError> {
+        let id = segment(parts, "session")?.parse();
+        Ok(Self(id.map_err(|_| ErrorCode::SessionNotFound)?))
     }
 }
 

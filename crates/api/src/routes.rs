@@ -14,7 +14,7 @@ use super::request_id::RequestIds;
 use super::settings::Settings;
 use super::{
     api_keys, archives, audit, classic, collections, docs, documents, extract, health, idempotency, indexes,
-    invitations, malformed, me, members, openapi, operations, organizations, password_reset, rate_limit,
+    invitations, malformed, me, members, openapi, operations, organizations, own_sessions, password_reset, rate_limit,
     request_id, responses, roles, sessions, tokens, usage,
 };
 use crate::error_codes;
@@ -97,6 +97,8 @@ fn api() -> OpenApiRouter<Arc<Http>> {
         .routes(routes!(sessions::logout))
         .routes(routes!(me::get_me))
         .routes(routes!(me::change_password))
+        .routes(routes!(own_sessions::list_sessions, own_sessions::end_sessions))
+        .routes(routes!(own_sessions::end_session))
         .routes(routes!(password_reset::reset_password))
         .routes(routes!(health::jwks))
         // Organizations

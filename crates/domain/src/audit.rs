@@ -78,6 +78,7 @@ actions! {
     InvitationRevoked "invitation.revoked" "An invitation was revoked.";
     SessionStarted "session.started" "An account signed in, or switched to this organization.";
     SessionEnded "session.ended" "An account signed out.";
+    SessionsEnded "session.all_ended" "An account ended all its sessions, perhaps but one.";
     RefreshReused "session.refresh_reused" "A refresh token was used twice, which ended the session.";
     SignInFailed "sign_in.failed" "Wrong passwords or unknown addresses, counted per minute and network.";
     KeyCreated "key.created" "A key was made.";

@@ -134,6 +134,7 @@ error_table! {
     IndexNotFound, "index_not_found", NotFound, "The collection has no such index.", "Check the name against the list of indexes.";
     InvitationNotFound, "invitation_not_found", NotFound, "The organization has no such invitation.", "Check the id against the list of invitations: one that was used is gone.";
     InvitationInvalid, "invitation_invalid", NotFound, "The invitation is good no more.", "It was used, renewed or revoked, or has expired: ask for another one.";
+    SessionNotFound, "session_not_found", NotFound, "The account has no such session.", "Check the id against the list of sessions: one that has ended is gone.";
     ResetInvalid, "reset_invalid", NotFound, "The link for a new password is good no more.", "It was used, has expired, or the account has changed since: ask the operator for another one.";
     MemberNotFound, "member_not_found", NotFound, "The organization has no such member.", "Check the id against the list of members.";
     NameTaken, "name_taken", Conflict, "An organization with this name exists.", "Names are compared without case, spaces and punctuation: choose another.";

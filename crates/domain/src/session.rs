@@ -64,6 +64,12 @@ pub struct Session {
 }
 
 impl Session {
+    /// Whether it has ended because nobody used it: its refresh token is invalid.
+    #[must_use]
+    pub fn is_idle(&self, now: Timestamp) -> bool {
+        now >= self.idle_expires_at
+    }
+
     /// Whether its tokens are valid, given its current account and organization.
     #[must_use]
     pub fn is_good(&self, account: &Account, organization: &Organization, now: Timestamp) -> bool {

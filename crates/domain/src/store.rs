@@ -216,6 +216,23 @@ pub trait Sessions: Send + Sync {
     /// Removes the record; a missing one is not an error, and then there is no event.
     async fn delete_session(&self, id: SessionId, event: Option<&AuditEvent>) -> Result<()>;
 
+    /// Up to `limit` sessions of that account, ended or not, in the order of their ids, after `after`.
+    async fn list_sessions_of_account(
+        &self,
+        account_id: AccountId,
+        after: Option<SessionId>,
+        limit: u32,
+    ) -> Result<Vec<Arc<Session>>>;
+
+    /// Removes up to `limit` sessions of that account beyond the `keep` that end last unless they are used;
+    /// returns their ids.
+    async fn delete_excess_sessions(
+        &self,
+        account_id: AccountId,
+        keep: u32,
+        limit: u32,
+    ) -> Result<Vec<SessionId>>;
+
     /// Removes up to `limit` sessions of that organization; returns their ids.
     async fn delete_sessions_of(&self, organization_id: OrganizationId, limit: u32)
     -> Result<Vec<SessionId>>;

@@ -37,6 +37,10 @@ pub(crate) const ORGANIZATIONS_RESERVED: &str = "organizations_reserved";
 pub(crate) const ORGANIZATIONS_BY_STATUS: &str = "organizations_by_status";
 /// Ensures that no two accounts have the same address.
 pub(crate) const ACCOUNTS_BY_EMAIL: &str = "accounts_by_email";
+/// The sessions of one account, in the order of their ids.
+pub(crate) const SESSIONS_BY_ACCOUNT: &str = "sessions_by_account";
+/// The sessions of one account, in the order of their ends.
+pub(crate) const SESSIONS_BY_END: &str = "sessions_by_end";
 /// The keys of one owner, in the order of their ids.
 pub(crate) const API_KEYS_OF: &str = "api_keys_of";
 /// No two keys of one owner have the same slot.

@@ -161,13 +161,19 @@ impl Records {
 
     /// Removes up to `limit` documents that `filter` matches, also at the moment they are removed; returns how many
     /// it removed, and the ids it found.
-    pub(crate) async fn delete_some(
+    pub(crate) async fn delete_some(&self, filter: Document, limit: u32) -> EngineResult<(u32, Vec<Bson>)> {
+        self.delete_found(self.collection.find(filter.clone()), filter, limit).await
+    }
+
+    /// Removes up to `limit` documents that `find` returns and, at the moment they are removed, `filter` matches;
+    /// returns how many it removed, and the ids it found.
+    pub(crate) async fn delete_found(
         &self,
+        find: Find<'_, Document>,
         mut filter: Document,
         limit: u32,
     ) -> EngineResult<(u32, Vec<Bson>)> {
-        let find = self.collection.find(filter.clone()).projection(doc! { "_id": 1 });
-        let found = self.documents(find, limit).await?;
+        let found = self.documents(find.projection(doc! { "_id": 1 }), limit).await?;
         let ids: Vec<Bson> = found.into_iter().filter_map(|mut document| document.remove("_id")).collect();
         if ids.is_empty() {
             return Ok((0, ids));

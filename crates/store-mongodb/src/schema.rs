@@ -19,7 +19,7 @@ use crate::names::{
     AUDIT_ENTRIES, AUDIT_ENTRIES_BY_ACTION, AUDIT_ENTRIES_BY_ACTOR, AUDIT_ENTRIES_BY_EVENT, AUDIT_OUTBOX,
     AUDIT_OUTBOX_EVENTS, INSTALLATION, INVITATIONS, INVITATIONS_BY_ADDRESS, INVITATIONS_BY_SLOT,
     INVITATIONS_EVENTS, INVITATIONS_OF, OPERATIONS, OPERATIONS_EVENTS, ORGANIZATIONS,
-    ORGANIZATIONS_BY_STATUS, ORGANIZATIONS_RESERVED, REQUESTS, SESSIONS, SESSIONS_EVENTS, SHARED_DOCUMENTS,
+    ORGANIZATIONS_BY_STATUS, ORGANIZATIONS_RESERVED, REQUESTS, SESSIONS, SESSIONS_BY_ACCOUNT, SESSIONS_BY_END, SESSIONS_EVENTS, SHARED_DOCUMENTS,
     THROTTLES, VERSION_ID,
 };
 use mongodb::IndexModel;
@@ -39,6 +39,7 @@ const STEPS: &[SchemaStep] = &[
     SchemaStep::Indexes(STEP_4),
     SchemaStep::Indexes(STEP_5),
     SchemaStep::Indexes(STEP_6),
+    SchemaStep::Indexes(STEP_7),
 ];
 
 /// What leads from one version to the next.
@@ -234,6 +235,21 @@ const STEP_6: &[Index] = &[
         collection: AUDIT_ENTRIES,
         name: AUDIT_ENTRIES_BY_ACTOR,
         keys: &["chain", "actor", "id"],
+        kind: IndexKind::Plain,
+    },
+];
+
+const STEP_7: &[Index] = &[
+    Index {
+        collection: SESSIONS,
+        name: SESSIONS_BY_ACCOUNT,
+        keys: &["account_id", "_id"],
+        kind: IndexKind::Plain,
+    },
+    Index {
+        collection: SESSIONS,
+        name: SESSIONS_BY_END,
+        keys: &["account_id", "ends_at", "_id"],
         kind: IndexKind::Plain,
     },
 ];

@@ -2,16 +2,17 @@
 
 use crate::connection::Connection;
 use crate::engine_error::EngineResult;
-use crate::names::SESSIONS;
+use crate::names::{SESSIONS, SESSIONS_BY_ACCOUNT, SESSIONS_BY_END};
 use crate::record_codec::{encode, moment, object_id};
 use crate::records::{Records, with_event};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use mongodb::bson::{Bson, Document, doc};
+use mongodb::options::Hint;
 use std::sync::Arc;
 use tenantry_domain::Result;
 use tenantry_domain::audit::AuditEvent;
-use tenantry_domain::ids::{OrganizationId, SessionId};
+use tenantry_domain::ids::{AccountId, OrganizationId, SessionId};
 use tenantry_domain::session::Session;
 use tenantry_domain::store::{self, UpdateOutcome};
 
@@ -51,6 +52,35 @@ impl store::Sessions for Sessions {
         Ok(())
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
+    async fn list_sessions_of_account(
+        &self,
+        account_id: AccountId,
+        after: Option<SessionId>,
+        limit: u32,
+    ) -> Result<Vec<Arc<Session>>> {
+        let mut filter = owned_by(account_id);
+        if let Some(after) = after {
+            filter.insert("_id", doc! { "$gt": object_id(after.as_bytes()) });
+        }
+        let find = self.records.collection().find(filter).sort(doc! { "_id": 1 });
+        Ok(self.records.list(find.hint(Hint::Name(SESSIONS_BY_ACCOUNT.to_owned())), limit).await?)
+    }
+
+    #[tracing::instrument(level = "debug", skip_all)]
+    async fn delete_excess_sessions(
+        &self,
+        account_id: AccountId,
+        keep: u32,
+        limit: u32,
+    ) -> Result<Vec<SessionId>> {
+        let find = self.records.collection().find(owned_by(account_id));
+        let find = find.sort(doc! { "ends_at": -1, "_id": -1 }).skip(u64::from(keep));
+        let find = find.hint(Hint::Name(SESSIONS_BY_END.to_owned()));
+        let (_, ids) = self.records.delete_found(find, Document::new(), limit).await?;
+        Ok(session_ids(&ids))
+    }
+
     #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization_id))]
     async fn delete_sessions_of(
         &self,
@@ -71,9 +101,18 @@ impl Sessions {
     /// Removes up to `limit` sessions that `filter` matches; returns their ids.
     async fn delete_found(&self, filter: Document, limit: u32) -> EngineResult<Vec<SessionId>> {
         let (_, ids) = self.records.delete_some(filter, limit).await?;
-        let bytes = ids.iter().filter_map(Bson::as_object_id).map(|id| id.bytes());
-        Ok(bytes.map(SessionId::from_bytes).collect())
+        Ok(session_ids(&ids))
     }
+}
+
+/// Finds the sessions of that account.
+fn owned_by(account_id: AccountId) -> Document {
+    doc! { "account_id": object_id(account_id.as_bytes()) }
+}
+
+fn session_ids(ids: &[Bson]) -> Vec<SessionId> {
+    let bytes = ids.iter().filter_map(Bson::as_object_id).map(|id| id.bytes());
+    bytes.map(SessionId::from_bytes).collect()
 }
 
 fn document(session: &Session) -> EngineResult<Document> {

@@ -24,6 +24,7 @@ const STEPS: &[SchemaStep] = &[
     SchemaStep::Sql(STEP_3),
     SchemaStep::Sql(STEP_4),
     SchemaStep::Sql(STEP_5),
+    SchemaStep::Sql(STEP_6),
 ];
 
 /// One step from a version to the next.
@@ -196,6 +197,14 @@ CREATE TABLE audit_entries (
 CREATE UNIQUE INDEX audit_entries_by_event ON audit_entries (chain, id);
 CREATE INDEX audit_entries_by_action ON audit_entries (chain, action, id);
 CREATE INDEX audit_entries_by_actor ON audit_entries (chain, actor, id) WHERE actor IS NOT NULL;
+";
+
+/// Whose each session is.
+const STEP_6: &str = "
+ALTER TABLE sessions ADD COLUMN account_id BLOB NOT NULL DEFAULT x'';
+UPDATE sessions SET account_id = unhex(record ->> 'account_id');
+CREATE INDEX sessions_by_account ON sessions (account_id, id);
+CREATE INDEX sessions_by_end ON sessions (account_id, ends_at);
 ";
 
 /// The newest version this program knows.

@@ -11,17 +11,22 @@ use rusqlite::{Connection, named_params, params};
 use std::sync::Arc;
 use tenantry_domain::Result;
 use tenantry_domain::audit::AuditEvent;
-use tenantry_domain::ids::{OrganizationId, SessionId};
+use tenantry_domain::ids::{AccountId, OrganizationId, SessionId};
 use tenantry_domain::session::Session;
 use tenantry_domain::store::{Sessions, UpdateOutcome};
 
 statements! {
-    INSERT = "INSERT INTO sessions (id, version, organization_id, ends_at, record) \
-        VALUES (:id, :version, :organization_id, :ends_at, :record)";
-    UPDATE = "UPDATE sessions SET version = :version, organization_id = :organization_id, \
-        ends_at = :ends_at, record = :record WHERE id = :id AND version = :version - 1";
+    INSERT = "INSERT INTO sessions (id, version, account_id, organization_id, ends_at, record) \
+        VALUES (:id, :version, :account_id, :organization_id, :ends_at, :record)";
+    UPDATE = "UPDATE sessions SET version = :version, account_id = :account_id, \
+        organization_id = :organization_id, ends_at = :ends_at, record = :record \
+        WHERE id = :id AND version = :version - 1";
     GET = "SELECT record FROM sessions WHERE id = ?1";
     DELETE = "DELETE FROM sessions WHERE id = ?1";
+    LIST_OF_ACCOUNT = "SELECT record FROM sessions WHERE account_id = ?1 AND id > ?2 ORDER BY id LIMIT ?3";
+    HAS_EXCESS = "SELECT 1 FROM sessions WHERE account_id = ?1 LIMIT 1 OFFSET ?2";
+    DELETE_EXCESS = "DELETE FROM sessions WHERE rowid IN (SELECT rowid FROM sessions WHERE account_id = ?1 \
+        ORDER BY ends_at DESC LIMIT ?3 OFFSET ?2) RETURNING id";
     DELETE_OF = "DELETE FROM sessions WHERE rowid IN \
         (SELECT rowid FROM sessions WHERE organization_id = ?1 LIMIT ?2) RETURNING id";
     DELETE_ENDED = "DELETE FROM sessions WHERE rowid IN \
@@ -61,6 +66,42 @@ impl Sessions for Sqlite {
         .await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
+    async fn list_sessions_of_account(
+        &self,
+        account_id: AccountId,
+        after: Option<SessionId>,
+        limit: u32,
+    ) -> Result<Vec<Arc<Session>>> {
+        self.readers
+            .scan(move |connection| {
+                // No id is empty, so an empty key sorts before the first one.
+                let after = after.as_ref().map_or(&[][..], |id| id.as_bytes());
+                LIST_OF_ACCOUNT.records(connection, params![account_id.as_bytes(), after, limit])
+            })
+            .await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all)]
+    async fn delete_excess_sessions(
+        &self,
+        account_id: AccountId,
+        keep: u32,
+        limit: u32,
+    ) -> Result<Vec<SessionId>> {
+        let has_excess = move |connection: &Connection| {
+            Ok(HAS_EXCESS.finds(connection, params![account_id.as_bytes(), keep])?)
+        };
+        // Nearly always there is none, and each sign-in asks.
+        if !self.readers.point(has_excess).await? {
+            return Ok(Vec::new());
+        }
+        self.write(move |connection| {
+            removed(connection, DELETE_EXCESS, params![account_id.as_bytes(), keep, limit])
+        })
+        .await
+    }
+
     #[tracing::instrument(level = "debug", skip_all, fields(organization = %organization_id))]
     async fn delete_sessions_of(
         &self,
@@ -87,6 +128,7 @@ fn save(connection: &Connection, statement: Statement, session: &Session) -> Eng
         named_params! {
             ":id": session.id.as_bytes(),
             ":version": integer(session.version),
+            ":account_id": session.account_id.as_bytes(),
             ":organization_id": session.organization_id.as_bytes(),
             ":ends_at": ends_at.as_millisecond(),
             ":record": encode(session)?,

@@ -1,5 +1,9 @@
 //! Sessions: sign-in, refresh and sign-out.
 
+mod own;
+
+pub use own::OwnSession;
+
 use super::auth::{AccountPrincipal, OrganizationRef};
 use super::clock_and_entropy::ClockAndEntropy;
 use super::credentials::Credentials;
@@ -145,7 +149,7 @@ impl Sessions {
             ..new
         };
         let event = self.session_event(AuditAction::SessionStarted, &session).detail("by", Some("switch"));
-        self.sessions.insert_session(&session, Some(&event)).await?;
+        self.insert(&session, &event).await?;
         self.remember(&account, organization.id).await;
         self.grant(&session, &RefreshToken::first(session.id, secret), account, organization)
     }
@@ -183,7 +187,7 @@ impl Sessions {
         let session_secret = self.sources.random();
         let session = self.new_session(&account, membership, &organization, session_secret);
         let event = self.session_event(AuditAction::SessionStarted, &session);
-        self.sessions.insert_session(&session, Some(&event)).await?;
+        self.insert(&session, &event).await?;
         let token = RefreshToken::first(session.id, session_secret);
         self.grant(&session, &token, account, organization)
     }
@@ -290,7 +294,7 @@ impl Sessions {
         let now = self.sources.now();
         match (account, organization) {
             (Some(account), Some(organization))
-                if now < session.idle_expires_at && session.is_good(&account, &organization, now) =>
+                if !session.is_idle(now) && session.is_good(&account, &organization, now) =>
             {
                 Ok((session, account, organization))
             }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use std::sync::Arc;
 use tenantry_domain::Result;
 use tenantry_domain::audit::AuditEvent;
-use tenantry_domain::ids::{OrganizationId, SessionId};
+use tenantry_domain::ids::{AccountId, OrganizationId, SessionId};
 use tenantry_domain::session::Session;
 use tenantry_domain::store::{Sessions, UpdateOutcome};
 
@@ -46,6 +46,26 @@ impl Sessions for CachedSessions {
     async fn delete_session(&self, id: SessionId, event: Option<&AuditEvent>) -> Result<()> {
         let (inner, event) = (self.inner.clone(), event.cloned());
         self.records.write_one(id, async move { inner.delete_session(id, event.as_ref()).await }).await
+    }
+
+    async fn list_sessions_of_account(
+        &self,
+        account_id: AccountId,
+        after: Option<SessionId>,
+        limit: u32,
+    ) -> Result<Vec<Arc<Session>>> {
+        self.inner.list_sessions_of_account(account_id, after, limit).await
+    }
+
+    async fn delete_excess_sessions(
+        &self,
+        account_id: AccountId,
+        keep: u32,
+        limit: u32,
+    ) -> Result<Vec<SessionId>> {
+        let inner = self.inner.clone();
+        let delete = async move { inner.delete_excess_sessions(account_id, keep, limit).await };
+        self.records.write_some(delete, Vec::clone).await
     }
 
     async fn delete_sessions_of(

@@ -4,7 +4,7 @@ use crate::engines::{Subject, in_parallel, on_every_engine};
 use crate::given::{self, Next, at, session};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use tenantry_domain::ids::{OrganizationId, SessionId};
+use tenantry_domain::ids::{AccountId, OrganizationId, SessionId};
 use tenantry_domain::session::Session;
 use tenantry_domain::store::UpdateOutcome::{Done, Stale};
 
@@ -151,5 +151,66 @@ fn session_cleanup_deletes_idle_and_expired_ones() {
         assert_eq!(sessions.update_session(&used).await.unwrap(), Done);
         assert_eq!(sessions.delete_expired_sessions(at(50), 10).await.unwrap(), []);
         assert_eq!(subject.session(kept.id).await, Some(used));
+    });
+}
+
+/// A session of that account that ends then, unused.
+fn session_of(account_id: AccountId, ends: u64) -> Session {
+    Session { account_id, ..session(organization_id(), at(ends)) }
+}
+
+#[test]
+fn session_list_of_account_is_in_order_of_ids_and_pages() {
+    on_every_engine(|subject| async move {
+        let (account, other) = (AccountId::from_bytes(given::id()), AccountId::from_bytes(given::id()));
+        let mut all = Vec::new();
+        // Ended or not, in several organizations.
+        for ends in [0, 90, 30, 60] {
+            all.push(subject.insert_session(session_of(account, ends)).await);
+            subject.insert_session(session_of(other, ends)).await;
+        }
+        let list = async |after, limit| {
+            let found = subject.store.sessions.list_sessions_of_account(account, after, limit).await.unwrap();
+            found.into_iter().map(Arc::unwrap_or_clone).collect::<Vec<_>>()
+        };
+        assert_eq!(list(None, 10).await, all);
+        assert_eq!(list(None, 3).await, all[..3]);
+        assert_eq!(list(Some(all[0].id), 2).await, all[1..3]);
+        assert_eq!(list(Some(all[3].id), 2).await, []);
+        subject.store.sessions.delete_session(all[1].id, None).await.unwrap();
+        let used = Session { idle_expires_at: at(99), ..all[2].next() };
+        assert_eq!(subject.store.sessions.update_session(&used).await.unwrap(), Done);
+        assert_eq!(list(None, 10).await, [all[0].clone(), used, all[3].clone()]);
+    });
+}
+
+#[test]
+fn session_excess_is_deleted_in_the_order_of_ends() {
+    on_every_engine(|subject| async move {
+        let account = AccountId::from_bytes(given::id());
+        let other = subject.insert_session(session_of(AccountId::from_bytes(given::id()), 1)).await;
+        let mut ids = Vec::new();
+        for ends in [50, 10, 40, 20, 30] {
+            ids.push(subject.insert_session(session_of(account, ends)).await.id);
+        }
+        // Whichever end comes first counts.
+        let absolute = Session { expires_at: at(5), ..session_of(account, 90) };
+        ids.push(subject.insert_session(absolute).await.id);
+        let sessions = &subject.store.sessions;
+        assert_eq!(sessions.delete_excess_sessions(account, 6, 10).await.unwrap(), []);
+        assert_eq!(sessions.delete_excess_sessions(account, 5, 10).await.unwrap(), [ids[5]]);
+        assert_eq!(subject.left(&ids).await, ids[..5]);
+        let gone: BTreeSet<_> =
+            sessions.delete_excess_sessions(account, 2, 10).await.unwrap().into_iter().collect();
+        assert_eq!(gone, BTreeSet::from([ids[1], ids[3], ids[4]]));
+        assert_eq!(subject.left(&ids).await, [ids[0], ids[2]]);
+        assert_eq!(
+            sessions.delete_excess_sessions(account, 0, 1).await.unwrap().len(),
+            1,
+            "no more than asked"
+        );
+        assert_eq!(sessions.delete_excess_sessions(account, 0, 1).await.unwrap().len(), 1);
+        assert_eq!(subject.left(&ids).await, []);
+        assert_eq!(subject.session(other.id).await, Some(other));
     });
 }

@@ -78,6 +78,7 @@ impl Operation {
             ("{key}", "key_not_found"),
             ("{account_id}", "member_not_found"),
             ("{invitation_id}", "invitation_not_found"),
+            ("{session_id}", "session_not_found"),
         ];
         all.into_iter().filter(|(variable, _)| self.template.contains(variable)).collect()
     }
@@ -93,6 +94,7 @@ impl Operation {
             .replace("{key}", target.key(self))
             .replace("{account_id}", target.account)
             .replace("{invitation_id}", target.invitation)
+            .replace("{session_id}", target.session)
             .replace("{code}", "name_taken");
         let path = match self.id.as_str() {
             "findOrganization" => format!("{path}?organization_name={}", encoded(target.name)),
@@ -160,6 +162,7 @@ struct Target<'a> {
     organization_key: &'a str,
     account: &'a str,
     invitation: &'a str,
+    session: &'a str,
     /// A name that nobody has.
     fresh: &'a str,
 }
@@ -188,6 +191,17 @@ async fn invite(client: &Client, path: &str) -> String {
     let body = json!({ "email": "invited@new.example", "role": "viewer" });
     let made = client.post(&format!("{path}/invitations"), &body).await.created();
     made["id"].as_str().unwrap().to_owned()
+}
+
+/// The session of that client; none of a client that is nobody's.
+async fn session_of(client: &Client) -> String {
+    let answer = client.get("/v1/me/sessions").await;
+    if answer.status != 200 {
+        return "none".to_owned();
+    }
+    let page = answer.json();
+    let current = page["items"].as_array().unwrap().iter().find(|session| session["current"] == true);
+    current.unwrap()["id"].as_str().unwrap().to_owned()
 }
 
 /// The response to a caller without the right.
@@ -271,6 +285,8 @@ struct Scene {
     /// What programs of the other organization come with.
     foreign: ForeignPrograms,
     invitation: String,
+    /// Of the victim.
+    session: String,
     expired: String,
     revoked: String,
     /// Whether the settings open to anybody what can be opened.
@@ -302,11 +318,13 @@ impl Scene {
         let organization_key = organization_key(&victim, &["documents:read"]).await;
         let foreign = ForeignPrograms::new(&app).await;
         let invitation = invite(&victim.owner, &victim.path()).await;
+        let session = session_of(&victim.owner).await;
         Self {
             app,
             victim,
             operation,
             invitation,
+            session,
             service_key,
             organization_key,
             foreign,
@@ -329,6 +347,7 @@ impl Scene {
             organization_key: self.organization_key["id"].as_str().unwrap(),
             account: self.victim.owner_id(),
             invitation: &self.invitation,
+            session: &self.session,
             fresh,
         }
     }
@@ -555,6 +574,7 @@ async fn operations_accept_every_caller_with_the_right() {
                     &format!("/v1/organizations/{}", made["id"].as_str().unwrap()),
                 )
                 .await;
+                let session = session_of(&client).await;
                 let target = Target {
                     id: made["id"].as_str().unwrap(),
                     name: &name,
@@ -567,6 +587,7 @@ async fn operations_accept_every_caller_with_the_right() {
                     organization_key: made_key["id"].as_str().unwrap(),
                     account: made["admin_id"].as_str().unwrap(),
                     invitation: &invitation,
+                    session: &session,
                     fresh: &format!("fresh-{}-{number}", operation.id.replace('_', "-")),
                 };
                 let answer = operation.send(&client, &target).await;
@@ -585,6 +606,7 @@ async fn operations_on_unknown_organization_find_nothing() {
     for operation in Operation::all(&scene.app).iter().filter(|operation| operation.template.contains('{')) {
         let callers = match operation.access.as_str() {
             _ if operation.template.starts_with("/v1/keys/") => continue,
+            _ if operation.template.starts_with("/v1/me/") => continue,
             "operator" | "operator_or_service" => vec![scene.app.operator()],
             "service" => vec![with_key(&scene.app, &scene.service_key)],
             "operator_or_member" => vec![scene.app.operator(), scene.victim.owner.clone()],
@@ -618,6 +640,7 @@ async fn operations_on_unknown_names_in_own_organization_find_nothing() {
                     "{key}" => Target { service_key: name, organization_key: name, ..target },
                     "{account_id}" => Target { account: name, ..target },
                     "{invitation_id}" => Target { invitation: name, ..target },
+                    "{session_id}" => Target { session: name, ..target },
                     _ => Target { index: name, ..target },
                 };
                 let operator = scene.app.operator();

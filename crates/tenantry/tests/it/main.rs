@@ -38,6 +38,7 @@ mod openapi;
 mod operator_key;
 mod organization_share;
 mod organizations;
+mod own_sessions;
 mod password_reset;
 mod printed_calls;
 mod public_url;

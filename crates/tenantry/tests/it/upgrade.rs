@@ -101,6 +101,24 @@ async fn earlier_sessions_continue() {
     }
 }
 
+/// Also those of an account whose sessions nobody could list then.
+#[tokio::test]
+async fn earlier_sessions_are_listed_and_ended() {
+    let data = DataSet::open();
+    let app = data.start().await;
+    for (_, group) in groups(&data) {
+        let (acme, sessions) = (&group["acme"], &group["sessions"]);
+        let client = owner(&app, acme);
+        let listed = client.get("/v1/me/sessions?limit=200").await.ok();
+        let listed = listed["items"].as_array().unwrap();
+        assert!(listed.len() >= 3, "{listed:?}");
+        assert!(listed.iter().all(|session| session["organization_id"] == acme["view"]["id"]), "{listed:?}");
+        client.delete("/v1/me/sessions?keep_current=true").await.done();
+        with_access(&app, &sessions["begun"]).get(path(acme)).await.refused("token_revoked");
+        assert_eq!(client.get("/v1/me/sessions").await.ok()["items"].as_array().unwrap().len(), 1);
+    }
+}
+
 #[tokio::test]
 async fn earlier_access_tokens_expire_as_announced() {
     let data = DataSet::open();

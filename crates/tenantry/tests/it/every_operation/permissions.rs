@@ -56,6 +56,7 @@ impl Scene {
             // Of nobody: a role that is lowered would be missing later.
             account: "0123456789abcdef01234567",
             invitation: "0123456789abcdef01234567",
+            session: "0123456789abcdef01234567",
             fresh: &format!("fresh {} {}", self.acme.name(), operation.id),
         };
         let answer = operation.send(client, &target).await;

@@ -142,24 +142,27 @@ pub fn note_member(data_dir: &Path, email: &str, organization: &str, is_owner: b
 }
 
 /// A row of the table of sessions.
-pub type SessionRow = (Vec<u8>, i64, Vec<u8>, i64, String);
+pub type SessionRow = (Vec<u8>, i64, Vec<u8>, Vec<u8>, i64, String);
 
 pub fn sessions(data_dir: &Path) -> Vec<SessionRow> {
     let control = open(&data_dir.join("control.db"));
-    let mut statement =
-        control.prepare("SELECT id, version, organization_id, ends_at, record FROM sessions").unwrap();
+    let mut statement = control
+        .prepare("SELECT id, version, account_id, organization_id, ends_at, record FROM sessions")
+        .unwrap();
     let rows = statement
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)))
+        .query_map([], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?))
+        })
         .unwrap();
     rows.map(Result::unwrap).collect()
 }
 
 pub fn put_back_sessions(data_dir: &Path, rows: &[SessionRow]) {
     let control = open(&data_dir.join("control.db"));
-    let sql =
-        "INSERT INTO sessions (id, version, organization_id, ends_at, record) VALUES (?1, ?2, ?3, ?4, ?5)";
-    for (id, version, organization, ends_at, record) in rows {
-        control.execute(sql, params![id, version, organization, ends_at, record]).unwrap();
+    let sql = "INSERT INTO sessions (id, version, account_id, organization_id, ends_at, record) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    for (id, version, account, organization, ends_at, record) in rows {
+        control.execute(sql, params![id, version, account, organization, ends_at, record]).unwrap();
     }
 }
 
@@ -170,7 +173,9 @@ pub fn take_back_schema(data_dir: &Path) {
         .execute_batch(
             "DROP TRIGGER request_added; DROP TRIGGER request_removed; DROP TABLE request_holders; \
              DROP INDEX requests_held; ALTER TABLE requests DROP COLUMN holder; \
-             DROP TABLE api_keys; DROP TABLE invitations; DROP TABLE audit_outbox; DROP TABLE audit_entries;",
+             DROP TABLE api_keys; DROP TABLE invitations; DROP TABLE audit_outbox; DROP TABLE audit_entries; \
+             DROP INDEX sessions_by_account; DROP INDEX sessions_by_end; \
+             ALTER TABLE sessions DROP COLUMN account_id;",
         )
         .unwrap();
     control.pragma_update(None, "user_version", 1).unwrap();
