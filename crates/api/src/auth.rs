@@ -128,6 +128,18 @@ impl FromRequestParts<Arc<Http>> for RequireOperatorOrService {
     }
 }
 
+/// The operator, or the backend with a service key, or somebody else with a good credential.
+pub struct RequireOperatorOrCaller(pub Principal);
+
+impl FromRequestParts<Arc<Http>> for RequireOperatorOrCaller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, http: &Arc<Http>) -> Result<Self, ApiError> {
+        let caller = optional(http, &parts.headers).await?;
+        Ok(Self(caller.ok_or(ErrorCode::OperatorKeyRequired)?))
+    }
+}
+
 /// Any caller with a good credential.
 pub struct RequireCaller(pub Principal);
 

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use tenantry_domain::app::OrganizationView;
 use tenantry_domain::app::auth::{AccountPrincipal, Principal};
 use tenantry_domain::app::operations::Outcome;
-use tenantry_domain::app::organizations::{NewOrganization, OrganizationChange};
+use tenantry_domain::app::organizations::{NewOrganization, NewOwner, OrganizationChange};
 use tenantry_domain::email::EmailAddress;
 use tenantry_domain::name::{Identifier, OrganizationName};
 use tenantry_domain::operation::OperationRecord;
@@ -82,7 +82,8 @@ pub async fn create(
         let remaining = work.app.rate_limiter.count_create(network).await?;
         let account = new.email.key();
         let RegisterOrganizationRequest { organization_name: name, email, password } = new;
-        let new = NewOrganization { id, name, email, password, placement: None };
+        let owner = NewOwner::Person(email, password);
+        let new = NewOrganization { id, name, owner, placement: None };
         let (record, view) = done(work.app.organizations.create_organization(signup, new).await?)?;
         work.app.rate_limiter.remember_network(&account, network).await?;
         let mut response = json(StatusCode::CREATED, &ClassicOrganizationResponse::full(&view));

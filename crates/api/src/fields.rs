@@ -180,6 +180,16 @@ impl Fields {
         if is_optional { self.optional(name, parse) } else { self.required(name, parse) }
     }
 
+    /// A value that is required only if `is_required`, parsed from its text.
+    pub fn required_if<T, E: fmt::Display>(
+        &mut self,
+        name: &str,
+        is_required: bool,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        self.required_unless(name, !is_required, parse)
+    }
+
     /// Bytes of the filter, which determine how long it takes to parse.
     pub fn filter_bytes(&self) -> usize {
         self.members.get(FILTER).and_then(Value::as_str).map_or(0, str::len)

@@ -1,12 +1,12 @@
 //! Organizations in the v1 API: any of them for the operator, their own for admins.
 
-use super::auth::{RequireCaller, RequireOperator, RequireOperatorOrService};
+use super::auth::{RequireCaller, RequireOperator, RequireOperatorOrCaller, RequireOperatorOrService};
 use super::conditional::IfMatch;
 use super::cursor::Cursor;
-use super::extract::{JsonBody, QueryFields};
+use super::extract::{ClientAddress, JsonBody, QueryFields};
 use super::http::Http;
 use super::idempotency::{self, IdempotencyHeader, IdempotentRequest, Replay, Scope};
-use super::openapi::{Access, VERSIONED};
+use super::openapi::{Access, REPEATABLE, VERSIONED};
 use super::path_params::{OrganizationIdPath, OrganizationPath};
 use super::problem::ApiError;
 use super::quota::QuotaPatch;
@@ -18,12 +18,14 @@ use super::responses::{
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use std::fmt::Display;
 use std::sync::Arc;
 use tenantry_domain::app::OrganizationView;
-use tenantry_domain::app::auth::{Operator, OrganizationRef, Principal};
+use tenantry_domain::app::auth::{AccountPrincipal, Operator, OrganizationRef, Principal};
 use tenantry_domain::app::operations::Outcome;
-use tenantry_domain::app::organizations::{NewOrganization, OrganizationChange};
+use tenantry_domain::app::organizations::{NewOrganization, NewOwner, OrganizationChange};
 use tenantry_domain::email::EmailAddress;
+use tenantry_domain::ids::OrganizationId;
 use tenantry_domain::name::{Identifier, OrganizationName};
 use tenantry_domain::organization::{Placement, QuotaChange, Status};
 use tenantry_domain::page::PageLimit;
@@ -86,16 +88,18 @@ fn parse_status(text: &str) -> Result<Status, String> {
 request_fields! {
     /// The organization to create.
     #[schema(as = NewOrganizationBody)]
-    pub struct CreateOrganizationRequest(http: &Http) in body {
+    pub struct CreateOrganizationRequest(http: &Http, is_own: bool) in body {
         /// 2 to 120 characters. Names are compared without case, spaces and punctuation.
         #[schema(example = "Tech Innovations Corp")]
         pub organization_name: OrganizationName = required(OrganizationName::parse),
-        /// The address its owner signs in with.
+        /// The address its owner signs in with. Required, unless the owner is the account that is signed in: then leave
+        /// it out.
         #[schema(example = "admin@techcorp.com")]
-        pub email: EmailAddress = required(EmailAddress::parse),
-        /// At least 8 characters (setting `PASSWORD_MIN_LENGTH`), at most 256; not one of the most common.
+        pub email: Option<EmailAddress> = required_if(!is_own, |text| unless_own(is_own, EmailAddress::parse(text))),
+        /// At least 8 characters (setting `PASSWORD_MIN_LENGTH`), at most 256; not one of the most common. Required, unless
+        /// the owner is the account that is signed in: then leave it out.
         #[schema(example = "SecurePassword123")]
-        pub password: NewPassword = required(|text| http.new_password(text)),
+        pub password: Option<NewPassword> = required_if(!is_own, |text| unless_own(is_own, http.new_password(text))),
         /// Where its data goes, if not where the settings say: `database` (the only choice on the embedded engine),
         /// `collection` or `shared`.
         #[schema(example = "database")]
@@ -103,43 +107,71 @@ request_fields! {
     }
 }
 
+/// What a signed-in account has is not given again.
+fn unless_own<T, E: Display>(is_own: bool, parsed: Result<T, E>) -> Result<T, String> {
+    if is_own {
+        return Err("Leave it out: the owner is the account that is signed in.".to_owned());
+    }
+    parsed.map_err(|detail| detail.to_string())
+}
+
+impl CreateOrganizationRequest {
+    /// The organization to create, for the account if it is one that asks.
+    fn into_new(
+        self,
+        id: Option<OrganizationId>,
+        account: Option<Box<AccountPrincipal>>,
+    ) -> Result<NewOrganization> {
+        let owner = match (account, self.email, self.password) {
+            (Some(account), ..) => NewOwner::Account(account),
+            (None, Some(email), Some(password)) => NewOwner::Person(email, password),
+            _ => return Err(Error::internal("an organization without an owner")),
+        };
+        Ok(NewOrganization { id, name: self.organization_name, owner, placement: self.placement })
+    }
+}
+
 /// Create an organization.
 ///
-/// Creates the organization, its owner and its container. If that takes longer than a few seconds, the
-/// response is 202 and `Location` names the operation.
+/// The operator and service keys create one with an account for its owner. A person who is signed in creates a further one
+/// of their own, with the name alone, and gets tokens of it at `POST /v1/auth/switch`; no permission is needed for
+/// that. If it takes longer than a few seconds, the response is 202 and `Location` names the operation.
 #[utoipa::path(post, path = "/v1/organizations", operation_id = "createOrganization", tag = "Organizations",
     params(IdempotencyHeader),
     request_body = CreateOrganizationRequest,
     responses(
         (status = 201, description = "The organization.", body = OrganizationResponse<'static>),
         (status = 202, description = "It is still being made; `Location` says where to watch.", body = OperationResponse)),
-    extensions(("x-rule" = json!(Access::OperatorOrService.needs(Permission::OrganizationsWrite).refuses(&[
+    extensions(("x-rule" = json!(Access::OperatorOrAccount.needs(Permission::OrganizationsWrite).refuses(&[
         // `organization_not_found`: it was made, and purged before the answer.
         ErrorCode::NameTaken, ErrorCode::EmailTaken, ErrorCode::CapacityReached, ErrorCode::OrganizationNotFound,
-        ErrorCode::SignInBusy, ErrorCode::IdempotencyInProgress, ErrorCode::IdempotencyKeyReused
-    ])))))]
+        ErrorCode::SignInBusy, ErrorCode::TooManyOrganizations, ErrorCode::TooManyAttempts
+    ]).and(&REPEATABLE)))))]
 pub async fn create_organization(
     State(http): State<Arc<Http>>,
-    RequireOperatorOrService(caller): RequireOperatorOrService,
+    ClientAddress(network): ClientAddress,
+    RequireOperatorOrCaller(caller): RequireOperatorOrCaller,
     key: IdempotencyHeader,
     body: JsonBody,
 ) -> Result<Response, ApiError> {
     let signup = http.app.auth.allow_create(&caller)?;
+    let account = match caller {
+        Principal::Member(member) => Some(member),
+        _ => None,
+    };
     let work = Arc::clone(&http);
     let content = body.0.clone();
     let request = IdempotentRequest { route: "POST /v1/organizations", body: &content };
-    // The operator's keys are not bounded.
-    let scope = Scope { name: &signup.scope(), holder: None };
+    let holder = http.app.idempotency.key_holder_of_signup(signup, network);
+    let scope = Scope { name: &signup.scope(), holder };
     idempotency::once(&http, key, scope, request, Replay::Stored, move |id| async move {
-        let new = body.fields()?.parse(|fields| CreateOrganizationRequest::from_fields(fields, &work))?;
-        let new = NewOrganization {
-            id,
-            name: new.organization_name,
-            email: new.email,
-            password: new.password,
-            placement: new.placement,
-        };
-        let outcome = work.app.organizations.create_organization(signup, new).await?;
+        let is_own = account.is_some();
+        let new =
+            body.fields()?.parse(|fields| CreateOrganizationRequest::from_fields(fields, &work, is_own))?;
+        if is_own {
+            work.app.rate_limiter.count_create(network).await?;
+        }
+        let outcome = work.app.organizations.create_organization(signup, new.into_new(id, account)?).await?;
         let location = format!("/v1/organizations/{}", outcome.record().organization_id);
         let response = answer(StatusCode::CREATED, &outcome);
         let is_made = response.status() == StatusCode::CREATED;

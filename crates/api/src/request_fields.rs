@@ -21,6 +21,7 @@
 //! |---|---|
 //! | `required(parse)`, `optional(parse)` | a string |
 //! | `required_unless(condition, parse)` | a string, which is required in the document |
+//! | `required_if(condition, parse)` | a string, which may be absent in the document |
 //! | `numeric(parse)` | a number that may be absent |
 //! | `required_list(parse)`, `list(parse)` | an array of strings |
 //! | `flag` | a boolean that may be absent |
@@ -77,6 +78,9 @@ macro_rules! request_fields {
         $crate::request_fields::request_fields! { @push
             $head $done $member [required = true, value_type = String] [value_type = String] [] $rest
         }
+    };
+    (@required_if $head:tt $done:tt $member:tt $rest:tt) => {
+        $crate::request_fields::request_fields! { @optional $head $done $member $rest }
     };
     (@optional $head:tt $done:tt $member:tt $rest:tt) => {
         $crate::request_fields::request_fields! { @push

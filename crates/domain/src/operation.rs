@@ -32,7 +32,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OperationKind {
-    /// A new organization, its first admin and its container.
+    /// A new organization, its owner and its container.
     Create,
     /// Another name, which the data follows; possibly new credentials of the admin.
     Rename,
@@ -169,7 +169,8 @@ impl OperationKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OperationStep {
-    /// Insert the owner's account (its id is in the arguments, so repeating it changes nothing).
+    /// Insert the owner's account (its id is in the arguments, so repeating it changes nothing), or give the
+    /// account that is there its membership.
     InsertOwner,
     /// Create the container. Its save is the commit point of create.
     CreateContainer,
@@ -295,6 +296,13 @@ pub enum OperationArguments {
         /// The owner's account.
         owner: Box<Account>,
     },
+    /// As `Create`, for an account that is there. A version that does not know this leaves the operation alone.
+    CreateForAccount {
+        /// The owner's account.
+        account_id: AccountId,
+        /// The epoch of its membership.
+        epoch: u32,
+    },
     /// See [`OperationKind::Rename`].
     Rename {
         /// The new name.
@@ -368,7 +376,7 @@ impl OperationArguments {
     #[must_use]
     pub const fn kind(&self) -> OperationKind {
         match self {
-            Self::Create { .. } => OperationKind::Create,
+            Self::Create { .. } | Self::CreateForAccount { .. } => OperationKind::Create,
             Self::Rename { .. } => OperationKind::Rename,
             Self::Update => OperationKind::Update,
             Self::Suspend => OperationKind::Suspend,

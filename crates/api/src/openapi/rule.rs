@@ -110,6 +110,8 @@ pub enum Access {
     Operator,
     /// The operator, or a service key.
     OperatorOrService,
+    /// The operator, a service key, or an account with an access token.
+    OperatorOrAccount,
     /// A service key.
     Service,
 }
@@ -151,7 +153,7 @@ impl Access {
             }
             Self::OptionalMember => (&CREDENTIAL[1..6], &[E::SessionRequired]),
             Self::Operator => (&CREDENTIAL[1..], &[E::OperatorKeyRequired, E::OperatorOnly]),
-            Self::OperatorOrService => {
+            Self::OperatorOrService | Self::OperatorOrAccount => {
                 (&CREDENTIAL[1..], &[E::OperatorKeyRequired, E::OperatorOnly, E::PermissionMissing])
             }
             Self::Service => (&CREDENTIAL, &[E::ServiceKeyRequired]),
@@ -169,6 +171,7 @@ impl Access {
             | Self::OperatorOrMember
             | Self::Operator
             | Self::OperatorOrService
+            | Self::OperatorOrAccount
             | Self::Service => json!([{ "bearer": [] }]),
         }
     }
@@ -189,6 +192,9 @@ impl Access {
             }
             Self::Operator => "It needs the operator key.",
             Self::OperatorOrService => "It needs the operator key, or a service key.",
+            Self::OperatorOrAccount => {
+                "It needs the operator key, a service key, or, if `SIGNUP` is `open`, the access token of a person who signed in."
+            }
             Self::Service => "It needs a service key.",
         }
     }

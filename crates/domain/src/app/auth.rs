@@ -186,8 +186,8 @@ impl Auth {
         }
     }
 
-    /// The right to create an organization for a customer: the operator's, or that of a service key which is
-    /// not limited to some organizations.
+    /// The right to create an organization: the operator's for a customer, that of a service key which is not
+    /// limited to some organizations, or, if the policy is open, an account's for itself.
     ///
     /// # Errors
     /// `operator_only`, `permission_missing`.
@@ -198,6 +198,9 @@ impl Auth {
                 service.require(Permission::OrganizationsWrite)?;
                 service.require_all_organizations()?;
                 Ok(SignupAccess { actor: Actor::ApiKey(service.key.id) })
+            }
+            Principal::Member(member) if self.signup == SignupPolicy::Open => {
+                Ok(SignupAccess { actor: Actor::Account(member.account.id) })
             }
             Principal::Key(_) | Principal::Member(_) => Err(ErrorCode::OperatorOnly.into()),
         }

@@ -9,6 +9,7 @@ use crate::idempotency::{IdempotencyClaim, IdempotencyKey, IdempotencyRecord, Ke
 use crate::ids::OrganizationId;
 use crate::limits::{IDEMPOTENCY_KEEP, IDEMPOTENCY_LEASE};
 use crate::mac_keys::MacKeys;
+use crate::operation::Actor;
 use crate::rate_limit::ClientNetwork;
 use crate::store::{self, Store};
 use aws_lc_rs::hmac;
@@ -47,12 +48,15 @@ impl Idempotency {
         KeyHolder::new(kind, &id, self.keys_max)
     }
 
-    /// The holder of the keys of a caller that creates an organization from `network`; `None` for the
-    /// operator, whose keys are not limited.
+    /// The holder of the keys of a caller that creates an organization: its account, or else its `network`;
+    /// `None` for the operator, whose keys are not limited.
     #[must_use]
     pub fn key_holder_of_signup(&self, signup: SignupAccess, network: ClientNetwork) -> Option<KeyHolder> {
-        let most = self.keys_max;
-        (!signup.is_operators()).then(|| KeyHolder::new("network", &network.text(), most))
+        match signup.actor {
+            _ if signup.is_operators() => None,
+            Actor::Account(id) => Some(KeyHolder::new("account", &id.to_string(), self.keys_max)),
+            _ => Some(KeyHolder::new("network", &network.text(), self.keys_max)),
+        }
     }
 
     /// Claims `key` of `holder` for the request whose method, path and body are `request`.

@@ -4,8 +4,8 @@
 //! are in [`crate::operation`].
 
 use super::auth::{
-    AdministerAccess, Auth, Authorization, ListAccess, ManageAccess, Operator, OrganizationRef, Principal,
-    SignupAccess,
+    AccountPrincipal, AdministerAccess, Auth, Authorization, ListAccess, ManageAccess, Operator,
+    OrganizationRef, Principal, SignupAccess,
 };
 use super::clock_and_entropy::ClockAndEntropy;
 use super::mailboxes::Mailboxes;
@@ -13,17 +13,20 @@ use super::operations::{Executor, Outcome};
 use super::passwords::PasswordHasher;
 use super::policy::Policy;
 use super::view::{OrganizationView, Precondition, Views};
-use crate::account::{Account, CredentialChange};
+use crate::account::{Account, CredentialChange, PasswordHash};
 use crate::clock;
 use crate::email::EmailAddress;
 use crate::error::{Error, ErrorCode, Result};
 use crate::ids::{AccountId, OrganizationId};
+use crate::limits::MEMBERSHIPS_MAX;
 use crate::name::{Identifier, OrganizationName};
 use crate::operation::{OperationArguments, Settings};
 use crate::organization::{Location, Naming, Organization, Placement, QuotaChange, ReservedKey, State};
 use crate::page::{Page, PageLimit};
 use crate::password::policy::NewPassword;
+use crate::session::fresh_epoch;
 use crate::store::{self, OrganizationCursor, OrganizationQuery, Store};
+use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,12 +36,24 @@ pub struct NewOrganization {
     pub id: Option<OrganizationId>,
     /// Its name.
     pub name: OrganizationName,
-    /// The address of its first admin.
-    pub email: EmailAddress,
-    /// The password of its first admin.
-    pub password: NewPassword,
+    /// Its owner.
+    pub owner: NewOwner,
     /// Where its data goes, if not where the settings say.
     pub placement: Option<Placement>,
+}
+
+/// The owner of a new organization.
+pub enum NewOwner {
+    /// A person who gets an account with this address and password.
+    Person(EmailAddress, NewPassword),
+    /// An account that is signed in.
+    Account(Box<AccountPrincipal>),
+}
+
+/// The owner of a new organization, as far as it can be said before the organization has an id.
+enum PreparedOwner {
+    Person(EmailAddress, PasswordHash),
+    Account(AccountId),
 }
 
 /// Changes to an organization; absent members stay as they are.
@@ -91,10 +106,11 @@ impl Organizations {
         }
     }
 
-    /// Creates an organization, its owner and its container.
+    /// Creates an organization and its container, and an account for its owner unless there is one.
     ///
     /// # Errors
-    /// `name_taken`, `email_taken`, `capacity_reached`, `sign_in_busy`, `store_unavailable`.
+    /// `name_taken`, `email_taken`, `capacity_reached`, `sign_in_busy`, `store_unavailable`; for an account also
+    /// `too_many_organizations`, `token_revoked`.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn create_organization(&self, by: SignupAccess, new: NewOrganization) -> Result<Outcome> {
         // An earlier attempt may have been refused and its response lost: then this one is refused, too.
@@ -108,15 +124,15 @@ impl Organizations {
         if self.organizations.find_organization(&naming.identifier).await?.is_some() {
             return Err(ErrorCode::NameTaken.into());
         }
-        self.mailboxes.require_free(&new.email, None).await?;
+        if let NewOwner::Person(email, _) = &new.owner {
+            self.mailboxes.require_free(email, None).await?;
+        }
         let placement = self.containers.choose_placement(new.placement).await?;
         self.executor.ensure_available(placement, &naming).await?;
-        let password_hash = self.passwords.hash(new.password).await?;
+        let owner = self.prepare_owner(new.owner).await?;
         let now = self.sources.now();
         let id = new.id.unwrap_or_else(|| OrganizationId::new(now, self.sources.entropy()));
-        let owner_id = AccountId::new(now, self.sources.entropy());
-        // No step of this organization has changed the membership so far.
-        let owner = Account::new_owner(owner_id, new.email, password_hash, (id, 0), now);
+        let (owner_id, arguments) = self.create_arguments(owner, id, now);
         self.executor
             .begin_new(Organization {
                 id,
@@ -126,8 +142,8 @@ impl Organizations {
                 suspended: false,
                 placement,
                 container: None,
-                owner_id: owner.id,
-                owners: vec![owner.id],
+                owner_id,
+                owners: vec![owner_id],
                 members: 1,
                 token_epoch: 0,
                 delete_protection: false,
@@ -141,10 +157,46 @@ impl Organizations {
                 operation: Some(Box::new(self.executor.operation(
                     Executor::create_operation(id),
                     by.actor,
-                    OperationArguments::Create { owner: Box::new(owner) },
+                    arguments,
                 ))),
             })
             .await
+    }
+
+    async fn prepare_owner(&self, owner: NewOwner) -> Result<PreparedOwner> {
+        match owner {
+            NewOwner::Person(email, password) => {
+                Ok(PreparedOwner::Person(email, self.passwords.hash(password).await?))
+            }
+            NewOwner::Account(member) => {
+                let account = self.auth.current_member(&member).await?.account;
+                if account.memberships.len() >= MEMBERSHIPS_MAX {
+                    return Err(ErrorCode::TooManyOrganizations.into());
+                }
+                Ok(PreparedOwner::Account(account.id))
+            }
+        }
+    }
+
+    /// The arguments of the create of organization `id`, and its owner.
+    fn create_arguments(
+        &self,
+        owner: PreparedOwner,
+        id: OrganizationId,
+        now: Timestamp,
+    ) -> (AccountId, OperationArguments) {
+        match owner {
+            PreparedOwner::Person(email, password_hash) => {
+                let account_id = AccountId::new(now, self.sources.entropy());
+                // No step of this organization has changed the membership so far.
+                let owner = Account::new_owner(account_id, email, password_hash, (id, 0), now);
+                (account_id, OperationArguments::Create { owner: Box::new(owner) })
+            }
+            PreparedOwner::Account(account_id) => {
+                let epoch = fresh_epoch(self.sources.entropy());
+                (account_id, OperationArguments::CreateForAccount { account_id, epoch })
+            }
+        }
     }
 
     /// The live organization called `name`. Case, spaces and punctuation do not matter.

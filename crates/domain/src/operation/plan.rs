@@ -83,7 +83,10 @@ fn change_record(
     now: Timestamp,
 ) {
     match (step, arguments) {
-        (OperationStep::CreateContainer, OperationArguments::Create { .. }) => next.state = State::Active,
+        (
+            OperationStep::CreateContainer,
+            OperationArguments::Create { .. } | OperationArguments::CreateForAccount { .. },
+        ) => next.state = State::Active,
         (OperationStep::LoadArchive, OperationArguments::Import { settings, suspended, .. }) => {
             next.state = State::Active;
             next.suspended = *suspended;

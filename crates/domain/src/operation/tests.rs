@@ -83,6 +83,28 @@ fn arguments(kind: OperationKind) -> OperationArguments {
     }
 }
 
+/// An organization for an account that is there goes the same way as one for a new account.
+#[test]
+fn create_for_existing_account_takes_the_steps_of_create() {
+    let account_id = AccountId::from_bytes([2; 12]);
+    let mut record = begun(OperationKind::Create);
+    let mut operation = record.operation.take().unwrap();
+    operation.arguments = OperationArguments::CreateForAccount { account_id, epoch: 7 };
+    assert_eq!((operation.kind(), operation.arguments.member()), (OperationKind::Create, None));
+    record.operation = Some(operation);
+    for (step, state) in [
+        (OperationStep::InsertOwner, State::Provisioning),
+        (OperationStep::CreateContainer, State::Active),
+        (OperationStep::Record, State::Active),
+    ] {
+        assert_eq!(record.operation.as_ref().unwrap().current_step(), step);
+        let Some(RecordUpdate::Update(next)) = next_save(&record, StepResult::Done, at(9)) else { panic!() };
+        record = *next;
+        assert_eq!(record.state, state, "{step:?}");
+    }
+    assert!(record.operation.is_none());
+}
+
 /// The record right after the intent of that operation.
 fn begun(kind: OperationKind) -> Organization {
     let old = naming("Old");

@@ -86,6 +86,7 @@ pub fn organizations() -> Vec<Organization> {
     };
     [
         OperationArguments::Create { owner: Box::new(account()) },
+        OperationArguments::CreateForAccount { account_id: AccountId::from_bytes([7; 12]), epoch: 1 << 30 },
         rename,
         OperationArguments::Delete,
         OperationArguments::Restore { to: naming("Back"), owner_email: Some(email()) },

@@ -103,6 +103,7 @@ pub fn every_arguments() -> Vec<OperationArguments> {
     };
     vec![
         OperationArguments::Create { owner: Box::new(account("owner@example.com")) },
+        OperationArguments::CreateForAccount { account_id: AccountId::from_bytes(id()), epoch: 1 << 30 },
         OperationArguments::Rename {
             to: naming("Another Name"),
             credentials: Some((AccountId::from_bytes(id()), credentials)),

@@ -158,6 +158,7 @@ macro_rules! every_undamaged_case {
         $cases! {
             create: Create;
             create_with_idempotency_key: CreateWithKey;
+            create_own: CreateOwn;
             rename: Rename;
             rename_with_credentials: RenameWithCredentials;
             rename_refused: RenameRefused;

@@ -403,7 +403,9 @@ impl Scene {
             ("setting" | "member" | "operator_or_member" | "own_member" | "service", "nobody") => {
                 Refused("token_missing")
             }
-            ("operator" | "operator_or_service", "nobody") => Refused("operator_key_required"),
+            ("operator" | "operator_or_service" | "operator_or_account", "nobody") => {
+                Refused("operator_key_required")
+            }
             ("member", "a wrong operator key" | "the operator") => Refused("token_invalid"),
             ("own_member", "the operator") => Refused("members_only"),
             (
@@ -412,6 +414,7 @@ impl Scene {
                 | "own_member"
                 | "operator"
                 | "operator_or_service"
+                | "operator_or_account"
                 | "service",
                 "a wrong operator key",
             ) => Refused("operator_key_invalid"),
@@ -422,7 +425,10 @@ impl Scene {
             {
                 Refused("session_required")
             }
-            ("setting" | "operator_or_member" | "operator" | "operator_or_service", "the operator") => Heard,
+            (
+                "setting" | "operator_or_member" | "operator" | "operator_or_service" | "operator_or_account",
+                "the operator",
+            ) => Heard,
             (
                 "setting"
                 | "member"
@@ -430,10 +436,14 @@ impl Scene {
                 | "own_member"
                 | "operator"
                 | "operator_or_service"
+                | "operator_or_account"
                 | "service",
                 _,
             ) if dead.is_some() => Refused(dead.unwrap()),
-            ("operator" | "operator_or_service", "a foreign token") => Refused("operator_only"),
+            ("operator_or_account", "a foreign token") if is_open => Heard,
+            ("operator" | "operator_or_service" | "operator_or_account", "a foreign token") => {
+                Refused("operator_only")
+            }
             // Names are known to anybody, or they are not.
             ("member", "a foreign token") if operation.id == "updateOwnOrganization" => {
                 Refused("not_your_organization")
@@ -465,9 +475,11 @@ impl Scene {
             "setting" if self.is_open => Heard,
             "member" | "optional_member" => Refused("session_required"),
             "own_member" if is_service => Refused("members_only"),
-            "operator_or_service" if !is_service => Refused("operator_only"),
+            "operator_or_service" | "operator_or_account" if !is_service => Refused("operator_only"),
             // Its key is limited to the other organization.
-            "operator_or_service" if !operation.has_target() => Refused("permission_missing"),
+            "operator_or_service" | "operator_or_account" if !operation.has_target() => {
+                Refused("permission_missing")
+            }
             "service" if !is_service => Refused("service_key_required"),
             "setting" | "operator_or_member" | "own_member" | "operator_or_service" | "service" => nothing,
             access => panic!("`{}` has an access that has no meaning here: {access}", operation.id),
@@ -538,7 +550,7 @@ async fn operations_accept_every_caller_with_the_right() {
             let clients: Vec<(&str, Client)> = match operation.access.as_str() {
                 "public" | "optional_member" => vec![("nobody", scene.app.client())],
                 "setting" | "setting_operator" if is_open => vec![("nobody", scene.app.client())],
-                "setting_operator" | "operator" | "operator_or_service" => {
+                "setting_operator" | "operator" | "operator_or_service" | "operator_or_account" => {
                     vec![("the operator", scene.app.operator())]
                 }
                 "service" => vec![("the backend", with_key(&scene.app, &scene.service_key))],

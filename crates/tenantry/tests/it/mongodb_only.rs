@@ -4,6 +4,7 @@
 mod chaos;
 mod commands;
 mod doctor;
+mod ended_sessions;
 mod extra_collections;
 mod instances;
 mod placements;

@@ -49,7 +49,8 @@ async fn operations(app: &App, acme: &Organization) -> Vec<Operation> {
             let key = if template.contains("{organization}") { &organization_key } else { &other_key };
             let path = path.replace("{key}", key["id"].as_str().unwrap());
             let client = match description["x-access"].as_str().unwrap() {
-                "member" | "own_member" => acme.owner.clone(),
+                // Of its own, an account makes one with the name alone.
+                "member" | "own_member" | "operator_or_account" => acme.owner.clone(),
                 // The operator makes no keys that open data.
                 "operator_or_member" if template.contains("/keys") => acme.owner.clone(),
                 "operator" | "operator_or_member" | "operator_or_service" => app.operator(),

@@ -6,6 +6,7 @@ mod lifecycle;
 mod list;
 mod log_of_all;
 mod operations;
+mod own;
 
 use crate::support::app::App;
 use crate::support::client::Answer;

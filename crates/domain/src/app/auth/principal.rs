@@ -192,7 +192,8 @@ pub struct SignupAccess {
 
 impl SignupAccess {
     /// Whether it is the right of those who run the service, and not of anybody who signs up.
-    pub(in crate::app) const fn is_operators(&self) -> bool {
+    #[must_use]
+    pub const fn is_operators(&self) -> bool {
         matches!(self.actor, Actor::Operator | Actor::ApiKey(_))
     }
 
@@ -202,6 +203,7 @@ impl SignupAccess {
         match self.actor {
             Actor::Operator => "operator".to_owned(),
             Actor::ApiKey(id) => format!("key/{id}"),
+            Actor::Account(id) => format!("account/{id}"),
             _ => "anonymous".to_owned(),
         }
     }

@@ -1,7 +1,7 @@
 //! The effects of the steps. Each is idempotent and may run any number of times, on any instance: new records
 //! get their ids from the arguments, changed ones are marked with the operation's id.
 
-use crate::account::Account;
+use crate::account::{Account, Role};
 use crate::app::clock_and_entropy::ClockAndEntropy;
 use crate::app::mailboxes::Mailboxes;
 use crate::audit::AuditEvent;
@@ -60,6 +60,9 @@ impl Steps {
         match (step, &operation.arguments) {
             (OperationStep::InsertOwner, OperationArguments::Create { owner }) => {
                 refusable(self.accounts.insert_account(&with_key_of_today(owner)).await.map(|_| ()))
+            }
+            (OperationStep::InsertOwner, OperationArguments::CreateForAccount { account_id, epoch }) => {
+                self.join(organization, operation, *account_id, Role::Owner, *epoch).await
             }
             (OperationStep::InsertOwner, OperationArguments::Import { owner, .. }) => {
                 refusable(self.insert_new_account(&with_key_of_today(owner), organization.id).await)

@@ -13,6 +13,8 @@ use tenantry_domain::failpoints::every_point;
 pub enum Case {
     Create,
     CreateWithKey,
+    /// By an account that is signed in to another organization.
+    CreateOwn,
     Rename,
     RenameWithCredentials,
     /// To a name that is free, with an address that is not: undone after its intent.
@@ -57,9 +59,10 @@ pub struct Expected {
 }
 
 impl Case {
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Create,
         Self::CreateWithKey,
+        Self::CreateOwn,
         Self::Rename,
         Self::RenameWithCredentials,
         Self::RenameRefused,
@@ -82,7 +85,7 @@ impl Case {
     /// The name of its operation in crash points and in the log.
     pub fn operation(self) -> &'static str {
         match self {
-            Self::Create | Self::CreateWithKey => "create",
+            Self::Create | Self::CreateWithKey | Self::CreateOwn => "create",
             Self::Rename | Self::RenameWithCredentials | Self::RenameRefused => "rename",
             Self::Update => "update",
             Self::Suspend => "suspend",
@@ -173,6 +176,10 @@ impl Case {
                 ..operators(Method::POST, "/org/create", Some(new_organization(SUBJECT, SUBJECT_EMAIL)))
             },
             Self::CreateWithKey => Request { key: Some("the-only-one"), ..Self::Create.request(scenario) },
+            Self::CreateOwn => Request {
+                token: scenario.guest.as_ref().map(|guest| guest.at_home.clone()),
+                ..operators(Method::POST, "/v1/organizations", Some(json!({ "organization_name": SUBJECT })))
+            },
             Self::Rename => operators(Method::PATCH, &subject, Some(json!({ "organization_name": RENAMED }))),
             Self::RenameWithCredentials => owners(json!({
                 "organization_name": SUBJECT, "new_organization_name": RENAMED,
@@ -227,14 +234,15 @@ impl Case {
             (Self::RenameRefused | Self::RestoreRefused, _) => (409, Some("email_taken")),
             (Self::ImportDamaged, _) => (400, Some("archive_invalid")),
             (Self::Import, ChangeOutcome::Done) => (409, Some("organization_exists")),
-            (Self::CreateWithKey, _) | (Self::Create | Self::Import, ChangeOutcome::Undone) => (201, None),
+            (Self::CreateWithKey, _)
+            | (Self::Create | Self::CreateOwn | Self::Import, ChangeOutcome::Undone) => (201, None),
             (Self::Purge, ChangeOutcome::Undone) => (202, None),
             (Self::RemoveMember, ChangeOutcome::Undone) => (204, None),
             (Self::AddNewMember, ChangeOutcome::Undone) => (201, None),
             (Self::AddMember | Self::AddNewMember, ChangeOutcome::Done) => (404, Some("invitation_invalid")),
             (Self::Rename | Self::Update | Self::SetPassword | Self::ChangeRole, _)
             | (_, ChangeOutcome::Undone) => (200, None),
-            (Self::Create, _) => (409, Some("name_taken")),
+            (Self::Create | Self::CreateOwn, _) => (409, Some("name_taken")),
             // It names the organization by a name that is gone.
             (Self::RenameWithCredentials, _) => (403, Some("not_your_organization")),
             (Self::Suspend | Self::Delete, _) => (409, Some("organization_not_active")),
@@ -256,7 +264,7 @@ impl Case {
         };
         match (self, outcome) {
             (
-                Self::Create | Self::CreateWithKey | Self::Import | Self::ImportDamaged,
+                Self::Create | Self::CreateWithKey | Self::CreateOwn | Self::Import | Self::ImportDamaged,
                 ChangeOutcome::Undone,
             )
             | (Self::Purge, ChangeOutcome::Done) => None,
@@ -283,7 +291,7 @@ impl Case {
     /// The status that an old token of the owner gets.
     pub(super) fn token_status(self, outcome: ChangeOutcome) -> Option<u16> {
         match (self, outcome) {
-            (Self::Create | Self::CreateWithKey, _) => None,
+            (Self::Create | Self::CreateWithKey | Self::CreateOwn, _) => None,
             // Of the organization that was purged.
             (Self::Import | Self::ImportDamaged, _) => Some(401),
             // Another member changes.
@@ -301,6 +309,8 @@ impl Case {
     pub(super) fn sign_in_statuses(self, outcome: ChangeOutcome) -> (u16, u16) {
         match (self, outcome) {
             (Self::RenameWithCredentials, ChangeOutcome::Done) => (401, 200),
+            // The owner has another address.
+            (Self::CreateOwn, _) => (401, 401),
             // The second password is tried with another address.
             (Self::SetPassword, ChangeOutcome::Done) => (401, 401),
             (Self::Suspend, ChangeOutcome::Done) | (Self::Reactivate, ChangeOutcome::Undone) => (403, 401),

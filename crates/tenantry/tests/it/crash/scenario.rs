@@ -68,7 +68,7 @@ impl Scenario {
         }
         operate(&server, Method::POST, &format!("{}/suspend", scenario.path_of(NEIGHBOURS[1]))).await;
         operate(&server, Method::DELETE, &scenario.path_of(NEIGHBOURS[2])).await;
-        if !matches!(case, Case::Create | Case::CreateWithKey) {
+        if !matches!(case, Case::Create | Case::CreateWithKey | Case::CreateOwn) {
             scenario.create(&server, SUBJECT, SUBJECT_EMAIL).await;
             scenario.tokens =
                 Tokens { asking: token(&server.client()).await, other: token(&server.client()).await };
@@ -80,7 +80,7 @@ impl Scenario {
             Case::Restore | Case::RestoreRefused | Case::Purge => {
                 operate(&server, Method::DELETE, &scenario.subject()).await;
             }
-            Case::AddMember | Case::ChangeRole | Case::RemoveMember => {
+            Case::CreateOwn | Case::AddMember | Case::ChangeRole | Case::RemoveMember => {
                 scenario.create(&server, GUEST, GUEST_EMAIL).await;
                 scenario.guest = Some(guest(&server).await);
             }

@@ -68,7 +68,7 @@ impl Scene {
 async fn check(scene: &Scene, app: &App, client: &Client, caller: &str, has: PermissionSet, missing: &str) {
     for (operation, needed) in operations(app) {
         let accesses: &[&str] = match caller {
-            "service" => &["operator_or_member", "operator_or_service", "service"],
+            "service" => &["operator_or_member", "operator_or_service", "operator_or_account", "service"],
             _ => &["operator_or_member", "own_member"],
         };
         // Only people make, see and end keys.

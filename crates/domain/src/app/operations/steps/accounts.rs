@@ -6,7 +6,7 @@
 //! such steps, the later one then sees what the earlier one saw and did.
 
 use super::Steps;
-use crate::account::{Account, CredentialChange, Membership};
+use crate::account::{Account, CredentialChange, Membership, Role};
 use crate::email::EmailAddress;
 use crate::error::{Error, ErrorCode, Result};
 use crate::ids::{AccountId, OperationId, OrganizationId};
@@ -230,8 +230,20 @@ impl Steps {
                 }
             }
         }
+        self.join(organization, operation, new.account_id, new.role, new.epoch).await
+    }
+
+    /// Gives an account a membership, once for this operation.
+    pub(super) async fn join(
+        &self,
+        organization: &Organization,
+        operation: &Operation,
+        account_id: AccountId,
+        role: Role,
+        epoch: u32,
+    ) -> Result<StepResult> {
         loop {
-            let Some(account) = self.accounts.get_account(new.account_id).await? else {
+            let Some(account) = self.accounts.get_account(account_id).await? else {
                 return Ok(StepResult::Refused(OperationRefusal::SessionEnded));
             };
             let is_done = account.membership(organization.id).is_some();
@@ -245,7 +257,7 @@ impl Steps {
             let mut next = account.successor(now);
             // The account may have lost its address meanwhile, with its last organization.
             next.email_key = next.email_key.or_else(|| Some(account.email.key()));
-            next.memberships.push(Membership::new(organization.id, new.role, new.epoch, now));
+            next.memberships.push(Membership::new(organization.id, role, epoch, now));
             next.mark((organization.id, organization.version), operation.id);
             match self.accounts.update_account(&next, None).await {
                 Ok(UpdateOutcome::Done) => return Ok(StepResult::Done),

@@ -74,7 +74,7 @@ async fn rollback_insert(scenario: &Scenario, case: Case, id: &str, server: &Ser
     let operator = server.operator();
     let post = async |what: &str| operator.post_empty(&format!("{path}/{what}")).await;
     match case {
-        Case::Create | Case::CreateWithKey => {
+        Case::Create | Case::CreateWithKey | Case::CreateOwn => {
             operator.delete(&path).await.ok();
             post("purge").await;
         }
