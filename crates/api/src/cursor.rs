@@ -3,7 +3,9 @@
 
 use std::fmt;
 use tenantry_domain::collection::CollectionName;
-use tenantry_domain::ids::{AccountId, ApiKeyId, AuditEventId, InvitationId, OperationId, OrganizationId, SessionId};
+use tenantry_domain::ids::{
+    AccountId, ApiKeyId, AuditEventId, InvitationId, OperationId, OrganizationId, SessionId,
+};
 use tenantry_domain::store::OrganizationCursor;
 
 /// A position in a list.

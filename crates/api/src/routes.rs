@@ -14,8 +14,8 @@ use super::request_id::RequestIds;
 use super::settings::Settings;
 use super::{
     api_keys, archives, audit, classic, collections, docs, documents, extract, health, idempotency, indexes,
-    invitations, malformed, me, members, openapi, operations, organizations, own_sessions, password_reset, rate_limit,
-    request_id, responses, roles, sessions, tokens, usage,
+    invitations, malformed, me, members, openapi, operations, organizations, own_sessions, password_reset,
+    rate_limit, request_id, responses, roles, sessions, tokens, usage,
 };
 use crate::error_codes;
 use axum::body::Bytes;

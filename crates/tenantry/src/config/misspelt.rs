@@ -164,7 +164,7 @@ mod tests {
             ("JWT_SECRETS", "JWT_SECRET"),
             ("JWT_SECRET_KEY", "JWT_SECRET"),
             ("JWT_SECRETFILE", "JWT_SECRET_FILE"),
-            ("JWT_SECRET_FIEL", "JWT_SECRET_FILE"),
+            ("JWT_SECRET_FILES", "JWT_SECRET_FILE"),
             ("MONGODB_URI_FILE", "MONGO_URI_FILE"),
             ("OPERATOR_KEY_FILES", "OPERATOR_KEY_FILE"),
             ("TENANTRY_OPERATOR_KEY_FILE", "OPERATOR_KEY_FILE"),

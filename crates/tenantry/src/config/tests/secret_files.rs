@@ -106,7 +106,7 @@ fn secret_file_that_cannot_be_used_is_refused_and_named() {
 
 #[test]
 fn misspelt_secret_file_is_refused_in_env_file() {
-    let start = Start { dotenv: "JWT_SECRET_FLIE=/run/secrets/jwt\n", ..Start::default() };
+    let start = Start { dotenv: "JWT_SECRET_FILES=/run/secrets/jwt\n", ..Start::default() };
     let errors = start.load().unwrap_err().to_string();
     assert!(errors.contains("Did you mean JWT_SECRET_FILE?"), "{errors}");
 }
