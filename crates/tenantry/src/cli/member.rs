@@ -4,6 +4,8 @@ mod arguments;
 
 pub use arguments::{account, account_argument, command, role, role_argument};
 
+use arguments::lifetime;
+
 use super::arguments::organization;
 use super::client::{Client, ClientError, ClientResponse};
 use super::org::operation;
@@ -27,6 +29,7 @@ pub fn run(matches: &ArgMatches) -> ExitCode {
         match name {
             "list" => members.list(|_| true).await,
             "set-role" => members.set_role(account(arguments), role(arguments)).await,
+            "reset-link" => members.make_reset_link(account(arguments), lifetime(arguments)).await,
             _ => members.remove(account(arguments)).await,
         }
     })
@@ -40,6 +43,14 @@ pub struct Member {
     /// What it may do.
     pub role: String,
     since: Timestamp,
+}
+
+/// A link for a new password.
+#[derive(Deserialize)]
+struct ResetLink {
+    token: String,
+    url: Option<String>,
+    expires_at: Timestamp,
 }
 
 /// The members of an organization on a server, and the format of the output.
@@ -111,6 +122,26 @@ impl<'a> Members<'a> {
         } else {
             format!("Removed {email} from {}.", self.organization)
         });
+        Ok(())
+    }
+
+    /// Makes a link with which a member gives their account a new password.
+    async fn make_reset_link(&self, which: &str, lifetime: Option<u64>) -> Result<(), ClientError> {
+        let Member { account_id, email, .. } = self.find(which).await?;
+        let path = self.path(&[&account_id, "password-reset"]);
+        let body = lifetime.map_or_else(|| json!({}), |seconds| json!({ "expires_in": seconds }));
+        let answer = self.client.send(self.client.request(Method::POST, &path, &[]).json(&body)).await?;
+        if self.json {
+            say(&answer.body);
+            return Ok(());
+        }
+        let ResetLink { token, url, expires_at } = answer.read()?;
+        say(&format!(
+            "A link for a new password of {email}. It is good for one use, until {}. Bring it to the person: who has it has \
+             the account. It is not shown again:\n\n{}",
+            utc(expires_at),
+            url.unwrap_or(token)
+        ));
         Ok(())
     }
 

@@ -1,15 +1,14 @@
 //! The audit trails of a server.
 
 use super::arguments::LIST_DEFAULT;
-use super::view::{Event, Page, table};
+use super::view::table;
 use crate::cli::client::{Client, ClientError};
+use crate::cli::pages::List;
 use crate::cli::print::say;
 use clap::ArgMatches;
-use reqwest::{Method, RequestBuilder, Response};
-use serde_json::Value;
+use reqwest::{Method, Response};
 use std::io::{self, ErrorKind, Write};
 use std::time::Duration;
-use tenantry_domain::limits::PAGE_MAX_ITEMS;
 
 /// Timeout for a whole chain; the server has limits of its own for a reader that stops.
 const STREAM_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
@@ -36,16 +35,8 @@ impl Trail {
     /// # Errors
     /// The refusal of the server, or why there is no response.
     pub async fn open_chain(&self, arguments: &ArgMatches) -> Result<Response, ClientError> {
-        self.client.open(self.about(arguments, &["chain"], &[]).timeout(STREAM_TIMEOUT)).await
-    }
-
-    /// A request about the trail of the organization that the arguments name, or of the installation.
-    fn about(&self, arguments: &ArgMatches, more: &[&str], query: &[(&str, &str)]) -> RequestBuilder {
-        let path: Vec<&str> = match arguments.get_one::<String>("organization") {
-            Some(organization) => vec!["v1", "organizations", organization, "audit"],
-            None => vec!["v1", "audit"],
-        };
-        self.client.request(Method::GET, &[&path[..], more].concat(), query)
+        let request = self.client.request(Method::GET, &path(arguments, &["chain"]), &[]);
+        self.client.open(request.timeout(STREAM_TIMEOUT)).await
     }
 
     /// Prints events, the newest first.
@@ -53,34 +44,12 @@ impl Trail {
     /// # Errors
     /// The refusal of the server, or why there is no response.
     pub async fn list(&self, arguments: &ArgMatches) -> Result<(), ClientError> {
-        let mut left = arguments.get_one::<u32>("limit").copied().unwrap_or(LIST_DEFAULT);
-        let (mut cursor, mut items) = (None::<String>, Vec::<Value>::new());
-        while left > 0 {
-            let limit = left.min(PAGE_MAX_ITEMS).to_string();
-            let mut query = vec![("limit", limit.as_str())];
-            for name in ["action", "actor", "since", "until"] {
-                query.extend(arguments.get_one::<String>(name).map(|value| (name, value.as_str())));
-            }
-            query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
-            let answer = self.client.send(self.about(arguments, &[], &query)).await?;
-            let page: Page = answer.read()?;
-            left = left.saturating_sub(u32::try_from(page.items.len()).unwrap_or(u32::MAX));
-            items.extend(page.items);
-            cursor = page.next_cursor;
-            if cursor.is_none() {
-                break;
-            }
-        }
-        if self.json {
-            say(&Value::Array(items).to_string());
-            return Ok(());
-        }
-        let events = items.into_iter().map(serde_json::from_value).collect::<Result<Vec<Event>, _>>();
-        let events = events.map_err(|error| {
-            ClientError::Other(format!("An event of the list is not as it should be: {error}."))
-        })?;
-        say(&table(&events));
-        Ok(())
+        let limit = arguments.get_one::<u32>("limit").copied().unwrap_or(LIST_DEFAULT);
+        let filters = ["action", "actor", "since", "until"].into_iter();
+        let filters: Vec<(&str, &str)> =
+            filters.filter_map(|name| Some((name, arguments.get_one::<String>(name)?.as_str()))).collect();
+        let list = List::read(&self.client, &path(arguments, &[]), &filters, Some(limit.into())).await?;
+        list.print(self.json, table)
     }
 
     /// Prints the chain.
@@ -105,10 +74,20 @@ impl Trail {
     /// # Errors
     /// The refusal of the server, or why there is no response.
     pub async fn checkpoint(&self, arguments: &ArgMatches) -> Result<(), ClientError> {
-        let answer = self.client.send(self.about(arguments, &["checkpoint"], &[])).await?;
+        let request = self.client.request(Method::GET, &path(arguments, &["checkpoint"]), &[]);
+        let answer = self.client.send(request).await?;
         say(&answer.body);
         Ok(())
     }
+}
+
+/// The path to the trail of the organization that the arguments name, or of the installation.
+fn path<'a>(arguments: &'a ArgMatches, more: &[&'a str]) -> Vec<&'a str> {
+    let trail: Vec<&str> = match arguments.get_one::<String>("organization") {
+        Some(organization) => vec!["v1", "organizations", organization, "audit"],
+        None => vec!["v1", "audit"],
+    };
+    [&trail[..], more].concat()
 }
 
 /// A chain that did not arrive whole.

@@ -3,15 +3,7 @@
 use crate::cli::org::view::{align, utc};
 use jiff::Timestamp;
 use serde::Deserialize;
-use serde_json::Value;
 use std::collections::BTreeMap;
-
-/// A page of the list, its items as the server wrote them.
-#[derive(Deserialize)]
-pub struct Page {
-    pub items: Vec<Value>,
-    pub next_cursor: Option<String>,
-}
 
 /// An event, as far as it is shown.
 #[derive(Deserialize)]

@@ -4,10 +4,11 @@ use crate::cli::arguments::organization_argument;
 use crate::cli::print::switch;
 use crate::config;
 use clap::builder::PossibleValuesParser;
-use clap::{Arg, ArgMatches, Command};
+use clap::{Arg, ArgMatches, Command, value_parser};
 use tenantry_domain::account::Role;
 use tenantry_domain::email::EmailAddress;
 use tenantry_domain::ids::AccountId;
+use tenantry_domain::limits::RESET_LIFETIME_MAX;
 
 const AFTER: &str = "\
 `tenantry invite` brings somebody into an organization, and `tenantry org owner` makes owners.
@@ -18,7 +19,8 @@ read from DATA_DIR; elsewhere set OPERATOR_KEY.
 Examples:
   tenantry member list acme-corp
   tenantry member set-role acme-corp new@acme.com viewer
-  tenantry member remove acme-corp 674f1c2e9b1d4a0c5e8f7a6b";
+  tenantry member remove acme-corp 674f1c2e9b1d4a0c5e8f7a6b
+  tenantry member reset-link acme-corp new@acme.com";
 
 /// `tenantry member`.
 pub fn command() -> Command {
@@ -28,7 +30,7 @@ pub fn command() -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .arg(switch("json", "Print the JSON of the server's response").global(true))
-        .subcommands([list(), set_role(), remove()]);
+        .subcommands([list(), set_role(), remove(), reset_link()]);
     config::client_flags(command)
 }
 
@@ -54,6 +56,28 @@ fn remove() -> Command {
         .after_help("Examples:\n  tenantry member remove acme-corp new@acme.com")
         .arg(organization_argument("Its id, identifier or name"))
         .arg(account_argument())
+}
+
+fn reset_link() -> Command {
+    Command::new("reset-link")
+        .about(
+            "Make a link with which a member who has forgotten their password gives their account a new one",
+        )
+        .after_help("Examples:\n  tenantry member reset-link acme-corp new@acme.com")
+        .arg(organization_argument("Its id, identifier or name"))
+        .arg(account_argument())
+        .arg(
+            Arg::new("expires-in")
+                .long("expires-in")
+                .value_name("SECONDS")
+                .value_parser(value_parser!(u64).range(1..=RESET_LIFETIME_MAX.as_secs()))
+                .help("Seconds it is good; a day without it, at most 7 days"),
+        )
+}
+
+/// How long the link is good, as the arguments say.
+pub fn lifetime(arguments: &ArgMatches) -> Option<u64> {
+    arguments.get_one("expires-in").copied()
 }
 
 /// The argument that names an account.

@@ -173,3 +173,22 @@ fn commands_about_people_that_are_misused_exit_with_2() {
         serde_json::from_str(&shell.run(&["org", "owner", "list", "acme", "--json"]).refused()).unwrap();
     assert!(json["error"].is_string(), "{json}");
 }
+
+#[tokio::test]
+async fn reset_link_command_gives_a_new_password() {
+    let (shell, server, _) = beside_acme();
+    let link = shell.run(&["member", "reset-link", "acme", "admin@acme.com", "--expires-in", "600"]).done();
+    assert!(link.starts_with("A link for a new password of admin@acme.com."), "{link}");
+    let token = link.split_whitespace().last().unwrap();
+    assert!(token.starts_with("tnt_reset_"), "{link}");
+    let body = json!({ "token": token, "new_password": "correct horse battery" });
+    server.client().post("/v1/auth/reset-password", &body).await.done();
+    let sign_in = json!({ "email": "admin@acme.com", "password": "correct horse battery" });
+    server.client().post("/admin/login", &sign_in).await.ok();
+    let json = shell.run(&["member", "reset-link", "acme", "admin@acme.com", "--json"]).json();
+    assert!(json["token"].as_str().unwrap().starts_with("tnt_reset_") && json["url"].is_null(), "{json}");
+    assert_eq!(
+        shell.run(&["member", "reset-link", "acme", "admin@acme.com", "--expires-in", "0"]).code,
+        Some(2)
+    );
+}
