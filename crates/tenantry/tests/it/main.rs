@@ -11,6 +11,7 @@ mod audit;
 mod backend_examples;
 mod bad_input;
 mod bulk_kill;
+mod canaries;
 mod checker;
 mod classic;
 mod collections;

@@ -121,6 +121,11 @@ impl Snapshot {
         self.organizations.get(id)
     }
 
+    /// All records as text, without those that change by themselves.
+    pub fn control_text(&self) -> String {
+        self.control.values().flatten().map(|row| format!("{row}\n")).collect()
+    }
+
     /// How many organizations there are, in any state.
     pub fn organizations(&self) -> usize {
         self.organizations.len()

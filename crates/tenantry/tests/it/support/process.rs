@@ -43,6 +43,12 @@ impl Launch {
         self
     }
 
+    /// Without that flag, if it was given.
+    pub fn without(mut self, name: &str) -> Self {
+        self.flags.retain(|given| given.split('=').next() != Some(name));
+        self
+    }
+
     /// With this variable in its environment, which is empty otherwise.
     pub fn env(mut self, name: &'static str, value: &str) -> Self {
         self.environment.push((name, value.to_owned()));
@@ -173,6 +179,11 @@ impl Server {
     pub fn operator(&self) -> Client {
         let key = std::fs::read_to_string(self.process.data_dir.join("operator.key")).unwrap();
         self.client().with_token(key.trim())
+    }
+
+    /// The id of the process.
+    pub fn id(&self) -> u32 {
+        self.process.child.id()
     }
 
     /// Its log so far.
