@@ -347,7 +347,7 @@ settings! {
         metrics: MetricsPolicy = { name: "METRICS", flag: "metrics", default: "open" };
     }
     COMMAND_LINE {
-        /// The running server that the commands `org`, `key`, `member`, `invite` and `operations` talk to.
+        /// The running server that the operator's commands, such as `tenantry org`, talk to.
         server_url: Url = { name: "SERVER_URL", flag: "server-url", default: "http://127.0.0.1:8000" };
     }
 }
@@ -367,7 +367,10 @@ impl ClientConfig {
     /// The rows it is read from.
     pub const SETTINGS: [Setting; 3] = [
         rows::server_url,
-        rows::operator_key,
+        Setting {
+            help: "The operator key. Without it, it is read from `operator.key` in `DATA_DIR`.",
+            ..rows::operator_key
+        },
         Setting {
             help: "Where a server on this machine keeps its data and the operator key.",
             ..rows::data_dir
