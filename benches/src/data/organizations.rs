@@ -135,6 +135,7 @@ fn owner(number: u32, password_hash: PasswordHash, now: Timestamp) -> Result<Acc
             last_operation: None,
         }],
         last_operation: None,
+        removing_since: None,
         created_at: now,
         modified_at: now,
         version: 1,

@@ -5,6 +5,7 @@
 //! # Pitfalls
 //! A getter that returns `None` may have recorded an error: only [`Fields::parse`] tells whether the input is valid.
 
+mod conditional;
 mod list;
 mod strict_json;
 
@@ -167,26 +168,6 @@ impl Fields {
                 None
             }
         }
-    }
-
-    /// A value that is required unless `is_optional`, parsed from its text.
-    pub fn required_unless<T, E: fmt::Display>(
-        &mut self,
-        name: &str,
-        is_optional: bool,
-        parse: impl FnOnce(&str) -> Result<T, E>,
-    ) -> Option<T> {
-        if is_optional { self.optional(name, parse) } else { self.required(name, parse) }
-    }
-
-    /// A value that is required only if `is_required`, parsed from its text.
-    pub fn required_if<T, E: fmt::Display>(
-        &mut self,
-        name: &str,
-        is_required: bool,
-        parse: impl FnOnce(&str) -> Result<T, E>,
-    ) -> Option<T> {
-        self.required_unless(name, !is_required, parse)
     }
 
     /// Bytes of the filter, which determine how long it takes to parse.

@@ -16,6 +16,7 @@ use serde::Serialize;
 use std::convert::Infallible;
 use std::sync::Arc;
 use tenantry_domain::ErrorCode;
+use tenantry_domain::app::account_removal::RemovalOutcome;
 use tenantry_domain::app::accounts::OwnOrganization;
 use tenantry_domain::ids::{AccountId, OrganizationId};
 use tenantry_domain::page::PageLimit;
@@ -157,4 +158,26 @@ pub async fn change_password(
         body.fields()?.parse(|fields| ChangePasswordRequest::from_fields(fields, &http))?;
     http.app.accounts.change_password(&member, current_password, new_password, network).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// Remove the signed-in account.
+///
+/// It leaves all its organizations, its sessions end, and its address is free. It needs a recent sign-in. An organization
+/// must have another owner: `last_owner` names those that have none, and then nothing has changed.
+#[utoipa::path(delete, path = "/v1/me", operation_id = "removeAccount", tag = "Sign-in",
+    responses(
+        (status = 204, description = "The account is gone."),
+        (status = 202, description = "It goes on, and takes a while.")),
+    extensions(("x-rule" = json!(Access::Member.refuses(&[
+        ErrorCode::ReauthenticationRequired, ErrorCode::LastOwner, ErrorCode::OperationInProgress
+    ])))))]
+pub async fn remove_account(
+    State(http): State<Arc<Http>>,
+    RequireAccount(member): RequireAccount,
+) -> Result<Response, ApiError> {
+    let status = match http.app.account_removal.remove_own_account(&member).await? {
+        RemovalOutcome::Done => StatusCode::NO_CONTENT,
+        RemovalOutcome::Running => StatusCode::ACCEPTED,
+    };
+    Ok(status.into_response())
 }

@@ -95,7 +95,7 @@ fn api() -> OpenApiRouter<Arc<Http>> {
         .routes(routes!(sessions::refresh))
         .routes(routes!(sessions::switch))
         .routes(routes!(sessions::logout))
-        .routes(routes!(me::get_me))
+        .routes(routes!(me::get_me, me::remove_account))
         .routes(routes!(me::change_password))
         .routes(routes!(own_sessions::list_sessions, own_sessions::end_sessions))
         .routes(routes!(own_sessions::end_session))

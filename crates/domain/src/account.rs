@@ -92,7 +92,8 @@ pub struct Account {
     pub id: AccountId,
     /// As the user wrote it.
     pub email: EmailAddress,
-    /// The unique form of the address; `None` while the account has organizations and all of them are deleted.
+    /// The unique form of the address; `None` while the account has organizations and all of them are deleted, or
+    /// is being removed.
     pub email_key: Option<EmailKey>,
     /// The password, hashed.
     pub password_hash: PasswordHash,
@@ -107,6 +108,9 @@ pub struct Account {
     pub memberships: Vec<Membership>,
     /// The operation that last changed it, so that a repeated step sees its own work.
     pub last_operation: Option<OperationId>,
+    /// Since when it is being removed: it owns nothing, nobody signs in with it, and it joins nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removing_since: Option<Timestamp>,
     /// When it was created.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -143,6 +147,7 @@ impl Account {
             last_organization: None,
             memberships: Vec::new(),
             last_operation: None,
+            removing_since: None,
             created_at: now,
             modified_at: now,
             version: 1,
@@ -206,6 +211,18 @@ impl Account {
             }
         }
         next
+    }
+
+    /// The next version of the account once it is being removed: all its sessions end, and its address is free.
+    #[must_use]
+    pub fn being_removed(&self, now: Timestamp) -> Self {
+        Self {
+            removing_since: Some(now),
+            email_key: None,
+            credential_epoch: self.credential_epoch + 1,
+            kept_session: None,
+            ..self.successor(now)
+        }
     }
 
     /// Whether a step of that organization has changed the account at a later version of the organization's

@@ -3,6 +3,7 @@
 //! Handlers never touch the store. A use case that needs a right takes the value that proves it ([`auth`],
 //! [`tenant`]), and only this module can make such a value.
 
+pub mod account_removal;
 pub mod accounts;
 pub mod api_keys;
 pub mod archives;
@@ -41,6 +42,7 @@ use crate::mac_keys::MacKeys;
 use crate::password::pool::HashPool;
 use crate::store::{self, Store};
 use crate::token::TokenKeys;
+use account_removal::AccountRemoval;
 use accounts::Accounts;
 use api_keys::ApiKeys;
 use archives::{Exporter, Importer};
@@ -95,6 +97,8 @@ pub struct App {
     pub sessions: Arc<Sessions>,
     /// Changing credentials.
     pub accounts: Accounts,
+    /// Removing accounts.
+    pub account_removal: Arc<AccountRemoval>,
     /// Making, rotating and revoking keys.
     pub api_keys: ApiKeys,
     /// Saying whether a token is valid.
@@ -151,6 +155,7 @@ impl App {
         let members = &Arc::new(Members::new(store, auth, executor, sources));
         let sessions =
             &Arc::new(Sessions::new(store, mailboxes, credentials, tokens, mac_keys, policy, sources));
+        let account_removal = &Arc::new(AccountRemoval::new(store, auth, executor, sources));
         let invitations = Invitations::new(&InvitationParts {
             store,
             auth,
@@ -167,6 +172,7 @@ impl App {
             auth: Arc::clone(auth),
             sessions: Arc::clone(sessions),
             accounts: Accounts::new(store, auth, credentials, passwords, executor, mac_keys, sources),
+            account_removal: Arc::clone(account_removal),
             api_keys: ApiKeys::new(store, auth, sources),
             introspection: Introspection::new(auth),
             token_exchange: TokenExchange::new(store, auth, tokens, policy, sources),
@@ -181,7 +187,7 @@ impl App {
             documents: Documents::new(store, auth, mac_keys, policy, sources),
             idempotency: Idempotency::new(store, mac_keys, policy.idempotency_keys, sources),
             rate_limiter: Arc::clone(rate_limiter),
-            maintenance: Maintenance::new(store, organizations, key_uses, audit, sources),
+            maintenance: Maintenance::new(store, organizations, account_removal, key_uses, audit, sources),
             installation: Arc::clone(&store.installation),
             passwords: Arc::clone(passwords),
             policy: Arc::clone(policy),

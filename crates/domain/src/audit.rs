@@ -69,6 +69,7 @@ actions! {
     OrganizationExported "organization.exported" "An export of an organization began.";
     PasswordReset "password.reset" "The operator gave an owner a new password.";
     PasswordChanged "password.changed" "An account changed its password.";
+    AccountRemoved "account.removed" "An account removed itself, and leaves its organizations.";
     ResetIssued "password.reset_issued" "The operator made a link with which a member gives their account a new password.";
     MemberAdded "member.added" "An account joined an organization.";
     MemberRoleChanged "member.role_changed" "A member got another role.";

@@ -189,6 +189,9 @@ pub trait Accounts: Send + Sync {
         limit: u32,
     ) -> Result<Vec<Arc<Account>>>;
 
+    /// Up to `limit` accounts that are being removed, the longest first.
+    async fn list_accounts_being_removed(&self, limit: u32) -> Result<Vec<Arc<Account>>>;
+
     /// Replaces the previous version by `account`. `email_taken` if another one holds its e-mail key.
     async fn update_account(&self, account: &Account, event: Option<&AuditEvent>) -> Result<UpdateOutcome>;
 

@@ -63,6 +63,12 @@ impl store::Accounts for Accounts {
     }
 
     #[tracing::instrument(level = "debug", skip_all)]
+    async fn list_accounts_being_removed(&self, limit: u32) -> Result<Vec<Arc<Account>>> {
+        let find = self.records.collection().find(doc! { "removing_since": { "$exists": true } });
+        Ok(self.records.list(find.sort(doc! { "removing_since": 1 }), limit).await?)
+    }
+
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn update_account(&self, account: &Account, event: Option<&AuditEvent>) -> Result<UpdateOutcome> {
         Ok(self.records.replace(account.version, encode(account)?, &[], event).await?)
     }

@@ -38,10 +38,11 @@ const ID_FIELDS: [&str; 14] = [
 ];
 
 /// Fields with a time.
-const TIME_FIELDS: [&str; 14] = [
+const TIME_FIELDS: [&str; 15] = [
     "created_at",
     "modified_at",
     "deleted_at",
+    "removing_since",
     "purge_at",
     "since",
     "started_at",

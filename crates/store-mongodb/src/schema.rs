@@ -40,6 +40,7 @@ const STEPS: &[SchemaStep] = &[
     SchemaStep::Indexes(STEP_5),
     SchemaStep::Indexes(STEP_6),
     SchemaStep::Indexes(STEP_7),
+    SchemaStep::Indexes(STEP_8),
 ];
 
 /// What leads from one version to the next.
@@ -253,6 +254,13 @@ const STEP_7: &[Index] = &[
         kind: IndexKind::Plain,
     },
 ];
+
+const STEP_8: &[Index] = &[Index {
+    collection: ACCOUNTS,
+    name: "accounts_removing",
+    keys: &["removing_since"],
+    kind: IndexKind::Present,
+}];
 
 /// Why the schema is not up to date.
 #[derive(Debug)]

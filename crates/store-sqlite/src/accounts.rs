@@ -6,6 +6,7 @@ use super::engine_error::EngineResult;
 use super::organizations::written;
 use super::statement::{Statement, encode, integer, statements};
 use async_trait::async_trait;
+use jiff::Timestamp;
 use rusqlite::{Connection, named_params, params};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,10 +19,10 @@ use tenantry_domain::store::{Accounts, InsertOutcome, UpdateOutcome};
 
 statements! {
     EXISTS = "SELECT 1 FROM accounts WHERE id = ?1";
-    INSERT = "INSERT INTO accounts (id, version, email_key, record) \
-        VALUES (:id, :version, :email_key, :record)";
-    UPDATE = "UPDATE accounts SET version = :version, email_key = :email_key, record = :record \
-        WHERE id = :id AND version = :version - 1";
+    INSERT = "INSERT INTO accounts (id, version, email_key, removing_since, record) \
+        VALUES (:id, :version, :email_key, :removing_since, :record)";
+    UPDATE = "UPDATE accounts SET version = :version, email_key = :email_key, \
+        removing_since = :removing_since, record = :record WHERE id = :id AND version = :version - 1";
     DELETE = "DELETE FROM accounts WHERE id = ?1 AND version = ?2";
     MEMBERSHIPS = "SELECT organization_id FROM memberships WHERE account_id = ?1";
     JOIN = "INSERT INTO memberships (organization_id, account_id) VALUES (?1, ?2)";
@@ -29,6 +30,8 @@ statements! {
     GET = "SELECT record FROM accounts WHERE id = ?1";
     FIND = "SELECT record FROM accounts WHERE email_key = ?1";
     FIND_DUPLICATE = "SELECT record FROM accounts WHERE email_key >= ?1 AND email_key < ?2 LIMIT 1";
+    LIST_REMOVING = "SELECT record FROM accounts WHERE removing_since >= ?1 \
+        ORDER BY removing_since LIMIT ?2";
     // CROSS JOIN: the members first, then the account of each.
     LIST_OF = "SELECT accounts.record FROM memberships \
         CROSS JOIN accounts ON accounts.id = memberships.account_id \
@@ -78,6 +81,12 @@ impl Accounts for Sqlite {
     }
 
     #[tracing::instrument(level = "debug", skip_all)]
+    async fn list_accounts_being_removed(&self, limit: u32) -> Result<Vec<Arc<Account>>> {
+        // Any time is later: null is not.
+        self.readers.scan(move |connection| LIST_REMOVING.records(connection, params![i64::MIN, limit])).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn update_account(&self, account: &Account, event: Option<&AuditEvent>) -> Result<UpdateOutcome> {
         let (account, event) = (account.clone(), event.cloned());
         self.write(move |connection| update(connection, &account, event.as_ref())).await
@@ -122,6 +131,7 @@ fn save(connection: &Connection, statement: Statement, account: &Account) -> Eng
             ":id": account.id.as_bytes(),
             ":version": integer(account.version),
             ":email_key": account.email_key.as_ref().map(EmailKey::as_str),
+            ":removing_since": account.removing_since.map(Timestamp::as_millisecond),
             ":record": encode(account)?,
         },
     )?;

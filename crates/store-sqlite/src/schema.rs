@@ -25,6 +25,7 @@ const STEPS: &[SchemaStep] = &[
     SchemaStep::Sql(STEP_4),
     SchemaStep::Sql(STEP_5),
     SchemaStep::Sql(STEP_6),
+    SchemaStep::Sql(STEP_7),
 ];
 
 /// One step from a version to the next.
@@ -205,6 +206,12 @@ ALTER TABLE sessions ADD COLUMN account_id BLOB NOT NULL DEFAULT x'';
 UPDATE sessions SET account_id = unhex(record ->> 'account_id');
 CREATE INDEX sessions_by_account ON sessions (account_id, id);
 CREATE INDEX sessions_by_end ON sessions (account_id, ends_at);
+";
+
+/// Which accounts are being removed, since when.
+const STEP_7: &str = "
+ALTER TABLE accounts ADD COLUMN removing_since INTEGER;
+CREATE INDEX accounts_removing ON accounts (removing_since) WHERE removing_since IS NOT NULL;
 ";
 
 /// The newest version this program knows.

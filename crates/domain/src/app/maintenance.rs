@@ -1,5 +1,6 @@
 //! Maintenance at intervals: purges what is due and removes what has expired.
 
+use super::account_removal::AccountRemoval;
 use super::audit::AuditTrail;
 use super::clock_and_entropy::ClockAndEntropy;
 use super::key_uses::KeyUses;
@@ -20,6 +21,7 @@ pub struct Maintenance {
     organization_records: Arc<dyn store::Organizations>,
     organizations: Arc<Organizations>,
     audit: Arc<AuditTrail>,
+    account_removal: Arc<AccountRemoval>,
     sources: ClockAndEntropy,
 }
 
@@ -27,6 +29,7 @@ impl Maintenance {
     pub(super) fn new(
         store: &Store,
         organizations: &Arc<Organizations>,
+        account_removal: &Arc<AccountRemoval>,
         key_uses: &Arc<KeyUses>,
         audit: &Arc<AuditTrail>,
         sources: &ClockAndEntropy,
@@ -41,6 +44,7 @@ impl Maintenance {
             organization_records: store.organizations.clone(),
             organizations: organizations.clone(),
             audit: audit.clone(),
+            account_removal: account_removal.clone(),
             sources: sources.clone(),
         }
     }
@@ -61,6 +65,7 @@ impl Maintenance {
         while idempotency_keys.delete_expired_requests(now, MAINTENANCE_BATCH).await? == MAINTENANCE_BATCH {}
         while rate_limits.delete_idle_throttles(now, MAINTENANCE_BATCH).await? == MAINTENANCE_BATCH {}
         self.audit.trim().await?;
+        self.account_removal.resume().await?;
         for organization in
             self.organization_records.list_organizations_to_purge(now, MAINTENANCE_BATCH).await?
         {

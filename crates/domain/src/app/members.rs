@@ -41,9 +41,10 @@ pub struct Member {
 }
 
 impl Member {
+    /// The account as a member; `None` if it is none, or leaves because it is being removed.
     pub(super) fn new(account: Arc<Account>, organization: &Organization) -> Option<Self> {
         let membership = account.membership(organization.id)?.clone();
-        Some(Self { account, membership })
+        account.removing_since.is_none().then_some(Self { account, membership })
     }
 
     /// Changes with everything that responses show.

@@ -36,6 +36,7 @@ fn owner() -> Account {
             last_operation: None,
         }],
         last_operation: None,
+        removing_since: None,
         created_at: at(1),
         modified_at: at(1),
         version: 1,

@@ -138,6 +138,7 @@ pub fn account() -> Account {
         last_organization: Some(OrganizationId::from_bytes([5; 12])),
         memberships: vec![membership(1), membership(2)],
         last_operation: Some(OperationId::from_bytes([3; 12])),
+        removing_since: Some(NOW),
         created_at: NOW,
         modified_at: NOW,
         version: 1,

@@ -72,6 +72,10 @@ impl Accounts for CachedAccounts {
         self.inner.list_accounts_of(organization_id, after, limit).await
     }
 
+    async fn list_accounts_being_removed(&self, limit: u32) -> Result<Vec<Arc<Account>>> {
+        self.inner.list_accounts_being_removed(limit).await
+    }
+
     async fn update_account(&self, account: &Account, event: Option<&AuditEvent>) -> Result<UpdateOutcome> {
         let account_id = account.id;
         let (inner, account, event) = (self.inner.clone(), account.clone(), event.cloned());

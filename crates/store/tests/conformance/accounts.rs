@@ -238,3 +238,30 @@ fn account_delete_requires_current_version_and_frees_all() {
         subject.insert_account(&account("ada@example.com")).await;
     });
 }
+
+#[test]
+fn accounts_being_removed_are_listed_longest_first() {
+    on_every_engine(|subject| async move {
+        let accounts = &subject.store.accounts;
+        let mut removed = Vec::new();
+        for (number, since) in [(1, 30), (2, 10), (3, 20)] {
+            let first = subject.insert_account(&account(&format!("removed{number}@example.com"))).await;
+            let next = first.being_removed(given::at(since));
+            assert_eq!(accounts.update_account(&next, None).await.unwrap(), Done);
+            assert_eq!(accounts.find_account(&first.email.key()).await.unwrap(), None);
+            removed.push(next);
+        }
+        // Its address is free.
+        subject.insert_account(&account("removed1@example.com")).await;
+        let ids = async |limit| {
+            let found = accounts.list_accounts_being_removed(limit).await.unwrap();
+            let known = found.into_iter().filter(|found| found.email.as_str().starts_with("removed"));
+            known.map(|found| found.id).collect::<Vec<_>>()
+        };
+        let [first, second, third] = [&removed[1], &removed[2], &removed[0]].map(|account| account.id);
+        assert_eq!(ids(10).await, [first, second, third]);
+        assert_eq!(ids(2).await, [first, second]);
+        assert_eq!(accounts.delete_account(first, 2).await.unwrap(), Done);
+        assert_eq!(ids(10).await, [second, third]);
+    });
+}

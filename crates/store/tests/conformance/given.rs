@@ -154,6 +154,7 @@ pub fn account(email: &str) -> Account {
         last_organization: Some(OrganizationId::from_bytes([5; 12])),
         memberships: Vec::new(),
         last_operation: Some(OperationId::from_bytes(id())),
+        removing_since: None,
         created_at: START,
         modified_at: START,
         version: 1,

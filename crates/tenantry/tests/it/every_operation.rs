@@ -540,6 +540,7 @@ const REFUSED_ALL_THE_SAME: [(&str, &str); 10] = [
     ("changePassword", "invalid_credentials"),
     ("changeMember", "last_owner"),
     ("removeMember", "last_owner"),
+    ("removeAccount", "last_owner"),
 ];
 
 #[tokio::test]

@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a missing value fails the test, in its helpers too")]
 
+mod account_removal;
 mod api_keys;
 mod archives;
 mod audit;

@@ -2,9 +2,9 @@
 
 use crate::app::auth::{Auth, Operator, OrganizationRef, Principal};
 use crate::error::{ErrorCode, Result};
-use crate::ids::{OperationId, OrganizationId};
+use crate::ids::{AccountId, OperationId, OrganizationId};
 use crate::limits::{LOG_PAGE_EXAMINED, PAGE_MAX_ITEMS};
-use crate::operation::{OperationKind, OperationRecord, OperationState};
+use crate::operation::{Actor, OperationKind, OperationRecord, OperationState};
 use crate::page::{Page, PageLimit};
 use crate::permission::Permission;
 use crate::store::{self, OrganizationQuery, Store};
@@ -78,7 +78,7 @@ impl Operations {
         Ok(LogAccess(organization.id))
     }
 
-    /// The operation of that id, for the operator or those who may change its organization.
+    /// The operation of that id, for the operator or those who may change its organization, or who creates it.
     ///
     /// # Errors
     /// `operation_not_found`, also for one of another organization.
@@ -96,8 +96,9 @@ impl Operations {
                     && record.organization_id == key.organization.id
             }
             Principal::Member(member) => {
-                member.require(Permission::OrganizationsWrite).is_ok()
-                    && record.organization_id == member.organization.id
+                let is_of_own_organization = member.require(Permission::OrganizationsWrite).is_ok()
+                    && record.organization_id == member.organization.id;
+                is_of_own_organization || is_own_create(record, member.account.id)
             }
         });
         record.ok_or_else(|| ErrorCode::OperationNotFound.into())
@@ -190,10 +191,14 @@ impl Operations {
     }
 }
 
+/// Whether it is the create of an organization by that account, which is signed in elsewhere while it runs.
+fn is_own_create(record: &OperationRecord, account: AccountId) -> bool {
+    record.kind == OperationKind::Create && record.actor == Actor::Account(account)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::operation::Actor;
     use jiff::Timestamp;
 
     fn record(number: u8, kind: OperationKind) -> OperationRecord {

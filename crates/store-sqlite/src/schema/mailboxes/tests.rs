@@ -20,6 +20,7 @@ fn account(number: u8, email: &str) -> Account {
         last_organization: None,
         memberships: Vec::new(),
         last_operation: None,
+        removing_since: None,
         created_at: Timestamp::UNIX_EPOCH,
         modified_at: Timestamp::UNIX_EPOCH,
         version: 7,

@@ -149,6 +149,8 @@ impl Encode for Account {
             last_organization: from.option(|from| from.bytes().map(OrganizationId::from_bytes))?,
             memberships: (0..from.number()?).map(|_| Membership::unpack(from)).collect::<Option<_>>()?,
             last_operation: from.option(|from| from.bytes().map(OperationId::from_bytes))?,
+            // One that is being removed is rare, and kept as JSON.
+            removing_since: None,
             created_at: from.moment()?,
             modified_at: from.moment()?,
             version: from.number()?,

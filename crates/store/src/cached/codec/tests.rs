@@ -56,6 +56,7 @@ fn account() -> Account {
         last_organization: None,
         memberships: vec![membership(1, Role::Owner)],
         last_operation: None,
+        removing_since: None,
         created_at: moment(0),
         modified_at: moment(1),
         version: 1,
@@ -162,6 +163,7 @@ fn codec_round_trips_accounts() {
     };
     let hidden = Account { email_key: None, memberships: Vec::new(), ..account() };
     assert_eq!([kept(&account()), kept(&changed), kept(&hidden)], [PACKED; 3]);
+    assert_eq!(kept(&account().being_removed(moment(3))), JSON);
 }
 
 #[test]

@@ -357,8 +357,11 @@ impl LoggedState {
         let needed: &[Option<&str>] = match kind {
             "create" | "import" => &[None],
             "restore" | "purge" => &[Some("deleted")],
-            // A legal hold may also come over one that is deleted.
+            // A legal hold may also come over one that is deleted, and an account that removes itself leaves it.
             "update" => &[Some("active"), Some("deleted")],
+            "remove_member" if record["actor"]["id"] == record["member"]["account_id"] => {
+                &[Some("active"), Some("deleted")]
+            }
             _ => &[Some("active")],
         };
         if !needed.contains(&self.state) {

@@ -136,7 +136,9 @@ impl Steps {
     ) -> Result<()> {
         self.edit_member(id, organization, operation, |account, _| {
             let mut next = account.successor(self.sources.now());
-            next.email_key = next.email_key.or_else(|| Some(account.email.key()));
+            if account.removing_since.is_none() {
+                next.email_key = next.email_key.or_else(|| Some(account.email.key()));
+            }
             next
         })
         .await
@@ -191,7 +193,9 @@ impl Steps {
                 return Ok(StepResult::Done);
             };
             let is_member = account.membership(organization.id).is_some();
-            let is_done = !is_member || account.is_marked_by(organization.id, operation.id);
+            // One that is being removed gets no role any more: it leaves.
+            let is_leaving = change.role.is_some() && account.removing_since.is_some();
+            let is_done = !is_member || is_leaving || account.is_marked_by(organization.id, operation.id);
             // The save that follows is refused if the operation is not ours.
             if is_done || !self.is_ours(organization, operation).await? {
                 return Ok(StepResult::Done);
@@ -249,6 +253,9 @@ impl Steps {
             let is_done = account.membership(organization.id).is_some();
             if is_done || !self.is_ours(organization, operation).await? {
                 return Ok(StepResult::Done);
+            }
+            if account.removing_since.is_some() {
+                return Ok(StepResult::Refused(OperationRefusal::SessionEnded));
             }
             if account.memberships.len() >= MEMBERSHIPS_MAX {
                 return Ok(StepResult::Refused(OperationRefusal::TooManyOrganizations));

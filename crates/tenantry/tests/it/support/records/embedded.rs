@@ -175,7 +175,8 @@ pub fn take_back_schema(data_dir: &Path) {
              DROP INDEX requests_held; ALTER TABLE requests DROP COLUMN holder; \
              DROP TABLE api_keys; DROP TABLE invitations; DROP TABLE audit_outbox; DROP TABLE audit_entries; \
              DROP INDEX sessions_by_account; DROP INDEX sessions_by_end; \
-             ALTER TABLE sessions DROP COLUMN account_id;",
+             ALTER TABLE sessions DROP COLUMN account_id; \
+             DROP INDEX accounts_removing; ALTER TABLE accounts DROP COLUMN removing_since;",
         )
         .unwrap();
     control.pragma_update(None, "user_version", 1).unwrap();
