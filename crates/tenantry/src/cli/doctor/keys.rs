@@ -53,11 +53,14 @@ fn signing(report: &mut Report, path: &Path, is_needed: bool, is_sound: impl FnO
 
 /// The operator key in the settings or in its file, where the service knows the key by that hash.
 pub fn operator_key(report: &mut Report, config: &Config, known: Option<&[u8]>) {
-    let is_given = given_operator_key(report, config, known);
+    if given_operator_key(report, config, known) {
+        // The service does not look at the file then, whose directory may be missing.
+        return;
+    }
     let path = config.data_dir.join(OPERATOR_KEY_FILE);
     let shown = path.display();
     match read_private(report, &path) {
-        KeyFile::Nothing if known.is_some() && !is_given => report.ok(
+        KeyFile::Nothing if known.is_some() => report.ok(
             "keys",
             format!(
                 "{shown} is missing: the operator key is kept elsewhere (if lost: `tenantry operator-key`)"
