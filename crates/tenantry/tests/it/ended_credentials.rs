@@ -103,6 +103,15 @@ impl Scene {
                 let body = json!({ "current_password": PASSWORD, "new_password": "another secret 47" });
                 other_session.post("/v1/me/password", &body).await.done();
             }
+            "password reset by a link" => {
+                let link = operator.post(&format!("{guest}/password-reset"), &json!({})).await.created();
+                let body = json!({ "token": link["token"], "new_password": "another secret 47" });
+                self.app.client().post("/v1/auth/reset-password", &body).await.done();
+            }
+            "all sessions ended" => {
+                let other_session = with_access(&self.app, &sign_in(&self.app, &self.email).await);
+                other_session.delete("/v1/me/sessions?keep_current=true").await.done();
+            }
             "role lowered" => drop(self.acme.owner.patch(&guest, &json!({ "role": "viewer" })).await.ok()),
             "role raised" => drop(self.acme.owner.patch(&guest, &json!({ "role": "owner" })).await.ok()),
             "member removed" => self.acme.owner.delete(&guest).await.done(),
@@ -170,7 +179,7 @@ async fn credentials_end_with_events_as_the_table_says() {
     scene.happen("nothing").await;
     assert_eq!(scene.states().await, ["goes on"; 8]);
     let rows = table();
-    assert!(rows.len() >= 14, "{rows:?}");
+    assert!(rows.len() >= 16, "{rows:?}");
     let mut wrong = Vec::new();
     for (event, expected) in rows {
         let scene = Scene::new().await;
