@@ -31,10 +31,13 @@ macro_rules! actions {
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         pub enum AuditAction {
             $(#[doc = $doc] #[serde(rename = $text)] $name,)*
+            /// A stored name that is none of these: somebody has changed it, or a later version has written it.
+            #[serde(rename = "unknown")]
+            Unknown,
         }
 
         impl AuditAction {
-            /// Every action.
+            /// Every action that is written.
             pub const ALL: &'static [Self] = &[$(Self::$name),*];
 
             /// Its name on the wire.
@@ -42,6 +45,7 @@ macro_rules! actions {
             pub const fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$name => $text,)*
+                    Self::Unknown => "unknown",
                 }
             }
 
@@ -50,6 +54,7 @@ macro_rules! actions {
             pub const fn meaning(self) -> &'static str {
                 match self {
                     $(Self::$name => $doc,)*
+                    Self::Unknown => "The stored name of the action is unreadable.",
                 }
             }
         }
@@ -94,6 +99,12 @@ impl AuditAction {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.iter().find(|action| action.as_str() == text).copied()
+    }
+
+    /// Reads a stored name. One that is unreadable does not hide its entry: verifying the chain tells of it.
+    #[must_use]
+    pub fn of_stored(text: &str) -> Self {
+        Self::parse(text).unwrap_or(Self::Unknown)
     }
 
     /// The action of a finished operation.

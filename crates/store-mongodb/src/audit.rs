@@ -281,7 +281,7 @@ fn entry(document: &Document) -> EngineResult<AuditEntry> {
         sequence: sequence.ok_or_else(|| unreadable("number"))?,
         id: AuditEventId::from_bytes(id.bytes()),
         at: Timestamp::from_millisecond(at).map_err(Error::internal)?,
-        action: text("action").and_then(AuditAction::parse).ok_or_else(|| unreadable("action"))?,
+        action: AuditAction::of_stored(text("action").unwrap_or_default()),
         actor: text("actor").map(str::to_owned),
         text: text("event").map(str::to_owned),
         digest: hash("digest")?,

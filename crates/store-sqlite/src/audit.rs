@@ -228,7 +228,7 @@ pub(super) fn entry(row: &Row<'_>) -> EngineResult<AuditEntry> {
         sequence: u64::try_from(sequence).map_err(|_| unreadable("number"))?,
         id: AuditEventId::from_bytes(row.get(2)?),
         at: Timestamp::from_millisecond(row.get(3)?).map_err(Error::internal)?,
-        action: AuditAction::parse(&action).ok_or_else(|| unreadable("action"))?,
+        action: AuditAction::of_stored(&action),
         actor: row.get(5)?,
         text: row.get(6)?,
         digest: row.get(7)?,

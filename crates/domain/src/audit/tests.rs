@@ -103,6 +103,7 @@ fn chain_finds_changes_of_every_field() {
         AuditEntry { id: AuditEventId::from_bytes([7; 12]), ..entry.clone() },
         AuditEntry { at: Timestamp::from_second(1).unwrap(), ..entry.clone() },
         AuditEntry { action: AuditAction::KeyRevoked, ..entry.clone() },
+        AuditEntry { action: AuditAction::of_stored("key.createe"), ..entry.clone() },
         AuditEntry { actor: Some("system".to_owned()), ..entry.clone() },
         AuditEntry { digest: [7; 32], ..entry.clone() },
         AuditEntry { previous: [7; 32], ..entry.clone() },

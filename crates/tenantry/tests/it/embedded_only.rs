@@ -1,6 +1,7 @@
 //! What the embedded engine alone has, its files, and what an engine cannot differ in: pages, the command line,
 //! connections.
 
+mod audit_tampering;
 mod command_line;
 mod connections;
 mod faults;
