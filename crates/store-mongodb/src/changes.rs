@@ -31,6 +31,9 @@ use tokio::task::AbortHandle;
 const AWAIT_TIME: Duration = Duration::from_millis(200);
 /// How long any reply may take.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a reply may take that continues a stream. A server that was frozen for longer may have been replaced as the
+/// primary without knowing it yet: what it says then proves nothing.
+const LATE_REPLY: Duration = Duration::from_millis(700);
 /// The most changes in one reply. A reply with this many may be incomplete.
 const MAX_BATCH: usize = 1000;
 /// The delay before the next try after a stream broke off.
@@ -61,6 +64,8 @@ impl Drop for Follower {
 enum FollowError {
     /// The server is no member of a replica set, so it has no change stream.
     Standalone,
+    /// The reply came after [`LATE_REPLY`].
+    Late,
     Failed(EngineError),
 }
 
@@ -82,6 +87,7 @@ async fn keep_following(server: Server, cache: Arc<dyn Invalidation>) {
         };
         let (pause, why) = match error {
             FollowError::Standalone => (UNSUPPORTED_RETRY_DELAY, "it is a standalone server".to_owned()),
+            FollowError::Late => (Duration::ZERO, "a reply was late".to_owned()),
             FollowError::Failed(EngineError::Forbidden { cause }) => (UNSUPPORTED_RETRY_DELAY, cause),
             FollowError::Failed(failure) => {
                 (RETRY_DELAY, Error::from(failure).cause().unwrap_or_default().to_owned())
@@ -112,6 +118,9 @@ async fn follow(
     loop {
         let asked_at = Instant::now();
         let mut reply = session.ask(cursor.more()).await?;
+        if asked_at.elapsed() > LATE_REPLY {
+            return Err(FollowError::Late);
+        }
         let changes = next_batch(&mut reply);
         for change in &changes {
             cache.invalidate(changed_record(change));
