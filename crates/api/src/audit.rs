@@ -331,7 +331,7 @@ async fn export(http: Arc<Http>, access: AuditAccess) -> Result<Response, ApiErr
 
 /// Sign a checkpoint of the chain of an organization.
 ///
-/// A statement of where the chain ends now. Whoever keeps it elsewhere can tell later whether the end of the chain was cut
+/// A statement of where the chain ends now. Kept elsewhere, it shows later whether the end of the chain was cut
 /// off, or the whole chain computed again.
 #[utoipa::path(get, path = "/v1/organizations/{organization}/audit/checkpoint", operation_id = "getAuditCheckpoint",
     tag = "Audit",

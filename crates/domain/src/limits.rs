@@ -22,7 +22,7 @@ pub const MEMBERS_MAX: u32 = 100_000;
 pub const OWNERS_MAX: usize = 100;
 /// The most organizations of an account: they are listed in its record.
 pub const MEMBERSHIPS_MAX: usize = 1000;
-/// The most sessions of an account. Enough for programs that sign in anew for each run: of what is beyond, the
+/// The most sessions of an account. Enough for programs that sign in for each run: of what is beyond, the
 /// sessions that would end first do.
 pub const SESSIONS_MAX: u32 = 1000;
 

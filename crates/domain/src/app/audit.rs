@@ -225,9 +225,13 @@ impl AuditTrail {
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn collect(&self) -> Result<()> {
         self.write_counts(self.sources.now()).await?;
-        let _turn = self.collecting.lock().await;
-        while collect_events(&*self.audit).await? >= COLLECT_BATCH as usize {}
-        Ok(())
+        loop {
+            // A turn for each batch: a reader comes in between.
+            let _turn = self.collecting.lock().await;
+            if collect_events(&*self.audit).await? < COLLECT_BATCH as usize {
+                return Ok(());
+            }
+        }
     }
 
     async fn collect_for_reader(&self) -> Result<()> {

@@ -36,7 +36,7 @@ impl Checkpoint {
     }
 }
 
-/// The Ed25519 key that signs checkpoints, whatever signs tokens.
+/// The Ed25519 key that signs checkpoints, also where tokens are signed with a shared secret.
 pub struct CheckpointKey {
     encoding: EncodingKey,
     public: PublicKey,
