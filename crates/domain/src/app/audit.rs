@@ -4,6 +4,7 @@ mod counts;
 
 pub(super) use counts::AuditCounts;
 
+use self::counts::{AuditCount, take_saved};
 use super::auth::{Auth, OrganizationRef, Principal};
 use super::clock_and_entropy::ClockAndEntropy;
 use crate::audit::chain::{ChainHead, FIRST_PREVIOUS};
@@ -18,6 +19,7 @@ use crate::page::{Page, PageLimit};
 use crate::permission::Permission;
 use crate::store::{self, AuditQuery, Store};
 use jiff::Timestamp;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
@@ -68,6 +70,8 @@ pub struct AuditTrail {
     auth: Arc<Auth>,
     key: CheckpointKey,
     counts: Arc<AuditCounts>,
+    /// Events of counts that are not saved yet. They wait here for a store that is away.
+    unwritten: Mutex<VecDeque<AuditEvent>>,
     /// How long entries are kept; zero means for good.
     retention: Duration,
     /// One round at a time: two of one process would only get in each other's way.
@@ -91,6 +95,7 @@ impl AuditTrail {
             auth: auth.clone(),
             key,
             counts: counts.clone(),
+            unwritten: Mutex::default(),
             retention,
             collecting: Mutex::default(),
             trimmed: Mutex::default(),
@@ -254,22 +259,34 @@ impl AuditTrail {
         self.write_counts(Timestamp::MAX).await
     }
 
+    /// Saves the events of earlier rounds first: until they are saved, counts stay where their number is bounded.
     async fn write_counts(&self, now: Timestamp) -> Result<()> {
-        for count in self.counts.take_before(now) {
-            let event = self.sources.event(count.chain.0, AuditAction::AccessDenied, count.actor);
-            let event = AuditEvent {
-                at: count.minute,
-                action: count.action,
-                address: count.network,
-                request_id: None,
-                outcome: AuditOutcome::Denied,
-                code: Some(count.code.to_owned()),
-                count: Some(count.count),
-                ..event
-            };
-            self.audit.insert_event(&event).await?;
+        let mut unwritten = self.unwritten.lock().await;
+        self.save(&mut unwritten).await?;
+        unwritten.extend(self.counts.take_before(now).into_iter().map(|count| self.count_event(count)));
+        self.save(&mut unwritten).await
+    }
+
+    async fn save(&self, unwritten: &mut VecDeque<AuditEvent>) -> Result<()> {
+        let insert = |event| {
+            let audit = self.audit.clone();
+            async move { audit.insert_event(&event).await }
+        };
+        take_saved(unwritten, insert).await
+    }
+
+    fn count_event(&self, count: AuditCount) -> AuditEvent {
+        let event = self.sources.event(count.chain.0, AuditAction::AccessDenied, count.actor);
+        AuditEvent {
+            at: count.minute,
+            action: count.action,
+            address: count.network,
+            request_id: None,
+            outcome: AuditOutcome::Denied,
+            code: Some(count.code.to_owned()),
+            count: Some(count.count),
+            ..event
         }
-        Ok(())
     }
 
     /// Removes entries whose time is over, from the beginning of their chains. The last entry of a chain stays,

@@ -4,11 +4,12 @@
 //! # Pitfalls
 //! Counts of the current minute are lost if the process is killed.
 
-use crate::audit::{AuditAction, AuditChain};
+use crate::audit::{AuditAction, AuditChain, AuditEvent};
+use crate::error::Result;
 use crate::operation::Actor;
 use crate::rate_limit::ClientNetwork;
 use jiff::Timestamp;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
@@ -100,9 +101,25 @@ impl AuditCounts {
     }
 }
 
+/// Saves events in order and takes each out once it is saved. One that fails stays, with those behind it.
+pub(super) async fn take_saved<F: Future<Output = Result<()>>>(
+    unwritten: &mut VecDeque<AuditEvent>,
+    insert: impl Fn(AuditEvent) -> F,
+) -> Result<()> {
+    while let Some(event) = unwritten.front() {
+        insert(event.clone()).await?;
+        unwritten.pop_front();
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audit::AuditOutcome;
+    use crate::error::ErrorCode;
+    use crate::ids::AuditEventId;
+    use std::collections::BTreeMap;
     use std::net::Ipv4Addr;
 
     fn at(second: i64) -> Timestamp {
@@ -139,5 +156,41 @@ mod tests {
         let taken = counts.take_before(Timestamp::MAX);
         assert_eq!(taken.len(), COUNTERS_MAX + 1);
         assert_eq!(taken.iter().map(|count| count.count).sum::<u64>(), 3000);
+    }
+
+    fn event(number: u8) -> AuditEvent {
+        AuditEvent {
+            id: AuditEventId::from_bytes([number; 12]),
+            organization_id: None,
+            at: at(0),
+            action: AuditAction::AccessDenied,
+            actor: Actor::Anonymous,
+            subject: None,
+            target: None,
+            address: None,
+            request_id: None,
+            outcome: AuditOutcome::Denied,
+            code: None,
+            count: Some(1),
+            details: BTreeMap::new(),
+        }
+    }
+
+    #[tokio::test]
+    async fn event_that_store_refuses_is_saved_next_time() {
+        let mut unwritten = VecDeque::from([event(1), event(2), event(3)]);
+        let refused = take_saved(&mut unwritten, |each| async move {
+            if each.id == event(1).id { Ok(()) } else { Err(ErrorCode::StoreUnavailable.into()) }
+        });
+        assert_eq!(refused.await.unwrap_err().code(), ErrorCode::StoreUnavailable);
+        assert_eq!(unwritten, [event(2), event(3)]);
+        let saved = Mutex::new(Vec::new());
+        let save = |each: AuditEvent| {
+            saved.lock().unwrap().push(each.id);
+            std::future::ready(Ok(()))
+        };
+        take_saved(&mut unwritten, save).await.unwrap();
+        assert_eq!(*saved.lock().unwrap(), [event(2).id, event(3).id]);
+        assert!(unwritten.is_empty());
     }
 }
