@@ -9,6 +9,7 @@ use tenantry_domain::email::{EmailAddress, EmailKey};
 use tenantry_domain::ids::{AccountId, ApiKeyId, OperationId, OrganizationId, SessionId};
 use tenantry_domain::organization::{ContainerId, Naming, Organization, Placement, Quota, QuotaLimit, State};
 use tenantry_domain::permission::{Permission, PermissionSet};
+use tenantry_domain::role::{OwnRole, OwnRoles, RoleDescription, RoleName};
 use tenantry_domain::session::{Session, UsedToken};
 
 const STATES: [State; 4] = [State::Provisioning, State::Active, State::Deleted, State::Purging];
@@ -44,6 +45,8 @@ impl Encode for Organization {
             to.number(self.owners.len() as u64);
             self.owners.iter().for_each(|owner| to.bytes(owner.as_bytes()));
         }
+        to.number(self.roles.as_slice().len() as u64);
+        self.roles.as_slice().iter().for_each(|role| role.pack(to));
         to.number(self.token_epoch.into());
         to.flag(self.delete_protection);
         to.flag(self.legal_hold);
@@ -77,6 +80,7 @@ impl Encode for Organization {
             owner_id,
             owners,
             members,
+            roles: (0..from.number()?).map(|_| OwnRole::unpack(from)).collect::<Option<OwnRoles>>()?,
             token_epoch: from.small()?,
             delete_protection: from.flag()?,
             legal_hold: from.flag()?,
@@ -161,7 +165,13 @@ impl Encode for Account {
 impl Encode for Membership {
     fn pack(&self, to: &mut Writer) {
         to.bytes(self.organization_id.as_bytes());
-        to.number(index_of(&ROLES, &self.role));
+        match self.role {
+            Role::Own(name) => {
+                to.number(ROLES.len() as u64);
+                to.text(name.as_str());
+            }
+            built_in => to.number(index_of(&ROLES, &built_in)),
+        }
         to.number(self.epoch.into());
         to.moment(self.since);
         to.number(self.changed_at_version);
@@ -171,11 +181,38 @@ impl Encode for Membership {
     fn unpack(from: &mut Reader<'_>) -> Option<Self> {
         Some(Self {
             organization_id: OrganizationId::from_bytes(from.bytes()?),
-            role: at(&ROLES, from)?,
+            role: match from.small::<usize>()? {
+                index if index == ROLES.len() => Role::Own(from.parsed::<RoleName>()?),
+                index => *ROLES.get(index)?,
+            },
             epoch: from.small()?,
             since: from.moment()?,
             changed_at_version: from.number()?,
             last_operation: from.option(|from| from.bytes().map(OperationId::from_bytes))?,
+        })
+    }
+}
+
+impl Encode for OwnRole {
+    fn pack(&self, to: &mut Writer) {
+        to.text(self.name.as_str());
+        to.text(self.description.as_str());
+        pack_permissions(self.permissions, to);
+        to.moment(self.created_at);
+        to.moment(self.modified_at);
+        to.number(self.made_at_version);
+        to.number(self.version);
+    }
+
+    fn unpack(from: &mut Reader<'_>) -> Option<Self> {
+        Some(Self {
+            name: from.parsed()?,
+            description: RoleDescription::parse(from.text()?).ok()?,
+            permissions: unpack_permissions(from)?,
+            created_at: from.moment()?,
+            modified_at: from.moment()?,
+            made_at_version: from.number()?,
+            version: from.number()?,
         })
     }
 }
