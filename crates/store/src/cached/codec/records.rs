@@ -38,15 +38,19 @@ impl Encode for Organization {
         to.number(index_of(&PLACEMENTS, &self.placement));
         to.option(self.container.as_ref(), |to, container| to.bytes(&container.0));
         to.bytes(self.owner_id.as_bytes());
-        // Nearly all have one owner, the account they were created with: the lowest bit says so.
-        let is_usual = self.owners == [self.owner_id];
-        to.number(u64::from(self.members) << 1 | u64::from(is_usual));
-        if !is_usual {
+        // Nearly all have one owner, the account they were created with, and no roles of their own: the two lowest bits
+        // say so.
+        let has_usual_owner = self.owners == [self.owner_id];
+        let flags = u64::from(self.roles.is_empty()) << 1 | u64::from(has_usual_owner);
+        to.number(u64::from(self.members) << 2 | flags);
+        if !has_usual_owner {
             to.number(self.owners.len() as u64);
             self.owners.iter().for_each(|owner| to.bytes(owner.as_bytes()));
         }
-        to.number(self.roles.as_slice().len() as u64);
-        self.roles.as_slice().iter().for_each(|role| role.pack(to));
+        if !self.roles.is_empty() {
+            to.number(self.roles.as_slice().len() as u64);
+            self.roles.as_slice().iter().for_each(|role| role.pack(to));
+        }
         to.number(self.token_epoch.into());
         to.flag(self.delete_protection);
         to.flag(self.legal_hold);
@@ -68,7 +72,8 @@ impl Encode for Organization {
         let (state, suspended, placement) = (at(&STATES, from)?, from.flag()?, at(&PLACEMENTS, from)?);
         let container = from.option(|from| from.bytes().map(ContainerId))?;
         let owner_id = AccountId::from_bytes(from.bytes()?);
-        let (owners, members) = owners(owner_id, from)?;
+        let (members, flags) = from.number().map(|number| (number >> 2, number & 3))?;
+        let owners = if flags & 1 == 1 { vec![owner_id] } else { owners(from)? };
         Some(Self {
             id,
             reserved: naming.reserved(),
@@ -79,8 +84,8 @@ impl Encode for Organization {
             container,
             owner_id,
             owners,
-            members,
-            roles: (0..from.number()?).map(|_| OwnRole::unpack(from)).collect::<Option<OwnRoles>>()?,
+            members: u32::try_from(members).ok()?,
+            roles: if flags & 2 == 2 { OwnRoles::default() } else { own_roles(from)? },
             token_epoch: from.small()?,
             delete_protection: from.flag()?,
             legal_hold: from.flag()?,
@@ -104,19 +109,15 @@ fn limit(from: &mut Reader<'_>) -> Option<QuotaLimit> {
     from.number().map(QuotaLimit::from_stored)
 }
 
-/// With the key that follows from its address, or none, or another one, as older accounts may have.
-/// The owners of an organization, and how many members it has.
-fn owners(first: AccountId, from: &mut Reader<'_>) -> Option<(Vec<AccountId>, u32)> {
-    let number = from.number()?;
-    let members = u32::try_from(number >> 1).ok()?;
-    if number & 1 == 1 {
-        return Some((vec![first], members));
-    }
-    let count = from.number()?;
-    let owners = (0..count).map(|_| from.bytes().map(AccountId::from_bytes)).collect::<Option<_>>()?;
-    Some((owners, members))
+fn owners(from: &mut Reader<'_>) -> Option<Vec<AccountId>> {
+    (0..from.number()?).map(|_| from.bytes().map(AccountId::from_bytes)).collect()
 }
 
+fn own_roles(from: &mut Reader<'_>) -> Option<OwnRoles> {
+    (0..from.number()?).map(|_| OwnRole::unpack(from)).collect()
+}
+
+/// With the key that follows from its address, or none, or another one, as older accounts may have.
 impl Encode for Account {
     fn pack(&self, to: &mut Writer) {
         to.bytes(self.id.as_bytes());

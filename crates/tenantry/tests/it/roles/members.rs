@@ -22,7 +22,8 @@ async fn member_with_own_role_may_do_what_it_allows() {
     assert_eq!((&claims(token)["org_id"], &claims(token)["role"]), (&json!(host.id()), &json!("special")));
     let service = with_key(&app, &service_key(&app, &["tokens:introspect"]).await);
     let about = service.post("/v1/auth/introspect", &json!({ "token": token })).await.ok();
-    assert_eq!((&about["active"], &about["role"]), (&json!(true), &json!("special")), "{about}");
+    let scope = json!("documents:read documents:write");
+    assert_eq!((&about["active"], &about["scope"]), (&json!(true), &scope), "{about}");
 
     let me = client.get("/v1/me").await.ok();
     let here = me["memberships"]["items"].as_array().unwrap();
