@@ -282,7 +282,9 @@ async fn invitation_requests_refuse_every_bad_field_by_name() {
     host.owner.post(&invitations(&host), &wrong).await.refused_fields(&["/email", "/role", "/expires_in"]);
     let unknown = json!({ "email": NEW, "role": "root" });
     host.owner.post(&invitations(&host), &unknown).await.refused_fields(&["/role"]);
-    for field in ["org_id", "_id", "permissions", "verified", "token_epoch", "inviter", "inviter_key", "token"] {
+    for field in
+        ["org_id", "_id", "permissions", "verified", "token_epoch", "inviter", "inviter_key", "token"]
+    {
         let body = json!({ "email": NEW, "role": "member", field: 1 });
         host.owner.post(&invitations(&host), &body).await.refused_fields(&[&format!("/{field}")]);
     }
